@@ -1,0 +1,226 @@
+//! Source code as an artifact carries it: a set of text files with paths that are safe to unpack
+//! anywhere.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::brief::DraftError;
+
+/// The most files that are accepted from outside.
+const MOST_FILES: usize = 2_000;
+/// The largest file set that is accepted from outside, in bytes.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+
+/// One text file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct File {
+    /// Where it goes: relative, with `/` between the parts.
+    pub(super) path: String,
+    pub(super) content: String,
+}
+
+impl File {
+    pub(super) fn new(path: &str, content: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), content: content.into() }
+    }
+
+    /// The ending of the name in lower case, without the dot.
+    pub(super) fn kind(&self) -> String {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        name.rsplit_once('.').map_or_else(String::new, |(_, kind)| kind.to_ascii_lowercase())
+    }
+}
+
+/// A set of files and the one to open first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SourceCode {
+    pub(super) files: Vec<File>,
+    pub(super) entry: String,
+}
+
+impl SourceCode {
+    /// Reads the content of a `source_code` artifact. The paths may still be anything; see
+    /// [`path_problems`].
+    pub(super) fn read(content: &Value) -> Result<Self, DraftError> {
+        let malformed = |detail: String| DraftError::Malformed { artifact: "source_code", detail };
+        let list = content.get("files").and_then(Value::as_array).ok_or_else(|| {
+            malformed("it needs a list \"files\" of {\"path\", \"content\"}".to_owned())
+        })?;
+        if list.is_empty() {
+            return Err(malformed("its list \"files\" is empty".to_owned()));
+        }
+        if list.len() > MOST_FILES {
+            return Err(malformed(format!("it has more than {MOST_FILES} files")));
+        }
+        let mut files = Vec::with_capacity(list.len());
+        let mut bytes = 0;
+        for (n, file) in list.iter().enumerate() {
+            let text = |key: &str| {
+                file.get(key).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
+                    malformed(format!("files[{n}] needs \"{key}\" with a text as its value"))
+                })
+            };
+            let file = File { path: text("path")?, content: text("content")? };
+            bytes += file.content.len();
+            files.push(file);
+        }
+        if bytes > MOST_BYTES {
+            return Err(malformed(format!("its files have more than {MOST_BYTES} bytes")));
+        }
+        let entry = content.get("entry").and_then(Value::as_str).unwrap_or("index.html").to_owned();
+        Ok(Self { files, entry })
+    }
+
+    /// The files as an artifact carries them.
+    pub(super) fn to_json(&self) -> Value {
+        let files = self.files.iter().map(|file| json!({"path": file.path, "content": file.content}));
+        files.collect::<Vec<_>>().into()
+    }
+
+    pub(super) fn file(&self, path: &str) -> Option<&File> {
+        self.files.iter().find(|file| file.path == path)
+    }
+
+    pub(super) fn file_mut(&mut self, path: &str) -> Option<&mut File> {
+        self.files.iter_mut().find(|file| file.path == path)
+    }
+
+    /// Puts a file in, in place of the one with the same path.
+    pub(super) fn put(&mut self, file: File) {
+        match self.file_mut(&file.path) {
+            Some(present) => *present = file,
+            None => {
+                let at = self.files.partition_point(|present| present.path < file.path);
+                self.files.insert(at, file);
+            }
+        }
+    }
+}
+
+/// What is wrong with the paths of a file set, one sentence each; empty when all of them can be
+/// unpacked on every system.
+pub(super) fn path_problems(files: &[File]) -> Vec<(String, String)> {
+    let mut problems = Vec::new();
+    let mut seen = BTreeSet::new();
+    for file in files {
+        if let Err(reason) = check_path(&file.path) {
+            problems.push((file.path.clone(), reason.to_owned()));
+        } else if !seen.insert(file.path.to_lowercase()) {
+            problems.push((
+                file.path.clone(),
+                "another file has this path, or one that differs in upper and lower case only"
+                    .to_owned(),
+            ));
+        }
+    }
+    for file in files {
+        let lower = file.path.to_lowercase();
+        for (at, _) in lower.match_indices('/') {
+            if seen.contains(&lower[..at]) {
+                let parent = &lower[..at];
+                problems
+                    .push((file.path.clone(), format!("\"{parent}\" is a file and cannot be a folder")));
+            }
+        }
+    }
+    problems
+}
+
+/// Whether a path stays inside of the folder it is unpacked to, on every system.
+pub(super) fn check_path(path: &str) -> Result<(), &'static str> {
+    if path.is_empty() {
+        return Err("the path is empty");
+    }
+    if path.len() > 400 {
+        return Err("the path is longer than 400 bytes");
+    }
+    if path.starts_with('/') {
+        return Err("the path is absolute");
+    }
+    if path.contains('\\') {
+        return Err("the path contains a backslash");
+    }
+    if path.chars().any(|c| c.is_control() || "<>:\"|?*".contains(c)) {
+        return Err("the path contains a character that file names cannot have everywhere");
+    }
+    if path.split('/').count() > 16 {
+        return Err("the path has more than 16 parts");
+    }
+    for part in path.split('/') {
+        match part {
+            "" => return Err("a part of the path is empty"),
+            "." | ".." => return Err("the path has a part \".\" or \"..\""),
+            part if part.len() > 120 => return Err("a part of the path is longer than 120 bytes"),
+            part if part.ends_with(['.', ' ']) || part.starts_with(' ') => {
+                return Err("a part of the path begins with a space or ends with a dot or a space");
+            }
+            part if is_device(part) => return Err("a part of the path is the name of a device"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Names that Windows keeps for devices, with any ending.
+fn is_device(part: &str) -> bool {
+    let stem = part.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+    let numbered = |prefix: &str| {
+        stem.strip_prefix(prefix).is_some_and(|n| {
+            n.chars().count() == 1 && n.starts_with(|c: char| c.is_ascii_digit() || "¹²³".contains(c))
+        })
+    };
+    matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$")
+        || numbered("com")
+        || numbered("lpt")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_paths_are_refused() {
+        for path in [
+            "", "/etc/passwd", "../x", "a/../x", "a/./x", "a//x", "a/", "..", "C:/x", "c:x", "a\\x",
+            "a\0x", "a\nx", "CON", "con.html", "sub/nul.txt", "LPT1", "com9.js", "COM¹", "x.", "x ",
+            " x", "a./x", "x:stream", "what?", "*.js",
+        ] {
+            assert!(check_path(path).is_err(), "{path:?}");
+        }
+        assert!(check_path(&"a/".repeat(40)).is_err());
+        assert!(check_path(&"a".repeat(121)).is_err());
+    }
+
+    #[test]
+    fn ordinary_paths_are_accepted() {
+        for path in ["index.html", "css/a-b_c.css", ".htaccess", "console.js", "żółw.txt", "a b.txt"] {
+            assert_eq!(check_path(path), Ok(()), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn paths_that_collide_are_found() {
+        let files = |paths: &[&str]| -> Vec<File> {
+            paths.iter().map(|path| File::new(path, "")).collect()
+        };
+        assert_eq!(path_problems(&files(&["a.html", "A.html"])).len(), 1);
+        assert_eq!(path_problems(&files(&["a", "a/b"])).len(), 1);
+        assert!(path_problems(&files(&["a/b", "a/c", "ab"])).is_empty());
+    }
+
+    #[test]
+    fn source_code_without_files_is_a_clear_error() {
+        for (content, word) in [
+            (json!({}), "\"files\""),
+            (json!({"files": "index.html"}), "\"files\""),
+            (json!({"files": []}), "empty"),
+            (json!({"files": [{"path": "a"}]}), "files[0] needs \"content\""),
+            (json!({"files": [{"path": 1, "content": ""}]}), "files[0] needs \"path\""),
+            (json!({"files": [null]}), "files[0]"),
+        ] {
+            let error = SourceCode::read(&content).unwrap_err().to_string();
+            assert!(error.contains(word) && error.contains("source_code"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Artifacts: what agents and people made. Immutable and content-addressed; a new version points
+//! to the one before.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::ids::{ContextId, ProjectId};
+use crate::timestamp::Timestamp;
+use crate::words::{AgentType, ArtifactType};
+
+/// One immutable document in the context store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// What is known of it without its content.
+    #[serde(flatten)]
+    pub meta: ArtifactRef,
+    /// The document.
+    pub content: Map<String, Value>,
+    /// Whatever its maker says about it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+}
+
+/// An artifact without its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactRef {
+    /// Its id.
+    pub id: ContextId,
+    /// The project it belongs to.
+    pub project_id: ProjectId,
+    /// Who made it.
+    pub source_agent: AgentType,
+    /// What it is.
+    pub artifact_type: ArtifactType,
+    /// SHA-256 of the content's canonical JSON (RFC 8785), in lower-case hexadecimal.
+    pub digest: String,
+    /// The version it replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ContextId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// An artifact that is not stored yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewArtifact {
+    /// What it is.
+    pub artifact_type: ArtifactType,
+    /// The document.
+    pub content: Map<String, Value>,
+    /// Whatever its maker says about it.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+}
+
+impl NewArtifact {
+    /// An artifact without metadata.
+    #[must_use]
+    pub fn new(artifact_type: ArtifactType, content: Map<String, Value>) -> Self {
+        Self { artifact_type, content, metadata: Map::new() }
+    }
+}
+
+/// The canonical JSON of a value (RFC 8785).
+#[must_use]
+pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json_canonicalizer::to_vec(value)
+        .expect("a JSON value with text keys has a canonical form")
+}
+
+/// SHA-256 of a value's canonical JSON, in lower-case hexadecimal.
+#[must_use]
+pub fn digest<T: Serialize>(value: &T) -> String {
+    hex(&Sha256::digest(canonical(value)))
+}
+
+/// SHA-256 of bytes, in lower-case hexadecimal.
+#[must_use]
+pub fn digest_bytes(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes as lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_digest_does_not_depend_on_the_order_of_keys() {
+        assert_eq!(digest(&json!({"a": 1, "b": [2.0]})), digest(&json!({"b": [2], "a": 1})));
+        assert_ne!(digest(&json!({"a": 1})), digest(&json!({"a": 2})));
+        assert_eq!(
+            digest_bytes(b""),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+}

@@ -1,0 +1,351 @@
+//! Many decisions, one database transaction. A batch holds the rows that waiting decisions
+//! concern; each decision runs against them in turn and sees what the ones before it did; then
+//! everything that changed is written at once. A refused decision leaves nothing behind, so it
+//! disturbs no neighbour.
+//!
+//! An adapter asks [`Batch::wants`] what to load, hands it to [`Batch::admit`], runs
+//! [`Batch::decide`] or [`Batch::claim`], and writes [`Batch::take_writes`]. Where the rows come
+//! from is the adapter's affair, and so is the transaction around all of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::agent::{AgentFacts, AgentRecord};
+use crate::artifact::{Artifact, ArtifactRef};
+use crate::change::{Committed, Decision, Row};
+use crate::decide;
+use crate::error::Refusal;
+use crate::hitl::HitlRequest;
+use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
+use crate::log::{Entry, Head, LogId};
+use crate::package::Package;
+use crate::ports::Claim;
+use crate::project::Project;
+use crate::scope::{Scope, Snapshot};
+use crate::task::Task;
+use crate::words::{AgentType, HitlStatus};
+
+/// Rows by key: what is known of each (also that it does not exist), and which are to be written.
+#[derive(Debug)]
+struct Shelf<K, V> {
+    known: HashMap<K, Option<Arc<V>>>,
+    dirty: BTreeSet<K>,
+}
+
+impl<K: Copy + Ord + Hash, V> Default for Shelf<K, V> {
+    fn default() -> Self {
+        Self { known: HashMap::new(), dirty: BTreeSet::new() }
+    }
+}
+
+impl<K: Copy + Ord + Hash, V> Shelf<K, V> {
+    fn lacks(&self, key: &K) -> bool {
+        !self.known.contains_key(key)
+    }
+
+    /// Keeps a loaded row, unless the batch knows a newer one.
+    fn admit(&mut self, key: K, row: Option<Arc<V>>) {
+        self.known.entry(key).or_insert(row);
+    }
+
+    fn put(&mut self, key: K, row: Option<Arc<V>>) {
+        self.known.insert(key, row);
+        self.dirty.insert(key);
+    }
+
+    fn get(&self, key: &K) -> Option<&Arc<V>> {
+        self.known.get(key).and_then(Option::as_ref)
+    }
+
+    fn take_dirty(&mut self) -> impl Iterator<Item = (K, Option<Arc<V>>)> + '_ {
+        let known = &self.known;
+        std::mem::take(&mut self.dirty)
+            .into_iter()
+            .map(move |key| (key, known.get(&key).cloned().flatten()))
+    }
+}
+
+/// What has to be loaded before a decision can run.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Wants {
+    /// Ends of logs.
+    pub heads: BTreeSet<LogId>,
+    /// Projects.
+    pub projects: BTreeSet<ProjectId>,
+    /// Tasks.
+    pub tasks: BTreeSet<TaskId>,
+    /// Projects whose tasks are wanted as far as they are not final.
+    pub open_tasks: BTreeSet<ProjectId>,
+    /// Requests.
+    pub requests: BTreeSet<HitlRequestId>,
+    /// Projects whose requests are wanted as far as they are pending.
+    pub open_requests: BTreeSet<ProjectId>,
+    /// Artifacts, without their content.
+    pub artifacts: BTreeSet<ContextId>,
+    /// Projects whose package is wanted.
+    pub packages: BTreeSet<ProjectId>,
+    /// Agent types whose record and facts are wanted.
+    pub agents: BTreeSet<AgentType>,
+}
+
+/// What was loaded.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Ends of logs; one that is missing is empty.
+    pub heads: Vec<Head>,
+    /// Projects.
+    pub projects: Vec<Project>,
+    /// Tasks, asked for by id or as the open ones.
+    pub tasks: Vec<Task>,
+    /// Requests, asked for by id or as the pending ones.
+    pub requests: Vec<HitlRequest>,
+    /// Artifacts.
+    pub artifacts: Vec<ArtifactRef>,
+    /// Packages.
+    pub packages: Vec<Package>,
+    /// Agent records; one that is missing has never been written.
+    pub agents: Vec<(AgentRecord, AgentFacts)>,
+}
+
+/// What is to be written, each row once, in its last state. Rows are new or changed: write them
+/// with an upsert. Artifacts and entries are always new.
+#[derive(Debug, Default)]
+pub struct Writes {
+    /// Ends of logs.
+    pub heads: Vec<Head>,
+    /// Projects.
+    pub projects: Vec<Arc<Project>>,
+    /// Tasks.
+    pub tasks: Vec<Arc<Task>>,
+    /// Requests.
+    pub requests: Vec<Arc<HitlRequest>>,
+    /// New artifacts.
+    pub artifacts: Vec<Arc<Artifact>>,
+    /// Packages; `None` where the package is gone.
+    pub packages: Vec<(ProjectId, Option<Arc<Package>>)>,
+    /// Agent records.
+    pub agents: Vec<Arc<AgentRecord>>,
+    /// New log entries, in order within each log.
+    pub entries: Vec<Arc<Entry>>,
+}
+
+impl Writes {
+    /// True when there is nothing to write.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// The rows that a group of decisions concerns.
+#[derive(Debug, Default)]
+pub struct Batch {
+    heads: HashMap<LogId, Head>,
+    dirty_heads: BTreeSet<LogId>,
+    projects: Shelf<ProjectId, Project>,
+    tasks: Shelf<TaskId, Task>,
+    requests: Shelf<HitlRequestId, HitlRequest>,
+    artifacts: Shelf<ContextId, ArtifactRef>,
+    packages: Shelf<ProjectId, Package>,
+    agents: HashMap<AgentType, (Arc<AgentRecord>, AgentFacts)>,
+    open_tasks: BTreeSet<ProjectId>,
+    open_requests: BTreeSet<ProjectId>,
+    new_artifacts: Vec<Arc<Artifact>>,
+    new_agents: Vec<Arc<AgentRecord>>,
+    entries: Vec<Arc<Entry>>,
+}
+
+impl Batch {
+    /// What has to be loaded for these scopes, beyond what the batch already knows.
+    #[must_use]
+    pub fn wants<'a>(&self, scopes: impl IntoIterator<Item = &'a Scope>) -> Wants {
+        let mut wants = Wants::default();
+        for scope in scopes {
+            if !self.heads.contains_key(&scope.log) {
+                wants.heads.insert(scope.log);
+            }
+            if let Some(project) = scope.log.project() {
+                if self.projects.lacks(&project) {
+                    wants.projects.insert(project);
+                }
+                if scope.open_tasks && !self.open_tasks.contains(&project) {
+                    wants.open_tasks.insert(project);
+                }
+                if scope.open_requests && !self.open_requests.contains(&project) {
+                    wants.open_requests.insert(project);
+                }
+                if scope.package && self.packages.lacks(&project) {
+                    wants.packages.insert(project);
+                }
+            }
+            wants.tasks.extend(scope.tasks.iter().filter(|id| self.tasks.lacks(id)));
+            wants.requests.extend(scope.requests.iter().filter(|id| self.requests.lacks(id)));
+            wants.artifacts.extend(scope.artifacts.iter().filter(|id| self.artifacts.lacks(id)));
+            wants.agents.extend(scope.agent);
+        }
+        wants
+    }
+
+    /// Takes in what was loaded for `wants`. What was wanted and is not there does not exist.
+    pub fn admit(&mut self, wants: &Wants, loaded: Loaded) {
+        for head in loaded.heads {
+            self.heads.entry(head.log).or_insert(head);
+        }
+        for log in &wants.heads {
+            self.heads.entry(*log).or_insert_with(|| Head::empty(*log));
+        }
+        for project in loaded.projects {
+            self.projects.admit(project.id, Some(Arc::new(project)));
+        }
+        for task in loaded.tasks {
+            self.tasks.admit(task.id, Some(Arc::new(task)));
+        }
+        for request in loaded.requests {
+            self.requests.admit(request.id, Some(Arc::new(request)));
+        }
+        for artifact in loaded.artifacts {
+            self.artifacts.admit(artifact.id, Some(Arc::new(artifact)));
+        }
+        for package in loaded.packages {
+            self.packages.admit(package.project_id, Some(Arc::new(package)));
+        }
+        wants.projects.iter().for_each(|id| self.projects.admit(*id, None));
+        wants.tasks.iter().for_each(|id| self.tasks.admit(*id, None));
+        wants.requests.iter().for_each(|id| self.requests.admit(*id, None));
+        wants.artifacts.iter().for_each(|id| self.artifacts.admit(*id, None));
+        wants.packages.iter().for_each(|id| self.packages.admit(*id, None));
+        self.open_tasks.extend(&wants.open_tasks);
+        self.open_requests.extend(&wants.open_requests);
+        for (record, facts) in loaded.agents {
+            self.agents.insert(record.agent_type, (Arc::new(record), facts));
+        }
+        for agent in &wants.agents {
+            let never = || (Arc::new(AgentRecord::idle(*agent)), AgentFacts::default());
+            self.agents.entry(*agent).or_insert_with(never);
+        }
+    }
+
+    /// Runs a decision on what the batch knows of its scope.
+    ///
+    /// # Errors
+    /// The decision's own refusal; the batch is then as it was.
+    pub fn decide(
+        &mut self,
+        scope: &Scope,
+        decide: impl FnOnce(&Snapshot) -> Result<Decision, Refusal>,
+    ) -> Result<Committed, Refusal> {
+        let decision = decide(&self.snapshot(scope))?;
+        Ok(self.apply(scope.log, decision))
+    }
+
+    /// Starts the candidates that can still be started: those that are pending and ready in an
+    /// active project. The scopes of all candidates must have been admitted.
+    pub fn claim(&mut self, claim: &Claim, candidates: &[(ProjectId, TaskId)]) -> Committed {
+        let mut committed = Committed::default();
+        for (n, (project, task)) in (0..).zip(candidates) {
+            let scope = Scope::project(*project).task(*task);
+            let moment = claim.moment.fork(n);
+            let started = self.decide(&scope, |snapshot| {
+                decide::tasks::claim(snapshot, *task, &claim.worker, claim.lease, moment)
+            });
+            if let Ok(started) = started {
+                committed.extend(started);
+            }
+        }
+        committed
+    }
+
+    /// What is to be written since the last call.
+    pub fn take_writes(&mut self) -> Writes {
+        Writes {
+            heads: std::mem::take(&mut self.dirty_heads)
+                .into_iter()
+                .filter_map(|log| self.heads.get(&log).cloned())
+                .collect(),
+            projects: self.projects.take_dirty().filter_map(|(_, row)| row).collect(),
+            tasks: self.tasks.take_dirty().filter_map(|(_, row)| row).collect(),
+            requests: self.requests.take_dirty().filter_map(|(_, row)| row).collect(),
+            artifacts: std::mem::take(&mut self.new_artifacts),
+            packages: self.packages.take_dirty().collect(),
+            agents: std::mem::take(&mut self.new_agents),
+            entries: std::mem::take(&mut self.entries),
+        }
+    }
+
+    fn snapshot(&self, scope: &Scope) -> Snapshot {
+        let mut tasks: BTreeMap<_, _> = named(&self.tasks, &scope.tasks);
+        let mut requests: BTreeMap<_, _> = named(&self.requests, &scope.requests);
+        let project = scope.log.project();
+        if scope.open_tasks {
+            let open = self.tasks.known.values().flatten();
+            let open = open.filter(|t| Some(t.project_id) == project && !t.status().is_final());
+            tasks.extend(open.map(|task| (task.id, Arc::clone(task))));
+        }
+        if scope.open_requests {
+            let open = self.requests.known.values().flatten();
+            let open =
+                open.filter(|r| Some(r.project_id) == project && r.status() == HitlStatus::Pending);
+            requests.extend(open.map(|request| (request.id, Arc::clone(request))));
+        }
+        Snapshot {
+            head: self.heads.get(&scope.log).cloned().unwrap_or_else(|| Head::empty(scope.log)),
+            project: project.and_then(|id| self.projects.get(&id).cloned()),
+            tasks,
+            requests,
+            artifacts: named(&self.artifacts, &scope.artifacts),
+            package: project
+                .filter(|_| scope.package)
+                .and_then(|id| self.packages.get(&id).cloned()),
+            agent: scope.agent.and_then(|agent| self.agents.get(&agent).cloned()),
+        }
+    }
+
+    fn apply(&mut self, log: LogId, decision: Decision) -> Committed {
+        let mut committed = Committed::default();
+        if decision.changes.is_empty() {
+            return committed;
+        }
+        let head = self.heads.entry(log).or_insert_with(|| Head::empty(log));
+        head.counts = decision.counts;
+        head.next_turn = decision.next_turn;
+        for change in decision.changes {
+            let entry = Arc::new(Entry::append(head, change.event));
+            self.entries.push(Arc::clone(&entry));
+            committed.entries.push(entry);
+            for row in change.rows {
+                match &row {
+                    Row::Project(project) => {
+                        self.projects.put(project.id, Some(Arc::clone(project)));
+                    }
+                    Row::Task(task) => self.tasks.put(task.id, Some(Arc::clone(task))),
+                    Row::Request(request) => {
+                        self.requests.put(request.id, Some(Arc::clone(request)));
+                    }
+                    Row::Artifact(artifact) => {
+                        let meta = Arc::new(artifact.meta.clone());
+                        self.artifacts.admit(artifact.meta.id, Some(meta));
+                        self.new_artifacts.push(Arc::clone(artifact));
+                    }
+                    Row::Agent(agent) => {
+                        if let Some((record, _)) = self.agents.get_mut(&agent.agent_type) {
+                            *record = Arc::clone(agent);
+                        }
+                        self.new_agents.push(Arc::clone(agent));
+                    }
+                    Row::Package(package) => {
+                        self.packages.put(package.project_id, Some(Arc::clone(package)));
+                    }
+                    Row::NoPackage(project) => self.packages.put(*project, None),
+                }
+                committed.rows.push(row);
+            }
+        }
+        self.dirty_heads.insert(log);
+        committed
+    }
+}
+
+fn named<K: Copy + Ord + Hash, V>(shelf: &Shelf<K, V>, keys: &[K]) -> BTreeMap<K, Arc<V>> {
+    keys.iter().filter_map(|key| Some((*key, Arc::clone(shelf.get(key)?)))).collect()
+}

@@ -1,0 +1,101 @@
+//! What a decision consists of. A change holds a new state *together with* the event that made it
+//! so, and only this crate can build one: state without a log entry does not compile.
+
+use std::sync::Arc;
+
+use crate::agent::AgentRecord;
+use crate::artifact::Artifact;
+use crate::hitl::HitlRequest;
+use crate::ids::{HitlRequestId, ProjectId, TaskId};
+use crate::log::{Entry, Event};
+use crate::package::Package;
+use crate::project::{Counts, Project};
+use crate::task::Task;
+use crate::timestamp::Timestamp;
+
+/// A row in its new state.
+#[derive(Debug, Clone)]
+pub enum Row {
+    /// A project.
+    Project(Arc<Project>),
+    /// A task.
+    Task(Arc<Task>),
+    /// A human-in-the-loop request.
+    Request(Arc<HitlRequest>),
+    /// An artifact, always a new one.
+    Artifact(Arc<Artifact>),
+    /// What an agent type is doing.
+    Agent(Arc<AgentRecord>),
+    /// A package that was made.
+    Package(Arc<Package>),
+    /// The package of this project is gone.
+    NoPackage(ProjectId),
+}
+
+/// New states and the event that made them so. An event can move more than one row: an answer
+/// changes the request, and the task that waited for it.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) event: Event,
+}
+
+/// What is to be committed, all of it or nothing.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) counts: Counts,
+    pub(crate) next_turn: Timestamp,
+}
+
+impl Decision {
+    /// True when there is nothing to write.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+/// What was committed.
+#[derive(Debug, Clone, Default)]
+pub struct Committed {
+    /// The log entries, in order.
+    pub entries: Vec<Arc<Entry>>,
+    /// The rows in their new states, in order; a row that changed twice is here twice.
+    pub rows: Vec<Row>,
+}
+
+impl Committed {
+    /// The last state of a project in here.
+    #[must_use]
+    pub fn project(&self) -> Option<&Arc<Project>> {
+        self.rows.iter().rev().find_map(|row| match row {
+            Row::Project(project) => Some(project),
+            _ => None,
+        })
+    }
+
+    /// The last state of this task, if it changed.
+    #[must_use]
+    pub fn task(&self, id: TaskId) -> Option<&Arc<Task>> {
+        self.rows.iter().rev().find_map(|row| match row {
+            Row::Task(task) if task.id == id => Some(task),
+            _ => None,
+        })
+    }
+
+    /// The last state of this request, if it changed.
+    #[must_use]
+    pub fn request(&self, id: HitlRequestId) -> Option<&Arc<HitlRequest>> {
+        self.rows.iter().rev().find_map(|row| match row {
+            Row::Request(request) if request.id == id => Some(request),
+            _ => None,
+        })
+    }
+
+    /// Adds what another decision committed.
+    pub fn extend(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.rows.extend(other.rows);
+    }
+}

@@ -1,0 +1,95 @@
+//! What an agent type is doing, derived from leases and gates and written down when it changes.
+
+use serde_json::json;
+
+use super::draft::{Defaults, Draft};
+use crate::agent::{AgentFacts, AgentRecord};
+use crate::change::{Decision, Row};
+use crate::error::Refusal;
+use crate::log::Origin;
+use crate::moment::Moment;
+use crate::scope::Snapshot;
+use crate::words::{AgentStatusKind, AgentType, EventType};
+
+/// Writes down what an agent type is doing, if that has changed.
+///
+/// # Errors
+/// None.
+pub fn refresh(snapshot: &Snapshot, moment: Moment) -> Result<Decision, Refusal> {
+    settle(snapshot, moment, &Origin::system(), false)
+}
+
+/// Sweeps an agent type's errors away; what it holds and waits for stays.
+///
+/// # Errors
+/// None.
+pub fn reset(snapshot: &Snapshot, moment: Moment, origin: &Origin) -> Result<Decision, Refusal> {
+    settle(snapshot, moment, origin, true)
+}
+
+fn settle(
+    snapshot: &Snapshot,
+    moment: Moment,
+    origin: &Origin,
+    sweep: bool,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
+    let Some((record, facts)) = &snapshot.agent else { return Ok(draft.finish()) };
+    let mut next = AgentRecord { ..(**record).clone() };
+    if sweep {
+        next.cleared_at = Some(draft.at());
+    }
+    derive(&mut next, facts);
+    if !sweep && same(record, &next) {
+        return Ok(draft.finish());
+    }
+    next.last_activity = Some(draft.at());
+    next.updated_at = Some(draft.at());
+    let data = json!(next);
+    draft.put_row(Row::Agent(next.into()), EventType::AgentStatusChanged, data);
+    Ok(draft.finish())
+}
+
+/// Working beats waiting beats error beats idle.
+fn derive(record: &mut AgentRecord, facts: &AgentFacts) {
+    let failure = facts
+        .failure
+        .as_ref()
+        .filter(|(at, _)| record.cleared_at.is_none_or(|cleared| *at > cleared));
+    record.status = if facts.working > 0 {
+        AgentStatusKind::Working
+    } else if facts.waiting > 0 {
+        AgentStatusKind::WaitingForHitl
+    } else if failure.is_some() {
+        AgentStatusKind::Error
+    } else {
+        AgentStatusKind::Idle
+    };
+    record.active_tasks = facts.working;
+    record.current_task_id = facts.current_task;
+    record.error_message = match record.status {
+        AgentStatusKind::Error => failure.map(|(_, message)| message.clone()),
+        _ => None,
+    };
+}
+
+/// Whether there is nothing new to write down: a change in the number of tasks alone is not news.
+fn same(before: &AgentRecord, after: &AgentRecord) -> bool {
+    before.status == after.status && before.error_message == after.error_message
+}
+
+/// The agent type a record is about, for those who only have the log.
+#[must_use]
+pub fn record_of(entry: &crate::log::Entry) -> Option<AgentRecord> {
+    if entry.event_type != EventType::AgentStatusChanged {
+        return None;
+    }
+    serde_json::from_value(serde_json::Value::Object(entry.event_data.clone())).ok()
+}
+
+/// The agent types whose status an entry may have changed.
+#[must_use]
+pub fn touched_by(entry: &crate::log::Entry) -> Option<AgentType> {
+    let agent = entry.event_data.get("agent_type")?.as_str()?;
+    (entry.event_type != EventType::AgentStatusChanged).then(|| agent.parse().ok()).flatten()
+}

@@ -1,0 +1,89 @@
+//! Artifacts put in by hand, and packages.
+
+use serde_json::json;
+
+use super::draft::{Defaults, Draft};
+use crate::artifact::NewArtifact;
+use crate::change::{Decision, Row};
+use crate::error::Refusal;
+use crate::hitl::Subject;
+use crate::log::Origin;
+use crate::moment::Moment;
+use crate::package::Package;
+use crate::scope::Snapshot;
+use crate::words::{AgentType, EventType, HitlKind};
+
+/// Stores an artifact. Where a step of that type is under review, the review is of this one from
+/// now on, and an answer to what was shown before is refused. Needs a scope with open requests.
+///
+/// # Errors
+/// When the project does not exist or is over.
+pub fn store(
+    snapshot: &Snapshot,
+    source_agent: AgentType,
+    new: &NewArtifact,
+    moment: Moment,
+    origin: &Origin,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
+    let project = draft.open_project()?.clone();
+    let stored = draft.store_artifact(project.id, source_agent, new.clone(), None);
+    for request in draft.open_requests() {
+        let step = request.step.as_deref();
+        let step = step.and_then(|step| project.plan.as_ref()?.workflow.step(step));
+        let under_review = step.is_some_and(|step| step.output == stored.artifact_type);
+        if request.kind == HitlKind::Approval && under_review {
+            let mut request = (*request).clone();
+            request.subject = Subject::of([&stored]);
+            request.history.push(draft.history("subject_changed", None, None));
+            let data = json!({
+                "hitl_request_id": request.id, "question": request.question,
+                "subject": request.subject, "expires_at": request.expires_at, "updated": true,
+            });
+            if let Some(step) = request.step.clone() {
+                draft.update_plan(|plan| plan.progress.step(&step).artifact = Some(stored.id));
+            }
+            draft.put_request(request, EventType::HitlRequestCreated, data);
+        }
+    }
+    Ok(draft.finish())
+}
+
+/// Records that a package was made.
+///
+/// # Errors
+/// When the project does not exist.
+pub fn package_made(
+    snapshot: &Snapshot,
+    package: &Package,
+    moment: Moment,
+    origin: &Origin,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
+    let project = draft.project()?.clone();
+    let data = json!({
+        "message": format!("The package of \"{}\" can be downloaded.", project.name),
+        "download_available": true, "generated_at": package.generated_at,
+        "artifact_count": package.files.len(), "digest": package.digest,
+    });
+    draft.put_row(Row::Package(package.clone().into()), EventType::ArtifactsGenerated, data);
+    Ok(draft.finish())
+}
+
+/// Removes the package; decides nothing when there is none. Needs a scope with the package.
+///
+/// # Errors
+/// When the project does not exist.
+pub fn package_deleted(
+    snapshot: &Snapshot,
+    moment: Moment,
+    origin: &Origin,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
+    let project = draft.project()?.id;
+    if let Some(package) = snapshot.package.clone() {
+        let data = json!({"digest": package.digest, "generated_at": package.generated_at});
+        draft.put_row(Row::NoPackage(project), EventType::ArtifactsDeleted, data);
+    }
+    Ok(draft.finish())
+}

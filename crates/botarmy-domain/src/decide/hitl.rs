@@ -1,0 +1,354 @@
+//! Raising, answering and expiring human-in-the-loop requests.
+
+use serde_json::{Value, json};
+
+use super::draft::{Defaults, Draft, object};
+use super::flow::{self, About};
+use super::tasks;
+use crate::artifact::NewArtifact;
+use crate::change::Decision;
+use crate::error::Refusal;
+use crate::hitl::{HitlRequest, HitlState, Reply, Subject};
+use crate::ids::HitlRequestId;
+use crate::log::Origin;
+use crate::moment::Moment;
+use crate::ports::{NewRequest, Response};
+use crate::scope::Snapshot;
+use crate::task::{Answer, Task, TaskState};
+use crate::text::non_blank;
+use crate::words::{
+    AgentType, ArtifactType, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry, StepStatus,
+    TaskStatus,
+};
+
+/// The longest a request can be told to wait: a year.
+const MAX_TTL_S: u32 = 365 * 86_400;
+/// The most suggested answers.
+const MAX_OPTIONS: usize = 20;
+
+/// Raises a request by hand. Needs a scope with its task and artifacts.
+///
+/// # Errors
+/// A field that is not acceptable, or a project that is over.
+pub fn raise(
+    snapshot: &Snapshot,
+    id: HitlRequestId,
+    new: &NewRequest,
+    moment: Moment,
+    origin: &Origin,
+    defaults: Defaults,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, defaults);
+    let project = draft.open_project()?.clone();
+    if non_blank(&new.question).is_none() {
+        return Err(Refusal::invalid("question", "must not be blank"));
+    }
+    if new.options.len() > MAX_OPTIONS {
+        return Err(Refusal::invalid("options", format!("must be at most {MAX_OPTIONS}")));
+    }
+    if new.ttl_s.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL_S) {
+        return Err(Refusal::invalid("ttl_seconds", format!("must be 1 to {MAX_TTL_S}")));
+    }
+    tasks::check_artifacts(snapshot, project.id, "artifacts", &new.artifacts)?;
+    let task = new.task_id.map(|task_id| {
+        let found = snapshot.tasks.get(&task_id).filter(|task| task.project_id == project.id);
+        found.ok_or_else(|| {
+            let detail = format!("task {task_id} does not exist in project {}", project.id);
+            Refusal::invalid("task_id", detail)
+        })
+    });
+    let task = task.transpose()?;
+    let refs = new.artifacts.iter().filter_map(|id| snapshot.artifacts.get(id));
+    let about = About { task: new.task_id, step: None, agent: task.map(|task| task.agent) };
+    let mut request = flow::new_request(
+        &mut draft,
+        &project,
+        HitlKind::Question,
+        new.question.clone(),
+        new.options.clone(),
+        Subject::of(refs.map(AsRef::as_ref)),
+        about,
+    );
+    request.id = id;
+    if let Some(ttl_s) = new.ttl_s {
+        request.ttl_s = ttl_s;
+        request.expires_at = draft.at().after(std::time::Duration::from_secs(ttl_s.into()));
+    }
+    flow::open(&mut draft, request);
+    Ok(draft.finish())
+}
+
+/// Answers a request. Needs a scope with its task; a rejection needs everything open.
+///
+/// # Errors
+/// A conflict when it was answered already, has expired, or shows something else by now;
+/// [`Refusal::Nonsense`] when it is amended with nothing.
+pub fn respond(
+    snapshot: &Snapshot,
+    id: HitlRequestId,
+    response: &Response,
+    moment: Moment,
+    origin: &Origin,
+    defaults: Defaults,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, defaults);
+    let request = draft.request(id)?;
+    check_pending(&request, &draft)?;
+    draft.open_project()?;
+    let content = response.content.as_deref().and_then(non_blank).map(str::to_owned);
+    let comment = response.comment.as_deref().and_then(non_blank).map(str::to_owned);
+    let amended = response.amended_content.clone();
+    if response.action == HitlAction::Amend && content.is_none() && amended.is_none() {
+        return Err(Refusal::Nonsense(
+            "An amendment needs `content`, what should be different, or `amended_content`, the \
+             document to go on with."
+                .to_owned(),
+        ));
+    }
+    if let Some(seen) = &response.subject_digest
+        && *seen != request.subject.digest
+    {
+        return Err(Refusal::conflict(
+            "subject_changed",
+            format!(
+                "What is under review has changed since it was shown: its digest is {} now.",
+                request.subject.digest
+            ),
+        ));
+    }
+    let reply = Reply {
+        by: origin.actor.clone(),
+        at: draft.at(),
+        content: content.clone(),
+        comment: comment.clone(),
+        amended_content: (response.action == HitlAction::Amend)
+            .then(|| amended.clone().map(Value::Object))
+            .flatten(),
+    };
+    let mut decided = (*request).clone();
+    decided.history.push(draft.history(response.action.as_str(), content.as_deref(), comment));
+    decided.state = response.action.decides(reply);
+    let resumes = response.action != HitlAction::Reject;
+    record(&mut draft, decided.clone(), response.action, resumes);
+    match response.action {
+        HitlAction::Approve => approved(&mut draft, &decided)?,
+        HitlAction::Reject => draft.halt(&format!("\"{}\" was rejected", request.question))?,
+        HitlAction::Amend => amend(&mut draft, &decided, response)?,
+    }
+    Ok(draft.finish())
+}
+
+fn check_pending(request: &HitlRequest, draft: &Draft<'_>) -> Result<(), Refusal> {
+    let detail = match (&request.state, request.reply()) {
+        (HitlState::Pending, _) if request.expires_at > draft.at() => return Ok(()),
+        (_, Some(reply)) => {
+            format!(
+                "Request {} was {} by {} at {}.",
+                request.id,
+                request.status(),
+                reply.by,
+                reply.at
+            )
+        }
+        (HitlState::Cancelled { at, reason }, _) => {
+            format!("Request {} was cancelled at {at}: {reason}.", request.id)
+        }
+        (HitlState::Expired { at }, _) => format!("Request {} expired at {at}.", request.id),
+        _ => format!("Request {} expired at {}.", request.id, request.expires_at),
+    };
+    Err(Refusal::conflict("not_pending", detail))
+}
+
+fn record(draft: &mut Draft<'_>, request: HitlRequest, action: HitlAction, resumes: bool) {
+    let reply = request.reply().cloned();
+    let reply = reply.as_ref();
+    let data = json!({
+        "hitl_request_id": request.id, "kind": request.kind, "action": action,
+        "status": request.status(), "user_response": reply.and_then(|r| r.content.clone()),
+        "response_comment": reply.and_then(|r| r.comment.clone()),
+        "amended_content": reply.and_then(|r| r.amended_content.clone()),
+        "workflow_resumed": resumes, "agent_type": request.agent, "step": request.step,
+        "subject_digest": request.subject.digest,
+    });
+    draft.put_request(request, EventType::HitlResponse, data);
+}
+
+/// What an approval sets off.
+fn approved(draft: &mut Draft<'_>, request: &HitlRequest) -> Result<(), Refusal> {
+    match request.kind {
+        HitlKind::Approval => {
+            if let Some(step) = &request.step {
+                draft.update_plan(|plan| plan.progress.finish(&plan.workflow, step));
+            }
+        }
+        HitlKind::Question => answer_task(draft, request, HitlAction::Approve),
+        HitlKind::Failure => try_failure_again(draft, request, None),
+    }
+    flow::advance(draft)
+}
+
+/// What an amendment sets off.
+fn amend(draft: &mut Draft<'_>, request: &HitlRequest, response: &Response) -> Result<(), Refusal> {
+    let step = request.step.as_deref();
+    match (&response.amended_content, step, request.kind) {
+        (Some(document), Some(step), HitlKind::Approval) => {
+            replace(draft, request, step, document.clone())?;
+        }
+        (_, _, HitlKind::Question) => answer_task(draft, request, HitlAction::Amend),
+        (_, step, kind) => {
+            let feedback = feedback(draft, request)?;
+            if let (Some(step), HitlKind::Approval) = (step, kind) {
+                draft.update_plan(|plan| {
+                    let progress = plan.progress.step(step);
+                    progress.status = StepStatus::Waiting;
+                    progress.request_id = None;
+                    progress.feedback.push(feedback);
+                });
+            } else {
+                try_failure_again(draft, request, Some(feedback));
+            }
+        }
+    }
+    flow::advance(draft)
+}
+
+/// A replacement becomes the artifact, and the step is done.
+fn replace(
+    draft: &mut Draft<'_>,
+    request: &HitlRequest,
+    step: &str,
+    document: serde_json::Map<String, Value>,
+) -> Result<(), Refusal> {
+    let project = draft.project()?.clone();
+    let Some(definition) = project.plan.as_ref().and_then(|plan| plan.workflow.step(step)) else {
+        return Ok(());
+    };
+    let mut new = NewArtifact::new(definition.output, document);
+    let by = draft.origin.actor.clone();
+    new.metadata = object(json!({"amended_by": by, "hitl_request_id": request.id}));
+    let stored = draft.store_artifact(project.id, definition.agent, new, request.task_id);
+    draft.update_plan(|plan| {
+        plan.progress.step(step).artifact = Some(stored.id);
+        plan.progress.finish(&plan.workflow, step);
+    });
+    Ok(())
+}
+
+/// What a person said, stored so that the next attempt sees it.
+fn feedback(
+    draft: &mut Draft<'_>,
+    request: &HitlRequest,
+) -> Result<crate::ids::ContextId, Refusal> {
+    let reply = request.reply().cloned();
+    let (content, comment, amended) = reply
+        .map(|reply| (reply.content, reply.comment, reply.amended_content))
+        .unwrap_or_default();
+    let document = object(json!({
+        "user_content": content, "comment": comment, "amended_content": amended,
+        "hitl_request_id": request.id, "step": request.step,
+    }));
+    let new = NewArtifact::new(ArtifactType::HitlResponse, document);
+    let project = draft.project()?.id;
+    Ok(draft.store_artifact(project, AgentType::Orchestrator, new, request.task_id).id)
+}
+
+/// Sends the task that asked back into the queue, with the answer.
+fn answer_task(draft: &mut Draft<'_>, request: &HitlRequest, action: HitlAction) {
+    let Some(task) = request.task_id.and_then(|id| draft.task(id).ok()) else { return };
+    if !matches!(&task.state, TaskState::WaitingForHitl { request_id } if *request_id == request.id)
+    {
+        return;
+    }
+    let reply = request.reply();
+    let content = reply.and_then(|reply| {
+        reply.amended_content.clone().or_else(|| reply.content.clone().map(Value::String))
+    });
+    let mut task = (*task).clone();
+    task.answers.push(Answer {
+        question_id: request.id,
+        action,
+        comment: reply.and_then(|reply| reply.comment.clone()),
+        content,
+    });
+    task.state = TaskState::Pending { last_error: None };
+    task.ready_at = draft.at();
+    draft.and_task(task);
+}
+
+/// Tries again what failed: the task, or another round of the loop.
+fn try_failure_again(
+    draft: &mut Draft<'_>,
+    request: &HitlRequest,
+    feedback: Option<crate::ids::ContextId>,
+) {
+    let task = request.task_id.and_then(|id| draft.task(id).ok());
+    if let Some(task) = task.filter(|task| task.status() == TaskStatus::Failed) {
+        let mut task: Task = (*task).clone();
+        task.context_ids.extend(feedback);
+        if let Some(text) = request.reply().and_then(|reply| reply.content.as_deref()) {
+            task.instructions = format!("{}\n\n{text}", task.instructions);
+        }
+        tasks::try_again(draft, &task);
+    } else if let Some(step) = &request.step {
+        draft.update_plan(|plan| {
+            let progress = plan.progress.step(step);
+            progress.status = StepStatus::Waiting;
+            progress.request_id = None;
+            progress.more_rounds += 1;
+            progress.feedback.extend(feedback);
+        });
+    }
+}
+
+/// Nobody answered in time: halts, goes on waiting, or waves it through, as the request says.
+/// Needs a scope with everything open.
+///
+/// # Errors
+/// A conflict when it is not pending or not due.
+pub fn expire(
+    snapshot: &Snapshot,
+    id: HitlRequestId,
+    moment: Moment,
+    defaults: Defaults,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, &Origin::scheduler(), defaults);
+    let mut request = (*draft.request(id)?).clone();
+    if request.status() != HitlStatus::Pending || request.expires_at > draft.at() {
+        return Err(Refusal::conflict("not_due", format!("Request {id} is not due to expire.")));
+    }
+    let expired_at = request.expires_at;
+    let (action, state) = match request.on_expiry {
+        OnExpiry::Reject => ("expire", HitlState::Expired { at: draft.at() }),
+        OnExpiry::KeepWaiting => {
+            let ttl = std::time::Duration::from_secs(request.ttl_s.into());
+            request.expires_at = draft.at().after(ttl);
+            ("extend", HitlState::Pending)
+        }
+        OnExpiry::Approve => {
+            let reply = Reply {
+                by: draft.origin.actor.clone(),
+                at: draft.at(),
+                content: None,
+                comment: Some("nobody answered in time".to_owned()),
+                amended_content: None,
+            };
+            ("approve", HitlState::Approved(reply))
+        }
+    };
+    request.state = state;
+    request.history.push(draft.history(action, None, Some("nobody answered in time".to_owned())));
+    let data = json!({
+        "hitl_request_id": id, "status": request.status(), "on_expiry": request.on_expiry,
+        "expired_at": expired_at, "expires_at": request.expires_at, "agent_type": request.agent,
+    });
+    let on_expiry = request.on_expiry;
+    draft.put_request(request.clone(), EventType::HitlTimeout, data);
+    match on_expiry {
+        OnExpiry::Reject => {
+            draft.halt(&format!("nobody answered \"{}\" in time", request.question))?;
+        }
+        OnExpiry::KeepWaiting => {}
+        OnExpiry::Approve => approved(&mut draft, &request)?,
+    }
+    Ok(draft.finish())
+}

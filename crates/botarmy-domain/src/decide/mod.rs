@@ -1,0 +1,11 @@
+//! The use cases as pure functions: a snapshot in, a decision or a refusal out.
+
+pub mod agents;
+pub mod artifacts;
+mod draft;
+mod flow;
+pub mod hitl;
+pub mod projects;
+pub mod tasks;
+
+pub use draft::Defaults;

@@ -1,0 +1,235 @@
+//! Making, starting, pausing, resuming, cancelling and completing projects.
+
+use serde_json::{Value, json};
+
+use super::draft::{Defaults, Draft, object};
+use super::flow;
+use crate::artifact::NewArtifact;
+use crate::change::Decision;
+use crate::error::Refusal;
+use crate::ids::ProjectId;
+use crate::log::Origin;
+use crate::moment::Moment;
+use crate::ports::NewProject;
+use crate::project::{Counts, Plan, Project, ProjectState};
+use crate::scope::Snapshot;
+use crate::text::non_blank;
+use crate::words::{AgentType, ArtifactType, EventType, ProjectStatus};
+use crate::workflow::{Progress, Workflow};
+
+/// The longest name, in characters.
+const MAX_NAME: usize = 255;
+
+/// Makes a project. With a workflow it starts at once, the description being the idea, or the
+/// name where there is none.
+///
+/// # Errors
+/// [`Refusal::Invalid`] for a name that is blank or too long.
+pub fn create(
+    snapshot: &Snapshot,
+    id: ProjectId,
+    new: &NewProject,
+    workflow: Option<&Workflow>,
+    moment: Moment,
+    origin: &Origin,
+    defaults: Defaults,
+) -> Result<Decision, Refusal> {
+    if non_blank(&new.name).is_none() {
+        return Err(Refusal::invalid("name", "must not be blank"));
+    }
+    if new.name.chars().count() > MAX_NAME {
+        return Err(Refusal::invalid("name", format!("must be at most {MAX_NAME} characters")));
+    }
+    if snapshot.project.is_some() {
+        return Err(Refusal::conflict("exists", format!("Project {id} exists already.")));
+    }
+    let mut draft = Draft::new(snapshot, moment, origin, defaults);
+    let project = Project {
+        id,
+        name: new.name.clone(),
+        description: new.description.clone(),
+        oversight: new.oversight,
+        state: ProjectState::Active,
+        plan: None,
+        created_at: draft.at(),
+        updated_at: draft.at(),
+    };
+    let data = json!({
+        "name": project.name, "description": project.description, "oversight": project.oversight,
+        "workflow": workflow.map(|workflow| &workflow.name), "status": ProjectStatus::Active,
+    });
+    draft.put_project(project, EventType::ProjectCreated, data);
+    if let Some(workflow) = workflow {
+        begin(&mut draft, workflow, None)?;
+    }
+    Ok(draft.finish())
+}
+
+/// Starts a workflow in a project that has none.
+///
+/// # Errors
+/// A conflict when it has one already or is not active.
+pub fn start(
+    snapshot: &Snapshot,
+    workflow: &Workflow,
+    idea: Option<&str>,
+    moment: Moment,
+    origin: &Origin,
+    defaults: Defaults,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, defaults);
+    begin(&mut draft, workflow, idea)?;
+    Ok(draft.finish())
+}
+
+fn begin(draft: &mut Draft<'_>, workflow: &Workflow, idea: Option<&str>) -> Result<(), Refusal> {
+    let project = draft.active_project()?.clone();
+    if let Some(plan) = &project.plan {
+        return Err(Refusal::conflict(
+            "already_started",
+            format!(
+                "Project {} was already started with workflow `{}`.",
+                project.id, plan.workflow.name
+            ),
+        ));
+    }
+    let idea = idea
+        .and_then(non_blank)
+        .or_else(|| project.description.as_deref().and_then(non_blank))
+        .unwrap_or(&project.name)
+        .to_owned();
+    let digest = workflow.digest();
+    let data = json!({
+        "workflow": workflow.name, "workflow_digest": digest, "definition": workflow, "idea": idea,
+    });
+    let content = object(json!({"idea": idea}));
+    let plan =
+        Plan { workflow: workflow.clone(), digest, idea, progress: Progress::start(workflow) };
+    let started = Project { plan: Some(plan), ..(*project).clone() };
+    draft.put_project(started, EventType::ProjectStarted, data);
+    let input = NewArtifact::new(ArtifactType::UserInput, content);
+    draft.store_artifact(project.id, AgentType::Orchestrator, input, None);
+    flow::advance(draft)
+}
+
+/// Lets nothing new start. What runs may end, and people may answer.
+///
+/// # Errors
+/// A conflict when the project is not active.
+pub fn pause(snapshot: &Snapshot, moment: Moment, origin: &Origin) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
+    let mut project = (**draft.active_project()?).clone();
+    project.state = ProjectState::Paused { at: draft.at(), by: origin.actor.clone() };
+    let data = json!({"status": ProjectStatus::Paused, "paused_by": origin.actor});
+    draft.put_project(project, EventType::ProjectPaused, data);
+    Ok(draft.finish())
+}
+
+/// Lets work go on.
+///
+/// # Errors
+/// A conflict when the project is not paused.
+pub fn resume(
+    snapshot: &Snapshot,
+    moment: Moment,
+    origin: &Origin,
+    defaults: Defaults,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, defaults);
+    let mut project = (**draft.project()?).clone();
+    if project.status() != ProjectStatus::Paused {
+        return Err(Refusal::conflict(
+            "project_not_paused",
+            format!(
+                "Project {} is {}; only a paused project can be resumed.",
+                project.id,
+                project.status()
+            ),
+        ));
+    }
+    project.state = ProjectState::Active;
+    let data = json!({"status": ProjectStatus::Active, "resumed_by": origin.actor});
+    draft.put_project(project, EventType::ProjectResumed, data);
+    flow::advance(&mut draft)?;
+    Ok(draft.finish())
+}
+
+/// Calls everything off. Needs a scope with everything open.
+///
+/// # Errors
+/// A conflict when the project is over already.
+pub fn cancel(snapshot: &Snapshot, moment: Moment, origin: &Origin) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
+    let mut project = (**draft.open_project()?).clone();
+    project.state = ProjectState::Cancelled { at: draft.at(), by: origin.actor.clone() };
+    let data = json!({"status": ProjectStatus::Cancelled, "cancelled_by": origin.actor});
+    draft.put_project(project, EventType::ProjectCancelled, data);
+    draft.close_everything("the project was cancelled");
+    Ok(draft.finish())
+}
+
+/// Completes the project if nothing is missing; decides nothing otherwise.
+///
+/// # Errors
+/// When the project does not exist.
+pub fn check_completion(
+    snapshot: &Snapshot,
+    moment: Moment,
+    origin: &Origin,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
+    let project = draft.project()?.clone();
+    if project.status() == ProjectStatus::Active && unmet(&project, &draft.counts).is_empty() {
+        flow::complete(&mut draft, &project, Vec::new());
+    }
+    Ok(draft.finish())
+}
+
+/// Completes the project whatever is missing, which is recorded; what is still open is cancelled.
+/// Decides nothing when it is completed already. Needs a scope with everything open.
+///
+/// # Errors
+/// A conflict when the project ended otherwise.
+pub fn force_complete(
+    snapshot: &Snapshot,
+    moment: Moment,
+    origin: &Origin,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
+    let project = draft.project()?.clone();
+    match project.status() {
+        ProjectStatus::Completed => return Ok(draft.finish()),
+        ProjectStatus::Cancelled => {
+            return Err(Refusal::conflict(
+                "project_over",
+                format!("Project {} is cancelled; nothing more can be done with it.", project.id),
+            ));
+        }
+        _ => {}
+    }
+    let overridden = unmet(&project, &draft.counts);
+    flow::complete(&mut draft, &project, overridden);
+    draft.close_everything("the project was completed by force");
+    Ok(draft.finish())
+}
+
+/// What keeps a project from being complete, one sentence each.
+#[must_use]
+pub fn unmet(project: &Project, counts: &Counts) -> Vec<String> {
+    flow::unmet(project, counts)
+}
+
+/// Records something about the server itself in the system log.
+///
+/// # Errors
+/// None.
+pub fn system_note(
+    snapshot: &Snapshot,
+    event_type: EventType,
+    data: Value,
+    moment: Moment,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, &Origin::system(), Defaults::default());
+    draft.note(event_type, None, data);
+    Ok(draft.finish())
+}

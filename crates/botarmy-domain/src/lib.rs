@@ -1,0 +1,48 @@
+//! The words of BotArmy, its state machines, its workflow rules and the ports it is reached
+//! and served through. Pure: no IO, no clock, no randomness. Time and entropy arrive as a
+//! [`Moment`], state arrives as a [`Snapshot`], and what comes out is a [`Decision`].
+//!
+//! The one idea is *decide, commit, tell*: the functions in [`decide`] look at a snapshot and
+//! either refuse or name the changes; a [`ports::Ledger`] commits them with their log entries in
+//! one transaction; whoever asked then tells the others.
+
+pub mod agent;
+pub mod artifact;
+pub mod batch;
+pub mod change;
+pub mod decide;
+pub mod error;
+pub mod handoff;
+pub mod hitl;
+pub mod ids;
+pub mod log;
+pub mod moment;
+pub mod package;
+pub mod ports;
+pub mod project;
+pub mod scope;
+pub mod task;
+pub mod text;
+pub mod timestamp;
+pub mod words;
+pub mod workflow;
+
+pub use agent::{AgentFacts, AgentRecord};
+pub use artifact::{Artifact, ArtifactRef, NewArtifact};
+pub use change::{Change, Committed, Decision, Row};
+pub use error::{Error, Refusal, StoreError};
+pub use handoff::Handoff;
+pub use hitl::{HitlRequest, HitlState, Reply, Subject};
+pub use ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
+pub use log::{Entry, Head, LogId, Origin};
+pub use moment::{Mint, Moment};
+pub use package::Package;
+pub use project::{Counts, Plan, Project, ProjectState};
+pub use scope::{Scope, Snapshot};
+pub use task::{Lease, Task, TaskState, WorkerId};
+pub use timestamp::Timestamp;
+pub use words::{
+    AgentStatusKind, AgentType, ArtifactType, EventSource, EventType, HitlAction, HitlKind,
+    HitlStatus, OnExpiry, Oversight, ProjectStatus, StepStatus, TaskStatus,
+};
+pub use workflow::{Progress, Step, Workflow};

@@ -1,0 +1,391 @@
+//! The append-only log: one per project and one for the system. Entries are numbered without a
+//! gap in commit order, and each carries a hash over itself and the hash before it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::artifact::{digest, hex};
+use crate::ids::{EventId, HitlRequestId, ProjectId, TaskId};
+use crate::project::Counts;
+use crate::timestamp::Timestamp;
+use crate::words::{EventSource, EventType};
+
+/// Which log: a project's, or the reserved one for events without a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogId {
+    /// Events without a project.
+    System,
+    /// The events of a project.
+    Project(ProjectId),
+}
+
+impl LogId {
+    /// The key a store keeps: the project's id, all zeros for the system log.
+    #[must_use]
+    pub const fn key(self) -> ProjectId {
+        match self {
+            Self::System => ProjectId::from_uuid(uuid::Uuid::nil()),
+            Self::Project(id) => id,
+        }
+    }
+
+    /// The log with this key.
+    #[must_use]
+    pub const fn from_key(key: ProjectId) -> Self {
+        if key.uuid().is_nil() { Self::System } else { Self::Project(key) }
+    }
+
+    /// The project, unless it is the system log.
+    #[must_use]
+    pub const fn project(self) -> Option<ProjectId> {
+        match self {
+            Self::System => None,
+            Self::Project(id) => Some(id),
+        }
+    }
+}
+
+/// The end of a log, and what its project counts. Locked while a decision is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Which log.
+    pub log: LogId,
+    /// The number of its last entry; 0 when it is empty.
+    pub seq: u64,
+    /// The hash of its last entry; [`GENESIS`] when it is empty.
+    pub hash: String,
+    /// What the project has.
+    pub counts: Counts,
+    /// The turn after the last task of the project; see [`crate::task::Task::turn_at`].
+    pub next_turn: Timestamp,
+}
+
+/// The hash before the first entry of a log.
+pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+impl Head {
+    /// The head of a log without entries.
+    #[must_use]
+    pub fn empty(log: LogId) -> Self {
+        Self {
+            log,
+            seq: 0,
+            hash: GENESIS.to_owned(),
+            counts: Counts::default(),
+            next_turn: Timestamp::from_micros(0),
+        }
+    }
+}
+
+/// Who asked, for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// What kind of party.
+    pub source: EventSource,
+    /// Who: a user's name, a worker's id, `scheduler`, …
+    pub actor: String,
+    /// The id of the request that brought it, as in the server's own log.
+    pub request_id: Option<String>,
+}
+
+impl Origin {
+    /// A person, through some client.
+    pub fn user(actor: impl Into<String>) -> Self {
+        Self { source: EventSource::User, actor: actor.into(), request_id: None }
+    }
+
+    /// An agent, through the worker that holds its lease.
+    pub fn agent(actor: impl Into<String>) -> Self {
+        Self { source: EventSource::Agent, actor: actor.into(), request_id: None }
+    }
+
+    /// The server itself.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { source: EventSource::System, actor: "system".to_owned(), request_id: None }
+    }
+
+    /// The server's timers.
+    #[must_use]
+    pub fn scheduler() -> Self {
+        Self { source: EventSource::Scheduler, actor: "scheduler".to_owned(), request_id: None }
+    }
+}
+
+/// What happened, before it has a place in a log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its id.
+    pub id: EventId,
+    /// What it tells.
+    pub event_type: EventType,
+    /// Who caused it.
+    pub origin: Origin,
+    /// The task it concerns.
+    pub task_id: Option<TaskId>,
+    /// The request it concerns.
+    pub hitl_request_id: Option<HitlRequestId>,
+    /// Everything there is to tell.
+    pub data: Map<String, Value>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An entry of a log. Its JSON is what the audit API shows and what an export holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its id.
+    pub id: EventId,
+    /// The project whose log this is; `None` in the system log.
+    pub project_id: Option<ProjectId>,
+    /// The task it concerns.
+    pub task_id: Option<TaskId>,
+    /// The request it concerns.
+    pub hitl_request_id: Option<HitlRequestId>,
+    /// What it tells.
+    pub event_type: EventType,
+    /// Who caused it.
+    pub event_source: EventSource,
+    /// Everything there is to tell.
+    pub event_data: Map<String, Value>,
+    /// `actor` and, where there was one, `request_id`.
+    pub event_metadata: Map<String, Value>,
+    /// When.
+    pub created_at: Timestamp,
+    /// Its place in the log: 1, 2, 3, …
+    pub seq: u64,
+    /// SHA-256 over the canonical JSON of all the above and the hash before, in lower-case
+    /// hexadecimal.
+    pub hash: String,
+}
+
+/// What a hash covers: every field of the entry but the hash itself, and the hash before it.
+#[derive(Serialize)]
+struct Sealed<'a> {
+    id: EventId,
+    project_id: Option<ProjectId>,
+    task_id: Option<TaskId>,
+    hitl_request_id: Option<HitlRequestId>,
+    event_type: EventType,
+    event_source: EventSource,
+    event_data: &'a Map<String, Value>,
+    event_metadata: &'a Map<String, Value>,
+    created_at: Timestamp,
+    seq: u64,
+    previous: &'a str,
+}
+
+impl Entry {
+    /// Gives an event the place after `head`, and moves the head there.
+    #[must_use]
+    pub fn append(head: &mut Head, event: Event) -> Self {
+        let mut metadata = Map::new();
+        metadata.insert("actor".to_owned(), Value::String(event.origin.actor));
+        if let Some(request_id) = event.origin.request_id {
+            metadata.insert("request_id".to_owned(), Value::String(request_id));
+        }
+        let mut entry = Self {
+            id: event.id,
+            project_id: head.log.project(),
+            task_id: event.task_id,
+            hitl_request_id: event.hitl_request_id,
+            event_type: event.event_type,
+            event_source: event.origin.source,
+            event_data: event.data,
+            event_metadata: metadata,
+            created_at: event.at,
+            seq: head.seq + 1,
+            hash: String::new(),
+        };
+        entry.hash = entry.seal(&head.hash);
+        head.seq = entry.seq;
+        head.hash.clone_from(&entry.hash);
+        entry
+    }
+
+    /// The hash this entry must have after `previous`.
+    #[must_use]
+    pub fn seal(&self, previous: &str) -> String {
+        digest(&Sealed {
+            id: self.id,
+            project_id: self.project_id,
+            task_id: self.task_id,
+            hitl_request_id: self.hitl_request_id,
+            event_type: self.event_type,
+            event_source: self.event_source,
+            event_data: &self.event_data,
+            event_metadata: &self.event_metadata,
+            created_at: self.created_at,
+            seq: self.seq,
+            previous,
+        })
+    }
+
+    /// The log it belongs to.
+    #[must_use]
+    pub fn log(&self) -> LogId {
+        self.project_id.map_or(LogId::System, LogId::Project)
+    }
+
+    /// Who caused it, by name.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        self.event_metadata.get("actor").and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// Checks a log entry by entry, in order.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    log: Option<LogId>,
+    seq: u64,
+    hash: String,
+    first_bad: Option<u64>,
+}
+
+/// What a check of a log found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// True when every entry is where it was and as it was.
+    pub valid: bool,
+    /// How many entries were read.
+    pub entries: u64,
+    /// The last good one.
+    pub head: HeadMark,
+    /// Where the log first differs from what was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_bad_seq: Option<u64>,
+}
+
+/// A position in a log and the hash there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadMark {
+    /// The position.
+    pub seq: u64,
+    /// The hash.
+    pub hash: String,
+}
+
+impl Default for Verifier {
+    fn default() -> Self {
+        Self { log: None, seq: 0, hash: GENESIS.to_owned(), first_bad: None }
+    }
+}
+
+impl Verifier {
+    /// Looks at the next entry.
+    pub fn next(&mut self, entry: &Entry) {
+        let expected = self.seq + 1;
+        let log = *self.log.get_or_insert(entry.log());
+        let good =
+            entry.seq == expected && entry.log() == log && entry.hash == entry.seal(&self.hash);
+        if !good {
+            self.first_bad.get_or_insert(expected);
+        }
+        self.seq = expected;
+        self.hash.clone_from(&entry.hash);
+    }
+
+    /// Marks the next position as bad: what stands there is not an entry at all.
+    pub fn unreadable(&mut self) {
+        self.seq += 1;
+        self.first_bad.get_or_insert(self.seq);
+    }
+
+    /// What was found. `head` is where the log is said to end: a log that was cut short ends
+    /// elsewhere, although every entry in it is good.
+    #[must_use]
+    pub fn finish(mut self, head: &HeadMark) -> Verification {
+        if self.first_bad.is_none() && (self.seq != head.seq || self.hash != head.hash) {
+            self.first_bad = Some(self.seq.min(head.seq) + 1);
+        }
+        Verification {
+            valid: self.first_bad.is_none(),
+            entries: self.seq,
+            head: HeadMark { seq: self.seq, hash: self.hash },
+            first_bad_seq: self.first_bad,
+        }
+    }
+}
+
+/// Reads a hash from hexadecimal into the bytes a store keeps.
+#[must_use]
+pub fn hash_bytes(hash: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if hash.len() != 64 || !hash.is_ascii() {
+        return None;
+    }
+    for (n, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hash[n * 2..n * 2 + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// Writes a stored hash as hexadecimal.
+#[must_use]
+pub fn hash_text(bytes: &[u8]) -> String {
+    hex(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::Moment;
+
+    fn log_of(length: usize) -> (Head, Vec<Entry>) {
+        let mut mint = Moment { at: Timestamp::from_micros(1_000_000), seed: 1 }.mint();
+        let mut head = Head::empty(LogId::Project(mint.project()));
+        let entries = (0..length)
+            .map(|n| {
+                let mut data = Map::new();
+                data.insert("n".to_owned(), n.into());
+                let event = Event {
+                    id: mint.event(),
+                    event_type: EventType::TaskCreated,
+                    origin: Origin::user("someone"),
+                    task_id: Some(mint.task()),
+                    hitl_request_id: None,
+                    data,
+                    at: mint.at(),
+                };
+                Entry::append(&mut head, event)
+            })
+            .collect();
+        (head, entries)
+    }
+
+    fn verify(head: &Head, entries: &[Entry]) -> Verification {
+        let mut verifier = Verifier::default();
+        entries.iter().for_each(|entry| verifier.next(entry));
+        verifier.finish(&HeadMark { seq: head.seq, hash: head.hash.clone() })
+    }
+
+    #[test]
+    fn an_untouched_log_is_valid_also_after_a_round_trip_through_json() {
+        let (head, entries) = log_of(5);
+        let json = serde_json::to_string(&entries).unwrap();
+        let read: Vec<Entry> = serde_json::from_str(&json).unwrap();
+        let found = verify(&head, &read);
+        assert!(found.valid && found.entries == 5 && found.first_bad_seq.is_none());
+    }
+
+    #[test]
+    fn every_kind_of_tampering_is_found_where_it_is() {
+        type Tamper = fn(&mut Vec<Entry>);
+        let tampering: [(&str, Tamper, u64); 6] = [
+            ("data", |log| drop(log[2].event_data.insert("n".to_owned(), 9.into())), 3),
+            ("time", |log| log[1].created_at = Timestamp::from_micros(5), 2),
+            ("actor", |log| drop(log[0].event_metadata.insert("actor".into(), "x".into())), 1),
+            ("removed", |log| drop(log.remove(3)), 4),
+            ("swapped", |log| log.swap(1, 2), 2),
+            ("cut short", |log| log.truncate(4), 5),
+        ];
+        for (name, tamper, first_bad) in tampering {
+            let (head, mut entries) = log_of(5);
+            tamper(&mut entries);
+            let found = verify(&head, &entries);
+            assert!(!found.valid, "{name}");
+            assert_eq!(found.first_bad_seq, Some(first_bad), "{name}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Reading artifacts.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::artifact::Artifact;
+use crate::error::StoreError;
+use crate::ids::{ContextId, ProjectId};
+use crate::words::{AgentType, ArtifactType};
+
+/// Which artifacts of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArtifactFilter {
+    /// Of this type.
+    pub artifact_type: Option<ArtifactType>,
+    /// Made by this agent type.
+    pub source_agent: Option<AgentType>,
+    /// Made after this one.
+    pub after: Option<ContextId>,
+}
+
+/// Reads artifacts; they are written through the [`super::Ledger`], like everything.
+///
+/// An implementation
+/// - MUST return an artifact exactly as it was stored, to the byte of its canonical content;
+/// - MUST NOT offer a way to change or remove one;
+/// - MUST include everything that was acknowledged before the call.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait ContextStore: Send + Sync + 'static {
+    /// The artifact, or `None`.
+    async fn artifact(&self, id: ContextId) -> Result<Option<Arc<Artifact>>, StoreError>;
+
+    /// These artifacts in this order, without those that do not exist.
+    async fn artifacts_by_id(&self, ids: &[ContextId]) -> Result<Vec<Arc<Artifact>>, StoreError>;
+
+    /// Artifacts of a project, oldest first; at most `limit`.
+    async fn artifacts(
+        &self,
+        project: ProjectId,
+        filter: ArtifactFilter,
+        limit: u32,
+    ) -> Result<Vec<Arc<Artifact>>, StoreError>;
+}

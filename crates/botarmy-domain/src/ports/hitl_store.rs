@@ -1,0 +1,42 @@
+//! Reading human-in-the-loop requests.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::error::StoreError;
+use crate::hitl::HitlRequest;
+use crate::ids::{HitlRequestId, ProjectId};
+use crate::timestamp::Timestamp;
+use crate::words::HitlStatus;
+
+/// Reads requests. What it answers MUST include everything that was acknowledged before the call.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait HitlStore: Send + Sync + 'static {
+    /// The request, or `None`.
+    async fn request(&self, id: HitlRequestId) -> Result<Option<Arc<HitlRequest>>, StoreError>;
+
+    /// Requests of a project, newest first; at most `limit`.
+    async fn requests(
+        &self,
+        project: ProjectId,
+        status: Option<HitlStatus>,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError>;
+
+    /// Pending requests of all projects, oldest first, those made after the request `after`; at
+    /// most `limit`.
+    async fn pending(
+        &self,
+        after: Option<HitlRequestId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError>;
+
+    /// Pending requests that expired at `now` or before; at most `limit`.
+    async fn expired(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError>;
+}

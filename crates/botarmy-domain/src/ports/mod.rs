@@ -1,0 +1,32 @@
+//! The ports: what the domain asks of the outside, and the one it is driven through. Each says
+//! what an implementation MUST do; the contract tests hold every adapter to it.
+
+mod agent_runner;
+mod agent_status;
+mod audit_log;
+mod clock;
+mod context_store;
+mod event_bus;
+mod health;
+mod hitl_store;
+mod ledger;
+mod orchestrator;
+mod package_store;
+mod project_store;
+mod task_store;
+mod wake_ups;
+
+pub use agent_runner::*;
+pub use agent_status::*;
+pub use audit_log::*;
+pub use clock::*;
+pub use context_store::*;
+pub use event_bus::*;
+pub use health::*;
+pub use hitl_store::*;
+pub use ledger::*;
+pub use orchestrator::*;
+pub use package_store::*;
+pub use project_store::*;
+pub use task_store::*;
+pub use wake_ups::*;

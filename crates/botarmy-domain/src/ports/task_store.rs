@@ -1,0 +1,61 @@
+//! Reading tasks.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::error::StoreError;
+use crate::ids::{ProjectId, TaskId};
+use crate::task::Task;
+use crate::timestamp::Timestamp;
+use crate::words::{AgentType, ProjectStatus, TaskStatus};
+
+/// Which tasks of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskFilter {
+    /// With this status.
+    pub status: Option<TaskStatus>,
+    /// For this agent type.
+    pub agent: Option<AgentType>,
+    /// Made after this task.
+    pub after: Option<TaskId>,
+}
+
+/// A project's tasks at one instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskBoard {
+    /// The project's status.
+    pub project_status: ProjectStatus,
+    /// Its tasks, oldest first.
+    pub tasks: Vec<Arc<Task>>,
+}
+
+/// Reads tasks. What it answers MUST include everything that was acknowledged before the call.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait TaskStore: Send + Sync + 'static {
+    /// The task, or `None`.
+    async fn task(&self, id: TaskId) -> Result<Option<Arc<Task>>, StoreError>;
+
+    /// Tasks of a project, oldest first; at most `limit`.
+    async fn tasks(
+        &self,
+        project: ProjectId,
+        filter: TaskFilter,
+        limit: u32,
+    ) -> Result<Vec<Arc<Task>>, StoreError>;
+
+    /// The project's status and its tasks, oldest first, at most `limit`; `None` without the
+    /// project. Both MUST be of the same instant.
+    async fn status(&self, project: ProjectId, limit: u32)
+    -> Result<Option<TaskBoard>, StoreError>;
+
+    /// Working tasks whose lease expired at `now` or before, oldest first; at most `limit`.
+    async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Task>>, StoreError>;
+
+    /// All working tasks, at most `limit`: what a single server looks at when it starts.
+    async fn working(&self, limit: u32) -> Result<Vec<Arc<Task>>, StoreError>;
+
+    /// How many tasks wait to be claimed, over all projects.
+    async fn backlog(&self) -> Result<u64, StoreError>;
+}

@@ -1,0 +1,213 @@
+//! A task: one piece of work for one agent type, and the lease it is held by.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::handoff::Handoff;
+use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
+use crate::ports::Usage;
+use crate::timestamp::Timestamp;
+use crate::words::{AgentType, ArtifactType, HitlAction, TaskStatus};
+
+/// The priority of a task that names none.
+pub const DEFAULT_PRIORITY: u8 = 5;
+/// The highest priority.
+pub const MAX_PRIORITY: u8 = 9;
+/// How often a task is tried when it does not say.
+pub const DEFAULT_MAX_ATTEMPTS: u32 = 3;
+/// How long a silent task keeps its lease.
+pub const LEASE: Duration = Duration::from_secs(300);
+
+/// Who holds a lease: a process and a place in it. Free text, chosen by the worker.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerId(pub String);
+
+impl std::fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The right to work on a task until it expires.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who holds it.
+    pub worker: WorkerId,
+    /// The fencing token: the attempt it belongs to. A result that carries an older one is refused.
+    pub fence: u32,
+    /// When work began.
+    pub started_at: Timestamp,
+    /// When it lapses unless it is extended.
+    pub expires_at: Timestamp,
+}
+
+/// One piece of work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// The project it belongs to; never changes.
+    pub project_id: ProjectId,
+    /// Who is to do it.
+    pub agent: AgentType,
+    /// What is to be done.
+    pub instructions: String,
+    /// Exactly the artifacts the agent is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context_ids: Vec<ContextId>,
+    /// 0 to 9; higher goes first.
+    pub priority: u8,
+    /// How many failures it may have before a person is asked.
+    pub max_attempts: u32,
+    /// How often it was started; also the fencing token of its lease.
+    #[serde(default)]
+    pub attempt: u32,
+    /// How many attempts failed or fell silent. An attempt that a stopping server handed back is
+    /// not one of them.
+    #[serde(default)]
+    pub failures: u32,
+    /// The hand-off it came with, when it is a step of a workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handoff: Option<Handoff>,
+    /// What it is expected to produce.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_type: Option<ArtifactType>,
+    /// The longest one attempt may take, in seconds; the server's setting when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u32>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// What people answered to the questions it asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answer>,
+    /// What its runner wants to be reminded of when it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// What all attempts together have used.
+    #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+    pub usage: Usage,
+    /// Its place in the queue among those of its priority: its age, moved back a little for every
+    /// task its project already has waiting. That is what keeps the queue fair between projects.
+    pub turn_at: Timestamp,
+    /// Not handed out before: later than now while a retry waits.
+    pub ready_at: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Where a task stands, with what is known only there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum TaskState {
+    /// Waiting to be claimed. After a failed attempt it says what went wrong.
+    Pending {
+        /// Why the attempt before this one ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_error: Option<TaskError>,
+    },
+    /// An agent holds it.
+    Working {
+        /// The right to do so.
+        lease: Lease,
+    },
+    /// It asked a person and holds nothing meanwhile.
+    WaitingForHitl {
+        /// The question.
+        request_id: HitlRequestId,
+    },
+    /// Done.
+    Completed {
+        /// When.
+        at: Timestamp,
+        /// What the agent returned.
+        output: Value,
+        /// What it made.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        artifacts: Vec<ContextId>,
+    },
+    /// Failed for good, unless a person says otherwise.
+    Failed {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        error: TaskError,
+    },
+    /// Called off.
+    Cancelled {
+        /// When.
+        at: Timestamp,
+        /// Who called it off.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why an attempt did not end well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskError {
+    /// A word that programs can match on, such as `timed_out`.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// What a person said to a question of the task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The request that was answered.
+    pub question_id: HitlRequestId,
+    /// What the person did.
+    pub action: HitlAction,
+    /// What they remarked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// What they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Value>,
+}
+
+impl Task {
+    /// The word for where it stands.
+    #[must_use]
+    pub const fn status(&self) -> TaskStatus {
+        match self.state {
+            TaskState::Pending { .. } => TaskStatus::Pending,
+            TaskState::Working { .. } => TaskStatus::Working,
+            TaskState::WaitingForHitl { .. } => TaskStatus::WaitingForHitl,
+            TaskState::Completed { .. } => TaskStatus::Completed,
+            TaskState::Failed { .. } => TaskStatus::Failed,
+            TaskState::Cancelled { .. } => TaskStatus::Cancelled,
+        }
+    }
+
+    /// The lease, while an agent holds it.
+    #[must_use]
+    pub const fn lease(&self) -> Option<&Lease> {
+        match &self.state {
+            TaskState::Working { lease } => Some(lease),
+            _ => None,
+        }
+    }
+
+    /// The step of the workflow it does, if it is one.
+    #[must_use]
+    pub fn step(&self) -> Option<&str> {
+        self.handoff.as_ref().map(|handoff| handoff.step.as_str())
+    }
+
+    /// What went wrong last, if anything did.
+    #[must_use]
+    pub const fn error(&self) -> Option<&TaskError> {
+        match &self.state {
+            TaskState::Failed { error, .. } => Some(error),
+            TaskState::Pending { last_error } => last_error.as_ref(),
+            _ => None,
+        }
+    }
+}

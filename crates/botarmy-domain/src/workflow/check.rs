@@ -1,0 +1,218 @@
+//! What makes a workflow acceptable. Every error names the key it is about.
+
+use std::collections::BTreeSet;
+
+use super::Workflow;
+use crate::words::ArtifactType;
+
+/// Why a definition is not acceptable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if key.is_empty() { String::new() } else { format!("{key}: ") })]
+pub struct WorkflowError {
+    /// The key, such as `step "Code Testing" depends_on`; empty when the text is not even TOML of
+    /// the right shape, and the message says where.
+    pub key: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl WorkflowError {
+    pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), message: message.into() }
+    }
+}
+
+impl Workflow {
+    /// Checks names, references, inputs and that there is no cycle.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), WorkflowError> {
+        let well_named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+        if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(well_named) {
+            return Err(WorkflowError::new(
+                "name",
+                "must be 1 to 64 lower-case letters, digits, `-` or `_`",
+            ));
+        }
+        if self.steps.is_empty() {
+            return Err(WorkflowError::new("step", "a workflow has at least one step"));
+        }
+        self.check_steps()?;
+        self.check_order()?;
+        self.check_inputs()
+    }
+
+    fn check_steps(&self) -> Result<(), WorkflowError> {
+        let mut names = BTreeSet::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let key = |field: &str| format!("step \"{}\" {field}", step.name);
+            if step.name.trim().is_empty() || step.name.len() > 255 {
+                return Err(WorkflowError::new(
+                    format!("step {} name", index + 1),
+                    "must be 1 to 255 characters, not blank",
+                ));
+            }
+            if !names.insert(step.name.as_str()) {
+                return Err(WorkflowError::new(key("name"), "is there twice"));
+            }
+            for name in self.dependencies(index) {
+                if self.step(name).is_none() {
+                    return Err(WorkflowError::new(
+                        key("depends_on"),
+                        format!("there is no step \"{name}\""),
+                    ));
+                }
+            }
+            if step.max_attempts == Some(0)
+                || step.timeout_s == Some(0)
+                || step.gate_ttl_s == Some(0)
+            {
+                return Err(WorkflowError::new(
+                    key("max_attempts, timeout_s, gate_ttl_s"),
+                    "must be at least 1",
+                ));
+            }
+            if let Some(repeat) = &step.repeat {
+                if repeat.max == 0 || repeat.max > 100 {
+                    return Err(WorkflowError::new(key("loop.max"), "must be 1 to 100"));
+                }
+                if !self.dependencies(index).contains(&repeat.with.as_str()) {
+                    return Err(WorkflowError::new(
+                        key("loop.with"),
+                        format!(
+                            "the step must depend on \"{}\", the step it loops with",
+                            repeat.with
+                        ),
+                    ));
+                }
+                let rivals = self
+                    .steps
+                    .iter()
+                    .filter(|s| s.repeat.as_ref().is_some_and(|other| other.with == repeat.with));
+                if rivals.count() > 1 {
+                    return Err(WorkflowError::new(
+                        key("loop.with"),
+                        format!("another step already loops with \"{}\"", repeat.with),
+                    ));
+                }
+                if self.step(&repeat.with).is_some_and(|s| s.repeat.is_some()) {
+                    return Err(WorkflowError::new(
+                        key("loop.with"),
+                        "a step that repairs cannot be the one that is tested",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes steps whose dependencies are all gone until none is left; what stays is a cycle.
+    fn check_order(&self) -> Result<(), WorkflowError> {
+        let mut left: BTreeSet<usize> = (0..self.steps.len()).collect();
+        loop {
+            let free: Vec<usize> = left
+                .iter()
+                .copied()
+                .filter(|index| {
+                    let waits_for = |name: &&str| left.iter().any(|i| self.steps[*i].name == *name);
+                    !self.dependencies(*index).iter().any(waits_for)
+                })
+                .collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if free.is_empty() {
+                let names: Vec<_> =
+                    left.iter().map(|i| format!("\"{}\"", self.steps[*i].name)).collect();
+                return Err(WorkflowError::new(
+                    format!("step {} depends_on", names[0]),
+                    format!("these steps wait for each other in a cycle: {}", names.join(", ")),
+                ));
+            }
+            left.retain(|index| !free.contains(index));
+        }
+    }
+
+    fn check_inputs(&self) -> Result<(), WorkflowError> {
+        for (index, step) in self.steps.iter().enumerate() {
+            let before = self.all_before(index);
+            for input in &step.inputs {
+                let made = *input == ArtifactType::UserInput
+                    || before.iter().any(|i| self.steps[*i].output == *input);
+                if !made {
+                    return Err(WorkflowError::new(
+                        format!("step \"{}\" inputs", step.name),
+                        format!("no step before it makes `{input}`"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn all_before(&self, index: usize) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![index];
+        while let Some(index) = open.pop() {
+            for name in self.dependencies(index) {
+                let before = self.steps.iter().position(|step| step.name == name);
+                open.extend(before.filter(|before| found.insert(*before)));
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        name = "two"
+        [[step]]
+        name = "A"
+        phase = "1"
+        agent = "analyst"
+        inputs = ["user_input"]
+        output = "project_plan"
+        [[step]]
+        name = "B"
+        phase = "2"
+        agent = "coder"
+        inputs = ["project_plan"]
+        output = "source_code"
+    "#;
+
+    #[test]
+    fn a_good_definition_is_accepted_and_pinned_by_what_it_says() {
+        let workflow = Workflow::from_toml(GOOD).unwrap();
+        assert_eq!(workflow.dependencies(1), ["A"]);
+        let again = Workflow::from_toml(&format!("# a comment\n{GOOD}")).unwrap();
+        assert_eq!(workflow.digest(), again.digest());
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let mistakes = [
+            ("name = \"two\"", "name = \"Two!\"", "name: must be"),
+            ("agent = \"coder\"", "agent = \"typist\"", "typist"),
+            ("phase = \"2\"", "phase = \"2\"\ncolour = 1", "colour"),
+            ("name = \"B\"", "name = \"A\"", "\"A\" name: is there twice"),
+            ("phase = \"2\"", "phase = \"2\"\ndepends_on = [\"C\"]", "there is no step \"C\""),
+            ("phase = \"1\"", "phase = \"1\"\ndepends_on = [\"B\"]", "in a cycle: \"A\", \"B\""),
+            ("inputs = [\"project_plan\"]", "inputs = [\"test_results\"]", "makes `test_results`"),
+            ("phase = \"2\"", "phase = \"2\"\ndepends_on = []", "no step before it makes"),
+            ("phase = \"2\"", "phase = \"2\"\nmax_attempts = 0", "at least 1"),
+            (
+                "output = \"source_code\"",
+                "output = \"source_code\"\nloop = { with = \"X\", until = \"passed\" }",
+                "loop.with",
+            ),
+        ];
+        for (from, to, expected) in mistakes {
+            let error = Workflow::from_toml(&GOOD.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{to}: {error}");
+        }
+    }
+}
