@@ -194,7 +194,7 @@ pub fn complete(
             code: "missing_output".to_owned(),
             detail: format!("The agent returned no {expected}."),
             after: None,
-            usage: work.usage.clone(),
+            usage: Box::new(work.usage.clone()),
         };
         return fail(snapshot, id, holder, &error, moment, defaults);
     }

@@ -139,7 +139,7 @@ pub enum RunError {
         /// Not before this long.
         after: Option<Duration>,
         /// What it used.
-        usage: Usage,
+        usage: Box<Usage>,
     },
     /// Another try would end the same way.
     #[error("{code}: {detail}")]
@@ -149,8 +149,21 @@ pub enum RunError {
         /// A sentence for people.
         detail: String,
         /// What it used.
-        usage: Usage,
+        usage: Box<Usage>,
     },
+}
+
+impl RunError {
+    /// Another try may help, at the usual time; nothing was used.
+    pub fn retryable(code: &str, detail: impl Into<String>) -> Self {
+        let usage = Box::default();
+        Self::Retryable { code: code.to_owned(), detail: detail.into(), after: None, usage }
+    }
+
+    /// Another try would end the same way; nothing was used.
+    pub fn terminal(code: &str, detail: impl Into<String>) -> Self {
+        Self::Terminal { code: code.to_owned(), detail: detail.into(), usage: Box::default() }
+    }
 }
 
 /// What an attempt used.
