@@ -51,16 +51,21 @@ impl Mint {
         mix(lower(self.moment.seed) ^ 0x6a69_7474_6572)
     }
 
-    /// A UUID version 7 whose `rand_a` field is a counter (RFC 9562, section 6.2, method 1), so
-    /// that the ids of one decision sort in the order they were made.
+    /// A UUID version 7. Its `rand_a` field is the fraction of the millisecond (RFC 9562, section
+    /// 6.2, method 3) and `rand_b` begins with a counter (method 1), so that ids sort by the
+    /// microsecond, and those of one decision in the order they were made.
     pub fn uuid(&mut self) -> Uuid {
         let n = self.next;
         self.next = self.next.checked_add(1).expect("a decision makes fewer than 65,536 ids");
         let entropy =
             mix(lower(self.moment.seed).wrapping_add(u64::from(n))) ^ mix(upper(self.moment.seed));
+        let micros = self.moment.at.micros().rem_euclid(1000);
+        let fraction = u16::try_from(micros * 4096 / 1000).unwrap_or(0);
+        // The two highest bits of the last eight bytes are the variant; the counter comes next.
+        let tail = u64::from(n) << 46 | entropy >> 18;
         let mut random = [0_u8; 10];
-        random[..2].copy_from_slice(&(n & 0x0fff).to_be_bytes());
-        random[2..].copy_from_slice(&entropy.to_be_bytes());
+        random[..2].copy_from_slice(&fraction.to_be_bytes());
+        random[2..].copy_from_slice(&tail.to_be_bytes());
         let millis = u64::try_from(self.moment.at.millis()).unwrap_or(0);
         Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
@@ -121,6 +126,8 @@ mod tests {
         let ids: Vec<_> = (0..1000).map(|_| mint.uuid()).collect();
         assert!(ids.is_sorted());
         assert_eq!(ids[0].get_version_num(), 7);
+        let later = Moment { at: Timestamp::from_micros(MOMENT.at.micros() + 1), seed: 3 };
+        assert!(later.mint().uuid() > ids[999], "a microsecond later");
         let (seconds, _) = ids[999].get_timestamp().unwrap().to_unix();
         assert_eq!(seconds, 1_800_000_000);
     }

@@ -42,7 +42,8 @@ pub struct EntryFilter {
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AuditLog: Send + Sync + 'static {
-    /// Entries that pass the filter, newest first; at most `limit`.
+    /// Entries that pass the filter, newest first: by position where a project is named, else by
+    /// id, which is by time. At most `limit`.
     async fn entries(&self, filter: EntryFilter, limit: u32)
     -> Result<Vec<Arc<Entry>>, StoreError>;
 

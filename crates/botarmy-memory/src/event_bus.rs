@@ -1,0 +1,66 @@
+//! News inside one process: the bus of the embedded profile.
+
+use async_trait::async_trait;
+use botarmy_domain::StoreError;
+use botarmy_domain::ports::{EventBus, News, Subscription};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// How many news a subscriber may be behind before it is told of a gap.
+const CAPACITY: usize = 16_384;
+
+/// Carries news between the tasks of one process.
+#[derive(Debug, Clone)]
+pub struct MemoryEventBus(broadcast::Sender<News>);
+
+impl Default for MemoryEventBus {
+    fn default() -> Self {
+        Self(broadcast::channel(CAPACITY).0)
+    }
+}
+
+#[async_trait]
+impl EventBus for MemoryEventBus {
+    async fn publish(&self, news: Vec<News>) -> Result<(), StoreError> {
+        for one in news {
+            // An error only says that nobody listens.
+            drop(self.0.send(one));
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
+        Ok(Box::new(Ear(self.0.subscribe())))
+    }
+}
+
+struct Ear(broadcast::Receiver<News>);
+
+#[async_trait]
+impl Subscription for Ear {
+    async fn next(&mut self) -> Option<News> {
+        match self.0.recv().await {
+            Ok(news) => Some(news),
+            Err(RecvError::Lagged(_)) => Some(News::Gap),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_subscriber_is_told_of_the_gap_and_hears_the_rest() {
+        let bus = MemoryEventBus::default();
+        let mut ear = bus.subscribe().await.unwrap();
+        for _ in 0..CAPACITY + 1 {
+            bus.publish(vec![News::Gap]).await.unwrap();
+        }
+        let mut heard = 0;
+        while tokio::time::timeout(std::time::Duration::from_millis(50), ear.next()).await.is_ok() {
+            heard += 1;
+        }
+        assert_eq!(heard, CAPACITY + 1, "one notice of the gap, then what was kept");
+    }
+}

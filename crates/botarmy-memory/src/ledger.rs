@@ -1,0 +1,63 @@
+//! The ledger: one lock, one decision after the other.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::ports::{Claim, Decide, Ledger};
+use botarmy_domain::{
+    Committed, Error, ProjectStatus, Scope, StoreError, TaskId, TaskState, TaskStatus, Timestamp,
+};
+
+use crate::MemoryStore;
+
+#[async_trait]
+impl Ledger for MemoryStore {
+    async fn transact(&self, scope: Scope, decide: Decide) -> Result<Committed, Error> {
+        let mut state = self.state();
+        let mut batch = state.batch(|batch| batch.wants([&scope]));
+        let committed = batch.decide(&scope, decide)?;
+        state.write(batch.take_writes());
+        Ok(committed)
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Committed, StoreError> {
+        let mut state = self.state();
+        let mut candidates = Vec::new();
+        for (agent, slots) in &claim.slots {
+            let mut ready: Vec<_> = state
+                .tasks
+                .values()
+                .filter(|task| {
+                    task.agent == *agent
+                        && task.status() == TaskStatus::Pending
+                        && task.ready_at <= claim.moment.at
+                        && state
+                            .projects
+                            .get(&task.project_id)
+                            .is_some_and(|project| project.status() == ProjectStatus::Active)
+                })
+                .collect();
+            ready.sort_by_key(|task| (u8::MAX - task.priority, task.turn_at, task.id));
+            let slots = usize::try_from(*slots).unwrap_or(usize::MAX);
+            candidates.extend(ready.iter().take(slots).map(|task| (task.project_id, task.id)));
+        }
+        let scopes: Vec<_> =
+            candidates.iter().map(|(project, task)| Scope::project(*project).task(*task)).collect();
+        let mut batch = state.batch(|batch| batch.wants(&scopes));
+        let committed = batch.claim(&claim, &candidates);
+        state.write(batch.take_writes());
+        Ok(committed)
+    }
+
+    async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let Some(row) = state.tasks.get_mut(&task) else { return Ok(false) };
+        if row.lease().is_none_or(|lease| lease.fence != fence) {
+            return Ok(false);
+        }
+        if let TaskState::Working { lease } = &mut Arc::make_mut(row).state {
+            lease.expires_at = until;
+        }
+        Ok(true)
+    }
+}

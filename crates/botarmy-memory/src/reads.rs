@@ -1,0 +1,290 @@
+//! The reading ports.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::decide::agents::record_of;
+use botarmy_domain::log::{Entry, Head, HeadMark, LogId};
+use botarmy_domain::ports::{
+    AgentStatus, ArtifactFilter, AuditLog, ContextStore, EntryFilter, Health, HealthCheck,
+    HitlStore, PackageStore, ProjectStore, TaskBoard, TaskFilter, TaskStore,
+};
+use botarmy_domain::{
+    AgentRecord, AgentType, Artifact, ContextId, EventId, HitlRequest, HitlRequestId, HitlStatus,
+    Package, Project, ProjectId, ProjectStatus, StoreError, Task, TaskId, TaskStatus, Timestamp,
+};
+
+use crate::MemoryStore;
+
+/// The first `limit` of them.
+fn take<T: Clone>(rows: impl Iterator<Item = T>, limit: u32) -> Vec<T> {
+    rows.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+}
+
+#[async_trait]
+impl ProjectStore for MemoryStore {
+    async fn project(&self, id: ProjectId) -> Result<Option<Arc<Project>>, StoreError> {
+        Ok(self.state().projects.get(&id).cloned())
+    }
+
+    async fn overview(&self, id: ProjectId) -> Result<Option<(Arc<Project>, Head)>, StoreError> {
+        let state = self.state();
+        let log = LogId::Project(id);
+        Ok(state.projects.get(&id).map(|project| {
+            let head = state.heads.get(&log).cloned().unwrap_or_else(|| Head::empty(log));
+            (Arc::clone(project), head)
+        }))
+    }
+
+    async fn projects(
+        &self,
+        status: Option<ProjectStatus>,
+        before: Option<ProjectId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Project>>, StoreError> {
+        let state = self.state();
+        let rows = state.projects.values().rev().filter(|project| {
+            status.is_none_or(|status| project.status() == status)
+                && before.is_none_or(|before| project.id < before)
+        });
+        Ok(take(rows.cloned(), limit))
+    }
+}
+
+#[async_trait]
+impl TaskStore for MemoryStore {
+    async fn task(&self, id: TaskId) -> Result<Option<Arc<Task>>, StoreError> {
+        Ok(self.state().tasks.get(&id).cloned())
+    }
+
+    async fn tasks(
+        &self,
+        project: ProjectId,
+        filter: TaskFilter,
+        limit: u32,
+    ) -> Result<Vec<Arc<Task>>, StoreError> {
+        let state = self.state();
+        let rows = state.tasks.values().filter(|task| {
+            task.project_id == project
+                && filter.status.is_none_or(|status| task.status() == status)
+                && filter.agent.is_none_or(|agent| task.agent == agent)
+                && filter.after.is_none_or(|after| task.id > after)
+        });
+        Ok(take(rows.cloned(), limit))
+    }
+
+    async fn status(
+        &self,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Option<TaskBoard>, StoreError> {
+        let state = self.state();
+        let Some(found) = state.projects.get(&project) else { return Ok(None) };
+        let rows = state.tasks.values().filter(|task| task.project_id == project);
+        Ok(Some(TaskBoard { project_status: found.status(), tasks: take(rows.cloned(), limit) }))
+    }
+
+    async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {
+        let state = self.state();
+        let mut rows: Vec<_> = state
+            .tasks
+            .values()
+            .filter(|task| task.lease().is_some_and(|lease| lease.expires_at <= now))
+            .cloned()
+            .collect();
+        rows.sort_by_key(|task| task.lease().map(|lease| lease.expires_at));
+        Ok(take(rows.into_iter(), limit))
+    }
+
+    async fn working(&self, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {
+        let state = self.state();
+        Ok(take(state.tasks.values().filter(|task| task.lease().is_some()).cloned(), limit))
+    }
+
+    async fn backlog(&self) -> Result<u64, StoreError> {
+        let state = self.state();
+        let pending = state.tasks.values().filter(|task| task.status() == TaskStatus::Pending);
+        Ok(pending.count() as u64)
+    }
+}
+
+#[async_trait]
+impl HitlStore for MemoryStore {
+    async fn request(&self, id: HitlRequestId) -> Result<Option<Arc<HitlRequest>>, StoreError> {
+        Ok(self.state().requests.get(&id).cloned())
+    }
+
+    async fn requests(
+        &self,
+        project: ProjectId,
+        status: Option<HitlStatus>,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+        let state = self.state();
+        let rows = state.requests.values().rev().filter(|request| {
+            request.project_id == project && status.is_none_or(|status| request.status() == status)
+        });
+        Ok(take(rows.cloned(), limit))
+    }
+
+    async fn pending(
+        &self,
+        after: Option<HitlRequestId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+        let state = self.state();
+        let rows = state.requests.values().filter(|request| {
+            request.status() == HitlStatus::Pending && after.is_none_or(|after| request.id > after)
+        });
+        Ok(take(rows.cloned(), limit))
+    }
+
+    async fn expired(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+        let state = self.state();
+        let rows = state
+            .requests
+            .values()
+            .filter(|request| request.status() == HitlStatus::Pending && request.expires_at <= now);
+        Ok(take(rows.cloned(), limit))
+    }
+}
+
+#[async_trait]
+impl ContextStore for MemoryStore {
+    async fn artifact(&self, id: ContextId) -> Result<Option<Arc<Artifact>>, StoreError> {
+        Ok(self.state().artifacts.get(&id).cloned())
+    }
+
+    async fn artifacts_by_id(&self, ids: &[ContextId]) -> Result<Vec<Arc<Artifact>>, StoreError> {
+        let state = self.state();
+        Ok(ids.iter().filter_map(|id| state.artifacts.get(id).cloned()).collect())
+    }
+
+    async fn artifacts(
+        &self,
+        project: ProjectId,
+        filter: ArtifactFilter,
+        limit: u32,
+    ) -> Result<Vec<Arc<Artifact>>, StoreError> {
+        let state = self.state();
+        let rows = state.artifacts.values().filter(|artifact| {
+            let meta = &artifact.meta;
+            meta.project_id == project
+                && filter.artifact_type.is_none_or(|kind| meta.artifact_type == kind)
+                && filter.source_agent.is_none_or(|agent| meta.source_agent == agent)
+                && filter.after.is_none_or(|after| meta.id > after)
+        });
+        Ok(take(rows.cloned(), limit))
+    }
+}
+
+#[async_trait]
+impl PackageStore for MemoryStore {
+    async fn package(&self, project: ProjectId) -> Result<Option<Arc<Package>>, StoreError> {
+        Ok(self.state().packages.get(&project).cloned())
+    }
+
+    async fn packages_before(
+        &self,
+        time: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ProjectId>, StoreError> {
+        let state = self.state();
+        let rows = state.packages.values().filter(|package| package.generated_at < time);
+        Ok(take(rows.map(|package| package.project_id), limit))
+    }
+}
+
+#[async_trait]
+impl AuditLog for MemoryStore {
+    async fn entries(
+        &self,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+        let state = self.state();
+        let newest_first: Box<dyn Iterator<Item = &Arc<Entry>>> = match filter.project {
+            None => Box::new(state.entries.values().rev()),
+            Some(id) => Box::new(state.logs.get(&LogId::Project(id)).into_iter().flatten().rev()),
+        };
+        // A cursor is a position in the order that is read.
+        let cursor = filter.before.and_then(|id| state.entries.get(&id));
+        let before = |entry: &Entry| match (filter.project, cursor) {
+            (Some(_), Some(cursor)) => entry.seq < cursor.seq,
+            _ => filter.before.is_none_or(|before| entry.id < before),
+        };
+        let rows = newest_first.filter(|entry| {
+            filter.task.is_none_or(|task| entry.task_id == Some(task))
+                && filter.request.is_none_or(|request| entry.hitl_request_id == Some(request))
+                && filter.event_type.is_none_or(|kind| entry.event_type == kind)
+                && filter.event_source.is_none_or(|source| entry.event_source == source)
+                && filter.from.is_none_or(|from| entry.created_at >= from)
+                && filter.to.is_none_or(|to| entry.created_at <= to)
+                && before(entry)
+        });
+        let offset = usize::try_from(filter.offset).unwrap_or(usize::MAX);
+        Ok(take(rows.skip(offset).cloned(), limit))
+    }
+
+    async fn entry(&self, id: EventId) -> Result<Option<Arc<Entry>>, StoreError> {
+        Ok(self.state().entries.get(&id).cloned())
+    }
+
+    async fn since(
+        &self,
+        log: LogId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+        let state = self.state();
+        let after = usize::try_from(after).unwrap_or(usize::MAX);
+        Ok(take(state.logs.get(&log).into_iter().flatten().skip(after).cloned(), limit))
+    }
+
+    async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError> {
+        let state = self.state();
+        Ok(state.heads.get(&log).map(|head| HeadMark { seq: head.seq, hash: head.hash.clone() }))
+    }
+}
+
+#[async_trait]
+impl AgentStatus for MemoryStore {
+    async fn statuses(&self) -> Result<Vec<AgentRecord>, StoreError> {
+        let state = self.state();
+        let record = |agent: &AgentType| {
+            state.agents.get(agent).map_or_else(|| AgentRecord::idle(*agent), |row| (**row).clone())
+        };
+        Ok(AgentType::ALL.iter().map(record).collect())
+    }
+
+    async fn status_of(&self, agent: AgentType) -> Result<AgentRecord, StoreError> {
+        let state = self.state();
+        Ok(state.agents.get(&agent).map_or_else(|| AgentRecord::idle(agent), |row| (**row).clone()))
+    }
+
+    async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
+        let state = self.state();
+        let log = state.logs.get(&LogId::System).into_iter().flatten().rev();
+        let records = log.filter_map(|entry| record_of(entry));
+        Ok(take(records.filter(|record| record.agent_type == agent), limit))
+    }
+}
+
+#[async_trait]
+impl HealthCheck for MemoryStore {
+    fn component(&self) -> &'static str {
+        "database"
+    }
+
+    fn needed(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Health {
+        Health::Healthy("in memory; nothing outlives the process".to_owned())
+    }
+}

@@ -1,0 +1,141 @@
+//! The maps.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use botarmy_domain::batch::{Batch, Loaded, Wants, Writes};
+use botarmy_domain::ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
+use botarmy_domain::log::{Entry, Head, LogId};
+use botarmy_domain::{
+    AgentFacts, AgentRecord, AgentType, Artifact, HitlKind, HitlRequest, HitlStatus, Package,
+    Project, Task, TaskStatus,
+};
+
+/// All storage ports in memory. Clones share what they hold.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A panic while the state is held leaves it whole: it is only written at the end.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) heads: HashMap<LogId, Head>,
+    pub(crate) projects: BTreeMap<ProjectId, Arc<Project>>,
+    pub(crate) tasks: BTreeMap<TaskId, Arc<Task>>,
+    pub(crate) requests: BTreeMap<HitlRequestId, Arc<HitlRequest>>,
+    pub(crate) artifacts: BTreeMap<ContextId, Arc<Artifact>>,
+    pub(crate) packages: BTreeMap<ProjectId, Arc<Package>>,
+    pub(crate) agents: BTreeMap<AgentType, Arc<AgentRecord>>,
+    pub(crate) logs: HashMap<LogId, Vec<Arc<Entry>>>,
+    pub(crate) entries: BTreeMap<EventId, Arc<Entry>>,
+}
+
+impl State {
+    /// A batch that knows all of this.
+    pub(crate) fn batch(&self, wants: impl FnOnce(&Batch) -> Wants) -> Batch {
+        let mut batch = Batch::default();
+        let wants = wants(&batch);
+        let loaded = self.load(&wants);
+        batch.admit(&wants, loaded);
+        batch
+    }
+
+    fn load(&self, wants: &Wants) -> Loaded {
+        let open_tasks = self.tasks.values().filter(|task| {
+            wants.open_tasks.contains(&task.project_id) && !task.status().is_final()
+        });
+        let open_requests = self.requests.values().filter(|request| {
+            wants.open_requests.contains(&request.project_id)
+                && request.status() == HitlStatus::Pending
+        });
+        Loaded {
+            heads: wants.heads.iter().filter_map(|log| self.heads.get(log).cloned()).collect(),
+            projects: found(&self.projects, &wants.projects),
+            tasks: found(&self.tasks, &wants.tasks)
+                .into_iter()
+                .chain(open_tasks.map(|task| (**task).clone()))
+                .collect(),
+            requests: found(&self.requests, &wants.requests)
+                .into_iter()
+                .chain(open_requests.map(|request| (**request).clone()))
+                .collect(),
+            artifacts: found(&self.artifacts, &wants.artifacts)
+                .into_iter()
+                .map(|artifact| artifact.meta)
+                .collect(),
+            packages: found(&self.packages, &wants.packages),
+            agents: wants.agents.iter().map(|agent| self.agent(*agent)).collect(),
+        }
+    }
+
+    fn agent(&self, agent: AgentType) -> (AgentRecord, AgentFacts) {
+        let record =
+            self.agents.get(&agent).map_or_else(|| AgentRecord::idle(agent), |r| (**r).clone());
+        let is_open =
+            |project| self.projects.get(project).is_some_and(|found| found.status().is_open());
+        let working = || {
+            self.tasks.values().filter(|task| {
+                task.agent == agent
+                    && task.status() == TaskStatus::Working
+                    && is_open(&task.project_id)
+            })
+        };
+        let pending = || {
+            self.requests.values().filter(|request| {
+                request.agent == Some(agent)
+                    && request.status() == HitlStatus::Pending
+                    && is_open(&request.project_id)
+            })
+        };
+        let facts = AgentFacts {
+            working: u32::try_from(working().count()).unwrap_or(u32::MAX),
+            current_task: working().next().map(|task| task.id),
+            waiting: u32::try_from(pending().filter(|r| r.kind != HitlKind::Failure).count())
+                .unwrap_or(u32::MAX),
+            failure: pending()
+                .filter(|request| request.kind == HitlKind::Failure)
+                .max_by_key(|request| (request.created_at, request.id))
+                .map(|request| (request.created_at, request.question.clone())),
+        };
+        (record, facts)
+    }
+
+    pub(crate) fn write(&mut self, writes: Writes) {
+        self.heads.extend(writes.heads.into_iter().map(|head| (head.log, head)));
+        self.projects.extend(writes.projects.into_iter().map(|row| (row.id, row)));
+        self.tasks.extend(writes.tasks.into_iter().map(|row| (row.id, row)));
+        self.requests.extend(writes.requests.into_iter().map(|row| (row.id, row)));
+        self.artifacts.extend(writes.artifacts.into_iter().map(|row| (row.meta.id, row)));
+        for (project, package) in writes.packages {
+            match package {
+                Some(package) => drop(self.packages.insert(project, package)),
+                None => drop(self.packages.remove(&project)),
+            }
+        }
+        self.agents.extend(writes.agents.into_iter().map(|row| (row.agent_type, row)));
+        for entry in writes.entries {
+            self.logs.entry(entry.log()).or_default().push(Arc::clone(&entry));
+            self.entries.insert(entry.id, entry);
+        }
+    }
+}
+
+fn found<K: Ord, V: Clone>(
+    map: &BTreeMap<K, Arc<V>>,
+    keys: &std::collections::BTreeSet<K>,
+) -> Vec<V> {
+    keys.iter().filter_map(|key| map.get(key)).map(|row| (**row).clone()).collect()
+}
