@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
+
 /// Cleans the raw bytes of a JSON document before it is parsed: `\u0000` and lone surrogate
 /// escapes become `\ufffd`. Everything else, also what is not JSON, passes unchanged.
 #[must_use]
@@ -55,6 +57,28 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Cleans every text in a JSON value that did not come through [`clean_json`].
+pub fn clean_value(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(cleaned) = clean(text) {
+                *text = cleaned;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(clean_value),
+        Value::Object(map) => clean_map(map),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Cleans every text in a JSON object, its keys too.
+pub fn clean_map(map: &mut Map<String, Value>) {
+    if map.keys().any(|key| key.contains('\0')) {
+        *map = std::mem::take(map).into_iter().map(|(k, v)| (clean(&k).into_owned(), v)).collect();
+    }
+    map.values_mut().for_each(clean_value);
 }
 
 /// The text without surrounding white space, or `None` when nothing is left.

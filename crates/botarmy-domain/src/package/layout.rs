@@ -1,0 +1,555 @@
+//! Which files a package has, and what is in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::markdown::{cell, document, one_line, title};
+use super::paths::Paths;
+use super::requirements::requirements;
+use super::{Cover, PackageFile};
+use crate::artifact::{Artifact, digest_bytes};
+use crate::ids::ContextId;
+use crate::timestamp::Timestamp;
+use crate::words::{AgentType, ArtifactType};
+
+/// How much of a refused path the manifest shows, in characters.
+const SHOWN: usize = 300;
+
+/// A file of a package with its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedFile {
+    /// Its path in the package, with `/` between folders.
+    pub name: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of that, in lower-case hexadecimal.
+    pub digest: String,
+    /// When what it holds was made.
+    pub created_at: Timestamp,
+}
+
+impl PackedFile {
+    fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>, created_at: Timestamp) -> Self {
+        let bytes = bytes.into();
+        Self { name: name.into(), digest: digest_bytes(&bytes), bytes, created_at }
+    }
+
+    /// What is kept of it beside its bytes.
+    #[must_use]
+    pub fn record(&self) -> PackageFile {
+        let base = self.name.rsplit('/').next().unwrap_or_default();
+        let ending = base.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
+        PackageFile {
+            name: self.name.clone(),
+            file_type: ending.filter(|e| !e.is_empty()).unwrap_or_else(|| "file".to_owned()),
+            created_at: self.created_at,
+            size: self.bytes.len() as u64,
+            digest: self.digest.clone(),
+        }
+    }
+}
+
+/// The files of a package, sorted by name: the same cover and the same artifacts give the same
+/// bytes, in whatever order the artifacts come.
+///
+/// An artifact that another one replaces is left out, though the manifest names it. Source code
+/// becomes files below `source/`, everything else Markdown below `documents/`. A file that cannot
+/// be written safely is not written but listed in the manifest under `refused`.
+#[must_use]
+pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
+    let mut artifacts: Vec<&Artifact> = artifacts.iter().map(AsRef::as_ref).collect();
+    artifacts.sort_unstable_by_key(|artifact| artifact.meta.id);
+    artifacts.dedup_by_key(|artifact| artifact.meta.id);
+    let replaced: BTreeMap<ContextId, ContextId> =
+        artifacts.iter().filter_map(|a| Some((a.meta.previous?, a.meta.id))).collect();
+    let current: Vec<&Artifact> =
+        artifacts.iter().filter(|a| !replaced.contains_key(&a.meta.id)).copied().collect();
+    let newest = artifacts.iter().map(|artifact| artifact.meta.created_at).max();
+    let at = newest.unwrap_or(cover.created_at);
+
+    let (mut files, refused) = sources(&current);
+    files.extend(documents(&current));
+    files.extend(requirements_of(&files));
+    files.push(PackedFile::new("README.md", readme(cover, &files), at));
+    files.push(PackedFile::new("project_summary.md", summary(cover, &current, &files), at));
+    let manifest = Manifest {
+        project: cover,
+        files: files.iter().map(ManifestFile::of).collect(),
+        artifacts: artifacts
+            .iter()
+            .map(|artifact| ManifestArtifact::of(artifact, &replaced))
+            .collect(),
+        refused,
+    };
+    files.push(PackedFile::new("manifest.json", manifest.json(), at));
+    files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    files
+}
+
+/// A source file that is not in the package, and why.
+#[derive(Debug, Serialize)]
+struct RefusedFile {
+    artifact: ContextId,
+    path: String,
+    reason: &'static str,
+}
+
+/// The files of the source code. Where several artifacts bring the same file, the newest wins.
+fn sources(current: &[&Artifact]) -> (Vec<PackedFile>, Vec<RefusedFile>) {
+    let mut paths = Paths::default();
+    let mut files = Vec::new();
+    let mut refused = Vec::new();
+    for artifact in current.iter().rev() {
+        for file in source_files(artifact).into_iter().flatten() {
+            let path = file.get("path").and_then(Value::as_str);
+            let content = file.get("content").and_then(Value::as_str);
+            let taken = match (path, content) {
+                (None, _) => Err("it has no path"),
+                (_, None) => Err("its content is not text"),
+                (Some(path), Some(content)) => paths.take(path).map(|path| (path, content)),
+            };
+            match taken {
+                Ok((path, content)) => files.push(PackedFile::new(
+                    format!("source/{path}"),
+                    content,
+                    artifact.meta.created_at,
+                )),
+                Err(reason) => refused.push(RefusedFile {
+                    artifact: artifact.meta.id,
+                    path: path.unwrap_or_default().chars().take(SHOWN).collect(),
+                    reason,
+                }),
+            }
+        }
+    }
+    (files, refused)
+}
+
+/// The list of files of an artifact that is source code.
+fn source_files(artifact: &Artifact) -> Option<&Vec<Value>> {
+    if artifact.meta.artifact_type != ArtifactType::SourceCode {
+        return None;
+    }
+    artifact.content.get("files")?.as_array()
+}
+
+/// Everything that is not source files, as Markdown: one document for each artifact, numbered
+/// from the second of its type on.
+fn documents(current: &[&Artifact]) -> Vec<PackedFile> {
+    let mut seen: BTreeMap<ArtifactType, u32> = BTreeMap::new();
+    let mut files = Vec::new();
+    for artifact in current {
+        let word = artifact.meta.artifact_type.as_str();
+        let text = match source_files(artifact) {
+            None => document(&title(word), &artifact.content),
+            Some(_) => {
+                let mut rest: Map<String, Value> = artifact.content.clone();
+                rest.remove("files");
+                if rest.is_empty() {
+                    continue;
+                }
+                document(&title(word), &rest)
+            }
+        };
+        let n = seen.entry(artifact.meta.artifact_type).or_insert(0);
+        *n += 1;
+        let name = match *n {
+            1 => format!("documents/{word}.md"),
+            n => format!("documents/{word}_{n}.md"),
+        };
+        files.push(PackedFile::new(name, text, artifact.meta.created_at));
+    }
+    files
+}
+
+/// `requirements.txt`, when Python sources import something from outside.
+fn requirements_of(files: &[PackedFile]) -> Option<PackedFile> {
+    let sources: BTreeMap<&str, &str> = files
+        .iter()
+        .filter_map(|file| {
+            Some((file.name.strip_prefix("source/")?, std::str::from_utf8(&file.bytes).ok()?))
+        })
+        .collect();
+    let at = files.iter().map(|file| file.created_at).max()?;
+    requirements(&sources).map(|text| PackedFile::new("requirements.txt", text, at))
+}
+
+/// What somebody reads first.
+fn readme(cover: &Cover, files: &[PackedFile]) -> String {
+    let mut text = format!("# {}\n\n", one_line(&cover.name));
+    if let Some(description) = cover.description.as_deref().map(str::trim)
+        && !description.is_empty()
+    {
+        let _ = writeln!(text, "{description}\n");
+    }
+    if let Some(workflow) = &cover.workflow
+        && Some(workflow.idea.as_str()) != cover.description.as_deref()
+        && workflow.idea != cover.name
+    {
+        let _ = writeln!(text, "## Idea\n\n{}\n", workflow.idea.trim());
+    }
+    text.push_str("## In this package\n\n");
+    let sources = files.iter().filter(|file| file.name.starts_with("source/")).count();
+    if sources > 0 {
+        let _ = writeln!(text, "- `source/`: the source code, {sources} {}", plural(sources));
+    }
+    let documents = files.iter().filter(|file| file.name.starts_with("documents/")).count();
+    if documents > 0 {
+        let _ = writeln!(text, "- `documents/`: the documents, {documents} {}", plural(documents));
+    }
+    if files.iter().any(|file| file.name == "requirements.txt") {
+        text.push_str("- `requirements.txt`: what the Python sources need (`pip install -r`)\n");
+    }
+    text.push_str(
+        "- `project_summary.md`: where the project stood, its steps and its artifacts\n\
+         - `manifest.json`: every file and every artifact with its SHA-256, and what was left \
+         out\n",
+    );
+    text
+}
+
+const fn plural(n: usize) -> &'static str {
+    if n == 1 { "file" } else { "files" }
+}
+
+/// Where the project stood, its steps and its artifacts.
+fn summary(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String {
+    let mut text = format!("# Summary of {}\n\n", one_line(&cover.name));
+    let size: usize = files.iter().map(|file| file.bytes.len()).sum();
+    let _ = write!(
+        text,
+        "| | |\n|---|---|\n| Project | `{}` |\n| Status | {} |\n| Oversight | {} |\n\
+         | Created | {} |\n| Artifacts | {} |\n| Files | {} ({size} bytes) |\n",
+        cover.project_id,
+        cover.status,
+        cover.oversight,
+        cover.created_at,
+        current.len(),
+        files.len(),
+    );
+    if let Some(workflow) = &cover.workflow {
+        let _ = writeln!(text, "| Workflow | {} |", cell(&workflow.name));
+    }
+    if !cover.overridden.is_empty() {
+        text.push_str("\n## Open when it was completed by force\n\n");
+        for sentence in &cover.overridden {
+            let _ = writeln!(text, "- {}", one_line(sentence));
+        }
+    }
+    if let Some(workflow) = &cover.workflow {
+        text.push_str("\n## Steps\n\n| Phase | Step | Agent | Status |\n|---|---|---|---|\n");
+        for step in &workflow.steps {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} |",
+                cell(&step.phase),
+                cell(&step.name),
+                step.agent,
+                step.status
+            );
+        }
+    }
+    text.push_str("\n## Artifacts\n\n");
+    if current.is_empty() {
+        text.push_str("There are none yet.\n");
+        return text;
+    }
+    text.push_str("| Artifact | Made by | At | Id | SHA-256 |\n|---|---|---|---|---|\n");
+    for artifact in current {
+        let meta = &artifact.meta;
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | `{}` | `{}` |",
+            meta.artifact_type, meta.source_agent, meta.created_at, meta.id, meta.digest
+        );
+    }
+    text
+}
+
+/// `manifest.json`.
+#[derive(Serialize)]
+struct Manifest<'a> {
+    project: &'a Cover,
+    files: BTreeSet<ManifestFile<'a>>,
+    artifacts: Vec<ManifestArtifact<'a>>,
+    refused: Vec<RefusedFile>,
+}
+
+#[derive(Serialize, PartialEq, Eq, PartialOrd, Ord)]
+struct ManifestFile<'a> {
+    name: &'a str,
+    size: usize,
+    sha256: &'a str,
+}
+
+#[derive(Serialize)]
+struct ManifestArtifact<'a> {
+    id: ContextId,
+    #[serde(rename = "type")]
+    artifact_type: ArtifactType,
+    digest: &'a str,
+    source_agent: AgentType,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<ContextId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced_by: Option<ContextId>,
+}
+
+impl Manifest<'_> {
+    fn json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).expect("a manifest can be written");
+        json.push('\n');
+        json
+    }
+}
+
+impl<'a> ManifestFile<'a> {
+    fn of(file: &'a PackedFile) -> Self {
+        Self { name: &file.name, size: file.bytes.len(), sha256: &file.digest }
+    }
+}
+
+impl<'a> ManifestArtifact<'a> {
+    fn of(artifact: &'a Artifact, replaced: &BTreeMap<ContextId, ContextId>) -> Self {
+        let meta = &artifact.meta;
+        Self {
+            id: meta.id,
+            artifact_type: meta.artifact_type,
+            digest: &meta.digest,
+            source_agent: meta.source_agent,
+            created_at: meta.created_at,
+            previous: meta.previous,
+            replaced_by: replaced.get(&meta.id).copied(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{Package, build};
+    use super::*;
+    use crate::artifact::{ArtifactRef, digest};
+    use crate::moment::Moment;
+    use crate::project::{Plan, Project, ProjectState};
+    use crate::words::Oversight;
+    use crate::workflow::{Progress, Workflow};
+
+    const AT: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+    fn project() -> Project {
+        Project {
+            id: Moment { at: AT, seed: 1 }.mint().project(),
+            name: "A to-do list".to_owned(),
+            description: Some("For two.".to_owned()),
+            oversight: Oversight::Standard,
+            state: ProjectState::Active,
+            plan: None,
+            created_at: AT,
+            updated_at: AT,
+        }
+    }
+
+    fn artifact(n: u64, artifact_type: ArtifactType, content: Value) -> Arc<Artifact> {
+        let mut mint =
+            Moment { at: AT.after(std::time::Duration::from_secs(n)), seed: n.into() }.mint();
+        let Value::Object(content) = content else { unreachable!() };
+        let meta = ArtifactRef {
+            id: mint.context(),
+            project_id: project().id,
+            source_agent: AgentType::Coder,
+            artifact_type,
+            digest: digest(&content),
+            previous: None,
+            created_at: mint.at(),
+        };
+        Arc::new(Artifact { meta, content, metadata: Map::new() })
+    }
+
+    fn source(n: u64, files: &Value) -> Arc<Artifact> {
+        artifact(n, ArtifactType::SourceCode, json!({ "files": files }))
+    }
+
+    fn replacing(before: &Artifact, after: &Arc<Artifact>) -> Arc<Artifact> {
+        let mut after = (**after).clone();
+        after.meta.previous = Some(before.meta.id);
+        Arc::new(after)
+    }
+
+    fn names(files: &[PackedFile]) -> Vec<&str> {
+        files.iter().map(|file| file.name.as_str()).collect()
+    }
+
+    fn text<'a>(files: &'a [PackedFile], name: &str) -> &'a str {
+        let file = files.iter().find(|file| file.name == name).unwrap();
+        std::str::from_utf8(&file.bytes).unwrap()
+    }
+
+    fn of(artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
+        layout(&Cover::of(&project()), artifacts)
+    }
+
+    #[test]
+    fn an_empty_project_has_its_three_files() {
+        let files = of(&[]);
+        assert_eq!(names(&files), ["README.md", "manifest.json", "project_summary.md"]);
+        assert!(text(&files, "README.md").starts_with("# A to-do list\n\nFor two.\n"));
+        assert!(files.iter().all(|file| file.created_at == AT));
+    }
+
+    #[test]
+    fn sources_are_files_and_the_rest_is_markdown() {
+        let files = of(&[
+            artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "# Plan"})),
+            artifact(2, ArtifactType::AgentOutput, json!({"a": 1})),
+            artifact(3, ArtifactType::AgentOutput, json!({"b": 1})),
+            source(4, &json!([{"path": "src/app.py", "content": "import flask\n"}])),
+        ]);
+        assert_eq!(
+            names(&files),
+            [
+                "README.md",
+                "documents/agent_output.md",
+                "documents/agent_output_2.md",
+                "documents/project_plan.md",
+                "manifest.json",
+                "project_summary.md",
+                "requirements.txt",
+                "source/src/app.py",
+            ]
+        );
+        assert_eq!(text(&files, "documents/project_plan.md"), "# Plan\n");
+        assert_eq!(text(&files, "source/src/app.py"), "import flask\n");
+        assert_eq!(text(&files, "requirements.txt"), "flask\n");
+    }
+
+    #[test]
+    fn what_was_replaced_is_named_but_not_packed() {
+        let first = source(1, &json!([{"path": "old.js", "content": "1"}]));
+        let second = source(2, &json!([{"path": "new.js", "content": "2"}]));
+        let second = replacing(&first, &second);
+        let files = of(&[Arc::clone(&first), Arc::clone(&second)]);
+        assert!(names(&files).contains(&"source/new.js"));
+        assert!(!names(&files).contains(&"source/old.js"));
+        let manifest: Value = serde_json::from_str(text(&files, "manifest.json")).unwrap();
+        assert_eq!(manifest["artifacts"][0]["replaced_by"], json!(second.meta.id));
+        assert_eq!(manifest["artifacts"][1]["previous"], json!(first.meta.id));
+    }
+
+    #[test]
+    fn hostile_files_are_listed_and_not_written() {
+        let files = of(&[source(
+            1,
+            &json!([
+                {"path": "../../etc/cron.d/x", "content": "* * * * *"},
+                {"path": "/etc/passwd", "content": ""},
+                {"path": "C:\\x.exe", "content": ""},
+                {"path": "nul.txt", "content": ""},
+                {"path": "ok.txt", "content": "ok"},
+                {"path": "OK.TXT", "content": "hidden"},
+                {"path": "ok.txt/below", "content": ""},
+                {"path": 7, "content": ""},
+                {"path": "binary", "content": [1, 2]},
+                "not even an object",
+            ]),
+        )]);
+        assert_eq!(
+            names(&files),
+            ["README.md", "manifest.json", "project_summary.md", "source/ok.txt"]
+        );
+        let manifest: Value = serde_json::from_str(text(&files, "manifest.json")).unwrap();
+        let refused = manifest["refused"].as_array().unwrap();
+        assert_eq!(refused.len(), 9);
+        assert_eq!(refused[0]["path"], "../../etc/cron.d/x");
+        assert_eq!(refused[0]["reason"], "the path leads out of its folder");
+        assert!(refused.iter().all(|file| file["reason"].as_str().is_some()));
+    }
+
+    #[test]
+    fn of_two_artifacts_with_the_same_file_the_newer_one_wins() {
+        let files = of(&[
+            source(1, &json!([{"path": "a.txt", "content": "old"}])),
+            source(2, &json!([{"path": "a.txt", "content": "new"}])),
+        ]);
+        assert_eq!(text(&files, "source/a.txt"), "new");
+        let manifest: Value = serde_json::from_str(text(&files, "manifest.json")).unwrap();
+        assert_eq!(manifest["refused"][0]["reason"], "another file has this name");
+    }
+
+    #[test]
+    fn the_manifest_has_the_digest_of_every_other_file() {
+        let files = of(&[source(1, &json!([{"path": "a", "content": "x"}]))]);
+        let manifest: Value = serde_json::from_str(text(&files, "manifest.json")).unwrap();
+        let listed = manifest["files"].as_array().unwrap();
+        assert_eq!(listed.len(), files.len() - 1);
+        for file in listed {
+            let packed = files.iter().find(|packed| packed.name == file["name"]).unwrap();
+            assert_eq!(file["sha256"], digest_bytes(&packed.bytes));
+            assert_eq!(file["size"], packed.bytes.len());
+        }
+    }
+
+    #[test]
+    fn the_same_state_gives_the_same_bytes_in_any_order_at_any_time() {
+        let artifacts = [
+            artifact(1, ArtifactType::ProjectPlan, json!({"z": 1, "a": {"k": [1, 2.0]}})),
+            source(2, &json!([{"path": "b.py", "content": ""}, {"path": "a.py", "content": ""}])),
+        ];
+        let reversed: Vec<_> = artifacts.iter().rev().cloned().collect();
+        let first = build(&project(), &artifacts, AT);
+        let later = build(&project(), &reversed, AT.after(std::time::Duration::from_secs(9)));
+        assert_eq!((&first.digest, &first.files), (&later.digest, &later.files));
+        assert_eq!(first.artifacts, later.artifacts);
+    }
+
+    #[test]
+    fn a_package_stays_as_it_was_when_the_project_goes_on() {
+        let artifacts = [artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "x"}))];
+        let mut project = project();
+        let package = build(&project, &artifacts, AT);
+        project.state = ProjectState::Completed { at: AT, by: "me".into(), overridden: vec![] };
+        let json = serde_json::to_string(&package).unwrap();
+        let stored: Package = serde_json::from_str(&json).unwrap();
+        assert_eq!(stored, package);
+        assert!(stored.matches(&stored.unpack(&artifacts)));
+        assert_ne!(build(&project, &artifacts, AT).digest, package.digest);
+        assert!(!stored.matches(&stored.unpack(&[])));
+    }
+
+    #[test]
+    fn the_summary_shows_status_steps_and_artifacts() {
+        let workflow = Workflow::from_toml(
+            "name = \"w\"\n[[step]]\nname = \"Plan | it\"\nphase = \"One\"\nagent = \"analyst\"\n\
+             output = \"project_plan\"\n",
+        )
+        .unwrap();
+        let mut project = project();
+        project.plan = Some(Plan {
+            digest: workflow.digest(),
+            idea: "An idea".to_owned(),
+            progress: Progress::start(&workflow),
+            workflow,
+        });
+        let plan = artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "x"}));
+        let files = layout(&Cover::of(&project), &[Arc::clone(&plan)]);
+        let summary = text(&files, "project_summary.md");
+        assert!(summary.contains("| Status | active |"), "{summary}");
+        assert!(summary.contains("| One | Plan \\| it | analyst | waiting |"), "{summary}");
+        assert!(summary.contains(&plan.meta.digest), "{summary}");
+        assert!(text(&files, "README.md").contains("## Idea\n\nAn idea\n"));
+    }
+
+    #[test]
+    fn a_files_type_is_its_ending() {
+        let kind = |name: &str| PackedFile::new(name, "", AT).record().file_type;
+        assert_eq!(kind("source/a.B/index.HTML"), "html");
+        assert_eq!(kind("source/a.b/Dockerfile"), "file");
+        assert_eq!(kind("source/x."), "file");
+    }
+}

@@ -1,0 +1,167 @@
+//! JSON documents as Markdown that people can read.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+use crate::artifact::canonical;
+
+/// Below this depth everything is lists.
+const HEADINGS: usize = 3;
+
+/// A document as Markdown: its `markdown` where it has one, else a rendering of its keys, with
+/// the JSON itself below so that nothing is lost.
+pub(super) fn document(title: &str, content: &Map<String, Value>) -> String {
+    if let Some(Value::String(markdown)) = content.get("markdown") {
+        let mut text = markdown.clone();
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        return text;
+    }
+    // A store keeps what the canonical form says and no more, such as the order of keys.
+    let content: Map<String, Value> = serde_json::from_slice(&canonical(content))
+        .expect("the canonical form of an object is an object");
+    let mut text = format!("# {title}\n");
+    section(&mut text, &content, 2);
+    let json = serde_json::to_string_pretty(&content).expect("a JSON value can be written");
+    text.push_str("\n## JSON\n\n");
+    fence(&mut text, "json", &json);
+    text
+}
+
+/// Key by key, under headings.
+fn section(text: &mut String, content: &Map<String, Value>, level: usize) {
+    for (key, value) in content {
+        let _ = write!(text, "\n{} {}\n", "#".repeat(level), title(key));
+        match value {
+            Value::Object(map) if level <= HEADINGS && !map.is_empty() => {
+                section(text, map, level + 1);
+            }
+            Value::Object(_) | Value::Array(_) => {
+                text.push('\n');
+                list(text, value, 0);
+            }
+            Value::String(paragraphs) => {
+                let _ = writeln!(text, "\n{}", paragraphs.trim_end());
+            }
+            other => {
+                let _ = writeln!(text, "\n{}", scalar(other));
+            }
+        }
+    }
+}
+
+/// A nested list.
+fn list(text: &mut String, value: &Value, depth: usize) {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Array(items) if items.is_empty() => {
+            let _ = writeln!(text, "{indent}(none)");
+        }
+        Value::Object(map) if map.is_empty() => {
+            let _ = writeln!(text, "{indent}(none)");
+        }
+        Value::Array(items) => {
+            for item in items {
+                match item {
+                    Value::Array(_) | Value::Object(_) => {
+                        let _ = writeln!(text, "{indent}-");
+                        list(text, item, depth + 1);
+                    }
+                    _ => {
+                        let _ = writeln!(text, "{indent}- {}", scalar(item));
+                    }
+                }
+            }
+        }
+        Value::Object(map) => {
+            for (key, item) in map {
+                match item {
+                    Value::Array(_) | Value::Object(_) => {
+                        let _ = writeln!(text, "{indent}- **{}**", title(key));
+                        list(text, item, depth + 1);
+                    }
+                    _ => {
+                        let _ = writeln!(text, "{indent}- **{}**: {}", title(key), scalar(item));
+                    }
+                }
+            }
+        }
+        other => {
+            let _ = writeln!(text, "{indent}{}", scalar(other));
+        }
+    }
+}
+
+/// A value on one line.
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => one_line(text),
+        Value::Null => "(none)".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// A code block that its content cannot close.
+fn fence(text: &mut String, language: &str, code: &str) {
+    let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    let _ = writeln!(text, "{fence}{language}\n{code}\n{fence}");
+}
+
+/// `project_plan` as `Project plan`.
+pub(super) fn title(word: &str) -> String {
+    let spaced = one_line(word).replace('_', " ");
+    let mut chars = spaced.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// Text on one line, so that it cannot begin a heading or a table of its own.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Text inside a cell of a table.
+pub(super) fn cell(text: &str) -> String {
+    one_line(text).replace('\\', "\\\\").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(value: Value) -> String {
+        let Value::Object(map) = value else { unreachable!() };
+        document("Project plan", &map)
+    }
+
+    #[test]
+    fn markdown_is_taken_as_it_is() {
+        assert_eq!(of(json!({"markdown": "# Mine\n\ntext", "other": 1})), "# Mine\n\ntext\n");
+    }
+
+    #[test]
+    fn json_becomes_headings_and_lists_with_the_json_below() {
+        let text = of(json!({
+            "summary": "A plan.",
+            "risks": ["late", {"what": "x|y", "how_bad": 3}],
+            "team": {"lead": {"name": null}},
+            "empty": [],
+        }));
+        assert_eq!(
+            text.split("\n## JSON").next().unwrap(),
+            "# Project plan\n\n## Empty\n\n(none)\n\n## Risks\n\n- late\n-\n  - **How bad**: 3\n  - \
+             **What**: x|y\n\n## Summary\n\nA plan.\n\n## Team\n\n### Lead\n\n#### Name\n\n(none)\n"
+        );
+        assert!(text.contains("\n## JSON\n\n```json\n{\n"));
+    }
+
+    #[test]
+    fn a_code_block_cannot_be_closed_from_inside() {
+        let text = of(json!({"code": "````\nrm"}));
+        assert!(text.ends_with("\n`````\n"), "{text}");
+    }
+}

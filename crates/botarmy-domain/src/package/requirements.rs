@@ -1,0 +1,172 @@
+//! Which packages Python sources need from outside: read from their imports, line by line.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The modules that come with Python 3, of all versions since 3.8.
+const STANDARD: &str = "__future__ __main__ _thread abc aifc antigravity argparse array ast \
+asynchat asyncio asyncore atexit audioop base64 bdb binascii bisect builtins bz2 cProfile \
+calendar cgi cgitb chunk cmath cmd code codecs codeop collections colorsys compileall concurrent \
+compression configparser contextlib contextvars copy copyreg crypt csv ctypes curses dataclasses \
+datetime dbm decimal difflib dis distutils doctest email encodings ensurepip enum errno \
+faulthandler fcntl filecmp fileinput fnmatch formatter fractions ftplib functools gc getopt \
+getpass gettext glob graphlib grp gzip hashlib heapq hmac html http idlelib imaplib imghdr imp \
+importlib inspect io ipaddress itertools json keyword lib2to3 linecache locale logging lzma \
+mailbox mailcap marshal math mimetypes mmap modulefinder msilib msvcrt multiprocessing netrc nis \
+nntplib nt ntpath numbers opcode operator optparse os ossaudiodev parser pathlib pdb pickle \
+pickletools pipes pkgutil platform plistlib poplib posix posixpath pprint profile pstats pty pwd \
+py_compile pyclbr pydoc queue quopri random re readline reprlib resource rlcompleter runpy sched \
+secrets select selectors shelve shlex shutil signal site smtpd smtplib sndhdr socket socketserver \
+spwd sqlite3 sre_compile sre_constants sre_parse ssl stat statistics string stringprep struct \
+subprocess sunau symbol symtable sys sysconfig syslog tabnanny tarfile telnetlib tempfile termios \
+test textwrap this threading time timeit tkinter token tokenize tomllib trace traceback \
+tracemalloc tty turtle turtledemo types typing unicodedata unittest urllib uu uuid venv warnings \
+wave weakref webbrowser winreg winsound wsgiref xdrlib xml xmlrpc zipapp zipfile zipimport zlib \
+zoneinfo";
+
+/// Modules whose package has another name.
+const RENAMED: [(&str, &str); 20] = [
+    ("Crypto", "pycryptodome"),
+    ("MySQLdb", "mysqlclient"),
+    ("OpenSSL", "pyOpenSSL"),
+    ("PIL", "Pillow"),
+    ("attr", "attrs"),
+    ("bs4", "beautifulsoup4"),
+    ("cv2", "opencv-python"),
+    ("dateutil", "python-dateutil"),
+    ("docx", "python-docx"),
+    ("dotenv", "python-dotenv"),
+    ("fitz", "PyMuPDF"),
+    ("git", "GitPython"),
+    ("jose", "python-jose"),
+    ("jwt", "PyJWT"),
+    ("magic", "python-magic"),
+    ("multipart", "python-multipart"),
+    ("psycopg2", "psycopg2-binary"),
+    ("serial", "pyserial"),
+    ("sklearn", "scikit-learn"),
+    ("yaml", "PyYAML"),
+];
+
+/// The `requirements.txt` for these files, by path; `None` when nothing from outside is imported.
+/// Where the sources bring one of their own, at their top, it is that one.
+pub(super) fn requirements(files: &BTreeMap<&str, &str>) -> Option<String> {
+    let python = || files.iter().filter(|(path, _)| path.ends_with(".py"));
+    let mut local: BTreeSet<&str> = BTreeSet::new();
+    for (path, _) in python() {
+        let mut parts = path.split('/').rev();
+        local.extend(parts.next().and_then(|file| file.strip_suffix(".py")));
+        local.extend(parts);
+    }
+    let standard: BTreeSet<&str> = STANDARD.split_whitespace().collect();
+    let needed: BTreeSet<&str> = python()
+        .flat_map(|(_, text)| imports(text))
+        .filter(|module| !local.contains(module) && !standard.contains(module))
+        .map(|module| {
+            RENAMED.iter().find(|(name, _)| *name == module).map_or(module, |(_, package)| package)
+        })
+        .collect();
+    if needed.is_empty() {
+        return None;
+    }
+    if let Some(own) = files.get("requirements.txt") {
+        return Some((*own).to_owned());
+    }
+    Some(needed.into_iter().flat_map(|package| [package, "\n"]).collect())
+}
+
+/// The top-level modules a Python file imports, in order; relative imports are its own.
+fn imports(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut inside: Option<&str> = None;
+    for line in text.lines() {
+        let line = line.trim();
+        let was_inside = inside.is_some();
+        inside = quotes_after(line, inside);
+        if was_inside {
+            continue;
+        }
+        for statement in line.split('#').next().unwrap_or_default().split(';') {
+            let statement = statement.trim_start();
+            if let Some(rest) = statement.strip_prefix("import ") {
+                found.extend(rest.split(',').filter_map(module));
+            } else if let Some(rest) = statement.strip_prefix("from ")
+                && rest.contains(" import ")
+            {
+                found.extend(module(rest));
+            }
+        }
+    }
+    found
+}
+
+/// The first part of a dotted name, if it is one.
+fn module(text: &str) -> Option<&str> {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    let name = &text[..end];
+    let after = text[end..].chars().next();
+    let ends_well = after.is_none_or(|c| c == '.' || c == '\\' || c.is_whitespace());
+    (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && ends_well)
+        .then_some(name)
+}
+
+/// Which triple quote is open after this line.
+fn quotes_after<'a>(line: &str, mut open: Option<&'a str>) -> Option<&'a str> {
+    let mut rest = line;
+    loop {
+        match open {
+            Some(quote) => match rest.find(quote) {
+                Some(at) => (rest, open) = (&rest[at + 3..], None),
+                None => return open,
+            },
+            None => {
+                let next = ["\"\"\"", "'''"].into_iter().filter_map(|q| Some((rest.find(q)?, q)));
+                let (at, quote) = next.min()?;
+                if rest[..at].contains('#') {
+                    return None;
+                }
+                (rest, open) = (&rest[at + 3..], Some(quote));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(files: &[(&str, &str)]) -> Option<String> {
+        requirements(&files.iter().copied().collect())
+    }
+
+    #[test]
+    fn imports_from_outside_are_named_by_their_package_once_and_sorted() {
+        let text = "import os, yaml\nfrom flask import Flask\nimport numpy.linalg as la; import cv2\n\
+                    try:\n    import flask\nexcept ImportError:\n    pass\n";
+        assert_eq!(
+            of(&[("app.py", text)]).as_deref(),
+            Some("PyYAML\nflask\nnumpy\nopencv-python\n")
+        );
+    }
+
+    #[test]
+    fn what_is_local_standard_relative_or_quoted_is_not_needed() {
+        let text = "\"\"\"\nimport requests\n\"\"\"\nfrom . import x\nfrom .y import z\nimport json\n\
+                    import helpers\nfrom pkg.sub import a\n# import pandas\nimporting = 1\n\
+                    x = '''from a import b'''\nfrom here to there\n";
+        assert_eq!(
+            of(&[("main.py", text), ("helpers.py", ""), ("pkg/sub.py", ""), ("a.js", "import x")]),
+            None
+        );
+    }
+
+    #[test]
+    fn the_sources_own_list_is_kept() {
+        let own = "flask==3.0\n";
+        assert_eq!(
+            of(&[("app.py", "import flask"), ("requirements.txt", own)]).as_deref(),
+            Some(own)
+        );
+        assert_eq!(of(&[("app.py", "import os"), ("requirements.txt", own)]), None);
+    }
+}

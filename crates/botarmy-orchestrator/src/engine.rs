@@ -1,0 +1,121 @@
+//! What every use case needs: the ports, the settings, and one way to commit.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use botarmy_domain::decide::Defaults;
+use botarmy_domain::ports::{
+    AgentStatus, Clock, ContextStore, Decide, EventBus, HitlStore, Ids, Ledger, PackageStore,
+    ProjectStore, TaskStore, WakeUps, moment,
+};
+use botarmy_domain::{AgentType, Committed, Error, Moment, Refusal, Scope, StoreError};
+use tokio::sync::Notify;
+
+use crate::workflows::Workflows;
+
+/// The ports the use cases stand on.
+#[derive(Clone)]
+pub struct Ports {
+    /// Commits decisions.
+    pub ledger: Arc<dyn Ledger>,
+    /// Reads projects.
+    pub projects: Arc<dyn ProjectStore>,
+    /// Reads tasks.
+    pub tasks: Arc<dyn TaskStore>,
+    /// Reads requests.
+    pub requests: Arc<dyn HitlStore>,
+    /// Reads artifacts.
+    pub context: Arc<dyn ContextStore>,
+    /// Reads packages.
+    pub packages: Arc<dyn PackageStore>,
+    /// Reads what the agents are doing.
+    pub agents: Arc<dyn AgentStatus>,
+    /// Carries news.
+    pub bus: Arc<dyn EventBus>,
+    /// Wakes workers.
+    pub bell: Arc<dyn WakeUps>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives entropy.
+    pub ids: Arc<dyn Ids>,
+}
+
+/// What the use cases can be told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EngineSettings {
+    /// What applies where a workflow or a request does not say.
+    pub defaults: Defaults,
+}
+
+/// The use cases. Clones share everything.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+/// What all clones of an engine share.
+pub struct Inner {
+    pub(crate) ports: Ports,
+    pub(crate) workflows: Workflows,
+    pub(crate) settings: EngineSettings,
+    /// Agent types whose status may have changed since it was last written down.
+    pub(crate) stale_agents: Mutex<BTreeSet<AgentType>>,
+    pub(crate) stale: Notify,
+}
+
+impl std::ops::Deref for Engine {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Engine {
+    /// Puts the use cases on these ports.
+    #[must_use]
+    pub fn new(ports: Ports, workflows: Workflows, settings: EngineSettings) -> Self {
+        Self(Arc::new(Inner {
+            ports,
+            workflows,
+            settings,
+            stale_agents: Mutex::default(),
+            stale: Notify::new(),
+        }))
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        moment(&*self.ports.clock, &*self.ports.ids)
+    }
+
+    /// Commits a decision and tells whoever needs to know. Once begun it is finished, also when
+    /// the caller goes away: a client that hangs up must not keep others from hearing the news.
+    pub(crate) async fn commit(
+        &self,
+        scope: Scope,
+        decide: impl Fn(&botarmy_domain::Snapshot) -> Result<botarmy_domain::Decision, Refusal>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<Committed, Error> {
+        let engine = self.clone();
+        let decide: Decide = Box::new(decide);
+        let committing = tokio::spawn(async move {
+            let committed = engine.ports.ledger.transact(scope, decide).await?;
+            engine.tell(&committed).await;
+            Ok(committed)
+        });
+        match committing.await {
+            Ok(done) => done,
+            Err(error) => Err(StoreError::unavailable("the commit was interrupted", error).into()),
+        }
+    }
+
+    pub(crate) fn take_stale_agents(&self) -> BTreeSet<AgentType> {
+        std::mem::take(&mut *self.stale_agents.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn mark_stale(&self, agents: BTreeSet<AgentType>) {
+        if !agents.is_empty() {
+            self.stale_agents.lock().unwrap_or_else(PoisonError::into_inner).extend(agents);
+            self.stale.notify_one();
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What happens because of time alone: requests expire, leases lapse.
+
+use std::time::Duration;
+
+use botarmy_domain::decide::{hitl, tasks};
+use botarmy_domain::{Error, Scope};
+use tracing::{info, warn};
+
+use crate::engine::Engine;
+
+/// How many of each are dealt with in one go.
+const PAGE: u32 = 500;
+
+impl Engine {
+    /// Does what is due, over and over. Runs for ever.
+    pub async fn keep_time(&self, interval: Duration) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.tick().await {
+                warn!(%error, "What is due could not be done; trying again");
+            }
+        }
+    }
+
+    /// Does what is due now; answers how many things that were.
+    ///
+    /// # Errors
+    /// What the store could not do.
+    pub async fn tick(&self) -> Result<usize, Error> {
+        Ok(self.expire_requests().await? + self.reap_leases().await?)
+    }
+
+    async fn expire_requests(&self) -> Result<usize, Error> {
+        let due = self.ports.requests.expired(self.ports.clock.now(), PAGE).await?;
+        let mut done = 0;
+        for request in due {
+            let (id, moment, defaults) = (request.id, self.moment(), self.settings.defaults);
+            let scope = self.about_request(id).await?.everything_open();
+            let expire = move |snapshot: &_| hitl::expire(snapshot, id, moment, defaults);
+            match self.commit(scope, expire).await {
+                Ok(_) => {
+                    info!(request.id = %id, "Nobody answered request {id} in time");
+                    done += 1;
+                }
+                Err(Error::Refused(_)) => {} // answered meanwhile
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    async fn reap_leases(&self) -> Result<usize, Error> {
+        let lapsed = self.ports.tasks.lapsed(self.ports.clock.now(), PAGE).await?;
+        let mut done = 0;
+        for task in lapsed {
+            let (id, moment, defaults) = (task.id, self.moment(), self.settings.defaults);
+            let lapse = move |snapshot: &_| tasks::lapse(snapshot, id, moment, defaults);
+            match self.commit(Scope::project(task.project_id).task(id), lapse).await {
+                Ok(_) => {
+                    warn!(task.id = %id, "The worker of task {id} fell silent");
+                    done += 1;
+                }
+                Err(Error::Refused(_)) => {} // its holder was back just in time
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+}

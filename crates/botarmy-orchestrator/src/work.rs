@@ -1,0 +1,227 @@
+//! One attempt at one task: what the agent is given, what surrounds it, what becomes of what it
+//! returns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use botarmy_domain::decide::tasks::{self, Holder, Inquiry, Work};
+use botarmy_domain::ports::{
+    AgentRunner, Assignment, News, Outcome, Resume, RunContext, RunError, TaskProgress,
+};
+use botarmy_domain::text::clean_map;
+use botarmy_domain::{Decision, Error, Refusal, Scope, Snapshot, StoreError, Task};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::worker::Worker;
+
+/// How many lines of progress are kept while nobody takes them.
+const PROGRESS_QUEUE: usize = 32;
+/// How long the store may be away before a result that cannot be stored is left to the reaper.
+const STORE_PATIENCE: Duration = Duration::from_secs(60);
+
+impl Worker {
+    /// Does a task and brings back what comes of it.
+    pub(crate) async fn work(self: &Arc<Self>, task: &Arc<Task>, fence: u32) {
+        let holder = Holder { worker: self.settings.id.clone(), fence };
+        let result = match self.assignment(task).await {
+            Ok((job, runner)) => self.attempt(task, fence, job, runner).await,
+            Err(error) => Err(RunError::retryable("no_assignment", error.to_string())),
+        };
+        let result = result.and_then(|outcome| self.sound(outcome));
+        self.bring_back(task, holder, result).await;
+    }
+
+    /// What the agent is given, and who it is.
+    async fn assignment(
+        &self,
+        task: &Task,
+    ) -> Result<(Assignment, Arc<dyn AgentRunner>), StoreError> {
+        let ports = &self.engine.ports;
+        let runner =
+            self.runners.get(&task.agent).cloned().ok_or_else(|| StoreError::Unavailable {
+                detail: format!("no runner for {}", task.agent),
+                source: None,
+            })?;
+        let project = ports.projects.project(task.project_id).await?;
+        let context = match task.context_ids.as_slice() {
+            [] => Vec::new(),
+            ids => ports.context.artifacts_by_id(ids).await?,
+        };
+        let goes_on = task.session.is_some() || !task.answers.is_empty();
+        let job = Assignment {
+            project_id: task.project_id,
+            project_name: project.map(|project| project.name.clone()).unwrap_or_default(),
+            task_id: task.id,
+            agent: task.agent,
+            attempt: task.attempt,
+            instructions: task.instructions.clone(),
+            handoff: task.handoff.clone(),
+            context,
+            output_type: task.output_type,
+            resume: goes_on
+                .then(|| Resume { session: task.session.clone(), answers: task.answers.clone() }),
+        };
+        Ok((job, runner))
+    }
+
+    /// Runs the agent under its deadline, keeps its lease alive and passes on what it says.
+    async fn attempt(
+        &self,
+        task: &Arc<Task>,
+        fence: u32,
+        job: Assignment,
+        runner: Arc<dyn AgentRunner>,
+    ) -> Result<Outcome, RunError> {
+        let limit = task
+            .timeout_s
+            .map_or(self.settings.attempt_timeout, |seconds| Duration::from_secs(seconds.into()));
+        let (say, mut said) = mpsc::channel(PROGRESS_QUEUE);
+        let context = RunContext {
+            deadline: self.engine.ports.clock.now().after(limit),
+            fence,
+            // A line that nobody takes in time is dropped; the agent is never held up.
+            progress: Box::new(move |message, percent| drop(say.try_send((message, percent)))),
+        };
+        // A task of its own, so that a panic of the agent is an answer and not the end of us.
+        let kind = runner.kind();
+        let mut run = AbortOnDrop(tokio::spawn(async move { runner.run(job, context).await }));
+        let deadline = tokio::time::sleep(limit);
+        tokio::pin!(deadline);
+        let mut beat = tokio::time::interval(self.settings.lease / 3);
+        beat.tick().await;
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut run.0 => return ended.unwrap_or_else(|error| {
+                    warn!(task.id = %task.id, %error, "The {kind} runner panicked");
+                    Err(RunError::retryable("runner_panicked", "The agent stopped unexpectedly."))
+                }),
+                Some((message, percent)) = said.recv() => {
+                    self.pass_on(task, message, percent).await;
+                }
+                _ = beat.tick() => {
+                    let until = self.engine.ports.clock.now().after(self.settings.lease);
+                    match self.engine.ports.ledger.extend(task.id, fence, until).await {
+                        Ok(true) => {}
+                        Ok(false) => return Err(RunError::terminal("lease_lost", "The lease is lost.")),
+                        Err(error) => warn!(task.id = %task.id, %error, "A lease was not extended"),
+                    }
+                }
+                () = &mut deadline => {
+                    let detail = format!("The attempt took longer than {} seconds.", limit.as_secs());
+                    return Err(RunError::retryable("timed_out", detail));
+                }
+            }
+        }
+    }
+
+    async fn pass_on(&self, task: &Task, message: String, percent: Option<u8>) {
+        let progress = TaskProgress {
+            project_id: task.project_id,
+            task_id: task.id,
+            agent_type: task.agent,
+            message,
+            percent,
+            at: self.engine.ports.clock.now(),
+        };
+        // Lost progress is lost; nothing depends on it.
+        drop(self.engine.ports.bus.publish(vec![News::Progress(Arc::new(progress))]).await);
+    }
+
+    /// What an agent returns is foreign: too much of it is refused, and text that some store
+    /// cannot hold is replaced.
+    fn sound(&self, outcome: Outcome) -> Result<Outcome, RunError> {
+        let Outcome::Completed { mut output, mut artifacts, confidence, usage } = outcome else {
+            return Ok(outcome);
+        };
+        let size = serde_json::to_vec(&output).map_or(0, |json| json.len())
+            + artifacts
+                .iter()
+                .map(|artifact| serde_json::to_vec(&artifact.content).map_or(0, |json| json.len()))
+                .sum::<usize>();
+        let limit = self.settings.max_output_bytes;
+        if size > limit {
+            return Err(RunError::Terminal {
+                code: "output_too_large".to_owned(),
+                detail: format!("The agent returned {size} bytes; at most {limit} are stored."),
+                usage: Box::new(usage),
+            });
+        }
+        clean_map(&mut output);
+        for artifact in &mut artifacts {
+            clean_map(&mut artifact.content);
+            clean_map(&mut artifact.metadata);
+        }
+        Ok(Outcome::Completed { output, artifacts, confidence, usage })
+    }
+
+    /// Commits what came of the attempt; while the store is away, tries again as long as it makes
+    /// sense. A result that is refused is late: somebody else has the task, or nobody wants it.
+    async fn bring_back(&self, task: &Task, holder: Holder, result: Result<Outcome, RunError>) {
+        let (id, moment) = (task.id, self.engine.moment());
+        let defaults = self.engine.settings.defaults;
+        let who = holder.clone();
+        let mut scope = Scope::project(task.project_id).task(id);
+        if let Ok(Outcome::Ask { question, .. }) = &result {
+            scope = scope.artifacts(&question.artifacts);
+        }
+        let decide = Arc::new(move |snapshot: &Snapshot| -> Result<Decision, Refusal> {
+            match &result {
+                Ok(Outcome::Completed { output, artifacts, confidence, usage }) => {
+                    let work = Work {
+                        output: output.clone(),
+                        artifacts: artifacts.clone(),
+                        confidence: *confidence,
+                        usage: usage.clone(),
+                    };
+                    tasks::complete(snapshot, id, &who, &work, moment, defaults)
+                }
+                Ok(Outcome::Ask { question, usage, session }) => {
+                    let inquiry = Inquiry {
+                        question: question.clone(),
+                        usage: usage.clone(),
+                        session: session.clone(),
+                    };
+                    tasks::ask(snapshot, id, &who, &inquiry, moment, defaults)
+                }
+                Err(error) => tasks::fail(snapshot, id, &who, error, moment, defaults),
+            }
+        });
+        let started = tokio::time::Instant::now();
+        let mut wait = Duration::from_millis(50);
+        loop {
+            let decide = Arc::clone(&decide);
+            match self.engine.commit(scope.clone(), move |snapshot| decide(snapshot)).await {
+                Ok(_) => return,
+                Err(Error::Refused(refusal @ Refusal::Conflict { .. })) => {
+                    info!(task.id = %id, %refusal, "A result of task {id} came too late");
+                    return;
+                }
+                Err(Error::Refused(refusal)) => {
+                    let unsound = RunError::terminal("unacceptable_result", refusal.to_string());
+                    return Box::pin(self.bring_back(task, holder, Err(unsound))).await;
+                }
+                Err(error) if started.elapsed() > STORE_PATIENCE => {
+                    warn!(task.id = %id, %error, "A result of task {id} could not be stored");
+                    return;
+                }
+                Err(error) => {
+                    warn!(task.id = %id, %error, "A result of task {id} is not stored yet");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(2));
+                }
+            }
+        }
+    }
+}
+
+/// Ends a spawned task when it is no longer waited for.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,307 @@
+//! The worker: claims tasks, lets agents do them, and brings back what they return.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use botarmy_domain::decide::tasks::{self, Holder};
+use botarmy_domain::ports::{AgentRunner, Claim, Health, HealthCheck, News};
+use botarmy_domain::{
+    AgentType, EventType, Row, Scope, StoreError, Task, TaskId, TaskStatus, WorkerId,
+};
+use tokio::sync::{Notify, watch};
+use tracing::{info, warn};
+
+use crate::engine::Engine;
+
+/// Which runner serves which role.
+pub type Runners = BTreeMap<AgentType, Arc<dyn AgentRunner>>;
+
+/// What a worker can be told.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    /// What it is called in leases and in the log; different in every process.
+    pub id: WorkerId,
+    /// How many tasks of each agent type it runs at once.
+    pub slots: BTreeMap<AgentType, u32>,
+    /// How long a task may be silent before it is given to somebody else.
+    pub lease: Duration,
+    /// The longest one attempt may take where its step does not say.
+    pub attempt_timeout: Duration,
+    /// How long it sleeps when nobody rings.
+    pub poll: Duration,
+    /// The most bytes of JSON one attempt may return.
+    pub max_output_bytes: usize,
+}
+
+/// Hands tasks to agents.
+pub struct Worker {
+    pub(crate) engine: Engine,
+    pub(crate) runners: Runners,
+    pub(crate) settings: WorkerSettings,
+    running: Mutex<HashMap<TaskId, Running>>,
+    freed: Notify,
+    /// The last claim failed: the store is away.
+    claim_failed: std::sync::atomic::AtomicBool,
+}
+
+/// A task this worker holds.
+struct Running {
+    agent: AgentType,
+    fence: u32,
+    abort: Arc<Notify>,
+}
+
+impl Worker {
+    /// A worker for these runners.
+    #[must_use]
+    pub fn new(engine: Engine, runners: Runners, settings: WorkerSettings) -> Arc<Self> {
+        Arc::new(Self {
+            engine,
+            runners,
+            settings,
+            running: Mutex::default(),
+            freed: Notify::new(),
+            claim_failed: std::sync::atomic::AtomicBool::new(false),
+        })
+    }
+
+    /// Claims what there is room for, and starts it. Answers how many tasks were started.
+    ///
+    /// # Errors
+    /// What the store could not do.
+    pub async fn step(self: &Arc<Self>) -> Result<usize, StoreError> {
+        let slots = self.free_slots();
+        if slots.is_empty() {
+            return Ok(0);
+        }
+        let claim = Claim {
+            worker: self.settings.id.clone(),
+            slots,
+            lease: self.settings.lease,
+            moment: self.engine.moment(),
+        };
+        let committed = self.engine.ports.ledger.claim(claim).await?;
+        let mut started = 0;
+        for row in &committed.rows {
+            if let Row::Task(task) = row {
+                self.start(Arc::clone(task));
+                started += 1;
+            }
+        }
+        self.engine.tell(&committed).await;
+        Ok(started)
+    }
+
+    /// Works until `stop` says so, then waits for what runs, `grace` at the most, and gives the
+    /// rest back.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>, grace: Duration) {
+        let cancelling = tokio::spawn(Arc::clone(&self).heed_cancellations());
+        while !*stop.borrow() {
+            let more = match self.step().await {
+                Ok(started) => {
+                    self.claim_failed.store(false, std::sync::atomic::Ordering::Relaxed);
+                    started > 0
+                }
+                Err(error) => {
+                    self.claim_failed.store(true, std::sync::atomic::Ordering::Relaxed);
+                    warn!(%error, "No work could be claimed; trying again");
+                    tokio::time::sleep(self.settings.poll).await;
+                    false
+                }
+            };
+            if more && !self.free_slots().is_empty() {
+                continue;
+            }
+            tokio::select! {
+                () = self.engine.ports.bell.wait() => {}
+                () = self.freed.notified() => {}
+                () = tokio::time::sleep(self.settings.poll) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        self.wind_down(grace).await;
+        cancelling.abort();
+    }
+
+    /// Works until there is nothing to do: what tests call.
+    ///
+    /// # Errors
+    /// What the store could not do.
+    pub async fn drain(self: &Arc<Self>) -> Result<(), StoreError> {
+        loop {
+            let started = self.step().await?;
+            while self.is_busy() {
+                self.freed.notified().await;
+            }
+            if started == 0 {
+                self.engine.settle_agents().await;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether it holds anything.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.running().is_empty()
+    }
+
+    fn free_slots(&self) -> BTreeMap<AgentType, u32> {
+        let running = self.running();
+        let mut slots = self.settings.slots.clone();
+        slots.retain(|agent, _| self.runners.contains_key(agent));
+        for one in running.values() {
+            if let Some(free) = slots.get_mut(&one.agent) {
+                *free = free.saturating_sub(1);
+            }
+        }
+        slots.retain(|_, free| *free > 0);
+        slots
+    }
+
+    fn start(self: &Arc<Self>, task: Arc<Task>) {
+        let Some(lease) = task.lease() else { return };
+        let fence = lease.fence;
+        let abort = Arc::new(Notify::new());
+        let running = Running { agent: task.agent, fence, abort: Arc::clone(&abort) };
+        self.running().insert(task.id, running);
+        let worker = Arc::clone(self);
+        tokio::spawn(async move {
+            let done = Done { worker: &worker, task: task.id };
+            tokio::select! {
+                () = worker.work(&task, fence) => {}
+                () = abort.notified() => {
+                    info!(task.id = %task.id, "Task {} was taken from its agent", task.id);
+                }
+            }
+            drop(done);
+        });
+    }
+
+    /// Stops agents whose task was cancelled or given to somebody else, wherever that was decided.
+    async fn heed_cancellations(self: Arc<Self>) {
+        loop {
+            match self.engine.ports.bus.subscribe().await {
+                Ok(mut news) => {
+                    while let Some(news) = news.next().await {
+                        match news {
+                            News::Entry(entry) => {
+                                let over = matches!(
+                                    entry.event_type,
+                                    EventType::TaskCancelled | EventType::TaskLeaseLapsed
+                                );
+                                if let (true, Some(task)) = (over, entry.task_id) {
+                                    let attempt = entry.event_data.get("attempt");
+                                    let attempt = attempt.and_then(serde_json::Value::as_u64);
+                                    self.abort(task, attempt);
+                                }
+                            }
+                            News::Gap => self.check_all().await,
+                            News::Progress(_) => {}
+                        }
+                    }
+                }
+                Err(error) => warn!(%error, "Cancellations cannot be heard; leases still end"),
+            }
+            tokio::time::sleep(self.settings.poll).await;
+        }
+    }
+
+    /// Stops an agent. With an attempt, only if it is on that one.
+    fn abort(&self, task: TaskId, attempt: Option<u64>) {
+        if let Some(running) = self.running().get(&task)
+            && attempt.is_none_or(|attempt| attempt == u64::from(running.fence))
+        {
+            running.abort.notify_one();
+        }
+    }
+
+    /// News were lost: looks whether what runs here is still held.
+    async fn check_all(&self) {
+        let held: Vec<_> = self.running().iter().map(|(id, one)| (*id, one.fence)).collect();
+        for (id, fence) in held {
+            let task = self.engine.ports.tasks.task(id).await;
+            let Ok(Some(task)) = task else { continue };
+            if task.lease().is_none_or(|lease| lease.fence != fence) {
+                self.abort(id, None);
+            }
+        }
+    }
+
+    async fn wind_down(&self, grace: Duration) {
+        let over = tokio::time::sleep(grace);
+        tokio::pin!(over);
+        while self.is_busy() {
+            tokio::select! {
+                () = self.freed.notified() => {}
+                () = &mut over => break,
+            }
+        }
+        let held: Vec<_> = self.running().iter().map(|(id, one)| (*id, one.fence)).collect();
+        for (id, fence) in held {
+            self.abort(id, None);
+            let holder = Holder { worker: self.settings.id.clone(), fence };
+            if let Err(error) = self.give_back(id, &holder, "the server is stopping").await {
+                warn!(task.id = %id, %error, "Task {id} could not be given back; its lease will lapse");
+            }
+        }
+    }
+
+    async fn give_back(
+        &self,
+        id: TaskId,
+        holder: &Holder,
+        reason: &'static str,
+    ) -> Result<(), botarmy_domain::Error> {
+        let Some(task) = self.engine.ports.tasks.task(id).await? else { return Ok(()) };
+        if task.status() != TaskStatus::Working {
+            return Ok(());
+        }
+        let (holder, moment) = (holder.clone(), self.engine.moment());
+        let give_back = move |snapshot: &_| tasks::give_back(snapshot, id, &holder, reason, moment);
+        self.engine.commit(Scope::project(task.project_id).task(id), give_back).await?;
+        Ok(())
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<TaskId, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Frees the slot of a task however its work ends.
+struct Done<'a> {
+    worker: &'a Worker,
+    task: TaskId,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.worker.running().remove(&self.task);
+        self.worker.freed.notify_one();
+    }
+}
+
+#[async_trait::async_trait]
+impl HealthCheck for Worker {
+    fn component(&self) -> &'static str {
+        "task_queue"
+    }
+
+    fn needed(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Health {
+        if self.claim_failed.load(std::sync::atomic::Ordering::Relaxed) {
+            return Health::Unhealthy("the last attempt to claim work failed".to_owned());
+        }
+        match self.engine.ports.tasks.backlog().await {
+            Ok(backlog) => {
+                let running = self.running().len();
+                Health::Healthy(format!("{running} tasks running, {backlog} waiting"))
+            }
+            Err(_) => Health::Unhealthy("the queue cannot be read".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The workflows there are, by name: the one that is compiled in, and those from a folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use botarmy_domain::Refusal;
+use botarmy_domain::workflow::{Workflow, WorkflowError};
+
+/// The workflow that is always there.
+const SDLC: &str = include_str!("../../../config/workflows/sdlc.toml");
+
+/// Why a folder of workflows cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkflowsError {
+    /// A file or the folder cannot be read.
+    #[error("workflows: {path} cannot be read")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is not a good definition.
+    #[error("workflow file {path}: {source}")]
+    Unsound {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: WorkflowError,
+    },
+    /// Two files define the same name.
+    #[error("workflow file {path}: name: another file already defines `{name}`")]
+    Twice {
+        /// The second file.
+        path: PathBuf,
+        /// The name.
+        name: String,
+    },
+}
+
+/// The workflows there are.
+#[derive(Debug, Clone)]
+pub struct Workflows(BTreeMap<String, Arc<Workflow>>);
+
+impl Default for Workflows {
+    fn default() -> Self {
+        let sdlc = Workflow::from_toml(SDLC).expect("the compiled-in workflow is sound, by test");
+        Self([(sdlc.name.clone(), Arc::new(sdlc))].into())
+    }
+}
+
+impl Workflows {
+    /// The compiled-in workflow and every `*.toml` in this folder; one named `sdlc` takes the
+    /// place of the compiled-in one. A folder that does not exist holds none.
+    ///
+    /// # Errors
+    /// The first file that cannot be used, with the key that is wrong.
+    pub fn load(folder: &Path) -> Result<Self, WorkflowsError> {
+        let mut workflows = Self::default();
+        let unreadable = |path: &Path| {
+            let path = path.to_owned();
+            move |source| WorkflowsError::Unreadable { path, source }
+        };
+        if !folder.exists() {
+            return Ok(workflows);
+        }
+        let mut files = Vec::new();
+        for file in std::fs::read_dir(folder).map_err(unreadable(folder))? {
+            let path = file.map_err(unreadable(folder))?.path();
+            if path.extension().is_some_and(|ending| ending == "toml") {
+                files.push(path);
+            }
+        }
+        files.sort();
+        let mut seen = std::collections::BTreeSet::new();
+        for path in files {
+            let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
+            let workflow = Workflow::from_toml(&text)
+                .map_err(|source| WorkflowsError::Unsound { path: path.clone(), source })?;
+            if !seen.insert(workflow.name.clone()) {
+                return Err(WorkflowsError::Twice { path, name: workflow.name });
+            }
+            workflows.0.insert(workflow.name.clone(), Arc::new(workflow));
+        }
+        Ok(workflows)
+    }
+
+    /// Adds a workflow, in place of one of the same name.
+    #[must_use]
+    pub fn with(mut self, workflow: Workflow) -> Self {
+        self.0.insert(workflow.name.clone(), Arc::new(workflow));
+        self
+    }
+
+    /// The workflow of this name.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] that names those there are.
+    pub fn named(&self, name: &str) -> Result<Arc<Workflow>, Refusal> {
+        self.0.get(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = self.names().collect();
+            let shown: String = name.chars().take(64).collect();
+            Refusal::invalid(
+                "workflow",
+                format!("there is no workflow `{shown}`; there are: {}", known.join(", ")),
+            )
+        })
+    }
+
+    /// Their names, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_compiled_in_workflow_is_sound() {
+        assert_eq!(Workflows::default().names().collect::<Vec<_>>(), ["sdlc"]);
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_those_there_are() {
+        let refusal = Workflows::default().named("waterfall").unwrap_err();
+        assert!(refusal.to_string().contains("there are: sdlc"), "{refusal}");
+    }
+}
