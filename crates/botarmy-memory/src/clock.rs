@@ -6,7 +6,8 @@ use std::time::Duration;
 use botarmy_domain::Timestamp;
 use botarmy_domain::ports::{Clock, Ids};
 
-/// A clock that stands still until somebody turns it.
+/// A clock that stands still until somebody turns it, but for a microsecond at every look: no two
+/// things happen at the same time, so what is sorted by time is sorted as it happened.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
@@ -33,7 +34,7 @@ impl Default for ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        Timestamp::from_micros(self.0.fetch_add(1, Ordering::SeqCst))
     }
 }
 

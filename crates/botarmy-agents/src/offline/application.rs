@@ -123,7 +123,10 @@ fn values(product: &Product) -> Values {
         .set("filter", filter(product))
         .set("sort_options", sort_options(product))
         .set("form_fields", product.fields.iter().map(|f| control(product, f)).collect::<String>())
-        .set("share_button", button(product, "share", "type=\"button\" data-action=\"share\"", "Share"))
+        .set(
+            "share_button",
+            button(product, "share", "type=\"button\" data-action=\"share\"", "Share"),
+        )
         .set("print_button", button(product, "print", "type=\"button\" id=\"print\"", "Print"))
         .set("stories", stories(product))
         .set("changes", changes(product))
@@ -174,10 +177,9 @@ fn control(product: &Product, field: &Field) -> String {
             let options = field.options.iter().map(|option| (option.clone(), option.clone()));
             select(&common, options.collect())
         }
-        FieldKind::Rating => select(
-            &common,
-            (1..=5).rev().map(|n: usize| (n.to_string(), "★".repeat(n))).collect(),
-        ),
+        FieldKind::Rating => {
+            select(&common, (1..=5).rev().map(|n: usize| (n.to_string(), "★".repeat(n))).collect())
+        }
     };
     // The parts that were asked for separately are marked at their field.
     let ids: Vec<&str> = PLACES
@@ -384,7 +386,8 @@ mod tests {
 
     #[test]
     fn no_placeholder_is_left_in_a_built_file() {
-        for file in build(&Product::from_idea("recipes with photos, ratings, sharing, print")).files {
+        for file in build(&Product::from_idea("recipes with photos, ratings, sharing, print")).files
+        {
             assert!(!file.content.contains("{{"), "{}", file.path);
         }
     }

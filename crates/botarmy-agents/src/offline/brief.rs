@@ -162,7 +162,8 @@ pub fn draft(brief: &Brief) -> Result<Value, DraftError> {
         Step::CodeGeneration => {
             let product = brief.product()?;
             let source = brief.build(&product);
-            let summary = format!("{} in {} files.", product.name, source.files.len());
+            let summary =
+                format!("{} in {} files, not tested yet.", product.name, source.files.len());
             Ok(documents::source_code(&source, Some(&product), brief.step, &summary, &[]))
         }
         Step::CodeRefinement => refinement::draft(brief),
@@ -190,20 +191,18 @@ impl Brief {
     /// idea; with everything that reviewers asked for since.
     pub(super) fn product(&self) -> Result<Product, DraftError> {
         let documents = self.step.documents_before();
-        let carried = documents
-            .iter()
-            .find_map(|name| Product::from_document(self.input(name)?))
-            .or_else(|| Product::from_document(self.input("source_code")?));
-        let mut product = match carried {
-            Some(product) => product,
-            None => Product::from_idea(&self.idea()?),
+        let nearest = documents.iter().enumerate().find_map(|(at, name)| {
+            Product::from_document(self.input(name)?).map(|product| (at, product))
+        });
+        let built =
+            || Product::from_document(self.input("source_code")?).map(|product| (0, product));
+        let (known, mut product) = match nearest.or_else(built) {
+            Some(carried) => carried,
+            None => (documents.len(), Product::from_idea(&self.idea()?)),
         };
-        // A document that a person wrote from scratch carries no product. What it says counts.
-        for name in documents.iter().rev() {
-            let Some(document) = self.input(name).filter(|d| Product::from_document(d).is_none())
-            else {
-                continue;
-            };
+        // A document that a person wrote from scratch carries no product. What it says counts,
+        // unless a later document has taken it up already.
+        for document in documents[..known].iter().rev().filter_map(|name| self.input(name)) {
             product.adopt_stories(document);
             if let Some(text) = free_text(document) {
                 product.request(&text);
@@ -253,7 +252,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn brief(step: Step, inputs: Value) -> Brief {
+    fn brief(step: Step, inputs: &Value) -> Brief {
         let inputs = inputs.as_object().unwrap().clone().into_iter().collect();
         Brief { step, idea: String::new(), feedback: Vec::new(), inputs }
     }
@@ -270,7 +269,7 @@ mod tests {
     #[test]
     fn an_empty_brief_says_what_is_missing() {
         for step in Step::ALL {
-            let error = draft(&brief(*step, json!({}))).unwrap_err();
+            let error = draft(&brief(*step, &json!({}))).unwrap_err();
             assert_eq!(error.code(), "missing_input");
             assert!(error.to_string().starts_with(step.name()), "{error}");
         }
@@ -285,24 +284,29 @@ mod tests {
                 "user_stories": [{"id": "S1", "i_want": "to delete", "acceptance": [{"id": "D"}]}]
             }
         });
-        let product = brief(Step::CodeGeneration, inputs).product().unwrap();
+        let product = brief(Step::CodeGeneration, &inputs).product().unwrap();
         assert_eq!(product.criteria_of("delete"), ["D"]);
         assert_eq!(product.changes[0].text, "Keep it small.");
     }
 
     #[test]
     fn malformed_documents_fall_back_to_the_idea_and_never_panic() {
-        for junk in [json!(null), json!(7), json!([]), json!("words"), json!({"product": {"name": 1}})] {
+        for junk in
+            [json!(null), json!(7), json!([]), json!("words"), json!({"product": {"name": 1}})]
+        {
             for step in Step::ALL {
                 let inputs = json!({
                     "user_input": {"idea": "recipes"}, "project_plan": junk,
                     "software_specification": junk, "system_architecture": junk,
                     "implementation_plan": junk, "source_code": junk, "test_results": junk,
                 });
-                let result = draft(&brief(*step, inputs));
+                let result = draft(&brief(*step, &inputs));
                 let reads_code = matches!(
                     step,
-                    Step::CodeRefinement | Step::CodeTesting | Step::BugFix | Step::Deployment
+                    Step::CodeRefinement
+                        | Step::CodeTesting
+                        | Step::BugFix
+                        | Step::Deployment
                         | Step::FinalCheck
                 );
                 assert_eq!(result.is_err(), reads_code, "{step}: {junk}");

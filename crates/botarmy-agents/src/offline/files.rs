@@ -10,7 +10,7 @@ use super::brief::DraftError;
 /// The most files that are accepted from outside.
 const MOST_FILES: usize = 2_000;
 /// The largest file set that is accepted from outside, in bytes.
-const MOST_BYTES: usize = 32 * 1024 * 1024;
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// One text file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,10 @@ impl SourceCode {
                     malformed(format!("files[{n}] needs \"{key}\" with a text as its value"))
                 })
             };
-            let file = File { path: text("path")?, content: text("content")? };
+            let path = text("path")?;
+            // A leading "./" is harmless.
+            let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
+            let file = File { path, content: text("content")? };
             bytes += file.content.len();
             files.push(file);
         }
@@ -74,7 +77,8 @@ impl SourceCode {
 
     /// The files as an artifact carries them.
     pub(super) fn to_json(&self) -> Value {
-        let files = self.files.iter().map(|file| json!({"path": file.path, "content": file.content}));
+        let files =
+            self.files.iter().map(|file| json!({"path": file.path, "content": file.content}));
         files.collect::<Vec<_>>().into()
     }
 
@@ -119,8 +123,10 @@ pub(super) fn path_problems(files: &[File]) -> Vec<(String, String)> {
         for (at, _) in lower.match_indices('/') {
             if seen.contains(&lower[..at]) {
                 let parent = &lower[..at];
-                problems
-                    .push((file.path.clone(), format!("\"{parent}\" is a file and cannot be a folder")));
+                problems.push((
+                    file.path.clone(),
+                    format!("\"{parent}\" is a file and cannot be a folder"),
+                ));
             }
         }
     }
@@ -141,7 +147,8 @@ pub(super) fn check_path(path: &str) -> Result<(), &'static str> {
     if path.contains('\\') {
         return Err("the path contains a backslash");
     }
-    if path.chars().any(|c| c.is_control() || "<>:\"|?*".contains(c)) {
+    let turns_writing = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if path.chars().any(|c| c.is_control() || turns_writing(c) || "<>:\"|?*".contains(c)) {
         return Err("the path contains a character that file names cannot have everywhere");
     }
     if path.split('/').count() > 16 {
@@ -167,7 +174,8 @@ fn is_device(part: &str) -> bool {
     let stem = part.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
     let numbered = |prefix: &str| {
         stem.strip_prefix(prefix).is_some_and(|n| {
-            n.chars().count() == 1 && n.starts_with(|c: char| c.is_ascii_digit() || "¹²³".contains(c))
+            n.chars().count() == 1
+                && n.starts_with(|c: char| c.is_ascii_digit() || "¹²³".contains(c))
         })
     };
     matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$")
@@ -182,9 +190,33 @@ mod tests {
     #[test]
     fn hostile_paths_are_refused() {
         for path in [
-            "", "/etc/passwd", "../x", "a/../x", "a/./x", "a//x", "a/", "..", "C:/x", "c:x", "a\\x",
-            "a\0x", "a\nx", "CON", "con.html", "sub/nul.txt", "LPT1", "com9.js", "COM¹", "x.", "x ",
-            " x", "a./x", "x:stream", "what?", "*.js",
+            "",
+            "/etc/passwd",
+            "../x",
+            "a/../x",
+            "a/./x",
+            "a//x",
+            "a/",
+            "..",
+            "C:/x",
+            "c:x",
+            "a\\x",
+            "a\0x",
+            "a\nx",
+            "CON",
+            "con.html",
+            "sub/nul.txt",
+            "LPT1",
+            "com9.js",
+            "COM¹",
+            "x.",
+            "x ",
+            " x",
+            "a./x",
+            "x:stream",
+            "what?",
+            "*.js",
+            "a\u{202e}txt.exe",
         ] {
             assert!(check_path(path).is_err(), "{path:?}");
         }
@@ -194,7 +226,9 @@ mod tests {
 
     #[test]
     fn ordinary_paths_are_accepted() {
-        for path in ["index.html", "css/a-b_c.css", ".htaccess", "console.js", "żółw.txt", "a b.txt"] {
+        for path in
+            ["index.html", "css/a-b_c.css", ".htaccess", "console.js", "żółw.txt", "a b.txt"]
+        {
             assert_eq!(check_path(path), Ok(()), "{path:?}");
         }
     }

@@ -85,7 +85,15 @@ pub(super) const EXTRAS: &[Extra] = &[
     Extra {
         feature: "rating",
         words: &[
-            "rate", "rated", "rating", "star", "review", "favourite", "favorite", "vote", "score",
+            "rate",
+            "rated",
+            "rating",
+            "star",
+            "review",
+            "favourite",
+            "favorite",
+            "vote",
+            "score",
         ],
     },
     Extra { feature: "share", words: &["share", "shared", "sharing", "send", "forward"] },
@@ -191,14 +199,98 @@ fn guess_domain(idea: &str, tokens: &[String]) -> &'static Domain {
 }
 
 const STOP_WORDS: &[&str] = &[
-    "a", "about", "all", "also", "an", "and", "any", "app", "application", "are", "as", "at", "be",
-    "build", "but", "by", "can", "could", "create", "develop", "do", "each", "easy", "for", "from",
-    "get", "has", "have", "help", "helps", "i", "id", "if", "in", "into", "is", "it", "its", "keep",
-    "lets", "like", "make", "me", "my", "need", "of", "on", "one", "or", "other", "our", "page",
-    "people", "platform", "please", "program", "simple", "site", "small", "so", "some", "software",
-    "system", "that", "the", "their", "them", "there", "they", "this", "to", "tool", "up", "us",
-    "use", "user", "users", "using", "want", "we", "web", "website", "what", "when", "where",
-    "which", "who", "will", "with", "would", "you", "your",
+    "a",
+    "about",
+    "all",
+    "also",
+    "an",
+    "and",
+    "any",
+    "app",
+    "application",
+    "are",
+    "as",
+    "at",
+    "be",
+    "build",
+    "but",
+    "by",
+    "can",
+    "could",
+    "create",
+    "develop",
+    "do",
+    "each",
+    "easy",
+    "for",
+    "from",
+    "get",
+    "has",
+    "have",
+    "help",
+    "helps",
+    "i",
+    "id",
+    "if",
+    "in",
+    "into",
+    "is",
+    "it",
+    "its",
+    "keep",
+    "lets",
+    "like",
+    "make",
+    "me",
+    "my",
+    "need",
+    "of",
+    "on",
+    "one",
+    "or",
+    "other",
+    "our",
+    "page",
+    "people",
+    "platform",
+    "please",
+    "program",
+    "simple",
+    "site",
+    "small",
+    "so",
+    "some",
+    "software",
+    "system",
+    "that",
+    "the",
+    "their",
+    "them",
+    "there",
+    "they",
+    "this",
+    "to",
+    "tool",
+    "up",
+    "us",
+    "use",
+    "user",
+    "users",
+    "using",
+    "want",
+    "we",
+    "web",
+    "website",
+    "what",
+    "when",
+    "where",
+    "which",
+    "who",
+    "will",
+    "with",
+    "would",
+    "you",
+    "your",
 ];
 
 fn keywords(tokens: &[String]) -> Vec<String> {
@@ -241,7 +333,9 @@ fn headline(idea: &str) -> Vec<String> {
         }
         words.push(word.to_owned());
     }
-    while words.last().is_some_and(|word| matches!(word.to_lowercase().as_str(), "of" | "the" | "a"))
+    while words
+        .last()
+        .is_some_and(|word| matches!(word.to_lowercase().as_str(), "of" | "the" | "a"))
     {
         words.pop();
     }
@@ -249,10 +343,36 @@ fn headline(idea: &str) -> Vec<String> {
 }
 
 const CONTAINERS: &[&str] = &[
-    "app", "application", "site", "website", "webapp", "page", "tool", "platform", "tracker",
-    "manager", "system", "service", "software", "program", "dashboard", "portal", "database",
-    "catalogue", "catalog", "collection", "list", "log", "register", "board", "game", "web",
-    "mobile", "online", "thing", "something",
+    "app",
+    "application",
+    "site",
+    "website",
+    "webapp",
+    "page",
+    "tool",
+    "platform",
+    "tracker",
+    "manager",
+    "system",
+    "service",
+    "software",
+    "program",
+    "dashboard",
+    "portal",
+    "database",
+    "catalogue",
+    "catalog",
+    "collection",
+    "list",
+    "log",
+    "register",
+    "board",
+    "game",
+    "web",
+    "mobile",
+    "online",
+    "thing",
+    "something",
 ];
 
 /// What a product without a known domain keeps: the last word of the headline that is neither a
@@ -295,9 +415,9 @@ fn given_name(idea: &str) -> Option<String> {
         .filter_map(|word| lower.find(word).map(|at| at + word.len()))
         .min()?;
     let rest = idea.get(after..)?.trim_start();
-    let quoted = [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('\'', '\'')]
-        .iter()
-        .find_map(|(open, close)| rest.strip_prefix(*open)?.split_once(*close).map(|(name, _)| name));
+    let quoted = [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('\'', '\'')].iter().find_map(
+        |(open, close)| rest.strip_prefix(*open)?.split_once(*close).map(|(name, _)| name),
+    );
     let name = match quoted {
         Some(name) => name.split_whitespace().collect::<Vec<_>>().join(" "),
         None => rest
@@ -435,7 +555,11 @@ mod tests {
                 "Recipe-Sharing Site",
                 Some("small families"),
             ),
-            ("I want to build an app for dog owners that love hiking", "Trips App", Some("dog owners")),
+            (
+                "I want to build an app for dog owners that love hiking",
+                "Trips App",
+                Some("dog owners"),
+            ),
             ("A catalogue of vintage guitars.", "Catalogue of Vintage Guitars", None),
             ("A shop called \"Crumbs & Co\" for neighbours", "Crumbs & Co", Some("neighbours")),
             ("We need a tracker named Busy Bee, please", "Busy Bee", None),

@@ -11,6 +11,11 @@ use super::template::{clean, clip};
 /// How much of an idea or of a reviewer's text is kept, in characters.
 const LONGEST_TEXT: usize = 4_000;
 
+/// Text from outside, as far as it is kept.
+pub(super) fn kept(text: &str) -> String {
+    clip(clean(text).trim(), LONGEST_TEXT)
+}
+
 /// A field of the things that the product keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Field {
@@ -127,7 +132,7 @@ pub(super) struct Product {
 impl Product {
     /// Reads an idea and decides what to build.
     pub(super) fn from_idea(idea: &str) -> Self {
-        let idea = clip(clean(idea).trim(), LONGEST_TEXT);
+        let idea = kept(idea);
         let reading = idea::read(&idea);
         let mut product = Self {
             name: reading.name,
@@ -174,15 +179,23 @@ impl Product {
 
     /// Stories that a person wrote into a document of their own, without a product around them.
     pub(super) fn adopt_stories(&mut self, document: &Value) {
-        if let Some(stories) = read::<Vec<Story>>(document, "user_stories") {
-            self.stories = stories;
+        if let Some(written) = Self::of_stories(document) {
+            self.stories = written.stories;
             self.make_sound();
         }
     }
 
+    /// A product of which only the stories are known, from a document that a person wrote.
+    pub(super) fn of_stories(document: &Value) -> Option<Self> {
+        let stories = read::<Vec<Story>>(document, "user_stories")?;
+        let mut product = Self { stories, ..Self::from_idea("") };
+        product.make_sound();
+        Some(product)
+    }
+
     /// Takes up what a reviewer asked for. A request that is already known changes nothing.
     pub(super) fn request(&mut self, text: &str) {
-        let text = clip(clean(text).trim(), LONGEST_TEXT);
+        let text = kept(text);
         if text.is_empty() || self.changes.iter().any(|change| change.text == text) {
             return;
         }
@@ -238,10 +251,8 @@ impl Product {
 
     /// One sentence that says what this is.
     pub(super) fn summary(&self) -> String {
-        let audience = self
-            .audience
-            .as_ref()
-            .map_or_else(String::new, |audience| format!(" for {audience}"));
+        let audience =
+            self.audience.as_ref().map_or_else(String::new, |audience| format!(" for {audience}"));
         format!(
             "{} is a small web application{audience} to {}. It keeps a list of {}.",
             self.name,
@@ -318,8 +329,12 @@ impl Product {
     }
 
     fn next_number(&self) -> usize {
-        let numbers = self.stories.iter().filter_map(|story| story.id.strip_prefix("US-"));
-        numbers.filter_map(|n| n.parse::<usize>().ok()).max().unwrap_or(0).saturating_add(1)
+        let stories = self.stories.iter().filter_map(|story| story.id.strip_prefix("US-"));
+        let criteria = self
+            .criteria()
+            .filter_map(|(_, criterion)| criterion.id.strip_prefix("AC-")?.split('.').next());
+        let taken = stories.chain(criteria).filter_map(|n| n.parse::<usize>().ok()).max();
+        taken.unwrap_or(0).saturating_add(1)
     }
 
     fn add_story(&mut self, feature: &str) {
@@ -360,8 +375,10 @@ impl Product {
                 format!("search and narrow down the {many}"),
                 "I find the right one quickly",
                 vec![
-                    "Typing in the search field narrows the list at once, over all fields.".to_owned(),
-                    "The list can be sorted and, where there is a choice field, filtered.".to_owned(),
+                    "Typing in the search field narrows the list at once, over all fields."
+                        .to_owned(),
+                    "The list can be sorted and, where there is a choice field, filtered."
+                        .to_owned(),
                     format!("The number of {many} shown is announced."),
                 ],
             ),
@@ -457,7 +474,7 @@ impl Product {
         self.name = one_line(&self.name, 48, "Product");
         self.singular = one_line(&self.singular, 40, "item");
         self.plural = one_line(&self.plural, 40, "items");
-        self.idea = clip(&clean(&self.idea), LONGEST_TEXT);
+        self.idea = kept(&self.idea);
         let mut names: Vec<String> = Vec::new();
         for (n, field) in self.fields.iter_mut().enumerate() {
             let mut name = clip(&slug(&field.name, '_'), 30).trim_end_matches('…').to_owned();
@@ -524,7 +541,7 @@ impl Product {
                     let value = match (sample.get(&field.name), field.kind) {
                         (Some(value), _) => fill(value),
                         (None, FieldKind::Rating) => Value::from(5 - n % 3),
-                        (None, FieldKind::Check) => Value::from(n % 2 == 1),
+                        (None, FieldKind::Check) => Value::from(n == 1),
                         (None, _) if field.name == self.fields[0].name => {
                             Value::from(format!("{} {}", capitalised(&self.singular), n + 1))
                         }

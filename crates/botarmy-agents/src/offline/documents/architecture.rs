@@ -71,7 +71,9 @@ pub(crate) fn draft(product: &Product) -> Value {
 fn flow(product: &Product) -> Vec<String> {
     let many = &product.plural;
     vec![
-        format!("On opening, the page reads the kept {many}; the first time, the samples of data.js."),
+        format!(
+            "On opening, the page reads the kept {many}; the first time, the samples of data.js."
+        ),
         "Every change goes the same way: check the form, change the list, keep it, show it again."
             .to_owned(),
         format!("Search, filter and order are applied to the {many} in memory whenever one types."),

@@ -65,9 +65,8 @@ fn tasks(product: &Product) -> Vec<Task> {
     let criteria = |features: &[&str]| -> Vec<String> {
         features.iter().flat_map(|f| product.criteria_of(f)).map(str::to_owned).collect()
     };
-    let extras = [
-        "share", "print", "rating", "photo", "due", "price", "done", "person", "tags", "notes",
-    ];
+    let extras =
+        ["share", "print", "rating", "photo", "due", "price", "done", "person", "tags", "notes"];
     let mut tasks: Vec<(String, &'static str, Vec<String>, String)> = vec![
         (
             "Write down names, fields and samples".to_owned(),

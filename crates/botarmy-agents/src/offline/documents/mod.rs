@@ -91,12 +91,12 @@ pub(super) fn effect(change: &ChangeRequest) -> String {
         sentences.push(format!("Left out of the application: {}.", names(&change.removed)));
     }
     if sentences.is_empty() {
-        sentences.push(
-            "Recorded. The templates found no part to add or to leave out because of it; a person \
-             has to build the rest."
-                .to_owned(),
-        );
+        return "Recorded. The templates found no part to add or to leave out because of it; a \
+                person has to build it."
+            .to_owned();
     }
+    sentences
+        .push("What it asks for beyond that is recorded here and left to a person.".to_owned());
     sentences.join(" ")
 }
 

@@ -10,22 +10,20 @@ use super::{document, table};
 
 /// Writes the plan.
 pub(crate) fn draft(product: &Product) -> Value {
-    let audience =
-        product.audience.clone().unwrap_or_else(|| format!("every {}", domain(&product.domain).role));
+    let audience = product
+        .audience
+        .clone()
+        .unwrap_or_else(|| format!("every {}", domain(&product.domain).role));
     let goals = goals(product);
     let (inside, outside) = scope(product);
     let milestones = milestones(product);
     let risks = risks(product);
     let questions = questions(product);
-    let keywords = if product.keywords.is_empty() {
-        "none".to_owned()
-    } else {
-        product.keywords.join(", ")
-    };
+    let keywords =
+        if product.keywords.is_empty() { "none".to_owned() } else { product.keywords.join(", ") };
 
     let mut values = Values::default();
     values
-        .set("audience", &audience)
         .set("keywords", keywords)
         .set("domain", capitalised(&product.domain))
         .set("goals", bullets(goals.iter().map(|goal| markdown(goal))))
@@ -76,7 +74,7 @@ fn goals(product: &Product) -> Vec<String> {
         "It can be used with a keyboard, on a phone and in the dark.".to_owned(),
     ];
     for story in extra_stories(product) {
-        goals.push(format!("One can {}.", story));
+        goals.push(format!("One can {story}."));
     }
     goals
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::brief::Step;
 use super::super::product::Product;
-use super::super::template::{Values, bullets, markdown};
+use super::super::template::{Values, bullets, markdown, quotation};
 use super::{document, table};
 
 /// Writes the specification.
@@ -57,14 +57,18 @@ pub(crate) fn draft(product: &Product) -> Value {
 fn stories(product: &Product) -> String {
     let mut text = String::new();
     for story in &product.stories {
-        let _ = write!(
-            text,
-            "### {}\n\nAs a {}, I want to {}, so that {}.\n\n",
-            markdown(&story.id),
-            markdown(&story.as_a),
-            markdown(story.i_want.trim_start_matches("to ")),
-            markdown(&story.so_that)
-        );
+        let _ = write!(text, "### {}\n\n", markdown(&story.id));
+        if story.feature.as_deref() == Some("request") {
+            let _ = write!(text, "A reviewer asked:\n\n{}\n\n", quotation(&story.i_want));
+        } else {
+            let _ = write!(
+                text,
+                "As a {}, I want to {}, so that {}.\n\n",
+                markdown(&story.as_a),
+                markdown(story.i_want.trim_start_matches("to ")),
+                markdown(&story.so_that)
+            );
+        }
         for criterion in &story.acceptance {
             let (id, words) = (markdown(&criterion.id), markdown(&criterion.text));
             let _ = writeln!(text, "- **{id}** {words}");

@@ -1,0 +1,229 @@
+//! The state machines, each as a table of every state and every action: the state it leads to, or
+//! `-` where it is refused. A refusal leaves the state as it was and writes nothing.
+
+mod world;
+
+use std::time::Duration;
+
+use botarmy_domain::workflow::Workflow;
+use botarmy_domain::{HitlAction, Scope};
+use world::{Outcome, World};
+
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
+
+/// Runs a table: a row per state, a column per action.
+fn check(
+    table: &str,
+    enter: impl Fn(&str) -> Scene,
+    act: impl Fn(&mut Scene, &str) -> Outcome,
+    status: impl Fn(&mut Scene) -> String,
+) {
+    let mut lines = table.trim().lines();
+    let actions: Vec<_> = lines.next().unwrap().split_whitespace().skip(1).collect();
+    let mut checked = 0;
+    for line in lines {
+        let mut cells = line.split_whitespace();
+        let state = cells.next().unwrap();
+        for (action, expected) in actions.iter().zip(cells) {
+            let mut scene = enter(state);
+            assert_eq!(status(&mut scene), state, "the scene is not set");
+            let before = scene.world.entries.len();
+            let done = act(&mut scene, action);
+            let now = status(&mut scene);
+            if expected == "-" {
+                assert!(done.is_err(), "{state} × {action} should be refused, but is {now}");
+                assert_eq!((now.as_str(), scene.world.entries.len()), (state, before));
+            } else {
+                assert!(done.is_ok(), "{state} × {action}: {:?}", done.err());
+                assert_eq!(now, expected, "{state} × {action}");
+            }
+            checked += 1;
+        }
+    }
+    assert_eq!(checked % actions.len(), 0, "a row has a cell for every action");
+}
+
+struct Scene {
+    world: World,
+    task: Option<botarmy_domain::TaskId>,
+    request: Option<botarmy_domain::HitlRequestId>,
+}
+
+impl Scene {
+    fn new(world: World) -> Self {
+        Self { world, task: None, request: None }
+    }
+}
+
+#[test]
+fn project() {
+    let workflow = Workflow::from_toml(
+        "name = \"one\"\n[[step]]\nname = \"A\"\nphase = \"1\"\nagent = \"coder\"\noutput = \"source_code\"",
+    )
+    .unwrap();
+    check(
+        "
+        state      pause   resume  cancel     force      start   submit  reject
+        active     paused  -       cancelled  completed  active  active  halted
+        paused     -       active  cancelled  completed  -       -       halted
+        completed  -       -       -          completed  -       -       -
+        halted     -       -       -          completed  -       -       -
+        cancelled  -       -       -          -          -       -       -
+        ",
+        |state| {
+            let mut scene = Scene::new(World::new());
+            let request = scene.world.raise().unwrap();
+            scene.request = Some(request);
+            match state {
+                "active" => {}
+                "paused" => drop(scene.world.pause().unwrap()),
+                "completed" => drop(scene.world.force().unwrap()),
+                "halted" => drop(scene.world.respond(request, HitlAction::Reject).unwrap()),
+                "cancelled" => drop(scene.world.cancel().unwrap()),
+                other => panic!("no scene for {other}"),
+            }
+            scene
+        },
+        |scene, action| match action {
+            "pause" => scene.world.pause(),
+            "resume" => scene.world.resume(),
+            "cancel" => scene.world.cancel(),
+            "force" => scene.world.force(),
+            "start" => scene.world.start(&workflow),
+            "submit" => scene.world.submit().map(|_| botarmy_domain::Committed::default()),
+            "reject" => scene.world.respond(scene.request.unwrap(), HitlAction::Reject),
+            other => panic!("no action {other}"),
+        },
+        |scene| {
+            let project = scene.world.project;
+            scene.world.look(Scope::project(project)).project.unwrap().status().to_string()
+        },
+    );
+}
+
+#[test]
+fn task() {
+    check(
+        "
+        state             claim    complete   fail     fail_for_good  ask               lapse    give_back  cancel     retry    answer
+        pending           working  -          -        -              -                 -        -          cancelled  -        -
+        working           -        completed  pending  failed         waiting_for_hitl  pending  pending    cancelled  -        -
+        waiting_for_hitl  -        -          -        -              -                 -        -          cancelled  -        pending
+        completed         -        completed  -        -              -                 -        -          -          -        -
+        failed            -        -          -        -              -                 -        -          cancelled  pending  pending
+        cancelled         -        -          -        -              -                 -        -          -          -        -
+        ",
+        |state| {
+            let mut scene = Scene::new(World::new());
+            // A second task keeps the project from completing under the first.
+            scene.world.submit().unwrap();
+            let task = scene.world.submit().unwrap();
+            scene.task = Some(task);
+            if !["pending", "cancelled"].contains(&state) {
+                scene.world.claim(task).unwrap();
+            }
+            match state {
+                "pending" | "working" => {}
+                "waiting_for_hitl" => drop(scene.world.ask(task, 1).unwrap()),
+                "completed" => drop(scene.world.complete(task, 1, Default::default()).unwrap()),
+                "failed" => drop(scene.world.fail(task, 1, true).unwrap()),
+                "cancelled" => drop(scene.world.cancel_task(task).unwrap()),
+                other => panic!("no scene for {other}"),
+            }
+            scene.request = scene.world.pending_requests().first().copied();
+            scene
+        },
+        |scene, action| {
+            let task = scene.task.unwrap();
+            match action {
+                "claim" => scene.world.claim(task),
+                "complete" => scene.world.complete(task, 1, Default::default()),
+                "fail" => scene.world.fail(task, 1, false),
+                "fail_for_good" => scene.world.fail(task, 1, true),
+                "ask" => scene.world.ask(task, 1),
+                "lapse" => {
+                    scene.world.pass(FIVE_MINUTES);
+                    scene.world.lapse(task)
+                }
+                "give_back" => scene.world.give_back(task, 1),
+                "cancel" => scene.world.cancel_task(task),
+                "retry" => scene.world.retry(task),
+                "answer" => match scene.request {
+                    Some(request) => scene.world.respond(request, HitlAction::Approve),
+                    None => Err(botarmy_domain::Refusal::not_found("Request", "none")),
+                },
+                other => panic!("no action {other}"),
+            }
+        },
+        |scene| {
+            let (project, task) = (scene.world.project, scene.task.unwrap());
+            let seen = scene.world.look(Scope::project(project).task(task));
+            seen.tasks[&task].status().to_string()
+        },
+    );
+}
+
+#[test]
+fn request() {
+    check(
+        "
+        state      approve   reject    amend    expire   cancel
+        pending    approved  rejected  amended  expired  cancelled
+        approved   -         -         -        -        approved
+        rejected   -         -         -        -        -
+        amended    -         -         -        -        amended
+        expired    -         -         -        -        -
+        cancelled  -         -         -        -        -
+        ",
+        |state| {
+            let mut scene = Scene::new(World::new());
+            let request = scene.world.raise().unwrap();
+            scene.request = Some(request);
+            match state {
+                "pending" => {}
+                "approved" => drop(scene.world.respond(request, HitlAction::Approve).unwrap()),
+                "rejected" => drop(scene.world.respond(request, HitlAction::Reject).unwrap()),
+                "amended" => drop(scene.world.respond(request, HitlAction::Amend).unwrap()),
+                "expired" => {
+                    scene.world.pass(FIVE_MINUTES);
+                    scene.world.expire(request).unwrap();
+                }
+                "cancelled" => drop(scene.world.cancel().unwrap()),
+                other => panic!("no scene for {other}"),
+            }
+            scene
+        },
+        |scene, action| {
+            let request = scene.request.unwrap();
+            match action {
+                "approve" => scene.world.respond(request, HitlAction::Approve),
+                "reject" => scene.world.respond(request, HitlAction::Reject),
+                "amend" => scene.world.respond(request, HitlAction::Amend),
+                "expire" => {
+                    scene.world.pass(FIVE_MINUTES);
+                    scene.world.expire(request)
+                }
+                // With its project.
+                "cancel" => scene.world.cancel(),
+                other => panic!("no action {other}"),
+            }
+        },
+        |scene| {
+            let (project, request) = (scene.world.project, scene.request.unwrap());
+            let seen = scene.world.look(Scope::project(project).request(request));
+            seen.requests[&request].status().to_string()
+        },
+    );
+}
+
+#[test]
+fn only_the_holder_of_the_lease_brings_a_result() {
+    let mut world = World::new();
+    let task = world.submit().unwrap();
+    world.claim(task).unwrap();
+    world.give_back(task, 1).unwrap();
+    world.claim(task).unwrap();
+    assert!(world.complete(task, 1, Default::default()).is_err(), "an old fence");
+    assert!(world.lapse(task).is_err(), "the lease is alive");
+    world.complete(task, 2, Default::default()).unwrap();
+}

@@ -1,0 +1,82 @@
+//! Loops, failures in steps, and workflows made by chance.
+
+use botarmy_agents::{Act, Scripted};
+use botarmy_domain::{ArtifactType, EventType, HitlAction, HitlKind, Oversight, ProjectStatus};
+use botarmy_tests::rig::{Rig, amend, simply};
+use serde_json::json;
+
+/// A tester that fails so many times before it is content.
+fn failing(times: usize) -> Scripted {
+    super::projects::content().on_step(
+        "Code Testing",
+        (0..times).map(|n| Act::Content(json!({"passed": false, "round": n}))),
+    )
+}
+
+#[tokio::test]
+async fn a_failed_test_is_mended_and_tested_again() {
+    let rig = Rig::new(failing(2));
+    let id = rig.start("sdlc", Oversight::Low).await;
+    rig.work().await;
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    let steps: Vec<_> = rig.tasks(id).await.iter().map(|t| t.step().unwrap().to_owned()).collect();
+    assert_eq!(
+        steps[6..],
+        [
+            "Code Testing",
+            "Bug Fix",
+            "Code Testing",
+            "Bug Fix",
+            "Code Testing",
+            "Deployment",
+            "Final Check"
+        ]
+    );
+    let second_fix = &rig.runner.seen()[9];
+    let results = second_fix.context.last().unwrap();
+    assert_eq!(results.meta.artifact_type, ArtifactType::TestResults);
+    assert_eq!(results.content["round"], 1, "the fix sees the newest results");
+}
+
+#[tokio::test]
+async fn after_three_rounds_a_person_is_asked_who_can_allow_another() {
+    let rig = Rig::new(failing(5));
+    let id = rig.start("sdlc", Oversight::Low).await;
+    rig.work().await;
+    let gate = rig.gate(id).await;
+    assert_eq!((gate.kind, gate.step.as_deref()), (HitlKind::Failure, Some("Bug Fix")));
+    assert!(gate.question.starts_with("After 3 rounds"), "{}", gate.question);
+    rig.answer(id, amend("Look at the stylesheet")).await;
+    rig.work().await;
+    let seen = rig.runner.seen();
+    let fix = seen.iter().rfind(|job| job.handoff.as_ref().unwrap().step == "Bug Fix").unwrap();
+    assert_eq!(fix.context.last().unwrap().content["user_content"], "Look at the stylesheet");
+    rig.answer(id, simply(HitlAction::Approve)).await;
+    rig.work().await;
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    assert_eq!(rig.tasks(id).await.iter().filter(|t| t.step() == Some("Bug Fix")).count(), 5);
+}
+
+#[tokio::test]
+async fn a_result_that_does_not_say_true_has_not_passed() {
+    for passed in [json!("true"), json!(1), json!(null)] {
+        let act = Act::Content(json!({"passed": passed}));
+        let rig = Rig::new(super::projects::content().on_step("Code Testing", [act]));
+        let id = rig.start("sdlc", Oversight::Low).await;
+        rig.work().await;
+        assert_eq!(rig.tasks(id).await.iter().filter(|t| t.step() == Some("Bug Fix")).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_failed_for_good_goes_on_where_it_was() {
+    let acts = [Act::terminal("x", "No.")];
+    let rig = Rig::new(super::projects::content().on_step("Deployment", acts));
+    let id = rig.start("sdlc", Oversight::Low).await;
+    rig.work().await;
+    assert_eq!(rig.status(id).await, ProjectStatus::Active);
+    rig.answer(id, simply(HitlAction::Approve)).await;
+    rig.work().await;
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    assert_eq!(rig.count(id, EventType::TaskFailed).await, 1);
+}
