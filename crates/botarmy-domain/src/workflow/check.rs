@@ -107,7 +107,7 @@ impl Workflow {
         Ok(())
     }
 
-    /// Removes steps whose dependencies are all gone until none is left; what stays is a cycle.
+    /// Removes steps that wait for none that is left until none is left; what stays is a cycle.
     fn check_order(&self) -> Result<(), WorkflowError> {
         let mut left: BTreeSet<usize> = (0..self.steps.len()).collect();
         loop {
@@ -115,8 +115,8 @@ impl Workflow {
                 .iter()
                 .copied()
                 .filter(|index| {
-                    let waits_for = |name: &&str| left.iter().any(|i| self.steps[*i].name == *name);
-                    !self.dependencies(*index).iter().any(waits_for)
+                    let is_left = |name: &&str| left.iter().any(|i| self.steps[*i].name == *name);
+                    !self.waits_for(*index).iter().any(is_left)
                 })
                 .collect();
             if left.is_empty() {
@@ -190,6 +190,26 @@ mod tests {
         assert_eq!(workflow.dependencies(1), ["A"]);
         let again = Workflow::from_toml(&format!("# a comment\n{GOOD}")).unwrap();
         assert_eq!(workflow.digest(), again.digest());
+    }
+
+    #[test]
+    fn a_repair_cannot_wait_for_what_waits_for_the_repair() {
+        let step = |name: &str, rest: &str| {
+            format!(
+                "[[step]]\nname = \"{name}\"\nphase = \"1\"\nagent = \"coder\"\noutput = \"source_code\"\n{rest}\n"
+            )
+        };
+        let text = [
+            "name = \"x\"\n".to_owned(),
+            step("Test", ""),
+            step("Report", "depends_on = [\"Test\"]"),
+            step(
+                "Fix",
+                "depends_on = [\"Test\", \"Report\"]\nloop = { with = \"Test\", until = \"passed\" }",
+            ),
+        ];
+        let error = Workflow::from_toml(&text.concat()).unwrap_err().to_string();
+        assert!(error.contains("in a cycle: \"Report\", \"Fix\""), "{error}");
     }
 
     #[test]

@@ -126,6 +126,18 @@ impl Workflow {
         }
     }
 
+    /// Everything that must be over before the `index`th step: its dependencies, and where one of
+    /// them is tested in a loop, the loop. Until then it may run again; only the step that repairs
+    /// it starts sooner.
+    #[must_use]
+    pub fn waits_for(&self, index: usize) -> Vec<&str> {
+        let dependencies = self.dependencies(index);
+        let repairers = dependencies.iter().filter_map(|name| self.repairer_of(name));
+        let others = repairers.map(|r| r.name.as_str()).filter(|r| *r != self.steps[index].name);
+        let others: Vec<_> = others.collect();
+        [dependencies, others].concat()
+    }
+
     /// The repairing step of the loop that this step is tested in, if it is in one.
     #[must_use]
     pub fn repairer_of(&self, name: &str) -> Option<&Step> {

@@ -102,8 +102,7 @@ impl Progress {
                     continue;
                 }
             }
-            let over = |name: &&str| self.is_over_for(workflow, name, step);
-            if !workflow.dependencies(index).iter().all(over) {
+            if !workflow.waits_for(index).iter().all(|name| self.is_over(name)) {
                 continue;
             }
             let Some(repeat) = &step.repeat else { return Some(Next::Start(step)) };
@@ -140,16 +139,6 @@ impl Progress {
             self.step(name).status = StepStatus::Waiting;
             self.step(&repeat.with).status = StepStatus::Waiting;
         }
-    }
-
-    /// Whether `step` can build on the step of this name. A step that is tested in a loop may run
-    /// again until the loop is over; only the one that repairs it starts before that.
-    fn is_over_for(&self, workflow: &Workflow, name: &str, step: &Step) -> bool {
-        let settled = match workflow.repairer_of(name) {
-            Some(repairer) if repairer.name != step.name => self.is_over(&repairer.name),
-            _ => true,
-        };
-        settled && self.is_over(name)
     }
 
     fn is_over(&self, name: &str) -> bool {

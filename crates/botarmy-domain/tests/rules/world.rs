@@ -10,7 +10,7 @@ use botarmy_domain::decide::{Defaults, hitl, projects, tasks};
 use botarmy_domain::ports::{NewProject, NewRequest, NewTask, Question, Response, RunError, Usage};
 use botarmy_domain::{
     AgentType, Committed, Decision, Entry, HitlAction, HitlRequestId, Moment, Origin, Oversight,
-    ProjectId, Refusal, Row, Scope, Snapshot, TaskId, Timestamp, WorkerId, Workflow,
+    ProjectId, Refusal, Scope, Snapshot, TaskId, Timestamp, WorkerId, Workflow,
 };
 use serde_json::Map;
 
@@ -44,7 +44,7 @@ impl World {
         };
         let defaults = Defaults::default();
         world
-            .run(Scope::project(project), |snapshot, moment| {
+            .run(&Scope::project(project), |snapshot, moment| {
                 projects::create(snapshot, project, &new, workflow, moment, &user(), defaults)
             })
             .unwrap();
@@ -57,15 +57,15 @@ impl World {
 
     pub fn run(
         &mut self,
-        scope: Scope,
+        scope: &Scope,
         decide: impl Fn(&Snapshot, Moment) -> Result<Decision, Refusal>,
     ) -> Outcome {
-        let wants = self.batch.wants([&scope]);
+        let wants = self.batch.wants([scope]);
         self.batch.admit(&wants, Loaded::default());
         self.seed += 1;
         self.now = self.now.after(Duration::from_micros(1));
         let moment = Moment { at: self.now, seed: self.seed };
-        let committed = self.batch.decide(&scope, |snapshot| decide(snapshot, moment))?;
+        let committed = self.batch.decide(scope, |snapshot| decide(snapshot, moment))?;
         self.entries.extend(committed.entries.iter().cloned());
         Ok(committed)
     }
@@ -77,24 +77,24 @@ impl World {
     // Projects.
 
     pub fn pause(&mut self) -> Outcome {
-        self.run(self.scope(), |s, m| projects::pause(s, m, &user()))
+        self.run(&self.scope(), |s, m| projects::pause(s, m, &user()))
     }
 
     pub fn resume(&mut self) -> Outcome {
-        self.run(self.scope(), |s, m| projects::resume(s, m, &user(), Defaults::default()))
+        self.run(&self.scope(), |s, m| projects::resume(s, m, &user(), Defaults::default()))
     }
 
     pub fn cancel(&mut self) -> Outcome {
-        self.run(self.scope(), |s, m| projects::cancel(s, m, &user()))
+        self.run(&self.scope(), |s, m| projects::cancel(s, m, &user()))
     }
 
     pub fn force(&mut self) -> Outcome {
-        self.run(self.scope(), |s, m| projects::force_complete(s, m, &user()))
+        self.run(&self.scope(), |s, m| projects::force_complete(s, m, &user()))
     }
 
     pub fn start(&mut self, workflow: &Workflow) -> Outcome {
         let defaults = Defaults::default();
-        self.run(self.scope(), |s, m| projects::start(s, workflow, None, m, &user(), defaults))
+        self.run(&self.scope(), |s, m| projects::start(s, workflow, None, m, &user(), defaults))
     }
 
     // Tasks.
@@ -109,13 +109,13 @@ impl World {
             priority: None,
             max_attempts: Some(2),
         };
-        self.run(self.scope(), |s, m| tasks::submit(s, id, &new, m, &user()))?;
+        self.run(&self.scope(), |s, m| tasks::submit(s, id, &new, m, &user()))?;
         Ok(id)
     }
 
     pub fn claim(&mut self, id: TaskId) -> Outcome {
         let lease = Duration::from_secs(300);
-        self.run(self.scope().task(id), |s, m| tasks::claim(s, id, &worker(), lease, m))
+        self.run(&self.scope().task(id), |s, m| tasks::claim(s, id, &worker(), lease, m))
     }
 
     pub fn complete(
@@ -127,7 +127,7 @@ impl World {
         let holder = Holder { worker: worker(), fence };
         let work = Work { output, artifacts: vec![], confidence: None, usage: Usage::default() };
         let defaults = Defaults::default();
-        self.run(self.scope().task(id), |s, m| tasks::complete(s, id, &holder, &work, m, defaults))
+        self.run(&self.scope().task(id), |s, m| tasks::complete(s, id, &holder, &work, m, defaults))
     }
 
     pub fn fail(&mut self, id: TaskId, fence: u32, for_good: bool) -> Outcome {
@@ -138,7 +138,7 @@ impl World {
             RunError::retryable("not_now", "Not now.")
         };
         let defaults = Defaults::default();
-        self.run(self.scope().task(id), |s, m| tasks::fail(s, id, &holder, &error, m, defaults))
+        self.run(&self.scope().task(id), |s, m| tasks::fail(s, id, &holder, &error, m, defaults))
     }
 
     pub fn ask(&mut self, id: TaskId, fence: u32) -> Outcome {
@@ -149,26 +149,26 @@ impl World {
             session: None,
         };
         let defaults = Defaults::default();
-        self.run(self.scope().task(id), |s, m| tasks::ask(s, id, &holder, &inquiry, m, defaults))
+        self.run(&self.scope().task(id), |s, m| tasks::ask(s, id, &holder, &inquiry, m, defaults))
     }
 
     pub fn lapse(&mut self, id: TaskId) -> Outcome {
-        self.run(self.scope().task(id), |s, m| tasks::lapse(s, id, m, Defaults::default()))
+        self.run(&self.scope().task(id), |s, m| tasks::lapse(s, id, m, Defaults::default()))
     }
 
     pub fn give_back(&mut self, id: TaskId, fence: u32) -> Outcome {
         let holder = Holder { worker: worker(), fence };
-        self.run(self.scope().task(id), |s, m| tasks::give_back(s, id, &holder, "stopping", m))
+        self.run(&self.scope().task(id), |s, m| tasks::give_back(s, id, &holder, "stopping", m))
     }
 
     pub fn cancel_task(&mut self, id: TaskId) -> Outcome {
-        self.run(self.scope().task(id), |s, m| {
+        self.run(&self.scope().task(id), |s, m| {
             tasks::cancel(s, id, m, &user(), Defaults::default())
         })
     }
 
     pub fn retry(&mut self, id: TaskId) -> Outcome {
-        self.run(self.scope().task(id), |s, m| tasks::retry(s, id, m, &user()))
+        self.run(&self.scope().task(id), |s, m| tasks::retry(s, id, m, &user()))
     }
 
     // Requests.
@@ -184,7 +184,7 @@ impl World {
             artifacts: vec![],
         };
         let defaults = Defaults::default();
-        self.run(self.scope(), |s, m| hitl::raise(s, id, &new, m, &user(), defaults))?;
+        self.run(&self.scope(), |s, m| hitl::raise(s, id, &new, m, &user(), defaults))?;
         Ok(id)
     }
 
@@ -200,11 +200,11 @@ impl World {
         let mut scope = self.scope().request(id);
         // The task a request is about belongs to its scope, final or not.
         scope.tasks.extend(self.task_of(id));
-        self.run(scope, |s, m| hitl::respond(s, id, &response, m, &user(), defaults))
+        self.run(&scope, |s, m| hitl::respond(s, id, &response, m, &user(), defaults))
     }
 
     pub fn expire(&mut self, id: HitlRequestId) -> Outcome {
-        self.run(self.scope().request(id), |s, m| hitl::expire(s, id, m, Defaults::default()))
+        self.run(&self.scope().request(id), |s, m| hitl::expire(s, id, m, Defaults::default()))
     }
 
     fn task_of(&self, id: HitlRequestId) -> Option<TaskId> {
@@ -213,7 +213,7 @@ impl World {
 
     // Looking.
 
-    pub fn look(&mut self, scope: Scope) -> Snapshot {
+    pub fn look(&mut self, scope: &Scope) -> Snapshot {
         let seen = std::cell::RefCell::new(None);
         let looked = self.run(scope, |snapshot, moment| {
             *seen.borrow_mut() = Some(snapshot.clone());
@@ -225,17 +225,8 @@ impl World {
 
     pub fn pending_requests(&mut self) -> Vec<HitlRequestId> {
         let scope = self.scope();
-        self.look(scope).requests.keys().copied().collect()
+        self.look(&scope).requests.keys().copied().collect()
     }
-}
-
-/// The new tasks in what was committed.
-pub fn started(committed: &Committed) -> Vec<TaskId> {
-    let tasks = committed.rows.iter().filter_map(|row| match row {
-        Row::Task(task) => Some(task.id),
-        _ => None,
-    });
-    tasks.collect()
 }
 
 pub fn user() -> Origin {

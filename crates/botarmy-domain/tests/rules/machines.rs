@@ -1,13 +1,11 @@
 //! The state machines, each as a table of every state and every action: the state it leads to, or
 //! `-` where it is refused. A refusal leaves the state as it was and writes nothing.
 
-mod world;
-
 use std::time::Duration;
 
+use crate::world::{Outcome, World};
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{HitlAction, Scope};
-use world::{Outcome, World};
 
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
@@ -96,7 +94,7 @@ fn project() {
         },
         |scene| {
             let project = scene.world.project;
-            scene.world.look(Scope::project(project)).project.unwrap().status().to_string()
+            scene.world.look(&Scope::project(project)).project.unwrap().status().to_string()
         },
     );
 }
@@ -157,7 +155,7 @@ fn task() {
         },
         |scene| {
             let (project, task) = (scene.world.project, scene.task.unwrap());
-            let seen = scene.world.look(Scope::project(project).task(task));
+            let seen = scene.world.look(&Scope::project(project).task(task));
             seen.tasks[&task].status().to_string()
         },
     );
@@ -210,7 +208,7 @@ fn request() {
         },
         |scene| {
             let (project, request) = (scene.world.project, scene.request.unwrap());
-            let seen = scene.world.look(Scope::project(project).request(request));
+            let seen = scene.world.look(&Scope::project(project).request(request));
             seen.requests[&request].status().to_string()
         },
     );

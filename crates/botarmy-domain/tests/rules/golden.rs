@@ -1,0 +1,126 @@
+//! The stored form of every event, as a file. A stored log is read for years: a change here means
+//! that old logs must still be readable, and that is worth a look.
+//!
+//! After an intended change, run the test with `UPDATE_GOLDEN=1` and read the difference.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use botarmy_domain::artifact::NewArtifact;
+use botarmy_domain::decide::{agents, artifacts, projects};
+use botarmy_domain::workflow::Workflow;
+use botarmy_domain::{
+    AgentType, ArtifactType, Entry, EventType, HitlAction, Oversight, Scope, package,
+};
+use serde_json::{Map, json};
+
+use crate::world::{World, user};
+
+const WORKFLOW: &str = "
+name = \"golden\"
+[[step]]
+name = \"Plan\"
+phase = \"1\"
+agent = \"analyst\"
+inputs = [\"user_input\"]
+output = \"project_plan\"
+gate = \"standard\"
+";
+
+/// A life in which everything happens that can.
+fn life() -> World {
+    let workflow = Workflow::from_toml(WORKFLOW).unwrap();
+    assert!(workflow.steps[0].is_gated(Oversight::Standard));
+    let mut world = World::new();
+    world.start(&workflow).unwrap();
+    world.pause().unwrap();
+    world.resume().unwrap();
+    let scope = Scope::project(world.project).everything_open();
+    let plan = *world.look(&scope).tasks.keys().next().unwrap();
+    world.claim(plan).unwrap();
+    world.complete(plan, 1, object(json!({"goals": ["one"]}))).unwrap();
+
+    let task = world.submit().unwrap();
+    world.claim(task).unwrap();
+    world.ask(task, 1).unwrap();
+    let question = *world.pending_requests().last().unwrap();
+    world.respond(question, HitlAction::Amend).unwrap();
+    world.claim(task).unwrap();
+    world.fail(task, 2, false).unwrap();
+    world.pass(Duration::from_secs(10));
+    world.claim(task).unwrap();
+    world.give_back(task, 3).unwrap();
+    world.claim(task).unwrap();
+    world.fail(task, 4, true).unwrap();
+    world.cancel_task(task).unwrap();
+
+    let project = world.look(&scope).project.unwrap();
+    world
+        .run(&scope, |s, m| {
+            let new = NewArtifact::new(ArtifactType::ProjectPlan, object(json!({"mine": true})));
+            artifacts::store(s, AgentType::Analyst, &new, m, &user())
+        })
+        .unwrap();
+    world
+        .run(&scope, |s, m| {
+            let made = package::build(&project, &[], m.at);
+            artifacts::package_made(s, &made, m, &user())
+        })
+        .unwrap();
+    let with_package = scope.clone().package();
+    world.run(&with_package, |s, m| artifacts::package_deleted(s, m, &user())).unwrap();
+    world.run(&Scope::agent(AgentType::Coder), |s, m| agents::reset(s, m, &user())).unwrap();
+    for event in [
+        EventType::SystemError,
+        EventType::SystemWarning,
+        EventType::AgentError,
+        EventType::WebhookReceived,
+    ] {
+        let scope = Scope::log(botarmy_domain::LogId::System);
+        world
+            .run(&scope, |s, m| projects::system_note(s, event, json!({"message": "…"}), m))
+            .unwrap();
+    }
+    world.force().unwrap();
+    world
+}
+
+fn ends() -> Vec<World> {
+    let mut halted = World::new();
+    let request = halted.raise().unwrap();
+    halted.pass(Duration::from_secs(61));
+    halted.expire(request).unwrap();
+    let mut cancelled = World::new();
+    cancelled.cancel().unwrap();
+    vec![halted, cancelled]
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "called with literals")]
+fn object(value: serde_json::Value) -> Map<String, serde_json::Value> {
+    value.as_object().cloned().unwrap()
+}
+
+#[test]
+fn stored_events_look_as_they_always_did() {
+    let mut worlds = vec![life()];
+    worlds.extend(ends());
+    let entries: Vec<&Entry> =
+        worlds.iter().flat_map(|world| &world.entries).map(AsRef::as_ref).collect();
+    let lines: Vec<_> = entries.iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules/events.jsonl");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, lines.concat()).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap();
+    for (line, expected) in lines.iter().zip(golden.lines()) {
+        assert_eq!(line.trim_end(), expected);
+    }
+    assert_eq!(lines.len(), golden.lines().count());
+    for line in golden.lines() {
+        let read: Entry = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), line, "what is stored reads back");
+    }
+    let told: BTreeSet<_> = entries.iter().map(|entry| entry.event_type).collect();
+    let never: Vec<_> = EventType::ALL.iter().filter(|event| !told.contains(event)).collect();
+    assert_eq!(never, [&EventType::ProjectFailed], "a golden line for every event there is");
+}

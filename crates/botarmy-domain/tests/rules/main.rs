@@ -1,0 +1,8 @@
+//! The rules of the domain from outside: state machines as tables, workflows as properties, the
+//! stored form of events as a golden file.
+#![expect(clippy::unwrap_used, unreachable_pub, reason = "these are tests")]
+
+mod flow;
+mod golden;
+mod machines;
+mod world;
