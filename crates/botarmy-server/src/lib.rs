@@ -1,1 +1,15 @@
-//! botarmy-server
+//! The thin server: settings, wiring, signals and the command line. It knows every crate and
+//! decides nothing.
+
+pub mod audit;
+pub mod cli;
+pub mod logging;
+pub mod migrate;
+pub mod run;
+pub mod serve;
+pub mod settings;
+pub mod system;
+pub mod wiring;
+
+pub use settings::Settings;
+pub use wiring::System;

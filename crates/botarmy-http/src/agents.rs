@@ -1,0 +1,166 @@
+//! Agents: what each type is doing, and what it did before.
+
+use std::collections::BTreeMap;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use botarmy_domain::{AgentRecord, AgentStatusKind, AgentType, TaskId, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::State;
+use crate::endpoint::Endpoint;
+use crate::error::{Problem, ProblemDocument};
+use crate::extract::{Caller, Query, Segment, Whole, in_range};
+use crate::words;
+
+/// How many changes of status are shown when the client does not say.
+const HISTORY: u32 = 10;
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new::<__path_statuses, _, _>(statuses),
+        Endpoint::new::<__path_status, _, _>(status),
+        Endpoint::new::<__path_history, _, _>(history),
+        Endpoint::new::<__path_reset, _, _>(reset),
+    ]
+}
+
+/// What an agent type is doing.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AgentStatus)]
+struct AgentView<'a> {
+    #[schema(value_type = words::AgentType)]
+    agent_type: AgentType,
+    #[schema(value_type = words::AgentStatusKind)]
+    status: AgentStatusKind,
+    /// The oldest of the tasks it is doing.
+    #[schema(value_type = Option<Uuid>)]
+    current_task_id: Option<TaskId>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_activity: Option<Timestamp>,
+    error_message: Option<&'a str>,
+    /// How many tasks it is doing.
+    active_tasks: u32,
+}
+
+impl<'a> AgentView<'a> {
+    fn of(record: &'a AgentRecord) -> Self {
+        Self {
+            agent_type: record.agent_type,
+            status: record.status,
+            current_task_id: record.current_task_id,
+            last_activity: record.last_activity,
+            error_message: record.error_message.as_deref(),
+            active_tasks: record.active_tasks,
+        }
+    }
+}
+
+/// Shows every agent type, by its name.
+#[utoipa::path(
+    get, path = "/api/v1/agents/status", tag = "agents",
+    responses((status = 200, body = BTreeMap<String, AgentView>)),
+)]
+async fn statuses(state: Data<State>) -> Result<HttpResponse, Problem> {
+    let records = state.agents.statuses().await?;
+    let by_type: BTreeMap<&str, AgentView<'_>> =
+        records.iter().map(|record| (record.agent_type.as_str(), AgentView::of(record))).collect();
+    Ok(HttpResponse::Ok().json(by_type))
+}
+
+/// Shows one agent type.
+#[utoipa::path(
+    get, path = "/api/v1/agents/status/{agent_type}", tag = "agents",
+    params(("agent_type" = words::AgentType, Path)),
+    responses((status = 200, body = AgentView), (status = 422, body = ProblemDocument)),
+)]
+async fn status(
+    state: Data<State>,
+    Segment(agent): Segment<AgentType>,
+) -> Result<HttpResponse, Problem> {
+    let record = state.agents.status_of(agent).await?;
+    Ok(HttpResponse::Ok().json(AgentView::of(&record)))
+}
+
+/// How much of the history.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct HistoryQuery {
+    /// How many changes at most; 10 when absent.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<Whole>,
+}
+
+/// What an agent type was doing.
+#[derive(Serialize, ToSchema)]
+struct AgentHistoryLine<'a> {
+    #[schema(value_type = words::AgentType)]
+    agent_type: AgentType,
+    #[schema(value_type = words::AgentStatusKind)]
+    status: AgentStatusKind,
+    #[schema(value_type = Option<Uuid>)]
+    current_task_id: Option<TaskId>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_activity: Option<Timestamp>,
+    error_message: Option<&'a str>,
+    /// When the status became this.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    updated_at: Option<Timestamp>,
+}
+
+/// Shows what an agent type was doing, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/agents/status-history/{agent_type}", tag = "agents",
+    params(("agent_type" = words::AgentType, Path), HistoryQuery),
+    responses((status = 200, body = [AgentHistoryLine]), (status = 422, body = ProblemDocument)),
+)]
+async fn history(
+    state: Data<State>,
+    Segment(agent): Segment<AgentType>,
+    Query(query): Query<HistoryQuery>,
+) -> Result<HttpResponse, Problem> {
+    let limit = in_range("limit", query.limit, HISTORY, 1..=state.settings.page_max)?;
+    let records = state.agents.history(agent, limit).await?;
+    let lines: Vec<AgentHistoryLine<'_>> = records
+        .iter()
+        .map(|record| AgentHistoryLine {
+            agent_type: record.agent_type,
+            status: record.status,
+            current_task_id: record.current_task_id,
+            last_activity: record.last_activity,
+            error_message: record.error_message.as_deref(),
+            updated_at: record.updated_at,
+        })
+        .collect();
+    Ok(HttpResponse::Ok().json(lines))
+}
+
+/// An agent type whose errors were swept away.
+#[derive(Serialize, ToSchema)]
+struct ResetView {
+    message: String,
+    #[schema(value_type = words::AgentType)]
+    agent_type: AgentType,
+    #[schema(value_type = words::AgentStatusKind)]
+    status: AgentStatusKind,
+}
+
+/// Sweeps an agent type's errors away. What it is doing goes on.
+#[utoipa::path(
+    post, path = "/api/v1/agents/status/{agent_type}/reset", tag = "agents",
+    params(("agent_type" = words::AgentType, Path)),
+    responses((status = 200, body = ResetView), (status = 422, body = ProblemDocument)),
+)]
+async fn reset(
+    state: Data<State>,
+    Segment(agent): Segment<AgentType>,
+    Caller(origin): Caller,
+) -> Result<HttpResponse, Problem> {
+    let record = state.orchestrator.reset_agent(agent, origin).await?;
+    Ok(HttpResponse::Ok().json(ResetView {
+        message: format!("The status of agent type {agent} was reset."),
+        agent_type: agent,
+        status: record.status,
+    }))
+}

@@ -1,0 +1,393 @@
+//! The audit log: searching, checking and exporting it.
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use botarmy_domain::log::{HeadMark, LogId, Verifier};
+use botarmy_domain::ports::EntryFilter;
+use botarmy_domain::{
+    Entry, EventId, EventSource, EventType, HitlRequestId, ProjectId, StoreError, TaskId, Timestamp,
+};
+use futures_util::{Stream, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::State;
+use crate::endpoint::Endpoint;
+use crate::error::{Problem, ProblemDocument};
+use crate::extract::{Query, Segment, When, Whole, in_range};
+use crate::projects::find;
+use crate::words;
+
+/// How many entries are shown when the client does not say.
+const PAGE: u32 = 100;
+/// How many of a task.
+const TASK_PAGE: u32 = 50;
+/// How many at most.
+const PAGE_MAX: u32 = 1000;
+/// The largest offset; a cursor goes further, and faster.
+const MAX_OFFSET: u32 = 1_000_000;
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new::<__path_events, _, _>(events),
+        Endpoint::new::<__path_event, _, _>(event),
+        Endpoint::new::<__path_of_project, _, _>(of_project),
+        Endpoint::new::<__path_of_task, _, _>(of_task),
+        Endpoint::new::<__path_verify, _, _>(verify),
+        Endpoint::new::<__path_export, _, _>(export),
+    ]
+}
+
+/// An entry of the log.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
+struct EntryView<'a> {
+    #[schema(value_type = Uuid)]
+    id: EventId,
+    #[schema(value_type = Option<Uuid>)]
+    project_id: Option<ProjectId>,
+    #[schema(value_type = Option<Uuid>)]
+    task_id: Option<TaskId>,
+    #[schema(value_type = Option<Uuid>)]
+    hitl_request_id: Option<HitlRequestId>,
+    #[schema(value_type = words::EventType)]
+    event_type: EventType,
+    #[schema(value_type = words::EventSource)]
+    event_source: EventSource,
+    /// Everything there is to tell.
+    #[schema(value_type = Object)]
+    event_data: &'a Map<String, Value>,
+    /// `actor` and `request_id`.
+    #[schema(value_type = Object)]
+    event_metadata: &'a Map<String, Value>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// Its place in its project's log: 1, 2, 3, …
+    seq: u64,
+    /// SHA-256 over the canonical JSON of all the above and the hash before.
+    hash: &'a str,
+}
+
+impl<'a> EntryView<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        Self {
+            id: entry.id,
+            project_id: entry.project_id,
+            task_id: entry.task_id,
+            hitl_request_id: entry.hitl_request_id,
+            event_type: entry.event_type,
+            event_source: entry.event_source,
+            event_data: &entry.event_data,
+            event_metadata: &entry.event_metadata,
+            created_at: entry.created_at,
+            seq: entry.seq,
+            hash: &entry.hash,
+        }
+    }
+}
+
+/// Which entries.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct EventQuery {
+    /// Of this project.
+    #[param(value_type = Option<Uuid>)]
+    project_id: Option<ProjectId>,
+    /// About this task.
+    #[param(value_type = Option<Uuid>)]
+    task_id: Option<TaskId>,
+    /// About this request.
+    #[param(value_type = Option<Uuid>)]
+    hitl_request_id: Option<HitlRequestId>,
+    /// Of this type.
+    #[param(value_type = Option<words::EventType>)]
+    event_type: Option<EventType>,
+    /// Caused by such a party.
+    #[param(value_type = Option<words::EventSource>)]
+    event_source: Option<EventSource>,
+    /// At this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    start_date: Option<When>,
+    /// At this time or earlier.
+    #[param(value_type = Option<String>, format = DateTime)]
+    end_date: Option<When>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<Whole>,
+    /// Leaving out this many.
+    #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000)]
+    offset: Option<Whole>,
+    /// Where the page before ended, instead of `offset`; the `Link` header has it.
+    #[param(value_type = Option<String>)]
+    cursor: Option<EventId>,
+}
+
+impl EventQuery {
+    fn filter(&self) -> Result<EntryFilter, Problem> {
+        let (from, to) = (self.start_date.map(|when| when.0), self.end_date.map(|when| when.0));
+        if let (Some(from), Some(to)) = (from, to)
+            && to < from
+        {
+            return Err(Problem::invalid("end_date", "must not be before start_date"));
+        }
+        if self.cursor.is_some() && self.offset.is_some() {
+            return Err(Problem::invalid("cursor", "cannot be combined with offset"));
+        }
+        Ok(EntryFilter {
+            project: self.project_id,
+            task: self.task_id,
+            request: self.hitl_request_id,
+            event_type: self.event_type,
+            event_source: self.event_source,
+            from,
+            to,
+            before: self.cursor,
+            offset: in_range("offset", self.offset, 0, 0..=MAX_OFFSET)?,
+        })
+    }
+}
+
+/// Entries that pass the filter, with a link to the next page when there is one.
+async fn search(
+    state: &State,
+    request: &HttpRequest,
+    filter: EntryFilter,
+    limit: u32,
+) -> Result<(Vec<Arc<Entry>>, Option<String>), Problem> {
+    let mut found = state.audit.entries(filter, limit + 1).await?;
+    if found.len() <= limit as usize {
+        return Ok((found, None));
+    }
+    found.truncate(limit as usize);
+    let next = found.last().map(|entry| {
+        let mut query: Vec<&str> = request
+            .query_string()
+            .split('&')
+            .filter(|pair| {
+                let name = pair.split('=').next().unwrap_or_default();
+                !name.is_empty() && name != "cursor" && name != "offset"
+            })
+            .collect();
+        let cursor = format!("cursor={}", entry.id);
+        query.push(&cursor);
+        format!("<{}?{}>; rel=\"next\"", request.path(), query.join("&"))
+    });
+    Ok((found, next))
+}
+
+fn answer((entries, next): &(Vec<Arc<Entry>>, Option<String>)) -> HttpResponse {
+    let views: Vec<EntryView<'_>> = entries.iter().map(|entry| EntryView::of(entry)).collect();
+    let mut response = HttpResponse::Ok();
+    if let Some(next) = next {
+        response.insert_header((header::LINK, next.as_str()));
+    }
+    response.json(views)
+}
+
+/// Searches all logs, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/audit/events", tag = "audit", params(EventQuery),
+    responses((status = 200, body = [EntryView], headers(("Link" = String)))),
+)]
+async fn events(
+    state: Data<State>,
+    Query(query): Query<EventQuery>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
+    Ok(answer(&search(&state, &request, query.filter()?, limit).await?))
+}
+
+/// Shows one entry.
+#[utoipa::path(
+    get, path = "/api/v1/audit/events/{event_id}", tag = "audit",
+    params(("event_id" = Uuid, Path)),
+    responses((status = 200, body = EntryView), (status = 404, body = ProblemDocument)),
+)]
+async fn event(state: Data<State>, Segment(id): Segment<EventId>) -> Result<HttpResponse, Problem> {
+    let entry = state.audit.entry(id).await?.ok_or_else(|| Problem::not_found("Event", id))?;
+    Ok(HttpResponse::Ok().json(EntryView::of(&entry)))
+}
+
+/// Searches the log of a project, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/audit/projects/{project_id}/events", tag = "audit",
+    params(("project_id" = Uuid, Path), EventQuery),
+    responses(
+        (status = 200, body = [EntryView], headers(("Link" = String))),
+        (status = 404, body = ProblemDocument),
+    ),
+)]
+async fn of_project(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Query(query): Query<EventQuery>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
+    let filter = EntryFilter { project: Some(id), ..query.filter()? };
+    let found = search(&state, &request, filter, limit).await?;
+    if found.0.is_empty() {
+        find(&state, id).await?;
+    }
+    Ok(answer(&found))
+}
+
+/// Searches the entries about a task, newest first; 50 when no limit is given.
+#[utoipa::path(
+    get, path = "/api/v1/audit/tasks/{task_id}/events", tag = "audit",
+    params(("task_id" = Uuid, Path), EventQuery),
+    responses(
+        (status = 200, body = [EntryView], headers(("Link" = String))),
+        (status = 404, body = ProblemDocument),
+    ),
+)]
+async fn of_task(
+    state: Data<State>,
+    Segment(id): Segment<TaskId>,
+    Query(query): Query<EventQuery>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let limit = in_range("limit", query.limit, TASK_PAGE, 1..=PAGE_MAX)?;
+    let filter = EntryFilter { task: Some(id), ..query.filter()? };
+    let found = search(&state, &request, filter, limit).await?;
+    if found.0.is_empty() && state.tasks.task(id).await?.is_none() {
+        return Err(Problem::not_found("Task", id));
+    }
+    Ok(answer(&found))
+}
+
+/// What a check of a log found.
+#[derive(Serialize, ToSchema)]
+struct VerifyView {
+    /// True when every entry is where it was and as it was.
+    valid: bool,
+    /// How many entries were read.
+    entries: u64,
+    head: HeadView,
+    /// Where the log first differs from what was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_bad_seq: Option<u64>,
+}
+
+/// A position in a log and the hash there.
+#[derive(Serialize, ToSchema)]
+struct HeadView {
+    seq: u64,
+    hash: String,
+}
+
+/// Where a project's log ends, or 404 without the project.
+async fn head_of(state: &State, id: ProjectId) -> Result<HeadMark, Problem> {
+    let head = state.audit.head(LogId::Project(id)).await?;
+    head.ok_or_else(|| Problem::not_found("Project", id))
+}
+
+/// Checks the log of a project, entry by entry, up to where it ends when the check begins.
+#[utoipa::path(
+    get, path = "/api/v1/audit/projects/{project_id}/verify", tag = "audit",
+    params(("project_id" = Uuid, Path)),
+    responses((status = 200, body = VerifyView), (status = 404, body = ProblemDocument)),
+)]
+async fn verify(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+) -> Result<HttpResponse, Problem> {
+    let log = LogId::Project(id);
+    let head = head_of(&state, id).await?;
+    let mut verifier = Verifier::default();
+    let mut after = 0;
+    while after < head.seq {
+        let page = match state.audit.since(log, after, state.settings.log_page).await {
+            Ok(page) => page,
+            // One entry cannot be read: look at them one at a time until it is behind.
+            Err(StoreError::Corrupt { .. }) => match state.audit.since(log, after, 1).await {
+                Ok(one) => one,
+                Err(StoreError::Corrupt { .. }) => {
+                    verifier.unreadable();
+                    after += 1;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            },
+            Err(error) => return Err(error.into()),
+        };
+        let Some(last) = page.last() else { break };
+        // A store that was tampered with may not count upwards; never read the same place twice.
+        after = last.seq.max(after + 1);
+        page.iter().filter(|entry| entry.seq <= head.seq).for_each(|entry| verifier.next(entry));
+    }
+    let found = verifier.finish(&head);
+    Ok(HttpResponse::Ok().json(VerifyView {
+        valid: found.valid,
+        entries: found.entries,
+        head: HeadView { seq: found.head.seq, hash: found.head.hash },
+        first_bad_seq: found.first_bad_seq,
+    }))
+}
+
+/// The last line of an export: where the log ended, so that a cut is seen.
+#[derive(Serialize)]
+struct Trailer {
+    head: HeadView,
+}
+
+/// Exports the log of a project as JSON Lines, oldest first, then a line with its end. It can be
+/// checked without the server: `botarmy-server audit verify FILE`.
+#[utoipa::path(
+    get, path = "/api/v1/audit/projects/{project_id}/export", tag = "audit",
+    params(("project_id" = Uuid, Path)),
+    responses(
+        (status = 200, content_type = "application/x-ndjson", body = String),
+        (status = 404, body = ProblemDocument),
+    ),
+)]
+async fn export(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+) -> Result<HttpResponse, Problem> {
+    let head = head_of(&state, id).await?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/x-ndjson")
+        .insert_header((
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{id}_audit.jsonl\""),
+        ))
+        .streaming(lines(state, id, head)))
+}
+
+/// The export, a page at a time. An error cuts the connection, so that nobody takes a part of the
+/// log for all of it.
+fn lines(
+    state: Data<State>,
+    id: ProjectId,
+    head: HeadMark,
+) -> impl Stream<Item = Result<Bytes, StoreError>> {
+    stream::try_unfold((state, Some((0, head))), move |(state, rest)| async move {
+        let Some((after, head)) = rest else { return Ok(None) };
+        let mut text = Vec::new();
+        let page = if after < head.seq {
+            state.audit.since(LogId::Project(id), after, state.settings.log_page).await?
+        } else {
+            Vec::new()
+        };
+        // The line is the entry's own JSON: that is what its hash can be computed from again.
+        for entry in page.iter().filter(|entry| entry.seq <= head.seq) {
+            serde_json::to_writer(&mut text, &**entry).expect("an entry can be written");
+            text.push(b'\n');
+        }
+        let rest = if let Some(last) = page.last() {
+            Some((last.seq.max(after + 1), head))
+        } else {
+            let trailer = Trailer { head: HeadView { seq: head.seq, hash: head.hash } };
+            serde_json::to_writer(&mut text, &trailer).expect("a trailer can be written");
+            text.push(b'\n');
+            None
+        };
+        Ok(Some((Bytes::from(text), (state, rest))))
+    })
+}

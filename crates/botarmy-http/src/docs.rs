@@ -1,0 +1,146 @@
+//! The OpenAPI document, made from the list of endpoints, and the page that shows it.
+
+use std::sync::{Arc, OnceLock};
+
+use actix_web::http::header::{self, ContentEncoding};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{
+    ContentBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder, Paths, Ref, Required,
+    ResponseBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_swagger_ui::Config;
+
+use crate::State;
+use crate::endpoint::Endpoint;
+use crate::error::{CONTENT_TYPE, Problem, ProblemDocument};
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new::<__path_openapi, _, _>(openapi),
+        Endpoint::new::<__path_page, _, _>(page),
+        Endpoint::new::<__path_asset, _, _>(asset),
+    ]
+}
+
+/// The document, as JSON.
+pub(crate) fn document(version: &str) -> String {
+    let mut paths = Paths::new();
+    let mut schemas = Vec::new();
+    for endpoint in crate::endpoints() {
+        let mut operation = (endpoint.operation)();
+        // An id for each operation, unique in the document: the method and the path.
+        let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let method = match endpoint.methods.first() {
+            Some(HttpMethod::Post) => "post",
+            Some(HttpMethod::Delete) => "delete",
+            _ => "get",
+        };
+        let path: String = endpoint.path.trim_start_matches("/api/v1").chars().map(word).collect();
+        operation.operation_id = Some(format!("{method}{path}").replace("__", "_"));
+        operation.responses.responses.insert("default".to_owned(), problem().into());
+        paths.add_path_operation(&endpoint.path, endpoint.methods, operation);
+        (endpoint.schemas)(&mut schemas);
+    }
+    paths.add_path_operation("/ws", vec![HttpMethod::Get], live());
+    schemas.push((ProblemDocument::name().into_owned(), ProblemDocument::schema()));
+    ProblemDocument::schemas(&mut schemas);
+    let info = InfoBuilder::new()
+        .title("BotArmy")
+        .description(Some("The control plane for teams of AI agents."))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").build()))
+        .version(version)
+        .build();
+    let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
+    let document =
+        OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).build();
+    document.to_pretty_json().expect("an OpenAPI document can be written")
+}
+
+/// What every endpoint may answer instead.
+fn problem() -> utoipa::openapi::Response {
+    let schema = Ref::from_schema_name(ProblemDocument::name());
+    ResponseBuilder::new()
+        .description("A problem document (RFC 9457)")
+        .content(CONTENT_TYPE, ContentBuilder::new().schema(Some(schema)).build())
+        .build()
+}
+
+/// The live stream, which is served beside this API.
+fn live() -> utoipa::openapi::path::Operation {
+    let text = || ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
+    let parameter = |name: &str, description: &str, schema: ObjectBuilder| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(schema))
+            .build()
+    };
+    OperationBuilder::new()
+        .operation_id(Some("get_ws"))
+        .tag("live")
+        .summary(Some("Opens a WebSocket with the events of a project, or the global ones."))
+        .parameter(parameter(
+            "project_id",
+            "The project, or `all`; global events only when absent.",
+            text(),
+        ))
+        .parameter(parameter(
+            "after",
+            "Begins with what came after this position in the log.",
+            ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer)),
+        ))
+        .response("101", ResponseBuilder::new().description("The connection becomes a WebSocket"))
+        .response("default", problem())
+        .build()
+}
+
+/// The OpenAPI document of this API.
+#[utoipa::path(get, path = "/openapi.json", tag = "docs", responses((status = 200, body = Object)))]
+async fn openapi(state: Data<State>) -> HttpResponse {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| document(&state.settings.version));
+    HttpResponse::Ok().content_type("application/json").body(document.as_str())
+}
+
+/// A page that shows the OpenAPI document.
+#[utoipa::path(
+    get, path = "/docs", tag = "docs",
+    responses((status = 200, content_type = "text/html", body = String)),
+)]
+async fn page() -> Result<HttpResponse, Problem> {
+    serve("index.html")
+}
+
+/// What that page needs.
+#[utoipa::path(
+    get, path = "/docs/{file}", tag = "docs", params(("file" = String, Path)),
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)),
+)]
+async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    serve(request.match_info().get("file").unwrap_or_default())
+}
+
+fn serve(name: &str) -> Result<HttpResponse, Problem> {
+    let config = Arc::new(Config::from("/openapi.json"));
+    let file = utoipa_swagger_ui::serve(name, config)
+        .map_err(|error| Problem::internal(error.to_string()))?
+        .ok_or_else(|| Problem::not_found("File", name))?;
+    let mut response = HttpResponse::Ok();
+    if file.gzpipped {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    response.content_type(file.content_type);
+    response.insert_header((header::CACHE_CONTROL, "max-age=3600"));
+    if name == "index.html" {
+        // The page is at /docs without a slash, so its own links need to know where they start.
+        let page = String::from_utf8_lossy(&file.bytes);
+        return Ok(response.body(page.replacen("<head>", "<head><base href=\"/docs/\">", 1)));
+    }
+    Ok(response.body(file.bytes.into_owned()))
+}

@@ -1,0 +1,437 @@
+//! Parsing at the border: the JSON body, the query, the id in the path, and who is asking. What
+//! comes out of here is right; what is not is a 4xx that names the field.
+
+use std::future::{Ready, ready};
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{BytesMut, Data};
+use actix_web::{FromRequest, HttpRequest};
+use botarmy_domain::{EventSource, Origin, Timestamp, text};
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+
+use crate::State;
+use crate::error::Problem;
+use crate::frame::REQUEST_ID;
+
+/// Who is asking, as long as there is no authentication: what the client says.
+const USER_ID: &str = "x-user-id";
+/// The longest name of a user, in bytes.
+const MAX_USER_ID: usize = 128;
+
+/// A JSON object from the body.
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            check_content_type(&request)?;
+            let body = read(&request, payload).await?;
+            parse(&body).map(Self)
+        })
+    }
+}
+
+/// A JSON object from the body, or the default where there is no body.
+pub(crate) struct JsonOrDefault<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonOrDefault<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let body = read(&request, payload).await?;
+            if body.is_empty() {
+                return Ok(Self(T::default()));
+            }
+            check_content_type(&request)?;
+            parse(&body).map(Self)
+        })
+    }
+}
+
+/// A body without a content type is read as JSON; another type than JSON is refused, and so is a
+/// compressed body.
+fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
+    let headers = request.headers();
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING)
+        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "The body must not be compressed.",
+        ));
+    }
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    let suffixed = essence.starts_with("application/") && essence.ends_with("+json");
+    if essence == "application/json" || suffixed {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "The body must be JSON, with Content-Type application/json or none.",
+    ))
+}
+
+/// The whole body, up to the limit.
+async fn read(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, Problem> {
+    let limit = limit_of(request);
+    let too_large = || {
+        let detail = format!("The body is larger than {limit} bytes, which is the limit.");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(64 * 1024));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::bad_request("The body ended before its end."))?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn limit_of(request: &HttpRequest) -> usize {
+    request.app_data::<Data<State>>().map_or(0, |state| state.settings.body_limit)
+}
+
+/// A JSON object; 400 when it is not JSON, 422 when it is not what was asked for.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let malformed = |detail: String| Problem::bad_request(format!("Malformed JSON: {detail}."));
+    let body = text::clean_json(body);
+    let body = std::str::from_utf8(&body).map_err(|_| malformed("it is not UTF-8".to_owned()))?;
+    // First whether it is JSON at all, so that a wrong type before a missing brace is still 400.
+    serde_json::from_str::<IgnoredAny>(body).map_err(|error| malformed(error.to_string()))?;
+    if !body.trim_start().starts_with('{') {
+        return Err(Problem::invalid("body", "must be a JSON object"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(body);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        if error.is_data() {
+            named(&path, &error.to_string())
+        } else {
+            malformed(error.to_string())
+        }
+    })
+}
+
+/// The problem of a field, from what the parser says about it.
+fn named(path: &str, message: &str) -> Problem {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    if let Some(missing) = message.strip_prefix("missing field `") {
+        let field = missing.trim_end_matches('`');
+        let prefix = if path == "." { String::new() } else { format!("{path}.") };
+        return Problem::invalid(format!("{prefix}{field}"), "is required");
+    }
+    let field = if path == "." { "body" } else { path };
+    Problem::invalid(field, message)
+}
+
+/// The query string.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(parse_query(request.query_string()).map(Self))
+    }
+}
+
+fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    // The last of several values counts, as in most frameworks; serde would refuse them.
+    let mut pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
+        .map_err(|_| Problem::invalid("query", "is not a query string"))?;
+    let mut n = 0;
+    while n < pairs.len() {
+        if pairs[n + 1..].iter().any(|(name, _)| *name == pairs[n].0) {
+            pairs.remove(n);
+        } else {
+            n += 1;
+        }
+    }
+    let pairs = pairs.into_iter().map(|(name, value)| (name, Value(value)));
+    let map = serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(pairs);
+    serde_path_to_error::deserialize(map).map_err(|error| {
+        let path = error.path().to_string();
+        named(&path, &error.into_inner().to_string())
+    })
+}
+
+/// A value of a query: text, and present.
+struct Value(String);
+
+impl<'de> serde::de::IntoDeserializer<'de, serde::de::value::Error> for Value {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Value {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: serde::de::Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_string(self.0)
+    }
+
+    fn deserialize_option<V: serde::de::Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: serde::de::Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        use serde::de::IntoDeserializer;
+        let word: serde::de::value::StringDeserializer<Self::Error> = self.0.into_deserializer();
+        word.deserialize_enum(name, variants, visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+/// A whole number in a query; whether it is in range is decided where the range is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Whole(i64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.trim().parse().map(Self).map_err(|_| D::Error::custom("must be a whole number"))
+    }
+}
+
+/// The number, or the default where none was given, if it is in range.
+pub(crate) fn in_range(
+    field: &str,
+    number: Option<Whole>,
+    default: u32,
+    range: std::ops::RangeInclusive<u32>,
+) -> Result<u32, Problem> {
+    let Some(Whole(number)) = number else { return Ok(default) };
+    u32::try_from(number).ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        Problem::invalid(field, format!("must be {} to {}", range.start(), range.end()))
+    })
+}
+
+/// A date and time in a query: RFC 3339; without an offset it is UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct When(pub(crate) Timestamp);
+
+impl<'de> Deserialize<'de> for When {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // A plus sign that was not escaped arrives as a blank.
+        let text = match text.rfind(' ') {
+            Some(at) if at > 10 => format!("{}+{}", &text[..at], &text[at + 1..]),
+            Some(at) => format!("{}T{}", &text[..at], &text[at + 1..]),
+            None => text,
+        };
+        Timestamp::parse(&text)
+            .or_else(|error| Timestamp::parse(&format!("{text}Z")).map_err(|_| error))
+            .map(Self)
+            .map_err(D::Error::custom)
+    }
+}
+
+/// The one part of the path that is not fixed: an id, or a word.
+pub(crate) struct Segment<T>(pub(crate) T);
+
+impl<T> FromRequest for Segment<T>
+where
+    T: FromStr + 'static,
+    T::Err: std::fmt::Display,
+{
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let (name, value) = request.match_info().iter().next().unwrap_or(("path", ""));
+        ready(match value.parse() {
+            Ok(value) => Ok(Self(value)),
+            Err(error) => Err(Problem::invalid(name, error.to_string())),
+        })
+    }
+}
+
+/// Who is asking: a person, through some client.
+pub(crate) struct Caller(pub(crate) Origin);
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let user = text(USER_ID).map(str::trim).filter(|user| {
+            (1..=MAX_USER_ID).contains(&user.len())
+                && user.chars().all(|c| c.is_ascii_graphic() || c == ' ')
+        });
+        ready(Ok(Self(Origin {
+            source: EventSource::User,
+            actor: user.unwrap_or("anonymous").to_owned(),
+            request_id: text(REQUEST_ID.as_str()).map(str::to_owned),
+        })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError;
+    use botarmy_domain::{AgentType, ProjectId};
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Body {
+        name: String,
+        #[serde(default)]
+        ids: Vec<ProjectId>,
+        agent: Option<AgentType>,
+        #[serde(default)]
+        priority: Option<u8>,
+    }
+
+    fn status_and_field(problem: &Problem) -> (u16, String) {
+        let body: serde_json::Value = serde_json::from_str(&problem.body("")).unwrap();
+        let field = body["errors"][0]["field"].as_str().unwrap_or_default().to_owned();
+        (problem.status_code().as_u16(), field)
+    }
+
+    #[test]
+    fn what_is_not_json_is_400() {
+        let deep = format!("{{\"name\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        for body in [
+            "",
+            " ",
+            "{",
+            "{\"name\":1",
+            "{name:1}",
+            "{\"name\":\"x\"} x",
+            "{\"name\":\"a\nb\"}",
+            "nul",
+            "{\"name\":1e999}",
+            "{\"priority\":1e999,\"name\":\"\"}",
+            deep.as_str(),
+        ] {
+            let status = parse::<Body>(body.as_bytes()).unwrap_err().status_code().as_u16();
+            let expected = if body.len() > 100 { [400, 422] } else { [400, 400] };
+            assert!(expected.contains(&status), "{body:.40} is {status}");
+        }
+        let (status, _) = status_and_field(&parse::<Body>(b"{\"name\":\"\xff\"}").unwrap_err());
+        assert_eq!(status, 400);
+    }
+
+    #[test]
+    fn what_is_not_acceptable_is_422_and_named() {
+        for (body, field) in [
+            ("[]", "body"),
+            ("[\"a\"]", "body"),
+            ("\"a\"", "body"),
+            ("null", "body"),
+            ("{}", "name"),
+            ("{\"name\":1}", "name"),
+            ("{\"name\":null}", "name"),
+            ("{\"name\":\"\",\"ids\":[\"x\"]}", "ids[0]"),
+            ("{\"name\":\"\",\"ids\":\"x\"}", "ids"),
+            ("{\"name\":\"\",\"agent\":\"typist\"}", "agent"),
+            ("{\"name\":\"\",\"agent\":7}", "agent"),
+            ("{\"name\":\"\",\"priority\":-1}", "priority"),
+            ("{\"name\":\"\",\"priority\":1.5}", "priority"),
+            ("{\"name\":\"\",\"priority\":99999999999999999999999999}", "priority"),
+        ] {
+            let problem = parse::<Body>(body.as_bytes()).unwrap_err();
+            assert_eq!(status_and_field(&problem), (422, field.to_owned()), "{body}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_nul_is_replaced() {
+        let body =
+            parse::<Body>(br#"{"name":"a\u0000b\ud800","x":{"y":[1]},"agent":null}"#).unwrap();
+        assert_eq!(body.name, "a\u{fffd}b\u{fffd}");
+        assert!(body.ids.is_empty() && body.agent.is_none() && body.priority.is_none());
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct List {
+        limit: Option<Whole>,
+        agent: Option<AgentType>,
+        project_id: Option<ProjectId>,
+        start_date: Option<When>,
+    }
+
+    #[test]
+    fn a_query_names_its_bad_parameter() {
+        for (query, field) in [
+            ("limit=x", "limit"),
+            ("limit=", "limit"),
+            ("limit=1.5", "limit"),
+            ("limit=99999999999999999999", "limit"),
+            ("agent=typist", "agent"),
+            ("project_id=7", "project_id"),
+            ("project_id=", "project_id"),
+            ("start_date=yesterday", "start_date"),
+            ("x=1&start_date=2026-13-01", "start_date"),
+        ] {
+            let problem = parse_query::<List>(query).unwrap_err();
+            assert_eq!(status_and_field(&problem), (422, field.to_owned()), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_query_may_repeat_and_have_unknown_parameters() {
+        let list: List = parse_query("limit=1&x=2&limit=3&agent=coder").unwrap();
+        assert_eq!((list.limit, list.agent), (Some(Whole(3)), Some(AgentType::Coder)));
+        assert!(list.project_id.is_none());
+        assert_eq!(in_range("limit", list.limit, 10, 1..=5).unwrap(), 3);
+        assert_eq!(in_range("limit", None, 10, 1..=5).unwrap(), 10);
+        for outside in [0, 6, -1] {
+            assert!(in_range("limit", Some(Whole(outside)), 10, 1..=5).is_err());
+        }
+    }
+
+    #[test]
+    fn a_time_may_lack_its_offset_or_have_an_unescaped_plus() {
+        let at =
+            |query: &str| parse_query::<List>(query).unwrap().start_date.unwrap().0.to_string();
+        assert_eq!(at("start_date=2026-01-31"), "2026-01-31T00:00:00.000000Z");
+        assert_eq!(at("start_date=2026-01-31T10:00:00"), "2026-01-31T10:00:00.000000Z");
+        assert_eq!(at("start_date=2026-01-31 10:00:00"), "2026-01-31T10:00:00.000000Z");
+        assert_eq!(at("start_date=2026-01-31T10:00:00+02:00"), "2026-01-31T08:00:00.000000Z");
+        assert_eq!(at("start_date=2026-01-31T10%3A00%3A00%2B02:00"), "2026-01-31T08:00:00.000000Z");
+    }
+}

@@ -1,0 +1,246 @@
+//! Health: whether the server and the parts it stands on are well. A part that hangs counts as
+//! unwell before the prober loses patience.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use botarmy_domain::Timestamp;
+use botarmy_domain::ports::{Health, HealthCheck};
+use futures_util::future::join_all;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::State;
+use crate::endpoint::Endpoint;
+
+/// The parts of `GET /health/detailed`.
+const COMPONENTS: [&str; 4] = ["database", "redis", "task_queue", "llm"];
+/// The parts of `GET /healthz`.
+const CHECKS: [&str; 4] = ["database", "redis", "task_queue", "audit_system"];
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new::<__path_health, _, _>(health),
+        Endpoint::new::<__path_detailed, _, _>(detailed),
+        Endpoint::new::<__path_health_ready, _, _>(health_ready),
+        Endpoint::new::<__path_health_z, _, _>(health_z),
+        Endpoint::new::<__path_healthz, _, _>(healthz),
+        Endpoint::new::<__path_livez, _, _>(livez),
+        Endpoint::new::<__path_readyz, _, _>(readyz),
+    ]
+}
+
+/// How a part is, and whether the server is of no use without it.
+struct Finding {
+    component: &'static str,
+    needed: bool,
+    health: Health,
+}
+
+impl Finding {
+    fn is_unwell(&self) -> bool {
+        matches!(self.health, Health::Unhealthy(_))
+    }
+}
+
+/// Asks every part at once.
+async fn findings(state: &State) -> Vec<Finding> {
+    let limit = state.settings.probe_timeout;
+    let asked = state.health.iter().map(|check: &Arc<dyn HealthCheck>| async move {
+        let health = tokio::time::timeout(limit, check.check()).await.unwrap_or_else(|_| {
+            Health::Unhealthy(format!("no answer within {} ms", limit.as_millis()))
+        });
+        Finding { component: check.component(), needed: check.needed(), health }
+    });
+    join_all(asked).await
+}
+
+/// That the server answers.
+#[derive(Serialize, ToSchema)]
+struct HealthView<'a> {
+    status: &'static str,
+    service: &'a str,
+    version: &'a str,
+}
+
+/// Says that the server answers.
+#[utoipa::path(
+    get, path = "/health", tag = "health", responses((status = 200, body = HealthView)),
+)]
+async fn health(state: Data<State>) -> HttpResponse {
+    HttpResponse::Ok().json(HealthView {
+        status: "healthy",
+        service: &state.settings.service,
+        version: &state.settings.version,
+    })
+}
+
+/// How the parts are.
+#[derive(Serialize, ToSchema)]
+struct DetailedView<'a> {
+    /// `healthy`, `degraded` (something is not well) or `unhealthy` (something needed is not).
+    status: &'static str,
+    service: &'a str,
+    version: &'a str,
+    components: BTreeMap<&'static str, ComponentView<'a>>,
+}
+
+/// How a part is.
+#[derive(Serialize, ToSchema)]
+struct ComponentView<'a> {
+    /// `healthy`, `unhealthy` or `not_configured`.
+    status: &'static str,
+    message: &'a str,
+}
+
+impl<'a> ComponentView<'a> {
+    fn of(finding: Option<&'a Finding>) -> Self {
+        match finding.map(|finding| &finding.health) {
+            Some(Health::Healthy(message)) => Self { status: "healthy", message },
+            Some(Health::Unhealthy(message)) => Self { status: "unhealthy", message },
+            Some(Health::NotConfigured) | None => {
+                Self { status: "not_configured", message: "not used in this configuration" }
+            }
+        }
+    }
+}
+
+/// Says how the parts are; 503 with the same body when a needed one is not well.
+#[utoipa::path(
+    get, path = "/health/detailed", tag = "health",
+    responses((status = 200, body = DetailedView), (status = 503, body = DetailedView)),
+)]
+async fn detailed(state: Data<State>) -> HttpResponse {
+    let findings = findings(&state).await;
+    let of = |name: &str| findings.iter().find(|finding| finding.component == name);
+    let status = if findings.iter().any(|finding| finding.needed && finding.is_unwell()) {
+        "unhealthy"
+    } else if findings.iter().any(Finding::is_unwell) {
+        "degraded"
+    } else {
+        "healthy"
+    };
+    let code = if status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    HttpResponse::build(code).json(DetailedView {
+        status,
+        service: &state.settings.service,
+        version: &state.settings.version,
+        components: COMPONENTS.iter().map(|name| (*name, ComponentView::of(of(name)))).collect(),
+    })
+}
+
+/// Whether the server can work.
+#[derive(Serialize, ToSchema)]
+struct ReadyView {
+    /// `ready` or `not_ready`.
+    status: &'static str,
+    /// The needed parts that are not well.
+    failing: Vec<&'static str>,
+}
+
+async fn ready(state: &State) -> HttpResponse {
+    let findings = findings(state).await;
+    let failing: Vec<&'static str> = findings
+        .iter()
+        .filter(|finding| finding.needed && finding.is_unwell())
+        .map(|finding| finding.component)
+        .collect();
+    if failing.is_empty() {
+        HttpResponse::Ok().json(ReadyView { status: "ready", failing })
+    } else {
+        HttpResponse::ServiceUnavailable().json(ReadyView { status: "not_ready", failing })
+    }
+}
+
+/// Says whether the server can work.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "health",
+    responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)),
+)]
+async fn health_ready(state: Data<State>) -> HttpResponse {
+    ready(&state).await
+}
+
+/// Says whether the server can work.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)),
+)]
+async fn readyz(state: Data<State>) -> HttpResponse {
+    ready(&state).await
+}
+
+/// That the process is alive.
+#[derive(Serialize, ToSchema)]
+struct LiveView {
+    /// `alive`.
+    status: &'static str,
+}
+
+/// Says that the process is alive, without asking anything it stands on.
+#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = LiveView)))]
+async fn livez() -> HttpResponse {
+    HttpResponse::Ok().json(LiveView { status: "alive" })
+}
+
+/// How the parts are, for probes.
+#[derive(Serialize, ToSchema)]
+struct ProbeView<'a> {
+    /// `healthy` or `degraded`.
+    status: &'static str,
+    service: &'a str,
+    version: &'a str,
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Timestamp,
+    /// `pass` or `fail` for each. What the configuration does not use has nothing wrong with it.
+    checks: BTreeMap<&'static str, &'static str>,
+    health_percentage: f64,
+    /// Such as `4/4`.
+    services_healthy: String,
+}
+
+async fn probe(state: &State) -> HttpResponse {
+    let findings = findings(state).await;
+    let of = |name: &str| findings.iter().find(|finding| finding.component == name);
+    let fails = |name: &str| of(name).is_some_and(Finding::is_unwell);
+    let used = |name: &str| of(name).is_some_and(|f| f.health != Health::NotConfigured);
+    let passing = CHECKS.iter().filter(|name| !fails(name)).count();
+    let mut configured = CHECKS.iter().filter(|name| used(name)).peekable();
+    let nothing_works = configured.peek().is_some() && configured.all(|name| fails(name));
+    let (passing, all) = if nothing_works { (0, CHECKS.len()) } else { (passing, CHECKS.len()) };
+    let code = if nothing_works { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let percentage = f64::from(u32::try_from(passing * 10_000 / all).unwrap_or(0)) / 100.0;
+    HttpResponse::build(code).json(ProbeView {
+        status: if passing == all { "healthy" } else { "degraded" },
+        service: &state.settings.service,
+        version: &state.settings.version,
+        timestamp: state.clock.now(),
+        checks: CHECKS
+            .iter()
+            .map(|name| (*name, if fails(name) { "fail" } else { "pass" }))
+            .collect(),
+        health_percentage: percentage,
+        services_healthy: format!("{passing}/{all}"),
+    })
+}
+
+/// Says how the parts are; 503 only when nothing works.
+#[utoipa::path(
+    get, path = "/health/z", tag = "health",
+    responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)),
+)]
+async fn health_z(state: Data<State>) -> HttpResponse {
+    probe(&state).await
+}
+
+/// Says how the parts are; 503 only when nothing works.
+#[utoipa::path(
+    get, path = "/healthz", tag = "health",
+    responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)),
+)]
+async fn healthz(state: Data<State>) -> HttpResponse {
+    probe(&state).await
+}

@@ -1,0 +1,428 @@
+//! Human-in-the-loop requests: raising, reading and answering them.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::Data;
+use botarmy_domain::hitl::{HistoryEntry, HitlState};
+use botarmy_domain::ports::{NewRequest, Response};
+use botarmy_domain::{
+    AgentType, ArtifactType, ContextId, HitlAction, HitlKind, HitlRequest, HitlRequestId,
+    HitlStatus, ProjectId, TaskId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::State;
+use crate::context::ArtifactView;
+use crate::endpoint::Endpoint;
+use crate::error::{Problem, ProblemDocument};
+use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
+use crate::projects::{find, split_page};
+use crate::words;
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new::<__path_raise, _, _>(raise),
+        Endpoint::new::<__path_pending, _, _>(pending),
+        Endpoint::new::<__path_of_project, _, _>(of_project),
+        Endpoint::new::<__path_read, _, _>(read),
+        Endpoint::new::<__path_subject, _, _>(subject),
+        Endpoint::new::<__path_respond, _, _>(respond),
+    ]
+}
+
+/// The request, or 404.
+async fn request(state: &State, id: HitlRequestId) -> Result<std::sync::Arc<HitlRequest>, Problem> {
+    state.requests.request(id).await?.ok_or_else(|| Problem::not_found("Request", id))
+}
+
+/// A human-in-the-loop request.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HitlRequest)]
+struct RequestView<'a> {
+    #[schema(value_type = Uuid)]
+    request_id: HitlRequestId,
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    #[schema(value_type = Option<Uuid>)]
+    task_id: Option<TaskId>,
+    /// The step of the workflow that waits for it.
+    step: Option<&'a str>,
+    /// The agent whose work it is about.
+    #[schema(value_type = Option<words::AgentType>)]
+    agent_type: Option<AgentType>,
+    #[schema(value_type = words::HitlKind)]
+    kind: HitlKind,
+    question: &'a str,
+    /// Suggested answers.
+    options: &'a [String],
+    #[schema(value_type = words::HitlStatus)]
+    status: HitlStatus,
+    /// What the person who decided said.
+    user_response: Option<&'a str>,
+    /// What they remarked.
+    response_comment: Option<&'a str>,
+    /// What they want instead.
+    amended_content: Option<AmendedView<'a>>,
+    /// What is under review.
+    subject: SubjectView<'a>,
+    /// What was done with it, oldest first.
+    history: Vec<HistoryView<'a>>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    responded_at: Option<Timestamp>,
+}
+
+/// What an amendment says.
+#[derive(Serialize, ToSchema)]
+struct AmendedView<'a> {
+    /// The replacement, or in words what should be different.
+    #[schema(value_type = Object)]
+    amended_content: Amended<'a>,
+    comment: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Amended<'a> {
+    Document(&'a Value),
+    Words(Option<&'a str>),
+}
+
+/// The artifacts under review, and one digest over them.
+#[derive(Serialize, ToSchema)]
+struct SubjectView<'a> {
+    artifacts: Vec<SubjectArtifactView<'a>>,
+    /// Sent back as `subject_digest`, it makes sure that the answer is to what was seen.
+    digest: &'a str,
+}
+
+/// An artifact under review.
+#[derive(Serialize, ToSchema)]
+struct SubjectArtifactView<'a> {
+    #[schema(value_type = Uuid)]
+    context_id: ContextId,
+    #[schema(value_type = words::ArtifactType)]
+    artifact_type: ArtifactType,
+    digest: &'a str,
+}
+
+/// Something that was done with a request.
+#[derive(Serialize, ToSchema)]
+struct HistoryView<'a> {
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Timestamp,
+    action: &'a str,
+    user_id: &'a str,
+    /// What was said, as `{"user_content": …}`.
+    #[schema(value_type = Option<Object>)]
+    content: Option<&'a Value>,
+    comment: Option<&'a str>,
+}
+
+impl<'a> HistoryView<'a> {
+    fn of(entry: &'a HistoryEntry) -> Self {
+        Self {
+            timestamp: entry.timestamp,
+            action: &entry.action,
+            user_id: &entry.user_id,
+            content: entry.content.as_ref(),
+            comment: entry.comment.as_deref(),
+        }
+    }
+}
+
+impl<'a> RequestView<'a> {
+    fn of(request: &'a HitlRequest) -> Self {
+        let reply = request.reply();
+        let amended = match &request.state {
+            HitlState::Amended(reply) => Some(AmendedView {
+                amended_content: reply
+                    .amended_content
+                    .as_ref()
+                    .map_or(Amended::Words(reply.content.as_deref()), Amended::Document),
+                comment: reply.comment.as_deref(),
+            }),
+            _ => None,
+        };
+        let artifacts = request.subject.artifacts.iter().map(|artifact| SubjectArtifactView {
+            context_id: artifact.context_id,
+            artifact_type: artifact.artifact_type,
+            digest: &artifact.digest,
+        });
+        Self {
+            request_id: request.id,
+            project_id: request.project_id,
+            task_id: request.task_id,
+            step: request.step.as_deref(),
+            agent_type: request.agent,
+            kind: request.kind,
+            question: &request.question,
+            options: &request.options,
+            status: request.status(),
+            user_response: reply.and_then(|reply| reply.content.as_deref()),
+            response_comment: reply.and_then(|reply| reply.comment.as_deref()),
+            amended_content: amended,
+            subject: SubjectView {
+                artifacts: artifacts.collect(),
+                digest: &request.subject.digest,
+            },
+            history: request.history.iter().map(HistoryView::of).collect(),
+            created_at: request.created_at,
+            updated_at: request.updated_at,
+            expires_at: request.expires_at,
+            responded_at: reply.map(|reply| reply.at),
+        }
+    }
+}
+
+/// A request somebody raises by hand.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewRequestBody {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    /// The task it is about.
+    #[schema(value_type = Option<Uuid>)]
+    task_id: Option<TaskId>,
+    /// What is asked; not blank.
+    #[schema(min_length = 1)]
+    question: String,
+    /// Suggested answers.
+    options: Option<Vec<String>>,
+    /// How long it waits; the server's setting when absent.
+    #[schema(minimum = 1)]
+    ttl_seconds: Option<u32>,
+    /// What it is about; of the same project.
+    #[schema(value_type = Option<Vec<Uuid>>)]
+    artifacts: Option<Vec<ContextId>>,
+}
+
+/// Raises a request.
+#[utoipa::path(
+    post, path = "/api/v1/hitl", tag = "hitl", request_body = NewRequestBody,
+    responses(
+        (status = 201, body = RequestView, headers(("Location" = String))),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn raise(
+    state: Data<State>,
+    Caller(origin): Caller,
+    Json(body): Json<NewRequestBody>,
+) -> Result<HttpResponse, Problem> {
+    let new = NewRequest {
+        project_id: body.project_id,
+        task_id: body.task_id,
+        question: body.question,
+        options: body.options.unwrap_or_default(),
+        ttl_s: body.ttl_seconds,
+        artifacts: body.artifacts.unwrap_or_default(),
+    };
+    let request = state.orchestrator.raise_request(new, origin).await?;
+    let location = format!("/api/v1/hitl/{}", request.id);
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, location))
+        .json(RequestView::of(&request)))
+}
+
+/// Shows a request.
+#[utoipa::path(
+    get, path = "/api/v1/hitl/{request_id}", tag = "hitl", params(("request_id" = Uuid, Path)),
+    responses((status = 200, body = RequestView), (status = 404, body = ProblemDocument)),
+)]
+async fn read(
+    state: Data<State>,
+    Segment(id): Segment<HitlRequestId>,
+) -> Result<HttpResponse, Problem> {
+    let request = request(&state, id).await?;
+    Ok(HttpResponse::Ok().json(RequestView::of(&request)))
+}
+
+/// Which requests of a project.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ProjectQuery {
+    /// With this status.
+    #[param(value_type = Option<words::HitlStatus>)]
+    status_filter: Option<String>,
+    /// How many at most; as many as there may be when absent.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<Whole>,
+}
+
+/// Lists the requests of a project, newest first. An unknown status is 400.
+#[utoipa::path(
+    get, path = "/api/v1/hitl/project/{project_id}/requests", tag = "hitl",
+    params(("project_id" = Uuid, Path), ProjectQuery),
+    responses(
+        (status = 200, body = [RequestView]),
+        (status = 400, body = ProblemDocument),
+        (status = 404, body = ProblemDocument),
+    ),
+)]
+async fn of_project(
+    state: Data<State>,
+    Segment(project): Segment<ProjectId>,
+    Query(query): Query<ProjectQuery>,
+) -> Result<HttpResponse, Problem> {
+    let status = query.status_filter.as_deref().map(str::parse::<HitlStatus>).transpose();
+    let status = status.map_err(|e| Problem::bad_request(format!("status_filter: {e}.")))?;
+    let max = state.settings.page_max;
+    let limit = in_range("limit", query.limit, max, 1..=max)?;
+    let found = state.requests.requests(project, status, limit).await?;
+    if found.is_empty() {
+        find(&state, project).await?;
+    }
+    let views: Vec<_> = found.iter().map(|request| RequestView::of(request)).collect();
+    Ok(HttpResponse::Ok().json(views))
+}
+
+/// Which pending requests.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PendingQuery {
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<Whole>,
+    /// Where the page before ended.
+    #[param(value_type = Option<String>)]
+    cursor: Option<HitlRequestId>,
+}
+
+/// A page of requests.
+#[derive(Serialize, ToSchema)]
+struct RequestPage<'a> {
+    items: Vec<RequestView<'a>>,
+    /// Where the next page begins; null on the last one.
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<HitlRequestId>,
+}
+
+/// Lists the pending requests of all projects, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/hitl/pending", tag = "hitl", params(PendingQuery),
+    responses((status = 200, body = RequestPage)),
+)]
+async fn pending(
+    state: Data<State>,
+    Query(query): Query<PendingQuery>,
+) -> Result<HttpResponse, Problem> {
+    let limit = state.page(query.limit)?;
+    let found = state.requests.pending(query.cursor, limit + 1).await?;
+    let (page, next) = split_page(&found, limit);
+    let items = page.iter().map(|request| RequestView::of(request)).collect();
+    let next_cursor = next.map(|request| request.id);
+    Ok(HttpResponse::Ok().json(RequestPage { items, next_cursor }))
+}
+
+/// The artifacts under review, with their content.
+#[derive(Serialize, ToSchema)]
+struct UnderReview<'a> {
+    #[schema(value_type = Uuid)]
+    request_id: HitlRequestId,
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    /// Sent back as `subject_digest`, it makes sure that the answer is to what was seen.
+    subject_digest: &'a str,
+    artifacts: Vec<ArtifactView<'a>>,
+}
+
+/// Shows the artifacts under review.
+#[utoipa::path(
+    get, path = "/api/v1/hitl/{request_id}/context", tag = "hitl",
+    params(("request_id" = Uuid, Path)),
+    responses((status = 200, body = UnderReview), (status = 404, body = ProblemDocument)),
+)]
+async fn subject(
+    state: Data<State>,
+    Segment(id): Segment<HitlRequestId>,
+) -> Result<HttpResponse, Problem> {
+    let request = request(&state, id).await?;
+    let ids: Vec<ContextId> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
+    let artifacts = state.context.artifacts_by_id(&ids).await?;
+    Ok(HttpResponse::Ok().json(UnderReview {
+        request_id: id,
+        project_id: request.project_id,
+        subject_digest: &request.subject.digest,
+        artifacts: artifacts.iter().map(|artifact| ArtifactView::of(artifact)).collect(),
+    }))
+}
+
+/// An answer to a request.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct RespondBody {
+    #[schema(value_type = words::HitlAction)]
+    action: HitlAction,
+    /// What the person says; with `amend`, what should be different. Blank counts as nothing.
+    content: Option<String>,
+    /// What they remark.
+    comment: Option<String>,
+    /// With `amend`: the document to go on with.
+    #[schema(value_type = Option<Object>)]
+    amended_content: Option<Map<String, Value>>,
+    /// The digest of what they were shown; refused when it is another one by now.
+    subject_digest: Option<String>,
+}
+
+/// What an answer led to.
+#[derive(Serialize, ToSchema)]
+struct RespondedView {
+    #[schema(value_type = Uuid)]
+    request_id: HitlRequestId,
+    #[schema(value_type = words::HitlAction)]
+    action: HitlAction,
+    #[schema(value_type = words::HitlStatus)]
+    status: HitlStatus,
+    message: &'static str,
+    /// Whether work goes on because of it.
+    workflow_resumed: bool,
+}
+
+/// Answers a request: approves, rejects or amends what it is about.
+#[utoipa::path(
+    post, path = "/api/v1/hitl/{request_id}/respond", tag = "hitl",
+    params(("request_id" = Uuid, Path)), request_body = RespondBody,
+    responses(
+        (status = 200, body = RespondedView),
+        (status = 400, body = ProblemDocument),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn respond(
+    state: Data<State>,
+    Segment(id): Segment<HitlRequestId>,
+    Caller(origin): Caller,
+    Json(body): Json<RespondBody>,
+) -> Result<HttpResponse, Problem> {
+    let action = body.action;
+    let response = Response {
+        action,
+        content: body.content,
+        comment: body.comment,
+        amended_content: body.amended_content,
+        subject_digest: body.subject_digest,
+    };
+    let responded = state.orchestrator.respond(id, response, origin).await?;
+    let message = match (action, responded.workflow_resumed) {
+        (HitlAction::Approve, true) => "The request was approved; work goes on.",
+        (HitlAction::Approve, false) => "The request was approved.",
+        (HitlAction::Reject, _) => "The request was rejected; the project is halted.",
+        (HitlAction::Amend, true) => "The request was amended; work goes on with the amendment.",
+        (HitlAction::Amend, false) => "The request was amended.",
+    };
+    Ok(HttpResponse::Ok().json(RespondedView {
+        request_id: id,
+        action,
+        status: responded.request.status(),
+        message,
+        workflow_resumed: responded.workflow_resumed,
+    }))
+}

@@ -1,0 +1,669 @@
+//! Projects: making, reading, driving and completing them.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::Data;
+use botarmy_domain::log::Head;
+use botarmy_domain::ports::{EntryFilter, NewProject, TaskBoard};
+use botarmy_domain::project::ProjectState;
+use botarmy_domain::{
+    AgentType, ContextId, Counts, HitlRequestId, Oversight, Plan, Project, ProjectId,
+    ProjectStatus, StepStatus, TaskId, TaskStatus, Timestamp,
+};
+use serde::ser::SerializeSeq;
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::State;
+use crate::endpoint::Endpoint;
+use crate::error::{Problem, ProblemDocument};
+use crate::extract::{Caller, Json, JsonOrDefault, Query, Segment, Whole, in_range};
+use crate::words;
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new::<__path_status, _, _>(status),
+        Endpoint::new::<__path_create, _, _>(create),
+        Endpoint::new::<__path_list, _, _>(list),
+        Endpoint::new::<__path_read, _, _>(read),
+        Endpoint::new::<__path_start, _, _>(start),
+        Endpoint::new::<__path_pause, _, _>(pause),
+        Endpoint::new::<__path_resume, _, _>(resume),
+        Endpoint::new::<__path_cancel, _, _>(cancel),
+        Endpoint::new::<__path_completion, _, _>(completion),
+        Endpoint::new::<__path_check_completion, _, _>(check_completion),
+        Endpoint::new::<__path_force_complete, _, _>(force_complete),
+    ]
+}
+
+/// The project, or 404.
+pub(crate) async fn find(state: &State, id: ProjectId) -> Result<Arc<Project>, Problem> {
+    state.projects.project(id).await?.ok_or_else(|| Problem::not_found("Project", id))
+}
+
+/// A project somebody wants.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewProjectBody {
+    /// Not blank.
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    /// What it is about; with a workflow, the idea.
+    description: Option<String>,
+    /// The workflow to start at once. Without one the project is driven by hand, task by task.
+    workflow: Option<String>,
+    /// How many gates its owner wants; `standard` when absent.
+    #[schema(value_type = Option<words::Oversight>)]
+    oversight: Option<Oversight>,
+}
+
+/// A project.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Project)]
+pub(crate) struct ProjectView<'a> {
+    #[schema(value_type = Uuid)]
+    id: ProjectId,
+    name: &'a str,
+    description: Option<&'a str>,
+    #[schema(value_type = words::ProjectStatus)]
+    status: ProjectStatus,
+    /// The workflow that drives it; null when it is driven by hand.
+    workflow: Option<&'a str>,
+    #[schema(value_type = words::Oversight)]
+    oversight: Oversight,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl<'a> ProjectView<'a> {
+    fn of(project: &'a Project) -> Self {
+        Self {
+            id: project.id,
+            name: &project.name,
+            description: project.description.as_deref(),
+            status: project.status(),
+            workflow: project.plan.as_ref().map(|plan| plan.workflow.name.as_str()),
+            oversight: project.oversight,
+            created_at: project.created_at,
+            updated_at: project.updated_at,
+        }
+    }
+}
+
+/// Makes a project; with a workflow, starts it with the description, or the name, as the idea.
+#[utoipa::path(
+    post, path = "/api/v1/projects", tag = "projects", request_body = NewProjectBody,
+    responses((status = 201, body = ProjectView, headers(("Location" = String)))),
+)]
+async fn create(
+    state: Data<State>,
+    Caller(origin): Caller,
+    Json(body): Json<NewProjectBody>,
+) -> Result<HttpResponse, Problem> {
+    let new = NewProject {
+        name: body.name,
+        description: body.description,
+        workflow: body.workflow,
+        oversight: body.oversight.unwrap_or(Oversight::Standard),
+    };
+    let project = state.orchestrator.create_project(new, origin).await?;
+    let location = format!("/api/v1/projects/{}", project.id);
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, location))
+        .json(ProjectView::of(&project)))
+}
+
+/// Which projects.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// With this status.
+    #[param(value_type = Option<words::ProjectStatus>)]
+    status: Option<ProjectStatus>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<Whole>,
+    /// Where the page before ended.
+    #[param(value_type = Option<String>)]
+    cursor: Option<ProjectId>,
+}
+
+/// A page of projects.
+#[derive(Serialize, ToSchema)]
+struct ProjectPage<'a> {
+    items: Vec<ProjectView<'a>>,
+    /// Where the next page begins; null on the last one.
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<ProjectId>,
+}
+
+/// Lists projects, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/projects", tag = "projects", params(ListQuery),
+    responses((status = 200, body = ProjectPage)),
+)]
+async fn list(state: Data<State>, Query(query): Query<ListQuery>) -> Result<HttpResponse, Problem> {
+    let limit = state.page(query.limit)?;
+    let found = state.projects.projects(query.status, query.cursor, limit + 1).await?;
+    let (page, next) = split_page(&found, limit);
+    let items = page.iter().map(|project| ProjectView::of(project)).collect();
+    let next_cursor = next.map(|project| project.id);
+    Ok(HttpResponse::Ok().json(ProjectPage { items, next_cursor }))
+}
+
+impl State {
+    /// How long a page is to be.
+    pub(crate) fn page(&self, limit: Option<Whole>) -> Result<u32, Problem> {
+        in_range("limit", limit, self.settings.page, 1..=self.settings.page_max)
+    }
+}
+
+/// A page of what was read with one item more than it holds, and its last item when there is more.
+pub(crate) fn split_page<T>(found: &[T], limit: u32) -> (&[T], Option<&T>) {
+    let limit = limit as usize;
+    if found.len() > limit { (&found[..limit], found[..limit].last()) } else { (found, None) }
+}
+
+/// A project with its progress and counts.
+#[derive(Serialize, ToSchema)]
+struct ProjectDetail<'a> {
+    #[serde(flatten)]
+    project: ProjectView<'a>,
+    /// Since when it stands where it stands; null while it is active.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    status_since: Option<Timestamp>,
+    /// Who brought it there.
+    status_by: Option<&'a str>,
+    /// Why, when it was halted or failed.
+    status_reason: Option<&'a str>,
+    /// What was open when it was completed by force.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    overridden: &'a [String],
+    /// How far it has come in its workflow; null when it is driven by hand.
+    progress: Option<ProgressView<'a>>,
+    counts: CountsView,
+}
+
+/// How far a project has come in its workflow.
+#[derive(Serialize, ToSchema)]
+struct ProgressView<'a> {
+    workflow: &'a str,
+    /// SHA-256 of the definition it was started with.
+    workflow_digest: &'a str,
+    idea: &'a str,
+    /// The phase it is in; null when every step is done.
+    phase: Option<&'a str>,
+    /// The step it is at; null when every step is done.
+    step: Option<&'a str>,
+    steps: Vec<StepView<'a>>,
+}
+
+/// A step of a workflow.
+#[derive(Serialize, ToSchema)]
+struct StepView<'a> {
+    phase: &'a str,
+    name: &'a str,
+    #[schema(value_type = words::AgentType)]
+    agent_type: AgentType,
+    #[schema(value_type = words::StepStatus)]
+    status: StepStatus,
+    /// How often it was started.
+    runs: u32,
+    #[schema(value_type = Option<Uuid>)]
+    task_id: Option<TaskId>,
+    /// What it made last.
+    #[schema(value_type = Option<Uuid>)]
+    context_id: Option<ContextId>,
+    /// The request that holds it up.
+    #[schema(value_type = Option<Uuid>)]
+    hitl_request_id: Option<HitlRequestId>,
+}
+
+/// How much of what a project has.
+#[derive(Serialize, ToSchema)]
+struct CountsView {
+    tasks: TaskCounts,
+    /// Requests nobody has answered yet.
+    open_requests: u32,
+    artifacts: u32,
+}
+
+/// Tasks by status.
+#[derive(Serialize, ToSchema)]
+struct TaskCounts {
+    total: u32,
+    pending: u32,
+    working: u32,
+    waiting_for_hitl: u32,
+    completed: u32,
+    failed: u32,
+    cancelled: u32,
+}
+
+impl CountsView {
+    const fn of(counts: &Counts) -> Self {
+        Self {
+            tasks: TaskCounts {
+                total: counts.total(),
+                pending: counts.pending,
+                working: counts.working,
+                waiting_for_hitl: counts.waiting_for_hitl,
+                completed: counts.completed,
+                failed: counts.failed,
+                cancelled: counts.cancelled,
+            },
+            open_requests: counts.open_requests,
+            artifacts: counts.artifacts,
+        }
+    }
+}
+
+impl<'a> ProgressView<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let steps: Vec<StepView<'_>> = plan
+            .workflow
+            .steps
+            .iter()
+            .map(|step| {
+                let progress = plan.progress.of(&step.name);
+                StepView {
+                    phase: &step.phase,
+                    name: &step.name,
+                    agent_type: step.agent,
+                    status: progress.status,
+                    runs: progress.runs,
+                    task_id: progress.task_id,
+                    context_id: progress.artifact,
+                    hitl_request_id: progress.request_id,
+                }
+            })
+            .collect();
+        let at = |wanted: &[StepStatus]| steps.iter().find(|step| wanted.contains(&step.status));
+        let current = at(&[StepStatus::Running, StepStatus::InReview, StepStatus::Failed])
+            .or_else(|| at(&[StepStatus::Waiting]));
+        Self {
+            workflow: &plan.workflow.name,
+            workflow_digest: &plan.digest,
+            idea: &plan.idea,
+            phase: current.map(|step| step.phase),
+            step: current.map(|step| step.name),
+            steps,
+        }
+    }
+}
+
+impl<'a> ProjectDetail<'a> {
+    fn of(project: &'a Project, head: &Head) -> Self {
+        let (since, by, reason) = match &project.state {
+            ProjectState::Active => (None, None, None),
+            ProjectState::Paused { at, by }
+            | ProjectState::Completed { at, by, .. }
+            | ProjectState::Cancelled { at, by } => (Some(*at), Some(by.as_str()), None),
+            ProjectState::Halted { at, by, reason } => {
+                (Some(*at), Some(by.as_str()), Some(reason.as_str()))
+            }
+            ProjectState::Failed { at, reason } => (Some(*at), None, Some(reason.as_str())),
+        };
+        let overridden = match &project.state {
+            ProjectState::Completed { overridden, .. } => overridden.as_slice(),
+            _ => &[],
+        };
+        Self {
+            project: ProjectView::of(project),
+            status_since: since,
+            status_by: by,
+            status_reason: reason,
+            overridden,
+            progress: project.plan.as_ref().map(ProgressView::of),
+            counts: CountsView::of(&head.counts),
+        }
+    }
+}
+
+/// Shows a project, its progress and its counts.
+#[utoipa::path(
+    get, path = "/api/v1/projects/{project_id}", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses((status = 200, body = ProjectDetail), (status = 404, body = ProblemDocument)),
+)]
+async fn read(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+) -> Result<HttpResponse, Problem> {
+    let overview = state.projects.overview(id).await?;
+    let (project, head) = overview.ok_or_else(|| Problem::not_found("Project", id))?;
+    Ok(HttpResponse::Ok().json(ProjectDetail::of(&project, &head)))
+}
+
+/// How to start.
+#[derive(Default, Deserialize, ToSchema)]
+pub(crate) struct StartBody {
+    /// The workflow; `sdlc` when absent.
+    workflow: Option<String>,
+    /// The idea; the project's description, or its name, when absent.
+    idea: Option<String>,
+}
+
+/// Starts a workflow in a project that has none.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/start", tag = "projects",
+    params(("project_id" = Uuid, Path)), request_body = StartBody,
+    responses(
+        (status = 202, body = ProjectView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn start(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(origin): Caller,
+    JsonOrDefault(body): JsonOrDefault<StartBody>,
+) -> Result<HttpResponse, Problem> {
+    let project = state.orchestrator.start_project(id, body.workflow, body.idea, origin).await?;
+    Ok(HttpResponse::Accepted().json(ProjectView::of(&project)))
+}
+
+/// Lets nothing new start; what runs may end.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/pause", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses(
+        (status = 200, body = ProjectView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn pause(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(origin): Caller,
+) -> Result<HttpResponse, Problem> {
+    let project = state.orchestrator.pause_project(id, origin).await?;
+    Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
+}
+
+/// Lets work go on.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/resume", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses(
+        (status = 200, body = ProjectView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn resume(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(origin): Caller,
+) -> Result<HttpResponse, Problem> {
+    let project = state.orchestrator.resume_project(id, origin).await?;
+    Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
+}
+
+/// Calls everything off; running agents are told.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/cancel", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses(
+        (status = 200, body = ProjectView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn cancel(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(origin): Caller,
+) -> Result<HttpResponse, Problem> {
+    let project = state.orchestrator.cancel_project(id, origin).await?;
+    Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
+}
+
+/// A project's tasks at one instant.
+#[derive(Serialize, ToSchema)]
+struct StatusBoard<'a> {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    #[schema(value_type = words::ProjectStatus)]
+    project_status: ProjectStatus,
+    /// Oldest first.
+    #[schema(value_type = Vec<TaskLine>)]
+    tasks: TaskLines<'a>,
+    /// True when there are more tasks than are shown; `GET /projects/{id}/tasks` pages through
+    /// all of them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+}
+
+/// A task on the board.
+#[derive(Serialize, ToSchema)]
+struct TaskLine<'a> {
+    #[schema(value_type = Uuid)]
+    task_id: TaskId,
+    #[schema(value_type = words::AgentType)]
+    agent_type: AgentType,
+    #[schema(value_type = words::TaskStatus)]
+    status: TaskStatus,
+    /// How often it was started.
+    attempt: u32,
+    /// The step of the workflow it does.
+    step: Option<&'a str>,
+    /// What went wrong last.
+    error_message: Option<&'a str>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// The lines, written one by one: this is what dashboards ask for all day.
+struct TaskLines<'a>(&'a [Arc<botarmy_domain::Task>]);
+
+impl Serialize for TaskLines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut lines = serializer.serialize_seq(Some(self.0.len()))?;
+        for task in self.0 {
+            lines.serialize_element(&TaskLine {
+                task_id: task.id,
+                agent_type: task.agent,
+                status: task.status(),
+                attempt: task.attempt,
+                step: task.step(),
+                error_message: task.error().map(|error| error.message.as_str()),
+                created_at: task.created_at,
+                updated_at: task.updated_at,
+            })?;
+        }
+        lines.end()
+    }
+}
+
+/// About how long one line is, to allot the answer once.
+const LINE_BYTES: usize = 300;
+
+/// Shows the tasks of a project and where each stands.
+#[utoipa::path(
+    get, path = "/api/v1/projects/{project_id}/status", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses((status = 200, body = StatusBoard), (status = 404, body = ProblemDocument)),
+)]
+async fn status(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+) -> Result<HttpResponse, Problem> {
+    let limit = state.settings.status_tasks;
+    let board = state.tasks.status(id, limit.saturating_add(1)).await?;
+    let board = board.ok_or_else(|| Problem::not_found("Project", id))?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(board_json(id, &board, limit)))
+}
+
+fn board_json(id: ProjectId, board: &TaskBoard, limit: u32) -> Vec<u8> {
+    let shown = board.tasks.len().min(limit as usize);
+    let view = StatusBoard {
+        project_id: id,
+        project_status: board.project_status,
+        tasks: TaskLines(&board.tasks[..shown]),
+        truncated: board.tasks.len() > shown,
+    };
+    let mut json = Vec::with_capacity(128 + shown * LINE_BYTES);
+    serde_json::to_writer(&mut json, &view).expect("a board can be written");
+    json
+}
+
+/// How much of a project is done.
+#[derive(Serialize, ToSchema)]
+struct CompletionView<'a> {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    project_name: &'a str,
+    #[schema(value_type = words::ProjectStatus)]
+    project_status: ProjectStatus,
+    /// Steps that are done or skipped, or (without a workflow) tasks that are completed, of all
+    /// that were not cancelled; with two decimals.
+    completion_percentage: f64,
+    total_tasks: u32,
+    completed_tasks: u32,
+    failed_tasks: u32,
+    pending_tasks: u32,
+    working_tasks: u32,
+    waiting_for_hitl_tasks: u32,
+    cancelled_tasks: u32,
+    artifacts_count: u32,
+    artifacts_available: bool,
+    /// When anything happened in the project last.
+    #[schema(value_type = String, format = DateTime)]
+    last_updated: Timestamp,
+    is_complete: bool,
+}
+
+/// Says how much of a project is done.
+#[utoipa::path(
+    get, path = "/api/v1/projects/{project_id}/completion", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses((status = 200, body = CompletionView), (status = 404, body = ProblemDocument)),
+)]
+async fn completion(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+) -> Result<HttpResponse, Problem> {
+    let overview = state.projects.overview(id).await?;
+    let (project, head) = overview.ok_or_else(|| Problem::not_found("Project", id))?;
+    let newest = EntryFilter { project: Some(id), ..EntryFilter::default() };
+    let newest = state.audit.entries(newest, 1).await?;
+    let counts = &head.counts;
+    Ok(HttpResponse::Ok().json(CompletionView {
+        project_id: id,
+        project_name: &project.name,
+        project_status: project.status(),
+        completion_percentage: percentage(&project, counts),
+        total_tasks: counts.total(),
+        completed_tasks: counts.completed,
+        failed_tasks: counts.failed,
+        pending_tasks: counts.pending,
+        working_tasks: counts.working,
+        waiting_for_hitl_tasks: counts.waiting_for_hitl,
+        cancelled_tasks: counts.cancelled,
+        artifacts_count: counts.artifacts,
+        artifacts_available: counts.artifacts > 0,
+        last_updated: newest.first().map_or(project.updated_at, |entry| entry.created_at),
+        is_complete: project.status() == ProjectStatus::Completed,
+    }))
+}
+
+/// How much is done, in per cent with two decimals.
+fn percentage(project: &Project, counts: &Counts) -> f64 {
+    let (done, all) = match &project.plan {
+        Some(plan) => {
+            let over = |step: &&botarmy_domain::Step| {
+                let status = plan.progress.of(&step.name).status;
+                matches!(status, StepStatus::Done | StepStatus::Skipped)
+            };
+            let steps = &plan.workflow.steps;
+            (steps.iter().filter(over).count() as u64, steps.len() as u64)
+        }
+        None => (counts.completed.into(), (counts.total() - counts.cancelled).into()),
+    };
+    if all == 0 {
+        return if project.status() == ProjectStatus::Completed { 100.0 } else { 0.0 };
+    }
+    // Hundredths of a per cent, rounded half up.
+    let hundredths = (done * 10_000 * 2 + all) / (all * 2);
+    f64::from(u32::try_from(hundredths).unwrap_or(10_000)) / 100.0
+}
+
+/// Whether a project is complete.
+#[derive(Serialize, ToSchema)]
+struct CheckView {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    is_complete: bool,
+    message: String,
+    /// What is missing, one sentence each.
+    unmet: Vec<String>,
+}
+
+/// Completes the project if nothing is missing, and says what is if something is.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/check-completion", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses((status = 200, body = CheckView), (status = 404, body = ProblemDocument)),
+)]
+async fn check_completion(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(origin): Caller,
+) -> Result<HttpResponse, Problem> {
+    let completion = state.orchestrator.check_completion(id, origin).await?;
+    let message = if completion.is_complete {
+        "The project is complete.".to_owned()
+    } else {
+        format!("The project is not complete. {}", completion.unmet.join(" "))
+    };
+    Ok(HttpResponse::Ok().json(CheckView {
+        project_id: id,
+        is_complete: completion.is_complete,
+        message: message.trim_end().to_owned(),
+        unmet: completion.unmet,
+    }))
+}
+
+/// A project that was completed by force.
+#[derive(Serialize, ToSchema)]
+struct ForceView {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    message: &'static str,
+    #[schema(value_type = words::ProjectStatus)]
+    status: ProjectStatus,
+    /// What was missing, one sentence each.
+    overridden: Vec<String>,
+}
+
+/// Completes the project whatever is missing. What that was, and who did it, is recorded.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/force-complete", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses(
+        (status = 200, body = ForceView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn force_complete(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(origin): Caller,
+) -> Result<HttpResponse, Problem> {
+    let overridden = state.orchestrator.force_complete(id, origin).await?;
+    Ok(HttpResponse::Ok().json(ForceView {
+        project_id: id,
+        message: "The project was completed by force.",
+        status: ProjectStatus::Completed,
+        overridden,
+    }))
+}

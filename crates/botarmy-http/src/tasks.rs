@@ -1,0 +1,340 @@
+//! Tasks: submitting, reading, cancelling and retrying them.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::Data;
+use botarmy_domain::ports::{NewTask, TaskFilter, Usage};
+use botarmy_domain::task::TaskState;
+use botarmy_domain::{
+    AgentType, ArtifactType, ContextId, HitlRequestId, ProjectId, Task, TaskId, TaskStatus,
+    Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::State;
+use crate::endpoint::Endpoint;
+use crate::error::{Problem, ProblemDocument};
+use crate::extract::{Caller, Json, Query, Segment, Whole};
+use crate::projects::{find, split_page};
+use crate::words;
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new::<__path_submit, _, _>(submit),
+        Endpoint::new::<__path_list, _, _>(list),
+        Endpoint::new::<__path_read, _, _>(read),
+        Endpoint::new::<__path_cancel, _, _>(cancel),
+        Endpoint::new::<__path_retry, _, _>(retry),
+    ]
+}
+
+/// A task somebody wants.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewTaskBody {
+    #[schema(value_type = words::AgentType)]
+    agent_type: AgentType,
+    /// What is to be done; not blank.
+    #[schema(min_length = 1)]
+    instructions: String,
+    /// Artifacts of the same project that the agent is shown.
+    #[schema(value_type = Option<Vec<Uuid>>)]
+    context_ids: Option<Vec<ContextId>>,
+    /// Higher goes first; 5 when absent.
+    #[schema(minimum = 0, maximum = 9)]
+    priority: Option<u8>,
+    /// How often it may fail before a person is asked; 3 when absent.
+    #[schema(minimum = 1, maximum = 10)]
+    max_attempts: Option<u32>,
+}
+
+/// A task that was accepted.
+#[derive(Serialize, ToSchema)]
+struct SubmittedView {
+    #[schema(value_type = Uuid)]
+    task_id: TaskId,
+    /// `submitted`.
+    status: &'static str,
+}
+
+/// Submits a task.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/tasks", tag = "tasks",
+    params(("project_id" = Uuid, Path)), request_body = NewTaskBody,
+    responses(
+        (status = 201, body = SubmittedView, headers(("Location" = String))),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn submit(
+    state: Data<State>,
+    Segment(project_id): Segment<ProjectId>,
+    Caller(origin): Caller,
+    Json(body): Json<NewTaskBody>,
+) -> Result<HttpResponse, Problem> {
+    let new = NewTask {
+        project_id,
+        agent: body.agent_type,
+        instructions: body.instructions,
+        context_ids: body.context_ids.unwrap_or_default(),
+        priority: body.priority,
+        max_attempts: body.max_attempts,
+    };
+    let task = state.orchestrator.submit_task(new, origin).await?;
+    let location = format!("/api/v1/tasks/{}", task.id);
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, location))
+        .json(SubmittedView { task_id: task.id, status: "submitted" }))
+}
+
+/// A task.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Task)]
+struct TaskView<'a> {
+    #[schema(value_type = Uuid)]
+    task_id: TaskId,
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    #[schema(value_type = words::AgentType)]
+    agent_type: AgentType,
+    #[schema(value_type = words::TaskStatus)]
+    status: TaskStatus,
+    instructions: &'a str,
+    #[schema(value_type = Vec<Uuid>)]
+    context_ids: &'a [ContextId],
+    priority: u8,
+    /// How often it was started.
+    attempt: u32,
+    /// How many attempts failed.
+    failures: u32,
+    max_attempts: u32,
+    /// The phase of the workflow it belongs to.
+    phase: Option<&'a str>,
+    /// The step of the workflow it does.
+    step: Option<&'a str>,
+    /// What it is expected to make.
+    #[schema(value_type = Option<words::ArtifactType>)]
+    output_type: Option<ArtifactType>,
+    /// What the agent returned.
+    #[schema(value_type = Option<Object>)]
+    output: Option<&'a Value>,
+    /// What it made.
+    #[schema(value_type = Vec<Uuid>)]
+    artifacts: &'a [ContextId],
+    /// What went wrong last, for programs.
+    error_code: Option<&'a str>,
+    /// What went wrong last.
+    error_message: Option<&'a str>,
+    /// The request it waits for.
+    #[schema(value_type = Option<Uuid>)]
+    hitl_request_id: Option<HitlRequestId>,
+    /// The lease it is held by.
+    lease: Option<LeaseView<'a>>,
+    /// What all attempts together have used.
+    #[schema(value_type = UsageView)]
+    usage: UsageView<'a>,
+    /// Not handed out before: later than now while a retry waits.
+    #[schema(value_type = String, format = DateTime)]
+    ready_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    /// When the attempt that runs began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
+    /// When it was completed, failed or was cancelled.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+}
+
+/// The right to work on a task.
+#[derive(Serialize, ToSchema)]
+struct LeaseView<'a> {
+    worker_id: &'a str,
+    /// The attempt it belongs to.
+    fence: u32,
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+/// What attempts have used.
+#[derive(Serialize, ToSchema)]
+struct UsageView<'a> {
+    provider: Option<&'a str>,
+    model: Option<&'a str>,
+    input_tokens: u64,
+    output_tokens: u64,
+    /// Millionths of a US dollar.
+    cost_micro_usd: Option<u64>,
+}
+
+impl<'a> UsageView<'a> {
+    fn of(usage: &'a Usage) -> Self {
+        Self {
+            provider: usage.provider.as_deref(),
+            model: usage.model.as_deref(),
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            cost_micro_usd: usage.cost_micro_usd,
+        }
+    }
+}
+
+impl<'a> TaskView<'a> {
+    fn of(task: &'a Task) -> Self {
+        let (output, artifacts): (_, &[_]) = match &task.state {
+            TaskState::Completed { output, artifacts, .. } => (Some(output), artifacts),
+            _ => (None, &[]),
+        };
+        let ended_at = match &task.state {
+            TaskState::Completed { at, .. }
+            | TaskState::Failed { at, .. }
+            | TaskState::Cancelled { at, .. } => Some(*at),
+            _ => None,
+        };
+        let hitl_request_id = match &task.state {
+            TaskState::WaitingForHitl { request_id } => Some(*request_id),
+            _ => None,
+        };
+        let error_message = match &task.state {
+            TaskState::Cancelled { reason, .. } => Some(reason.as_str()),
+            _ => task.error().map(|error| error.message.as_str()),
+        };
+        let lease = task.lease().map(|lease| LeaseView {
+            worker_id: &lease.worker.0,
+            fence: lease.fence,
+            started_at: lease.started_at,
+            expires_at: lease.expires_at,
+        });
+        Self {
+            task_id: task.id,
+            project_id: task.project_id,
+            agent_type: task.agent,
+            status: task.status(),
+            instructions: &task.instructions,
+            context_ids: &task.context_ids,
+            priority: task.priority,
+            attempt: task.attempt,
+            failures: task.failures,
+            max_attempts: task.max_attempts,
+            phase: task.handoff.as_ref().map(|handoff| handoff.phase.as_str()),
+            step: task.step(),
+            output_type: task.output_type,
+            output,
+            artifacts,
+            error_code: task.error().map(|error| error.code.as_str()),
+            error_message,
+            hitl_request_id,
+            usage: UsageView::of(&task.usage),
+            ready_at: task.ready_at,
+            created_at: task.created_at,
+            updated_at: task.updated_at,
+            started_at: lease.as_ref().map(|lease| lease.started_at),
+            ended_at,
+            lease,
+        }
+    }
+}
+
+/// Which tasks.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct TaskQuery {
+    /// With this status.
+    #[param(value_type = Option<words::TaskStatus>)]
+    status: Option<TaskStatus>,
+    /// For this agent type.
+    #[param(value_type = Option<words::AgentType>)]
+    agent_type: Option<AgentType>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<Whole>,
+    /// Where the page before ended.
+    #[param(value_type = Option<String>)]
+    cursor: Option<TaskId>,
+}
+
+/// A page of tasks.
+#[derive(Serialize, ToSchema)]
+struct TaskPage<'a> {
+    items: Vec<TaskView<'a>>,
+    /// Where the next page begins; null on the last one.
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<TaskId>,
+}
+
+/// Lists the tasks of a project, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/projects/{project_id}/tasks", tag = "tasks",
+    params(("project_id" = Uuid, Path), TaskQuery),
+    responses((status = 200, body = TaskPage), (status = 404, body = ProblemDocument)),
+)]
+async fn list(
+    state: Data<State>,
+    Segment(project_id): Segment<ProjectId>,
+    Query(query): Query<TaskQuery>,
+) -> Result<HttpResponse, Problem> {
+    let limit = state.page(query.limit)?;
+    let filter = TaskFilter { status: query.status, agent: query.agent_type, after: query.cursor };
+    let found = state.tasks.tasks(project_id, filter, limit + 1).await?;
+    if found.is_empty() {
+        find(&state, project_id).await?;
+    }
+    let (page, next) = split_page(&found, limit);
+    let items = page.iter().map(|task| TaskView::of(task)).collect();
+    let next_cursor = next.map(|task| task.id);
+    Ok(HttpResponse::Ok().json(TaskPage { items, next_cursor }))
+}
+
+/// Shows a task.
+#[utoipa::path(
+    get, path = "/api/v1/tasks/{task_id}", tag = "tasks", params(("task_id" = Uuid, Path)),
+    responses((status = 200, body = TaskView), (status = 404, body = ProblemDocument)),
+)]
+async fn read(state: Data<State>, Segment(id): Segment<TaskId>) -> Result<HttpResponse, Problem> {
+    let task = state.tasks.task(id).await?.ok_or_else(|| Problem::not_found("Task", id))?;
+    Ok(HttpResponse::Ok().json(TaskView::of(&task)))
+}
+
+/// Calls a task off; a running agent is told.
+#[utoipa::path(
+    post, path = "/api/v1/tasks/{task_id}/cancel", tag = "tasks",
+    params(("task_id" = Uuid, Path)),
+    responses(
+        (status = 200, body = TaskView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn cancel(
+    state: Data<State>,
+    Segment(id): Segment<TaskId>,
+    Caller(origin): Caller,
+) -> Result<HttpResponse, Problem> {
+    let task = state.orchestrator.cancel_task(id, origin).await?;
+    Ok(HttpResponse::Ok().json(TaskView::of(&task)))
+}
+
+/// Gives a failed task another round of attempts.
+#[utoipa::path(
+    post, path = "/api/v1/tasks/{task_id}/retry", tag = "tasks",
+    params(("task_id" = Uuid, Path)),
+    responses(
+        (status = 200, body = TaskView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn retry(
+    state: Data<State>,
+    Segment(id): Segment<TaskId>,
+    Caller(origin): Caller,
+) -> Result<HttpResponse, Problem> {
+    let task = state.orchestrator.retry_task(id, origin).await?;
+    Ok(HttpResponse::Ok().json(TaskView::of(&task)))
+}

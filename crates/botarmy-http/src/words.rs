@@ -1,0 +1,37 @@
+//! How the OpenAPI document describes the domain's vocabularies, ids and times. The words come
+//! from the vocabularies themselves.
+
+use std::borrow::Cow;
+
+use botarmy_domain as domain;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+macro_rules! words {
+    ($($name:ident)+) => {$(
+        #[doc = concat!("The schema of [`domain::", stringify!($name), "`].")]
+        pub(crate) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let words = domain::$name::ALL.iter().map(|word| word.as_str());
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::new(Type::String))
+                    .enum_values(Some(words))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    )+};
+}
+
+words! {
+    AgentStatusKind AgentType ArtifactType EventSource EventType HitlAction HitlKind HitlStatus
+    Oversight ProjectStatus StepStatus TaskStatus
+}

@@ -1,0 +1,23 @@
+//! Log lines, as text for people or JSON for machines; on standard error, so that what a command
+//! prints stays clean.
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{Log, LogFormat};
+
+/// Starts logging. `quiet` shows warnings only, whatever the settings say, for a terminal that
+/// somebody else writes to.
+///
+/// # Errors
+/// A level that is not one.
+pub fn start(log: &Log, quiet: bool) -> anyhow::Result<()> {
+    let level = if quiet { "warn" } else { &log.level };
+    let filter = EnvFilter::try_new(level).with_context(|| format!("log.level = \"{level}\""))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Text => lines.with_target(false).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))
+}

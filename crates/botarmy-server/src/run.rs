@@ -1,0 +1,291 @@
+//! `run "<idea>"`: one project from idea to package, in the terminal.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use botarmy_domain::ports::{
+    ContextStore, EventBus, HitlStore, NewProject, News, Orchestrator, ProjectStore, Response,
+};
+use botarmy_domain::{
+    Entry, EventType, HitlAction, HitlRequest, HitlRequestId, HitlStatus, Origin, Oversight,
+    Project, ProjectId, ProjectState, package,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::settings::Settings;
+use crate::wiring::System;
+
+/// What somebody wants built.
+#[derive(Debug)]
+pub struct Wish {
+    /// In a sentence or more.
+    pub idea: String,
+    /// Approve every gate.
+    pub yes: bool,
+    /// Where the package goes.
+    pub out: Option<PathBuf>,
+    /// What the project is called.
+    pub name: Option<String>,
+    /// The workflow to follow.
+    pub workflow: String,
+    /// How many gates there are.
+    pub oversight: Oversight,
+}
+
+/// How often it looks by itself, in case news were lost.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// How long it listens for what is still being told when the project is over.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// Takes an idea to a package. The exit code is 0 for a package, 1 for a project that ended
+/// otherwise, 2 when it was left waiting.
+///
+/// # Errors
+/// What kept it from starting, or the package from being written.
+pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
+    let name = wish.name.clone().unwrap_or_else(|| title(&wish.idea));
+    let out = match &wish.out {
+        Some(out) => out.clone(),
+        None => default_out(&name)?,
+    };
+    let mut system = System::open(settings).await?;
+    system.start(Duration::from_secs(settings.http.shutdown_timeout_s)).await?;
+    let mut news = system.bus.subscribe().await?;
+    let new = NewProject {
+        name,
+        description: Some(wish.idea.clone()),
+        workflow: Some(wish.workflow.clone()),
+        oversight: wish.oversight,
+    };
+    let project = system.engine.create_project(new, Origin::user("terminal")).await?;
+    println!("Project {} \"{}\"", project.id, project.name);
+
+    let mut desk = Desk::new(&system, project.id, wish.yes);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let ended = loop {
+        tokio::select! {
+            heard = news.next() => desk.hear(&heard.unwrap_or(News::Gap)),
+            () = tokio::time::sleep(GLANCE) => {}
+            _ = interrupt.recv() => break None,
+            _ = terminate.recv() => break None,
+        }
+        if !desk.answer_gates().await? {
+            break None;
+        }
+        let now = system.store.project(project.id).await?.context("the project is gone")?;
+        if !now.status().is_open() {
+            // What led to it is on its way still.
+            while let Ok(Some(heard)) = tokio::time::timeout(LAST_WORDS, news.next()).await {
+                desk.hear(&heard);
+            }
+            break Some(now);
+        }
+    };
+    let code = match &ended {
+        Some(project) => finish(&system, project, &out).await?,
+        None => {
+            println!(
+                "\nStopped. The project waits in {}; `botarmy-server serve` goes on with it.",
+                settings.store.data_dir.display()
+            );
+            ExitCode::from(2)
+        }
+    };
+    system.wind_down().await;
+    system.close().await;
+    Ok(code)
+}
+
+async fn finish(system: &System, project: &Project, out: &Path) -> anyhow::Result<ExitCode> {
+    match &project.state {
+        ProjectState::Completed { .. } => {}
+        ProjectState::Halted { by, reason, .. } => {
+            println!("\nThe project was halted by {by}: {reason}.");
+            return Ok(ExitCode::FAILURE);
+        }
+        _ => {
+            println!("\nThe project is {}.", project.status());
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    let made = system.engine.generate_package(project.id, Origin::system()).await?;
+    let artifacts = system.store.artifacts_by_id(&made.artifacts).await?;
+    let files = package::layout(&made.cover, &artifacts);
+    let bytes = botarmy_http::zip::zip_bytes(&files);
+    write_whole(out, &bytes)?;
+    println!(
+        "\nCompleted. {} files, {} KB: {}",
+        made.files.len(),
+        bytes.len().div_ceil(1024),
+        out.display()
+    );
+    if let Some(entry) = made.files.iter().find(|file| file.name.ends_with("index.html")) {
+        println!("Unpack it and open {} in a browser.", entry.name);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file beside its place and moves it there, so that what stands there is always whole.
+fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".part");
+    let write = || {
+        let mut file = std::fs::File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, path)
+    };
+    write().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// The beginning of an idea, as a name.
+fn title(idea: &str) -> String {
+    let line = idea.trim().lines().next().unwrap_or_default();
+    let short: String = line.chars().take(60).collect();
+    if short.len() < line.len() { format!("{}…", short.trim_end()) } else { short }
+}
+
+fn default_out(name: &str) -> anyhow::Result<PathBuf> {
+    let safe = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
+    let stem: String = name.chars().map(safe).collect();
+    let out = PathBuf::from(format!("{}_artifacts.zip", stem.trim_matches('_')));
+    if out.exists() {
+        bail!(
+            "{} exists already; say where the package is to go with --out FILE.zip",
+            out.display()
+        );
+    }
+    Ok(out)
+}
+
+/// What stands between the project and the person at the terminal.
+struct Desk<'a> {
+    system: &'a System,
+    project: ProjectId,
+    yes: bool,
+    answered: std::collections::BTreeSet<HitlRequestId>,
+}
+
+impl<'a> Desk<'a> {
+    const fn new(system: &'a System, project: ProjectId, yes: bool) -> Self {
+        Self { system, project, yes, answered: std::collections::BTreeSet::new() }
+    }
+
+    fn hear(&self, news: &News) {
+        if let News::Entry(entry) = news
+            && entry.project_id == Some(self.project)
+        {
+            self.tell(entry);
+        }
+    }
+
+    /// One line for what happened, where a person wants to know.
+    fn tell(&self, entry: &Entry) {
+        let text =
+            |key: &str| entry.event_data.get(key).and_then(|value| value.as_str()).unwrap_or("");
+        let step = match text("step") {
+            "" => text("agent_type"),
+            step => step,
+        };
+        let line = match entry.event_type {
+            EventType::TaskStarted => format!("  ▸ {step} ({})", text("agent_type")),
+            EventType::TaskCompleted => format!("  ✓ {step}"),
+            EventType::TaskFailed => format!("  ✗ {step}: {}", text("error")),
+            EventType::TaskRetryScheduled => format!("  ↻ {step} is tried again"),
+            EventType::HitlResponse => format!("  ● {} by {}", text("status"), entry.actor()),
+            EventType::ProjectHalted => format!("  ■ halted: {}", text("reason")),
+            EventType::ArtifactsGenerated => "  ▣ the package is ready".to_owned(),
+            _ => return,
+        };
+        println!("{line}");
+    }
+
+    /// Answers every open gate of the project. Answers `false` when nobody is there to ask.
+    async fn answer_gates(&mut self) -> anyhow::Result<bool> {
+        let pending = Some(HitlStatus::Pending);
+        let open = self.system.store.requests(self.project, pending, 100).await?;
+        for request in open.iter().rev() {
+            if self.answered.contains(&request.id) {
+                continue;
+            }
+            let response = if self.yes {
+                Some(simply(HitlAction::Approve))
+            } else {
+                self.ask(request).await?
+            };
+            let Some(response) = response else { return Ok(false) };
+            let origin = Origin::user("terminal");
+            if let Err(error) = self.system.engine.respond(request.id, response, origin).await {
+                println!("  {error}");
+            } else {
+                self.answered.insert(request.id);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts a gate before the person at the terminal.
+    async fn ask(&self, request: &HitlRequest) -> anyhow::Result<Option<Response>> {
+        println!("\n{}", request.question);
+        loop {
+            print!("[a]pprove  [r]eject  a[m]end with text  [s]how > ");
+            std::io::stdout().flush()?;
+            let Some(line) = read_line().await? else { return Ok(None) };
+            match line.trim().to_lowercase().as_str() {
+                "a" | "approve" | "y" | "yes" => return Ok(Some(simply(HitlAction::Approve))),
+                "r" | "reject" | "n" | "no" => return Ok(Some(simply(HitlAction::Reject))),
+                "m" | "amend" => {
+                    print!("What should be different? > ");
+                    std::io::stdout().flush()?;
+                    let Some(text) = read_line().await? else { return Ok(None) };
+                    if !text.trim().is_empty() {
+                        let content = Some(text.trim().to_owned());
+                        return Ok(Some(Response { content, ..simply(HitlAction::Amend) }));
+                    }
+                }
+                "s" | "show" => self.show(request).await?,
+                _ => {}
+            }
+        }
+    }
+
+    async fn show(&self, request: &HitlRequest) -> anyhow::Result<()> {
+        let ids: Vec<_> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
+        for artifact in self.system.store.artifacts_by_id(&ids).await? {
+            match artifact.content.get("markdown").and_then(|text| text.as_str()) {
+                Some(markdown) => println!("\n{markdown}\n"),
+                None => println!("\n{}\n", serde_json::to_string_pretty(&artifact.content)?),
+            }
+        }
+        Ok(())
+    }
+}
+
+const fn simply(action: HitlAction) -> Response {
+    Response { action, content: None, comment: None, amended_content: None, subject_digest: None }
+}
+
+/// A line from standard input; `None` at its end.
+async fn read_line() -> anyhow::Result<Option<String>> {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map(|count| (count > 0).then_some(line))
+    });
+    Ok(read.await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_beginning_of_the_idea() {
+        assert_eq!(title("  A shop\nwith more to say"), "A shop");
+        assert_eq!(title(&"x".repeat(80)).chars().count(), 61);
+    }
+}

@@ -1,0 +1,312 @@
+//! Settings: the compiled-in defaults, then a file, then `BOTARMY_…` variables. A key that does
+//! not exist is refused by name.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use botarmy_domain::{AgentType, OnExpiry};
+use config::{Config, Environment, File, FileFormat};
+use serde::Deserialize;
+
+/// Every setting with its default and one line of why.
+pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
+
+/// What the server can be told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where and how it answers.
+    pub http: Http,
+    /// Live frames.
+    pub ws: Ws,
+    /// Where it keeps things.
+    pub store: Store,
+    /// Workflow definitions.
+    pub workflows: WorkflowFolder,
+    /// What applies where a workflow does not say.
+    pub orchestrator: Orchestration,
+    /// How tasks are worked on.
+    pub worker: Work,
+    /// Who works on them.
+    pub agents: Agents,
+    /// What it tells its operator.
+    pub log: Log,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Http {
+    pub host: IpAddr,
+    pub port: u16,
+    pub allow_remote: bool,
+    pub workers: usize,
+    pub body_limit_bytes: usize,
+    pub cors_origins: Vec<String>,
+    pub shutdown_timeout_s: u64,
+}
+
+/// `[ws]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Ws {
+    pub max_connections: usize,
+    pub recent_frames: usize,
+    pub ping_interval_s: u64,
+    pub send_timeout_s: u64,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Store {
+    pub data_dir: PathBuf,
+    pub synchronous: Synchronous,
+    pub readers: usize,
+    pub max_batch: usize,
+    pub queue: usize,
+}
+
+/// How durable an acknowledged write is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    /// It survives power loss.
+    Full,
+    /// It survives a crash of the server.
+    Normal,
+}
+
+/// `[workflows]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct WorkflowFolder {
+    pub dir: PathBuf,
+}
+
+/// `[orchestrator]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Orchestration {
+    pub gate_ttl_s: u32,
+    pub on_expiry: OnExpiry,
+    pub retry_backoff_ms: u64,
+    pub timer_interval_ms: u64,
+}
+
+/// `[worker]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Work {
+    pub lease_s: u64,
+    pub poll_ms: u64,
+    pub attempt_timeout_s: u64,
+    pub max_output_bytes: usize,
+}
+
+/// `[agents]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Agents {
+    pub deploy_dir: PathBuf,
+    pub orchestrator: Agent,
+    pub analyst: Agent,
+    pub architect: Agent,
+    pub coder: Agent,
+    pub tester: Agent,
+    pub deployer: Agent,
+}
+
+/// `[agents.…]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Agent {
+    pub runner: RunnerKind,
+    pub slots: u32,
+}
+
+/// Who does the work of an agent type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunnerKind {
+    /// The built-in drafter.
+    Offline,
+    /// Completes everything at once.
+    Noop,
+    /// Nobody.
+    None,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl Settings {
+    /// Reads the layers: defaults, `file` (else the one `BOTARMY_CONFIG` names), `variables`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a key that does not exist, a value of the wrong kind or out of
+    /// range.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> anyhow::Result<Self> {
+        let mut variables: std::collections::HashMap<String, String> =
+            variables.into_iter().filter(|(name, _)| name.starts_with("BOTARMY_")).collect();
+        let named = variables.remove("BOTARMY_CONFIG").map(PathBuf::from);
+        let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+        if let Some(file) = file.or(named.as_deref()) {
+            if !file.is_file() {
+                bail!("the settings file {} does not exist", file.display());
+            }
+            layers = layers.add_source(File::from(file).format(FileFormat::Toml));
+        }
+        let variables = Environment::with_prefix("BOTARMY")
+            .prefix_separator("_")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("http.cors_origins")
+            .source(Some(variables));
+        let settings: Self = layers
+            .add_source(variables)
+            .build()
+            .context("the settings cannot be read")?
+            .try_deserialize()
+            .context("the settings are not acceptable")?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// The defaults alone.
+    ///
+    /// # Panics
+    /// Never: the compiled-in file is checked by a test.
+    #[must_use]
+    pub fn defaults() -> Self {
+        Self::load(None, []).expect("the compiled-in settings are sound, by test")
+    }
+
+    /// The settings of an agent type.
+    #[must_use]
+    pub const fn agent(&self, agent: AgentType) -> &Agent {
+        match agent {
+            AgentType::Orchestrator => &self.agents.orchestrator,
+            AgentType::Analyst => &self.agents.analyst,
+            AgentType::Architect => &self.agents.architect,
+            AgentType::Coder => &self.agents.coder,
+            AgentType::Tester => &self.agents.tester,
+            AgentType::Deployer => &self.agents.deployer,
+        }
+    }
+
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if !self.http.host.is_loopback() && !self.http.allow_remote {
+            bail!(
+                "http.host = {} is not a loopback address, and there is no access control: everyone \
+                 who reaches the port could do everything. Use 127.0.0.1, or set \
+                 http.allow_remote = true if that is what you want.",
+                self.http.host
+            );
+        }
+        let at_least_one = [
+            ("http.body_limit_bytes", self.http.body_limit_bytes as u64),
+            ("ws.max_connections", self.ws.max_connections as u64),
+            ("ws.recent_frames", self.ws.recent_frames as u64),
+            ("ws.ping_interval_s", self.ws.ping_interval_s),
+            ("ws.send_timeout_s", self.ws.send_timeout_s),
+            ("store.readers", self.store.readers as u64),
+            ("store.max_batch", self.store.max_batch as u64),
+            ("store.queue", self.store.queue as u64),
+            ("orchestrator.gate_ttl_s", self.orchestrator.gate_ttl_s.into()),
+            ("orchestrator.timer_interval_ms", self.orchestrator.timer_interval_ms),
+            ("worker.lease_s", self.worker.lease_s),
+            ("worker.poll_ms", self.worker.poll_ms),
+            ("worker.attempt_timeout_s", self.worker.attempt_timeout_s),
+            ("worker.max_output_bytes", self.worker.max_output_bytes as u64),
+        ];
+        for (key, value) in at_least_one {
+            if value == 0 {
+                bail!("{key} must be at least 1");
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: &str) -> anyhow::Result<Settings> {
+        Settings::load(None, [(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn the_defaults_are_sound() {
+        let settings = Settings::defaults();
+        assert_eq!(settings.http.port, 8080);
+        assert_eq!(settings.store.synchronous, Synchronous::Full);
+    }
+
+    #[test]
+    fn a_variable_beats_the_file_and_the_file_beats_the_defaults() {
+        let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+        std::fs::write(&file, "[http]\nport = 1\nworkers = 7\n").unwrap();
+        let variables = [("BOTARMY_HTTP__PORT".to_owned(), "2".to_owned())];
+        let settings = Settings::load(Some(file.path()), variables).unwrap();
+        assert_eq!((settings.http.port, settings.http.workers), (2, 7));
+    }
+
+    #[test]
+    fn a_list_comes_from_a_variable_with_commas() {
+        let settings = with("BOTARMY_HTTP__CORS_ORIGINS", "http://a,http://b").unwrap();
+        assert_eq!(settings.http.cors_origins, ["http://a", "http://b"]);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_by_name() {
+        for name in ["BOTARMY_HTTP__PROT", "BOTARMY_HTPP__PORT", "BOTARMY_AGENTS__CODER__RUNER"] {
+            let error = format!("{:#}", with(name, "1").unwrap_err()).to_uppercase();
+            let key = name.rsplit("__").next().unwrap();
+            assert!(error.contains(key) || error.contains("HTPP"), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_makes_no_sense_is_refused_by_key() {
+        for (name, value, expected) in [
+            ("BOTARMY_HTTP__PORT", "eighty", "port"),
+            ("BOTARMY_STORE__SYNCHRONOUS", "sometimes", "sometimes"),
+            ("BOTARMY_WORKER__LEASE_S", "0", "worker.lease_s"),
+            ("BOTARMY_HTTP__HOST", "0.0.0.0", "allow_remote"),
+        ] {
+            let error = format!("{:#}", with(name, value).unwrap_err());
+            assert!(error.contains(expected), "{name}: {error}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The only place that asks the machine for time and randomness.
+
+use botarmy_domain::Timestamp;
+use botarmy_domain::ports::{Clock, Ids};
+use uuid::Uuid;
+
+/// The machine's clock, in microseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the port's one real implementation")]
+    fn now(&self) -> Timestamp {
+        let nanos = time::OffsetDateTime::now_utc().unix_timestamp_nanos();
+        Timestamp::from_micros(i64::try_from(nanos.div_euclid(1000)).unwrap_or(i64::MAX))
+    }
+}
+
+/// The machine's randomness.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RandomIds;
+
+impl Ids for RandomIds {
+    #[expect(clippy::disallowed_methods, reason = "this is the port's one real implementation")]
+    fn seed(&self) -> u128 {
+        Uuid::new_v4().as_u128()
+    }
+}

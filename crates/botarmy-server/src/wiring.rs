@@ -1,0 +1,274 @@
+//! Which adapter serves which port: the one place that names them all.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use anyhow::Context;
+use botarmy_agents::{OfflineDrafter, Scripted};
+use botarmy_domain::decide::Defaults;
+use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck, Ids};
+use botarmy_domain::{AgentType, WorkerId};
+use botarmy_http::{Api, HttpSettings};
+use botarmy_memory::{Bell, MemoryEventBus};
+use botarmy_orchestrator::{
+    Engine, EngineSettings, Ports, Runners, Worker, WorkerSettings, Workflows,
+};
+use botarmy_sqlite::{SqliteAuditHealth, SqliteHealth, SqliteSettings, SqliteStore};
+use botarmy_ws::{Live, WsSettings};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::settings::{RunnerKind, Settings, Synchronous};
+use crate::system::{RandomIds, SystemClock};
+
+/// The database file in the data directory.
+pub const DATABASE: &str = "botarmy.db";
+
+/// Everything that runs in a server, put together.
+pub struct System {
+    /// The use cases.
+    pub engine: Engine,
+    /// Everything that is stored.
+    pub store: SqliteStore,
+    /// News inside this process.
+    pub bus: Arc<MemoryEventBus>,
+    worker: Arc<Worker>,
+    runners: Runners,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    timer_interval: Duration,
+    stop: watch::Sender<bool>,
+    working: Option<JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
+    live: Option<Live>,
+}
+
+impl System {
+    /// Opens the store and puts everything together; nothing runs yet.
+    ///
+    /// # Errors
+    /// A data directory that is in use or cannot be used, a workflow that is not sound.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let workflows = Workflows::load(&settings.workflows.dir)?;
+        let store = open_store(settings).await?;
+        let bus = Arc::new(MemoryEventBus::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn Ids> = Arc::new(RandomIds);
+        let ports = Ports {
+            ledger: Arc::new(store.clone()),
+            projects: Arc::new(store.clone()),
+            tasks: Arc::new(store.clone()),
+            requests: Arc::new(store.clone()),
+            context: Arc::new(store.clone()),
+            packages: Arc::new(store.clone()),
+            agents: Arc::new(store.clone()),
+            bus: bus.clone(),
+            bell: Arc::new(Bell::default()),
+            clock: Arc::clone(&clock),
+            ids: Arc::clone(&ids),
+        };
+        let defaults = Defaults {
+            gate_ttl_s: settings.orchestrator.gate_ttl_s,
+            on_expiry: settings.orchestrator.on_expiry,
+            backoff: Duration::from_millis(settings.orchestrator.retry_backoff_ms),
+        };
+        let engine = Engine::new(ports, workflows, EngineSettings { defaults });
+        let runners = runners(settings);
+        let worker_settings = WorkerSettings {
+            id: WorkerId(format!("local-{:x}", ids.seed() >> 96)),
+            slots: slots(settings),
+            lease: Duration::from_secs(settings.worker.lease_s),
+            attempt_timeout: Duration::from_secs(settings.worker.attempt_timeout_s),
+            poll: Duration::from_millis(settings.worker.poll_ms),
+            max_output_bytes: settings.worker.max_output_bytes,
+        };
+        let worker = Worker::new(engine.clone(), runners.clone(), worker_settings);
+        Ok(Self {
+            engine,
+            store,
+            bus,
+            worker,
+            runners,
+            clock,
+            ids,
+            timer_interval: Duration::from_millis(settings.orchestrator.timer_interval_ms),
+            stop: watch::channel(false).0,
+            working: None,
+            background: Vec::new(),
+            live: None,
+        })
+    }
+
+    /// Takes back what an earlier process held, and lets the agents work and the timers run.
+    ///
+    /// # Errors
+    /// What the store could not do.
+    pub async fn start(&mut self, grace: Duration) -> anyhow::Result<()> {
+        self.engine.take_back_everything().await.context("what was running cannot be resumed")?;
+        let worker = Arc::clone(&self.worker).run(self.stop.subscribe(), grace);
+        self.working = Some(tokio::spawn(worker));
+        let engine = self.engine.clone();
+        self.background.push(tokio::spawn(async move { engine.watch_agents().await }));
+        let (engine, interval) = (self.engine.clone(), self.timer_interval);
+        self.background.push(tokio::spawn(async move { engine.keep_time(interval).await }));
+        Ok(())
+    }
+
+    /// A server for REST and WebSocket clients on this listener; it runs when it is awaited.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
+        let live = Live::start(
+            self.bus.clone(),
+            Arc::new(self.store.clone()),
+            Arc::new(self.store.clone()),
+            Arc::clone(&self.clock),
+            ws_settings(settings),
+        );
+        self.live = Some(live.clone());
+        let workers = match settings.http.workers {
+            0 => std::thread::available_parallelism().map_or(2, usize::from),
+            workers => workers,
+        };
+        let grace = Duration::from_secs(settings.http.shutdown_timeout_s);
+        let on_connect = botarmy_ws::on_connect(&live);
+        let live =
+            move |config: &mut actix_web::web::ServiceConfig| botarmy_ws::routes(config, &live);
+        Ok(botarmy_http::serve(listener, self.api(settings), workers, grace, on_connect, live)?)
+    }
+
+    fn api(&self, settings: &Settings) -> Api {
+        let store = &self.store;
+        Api {
+            orchestrator: Arc::new(self.engine.clone()),
+            projects: Arc::new(store.clone()),
+            tasks: Arc::new(store.clone()),
+            requests: Arc::new(store.clone()),
+            context: Arc::new(store.clone()),
+            packages: Arc::new(store.clone()),
+            audit: Arc::new(store.clone()),
+            agents: Arc::new(store.clone()),
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            health: vec![
+                Arc::new(SqliteHealth(store.clone())),
+                Arc::new(SqliteAuditHealth(store.clone())),
+                self.worker.clone(),
+                Arc::new(RunnersHealth(self.runners.clone())),
+            ],
+            settings: HttpSettings {
+                body_limit: settings.http.body_limit_bytes,
+                cors_origins: settings.http.cors_origins.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                ..HttpSettings::default()
+            },
+        }
+    }
+
+    /// Ends the live streams: their clients come back and go on where they were.
+    pub async fn hang_up(&self) {
+        if let Some(live) = &self.live {
+            live.shutdown().await;
+        }
+    }
+
+    /// Takes no more work, waits for what runs, and gives the rest back.
+    pub async fn wind_down(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(working) = self.working.take()
+            && let Err(error) = working.await
+        {
+            tracing::error!(%error, "The worker did not stop as it should");
+        }
+        for task in self.background.drain(..) {
+            task.abort();
+        }
+    }
+
+    /// Commits what waits and lets go of the data directory.
+    pub async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+async fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
+    let store = SqliteSettings {
+        synchronous: match settings.store.synchronous {
+            Synchronous::Full => botarmy_sqlite::Synchronous::Full,
+            Synchronous::Normal => botarmy_sqlite::Synchronous::Normal,
+        },
+        readers: settings.store.readers,
+        max_batch: settings.store.max_batch,
+        queue: settings.store.queue,
+        ..SqliteSettings::new(settings.store.data_dir.join(DATABASE))
+    };
+    Ok(tokio::task::spawn_blocking(move || SqliteStore::open(store)).await??)
+}
+
+fn slots(settings: &Settings) -> BTreeMap<AgentType, u32> {
+    AgentType::ALL.iter().map(|agent| (*agent, settings.agent(*agent).slots)).collect()
+}
+
+/// One runner of each kind, shared by the agent types it serves.
+fn runners(settings: &Settings) -> Runners {
+    let deploy_dir = if settings.agents.deploy_dir.as_os_str().is_empty() {
+        settings.store.data_dir.join("deployments")
+    } else {
+        settings.agents.deploy_dir.clone()
+    };
+    let offline: Arc<dyn AgentRunner> = Arc::new(OfflineDrafter::new(deploy_dir));
+    let noop: Arc<dyn AgentRunner> = Arc::new(Scripted::noop());
+    let runner = |agent: &AgentType| match settings.agent(*agent).runner {
+        RunnerKind::Offline => Some((*agent, Arc::clone(&offline))),
+        RunnerKind::Noop => Some((*agent, Arc::clone(&noop))),
+        RunnerKind::None => None,
+    };
+    AgentType::ALL.iter().filter_map(runner).collect()
+}
+
+fn ws_settings(settings: &Settings) -> WsSettings {
+    WsSettings {
+        max_connections: settings.ws.max_connections,
+        recent_frames: settings.ws.recent_frames,
+        heartbeat: Duration::from_secs(settings.ws.ping_interval_s),
+        send_timeout: Duration::from_secs(settings.ws.send_timeout_s),
+        allowed_origins: settings.http.cors_origins.clone(),
+        ..WsSettings::default()
+    }
+}
+
+/// Who would do the work, and whether they could.
+struct RunnersHealth(Runners);
+
+#[async_trait::async_trait]
+impl HealthCheck for RunnersHealth {
+    fn component(&self) -> &'static str {
+        "llm"
+    }
+
+    fn needed(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Health {
+        let mut kinds = BTreeMap::new();
+        for runner in self.0.values() {
+            kinds.insert(runner.kind(), Arc::clone(runner));
+        }
+        for (kind, runner) in &kinds {
+            let probe = runner.probe().await;
+            if !probe.ready {
+                return Health::Unhealthy(format!("{kind}: {}", probe.message));
+            }
+        }
+        if kinds.is_empty() {
+            return Health::NotConfigured;
+        }
+        let kinds: Vec<_> = kinds.into_keys().collect();
+        Health::Healthy(format!("no model provider; work is done by: {}", kinds.join(", ")))
+    }
+}

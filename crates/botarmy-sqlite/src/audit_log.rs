@@ -1,0 +1,165 @@
+//! Reading the logs: one log in the order of its positions, all of them in the order of their ids.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::log::{Entry, HeadMark, LogId};
+use botarmy_domain::ports::{AuditLog, EntryFilter};
+use botarmy_domain::{EventId, StoreError, Timestamp};
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+
+use crate::error::reading;
+use crate::rows::{EventRow, head_mark, integer};
+use crate::schema::{events, heads};
+use crate::statements::{EventHasRequest, EventHasTask};
+use crate::store::SqliteStore;
+
+#[async_trait]
+impl AuditLog for SqliteStore {
+    async fn entries(
+        &self,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+        self.read_aside(move |connection| {
+            let rows = page(connection, &filter, limit).map_err(|e| reading("events", e))?;
+            rows.iter().map(EventRow::entry).collect()
+        })
+        .await
+    }
+
+    async fn entry(&self, id: EventId) -> Result<Option<Arc<Entry>>, StoreError> {
+        self.read_now(|connection| {
+            let query = events::table.filter(events::id.eq(id.bytes().as_slice()));
+            let query = query.select(EventRow::as_select());
+            let row = query.first(connection).optional().map_err(|e| reading("events", e))?;
+            row.map(|row| row.entry()).transpose()
+        })
+    }
+
+    async fn since(
+        &self,
+        log: LogId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+        self.read_list(limit, move |connection| {
+            let rows = events::table
+                .filter(events::log.eq(log.key().bytes().as_slice()))
+                .filter(events::seq.gt(integer(after)))
+                .order(events::seq)
+                .limit(limit.into())
+                .select(EventRow::as_select())
+                .load(connection)
+                .map_err(|error| reading("events", error))?;
+            rows.iter().map(EventRow::entry).collect()
+        })
+        .await
+    }
+
+    async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError> {
+        self.read_now(|connection| {
+            let row: Option<(i64, Vec<u8>)> = heads::table
+                .find(log.key().bytes().as_slice())
+                .select((heads::seq, heads::hash))
+                .first(connection)
+                .optional()
+                .map_err(|error| reading("heads", error))?;
+            row.map(|(seq, hash)| head_mark(log, seq, &hash)).transpose()
+        })
+    }
+}
+
+type Query<'a> = events::BoxedQuery<'a, Sqlite>;
+
+/// One page of entries, newest first.
+fn page(
+    connection: &mut SqliteConnection,
+    filter: &EntryFilter,
+    limit: u32,
+) -> QueryResult<Vec<EventRow>> {
+    let mut query = narrowed(filter);
+    // A cursor is a position in the order that is read.
+    query = match (&filter.project, &filter.before) {
+        (None, None) => query.order(events::id.desc()),
+        (None, Some(before)) => before_id(query, before).order(events::id.desc()),
+        (Some(_), before) => {
+            if let Some(before) = before {
+                query = match seq_of(connection, *before)? {
+                    Some(seq) => query.filter(events::seq.lt(seq)),
+                    None => before_id(query, before),
+                };
+            }
+            query.order(events::seq.desc())
+        }
+    };
+    query
+        .limit(limit.into())
+        .offset(filter.offset.into())
+        .select(EventRow::as_select())
+        .load(connection)
+}
+
+fn before_id<'a>(query: Query<'a>, before: &'a EventId) -> Query<'a> {
+    query.filter(events::id.lt(before.bytes().as_slice()))
+}
+
+fn seq_of(connection: &mut SqliteConnection, id: EventId) -> QueryResult<Option<i64>> {
+    let query = events::table.filter(events::id.eq(id.bytes().as_slice())).select(events::seq);
+    query.first(connection).optional()
+}
+
+/// The entries that pass the filter, in no order yet.
+fn narrowed(filter: &EntryFilter) -> Query<'_> {
+    let mut query = events::table.into_boxed();
+    if let Some(project) = &filter.project {
+        query = query.filter(events::log.eq(project.bytes().as_slice()));
+    }
+    if let Some(task) = &filter.task {
+        query = query.filter(EventHasTask).filter(events::task_id.eq(task.bytes().as_slice()));
+    }
+    if let Some(request) = &filter.request {
+        let is_about = events::hitl_request_id.eq(request.bytes().as_slice());
+        query = query.filter(EventHasRequest).filter(is_about);
+    }
+    if let Some(kind) = filter.event_type {
+        query = query.filter(events::event_type.eq(kind.as_str()));
+    }
+    if let Some(source) = filter.event_source {
+        query = query.filter(events::event_source.eq(source.as_str()));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(events::created_at.ge(from.micros()));
+        if filter.project.is_none() {
+            query = query.filter(events::id.ge(first_id(from)));
+        }
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(events::created_at.le(to.micros()));
+        if filter.project.is_none() {
+            query = query.filter(events::id.le(last_id(to)));
+        }
+    }
+    query
+}
+
+/// The least id that an entry of this time can have: ids begin with their time in milliseconds
+/// (RFC 9562, section 5.7).
+fn first_id(time: Timestamp) -> Vec<u8> {
+    let mut id = [0x00; 16];
+    id[..6].copy_from_slice(&millis(time)[2..]);
+    id.to_vec()
+}
+
+/// The greatest id that an entry of this time can have.
+fn last_id(time: Timestamp) -> Vec<u8> {
+    let mut id = [0xff; 16];
+    id[..6].copy_from_slice(&millis(time)[2..]);
+    id.to_vec()
+}
+
+/// Milliseconds as far as 48 bits go.
+fn millis(time: Timestamp) -> [u8; 8] {
+    u64::try_from(time.millis()).unwrap_or(0).min((1 << 48) - 1).to_be_bytes()
+}

@@ -1,0 +1,96 @@
+//! Connections and what is set on each of them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
+use crate::settings::SqliteSettings;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    /// SQLite did not open the file.
+    #[error("SQLite did not open the file")]
+    Open(#[from] ConnectionError),
+    /// SQLite did not take a setting.
+    #[error("SQLite did not take a setting")]
+    Setting(#[from] diesel::result::Error),
+}
+
+/// The connection that writes. Makes the file a WAL database if it is none.
+pub(crate) fn writer(settings: &SqliteSettings) -> Result<SqliteConnection, ConnectError> {
+    let mut connection = SqliteConnection::establish(&uri(&settings.path, "rw"))?;
+    connection.batch_execute(&format!(
+        "PRAGMA busy_timeout = {busy};
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = {synchronous};
+         PRAGMA wal_autocheckpoint = {checkpoint};
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA foreign_keys = ON;
+         PRAGMA cache_size = -32768;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA trusted_schema = OFF;",
+        busy = settings.busy_timeout.as_millis(),
+        synchronous = settings.synchronous.as_str(),
+        checkpoint = settings.checkpoint_pages,
+    ))?;
+    Ok(connection)
+}
+
+/// A connection that reads.
+pub(crate) fn reader(settings: &SqliteSettings) -> Result<SqliteConnection, ConnectError> {
+    let mut connection = SqliteConnection::establish(&uri(&settings.path, "ro"))?;
+    connection.batch_execute(&format!(
+        "PRAGMA busy_timeout = {busy};
+         PRAGMA query_only = ON;
+         PRAGMA cache_size = -8192;
+         PRAGMA temp_store = MEMORY;
+         PRAGMA trusted_schema = OFF;",
+        busy = settings.busy_timeout.as_millis(),
+    ))?;
+    Ok(connection)
+}
+
+/// A connection that only looks, before anything is settled.
+pub(crate) fn visitor(path: &Path) -> Result<SqliteConnection, ConnectError> {
+    let mut connection = SqliteConnection::establish(&uri(path, "ro"))?;
+    connection.batch_execute("PRAGMA busy_timeout = 1000; PRAGMA query_only = ON;")?;
+    Ok(connection)
+}
+
+/// A connection whose changes are taken back at once; without a file it has one in memory.
+pub(crate) fn rehearsal(path: Option<&Path>) -> Result<SqliteConnection, ConnectError> {
+    let uri = path.map_or_else(|| ":memory:".to_owned(), |path| uri(path, "rw"));
+    let mut connection = SqliteConnection::establish(&uri)?;
+    connection.batch_execute("PRAGMA busy_timeout = 1000;")?;
+    Ok(connection)
+}
+
+/// A path as SQLite's URI (<https://www.sqlite.org/uri.html>), so that no character of it is taken
+/// for something else.
+fn uri(path: &Path, mode: &str) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                uri.push(char::from(*byte));
+            }
+            _ => write!(uri, "%{byte:02X}").expect("a String takes everything"),
+        }
+    }
+    uri.push_str("?mode=");
+    uri.push_str(mode);
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_character_of_a_path_is_special() {
+        assert_eq!(uri(Path::new("/a b/c?d#e%.db"), "ro"), "file:/a%20b/c%3Fd%23e%25.db?mode=ro");
+    }
+}

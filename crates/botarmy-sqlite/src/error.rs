@@ -1,0 +1,86 @@
+//! What SQLite says, in the words of the ports.
+
+use std::sync::Arc;
+
+use botarmy_domain::StoreError;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// What SQLite says when the file itself is damaged.
+const DAMAGED: [&str; 2] = ["database disk image is malformed", "file is not a database"];
+
+/// What SQLite says when the machine, and not the statement, is the trouble: the same statement
+/// alone would meet it too.
+const ENVIRONMENT: [&str; 7] = [
+    "database or disk is full",
+    "disk I/O error",
+    "database is locked",
+    "attempt to write a readonly database",
+    "unable to open database file",
+    "out of memory",
+    "database disk image is malformed",
+];
+
+fn says(error: &DieselError, sentences: &[&str]) -> bool {
+    match error {
+        DieselError::DatabaseError(_, information) => sentences.contains(&information.message()),
+        _ => false,
+    }
+}
+
+/// What to tell whoever asked for rows of `table`.
+pub(crate) fn reading(table: &'static str, error: DieselError) -> StoreError {
+    if says(&error, &DAMAGED) || matches!(error, DieselError::DeserializationError(_)) {
+        return StoreError::Corrupt { table, row: "unknown".to_owned(), detail: error.to_string() };
+    }
+    StoreError::unavailable(format!("reading {table}"), error)
+}
+
+/// Why a transaction came to nothing.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// SQLite refused something or could not do it.
+    Database(Arc<DieselError>),
+    /// A decision panicked.
+    Panic(String),
+}
+
+impl From<DieselError> for Fault {
+    fn from(error: DieselError) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl Fault {
+    /// Whether one decision of several may be the cause, so that the others can still succeed.
+    pub(crate) fn may_be_one_units(&self) -> bool {
+        match self {
+            Self::Database(error) => !says(error, &ENVIRONMENT),
+            Self::Panic(_) => true,
+        }
+    }
+
+    /// What to tell whoever asked for it.
+    pub(crate) fn store_error(&self) -> StoreError {
+        match self {
+            Self::Database(error) => match &**error {
+                DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
+                    StoreError::Conflict
+                }
+                _ => StoreError::unavailable("committing", Arc::clone(error)),
+            },
+            Self::Panic(message) => StoreError::Unavailable {
+                detail: format!("the decision panicked: {message}"),
+                source: None,
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Database(error) => error.fmt(f),
+            Self::Panic(message) => write!(f, "a decision panicked: {message}"),
+        }
+    }
+}

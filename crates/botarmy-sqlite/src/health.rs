@@ -1,0 +1,77 @@
+//! How the database and the audit log are.
+
+use async_trait::async_trait;
+use botarmy_domain::StoreError;
+use botarmy_domain::ports::{Health, HealthCheck};
+
+use crate::error::reading;
+use crate::open::number;
+use crate::store::SqliteStore;
+
+/// Whether the database can be read, and whether the last transaction was committed.
+#[derive(Debug, Clone)]
+pub struct SqliteHealth(pub SqliteStore);
+
+/// Whether the log can be read, and whether it is still protected from changes.
+#[derive(Debug, Clone)]
+pub struct SqliteAuditHealth(pub SqliteStore);
+
+/// The triggers that keep the log append-only.
+const GUARDS: &str = "(SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name IN \
+                      ('events_are_not_changed', 'events_are_not_removed', \
+                      'events_are_not_replaced'))";
+
+#[async_trait]
+impl HealthCheck for SqliteHealth {
+    fn component(&self) -> &'static str {
+        "database"
+    }
+
+    fn needed(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Health {
+        if let Some(trouble) = self.0.trouble() {
+            return Health::Unhealthy(format!("the last write failed: {trouble}"));
+        }
+        match ask(&self.0, "(SELECT count(*) FROM sqlite_schema)").await {
+            Ok(_) => {
+                let (waiting, places) = self.0.waiting();
+                Health::Healthy(format!("SQLite; {waiting} of {places} places in the queue taken"))
+            }
+            Err(error) => Health::Unhealthy(error.to_string()),
+        }
+    }
+}
+
+#[async_trait]
+impl HealthCheck for SqliteAuditHealth {
+    fn component(&self) -> &'static str {
+        "audit_system"
+    }
+
+    fn needed(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Health {
+        match ask(&self.0, GUARDS).await {
+            Ok(3) => Health::Healthy("append-only".to_owned()),
+            Ok(_) => Health::Unhealthy(
+                "the triggers that keep the log append-only are missing; restore the database \
+                 from a backup"
+                    .to_owned(),
+            ),
+            Err(error) => Health::Unhealthy(error.to_string()),
+        }
+    }
+}
+
+async fn ask(store: &SqliteStore, expression: &'static str) -> Result<i64, StoreError> {
+    store
+        .read_aside(move |connection| {
+            number(connection, expression).map_err(|error| reading("sqlite_schema", error))
+        })
+        .await
+}

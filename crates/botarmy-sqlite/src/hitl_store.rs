@@ -1,0 +1,91 @@
+//! Reading human-in-the-loop requests.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::ports::HitlStore;
+use botarmy_domain::{HitlRequest, HitlRequestId, HitlStatus, ProjectId, StoreError, Timestamp};
+use diesel::prelude::*;
+
+use crate::error::reading;
+use crate::rows::{bodies, body};
+use crate::schema::hitl_requests;
+use crate::statements::RequestIsPending;
+use crate::store::SqliteStore;
+
+const TABLE: &str = "hitl_requests";
+
+#[async_trait]
+impl HitlStore for SqliteStore {
+    async fn request(&self, id: HitlRequestId) -> Result<Option<Arc<HitlRequest>>, StoreError> {
+        self.read_now(|connection| {
+            let row: Option<String> = hitl_requests::table
+                .find(id.bytes().as_slice())
+                .select(hitl_requests::body)
+                .first(connection)
+                .optional()
+                .map_err(|error| reading(TABLE, error))?;
+            row.map(|row| body(TABLE, id, &row)).transpose()
+        })
+    }
+
+    async fn requests(
+        &self,
+        project: ProjectId,
+        status: Option<HitlStatus>,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+        self.read_list(limit, move |connection| {
+            let mut query = hitl_requests::table
+                .filter(hitl_requests::project_id.eq(project.bytes().as_slice()))
+                .select((hitl_requests::id, hitl_requests::body))
+                .order(hitl_requests::id.desc())
+                .limit(limit.into())
+                .into_boxed();
+            if let Some(status) = status {
+                query = query.filter(hitl_requests::status.eq(status.as_str()));
+            }
+            bodies(TABLE, query.load(connection).map_err(|error| reading(TABLE, error))?)
+        })
+        .await
+    }
+
+    async fn pending(
+        &self,
+        after: Option<HitlRequestId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+        self.read_list(limit, move |connection| {
+            let after = after.map_or_else(Vec::new, |id| id.bytes().to_vec());
+            let rows: Vec<(Vec<u8>, String)> = hitl_requests::table
+                .filter(RequestIsPending)
+                .filter(hitl_requests::id.gt(after))
+                .order(hitl_requests::id)
+                .limit(limit.into())
+                .select((hitl_requests::id, hitl_requests::body))
+                .load(connection)
+                .map_err(|error| reading(TABLE, error))?;
+            bodies(TABLE, rows)
+        })
+        .await
+    }
+
+    async fn expired(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+        self.read_list(limit, move |connection| {
+            let rows: Vec<(Vec<u8>, String)> = hitl_requests::table
+                .filter(RequestIsPending)
+                .filter(hitl_requests::expires_at.le(now.micros()))
+                .order(hitl_requests::id)
+                .limit(limit.into())
+                .select((hitl_requests::id, hitl_requests::body))
+                .load(connection)
+                .map_err(|error| reading(TABLE, error))?;
+            bodies(TABLE, rows)
+        })
+        .await
+    }
+}

@@ -1,0 +1,212 @@
+//! Loading what decisions want to see, on the connection that writes.
+
+use botarmy_domain::batch::{Loaded, Wants};
+use botarmy_domain::ids::{ProjectId, TaskId};
+use botarmy_domain::ports::Claim;
+use botarmy_domain::{
+    AgentFacts, AgentRecord, AgentType, HitlKind, HitlRequest, StoreError, Task, Timestamp,
+};
+use diesel::dsl::count_star;
+use diesel::prelude::*;
+use diesel::result::Error as DieselError;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::error::Fault;
+use crate::rows::{ArtifactRefRow, HeadRow, body, key_text};
+use crate::schema::{agents, artifacts, heads, hitl_requests, packages, projects, tasks};
+use crate::statements::{ProjectIsOpen, RequestIsPending, TaskIsPending, TaskIsWorking};
+
+/// Why something could not be loaded.
+pub(crate) enum LoadError {
+    /// A row cannot be read. Whoever does not want it is not concerned.
+    Row(StoreError),
+    /// The database could not.
+    Database(Fault),
+}
+
+impl From<DieselError> for LoadError {
+    fn from(error: DieselError) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<StoreError> for LoadError {
+    fn from(error: StoreError) -> Self {
+        Self::Row(error)
+    }
+}
+
+/// Loads what is wanted. Rows are fetched one by one: a statement that is prepared once and finds
+/// its row by key costs a few microseconds, less than preparing one for many.
+pub(crate) fn load(connection: &mut SqliteConnection, wants: &Wants) -> Result<Loaded, LoadError> {
+    let mut loaded = Loaded::default();
+    for log in &wants.heads {
+        let key = log.key();
+        let query = heads::table.find(key.bytes().as_slice()).select(HeadRow::as_select());
+        if let Some(row) = query.first(connection).optional()? {
+            loaded.heads.push(row.head()?);
+        }
+    }
+    for id in &wants.projects {
+        let query = projects::table.find(id.bytes().as_slice()).select(projects::body);
+        let row: Option<String> = query.first(connection).optional()?;
+        loaded.projects.extend(row.map(|row| body("projects", id, &row)).transpose()?);
+    }
+    for id in &wants.tasks {
+        loaded.tasks.extend(task(connection, *id)?);
+    }
+    for project in &wants.open_tasks {
+        loaded.tasks.extend(open_tasks(connection, *project)?);
+    }
+    for id in &wants.requests {
+        let query = hitl_requests::table.find(id.bytes().as_slice()).select(hitl_requests::body);
+        let row: Option<String> = query.first(connection).optional()?;
+        loaded.requests.extend(row.map(|row| body("hitl_requests", id, &row)).transpose()?);
+    }
+    for project in &wants.open_requests {
+        loaded.requests.extend(open_requests(connection, *project)?);
+    }
+    for id in &wants.artifacts {
+        let query = artifacts::table.find(id.bytes().as_slice());
+        let row = query.select(ArtifactRefRow::as_select()).first(connection).optional()?;
+        loaded.artifacts.extend(row.map(|row| row.artifact_ref()).transpose()?);
+    }
+    for project in &wants.packages {
+        let query = packages::table.find(project.bytes().as_slice()).select(packages::body);
+        let row: Option<String> = query.first(connection).optional()?;
+        loaded.packages.extend(row.map(|row| body("packages", project, &row)).transpose()?);
+    }
+    for agent in &wants.agents {
+        let facts = facts(connection, *agent)?;
+        loaded.agents.push((record(connection, *agent)?, facts));
+    }
+    Ok(loaded)
+}
+
+/// A task by its id.
+pub(crate) fn task(
+    connection: &mut SqliteConnection,
+    id: TaskId,
+) -> Result<Option<Task>, LoadError> {
+    let query = tasks::table.find(id.bytes().as_slice()).select(tasks::body);
+    let row: Option<String> = query.first(connection).optional()?;
+    Ok(row.map(|row| body("tasks", id, &row)).transpose()?)
+}
+
+fn open_tasks(
+    connection: &mut SqliteConnection,
+    project: ProjectId,
+) -> Result<Vec<Task>, LoadError> {
+    let rows = tasks::table
+        .filter(tasks::project_id.eq(project.bytes().as_slice()))
+        .filter(tasks::status.ne("completed"))
+        .filter(tasks::status.ne("failed"))
+        .filter(tasks::status.ne("cancelled"))
+        .select((tasks::id, tasks::body))
+        .load(connection)?;
+    entities("tasks", rows)
+}
+
+fn open_requests(
+    connection: &mut SqliteConnection,
+    project: ProjectId,
+) -> Result<Vec<HitlRequest>, LoadError> {
+    let rows = hitl_requests::table
+        .filter(hitl_requests::project_id.eq(project.bytes().as_slice()))
+        .filter(hitl_requests::status.eq("pending"))
+        .select((hitl_requests::id, hitl_requests::body))
+        .load(connection)?;
+    entities("hitl_requests", rows)
+}
+
+fn entities<T: DeserializeOwned>(
+    table: &'static str,
+    rows: Vec<(Vec<u8>, String)>,
+) -> Result<Vec<T>, LoadError> {
+    rows.into_iter().map(|(id, row)| Ok(body(table, key_text(&id), &row)?)).collect()
+}
+
+/// What was last written down about an agent type.
+pub(crate) fn record(
+    connection: &mut SqliteConnection,
+    agent: AgentType,
+) -> Result<AgentRecord, LoadError> {
+    let query = agents::table.find(agent.as_str()).select(agents::body);
+    let row: Option<String> = query.first(connection).optional()?;
+    let record = row.map(|row| body("agents", agent, &row)).transpose()?;
+    Ok(record.unwrap_or_else(|| AgentRecord::idle(agent)))
+}
+
+/// What leases and gates say about an agent type.
+fn facts(connection: &mut SqliteConnection, agent: AgentType) -> Result<AgentFacts, LoadError> {
+    let working = || {
+        tasks::table
+            .inner_join(projects::table)
+            .filter(TaskIsWorking)
+            .filter(tasks::agent.eq(agent.as_str()))
+            .filter(ProjectIsOpen)
+    };
+    let pending = || {
+        hitl_requests::table
+            .inner_join(projects::table)
+            .filter(RequestIsPending)
+            .filter(hitl_requests::agent.eq(agent.as_str()))
+            .filter(ProjectIsOpen)
+    };
+    let failure = HitlKind::Failure.as_str();
+    let tasks: i64 = working().select(count_star()).get_result(connection)?;
+    let oldest: Option<Vec<u8>> =
+        working().select(tasks::id).order(tasks::id).first(connection).optional()?;
+    let waiting: i64 = pending()
+        .filter(hitl_requests::kind.ne(failure))
+        .select(count_star())
+        .get_result(connection)?;
+    let failure: Option<(Vec<u8>, String)> = pending()
+        .filter(hitl_requests::kind.eq(failure))
+        .order((hitl_requests::created_at.desc(), hitl_requests::id.desc()))
+        .select((hitl_requests::id, hitl_requests::body))
+        .first(connection)
+        .optional()?;
+    let failure = failure
+        .map(|(id, row)| body::<HitlRequest>("hitl_requests", key_text(&id), &row))
+        .transpose()?;
+    Ok(AgentFacts {
+        working: u32::try_from(tasks).unwrap_or(u32::MAX),
+        current_task: oldest.and_then(|id| Uuid::from_slice(&id).ok()).map(TaskId::from_uuid),
+        waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+        failure: failure.map(|request| (request.created_at, request.question)),
+    })
+}
+
+/// The tasks that come next for a worker: for each agent type as many as it has slots.
+pub(crate) fn candidates(
+    connection: &mut SqliteConnection,
+    claim: &Claim,
+) -> QueryResult<Vec<(ProjectId, TaskId)>> {
+    let mut candidates = Vec::new();
+    for (agent, slots) in &claim.slots {
+        candidates.extend(next_in_queue(connection, *agent, claim.moment.at, *slots)?);
+    }
+    Ok(candidates)
+}
+
+fn next_in_queue(
+    connection: &mut SqliteConnection,
+    agent: AgentType,
+    now: Timestamp,
+    slots: u32,
+) -> QueryResult<Vec<(ProjectId, TaskId)>> {
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = tasks::table
+        .filter(TaskIsPending)
+        .filter(tasks::held.eq(false))
+        .filter(tasks::agent.eq(agent.as_str()))
+        .filter(tasks::ready_at.le(now.micros()))
+        .order((tasks::priority.desc(), tasks::turn_at, tasks::id))
+        .limit(slots.into())
+        .select((tasks::project_id, tasks::id))
+        .load(connection)?;
+    let uuid = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
+    let ids = rows.iter().filter_map(|(project, task)| Some((uuid(project)?, uuid(task)?)));
+    Ok(ids.map(|(p, t)| (ProjectId::from_uuid(p), TaskId::from_uuid(t))).collect())
+}

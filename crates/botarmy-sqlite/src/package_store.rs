@@ -1,0 +1,43 @@
+//! Reading which packages were made.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::ports::PackageStore;
+use botarmy_domain::{Package, ProjectId, StoreError, Timestamp};
+use diesel::prelude::*;
+
+use crate::error::reading;
+use crate::rows::{body, project_id};
+use crate::schema::packages;
+use crate::store::SqliteStore;
+
+#[async_trait]
+impl PackageStore for SqliteStore {
+    async fn package(&self, project: ProjectId) -> Result<Option<Arc<Package>>, StoreError> {
+        self.read_now(|connection| {
+            let query = packages::table.find(project.bytes().as_slice()).select(packages::body);
+            let row: Option<String> =
+                query.first(connection).optional().map_err(|e| reading("packages", e))?;
+            row.map(|row| body("packages", project, &row)).transpose()
+        })
+    }
+
+    async fn packages_before(
+        &self,
+        time: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ProjectId>, StoreError> {
+        self.read_aside(move |connection| {
+            let rows: Vec<Vec<u8>> = packages::table
+                .filter(packages::generated_at.lt(time.micros()))
+                .order(packages::project_id)
+                .limit(limit.into())
+                .select(packages::project_id)
+                .load(connection)
+                .map_err(|error| reading("packages", error))?;
+            rows.iter().map(|row| project_id("packages", row)).collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,65 @@
+//! Reading projects.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::log::{Head, LogId};
+use botarmy_domain::ports::ProjectStore;
+use botarmy_domain::{Project, ProjectId, ProjectStatus, StoreError};
+use diesel::prelude::*;
+
+use crate::error::reading;
+use crate::rows::{HeadRow, bodies, body};
+use crate::schema::{heads, projects};
+use crate::store::SqliteStore;
+
+#[async_trait]
+impl ProjectStore for SqliteStore {
+    async fn project(&self, id: ProjectId) -> Result<Option<Arc<Project>>, StoreError> {
+        self.read_now(|connection| {
+            let query = projects::table.find(id.bytes().as_slice()).select(projects::body);
+            let row: Option<String> =
+                query.first(connection).optional().map_err(|e| reading("projects", e))?;
+            row.map(|row| body("projects", id, &row)).transpose()
+        })
+    }
+
+    async fn overview(&self, id: ProjectId) -> Result<Option<(Arc<Project>, Head)>, StoreError> {
+        self.read_now(|connection| {
+            // One statement, so both are of the same instant.
+            let row: Option<(String, Option<HeadRow>)> = projects::table
+                .left_join(heads::table.on(heads::log.eq(projects::id)))
+                .filter(projects::id.eq(id.bytes().as_slice()))
+                .select((projects::body, Option::<HeadRow>::as_select()))
+                .first(connection)
+                .optional()
+                .map_err(|error| reading("projects", error))?;
+            let Some((project, head)) = row else { return Ok(None) };
+            let empty = || Ok(Head::empty(LogId::Project(id)));
+            Ok(Some((body("projects", id, &project)?, head.map_or_else(empty, HeadRow::head)?)))
+        })
+    }
+
+    async fn projects(
+        &self,
+        status: Option<ProjectStatus>,
+        before: Option<ProjectId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Project>>, StoreError> {
+        self.read_list(limit, move |connection| {
+            let mut query = projects::table
+                .select((projects::id, projects::body))
+                .order(projects::id.desc())
+                .limit(limit.into())
+                .into_boxed();
+            if let Some(status) = status {
+                query = query.filter(projects::status.eq(status.as_str()));
+            }
+            if let Some(before) = &before {
+                query = query.filter(projects::id.lt(before.bytes().as_slice()));
+            }
+            bodies("projects", query.load(connection).map_err(|e| reading("projects", e))?)
+        })
+        .await
+    }
+}

@@ -1,0 +1,237 @@
+//! Between rows and entities. A row that cannot be read names itself.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use botarmy_domain::log::{Entry, Head, HeadMark, LogId, hash_bytes, hash_text};
+use botarmy_domain::{
+    Artifact, ArtifactRef, ContextId, EventId, HitlRequestId, ProjectId, StoreError, TaskId,
+    Timestamp,
+};
+use diesel::prelude::*;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::json;
+use crate::schema::{artifacts, events, heads};
+
+fn corrupt(table: &'static str, row: impl Display, detail: impl Display) -> StoreError {
+    StoreError::Corrupt { table, row: row.to_string(), detail: detail.to_string() }
+}
+
+/// Reads an entity from its body.
+pub(crate) fn body<T: DeserializeOwned>(
+    table: &'static str,
+    row: impl Display,
+    body: &str,
+) -> Result<T, StoreError> {
+    json::read(body).map_err(|detail| corrupt(table, row, detail))
+}
+
+/// Reads entities from their keys and bodies.
+pub(crate) fn bodies<T: DeserializeOwned>(
+    table: &'static str,
+    rows: impl IntoIterator<Item = (Vec<u8>, String)>,
+) -> Result<Vec<Arc<T>>, StoreError> {
+    rows.into_iter().map(|(id, text)| body(table, key_text(&id), &text).map(Arc::new)).collect()
+}
+
+/// Reads a word of a row.
+pub(crate) fn word<T: std::str::FromStr<Err: Display>>(
+    table: &'static str,
+    row: impl Display,
+    name: &str,
+    text: &str,
+) -> Result<T, StoreError> {
+    text.parse().map_err(|error| corrupt(table, row, format!("{name}: {error}")))
+}
+
+/// Reads the id of a project where it is the key.
+pub(crate) fn project_id(table: &'static str, key: &[u8]) -> Result<ProjectId, StoreError> {
+    let uuid = Uuid::from_slice(key).map_err(|error| corrupt(table, key_text(key), error))?;
+    Ok(ProjectId::from_uuid(uuid))
+}
+
+/// A key for people: a UUID where it is one.
+pub(crate) fn key_text(key: &[u8]) -> String {
+    Uuid::from_slice(key).map_or_else(|_| format!("{key:?}"), |uuid| uuid.to_string())
+}
+
+/// A stored hash, for a column that holds 32 bytes.
+pub(crate) fn hash_column(hash: &str) -> [u8; 32] {
+    hash_bytes(hash).expect("hashes are made as 64 hexadecimal digits")
+}
+
+/// A number as SQLite keeps it.
+pub(crate) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// What is wrong with one column of a row.
+struct Column<'a> {
+    table: &'static str,
+    row: &'a str,
+}
+
+impl Column<'_> {
+    fn uuid(&self, name: &str, bytes: &[u8]) -> Result<Uuid, StoreError> {
+        Uuid::from_slice(bytes).map_err(|error| self.bad(name, error))
+    }
+
+    fn word<T: std::str::FromStr<Err: Display>>(
+        &self,
+        name: &str,
+        text: &str,
+    ) -> Result<T, StoreError> {
+        word(self.table, self.row, name, text)
+    }
+
+    fn json<T: DeserializeOwned>(&self, name: &str, text: &str) -> Result<T, StoreError> {
+        json::read(text).map_err(|error| self.bad(name, error))
+    }
+
+    fn number(&self, name: &str, number: i64) -> Result<u64, StoreError> {
+        u64::try_from(number).map_err(|error| self.bad(name, error))
+    }
+
+    fn bad(&self, name: &str, detail: impl Display) -> StoreError {
+        corrupt(self.table, self.row, format!("{name}: {detail}"))
+    }
+}
+
+/// The end of a log.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = heads, treat_none_as_default_value = false)]
+pub(crate) struct HeadRow {
+    pub(crate) log: Vec<u8>,
+    pub(crate) seq: i64,
+    pub(crate) hash: Vec<u8>,
+    pub(crate) counts: String,
+    pub(crate) next_turn: i64,
+}
+
+impl HeadRow {
+    pub(crate) fn of(head: &Head) -> Self {
+        Self {
+            log: head.log.key().bytes().to_vec(),
+            seq: integer(head.seq),
+            hash: hash_column(&head.hash).to_vec(),
+            counts: json::write(&head.counts),
+            next_turn: head.next_turn.micros(),
+        }
+    }
+
+    pub(crate) fn head(self) -> Result<Head, StoreError> {
+        let row = key_text(&self.log);
+        let column = Column { table: "heads", row: &row };
+        Ok(Head {
+            log: LogId::from_key(ProjectId::from_uuid(column.uuid("log", &self.log)?)),
+            seq: column.number("seq", self.seq)?,
+            hash: hash_text(&self.hash),
+            counts: column.json("counts", &self.counts)?,
+            next_turn: Timestamp::from_micros(self.next_turn),
+        })
+    }
+}
+
+/// Where a log ends.
+pub(crate) fn head_mark(log: LogId, seq: i64, hash: &[u8]) -> Result<HeadMark, StoreError> {
+    let row = log.key().to_string();
+    let seq = Column { table: "heads", row: &row }.number("seq", seq)?;
+    Ok(HeadMark { seq, hash: hash_text(hash) })
+}
+
+/// An artifact without its content.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = artifacts)]
+pub(crate) struct ArtifactRefRow {
+    id: Vec<u8>,
+    project_id: Vec<u8>,
+    source_agent: String,
+    artifact_type: String,
+    digest: Vec<u8>,
+    previous: Option<Vec<u8>>,
+    created_at: i64,
+}
+
+impl ArtifactRefRow {
+    pub(crate) fn artifact_ref(&self) -> Result<ArtifactRef, StoreError> {
+        let row = key_text(&self.id);
+        let column = Column { table: "artifacts", row: &row };
+        let previous = self.previous.as_ref();
+        Ok(ArtifactRef {
+            id: ContextId::from_uuid(column.uuid("id", &self.id)?),
+            project_id: ProjectId::from_uuid(column.uuid("project_id", &self.project_id)?),
+            source_agent: column.word("source_agent", &self.source_agent)?,
+            artifact_type: column.word("artifact_type", &self.artifact_type)?,
+            digest: hash_text(&self.digest),
+            previous: previous
+                .map(|id| column.uuid("previous", id).map(ContextId::from_uuid))
+                .transpose()?,
+            created_at: Timestamp::from_micros(self.created_at),
+        })
+    }
+}
+
+/// An artifact.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = artifacts)]
+pub(crate) struct ArtifactRow {
+    #[diesel(embed)]
+    meta: ArtifactRefRow,
+    metadata: String,
+    content: String,
+}
+
+impl ArtifactRow {
+    pub(crate) fn artifact(&self) -> Result<Arc<Artifact>, StoreError> {
+        let meta = self.meta.artifact_ref()?;
+        let row = meta.id.to_string();
+        let column = Column { table: "artifacts", row: &row };
+        let metadata = column.json("metadata", &self.metadata)?;
+        let content = column.json("content", &self.content)?;
+        Ok(Arc::new(Artifact { meta, content, metadata }))
+    }
+}
+
+/// An entry of a log.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = events)]
+pub(crate) struct EventRow {
+    id: Vec<u8>,
+    log: Vec<u8>,
+    seq: i64,
+    event_type: String,
+    event_source: String,
+    task_id: Option<Vec<u8>>,
+    hitl_request_id: Option<Vec<u8>>,
+    created_at: i64,
+    hash: Vec<u8>,
+    event_metadata: String,
+    event_data: String,
+}
+
+impl EventRow {
+    pub(crate) fn entry(&self) -> Result<Arc<Entry>, StoreError> {
+        let row = key_text(&self.id);
+        let column = Column { table: "events", row: &row };
+        let id = |name, id: &Option<Vec<u8>>| {
+            id.as_ref().map(|id| column.uuid(name, id)).transpose()
+        };
+        let log = LogId::from_key(ProjectId::from_uuid(column.uuid("log", &self.log)?));
+        Ok(Arc::new(Entry {
+            id: EventId::from_uuid(column.uuid("id", &self.id)?),
+            project_id: log.project(),
+            task_id: id("task_id", &self.task_id)?.map(TaskId::from_uuid),
+            hitl_request_id: id("hitl_request_id", &self.hitl_request_id)?
+                .map(HitlRequestId::from_uuid),
+            event_type: column.word("event_type", &self.event_type)?,
+            event_source: column.word("event_source", &self.event_source)?,
+            event_data: column.json("event_data", &self.event_data)?,
+            event_metadata: column.json("event_metadata", &self.event_metadata)?,
+            created_at: Timestamp::from_micros(self.created_at),
+            seq: column.number("seq", self.seq)?,
+            hash: hash_text(&self.hash),
+        }))
+    }
+}

@@ -1,0 +1,75 @@
+//! Two small pieces that Diesel's query builder lacks, so that hot statements are prepared once.
+
+use diesel::expression::{Expression, ValidGrouping, is_aggregate};
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::Bool;
+use diesel::sqlite::Sqlite;
+
+/// An insert that becomes an update where the row exists. Diesel prepares its own `ON CONFLICT`
+/// anew each time; this one is kept. `otherwise` must follow from the table alone.
+#[derive(Debug)]
+pub(crate) struct Upsert<Insert> {
+    pub(crate) insert: Insert,
+    pub(crate) otherwise: &'static str,
+}
+
+impl<Insert: QueryId> QueryId for Upsert<Insert> {
+    type QueryId = Upsert<Insert::QueryId>;
+    const HAS_STATIC_QUERY_ID: bool = Insert::HAS_STATIC_QUERY_ID;
+}
+
+impl<Insert: QueryFragment<Sqlite>> QueryFragment<Sqlite> for Upsert<Insert> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        self.insert.walk_ast(out.reborrow())?;
+        out.push_sql(self.otherwise);
+        Ok(())
+    }
+}
+
+impl<Insert> RunQueryDsl<SqliteConnection> for Upsert<Insert> {}
+
+/// Conditions that have to stand in a statement word for word: SQLite uses a partial index only
+/// for a statement that says literally what the index says.
+macro_rules! literally {
+    ($($(#[$meta:meta])* $name:ident = $sql:literal;)+) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, QueryId)]
+        pub(crate) struct $name;
+
+        impl Expression for $name {
+            type SqlType = Bool;
+        }
+
+        impl QueryFragment<Sqlite> for $name {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+                out.push_sql($sql);
+                Ok(())
+            }
+        }
+
+        impl<QS> AppearsOnTable<QS> for $name {}
+        impl<QS> SelectableExpression<QS> for $name {}
+
+        impl<G> ValidGrouping<G> for $name {
+            type IsAggregate = is_aggregate::Never;
+        }
+    )+};
+}
+
+literally! {
+    /// Uses the index `tasks_queue`.
+    TaskIsPending = "tasks.status = 'pending'";
+    /// Uses the index `tasks_working`.
+    TaskIsWorking = "tasks.status = 'working'";
+    /// In a project where decisions may still be taken.
+    ProjectIsOpen = "projects.status IN ('active', 'paused')";
+    /// Uses the index `hitl_requests_pending`.
+    RequestIsPending = "hitl_requests.status = 'pending'";
+    /// Uses the index `events_by_task`.
+    EventHasTask = "events.task_id IS NOT NULL";
+    /// Uses the index `events_by_request`.
+    EventHasRequest = "events.hitl_request_id IS NOT NULL";
+    /// Uses the index `events_by_agent`.
+    EventIsAgentStatus = "events.event_type = 'agent_status_changed'";
+}

@@ -1,0 +1,205 @@
+//! The store: opening it, handing jobs to its writer, reading beside it, closing it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use botarmy_domain::StoreError;
+use diesel::prelude::*;
+use tokio::sync::{Semaphore, mpsc};
+use tracing::info;
+
+use crate::connection;
+use crate::migrate;
+use crate::open::{self, OpenError};
+use crate::readers::Readers;
+use crate::settings::SqliteSettings;
+use crate::writer::{Job, Trouble, Writer};
+
+/// Lists up to this length are read on the thread that asks.
+const SHORT_LIST: u32 = 32;
+
+/// Every storage port on one SQLite file. Clones share it.
+///
+/// Has to be used inside a Tokio runtime with time enabled. When the last clone is dropped, what
+/// waits is still committed, in the background; [`SqliteStore::close`] waits for that.
+#[derive(Clone)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: SqliteSettings,
+    queue: mpsc::Sender<Job>,
+    trouble: Trouble,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    /// For reads that take microseconds.
+    short: Readers,
+    /// For reads that take longer, and how many of them may go on at the same time.
+    long: Readers,
+    long_permits: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store, makes it where there is none, and brings it up to date. Takes a moment and
+    /// blocks meanwhile: for the start of a process.
+    ///
+    /// # Errors
+    /// A sentence that says what to do about it; the file has not changed then.
+    pub fn open(settings: SqliteSettings) -> Result<Self, OpenError> {
+        let path = settings.path.clone();
+        let lock = open::lock(&path)?;
+        open::inspect(&path)?;
+        open::create(&path)?;
+        let mut connection =
+            connection::writer(&settings).map_err(|error| OpenError::sqlite(&path, error))?;
+        check_mode(&mut connection, &path)?;
+        let applied = migrate::apply(&mut connection, &path)?;
+        if !applied.is_empty() {
+            info!(migrations = ?applied, "The database was brought up to date");
+        }
+        let (queue, jobs) = mpsc::channel(settings.queue.max(1));
+        let trouble = Trouble::default();
+        let writer = Writer {
+            connection,
+            queue: jobs,
+            max_batch: settings.max_batch.max(1),
+            trouble: trouble.clone(),
+            lock,
+        };
+        let writer = thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(OpenError::Thread)?;
+        let inner = Inner {
+            queue,
+            trouble,
+            writer: Mutex::new(Some(writer)),
+            short: Readers::new(&settings),
+            long: Readers::new(&settings),
+            long_permits: Arc::new(Semaphore::new(settings.readers.max(1))),
+            settings,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Commits what waits, moves everything into the database file and lets go of the directory.
+    /// Whoever still has a clone is told that the store is unavailable.
+    pub async fn close(&self) {
+        // When the queue is closed already, somebody else was here first.
+        let _ = self.inner.queue.send(Job::Close).await;
+        let inner = Arc::clone(&self.inner);
+        let waiting = tokio::task::spawn_blocking(move || {
+            inner.short.close();
+            inner.long.close();
+            let writer = inner.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            writer.map(JoinHandle::join)
+        });
+        let _ = waiting.await;
+    }
+
+    /// Puts a job into the queue, or says that the store is overloaded or closed.
+    pub(crate) async fn enqueue(&self, job: Job) -> Result<(), StoreError> {
+        match self.inner.queue.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(closed()),
+            Err(mpsc::error::TrySendError::Full(job)) => {
+                let patience = self.patience();
+                match tokio::time::timeout(patience, self.inner.queue.send(job)).await {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(_)) => Err(closed()),
+                    Err(_) => Err(StoreError::Unavailable {
+                        detail: format!(
+                            "{} decisions have been waiting to be committed for {patience:?}",
+                            self.inner.settings.queue
+                        ),
+                        source: None,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Reads something that takes microseconds, here and now.
+    pub(crate) fn read_now<T>(
+        &self,
+        read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.inner.short.read(read)
+    }
+
+    /// Reads something that may take longer, on a thread that may block.
+    pub(crate) async fn read_aside<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let permits = Arc::clone(&self.inner.long_permits);
+        let permit = match tokio::time::timeout(self.patience(), permits.acquire_owned()).await {
+            Ok(Ok(permit)) => permit,
+            _ => {
+                return Err(StoreError::Unavailable {
+                    detail: "every reading connection is busy".to_owned(),
+                    source: None,
+                });
+            }
+        };
+        let inner = Arc::clone(&self.inner);
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            inner.long.read(read)
+        });
+        reading.await.unwrap_or_else(|error| Err(StoreError::unavailable("reading", error)))
+    }
+
+    /// Reads a list of at most `limit` rows, here when it is short.
+    pub(crate) async fn read_list<T: Send + 'static>(
+        &self,
+        limit: u32,
+        read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if limit <= SHORT_LIST { self.read_now(read) } else { self.read_aside(read).await }
+    }
+
+    /// What went wrong with the last transaction.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        if self.inner.queue.is_closed() {
+            return Some("the store is closed".to_owned());
+        }
+        self.inner.trouble.now()
+    }
+
+    /// How many decisions wait, and how many may.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let queue = &self.inner.queue;
+        (queue.max_capacity() - queue.capacity(), queue.max_capacity())
+    }
+
+    fn patience(&self) -> Duration {
+        self.inner.settings.patience
+    }
+}
+
+/// What everybody is told after [`SqliteStore::close`].
+pub(crate) fn closed() -> StoreError {
+    StoreError::Unavailable { detail: "the store is closed".to_owned(), source: None }
+}
+
+fn check_mode(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    use diesel::dsl::sql;
+    use diesel::sql_types::Text;
+    let mode = sql::<Text>("(SELECT journal_mode FROM pragma_journal_mode)");
+    let mode: String = diesel::select(mode)
+        .get_result(connection)
+        .map_err(|error| OpenError::sqlite(path, error))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(OpenError::NoWriteAheadLog { path: path.to_owned() })
+}

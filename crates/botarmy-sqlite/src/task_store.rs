@@ -1,0 +1,119 @@
+//! Reading tasks.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::ports::{TaskBoard, TaskFilter, TaskStore};
+use botarmy_domain::{ProjectId, StoreError, Task, TaskId, Timestamp};
+use diesel::dsl::count_star;
+use diesel::prelude::*;
+
+use crate::error::reading;
+use crate::rows::{bodies, body, word};
+use crate::schema::{projects, tasks};
+use crate::statements::{TaskIsPending, TaskIsWorking};
+use crate::store::SqliteStore;
+
+#[async_trait]
+impl TaskStore for SqliteStore {
+    async fn task(&self, id: TaskId) -> Result<Option<Arc<Task>>, StoreError> {
+        self.read_now(|connection| {
+            let query = tasks::table.find(id.bytes().as_slice()).select(tasks::body);
+            let row: Option<String> =
+                query.first(connection).optional().map_err(|e| reading("tasks", e))?;
+            row.map(|row| body("tasks", id, &row)).transpose()
+        })
+    }
+
+    async fn tasks(
+        &self,
+        project: ProjectId,
+        filter: TaskFilter,
+        limit: u32,
+    ) -> Result<Vec<Arc<Task>>, StoreError> {
+        self.read_list(limit, move |connection| {
+            let mut query = tasks::table
+                .filter(tasks::project_id.eq(project.bytes().as_slice()))
+                .select((tasks::id, tasks::body))
+                .order(tasks::id)
+                .limit(limit.into())
+                .into_boxed();
+            if let Some(status) = filter.status {
+                query = query.filter(tasks::status.eq(status.as_str()));
+            }
+            if let Some(agent) = filter.agent {
+                query = query.filter(tasks::agent.eq(agent.as_str()));
+            }
+            if let Some(after) = &filter.after {
+                query = query.filter(tasks::id.gt(after.bytes().as_slice()));
+            }
+            bodies("tasks", query.load(connection).map_err(|e| reading("tasks", e))?)
+        })
+        .await
+    }
+
+    async fn status(
+        &self,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Option<TaskBoard>, StoreError> {
+        self.read_list(limit, move |connection| {
+            // One statement, so both are of the same instant. A project without tasks has one row.
+            let rows: Vec<(String, Option<(Vec<u8>, String)>)> = projects::table
+                .left_join(tasks::table)
+                .filter(projects::id.eq(project.bytes().as_slice()))
+                .order(tasks::id)
+                .limit(i64::from(limit).max(1))
+                .select((projects::status, (tasks::id, tasks::body).nullable()))
+                .load(connection)
+                .map_err(|error| reading("tasks", error))?;
+            let Some((status, _)) = rows.first() else { return Ok(None) };
+            let project_status = word("projects", project, "status", status)?;
+            let rows = rows.into_iter().filter_map(|(_, task)| task);
+            let rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(Some(TaskBoard { project_status, tasks: bodies("tasks", rows)? }))
+        })
+        .await
+    }
+
+    async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {
+        self.read_list(limit, move |connection| {
+            let rows: Vec<(Vec<u8>, String)> = tasks::table
+                .filter(TaskIsWorking)
+                .filter(tasks::lease_expires_at.le(now.micros()))
+                .order((tasks::lease_expires_at, tasks::id))
+                .limit(limit.into())
+                .select((tasks::id, tasks::body))
+                .load(connection)
+                .map_err(|error| reading("tasks", error))?;
+            bodies("tasks", rows)
+        })
+        .await
+    }
+
+    async fn working(&self, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {
+        self.read_list(limit, move |connection| {
+            let rows: Vec<(Vec<u8>, String)> = tasks::table
+                .filter(TaskIsWorking)
+                .order(tasks::id)
+                .limit(limit.into())
+                .select((tasks::id, tasks::body))
+                .load(connection)
+                .map_err(|error| reading("tasks", error))?;
+            bodies("tasks", rows)
+        })
+        .await
+    }
+
+    async fn backlog(&self) -> Result<u64, StoreError> {
+        self.read_aside(|connection| {
+            let count: i64 = tasks::table
+                .filter(TaskIsPending)
+                .select(count_star())
+                .get_result(connection)
+                .map_err(|error| reading("tasks", error))?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        })
+        .await
+    }
+}

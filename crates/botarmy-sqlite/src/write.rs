@@ -1,0 +1,260 @@
+//! Writing what a batch changed, row by row, with statements that are prepared once.
+
+use std::collections::HashMap;
+
+use botarmy_domain::batch::Writes;
+use botarmy_domain::{
+    AgentRecord, Artifact, Entry, Head, HitlRequest, Package, Project, ProjectId, ProjectStatus,
+    Task, TaskStatus,
+};
+use diesel::insert_into;
+use diesel::prelude::*;
+
+use crate::json;
+use crate::rows::{HeadRow, hash_column, integer};
+use crate::schema::{agents, artifacts, events, heads, hitl_requests, packages, projects, tasks};
+use crate::statements::Upsert;
+
+/// Writes everything, inside whatever transaction is open.
+pub(crate) fn write(connection: &mut SqliteConnection, writes: &Writes) -> QueryResult<()> {
+    writes.heads.iter().try_for_each(|head| write_head(connection, head))?;
+    writes.projects.iter().try_for_each(|project| write_project(connection, project))?;
+    let mut held = Held::knowing(&writes.projects);
+    for task in &writes.tasks {
+        let held = held.holds(connection, task)?;
+        write_task(connection, task, held)?;
+    }
+    writes.requests.iter().try_for_each(|request| write_request(connection, request))?;
+    writes.artifacts.iter().try_for_each(|artifact| insert_artifact(connection, artifact))?;
+    for (project, package) in &writes.packages {
+        match package {
+            Some(package) => write_package(connection, package)?,
+            None => remove_package(connection, *project)?,
+        }
+    }
+    writes.agents.iter().try_for_each(|agent| write_agent(connection, agent))?;
+    writes.entries.iter().try_for_each(|entry| insert_entry(connection, entry))
+}
+
+/// Which projects hold their tasks back; asked once per project.
+#[derive(Default)]
+struct Held(HashMap<ProjectId, bool>);
+
+impl Held {
+    fn knowing(projects: &[std::sync::Arc<Project>]) -> Self {
+        let known = projects.iter().map(|row| (row.id, row.status() != ProjectStatus::Active));
+        Self(known.collect())
+    }
+
+    fn holds(&mut self, connection: &mut SqliteConnection, task: &Task) -> QueryResult<bool> {
+        if task.status() != TaskStatus::Pending {
+            return Ok(false);
+        }
+        if let Some(held) = self.0.get(&task.project_id) {
+            return Ok(*held);
+        }
+        let id = task.project_id.bytes().as_slice();
+        let query = projects::table.find(id).select(projects::status);
+        let status: Option<String> = query.first(connection).optional()?;
+        let held = status.as_deref() != Some(ProjectStatus::Active.as_str());
+        self.0.insert(task.project_id, held);
+        Ok(held)
+    }
+}
+
+fn write_head(connection: &mut SqliteConnection, head: &Head) -> QueryResult<()> {
+    let insert = insert_into(heads::table).values(HeadRow::of(head));
+    let otherwise = " ON CONFLICT (log) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, \
+                     counts = excluded.counts, next_turn = excluded.next_turn";
+    Upsert { insert, otherwise }.execute(connection).map(drop)
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = projects)]
+struct ProjectRow<'a> {
+    id: &'a [u8],
+    status: &'a str,
+    body: String,
+}
+
+fn write_project(connection: &mut SqliteConnection, project: &Project) -> QueryResult<()> {
+    let insert = insert_into(projects::table).values(ProjectRow {
+        id: project.id.bytes(),
+        status: project.status().as_str(),
+        body: json::write(project),
+    });
+    let otherwise =
+        " ON CONFLICT (id) DO UPDATE SET status = excluded.status, body = excluded.body";
+    Upsert { insert, otherwise }.execute(connection).map(drop)
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = tasks, treat_none_as_default_value = false)]
+struct TaskRow<'a> {
+    id: &'a [u8],
+    project_id: &'a [u8],
+    agent: &'a str,
+    status: &'a str,
+    held: bool,
+    priority: i64,
+    turn_at: i64,
+    ready_at: i64,
+    lease_expires_at: Option<i64>,
+    body: String,
+}
+
+/// Writes a task; `held` says whether its project starts nothing new.
+pub(crate) fn write_task(
+    connection: &mut SqliteConnection,
+    task: &Task,
+    held: bool,
+) -> QueryResult<()> {
+    let insert = insert_into(tasks::table).values(TaskRow {
+        id: task.id.bytes(),
+        project_id: task.project_id.bytes(),
+        agent: task.agent.as_str(),
+        status: task.status().as_str(),
+        held,
+        priority: task.priority.into(),
+        turn_at: task.turn_at.micros(),
+        ready_at: task.ready_at.micros(),
+        lease_expires_at: task.lease().map(|lease| lease.expires_at.micros()),
+        body: json::write(task),
+    });
+    let otherwise = " ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
+                     held = excluded.held, priority = excluded.priority, \
+                     turn_at = excluded.turn_at, ready_at = excluded.ready_at, \
+                     lease_expires_at = excluded.lease_expires_at, body = excluded.body";
+    Upsert { insert, otherwise }.execute(connection).map(drop)
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = hitl_requests, treat_none_as_default_value = false)]
+struct RequestRow<'a> {
+    id: &'a [u8],
+    project_id: &'a [u8],
+    agent: Option<&'a str>,
+    kind: &'a str,
+    status: &'a str,
+    expires_at: i64,
+    created_at: i64,
+    body: String,
+}
+
+fn write_request(connection: &mut SqliteConnection, request: &HitlRequest) -> QueryResult<()> {
+    let insert = insert_into(hitl_requests::table).values(RequestRow {
+        id: request.id.bytes(),
+        project_id: request.project_id.bytes(),
+        agent: request.agent.map(|agent| agent.as_str()),
+        kind: request.kind.as_str(),
+        status: request.status().as_str(),
+        expires_at: request.expires_at.micros(),
+        created_at: request.created_at.micros(),
+        body: json::write(request),
+    });
+    let otherwise = " ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
+                     expires_at = excluded.expires_at, body = excluded.body";
+    Upsert { insert, otherwise }.execute(connection).map(drop)
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = artifacts, treat_none_as_default_value = false)]
+struct ArtifactRow<'a> {
+    id: &'a [u8],
+    project_id: &'a [u8],
+    source_agent: &'a str,
+    artifact_type: &'a str,
+    digest: &'a [u8],
+    previous: Option<&'a [u8]>,
+    created_at: i64,
+    metadata: String,
+    content: String,
+}
+
+fn insert_artifact(connection: &mut SqliteConnection, artifact: &Artifact) -> QueryResult<()> {
+    let meta = &artifact.meta;
+    let row = ArtifactRow {
+        id: meta.id.bytes(),
+        project_id: meta.project_id.bytes(),
+        source_agent: meta.source_agent.as_str(),
+        artifact_type: meta.artifact_type.as_str(),
+        digest: &hash_column(&meta.digest),
+        previous: meta.previous.as_ref().map(|id| id.bytes().as_slice()),
+        created_at: meta.created_at.micros(),
+        metadata: json::write(&artifact.metadata),
+        content: json::write(&artifact.content),
+    };
+    insert_into(artifacts::table).values(row).execute(connection).map(drop)
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = packages)]
+struct PackageRow<'a> {
+    project_id: &'a [u8],
+    generated_at: i64,
+    body: String,
+}
+
+fn write_package(connection: &mut SqliteConnection, package: &Package) -> QueryResult<()> {
+    let insert = insert_into(packages::table).values(PackageRow {
+        project_id: package.project_id.bytes(),
+        generated_at: package.generated_at.micros(),
+        body: json::write(package),
+    });
+    let otherwise = " ON CONFLICT (project_id) DO UPDATE SET \
+                     generated_at = excluded.generated_at, body = excluded.body";
+    Upsert { insert, otherwise }.execute(connection).map(drop)
+}
+
+fn remove_package(connection: &mut SqliteConnection, project: ProjectId) -> QueryResult<()> {
+    let package = packages::table.find(project.bytes().as_slice());
+    diesel::delete(package).execute(connection).map(drop)
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = agents)]
+struct AgentRow<'a> {
+    agent_type: &'a str,
+    body: String,
+}
+
+fn write_agent(connection: &mut SqliteConnection, agent: &AgentRecord) -> QueryResult<()> {
+    let insert = insert_into(agents::table)
+        .values(AgentRow { agent_type: agent.agent_type.as_str(), body: json::write(agent) });
+    let otherwise = " ON CONFLICT (agent_type) DO UPDATE SET body = excluded.body";
+    Upsert { insert, otherwise }.execute(connection).map(drop)
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = events, treat_none_as_default_value = false)]
+struct EventRow<'a> {
+    id: &'a [u8],
+    log: &'a [u8],
+    seq: i64,
+    event_type: &'a str,
+    event_source: &'a str,
+    task_id: Option<&'a [u8]>,
+    hitl_request_id: Option<&'a [u8]>,
+    created_at: i64,
+    hash: &'a [u8],
+    event_metadata: String,
+    event_data: String,
+}
+
+fn insert_entry(connection: &mut SqliteConnection, entry: &Entry) -> QueryResult<()> {
+    let log = entry.log().key();
+    let row = EventRow {
+        id: entry.id.bytes(),
+        log: log.bytes(),
+        seq: integer(entry.seq),
+        event_type: entry.event_type.as_str(),
+        event_source: entry.event_source.as_str(),
+        task_id: entry.task_id.as_ref().map(|id| id.bytes().as_slice()),
+        hitl_request_id: entry.hitl_request_id.as_ref().map(|id| id.bytes().as_slice()),
+        created_at: entry.created_at.micros(),
+        hash: &hash_column(&entry.hash),
+        event_metadata: json::write(&entry.event_metadata),
+        event_data: json::write(&entry.event_data),
+    };
+    insert_into(events::table).values(row).execute(connection).map(drop)
+}

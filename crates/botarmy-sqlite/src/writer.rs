@@ -1,0 +1,263 @@
+//! The one thread that writes. It takes whatever decisions are waiting, runs them one after the
+//! other inside one transaction, commits, and only then answers all of them. A commit costs a disk
+//! flush; shared by everybody who waited meanwhile it costs each of them little.
+//!
+//! **Invariant:** nobody is answered, not even with a refusal, before everything the decision saw
+//! is committed. **Invariant:** a decision is either committed whole or has changed nothing; when
+//! a transaction fails because of one of its decisions, halves of it are tried again until the one
+//! stands alone.
+
+use std::any::Any;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use botarmy_domain::batch::Batch;
+use botarmy_domain::ports::{Claim, Decide};
+use botarmy_domain::{
+    Committed, Error, Scope, StoreError, Task, TaskId, TaskState, Timestamp,
+};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, warn};
+
+use crate::error::Fault;
+use crate::load::{self, LoadError};
+use crate::write;
+
+/// Something to be done by the writer, and where to say how it went. Nobody need be listening.
+pub(crate) enum Job {
+    /// A decision.
+    Transact(Scope, Decide, oneshot::Sender<Result<Committed, Error>>),
+    /// A worker asks for work.
+    Claim(Claim, oneshot::Sender<Result<Committed, StoreError>>),
+    /// A lease goes on.
+    Extend(Extension, oneshot::Sender<Result<bool, StoreError>>),
+    /// Nothing new is taken; what waits is still done.
+    Close,
+}
+
+/// A lease that goes on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extension {
+    pub(crate) task: TaskId,
+    pub(crate) fence: u32,
+    pub(crate) until: Timestamp,
+}
+
+/// How a job went.
+enum Outcome {
+    Transact(Result<Committed, Error>),
+    Claim(Result<Committed, StoreError>),
+    Extend(Result<bool, StoreError>),
+    Close,
+}
+
+impl Job {
+    fn answer(self, outcome: Outcome) {
+        // A caller that went away meanwhile does not take back what was decided.
+        match (self, outcome) {
+            (Self::Transact(.., caller), Outcome::Transact(result)) => drop(caller.send(result)),
+            (Self::Claim(.., caller), Outcome::Claim(result)) => drop(caller.send(result)),
+            (Self::Extend(.., caller), Outcome::Extend(result)) => drop(caller.send(result)),
+            _ => {}
+        }
+    }
+
+    fn fail(self, error: StoreError) {
+        match self {
+            Self::Transact(.., caller) => drop(caller.send(Err(error.into()))),
+            Self::Claim(.., caller) => drop(caller.send(Err(error))),
+            Self::Extend(.., caller) => drop(caller.send(Err(error))),
+            Self::Close => {}
+        }
+    }
+}
+
+/// What went wrong with the last transaction, for whoever asks how the store is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trouble(Arc<Mutex<Option<String>>>);
+
+impl Trouble {
+    pub(crate) fn now(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, trouble: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+/// The writer: its connection, its queue, and the lock on the directory for as long as it runs.
+pub(crate) struct Writer {
+    pub(crate) connection: SqliteConnection,
+    pub(crate) queue: mpsc::Receiver<Job>,
+    pub(crate) max_batch: usize,
+    pub(crate) trouble: Trouble,
+    pub(crate) lock: File,
+}
+
+impl Writer {
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        let mut jobs = Vec::with_capacity(self.max_batch);
+        while self.queue.blocking_recv_many(&mut jobs, self.max_batch) > 0 {
+            if jobs.iter().any(|job| matches!(job, Job::Close)) {
+                self.queue.close();
+            }
+            self.commit(std::mem::take(&mut jobs));
+        }
+        if let Err(error) = self.connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)") {
+            warn!(%error, "The write-ahead log stays beside the database until the next start");
+        }
+        drop(self.connection);
+        drop(self.lock);
+    }
+
+    fn commit(&mut self, mut jobs: Vec<Job>) {
+        let fault = match catch_unwind(AssertUnwindSafe(|| self.attempt(&jobs))) {
+            Ok(Ok(outcomes)) => {
+                self.trouble.set(None);
+                jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.answer(outcome));
+                return;
+            }
+            Ok(Err(fault)) => fault,
+            Err(panic) => Fault::Panic(message(&*panic)),
+        };
+        // Where SQLite has rolled back by itself there is nothing left to roll back.
+        let _ = self.connection.batch_execute("ROLLBACK");
+        if fault.may_be_one_units() && jobs.len() > 1 {
+            let later = jobs.split_off(jobs.len() / 2);
+            self.commit(jobs);
+            self.commit(later);
+            return;
+        }
+        error!(error = %fault, units = jobs.len(), "A transaction came to nothing: {fault}");
+        if !fault.may_be_one_units() {
+            self.trouble.set(Some(fault.to_string()));
+        }
+        jobs.into_iter().for_each(|job| job.fail(fault.store_error()));
+    }
+
+    /// Runs all jobs in one transaction.
+    fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, Fault> {
+        let t0 = std::time::Instant::now();
+        self.connection.batch_execute("BEGIN IMMEDIATE")?;
+        // Extensions go first: they change rows that decisions may then load.
+        let mut extended = Vec::new();
+        for job in jobs {
+            if let Job::Extend(extension, _) = job {
+                extended.push(self.extend(*extension)?);
+            }
+        }
+        let mut extended = extended.into_iter();
+        let mut batch = Batch::default();
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            outcomes.push(match job {
+                Job::Transact(scope, decide, _) => {
+                    Outcome::Transact(self.decide(&mut batch, scope, decide)?)
+                }
+                Job::Claim(claim, _) => Outcome::Claim(self.claim(&mut batch, claim)?),
+                Job::Extend(..) => {
+                    Outcome::Extend(extended.next().expect("every extension was tried above"))
+                }
+                Job::Close => Outcome::Close,
+            });
+        }
+        let t1 = std::time::Instant::now();
+        self.flush(&mut batch)?;
+        let t2 = std::time::Instant::now();
+        self.connection.batch_execute("COMMIT")?;
+        let t3 = std::time::Instant::now();
+        { use std::sync::atomic::Ordering::Relaxed; T[0].fetch_add((t1-t0).as_nanos() as u64, Relaxed); T[1].fetch_add((t2-t1).as_nanos() as u64, Relaxed); T[2].fetch_add((t3-t2).as_nanos() as u64, Relaxed); T[3].fetch_add(1, Relaxed); T[4].fetch_add(jobs.len() as u64, Relaxed);
+          if T[3].load(Relaxed) % 1000 == 0 { let v: Vec<u64> = T.iter().map(|t| t.swap(0, Relaxed)).collect(); eprintln!("per batch us: decide {} flush {} commit {}; per unit decide {} flush {}; batch size {}", v[0]/1000/1000, v[1]/1000000, v[2]/1000000, v[0]/v[4]/1000, v[1]/v[4]/1000, v[4]/1000); } }
+        Ok(outcomes)
+    }
+
+    fn flush(&mut self, batch: &mut Batch) -> Result<(), Fault> {
+        let writes = batch.take_writes();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        Ok(write::write(&mut self.connection, &writes)?)
+    }
+
+    fn decide(
+        &mut self,
+        batch: &mut Batch,
+        scope: &Scope,
+        decide: &Decide,
+    ) -> Result<Result<Committed, Error>, Fault> {
+        if scope.agent.is_some() {
+            // The facts about an agent are counted in the tables.
+            self.flush(batch)?;
+        }
+        match self.admit(batch, [scope]) {
+            Ok(()) => Ok(batch.decide(scope, decide).map_err(Error::from)),
+            Err(LoadError::Row(error)) => Ok(Err(error.into())),
+            Err(LoadError::Database(fault)) => Err(fault),
+        }
+    }
+
+    fn claim(
+        &mut self,
+        batch: &mut Batch,
+        claim: &Claim,
+    ) -> Result<Result<Committed, StoreError>, Fault> {
+        self.flush(batch)?;
+        let candidates = load::candidates(&mut self.connection, claim)?;
+        let scopes: Vec<_> =
+            candidates.iter().map(|(project, task)| Scope::project(*project).task(*task)).collect();
+        match self.admit(batch, &scopes) {
+            Ok(()) => Ok(Ok(batch.claim(claim, &candidates))),
+            Err(LoadError::Row(error)) => Ok(Err(error)),
+            Err(LoadError::Database(fault)) => Err(fault),
+        }
+    }
+
+    fn admit<'a>(
+        &mut self,
+        batch: &mut Batch,
+        scopes: impl IntoIterator<Item = &'a Scope>,
+    ) -> Result<(), LoadError> {
+        let wants = batch.wants(scopes);
+        let loaded = load::load(&mut self.connection, &wants)?;
+        batch.admit(&wants, loaded);
+        Ok(())
+    }
+
+    fn extend(&mut self, extension: Extension) -> Result<Result<bool, StoreError>, Fault> {
+        let mut task = match load::task(&mut self.connection, extension.task) {
+            Ok(Some(task)) => task,
+            Ok(None) => return Ok(Ok(false)),
+            Err(LoadError::Row(error)) => return Ok(Err(error)),
+            Err(LoadError::Database(fault)) => return Err(fault),
+        };
+        let held = move_expiry(&mut task, extension);
+        if held {
+            write::write_task(&mut self.connection, &task, false)?;
+        }
+        Ok(Ok(held))
+    }
+}
+
+/// Moves the expiry of a lease, if it is held under this fence.
+fn move_expiry(task: &mut Task, extension: Extension) -> bool {
+    match &mut task.state {
+        TaskState::Working { lease } if lease.fence == extension.fence => {
+            lease.expires_at = extension.until;
+            true
+        }
+        _ => false,
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+static T: [std::sync::atomic::AtomicU64; 5] = [const { std::sync::atomic::AtomicU64::new(0) }; 5];

@@ -1,0 +1,487 @@
+//! What a client is told of a log entry. An entry becomes one frame, or two where a decision also
+//! says that work goes on; each is written once, for everybody.
+//!
+//! `seq` is the position in the log that the frame's `project_id` names: the project's, or with
+//! `project_id: null` the system log's. Each log counts 1, 2, 3, … for itself. A frame without
+//! `seq` is not in a log: it says nothing that an entry beside it does not say, or is of the
+//! moment only.
+
+use std::borrow::Cow;
+
+use botarmy_domain::ports::TaskProgress;
+use botarmy_domain::{Entry, EventId, EventType, HitlAction, ProjectId, TaskId, Timestamp};
+use bytestring::ByteString;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// The frames of one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frames {
+    pub(crate) first: ByteString,
+    pub(crate) then: Option<ByteString>,
+}
+
+impl Frames {
+    const fn one(first: ByteString) -> Self {
+        Self { first, then: None }
+    }
+
+    /// How much memory the frames take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.first.len() + self.then.as_ref().map_or(0, |then| then.len())
+    }
+}
+
+#[derive(Serialize)]
+struct Frame<'a> {
+    event_type: &'a str,
+    project_id: Option<ProjectId>,
+    task_id: Option<TaskId>,
+    agent_type: Option<&'a str>,
+    data: &'a Map<String, Value>,
+    timestamp: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<EventId>,
+}
+
+impl Frame<'_> {
+    fn text(&self) -> ByteString {
+        serde_json::to_string(self).expect("a frame holds nothing that JSON cannot").into()
+    }
+}
+
+/// The frames that tell of an entry.
+pub(crate) fn of_entry(entry: &Entry) -> Frames {
+    let (event_type, data) = told_as(entry);
+    let frame = Frame {
+        event_type,
+        project_id: entry.project_id,
+        task_id: entry.task_id,
+        agent_type: agent_of(&entry.event_data),
+        data: &data,
+        timestamp: entry.created_at,
+        seq: Some(entry.seq),
+        id: Some(entry.id),
+    };
+    Frames { first: frame.text(), then: resumed(entry) }
+}
+
+/// The live type of an entry, and the data that goes with it.
+fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
+    let data = &entry.event_data;
+    let as_it_is = Cow::Borrowed(data);
+    let with = |more: Value| {
+        let mut data = data.clone();
+        if let Value::Object(more) = more {
+            data.extend(more);
+        }
+        Cow::Owned(data)
+    };
+    match entry.event_type {
+        EventType::AgentStatusChanged => ("agent_status_change", as_it_is),
+        EventType::ProjectCreated
+        | EventType::ProjectStarted
+        | EventType::ProjectPaused
+        | EventType::ProjectResumed
+        | EventType::ProjectCompleted
+        | EventType::ProjectHalted
+        | EventType::ProjectFailed
+        | EventType::ProjectCancelled => {
+            let completed = entry.event_type == EventType::ProjectCompleted;
+            let more = json!({
+                "event": entry.event_type, "message": message(data, || project_message(entry)),
+                "completed_at": data.get("completed_at"), "artifacts_generating": completed,
+            });
+            ("workflow_event", with(more))
+        }
+        EventType::ArtifactCreated => {
+            let what = data.get("artifact_type").and_then(Value::as_str).unwrap_or("artifact");
+            let stored = || format!("Stored: {}.", what.replace('_', " "));
+            let more = json!({"event": entry.event_type, "message": message(data, stored)});
+            ("workflow_event", with(more))
+        }
+        EventType::ArtifactsGenerated => {
+            let ready = || "The package can be downloaded.".to_owned();
+            let generated_at = data.get("generated_at").cloned();
+            let more = json!({
+                "message": message(data, ready), "download_available": true,
+                "generated_at": generated_at.unwrap_or_else(|| json!(entry.created_at)),
+            });
+            ("artifact_created", with(more))
+        }
+        EventType::HitlResponse => {
+            ("hitl_response", with(json!({"amended_content": amended(data)})))
+        }
+        EventType::SystemError | EventType::AgentError => {
+            let error = || text(data, "error").unwrap_or("An error was logged.").to_owned();
+            let more = json!({"event": entry.event_type, "message": message(data, error)});
+            ("error", with(more))
+        }
+        EventType::TaskCreated
+        | EventType::TaskStarted
+        | EventType::TaskCompleted
+        | EventType::TaskFailed
+        | EventType::TaskCancelled
+        | EventType::TaskRetryScheduled
+        | EventType::TaskLeaseLapsed
+        | EventType::HitlRequestCreated
+        | EventType::HitlTimeout
+        | EventType::HitlCancelled
+        | EventType::ArtifactsDeleted
+        | EventType::HandoffCreated
+        | EventType::SystemWarning
+        | EventType::WebhookReceived => (entry.event_type.as_str(), as_it_is),
+    }
+}
+
+/// Says that work goes on, where a decision made it so.
+fn resumed(entry: &Entry) -> Option<ByteString> {
+    let data = &entry.event_data;
+    let resumed = data.get("workflow_resumed").and_then(Value::as_bool).unwrap_or(false);
+    if entry.event_type != EventType::HitlResponse || !resumed {
+        return None;
+    }
+    let agent_type = agent_of(data);
+    let status = text(data, "status").unwrap_or("answered");
+    let told = json!({
+        "message": format!("The request was {status}; work goes on."),
+        "task_id": entry.task_id, "agent_type": agent_type,
+        "hitl_request_id": entry.hitl_request_id,
+    });
+    let frame = Frame {
+        event_type: "workflow_resumed",
+        project_id: entry.project_id,
+        task_id: entry.task_id,
+        agent_type,
+        data: told.as_object()?,
+        timestamp: entry.created_at,
+        seq: None,
+        id: None,
+    };
+    Some(frame.text())
+}
+
+/// An amendment in the form in which a request shows it.
+fn amended(data: &Map<String, Value>) -> Value {
+    if text(data, "action") != Some(HitlAction::Amend.as_str()) {
+        return Value::Null;
+    }
+    let document = data.get("amended_content").filter(|document| !document.is_null());
+    json!({
+        "amended_content": document.or_else(|| data.get("user_response")),
+        "comment": data.get("response_comment"),
+    })
+}
+
+/// The agent an entry is about.
+fn agent_of(data: &Map<String, Value>) -> Option<&str> {
+    text(data, "agent_type")
+        .or_else(|| text(data, "source_agent"))
+        .or_else(|| data.get("handoff")?.get("to")?.as_str())
+}
+
+fn message(data: &Map<String, Value>, otherwise: impl FnOnce() -> String) -> String {
+    text(data, "message").map_or_else(otherwise, str::to_owned)
+}
+
+fn project_message(entry: &Entry) -> String {
+    let what = match entry.event_type {
+        EventType::ProjectFailed => "failed".to_owned(),
+        other => format!("was {}", other.as_str().trim_start_matches("project_")),
+    };
+    match text(&entry.event_data, "reason") {
+        Some(reason) => format!("The project {what}: {reason}."),
+        None => format!("The project {what} by {}.", entry.actor()),
+    }
+}
+
+fn text<'a>(data: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    data.get(key)?.as_str()
+}
+
+/// How a task is getting on; not in any log.
+pub(crate) fn of_progress(progress: &TaskProgress) -> Frames {
+    let data = json!({"message": progress.message, "progress": progress.percent});
+    Frames::one(unlogged(
+        "task_progress",
+        Some(progress.project_id),
+        Some(progress.task_id),
+        Some(progress.agent_type.as_str()),
+        data,
+        progress.at,
+    ))
+}
+
+/// Something a client did was not understood, or not possible.
+pub(crate) fn error(message: &str, at: Timestamp) -> ByteString {
+    unlogged("error", None, None, None, json!({"message": message}), at)
+}
+
+/// Entries are gone that should come here: what was asked for is no longer kept, or a subscriber
+/// of everything fell too far behind. `data` says which.
+pub(crate) fn gap(project_id: Option<ProjectId>, data: Value, at: Timestamp) -> ByteString {
+    unlogged("gap", project_id, None, None, data, at)
+}
+
+fn unlogged(
+    event_type: &str,
+    project_id: Option<ProjectId>,
+    task_id: Option<TaskId>,
+    agent_type: Option<&str>,
+    data: Value,
+    timestamp: Timestamp,
+) -> ByteString {
+    let Value::Object(data) = data else { unreachable!("frame data is written as an object") };
+    let (seq, id) = (None, None);
+    Frame { event_type, project_id, task_id, agent_type, data: &data, timestamp, seq, id }.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::Story;
+    use botarmy_domain::{AgentType, LogId};
+
+    fn frames(log: LogId, event_type: EventType, data: Value) -> (Entry, Value, Option<Value>) {
+        let entry = Story::new(log).tell(event_type, data);
+        let frames = of_entry(&entry);
+        let read = |text: &ByteString| serde_json::from_str(text).unwrap();
+        ((*entry).clone(), read(&frames.first), frames.then.as_ref().map(read))
+    }
+
+    /// Log type, its data, live type, agent type, and what its data must hold beside its own.
+    fn table() -> Vec<(EventType, Value, &'static str, Option<&'static str>, Value)> {
+        use EventType as E;
+        let task = |status: &str| json!({"agent_type": "coder", "status": status});
+        let project = |event: &str, message: &str| {
+            json!({"event": event, "message": message, "completed_at": null,
+                   "artifacts_generating": false})
+        };
+        let own = json!({});
+        vec![
+            (
+                E::ProjectCreated,
+                json!({"name": "x"}),
+                "workflow_event",
+                None,
+                project("project_created", "The project was created by ada."),
+            ),
+            (
+                E::ProjectStarted,
+                json!({"workflow": "sdlc"}),
+                "workflow_event",
+                None,
+                project("project_started", "The project was started by ada."),
+            ),
+            (
+                E::ProjectPaused,
+                json!({"paused_by": "ada"}),
+                "workflow_event",
+                None,
+                project("project_paused", "The project was paused by ada."),
+            ),
+            (
+                E::ProjectResumed,
+                json!({}),
+                "workflow_event",
+                None,
+                project("project_resumed", "The project was resumed by ada."),
+            ),
+            (
+                E::ProjectCompleted,
+                json!({"message": "Done.", "completed_at": "2026-01-01T00:00:00.000000Z"}),
+                "workflow_event",
+                None,
+                json!({"event": "project_completed", "message": "Done.",
+                       "completed_at": "2026-01-01T00:00:00.000000Z",
+                       "artifacts_generating": true}),
+            ),
+            (
+                E::ProjectHalted,
+                json!({"reason": "no"}),
+                "workflow_event",
+                None,
+                project("project_halted", "The project was halted: no."),
+            ),
+            (
+                E::ProjectFailed,
+                json!({"reason": "no"}),
+                "workflow_event",
+                None,
+                project("project_failed", "The project failed: no."),
+            ),
+            (
+                E::ProjectCancelled,
+                json!({}),
+                "workflow_event",
+                None,
+                project("project_cancelled", "The project was cancelled by ada."),
+            ),
+            (E::TaskCreated, task("pending"), "task_created", Some("coder"), own.clone()),
+            (E::TaskStarted, task("working"), "task_started", Some("coder"), own.clone()),
+            (
+                E::TaskCompleted,
+                json!({"agent_type": "coder", "status": "completed", "output": {"a": 1}}),
+                "task_completed",
+                Some("coder"),
+                json!({"output": {"a": 1}}),
+            ),
+            (
+                E::TaskFailed,
+                json!({"agent_type": "coder", "status": "failed", "error": "It broke."}),
+                "task_failed",
+                Some("coder"),
+                json!({"error": "It broke."}),
+            ),
+            (E::TaskCancelled, task("cancelled"), "task_cancelled", Some("coder"), own.clone()),
+            (
+                E::TaskRetryScheduled,
+                task("pending"),
+                "task_retry_scheduled",
+                Some("coder"),
+                own.clone(),
+            ),
+            (E::TaskLeaseLapsed, task("pending"), "task_lease_lapsed", Some("coder"), own.clone()),
+            (
+                E::HitlRequestCreated,
+                json!({"hitl_request_id": "r", "question": "Good?", "expires_at": "then"}),
+                "hitl_request_created",
+                None,
+                json!({"question": "Good?"}),
+            ),
+            (
+                E::HitlResponse,
+                json!({"action": "approve", "status": "approved", "user_response": null,
+                       "amended_content": null, "workflow_resumed": false}),
+                "hitl_response",
+                None,
+                json!({"amended_content": null}),
+            ),
+            (E::HitlTimeout, json!({"status": "expired"}), "hitl_timeout", None, own.clone()),
+            (E::HitlCancelled, json!({"status": "cancelled"}), "hitl_cancelled", None, own.clone()),
+            (
+                E::AgentStatusChanged,
+                json!({"agent_type": "tester", "status": "idle", "current_task_id": null,
+                       "last_activity": null, "error_message": null}),
+                "agent_status_change",
+                Some("tester"),
+                own.clone(),
+            ),
+            (
+                E::AgentError,
+                json!({"agent_type": "coder", "error": "It broke."}),
+                "error",
+                Some("coder"),
+                json!({"event": "agent_error", "message": "It broke."}),
+            ),
+            (
+                E::ArtifactCreated,
+                json!({"artifact_type": "project_plan", "source_agent": "analyst"}),
+                "workflow_event",
+                Some("analyst"),
+                json!({"event": "artifact_created", "message": "Stored: project plan."}),
+            ),
+            (
+                E::ArtifactsGenerated,
+                json!({"message": "Ready.", "generated_at": "then"}),
+                "artifact_created",
+                None,
+                json!({"message": "Ready.", "download_available": true, "generated_at": "then"}),
+            ),
+            (E::ArtifactsDeleted, json!({"digest": "d"}), "artifacts_deleted", None, own.clone()),
+            (
+                E::HandoffCreated,
+                json!({"handoff": {"from": "analyst", "to": "architect"}}),
+                "handoff_created",
+                Some("architect"),
+                own.clone(),
+            ),
+            (
+                E::SystemError,
+                json!({"message": "Full."}),
+                "error",
+                None,
+                json!({"event": "system_error", "message": "Full."}),
+            ),
+            (E::SystemWarning, json!({"message": "Slow."}), "system_warning", None, own.clone()),
+            (E::WebhookReceived, json!({"x": 1}), "webhook_received", None, own),
+        ]
+    }
+
+    #[test]
+    fn every_log_type_has_its_live_frame() {
+        let table = table();
+        for event_type in EventType::ALL {
+            assert!(table.iter().any(|row| row.0 == *event_type), "{event_type} is not here");
+        }
+        for (event_type, data, live, agent, more) in table {
+            let project = Story::project();
+            let (entry, frame, then) = frames(project, event_type, data.clone());
+            let mut expected = data.as_object().unwrap().clone();
+            expected.extend(more.as_object().unwrap().clone());
+            assert_eq!(
+                frame,
+                json!({
+                    "event_type": live, "project_id": entry.project_id, "task_id": entry.task_id,
+                    "agent_type": agent, "data": expected, "timestamp": entry.created_at,
+                    "seq": entry.seq, "id": entry.id,
+                }),
+                "{event_type}"
+            );
+            assert_eq!(then, None, "{event_type}");
+        }
+    }
+
+    #[test]
+    fn a_decision_that_resumes_work_says_so_in_a_frame_without_a_place() {
+        let data = json!({
+            "hitl_request_id": "r", "action": "amend", "status": "amended",
+            "user_response": "shorter", "response_comment": "please", "amended_content": null,
+            "workflow_resumed": true, "agent_type": "analyst",
+        });
+        let (entry, first, then) = frames(Story::project(), EventType::HitlResponse, data);
+        let amended = json!({"amended_content": "shorter", "comment": "please"});
+        assert_eq!(first["data"]["amended_content"], amended);
+        let then = then.unwrap();
+        assert_eq!(then["event_type"], "workflow_resumed");
+        assert_eq!(then["data"]["message"], "The request was amended; work goes on.");
+        assert_eq!(then["data"]["agent_type"], "analyst");
+        assert_eq!(then["data"]["task_id"], json!(entry.task_id));
+        assert!(then.get("seq").is_none() && then.get("id").is_none());
+    }
+
+    #[test]
+    fn a_document_put_in_place_is_shown_as_the_request_shows_it() {
+        let data = json!({"action": "amend", "amended_content": {"a": 1}, "user_response": "b"});
+        let (_, first, _) = frames(Story::project(), EventType::HitlResponse, data);
+        let amended = json!({"amended_content": {"a": 1}, "comment": null});
+        assert_eq!(first["data"]["amended_content"], amended);
+    }
+
+    #[test]
+    fn an_event_of_the_system_has_no_project() {
+        let (_, frame, _) = frames(LogId::System, EventType::SystemWarning, json!({}));
+        assert_eq!(frame["project_id"], Value::Null);
+        assert_eq!(frame["seq"], 1);
+    }
+
+    #[test]
+    fn progress_has_no_place_in_the_log() {
+        let entry = Story::new(Story::project()).tell(EventType::TaskStarted, json!({}));
+        let frames = of_progress(&TaskProgress {
+            project_id: entry.project_id.unwrap(),
+            task_id: entry.task_id.unwrap(),
+            agent_type: AgentType::Coder,
+            message: "half way".to_owned(),
+            percent: Some(50),
+            at: entry.created_at,
+        });
+        let frame: Value = serde_json::from_str(&frames.first).unwrap();
+        assert_eq!(frame["event_type"], "task_progress");
+        assert_eq!(frame["agent_type"], "coder");
+        assert_eq!(frame["data"], json!({"message": "half way", "progress": 50}));
+        assert!(frame.get("seq").is_none());
+    }
+}

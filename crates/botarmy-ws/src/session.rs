@@ -1,0 +1,472 @@
+//! One WebSocket connection: the checks before the upgrade, and then frames out and requests in.
+//! The only file that knows the WebSocket crate.
+//!
+//! Whatever can be refused is refused before the upgrade, as problem+json: an origin that may not
+//! connect (403), a query that is not acceptable (422), no room (503), no such project (404), and
+//! at last a request that is no WebSocket handshake (426).
+
+use std::any::Any;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::dev::{self, Extensions};
+use actix_web::error::PayloadError;
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{self, Bytes};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, rt};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError};
+use bytestring::ByteString;
+use futures_util::Stream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tracing::{debug, error};
+
+use crate::guard::{Guard, TooLong};
+use crate::hub::{Admission, Hub};
+use crate::subscriber::{Refused, Subscriber, Target};
+use crate::{Live, frame};
+
+/// The largest position: what every store can count to.
+const MAX_POSITION: u64 = i64::MAX as u64;
+/// How long a peer may take for the close frame, at the end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Mounts `GET /ws`.
+pub fn routes(cfg: &mut web::ServiceConfig, live: &Live) {
+    cfg.service(
+        web::resource(["/ws", "/ws/"])
+            .app_data(web::Data::new(live.clone()))
+            .route(web::get().to(open))
+            .default_service(web::to(wrong_method)),
+    );
+}
+
+/// What to do with a new connection, for `HttpServer::on_connect`: frames leave at once
+/// (`TCP_NODELAY`), and on Linux the kernel gives up a peer that takes nothing for as long as two
+/// heartbeats (`TCP_USER_TIMEOUT`).
+///
+/// The second cannot be done later. A session ends when a send takes too long, but what the server
+/// has buffered for the socket waits for the peer, and so does the socket; the web framework has
+/// no timeout there.
+pub fn on_connect(
+    live: &Live,
+) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + Clone + 'static + use<> {
+    let patience = live.hub().settings.heartbeat * 2;
+    move |connection, _| {
+        if let Some(socket) = connection.downcast_ref::<rt::net::TcpStream>() {
+            // A socket that is gone already is noticed by whoever reads from it.
+            drop(socket.set_nodelay(true));
+            #[cfg(target_os = "linux")]
+            drop(socket2::SockRef::from(socket).set_tcp_user_timeout(Some(patience)));
+        }
+    }
+}
+
+// Before the upgrade.
+
+#[derive(Debug, Default, Deserialize)]
+struct Query {
+    project_id: Option<String>,
+    after: Option<String>,
+}
+
+async fn open(req: HttpRequest, payload: web::Payload, live: web::Data<Live>) -> HttpResponse {
+    connect(&req, payload, live.hub()).await.unwrap_or_else(|problem| problem.answer(&req))
+}
+
+async fn wrong_method(req: HttpRequest) -> HttpResponse {
+    let detail = "A live stream is opened with GET.".to_owned();
+    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).answer(&req);
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET"));
+    response
+}
+
+async fn connect(
+    req: &HttpRequest,
+    payload: web::Payload,
+    hub: &Arc<Hub>,
+) -> Result<HttpResponse, Problem> {
+    check_origin(req, &hub.settings.allowed_origins)?;
+    let (target, after) = parse_query(req)?;
+    let admission = hub.admit().ok_or_else(|| Problem::busy(hub))?;
+    let system_after = if target.is_none() { after } else { None };
+    let refused = |refused: Refused| Problem::refused(refused, hub);
+    let mut subscriber =
+        hub.subscriber(system_after).await.map_err(|error| refused(Refused::Store(error)))?;
+    if let Some(target) = target {
+        subscriber.subscribe(target, after).await.map_err(refused)?;
+    }
+    let (payload, too_long) = guarded(req, payload, hub.settings.max_frame_bytes).await;
+    let (response, session, messages) =
+        actix_ws::handle(req, payload).map_err(|error| Problem::no_handshake(&error))?;
+    // The guard has checked every length, also that of a message in fragments.
+    let no_limit = usize::MAX;
+    let messages =
+        messages.max_frame_size(no_limit).aggregate_continuations().max_continuation_size(no_limit);
+    let connection = Connection { hub: Arc::clone(hub), subscriber, session, too_long };
+    rt::spawn(connection.run(messages, admission));
+    Ok(response)
+}
+
+/// A browser sends the origin of the page that connects, and does not ask whether it may: the
+/// server has to look (cross-site WebSocket hijacking; RFC 6455, section 10.2).
+fn check_origin(req: &HttpRequest, allowed: &[String]) -> Result<(), Problem> {
+    let Some(origin) = req.headers().get(header::ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or_default();
+    let host = req.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    if is_welcome(origin, host, allowed) {
+        return Ok(());
+    }
+    let detail = "Pages of this origin may not connect; see the setting of allowed origins.";
+    Err(Problem::new(StatusCode::FORBIDDEN, detail.to_owned()))
+}
+
+/// Whether a page may connect. That it was served under the name it connects to says nothing
+/// unless the name is one of this machine: any name can be made to resolve to it.
+fn is_welcome(origin: &str, host: Option<&str>, allowed: &[String]) -> bool {
+    if allowed.iter().any(|allowed| allowed.trim_end_matches('/').eq_ignore_ascii_case(origin)) {
+        return true;
+    }
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let (Some(authority), Some(host)) = (authority, host) else { return false };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let is_loopback = ["localhost", "127.0.0.1", "[::1]"].contains(&name);
+    is_loopback && authority.eq_ignore_ascii_case(host)
+}
+
+fn parse_query(req: &HttpRequest) -> Result<(Option<Target>, Option<u64>), Problem> {
+    let query = web::Query::<Query>::from_query(req.query_string())
+        .map_err(|error| Problem::invalid("query", error.to_string()))?;
+    let target =
+        query.project_id.as_deref().map(Target::from_str).transpose().map_err(|error| {
+            Problem::invalid("project_id", format!("{error}, or the word `all` for every project"))
+        })?;
+    let after = query.after.as_deref().map(parse_position).transpose();
+    let after = after.map_err(|error| Problem::invalid("after", error))?;
+    match (target, after) {
+        (Some(Target::All), Some(_)) => {
+            Err(Problem::invalid("after", Refused::AfterAll.to_string()))
+        }
+        both => Ok(both),
+    }
+}
+
+fn parse_position(text: &str) -> Result<u64, String> {
+    let position = text.parse().ok().filter(|position| *position <= MAX_POSITION);
+    position.ok_or_else(|| format!("must be a position in a log: 0 to {MAX_POSITION}"))
+}
+
+/// An answer that is no upgrade (RFC 9457).
+#[derive(Debug)]
+struct Problem {
+    status: StatusCode,
+    detail: String,
+    field: Option<&'static str>,
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    const fn new(status: StatusCode, detail: String) -> Self {
+        Self { status, detail, field: None, retry_after: None }
+    }
+
+    const fn invalid(field: &'static str, detail: String) -> Self {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { status, detail, field: Some(field), retry_after: None }
+    }
+
+    fn unavailable(detail: &str, hub: &Hub) -> Self {
+        let retry_after = Some(hub.settings.retry_after);
+        Self { retry_after, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail.to_owned()) }
+    }
+
+    fn busy(hub: &Hub) -> Self {
+        Self::unavailable("As many live connections are open as may be; try again later.", hub)
+    }
+
+    fn refused(refused: Refused, hub: &Hub) -> Self {
+        let detail = refused.to_string();
+        match refused {
+            Refused::NoSuchProject(_) => Self::new(StatusCode::NOT_FOUND, detail),
+            Refused::AfterAll => Self::invalid("after", detail),
+            Refused::TooMany(_) => Self::invalid("project_id", detail),
+            Refused::Store(botarmy_domain::StoreError::Corrupt { table, row, detail }) => {
+                error!(table, row, detail, "A live stream could not be opened: corrupt row");
+                let detail = "Something that was stored cannot be read; the operator was told.";
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail.to_owned())
+            }
+            Refused::Store(cause) => {
+                let cause: &dyn std::error::Error = &cause;
+                error!(error = cause, "A live stream could not be opened");
+                Self::unavailable(&detail, hub)
+            }
+        }
+    }
+
+    fn no_handshake(error: &actix_web::Error) -> Self {
+        let detail = format!("This address speaks WebSocket version 13 only: {error}.");
+        Self::new(StatusCode::UPGRADE_REQUIRED, detail)
+    }
+
+    fn answer(&self, req: &HttpRequest) -> HttpResponse {
+        let mut body = json!({
+            "type": "about:blank", "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(), "detail": self.detail, "instance": req.path(),
+        });
+        if let Some(field) = self.field {
+            body["detail"] = format!("{field}: {}", self.detail).into();
+            body["errors"] = json!([{"field": field, "message": self.detail}]);
+        }
+        let mut response = HttpResponse::build(self.status);
+        response.content_type("application/problem+json");
+        if let Some(wait) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, wait.as_secs().max(1)));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            response.insert_header((header::UPGRADE, "websocket"));
+            response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+        }
+        response.body(body.to_string())
+    }
+}
+
+/// The bytes a client sends, up to where they announce a message that is too long.
+struct Guarded {
+    payload: web::Payload,
+    guard: Guard,
+    too_long: Arc<AtomicBool>,
+}
+
+impl Stream for Guarded {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let poll = Pin::new(&mut self.payload).poll_next(cx);
+        if let Poll::Ready(Some(Ok(bytes))) = &poll
+            && self.guard.pass(bytes) == Err(TooLong)
+        {
+            self.too_long.store(true, Ordering::Relaxed);
+            return Poll::Ready(Some(Err(PayloadError::Overflow)));
+        }
+        poll
+    }
+}
+
+/// Puts the guard before the payload. The flag says whether it stopped something.
+async fn guarded(
+    req: &HttpRequest,
+    payload: web::Payload,
+    limit: usize,
+) -> (web::Payload, Arc<AtomicBool>) {
+    let too_long = Arc::new(AtomicBool::new(false));
+    let guard = Guard::new(limit as u64);
+    let guarded = Guarded { payload, guard, too_long: Arc::clone(&too_long) };
+    let mut payload = dev::Payload::from(Box::pin(guarded) as Pin<Box<dyn Stream<Item = _>>>);
+    let payload = web::Payload::from_request(req, &mut payload).await;
+    (payload.expect("a payload can always be taken over"), too_long)
+}
+
+// After the upgrade.
+
+/// An open connection.
+struct Connection {
+    hub: Arc<Hub>,
+    subscriber: Subscriber,
+    session: actix_ws::Session,
+    too_long: Arc<AtomicBool>,
+}
+
+/// Why a connection ends: with this close frame, or without one because nobody would get it.
+struct End(Option<CloseReason>);
+
+impl End {
+    fn with(code: CloseCode, why: &str) -> Self {
+        Self(Some(CloseReason { code, description: Some(why.to_owned()) }))
+    }
+}
+
+impl Connection {
+    async fn run(mut self, mut messages: AggregatedMessageStream, admission: Admission) {
+        let end = self.serve(&mut messages).await;
+        debug!(subscriber = ?self.subscriber, reason = ?end.0, "A live connection has ended");
+        if end.0.is_some() {
+            // Whether it arrives or not, nobody is listening any more.
+            drop(timeout(CLOSE_TIMEOUT, self.session.close(end.0)).await);
+        }
+        drop(admission);
+    }
+
+    async fn serve(&mut self, messages: &mut AggregatedMessageStream) -> End {
+        let heartbeat = self.hub.settings.heartbeat;
+        let mut beats = interval_at(Instant::now() + heartbeat, heartbeat);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent_beats = 0;
+        let hub = Arc::clone(&self.hub);
+        let mut stopped = std::pin::pin!(hub.stopped());
+        loop {
+            let done = tokio::select! {
+                () = &mut stopped => Err(End::with(CloseCode::Away, "The server is stopping.")),
+                message = messages.recv() => {
+                    silent_beats = 0;
+                    self.hear(message).await
+                }
+                _ = beats.tick() => {
+                    silent_beats += 1;
+                    if silent_beats >= 2 {
+                        Err(End::with(CloseCode::Policy, "Nothing was heard for too long."))
+                    } else {
+                        self.ping().await
+                    }
+                }
+                text = self.subscriber.next() => self.send(text).await,
+            };
+            if let Err(end) = done {
+                return end;
+            }
+        }
+    }
+
+    /// Takes in a message of the client.
+    async fn hear(
+        &mut self,
+        message: Option<Result<AggregatedMessage, ProtocolError>>,
+    ) -> Result<(), End> {
+        match message {
+            None => Err(End(None)),
+            Some(Err(error)) => Err(self.broken(&error)),
+            Some(Ok(AggregatedMessage::Close(reason))) => {
+                // The same code back, without the words (RFC 6455, section 5.5.1).
+                let code = reason.map_or(CloseCode::Normal, |reason| reason.code);
+                Err(End(Some(CloseReason { code, description: None })))
+            }
+            Some(Ok(AggregatedMessage::Pong(_))) => Ok(()),
+            Some(Ok(AggregatedMessage::Ping(bytes))) => {
+                within(self.hub.settings.send_timeout, self.session.pong(&bytes)).await
+            }
+            Some(Ok(AggregatedMessage::Binary(_))) => {
+                self.complain("Binary messages are not understood; send JSON as text.").await
+            }
+            Some(Ok(AggregatedMessage::Text(text))) => match ClientFrame::parse(&text) {
+                Ok(ClientFrame::Ping) => self.answer(&json!({"type": "pong"})).await,
+                Ok(ClientFrame::Subscribe(target, after)) => self.subscribe(target, after).await,
+                Ok(ClientFrame::Unsubscribe(target)) => {
+                    self.subscriber.unsubscribe(target);
+                    let project = target.to_string();
+                    self.answer(&json!({"type": "unsubscribed", "project_id": project})).await
+                }
+                Err(message) => self.complain(&message).await,
+            },
+        }
+    }
+
+    async fn subscribe(&mut self, target: Target, after: Option<u64>) -> Result<(), End> {
+        match self.subscriber.subscribe(target, after).await {
+            Ok(after) => {
+                let project = target.to_string();
+                let mut answer = json!({"type": "subscribed", "project_id": project});
+                if let Some(after) = after {
+                    answer["after"] = after.into();
+                }
+                self.answer(&answer).await
+            }
+            Err(refused) => {
+                if let Refused::Store(cause) = &refused {
+                    let cause: &dyn std::error::Error = cause;
+                    error!(error = cause, "A subscription could not be made");
+                }
+                self.complain(&refused.to_string()).await
+            }
+        }
+    }
+
+    async fn complain(&mut self, message: &str) -> Result<(), End> {
+        let text = frame::error(message, self.hub.now());
+        self.send(text).await
+    }
+
+    async fn answer(&mut self, answer: &Value) -> Result<(), End> {
+        self.send(answer.to_string().into()).await
+    }
+
+    async fn send(&mut self, text: ByteString) -> Result<(), End> {
+        within(self.hub.settings.send_timeout, self.session.text(text)).await
+    }
+
+    async fn ping(&mut self) -> Result<(), End> {
+        within(self.hub.settings.send_timeout, self.session.ping(b"")).await
+    }
+
+    /// What is wrong with what the client sent, as a close code (RFC 6455, section 7.4.1).
+    fn broken(&self, error: &ProtocolError) -> End {
+        if self.too_long.load(Ordering::Relaxed) {
+            let limit = self.hub.settings.max_frame_bytes;
+            let why = format!("A message may have at most {limit} bytes.");
+            return End::with(CloseCode::Size, &why);
+        }
+        match error {
+            ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                if error.to_string().contains("reserved bits") {
+                    End::with(CloseCode::Protocol, "Reserved bits are set.")
+                } else {
+                    End::with(CloseCode::Invalid, "Text must be UTF-8.")
+                }
+            }
+            ProtocolError::Io(_) => End(None),
+            other => End::with(CloseCode::Protocol, &other.to_string()),
+        }
+    }
+}
+
+/// Sends something; when it fails or takes too long, nobody is there any more.
+async fn within<E>(
+    patience: Duration,
+    sending: impl Future<Output = Result<(), E>>,
+) -> Result<(), End> {
+    timeout(patience, sending).await.map_or(Err(End(None)), |sent| sent.map_err(|_| End(None)))
+}
+
+/// What a client can ask for.
+#[derive(Debug, PartialEq, Eq)]
+enum ClientFrame {
+    Ping,
+    Subscribe(Target, Option<u64>),
+    Unsubscribe(Target),
+}
+
+impl ClientFrame {
+    /// Reads a message; the error is a sentence for whoever sent it.
+    fn parse(text: &str) -> Result<Self, String> {
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| format!("This is not JSON: {error}."))?;
+        let target = || {
+            let id = value.get("project_id").and_then(Value::as_str);
+            let id = id.ok_or("`project_id` must be given, as text.")?;
+            id.parse().map_err(|error| format!("project_id: {error}, or the word `all`."))
+        };
+        match value.get("type").and_then(Value::as_str) {
+            Some("ping") => Ok(Self::Ping),
+            Some("unsubscribe") => target().map(Self::Unsubscribe),
+            Some("subscribe") => {
+                let after = match value.get("after") {
+                    None | Some(Value::Null) => None,
+                    Some(Value::String(text)) => Some(parse_position(text)),
+                    Some(other) => Some(parse_position(&other.to_string())),
+                };
+                let after = after.transpose().map_err(|error| format!("after: {error}."))?;
+                Ok(Self::Subscribe(target()?, after))
+            }
+            _ => Err("`type` must be one of: ping, subscribe, unsubscribe.".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,355 @@
+//! What one connection has subscribed to, and how far it has been told.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use botarmy_domain::{LogId, ProjectId, StoreError};
+use bytestring::ByteString;
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::feed::FeedStep;
+use crate::frame::{self, Frames};
+use crate::hub::{Hub, Watch};
+use crate::topic::{Place, Step};
+
+/// What can be subscribed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The events of a project.
+    Project(ProjectId),
+    /// The events of every project.
+    All,
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Project(id) => id.fmt(f),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
+impl std::str::FromStr for Target {
+    type Err = botarmy_domain::ids::MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "all" { Ok(Self::All) } else { text.parse().map(Self::Project) }
+    }
+}
+
+/// Why a subscription was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// There is no such project.
+    #[error("Project {0} does not exist.")]
+    NoSuchProject(ProjectId),
+    /// A position is one in one log.
+    #[error("`after` is a position in one project's log; with `all` it means nothing.")]
+    AfterAll,
+    /// The connection has as many subscriptions as it may have.
+    #[error("A connection can subscribe to at most {0} projects; unsubscribe from one first.")]
+    TooMany(usize),
+    /// The store could not say.
+    #[error("The store is not available; try again later.")]
+    Store(#[from] StoreError),
+}
+
+/// Something that is being read. It goes on while its client is being sent something else, so
+/// that a slow client does not hold a place in the queue of readers.
+struct Reading<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Reading<T> {
+    fn of(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+
+    /// What was read; empty if reading failed altogether, so that it is begun again.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T>
+    where
+        T: Default,
+    {
+        Pin::new(&mut self.0).poll(cx).map(Result::unwrap_or_default)
+    }
+}
+
+impl<T> Drop for Reading<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A project's or the system's log, and how far it has been told.
+struct Cursor {
+    watch: Watch,
+    place: Place,
+    /// Frames that were read from the log and have not been sent.
+    pending: VecDeque<ByteString>,
+    reading: Option<Reading<Vec<Arc<botarmy_domain::Entry>>>>,
+}
+
+/// Everything else, and how far it has been told.
+struct Everything {
+    place: u64,
+    pending: VecDeque<ByteString>,
+    reading: Option<Reading<Vec<Frames>>>,
+}
+
+/// One connection's subscriptions. It always hears of the system; projects come and go.
+pub struct Subscriber {
+    hub: Arc<Hub>,
+    id: u64,
+    wake: Arc<Notify>,
+    /// The system first.
+    cursors: Vec<Cursor>,
+    everything: Option<Everything>,
+    /// Whose turn it is, so that a busy log does not silence another.
+    turn: usize,
+}
+
+impl std::fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscriber").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Subscriber {
+    pub(crate) async fn new(hub: Arc<Hub>, after: Option<u64>) -> Result<Self, StoreError> {
+        let (id, wake) = (hub.next_id(), Arc::default());
+        let watch = hub.watch(LogId::System, id, &wake).await?;
+        let cursors = vec![Cursor::new(watch, after)];
+        Ok(Self { hub, id, wake, cursors, everything: None, turn: 0 })
+    }
+
+    /// Subscribes to a project from position `after` in its log, else from now on. Answers the
+    /// position after which it will be told everything; none for [`Target::All`].
+    ///
+    /// To subscribe again changes the position if `after` says so, and nothing otherwise.
+    ///
+    /// # Errors
+    /// When it cannot be done; nothing has changed then.
+    pub async fn subscribe(
+        &mut self,
+        target: Target,
+        after: Option<u64>,
+    ) -> Result<Option<u64>, Refused> {
+        let project = match (target, after) {
+            (Target::Project(project), _) => project,
+            (Target::All, Some(_)) => return Err(Refused::AfterAll),
+            (Target::All, None) => {
+                let (hub, id, wake) = (&self.hub, self.id, &self.wake);
+                self.everything.get_or_insert_with(|| Everything {
+                    place: hub.watch_all(id, wake),
+                    pending: VecDeque::new(),
+                    reading: None,
+                });
+                return Ok(None);
+            }
+        };
+        let log = LogId::Project(project);
+        if let Some(cursor) = self.cursors.iter_mut().find(|cursor| cursor.log() == log) {
+            if let Some(after) = after {
+                cursor.go_to(after);
+            }
+            return Ok(Some(cursor.place.after));
+        }
+        let limit = self.hub.settings.max_subscriptions;
+        if self.cursors.len() > limit {
+            return Err(Refused::TooMany(limit));
+        }
+        if !self.hub.project_exists(project).await? {
+            return Err(Refused::NoSuchProject(project));
+        }
+        let watch = self.hub.watch(log, self.id, &self.wake).await?;
+        let cursor = Cursor::new(watch, after);
+        let position = cursor.place.after;
+        self.cursors.push(cursor);
+        Ok(Some(position))
+    }
+
+    /// Ends a subscription, if there is one. What of it has not been sent is not sent any more.
+    pub fn unsubscribe(&mut self, target: Target) {
+        match target {
+            Target::Project(project) => {
+                self.cursors.retain(|cursor| cursor.log() != LogId::Project(project));
+            }
+            Target::All => {
+                if self.everything.take().is_some() {
+                    self.hub.unwatch_all(self.id);
+                }
+            }
+        }
+    }
+
+    /// The next frame. Nothing is lost when this is dropped before it returns.
+    pub async fn next(&mut self) -> ByteString {
+        loop {
+            if let Some(text) = self.ready() {
+                return text;
+            }
+            let wake = Arc::clone(&self.wake);
+            tokio::select! {
+                () = wake.notified() => {}
+                () = std::future::poll_fn(|cx| self.poll_reading(cx)) => {}
+            }
+        }
+    }
+
+    /// A frame that is there already.
+    fn ready(&mut self) -> Option<ByteString> {
+        let count = self.cursors.len() + 1;
+        self.turn = self.turn.wrapping_add(1);
+        for n in 0..count {
+            let index = self.turn.wrapping_add(n) % count;
+            let text = match self.cursors.get_mut(index) {
+                Some(cursor) => cursor.ready(&self.hub),
+                None => self.of_everything(),
+            };
+            if text.is_some() {
+                return text;
+            }
+        }
+        None
+    }
+
+    fn of_everything(&mut self) -> Option<ByteString> {
+        let everything = self.everything.as_mut()?;
+        if let Some(text) = everything.pending.pop_front() {
+            return Some(text);
+        }
+        if everything.reading.is_some() {
+            return None;
+        }
+        let cursors = &self.cursors;
+        let elsewhere = |log| cursors.iter().any(|cursor| cursor.log() == log);
+        match self.hub.feed.step(&mut everything.place, elsewhere) {
+            FeedStep::Idle => None,
+            FeedStep::Frames(frames) => {
+                everything.pending.extend(frames.then);
+                Some(frames.first)
+            }
+            FeedStep::Read(places) => {
+                everything.reading =
+                    Some(Reading::of(read_everywhere(Arc::clone(&self.hub), places)));
+                None
+            }
+            FeedStep::Lost(count) => {
+                let data = json!({
+                    "message": "This client was too slow: events were left out. Read the audit \
+                                log, or subscribe to a project with `after`.",
+                    "missed": count,
+                });
+                Some(frame::gap(None, data, self.hub.now()))
+            }
+        }
+    }
+
+    /// Waits for whatever is being read.
+    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now = self.hub.now();
+        let mut poll = Poll::Pending;
+        for cursor in &mut self.cursors {
+            let Some(reading) = &mut cursor.reading else { continue };
+            if let Poll::Ready(entries) = reading.poll(cx) {
+                cursor.reading = None;
+                cursor.take_in(&entries, now);
+                poll = Poll::Ready(());
+            }
+        }
+        if let Some(everything) = &mut self.everything
+            && let Some(reading) = &mut everything.reading
+            && let Poll::Ready(read) = reading.poll(cx)
+        {
+            everything.reading = None;
+            for frames in read {
+                everything.pending.push_back(frames.first);
+                everything.pending.extend(frames.then);
+            }
+            poll = Poll::Ready(());
+        }
+        poll
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.unsubscribe(Target::All);
+    }
+}
+
+impl Cursor {
+    fn new(watch: Watch, after: Option<u64>) -> Self {
+        let place = Place::after(after.unwrap_or(watch.head));
+        Self { watch, place, pending: VecDeque::new(), reading: None }
+    }
+
+    fn log(&self) -> LogId {
+        self.watch.topic.log
+    }
+
+    fn go_to(&mut self, after: u64) {
+        self.place = Place::after(after);
+        self.pending.clear();
+        self.reading = None;
+    }
+
+    fn ready(&mut self, hub: &Arc<Hub>) -> Option<ByteString> {
+        if let Some(text) = self.pending.pop_front() {
+            return Some(text);
+        }
+        if self.reading.is_some() {
+            return None;
+        }
+        match self.watch.topic.step(&mut self.place) {
+            Step::Idle => None,
+            Step::Frames(frames) => {
+                self.pending.extend(frames.then);
+                Some(frames.first)
+            }
+            Step::Read => {
+                let (hub, log, after) = (Arc::clone(hub), self.log(), self.place.after);
+                let page = hub.settings.page;
+                self.reading = Some(Reading::of(async move { hub.read(log, after, page).await }));
+                None
+            }
+        }
+    }
+
+    /// Takes in what was read after its place.
+    fn take_in(&mut self, entries: &[Arc<botarmy_domain::Entry>], now: botarmy_domain::Timestamp) {
+        for entry in entries {
+            if entry.seq > self.place.after + 1 {
+                let data = json!({
+                    "message": "Entries that were asked for are no longer kept.",
+                    "after": self.place.after, "next": entry.seq,
+                });
+                self.pending.push_back(frame::gap(entry.project_id, data, now));
+            }
+            let frames = frame::of_entry(entry);
+            self.pending.push_back(frames.first);
+            self.pending.extend(frames.then);
+            self.place = Place::after(entry.seq);
+        }
+    }
+}
+
+/// Reads entries of several logs, and gives them in the order asked for.
+async fn read_everywhere(hub: Arc<Hub>, places: Vec<(LogId, u64)>) -> Vec<Frames> {
+    let mut ranges: BTreeMap<LogId, (u64, u64)> = BTreeMap::new();
+    for (log, seq) in &places {
+        let range = ranges.entry(*log).or_insert((*seq, *seq));
+        *range = (range.0.min(*seq), range.1.max(*seq));
+    }
+    let mut read = HashMap::new();
+    for (log, (first, last)) in ranges {
+        let count = u32::try_from(last - first + 1).unwrap_or(u32::MAX).min(1000);
+        for entry in hub.read(log, first - 1, count).await {
+            read.insert((log, entry.seq), frame::of_entry(&entry));
+        }
+    }
+    places.iter().filter_map(|place| read.remove(place)).collect()
+}

@@ -1,0 +1,213 @@
+//! The shape of the workspace, asked of cargo itself: who leans on whom, what the domain may not
+//! touch, and under which licences the rest comes.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn metadata() -> Value {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Our packages, each with the names of what it leans on in a finished build.
+fn ours(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let members: BTreeSet<_> = metadata["workspace_members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_str().unwrap())
+        .collect();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    packages
+        .filter(|package| members.contains(package["id"].as_str().unwrap()))
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().unwrap().iter();
+            let names = dependencies.map(|one| one["name"].as_str().unwrap().to_owned());
+            (package["name"].as_str().unwrap().to_owned(), names.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
+    let ours = ours(&metadata());
+    let names: BTreeSet<_> = ours.keys().cloned().collect();
+    for (name, leans_on) in &ours {
+        let on_ours: BTreeSet<_> = leans_on.intersection(&names).map(String::as_str).collect();
+        match name.as_str() {
+            "botarmy-server" | "botarmy-tests" => {}
+            "botarmy-domain" => assert!(on_ours.is_empty(), "the domain knows {on_ours:?}"),
+            _ => assert_eq!(on_ours, ["botarmy-domain"].into(), "{name} leans on {on_ours:?}"),
+        }
+    }
+    assert_eq!(ours.len(), 9, "a new crate has its place in this test: {names:?}");
+}
+
+#[test]
+fn a_library_lives_in_one_crate_only() {
+    let ours = ours(&metadata());
+    let homes: [(&str, &[&str]); 8] = [
+        ("diesel", &["botarmy-sqlite"]),
+        ("libsqlite3-sys", &["botarmy-sqlite"]),
+        ("actix-ws", &["botarmy-ws"]),
+        ("actix-cors", &["botarmy-http"]),
+        ("utoipa", &["botarmy-http"]),
+        ("clap", &["botarmy-server"]),
+        ("config", &["botarmy-server"]),
+        ("anyhow", &["botarmy-server", "botarmy-tests"]),
+    ];
+    for (library, at_home) in homes {
+        for (name, leans_on) in &ours {
+            if leans_on.contains(library) {
+                assert!(at_home.contains(&name.as_str()), "{library} has strayed into {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_domain_has_no_runtime_no_framework_and_no_database() {
+    let ours = ours(&metadata());
+    let known = [
+        "async-trait",
+        "mockall",
+        "proptest",
+        "serde",
+        "serde_json",
+        "serde_json_canonicalizer",
+        "sha2",
+        "thiserror",
+        "time",
+        "toml",
+        "uuid",
+    ];
+    let strangers: Vec<_> =
+        ours["botarmy-domain"].iter().filter(|name| !known.contains(&name.as_str())).collect();
+    assert!(strangers.is_empty(), "the domain leans on {strangers:?}");
+    for file in sources(&root().join("crates/botarmy-domain/src")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for word in [
+            "std::fs",
+            "std::net",
+            "std::env",
+            "SystemTime",
+            "Instant::now",
+            "now_utc",
+            "new_v4",
+            "println!",
+        ] {
+            assert!(!text.contains(word), "{} uses {word}", file.display());
+        }
+    }
+}
+
+#[test]
+fn time_and_randomness_come_from_one_file() {
+    for file in sources(&root().join("crates")) {
+        if file.ends_with("botarmy-server/src/system.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        for word in ["now_utc(", "SystemTime::now", "Uuid::new_v4", "Uuid::now_v7"] {
+            assert!(!text.contains(word), "{} asks the machine itself: {word}", file.display());
+        }
+    }
+}
+
+/// SPDX expressions as cargo gives them, checked word by word: every alternative of an `AND` must
+/// hold a licence that we accept.
+#[test]
+fn everything_we_ship_has_a_licence_we_accept() {
+    let accepted = [
+        "MIT",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "Zlib",
+        "0BSD",
+        "Unicode-3.0",
+        "CC0-1.0",
+        "MIT-0",
+        "Unlicense",
+        "BSL-1.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "blessing",
+        "CDLA-Permissive-2.0",
+    ];
+    let metadata = metadata();
+    let mut refused = Vec::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        let licence = package["license"].as_str().unwrap_or("none").replace('/', " OR ");
+        let plain = licence.replace(['(', ')'], "");
+        let all = plain
+            .split(" AND ")
+            .all(|part| part.split(" OR ").any(|one| accepted.contains(&one.trim())));
+        if !all {
+            refused.push(format!("{name}: {licence}"));
+        }
+    }
+    assert!(refused.is_empty(), "look at these licences: {refused:#?}");
+}
+
+#[test]
+fn every_setting_in_the_defaults_is_commented() {
+    let text = std::fs::read_to_string(root().join("config/default.toml")).unwrap();
+    let mut commented = false;
+    let mut section = String::new();
+    for line in text.lines() {
+        if line.starts_with('#') {
+            commented = true;
+        } else if line.starts_with('[') {
+            section = line.to_owned();
+        } else if line.contains('=') {
+            // The six agents are explained once, above the first.
+            assert!(
+                commented || section.starts_with("[agents."),
+                "{section} {line} has no comment"
+            );
+            commented = false;
+        }
+    }
+}
+
+#[test]
+fn nothing_in_the_tree_is_unfinished() {
+    for file in sources(&root().join("crates")).into_iter().chain(sources(&root().join("tests"))) {
+        if file.ends_with("tests/architecture.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        for word in ["todo!(", "unimplemented!(", "FIXME", "#[ignore"] {
+            assert!(!text.contains(word), "{} has a {word}", file.display());
+        }
+    }
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}

@@ -1,0 +1,7 @@
+//! Journeys from outside: the real server, as its people use it.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod cli;
+mod crash;
+mod operations;
+mod walkthrough;

@@ -1,0 +1,111 @@
+//! What an operator sees: starting, stopping, what is refused at the start.
+
+use std::process::Stdio;
+
+use botarmy_tests::server::{TestServer, command};
+use serde_json::json;
+
+/// Runs the binary and answers its exit code and what it said.
+fn say(command: &mut std::process::Command) -> (Option<i32>, String) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_data_is_refused() {
+    let server = TestServer::start().await;
+    let (code, said) = say(command(server.data_dir()).args(["serve", "--port", "0"]));
+    assert_eq!(code, Some(1));
+    assert!(said.contains("another process is using the data directory"), "{said}");
+    assert_eq!(server.get("/healthz").await.0, 200, "the first goes on");
+}
+
+#[tokio::test]
+async fn told_to_stop_it_stops_and_goes_on_next_time() {
+    let mut server = TestServer::start().await;
+    let project = server.project("Notes for a choir").await;
+    server.next_gate(&project).await.unwrap();
+    assert_eq!(server.terminate().await, Some(0));
+    server.kill_and_restart().await;
+    assert_eq!(server.approve_all(&project).await, "completed");
+}
+
+#[tokio::test]
+async fn a_workflow_file_that_is_not_sound_keeps_it_from_starting() {
+    let step = |name: &str, rest: &str| {
+        format!(
+            "[[step]]\nname = \"{name}\"\nphase = \"1\"\nagent = \"coder\"\noutput = \"source_code\"\n{rest}\n"
+        )
+    };
+    for (text, expected) in [
+        (
+            step("A", "depends_on = [\"B\"]") + &step("B", "depends_on = [\"A\"]"),
+            "these steps wait for each other in a cycle",
+        ),
+        (step("A", "").replace("coder", "typist"), "typist"),
+        (step("A", "inputs = [\"test_results\"]"), "no step before it makes `test_results`"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("bad.toml"), format!("name = \"bad\"\n{text}")).unwrap();
+        let (code, said) = say(command(dir.path())
+            .env("BOTARMY_WORKFLOWS__DIR", dir.path())
+            .args(["serve", "--port", "0"]));
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("bad.toml") && said.contains(expected), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_none_or_is_newer_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("botarmy.db");
+    std::fs::write(&file, b"something else entirely, and long enough to be a header").unwrap();
+    let (code, said) = say(command(dir.path()).args(["serve", "--port", "0"]));
+    assert_eq!(code, Some(1));
+    assert!(said.contains("is not a SQLite database"), "{said}");
+    assert!(std::fs::read(&file).unwrap().starts_with(b"something else"));
+}
+
+#[test]
+fn a_misspelt_setting_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, said) = say(command(dir.path()).env("BOTARMY_HTTP__PROT", "9000").arg("serve"));
+    assert_eq!(code, Some(1));
+    assert!(said.contains("prot"), "{said}");
+    let (code, said) = say(command(dir.path()).args(["serve", "--host", "0.0.0.0"]));
+    assert_eq!(code, Some(1));
+    assert!(said.contains("allow_remote"), "{said}");
+}
+
+#[test]
+fn what_it_keeps_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("data");
+    let mut migrate = std::process::Command::new(botarmy_tests::server::binary());
+    let (code, said) = say(migrate.arg("--data-dir").arg(&dir).arg("migrate"));
+    assert_eq!(code, Some(0), "{said}");
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&dir), 0o700);
+    assert_eq!(mode(&dir.join("botarmy.db")), 0o600);
+}
+
+#[tokio::test]
+async fn every_log_line_of_a_request_carries_its_id_and_so_does_the_audit_entry() {
+    let server = TestServer::start().await;
+    let response = reqwest::Client::new()
+        .post(format!("{}/api/v1/projects", server.base))
+        .header("x-request-id", "journey-42")
+        .body(json!({"name": "Traced"}).to_string())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.headers()["x-request-id"], "journey-42");
+    let project: serde_json::Value = response.json().await.unwrap();
+    let id = project["id"].as_str().unwrap();
+    let (_, events) = server.get(&format!("/api/v1/audit/projects/{id}/events")).await;
+    assert_eq!(events[0]["event_metadata"]["request_id"], "journey-42");
+    server.until(|s| async move { s.log.lock().unwrap().contains("journey-42") }).await;
+}

@@ -1,0 +1,284 @@
+//! The real server, as its people run it: a process of its own on a free port with a data
+//! directory of its own, spoken to over HTTP and WebSocket, killed when the test ends.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The binary under test, built beside the tests by the same command.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let binary = test.parent().and_then(Path::parent).unwrap().join("botarmy-server");
+    assert!(
+        binary.exists(),
+        "{} is missing: build it with `cargo build --workspace --all-targets`, as ./tests/run does",
+        binary.display()
+    );
+    binary
+}
+
+/// A command of the binary with nothing of this machine's settings.
+#[must_use]
+pub fn command(data_dir: &Path) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BOTARMY_")) {
+        command.env_remove(name);
+    }
+    command.arg("--data-dir").arg(data_dir).current_dir(data_dir);
+    command
+}
+
+/// A running server.
+pub struct TestServer {
+    child: Child,
+    /// `http://127.0.0.1:PORT`
+    pub base: String,
+    dir: Arc<TempDir>,
+    variables: Vec<(String, String)>,
+    /// What it wrote to its log so far.
+    pub log: Arc<Mutex<String>>,
+    client: reqwest::Client,
+}
+
+impl TestServer {
+    /// Starts one with default settings.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts one with these variables, such as `("BOTARMY_HTTP__BODY_LIMIT_BYTES", "1000")`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn with(variables: &[(&str, &str)]) -> Self {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let variables =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self::launch(dir, variables.collect()).await
+    }
+
+    async fn launch(dir: Arc<TempDir>, variables: Vec<(String, String)>) -> Self {
+        let mut child = command(dir.path())
+            .env("BOTARMY_LOG__FORMAT", "json")
+            .envs(variables.iter().cloned())
+            .args(["serve", "--port", "0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
+        let reader = BufReader::new(child.stderr.take().unwrap());
+        let kept = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in reader.lines().map_while(Result::ok) {
+                kept.lock().unwrap().push_str(&(line.clone() + "\n"));
+                if let Some((_, rest)) = line.split_once("Serving on http://") {
+                    let address: String =
+                        rest.chars().take_while(|c| !c.is_whitespace() && *c != '"').collect();
+                    drop(say.send(address));
+                }
+            }
+        });
+        let address = tokio::time::timeout(PATIENCE, said.recv()).await.ok().flatten();
+        let Some(address) = address else {
+            drop(child.kill());
+            panic!("the server did not start:\n{}", log.lock().unwrap());
+        };
+        let base = format!("http://{address}");
+        let server = Self { child, base, dir, variables, log, client: reqwest::Client::new() };
+        server.until(|server| async move { server.get("/readyz").await.0 == 200 }).await;
+        server
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Kills it at once (SIGKILL), and starts it again on the same data.
+    ///
+    /// # Panics
+    /// When it does not start again.
+    pub async fn kill_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let again = Self::launch(Arc::clone(&self.dir), self.variables.clone()).await;
+        // The old value is dropped, and with it a process that is gone already.
+        *self = again;
+    }
+
+    /// Tells it to stop (SIGTERM) and waits; answers its exit code.
+    ///
+    /// # Panics
+    /// When it does not stop.
+    pub async fn terminate(&mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(started.elapsed() < PATIENCE, "the server does not stop");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Sends a request without a body.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.raw(Method::GET, path, None).await.unwrap()).await
+    }
+
+    /// Sends a JSON body with POST.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        answer(self.raw(Method::POST, path, Some(body.to_string())).await.unwrap()).await
+    }
+
+    /// Sends a JSON body with POST; `None` when there is no answer, as while it is being killed.
+    pub async fn try_post(&self, path: &str, body: Value) -> Option<(u16, Value)> {
+        let response = self.raw(Method::POST, path, Some(body.to_string())).await.ok()?;
+        let status = response.status().as_u16();
+        Some((status, response.json().await.ok()?))
+    }
+
+    /// Sends anything and gives the answer as it is.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> reqwest::Result<Response> {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        request.timeout(PATIENCE).send().await
+    }
+
+    /// Asks again and again until the answer is yes.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    pub async fn until<'a, F: Future<Output = bool> + 'a>(&'a self, ask: impl Fn(&'a Self) -> F) {
+        let started = Instant::now();
+        while !ask(self).await {
+            assert!(
+                started.elapsed() < PATIENCE,
+                "this takes too long; the server's log:\n{}",
+                self.log.lock().unwrap()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Makes a project with a workflow; answers its id.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn project(&self, idea: &str) -> String {
+        let body = serde_json::json!({"name": "Recipes", "description": idea, "workflow": "sdlc"});
+        let (status, project) = self.post("/api/v1/projects", body).await;
+        assert_eq!(status, 201, "{project}");
+        project["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a project that is driven by hand; answers its id.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn by_hand(&self) -> String {
+        let body = serde_json::json!({"name": "By hand"});
+        let (status, project) = self.post("/api/v1/projects", body).await;
+        assert_eq!(status, 201, "{project}");
+        project["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits for the next open gate of a project; `None` when the project is over first.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    pub async fn next_gate(&self, project: &str) -> Option<Value> {
+        let started = Instant::now();
+        loop {
+            let path = format!("/api/v1/hitl/project/{project}/requests?status_filter=pending");
+            let (_, open) = self.get(&path).await;
+            if let Some(gate) = open.as_array().and_then(|open| open.first()) {
+                return Some(gate.clone());
+            }
+            let (_, project) = self.get(&format!("/api/v1/projects/{project}")).await;
+            if !["active", "paused"].contains(&project["status"].as_str().unwrap_or_default()) {
+                return None;
+            }
+            assert!(started.elapsed() < PATIENCE, "no gate opens: {project}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Answers a gate.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn respond(&self, gate: &Value, body: Value) -> (u16, Value) {
+        let id = gate["request_id"].as_str().unwrap();
+        self.post(&format!("/api/v1/hitl/{id}/respond"), body).await
+    }
+
+    /// Approves everything until the project is over; answers its status.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    pub async fn approve_all(&self, project: &str) -> String {
+        while let Some(gate) = self.next_gate(project).await {
+            self.respond(&gate, serde_json::json!({"action": "approve"})).await;
+        }
+        let (_, project) = self.get(&format!("/api/v1/projects/{project}")).await;
+        project["status"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+async fn answer(response: Response) -> (u16, Value) {
+    let status: StatusCode = response.status();
+    let text = response.text().await.unwrap();
+    (status.as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
