@@ -1,22 +1,11 @@
 //! The command line, as a person types it.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::Stdio;
 
 use botarmy_tests::server::{TestServer, command};
+use botarmy_tests::unzip;
 use reqwest::Method;
-
-fn unzip(path: &std::path::Path) -> Vec<(String, Vec<u8>)> {
-    let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
-    (0..archive.len())
-        .map(|n| {
-            let mut file = archive.by_index(n).unwrap();
-            let mut content = Vec::new();
-            file.read_to_end(&mut content).unwrap();
-            (file.name().to_owned(), content)
-        })
-        .collect()
-}
 
 #[test]
 fn run_takes_an_idea_to_a_package() {
@@ -34,7 +23,7 @@ fn run_takes_an_idea_to_a_package() {
         for line in ["▸ Project Planning (analyst)", "✓ Final Check", "Completed."] {
             assert!(said.contains(line), "{line} is not in:\n{said}");
         }
-        let mut files = unzip(&out);
+        let mut files = unzip(std::fs::File::open(&out).unwrap());
         files.retain(|(name, _)| name.starts_with("source/"));
         assert!(files.iter().any(|(name, _)| name == "source/index.html"));
         applications.push(files);
@@ -52,7 +41,7 @@ fn gates_are_answered_in_the_terminal() {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(b"show\nm\nSing louder on Sundays\na\nreject\n").unwrap();
+    input.write_all(b"m\nSing louder on Sundays\nshow\na\nreject\n").unwrap();
     drop(input);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();

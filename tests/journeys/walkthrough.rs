@@ -1,8 +1,9 @@
 //! From an idea to a package over REST: approved, rejected, amended.
 
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
 use botarmy_tests::server::TestServer;
+use botarmy_tests::unzip;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -14,15 +15,7 @@ async fn package(server: &TestServer, project: &str) -> Vec<(String, Vec<u8>)> {
     let response = server.raw(Method::GET, &path, None).await.unwrap();
     assert_eq!(response.status(), 200);
     let bytes = response.bytes().await.unwrap();
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
-    (0..archive.len())
-        .map(|n| {
-            let mut file = archive.by_index(n).unwrap();
-            let mut content = Vec::new();
-            file.read_to_end(&mut content).unwrap();
-            (file.name().to_owned(), content)
-        })
-        .collect()
+    unzip(Cursor::new(bytes))
 }
 
 /// What is under review at a gate.
@@ -111,7 +104,7 @@ async fn a_replacement_is_what_the_next_step_works_with() {
     let project = server.project(IDEA).await;
     let gate = server.next_gate(&project).await.unwrap();
     let mut plan = under_review(&server, &gate).await;
-    let mut document = plan[0]["content"].take();
+    let mut document = plan["artifacts"][0]["content"].take();
     assert!(document.is_object(), "the plan under review is shown: {plan}");
     document["title"] = json!("The plan of the house");
     let body = json!({"action": "amend", "amended_content": document});

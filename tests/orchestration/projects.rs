@@ -11,7 +11,7 @@ use botarmy_tests::rig::{Rig, owner, simply};
 use serde_json::json;
 
 /// A tester that is content with everything.
-pub fn content() -> Scripted {
+pub(crate) fn content() -> Scripted {
     Scripted::new(|job| match job.output_type {
         Some(ArtifactType::TestResults) => Act::Content(json!({"passed": true})),
         _ => Act::Content(json!({"step": job.handoff.as_ref().map(|handoff| &handoff.step)})),

@@ -14,7 +14,7 @@ use botarmy_tests::rig::{Rig, amend, owner, simply};
 use serde_json::{Map, json};
 
 /// Submits a task for a coder.
-pub async fn submit(rig: &Rig, project_id: ProjectId) -> Arc<Task> {
+pub(crate) async fn submit(rig: &Rig, project_id: ProjectId) -> Arc<Task> {
     let new = NewTask {
         project_id,
         agent: AgentType::Coder,

@@ -1,5 +1,23 @@
 //! What the tests share.
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "this is test code")]
 
+use std::io::Read;
+
 pub mod rig;
 pub mod server;
+
+/// Every file of a ZIP, by name.
+///
+/// # Panics
+/// When it is not one.
+pub fn unzip(reader: impl std::io::Read + std::io::Seek) -> Vec<(String, Vec<u8>)> {
+    let mut archive = zip::ZipArchive::new(reader).unwrap();
+    let mut files = Vec::new();
+    for n in 0..archive.len() {
+        let mut file = archive.by_index(n).unwrap();
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).unwrap();
+        files.push((file.name().unwrap().into_owned(), content));
+    }
+    files
+}

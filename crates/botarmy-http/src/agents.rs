@@ -164,3 +164,86 @@ async fn reset(
         status: record.status,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fakes, NOW, get, raw};
+
+    fn coder() -> AgentRecord {
+        AgentRecord {
+            status: AgentStatusKind::Error,
+            error_message: Some("It broke.".to_owned()),
+            last_activity: Some(NOW),
+            updated_at: Some(NOW),
+            ..AgentRecord::idle(AgentType::Coder)
+        }
+    }
+
+    #[actix_web::test]
+    async fn all_six_are_shown_by_name() {
+        let mut fakes = Fakes::default();
+        fakes
+            .agents
+            .expect_statuses()
+            .returning(|| Ok(AgentType::ALL.iter().map(|t| AgentRecord::idle(*t)).collect()));
+        let body = fakes.send(get("/api/v1/agents/status")).await.json();
+        assert_eq!(body.as_object().unwrap().len(), 6);
+        assert_eq!(
+            body["tester"],
+            json!({
+                "agent_type": "tester", "status": "idle", "current_task_id": null,
+                "last_activity": null, "error_message": null, "active_tasks": 0,
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn an_unknown_agent_type_is_422() {
+        let requests = [
+            get("/api/v1/agents/status/typist"),
+            get("/api/v1/agents/status-history/typist"),
+            raw("/api/v1/agents/status/typist/reset", ""),
+        ];
+        for answer in Fakes::default().send_all(requests).await {
+            assert_eq!((answer.status, answer.field().as_str()), (422, "agent_type"));
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_history_has_ten_lines_unless_asked_for_more() {
+        let mut fakes = Fakes::default();
+        fakes.agents.expect_history().times(1).returning(|_, limit| {
+            assert_eq!(limit, 10);
+            Ok(vec![coder()])
+        });
+        fakes.agents.expect_history().times(1).returning(|_, limit| {
+            assert_eq!(limit, 1000);
+            Ok(Vec::new())
+        });
+        let path = "/api/v1/agents/status-history/coder";
+        let limited = |limit: &str| get(&format!("{path}?limit={limit}"));
+        let answers =
+            fakes.send_all([get(path), limited("1000"), limited("0"), limited("1001")]).await;
+        assert_eq!(
+            answers[0].json(),
+            json!([{
+                "agent_type": "coder", "status": "error", "current_task_id": null,
+                "last_activity": "2027-01-15T08:00:00.000000Z", "error_message": "It broke.",
+                "updated_at": "2027-01-15T08:00:00.000000Z",
+            }])
+        );
+        assert_eq!(answers[1].json(), json!([]));
+        assert!(answers[2..].iter().all(|a| a.status == 422 && a.field() == "limit"));
+    }
+
+    #[actix_web::test]
+    async fn a_reset_says_what_took_effect() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_reset_agent().returning(|agent, _| Ok(AgentRecord::idle(agent)));
+        let body = fakes.send(raw("/api/v1/agents/status/coder/reset", "")).await.json();
+        assert_eq!((&body["agent_type"], &body["status"]), (&"coder".into(), &"idle".into()));
+    }
+}

@@ -667,3 +667,338 @@ async fn force_complete(
         overridden,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::ports::Completion;
+    use botarmy_domain::task::TaskError;
+    use botarmy_domain::task::TaskState;
+    use botarmy_domain::workflow::Progress;
+    use botarmy_domain::{Error, Refusal, Task, Workflow};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Fakes, away, get, head, log, path, post, project, raw, task, unknown};
+
+    #[actix_web::test]
+    async fn a_project_is_created_with_its_location() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_create_project().returning(|new, origin| {
+            assert_eq!((new.name.as_str(), new.oversight), ("To do", Oversight::Standard));
+            assert_eq!((origin.actor.as_str(), origin.request_id.as_deref()), ("ada", Some("r-1")));
+            Ok(project().into())
+        });
+        let request = post("/api/v1/projects", &json!({"name": "To do", "colour": "red"}))
+            .insert_header(("X-User-Id", "ada"))
+            .insert_header(("X-Request-Id", "r-1"));
+        let answer = fakes.send(request).await;
+        assert_eq!(answer.status, 201);
+        assert_eq!(answer.header("location"), path(""));
+        assert_eq!(
+            answer.json(),
+            json!({
+                "id": project().id, "name": "To do", "description": null, "status": "active",
+                "workflow": null, "oversight": "standard",
+                "created_at": "2027-01-15T08:00:00.000000Z",
+                "updated_at": "2027-01-15T08:00:00.000000Z",
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn what_the_domain_finds_wrong_with_a_field_is_422_naming_it() {
+        for (field, message) in [
+            ("name", "must not be blank"),
+            ("name", "must be at most 255 characters"),
+            ("workflow", "there is no workflow `x`"),
+        ] {
+            let mut fakes = Fakes::default();
+            fakes
+                .orchestrator
+                .expect_create_project()
+                .returning(move |_, _| Err(Refusal::invalid(field, message).into()));
+            let answer = fakes.send(post("/api/v1/projects", &json!({"name": " "}))).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field));
+            assert_eq!(answer.json()["detail"], format!("{field}: {message}"));
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_bad_body_is_refused_before_anything_is_asked() {
+        for (body, status, field) in [
+            ("{", 400, ""),
+            ("", 400, ""),
+            ("{\"name\": 7}", 422, "name"),
+            ("{}", 422, "name"),
+            ("[]", 422, "body"),
+            ("{\"name\": \"x\", \"oversight\": \"total\"}", 422, "oversight"),
+            ("{\"name\": \"x\", \"description\": []}", 422, "description"),
+        ] {
+            let answer = Fakes::default().send(raw("/api/v1/projects", body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (status, field), "{body}");
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+        }
+    }
+
+    #[actix_web::test]
+    async fn nul_and_lone_surrogates_are_stored_as_the_replacement_character() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_create_project().returning(|new, _| {
+            assert_eq!(new.name, "a\u{fffd}b\u{fffd}");
+            Ok(project().into())
+        });
+        let body = r#"{"name": "a\u0000b\udc00"}"#;
+        assert_eq!(fakes.send(raw("/api/v1/projects", body)).await.status, 201);
+    }
+
+    #[actix_web::test]
+    async fn a_list_pages_by_cursor() {
+        let mut fakes = Fakes::default();
+        fakes.projects.expect_projects().returning(|status, before, limit| {
+            assert_eq!((status, limit), (Some(ProjectStatus::Active), 2));
+            let page = if before.is_none() { 2 } else { 1 };
+            Ok(vec![Arc::new(project()); page])
+        });
+        let first = "/api/v1/projects?status=active&limit=1";
+        let next = format!("{first}&cursor={}", project().id);
+        let answers = fakes.send_all([get(first), get(&next)]).await;
+        assert_eq!(answers[0].json()["items"].as_array().unwrap().len(), 1);
+        assert_eq!(answers[0].json()["next_cursor"], json!(project().id));
+        assert_eq!(answers[1].json()["next_cursor"], Value::Null);
+    }
+
+    #[actix_web::test]
+    async fn a_bad_parameter_is_422_naming_it() {
+        for (query, field) in [
+            ("limit=0", "limit"),
+            ("limit=1001", "limit"),
+            ("limit=-1", "limit"),
+            ("limit=ten", "limit"),
+            ("status=asleep", "status"),
+            ("cursor=xyz", "cursor"),
+        ] {
+            let answer = Fakes::default().send(get(&format!("/api/v1/projects?{query}"))).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{query}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_unknown_project_is_404_and_a_malformed_id_422() {
+        for rest in ["", "/status", "/completion"] {
+            let mut fakes = Fakes::default();
+            fakes.projects.expect_overview().returning(|_| Ok(None));
+            fakes.tasks.expect_status().returning(|_, _| Ok(None));
+            let answer = fakes.send(get(&format!("/api/v1/projects/{}{rest}", unknown()))).await;
+            assert_eq!(answer.status, 404, "{rest}");
+            assert_eq!(answer.json()["detail"], format!("Project {} does not exist.", unknown()));
+            let answer = Fakes::default().send(get(&format!("/api/v1/projects/17{rest}"))).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, "project_id"), "{rest}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_id_may_be_written_in_each_of_its_forms() {
+        let id = project().id.to_string();
+        for form in [id.clone(), id.to_uppercase(), id.replace('-', "")] {
+            let mut fakes = Fakes::default();
+            fakes.projects.expect_overview().returning(|id| {
+                assert_eq!(id, project().id);
+                Ok(Some((project().into(), head(&project()))))
+            });
+            let answer = fakes.send(get(&format!("/api/v1/projects/{form}/"))).await;
+            assert_eq!(answer.json()["id"], id);
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_store_that_is_away_is_503_and_keeps_its_secrets() {
+        let mut fakes = Fakes::default();
+        fakes.tasks.expect_status().returning(|_, _| Err(away()));
+        let answer = fakes.send(get(&path("/status"))).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "2"));
+        assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
+    }
+
+    #[actix_web::test]
+    async fn the_status_shows_each_task() {
+        let failed = Task {
+            state: TaskState::Failed {
+                at: project().created_at,
+                error: TaskError { code: "x".into(), message: "It broke.".into() },
+            },
+            attempt: 3,
+            ..task(2)
+        };
+        let mut fakes = Fakes::default();
+        fakes.tasks.expect_status().returning(move |_, _| {
+            let tasks = vec![Arc::new(task(1)), Arc::new(failed.clone())];
+            Ok(Some(TaskBoard { project_status: ProjectStatus::Active, tasks }))
+        });
+        let answer = fakes.send(get(&path("/status"))).await;
+        let at = "2027-01-15T08:00:00.000000Z";
+        assert_eq!(
+            answer.json(),
+            json!({
+                "project_id": project().id, "project_status": "active", "tasks": [
+                    {"task_id": task(1).id, "agent_type": "coder", "status": "pending",
+                     "attempt": 0, "step": null, "error_message": null,
+                     "created_at": at, "updated_at": at},
+                    {"task_id": task(2).id, "agent_type": "coder", "status": "failed",
+                     "attempt": 3, "step": null, "error_message": "It broke.",
+                     "created_at": at, "updated_at": at},
+                ],
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn a_status_that_does_not_show_all_tasks_says_so() {
+        let mut fakes = Fakes::default();
+        fakes.settings.status_tasks = 1;
+        fakes.tasks.expect_status().returning(move |_, limit| {
+            assert_eq!(limit, 2);
+            let tasks = vec![Arc::new(task(1)), Arc::new(task(2))];
+            Ok(Some(TaskBoard { project_status: ProjectStatus::Active, tasks }))
+        });
+        let body = fakes.send(get(&path("/status"))).await.json();
+        assert_eq!(
+            (body["tasks"].as_array().unwrap().len(), &body["truncated"]),
+            (1, &true.into())
+        );
+    }
+
+    fn workflow() -> Workflow {
+        Workflow::from_toml(
+            "name = \"w\"\n[[step]]\nname = \"a\"\nphase = \"One\"\nagent = \"analyst\"\n\
+             output = \"project_plan\"\n[[step]]\nname = \"b\"\nphase = \"Two\"\n\
+             agent = \"coder\"\noutput = \"source_code\"\n[[step]]\nname = \"c\"\n\
+             phase = \"Two\"\nagent = \"tester\"\noutput = \"test_results\"\n",
+        )
+        .unwrap()
+    }
+
+    fn started() -> Project {
+        let workflow = workflow();
+        let mut progress = Progress::start(&workflow);
+        progress.steps.get_mut("a").unwrap().status = StepStatus::Done;
+        progress.steps.get_mut("b").unwrap().status = StepStatus::InReview;
+        let plan = Plan { digest: workflow.digest(), workflow, idea: "x".into(), progress };
+        Project { plan: Some(plan), ..project() }
+    }
+
+    #[actix_web::test]
+    async fn a_project_shows_where_it_is_in_its_workflow() {
+        let mut fakes = Fakes::default();
+        fakes
+            .projects
+            .expect_overview()
+            .returning(|_| Ok(Some((started().into(), head(&project())))));
+        let body = fakes.send(get(&path(""))).await.json();
+        assert_eq!(body["workflow"], "w");
+        assert_eq!(
+            (&body["progress"]["phase"], &body["progress"]["step"]),
+            (&"Two".into(), &"b".into())
+        );
+        assert_eq!(body["progress"]["steps"][0]["status"], "done");
+        assert_eq!(body["counts"]["tasks"]["total"], 0);
+    }
+
+    #[test]
+    fn the_percentage_has_two_decimals() {
+        let of = |completed, failed, cancelled| {
+            percentage(&project(), &Counts { completed, failed, cancelled, ..Counts::default() })
+        };
+        assert_eq!(of(0, 0, 0), 0.0);
+        assert_eq!(of(1, 2, 0), 33.33);
+        assert_eq!(of(2, 1, 0), 66.67);
+        assert_eq!(of(1, 2, 7), 33.33);
+        assert_eq!(of(3, 0, 1), 100.0);
+        assert_eq!(of(0, 0, 4), 0.0);
+        assert_eq!(percentage(&started(), &Counts::default()), 33.33);
+    }
+
+    #[actix_web::test]
+    async fn the_completion_counts_everything() {
+        let mut fakes = Fakes::default();
+        fakes.projects.expect_overview().returning(|_| {
+            let mut head = head(&project());
+            head.counts = Counts {
+                pending: 1,
+                working: 2,
+                completed: 3,
+                failed: 4,
+                cancelled: 5,
+                artifacts: 6,
+                ..Counts::default()
+            };
+            Ok(Some((project().into(), head)))
+        });
+        fakes.audit.expect_entries().returning(|_, _| Ok(log(1).1));
+        assert_eq!(
+            fakes.send(get(&path("/completion"))).await.json(),
+            json!({
+                "project_id": project().id, "project_name": "To do", "project_status": "active",
+                "completion_percentage": 30.0, "total_tasks": 15, "completed_tasks": 3,
+                "failed_tasks": 4, "pending_tasks": 1, "working_tasks": 2,
+                "waiting_for_hitl_tasks": 0, "cancelled_tasks": 5, "artifacts_count": 6,
+                "artifacts_available": true, "last_updated": "2027-01-15T08:00:00.000000Z",
+                "is_complete": false,
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn an_incomplete_project_says_what_is_missing() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_check_completion().returning(|_, _| {
+            Ok(Completion { is_complete: false, unmet: vec!["Task 1 is pending.".to_owned()] })
+        });
+        let body = fakes.send(raw(&path("/check-completion"), "")).await.json();
+        assert_eq!(
+            body,
+            json!({
+                "project_id": project().id, "is_complete": false,
+                "message": "The project is not complete. Task 1 is pending.",
+                "unmet": ["Task 1 is pending."],
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn completing_by_force_names_what_it_overrode() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_force_complete().returning(|_, _| Ok(vec!["A.".to_owned()]));
+        let body = fakes.send(raw(&path("/force-complete"), "")).await.json();
+        assert_eq!((&body["status"], &body["overridden"]), (&"completed".into(), &json!(["A."])));
+    }
+
+    #[actix_web::test]
+    async fn a_workflow_starts_with_or_without_a_body() {
+        for (body, expected) in [("", None), ("{}", None), ("{\"workflow\":\"w\"}", Some("w"))] {
+            let mut fakes = Fakes::default();
+            fakes.orchestrator.expect_start_project().returning(move |_, workflow, _, _| {
+                assert_eq!(workflow.as_deref(), expected);
+                Ok(started().into())
+            });
+            let answer = fakes.send(raw(&path("/start"), body)).await;
+            assert_eq!((answer.status, &answer.json()["workflow"]), (202, &"w".into()));
+        }
+        let answer = Fakes::default().send(raw(&path("/start"), "{\"idea\": 7}")).await;
+        assert_eq!((answer.status, answer.field().as_str()), (422, "idea"));
+    }
+
+    #[actix_web::test]
+    async fn a_state_that_does_not_allow_it_is_409() {
+        let refuse = || Err(Error::from(Refusal::conflict("project_over", "It is over.")));
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_start_project().returning(move |_, _, _, _| refuse());
+        fakes.orchestrator.expect_pause_project().returning(move |_, _| refuse());
+        fakes.orchestrator.expect_resume_project().returning(move |_, _| refuse());
+        fakes.orchestrator.expect_cancel_project().returning(move |_, _| refuse());
+        let paths = ["/start", "/pause", "/resume", "/cancel"].map(|rest| raw(&path(rest), ""));
+        for answer in fakes.send_all(paths).await {
+            assert_eq!((answer.status, &answer.json()["detail"]), (409, &"It is over.".into()));
+            assert_eq!(answer.json()["type"], "urn:botarmy:problem:project_over");
+        }
+    }
+}

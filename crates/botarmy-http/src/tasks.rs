@@ -338,3 +338,134 @@ async fn retry(
     let task = state.orchestrator.retry_task(id, origin).await?;
     Ok(HttpResponse::Ok().json(TaskView::of(&task)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use botarmy_domain::task::Lease;
+    use botarmy_domain::{Refusal, WorkerId};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fakes, NOW, get, path, post, project, raw, task, unknown};
+
+    #[actix_web::test]
+    async fn a_task_is_submitted() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_submit_task().returning(|new, _| {
+            assert_eq!((new.project_id, new.agent), (project().id, AgentType::Coder));
+            assert_eq!((new.priority, new.context_ids.len()), (Some(9), 1));
+            Ok(task(1).into())
+        });
+        let body = json!({
+            "agent_type": "coder", "instructions": "Write it.", "priority": 9,
+            "context_ids": [unknown()],
+        });
+        let answer = fakes.send(post(&path("/tasks"), &body)).await;
+        assert_eq!(answer.status, 201);
+        assert_eq!(answer.json(), json!({"task_id": task(1).id, "status": "submitted"}));
+        assert_eq!(answer.header("location"), format!("/api/v1/tasks/{}", task(1).id));
+    }
+
+    #[actix_web::test]
+    async fn a_bad_task_is_refused_naming_the_field() {
+        for (body, field) in [
+            (json!({"instructions": "x"}), "agent_type"),
+            (json!({"agent_type": "typist", "instructions": "x"}), "agent_type"),
+            (json!({"agent_type": "coder"}), "instructions"),
+            (json!({"agent_type": "coder", "instructions": ["x"]}), "instructions"),
+            (
+                json!({"agent_type": "coder", "instructions": "x", "context_ids": "y"}),
+                "context_ids",
+            ),
+            (
+                json!({"agent_type": "coder", "instructions": "x", "context_ids": ["y"]}),
+                "context_ids[0]",
+            ),
+            (json!({"agent_type": "coder", "instructions": "x", "priority": 300}), "priority"),
+            (
+                json!({"agent_type": "coder", "instructions": "x", "max_attempts": -1}),
+                "max_attempts",
+            ),
+        ] {
+            let answer = Fakes::default().send(post(&path("/tasks"), &body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{body}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn refusals_of_the_domain_have_their_status() {
+        for (refusal, status) in [
+            (Refusal::not_found("Project", unknown()), 404),
+            (Refusal::conflict("project_not_active", "It is paused."), 409),
+            (Refusal::invalid("context_ids", "another project's"), 422),
+            (Refusal::invalid("instructions", "must not be blank"), 422),
+        ] {
+            let mut fakes = Fakes::default();
+            fakes
+                .orchestrator
+                .expect_submit_task()
+                .returning(move |_, _| Err(refusal.clone().into()));
+            let body = json!({"agent_type": "coder", "instructions": " "});
+            assert_eq!(fakes.send(post(&path("/tasks"), &body)).await.status, status);
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_task_shows_its_lease_or_its_output() {
+        let lease =
+            Lease { worker: WorkerId("w-1".into()), fence: 2, started_at: NOW, expires_at: NOW };
+        let mut fakes = Fakes::default();
+        fakes.tasks.expect_task().times(1).returning(move |_| {
+            let state = TaskState::Working { lease: lease.clone() };
+            Ok(Some(Arc::new(Task { state, ..task(1) })))
+        });
+        fakes.tasks.expect_task().times(1).returning(|_| {
+            let state =
+                TaskState::Completed { at: NOW, output: json!({"a": 1}), artifacts: Vec::new() };
+            Ok(Some(Arc::new(Task { state, ..task(1) })))
+        });
+        let path = format!("/api/v1/tasks/{}", task(1).id);
+        let answers = fakes.send_all([get(&path), get(&path)]).await;
+        let (working, completed) = (answers[0].json(), answers[1].json());
+        assert_eq!((&working["lease"]["fence"], &working["output"]), (&2.into(), &Value::Null));
+        assert_eq!((&completed["lease"], &completed["output"]), (&Value::Null, &json!({"a": 1})));
+        assert_eq!(completed["ended_at"], "2027-01-15T08:00:00.000000Z");
+    }
+
+    #[actix_web::test]
+    async fn a_list_filters_and_an_unknown_project_is_404() {
+        let mut fakes = Fakes::default();
+        fakes.tasks.expect_tasks().returning(|_, filter, limit| {
+            assert_eq!(
+                (filter.status, filter.agent),
+                (Some(TaskStatus::Failed), Some(AgentType::Coder))
+            );
+            assert_eq!(limit, 101);
+            Ok(Vec::new())
+        });
+        fakes.projects.expect_project().times(1).returning(|_| Ok(Some(project().into())));
+        fakes.projects.expect_project().times(1).returning(|_| Ok(None));
+        let list = path("/tasks?status=failed&agent_type=coder");
+        let answers = fakes.send_all([get(&list), get(&list)]).await;
+        assert_eq!(answers[0].json(), json!({"items": [], "next_cursor": null}));
+        assert_eq!(answers[1].status, 404);
+    }
+
+    #[actix_web::test]
+    async fn an_unknown_task_is_404() {
+        let mut fakes = Fakes::default();
+        let refuse = || Err(Refusal::not_found("Task", unknown()).into());
+        fakes.tasks.expect_task().returning(|_| Ok(None));
+        fakes.orchestrator.expect_cancel_task().returning(move |_, _| refuse());
+        fakes.orchestrator.expect_retry_task().returning(move |_, _| refuse());
+        let path = format!("/api/v1/tasks/{}", unknown());
+        let requests =
+            [get(&path), raw(&format!("{path}/cancel"), ""), raw(&format!("{path}/retry"), "")];
+        for answer in fakes.send_all(requests).await {
+            assert_eq!(answer.status, 404);
+        }
+        assert_eq!(Fakes::default().send(get("/api/v1/tasks/x")).await.field(), "task_id");
+    }
+}

@@ -1,1 +1,292 @@
-//! testing
+//! What the tests share: an API on mocks, a request to it, and things to answer with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::to_bytes;
+use actix_web::http::header::HeaderMap;
+use actix_web::test::{TestRequest, init_service, try_call_service};
+use actix_web::web::{Bytes, ServiceConfig};
+use botarmy_domain::artifact::{ArtifactRef, digest};
+use botarmy_domain::hitl::{HitlState, Subject};
+use botarmy_domain::log::{Event, Head};
+use botarmy_domain::ports::{
+    Clock, Health, HealthCheck, Ids, MockAgentStatus, MockAuditLog, MockContextStore,
+    MockHitlStore, MockOrchestrator, MockPackageStore, MockProjectStore, MockTaskStore, Usage,
+};
+use botarmy_domain::task::TaskState;
+use botarmy_domain::{
+    AgentType, Artifact, ArtifactType, Entry, EventType, HitlKind, HitlRequest, LogId, Mint,
+    Moment, OnExpiry, Origin, Oversight, Project, ProjectId, ProjectState, Task, Timestamp,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{Api, HttpSettings, State, app};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+/// An API on mocks. What a test does not expect, panics.
+#[derive(Default)]
+pub(crate) struct Fakes {
+    pub(crate) orchestrator: MockOrchestrator,
+    pub(crate) projects: MockProjectStore,
+    pub(crate) tasks: MockTaskStore,
+    pub(crate) requests: MockHitlStore,
+    pub(crate) context: MockContextStore,
+    pub(crate) packages: MockPackageStore,
+    pub(crate) audit: MockAuditLog,
+    pub(crate) agents: MockAgentStatus,
+    pub(crate) health: Vec<Arc<dyn HealthCheck>>,
+    pub(crate) settings: HttpSettings,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The field that a 422 names.
+    pub(crate) fn field(&self) -> String {
+        self.json()["errors"][0]["field"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+struct OneSeed;
+
+impl Ids for OneSeed {
+    fn seed(&self) -> u128 {
+        0xabc
+    }
+}
+
+impl Fakes {
+    pub(crate) fn api(self) -> Api {
+        Api {
+            orchestrator: Arc::new(self.orchestrator),
+            projects: Arc::new(self.projects),
+            tasks: Arc::new(self.tasks),
+            requests: Arc::new(self.requests),
+            context: Arc::new(self.context),
+            packages: Arc::new(self.packages),
+            audit: Arc::new(self.audit),
+            agents: Arc::new(self.agents),
+            clock: Arc::new(StoppedClock),
+            ids: Arc::new(OneSeed),
+            health: self.health,
+            settings: self.settings,
+        }
+    }
+
+    /// Sends one request to a fresh application.
+    pub(crate) async fn send(self, request: TestRequest) -> Answer {
+        self.send_all([request]).await.remove(0)
+    }
+
+    /// Sends several to the same application.
+    pub(crate) async fn send_all<const N: usize>(self, requests: [TestRequest; N]) -> Vec<Answer> {
+        send_all(self.api(), &|_| {}, requests).await
+    }
+}
+
+pub(crate) async fn send_all<const N: usize>(
+    api: Api,
+    more: &impl Fn(&mut ServiceConfig),
+    requests: [TestRequest; N],
+) -> Vec<Answer> {
+    let service = init_service(app(State::new(api), more)).await;
+    let mut answers = Vec::new();
+    for request in requests {
+        answers.push(match try_call_service(&service, request.to_request()).await {
+            Ok(response) => read(response.into_parts().1.map_into_boxed_body()).await,
+            // As the protocol layer does it.
+            Err(error) => read(error.error_response()).await,
+        });
+    }
+    answers
+}
+
+async fn read(response: actix_web::HttpResponse) -> Answer {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = to_bytes(response.into_body()).await.map_err(|_| "the body ended early").unwrap();
+    Answer { status, headers, body }
+}
+
+/// A GET.
+pub(crate) fn get(path: &str) -> TestRequest {
+    TestRequest::get().uri(path)
+}
+
+/// A POST with JSON.
+pub(crate) fn post(path: &str, body: &Value) -> TestRequest {
+    raw(path, body.to_string())
+}
+
+/// A POST with whatever, said to be JSON.
+pub(crate) fn raw(path: &str, body: impl Into<Bytes>) -> TestRequest {
+    TestRequest::post()
+        .uri(path)
+        .insert_header(("content-type", "application/json"))
+        .set_payload(body)
+}
+
+/// A problem of a store that is away.
+pub(crate) fn away() -> botarmy_domain::StoreError {
+    botarmy_domain::StoreError::unavailable("SELECT secret", "/var/lib/secret")
+}
+
+pub(crate) fn mint() -> Mint {
+    Moment { at: NOW, seed: 7 }.mint()
+}
+
+pub(crate) fn project() -> Project {
+    Project {
+        id: mint().project(),
+        name: "To do".to_owned(),
+        description: None,
+        oversight: Oversight::Standard,
+        state: ProjectState::Active,
+        plan: None,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+pub(crate) fn head(project: &Project) -> Head {
+    Head::empty(LogId::Project(project.id))
+}
+
+pub(crate) fn task(n: u64) -> Task {
+    let mut mint = Moment { at: NOW, seed: 7 }.fork(n).mint();
+    Task {
+        id: mint.task(),
+        project_id: project().id,
+        agent: AgentType::Coder,
+        instructions: "Write it.".to_owned(),
+        context_ids: Vec::new(),
+        priority: 5,
+        max_attempts: 3,
+        attempt: 0,
+        failures: 0,
+        handoff: None,
+        output_type: None,
+        timeout_s: None,
+        state: TaskState::Pending { last_error: None },
+        answers: Vec::new(),
+        session: None,
+        usage: Usage::default(),
+        turn_at: NOW,
+        ready_at: NOW,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+pub(crate) fn request(state: HitlState) -> HitlRequest {
+    let artifact = artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "# Plan"}));
+    HitlRequest {
+        id: mint().request(),
+        project_id: project().id,
+        task_id: None,
+        step: None,
+        agent: Some(AgentType::Analyst),
+        kind: HitlKind::Approval,
+        question: "Good?".to_owned(),
+        options: vec!["yes".to_owned()],
+        subject: Subject::of([&artifact.meta]),
+        state,
+        history: Vec::new(),
+        on_expiry: OnExpiry::Reject,
+        ttl_s: 60,
+        expires_at: NOW.after(Duration::from_secs(60)),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a literal reads better without `&`")]
+pub(crate) fn artifact(n: u64, artifact_type: ArtifactType, content: Value) -> Arc<Artifact> {
+    let content = content.as_object().unwrap().clone();
+    let meta = ArtifactRef {
+        id: Moment { at: NOW, seed: 7 }.fork(n).mint().context(),
+        project_id: project().id,
+        source_agent: AgentType::Coder,
+        artifact_type,
+        digest: digest(&content),
+        previous: None,
+        created_at: NOW,
+    };
+    Arc::new(Artifact { meta, content, metadata: Map::new() })
+}
+
+/// A project's log of this length.
+pub(crate) fn log(length: u64) -> (Head, Vec<Arc<Entry>>) {
+    let mut mint = mint();
+    let mut head = head(&project());
+    let entries = (0..length).map(|_| {
+        let event = Event {
+            id: mint.event(),
+            event_type: EventType::TaskCreated,
+            origin: Origin::user("someone"),
+            task_id: Some(mint.task()),
+            hitl_request_id: None,
+            data: Map::new(),
+            at: NOW,
+        };
+        Arc::new(Entry::append(&mut head, event))
+    });
+    let entries = entries.collect();
+    (head, entries)
+}
+
+/// A part that is as it is told, after a while.
+pub(crate) struct Part {
+    pub(crate) name: &'static str,
+    pub(crate) needed: bool,
+    pub(crate) health: Health,
+    pub(crate) after: Duration,
+}
+
+#[async_trait::async_trait]
+impl HealthCheck for Part {
+    fn component(&self) -> &'static str {
+        self.name
+    }
+
+    fn needed(&self) -> bool {
+        self.needed
+    }
+
+    async fn check(&self) -> Health {
+        tokio::time::sleep(self.after).await;
+        self.health.clone()
+    }
+}
+
+/// The path of the project.
+pub(crate) fn path(rest: &str) -> String {
+    format!("/api/v1/projects/{}{rest}", project().id)
+}
+
+/// Any id.
+pub(crate) fn unknown() -> ProjectId {
+    ProjectId::from_uuid(botarmy_domain::ids::parse_uuid(&"f".repeat(32)).unwrap())
+}

@@ -142,7 +142,7 @@ impl Writer {
 
     /// Runs all jobs in one transaction.
     fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, Fault> {
-        let t0 = std::time::Instant::now();
+        let t0 = cpu();
         self.connection.batch_execute("BEGIN IMMEDIATE")?;
         // Extensions go first: they change rows that decisions may then load.
         let mut extended = Vec::new();
@@ -166,12 +166,12 @@ impl Writer {
                 Job::Close => Outcome::Close,
             });
         }
-        let t1 = std::time::Instant::now();
+        let t1 = cpu();
         self.flush(&mut batch)?;
-        let t2 = std::time::Instant::now();
+        let t2 = cpu();
         self.connection.batch_execute("COMMIT")?;
-        let t3 = std::time::Instant::now();
-        { use std::sync::atomic::Ordering::Relaxed; T[0].fetch_add((t1-t0).as_nanos() as u64, Relaxed); T[1].fetch_add((t2-t1).as_nanos() as u64, Relaxed); T[2].fetch_add((t3-t2).as_nanos() as u64, Relaxed); T[3].fetch_add(1, Relaxed); T[4].fetch_add(jobs.len() as u64, Relaxed);
+        let t3 = cpu();
+        { use std::sync::atomic::Ordering::Relaxed; T[0].fetch_add(t1-t0, Relaxed); T[1].fetch_add(t2-t1, Relaxed); T[2].fetch_add(t3-t2, Relaxed); T[3].fetch_add(1, Relaxed); T[4].fetch_add(jobs.len() as u64, Relaxed);
           if T[3].load(Relaxed) % 1000 == 0 { let v: Vec<u64> = T.iter().map(|t| t.swap(0, Relaxed)).collect(); eprintln!("per batch us: decide {} flush {} commit {}; per unit decide {} flush {}; batch size {}", v[0]/1000/1000, v[1]/1000000, v[2]/1000000, v[0]/v[4]/1000, v[1]/v[4]/1000, v[4]/1000); } }
         Ok(outcomes)
     }
@@ -261,3 +261,4 @@ fn message(panic: &(dyn Any + Send)) -> String {
 }
 
 static T: [std::sync::atomic::AtomicU64; 5] = [const { std::sync::atomic::AtomicU64::new(0) }; 5];
+fn cpu() -> u64 { std::fs::read_to_string("/proc/thread-self/schedstat").unwrap().split(' ').next().unwrap().parse().unwrap() }

@@ -2,7 +2,7 @@
 //! it went on, and so in order within each log. The newest frames are kept; of older ones only
 //! where they stand in which log, so that a slow subscriber can be given them from there.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::frame::Frames;
 use crate::settings::WsSettings;
+use crate::topic::Listeners;
 
 /// What there is for a subscriber of everything at its place.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +41,6 @@ struct State {
     /// The number of the oldest one whose frames are kept.
     kept: u64,
     bytes: usize,
-    listeners: HashMap<u64, Arc<Notify>>,
     since: Option<Timestamp>,
 }
 
@@ -50,11 +50,17 @@ pub(crate) struct Feed {
     settings: Arc<WsSettings>,
     watched: AtomicBool,
     state: Mutex<State>,
+    listeners: Listeners,
 }
 
 impl Feed {
     pub(crate) fn new(settings: Arc<WsSettings>) -> Self {
-        Self { settings, watched: AtomicBool::new(false), state: Mutex::default() }
+        Self {
+            settings,
+            watched: AtomicBool::new(false),
+            state: Mutex::default(),
+            listeners: Listeners::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -74,7 +80,7 @@ impl Feed {
     /// Adds a listener. Answers its place.
     pub(crate) fn listen(&self, id: u64, wake: Arc<Notify>, now: Timestamp) -> u64 {
         let mut state = self.state();
-        state.listeners.insert(id, wake);
+        self.listeners.insert(id, wake);
         state.since.get_or_insert(now);
         self.watched.store(true, Ordering::Release);
         state.first + state.told.len() as u64
@@ -83,8 +89,8 @@ impl Feed {
     /// Takes a listener away. Answers whether it was the last.
     pub(crate) fn unlisten(&self, id: u64) -> bool {
         let mut state = self.state();
-        state.listeners.remove(&id);
-        let nobody = state.listeners.is_empty();
+        self.listeners.remove(id);
+        let nobody = self.listeners.is_empty();
         if nobody {
             self.watched.store(false, Ordering::Release);
             state.first += state.told.len() as u64;
@@ -99,8 +105,7 @@ impl Feed {
     /// Tells everybody something that happened in a log; without `seq` it is in no log.
     pub(crate) fn tell(&self, log: LogId, seq: Option<u64>, frames: Frames) {
         let mut state = self.state();
-        let state = &mut *state;
-        if state.listeners.is_empty() {
+        if !self.is_watched() {
             return;
         }
         state.bytes += frames.bytes();
@@ -119,7 +124,8 @@ impl Feed {
             state.told.pop_front();
             state.first += 1;
         }
-        state.listeners.values().for_each(|listener| listener.notify_one());
+        drop(state);
+        self.listeners.wake();
     }
 
     /// What comes next at a place, which is moved past it. Logs that `elsewhere` names are left

@@ -29,7 +29,7 @@ use crate::feed::Feed;
 use crate::frame;
 use crate::settings::WsSettings;
 use crate::subscriber::Subscriber;
-use crate::topic::Topic;
+use crate::topic::{Missing, Topic};
 
 /// The shortest and the longest wait before something that failed is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -293,7 +293,7 @@ impl Hub {
                     None => continue,
                 }
             };
-            if topic.hear([entry]) {
+            if topic.hear(entry) {
                 self.fill(&topic, self.settings.reorder_wait);
             }
         }
@@ -314,19 +314,28 @@ impl Hub {
         }
     }
 
-    /// Reads what is missing, once for everybody who watches.
+    /// Sees to what is missing, once for everybody who watches.
     fn fill(self: &Arc<Self>, topic: &Arc<Topic>, wait: Duration) {
         let (hub, topic) = (Arc::clone(self), Arc::clone(topic));
-        let work = Arc::clone(&hub).until_stopped(async move {
-            tokio::time::sleep(wait).await;
-            hub.fill_now(&topic).await;
-        });
-        tokio::spawn(work);
+        let filling = async move { hub.fill_now(&topic, wait).await };
+        tokio::spawn(Arc::clone(self).until_stopped(filling));
     }
 
-    async fn fill_now(&self, topic: &Topic) {
-        let (mut tries, mut wait) = (0, RETRY.0);
-        while let Some(after) = topic.missing() {
+    async fn fill_now(&self, topic: &Topic, wait: Duration) {
+        let mut before = topic.last();
+        tokio::time::sleep(wait).await;
+        let (mut tries, mut retry) = (0, RETRY.0);
+        loop {
+            let after = match topic.missing(before) {
+                Missing::Nothing => return,
+                Missing::Wait => {
+                    before = topic.last();
+                    tokio::time::sleep(self.settings.reorder_wait).await;
+                    continue;
+                }
+                Missing::Read(after) => after,
+            };
+            before = Some(after);
             let read = {
                 let _turn = self.filling.acquire().await;
                 self.audit.since(topic.log, after, FILL_PAGE).await
@@ -335,14 +344,13 @@ impl Hub {
                 Ok(entries) => {
                     let was_all = entries.len() < FILL_PAGE as usize;
                     if topic.fill(entries, was_all) {
-                        (tries, wait) = (0, RETRY.0);
+                        (before, tries, retry) = (None, 0, RETRY.0);
                         continue;
                     }
                     tries += 1;
                     if tries == FILL_TRIES {
                         warn!(log = ?topic.log, after, "The log lacks an entry that was announced");
                         topic.give_up();
-                        tries = 0;
                         continue;
                     }
                 }
@@ -351,8 +359,8 @@ impl Hub {
                     warn!(log = ?topic.log, error, "Cannot read the log; trying again");
                 }
             }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RETRY.1);
+            tokio::time::sleep(retry).await;
+            retry = (retry * 2).min(RETRY.1);
         }
     }
 

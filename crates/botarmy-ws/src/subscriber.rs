@@ -283,7 +283,7 @@ impl Drop for Subscriber {
 
 impl Cursor {
     fn new(watch: Watch, after: Option<u64>) -> Self {
-        let place = Place::after(after.unwrap_or(watch.head));
+        let place = watch.topic.place(after.unwrap_or(watch.head));
         Self { watch, place, pending: VecDeque::new(), reading: None }
     }
 
@@ -292,7 +292,7 @@ impl Cursor {
     }
 
     fn go_to(&mut self, after: u64) {
-        self.place = Place::after(after);
+        self.place = self.watch.topic.place(after);
         self.pending.clear();
         self.reading = None;
     }
@@ -332,7 +332,7 @@ impl Cursor {
             let frames = frame::of_entry(entry);
             self.pending.push_back(frames.first);
             self.pending.extend(frames.then);
-            self.place = Place::after(entry.seq);
+            self.place = Place::read_up_to(entry.seq);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use botarmy_domain::{Entry, LogId};
 use tokio::sync::Notify;
@@ -26,8 +27,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// After this entry.
-    pub(crate) const fn after(after: u64) -> Self {
+    /// After this entry, which was read from the log.
+    pub(crate) const fn read_up_to(after: u64) -> Self {
         Self { after, at: None }
     }
 }
@@ -41,6 +42,44 @@ pub(crate) enum Step {
     Idle,
     /// What comes next has to be read from the log.
     Read,
+}
+
+/// What there is to do about entries that have not come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Nothing: they are all there.
+    Nothing,
+    /// Some are late, but others keep coming.
+    Wait,
+    /// The log has to be read after this position.
+    Read(u64),
+}
+
+/// Who is woken when there is something new.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners(Mutex<HashMap<u64, Arc<Notify>>>);
+
+impl Listeners {
+    fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<Notify>>> {
+        self.0.lock().expect("nothing panics while it holds the listeners")
+    }
+
+    pub(crate) fn insert(&self, id: u64, wake: Arc<Notify>) {
+        self.all().insert(id, wake);
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        self.all().remove(&id);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    /// To be called without holding what they will look at, which is the first thing they do.
+    pub(crate) fn wake(&self) {
+        self.all().values().for_each(|listener| listener.notify_one());
+    }
 }
 
 #[derive(Debug)]
@@ -58,7 +97,6 @@ struct State {
     /// The number of the first recent frame, counted from when the log was first watched.
     first: u64,
     bytes: usize,
-    listeners: HashMap<u64, Arc<Notify>>,
     /// News may have been lost: the log has to be looked at.
     stale: bool,
     /// Somebody reads what is missing.
@@ -75,6 +113,7 @@ pub(crate) struct Topic {
     settings: Arc<WsSettings>,
     feed: Arc<Feed>,
     state: Mutex<State>,
+    listeners: Listeners,
 }
 
 impl Topic {
@@ -91,34 +130,32 @@ impl Topic {
             recent: VecDeque::new(),
             first: 0,
             bytes: 0,
-            listeners: HashMap::new(),
             stale: false,
             filling: false,
             heard_at: Instant::now(),
             closed: false,
         };
-        Self { log, settings, feed, state: Mutex::new(state) }
+        Self { log, settings, feed, state: Mutex::new(state), listeners: Listeners::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics while it holds a topic")
     }
 
-    /// Takes in news. Answers whether somebody has to read what is missing, which the caller then
-    /// does with [`Topic::missing`].
+    /// Takes in news. Answers whether somebody has to see to what is missing, which the caller
+    /// then does with [`Topic::missing`].
     #[must_use]
-    pub(crate) fn hear(&self, entries: impl IntoIterator<Item = Arc<Entry>>) -> bool {
+    pub(crate) fn hear(&self, entry: Arc<Entry>) -> bool {
         let mut state = self.state();
         if state.closed {
             return false;
         }
-        let mut on = Vec::new();
-        for entry in entries {
-            state.sequencer.hear(entry, &mut on);
-        }
         state.heard_at = Instant::now();
-        self.tell(&mut state, &on);
-        state.wants_filling()
+        let mut on = Vec::new();
+        state.sequencer.hear(entry, &mut on);
+        let wants_filling = state.wants_filling();
+        self.tell(state, &on);
+        wants_filling
     }
 
     /// Says where the log ended when somebody looked.
@@ -127,8 +164,9 @@ impl Topic {
         let mut state = self.state();
         let mut on = Vec::new();
         state.sequencer.begin(head, &mut on);
-        self.tell(&mut state, &on);
-        state.wants_filling()
+        let wants_filling = state.wants_filling();
+        self.tell(state, &on);
+        wants_filling
     }
 
     /// News may have been lost.
@@ -139,44 +177,54 @@ impl Topic {
         state.wants_filling()
     }
 
-    /// The same, if there are listeners and nothing was heard for this long.
+    /// The same, if somebody listens and nothing was heard for this long.
     #[must_use]
-    pub(crate) fn distrust_silence(&self, silence: std::time::Duration) -> bool {
+    pub(crate) fn distrust_silence(&self, silence: Duration) -> bool {
         let mut state = self.state();
-        let silent = !state.listeners.is_empty() && state.heard_at.elapsed() >= silence;
+        let silent = state.heard_at.elapsed() >= silence && !self.listeners.is_empty();
         state.stale |= silent;
         silent && state.wants_filling()
     }
 
-    /// The position after which the log has to be read; `None` when nothing is missing (any
-    /// more), and then nobody is filling.
-    pub(crate) fn missing(&self) -> Option<u64> {
+    /// What is missing, for whoever sees to it; when it is nothing, nobody does any more. `before`
+    /// is the last entry that had gone on when this was asked before.
+    pub(crate) fn missing(&self, before: Option<u64>) -> Missing {
         let mut state = self.state();
         let mut on = Vec::new();
         state.sequencer.begin_with_held(&mut on);
-        self.tell(&mut state, &on);
-        let last = state.sequencer.last();
-        let unwanted = state.closed || (state.listeners.is_empty() && !self.feed.is_watched());
-        let missing = last.filter(|_| !unwanted && (state.stale || state.sequencer.is_waiting()));
-        state.filling = missing.is_some();
+        let unwanted = state.closed || (self.listeners.is_empty() && !self.feed.is_watched());
+        let missing = match state.sequencer.last() {
+            Some(last) if state.stale && !unwanted => Missing::Read(last),
+            Some(last) if state.sequencer.is_waiting() && !unwanted => {
+                if before == Some(last) {
+                    Missing::Read(last)
+                } else {
+                    Missing::Wait
+                }
+            }
+            _ => Missing::Nothing,
+        };
+        state.filling = missing != Missing::Nothing;
+        self.tell(state, &on);
         missing
     }
 
-    /// Takes in what was read after [`Topic::missing`]. Answers false when the log had nothing
-    /// more, although there should be something.
+    /// Takes in what was read after the position that was missing. Answers false when the log had
+    /// no more, although there should be something.
     pub(crate) fn fill(&self, entries: Vec<Arc<Entry>>, was_all: bool) -> bool {
         let mut state = self.state();
         if state.closed {
             return true;
         }
+        state.heard_at = Instant::now();
         let mut on = Vec::new();
         for entry in entries {
             state.sequencer.hear(entry, &mut on);
         }
-        self.tell(&mut state, &on);
-        state.heard_at = Instant::now();
         state.stale &= !was_all;
-        !was_all || !state.sequencer.is_waiting()
+        let found = !was_all || !state.sequencer.is_waiting();
+        self.tell(state, &on);
+        found
     }
 
     /// Stops looking for entries that are not there.
@@ -189,15 +237,18 @@ impl Topic {
     /// Tells the listeners something that is in no log.
     pub(crate) fn mention(&self, frames: Frames) {
         let mut state = self.state();
-        if let Some(seq) = state.sequencer.last() {
+        let Some(seq) = state.sequencer.last() else { return };
+        if !self.listeners.is_empty() {
             self.keep(&mut state, Recent { seq, logged: false, frames });
-            state.wake();
+            drop(state);
+            self.listeners.wake();
         }
     }
 
-    fn tell(&self, state: &mut State, entries: &[Arc<Entry>]) {
-        let watched = self.feed.is_watched();
-        if entries.is_empty() || (state.listeners.is_empty() && !watched) {
+    /// Lets everybody know of entries that are next.
+    fn tell(&self, mut state: MutexGuard<'_, State>, entries: &[Arc<Entry>]) {
+        let (listened, watched) = (!self.listeners.is_empty(), self.feed.is_watched());
+        if entries.is_empty() || !(listened || watched) {
             return;
         }
         for entry in entries {
@@ -205,11 +256,12 @@ impl Topic {
             if watched {
                 self.feed.tell(self.log, Some(entry.seq), frames.clone());
             }
-            if !state.listeners.is_empty() {
-                self.keep(state, Recent { seq: entry.seq, logged: true, frames });
+            if listened {
+                self.keep(&mut state, Recent { seq: entry.seq, logged: true, frames });
             }
         }
-        state.wake();
+        drop(state);
+        self.listeners.wake();
     }
 
     fn keep(&self, state: &mut State, recent: Recent) {
@@ -224,6 +276,11 @@ impl Topic {
                 state.first += 1;
             }
         }
+    }
+
+    /// The place after this entry.
+    pub(crate) fn place(&self, after: u64) -> Place {
+        Place { after, at: self.state().find(after) }
     }
 
     /// What comes next at a place, which is moved past it.
@@ -257,14 +314,15 @@ impl Topic {
     }
 
     pub(crate) fn listen(&self, id: u64, wake: Arc<Notify>) {
-        self.state().listeners.insert(id, wake);
+        let _state = self.state();
+        self.listeners.insert(id, wake);
     }
 
     /// Takes a listener away. Answers whether it was the last.
     pub(crate) fn unlisten(&self, id: u64) -> bool {
         let mut state = self.state();
-        state.listeners.remove(&id);
-        let nobody = state.listeners.is_empty();
+        self.listeners.remove(id);
+        let nobody = self.listeners.is_empty();
         if nobody {
             state.first += state.recent.len() as u64;
             state.recent = VecDeque::new();
@@ -275,7 +333,7 @@ impl Topic {
 
     /// Whether anybody listens to this log by itself.
     pub(crate) fn is_listened_to(&self) -> bool {
-        !self.state().listeners.is_empty()
+        !self.listeners.is_empty()
     }
 
     pub(crate) fn heard_at(&self) -> Instant {
@@ -309,9 +367,5 @@ impl State {
         let index = self.recent.partition_point(|recent| recent.seq <= after);
         let next = self.recent.get(index)?;
         (next.logged && next.seq == after + 1).then_some(self.first + index as u64)
-    }
-
-    fn wake(&self) {
-        self.listeners.values().for_each(|listener| listener.notify_one());
     }
 }
