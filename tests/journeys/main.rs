@@ -3,5 +3,7 @@
 
 mod cli;
 mod crash;
+mod live;
 mod operations;
+mod readme;
 mod walkthrough;

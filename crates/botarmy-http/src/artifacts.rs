@@ -34,7 +34,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new::<__path_cleanup_by_post, _, _>(cleanup_by_post),
         Endpoint::new::<__path_generate, _, _>(generate),
         Endpoint::new::<__path_summary, _, _>(summary),
-        Endpoint::new::<__path_download, _, _>(download).as_is(),
+        Endpoint::new::<__path_download, _, _>(download).uncompressed(),
         Endpoint::new::<__path_remove, _, _>(remove),
     ]
 }
@@ -388,7 +388,198 @@ impl ZipCache {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Cursor, Read};
+
+    use botarmy_domain::{Artifact, ArtifactType, Refusal, package};
+    use serde_json::json;
+
     use super::*;
+    use crate::testing::{Fakes, NOW, artifact, get, project, raw, unknown};
+
+    fn sources() -> Vec<Arc<Artifact>> {
+        let files = json!({"files": [
+            {"path": "src/main.py", "content": "print(1)\n"},
+            {"path": "../../etc/passwd", "content": "root"},
+            {"path": "C:\\windows\\x", "content": ""},
+        ]});
+        vec![artifact(1, ArtifactType::SourceCode, files)]
+    }
+
+    fn made() -> Arc<Package> {
+        Arc::new(package::build(&project(), &sources(), NOW))
+    }
+
+    fn path(rest: &str) -> String {
+        format!("/api/v1/artifacts/{}{rest}", project().id)
+    }
+
+    /// A project whose package was made.
+    fn packaged() -> Fakes {
+        let mut fakes = Fakes::default();
+        fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
+        fakes.packages.expect_package().returning(|_| Ok(Some(made())));
+        fakes.context.expect_artifacts_by_id().times(0..=1).returning(|_| Ok(sources()));
+        fakes
+    }
+
+    #[actix_web::test]
+    async fn a_download_is_a_zip_without_hostile_files() {
+        let answer = packaged().send(get(&path("/download"))).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/zip"));
+        assert_eq!(answer.header("etag"), format!("\"{}\"", made().digest));
+        assert_eq!(
+            answer.header("content-disposition"),
+            "attachment; filename=\"To_do_artifacts.zip\""
+        );
+        let mut archive = ::zip::ZipArchive::new(Cursor::new(answer.body)).unwrap();
+        let names: Vec<String> = archive.file_names().map(|n| n.unwrap().to_string()).collect();
+        assert_eq!(
+            names,
+            ["README.md", "manifest.json", "project_summary.md", "source/src/main.py"]
+        );
+        for n in 0..archive.len() {
+            assert!(archive.by_index(n).unwrap().enclosed_name().is_some());
+        }
+        let mut manifest = String::new();
+        archive.by_name("manifest.json").unwrap().read_to_string(&mut manifest).unwrap();
+        assert!(manifest.contains("../../etc/passwd"), "{manifest}");
+    }
+
+    #[actix_web::test]
+    async fn parts_of_a_download_make_up_the_whole() {
+        let ranged = |range: &str| get(&path("/download")).insert_header(("range", range));
+        let answers = packaged()
+            .send_all([
+                get(&path("/download")),
+                ranged("bytes=0-99"),
+                ranged("bytes=100-"),
+                ranged("bytes=99999999-"),
+                ranged("bytes=0-9").insert_header(("if-range", "\"other\"")),
+                get(&path("/download"))
+                    .insert_header(("if-none-match", format!("\"{}\"", made().digest))),
+                get(&path("/download")).insert_header(("accept-encoding", "gzip")),
+            ])
+            .await;
+        let whole = &answers[0].body;
+        assert_eq!((answers[1].status, answers[2].status), (206, 206));
+        assert_eq!([&answers[1].body[..], &answers[2].body[..]].concat(), whole[..]);
+        assert_eq!(answers[1].header("content-range"), format!("bytes 0-99/{}", whole.len()));
+        assert_eq!(answers[3].status, 416);
+        assert_eq!(answers[3].header("content-range"), format!("bytes */{}", whole.len()));
+        assert_eq!((answers[4].status, &answers[4].body), (200, whole));
+        assert_eq!((answers[5].status, answers[5].body.len()), (304, 0));
+        assert_eq!((answers[6].header("content-encoding"), &answers[6].body), ("", whole));
+    }
+
+    #[actix_web::test]
+    async fn a_missing_or_outdated_package_is_made_by_the_download() {
+        let outdated = || {
+            let mut package = (*made()).clone();
+            package.digest = "0".repeat(64);
+            Arc::new(package)
+        };
+        for stored in [None, Some(outdated())] {
+            let mut fakes = Fakes::default();
+            fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
+            fakes.packages.expect_package().returning(move |_| Ok(stored.clone()));
+            fakes.context.expect_artifacts_by_id().returning(|_| Ok(sources()));
+            fakes.orchestrator.expect_generate_package().times(1).returning(|_, _| Ok(made()));
+            let answer = fakes.send(get(&path("/download"))).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.header("etag"), format!("\"{}\"", made().digest));
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_summary_lists_the_files_or_says_that_there_is_no_package() {
+        let body = packaged().send(get(&path("/summary"))).await.json();
+        assert_eq!(
+            (&body["artifact_count"], &body["download_available"]),
+            (&4.into(), &true.into())
+        );
+        assert_eq!(body["generated_at"], "2027-01-15T08:00:00.000000Z");
+        assert_eq!(body["artifacts"][3]["name"], "source/src/main.py");
+        assert_eq!(
+            (&body["artifacts"][3]["file_type"], &body["artifacts"][3]["size"]),
+            (&"py".into(), &9.into())
+        );
+        let mut fakes = Fakes::default();
+        fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
+        fakes.packages.expect_package().returning(|_| Ok(None));
+        assert_eq!(
+            fakes.send(get(&path("/summary"))).await.json(),
+            json!({
+                "project_id": project().id, "project_name": "To do", "artifact_count": 0,
+                "generated_at": null, "download_available": false, "artifacts": [],
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn a_package_is_made_and_removed() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_generate_package().returning(|_, _| Ok(made()));
+        fakes.orchestrator.expect_delete_package().returning(|_, _| Ok(true));
+        let delete = actix_web::test::TestRequest::delete().uri(&path("/artifacts"));
+        let answers = fakes.send_all([raw(&path("/generate"), ""), delete]).await;
+        assert_eq!(
+            answers[0].json(),
+            json!({
+                "project_id": project().id, "status": "success", "artifact_count": 4,
+                "message": "The package was made; it has 4 files.",
+            })
+        );
+        assert_eq!(answers[1].json(), json!({"message": "The package was removed."}));
+    }
+
+    #[actix_web::test]
+    async fn old_packages_are_removed_by_either_method() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_delete_old_packages().times(1).returning(|hours, _| {
+            assert_eq!(hours, 24);
+            Ok(3)
+        });
+        fakes.orchestrator.expect_delete_old_packages().times(1).returning(|hours, _| {
+            assert_eq!(hours, 48);
+            Ok(0)
+        });
+        let path = "/api/v1/artifacts/cleanup-old";
+        let delete =
+            |query: &str| actix_web::test::TestRequest::delete().uri(&format!("{path}{query}"));
+        let answers = fakes
+            .send_all([
+                delete(""),
+                raw(&format!("{path}?max_age_hours=48"), ""),
+                delete("?max_age_hours=-1"),
+                delete("?max_age_hours=old"),
+            ])
+            .await;
+        assert_eq!(answers[0].json()["removed"], 3);
+        assert_eq!(answers[1].json()["removed"], 0);
+        assert!(answers[2..].iter().all(|a| a.status == 422 && a.field() == "max_age_hours"));
+    }
+
+    #[actix_web::test]
+    async fn an_unknown_project_is_404_everywhere() {
+        let mut fakes = Fakes::default();
+        let refuse = || Err(Refusal::not_found("Project", unknown()).into());
+        fakes.projects.expect_project().returning(|_| Ok(None));
+        fakes.orchestrator.expect_generate_package().returning(move |_, _| refuse());
+        fakes
+            .orchestrator
+            .expect_delete_package()
+            .returning(|_, _| Err(Refusal::not_found("Project", unknown()).into()));
+        let at = |rest: &str| format!("/api/v1/artifacts/{}{rest}", unknown());
+        let answers = fakes
+            .send_all([
+                get(&at("/summary")),
+                get(&at("/download")),
+                raw(&at("/generate"), ""),
+                actix_web::test::TestRequest::delete().uri(&at("/artifacts")),
+            ])
+            .await;
+        assert!(answers.iter().all(|answer| answer.status == 404));
+    }
 
     #[test]
     fn the_cache_keeps_what_was_used_last_and_never_too_much() {

@@ -391,3 +391,211 @@ fn lines(
         Ok(Some((Bytes::from(text), (state, rest))))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fakes, away, get, log, project, unknown};
+
+    fn path(rest: &str) -> String {
+        format!("/api/v1/audit/projects/{}{rest}", project().id)
+    }
+
+    #[actix_web::test]
+    async fn every_filter_reaches_the_log() {
+        let (_, entries) = log(1);
+        let task = entries[0].task_id.unwrap();
+        let mut fakes = Fakes::default();
+        fakes.audit.expect_entries().returning(move |filter, limit| {
+            let expected = EntryFilter {
+                project: Some(project().id),
+                task: Some(task),
+                request: None,
+                event_type: Some(EventType::TaskCreated),
+                event_source: Some(EventSource::User),
+                from: Some(Timestamp::parse("2026-01-01").unwrap()),
+                to: Some(Timestamp::parse("2026-02-01").unwrap()),
+                before: None,
+                offset: 7,
+            };
+            assert_eq!((filter, limit), (expected, 6));
+            Ok(log(1).1)
+        });
+        let query = format!(
+            "project_id={}&task_id={task}&event_type=task_created&event_source=user\
+             &start_date=2026-01-01&end_date=2026-02-01T00:00:00Z&limit=5&offset=7",
+            project().id
+        );
+        let answer = fakes.send(get(&format!("/api/v1/audit/events?{query}"))).await;
+        assert_eq!(answer.header("link"), "");
+        // The view has the same members as the entry's own JSON.
+        assert_eq!(answer.json(), json!([&*entries[0]]));
+    }
+
+    #[actix_web::test]
+    async fn a_bad_parameter_is_422_naming_it() {
+        for (query, field) in [
+            ("project_id=x", "project_id"),
+            ("task_id=", "task_id"),
+            ("hitl_request_id=1", "hitl_request_id"),
+            ("event_type=tea", "event_type"),
+            ("event_source=moon", "event_source"),
+            ("start_date=soon", "start_date"),
+            ("end_date=2026-02-30", "end_date"),
+            ("start_date=2026-02-02&end_date=2026-02-01", "end_date"),
+            ("limit=0", "limit"),
+            ("limit=1001", "limit"),
+            ("offset=-1", "offset"),
+            ("cursor=x", "cursor"),
+            ("offset=1&cursor=0190a0b000007000800000000000000a", "cursor"),
+        ] {
+            for path in ["/api/v1/audit/events", &path("/events")] {
+                let answer = Fakes::default().send(get(&format!("{path}?{query}"))).await;
+                assert_eq!((answer.status, answer.field().as_str()), (422, field), "{query}");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_page_links_to_the_next_one_with_the_same_filter() {
+        let mut fakes = Fakes::default();
+        fakes.audit.expect_entries().times(1).returning(|_, _| Ok(log(3).1));
+        let last = log(3).1[1].id;
+        fakes.audit.expect_entries().times(1).returning(move |filter, limit| {
+            assert_eq!(
+                (filter.before, filter.event_type),
+                (Some(last), Some(EventType::TaskCreated))
+            );
+            assert_eq!(limit, 3);
+            Ok(log(2).1)
+        });
+        let first = "/api/v1/audit/events?event_type=task_created&limit=2";
+        let next = format!("{first}&cursor={last}");
+        let answers = fakes.send_all([get(&format!("{first}&offset=4")), get(&next)]).await;
+        assert_eq!(answers[0].json().as_array().unwrap().len(), 2);
+        assert_eq!(answers[0].header("link"), format!("<{next}>; rel=\"next\""));
+        assert_eq!(answers[1].header("link"), "");
+    }
+
+    #[actix_web::test]
+    async fn the_logs_of_a_project_and_of_a_task_know_when_there_is_none() {
+        let mut fakes = Fakes::default();
+        fakes.audit.expect_entries().times(1).returning(|filter, limit| {
+            assert_eq!((filter.project, limit), (Some(project().id), 101));
+            Ok(Vec::new())
+        });
+        fakes.audit.expect_entries().times(1).returning(|filter, limit| {
+            assert_eq!((filter.task.is_some(), limit), (true, 51));
+            Ok(Vec::new())
+        });
+        fakes.audit.expect_entry().returning(|_| Ok(None));
+        fakes.projects.expect_project().returning(|_| Ok(None));
+        fakes.tasks.expect_task().returning(|_| Ok(None));
+        let answers = fakes
+            .send_all([
+                get(&path("/events")),
+                get(&format!("/api/v1/audit/tasks/{}/events", unknown())),
+                get(&format!("/api/v1/audit/events/{}", unknown())),
+                get("/api/v1/audit/events/7"),
+            ])
+            .await;
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [404, 404, 404, 422]);
+        assert_eq!(answers[3].field(), "event_id");
+    }
+
+    /// A log that is stored as `entries`, while its head says `head`.
+    fn stored(head: HeadMark, entries: Vec<Arc<Entry>>) -> Fakes {
+        let mut fakes = Fakes::default();
+        fakes.settings.log_page = 2;
+        fakes.audit.expect_head().returning(move |_| Ok(Some(head.clone())));
+        fakes.audit.expect_since().returning(move |_, after, limit| {
+            let page = entries.iter().filter(|entry| entry.seq > after);
+            Ok(page.take(limit as usize).cloned().collect())
+        });
+        fakes
+    }
+
+    fn mark(length: u64) -> (HeadMark, Vec<Arc<Entry>>) {
+        let (head, entries) = log(length);
+        (HeadMark { seq: head.seq, hash: head.hash }, entries)
+    }
+
+    #[actix_web::test]
+    async fn a_log_is_checked_up_to_where_it_ended() {
+        let (_, entries) = log(7);
+        let (head, _) = mark(5);
+        let body = stored(head.clone(), entries).send(get(&path("/verify"))).await.json();
+        assert_eq!(
+            body,
+            json!({"valid": true, "entries": 5, "head": {"seq": 5, "hash": head.hash}})
+        );
+    }
+
+    #[actix_web::test]
+    async fn tampering_is_found_where_it_is() {
+        let (head, entries) = mark(5);
+        let mut changed = entries.clone();
+        Arc::make_mut(&mut changed[3]).event_data.insert("x".into(), 1.into());
+        let mut gap = entries.clone();
+        gap.remove(1);
+        let cut = entries[..3].to_vec();
+        for (entries, first_bad) in [(changed, 4), (gap, 2), (cut, 4)] {
+            let body = stored(head.clone(), entries).send(get(&path("/verify"))).await.json();
+            assert_eq!(
+                (&body["valid"], &body["first_bad_seq"]),
+                (&false.into(), &first_bad.into())
+            );
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_entry_that_cannot_be_read_is_found_and_passed() {
+        let (head, entries) = mark(5);
+        let mut fakes = Fakes::default();
+        fakes.settings.log_page = 3;
+        fakes.audit.expect_head().returning(move |_| Ok(Some(head.clone())));
+        fakes.audit.expect_since().returning(move |_, after, limit| {
+            if after < 2 && after + u64::from(limit) >= 2 {
+                let row = "2".to_owned();
+                return Err(StoreError::Corrupt { table: "log", row, detail: String::new() });
+            }
+            let page = entries.iter().filter(|entry| entry.seq > after);
+            Ok(page.take(limit as usize).cloned().collect())
+        });
+        let body = fakes.send(get(&path("/verify"))).await.json();
+        assert_eq!((&body["valid"], &body["first_bad_seq"]), (&false.into(), &2.into()));
+        assert_eq!(body["entries"], 5);
+    }
+
+    #[actix_web::test]
+    async fn an_export_can_be_checked_without_the_server() {
+        let (_, entries) = log(7);
+        let (head, _) = mark(5);
+        let answer = stored(head.clone(), entries).send(get(&path("/export"))).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-ndjson"));
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let mut verifier = Verifier::default();
+        for line in &lines[..5] {
+            verifier.next(&serde_json::from_str(line).unwrap());
+        }
+        assert!(verifier.finish(&head).valid);
+        let trailer: Value = serde_json::from_str(lines[5]).unwrap();
+        assert_eq!(trailer, json!({"head": {"seq": 5, "hash": head.hash}}));
+        assert_eq!(lines.len(), 6);
+    }
+
+    #[actix_web::test]
+    async fn a_log_nobody_has_is_404_and_a_store_that_is_away_503() {
+        for rest in ["/verify", "/export"] {
+            let mut fakes = Fakes::default();
+            fakes.audit.expect_head().times(1).returning(|_| Ok(None));
+            fakes.audit.expect_head().times(1).returning(|_| Err(away()));
+            let answers = fakes.send_all([get(&path(rest)), get(&path(rest))]).await;
+            assert_eq!((answers[0].status, answers[1].status), (404, 503));
+        }
+    }
+}

@@ -28,7 +28,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new::<__path_create, _, _>(create),
         Endpoint::new::<__path_of_project, _, _>(of_project),
-        Endpoint::new::<__path_read, _, _>(read).as_is(),
+        Endpoint::new::<__path_read, _, _>(read).uncompressed(),
     ]
 }
 
@@ -200,4 +200,125 @@ async fn read(
 
 fn etag(artifact: &Artifact) -> String {
     format!("\"{}\"", artifact.meta.digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::Refusal;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fakes, artifact, get, post, project, unknown};
+
+    fn plan() -> std::sync::Arc<Artifact> {
+        artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "# Plan"}))
+    }
+
+    #[actix_web::test]
+    async fn an_artifact_is_stored_and_shown_with_its_digest() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_add_artifact().returning(|project_id, agent, new, _| {
+            assert_eq!((project_id, agent), (project().id, AgentType::Analyst));
+            assert!(new.metadata.is_empty());
+            Ok(plan())
+        });
+        let body = json!({
+            "project_id": project().id, "source_agent": "analyst",
+            "artifact_type": "project_plan", "content": {"markdown": "# Plan"},
+        });
+        let answer = fakes.send(post("/api/v1/context", &body)).await;
+        let at = "2027-01-15T08:00:00.000000Z";
+        assert_eq!(answer.status, 201);
+        assert_eq!(answer.header("etag"), format!("\"{}\"", plan().meta.digest));
+        assert_eq!(answer.header("location"), format!("/api/v1/context/{}", plan().meta.id));
+        assert_eq!(
+            answer.json(),
+            json!({
+                "context_id": plan().meta.id, "project_id": project().id,
+                "source_agent": "coder", "artifact_type": "project_plan",
+                "content": {"markdown": "# Plan"}, "artifact_metadata": {},
+                "digest": plan().meta.digest, "previous": null, "created_at": at,
+                "updated_at": at,
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn a_bad_artifact_is_refused_naming_the_field() {
+        let good = json!({
+            "project_id": project().id, "source_agent": "analyst",
+            "artifact_type": "project_plan", "content": {},
+        });
+        for (field, value) in [
+            ("project_id", json!("x")),
+            ("source_agent", json!("typist")),
+            ("artifact_type", json!("poem")),
+            ("content", json!("text")),
+            ("content", json!([])),
+            ("artifact_metadata", json!(7)),
+        ] {
+            let mut body = good.clone();
+            body[field] = value;
+            let answer = Fakes::default().send(post("/api/v1/context", &body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{body}");
+        }
+        let mut fakes = Fakes::default();
+        fakes
+            .orchestrator
+            .expect_add_artifact()
+            .returning(|_, _, _, _| Err(Refusal::not_found("Project", unknown()).into()));
+        assert_eq!(fakes.send(post("/api/v1/context", &good)).await.status, 404);
+    }
+
+    #[actix_web::test]
+    async fn an_artifact_the_client_has_is_not_sent_again() {
+        let mut fakes = Fakes::default();
+        fakes.context.expect_artifact().returning(|_| Ok(Some(plan())));
+        let path = format!("/api/v1/context/{}", plan().meta.id);
+        let etag = format!("\"{}\"", plan().meta.digest);
+        let answers = fakes
+            .send_all([
+                get(&path).insert_header(("accept-encoding", "gzip")),
+                get(&path).insert_header(("if-none-match", etag.as_str())),
+            ])
+            .await;
+        assert_eq!((answers[0].status, answers[0].header("etag")), (200, etag.as_str()));
+        assert_eq!(answers[0].header("content-encoding"), "");
+        assert_eq!((answers[1].status, answers[1].header("etag")), (304, etag.as_str()));
+        assert!(answers[1].body.is_empty());
+    }
+
+    #[actix_web::test]
+    async fn a_list_filters_pages_and_knows_its_project() {
+        let mut fakes = Fakes::default();
+        fakes.context.expect_artifacts().times(1).returning(|_, filter, limit| {
+            assert_eq!(filter.artifact_type, Some(ArtifactType::ProjectPlan));
+            assert_eq!((filter.source_agent, limit), (Some(AgentType::Coder), 2));
+            Ok(vec![plan(), plan()])
+        });
+        fakes.context.expect_artifacts().returning(|_, _, _| Ok(Vec::new()));
+        fakes.projects.expect_project().returning(|_| Ok(None));
+        let list = format!("/api/v1/context/project/{}", project().id);
+        let answers = fakes
+            .send_all([
+                get(&format!("{list}?artifact_type=project_plan&source_agent=coder&limit=1")),
+                get(&list),
+                get(&format!("{list}?artifact_type=poem")),
+                get(&format!("{list}?limit=101")),
+            ])
+            .await;
+        assert_eq!(answers[0].json()["next_cursor"], json!(plan().meta.id));
+        assert_eq!(answers[1].status, 404);
+        assert_eq!((answers[2].status, answers[2].field().as_str()), (422, "artifact_type"));
+        assert_eq!((answers[3].status, answers[3].field().as_str()), (422, "limit"));
+    }
+
+    #[actix_web::test]
+    async fn an_unknown_artifact_is_404() {
+        let mut fakes = Fakes::default();
+        fakes.context.expect_artifact().returning(|_| Ok(None));
+        let answer = fakes.send(get(&format!("/api/v1/context/{}", unknown()))).await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(Fakes::default().send(get("/api/v1/context/1")).await.field(), "context_id");
+    }
 }

@@ -135,7 +135,8 @@ fn serve(name: &str) -> Result<HttpResponse, Problem> {
     if file.gzpipped {
         response.insert_header(ContentEncoding::Gzip);
     }
-    response.content_type(file.content_type);
+    let charset = if file.content_type.starts_with("text/") { "; charset=utf-8" } else { "" };
+    response.content_type(file.content_type + charset);
     response.insert_header((header::CACHE_CONTROL, "max-age=3600"));
     if name == "index.html" {
         // The page is at /docs without a slash, so its own links need to know where they start.
@@ -143,4 +144,82 @@ fn serve(name: &str) -> Result<HttpResponse, Problem> {
         return Ok(response.body(page.replacen("<head>", "<head><base href=\"/docs/\">", 1)));
     }
     Ok(response.body(file.bytes.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::Method;
+    use actix_web::test::TestRequest;
+    use serde_json::Value;
+
+    use crate::testing::{Fakes, get};
+
+    fn document() -> Value {
+        serde_json::from_str(&crate::openapi()).unwrap()
+    }
+
+    #[test]
+    fn it_is_openapi_3_1_and_every_reference_in_it_leads_somewhere() {
+        let document = document();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        let text = document.to_string();
+        for reference in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = reference.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own_and_says_what_it_does() {
+        let document = document();
+        let mut ids = std::collections::BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let id = operation["operationId"].as_str().unwrap().to_owned();
+                assert!(ids.insert(id), "{method} {path}");
+                assert!(operation["summary"].as_str().is_some_and(|s| !s.is_empty()), "{path}");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn every_path_in_it_is_served_and_no_other_method_of_it() {
+        let document = document();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            if path == "/ws" {
+                continue;
+            }
+            let uri = path.replace("{agent_type}", "coder").replace(['{', '}'], "");
+            let item = item.as_object().unwrap();
+            for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                // With a bad body and a bad id, so that nothing behind it is asked.
+                let request = TestRequest::with_uri(&uri).method(method.clone()).set_payload("[");
+                let answer = Fakes::default().send(request).await;
+                let listed = item.contains_key(&method.as_str().to_ascii_lowercase());
+                assert_eq!(answer.status != 405, listed, "{method} {path}: {}", answer.status);
+                if !listed {
+                    let allow = answer.header("allow").to_owned();
+                    assert!(!allow.is_empty() && !allow.contains(method.as_str()), "{path}");
+                }
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_page_works_without_a_trailing_slash() {
+        let requests = [
+            get("/docs"),
+            get("/docs/"),
+            get("/docs/swagger-ui.css"),
+            get("/docs/swagger-initializer.js"),
+            get("/docs/nothing.js"),
+            get("/openapi.json"),
+        ];
+        let answers = Fakes::default().send_all(requests).await;
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [200, 200, 200, 200, 404, 200]);
+        assert!(String::from_utf8_lossy(&answers[0].body).contains("<base href=\"/docs/\">"));
+        assert!(answers[0].header("content-type").starts_with("text/html"));
+        assert!(String::from_utf8_lossy(&answers[3].body).contains("/openapi.json"));
+    }
 }

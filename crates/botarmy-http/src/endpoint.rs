@@ -16,7 +16,7 @@ pub(crate) struct Endpoint {
     pub(crate) operation: fn() -> Operation,
     pub(crate) schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
     route: Route,
-    as_is: bool,
+    compressed: bool,
 }
 
 impl Endpoint {
@@ -36,20 +36,23 @@ impl Endpoint {
             operation: P::operation,
             schemas: P::schemas,
             route: route.to(handler),
-            as_is: false,
+            compressed: true,
         }
     }
 
     /// Never compressed: its bytes have a strong `ETag` (RFC 9110, section 8.8.3).
-    pub(crate) fn as_is(mut self) -> Self {
-        self.as_is = true;
+    pub(crate) fn uncompressed(mut self) -> Self {
+        self.compressed = false;
         self
     }
 }
 
+/// Things in the order in which they were first named.
+type Ordered<T> = Vec<(String, Vec<T>)>;
+
 /// Routes all of them, in this order.
 pub(crate) fn mount(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
-    let mut scopes: Vec<(String, Vec<(String, Vec<Endpoint>)>)> = Vec::new();
+    let mut scopes: Ordered<(String, Vec<Endpoint>)> = Vec::new();
     for endpoint in endpoints {
         let (scope, rest) = split(&endpoint.path);
         let (scope, rest) = (scope.to_owned(), rest.to_owned());
@@ -59,12 +62,12 @@ pub(crate) fn mount(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
     for (scope, paths) in scopes {
         let mut service = web::scope(&scope);
         for (path, endpoints) in paths {
-            let as_is = endpoints.iter().any(|endpoint| endpoint.as_is);
+            let compressed = endpoints.iter().all(|endpoint| endpoint.compressed);
             let resource = resource(&path, endpoints);
-            service = if as_is {
-                service.service(resource)
-            } else {
+            service = if compressed {
                 service.service(resource.wrap(Compress::default()))
+            } else {
+                service.service(resource)
             };
         }
         config.service(service);
@@ -82,7 +85,7 @@ fn split(path: &str) -> (&str, &str) {
 }
 
 /// The list under this key, made at the end when it is new: order is what routing goes by.
-fn entry<T>(list: &mut Vec<(String, Vec<T>)>, key: String) -> &mut Vec<T> {
+fn entry<T>(list: &mut Ordered<T>, key: String) -> &mut Vec<T> {
     let at = list.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
         list.push((key, Vec::new()));
         list.len() - 1

@@ -137,18 +137,45 @@ impl Problem {
         self
     }
 
-    /// The same again from any error of the framework: its own sentence is shown, unless it is
-    /// the server's fault.
-    pub(crate) fn from_framework(status: StatusCode, error: Option<&actix_web::Error>) -> Self {
-        match error {
-            Some(error) if !status.is_server_error() => Self::new(status, error.to_string()),
-            Some(error) if status == StatusCode::SERVICE_UNAVAILABLE => {
-                Self::new(status, error.to_string())
-                    .with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S))
-            }
-            Some(error) => Self::internal(error.to_string()),
-            None => Self::new(status, status.canonical_reason().unwrap_or("Error")),
+    /// 400, for a body that did not arrive whole.
+    pub(crate) fn cut_off() -> Self {
+        Self::bad_request("The body ended before its end.")
+    }
+
+    /// The same as any error of the framework: its own sentence is shown, unless it is the
+    /// server's fault.
+    pub(crate) fn from_framework(error: &actix_web::Error) -> Self {
+        let status = error.as_response_error().status_code();
+        if let Some(problem) = error.as_error::<Self>() {
+            return problem.again();
         }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let retry_after = HeaderValue::from(RETRY_AFTER_S);
+            return Self::new(status, error.to_string())
+                .with_header(header::RETRY_AFTER, retry_after);
+        }
+        if status.is_server_error() {
+            return Self::internal(error.to_string());
+        }
+        Self::new(status, error.to_string())
+    }
+
+    /// Nothing but a status.
+    pub(crate) fn bare(status: StatusCode) -> Self {
+        Self::new(status, status.canonical_reason().unwrap_or("Error"))
+    }
+
+    /// The same problem; what caused it was told to the log already.
+    fn again(&self) -> Self {
+        Self(Box::new(Inner {
+            status: self.0.status,
+            code: self.0.code,
+            detail: self.0.detail.clone(),
+            errors: self.0.errors.clone(),
+            headers: self.0.headers.clone(),
+            instance: self.0.instance.clone(),
+            cause: None,
+        }))
     }
 
     /// The document.

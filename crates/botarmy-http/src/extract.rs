@@ -99,7 +99,7 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, P
     }
     let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(64 * 1024));
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::bad_request("The body ended before its end."))?;
+        let chunk = chunk.map_err(|_| Problem::cut_off())?;
         if body.len() + chunk.len() > limit {
             return Err(too_large());
         }
@@ -125,11 +125,14 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_str(body);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        let error = error.into_inner();
-        if error.is_data() {
-            named(&path, &error.to_string())
-        } else {
-            malformed(error.to_string())
+        let (error, text) = (error.inner().is_data(), error.inner().to_string());
+        match error {
+            true => named(&path, &text),
+            // JSON it is, so these two are what the parser itself does not take.
+            false if text.starts_with("recursion limit") || text.starts_with("number out") => {
+                malformed(text)
+            }
+            false => named(&path, "is not of the right type"),
         }
     })
 }

@@ -244,3 +244,134 @@ async fn health_z(state: Data<State>) -> HttpResponse {
 async fn healthz(state: Data<State>) -> HttpResponse {
     probe(&state).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Answer, Fakes, Part, get};
+
+    fn well() -> Health {
+        Health::Healthy("fine".to_owned())
+    }
+
+    fn unwell() -> Health {
+        Health::Unhealthy("gone".to_owned())
+    }
+
+    fn part(name: &'static str, needed: bool, health: Health) -> Arc<dyn HealthCheck> {
+        Arc::new(Part { name, needed, health, after: Duration::ZERO })
+    }
+
+    async fn ask(path: &str, parts: Vec<Arc<dyn HealthCheck>>) -> Answer {
+        Fakes { health: parts, ..Fakes::default() }.send(get(path)).await
+    }
+
+    #[actix_web::test]
+    async fn a_server_without_parts_is_healthy() {
+        let answer = ask("/health", Vec::new()).await;
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            answer.json(),
+            json!({"status": "healthy", "service": "botarmy", "version": version})
+        );
+        for path in ["/livez", "/readyz", "/health/ready", "/healthz", "/health/z"] {
+            assert_eq!(ask(path, Vec::new()).await.status, 200, "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_is_not_used_says_so_and_what_is_needed_decides() {
+        let detailed = |parts| ask("/health/detailed", parts);
+        let parts = vec![
+            part("database", true, well()),
+            part("redis", false, Health::NotConfigured),
+            part("llm", false, unwell()),
+        ];
+        let answer = detailed(parts).await;
+        let body = answer.json();
+        assert_eq!((answer.status, &body["status"]), (200, &"degraded".into()));
+        let components = &body["components"];
+        assert_eq!(components["database"], json!({"status": "healthy", "message": "fine"}));
+        assert_eq!(components["redis"]["status"], "not_configured");
+        assert_eq!(components["task_queue"]["status"], "not_configured");
+        assert_eq!(components["llm"], json!({"status": "unhealthy", "message": "gone"}));
+        let answer = detailed(vec![part("database", true, unwell())]).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (503, &"unhealthy".into()));
+        for path in ["/health/ready", "/readyz"] {
+            let answer = ask(path, vec![part("database", true, unwell())]).await;
+            assert_eq!(answer.status, 503);
+            assert_eq!(answer.json(), json!({"status": "not_ready", "failing": ["database"]}));
+        }
+    }
+
+    async fn probe(parts: Vec<Arc<dyn HealthCheck>>) -> (u16, Value) {
+        let answer = ask("/healthz", parts).await;
+        (answer.status, answer.json())
+    }
+
+    #[actix_web::test]
+    async fn a_probe_counts_what_passes() {
+        let parts = || {
+            vec![
+                part("database", true, well()),
+                part("redis", false, Health::NotConfigured),
+                part("task_queue", true, well()),
+                part("audit_system", true, well()),
+            ]
+        };
+        let (status, body) = probe(parts()).await;
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(
+            (status, body),
+            (
+                200,
+                json!({
+                    "status": "healthy", "service": "botarmy", "version": version,
+                    "timestamp": "2027-01-15T08:00:00.000000Z",
+                    "checks": {
+                        "database": "pass", "redis": "pass", "task_queue": "pass",
+                        "audit_system": "pass",
+                    },
+                    "health_percentage": 100.0, "services_healthy": "4/4",
+                })
+            )
+        );
+        let mut some = parts();
+        some[2] = part("task_queue", true, unwell());
+        let (status, body) = probe(some).await;
+        assert_eq!((status, &body["status"]), (200, &"degraded".into()));
+        assert_eq!(
+            (&body["health_percentage"], &body["services_healthy"]),
+            (&json!(75.0), &"3/4".into())
+        );
+        let none =
+            ["database", "task_queue", "audit_system"].map(|name| part(name, true, unwell()));
+        let (status, body) = probe(none.to_vec()).await;
+        assert_eq!((status, &body["services_healthy"]), (503, &"0/4".into()));
+    }
+
+    #[actix_web::test]
+    async fn parts_that_hang_are_given_up_before_the_prober_gives_up() {
+        let hanging = |name| -> Arc<dyn HealthCheck> {
+            let after = Duration::from_secs(3600);
+            Arc::new(Part { name, needed: true, health: well(), after })
+        };
+        let parts = vec![hanging("database"), hanging("task_queue"), hanging("redis")];
+        let mut fakes = Fakes { health: parts, ..Fakes::default() };
+        assert!(fakes.settings.probe_timeout < Duration::from_secs(1));
+        fakes.settings.probe_timeout = Duration::from_millis(20);
+        let answer = fakes.send(get("/health/detailed")).await;
+        let body = answer.json();
+        assert_eq!(
+            (answer.status, &body["components"]["redis"]["status"]),
+            (503, &"unhealthy".into())
+        );
+        assert_eq!(body["components"]["redis"]["message"], "no answer within 20 ms");
+        let live = ask("/livez", vec![hanging("database")]).await;
+        assert_eq!(live.json(), json!({"status": "alive"}));
+    }
+}

@@ -426,3 +426,245 @@ async fn respond(
         workflow_resumed: responded.workflow_resumed,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::Refusal;
+    use botarmy_domain::hitl::Reply;
+    use botarmy_domain::ports::Responded;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fakes, NOW, artifact, get, post, project, raw, request, unknown};
+
+    const AT: &str = "2027-01-15T08:00:00.000000Z";
+
+    fn reply() -> Reply {
+        Reply {
+            by: "ada".to_owned(),
+            at: NOW,
+            content: Some("Shorter.".to_owned()),
+            comment: Some("Please.".to_owned()),
+            amended_content: None,
+        }
+    }
+
+    fn path(rest: &str) -> String {
+        format!("/api/v1/hitl/{}{rest}", request(HitlState::Pending).id)
+    }
+
+    async fn shown(state: HitlState) -> Value {
+        let mut fakes = Fakes::default();
+        fakes.requests.expect_request().returning(move |_| {
+            let mut request = request(state.clone());
+            request.history.push(HistoryEntry {
+                timestamp: NOW,
+                action: "amend".to_owned(),
+                user_id: "ada".to_owned(),
+                content: Some(json!({"user_content": "Shorter."})),
+                comment: None,
+            });
+            Ok(Some(request.into()))
+        });
+        fakes.send(get(&path(""))).await.json()
+    }
+
+    #[actix_web::test]
+    async fn a_pending_request_has_every_field() {
+        let plan = artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "# Plan"}));
+        let subject = request(HitlState::Pending).subject;
+        assert_eq!(
+            shown(HitlState::Pending).await,
+            json!({
+                "request_id": request(HitlState::Pending).id, "project_id": project().id,
+                "task_id": null, "step": null, "agent_type": "analyst", "kind": "approval",
+                "question": "Good?", "options": ["yes"], "status": "pending",
+                "user_response": null, "response_comment": null, "amended_content": null,
+                "subject": {
+                    "artifacts": [{
+                        "context_id": plan.meta.id, "artifact_type": "project_plan",
+                        "digest": plan.meta.digest,
+                    }],
+                    "digest": subject.digest,
+                },
+                "history": [{
+                    "timestamp": AT, "action": "amend", "user_id": "ada",
+                    "content": {"user_content": "Shorter."}, "comment": null,
+                }],
+                "created_at": AT, "updated_at": AT,
+                "expires_at": "2027-01-15T08:01:00.000000Z", "responded_at": null,
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn an_amendment_is_shown_with_its_words_or_its_document() {
+        let words = shown(HitlState::Amended(reply())).await;
+        assert_eq!(
+            words["amended_content"],
+            json!({"amended_content": "Shorter.", "comment": "Please."})
+        );
+        assert_eq!(
+            (&words["user_response"], &words["responded_at"]),
+            (&"Shorter.".into(), &AT.into())
+        );
+        let document = Reply { amended_content: Some(json!({"markdown": "x"})), ..reply() };
+        let document = shown(HitlState::Amended(document)).await;
+        assert_eq!(
+            document["amended_content"],
+            json!({"amended_content": {"markdown": "x"}, "comment": "Please."})
+        );
+        assert_eq!(shown(HitlState::Approved(reply())).await["amended_content"], Value::Null);
+    }
+
+    #[actix_web::test]
+    async fn an_answer_says_what_became_of_the_request() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_respond().returning(|_, response, origin| {
+            assert_eq!((response.action, origin.actor.as_str()), (HitlAction::Amend, "anonymous"));
+            assert_eq!(response.amended_content.unwrap()["markdown"], "x");
+            let request = request(HitlState::Amended(reply())).into();
+            Ok(Responded { request, workflow_resumed: true })
+        });
+        let body = json!({"action": "amend", "amended_content": {"markdown": "x"}});
+        let answer = fakes.send(post(&path("/respond"), &body)).await;
+        assert_eq!(
+            answer.json(),
+            json!({
+                "request_id": request(HitlState::Pending).id, "action": "amend",
+                "status": "amended", "workflow_resumed": true,
+                "message": "The request was amended; work goes on with the amendment.",
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn a_bad_answer_is_422_naming_the_field() {
+        for (body, field) in [
+            (json!({}), "action"),
+            (json!({"action": "shrug"}), "action"),
+            (json!({"action": "amend", "amended_content": "text"}), "amended_content"),
+            (json!({"action": "amend", "amended_content": [1]}), "amended_content"),
+            (json!({"action": "approve", "comment": 7}), "comment"),
+            (json!({"action": "approve", "subject_digest": {}}), "subject_digest"),
+        ] {
+            let answer = Fakes::default().send(post(&path("/respond"), &body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{body}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn amending_with_nothing_is_400_and_a_decided_request_409() {
+        for (refusal, status) in [
+            (Refusal::Nonsense("An amendment needs content.".to_owned()), 400),
+            (Refusal::conflict("not_pending", "Request 1 was approved by ada."), 409),
+            (Refusal::conflict("subject_changed", "What is under review has changed."), 409),
+            (Refusal::not_found("Request", unknown()), 404),
+        ] {
+            let detail = refusal.to_string();
+            let mut fakes = Fakes::default();
+            fakes
+                .orchestrator
+                .expect_respond()
+                .returning(move |_, _, _| Err(refusal.clone().into()));
+            let answer = fakes.send(post(&path("/respond"), &json!({"action": "amend"}))).await;
+            assert_eq!(answer.status, status);
+            let said = answer.json()["detail"].as_str().unwrap().trim_end_matches('.').to_owned();
+            assert_eq!(said, detail.trim_end_matches('.'));
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_requests_of_a_project_are_an_array_and_a_bad_filter_is_400() {
+        let mut fakes = Fakes::default();
+        fakes.requests.expect_requests().times(1).returning(|_, status, limit| {
+            assert_eq!((status, limit), (Some(HitlStatus::Pending), 1000));
+            Ok(vec![request(HitlState::Pending).into()])
+        });
+        fakes.requests.expect_requests().times(1).returning(|_, _, _| Ok(Vec::new()));
+        fakes.projects.expect_project().returning(|_| Ok(None));
+        let list = format!("/api/v1/hitl/project/{}/requests", project().id);
+        let filtered = |filter: &str| get(&format!("{list}?status_filter={filter}"));
+        let answers =
+            fakes.send_all([filtered("pending"), get(&list), filtered("open"), filtered("")]).await;
+        assert_eq!(answers[0].json()[0]["status"], "pending");
+        assert_eq!(answers[1].status, 404);
+        assert!(answers[2..].iter().all(|answer| answer.status == 400));
+    }
+
+    #[actix_web::test]
+    async fn pending_is_not_taken_for_an_id() {
+        let mut fakes = Fakes::default();
+        fakes.requests.expect_pending().returning(|after, limit| {
+            assert_eq!((after, limit), (None, 2));
+            Ok(vec![request(HitlState::Pending).into(), request(HitlState::Pending).into()])
+        });
+        let answers = fakes
+            .send_all([
+                get("/api/v1/hitl/pending?limit=1"),
+                get("/api/v1/hitl/pending?cursor=1"),
+                get("/api/v1/hitl/soon"),
+            ])
+            .await;
+        let body = answers[0].json();
+        assert_eq!(
+            (body["items"].as_array().unwrap().len(), &body["next_cursor"]),
+            (1, &json!(request(HitlState::Pending).id))
+        );
+        assert_eq!((answers[1].status, answers[1].field().as_str()), (422, "cursor"));
+        assert_eq!((answers[2].status, answers[2].field().as_str()), (422, "request_id"));
+    }
+
+    #[actix_web::test]
+    async fn what_is_under_review_comes_with_its_digest() {
+        let mut fakes = Fakes::default();
+        fakes.requests.expect_request().returning(|_| Ok(Some(request(HitlState::Pending).into())));
+        fakes.context.expect_artifacts_by_id().returning(|ids| {
+            assert_eq!(ids.len(), 1);
+            Ok(vec![artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "# Plan"}))])
+        });
+        let body = fakes.send(get(&path("/context"))).await.json();
+        assert_eq!(body["subject_digest"], request(HitlState::Pending).subject.digest);
+        assert_eq!(body["artifacts"][0]["content"]["markdown"], "# Plan");
+    }
+
+    #[actix_web::test]
+    async fn a_request_is_raised_by_hand() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_raise_request().returning(|new, _| {
+            assert_eq!((new.ttl_s, new.options.len()), (Some(60), 2));
+            Ok(request(HitlState::Pending).into())
+        });
+        let body = json!({
+            "project_id": project().id, "question": "Which?", "options": ["a", "b"],
+            "ttl_seconds": 60,
+        });
+        let answer = fakes.send(post("/api/v1/hitl/", &body)).await;
+        assert_eq!((answer.status, answer.header("location")), (201, path("").as_str()));
+        for (body, field) in [
+            (json!({"question": "x"}), "project_id"),
+            (json!({"project_id": project().id}), "question"),
+            (json!({"project_id": "7", "question": "x"}), "project_id"),
+            (
+                json!({"project_id": project().id, "question": "x", "ttl_seconds": -1}),
+                "ttl_seconds",
+            ),
+            (json!({"project_id": project().id, "question": "x", "options": [1]}), "options[0]"),
+        ] {
+            let answer = Fakes::default().send(post("/api/v1/hitl", &body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{body}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_unknown_request_is_404_and_a_malformed_id_422() {
+        for rest in ["", "/context"] {
+            let mut fakes = Fakes::default();
+            fakes.requests.expect_request().returning(|_| Ok(None));
+            let answer = fakes.send(get(&format!("/api/v1/hitl/{}{rest}", unknown()))).await;
+            assert_eq!(answer.status, 404);
+        }
+        let answer = Fakes::default().send(raw("/api/v1/hitl/x/respond", "{}")).await;
+        assert_eq!((answer.status, answer.field().as_str()), (422, "request_id"));
+    }
+}

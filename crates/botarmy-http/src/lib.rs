@@ -135,11 +135,16 @@ impl std::ops::Deref for State {
     }
 }
 
+/// How long an idle connection stays: longer than balancers keep theirs, usually a minute, so that
+/// none of them sends a request into a connection that is being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
 /// A server on this listener. Nothing happens until the returned future is polled; signals are the
 /// caller's affair, who stops it through its handle.
 ///
-/// `on_connect` is shown every new connection. `more` mounts what does not belong to this crate into the same application, behind the same
-/// frame: the WebSocket route.
+/// `more` mounts what does not belong to this crate into the same application, behind the same
+/// frame: the WebSocket route. `on_connect` is shown every new connection, and may leave something
+/// with it for what `more` mounts.
 ///
 /// # Errors
 /// When the listener cannot be used.
@@ -155,8 +160,9 @@ pub fn serve(
     let server = HttpServer::new(move || app(state.clone(), &more))
         .workers(workers.max(1))
         .shutdown_timeout(shutdown_timeout.as_secs())
-        .on_connect(on_connect)
         .tcp_nodelay(true)
+        .keep_alive(KEEP_ALIVE)
+        .on_connect(on_connect)
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())
@@ -207,4 +213,102 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpStream};
+
+    use super::*;
+    use crate::testing::{Fakes, log};
+
+    /// Sends bytes to a really listening server and reads until it closes the connection.
+    async fn exchange(fakes: Fakes, requests: Vec<Vec<u8>>) -> Vec<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let patience = Duration::from_secs(60);
+        let server = serve(listener, fakes.api(), 1, patience, |_, _| {}, |_| {}).unwrap();
+        let handle = server.handle();
+        let running = actix_web::rt::spawn(server);
+        let exchange = actix_web::web::block(move || {
+            let one = |request: Vec<u8>| {
+                let mut stream = TcpStream::connect(address).unwrap();
+                // The server may answer and close before it has taken all of it.
+                let _ = stream.write_all(&request);
+                let _ = stream.shutdown(Shutdown::Write);
+                let mut answer = Vec::new();
+                let _ = stream.read_to_end(&mut answer);
+                String::from_utf8_lossy(&answer).into_owned()
+            };
+            requests.into_iter().map(one).collect()
+        });
+        let answers = exchange.await.unwrap();
+        handle.stop(true).await;
+        running.await.unwrap().unwrap();
+        answers
+    }
+
+    #[actix_web::test]
+    async fn an_idle_connection_does_not_hold_up_the_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let patience = Duration::from_secs(60);
+        let server =
+            serve(listener, Fakes::default().api(), 1, patience, |_, _| {}, |_| {}).unwrap();
+        let handle = server.handle();
+        let running = actix_web::rt::spawn(server);
+        let idle = actix_web::web::block(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            let mut answer = [0; 15];
+            stream.read_exact(&mut answer).unwrap();
+            stream
+        });
+        let idle = idle.await.unwrap();
+        let started = std::time::Instant::now();
+        handle.stop(true).await;
+        running.await.unwrap().unwrap();
+        assert!(started.elapsed() < patience / 4, "{:?}", started.elapsed());
+        drop(idle);
+    }
+
+    fn request(head: &str, body: &str) -> Vec<u8> {
+        format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n{body}").into_bytes()
+    }
+
+    #[actix_web::test]
+    async fn over_the_wire_head_has_no_body_and_a_large_body_gets_its_answer() {
+        let mut fakes = Fakes::default();
+        fakes.settings.body_limit = 1000;
+        fakes.audit.expect_entries().returning(|_, _| Ok(log(20).1));
+        let large = "x".repeat(3_000_000);
+        let post = format!("POST /api/v1/projects HTTP/1.1\r\nContent-Length: {}", large.len());
+        let answers = exchange(
+            fakes,
+            vec![
+                request("GET /livez HTTP/1.1", ""),
+                request("HEAD /livez HTTP/1.1", ""),
+                request("HEAD /api/v1/audit/events HTTP/1.1", ""),
+                request(&post, &large),
+                request("POST /api/v1/projects HTTP/1.1\r\nContent-Length: 9", "{\"na"),
+                b"POST /api/v1/projects/x/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}\
+                  GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                    .to_vec(),
+            ],
+        )
+        .await;
+        assert!(
+            answers[0].starts_with("HTTP/1.1 200")
+                && answers[0].ends_with("{\"status\":\"alive\"}")
+        );
+        let head = answers[1].to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 200") && head.contains("content-length: 18"), "{head}");
+        assert!(answers[1].ends_with("\r\n\r\n") && answers[2].ends_with("\r\n\r\n"));
+        assert!(answers[3].starts_with("HTTP/1.1 413"), "{:.200}", answers[3]);
+        assert!(answers[3].contains("larger than 1000 bytes"));
+        assert!(answers[4].starts_with("HTTP/1.1 400") || answers[4].is_empty(), "{}", answers[4]);
+        assert!(answers[5].starts_with("HTTP/1.1 422"), "{}", answers[5]);
+        assert!(answers[5].contains("HTTP/1.1 200"), "a body nobody reads closes nothing");
+    }
 }

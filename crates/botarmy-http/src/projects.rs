@@ -757,7 +757,7 @@ mod tests {
         fakes.projects.expect_projects().returning(|status, before, limit| {
             assert_eq!((status, limit), (Some(ProjectStatus::Active), 2));
             let page = if before.is_none() { 2 } else { 1 };
-            Ok(vec![Arc::new(project()); page])
+            Ok((0..page).map(|_| Arc::new(project())).collect())
         });
         let first = "/api/v1/projects?status=active&limit=1";
         let next = format!("{first}&cursor={}", project().id);

@@ -109,7 +109,7 @@ impl Fakes {
 
 pub(crate) async fn send_all<const N: usize>(
     api: Api,
-    more: &impl Fn(&mut ServiceConfig),
+    more: &(impl Fn(&mut ServiceConfig) + 'static),
     requests: [TestRequest; N],
 ) -> Vec<Answer> {
     let service = init_service(app(State::new(api), more)).await;

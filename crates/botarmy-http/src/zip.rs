@@ -54,7 +54,7 @@ mod tests {
         archive.by_name("source/größe.py").unwrap().read_to_string(&mut content).unwrap();
         assert_eq!(content, "second");
         let first = archive.by_index(0).unwrap();
-        assert_eq!((first.name(), first.unix_mode()), ("a.txt", Some(0o100_644)));
+        assert_eq!((&*first.name().unwrap(), first.unix_mode()), ("a.txt", Some(0o100_644)));
         assert_eq!(first.last_modified(), Some(DateTime::DEFAULT));
     }
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
 use botarmy_domain::ports::{AuditLog, EntryFilter};
-use botarmy_domain::{EventId, StoreError, Timestamp};
+use botarmy_domain::{EventId, EventSource, StoreError, Timestamp};
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 
 use crate::error::reading;
 use crate::rows::{EventRow, head_mark, integer};
 use crate::schema::{events, heads};
-use crate::statements::{EventHasRequest, EventHasTask};
+use crate::statements::{EventHasRequest, EventHasTask, EventIsOfRareSource};
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -128,6 +128,9 @@ fn narrowed(filter: &EntryFilter) -> Query<'_> {
     }
     if let Some(source) = filter.event_source {
         query = query.filter(events::event_source.eq(source.as_str()));
+        if matches!(source, EventSource::Webhook | EventSource::Scheduler) {
+            query = query.filter(EventIsOfRareSource);
+        }
     }
     if let Some(from) = filter.from {
         query = query.filter(events::created_at.ge(from.micros()));

@@ -20,11 +20,23 @@ const ENVIRONMENT: [&str; 7] = [
     "database disk image is malformed",
 ];
 
+/// What the triggers say when a new row has the place of an old one: an id that was given twice.
+const TAKEN: [&str; 2] = [
+    "the log is append-only: an entry cannot be replaced",
+    "artifacts are immutable: store a new version instead",
+];
+
 fn says(error: &DieselError, sentences: &[&str]) -> bool {
     match error {
         DieselError::DatabaseError(_, information) => sentences.contains(&information.message()),
         _ => false,
     }
+}
+
+/// Whether a row has the key of another.
+fn is_taken(error: &DieselError) -> bool {
+    says(error, &TAKEN)
+        || matches!(error, DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
 }
 
 /// What to tell whoever asked for rows of `table`.
@@ -62,12 +74,8 @@ impl Fault {
     /// What to tell whoever asked for it.
     pub(crate) fn store_error(&self) -> StoreError {
         match self {
-            Self::Database(error) => match &**error {
-                DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
-                    StoreError::Conflict
-                }
-                _ => StoreError::unavailable("committing", Arc::clone(error)),
-            },
+            Self::Database(error) if is_taken(error) => StoreError::Conflict,
+            Self::Database(error) => StoreError::unavailable("committing", Arc::clone(error)),
             Self::Panic(message) => StoreError::Unavailable {
                 detail: format!("the decision panicked: {message}"),
                 source: None,

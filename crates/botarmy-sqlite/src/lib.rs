@@ -31,6 +31,8 @@ mod settings;
 mod statements;
 mod store;
 mod task_store;
+#[cfg(test)]
+mod tests;
 mod write;
 mod writer;
 

@@ -133,7 +133,10 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(crate) fn sqlite(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn sqlite(
+        path: &Path,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
         Self::Sqlite { path: path.to_owned(), source: Box::new(source) }
     }
 }
@@ -188,11 +191,8 @@ pub(crate) fn inspect(path: &Path) -> Result<(), OpenError> {
     let Some(size) = check_magic(path)? else { return Ok(()) };
     let mut connection = connection::visitor(path).map_err(|error| refusal(path, error))?;
     let refused = |error: DieselError| refusal(path, ConnectError::Setting(error));
-    let application = number(
-        &mut connection,
-        "(SELECT application_id FROM pragma_application_id)",
-    )
-    .map_err(refused)?;
+    let application = number(&mut connection, "(SELECT application_id FROM pragma_application_id)")
+        .map_err(refused)?;
     let foreign_tables = number(
         &mut connection,
         "(SELECT count(*) FROM sqlite_schema WHERE name <> '__diesel_schema_migrations' \
@@ -206,9 +206,9 @@ pub(crate) fn inspect(path: &Path) -> Result<(), OpenError> {
         let newest = migrate::newest();
         return Err(OpenError::Newer { path: path.to_owned(), unknown, newest });
     }
-    check_pages(&mut connection, size).map_err(refused)?.map_or(Ok(()), |detail| {
-        Err(OpenError::Damaged { path: path.to_owned(), detail })
-    })
+    check_pages(&mut connection, size)
+        .map_err(refused)?
+        .map_or(Ok(()), |detail| Err(OpenError::Damaged { path: path.to_owned(), detail }))
 }
 
 /// The size of the file, or `None` when there is nothing in it.

@@ -215,9 +215,8 @@ impl EventRow {
     pub(crate) fn entry(&self) -> Result<Arc<Entry>, StoreError> {
         let row = key_text(&self.id);
         let column = Column { table: "events", row: &row };
-        let id = |name, id: &Option<Vec<u8>>| {
-            id.as_ref().map(|id| column.uuid(name, id)).transpose()
-        };
+        let id =
+            |name, id: &Option<Vec<u8>>| id.as_ref().map(|id| column.uuid(name, id)).transpose();
         let log = LogId::from_key(ProjectId::from_uuid(column.uuid("log", &self.log)?));
         Ok(Arc::new(Entry {
             id: EventId::from_uuid(column.uuid("id", &self.id)?),

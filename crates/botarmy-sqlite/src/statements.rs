@@ -70,6 +70,8 @@ literally! {
     EventHasTask = "events.task_id IS NOT NULL";
     /// Uses the index `events_by_request`.
     EventHasRequest = "events.hitl_request_id IS NOT NULL";
+    /// Uses the index `events_by_rare_source`.
+    EventIsOfRareSource = "events.event_source IN ('webhook', 'scheduler')";
     /// Uses the index `events_by_agent`.
     EventIsAgentStatus = "events.event_type = 'agent_status_changed'";
 }

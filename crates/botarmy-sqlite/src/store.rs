@@ -43,7 +43,9 @@ struct Inner {
 
 impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqliteStore").field("settings", &self.inner.settings).finish_non_exhaustive()
+        f.debug_struct("SqliteStore")
+            .field("settings", &self.inner.settings)
+            .finish_non_exhaustive()
     }
 }
 

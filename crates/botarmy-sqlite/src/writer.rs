@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use botarmy_domain::batch::Batch;
 use botarmy_domain::ports::{Claim, Decide};
-use botarmy_domain::{
-    Committed, Error, Scope, StoreError, Task, TaskId, TaskState, Timestamp,
-};
+use botarmy_domain::{Committed, Error, Scope, StoreError, Task, TaskId, TaskState, Timestamp};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tokio::sync::{mpsc, oneshot};
@@ -36,6 +34,9 @@ pub(crate) enum Job {
     Extend(Extension, oneshot::Sender<Result<bool, StoreError>>),
     /// Nothing new is taken; what waits is still done.
     Close,
+    /// Sets something on the connection, between two transactions.
+    #[cfg(test)]
+    Set(&'static str),
 }
 
 /// A lease that goes on.
@@ -51,7 +52,7 @@ enum Outcome {
     Transact(Result<Committed, Error>),
     Claim(Result<Committed, StoreError>),
     Extend(Result<bool, StoreError>),
-    Close,
+    Nothing,
 }
 
 impl Job {
@@ -70,7 +71,7 @@ impl Job {
             Self::Transact(.., caller) => drop(caller.send(Err(error.into()))),
             Self::Claim(.., caller) => drop(caller.send(Err(error))),
             Self::Extend(.., caller) => drop(caller.send(Err(error))),
-            Self::Close => {}
+            _ => {}
         }
     }
 }
@@ -105,6 +106,12 @@ impl Writer {
         while self.queue.blocking_recv_many(&mut jobs, self.max_batch) > 0 {
             if jobs.iter().any(|job| matches!(job, Job::Close)) {
                 self.queue.close();
+            }
+            #[cfg(test)]
+            for job in &jobs {
+                if let Job::Set(pragma) = job {
+                    self.connection.batch_execute(pragma).expect("a pragma of a test");
+                }
             }
             self.commit(std::mem::take(&mut jobs));
         }
@@ -142,7 +149,6 @@ impl Writer {
 
     /// Runs all jobs in one transaction.
     fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, Fault> {
-        let t0 = cpu();
         self.connection.batch_execute("BEGIN IMMEDIATE")?;
         // Extensions go first: they change rows that decisions may then load.
         let mut extended = Vec::new();
@@ -163,16 +169,11 @@ impl Writer {
                 Job::Extend(..) => {
                     Outcome::Extend(extended.next().expect("every extension was tried above"))
                 }
-                Job::Close => Outcome::Close,
+                _ => Outcome::Nothing,
             });
         }
-        let t1 = cpu();
         self.flush(&mut batch)?;
-        let t2 = cpu();
         self.connection.batch_execute("COMMIT")?;
-        let t3 = cpu();
-        { use std::sync::atomic::Ordering::Relaxed; T[0].fetch_add(t1-t0, Relaxed); T[1].fetch_add(t2-t1, Relaxed); T[2].fetch_add(t3-t2, Relaxed); T[3].fetch_add(1, Relaxed); T[4].fetch_add(jobs.len() as u64, Relaxed);
-          if T[3].load(Relaxed) % 1000 == 0 { let v: Vec<u64> = T.iter().map(|t| t.swap(0, Relaxed)).collect(); eprintln!("per batch us: decide {} flush {} commit {}; per unit decide {} flush {}; batch size {}", v[0]/1000/1000, v[1]/1000000, v[2]/1000000, v[0]/v[4]/1000, v[1]/v[4]/1000, v[4]/1000); } }
         Ok(outcomes)
     }
 
@@ -259,6 +260,3 @@ fn message(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
 }
-
-static T: [std::sync::atomic::AtomicU64; 5] = [const { std::sync::atomic::AtomicU64::new(0) }; 5];
-fn cpu() -> u64 { std::fs::read_to_string("/proc/thread-self/schedstat").unwrap().split(' ').next().unwrap().parse().unwrap() }

@@ -120,6 +120,9 @@ CREATE TABLE events (
 ) STRICT;
 
 CREATE INDEX events_by_type ON events (event_type, id);
+-- The sources that are rare among the others.
+CREATE INDEX events_by_rare_source ON events (event_source, id)
+WHERE event_source IN ('webhook', 'scheduler');
 CREATE INDEX events_by_task ON events (task_id, id) WHERE task_id IS NOT NULL;
 CREATE INDEX events_by_request ON events (hitl_request_id, id) WHERE hitl_request_id IS NOT NULL;
 CREATE INDEX events_by_agent ON events (event_data ->> '$.agent_type', seq)

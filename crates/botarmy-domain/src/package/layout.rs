@@ -219,17 +219,16 @@ const fn plural(n: usize) -> &'static str {
 /// Where the project stood, its steps and its artifacts.
 fn summary(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String {
     let mut text = format!("# Summary of {}\n\n", one_line(&cover.name));
-    let size: usize = files.iter().map(|file| file.bytes.len()).sum();
     let _ = write!(
         text,
         "| | |\n|---|---|\n| Project | `{}` |\n| Status | {} |\n| Oversight | {} |\n\
-         | Created | {} |\n| Artifacts | {} |\n| Files | {} ({size} bytes) |\n",
+         | Created | {} |\n| Artifacts | {} |\n| Files | {} |\n",
         cover.project_id,
         cover.status,
         cover.oversight,
         cover.created_at,
         current.len(),
-        files.len(),
+        files.len() + 2, // this one and the manifest
     );
     if let Some(workflow) = &cover.workflow {
         let _ = writeln!(text, "| Workflow | {} |", cell(&workflow.name));

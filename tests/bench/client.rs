@@ -1,0 +1,93 @@
+//! The least HTTP/1.1 client there can be, so that as little as possible of the machine goes into
+//! measuring: one connection that is kept, one request at a time, an answer with a length.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A connection that is kept.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    request: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+/// What came back.
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: &'a [u8],
+}
+
+impl Answer<'_> {
+    /// The body of a success, as JSON.
+    pub(crate) fn json(&self) -> Result<Value> {
+        if self.status >= 300 {
+            bail!("answered {}: {}", self.status, String::from_utf8_lossy(self.body));
+        }
+        serde_json::from_slice(self.body).context("the answer is not JSON")
+    }
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, request: Vec::new(), answer: Vec::with_capacity(4096) })
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Answer<'_>> {
+        self.ask("GET", path, b"").await
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, body: &[u8]) -> Result<Answer<'_>> {
+        self.ask("POST", path, body).await
+    }
+
+    /// Posts JSON and wants a success.
+    pub(crate) async fn create(&mut self, path: &str, body: &Value) -> Result<Value> {
+        self.post(path, body.to_string().as_bytes()).await?.json()
+    }
+
+    async fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer<'_>> {
+        self.request.clear();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        self.request.extend_from_slice(head.as_bytes());
+        self.request.extend_from_slice(body);
+        self.stream.write_all(&self.request).await?;
+        self.answer.clear();
+        loop {
+            if self.stream.read_buf(&mut self.answer).await? == 0 {
+                bail!("the connection was closed instead of an answer");
+            }
+            if let Some((status, body, end)) = parse(&self.answer)?
+                && self.answer.len() >= end
+            {
+                return Ok(Answer { status, body: &self.answer[body..end] });
+            }
+        }
+    }
+}
+
+/// The status, where the body begins and where it ends; `None` until the head has come.
+fn parse(answer: &[u8]) -> Result<Option<(u16, usize, usize)>> {
+    let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = std::str::from_utf8(&answer[..head])?;
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let status: u16 = status.context("the answer has no status")?;
+    let length = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    let body = head.len() + 4;
+    Ok(Some((status, body, body + length.context("the answer has no length")?)))
+}

@@ -1,0 +1,67 @@
+//! What this runs on, as far as the system says (Linux; elsewhere it says nothing).
+
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// How much of the machine may be busy when a row begins, in percent.
+const BUSY: u64 = 15;
+/// How long a row waits for that.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A line about the machine.
+pub(crate) fn describe() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?.to_owned();
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    let model = model.unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    format!("{cores} cores ({model}), {}; server and load share them", std::env::consts::OS)
+}
+
+/// As many files as are allowed: a thousand subscribers are two thousand sockets.
+pub(crate) fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        eprintln!("the limit of open files stays as it is: {error}");
+    }
+}
+
+/// Busy and all time since the machine started, in ticks.
+fn ticks() -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    let numbers = text.lines().next()?.split_whitespace().skip(1);
+    let numbers: Vec<u64> = numbers.filter_map(|number| number.parse().ok()).collect();
+    let all: u64 = numbers.iter().take(8).sum();
+    // Idle, and waiting for a disk.
+    let idle: u64 = numbers.iter().skip(3).take(2).sum();
+    Some((all - idle, all))
+}
+
+/// Waits until nobody else uses the machine. Answers how busy it still is, in percent, when that
+/// does not happen.
+pub(crate) async fn wait_until_idle() -> Option<u64> {
+    let began = std::time::Instant::now();
+    loop {
+        let before = ticks()?;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let after = ticks()?;
+        let busy = (after.0 - before.0) * 100 / (after.1 - before.1).max(1);
+        if busy <= BUSY {
+            return None;
+        }
+        if began.elapsed() > PATIENCE {
+            return Some(busy);
+        }
+    }
+}
+
+/// The memory a process holds, in bytes.
+pub(crate) fn resident(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}

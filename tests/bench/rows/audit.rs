@@ -1,0 +1,162 @@
+//! A page of the audit log, out of many entries and out of ten times as many.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use botarmy_domain::ports::{Ids, Ledger, NewProject, moment};
+use botarmy_domain::{EventType, Oversight, ProjectId, Scope, decide};
+use botarmy_server::system::{RandomIds, SystemClock};
+use botarmy_sqlite::{SqliteSettings, SqliteStore, Synchronous};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::Scale;
+use crate::client::Connection;
+use crate::server::{Server, data_dir, setting};
+use crate::stats::{Samples, ms, thousands};
+use crate::table::Line;
+
+/// How many entries a page has.
+const PAGE: usize = 100;
+/// How many decisions are under way while the log is being filled.
+const WRITERS: usize = 512;
+
+pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
+    let (few, many) = (scale.of(100_000, 20_000), scale.of(1_000_000, 200_000));
+    let data = data_dir()?;
+    let mut seed = Seed::begin(data.path()).await?;
+    seed.fill(few).await?;
+    let of_few = pages(data.path(), &seed, scale).await?;
+    seed.fill(many - few).await?;
+    let of_many = pages(data.path(), &seed, scale).await?;
+
+    let goal = Duration::from_millis(20);
+    let what = |count: usize| format!("audit page of 100 of {}", thousands(count as f64));
+    let first = Line::times(&what(few), &[("p99", of_few.p99(), goal)]).note(format!(
+        "{} pages, one client, newest entries of all logs and anywhere in a project's log in \
+         turn; p50 {:.2} ms. The log was filled through the store, an entry per decision",
+        of_few.len(),
+        ms(of_few.p50())
+    ));
+    let mut second = Line::times(&what(many), &[("p99", of_many.p99(), goal)]);
+    // By the median: the slowest of a few hundred pages say more about the machine.
+    let slower = ms(of_many.p50()) / ms(of_few.p50());
+    second.limit = format!("p50 {:.2} ms of the above", ms(of_few.p50()));
+    second.measured = format!("{}, p50 {:.2} ms", second.measured, ms(of_many.p50()));
+    second.ratio = format!("{slower:.2}");
+    second.goal = format!("{}, p50 <= 1.2 x", second.goal);
+    second.met &= slower <= 1.2;
+    Ok(vec![first, second])
+}
+
+/// How long pages take.
+async fn pages(folder: &Path, seed: &Seed, scale: Scale) -> Result<Samples> {
+    let server = Server::start(folder, &[setting::NOBODY_CODES]).await?;
+    let mut connection = Connection::open(server.address).await?;
+    let mut samples = Samples::default();
+    let count = scale.of(600, 100);
+    for n in 0..count + 20 {
+        let path = if n % 2 == 0 {
+            format!("/api/v1/audit/events?limit={PAGE}")
+        } else {
+            // A stride that visits all parts of the log in no order a cache could guess.
+            let cursor = &seed.cursors[n * 7919 % seed.cursors.len()];
+            let project = seed.project;
+            format!("/api/v1/audit/projects/{project}/events?limit={PAGE}&cursor={cursor}")
+        };
+        let asked = Instant::now();
+        let answer = connection.get(&path).await?;
+        let took = asked.elapsed();
+        let page = answer.json()?;
+        anyhow::ensure!(page.as_array().map(Vec::len) == Some(PAGE), "a page is not full");
+        if n >= 20 {
+            samples.push(took);
+        }
+    }
+    server.stop().await?;
+    Ok(samples)
+}
+
+/// Fills a log.
+struct Seed {
+    settings: SqliteSettings,
+    project: ProjectId,
+    /// Some entries to begin a page at.
+    cursors: Vec<String>,
+}
+
+impl Seed {
+    async fn begin(folder: &Path) -> Result<Self> {
+        // Nobody measures this part, so it need not wait for the disk.
+        let settings = SqliteSettings {
+            synchronous: Synchronous::Normal,
+            ..SqliteSettings::new(folder.join(setting::DATABASE))
+        };
+        let now = moment(&SystemClock, &RandomIds);
+        let project = now.mint().project();
+        let new = NewProject {
+            name: "Bench".to_owned(),
+            description: None,
+            workflow: None,
+            oversight: Oversight::Standard,
+        };
+        let store = open(&settings).await?;
+        let create = move |snapshot: &botarmy_domain::Snapshot| {
+            let origin = botarmy_domain::Origin::user("bench");
+            let defaults = decide::Defaults::default();
+            decide::projects::create(snapshot, project, &new, None, now.fork(1), &origin, defaults)
+        };
+        store.transact(Scope::project(project), Box::new(create)).await?;
+        store.close().await;
+        Ok(Self { settings, project, cursors: Vec::new() })
+    }
+
+    /// Adds entries to the project's log: notes, each a decision of its own, so that the store
+    /// commits them as it commits everything, many at a time.
+    async fn fill(&mut self, count: usize) -> Result<()> {
+        let store = open(&self.settings).await?;
+        let mut writers = JoinSet::new();
+        for n in 0..WRITERS {
+            let (store, project) = (store.clone(), self.project);
+            let share = count / WRITERS + usize::from(n < count % WRITERS);
+            writers.spawn(async move {
+                let mut cursors = Vec::new();
+                for n in 0..share {
+                    let committed = note(&store, project).await?;
+                    if n % 50 == 49 {
+                        cursors.extend(committed.entries.iter().map(|entry| entry.id.to_string()));
+                    }
+                }
+                anyhow::Ok(cursors)
+            });
+        }
+        while let Some(cursors) = writers.join_next().await {
+            self.cursors.extend(cursors??);
+        }
+        store.close().await;
+        Ok(())
+    }
+}
+
+async fn open(settings: &SqliteSettings) -> Result<SqliteStore> {
+    let settings = settings.clone();
+    Ok(tokio::task::spawn_blocking(move || SqliteStore::open(settings)).await??)
+}
+
+async fn note(
+    store: &SqliteStore,
+    project: ProjectId,
+) -> Result<botarmy_domain::Committed, botarmy_domain::Error> {
+    let now = moment(&SystemClock, &RandomIds);
+    let ids: Arc<dyn Ids> = Arc::new(RandomIds);
+    let data = json!({
+        "agent_type": "coder", "status": "working", "message": "measure ".repeat(24),
+        "worker": format!("{:032x}", ids.seed()),
+    });
+    let decide = move |snapshot: &botarmy_domain::Snapshot| {
+        decide::projects::system_note(snapshot, EventType::SystemWarning, data.clone(), now)
+    };
+    store.transact(Scope::project(project), Box::new(decide)).await
+}

@@ -1,0 +1,49 @@
+//! How soon it answers, and what it holds when it does nothing.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::Scale;
+use crate::machine::resident;
+use crate::server::{Server, data_dir};
+use crate::stats::{Samples, ms};
+use crate::table::Line;
+
+pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
+    let (mut fresh, mut again) = (Samples::default(), Samples::default());
+    let mut memory = None;
+    for _ in 0..scale.of(9, 3) {
+        let data = data_dir()?;
+        let server = Server::start(data.path(), &[]).await?;
+        fresh.push(server.started_in);
+        server.stop().await?;
+        let server = Server::start(data.path(), &[]).await?;
+        again.push(server.started_in);
+        if memory.is_none() {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            memory = resident(server.pid());
+        }
+        server.stop().await?;
+    }
+    let goal = Duration::from_millis(100);
+    let starts = Line::times("start to first 200", &[("p50", fresh.p50(), goal)]).note(format!(
+        "{} starts in an empty folder, with all migrations (slowest {:.0} ms); where the database \
+         is there p50 {:.1} ms; /readyz is asked every millisecond",
+        fresh.len(),
+        ms(fresh.at(1.0)),
+        ms(again.p50())
+    ));
+    let Some(bytes) = memory else { return Ok(vec![starts]) };
+    let mb = bytes as f64 / 1_000_000.0;
+    let idle = Line {
+        what: "idle memory".to_owned(),
+        measured: format!("{mb:.1} MB"),
+        limit: "-".to_owned(),
+        ratio: format!("{:.2}", mb / 30.0),
+        goal: "<= 30 MB".to_owned(),
+        met: mb <= 30.0,
+        notes: vec!["resident, two seconds after the start".to_owned()],
+    };
+    Ok(vec![starts, idle])
+}

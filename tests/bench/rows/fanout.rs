@@ -1,0 +1,117 @@
+//! One event of a project, told to a thousand subscribers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use futures_util::StreamExt;
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{project, task};
+use crate::Scale;
+use crate::client::Connection;
+use crate::server::{Server, data_dir, setting};
+use crate::stats::{Samples, ms};
+use crate::subscribers::{PATIENCE, connect};
+use crate::table::Line;
+
+const SUBSCRIBERS: usize = 1000;
+/// About this long is a frame.
+const FRAME: usize = 1024;
+
+/// What the subscribers tell of one event.
+struct Round {
+    began: Instant,
+    /// How many have it.
+    have: AtomicUsize,
+    /// When the first and the last had it, in nanoseconds.
+    first: AtomicU64,
+    last: AtomicU64,
+    all: Notify,
+}
+
+pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
+    let subscribers = scale.of(SUBSCRIBERS, 200);
+    let data = data_dir()?;
+    let server = Server::start(data.path(), &[setting::NOBODY_CODES]).await?;
+    let mut connection = Connection::open(server.address).await?;
+    let project = project(&mut connection).await?;
+    let rounds = scale.of(200, 40) + 5;
+    let rounds: Arc<[Round]> = (0..rounds).map(|_| Round::new()).collect();
+    let bytes = Arc::new(AtomicUsize::new(0));
+    let began = Instant::now();
+    for _ in 0..subscribers {
+        let mut socket = connect(server.address, &format!("project_id={project}")).await?;
+        let (rounds, bytes) = (Arc::clone(&rounds), Arc::clone(&bytes));
+        tokio::spawn(async move {
+            let mut round = 0;
+            while let Some(Ok(message)) = socket.next().await {
+                let Message::Text(text) = message else { continue };
+                if text.contains("\"task_created\"") {
+                    bytes.store(text.len(), Ordering::Relaxed);
+                    rounds[round].has(subscribers);
+                    round += 1;
+                }
+            }
+        });
+    }
+    let connected = began.elapsed();
+    let memory = crate::machine::resident(server.pid());
+
+    // Beside the instructions a frame has about 500 bytes.
+    let path = format!("/api/v1/projects/{project}/tasks");
+    let body = task(FRAME - 500).to_string();
+    let (mut last, mut first) = (Samples::default(), Samples::default());
+    for (n, round) in rounds.iter().enumerate() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let asked = round.began.elapsed();
+        let status = connection.post(&path, body.as_bytes()).await?.status;
+        if status != 201 {
+            bail!("a task was answered {status}");
+        }
+        let all = tokio::time::timeout(PATIENCE, round.all.notified()).await;
+        all.context("not every subscriber was told")?;
+        let at = |time: &AtomicU64| Duration::from_nanos(time.load(Ordering::Relaxed));
+        if n >= 5 {
+            first.push(at(&round.first).saturating_sub(asked));
+            last.push(at(&round.last).saturating_sub(asked));
+        }
+    }
+    server.stop().await?;
+    let goal = [("p99", last.p99(), Duration::from_millis(100))];
+    let what = format!("event told to {subscribers} subscribers");
+    Ok(vec![Line::times(&what, &goal).note(format!(
+        "{} events of {} bytes, from writing the request to the last subscriber's having read it \
+         (p50 {:.1} ms; the first p50 {:.1} ms); the subscribers connected in {:.2} s and the \
+         server then held {} MB",
+        last.len(),
+        bytes.load(Ordering::Relaxed),
+        ms(last.p50()),
+        ms(first.p50()),
+        connected.as_secs_f64(),
+        memory.map_or_else(|| "?".to_owned(), |bytes| (bytes / 1_000_000).to_string()),
+    ))])
+}
+
+impl Round {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            have: AtomicUsize::new(0),
+            first: AtomicU64::new(u64::MAX),
+            last: AtomicU64::new(0),
+            all: Notify::new(),
+        }
+    }
+
+    fn has(&self, all: usize) {
+        let now = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.first.fetch_min(now, Ordering::Relaxed);
+        self.last.fetch_max(now, Ordering::Relaxed);
+        if self.have.fetch_add(1, Ordering::AcqRel) + 1 == all {
+            self.all.notify_one();
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The server under measurement: the release binary as a process of its own.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::client::Connection;
+
+/// How long a server may take to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Settings that rows change, by the variables the server reads.
+pub(crate) mod setting {
+    /// Nobody does a coder's tasks.
+    pub(crate) const NOBODY_CODES: (&str, &str) = ("BOTARMY_AGENTS__CODER__RUNNER", "none");
+    /// A coder's tasks are done at once, by doing nothing.
+    pub(crate) const CODING_IS_NOTHING: (&str, &str) = ("BOTARMY_AGENTS__CODER__RUNNER", "noop");
+    /// So many of them at the same time.
+    pub(crate) const MANY_CODERS: (&str, &str) = ("BOTARMY_AGENTS__CODER__SLOTS", "64");
+    /// Where another binary than the one beside this program is.
+    pub(crate) const BINARY: &str = "BOTARMY_BENCH_SERVER";
+    /// Every setting begins with this.
+    pub(crate) const PREFIX: &str = "BOTARMY_";
+    /// The database in the data directory.
+    pub(crate) const DATABASE: &str = botarmy_server::wiring::DATABASE;
+}
+
+/// A folder for data, on the disk that the binary is on: one in memory would make commits free.
+pub(crate) fn data_dir() -> Result<TempDir> {
+    let exe = std::env::current_exe()?;
+    let beside = exe.parent().context("a program is in a folder")?;
+    Ok(tempfile::Builder::new().prefix("bench-data-").tempdir_in(beside)?)
+}
+
+fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(setting::BINARY) {
+        return Ok(path.into());
+    }
+    let path = std::env::current_exe()?.with_file_name("botarmy-server");
+    if !path.exists() {
+        bail!(
+            "{} is missing: build it with `cargo build --release --workspace --bins`, or name \
+             another with {}",
+            path.display(),
+            setting::BINARY
+        );
+    }
+    Ok(path)
+}
+
+/// A running server; killed when it is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// How long it took from being started to its first 200.
+    pub(crate) started_in: Duration,
+}
+
+impl Server {
+    /// Starts one on this data with these settings, and returns when it is ready.
+    pub(crate) async fn start(data: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(binary()?);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with(setting::PREFIX)) {
+            command.env_remove(name);
+        }
+        command
+            .current_dir(data)
+            .arg("--data-dir")
+            .arg(data)
+            .args(["serve", "--port", &address.port().to_string()])
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let began = Instant::now();
+        let child = command.spawn().context("the server cannot be started")?;
+        let mut server = Self { child, address, started_in: Duration::ZERO };
+        loop {
+            if let Ok(mut connection) = Connection::open(address).await
+                && let Ok(answer) = connection.get("/readyz").await
+                && answer.status == 200
+            {
+                break;
+            }
+            if let Some(status) = server.child.try_wait()? {
+                bail!("the server ended when it was started: {status}");
+            }
+            if began.elapsed() > PATIENCE {
+                bail!("the server did not get ready");
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        server.started_in = began.elapsed();
+        Ok(server)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells it to stop, and waits.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let began = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if began.elapsed() > PATIENCE {
+                bail!("the server does not stop");
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// An address nobody listens on, at this moment.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}

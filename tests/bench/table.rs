@@ -1,0 +1,100 @@
+//! What comes out.
+
+use crate::stats::{ms, thousands};
+use std::time::Duration;
+
+/// One line of the table.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) what: String,
+    pub(crate) measured: String,
+    /// What the same run showed to be possible, or the bound where there is no such thing.
+    pub(crate) limit: String,
+    pub(crate) ratio: String,
+    pub(crate) goal: String,
+    pub(crate) met: bool,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Line {
+    /// A rate, held against a rate of the same run.
+    pub(crate) fn share(what: &str, rate: f64, limit: f64, goal: f64) -> Self {
+        let ratio = rate / limit;
+        Self {
+            what: what.to_owned(),
+            measured: format!("{}/s", thousands(rate)),
+            limit: format!("{}/s", thousands(limit)),
+            ratio: format!("{ratio:.2}"),
+            goal: format!(">= {goal:.1} x limit"),
+            met: ratio >= goal,
+            notes: Vec::new(),
+        }
+    }
+
+    /// A rate that has to be reached.
+    pub(crate) fn rate(what: &str, rate: f64, goal: f64) -> Self {
+        Self {
+            what: what.to_owned(),
+            measured: format!("{}/s", thousands(rate)),
+            limit: "-".to_owned(),
+            ratio: format!("{:.2}", rate / goal),
+            goal: format!(">= {}/s", thousands(goal)),
+            met: rate >= goal,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Times that have to be kept: name, time, goal. The ratio is the worst of them to its goal.
+    pub(crate) fn times(what: &str, times: &[(&str, Duration, Duration)]) -> Self {
+        let join = |one: &dyn Fn(&(&str, Duration, Duration)) -> String| {
+            times.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        let shares = times.iter().map(|(_, time, goal)| ms(*time) / ms(*goal));
+        let worst = shares.fold(0.0, f64::max);
+        Self {
+            what: what.to_owned(),
+            measured: join(&|(name, time, _)| format!("{name} {:.2} ms", ms(*time))),
+            limit: "-".to_owned(),
+            ratio: format!("{worst:.2}"),
+            goal: join(&|(name, _, goal)| format!("{name} <= {:.0} ms", ms(*goal))),
+            met: worst <= 1.0,
+            notes: Vec::new(),
+        }
+    }
+
+    /// With a remark under the table.
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+/// Prints the table, and the remarks under it.
+pub(crate) fn print(lines: &[Line]) {
+    let header = ["row", "measured", "limit", "ratio", "goal", ""];
+    let cells: Vec<[&str; 6]> = lines
+        .iter()
+        .map(|line| {
+            let verdict = if line.met { "ok" } else { "short" };
+            [&*line.what, &*line.measured, &*line.limit, &*line.ratio, &*line.goal, verdict]
+        })
+        .collect();
+    let width = |n: usize| {
+        cells.iter().chain([&header]).map(|row| row[n].chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..6).map(width).collect();
+    let print = |row: &[&str; 6]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    };
+    println!();
+    print(&header);
+    print(&["-", "-", "-", "-", "-", ""]);
+    cells.iter().for_each(print);
+    println!();
+    for line in lines {
+        for note in &line.notes {
+            println!("{}: {note}", line.what);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What every agent runner must do, over every runner there is.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use botarmy_agents::{Act, OfflineDrafter, Scripted};
+use botarmy_domain::artifact::{Artifact, NewArtifact, digest};
+use botarmy_domain::ports::{AgentRunner, Assignment, Outcome, RunContext, RunError};
+use botarmy_domain::{
+    AgentType, ArtifactRef, ArtifactType, Handoff, Moment, Timestamp,
+};
+use serde_json::{Map, Value, json};
+
+/// A runner, and assignments that bring it to each kind of end.
+struct Candidate {
+    name: &'static str,
+    runner: Arc<dyn AgentRunner>,
+    completes: Assignment,
+    fails_for_good: Assignment,
+    /// Where it can: an assignment it is still at when the future is dropped, and whether it is.
+    lasts: Option<(Assignment, Box<dyn Fn() -> bool + Send + Sync>)>,
+    asks: Option<Assignment>,
+}
+
+fn context() -> RunContext {
+    RunContext {
+        deadline: Timestamp::from_micros(i64::MAX / 2),
+        fence: 1,
+        progress: Box::new(|_, _| {}),
+    }
+}
+
+fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap()
+}
+
+/// The assignment of a workflow step with these artifacts.
+fn step(
+    name: &str,
+    agent: AgentType,
+    output: ArtifactType,
+    context: &[(ArtifactType, Value)],
+) -> Assignment {
+    let mut mint = Moment { at: Timestamp::from_micros(1), seed: 1 }.mint();
+    let project_id = mint.project();
+    let context: Vec<_> = context
+        .iter()
+        .map(|(artifact_type, content)| {
+            let meta = ArtifactRef {
+                id: mint.context(),
+                project_id,
+                source_agent: AgentType::Orchestrator,
+                artifact_type: *artifact_type,
+                digest: digest(content),
+                previous: None,
+                created_at: mint.at(),
+            };
+            Arc::new(Artifact { meta, content: object(content), metadata: Map::new() })
+        })
+        .collect();
+    let handoff = Handoff {
+        from: AgentType::Orchestrator,
+        to: agent,
+        phase: "Phase".to_owned(),
+        step: name.to_owned(),
+        context_ids: context.iter().map(|artifact| artifact.meta.id).collect(),
+        instructions: name.to_owned(),
+        expected_outputs: vec![output],
+        priority: 5,
+    };
+    Assignment {
+        project_id,
+        project_name: "Recipes".to_owned(),
+        task_id: mint.task(),
+        agent,
+        attempt: 1,
+        instructions: name.to_owned(),
+        handoff: Some(handoff),
+        context,
+        output_type: Some(output),
+        resume: None,
+    }
+}
+
+fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
+    let idea = [(ArtifactType::UserInput, json!({"idea": "A recipe-sharing site"}))];
+    let planning = |name| step(name, AgentType::Analyst, ArtifactType::ProjectPlan, &idea);
+    let scripted = Arc::new(
+        Scripted::new(|_| Act::Content(json!({"done": true})))
+            .on_step("Fails", std::iter::repeat_n(Act::terminal("no", "No."), 8))
+            .on_step("Lasts", std::iter::repeat_n(Act::Hang, 8))
+            .on_step("Asks", std::iter::repeat_n(Act::ask("Well?", &[]), 8)),
+    );
+    let at_work = Arc::clone(&scripted);
+    let not_files = [(ArtifactType::SourceCode, json!({"files": "none"}))];
+    let broken = step("Deployment", AgentType::Deployer, ArtifactType::DeploymentLog, &not_files);
+    vec![
+        Candidate {
+            name: "scripted",
+            runner: scripted,
+            completes: planning("Project Planning"),
+            fails_for_good: planning("Fails"),
+            lasts: Some((planning("Lasts"), Box::new(move || at_work.running() > 0))),
+            asks: Some(planning("Asks")),
+        },
+        Candidate {
+            name: "offline",
+            runner: Arc::new(OfflineDrafter::new(deploy_dir)),
+            completes: planning("Project Planning"),
+            fails_for_good: broken,
+            // It is done in milliseconds, and it never asks.
+            lasts: None,
+            asks: None,
+        },
+    ]
+}
+
+type Contract = for<'a> fn(&'a Candidate) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Names and functions; a new MUST is a new line.
+const CONTRACTS: [(&str, Contract); 7] = [
+    ("completes_with_the_artifact_that_is_expected", |c| Box::pin(completes(c))),
+    ("does_the_same_assignment_twice_with_the_same_result", |c| Box::pin(repeats(c))),
+    ("says_that_another_try_would_not_help", |c| Box::pin(fails_for_good(c))),
+    ("stops_within_a_second_when_it_is_dropped", |c| Box::pin(stops(c))),
+    ("asks_by_returning", |c| Box::pin(asks(c))),
+    ("probes_without_working", |c| Box::pin(probes(c))),
+    ("serves_many_at_once", |c| Box::pin(serves_many(c))),
+];
+
+async fn completes(candidate: &Candidate) {
+    let outcome = candidate.runner.run(candidate.completes.clone(), context()).await.unwrap();
+    let Outcome::Completed { artifacts, .. } = outcome else { panic!("{outcome:?}") };
+    let made: Vec<_> = artifacts.iter().map(|artifact| artifact.artifact_type).collect();
+    assert_eq!(made, [candidate.completes.output_type.unwrap()]);
+}
+
+async fn repeats(candidate: &Candidate) {
+    let mut results: Vec<Vec<NewArtifact>> = Vec::new();
+    for attempt in 1..=2 {
+        let job = Assignment { attempt, ..candidate.completes.clone() };
+        match candidate.runner.run(job, context()).await.unwrap() {
+            Outcome::Completed { artifacts, .. } => results.push(artifacts),
+            other @ Outcome::Ask { .. } => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(results[0], results[1]);
+}
+
+async fn fails_for_good(candidate: &Candidate) {
+    let ended = candidate.runner.run(candidate.fails_for_good.clone(), context()).await;
+    let Err(RunError::Terminal { code, detail, .. }) = ended else { panic!("{ended:?}") };
+    assert!(!code.is_empty() && !detail.is_empty());
+}
+
+async fn stops(candidate: &Candidate) {
+    let Some((job, at_work)) = &candidate.lasts else { return };
+    let runner = Arc::clone(&candidate.runner);
+    let (job, started) = (job.clone(), Instant::now());
+    let run = tokio::spawn(async move { runner.run(job, context()).await });
+    while !at_work() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(started.elapsed() < Duration::from_secs(5), "it does not start");
+    }
+    run.abort();
+    let dropped = Instant::now();
+    while at_work() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(dropped.elapsed() < Duration::from_secs(1), "it goes on working");
+    }
+}
+
+async fn asks(candidate: &Candidate) {
+    let Some(job) = &candidate.asks else { return };
+    let outcome = candidate.runner.run(job.clone(), context()).await.unwrap();
+    assert!(matches!(outcome, Outcome::Ask { .. }), "{outcome:?}");
+}
+
+async fn probes(candidate: &Candidate) {
+    let probe = candidate.runner.probe().await;
+    assert!(probe.ready, "{}", probe.message);
+    assert!(!candidate.runner.kind().is_empty());
+}
+
+async fn serves_many(candidate: &Candidate) {
+    let done = Arc::new(AtomicUsize::new(0));
+    let runs: Vec<_> = (0..16)
+        .map(|_| {
+            let (runner, job, done) =
+                (Arc::clone(&candidate.runner), candidate.completes.clone(), Arc::clone(&done));
+            tokio::spawn(async move {
+                runner.run(job, context()).await.unwrap();
+                done.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    for run in runs {
+        run.await.unwrap();
+    }
+    assert_eq!(done.load(Ordering::SeqCst), 16);
+}
+
+#[tokio::test]
+async fn every_runner_keeps_its_contract() {
+    let deploy_dir = tempfile::tempdir().unwrap();
+    for candidate in candidates(deploy_dir.path()) {
+        for (name, contract) in CONTRACTS {
+            contract(&candidate).await;
+            println!("{}: {name}", candidate.name);
+        }
+        assert_eq!(candidate.runner.kind(), candidate.name);
+    }
+}
