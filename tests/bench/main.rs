@@ -77,7 +77,13 @@ async fn run() -> Result<()> {
         }
         let busy = machine::wait_until_idle().await;
         eprintln!("{} …", row.name);
-        let mut measured = (row.measure)(scale).await?;
+        let mut measured = match (row.measure)(scale).await {
+            Ok(measured) => measured,
+            Err(error) => {
+                table::print(&lines);
+                return Err(error.context(format!("`{}` could not be measured", row.name)));
+            }
+        };
         if let Some(busy) = busy {
             for line in &mut measured {
                 line.notes.push(format!("the machine was {busy} % busy with something else"));

@@ -64,6 +64,19 @@ fn with_nobody_to_ask_the_project_waits() {
 }
 
 #[test]
+fn saying_yes_to_everything_does_not_try_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    // A tester that does nothing is never content.
+    let output = command(dir.path())
+        .env("BOTARMY_AGENTS__TESTER__RUNNER", "noop")
+        .args(["run", "Notes for a choir", "--yes", "--out", "choir.zip"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("This needs a person"));
+}
+
+#[test]
 fn migrate_goes_up_down_and_says_where_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let migrate = |arguments: &[&str]| {

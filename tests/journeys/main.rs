@@ -6,4 +6,5 @@ mod crash;
 mod live;
 mod operations;
 mod readme;
+mod rest;
 mod walkthrough;

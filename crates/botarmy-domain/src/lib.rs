@@ -39,7 +39,7 @@ pub use moment::{Mint, Moment};
 pub use package::Package;
 pub use project::{Counts, Plan, Project, ProjectState};
 pub use scope::{Scope, Snapshot};
-pub use task::{Lease, Task, TaskState, WorkerId};
+pub use task::{Lease, Task, TaskLine, TaskState, WorkerId};
 pub use timestamp::Timestamp;
 pub use words::{
     AgentStatusKind, AgentType, ArtifactType, EventSource, EventType, HitlAction, HitlKind,

@@ -211,3 +211,81 @@ impl Task {
         }
     }
 }
+
+/// A task on a board: what is shown of it beside the others. It is read from a stored [`Task`]
+/// without building what nobody looks at; boards are what dashboards ask for all day.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Glance")]
+pub struct TaskLine {
+    /// Its id.
+    pub id: TaskId,
+    /// Who is to do it.
+    pub agent: AgentType,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// How often it was started.
+    pub attempt: u32,
+    /// The step of the workflow it does, if it is one.
+    pub step: Option<String>,
+    /// What went wrong last, if anything did.
+    pub error_message: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The part of a stored task that a line is made of.
+#[derive(Deserialize)]
+struct Glance {
+    id: TaskId,
+    agent: AgentType,
+    #[serde(default)]
+    attempt: u32,
+    handoff: Option<GlanceStep>,
+    state: GlanceState,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct GlanceStep {
+    step: String,
+}
+
+#[derive(Deserialize)]
+struct GlanceState {
+    status: TaskStatus,
+    error: Option<TaskError>,
+    last_error: Option<TaskError>,
+}
+
+impl From<Glance> for TaskLine {
+    fn from(task: Glance) -> Self {
+        Self {
+            id: task.id,
+            agent: task.agent,
+            status: task.state.status,
+            attempt: task.attempt,
+            step: task.handoff.map(|handoff| handoff.step),
+            error_message: task.state.error.or(task.state.last_error).map(|error| error.message),
+            created_at: task.created_at,
+            updated_at: task.updated_at,
+        }
+    }
+}
+
+impl From<&Task> for TaskLine {
+    fn from(task: &Task) -> Self {
+        Self {
+            id: task.id,
+            agent: task.agent,
+            status: task.status(),
+            attempt: task.attempt,
+            step: task.step().map(str::to_owned),
+            error_message: task.error().map(|error| error.message.clone()),
+            created_at: task.created_at,
+            updated_at: task.updated_at,
+        }
+    }
+}

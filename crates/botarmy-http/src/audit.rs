@@ -451,8 +451,9 @@ mod tests {
             ("cursor=x", "cursor"),
             ("offset=1&cursor=0190a0b000007000800000000000000a", "cursor"),
         ] {
-            for path in ["/api/v1/audit/events", &path("/events")] {
-                let answer = Fakes::default().send(get(&format!("{path}?{query}"))).await;
+            let paths = ["/api/v1/audit/events", &path("/events")];
+            let requests = paths.map(|path| get(&format!("{path}?{query}")));
+            for answer in Fakes::default().send_all(requests).await {
                 assert_eq!((answer.status, answer.field().as_str()), (422, field), "{query}");
             }
         }

@@ -462,7 +462,7 @@ struct TaskLine<'a> {
 }
 
 /// The lines, written one by one: this is what dashboards ask for all day.
-struct TaskLines<'a>(&'a [Arc<botarmy_domain::Task>]);
+struct TaskLines<'a>(&'a [botarmy_domain::TaskLine]);
 
 impl Serialize for TaskLines<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -471,10 +471,10 @@ impl Serialize for TaskLines<'_> {
             lines.serialize_element(&TaskLine {
                 task_id: task.id,
                 agent_type: task.agent,
-                status: task.status(),
+                status: task.status,
                 attempt: task.attempt,
-                step: task.step(),
-                error_message: task.error().map(|error| error.message.as_str()),
+                step: task.step.as_deref(),
+                error_message: task.error_message.as_deref(),
                 created_at: task.created_at,
                 updated_at: task.updated_at,
             })?;
@@ -831,7 +831,7 @@ mod tests {
         };
         let mut fakes = Fakes::default();
         fakes.tasks.expect_status().returning(move |_, _| {
-            let tasks = vec![Arc::new(task(1)), Arc::new(failed.clone())];
+            let tasks = vec![(&task(1)).into(), (&failed).into()];
             Ok(Some(TaskBoard { project_status: ProjectStatus::Active, tasks }))
         });
         let answer = fakes.send(get(&path("/status"))).await;
@@ -857,7 +857,7 @@ mod tests {
         fakes.settings.status_tasks = 1;
         fakes.tasks.expect_status().returning(move |_, limit| {
             assert_eq!(limit, 2);
-            let tasks = vec![Arc::new(task(1)), Arc::new(task(2))];
+            let tasks = vec![(&task(1)).into(), (&task(2)).into()];
             Ok(Some(TaskBoard { project_status: ProjectStatus::Active, tasks }))
         });
         let body = fakes.send(get(&path("/status"))).await.json();

@@ -102,15 +102,18 @@ impl Fakes {
     }
 
     /// Sends several to the same application.
-    pub(crate) async fn send_all<const N: usize>(self, requests: [TestRequest; N]) -> Vec<Answer> {
+    pub(crate) async fn send_all(
+        self,
+        requests: impl IntoIterator<Item = TestRequest>,
+    ) -> Vec<Answer> {
         send_all(self.api(), &|_| {}, requests).await
     }
 }
 
-pub(crate) async fn send_all<const N: usize>(
+pub(crate) async fn send_all(
     api: Api,
     more: &(impl Fn(&mut ServiceConfig) + 'static),
-    requests: [TestRequest; N],
+    requests: impl IntoIterator<Item = TestRequest>,
 ) -> Vec<Answer> {
     let service = init_service(app(State::new(api), more)).await;
     let mut answers = Vec::new();

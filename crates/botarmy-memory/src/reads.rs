@@ -11,7 +11,8 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ContextId, EventId, HitlRequest, HitlRequestId, HitlStatus,
-    Package, Project, ProjectId, ProjectStatus, StoreError, Task, TaskId, TaskStatus, Timestamp,
+    Package, Project, ProjectId, ProjectStatus, StoreError, Task, TaskId, TaskLine, TaskStatus,
+    Timestamp,
 };
 
 use crate::MemoryStore;
@@ -81,7 +82,10 @@ impl TaskStore for MemoryStore {
         let state = self.state();
         let Some(found) = state.projects.get(&project) else { return Ok(None) };
         let rows = state.tasks.values().filter(|task| task.project_id == project);
-        Ok(Some(TaskBoard { project_status: found.status(), tasks: take(rows.cloned(), limit) }))
+        Ok(Some(TaskBoard {
+            project_status: found.status(),
+            tasks: take(rows.map(|task| TaskLine::from(&**task)), limit),
+        }))
     }
 
     async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {

@@ -1,6 +1,8 @@
 //! Log lines, as text for people or JSON for machines; on standard error, so that what a command
 //! prints stays clean.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
@@ -14,10 +16,13 @@ use crate::settings::{Log, LogFormat};
 pub fn start(log: &Log, quiet: bool) -> anyhow::Result<()> {
     let level = if quiet { "warn" } else { &log.level };
     let filter = EnvFilter::try_new(level).with_context(|| format!("log.level = \"{level}\""))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let started = match log.format {
         LogFormat::Text => lines.with_target(false).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))
 }

@@ -20,6 +20,8 @@ pub enum Action {
     DryRun,
 }
 
+const UP_TO_DATE: &str = "Nothing to do: the database is up to date.";
+
 /// Does it, and prints what was done.
 ///
 /// # Errors
@@ -34,14 +36,10 @@ pub fn migrate(settings: &Settings, action: Action) -> anyhow::Result<ExitCode> 
             }
         }
         Action::Up => {
-            report("Applied", "Nothing to do: the database is up to date.", &migrate::up(&path)?)
+            report("Applied", UP_TO_DATE, &migrate::up(&path)?);
         }
         Action::DryRun => {
-            report(
-                "Would apply",
-                "Nothing to do: the database is up to date.",
-                &migrate::dry_run(&path)?,
-            );
+            report("Would apply", UP_TO_DATE, &migrate::dry_run(&path)?);
         }
         Action::Down => {
             let undone: Vec<_> = migrate::down_one(&path)?.into_iter().collect();

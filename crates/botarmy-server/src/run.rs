@@ -10,8 +10,8 @@ use botarmy_domain::ports::{
     ContextStore, EventBus, HitlStore, NewProject, News, Orchestrator, ProjectStore, Response,
 };
 use botarmy_domain::{
-    Entry, EventType, HitlAction, HitlRequest, HitlRequestId, HitlStatus, Origin, Oversight,
-    Project, ProjectId, ProjectState, package,
+    Entry, EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId, HitlStatus, Origin,
+    Oversight, Project, ProjectId, ProjectState, package,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -40,6 +40,12 @@ const GLANCE: Duration = Duration::from_secs(2);
 
 /// How long it listens for what is still being told when the project is over.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How long nothing must happen before a gate is asked about.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How many failures are tried again without asking.
+const SECOND_CHANCES: u32 = 3;
 
 /// Takes an idea to a package. The exit code is 0 for a package, 1 for a project that ended
 /// otherwise, 2 when it was left waiting.
@@ -73,6 +79,10 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
             () = tokio::time::sleep(GLANCE) => {}
             _ = interrupt.recv() => break None,
             _ = terminate.recv() => break None,
+        }
+        // What a gate is about is on its way still: first told, then asked.
+        while let Ok(Some(heard)) = tokio::time::timeout(PAUSE, news.next()).await {
+            desk.hear(&heard);
         }
         if !desk.answer_gates().await? {
             break None;
@@ -169,11 +179,19 @@ struct Desk<'a> {
     project: ProjectId,
     yes: bool,
     answered: std::collections::BTreeSet<HitlRequestId>,
+    /// How many failures `--yes` still answers with another try.
+    second_chances: u32,
 }
 
 impl<'a> Desk<'a> {
     const fn new(system: &'a System, project: ProjectId, yes: bool) -> Self {
-        Self { system, project, yes, answered: std::collections::BTreeSet::new() }
+        Self {
+            system,
+            project,
+            yes,
+            answered: std::collections::BTreeSet::new(),
+            second_chances: SECOND_CHANCES,
+        }
     }
 
     fn hear(&self, news: &News) {
@@ -213,11 +231,7 @@ impl<'a> Desk<'a> {
             if self.answered.contains(&request.id) {
                 continue;
             }
-            let response = if self.yes {
-                Some(simply(HitlAction::Approve))
-            } else {
-                self.ask(request).await?
-            };
+            let response = if self.yes { self.nod(request) } else { self.ask(request).await? };
             let Some(response) = response else { return Ok(false) };
             let origin = Origin::user("terminal");
             if let Err(error) = self.system.engine.respond(request.id, response, origin).await {
@@ -227,6 +241,19 @@ impl<'a> Desk<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// The answer of somebody who says yes to everything, but not for ever: what fails again and
+    /// again is left to a person.
+    fn nod(&mut self, request: &HitlRequest) -> Option<Response> {
+        if request.kind == HitlKind::Failure {
+            if self.second_chances == 0 {
+                println!("\n{}\nThis needs a person: it has failed too often.", request.question);
+                return None;
+            }
+            self.second_chances -= 1;
+        }
+        Some(simply(HitlAction::Approve))
     }
 
     /// Puts a gate before the person at the terminal.

@@ -53,7 +53,7 @@ fn greet(settings: &Settings, address: SocketAddr) {
         println!(
             "\nBotArmy serves on http://{address} and keeps everything in {}.\n\
              The documentation of its API is at http://{address}/docs. Try:\n\n  \
-             curl -s http://{address}/api/v1/projects --json '{{\"name\": \"Recipes\", \"description\": \
+             curl -s http://{address}/api/v1/projects -H 'Content-Type: application/json' -d '{{\"name\": \"Recipes\", \"description\": \
              \"A recipe-sharing site for small families\", \"workflow\": \"sdlc\"}}'\n  \
              curl -s http://{address}/api/v1/hitl/pending\n",
             settings.store.data_dir.display()

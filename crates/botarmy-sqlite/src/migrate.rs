@@ -42,11 +42,11 @@ pub fn status(path: &Path) -> Result<Vec<MigrationState>, OpenError> {
     } else {
         BTreeSet::new()
     };
-    let state = |migration: &Box<dyn Migration<Sqlite>>| MigrationState {
-        name: migration.name().to_string(),
-        is_applied: applied.contains(&migration.name().version().to_string()),
+    let state = |known: Known| MigrationState {
+        is_applied: applied.contains(&known.version),
+        name: known.name,
     };
-    Ok(known().iter().map(state).collect())
+    Ok(known().into_iter().map(state).collect())
 }
 
 /// Applies what is missing, each migration in a transaction of its own, and answers the names.
@@ -66,17 +66,13 @@ pub fn up(path: &Path) -> Result<Vec<String>, OpenError> {
 pub fn down_one(path: &Path) -> Result<Option<String>, OpenError> {
     let (_lock, mut connection) = alone_with(path)?;
     let applied = applied(&mut connection).map_err(|error| OpenError::sqlite(path, error))?;
-    let last = known().into_iter().rev();
-    let last = last
-        .filter(|migration| applied.contains(&migration.name().version().to_string()))
-        .map(|migration| migration.name().to_string())
-        .next();
+    let last = known().into_iter().rev().find(|known| applied.contains(&known.version));
     if last.is_some() {
         connection
             .revert_last_migration(MIGRATIONS)
             .map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
     }
-    Ok(last)
+    Ok(last.map(|known| known.name))
 }
 
 /// Applies what is missing and takes it back at once; answers the names. The file stays as it is,
@@ -108,29 +104,37 @@ pub(crate) fn apply(
         .run_pending_migrations(MIGRATIONS)
         .map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
     let applied: BTreeSet<_> = applied.iter().map(ToString::to_string).collect();
-    let name = |migration: &Box<dyn Migration<Sqlite>>| {
-        let is_new = applied.contains(&migration.name().version().to_string());
-        is_new.then(|| migration.name().to_string())
-    };
-    Ok(known().iter().filter_map(name).collect())
+    let new = known().into_iter().filter(|known| applied.contains(&known.version));
+    Ok(new.map(|known| known.name).collect())
 }
 
 /// The first migration of the file that this version does not know.
 pub(crate) fn unknown(connection: &mut SqliteConnection) -> QueryResult<Option<String>> {
-    let known: BTreeSet<_> =
-        known().iter().map(|migration| migration.name().version().to_string()).collect();
+    let known: BTreeSet<_> = known().into_iter().map(|known| known.version).collect();
     Ok(applied(connection)?.into_iter().find(|version| !known.contains(version)))
 }
 
 /// The name of the last migration that this version knows.
 pub(crate) fn newest() -> String {
-    known().last().map(|migration| migration.name().to_string()).unwrap_or_default()
+    known().pop().map(|known| known.name).unwrap_or_default()
 }
 
-fn known() -> Vec<Box<dyn Migration<Sqlite>>> {
-    let mut known = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)
+/// A migration of this version.
+struct Known {
+    name: String,
+    version: String,
+}
+
+/// All of them, in order.
+fn known() -> Vec<Known> {
+    let migrations = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)
         .expect("the migrations were read when this was compiled");
-    known.sort_by_key(|migration| migration.name().version().to_string());
+    let known = |migration: Box<dyn Migration<Sqlite>>| Known {
+        name: migration.name().to_string(),
+        version: migration.name().version().to_string(),
+    };
+    let mut known: Vec<_> = migrations.into_iter().map(known).collect();
+    known.sort_by(|a, b| a.version.cmp(&b.version));
     known
 }
 

@@ -41,8 +41,7 @@ pub enum OpenError {
     },
     /// Another process uses the directory.
     #[error(
-        "another process is using the data directory {}; stop it, or choose another path for the \
-         database", .path.display()
+        "another process is using the data directory {}; stop it, or choose another data directory", .path.display()
     )]
     InUse {
         /// The directory.

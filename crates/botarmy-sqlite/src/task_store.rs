@@ -9,10 +9,13 @@ use diesel::dsl::count_star;
 use diesel::prelude::*;
 
 use crate::error::reading;
-use crate::rows::{bodies, body, word};
+use crate::rows::{bodies, body, key_text, word};
 use crate::schema::{projects, tasks};
 use crate::statements::{TaskIsPending, TaskIsWorking};
 use crate::store::SqliteStore;
+
+/// How many tasks of a board are read on the thread that asks.
+const GLANCE: u32 = 64;
 
 #[async_trait]
 impl TaskStore for SqliteStore {
@@ -57,23 +60,14 @@ impl TaskStore for SqliteStore {
         project: ProjectId,
         limit: u32,
     ) -> Result<Option<TaskBoard>, StoreError> {
-        self.read_list(limit, move |connection| {
-            // One statement, so both are of the same instant. A project without tasks has one row.
-            let rows: Vec<(String, Option<(Vec<u8>, String)>)> = projects::table
-                .left_join(tasks::table)
-                .filter(projects::id.eq(project.bytes().as_slice()))
-                .order(tasks::id)
-                .limit(i64::from(limit).max(1))
-                .select((projects::status, (tasks::id, tasks::body).nullable()))
-                .load(connection)
-                .map_err(|error| reading("tasks", error))?;
-            let Some((status, _)) = rows.first() else { return Ok(None) };
-            let project_status = word("projects", project, "status", status)?;
-            let rows = rows.into_iter().filter_map(|(_, task)| task);
-            let rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
-            Ok(Some(TaskBoard { project_status, tasks: bodies("tasks", rows)? }))
-        })
-        .await
+        // Most boards are short, and those are best read here and now.
+        let glance = self.read_now(|connection| board(connection, project, limit.min(GLANCE)))?;
+        match &glance {
+            Some(seen) if limit > GLANCE && seen.tasks.len() == GLANCE as usize => {
+                self.read_aside(move |connection| board(connection, project, limit)).await
+            }
+            _ => Ok(glance),
+        }
     }
 
     async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {
@@ -116,4 +110,31 @@ impl TaskStore for SqliteStore {
         })
         .await
     }
+}
+
+/// A row's key and its body.
+type Keyed = (Vec<u8>, String);
+
+/// A project's status and its first tasks. One statement, so both are of the same instant.
+fn board(
+    connection: &mut SqliteConnection,
+    project: ProjectId,
+    limit: u32,
+) -> Result<Option<TaskBoard>, StoreError> {
+    // A project without tasks has one row.
+    let rows: Vec<(String, Option<Keyed>)> = projects::table
+        .left_join(tasks::table)
+        .filter(projects::id.eq(project.bytes().as_slice()))
+        .order(tasks::id)
+        .limit(i64::from(limit).max(1))
+        .select((projects::status, (tasks::id, tasks::body).nullable()))
+        .load(connection)
+        .map_err(|error| reading("tasks", error))?;
+    let Some((status, _)) = rows.first() else { return Ok(None) };
+    let project_status = word("projects", project, "status", status)?;
+    let rows = rows.into_iter().filter_map(|(_, task)| task);
+    let rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
+    let tasks =
+        rows.map(|(id, text)| body("tasks", key_text(&id), &text)).collect::<Result<_, _>>()?;
+    Ok(Some(TaskBoard { project_status, tasks }))
 }

@@ -125,7 +125,7 @@ impl Seed {
                 let mut cursors = Vec::new();
                 for n in 0..share {
                     let committed = note(&store, project).await?;
-                    if n % 50 == 49 {
+                    if n % 20 == 19 {
                         cursors.extend(committed.entries.iter().map(|entry| entry.id.to_string()));
                     }
                 }

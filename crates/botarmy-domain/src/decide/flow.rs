@@ -27,7 +27,11 @@ pub(super) fn advance(draft: &mut Draft<'_>) -> Result<(), Refusal> {
             Some(Next::Start(step)) => start_step(draft, &project, step),
             Some(Next::Skip(step)) => {
                 draft.update_plan(|plan| {
-                    plan.progress.step(&step.name).status = StepStatus::Skipped;
+                    // A repair that was made and is not needed any more has done its work.
+                    let progress = plan.progress.step(&step.name);
+                    let was_needed = progress.runs > 0;
+                    progress.status =
+                        if was_needed { StepStatus::Done } else { StepStatus::Skipped };
                 });
             }
             Some(Next::AskAboutLoop(step)) => ask_about_loop(draft, &project, step),

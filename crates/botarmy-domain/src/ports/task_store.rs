@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::error::StoreError;
 use crate::ids::{ProjectId, TaskId};
-use crate::task::Task;
+use crate::task::{Task, TaskLine};
 use crate::timestamp::Timestamp;
 use crate::words::{AgentType, ProjectStatus, TaskStatus};
 
@@ -27,7 +27,7 @@ pub struct TaskBoard {
     /// The project's status.
     pub project_status: ProjectStatus,
     /// Its tasks, oldest first.
-    pub tasks: Vec<Arc<Task>>,
+    pub tasks: Vec<TaskLine>,
 }
 
 /// Reads tasks. What it answers MUST include everything that was acknowledged before the call.

@@ -1,0 +1,468 @@
+//! The REST contract, border by border: what is answered, and what is refused with which words.
+
+use botarmy_tests::server::{PATIENCE, TestServer};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
+
+/// Sends a request with headers and gives the answer as it is.
+async fn send(
+    server: &TestServer,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&str>,
+) -> Response {
+    let client = reqwest::Client::new();
+    let mut request = client.request(method, format!("{}{path}", server.base)).timeout(PATIENCE);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    if let Some(body) = body {
+        request = request.body(body.to_owned());
+    }
+    request.send().await.unwrap()
+}
+
+fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+/// The field that a 422 names.
+fn field(problem: &Value) -> &str {
+    problem["errors"][0]["field"].as_str().unwrap_or_default()
+}
+
+const NOBODY: &str = "0190a0b0-0000-7000-8000-00000000000a";
+
+/// An artifact put in by hand; answers its id.
+async fn put_in(server: &TestServer, project: &str, kind: &str, content: Value) -> String {
+    let body = json!({
+        "project_id": project, "source_agent": "coder", "artifact_type": kind,
+        "content": content,
+    });
+    let (status, artifact) = server.post("/api/v1/context", body).await;
+    assert_eq!(status, 201, "{artifact}");
+    artifact["context_id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_body_is_checked_at_the_border_and_changes_nothing_when_it_is_bad() {
+    let server = TestServer::start().await;
+    let path = "/api/v1/projects";
+    let long = format!("{{\"name\": \"{}\"}}", "x".repeat(256));
+    let deep = format!("{{\"name\": \"x\", \"a\": {}{}}}", "[".repeat(9999), "]".repeat(9998));
+    for (body, status, wrong) in [
+        ("{", 400, ""),
+        ("", 400, ""),
+        ("{\"name\": \"x\"", 400, ""),
+        (deep.as_str(), 400, ""),
+        ("[]", 422, "body"),
+        ("{}", 422, "name"),
+        ("{\"name\": 7}", 422, "name"),
+        ("{\"name\": \"\"}", 422, "name"),
+        ("{\"name\": \" \\t \"}", 422, "name"),
+        (long.as_str(), 422, "name"),
+        ("{\"name\": \"x\", \"workflow\": \"waterfall\"}", 422, "workflow"),
+        ("{\"name\": \"x\", \"oversight\": \"total\"}", 422, "oversight"),
+    ] {
+        let response = send(&server, Method::POST, path, &[], Some(body)).await;
+        assert_eq!(header(&response, "content-type"), "application/problem+json");
+        assert_eq!(response.status(), status, "{body:.60}");
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!((field(&problem), &problem["status"]), (wrong, &json!(status)), "{problem}");
+        assert_eq!(problem["instance"], path);
+        for member in ["type", "title", "detail"] {
+            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+        }
+    }
+    let (_, projects) = server.get(path).await;
+    assert_eq!(projects, json!({"items": [], "next_cursor": null}));
+}
+
+#[tokio::test]
+async fn the_longest_name_is_taken_and_text_that_no_store_can_hold_is_replaced() {
+    let server = TestServer::start().await;
+    let (status, project) = server.post("/api/v1/projects", json!({"name": "é".repeat(255)})).await;
+    assert_eq!(status, 201, "{project}");
+    let body = r#"{"name": "a\u0000b", "description": "\ud800 and \ud83d\ude00", "colour": 1}"#;
+    let created = send(&server, Method::POST, "/api/v1/projects", &[], Some(body)).await;
+    assert_eq!(created.status(), 201);
+    let location = header(&created, "location").to_owned();
+    let (_, stored) = server.get(&location).await;
+    assert_eq!(stored["name"], "a\u{fffd}b");
+    assert_eq!(stored["description"], "\u{fffd} and \u{1f600}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_not_possible_or_too_much_has_its_status() {
+    let server = TestServer::with(&[("BOTARMY_HTTP__BODY_LIMIT_BYTES", "2000")]).await;
+    let large = json!({"name": "x".repeat(3000)}).to_string();
+    let json_type = [("content-type", "application/json")];
+    for (method, path, headers, body, status) in [
+        (Method::GET, "/api/v2/projects", &[][..], None, 404),
+        (Method::PUT, "/api/v1/projects", &[], Some("{}"), 405),
+        (Method::POST, "/health", &[], Some("{}"), 405),
+        (Method::POST, "/api/v1/projects", &json_type[..], Some(large.as_str()), 413),
+        (Method::POST, "/api/v1/projects", &[("content-type", "text/plain")], Some("{}"), 415),
+        (Method::GET, "/api/v1/projects/17", &[], None, 422),
+        (Method::GET, "/api/v1/projects?limit=0", &[], None, 422),
+        (Method::GET, "/api/v1/projects?limit=1001", &[], None, 422),
+        (Method::GET, "/api/v1/projects?cursor=x", &[], None, 422),
+        (Method::GET, "/api/v1/agents/status/typist", &[], None, 422),
+        (Method::GET, "/api/v1/audit/events?limit=0", &[], None, 422),
+        (Method::GET, "/api/v1/audit/events?event_type=tea", &[], None, 422),
+        (Method::DELETE, "/api/v1/artifacts/cleanup-old?max_age_hours=-1", &[], None, 422),
+    ] {
+        let response = send(&server, method.clone(), path, headers, body).await;
+        assert_eq!(response.status(), status, "{method} {path}");
+        assert!(!header(&response, "x-request-id").is_empty());
+        assert_eq!(status == 405, response.headers().contains_key("allow"), "{path}");
+    }
+    for path in [
+        "/api/v1/projects/{}",
+        "/api/v1/projects/{}/status",
+        "/api/v1/projects/{}/completion",
+        "/api/v1/projects/{}/tasks",
+        "/api/v1/tasks/{}",
+        "/api/v1/hitl/{}",
+        "/api/v1/hitl/{}/context",
+        "/api/v1/hitl/project/{}/requests",
+        "/api/v1/context/{}",
+        "/api/v1/context/project/{}",
+        "/api/v1/artifacts/{}/summary",
+        "/api/v1/artifacts/{}/download",
+        "/api/v1/audit/events/{}",
+        "/api/v1/audit/projects/{}/events",
+        "/api/v1/audit/projects/{}/verify",
+        "/api/v1/audit/projects/{}/export",
+        "/api/v1/audit/tasks/{}/events",
+    ] {
+        let (status, problem) = server.get(&path.replace("{}", NOBODY)).await;
+        assert_eq!((status, &problem["status"]), (404, &json!(404)), "{path}");
+        let (status, problem) = server.get(&path.replace("{}", "x")).await;
+        assert_eq!((status, field(&problem).ends_with("_id")), (422, true), "{path}");
+    }
+    for path in [
+        "/api/v1/projects/{}/start",
+        "/api/v1/projects/{}/pause",
+        "/api/v1/projects/{}/resume",
+        "/api/v1/projects/{}/cancel",
+        "/api/v1/projects/{}/check-completion",
+        "/api/v1/projects/{}/force-complete",
+        "/api/v1/tasks/{}/cancel",
+        "/api/v1/tasks/{}/retry",
+        "/api/v1/artifacts/{}/generate",
+    ] {
+        let (status, problem) = server.post(&path.replace("{}", NOBODY), json!({})).await;
+        assert_eq!((status, &problem["status"]), (404, &json!(404)), "{path}: {problem}");
+    }
+    let path = format!("/api/v1/artifacts/{NOBODY}/artifacts");
+    assert_eq!(send(&server, Method::DELETE, &path, &[], None).await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_project_driven_by_hand_is_complete_when_its_tasks_are() {
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    let path = |rest: &str| format!("/api/v1/projects/{project}{rest}");
+    let (status, check) = server.post(&path("/check-completion"), json!({})).await;
+    assert_eq!((status, &check["is_complete"]), (200, &json!(false)), "{check}");
+    assert!(!check["unmet"].as_array().unwrap().is_empty());
+
+    let task = json!({"agent_type": "analyst", "instructions": "Say what is needed."});
+    let (status, submitted) = server.post(&path("/tasks"), task).await;
+    assert_eq!((status, &submitted["status"]), (201, &json!("submitted")), "{submitted}");
+    let id = submitted["task_id"].as_str().unwrap();
+    server
+        .until(|server| async {
+            let (_, completion) = server.get(&path("/completion")).await;
+            completion["is_complete"] == true
+        })
+        .await;
+    let (_, board) = server.get(&path("/status/")).await;
+    assert_eq!(board["project_id"], project.as_str());
+    assert_eq!(board["tasks"][0]["task_id"], id);
+    assert_eq!(board["tasks"][0]["status"], "completed");
+    let (_, completion) = server.get(&path("/completion")).await;
+    assert_eq!(completion["completion_percentage"], 100.0);
+    assert_eq!(
+        (&completion["total_tasks"], &completion["completed_tasks"]),
+        (&json!(1), &json!(1))
+    );
+    let (_, task) = server.get(&format!("/api/v1/tasks/{id}")).await;
+    assert!(task["output"].is_object(), "{task}");
+    let late = json!({"agent_type": "coder", "instructions": "One more."});
+    let (status, problem) = server.post(&path("/tasks"), late).await;
+    assert_eq!(status, 409, "{problem}");
+}
+
+#[tokio::test]
+async fn a_bad_task_is_refused_naming_the_field() {
+    let server = TestServer::start().await;
+    let (project, other) = (server.by_hand().await, server.by_hand().await);
+    let foreign = put_in(&server, &other, "user_input", json!({"idea": "x"})).await;
+    let path = format!("/api/v1/projects/{project}/tasks");
+    for (change, wrong) in [
+        (json!({"agent_type": "typist"}), "agent_type"),
+        (json!({"agent_type": null}), "agent_type"),
+        (json!({"instructions": " "}), "instructions"),
+        (json!({"context_ids": [foreign]}), "context_ids"),
+        (json!({"context_ids": [NOBODY]}), "context_ids"),
+        (json!({"context_ids": ["x"]}), "context_ids[0]"),
+        (json!({"priority": 10}), "priority"),
+        (json!({"max_attempts": 0}), "max_attempts"),
+    ] {
+        let mut body = json!({"agent_type": "coder", "instructions": "Write it."});
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let (status, problem) = server.post(&path, body).await;
+        assert_eq!((status, field(&problem)), (422, wrong), "{change}: {problem}");
+    }
+    let (_, board) = server.get(&format!("/api/v1/projects/{project}/status")).await;
+    assert_eq!(board["tasks"], json!([]));
+}
+
+#[tokio::test]
+async fn a_project_is_paused_resumed_and_called_off() {
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    let path = |rest: &str| format!("/api/v1/projects/{project}{rest}");
+    for (action, status, word) in [
+        ("/resume", 409, None),
+        ("/pause", 200, Some("paused")),
+        ("/pause", 409, None),
+        ("/resume", 200, Some("active")),
+        ("/start", 202, Some("active")),
+        ("/start", 409, None),
+        ("/cancel", 200, Some("cancelled")),
+        ("/cancel", 409, None),
+        ("/force-complete", 409, None),
+    ] {
+        let (found, answer) = server.post(&path(action), json!({})).await;
+        assert_eq!(found, status, "{action}: {answer}");
+        if let Some(word) = word {
+            assert_eq!(answer["status"], word, "{action}");
+        }
+    }
+    let (_, listed) = server.get("/api/v1/projects?status=cancelled").await;
+    assert_eq!(listed["items"][0]["id"], project.as_str());
+}
+
+#[tokio::test]
+async fn a_question_is_raised_answered_once_and_kept_with_its_history() {
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    let plan = put_in(&server, &project, "project_plan", json!({"markdown": "# Plan"})).await;
+    let body = json!({
+        "project_id": project, "question": "Which one?", "options": ["a", "b"],
+        "artifacts": [plan], "ttl_seconds": 600,
+    });
+    let (status, request) = server.post("/api/v1/hitl", body).await;
+    assert_eq!((status, &request["status"]), (201, &json!("pending")), "{request}");
+    let id = request["request_id"].as_str().unwrap();
+    let respond = format!("/api/v1/hitl/{id}/respond");
+    let (_, pending) = server.get("/api/v1/hitl/pending").await;
+    assert_eq!(pending["items"][0]["request_id"], id);
+    let (_, shown) = server.get(&format!("/api/v1/hitl/{id}/context")).await;
+    assert_eq!(shown["artifacts"][0]["content"]["markdown"], "# Plan");
+
+    for (body, status) in [
+        (json!({"action": "amend"}), 400),
+        (json!({"action": "amend", "content": "  "}), 400),
+        (json!({"action": "shrug"}), 422),
+        (json!({"action": "amend", "amended_content": "text"}), 422),
+        (json!({"action": "approve", "subject_digest": "0".repeat(64)}), 409),
+    ] {
+        let (found, problem) = server.post(&respond, body).await;
+        assert_eq!(found, status, "{problem}");
+    }
+    let body = json!({
+        "action": "amend", "content": "The first", "comment": "Because.",
+        "subject_digest": shown["subject_digest"],
+    });
+    let (status, answer) = server.post(&respond, body).await;
+    assert_eq!((status, &answer["status"]), (200, &json!("amended")), "{answer}");
+    let (status, problem) = server.post(&respond, json!({"action": "approve"})).await;
+    assert_eq!(status, 409);
+    assert!(problem["detail"].as_str().unwrap().contains("amended by anonymous"), "{problem}");
+
+    let (_, decided) = server.get(&format!("/api/v1/hitl/{id}")).await;
+    assert_eq!(decided["user_response"], "The first");
+    assert_eq!(
+        decided["amended_content"],
+        json!({"amended_content": "The first", "comment": "Because."})
+    );
+    let history = decided["history"].as_array().unwrap();
+    assert_eq!(history.last().unwrap()["content"], json!({"user_content": "The first"}));
+    let list = format!("/api/v1/hitl/project/{project}/requests");
+    let (_, open) = server.get(&format!("{list}?status_filter=pending")).await;
+    assert_eq!(open, json!([]));
+    assert_eq!(server.get(&format!("{list}?status_filter=open")).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_package_holds_no_file_that_could_harm_and_is_the_same_every_time() {
+    let server = TestServer::start().await;
+    let (_, created) = server.post("/api/v1/projects", json!({"name": "Größe \"1\""})).await;
+    let project = created["id"].as_str().unwrap();
+    let files = json!({"files": [
+        {"path": "app.py", "content": "import flask\n"},
+        {"path": "../../evil.sh", "content": "rm"},
+        {"path": "/etc/passwd", "content": "root"},
+        {"path": "C:\\x", "content": ""},
+        {"path": "con.txt", "content": ""},
+        {"path": "APP.PY", "content": "other"},
+        {"path": "a\u{0}b", "content": ""},
+    ]});
+    put_in(&server, project, "source_code", files).await;
+    let at = |rest: &str| format!("/api/v1/artifacts/{project}{rest}");
+    let (_, before) = server.get(&at("/summary")).await;
+    assert_eq!(
+        (&before["download_available"], &before["artifact_count"]),
+        (&json!(false), &json!(0))
+    );
+
+    let get = |headers: Vec<(&'static str, String)>| {
+        let (server, path) = (&server, at("/download"));
+        async move {
+            let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            send(server, Method::GET, &path, &headers, None).await
+        }
+    };
+    let whole = get(vec![]).await;
+    assert_eq!((whole.status().as_u16(), header(&whole, "content-type")), (200, "application/zip"));
+    assert_eq!(
+        header(&whole, "content-disposition"),
+        "attachment; filename=\"Gr__e__1__artifacts.zip\"; \
+         filename*=UTF-8''Gr%C3%B6%C3%9Fe__1__artifacts.zip"
+    );
+    let etag = header(&whole, "etag").to_owned();
+    let whole = whole.bytes().await.unwrap();
+    let names: Vec<String> = botarmy_tests::unzip(std::io::Cursor::new(whole.clone()))
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "README.md",
+            "manifest.json",
+            "project_summary.md",
+            "requirements.txt",
+            "source/app.py",
+            "source/a\u{fffd}b",
+        ]
+    );
+
+    assert_eq!(get(vec![("if-none-match", etag.clone())]).await.status(), 304);
+    let first = get(vec![("range", "bytes=0-99".to_owned()), ("if-range", etag.clone())]).await;
+    let rest = get(vec![("range", "bytes=100-".to_owned())]).await;
+    assert_eq!((first.status().as_u16(), rest.status().as_u16()), (206, 206));
+    let joined = [first.bytes().await.unwrap(), rest.bytes().await.unwrap()].concat();
+    assert_eq!(joined, whole);
+    assert_eq!(get(vec![("range", "bytes=9999999-".to_owned())]).await.status(), 416);
+    let head = send(&server, Method::HEAD, &at("/download"), &[], None).await;
+    assert_eq!(header(&head, "content-length"), whole.len().to_string());
+
+    // Made again, and after the project has gone on, it is the same to the byte.
+    let (status, made) = server.post(&at("/generate"), json!({})).await;
+    assert_eq!((status, &made["status"]), (200, &json!("success")), "{made}");
+    server.post(&format!("/api/v1/projects/{project}/pause"), json!({})).await;
+    assert_eq!(get(vec![]).await.bytes().await.unwrap(), whole);
+    let (_, summary) = server.get(&at("/summary")).await;
+    assert_eq!(summary["artifact_count"], 6);
+    assert_eq!(summary["artifacts"][4]["file_type"], "py");
+
+    let removed = send(&server, Method::DELETE, &at("/artifacts"), &[], None).await;
+    assert_eq!(removed.status(), 200);
+    let (_, after) = server.get(&at("/summary")).await;
+    assert_eq!(after["download_available"], false);
+    let (status, cleaned) =
+        server.post("/api/v1/artifacts/cleanup-old?max_age_hours=1", json!({})).await;
+    assert_eq!((status, &cleaned["removed"]), (200, &json!(0)));
+}
+
+#[tokio::test]
+async fn an_artifact_is_named_by_its_content() {
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    let id = put_in(&server, &project, "project_plan", json!({"b": 1, "a": [1.0]})).await;
+    let path = format!("/api/v1/context/{id}");
+    let shown = send(&server, Method::GET, &path, &[], None).await;
+    let etag = header(&shown, "etag").to_owned();
+    let artifact: Value = shown.json().await.unwrap();
+    assert_eq!(etag, format!("\"{}\"", artifact["digest"].as_str().unwrap()));
+    assert_eq!(artifact["created_at"], artifact["updated_at"]);
+    let again = send(&server, Method::GET, &path, &[("if-none-match", &etag)], None).await;
+    assert_eq!(again.status(), 304);
+    for (key, value) in [
+        ("content", json!("text")),
+        ("artifact_type", json!("poem")),
+        ("source_agent", json!("typist")),
+        ("project_id", json!("x")),
+    ] {
+        let mut body = json!({
+            "project_id": project, "source_agent": "coder", "artifact_type": "project_plan",
+            "content": {},
+        });
+        body[key] = value;
+        let (status, problem) = server.post("/api/v1/context", body).await;
+        assert_eq!((status, field(&problem)), (422, key), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_searched_paged_checked_and_exported() {
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    for n in 0..5 {
+        put_in(&server, &project, "agent_output", json!({ "n": n })).await;
+    }
+    let path =
+        format!("/api/v1/audit/projects/{project}/events?event_type=artifact_created&limit=2");
+    let mut next = Some(path);
+    let mut seen = Vec::new();
+    while let Some(path) = next.take() {
+        let page = send(&server, Method::GET, &path, &[], None).await;
+        next = header(&page, "link")
+            .strip_prefix('<')
+            .and_then(|link| link.strip_suffix(">; rel=\"next\""))
+            .map(str::to_owned);
+        let entries: Vec<Value> = page.json().await.unwrap();
+        seen.extend(entries.iter().map(|entry| entry["seq"].as_u64().unwrap()));
+    }
+    assert_eq!(seen, [6, 5, 4, 3, 2]);
+    let (_, check) = server.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
+    assert_eq!((&check["valid"], &check["entries"]), (&json!(true), &json!(6)), "{check}");
+    let path = format!("/api/v1/audit/projects/{project}/export");
+    let export = send(&server, Method::GET, &path, &[], None).await;
+    assert_eq!(header(&export, "content-type"), "application/x-ndjson");
+    let export = export.text().await.unwrap();
+    let lines: Vec<Value> =
+        export.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[6]["head"]), (7, &check["head"]));
+    let (_, first) =
+        server.get(&format!("/api/v1/audit/events/{}", lines[0]["id"].as_str().unwrap())).await;
+    assert_eq!(first, lines[0]);
+}
+
+#[tokio::test]
+async fn agents_and_health_are_shown() {
+    let server = TestServer::start().await;
+    let (_, agents) = server.get("/api/v1/agents/status").await;
+    assert_eq!(agents.as_object().unwrap().len(), 6);
+    assert_eq!(agents["coder"]["status"], "idle");
+    let (status, history) = server.get("/api/v1/agents/status-history/coder").await;
+    assert!(status == 200 && history.is_array());
+    let (_, reset) = server.post("/api/v1/agents/status/coder/reset", json!({})).await;
+    assert_eq!((&reset["agent_type"], &reset["status"]), (&json!("coder"), &json!("idle")));
+    for path in ["/health", "/health/detailed", "/health/ready", "/health/z", "/healthz", "/livez"]
+    {
+        assert_eq!(server.get(path).await.0, 200, "{path}");
+    }
+    let (_, detailed) = server.get("/health/detailed").await;
+    assert_eq!(detailed["components"]["database"]["status"], "healthy");
+    assert_eq!(detailed["components"]["redis"]["status"], "not_configured");
+    let (_, document) = server.get("/openapi.json").await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert_eq!(server.get("/docs").await.0, 200);
+}
