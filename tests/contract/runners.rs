@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 use botarmy_agents::{Act, OfflineDrafter, Scripted};
 use botarmy_domain::artifact::{Artifact, NewArtifact, digest};
 use botarmy_domain::ports::{AgentRunner, Assignment, Outcome, RunContext, RunError};
-use botarmy_domain::{
-    AgentType, ArtifactRef, ArtifactType, Handoff, Moment, Timestamp,
-};
+use botarmy_domain::{AgentType, ArtifactRef, ArtifactType, Handoff, Moment, Timestamp};
 use serde_json::{Map, Value, json};
 
 /// A runner, and assignments that bring it to each kind of end.

@@ -191,6 +191,8 @@ async fn a_project_driven_by_hand_is_complete_when_its_tasks_are() {
     );
     let (_, task) = server.get(&format!("/api/v1/tasks/{id}")).await;
     assert!(task["output"].is_object(), "{task}");
+    let at = |key: &str| task[key].as_str().unwrap_or_default().to_owned();
+    assert!(at("created_at") <= at("started_at") && at("started_at") <= at("ended_at"), "{task}");
     let late = json!({"agent_type": "coder", "instructions": "One more."});
     let (status, problem) = server.post(&path("/tasks"), late).await;
     assert_eq!(status, 409, "{problem}");
@@ -465,4 +467,75 @@ async fn agents_and_health_are_shown() {
     let (_, document) = server.get("/openapi.json").await;
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     assert_eq!(server.get("/docs").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_foreign_page_changes_nothing_and_a_foreign_name_is_not_answered() {
+    let server = TestServer::start().await;
+    let own = server.base.clone();
+    let port = own.rsplit(':').next().unwrap();
+    let (local, foreign) = (format!("localhost:{port}"), format!("evil.example:{port}"));
+    let body = Some("{\"name\": \"x\"}");
+    let path = "/api/v1/projects";
+    for (headers, status) in [
+        (vec![("origin", "http://evil.example")], 403),
+        (vec![("origin", "http://evil.example"), ("content-type", "text/plain")], 403),
+        (vec![("origin", "null")], 403),
+        (vec![("host", foreign.as_str())], 421),
+        (vec![("origin", own.as_str())], 201),
+        (vec![("origin", "http://localhost:5173")], 201),
+        (vec![("host", local.as_str())], 201),
+        (vec![], 201),
+    ] {
+        let response = send(&server, Method::POST, path, &headers, body).await;
+        assert_eq!(response.status(), status, "{headers:?}");
+        if status == 403 {
+            let problem: Value = response.json().await.unwrap();
+            assert!(problem["detail"].as_str().unwrap().contains("http.cors_origins"), "{problem}");
+        }
+    }
+    let (_, projects) = server.get(path).await;
+    assert_eq!(projects["items"].as_array().unwrap().len(), 4);
+    let force = format!("{path}/{}/force-complete", projects["items"][0]["id"].as_str().unwrap());
+    let evil = [("origin", "http://evil.example")];
+    assert_eq!(send(&server, Method::POST, &force, &evil, None).await.status(), 403);
+    for path in ["/livez", "/ws", "/docs", "/openapi.json"] {
+        let response = send(&server, Method::GET, path, &[("host", &foreign)], None).await;
+        assert_eq!(response.status(), 421, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn completing_by_force_a_second_time_says_that_it_was_complete() {
+    let server = TestServer::start().await;
+    let path = format!("/api/v1/projects/{}/force-complete", server.by_hand().await);
+    let (status, first) = server.post(&path, json!({})).await;
+    assert_eq!((status, &first["message"]), (200, &json!("The project was completed by force.")));
+    let (status, second) = server.post(&path, json!({})).await;
+    assert_eq!((status, &second["status"]), (200, &json!("completed")));
+    assert!(second["message"].as_str().unwrap().contains("was complete already"), "{second}");
+    assert_eq!(second["overridden"], json!([]), "nothing was overridden this time");
+}
+
+#[tokio::test]
+async fn a_line_of_the_log_has_the_id_of_its_request_once() {
+    for format in ["text", "json"] {
+        let server = TestServer::with(&[("BOTARMY_LOG__FORMAT", format)]).await;
+        let path = format!("/api/v1/projects/{NOBODY}");
+        let id = |id| [("x-request-id", id)];
+        send(&server, Method::POST, "/api/v1/projects", &id("made-1"), Some("{}")).await;
+        send(&server, Method::GET, &path, &id("read-1"), None).await;
+        server.until(|s| async { s.log.lock().unwrap().contains("read-1") }).await;
+        let log = server.log.lock().unwrap().clone();
+        for id in ["made-1", "read-1"] {
+            let lines: Vec<_> = log.lines().filter(|line| line.contains(id)).collect();
+            assert_eq!(lines.len(), 1, "{log}");
+            assert_eq!(lines[0].matches(id).count(), 1, "{}", lines[0]);
+            let (_, ms) =
+                lines[0].split_once(if format == "json" { "\"ms\":" } else { "ms=" }).unwrap();
+            let ms: String = ms.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+            let decimals = ms.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+            assert!(decimals <= 3 && ms.parse::<f64>().unwrap() > 0.0, "{ms}");
+        }
+    }
 }

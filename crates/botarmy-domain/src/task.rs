@@ -89,6 +89,9 @@ pub struct Task {
     /// What all attempts together have used.
     #[serde(default, skip_serializing_if = "Usage::is_nothing")]
     pub usage: Usage,
+    /// When its latest attempt began; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
     /// Its place in the queue among those of its priority: its age, moved back a little for every
     /// task its project already has waiting. That is what keeps the queue fair between projects.
     pub turn_at: Timestamp,

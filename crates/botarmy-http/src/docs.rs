@@ -32,6 +32,7 @@ pub(crate) fn document(version: &str) -> String {
     let mut schemas = Vec::new();
     for endpoint in crate::endpoints() {
         let mut operation = (endpoint.operation)();
+        operation.tags = Some((endpoint.tags)().into_iter().map(str::to_owned).collect());
         // An id for each operation, unique in the document: the method and the path.
         let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
         let method = match endpoint.methods.first() {
@@ -51,7 +52,7 @@ pub(crate) fn document(version: &str) -> String {
     let info = InfoBuilder::new()
         .title("BotArmy")
         .description(Some("The control plane for teams of AI agents."))
-        .license(Some(LicenseBuilder::new().name("Apache-2.0").build()))
+        .license(Some(LicenseBuilder::new().name(env!("CARGO_PKG_LICENSE")).build()))
         .version(version)
         .build();
     let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
@@ -180,6 +181,40 @@ mod tests {
                 assert!(operation["summary"].as_str().is_some_and(|s| !s.is_empty()), "{path}");
             }
         }
+    }
+
+    #[test]
+    fn every_operation_has_the_tag_that_the_page_groups_it_by() {
+        let document = document();
+        let mut tags = std::collections::BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let found = operation["tags"].as_array().unwrap();
+                assert_eq!(found.len(), 1, "{method} {path}: {found:?}");
+                tags.insert(found[0].as_str().unwrap().to_owned());
+            }
+        }
+        let expected = [
+            "agents",
+            "artifacts",
+            "audit",
+            "context",
+            "docs",
+            "health",
+            "hitl",
+            "live",
+            "projects",
+            "tasks",
+        ];
+        assert!(tags.iter().eq(expected), "{tags:?}");
+    }
+
+    #[test]
+    fn the_licence_is_the_one_beside_the_code() {
+        let licence = include_str!("../../../LICENSE");
+        let name = document()["info"]["license"]["name"].as_str().unwrap().to_owned();
+        assert_eq!(name, "MIT");
+        assert!(licence.starts_with(&format!("{name} License")), "{licence:.80}");
     }
 
     #[actix_web::test]

@@ -2,8 +2,10 @@
 
 use actix_web::middleware::Compress;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, http::Method};
-use utoipa::__dev::SchemaReferences;
+use actix_web::{
+    FromRequest, Handler, HttpRequest, Resource, Responder, Route, Scope, http::Method,
+};
+use utoipa::__dev::{SchemaReferences, Tags};
 use utoipa::openapi::path::{HttpMethod, Operation};
 use utoipa::openapi::{RefOr, Schema};
 
@@ -14,6 +16,7 @@ pub(crate) struct Endpoint {
     pub(crate) path: String,
     pub(crate) methods: Vec<HttpMethod>,
     pub(crate) operation: fn() -> Operation,
+    pub(crate) tags: fn() -> Vec<&'static str>,
     pub(crate) schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
     route: Route,
     compressed: bool,
@@ -23,7 +26,7 @@ impl Endpoint {
     /// The endpoint that `#[utoipa::path]` on the handler describes; `P` is the type it made.
     pub(crate) fn new<P, F, Args>(handler: F) -> Self
     where
-        P: utoipa::Path + SchemaReferences,
+        P: utoipa::Path + SchemaReferences + Tags<'static>,
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
@@ -34,6 +37,7 @@ impl Endpoint {
             path: P::path(),
             methods,
             operation: P::operation,
+            tags: P::tags,
             schemas: P::schemas,
             route: route.to(handler),
             compressed: true,
@@ -51,30 +55,46 @@ impl Endpoint {
 type Ordered<T> = Vec<(String, Vec<T>)>;
 
 /// Routes all of them, in this order.
+///
+/// The router tries one after the other, and for a path with an id in it each try is a regular
+/// expression. So what begins alike is in a scope of its own: first by the name of the collection,
+/// which is compared as text, then by the id, which is matched once for all that is behind it.
 pub(crate) fn mount(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
-    let mut scopes: Ordered<(String, Vec<Endpoint>)> = Vec::new();
-    for endpoint in endpoints {
-        let (scope, rest) = split(&endpoint.path);
-        let (scope, rest) = (scope.to_owned(), rest.to_owned());
-        let paths = entry(&mut scopes, scope);
-        entry(paths, rest).push(endpoint);
-    }
-    for (scope, paths) in scopes {
-        let mut service = web::scope(&scope);
-        for (path, endpoints) in paths {
-            let compressed = endpoints.iter().all(|endpoint| endpoint.compressed);
-            let resource = resource(&path, endpoints);
-            service = if compressed {
-                service.service(resource.wrap(Compress::default()))
+    let collections = group(endpoints.into_iter().map(|endpoint| {
+        let (collection, rest) = split(&endpoint.path);
+        (collection.to_owned(), (rest.to_owned(), endpoint))
+    }));
+    for (collection, endpoints) in collections {
+        let mut items = group(endpoints.into_iter().map(|(rest, endpoint)| {
+            let (item, rest) = split_item(&rest);
+            (item.to_owned(), (rest.to_owned(), endpoint))
+        }));
+        // What stands there literally is never an id.
+        items.sort_by_key(|(item, _)| !item.is_empty());
+        let scope = items.into_iter().fold(web::scope(&collection), |scope, (item, endpoints)| {
+            let paths = group(endpoints);
+            if item.is_empty() {
+                paths.into_iter().fold(scope, mount_path)
             } else {
-                service.service(resource)
-            };
-        }
-        config.service(service);
+                scope.service(paths.into_iter().fold(web::scope(&item), mount_path))
+            }
+        });
+        config.service(scope);
     }
 }
 
-/// The part of a path that a scope matches by comparing text alone, and the rest.
+/// One path of a scope.
+fn mount_path(scope: Scope, (path, endpoints): (String, Vec<Endpoint>)) -> Scope {
+    let compressed = endpoints.iter().all(|endpoint| endpoint.compressed);
+    let resource = resource(&path, endpoints);
+    if compressed {
+        scope.service(resource.wrap(Compress::default()))
+    } else {
+        scope.service(resource)
+    }
+}
+
+/// The part of a path that names a collection, and the rest.
 fn split(path: &str) -> (&str, &str) {
     let end = if path.starts_with("/api/v1/") {
         path.match_indices('/').nth(3).map_or(path.len(), |(at, _)| at)
@@ -84,13 +104,22 @@ fn split(path: &str) -> (&str, &str) {
     path.split_at(end)
 }
 
-/// The list under this key, made at the end when it is new: order is what routing goes by.
-fn entry<T>(list: &mut Ordered<T>, key: String) -> &mut Vec<T> {
-    let at = list.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
-        list.push((key, Vec::new()));
-        list.len() - 1
-    });
-    &mut list[at].1
+/// The part of a path that is the id of an item, if it begins with one, and the rest.
+fn split_item(path: &str) -> (&str, &str) {
+    let end = if path.starts_with("/{") { path.find('}').map_or(0, |at| at + 1) } else { 0 };
+    path.split_at(end)
+}
+
+/// Groups by key, in the order in which keys first come: order is what routing goes by.
+fn group<T>(things: impl IntoIterator<Item = (String, T)>) -> Ordered<T> {
+    let mut groups = Ordered::new();
+    for (key, thing) in things {
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.push(thing),
+            None => groups.push((key, vec![thing])),
+        }
+    }
+    groups
 }
 
 /// One path with its methods, and 405 for the others.

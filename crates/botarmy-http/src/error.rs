@@ -5,12 +5,15 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
+use actix_cors::CorsError;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use botarmy_domain::{Error, Refusal, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::cross_site::FOREIGN_ORIGIN;
 
 /// The content type of a problem document.
 pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
@@ -154,6 +157,9 @@ impl Problem {
             return Self::new(status, error.to_string())
                 .with_header(header::RETRY_AFTER, retry_after);
         }
+        if let Some(CorsError::OriginNotAllowed) = error.as_error() {
+            return Self::new(status, FOREIGN_ORIGIN);
+        }
         if status.is_server_error() {
             return Self::internal(error.to_string());
         }
@@ -290,7 +296,11 @@ impl From<Error> for Problem {
 
 /// Whatever nobody else serves.
 pub(crate) async fn unknown_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let detail = format!("There is nothing at {}. The paths are in /openapi.json.", request.path());
+    let detail = format!(
+        "There is nothing at {}. What there is, is shown at /docs; the same for programs is \
+         /openapi.json.",
+        request.path()
+    );
     Err(Problem::new(StatusCode::NOT_FOUND, detail))
 }
 

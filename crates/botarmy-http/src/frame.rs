@@ -16,6 +16,7 @@ use futures_util::{FutureExt, StreamExt};
 use tracing::Instrument;
 
 use crate::State;
+use crate::cross_site;
 use crate::error::{CONTENT_TYPE, Problem};
 
 /// The id of a request, in the request and in the answer.
@@ -58,7 +59,11 @@ pub(crate) async fn frame(
     let method = request.method().clone();
     let uri = request.uri().clone();
     straighten(&mut request);
-    let whole = settle_body(&mut request).await;
+    let checked = cross_site::check(&request);
+    let whole = match checked {
+        Ok(()) => settle_body(&mut request).await,
+        Err(problem) => Err(problem),
+    };
 
     let name = id.to_str().unwrap_or_default();
     let span = if method.is_safe() {
@@ -73,6 +78,13 @@ pub(crate) async fn frame(
     };
     let answer = answer.instrument(span.clone());
     let answer = AssertUnwindSafe(answer).catch_unwind().await;
+    let failed = !matches!(&answer, Ok(Ok(response)) if response.status().as_u16() < 400);
+    // Reading is not worth a span to most operators, until it fails.
+    let span = if failed && span.is_disabled() {
+        tracing::info_span!("request", request.id = name)
+    } else {
+        span
+    };
     let _inside = span.enter();
     let response = match answer {
         Ok(Ok(response)) => finish(response, uri.path(), &id),
@@ -85,15 +97,15 @@ pub(crate) async fn frame(
     });
     let status = response.as_ref().map_or_else(ResponseError::status_code, ServiceResponse::status);
     let path = uri.path();
-    let ms = started.elapsed().as_secs_f64() * 1000.0;
+    let ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     if method.is_safe() && status.as_u16() < 400 {
         tracing::debug!(
-            %method, path, status = status.as_u16(), ms, request.id = name,
+            %method, path, status = status.as_u16(), ms,
             "{method} {path} {}", status.as_u16()
         );
     } else {
         tracing::info!(
-            %method, path, status = status.as_u16(), ms, request.id = name,
+            %method, path, status = status.as_u16(), ms,
             "{method} {path} {}", status.as_u16()
         );
     }
@@ -212,7 +224,7 @@ mod tests {
     use actix_web::web::{self, ServiceConfig};
     use actix_web::{HttpResponse, error};
 
-    use crate::testing::{Fakes, get, log, path, post, raw, send_all};
+    use crate::testing::{Fakes, get, log, path, post, project, raw, send_all};
 
     #[actix_web::test]
     async fn every_answer_carries_the_id_of_its_request() {
@@ -241,6 +253,7 @@ mod tests {
     async fn what_is_not_there_and_what_is_not_possible_are_problems() {
         let answers = Fakes::default().send_all([get("/nothing/"), raw("/health", "")]).await;
         let body = answers[0].json();
+        assert!(body["detail"].as_str().unwrap().contains("/docs"), "{body}");
         assert_eq!((&body["status"], &body["instance"]), (&404.into(), &"/nothing/".into()));
         assert_eq!(answers[1].header("allow"), "GET, HEAD");
         assert!(answers.iter().all(|a| a.header("content-type") == "application/problem+json"));
@@ -330,6 +343,7 @@ mod tests {
         assert_eq!((answers[0].status, answers[1].status, answers[2].status), (200, 200, 200));
         assert!(answers[0].header("access-control-expose-headers").contains("x-request-id"));
         assert_eq!(answers[3].status, 400);
+        assert!(answers[3].json()["detail"].as_str().unwrap().contains("http.cors_origins"));
     }
 
     #[actix_web::test]
@@ -386,6 +400,7 @@ mod tests {
             (None, "anonymous"),
         ] {
             let mut fakes = Fakes::default();
+            fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
             fakes.orchestrator.expect_force_complete().returning(move |_, origin| {
                 assert_eq!(origin.actor, expected);
                 Ok(Vec::new())

@@ -9,6 +9,7 @@ mod agents;
 mod artifacts;
 mod audit;
 mod context;
+mod cross_site;
 mod docs;
 mod endpoint;
 mod error;
@@ -77,8 +78,13 @@ pub struct HttpSettings {
     pub version: String,
     /// The largest request body, in bytes.
     pub body_limit: usize,
-    /// Origins whose pages may read answers, such as `http://localhost:3000`. Exact; no wildcard.
+    /// Origins whose pages may read answers and change things, such as `http://localhost:3000`.
+    /// Exact; no wildcard.
     pub cors_origins: Vec<String>,
+    /// Whether requests are answered only under a name of this machine (`localhost`, 127.x.x.x,
+    /// `[::1]`). To be true wherever the server listens on loopback: it keeps out pages that have
+    /// their own name resolve to 127.0.0.1.
+    pub loopback_only: bool,
     /// How long a page of a list is when the client does not say.
     pub page: u32,
     /// How long it may be at most.
@@ -103,6 +109,7 @@ impl Default for HttpSettings {
                 "http://localhost:3000".to_owned(),
                 "http://localhost:5173".to_owned(),
             ],
+            loopback_only: true,
             page: 100,
             page_max: 1000,
             status_tasks: 10_000,
@@ -260,7 +267,7 @@ mod tests {
         let running = actix_web::rt::spawn(server);
         let idle = actix_web::web::block(move || {
             let mut stream = TcpStream::connect(address).unwrap();
-            stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+            stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
             let mut answer = [0; 15];
             stream.read_exact(&mut answer).unwrap();
             stream
@@ -274,7 +281,7 @@ mod tests {
     }
 
     fn request(head: &str, body: &str) -> Vec<u8> {
-        format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n{body}").into_bytes()
+        format!("{head}\r\nHost: localhost\r\nConnection: close\r\n\r\n{body}").into_bytes()
     }
 
     #[actix_web::test]
@@ -292,8 +299,8 @@ mod tests {
                 request("HEAD /api/v1/audit/events HTTP/1.1", ""),
                 request(&post, &large),
                 request("POST /api/v1/projects HTTP/1.1\r\nContent-Length: 9", "{\"na"),
-                b"POST /api/v1/projects/x/pause HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}\
-                  GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                b"POST /api/v1/projects/x/pause HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}\
+                  GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
                     .to_vec(),
             ],
         )

@@ -632,7 +632,7 @@ async fn check_completion(
     }))
 }
 
-/// A project that was completed by force.
+/// A project that is complete, by force or before.
 #[derive(Serialize, ToSchema)]
 struct ForceView {
     #[schema(value_type = Uuid)]
@@ -640,7 +640,7 @@ struct ForceView {
     message: &'static str,
     #[schema(value_type = words::ProjectStatus)]
     status: ProjectStatus,
-    /// What was missing, one sentence each.
+    /// What was missing and was overridden by this, one sentence each.
     overridden: Vec<String>,
 }
 
@@ -659,10 +659,18 @@ async fn force_complete(
     Segment(id): Segment<ProjectId>,
     Caller(origin): Caller,
 ) -> Result<HttpResponse, Problem> {
+    // The command changes nothing where nothing is to be done, and does not say so. Between the
+    // two somebody else may complete the project; the log knows who did it, this sentence may not.
+    let was_complete = find(&state, id).await?.status() == ProjectStatus::Completed;
     let overridden = state.orchestrator.force_complete(id, origin).await?;
+    let message = if was_complete {
+        "The project was complete already; nothing was changed."
+    } else {
+        "The project was completed by force."
+    };
     Ok(HttpResponse::Ok().json(ForceView {
         project_id: id,
-        message: "The project was completed by force.",
+        message,
         status: ProjectStatus::Completed,
         overridden,
     }))
@@ -678,7 +686,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{Fakes, away, get, head, log, path, post, project, raw, task, unknown};
+    use crate::testing::{
+        Fakes, NOW, away, get, head, log, path, post, project, raw, task, unknown,
+    };
 
     #[actix_web::test]
     async fn a_project_is_created_with_its_location() {
@@ -967,9 +977,26 @@ mod tests {
     #[actix_web::test]
     async fn completing_by_force_names_what_it_overrode() {
         let mut fakes = Fakes::default();
+        fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
         fakes.orchestrator.expect_force_complete().returning(|_, _| Ok(vec!["A.".to_owned()]));
         let body = fakes.send(raw(&path("/force-complete"), "")).await.json();
         assert_eq!((&body["status"], &body["overridden"]), (&"completed".into(), &json!(["A."])));
+        assert_eq!(body["message"], "The project was completed by force.");
+    }
+
+    #[actix_web::test]
+    async fn completing_by_force_what_is_complete_says_so() {
+        let mut fakes = Fakes::default();
+        fakes.projects.expect_project().returning(|_| {
+            let state =
+                ProjectState::Completed { at: NOW, by: "ada".to_owned(), overridden: Vec::new() };
+            Ok(Some(Project { state, ..project() }.into()))
+        });
+        fakes.orchestrator.expect_force_complete().returning(|_, _| Ok(Vec::new()));
+        let answer = fakes.send(raw(&path("/force-complete"), "")).await;
+        let body = answer.json();
+        assert_eq!((answer.status, &body["status"]), (200, &"completed".into()));
+        assert!(body["message"].as_str().unwrap().contains("was complete already"), "{body}");
     }
 
     #[actix_web::test]

@@ -142,7 +142,7 @@ struct TaskView<'a> {
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
-    /// When the attempt that runs began.
+    /// When the latest attempt began; null before the first.
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
     /// When it was completed, failed or was cancelled.
@@ -234,7 +234,8 @@ impl<'a> TaskView<'a> {
             ready_at: task.ready_at,
             created_at: task.created_at,
             updated_at: task.updated_at,
-            started_at: lease.as_ref().map(|lease| lease.started_at),
+            // A task that was claimed before tasks kept it has it in its lease alone.
+            started_at: task.started_at.or(lease.as_ref().map(|lease| lease.started_at)),
             ended_at,
             lease,
         }
@@ -342,6 +343,7 @@ async fn retry(
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use botarmy_domain::task::Lease;
     use botarmy_domain::{Refusal, WorkerId};
@@ -424,13 +426,16 @@ mod tests {
         fakes.tasks.expect_task().times(1).returning(|_| {
             let state =
                 TaskState::Completed { at: NOW, output: json!({"a": 1}), artifacts: Vec::new() };
-            Ok(Some(Arc::new(Task { state, ..task(1) })))
+            let started_at = Some(NOW.before(Duration::from_secs(1)));
+            Ok(Some(Arc::new(Task { state, started_at, ..task(1) })))
         });
         let path = format!("/api/v1/tasks/{}", task(1).id);
         let answers = fakes.send_all([get(&path), get(&path)]).await;
         let (working, completed) = (answers[0].json(), answers[1].json());
         assert_eq!((&working["lease"]["fence"], &working["output"]), (&2.into(), &Value::Null));
         assert_eq!((&completed["lease"], &completed["output"]), (&Value::Null, &json!({"a": 1})));
+        assert_eq!(working["started_at"], working["lease"]["started_at"]);
+        assert_eq!(completed["started_at"], "2027-01-15T07:59:59.000000Z");
         assert_eq!(completed["ended_at"], "2027-01-15T08:00:00.000000Z");
     }
 

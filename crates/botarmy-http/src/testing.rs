@@ -196,6 +196,7 @@ pub(crate) fn task(n: u64) -> Task {
         answers: Vec::new(),
         session: None,
         usage: Usage::default(),
+        started_at: None,
         turn_at: NOW,
         ready_at: NOW,
         created_at: NOW,

@@ -163,6 +163,7 @@ impl System {
             settings: HttpSettings {
                 body_limit: settings.http.body_limit_bytes,
                 cors_origins: settings.http.cors_origins.clone(),
+                loopback_only: settings.http.host.is_loopback(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 ..HttpSettings::default()
             },

@@ -227,6 +227,27 @@ fn main() {
                     println!("since(10): {:?}", Duration::from_nanos((cpu() - t) / n as u64));
                 }
             }
+            "op" => {
+                let p = s.projects(None, None, 1).await.unwrap()[0].id;
+                let id = s.tasks(p, TaskFilter::default(), 1).await.unwrap()[0].id;
+                let n = 20000;
+                let t = cpu();
+                for _ in 0..n {
+                    match args[3].as_str() {
+                        "status" => drop(s.status(p, 10).await.unwrap().unwrap()),
+                        "task" => drop(s.task(id).await.unwrap().unwrap()),
+                        "overview" => drop(s.overview(p).await.unwrap()),
+                        "since" => drop(s.since(LogId::Project(p), 1, 10).await.unwrap()),
+                        "entries" => drop(
+                            s.entries(EntryFilter { project: Some(p), ..Default::default() }, 10)
+                                .await
+                                .unwrap(),
+                        ),
+                        _ => drop(s.project(p).await.unwrap()),
+                    }
+                }
+                println!("{} {:?}", args[3], Duration::from_nanos((cpu() - t) / n as u64));
+            }
             "fill" => {
                 let many: usize = args[3].parse().unwrap();
                 let spread: usize = args[4].parse().unwrap();

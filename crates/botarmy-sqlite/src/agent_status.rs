@@ -12,7 +12,7 @@ use diesel::sql_types::Text;
 use crate::error::reading;
 use crate::rows::body;
 use crate::schema::{agents, events};
-use crate::statements::EventIsAgentStatus;
+use crate::statements::{EventIsAgentStatus, limited};
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -32,8 +32,10 @@ impl AgentStatus for SqliteStore {
     async fn status_of(&self, agent: AgentType) -> Result<AgentRecord, StoreError> {
         self.read_now(|connection| {
             let query = agents::table.find(agent.as_str()).select(agents::body);
-            let row: Option<String> =
-                query.first(connection).optional().map_err(|error| reading("agents", error))?;
+            let row: Option<String> = query
+                .get_result(connection)
+                .optional()
+                .map_err(|error| reading("agents", error))?;
             row.map_or(Ok(AgentRecord::idle(agent)), |row| body("agents", agent, &row))
         })
     }
@@ -41,7 +43,7 @@ impl AgentStatus for SqliteStore {
     async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
         self.read_list(limit, move |connection| {
             let system = LogId::System.key();
-            let rows: Vec<(i64, String)> = events::table
+            let query = events::table
                 .filter(EventIsAgentStatus)
                 .filter(
                     sql::<diesel::sql_types::Bool>("events.event_data ->> '$.agent_type' = ")
@@ -49,10 +51,9 @@ impl AgentStatus for SqliteStore {
                 )
                 .filter(events::log.eq(system.bytes().as_slice()))
                 .order(events::seq.desc())
-                .limit(limit.into())
-                .select((events::seq, events::event_data))
-                .load(connection)
-                .map_err(|error| reading("events", error))?;
+                .select((events::seq, events::event_data));
+            let rows: Vec<(i64, String)> =
+                limited(query, limit).load(connection).map_err(|error| reading("events", error))?;
             rows.iter().map(|(seq, row)| body("events", seq, row)).collect()
         })
         .await

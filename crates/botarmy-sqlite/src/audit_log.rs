@@ -12,7 +12,7 @@ use diesel::sqlite::Sqlite;
 use crate::error::reading;
 use crate::rows::{EventRow, head_mark, integer};
 use crate::schema::{events, heads};
-use crate::statements::{EventHasRequest, EventHasTask, EventIsOfRareSource};
+use crate::statements::{EventHasRequest, EventHasTask, EventIsOfRareSource, limited};
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -33,7 +33,7 @@ impl AuditLog for SqliteStore {
         self.read_now(|connection| {
             let query = events::table.filter(events::id.eq(id.bytes().as_slice()));
             let query = query.select(EventRow::as_select());
-            let row = query.first(connection).optional().map_err(|e| reading("events", e))?;
+            let row = query.get_result(connection).optional().map_err(|e| reading("events", e))?;
             row.map(|row| row.entry()).transpose()
         })
     }
@@ -45,14 +45,14 @@ impl AuditLog for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Arc<Entry>>, StoreError> {
         self.read_list(limit, move |connection| {
-            let rows = events::table
-                .filter(events::log.eq(log.key().bytes().as_slice()))
+            let key = log.key();
+            let query = events::table
+                .filter(events::log.eq(key.bytes().as_slice()))
                 .filter(events::seq.gt(integer(after)))
                 .order(events::seq)
-                .limit(limit.into())
-                .select(EventRow::as_select())
-                .load(connection)
-                .map_err(|error| reading("events", error))?;
+                .select(EventRow::as_select());
+            let rows =
+                limited(query, limit).load(connection).map_err(|error| reading("events", error))?;
             rows.iter().map(EventRow::entry).collect()
         })
         .await
@@ -63,7 +63,7 @@ impl AuditLog for SqliteStore {
             let row: Option<(i64, Vec<u8>)> = heads::table
                 .find(log.key().bytes().as_slice())
                 .select((heads::seq, heads::hash))
-                .first(connection)
+                .get_result(connection)
                 .optional()
                 .map_err(|error| reading("heads", error))?;
             row.map(|(seq, hash)| head_mark(log, seq, &hash)).transpose()
@@ -94,11 +94,7 @@ fn page(
             query.order(events::seq.desc())
         }
     };
-    query
-        .limit(limit.into())
-        .offset(filter.offset.into())
-        .select(EventRow::as_select())
-        .load(connection)
+    limited(query.select(EventRow::as_select()), limit).after(filter.offset).load(connection)
 }
 
 fn before_id<'a>(query: Query<'a>, before: &'a EventId) -> Query<'a> {
@@ -107,7 +103,7 @@ fn before_id<'a>(query: Query<'a>, before: &'a EventId) -> Query<'a> {
 
 fn seq_of(connection: &mut SqliteConnection, id: EventId) -> QueryResult<Option<i64>> {
     let query = events::table.filter(events::id.eq(id.bytes().as_slice())).select(events::seq);
-    query.first(connection).optional()
+    query.get_result(connection).optional()
 }
 
 /// The entries that pass the filter, in no order yet.

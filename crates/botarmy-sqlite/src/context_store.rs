@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use crate::error::reading;
 use crate::rows::ArtifactRow;
 use crate::schema::artifacts;
+use crate::statements::limited;
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -37,7 +38,6 @@ impl ContextStore for SqliteStore {
                 .filter(artifacts::project_id.eq(project.bytes().as_slice()))
                 .select(ArtifactRow::as_select())
                 .order(artifacts::id)
-                .limit(limit.into())
                 .into_boxed();
             if let Some(kind) = filter.artifact_type {
                 query = query.filter(artifacts::artifact_type.eq(kind.as_str()));
@@ -48,7 +48,8 @@ impl ContextStore for SqliteStore {
             if let Some(after) = &filter.after {
                 query = query.filter(artifacts::id.gt(after.bytes().as_slice()));
             }
-            let rows = query.load(connection).map_err(|error| reading("artifacts", error))?;
+            let rows = limited(query, limit).load(connection);
+            let rows = rows.map_err(|error| reading("artifacts", error))?;
             rows.iter().map(ArtifactRow::artifact).collect()
         })
         .await
@@ -60,6 +61,7 @@ fn find(
     id: ContextId,
 ) -> Result<Option<Arc<Artifact>>, StoreError> {
     let query = artifacts::table.find(id.bytes().as_slice()).select(ArtifactRow::as_select());
-    let row = query.first(connection).optional().map_err(|error| reading("artifacts", error))?;
+    let row =
+        query.get_result(connection).optional().map_err(|error| reading("artifacts", error))?;
     row.map(|row| row.artifact()).transpose()
 }

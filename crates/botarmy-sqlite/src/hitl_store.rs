@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use crate::error::reading;
 use crate::rows::{bodies, body};
 use crate::schema::hitl_requests;
-use crate::statements::RequestIsPending;
+use crate::statements::{RequestIsPending, limited};
 use crate::store::SqliteStore;
 
 const TABLE: &str = "hitl_requests";
@@ -22,7 +22,7 @@ impl HitlStore for SqliteStore {
             let row: Option<String> = hitl_requests::table
                 .find(id.bytes().as_slice())
                 .select(hitl_requests::body)
-                .first(connection)
+                .get_result(connection)
                 .optional()
                 .map_err(|error| reading(TABLE, error))?;
             row.map(|row| body(TABLE, id, &row)).transpose()
@@ -40,12 +40,12 @@ impl HitlStore for SqliteStore {
                 .filter(hitl_requests::project_id.eq(project.bytes().as_slice()))
                 .select((hitl_requests::id, hitl_requests::body))
                 .order(hitl_requests::id.desc())
-                .limit(limit.into())
                 .into_boxed();
             if let Some(status) = status {
                 query = query.filter(hitl_requests::status.eq(status.as_str()));
             }
-            bodies(TABLE, query.load(connection).map_err(|error| reading(TABLE, error))?)
+            let rows = limited(query, limit).load(connection);
+            bodies(TABLE, rows.map_err(|error| reading(TABLE, error))?)
         })
         .await
     }
@@ -57,15 +57,13 @@ impl HitlStore for SqliteStore {
     ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
         self.read_list(limit, move |connection| {
             let after = after.map_or_else(Vec::new, |id| id.bytes().to_vec());
-            let rows: Vec<(Vec<u8>, String)> = hitl_requests::table
+            let query = hitl_requests::table
                 .filter(RequestIsPending)
                 .filter(hitl_requests::id.gt(after))
                 .order(hitl_requests::id)
-                .limit(limit.into())
-                .select((hitl_requests::id, hitl_requests::body))
-                .load(connection)
-                .map_err(|error| reading(TABLE, error))?;
-            bodies(TABLE, rows)
+                .select((hitl_requests::id, hitl_requests::body));
+            let rows = limited(query, limit).load(connection);
+            bodies(TABLE, rows.map_err(|error| reading(TABLE, error))?)
         })
         .await
     }
@@ -76,15 +74,13 @@ impl HitlStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
         self.read_list(limit, move |connection| {
-            let rows: Vec<(Vec<u8>, String)> = hitl_requests::table
+            let query = hitl_requests::table
                 .filter(RequestIsPending)
                 .filter(hitl_requests::expires_at.le(now.micros()))
                 .order(hitl_requests::id)
-                .limit(limit.into())
-                .select((hitl_requests::id, hitl_requests::body))
-                .load(connection)
-                .map_err(|error| reading(TABLE, error))?;
-            bodies(TABLE, rows)
+                .select((hitl_requests::id, hitl_requests::body));
+            let rows = limited(query, limit).load(connection);
+            bodies(TABLE, rows.map_err(|error| reading(TABLE, error))?)
         })
         .await
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::error::Fault;
 use crate::rows::{ArtifactRefRow, HeadRow, body, key_text};
 use crate::schema::{agents, artifacts, heads, hitl_requests, packages, projects, tasks};
-use crate::statements::{ProjectIsOpen, RequestIsPending, TaskIsPending, TaskIsWorking};
+use crate::statements::{ProjectIsOpen, RequestIsPending, TaskIsPending, TaskIsWorking, limited};
 
 /// Why something could not be loaded.
 pub(crate) enum LoadError {
@@ -44,13 +44,13 @@ pub(crate) fn load(connection: &mut SqliteConnection, wants: &Wants) -> Result<L
     for log in &wants.heads {
         let key = log.key();
         let query = heads::table.find(key.bytes().as_slice()).select(HeadRow::as_select());
-        if let Some(row) = query.first(connection).optional()? {
+        if let Some(row) = query.get_result(connection).optional()? {
             loaded.heads.push(row.head()?);
         }
     }
     for id in &wants.projects {
         let query = projects::table.find(id.bytes().as_slice()).select(projects::body);
-        let row: Option<String> = query.first(connection).optional()?;
+        let row: Option<String> = query.get_result(connection).optional()?;
         loaded.projects.extend(row.map(|row| body("projects", id, &row)).transpose()?);
     }
     for id in &wants.tasks {
@@ -61,7 +61,7 @@ pub(crate) fn load(connection: &mut SqliteConnection, wants: &Wants) -> Result<L
     }
     for id in &wants.requests {
         let query = hitl_requests::table.find(id.bytes().as_slice()).select(hitl_requests::body);
-        let row: Option<String> = query.first(connection).optional()?;
+        let row: Option<String> = query.get_result(connection).optional()?;
         loaded.requests.extend(row.map(|row| body("hitl_requests", id, &row)).transpose()?);
     }
     for project in &wants.open_requests {
@@ -69,12 +69,12 @@ pub(crate) fn load(connection: &mut SqliteConnection, wants: &Wants) -> Result<L
     }
     for id in &wants.artifacts {
         let query = artifacts::table.find(id.bytes().as_slice());
-        let row = query.select(ArtifactRefRow::as_select()).first(connection).optional()?;
+        let row = query.select(ArtifactRefRow::as_select()).get_result(connection).optional()?;
         loaded.artifacts.extend(row.map(|row| row.artifact_ref()).transpose()?);
     }
     for project in &wants.packages {
         let query = packages::table.find(project.bytes().as_slice()).select(packages::body);
-        let row: Option<String> = query.first(connection).optional()?;
+        let row: Option<String> = query.get_result(connection).optional()?;
         loaded.packages.extend(row.map(|row| body("packages", project, &row)).transpose()?);
     }
     for agent in &wants.agents {
@@ -90,7 +90,7 @@ pub(crate) fn task(
     id: TaskId,
 ) -> Result<Option<Task>, LoadError> {
     let query = tasks::table.find(id.bytes().as_slice()).select(tasks::body);
-    let row: Option<String> = query.first(connection).optional()?;
+    let row: Option<String> = query.get_result(connection).optional()?;
     Ok(row.map(|row| body("tasks", id, &row)).transpose()?)
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn record(
     agent: AgentType,
 ) -> Result<AgentRecord, LoadError> {
     let query = agents::table.find(agent.as_str()).select(agents::body);
-    let row: Option<String> = query.first(connection).optional()?;
+    let row: Option<String> = query.get_result(connection).optional()?;
     let record = row.map(|row| body("agents", agent, &row)).transpose()?;
     Ok(record.unwrap_or_else(|| AgentRecord::idle(agent)))
 }
@@ -156,18 +156,18 @@ fn facts(connection: &mut SqliteConnection, agent: AgentType) -> Result<AgentFac
     };
     let failure = HitlKind::Failure.as_str();
     let tasks: i64 = working().select(count_star()).get_result(connection)?;
-    let oldest: Option<Vec<u8>> =
-        working().select(tasks::id).order(tasks::id).first(connection).optional()?;
+    let oldest = limited(working().select(tasks::id).order(tasks::id), 1);
+    let oldest: Option<Vec<u8>> = oldest.get_result(connection).optional()?;
     let waiting: i64 = pending()
         .filter(hitl_requests::kind.ne(failure))
         .select(count_star())
         .get_result(connection)?;
-    let failure: Option<(Vec<u8>, String)> = pending()
+    let failures = pending()
         .filter(hitl_requests::kind.eq(failure))
         .order((hitl_requests::created_at.desc(), hitl_requests::id.desc()))
-        .select((hitl_requests::id, hitl_requests::body))
-        .first(connection)
-        .optional()?;
+        .select((hitl_requests::id, hitl_requests::body));
+    let failure: Option<(Vec<u8>, String)> =
+        limited(failures, 1).get_result(connection).optional()?;
     let failure = failure
         .map(|(id, row)| body::<HitlRequest>("hitl_requests", key_text(&id), &row))
         .transpose()?;
@@ -197,15 +197,14 @@ fn next_in_queue(
     now: Timestamp,
     slots: u32,
 ) -> QueryResult<Vec<(ProjectId, TaskId)>> {
-    let rows: Vec<(Vec<u8>, Vec<u8>)> = tasks::table
+    let queue = tasks::table
         .filter(TaskIsPending)
         .filter(tasks::held.eq(false))
         .filter(tasks::agent.eq(agent.as_str()))
         .filter(tasks::ready_at.le(now.micros()))
         .order((tasks::priority.desc(), tasks::turn_at, tasks::id))
-        .limit(slots.into())
-        .select((tasks::project_id, tasks::id))
-        .load(connection)?;
+        .select((tasks::project_id, tasks::id));
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = limited(queue, slots).load(connection)?;
     let uuid = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
     let ids = rows.iter().filter_map(|(project, task)| Some((uuid(project)?, uuid(task)?)));
     Ok(ids.map(|(p, t)| (ProjectId::from_uuid(p), TaskId::from_uuid(t))).collect())

@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use crate::error::reading;
 use crate::rows::{body, project_id};
 use crate::schema::packages;
+use crate::statements::limited;
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -18,7 +19,7 @@ impl PackageStore for SqliteStore {
         self.read_now(|connection| {
             let query = packages::table.find(project.bytes().as_slice()).select(packages::body);
             let row: Option<String> =
-                query.first(connection).optional().map_err(|e| reading("packages", e))?;
+                query.get_result(connection).optional().map_err(|e| reading("packages", e))?;
             row.map(|row| body("packages", project, &row)).transpose()
         })
     }
@@ -29,11 +30,11 @@ impl PackageStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<ProjectId>, StoreError> {
         self.read_aside(move |connection| {
-            let rows: Vec<Vec<u8>> = packages::table
+            let query = packages::table
                 .filter(packages::generated_at.lt(time.micros()))
                 .order(packages::project_id)
-                .limit(limit.into())
-                .select(packages::project_id)
+                .select(packages::project_id);
+            let rows: Vec<Vec<u8>> = limited(query, limit)
                 .load(connection)
                 .map_err(|error| reading("packages", error))?;
             rows.iter().map(|row| project_id("packages", row)).collect()

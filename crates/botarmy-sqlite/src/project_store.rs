@@ -11,6 +11,7 @@ use diesel::prelude::*;
 use crate::error::reading;
 use crate::rows::{HeadRow, bodies, body};
 use crate::schema::{heads, projects};
+use crate::statements::limited;
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -19,7 +20,7 @@ impl ProjectStore for SqliteStore {
         self.read_now(|connection| {
             let query = projects::table.find(id.bytes().as_slice()).select(projects::body);
             let row: Option<String> =
-                query.first(connection).optional().map_err(|e| reading("projects", e))?;
+                query.get_result(connection).optional().map_err(|e| reading("projects", e))?;
             row.map(|row| body("projects", id, &row)).transpose()
         })
     }
@@ -31,7 +32,7 @@ impl ProjectStore for SqliteStore {
                 .left_join(heads::table.on(heads::log.eq(projects::id)))
                 .filter(projects::id.eq(id.bytes().as_slice()))
                 .select((projects::body, Option::<HeadRow>::as_select()))
-                .first(connection)
+                .get_result(connection)
                 .optional()
                 .map_err(|error| reading("projects", error))?;
             let Some((project, head)) = row else { return Ok(None) };
@@ -50,7 +51,6 @@ impl ProjectStore for SqliteStore {
             let mut query = projects::table
                 .select((projects::id, projects::body))
                 .order(projects::id.desc())
-                .limit(limit.into())
                 .into_boxed();
             if let Some(status) = status {
                 query = query.filter(projects::status.eq(status.as_str()));
@@ -58,7 +58,8 @@ impl ProjectStore for SqliteStore {
             if let Some(before) = &before {
                 query = query.filter(projects::id.lt(before.bytes().as_slice()));
             }
-            bodies("projects", query.load(connection).map_err(|e| reading("projects", e))?)
+            let rows = limited(query, limit).load(connection);
+            bodies("projects", rows.map_err(|error| reading("projects", error))?)
         })
         .await
     }

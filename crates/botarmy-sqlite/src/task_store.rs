@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use crate::error::reading;
 use crate::rows::{bodies, body, key_text, word};
 use crate::schema::{projects, tasks};
-use crate::statements::{TaskIsPending, TaskIsWorking};
+use crate::statements::{TaskIsPending, TaskIsWorking, limited};
 use crate::store::SqliteStore;
 
 /// How many tasks of a board are read on the thread that asks.
@@ -23,7 +23,7 @@ impl TaskStore for SqliteStore {
         self.read_now(|connection| {
             let query = tasks::table.find(id.bytes().as_slice()).select(tasks::body);
             let row: Option<String> =
-                query.first(connection).optional().map_err(|e| reading("tasks", e))?;
+                query.get_result(connection).optional().map_err(|e| reading("tasks", e))?;
             row.map(|row| body("tasks", id, &row)).transpose()
         })
     }
@@ -39,7 +39,6 @@ impl TaskStore for SqliteStore {
                 .filter(tasks::project_id.eq(project.bytes().as_slice()))
                 .select((tasks::id, tasks::body))
                 .order(tasks::id)
-                .limit(limit.into())
                 .into_boxed();
             if let Some(status) = filter.status {
                 query = query.filter(tasks::status.eq(status.as_str()));
@@ -50,7 +49,8 @@ impl TaskStore for SqliteStore {
             if let Some(after) = &filter.after {
                 query = query.filter(tasks::id.gt(after.bytes().as_slice()));
             }
-            bodies("tasks", query.load(connection).map_err(|e| reading("tasks", e))?)
+            let rows = limited(query, limit).load(connection);
+            bodies("tasks", rows.map_err(|error| reading("tasks", error))?)
         })
         .await
     }
@@ -72,29 +72,25 @@ impl TaskStore for SqliteStore {
 
     async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {
         self.read_list(limit, move |connection| {
-            let rows: Vec<(Vec<u8>, String)> = tasks::table
+            let query = tasks::table
                 .filter(TaskIsWorking)
                 .filter(tasks::lease_expires_at.le(now.micros()))
                 .order((tasks::lease_expires_at, tasks::id))
-                .limit(limit.into())
-                .select((tasks::id, tasks::body))
-                .load(connection)
-                .map_err(|error| reading("tasks", error))?;
-            bodies("tasks", rows)
+                .select((tasks::id, tasks::body));
+            let rows = limited(query, limit).load(connection);
+            bodies("tasks", rows.map_err(|error| reading("tasks", error))?)
         })
         .await
     }
 
     async fn working(&self, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {
         self.read_list(limit, move |connection| {
-            let rows: Vec<(Vec<u8>, String)> = tasks::table
+            let query = tasks::table
                 .filter(TaskIsWorking)
                 .order(tasks::id)
-                .limit(limit.into())
-                .select((tasks::id, tasks::body))
-                .load(connection)
-                .map_err(|error| reading("tasks", error))?;
-            bodies("tasks", rows)
+                .select((tasks::id, tasks::body));
+            let rows = limited(query, limit).load(connection);
+            bodies("tasks", rows.map_err(|error| reading("tasks", error))?)
         })
         .await
     }
@@ -122,14 +118,13 @@ fn board(
     limit: u32,
 ) -> Result<Option<TaskBoard>, StoreError> {
     // A project without tasks has one row.
-    let rows: Vec<(String, Option<Keyed>)> = projects::table
+    let query = projects::table
         .left_join(tasks::table)
         .filter(projects::id.eq(project.bytes().as_slice()))
         .order(tasks::id)
-        .limit(i64::from(limit).max(1))
-        .select((projects::status, (tasks::id, tasks::body).nullable()))
-        .load(connection)
-        .map_err(|error| reading("tasks", error))?;
+        .select((projects::status, (tasks::id, tasks::body).nullable()));
+    let rows: Vec<(String, Option<Keyed>)> =
+        limited(query, limit.max(1)).load(connection).map_err(|error| reading("tasks", error))?;
     let Some((status, _)) = rows.first() else { return Ok(None) };
     let project_status = word("projects", project, "status", status)?;
     let rows = rows.into_iter().filter_map(|(_, task)| task);

@@ -1,20 +1,25 @@
 //! What the contract cannot see: the file, its guards, its lock, and how it fails.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use botarmy_domain::decide::{Defaults, agents, projects, tasks};
 use botarmy_domain::log::{LogId, Verifier};
 use botarmy_domain::ports::{
-    AuditLog, Claim, Health, HealthCheck, Ledger, NewProject, NewTask, ProjectStore, TaskStore,
+    AgentStatus, AuditLog, Claim, EntryFilter, Health, HealthCheck, HitlStore, Ledger, NewProject,
+    NewTask, ProjectStore, TaskFilter, TaskStore,
 };
 use botarmy_domain::task::WorkerId;
 use botarmy_domain::{
     AgentType, Error, Moment, Origin, Oversight, ProjectId, Refusal, Scope, StoreError, TaskId,
     Timestamp,
 };
-use diesel::connection::SimpleConnection;
+use diesel::connection::{
+    Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation,
+};
 use diesel::prelude::*;
 
 use crate::open::number;
@@ -517,4 +522,52 @@ fn explain(connection: &mut SqliteConnection, question: &str) -> String {
     }
     let lines = diesel::sql_query(format!("EXPLAIN QUERY PLAN {question}")).load(connection);
     lines.unwrap().into_iter().map(|line: Line| line.detail + "\n").collect()
+}
+
+/// Statements that a connection ran again without having kept them prepared.
+static PREPARED_AGAIN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn watch() -> Option<Box<dyn Instrumentation>> {
+    let (mut seen, mut kept) = (BTreeSet::new(), BTreeSet::new());
+    Some(Box::new(move |event: InstrumentationEvent<'_>| match event {
+        InstrumentationEvent::CacheQuery { sql, .. } => drop(kept.insert(sql.to_owned())),
+        InstrumentationEvent::StartQuery { query, .. } => {
+            let text = query.to_string();
+            let text = text.split(" -- binds").next().unwrap_or_default().trim().to_owned();
+            if !seen.insert(text.clone()) && !kept.contains(&text) {
+                PREPARED_AGAIN.lock().unwrap().insert(text);
+            }
+        }
+        _ => {}
+    }))
+}
+
+#[tokio::test]
+async fn hot_statements_are_prepared_once() {
+    set_default_instrumentation(watch).unwrap();
+    let place = place();
+    let store = place.open();
+    let project = create(&store, 1).await;
+    for seed in [10, 20, 30] {
+        let task = submit(&store, project, seed).await.unwrap();
+        let claimed = store.claim(claim(seed + 1, 1)).await.unwrap();
+        assert!(store.extend(task, 1, AT).await.unwrap());
+        let refresh = move |snapshot: &_| agents::refresh(snapshot, moment(seed + 2));
+        store.transact(Scope::agent(AgentType::Coder), Box::new(refresh)).await.unwrap();
+        store.task(task).await.unwrap();
+        store.project(project).await.unwrap();
+        store.overview(project).await.unwrap();
+        store.status(project, 10).await.unwrap();
+        store.tasks(project, TaskFilter::default(), 10).await.unwrap();
+        store.entry(claimed.entries[0].id).await.unwrap();
+        store.entries(EntryFilter::default(), 10).await.unwrap();
+        store.since(LogId::Project(project), 0, 10).await.unwrap();
+        store.lapsed(AT, 10).await.unwrap();
+        store.pending(None, 10).await.unwrap();
+        store.expired(AT, 10).await.unwrap();
+        store.statuses().await.unwrap();
+    }
+    let again = PREPARED_AGAIN.lock().unwrap();
+    let hot = |text: &&String| !["BEGIN", "COMMIT", "PRAGMA"].iter().any(|w| text.starts_with(w));
+    assert_eq!(again.iter().filter(hot).collect::<Vec<_>>(), Vec::<&String>::new());
 }

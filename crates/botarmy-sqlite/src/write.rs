@@ -55,7 +55,7 @@ impl Held {
         }
         let id = task.project_id.bytes().as_slice();
         let query = projects::table.find(id).select(projects::status);
-        let status: Option<String> = query.first(connection).optional()?;
+        let status: Option<String> = query.get_result(connection).optional()?;
         let held = status.as_deref() != Some(ProjectStatus::Active.as_str());
         self.0.insert(task.project_id, held);
         Ok(held)

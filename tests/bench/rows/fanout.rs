@@ -60,9 +60,9 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let connected = began.elapsed();
     let memory = crate::machine::resident(server.pid());
 
-    // Beside the instructions a frame has about 500 bytes.
+    // Beside the instructions a frame has 376 bytes.
     let path = format!("/api/v1/projects/{project}/tasks");
-    let body = task(FRAME - 500).to_string();
+    let body = task(FRAME - 376).to_string();
     let (mut last, mut first) = (Samples::default(), Samples::default());
     for (n, round) in rounds.iter().enumerate() {
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -82,6 +82,7 @@ pub fn submit(
         answers: Vec::new(),
         session: None,
         usage: Usage::default(),
+        started_at: None,
         turn_at: draft.take_turn(),
         ready_at: draft.at(),
         created_at: draft.at(),
@@ -131,6 +132,7 @@ pub fn claim(
         ));
     }
     task.attempt += 1;
+    task.started_at = Some(draft.at());
     task.state = TaskState::Working {
         lease: Lease {
             worker: worker.clone(),

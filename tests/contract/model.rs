@@ -1,0 +1,338 @@
+//! Two stores, the same random commands: afterwards they hold the same, to the last hash.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use botarmy_domain::decide::tasks::{Holder, Work};
+use botarmy_domain::decide::{Defaults, agents, artifacts, hitl, projects, tasks};
+use botarmy_domain::log::LogId;
+use botarmy_domain::ports::{Claim, NewProject, NewTask, Response, RunError, Usage};
+use botarmy_domain::workflow::Workflow;
+use botarmy_domain::{
+    AgentType, ArtifactType, HitlAction, NewArtifact, Oversight, ProjectId, Row, Scope, TaskId,
+    WorkerId,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::json;
+
+use crate::stores::{Stores, memory, sqlite, user};
+
+const WORKFLOW: &str = "
+name = \"model\"
+[[step]]
+name = \"Write\"
+phase = \"1\"
+agent = \"coder\"
+output = \"source_code\"
+gate = \"standard\"
+[[step]]
+name = \"Test\"
+phase = \"2\"
+agent = \"tester\"
+inputs = [\"source_code\"]
+output = \"test_results\"
+[[step]]
+name = \"Fix\"
+phase = \"2\"
+agent = \"coder\"
+output = \"source_code\"
+loop = { with = \"Test\", until = \"passed\", max = 2 }
+";
+
+/// What can be done; a number picks which of the things there are.
+#[derive(Debug, Clone)]
+enum Command {
+    Create { workflow: bool },
+    Submit { project: usize, priority: u8 },
+    Claim { slots: u32 },
+    Complete { task: usize, passed: bool },
+    Fail { task: usize, for_good: bool },
+    GiveBack { task: usize },
+    Lapse { task: usize },
+    CancelTask { task: usize },
+    Retry { task: usize },
+    Respond { request: usize, action: HitlAction },
+    Expire { request: usize },
+    Store { project: usize },
+    Pause { project: usize },
+    Resume { project: usize },
+    Cancel { project: usize },
+    Force { project: usize },
+    Refresh { agent: AgentType },
+    Pass { seconds: u64 },
+}
+
+fn commands() -> impl Strategy<Value = Vec<Command>> {
+    let n = 0..6_usize;
+    let action = prop_oneof![
+        4 => Just(HitlAction::Approve),
+        1 => Just(HitlAction::Reject),
+        2 => Just(HitlAction::Amend),
+    ];
+    let agent = prop_oneof![Just(AgentType::Coder), Just(AgentType::Tester)];
+    let command = prop_oneof![
+        3 => any::<bool>().prop_map(|workflow| Command::Create { workflow }),
+        5 => (n.clone(), 0..11_u8).prop_map(|(project, priority)| Command::Submit { project, priority }),
+        8 => (0..4_u32).prop_map(|slots| Command::Claim { slots }),
+        8 => (n.clone(), any::<bool>()).prop_map(|(task, passed)| Command::Complete { task, passed }),
+        3 => (n.clone(), any::<bool>()).prop_map(|(task, for_good)| Command::Fail { task, for_good }),
+        1 => n.clone().prop_map(|task| Command::GiveBack { task }),
+        1 => n.clone().prop_map(|task| Command::Lapse { task }),
+        1 => n.clone().prop_map(|task| Command::CancelTask { task }),
+        2 => n.clone().prop_map(|task| Command::Retry { task }),
+        5 => (n.clone(), action).prop_map(|(request, action)| Command::Respond { request, action }),
+        1 => n.clone().prop_map(|request| Command::Expire { request }),
+        2 => n.clone().prop_map(|project| Command::Store { project }),
+        1 => n.clone().prop_map(|project| Command::Pause { project }),
+        2 => n.clone().prop_map(|project| Command::Resume { project }),
+        1 => n.clone().prop_map(|project| Command::Cancel { project }),
+        1 => n.prop_map(|project| Command::Force { project }),
+        2 => agent.prop_map(|agent| Command::Refresh { agent }),
+        1 => (1..400_u64).prop_map(|seconds| Command::Pass { seconds }),
+    ];
+    proptest::collection::vec(command, 1..60)
+}
+
+/// Does a command; answers what came of it, in words.
+async fn run(stores: &Stores, command: &Command) -> String {
+    let moment = stores.moment();
+    let defaults = Defaults::default();
+    let project = async |n: usize| -> ProjectId {
+        let all = stores.projects.projects(None, None, 100).await.unwrap();
+        let found = all.get(n % all.len().max(1)).map(|project| project.id);
+        found.unwrap_or_else(|| moment.mint().project())
+    };
+    let task = async |n: usize| -> (ProjectId, TaskId, u32) {
+        let mut all = Vec::new();
+        for project in stores.projects.projects(None, None, 100).await.unwrap() {
+            all.extend(stores.tasks.tasks(project.id, Default::default(), 100).await.unwrap());
+        }
+        // Those that somebody holds are the interesting ones.
+        all.sort_by_key(|task| (task.lease().is_none(), task.id));
+        let found = all.get(n % all.len().max(1));
+        found.map_or_else(
+            || (moment.mint().project(), moment.mint().task(), 1),
+            |task| (task.project_id, task.id, task.attempt),
+        )
+    };
+    let request = async |n: usize| {
+        let all = stores.requests.pending(None, 100).await.unwrap();
+        all.get(n % all.len().max(1)).cloned()
+    };
+    let holder = |fence| Holder { worker: WorkerId("worker".to_owned()), fence };
+    let open = |project, task| Scope::project(project).task(task).everything_open();
+    let result = match command.clone() {
+        Command::Create { workflow } => {
+            let workflow = workflow.then(|| Workflow::from_toml(WORKFLOW).unwrap());
+            let id = moment.fork(1).mint().project();
+            let new = NewProject {
+                name: "Model".to_owned(),
+                description: None,
+                workflow: None,
+                oversight: Oversight::Standard,
+            };
+            stores
+                .run(Scope::project(id), move |s| {
+                    projects::create(s, id, &new, workflow.as_ref(), moment, &user(), defaults)
+                })
+                .await
+        }
+        Command::Submit { project: n, priority } => {
+            let (project_id, id) = (project(n).await, moment.fork(1).mint().task());
+            let new = NewTask {
+                project_id,
+                agent: AgentType::Coder,
+                instructions: "Do it".to_owned(),
+                context_ids: vec![],
+                priority: Some(priority),
+                max_attempts: Some(2),
+            };
+            let scope = Scope::project(project_id);
+            stores.run(scope, move |s| tasks::submit(s, id, &new, moment, &user())).await
+        }
+        Command::Claim { slots } => {
+            let claim = Claim {
+                worker: WorkerId("worker".to_owned()),
+                slots: BTreeMap::from([(AgentType::Coder, slots), (AgentType::Tester, slots)]),
+                lease: Duration::from_secs(300),
+                moment,
+            };
+            stores.ledger.claim(claim).await.map_err(Into::into)
+        }
+        Command::Complete { task: n, passed } => {
+            let (project, id, fence) = task(n).await;
+            let work = Work {
+                output: json!({ "passed": passed }).as_object().cloned().unwrap(),
+                artifacts: vec![],
+                confidence: Some(0.5),
+                usage: Usage::default(),
+            };
+            stores
+                .run(open(project, id), move |s| {
+                    tasks::complete(s, id, &holder(fence), &work, moment, defaults)
+                })
+                .await
+        }
+        Command::Fail { task: n, for_good } => {
+            let (project, id, fence) = task(n).await;
+            let error = if for_good {
+                RunError::terminal("no", "No.")
+            } else {
+                RunError::retryable("later", "Later.")
+            };
+            stores
+                .run(open(project, id), move |s| {
+                    tasks::fail(s, id, &holder(fence), &error, moment, defaults)
+                })
+                .await
+        }
+        Command::GiveBack { task: n } => {
+            let (project, id, fence) = task(n).await;
+            stores
+                .run(open(project, id), move |s| {
+                    tasks::give_back(s, id, &holder(fence), "stopping", moment)
+                })
+                .await
+        }
+        Command::Lapse { task: n } => {
+            let (project, id, _) = task(n).await;
+            stores.run(open(project, id), move |s| tasks::lapse(s, id, moment, defaults)).await
+        }
+        Command::CancelTask { task: n } => {
+            let (project, id, _) = task(n).await;
+            stores
+                .run(open(project, id), move |s| tasks::cancel(s, id, moment, &user(), defaults))
+                .await
+        }
+        Command::Retry { task: n } => {
+            let (project, id, _) = task(n).await;
+            stores.run(open(project, id), move |s| tasks::retry(s, id, moment, &user())).await
+        }
+        Command::Respond { request: n, action } => {
+            let Some(request) = request(n).await else { return "nobody asks".to_owned() };
+            let response = Response {
+                action,
+                content: Some("So be it".to_owned()),
+                comment: None,
+                amended_content: None,
+                subject_digest: None,
+            };
+            let mut scope = Scope::project(request.project_id).request(request.id);
+            scope.tasks.extend(request.task_id);
+            let id = request.id;
+            stores
+                .run(scope.everything_open(), move |s| {
+                    hitl::respond(s, id, &response, moment, &user(), defaults)
+                })
+                .await
+        }
+        Command::Expire { request: n } => {
+            let Some(request) = request(n).await else { return "nobody asks".to_owned() };
+            stores.pass(Duration::from_secs(86_400));
+            let moment = stores.moment();
+            let mut scope = Scope::project(request.project_id).request(request.id);
+            scope.tasks.extend(request.task_id);
+            let id = request.id;
+            stores
+                .run(scope.everything_open(), move |s| hitl::expire(s, id, moment, defaults))
+                .await
+        }
+        Command::Store { project: n } => {
+            let id = project(n).await;
+            let document = json!({"by": "hand", "n": n}).as_object().cloned().unwrap();
+            let new = NewArtifact::new(ArtifactType::SourceCode, document);
+            stores
+                .run(Scope::project(id).open_requests(), move |s| {
+                    artifacts::store(s, AgentType::Coder, &new, moment, &user())
+                })
+                .await
+        }
+        Command::Pause { project: n } => stores.pause(project(n).await).await,
+        Command::Resume { project: n } => {
+            let scope = Scope::project(project(n).await);
+            stores.run(scope, move |s| projects::resume(s, moment, &user(), defaults)).await
+        }
+        Command::Cancel { project: n } => {
+            let scope = Scope::project(project(n).await).everything_open();
+            stores.run(scope, move |s| projects::cancel(s, moment, &user())).await
+        }
+        Command::Force { project: n } => {
+            let scope = Scope::project(project(n).await).everything_open();
+            stores.run(scope, move |s| projects::force_complete(s, moment, &user())).await
+        }
+        Command::Refresh { agent } => {
+            stores.run(Scope::agent(agent), move |s| agents::refresh(s, moment)).await
+        }
+        Command::Pass { seconds } => {
+            stores.pass(Duration::from_secs(seconds));
+            return "later".to_owned();
+        }
+    };
+    match result {
+        Ok(committed) => {
+            let rows = committed.rows.iter().map(|row| match row {
+                Row::Project(row) => format!("project {}", row.status()),
+                Row::Task(row) => format!("task {}", row.status()),
+                Row::Request(row) => format!("request {}", row.status()),
+                other => format!("{other:?}").chars().take(8).collect(),
+            });
+            rows.collect::<Vec<_>>().join(", ")
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Everything a store holds, as text.
+async fn all(stores: &Stores) -> Vec<String> {
+    let mut lines = Vec::new();
+    let projects = stores.projects.projects(None, None, 1000).await.unwrap();
+    for project in &projects {
+        lines.push(format!("{project:?}"));
+        lines.push(format!("{:?}", stores.projects.overview(project.id).await.unwrap()));
+        for task in stores.tasks.tasks(project.id, Default::default(), 1000).await.unwrap() {
+            lines.push(format!("{task:?}"));
+        }
+        lines.push(format!("{:?}", stores.tasks.status(project.id, 1000).await.unwrap()));
+        for request in stores.requests.requests(project.id, None, 1000).await.unwrap() {
+            lines.push(format!("{request:?}"));
+        }
+        for artifact in
+            stores.context.artifacts(project.id, Default::default(), 1000).await.unwrap()
+        {
+            lines.push(format!("{artifact:?}"));
+        }
+    }
+    for log in projects.iter().map(|p| LogId::Project(p.id)).chain([LogId::System]) {
+        for entry in stores.audit.since(log, 0, 10_000).await.unwrap() {
+            lines.push(format!("{entry:?}"));
+        }
+    }
+    lines.push(format!("{:?}", stores.agents.statuses().await.unwrap()));
+    lines
+}
+
+#[test]
+fn memory_and_sqlite_hold_the_same_after_the_same_commands() {
+    let config = Config { cases: 24, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let outcome = runner.run(&commands(), |commands| {
+        runtime.block_on(async {
+            let (one, other) = (memory(), sqlite());
+            for command in &commands {
+                let (said, also) = (run(&one, command).await, run(&other, command).await);
+                prop_assert_eq!(said, also, "{:?}", command);
+            }
+            one.check().await;
+            other.check().await;
+            let (left, right) = (all(&one).await, all(&other).await);
+            for (left, right) in left.iter().zip(&right) {
+                prop_assert_eq!(left, right);
+            }
+            prop_assert_eq!(left.len(), right.len());
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+}

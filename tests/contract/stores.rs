@@ -1,0 +1,238 @@
+//! The storage ports of one adapter, and the use cases that the contracts are told with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use botarmy_domain::decide::tasks::{Holder, Work};
+use botarmy_domain::decide::{Defaults, artifacts, hitl, projects, tasks};
+use botarmy_domain::log::{HeadMark, LogId, Verifier};
+use botarmy_domain::ports::{
+    AgentStatus, AuditLog, Claim, ContextStore, HitlStore, Ledger, NewProject, NewRequest, NewTask,
+    PackageStore, ProjectStore, TaskStore, Usage,
+};
+use botarmy_domain::{
+    AgentType, ArtifactType, Committed, ContextId, Decision, Error, HitlRequestId, Moment,
+    NewArtifact, Origin, Oversight, ProjectId, Refusal, Row, Scope, Snapshot, TaskId, Timestamp,
+    WorkerId,
+};
+use botarmy_memory::MemoryStore;
+use botarmy_sqlite::{SqliteSettings, SqliteStore};
+use serde_json::{Map, Value};
+
+/// What every adapter brings.
+#[derive(Clone)]
+pub struct Stores {
+    pub ledger: Arc<dyn Ledger>,
+    pub projects: Arc<dyn ProjectStore>,
+    pub tasks: Arc<dyn TaskStore>,
+    pub requests: Arc<dyn HitlStore>,
+    pub context: Arc<dyn ContextStore>,
+    pub packages: Arc<dyn PackageStore>,
+    pub audit: Arc<dyn AuditLog>,
+    pub agents: Arc<dyn AgentStatus>,
+    clock: Arc<AtomicU64>,
+    /// Whatever has to live as long as the store.
+    _keep: Arc<dyn Send + Sync>,
+}
+
+/// An empty store in memory.
+pub fn memory() -> Stores {
+    let store = MemoryStore::new();
+    Stores::of(store, Arc::new(()))
+}
+
+/// An empty SQLite store in a folder of its own.
+pub fn sqlite() -> Stores {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(SqliteSettings::new(dir.path().join("test.db"))).unwrap();
+    Stores::of(store, Arc::new(dir))
+}
+
+impl Stores {
+    fn of<S>(store: S, keep: Arc<dyn Send + Sync>) -> Self
+    where
+        S: Ledger + ProjectStore + TaskStore + HitlStore + ContextStore + PackageStore + AuditLog,
+        S: AgentStatus,
+    {
+        let store = Arc::new(store);
+        Self {
+            ledger: store.clone(),
+            projects: store.clone(),
+            tasks: store.clone(),
+            requests: store.clone(),
+            context: store.clone(),
+            packages: store.clone(),
+            audit: store.clone(),
+            agents: store,
+            clock: Arc::default(),
+            _keep: keep,
+        }
+    }
+
+    /// The next moment: every one a millisecond after the one before, with a seed of its own.
+    pub fn moment(&self) -> Moment {
+        let n = self.clock.fetch_add(1, Ordering::SeqCst) + 1;
+        let at = 1_767_225_600_000_000 + i64::try_from(n).unwrap() * 1000;
+        Moment { at: Timestamp::from_micros(at), seed: n.into() }
+    }
+
+    /// Lets time go by.
+    pub fn pass(&self, time: Duration) {
+        self.clock.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub async fn run(
+        &self,
+        scope: Scope,
+        decide: impl Fn(&Snapshot) -> Result<Decision, Refusal> + Send + Sync + 'static,
+    ) -> Result<Committed, Error> {
+        self.ledger.transact(scope, Box::new(decide)).await
+    }
+
+    pub async fn project(&self, name: &str) -> ProjectId {
+        let moment = self.moment();
+        let id = moment.fork(1).mint().project();
+        let new = NewProject {
+            name: name.to_owned(),
+            description: Some("Ünïcödé \u{1f600} \"quoted\"".to_owned()),
+            workflow: None,
+            oversight: Oversight::High,
+        };
+        self.run(Scope::project(id), move |s| {
+            projects::create(s, id, &new, None, moment, &user(), Defaults::default())
+        })
+        .await
+        .unwrap();
+        id
+    }
+
+    pub async fn submit(&self, project_id: ProjectId, priority: u8) -> TaskId {
+        self.try_submit(project_id, priority, &[]).await.unwrap()
+    }
+
+    pub async fn try_submit(
+        &self,
+        project_id: ProjectId,
+        priority: u8,
+        context: &[ContextId],
+    ) -> Result<TaskId, Error> {
+        let moment = self.moment();
+        let id = moment.fork(1).mint().task();
+        let new = NewTask {
+            project_id,
+            agent: AgentType::Coder,
+            instructions: "Do it".to_owned(),
+            context_ids: context.to_vec(),
+            priority: Some(priority),
+            max_attempts: None,
+        };
+        let scope = Scope::project(project_id).artifacts(context);
+        self.run(scope, move |s| tasks::submit(s, id, &new, moment, &user())).await?;
+        Ok(id)
+    }
+
+    /// Claims as a coder; answers what was given, in order.
+    pub async fn claim(&self, slots: u32) -> Vec<TaskId> {
+        let claim = Claim {
+            worker: WorkerId("worker".to_owned()),
+            slots: BTreeMap::from([(AgentType::Coder, slots)]),
+            lease: Duration::from_secs(300),
+            moment: self.moment(),
+        };
+        let claimed = self.ledger.claim(claim).await.unwrap();
+        let tasks = claimed.rows.iter().filter_map(|row| match row {
+            Row::Task(task) => Some(task.id),
+            _ => None,
+        });
+        tasks.collect()
+    }
+
+    pub async fn complete(&self, project: ProjectId, id: TaskId) -> Result<Committed, Error> {
+        let moment = self.moment();
+        let holder = Holder { worker: WorkerId("worker".to_owned()), fence: 1 };
+        let work = Work {
+            output: Map::new(),
+            artifacts: vec![],
+            confidence: None,
+            usage: Usage::default(),
+        };
+        self.run(Scope::project(project).task(id), move |s| {
+            tasks::complete(s, id, &holder, &work, moment, Defaults::default())
+        })
+        .await
+    }
+
+    pub async fn pause(&self, project: ProjectId) -> Result<Committed, Error> {
+        let moment = self.moment();
+        self.run(Scope::project(project), move |s| projects::pause(s, moment, &user())).await
+    }
+
+    pub async fn raise(&self, project_id: ProjectId) -> HitlRequestId {
+        let moment = self.moment();
+        let id = moment.fork(1).mint().request();
+        let new = NewRequest {
+            project_id,
+            task_id: None,
+            question: "Well?".to_owned(),
+            options: vec!["Yes".to_owned()],
+            ttl_s: Some(60),
+            artifacts: vec![],
+        };
+        self.run(Scope::project(project_id), move |s| {
+            hitl::raise(s, id, &new, moment, &user(), Defaults::default())
+        })
+        .await
+        .unwrap();
+        id
+    }
+
+    pub async fn artifact(&self, project: ProjectId, content: Value) -> ContextId {
+        let moment = self.moment();
+        let new =
+            NewArtifact::new(ArtifactType::AgentOutput, content.as_object().cloned().unwrap());
+        let stored = self
+            .run(Scope::project(project).open_requests(), move |s| {
+                artifacts::store(s, AgentType::Coder, &new, moment, &user())
+            })
+            .await
+            .unwrap();
+        let made = stored.rows.iter().find_map(|row| match row {
+            Row::Artifact(artifact) => Some(artifact.meta.id),
+            _ => None,
+        });
+        made.unwrap()
+    }
+
+    /// What must hold after every contract: each log is whole up to its head, and the counts are
+    /// the rows.
+    pub async fn check(&self) {
+        let projects = self.projects.projects(None, None, 10_000).await.unwrap();
+        let logs = projects.iter().map(|project| LogId::Project(project.id));
+        for log in logs.chain([LogId::System]) {
+            let Some(head) = self.audit.head(log).await.unwrap() else { continue };
+            let mut verifier = Verifier::default();
+            let mut after = 0;
+            loop {
+                let page = self.audit.since(log, after, 100).await.unwrap();
+                let Some(last) = page.last() else { break };
+                after = last.seq;
+                page.iter().for_each(|entry| verifier.next(entry));
+            }
+            let found = verifier.finish(&HeadMark { seq: head.seq, hash: head.hash });
+            assert!(found.valid, "{log:?}: {found:?}");
+        }
+        for project in projects {
+            let (_, head) = self.projects.overview(project.id).await.unwrap().unwrap();
+            let tasks = self.tasks.tasks(project.id, Default::default(), 100_000).await.unwrap();
+            assert_eq!(head.counts.total() as usize, tasks.len());
+            let open = tasks.iter().filter(|task| !task.status().is_final()).count();
+            assert_eq!(head.counts.open() as usize, open);
+        }
+    }
+}
+
+pub fn user() -> Origin {
+    Origin::user("someone")
+}
