@@ -54,7 +54,7 @@ impl Connection {
     async fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer<'_>> {
         self.request.clear();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n",
             body.len()
         );

@@ -2,6 +2,7 @@
 //! function that opens an empty store, and a line at the end of this file.
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "these are tests")]
 
+mod edges;
 mod ledger;
 mod model;
 mod reads;
@@ -62,5 +63,13 @@ contracts! {
         packages_are_there_until_they_are_deleted,
         agents_are_derived_and_remembered,
         what_does_not_exist_is_none;
+    edges:
+        numbers_come_back_to_the_last_bit,
+        a_deep_document_comes_back,
+        a_read_sees_what_was_just_acknowledged,
+        a_log_is_followed_without_a_gap_while_it_is_written,
+        a_paused_project_keeps_its_place_in_the_queue,
+        the_tasks_of_a_project_that_is_over_are_not_given_out,
+        an_agent_stands_in_error_until_it_is_swept_or_helped;
     => memory, sqlite
 }

@@ -472,7 +472,7 @@ async fn agents_and_health_are_shown() {
 #[tokio::test]
 async fn a_foreign_page_changes_nothing_and_a_foreign_name_is_not_answered() {
     let server = TestServer::start().await;
-    let own = server.base.clone();
+    let own = server.base.as_str();
     let port = own.rsplit(':').next().unwrap();
     let (local, foreign) = (format!("localhost:{port}"), format!("evil.example:{port}"));
     let body = Some("{\"name\": \"x\"}");
@@ -482,7 +482,7 @@ async fn a_foreign_page_changes_nothing_and_a_foreign_name_is_not_answered() {
         (vec![("origin", "http://evil.example"), ("content-type", "text/plain")], 403),
         (vec![("origin", "null")], 403),
         (vec![("host", foreign.as_str())], 421),
-        (vec![("origin", own.as_str())], 201),
+        (vec![("origin", own)], 201),
         (vec![("origin", "http://localhost:5173")], 201),
         (vec![("host", local.as_str())], 201),
         (vec![], 201),

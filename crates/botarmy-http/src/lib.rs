@@ -207,8 +207,8 @@ fn app<M: Fn(&mut ServiceConfig)>(
 /// Every endpoint, the most asked for first.
 fn endpoints() -> Vec<endpoint::Endpoint> {
     [
-        projects::endpoints(),
         tasks::endpoints(),
+        projects::endpoints(),
         agents::endpoints(),
         hitl::endpoints(),
         context::endpoints(),

@@ -75,6 +75,7 @@ impl SqliteStore {
             max_batch: settings.max_batch.max(1),
             trouble: trouble.clone(),
             lock,
+            has_written: false,
         };
         let writer = thread::Builder::new()
             .name("sqlite-writer".to_owned())

@@ -310,6 +310,9 @@ async fn a_full_disk_is_unavailable_changes_nothing_and_passes() {
     let health = SqliteHealth(store.clone()).check().await;
     assert!(matches!(&health, Health::Unhealthy(why) if why.contains("full")), "{health:?}");
 
+    assert!(store.claim(claim(seed + 1, 0)).await.unwrap().entries.is_empty());
+    assert!(matches!(SqliteHealth(store.clone()).check().await, Health::Unhealthy(_)));
+
     store.enqueue(Job::Set("PRAGMA max_page_count = 1000000")).await.unwrap();
     submit(&store, project, seed + 1).await.unwrap();
     assert!(matches!(SqliteHealth(store.clone()).check().await, Health::Healthy(_)));

@@ -11,6 +11,7 @@ use std::any::Any;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use botarmy_domain::batch::Batch;
 use botarmy_domain::ports::{Claim, Decide};
@@ -76,16 +77,22 @@ impl Job {
     }
 }
 
-/// What went wrong with the last transaction, for whoever asks how the store is.
+/// How long a failed write is told of. Then it takes another one to know whether it still holds.
+const TROUBLE: Duration = Duration::from_secs(30);
+
+/// What went wrong with the last write, for whoever asks how the store is.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble(Arc<Mutex<Option<String>>>);
+pub(crate) struct Trouble(Arc<Mutex<Option<(Instant, String)>>>);
 
 impl Trouble {
     pub(crate) fn now(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = last.as_ref().filter(|(since, _)| since.elapsed() < TROUBLE);
+        recent.map(|(_, trouble)| trouble.clone())
     }
 
     fn set(&self, trouble: Option<String>) {
+        let trouble = trouble.map(|trouble| (Instant::now(), trouble));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 }
@@ -97,6 +104,8 @@ pub(crate) struct Writer {
     pub(crate) max_batch: usize,
     pub(crate) trouble: Trouble,
     pub(crate) lock: File,
+    /// Whether the transaction at hand has written anything.
+    pub(crate) has_written: bool,
 }
 
 impl Writer {
@@ -125,7 +134,9 @@ impl Writer {
     fn commit(&mut self, mut jobs: Vec<Job>) {
         let fault = match catch_unwind(AssertUnwindSafe(|| self.attempt(&jobs))) {
             Ok(Ok(outcomes)) => {
-                self.trouble.set(None);
+                if self.has_written {
+                    self.trouble.set(None);
+                }
                 jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.answer(outcome));
                 return;
             }
@@ -149,6 +160,7 @@ impl Writer {
 
     /// Runs all jobs in one transaction.
     fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, Fault> {
+        self.has_written = false;
         self.connection.batch_execute("BEGIN IMMEDIATE")?;
         // Extensions go first: they change rows that decisions may then load.
         let mut extended = Vec::new();
@@ -182,6 +194,7 @@ impl Writer {
         if writes.is_empty() {
             return Ok(());
         }
+        self.has_written = true;
         Ok(write::write(&mut self.connection, &writes)?)
     }
 
@@ -238,6 +251,7 @@ impl Writer {
         };
         let held = move_expiry(&mut task, extension);
         if held {
+            self.has_written = true;
             write::write_task(&mut self.connection, &task, false)?;
         }
         Ok(Ok(held))

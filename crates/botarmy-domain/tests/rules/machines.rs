@@ -225,3 +225,26 @@ fn only_the_holder_of_the_lease_brings_a_result() {
     assert!(world.lapse(task).is_err(), "the lease is alive");
     world.complete(task, 2, Default::default()).unwrap();
 }
+
+#[test]
+fn a_task_knows_when_its_latest_attempt_began_also_when_it_is_over() {
+    let mut world = World::new();
+    let id = world.submit().unwrap();
+    let look = |world: &mut World| {
+        let snapshot = world.look(&Scope::project(world.project).task(id));
+        std::sync::Arc::clone(snapshot.tasks.get(&id).unwrap())
+    };
+    assert_eq!(look(&mut world).started_at, None);
+    world.claim(id).unwrap();
+    let first = look(&mut world);
+    assert_eq!(first.started_at, first.lease().map(|lease| lease.started_at));
+    world.pass(FIVE_MINUTES);
+    world.fail(id, 1, false).unwrap();
+    assert_eq!(look(&mut world).started_at, first.started_at);
+    world.pass(FIVE_MINUTES);
+    world.claim(id).unwrap();
+    let second = world.now;
+    world.pass(FIVE_MINUTES);
+    world.complete(id, 2, serde_json::Map::new()).unwrap();
+    assert_eq!(look(&mut world).started_at, Some(second));
+}
