@@ -12,6 +12,7 @@
 //! ```
 
 mod client;
+mod commits;
 mod load;
 mod machine;
 mod rows;

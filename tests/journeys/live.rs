@@ -32,7 +32,7 @@ impl Watcher {
     }
 
     /// All frames up to the one that tells the package can be downloaded.
-    async fn to_the_end(&mut self) -> Vec<Value> {
+    async fn until_packaged(&mut self) -> Vec<Value> {
         let mut frames = Vec::new();
         loop {
             let frame = self.next().await.expect("the connection ended before the project");
@@ -56,7 +56,7 @@ async fn a_subscriber_sees_the_whole_project_in_order() {
     let server = TestServer::start().await;
     let project = server.project("Notes for a choir").await;
     let mut watcher = Watcher::on(&server, &format!("?project_id={project}&after=0")).await;
-    let (frames, status) = tokio::join!(watcher.to_the_end(), server.approve_all(&project));
+    let (frames, status) = tokio::join!(watcher.until_packaged(), server.approve_all(&project));
     assert_eq!(status, "completed");
     let seen = positions(&frames, &project);
     assert_eq!(seen, (1..=seen.len() as u64).collect::<Vec<_>>(), "a gap, or something twice");
@@ -131,7 +131,7 @@ async fn it_goes_on_after_a_kill_where_it_was() {
     server.kill_and_restart().await;
     let after = seen.last().unwrap();
     let mut watcher = Watcher::on(&server, &format!("?project_id={project}&after={after}")).await;
-    let (frames, _) = tokio::join!(watcher.to_the_end(), server.approve_all(&project));
+    let (frames, _) = tokio::join!(watcher.until_packaged(), server.approve_all(&project));
     seen.extend(positions(&frames, &project));
     assert_eq!(seen, (1..=seen.len() as u64).collect::<Vec<_>>());
 }

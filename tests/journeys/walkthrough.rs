@@ -92,7 +92,7 @@ async fn an_amendment_in_words_is_in_the_result() {
     assert_eq!((status, &answer["workflow_resumed"]), (200, &json!(true)), "{answer}");
     let second = server.next_gate(&project).await.unwrap();
     assert_ne!(second["request_id"], gate["request_id"]);
-    assert_eq!(second["task_id"] == gate["task_id"], false, "the step ran again");
+    assert_ne!(second["task_id"], gate["task_id"], "the step ran again");
     let plan = under_review(&server, &second).await.to_string();
     assert!(plan.contains("Grandparents must be able to print a recipe"), "{plan}");
     assert_eq!(server.approve_all(&project).await, "completed");

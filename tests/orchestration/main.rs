@@ -1,5 +1,6 @@
 //! The use cases on memory, with a clock that is turned by hand: what a project does when agents
 //! and people do this or that.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod gates;
 mod projects;

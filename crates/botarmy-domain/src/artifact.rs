@@ -65,8 +65,7 @@ impl NewArtifact {
 /// The canonical JSON of a value (RFC 8785).
 #[must_use]
 pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(value)
-        .expect("a JSON value with text keys has a canonical form")
+    crate::canonical::canonical(value)
 }
 
 /// SHA-256 of a value's canonical JSON, in lower-case hexadecimal.

@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod artifact;
 pub mod batch;
+mod canonical;
 pub mod change;
 pub mod decide;
 pub mod error;

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::artifact::{digest, hex};
+use crate::artifact::{digest_bytes, hex};
+use crate::canonical;
 use crate::ids::{EventId, HitlRequestId, ProjectId, TaskId};
 use crate::project::Counts;
 use crate::timestamp::Timestamp;
@@ -159,20 +160,21 @@ pub struct Entry {
     pub hash: String,
 }
 
-/// What a hash covers: every field of the entry but the hash itself, and the hash before it.
+/// What a hash covers: every field of the entry but the hash itself, and the hash before it. In
+/// alphabetical order, which is their canonical one.
 #[derive(Serialize)]
 struct Sealed<'a> {
-    id: EventId,
-    project_id: Option<ProjectId>,
-    task_id: Option<TaskId>,
-    hitl_request_id: Option<HitlRequestId>,
-    event_type: EventType,
-    event_source: EventSource,
+    created_at: Timestamp,
     event_data: &'a Map<String, Value>,
     event_metadata: &'a Map<String, Value>,
-    created_at: Timestamp,
-    seq: u64,
+    event_source: EventSource,
+    event_type: EventType,
+    hitl_request_id: Option<HitlRequestId>,
+    id: EventId,
     previous: &'a str,
+    project_id: Option<ProjectId>,
+    seq: u64,
+    task_id: Option<TaskId>,
 }
 
 impl Entry {
@@ -206,19 +208,20 @@ impl Entry {
     /// The hash this entry must have after `previous`.
     #[must_use]
     pub fn seal(&self, previous: &str) -> String {
-        digest(&Sealed {
-            id: self.id,
-            project_id: self.project_id,
-            task_id: self.task_id,
-            hitl_request_id: self.hitl_request_id,
-            event_type: self.event_type,
-            event_source: self.event_source,
+        let sealed = Sealed {
+            created_at: self.created_at,
             event_data: &self.event_data,
             event_metadata: &self.event_metadata,
-            created_at: self.created_at,
-            seq: self.seq,
+            event_source: self.event_source,
+            event_type: self.event_type,
+            hitl_request_id: self.hitl_request_id,
+            id: self.id,
             previous,
-        })
+            project_id: self.project_id,
+            seq: self.seq,
+            task_id: self.task_id,
+        };
+        digest_bytes(&canonical::of_ordered(&sealed))
     }
 
     /// The log it belongs to.
@@ -367,6 +370,17 @@ mod tests {
         let read: Vec<Entry> = serde_json::from_str(&json).unwrap();
         let found = verify(&head, &read);
         assert!(found.valid && found.entries == 5 && found.first_bad_seq.is_none());
+    }
+
+    #[test]
+    fn what_is_sealed_is_canonical() {
+        let (_, entries) = log_of(1);
+        let entry = &entries[0];
+        let mut whole = serde_json::to_value(entry).unwrap();
+        let fields = whole.as_object_mut().unwrap();
+        fields.remove("hash");
+        fields.insert("previous".to_owned(), GENESIS.into());
+        assert_eq!(entry.seal(GENESIS), crate::artifact::digest(&whole));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod agents;
 mod artifacts;
 mod audit;
+mod boards;
 mod context;
 mod cross_site;
 mod docs;
@@ -39,6 +40,7 @@ use botarmy_domain::ports::{
 };
 
 use crate::artifacts::ZipCache;
+use crate::boards::Boards;
 
 /// What the API is made of: the ports it speaks to, and its settings.
 #[derive(Clone)]
@@ -125,12 +127,13 @@ impl Default for HttpSettings {
 pub(crate) struct State {
     api: Api,
     zips: ZipCache,
+    boards: Boards,
 }
 
 impl State {
     fn new(api: Api) -> Data<Self> {
         let zips = ZipCache::new(api.settings.zip_cache);
-        Data::new(Self { api, zips })
+        Data::new(Self { api, zips, boards: Boards::default() })
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::web::Data;
-use botarmy_domain::log::Head;
+use actix_web::web::{Bytes, Data};
+use botarmy_domain::log::{Head, LogId};
 use botarmy_domain::ports::{EntryFilter, NewProject, TaskBoard};
 use botarmy_domain::project::ProjectState;
 use botarmy_domain::{
@@ -496,10 +496,20 @@ async fn status(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
 ) -> Result<HttpResponse, Problem> {
-    let limit = state.settings.status_tasks;
-    let board = state.tasks.status(id, limit.saturating_add(1)).await?;
-    let board = board.ok_or_else(|| Problem::not_found("Project", id))?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(board_json(id, &board, limit)))
+    let missing = || Problem::not_found("Project", id);
+    let head = state.audit.head(LogId::Project(id)).await?.ok_or_else(missing)?;
+    let json = match state.boards.get(id, head.seq) {
+        Some(json) => json,
+        None => {
+            let limit = state.settings.status_tasks;
+            let board = state.tasks.status(id, limit.saturating_add(1)).await?;
+            let board = board.ok_or_else(missing)?;
+            let json = Bytes::from(board_json(id, &board, limit));
+            state.boards.put(id, board.seq, &json);
+            json
+        }
+    };
+    Ok(HttpResponse::Ok().content_type("application/json").body(json))
 }
 
 fn board_json(id: ProjectId, board: &TaskBoard, limit: u32) -> Vec<u8> {
@@ -678,6 +688,7 @@ async fn force_complete(
 
 #[cfg(test)]
 mod tests {
+    use botarmy_domain::log::HeadMark;
     use botarmy_domain::ports::Completion;
     use botarmy_domain::task::TaskError;
     use botarmy_domain::task::TaskState;
@@ -797,7 +808,7 @@ mod tests {
         for rest in ["", "/status", "/completion"] {
             let mut fakes = Fakes::default();
             fakes.projects.expect_overview().returning(|_| Ok(None));
-            fakes.tasks.expect_status().returning(|_, _| Ok(None));
+            fakes.audit.expect_head().returning(|_| Ok(None));
             let answer = fakes.send(get(&format!("/api/v1/projects/{}{rest}", unknown()))).await;
             assert_eq!(answer.status, 404, "{rest}");
             assert_eq!(answer.json()["detail"], format!("Project {} does not exist.", unknown()));
@@ -823,7 +834,7 @@ mod tests {
     #[actix_web::test]
     async fn a_store_that_is_away_is_503_and_keeps_its_secrets() {
         let mut fakes = Fakes::default();
-        fakes.tasks.expect_status().returning(|_, _| Err(away()));
+        fakes.audit.expect_head().returning(|_| Err(away()));
         let answer = fakes.send(get(&path("/status"))).await;
         assert_eq!((answer.status, answer.header("retry-after")), (503, "2"));
         assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
@@ -840,9 +851,10 @@ mod tests {
             ..task(2)
         };
         let mut fakes = Fakes::default();
+        fakes.audit.expect_head().returning(|_| Ok(Some(mark(3))));
         fakes.tasks.expect_status().returning(move |_, _| {
             let tasks = vec![(&task(1)).into(), (&failed).into()];
-            Ok(Some(TaskBoard { project_status: ProjectStatus::Active, tasks }))
+            Ok(Some(TaskBoard { seq: 3, project_status: ProjectStatus::Active, tasks }))
         });
         let answer = fakes.send(get(&path("/status"))).await;
         let at = "2027-01-15T08:00:00.000000Z";
@@ -861,14 +873,38 @@ mod tests {
         );
     }
 
+    fn mark(seq: u64) -> HeadMark {
+        HeadMark { seq, hash: String::new() }
+    }
+
+    #[actix_web::test]
+    async fn a_board_is_written_once_for_each_position_of_the_log() {
+        let mut fakes = Fakes::default();
+        let seqs = [3, 3, 4, 4];
+        let mut asked = seqs.into_iter();
+        fakes.audit.expect_head().returning(move |_| Ok(asked.next().map(mark)));
+        let mut read = [3, 4].into_iter();
+        fakes.tasks.expect_status().times(2).returning(move |_, _| {
+            let seq = read.next().unwrap();
+            let tasks = (1..seq).map(|n| (&task(n)).into()).collect();
+            Ok(Some(TaskBoard { seq, project_status: ProjectStatus::Active, tasks }))
+        });
+        let requests = seqs.map(|_| get(&path("/status")));
+        let answers = fakes.send_all(requests).await;
+        let shown: Vec<_> =
+            answers.iter().map(|a| a.json()["tasks"].as_array().unwrap().len()).collect();
+        assert_eq!(shown, [2, 2, 3, 3]);
+    }
+
     #[actix_web::test]
     async fn a_status_that_does_not_show_all_tasks_says_so() {
         let mut fakes = Fakes::default();
         fakes.settings.status_tasks = 1;
+        fakes.audit.expect_head().returning(|_| Ok(Some(mark(3))));
         fakes.tasks.expect_status().returning(move |_, limit| {
             assert_eq!(limit, 2);
             let tasks = vec![(&task(1)).into(), (&task(2)).into()];
-            Ok(Some(TaskBoard { project_status: ProjectStatus::Active, tasks }))
+            Ok(Some(TaskBoard { seq: 3, project_status: ProjectStatus::Active, tasks }))
         });
         let body = fakes.send(get(&path("/status"))).await.json();
         assert_eq!(

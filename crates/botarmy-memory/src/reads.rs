@@ -82,7 +82,9 @@ impl TaskStore for MemoryStore {
         let state = self.state();
         let Some(found) = state.projects.get(&project) else { return Ok(None) };
         let rows = state.tasks.values().filter(|task| task.project_id == project);
+        let head = state.heads.get(&LogId::Project(project));
         Ok(Some(TaskBoard {
+            seq: head.map_or(0, |head| head.seq),
             project_status: found.status(),
             tasks: take(rows.map(|task| TaskLine::from(&**task)), limit),
         }))

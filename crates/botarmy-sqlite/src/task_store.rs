@@ -10,7 +10,7 @@ use diesel::prelude::*;
 
 use crate::error::reading;
 use crate::rows::{bodies, body, key_text, word};
-use crate::schema::{projects, tasks};
+use crate::schema::{heads, projects, tasks};
 use crate::statements::{TaskIsPending, TaskIsWorking, limited};
 use crate::store::SqliteStore;
 
@@ -119,17 +119,19 @@ fn board(
 ) -> Result<Option<TaskBoard>, StoreError> {
     // A project without tasks has one row.
     let query = projects::table
+        .inner_join(heads::table.on(heads::log.eq(projects::id)))
         .left_join(tasks::table)
         .filter(projects::id.eq(project.bytes().as_slice()))
         .order(tasks::id)
-        .select((projects::status, (tasks::id, tasks::body).nullable()));
-    let rows: Vec<(String, Option<Keyed>)> =
+        .select((heads::seq, projects::status, (tasks::id, tasks::body).nullable()));
+    let rows: Vec<(i64, String, Option<Keyed>)> =
         limited(query, limit.max(1)).load(connection).map_err(|error| reading("tasks", error))?;
-    let Some((status, _)) = rows.first() else { return Ok(None) };
+    let Some((seq, status, _)) = rows.first() else { return Ok(None) };
     let project_status = word("projects", project, "status", status)?;
-    let rows = rows.into_iter().filter_map(|(_, task)| task);
+    let seq = u64::try_from(*seq).unwrap_or(0);
+    let rows = rows.into_iter().filter_map(|(_, _, task)| task);
     let rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
     let tasks =
         rows.map(|(id, text)| body("tasks", key_text(&id), &text)).collect::<Result<_, _>>()?;
-    Ok(Some(TaskBoard { project_status, tasks }))
+    Ok(Some(TaskBoard { seq, project_status, tasks }))
 }

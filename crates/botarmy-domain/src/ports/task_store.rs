@@ -24,6 +24,8 @@ pub struct TaskFilter {
 /// A project's tasks at one instant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskBoard {
+    /// The position of the project's log at that instant.
+    pub seq: u64,
     /// The project's status.
     pub project_status: ProjectStatus,
     /// Its tasks, oldest first.
