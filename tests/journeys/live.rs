@@ -158,6 +158,7 @@ async fn nobody_hears_of_other_projects_unless_they_ask_for_all() {
         heard.extend(frame["project_id"].as_str().map(str::to_owned));
     }
     assert!(heard.contains(&mine) && heard.contains(&other));
+    server.post("/api/v1/agents/status/deployer/reset", json!({})).await;
     let frame = nothing.next().await.unwrap();
     assert_eq!(frame["event_type"], "agent_status_change", "only what concerns everybody");
 }
