@@ -1,7 +1,9 @@
 //! What a server does first: take back what its predecessor held when it stopped.
 
+use std::collections::BTreeSet;
+
 use botarmy_domain::decide::tasks::{self, Holder};
-use botarmy_domain::{Error, Scope};
+use botarmy_domain::{AgentType, Error, Scope};
 use tracing::info;
 
 use crate::engine::Engine;
@@ -39,8 +41,9 @@ impl Engine {
             );
         }
         // Their agents may be written down as working still.
-        self.mark_stale(botarmy_domain::AgentType::ALL.iter().copied().collect());
-        self.ports.bell.ring();
+        let all: BTreeSet<_> = AgentType::ALL.iter().copied().collect();
+        self.ports.bell.ring(&all);
+        self.mark_stale(all);
         Ok(taken)
     }
 }

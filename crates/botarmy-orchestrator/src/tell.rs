@@ -1,11 +1,14 @@
 //! After the commit: news for the bus, a ring for the workers, a note about which agents' status
 //! to look at again. All of it may be lost, none of it may fail a use case.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use botarmy_domain::decide::agents;
 use botarmy_domain::ports::News;
-use botarmy_domain::{Committed, EventType, Origin, ProjectId, Row, Scope, TaskStatus, Timestamp};
+use botarmy_domain::{
+    AgentType, Committed, EventType, Origin, ProjectId, Row, Scope, TaskStatus, Timestamp,
+};
 use tracing::{debug, error, warn};
 
 use crate::engine::Engine;
@@ -17,21 +20,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 impl Engine {
     /// Tells what was committed.
     pub(crate) async fn tell(&self, committed: &Committed) {
-        let mut ring = false;
+        let mut ring = BTreeSet::new();
         for entry in &committed.entries {
             debug!(event.kind = %entry.event_type, log.seq = entry.seq, "Committed {}", entry.event_type);
-            ring |= brings_work(entry.event_type);
-            if let (EventType::ProjectCompleted, Some(project)) =
-                (entry.event_type, entry.project_id)
-            {
-                self.package_in_the_background(project);
+            match (entry.event_type, entry.project_id) {
+                (EventType::ProjectCompleted, Some(id)) => self.package_in_the_background(id),
+                (EventType::ProjectResumed, _) => ring.extend(AgentType::ALL),
+                _ => {}
             }
         }
         for row in &committed.rows {
             if let Row::Task(task) = row
                 && task.status() == TaskStatus::Pending
             {
-                self.ring_at(task.ready_at);
+                ring.insert(task.agent);
+                self.ring_at(task.ready_at, task.agent);
             }
         }
         self.mark_stale(committed.entries.iter().filter_map(|e| agents::touched_by(e)).collect());
@@ -39,8 +42,8 @@ impl Engine {
         if let Err(error) = self.ports.bus.publish(news).await {
             warn!(%error, "News did not leave; watchers will read them from the log");
         }
-        if ring {
-            self.ports.bell.ring();
+        if !ring.is_empty() {
+            self.ports.bell.ring(&ring);
         }
     }
 
@@ -76,26 +79,14 @@ impl Engine {
     }
 
     /// A retry is due at a time of its own; polling would find it, this finds it sooner.
-    fn ring_at(&self, time: Timestamp) {
+    fn ring_at(&self, time: Timestamp, agent: AgentType) {
         let wait = time.since(self.ports.clock.now());
         if !wait.is_zero() {
             let engine = self.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
-                engine.ports.bell.ring();
+                engine.ports.bell.ring(&[agent].into());
             });
         }
     }
-}
-
-const fn brings_work(event: EventType) -> bool {
-    matches!(
-        event,
-        EventType::TaskCreated
-            | EventType::TaskRetryScheduled
-            | EventType::TaskLeaseLapsed
-            | EventType::ProjectResumed
-            | EventType::HitlResponse
-            | EventType::HitlTimeout
-    )
 }

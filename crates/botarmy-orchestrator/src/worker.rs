@@ -1,6 +1,6 @@
 //! The worker: claims tasks, lets agents do them, and brings back what they return.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,8 +41,15 @@ pub struct Worker {
     pub(crate) settings: WorkerSettings,
     running: Mutex<HashMap<TaskId, Running>>,
     freed: Notify,
+    /// Agent types with a slot that was freed since somebody looked.
+    with_room: Mutex<BTreeSet<AgentType>>,
     /// The last claim failed: the store is away.
     claim_failed: std::sync::atomic::AtomicBool,
+}
+
+/// Every agent type.
+fn everyone() -> BTreeSet<AgentType> {
+    AgentType::ALL.iter().copied().collect()
 }
 
 /// A task this worker holds.
@@ -62,6 +69,7 @@ impl Worker {
             settings,
             running: Mutex::default(),
             freed: Notify::new(),
+            with_room: Mutex::default(),
             claim_failed: std::sync::atomic::AtomicBool::new(false),
         })
     }
@@ -71,7 +79,12 @@ impl Worker {
     /// # Errors
     /// What the store could not do.
     pub async fn step(self: &Arc<Self>) -> Result<usize, StoreError> {
-        let slots = self.free_slots();
+        self.step_for(&everyone()).await
+    }
+
+    async fn step_for(self: &Arc<Self>, agents: &BTreeSet<AgentType>) -> Result<usize, StoreError> {
+        let mut slots = self.free_slots();
+        slots.retain(|agent, _| agents.contains(agent));
         if slots.is_empty() {
             return Ok(0);
         }
@@ -97,28 +110,26 @@ impl Worker {
     /// rest back.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>, grace: Duration) {
         let cancelling = tokio::spawn(Arc::clone(&self).heed_cancellations());
+        // Whoever there may be work for: those somebody rang for, and those with a freed slot. A
+        // claim that found less than it had room for has emptied the queue of its agent type.
+        let mut agents = everyone();
         while !*stop.borrow() {
-            let more = match self.step().await {
-                Ok(started) => {
-                    self.claim_failed.store(false, std::sync::atomic::Ordering::Relaxed);
-                    started > 0
-                }
-                Err(error) => {
-                    self.claim_failed.store(true, std::sync::atomic::Ordering::Relaxed);
-                    warn!(%error, "No work could be claimed; trying again");
-                    tokio::time::sleep(self.settings.poll).await;
-                    false
-                }
-            };
-            if more && !self.free_slots().is_empty() {
+            let claimed = self.step_for(&agents).await;
+            self.claim_failed.store(claimed.is_err(), std::sync::atomic::Ordering::Relaxed);
+            if let Err(error) = claimed {
+                warn!(%error, "No work could be claimed; trying again");
+                tokio::time::sleep(self.settings.poll).await;
+                agents = everyone();
                 continue;
             }
-            tokio::select! {
-                () = self.engine.ports.bell.wait() => {}
-                () = self.freed.notified() => {}
-                () = tokio::time::sleep(self.settings.poll) => {}
-                _ = stop.changed() => {}
-            }
+            agents = tokio::select! {
+                rung = self.engine.ports.bell.wait() => rung,
+                () = self.freed.notified() => BTreeSet::new(),
+                () = tokio::time::sleep(self.settings.poll) => everyone(),
+                _ = stop.changed() => BTreeSet::new(),
+            };
+            let mut with_room = self.with_room.lock().unwrap_or_else(PoisonError::into_inner);
+            agents.append(&mut with_room);
         }
         self.wind_down(grace).await;
         cancelling.abort();
@@ -168,7 +179,7 @@ impl Worker {
         self.running().insert(task.id, running);
         let worker = Arc::clone(self);
         tokio::spawn(async move {
-            let done = Done { worker: &worker, task: task.id };
+            let done = Done { worker: &worker, task: task.id, agent: task.agent };
             tokio::select! {
                 () = worker.work(&task, fence) => {}
                 () = abort.notified() => {
@@ -273,11 +284,14 @@ impl Worker {
 struct Done<'a> {
     worker: &'a Worker,
     task: TaskId,
+    agent: AgentType,
 }
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
         self.worker.running().remove(&self.task);
+        let with_room = self.worker.with_room.lock();
+        with_room.unwrap_or_else(PoisonError::into_inner).insert(self.agent);
         self.worker.freed.notify_one();
     }
 }

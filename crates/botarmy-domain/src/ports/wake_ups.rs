@@ -1,6 +1,10 @@
 //! Waking workers.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
+
+use crate::words::AgentType;
 
 /// Wakes workers when there may be work. A lost wake-up costs a poll interval, never a task.
 ///
@@ -8,9 +12,9 @@ use async_trait::async_trait;
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait WakeUps: Send + Sync + 'static {
-    /// There may be work.
-    fn ring(&self);
+    /// There may be work for these agent types.
+    fn ring(&self, agents: &BTreeSet<AgentType>);
 
-    /// Returns when somebody rang since the last call.
-    async fn wait(&self);
+    /// Returns when somebody rang since the last call, and says for whom.
+    async fn wait(&self) -> BTreeSet<AgentType>;
 }
