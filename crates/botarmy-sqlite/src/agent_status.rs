@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::AgentStatus;
 use botarmy_domain::{AgentRecord, AgentType, StoreError};
+use botarmy_rows::body;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use crate::error::reading;
-use crate::rows::body;
 use crate::schema::{agents, events};
 use crate::statements::{EventIsAgentStatus, limited};
 use crate::store::SqliteStore;

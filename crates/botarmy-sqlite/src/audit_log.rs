@@ -5,12 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
 use botarmy_domain::ports::{AuditLog, EntryFilter};
-use botarmy_domain::{EventId, EventSource, StoreError, Timestamp};
+use botarmy_domain::{EventId, EventSource, StoreError};
+use botarmy_rows::{integer, time_of_id};
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 
 use crate::error::reading;
-use crate::rows::{EventRow, head_mark, integer};
+use crate::rows::{EventRow, head_mark};
 use crate::schema::{events, heads};
 use crate::statements::{EventHasRequest, EventHasTask, EventIsOfRareSource, limited};
 use crate::store::SqliteStore;
@@ -131,34 +132,14 @@ fn narrowed(filter: &EntryFilter) -> Query<'_> {
     if let Some(from) = filter.from {
         query = query.filter(events::created_at.ge(from.micros()));
         if filter.project.is_none() {
-            query = query.filter(events::id.ge(first_id(from)));
+            query = query.filter(events::id.ge(time_of_id::first(from).to_vec()));
         }
     }
     if let Some(to) = filter.to {
         query = query.filter(events::created_at.le(to.micros()));
         if filter.project.is_none() {
-            query = query.filter(events::id.le(last_id(to)));
+            query = query.filter(events::id.le(time_of_id::last(to).to_vec()));
         }
     }
     query
-}
-
-/// The least id that an entry of this time can have: ids begin with their time in milliseconds
-/// (RFC 9562, section 5.7).
-fn first_id(time: Timestamp) -> Vec<u8> {
-    let mut id = [0x00; 16];
-    id[..6].copy_from_slice(&millis(time)[2..]);
-    id.to_vec()
-}
-
-/// The greatest id that an entry of this time can have.
-fn last_id(time: Timestamp) -> Vec<u8> {
-    let mut id = [0xff; 16];
-    id[..6].copy_from_slice(&millis(time)[2..]);
-    id.to_vec()
-}
-
-/// Milliseconds as far as 48 bits go.
-fn millis(time: Timestamp) -> [u8; 8] {
-    u64::try_from(time.millis()).unwrap_or(0).min((1 << 48) - 1).to_be_bytes()
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::HitlStore;
 use botarmy_domain::{HitlRequest, HitlRequestId, HitlStatus, ProjectId, StoreError, Timestamp};
+use botarmy_rows::body;
 use diesel::prelude::*;
 
 use crate::error::reading;
-use crate::rows::{bodies, body};
+use crate::rows::bodies;
 use crate::schema::hitl_requests;
 use crate::statements::{RequestIsPending, limited};
 use crate::store::SqliteStore;

@@ -17,7 +17,6 @@ mod context_store;
 mod error;
 mod health;
 mod hitl_store;
-mod json;
 mod ledger;
 mod load;
 pub mod migrate;

@@ -6,6 +6,7 @@ use botarmy_domain::ports::Claim;
 use botarmy_domain::{
     AgentFacts, AgentRecord, AgentType, HitlKind, HitlRequest, StoreError, Task, Timestamp,
 };
+use botarmy_rows::body;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::error::Fault;
-use crate::rows::{ArtifactRefRow, HeadRow, body, key_text};
+use crate::rows::{ArtifactRefRow, HeadRow, key_text};
 use crate::schema::{agents, artifacts, heads, hitl_requests, packages, projects, tasks};
 use crate::statements::{ProjectIsOpen, RequestIsPending, TaskIsPending, TaskIsWorking, limited};
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::PackageStore;
 use botarmy_domain::{Package, ProjectId, StoreError, Timestamp};
+use botarmy_rows::body;
 use diesel::prelude::*;
 
 use crate::error::reading;
-use crate::rows::{body, project_id};
+use crate::rows::project_id;
 use crate::schema::packages;
 use crate::statements::limited;
 use crate::store::SqliteStore;

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use botarmy_domain::log::{Head, LogId};
 use botarmy_domain::ports::ProjectStore;
 use botarmy_domain::{Project, ProjectId, ProjectStatus, StoreError};
+use botarmy_rows::body;
 use diesel::prelude::*;
 
 use crate::error::reading;
-use crate::rows::{HeadRow, bodies, body};
+use crate::rows::{HeadRow, bodies};
 use crate::schema::{heads, projects};
 use crate::statements::limited;
 use crate::store::SqliteStore;

@@ -1,49 +1,25 @@
 //! Between rows and entities. A row that cannot be read names itself.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
-use botarmy_domain::log::{Entry, Head, HeadMark, LogId, hash_bytes, hash_text};
+use botarmy_domain::log::{Entry, Head, HeadMark, LogId, hash_text};
 use botarmy_domain::{
     Artifact, ArtifactRef, ContextId, EventId, HitlRequestId, ProjectId, StoreError, TaskId,
     Timestamp,
 };
+use botarmy_rows::{Column, corrupt, hash_column, integer, json};
 use diesel::prelude::*;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::json;
 use crate::schema::{artifacts, events, heads};
-
-fn corrupt(table: &'static str, row: impl Display, detail: impl Display) -> StoreError {
-    StoreError::Corrupt { table, row: row.to_string(), detail: detail.to_string() }
-}
-
-/// Reads an entity from its body.
-pub(crate) fn body<T: DeserializeOwned>(
-    table: &'static str,
-    row: impl Display,
-    body: &str,
-) -> Result<T, StoreError> {
-    json::read(body).map_err(|detail| corrupt(table, row, detail))
-}
 
 /// Reads entities from their keys and bodies.
 pub(crate) fn bodies<T: DeserializeOwned>(
     table: &'static str,
     rows: impl IntoIterator<Item = (Vec<u8>, String)>,
 ) -> Result<Vec<Arc<T>>, StoreError> {
-    rows.into_iter().map(|(id, text)| body(table, key_text(&id), &text).map(Arc::new)).collect()
-}
-
-/// Reads a word of a row.
-pub(crate) fn word<T: std::str::FromStr<Err: Display>>(
-    table: &'static str,
-    row: impl Display,
-    name: &str,
-    text: &str,
-) -> Result<T, StoreError> {
-    text.parse().map_err(|error| corrupt(table, row, format!("{name}: {error}")))
+    botarmy_rows::bodies(table, rows.into_iter().map(|(id, text)| (key_text(&id), text)))
 }
 
 /// Reads the id of a project where it is the key.
@@ -57,46 +33,9 @@ pub(crate) fn key_text(key: &[u8]) -> String {
     Uuid::from_slice(key).map_or_else(|_| format!("{key:?}"), |uuid| uuid.to_string())
 }
 
-/// A stored hash, for a column that holds 32 bytes.
-pub(crate) fn hash_column(hash: &str) -> [u8; 32] {
-    hash_bytes(hash).expect("hashes are made as 64 hexadecimal digits")
-}
-
-/// A number as SQLite keeps it.
-pub(crate) fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// What is wrong with one column of a row.
-struct Column<'a> {
-    table: &'static str,
-    row: &'a str,
-}
-
-impl Column<'_> {
-    fn uuid(&self, name: &str, bytes: &[u8]) -> Result<Uuid, StoreError> {
-        Uuid::from_slice(bytes).map_err(|error| self.bad(name, error))
-    }
-
-    fn word<T: std::str::FromStr<Err: Display>>(
-        &self,
-        name: &str,
-        text: &str,
-    ) -> Result<T, StoreError> {
-        word(self.table, self.row, name, text)
-    }
-
-    fn json<T: DeserializeOwned>(&self, name: &str, text: &str) -> Result<T, StoreError> {
-        json::read(text).map_err(|error| self.bad(name, error))
-    }
-
-    fn number(&self, name: &str, number: i64) -> Result<u64, StoreError> {
-        u64::try_from(number).map_err(|error| self.bad(name, error))
-    }
-
-    fn bad(&self, name: &str, detail: impl Display) -> StoreError {
-        corrupt(self.table, self.row, format!("{name}: {detail}"))
-    }
+/// Reads an id from its sixteen bytes.
+fn uuid(column: Column<'_>, name: &str, bytes: &[u8]) -> Result<Uuid, StoreError> {
+    Uuid::from_slice(bytes).map_err(|error| column.bad(name, error))
 }
 
 /// The end of a log.
@@ -125,7 +64,7 @@ impl HeadRow {
         let row = key_text(&self.log);
         let column = Column { table: "heads", row: &row };
         Ok(Head {
-            log: LogId::from_key(ProjectId::from_uuid(column.uuid("log", &self.log)?)),
+            log: LogId::from_key(ProjectId::from_uuid(uuid(column, "log", &self.log)?)),
             seq: column.number("seq", self.seq)?,
             hash: hash_text(&self.hash),
             counts: column.json("counts", &self.counts)?,
@@ -160,13 +99,13 @@ impl ArtifactRefRow {
         let column = Column { table: "artifacts", row: &row };
         let previous = self.previous.as_ref();
         Ok(ArtifactRef {
-            id: ContextId::from_uuid(column.uuid("id", &self.id)?),
-            project_id: ProjectId::from_uuid(column.uuid("project_id", &self.project_id)?),
+            id: ContextId::from_uuid(uuid(column, "id", &self.id)?),
+            project_id: ProjectId::from_uuid(uuid(column, "project_id", &self.project_id)?),
             source_agent: column.word("source_agent", &self.source_agent)?,
             artifact_type: column.word("artifact_type", &self.artifact_type)?,
             digest: hash_text(&self.digest),
             previous: previous
-                .map(|id| column.uuid("previous", id).map(ContextId::from_uuid))
+                .map(|id| uuid(column, "previous", id).map(ContextId::from_uuid))
                 .transpose()?,
             created_at: Timestamp::from_micros(self.created_at),
         })
@@ -216,10 +155,10 @@ impl EventRow {
         let row = key_text(&self.id);
         let column = Column { table: "events", row: &row };
         let id =
-            |name, id: &Option<Vec<u8>>| id.as_ref().map(|id| column.uuid(name, id)).transpose();
-        let log = LogId::from_key(ProjectId::from_uuid(column.uuid("log", &self.log)?));
+            |name, id: &Option<Vec<u8>>| id.as_ref().map(|id| uuid(column, name, id)).transpose();
+        let log = LogId::from_key(ProjectId::from_uuid(uuid(column, "log", &self.log)?));
         Ok(Arc::new(Entry {
-            id: EventId::from_uuid(column.uuid("id", &self.id)?),
+            id: EventId::from_uuid(uuid(column, "id", &self.id)?),
             project_id: log.project(),
             task_id: id("task_id", &self.task_id)?.map(TaskId::from_uuid),
             hitl_request_id: id("hitl_request_id", &self.hitl_request_id)?

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::{TaskBoard, TaskFilter, TaskStore};
 use botarmy_domain::{ProjectId, StoreError, Task, TaskId, Timestamp};
+use botarmy_rows::{body, word};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
 use crate::error::reading;
-use crate::rows::{bodies, body, key_text, word};
+use crate::rows::{bodies, key_text};
 use crate::schema::{heads, projects, tasks};
 use crate::statements::{TaskIsPending, TaskIsWorking, limited};
 use crate::store::SqliteStore;

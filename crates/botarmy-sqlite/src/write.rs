@@ -7,11 +7,11 @@ use botarmy_domain::{
     AgentRecord, Artifact, Entry, Head, HitlRequest, Package, Project, ProjectId, ProjectStatus,
     Task, TaskStatus,
 };
+use botarmy_rows::{hash_column, integer, json};
 use diesel::insert_into;
 use diesel::prelude::*;
 
-use crate::json;
-use crate::rows::{HeadRow, hash_column, integer};
+use crate::rows::HeadRow;
 use crate::schema::{agents, artifacts, events, heads, hitl_requests, packages, projects, tasks};
 use crate::statements::Upsert;
 

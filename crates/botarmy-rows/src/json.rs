@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 const MAX_DEPTH: usize = 256;
 
 /// A value as the text that is stored.
-pub(crate) fn write<T: Serialize>(value: &T) -> String {
+pub fn write<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("entities have text keys only, so they are JSON")
 }
 
@@ -16,7 +16,7 @@ pub(crate) fn write<T: Serialize>(value: &T) -> String {
 ///
 /// # Errors
 /// A sentence for whoever has to repair the row.
-pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     match serde_json::from_str(text) {
         Ok(value) => Ok(value),
         Err(_) if (128..=MAX_DEPTH).contains(&depth(text)) => {

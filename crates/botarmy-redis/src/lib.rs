@@ -1,0 +1,1 @@
+//! What several replicas share in the moment: news, wake-ups, the agent status board.

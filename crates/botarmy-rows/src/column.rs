@@ -1,0 +1,107 @@
+//! Columns and bodies, in and out. A row that cannot be read names itself.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use botarmy_domain::StoreError;
+use botarmy_domain::log::hash_bytes;
+use serde::de::DeserializeOwned;
+
+use crate::json;
+
+/// What is said of a row that cannot be read.
+pub fn corrupt(table: &'static str, row: impl Display, detail: impl Display) -> StoreError {
+    StoreError::Corrupt { table, row: row.to_string(), detail: detail.to_string() }
+}
+
+/// Reads an entity from its body.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] with the name of the row.
+pub fn body<T: DeserializeOwned>(
+    table: &'static str,
+    row: impl Display,
+    body: &str,
+) -> Result<T, StoreError> {
+    json::read(body).map_err(|detail| corrupt(table, row, detail))
+}
+
+/// Reads entities from their keys and bodies.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] with the name of the first row that cannot be read.
+pub fn bodies<T: DeserializeOwned, Key: Display>(
+    table: &'static str,
+    rows: impl IntoIterator<Item = (Key, String)>,
+) -> Result<Vec<Arc<T>>, StoreError> {
+    rows.into_iter().map(|(key, text)| body(table, key, &text).map(Arc::new)).collect()
+}
+
+/// Reads a word of a row.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] with the name of the row and of the column.
+pub fn word<T: FromStr<Err: Display>>(
+    table: &'static str,
+    row: impl Display,
+    name: &str,
+    text: &str,
+) -> Result<T, StoreError> {
+    text.parse().map_err(|error| corrupt(table, row, format!("{name}: {error}")))
+}
+
+/// A stored hash, for a column that holds 32 bytes.
+///
+/// # Panics
+/// When it is no hash: hashes are made as 64 hexadecimal digits.
+#[must_use]
+pub fn hash_column(hash: &str) -> [u8; 32] {
+    hash_bytes(hash).expect("hashes are made as 64 hexadecimal digits")
+}
+
+/// A number as a database keeps it; what does not fit becomes the greatest that does.
+#[must_use]
+pub fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// One row, whose columns are read by name.
+#[derive(Debug, Clone, Copy)]
+pub struct Column<'a> {
+    /// The table.
+    pub table: &'static str,
+    /// The key of the row, for people.
+    pub row: &'a str,
+}
+
+impl Column<'_> {
+    /// A word of a vocabulary.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: no such word.
+    pub fn word<T: FromStr<Err: Display>>(&self, name: &str, text: &str) -> Result<T, StoreError> {
+        word(self.table, self.row, name, text)
+    }
+
+    /// A value from JSON text.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: no JSON, or of another shape.
+    pub fn json<T: DeserializeOwned>(&self, name: &str, text: &str) -> Result<T, StoreError> {
+        json::read(text).map_err(|error| self.bad(name, error))
+    }
+
+    /// A number that is not negative.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`]: it is.
+    pub fn number(&self, name: &str, number: i64) -> Result<u64, StoreError> {
+        u64::try_from(number).map_err(|error| self.bad(name, error))
+    }
+
+    /// What is said of a column that cannot be read.
+    pub fn bad(&self, name: &str, detail: impl Display) -> StoreError {
+        corrupt(self.table, self.row, format!("{name}: {detail}"))
+    }
+}

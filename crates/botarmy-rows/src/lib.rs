@@ -1,0 +1,8 @@
+//! What the storage crates share, whatever the dialect: entities as JSON text, columns read back
+//! into words and numbers, and a sentence for the row that cannot be read.
+
+pub mod column;
+pub mod json;
+pub mod time_of_id;
+
+pub use column::{Column, bodies, body, corrupt, hash_column, integer, word};
