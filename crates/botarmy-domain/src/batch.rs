@@ -94,8 +94,8 @@ pub struct Wants {
 pub struct Loaded {
     /// Ends of logs; one that is missing is empty.
     pub heads: Vec<Head>,
-    /// Projects.
-    pub projects: Vec<Project>,
+    /// Projects; shared, because a store may keep them from one batch to the next.
+    pub projects: Vec<Arc<Project>>,
     /// Tasks, asked for by id or as the open ones.
     pub tasks: Vec<Task>,
     /// Requests, asked for by id or as the pending ones.
@@ -196,7 +196,7 @@ impl Batch {
             self.heads.entry(*log).or_insert_with(|| Head::empty(*log));
         }
         for project in loaded.projects {
-            self.projects.admit(project.id, Some(Arc::new(project)));
+            self.projects.admit(project.id, Some(project));
         }
         for task in loaded.tasks {
             self.tasks.admit(task.id, Some(Arc::new(task)));

@@ -63,7 +63,11 @@ impl State {
         });
         Loaded {
             heads: wants.heads.iter().filter_map(|log| self.heads.get(log).cloned()).collect(),
-            projects: found(&self.projects, &wants.projects),
+            projects: wants
+                .projects
+                .iter()
+                .filter_map(|id| self.projects.get(id).cloned())
+                .collect(),
             tasks: found(&self.tasks, &wants.tasks)
                 .into_iter()
                 .chain(open_tasks.map(|task| (**task).clone()))

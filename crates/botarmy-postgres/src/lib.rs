@@ -1,1 +1,48 @@
-//! The storage ports on PostgreSQL.
+//! The storage ports on PostgreSQL 14 or newer: what several replicas of the server share.
+//!
+//! [`PostgresStore`] changes something through a few *lanes* (`lane`): each takes whatever
+//! decisions wait, runs them together, and writes all of it with **one** statement. Decisions of one
+//! log always take the same lane. Claims and leases have a lane of their own (`claims`). Reading
+//! happens beside them, on a pool.
+//!
+//! The end of a log carries the hash that everything before it led to, and whoever writes says
+//! which hash they have seen. So a lane may keep what it knows of a log from one batch to the next
+//! (`recent`) without holding any lock: if another replica was there meanwhile, the statement writes
+//! nothing for that log, and its decisions are taken again under a lock.
+//!
+//! **Invariant:** nothing outside this crate ever sees a connection. **Invariant:** nobody is
+//! refused, and nobody is told that something was done, on the ground of what was only remembered.
+//! **Invariant:** locks on heads are waited for in the order of their ids, or by someone who holds
+//! none; no two replicas wait for each other.
+
+mod agent_status;
+mod audit_log;
+mod claims;
+mod connect;
+mod context_store;
+mod error;
+mod health;
+mod hitl_store;
+mod lane;
+mod ledger;
+mod load;
+pub mod migrate;
+mod open;
+mod package_store;
+mod project_store;
+mod recent;
+mod rows;
+mod schema;
+mod settings;
+mod statements;
+mod store;
+mod task_store;
+mod tls;
+mod url;
+mod write;
+
+pub use health::{PostgresAuditHealth, PostgresHealth};
+pub use open::OpenError;
+pub use settings::PostgresSettings;
+pub use store::PostgresStore;
+pub use url::{PostgresUrl, UrlError};

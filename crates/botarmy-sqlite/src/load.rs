@@ -1,5 +1,7 @@
 //! Loading what decisions want to see, on the connection that writes.
 
+use std::sync::Arc;
+
 use botarmy_domain::batch::{Loaded, Wants};
 use botarmy_domain::ids::{ProjectId, TaskId};
 use botarmy_domain::ports::Claim;
@@ -52,7 +54,8 @@ pub(crate) fn load(connection: &mut SqliteConnection, wants: &Wants) -> Result<L
     for id in &wants.projects {
         let query = projects::table.find(id.bytes().as_slice()).select(projects::body);
         let row: Option<String> = query.get_result(connection).optional()?;
-        loaded.projects.extend(row.map(|row| body("projects", id, &row)).transpose()?);
+        let project = row.map(|row| body("projects", id, &row)).transpose()?;
+        loaded.projects.extend(project.map(Arc::new));
     }
     for id in &wants.tasks {
         loaded.tasks.extend(task(connection, *id)?);

@@ -1,0 +1,331 @@
+//! The lane of those who work: handing out tasks, and keeping leases alive. It has a connection of
+//! its own, so that neither waits behind decisions.
+//!
+//! A claim locks tasks and the ends of their logs in the order of the queue and passes over what
+//! somebody else has locked. Only when that leaves it with nothing, although something waits, does
+//! it wait for one log, while it holds nothing itself.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use botarmy_domain::batch::{Batch, Loaded};
+use botarmy_domain::ports::Claim;
+use botarmy_domain::{
+    AgentType, Committed, LogId, ProjectId, Scope, StoreError, TaskId, Timestamp,
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, warn};
+use uuid::Uuid;
+
+use crate::error::Fault;
+use crate::lane::{View, Writer, committed, finish, first_id, in_time, is_among};
+use crate::load::{self, LoadError};
+use crate::rows;
+use crate::statements::{ExtendLease, NextInQueue, Waiting};
+
+/// How often a claim is tried that failed through no fault of its own.
+const TRIES: u32 = 3;
+/// How often a claim looks again for tasks that somebody else had locked.
+const ROUNDS: u64 = 3;
+
+/// What this lane is told, and where to say how it went.
+pub(crate) enum Request {
+    /// A worker asks for work.
+    Claim(Claim, oneshot::Sender<Result<Committed, StoreError>>),
+    /// A lease goes on.
+    Extend(Extension, oneshot::Sender<Result<bool, StoreError>>),
+    /// Nothing new is taken; what waits is still done.
+    Close,
+}
+
+/// A lease that goes on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extension {
+    pub(crate) task: TaskId,
+    pub(crate) fence: u32,
+    pub(crate) until: Timestamp,
+}
+
+/// The lane at work.
+pub(crate) struct Claims {
+    writer: Writer,
+    queue: mpsc::Receiver<Request>,
+}
+
+impl Claims {
+    pub(crate) const fn new(writer: Writer, queue: mpsc::Receiver<Request>) -> Self {
+        Self { writer, queue }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(crate) async fn run(mut self) {
+        let mut requests = Vec::new();
+        while self.queue.recv_many(&mut requests, 256).await > 0 {
+            let mut extensions = Vec::new();
+            let mut claims = Vec::new();
+            for request in requests.drain(..) {
+                match request {
+                    Request::Claim(claim, caller) => claims.push((claim, caller)),
+                    Request::Extend(extension, caller) => extensions.push((extension, caller)),
+                    Request::Close => self.queue.close(),
+                }
+            }
+            if !extensions.is_empty() {
+                self.extend(extensions).await;
+            }
+            for (claim, caller) in claims {
+                drop(caller.send(self.claim(&claim).await));
+            }
+        }
+    }
+
+    /// Extends leases, each on its own, so that one that is locked holds up no other for long.
+    async fn extend(
+        &mut self,
+        extensions: Vec<(Extension, oneshot::Sender<Result<bool, StoreError>>)>,
+    ) {
+        let limit = self.writer.settings.timeout;
+        let mut lost = None;
+        match self.writer.open().await {
+            Ok(connection) => {
+                let one = async |extension: Extension| {
+                    in_time(limit, extend(connection, extension)).await
+                };
+                let all = join_all(extensions.iter().map(|(extension, _)| one(*extension))).await;
+                for ((_, caller), held) in extensions.into_iter().zip(all) {
+                    drop(caller.send(held.map_err(|fault| {
+                        let error = fault.store_error();
+                        lost = Some(fault);
+                        error
+                    })));
+                }
+            }
+            Err(fault) => {
+                for (_, caller) in extensions {
+                    drop(caller.send(Err(fault.store_error())));
+                }
+            }
+        }
+        if let Some(fault) = lost {
+            self.writer.recover(&fault).await;
+        }
+    }
+
+    async fn claim(&mut self, claim: &Claim) -> Result<Committed, StoreError> {
+        let mut committed = Committed::default();
+        let mut slots = claim.slots.clone();
+        slots.retain(|_, slots| *slots > 0);
+        for round in 0..ROUNDS {
+            if slots.is_empty() {
+                break;
+            }
+            let claim =
+                Claim { slots: slots.clone(), moment: claim.moment.fork(round), ..claim.clone() };
+            let claimed = self.one_round(&claim, round > 0).await;
+            let claimed = match claimed {
+                Ok(claimed) => claimed,
+                // What was claimed before is claimed.
+                Err(error) if !committed.rows.is_empty() => {
+                    warn!(%error, "A claim ends with what it has");
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            for (agent, started) in claimed.started {
+                if let Some(slots) = slots.get_mut(&agent) {
+                    *slots = slots.saturating_sub(started);
+                }
+            }
+            slots.retain(|_, slots| *slots > 0);
+            committed.extend(claimed.committed);
+            if !claimed.is_more_waiting {
+                break;
+            }
+        }
+        Ok(committed)
+    }
+
+    async fn one_round(&mut self, claim: &Claim, waits: bool) -> Result<Claimed, StoreError> {
+        let limit = self.writer.settings.timeout;
+        let mut doubts = Vec::new();
+        let mut tries = 1;
+        loop {
+            let connection = self.writer.open().await.map_err(|fault| fault.store_error())?;
+            let trying = Round { connection, claim, waits };
+            match in_time(limit, trying.run(&mut doubts)).await {
+                Ok(claimed) => {
+                    self.writer.trouble.clear();
+                    return Ok(claimed);
+                }
+                Err(fault) => {
+                    self.writer.recover(&fault).await;
+                    if !fault.is_passing() || tries == TRIES {
+                        error!(error = %fault, "A claim came to nothing: {fault}");
+                        return Err(fault.store_error());
+                    }
+                    tokio::time::sleep(Duration::from_millis(10) * tries * tries).await;
+                    tries += 1;
+                }
+            }
+        }
+    }
+}
+
+async fn extend(mut connection: &AsyncPgConnection, extension: Extension) -> Result<bool, Fault> {
+    let statement = ExtendLease {
+        until: extension.until.micros(),
+        task: extension.task.uuid(),
+        fence: i32::try_from(extension.fence).unwrap_or(i32::MAX),
+    };
+    let held: Vec<Uuid> = statement.load(&mut connection).await?;
+    Ok(!held.is_empty())
+}
+
+/// What a round of a claim came to.
+struct Claimed {
+    committed: Committed,
+    started: BTreeMap<AgentType, u32>,
+    /// There are tasks that somebody else had locked.
+    is_more_waiting: bool,
+}
+
+/// One transaction that claims.
+struct Round<'a> {
+    connection: &'a AsyncPgConnection,
+    claim: &'a Claim,
+    /// Waits for the first log of the queue before it looks.
+    waits: bool,
+}
+
+type Row = (Uuid, Option<i64>, String, Uuid, i64, Vec<u8>, String, i64);
+
+impl Round<'_> {
+    async fn run(&self, doubts: &mut Vec<Committed>) -> Result<Claimed, Fault> {
+        let mut connection = self.connection;
+        let agents: Vec<_> = self.claim.slots.keys().map(ToString::to_string).collect();
+        let slots: Vec<_> = self.claim.slots.values().map(|slots| i64::from(*slots)).collect();
+        let now = self.claim.moment.at.micros();
+        if let Some(claimed) = self.settle_doubts(doubts).await? {
+            return Ok(claimed);
+        }
+        let next = NextInQueue { agents: agents.clone(), slots: slots.clone(), now };
+        let waiting = Waiting { agents, slots, now };
+        let rows: Vec<Row> = if self.waits {
+            let first: Vec<(Uuid, Uuid)> = waiting.load(&mut connection).await?;
+            let Some((_, project)) = first.into_iter().next() else {
+                return Ok(Claimed::nothing());
+            };
+            let log = LogId::Project(ProjectId::from_uuid(project));
+            connection.batch_execute("BEGIN").await?;
+            load::lock(self.connection, [log]).await?;
+            let rows = next.load(&mut connection).await?;
+            return self.start(rows, true, doubts).await;
+        } else {
+            let mut begin = self.connection;
+            let (begun, rows) =
+                tokio::join!(biased; begin.batch_execute("BEGIN"), next.load(&mut connection));
+            begun?;
+            rows?
+        };
+        // Somebody else may hold what comes first. Whether that is so costs a look only when there
+        // was less than there was room for.
+        let room: u32 = self.claim.slots.values().sum();
+        let is_more_waiting = if rows.len() < usize::try_from(room).unwrap_or(usize::MAX) {
+            let found: HashSet<Uuid> = rows.iter().map(|row| row.0).collect();
+            let all: Vec<(Uuid, Uuid)> = waiting.load(&mut connection).await?;
+            all.iter().any(|(task, _)| !found.contains(task))
+        } else {
+            false
+        };
+        self.start(rows, is_more_waiting, doubts).await
+    }
+
+    /// Starts the tasks that are locked, and commits.
+    async fn start(
+        &self,
+        rows: Vec<Row>,
+        is_more_waiting: bool,
+        doubts: &mut Vec<Committed>,
+    ) -> Result<Claimed, Fault> {
+        let mut connection = self.connection;
+        if rows.is_empty() {
+            connection.batch_execute("COMMIT").await?;
+            return Ok(Claimed { is_more_waiting, ..Claimed::nothing() });
+        }
+        let unreadable = |error: StoreError| Fault::Unreadable(error.to_string());
+        let mut loaded = Loaded::default();
+        let mut candidates = Vec::with_capacity(rows.len());
+        let mut locked = BTreeSet::new();
+        for (id, lease, body, log, seq, hash, counts, next_turn) in rows {
+            let task = match rows::task((id, lease, body)) {
+                Ok(task) => task,
+                // Whoever repairs the row finds it in the log of the server; the others go on.
+                Err(error) => {
+                    error!(%error, "A task cannot be handed out: {error}");
+                    continue;
+                }
+            };
+            candidates.push((task.project_id, task.id));
+            loaded.tasks.push(task);
+            let head = rows::head((log, seq, hash, counts, next_turn)).map_err(unreadable)?;
+            if locked.insert(head.log) {
+                loaded.heads.push(head);
+            }
+        }
+        let mut batch = Batch::default();
+        let scopes: Vec<_> =
+            candidates.iter().map(|(project, task)| Scope::project(*project).task(*task)).collect();
+        let wants = batch.wants(&scopes);
+        let mut missing = botarmy_domain::batch::Wants::default();
+        missing.projects.clone_from(&wants.projects);
+        loaded.projects = match load::load(self.connection, &missing).await {
+            Ok(loaded) => loaded.projects,
+            Err(LoadError::Database(fault)) => return Err(fault),
+            Err(LoadError::Row(error)) => return Err(unreadable(error)),
+        };
+        let mut view = View::default();
+        view.take_in(&loaded);
+        batch.admit(&wants, loaded);
+        let claimed = Claimed::of(batch.claim(self.claim, &candidates), is_more_waiting);
+        let writes = batch.take_writes();
+        let written = finish(self.connection, &writes, &view, &locked, true).await;
+        if matches!(written, Err(Fault::Lost(_))) {
+            doubts.push(claimed.committed.clone());
+        }
+        written.map(|()| claimed)
+    }
+
+    /// What an earlier try committed although nobody was told.
+    async fn settle_doubts(&self, doubts: &[Committed]) -> Result<Option<Claimed>, Fault> {
+        if doubts.is_empty() {
+            return Ok(None);
+        }
+        let mut connection = self.connection;
+        connection.batch_execute("BEGIN").await?;
+        let logs = doubts.iter().flat_map(|doubt| &doubt.entries).map(|entry| entry.log());
+        load::lock(self.connection, logs.collect::<BTreeSet<_>>()).await?;
+        let ids = doubts.iter().filter_map(first_id).collect();
+        let found = committed(self.connection, ids).await?;
+        connection.batch_execute("COMMIT").await?;
+        let done = doubts.iter().find(|doubt| is_among(doubt, &found));
+        Ok(done.map(|doubt| Claimed::of(doubt.clone(), false)))
+    }
+}
+
+impl Claimed {
+    fn nothing() -> Self {
+        Self { committed: Committed::default(), started: BTreeMap::new(), is_more_waiting: false }
+    }
+
+    fn of(committed: Committed, is_more_waiting: bool) -> Self {
+        let mut started = BTreeMap::new();
+        for row in &committed.rows {
+            if let botarmy_domain::Row::Task(task) = row {
+                *started.entry(task.agent).or_default() += 1;
+            }
+        }
+        Self { committed, started, is_more_waiting }
+    }
+}

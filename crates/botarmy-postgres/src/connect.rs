@@ -1,0 +1,115 @@
+//! Opening a connection, and what is set on each of them.
+
+use std::time::Duration;
+
+use botarmy_domain::StoreError;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use tokio_postgres::NoTls;
+
+use crate::settings::PostgresSettings;
+use crate::tls::{self, TlsError};
+use crate::url::Tls;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("it does not answer ({0})")]
+    Connect(#[source] tokio_postgres::Error),
+    #[error("{0}")]
+    Refused(String),
+    #[error("it did not answer within {0:?}")]
+    TimedOut(Duration),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("it did not take a setting")]
+    Setting(#[from] diesel::result::Error),
+    #[error("it did not take a setting")]
+    Setup(#[from] diesel::ConnectionError),
+    #[error("the task that connects was ended")]
+    Interrupted,
+}
+
+impl From<tokio_postgres::Error> for ConnectError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            // What the server itself says, such as "password authentication failed".
+            Some(said) => Self::Refused(said.message().to_owned()),
+            None => Self::Connect(error),
+        }
+    }
+}
+
+impl From<ConnectError> for StoreError {
+    fn from(error: ConnectError) -> Self {
+        Self::unavailable("connecting to the database", error)
+    }
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Statements whose plan must not change with the values: every row is found by its key.
+    Writing,
+    /// Everything else.
+    Reading,
+    /// Migrations: they take as long as they take.
+    Migrating,
+}
+
+/// Opens a connection on the runtime that is entered, which drives it from then on.
+pub(crate) async fn connect(
+    settings: &PostgresSettings,
+    purpose: Purpose,
+) -> Result<AsyncPgConnection, ConnectError> {
+    let opening = async {
+        let mut config = settings.url.config.clone();
+        config
+            .connect_timeout(settings.connect_timeout)
+            .keepalives_idle(Duration::from_secs(10))
+            .keepalives_interval(Duration::from_secs(5))
+            .keepalives_retries(3)
+            .tcp_user_timeout(settings.timeout);
+        if config.get_application_name().is_none() {
+            config.application_name("botarmy");
+        }
+        let mut connection = if settings.url.tls == Tls::Off {
+            let (client, driver) = config.connect(NoTls).await?;
+            AsyncPgConnection::try_from_client_and_connection(client, driver).await?
+        } else {
+            let (client, driver) = config.connect(tls::connector(&settings.url)?).await?;
+            AsyncPgConnection::try_from_client_and_connection(client, driver).await?
+        };
+        connection.batch_execute(&session(settings, purpose)).await?;
+        Ok(connection)
+    };
+    // Setting up a session takes some more round trips.
+    let limit = settings.connect_timeout * 2;
+    tokio::time::timeout(limit, opening).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
+}
+
+fn session(settings: &PostgresSettings, purpose: Purpose) -> String {
+    // Statements here are short; compiling them costs more than it saves.
+    let mut session =
+        "SET jit = off; SET default_transaction_isolation = 'read committed';".to_owned();
+    // Whoever configured more than `on`, such as `remote_apply`, keeps it.
+    session.push_str(if settings.waits_for_disk {
+        "SELECT set_config('synchronous_commit', 'on', false) \
+         WHERE current_setting('synchronous_commit') = 'off';"
+    } else {
+        "SET synchronous_commit = off;"
+    });
+    if purpose != Purpose::Migrating {
+        let timeout = settings.timeout.as_millis();
+        session.push_str(&format!("SET statement_timeout = {timeout};"));
+    }
+    if purpose == Purpose::Writing {
+        // A replica that is stopped in the middle must not keep the others waiting.
+        let lock = (settings.timeout / 2).as_millis();
+        session.push_str(&format!(
+            "SET lock_timeout = {lock}; SET idle_in_transaction_session_timeout = {lock}; \
+             SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; \
+             SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off;"
+        ));
+    }
+    session
+}

@@ -1,0 +1,82 @@
+//! How the database and the audit log are.
+
+use async_trait::async_trait;
+use botarmy_domain::StoreError;
+use botarmy_domain::ports::{Health, HealthCheck};
+use diesel::dsl::sql;
+use diesel::sql_types::BigInt;
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+
+use crate::store::PostgresStore;
+
+/// Whether the database can be read, and whether the last transaction was committed.
+#[derive(Debug, Clone)]
+pub struct PostgresHealth(pub PostgresStore);
+
+/// Whether the log can be read, and whether it is still protected from changes.
+#[derive(Debug, Clone)]
+pub struct PostgresAuditHealth(pub PostgresStore);
+
+/// The triggers that keep the log append-only.
+const GUARDS: &str = "(SELECT count(*) FROM pg_trigger WHERE tgrelid = 'events'::regclass \
+                      AND tgenabled IN ('O', 'A') \
+                      AND tgname IN ('events_are_not_changed', 'events_are_not_emptied'))";
+
+#[async_trait]
+impl HealthCheck for PostgresHealth {
+    fn component(&self) -> &'static str {
+        "database"
+    }
+
+    fn needed(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Health {
+        if let Some(trouble) = self.0.trouble() {
+            return Health::Unhealthy(format!("the last write failed: {trouble}"));
+        }
+        match ask(&self.0, "(SELECT count(*) FROM __diesel_schema_migrations)").await {
+            Ok(_) => {
+                let (waiting, places) = self.0.waiting();
+                Health::Healthy(format!(
+                    "PostgreSQL; {waiting} of {places} places in the queue taken"
+                ))
+            }
+            Err(error) => Health::Unhealthy(error.to_string()),
+        }
+    }
+}
+
+#[async_trait]
+impl HealthCheck for PostgresAuditHealth {
+    fn component(&self) -> &'static str {
+        "audit_system"
+    }
+
+    fn needed(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Health {
+        match ask(&self.0, GUARDS).await {
+            Ok(2) => Health::Healthy("append-only".to_owned()),
+            Ok(_) => Health::Unhealthy(
+                "the triggers that keep the log append-only are missing or disabled; restore the \
+                 database from a backup"
+                    .to_owned(),
+            ),
+            Err(error) => Health::Unhealthy(error.to_string()),
+        }
+    }
+}
+
+async fn ask(store: &PostgresStore, expression: &'static str) -> Result<i64, StoreError> {
+    store
+        .read("pg_catalog", move |connection| {
+            async move { diesel::select(sql::<BigInt>(expression)).get_result(connection).await }
+                .boxed()
+        })
+        .await
+}

@@ -1,0 +1,95 @@
+//! Reading human-in-the-loop requests.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::ports::HitlStore;
+use botarmy_domain::{HitlRequest, HitlRequestId, HitlStatus, ProjectId, StoreError, Timestamp};
+use botarmy_rows::{bodies, body};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use uuid::Uuid;
+
+use crate::schema::hitl_requests;
+use crate::store::PostgresStore;
+
+const TABLE: &str = "hitl_requests";
+/// What a request is read from.
+const COLUMNS: (hitl_requests::id, hitl_requests::body) = (hitl_requests::id, hitl_requests::body);
+
+#[async_trait]
+impl HitlStore for PostgresStore {
+    async fn request(&self, id: HitlRequestId) -> Result<Option<Arc<HitlRequest>>, StoreError> {
+        let query = move || hitl_requests::table.find(id.uuid()).select(hitl_requests::body);
+        let row: Option<String> = self
+            .read(TABLE, move |connection| {
+                async move { query().get_result(connection).await.optional() }.boxed()
+            })
+            .await?;
+        row.map(|row| body(TABLE, id, &row)).transpose()
+    }
+
+    async fn requests(
+        &self,
+        project: ProjectId,
+        status: Option<HitlStatus>,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+        let query = move || {
+            let mut query = hitl_requests::table
+                .filter(hitl_requests::project_id.eq(project.uuid()))
+                .select(COLUMNS)
+                .order(hitl_requests::id.desc())
+                .limit(limit.into())
+                .into_boxed();
+            if let Some(status) = status {
+                query = query.filter(hitl_requests::status.eq(status.as_str()));
+            }
+            query
+        };
+        let rows: Vec<(Uuid, String)> = self
+            .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
+            .await?;
+        bodies(TABLE, rows)
+    }
+
+    async fn pending(
+        &self,
+        after: Option<HitlRequestId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+        let after = after.map_or_else(Uuid::nil, HitlRequestId::uuid);
+        let query = move || {
+            hitl_requests::table
+                .filter(hitl_requests::status.eq("pending"))
+                .filter(hitl_requests::id.gt(after))
+                .order(hitl_requests::id)
+                .limit(limit.into())
+                .select(COLUMNS)
+        };
+        let rows: Vec<(Uuid, String)> = self
+            .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
+            .await?;
+        bodies(TABLE, rows)
+    }
+
+    async fn expired(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+        let query = move || {
+            hitl_requests::table
+                .filter(hitl_requests::status.eq("pending"))
+                .filter(hitl_requests::expires_at.le(now.micros()))
+                .order(hitl_requests::id)
+                .limit(limit.into())
+                .select(COLUMNS)
+        };
+        let rows: Vec<(Uuid, String)> = self
+            .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
+            .await?;
+        bodies(TABLE, rows)
+    }
+}

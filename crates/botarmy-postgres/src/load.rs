@@ -1,0 +1,198 @@
+//! Loading what decisions want to see: one statement for each kind of row, for all decisions of a
+//! batch together. The statements are sent without waiting for each other's answers, heads first:
+//! whoever finds a head unchanged when it writes then knows that nothing else had changed either.
+
+use std::sync::Arc;
+
+use botarmy_domain::batch::{Loaded, Wants};
+use botarmy_domain::{
+    AgentFacts, AgentRecord, AgentType, HitlKind, HitlRequest, LogId, Project, StoreError, Task,
+    TaskId,
+};
+use botarmy_rows::body;
+use diesel::dsl::count_star;
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::error::Fault;
+use crate::rows::{self, ArtifactRefRow, HeadRow, TaskRow};
+use crate::schema::{agents, artifacts, hitl_requests, packages, projects, tasks};
+use crate::statements::{Heads, LockedHeads, OpenRequests, OpenTasks, Projects, Requests, Tasks};
+
+/// Why something could not be loaded.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    /// A row cannot be read. Whoever does not want it is not concerned.
+    Row(StoreError),
+    /// The database could not.
+    Database(Fault),
+}
+
+impl From<diesel::result::Error> for LoadError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<StoreError> for LoadError {
+    fn from(error: StoreError) -> Self {
+        Self::Row(error)
+    }
+}
+
+type Body = (Uuid, String);
+
+/// Loads what is wanted.
+pub(crate) async fn load(
+    connection: &AsyncPgConnection,
+    wants: &Wants,
+) -> Result<Loaded, LoadError> {
+    let logs: Vec<_> = wants.heads.iter().map(|log| log.key().uuid()).collect();
+    let project_ids = uuids(&wants.projects, |id| id.uuid());
+    let task_ids = uuids(&wants.tasks, |id| id.uuid());
+    let open_tasks = uuids(&wants.open_tasks, |id| id.uuid());
+    let request_ids = uuids(&wants.requests, |id| id.uuid());
+    let open_requests = uuids(&wants.open_requests, |id| id.uuid());
+    // Only those that are wanted are sent; all of them at once, in this order.
+    let (heads, projects, tasks, open_tasks, requests, open_requests, rest) = tokio::join!(
+        biased;
+        unless_empty(logs, async |logs| Heads { logs }.load::<HeadRow>(&mut &*connection).await),
+        unless_empty(project_ids, async |ids| {
+            Projects { ids }.load::<Body>(&mut &*connection).await
+        }),
+        unless_empty(task_ids, async |ids| Tasks { ids }.load::<TaskRow>(&mut &*connection).await),
+        unless_empty(open_tasks, async |projects| {
+            OpenTasks { projects }.load::<TaskRow>(&mut &*connection).await
+        }),
+        unless_empty(request_ids, async |ids| {
+            Requests { ids }.load::<Body>(&mut &*connection).await
+        }),
+        unless_empty(open_requests, async |projects| {
+            OpenRequests { projects }.load::<Body>(&mut &*connection).await
+        }),
+        rare(connection, wants),
+    );
+    let mut loaded = rest?;
+    loaded.heads = heads?.into_iter().map(rows::head).collect::<Result<_, _>>()?;
+    loaded.projects =
+        entities::<Project>("projects", projects?)?.into_iter().map(Arc::new).collect();
+    let all_tasks = tasks?.into_iter().chain(open_tasks?);
+    loaded.tasks = all_tasks.map(rows::task).collect::<Result<Vec<Task>, _>>()?;
+    let all_requests = requests?.into_iter().chain(open_requests?);
+    loaded.requests = entities::<HitlRequest>("hitl_requests", all_requests)?;
+    Ok(loaded)
+}
+
+/// What few decisions want.
+async fn rare(mut connection: &AsyncPgConnection, wants: &Wants) -> Result<Loaded, LoadError> {
+    let mut loaded = Loaded::default();
+    if !wants.artifacts.is_empty() {
+        let rows: Vec<ArtifactRefRow> = artifacts::table
+            .filter(artifacts::id.eq_any(uuids(&wants.artifacts, |id| id.uuid())))
+            .select(ArtifactRefRow::as_select())
+            .load(&mut connection)
+            .await?;
+        loaded.artifacts =
+            rows.iter().map(ArtifactRefRow::artifact_ref).collect::<Result<_, _>>()?;
+    }
+    if !wants.packages.is_empty() {
+        let rows: Vec<Body> = packages::table
+            .filter(packages::project_id.eq_any(uuids(&wants.packages, |id| id.uuid())))
+            .select((packages::project_id, packages::body))
+            .load(&mut connection)
+            .await?;
+        loaded.packages = entities("packages", rows)?;
+    }
+    for agent in &wants.agents {
+        let record = record(connection, *agent).await?;
+        loaded.agents.push((record, facts(connection, *agent).await?));
+    }
+    Ok(loaded)
+}
+
+/// Locks the ends of these logs, one after the other, and answers where they are.
+pub(crate) async fn lock(
+    mut connection: &AsyncPgConnection,
+    logs: impl IntoIterator<Item = LogId>,
+) -> Result<Vec<HeadRow>, Fault> {
+    let logs = logs.into_iter().map(|log| log.key().uuid()).collect();
+    Ok(LockedHeads { logs }.load(&mut connection).await?)
+}
+
+fn uuids<T>(ids: &std::collections::BTreeSet<T>, uuid: impl Fn(&T) -> Uuid) -> Vec<Uuid> {
+    ids.iter().map(uuid).collect()
+}
+
+async fn unless_empty<T>(
+    keys: Vec<Uuid>,
+    load: impl AsyncFnOnce(Vec<Uuid>) -> QueryResult<Vec<T>>,
+) -> QueryResult<Vec<T>> {
+    if keys.is_empty() { Ok(Vec::new()) } else { load(keys).await }
+}
+
+fn entities<T: DeserializeOwned>(
+    table: &'static str,
+    rows: impl IntoIterator<Item = Body>,
+) -> Result<Vec<T>, LoadError> {
+    rows.into_iter().map(|(id, text)| Ok(body(table, id, &text)?)).collect()
+}
+
+/// What was last written down about an agent type.
+async fn record(
+    mut connection: &AsyncPgConnection,
+    agent: AgentType,
+) -> Result<AgentRecord, LoadError> {
+    let query = agents::table.find(agent.as_str()).select(agents::body);
+    let row: Option<String> = query.get_result(&mut connection).await.optional()?;
+    let record = row.map(|row| body("agents", agent, &row)).transpose()?;
+    Ok(record.unwrap_or_else(|| AgentRecord::idle(agent)))
+}
+
+/// What leases and gates say about an agent type.
+async fn facts(
+    mut connection: &AsyncPgConnection,
+    agent: AgentType,
+) -> Result<AgentFacts, LoadError> {
+    let open = ["active", "paused"];
+    let working = || {
+        tasks::table
+            .inner_join(projects::table)
+            .filter(tasks::status.eq("working"))
+            .filter(tasks::agent.eq(agent.as_str()))
+            .filter(projects::status.eq_any(open))
+    };
+    let pending = || {
+        hitl_requests::table
+            .inner_join(projects::table)
+            .filter(hitl_requests::status.eq("pending"))
+            .filter(hitl_requests::agent.eq(agent.as_str()))
+            .filter(projects::status.eq_any(open))
+    };
+    let failure = HitlKind::Failure.as_str();
+    let working_now: i64 = working().select(count_star()).get_result(&mut connection).await?;
+    let oldest = working().select(tasks::id).order(tasks::id).limit(1);
+    let oldest: Option<Uuid> = oldest.get_result(&mut connection).await.optional()?;
+    let waiting: i64 = pending()
+        .filter(hitl_requests::kind.ne(failure))
+        .select(count_star())
+        .get_result(&mut connection)
+        .await?;
+    let failure: Option<Body> = pending()
+        .filter(hitl_requests::kind.eq(failure))
+        .order((hitl_requests::created_at.desc(), hitl_requests::id.desc()))
+        .select((hitl_requests::id, hitl_requests::body))
+        .limit(1)
+        .get_result(&mut connection)
+        .await
+        .optional()?;
+    let failure =
+        failure.map(|(id, row)| body::<HitlRequest>("hitl_requests", id, &row)).transpose()?;
+    Ok(AgentFacts {
+        working: u32::try_from(working_now).unwrap_or(u32::MAX),
+        current_task: oldest.map(TaskId::from_uuid),
+        waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+        failure: failure.map(|request| (request.created_at, request.question)),
+    })
+}

@@ -1,0 +1,145 @@
+//! Before the first statement: whether the database can be reached, and whether this binary can use
+//! it. Whatever is refused here is left as it was.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::connect::ConnectError;
+use crate::url::PostgresUrl;
+
+/// The oldest server this is tested with, as `server_version_num`.
+const OLDEST: i64 = 140_000;
+
+/// Why the store was not opened. Nothing in the database has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no connection.
+    #[error("the database {url} cannot be used; check store.url, and that the server runs")]
+    Connect {
+        /// The database.
+        url: String,
+        /// What was said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server is too old.
+    #[error("the database {url} runs PostgreSQL {version}; 14 or newer is needed")]
+    TooOld {
+        /// The database.
+        url: String,
+        /// What it runs.
+        version: String,
+    },
+    /// The database cannot hold every text.
+    #[error(
+        "the database {url} is encoded in {encoding}; create one with UTF8: \
+         CREATE DATABASE botarmy ENCODING 'UTF8' TEMPLATE template0"
+    )]
+    Encoding {
+        /// The database.
+        url: String,
+        /// How it is encoded.
+        encoding: String,
+    },
+    /// The database holds tables of another program.
+    #[error(
+        "the database {url} has tables that are not of this program, such as {table}; it was left \
+         as it is: name an empty database"
+    )]
+    NotOurs {
+        /// The database.
+        url: String,
+        /// One of them.
+        table: String,
+    },
+    /// The database was written by a newer version.
+    #[error(
+        "the database {url} was written by a newer version of this program: it has the migration \
+         {unknown}, this version knows them up to {newest}. Start the newer version, take the \
+         migration back with it (`migrate --down`), or restore a backup from before the upgrade; \
+         nothing was changed"
+    )]
+    Newer {
+        /// The database.
+        url: String,
+        /// The first migration that this version does not know.
+        unknown: String,
+        /// The last one that it knows.
+        newest: String,
+    },
+    /// A migration failed.
+    #[error("the database {url} could not be migrated; the migration that failed left no trace")]
+    Migration {
+        /// The database.
+        url: String,
+        /// What went wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server did not do it.
+    #[error("the database {url} did not answer a question about itself")]
+    Database {
+        /// The database.
+        url: String,
+        /// What it said.
+        #[source]
+        source: diesel::result::Error,
+    },
+    /// The pool cannot be made.
+    #[error("the connections that read cannot be set up: {0}")]
+    Pool(String),
+}
+
+impl OpenError {
+    pub(crate) fn connect(url: &PostgresUrl, source: ConnectError) -> Self {
+        Self::Connect { url: url.to_string(), source: source.into() }
+    }
+
+    pub(crate) fn database(url: &PostgresUrl, source: diesel::result::Error) -> Self {
+        Self::Database { url: url.to_string(), source }
+    }
+}
+
+/// Refuses a server that is too old, and a database that is not ours.
+pub(crate) async fn inspect(
+    connection: &mut AsyncPgConnection,
+    url: &PostgresUrl,
+) -> Result<(), OpenError> {
+    let failed = |source| OpenError::database(url, source);
+    let version: i64 =
+        diesel::select(sql::<BigInt>("current_setting('server_version_num')::bigint"))
+            .get_result(connection)
+            .await
+            .map_err(failed)?;
+    if version < OLDEST {
+        let version = format!("{}.{}", version / 10_000, version % 10_000);
+        return Err(OpenError::TooOld { url: url.to_string(), version });
+    }
+    let encoding = text(connection, "current_setting('server_encoding')").await.map_err(failed)?;
+    if encoding != "UTF8" {
+        return Err(OpenError::Encoding { url: url.to_string(), encoding });
+    }
+    let foreign = text(
+        connection,
+        "coalesce((SELECT min(relname::text) FROM pg_class \
+         WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace), '') || \
+         CASE WHEN to_regclass('__diesel_schema_migrations') IS NULL THEN '' ELSE '?' END",
+    )
+    .await
+    .map_err(failed)?;
+    // Where migrations were run there are tables, and they are ours.
+    if !foreign.is_empty() && !foreign.ends_with('?') {
+        return Err(OpenError::NotOurs { url: url.to_string(), table: foreign });
+    }
+    Ok(())
+}
+
+/// The text that an expression has.
+pub(crate) async fn text(
+    connection: &mut AsyncPgConnection,
+    expression: &str,
+) -> QueryResult<String> {
+    diesel::select(sql::<Text>(expression)).get_result(connection).await
+}

@@ -1,0 +1,80 @@
+//! Reading projects.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::log::{Head, LogId};
+use botarmy_domain::ports::ProjectStore;
+use botarmy_domain::{Project, ProjectId, ProjectStatus, StoreError};
+use botarmy_rows::{bodies, body};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+use uuid::Uuid;
+
+use crate::rows::{self, HeadRow};
+use crate::schema::{heads, projects};
+use crate::store::PostgresStore;
+
+const TABLE: &str = "projects";
+
+#[async_trait]
+impl ProjectStore for PostgresStore {
+    async fn project(&self, id: ProjectId) -> Result<Option<Arc<Project>>, StoreError> {
+        let query = move || projects::table.find(id.uuid()).select(projects::body);
+        let row: Option<String> = self
+            .read(TABLE, move |connection| {
+                async move { query().get_result(connection).await.optional() }.boxed()
+            })
+            .await?;
+        row.map(|row| body(TABLE, id, &row)).transpose()
+    }
+
+    async fn overview(&self, id: ProjectId) -> Result<Option<(Arc<Project>, Head)>, StoreError> {
+        // One statement, so both are of the same instant.
+        let query = move || {
+            projects::table
+                .left_join(heads::table.on(heads::log.eq(projects::id)))
+                .filter(projects::id.eq(id.uuid()))
+                .select((
+                    projects::body,
+                    (heads::log, heads::seq, heads::hash, heads::counts, heads::next_turn)
+                        .nullable(),
+                ))
+        };
+        let row: Option<(String, Option<HeadRow>)> = self
+            .read(TABLE, move |connection| {
+                async move { query().get_result(connection).await.optional() }.boxed()
+            })
+            .await?;
+        let Some((project, head)) = row else { return Ok(None) };
+        let empty = || Ok(Head::empty(LogId::Project(id)));
+        Ok(Some((body(TABLE, id, &project)?, head.map_or_else(empty, rows::head)?)))
+    }
+
+    async fn projects(
+        &self,
+        status: Option<ProjectStatus>,
+        before: Option<ProjectId>,
+        limit: u32,
+    ) -> Result<Vec<Arc<Project>>, StoreError> {
+        let query = move || {
+            let mut query = projects::table
+                .select((projects::id, projects::body))
+                .order(projects::id.desc())
+                .limit(limit.into())
+                .into_boxed();
+            if let Some(status) = status {
+                query = query.filter(projects::status.eq(status.as_str()));
+            }
+            if let Some(before) = before {
+                query = query.filter(projects::id.lt(before.uuid()));
+            }
+            query
+        };
+        let rows: Vec<(Uuid, String)> = self
+            .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
+            .await?;
+        bodies(TABLE, rows)
+    }
+}

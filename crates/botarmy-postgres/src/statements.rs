@@ -1,0 +1,304 @@
+//! The statements that are run all day, each written once and prepared once per connection. Diesel
+//! prepares neither its own batch inserts nor `sql_query` for good, and a round trip spent on that
+//! costs as much as the statement.
+
+use std::io::Write;
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types::{
+    Array, BigInt, Binary, Bool, Integer, Json, Nullable, SmallInt, Text, Uuid as SqlUuid,
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+/// A statement as text with its parameters where they stand, and what its rows are.
+macro_rules! statement {
+    (
+        $(#[$meta:meta])*
+        $name:ident -> $output:ty;
+        $first:literal $([$field:ident: $rust:ty => $sql:ty] $($next:literal)+)*
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Default)]
+        pub(crate) struct $name {
+            $(pub(crate) $field: $rust,)*
+        }
+
+        impl QueryId for $name {
+            type QueryId = Self;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl Query for $name {
+            type SqlType = $output;
+        }
+
+        impl QueryFragment<Pg> for $name {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                out.push_sql($first);
+                $(
+                    out.push_bind_param::<$sql, _>(&self.$field)?;
+                    $(out.push_sql($next);)+
+                )*
+                Ok(())
+            }
+        }
+    };
+}
+
+/// The columns of a head.
+type HeadColumns = (SqlUuid, BigInt, Binary, Text, BigInt);
+
+statement! {
+    /// The ends of these logs.
+    Heads -> HeadColumns;
+    "SELECT log, seq, hash, counts, next_turn FROM heads WHERE log = ANY ("
+    [logs: Vec<Uuid> => Array<SqlUuid>] ")"
+}
+
+statement! {
+    /// The ends of these logs, locked one after the other in the order of their ids.
+    LockedHeads -> HeadColumns;
+    "SELECT log, seq, hash, counts, next_turn FROM heads WHERE log = ANY ("
+    [logs: Vec<Uuid> => Array<SqlUuid>] ") ORDER BY log FOR UPDATE"
+}
+
+statement! {
+    /// Projects by key.
+    Projects -> (SqlUuid, Text);
+    "SELECT id, body FROM projects WHERE id = ANY ("
+    [ids: Vec<Uuid> => Array<SqlUuid>] ")"
+}
+
+statement! {
+    /// Tasks by key.
+    Tasks -> (SqlUuid, Nullable<BigInt>, Text);
+    "SELECT id, lease_expires_at, body FROM tasks WHERE id = ANY ("
+    [ids: Vec<Uuid> => Array<SqlUuid>] ")"
+}
+
+statement! {
+    /// The tasks of these projects that are not final.
+    OpenTasks -> (SqlUuid, Nullable<BigInt>, Text);
+    "SELECT id, lease_expires_at, body FROM tasks WHERE project_id = ANY ("
+    [projects: Vec<Uuid> => Array<SqlUuid>]
+    ") AND status IN ('pending', 'working', 'waiting_for_hitl')"
+}
+
+statement! {
+    /// Requests by key.
+    Requests -> (SqlUuid, Text);
+    "SELECT id, body FROM hitl_requests WHERE id = ANY ("
+    [ids: Vec<Uuid> => Array<SqlUuid>] ")"
+}
+
+statement! {
+    /// The pending requests of these projects.
+    OpenRequests -> (SqlUuid, Text);
+    "SELECT id, body FROM hitl_requests WHERE project_id = ANY ("
+    [projects: Vec<Uuid> => Array<SqlUuid>] ") AND status = 'pending'"
+}
+
+statement! {
+    /// For each agent type as many tasks as it has slots, in the order of the queue, with the ends
+    /// of their logs. Both are locked; what somebody else holds is passed over.
+    NextInQueue -> (SqlUuid, Nullable<BigInt>, Text, SqlUuid, BigInt, Binary, Text, BigInt);
+    "SELECT next.* FROM unnest("
+    [agents: Vec<String> => Array<Text>] ", "
+    [slots: Vec<i64> => Array<BigInt>]
+    ") AS wanted (agent, slots) CROSS JOIN LATERAL ( \
+     SELECT t.id, t.lease_expires_at, t.body, h.log, h.seq, h.hash, h.counts, h.next_turn \
+     FROM tasks t JOIN heads h ON h.log = t.project_id \
+     WHERE t.status = 'pending' AND NOT t.held AND t.agent = wanted.agent AND t.ready_at <= "
+    [now: i64 => BigInt]
+    " ORDER BY t.agent, t.priority DESC, t.turn_at, t.id LIMIT wanted.slots \
+     FOR UPDATE OF t, h SKIP LOCKED) AS next"
+}
+
+statement! {
+    /// The first tasks of the queue whoever holds them, with their projects.
+    Waiting -> (SqlUuid, SqlUuid);
+    "SELECT next.* FROM unnest("
+    [agents: Vec<String> => Array<Text>] ", "
+    [slots: Vec<i64> => Array<BigInt>]
+    ") AS wanted (agent, slots) CROSS JOIN LATERAL ( \
+     SELECT t.id, t.project_id FROM tasks t \
+     WHERE t.status = 'pending' AND NOT t.held AND t.agent = wanted.agent AND t.ready_at <= "
+    [now: i64 => BigInt]
+    " ORDER BY t.agent, t.priority DESC, t.turn_at, t.id LIMIT wanted.slots) AS next"
+}
+
+statement! {
+    /// Moves the expiry of a lease that is still held under this fence.
+    ExtendLease -> SqlUuid;
+    "UPDATE tasks SET lease_expires_at = " [until: i64 => BigInt]
+    " WHERE id = " [task: Uuid => SqlUuid]
+    " AND status = 'working' AND attempt = " [fence: i32 => Integer] " RETURNING id"
+}
+
+statement! {
+    /// Which of these entries are in a log, and with which hash.
+    Committed -> (SqlUuid, Binary);
+    "SELECT id, hash FROM events WHERE id = ANY (" [ids: Vec<Uuid> => Array<SqlUuid>] ")"
+}
+
+/// JSON as the text that is stored.
+#[derive(Debug, diesel::expression::AsExpression)]
+#[diesel(sql_type = Json)]
+pub(crate) struct JsonText(pub(crate) String);
+
+impl ToSql<Json, Pg> for JsonText {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(self.0.as_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
+/// Writes tasks and entries for those logs whose end is still where the writer saw it, moves these
+/// ends, and answers which they are. The other logs are left as they are.
+///
+/// Heads are given in the order of their ids, and are locked in that order: `INSERT … SELECT` works
+/// through them one by one.
+macro_rules! writing {
+    ($(#[$meta:meta])* $name:ident; $($more:tt)*) => {
+        statement! {
+            $(#[$meta])*
+            $name -> SqlUuid;
+            "WITH moved AS ( \
+             INSERT INTO heads AS old (log, seq, hash, previous, counts, next_turn) \
+             SELECT new.log, new.seq, new.hash, new.previous, new.counts, new.next_turn FROM unnest("
+            [logs: Vec<Uuid> => Array<SqlUuid>] ", "
+            [log_seqs: Vec<i64> => Array<BigInt>] ", "
+            [log_hashes: Vec<[u8; 32]> => Array<Binary>] ", "
+            [log_previous: Vec<[u8; 32]> => Array<Binary>] ", "
+            [log_counts: Vec<JsonText> => Array<Json>] ", "
+            [log_turns: Vec<i64> => Array<BigInt>]
+            ") AS new (log, seq, hash, previous, counts, next_turn) \
+             WHERE new.previous = '\\x0000000000000000000000000000000000000000000000000000000000000000' \
+             OR EXISTS (SELECT FROM heads WHERE heads.log = new.log) \
+             ON CONFLICT (log) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, \
+             previous = excluded.previous, counts = excluded.counts, next_turn = excluded.next_turn \
+             WHERE old.hash = excluded.previous RETURNING log), \
+             written_tasks AS ( \
+             INSERT INTO tasks AS old (id, project_id, agent, status, held, attempt, priority, \
+             turn_at, ready_at, lease_expires_at, body) SELECT new.* FROM unnest("
+            [tasks: Vec<Uuid> => Array<SqlUuid>] ", "
+            [task_projects: Vec<Uuid> => Array<SqlUuid>] ", "
+            [task_agents: Vec<&'static str> => Array<Text>] ", "
+            [task_statuses: Vec<&'static str> => Array<Text>] ", "
+            [task_held: Vec<bool> => Array<Bool>] ", "
+            [task_attempts: Vec<i32> => Array<Integer>] ", "
+            [task_priorities: Vec<i16> => Array<SmallInt>] ", "
+            [task_turns: Vec<i64> => Array<BigInt>] ", "
+            [task_ready: Vec<i64> => Array<BigInt>] ", "
+            [task_leases: Vec<Option<i64>> => Array<Nullable<BigInt>>] ", "
+            [task_bodies: Vec<JsonText> => Array<Json>]
+            ") AS new (id, project_id, agent, status, held, attempt, priority, turn_at, ready_at, \
+             lease_expires_at, body) WHERE new.project_id IN (SELECT log FROM moved) \
+             ON CONFLICT (id) DO UPDATE SET status = excluded.status, held = excluded.held, \
+             attempt = excluded.attempt, priority = excluded.priority, turn_at = excluded.turn_at, \
+             ready_at = excluded.ready_at, lease_expires_at = excluded.lease_expires_at, \
+             body = excluded.body), \
+             written_events AS ( \
+             INSERT INTO events (id, log, seq, event_type, event_source, task_id, hitl_request_id, \
+             created_at, hash, event_metadata, event_data) SELECT new.* FROM unnest("
+            [events: Vec<Uuid> => Array<SqlUuid>] ", "
+            [event_logs: Vec<Uuid> => Array<SqlUuid>] ", "
+            [event_seqs: Vec<i64> => Array<BigInt>] ", "
+            [event_types: Vec<&'static str> => Array<Text>] ", "
+            [event_sources: Vec<&'static str> => Array<Text>] ", "
+            [event_tasks: Vec<Option<Uuid>> => Array<Nullable<SqlUuid>>] ", "
+            [event_requests: Vec<Option<Uuid>> => Array<Nullable<SqlUuid>>] ", "
+            [event_times: Vec<i64> => Array<BigInt>] ", "
+            [event_hashes: Vec<[u8; 32]> => Array<Binary>] ", "
+            [event_metadata: Vec<JsonText> => Array<Json>] ", "
+            [event_data: Vec<JsonText> => Array<Json>]
+            ") AS new (id, log, seq, event_type, event_source, task_id, hitl_request_id, \
+             created_at, hash, event_metadata, event_data) \
+             WHERE new.log IN (SELECT log FROM moved))"
+            $($more)*
+            " SELECT log FROM moved"
+        }
+    };
+}
+writing! {
+    /// Writes what most decisions change: tasks and entries.
+    WriteTasks;
+}
+
+writing! {
+    /// Writes everything that a decision can change.
+    WriteAll;
+    ", written_projects AS ( \
+     INSERT INTO projects AS old (id, status, body) SELECT new.* FROM unnest("
+    [projects: Vec<Uuid> => Array<SqlUuid>] ", "
+    [project_statuses: Vec<&'static str> => Array<Text>] ", "
+    [project_bodies: Vec<JsonText> => Array<Json>]
+    ") AS new (id, status, body) WHERE new.id IN (SELECT log FROM moved) \
+     ON CONFLICT (id) DO UPDATE SET status = excluded.status, body = excluded.body), \
+     written_requests AS ( \
+     INSERT INTO hitl_requests AS old (id, project_id, agent, kind, status, expires_at, created_at, \
+     body) SELECT new.* FROM unnest("
+    [requests: Vec<Uuid> => Array<SqlUuid>] ", "
+    [request_projects: Vec<Uuid> => Array<SqlUuid>] ", "
+    [request_agents: Vec<Option<&'static str>> => Array<Nullable<Text>>] ", "
+    [request_kinds: Vec<&'static str> => Array<Text>] ", "
+    [request_statuses: Vec<&'static str> => Array<Text>] ", "
+    [request_expiries: Vec<i64> => Array<BigInt>] ", "
+    [request_times: Vec<i64> => Array<BigInt>] ", "
+    [request_bodies: Vec<JsonText> => Array<Json>]
+    ") AS new (id, project_id, agent, kind, status, expires_at, created_at, body) \
+     WHERE new.project_id IN (SELECT log FROM moved) \
+     ON CONFLICT (id) DO UPDATE SET status = excluded.status, expires_at = excluded.expires_at, \
+     body = excluded.body), \
+     written_artifacts AS ( \
+     INSERT INTO artifacts (id, project_id, source_agent, artifact_type, digest, previous, \
+     created_at, metadata, content) SELECT new.* FROM unnest("
+    [artifacts: Vec<Uuid> => Array<SqlUuid>] ", "
+    [artifact_projects: Vec<Uuid> => Array<SqlUuid>] ", "
+    [artifact_agents: Vec<&'static str> => Array<Text>] ", "
+    [artifact_types: Vec<&'static str> => Array<Text>] ", "
+    [artifact_digests: Vec<[u8; 32]> => Array<Binary>] ", "
+    [artifact_previous: Vec<Option<Uuid>> => Array<Nullable<SqlUuid>>] ", "
+    [artifact_times: Vec<i64> => Array<BigInt>] ", "
+    [artifact_metadata: Vec<JsonText> => Array<Json>] ", "
+    [artifact_contents: Vec<JsonText> => Array<Json>]
+    ") AS new (id, project_id, source_agent, artifact_type, digest, previous, created_at, \
+     metadata, content) WHERE new.project_id IN (SELECT log FROM moved)), \
+     removed_packages AS (DELETE FROM packages WHERE project_id = ANY ("
+    [removed_packages: Vec<Uuid> => Array<SqlUuid>]
+    ") AND project_id IN (SELECT log FROM moved)), \
+     written_packages AS ( \
+     INSERT INTO packages AS old (project_id, generated_at, body) SELECT new.* FROM unnest("
+    [packages: Vec<Uuid> => Array<SqlUuid>] ", "
+    [package_times: Vec<i64> => Array<BigInt>] ", "
+    [package_bodies: Vec<JsonText> => Array<Json>]
+    ") AS new (project_id, generated_at, body) WHERE new.project_id IN (SELECT log FROM moved) \
+     ON CONFLICT (project_id) DO UPDATE SET generated_at = excluded.generated_at, \
+     body = excluded.body), \
+     written_agents AS ( \
+     INSERT INTO agents AS old (agent_type, body) SELECT new.* FROM unnest("
+    [agents: Vec<&'static str> => Array<Text>] ", "
+    [agent_bodies: Vec<JsonText> => Array<Json>]
+    ") AS new (agent_type, body) \
+     WHERE EXISTS (SELECT FROM moved WHERE log = '00000000-0000-0000-0000-000000000000') \
+     ON CONFLICT (agent_type) DO UPDATE SET body = excluded.body)"
+}
+
+/// Prepares what is sent without waiting for answers: whatever has to be prepared first would be
+/// overtaken by what comes after it. Nothing is read or written.
+pub(crate) async fn prepare_all(mut connection: &AsyncPgConnection) -> QueryResult<()> {
+    let _: Vec<Uuid> = WriteTasks::default().load(&mut connection).await?;
+    let _: Vec<Uuid> = WriteAll::default().load(&mut connection).await?;
+    let _: Vec<(Uuid, i64, Vec<u8>, String, i64)> =
+        LockedHeads::default().load(&mut connection).await?;
+    let _: Vec<(Uuid, i64, Vec<u8>, String, i64)> = Heads::default().load(&mut connection).await?;
+    let _: Vec<(Uuid, String)> = Projects::default().load(&mut connection).await?;
+    let _: Vec<(Uuid, Option<i64>, String)> = Tasks::default().load(&mut connection).await?;
+    let _: Vec<(Uuid, Option<i64>, String, Uuid, i64, Vec<u8>, String, i64)> =
+        NextInQueue::default().load(&mut connection).await?;
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! The store: opening it, handing decisions to its lanes, reading beside them, closing it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use botarmy_domain::{LogId, StoreError};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::claims::{Claims, Request};
+use crate::connect::{self, ConnectError, Purpose};
+use crate::error::{is_lost, reading};
+use crate::lane::{Lane, Message, Writer};
+use crate::migrate;
+use crate::open::OpenError;
+use crate::settings::PostgresSettings;
+
+/// How long a failed write is told of. Then it takes another one to know whether it still holds.
+const TROUBLE: Duration = Duration::from_secs(10);
+
+/// What went wrong with the last write, for whoever asks how the store is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trouble(Arc<Mutex<Option<(Instant, String)>>>);
+
+impl Trouble {
+    pub(crate) fn now(&self) -> Option<String> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = last.as_ref().filter(|(since, _)| since.elapsed() < TROUBLE);
+        recent.map(|(_, trouble)| trouble.clone())
+    }
+
+    pub(crate) fn set(&self, trouble: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), trouble));
+    }
+
+    pub(crate) fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Every storage port on one PostgreSQL database, which other replicas may use at the same time.
+/// Clones share it.
+///
+/// Its connections live on the Tokio runtime that opened it. [`PostgresStore::close`] waits until
+/// everything that waits is committed.
+#[derive(Clone)]
+pub struct PostgresStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Arc<PostgresSettings>,
+    trouble: Trouble,
+    pool: Pool<AsyncPgConnection>,
+    lanes: Vec<mpsc::Sender<Message>>,
+    claims: mpsc::Sender<Request>,
+    working: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("url", &self.inner.settings.url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PostgresStore {
+    /// Opens the store and brings the database up to date; of several replicas that do so at once,
+    /// one does it and the others wait.
+    ///
+    /// # Errors
+    /// A sentence that says what to do about it; the database has not changed then.
+    pub async fn open(settings: PostgresSettings) -> Result<Self, OpenError> {
+        let applied = migrate::up(&settings).await?;
+        if !applied.is_empty() {
+            info!(migrations = ?applied, "The database was brought up to date");
+        }
+        let settings = Arc::new(settings);
+        let trouble = Trouble::default();
+        let writer = || Writer::new(Arc::clone(&settings), trouble.clone());
+        let mut working = Vec::new();
+        let mut lanes = Vec::new();
+        for _ in 0..settings.lanes.max(1) {
+            let (lane, queue) = mpsc::channel(settings.queue.max(1));
+            working.push(tokio::spawn(Lane::new(writer(), queue).run()));
+            lanes.push(lane);
+        }
+        let (claims, queue) = mpsc::channel(settings.queue.max(1));
+        working.push(tokio::spawn(Claims::new(writer(), queue).run()));
+        let inner = Inner {
+            pool: pool(&settings)?,
+            trouble,
+            lanes,
+            claims,
+            working: Mutex::new(working),
+            settings,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Commits what waits and closes every connection. Whoever still has a clone is told that the
+    /// store is unavailable.
+    pub async fn close(&self) {
+        // Where a queue is closed already, somebody else was here first.
+        for lane in &self.inner.lanes {
+            let _ = lane.send(Message::Close).await;
+        }
+        let _ = self.inner.claims.send(Request::Close).await;
+        let working =
+            std::mem::take(&mut *self.inner.working.lock().unwrap_or_else(PoisonError::into_inner));
+        for one in working {
+            let _ = one.await;
+        }
+        self.inner.pool.close();
+    }
+
+    /// Puts a decision into the queue of its log's lane.
+    pub(crate) async fn enqueue(&self, log: LogId, message: Message) -> Result<(), StoreError> {
+        // The last bytes of an id are random.
+        let key = log.key();
+        let bytes = key.bytes();
+        let lane = usize::from(bytes[15]) % self.inner.lanes.len();
+        self.send(&self.inner.lanes[lane], message).await
+    }
+
+    /// Asks for work, or for more time.
+    pub(crate) async fn request(&self, request: Request) -> Result<(), StoreError> {
+        self.send(&self.inner.claims, request).await
+    }
+
+    async fn send<T>(&self, queue: &mpsc::Sender<T>, message: T) -> Result<(), StoreError> {
+        match queue.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(closed()),
+            Err(mpsc::error::TrySendError::Full(message)) => {
+                let patience = self.inner.settings.patience;
+                match tokio::time::timeout(patience, queue.send(message)).await {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(_)) => Err(closed()),
+                    Err(_) => Err(unavailable(format!(
+                        "{} decisions have been waiting to be committed for {patience:?}",
+                        self.inner.settings.queue
+                    ))),
+                }
+            }
+        }
+    }
+
+    /// Reads on a connection of the pool. A connection that turns out to be lost is replaced once:
+    /// the database may have been restarted since it was used last.
+    pub(crate) async fn read<T: Send>(
+        &self,
+        table: &'static str,
+        read: impl for<'a> Fn(&'a mut AsyncPgConnection) -> BoxFuture<'a, QueryResult<T>> + Send + Sync,
+    ) -> Result<T, StoreError> {
+        let limit = self.inner.settings.timeout;
+        let mut is_first = true;
+        loop {
+            let mut connection = self.connection().await?;
+            match tokio::time::timeout(limit, read(&mut connection)).await {
+                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Err(error)) => {
+                    if !is_lost(&error) {
+                        return Err(reading(table, error));
+                    }
+                    drop(Object::take(connection));
+                    if !is_first {
+                        return Err(reading(table, error));
+                    }
+                    self.inner.pool.retain(|_, _| false);
+                    is_first = false;
+                }
+                Err(_) => {
+                    drop(Object::take(connection));
+                    return Err(unavailable(format!("reading {table} took longer than {limit:?}")));
+                }
+            }
+        }
+    }
+
+    async fn connection(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
+        let patience = self.inner.settings.patience;
+        match tokio::time::timeout(patience, self.inner.pool.get()).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(StoreError::unavailable("connecting to the database", error)),
+            Err(_) => Err(unavailable(format!("no connection was free for {patience:?}"))),
+        }
+    }
+
+    /// What went wrong with the last transaction.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        if self.inner.claims.is_closed() {
+            return Some("the store is closed".to_owned());
+        }
+        self.inner.trouble.now()
+    }
+
+    /// How many decisions wait, and how many may.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        let lanes = &self.inner.lanes;
+        let most: usize = lanes.iter().map(mpsc::Sender::max_capacity).sum();
+        let free: usize = lanes.iter().map(mpsc::Sender::capacity).sum();
+        (most - free, most)
+    }
+}
+
+/// What everybody is told after [`PostgresStore::close`].
+pub(crate) fn closed() -> StoreError {
+    unavailable("the store is closed".to_owned())
+}
+
+fn unavailable(detail: String) -> StoreError {
+    StoreError::Unavailable { detail, source: None }
+}
+
+/// The connections that read. They are opened on the runtime of the store, whoever asks for one.
+fn pool(settings: &Arc<PostgresSettings>) -> Result<Pool<AsyncPgConnection>, OpenError> {
+    let runtime = Handle::current();
+    let shared = Arc::clone(settings);
+    let mut config = ManagerConfig::default();
+    config.recycling_method = RecyclingMethod::Fast;
+    config.custom_setup = Box::new(move |_| {
+        let settings = Arc::clone(&shared);
+        let opening =
+            runtime.spawn(async move { connect::connect(&settings, Purpose::Reading).await });
+        async move {
+            let opened = opening.await.unwrap_or(Err(ConnectError::Interrupted));
+            opened.map_err(|error| diesel::ConnectionError::BadConnection(chain(&error)))
+        }
+        .boxed()
+    });
+    // The address is in the settings; what is named here may be printed.
+    let manager = AsyncDieselConnectionManager::new_with_config(settings.url.to_string(), config);
+    Pool::builder(manager)
+        .max_size(settings.readers.max(1))
+        .build()
+        .map_err(|error| OpenError::Pool(error.to_string()))
+}
+
+/// An error with all that led to it, for places that take a text.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,186 @@
+//! Writing what a batch changed: all of it in one statement, whose parameters are columns.
+
+use std::collections::HashMap;
+
+use botarmy_domain::batch::Writes;
+use botarmy_domain::{
+    AgentRecord, Artifact, Entry, Head, HitlRequest, LogId, Package, Project, ProjectId,
+    ProjectStatus, Task, TaskStatus,
+};
+use botarmy_rows::{hash_column, integer, json};
+use diesel::QueryResult;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use crate::statements::{JsonText, WriteAll, WriteTasks};
+
+/// What the writer saw of the logs it writes to.
+pub(crate) trait Seen {
+    /// The hash at the end of a log.
+    fn hash(&self, log: LogId) -> &str;
+    /// Whether a project starts new work.
+    fn is_active(&self, project: ProjectId) -> bool;
+}
+
+/// Writes everything of the logs whose end is still where the writer saw it; answers which they are.
+pub(crate) async fn write(
+    mut connection: &AsyncPgConnection,
+    writes: &Writes,
+    seen: &impl Seen,
+) -> QueryResult<Vec<LogId>> {
+    let only_tasks = writes.projects.is_empty()
+        && writes.requests.is_empty()
+        && writes.artifacts.is_empty()
+        && writes.packages.is_empty()
+        && writes.agents.is_empty();
+    let moved: Vec<Uuid> = if only_tasks {
+        tasks_of(writes, seen).load(&mut connection).await?
+    } else {
+        all_of(writes, seen).load(&mut connection).await?
+    };
+    Ok(moved.into_iter().map(|log| LogId::from_key(ProjectId::from_uuid(log))).collect())
+}
+
+/// The same methods for both statements; only the names of the types differ.
+macro_rules! common {
+    ($($statement:ident),+) => {$(
+        impl $statement {
+            fn head(&mut self, head: &Head, previous: &str) {
+                self.logs.push(head.log.key().uuid());
+                self.log_seqs.push(integer(head.seq));
+                self.log_hashes.push(hash_column(&head.hash));
+                self.log_previous.push(hash_column(previous));
+                self.log_counts.push(text(&head.counts));
+                self.log_turns.push(head.next_turn.micros());
+            }
+
+            fn task(&mut self, task: &Task, held: bool) {
+                self.tasks.push(task.id.uuid());
+                self.task_projects.push(task.project_id.uuid());
+                self.task_agents.push(task.agent.as_str());
+                self.task_statuses.push(task.status().as_str());
+                self.task_held.push(held);
+                self.task_attempts.push(i32::try_from(task.attempt).unwrap_or(i32::MAX));
+                self.task_priorities.push(task.priority.into());
+                self.task_turns.push(task.turn_at.micros());
+                self.task_ready.push(task.ready_at.micros());
+                self.task_leases.push(task.lease().map(|lease| lease.expires_at.micros()));
+                self.task_bodies.push(text(task));
+            }
+
+            fn entry(&mut self, entry: &Entry) {
+                self.events.push(entry.id.uuid());
+                self.event_logs.push(entry.log().key().uuid());
+                self.event_seqs.push(integer(entry.seq));
+                self.event_types.push(entry.event_type.as_str());
+                self.event_sources.push(entry.event_source.as_str());
+                self.event_tasks.push(entry.task_id.map(|id| id.uuid()));
+                self.event_requests.push(entry.hitl_request_id.map(|id| id.uuid()));
+                self.event_times.push(entry.created_at.micros());
+                self.event_hashes.push(hash_column(&entry.hash));
+                self.event_metadata.push(text(&entry.event_metadata));
+                self.event_data.push(text(&entry.event_data));
+            }
+
+            fn common(&mut self, writes: &Writes, seen: &impl Seen) {
+                writes.heads.iter().for_each(|head| self.head(head, seen.hash(head.log)));
+                let held = held(&writes.projects, seen);
+                writes.tasks.iter().for_each(|task| self.task(task, held(task)));
+                writes.entries.iter().for_each(|entry| self.entry(entry));
+            }
+        }
+    )+};
+}
+
+common!(WriteTasks, WriteAll);
+
+/// Which pending tasks a project holds back.
+fn held<'a>(
+    written: &'a [std::sync::Arc<Project>],
+    seen: &'a impl Seen,
+) -> impl Fn(&Task) -> bool + 'a {
+    let now: HashMap<_, _> =
+        written.iter().map(|row| (row.id, row.status() == ProjectStatus::Active)).collect();
+    move |task| {
+        let is_active = || seen.is_active(task.project_id);
+        task.status() == TaskStatus::Pending
+            && !now.get(&task.project_id).copied().unwrap_or_else(is_active)
+    }
+}
+
+fn text<T: serde::Serialize>(value: &T) -> JsonText {
+    JsonText(json::write(value))
+}
+
+fn tasks_of(writes: &Writes, seen: &impl Seen) -> WriteTasks {
+    let mut statement = WriteTasks::default();
+    statement.common(writes, seen);
+    statement
+}
+
+fn all_of(writes: &Writes, seen: &impl Seen) -> WriteAll {
+    let mut statement = WriteAll::default();
+    statement.common(writes, seen);
+    writes.projects.iter().for_each(|project| statement.project(project));
+    writes.requests.iter().for_each(|request| statement.request(request));
+    writes.artifacts.iter().for_each(|artifact| statement.artifact(artifact));
+    for (project, package) in &writes.packages {
+        match package {
+            Some(package) => statement.package(package),
+            None => statement.removed_packages.push(project.uuid()),
+        }
+    }
+    writes.agents.iter().for_each(|agent| statement.agent(agent));
+    statement
+}
+
+impl WriteAll {
+    fn project(&mut self, project: &Project) {
+        self.projects.push(project.id.uuid());
+        self.project_statuses.push(project.status().as_str());
+        self.project_bodies.push(text(project));
+    }
+
+    fn request(&mut self, request: &HitlRequest) {
+        self.requests.push(request.id.uuid());
+        self.request_projects.push(request.project_id.uuid());
+        self.request_agents.push(request.agent.map(|agent| agent.as_str()));
+        self.request_kinds.push(request.kind.as_str());
+        self.request_statuses.push(request.status().as_str());
+        self.request_expiries.push(request.expires_at.micros());
+        self.request_times.push(request.created_at.micros());
+        self.request_bodies.push(text(request));
+    }
+
+    fn artifact(&mut self, artifact: &Artifact) {
+        let meta = &artifact.meta;
+        self.artifacts.push(meta.id.uuid());
+        self.artifact_projects.push(meta.project_id.uuid());
+        self.artifact_agents.push(meta.source_agent.as_str());
+        self.artifact_types.push(meta.artifact_type.as_str());
+        self.artifact_digests.push(hash_column(&meta.digest));
+        self.artifact_previous.push(meta.previous.map(|id| id.uuid()));
+        self.artifact_times.push(meta.created_at.micros());
+        self.artifact_metadata.push(text(&artifact.metadata));
+        self.artifact_contents.push(text(&artifact.content));
+    }
+
+    fn package(&mut self, package: &Package) {
+        self.packages.push(package.project_id.uuid());
+        self.package_times.push(package.generated_at.micros());
+        self.package_bodies.push(text(package));
+    }
+
+    /// An agent that changed twice in a batch is written once, as it was last: an upsert must not
+    /// meet its own row.
+    fn agent(&mut self, agent: &AgentRecord) {
+        let name = agent.agent_type.as_str();
+        match self.agents.iter().position(|known| *known == name) {
+            Some(n) => self.agent_bodies[n] = text(agent),
+            None => {
+                self.agents.push(name);
+                self.agent_bodies.push(text(agent));
+            }
+        }
+    }
+}
