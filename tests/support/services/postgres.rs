@@ -1,0 +1,112 @@
+//! A private PostgreSQL.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::private::Private;
+use super::{POSTGRES_BIN, needed};
+
+/// A PostgreSQL of one's own, to be broken. It goes with this value.
+#[derive(Debug)]
+pub struct PostgresServer {
+    private: Private,
+    bin: PathBuf,
+    settings: Vec<String>,
+}
+
+impl PostgresServer {
+    /// Starts one with these settings; `None` where tests with services are left out. It does not
+    /// wait for the disk unless `("fsync", "on")` is among them.
+    ///
+    /// # Panics
+    /// When there should be one and it does not start.
+    pub async fn start(settings: &[(&str, &str)]) -> Option<Self> {
+        let bin = needed("PostgreSQL", POSTGRES_BIN)?;
+        Some(Self::launch(Path::new(&bin), settings).await.unwrap())
+    }
+
+    /// Starts one from the binaries in this folder.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn launch(bin: &Path, settings: &[(&str, &str)]) -> Result<Self> {
+        let private = Private::new()?;
+        let mut initdb = private.command(&bin.join("initdb"))?;
+        initdb.args(["--no-sync", "--auth=trust", "--username=botarmy", "--encoding=UTF8"]);
+        initdb.args(["--locale=C", "--pgdata=data"]);
+        let mut initdb = tokio::process::Command::from(initdb);
+        let status = initdb.kill_on_drop(true).status().await.context("initdb")?;
+        ensure!(status.success(), "initdb failed; it said:\n{}", private.said());
+        let defaults = [
+            ("listen_addresses", "127.0.0.1"),
+            ("unix_socket_directories", ""),
+            // Shared memory goes with the folder, also when the server is killed.
+            ("dynamic_shared_memory_type", "mmap"),
+            ("max_connections", "300"),
+            ("shared_buffers", "64MB"),
+            ("fsync", "off"),
+        ];
+        let settings =
+            defaults.iter().chain(settings).map(|(name, value)| format!("{name}={value}"));
+        let mut server = Self { private, bin: bin.to_owned(), settings: settings.collect() };
+        server.run().await?;
+        Ok(server)
+    }
+
+    async fn run(&mut self) -> Result<()> {
+        let Self { private, bin, settings } = self;
+        let command = |private: &Private| -> Result<Command> {
+            let mut command = private.command(&bin.join("postgres"))?;
+            command.args(["-D", "data", "-p", &private.port.to_string()]);
+            command.args(settings.iter().map(|setting| format!("--{setting}")));
+            Ok(command)
+        };
+        private.start(command, is_ready).await
+    }
+
+    /// An address of its database `postgres`, as superuser.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://botarmy@127.0.0.1:{}/postgres", self.private.port)
+    }
+
+    /// Shuts it down: connections are closed, what was committed is written.
+    pub fn stop(&mut self) {
+        self.private.stop();
+    }
+
+    /// Kills it and all its processes at once.
+    pub fn kill(&mut self) {
+        self.private.kill();
+    }
+
+    /// Starts it again on the same port with the same data.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_again(&mut self) {
+        self.run().await.unwrap();
+    }
+
+    /// Makes all its processes stand still: it takes connections, and answers nothing.
+    pub fn pause(&self) {
+        self.private.pause();
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self) {
+        self.private.resume();
+    }
+}
+
+/// The server itself notes in its lock file that it takes connections. Asking the port instead
+/// could reach somebody else's.
+fn is_ready(private: &Private) -> bool {
+    let lock = std::fs::read_to_string(private.folder.join("data/postmaster.pid"));
+    let lock = lock.unwrap_or_default();
+    let mut lines = lock.lines();
+    lines.next().and_then(|pid| pid.parse().ok()) == private.pid()
+        && lines.nth(6).is_some_and(|status| status.trim() == "ready")
+}

@@ -1,0 +1,235 @@
+//! A server process of one's own, in a temporary folder and on a free port of loopback. However
+//! the process that started it ends, killed or not, the server and the folder go with it.
+
+use std::fs::File;
+use std::io::PipeWriter;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::random;
+use crate::server::PATIENCE;
+
+/// Waits until its standard input ends, which it does with the process that holds the other end.
+/// Then it ends the server whose number stands in the folder, and removes the folder.
+const WATCHDOG: &str = r#"
+    read -r _
+    if pid=$(cat "$0/pid"); then
+        all="$pid $(cat "/proc/$pid/task/$pid/children")"
+        kill -CONT $all
+        kill -INT "$pid"
+        for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" && sleep 0.3; done
+        kill -KILL $all
+    fi
+    rm -rf "$0"
+"#;
+
+/// Who runs the servers when root runs the tests, as user and group: PostgreSQL refuses root.
+#[must_use]
+pub fn user() -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let numbers = |name: &&str| {
+        let line = known.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    Some(["postgres", "nobody"].iter().find_map(numbers).unwrap_or((65534, 65534)))
+}
+
+/// A command for a binary that may lie in a tree of unpacked Debian packages: then it finds its
+/// libraries there too.
+#[must_use]
+pub fn command(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    if let Some(tree) = binary.ancestors().find(|folder| folder.ends_with("unpacked")) {
+        let libraries = ["usr/lib", "lib"].iter().filter_map(|lib| tree.join(lib).read_dir().ok());
+        let folders = libraries
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.to_string_lossy().contains("-linux-"));
+        command.env("LD_LIBRARY_PATH", std::env::join_paths(folders).unwrap());
+    }
+    command
+}
+
+/// A folder, a port, and the process that uses them.
+#[derive(Debug)]
+pub(super) struct Private {
+    pub(super) folder: PathBuf,
+    pub(super) port: u16,
+    child: Option<Child>,
+    watchdog: Child,
+    /// Held open as long as the watchdog should sleep.
+    leash: Option<PipeWriter>,
+}
+
+impl Private {
+    pub(super) fn new() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("botarmy-services-").tempdir()?.keep();
+        if let Some((user, group)) = user() {
+            std::os::unix::fs::chown(&folder, Some(user), Some(group))?;
+        }
+        let (sleeping, leash) = std::io::pipe()?;
+        let watchdog = Command::new("sh")
+            .args(["-c", WATCHDOG])
+            .arg(&folder)
+            .stdin(sleeping)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C in a terminal is for the tests alone.
+            .process_group(0)
+            .spawn()
+            .context("sh")?;
+        Ok(Self { folder, port: 0, child: None, watchdog, leash: Some(leash) })
+    }
+
+    /// A command in the folder, as the user who may run it, with its output in the log.
+    pub(super) fn command(&self, binary: &Path) -> Result<Command> {
+        let log = File::create(self.log()).context("the log of a server")?;
+        let mut command = command(binary);
+        command.current_dir(&self.folder).process_group(0);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        if let Some((user, group)) = user() {
+            command.uid(user).gid(group);
+        }
+        Ok(command)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// What the process said since it was started.
+    pub(super) fn said(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// Starts the process and waits until it is ready. The first time it takes a free port, and
+    /// another one if somebody was faster; from then on it keeps it.
+    pub(super) async fn start(
+        &mut self,
+        command: impl Fn(&Self) -> Result<Command>,
+        ready: impl Fn(&Self) -> bool,
+    ) -> Result<()> {
+        let first = self.port == 0;
+        for _ in 0..5 {
+            if first {
+                self.port = free_port()?;
+            }
+            let child = command(self)?.spawn().context("a server")?;
+            std::fs::write(self.folder.join("pid"), child.id().to_string())?;
+            self.child = Some(child);
+            if self.settles(&ready).await? {
+                return Ok(());
+            }
+            // After a kill, what is left of the old one may have been in the way.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("a server does not start; it said:\n{}", self.said())
+    }
+
+    /// Waits until the process is ready; `false` when it ends instead.
+    async fn settles(&mut self, ready: impl Fn(&Self) -> bool) -> Result<bool> {
+        let started = Instant::now();
+        while !ready(self) {
+            if self.is_gone() {
+                self.reap();
+                return Ok(false);
+            }
+            let patient = started.elapsed() < PATIENCE;
+            ensure!(patient, "a server takes too long to start; it said:\n{}", self.said());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(true)
+    }
+
+    /// The number of the process, while there is one.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Whether the process has ended, by itself or not.
+    fn is_gone(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Sends a signal to the process and then to its children: those of PostgreSQL are in groups
+    /// of their own.
+    fn signal(&self, signal: Signal) {
+        let Some(pid) = self.pid() else { return };
+        let children = || std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let before = children().unwrap_or_default();
+        send(&pid.to_string(), signal);
+        // Once stopped it makes no more; once killed it is asked for none.
+        let all = before + " " + &children().unwrap_or_default();
+        all.split_whitespace().for_each(|child| send(child, signal));
+    }
+
+    pub(super) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub(super) fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.reap();
+    }
+
+    /// Ends it in order; kills it if that takes too long.
+    pub(super) fn stop(&mut self) {
+        self.resume();
+        if let Some(pid) = self.pid() {
+            send(&pid.to_string(), Signal::INT);
+        }
+        let started = Instant::now();
+        while !self.is_gone() && started.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.kill();
+    }
+
+    fn reap(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.wait());
+            drop(std::fs::remove_file(self.folder.join("pid")));
+        }
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        self.stop();
+        drop(self.leash.take());
+        drop(self.watchdog.wait());
+    }
+}
+
+fn send(pid: &str, signal: Signal) {
+    if let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) {
+        // Whoever is gone already needs no signal.
+        _ = kill_process(pid, signal);
+    }
+}
+
+/// Below the range that outgoing connections are given their ports from: a server that is stopped
+/// for a while finds its own free when it comes back.
+fn free_port() -> Result<u16> {
+    for _ in 0..100 {
+        let port = 20_000 + (random() % 12_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port between 20000 and 32000 is free")
+}
