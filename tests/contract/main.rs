@@ -18,7 +18,7 @@ macro_rules! contracts {
                     $($(
                         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                         async fn $contract() {
-                            let stores = crate::stores::$name();
+                            let Some(stores) = crate::stores::$name().await else { return };
                             crate::$part::$contract(&stores).await;
                             stores.check().await;
                         }
@@ -71,5 +71,5 @@ contracts! {
         a_paused_project_keeps_its_place_in_the_queue,
         the_tasks_of_a_project_that_is_over_are_not_given_out,
         an_agent_stands_in_error_until_it_is_swept_or_helped;
-    => memory, sqlite
+    => memory, sqlite, postgres
 }

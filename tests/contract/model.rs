@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
-use crate::stores::{Stores, memory, sqlite, user};
+use crate::stores::{Stores, memory, postgres, sqlite, user};
 
 const WORKFLOW: &str = "
 name = \"model\"
@@ -312,14 +312,21 @@ async fn all(stores: &Stores) -> Vec<String> {
     lines
 }
 
-#[test]
-fn memory_and_sqlite_hold_the_same_after_the_same_commands() {
-    let config = Config { cases: 24, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new(config);
+/// Runs random commands against two stores, each time two empty ones.
+fn compare<A, B>(cases: u32, one: fn() -> A, other: fn() -> B)
+where
+    A: Future<Output = Option<Stores>>,
+    B: Future<Output = Option<Stores>>,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    if runtime.block_on(other()).is_none() {
+        return;
+    }
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new(config);
     let outcome = runner.run(&commands(), |commands| {
         runtime.block_on(async {
-            let (one, other) = (memory(), sqlite());
+            let (one, other) = (one().await.unwrap(), other().await.unwrap());
             for command in &commands {
                 let (said, also) = (run(&one, command).await, run(&other, command).await);
                 prop_assert_eq!(said, also, "{:?}", command);
@@ -335,4 +342,14 @@ fn memory_and_sqlite_hold_the_same_after_the_same_commands() {
         })
     });
     outcome.unwrap();
+}
+
+#[test]
+fn memory_and_sqlite_hold_the_same_after_the_same_commands() {
+    compare(24, memory, sqlite);
+}
+
+#[test]
+fn sqlite_and_postgres_hold_the_same_after_the_same_commands() {
+    compare(16, sqlite, postgres);
 }

@@ -18,7 +18,9 @@ use botarmy_domain::{
     WorkerId,
 };
 use botarmy_memory::MemoryStore;
+use botarmy_postgres::{PostgresSettings, PostgresStore};
 use botarmy_sqlite::{SqliteSettings, SqliteStore};
+use botarmy_tests::services;
 use serde_json::{Map, Value};
 
 /// What every adapter brings.
@@ -38,16 +40,24 @@ pub struct Stores {
 }
 
 /// An empty store in memory.
-pub fn memory() -> Stores {
+pub async fn memory() -> Option<Stores> {
     let store = MemoryStore::new();
-    Stores::of(store, Arc::new(()))
+    Some(Stores::of(store, Arc::new(())))
 }
 
 /// An empty SQLite store in a folder of its own.
-pub fn sqlite() -> Stores {
+pub async fn sqlite() -> Option<Stores> {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(SqliteSettings::new(dir.path().join("test.db"))).unwrap();
-    Stores::of(store, Arc::new(dir))
+    Some(Stores::of(store, Arc::new(dir)))
+}
+
+/// An empty PostgreSQL store in a database of its own.
+pub async fn postgres() -> Option<Stores> {
+    let database = services::database().await?;
+    let settings = PostgresSettings::new(database.url().parse().unwrap());
+    let store = PostgresStore::open(settings).await.unwrap();
+    Some(Stores::of(store, Arc::new(database)))
 }
 
 impl Stores {

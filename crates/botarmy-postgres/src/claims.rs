@@ -121,8 +121,11 @@ impl Claims {
             if slots.is_empty() {
                 break;
             }
-            let claim =
-                Claim { slots: slots.clone(), moment: claim.moment.fork(round), ..claim.clone() };
+            let mut claim = Claim { slots: slots.clone(), ..claim.clone() };
+            if round > 0 {
+                // The tasks of a round fork the moment by number, from 0 on.
+                claim.moment = claim.moment.fork(u64::MAX - round);
+            }
             let claimed = self.one_round(&claim, round > 0).await;
             let claimed = match claimed {
                 Ok(claimed) => claimed,

@@ -567,5 +567,9 @@ pub(crate) fn first_id(doubt: &Committed) -> Option<Uuid> {
 
 /// Whether exactly this was committed.
 pub(crate) fn is_among(doubt: &Committed, committed: &HashMap<Uuid, String>) -> bool {
-    doubt.entries.iter().next().is_some_and(|entry| committed.get(&entry.id.uuid()) == Some(&entry.hash))
+    doubt
+        .entries
+        .iter()
+        .next()
+        .is_some_and(|entry| committed.get(&entry.id.uuid()) == Some(&entry.hash))
 }
