@@ -26,7 +26,7 @@ pub(crate) mod setting {
     /// Every setting begins with this.
     pub(crate) const PREFIX: &str = "BOTARMY_";
     /// The database in the data directory.
-    pub(crate) const DATABASE: &str = botarmy_server::wiring::DATABASE;
+    pub(crate) const DATABASE: &str = botarmy_server::stores::DATABASE;
 }
 
 /// A folder for data, on the disk that the binary is on: one in memory would make commits free.

@@ -83,7 +83,7 @@ fn what_it_keeps_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("data");
-    let mut migrate = std::process::Command::new(botarmy_tests::server::binary());
+    let mut migrate = botarmy_tests::server::bare();
     let (code, said) = say(migrate.arg("--data-dir").arg(&dir).arg("migrate"));
     assert_eq!(code, Some(0), "{said}");
     let mode =

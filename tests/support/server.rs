@@ -36,14 +36,21 @@ pub(crate) fn built() -> PathBuf {
     if folder.ends_with("deps") { folder.parent().unwrap() } else { folder }.to_owned()
 }
 
-/// A command of the binary with nothing of this machine's settings.
+/// [`bare`], with its data in this folder.
 #[must_use]
 pub fn command(data_dir: &Path) -> Command {
+    let mut command = bare();
+    command.arg("--data-dir").arg(data_dir).current_dir(data_dir);
+    command
+}
+
+/// The binary with nothing of this machine's settings.
+#[must_use]
+pub fn bare() -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BOTARMY_")) {
         command.env_remove(name);
     }
-    command.arg("--data-dir").arg(data_dir).current_dir(data_dir);
     command
 }
 

@@ -87,6 +87,8 @@ pub struct HttpSettings {
     /// `[::1]`). To be true wherever the server listens on loopback: it keeps out pages that have
     /// their own name resolve to 127.0.0.1.
     pub loopback_only: bool,
+    /// Whether nothing but health probes is answered: what a process that only works serves.
+    pub probes_only: bool,
     /// How long a page of a list is when the client does not say.
     pub page: u32,
     /// How long it may be at most.
@@ -112,6 +114,7 @@ impl Default for HttpSettings {
                 "http://localhost:5173".to_owned(),
             ],
             loopback_only: true,
+            probes_only: false,
             page: 100,
             page_max: 1000,
             status_tasks: 10_000,
@@ -198,10 +201,17 @@ fn app<M: Fn(&mut ServiceConfig)>(
     > + use<M>,
 > {
     let cors = frame::cors(&state.settings.cors_origins);
+    let probes_only = state.settings.probes_only;
     App::new()
         .app_data(state)
-        .configure(more)
-        .configure(|config| endpoint::mount(config, endpoints()))
+        .configure(|config| {
+            if probes_only {
+                endpoint::mount(config, health::endpoints());
+            } else {
+                more(config);
+                endpoint::mount(config, endpoints());
+            }
+        })
         .default_service(actix_web::web::to(error::unknown_route))
         .wrap(cors)
         .wrap(from_fn(frame::frame))

@@ -40,10 +40,15 @@ impl Engine {
                 "Took back {taken} tasks that were running when the server stopped"
             );
         }
-        // Their agents may be written down as working still.
+        self.look_around();
+        Ok(taken)
+    }
+
+    /// Wakes the workers, and has the status of every agent type looked at again: what was written
+    /// down last may be older than what happened last.
+    pub fn look_around(&self) {
         let all: BTreeSet<_> = AgentType::ALL.iter().copied().collect();
         self.ports.bell.ring(&all);
         self.mark_stale(all);
-        Ok(taken)
     }
 }

@@ -79,6 +79,15 @@ impl Fault {
         }
     }
 
+    /// Whether the next write may well meet it too, although the database answers: a full disk.
+    pub(crate) fn may_last(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        match &**error {
+            DieselError::DatabaseError(kind, _) => matches!(kind, DatabaseErrorKind::Unknown),
+            _ => false,
+        }
+    }
+
     /// What to tell whoever asked for it.
     pub(crate) fn store_error(&self) -> StoreError {
         match self {

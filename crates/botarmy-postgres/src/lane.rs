@@ -126,7 +126,8 @@ impl Writer {
     /// Tells everybody that nothing came of it.
     fn give_up(&self, jobs: Vec<Job>, fault: &Fault) {
         error!(error = %fault, units = jobs.len(), "A transaction came to nothing: {fault}");
-        if !fault.may_be_one_units() {
+        // Whether the database is there at all is seen by whoever asks it.
+        if fault.may_last() {
             self.trouble.set(fault.to_string());
         }
         for job in jobs {

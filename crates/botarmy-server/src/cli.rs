@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use botarmy_domain::Oversight;
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 use crate::{audit, logging, migrate, run, serve};
 
 /// The control plane for teams of AI agents: an idea goes in, agents work it through a workflow,
@@ -31,6 +31,8 @@ struct Cli {
 enum Command {
     /// Answer REST and WebSocket clients, and let the agents work (what happens without a command).
     Serve(Serve),
+    /// Let the agents work, and answer health probes only: `serve --role worker`.
+    Worker(Serve),
     /// Take one idea to a package, here in the terminal.
     Run(Run),
     /// Bring the database to the version of this binary, or look where it is.
@@ -50,6 +52,9 @@ struct Serve {
     /// The port to listen on; 0 takes a free one [default: 8080].
     #[arg(long)]
     port: Option<u16>,
+    /// What this process does [default: all].
+    #[arg(long, value_enum)]
+    role: Option<Role>,
 }
 
 #[derive(Debug, Args)]
@@ -133,10 +138,14 @@ pub async fn main() -> anyhow::Result<ExitCode> {
                 Migrate { dry_run: true, .. } => migrate::Action::DryRun,
                 Migrate { .. } => migrate::Action::Up,
             };
-            migrate::migrate(&settings, action)
+            migrate::migrate(&settings, action).await
         }
         command => {
-            if let Some(Command::Serve(serve)) = command {
+            if matches!(command, Some(Command::Worker(_))) {
+                settings.server.role = Role::Worker;
+            }
+            if let Some(Command::Serve(serve) | Command::Worker(serve)) = command {
+                settings.server.role = serve.role.unwrap_or(settings.server.role);
                 settings.http.host = serve.host.unwrap_or(settings.http.host);
                 settings.http.port = serve.port.unwrap_or(settings.http.port);
                 settings.check()?;

@@ -8,6 +8,7 @@ pub mod migrate;
 pub mod run;
 pub mod serve;
 pub mod settings;
+pub mod stores;
 pub mod system;
 pub mod wiring;
 

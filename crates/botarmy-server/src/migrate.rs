@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use botarmy_sqlite::migrate;
-
 use crate::settings::Settings;
-use crate::wiring::DATABASE;
+use crate::stores;
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,27 +24,44 @@ const UP_TO_DATE: &str = "Nothing to do: the database is up to date.";
 ///
 /// # Errors
 /// A database that cannot be used.
-pub fn migrate(settings: &Settings, action: Action) -> anyhow::Result<ExitCode> {
-    let path = settings.store.data_dir.join(DATABASE);
-    match action {
-        Action::Status => {
-            for migration in migrate::status(&path)? {
-                let state = if migration.is_applied { "applied" } else { "pending" };
-                println!("{state}  {}", migration.name);
+pub async fn migrate(settings: &Settings, action: Action) -> anyhow::Result<ExitCode> {
+    if let Some(postgres) = stores::postgres(settings)? {
+        use botarmy_postgres::migrate;
+        match action {
+            Action::Status => {
+                let states = migrate::status(&postgres).await?;
+                print_states(states.into_iter().map(|state| (state.name, state.is_applied)));
             }
+            Action::Up => report("Applied", UP_TO_DATE, &migrate::up(&postgres).await?),
+            Action::DryRun => {
+                report("Would apply", UP_TO_DATE, &migrate::dry_run(&postgres).await?)
+            }
+            Action::Down => report_down(migrate::down_one(&postgres).await?),
         }
-        Action::Up => {
-            report("Applied", UP_TO_DATE, &migrate::up(&path)?);
-        }
-        Action::DryRun => {
-            report("Would apply", UP_TO_DATE, &migrate::dry_run(&path)?);
-        }
-        Action::Down => {
-            let undone: Vec<_> = migrate::down_one(&path)?.into_iter().collect();
-            report("Took back", "Nothing to take back.", &undone);
+    } else {
+        use botarmy_sqlite::migrate;
+        let path = stores::sqlite(settings).path;
+        match action {
+            Action::Status => {
+                let states = migrate::status(&path)?;
+                print_states(states.into_iter().map(|state| (state.name, state.is_applied)));
+            }
+            Action::Up => report("Applied", UP_TO_DATE, &migrate::up(&path)?),
+            Action::DryRun => report("Would apply", UP_TO_DATE, &migrate::dry_run(&path)?),
+            Action::Down => report_down(migrate::down_one(&path)?),
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_states(states: impl Iterator<Item = (String, bool)>) {
+    for (name, is_applied) in states {
+        println!("{}  {name}", if is_applied { "applied" } else { "pending" });
+    }
+}
+
+fn report_down(undone: Option<String>) {
+    report("Took back", "Nothing to take back.", undone.as_slice());
 }
 
 fn report(verb: &str, nothing: &str, names: &[String]) {

@@ -48,15 +48,25 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
 }
 
 fn greet(settings: &Settings, address: SocketAddr) {
-    info!(%address, data_dir = %settings.store.data_dir.display(), "Serving on http://{address}");
-    if settings.log.format == crate::settings::LogFormat::Text {
-        println!(
-            "\nBotArmy serves on http://{address} and keeps everything in {}.\n\
-             The documentation of its API is at http://{address}/docs. Try:\n\n  \
-             curl -s http://{address}/api/v1/projects -H 'Content-Type: application/json' -d '{{\"name\": \"Recipes\", \"description\": \
-             \"A recipe-sharing site for small families\", \"workflow\": \"sdlc\"}}'\n  \
-             curl -s http://{address}/api/v1/hitl/pending\n",
-            settings.store.data_dir.display()
-        );
+    let role = settings.server.role;
+    info!(%address, ?role, data_dir = %settings.store.data_dir.display(), "Serving on http://{address}");
+    if settings.log.format != crate::settings::LogFormat::Text {
+        return;
     }
+    if !role.answers() {
+        println!("\nBotArmy works here. Health probes are answered on http://{address}/readyz\n");
+        return;
+    }
+    let place = if settings.store.url.is_empty() {
+        settings.store.data_dir.display().to_string()
+    } else {
+        "PostgreSQL".to_owned()
+    };
+    println!(
+        "\nBotArmy serves on http://{address} and keeps everything in {place}.\n\
+         The documentation of its API is at http://{address}/docs. Try:\n\n  \
+         curl -s http://{address}/api/v1/projects -H 'Content-Type: application/json' -d '{{\"name\": \"Recipes\", \"description\": \
+         \"A recipe-sharing site for small families\", \"workflow\": \"sdlc\"}}'\n  \
+         curl -s http://{address}/api/v1/hitl/pending\n"
+    );
 }

@@ -16,12 +16,16 @@ pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// What this process does.
+    pub server: Server,
     /// Where and how it answers.
     pub http: Http,
     /// Live frames.
     pub ws: Ws,
     /// Where it keeps things.
     pub store: Store,
+    /// What several servers share in the moment.
+    pub redis: Redis,
     /// Workflow definitions.
     pub workflows: WorkflowFolder,
     /// What applies where a workflow does not say.
@@ -32,6 +36,40 @@ pub struct Settings {
     pub agents: Agents,
     /// What it tells its operator.
     pub log: Log,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Server {
+    pub role: Role,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Everything.
+    All,
+    /// Answers clients.
+    Api,
+    /// Lets agents work.
+    Worker,
+}
+
+impl Role {
+    /// Whether it answers clients.
+    #[must_use]
+    pub const fn answers(self) -> bool {
+        !matches!(self, Self::Worker)
+    }
+
+    /// Whether it lets agents work.
+    #[must_use]
+    pub const fn works(self) -> bool {
+        !matches!(self, Self::Api)
+    }
 }
 
 /// `[http]`
@@ -60,15 +98,41 @@ pub struct Ws {
 }
 
 /// `[store]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Store {
+    pub url: String,
     pub data_dir: PathBuf,
     pub synchronous: Synchronous,
     pub readers: usize,
+    pub lanes: usize,
     pub max_batch: usize,
     pub queue: usize,
+    pub timeout_s: u64,
+}
+
+/// Without the address, which may hold a password.
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("data_dir", &self.data_dir).finish_non_exhaustive()
+    }
+}
+
+/// `[redis]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Redis {
+    pub url: String,
+    pub prefix: String,
+}
+
+/// Without the address, which may hold a password.
+impl std::fmt::Debug for Redis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Redis").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
 }
 
 /// How durable an acknowledged write is.
@@ -183,7 +247,9 @@ impl Settings {
             if !file.is_file() {
                 bail!("the settings file {} does not exist", file.display());
             }
-            layers = layers.add_source(File::from(file).format(FileFormat::Toml));
+            let source = File::from(file).format(FileFormat::Toml);
+            refuse_passwords(file, Config::builder().add_source(source.clone()).build())?;
+            layers = layers.add_source(source);
         }
         let variables = Environment::with_prefix("BOTARMY")
             .prefix_separator("_")
@@ -233,6 +299,16 @@ impl Settings {
                 self.http.host
             );
         }
+        if self.server.role != Role::All && self.store.url.is_empty() {
+            bail!(
+                "server.role = {:?} needs store.url: SQLite serves one process, which has to do \
+                 everything. Name a PostgreSQL database, or leave the role at \"all\".",
+                format!("{:?}", self.server.role).to_lowercase()
+            );
+        }
+        if self.redis.prefix.is_empty() {
+            bail!("redis.prefix must not be empty: it keeps installations on one Redis apart");
+        }
         let at_least_one = [
             ("http.body_limit_bytes", self.http.body_limit_bytes as u64),
             ("ws.max_connections", self.ws.max_connections as u64),
@@ -240,6 +316,8 @@ impl Settings {
             ("ws.ping_interval_s", self.ws.ping_interval_s),
             ("ws.send_timeout_s", self.ws.send_timeout_s),
             ("store.readers", self.store.readers as u64),
+            ("store.lanes", self.store.lanes as u64),
+            ("store.timeout_s", self.store.timeout_s),
             ("store.max_batch", self.store.max_batch as u64),
             ("store.queue", self.store.queue as u64),
             ("orchestrator.gate_ttl_s", self.orchestrator.gate_ttl_s.into()),
@@ -256,6 +334,26 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// A password in a file ends up in back-ups, images and repositories.
+fn refuse_passwords(file: &Path, read: Result<Config, config::ConfigError>) -> anyhow::Result<()> {
+    // What is wrong with the file otherwise is said when all layers are read.
+    let Ok(read) = read else { return Ok(()) };
+    for (key, variable) in
+        [("store.url", "BOTARMY_STORE__URL"), ("redis.url", "BOTARMY_REDIS__URL")]
+    {
+        let url = read.get_string(key).unwrap_or_default();
+        let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+        let user = authority.split(['/', '?']).next().and_then(|host| host.rsplit_once('@'));
+        if user.is_some_and(|(user, _)| user.contains(':')) {
+            bail!(
+                "{} holds a password in {key}; put the address into the variable {variable} instead",
+                file.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -298,12 +396,25 @@ mod tests {
     }
 
     #[test]
+    fn a_password_in_a_file_is_refused_and_not_repeated() {
+        let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+        std::fs::write(&file, "[store]\nurl = \"postgres://army:s3cr3t@db/botarmy\"\n").unwrap();
+        let error = format!("{:#}", Settings::load(Some(file.path()), []).unwrap_err());
+        assert!(error.contains("BOTARMY_STORE__URL") && !error.contains("s3cr3t"), "{error}");
+        let url = "postgres://army:s3cr3t@db/botarmy";
+        let settings = with("BOTARMY_STORE__URL", url).unwrap();
+        assert_eq!(settings.store.url, url);
+        assert!(!format!("{settings:?}").contains("s3cr3t"));
+    }
+
+    #[test]
     fn a_value_that_makes_no_sense_is_refused_by_key() {
         for (name, value, expected) in [
             ("BOTARMY_HTTP__PORT", "eighty", "port"),
             ("BOTARMY_STORE__SYNCHRONOUS", "sometimes", "sometimes"),
             ("BOTARMY_WORKER__LEASE_S", "0", "worker.lease_s"),
             ("BOTARMY_HTTP__HOST", "0.0.0.0", "allow_remote"),
+            ("BOTARMY_SERVER__ROLE", "worker", "store.url"),
         ] {
             let error = format!("{:#}", with(name, value).unwrap_err());
             assert!(error.contains(expected), "{name}: {error}");

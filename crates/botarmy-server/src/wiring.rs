@@ -9,32 +9,30 @@ use actix_web::dev::Server;
 use anyhow::Context;
 use botarmy_agents::{OfflineDrafter, Scripted};
 use botarmy_domain::decide::Defaults;
-use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck, Ids};
+use botarmy_domain::ports::{AgentRunner, Clock, EventBus, Health, HealthCheck, Ids};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, HttpSettings};
 use botarmy_memory::{Bell, MemoryEventBus};
 use botarmy_orchestrator::{
     Engine, EngineSettings, Ports, Runners, Worker, WorkerSettings, Workflows,
 };
-use botarmy_sqlite::{SqliteAuditHealth, SqliteHealth, SqliteSettings, SqliteStore};
 use botarmy_ws::{Live, WsSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::settings::{RunnerKind, Settings, Synchronous};
+use crate::settings::{Role, RunnerKind, Settings};
+use crate::stores::Stores;
 use crate::system::{RandomIds, SystemClock};
-
-/// The database file in the data directory.
-pub const DATABASE: &str = "botarmy.db";
 
 /// Everything that runs in a server, put together.
 pub struct System {
     /// The use cases.
     pub engine: Engine,
     /// Everything that is stored.
-    pub store: SqliteStore,
-    /// News inside this process.
-    pub bus: Arc<MemoryEventBus>,
+    pub stores: Stores,
+    /// Carries news.
+    pub bus: Arc<dyn EventBus>,
+    role: Role,
     worker: Arc<Worker>,
     runners: Runners,
     clock: Arc<dyn Clock>,
@@ -53,19 +51,19 @@ impl System {
     /// A data directory that is in use or cannot be used, a workflow that is not sound.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let workflows = Workflows::load(&settings.workflows.dir)?;
-        let store = open_store(settings).await?;
-        let bus = Arc::new(MemoryEventBus::default());
+        let stores = Stores::open(settings).await?;
+        let bus: Arc<dyn EventBus> = Arc::new(MemoryEventBus::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
         let ports = Ports {
-            ledger: Arc::new(store.clone()),
-            projects: Arc::new(store.clone()),
-            tasks: Arc::new(store.clone()),
-            requests: Arc::new(store.clone()),
-            context: Arc::new(store.clone()),
-            packages: Arc::new(store.clone()),
-            agents: Arc::new(store.clone()),
-            bus: bus.clone(),
+            ledger: Arc::clone(&stores.ledger),
+            projects: Arc::clone(&stores.projects),
+            tasks: Arc::clone(&stores.tasks),
+            requests: Arc::clone(&stores.requests),
+            context: Arc::clone(&stores.context),
+            packages: Arc::clone(&stores.packages),
+            agents: Arc::clone(&stores.agents),
+            bus: Arc::clone(&bus),
             bell: Arc::new(Bell::default()),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
@@ -78,7 +76,7 @@ impl System {
         let engine = Engine::new(ports, workflows, EngineSettings { defaults });
         let runners = runners(settings);
         let worker_settings = WorkerSettings {
-            id: WorkerId(format!("local-{:x}", ids.seed() >> 96)),
+            id: WorkerId(format!("worker-{:016x}", ids.seed() >> 64)),
             slots: slots(settings),
             lease: Duration::from_secs(settings.worker.lease_s),
             attempt_timeout: Duration::from_secs(settings.worker.attempt_timeout_s),
@@ -88,8 +86,9 @@ impl System {
         let worker = Worker::new(engine.clone(), runners.clone(), worker_settings);
         Ok(Self {
             engine,
-            store,
+            stores,
             bus,
+            role: settings.server.role,
             worker,
             runners,
             clock,
@@ -102,14 +101,22 @@ impl System {
         })
     }
 
-    /// Takes back what an earlier process held, and lets the agents work and the timers run.
+    /// Lets the agents work and the timers run. Whoever has the store alone takes back first what an
+    /// earlier process held; where others use it too, leases say what is still held.
     ///
     /// # Errors
     /// What the store could not do.
     pub async fn start(&mut self, grace: Duration) -> anyhow::Result<()> {
-        self.engine.take_back_everything().await.context("what was running cannot be resumed")?;
-        let worker = Arc::clone(&self.worker).run(self.stop.subscribe(), grace);
-        self.working = Some(tokio::spawn(worker));
+        if self.stores.is_shared() {
+            self.engine.look_around();
+        } else {
+            let taken = self.engine.take_back_everything().await;
+            taken.context("what was running cannot be resumed")?;
+        }
+        if self.role.works() {
+            let worker = Arc::clone(&self.worker).run(self.stop.subscribe(), grace);
+            self.working = Some(tokio::spawn(worker));
+        }
         let engine = self.engine.clone();
         self.background.push(tokio::spawn(async move { engine.watch_agents().await }));
         let (engine, interval) = (self.engine.clone(), self.timer_interval);
@@ -123,9 +130,9 @@ impl System {
     /// When the listener cannot be used.
     pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
         let live = Live::start(
-            self.bus.clone(),
-            Arc::new(self.store.clone()),
-            Arc::new(self.store.clone()),
+            Arc::clone(&self.bus),
+            Arc::clone(&self.stores.audit),
+            Arc::clone(&self.stores.projects),
             Arc::clone(&self.clock),
             ws_settings(settings),
         );
@@ -142,29 +149,30 @@ impl System {
     }
 
     fn api(&self, settings: &Settings) -> Api {
-        let store = &self.store;
+        let stores = &self.stores;
+        let mut health = stores.health.clone();
+        health.push(self.worker.clone());
+        if self.role.works() {
+            health.push(Arc::new(RunnersHealth(self.runners.clone())));
+        }
         Api {
             orchestrator: Arc::new(self.engine.clone()),
-            projects: Arc::new(store.clone()),
-            tasks: Arc::new(store.clone()),
-            requests: Arc::new(store.clone()),
-            context: Arc::new(store.clone()),
-            packages: Arc::new(store.clone()),
-            audit: Arc::new(store.clone()),
-            agents: Arc::new(store.clone()),
+            projects: Arc::clone(&stores.projects),
+            tasks: Arc::clone(&stores.tasks),
+            requests: Arc::clone(&stores.requests),
+            context: Arc::clone(&stores.context),
+            packages: Arc::clone(&stores.packages),
+            audit: Arc::clone(&stores.audit),
+            agents: Arc::clone(&stores.agents),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
-            health: vec![
-                Arc::new(SqliteHealth(store.clone())),
-                Arc::new(SqliteAuditHealth(store.clone())),
-                self.worker.clone(),
-                Arc::new(RunnersHealth(self.runners.clone())),
-            ],
+            health,
             settings: HttpSettings {
                 body_limit: settings.http.body_limit_bytes,
                 cors_origins: settings.http.cors_origins.clone(),
                 loopback_only: settings.http.host.is_loopback(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
+                probes_only: !self.role.answers(),
                 ..HttpSettings::default()
             },
         }
@@ -190,24 +198,10 @@ impl System {
         }
     }
 
-    /// Commits what waits and lets go of the data directory.
+    /// Commits what waits and lets go of the store.
     pub async fn close(self) {
-        self.store.close().await;
+        self.stores.close().await;
     }
-}
-
-async fn open_store(settings: &Settings) -> anyhow::Result<SqliteStore> {
-    let store = SqliteSettings {
-        synchronous: match settings.store.synchronous {
-            Synchronous::Full => botarmy_sqlite::Synchronous::Full,
-            Synchronous::Normal => botarmy_sqlite::Synchronous::Normal,
-        },
-        readers: settings.store.readers,
-        max_batch: settings.store.max_batch,
-        queue: settings.store.queue,
-        ..SqliteSettings::new(settings.store.data_dir.join(DATABASE))
-    };
-    Ok(tokio::task::spawn_blocking(move || SqliteStore::open(store)).await??)
 }
 
 fn slots(settings: &Settings) -> BTreeMap<AgentType, u32> {

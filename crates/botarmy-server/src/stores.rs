@@ -1,0 +1,133 @@
+//! Which database everything is kept in: SQLite in the data directory, or PostgreSQL where
+//! `store.url` names one. From here on nobody asks which.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use botarmy_domain::ports::{
+    AgentStatus, AuditLog, ContextStore, HealthCheck, HitlStore, Ledger, PackageStore,
+    ProjectStore, TaskStore,
+};
+use botarmy_postgres::{PostgresAuditHealth, PostgresHealth, PostgresSettings, PostgresStore};
+use botarmy_sqlite::{SqliteAuditHealth, SqliteHealth, SqliteSettings, SqliteStore};
+
+use crate::settings::{Settings, Synchronous};
+
+/// The database file in the data directory.
+pub const DATABASE: &str = "botarmy.db";
+
+/// The storage ports, all served by one database.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is the port of its type")]
+pub struct Stores {
+    pub ledger: Arc<dyn Ledger>,
+    pub projects: Arc<dyn ProjectStore>,
+    pub tasks: Arc<dyn TaskStore>,
+    pub requests: Arc<dyn HitlStore>,
+    pub context: Arc<dyn ContextStore>,
+    pub packages: Arc<dyn PackageStore>,
+    pub audit: Arc<dyn AuditLog>,
+    pub agents: Arc<dyn AgentStatus>,
+    /// How the database and the log are.
+    pub health: Vec<Arc<dyn HealthCheck>>,
+    database: Database,
+}
+
+#[derive(Clone)]
+enum Database {
+    Sqlite(SqliteStore),
+    Postgres(PostgresStore),
+}
+
+impl Stores {
+    /// Opens the database that the settings name, and brings it up to date.
+    ///
+    /// # Errors
+    /// A database that cannot be used, with what to do about it.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        if let Some(settings) = postgres(settings)? {
+            let store = PostgresStore::open(settings).await?;
+            let health: [Arc<dyn HealthCheck>; 2] = [
+                Arc::new(PostgresHealth(store.clone())),
+                Arc::new(PostgresAuditHealth(store.clone())),
+            ];
+            return Ok(Self::of(store.clone(), health, Database::Postgres(store)));
+        }
+        let settings = sqlite(settings);
+        let store = tokio::task::spawn_blocking(move || SqliteStore::open(settings)).await??;
+        let health: [Arc<dyn HealthCheck>; 2] =
+            [Arc::new(SqliteHealth(store.clone())), Arc::new(SqliteAuditHealth(store.clone()))];
+        Ok(Self::of(store.clone(), health, Database::Sqlite(store)))
+    }
+
+    fn of<S>(store: S, health: [Arc<dyn HealthCheck>; 2], database: Database) -> Self
+    where
+        S: Ledger + ProjectStore + TaskStore + HitlStore + ContextStore + PackageStore,
+        S: AuditLog + AgentStatus,
+    {
+        let store = Arc::new(store);
+        Self {
+            ledger: store.clone(),
+            projects: store.clone(),
+            tasks: store.clone(),
+            requests: store.clone(),
+            context: store.clone(),
+            packages: store.clone(),
+            audit: store.clone(),
+            agents: store,
+            health: health.into(),
+            database,
+        }
+    }
+
+    /// Whether other replicas may be using it too.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.database, Database::Postgres(_))
+    }
+
+    /// Commits what waits and lets go of the database.
+    pub async fn close(&self) {
+        match &self.database {
+            Database::Sqlite(store) => store.close().await,
+            Database::Postgres(store) => store.close().await,
+        }
+    }
+}
+
+/// How SQLite is to be opened.
+#[must_use]
+pub fn sqlite(settings: &Settings) -> SqliteSettings {
+    let store = &settings.store;
+    SqliteSettings {
+        synchronous: match store.synchronous {
+            Synchronous::Full => botarmy_sqlite::Synchronous::Full,
+            Synchronous::Normal => botarmy_sqlite::Synchronous::Normal,
+        },
+        readers: store.readers,
+        max_batch: store.max_batch,
+        queue: store.queue,
+        ..SqliteSettings::new(store.data_dir.join(DATABASE))
+    }
+}
+
+/// How PostgreSQL is to be opened, where `store.url` names one.
+///
+/// # Errors
+/// An address that cannot be read.
+pub fn postgres(settings: &Settings) -> anyhow::Result<Option<PostgresSettings>> {
+    let store = &settings.store;
+    if store.url.is_empty() {
+        return Ok(None);
+    }
+    let url = store.url.parse().map_err(|error| anyhow::anyhow!("store.url: {error}"))?;
+    Ok(Some(PostgresSettings {
+        waits_for_disk: store.synchronous == Synchronous::Full,
+        readers: store.readers,
+        lanes: store.lanes,
+        max_batch: store.max_batch,
+        queue: store.queue,
+        timeout: Duration::from_secs(store.timeout_s),
+        ..PostgresSettings::new(url)
+    }))
+}
