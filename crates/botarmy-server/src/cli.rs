@@ -7,7 +7,7 @@ use botarmy_domain::Oversight;
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::{Role, Settings};
-use crate::{audit, logging, migrate, run, serve};
+use crate::{audit, health_check, logging, migrate, run, serve};
 
 /// The control plane for teams of AI agents: an idea goes in, agents work it through a workflow,
 /// people decide at gates, everything is in an append-only log, a package comes out.
@@ -37,6 +37,8 @@ enum Command {
     Run(Run),
     /// Bring the database to the version of this binary, or look where it is.
     Migrate(Migrate),
+    /// Ask a running server whether it is ready: exit code 0 when it is, 1 when it is not.
+    HealthCheck(HealthCheck),
     /// Check logs.
     #[command(subcommand)]
     Audit(Audit),
@@ -91,6 +93,14 @@ struct Migrate {
     dry_run: bool,
 }
 
+#[derive(Debug, Args)]
+struct HealthCheck {
+    /// What to ask, such as http://127.0.0.1:8080/livez; without a path it is /readyz [default: the
+    /// server on this machine that has the same settings].
+    #[arg(long)]
+    url: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Audit {
     /// Check an exported log: every hash, every number, and that the end is there.
@@ -112,6 +122,9 @@ pub async fn main() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Audit(Audit::Verify { file })) => return audit::verify(&file),
+        Some(Command::HealthCheck(HealthCheck { url: Some(url) })) => {
+            return health_check::health_check(&url);
+        }
         _ => {}
     }
     let mut settings = Settings::load(cli.config.as_deref(), std::env::vars())?;
@@ -140,6 +153,7 @@ pub async fn main() -> anyhow::Result<ExitCode> {
             };
             migrate::migrate(&settings, action).await
         }
+        Some(Command::HealthCheck(_)) => health_check::health_check(&health_check::url(&settings)),
         command => {
             if matches!(command, Some(Command::Worker(_))) {
                 settings.server.role = Role::Worker;

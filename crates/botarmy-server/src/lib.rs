@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod cli;
+pub mod health_check;
 pub mod logging;
 pub mod migrate;
 pub mod run;

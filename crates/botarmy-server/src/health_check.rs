@@ -1,0 +1,133 @@
+//! `health-check`: asks a running server whether it is well, for images that hold no other client.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use actix_web::http::Uri;
+use anyhow::{Context, bail, ensure};
+
+use crate::settings::Settings;
+
+/// How long an answer may take. The server gives each of its parts less than a second.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// The most of an answer that is read; the answer of a probe is a hundredth of it.
+const LONGEST: u64 = 64 * 1024;
+
+/// The probe of a server on this machine that has these settings.
+#[must_use]
+pub fn url(settings: &Settings) -> String {
+    let host = match settings.http.host {
+        // What listens everywhere is reached on loopback.
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    format!("http://{}/readyz", SocketAddr::new(host, settings.http.port))
+}
+
+/// Asks once, and says what the answer was. The exit code is 0 for the status 200 and 1 for any
+/// other.
+///
+/// # Errors
+/// When there is no answer.
+pub fn health_check(url: &str) -> anyhow::Result<ExitCode> {
+    let (status, body) = get(url).with_context(|| format!("{url} gives no answer"))?;
+    println!("{url} answers {status} {body}");
+    Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// HTTP/1.0 by hand: one request, one answer, the end. A client library would be a thousand times
+/// as much code.
+fn get(url: &str) -> anyhow::Result<(u16, String)> {
+    let until = Instant::now() + LIMIT;
+    let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let uri: Uri = url.parse().context("it is not an address")?;
+    ensure!(uri.scheme_str() == Some("http"), "an address here begins with http://");
+    let authority = uri.authority().context("it names no host")?;
+    let path = if uri.path() == "/" { "/readyz" } else { uri.path() };
+    let host = authority.host().trim_matches(['[', ']']);
+    let addresses = (host, authority.port_u16().unwrap_or(80)).to_socket_addrs()?;
+    let mut stream = connect(addresses, left)?;
+    stream.set_write_timeout(Some(left()))?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    while (answer.len() as u64) < LONGEST {
+        stream.set_read_timeout(Some(left()))?;
+        match stream.read(&mut piece).context("no whole answer in time")? {
+            0 => break,
+            read => answer.extend_from_slice(&piece[..read]),
+        }
+        ensure!(Instant::now() < until, "no whole answer in time");
+    }
+    parse(&String::from_utf8_lossy(&answer))
+}
+
+/// A name may lead to several addresses, of which the server listens on one.
+fn connect(
+    addresses: impl Iterator<Item = SocketAddr>,
+    left: impl Fn() -> Duration,
+) -> anyhow::Result<TcpStream> {
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, left()) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Some(error),
+        }
+    }
+    match last {
+        Some(error) => Err(error.into()),
+        None => bail!("the name leads to no address"),
+    }
+}
+
+/// The status and the body.
+fn parse(answer: &str) -> anyhow::Result<(u16, String)> {
+    let (head, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
+    let mut words = head.split_whitespace();
+    ensure!(words.next().is_some_and(|word| word.starts_with("HTTP/1.")), "the answer is not HTTP");
+    let status = words.next().context("the answer has no status")?.parse()?;
+    Ok((status, body.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_of_these_settings_is_asked_on_loopback_where_it_listens_everywhere() {
+        let mut settings = Settings::defaults();
+        assert_eq!(url(&settings), "http://127.0.0.1:8080/readyz");
+        settings.http.host = Ipv4Addr::UNSPECIFIED.into();
+        settings.http.port = 9000;
+        assert_eq!(url(&settings), "http://127.0.0.1:9000/readyz");
+        settings.http.host = Ipv6Addr::UNSPECIFIED.into();
+        assert_eq!(url(&settings), "http://[::1]:9000/readyz");
+        settings.http.host = [10, 0, 0, 7].into();
+        assert_eq!(url(&settings), "http://10.0.0.7:9000/readyz");
+    }
+
+    #[test]
+    fn an_answer_is_its_status_and_its_body() {
+        let answer = "HTTP/1.0 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}";
+        assert_eq!(parse(answer).unwrap(), (503, "{}".to_owned()));
+        for nonsense in ["", "SSH-2.0-x\r\n\r\n", "HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK"] {
+            assert!(parse(nonsense).is_err(), "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_said() {
+        for (url, expected) in [
+            ("https://127.0.0.1/", "begins with http://"),
+            ("/readyz", "begins with http://"),
+            ("http://", "not an address"),
+        ] {
+            let error = format!("{:#}", health_check(url).unwrap_err());
+            assert!(error.contains(expected), "{url}: {error}");
+        }
+    }
+}
