@@ -11,6 +11,26 @@ run *ARGS:
 migrate *ARGS:
     cargo run --release -- migrate {{ARGS}}
 
+# Start PostgreSQL, Redis and two replicas in containers (`just up services`: without the replicas)
+up PROFILE="full":
+    docker compose --profile {{PROFILE}} up --detach --build --wait
+
+# Stop them; what they keep stays
+down:
+    docker compose --profile full --profile services --profile workers down
+
+# Replace the replicas of an environment (deploy/ENV.env) one after another; back again if it fails
+deploy ENV *VERSION:
+    ./deploy/deploy up {{ENV}} {{VERSION}}
+
+# Go back to the version that was deployed before
+rollback ENV:
+    ./deploy/deploy rollback {{ENV}}
+
+# Ask a running server whether it is ready
+health-check URL="http://127.0.0.1:8080/readyz":
+    cargo run --release -- health-check --url {{URL}}
+
 # Begin a new migration
 migration NAME:
     #!/usr/bin/env bash

@@ -3,6 +3,7 @@
 
 mod cli;
 mod crash;
+mod deploy;
 mod live;
 mod operations;
 mod readme;
