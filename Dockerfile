@@ -7,6 +7,7 @@ FROM rust:1.95-slim-bookworm AS manifests
 WORKDIR /src
 COPY . .
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path './.cargo/*' -delete \
+    && find . -mindepth 1 -type d -empty -delete \
     && for crate in crates/*; do \
         mkdir -p "$crate/src" && touch "$crate/src/lib.rs" \
         && echo 'fn main() {}' > "$crate/src/main.rs"; \

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod cli;
+mod containers;
 mod crash;
 mod deploy;
 mod live;

@@ -109,3 +109,29 @@ async fn every_log_line_of_a_request_carries_its_id_and_so_does_the_audit_entry(
     assert_eq!(events[0]["event_metadata"]["request_id"], "journey-42");
     server.until(|s| async move { s.log.lock().unwrap().contains("journey-42") }).await;
 }
+
+#[tokio::test]
+async fn a_health_check_says_how_a_server_is_by_its_exit_code() {
+    let mut server = TestServer::start().await;
+    let address = server.base.strip_prefix("http://").unwrap().to_owned();
+    let (_, port) = address.split_once(':').unwrap();
+    for arguments in [vec!["--url", &server.base], vec![]] {
+        let mut check = botarmy_tests::server::bare();
+        check.env("BOTARMY_HTTP__PORT", port).arg("health-check").args(&arguments);
+        let (code, said) = say(&mut check);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("answers 200"), "{said}");
+    }
+    let health_check = |path: &str| {
+        let url = format!("http://{address}{path}");
+        say(botarmy_tests::server::bare().args(["health-check", "--url", &url]))
+    };
+    assert_eq!(health_check("/livez").0, Some(0));
+    let (code, said) = health_check("/nothing");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("answers 404"), "{said}");
+    server.terminate().await;
+    let (code, said) = health_check("/livez");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("gives no answer"), "{said}");
+}

@@ -19,7 +19,7 @@ const BINARY: &str = "target/release/botarmy-server";
 /// How long the whole tour may take.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
@@ -99,7 +99,7 @@ async fn the_tour_of_the_readme_works_word_for_word() {
 }
 
 /// `section.key` and the default as it stands in `config/default.toml`.
-fn defaults() -> BTreeMap<String, String> {
+pub(crate) fn defaults() -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(root().join("config/default.toml")).unwrap();
     let mut section = "";
     let mut found = BTreeMap::new();
