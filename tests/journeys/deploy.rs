@@ -49,8 +49,8 @@ impl Environment {
         script(&self.dir.path().join(name), &text);
     }
 
-    /// Runs the script with these arguments; `ENV` stands for this environment.
-    async fn run(&self, action: &str, version: &str) -> (Option<i32>, String) {
+    /// The script with these arguments, for this environment. It dies with its future.
+    fn command(&self, action: &str, version: &str) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(root().join("deploy/deploy"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BOTARMY_")) {
             command.env_remove(name);
@@ -63,6 +63,12 @@ impl Environment {
             .env("PATH", format!("{}:{path}", self.dir.path().display()))
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        command
+    }
+
+    /// Runs the script; answers its exit code and what it said.
+    async fn run(&self, action: &str, version: &str) -> (Option<i32>, String) {
+        let mut command = self.command(action, version);
         let Output { status, stdout, stderr } =
             tokio::time::timeout(PATIENCE * 2, command.output()).await.expect("it ends").unwrap();
         (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
@@ -286,6 +292,37 @@ async fn a_version_that_refuses_the_database_is_not_gone_back_to() {
     assert!(said.contains("a refuses the database") && said.contains("migrate --down"), "{said}");
     assert_eq!(env.processes(), untouched, "what serves goes on serving");
     assert_eq!(env.recorded("current"), "b");
+}
+
+#[tokio::test]
+async fn a_deploy_that_was_broken_off_can_be_gone_back_from() {
+    let Some(database) = services::database().await else { return };
+    let settings = format!("BACKEND=process\nBOTARMY_STORE__URL='{}'", database.url());
+    let env = Environment::new(&settings);
+    env.version("a", "");
+    env.version("b", "");
+    env.version("hangs", "if [ \"$1\" = serve ]; then exec sleep 600; fi");
+    for version in ["a", "b"] {
+        let (code, said) = env.run("up", version).await;
+        assert_eq!(code, Some(0), "{said}");
+    }
+    let mut deploy = env.command("up", "hangs").stdout(Stdio::null()).spawn().unwrap();
+    let until = Instant::now() + PATIENCE;
+    // The migration runs as `hangs` too, so the process has to be the one that is noted.
+    let noted = || {
+        let text = std::fs::read_to_string(env.dir.path().join("state/replica-1.pid")).ok()?;
+        env.processes().get(&text.split(' ').next()?.parse().ok()?).cloned()
+    };
+    while noted().as_deref() != Some("hangs") {
+        assert!(Instant::now() < until, "the deploy does not get that far");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    deploy.kill().await.unwrap();
+    let (code, said) = env.run("rollback", "").await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("going back from hangs to b"), "{said}");
+    assert_eq!(env.running(), ["b", "b"]);
+    assert_eq!((env.recorded("previous"), env.recorded("current")), ("a".into(), "b".into()));
 }
 
 #[tokio::test]
