@@ -323,6 +323,14 @@ async fn a_deploy_that_was_broken_off_can_be_gone_back_from() {
     assert!(said.contains("going back from hangs to b"), "{said}");
     assert_eq!(env.running(), ["b", "b"]);
     assert_eq!((env.recorded("previous"), env.recorded("current")), ("a".into(), "b".into()));
+
+    // The next one that gets ready leaves itself and its predecessor.
+    let (code, said) = env.run("up", "a").await;
+    assert_eq!(code, Some(0), "{said}");
+    let releases = std::fs::read_dir(env.dir.path().join("state/releases")).unwrap();
+    let mut left: Vec<_> = releases.map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["a", "b"]);
 }
 
 #[tokio::test]
