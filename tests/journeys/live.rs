@@ -9,10 +9,11 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-struct Watcher(WebSocketStream<MaybeTlsStream<TcpStream>>);
+/// Somebody who watches.
+pub(crate) struct Watcher(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Watcher {
-    async fn on(server: &TestServer, query: &str) -> Self {
+    pub(crate) async fn on(server: &TestServer, query: &str) -> Self {
         let url = format!("{}/ws{query}", server.base.replace("http", "ws"));
         let (stream, _) =
             tokio::time::timeout(PATIENCE, connect_async(url)).await.unwrap().unwrap();
@@ -20,7 +21,7 @@ impl Watcher {
     }
 
     /// The next frame; `None` when the connection has ended.
-    async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.0.next()).await;
             match message.expect("nothing comes any more")?.ok()? {
@@ -32,7 +33,7 @@ impl Watcher {
     }
 
     /// All frames up to the one that tells the package can be downloaded.
-    async fn until_packaged(&mut self) -> Vec<Value> {
+    pub(crate) async fn until_packaged(&mut self) -> Vec<Value> {
         let mut frames = Vec::new();
         loop {
             let frame = self.next().await.expect("the connection ended before the project");
@@ -46,7 +47,7 @@ impl Watcher {
 }
 
 /// The positions in the project's log, in the order they were told.
-fn positions(frames: &[Value], project: &str) -> Vec<u64> {
+pub(crate) fn positions(frames: &[Value], project: &str) -> Vec<u64> {
     let ours = frames.iter().filter(|frame| frame["project_id"] == project);
     ours.filter_map(|frame| frame["seq"].as_u64()).collect()
 }

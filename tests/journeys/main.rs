@@ -6,5 +6,6 @@ mod crash;
 mod live;
 mod operations;
 mod readme;
+mod replicas;
 mod rest;
 mod walkthrough;
