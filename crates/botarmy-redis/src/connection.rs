@@ -150,6 +150,7 @@ impl Redis {
         // Whoever misses them reads the log.
         drop(tokio::time::timeout(LAST_WORDS, left).await);
         self.0.tasks.iter().for_each(JoinHandle::abort);
+        shared.link.current.send_replace(None);
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -298,12 +299,15 @@ async fn open(shared: &Arc<Shared>, lost: &Arc<Notify>) -> Result<MultiplexedCon
     let settings = &shared.settings;
     let opening = async {
         let client = Client::open(settings.url.connection(ProtocolVersion::RESP3))?;
-        let (hearing, lost) = (Arc::clone(shared), Arc::clone(lost));
+        // The connection is kept in what it would otherwise keep alive.
+        let (hearing, lost) = (Arc::downgrade(shared), Arc::clone(lost));
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(settings.timeout))
             .set_response_timeout(Some(settings.timeout))
             .set_push_sender(move |push| {
-                hear(&hearing, &lost, push);
+                if let Some(shared) = hearing.upgrade() {
+                    hear(&shared, &lost, push);
+                }
                 Ok::<_, RedisError>(())
             });
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;

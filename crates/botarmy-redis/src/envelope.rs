@@ -23,6 +23,9 @@ pub(crate) const VERSION: &str = "v1";
 /// How large a message grows before the next one is begun.
 const MESSAGE_BYTES: usize = 128 * 1024;
 
+/// How much goes out at once at the most; what is beyond is a gap.
+const TOTAL_BYTES: usize = 8 * 1024 * 1024;
+
 fn header(instance: u128) -> Vec<u8> {
     format!("{instance:032x}\n").into_bytes()
 }
@@ -39,7 +42,12 @@ pub(crate) fn pack(instance: u128, news: &[News], lost: bool, max_bytes: usize) 
     let mut message = header(instance);
     let empty = message.len();
     let mut gap = lost;
+    let mut full = 0;
     for one in news {
+        if full > TOTAL_BYTES {
+            gap = true;
+            break;
+        }
         let begin = message.len();
         let written = match one {
             News::Entry(entry) => {
@@ -59,6 +67,7 @@ pub(crate) fn pack(instance: u128, news: &[News], lost: bool, max_bytes: usize) 
         }
         message.push(b'\n');
         if message.len() >= MESSAGE_BYTES {
+            full += message.len();
             messages.push(std::mem::replace(&mut message, header(instance)));
         }
     }
@@ -195,6 +204,17 @@ mod tests {
         let messages = pack(1, &news, false, 2000);
         let (read, trouble) = unpack(&messages[0]);
         assert!(matches!(&read[..], [News::Entry(_), News::Gap]) && trouble.is_none());
+    }
+
+    #[test]
+    fn what_is_too_much_at_once_is_a_gap() {
+        let large = News::Entry(entry(&json!({ "text": "x".repeat(900_000) })));
+        let news = vec![large; 50];
+        let messages = pack(1, &news, false, LIMIT);
+        let bytes: usize = messages.iter().map(Vec::len).sum();
+        assert!(bytes < TOTAL_BYTES + 2 * LIMIT, "{bytes}");
+        let (last, _) = unpack(messages.last().unwrap());
+        assert!(matches!(last.last(), Some(News::Gap)));
     }
 
     #[test]
