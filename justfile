@@ -32,7 +32,7 @@ test *ARGS:
 # Measure: every row as a ratio to a limit of the same run (--quick, --only ROW)
 bench *ARGS:
     cargo build --release --workspace --bins
-    cargo run --release -p botarmy-tests --bin bench -- {{ARGS}}
+    target/release/services -- target/release/bench {{ARGS}}
 
 # Everything that must hold before it lands
 ci:

@@ -3,16 +3,17 @@
 //!
 //! It starts the release server as people run it, a process of its own with a data directory of
 //! its own and the default settings but for what a row names, and drives it from this process
-//! over real connections. Both share the machine's cores. Before each row it waits until nothing
+//! over real connections; for the full profile also PostgreSQL and Redis of its own. Both share the machine's cores. Before each row it waits until nothing
 //! else is using them, and says so where that did not happen.
 //!
 //! ```text
 //! cargo build --release --workspace --bins
-//! cargo run --release -p botarmy-tests --bin bench -- [--quick] [--only NAME]...
+//! target/release/services -- target/release/bench [--quick] [--only NAME]...
 //! ```
 
 mod client;
 mod commits;
+mod full;
 mod load;
 mod machine;
 mod rows;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use botarmy_domain::decide::{Defaults, agents, projects, tasks};
 use botarmy_domain::log::{LogId, Verifier};
 use botarmy_domain::ports::RunError;
-use botarmy_domain::{AgentStatusKind, AgentType, HitlKind, Scope, WorkerId, artifact};
+use botarmy_domain::{AgentStatusKind, AgentType, HitlKind, Scope, TaskStatus, WorkerId, artifact};
 use serde_json::{Value, json};
 
-use crate::stores::{Stores, user};
+use crate::stores::{Stores, holder, nothing, user};
 
 /// A number that comes back with another last digit has another hash.
 pub async fn numbers_come_back_to_the_last_bit(stores: &Stores) {
@@ -36,6 +36,29 @@ pub async fn a_deep_document_comes_back(stores: &Stores) {
     let id = stores.artifact(project, content.clone()).await;
     let stored = stores.context.artifact(id).await.unwrap().unwrap();
     assert_eq!(json!(stored.content), content);
+}
+
+/// What is remembered of a log must not be mixed with rows that are newer: a decision may be taken
+/// twice, but what it sees belongs together each time.
+pub async fn a_decision_sees_one_instant(stores: &Stores) {
+    let project = stores.project("Together").await;
+    // A question keeps the project open when its last task is done.
+    stores.raise(project).await;
+    let torn = Arc::new(AtomicBool::new(false));
+    for _ in 0..20 {
+        let id = stores.submit(project, 5).await;
+        assert_eq!(stores.claim(1).await, [id]);
+        let (moment, torn) = (stores.moment(), Arc::clone(&torn));
+        let done = stores.run(Scope::project(project).everything_open(), move |s| {
+            let working = s.tasks.values().filter(|task| task.status() == TaskStatus::Working);
+            if working.count() != s.head.counts.working as usize {
+                torn.store(true, Ordering::SeqCst);
+            }
+            tasks::complete(s, id, &holder(), &nothing(), moment, Defaults::default())
+        });
+        done.await.unwrap();
+    }
+    assert!(!torn.load(Ordering::SeqCst), "the counts were of another instant than the tasks");
 }
 
 pub async fn a_read_sees_what_was_just_acknowledged(stores: &Stores) {

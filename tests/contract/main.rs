@@ -78,6 +78,7 @@ contracts! {
     edges:
         numbers_come_back_to_the_last_bit,
         a_deep_document_comes_back,
+        a_decision_sees_one_instant,
         a_read_sees_what_was_just_acknowledged,
         a_log_is_followed_without_a_gap_while_it_is_written,
         a_paused_project_keeps_its_place_in_the_queue,

@@ -166,15 +166,8 @@ impl Stores {
 
     pub async fn complete(&self, project: ProjectId, id: TaskId) -> Result<Committed, Error> {
         let moment = self.moment();
-        let holder = Holder { worker: WorkerId("worker".to_owned()), fence: 1 };
-        let work = Work {
-            output: Map::new(),
-            artifacts: vec![],
-            confidence: None,
-            usage: Usage::default(),
-        };
         self.run(Scope::project(project).task(id), move |s| {
-            tasks::complete(s, id, &holder, &work, moment, Defaults::default())
+            tasks::complete(s, id, &holder(), &nothing(), moment, Defaults::default())
         })
         .await
     }
@@ -246,6 +239,16 @@ impl Stores {
             assert_eq!(head.counts.open() as usize, open);
         }
     }
+}
+
+/// Whoever claimed a task the first time.
+pub fn holder() -> Holder {
+    Holder { worker: WorkerId("worker".to_owned()), fence: 1 }
+}
+
+/// Work that made nothing.
+pub fn nothing() -> Work {
+    Work { output: Map::new(), artifacts: vec![], confidence: None, usage: Usage::default() }
 }
 
 pub fn user() -> Origin {

@@ -3,28 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use botarmy_tests::dice::Dice;
 use botarmy_tests::server::TestServer;
 use serde_json::{Value, json};
-
-/// A small generator of random delays whose seed is printed, so that a failure can be run again.
-struct Dice(u64);
-
-impl Dice {
-    fn new() -> Self {
-        let seed = std::env::var("BOTARMY_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761);
-        println!("seed: BOTARMY_TEST_SEED={seed}");
-        Self(seed | 1)
-    }
-
-    /// A number below `limit` (xorshift64; Marsaglia, Xorshift RNGs, 2003).
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
 
 async fn events(server: &TestServer, project: &str) -> Vec<Value> {
     let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");

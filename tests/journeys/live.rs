@@ -3,45 +3,21 @@
 use std::time::Duration;
 
 use botarmy_tests::server::{PATIENCE, TestServer};
+use botarmy_tests::watcher::Watcher;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// Somebody who watches.
-pub(crate) struct Watcher(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Watcher {
-    pub(crate) async fn on(server: &TestServer, query: &str) -> Self {
-        let url = format!("{}/ws{query}", server.base.replace("http", "ws"));
-        let (stream, _) =
-            tokio::time::timeout(PATIENCE, connect_async(url)).await.unwrap().unwrap();
-        Self(stream)
-    }
-
-    /// The next frame; `None` when the connection has ended.
-    pub(crate) async fn next(&mut self) -> Option<Value> {
-        loop {
-            let message = tokio::time::timeout(PATIENCE, self.0.next()).await;
-            match message.expect("nothing comes any more")?.ok()? {
-                Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
-                Message::Close(_) => return None,
-                _ => {}
-            }
-        }
-    }
-
-    /// All frames up to the one that tells the package can be downloaded.
-    pub(crate) async fn until_packaged(&mut self) -> Vec<Value> {
-        let mut frames = Vec::new();
-        loop {
-            let frame = self.next().await.expect("the connection ended before the project");
-            let last = frame["event_type"] == "artifact_created";
-            frames.push(frame);
-            if last {
-                return frames;
-            }
+/// All frames up to the one that tells the package can be downloaded.
+pub(crate) async fn until_packaged(watcher: &mut Watcher) -> Vec<Value> {
+    let mut frames = Vec::new();
+    loop {
+        let frame = watcher.next().await.expect("the connection ended before the project");
+        let last = frame["event_type"] == "artifact_created";
+        frames.push(frame);
+        if last {
+            return frames;
         }
     }
 }
@@ -56,8 +32,15 @@ pub(crate) fn positions(frames: &[Value], project: &str) -> Vec<u64> {
 async fn a_subscriber_sees_the_whole_project_in_order() {
     let server = TestServer::start().await;
     let project = server.project("Notes for a choir").await;
-    let mut watcher = Watcher::on(&server, &format!("?project_id={project}&after=0")).await;
-    let (frames, status) = tokio::join!(watcher.until_packaged(), server.approve_all(&project));
+    let mut watcher = Watcher::on(&server.base, &format!("?project_id={project}&after=0")).await;
+    let approving = async {
+        server.next_gate(&project).await.unwrap();
+        // A status is told when somebody looks, every tenth of a second; a faster one is passed over.
+        let board = "/api/v1/agents/status/analyst";
+        server.until(|s| async { s.get(board).await.1["status"] == "waiting_for_hitl" }).await;
+        server.approve_all(&project).await
+    };
+    let (frames, status) = tokio::join!(until_packaged(&mut watcher), approving);
     assert_eq!(status, "completed");
     let seen = positions(&frames, &project);
     assert_eq!(seen, (1..=seen.len() as u64).collect::<Vec<_>>(), "a gap, or something twice");
@@ -97,7 +80,7 @@ async fn whoever_comes_back_misses_nothing_and_sees_nothing_twice() {
         loop {
             let after = seen.last().copied().unwrap_or(0);
             let query = format!("?project_id={project}&after={after}");
-            let mut watcher = Watcher::on(&server, &query).await;
+            let mut watcher = Watcher::on(&server.base, &query).await;
             for _ in 0..cut {
                 let frame = watcher.next().await.unwrap();
                 if frame["project_id"] == project.as_str() {
@@ -123,7 +106,7 @@ async fn it_goes_on_after_a_kill_where_it_was() {
     let mut server = TestServer::start().await;
     let project = server.project("Notes for a choir").await;
     server.next_gate(&project).await.unwrap();
-    let mut watcher = Watcher::on(&server, &format!("?project_id={project}&after=0")).await;
+    let mut watcher = Watcher::on(&server.base, &format!("?project_id={project}&after=0")).await;
     let mut seen = Vec::new();
     while seen.len() < 4 {
         let frame = watcher.next().await.unwrap();
@@ -131,8 +114,9 @@ async fn it_goes_on_after_a_kill_where_it_was() {
     }
     server.kill_and_restart().await;
     let after = seen.last().unwrap();
-    let mut watcher = Watcher::on(&server, &format!("?project_id={project}&after={after}")).await;
-    let (frames, _) = tokio::join!(watcher.until_packaged(), server.approve_all(&project));
+    let mut watcher =
+        Watcher::on(&server.base, &format!("?project_id={project}&after={after}")).await;
+    let (frames, _) = tokio::join!(until_packaged(&mut watcher), server.approve_all(&project));
     seen.extend(positions(&frames, &project));
     assert_eq!(seen, (1..=seen.len() as u64).collect::<Vec<_>>());
 }
@@ -141,9 +125,9 @@ async fn it_goes_on_after_a_kill_where_it_was() {
 async fn nobody_hears_of_other_projects_unless_they_ask_for_all() {
     let server = TestServer::start().await;
     let (mine, other) = (server.by_hand().await, server.by_hand().await);
-    let mut watcher = Watcher::on(&server, &format!("?project_id={mine}")).await;
-    let mut everything = Watcher::on(&server, "?project_id=all").await;
-    let mut nothing = Watcher::on(&server, "").await;
+    let mut watcher = Watcher::on(&server.base, &format!("?project_id={mine}")).await;
+    let mut everything = Watcher::on(&server.base, "?project_id=all").await;
+    let mut nothing = Watcher::on(&server.base, "").await;
     for project in [&other, &mine] {
         let body = json!({"agent_type": "coder", "instructions": "Do it"});
         server.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
@@ -184,7 +168,7 @@ async fn a_stranger_is_refused_before_the_upgrade() {
 #[tokio::test]
 async fn a_stopping_server_hangs_up_politely() {
     let mut server = TestServer::start().await;
-    let mut watcher = Watcher::on(&server, "?project_id=all").await;
+    let mut watcher = Watcher::on(&server.base, "?project_id=all").await;
     // The subscription is there when it answers.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let closing = async {

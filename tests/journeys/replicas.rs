@@ -2,9 +2,10 @@
 
 use botarmy_tests::server::TestServer;
 use botarmy_tests::services::{self, Database, RedisServer};
+use botarmy_tests::watcher::Watcher;
 use serde_json::{Value, json};
 
-use crate::live::{Watcher, positions};
+use crate::live::{positions, until_packaged};
 
 /// A server of this role, with these variables beside.
 async fn replica(
@@ -59,9 +60,13 @@ async fn what_one_begins_another_works_on_and_a_third_sees() {
     }
     let project = a.project("Notes for a choir").await;
     let query = format!("?project_id={project}&after=0");
-    let (mut here, mut there) = (Watcher::on(&a, &query).await, Watcher::on(&c, &query).await);
-    let (here, there, status) =
-        tokio::join!(here.until_packaged(), there.until_packaged(), a.approve_all(&project));
+    let (mut here, mut there) =
+        (Watcher::on(&a.base, &query).await, Watcher::on(&c.base, &query).await);
+    let (here, there, status) = tokio::join!(
+        until_packaged(&mut here),
+        until_packaged(&mut there),
+        a.approve_all(&project)
+    );
     assert_eq!(status, "completed");
     let (_, found) = c.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
     assert_eq!(found["valid"], true, "{found}");
@@ -98,7 +103,7 @@ async fn redis_may_go_and_come_back_in_the_middle() {
     is_connected(&a).await;
     is_connected(&b).await;
     let project = a.project("Notes for a choir").await;
-    let mut watcher = Watcher::on(&a, &format!("?project_id={project}&after=0")).await;
+    let mut watcher = Watcher::on(&a.base, &format!("?project_id={project}&after=0")).await;
     let living = async {
         let gate = a.next_gate(&project).await.unwrap();
         server.kill();
@@ -116,7 +121,7 @@ async fn redis_may_go_and_come_back_in_the_middle() {
         server.resume();
         a.approve_all(&project).await
     };
-    let (frames, status) = tokio::join!(watcher.until_packaged(), living);
+    let (frames, status) = tokio::join!(until_packaged(&mut watcher), living);
     assert_eq!(status, "completed");
     let seen = positions(&frames, &project);
     assert_eq!(seen, all(seen.len()), "a gap, or something twice");

@@ -3,9 +3,13 @@
 
 use std::io::Read;
 
+pub mod cluster;
+pub mod dice;
+pub mod follower;
 pub mod rig;
 pub mod server;
 pub mod services;
+pub mod watcher;
 
 /// Every file of a ZIP, by name.
 ///

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, Response, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -60,6 +61,7 @@ pub struct TestServer {
     /// `http://127.0.0.1:PORT`
     pub base: String,
     dir: Arc<TempDir>,
+    port: u16,
     variables: Vec<(String, String)>,
     /// What it wrote to its log so far.
     pub log: Arc<Mutex<String>>,
@@ -80,17 +82,26 @@ impl TestServer {
     /// # Panics
     /// When it does not start.
     pub async fn with(variables: &[(&str, &str)]) -> Self {
+        Self::on_port(0, variables).await
+    }
+
+    /// Starts one on this port, to which it comes back when it is started again; 0 takes a free one
+    /// each time.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn on_port(port: u16, variables: &[(&str, &str)]) -> Self {
         let dir = Arc::new(TempDir::new().unwrap());
         let variables =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Self::launch(dir, variables.collect()).await
+        Self::launch(dir, port, variables.collect()).await
     }
 
-    async fn launch(dir: Arc<TempDir>, variables: Vec<(String, String)>) -> Self {
+    async fn launch(dir: Arc<TempDir>, port: u16, variables: Vec<(String, String)>) -> Self {
         let mut child = command(dir.path())
             .env("BOTARMY_LOG__FORMAT", "json")
             .envs(variables.iter().cloned())
-            .args(["serve", "--port", "0"])
+            .args(["serve", "--port", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -116,7 +127,8 @@ impl TestServer {
             panic!("the server did not start:\n{}", log.lock().unwrap());
         };
         let base = format!("http://{address}");
-        let server = Self { child, base, dir, variables, log, client: reqwest::Client::new() };
+        let client = reqwest::Client::new();
+        let server = Self { child, base, dir, port, variables, log, client };
         server.until(|server| async move { server.get("/readyz").await.0 == 200 }).await;
         server
     }
@@ -140,7 +152,15 @@ impl TestServer {
     pub async fn kill_and_restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let again = Self::launch(Arc::clone(&self.dir), self.variables.clone()).await;
+        self.start_again().await;
+    }
+
+    /// Starts it again on the same data, after it has ended.
+    ///
+    /// # Panics
+    /// When it does not start again.
+    pub async fn start_again(&mut self) {
+        let again = Self::launch(Arc::clone(&self.dir), self.port, self.variables.clone()).await;
         // The old value is dropped, and with it a process that is gone already.
         *self = again;
     }
@@ -150,8 +170,7 @@ impl TestServer {
     /// # Panics
     /// When it does not stop.
     pub async fn terminate(&mut self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -160,6 +179,14 @@ impl TestServer {
             assert!(started.elapsed() < PATIENCE, "the server does not stop");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Sends a request without a body.

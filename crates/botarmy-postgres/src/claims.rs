@@ -19,11 +19,15 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 use uuid::Uuid;
 
+use crate::doubt::{committed, first_id, is_among};
 use crate::error::Fault;
-use crate::lane::{View, Writer, committed, finish, first_id, in_time, is_among};
 use crate::load::{self, LoadError};
+use crate::recent::Recent;
 use crate::rows;
-use crate::statements::{ExtendLease, NextInQueue, Waiting};
+use crate::statements::{ExtendLease, NextInQueue, QueueRow, Waiting};
+use crate::sure::finish;
+use crate::view::View;
+use crate::writer::{Writer, in_time};
 
 /// How often a claim is tried that failed through no fault of its own.
 const TRIES: u32 = 3;
@@ -52,11 +56,16 @@ pub(crate) struct Extension {
 pub(crate) struct Claims {
     writer: Writer,
     queue: mpsc::Receiver<Request>,
+    recent: Recent,
 }
 
 impl Claims {
-    pub(crate) const fn new(writer: Writer, queue: mpsc::Receiver<Request>) -> Self {
-        Self { writer, queue }
+    pub(crate) const fn new(
+        writer: Writer,
+        queue: mpsc::Receiver<Request>,
+        recent: Recent,
+    ) -> Self {
+        Self { writer, queue, recent }
     }
 
     /// Works until the queue is closed and empty.
@@ -156,7 +165,7 @@ impl Claims {
         let mut tries = 1;
         loop {
             let connection = self.writer.open().await.map_err(|fault| fault.store_error())?;
-            let trying = Round { connection, claim, waits };
+            let trying = Round { connection, claim, waits, recent: &self.recent };
             match in_time(limit, trying.run(&mut doubts)).await {
                 Ok(claimed) => {
                     self.writer.trouble.clear();
@@ -200,9 +209,8 @@ struct Round<'a> {
     claim: &'a Claim,
     /// Waits for the first log of the queue before it looks.
     waits: bool,
+    recent: &'a Recent,
 }
-
-type Row = (Uuid, Option<i64>, String, Uuid, i64, Vec<u8>, String, i64);
 
 impl Round<'_> {
     async fn run(&self, doubts: &mut Vec<Committed>) -> Result<Claimed, Fault> {
@@ -215,7 +223,7 @@ impl Round<'_> {
         }
         let next = NextInQueue { agents: agents.clone(), slots: slots.clone(), now };
         let waiting = Waiting { agents, slots, now };
-        let rows: Vec<Row> = if self.waits {
+        let rows: Vec<QueueRow> = if self.waits {
             let first: Vec<(Uuid, Uuid)> = waiting.load(&mut connection).await?;
             let Some((_, project)) = first.into_iter().next() else {
                 return Ok(Claimed::nothing());
@@ -248,7 +256,7 @@ impl Round<'_> {
     /// Starts the tasks that are locked, and commits.
     async fn start(
         &self,
-        rows: Vec<Row>,
+        rows: Vec<QueueRow>,
         is_more_waiting: bool,
         doubts: &mut Vec<Committed>,
     ) -> Result<Claimed, Fault> {
@@ -297,7 +305,10 @@ impl Round<'_> {
         if matches!(written, Err(Fault::Lost(_))) {
             doubts.push(claimed.committed.clone());
         }
-        written.map(|()| claimed)
+        written?;
+        view.follow(&writes);
+        writes.heads.iter().for_each(|head| self.recent.put(view.known(head.log)));
+        Ok(claimed)
     }
 
     /// What an earlier try committed although nobody was told.

@@ -13,182 +13,29 @@
 //! ids of its entries, before it is taken again.
 
 use std::collections::{BTreeSet, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use botarmy_domain::batch::{Batch, Loaded, Writes};
-use botarmy_domain::log::GENESIS;
-use botarmy_domain::ports::Decide;
-use botarmy_domain::{
-    Committed, Error, Head, LogId, Project, ProjectId, ProjectStatus, Refusal, Scope, StoreError,
-};
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use botarmy_domain::batch::{Batch, Loaded, Wants};
+use botarmy_domain::{Committed, Error, LogId, Scope};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
-use tracing::{error, warn};
-use uuid::Uuid;
+use tokio::sync::mpsc;
+use tracing::warn;
 
-use crate::connect::{self, Purpose};
+use crate::doubt::doubt;
 use crate::error::Fault;
-use crate::load::{self, LoadError};
+use crate::job::{Job, Message};
+use crate::load;
 use crate::recent::{Known, Recent};
-use crate::settings::PostgresSettings;
-use crate::statements;
-use crate::store::Trouble;
-use crate::write::{self, Seen};
+use crate::sure::Sure;
+use crate::view::View;
+use crate::write;
+use crate::writer::{Writer, in_time};
 
 /// How often a transaction is tried that failed through no fault of its own.
 const TRIES: u32 = 4;
 /// How long a log that another replica moved is written to under a lock from the start.
 const CONTENDED: Duration = Duration::from_secs(1);
-
-/// What a lane is told.
-pub(crate) enum Message {
-    /// A decision, and where to say how it went. Nobody need be listening.
-    Decide(Job),
-    /// Nothing new is taken; what waits is still done.
-    Close,
-}
-
-/// A decision to be committed.
-pub(crate) struct Job {
-    pub(crate) scope: Scope,
-    pub(crate) decide: Decide,
-    pub(crate) caller: oneshot::Sender<Result<Committed, Error>>,
-    /// What was sent and may have been committed before the connection was lost.
-    doubts: Vec<Committed>,
-}
-
-impl Job {
-    pub(crate) const fn new(
-        scope: Scope,
-        decide: Decide,
-        caller: oneshot::Sender<Result<Committed, Error>>,
-    ) -> Self {
-        Self { scope, decide, caller, doubts: Vec::new() }
-    }
-
-    fn answer(self, result: Result<Committed, Error>) {
-        // A caller that went away meanwhile does not take back what was decided.
-        drop(self.caller.send(result));
-    }
-
-    /// Runs the decision. It panics before it changes anything, if it does.
-    fn run(&self, batch: &mut Batch) -> Result<Result<Committed, Refusal>, Fault> {
-        let decided = catch_unwind(AssertUnwindSafe(|| batch.decide(&self.scope, &self.decide)));
-        decided.map_err(|panic| {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            Fault::Panic(text.unwrap_or_else(|| "no message".to_owned()))
-        })
-    }
-}
-
-/// One connection that writes, with the way to get it back when it is lost.
-pub(crate) struct Writer {
-    pub(crate) settings: Arc<PostgresSettings>,
-    pub(crate) trouble: Trouble,
-    connection: Option<AsyncPgConnection>,
-}
-
-impl Writer {
-    pub(crate) const fn new(settings: Arc<PostgresSettings>, trouble: Trouble) -> Self {
-        Self { settings, trouble, connection: None }
-    }
-
-    /// The connection; a new one where there is none.
-    pub(crate) async fn open(&mut self) -> Result<&AsyncPgConnection, Fault> {
-        if self.connection.is_none() {
-            let away = |error: &dyn std::error::Error| Fault::Away(error.to_string());
-            let connection = connect::connect(&self.settings, Purpose::Writing)
-                .await
-                .map_err(|error| away(&error))?;
-            // Prepared before anything is sent without waiting for the answer before it.
-            statements::prepare_all(&connection).await.map_err(|error| away(&error))?;
-            self.connection = Some(connection);
-        }
-        Ok(self.connection.as_ref().expect("it was made above"))
-    }
-
-    /// After something failed: takes back what is open, or lets go of the connection.
-    pub(crate) async fn recover(&mut self, fault: &Fault) {
-        let Some(mut connection) = self.connection.take() else { return };
-        if !matches!(fault, Fault::Lost(_) | Fault::Away(_)) {
-            let back = self.in_time(connection.batch_execute("ROLLBACK")).await;
-            if back.is_ok() {
-                self.connection = Some(connection);
-            }
-        }
-    }
-
-    /// Tells everybody that nothing came of it.
-    fn give_up(&self, jobs: Vec<Job>, fault: &Fault) {
-        error!(error = %fault, units = jobs.len(), "A transaction came to nothing: {fault}");
-        // Whether the database is there at all is seen by whoever asks it.
-        if fault.may_last() {
-            self.trouble.set(fault.to_string());
-        }
-        for job in jobs {
-            job.answer(Err(fault.store_error().into()));
-        }
-    }
-
-    /// Waits for the database as long as the settings say.
-    pub(crate) async fn in_time<T, E: Into<Fault>>(
-        &self,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Fault> {
-        in_time(self.settings.timeout, work).await
-    }
-}
-
-pub(crate) async fn in_time<T, E: Into<Fault>>(
-    limit: Duration,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, Fault> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(done) => done.map_err(Into::into),
-        Err(_) => Err(Fault::Lost(format!("it has not answered for {limit:?}"))),
-    }
-}
-
-/// What a batch saw, or wrote itself since.
-#[derive(Default)]
-pub(crate) struct View {
-    heads: HashMap<LogId, Head>,
-    projects: HashMap<ProjectId, Arc<Project>>,
-}
-
-impl View {
-    pub(crate) fn take_in(&mut self, loaded: &Loaded) {
-        self.heads.extend(loaded.heads.iter().map(|head| (head.log, head.clone())));
-        self.projects.extend(loaded.projects.iter().map(|row| (row.id, Arc::clone(row))));
-    }
-
-    pub(crate) fn follow(&mut self, writes: &Writes) {
-        self.heads.extend(writes.heads.iter().map(|head| (head.log, head.clone())));
-        self.projects.extend(writes.projects.iter().map(|row| (row.id, Arc::clone(row))));
-    }
-
-    /// What is to be remembered of a log.
-    pub(crate) fn known(&self, log: LogId) -> Option<Known> {
-        let head = self.heads.get(&log)?.clone();
-        let project = Arc::clone(self.projects.get(&log.project()?)?);
-        Some(Known { head, project })
-    }
-}
-
-impl Seen for View {
-    fn hash(&self, log: LogId) -> &str {
-        self.heads.get(&log).map_or(GENESIS, |head| &head.hash)
-    }
-
-    fn is_active(&self, project: ProjectId) -> bool {
-        self.projects.get(&project).is_some_and(|row| row.status() == ProjectStatus::Active)
-    }
-}
 
 /// A lane at work.
 pub(crate) struct Lane {
@@ -200,8 +47,8 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(writer: Writer, queue: mpsc::Receiver<Message>) -> Self {
-        Self { writer, queue, recent: Recent::default(), contended: HashMap::new() }
+    pub(crate) fn new(writer: Writer, queue: mpsc::Receiver<Message>, recent: Recent) -> Self {
+        Self { writer, queue, recent, contended: HashMap::new() }
     }
 
     /// Works until the queue is closed and empty.
@@ -261,28 +108,25 @@ impl Lane {
     async fn try_swiftly(&mut self, jobs: &mut [Job]) -> Result<Vec<Option<Committed>>, Fault> {
         let mut batch = Batch::default();
         let wants = batch.wants(jobs.iter().map(|job| &job.scope));
-        let mut missing = wants.clone();
-        let mut remembered = Loaded::default();
-        for log in &wants.heads {
-            if let Some(known) = self.recent.get(*log) {
-                remembered.heads.push(known.head.clone());
-                remembered.projects.push(Arc::clone(&known.project));
-                missing.heads.remove(log);
-                missing.projects.remove(&known.project.id);
-            }
-        }
+        let (remembered, missing) = self.remember(jobs, &wants);
+        let reads = missing != Wants::default();
         let limit = self.writer.settings.timeout;
         let connection = self.writer.open().await?;
-        let loading = load::load(connection, &missing);
-        let mut loaded = match tokio::time::timeout(limit, loading).await {
-            Ok(Ok(loaded)) => loaded,
-            Ok(Err(LoadError::Database(fault))) => return Err(fault),
-            // Under the lock it is found out whose row that is.
-            Ok(Err(LoadError::Row(_))) => return Ok(jobs.iter().map(|_| None).collect()),
-            Err(_) => return Err(Fault::Lost(format!("it has not answered for {limit:?}"))),
-        };
-        loaded.heads.append(&mut remembered.heads);
-        loaded.projects.append(&mut remembered.projects);
+        let mut loaded = Loaded::default();
+        if reads {
+            match in_time(limit, load::load_one_instant(connection, &missing)).await? {
+                Ok(rows) => loaded = rows,
+                // Under the lock it is found out whose row that is.
+                Err(_) => {
+                    in_time(limit, load::end_instant(connection)).await?;
+                    return Ok(jobs.iter().map(|_| None).collect());
+                }
+            }
+        }
+        for known in remembered {
+            loaded.heads.push(known.head);
+            loaded.projects.push(known.project);
+        }
         let mut view = View::default();
         view.take_in(&loaded);
         batch.admit(&wants, loaded);
@@ -293,10 +137,18 @@ impl Lane {
             done.push(committed.filter(|committed| !committed.entries.is_empty()));
         }
         let writes = batch.take_writes();
+        let ending = async { if reads { load::end_instant(connection).await } else { Ok(()) } };
         if writes.is_empty() {
+            in_time(limit, ending).await?;
             return Ok(done);
         }
-        let written = in_time(limit, write::write(connection, &writes, &view)).await;
+        let writing = async {
+            let writing = write::write(connection, &writes, &view);
+            let (ended, written) = tokio::join!(biased; ending, writing);
+            ended?;
+            Ok::<_, Fault>(written?)
+        };
+        let written = in_time(limit, writing).await;
         let moved: BTreeSet<LogId> = match written {
             Ok(moved) => moved.into_iter().collect(),
             Err(fault) => {
@@ -311,8 +163,8 @@ impl Lane {
             if !moved.contains(&head.log) {
                 self.recent.forget(head.log);
                 self.contended.insert(head.log, Instant::now() + CONTENDED);
-            } else if let Some(known) = view.known(head.log) {
-                self.recent.put(head.log, known);
+            } else {
+                self.recent.put(view.known(head.log));
             }
         }
         self.writer.trouble.clear();
@@ -322,6 +174,24 @@ impl Lane {
             }
         }
         Ok(done)
+    }
+
+    /// What need not be loaded, and what has to be. A head and its project are enough for a
+    /// decision that sees nothing else; with rows they would have to be of the same instant.
+    fn remember(&self, jobs: &[Job], wants: &Wants) -> (Vec<Known>, Wants) {
+        let scopes = jobs.iter().map(|job| &job.scope);
+        let with_rows: BTreeSet<LogId> = scopes
+            .filter(|scope| **scope != Scope::log(scope.log))
+            .map(|scope| scope.log)
+            .collect();
+        let logs = wants.heads.iter().filter(|log| !with_rows.contains(log));
+        let remembered: Vec<_> = logs.filter_map(|log| self.recent.get(*log)).collect();
+        let mut missing = wants.clone();
+        for known in &remembered {
+            missing.heads.remove(&known.head.log);
+            missing.projects.remove(&known.project.id);
+        }
+        (remembered, missing)
     }
 
     // Sure.
@@ -368,12 +238,7 @@ impl Lane {
     ) -> Result<Vec<Result<Committed, Error>>, Fault> {
         let limit = self.writer.settings.timeout;
         let connection = self.writer.open().await?;
-        let mut sure = Sure {
-            connection,
-            batch: Batch::default(),
-            view: View::default(),
-            locked: BTreeSet::new(),
-        };
+        let mut sure = Sure::new(connection);
         let mut done = Vec::with_capacity(jobs.len());
         let running = in_time(limit, sure.run(jobs, &mut done)).await;
         match running {
@@ -386,191 +251,9 @@ impl Lane {
             }
         }
         for job in &*jobs {
-            if let Some(known) = sure.view.known(job.scope.log) {
-                self.recent.put(job.scope.log, known);
-            }
+            self.recent.put(sure.known(job.scope.log));
         }
         self.writer.trouble.clear();
         Ok(done.into_iter().map(|one| one.expect("everybody was decided on")).collect())
     }
-}
-
-/// Remembers with each decision what may have been committed of it.
-fn doubt(jobs: &mut [Job], done: impl IntoIterator<Item = Option<Committed>>) {
-    for (job, done) in jobs.iter_mut().zip(done) {
-        job.doubts.extend(done.filter(|committed| !committed.entries.is_empty()));
-    }
-}
-
-/// Decisions under locks, in one transaction.
-struct Sure<'a> {
-    connection: &'a AsyncPgConnection,
-    batch: Batch,
-    view: View,
-    locked: BTreeSet<LogId>,
-}
-
-impl Sure<'_> {
-    /// Decides on everybody and commits. `done` says how far that came.
-    async fn run(
-        &mut self,
-        jobs: &[Job],
-        done: &mut Vec<Option<Result<Committed, Error>>>,
-    ) -> Result<(), Fault> {
-        done.resize_with(jobs.len(), || None);
-        let heads = self.begin(jobs.iter().map(|job| job.scope.log).collect()).await?;
-        self.settle_doubts(jobs, done).await?;
-        let mut wants = self.batch.wants(
-            jobs.iter().zip(&*done).filter(|(_, done)| done.is_none()).map(|(job, _)| &job.scope),
-        );
-        let mut missing = wants.clone();
-        missing.heads.clear();
-        missing.agents.clear();
-        wants.agents.clear();
-        let mut loaded = match load::load(self.connection, &missing).await {
-            Ok(loaded) => loaded,
-            Err(LoadError::Database(fault)) => return Err(fault),
-            Err(LoadError::Row(error)) if jobs.len() == 1 => {
-                done[0] = Some(Err(error.into()));
-                return self.flush(true).await;
-            }
-            // Whoever does not want that row is not concerned: apart, they will see.
-            Err(LoadError::Row(error)) => return Err(Fault::Unreadable(error.to_string())),
-        };
-        loaded.heads = heads;
-        self.view.take_in(&loaded);
-        self.batch.admit(&wants, loaded);
-        for (job, done) in jobs.iter().zip(&mut *done) {
-            if done.is_none() {
-                if job.scope.agent.is_some() {
-                    self.look_at_agent(job).await?;
-                }
-                *done = Some(match job.run(&mut self.batch) {
-                    Ok(decided) => decided.map_err(Error::from),
-                    Err(panic) => Err(panic.store_error().into()),
-                });
-            }
-        }
-        self.flush(true).await
-    }
-
-    /// Begins, and locks the logs.
-    async fn begin(&mut self, logs: BTreeSet<LogId>) -> Result<Vec<Head>, Fault> {
-        let mut connection = self.connection;
-        let (begun, rows) = tokio::join!(
-            biased;
-            connection.batch_execute("BEGIN"),
-            load::lock(self.connection, logs),
-        );
-        begun?;
-        let heads = rows?.into_iter().map(crate::rows::head);
-        let heads: Vec<Head> = heads
-            .collect::<Result<_, _>>()
-            .map_err(|error: StoreError| Fault::Unreadable(error.to_string()))?;
-        self.locked = heads.iter().map(|head| head.log).collect();
-        Ok(heads)
-    }
-
-    /// Answers those whose decision was committed although nobody was told. Whatever was under way
-    /// then has ended: the logs are locked.
-    async fn settle_doubts(
-        &self,
-        jobs: &[Job],
-        done: &mut [Option<Result<Committed, Error>>],
-    ) -> Result<(), Fault> {
-        let doubts = jobs.iter().flat_map(|job| &job.doubts);
-        let ids: Vec<Uuid> = doubts.flat_map(|doubt| first_id(doubt)).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let committed = committed(self.connection, ids).await?;
-        for (job, done) in jobs.iter().zip(done) {
-            for doubt in &job.doubts {
-                if is_among(doubt, &committed) {
-                    *done = Some(Ok(doubt.clone()));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Loads what an agent's status follows from. It is counted in the tables, so what was decided
-    /// before is written first.
-    async fn look_at_agent(&mut self, job: &Job) -> Result<(), Fault> {
-        self.flush(false).await?;
-        let wants = self.batch.wants([&job.scope]);
-        match load::load(self.connection, &wants).await {
-            Ok(loaded) => {
-                self.batch.admit(&wants, loaded);
-                Ok(())
-            }
-            Err(LoadError::Database(fault)) => Err(fault),
-            Err(LoadError::Row(error)) => Err(Fault::Unreadable(error.to_string())),
-        }
-    }
-
-    /// Writes what was decided so far; the last time with the commit behind it.
-    async fn flush(&mut self, is_last: bool) -> Result<(), Fault> {
-        let writes = self.batch.take_writes();
-        finish(self.connection, &writes, &self.view, &self.locked, is_last).await?;
-        self.view.follow(&writes);
-        self.locked.extend(writes.heads.iter().map(|head| head.log));
-        Ok(())
-    }
-}
-
-/// Writes in a transaction whose logs are locked, and commits it if this is the last of it.
-pub(crate) async fn finish(
-    mut connection: &AsyncPgConnection,
-    writes: &Writes,
-    view: &View,
-    locked: &BTreeSet<LogId>,
-    is_last: bool,
-) -> Result<(), Fault> {
-    if writes.is_empty() {
-        if is_last {
-            connection.batch_execute("COMMIT").await?;
-        }
-        return Ok(());
-    }
-    let writing = write::write(connection, writes, view);
-    // A log that did not exist could not be locked, and somebody may begin it first.
-    if is_last && writes.heads.iter().all(|head| locked.contains(&head.log)) {
-        let mut behind = connection;
-        let (written, committed) = tokio::join!(biased; writing, behind.batch_execute("COMMIT"));
-        written?;
-        committed?;
-        return Ok(());
-    }
-    if writing.await?.len() != writes.heads.len() {
-        return Err(Fault::Moved);
-    }
-    if is_last {
-        connection.batch_execute("COMMIT").await?;
-    }
-    Ok(())
-}
-
-/// Which of these entries are in a log, with their hashes in hexadecimal.
-pub(crate) async fn committed(
-    mut connection: &AsyncPgConnection,
-    ids: Vec<Uuid>,
-) -> Result<HashMap<Uuid, String>, Fault> {
-    let rows: Vec<(Uuid, Vec<u8>)> = statements::Committed { ids }.load(&mut connection).await?;
-    let hash = |bytes: &[u8]| botarmy_domain::log::hash_text(bytes);
-    Ok(rows.iter().map(|(id, bytes)| (*id, hash(bytes))).collect())
-}
-
-/// The id of the first entry of what may have been committed.
-pub(crate) fn first_id(doubt: &Committed) -> Option<Uuid> {
-    doubt.entries.iter().next().map(|entry| entry.id.uuid())
-}
-
-/// Whether exactly this was committed.
-pub(crate) fn is_among(doubt: &Committed, committed: &HashMap<Uuid, String>) -> bool {
-    doubt
-        .entries
-        .iter()
-        .next()
-        .is_some_and(|entry| committed.get(&entry.id.uuid()) == Some(&entry.hash))
 }

@@ -6,7 +6,7 @@ use botarmy_domain::{Committed, Error, Scope, StoreError, TaskId, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::claims::{Extension, Request};
-use crate::lane::{Job, Message};
+use crate::job::{Job, Message};
 use crate::store::{PostgresStore, closed};
 
 #[async_trait]

@@ -1,6 +1,5 @@
 //! Loading what decisions want to see: one statement for each kind of row, for all decisions of a
-//! batch together. The statements are sent without waiting for each other's answers, heads first:
-//! whoever finds a head unchanged when it writes then knows that nothing else had changed either.
+//! batch together. The statements are sent without waiting for each other's answers.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use botarmy_domain::{
 use botarmy_rows::body;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -83,6 +82,31 @@ pub(crate) async fn load(
     let all_requests = requests?.into_iter().chain(open_requests?);
     loaded.requests = entities::<HitlRequest>("hitl_requests", all_requests)?;
     Ok(loaded)
+}
+
+/// Loads what is wanted as it was at one instant. A row that cannot be read is the inner error.
+/// Until [`end_instant`] the connection sees nothing newer.
+pub(crate) async fn load_one_instant(
+    connection: &AsyncPgConnection,
+    wants: &Wants,
+) -> Result<Result<Loaded, StoreError>, Fault> {
+    let mut begin = connection;
+    let (begun, loaded) = tokio::join!(
+        biased;
+        begin.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
+        load(connection, wants),
+    );
+    begun?;
+    match loaded {
+        Ok(loaded) => Ok(Ok(loaded)),
+        Err(LoadError::Row(error)) => Ok(Err(error)),
+        Err(LoadError::Database(fault)) => Err(fault),
+    }
+}
+
+/// Nothing was written, so this can be sent in front of whatever comes next.
+pub(crate) async fn end_instant(mut connection: &AsyncPgConnection) -> Result<(), Fault> {
+    Ok(connection.batch_execute("COMMIT").await?)
 }
 
 /// What few decisions want.

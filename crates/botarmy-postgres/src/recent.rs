@@ -1,13 +1,13 @@
-//! What a lane remembers of the logs it wrote to last: where they ended, and their projects. It may
-//! be out of date; the statement that writes says so, because it names the hash it builds on.
+//! What a replica remembers of the logs it wrote to last: where they ended, and their projects. It
+//! may be out of date; the statement that writes says so, because it names the hash it builds on.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use botarmy_domain::{Head, LogId, Project};
 
 /// How many logs are remembered at least; at most twice as many.
-const KEPT: usize = 512;
+const KEPT: usize = 1024;
 
 /// The end of a log and its project.
 #[derive(Debug, Clone)]
@@ -16,36 +16,58 @@ pub(crate) struct Known {
     pub(crate) project: Arc<Project>,
 }
 
-/// The logs that were written to last, in two generations: what is not used for a while is
-/// forgotten with the older one.
+/// The logs that were written to last. Clones share it: what one lane writes, another builds on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Recent(Arc<Mutex<Generations>>);
+
+/// What is not used for a while is forgotten with the older generation.
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
+struct Generations {
     young: HashMap<LogId, Known>,
     old: HashMap<LogId, Known>,
 }
 
 impl Recent {
-    pub(crate) fn get(&mut self, log: LogId) -> Option<&Known> {
-        if let Some(known) = self.old.remove(&log) {
-            self.put(log, known);
+    pub(crate) fn get(&self, log: LogId) -> Option<Known> {
+        let mut generations = self.lock();
+        if let Some(known) = generations.old.remove(&log) {
+            generations.put(known);
         }
-        self.young.get(&log)
+        generations.young.get(&log).cloned()
     }
 
-    pub(crate) fn put(&mut self, log: LogId, known: Known) {
+    /// Remembers this, unless something newer is known.
+    pub(crate) fn put(&self, known: Option<Known>) {
+        if let Some(known) = known {
+            self.lock().put(known);
+        }
+    }
+
+    pub(crate) fn forget(&self, log: LogId) {
+        let mut generations = self.lock();
+        generations.young.remove(&log);
+        generations.old.remove(&log);
+    }
+
+    pub(crate) fn forget_everything(&self) {
+        *self.lock() = Generations::default();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Generations> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Generations {
+    fn put(&mut self, known: Known) {
+        let log = known.head.log;
+        let newest = self.young.get(&log).or_else(|| self.old.get(&log));
+        if newest.is_some_and(|newest| newest.head.seq > known.head.seq) {
+            return;
+        }
         if self.young.len() >= KEPT {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(log, known);
-    }
-
-    pub(crate) fn forget(&mut self, log: LogId) {
-        self.young.remove(&log);
-        self.old.remove(&log);
-    }
-
-    pub(crate) fn forget_everything(&mut self) {
-        self.young.clear();
-        self.old.clear();
     }
 }

@@ -102,6 +102,9 @@ statement! {
     [projects: Vec<Uuid> => Array<SqlUuid>] ") AND status = 'pending'"
 }
 
+/// A task with the end of its log.
+pub(crate) type QueueRow = (Uuid, Option<i64>, String, Uuid, i64, Vec<u8>, String, i64);
+
 statement! {
     /// For each agent type as many tasks as it has slots, in the order of the queue, with the ends
     /// of their logs. Both are locked; what somebody else holds is passed over.
@@ -298,7 +301,6 @@ pub(crate) async fn prepare_all(mut connection: &AsyncPgConnection) -> QueryResu
     let _: Vec<(Uuid, i64, Vec<u8>, String, i64)> = Heads::default().load(&mut connection).await?;
     let _: Vec<(Uuid, String)> = Projects::default().load(&mut connection).await?;
     let _: Vec<(Uuid, Option<i64>, String)> = Tasks::default().load(&mut connection).await?;
-    let _: Vec<(Uuid, Option<i64>, String, Uuid, i64, Vec<u8>, String, i64)> =
-        NextInQueue::default().load(&mut connection).await?;
+    let _: Vec<QueueRow> = NextInQueue::default().load(&mut connection).await?;
     Ok(())
 }

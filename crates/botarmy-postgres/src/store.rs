@@ -20,10 +20,13 @@ use tracing::info;
 use crate::claims::{Claims, Request};
 use crate::connect::{self, ConnectError, Purpose};
 use crate::error::{is_lost, reading};
-use crate::lane::{Lane, Message, Writer};
+use crate::job::Message;
+use crate::lane::Lane;
 use crate::migrate;
 use crate::open::OpenError;
+use crate::recent::Recent;
 use crate::settings::PostgresSettings;
+use crate::writer::Writer;
 
 /// How long a failed write is told of. Then it takes another one to know whether it still holds.
 const TROUBLE: Duration = Duration::from_secs(10);
@@ -89,15 +92,16 @@ impl PostgresStore {
         let settings = Arc::new(settings);
         let trouble = Trouble::default();
         let writer = || Writer::new(Arc::clone(&settings), trouble.clone());
+        let recent = Recent::default();
         let mut working = Vec::new();
         let mut lanes = Vec::new();
         for _ in 0..settings.lanes.max(1) {
             let (lane, queue) = mpsc::channel(settings.queue.max(1));
-            working.push(tokio::spawn(Lane::new(writer(), queue).run()));
+            working.push(tokio::spawn(Lane::new(writer(), queue, recent.clone()).run()));
             lanes.push(lane);
         }
         let (claims, queue) = mpsc::channel(settings.queue.max(1));
-        working.push(tokio::spawn(Claims::new(writer(), queue).run()));
+        working.push(tokio::spawn(Claims::new(writer(), queue, recent).run()));
         let inner = Inner {
             pool: pool(&settings)?,
             trouble,

@@ -84,7 +84,7 @@ impl TaskStore for PostgresStore {
         let rows: Vec<(i64, String, Option<(Uuid, String)>)> = self
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
             .await?;
-        let Some((seq, status, _)) = rows.iter().next() else { return Ok(None) };
+        let [(seq, status, _), ..] = rows.as_slice() else { return Ok(None) };
         let project_status = word("projects", project, "status", status)?;
         let row = project.to_string();
         let seq = Column { table: "heads", row: &row }.number("seq", *seq)?;

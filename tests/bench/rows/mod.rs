@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod boot;
 pub(crate) mod fanout;
+pub(crate) mod full;
 pub(crate) mod gate;
 pub(crate) mod noop;
 pub(crate) mod start;
@@ -36,6 +37,11 @@ pub(crate) const ALL: &[Row] = &[
     Row { name: "audit", measure: |scale| Box::pin(audit::measure(scale)) },
     Row { name: "fanout", measure: |scale| Box::pin(fanout::measure(scale)) },
     Row { name: "boot", measure: |scale| Box::pin(boot::measure(scale)) },
+    Row { name: "full-submit", measure: |scale| Box::pin(full::submit::measure(scale)) },
+    Row { name: "full-start", measure: |scale| Box::pin(full::start::measure(scale)) },
+    Row { name: "full-noop", measure: |scale| Box::pin(full::noop::measure(scale)) },
+    Row { name: "full-hear", measure: |scale| Box::pin(full::hear::measure(scale)) },
+    Row { name: "full-size", measure: |scale| Box::pin(full::size::measure(scale)) },
 ];
 
 /// Makes a project that is driven by hand; answers its id.

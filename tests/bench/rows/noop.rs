@@ -64,7 +64,11 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     ))])
 }
 
-async fn until_completed(connection: &mut Connection, project: &str, count: u64) -> Result<()> {
+pub(crate) async fn until_completed(
+    connection: &mut Connection,
+    project: &str,
+    count: u64,
+) -> Result<()> {
     let path = format!("/api/v1/projects/{project}/completion");
     let began = Instant::now();
     loop {

@@ -222,9 +222,12 @@ fn send(pid: &str, signal: Signal) {
     }
 }
 
-/// Below the range that outgoing connections are given their ports from: a server that is stopped
+/// A port of loopback nobody listens on. It is below the range that outgoing connections are given their ports from: a server that is stopped
 /// for a while finds its own free when it comes back.
-fn free_port() -> Result<u16> {
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16> {
     for _ in 0..100 {
         let port = 20_000 + (random() % 12_000) as u16;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

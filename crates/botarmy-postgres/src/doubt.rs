@@ -1,0 +1,43 @@
+//! What was sent before a connection was lost: it may have been committed although nobody was told.
+//! The log says, by the ids and hashes of the entries.
+
+use std::collections::HashMap;
+
+use botarmy_domain::{Committed, Entry};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use crate::error::Fault;
+use crate::job::Job;
+use crate::statements;
+
+/// Remembers with each decision what may have been committed of it.
+pub(crate) fn doubt(jobs: &mut [Job], done: impl IntoIterator<Item = Option<Committed>>) {
+    for (job, done) in jobs.iter_mut().zip(done) {
+        job.doubts.extend(done.filter(|committed| !committed.entries.is_empty()));
+    }
+}
+
+/// Which of these entries are in a log, with their hashes in hexadecimal.
+pub(crate) async fn committed(
+    mut connection: &AsyncPgConnection,
+    ids: Vec<Uuid>,
+) -> Result<HashMap<Uuid, String>, Fault> {
+    let rows: Vec<(Uuid, Vec<u8>)> = statements::Committed { ids }.load(&mut connection).await?;
+    let hash = |bytes: &[u8]| botarmy_domain::log::hash_text(bytes);
+    Ok(rows.iter().map(|(id, bytes)| (*id, hash(bytes))).collect())
+}
+
+/// The id of the first entry of what may have been committed.
+pub(crate) fn first_id(doubt: &Committed) -> Option<Uuid> {
+    first(doubt).map(|entry| entry.id.uuid())
+}
+
+/// Whether exactly this was committed.
+pub(crate) fn is_among(doubt: &Committed, committed: &HashMap<Uuid, String>) -> bool {
+    first(doubt).is_some_and(|entry| committed.get(&entry.id.uuid()) == Some(&entry.hash))
+}
+
+fn first(doubt: &Committed) -> Option<&Entry> {
+    doubt.entries.as_slice().split_first().map(|(entry, _)| &**entry)
+}

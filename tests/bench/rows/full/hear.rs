@@ -1,0 +1,55 @@
+//! An event on one replica, to a subscriber on another.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::Scale;
+use crate::client::Connection;
+use crate::full::Full;
+use crate::rows::{project, task, text};
+use crate::server::{data_dir, setting};
+use crate::stats::{Samples, ms};
+use crate::subscribers::Subscriber;
+use crate::table::Line;
+
+pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
+    let full = Full::start().await?;
+    let url = full.database("botarmy").await?;
+    let (data, other) = (data_dir()?, data_dir()?);
+    let one = full.replica(&data, &url, &[setting::NOBODY_CODES]).await?;
+    let another = full.replica(&other, &url, &[setting::NOBODY_CODES]).await?;
+    let mut connection = Connection::open(one.address).await?;
+    let project = project(&mut connection).await?;
+    let query = format!("project_id={project}");
+    let mut here = Subscriber::open(one.address, &query).await?;
+    let mut there = Subscriber::open(another.address, &query).await?;
+    let path = format!("/api/v1/projects/{project}/tasks");
+    let body = task(64).to_string();
+    let (mut whole, mut behind) = (Samples::default(), Samples::default());
+    for n in 0..scale.of(400, 60) + 5 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let asked = Instant::now();
+        let answer = connection.post(&path, body.as_bytes()).await?.json()?;
+        let id = text(&answer, "task_id")?;
+        let (near, _) = here.next("task_created", |frame| frame["task_id"] == id).await?;
+        let (far, _) = there.next("task_created", |frame| frame["task_id"] == id).await?;
+        if n >= 5 {
+            whole.push(far - asked);
+            behind.push(far.saturating_duration_since(near));
+        }
+    }
+    one.stop().await?;
+    another.stop().await?;
+    let goals = [("p50", whole.p50(), 5), ("p99", whole.p99(), 25)];
+    let goals = goals.map(|(name, time, goal)| (name, time, Duration::from_millis(goal)));
+    Ok(vec![Line::times("PostgreSQL: event on one replica to subscriber on another", &goals).note(
+        format!(
+            "{} samples from writing the request, so with its commit; behind a subscriber of the \
+             first replica: p50 {:.2} ms, p99 {:.2} ms",
+            whole.len(),
+            ms(behind.p50()),
+            ms(behind.p99())
+        ),
+    )])
+}

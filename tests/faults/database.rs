@@ -1,0 +1,131 @@
+//! PostgreSQL goes away and comes back, or its connections do.
+
+use std::time::{Duration, Instant};
+
+use botarmy_tests::cluster::{Clients, Cluster, all_done, holds};
+use botarmy_tests::dice::Dice;
+use botarmy_tests::server::TestServer;
+use botarmy_tests::services::{self, PostgresServer};
+use serde_json::json;
+
+/// A server of one's own with an empty database, which the first replica migrates.
+async fn private() -> Option<(PostgresServer, String)> {
+    let postgres = PostgresServer::start(&[]).await?;
+    services::execute(&postgres.url(), "CREATE DATABASE botarmy").await.unwrap();
+    let url = services::url_of(&postgres.url(), "botarmy");
+    Some((postgres, url))
+}
+
+/// Asks until it is so, and says how long that took.
+async fn until(server: &TestServer, path: &str, status: u16) -> Duration {
+    let started = Instant::now();
+    server.until(|server| async move { server.get(path).await.0 == status }).await;
+    started.elapsed()
+}
+
+/// What clients and operators see while the database is away.
+async fn is_unavailable(server: &TestServer) {
+    until(server, "/readyz", 503).await;
+    assert_eq!(server.get("/livez").await.0, 200, "a restart would not help");
+    for (method, path, body) in [
+        (reqwest::Method::POST, "/api/v1/projects", Some(json!({"name": "Lost"}).to_string())),
+        (reqwest::Method::GET, "/api/v1/projects", None),
+    ] {
+        let started = Instant::now();
+        let response = server.raw(method, path, body).await.unwrap();
+        assert_eq!(response.status().as_u16(), 503, "{path}");
+        assert!(response.headers().contains_key("retry-after"), "{path}");
+        let text = response.text().await.unwrap();
+        assert!(!text.contains("postgres://"), "{text}");
+        assert!(started.elapsed() < Duration::from_secs(15), "{path}: {:?}", started.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_restarts_of_the_database() {
+    let Some((mut postgres, url)) = private().await else { return };
+    let mut dice = Dice::new();
+    let cluster = Cluster::on(&url, None);
+    let servers = [cluster.replica("api").await, cluster.replica("worker").await];
+    let bases = [servers[0].base.clone()];
+    let clients = Clients::start(4, &bases, &mut dice);
+    for round in 0..4 {
+        tokio::time::sleep(Duration::from_millis(300 + dice.below(300))).await;
+        let before = clients.acknowledged();
+        if round % 2 == 0 {
+            postgres.stop();
+        } else {
+            postgres.kill();
+        }
+        is_unavailable(&servers[0]).await;
+        assert_eq!(servers[1].get("/livez").await.0, 200);
+        postgres.start_again().await;
+        let back = Instant::now();
+        for server in &servers {
+            until(server, "/readyz", 200).await;
+        }
+        let (status, answer) =
+            servers[0].post("/api/v1/projects", json!({"name": "Back again"})).await;
+        assert_eq!(status, 201, "{answer}");
+        let took = back.elapsed();
+        println!("ready {took:?} after the database was; {before} acknowledged before");
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        // Clients are being answered again, too.
+        let now = clients.acknowledged();
+        servers[0].until(|_| async { clients.acknowledged() > now + 5 }).await;
+    }
+    assert!(clients.refused() > 0);
+    let told = clients.stop().await;
+    all_done(&servers[0], told.keys()).await;
+    for (project, told) in &told {
+        holds(&servers[0], project, told).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_cut_under_load_cost_nothing_that_was_acknowledged() {
+    let Some(database) = services::database().await else { return };
+    let mut dice = Dice::new();
+    let cluster = Cluster::on(&database.url(), None);
+    let servers = [cluster.replica("all").await, cluster.replica("all").await];
+    let bases: Vec<_> = servers.iter().map(|server| server.base.clone()).collect();
+    let clients = Clients::start(6, &bases, &mut dice);
+    let admin = services::connect(&database.url()).await.unwrap();
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid() AND random() < 0.5";
+    let mut ended = 0;
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(20 + dice.below(100))).await;
+        ended += admin.query_one(cut, &[]).await.unwrap().get::<_, i64>(0);
+    }
+    assert!(ended > 40, "too few were cut: {ended}");
+    let before = clients.acknowledged();
+    servers[0].until(|_| async { clients.acknowledged() > before + 20 }).await;
+    println!("{ended} connections cut; {} acknowledged, {} refused", before, clients.refused());
+    let told = clients.stop().await;
+    all_done(&servers[0], told.keys()).await;
+    for (project, told) in &told {
+        holds(&servers[1], project, told).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_hangs_is_told_from_one_that_works() {
+    let Some((postgres, url)) = private().await else { return };
+    let cluster = Cluster::on(&url, None).with("STORE__TIMEOUT_S", "2");
+    let server = cluster.replica("all").await;
+    postgres.pause();
+    // A probe answers within a second, whatever hangs.
+    for path in ["/livez", "/readyz", "/health", "/health/detailed", "/healthz"] {
+        let started = Instant::now();
+        let (status, answer) = server.get(path).await;
+        assert!(started.elapsed() < Duration::from_millis(1500), "{path}: {:?}", started.elapsed());
+        let is_well = matches!(path, "/livez" | "/health");
+        assert_eq!(status == 200, is_well, "{path}: {status} {answer}");
+    }
+    is_unavailable(&server).await;
+    postgres.resume();
+    let took = until(&server, "/readyz", 200).await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(server.post("/api/v1/projects", json!({"name": "Back"})).await.0, 201);
+}

@@ -1,0 +1,86 @@
+//! Encrypted connections to PostgreSQL.
+
+use std::path::Path;
+
+use botarmy_tests::cluster::Cluster;
+use botarmy_tests::server::command;
+use botarmy_tests::services::{self, PostgresServer};
+use serde_json::json;
+
+/// A certificate for this name, signed by itself.
+fn certificate(folder: &Path, name: &str) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let key = folder.join(format!("{name}.key"));
+    std::fs::write(folder.join(format!("{name}.crt")), made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    // The server insists that its key is for itself only.
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+    if let Some((user, group)) = services::user() {
+        std::os::unix::fs::chown(&key, Some(user), Some(group)).unwrap();
+    }
+}
+
+async fn encrypted(folder: &Path, name: &str) -> Option<(PostgresServer, String)> {
+    certificate(folder, name);
+    let file = |ending: &str| folder.join(format!("{name}.{ending}")).display().to_string();
+    let (certificate, key) = (file("crt"), file("key"));
+    let settings = [("ssl", "on"), ("ssl_cert_file", &*certificate), ("ssl_key_file", &*key)];
+    let postgres = PostgresServer::start(&settings).await?;
+    services::execute(&postgres.url(), "CREATE DATABASE botarmy").await.unwrap();
+    let url = services::url_of(&postgres.url(), "botarmy");
+    Some((postgres, url))
+}
+
+/// What a server says that does not start.
+fn refused(url: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let output = command(dir.path())
+        .args(["serve", "--port", "0"])
+        .env("BOTARMY_STORE__URL", url)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_checked_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((_postgres, url)) = encrypted(folder.path(), "127.0.0.1").await else { return };
+    let root = folder.path().join("127.0.0.1.crt");
+    let checked = format!("{url}?sslmode=verify-full&sslrootcert={}", root.display());
+    for url in [checked, format!("{url}?sslmode=prefer")] {
+        let server = Cluster::on(&url, None).replica("all").await;
+        assert_eq!(server.post("/api/v1/projects", json!({"name": "Secret"})).await.0, 201);
+        let admin = services::connect(url.split('?').next().unwrap()).await.unwrap();
+        let open = "SELECT count(*) FILTER (WHERE ssl), count(*) FILTER (WHERE NOT ssl) \
+                    FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                    WHERE application_name = 'botarmy'";
+        let row = admin.query_one(open, &[]).await.unwrap();
+        assert!(row.get::<_, i64>(0) > 0, "{url}: no connection is encrypted");
+        assert_eq!(row.get::<_, i64>(1), 0, "{url}: a connection is not encrypted");
+    }
+    // Nobody on this system vouches for it.
+    let said = refused(&format!("{url}?sslmode=require"));
+    assert!(said.contains("certificate"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_for_another_name_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((_postgres, url)) = encrypted(folder.path(), "elsewhere.example").await else {
+        return;
+    };
+    let root = folder.path().join("elsewhere.example.crt");
+    let said = refused(&format!("{url}?sslmode=verify-full&sslrootcert={}", root.display()));
+    assert!(said.contains("certificate"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_encryption_is_refused_where_it_is_asked_for() {
+    let Some(database) = services::database().await else { return };
+    let said = refused(&format!("{}?sslmode=require", database.url()));
+    assert!(said.to_lowercase().contains("tls") || said.contains("encrypt"), "{said}");
+}

@@ -1,0 +1,317 @@
+//! Several servers on one database and one Redis, and clients that keep what they are told.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::dice::Dice;
+use crate::server::{PATIENCE, TestServer};
+use crate::services::free_port;
+
+/// What replicas of a test have in common.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    variables: Vec<(String, String)>,
+}
+
+impl Cluster {
+    /// Replicas on these servers. Coders do their tasks at once, by doing nothing; a worker that
+    /// falls silent is given up after two seconds.
+    #[must_use]
+    pub fn on(postgres: &str, redis: Option<(&str, &str)>) -> Self {
+        let mut cluster = Self { variables: Vec::new() }
+            .with("STORE__URL", postgres)
+            .with("AGENTS__CODER__RUNNER", "noop")
+            .with("AGENTS__CODER__SLOTS", "16")
+            .with("WORKER__LEASE_S", "2");
+        if let Some((url, prefix)) = redis {
+            cluster = cluster.with("REDIS__URL", url).with("REDIS__PREFIX", prefix);
+        }
+        cluster
+    }
+
+    /// With another setting, such as `WORKER__LEASE_S`.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((format!("BOTARMY_{name}"), value.to_owned()));
+        self
+    }
+
+    /// Starts a replica on a port that it keeps.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn replica(&self, role: &str) -> TestServer {
+        let with_role = self.clone().with("SERVER__ROLE", role);
+        let variables: Vec<(&str, &str)> = with_role
+            .variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        TestServer::on_port(free_port().unwrap(), &variables).await
+    }
+}
+
+/// What a project's clients were told.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// Tasks that were taken.
+    pub tasks: Vec<String>,
+    /// Requests that were raised.
+    pub requests: Vec<String>,
+    /// Requests that were answered.
+    pub answered: Vec<String>,
+}
+
+/// Clients that create projects, submit tasks, ask and answer, and keep what they were told. A
+/// connection that breaks and a 503 are what they have to live with; anything else fails the test.
+#[derive(Debug)]
+pub struct Clients {
+    stop: Arc<AtomicBool>,
+    told: Arc<Mutex<BTreeMap<String, Told>>>,
+    refused: Arc<AtomicU64>,
+    running: JoinSet<()>,
+}
+
+impl Clients {
+    /// So many clients, each of which asks one of these servers at a time, any of them.
+    #[must_use]
+    pub fn start(count: usize, bases: &[String], dice: &mut Dice) -> Self {
+        let (stop, told) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let refused = Arc::new(AtomicU64::new(0));
+        let mut running = JoinSet::new();
+        for _ in 0..count {
+            let mut client = Client {
+                http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
+                bases: bases.to_owned(),
+                dice: dice.fork(),
+                stop: Arc::clone(&stop),
+                told: Arc::clone(&told),
+                refused: Arc::clone(&refused),
+            };
+            running.spawn(async move { client.run().await });
+        }
+        Self { stop, told, refused, running }
+    }
+
+    /// How much was acknowledged so far.
+    #[must_use]
+    pub fn acknowledged(&self) -> usize {
+        let told = self.told.lock().unwrap();
+        told.values().map(|one| 1 + one.tasks.len() + one.requests.len() + one.answered.len()).sum()
+    }
+
+    /// The projects that were acknowledged so far.
+    #[must_use]
+    pub fn projects(&self) -> Vec<String> {
+        self.told.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// How often there was no answer, or a 503.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::SeqCst)
+    }
+
+    /// Lets everybody finish what they are doing; answers what they were told, by project.
+    ///
+    /// # Panics
+    /// When one of them was told something that does not make sense.
+    pub async fn stop(mut self) -> BTreeMap<String, Told> {
+        self.stop.store(true, Ordering::SeqCst);
+        while let Some(client) = self.running.join_next().await {
+            client.unwrap();
+        }
+        std::mem::take(&mut *self.told.lock().unwrap())
+    }
+}
+
+struct Client {
+    http: reqwest::Client,
+    bases: Vec<String>,
+    dice: Dice,
+    stop: Arc<AtomicBool>,
+    told: Arc<Mutex<BTreeMap<String, Told>>>,
+    refused: Arc<AtomicU64>,
+}
+
+impl Client {
+    async fn run(&mut self) {
+        let mut project = None;
+        while !self.stop.load(Ordering::SeqCst) {
+            let current = match project.take() {
+                Some(current) if self.dice.below(40) > 0 => current,
+                _ => match self.project().await {
+                    Some(made) => made,
+                    None => continue,
+                },
+            };
+            if self.dice.below(6) == 0 {
+                self.ask_and_answer(&current).await;
+            } else {
+                let task =
+                    json!({"agent_type": "coder", "instructions": "Do it", "max_attempts": 10});
+                let path = format!("/api/v1/projects/{current}/tasks");
+                if let Some(task) = self.create(&path, &task, "task_id").await {
+                    self.told(&current).tasks.push(task);
+                }
+            }
+            project = Some(current);
+        }
+    }
+
+    /// A project that a question keeps open, whatever its tasks do.
+    async fn project(&mut self) -> Option<String> {
+        let id = self.create("/api/v1/projects", &json!({"name": "Load"}), "id").await?;
+        self.told.lock().unwrap().insert(id.clone(), Told::default());
+        let question = json!({"project_id": id, "question": "Is the load over?"});
+        let request = self.create("/api/v1/hitl", &question, "request_id").await?;
+        self.told(&id).requests.push(request);
+        Some(id)
+    }
+
+    async fn ask_and_answer(&mut self, project: &str) {
+        let question = json!({"project_id": project, "question": "Is this right?"});
+        let Some(request) = self.create("/api/v1/hitl", &question, "request_id").await else {
+            return;
+        };
+        self.told(project).requests.push(request.clone());
+        let path = format!("/api/v1/hitl/{request}/respond");
+        if let Some((200, _)) = self.post(&path, &json!({"action": "approve"})).await {
+            self.told(project).answered.push(request);
+        }
+    }
+
+    fn told(&self, project: &str) -> impl std::ops::DerefMut<Target = Told> {
+        let told = self.told.lock().unwrap();
+        Entry(told, project.to_owned())
+    }
+
+    async fn create(&mut self, path: &str, body: &Value, id: &str) -> Option<String> {
+        let (status, answer) = self.post(path, body).await?;
+        assert_eq!(status, 201, "{path}: {answer}");
+        Some(answer[id].as_str().unwrap().to_owned())
+    }
+
+    /// The answer, unless there was none or the server could not.
+    async fn post(&mut self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let base = &self.bases[self.dice.below(self.bases.len() as u64) as usize];
+        let request = self.http.post(format!("{base}{path}")).json(body);
+        let answer = async {
+            let response = request.send().await.ok()?;
+            let status = response.status().as_u16();
+            let retry = response.headers().contains_key("retry-after");
+            Some((status, retry, response.json::<Value>().await.ok()?))
+        };
+        match answer.await {
+            Some((503, retry, answer)) => {
+                assert!(retry, "a 503 says when to come back: {answer}");
+                self.refused.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                None
+            }
+            Some((status, _, answer)) => {
+                assert!(status < 500, "{path}: {status} {answer}");
+                Some((status, answer))
+            }
+            None => {
+                self.refused.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                None
+            }
+        }
+    }
+}
+
+/// The entry of a project, as long as the lock is held.
+struct Entry<'a>(std::sync::MutexGuard<'a, BTreeMap<String, Told>>, String);
+
+impl std::ops::Deref for Entry<'_> {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.0[&self.1]
+    }
+}
+
+impl std::ops::DerefMut for Entry<'_> {
+    fn deref_mut(&mut self) -> &mut Told {
+        self.0.get_mut(&self.1).unwrap()
+    }
+}
+
+/// Waits until every task of these projects is done.
+///
+/// # Panics
+/// When it takes too long, or a task failed.
+pub async fn all_done<'a>(server: &TestServer, projects: impl IntoIterator<Item = &'a String>) {
+    let started = Instant::now();
+    for project in projects {
+        loop {
+            let (status, counts) =
+                server.get(&format!("/api/v1/projects/{project}/completion")).await;
+            assert_eq!(status, 200, "{counts}");
+            assert_eq!(counts["failed_tasks"], 0, "{counts}");
+            if counts["total_tasks"] == counts["completed_tasks"] {
+                break;
+            }
+            assert!(started.elapsed() < PATIENCE, "it is not getting done: {counts}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Makes sure that what somebody was told about a project is so, that each of its tasks was
+/// completed once, and that its log is whole; answers the length of the log.
+///
+/// # Panics
+/// When it is not.
+pub async fn holds(server: &TestServer, project: &str, told: &Told) -> u64 {
+    let response = server
+        .raw(reqwest::Method::GET, &format!("/api/v1/audit/projects/{project}/export"), None)
+        .await
+        .unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    let text = response.text().await.unwrap();
+    let entries: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|entry| entry.get("event_type").is_some())
+        .collect();
+    let mut completed: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut created: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut raised: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut answered: BTreeMap<&str, u32> = BTreeMap::new();
+    for (n, entry) in (1..).zip(&entries) {
+        assert_eq!(entry["seq"], n, "the log of {project} has a gap");
+        let task = || entry["task_id"].as_str().unwrap();
+        let request = || entry["hitl_request_id"].as_str().unwrap();
+        match entry["event_type"].as_str().unwrap() {
+            "task_created" => *created.entry(task()).or_default() += 1,
+            "task_completed" => *completed.entry(task()).or_default() += 1,
+            "hitl_request_created" => *raised.entry(request()).or_default() += 1,
+            "hitl_response" => *answered.entry(request()).or_default() += 1,
+            _ => {}
+        }
+    }
+    let once = |map: &BTreeMap<&str, u32>| map.values().all(|times| *times == 1);
+    assert!(once(&created) && once(&raised) && once(&answered), "something happened twice");
+    assert!(once(&completed), "a task was completed twice");
+    assert_eq!(created.len(), completed.len(), "a task of {project} was never completed");
+    let knows = |map: &BTreeMap<&str, u32>, ids: &[String], what: &str| {
+        let lost: Vec<_> = ids.iter().filter(|id| !map.contains_key(id.as_str())).collect();
+        assert!(lost.is_empty(), "{what} that were acknowledged are lost: {lost:?}");
+    };
+    knows(&completed, &told.tasks, "tasks");
+    knows(&raised, &told.requests, "requests");
+    knows(&answered, &told.answered, "answers");
+    let (_, found) = server.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
+    assert_eq!(found["valid"], true, "{found}");
+    let length = entries.len() as u64;
+    assert_eq!(found["head"]["seq"], length, "{found}");
+    length
+}
