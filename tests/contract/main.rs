@@ -2,44 +2,56 @@
 //! function that opens an empty store, and a line at the end of this file.
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "these are tests")]
 
+mod agent_status;
+mod boards;
+mod channels;
 mod edges;
+mod event_bus;
+mod faults;
 mod ledger;
 mod model;
 mod reads;
 mod runners;
 mod stores;
+mod wake_ups;
 
-/// Makes a test of every contract for every adapter, and a list of what was made: its diploma.
+/// Makes a test of every contract for every adapter, and a list of what was made: its diploma. An
+/// adapter is opened by the function of its name in the module that is named first.
 macro_rules! contracts {
-    ($($part:ident: $($contract:ident),+;)+ => $($adapter:ident),+) => {
-        macro_rules! adapter {
-            ($name:ident) => {
-                mod $name {
-                    $($(
-                        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                        async fn $contract() {
-                            let Some(stores) = crate::stores::$name().await else { return };
-                            crate::$part::$contract(&stores).await;
-                            stores.check().await;
-                        }
-                    )+)+
-                }
-            };
-        }
-        $(adapter!($adapter);)+
+    ($tests:ident with $opened:ident;
+     $($part:ident: $($contract:ident),+;)+ => $($adapter:ident),+) => {
+        mod $tests {
+            macro_rules! adapter {
+                ($name:ident) => {
+                    mod $name {
+                        $($(
+                            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                            async fn $contract() {
+                                let Some(opened) = crate::$opened::$name().await else { return };
+                                crate::$part::$contract(&opened).await;
+                                opened.check().await;
+                            }
+                        )+)+
+                    }
+                };
+            }
+            $(adapter!($adapter);)+
 
-        #[test]
-        fn diploma() {
-            let contracts = [$($(concat!(stringify!($part), "::", stringify!($contract))),+),+];
-            for adapter in [$(stringify!($adapter)),+] {
-                println!("{adapter} keeps {} contracts:", contracts.len());
-                contracts.iter().for_each(|contract| println!("  {contract}"));
+            #[test]
+            fn diploma() {
+                let contracts =
+                    [$($(concat!(stringify!($part), "::", stringify!($contract))),+),+];
+                for adapter in [$(stringify!($adapter)),+] {
+                    println!("{adapter} keeps {} contracts:", contracts.len());
+                    contracts.iter().for_each(|contract| println!("  {contract}"));
+                }
             }
         }
     };
 }
 
 contracts! {
+    storing with stores;
     ledger:
         a_decision_and_its_entries_are_there_together,
         a_refusal_changes_nothing_and_disturbs_nobody,
@@ -73,4 +85,31 @@ contracts! {
         the_tasks_of_a_project_that_is_over_are_not_given_out,
         an_agent_stands_in_error_until_it_is_swept_or_helped;
     => memory, sqlite, postgres
+}
+
+contracts! {
+    telling with channels;
+    event_bus:
+        everybody_hears_what_is_said_in_the_order_it_is_said,
+        nobody_hears_what_was_said_before,
+        an_entry_arrives_to_the_last_bit,
+        a_gap_is_heard_as_a_gap,
+        a_slow_subscriber_holds_nobody_up_and_is_told_what_it_missed,
+        whoever_goes_away_disturbs_nobody;
+    wake_ups:
+        a_ring_wakes_who_waits,
+        rings_before_the_wait_are_kept,
+        nobody_is_woken_when_nobody_rang,
+        no_ring_is_lost_between_two_waits;
+    => memory, redis, redis_alone, redis_away
+}
+
+contracts! {
+    watching with boards;
+    agent_status:
+        every_agent_type_is_answered_for_in_order,
+        whoever_changes_a_status_sees_the_change,
+        agents_are_derived_and_remembered,
+        an_agent_stands_in_error_until_it_is_swept_or_helped;
+    => memory, sqlite, postgres, redis, redis_away
 }

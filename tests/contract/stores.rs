@@ -81,6 +81,11 @@ impl Stores {
         }
     }
 
+    /// The same with another ledger and another board before them.
+    pub fn with(self, ledger: Arc<dyn Ledger>, agents: Arc<dyn AgentStatus>) -> Self {
+        Self { ledger, agents, ..self }
+    }
+
     /// The next moment: every one a millisecond after the one before, with a seed of its own.
     pub fn moment(&self) -> Moment {
         let n = self.clock.fetch_add(1, Ordering::SeqCst) + 1;

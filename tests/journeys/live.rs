@@ -10,7 +10,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
 /// All frames up to the one that tells the package can be downloaded.
-async fn until_packaged(watcher: &mut Watcher) -> Vec<Value> {
+pub(crate) async fn until_packaged(watcher: &mut Watcher) -> Vec<Value> {
     let mut frames = Vec::new();
     loop {
         let frame = watcher.next().await.expect("the connection ended before the project");
@@ -23,7 +23,7 @@ async fn until_packaged(watcher: &mut Watcher) -> Vec<Value> {
 }
 
 /// The positions in the project's log, in the order they were told.
-fn positions(frames: &[Value], project: &str) -> Vec<u64> {
+pub(crate) fn positions(frames: &[Value], project: &str) -> Vec<u64> {
     let ours = frames.iter().filter(|frame| frame["project_id"] == project);
     ours.filter_map(|frame| frame["seq"].as_u64()).collect()
 }

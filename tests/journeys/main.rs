@@ -8,5 +8,6 @@ mod deploy;
 mod live;
 mod operations;
 mod readme;
+mod replicas;
 mod rest;
 mod walkthrough;

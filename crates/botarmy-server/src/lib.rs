@@ -2,6 +2,7 @@
 //! decides nothing.
 
 pub mod audit;
+pub mod channels;
 pub mod cli;
 pub mod health_check;
 pub mod logging;

@@ -58,7 +58,7 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
     };
     let mut system = System::open(settings).await?;
     system.start(Duration::from_secs(settings.http.shutdown_timeout_s)).await?;
-    let mut news = system.bus.subscribe().await?;
+    let mut news = system.channels.bus.subscribe().await?;
     let new = NewProject {
         name,
         description: Some(wish.idea.clone()),

@@ -9,10 +9,9 @@ use actix_web::dev::Server;
 use anyhow::Context;
 use botarmy_agents::{OfflineDrafter, Scripted};
 use botarmy_domain::decide::Defaults;
-use botarmy_domain::ports::{AgentRunner, Clock, EventBus, Health, HealthCheck, Ids};
+use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck, Ids};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, HttpSettings};
-use botarmy_memory::{Bell, MemoryEventBus};
 use botarmy_orchestrator::{
     Engine, EngineSettings, Ports, Runners, Worker, WorkerSettings, Workflows,
 };
@@ -20,6 +19,7 @@ use botarmy_ws::{Live, WsSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::channels::Channels;
 use crate::settings::{Role, RunnerKind, Settings};
 use crate::stores::Stores;
 use crate::system::{RandomIds, SystemClock};
@@ -30,8 +30,8 @@ pub struct System {
     pub engine: Engine,
     /// Everything that is stored.
     pub stores: Stores,
-    /// Carries news.
-    pub bus: Arc<dyn EventBus>,
+    /// What news, wake-ups and statuses go through.
+    pub channels: Channels,
     role: Role,
     worker: Arc<Worker>,
     runners: Runners,
@@ -48,13 +48,14 @@ impl System {
     /// Opens the store and puts everything together; nothing runs yet.
     ///
     /// # Errors
-    /// A data directory that is in use or cannot be used, a workflow that is not sound.
+    /// A data directory that is in use or cannot be used, a workflow that is not sound, an address
+    /// that cannot be read.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let workflows = Workflows::load(&settings.workflows.dir)?;
         let stores = Stores::open(settings).await?;
-        let bus: Arc<dyn EventBus> = Arc::new(MemoryEventBus::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
+        let channels = Channels::open(settings, &stores, &*ids)?;
         let ports = Ports {
             ledger: Arc::clone(&stores.ledger),
             projects: Arc::clone(&stores.projects),
@@ -62,9 +63,9 @@ impl System {
             requests: Arc::clone(&stores.requests),
             context: Arc::clone(&stores.context),
             packages: Arc::clone(&stores.packages),
-            agents: Arc::clone(&stores.agents),
-            bus: Arc::clone(&bus),
-            bell: Arc::new(Bell::default()),
+            agents: Arc::clone(&channels.agents),
+            bus: Arc::clone(&channels.bus),
+            bell: Arc::clone(&channels.bell),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
         };
@@ -87,7 +88,7 @@ impl System {
         Ok(Self {
             engine,
             stores,
-            bus,
+            channels,
             role: settings.server.role,
             worker,
             runners,
@@ -130,7 +131,7 @@ impl System {
     /// When the listener cannot be used.
     pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
         let live = Live::start(
-            Arc::clone(&self.bus),
+            Arc::clone(&self.channels.bus),
             Arc::clone(&self.stores.audit),
             Arc::clone(&self.stores.projects),
             Arc::clone(&self.clock),
@@ -151,6 +152,7 @@ impl System {
     fn api(&self, settings: &Settings) -> Api {
         let stores = &self.stores;
         let mut health = stores.health.clone();
+        health.extend(self.channels.health.clone());
         health.push(self.worker.clone());
         if self.role.works() {
             health.push(Arc::new(RunnersHealth(self.runners.clone())));
@@ -163,7 +165,7 @@ impl System {
             context: Arc::clone(&stores.context),
             packages: Arc::clone(&stores.packages),
             audit: Arc::clone(&stores.audit),
-            agents: Arc::clone(&stores.agents),
+            agents: Arc::clone(&self.channels.agents),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             health,
@@ -198,8 +200,9 @@ impl System {
         }
     }
 
-    /// Commits what waits and lets go of the store.
+    /// Commits what waits, lets the last news leave, and lets go of the store.
     pub async fn close(self) {
+        self.channels.close().await;
         self.stores.close().await;
     }
 }

@@ -1,0 +1,252 @@
+//! What goes through a channel: a line that says who speaks, then one line for each thing said.
+//!
+//! ```text
+//! 000000000000000000000000000000a7
+//! E{"id":…            an entry, as in the log
+//! P{"project_id":…    progress
+//! G                   something was lost
+//! ```
+//!
+//! JSON as it is written here has no line breaks. Whoever spoke knows its own messages by the first
+//! line, without looking at the rest.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use botarmy_domain::AgentType;
+use botarmy_domain::ports::News;
+
+/// The version of everything said through Redis, a part of every channel and key: a replica that
+/// speaks another one is not misunderstood, it is not heard.
+pub(crate) const VERSION: &str = "v1";
+
+/// How large a message grows before the next one is begun.
+const MESSAGE_BYTES: usize = 128 * 1024;
+
+/// How much goes out at once at the most; what is beyond is a gap.
+const TOTAL_BYTES: usize = 8 * 1024 * 1024;
+
+fn header(instance: u128) -> Vec<u8> {
+    format!("{instance:032x}\n").into_bytes()
+}
+
+/// Whether this replica said it itself.
+pub(crate) fn is_from(message: &[u8], instance: u128) -> bool {
+    message.starts_with(&header(instance))
+}
+
+/// Puts news into as few messages as will hold them. What is too large, or was lost before, is a
+/// gap: whoever hears of it reads the log.
+pub(crate) fn pack(instance: u128, news: &[News], lost: bool, max_bytes: usize) -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    let mut message = header(instance);
+    let empty = message.len();
+    let mut gap = lost;
+    let mut full = 0;
+    for one in news {
+        if full > TOTAL_BYTES {
+            gap = true;
+            break;
+        }
+        let begin = message.len();
+        let written = match one {
+            News::Entry(entry) => {
+                message.push(b'E');
+                serde_json::to_writer(&mut message, entry).is_ok()
+            }
+            News::Progress(progress) => {
+                message.push(b'P');
+                serde_json::to_writer(&mut message, progress).is_ok()
+            }
+            News::Gap => false,
+        };
+        if !written || message.len() - begin > max_bytes {
+            message.truncate(begin);
+            gap = true;
+            continue;
+        }
+        message.push(b'\n');
+        if message.len() >= MESSAGE_BYTES {
+            full += message.len();
+            messages.push(std::mem::replace(&mut message, header(instance)));
+        }
+    }
+    if gap {
+        message.extend(b"G\n");
+    }
+    if message.len() > empty {
+        messages.push(message);
+    }
+    messages
+}
+
+/// What a message says, and why something in it could not be read. That is then a gap.
+pub(crate) fn unpack(message: &[u8]) -> (Vec<News>, Option<String>) {
+    let mut trouble = None;
+    let lines = message.split(|byte| *byte == b'\n').skip(1).filter(|line| !line.is_empty());
+    let news = lines
+        .map(|line| {
+            let read = match line.split_first() {
+                Some((b'E', json)) => {
+                    serde_json::from_slice(json).map(|entry| News::Entry(Arc::new(entry)))
+                }
+                Some((b'P', json)) => {
+                    serde_json::from_slice(json).map(|progress| News::Progress(Arc::new(progress)))
+                }
+                Some((b'G', [])) => Ok(News::Gap),
+                _ => {
+                    trouble = Some("a line of an unknown kind".to_owned());
+                    Ok(News::Gap)
+                }
+            };
+            read.unwrap_or_else(|error| {
+                trouble = Some(error.to_string());
+                News::Gap
+            })
+        })
+        .collect();
+    (news, trouble)
+}
+
+/// A ring for these agent types.
+pub(crate) fn pack_ring(instance: u128, agents: &BTreeSet<AgentType>) -> Vec<u8> {
+    let mut message = header(instance);
+    let names: Vec<_> = agents.iter().map(|agent| agent.as_str()).collect();
+    message.extend(names.join(" ").into_bytes());
+    message
+}
+
+/// Whom a ring is for. Names that are not known here are nobody's here.
+pub(crate) fn unpack_ring(message: &[u8]) -> BTreeSet<AgentType> {
+    let text = String::from_utf8_lossy(message);
+    let (_, names) = text.split_once('\n').unwrap_or_default();
+    names.split(' ').filter_map(|name| name.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::log::Event;
+    use botarmy_domain::ports::TaskProgress;
+    use botarmy_domain::{Entry, EventType, Head, LogId, Moment, Origin, Timestamp};
+    use serde_json::json;
+
+    use super::*;
+
+    const LIMIT: usize = 1024 * 1024;
+
+    fn entry(data: &serde_json::Value) -> Arc<Entry> {
+        let mut mint = Moment { at: Timestamp::from_micros(1_000_001), seed: 7 }.mint();
+        let mut head = Head::empty(LogId::Project(mint.project()));
+        let event = Event {
+            id: mint.event(),
+            event_type: EventType::TaskCreated,
+            origin: Origin::user("some\none"),
+            task_id: Some(mint.task()),
+            hitl_request_id: None,
+            data: data.as_object().cloned().unwrap(),
+            at: mint.at(),
+        };
+        Arc::new(Entry::append(&mut head, event))
+    }
+
+    fn entries(news: &[News]) -> Vec<Arc<Entry>> {
+        let entries = news.iter().filter_map(|one| match one {
+            News::Entry(entry) => Some(Arc::clone(entry)),
+            _ => None,
+        });
+        entries.collect()
+    }
+
+    #[test]
+    fn an_entry_comes_back_to_the_last_bit() {
+        let entry = entry(&json!({
+            "floats": [0.1 + 0.2, 5e-324, f64::MAX, 1.234_567_890_123_456_7e-7],
+            "integers": [u64::MAX, i64::MIN],
+            "text": "line\nbreak \u{2028} \u{1f600} \"quoted\"",
+        }));
+        let messages = pack(1, &[News::Entry(Arc::clone(&entry))], false, LIMIT);
+        assert_eq!(messages.len(), 1);
+        let (news, trouble) = unpack(&messages[0]);
+        assert_eq!((entries(&news), trouble), (vec![Arc::clone(&entry)], None));
+        assert_eq!(entries(&news)[0].seal(botarmy_domain::log::GENESIS), entry.hash);
+    }
+
+    #[test]
+    fn progress_comes_back() {
+        let mut mint = Moment { at: Timestamp::from_micros(5), seed: 1 }.mint();
+        let progress = Arc::new(TaskProgress {
+            project_id: mint.project(),
+            task_id: mint.task(),
+            agent_type: AgentType::Coder,
+            message: "Half\nway".to_owned(),
+            percent: Some(50),
+            at: Timestamp::from_micros(5),
+        });
+        let message = pack(1, &[News::Progress(Arc::clone(&progress))], false, LIMIT).remove(0);
+        let (news, _) = unpack(&message);
+        assert!(matches!(&news[..], [News::Progress(read)] if *read == progress));
+    }
+
+    #[test]
+    fn many_news_share_few_messages_and_keep_their_order() {
+        let sent: Vec<_> = (0..2000).map(|n| News::Entry(entry(&json!({ "n": n })))).collect();
+        let messages = pack(1, &sent, true, LIMIT);
+        assert!((2..20).contains(&messages.len()), "{}", messages.len());
+        let read: Vec<_> = messages.iter().flat_map(|message| unpack(message).0).collect();
+        assert_eq!(entries(&read), entries(&sent));
+        assert!(matches!(read.last(), Some(News::Gap)), "what was lost is told last");
+    }
+
+    #[test]
+    fn what_is_too_large_is_a_gap() {
+        let large = entry(&json!({ "text": "x".repeat(5000) }));
+        let news = [News::Entry(large), News::Entry(entry(&json!({})))];
+        let messages = pack(1, &news, false, 2000);
+        let (read, trouble) = unpack(&messages[0]);
+        assert!(matches!(&read[..], [News::Entry(_), News::Gap]) && trouble.is_none());
+    }
+
+    #[test]
+    fn what_is_too_much_at_once_is_a_gap() {
+        let large = News::Entry(entry(&json!({ "text": "x".repeat(900_000) })));
+        let news = vec![large; 50];
+        let messages = pack(1, &news, false, LIMIT);
+        let bytes: usize = messages.iter().map(Vec::len).sum();
+        assert!(bytes < TOTAL_BYTES + 2 * LIMIT, "{bytes}");
+        let (last, _) = unpack(messages.last().unwrap());
+        assert!(matches!(last.last(), Some(News::Gap)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_gap_and_the_rest_is_read() {
+        let good = pack(1, &[News::Entry(entry(&json!({})))], false, LIMIT).remove(0);
+        for bad in ["E{\"id\":1}", "Enonsense", "X{}", "\u{fffd}"] {
+            let message = [&good[..], bad.as_bytes(), b"\n"].concat();
+            let (news, trouble) = unpack(&message);
+            assert!(matches!(&news[..], [News::Entry(_), News::Gap]), "{bad}");
+            assert!(trouble.is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_say_is_no_message() {
+        assert!(pack(1, &[], false, LIMIT).is_empty());
+        assert_eq!(pack(1, &[], true, LIMIT).len(), 1);
+    }
+
+    #[test]
+    fn one_knows_ones_own_messages() {
+        let message = pack(7, &[News::Gap], false, LIMIT).remove(0);
+        assert!(is_from(&message, 7) && !is_from(&message, 8));
+    }
+
+    #[test]
+    fn a_ring_says_for_whom() {
+        let agents = [AgentType::Coder, AgentType::Tester].into();
+        let message = pack_ring(7, &agents);
+        assert_eq!(unpack_ring(&message), agents);
+        let newer = [&message[..], b" translator"].concat();
+        assert_eq!(unpack_ring(&newer), agents, "an agent type of another version");
+        assert!(is_from(&message, 7));
+    }
+}

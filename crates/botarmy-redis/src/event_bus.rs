@@ -1,0 +1,172 @@
+//! News for everybody, in this process at once and in the others through Redis.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use botarmy_domain::StoreError;
+use botarmy_domain::ports::{EventBus, News, Subscription};
+use tokio::sync::{Notify, broadcast, broadcast::error::RecvError};
+use tracing::warn;
+
+use crate::connection::{Redis, Shared};
+use crate::envelope;
+
+/// Carries news between the replicas that share a Redis. Those of this process hear it directly,
+/// whether Redis is there or not; what the others may have missed they are told as a gap.
+#[derive(Debug, Clone)]
+pub struct RedisEventBus(Redis);
+
+impl RedisEventBus {
+    /// The bus of this replica.
+    #[must_use]
+    pub fn new(redis: &Redis) -> Self {
+        Self(redis.clone())
+    }
+}
+
+#[async_trait]
+impl EventBus for RedisEventBus {
+    /// Never waits for Redis, and never fails.
+    async fn publish(&self, news: Vec<News>) -> Result<(), StoreError> {
+        let shared = self.0.shared();
+        let statuses = news.iter().filter_map(|one| shared.board.note(one)).collect();
+        for one in &news {
+            // An error only says that nobody listens.
+            drop(shared.subscribers.send(one.clone()));
+        }
+        shared.outbox.tell(news, statuses);
+        Ok(())
+    }
+
+    async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
+        let ear = self.0.shared().subscribers.subscribe();
+        Ok(Box::new(Ear { ear, _redis: self.0.clone() }))
+    }
+}
+
+struct Ear {
+    ear: broadcast::Receiver<News>,
+    _redis: Redis,
+}
+
+#[async_trait]
+impl Subscription for Ear {
+    async fn next(&mut self) -> Option<News> {
+        match self.ear.recv().await {
+            Ok(news) => Some(news),
+            Err(RecvError::Lagged(_)) => Some(News::Gap),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+/// Messages that have come and wait to be read, in bounded space.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    waiting: Mutex<Waiting>,
+    some: Notify,
+    max_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// Something did not get in.
+    missed: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self { waiting: Mutex::default(), some: Notify::new(), max_bytes }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A message; a gap if there is no room for it.
+    pub(crate) fn put(&self, message: Vec<u8>) {
+        let mut waiting = self.waiting();
+        if waiting.bytes + message.len() > self.max_bytes {
+            waiting.missed = true;
+        } else {
+            waiting.bytes += message.len();
+            waiting.messages.push_back(message);
+        }
+        drop(waiting);
+        self.some.notify_one();
+    }
+
+    /// Something may have been missed.
+    pub(crate) fn miss(&self) {
+        self.waiting().missed = true;
+        self.some.notify_one();
+    }
+
+    /// The next message; `None` for a gap, which comes after what was there before it.
+    async fn next(&self) -> Option<Vec<u8>> {
+        loop {
+            if let Some(next) = self.waiting().take() {
+                return next;
+            }
+            self.some.notified().await;
+        }
+    }
+}
+
+impl Waiting {
+    fn take(&mut self) -> Option<Option<Vec<u8>>> {
+        if let Some(message) = self.messages.pop_front() {
+            self.bytes -= message.len();
+            return Some(Some(message));
+        }
+        std::mem::take(&mut self.missed).then_some(None)
+    }
+}
+
+/// Reads what has come, and tells it to those who listen here, for ever.
+pub(crate) async fn hear_for_ever(shared: &Shared) {
+    let mut complained = false;
+    loop {
+        let Some(message) = shared.inbox.next().await else {
+            drop(shared.subscribers.send(News::Gap));
+            continue;
+        };
+        let (news, trouble) = envelope::unpack(&message);
+        if let Some(trouble) = trouble
+            && !std::mem::replace(&mut complained, true)
+        {
+            warn!(
+                trouble,
+                "Another server sends news that cannot be read here, perhaps of another version; \
+                 they are read from the log instead"
+            );
+        }
+        for one in news {
+            shared.board.note(&one);
+            drop(shared.subscribers.send(one));
+        }
+        // One message holds many news; others want this thread too.
+        tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_inbox_says_so_after_what_it_holds() {
+        let inbox = Inbox::new(10);
+        inbox.put(vec![1; 6]);
+        inbox.put(vec![2; 6]);
+        inbox.put(vec![3; 4]);
+        assert_eq!(inbox.next().await, Some(vec![1; 6]));
+        assert_eq!(inbox.next().await, Some(vec![3; 4]));
+        assert_eq!(inbox.next().await, None);
+        inbox.put(vec![4; 10]);
+        assert_eq!(inbox.next().await, Some(vec![4; 10]), "there is room again");
+    }
+}

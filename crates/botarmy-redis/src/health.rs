@@ -1,0 +1,68 @@
+//! How Redis is.
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+use botarmy_domain::ports::{Health, HealthCheck};
+use deadpool_redis::redis::cmd;
+
+use crate::connection::Redis;
+
+/// Whether the other replicas can be heard. The server works without it.
+#[derive(Debug, Clone)]
+pub struct RedisHealth(Redis);
+
+impl RedisHealth {
+    /// The health of this replica's way to Redis.
+    #[must_use]
+    pub fn new(redis: &Redis) -> Self {
+        Self(redis.clone())
+    }
+}
+
+/// What it means that Redis is away.
+const COST: &str = "what other servers do is noticed later";
+
+#[async_trait]
+impl HealthCheck for RedisHealth {
+    fn component(&self) -> &'static str {
+        "redis"
+    }
+
+    fn needed(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Health {
+        let shared = self.0.shared();
+        let settings = &shared.settings;
+        let url = &settings.url;
+        if let Some(trouble) = shared.link.trouble() {
+            return Health::Unhealthy(format!("{url} cannot be reached: {trouble}; {COST}"));
+        }
+        let started = Instant::now();
+        let asking = async {
+            let mut connection = shared.pool.get().await.map_err(|error| error.to_string())?;
+            // Taking it out has asked once already; this one is measured alone.
+            let started = Instant::now();
+            let ping = cmd("PING");
+            ping.exec_async(&mut connection).await.map_err(|error| error.to_string())?;
+            Ok::<_, String>(started.elapsed())
+        };
+        match tokio::time::timeout(settings.patience, asking).await {
+            Ok(Ok(_)) if shared.link.current().is_none() => {
+                Health::Unhealthy(format!("not yet connected to {url}; {COST}"))
+            }
+            Ok(Ok(time)) => {
+                let ms = time.as_secs_f64() * 1000.0;
+                Health::Healthy(format!("connected to {url}, round trip {ms:.1} ms"))
+            }
+            Ok(Err(error)) => Health::Unhealthy(format!("{url} does not answer: {error}; {COST}")),
+            Err(_) => {
+                shared.link.doubt();
+                let ms = started.elapsed().as_millis();
+                Health::Unhealthy(format!("{url} has not answered for {ms} ms; {COST}"))
+            }
+        }
+    }
+}

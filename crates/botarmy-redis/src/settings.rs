@@ -1,0 +1,167 @@
+//! Where Redis is, and the limits of this replica. The address may hold a password, so it is never
+//! printed whole.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use deadpool_redis::redis::io::tcp::TcpSettings;
+use deadpool_redis::redis::{
+    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+};
+
+/// An address that cannot be used. Never holds the address itself.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UrlError {
+    /// It asks for encryption, which this build cannot do.
+    #[error(
+        "rediss:// asks for TLS, which is not built in; use redis:// on a network of your own, or \
+         a local tunnel"
+    )]
+    Tls,
+    /// It is no address of Redis.
+    #[error(
+        "the Redis address cannot be read; it is redis://USER:PASSWORD@HOST:PORT/DATABASE or \
+         unix:///PATH, with %XX for special characters"
+    )]
+    Malformed,
+}
+
+/// `redis://USER:PASSWORD@HOST:PORT/DATABASE` or `unix:///PATH`.
+#[derive(Clone)]
+pub struct RedisUrl {
+    info: ConnectionInfo,
+    shown: String,
+}
+
+impl RedisUrl {
+    /// Which of the numbered databases; channels do not know them, so their names say it.
+    pub(crate) fn database(&self) -> i64 {
+        self.info.redis_settings().db()
+    }
+
+    /// How to connect. News are small and must not wait for more of them to fill a packet.
+    pub(crate) fn connection(&self, protocol: ProtocolVersion) -> ConnectionInfo {
+        let redis = self.info.redis_settings().clone().set_protocol(protocol);
+        let tcp = TcpSettings::default().set_nodelay(true);
+        self.info.clone().set_redis_settings(redis).set_tcp_settings(tcp)
+    }
+}
+
+impl FromStr for RedisUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        if text.starts_with("rediss://") || text.starts_with("valkeys://") {
+            return Err(UrlError::Tls);
+        }
+        // What the library says about an address may repeat parts of it.
+        let info = text.into_connection_info().map_err(|_| UrlError::Malformed)?;
+        Client::open(info.clone()).map_err(|_| UrlError::Malformed)?;
+        let place = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => format!("redis://{host}:{port}"),
+            ConnectionAddr::Unix(path) => format!("unix://{}", path.display()),
+            _ => return Err(UrlError::Malformed),
+        };
+        let shown = match info.redis_settings().db() {
+            0 => place,
+            database => format!("{place}/{database}"),
+        };
+        Ok(Self { info, shown })
+    }
+}
+
+/// Without user and password.
+impl std::fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// Without user and password.
+impl std::fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// Where Redis is, and how much of it this replica wants.
+#[derive(Debug, Clone)]
+pub struct RedisSettings {
+    /// The server.
+    pub url: RedisUrl,
+    /// What channels and keys begin with: one word for each installation on one Redis.
+    pub prefix: String,
+    /// A number no other replica has, by which it knows its own messages when they come back.
+    pub instance: u128,
+    /// How many news may wait for Redis; more become a gap.
+    pub queue: usize,
+    /// How many bytes of messages may wait to be read here; more become a gap.
+    pub inbox_bytes: usize,
+    /// How many news a subscriber may be behind before it is told of a gap.
+    pub backlog: usize,
+    /// The largest news sent as it is, in bytes; one that is larger becomes a gap.
+    pub max_news_bytes: usize,
+    /// How long Redis may take to let us in, and to answer what waits in the background, before it
+    /// counts as away.
+    pub timeout: Duration,
+    /// How often an idle connection is asked whether it is still one.
+    pub ping_interval: Duration,
+    /// How long somebody who waits for an answer waits for Redis, before the store is asked.
+    pub patience: Duration,
+    /// How often the status board is compared with the store.
+    pub refresh_interval: Duration,
+}
+
+impl RedisSettings {
+    /// The usual limits for this server.
+    #[must_use]
+    pub fn new(url: RedisUrl, prefix: impl Into<String>, instance: u128) -> Self {
+        Self {
+            url,
+            prefix: prefix.into(),
+            instance,
+            queue: 4096,
+            inbox_bytes: 16 * 1024 * 1024,
+            backlog: 16_384,
+            max_news_bytes: 1024 * 1024,
+            timeout: Duration::from_secs(2),
+            ping_interval: Duration::from_secs(1),
+            patience: Duration::from_millis(250),
+            refresh_interval: Duration::from_secs(5),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let url: RedisUrl = "redis://army:s3cr%23t@cache:6380/2".parse().unwrap();
+        assert_eq!(url.to_string(), "redis://cache:6380/2");
+        let settings = RedisSettings::new(url, "botarmy", 1);
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("cache:6380") && !shown.contains("s3cr"), "{shown}");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_without_being_repeated() {
+        for (text, expected) in [
+            ("rediss://:s3cr3t@cache", UrlError::Tls),
+            ("http://:s3cr3t@cache", UrlError::Malformed),
+            ("redis://:s3cr3t@cache:port", UrlError::Malformed),
+            ("s3cr3t", UrlError::Malformed),
+        ] {
+            let error = text.parse::<RedisUrl>().unwrap_err();
+            assert!(!error.to_string().contains("s3cr3t"), "{error}");
+            assert_eq!(error, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_database_and_the_port_have_their_usual_defaults() {
+        let url: RedisUrl = "redis://cache".parse().unwrap();
+        assert_eq!((url.to_string().as_str(), url.database()), ("redis://cache:6379", 0));
+    }
+}

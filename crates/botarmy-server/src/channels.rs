@@ -1,0 +1,114 @@
+//! How the servers on one database tell each other what happens: through Redis where `redis.url`
+//! names one, else not at all, and each finds out by asking the database. From here on nobody asks
+//! which.
+
+use std::sync::Arc;
+
+use botarmy_domain::ports::{AgentStatus, EventBus, HealthCheck, Ids, WakeUps};
+use botarmy_memory::{Bell, MemoryEventBus};
+use botarmy_redis::{
+    Redis, RedisAgentStatus, RedisEventBus, RedisHealth, RedisSettings, RedisWakeUps,
+};
+use tracing::{info, warn};
+
+use crate::settings::{Role, Settings};
+use crate::stores::Stores;
+
+/// The ports that news, wake-ups and statuses go through.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is the port of its type")]
+pub struct Channels {
+    pub bus: Arc<dyn EventBus>,
+    pub bell: Arc<dyn WakeUps>,
+    pub agents: Arc<dyn AgentStatus>,
+    /// How Redis is, where it is used.
+    pub health: Option<Arc<dyn HealthCheck>>,
+    redis: Option<Redis>,
+}
+
+impl Channels {
+    /// Begins to connect to Redis, if the settings name one. It need not be there.
+    ///
+    /// # Errors
+    /// An address that cannot be read.
+    pub fn open(settings: &Settings, stores: &Stores, ids: &dyn Ids) -> anyhow::Result<Self> {
+        say_what_it_means(settings, stores.is_shared());
+        let Some(settings) = redis(settings, ids)? else {
+            return Ok(Self {
+                bus: Arc::new(MemoryEventBus::default()),
+                bell: Arc::new(Bell::default()),
+                agents: Arc::clone(&stores.agents),
+                health: None,
+                redis: None,
+            });
+        };
+        let redis = Redis::connect(settings);
+        let (agents, audit) = (Arc::clone(&stores.agents), Arc::clone(&stores.audit));
+        Ok(Self {
+            bus: Arc::new(RedisEventBus::new(&redis)),
+            bell: Arc::new(RedisWakeUps::new(&redis)),
+            agents: Arc::new(RedisAgentStatus::new(&redis, agents, audit)),
+            health: Some(Arc::new(RedisHealth::new(&redis))),
+            redis: Some(redis),
+        })
+    }
+
+    /// Lets the last news leave.
+    pub async fn close(&self) {
+        if let Some(redis) = &self.redis {
+            redis.close().await;
+        }
+    }
+}
+
+/// How Redis is to be reached, where `redis.url` names one.
+///
+/// # Errors
+/// An address that cannot be read.
+pub fn redis(settings: &Settings, ids: &dyn Ids) -> anyhow::Result<Option<RedisSettings>> {
+    let redis = &settings.redis;
+    if redis.url.is_empty() {
+        return Ok(None);
+    }
+    let url = redis.url.parse().map_err(|error| anyhow::anyhow!("redis.url: {error}"))?;
+    Ok(Some(RedisSettings::new(url, redis.prefix.as_str(), ids.seed())))
+}
+
+fn say_what_it_means(settings: &Settings, is_shared: bool) {
+    let is_used = !settings.redis.url.is_empty();
+    let poll_ms = settings.worker.poll_ms;
+    match (is_shared, is_used) {
+        (true, false) if settings.server.role != Role::All => warn!(
+            "redis.url is empty, and this server does only a part of the work: tasks wait up to \
+             {poll_ms} ms for a worker on another server, and live frames of what others do come \
+             late. Nothing is lost. Name a Redis that all servers share to have both at once"
+        ),
+        (true, false) => info!(
+            "redis.url is empty: what other servers on this database do is noticed by asking it, \
+             every {poll_ms} ms for tasks"
+        ),
+        (false, true) => warn!(
+            "redis.url is set, and SQLite has nobody to share it with. Whoever uses the same Redis \
+             with another database needs another redis.prefix"
+        ),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_refused_by_key_and_not_repeated() {
+        let ids = crate::system::RandomIds;
+        let mut settings = Settings::defaults();
+        assert!(redis(&settings, &ids).unwrap().is_none());
+        settings.redis.url = "redis://:s3cr3t@cache:6379/1".to_owned();
+        let read = redis(&settings, &ids).unwrap().unwrap();
+        assert!(!format!("{read:?}").contains("s3cr3t"));
+        settings.redis.url = "rediss://:s3cr3t@cache".to_owned();
+        let error = redis(&settings, &ids).unwrap_err().to_string();
+        assert!(error.contains("redis.url") && !error.contains("s3cr3t"), "{error}");
+    }
+}

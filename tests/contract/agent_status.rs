@@ -1,0 +1,33 @@
+//! What a status board must do, on top of what is derived in `reads` and `edges`.
+
+use botarmy_domain::decide::agents;
+use botarmy_domain::{AgentStatusKind, AgentType, Scope};
+
+use crate::stores::{Stores, user};
+
+pub use crate::edges::an_agent_stands_in_error_until_it_is_swept_or_helped;
+pub use crate::reads::agents_are_derived_and_remembered;
+
+pub async fn every_agent_type_is_answered_for_in_order(stores: &Stores) {
+    let all = stores.agents.statuses().await.unwrap();
+    assert_eq!(all.iter().map(|record| record.agent_type).collect::<Vec<_>>(), AgentType::ALL);
+    for record in all {
+        assert_eq!(record.status, AgentStatusKind::Idle);
+        assert_eq!(stores.agents.status_of(record.agent_type).await.unwrap(), record);
+    }
+}
+
+pub async fn whoever_changes_a_status_sees_the_change(stores: &Stores) {
+    for n in 0..200 {
+        let agent = AgentType::ALL[n % AgentType::ALL.len()];
+        let moment = stores.moment();
+        let sweep = move |snapshot: &_| agents::reset(snapshot, moment, &user());
+        stores.run(Scope::agent(agent), sweep).await.unwrap();
+        let record = stores.agents.status_of(agent).await.unwrap();
+        assert_eq!(record.cleared_at, Some(moment.at), "{n}");
+        let all = stores.agents.statuses().await.unwrap();
+        assert!(all.contains(&record), "{n}");
+        let history = stores.agents.history(agent, 1).await.unwrap();
+        assert_eq!(history, [record]);
+    }
+}

@@ -1,0 +1,91 @@
+//! What a bus must do.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use botarmy_domain::log::GENESIS;
+use botarmy_domain::ports::News;
+use botarmy_tests::server::PATIENCE;
+use serde_json::json;
+
+use crate::channels::{Channels, entry, number, progress, until_heard};
+
+pub async fn everybody_hears_what_is_said_in_the_order_it_is_said(channels: &Channels) {
+    let mut ears = [channels.listener.listen().await, channels.listener.listen().await];
+    for n in 0..500 {
+        channels.speaker.publish([progress(2 * n), progress(2 * n + 1)]).await;
+    }
+    for ear in &mut ears {
+        for n in 0..1000 {
+            assert_eq!(number(&ear.next().await), Some(n));
+        }
+    }
+}
+
+pub async fn nobody_hears_what_was_said_before(channels: &Channels) {
+    let mut early = channels.listener.listen().await;
+    channels.speaker.publish([progress(1)]).await;
+    assert_eq!(number(&early.next().await), Some(1));
+    let mut late = channels.listener.listen().await;
+    channels.speaker.publish([progress(2)]).await;
+    assert_eq!(number(&late.next().await), Some(2));
+    assert_eq!(number(&early.next().await), Some(2));
+    assert!(late.hush().await.is_empty() && early.hush().await.is_empty(), "everything once");
+}
+
+pub async fn an_entry_arrives_to_the_last_bit(channels: &Channels) {
+    let entry = entry(&json!({
+        "floats": [0.1 + 0.2, 1e23, 5e-324, f64::MAX, 1.234_567_890_123_456_7e-7, -0.5],
+        "integers": [u64::MAX, i64::MIN, 9_007_199_254_740_993_u64],
+        "text": "Ünïcödé\r\n\u{2028}\u{0} \u{1f600} \"quoted\"",
+    }));
+    let mut ear = channels.listener.listen().await;
+    channels.speaker.publish([News::Entry(Arc::clone(&entry))]).await;
+    let News::Entry(heard) = ear.next().await else { panic!("something else was heard") };
+    assert_eq!(heard, entry);
+    assert_eq!(heard.seal(GENESIS), entry.hash);
+}
+
+pub async fn a_gap_is_heard_as_a_gap(channels: &Channels) {
+    let mut ear = channels.listener.listen().await;
+    channels.speaker.publish([News::Gap]).await;
+    assert!(matches!(ear.next().await, News::Gap));
+}
+
+pub async fn a_slow_subscriber_holds_nobody_up_and_is_told_what_it_missed(channels: &Channels) {
+    const SAID: u32 = 60_000;
+    let mut slow = channels.listener.listen().await;
+    let mut quick = channels.listener.listen().await;
+    let speaker = channels.speaker.clone();
+    let speaking = tokio::spawn(async move {
+        let started = Instant::now();
+        for n in 0..SAID / 100 {
+            speaker.publish((n * 100..n * 100 + 100).map(progress)).await;
+        }
+        assert!(started.elapsed() < PATIENCE, "the speaker had to wait");
+    });
+    speaking.await.unwrap();
+    until_heard(&channels.speaker, &mut quick, SAID).await;
+    let heard = slow.hush().await;
+    assert!(heard.len() < SAID as usize, "{} news were kept for one subscriber", heard.len());
+    assert!(heard.iter().any(|news| matches!(news, News::Gap)), "it was not told of a gap");
+    let numbers: Vec<_> = heard.iter().filter_map(number).collect();
+    assert!(numbers.is_sorted(), "what it hears is in order");
+    assert_eq!(numbers.last(), Some(&SAID), "and goes on after the gap");
+}
+
+pub async fn whoever_goes_away_disturbs_nobody(channels: &Channels) {
+    let mut ear = channels.listener.listen().await;
+    for n in 0..20 {
+        drop(channels.listener.listen().await);
+        channels.speaker.publish([progress(n)]).await;
+        assert_eq!(number(&ear.next().await), Some(n));
+    }
+    drop(ear);
+    channels.speaker.publish([progress(21)]).await;
+    let mut again = channels.listener.listen().await;
+    until_heard(&channels.speaker, &mut again, 22).await;
+    assert!(
+        again.within(Duration::from_millis(1)).await.is_none_or(|news| number(&news) == Some(22))
+    );
+}

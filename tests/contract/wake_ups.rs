@@ -1,0 +1,60 @@
+//! What a bell must do.
+
+use std::collections::BTreeSet;
+
+use botarmy_domain::AgentType::{self, Analyst, Coder, Tester};
+use botarmy_tests::server::PATIENCE;
+
+use crate::channels::{Channels, QUIET, Side};
+
+async fn waits(side: &Side) -> BTreeSet<AgentType> {
+    tokio::time::timeout(PATIENCE, side.bell.wait()).await.expect("nobody is woken")
+}
+
+/// Waits until everybody of these was woken for; others must not be.
+async fn waits_for(side: &Side, agents: &[AgentType]) {
+    let wanted: BTreeSet<_> = agents.iter().copied().collect();
+    let mut woken = BTreeSet::new();
+    while woken != wanted {
+        woken.append(&mut waits(side).await);
+        assert!(woken.is_subset(&wanted), "woken for {woken:?} instead of {wanted:?}");
+    }
+}
+
+pub async fn a_ring_wakes_who_waits(channels: &Channels) {
+    let listener = channels.listener.clone();
+    let waiting = tokio::spawn(async move { waits(&listener).await });
+    tokio::time::sleep(QUIET / 3).await;
+    channels.speaker.bell.ring(&[Coder].into());
+    assert_eq!(waiting.await.unwrap(), [Coder].into());
+}
+
+pub async fn rings_before_the_wait_are_kept(channels: &Channels) {
+    channels.speaker.bell.ring(&[Coder].into());
+    channels.speaker.bell.ring(&[Tester, Analyst].into());
+    tokio::time::sleep(QUIET / 3).await;
+    waits_for(&channels.listener, &[Coder, Tester, Analyst]).await;
+}
+
+pub async fn nobody_is_woken_when_nobody_rang(channels: &Channels) {
+    channels.speaker.bell.ring(&[Coder].into());
+    waits_for(&channels.listener, &[Coder]).await;
+    let again = tokio::time::timeout(QUIET, channels.listener.bell.wait()).await;
+    assert!(again.unwrap_or_default().is_empty(), "a ring is heard once");
+}
+
+/// The worker's loop: it waits, is busy for a moment, and waits again, or gives a wait up.
+pub async fn no_ring_is_lost_between_two_waits(channels: &Channels) {
+    for n in 0..200_u64 {
+        let agent = AgentType::ALL[n as usize % AgentType::ALL.len()];
+        let bell = channels.speaker.bell.clone();
+        let ringing = tokio::spawn(async move { bell.ring(&[agent].into()) });
+        let patience = std::time::Duration::from_micros(n * 7 % 300);
+        let mut woken =
+            tokio::time::timeout(patience, channels.listener.bell.wait()).await.unwrap_or_default();
+        while !woken.contains(&agent) {
+            woken.append(&mut waits(&channels.listener).await);
+        }
+        ringing.await.unwrap();
+    }
+}
