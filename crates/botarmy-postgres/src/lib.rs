@@ -23,6 +23,7 @@ mod context_store;
 mod error;
 mod health;
 mod hitl_store;
+mod installation;
 mod lane;
 mod ledger;
 mod load;
@@ -42,6 +43,7 @@ mod url;
 mod write;
 
 pub use health::{PostgresAuditHealth, PostgresHealth};
+pub use installation::PostgresInstallation;
 pub use open::OpenError;
 pub use settings::PostgresSettings;
 pub use store::PostgresStore;

@@ -2,7 +2,9 @@
 //! decides nothing.
 
 pub mod audit;
+pub mod backup;
 pub mod cli;
+pub mod copy;
 pub mod logging;
 pub mod migrate;
 pub mod run;

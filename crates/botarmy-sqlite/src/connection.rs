@@ -70,7 +70,7 @@ pub(crate) fn rehearsal(path: Option<&Path>) -> Result<SqliteConnection, Connect
 
 /// A path as SQLite's URI (<https://www.sqlite.org/uri.html>), so that no character of it is taken
 /// for something else.
-fn uri(path: &Path, mode: &str) -> String {
+pub(crate) fn uri(path: &Path, mode: &str) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {

@@ -88,6 +88,36 @@ pub enum OpenError {
         /// The last one that it knows.
         newest: String,
     },
+    /// The file was written by an older version, and is only to be read.
+    #[error(
+        "{} was written by an older version of this program: it lacks the migration {missing}. \
+         Bring it up to date first: botarmy-server --data-dir {} migrate",
+        .path.display(), directory(.path).display()
+    )]
+    Behind {
+        /// The file.
+        path: PathBuf,
+        /// The first migration that it lacks.
+        missing: String,
+    },
+    /// There is no file, and none is to be made.
+    #[error("there is no database at {}; check the data directory", .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A copy into the file was begun and not finished.
+    #[error(
+        "{} holds a part of {source_name} only: `store copy` was interrupted. Run the same \
+         `store copy` again, it goes on where it was; or move the file away to start with an empty \
+         one", .path.display()
+    )]
+    HalfCopied {
+        /// The file.
+        path: PathBuf,
+        /// What was being copied.
+        source_name: String,
+    },
     /// The file is damaged.
     #[error(
         "the database file {} is damaged ({detail}); nothing was changed: restore a backup, or \
