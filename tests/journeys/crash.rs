@@ -7,10 +7,10 @@ use botarmy_tests::server::TestServer;
 use serde_json::{Value, json};
 
 /// A small generator of random delays whose seed is printed, so that a failure can be run again.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let seed = std::env::var("BOTARMY_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761);
         println!("seed: BOTARMY_TEST_SEED={seed}");
@@ -18,7 +18,7 @@ impl Dice {
     }
 
     /// A number below `limit` (xorshift64; Marsaglia, Xorshift RNGs, 2003).
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

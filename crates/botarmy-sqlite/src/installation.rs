@@ -78,7 +78,9 @@ impl SqliteInstallation {
     }
 
     fn of(path: &Path, connection: SqliteConnection, lock: Option<File>) -> Self {
-        Self { name: format!("sqlite:{}", path.display()), connection, _lock: lock }
+        let directory = open::directory(path);
+        let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+        Self { name: format!("sqlite:{}", directory.display()), connection, _lock: lock }
     }
 }
 
