@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "these are tests")]
 
 mod edges;
+mod installation;
 mod ledger;
 mod model;
 mod reads;

@@ -91,6 +91,9 @@ async fn a_backup_that_cannot_be_says_why() {
     assert_eq!(code, Some(1));
     assert!(said.contains("no/such/folder/b.db"), "{said}");
     assert_eq!(backup("b.db").0, Some(0));
+    // Before an upgrade is when one wants it.
+    assert!(command(dir.path()).args(["migrate", "--down"]).status().unwrap().success());
+    assert_eq!(backup("older.db").0, Some(0));
     let (code, said) = say(command(dir.path())
         .env("BOTARMY_STORE__URL", "postgres://army:s3cr3t@127.0.0.1:1/x")
         .args(["store", "backup", "--to", "c.db"]));

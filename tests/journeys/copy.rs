@@ -122,6 +122,11 @@ async fn an_installation_moves_to_postgres_and_back_and_its_work_goes_on() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("Every row is the same on both sides"), "{said}");
     let url = database.url();
+    for sql in
+        ["DELETE FROM events", "UPDATE events SET seq = 1", "UPDATE artifacts SET digest = ''"]
+    {
+        assert!(services::execute(&url, sql).await.is_err(), "{sql} is not refused");
+    }
     let mut there = TestServer::with(&[("BOTARMY_STORE__URL", &url)]).await;
     is_as(&there, &projects, &before).await;
     assert!(package(&there, &projects[2]).await == packed, "it is another package");
@@ -130,6 +135,12 @@ async fn an_installation_moves_to_postgres_and_back_and_its_work_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let (code, said) = copy(&url, &address(dir.path()));
     assert_eq!(code, Some(0), "{said}");
+    let file = dir.path().join("botarmy.db");
+    let mut beside = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+    for sql in ["DELETE FROM events", "UPDATE events SET seq = 1", "DELETE FROM artifacts"] {
+        assert!(beside.batch_execute(sql).is_err(), "{sql} is not refused");
+    }
+    drop(beside);
     let back = TestServer::on(dir, &[(NOBODY.0, "noop")]).await;
     assert_eq!(back.approve_all(&projects[0]).await, "completed");
     turn(&back, &projects[1], "resume").await;

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use botarmy_domain::{StoreError, Task};
-use botarmy_rows::installation::{Cell, CopyMark, HEADS, Installation, Kind, Row, TASKS, Table};
+use botarmy_rows::installation::{
+    Cell, CopyMark, HEADS, Installation, Kind, Row, TABLES, TASKS, Table,
+};
 use botarmy_rows::{body, json};
 use diesel::deserialize::{self, QueryableByName};
 use diesel::pg::Pg;
@@ -183,6 +185,12 @@ impl Installation for PostgresInstallation {
                 .await
                 .map_err(failed)?,
         };
+        if mark.is_none() {
+            // Whoever starts next should not plan for empty tables.
+            let tables = TABLES.map(|table| table.name).join(", ");
+            let analyzed = self.connection.batch_execute(&format!("ANALYZE {tables}")).await;
+            analyzed.map_err(failed)?;
+        }
         Ok(())
     }
 

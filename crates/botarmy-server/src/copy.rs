@@ -39,7 +39,7 @@ pub enum Address {
     /// A data directory with its SQLite file.
     DataDir(PathBuf),
     /// A PostgreSQL database.
-    Postgres(PostgresUrl),
+    Postgres(Box<PostgresUrl>),
 }
 
 impl FromStr for Address {
@@ -58,7 +58,7 @@ impl FromStr for Address {
             Some("") => bail!("sqlite: names no data directory; it is sqlite:DIR"),
             Some(dir) => Ok(Self::DataDir(PathBuf::from(dir))),
             None if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
-                Ok(Self::Postgres(text.parse()?))
+                Ok(Self::Postgres(Box::new(text.parse()?)))
             }
             // Not repeated: it may be a misspelt address with a password.
             None => bail!(
@@ -92,20 +92,20 @@ impl Address {
     async fn source(&self) -> anyhow::Result<Box<dyn Installation>> {
         Ok(match self {
             Self::DataDir(dir) => Box::new(SqliteInstallation::source(&dir.join(DATABASE))?),
-            Self::Postgres(url) => {
-                Box::new(PostgresInstallation::source(&PostgresSettings::new(url.clone())).await?)
-            }
+            Self::Postgres(url) => Box::new(PostgresInstallation::source(&settings(url)).await?),
         })
     }
 
     async fn target(&self) -> anyhow::Result<Box<dyn Installation>> {
         Ok(match self {
             Self::DataDir(dir) => Box::new(SqliteInstallation::target(&dir.join(DATABASE))?),
-            Self::Postgres(url) => {
-                Box::new(PostgresInstallation::target(&PostgresSettings::new(url.clone())).await?)
-            }
+            Self::Postgres(url) => Box::new(PostgresInstallation::target(&settings(url)).await?),
         })
     }
+}
+
+fn settings(url: &PostgresUrl) -> PostgresSettings {
+    PostgresSettings::new(url.clone())
 }
 
 /// Copies everything and prints what was copied; the exit code says whether both sides are equal.

@@ -34,9 +34,9 @@ pub async fn migrate(settings: &Settings, action: Action) -> anyhow::Result<Exit
             }
             Action::Up => report("Applied", UP_TO_DATE, &migrate::up(&postgres).await?),
             Action::DryRun => {
-                report("Would apply", UP_TO_DATE, &migrate::dry_run(&postgres).await?)
+                report("Would apply", UP_TO_DATE, &migrate::dry_run(&postgres).await?);
             }
-            Action::Down => report_down(migrate::down_one(&postgres).await?),
+            Action::Down => report_down(&migrate::down_one(&postgres).await?),
         }
     } else {
         use botarmy_sqlite::migrate;
@@ -48,7 +48,7 @@ pub async fn migrate(settings: &Settings, action: Action) -> anyhow::Result<Exit
             }
             Action::Up => report("Applied", UP_TO_DATE, &migrate::up(&path)?),
             Action::DryRun => report("Would apply", UP_TO_DATE, &migrate::dry_run(&path)?),
-            Action::Down => report_down(migrate::down_one(&path)?),
+            Action::Down => report_down(&migrate::down_one(&path)?),
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -60,7 +60,7 @@ fn print_states(states: impl Iterator<Item = (String, bool)>) {
     }
 }
 
-fn report_down(undone: Option<String>) {
+fn report_down(undone: &Option<String>) {
     report("Took back", "Nothing to take back.", undone.as_slice());
 }
 

@@ -39,25 +39,28 @@ impl SqliteInstallation {
             return Err(OpenError::Missing { path: path.to_owned() });
         }
         let lock = open::lock(path)?;
-        Self::read_only(path, Some(lock))
-    }
-
-    /// A file that nobody uses as a database, such as a backup.
-    ///
-    /// # Errors
-    /// A sentence that says what to do about it.
-    pub fn file(path: &Path) -> Result<Self, OpenError> {
-        Self::read_only(path, None)
-    }
-
-    fn read_only(path: &Path, lock: Option<File>) -> Result<Self, OpenError> {
         let missing = migrate::status(path)?.into_iter().find(|migration| !migration.is_applied);
         if let Some(missing) = missing {
             return Err(OpenError::Behind { path: path.to_owned(), missing: missing.name });
         }
-        let failed = |error| OpenError::sqlite(path, error);
-        let mut connection = connection::reader(&SqliteSettings::new(path)).map_err(failed)?;
-        refuse_a_half(&mut connection, path)?;
+        let mut source = Self::read_only(path, Some(lock))?;
+        refuse_a_half(&mut source.connection, path)?;
+        Ok(source)
+    }
+
+    /// A file that nobody uses as a database, such as a backup. It may be of an older version: the
+    /// logs are what they always were.
+    ///
+    /// # Errors
+    /// A sentence that says what to do about it.
+    pub fn file(path: &Path) -> Result<Self, OpenError> {
+        open::inspect(path)?;
+        Self::read_only(path, None)
+    }
+
+    fn read_only(path: &Path, lock: Option<File>) -> Result<Self, OpenError> {
+        let mut connection = connection::reader(&SqliteSettings::new(path))
+            .map_err(|error| OpenError::sqlite(path, error))?;
         connection.batch_execute("BEGIN").map_err(|error| OpenError::sqlite(path, error))?;
         Ok(Self::of(path, connection, lock))
     }
