@@ -90,7 +90,9 @@ async fn a_backup_that_cannot_be_says_why() {
     let (code, said) = backup("no/such/folder/b.db");
     assert_eq!(code, Some(1));
     assert!(said.contains("no/such/folder/b.db"), "{said}");
+    std::fs::write(dir.path().join("b.db.partial"), "left by one that was killed").unwrap();
     assert_eq!(backup("b.db").0, Some(0));
+    assert!(!dir.path().join("b.db.partial").exists());
     // Before an upgrade is when one wants it.
     assert!(command(dir.path()).args(["migrate", "--down"]).status().unwrap().success());
     assert_eq!(backup("older.db").0, Some(0));

@@ -49,9 +49,7 @@ pub enum BackupError {
 /// # Errors
 /// When there is no database, `to` exists, or there is no room for it.
 pub fn backup(path: &Path, to: &Path) -> Result<(), BackupError> {
-    if !path.exists() {
-        return Err(OpenError::Missing { path: path.to_owned() }.into());
-    }
+    open::must_exist(path)?;
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }

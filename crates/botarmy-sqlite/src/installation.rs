@@ -35,9 +35,7 @@ impl SqliteInstallation {
     /// # Errors
     /// A sentence that says what to do about it.
     pub fn source(path: &Path) -> Result<Self, OpenError> {
-        if !path.exists() {
-            return Err(OpenError::Missing { path: path.to_owned() });
-        }
+        open::must_exist(path)?;
         let lock = open::lock(path)?;
         let missing = migrate::status(path)?.into_iter().find(|migration| !migration.is_applied);
         if let Some(missing) = missing {

@@ -191,6 +191,15 @@ pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Refuses a path where there is no file.
+pub(crate) fn must_exist(path: &Path) -> Result<(), OpenError> {
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(OpenError::Missing { path: path.to_owned() }),
+        Err(source) => Err(OpenError::File { path: path.to_owned(), source }),
+    }
+}
+
 /// Makes an empty database file, readable by its owner only, if there is none. SQLite gives the
 /// files beside it the same permissions.
 pub(crate) fn create(path: &Path) -> Result<(), OpenError> {
