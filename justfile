@@ -31,14 +31,17 @@ rollback ENV:
 health-check URL="http://127.0.0.1:8080/readyz":
     cargo run --release -- health-check --url {{URL}}
 
-# Begin a new migration
+# Begin a new migration, for both databases
 migration NAME:
     #!/usr/bin/env bash
     set -euo pipefail
-    folder="migrations/sqlite/$(date -u +%Y-%m-%d-%H%M%S)_{{NAME}}"
-    mkdir -p "$folder"
-    touch "$folder/up.sql" "$folder/down.sql"
-    echo "$folder"
+    last=$(ls migrations/sqlite | tail -n 1)
+    number=$(printf '%04d' $((10#${last%%_*} + 1)))
+    for folder in migrations/{sqlite,postgres}/"${number}_{{NAME}}"; do
+        mkdir "$folder"
+        touch "$folder/up.sql" "$folder/down.sql"
+        echo "$folder"
+    done
 
 # Compile and lint, without running anything
 check:

@@ -8,6 +8,7 @@ mod channels;
 mod edges;
 mod event_bus;
 mod faults;
+mod installation;
 mod ledger;
 mod model;
 mod reads;

@@ -1,13 +1,23 @@
 //! Journeys from outside: the real server, as its people use it.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod backup;
 mod cli;
 mod containers;
+mod copy;
 mod crash;
 mod deploy;
 mod live;
+mod migrations;
 mod operations;
 mod readme;
 mod replicas;
 mod rest;
 mod walkthrough;
+
+/// Runs the binary and answers its exit code and what it said.
+fn say(command: &mut std::process::Command) -> (Option<i32>, String) {
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}

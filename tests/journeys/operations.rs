@@ -1,16 +1,9 @@
 //! What an operator sees: starting, stopping, what is refused at the start.
 
-use std::process::Stdio;
-
 use botarmy_tests::server::{TestServer, command};
 use serde_json::json;
 
-/// Runs the binary and answers its exit code and what it said.
-fn say(command: &mut std::process::Command) -> (Option<i32>, String) {
-    let output = command.stdin(Stdio::null()).output().unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(said).unwrap())
-}
+use crate::say;
 
 #[tokio::test]
 async fn a_second_server_on_the_same_data_is_refused() {

@@ -200,7 +200,7 @@ fn the_workflow_in_the_readme_is_sound() {
 
 #[test]
 fn every_file_the_documents_name_is_there() {
-    for document in ["README.md", "crates/ARCHITECTURE.md"] {
+    for document in ["README.md", "crates/ARCHITECTURE.md", "docs/backup.md"] {
         let text = std::fs::read_to_string(root().join(document)).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         let links = links.filter(|link| !link.starts_with("http") && !link.starts_with('#'));

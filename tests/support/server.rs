@@ -77,6 +77,16 @@ impl TestServer {
         Self::with(&[]).await
     }
 
+    /// Starts one on data that is there already, with these variables.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn on(dir: TempDir, variables: &[(&str, &str)]) -> Self {
+        let variables =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self::launch(Arc::new(dir), 0, variables.collect()).await
+    }
+
     /// Starts one with these variables, such as `("BOTARMY_HTTP__BODY_LIMIT_BYTES", "1000")`.
     ///
     /// # Panics

@@ -24,6 +24,7 @@ mod doubt;
 mod error;
 mod health;
 mod hitl_store;
+mod installation;
 mod job;
 mod lane;
 mod ledger;
@@ -47,6 +48,7 @@ mod write;
 mod writer;
 
 pub use health::{PostgresAuditHealth, PostgresHealth};
+pub use installation::PostgresInstallation;
 pub use open::OpenError;
 pub use settings::PostgresSettings;
 pub use store::PostgresStore;

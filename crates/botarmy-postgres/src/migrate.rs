@@ -137,7 +137,7 @@ async fn alone(
 }
 
 /// A connection to a database that may be used.
-async fn visit(settings: &PostgresSettings) -> Result<AsyncPgConnection, OpenError> {
+pub(crate) async fn visit(settings: &PostgresSettings) -> Result<AsyncPgConnection, OpenError> {
     let mut connection = connect::connect(settings, Purpose::Migrating)
         .await
         .map_err(|error| OpenError::connect(&settings.url, error))?;

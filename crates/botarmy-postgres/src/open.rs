@@ -69,6 +69,35 @@ pub enum OpenError {
         /// The last one that it knows.
         newest: String,
     },
+    /// The database was written by an older version, and is only to be read.
+    #[error(
+        "the database {url} was written by an older version of this program, or is empty: it lacks \
+         the migration {missing}. Bring it up to date first: `botarmy-server migrate` with its \
+         address in BOTARMY_STORE__URL"
+    )]
+    Behind {
+        /// The database.
+        url: String,
+        /// The first migration that it lacks.
+        missing: String,
+    },
+    /// A copy into the database was begun and not finished.
+    #[error(
+        "the database {url} holds a part of {source_name} only: `store copy` was interrupted. Run \
+         the same `store copy` again, it goes on where it was; or name an empty database"
+    )]
+    HalfCopied {
+        /// The database.
+        url: String,
+        /// What was being copied.
+        source_name: String,
+    },
+    /// Another process fills the database.
+    #[error("another `store copy` is writing into the database {url}; wait for it, or stop it")]
+    BeingCopied {
+        /// The database.
+        url: String,
+    },
     /// A migration failed.
     #[error("the database {url} could not be migrated; the migration that failed left no trace")]
     Migration {

@@ -93,6 +93,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    copies_in_progress (source) {
+        source -> Text,
+        fingerprint -> Text,
+    }
+}
+
 diesel::joinable!(tasks -> projects (project_id));
 diesel::joinable!(hitl_requests -> projects (project_id));
 diesel::allow_tables_to_appear_in_same_query!(projects, tasks, hitl_requests, heads);

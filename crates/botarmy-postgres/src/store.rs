@@ -20,6 +20,7 @@ use tracing::info;
 use crate::claims::{Claims, Request};
 use crate::connect::{self, ConnectError, Purpose};
 use crate::error::{is_lost, reading};
+use crate::installation;
 use crate::job::Message;
 use crate::lane::Lane;
 use crate::migrate;
@@ -86,6 +87,7 @@ impl PostgresStore {
     /// A sentence that says what to do about it; the database has not changed then.
     pub async fn open(settings: PostgresSettings) -> Result<Self, OpenError> {
         let applied = migrate::up(&settings).await?;
+        installation::refuse_a_half(&settings).await?;
         if !applied.is_empty() {
             info!(migrations = ?applied, "The database was brought up to date");
         }

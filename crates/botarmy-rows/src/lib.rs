@@ -1,7 +1,8 @@
 //! What the storage crates share, whatever the dialect: entities as JSON text, columns read back
-//! into words and numbers, and a sentence for the row that cannot be read.
+//! into words and numbers, a sentence for the row that cannot be read, and a whole database as rows.
 
 pub mod column;
+pub mod installation;
 pub mod json;
 pub mod time_of_id;
 

@@ -7,7 +7,7 @@ use botarmy_domain::Oversight;
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::{Role, Settings};
-use crate::{audit, health_check, logging, migrate, run, serve};
+use crate::{audit, backup, copy, health_check, logging, migrate, run, serve};
 
 /// The control plane for teams of AI agents: an idea goes in, agents work it through a workflow,
 /// people decide at gates, everything is in an append-only log, a package comes out.
@@ -39,6 +39,9 @@ enum Command {
     Migrate(Migrate),
     /// Ask a running server whether it is ready: exit code 0 when it is, 1 when it is not.
     HealthCheck(HealthCheck),
+    /// Move everything to another database, or back it up.
+    #[command(subcommand)]
+    Store(Store),
     /// Check logs.
     #[command(subcommand)]
     Audit(Audit),
@@ -102,6 +105,39 @@ struct HealthCheck {
 }
 
 #[derive(Debug, Subcommand)]
+enum Store {
+    /// Copy a whole installation into an empty database, and compare both sides.
+    ///
+    /// An address is postgres://USER:PASSWORD@HOST:PORT/DATABASE for PostgreSQL, sqlite:DIR for the
+    /// data directory DIR, or env:NAME for the variable NAME that holds one of these and keeps a
+    /// password off the command line.
+    ///
+    /// Stop every server on either side first. When it is interrupted, the same command goes on
+    /// where it was; until it is finished no server starts on the target. The exit code is 0 only
+    /// when every row of both sides is the same and every hash is as it should be.
+    Copy {
+        /// Where everything is. It is not changed.
+        #[arg(long, value_name = "ADDRESS")]
+        from: String,
+        /// Where everything goes. It has to be empty.
+        #[arg(long, value_name = "ADDRESS")]
+        to: String,
+        /// The most rows that are committed at once.
+        #[arg(long, value_name = "ROWS", hide = true)]
+        chunk: Option<u32>,
+    },
+    /// Write the SQLite database of the data directory to a new file, also while a server uses it.
+    ///
+    /// The file holds everything as of one moment; every log in it is verified. To restore, put
+    /// it as botarmy.db into an empty data directory.
+    Backup {
+        /// The file; there must be none yet.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum Audit {
     /// Check an exported log: every hash, every number, and that the end is there.
     Verify {
@@ -124,6 +160,9 @@ pub async fn main() -> anyhow::Result<ExitCode> {
         Some(Command::Audit(Audit::Verify { file })) => return audit::verify(&file),
         Some(Command::HealthCheck(HealthCheck { url: Some(url) })) => {
             return health_check::health_check(&url);
+        }
+        Some(Command::Store(Store::Copy { from, to, chunk })) => {
+            return copy::copy(&from, &to, chunk).await;
         }
         _ => {}
     }
@@ -154,6 +193,7 @@ pub async fn main() -> anyhow::Result<ExitCode> {
             migrate::migrate(&settings, action).await
         }
         Some(Command::HealthCheck(_)) => health_check::health_check(&health_check::url(&settings)),
+        Some(Command::Store(Store::Backup { to })) => backup::backup(&settings, &to).await,
         command => {
             if matches!(command, Some(Command::Worker(_))) {
                 settings.server.role = Role::Worker;

@@ -2,8 +2,10 @@
 //! decides nothing.
 
 pub mod audit;
+pub mod backup;
 pub mod channels;
 pub mod cli;
+pub mod copy;
 pub mod health_check;
 pub mod logging;
 pub mod migrate;

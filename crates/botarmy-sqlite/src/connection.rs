@@ -5,6 +5,7 @@ use std::path::Path;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::result::Error as DieselError;
 
 use crate::settings::SqliteSettings;
 
@@ -16,7 +17,7 @@ pub(crate) enum ConnectError {
     Open(#[from] ConnectionError),
     /// SQLite did not take a setting.
     #[error("SQLite did not take a setting")]
-    Setting(#[from] diesel::result::Error),
+    Setting(#[from] DieselError),
 }
 
 /// The connection that writes. Makes the file a WAL database if it is none.
@@ -55,9 +56,24 @@ pub(crate) fn reader(settings: &SqliteSettings) -> Result<SqliteConnection, Conn
 
 /// A connection that only looks, before anything is settled.
 pub(crate) fn visitor(path: &Path) -> Result<SqliteConnection, ConnectError> {
-    let mut connection = SqliteConnection::establish(&uri(path, "ro"))?;
-    connection.batch_execute("PRAGMA busy_timeout = 1000; PRAGMA query_only = ON;")?;
-    Ok(connection)
+    let look = |mode| {
+        let mut connection = SqliteConnection::establish(&uri(path, mode))?;
+        connection.batch_execute(
+            "PRAGMA busy_timeout = 1000; PRAGMA query_only = ON;
+             SELECT count(*) FROM sqlite_schema;",
+        )?;
+        Ok(connection)
+    };
+    match look("ro") {
+        // Somebody was killed within a transaction before the file had a write-ahead log, as in the
+        // first moment of the first start. Every reader has to take that half back first.
+        Err(ConnectError::Setting(DieselError::DatabaseError(_, said)))
+            if said.message() == "attempt to write a readonly database" =>
+        {
+            look("rw")
+        }
+        looked => looked,
+    }
 }
 
 /// A connection whose changes are taken back at once; without a file it has one in memory.
@@ -70,7 +86,7 @@ pub(crate) fn rehearsal(path: Option<&Path>) -> Result<SqliteConnection, Connect
 
 /// A path as SQLite's URI (<https://www.sqlite.org/uri.html>), so that no character of it is taken
 /// for something else.
-fn uri(path: &Path, mode: &str) -> String {
+pub(crate) fn uri(path: &Path, mode: &str) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {

@@ -12,11 +12,13 @@
 
 mod agent_status;
 mod audit_log;
+mod backup;
 mod connection;
 mod context_store;
 mod error;
 mod health;
 mod hitl_store;
+mod installation;
 mod ledger;
 mod load;
 pub mod migrate;
@@ -35,7 +37,9 @@ mod tests;
 mod write;
 mod writer;
 
+pub use backup::{BackupError, backup};
 pub use health::{SqliteAuditHealth, SqliteHealth};
+pub use installation::SqliteInstallation;
 pub use open::OpenError;
 pub use settings::{SqliteSettings, Synchronous};
 pub use store::SqliteStore;

@@ -88,6 +88,36 @@ pub enum OpenError {
         /// The last one that it knows.
         newest: String,
     },
+    /// The file was written by an older version, and is only to be read.
+    #[error(
+        "{} was written by an older version of this program: it lacks the migration {missing}. \
+         Bring it up to date first: botarmy-server --data-dir {} migrate",
+        .path.display(), directory(.path).display()
+    )]
+    Behind {
+        /// The file.
+        path: PathBuf,
+        /// The first migration that it lacks.
+        missing: String,
+    },
+    /// There is no file, and none is to be made.
+    #[error("there is no database at {}; check the data directory", .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A copy into the file was begun and not finished.
+    #[error(
+        "{} holds a part of {source_name} only: `store copy` was interrupted. Run the same \
+         `store copy` again, it goes on where it was; or move the file away to start with an empty \
+         one", .path.display()
+    )]
+    HalfCopied {
+        /// The file.
+        path: PathBuf,
+        /// What was being copied.
+        source_name: String,
+    },
     /// The file is damaged.
     #[error(
         "the database file {} is damaged ({detail}); nothing was changed: restore a backup, or \
@@ -141,7 +171,7 @@ impl OpenError {
 }
 
 /// The directory of a database file.
-fn directory(path: &Path) -> &Path {
+pub(crate) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -158,6 +188,15 @@ pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: directory.to_owned() }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Refuses a path where there is no file.
+pub(crate) fn must_exist(path: &Path) -> Result<(), OpenError> {
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(OpenError::Missing { path: path.to_owned() }),
+        Err(source) => Err(OpenError::File { path: path.to_owned(), source }),
     }
 }
 

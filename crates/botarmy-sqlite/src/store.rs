@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tracing::info;
 
 use crate::connection;
+use crate::installation;
 use crate::migrate;
 use crate::open::{self, OpenError};
 use crate::readers::Readers;
@@ -64,6 +65,7 @@ impl SqliteStore {
             connection::writer(&settings).map_err(|error| OpenError::sqlite(&path, error))?;
         check_mode(&mut connection, &path)?;
         let applied = migrate::apply(&mut connection, &path)?;
+        installation::refuse_a_half(&mut connection, &path)?;
         if !applied.is_empty() {
             info!(migrations = ?applied, "The database was brought up to date");
         }

@@ -379,6 +379,32 @@ async fn looking_for_work_in_vain_and_refusals_write_nothing() {
 }
 
 #[tokio::test]
+async fn who_was_killed_before_there_was_a_write_ahead_log_can_start_again() {
+    let (killed, place) = (place(), place());
+    fs::create_dir_all(killed.path.parent().unwrap()).unwrap();
+    fs::create_dir_all(place.path.parent().unwrap()).unwrap();
+    let mut connection = killed.beside();
+    connection
+        .batch_execute(
+            "PRAGMA user_version = 1; PRAGMA cache_size = 1; BEGIN; CREATE TABLE half (of_it BLOB);
+             WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 500)
+             INSERT INTO half SELECT randomblob(1000) FROM n;",
+        )
+        .unwrap();
+    for ending in ["", "-journal"] {
+        let name = format!("botarmy.db{ending}");
+        fs::copy(killed.path.with_file_name(&name), place.path.with_file_name(&name)).unwrap();
+    }
+    let mut reader =
+        SqliteConnection::establish(&format!("file:{}?mode=ro", place.path.display())).unwrap();
+    let error = reader.batch_execute("SELECT count(*) FROM sqlite_schema").unwrap_err();
+    assert_eq!(error.to_string(), "attempt to write a readonly database");
+    let states = migrate::status(&place.path).unwrap();
+    assert!(states.iter().all(|migration| !migration.is_applied));
+    create(&place.open(), 1).await;
+}
+
+#[tokio::test]
 async fn an_unreadable_row_is_corrupt_and_names_itself() {
     let place = place();
     let project = place.filled().await;

@@ -1,0 +1,43 @@
+//! `store backup`: the SQLite file as it is at this moment, while a server may be using it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use botarmy_sqlite::SqliteInstallation;
+
+use crate::copy::{Progress, check_logs};
+use crate::settings::Settings;
+use crate::stores;
+
+/// Writes the backup, verifies every log in it, and prints what it holds.
+///
+/// # Errors
+/// A database that cannot be backed up, a file that exists. A file that was written and is not
+/// sound stays where it is, for whoever looks into it.
+pub async fn backup(settings: &Settings, to: &Path) -> anyhow::Result<ExitCode> {
+    if let Some(postgres) = stores::postgres(settings)? {
+        bail!(
+            "store.url names {}: back PostgreSQL up with its own tools, such as pg_dump; this is \
+             for the SQLite file in a data directory",
+            postgres.url
+        );
+    }
+    botarmy_sqlite::backup(&stores::sqlite(settings).path, to)?;
+    let mut backup = SqliteInstallation::file(to)?;
+    let logs = check_logs(&mut backup, &mut Progress::new()).await?;
+    if logs.bad.is_empty() {
+        println!(
+            "Wrote {}: {} logs with {} entries, every hash verified.",
+            to.display(),
+            logs.logs,
+            logs.entries
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    for bad in &logs.bad {
+        println!("BAD: {bad}");
+    }
+    println!("{} holds what the database holds, and that is not sound.", to.display());
+    Ok(ExitCode::FAILURE)
+}
