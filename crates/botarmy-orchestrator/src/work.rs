@@ -10,7 +10,7 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::text::clean_map;
 use botarmy_domain::{Decision, Error, Refusal, Scope, Snapshot, StoreError, Task};
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -23,9 +23,14 @@ const STORE_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Worker {
     /// Does a task and brings back what comes of it.
-    pub(crate) async fn work(self: &Arc<Self>, task: &Arc<Task>, fence: u32) {
+    pub(crate) async fn work(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        name: &OnceCell<String>,
+        fence: u32,
+    ) {
         let holder = Holder { worker: self.settings.id.clone(), fence };
-        let result = match self.assignment(task).await {
+        let result = match self.assignment(task, name).await {
             Ok((job, runner)) => self.attempt(task, fence, job, runner).await,
             Err(error) => Err(RunError::retryable("no_assignment", error.to_string())),
         };
@@ -37,6 +42,7 @@ impl Worker {
     async fn assignment(
         &self,
         task: &Task,
+        name: &OnceCell<String>,
     ) -> Result<(Assignment, Arc<dyn AgentRunner>), StoreError> {
         let ports = &self.engine.ports;
         let runner =
@@ -44,7 +50,11 @@ impl Worker {
                 detail: format!("no runner for {}", task.agent),
                 source: None,
             })?;
-        let project = ports.projects.project(task.project_id).await?;
+        let name = name.get_or_try_init(async || {
+            let project = ports.projects.project(task.project_id).await?;
+            Ok::<_, StoreError>(project.map(|project| project.name.clone()).unwrap_or_default())
+        });
+        let project_name = name.await?.clone();
         let context = match task.context_ids.as_slice() {
             [] => Vec::new(),
             ids => ports.context.artifacts_by_id(ids).await?,
@@ -52,7 +62,7 @@ impl Worker {
         let goes_on = task.session.is_some() || !task.answers.is_empty();
         let job = Assignment {
             project_id: task.project_id,
-            project_name: project.map(|project| project.name.clone()).unwrap_or_default(),
+            project_name,
             task_id: task.id,
             agent: task.agent,
             attempt: task.attempt,

@@ -7,9 +7,9 @@ use std::time::Duration;
 use botarmy_domain::decide::tasks::{self, Holder};
 use botarmy_domain::ports::{AgentRunner, Claim, Health, HealthCheck, News};
 use botarmy_domain::{
-    AgentType, EventType, Row, Scope, StoreError, Task, TaskId, TaskStatus, WorkerId,
+    AgentType, EventType, ProjectId, Row, Scope, StoreError, Task, TaskId, TaskStatus, WorkerId,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tracing::{info, warn};
 
 use crate::engine::Engine;
@@ -59,6 +59,9 @@ struct Running {
     abort: Arc<Notify>,
 }
 
+/// The name of a project, asked for once for all of its tasks that are started together.
+pub(crate) type ProjectName = Arc<OnceCell<String>>;
+
 impl Worker {
     /// A worker for these runners.
     #[must_use]
@@ -96,9 +99,11 @@ impl Worker {
         };
         let committed = self.engine.ports.ledger.claim(claim).await?;
         let mut started = 0;
+        let mut names: BTreeMap<ProjectId, ProjectName> = BTreeMap::new();
         for row in &committed.rows {
             if let Row::Task(task) = row {
-                self.start(Arc::clone(task));
+                let name = names.entry(task.project_id).or_default();
+                self.start(Arc::clone(task), Arc::clone(name));
                 started += 1;
             }
         }
@@ -171,7 +176,7 @@ impl Worker {
         slots
     }
 
-    fn start(self: &Arc<Self>, task: Arc<Task>) {
+    fn start(self: &Arc<Self>, task: Arc<Task>, name: ProjectName) {
         let Some(lease) = task.lease() else { return };
         let fence = lease.fence;
         let abort = Arc::new(Notify::new());
@@ -181,7 +186,7 @@ impl Worker {
         tokio::spawn(async move {
             let done = Done { worker: &worker, task: task.id, agent: task.agent };
             tokio::select! {
-                () = worker.work(&task, fence) => {}
+                () = worker.work(&task, &name, fence) => {}
                 () = abort.notified() => {
                     info!(task.id = %task.id, "Task {} was taken from its agent", task.id);
                 }

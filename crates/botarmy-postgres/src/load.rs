@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use botarmy_domain::batch::{Loaded, Wants};
 use botarmy_domain::{
-    AgentFacts, AgentRecord, AgentType, HitlKind, HitlRequest, LogId, Project, StoreError, Task,
-    TaskId,
+    AgentFacts, AgentRecord, AgentType, HitlRequest, LogId, Project, StoreError, Task, TaskId,
 };
 use botarmy_rows::body;
-use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde::de::DeserializeOwned;
@@ -17,8 +15,10 @@ use uuid::Uuid;
 
 use crate::error::Fault;
 use crate::rows::{self, ArtifactRefRow, HeadRow, TaskRow};
-use crate::schema::{agents, artifacts, hitl_requests, packages, projects, tasks};
-use crate::statements::{Heads, LockedHeads, OpenRequests, OpenTasks, Projects, Requests, Tasks};
+use crate::schema::{agents, artifacts, packages};
+use crate::statements::{
+    Heads, LockedHeads, OpenRequests, OpenTasks, Pending, Projects, Requests, Tasks, Working,
+};
 
 /// Why something could not be loaded.
 #[derive(Debug)]
@@ -179,42 +179,22 @@ async fn facts(
     mut connection: &AsyncPgConnection,
     agent: AgentType,
 ) -> Result<AgentFacts, LoadError> {
-    let open = ["active", "paused"];
-    let working = || {
-        tasks::table
-            .inner_join(projects::table)
-            .filter(tasks::status.eq("working"))
-            .filter(tasks::agent.eq(agent.as_str()))
-            .filter(projects::status.eq_any(open))
+    let agent = agent.as_str();
+    let (working, pending) = tokio::join!(
+        biased;
+        Working { agent }.get_result::<(i64, Option<Uuid>)>(&mut &*connection),
+        Pending { agent }.get_result::<(i64, Option<Uuid>)>(&mut &*connection),
+    );
+    let (working, oldest) = working?;
+    let (waiting, failure) = pending?;
+    let failures = Requests { ids: failure.into_iter().collect() };
+    let failure: Vec<Body> = match failures.ids.as_slice() {
+        [] => Vec::new(),
+        _ => failures.load(&mut connection).await?,
     };
-    let pending = || {
-        hitl_requests::table
-            .inner_join(projects::table)
-            .filter(hitl_requests::status.eq("pending"))
-            .filter(hitl_requests::agent.eq(agent.as_str()))
-            .filter(projects::status.eq_any(open))
-    };
-    let failure = HitlKind::Failure.as_str();
-    let working_now: i64 = working().select(count_star()).get_result(&mut connection).await?;
-    let oldest = working().select(tasks::id).order(tasks::id).limit(1);
-    let oldest: Option<Uuid> = oldest.get_result(&mut connection).await.optional()?;
-    let waiting: i64 = pending()
-        .filter(hitl_requests::kind.ne(failure))
-        .select(count_star())
-        .get_result(&mut connection)
-        .await?;
-    let failure: Option<Body> = pending()
-        .filter(hitl_requests::kind.eq(failure))
-        .order((hitl_requests::created_at.desc(), hitl_requests::id.desc()))
-        .select((hitl_requests::id, hitl_requests::body))
-        .limit(1)
-        .get_result(&mut connection)
-        .await
-        .optional()?;
-    let failure =
-        failure.map(|(id, row)| body::<HitlRequest>("hitl_requests", id, &row)).transpose()?;
+    let failure = entities::<HitlRequest>("hitl_requests", failure)?.into_iter().last();
     Ok(AgentFacts {
-        working: u32::try_from(working_now).unwrap_or(u32::MAX),
+        working: u32::try_from(working).unwrap_or(u32::MAX),
         current_task: oldest.map(TaskId::from_uuid),
         waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
         failure: failure.map(|request| (request.created_at, request.question)),

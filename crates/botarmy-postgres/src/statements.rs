@@ -102,6 +102,31 @@ statement! {
     [projects: Vec<Uuid> => Array<SqlUuid>] ") AND status = 'pending'"
 }
 
+statement! {
+    /// How many tasks of open projects an agent type holds, and the oldest of them. The partial
+    /// index is read first whatever the planner believes: without it, every task there ever was
+    /// is looked at.
+    Working -> (BigInt, Nullable<SqlUuid>);
+    "WITH held AS MATERIALIZED ( \
+     SELECT id, project_id FROM tasks WHERE status = 'working' AND agent = "
+    [agent: &'static str => Text]
+    ") SELECT count(*), (array_agg(held.id ORDER BY held.id))[1] FROM held \
+     JOIN projects ON projects.id = held.project_id AND projects.status IN ('active', 'paused')"
+}
+
+statement! {
+    /// How many questions of open projects an agent type waits for, and its newest failure that
+    /// nobody has dealt with.
+    Pending -> (BigInt, Nullable<SqlUuid>);
+    "WITH open AS MATERIALIZED ( \
+     SELECT id, project_id, kind, created_at FROM hitl_requests WHERE status = 'pending' AND agent = "
+    [agent: &'static str => Text]
+    ") SELECT count(*) FILTER (WHERE open.kind <> 'failure'), \
+     (array_agg(open.id ORDER BY open.created_at DESC, open.id DESC) \
+     FILTER (WHERE open.kind = 'failure'))[1] FROM open \
+     JOIN projects ON projects.id = open.project_id AND projects.status IN ('active', 'paused')"
+}
+
 /// A task with the end of its log.
 pub(crate) type QueueRow = (Uuid, Option<i64>, String, Uuid, i64, Vec<u8>, String, i64);
 
@@ -118,7 +143,7 @@ statement! {
      WHERE t.status = 'pending' AND NOT t.held AND t.agent = wanted.agent AND t.ready_at <= "
     [now: i64 => BigInt]
     " ORDER BY t.agent, t.priority DESC, t.turn_at, t.id LIMIT wanted.slots \
-     FOR UPDATE OF t, h SKIP LOCKED) AS next"
+     FOR UPDATE OF h, t SKIP LOCKED) AS next"
 }
 
 statement! {
