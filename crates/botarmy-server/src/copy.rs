@@ -97,9 +97,20 @@ impl Address {
     }
 
     async fn target(&self) -> anyhow::Result<Box<dyn Installation>> {
+        const OLDER: &str = "nothing was changed; name an empty target, or `migrate` this one";
         Ok(match self {
-            Self::DataDir(dir) => Box::new(SqliteInstallation::target(&dir.join(DATABASE))?),
-            Self::Postgres(url) => Box::new(PostgresInstallation::target(&settings(url)).await?),
+            Self::DataDir(dir) => match SqliteInstallation::target(&dir.join(DATABASE)) {
+                Err(error @ botarmy_sqlite::OpenError::Behind { .. }) => {
+                    return Err(error).context(OLDER);
+                }
+                target => Box::new(target?),
+            },
+            Self::Postgres(url) => match PostgresInstallation::target(&settings(url)).await {
+                Err(error @ botarmy_postgres::OpenError::Behind { .. }) => {
+                    return Err(error).context(OLDER);
+                }
+                target => Box::new(target?),
+            },
         })
     }
 }
