@@ -113,7 +113,7 @@ impl Board {
     /// what was noted since then is not.
     fn take_in(
         &self,
-        records: Vec<Marked>,
+        records: &[Marked],
         before: &BTreeMap<AgentType, Marked>,
         foreign: bool,
     ) -> Vec<Marked> {
@@ -302,8 +302,8 @@ async fn refresh(shared: &Shared, truth: &Truth) -> Result<(), Failure> {
         info!("The status board in Redis is not of this database; it is written anew");
     }
     let marked = |record| Marked { seq: seq.label, record };
-    let records = records.into_iter().map(marked).collect();
-    let newest = shared.board.take_in(records, &known, ahead);
+    let records: Vec<_> = records.into_iter().map(marked).collect();
+    let newest = shared.board.take_in(&records, &known, ahead);
     let mut connection = shared.pool.get().await.map_err(|error| lost(&error))?;
     Ok(write_board(&mut connection, shared, &newest, ahead).await?)
 }
@@ -388,8 +388,8 @@ mod tests {
         let committed = of(AgentType::Analyst, 12);
         board.remember(&committed);
         let picture = [AgentType::Analyst, AgentType::Coder, AgentType::Tester];
-        let picture = picture.map(|agent| of(agent, 10)).to_vec();
-        let written = board.take_in(picture, &before, true);
+        let picture = picture.map(|agent| of(agent, 10));
+        let written = board.take_in(&picture, &before, true);
         let seqs: Vec<_> = written.iter().map(|one| (one.record.agent_type, one.seq)).collect();
         assert!(seqs.contains(&(AgentType::Analyst, 12)), "{seqs:?}");
         assert!(seqs.contains(&(AgentType::Coder, 10)), "{seqs:?}");
