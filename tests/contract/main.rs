@@ -5,6 +5,7 @@
 mod agent_status;
 mod boards;
 mod channels;
+mod doubts;
 mod edges;
 mod event_bus;
 mod faults;

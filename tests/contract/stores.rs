@@ -55,9 +55,14 @@ pub async fn sqlite() -> Option<Stores> {
 /// An empty PostgreSQL store in a database of its own.
 pub async fn postgres() -> Option<Stores> {
     let database = services::database().await?;
-    let settings = PostgresSettings::new(database.url().parse().unwrap());
-    let store = PostgresStore::open(settings).await.unwrap();
-    Some(Stores::of(store, Arc::new(database)))
+    let url = database.url();
+    Some(postgres_at(&url, Arc::new(database)).await)
+}
+
+/// The store at this address.
+pub async fn postgres_at(url: &str, keep: Arc<dyn Send + Sync>) -> Stores {
+    let settings = PostgresSettings::new(url.parse().unwrap());
+    Stores::of(PostgresStore::open(settings).await.unwrap(), keep)
 }
 
 impl Stores {

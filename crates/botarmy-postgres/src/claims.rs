@@ -1,18 +1,20 @@
 //! The lane of those who work: handing out tasks, and keeping leases alive. It has a connection of
 //! its own, so that neither waits behind decisions.
 //!
-//! A claim locks tasks and the ends of their logs in the order of the queue and passes over what
-//! somebody else has locked. Only when that leaves it with nothing, although something waits, does
+//! A claim locks the ends of logs and tasks in the order of the queue and passes over what somebody
+//! else has locked. Only when that leaves it with nothing, although something waits, does
 //! it wait for one log, while it holds nothing itself.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use botarmy_domain::batch::{Batch, Loaded};
 use botarmy_domain::ports::Claim;
 use botarmy_domain::{
-    AgentType, Committed, LogId, ProjectId, Scope, StoreError, TaskId, Timestamp,
+    AgentType, Committed, LogId, Project, ProjectId, Scope, StoreError, TaskId, Timestamp,
 };
+use botarmy_rows::body;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
@@ -21,10 +23,11 @@ use uuid::Uuid;
 
 use crate::doubt::{committed, first_id, is_among};
 use crate::error::Fault;
-use crate::load::{self, LoadError};
+use crate::job::guarded;
+use crate::load;
 use crate::recent::Recent;
 use crate::rows;
-use crate::statements::{ExtendLease, NextInQueue, QueueRow, Waiting};
+use crate::statements::{ExtendLease, NextInQueue, Projects, QueueRow, Waiting};
 use crate::sure::finish;
 use crate::view::View;
 use crate::writer::{Writer, in_time};
@@ -33,6 +36,10 @@ use crate::writer::{Writer, in_time};
 const TRIES: u32 = 3;
 /// How often a claim looks again for tasks that somebody else had locked.
 const ROUNDS: u64 = 3;
+/// How many unreadable tasks at the front of the queue are passed over at the most.
+const MOST_SPARE: u32 = 64;
+/// How long a claim that is in doubt waits before it looks again for the database.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// What this lane is told, and where to say how it went.
 pub(crate) enum Request {
@@ -57,6 +64,8 @@ pub(crate) struct Claims {
     writer: Writer,
     queue: mpsc::Receiver<Request>,
     recent: Recent,
+    /// How many tasks at the front of the queue could not be read: so many more are looked at.
+    unreadable: u32,
 }
 
 impl Claims {
@@ -65,7 +74,7 @@ impl Claims {
         queue: mpsc::Receiver<Request>,
         recent: Recent,
     ) -> Self {
-        Self { writer, queue, recent }
+        Self { writer, queue, recent, unreadable: 0 }
     }
 
     /// Works until the queue is closed and empty.
@@ -118,7 +127,7 @@ impl Claims {
             }
         }
         if let Some(fault) = lost {
-            self.writer.recover(&fault).await;
+            self.writer.recover(fault).await;
         }
     }
 
@@ -161,18 +170,30 @@ impl Claims {
 
     async fn one_round(&mut self, claim: &Claim, waits: bool) -> Result<Claimed, StoreError> {
         let limit = self.writer.settings.timeout;
-        let mut doubts = Vec::new();
-        let mut tries = 1;
+        let (mut doubts, mut unreadable) = (Vec::new(), 0);
+        let (began, mut tries) = (Instant::now(), 1);
         loop {
-            let connection = self.writer.open().await.map_err(|fault| fault.store_error())?;
-            let trying = Round { connection, claim, waits, recent: &self.recent };
-            match in_time(limit, trying.run(&mut doubts)).await {
+            let connection = match self.writer.open().await {
+                Ok(connection) => connection,
+                // Tasks that may have been claimed would wait for their leases to lapse.
+                Err(_) if !doubts.is_empty() && began.elapsed() < limit * 3 => {
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
+                Err(fault) => return Err(fault.store_error()),
+            };
+            let spare = self.unreadable;
+            let trying = Round { connection, claim, waits, recent: &self.recent, spare };
+            match in_time(limit, trying.run(&mut doubts, &mut unreadable)).await {
                 Ok(claimed) => {
-                    self.writer.trouble.clear();
+                    self.unreadable = unreadable.min(MOST_SPARE);
+                    if !claimed.committed.entries.is_empty() {
+                        self.writer.trouble.clear();
+                    }
                     return Ok(claimed);
                 }
                 Err(fault) => {
-                    self.writer.recover(&fault).await;
+                    let fault = self.writer.recover(fault).await;
                     if !fault.is_passing() || tries == TRIES {
                         error!(error = %fault, "A claim came to nothing: {fault}");
                         return Err(fault.store_error());
@@ -210,13 +231,24 @@ struct Round<'a> {
     /// Waits for the first log of the queue before it looks.
     waits: bool,
     recent: &'a Recent,
+    /// How many tasks more than there is room for are looked at.
+    spare: u32,
 }
 
 impl Round<'_> {
-    async fn run(&self, doubts: &mut Vec<Committed>) -> Result<Claimed, Fault> {
+    async fn run(
+        &self,
+        doubts: &mut Vec<Committed>,
+        unreadable: &mut u32,
+    ) -> Result<Claimed, Fault> {
         let mut connection = self.connection;
         let agents: Vec<_> = self.claim.slots.keys().map(ToString::to_string).collect();
-        let slots: Vec<_> = self.claim.slots.values().map(|slots| i64::from(*slots)).collect();
+        let slots: Vec<_> = self
+            .claim
+            .slots
+            .values()
+            .map(|slots| i64::from(*slots) + i64::from(self.spare))
+            .collect();
         let now = self.claim.moment.at.micros();
         if let Some(claimed) = self.settle_doubts(doubts).await? {
             return Ok(claimed);
@@ -232,7 +264,7 @@ impl Round<'_> {
             connection.batch_execute("BEGIN").await?;
             load::lock(self.connection, [log]).await?;
             let rows = next.load(&mut connection).await?;
-            return self.start(rows, true, doubts).await;
+            return self.start(rows, true, doubts, unreadable).await;
         } else {
             let mut begin = self.connection;
             let (begun, rows) =
@@ -250,7 +282,7 @@ impl Round<'_> {
         } else {
             false
         };
-        self.start(rows, is_more_waiting, doubts).await
+        self.start(rows, is_more_waiting, doubts, unreadable).await
     }
 
     /// Starts the tasks that are locked, and commits.
@@ -259,56 +291,64 @@ impl Round<'_> {
         rows: Vec<QueueRow>,
         is_more_waiting: bool,
         doubts: &mut Vec<Committed>,
+        unreadable: &mut u32,
     ) -> Result<Claimed, Fault> {
         let mut connection = self.connection;
         if rows.is_empty() {
             connection.batch_execute("COMMIT").await?;
             return Ok(Claimed { is_more_waiting, ..Claimed::nothing() });
         }
-        let unreadable = |error: StoreError| Fault::Unreadable(error.to_string());
         let mut loaded = Loaded::default();
         let mut candidates = Vec::with_capacity(rows.len());
         let mut locked = BTreeSet::new();
+        let projects = self.projects(rows.iter().map(|row| row.3).collect()).await?;
+        let mut slots = self.claim.slots.clone();
         for (id, lease, body, log, seq, hash, counts, next_turn) in rows {
-            let task = match rows::task((id, lease, body)) {
-                Ok(task) => task,
-                // Whoever repairs the row finds it in the log of the server; the others go on.
-                Err(error) => {
-                    error!(%error, "A task cannot be handed out: {error}");
-                    continue;
-                }
+            let project = projects.get(&log).cloned();
+            let read = rows::task((id, lease, body))
+                .and_then(|task| Ok((task, rows::head((log, seq, hash, counts, next_turn))?)));
+            let (Some(project), Ok((task, head))) = (project, read.as_ref()) else {
+                // Whoever repairs it finds it in the log of the server; the others go on.
+                let why = read.err().map_or_else(|| "its project".to_owned(), |e| e.to_string());
+                error!(task.id = %id, "Task {id} cannot be handed out, because it cannot be read: {why}");
+                *unreadable += 1;
+                continue;
             };
+            let Some(free) = slots.get_mut(&task.agent).filter(|free| **free > 0) else { continue };
+            *free -= 1;
             candidates.push((task.project_id, task.id));
-            loaded.tasks.push(task);
-            let head = rows::head((log, seq, hash, counts, next_turn)).map_err(unreadable)?;
             if locked.insert(head.log) {
-                loaded.heads.push(head);
+                loaded.heads.push(head.clone());
+                loaded.projects.push(project);
             }
+            loaded.tasks.push(task.clone());
         }
         let mut batch = Batch::default();
         let scopes: Vec<_> =
             candidates.iter().map(|(project, task)| Scope::project(*project).task(*task)).collect();
         let wants = batch.wants(&scopes);
-        let mut missing = botarmy_domain::batch::Wants::default();
-        missing.projects.clone_from(&wants.projects);
-        loaded.projects = match load::load(self.connection, &missing).await {
-            Ok(loaded) => loaded.projects,
-            Err(LoadError::Database(fault)) => return Err(fault),
-            Err(LoadError::Row(error)) => return Err(unreadable(error)),
-        };
         let mut view = View::default();
         view.take_in(&loaded);
         batch.admit(&wants, loaded);
-        let claimed = Claimed::of(batch.claim(self.claim, &candidates), is_more_waiting);
+        let claimed = guarded(|| batch.claim(self.claim, &candidates))?;
+        let claimed = Claimed::of(claimed, is_more_waiting);
         let writes = batch.take_writes();
-        let written = finish(self.connection, &writes, &view, &locked, true).await;
-        if matches!(written, Err(Fault::Lost(_))) {
-            doubts.push(claimed.committed.clone());
-        }
-        written?;
+        // Whether it was committed is asked only when nobody said so.
+        doubts.push(claimed.committed.clone());
+        finish(self.connection, &writes, &view, &locked, true).await?;
         view.follow(&writes);
         writes.heads.iter().for_each(|head| self.recent.put(view.known(head.log)));
         Ok(claimed)
+    }
+
+    /// The projects of these logs, as far as they can be read.
+    async fn projects(&self, logs: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Arc<Project>>, Fault> {
+        let statement = Projects { ids: logs.into_iter().collect() };
+        let rows: Vec<(Uuid, String)> = statement.load(&mut &*self.connection).await?;
+        let read = |(id, text): (Uuid, String)| {
+            Some((id, Arc::new(body::<Project>("projects", id, &text).ok()?)))
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
     }
 
     /// What an earlier try committed although nobody was told.

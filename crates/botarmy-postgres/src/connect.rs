@@ -83,7 +83,8 @@ pub(crate) async fn connect(
         Ok(connection)
     };
     // Setting up a session takes some more round trips.
-    let limit = settings.connect_timeout * 2;
+    let hosts = u32::try_from(settings.url.config.get_hosts().len()).unwrap_or(1);
+    let limit = settings.connect_timeout * (hosts + 1);
     tokio::time::timeout(limit, opening).await.unwrap_or(Err(ConnectError::TimedOut(limit)))
 }
 

@@ -2,6 +2,7 @@
 //! The log says, by the ids and hashes of the entries.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use botarmy_domain::{Committed, Entry};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -14,7 +15,10 @@ use crate::statements;
 /// Remembers with each decision what may have been committed of it.
 pub(crate) fn doubt(jobs: &mut [Job], done: impl IntoIterator<Item = Option<Committed>>) {
     for (job, done) in jobs.iter_mut().zip(done) {
-        job.doubts.extend(done.filter(|committed| !committed.entries.is_empty()));
+        if let Some(committed) = done.filter(|committed| !committed.entries.is_empty()) {
+            job.doubts.push(committed);
+            job.since.get_or_insert_with(Instant::now);
+        }
     }
 }
 

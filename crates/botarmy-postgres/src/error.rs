@@ -35,7 +35,7 @@ pub(crate) enum Fault {
     /// The connection was lost, or there was no answer in time. What was sent may have been done.
     #[error("the connection to the database was lost: {0}")]
     Lost(String),
-    /// There is no connection; nothing was sent.
+    /// There is no connection; nothing was sent on one now. What was sent before is in doubt.
     #[error("the database cannot be reached: {0}")]
     Away(String),
     /// Somebody else moved a log at the same instant.
@@ -62,7 +62,7 @@ impl From<DieselError> for Fault {
 impl Fault {
     /// Whether one decision of several may be the cause, so that the others can still succeed.
     pub(crate) fn may_be_one_units(&self) -> bool {
-        matches!(self, Self::Database(_) | Self::Panic(_) | Self::Moved | Self::Unreadable(_))
+        !matches!(self, Self::Away(_))
     }
 
     /// Whether the same may work at once when it is tried again.
@@ -79,11 +79,21 @@ impl Fault {
         }
     }
 
-    /// Whether the next write may well meet it too, although the database answers: a full disk.
+    /// Whether what was sent may have been done.
+    pub(crate) const fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::Lost(_) | Self::Database(_))
+    }
+
+    /// Whether the next write may well meet it too, although the database answers: a full disk, a
+    /// database that is only read. Not what others cause who hold a lock.
     pub(crate) fn may_last(&self) -> bool {
         let Self::Database(error) = self else { return false };
         match &**error {
-            DieselError::DatabaseError(kind, _) => matches!(kind, DatabaseErrorKind::Unknown),
+            DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => true,
+            DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+                let said = information.message();
+                !said.starts_with("canceling statement") && said != "deadlock detected"
+            }
             _ => false,
         }
     }

@@ -1,6 +1,7 @@
 //! What is handed to a lane.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use botarmy_domain::batch::Batch;
 use botarmy_domain::ports::Decide;
@@ -24,6 +25,8 @@ pub(crate) struct Job {
     pub(crate) caller: oneshot::Sender<Result<Committed, Error>>,
     /// What was sent and may have been committed before the connection was lost.
     pub(crate) doubts: Vec<Committed>,
+    /// Since when it has been in doubt.
+    pub(crate) since: Option<Instant>,
 }
 
 impl Job {
@@ -32,7 +35,7 @@ impl Job {
         decide: Decide,
         caller: oneshot::Sender<Result<Committed, Error>>,
     ) -> Self {
-        Self { scope, decide, caller, doubts: Vec::new() }
+        Self { scope, decide, caller, doubts: Vec::new(), since: None }
     }
 
     pub(crate) fn answer(self, result: Result<Committed, Error>) {
@@ -42,11 +45,15 @@ impl Job {
 
     /// Runs the decision. It panics before it changes anything, if it does.
     pub(crate) fn run(&self, batch: &mut Batch) -> Result<Result<Committed, Refusal>, Fault> {
-        let decided = catch_unwind(AssertUnwindSafe(|| batch.decide(&self.scope, &self.decide)));
-        decided.map_err(|panic| {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            Fault::Panic(text.unwrap_or_else(|| "no message".to_owned()))
-        })
+        guarded(|| batch.decide(&self.scope, &self.decide))
     }
+}
+
+/// Runs rules of the domain; their panic is a fault, not the end of the lane.
+pub(crate) fn guarded<T>(rules: impl FnOnce() -> T) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(rules)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Fault::Panic(text.unwrap_or_else(|| "no message".to_owned()))
+    })
 }

@@ -2,7 +2,7 @@
 //!
 //! *Swift*, which is nearly always: what is remembered or read without a lock is decided on, and one
 //! statement writes it all if the logs still end where that was seen. *Sure*, for everything that
-//! cannot be answered so (a refusal, a log that another replica moved, a connection that was lost
+//! cannot be answered so (a refusal, a log that somebody else moved, a connection that was lost
 //! half way, an agent's status): the ends of the logs are locked, everything is read anew, and the
 //! answer is what the database then says.
 //!
@@ -10,7 +10,7 @@
 //! refused except under the lock. **Invariant:** a decision is committed whole or has changed
 //! nothing; of several in one transaction that fails, halves are tried again until the one to blame
 //! stands alone. **Invariant:** a decision whose commit was cut off is looked for in the log, by the
-//! ids of its entries, before it is taken again.
+//! ids of its entries, before it is taken again or its caller is told that nothing came of it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -34,7 +34,9 @@ use crate::writer::{Writer, in_time};
 
 /// How often a transaction is tried that failed through no fault of its own.
 const TRIES: u32 = 4;
-/// How long a log that another replica moved is written to under a lock from the start.
+/// How often it is looked whether a lost database is back, while it has to say what was committed.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How long a log that somebody else moved is written to under a lock from the start.
 const CONTENDED: Duration = Duration::from_secs(1);
 
 /// A lane at work.
@@ -42,21 +44,24 @@ pub(crate) struct Lane {
     writer: Writer,
     queue: mpsc::Receiver<Message>,
     recent: Recent,
-    /// Logs that another replica moved, and until when they are locked first.
+    /// Logs that somebody else moved, and until when they are locked first.
     contended: HashMap<LogId, Instant>,
+    /// Decisions that may have been committed, kept until the database says whether they were.
+    unsettled: Vec<Job>,
 }
 
 impl Lane {
     pub(crate) fn new(writer: Writer, queue: mpsc::Receiver<Message>, recent: Recent) -> Self {
-        Self { writer, queue, recent, contended: HashMap::new() }
+        Self { writer, queue, recent, contended: HashMap::new(), unsettled: Vec::new() }
     }
 
     /// Works until the queue is closed and empty.
     pub(crate) async fn run(mut self) {
         let limit = self.writer.settings.max_batch.max(1);
         let mut messages = Vec::with_capacity(limit);
-        while self.queue.recv_many(&mut messages, limit).await > 0 {
-            let mut jobs = Vec::with_capacity(messages.len());
+        while self.receive(&mut messages, limit).await {
+            let mut jobs = std::mem::take(&mut self.unsettled);
+            jobs.reserve(messages.len());
             for message in messages.drain(..) {
                 match message {
                     Message::Decide(job) => jobs.push(job),
@@ -70,14 +75,30 @@ impl Lane {
         }
     }
 
+    /// Waits for something to do; `false` when that is over.
+    async fn receive(&mut self, messages: &mut Vec<Message>, limit: usize) -> bool {
+        let receiving = self.queue.recv_many(messages, limit);
+        if self.unsettled.is_empty() {
+            return receiving.await > 0;
+        }
+        // Also without anything new it is looked whether the database is back.
+        if let Ok(0) = tokio::time::timeout(AGAIN, receiving).await {
+            tokio::time::sleep(AGAIN).await;
+        }
+        true
+    }
+
     // Swift.
 
     /// Commits what can be committed without a lock, and hands back the rest.
     async fn swiftly(&mut self, jobs: Vec<Job>) -> Vec<Job> {
         let now = Instant::now();
         self.contended.retain(|_, until| *until > now);
-        let is_swift =
-            |job: &Job| job.scope.agent.is_none() && !self.contended.contains_key(&job.scope.log);
+        let is_swift = |job: &Job| {
+            job.scope.agent.is_none()
+                && job.doubts.is_empty()
+                && !self.contended.contains_key(&job.scope.log)
+        };
         let (mut swift, mut left): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_swift);
         if swift.is_empty() {
             return left;
@@ -93,7 +114,7 @@ impl Lane {
             }
             Err(fault) => {
                 self.recent.forget_everything();
-                self.writer.recover(&fault).await;
+                let fault = self.writer.recover(fault).await;
                 if matches!(fault, Fault::Away(_)) {
                     self.writer.give_up(swift, &fault);
                 } else {
@@ -145,14 +166,15 @@ impl Lane {
         let writing = async {
             let writing = write::write(connection, &writes, &view);
             let (ended, written) = tokio::join!(biased; ending, writing);
+            let moved = written?;
             ended?;
-            Ok::<_, Fault>(written?)
+            Ok::<_, Fault>(moved)
         };
         let written = in_time(limit, writing).await;
         let moved: BTreeSet<LogId> = match written {
             Ok(moved) => moved.into_iter().collect(),
             Err(fault) => {
-                if matches!(fault, Fault::Lost(_)) {
+                if fault.leaves_doubt() {
                     doubt(jobs, done);
                 }
                 return Err(fault);
@@ -210,7 +232,7 @@ impl Lane {
                     }
                     Err(fault) => {
                         self.recent.forget_everything();
-                        self.writer.recover(&fault).await;
+                        let fault = self.writer.recover(fault).await;
                         if !fault.is_passing() || tries == TRIES {
                             break fault;
                         }
@@ -226,7 +248,12 @@ impl Lane {
                 self.surely(later).await;
                 return;
             }
-            self.writer.give_up(jobs, &fault);
+            let now = Instant::now();
+            let patience = self.writer.settings.timeout * 3;
+            let is_settled = |job: &mut Job| job.since.is_none_or(|since| now - since > patience);
+            let settled = jobs.extract_if(.., is_settled).collect();
+            self.writer.give_up(settled, &fault);
+            self.unsettled.append(&mut jobs);
         }
         .boxed()
     }
@@ -244,7 +271,7 @@ impl Lane {
         match running {
             Ok(()) => {}
             Err(fault) => {
-                if matches!(fault, Fault::Lost(_)) {
+                if fault.leaves_doubt() {
                     doubt(jobs, done.into_iter().map(|one| one.and_then(Result::ok)));
                 }
                 return Err(fault);
@@ -253,7 +280,10 @@ impl Lane {
         for job in &*jobs {
             self.recent.put(sure.known(job.scope.log));
         }
-        self.writer.trouble.clear();
+        let is_written = |one: &Option<Result<Committed, _>>| matches!(one, Some(Ok(committed)) if !committed.entries.is_empty());
+        if done.iter().any(is_written) {
+            self.writer.trouble.clear();
+        }
         Ok(done.into_iter().map(|one| one.expect("everybody was decided on")).collect())
     }
 }

@@ -7,13 +7,14 @@
 //!
 //! The end of a log carries the hash that everything before it led to, and whoever writes says
 //! which hash they have seen. So a lane may keep what it knows of a log from one batch to the next
-//! (`recent`) without holding any lock: if another replica was there meanwhile, the statement writes
+//! (`recent`) without holding any lock: if somebody else was there meanwhile, the statement writes
 //! nothing for that log, and its decisions are taken again under a lock.
 //!
 //! **Invariant:** nothing outside this crate ever sees a connection. **Invariant:** nobody is
 //! refused, and nobody is told that something was done, on the ground of what was only remembered.
-//! **Invariant:** locks on heads are waited for in the order of their ids, or by someone who holds
-//! none; no two replicas wait for each other.
+//! **Invariant:** locks on heads that exist are waited for in the order of their ids, or by someone
+//! who holds none, so no two replicas wait for each other. Where a log is begun beside others, the
+//! database may break a tie; whoever loses it tries again.
 
 mod agent_status;
 mod audit_log;

@@ -78,7 +78,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    events (id) {
+    events (log, seq) {
         id -> Uuid,
         log -> Uuid,
         seq -> BigInt,

@@ -19,7 +19,7 @@ use tracing::info;
 
 use crate::claims::{Claims, Request};
 use crate::connect::{self, ConnectError, Purpose};
-use crate::error::{is_lost, reading};
+use crate::error::{is_lost, reading as reading_failed};
 use crate::installation;
 use crate::job::Message;
 use crate::lane::Lane;
@@ -173,22 +173,27 @@ impl PostgresStore {
         let limit = self.inner.settings.timeout;
         let mut is_first = true;
         loop {
-            let mut connection = self.connection().await?;
-            match tokio::time::timeout(limit, read(&mut connection)).await {
-                Ok(Ok(rows)) => return Ok(rows),
+            let mut connection = Borrowed(Some(self.connection().await?));
+            let reading = read(connection.0.as_mut().expect("it is taken in the end"));
+            match tokio::time::timeout(limit, reading).await {
+                Ok(Ok(rows)) => {
+                    connection.give_back();
+                    return Ok(rows);
+                }
                 Ok(Err(error)) => {
                     if !is_lost(&error) {
-                        return Err(reading(table, error));
-                    }
-                    drop(Object::take(connection));
-                    if !is_first {
-                        return Err(reading(table, error));
+                        connection.give_back();
+                        return Err(reading_failed(table, error));
                     }
                     self.inner.pool.retain(|_, _| false);
+                    if !is_first {
+                        return Err(reading_failed(table, error));
+                    }
                     is_first = false;
                 }
                 Err(_) => {
-                    drop(Object::take(connection));
+                    // The others may be as dead, and would each be found out as slowly.
+                    self.inner.pool.retain(|_, _| false);
                     return Err(unavailable(format!("reading {table} took longer than {limit:?}")));
                 }
             }
@@ -206,7 +211,8 @@ impl PostgresStore {
 
     /// What went wrong with the last transaction.
     pub(crate) fn trouble(&self) -> Option<String> {
-        if self.inner.claims.is_closed() {
+        let has_ended = self.inner.lanes.iter().any(mpsc::Sender::is_closed);
+        if has_ended || self.inner.claims.is_closed() {
             return Some("the store is closed".to_owned());
         }
         self.inner.trouble.now()
@@ -218,6 +224,24 @@ impl PostgresStore {
         let most: usize = lanes.iter().map(mpsc::Sender::max_capacity).sum();
         let free: usize = lanes.iter().map(mpsc::Sender::capacity).sum();
         (most - free, most)
+    }
+}
+
+/// A connection of the pool that goes back there only when its statement has been answered: whoever
+/// stops waiting leaves one behind that is busy.
+struct Borrowed(Option<Object<AsyncPgConnection>>);
+
+impl Borrowed {
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
     }
 }
 

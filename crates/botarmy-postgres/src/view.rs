@@ -8,7 +8,6 @@ use botarmy_domain::log::GENESIS;
 use botarmy_domain::{Head, LogId, Project, ProjectId, ProjectStatus};
 
 use crate::recent::Known;
-use crate::write::Seen;
 
 /// What a batch saw, or wrote itself since.
 #[derive(Default)]
@@ -34,14 +33,14 @@ impl View {
         let project = Arc::clone(self.projects.get(&log.project()?)?);
         Some(Known { head, project })
     }
-}
 
-impl Seen for View {
-    fn hash(&self, log: LogId) -> &str {
+    /// The hash at the end of a log.
+    pub(crate) fn hash(&self, log: LogId) -> &str {
         self.heads.get(&log).map_or(GENESIS, |head| &head.hash)
     }
 
-    fn is_active(&self, project: ProjectId) -> bool {
+    /// Whether a project starts new work.
+    pub(crate) fn is_active(&self, project: ProjectId) -> bool {
         self.projects.get(&project).is_some_and(|row| row.status() == ProjectStatus::Active)
     }
 }

@@ -13,20 +13,13 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::statements::{JsonText, WriteAll, WriteTasks};
-
-/// What the writer saw of the logs it writes to.
-pub(crate) trait Seen {
-    /// The hash at the end of a log.
-    fn hash(&self, log: LogId) -> &str;
-    /// Whether a project starts new work.
-    fn is_active(&self, project: ProjectId) -> bool;
-}
+use crate::view::View;
 
 /// Writes everything of the logs whose end is still where the writer saw it; answers which they are.
 pub(crate) async fn write(
     mut connection: &AsyncPgConnection,
     writes: &Writes,
-    seen: &impl Seen,
+    seen: &View,
 ) -> QueryResult<Vec<LogId>> {
     let only_tasks = writes.projects.is_empty()
         && writes.requests.is_empty()
@@ -82,7 +75,7 @@ macro_rules! common {
                 self.event_data.push(text(&entry.event_data));
             }
 
-            fn common(&mut self, writes: &Writes, seen: &impl Seen) {
+            fn common(&mut self, writes: &Writes, seen: &View) {
                 writes.heads.iter().for_each(|head| self.head(head, seen.hash(head.log)));
                 let held = held(&writes.projects, seen);
                 writes.tasks.iter().for_each(|task| self.task(task, held(task)));
@@ -95,10 +88,7 @@ macro_rules! common {
 common!(WriteTasks, WriteAll);
 
 /// Which pending tasks a project holds back.
-fn held<'a>(
-    written: &'a [std::sync::Arc<Project>],
-    seen: &'a impl Seen,
-) -> impl Fn(&Task) -> bool + 'a {
+fn held<'a>(written: &'a [std::sync::Arc<Project>], seen: &'a View) -> impl Fn(&Task) -> bool + 'a {
     let now: HashMap<_, _> =
         written.iter().map(|row| (row.id, row.status() == ProjectStatus::Active)).collect();
     move |task| {
@@ -112,13 +102,13 @@ fn text<T: serde::Serialize>(value: &T) -> JsonText {
     JsonText(json::write(value))
 }
 
-fn tasks_of(writes: &Writes, seen: &impl Seen) -> WriteTasks {
+fn tasks_of(writes: &Writes, seen: &View) -> WriteTasks {
     let mut statement = WriteTasks::default();
     statement.common(writes, seen);
     statement
 }
 
-fn all_of(writes: &Writes, seen: &impl Seen) -> WriteAll {
+fn all_of(writes: &Writes, seen: &View) -> WriteAll {
     let mut statement = WriteAll::default();
     statement.common(writes, seen);
     writes.projects.iter().for_each(|project| statement.project(project));

@@ -33,20 +33,27 @@ impl Writer {
                 .await
                 .map_err(|error| away(&error))?;
             // Prepared before anything is sent without waiting for the answer before it.
-            statements::prepare_all(&connection).await.map_err(|error| away(&error))?;
+            in_time(self.settings.timeout, statements::prepare_all(&connection))
+                .await
+                .map_err(|fault| away(&fault))?;
             self.connection = Some(connection);
         }
         Ok(self.connection.as_ref().expect("it was made above"))
     }
 
-    /// After something failed: takes back what is open, or lets go of the connection.
-    pub(crate) async fn recover(&mut self, fault: &Fault) {
-        let Some(mut connection) = self.connection.take() else { return };
-        if !matches!(fault, Fault::Lost(_) | Fault::Away(_)) {
-            let back = self.in_time(connection.batch_execute("ROLLBACK")).await;
-            if back.is_ok() {
+    /// After something failed: takes back what is open, or lets go of the connection. A fault after
+    /// which not even that can be done was the loss of the connection, whatever it said.
+    pub(crate) async fn recover(&mut self, fault: Fault) -> Fault {
+        let Some(mut connection) = self.connection.take() else { return fault };
+        if matches!(fault, Fault::Lost(_) | Fault::Away(_)) {
+            return fault;
+        }
+        match in_time(self.settings.timeout, connection.batch_execute("ROLLBACK")).await {
+            Ok(()) => {
                 self.connection = Some(connection);
+                fault
             }
+            Err(_) => Fault::Lost(fault.to_string()),
         }
     }
 
@@ -61,16 +68,10 @@ impl Writer {
             job.answer(Err(fault.store_error().into()));
         }
     }
-
-    /// Waits for the database as long as the settings say.
-    pub(crate) async fn in_time<T, E: Into<Fault>>(
-        &self,
-        work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Fault> {
-        in_time(self.settings.timeout, work).await
-    }
 }
 
+/// Waits for the database, but not for ever. Whoever did not get an answer gives the connection up:
+/// it may still come.
 pub(crate) async fn in_time<T, E: Into<Fault>>(
     limit: Duration,
     work: impl Future<Output = Result<T, E>>,
