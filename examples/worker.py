@@ -13,8 +13,7 @@ for option, default in [("url", "http://127.0.0.1:8080"), ("name", "example"),
     args.add_argument(f"--{option}", default=default, type=type(default))
 args = args.parse_args()
 
-class Gone(Exception):
-    """Nobody wants the work any more."""
+class Gone(Exception): """Nobody wants the work any more."""
 
 def call(path, body):
     """Sends JSON and answers the status and what came back; waits for a server that is away."""
@@ -40,32 +39,29 @@ def work(task, say):
     for _ in range(int(args.seconds * 10)):
         say("writing")
         time.sleep(0.1)
-    language = answer["content"] or answer["comment"] or "any language"
-    return "complete", {"output": {"markdown": f"# {task['task']['instructions']}\n\nIn {language}."}}
+    text = f"# {task['task']['instructions']}\n\nIn {answer['content'] or 'any language'}."
+    return "complete", {"output": {"markdown": text}}
 
 def serve(lease):
     """Does one task: heartbeats beside the work, and brings back what comes of it."""
     path, done, gone, line = f"/{lease['lease']}", threading.Event(), threading.Event(), ["at work"]
-
     def beat():
         while not done.is_set():
             status, heard = call(f"{path}/heartbeat", {"message": line[0]})
             if status != 200 or heard["cancel"]:
                 return gone.set()
             done.wait(lease["heartbeat_s"])
-
     def say(message):
         if gone.is_set():
             raise Gone
         line[0] = message
-
     threading.Thread(target=beat, daemon=True).start()
     try:
         verb, body = work(lease["task"], say)
     except Gone:
         return print("the task was called off or given to somebody else", flush=True)
     except Exception as error:
-        verb, body = "fail", {"code": type(error).__name__, "message": repr(error), "retryable": True}
+        verb, body = "fail", {"code": "crashed", "message": repr(error), "retryable": True}
     done.set()
     status, answer = call(f"{path}/{verb}", body)
     print(verb, status, answer.get("detail", answer.get("status")), flush=True)

@@ -571,3 +571,351 @@ fn within(field: &str, number: u32, least: u32, most: u32) -> Result<u32, Proble
     }
     Err(Problem::invalid(field, format!("must be {least} to {most}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::ports::{Heard, Resume};
+    use botarmy_domain::task::Answer;
+    use botarmy_domain::{Mint, Refusal};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fakes, NOW, artifact, away, mint, post, project, raw, task};
+
+    const PATH: &str = "/api/v1/worker/leases";
+
+    fn held(worker: &str) -> HeldLease {
+        let holder = Holder { worker: WorkerId::external(worker), fence: 2 };
+        HeldLease { task: task(1).id, holder }
+    }
+
+    fn token() -> String {
+        Token(held("w-1")).to_string()
+    }
+
+    fn query() -> Value {
+        json!({"worker_id": "w-1", "agents": ["coder"], "max": 3, "wait_s": 30})
+    }
+
+    fn with(field: &str, value: Value) -> Value {
+        let mut query = query();
+        query[field] = value;
+        query
+    }
+
+    fn leased() -> Leased {
+        let question_id = Mint::request(&mut mint());
+        let answer = Answer {
+            question_id,
+            action: HitlAction::Amend,
+            comment: None,
+            content: Some(json!("In Rust")),
+        };
+        let job = Assignment {
+            project_id: project().id,
+            project_name: "To do".to_owned(),
+            task_id: task(1).id,
+            agent: AgentType::Coder,
+            attempt: 2,
+            instructions: "Write it.".to_owned(),
+            handoff: None,
+            context: vec![
+                artifact(1, ArtifactType::ProjectPlan, json!({"title": "A plan"})),
+                artifact(2, ArtifactType::SoftwareSpecification, json!({"markdown": "#"})),
+            ],
+            output_type: Some(ArtifactType::SourceCode),
+            resume: Some(Resume { session: Some("s".to_owned()), answers: vec![answer] }),
+        };
+        let heartbeat = Duration::from_secs(100);
+        Leased { lease: held("w-1"), expires_at: NOW, heartbeat, job }
+    }
+
+    #[test]
+    fn a_lease_is_read_back_as_it_was_written_and_nothing_else_is_one() {
+        for worker in ["w-1", "Wörker 1/2", &"x".repeat(128)] {
+            let held = held(worker);
+            assert_eq!(Token(held.clone()).to_string().parse(), Ok(Token(held)));
+        }
+        let servers = HeldLease {
+            holder: Holder { worker: WorkerId("worker-1".to_owned()), fence: 2 },
+            ..held("w-1")
+        };
+        let servers = Token(servers).to_string();
+        let token = token();
+        let odd = &token[..token.len() - 1];
+        for text in [
+            "",
+            "x",
+            &token[..32],
+            &token[..40],
+            odd,
+            &servers,
+            &format!("{token}zz"),
+            &"é".repeat(60),
+        ] {
+            assert!(text.parse::<Token>().is_err(), "{text}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_task_is_handed_out_as_the_document_that_commands_read() {
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_lease().returning(|query| {
+            assert_eq!(query.worker, WorkerId::external("w-1"));
+            assert_eq!((query.agents, query.max), (vec![AgentType::Coder], 3));
+            assert_eq!(query.wait, Duration::from_secs(30));
+            Ok(vec![leased()])
+        });
+        let answer = fakes.send(post(PATH, &with("agents", json!(["coder", "coder"])))).await;
+        assert_eq!(answer.status, 200);
+        let job = leased().job;
+        assert_eq!(
+            answer.json(),
+            json!({"leases": [{
+                "lease": token(), "fence": 2, "expires_at": "2027-01-15T08:00:00.000000Z",
+                "heartbeat_s": 100,
+                "task": {
+                    "contract": "botarmy.command/1",
+                    "task": {
+                        "id": task(1).id, "project_id": project().id, "project_name": "To do",
+                        "agent": "coder", "attempt": 2, "instructions": "Write it.",
+                        "step": null, "output_type": "source_code",
+                    },
+                    "context": [
+                        {
+                            "id": job.context[0].meta.id, "type": "project_plan",
+                            "name": "A plan", "content": {"title": "A plan"},
+                        },
+                        {
+                            "id": job.context[1].meta.id, "type": "software_specification",
+                            "name": "software_specification", "content": {"markdown": "#"},
+                        },
+                    ],
+                    "output_schema": null,
+                    "resume": {"session": "s", "answers": [{
+                        "question_id": job.resume.unwrap().answers[0].question_id,
+                        "action": "amend", "comment": null, "content": "In Rust",
+                    }]},
+                },
+            }]})
+        );
+    }
+
+    #[actix_web::test]
+    async fn when_nothing_came_there_is_nothing_to_read() {
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_lease().times(1).returning(|query| {
+            assert_eq!((query.max, query.wait), (1, Duration::ZERO));
+            Ok(Vec::new())
+        });
+        fakes.leases.expect_lease().returning(|_| Err(away().into()));
+        let least = json!({"worker_id": "w", "agents": ["coder"], "max": null});
+        let answers = fakes.send_all([post(PATH, &least), post(PATH, &least)]).await;
+        assert_eq!((answers[0].status, answers[0].body.len()), (204, 0));
+        assert_eq!((answers[1].status, answers[1].header("retry-after")), (503, "2"));
+    }
+
+    #[actix_web::test]
+    async fn a_bad_request_for_work_is_refused_naming_the_field() {
+        for (field, value) in [
+            ("worker_id", json!(null)),
+            ("worker_id", json!(" \t")),
+            ("worker_id", json!("a\nb")),
+            ("worker_id", json!("x".repeat(129))),
+            ("agents", json!([])),
+            ("agents", json!("coder")),
+            ("max", json!(0)),
+            ("max", json!(101)),
+            ("max", json!(-1)),
+            ("max", json!("many")),
+            ("wait_s", json!(31)),
+            ("wait_s", json!(-1)),
+            ("wait_s", json!(0.5)),
+        ] {
+            let answer = Fakes::default().send(post(PATH, &with(field, value.clone()))).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{value}");
+        }
+        let answer = Fakes::default().send(post(PATH, &with("agents", json!(["typist"])))).await;
+        assert_eq!((answer.status, answer.field().as_str()), (422, "agents[0]"));
+    }
+
+    #[actix_web::test]
+    async fn a_heartbeat_may_be_empty_or_say_how_it_goes() {
+        let mut fakes = Fakes::default();
+        let heard = |cancel| Ok(Heard { expires_at: NOW, cancel });
+        fakes.leases.expect_heartbeat().times(1).returning(move |lease, progress| {
+            assert_eq!((lease, progress), (held("w-1"), None));
+            heard(false)
+        });
+        fakes.leases.expect_heartbeat().times(1).returning(move |_, progress| {
+            assert_eq!(progress, Some(("half way".to_owned(), Some(50))));
+            heard(true)
+        });
+        let path = format!("{PATH}/{}/heartbeat", token());
+        let says = json!({"message": " half way ", "progress": 50});
+        let answers = fakes.send_all([raw(&path, ""), post(&path, &says)]).await;
+        assert_eq!(
+            answers[0].json(),
+            json!({"expires_at": "2027-01-15T08:00:00.000000Z", "cancel": false})
+        );
+        assert_eq!(answers[1].json()["cancel"], true);
+    }
+
+    #[actix_web::test]
+    async fn finished_work_is_passed_on_whole() {
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_finish().returning(|lease, result| {
+            assert_eq!(lease, held("w-1"));
+            let Ok(Outcome::Completed { output, artifacts, confidence, usage }) = result else {
+                panic!("{result:?}")
+            };
+            assert_eq!((output["a"].clone(), confidence), (json!(1), Some(0.5)));
+            assert_eq!(artifacts[0].artifact_type, ArtifactType::SourceCode);
+            assert_eq!((artifacts.len(), artifacts[0].metadata["by"].clone()), (1, json!("me")));
+            assert_eq!((usage.input_tokens, usage.output_tokens), (7, 0));
+            let state = TaskState::Completed { at: NOW, output: json!({}), artifacts: Vec::new() };
+            Ok(Task { state, ..task(1) }.into())
+        });
+        let body = json!({
+            "output": {"a": 1}, "confidence": 0.5, "usage": {"input_tokens": 7},
+            "artifacts": [{
+                "artifact_type": "source_code", "content": {"files": []},
+                "artifact_metadata": {"by": "me"},
+            }],
+        });
+        let answer = fakes.send(post(&format!("{PATH}/{}/complete", token()), &body)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.json(), json!({"task_id": task(1).id, "status": "completed"}));
+    }
+
+    #[actix_web::test]
+    async fn a_question_is_accepted_and_names_its_request() {
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_finish().returning(|_, result| {
+            let Ok(Outcome::Ask { question, session, .. }) = result else { panic!("{result:?}") };
+            assert_eq!((question.question.as_str(), session.as_deref()), ("Which?", Some("s")));
+            assert_eq!((question.options.len(), question.artifacts.len()), (2, 0));
+            let state = TaskState::WaitingForHitl { request_id: mint().request() };
+            Ok(Task { state, ..task(1) }.into())
+        });
+        let body = json!({"question": "Which?", "options": ["a", "b"], "session": "s"});
+        let answer = fakes.send(post(&format!("{PATH}/{}/ask", token()), &body)).await;
+        assert_eq!(answer.status, 202);
+        assert_eq!(answer.json()["hitl_request_id"], json!(mint().request()));
+        assert_eq!(answer.json()["status"], "waiting_for_hitl");
+    }
+
+    #[actix_web::test]
+    async fn a_failure_says_when_it_is_tried_again() {
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_finish().times(1).returning(|_, result| {
+            let Err(RunError::Retryable { after, .. }) = result else { panic!("{result:?}") };
+            assert_eq!(after, Some(Duration::from_secs(60)));
+            Ok(task(1).into())
+        });
+        fakes.leases.expect_finish().times(1).returning(|_, result| {
+            assert_eq!(result, Err(RunError::terminal("no_idea", "I cannot.")));
+            Ok(task(1).into())
+        });
+        let path = format!("{PATH}/{}/fail", token());
+        let busy = json!({
+            "code": "busy", "message": "Later.", "retryable": true, "retry_after_s": 60,
+        });
+        let over = json!({"code": "no_idea", "message": "I cannot.", "retryable": false});
+        let answers = fakes.send_all([post(&path, &busy), post(&path, &over)]).await;
+        assert_eq!(answers[0].json()["retry_at"], "2027-01-15T08:00:00.000000Z");
+        assert_eq!(answers[1].status, 200);
+    }
+
+    #[actix_web::test]
+    async fn what_a_worker_brings_is_refused_naming_the_field_and_reaches_nobody() {
+        let made = |made: Value| json!({"output": {}, "artifacts": [made]});
+        let failed = |field: &str, value: Value| {
+            let mut body = json!({"code": "x", "message": "x", "retryable": true});
+            body[field] = value;
+            body
+        };
+        for (verb, body, field) in [
+            ("complete", json!({}), "output"),
+            ("complete", json!({"output": "text"}), "output"),
+            ("complete", json!({"output": {}, "confidence": 1.1}), "confidence"),
+            (
+                "complete",
+                json!({"output": {}, "usage": {"input_tokens": -1}}),
+                "usage.input_tokens",
+            ),
+            (
+                "complete",
+                made(json!({"artifact_type": "poem", "content": {}})),
+                "artifacts[0].artifact_type",
+            ),
+            (
+                "complete",
+                made(json!({"artifact_type": "source_code", "content": []})),
+                "artifacts[0].content",
+            ),
+            ("complete", made(json!({"artifact_type": "source_code"})), "artifacts[0].content"),
+            ("heartbeat", json!({"progress": 101}), "progress"),
+            ("heartbeat", json!({"progress": -1}), "progress"),
+            ("heartbeat", json!({"message": "x".repeat(4097)}), "message"),
+            ("ask", json!({}), "question"),
+            ("ask", json!({"question": "?", "artifacts": ["x"]}), "artifacts[0]"),
+            ("ask", json!({"question": "?", "session": "x".repeat(65537)}), "session"),
+            ("fail", failed("code", json!("two words")), "code"),
+            ("fail", failed("code", json!("")), "code"),
+            ("fail", failed("message", json!(" ")), "message"),
+            ("fail", failed("retryable", json!(null)), "retryable"),
+            ("fail", failed("retry_after_s", json!(86401)), "retry_after_s"),
+        ] {
+            let path = format!("{PATH}/{}/{verb}", token());
+            let answer = Fakes::default().send(post(&path, &body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{verb} {body:.80}");
+        }
+        for verb in ["heartbeat", "complete", "ask", "fail"] {
+            let answer = Fakes::default().send(raw(&format!("{PATH}/zzz/{verb}"), "{}")).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, "lease"));
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_is_too_large_or_no_json_is_refused() {
+        let mut fakes = Fakes::default();
+        fakes.settings.body_limit = 100;
+        let path = format!("{PATH}/{}/complete", token());
+        let large = json!({"output": {"text": "x".repeat(100)}});
+        let answers = fakes.send_all([post(&path, &large), raw(&path, "{"), raw(&path, "")]).await;
+        let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [413, 400, 400]);
+    }
+
+    #[actix_web::test]
+    async fn a_lost_lease_is_409_and_says_so() {
+        let lost = || Err(Refusal::conflict("lease_lost", "It is gone.").into());
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_finish().returning(move |_, _| lost());
+        fakes
+            .leases
+            .expect_heartbeat()
+            .returning(move |_, _| Err(Refusal::conflict("lease_lost", "It is gone.").into()));
+        let path = |verb| format!("{PATH}/{}/{verb}", token());
+        let answers = fakes
+            .send_all([
+                post(&path("heartbeat"), &json!({})),
+                post(&path("complete"), &json!({"output": {}})),
+                post(&path("ask"), &json!({"question": "?"})),
+                post(&path("fail"), &json!({"code": "x", "message": "x", "retryable": false})),
+            ])
+            .await;
+        for answer in answers {
+            assert_eq!(answer.status, 409);
+            assert_eq!(answer.json()["type"], "urn:botarmy:problem:lease_lost");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_process_that_only_works_hands_nothing_out() {
+        let mut fakes = Fakes::default();
+        fakes.settings.probes_only = true;
+        assert_eq!(fakes.send(post(PATH, &query())).await.status, 404);
+    }
+}
