@@ -14,6 +14,7 @@ mod readme;
 mod replicas;
 mod rest;
 mod walkthrough;
+mod workers;
 
 /// Runs the binary and answers its exit code and what it said.
 fn say(command: &mut std::process::Command) -> (Option<i32>, String) {
