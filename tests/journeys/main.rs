@@ -13,6 +13,7 @@ mod operations;
 mod readme;
 mod replicas;
 mod rest;
+mod stopping;
 mod walkthrough;
 mod workers;
 
