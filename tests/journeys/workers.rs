@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::readme::root;
+use super::readme::{BASE, blocks, readme, root};
 
 const LEASES: &str = "/api/v1/worker/leases";
 
@@ -321,4 +321,19 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
         summary["artifacts"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
     assert!(names.contains(&json!("source/a.py")), "{names:?}");
     assert!(!names.iter().any(|name| name.as_str().unwrap().contains("passwd")), "{names:?}");
+}
+
+#[tokio::test]
+async fn the_conversation_in_the_readme_is_one() {
+    let server = server().await;
+    let script = blocks(&readme(), "sh worker").join("\n");
+    let script = format!("set -euo pipefail\n{}", script.replace(BASE, &server.base));
+    let talk = Command::new("bash").args(["-c", &script]).env("no_proxy", "*").output();
+    let output = tokio::time::timeout(PATIENCE, talk).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        said.contains(r#""cancel":false"#) && said.contains(r#""status":"completed""#),
+        "{said}"
+    );
 }
