@@ -16,12 +16,17 @@ use super::readme::{BASE, blocks, readme, root};
 
 const LEASES: &str = "/api/v1/worker/leases";
 
-/// A server where nobody inside writes code, that forgives three seconds of silence. The queue is
-/// looked at so rarely that only the bell can be what wakes somebody.
+/// A server where nobody inside writes code, that forgives a minute of silence. The queue is looked
+/// at so rarely that only the bell can be what wakes somebody.
 async fn server() -> TestServer {
+    forgiving("60").await
+}
+
+/// The same, that forgives so many seconds.
+async fn forgiving(lease_s: &str) -> TestServer {
     TestServer::with(&[
         ("BOTARMY_AGENTS__CODER__RUNNER", "none"),
-        ("BOTARMY_WORKER__LEASE_S", "3"),
+        ("BOTARMY_WORKER__LEASE_S", lease_s),
         ("BOTARMY_WORKER__POLL_MS", "600000"),
         ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "1"),
         ("BOTARMY_ORCHESTRATOR__TIMER_INTERVAL_MS", "50"),
@@ -159,7 +164,7 @@ async fn a_killed_example_that_is_started_again_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn what_a_killed_example_had_is_finished_by_another_exactly_once() {
-    let (server, dir) = (server().await, TempDir::new().unwrap());
+    let (server, dir) = (forgiving("3").await, TempDir::new().unwrap());
     let example = Example::start(&server, dir.path(), "ada", 60.0);
     let project = server.by_hand().await;
     let id = submit(&server, &project).await;
@@ -183,7 +188,7 @@ async fn what_a_killed_example_had_is_finished_by_another_exactly_once() {
 
 #[tokio::test]
 async fn a_frozen_example_comes_too_late_and_takes_the_next_task() {
-    let (server, dir) = (server().await, TempDir::new().unwrap());
+    let (server, dir) = (forgiving("3").await, TempDir::new().unwrap());
     let example = Example::start(&server, dir.path(), "ada", 1.0);
     let project = server.by_hand().await;
     let id = submit(&server, &project).await;
