@@ -157,19 +157,14 @@ impl Desk {
                 left.push_back(waiter);
                 break;
             }
-            let failed_before = waiter.failed.is_some();
             let Some(waiter) = self.attend(waiter, &mut agents).await else { continue };
-            if waiter.failed.is_some() && !failed_before {
-                // The store is away, and will be for the next in line too.
-                agents.clear();
-            }
             left.push_back(waiter);
         }
         left.append(&mut self.waiting);
         self.waiting = left;
     }
 
-    /// Gives one of them what there is; answers who still waits.
+    /// Gives one of them what there is for these agent types; answers who still waits.
     async fn attend(&self, mut waiter: Waiter, agents: &mut BTreeSet<AgentType>) -> Option<Waiter> {
         if waiter.answer.is_closed() {
             return None;
@@ -185,6 +180,8 @@ impl Desk {
             Err(error) => {
                 warn!(%error, "No work could be claimed for {}", waiter.query.worker);
                 waiter.failed = Some(error);
+                // The store is away, and would be for the next in line too.
+                agents.clear();
             }
         }
         Some(waiter)
