@@ -1,12 +1,14 @@
 //! Settings: the compiled-in defaults, then a file, then `BOTARMY_…` variables. A key that does
 //! not exist is refused by name.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
+use botarmy_agents::CommandSpec;
 use botarmy_domain::{AgentType, OnExpiry};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
@@ -36,6 +38,9 @@ pub struct Settings {
     pub worker: Work,
     /// Who works on them.
     pub agents: Agents,
+    /// Programs that may do the work, by the name an agent's `runner` uses.
+    #[serde(default)]
+    pub commands: BTreeMap<String, CommandSpec>,
     /// What it tells its operator.
     pub log: Log,
 }
@@ -377,6 +382,7 @@ impl Settings {
         if self.redis.prefix.is_empty() {
             bail!("redis.prefix must not be empty: it keeps installations on one Redis apart");
         }
+        self.check_commands()?;
         let at_least_one = [
             ("http.body_limit_bytes", self.http.body_limit_bytes as u64),
             ("ws.max_connections", self.ws.max_connections as u64),
@@ -398,6 +404,29 @@ impl Settings {
         for (key, value) in at_least_one {
             if value == 0 {
                 bail!("{key} must be at least 1");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    fn check_commands(&self) -> anyhow::Result<()> {
+        for (name, spec) in &self.commands {
+            if !is_name(name) {
+                bail!("commands.{name}: a name is of a-z, 0-9, - and _");
+            }
+            if let Err(what) = spec.check() {
+                bail!("commands.{name}.{what}");
+            }
+        }
+        for agent in AgentType::ALL {
+            if let RunnerChoice::Command(name) = &self.agent(*agent).runner
+                && !self.commands.contains_key(name)
+            {
+                bail!(
+                    "agents.{agent}.runner = \"command:{name}\", and there is no [commands.{name}]"
+                );
             }
         }
         Ok(())
@@ -501,6 +530,31 @@ mod tests {
     fn a_runner_that_does_not_exist_is_refused_by_key() {
         let error = format!("{:#}", with("BOTARMY_AGENTS__CODER__RUNNER", "gpt").unwrap_err());
         assert!(error.contains("agents.coder.runner") && error.contains("\"gpt\""), "{error}");
+    }
+
+    #[test]
+    fn a_command_is_read_and_checked() {
+        let load = |text: &str| {
+            let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+            std::fs::write(&file, text).unwrap();
+            Settings::load(Some(file.path()), [])
+        };
+        let coder = "[agents.coder]\nrunner = \"command:mine\"\n";
+        let command = "[commands.mine]\nargv = [\"cat\"]\npreset = \"plain\"\nenv = [\"KEY\"]\n";
+        let settings = load(&format!("{coder}{command}")).unwrap();
+        assert_eq!(settings.commands["mine"].env, ["KEY"]);
+        for (text, words) in [
+            (coder, "agents.coder.runner"),
+            ("[commands.mine]\nargv = []\n", "commands.mine.argv"),
+            ("[commands.mine]\nargv = [\"a\", \"{idea}\"]\n", "{idea}"),
+            ("[commands.mine]\nargv = \"rm -rf\"\n", "argv"),
+            ("[commands.mine]\nargv = [\"a\"]\nshell = true\n", "shell"),
+            ("[commands.mine]\nargv = [\"a\"]\npreset = \"cursor\"\n", "cursor"),
+            ("[commands.\"A b\"]\nargv = [\"a\"]\n", "A b"),
+        ] {
+            let error = format!("{:#}", load(text).unwrap_err());
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 
     #[test]
