@@ -12,6 +12,7 @@ pub mod migrate;
 pub mod run;
 pub mod serve;
 pub mod settings;
+pub mod signals;
 pub mod stores;
 pub mod system;
 pub mod wiring;
