@@ -3,6 +3,7 @@
 
 mod backup;
 mod cli;
+mod commands;
 mod containers;
 mod copy;
 mod crash;
