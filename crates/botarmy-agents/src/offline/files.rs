@@ -14,19 +14,19 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// One text file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct File {
+pub(crate) struct File {
     /// Where it goes: relative, with `/` between the parts.
-    pub(super) path: String,
-    pub(super) content: String,
+    pub(crate) path: String,
+    pub(crate) content: String,
 }
 
 impl File {
-    pub(super) fn new(path: &str, content: impl Into<String>) -> Self {
+    pub(crate) fn new(path: &str, content: impl Into<String>) -> Self {
         Self { path: path.to_owned(), content: content.into() }
     }
 
     /// The ending of the name in lower case, without the dot.
-    pub(super) fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> String {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         name.rsplit_once('.').map_or_else(String::new, |(_, kind)| kind.to_ascii_lowercase())
     }
@@ -34,15 +34,15 @@ impl File {
 
 /// A set of files and the one to open first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SourceCode {
-    pub(super) files: Vec<File>,
-    pub(super) entry: String,
+pub(crate) struct SourceCode {
+    pub(crate) files: Vec<File>,
+    pub(crate) entry: String,
 }
 
 impl SourceCode {
     /// Reads the content of a `source_code` artifact. The paths may still be anything; see
     /// [`path_problems`].
-    pub(super) fn read(content: &Value) -> Result<Self, DraftError> {
+    pub(crate) fn read(content: &Value) -> Result<Self, DraftError> {
         let malformed = |detail: String| DraftError::Malformed { artifact: "source_code", detail };
         let list = content.get("files").and_then(Value::as_array).ok_or_else(|| {
             malformed("it needs a list \"files\" of {\"path\", \"content\"}".to_owned())
@@ -76,22 +76,22 @@ impl SourceCode {
     }
 
     /// The files as an artifact carries them.
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let files =
             self.files.iter().map(|file| json!({"path": file.path, "content": file.content}));
         files.collect::<Vec<_>>().into()
     }
 
-    pub(super) fn file(&self, path: &str) -> Option<&File> {
+    pub(crate) fn file(&self, path: &str) -> Option<&File> {
         self.files.iter().find(|file| file.path == path)
     }
 
-    pub(super) fn file_mut(&mut self, path: &str) -> Option<&mut File> {
+    pub(crate) fn file_mut(&mut self, path: &str) -> Option<&mut File> {
         self.files.iter_mut().find(|file| file.path == path)
     }
 
     /// Puts a file in, in place of the one with the same path.
-    pub(super) fn put(&mut self, file: File) {
+    pub(crate) fn put(&mut self, file: File) {
         match self.file_mut(&file.path) {
             Some(present) => *present = file,
             None => {
@@ -104,7 +104,7 @@ impl SourceCode {
 
 /// What is wrong with the paths of a file set, one sentence each; empty when all of them can be
 /// unpacked on every system.
-pub(super) fn path_problems(files: &[File]) -> Vec<(String, String)> {
+pub(crate) fn path_problems(files: &[File]) -> Vec<(String, String)> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
     for file in files {
@@ -134,7 +134,7 @@ pub(super) fn path_problems(files: &[File]) -> Vec<(String, String)> {
 }
 
 /// Whether a path stays inside of the folder it is unpacked to, on every system.
-pub(super) fn check_path(path: &str) -> Result<(), &'static str> {
+pub(crate) fn check_path(path: &str) -> Result<(), &'static str> {
     if path.is_empty() {
         return Err("the path is empty");
     }

@@ -13,7 +13,7 @@ mod brief;
 mod checks;
 mod deploy;
 mod documents;
-mod files;
+pub(crate) mod files;
 mod idea;
 mod product;
 mod refinement;
