@@ -1,8 +1,10 @@
 //! Settings: the compiled-in defaults, then a file, then `BOTARMY_…` variables. A key that does
 //! not exist is refused by name.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use botarmy_domain::{AgentType, OnExpiry};
@@ -194,20 +196,86 @@ pub struct Agents {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Agent {
-    pub runner: RunnerKind,
+    pub runner: RunnerChoice,
     pub slots: u32,
 }
 
-/// Who does the work of an agent type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RunnerKind {
+/// Who does the work of an agent type: what `runner` says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub enum RunnerChoice {
     /// The built-in drafter.
     Offline,
     /// Completes everything at once.
     Noop,
     /// Nobody.
     None,
+    /// A program on this machine, as `[commands.NAME]` describes it.
+    Command(String),
+    /// A model.
+    Llm {
+        /// The section that says how it is reached.
+        provider: String,
+        /// What the provider calls it; it may hold slashes and colons.
+        model: String,
+    },
+}
+
+impl FromStr for RunnerChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let choice = match text.split_once(':') {
+            None => match text {
+                "offline" => Some(Self::Offline),
+                "noop" => Some(Self::Noop),
+                "none" => Some(Self::None),
+                _ => None,
+            },
+            Some(("command", name)) => is_name(name).then(|| Self::Command(name.to_owned())),
+            Some(("llm", rest)) => rest.split_once('/').and_then(|(provider, model)| {
+                let sound = is_name(provider)
+                    && !model.is_empty()
+                    && !model.contains(|c: char| c.is_whitespace() || c.is_control());
+                let (provider, model) = (provider.to_owned(), model.to_owned());
+                sound.then_some(Self::Llm { provider, model })
+            }),
+            Some(_) => None,
+        };
+        choice.ok_or_else(|| {
+            format!(
+                "{text:?} is no runner; there are \"offline\", \"noop\", \"none\", \"command:NAME\" \
+                 and \"llm:PROVIDER/MODEL\" (names are of a-z, 0-9, - and _)"
+            )
+        })
+    }
+}
+
+impl TryFrom<String> for RunnerChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// As it is written in settings.
+impl fmt::Display for RunnerChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offline => f.write_str("offline"),
+            Self::Noop => f.write_str("noop"),
+            Self::None => f.write_str("none"),
+            Self::Command(name) => write!(f, "command:{name}"),
+            Self::Llm { provider, model } => write!(f, "llm:{provider}/{model}"),
+        }
+    }
+}
+
+/// Whether something can be called that in settings, in variables too.
+fn is_name(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    !name.is_empty() && name.len() <= 64 && name.chars().all(letter)
 }
 
 /// `[log]`
@@ -405,6 +473,34 @@ mod tests {
         let settings = with("BOTARMY_STORE__URL", url).unwrap();
         assert_eq!(settings.store.url, url);
         assert!(!format!("{settings:?}").contains("s3cr3t"));
+    }
+
+    #[test]
+    fn a_runner_is_read_and_written_the_same_way() {
+        for text in
+            ["offline", "noop", "none", "command:claude", "llm:ollama/qwen2.5:7b", "llm:hub/org/m"]
+        {
+            assert_eq!(text.parse::<RunnerChoice>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "Offline",
+            "command",
+            "command:",
+            "command:a b",
+            "llm:x",
+            "llm:x/",
+            "llm:/m",
+            "x:y",
+        ] {
+            assert!(text.parse::<RunnerChoice>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_runner_that_does_not_exist_is_refused_by_key() {
+        let error = format!("{:#}", with("BOTARMY_AGENTS__CODER__RUNNER", "gpt").unwrap_err());
+        assert!(error.contains("agents.coder.runner") && error.contains("\"gpt\""), "{error}");
     }
 
     #[test]

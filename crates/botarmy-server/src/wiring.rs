@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use botarmy_agents::{OfflineDrafter, Scripted};
 use botarmy_domain::decide::Defaults;
 use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck, Ids};
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::channels::Channels;
-use crate::settings::{Role, RunnerKind, Settings};
+use crate::settings::{Role, RunnerChoice, Settings};
 use crate::stores::Stores;
 use crate::system::{RandomIds, SystemClock};
 
@@ -34,7 +35,7 @@ pub struct System {
     pub channels: Channels,
     role: Role,
     worker: Arc<Worker>,
-    runners: Runners,
+    hired: BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     timer_interval: Duration,
@@ -75,7 +76,7 @@ impl System {
             backoff: Duration::from_millis(settings.orchestrator.retry_backoff_ms),
         };
         let engine = Engine::new(ports, workflows, EngineSettings { defaults });
-        let runners = runners(settings);
+        let hired = hire(settings)?;
         let worker_settings = WorkerSettings {
             id: WorkerId(format!("worker-{:016x}", ids.seed() >> 64)),
             slots: slots(settings),
@@ -84,14 +85,14 @@ impl System {
             poll: Duration::from_millis(settings.worker.poll_ms),
             max_output_bytes: settings.worker.max_output_bytes,
         };
-        let worker = Worker::new(engine.clone(), runners.clone(), worker_settings);
+        let worker = Worker::new(engine.clone(), staff(settings, &hired), worker_settings);
         Ok(Self {
             engine,
             stores,
             channels,
             role: settings.server.role,
             worker,
-            runners,
+            hired,
             clock,
             ids,
             timer_interval: Duration::from_millis(settings.orchestrator.timer_interval_ms),
@@ -155,7 +156,7 @@ impl System {
         health.extend(self.channels.health.clone());
         health.push(self.worker.clone());
         if self.role.works() {
-            health.push(Arc::new(RunnersHealth(self.runners.clone())));
+            health.push(Arc::new(RunnersHealth(self.hired.clone())));
         }
         Api {
             orchestrator: Arc::new(self.engine.clone()),
@@ -211,20 +212,43 @@ fn slots(settings: &Settings) -> BTreeMap<AgentType, u32> {
     AgentType::ALL.iter().map(|agent| (*agent, settings.agent(*agent).slots)).collect()
 }
 
-/// One runner of each kind, shared by the agent types it serves.
-fn runners(settings: &Settings) -> Runners {
-    let deploy_dir = if settings.agents.deploy_dir.as_os_str().is_empty() {
+/// One runner for each choice, shared by the agent types that made it.
+fn hire(settings: &Settings) -> anyhow::Result<BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>> {
+    let mut hired = BTreeMap::new();
+    for agent in AgentType::ALL {
+        let choice = &settings.agent(*agent).runner;
+        if *choice != RunnerChoice::None && !hired.contains_key(choice) {
+            let runner = runner(choice, settings);
+            let runner = runner.with_context(|| format!("agents.{agent}.runner"))?;
+            hired.insert(choice.clone(), runner);
+        }
+    }
+    Ok(hired)
+}
+
+fn runner(choice: &RunnerChoice, settings: &Settings) -> anyhow::Result<Arc<dyn AgentRunner>> {
+    Ok(match choice {
+        RunnerChoice::Offline => Arc::new(OfflineDrafter::new(deploy_dir(settings))),
+        RunnerChoice::Noop => Arc::new(Scripted::noop()),
+        RunnerChoice::Command(_) | RunnerChoice::Llm { .. } => {
+            bail!("{:?} is not built in", choice.to_string())
+        }
+        RunnerChoice::None => bail!("nobody does no work"),
+    })
+}
+
+fn deploy_dir(settings: &Settings) -> PathBuf {
+    if settings.agents.deploy_dir.as_os_str().is_empty() {
         settings.store.data_dir.join("deployments")
     } else {
         settings.agents.deploy_dir.clone()
-    };
-    let offline: Arc<dyn AgentRunner> = Arc::new(OfflineDrafter::new(deploy_dir));
-    let noop: Arc<dyn AgentRunner> = Arc::new(Scripted::noop());
-    let runner = |agent: &AgentType| match settings.agent(*agent).runner {
-        RunnerKind::Offline => Some((*agent, Arc::clone(&offline))),
-        RunnerKind::Noop => Some((*agent, Arc::clone(&noop))),
-        RunnerKind::None => None,
-    };
+    }
+}
+
+/// Who serves whom.
+fn staff(settings: &Settings, hired: &BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>) -> Runners {
+    let runner =
+        |agent: &AgentType| Some((*agent, Arc::clone(hired.get(&settings.agent(*agent).runner)?)));
     AgentType::ALL.iter().filter_map(runner).collect()
 }
 
@@ -240,7 +264,7 @@ fn ws_settings(settings: &Settings) -> WsSettings {
 }
 
 /// Who would do the work, and whether they could.
-struct RunnersHealth(Runners);
+struct RunnersHealth(BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>);
 
 #[async_trait::async_trait]
 impl HealthCheck for RunnersHealth {
@@ -253,20 +277,16 @@ impl HealthCheck for RunnersHealth {
     }
 
     async fn check(&self) -> Health {
-        let mut kinds = BTreeMap::new();
-        for runner in self.0.values() {
-            kinds.insert(runner.kind(), Arc::clone(runner));
-        }
-        for (kind, runner) in &kinds {
+        for (choice, runner) in &self.0 {
             let probe = runner.probe().await;
             if !probe.ready {
-                return Health::Unhealthy(format!("{kind}: {}", probe.message));
+                return Health::Unhealthy(format!("{choice}: {}", probe.message));
             }
         }
-        if kinds.is_empty() {
+        if self.0.is_empty() {
             return Health::NotConfigured;
         }
-        let kinds: Vec<_> = kinds.into_keys().collect();
-        Health::Healthy(format!("no model provider; work is done by: {}", kinds.join(", ")))
+        let choices: Vec<_> = self.0.keys().map(RunnerChoice::to_string).collect();
+        Health::Healthy(format!("no model provider; work is done by: {}", choices.join(", ")))
     }
 }
