@@ -168,7 +168,11 @@ impl LlmRunner {
                         None,
                     );
                     tracing::debug!(model = %label, "{label} is asked to put its answer right");
-                    turns.push(Said::model(if text.is_empty() { "(nothing)".into() } else { text }));
+                    turns.push(Said::model(if text.is_empty() {
+                        "(nothing)".into()
+                    } else {
+                        text
+                    }));
                     turns.push(Said::user(format!(
                         "That cannot be used: {problem}. Answer again, completely, with the \
                          corrected JSON object and nothing else."

@@ -126,7 +126,9 @@ pub struct Provider {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// Not an address.
-    #[error("base_url of the provider {0} is not an http:// or https:// address")]
+    #[error(
+        "base_url of the provider {0} is not an http:// or https:// address without a user or a query"
+    )]
     BaseUrl(String),
     /// TLS.
     #[error("TLS cannot be set up")]
@@ -215,8 +217,14 @@ pub(super) struct Connection {
 /// Makes a client; nothing is sent.
 pub(super) fn connect(provider: &Provider, model: &str) -> Result<Connection, SetupError> {
     let mut base = provider.base_url.trim().to_owned();
-    let is_address = reqwest::Url::parse(&base)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    // What is more than an address may be a key, and would be shown.
+    let is_address = reqwest::Url::parse(&base).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+    });
     if !is_address {
         return Err(SetupError::BaseUrl(provider.name.clone()));
     }
@@ -376,9 +384,9 @@ impl Connection {
                     Fault::Unreadable
                 }
             }
-            genai::Error::WebModelCall { webc_error: genai::webc::Error::Reqwest(http), .. } => {
-                http_fault(http)
-            }
+            genai::Error::WebModelCall {
+                webc_error: genai::webc::Error::Reqwest(http), ..
+            } => http_fault(http),
             genai::Error::ChatResponse { body, .. } => {
                 let error = body.get("error").unwrap_or(body);
                 let word = |key| error.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -477,7 +485,10 @@ mod unit {
     fn a_key_is_never_shown() {
         let key = Key::new(" s3cr3t\n").unwrap();
         assert_eq!(format!("{key:?}"), "Key(…)");
-        assert_eq!(clean("Wrong key s3cr3t\u{7}, or sk-12***34.", Some(&key)), "Wrong key (key) , or (key)");
+        assert_eq!(
+            clean("Wrong key s3cr3t\u{7}, or sk-12***34.", Some(&key)),
+            "Wrong key (key) , or (key)"
+        );
         assert!(Key::new(" \n").is_none());
     }
 

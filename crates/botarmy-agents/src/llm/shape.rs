@@ -43,7 +43,11 @@ impl Shape {
         match artifact_type {
             ArtifactType::ProjectPlan => keys.extend([
                 ("goals", list(Text), Must),
-                ("scope", Self::Object(vec![("in", list(Text), Must), ("out", list(Text), Must)]), Must),
+                (
+                    "scope",
+                    Self::Object(vec![("in", list(Text), Must), ("out", list(Text), Must)]),
+                    Must,
+                ),
                 ("milestones", list(texts(&["id", "name", "done_when"])), Must),
                 ("risks", list(texts(&["risk", "likelihood", "mitigation"])), May),
                 ("questions", list(Text), May),
