@@ -14,12 +14,12 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use genai::adapter::AdapterKind;
 use genai::chat::{
-    ChatMessage, ChatOptions, ChatRequest, ChatStreamEvent, JsonSpec, StopReason,
+    ChatMessage, ChatOptions, ChatRequest, ChatResponseFormat, ChatStreamEvent, JsonSpec, StopReason,
     Usage as WireUsage,
 };
 use genai::resolver::{AuthData, Endpoint};
 use genai::{Client, ModelIden, ServiceTarget};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::failure::{Failure, Fault};
 
@@ -338,7 +338,9 @@ impl Connection {
         match (self.schema, self.kind) {
             (false, _) => options,
             // The library knows Ollama's JSON mode and not its schemas.
-            (true, ProviderKind::Ollama) => options.with_extra_body(json!({ "format": schema })),
+            (true, ProviderKind::Ollama) => {
+                options.with_response_format(ChatResponseFormat::JsonMode)
+            }
             (true, _) => options.with_response_format(JsonSpec::new("document", schema.clone())),
         }
     }
