@@ -6,29 +6,45 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use botarmy_agents::{Act, OfflineDrafter, Scripted};
+use botarmy_agents::{Act, CommandRunner, CommandSpec, OfflineDrafter, Scripted};
 use botarmy_domain::artifact::{Artifact, NewArtifact, digest};
-use botarmy_domain::ports::{AgentRunner, Assignment, Outcome, RunContext, RunError};
-use botarmy_domain::{AgentType, ArtifactRef, ArtifactType, Handoff, Moment, Timestamp};
+use botarmy_domain::ports::{
+    AgentRunner, Assignment, Clock, Outcome, Resume, RunContext, RunError,
+};
+use botarmy_domain::task::Answer;
+use botarmy_domain::{
+    AgentType, ArtifactRef, ArtifactType, Handoff, HitlAction, Moment, Timestamp,
+};
+use botarmy_server::system::SystemClock;
 use serde_json::{Map, Value, json};
 
-/// A runner, and assignments that bring it to each kind of end.
+/// A runner, and assignments that bring it to each kind of end; `None` where it has no such end. A
+/// new runner is one more of these.
 struct Candidate {
     name: &'static str,
     runner: Arc<dyn AgentRunner>,
     completes: Assignment,
     fails_for_good: Assignment,
-    /// Where it can: an assignment it is still at when the future is dropped, and whether it is.
+    /// Another try may help.
+    fails_for_now: Option<Assignment>,
+    /// An assignment it is still at when the future is dropped, and whether it is.
     lasts: Option<(Assignment, Box<dyn Fn() -> bool + Send + Sync>)>,
+    /// Asks at first, and completes when it is resumed with the answer.
     asks: Option<Assignment>,
+    /// Says more than anybody wants to hear.
+    floods: Option<Assignment>,
+    /// Completes with something in it that is no UTF-8.
+    mumbles: Option<Assignment>,
+    /// Ends without a word.
+    dies: Option<Assignment>,
 }
 
 fn context() -> RunContext {
-    RunContext {
-        deadline: Timestamp::from_micros(i64::MAX / 2),
-        fence: 1,
-        progress: Box::new(|_, _| {}),
-    }
+    until(Timestamp::from_micros(i64::MAX / 2))
+}
+
+fn until(deadline: Timestamp) -> RunContext {
+    RunContext { deadline, fence: 1, progress: Box::new(|_, _| {}) }
 }
 
 fn object(value: &Value) -> Map<String, Value> {
@@ -83,6 +99,40 @@ pub fn step(
     }
 }
 
+/// A command that does what its instructions say, and the file its process writes its number to.
+fn command(dir: &std::path::Path) -> (CommandRunner, std::path::PathBuf) {
+    let pid = dir.join("pid");
+    let script = r#"
+        input=$(cat)
+        plan='{"type":"artifact","name":"project_plan","content":{"title":"Plan"}}'
+        case $input in
+        *'"resume":{'*) echo "$plan"; echo '{"type":"result"}' ;;
+        *'"instructions":"Fails"'*) echo '{"type":"result","output":"no object"}' ;;
+        *'"instructions":"Tires"'*) exit 75 ;;
+        *'"instructions":"Lasts"'*) trap '' TERM; echo $$ > "$0"; sleep 600; sleep 600 ;;
+        *'"instructions":"Asks"'*)
+            echo '{"type":"ask","question_id":"1","question":"Well?","options":[],"session":"s"}' ;;
+        *'"instructions":"Floods"'*) yes | head -c 1000000000 ;;
+        *'"instructions":"Mumbles"'*) printf '{"type":"result","output":{"title":"\377"}}\n' ;;
+        *'"instructions":"Dies"'*) kill -9 $$ ;;
+        *) echo "$plan"; echo '{"type":"result","output":{"title":"Plan"}}' ;;
+        esac"#;
+    let pid_file = pid.to_string_lossy().into_owned();
+    let argv = ["/bin/sh", "-c", script, &pid_file].map(str::to_owned);
+    (
+        CommandRunner::new("fake", CommandSpec::new(argv), dir.join("work"), Arc::new(SystemClock)),
+        pid,
+    )
+}
+
+/// Whether the process whose number is in this file works on.
+fn lives(file: &std::path::Path) -> bool {
+    let pid = std::fs::read_to_string(file).unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    !pid.trim().is_empty()
+        && stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
 fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
     let idea = [(ArtifactType::UserInput, json!({"idea": "A recipe-sharing site"}))];
     let planning = |name| step(name, AgentType::Analyst, ArtifactType::ProjectPlan, &idea);
@@ -90,9 +140,12 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
         Scripted::new(|_| Act::Content(json!({"done": true})))
             .on_step("Fails", std::iter::repeat_n(Act::terminal("no", "No."), 8))
             .on_step("Lasts", std::iter::repeat_n(Act::Hang, 8))
-            .on_step("Asks", std::iter::repeat_n(Act::ask("Well?", &[]), 8)),
+            .on_step("Tires", std::iter::repeat_n(Act::retryable("busy", "Later."), 8))
+            .on_step("Dies", std::iter::repeat_n(Act::Panic, 8))
+            .on_step("Asks", [Act::ask("Well?", &[])]),
     );
     let at_work = Arc::clone(&scripted);
+    let (command, pid) = command(deploy_dir);
     let not_files = [(ArtifactType::SourceCode, json!({"files": "none"}))];
     let broken = step("Deployment", AgentType::Deployer, ArtifactType::DeploymentLog, &not_files);
     vec![
@@ -103,6 +156,22 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
             fails_for_good: planning("Fails"),
             lasts: Some((planning("Lasts"), Box::new(move || at_work.running() > 0))),
             asks: Some(planning("Asks")),
+            fails_for_now: Some(planning("Tires")),
+            floods: None,
+            mumbles: None,
+            dies: Some(planning("Dies")),
+        },
+        Candidate {
+            name: "command",
+            runner: Arc::new(command),
+            completes: planning("Project Planning"),
+            fails_for_good: planning("Fails"),
+            lasts: Some((planning("Lasts"), Box::new(move || lives(&pid)))),
+            asks: Some(planning("Asks")),
+            fails_for_now: Some(planning("Tires")),
+            floods: Some(planning("Floods")),
+            mumbles: Some(planning("Mumbles")),
+            dies: Some(planning("Dies")),
         },
         Candidate {
             name: "offline",
@@ -112,6 +181,10 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
             // It is done in milliseconds, and it never asks.
             lasts: None,
             asks: None,
+            fails_for_now: None,
+            floods: None,
+            mumbles: None,
+            dies: None,
         },
     ]
 }
@@ -119,12 +192,17 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
 type Contract = for<'a> fn(&'a Candidate) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Names and functions; a new MUST is a new line.
-const CONTRACTS: [(&str, Contract); 7] = [
+const CONTRACTS: [(&str, Contract); 12] = [
     ("completes_with_the_artifact_that_is_expected", |c| Box::pin(completes(c))),
     ("does_the_same_assignment_twice_with_the_same_result", |c| Box::pin(repeats(c))),
     ("says_that_another_try_would_not_help", |c| Box::pin(fails_for_good(c))),
     ("stops_within_a_second_when_it_is_dropped", |c| Box::pin(stops(c))),
-    ("asks_by_returning", |c| Box::pin(asks(c))),
+    ("honours_its_deadline", |c| Box::pin(honours_its_deadline(c))),
+    ("says_that_another_try_may_help", |c| Box::pin(fails_for_now(c))),
+    ("is_not_flooded", |c| Box::pin(is_not_flooded(c))),
+    ("takes_what_is_no_utf_8", |c| Box::pin(takes_what_is_no_utf_8(c))),
+    ("does_not_take_silence_for_success", |c| Box::pin(notices_silence(c))),
+    ("asks_by_returning_and_goes_on_with_the_answer", |c| Box::pin(asks(c))),
     ("probes_without_working", |c| Box::pin(probes(c))),
     ("serves_many_at_once", |c| Box::pin(serves_many(c))),
 ];
@@ -171,10 +249,65 @@ async fn stops(candidate: &Candidate) {
     }
 }
 
+async fn honours_its_deadline(candidate: &Candidate) {
+    let Some((job, at_work)) = &candidate.lasts else { return };
+    let limit = Duration::from_secs(1);
+    let context = until(SystemClock.now().after(limit));
+    // As the worker does it.
+    let ended = tokio::time::timeout(limit, candidate.runner.run(job.clone(), context)).await;
+    assert!(matches!(&ended, Err(_) | Ok(Err(RunError::Retryable { .. }))), "{ended:?}");
+    let over = Instant::now();
+    while at_work() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(over.elapsed() < Duration::from_secs(1), "it goes on working");
+    }
+}
+
+async fn fails_for_now(candidate: &Candidate) {
+    let Some(job) = &candidate.fails_for_now else { return };
+    let ended = candidate.runner.run(job.clone(), context()).await;
+    let Err(RunError::Retryable { code, detail, .. }) = ended else { panic!("{ended:?}") };
+    assert!(!code.is_empty() && !detail.is_empty());
+}
+
+async fn is_not_flooded(candidate: &Candidate) {
+    let Some(job) = &candidate.floods else { return };
+    let run = candidate.runner.run(job.clone(), context());
+    let ended = tokio::time::timeout(Duration::from_secs(30), run).await.unwrap();
+    assert!(matches!(&ended, Err(RunError::Terminal { .. })), "{ended:?}");
+}
+
+async fn takes_what_is_no_utf_8(candidate: &Candidate) {
+    let Some(job) = &candidate.mumbles else { return };
+    let ended = candidate.runner.run(job.clone(), context()).await.unwrap();
+    let Outcome::Completed { output, .. } = ended else { panic!("{ended:?}") };
+    assert!(Value::Object(output).to_string().contains('\u{fffd}'));
+}
+
+async fn notices_silence(candidate: &Candidate) {
+    let Some(job) = &candidate.dies else { return };
+    let (runner, job) = (Arc::clone(&candidate.runner), job.clone());
+    // A panic is noticed by the worker, which runs an agent in a task of its own.
+    if let Ok(ended) = tokio::spawn(async move { runner.run(job, context()).await }).await {
+        assert!(ended.is_err(), "{ended:?}");
+    }
+}
+
 async fn asks(candidate: &Candidate) {
     let Some(job) = &candidate.asks else { return };
     let outcome = candidate.runner.run(job.clone(), context()).await.unwrap();
-    assert!(matches!(outcome, Outcome::Ask { .. }), "{outcome:?}");
+    let Outcome::Ask { session, .. } = outcome else { panic!("{outcome:?}") };
+    let mut mint = Moment { at: Timestamp::from_micros(2), seed: 2 }.mint();
+    let answer = Answer {
+        question_id: mint.request(),
+        action: HitlAction::Approve,
+        comment: None,
+        content: None,
+    };
+    let resume = Some(Resume { session, answers: vec![answer] });
+    let job = Assignment { attempt: job.attempt + 1, resume, ..job.clone() };
+    let outcome = candidate.runner.run(job, context()).await.unwrap();
+    assert!(matches!(outcome, Outcome::Completed { .. }), "{outcome:?}");
 }
 
 async fn probes(candidate: &Candidate) {

@@ -3,12 +3,14 @@
 
 mod backup;
 mod cli;
+mod commands;
 mod containers;
 mod copy;
 mod crash;
 mod deploy;
 mod live;
 mod migrations;
+mod models;
 mod operations;
 mod readme;
 mod replicas;

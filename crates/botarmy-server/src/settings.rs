@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
+use botarmy_agents::CommandSpec;
 use botarmy_domain::{AgentType, OnExpiry};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
@@ -37,6 +38,9 @@ pub struct Settings {
     pub worker: Work,
     /// Who works on them.
     pub agents: Agents,
+    /// Programs that may do the work, by the name an agent's `runner` uses.
+    #[serde(default)]
+    pub commands: BTreeMap<String, CommandSpec>,
     /// What holds for every model provider.
     pub models: Models,
     /// The model providers.
@@ -433,25 +437,7 @@ impl Settings {
         }
     }
 
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        if !self.http.host.is_loopback() && !self.http.allow_remote {
-            bail!(
-                "http.host = {} is not a loopback address, and there is no access control: everyone \
-                 who reaches the port could do everything. Use 127.0.0.1, or set \
-                 http.allow_remote = true if that is what you want.",
-                self.http.host
-            );
-        }
-        if self.server.role != Role::All && self.store.url.is_empty() {
-            bail!(
-                "server.role = {:?} needs store.url: SQLite serves one process, which has to do \
-                 everything. Name a PostgreSQL database, or leave the role at \"all\".",
-                format!("{:?}", self.server.role).to_lowercase()
-            );
-        }
-        if self.redis.prefix.is_empty() {
-            bail!("redis.prefix must not be empty: it keeps installations on one Redis apart");
-        }
+    fn check_models(&self) -> anyhow::Result<()> {
         for (name, provider) in &self.providers {
             if !is_name(name) {
                 bail!("providers.{name:?}: a name is of a-z, 0-9, - and _");
@@ -472,6 +458,30 @@ impl Settings {
                 bail!("prices.{model:?}: a price is a number that is not negative");
             }
         }
+        Ok(())
+    }
+
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if !self.http.host.is_loopback() && !self.http.allow_remote {
+            bail!(
+                "http.host = {} is not a loopback address, and there is no access control: everyone \
+                 who reaches the port could do everything. Use 127.0.0.1, or set \
+                 http.allow_remote = true if that is what you want.",
+                self.http.host
+            );
+        }
+        if self.server.role != Role::All && self.store.url.is_empty() {
+            bail!(
+                "server.role = {:?} needs store.url: SQLite serves one process, which has to do \
+                 everything. Name a PostgreSQL database, or leave the role at \"all\".",
+                format!("{:?}", self.server.role).to_lowercase()
+            );
+        }
+        if self.redis.prefix.is_empty() {
+            bail!("redis.prefix must not be empty: it keeps installations on one Redis apart");
+        }
+        self.check_commands()?;
+        self.check_models()?;
         let at_least_one = [
             ("models.max_tokens", self.models.max_tokens.into()),
             ("models.context_tokens", self.models.context_tokens as u64),
@@ -496,6 +506,29 @@ impl Settings {
         for (key, value) in at_least_one {
             if value == 0 {
                 bail!("{key} must be at least 1");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    fn check_commands(&self) -> anyhow::Result<()> {
+        for (name, spec) in &self.commands {
+            if !is_name(name) {
+                bail!("commands.{name}: a name is of a-z, 0-9, - and _");
+            }
+            if let Err(what) = spec.check() {
+                bail!("commands.{name}.{what}");
+            }
+        }
+        for agent in AgentType::ALL {
+            if let RunnerChoice::Command(name) = &self.agent(*agent).runner
+                && !self.commands.contains_key(name)
+            {
+                bail!(
+                    "agents.{agent}.runner = \"command:{name}\", and there is no [commands.{name}]"
+                );
             }
         }
         Ok(())
@@ -605,6 +638,31 @@ mod tests {
     fn a_runner_that_does_not_exist_is_refused_by_key() {
         let error = format!("{:#}", with("BOTARMY_AGENTS__CODER__RUNNER", "gpt").unwrap_err());
         assert!(error.contains("agents.coder.runner") && error.contains("\"gpt\""), "{error}");
+    }
+
+    #[test]
+    fn a_command_is_read_and_checked() {
+        let load = |text: &str| {
+            let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+            std::fs::write(&file, text).unwrap();
+            Settings::load(Some(file.path()), [])
+        };
+        let coder = "[agents.coder]\nrunner = \"command:mine\"\n";
+        let command = "[commands.mine]\nargv = [\"cat\"]\npreset = \"plain\"\nenv = [\"KEY\"]\n";
+        let settings = load(&format!("{coder}{command}")).unwrap();
+        assert_eq!(settings.commands["mine"].env, ["KEY"]);
+        for (text, words) in [
+            (coder, "agents.coder.runner"),
+            ("[commands.mine]\nargv = []\n", "commands.mine.argv"),
+            ("[commands.mine]\nargv = [\"a\", \"{idea}\"]\n", "{idea}"),
+            ("[commands.mine]\nargv = \"rm -rf\"\n", "argv"),
+            ("[commands.mine]\nargv = [\"a\"]\nshell = true\n", "shell"),
+            ("[commands.mine]\nargv = [\"a\"]\npreset = \"cursor\"\n", "cursor"),
+            ("[commands.\"A b\"]\nargv = [\"a\"]\n", "A b"),
+        ] {
+            let error = format!("{:#}", load(text).unwrap_err());
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 
     #[test]

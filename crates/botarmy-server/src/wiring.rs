@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use anyhow::{Context, bail};
-use botarmy_agents::{OfflineDrafter, Scripted};
+use botarmy_agents::{CommandRunner, OfflineDrafter, Scripted};
 use botarmy_domain::decide::Defaults;
 use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck, Ids};
 use botarmy_domain::{AgentType, WorkerId};
@@ -244,10 +244,15 @@ fn runner(
     Ok(match choice {
         RunnerChoice::Offline => offline(),
         RunnerChoice::Noop => Arc::new(Scripted::noop()),
+        RunnerChoice::Command(name) => {
+            let spec = settings.commands.get(name);
+            let spec = spec.with_context(|| format!("there is no [commands.{name}]"))?.clone();
+            let work_dir = std::path::absolute(settings.store.data_dir.join("work"))?;
+            Arc::new(CommandRunner::new(name, spec, work_dir, Arc::new(SystemClock)))
+        }
         RunnerChoice::Llm { provider, model } => {
             Arc::new(models::runner(provider, model, settings, &environment, clock, offline())?)
         }
-        RunnerChoice::Command(_) => bail!("{:?} is not built in", choice.to_string()),
         RunnerChoice::Auto => bail!("\"auto\" comes to something before this"),
         RunnerChoice::None => bail!("nobody does no work"),
     })

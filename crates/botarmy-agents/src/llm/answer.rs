@@ -44,11 +44,7 @@ fn object_at(text: &str) -> Result<Map<String, Value>, String> {
 /// Takes control characters out of every text, but for those that files are made of.
 fn strip(value: &mut Value) {
     match value {
-        Value::String(text) => {
-            if text.chars().any(is_control) {
-                text.retain(|c| !is_control(c));
-            }
-        }
+        Value::String(text) => text.retain(|c| !is_control(c)),
         Value::Array(items) => items.iter_mut().for_each(strip),
         Value::Object(map) => map.values_mut().for_each(strip),
         _ => {}

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::brief::DraftError;
 
 /// The most files that are accepted from outside.
-const MOST_FILES: usize = 2_000;
+pub(crate) const MOST_FILES: usize = 2_000;
 /// The largest file set that is accepted from outside, in bytes.
-const MOST_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// One text file.
 #[derive(Debug, Clone, PartialEq, Eq)]
