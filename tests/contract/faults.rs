@@ -324,6 +324,43 @@ async fn a_board_that_was_lost_or_is_foreign_is_written_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_lets_one_listen_and_not_speak_is_not_well() {
+    let Some(server) = RedisServer::start().await else { return };
+    say(&server, "ACL SETUSER limited on >word ~* &* +@all").await;
+    let url = server.url().replace("redis://", "redis://limited:word@");
+    let [limited, other] = [(1, url), (2, server.url())]
+        .map(|(n, url)| Redis::connect(RedisSettings::new(url.parse().unwrap(), "test", n)));
+    connected(&limited).await;
+    connected(&other).await;
+    let (board, broken) = fragile(&limited, stores::memory().await.unwrap()).await;
+    is_filled(&board, &broken).await;
+    let (speaker, mut there) = (Side::of(&limited), Side::of(&other).listen().await);
+    until_heard(&speaker, &mut there, 1).await;
+    there.hush().await;
+    for (forbid, allow, what) in [
+        ("-publish", "+publish", "refuses news"),
+        ("-evalsha", "+evalsha", "refuses the status board"),
+    ] {
+        say(&server, &format!("ACL SETUSER limited {forbid}")).await;
+        speaker.publish([progress(2)]).await;
+        sweep(&board, AgentType::Coder).await;
+        until(what, async || {
+            let health = RedisHealth::new(&limited).check().await;
+            matches!(&health, Health::Unhealthy(why) if why.contains(what) && why.contains("NOPERM"))
+        })
+        .await;
+        assert!(is_well(&other).await);
+        there.hush().await;
+        say(&server, &format!("ACL SETUSER limited {allow}")).await;
+        until("being well again", async || is_well(&limited).await).await;
+        if allow == "+publish" {
+            assert!(matches!(there.next().await, News::Gap), "what did not leave is told");
+        }
+        is_filled(&board, &broken).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_status_changed_on_one_replica_is_seen_on_another() {
     let Some(server) = RedisServer::start().await else { return };
     let [a, b] = replicas(&server).await;

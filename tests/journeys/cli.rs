@@ -1,11 +1,13 @@
 //! The command line, as a person types it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use botarmy_tests::server::{TestServer, command};
 use botarmy_tests::unzip;
 use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
 fn run_takes_an_idea_to_a_package() {
@@ -49,6 +51,30 @@ fn gates_are_answered_in_the_terminal() {
     assert!(said.contains("Sing louder on Sundays"), "{said}");
     assert!(said.contains("halted"), "{said}");
     assert!(!dir.path().join("choir.zip").exists());
+}
+
+#[test]
+fn whoever_leaves_at_a_gate_leaves_the_project_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = command(dir.path())
+        .args(["run", "Notes for a choir", "--out", "choir.zip"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut said, mut output) = (Vec::new(), child.stdout.take().unwrap());
+    while !said.ends_with(b"[s]how > ") {
+        let mut byte = [0];
+        assert_eq!(output.read(&mut byte).unwrap(), 1, "it ended before it asked");
+        said.extend(byte);
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let told = Instant::now();
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(2), "{rest}");
+    assert!(told.elapsed() < Duration::from_secs(10), "it took {:?}", told.elapsed());
+    assert!(rest.contains("The project waits"), "{rest}");
 }
 
 #[test]

@@ -213,6 +213,32 @@ async fn a_database_that_may_not_be_touched_is_refused_with_what_to_do() {
     assert_eq!(copy(&from, &beside).0, Some(0));
 }
 
+#[tokio::test]
+async fn a_target_of_an_older_version_is_refused_and_stays_as_it_is() {
+    let (origin, _) = installation().await;
+    let from = address(origin.data_dir());
+    let database = services::database().await;
+    for url in [Some(String::new()), database.as_ref().map(Database::url)].iter().flatten() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = if url.is_empty() { address(dir.path()) } else { url.clone() };
+        let migrate = |options: &[&str]| {
+            let mut migrate = command(dir.path());
+            say(migrate.env("BOTARMY_STORE__URL", url).arg("migrate").args(options))
+        };
+        assert_eq!(migrate(&[]).0, Some(0));
+        assert_eq!(migrate(&["--down"]).0, Some(0));
+        let (_, before) = migrate(&["--status"]);
+        assert!(before.contains("applied") && before.contains("pending"), "{before}");
+        let (code, said) = copy(&from, &to);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("nothing was changed") && said.contains("older version"), "{said}");
+        assert_eq!(migrate(&["--status"]).1, before);
+        assert_eq!(migrate(&[]).0, Some(0));
+        let (code, said) = copy(&from, &to);
+        assert_eq!(code, Some(0), "{said}");
+    }
+}
+
 /// Begins a copy, one row at a time, and kills it after a while; answers whether it had found a
 /// part to go on from.
 fn cut_short(from: &str, to: &str, after: Duration) -> bool {

@@ -15,6 +15,7 @@ mod operations;
 mod readme;
 mod replicas;
 mod rest;
+mod stopping;
 mod walkthrough;
 
 /// Runs the binary and answers its exit code and what it said.

@@ -10,9 +10,13 @@ use botarmy_domain::{
     AgentType, EventType, ProjectId, Row, Scope, StoreError, Task, TaskId, TaskStatus, WorkerId,
 };
 use tokio::sync::{Notify, OnceCell, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 
 use crate::engine::Engine;
+
+/// How long tasks may take to be given back when it stops.
+const GIVING_BACK: Duration = Duration::from_secs(4);
 
 /// Which runner serves which role.
 pub type Runners = BTreeMap<AgentType, Arc<dyn AgentRunner>>;
@@ -111,10 +115,17 @@ impl Worker {
         Ok(started)
     }
 
-    /// Works until `stop` says so, then waits for what runs, `grace` at the most, and gives the
-    /// rest back.
+    /// Works until `stop` says so, then waits for what runs, `grace` from there at the most, and
+    /// gives the rest back. A store that hangs delays the end by as much as one claim may take, and
+    /// by four seconds.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>, grace: Duration) {
         let cancelling = tokio::spawn(Arc::clone(&self).heed_cancellations());
+        let mut told = stop.clone();
+        let over = tokio::spawn(async move {
+            // Who would say so may be gone.
+            drop(told.wait_for(|stop| *stop).await);
+            tokio::time::sleep(grace).await;
+        });
         // Whoever there may be work for: those somebody rang for, and those with a freed slot. A
         // claim that found less than it had room for has emptied the queue of its agent type.
         let mut agents = everyone();
@@ -136,7 +147,7 @@ impl Worker {
             let mut with_room = self.with_room.lock().unwrap_or_else(PoisonError::into_inner);
             agents.append(&mut with_room);
         }
-        self.wind_down(grace).await;
+        self.wind_down(over).await;
         cancelling.abort();
     }
 
@@ -245,22 +256,30 @@ impl Worker {
         }
     }
 
-    async fn wind_down(&self, grace: Duration) {
-        let over = tokio::time::sleep(grace);
-        tokio::pin!(over);
+    async fn wind_down(self: &Arc<Self>, mut over: JoinHandle<()>) {
         while self.is_busy() {
             tokio::select! {
                 () = self.freed.notified() => {}
-                () = &mut over => break,
+                _ = &mut over => break,
             }
         }
+        over.abort();
         let held: Vec<_> = self.running().iter().map(|(id, one)| (*id, one.fence)).collect();
+        let mut giving = JoinSet::new();
         for (id, fence) in held {
             self.abort(id, None);
-            let holder = Holder { worker: self.settings.id.clone(), fence };
-            if let Err(error) = self.give_back(id, &holder, "the server is stopping").await {
-                warn!(task.id = %id, %error, "Task {id} could not be given back; its lease will lapse");
-            }
+            let worker = Arc::clone(self);
+            giving.spawn(async move {
+                let holder = Holder { worker: worker.settings.id.clone(), fence };
+                if let Err(error) = worker.give_back(id, &holder, "the server is stopping").await {
+                    warn!(task.id = %id, %error, "Task {id} could not be given back; its lease will lapse");
+                }
+            });
+        }
+        let all = async { while giving.join_next().await.is_some() {} };
+        if tokio::time::timeout(GIVING_BACK, all).await.is_err() {
+            let left = giving.len();
+            warn!(left, "{left} tasks could not be given back in time; their leases will lapse");
         }
     }
 

@@ -60,14 +60,14 @@ impl PostgresInstallation {
         Ok(source)
     }
 
-    /// A database that is to be filled. It is brought up to date, and no other copy goes into it
-    /// meanwhile.
+    /// A database that is to be filled; no other copy goes into it meanwhile. An empty one is given
+    /// its tables. One that an older version made is refused: there may be something in it, and it
+    /// has not changed then.
     ///
     /// # Errors
     /// A sentence that says what to do about it.
     pub async fn target(settings: &PostgresSettings) -> Result<Self, OpenError> {
         let url = &settings.url;
-        migrate::up(settings).await?;
         let mut connection = migrate::visit(settings).await?;
         let is_ours: bool = diesel::select(diesel::dsl::sql::<Bool>(LOCK))
             .get_result(&mut connection)
@@ -75,6 +75,13 @@ impl PostgresInstallation {
             .map_err(|error| OpenError::database(url, error))?;
         if !is_ours {
             return Err(OpenError::BeingCopied { url: url.to_string() });
+        }
+        let (applied, missing): (Vec<_>, Vec<_>) =
+            migrate::status(settings).await?.into_iter().partition(|one| one.is_applied);
+        if applied.is_empty() {
+            migrate::up(settings).await?;
+        } else if let Some(missing) = missing.into_iter().next() {
+            return Err(OpenError::Behind { url: url.to_string(), missing: missing.name });
         }
         Self::of(url, connection).await
     }
@@ -191,17 +198,18 @@ impl Installation for PostgresInstallation {
                 .execute(&mut self.connection)
                 .await
                 .map_err(failed)?,
-            None => diesel::delete(dsl::copies_in_progress)
-                .execute(&mut self.connection)
-                .await
-                .map_err(failed)?,
+            None => {
+                // Whoever starts next should not plan for empty tables. As long as this has not
+                // worked the copy is not finished, and the same command tries again.
+                let tables = TABLES.map(|table| table.name).join(", ");
+                let analyzed = self.connection.batch_execute(&format!("ANALYZE {tables}")).await;
+                analyzed.map_err(failed)?;
+                diesel::delete(dsl::copies_in_progress)
+                    .execute(&mut self.connection)
+                    .await
+                    .map_err(failed)?
+            }
         };
-        if mark.is_none() {
-            // Whoever starts next should not plan for empty tables.
-            let tables = TABLES.map(|table| table.name).join(", ");
-            let analyzed = self.connection.batch_execute(&format!("ANALYZE {tables}")).await;
-            analyzed.map_err(failed)?;
-        }
         Ok(())
     }
 

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
-use crate::connection::{Redis, Shared};
+use crate::connection::{Failure, Redis, Shared};
 
 /// How often the store is read again to get a picture between two entries.
 const TRIES: u32 = 3;
@@ -106,6 +106,22 @@ impl Board {
     pub(crate) fn distrust(&self) {
         self.reasons.fetch_add(1, Ordering::AcqRel);
         self.stale.notify_one();
+    }
+
+    /// Takes in what the store said, and answers what is to stand on the board: that, or what is
+    /// newer. With `foreign`, what was known `before` the store was asked is of another database;
+    /// what was noted since then is not.
+    fn take_in(
+        &self,
+        records: &[Marked],
+        before: &BTreeMap<AgentType, Marked>,
+        foreign: bool,
+    ) -> Vec<Marked> {
+        if foreign {
+            self.known().retain(|agent, marked| before.get(agent) != Some(marked));
+        }
+        records.iter().for_each(|one| self.remember(one));
+        self.known().values().cloned().collect()
     }
 
     fn is_trusted(&self) -> bool {
@@ -199,8 +215,11 @@ impl RedisAgentStatus {
                 board
             }
             Ok(Err(error)) => {
-                debug!(error, "The status board cannot be read in Redis");
-                shared.link.doubt();
+                debug!(%error, "The status board cannot be read in Redis");
+                match error {
+                    Failure::Refused(_) => shared.board.distrust(),
+                    Failure::Lost(_) => shared.link.doubt(),
+                }
                 None
             }
             Err(_) => {
@@ -234,13 +253,11 @@ impl AgentStatus for RedisAgentStatus {
 }
 
 /// What is in Redis, as far as it can be read here.
-async fn read(shared: &Shared) -> Result<HashMap<AgentType, Marked>, String> {
-    let mut connection = shared.pool.get().await.map_err(|error| error.to_string())?;
-    let all: HashMap<String, String> = cmd("HGETALL")
-        .arg(&shared.names.agents)
-        .query_async(&mut connection)
-        .await
-        .map_err(|error| error.to_string())?;
+async fn read(shared: &Shared) -> Result<HashMap<AgentType, Marked>, Failure> {
+    let connection = shared.pool.get().await;
+    let mut connection = connection.map_err(|error| Failure::Lost(error.to_string()))?;
+    let all: HashMap<String, String> =
+        cmd("HGETALL").arg(&shared.names.agents).query_async(&mut connection).await?;
     let readable = all.iter().filter_map(|(agent, text)| {
         let (agent, marked) = (agent.parse().ok()?, Marked::read(text)?);
         (marked.record.agent_type == agent).then_some((agent, marked))
@@ -253,12 +270,14 @@ async fn keep(shared: Arc<Shared>, truth: Arc<Truth>) {
     loop {
         drop(shared.link.up().await);
         let reasons = shared.board.reasons.load(Ordering::Acquire);
-        match tokio::time::timeout(shared.settings.timeout, refresh(&shared, &truth)).await {
-            Ok(Ok(())) => shared.board.dealt_with.store(reasons, Ordering::Release),
-            failed => {
-                let error =
-                    failed.map_or_else(|_| Some("no answer in time".to_owned()), Result::err);
-                debug!(error, "The status board in Redis cannot be compared with the store");
+        let refreshed = tokio::time::timeout(shared.settings.timeout, refresh(&shared, &truth));
+        let refreshed =
+            refreshed.await.unwrap_or_else(|_| Err(Failure::Lost("no answer in time".to_owned())));
+        shared.refusals.note("the status board", &refreshed, &shared.settings.url);
+        match refreshed {
+            Ok(()) => shared.board.dealt_with.store(reasons, Ordering::Release),
+            Err(error) => {
+                debug!(%error, "The status board in Redis cannot be compared with the store");
                 shared.board.distrust();
                 // Not at once: it may be a store that is busy enough.
                 tokio::time::sleep(shared.settings.ping_interval).await;
@@ -271,23 +290,22 @@ async fn keep(shared: Arc<Shared>, truth: Arc<Truth>) {
     }
 }
 
-async fn refresh(shared: &Shared, truth: &Truth) -> Result<(), String> {
+async fn refresh(shared: &Shared, truth: &Truth) -> Result<(), Failure> {
+    let lost = |error: &dyn std::error::Error| Failure::Lost(error.to_string());
     let copy = read(shared).await?;
     let known = shared.board.known().clone();
-    let (seq, records) = truth.picture().await.map_err(|error| error.to_string())?;
+    let (seq, records) = truth.picture().await.map_err(|error| lost(&error))?;
     // Every position was read in the log before it was put down, so none can be ahead of it: that
     // is the board of another database, or of this one before it was restored from a backup.
     let ahead = copy.values().chain(known.values()).any(|marked| marked.seq > seq.first);
     if ahead {
         info!("The status board in Redis is not of this database; it is written anew");
-        shared.board.known().clear();
     }
     let marked = |record| Marked { seq: seq.label, record };
     let records: Vec<_> = records.into_iter().map(marked).collect();
-    records.iter().for_each(|one| shared.board.remember(one));
-    let mut connection = shared.pool.get().await.map_err(|error| error.to_string())?;
-    let written = write_board(&mut connection, shared, &records, ahead).await;
-    written.map_err(|error| error.to_string())
+    let newest = shared.board.take_in(&records, &known, ahead);
+    let mut connection = shared.pool.get().await.map_err(|error| lost(&error))?;
+    Ok(write_board(&mut connection, shared, &newest, ahead).await?)
 }
 
 /// Where the system log was when the store was read.
@@ -358,6 +376,25 @@ mod tests {
         let mut copy = whole(marked(3, AgentStatusKind::Idle));
         copy.remove(&AgentType::Tester);
         assert!(Board::default().newest(copy).is_none());
+    }
+
+    #[test]
+    fn what_was_committed_while_a_foreign_board_was_found_out_is_kept() {
+        let board = Board::default();
+        let of = |agent_type, seq| Marked { seq, record: AgentRecord::idle(agent_type) };
+        board.remember(&marked(900, AgentStatusKind::Error));
+        board.remember(&of(AgentType::Tester, 900));
+        let before = board.known().clone();
+        let committed = of(AgentType::Analyst, 12);
+        board.remember(&committed);
+        let picture = [AgentType::Analyst, AgentType::Coder, AgentType::Tester];
+        let picture = picture.map(|agent| of(agent, 10));
+        let written = board.take_in(&picture, &before, true);
+        let seqs: Vec<_> = written.iter().map(|one| (one.record.agent_type, one.seq)).collect();
+        assert!(seqs.contains(&(AgentType::Analyst, 12)), "{seqs:?}");
+        assert!(seqs.contains(&(AgentType::Coder, 10)), "{seqs:?}");
+        assert!(seqs.contains(&(AgentType::Tester, 10)), "{seqs:?}");
+        assert_eq!(written, board.known().values().cloned().collect::<Vec<_>>());
     }
 
     #[test]

@@ -13,9 +13,10 @@
 //!
 //! **Invariant**: nobody outside this crate ever waits for the link.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use botarmy_domain::AgentType;
@@ -33,7 +34,7 @@ use crate::agent_status::Board;
 use crate::envelope::{self, VERSION};
 use crate::event_bus::{self, Inbox};
 use crate::outbox::{self, Outbox};
-use crate::settings::RedisSettings;
+use crate::settings::{RedisSettings, RedisUrl};
 use crate::wake_ups::Bell;
 
 /// The shortest and the longest wait before Redis is tried again.
@@ -67,11 +68,76 @@ pub(crate) struct Shared {
     pub(crate) names: Names,
     pub(crate) link: Link,
     pub(crate) pool: Pool,
+    pub(crate) refusals: Refusals,
     pub(crate) outbox: Outbox,
     pub(crate) inbox: Inbox,
     pub(crate) subscribers: broadcast::Sender<News>,
     pub(crate) bell: Bell,
     pub(crate) board: Board,
+}
+
+/// Why Redis did not do something.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It answered, and the answer was no.
+    Refused(String),
+    /// There was no answer, or what was wrong lies elsewhere.
+    Lost(String),
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        let lost = error.to_string();
+        match error.into_server_errors().as_deref() {
+            // In Redis's own words, such as `NOPERM User limited has no permissions …`.
+            Some([(_, said), ..]) => {
+                Self::Refused(format!("{} {}", said.code(), said.details().unwrap_or_default()))
+            }
+            _ => Self::Lost(lost),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Refused(said) | Self::Lost(said)) = self;
+        f.write_str(said)
+    }
+}
+
+/// What Redis refuses although it is there: whom it lets in and listen it may still forbid to speak.
+#[derive(Default)]
+pub(crate) struct Refusals(Mutex<BTreeMap<&'static str, String>>);
+
+impl Refusals {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What came of telling Redis something of this kind.
+    pub(crate) fn note(&self, what: &'static str, done: &Result<(), Failure>, url: &RedisUrl) {
+        match done {
+            Ok(()) => {
+                if self.all().remove(what).is_some() {
+                    info!("{url} takes {what} again");
+                }
+            }
+            Err(Failure::Refused(said)) => {
+                if self.all().insert(what, said.clone()).is_none() {
+                    warn!(
+                        "{url} refuses {what}: {said}. What other servers do is noticed later until \
+                         it does not; nothing is lost"
+                    );
+                }
+            }
+            Err(Failure::Lost(_)) => {}
+        }
+    }
+
+    /// The first of them.
+    pub(crate) fn first(&self) -> Option<(&'static str, String)> {
+        self.all().first_key_value().map(|(what, said)| (*what, said.clone()))
+    }
 }
 
 /// What channels and keys are called.
@@ -124,7 +190,8 @@ impl Redis {
             names: Names::new(&settings),
             link: Link::default(),
             pool,
-            outbox: Outbox::new(settings.queue),
+            outbox: Outbox::new(settings.queue, settings.queue_bytes),
+            refusals: Refusals::default(),
             inbox: Inbox::new(settings.inbox_bytes),
             subscribers: broadcast::channel(settings.backlog).0,
             bell: Bell::default(),
@@ -227,6 +294,7 @@ impl Link {
                     told = false;
                     link.blame(None);
                     link.doubted.store(false, Ordering::Release);
+                    shared.outbox.open();
                     link.current.send_replace(Some(connection.clone()));
                     welcome(shared);
                     let (asked, trouble) = link.watch(connection, &lost, shared).await;
@@ -234,6 +302,7 @@ impl Link {
                         tries = 0;
                     }
                     link.current.send_replace(None);
+                    shared.outbox.close();
                     shared.board.distrust();
                     trouble
                 }

@@ -61,6 +61,9 @@ impl Subscription for Ear {
     }
 }
 
+/// What every message takes beside its bytes, about.
+const OVERHEAD: usize = 64;
+
 /// Messages that have come and wait to be read, in bounded space.
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -71,10 +74,9 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    messages: VecDeque<Vec<u8>>,
+    /// `None` where something did not get in; never two of them in a row.
+    messages: VecDeque<Option<Vec<u8>>>,
     bytes: usize,
-    /// Something did not get in.
-    missed: bool,
 }
 
 impl Inbox {
@@ -89,11 +91,12 @@ impl Inbox {
     /// A message; a gap if there is no room for it.
     pub(crate) fn put(&self, message: Vec<u8>) {
         let mut waiting = self.waiting();
-        if waiting.bytes + message.len() > self.max_bytes {
-            waiting.missed = true;
+        let size = message.len() + OVERHEAD;
+        if waiting.bytes + size > self.max_bytes {
+            waiting.miss();
         } else {
-            waiting.bytes += message.len();
-            waiting.messages.push_back(message);
+            waiting.bytes += size;
+            waiting.messages.push_back(Some(message));
         }
         drop(waiting);
         self.some.notify_one();
@@ -101,11 +104,12 @@ impl Inbox {
 
     /// Something may have been missed.
     pub(crate) fn miss(&self) {
-        self.waiting().missed = true;
+        self.waiting().miss();
         self.some.notify_one();
     }
 
-    /// The next message; `None` for a gap, which comes after what was there before it.
+    /// The next message; `None` for a gap, which comes between what was there before it and what
+    /// came after.
     async fn next(&self) -> Option<Vec<u8>> {
         loop {
             if let Some(next) = self.waiting().take() {
@@ -117,12 +121,16 @@ impl Inbox {
 }
 
 impl Waiting {
-    fn take(&mut self) -> Option<Option<Vec<u8>>> {
-        if let Some(message) = self.messages.pop_front() {
-            self.bytes -= message.len();
-            return Some(Some(message));
+    fn miss(&mut self) {
+        if !matches!(self.messages.back(), Some(None)) {
+            self.messages.push_back(None);
         }
-        std::mem::take(&mut self.missed).then_some(None)
+    }
+
+    fn take(&mut self) -> Option<Option<Vec<u8>>> {
+        let next = self.messages.pop_front()?;
+        self.bytes -= next.as_ref().map_or(0, |message| message.len() + OVERHEAD);
+        Some(next)
     }
 }
 
@@ -158,15 +166,24 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_full_inbox_says_so_after_what_it_holds() {
-        let inbox = Inbox::new(10);
+    async fn a_full_inbox_says_so_where_it_was_full() {
+        let inbox = Inbox::new(10 + 2 * OVERHEAD);
         inbox.put(vec![1; 6]);
+        inbox.put(vec![2; 6]);
         inbox.put(vec![2; 6]);
         inbox.put(vec![3; 4]);
         assert_eq!(inbox.next().await, Some(vec![1; 6]));
+        inbox.put(vec![4; 6]);
+        assert_eq!(inbox.next().await, None, "whatever else keeps coming");
         assert_eq!(inbox.next().await, Some(vec![3; 4]));
-        assert_eq!(inbox.next().await, None);
-        inbox.put(vec![4; 10]);
-        assert_eq!(inbox.next().await, Some(vec![4; 10]), "there is room again");
+        assert_eq!(inbox.next().await, Some(vec![4; 6]), "there was room again");
+        assert_eq!(inbox.waiting().bytes, 0);
+    }
+
+    #[test]
+    fn messages_with_nothing_in_them_fill_it_too() {
+        let inbox = Inbox::new(10 * OVERHEAD);
+        (0..1000).for_each(|_| inbox.put(Vec::new()));
+        assert_eq!(inbox.waiting().messages.len(), 11, "ten, and that there were more");
     }
 }

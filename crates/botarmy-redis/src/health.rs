@@ -20,7 +20,7 @@ impl RedisHealth {
     }
 }
 
-/// What it means that Redis is away.
+/// What it means that Redis is away, or does not do what it is asked.
 const COST: &str = "what other servers do is noticed later";
 
 #[async_trait]
@@ -40,7 +40,9 @@ impl HealthCheck for RedisHealth {
         if let Some(trouble) = shared.link.trouble() {
             return Health::Unhealthy(format!("{url} cannot be reached: {trouble}; {COST}"));
         }
-        let started = Instant::now();
+        if let Some((what, said)) = shared.refusals.first() {
+            return Health::Unhealthy(format!("{url} refuses {what}: {said}; {COST}"));
+        }
         let asking = async {
             let mut connection = shared.pool.get().await.map_err(|error| error.to_string())?;
             // Taking it out has asked once already; this one is measured alone.
@@ -60,8 +62,8 @@ impl HealthCheck for RedisHealth {
             Ok(Err(error)) => Health::Unhealthy(format!("{url} does not answer: {error}; {COST}")),
             Err(_) => {
                 shared.link.doubt();
-                let ms = started.elapsed().as_millis();
-                Health::Unhealthy(format!("{url} has not answered for {ms} ms; {COST}"))
+                let ms = settings.patience.as_millis();
+                Health::Unhealthy(format!("{url} has not answered within {ms} ms; {COST}"))
             }
         }
     }

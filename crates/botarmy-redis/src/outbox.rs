@@ -1,5 +1,6 @@
 //! What waits to be told to the other replicas. Whoever puts something in goes on at once; one task
-//! takes out whatever has come together and sends it in one round trip.
+//! takes out whatever has come together and sends it in one round trip. While Redis is away nothing
+//! is kept but that something was lost, and for whom it rang.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,19 +9,24 @@ use std::time::Duration;
 use botarmy_domain::AgentType;
 use botarmy_domain::ports::News;
 use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::{RedisError, pipe};
+use deadpool_redis::redis::pipe;
+use serde_json::{Map, Value};
 use tokio::sync::Notify;
 use tracing::debug;
 
 use crate::agent_status::{Marked, write_board};
-use crate::connection::Shared;
+use crate::connection::{Failure, Shared};
 use crate::envelope;
 
 /// How many news go out together at most.
 const BATCH: usize = 512;
 
-/// How long it rests after Redis has refused something.
-const REST: Duration = Duration::from_millis(50);
+/// How long it rests after something did not leave; when Redis refuses again and again, up to the
+/// longest.
+const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// What every news takes beside what it tells, about.
+const OVERHEAD: usize = 512;
 
 /// What waits, in bounded space.
 #[derive(Debug)]
@@ -28,11 +34,16 @@ pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
     some: Notify,
     capacity: usize,
+    max_bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    news: VecDeque<News>,
+    /// Redis is there.
+    is_open: bool,
+    /// With the room that each takes.
+    news: VecDeque<(News, usize)>,
+    bytes: usize,
     /// News were dropped since the others were last told of a gap.
     lost: bool,
     rings: BTreeSet<AgentType>,
@@ -57,25 +68,31 @@ impl Waiting {
 }
 
 impl Outbox {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { waiting: Mutex::default(), some: Notify::new(), capacity }
+    pub(crate) fn new(capacity: usize, max_bytes: usize) -> Self {
+        Self { waiting: Mutex::default(), some: Notify::new(), capacity, max_bytes }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// News for the others; what there is no room for becomes a gap.
+    /// News for the others; what there is no room for, or nobody to carry, becomes a gap.
     pub(crate) fn tell(&self, news: Vec<News>, statuses: Vec<Marked>) {
         let mut waiting = self.waiting();
-        for one in statuses {
-            waiting.statuses.insert(one.record.agent_type, one);
+        if waiting.is_open {
+            for one in statuses {
+                waiting.statuses.insert(one.record.agent_type, one);
+            }
         }
         for one in news {
-            if matches!(one, News::Gap) || waiting.news.len() >= self.capacity {
-                waiting.lost = true;
+            let size = size(&one);
+            let has_room =
+                waiting.news.len() < self.capacity && waiting.bytes + size <= self.max_bytes;
+            if waiting.is_open && has_room && !matches!(one, News::Gap) {
+                waiting.bytes += size;
+                waiting.news.push_back((one, size));
             } else {
-                waiting.news.push_back(one);
+                waiting.lost = true;
             }
         }
         drop(waiting);
@@ -104,20 +121,29 @@ impl Outbox {
         let mut waiting = self.waiting();
         waiting.sending = true;
         let count = waiting.news.len().min(BATCH);
+        let (news, sizes): (_, Vec<_>) = waiting.news.drain(..count).unzip();
+        waiting.bytes -= sizes.iter().sum::<usize>();
         Batch {
-            news: waiting.news.drain(..count).collect(),
+            news,
             lost: std::mem::take(&mut waiting.lost),
             rings: std::mem::take(&mut waiting.rings),
             statuses: std::mem::take(&mut waiting.statuses),
         }
     }
 
-    /// Redis was away: what waits is old, and whoever hears of the gap reads it in the log. The
-    /// rings are still wanted. The board is written anew as a whole.
-    fn give_up(&self) {
+    /// Redis is there.
+    pub(crate) fn open(&self) {
+        self.waiting().is_open = true;
+    }
+
+    /// Redis is away: what waits will be old, and whoever hears of the gap reads it in the log. The
+    /// rings will still be wanted. The board is written anew as a whole.
+    pub(crate) fn close(&self) {
         let mut waiting = self.waiting();
+        waiting.is_open = false;
         waiting.lost |= !waiting.news.is_empty();
-        waiting.news.clear();
+        waiting.news = VecDeque::new();
+        waiting.bytes = 0;
         waiting.statuses.clear();
     }
 
@@ -131,26 +157,57 @@ impl Outbox {
     }
 }
 
+/// How much room it takes, about.
+fn size(news: &News) -> usize {
+    OVERHEAD
+        + match news {
+            News::Entry(entry) => {
+                size_of_object(&entry.event_data) + size_of_object(&entry.event_metadata)
+            }
+            News::Progress(progress) => progress.message.len(),
+            News::Gap => 0,
+        }
+}
+
+fn size_of_object(object: &Map<String, Value>) -> usize {
+    object.iter().map(|(key, value)| key.len() + size_of_value(value)).sum()
+}
+
+fn size_of_value(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(values) => values.iter().map(size_of_value).sum(),
+            Value::Object(object) => size_of_object(object),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+}
+
 /// Sends what waits, for ever.
 pub(crate) async fn send_for_ever(shared: &Shared) {
+    let mut rest = REST.0;
     loop {
         shared.outbox.filled().await;
-        let connection = match shared.link.current() {
-            Some(connection) => connection,
-            None => {
-                let connection = shared.link.up().await;
-                shared.outbox.give_up();
-                connection
-            }
-        };
+        let connection = shared.link.up().await;
         let batch = shared.outbox.take();
-        match send(shared, connection, &batch).await {
-            Ok(()) => shared.outbox.sent(None),
+        let sent = send(shared, connection, &batch).await;
+        shared.refusals.note("news", &sent, &shared.settings.url);
+        match sent {
+            Ok(()) => {
+                shared.outbox.sent(None);
+                rest = REST.0;
+            }
             Err(error) => {
-                debug!(error, "News did not leave; the other servers will be told of a gap");
+                debug!(%error, "News did not leave; the other servers will be told of a gap");
                 shared.outbox.sent(Some(batch.rings));
-                shared.link.doubt();
-                tokio::time::sleep(REST).await;
+                match error {
+                    Failure::Refused(_) => rest = (rest * 2).min(REST.1),
+                    Failure::Lost(_) => {
+                        shared.link.doubt();
+                        rest = REST.0;
+                    }
+                }
+                tokio::time::sleep(rest).await;
             }
         }
     }
@@ -160,7 +217,7 @@ async fn send(
     shared: &Shared,
     connection: MultiplexedConnection,
     batch: &Batch,
-) -> Result<(), String> {
+) -> Result<(), Failure> {
     let settings = &shared.settings;
     let mut messages = pipe();
     if !batch.rings.is_empty() {
@@ -182,24 +239,37 @@ async fn send(
     };
     let publishing = async {
         if messages.is_empty() {
-            return Ok::<_, RedisError>(());
+            return Ok::<_, Failure>(());
         }
-        messages.exec_async(&mut for_messages).await
+        Ok(messages.exec_async(&mut for_messages).await?)
     };
     let both = async { tokio::join!(board, publishing).1 };
     match tokio::time::timeout(settings.timeout, both).await {
-        Ok(sent) => sent.map_err(|error| error.to_string()),
-        Err(_) => Err("no answer in time".to_owned()),
+        Ok(sent) => sent,
+        Err(_) => {
+            // Whether they were written nobody knows.
+            if !batch.statuses.is_empty() {
+                shared.board.distrust();
+            }
+            Err(Failure::Lost("no answer in time".to_owned()))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use botarmy_domain::AgentRecord;
+
+    fn open(capacity: usize, max_bytes: usize) -> Outbox {
+        let outbox = Outbox::new(capacity, max_bytes);
+        outbox.open();
+        outbox
+    }
 
     #[test]
     fn rings_come_together_and_are_kept_until_they_were_sent() {
-        let outbox = Outbox::new(8);
+        let outbox = open(8, usize::MAX);
         outbox.ring(&[AgentType::Coder].into());
         outbox.ring(&[AgentType::Coder, AgentType::Tester].into());
         let batch = outbox.take();
@@ -214,6 +284,10 @@ mod tests {
     }
 
     fn progress() -> News {
+        saying(String::new())
+    }
+
+    fn saying(message: String) -> News {
         let mut mint =
             botarmy_domain::Moment { at: botarmy_domain::Timestamp::from_micros(1), seed: 1 }
                 .mint();
@@ -221,7 +295,7 @@ mod tests {
             project_id: mint.project(),
             task_id: mint.task(),
             agent_type: AgentType::Coder,
-            message: String::new(),
+            message,
             percent: None,
             at: mint.at(),
         }))
@@ -229,7 +303,7 @@ mod tests {
 
     #[test]
     fn what_there_is_no_room_for_becomes_a_gap() {
-        let outbox = Outbox::new(3);
+        let outbox = open(3, usize::MAX);
         outbox.tell((0..10).map(|_| progress()).collect(), vec![]);
         let batch = outbox.take();
         assert_eq!((batch.news.len(), batch.lost), (3, true));
@@ -239,13 +313,41 @@ mod tests {
     }
 
     #[test]
-    fn what_waited_for_redis_becomes_a_gap() {
-        let outbox = Outbox::new(3);
-        outbox.give_up();
-        assert!(outbox.is_idle(), "nothing waited, nothing is lost");
-        outbox.tell(vec![progress()], vec![]);
-        outbox.give_up();
+    fn what_waits_is_bounded_in_bytes_too() {
+        let outbox = open(100, 10_000);
+        outbox.tell((0..10).map(|_| saying("x".repeat(3000))).collect(), vec![]);
+        let batch = outbox.take();
+        assert_eq!((batch.news.len(), batch.lost), (2, true));
+        outbox.tell(vec![saying("x".repeat(9000))], vec![]);
+        assert_eq!(outbox.take().news.len(), 1, "there is room again");
+        outbox.tell(vec![saying("x".repeat(20_000))], vec![]);
         let batch = outbox.take();
         assert!(batch.news.is_empty() && batch.lost);
+    }
+
+    #[test]
+    fn the_size_of_an_entry_is_that_of_what_it_tells() {
+        let mut data = Map::new();
+        data.insert("texts".to_owned(), vec!["x".repeat(1000), "y".repeat(1000)].into());
+        assert!((2000..2300).contains(&size_of_object(&data)), "{}", size_of_object(&data));
+    }
+
+    #[test]
+    fn while_redis_is_away_nothing_is_kept_but_the_loss_and_the_rings() {
+        let status = || Marked { seq: 1, record: AgentRecord::idle(AgentType::Coder) };
+        let outbox = open(3, usize::MAX);
+        outbox.close();
+        assert!(outbox.is_idle(), "nothing waited, nothing is lost");
+        outbox.open();
+        outbox.tell(vec![progress()], vec![status()]);
+        outbox.ring(&[AgentType::Coder].into());
+        outbox.close();
+        outbox.tell(vec![progress()], vec![status()]);
+        let waiting = outbox.waiting();
+        assert!(waiting.news.is_empty() && waiting.bytes == 0 && waiting.statuses.is_empty());
+        drop(waiting);
+        outbox.open();
+        let batch = outbox.take();
+        assert!(batch.lost && batch.rings == [AgentType::Coder].into());
     }
 }

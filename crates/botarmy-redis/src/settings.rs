@@ -93,11 +93,15 @@ pub struct RedisSettings {
     pub prefix: String,
     /// A number no other replica has, by which it knows its own messages when they come back.
     pub instance: u128,
-    /// How many news may wait for Redis; more become a gap.
+    /// How many news may wait to be sent; more become a gap.
     pub queue: usize,
+    /// How many bytes of news may wait to be sent, about; more become a gap.
+    pub queue_bytes: usize,
     /// How many bytes of messages may wait to be read here; more become a gap.
     pub inbox_bytes: usize,
-    /// How many news a subscriber may be behind before it is told of a gap.
+    /// How many news a subscriber may be behind before it is told of a gap. Not counted in bytes:
+    /// what waits are references to entries that this process made or heard, the subscribers are
+    /// parts of this program, and what the slowest has not heard is kept once for all of them.
     pub backlog: usize,
     /// The largest news sent as it is, in bytes; one that is larger becomes a gap.
     pub max_news_bytes: usize,
@@ -121,6 +125,7 @@ impl RedisSettings {
             prefix: prefix.into(),
             instance,
             queue: 4096,
+            queue_bytes: 16 * 1024 * 1024,
             inbox_bytes: 16 * 1024 * 1024,
             backlog: 16_384,
             max_news_bytes: 1024 * 1024,

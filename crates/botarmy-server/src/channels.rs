@@ -27,30 +27,28 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Begins to connect to Redis, if the settings name one. It need not be there.
-    ///
-    /// # Errors
-    /// An address that cannot be read.
-    pub fn open(settings: &Settings, stores: &Stores, ids: &dyn Ids) -> anyhow::Result<Self> {
+    /// Begins to connect to Redis, if there are settings for [one](redis). It need not be there.
+    #[must_use]
+    pub fn open(settings: &Settings, redis: Option<RedisSettings>, stores: &Stores) -> Self {
         say_what_it_means(settings, stores.is_shared());
-        let Some(settings) = redis(settings, ids)? else {
-            return Ok(Self {
+        let Some(redis) = redis else {
+            return Self {
                 bus: Arc::new(MemoryEventBus::default()),
                 bell: Arc::new(Bell::default()),
                 agents: Arc::clone(&stores.agents),
                 health: None,
                 redis: None,
-            });
+            };
         };
-        let redis = Redis::connect(settings);
+        let redis = Redis::connect(redis);
         let (agents, audit) = (Arc::clone(&stores.agents), Arc::clone(&stores.audit));
-        Ok(Self {
+        Self {
             bus: Arc::new(RedisEventBus::new(&redis)),
             bell: Arc::new(RedisWakeUps::new(&redis)),
             agents: Arc::new(RedisAgentStatus::new(&redis, agents, audit)),
             health: Some(Arc::new(RedisHealth::new(&redis))),
             redis: Some(redis),
-        })
+        }
     }
 
     /// Lets the last news leave.

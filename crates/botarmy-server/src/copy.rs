@@ -48,6 +48,10 @@ impl FromStr for Address {
     /// `postgres://…`, `sqlite:DIR`, or `env:NAME` for a variable that holds one of these.
     fn from_str(text: &str) -> anyhow::Result<Self> {
         if let Some(name) = text.strip_prefix("env:") {
+            // Anything else is not repeated: it may be an address with a password.
+            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                bail!("env: is followed by the name of a variable: letters, digits and _");
+            }
             let value = std::env::var(name).with_context(|| format!("the variable {name}"))?;
             if value.starts_with("env:") {
                 bail!("the variable {name} names another variable; it has to hold the address");
@@ -97,9 +101,20 @@ impl Address {
     }
 
     async fn target(&self) -> anyhow::Result<Box<dyn Installation>> {
+        const OLDER: &str = "nothing was changed; name an empty target, or `migrate` this one";
         Ok(match self {
-            Self::DataDir(dir) => Box::new(SqliteInstallation::target(&dir.join(DATABASE))?),
-            Self::Postgres(url) => Box::new(PostgresInstallation::target(&settings(url)).await?),
+            Self::DataDir(dir) => match SqliteInstallation::target(&dir.join(DATABASE)) {
+                Err(error @ botarmy_sqlite::OpenError::Behind { .. }) => {
+                    return Err(error).context(OLDER);
+                }
+                target => Box::new(target?),
+            },
+            Self::Postgres(url) => match PostgresInstallation::target(&settings(url)).await {
+                Err(error @ botarmy_postgres::OpenError::Behind { .. }) => {
+                    return Err(error).context(OLDER);
+                }
+                target => Box::new(target?),
+            },
         })
     }
 }
@@ -294,6 +309,15 @@ pub(crate) struct Logs {
     pub(crate) bad: Vec<String>,
 }
 
+impl Logs {
+    /// Says it once, of however many entries of a log it is true.
+    fn note(&mut self, bad: String) {
+        if self.bad.last() != Some(&bad) {
+            self.bad.push(bad);
+        }
+    }
+}
+
 /// Computes every hash anew, and looks whether every log ends where it should.
 pub(crate) async fn check_logs(
     installation: &mut dyn Installation,
@@ -307,7 +331,7 @@ pub(crate) async fn check_logs(
         let mut verifier = Verifier::default();
         while let Some(row) = next.take_if(|row| row[0] <= head[0]) {
             match entry(&row) {
-                _ if row[0] < head[0] => found.bad.push(without_end(&row)),
+                _ if row[0] < head[0] => found.note(without_end(&row)),
                 Ok(entry) => verifier.next(&entry),
                 Err(_) => verifier.unreadable(),
             }
@@ -324,9 +348,8 @@ pub(crate) async fn check_logs(
         }
     }
     if let Some(row) = next {
-        found.bad.push(without_end(&row));
+        found.note(without_end(&row));
     }
-    found.bad.dedup();
     Ok(found)
 }
 
@@ -401,7 +424,14 @@ mod tests {
         let address: Address = "postgres://army:s3cr3t@db/botarmy".parse().unwrap();
         assert_eq!(address.to_string(), "postgres://army@db:5432/botarmy");
         assert_eq!("sqlite:data".parse::<Address>().unwrap().to_string(), "sqlite:data");
-        for bad in ["postgre://army:s3cr3t@db/x", "postgres://army:s3cr3t@/x", "data", "sqlite:"] {
+        for bad in [
+            "postgre://army:s3cr3t@db/x",
+            "postgres://army:s3cr3t@/x",
+            "env:postgres://army:s3cr3t@db/x",
+            "env:",
+            "data",
+            "sqlite:",
+        ] {
             let error = format!("{:#}", bad.parse::<Address>().unwrap_err());
             assert!(!error.contains("s3cr3t"), "{error}");
         }

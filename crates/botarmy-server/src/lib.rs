@@ -13,6 +13,7 @@ pub mod models;
 pub mod run;
 pub mod serve;
 pub mod settings;
+pub mod signals;
 pub mod stores;
 pub mod system;
 pub mod wiring;

@@ -4,9 +4,19 @@ use std::process::ExitCode;
 
 use botarmy_server::cli;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match cli::main().await {
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the threads cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(cli::main());
+    // What had to be finished has been awaited. A migration that waits for another server's, or
+    // somebody who was asked something, must not keep the process.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => code,
         Err(error) => {
             // The whole chain, once, for the person who started it.

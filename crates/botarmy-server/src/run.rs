@@ -11,9 +11,9 @@ use botarmy_domain::{
     Entry, EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId, HitlStatus, Origin,
     Oversight, Project, ProjectId, ProjectState, package,
 };
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::settings::Settings;
+use crate::signals::Signals;
 use crate::wiring::System;
 
 /// What somebody wants built.
@@ -57,7 +57,7 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
         None => default_out(&name)?,
     };
     let mut system = System::open(settings).await?;
-    system.start(Duration::from_secs(settings.http.shutdown_timeout_s)).await?;
+    system.start().await?;
     let mut news = system.channels.bus.subscribe().await?;
     let new = NewProject {
         name,
@@ -69,20 +69,23 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
     println!("Project {} \"{}\"", project.id, project.name);
 
     let mut desk = Desk::new(&system, project.id, wish.yes);
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::listen()?;
     let ended = loop {
         tokio::select! {
             heard = news.next() => desk.hear(&heard.unwrap_or(News::Gap)),
             () = tokio::time::sleep(GLANCE) => {}
-            _ = interrupt.recv() => break None,
-            _ = terminate.recv() => break None,
+            () = signals.told() => break None,
         }
         // What a gate is about is on its way still: first told, then asked.
         while let Ok(Some(heard)) = tokio::time::timeout(PAUSE, news.next()).await {
             desk.hear(&heard);
         }
-        if !desk.answer_gates().await? {
+        // The project waits at the gate, whoever leaves the desk.
+        let answered = tokio::select! {
+            answered = desk.answer_gates() => answered?,
+            () = signals.told() => false,
+        };
+        if !answered {
             break None;
         }
         let now =

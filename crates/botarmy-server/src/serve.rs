@@ -2,49 +2,72 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
-use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use crate::settings::Settings;
+use crate::signals::Signals;
 use crate::wiring::System;
 
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// What keeps it from starting.
+/// What keeps it from starting, or from going on.
 pub async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     let address = SocketAddr::new(settings.http.host, settings.http.port);
     let listener =
         TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
     listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    let mut system = System::open(settings).await?;
-    let server = system.http(listener, settings)?;
-    let grace = Duration::from_secs(settings.http.shutdown_timeout_s);
-    system.start(grace).await?;
-    greet(settings, address);
-    let handle = server.handle();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut serving = tokio::spawn(server);
-    tokio::select! {
-        ended = &mut serving => ended.context("the HTTP server stopped")??,
-        _ = terminate.recv() => info!("Told to terminate"),
-        _ = interrupt.recv() => info!("Told to stop"),
-    }
+    let mut system = tokio::select! {
+        opened = System::open(settings) => opened?,
+        () = signals.told() => {
+            info!("Stopped before anything was begun");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let mut handle = None;
+    let ended = tokio::select! {
+        ended = answer(&mut system, listener, settings, &mut handle) => ended,
+        () = signals.told() => Ok(()),
+    };
     // A second signal ends it at once; nothing is lost by that, only handed back later.
     tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        signals.told().await;
         std::process::exit(130);
     });
     system.hang_up().await;
-    tokio::join!(system.wind_down(), handle.stop(true));
+    let hang_up = async {
+        if let Some(handle) = &handle {
+            handle.stop(true).await;
+        }
+    };
+    tokio::join!(system.wind_down(), hang_up);
     system.close().await;
+    ended?;
     info!("Stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets everybody work, and answers clients until the server has ended, which by itself it does not.
+async fn answer(
+    system: &mut System,
+    listener: TcpListener,
+    settings: &Settings,
+    handle: &mut Option<ServerHandle>,
+) -> anyhow::Result<()> {
+    let address = listener.local_addr()?;
+    let server = system.http(listener, settings)?;
+    system.start().await?;
+    greet(settings, address);
+    *handle = Some(server.handle());
+    // A task of its own: it goes on until it is stopped, also when nobody waits here any more.
+    tokio::spawn(server)
+        .await
+        .context("the HTTP server stopped")?
+        .context("the HTTP server stopped")
 }
 
 fn greet(settings: &Settings, address: SocketAddr) {

@@ -19,12 +19,20 @@ use botarmy_orchestrator::{
 use botarmy_ws::{Live, WsSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::{error, warn};
 
-use crate::channels::Channels;
+use crate::channels::{self, Channels};
 use crate::models::{self, environment};
 use crate::settings::{Role, RunnerChoice, Settings};
 use crate::stores::Stores;
 use crate::system::{RandomIds, SystemClock};
+
+/// How long the agents may take to stop when their grace is over. The worker gives its tasks back in
+/// less; beyond that is a store that hangs.
+const WINDING_DOWN: Duration = Duration::from_secs(5);
+
+/// How long the store may take to commit what waits and to be closed.
+const CLOSING: Duration = Duration::from_secs(3);
 
 /// Everything that runs in a server, put together.
 pub struct System {
@@ -40,6 +48,7 @@ pub struct System {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     timer_interval: Duration,
+    grace: Duration,
     stop: watch::Sender<bool>,
     working: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
@@ -55,10 +64,13 @@ impl System {
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let settings = &models::settle(settings, &environment);
         let workflows = Workflows::load(&settings.workflows.dir)?;
-        let stores = Stores::open(settings).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
-        let channels = Channels::open(settings, &stores, &*ids)?;
+        // What cannot be used is refused before anything is touched.
+        let redis = channels::redis(settings, &*ids)?;
+        let hired = hire(settings, &clock)?;
+        let stores = Stores::open(settings).await?;
+        let channels = Channels::open(settings, redis, &stores);
         let ports = Ports {
             ledger: Arc::clone(&stores.ledger),
             projects: Arc::clone(&stores.projects),
@@ -78,7 +90,6 @@ impl System {
             backoff: Duration::from_millis(settings.orchestrator.retry_backoff_ms),
         };
         let engine = Engine::new(ports, workflows, EngineSettings { defaults });
-        let hired = hire(settings, &clock)?;
         if settings.server.role.works() {
             let choices: Vec<_> = hired.keys().map(RunnerChoice::to_string).collect();
             tracing::info!(runners = ?choices, "Work is done by: {}", choices.join(", "));
@@ -102,6 +113,7 @@ impl System {
             clock,
             ids,
             timer_interval: Duration::from_millis(settings.orchestrator.timer_interval_ms),
+            grace: Duration::from_secs(settings.http.shutdown_timeout_s),
             stop: watch::channel(false).0,
             working: None,
             background: Vec::new(),
@@ -114,7 +126,7 @@ impl System {
     ///
     /// # Errors
     /// What the store could not do.
-    pub async fn start(&mut self, grace: Duration) -> anyhow::Result<()> {
+    pub async fn start(&mut self) -> anyhow::Result<()> {
         if self.stores.is_shared() {
             self.engine.look_around();
         } else {
@@ -122,7 +134,7 @@ impl System {
             taken.context("what was running cannot be resumed")?;
         }
         if self.role.works() {
-            let worker = Arc::clone(&self.worker).run(self.stop.subscribe(), grace);
+            let worker = Arc::clone(&self.worker).run(self.stop.subscribe(), self.grace);
             self.working = Some(tokio::spawn(worker));
         }
         let engine = self.engine.clone();
@@ -194,23 +206,32 @@ impl System {
         }
     }
 
-    /// Takes no more work, waits for what runs, and gives the rest back.
+    /// Takes no more work, waits for what runs, and gives the rest back. What a store that hangs
+    /// keeps from being given back is taken when its lease lapses.
     pub async fn wind_down(&mut self) {
         self.stop.send_replace(true);
-        if let Some(working) = self.working.take()
-            && let Err(error) = working.await
-        {
-            tracing::error!(%error, "The worker did not stop as it should");
+        if let Some(mut working) = self.working.take() {
+            match tokio::time::timeout(self.grace + WINDING_DOWN, &mut working).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => error!(%error, "The worker did not stop as it should"),
+                Err(_) => {
+                    warn!("The worker does not stop; what it holds is free when its leases lapse");
+                    working.abort();
+                }
+            }
         }
         for task in self.background.drain(..) {
             task.abort();
         }
     }
 
-    /// Commits what waits, lets the last news leave, and lets go of the store.
+    /// Commits what waits, lets the last news leave, and lets go of the store. What a store that
+    /// hangs does not commit was not acknowledged.
     pub async fn close(self) {
         self.channels.close().await;
-        self.stores.close().await;
+        if tokio::time::timeout(CLOSING, self.stores.close()).await.is_err() {
+            warn!("The database was not closed in time; what was acknowledged is in it");
+        }
     }
 }
 

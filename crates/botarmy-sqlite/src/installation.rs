@@ -63,18 +63,24 @@ impl SqliteInstallation {
         Ok(Self::of(path, connection, lock))
     }
 
-    /// A database that is to be filled. It is made where there is none, brought up to date, and
-    /// locked.
+    /// A database that is to be filled. It is made where there is none, and locked. One that an
+    /// older version made is refused: there may be something in it, and it has not changed then.
     ///
     /// # Errors
     /// A sentence that says what to do about it.
     pub fn target(path: &Path) -> Result<Self, OpenError> {
         let lock = open::lock(path)?;
-        open::inspect(path)?;
+        let (applied, missing): (Vec<_>, Vec<_>) =
+            migrate::status(path)?.into_iter().partition(|migration| migration.is_applied);
+        if let (false, Some(missing)) = (applied.is_empty(), missing.into_iter().next()) {
+            return Err(OpenError::Behind { path: path.to_owned(), missing: missing.name });
+        }
         open::create(path)?;
         let mut connection = connection::writer(&SqliteSettings::new(path))
             .map_err(|error| OpenError::sqlite(path, error))?;
-        migrate::apply(&mut connection, path)?;
+        if applied.is_empty() {
+            migrate::apply(&mut connection, path)?;
+        }
         Ok(Self::of(path, connection, Some(lock)))
     }
 

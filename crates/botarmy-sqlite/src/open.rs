@@ -88,7 +88,7 @@ pub enum OpenError {
         /// The last one that it knows.
         newest: String,
     },
-    /// The file was written by an older version, and is only to be read.
+    /// The file was written by an older version, and is not to be changed.
     #[error(
         "{} was written by an older version of this program: it lacks the migration {missing}. \
          Bring it up to date first: botarmy-server --data-dir {} migrate",

@@ -56,6 +56,11 @@ fn mint() -> botarmy_domain::Mint {
     Moment { at, seed: n as u128 }.mint()
 }
 
+/// Lets time pass.
+pub(crate) fn pass(time: Duration) {
+    SEEDS.fetch_add(usize::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+}
+
 /// A project's log of this length.
 pub(crate) fn log_of(length: usize) -> Vec<Arc<Entry>> {
     let mut story = Story::new(Story::project());

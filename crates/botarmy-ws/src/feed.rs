@@ -28,7 +28,8 @@ pub(crate) enum FeedStep {
 
 #[derive(Debug)]
 struct Told {
-    log: LogId,
+    /// None where something could not be told.
+    log: Option<LogId>,
     seq: Option<u64>,
     frames: Option<Frames>,
 }
@@ -109,14 +110,15 @@ impl Feed {
             return;
         }
         state.bytes += frames.bytes();
-        state.told.push_back(Told { log, seq, frames: Some(frames) });
+        state.told.push_back(Told { log: Some(log), seq, frames: Some(frames) });
         let WsSettings { recent_frames, recent_bytes, all_backlog, .. } = *self.settings;
         let end = state.first + state.told.len() as u64;
         while state.kept + 1 < end
             && (end - state.kept > recent_frames as u64 || state.bytes > recent_bytes)
         {
             let index = usize::try_from(state.kept - state.first).unwrap_or(usize::MAX);
-            let frames = state.told.get_mut(index).and_then(|told| told.frames.take());
+            let told = state.told.get_mut(index).filter(|told| told.log.is_some());
+            let frames = told.and_then(|told| told.frames.take());
             state.bytes -= frames.map_or(0, |frames| frames.bytes());
             state.kept += 1;
         }
@@ -126,6 +128,17 @@ impl Feed {
         }
         drop(state);
         self.listeners.wake();
+    }
+
+    /// Tells everybody that something could not be told. It is in no log, so it is kept as long as
+    /// its place is, and not counted: it is small, and there is one for many that are told.
+    pub(crate) fn tell_loss(&self, frames: Frames) {
+        let mut state = self.state();
+        if self.is_watched() {
+            state.told.push_back(Told { log: None, seq: None, frames: Some(frames) });
+            drop(state);
+            self.listeners.wake();
+        }
     }
 
     /// What comes next at a place, which is moved past it. Logs that `elsewhere` names are left
@@ -140,14 +153,14 @@ impl Feed {
         let mut cold = Vec::new();
         let skip = usize::try_from(*place - state.first).unwrap_or(usize::MAX);
         for told in state.told.iter().skip(skip) {
-            if !elsewhere(told.log) {
+            if !told.log.is_some_and(&elsewhere) {
                 match (&told.frames, told.seq) {
                     (Some(frames), _) if cold.is_empty() => {
                         *place += 1;
                         return FeedStep::Frames(frames.clone());
                     }
                     (None, Some(seq)) if cold.len() < self.settings.page as usize => {
-                        cold.push((told.log, seq));
+                        cold.extend(told.log.map(|log| (log, seq)));
                     }
                     (None, None) => {}
                     _ => break,
@@ -211,6 +224,19 @@ mod tests {
         feed.tell(LogId::System, Some(1), frame::of_entry(&entry));
         assert_eq!(feed.step(&mut place, |log| log == LogId::System), FeedStep::Idle);
         assert_eq!(place, 1);
+    }
+
+    #[test]
+    fn a_loss_is_told_in_its_place_also_to_who_is_slow() {
+        let feed = feed(2, 10);
+        let mut place = feed.listen(1, Arc::default(), Timestamp::from_micros(0));
+        let log = told(&feed, 1);
+        let loss = frame::loss(Timestamp::from_micros(0));
+        feed.tell_loss(loss.clone());
+        let other = told(&feed, 3);
+        assert_eq!(feed.step(&mut place, |_| false), FeedStep::Read(vec![(log, 1)]));
+        assert_eq!(feed.step(&mut place, |_| true), FeedStep::Frames(loss));
+        assert_eq!(feed.step(&mut place, |_| false), FeedStep::Read(vec![(other, 1)]));
     }
 
     #[test]

@@ -225,6 +225,15 @@ pub(crate) fn gap(project_id: Option<ProjectId>, data: Value, at: Timestamp) -> 
     unlogged("gap", project_id, None, None, data, at)
 }
 
+/// More happened than could be looked through: some of it is not told.
+pub(crate) fn loss(at: Timestamp) -> Frames {
+    let data = json!({
+        "message": "More happened at once than could be told: events were left out. Read the audit \
+                    log, or subscribe to a project with `after`.",
+    });
+    Frames::one(gap(None, data, at))
+}
+
 fn unlogged(
     event_type: &str,
     project_id: Option<ProjectId>,

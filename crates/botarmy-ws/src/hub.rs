@@ -16,13 +16,14 @@
 //! watched log, and nothing of a log that nobody watches.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use botarmy_domain::ports::{AuditLog, Clock, EntryFilter, EventBus, News, ProjectStore};
 use botarmy_domain::{Entry, LogId, ProjectId, StoreError, Timestamp};
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::feed::Feed;
@@ -37,8 +38,11 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const FILL_PAGE: u32 = 256;
 /// How often an entry that must exist is looked for before it is given up until later.
 const FILL_TRIES: u32 = 6;
-/// How many entries of all logs are looked through for news of logs nobody heard of.
-const DISCOVER: (u32, usize) = (200, 5);
+/// How many entries of all logs are read at once to look through them.
+const LOOK_PAGE: u32 = 500;
+/// How long after its time an entry may be committed, by another's clock, and still be found by a
+/// look at all logs. What comes later is found with the next entry of its log.
+const LATE: Duration = Duration::from_secs(10);
 
 /// Hears the bus and serves every session of this process.
 pub struct Hub {
@@ -49,6 +53,10 @@ pub struct Hub {
     audit: Arc<dyn AuditLog>,
     projects: Arc<dyn ProjectStore>,
     topics: Mutex<HashMap<LogId, Arc<Topic>>>,
+    /// Held by whoever looks through all logs.
+    looking: tokio::sync::Mutex<()>,
+    /// What was written before this time, in microseconds, has been looked through.
+    looked_up_to: AtomicI64,
     catching_up: Semaphore,
     filling: Semaphore,
     next_id: AtomicU64,
@@ -82,6 +90,8 @@ impl Hub {
             audit,
             projects,
             topics: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
+            looked_up_to: AtomicI64::new(0),
             catching_up: Semaphore::new(settings.log_reads.max(1)),
             filling: Semaphore::new(settings.log_reads.max(1)),
             next_id: AtomicU64::new(0),
@@ -285,8 +295,10 @@ impl Hub {
                 match topics.get(&log) {
                     Some(topic) => Arc::clone(topic),
                     None if self.feed.is_watched() => {
-                        // Before another than the first, one may still come.
-                        let topic = Arc::new(self.topic(log, (entry.seq == 1).then_some(0)));
+                        // Of a log that is younger than the last look everything is news. Before
+                        // another entry of an older one, one may still come.
+                        let is_new = entry.seq == 1 || self.is_younger_than_the_last_look(log);
+                        let topic = Arc::new(self.topic(log, is_new.then_some(0)));
                         topics.insert(log, Arc::clone(&topic));
                         topic
                     }
@@ -366,13 +378,15 @@ impl Hub {
 
     /// Looks at logs that have been silent: the last of some news may have been lost.
     async fn recheck(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(self.settings.recheck);
+        let recheck = self.settings.recheck;
+        // When it begins there is nothing that could have been missed.
+        let mut ticks = tokio::time::interval_at(Instant::now() + recheck, recheck);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let topics: Vec<_> = self.topics().values().cloned().collect();
             for topic in &topics {
-                if topic.distrust_silence(self.settings.recheck) {
+                if topic.distrust_silence(recheck) {
                     self.fill(topic, Duration::ZERO);
                 }
             }
@@ -383,45 +397,76 @@ impl Hub {
         }
     }
 
-    /// Looks for entries of logs that nobody watches but subscribers of everything.
+    /// Looks for entries of logs that nobody watches but subscribers of everything: at all that
+    /// was written since the look before, or so much of it that they are told of a gap. What is
+    /// known already says nothing about what is not: without a bus, this server knows of its own.
     async fn discover(self: &Arc<Self>) {
-        let Some(since) = self.feed.watched_since() else { return };
+        let _turn = self.looking.lock().await;
+        let Some(from) = self.unlooked_from() else { return };
+        let now = self.clock.now();
         let mut found = Vec::new();
-        let mut before = None;
-        for _ in 0..DISCOVER.1 {
-            let filter = EntryFilter { from: Some(since), before, ..EntryFilter::default() };
-            let page = match self.audit.entries(filter, DISCOVER.0).await {
+        let (mut before, mut looked, mut missed) = (None, 0, false);
+        let was_all = loop {
+            let filter = EntryFilter { from: Some(from), before, ..EntryFilter::default() };
+            let page = match self.audit.entries(filter, LOOK_PAGE).await {
                 Ok(page) => page,
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
                     warn!(error, "Cannot read the logs; trying again later");
-                    break;
+                    self.hear_found(found);
+                    return;
                 }
             };
             before = page.last().map(|entry| entry.id);
-            let last_page = page.len() < DISCOVER.0 as usize;
+            looked += page.len();
+            let was_all = page.len() < LOOK_PAGE as usize;
             let topics = self.topics();
             let told = |entry: &Arc<Entry>| {
                 let last = topics.get(&entry.log()).and_then(|topic| topic.last());
                 last.is_some_and(|last| last >= entry.seq)
             };
-            let all = page.len();
-            let new: Vec<_> = page.into_iter().filter(|entry| !told(entry)).collect();
+            let found_before = found.len();
+            found.extend(page.into_iter().filter(|entry| !told(entry)));
             drop(topics);
-            let some_known = new.len() < all;
-            found.extend(new);
-            if last_page || some_known {
-                break;
+            // Of the newest page, the news may be on their way still.
+            missed |= looked > LOOK_PAGE as usize && found.len() > found_before;
+            if was_all || looked >= self.settings.all_look {
+                break was_all;
             }
+        };
+        // Where all that was seen is known, the bus works, and carried the rest too.
+        if missed && !was_all {
+            debug!(looked, "More was written than is looked through at once");
+            self.feed.tell_loss(frame::loss(now));
         }
-        found.reverse();
-        self.hear_entries(found);
+        self.hear_found(found);
+        self.looked_up_to.store(now.before(LATE).micros(), Ordering::Release);
+    }
+
+    /// Takes in what was found, newest first.
+    fn hear_found(self: &Arc<Self>, found: Vec<Arc<Entry>>) {
+        self.hear_entries(found.into_iter().rev());
+    }
+
+    /// Since when entries may have been written that nobody here knows of, while somebody wants to.
+    fn unlooked_from(&self) -> Option<Timestamp> {
+        let looked = Timestamp::from_micros(self.looked_up_to.load(Ordering::Acquire));
+        self.feed.watched_since().map(|since| since.max(looked))
+    }
+
+    /// The id of a project says when it was made.
+    fn is_younger_than_the_last_look(&self, log: LogId) -> bool {
+        let made = log.project().and_then(|id| id.uuid().get_timestamp());
+        let Some((seconds, nanos)) = made.map(|made| made.to_unix()) else { return false };
+        let made = seconds.saturating_mul(1000) + u64::from(nanos / 1_000_000);
+        let from = self.unlooked_from().and_then(|from| u64::try_from(from.millis()).ok());
+        from.is_some_and(|from| made > from)
     }
 
     /// Keeps at least as many logs as [`Hub::discover`] looks at entries: what it finds of a log
     /// that was forgotten would be told again.
     fn forget_the_quietest(&self, topics: Vec<Arc<Topic>>) {
-        let limit = self.settings.all_logs.max(DISCOVER.0 as usize * DISCOVER.1);
+        let limit = self.settings.all_logs.max(self.settings.all_look);
         let mut quiet: Vec<_> =
             topics.into_iter().filter(|topic| !topic.is_listened_to()).collect();
         let Some(surplus) = quiet.len().checked_sub(limit) else { return };

@@ -39,7 +39,11 @@ pub struct WsSettings {
     pub recheck: Duration,
     /// How many entries of all logs together a subscriber of `all` may fall behind.
     pub all_backlog: usize,
-    /// How many logs are kept in order for subscribers of `all` alone; at least 1,000.
+    /// How many entries of all logs are looked through at once for what the bus did not tell
+    /// subscribers of `all`. When more were written since the look before, they are told of a gap.
+    pub all_look: usize,
+    /// How many logs are kept in order for subscribers of `all` alone; at least
+    /// [`WsSettings::all_look`].
     pub all_logs: usize,
     /// How long [`crate::Live::shutdown`] waits for its clients to be told.
     pub shutdown_wait: Duration,
@@ -65,6 +69,7 @@ impl Default for WsSettings {
             log_reads: 4,
             recheck: Duration::from_secs(5),
             all_backlog: 16_384,
+            all_look: 5000,
             all_logs: 10_000,
             shutdown_wait: Duration::from_secs(2),
         }

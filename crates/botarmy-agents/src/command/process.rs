@@ -155,6 +155,8 @@ pub(super) async fn run(launch: Launch<'_>, folder: &Arc<Folder>) -> Result<Ende
         }
     };
     drop(tokio::time::timeout(DRAIN, rest).await);
+    // Also a program that left the group, where it is still there.
+    drop(child.start_kill());
     drop(child.wait().await);
     group.end();
     let printed = locked(&out).finish(launch.on_line);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::*;
-use crate::fakes::{Story, World};
+use crate::fakes::{Story, World, pass};
 use crate::subscriber::{Refused, Target};
 use botarmy_domain::ports::TaskProgress;
 use botarmy_domain::{AgentType, EventType};
@@ -449,6 +449,64 @@ async fn a_subscriber_of_everything_hears_of_a_project_whose_news_were_lost() {
     assert_eq!(next_seqs(&mut subscriber, 1).await, [4]);
 }
 
+/// The positions that are told of a log until this one, and how many gaps.
+async fn told_until(subscriber: &mut Subscriber, log: LogId, seq: u64) -> (Vec<u64>, usize) {
+    let (mut seqs, mut gaps) = (Vec::new(), 0);
+    while seqs.last() != Some(&seq) {
+        let frame = next(subscriber).await;
+        if frame["event_type"] == "gap" {
+            gaps += 1;
+        } else if frame["project_id"] == json!(log.project()) {
+            seqs.push(frame["seq"].as_u64().unwrap());
+        }
+    }
+    (seqs, gaps)
+}
+
+#[tokio::test]
+async fn without_news_of_others_what_they_did_is_found_among_much_that_was_done_here() {
+    let (world, hub) = start(settings()).await;
+    let mut subscriber = hub.subscriber(None).await.unwrap();
+    subscriber.subscribe(Target::All, None).await.unwrap();
+    let (here, there) = (Story::project(), Story::project());
+    world.commit(there, 2);
+    world.happen(here, 1200);
+    hub.discover().await;
+    assert_eq!(told_until(&mut subscriber, there, 2).await, (range(1, 2), 0));
+    hub.discover().await;
+    world.happen(there, 1);
+    assert_eq!(told_until(&mut subscriber, there, 3).await, (vec![3], 0));
+}
+
+#[tokio::test]
+async fn a_log_that_is_younger_than_the_last_look_is_told_from_its_beginning() {
+    let (world, hub) = start(settings()).await;
+    let mut subscriber = hub.subscriber(None).await.unwrap();
+    subscriber.subscribe(Target::All, None).await.unwrap();
+    hub.discover().await;
+    pass(Duration::from_secs(60));
+    let log = Story::project();
+    world.commit(log, 3);
+    world.happen(log, 1);
+    assert_eq!(told_until(&mut subscriber, log, 4).await, (range(1, 4), 0));
+}
+
+#[tokio::test]
+async fn when_more_was_done_than_is_looked_through_that_is_told() {
+    let (world, hub) = start(WsSettings { all_look: 1000, ..settings() }).await;
+    let (old, other) = (Story::project(), Story::project());
+    pass(Duration::from_secs(60));
+    let mut subscriber = hub.subscriber(None).await.unwrap();
+    subscriber.subscribe(Target::All, None).await.unwrap();
+    world.commit(other, 1);
+    world.commit(old, 1300);
+    hub.discover().await;
+    let (seqs, gaps) = told_until(&mut subscriber, old, 1300).await;
+    assert!(seqs == range(301, 1300) && gaps == 1, "from {} on, {gaps} gaps", seqs[0]);
+    world.happen(other, 1);
+    assert_eq!(told_until(&mut subscriber, other, 2).await.0, [2]);
+}
+
 #[tokio::test]
 async fn everything_and_a_project_of_its_own_are_not_told_twice() {
     let (world, hub) = start(settings()).await;
@@ -491,7 +549,8 @@ async fn nothing_is_kept_of_a_log_that_nobody_watches() {
 #[tokio::test]
 async fn logs_kept_for_subscribers_of_everything_are_bounded() {
     let recheck = Duration::from_millis(10);
-    let (world, hub) = start(WsSettings { recheck, all_logs: 1000, ..settings() }).await;
+    let limits = WsSettings { recheck, all_look: 1000, all_logs: 1000, ..settings() };
+    let (world, hub) = start(limits).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     for _ in 0..1100 {

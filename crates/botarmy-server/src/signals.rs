@@ -1,0 +1,30 @@
+//! Being told to stop: SIGTERM, and SIGINT from a terminal.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::info;
+
+/// Both signals, from when this was made. Until then either ends the process at once.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn listen() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Returns when somebody wants it to stop.
+    pub async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => info!("Told to terminate"),
+            _ = self.interrupt.recv() => info!("Told to stop"),
+        }
+    }
+}
