@@ -17,8 +17,6 @@ mod failure;
 mod prompts;
 mod provider;
 mod shape;
-#[cfg(test)]
-mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
