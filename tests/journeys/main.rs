@@ -10,6 +10,7 @@ mod crash;
 mod deploy;
 mod live;
 mod migrations;
+mod models;
 mod operations;
 mod readme;
 mod replicas;

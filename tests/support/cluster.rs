@@ -118,7 +118,7 @@ impl Clients {
         let mut running = JoinSet::new();
         for _ in 0..count {
             let mut client = Client {
-                http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
+                http: crate::server::client_builder().timeout(PATIENCE).build().unwrap(),
                 bases: bases.to_owned(),
                 dice: dice.fork(),
                 pause,

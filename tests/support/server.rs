@@ -45,14 +45,36 @@ pub fn command(data_dir: &Path) -> Command {
     command
 }
 
-/// The binary with nothing of this machine's settings.
+/// The binary with nothing of this machine's settings, and without anybody's keys.
 #[must_use]
 pub fn bare() -> Command {
     let mut command = Command::new(binary());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BOTARMY_")) {
+    for (name, _) in std::env::vars().filter(|(name, _)| is_ours(name)) {
         command.env_remove(name);
     }
     command
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("BOTARMY_") || name.ends_with("_API_KEY")
+}
+
+/// A client as tests use it.
+///
+/// # Panics
+/// Never.
+#[must_use]
+pub fn http_client() -> reqwest::Client {
+    client_builder().build().unwrap()
+}
+
+/// One that is still to be set up. The build of the HTTP client leaves the choice of the TLS
+/// provider to whoever makes one.
+#[must_use]
+pub fn client_builder() -> reqwest::ClientBuilder {
+    // It may have been done before.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder()
 }
 
 /// A running server.
@@ -132,7 +154,7 @@ impl TestServer {
             panic!("the server did not start:\n{}", log.lock().unwrap());
         };
         let base = format!("http://{address}");
-        let client = reqwest::Client::new();
+        let client = http_client();
         let server = Self { child, base, dir, port, variables, log, client };
         server.until(|server| async move { server.get("/readyz").await.0 == 200 }).await;
         server
