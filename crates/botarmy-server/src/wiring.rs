@@ -157,12 +157,13 @@ impl System {
     /// # Errors
     /// When the listener cannot be used.
     pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
+        let hears_others = self.channels.reaches_others() || !self.stores.is_shared();
         let live = Live::start(
             Arc::clone(&self.channels.bus),
             Arc::clone(&self.stores.audit),
             Arc::clone(&self.stores.projects),
             Arc::clone(&self.clock),
-            ws_settings(settings),
+            WsSettings { hears_others, ..ws_settings(settings) },
         );
         self.live = Some(live.clone());
         let workers = match settings.http.workers {
