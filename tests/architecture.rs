@@ -65,11 +65,12 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
 #[test]
 fn a_library_lives_in_one_crate_only() {
     let ours = ours(&metadata());
-    let homes: [(&str, &[&str]); 10] = [
+    let homes: [(&str, &[&str]); 11] = [
         // The bench measures the database itself beside it.
         ("diesel", &["botarmy-sqlite", "botarmy-postgres", "botarmy-tests"]),
         ("diesel-async", &["botarmy-postgres"]),
         ("deadpool-redis", &["botarmy-redis"]),
+        ("genai", &["botarmy-agents"]),
         ("libsqlite3-sys", &["botarmy-sqlite", "botarmy-tests"]),
         ("actix-ws", &["botarmy-ws"]),
         ("actix-cors", &["botarmy-http"]),
@@ -184,13 +185,23 @@ fn every_setting_in_the_defaults_is_commented() {
         } else if line.starts_with('[') {
             section = line.to_owned();
         } else if line.contains('=') {
-            // The six agents are explained once, above the first.
+            // Agents, providers and prices are explained once, above the first.
+            let explained = ["[agents.", "[providers.", "[prices."];
             assert!(
-                commented || section.starts_with("[agents."),
+                commented || explained.iter().any(|start| section.starts_with(start)),
                 "{section} {line} has no comment"
             );
             commented = false;
         }
+    }
+}
+
+#[test]
+fn the_library_for_model_providers_is_named_in_one_file() {
+    for file in sources(&root().join("crates/botarmy-agents/src")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let at_home = file.ends_with("llm/provider.rs");
+        assert!(at_home || !text.contains("genai::"), "{} speaks of genai", file.display());
     }
 }
 

@@ -11,6 +11,7 @@ mod event_bus;
 mod faults;
 mod installation;
 mod ledger;
+mod llm;
 mod model;
 mod reads;
 mod runners;

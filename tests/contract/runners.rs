@@ -52,7 +52,7 @@ fn object(value: &Value) -> Map<String, Value> {
 }
 
 /// The assignment of a workflow step with these artifacts.
-fn step(
+pub fn step(
     name: &str,
     agent: AgentType,
     output: ArtifactType,

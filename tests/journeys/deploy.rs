@@ -144,7 +144,7 @@ impl Busy {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let task = tokio::spawn(async move {
-            let client = Client::new();
+            let client = botarmy_tests::server::http_client();
             let mut acknowledged = Vec::new();
             let mut nobody = 0;
             while !told.load(Ordering::Relaxed) {
@@ -193,7 +193,7 @@ async fn create(client: &Client, base_port: u16, name: &str) -> Option<String> {
 
 /// Whether every replica knows every one of these projects.
 async fn are_all_there(base_port: u16, projects: &[String]) {
-    let client = Client::new();
+    let client = botarmy_tests::server::http_client();
     for (n, id) in projects.iter().enumerate() {
         let port = base_port + u16::from(n % 2 == 1);
         let url = format!("http://127.0.0.1:{port}/api/v1/projects/{id}");

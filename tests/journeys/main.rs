@@ -10,12 +10,14 @@ mod crash;
 mod deploy;
 mod live;
 mod migrations;
+mod models;
 mod operations;
 mod readme;
 mod replicas;
 mod rest;
 mod stopping;
 mod walkthrough;
+mod workers;
 
 /// Runs the binary and answers its exit code and what it said.
 fn say(command: &mut std::process::Command) -> (Option<i32>, String) {

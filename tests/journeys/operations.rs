@@ -88,7 +88,7 @@ fn what_it_keeps_is_for_its_owner_only() {
 #[tokio::test]
 async fn every_log_line_of_a_request_carries_its_id_and_so_does_the_audit_entry() {
     let server = TestServer::start().await;
-    let response = reqwest::Client::new()
+    let response = botarmy_tests::server::http_client()
         .post(format!("{}/api/v1/projects", server.base))
         .header("x-request-id", "journey-42")
         .body(json!({"name": "Traced"}).to_string())

@@ -12,7 +12,7 @@ async fn send(
     headers: &[(&str, &str)],
     body: Option<&str>,
 ) -> Response {
-    let client = reqwest::Client::new();
+    let client = botarmy_tests::server::http_client();
     let mut request = client.request(method, format!("{}{path}", server.base)).timeout(PATIENCE);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -6,6 +6,7 @@ use std::io::Read;
 pub mod cluster;
 pub mod dice;
 pub mod follower;
+pub mod providers;
 pub mod rig;
 pub mod server;
 pub mod services;

@@ -9,6 +9,7 @@ pub mod copy;
 pub mod health_check;
 pub mod logging;
 pub mod migrate;
+pub mod models;
 pub mod run;
 pub mod serve;
 pub mod settings;

@@ -41,6 +41,12 @@ pub struct Settings {
     /// Programs that may do the work, by the name an agent's `runner` uses.
     #[serde(default)]
     pub commands: BTreeMap<String, CommandSpec>,
+    /// What holds for every model provider.
+    pub models: Models,
+    /// The model providers.
+    pub providers: BTreeMap<String, ProviderSettings>,
+    /// What models cost, by `provider/model`.
+    pub prices: BTreeMap<String, ModelPrice>,
     /// What it tells its operator.
     pub log: Log,
 }
@@ -188,6 +194,7 @@ pub struct Work {
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Agents {
     pub deploy_dir: PathBuf,
+    pub prompts_dir: PathBuf,
     pub orchestrator: Agent,
     pub analyst: Agent,
     pub architect: Agent,
@@ -209,6 +216,8 @@ pub struct Agent {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub enum RunnerChoice {
+    /// A model where there is a key for one, else the built-in drafter.
+    Auto,
     /// The built-in drafter.
     Offline,
     /// Completes everything at once.
@@ -232,6 +241,7 @@ impl FromStr for RunnerChoice {
     fn from_str(text: &str) -> Result<Self, String> {
         let choice = match text.split_once(':') {
             None => match text {
+                "auto" => Some(Self::Auto),
                 "offline" => Some(Self::Offline),
                 "noop" => Some(Self::Noop),
                 "none" => Some(Self::None),
@@ -249,8 +259,8 @@ impl FromStr for RunnerChoice {
         };
         choice.ok_or_else(|| {
             format!(
-                "{text:?} is no runner; there are \"offline\", \"noop\", \"none\", \"command:NAME\" \
-                 and \"llm:PROVIDER/MODEL\" (names are of a-z, 0-9, - and _)"
+                "{text:?} is no runner; there are \"auto\", \"offline\", \"noop\", \"none\", \
+                 \"command:NAME\" and \"llm:PROVIDER/MODEL\" (names are of a-z, 0-9, - and _)"
             )
         })
     }
@@ -268,6 +278,7 @@ impl TryFrom<String> for RunnerChoice {
 impl fmt::Display for RunnerChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Auto => f.write_str("auto"),
             Self::Offline => f.write_str("offline"),
             Self::Noop => f.write_str("noop"),
             Self::None => f.write_str("none"),
@@ -281,6 +292,56 @@ impl fmt::Display for RunnerChoice {
 fn is_name(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     !name.is_empty() && name.len() <= 64 && name.chars().all(letter)
+}
+
+/// `[models]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Models {
+    pub prefer: Vec<String>,
+    pub max_tokens: u32,
+    pub context_tokens: usize,
+    pub timeout_s: u64,
+}
+
+/// `[providers.…]`. A key is not among what can be set: it comes from the environment.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct ProviderSettings {
+    pub kind: ProviderProtocol,
+    #[serde(default)]
+    pub base_url: String,
+    #[serde(default)]
+    pub key_env: String,
+    #[serde(default)]
+    pub model: String,
+    pub max_tokens: Option<u32>,
+    pub context_tokens: Option<usize>,
+    pub timeout_s: Option<u64>,
+    pub schema: Option<bool>,
+}
+
+/// Whose protocol a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "they are names")]
+pub enum ProviderProtocol {
+    OpenAi,
+    Anthropic,
+    Gemini,
+    Ollama,
+    Compatible,
+}
+
+/// `[prices.…]`
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct ModelPrice {
+    pub input_per_mtok: f64,
+    pub output_per_mtok: f64,
 }
 
 /// `[log]`
@@ -330,6 +391,7 @@ impl Settings {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("http.cors_origins")
+            .with_list_parse_key("models.prefer")
             .source(Some(variables));
         let settings: Self = layers
             .add_source(variables)
@@ -363,6 +425,42 @@ impl Settings {
         }
     }
 
+    /// The settings of an agent type, to change them.
+    pub const fn agent_mut(&mut self, agent: AgentType) -> &mut Agent {
+        match agent {
+            AgentType::Orchestrator => &mut self.agents.orchestrator,
+            AgentType::Analyst => &mut self.agents.analyst,
+            AgentType::Architect => &mut self.agents.architect,
+            AgentType::Coder => &mut self.agents.coder,
+            AgentType::Tester => &mut self.agents.tester,
+            AgentType::Deployer => &mut self.agents.deployer,
+        }
+    }
+
+    fn check_models(&self) -> anyhow::Result<()> {
+        for (name, provider) in &self.providers {
+            if !is_name(name) {
+                bail!("providers.{name:?}: a name is of a-z, 0-9, - and _");
+            }
+            for (key, value) in [
+                ("max_tokens", provider.max_tokens.map(u64::from)),
+                ("context_tokens", provider.context_tokens.map(|tokens| tokens as u64)),
+                ("timeout_s", provider.timeout_s),
+            ] {
+                if value == Some(0) {
+                    bail!("providers.{name}.{key} must be at least 1");
+                }
+            }
+        }
+        for (model, price) in &self.prices {
+            let sound = |price: f64| price.is_finite() && price >= 0.0;
+            if !sound(price.input_per_mtok) || !sound(price.output_per_mtok) {
+                bail!("prices.{model:?}: a price is a number that is not negative");
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         if !self.http.host.is_loopback() && !self.http.allow_remote {
             bail!(
@@ -383,7 +481,11 @@ impl Settings {
             bail!("redis.prefix must not be empty: it keeps installations on one Redis apart");
         }
         self.check_commands()?;
+        self.check_models()?;
         let at_least_one = [
+            ("models.max_tokens", self.models.max_tokens.into()),
+            ("models.context_tokens", self.models.context_tokens as u64),
+            ("models.timeout_s", self.models.timeout_s),
             ("http.body_limit_bytes", self.http.body_limit_bytes as u64),
             ("ws.max_connections", self.ws.max_connections as u64),
             ("ws.recent_frames", self.ws.recent_frames as u64),
@@ -506,9 +608,15 @@ mod tests {
 
     #[test]
     fn a_runner_is_read_and_written_the_same_way() {
-        for text in
-            ["offline", "noop", "none", "command:claude", "llm:ollama/qwen2.5:7b", "llm:hub/org/m"]
-        {
+        for text in [
+            "auto",
+            "offline",
+            "noop",
+            "none",
+            "command:claude",
+            "llm:ollama/qwen2.5:7b",
+            "llm:hub/org/m",
+        ] {
             assert_eq!(text.parse::<RunnerChoice>().unwrap().to_string(), text);
         }
         for text in [

@@ -14,7 +14,8 @@ use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck, Ids};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, HttpSettings};
 use botarmy_orchestrator::{
-    Engine, EngineSettings, Ports, Runners, Worker, WorkerSettings, Workflows,
+    Desk, Engine, EngineSettings, LeaseSettings, Leases, Ports, Runners, Worker, WorkerSettings,
+    Workflows,
 };
 use botarmy_ws::{Live, WsSettings};
 use tokio::sync::watch;
@@ -22,6 +23,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use crate::channels::{self, Channels};
+use crate::models::{self, environment};
 use crate::settings::{Role, RunnerChoice, Settings};
 use crate::stores::Stores;
 use crate::system::{RandomIds, SystemClock};
@@ -43,6 +45,8 @@ pub struct System {
     pub channels: Channels,
     role: Role,
     worker: Arc<Worker>,
+    leases: Leases,
+    desk: Option<Desk>,
     hired: BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -61,11 +65,13 @@ impl System {
     /// A data directory that is in use or cannot be used, a workflow that is not sound, an address
     /// that cannot be read.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let settings = &models::settle(settings, &environment);
         let workflows = Workflows::load(&settings.workflows.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
         // What cannot be used is refused before anything is touched.
         let redis = channels::redis(settings, &*ids)?;
+        let hired = hire(settings, &clock)?;
         let stores = Stores::open(settings).await?;
         let channels = Channels::open(settings, redis, &stores);
         let ports = Ports {
@@ -87,7 +93,10 @@ impl System {
             backoff: Duration::from_millis(settings.orchestrator.retry_backoff_ms),
         };
         let engine = Engine::new(ports, workflows, EngineSettings { defaults });
-        let hired = hire(settings)?;
+        if settings.server.role.works() {
+            let choices: Vec<_> = hired.keys().map(RunnerChoice::to_string).collect();
+            tracing::info!(runners = ?choices, "Work is done by: {}", choices.join(", "));
+        }
         let worker_settings = WorkerSettings {
             id: WorkerId(format!("worker-{:016x}", ids.seed() >> 64)),
             slots: slots(settings),
@@ -96,13 +105,22 @@ impl System {
             poll: Duration::from_millis(settings.worker.poll_ms),
             max_output_bytes: settings.worker.max_output_bytes,
         };
+        let lease_settings = LeaseSettings {
+            lease: worker_settings.lease,
+            attempt_timeout: worker_settings.attempt_timeout,
+            poll: worker_settings.poll,
+            max_output_bytes: worker_settings.max_output_bytes,
+        };
         let worker = Worker::new(engine.clone(), staff(settings, &hired), worker_settings);
+        let (leases, desk) = Leases::new(engine.clone(), lease_settings);
         Ok(Self {
             engine,
             stores,
             channels,
             role: settings.server.role,
             worker,
+            leases,
+            desk: Some(desk),
             hired,
             clock,
             ids,
@@ -131,6 +149,9 @@ impl System {
             let worker = Arc::clone(&self.worker).run(self.stop.subscribe(), self.grace);
             self.working = Some(tokio::spawn(worker));
         }
+        if let Some(desk) = self.desk.take().filter(|_| self.role.answers()) {
+            self.background.push(tokio::spawn(desk.run(self.stop.subscribe())));
+        }
         let engine = self.engine.clone();
         self.background.push(tokio::spawn(async move { engine.watch_agents().await }));
         let (engine, interval) = (self.engine.clone(), self.timer_interval);
@@ -143,12 +164,13 @@ impl System {
     /// # Errors
     /// When the listener cannot be used.
     pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
+        let hears_others = self.channels.reaches_others() || !self.stores.is_shared();
         let live = Live::start(
             Arc::clone(&self.channels.bus),
             Arc::clone(&self.stores.audit),
             Arc::clone(&self.stores.projects),
             Arc::clone(&self.clock),
-            ws_settings(settings),
+            WsSettings { hears_others, ..ws_settings(settings) },
         );
         self.live = Some(live.clone());
         let workers = match settings.http.workers {
@@ -172,6 +194,7 @@ impl System {
         }
         Api {
             orchestrator: Arc::new(self.engine.clone()),
+            leases: Arc::new(self.leases.clone()),
             projects: Arc::clone(&stores.projects),
             tasks: Arc::clone(&stores.tasks),
             requests: Arc::clone(&stores.requests),
@@ -234,12 +257,15 @@ fn slots(settings: &Settings) -> BTreeMap<AgentType, u32> {
 }
 
 /// One runner for each choice, shared by the agent types that made it.
-fn hire(settings: &Settings) -> anyhow::Result<BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>> {
+fn hire(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>> {
     let mut hired = BTreeMap::new();
     for agent in AgentType::ALL {
         let choice = &settings.agent(*agent).runner;
         if *choice != RunnerChoice::None && !hired.contains_key(choice) {
-            let runner = runner(choice, settings);
+            let runner = runner(choice, settings, clock);
             let runner = runner.with_context(|| format!("agents.{agent}.runner"))?;
             hired.insert(choice.clone(), runner);
         }
@@ -247,9 +273,14 @@ fn hire(settings: &Settings) -> anyhow::Result<BTreeMap<RunnerChoice, Arc<dyn Ag
     Ok(hired)
 }
 
-fn runner(choice: &RunnerChoice, settings: &Settings) -> anyhow::Result<Arc<dyn AgentRunner>> {
+fn runner(
+    choice: &RunnerChoice,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn AgentRunner>> {
+    let offline = || Arc::new(OfflineDrafter::new(deploy_dir(settings)));
     Ok(match choice {
-        RunnerChoice::Offline => Arc::new(OfflineDrafter::new(deploy_dir(settings))),
+        RunnerChoice::Offline => offline(),
         RunnerChoice::Noop => Arc::new(Scripted::noop()),
         RunnerChoice::Command(name) => {
             let spec = settings.commands.get(name);
@@ -257,7 +288,10 @@ fn runner(choice: &RunnerChoice, settings: &Settings) -> anyhow::Result<Arc<dyn 
             let work_dir = std::path::absolute(settings.store.data_dir.join("work"))?;
             Arc::new(CommandRunner::new(name, spec, work_dir, Arc::new(SystemClock)))
         }
-        RunnerChoice::Llm { .. } => bail!("{:?} is not built in", choice.to_string()),
+        RunnerChoice::Llm { provider, model } => {
+            Arc::new(models::runner(provider, model, settings, &environment, clock, offline())?)
+        }
+        RunnerChoice::Auto => bail!("\"auto\" comes to something before this"),
         RunnerChoice::None => bail!("nobody does no work"),
     })
 }
@@ -312,6 +346,8 @@ impl HealthCheck for RunnersHealth {
             return Health::NotConfigured;
         }
         let choices: Vec<_> = self.0.keys().map(RunnerChoice::to_string).collect();
-        Health::Healthy(format!("no model provider; work is done by: {}", choices.join(", ")))
+        let asks = self.0.keys().any(|choice| matches!(choice, RunnerChoice::Llm { .. }));
+        let who = if asks { "" } else { "no model provider; " };
+        Health::Healthy(format!("{who}work is done by: {}", choices.join(", ")))
     }
 }

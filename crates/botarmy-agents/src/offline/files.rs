@@ -26,7 +26,7 @@ impl File {
     }
 
     /// The ending of the name in lower case, without the dot.
-    pub(super) fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> String {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         name.rsplit_once('.').map_or_else(String::new, |(_, kind)| kind.to_ascii_lowercase())
     }
@@ -76,22 +76,22 @@ impl SourceCode {
     }
 
     /// The files as an artifact carries them.
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let files =
             self.files.iter().map(|file| json!({"path": file.path, "content": file.content}));
         files.collect::<Vec<_>>().into()
     }
 
-    pub(super) fn file(&self, path: &str) -> Option<&File> {
+    pub(crate) fn file(&self, path: &str) -> Option<&File> {
         self.files.iter().find(|file| file.path == path)
     }
 
-    pub(super) fn file_mut(&mut self, path: &str) -> Option<&mut File> {
+    pub(crate) fn file_mut(&mut self, path: &str) -> Option<&mut File> {
         self.files.iter_mut().find(|file| file.path == path)
     }
 
     /// Puts a file in, in place of the one with the same path.
-    pub(super) fn put(&mut self, file: File) {
+    pub(crate) fn put(&mut self, file: File) {
         match self.file_mut(&file.path) {
             Some(present) => *present = file,
             None => {

@@ -1,0 +1,111 @@
+//! From what a model wrote to a document: robust where models are careless, strict where later
+//! steps would suffer.
+
+use std::sync::Arc;
+
+use botarmy_domain::artifact::Artifact;
+use botarmy_domain::text::clean_json;
+use botarmy_domain::words::ArtifactType;
+use serde_json::{Map, Value};
+
+use crate::offline::files::{File, SourceCode, path_problems};
+
+/// Finds the JSON object in an answer: alone, in a code fence, or with words around it.
+///
+/// # Errors
+/// A sentence for the model about why there is none.
+pub(super) fn read(text: &str) -> Result<Map<String, Value>, String> {
+    let start = text.find('{').ok_or("there is no JSON object in it")?;
+    let mut found = object_at(&text[start..]);
+    // Words before it may have braces of their own.
+    if found.is_err()
+        && let Some(fence) = text.find("```")
+        && let Some(start) = text[fence..].find('{')
+    {
+        found = object_at(&text[fence + start..]).or(found);
+    }
+    let mut document = found?;
+    document.values_mut().for_each(strip);
+    Ok(document)
+}
+
+/// The object a text begins with; what follows is not looked at.
+fn object_at(text: &str) -> Result<Map<String, Value>, String> {
+    let cleaned = clean_json(text.as_bytes());
+    let mut values = serde_json::Deserializer::from_slice(&cleaned).into_iter();
+    match values.next() {
+        Some(Ok(Value::Object(document))) => Ok(document),
+        Some(Err(error)) if error.is_eof() => Err("the JSON object is not complete".to_owned()),
+        Some(Err(error)) => Err(format!("it is not valid JSON ({error})")),
+        _ => Err("it is not a JSON object".to_owned()),
+    }
+}
+
+/// Takes control characters out of every text, but for those that files are made of.
+fn strip(value: &mut Value) {
+    match value {
+        Value::String(text) => text.retain(|c| !is_control(c)),
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        Value::Object(map) => map.values_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+fn is_control(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t' | '\r')
+}
+
+/// Makes the document whole: source code is laid over the code that was given, of which a model
+/// returns only what it changes.
+///
+/// # Errors
+/// A sentence for the model.
+pub(super) fn finish(
+    output_type: ArtifactType,
+    mut document: Map<String, Value>,
+    context: &[Arc<Artifact>],
+) -> Result<Map<String, Value>, String> {
+    if output_type != ArtifactType::SourceCode {
+        return Ok(document);
+    }
+    let deleted = document.remove("deleted");
+    let written = Value::Object(document.clone());
+    let given = context
+        .iter()
+        .rev()
+        .find(|artifact| artifact.meta.artifact_type == ArtifactType::SourceCode)
+        .and_then(|artifact| SourceCode::read(&Value::Object(artifact.content.clone())).ok());
+    let nothing = written["files"].as_array().is_none_or(Vec::is_empty);
+    let mut source = match given {
+        Some(given) if nothing => given,
+        Some(mut given) => {
+            let changed = SourceCode::read(&written).map_err(|error| error.to_string())?;
+            changed.files.into_iter().for_each(|file| given.put(file));
+            if document.contains_key("entry") {
+                given.entry = changed.entry;
+            }
+            given
+        }
+        None => {
+            let written = SourceCode::read(&written).map_err(|error| error.to_string())?;
+            let mut source = SourceCode { files: Vec::new(), entry: written.entry };
+            written.files.into_iter().for_each(|file: File| source.put(file));
+            source
+        }
+    };
+    let gone = deleted.as_ref().and_then(Value::as_array).into_iter().flatten();
+    let gone: Vec<&str> = gone.filter_map(Value::as_str).collect();
+    source.files.retain(|file| !gone.contains(&file.path.as_str()));
+    if source.files.is_empty() {
+        return Err("no file would be left".to_owned());
+    }
+    if let Some((path, reason)) = path_problems(&source.files).into_iter().next() {
+        return Err(format!("the file path {path:?} cannot be used: {reason}"));
+    }
+    if source.file(&source.entry).is_none() {
+        return Err(format!("\"entry\" is {:?}, and there is no such file", source.entry));
+    }
+    document.insert("files".to_owned(), source.to_json());
+    document.insert("entry".to_owned(), source.entry.into());
+    Ok(document)
+}

@@ -1,0 +1,559 @@
+//! A double of the model providers: OpenAI's chat completions, Anthropic's messages, Gemini's
+//! generateContent and Ollama's chat, streamed, on one port. It says what a test tells it, also
+//! what no provider should say.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// Tokens that every whole answer says it read and wrote.
+pub const TOKENS: (u64, u64) = (100, 20);
+
+/// Whose words are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Chat completions.
+    OpenAi,
+    /// Messages.
+    Anthropic,
+    /// generateContent.
+    Gemini,
+    /// Ollama's chat.
+    Ollama,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Ollama];
+}
+
+/// What the double does with one request.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// Streams this text in pieces, and ends well.
+    Say(String),
+    /// Streams this text and stops because of the length.
+    Length(String),
+    /// Declines.
+    Refuse,
+    /// Calls a tool that nobody offered.
+    ToolCall,
+    /// This status with these headers and this body.
+    Status(u16, Vec<(&'static str, String)>, String),
+    /// 200 with a body of this type.
+    Body(&'static str, String),
+    /// Streams half of the text, then drops the connection.
+    CutOff(String),
+    /// Streams the text, then says nothing more.
+    Stall(String),
+    /// Says nothing.
+    Hang,
+    /// An error in the middle of the stream, where the protocol has such a thing.
+    Error(&'static str),
+    /// Waits first.
+    After(Duration, Box<Self>),
+    /// Streams a piece, waits, and so on.
+    Slowly(Duration, String),
+}
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// How.
+    pub protocol: Protocol,
+    /// The request line's path.
+    pub path: String,
+    /// The headers, in lower case.
+    pub head: String,
+    /// The body.
+    pub body: Value,
+}
+
+impl Asked {
+    /// Every text in the request.
+    #[must_use]
+    pub fn text(&self) -> String {
+        fn collect(value: &Value, text: &mut String) {
+            match value {
+                Value::String(one) => {
+                    text.push_str(one);
+                    text.push('\n');
+                }
+                Value::Array(items) => items.iter().for_each(|item| collect(item, text)),
+                Value::Object(map) => map.values().for_each(|item| collect(item, text)),
+                _ => {}
+            }
+        }
+        let mut text = String::new();
+        collect(&self.body, &mut text);
+        text
+    }
+
+    /// The name of the workflow step it is about.
+    #[must_use]
+    pub fn step(&self) -> Option<String> {
+        let text = self.text();
+        let (_, rest) = text.split_once("# Step\n\n")?;
+        Some(rest.split_once(" (")?.0.to_owned())
+    }
+}
+
+type Answerer = dyn Fn(&Asked) -> Reply + Send + Sync;
+
+/// The double.
+pub struct Double {
+    /// `http://127.0.0.1:PORT`
+    pub base: String,
+    script: Arc<Mutex<VecDeque<Reply>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    open: Arc<AtomicUsize>,
+    serving: JoinHandle<()>,
+}
+
+impl Double {
+    /// One that answers like this where no [`Self::then`] says otherwise.
+    ///
+    /// # Panics
+    /// Without a free port.
+    pub async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (script, asked, open) = (Arc::default(), Arc::default(), Arc::default());
+        let desk = Desk {
+            script: Arc::clone(&script),
+            asked: Arc::clone(&asked),
+            open: Arc::clone(&open),
+            answer: Arc::new(answer),
+        };
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let desk = desk.clone();
+                tokio::spawn(async move { desk.serve(stream).await });
+            }
+        });
+        Self { base, script, asked, open, serving }
+    }
+
+    /// One that always says this.
+    pub async fn saying(text: &str) -> Self {
+        let text = text.to_owned();
+        Self::start(move |_| Reply::Say(text.clone())).await
+    }
+
+    /// The next request is answered like this.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn then(&self, reply: Reply) {
+        self.script.lock().unwrap().push_back(reply);
+    }
+
+    /// What it was asked so far.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// How many clients wait for more.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// The base URL for this protocol.
+    #[must_use]
+    pub fn url(&self, protocol: Protocol) -> String {
+        match protocol {
+            Protocol::OpenAi | Protocol::Anthropic => format!("{}/v1", self.base),
+            Protocol::Gemini => format!("{}/v1beta/", self.base),
+            Protocol::Ollama => self.base.clone(),
+        }
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Desk {
+    script: Arc<Mutex<VecDeque<Reply>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    open: Arc<AtomicUsize>,
+    answer: Arc<Answerer>,
+}
+
+/// Counts a client while it is there.
+struct Client(Arc<AtomicUsize>);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Desk {
+    async fn serve(self, mut stream: TcpStream) {
+        self.open.fetch_add(1, Ordering::SeqCst);
+        let _client = Client(Arc::clone(&self.open));
+        let Some(asked) = read(&mut stream).await else { return };
+        self.asked.lock().unwrap().push(asked.clone());
+        let next = self.script.lock().unwrap().pop_front();
+        let reply = next.unwrap_or_else(|| (self.answer)(&asked));
+        let (mut reader, mut writer) = stream.split();
+        let mut nothing = [0; 64];
+        // A client that goes away ends it, whatever it is at.
+        tokio::select! {
+            _ = speak(&mut writer, asked.protocol, reply) => {}
+            _ = reader.read(&mut nothing) => {}
+        }
+    }
+}
+
+async fn read(stream: &mut TcpStream) -> Option<Asked> {
+    let mut bytes = Vec::new();
+    let (head, start) = loop {
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break (String::from_utf8_lossy(&bytes[..end]).to_lowercase(), end + 4);
+        }
+    };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
+    while bytes.len() < start + length {
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let path = head.split_whitespace().nth(1)?.to_owned();
+    let protocol = match path.as_str() {
+        path if path.ends_with("/chat/completions") => Protocol::OpenAi,
+        path if path.ends_with("/messages") => Protocol::Anthropic,
+        path if path.contains(":streamgeneratecontent") => Protocol::Gemini,
+        _ => Protocol::Ollama,
+    };
+    let body = serde_json::from_slice(&bytes[start..start + length]).unwrap_or_default();
+    Some(Asked { protocol, path, head, body })
+}
+
+/// How an answer ends.
+#[derive(Clone, Copy)]
+enum End {
+    Well,
+    Length,
+    Refused,
+    Tool,
+}
+
+type Sent = std::io::Result<()>;
+
+async fn speak(to: &mut (impl AsyncWriteExt + Unpin), protocol: Protocol, reply: Reply) -> Sent {
+    match reply {
+        Reply::Say(text) => stream(to, protocol, &text, End::Well, Duration::ZERO).await,
+        Reply::Slowly(wait, text) => stream(to, protocol, &text, End::Well, wait).await,
+        Reply::Length(text) => stream(to, protocol, &text, End::Length, Duration::ZERO).await,
+        Reply::Refuse => stream(to, protocol, "", End::Refused, Duration::ZERO).await,
+        Reply::ToolCall => stream(to, protocol, "", End::Tool, Duration::ZERO).await,
+        Reply::CutOff(text) => {
+            begin(to, protocol).await?;
+            for piece in pieces(&text[..text.len() / 2]) {
+                chunk(to, &says(protocol, piece)).await?;
+            }
+            to.flush().await
+        }
+        Reply::Stall(text) => {
+            begin(to, protocol).await?;
+            for piece in pieces(&text) {
+                chunk(to, &says(protocol, piece)).await?;
+            }
+            to.flush().await?;
+            std::future::pending().await
+        }
+        Reply::Error(word) => {
+            begin(to, protocol).await?;
+            let error = json!({"type": "error", "error": {"type": word, "message": "Broken."}});
+            let frame = match protocol {
+                Protocol::Anthropic => format!("event: error\ndata: {error}\n\n"),
+                Protocol::Ollama => format!("{error}\n"),
+                _ => format!("data: {error}\n\n"),
+            };
+            chunk(to, &frame).await?;
+            finish(to).await
+        }
+        Reply::Hang => std::future::pending().await,
+        Reply::After(wait, reply) => {
+            tokio::time::sleep(wait).await;
+            Box::pin(speak(to, protocol, *reply)).await
+        }
+        Reply::Status(status, headers, body) => whole(to, status, &headers, &body).await,
+        Reply::Body(kind, body) => whole(to, 200, &[("content-type", kind.into())], &body).await,
+    }
+}
+
+async fn whole(
+    to: &mut (impl AsyncWriteExt + Unpin),
+    status: u16,
+    headers: &[(&'static str, String)],
+    body: &str,
+) -> Sent {
+    let mut head = format!("HTTP/1.1 {status} x\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        let _ = write!(head, "{name}: {value}\r\n");
+    }
+    let _ = write!(head, "content-length: {}\r\n\r\n", body.len());
+    to.write_all(head.as_bytes()).await?;
+    to.write_all(body.as_bytes()).await?;
+    to.flush().await
+}
+
+async fn stream(
+    to: &mut (impl AsyncWriteExt + Unpin),
+    protocol: Protocol,
+    text: &str,
+    end: End,
+    wait: Duration,
+) -> Sent {
+    begin(to, protocol).await?;
+    for piece in pieces(text) {
+        chunk(to, &says(protocol, piece)).await?;
+        if !wait.is_zero() {
+            to.flush().await?;
+            tokio::time::sleep(wait).await;
+        }
+    }
+    chunk(to, &ends(protocol, end)).await?;
+    finish(to).await
+}
+
+async fn begin(to: &mut (impl AsyncWriteExt + Unpin), protocol: Protocol) -> Sent {
+    let kind = match protocol {
+        Protocol::Ollama => "application/x-ndjson",
+        _ => "text/event-stream",
+    };
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: {kind}\r\n\
+         transfer-encoding: chunked\r\n\r\n"
+    );
+    to.write_all(head.as_bytes()).await?;
+    if protocol == Protocol::Anthropic {
+        let start = json!({"type": "message_start", "message": {"id": "m", "role": "assistant",
+            "content": [], "usage": {"input_tokens": TOKENS.0, "output_tokens": 1}}});
+        let block = json!({"type": "content_block_start", "index": 0,
+            "content_block": {"type": "text", "text": ""}});
+        chunk(
+            to,
+            &format!(
+                "event: message_start\ndata: {start}\n\n\
+                 event: content_block_start\ndata: {block}\n\n"
+            ),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn chunk(to: &mut (impl AsyncWriteExt + Unpin), text: &str) -> Sent {
+    if text.is_empty() {
+        return Ok(());
+    }
+    to.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).await
+}
+
+async fn finish(to: &mut (impl AsyncWriteExt + Unpin)) -> Sent {
+    to.write_all(b"0\r\n\r\n").await?;
+    to.flush().await
+}
+
+/// A text in pieces: few enough, and never half a character.
+fn pieces(text: &str) -> Vec<&str> {
+    let most = (text.len() / 8).max(16);
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let mut end = most.min(rest.len());
+        while !rest.is_char_boundary(end) {
+            end += 1;
+        }
+        let (piece, after) = rest.split_at(end);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}
+
+fn says(protocol: Protocol, piece: &str) -> String {
+    match protocol {
+        Protocol::OpenAi => {
+            let delta = json!({"id": "c", "object": "chat.completion.chunk", "choices": [
+                {"index": 0, "delta": {"content": piece}, "finish_reason": null}]});
+            format!("data: {delta}\n\n")
+        }
+        Protocol::Anthropic => {
+            let delta = json!({"type": "content_block_delta", "index": 0,
+                "delta": {"type": "text_delta", "text": piece}});
+            format!("event: content_block_delta\ndata: {delta}\n\n")
+        }
+        Protocol::Gemini => {
+            let part = json!({"candidates": [{"index": 0,
+                "content": {"role": "model", "parts": [{"text": piece}]}}]});
+            format!("data: {part}\r\n\r\n")
+        }
+        Protocol::Ollama => {
+            let line = json!({"model": "m", "done": false,
+                "message": {"role": "assistant", "content": piece}});
+            format!("{line}\n")
+        }
+    }
+}
+
+fn ends(protocol: Protocol, end: End) -> String {
+    let tool = matches!(end, End::Tool);
+    let (input, output) = TOKENS;
+    match protocol {
+        Protocol::OpenAi => {
+            let mut text = String::new();
+            if tool {
+                let call = json!({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0,
+                    "id": "t", "type": "function",
+                    "function": {"name": "rm", "arguments": "{}"}}]}}]});
+                let _ = write!(text, "data: {call}\n\n");
+            }
+            let reason = match end {
+                End::Well => "stop",
+                End::Length => "length",
+                End::Refused => "content_filter",
+                End::Tool => "tool_calls",
+            };
+            let last = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]});
+            let usage = json!({"choices": [], "usage": {"prompt_tokens": input,
+                "completion_tokens": output, "total_tokens": input + output}});
+            let _ = write!(text, "data: {last}\n\ndata: {usage}\n\ndata: [DONE]\n\n");
+            text
+        }
+        Protocol::Anthropic => {
+            let mut text = String::from(
+                "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
+            );
+            if tool {
+                let call = json!({"type": "content_block_start", "index": 1,
+                    "content_block": {"type": "tool_use", "id": "t", "name": "rm", "input": {}}});
+                let _ = write!(text, "event: content_block_start\ndata: {call}\n\n");
+            }
+            let reason = match end {
+                End::Well => "end_turn",
+                End::Length => "max_tokens",
+                End::Refused => "refusal",
+                End::Tool => "tool_use",
+            };
+            let delta = json!({"type": "message_delta", "delta": {"stop_reason": reason},
+                "usage": {"output_tokens": output}});
+            let _ = write!(
+                text,
+                "event: message_delta\ndata: {delta}\n\n\
+                 event: message_stop\ndata: {{\"type\":\"message_stop\"}}\n\n"
+            );
+            text
+        }
+        Protocol::Gemini => {
+            let parts = if tool {
+                json!([{"functionCall": {"name": "rm", "args": {}}}])
+            } else {
+                json!([{"text": ""}])
+            };
+            let reason = match end {
+                End::Well | End::Tool => "STOP",
+                End::Length => "MAX_TOKENS",
+                End::Refused => "SAFETY",
+            };
+            let last = json!({
+                "candidates": [{"index": 0, "finishReason": reason,
+                    "content": {"role": "model", "parts": parts}}],
+                "usageMetadata": {"promptTokenCount": input, "candidatesTokenCount": output,
+                    "totalTokenCount": input + output},
+            });
+            format!("data: {last}\r\n\r\n")
+        }
+        Protocol::Ollama => {
+            let mut message = json!({"role": "assistant", "content": ""});
+            if tool {
+                message["tool_calls"] = json!([{"function": {"name": "rm", "arguments": {}}}]);
+            }
+            let reason = match end {
+                End::Length => "length",
+                // It has no filter; another word stands for one here.
+                End::Refused => "content_filter",
+                End::Well | End::Tool => "stop",
+            };
+            let last = json!({"model": "m", "done": true, "done_reason": reason,
+                "message": message, "prompt_eval_count": input, "eval_count": output});
+            format!("{last}\n")
+        }
+    }
+}
+
+/// A sensible document for every step of the `sdlc` workflow: a small application whose first
+/// build has a defect that its test finds.
+#[must_use]
+pub fn sensible(asked: &Asked) -> Reply {
+    let text = asked.text();
+    let files = |script: &str| json!([{"path": "app.js", "content": script}]);
+    let document = match asked.step().as_deref() {
+        Some("Project Planning") => json!({
+            "goals": ["Keep recipes."], "scope": {"in": ["a list"], "out": ["accounts"]},
+            "milestones": [{"id": "M1", "name": "A list", "done_when": "it is shown"}],
+            "risks": [], "questions": [],
+        }),
+        Some("Requirements Analysis") => json!({
+            "user_stories": [{"id": "S1", "as_a": "cook", "i_want": "to see a list",
+                "so_that": "I find things", "acceptance": [{"id": "A1", "text": "It is shown."}]}],
+            "quality": [],
+        }),
+        Some("Architectural Design") => json!({
+            "components": [{"file": "index.html", "responsibility": "everything"}], "flow": [],
+            "decisions": [{"decision": "static", "reason": "simple", "alternative": "a server"}],
+        }),
+        Some("Implementation Planning") => json!({
+            "tasks": [{"id": "T1", "title": "List", "file": "index.html", "done_when": "shown"}],
+            "tests": [], "not_covered": [],
+        }),
+        Some("Code Generation") => json!({"entry": "index.html", "deleted": [], "files": [
+            {"path": "index.html", "content": "<!doctype html><title>Recipes</title>\
+             <script src=\"app.js\"></script>"},
+            {"path": "app.js", "content": "defective();"},
+        ]}),
+        Some("Code Refinement") => {
+            json!({"entry": "index.html", "deleted": [], "files": files("defective(); // tidy")})
+        }
+        Some("Bug Fix") => {
+            json!({"entry": "index.html", "deleted": [], "files": files("mended();")})
+        }
+        Some("Code Testing") => {
+            let passed = text.contains("mended();");
+            let failure = json!({"check": "A1", "file": "app.js", "detail": "it is defective"});
+            json!({
+                "passed": passed, "failures": if passed { json!([]) } else { json!([failure]) },
+                "checks": [{"name": "A1", "passed": passed, "detail": "read"}],
+            })
+        }
+        other => json!({"markdown": format!("Something about {other:?}.")}),
+    };
+    let mut document = document;
+    document["title"] = json!("By a model");
+    document["summary"] = json!("A model's work.");
+    document["confidence"] = json!(0.9);
+    Reply::Say(document.to_string())
+}
