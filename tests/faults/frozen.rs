@@ -1,8 +1,8 @@
 //! A worker stands still for longer than its lease, and then goes on as if nothing had been.
 
-use std::collections::BTreeSet;
+use std::time::Instant;
 
-use botarmy_tests::cluster::{Clients, Cluster, all_done, holds};
+use botarmy_tests::cluster::{Clients, Cluster, all_done, freeze, holds};
 use botarmy_tests::dice::Dice;
 use botarmy_tests::services;
 use rustix::process::Signal;
@@ -16,33 +16,30 @@ async fn what_a_frozen_worker_held_is_done_by_another_and_its_late_results_are_r
     let frozen = cluster.replica("worker").await;
     let clients = Clients::start(6, std::slice::from_ref(&api.base), &mut dice);
     let admin = services::connect(&database.url()).await.unwrap();
-    let held = "SELECT id::text FROM tasks WHERE status = 'working'";
-    // It is alone, so whatever is held is held by it. An instant is waited for at which that is
-    // something, although its tasks do nothing.
-    let held: BTreeSet<String> = loop {
-        api.until(|_| async { !admin.query(held, &[]).await.unwrap().is_empty() }).await;
-        frozen.signal(Signal::STOP);
-        let rows = admin.query(held, &[]).await.unwrap();
-        if !rows.is_empty() {
-            break rows.iter().map(|row| row.get(0)).collect();
-        }
-        frozen.signal(Signal::CONT);
-    };
-    println!("{} tasks are held by a worker that stands still", held.len());
+    let held = freeze(&frozen, &admin).await;
+    let started = Instant::now();
     let healthy = cluster.replica("worker").await;
-    for task in &held {
+    for (task, attempt) in &held {
         let path = format!("/api/v1/tasks/{task}");
-        api.until(|api| {
-            let path = path.clone();
-            async move { api.get(&path).await.1["status"] == "completed" }
+        api.until_is(&path, "/status", "completed").await;
+        let (_, done) = api.get(&path).await;
+        assert!(done["attempt"].as_i64() > Some((*attempt).into()), "somebody else did it: {done}");
+    }
+    println!(
+        "{} tasks of a worker that stands still were done by another {:?} later",
+        held.len(),
+        started.elapsed()
+    );
+    frozen.signal(Signal::CONT);
+    let started = Instant::now();
+    // What it had in hand it hands in now, and hears that it is too late; or it hears that before.
+    frozen
+        .until(|frozen| async {
+            let log = frozen.log.lock().unwrap();
+            log.contains("came too late") || log.contains("was taken from its agent")
         })
         .await;
-        let (_, done) = api.get(&path).await;
-        assert!(done["attempt"].as_u64().unwrap() >= 2, "somebody else did it: {done}");
-    }
-    frozen.signal(Signal::CONT);
-    // What it had in hand it hands in now, and hears that it is too late.
-    frozen.until(|f| async { f.log.lock().unwrap().contains("came too late") }).await;
+    println!("it heard that it was too late {:?} after it went on", started.elapsed());
     let told = clients.stop().await;
     all_done(&api, told.keys()).await;
     for (project, told) in &told {

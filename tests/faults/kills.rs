@@ -1,13 +1,20 @@
 //! Processes are killed under load, and nothing that was acknowledged is lost.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use botarmy_tests::cluster::{Clients, Cluster, all_done, holds};
+use botarmy_tests::cluster::{Clients, Cluster, all_done, freeze, held, holds};
 use botarmy_tests::dice::Dice;
 use botarmy_tests::follower::Follower;
 use botarmy_tests::services;
 
 const KILLS: usize = 50;
+/// How long a dead worker may keep a task: its lease, and until somebody looks.
+const LEASE: Duration = Duration::from_millis(2000 + 500);
+/// The wait before the second attempt, and until a worker looks for it when nobody wakes it.
+const AGAIN: Duration = Duration::from_millis(1000 + 1000);
+/// What a busy machine may add.
+const SLACK: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_kills_lose_nothing_and_do_nothing_twice() {
@@ -21,13 +28,17 @@ async fn fifty_kills_lose_nothing_and_do_nothing_twice() {
     }
     let bases: Vec<String> = servers[..2].iter().map(|server| server.base.clone()).collect();
     let clients = Clients::start(6, &bases, &mut dice);
-
+    // Two projects are written to, and followed, through all of it.
+    let steady = Clients::steady(2, &bases, &mut dice).await;
     let mut followers: Vec<(String, Follower)> = Vec::new();
-    for _ in 0..KILLS {
-        // Whoever comes in the middle of it sees everything too.
-        if followers.len() < 8
-            && let Some(project) = clients.projects().last().cloned()
-            && followers.iter().all(|(known, _)| *known != project)
+    for project in steady.projects() {
+        followers.push((project.clone(), Follower::of(&project, &bases)));
+    }
+
+    for n in 0..KILLS {
+        // Whoever comes in the middle of it sees everything, too.
+        if n % 6 == 0
+            && let Some(project) = clients.projects().pop()
         {
             followers.push((project.clone(), Follower::of(&project, &bases)));
         }
@@ -35,23 +46,74 @@ async fn fifty_kills_lose_nothing_and_do_nothing_twice() {
         let victim = dice.below(4) as usize;
         servers[victim].kill_and_restart().await;
     }
-    let (acknowledged, refused) = (clients.acknowledged(), clients.refused());
-    let told = clients.stop().await;
+    let acknowledged = clients.acknowledged() + steady.acknowledged();
+    let refused = clients.refused() + steady.refused();
+    let killed = Instant::now();
+    let client = services::connect(&database.url()).await.unwrap();
+    let kept = held(&client).await;
+
+    let mut told = clients.stop().await;
+    told.append(&mut steady.stop().await);
     println!("{acknowledged} acknowledged, {refused} not answered, {} projects", told.len());
     assert!(acknowledged > 500, "too little was tried: {acknowledged}");
     assert!(refused > 0, "no kill was noticed");
 
+    // Whatever was held then, by the living or by the dead, is soon held no more.
+    let is_kept = |now: &BTreeMap<_, _>| kept.iter().any(|(task, at)| now.get(task) == Some(at));
+    while is_kept(&held(&client).await) {
+        assert!(killed.elapsed() < LEASE + SLACK, "the dead hold leases");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("{} tasks were held; {:?} later none of them", kept.len(), killed.elapsed());
+
     all_done(&servers[0], told.keys()).await;
-    let mut lengths = std::collections::BTreeMap::new();
+    let mut lengths = BTreeMap::new();
     for (project, told) in &told {
         lengths.insert(project, holds(&servers[1], project, told).await);
     }
     for (project, follower) in &followers {
-        follower.reaches(lengths[project]).await;
+        follower.ends_well(lengths[project]).await;
     }
-    assert!(followers.iter().map(|(_, one)| one.comings()).sum::<u64>() > 8, "nobody was cut off");
-    let client = services::connect(&database.url()).await.unwrap();
-    let held = "SELECT count(*) FROM tasks WHERE status = 'working'";
-    let held: i64 = client.query_one(held, &[]).await.unwrap().get(0);
-    assert_eq!(held, 0, "the dead hold leases");
+    let comings: Vec<_> = followers.iter().map(|(_, one)| one.comings()).collect();
+    let seen: Vec<_> = followers.iter().map(|(project, _)| lengths[project]).collect();
+    println!("{seen:?} entries were seen in {comings:?} connections");
+    assert!(comings[..2].iter().all(|times| *times > 3), "somebody was hardly ever cut off");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_worker_held_is_done_by_another_when_its_lease_is_over() {
+    let Some(database) = services::database().await else { return };
+    let mut dice = Dice::new();
+    let cluster = Cluster::on(&database.url(), None);
+    let api = cluster.replica("api").await;
+    let mut victim = cluster.replica("worker").await;
+    let clients = Clients::start(6, std::slice::from_ref(&api.base), &mut dice);
+    let admin = services::connect(&database.url()).await.unwrap();
+    let mut worst = Duration::ZERO;
+    for _ in 0..3 {
+        let held = freeze(&victim, &admin).await;
+        victim.kill();
+        let killed = Instant::now();
+        victim.start_again().await;
+        let started = killed.elapsed();
+        for (task, attempt) in &held {
+            let path = format!("/api/v1/tasks/{task}");
+            api.until_is(&path, "/status", "completed").await;
+            let (_, done) = api.get(&path).await;
+            assert!(done["attempt"].as_i64() > Some((*attempt).into()), "it was nobody: {done}");
+        }
+        let took = killed.elapsed();
+        println!(
+            "{} tasks of a killed worker were done {took:?} after its end; the next was there after \
+             {started:?}",
+            held.len()
+        );
+        worst = worst.max(took.saturating_sub(started));
+    }
+    assert!(worst < LEASE + AGAIN + SLACK, "it took {worst:?}");
+    let told = clients.stop().await;
+    all_done(&api, told.keys()).await;
+    for (project, told) in &told {
+        holds(&api, project, told).await;
+    }
 }

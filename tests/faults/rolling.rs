@@ -1,6 +1,6 @@
 //! One replica after another is stopped and started anew, as in a deployment.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use botarmy_tests::cluster::{Clients, Cluster, all_done, holds};
 use botarmy_tests::dice::Dice;
@@ -16,25 +16,44 @@ async fn a_rolling_restart_loses_nothing_that_was_answered() {
     let mut servers = [cluster.replica("all").await, cluster.replica("all").await];
     let bases: Vec<_> = servers.iter().map(|server| server.base.clone()).collect();
     let clients = Clients::start(6, &bases, &mut dice);
-    servers[0].until(|_| async { !clients.projects().is_empty() }).await;
-    let watched = clients.projects()[0].clone();
+    // One project is written to, and followed, through all of it.
+    let steady = Clients::steady(1, &bases, &mut dice).await;
+    let watched = steady.projects().pop().unwrap();
     let follower = Follower::of(&watched, &bases);
+    follower.reaches(1).await;
     for _ in 0..3 {
-        for server in &mut servers {
+        for n in 0..servers.len() {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            assert_eq!(server.terminate().await, Some(0), "{}", server.log.lock().unwrap());
-            server.start_again().await;
+            let started = Instant::now();
+            let status = servers[n].terminate().await;
+            assert_eq!(status, Some(0), "{}", servers[n].log.lock().unwrap());
+            let stopped = started.elapsed();
+            // The other one answers, and tells the follower.
+            let (written, seen) = (steady.acknowledged(), follower.position());
+            let other = &servers[1 - n];
+            other
+                .until(|_| async {
+                    steady.acknowledged() > written + 3 && follower.position() > seen + 3
+                })
+                .await;
+            let alone = started.elapsed() - stopped;
+            servers[n].start_again().await;
+            println!("stopped after {stopped:?}; {alone:?} until the other had written and told");
         }
     }
-    let acknowledged = clients.acknowledged();
-    println!("{acknowledged} acknowledged, {} not answered", clients.refused());
+    let acknowledged = clients.acknowledged() + steady.acknowledged();
+    let refused = clients.refused() + steady.refused();
+    println!("{acknowledged} acknowledged, {refused} not answered");
     assert!(acknowledged > 100, "too little was tried: {acknowledged}");
-    let told = clients.stop().await;
+    let mut told = clients.stop().await;
+    told.append(&mut steady.stop().await);
     all_done(&servers[0], told.keys()).await;
     for (project, told) in &told {
         let length = holds(&servers[1], project, told).await;
         if *project == watched {
-            follower.reaches(length).await;
+            follower.ends_well(length).await;
+            println!("a follower saw {length} entries in {} connections", follower.comings());
         }
     }
+    assert!(follower.comings() > 3, "the follower came {} times", follower.comings());
 }

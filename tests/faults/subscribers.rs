@@ -11,8 +11,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 const READERS: usize = 1000;
-/// In each of the two halves.
-const EVENTS: u64 = 100;
+const DEAF: usize = 3;
+/// In each round.
+const EVENTS: u64 = 50;
+/// How often there is noise: to warm up, and then to measure.
+const ROUNDS: (usize, usize) = (3, 3);
+/// Of noise, in each round, and how long the text of each is: 10 MB, which nobody's buffers take.
+const QUESTIONS: usize = 200;
+const TEXT: usize = 50_000;
 
 /// Resident memory in bytes.
 fn memory(server: &TestServer) -> u64 {
@@ -21,87 +27,122 @@ fn memory(server: &TestServer) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// Submits tasks; answers when the last was begun.
-async fn publish(server: &TestServer, project: &str) -> Instant {
-    let path = format!("/api/v1/projects/{project}/tasks");
-    let mut last = Instant::now();
-    for _ in 0..EVENTS {
-        last = Instant::now();
-        let task = json!({"agent_type": "coder", "instructions": "Do it"});
-        assert_eq!(server.post(&path, task).await.0, 201);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    last
+/// Many who watch a project on a server, and say when they have seen the last entry of a round.
+struct Readers {
+    project: String,
+    publisher: TestServer,
+    done: mpsc::UnboundedReceiver<Instant>,
+    reading: JoinSet<()>,
 }
 
-/// Waits until every reader has seen the last event; answers how long after `last` that was.
-async fn heard(done: &mut mpsc::UnboundedReceiver<Instant>, last: Instant) -> Duration {
-    let mut slowest = Duration::ZERO;
-    for _ in 0..READERS {
-        let one = tokio::time::timeout(PATIENCE, done.recv()).await.unwrap();
-        slowest = slowest.max(one.expect("a reader was cut off").saturating_duration_since(last));
+impl Readers {
+    async fn on(server: &TestServer, publisher: TestServer) -> Self {
+        let project = publisher.by_hand().await;
+        let (say, done) = mpsc::unbounded_channel();
+        let mut reading = JoinSet::new();
+        for _ in 0..READERS {
+            let query = format!("?project_id={project}&after=0");
+            let mut watcher = Watcher::on(&server.base, &query).await;
+            let (project, say) = (project.clone(), say.clone());
+            reading.spawn(async move {
+                let mut position = 0;
+                while let Some(frame) = watcher.next_ever().await {
+                    if frame["project_id"] == *project {
+                        position += 1;
+                        assert_eq!(frame["seq"], position);
+                        // The first entry is the project's creation.
+                        if position > 1 && position % EVENTS == 1 {
+                            say.send(Instant::now()).unwrap();
+                        }
+                    }
+                }
+            });
+        }
+        Self { project, publisher, done, reading }
     }
-    slowest
+
+    /// Submits tasks; answers how long after the last submission began every reader had seen it.
+    async fn round(&mut self) -> Duration {
+        let path = format!("/api/v1/projects/{}/tasks", self.project);
+        let mut last = Instant::now();
+        for _ in 0..EVENTS {
+            last = Instant::now();
+            let task = json!({"agent_type": "coder", "instructions": "Do it"});
+            assert_eq!(self.publisher.post(&path, task).await.0, 201);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mut slowest = Duration::ZERO;
+        for _ in 0..READERS {
+            let seen = tokio::select! {
+                seen = self.done.recv() => seen.unwrap(),
+                cut = self.reading.join_next() => panic!("a reader was cut off: {cut:?}"),
+                () = tokio::time::sleep(PATIENCE) => panic!("a reader hears nothing any more"),
+            };
+            slowest = slowest.max(seen.saturating_duration_since(last));
+        }
+        slowest
+    }
+
+    /// The faster of two rounds: what others add on a busy machine is not the server's doing.
+    async fn best_round(&mut self) -> Duration {
+        self.round().await.min(self.round().await)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_never_read_cost_no_memory_and_delay_nobody() {
     let Some(database) = services::database().await else { return };
     let Some(redis) = services::redis() else { return };
+    // However slow the machine, the deaf are to stay.
     let cluster = Cluster::on(&database.url(), Some((&redis.url, &redis.prefix)))
         .with("AGENTS__CODER__RUNNER", "none")
-        .with("WS__SEND_TIMEOUT_S", "120");
+        .with("WS__PING_INTERVAL_S", "600")
+        .with("WS__SEND_TIMEOUT_S", "600");
     let publisher = cluster.replica("api").await;
     let server = cluster.replica("api").await;
-    let project = publisher.by_hand().await;
-    let (say, mut done) = mpsc::unbounded_channel();
-    let mut readers = JoinSet::new();
-    for _ in 0..READERS {
-        let query = format!("?project_id={project}&after=0");
-        let mut watcher = Watcher::on(&server.base, &query).await;
-        let (project, say) = (project.clone(), say.clone());
-        readers.spawn(async move {
-            let mut position = 0;
-            // The first entry is the project's creation.
-            while position < 1 + 2 * EVENTS {
-                let frame = watcher.next().await.expect("a reader was cut off");
-                if frame["project_id"] == *project {
-                    position += 1;
-                    assert_eq!(frame["seq"], position);
-                    if position == 1 + EVENTS || position == 1 + 2 * EVENTS {
-                        say.send(Instant::now()).unwrap();
-                    }
-                }
-            }
-        });
-    }
-    let last = publish(&publisher, &project).await;
-    let alone = heard(&mut done, last).await;
+    let mut readers = Readers::on(&server, publisher).await;
+    let alone = readers.best_round().await;
 
     let mut deaf = Vec::new();
-    for _ in 0..3 {
-        deaf.push(Watcher::on(&server.base, "?project_id=all").await);
+    for _ in 0..DEAF {
+        deaf.push(Watcher::deaf(&server.base, "?project_id=all").await);
     }
-    // More than the buffers of the network take for those who do not read, and after that, when
-    // the newest frames that are kept for everybody have taken their place and the log was looked
-    // through a few times, which takes more memory than anything else, as much again.
-    let noisy = publisher.by_hand().await;
-    let question = json!({"project_id": noisy, "question": "word ".repeat(10_000)});
-    let mut before = 0;
-    for _ in 0..7 {
-        before = memory(&server);
-        for _ in 0..300 {
-            assert_eq!(publisher.post("/api/v1/hitl", question.clone()).await.0, 201);
+    let noisy = readers.publisher.by_hand().await;
+    let question = json!({"project_id": noisy, "question": "word ".repeat(TEXT / 5)});
+    // The first rounds fill the buffers of the network, and what is kept for everybody: the newest
+    // frames, a megabyte of them. Then there is nothing left to grow but what the allocator has not
+    // given back, which settles after some more.
+    let mut sizes = vec![memory(&server)];
+    for _ in 0..ROUNDS.0 + ROUNDS.1 {
+        for _ in 0..QUESTIONS {
+            assert_eq!(readers.publisher.post("/api/v1/hitl", question.clone()).await.0, 201);
         }
+        sizes.push(memory(&server));
     }
-    let last = publish(&publisher, &project).await;
-    let together = heard(&mut done, last).await;
-    let grown = memory(&server).saturating_sub(before);
+    let together = readers.best_round().await;
     println!(
         "the last of {READERS} heard the last event after {alone:?}, and after {together:?} beside \
-         those who do not read; {grown} bytes more"
+         those who do not read; memory: {:?} MB",
+        sizes.iter().map(|size| size >> 20).collect::<Vec<_>>()
     );
     assert!(together < alone * 2 + Duration::from_secs(1), "{alone:?}, {together:?}");
-    assert!(grown < 6 << 20, "memory grew by {grown} bytes");
-    drop(deaf);
+    // Whoever kept what the deaf have not read, even once for all, would grow by it every time.
+    let grown = sizes[ROUNDS.0..].windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+    let grown = grown.min().unwrap();
+    assert!(grown < (QUESTIONS * TEXT / 2) as u64, "memory grew by {grown} bytes: {sizes:?}");
+
+    // Nobody was got rid of: once they read, they are told everything.
+    let started = Instant::now();
+    for watcher in &mut deaf {
+        let mut questions = 0;
+        loop {
+            let frame = watcher.next().await.expect("one that did not read was cut off");
+            questions += usize::from(frame["event_type"] == "hitl_request_created");
+            if frame["project_id"] == *readers.project && frame["seq"] == 1 + 4 * EVENTS {
+                break;
+            }
+        }
+        assert_eq!(questions, (ROUNDS.0 + ROUNDS.1) * QUESTIONS);
+    }
+    println!("those who did not read had everything {:?} after they began to", started.elapsed());
 }

@@ -25,13 +25,7 @@ async fn what_is_due_happens_once_however_many_keep_time() {
         due.push(request["request_id"].as_str().unwrap().to_owned());
     }
     for request in &due {
-        let path = format!("/api/v1/hitl/{request}");
-        servers[1]
-            .until(|server| {
-                let path = path.clone();
-                async move { server.get(&path).await.1["status"] != "pending" }
-            })
-            .await;
+        servers[1].until_is(&format!("/api/v1/hitl/{request}"), "/status", "expired").await;
     }
     let path = "/api/v1/audit/events?event_type=hitl_timeout&limit=1000";
     let (_, events) = servers[0].get(path).await;

@@ -1,9 +1,10 @@
 //! Encrypted connections to PostgreSQL.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use botarmy_tests::cluster::Cluster;
-use botarmy_tests::server::command;
+use botarmy_tests::server::{PATIENCE, command};
 use botarmy_tests::services::{self, PostgresServer};
 use serde_json::json;
 
@@ -27,10 +28,16 @@ async fn encrypted(folder: &Path, name: &str) -> Option<(PostgresServer, String)
     let file = |ending: &str| folder.join(format!("{name}.{ending}")).display().to_string();
     let (certificate, key) = (file("crt"), file("key"));
     let settings = [("ssl", "on"), ("ssl_cert_file", &*certificate), ("ssl_key_file", &*key)];
-    let postgres = PostgresServer::start(&settings).await?;
-    services::execute(&postgres.url(), "CREATE DATABASE botarmy").await.unwrap();
-    let url = services::url_of(&postgres.url(), "botarmy");
-    Some((postgres, url))
+    PostgresServer::with_database(&settings).await
+}
+
+/// How many connections of servers are encrypted, and how many are not.
+async fn connections(admin: &tokio_postgres::Client) -> (i64, i64) {
+    let open = "SELECT count(*) FILTER (WHERE ssl), count(*) FILTER (WHERE NOT ssl) \
+                FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                WHERE application_name = 'botarmy'";
+    let row = admin.query_one(open, &[]).await.unwrap();
+    (row.get(0), row.get(1))
 }
 
 /// What a server says that does not start.
@@ -51,20 +58,25 @@ async fn a_certificate_is_checked_where_that_is_asked_for() {
     let Some((_postgres, url)) = encrypted(folder.path(), "127.0.0.1").await else { return };
     let root = folder.path().join("127.0.0.1.crt");
     let checked = format!("{url}?sslmode=verify-full&sslrootcert={}", root.display());
+    let admin = services::connect(&url).await.unwrap();
     for url in [checked, format!("{url}?sslmode=prefer")] {
         let server = Cluster::on(&url, None).replica("all").await;
         assert_eq!(server.post("/api/v1/projects", json!({"name": "Secret"})).await.0, 201);
-        let admin = services::connect(url.split('?').next().unwrap()).await.unwrap();
-        let open = "SELECT count(*) FILTER (WHERE ssl), count(*) FILTER (WHERE NOT ssl) \
-                    FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
-                    WHERE application_name = 'botarmy'";
-        let row = admin.query_one(open, &[]).await.unwrap();
-        assert!(row.get::<_, i64>(0) > 0, "{url}: no connection is encrypted");
-        assert_eq!(row.get::<_, i64>(1), 0, "{url}: a connection is not encrypted");
+        let (encrypted, open) = connections(&admin).await;
+        println!("{url}: {encrypted} connections are encrypted, {open} are not");
+        assert!(encrypted > 0, "{url}: no connection is encrypted");
+        assert_eq!(open, 0, "{url}: a connection is not encrypted");
+        drop(server);
+        // Those of this server are not to be counted as the next one's.
+        let started = Instant::now();
+        while connections(&admin).await != (0, 0) {
+            assert!(started.elapsed() < PATIENCE, "connections outlive their server");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
     // Nobody on this system vouches for it.
     let said = refused(&format!("{url}?sslmode=require"));
-    assert!(said.contains("certificate"), "{said}");
+    assert!(said.contains("UnknownIssuer"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,8 +86,17 @@ async fn a_certificate_for_another_name_is_refused() {
         return;
     };
     let root = folder.path().join("elsewhere.example.crt");
-    let said = refused(&format!("{url}?sslmode=verify-full&sslrootcert={}", root.display()));
-    assert!(said.contains("certificate"), "{said}");
+    let checked = format!("sslmode=verify-full&sslrootcert={}", root.display());
+    let said = refused(&format!("{url}?{checked}"));
+    assert!(said.contains("not valid for name"), "{said}");
+    // It is the name alone: under the right one the same server is trusted with the same file.
+    let named = url.replace("@127.0.0.1", "@elsewhere.example");
+    let named = format!("{named}?hostaddr=127.0.0.1&{checked}");
+    let server = Cluster::on(&named, None).replica("all").await;
+    assert_eq!(server.post("/api/v1/projects", json!({"name": "Secret"})).await.0, 201);
+    // Where the file cannot be read, that is what is said.
+    let said = refused(&format!("{url}?{checked}.missing"));
+    assert!(said.contains("cannot be read") && !said.contains("valid for"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,6 +17,7 @@ mod replicas;
 mod rest;
 mod stopping;
 mod walkthrough;
+mod workers;
 
 /// Runs the binary and answers its exit code and what it said.
 fn say(command: &mut std::process::Command) -> (Option<i32>, String) {

@@ -13,7 +13,7 @@ use botarmy_tests::unzip;
 use serde_json::Value;
 
 /// How the README names the server, and the binary beside it.
-const BASE: &str = "http://127.0.0.1:8080";
+pub(crate) const BASE: &str = "http://127.0.0.1:8080";
 const BINARY: &str = "target/release/botarmy-server";
 
 /// How long the whole tour may take.
@@ -23,12 +23,12 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-fn readme() -> String {
+pub(crate) fn readme() -> String {
     std::fs::read_to_string(root().join("README.md")).unwrap()
 }
 
 /// The fenced blocks that begin with these words, in order.
-fn blocks(text: &str, fence: &str) -> Vec<String> {
+pub(crate) fn blocks(text: &str, fence: &str) -> Vec<String> {
     let opening = format!("```{fence}\n");
     text.split(&opening)
         .skip(1)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod gates;
+mod leases;
 mod projects;
 mod tasks;
 mod workflows;

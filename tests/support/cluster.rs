@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -69,6 +70,7 @@ pub struct Told {
 
 /// Clients that create projects, submit tasks, ask and answer, and keep what they were told. A
 /// connection that breaks and a 503 are what they have to live with; anything else fails the test.
+/// They pause between requests, so that it is not the length of the queue that a test measures.
 #[derive(Debug)]
 pub struct Clients {
     stop: Arc<AtomicBool>,
@@ -78,9 +80,39 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// So many clients, each of which asks one of these servers at a time, any of them.
+    /// So many clients, each of which asks one of these servers at a time, any of them, and goes on
+    /// to another project now and then.
     #[must_use]
     pub fn start(count: usize, bases: &[String], dice: &mut Dice) -> Self {
+        Self::launch(count, bases, dice, Duration::from_millis(5), false)
+    }
+
+    /// So many clients, each with a project of its own that it writes to until it is stopped.
+    /// Answers when all of them have begun.
+    ///
+    /// # Panics
+    /// When they cannot begin.
+    pub async fn steady(count: usize, bases: &[String], dice: &mut Dice) -> Self {
+        let clients = Self::launch(count, bases, dice, Duration::from_millis(30), true);
+        let have_begun = || {
+            let told = clients.told.lock().unwrap();
+            told.values().filter(|one| !one.tasks.is_empty()).count() == count
+        };
+        let started = Instant::now();
+        while !have_begun() {
+            assert!(started.elapsed() < PATIENCE, "the clients do not begin");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        clients
+    }
+
+    fn launch(
+        count: usize,
+        bases: &[String],
+        dice: &mut Dice,
+        pause: Duration,
+        stays: bool,
+    ) -> Self {
         let (stop, told) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let refused = Arc::new(AtomicU64::new(0));
         let mut running = JoinSet::new();
@@ -89,6 +121,8 @@ impl Clients {
                 http: crate::server::client_builder().timeout(PATIENCE).build().unwrap(),
                 bases: bases.to_owned(),
                 dice: dice.fork(),
+                pause,
+                stays,
                 stop: Arc::clone(&stop),
                 told: Arc::clone(&told),
                 refused: Arc::clone(&refused),
@@ -134,6 +168,9 @@ struct Client {
     http: reqwest::Client,
     bases: Vec<String>,
     dice: Dice,
+    pause: Duration,
+    /// It keeps to its first project.
+    stays: bool,
     stop: Arc<AtomicBool>,
     told: Arc<Mutex<BTreeMap<String, Told>>>,
     refused: Arc<AtomicU64>,
@@ -144,7 +181,7 @@ impl Client {
         let mut project = None;
         while !self.stop.load(Ordering::SeqCst) {
             let current = match project.take() {
-                Some(current) if self.dice.below(40) > 0 => current,
+                Some(current) if self.stays || self.dice.below(40) > 0 => current,
                 _ => match self.project().await {
                     Some(made) => made,
                     None => continue,
@@ -157,10 +194,11 @@ impl Client {
                     json!({"agent_type": "coder", "instructions": "Do it", "max_attempts": 10});
                 let path = format!("/api/v1/projects/{current}/tasks");
                 if let Some(task) = self.create(&path, &task, "task_id").await {
-                    self.told(&current).tasks.push(task);
+                    self.tell(&current, |told| told.tasks.push(task));
                 }
             }
             project = Some(current);
+            tokio::time::sleep(self.pause).await;
         }
     }
 
@@ -170,7 +208,7 @@ impl Client {
         self.told.lock().unwrap().insert(id.clone(), Told::default());
         let question = json!({"project_id": id, "question": "Is the load over?"});
         let request = self.create("/api/v1/hitl", &question, "request_id").await?;
-        self.told(&id).requests.push(request);
+        self.tell(&id, |told| told.requests.push(request));
         Some(id)
     }
 
@@ -179,16 +217,15 @@ impl Client {
         let Some(request) = self.create("/api/v1/hitl", &question, "request_id").await else {
             return;
         };
-        self.told(project).requests.push(request.clone());
+        self.tell(project, |told| told.requests.push(request.clone()));
         let path = format!("/api/v1/hitl/{request}/respond");
         if let Some((200, _)) = self.post(&path, &json!({"action": "approve"})).await {
-            self.told(project).answered.push(request);
+            self.tell(project, |told| told.answered.push(request));
         }
     }
 
-    fn told(&self, project: &str) -> impl std::ops::DerefMut<Target = Told> {
-        let told = self.told.lock().unwrap();
-        Entry(told, project.to_owned())
+    fn tell(&self, project: &str, what: impl FnOnce(&mut Told)) {
+        what(self.told.lock().unwrap().get_mut(project).unwrap());
     }
 
     async fn create(&mut self, path: &str, body: &Value, id: &str) -> Option<String> {
@@ -227,41 +264,63 @@ impl Client {
     }
 }
 
-/// The entry of a project, as long as the lock is held.
-struct Entry<'a>(std::sync::MutexGuard<'a, BTreeMap<String, Told>>, String);
-
-impl std::ops::Deref for Entry<'_> {
-    type Target = Told;
-
-    fn deref(&self) -> &Told {
-        &self.0[&self.1]
-    }
-}
-
-impl std::ops::DerefMut for Entry<'_> {
-    fn deref_mut(&mut self) -> &mut Told {
-        self.0.get_mut(&self.1).unwrap()
-    }
-}
-
-/// Waits until every task of these projects is done.
+/// The tasks that are held at this moment, by workers alive or dead, and the attempt each is at.
 ///
 /// # Panics
-/// When it takes too long, or a task failed.
+/// When the database does not answer.
+pub async fn held(database: &tokio_postgres::Client) -> BTreeMap<String, i32> {
+    let held = "SELECT id::text, attempt FROM tasks WHERE status = 'working'";
+    let rows = database.query(held, &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// Stops a worker, which must be the only one, at an instant at which it holds something; answers
+/// what. Its tasks do nothing, so such an instant has to be looked for.
+///
+/// # Panics
+/// When none is found.
+pub async fn freeze(
+    worker: &TestServer,
+    database: &tokio_postgres::Client,
+) -> BTreeMap<String, i32> {
+    for _ in 0..100 {
+        worker.until(|_| async { !held(database).await.is_empty() }).await;
+        worker.signal(Signal::STOP);
+        // The database may be about to commit what it was sent before.
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let held = held(database).await;
+        if !held.is_empty() {
+            return held;
+        }
+        worker.signal(Signal::CONT);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the worker never holds anything");
+}
+
+/// Waits until every task of these projects is done, as long as one after another is.
+///
+/// # Panics
+/// When nothing gets done for too long, or a task failed.
 pub async fn all_done<'a>(server: &TestServer, projects: impl IntoIterator<Item = &'a String>) {
-    let started = Instant::now();
-    for project in projects {
-        loop {
+    let mut open: BTreeMap<&String, u64> = projects.into_iter().map(|one| (one, 0)).collect();
+    let mut changed = Instant::now();
+    while !open.is_empty() {
+        for (project, before) in std::mem::take(&mut open) {
             let (status, counts) =
                 server.get(&format!("/api/v1/projects/{project}/completion")).await;
             assert_eq!(status, 200, "{counts}");
             assert_eq!(counts["failed_tasks"], 0, "{counts}");
-            if counts["total_tasks"] == counts["completed_tasks"] {
-                break;
+            let completed = counts["completed_tasks"].as_u64().unwrap();
+            if completed > before {
+                changed = Instant::now();
             }
-            assert!(started.elapsed() < PATIENCE, "it is not getting done: {counts}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(changed.elapsed() < PATIENCE, "it is not getting done: {counts}");
+            if counts["total_tasks"] != completed {
+                open.insert(project, completed);
+            }
         }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

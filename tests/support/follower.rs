@@ -34,12 +34,14 @@ impl Follower {
                     continue;
                 };
                 times.fetch_add(1, Ordering::SeqCst);
-                while let Some(frame) = watcher.next().await {
+                // Silence is no fault: whoever waits for a position says how long.
+                while let Some(frame) = watcher.next_ever().await {
                     assert_ne!(frame["event_type"], "gap", "nothing is older than the log");
                     let seq = frame["seq"].as_u64().filter(|_| frame["project_id"] == *project);
                     if let Some(seq) = seq {
-                        let before = position.swap(seq, Ordering::SeqCst);
+                        let before = position.load(Ordering::SeqCst);
                         assert_eq!(seq, before + 1, "of {project}, from {base}: {frame}");
+                        position.store(seq, Ordering::SeqCst);
                     }
                 }
             }
@@ -66,7 +68,7 @@ impl Follower {
     pub async fn reaches(&self, seq: u64) {
         let started = Instant::now();
         while self.position() < seq {
-            assert!(!self.following.is_finished(), "a follower saw something wrong");
+            self.is_well();
             assert!(
                 started.elapsed() < PATIENCE,
                 "a follower stays at {} of {seq}",
@@ -74,6 +76,26 @@ impl Follower {
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        self.is_well();
+    }
+
+    /// Waits until it has seen the whole log, and then a little longer for what may not come: an
+    /// entry once more, or one that the log does not have.
+    ///
+    /// # Panics
+    /// When it takes too long, or something was missing or came twice.
+    pub async fn ends_well(&self, length: u64) {
+        self.reaches(length).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        self.is_well();
+        assert_eq!(self.position(), length, "a follower saw more than there is");
+    }
+
+    fn is_well(&self) {
+        assert!(
+            !self.following.is_finished(),
+            "a follower saw something wrong; it says what above"
+        );
     }
 }
 

@@ -9,8 +9,8 @@ use botarmy_agents::Scripted;
 use botarmy_domain::decide::Defaults;
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
-    AgentRunner, AuditLog, Clock, ContextStore, HitlStore, NewProject, Orchestrator, ProjectStore,
-    Response, TaskStore,
+    AgentRunner, AuditLog, Clock, ContextStore, HitlStore, Ledger, NewProject, Orchestrator,
+    ProjectStore, Response, TaskStore,
 };
 use botarmy_domain::{
     AgentType, Entry, EventType, HitlAction, HitlRequest, HitlStatus, Origin, Oversight, Project,
@@ -18,8 +18,10 @@ use botarmy_domain::{
 };
 use botarmy_memory::{Bell, CountingIds, ManualClock, MemoryEventBus, MemoryStore};
 use botarmy_orchestrator::{
-    Engine, EngineSettings, Ports, Runners, Worker, WorkerSettings, Workflows,
+    Engine, EngineSettings, LeaseSettings, Leases, Ports, Runners, Worker, WorkerSettings,
+    Workflows,
 };
+use tokio::sync::watch;
 
 /// Everything a test of the use cases needs.
 pub struct Rig {
@@ -47,11 +49,25 @@ impl Rig {
     /// A rig with these workflows too.
     #[must_use]
     pub fn with_workflows(runner: Scripted, workflows: Workflows) -> Self {
+        Self::build(runner, workflows, |ledger| ledger)
+    }
+
+    /// A rig that commits through what `wrap` makes of its ledger.
+    #[must_use]
+    pub fn with_ledger(wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>) -> Self {
+        Self::build(Scripted::default(), Workflows::default(), wrap)
+    }
+
+    fn build(
+        runner: Scripted,
+        workflows: Workflows,
+        wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>,
+    ) -> Self {
         let store = MemoryStore::new();
         let clock = Arc::new(ManualClock::default());
         let bus = MemoryEventBus::default();
         let ports = Ports {
-            ledger: Arc::new(store.clone()),
+            ledger: wrap(Arc::new(store.clone())),
             projects: Arc::new(store.clone()),
             tasks: Arc::new(store.clone()),
             requests: Arc::new(store.clone()),
@@ -89,6 +105,35 @@ impl Rig {
     pub async fn work(&self) {
         self.worker.drain().await.unwrap();
         self.check().await;
+    }
+
+    /// Work for agents outside, handed out until the test ends.
+    #[must_use]
+    pub fn leases(&self) -> Leases {
+        let (leases, stop) = self.leases_until();
+        std::mem::forget(stop);
+        leases
+    }
+
+    /// Work for agents outside, handed out until it is told to stop.
+    #[must_use]
+    pub fn leases_until(&self) -> (Leases, watch::Sender<bool>) {
+        self.leases_with(Duration::from_millis(20))
+    }
+
+    /// The same, looking into the queue so often where nobody rings.
+    #[must_use]
+    pub fn leases_with(&self, poll: Duration) -> (Leases, watch::Sender<bool>) {
+        let settings = LeaseSettings {
+            lease: botarmy_domain::task::LEASE,
+            attempt_timeout: Duration::from_secs(600),
+            poll,
+            max_output_bytes: 1 << 20,
+        };
+        let (leases, desk) = Leases::new(self.engine.clone(), settings);
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(desk.run(stopped));
+        (leases, stop)
     }
 
     /// Turns the clock, and does what is due then.

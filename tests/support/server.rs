@@ -104,9 +104,7 @@ impl TestServer {
     /// # Panics
     /// When it does not start.
     pub async fn on(dir: TempDir, variables: &[(&str, &str)]) -> Self {
-        let variables =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Self::launch(Arc::new(dir), 0, variables.collect()).await
+        Self::launch(Arc::new(dir), 0, owned(variables)).await
     }
 
     /// Starts one with these variables, such as `("BOTARMY_HTTP__BODY_LIMIT_BYTES", "1000")`.
@@ -123,10 +121,7 @@ impl TestServer {
     /// # Panics
     /// When it does not start.
     pub async fn on_port(port: u16, variables: &[(&str, &str)]) -> Self {
-        let dir = Arc::new(TempDir::new().unwrap());
-        let variables =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Self::launch(dir, port, variables.collect()).await
+        Self::launch(Arc::new(TempDir::new().unwrap()), port, owned(variables)).await
     }
 
     async fn launch(dir: Arc<TempDir>, port: u16, variables: Vec<(String, String)>) -> Self {
@@ -182,9 +177,17 @@ impl TestServer {
     /// # Panics
     /// When it does not start again.
     pub async fn kill_and_restart(&mut self) {
+        self.kill();
+        self.start_again().await;
+    }
+
+    /// Kills it at once (SIGKILL), also when it stands still.
+    ///
+    /// # Panics
+    /// When that is not possible.
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.start_again().await;
     }
 
     /// Starts it again on the same data, after it has ended.
@@ -277,6 +280,18 @@ impl TestServer {
         }
     }
 
+    /// Asks for this again and again until the answer has this text there (a JSON pointer, such as
+    /// `/status`); answers how long that took.
+    ///
+    /// # Panics
+    /// When it takes too long.
+    pub async fn until_is(&self, path: &str, pointer: &str, text: &str) -> Duration {
+        let started = Instant::now();
+        let is = |answer: &Value| answer.pointer(pointer).and_then(Value::as_str) == Some(text);
+        self.until(|server| async move { is(&server.get(path).await.1) }).await;
+        started.elapsed()
+    }
+
     /// Makes a project with a workflow; answers its id.
     ///
     /// # Panics
@@ -347,6 +362,10 @@ impl Drop for TestServer {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn owned(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 async fn answer(response: Response) -> (u16, Value) {

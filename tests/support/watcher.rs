@@ -2,9 +2,9 @@
 
 use futures_util::StreamExt;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
 use crate::server::PATIENCE;
 
@@ -35,14 +35,36 @@ impl Watcher {
         Ok(Self(stream))
     }
 
+    /// Connects through a socket that takes in little: what is not read soon waits in the server.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn deaf(base: &str, query: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(8 * 1024).unwrap();
+        let address = base.strip_prefix("http://").unwrap();
+        let stream = socket.connect(address.parse().unwrap()).await.unwrap();
+        let stream = MaybeTlsStream::Plain(stream);
+        let (stream, _) = client_async(format!("ws://{address}/ws{query}"), stream).await.unwrap();
+        Self(stream)
+    }
+
     /// The next frame; `None` when the connection has ended.
     ///
     /// # Panics
     /// When nothing comes for a long time.
     pub async fn next(&mut self) -> Option<Value> {
+        let next = tokio::time::timeout(PATIENCE, self.next_ever()).await;
+        next.expect("nothing comes any more")
+    }
+
+    /// The next frame, however long it is waited for; `None` when the connection has ended.
+    ///
+    /// # Panics
+    /// When a frame is not JSON.
+    pub async fn next_ever(&mut self) -> Option<Value> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.0.next()).await;
-            match message.expect("nothing comes any more")?.ok()? {
+            match self.0.next().await?.ok()? {
                 Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
                 Message::Close(_) => return None,
                 _ => {}

@@ -25,6 +25,24 @@ pub const LEASE: Duration = Duration::from_secs(300);
 #[serde(transparent)]
 pub struct WorkerId(pub String);
 
+impl WorkerId {
+    /// What the names of workers outside of the servers begin with, so that none of them passes for
+    /// a server's own, and a server that starts knows which leases may still be alive.
+    const EXTERNAL: &str = "external/";
+
+    /// A worker outside of the servers, under the name it gives itself.
+    #[must_use]
+    pub fn external(name: &str) -> Self {
+        Self(format!("{}{name}", Self::EXTERNAL))
+    }
+
+    /// Whether it works outside of the servers.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        self.0.starts_with(Self::EXTERNAL)
+    }
+}
+
 impl std::fmt::Display for WorkerId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

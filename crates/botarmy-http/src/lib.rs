@@ -18,6 +18,7 @@ mod extract;
 mod frame;
 mod health;
 mod hitl;
+mod leases;
 mod projects;
 mod range;
 mod tasks;
@@ -36,7 +37,7 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
     AgentStatus, AuditLog, Clock, ContextStore, HealthCheck, HitlStore, Ids, Orchestrator,
-    PackageStore, ProjectStore, TaskStore,
+    PackageStore, ProjectStore, TaskStore, WorkerLeases,
 };
 
 use crate::artifacts::ZipCache;
@@ -47,6 +48,8 @@ use crate::boards::Boards;
 pub struct Api {
     /// Everything that can be asked.
     pub orchestrator: Arc<dyn Orchestrator>,
+    /// Work for agents that run outside.
+    pub leases: Arc<dyn WorkerLeases>,
     /// Reading projects.
     pub projects: Arc<dyn ProjectStore>,
     /// Reading tasks.
@@ -221,6 +224,7 @@ fn app<M: Fn(&mut ServiceConfig)>(
 fn endpoints() -> Vec<endpoint::Endpoint> {
     [
         tasks::endpoints(),
+        leases::endpoints(),
         projects::endpoints(),
         agents::endpoints(),
         hitl::endpoints(),

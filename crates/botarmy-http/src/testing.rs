@@ -12,7 +12,8 @@ use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
     Clock, Health, HealthCheck, Ids, MockAgentStatus, MockAuditLog, MockContextStore,
-    MockHitlStore, MockOrchestrator, MockPackageStore, MockProjectStore, MockTaskStore, Usage,
+    MockHitlStore, MockOrchestrator, MockPackageStore, MockProjectStore, MockTaskStore,
+    MockWorkerLeases, Usage,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
@@ -29,6 +30,7 @@ pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 #[derive(Default)]
 pub(crate) struct Fakes {
     pub(crate) orchestrator: MockOrchestrator,
+    pub(crate) leases: MockWorkerLeases,
     pub(crate) projects: MockProjectStore,
     pub(crate) tasks: MockTaskStore,
     pub(crate) requests: MockHitlStore,
@@ -82,6 +84,7 @@ impl Fakes {
     pub(crate) fn api(self) -> Api {
         Api {
             orchestrator: Arc::new(self.orchestrator),
+            leases: Arc::new(self.leases),
             projects: Arc::new(self.projects),
             tasks: Arc::new(self.tasks),
             requests: Arc::new(self.requests),

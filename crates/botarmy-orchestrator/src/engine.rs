@@ -11,6 +11,7 @@ use botarmy_domain::ports::{
 use botarmy_domain::{AgentType, Committed, Error, Moment, Refusal, Scope, StoreError};
 use tokio::sync::Notify;
 
+use crate::ears::Ears;
 use crate::workflows::Workflows;
 
 /// The ports the use cases stand on.
@@ -59,6 +60,7 @@ pub struct Inner {
     /// Agent types whose status may have changed since it was last written down.
     pub(crate) stale_agents: Mutex<BTreeSet<AgentType>>,
     pub(crate) stale: Notify,
+    pub(crate) ears: Ears,
 }
 
 impl std::ops::Deref for Engine {
@@ -78,6 +80,7 @@ impl Engine {
             settings,
             stale_agents: Mutex::default(),
             stale: Notify::new(),
+            ears: Ears::default(),
         }))
     }
 

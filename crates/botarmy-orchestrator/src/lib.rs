@@ -1,7 +1,11 @@
 //! The use cases of BotArmy, on nothing but ports: load, decide, commit, tell. Beside them run
-//! the worker, which hands tasks to agents, and the timers.
+//! the worker, which hands tasks to agents, the desk, which hands them to workers outside, and the
+//! timers.
 
+mod desk;
+mod ears;
 mod engine;
+mod leases;
 mod recovery;
 mod tell;
 mod timers;
@@ -10,6 +14,8 @@ mod work;
 mod worker;
 mod workflows;
 
+pub use desk::Desk;
 pub use engine::{Engine, EngineSettings, Ports};
+pub use leases::{LeaseSettings, Leases};
 pub use worker::{Runners, Worker, WorkerSettings};
 pub use workflows::{Workflows, WorkflowsError};

@@ -1,9 +1,10 @@
 //! What a server does first: take back what its predecessor held when it stopped.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use botarmy_domain::decide::tasks::{self, Holder};
-use botarmy_domain::{AgentType, Error, Scope};
+use botarmy_domain::{AgentType, Error, Lease, Scope, Task};
 use tracing::info;
 
 use crate::engine::Engine;
@@ -11,21 +12,30 @@ use crate::engine::Engine;
 const PAGE: u32 = 500;
 
 impl Engine {
-    /// Gives every working task back to the queue; answers how many. Only for a server that has
-    /// its store to itself: nobody else can be working then.
+    /// Gives every working task back to the queue that a server held; answers how many. Only for a
+    /// server that has its store to itself: no other server can be working then. What a worker
+    /// outside holds stays with it; its lease says for how long.
     ///
     /// # Errors
     /// What the store could not do.
     pub async fn take_back_everything(&self) -> Result<usize, Error> {
         let mut taken = 0;
+        let mut outside = 0;
         loop {
-            let working = self.ports.tasks.working(PAGE).await?;
-            if working.is_empty() {
+            let limit = PAGE.saturating_add(outside);
+            let working = self.ports.tasks.working(limit).await?;
+            let is_all = working.len() < limit as usize;
+            let held =
+                |task: &Arc<Task>| task.lease().cloned().map(|lease| (Arc::clone(task), lease));
+            let (theirs, ours): (Vec<_>, Vec<_>) = working
+                .iter()
+                .filter_map(held)
+                .partition(|(_, lease): &(_, Lease)| lease.worker.is_external());
+            if ours.is_empty() && is_all {
                 break;
             }
-            for task in working {
-                let Some(lease) = task.lease() else { continue };
-                let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
+            for (task, lease) in ours {
+                let holder = Holder { worker: lease.worker, fence: lease.fence };
                 let (id, moment) = (task.id, self.moment());
                 self.commit(Scope::project(task.project_id).task(id), move |snapshot| {
                     tasks::give_back(snapshot, id, &holder, "the server was restarted", moment)
@@ -33,6 +43,7 @@ impl Engine {
                 .await?;
                 taken += 1;
             }
+            outside = u32::try_from(theirs.len()).unwrap_or(u32::MAX);
         }
         if taken > 0 {
             info!(

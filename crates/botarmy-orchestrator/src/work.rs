@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use botarmy_domain::decide::tasks::{self, Holder, Inquiry, Work};
 use botarmy_domain::ports::{
-    AgentRunner, Assignment, News, Outcome, Resume, RunContext, RunError, TaskProgress,
+    AgentRunner, Assignment, HeldLease, News, Outcome, Resume, RunContext, RunError, TaskProgress,
+    Usage,
 };
 use botarmy_domain::text::clean_map;
-use botarmy_domain::{Decision, Error, Refusal, Scope, Snapshot, StoreError, Task};
+use botarmy_domain::{Committed, Error, Moment, Refusal, Scope, StoreError, Task, TaskStatus};
 use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::engine::Engine;
 use crate::worker::Worker;
 
 /// How many lines of progress are kept while nobody takes them.
@@ -30,50 +32,14 @@ impl Worker {
         fence: u32,
     ) {
         let holder = Holder { worker: self.settings.id.clone(), fence };
-        let result = match self.assignment(task, name).await {
-            Ok((job, runner)) => self.attempt(task, fence, job, runner).await,
-            Err(error) => Err(RunError::retryable("no_assignment", error.to_string())),
+        let runner = self.runners.get(&task.agent).cloned();
+        let result = match (runner, self.engine.assignment(task, name).await) {
+            (Some(runner), Ok(job)) => self.attempt(task, fence, job, runner).await,
+            (None, _) => Err(no_assignment(&format!("no runner for {}", task.agent))),
+            (_, Err(error)) => Err(no_assignment(&error)),
         };
         let result = result.and_then(|outcome| self.sound(outcome));
         self.bring_back(task, holder, result).await;
-    }
-
-    /// What the agent is given, and who it is.
-    async fn assignment(
-        &self,
-        task: &Task,
-        name: &OnceCell<String>,
-    ) -> Result<(Assignment, Arc<dyn AgentRunner>), StoreError> {
-        let ports = &self.engine.ports;
-        let runner =
-            self.runners.get(&task.agent).cloned().ok_or_else(|| StoreError::Unavailable {
-                detail: format!("no runner for {}", task.agent),
-                source: None,
-            })?;
-        let name = name.get_or_try_init(async || {
-            let project = ports.projects.project(task.project_id).await?;
-            Ok::<_, StoreError>(project.map(|project| project.name.clone()).unwrap_or_default())
-        });
-        let project_name = name.await?.clone();
-        let context = match task.context_ids.as_slice() {
-            [] => Vec::new(),
-            ids => ports.context.artifacts_by_id(ids).await?,
-        };
-        let goes_on = task.session.is_some() || !task.answers.is_empty();
-        let job = Assignment {
-            project_id: task.project_id,
-            project_name,
-            task_id: task.id,
-            agent: task.agent,
-            attempt: task.attempt,
-            instructions: task.instructions.clone(),
-            handoff: task.handoff.clone(),
-            context,
-            output_type: task.output_type,
-            resume: goes_on
-                .then(|| Resume { session: task.session.clone(), answers: task.answers.clone() }),
-        };
-        Ok((job, runner))
     }
 
     /// Runs the agent under its deadline, keeps its lease alive and passes on what it says.
@@ -84,9 +50,7 @@ impl Worker {
         job: Assignment,
         runner: Arc<dyn AgentRunner>,
     ) -> Result<Outcome, RunError> {
-        let limit = task
-            .timeout_s
-            .map_or(self.settings.attempt_timeout, |seconds| Duration::from_secs(seconds.into()));
+        let limit = time_limit(task, self.settings.attempt_timeout);
         let (say, mut said) = mpsc::channel(PROGRESS_QUEUE);
         let context = RunContext {
             deadline: self.engine.ports.clock.now().after(limit),
@@ -109,7 +73,7 @@ impl Worker {
                     Err(RunError::retryable("runner_panicked", "The agent stopped unexpectedly."))
                 }),
                 Some((message, percent)) = said.recv() => {
-                    self.pass_on(task, message, percent).await;
+                    self.engine.pass_on(task, message, percent).await;
                 }
                 _ = beat.tick() => {
                     let until = self.engine.ports.clock.now().after(self.settings.lease);
@@ -127,83 +91,22 @@ impl Worker {
         }
     }
 
-    async fn pass_on(&self, task: &Task, message: String, percent: Option<u8>) {
-        let progress = TaskProgress {
-            project_id: task.project_id,
-            task_id: task.id,
-            agent_type: task.agent,
-            message,
-            percent,
-            at: self.engine.ports.clock.now(),
-        };
-        // Lost progress is lost; nothing depends on it.
-        drop(self.engine.ports.bus.publish(vec![News::Progress(Arc::new(progress))]).await);
-    }
-
-    /// What an agent returns is foreign: too much of it is refused, and text that some store
-    /// cannot hold is replaced.
+    /// What an agent returns is foreign: too much of it is a failure, the rest is cleaned.
     fn sound(&self, outcome: Outcome) -> Result<Outcome, RunError> {
-        let Outcome::Completed { mut output, mut artifacts, confidence, usage } = outcome else {
-            return Ok(outcome);
-        };
-        let size = serde_json::to_vec(&output).map_or(0, |json| json.len())
-            + artifacts
-                .iter()
-                .map(|artifact| serde_json::to_vec(&artifact.content).map_or(0, |json| json.len()))
-                .sum::<usize>();
-        let limit = self.settings.max_output_bytes;
-        if size > limit {
-            return Err(RunError::Terminal {
-                code: "output_too_large".to_owned(),
-                detail: format!("The agent returned {size} bytes; at most {limit} are stored."),
-                usage: Box::new(usage),
-            });
-        }
-        clean_map(&mut output);
-        for artifact in &mut artifacts {
-            clean_map(&mut artifact.content);
-            clean_map(&mut artifact.metadata);
-        }
-        Ok(Outcome::Completed { output, artifacts, confidence, usage })
+        sound(outcome, self.settings.max_output_bytes).map_err(|TooLarge { detail, usage }| {
+            RunError::Terminal { code: "output_too_large".to_owned(), detail, usage }
+        })
     }
 
     /// Commits what came of the attempt; while the store is away, tries again as long as it makes
     /// sense. A result that is refused is late: somebody else has the task, or nobody wants it.
     async fn bring_back(&self, task: &Task, holder: Holder, result: Result<Outcome, RunError>) {
         let (id, moment) = (task.id, self.engine.moment());
-        let defaults = self.engine.settings.defaults;
-        let who = holder.clone();
-        let mut scope = Scope::project(task.project_id).task(id);
-        if let Ok(Outcome::Ask { question, .. }) = &result {
-            scope = scope.artifacts(&question.artifacts);
-        }
-        let decide = Arc::new(move |snapshot: &Snapshot| -> Result<Decision, Refusal> {
-            match &result {
-                Ok(Outcome::Completed { output, artifacts, confidence, usage }) => {
-                    let work = Work {
-                        output: output.clone(),
-                        artifacts: artifacts.clone(),
-                        confidence: *confidence,
-                        usage: usage.clone(),
-                    };
-                    tasks::complete(snapshot, id, &who, &work, moment, defaults)
-                }
-                Ok(Outcome::Ask { question, usage, session }) => {
-                    let inquiry = Inquiry {
-                        question: question.clone(),
-                        usage: usage.clone(),
-                        session: session.clone(),
-                    };
-                    tasks::ask(snapshot, id, &who, &inquiry, moment, defaults)
-                }
-                Err(error) => tasks::fail(snapshot, id, &who, error, moment, defaults),
-            }
-        });
+        let result = Arc::new(result);
         let started = tokio::time::Instant::now();
         let mut wait = Duration::from_millis(50);
         loop {
-            let decide = Arc::clone(&decide);
-            match self.engine.commit(scope.clone(), move |snapshot| decide(snapshot)).await {
+            match self.engine.take_in(task, &holder, &result, moment).await {
                 Ok(_) => return,
                 Err(Error::Refused(refusal @ Refusal::Conflict { .. })) => {
                     info!(task.id = %id, %refusal, "A result of task {id} came too late");
@@ -225,6 +128,145 @@ impl Worker {
             }
         }
     }
+}
+
+impl Engine {
+    /// What an agent is given for a task.
+    pub(crate) async fn assignment(
+        &self,
+        task: &Task,
+        name: &OnceCell<String>,
+    ) -> Result<Assignment, StoreError> {
+        let name = name.get_or_try_init(async || {
+            let project = self.ports.projects.project(task.project_id).await?;
+            Ok::<_, StoreError>(project.map(|project| project.name.clone()).unwrap_or_default())
+        });
+        let project_name = name.await?.clone();
+        let context = match task.context_ids.as_slice() {
+            [] => Vec::new(),
+            ids => self.ports.context.artifacts_by_id(ids).await?,
+        };
+        let goes_on = task.session.is_some() || !task.answers.is_empty();
+        Ok(Assignment {
+            project_id: task.project_id,
+            project_name,
+            task_id: task.id,
+            agent: task.agent,
+            attempt: task.attempt,
+            instructions: task.instructions.clone(),
+            handoff: task.handoff.clone(),
+            context,
+            output_type: task.output_type,
+            resume: goes_on
+                .then(|| Resume { session: task.session.clone(), answers: task.answers.clone() }),
+        })
+    }
+
+    /// Tells watchers how a task is getting on.
+    pub(crate) async fn pass_on(&self, task: &Task, message: String, percent: Option<u8>) {
+        let progress = TaskProgress {
+            project_id: task.project_id,
+            task_id: task.id,
+            agent_type: task.agent,
+            message,
+            percent,
+            at: self.ports.clock.now(),
+        };
+        // Lost progress is lost; nothing depends on it.
+        drop(self.ports.bus.publish(vec![News::Progress(Arc::new(progress))]).await);
+    }
+
+    /// Commits what came of an attempt.
+    pub(crate) async fn take_in(
+        &self,
+        task: &Task,
+        holder: &Holder,
+        result: &Arc<Result<Outcome, RunError>>,
+        moment: Moment,
+    ) -> Result<Committed, Error> {
+        let (id, defaults) = (task.id, self.settings.defaults);
+        let mut scope = Scope::project(task.project_id).task(id);
+        if let Ok(Outcome::Ask { question, .. }) = &**result {
+            scope = scope.artifacts(&question.artifacts);
+        }
+        let (who, result) = (holder.clone(), Arc::clone(result));
+        self.commit(scope, move |snapshot| match &*result {
+            Ok(Outcome::Completed { output, artifacts, confidence, usage }) => {
+                let work = Work {
+                    output: output.clone(),
+                    artifacts: artifacts.clone(),
+                    confidence: *confidence,
+                    usage: usage.clone(),
+                };
+                tasks::complete(snapshot, id, &who, &work, moment, defaults)
+            }
+            Ok(Outcome::Ask { question, usage, session }) => {
+                let inquiry = Inquiry {
+                    question: question.clone(),
+                    usage: usage.clone(),
+                    session: session.clone(),
+                };
+                tasks::ask(snapshot, id, &who, &inquiry, moment, defaults)
+            }
+            Err(error) => tasks::fail(snapshot, id, &who, error, moment, defaults),
+        })
+        .await
+    }
+
+    /// Gives a task back that its holder cannot go on with; does nothing when nobody works on it.
+    pub(crate) async fn give_back(
+        &self,
+        lease: HeldLease,
+        reason: &'static str,
+    ) -> Result<(), Error> {
+        let HeldLease { task: id, holder } = lease;
+        let Some(task) = self.ports.tasks.task(id).await? else { return Ok(()) };
+        if task.status() != TaskStatus::Working {
+            return Ok(());
+        }
+        let moment = self.moment();
+        let give_back = move |snapshot: &_| tasks::give_back(snapshot, id, &holder, reason, moment);
+        self.commit(Scope::project(task.project_id).task(id), give_back).await?;
+        Ok(())
+    }
+}
+
+/// The longest one attempt at a task may take.
+pub(crate) fn time_limit(task: &Task, default: Duration) -> Duration {
+    task.timeout_s.map_or(default, |seconds| Duration::from_secs(seconds.into()))
+}
+
+/// The failure of an attempt that could not begin.
+pub(crate) fn no_assignment(why: &impl std::fmt::Display) -> RunError {
+    RunError::retryable("no_assignment", why.to_string())
+}
+
+/// More than is stored.
+pub(crate) struct TooLarge {
+    /// How much, and how much it may be.
+    pub(crate) detail: String,
+    /// What it took.
+    pub(crate) usage: Box<Usage>,
+}
+
+/// What an agent returned, with text that some store cannot hold replaced; unless it is too much.
+pub(crate) fn sound(outcome: Outcome, limit: usize) -> Result<Outcome, TooLarge> {
+    let Outcome::Completed { mut output, mut artifacts, confidence, usage } = outcome else {
+        return Ok(outcome);
+    };
+    let bytes = |map: &_| serde_json::to_vec(map).map_or(0, |json| json.len());
+    let size =
+        bytes(&output) + artifacts.iter().map(|artifact| bytes(&artifact.content)).sum::<usize>();
+    if size > limit {
+        let detail = format!("The agent returned {size} bytes; at most {limit} are stored.");
+        return Err(TooLarge { detail, usage: Box::new(usage) });
+    }
+    clean_map(&mut output);
+    for artifact in &mut artifacts {
+        clean_map(&mut artifact.content);
+        clean_map(&mut artifact.metadata);
+    }
+    Ok(Outcome::Completed { output, artifacts, confidence, usage })
 }
 
 /// Ends a spawned task when it is no longer waited for.

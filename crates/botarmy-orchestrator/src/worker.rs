@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use botarmy_domain::decide::tasks::{self, Holder};
-use botarmy_domain::ports::{AgentRunner, Claim, Health, HealthCheck, News};
-use botarmy_domain::{
-    AgentType, EventType, ProjectId, Row, Scope, StoreError, Task, TaskId, TaskStatus, WorkerId,
-};
+use botarmy_domain::decide::tasks::Holder;
+use botarmy_domain::ports::{AgentRunner, Claim, Health, HealthCheck, HeldLease, News};
+use botarmy_domain::{AgentType, EventType, ProjectId, Row, StoreError, Task, TaskId, WorkerId};
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
@@ -120,6 +118,7 @@ impl Worker {
     /// by four seconds.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>, grace: Duration) {
         let cancelling = tokio::spawn(Arc::clone(&self).heed_cancellations());
+        let ear = self.engine.listen();
         let mut told = stop.clone();
         let over = tokio::spawn(async move {
             // Who would say so may be gone.
@@ -139,7 +138,7 @@ impl Worker {
                 continue;
             }
             agents = tokio::select! {
-                rung = self.engine.ports.bell.wait() => rung,
+                rung = self.engine.heard(&ear) => rung,
                 () = self.freed.notified() => BTreeSet::new(),
                 () = tokio::time::sleep(self.settings.poll) => everyone(),
                 _ = stop.changed() => BTreeSet::new(),
@@ -271,7 +270,9 @@ impl Worker {
             let worker = Arc::clone(self);
             giving.spawn(async move {
                 let holder = Holder { worker: worker.settings.id.clone(), fence };
-                if let Err(error) = worker.give_back(id, &holder, "the server is stopping").await {
+                let lease = HeldLease { task: id, holder };
+                let given = worker.engine.give_back(lease, "the server is stopping").await;
+                if let Err(error) = given {
                     warn!(task.id = %id, %error, "Task {id} could not be given back; its lease will lapse");
                 }
             });
@@ -281,22 +282,6 @@ impl Worker {
             let left = giving.len();
             warn!(left, "{left} tasks could not be given back in time; their leases will lapse");
         }
-    }
-
-    async fn give_back(
-        &self,
-        id: TaskId,
-        holder: &Holder,
-        reason: &'static str,
-    ) -> Result<(), botarmy_domain::Error> {
-        let Some(task) = self.engine.ports.tasks.task(id).await? else { return Ok(()) };
-        if task.status() != TaskStatus::Working {
-            return Ok(());
-        }
-        let (holder, moment) = (holder.clone(), self.engine.moment());
-        let give_back = move |snapshot: &_| tasks::give_back(snapshot, id, &holder, reason, moment);
-        self.engine.commit(Scope::project(task.project_id).task(id), give_back).await?;
-        Ok(())
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<TaskId, Running>> {

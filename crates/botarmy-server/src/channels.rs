@@ -51,6 +51,12 @@ impl Channels {
         }
     }
 
+    /// Whether the other servers' news come here.
+    #[must_use]
+    pub const fn reaches_others(&self) -> bool {
+        self.redis.is_some()
+    }
+
     /// Lets the last news leave.
     pub async fn close(&self) {
         if let Some(redis) = &self.redis {

@@ -14,7 +14,8 @@ use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck, Ids};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, HttpSettings};
 use botarmy_orchestrator::{
-    Engine, EngineSettings, Ports, Runners, Worker, WorkerSettings, Workflows,
+    Desk, Engine, EngineSettings, LeaseSettings, Leases, Ports, Runners, Worker, WorkerSettings,
+    Workflows,
 };
 use botarmy_ws::{Live, WsSettings};
 use tokio::sync::watch;
@@ -44,6 +45,8 @@ pub struct System {
     pub channels: Channels,
     role: Role,
     worker: Arc<Worker>,
+    leases: Leases,
+    desk: Option<Desk>,
     hired: BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -102,13 +105,22 @@ impl System {
             poll: Duration::from_millis(settings.worker.poll_ms),
             max_output_bytes: settings.worker.max_output_bytes,
         };
+        let lease_settings = LeaseSettings {
+            lease: worker_settings.lease,
+            attempt_timeout: worker_settings.attempt_timeout,
+            poll: worker_settings.poll,
+            max_output_bytes: worker_settings.max_output_bytes,
+        };
         let worker = Worker::new(engine.clone(), staff(settings, &hired), worker_settings);
+        let (leases, desk) = Leases::new(engine.clone(), lease_settings);
         Ok(Self {
             engine,
             stores,
             channels,
             role: settings.server.role,
             worker,
+            leases,
+            desk: Some(desk),
             hired,
             clock,
             ids,
@@ -137,6 +149,9 @@ impl System {
             let worker = Arc::clone(&self.worker).run(self.stop.subscribe(), self.grace);
             self.working = Some(tokio::spawn(worker));
         }
+        if let Some(desk) = self.desk.take().filter(|_| self.role.answers()) {
+            self.background.push(tokio::spawn(desk.run(self.stop.subscribe())));
+        }
         let engine = self.engine.clone();
         self.background.push(tokio::spawn(async move { engine.watch_agents().await }));
         let (engine, interval) = (self.engine.clone(), self.timer_interval);
@@ -149,12 +164,13 @@ impl System {
     /// # Errors
     /// When the listener cannot be used.
     pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
+        let hears_others = self.channels.reaches_others() || !self.stores.is_shared();
         let live = Live::start(
             Arc::clone(&self.channels.bus),
             Arc::clone(&self.stores.audit),
             Arc::clone(&self.stores.projects),
             Arc::clone(&self.clock),
-            ws_settings(settings),
+            WsSettings { hears_others, ..ws_settings(settings) },
         );
         self.live = Some(live.clone());
         let workers = match settings.http.workers {
@@ -178,6 +194,7 @@ impl System {
         }
         Api {
             orchestrator: Arc::new(self.engine.clone()),
+            leases: Arc::new(self.leases.clone()),
             projects: Arc::clone(&stores.projects),
             tasks: Arc::clone(&stores.tasks),
             requests: Arc::clone(&stores.requests),

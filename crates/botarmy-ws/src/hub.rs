@@ -16,7 +16,7 @@
 //! watched log, and nothing of a log that nobody watches.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -39,10 +39,10 @@ const FILL_PAGE: u32 = 256;
 /// How often an entry that must exist is looked for before it is given up until later.
 const FILL_TRIES: u32 = 6;
 /// How many entries of all logs are read at once to look through them.
-const LOOK_PAGE: u32 = 500;
+const LOOK_PAGE: u32 = 200;
 /// How long after its time an entry may be committed, by another's clock, and still be found by a
 /// look at all logs. What comes later is found with the next entry of its log.
-const LATE: Duration = Duration::from_secs(10);
+const LATE: Duration = Duration::from_secs(5);
 
 /// Hears the bus and serves every session of this process.
 pub struct Hub {
@@ -55,8 +55,12 @@ pub struct Hub {
     topics: Mutex<HashMap<LogId, Arc<Topic>>>,
     /// Held by whoever looks through all logs.
     looking: tokio::sync::Mutex<()>,
-    /// What was written before this time, in microseconds, has been looked through.
+    /// Before this time, in microseconds, everything that was written has been looked through.
     looked_up_to: AtomicI64,
+    /// Up to this time a look went that may have been a glance.
+    glanced_up_to: AtomicI64,
+    /// The bus has lost something since then.
+    lost_news: AtomicBool,
     catching_up: Semaphore,
     filling: Semaphore,
     next_id: AtomicU64,
@@ -92,6 +96,8 @@ impl Hub {
             topics: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             looked_up_to: AtomicI64::new(0),
+            glanced_up_to: AtomicI64::new(0),
+            lost_news: AtomicBool::new(false),
             catching_up: Semaphore::new(settings.log_reads.max(1)),
             filling: Semaphore::new(settings.log_reads.max(1)),
             next_id: AtomicU64::new(0),
@@ -320,6 +326,7 @@ impl Hub {
                 self.fill(&topic, Duration::ZERO);
             }
         }
+        self.lost_news.store(true, Ordering::Release);
         if self.feed.is_watched() {
             let hub = Arc::clone(self);
             tokio::spawn(async move { hub.discover().await });
@@ -397,13 +404,16 @@ impl Hub {
         }
     }
 
-    /// Looks for entries of logs that nobody watches but subscribers of everything: at all that
-    /// was written since the look before, or so much of it that they are told of a gap. What is
-    /// known already says nothing about what is not: without a bus, this server knows of its own.
+    /// Looks for entries of logs that nobody watches but subscribers of everything. As long as the
+    /// bus carries all news, a page that holds something known is the last. Where it does not, that
+    /// says nothing, since this server always knows of its own: then it looks at all that was
+    /// written since the look before, or so much of it that they are told of a gap.
     async fn discover(self: &Arc<Self>) {
         let _turn = self.looking.lock().await;
-        let Some(from) = self.unlooked_from() else { return };
+        let Some(from) = self.watched_after(&self.looked_up_to) else { return };
         let now = self.clock.now();
+        let lost_news = self.lost_news.swap(false, Ordering::AcqRel);
+        let at_all = lost_news || !self.settings.hears_others;
         let mut found = Vec::new();
         let (mut before, mut looked, mut missed) = (None, 0, false);
         let was_all = loop {
@@ -413,13 +423,15 @@ impl Hub {
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
                     warn!(error, "Cannot read the logs; trying again later");
+                    self.lost_news.fetch_or(lost_news, Ordering::AcqRel);
                     self.hear_found(found);
                     return;
                 }
             };
             before = page.last().map(|entry| entry.id);
-            looked += page.len();
-            let was_all = page.len() < LOOK_PAGE as usize;
+            let size = page.len();
+            looked += size;
+            let was_all = size < LOOK_PAGE as usize;
             let topics = self.topics();
             let told = |entry: &Arc<Entry>| {
                 let last = topics.get(&entry.log()).and_then(|topic| topic.last());
@@ -429,9 +441,11 @@ impl Hub {
             found.extend(page.into_iter().filter(|entry| !told(entry)));
             drop(topics);
             // Of the newest page, the news may be on their way still.
-            missed |= looked > LOOK_PAGE as usize && found.len() > found_before;
-            if was_all || looked >= self.settings.all_look {
-                break was_all;
+            let new = found.len() - found_before;
+            missed |= looked > LOOK_PAGE as usize && new > 0;
+            let is_enough = !at_all && new < size;
+            if was_all || is_enough || looked >= self.settings.all_look {
+                break was_all || is_enough;
             }
         };
         // Where all that was seen is known, the bus works, and carried the rest too.
@@ -440,7 +454,11 @@ impl Hub {
             self.feed.tell_loss(frame::loss(now));
         }
         self.hear_found(found);
-        self.looked_up_to.store(now.before(LATE).micros(), Ordering::Release);
+        let up_to = now.before(LATE).micros();
+        self.glanced_up_to.store(up_to, Ordering::Release);
+        if at_all {
+            self.looked_up_to.store(up_to, Ordering::Release);
+        }
     }
 
     /// Takes in what was found, newest first.
@@ -448,10 +466,10 @@ impl Hub {
         self.hear_entries(found.into_iter().rev());
     }
 
-    /// Since when entries may have been written that nobody here knows of, while somebody wants to.
-    fn unlooked_from(&self) -> Option<Timestamp> {
-        let looked = Timestamp::from_micros(self.looked_up_to.load(Ordering::Acquire));
-        self.feed.watched_since().map(|since| since.max(looked))
+    /// That time, or since when somebody has wanted everything, whichever is later.
+    fn watched_after(&self, time: &AtomicI64) -> Option<Timestamp> {
+        let time = Timestamp::from_micros(time.load(Ordering::Acquire));
+        self.feed.watched_since().map(|since| since.max(time))
     }
 
     /// The id of a project says when it was made.
@@ -459,8 +477,8 @@ impl Hub {
         let made = log.project().and_then(|id| id.uuid().get_timestamp());
         let Some((seconds, nanos)) = made.map(|made| made.to_unix()) else { return false };
         let made = seconds.saturating_mul(1000) + u64::from(nanos / 1_000_000);
-        let from = self.unlooked_from().and_then(|from| u64::try_from(from.millis()).ok());
-        from.is_some_and(|from| made > from)
+        let look = self.watched_after(&self.glanced_up_to);
+        look.and_then(|look| u64::try_from(look.millis()).ok()).is_some_and(|look| made > look)
     }
 
     /// Keeps at least as many logs as [`Hub::discover`] looks at entries: what it finds of a log

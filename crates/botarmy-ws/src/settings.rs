@@ -39,6 +39,8 @@ pub struct WsSettings {
     pub recheck: Duration,
     /// How many entries of all logs together a subscriber of `all` may fall behind.
     pub all_backlog: usize,
+    /// Whether the bus carries what other servers on the same logs do.
+    pub hears_others: bool,
     /// How many entries of all logs are looked through at once for what the bus did not tell
     /// subscribers of `all`. When more were written since the look before, they are told of a gap.
     pub all_look: usize,
@@ -69,6 +71,7 @@ impl Default for WsSettings {
             log_reads: 4,
             recheck: Duration::from_secs(5),
             all_backlog: 16_384,
+            hears_others: true,
             all_look: 5000,
             all_logs: 10_000,
             shutdown_wait: Duration::from_secs(2),

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::private::Private;
-use super::{POSTGRES_BIN, needed};
+use super::{POSTGRES_BIN, execute, needed, url_of};
 
 /// A PostgreSQL of one's own, to be broken. It goes with this value.
 #[derive(Debug)]
@@ -25,6 +25,17 @@ impl PostgresServer {
     pub async fn start(settings: &[(&str, &str)]) -> Option<Self> {
         let bin = needed("PostgreSQL", POSTGRES_BIN)?;
         Some(Self::launch(Path::new(&bin), settings).await.unwrap())
+    }
+
+    /// Starts one with these settings and an empty database; answers the database's address, too.
+    ///
+    /// # Panics
+    /// When there should be one and it does not start.
+    pub async fn with_database(settings: &[(&str, &str)]) -> Option<(Self, String)> {
+        let server = Self::start(settings).await?;
+        execute(&server.url(), "CREATE DATABASE botarmy").await.unwrap();
+        let url = url_of(&server.url(), "botarmy");
+        Some((server, url))
     }
 
     /// Starts one from the binaries in this folder.

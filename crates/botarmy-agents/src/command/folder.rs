@@ -205,7 +205,7 @@ impl Walk<'_> {
         for entry in entries.flatten() {
             self.names += 1;
             if self.names > MOST_NAMES {
-                return Err(too_much(format!("more than {MOST_NAMES} names")));
+                return Err(too_much(&format!("more than {MOST_NAMES} names")));
             }
             let name = entry.file_name();
             let shown = format!("{prefix}{}", name.to_string_lossy());
@@ -229,10 +229,10 @@ impl Walk<'_> {
                         self.bytes += content.len();
                         self.found.files.push(File::new(&shown, content));
                         if self.found.files.len() > MOST_FILES {
-                            return Err(too_much(format!("more than {MOST_FILES} files")));
+                            return Err(too_much(&format!("more than {MOST_FILES} files")));
                         }
                         if self.bytes > MOST_BYTES {
-                            return Err(too_much(format!("more than {MOST_BYTES} bytes")));
+                            return Err(too_much(&format!("more than {MOST_BYTES} bytes")));
                         }
                     }
                 },
@@ -248,7 +248,7 @@ impl Walk<'_> {
     }
 }
 
-fn too_much(what: String) -> RunError {
+fn too_much(what: &str) -> RunError {
     RunError::terminal("too_many_files", format!("The command left {what} in its folder."))
 }
 
@@ -275,7 +275,7 @@ fn read(path: &Path, most: usize) -> Result<String, &'static str> {
 pub(super) fn source_code(
     given: Option<&Map<String, Value>>,
     before: &[File],
-    found: Found,
+    found: &Found,
     summary: &str,
 ) -> (Map<String, Value>, Map<String, Value>) {
     let old: BTreeMap<_, _> = before.iter().map(|file| (&*file.path, &*file.content)).collect();

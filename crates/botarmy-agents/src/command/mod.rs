@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::artifact::NewArtifact;
+use botarmy_domain::artifact::{Artifact, NewArtifact};
 use botarmy_domain::ports::{
     AgentRunner, Assignment, Clock, Outcome, Probe, Question, RunContext, RunError, Usage,
 };
@@ -30,6 +30,8 @@ use contract::{Answer, Made, Said};
 use folder::Folder;
 use process::{End, Ended, Launch};
 pub use spec::{CommandSpec, Preset};
+
+use crate::offline::files::File;
 
 /// How much of what a test run printed goes into its results.
 const EVIDENCE_BYTES: usize = 16 << 10;
@@ -71,7 +73,7 @@ impl CommandRunner {
     async fn folder(
         &self,
         job: &Assignment,
-        files: &[crate::offline::files::File],
+        files: &[File],
     ) -> Result<(Arc<Folder>, Option<Kept>), RunError> {
         let session = job.resume.as_ref().and_then(|resume| resume.session.as_deref());
         let kept = session.and_then(|session| serde_json::from_str::<Kept>(session).ok());
@@ -108,10 +110,10 @@ impl AgentRunner for CommandRunner {
 
     async fn run(&self, job: Assignment, context: RunContext) -> Result<Outcome, RunError> {
         let program = self.spec.program()?;
-        let source = job.context.iter().rev();
-        let source = source.map(|artifact| (artifact.meta.artifact_type, &artifact.content));
-        let source = source.into_iter().find(|(kind, _)| *kind == ArtifactType::SourceCode);
-        let source = source.map(|(_, content)| content.clone());
+        // The newest comes last.
+        let is_source =
+            |artifact: &&Arc<Artifact>| artifact.meta.artifact_type == ArtifactType::SourceCode;
+        let source = job.context.iter().rfind(is_source).map(|artifact| artifact.content.clone());
         let given = folder::given(source.as_ref())?;
         let (folder, kept) = self.folder(&job, &given).await?;
 
@@ -229,7 +231,7 @@ impl CommandRunner {
         job: &Assignment,
         ended: &Ended,
         source: Option<Map<String, Value>>,
-        given: Vec<crate::offline::files::File>,
+        given: Vec<File>,
         folder: Arc<Folder>,
     ) -> Result<Outcome, RunError> {
         let tests = job.output_type == Some(ArtifactType::TestResults);
@@ -286,7 +288,7 @@ impl CommandRunner {
         job: &Assignment,
         work: Work,
         source: Option<Map<String, Value>>,
-        given: Vec<crate::offline::files::File>,
+        given: Vec<File>,
         folder: Arc<Folder>,
     ) -> Result<Outcome, RunError> {
         let Work { mut output, confidence, usage, made } = work;
@@ -320,7 +322,7 @@ impl CommandRunner {
                         format!("{n} {}.", if n == 1 { "file" } else { "files" })
                     });
                     let (content, metadata) =
-                        folder::source_code(source.as_ref(), &given, found, &summary);
+                        folder::source_code(source.as_ref(), &given, &found, &summary);
                     let artifact_type = ArtifactType::SourceCode;
                     artifacts.push(NewArtifact { artifact_type, content, metadata });
                 }
@@ -348,7 +350,7 @@ impl CommandRunner {
                 _ => {}
             }
         }
-        if expected.is_some_and(|kind| has(kind)) {
+        if expected.is_some_and(has) {
             // What there is to say about it is in the artifact already.
             output.remove("markdown");
         }
@@ -373,7 +375,7 @@ fn ask(
     Outcome::Ask { question: Question { question, options, artifacts: Vec::new() }, usage, session }
 }
 
-fn sorted(files: &[crate::offline::files::File]) -> Vec<crate::offline::files::File> {
+fn sorted(files: &[File]) -> Vec<File> {
     let mut files = files.to_vec();
     files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     files

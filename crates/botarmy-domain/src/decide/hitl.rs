@@ -40,12 +40,7 @@ pub fn raise(
 ) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(snapshot, moment, origin, defaults);
     let project = draft.open_project()?.clone();
-    if non_blank(&new.question).is_none() {
-        return Err(Refusal::invalid("question", "must not be blank"));
-    }
-    if new.options.len() > MAX_OPTIONS {
-        return Err(Refusal::invalid("options", format!("must be at most {MAX_OPTIONS}")));
-    }
+    check_question(&new.question, &new.options)?;
     if new.ttl_s.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL_S) {
         return Err(Refusal::invalid("ttl_seconds", format!("must be 1 to {MAX_TTL_S}")));
     }
@@ -76,6 +71,17 @@ pub fn raise(
     }
     flow::open(&mut draft, request);
     Ok(draft.finish())
+}
+
+/// That a person is asked something, and is not shown too many answers.
+pub(super) fn check_question(question: &str, options: &[String]) -> Result<(), Refusal> {
+    if non_blank(question).is_none() {
+        return Err(Refusal::invalid("question", "must not be blank"));
+    }
+    if options.len() > MAX_OPTIONS {
+        return Err(Refusal::invalid("options", format!("must be at most {MAX_OPTIONS}")));
+    }
+    Ok(())
 }
 
 /// Answers a request. Needs a scope with its task; a rejection needs everything open.

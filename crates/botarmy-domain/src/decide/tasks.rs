@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::{Defaults, Draft};
 use super::flow::{self, About};
+use super::hitl;
 use crate::artifact::NewArtifact;
 use crate::change::Decision;
 use crate::error::Refusal;
@@ -335,7 +336,7 @@ pub struct Inquiry {
 /// artifacts the question is about.
 ///
 /// # Errors
-/// `lease_lost` when the holder no longer holds the task.
+/// `lease_lost` when the holder no longer holds the task; a question that is not acceptable.
 pub fn ask(
     snapshot: &Snapshot,
     id: TaskId,
@@ -349,6 +350,7 @@ pub fn ask(
     let mut task = held(&draft, id, holder)?;
     let project = draft.open_project()?.clone();
     let question = &inquiry.question;
+    hitl::check_question(&question.question, &question.options)?;
     check_artifacts(snapshot, project.id, "artifacts", &question.artifacts)?;
     let refs = question.artifacts.iter().filter_map(|id| snapshot.artifacts.get(id));
     let subject = Subject::of(refs.map(AsRef::as_ref));
@@ -511,17 +513,27 @@ fn cancel_requests_about(draft: &mut Draft<'_>, id: TaskId, reason: &str) {
 /// The task, if this holder still holds it.
 fn held(draft: &Draft<'_>, id: TaskId, holder: &Holder) -> Result<Task, Refusal> {
     let task = draft.task(id)?;
+    check_held(&task, holder)?;
+    Ok((*task).clone())
+}
+
+/// Whether this holder holds the task.
+///
+/// # Errors
+/// `lease_lost` when it does not.
+pub fn check_held(task: &Task, holder: &Holder) -> Result<(), Refusal> {
     let holds = |lease: &Lease| lease.fence == holder.fence && lease.worker == holder.worker;
     if task.lease().is_some_and(holds) {
-        return Ok((*task).clone());
+        return Ok(());
     }
-    Err(Refusal::conflict(
-        "lease_lost",
-        format!(
-            "{} no longer holds task {id} (attempt {}); it is {} now.",
-            holder.worker,
-            holder.fence,
-            task.status()
-        ),
-    ))
+    let (id, status) = (task.id, task.status());
+    Err(lease_lost(format!(
+        "{} no longer holds task {id} (attempt {}); it is {status} now.",
+        holder.worker, holder.fence
+    )))
+}
+
+/// The refusal for whoever does not hold a task.
+pub fn lease_lost(detail: impl Into<String>) -> Refusal {
+    Refusal::conflict("lease_lost", detail)
 }

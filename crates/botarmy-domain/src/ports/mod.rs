@@ -15,6 +15,7 @@ mod package_store;
 mod project_store;
 mod task_store;
 mod wake_ups;
+mod worker_leases;
 
 pub use agent_runner::*;
 pub use agent_status::*;
@@ -30,3 +31,4 @@ pub use package_store::*;
 pub use project_store::*;
 pub use task_store::*;
 pub use wake_ups::*;
+pub use worker_leases::*;

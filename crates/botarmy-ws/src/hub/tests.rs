@@ -465,7 +465,7 @@ async fn told_until(subscriber: &mut Subscriber, log: LogId, seq: u64) -> (Vec<u
 
 #[tokio::test]
 async fn without_news_of_others_what_they_did_is_found_among_much_that_was_done_here() {
-    let (world, hub) = start(settings()).await;
+    let (world, hub) = start(WsSettings { hears_others: false, ..settings() }).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     let (here, there) = (Story::project(), Story::project());
@@ -476,6 +476,26 @@ async fn without_news_of_others_what_they_did_is_found_among_much_that_was_done_
     hub.discover().await;
     world.happen(there, 1);
     assert_eq!(told_until(&mut subscriber, there, 3).await, (vec![3], 0));
+}
+
+#[tokio::test]
+async fn what_a_bus_lost_is_found_among_much_that_it_carried() {
+    let (world, hub) = start(settings()).await;
+    let mut subscriber = hub.subscriber(None).await.unwrap();
+    subscriber.subscribe(Target::All, None).await.unwrap();
+    let (here, there) = (Story::project(), Story::project());
+    // The bus is away for a while.
+    world.commit(there, 2);
+    world.happen(here, 600);
+    heard(&world, &hub).await;
+    hub.discover().await;
+    pass(Duration::from_secs(60));
+    world.happen(here, 600);
+    world.tell(&News::Gap);
+    assert_eq!(told_until(&mut subscriber, there, 2).await, (range(1, 2), 0));
+    let reads = world.reads.load(SeqCst);
+    hub.discover().await;
+    assert_eq!(world.reads.load(SeqCst), reads + 1, "while nothing is lost a glance is enough");
 }
 
 #[tokio::test]
@@ -493,7 +513,8 @@ async fn a_log_that_is_younger_than_the_last_look_is_told_from_its_beginning() {
 
 #[tokio::test]
 async fn when_more_was_done_than_is_looked_through_that_is_told() {
-    let (world, hub) = start(WsSettings { all_look: 1000, ..settings() }).await;
+    let limits = WsSettings { hears_others: false, all_look: 1000, ..settings() };
+    let (world, hub) = start(limits).await;
     let (old, other) = (Story::project(), Story::project());
     pass(Duration::from_secs(60));
     let mut subscriber = hub.subscriber(None).await.unwrap();

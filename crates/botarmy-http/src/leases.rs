@@ -1,0 +1,921 @@
+//! Work for agents that run outside: asking for it, staying alive, bringing back what comes of it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use botarmy_domain::decide::tasks::Holder;
+use botarmy_domain::ports::{
+    Assignment, HeldLease, Leased, Outcome, Question, RunError, Usage, WorkQuery,
+};
+use botarmy_domain::task::TaskState;
+use botarmy_domain::text::non_blank;
+use botarmy_domain::{
+    AgentType, ArtifactType, ContextId, HitlAction, HitlRequestId, NewArtifact, ProjectId, Task,
+    TaskId, TaskStatus, Timestamp, WorkerId,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::State;
+use crate::endpoint::Endpoint;
+use crate::error::{Problem, ProblemDocument};
+use crate::extract::{Json, JsonOrDefault, Segment};
+use crate::words;
+
+/// The most tasks handed out at once.
+const MAX_LEASES: u32 = 100;
+/// The longest that a request for work waits, in seconds.
+const MAX_WAIT_S: u32 = 30;
+/// The longest name of a worker, in characters.
+const MAX_WORKER_ID: usize = 128;
+/// The longest word for a failure, in characters.
+const MAX_CODE: usize = 64;
+/// The longest sentence about progress or a failure, in characters.
+const MAX_MESSAGE: usize = 4096;
+/// The longest reminder, in bytes: it is kept with the task and read whenever the task is.
+const MAX_SESSION: usize = 64 * 1024;
+/// The longest wait that a failure may ask for, in seconds: one day.
+const MAX_RETRY_AFTER_S: u32 = 86_400;
+/// The name of the document that a worker is given.
+const CONTRACT: &str = "botarmy.command/1";
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new::<__path_lease, _, _>(lease),
+        Endpoint::new::<__path_heartbeat, _, _>(heartbeat),
+        Endpoint::new::<__path_complete, _, _>(complete),
+        Endpoint::new::<__path_ask, _, _>(ask),
+        Endpoint::new::<__path_fail, _, _>(fail),
+    ]
+}
+
+/// A lease as workers see it: opaque to them. It is no secret, it only names task, fence and holder;
+/// whether that holds is decided where the task is.
+#[derive(Debug, PartialEq, Eq)]
+struct Token(HeldLease);
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HeldLease { task, holder } = &self.0;
+        let head = task.bytes().iter().copied().chain(holder.fence.to_be_bytes());
+        head.chain(holder.worker.0.bytes()).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What is said to text that is no lease.
+const NO_LEASE: &str = "is not a lease that was handed out here";
+
+impl FromStr for Token {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let id = text.get(..32).ok_or(NO_LEASE)?;
+        let task: TaskId = id.parse().map_err(|_| NO_LEASE)?;
+        let mut rest = Vec::with_capacity(text.len() / 2);
+        for pair in text.as_bytes()[32..].chunks(2) {
+            let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(NO_LEASE);
+            let &[high, low] = pair else { return Err(NO_LEASE) };
+            rest.push(u8::try_from(digit(high)? * 16 + digit(low)?).map_err(|_| NO_LEASE)?);
+        }
+        let (fence, worker) = rest.split_first_chunk().ok_or(NO_LEASE)?;
+        let worker = WorkerId(String::from_utf8(worker.to_vec()).map_err(|_| NO_LEASE)?);
+        // What a server holds itself is not to be had with a token.
+        if !worker.is_external() {
+            return Err(NO_LEASE);
+        }
+        let holder = Holder { worker, fence: u32::from_be_bytes(*fence) };
+        Ok(Self(HeldLease { task, holder }))
+    }
+}
+
+/// A worker that asks for work.
+#[derive(Deserialize, ToSchema)]
+struct LeaseQuery {
+    /// What it is called; it need not be unique, but the log is easier to read when it is.
+    #[schema(min_length = 1, max_length = 128)]
+    worker_id: String,
+    /// The agent types it serves; the first is served first.
+    #[schema(value_type = Vec<words::AgentType>, min_items = 1)]
+    agents: Vec<AgentType>,
+    /// How many tasks it takes at most; 1 when absent.
+    #[schema(minimum = 1, maximum = 100)]
+    max: Option<u32>,
+    /// How long it waits when there is nothing, in seconds; when absent, not at all.
+    #[schema(minimum = 0, maximum = 30)]
+    wait_s: Option<u32>,
+}
+
+/// What was handed out.
+#[derive(Serialize, ToSchema)]
+struct HandedOutView<'a> {
+    leases: Vec<HandedOutTask<'a>>,
+}
+
+/// A task that was handed out.
+#[derive(Serialize, ToSchema)]
+struct HandedOutTask<'a> {
+    /// Names the lease in the paths behind; opaque.
+    lease: String,
+    /// The attempt it is good for.
+    fence: u32,
+    /// When it lapses unless a heartbeat comes.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// How often a heartbeat should come, in seconds.
+    heartbeat_s: u64,
+    task: AssignmentView<'a>,
+}
+
+/// What is to be done: the same document that local commands read.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Assignment)]
+struct AssignmentView<'a> {
+    /// `botarmy.command/1`.
+    contract: &'static str,
+    task: AssignedTask<'a>,
+    /// The artifacts it may look at.
+    context: Vec<AssignedArtifact<'a>>,
+    /// The JSON Schema that the output has to satisfy, where there is one.
+    #[schema(value_type = Option<Object>)]
+    output_schema: Option<&'a Value>,
+    /// Where it goes on, after a question was answered.
+    resume: Option<ResumeView<'a>>,
+}
+
+/// The task of an assignment.
+#[derive(Serialize, ToSchema)]
+struct AssignedTask<'a> {
+    #[schema(value_type = Uuid)]
+    id: TaskId,
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    project_name: &'a str,
+    #[schema(value_type = words::AgentType)]
+    agent: AgentType,
+    /// 1 for the first try.
+    attempt: u32,
+    instructions: &'a str,
+    /// The step of the workflow it does.
+    step: Option<&'a str>,
+    /// What it is expected to make: the output becomes an artifact of this type, unless one of the
+    /// artifacts is.
+    #[schema(value_type = Option<words::ArtifactType>)]
+    output_type: Option<ArtifactType>,
+}
+
+/// An artifact of an assignment.
+#[derive(Serialize, ToSchema)]
+struct AssignedArtifact<'a> {
+    #[schema(value_type = Uuid)]
+    id: ContextId,
+    #[schema(value_type = words::ArtifactType)]
+    r#type: ArtifactType,
+    /// Its title, or else its type.
+    name: &'a str,
+    #[schema(value_type = Object)]
+    content: &'a Map<String, Value>,
+}
+
+/// Where a task goes on.
+#[derive(Serialize, ToSchema)]
+struct ResumeView<'a> {
+    /// What the worker wanted to be reminded of.
+    session: Option<&'a str>,
+    /// What people answered, oldest first.
+    answers: Vec<AnswerView<'a>>,
+}
+
+/// What somebody answered.
+#[derive(Serialize, ToSchema)]
+struct AnswerView<'a> {
+    #[schema(value_type = Uuid)]
+    question_id: HitlRequestId,
+    #[schema(value_type = words::HitlAction)]
+    action: HitlAction,
+    comment: Option<&'a str>,
+    /// Text, or the document that somebody put in its place.
+    #[schema(value_type = Option<Object>)]
+    content: Option<&'a Value>,
+}
+
+impl<'a> HandedOutTask<'a> {
+    fn of(leased: &'a Leased) -> Self {
+        Self {
+            lease: Token(leased.lease.clone()).to_string(),
+            fence: leased.lease.holder.fence,
+            expires_at: leased.expires_at,
+            heartbeat_s: leased.heartbeat.as_secs().max(1),
+            task: AssignmentView::of(&leased.job),
+        }
+    }
+}
+
+impl<'a> AssignmentView<'a> {
+    fn of(job: &'a Assignment) -> Self {
+        let context = job.context.iter().map(|artifact| AssignedArtifact {
+            id: artifact.meta.id,
+            r#type: artifact.meta.artifact_type,
+            name: artifact
+                .content
+                .get("title")
+                .and_then(Value::as_str)
+                .unwrap_or(artifact.meta.artifact_type.as_str()),
+            content: &artifact.content,
+        });
+        let resume = job.resume.as_ref().map(|resume| ResumeView {
+            session: resume.session.as_deref(),
+            answers: resume
+                .answers
+                .iter()
+                .map(|answer| AnswerView {
+                    question_id: answer.question_id,
+                    action: answer.action,
+                    comment: answer.comment.as_deref(),
+                    content: answer.content.as_ref(),
+                })
+                .collect(),
+        });
+        Self {
+            contract: CONTRACT,
+            task: AssignedTask {
+                id: job.task_id,
+                project_id: job.project_id,
+                project_name: &job.project_name,
+                agent: job.agent,
+                attempt: job.attempt,
+                instructions: &job.instructions,
+                step: job.handoff.as_ref().map(|handoff| handoff.step.as_str()),
+                output_type: job.output_type,
+            },
+            context: context.collect(),
+            output_schema: None,
+            resume,
+        }
+    }
+}
+
+/// Hands out tasks, and waits for some where there are none.
+#[utoipa::path(
+    post, path = "/api/v1/worker/leases", tag = "workers", request_body = LeaseQuery,
+    responses(
+        (status = 200, body = HandedOutView),
+        (status = 204, description = "Nothing came in time; ask again"),
+        (status = 422, body = ProblemDocument),
+    ),
+)]
+async fn lease(state: Data<State>, Json(body): Json<LeaseQuery>) -> Result<HttpResponse, Problem> {
+    let worker = check_text("worker_id", &body.worker_id, MAX_WORKER_ID)?;
+    if worker.chars().any(char::is_control) {
+        return Err(Problem::invalid("worker_id", "must not have control characters"));
+    }
+    let mut agents: Vec<AgentType> = Vec::new();
+    for agent in body.agents {
+        if !agents.contains(&agent) {
+            agents.push(agent);
+        }
+    }
+    if agents.is_empty() {
+        return Err(Problem::invalid("agents", "must name at least one agent type"));
+    }
+    let max = within("max", body.max.unwrap_or(1), 1, MAX_LEASES)?;
+    let wait_s = within("wait_s", body.wait_s.unwrap_or(0), 0, MAX_WAIT_S)?;
+    let query = WorkQuery {
+        worker: WorkerId::external(worker),
+        agents,
+        max,
+        wait: Duration::from_secs(wait_s.into()),
+    };
+    let leased = state.leases.lease(query).await?;
+    if leased.is_empty() {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let leases = leased.iter().map(HandedOutTask::of).collect();
+    Ok(HttpResponse::Ok().json(HandedOutView { leases }))
+}
+
+/// What a worker says while it works.
+#[derive(Default, Deserialize, ToSchema)]
+struct HeartbeatBody {
+    /// A line for whoever watches.
+    #[schema(max_length = 4096)]
+    message: Option<String>,
+    /// Per cent.
+    #[schema(minimum = 0, maximum = 100)]
+    progress: Option<u32>,
+}
+
+/// What a worker that was heard is told.
+#[derive(Serialize, ToSchema)]
+struct HeardView {
+    /// When the lease lapses unless the next heartbeat comes.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// Nobody wants the work any more: stop.
+    cancel: bool,
+}
+
+/// Keeps a lease alive.
+#[utoipa::path(
+    post, path = "/api/v1/worker/leases/{lease}/heartbeat", tag = "workers",
+    params(("lease" = String, Path)), request_body = HeartbeatBody,
+    responses(
+        (status = 200, body = HeardView),
+        (status = 409, body = ProblemDocument, description = "`lease_lost`: stop"),
+    ),
+)]
+async fn heartbeat(
+    state: Data<State>,
+    Segment(Token(lease)): Segment<Token>,
+    JsonOrDefault(body): JsonOrDefault<HeartbeatBody>,
+) -> Result<HttpResponse, Problem> {
+    let percent = body.progress.map(|percent| within("progress", percent, 0, 100)).transpose()?;
+    let percent = percent.and_then(|percent| u8::try_from(percent).ok());
+    let message = body.message.as_deref().and_then(non_blank);
+    let message = message.map(|text| check_text("message", text, MAX_MESSAGE)).transpose()?;
+    let says = message.is_some() || percent.is_some();
+    let progress = says.then(|| (message.unwrap_or_default().to_owned(), percent));
+    let heard = state.leases.heartbeat(lease, progress).await?;
+    Ok(HttpResponse::Ok().json(HeardView { expires_at: heard.expires_at, cancel: heard.cancel }))
+}
+
+/// What a worker has used.
+#[derive(Default, Deserialize, ToSchema)]
+struct UsageBody {
+    provider: Option<String>,
+    model: Option<String>,
+    #[serde(default)]
+    input_tokens: u64,
+    #[serde(default)]
+    output_tokens: u64,
+    /// Millionths of a US dollar.
+    cost_micro_usd: Option<u64>,
+}
+
+impl From<UsageBody> for Usage {
+    fn from(body: UsageBody) -> Self {
+        Self {
+            provider: body.provider,
+            model: body.model,
+            input_tokens: body.input_tokens,
+            output_tokens: body.output_tokens,
+            cost_micro_usd: body.cost_micro_usd,
+        }
+    }
+}
+
+/// Work that is done.
+#[derive(Deserialize, ToSchema)]
+struct CompleteBody {
+    /// What there is to say about it. For a step of a workflow it is the document the step makes,
+    /// unless one of the artifacts is.
+    #[schema(value_type = Object)]
+    output: Map<String, Value>,
+    artifacts: Option<Vec<MadeArtifact>>,
+    /// 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
+    confidence: Option<f64>,
+    usage: Option<UsageBody>,
+}
+
+/// Something a worker made.
+#[derive(Deserialize, ToSchema)]
+struct MadeArtifact {
+    #[schema(value_type = words::ArtifactType)]
+    artifact_type: ArtifactType,
+    #[schema(value_type = Object)]
+    content: Map<String, Value>,
+    #[schema(value_type = Option<Object>)]
+    artifact_metadata: Option<Map<String, Value>>,
+}
+
+/// What became of the task.
+#[derive(Serialize, ToSchema)]
+struct FinishedView {
+    #[schema(value_type = Uuid)]
+    task_id: TaskId,
+    #[schema(value_type = words::TaskStatus)]
+    status: TaskStatus,
+    /// The request that waits for a person because of it.
+    #[schema(value_type = Option<Uuid>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hitl_request_id: Option<HitlRequestId>,
+    /// When it is tried again at the earliest.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_at: Option<Timestamp>,
+}
+
+impl FinishedView {
+    fn of(task: &Task) -> Self {
+        let hitl_request_id = match &task.state {
+            TaskState::WaitingForHitl { request_id } => Some(*request_id),
+            _ => None,
+        };
+        let waits = matches!(task.state, TaskState::Pending { .. });
+        Self {
+            task_id: task.id,
+            status: task.status(),
+            hitl_request_id,
+            retry_at: waits.then_some(task.ready_at),
+        }
+    }
+}
+
+/// Brings back finished work. The same again is answered the same and changes nothing.
+#[utoipa::path(
+    post, path = "/api/v1/worker/leases/{lease}/complete", tag = "workers",
+    params(("lease" = String, Path)), request_body = CompleteBody,
+    responses(
+        (status = 200, body = FinishedView),
+        (status = 409, body = ProblemDocument, description = "`lease_lost`: it is not wanted"),
+        (status = 422, body = ProblemDocument),
+    ),
+)]
+async fn complete(
+    state: Data<State>,
+    Segment(Token(lease)): Segment<Token>,
+    Json(body): Json<CompleteBody>,
+) -> Result<HttpResponse, Problem> {
+    if body.confidence.is_some_and(|confidence| !(0.0..=1.0).contains(&confidence)) {
+        return Err(Problem::invalid("confidence", "must be 0 to 1"));
+    }
+    let made = body.artifacts.unwrap_or_default().into_iter().map(|made| NewArtifact {
+        artifact_type: made.artifact_type,
+        content: made.content,
+        metadata: made.artifact_metadata.unwrap_or_default(),
+    });
+    let outcome = Outcome::Completed {
+        output: body.output,
+        artifacts: made.collect(),
+        confidence: body.confidence,
+        usage: body.usage.map(Usage::from).unwrap_or_default(),
+    };
+    let task = state.leases.finish(lease, Ok(outcome)).await?;
+    Ok(HttpResponse::Ok().json(FinishedView::of(&task)))
+}
+
+/// A question to a person.
+#[derive(Deserialize, ToSchema)]
+struct AskBody {
+    /// Not blank.
+    #[schema(min_length = 1)]
+    question: String,
+    /// Suggested answers.
+    options: Option<Vec<String>>,
+    /// Artifacts it is about; of the same project.
+    #[schema(value_type = Option<Vec<Uuid>>)]
+    artifacts: Option<Vec<ContextId>>,
+    /// What whoever goes on with the task wants to be reminded of; at most 64 KiB.
+    session: Option<String>,
+    usage: Option<UsageBody>,
+}
+
+/// Asks a person, and lets go of the task: it is handed out again when the answer is there.
+#[utoipa::path(
+    post, path = "/api/v1/worker/leases/{lease}/ask", tag = "workers",
+    params(("lease" = String, Path)), request_body = AskBody,
+    responses(
+        (status = 202, body = FinishedView),
+        (status = 409, body = ProblemDocument, description = "`lease_lost`: stop"),
+        (status = 422, body = ProblemDocument),
+    ),
+)]
+async fn ask(
+    state: Data<State>,
+    Segment(Token(lease)): Segment<Token>,
+    Json(body): Json<AskBody>,
+) -> Result<HttpResponse, Problem> {
+    if body.session.as_ref().is_some_and(|session| session.len() > MAX_SESSION) {
+        return Err(Problem::invalid("session", format!("must be at most {MAX_SESSION} bytes")));
+    }
+    let outcome = Outcome::Ask {
+        question: Question {
+            question: body.question,
+            options: body.options.unwrap_or_default(),
+            artifacts: body.artifacts.unwrap_or_default(),
+        },
+        usage: body.usage.map(Usage::from).unwrap_or_default(),
+        session: body.session,
+    };
+    let task = state.leases.finish(lease, Ok(outcome)).await?;
+    Ok(HttpResponse::Accepted().json(FinishedView::of(&task)))
+}
+
+/// Work that did not succeed.
+#[derive(Deserialize, ToSchema)]
+struct FailBody {
+    /// A word for programs, such as `rate_limited`.
+    #[schema(min_length = 1, max_length = 64)]
+    code: String,
+    /// A sentence for people.
+    #[schema(min_length = 1, max_length = 4096)]
+    message: String,
+    /// Whether another try may help.
+    retryable: bool,
+    /// Not before so many seconds; at most a day.
+    #[schema(minimum = 0, maximum = 86400)]
+    retry_after_s: Option<u32>,
+    usage: Option<UsageBody>,
+}
+
+/// Gives up: the task is tried again later, or a person is asked.
+#[utoipa::path(
+    post, path = "/api/v1/worker/leases/{lease}/fail", tag = "workers",
+    params(("lease" = String, Path)), request_body = FailBody,
+    responses(
+        (status = 200, body = FinishedView),
+        (status = 409, body = ProblemDocument, description = "`lease_lost`: nobody minds"),
+        (status = 422, body = ProblemDocument),
+    ),
+)]
+async fn fail(
+    state: Data<State>,
+    Segment(Token(lease)): Segment<Token>,
+    Json(body): Json<FailBody>,
+) -> Result<HttpResponse, Problem> {
+    let code = check_text("code", &body.code, MAX_CODE)?.to_owned();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if !code.chars().all(is_word) {
+        return Err(Problem::invalid("code", "must be one word of letters, digits, `_`, `-`, `.`"));
+    }
+    let detail = check_text("message", &body.message, MAX_MESSAGE)?.to_owned();
+    let after = body.retry_after_s;
+    let after = after.map(|s| within("retry_after_s", s, 0, MAX_RETRY_AFTER_S)).transpose()?;
+    let usage = Box::new(body.usage.map(Usage::from).unwrap_or_default());
+    let error = if body.retryable {
+        let after = after.map(|seconds| Duration::from_secs(seconds.into()));
+        RunError::Retryable { code, detail, after, usage }
+    } else {
+        RunError::Terminal { code, detail, usage }
+    };
+    let task = state.leases.finish(lease, Err(error)).await?;
+    Ok(HttpResponse::Ok().json(FinishedView::of(&task)))
+}
+
+/// The text without surrounding white space, if there is some and not too much.
+fn check_text<'a>(field: &str, text: &'a str, limit: usize) -> Result<&'a str, Problem> {
+    let text = non_blank(text).ok_or_else(|| Problem::invalid(field, "must not be blank"))?;
+    if text.chars().count() > limit {
+        return Err(Problem::invalid(field, format!("must be at most {limit} characters")));
+    }
+    Ok(text)
+}
+
+fn within(field: &str, number: u32, least: u32, most: u32) -> Result<u32, Problem> {
+    if (least..=most).contains(&number) {
+        return Ok(number);
+    }
+    Err(Problem::invalid(field, format!("must be {least} to {most}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::ports::{Heard, Resume};
+    use botarmy_domain::task::Answer;
+    use botarmy_domain::{Mint, Refusal};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fakes, NOW, artifact, away, mint, post, project, raw, task};
+
+    const PATH: &str = "/api/v1/worker/leases";
+
+    fn held(worker: &str) -> HeldLease {
+        let holder = Holder { worker: WorkerId::external(worker), fence: 2 };
+        HeldLease { task: task(1).id, holder }
+    }
+
+    fn token() -> String {
+        Token(held("w-1")).to_string()
+    }
+
+    fn query() -> Value {
+        json!({"worker_id": "w-1", "agents": ["coder"], "max": 3, "wait_s": 30})
+    }
+
+    fn with(field: &str, value: Value) -> Value {
+        let mut query = query();
+        query[field] = value;
+        query
+    }
+
+    fn leased() -> Leased {
+        let question_id = Mint::request(&mut mint());
+        let answer = Answer {
+            question_id,
+            action: HitlAction::Amend,
+            comment: None,
+            content: Some(json!("In Rust")),
+        };
+        let job = Assignment {
+            project_id: project().id,
+            project_name: "To do".to_owned(),
+            task_id: task(1).id,
+            agent: AgentType::Coder,
+            attempt: 2,
+            instructions: "Write it.".to_owned(),
+            handoff: None,
+            context: vec![
+                artifact(1, ArtifactType::ProjectPlan, json!({"title": "A plan"})),
+                artifact(2, ArtifactType::SoftwareSpecification, json!({"markdown": "#"})),
+            ],
+            output_type: Some(ArtifactType::SourceCode),
+            resume: Some(Resume { session: Some("s".to_owned()), answers: vec![answer] }),
+        };
+        let heartbeat = Duration::from_secs(100);
+        Leased { lease: held("w-1"), expires_at: NOW, heartbeat, job }
+    }
+
+    #[test]
+    fn a_lease_is_read_back_as_it_was_written_and_nothing_else_is_one() {
+        for worker in ["w-1", "Wörker 1/2", &"x".repeat(128)] {
+            let held = held(worker);
+            assert_eq!(Token(held.clone()).to_string().parse(), Ok(Token(held)));
+        }
+        let servers = HeldLease {
+            holder: Holder { worker: WorkerId("worker-1".to_owned()), fence: 2 },
+            ..held("w-1")
+        };
+        let servers = Token(servers).to_string();
+        let token = token();
+        let odd = &token[..token.len() - 1];
+        for text in [
+            "",
+            "x",
+            &token[..32],
+            &token[..40],
+            odd,
+            &servers,
+            &format!("{token}zz"),
+            &"é".repeat(60),
+        ] {
+            assert!(text.parse::<Token>().is_err(), "{text}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_task_is_handed_out_as_the_document_that_commands_read() {
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_lease().returning(|query| {
+            assert_eq!(query.worker, WorkerId::external("w-1"));
+            assert_eq!((query.agents, query.max), (vec![AgentType::Coder], 3));
+            assert_eq!(query.wait, Duration::from_secs(30));
+            Ok(vec![leased()])
+        });
+        let answer = fakes.send(post(PATH, &with("agents", json!(["coder", "coder"])))).await;
+        assert_eq!(answer.status, 200);
+        let job = leased().job;
+        assert_eq!(
+            answer.json(),
+            json!({"leases": [{
+                "lease": token(), "fence": 2, "expires_at": "2027-01-15T08:00:00.000000Z",
+                "heartbeat_s": 100,
+                "task": {
+                    "contract": "botarmy.command/1",
+                    "task": {
+                        "id": task(1).id, "project_id": project().id, "project_name": "To do",
+                        "agent": "coder", "attempt": 2, "instructions": "Write it.",
+                        "step": null, "output_type": "source_code",
+                    },
+                    "context": [
+                        {
+                            "id": job.context[0].meta.id, "type": "project_plan",
+                            "name": "A plan", "content": {"title": "A plan"},
+                        },
+                        {
+                            "id": job.context[1].meta.id, "type": "software_specification",
+                            "name": "software_specification", "content": {"markdown": "#"},
+                        },
+                    ],
+                    "output_schema": null,
+                    "resume": {"session": "s", "answers": [{
+                        "question_id": job.resume.unwrap().answers[0].question_id,
+                        "action": "amend", "comment": null, "content": "In Rust",
+                    }]},
+                },
+            }]})
+        );
+    }
+
+    #[actix_web::test]
+    async fn when_nothing_came_there_is_nothing_to_read() {
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_lease().times(1).returning(|query| {
+            assert_eq!((query.max, query.wait), (1, Duration::ZERO));
+            Ok(Vec::new())
+        });
+        fakes.leases.expect_lease().returning(|_| Err(away().into()));
+        let least = json!({"worker_id": "w", "agents": ["coder"], "max": null});
+        let answers = fakes.send_all([post(PATH, &least), post(PATH, &least)]).await;
+        assert_eq!((answers[0].status, answers[0].body.len()), (204, 0));
+        assert_eq!((answers[1].status, answers[1].header("retry-after")), (503, "2"));
+    }
+
+    #[actix_web::test]
+    async fn a_bad_request_for_work_is_refused_naming_the_field() {
+        for (field, value) in [
+            ("worker_id", json!(null)),
+            ("worker_id", json!(" \t")),
+            ("worker_id", json!("a\nb")),
+            ("worker_id", json!("x".repeat(129))),
+            ("agents", json!([])),
+            ("agents", json!("coder")),
+            ("max", json!(0)),
+            ("max", json!(101)),
+            ("max", json!(-1)),
+            ("max", json!("many")),
+            ("wait_s", json!(31)),
+            ("wait_s", json!(-1)),
+            ("wait_s", json!(0.5)),
+        ] {
+            let answer = Fakes::default().send(post(PATH, &with(field, value.clone()))).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{value}");
+        }
+        let answer = Fakes::default().send(post(PATH, &with("agents", json!(["typist"])))).await;
+        assert_eq!((answer.status, answer.field().as_str()), (422, "agents[0]"));
+    }
+
+    #[actix_web::test]
+    async fn a_heartbeat_may_be_empty_or_say_how_it_goes() {
+        let mut fakes = Fakes::default();
+        let heard = |cancel| Ok(Heard { expires_at: NOW, cancel });
+        fakes.leases.expect_heartbeat().times(1).returning(move |lease, progress| {
+            assert_eq!((lease, progress), (held("w-1"), None));
+            heard(false)
+        });
+        fakes.leases.expect_heartbeat().times(1).returning(move |_, progress| {
+            assert_eq!(progress, Some(("half way".to_owned(), Some(50))));
+            heard(true)
+        });
+        let path = format!("{PATH}/{}/heartbeat", token());
+        let says = json!({"message": " half way ", "progress": 50});
+        let answers = fakes.send_all([raw(&path, ""), post(&path, &says)]).await;
+        assert_eq!(
+            answers[0].json(),
+            json!({"expires_at": "2027-01-15T08:00:00.000000Z", "cancel": false})
+        );
+        assert_eq!(answers[1].json()["cancel"], true);
+    }
+
+    #[actix_web::test]
+    async fn finished_work_is_passed_on_whole() {
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_finish().returning(|lease, result| {
+            assert_eq!(lease, held("w-1"));
+            let Ok(Outcome::Completed { output, artifacts, confidence, usage }) = result else {
+                panic!("{result:?}")
+            };
+            assert_eq!((output["a"].clone(), confidence), (json!(1), Some(0.5)));
+            assert_eq!(artifacts[0].artifact_type, ArtifactType::SourceCode);
+            assert_eq!((artifacts.len(), artifacts[0].metadata["by"].clone()), (1, json!("me")));
+            assert_eq!((usage.input_tokens, usage.output_tokens), (7, 0));
+            let state = TaskState::Completed { at: NOW, output: json!({}), artifacts: Vec::new() };
+            Ok(Task { state, ..task(1) }.into())
+        });
+        let body = json!({
+            "output": {"a": 1}, "confidence": 0.5, "usage": {"input_tokens": 7},
+            "artifacts": [{
+                "artifact_type": "source_code", "content": {"files": []},
+                "artifact_metadata": {"by": "me"},
+            }],
+        });
+        let answer = fakes.send(post(&format!("{PATH}/{}/complete", token()), &body)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.json(), json!({"task_id": task(1).id, "status": "completed"}));
+    }
+
+    #[actix_web::test]
+    async fn a_question_is_accepted_and_names_its_request() {
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_finish().returning(|_, result| {
+            let Ok(Outcome::Ask { question, session, .. }) = result else { panic!("{result:?}") };
+            assert_eq!((question.question.as_str(), session.as_deref()), ("Which?", Some("s")));
+            assert_eq!((question.options.len(), question.artifacts.len()), (2, 0));
+            let state = TaskState::WaitingForHitl { request_id: mint().request() };
+            Ok(Task { state, ..task(1) }.into())
+        });
+        let body = json!({"question": "Which?", "options": ["a", "b"], "session": "s"});
+        let answer = fakes.send(post(&format!("{PATH}/{}/ask", token()), &body)).await;
+        assert_eq!(answer.status, 202);
+        assert_eq!(answer.json()["hitl_request_id"], json!(mint().request()));
+        assert_eq!(answer.json()["status"], "waiting_for_hitl");
+    }
+
+    #[actix_web::test]
+    async fn a_failure_says_when_it_is_tried_again() {
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_finish().times(1).returning(|_, result| {
+            let Err(RunError::Retryable { after, .. }) = result else { panic!("{result:?}") };
+            assert_eq!(after, Some(Duration::from_secs(60)));
+            Ok(task(1).into())
+        });
+        fakes.leases.expect_finish().times(1).returning(|_, result| {
+            assert_eq!(result, Err(RunError::terminal("no_idea", "I cannot.")));
+            Ok(task(1).into())
+        });
+        let path = format!("{PATH}/{}/fail", token());
+        let busy = json!({
+            "code": "busy", "message": "Later.", "retryable": true, "retry_after_s": 60,
+        });
+        let over = json!({"code": "no_idea", "message": "I cannot.", "retryable": false});
+        let answers = fakes.send_all([post(&path, &busy), post(&path, &over)]).await;
+        assert_eq!(answers[0].json()["retry_at"], "2027-01-15T08:00:00.000000Z");
+        assert_eq!(answers[1].status, 200);
+    }
+
+    #[actix_web::test]
+    async fn what_a_worker_brings_is_refused_naming_the_field_and_reaches_nobody() {
+        let made = |made: Value| json!({"output": {}, "artifacts": [made]});
+        let failed = |field: &str, value: Value| {
+            let mut body = json!({"code": "x", "message": "x", "retryable": true});
+            body[field] = value;
+            body
+        };
+        for (verb, body, field) in [
+            ("complete", json!({}), "output"),
+            ("complete", json!({"output": "text"}), "output"),
+            ("complete", json!({"output": {}, "confidence": 1.1}), "confidence"),
+            (
+                "complete",
+                json!({"output": {}, "usage": {"input_tokens": -1}}),
+                "usage.input_tokens",
+            ),
+            (
+                "complete",
+                made(json!({"artifact_type": "poem", "content": {}})),
+                "artifacts[0].artifact_type",
+            ),
+            (
+                "complete",
+                made(json!({"artifact_type": "source_code", "content": []})),
+                "artifacts[0].content",
+            ),
+            ("complete", made(json!({"artifact_type": "source_code"})), "artifacts[0].content"),
+            ("heartbeat", json!({"progress": 101}), "progress"),
+            ("heartbeat", json!({"progress": -1}), "progress"),
+            ("heartbeat", json!({"message": "x".repeat(4097)}), "message"),
+            ("ask", json!({}), "question"),
+            ("ask", json!({"question": "?", "artifacts": ["x"]}), "artifacts[0]"),
+            ("ask", json!({"question": "?", "session": "x".repeat(65537)}), "session"),
+            ("fail", failed("code", json!("two words")), "code"),
+            ("fail", failed("code", json!("")), "code"),
+            ("fail", failed("message", json!(" ")), "message"),
+            ("fail", failed("retryable", json!(null)), "retryable"),
+            ("fail", failed("retry_after_s", json!(86401)), "retry_after_s"),
+        ] {
+            let path = format!("{PATH}/{}/{verb}", token());
+            let answer = Fakes::default().send(post(&path, &body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{verb} {body:.80}");
+        }
+        for verb in ["heartbeat", "complete", "ask", "fail"] {
+            let answer = Fakes::default().send(raw(&format!("{PATH}/zzz/{verb}"), "{}")).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, "lease"));
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_is_too_large_or_no_json_is_refused() {
+        let mut fakes = Fakes::default();
+        fakes.settings.body_limit = 100;
+        let path = format!("{PATH}/{}/complete", token());
+        let large = json!({"output": {"text": "x".repeat(100)}});
+        let answers = fakes.send_all([post(&path, &large), raw(&path, "{"), raw(&path, "")]).await;
+        let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [413, 400, 400]);
+    }
+
+    #[actix_web::test]
+    async fn a_lost_lease_is_409_and_says_so() {
+        let lost = || Err(Refusal::conflict("lease_lost", "It is gone.").into());
+        let mut fakes = Fakes::default();
+        fakes.leases.expect_finish().returning(move |_, _| lost());
+        fakes
+            .leases
+            .expect_heartbeat()
+            .returning(move |_, _| Err(Refusal::conflict("lease_lost", "It is gone.").into()));
+        let path = |verb| format!("{PATH}/{}/{verb}", token());
+        let answers = fakes
+            .send_all([
+                post(&path("heartbeat"), &json!({})),
+                post(&path("complete"), &json!({"output": {}})),
+                post(&path("ask"), &json!({"question": "?"})),
+                post(&path("fail"), &json!({"code": "x", "message": "x", "retryable": false})),
+            ])
+            .await;
+        for answer in answers {
+            assert_eq!(answer.status, 409);
+            assert_eq!(answer.json()["type"], "urn:botarmy:problem:lease_lost");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_process_that_only_works_hands_nothing_out() {
+        let mut fakes = Fakes::default();
+        fakes.settings.probes_only = true;
+        assert_eq!(fakes.send(post(PATH, &query())).await.status, 404);
+    }
+}

@@ -1,0 +1,181 @@
+//! Work for agents that run outside: handing it out, hearing that they live, taking it in.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use botarmy_domain::decide::tasks::{self, Holder};
+use botarmy_domain::ports::{Heard, HeldLease, Leased, Outcome, RunError, WorkQuery, WorkerLeases};
+use botarmy_domain::{Error, ProjectId, Refusal, Task, TaskStatus};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::desk::{Desk, HandOut, Waiter};
+use crate::engine::Engine;
+use crate::work::{TooLarge, no_assignment, sound, time_limit};
+use crate::worker::ProjectName;
+
+/// How many may stand in the door before the desk has noticed them; more are held up.
+const DOOR: usize = 64;
+
+/// What workers outside are held to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseSettings {
+    /// How long a task may be silent before it is given to somebody else.
+    pub lease: Duration,
+    /// The longest one attempt may take where its step does not say.
+    pub attempt_timeout: Duration,
+    /// How often the queue is looked at while somebody waits and nobody rings.
+    pub poll: Duration,
+    /// The most bytes of JSON one attempt may return.
+    pub max_output_bytes: usize,
+}
+
+/// The leases of workers outside.
+#[derive(Clone)]
+pub struct Leases {
+    engine: Engine,
+    settings: LeaseSettings,
+    desk: mpsc::Sender<Waiter>,
+}
+
+impl Leases {
+    /// The leases, and the desk that has to run for anything to be handed out.
+    #[must_use]
+    pub fn new(engine: Engine, settings: LeaseSettings) -> (Self, Desk) {
+        let (desk, coming) = mpsc::channel(DOOR);
+        let serving = Desk::new(engine.clone(), settings.lease, settings.poll, coming);
+        (Self { engine, settings, desk }, serving)
+    }
+
+    /// What a worker is given with each task. What cannot be put together is a failed attempt, as it
+    /// is for an agent inside.
+    async fn equip(&self, hand_out: HandOut) -> Vec<Leased> {
+        let mut names: BTreeMap<ProjectId, ProjectName> = BTreeMap::new();
+        let mut leased = Vec::new();
+        for task in hand_out.tasks() {
+            let Some(lease) = task.lease() else { continue };
+            let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
+            let name = names.entry(task.project_id).or_default();
+            match self.engine.assignment(task, name).await {
+                Ok(job) => leased.push(Leased {
+                    lease: HeldLease { task: task.id, holder },
+                    expires_at: lease.expires_at,
+                    heartbeat: self.settings.lease / 3,
+                    job,
+                }),
+                Err(error) => {
+                    warn!(task.id = %task.id, %error, "Task {} cannot be handed out", task.id);
+                    let failed = Arc::new(Err(no_assignment(&error)));
+                    let moment = self.engine.moment();
+                    if let Err(error) = self.engine.take_in(task, &holder, &failed, moment).await {
+                        warn!(task.id = %task.id, %error, "The lease of task {} will lapse", task.id);
+                    }
+                }
+            }
+        }
+        hand_out.arrived();
+        leased
+    }
+
+    /// The task of a lease; one that does not exist was never leased.
+    async fn task(&self, lease: &HeldLease) -> Result<Arc<Task>, Error> {
+        let task = self.engine.ports.tasks.task(lease.task).await?;
+        let missing = || tasks::lease_lost(format!("There is no lease on task {}.", lease.task));
+        Ok(task.ok_or_else(missing)?)
+    }
+}
+
+#[async_trait]
+impl WorkerLeases for Leases {
+    async fn lease(&self, query: WorkQuery) -> Result<Vec<Leased>, Error> {
+        let (waiter, answered) = Waiter::new(query);
+        if self.desk.send(waiter).await.is_err() {
+            return Ok(Vec::new());
+        }
+        match answered.await {
+            Ok(hand_out) => Ok(self.equip(hand_out?).await),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    async fn heartbeat(
+        &self,
+        lease: HeldLease,
+        progress: Option<(String, Option<u8>)>,
+    ) -> Result<Heard, Error> {
+        let task = self.task(&lease).await?;
+        let now = self.engine.ports.clock.now();
+        let holder = &lease.holder;
+        if let Err(lost) = tasks::check_held(&task, holder) {
+            let ours = task.attempt == holder.fence;
+            if ours && task.status() == TaskStatus::Cancelled {
+                return Ok(Heard { expires_at: now, cancel: true });
+            }
+            return Err(lost.into());
+        }
+        let limit = time_limit(&task, self.settings.attempt_timeout);
+        let deadline = task.lease().map_or(now, |held| held.started_at.after(limit));
+        let expires_at = now.after(self.settings.lease).min(deadline);
+        if expires_at <= now {
+            let limit = limit.as_secs();
+            let detail = format!("The attempt took longer than {limit} seconds.");
+            return Err(tasks::lease_lost(detail).into());
+        }
+        if !self.engine.ports.ledger.extend(task.id, holder.fence, expires_at).await? {
+            let detail = format!("Task {} was taken from {} just now.", task.id, holder.worker);
+            return Err(tasks::lease_lost(detail).into());
+        }
+        if let Some((message, percent)) = progress {
+            self.engine.pass_on(&task, message, percent).await;
+        }
+        Ok(Heard { expires_at, cancel: false })
+    }
+
+    async fn finish(
+        &self,
+        lease: HeldLease,
+        result: Result<Outcome, RunError>,
+    ) -> Result<Arc<Task>, Error> {
+        let task = self.task(&lease).await?;
+        let holder = lease.holder.clone();
+        let again = matches!(result, Ok(Outcome::Completed { .. }))
+            && task.status() == TaskStatus::Completed
+            && task.attempt == holder.fence;
+        if again {
+            return Ok(task);
+        }
+        tasks::check_held(&task, &holder)?;
+        let result = match result {
+            Ok(outcome) => {
+                check_output(&task, &outcome)?;
+                let too_large = |TooLarge { detail, .. }| Refusal::invalid("output", detail);
+                Ok(sound(outcome, self.settings.max_output_bytes).map_err(too_large)?)
+            }
+            failed => failed,
+        };
+        let (result, moment) = (Arc::new(result), self.engine.moment());
+        let committed = self.engine.take_in(&task, &holder, &result, moment).await?;
+        match committed.task(task.id) {
+            Some(task) => Ok(Arc::clone(task)),
+            // The same work was taken in a moment before.
+            None => self.task(&lease).await,
+        }
+    }
+}
+
+/// That a step brings what it is expected to make: a worker can still add it, where an agent inside
+/// has nothing more to say.
+fn check_output(task: &Task, outcome: &Outcome) -> Result<(), Refusal> {
+    let (Outcome::Completed { output, artifacts, .. }, Some(expected)) =
+        (outcome, task.output_type)
+    else {
+        return Ok(());
+    };
+    if output.is_empty() && !artifacts.iter().any(|new| new.artifact_type == expected) {
+        let message = format!("must be the {expected}, unless an artifact is");
+        return Err(Refusal::invalid("output", message));
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""A worker for BotArmy, with nothing but Python's standard library: it takes tasks, asks a person in
+the middle, and brings back a document. Killed and started again, it goes on where it was.
+
+    python3 examples/worker.py coder --url http://127.0.0.1:8080
+"""
+import argparse, json, os, threading, time, urllib.error, urllib.request
+
+args = argparse.ArgumentParser(description=__doc__)
+args.add_argument("agent", help="the agent type it serves, such as coder")
+for option, default in [("url", "http://127.0.0.1:8080"), ("name", "example"),
+                        ("state", "worker-state.json"), ("seconds", 1.0)]:
+    args.add_argument(f"--{option}", default=default, type=type(default))
+args = args.parse_args()
+
+class Gone(Exception): """Nobody wants the work any more."""
+
+def call(path, body):
+    """Sends JSON and answers the status and what came back; waits for a server that is away."""
+    data, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
+    while True:
+        try:
+            request = urllib.request.Request(f"{args.url}/api/v1/worker/leases{path}", data, headers)
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read() or "null")
+        except urllib.error.HTTPError as problem:
+            if problem.code != 503:
+                return problem.code, json.load(problem)
+        except OSError:
+            pass  # It is not there, or went away in the middle: every call may be sent again.
+        time.sleep(1)
+
+def work(task, say):
+    """Your agent goes here. It answers a question, or what it made."""
+    if not task["resume"]:
+        say("reading")
+        return "ask", {"question": "Which language?", "options": ["Rust", "Python"], "session": "asked"}
+    answer = task["resume"]["answers"][-1]
+    for _ in range(int(args.seconds * 10)):
+        say("writing")
+        time.sleep(0.1)
+    text = f"# {task['task']['instructions']}\n\nIn {answer['content'] or 'any language'}."
+    return "complete", {"output": {"markdown": text}}
+
+def serve(lease):
+    """Does one task: heartbeats beside the work, and brings back what comes of it."""
+    path, done, gone, line = f"/{lease['lease']}", threading.Event(), threading.Event(), ["at work"]
+    def beat():
+        while not done.is_set():
+            status, heard = call(f"{path}/heartbeat", {"message": line[0]})
+            if status != 200 or heard["cancel"]:
+                return gone.set()
+            done.wait(lease["heartbeat_s"])
+    def say(message):
+        if gone.is_set():
+            raise Gone
+        line[0] = message
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        verb, body = work(lease["task"], say)
+    except Gone:
+        return print("the task was called off or given to somebody else", flush=True)
+    except Exception as error:
+        verb, body = "fail", {"code": "crashed", "message": repr(error), "retryable": True}
+    done.set()
+    status, answer = call(f"{path}/{verb}", body)
+    print(verb, status, answer.get("detail", answer.get("status")), flush=True)
+
+while True:
+    if os.path.exists(args.state):  # A lease that was in hand when the worker ended.
+        serve(json.load(open(args.state)))
+        os.remove(args.state)
+    status, answer = call("", {"worker_id": args.name, "agents": [args.agent], "max": 1, "wait_s": 30})
+    if status not in (200, 204):
+        raise SystemExit(answer["detail"])
+    for lease in answer["leases"] if status == 200 else []:
+        with open(args.state + ".new", "w") as file:
+            json.dump(lease, file)
+        os.replace(args.state + ".new", args.state)

@@ -1,0 +1,344 @@
+//! Agents that run outside: the example in `examples/worker.py` against a real server, and what the
+//! server does with workers that are killed, frozen, late or greedy.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use botarmy_tests::server::{PATIENCE, TestServer};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use super::readme::{BASE, blocks, readme, root};
+
+const LEASES: &str = "/api/v1/worker/leases";
+
+/// A server where nobody inside writes code, that forgives a minute of silence. The queue is looked
+/// at so rarely that only the bell can be what wakes somebody.
+async fn server() -> TestServer {
+    forgiving("60").await
+}
+
+/// The same, that forgives so many seconds.
+async fn forgiving(lease_s: &str) -> TestServer {
+    TestServer::with(&[
+        ("BOTARMY_AGENTS__CODER__RUNNER", "none"),
+        ("BOTARMY_WORKER__LEASE_S", lease_s),
+        ("BOTARMY_WORKER__POLL_MS", "600000"),
+        ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "1"),
+        ("BOTARMY_ORCHESTRATOR__TIMER_INTERVAL_MS", "50"),
+    ])
+    .await
+}
+
+/// The example, with a memory of its own; killed when the test ends.
+struct Example {
+    child: Child,
+    state: PathBuf,
+}
+
+impl Example {
+    fn start(server: &TestServer, dir: &Path, name: &str, seconds: f32) -> Self {
+        let state = dir.join(format!("{name}.json"));
+        let child = Command::new("python3")
+            .arg(root().join("examples/worker.py"))
+            .args(["coder", "--url", &server.base, "--name", name])
+            .arg("--state")
+            .arg(&state)
+            .args(["--seconds", &seconds.to_string()])
+            .env("no_proxy", "*")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("python3 is not installed, and the example of a worker needs it");
+        Self { child, state }
+    }
+
+    async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// The lease it has in hand.
+    fn lease(&self) -> String {
+        let state: Value = serde_json::from_slice(&std::fs::read(&self.state).unwrap()).unwrap();
+        state["lease"].as_str().unwrap().to_owned()
+    }
+}
+
+async fn submit(server: &TestServer, project: &str) -> String {
+    let body = json!({"agent_type": "coder", "instructions": "A greeting"});
+    let (status, task) = server.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
+    assert_eq!(status, 201, "{task}");
+    task["task_id"].as_str().unwrap().to_owned()
+}
+
+async fn task(server: &TestServer, id: &str) -> Value {
+    server.get(&format!("/api/v1/tasks/{id}")).await.1
+}
+
+/// Waits until the task has this status and was started so often.
+async fn until(server: &TestServer, id: &str, status: &str, attempt: u64) -> Value {
+    let is = |task: &Value| task["status"] == status && task["attempt"] == attempt;
+    server.until(|server| async move { is(&task(server, id).await) }).await;
+    task(server, id).await
+}
+
+async fn events(server: &TestServer, project: &str) -> Vec<Value> {
+    let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
+    server.get(&path).await.1.as_array().unwrap().clone()
+}
+
+async fn count(server: &TestServer, project: &str, kind: &str) -> usize {
+    events(server, project).await.iter().filter(|event| event["event_type"] == kind).count()
+}
+
+/// Answers the question that the example asks.
+async fn answer(server: &TestServer, project: &str) {
+    let gate = server.next_gate(project).await.unwrap();
+    assert_eq!(gate["question"], "Which language?");
+    let (status, said) = server.respond(&gate, json!({"action": "amend", "content": "Rust"})).await;
+    assert_eq!(status, 200, "{said}");
+}
+
+/// What there is for a worker of this name, if anything comes in time.
+async fn take(server: &TestServer, worker: &str, wait_s: u32) -> Option<Value> {
+    let body = json!({"worker_id": worker, "agents": ["coder"], "max": 1, "wait_s": wait_s});
+    let (status, answer) = server.post(LEASES, body).await;
+    match status {
+        200 => Some(answer["leases"][0].clone()),
+        204 => None,
+        _ => panic!("{answer}"),
+    }
+}
+
+/// Says something about a lease.
+async fn say(server: &TestServer, lease: &Value, verb: &str, body: Value) -> (u16, Value) {
+    let lease = lease["lease"].as_str().unwrap();
+    server.post(&format!("{LEASES}/{lease}/{verb}"), body).await
+}
+
+#[tokio::test]
+async fn the_example_asks_a_person_and_finishes_with_the_answer() {
+    let (server, dir) = (server().await, TempDir::new().unwrap());
+    let _example = Example::start(&server, dir.path(), "ada", 0.0);
+    let project = server.by_hand().await;
+    let id = submit(&server, &project).await;
+    answer(&server, &project).await;
+    let task = until(&server, &id, "completed", 2).await;
+    assert_eq!(task["output"]["markdown"], "# A greeting\n\nIn Rust.");
+    server
+        .until(|server| async {
+            server.get(&format!("/api/v1/projects/{project}")).await.1["status"] == "completed"
+        })
+        .await;
+    let events = events(&server, &project).await;
+    let completed = events.iter().find(|event| event["event_type"] == "task_completed").unwrap();
+    assert_eq!(completed["event_source"], "agent");
+    assert!(completed.to_string().contains("external/ada"), "{completed}");
+}
+
+#[tokio::test]
+async fn a_killed_example_that_is_started_again_goes_on_where_it_was() {
+    let (server, dir) = (server().await, TempDir::new().unwrap());
+    let example = Example::start(&server, dir.path(), "ada", 60.0);
+    let project = server.by_hand().await;
+    let id = submit(&server, &project).await;
+    answer(&server, &project).await;
+    until(&server, &id, "working", 2).await;
+    let there = || example.state.exists();
+    server.until(|_| async { there() }).await;
+    example.kill().await;
+    let _again = Example::start(&server, dir.path(), "ada", 0.0);
+    let task = until(&server, &id, "completed", 2).await;
+    assert_eq!(task["failures"], 0, "the lease was still alive");
+}
+
+#[tokio::test]
+async fn what_a_killed_example_had_is_finished_by_another_exactly_once() {
+    let (server, dir) = (forgiving("3").await, TempDir::new().unwrap());
+    let example = Example::start(&server, dir.path(), "ada", 60.0);
+    let project = server.by_hand().await;
+    let id = submit(&server, &project).await;
+    answer(&server, &project).await;
+    until(&server, &id, "working", 2).await;
+    let there = || example.state.exists();
+    server.until(|_| async { there() }).await;
+    let lease = example.lease();
+    example.kill().await;
+    let _other = Example::start(&server, dir.path(), "bob", 0.0);
+    until(&server, &id, "completed", 3).await;
+
+    let before = events(&server, &project).await.len();
+    let late = json!({"output": {"markdown": "mine"}});
+    let (status, problem) = server.post(&format!("{LEASES}/{lease}/complete"), late).await;
+    assert_eq!((status, &problem["type"]), (409, &json!("urn:botarmy:problem:lease_lost")));
+    assert_eq!(events(&server, &project).await.len(), before);
+    assert_eq!(count(&server, &project, "task_completed").await, 1);
+    assert_eq!(task(&server, &id).await["output"]["markdown"], "# A greeting\n\nIn Rust.");
+}
+
+#[tokio::test]
+async fn a_frozen_example_comes_too_late_and_takes_the_next_task() {
+    let (server, dir) = (forgiving("3").await, TempDir::new().unwrap());
+    let example = Example::start(&server, dir.path(), "ada", 1.0);
+    let project = server.by_hand().await;
+    let id = submit(&server, &project).await;
+    answer(&server, &project).await;
+    until(&server, &id, "working", 2).await;
+    example.signal(Signal::STOP);
+    let lease = take(&server, "bob", 30).await.expect("the lease lapses");
+    assert_eq!((&lease["fence"], &lease["task"]["task"]["id"]), (&json!(3), &json!(id)));
+    assert_eq!(lease["task"]["resume"]["answers"][0]["content"], "Rust");
+    example.signal(Signal::CONT);
+    let next = submit(&server, &project).await;
+    until(&server, &next, "waiting_for_hitl", 1).await;
+    assert_eq!(task(&server, &id).await["lease"]["worker_id"], "external/bob");
+    let (status, done) = say(&server, &lease, "complete", json!({"output": {"by": "bob"}})).await;
+    assert_eq!((status, &done["status"]), (200, &json!("completed")));
+    assert_eq!(task(&server, &id).await["output"], json!({"by": "bob"}));
+}
+
+#[tokio::test]
+async fn of_many_workers_no_two_get_one_task_and_the_same_result_twice_is_taken_once() {
+    let server = server().await;
+    let project = server.by_hand().await;
+    for _ in 0..30 {
+        submit(&server, &project).await;
+    }
+    let polls = (0..40).map(|n| {
+        let (server, worker) = (&server, format!("w-{n}"));
+        async move { take(server, &worker, 0).await }
+    });
+    let leases: Vec<_> =
+        futures_util::future::join_all(polls).await.into_iter().flatten().collect();
+    let ids: BTreeSet<_> =
+        leases.iter().map(|lease| lease["task"]["task"]["id"].as_str()).collect();
+    assert_eq!((leases.len(), ids.len()), (30, 30));
+    for lease in &leases[1..] {
+        assert_eq!(say(&server, lease, "complete", json!({"output": {}})).await.0, 200);
+    }
+    let body = json!({"output": {"a": 1}});
+    let first = say(&server, &leases[0], "complete", body.clone()).await;
+    let before = events(&server, &project).await.len();
+    assert_eq!((first.0, say(&server, &leases[0], "complete", body).await), (200, first));
+    assert_eq!(events(&server, &project).await.len(), before);
+    assert_eq!(count(&server, &project, "task_completed").await, 30);
+}
+
+#[tokio::test]
+async fn a_waiting_worker_has_a_task_within_a_tenth_of_a_second() {
+    let server = server().await;
+    let project = server.by_hand().await;
+    let mut best = PATIENCE;
+    for _ in 0..10 {
+        let waiting = take(&server, "w", 30);
+        tokio::pin!(waiting);
+        let asked = tokio::time::sleep(Duration::from_millis(100));
+        tokio::select! {
+            early = &mut waiting => panic!("there was nothing to do: {early:?}"),
+            () = asked => {}
+        }
+        let started = Instant::now();
+        let (_, leased) = tokio::join!(submit(&server, &project), waiting);
+        best = best.min(started.elapsed());
+        assert!(leased.is_some());
+    }
+    assert!(best < Duration::from_millis(100), "the fastest of ten took {best:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_answers_who_waits_and_one_that_was_killed_knows_its_leases() {
+    let mut server = server().await;
+    let project = server.by_hand().await;
+    let id = submit(&server, &project).await;
+    let lease = take(&server, "w", 0).await.unwrap();
+    server.kill_and_restart().await;
+    assert_eq!(say(&server, &lease, "heartbeat", json!({"progress": 50})).await.0, 200);
+
+    let body = json!({"worker_id": "w", "agents": ["coder"], "max": 1, "wait_s": 30}).to_string();
+    let waiting = server.raw(reqwest::Method::POST, LEASES, Some(body));
+    tokio::pin!(waiting);
+    let asked = tokio::time::sleep(Duration::from_millis(200));
+    tokio::select! {
+        early = &mut waiting => panic!("there was nothing to do: {early:?}"),
+        () = asked => {}
+    }
+    server.signal(Signal::TERM);
+    let started = Instant::now();
+    assert_eq!(waiting.await.unwrap().status(), 204);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(server.terminate().await, Some(0));
+    server.start_again().await;
+    let (status, done) = say(&server, &lease, "complete", json!({"output": {"a": 1}})).await;
+    assert_eq!((status, &done["task_id"]), (200, &json!(id)));
+}
+
+#[tokio::test]
+async fn a_hostile_worker_is_refused_and_changes_nothing() {
+    let server = server().await;
+    let project = server.by_hand().await;
+    let id = submit(&server, &project).await;
+    let lease = take(&server, "w", 0).await.unwrap();
+    let token = lease["lease"].as_str().unwrap();
+    let before = events(&server, &project).await.len();
+    // Another fence, another worker, a task of nobody, and no lease at all.
+    let fence = format!("{}00000002{}", &token[..32], &token[40..]);
+    let worker = format!("{token}78");
+    let nobody = format!("{}{}", "0".repeat(32), &token[32..]);
+    for (lie, expected) in [(fence, 409), (worker, 409), (nobody, 409), (format!("{token}f"), 422)]
+    {
+        for (verb, body) in [
+            ("heartbeat", json!({})),
+            ("complete", json!({"output": {"a": 1}})),
+            ("ask", json!({"question": "?"})),
+            ("fail", json!({"code": "x", "message": "x", "retryable": false})),
+        ] {
+            let (status, said) = server.post(&format!("{LEASES}/{lie}/{verb}"), body).await;
+            assert_eq!(status, expected, "{verb}: {said}");
+        }
+    }
+    let large = json!({"output": {"text": "x".repeat(11 << 20)}});
+    assert_eq!(say(&server, &lease, "complete", large).await.0, 413);
+    let foreign = json!({"question": "?", "artifacts": [project]});
+    assert_eq!(say(&server, &lease, "ask", foreign).await.0, 422);
+    assert_eq!(events(&server, &project).await.len(), before);
+
+    // Paths that lead elsewhere are kept as they were said, and never become files.
+    let files =
+        json!([{"path": "../../etc/passwd", "content": "x"}, {"path": "a.py", "content": "1"}]);
+    let artifact = json!({"artifact_type": "source_code", "content": {"files": files}});
+    let body = json!({"output": {}, "artifacts": [artifact]});
+    assert_eq!(say(&server, &lease, "complete", body).await.0, 200);
+    assert_eq!(task(&server, &id).await["status"], "completed");
+    let path = format!("/api/v1/artifacts/{project}");
+    assert_eq!(server.post(&format!("{path}/generate"), json!({})).await.0, 200);
+    let (_, summary) = server.get(&format!("{path}/summary")).await;
+    let names: Vec<_> =
+        summary["artifacts"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    assert!(names.contains(&json!("source/a.py")), "{names:?}");
+    assert!(!names.iter().any(|name| name.as_str().unwrap().contains("passwd")), "{names:?}");
+}
+
+#[tokio::test]
+async fn the_conversation_in_the_readme_is_one() {
+    let server = server().await;
+    let script = blocks(&readme(), "sh worker").join("\n");
+    let script = format!("set -euo pipefail\n{}", script.replace(BASE, &server.base));
+    let talk = Command::new("bash").args(["-c", &script]).env("no_proxy", "*").output();
+    let output = tokio::time::timeout(PATIENCE, talk).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        said.contains(r#""cancel":false"#) && said.contains(r#""status":"completed""#),
+        "{said}"
+    );
+}

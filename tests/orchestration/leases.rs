@@ -1,0 +1,406 @@
+//! Workers outside: what they are handed, what they may bring back, and what becomes of those who
+//! are silent, late, gone or lie.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use botarmy_agents::Scripted;
+use botarmy_domain::decide::tasks::Holder;
+use botarmy_domain::ports::{
+    Claim, Decide, HeldLease, Leased, Ledger, News, Orchestrator, Outcome, Question, RunError,
+    Usage, WorkQuery, WorkerLeases,
+};
+use botarmy_domain::task::LEASE;
+use botarmy_domain::{
+    AgentType, ArtifactType, Committed, Error, EventType, HitlKind, NewArtifact, Oversight,
+    ProjectStatus, Refusal, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
+};
+use botarmy_orchestrator::Leases;
+use botarmy_tests::rig::{Rig, amend, owner};
+use serde_json::{Map, Value, json};
+
+use super::tasks::submit;
+
+fn query(worker: &str, wait: Duration) -> WorkQuery {
+    let worker = WorkerId::external(worker);
+    WorkQuery { worker, agents: vec![AgentType::Coder], max: 1, wait }
+}
+
+/// What is there for this worker now.
+async fn take(leases: &Leases, worker: &str) -> Option<Leased> {
+    leases.lease(query(worker, Duration::ZERO)).await.unwrap().pop()
+}
+
+fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn done(output: &Value) -> Result<Outcome, RunError> {
+    Ok(Outcome::Completed {
+        output: object(output),
+        artifacts: Vec::new(),
+        confidence: None,
+        usage: Usage::default(),
+    })
+}
+
+fn ask(question: &str) -> Result<Outcome, RunError> {
+    let question =
+        Question { question: question.to_owned(), options: Vec::new(), artifacts: Vec::new() };
+    Ok(Outcome::Ask { question, usage: Usage::default(), session: Some("thread-7".to_owned()) })
+}
+
+fn is_lost<T: std::fmt::Debug>(answer: Result<T, Error>) -> bool {
+    matches!(answer.unwrap_err(), Error::Refused(Refusal::Conflict { code: "lease_lost", .. }))
+}
+
+/// The field that was not acceptable.
+fn field<T: std::fmt::Debug>(answer: Result<T, Error>) -> &'static str {
+    match answer.unwrap_err() {
+        Error::Refused(Refusal::Invalid { field, .. }) => field,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_worker_outside_is_given_a_task_and_brings_it_back_once() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    let task = submit(&rig, id).await;
+    let leased = take(&leases, "w").await.unwrap();
+    assert_eq!((leased.job.task_id, leased.lease.holder.fence), (task.id, 1));
+    assert_eq!(
+        (leased.job.instructions.as_str(), leased.job.project_name.as_str()),
+        ("Write something", "By hand")
+    );
+    assert_eq!(leased.heartbeat, LEASE / 3);
+    assert!(leased.job.resume.is_none());
+    assert!(take(&leases, "other").await.is_none(), "nobody else gets it");
+
+    let finished = leases.finish(leased.lease.clone(), done(&json!({"a": 1}))).await.unwrap();
+    assert_eq!(finished.status(), TaskStatus::Completed);
+    assert_eq!(rig.newest(id, ArtifactType::AgentOutput).await.content["a"], 1);
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    let before = rig.log(id).await.len();
+    for again in [json!({"a": 1}), json!({"b": 2})] {
+        let again = leases.finish(leased.lease.clone(), done(&again)).await.unwrap();
+        assert_eq!(again, finished);
+    }
+    assert_eq!(rig.log(id).await.len(), before);
+    assert!(is_lost(leases.heartbeat(leased.lease, None).await));
+    rig.check().await;
+}
+
+#[tokio::test]
+async fn a_silent_worker_loses_its_task_and_comes_too_late() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let late = take(&leases, "late").await.unwrap();
+    rig.pass(LEASE).await;
+    rig.clock.advance(Duration::from_secs(2));
+    let next = take(&leases, "next").await.unwrap();
+    assert_eq!((next.lease.holder.fence, next.job.attempt), (2, 2));
+
+    let before = rig.log(id).await.len();
+    assert!(is_lost(leases.heartbeat(late.lease.clone(), None).await));
+    assert!(is_lost(leases.finish(late.lease.clone(), done(&json!({"a": 1}))).await));
+    assert!(is_lost(leases.finish(late.lease.clone(), ask("May I?")).await));
+    assert!(is_lost(leases.finish(late.lease, Err(RunError::terminal("x", "x"))).await));
+    assert_eq!(rig.log(id).await.len(), before);
+    assert_eq!(rig.tasks(id).await[0].lease().unwrap().worker, next.lease.holder.worker);
+    leases.finish(next.lease, done(&json!({"b": 2}))).await.unwrap();
+    assert_eq!(rig.count(id, EventType::TaskCompleted).await, 1);
+    rig.check().await;
+}
+
+#[tokio::test]
+async fn a_heartbeat_keeps_a_lease_until_the_attempt_has_taken_too_long() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let held = take(&leases, "w").await.unwrap().lease;
+    let started = rig.tasks(id).await[0].started_at.unwrap();
+    for seconds in [200, 400] {
+        rig.pass(Duration::from_secs(200)).await;
+        let heard = leases.heartbeat(held.clone(), None).await.unwrap();
+        let left = heard.expires_at.since(started).as_secs();
+        assert_eq!((left, heard.cancel), (600.min(seconds + 300), false), "at {seconds} s");
+    }
+    rig.clock.advance(Duration::from_secs(200));
+    assert!(is_lost(leases.heartbeat(held.clone(), None).await));
+    rig.pass(Duration::ZERO).await;
+    assert_eq!(rig.tasks(id).await[0].error().unwrap().code, "lease_lapsed");
+    assert!(is_lost(leases.finish(held, done(&json!({}))).await));
+}
+
+#[tokio::test]
+async fn a_heartbeat_tells_watchers_how_it_is_getting_on() {
+    use botarmy_domain::ports::EventBus;
+
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let held = take(&leases, "w").await.unwrap().lease;
+    let mut news = rig.bus.subscribe().await.unwrap();
+    leases.heartbeat(held, Some(("half way".to_owned(), Some(50)))).await.unwrap();
+    let Some(News::Progress(progress)) = news.next().await else { panic!("no progress") };
+    assert_eq!((progress.message.as_str(), progress.percent), ("half way", Some(50)));
+}
+
+#[tokio::test]
+async fn who_works_on_what_was_called_off_is_told_and_a_pause_lets_work_end() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    let first = submit(&rig, id).await;
+    submit(&rig, id).await;
+    submit(&rig, id).await;
+    let [a, b, c] = ["a", "b", "c"].map(|worker| take(&leases, worker));
+    let (a, b, c) = (a.await.unwrap().lease, b.await.unwrap().lease, c.await.unwrap().lease);
+    assert_eq!(a.task, first.id);
+
+    rig.engine.cancel_task(first.id, owner()).await.unwrap();
+    assert!(leases.heartbeat(a.clone(), None).await.unwrap().cancel);
+    assert!(!leases.heartbeat(b.clone(), None).await.unwrap().cancel);
+    assert!(is_lost(leases.finish(a, done(&json!({"a": 1}))).await));
+
+    rig.engine.pause_project(id, owner()).await.unwrap();
+    assert!(!leases.heartbeat(b.clone(), None).await.unwrap().cancel);
+    assert_eq!(leases.finish(b, done(&json!({}))).await.unwrap().status(), TaskStatus::Completed);
+
+    rig.engine.cancel_project(id, owner()).await.unwrap();
+    assert!(leases.heartbeat(c.clone(), None).await.unwrap().cancel);
+    assert!(is_lost(leases.finish(c, done(&json!({}))).await));
+    assert_eq!(rig.count(id, EventType::TaskCompleted).await, 1);
+    rig.check().await;
+}
+
+#[tokio::test]
+async fn a_paused_project_hands_nothing_out() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    rig.engine.pause_project(id, owner()).await.unwrap();
+    assert!(take(&leases, "w").await.is_none());
+    rig.engine.resume_project(id, owner()).await.unwrap();
+    assert!(take(&leases, "w").await.is_some());
+}
+
+#[tokio::test]
+async fn a_question_lets_go_of_the_task_and_the_answer_hands_it_out_again() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let held = take(&leases, "asker").await.unwrap().lease;
+    assert_eq!(field(leases.finish(held.clone(), ask(" ")).await), "question");
+    let waits = leases.finish(held.clone(), ask("In which language?")).await.unwrap();
+    assert_eq!(waits.status(), TaskStatus::WaitingForHitl);
+    assert!(is_lost(leases.heartbeat(held, None).await));
+    assert!(take(&leases, "w").await.is_none());
+    // Nothing is held: it waits for a weekend.
+    assert_eq!(rig.gate(id).await.kind, HitlKind::Question);
+    rig.answer(id, amend("In Rust")).await;
+
+    let again = take(&leases, "other").await.unwrap();
+    let resume = again.job.resume.unwrap();
+    assert_eq!(resume.session.as_deref(), Some("thread-7"));
+    assert_eq!(resume.answers[0].content, Some(json!("In Rust")));
+    leases.finish(again.lease, done(&json!({"a": 1}))).await.unwrap();
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    rig.check().await;
+}
+
+#[tokio::test]
+async fn a_failure_is_tried_again_when_it_says_so_or_asks_a_person() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let held = take(&leases, "w").await.unwrap().lease;
+    let busy = RunError::Retryable {
+        code: "rate_limited".to_owned(),
+        detail: "Come back in a minute.".to_owned(),
+        after: Some(Duration::from_secs(60)),
+        usage: Box::new(Usage { input_tokens: 5, ..Usage::default() }),
+    };
+    assert_eq!(leases.finish(held, Err(busy)).await.unwrap().status(), TaskStatus::Pending);
+    rig.clock.advance(Duration::from_secs(59));
+    assert!(take(&leases, "w").await.is_none());
+    rig.clock.advance(Duration::from_secs(1));
+    let held = take(&leases, "w").await.unwrap().lease;
+    let failed = leases.finish(held, Err(RunError::terminal("no_idea", "I cannot."))).await;
+    let failed = failed.unwrap();
+    assert_eq!((failed.status(), failed.usage.input_tokens), (TaskStatus::Failed, 5));
+    assert_eq!(rig.gate(id).await.kind, HitlKind::Failure);
+    rig.check().await;
+}
+
+#[tokio::test]
+async fn whoever_lies_about_a_lease_changes_nothing() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let held = take(&leases, "w").await.unwrap().lease;
+    let before = rig.log(id).await.len();
+    let other = |worker: &str, fence| Holder { worker: WorkerId::external(worker), fence };
+    let unknown = TaskId::from_uuid(id.uuid());
+    for lie in [
+        HeldLease { holder: other("thief", 1), ..held.clone() },
+        HeldLease { holder: other("w", 2), ..held.clone() },
+        HeldLease { holder: other("w", 0), ..held.clone() },
+        HeldLease { task: unknown, ..held.clone() },
+    ] {
+        assert!(is_lost(leases.heartbeat(lie.clone(), None).await), "{lie:?}");
+        assert!(is_lost(leases.finish(lie.clone(), done(&json!({"a": 1}))).await), "{lie:?}");
+        assert!(is_lost(leases.finish(lie, Err(RunError::terminal("x", "x"))).await));
+    }
+    assert_eq!(rig.log(id).await.len(), before);
+    assert!(leases.finish(held, done(&json!({}))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_result_that_is_not_acceptable_is_refused_and_the_lease_stays() {
+    let rig = Rig::new(super::projects::content());
+    let leases = rig.leases();
+    let id = rig.start("sdlc", Oversight::Low).await;
+    let analyst = WorkQuery { agents: vec![AgentType::Analyst], ..query("w", Duration::ZERO) };
+    let held = leases.lease(analyst).await.unwrap().pop().unwrap();
+    assert_eq!(held.job.output_type, Some(ArtifactType::ProjectPlan));
+    let held = held.lease;
+    let before = rig.log(id).await.len();
+    let nothing = leases.finish(held.clone(), done(&json!({}))).await;
+    assert_eq!(field(nothing), "output");
+    let huge = leases.finish(held.clone(), done(&json!({"text": "x".repeat(2 << 20)}))).await;
+    assert_eq!(field(huge), "output");
+    let other = Ok(Outcome::Completed {
+        output: Map::new(),
+        artifacts: vec![NewArtifact::new(ArtifactType::TestResults, object(&json!({"a": 1})))],
+        confidence: None,
+        usage: Usage::default(),
+    });
+    assert_eq!(field(leases.finish(held.clone(), other).await), "output");
+    assert_eq!(rig.log(id).await.len(), before);
+    let nul = leases.finish(held, done(&json!({"markdown": "a\0b"}))).await.unwrap();
+    assert_eq!(nul.status(), TaskStatus::Completed);
+    let plan = rig.newest(id, ArtifactType::ProjectPlan).await;
+    assert_eq!(plan.content["markdown"], "a\u{fffd}b");
+    rig.check().await;
+}
+
+#[tokio::test]
+async fn many_tasks_go_to_one_worker_but_no_more_than_it_asked_for() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    for _ in 0..5 {
+        submit(&rig, id).await;
+    }
+    let agents = vec![AgentType::Tester, AgentType::Coder];
+    let three = WorkQuery { agents, max: 3, ..query("w", Duration::ZERO) };
+    assert_eq!(leases.lease(three.clone()).await.unwrap().len(), 3);
+    assert_eq!(leases.lease(three).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_worker_that_went_away_before_its_task_arrived_does_not_keep_it() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    let mut waiting = leases.lease(query("gone", Duration::from_secs(30)));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    submit(&rig, id).await;
+    while rig.count(id, EventType::TaskStarted).await == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(waiting);
+    let next = leases.lease(query("next", Duration::from_secs(30))).await.unwrap().pop().unwrap();
+    assert_eq!((next.job.attempt, rig.tasks(id).await[0].failures), (2, 0));
+    rig.check().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_is_told_when_the_server_stops_and_nothing_more_is_handed_out() {
+    let rig = Rig::new(Scripted::default());
+    let (leases, stop) = rig.leases_until();
+    let id = rig.by_hand().await;
+    let waiting = {
+        let leases = leases.clone();
+        tokio::spawn(async move { leases.lease(query("w", Duration::from_secs(30))).await })
+    };
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    stop.send(true).unwrap();
+    assert!(waiting.await.unwrap().unwrap().is_empty());
+    submit(&rig, id).await;
+    assert!(take(&leases, "w").await.is_none());
+    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Pending);
+}
+
+#[tokio::test]
+async fn a_server_that_starts_leaves_workers_outside_what_they_hold() {
+    let rig = Rig::new(Scripted::default());
+    let leases = rig.leases();
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let held = take(&leases, "w").await.unwrap().lease;
+    assert_eq!(rig.engine.take_back_everything().await.unwrap(), 0);
+    assert!(leases.finish(held, done(&json!({}))).await.is_ok());
+}
+
+/// Counts how often somebody asks for work.
+struct Counting(Arc<dyn Ledger>, Arc<AtomicUsize>);
+
+#[async_trait]
+impl Ledger for Counting {
+    async fn transact(&self, scope: Scope, decide: Decide) -> Result<Committed, Error> {
+        self.0.transact(scope, decide).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Committed, StoreError> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.claim(claim).await
+    }
+
+    async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
+        self.0.extend(task, fence, until).await
+    }
+}
+
+#[tokio::test]
+async fn many_who_wait_ask_the_store_no_more_often_than_one_and_are_served_in_turn() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let rig = Rig::with_ledger(|ledger| Arc::new(Counting(ledger, Arc::clone(&asked))));
+    let (leases, _stop) = rig.leases_with(Duration::from_secs(3600));
+    let id = rig.by_hand().await;
+    let mut waiting = tokio::task::JoinSet::new();
+    for n in 0..200 {
+        let leases = leases.clone();
+        waiting.spawn(async move {
+            leases.lease(query(&format!("w-{n}"), Duration::from_secs(20))).await.unwrap()
+        });
+    }
+    while asked.load(Ordering::SeqCst) < 200 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let before = asked.load(Ordering::SeqCst);
+    for _ in 0..5 {
+        submit(&rig, id).await;
+    }
+    let mut tasks = std::collections::BTreeSet::new();
+    for _ in 0..5 {
+        let leased = waiting.join_next().await.unwrap().unwrap();
+        tasks.extend(leased.iter().map(|leased| leased.lease.task));
+    }
+    assert_eq!(tasks.len(), 5, "each task went to one of them");
+    let asked = asked.load(Ordering::SeqCst) - before;
+    assert!(asked <= 10, "five tasks took {asked} claims, with 200 workers waiting");
+}
