@@ -205,6 +205,7 @@ mod tests {
             "live",
             "projects",
             "tasks",
+            "workers",
         ];
         assert!(tags.iter().eq(expected), "{tags:?}");
     }

@@ -130,7 +130,8 @@ struct HandedOutTask<'a> {
     task: AssignmentView<'a>,
 }
 
-/// What is to be done: the same document that local commands read.
+/// What is to be done: the document that local commands read, and with it the project's name, the
+/// step, and what the step makes.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Assignment)]
 struct AssignmentView<'a> {
