@@ -404,7 +404,10 @@ async fn what_does_not_fit_is_left_out_and_recorded() {
 async fn the_model_runner_keeps_the_contract_of_runners() {
     let answer = |asked: &Asked| match asked.step().as_deref() {
         Some("Fails") => Reply::Status(400, Vec::new(), String::new()),
+        Some("Tires") => Reply::Status(503, Vec::new(), String::new()),
         Some("Lasts") => Reply::Hang,
+        Some("Floods") => Reply::Say(" ".repeat(9 << 20)),
+        Some("Dies") => Reply::CutOff(plan().to_string()),
         _ => Reply::Say(plan().to_string()),
     };
     let double = Arc::new(Double::start(answer).await);
@@ -417,9 +420,14 @@ async fn the_model_runner_keeps_the_contract_of_runners() {
         runner: Arc::new(runner_for(patient)),
         completes: planning(),
         fails_for_good: named("Fails"),
+        fails_for_now: Some(named("Tires")),
         lasts: Some((named("Lasts"), Box::new(move || at_work.open() > 0))),
         // It is told to decide what is open, and to say so in its document.
         asks: None,
+        floods: Some(named("Floods")),
+        // Its protocols are UTF-8, and break where they are not.
+        mumbles: None,
+        dies: Some(named("Dies")),
     };
     for (name, contract) in CONTRACTS {
         contract(&candidate).await;

@@ -20,23 +20,23 @@ use serde_json::{Map, Value, json};
 
 /// A runner, and assignments that bring it to each kind of end; `None` where it has no such end. A
 /// new runner is one more of these.
-struct Candidate {
-    name: &'static str,
-    runner: Arc<dyn AgentRunner>,
-    completes: Assignment,
-    fails_for_good: Assignment,
+pub struct Candidate {
+    pub name: &'static str,
+    pub runner: Arc<dyn AgentRunner>,
+    pub completes: Assignment,
+    pub fails_for_good: Assignment,
     /// Another try may help.
-    fails_for_now: Option<Assignment>,
+    pub fails_for_now: Option<Assignment>,
     /// An assignment it is still at when the future is dropped, and whether it is.
-    lasts: Option<(Assignment, Box<dyn Fn() -> bool + Send + Sync>)>,
+    pub lasts: Option<(Assignment, Box<dyn Fn() -> bool + Send + Sync>)>,
     /// Asks at first, and completes when it is resumed with the answer.
-    asks: Option<Assignment>,
+    pub asks: Option<Assignment>,
     /// Says more than anybody wants to hear.
-    floods: Option<Assignment>,
+    pub floods: Option<Assignment>,
     /// Completes with something in it that is no UTF-8.
-    mumbles: Option<Assignment>,
+    pub mumbles: Option<Assignment>,
     /// Ends without a word.
-    dies: Option<Assignment>,
+    pub dies: Option<Assignment>,
 }
 
 fn context() -> RunContext {
@@ -189,10 +189,10 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
     ]
 }
 
-type Contract = for<'a> fn(&'a Candidate) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+pub type Contract = for<'a> fn(&'a Candidate) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Names and functions; a new MUST is a new line.
-const CONTRACTS: [(&str, Contract); 12] = [
+pub const CONTRACTS: [(&str, Contract); 12] = [
     ("completes_with_the_artifact_that_is_expected", |c| Box::pin(completes(c))),
     ("does_the_same_assignment_twice_with_the_same_result", |c| Box::pin(repeats(c))),
     ("says_that_another_try_would_not_help", |c| Box::pin(fails_for_good(c))),
