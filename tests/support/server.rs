@@ -70,7 +70,6 @@ pub fn http_client() -> reqwest::Client {
 
 /// One that is still to be set up. The build of the HTTP client leaves the choice of the TLS
 /// provider to whoever makes one.
-#[must_use]
 pub fn client_builder() -> reqwest::ClientBuilder {
     // It may have been done before.
     drop(rustls::crypto::ring::default_provider().install_default());
