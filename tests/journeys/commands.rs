@@ -52,7 +52,7 @@ async fn a_program_writes_the_application_and_a_test_run_decides_when_it_is_done
     let project = server.project("A recipe-sharing site for small families").await;
     assert_eq!(server.approve_all(&project).await, "completed");
 
-    let (_, health) = server.get("/healthz").await;
+    let (_, health) = server.get("/health/detailed").await;
     assert!(health.to_string().contains("command:fake"), "{health}");
     let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
     let (_, events) = server.get(&path).await;
@@ -144,7 +144,7 @@ async fn a_command_that_is_not_described_is_refused_at_the_start() {
     let folder = TempDir::new().unwrap();
     for (text, words) in [
         ("[agents.coder]\nrunner = \"command:gone\"\n", "there is no [commands.gone]"),
-        ("[agents.coder]\nrunner = \"llm:hub/model\"\n", "not built in"),
+        ("[agents.coder]\nrunner = \"llm:hub/model\"\n", "[providers.hub]"),
         ("[commands.a]\nargv = [\"a\", \"{idea}\"]\n", "commands.a.argv"),
     ] {
         let file = settings(&folder, text);
