@@ -283,7 +283,10 @@ async fn a_bad_answer_ends_in_the_right_way() {
             let shown: String = format!("{kind:?} {reply:?}").chars().take(60).collect();
             double.then(reply.clone());
             let started = Instant::now();
-            let failed = failed(run(&runner(&double, kind, protocol), planning()).await);
+            let mut listener = provider(&double, kind, protocol);
+            let says_nothing = matches!(reply, Reply::Hang | Reply::Stall(_));
+            listener.silence = Duration::from_millis(if says_nothing { 300 } else { 15_000 });
+            let failed = failed(run(&runner_for(listener), planning()).await);
             assert!(codes.contains(&failed.code.as_str()), "{shown}: {failed:?}");
             assert_eq!(failed.again, again, "{shown}: {failed:?}");
             assert!(started.elapsed() < Duration::from_secs(20), "{shown}");

@@ -144,7 +144,7 @@ async fn a_command_that_is_not_described_is_refused_at_the_start() {
     let folder = TempDir::new().unwrap();
     for (text, words) in [
         ("[agents.coder]\nrunner = \"command:gone\"\n", "there is no [commands.gone]"),
-        ("[agents.coder]\nrunner = \"llm:hub/model\"\n", "agents.coder.runner"),
+        ("[agents.coder]\nrunner = \"llm:hub/model\"\n", "[providers.hub]"),
         ("[commands.a]\nargv = [\"a\", \"{idea}\"]\n", "commands.a.argv"),
     ] {
         let file = settings(&folder, text);
