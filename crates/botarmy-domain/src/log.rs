@@ -193,7 +193,7 @@ impl Entry {
             hitl_request_id: event.hitl_request_id,
             event_type: event.event_type,
             event_source: event.origin.source,
-            event_data: event.data,
+            event_data: canonical::in_order(event.data),
             event_metadata: metadata,
             created_at: event.at,
             seq: head.seq + 1,

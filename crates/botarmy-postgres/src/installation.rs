@@ -78,10 +78,17 @@ impl PostgresInstallation {
         }
         let (applied, missing): (Vec<_>, Vec<_>) =
             migrate::status(settings).await?.into_iter().partition(|one| one.is_applied);
-        if applied.is_empty() {
+        if let Some(missing) = missing.into_iter().next() {
+            // A copy may have been killed between two migrations: then nothing was ever written.
+            let is_empty = applied.is_empty()
+                || diesel::select(diesel::dsl::sql::<Bool>("NOT EXISTS (SELECT 1 FROM heads)"))
+                    .get_result(&mut connection)
+                    .await
+                    .map_err(|error| OpenError::database(url, error))?;
+            if !is_empty {
+                return Err(OpenError::Behind { url: url.to_string(), missing: missing.name });
+            }
             migrate::up(settings).await?;
-        } else if let Some(missing) = missing.into_iter().next() {
-            return Err(OpenError::Behind { url: url.to_string(), missing: missing.name });
         }
         Self::of(url, connection).await
     }

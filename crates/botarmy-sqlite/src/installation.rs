@@ -11,7 +11,7 @@ use diesel::deserialize::{self, QueryableByName};
 use diesel::prelude::*;
 use diesel::query_builder::BoxedSqlQuery;
 use diesel::row::{Field, NamedRow};
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteType};
 
 use crate::connection;
@@ -64,7 +64,7 @@ impl SqliteInstallation {
     }
 
     /// A database that is to be filled. It is made where there is none, and locked. One that an
-    /// older version made is refused: there may be something in it, and it has not changed then.
+    /// older version has written to is refused, and has not changed then.
     ///
     /// # Errors
     /// A sentence that says what to do about it.
@@ -72,15 +72,15 @@ impl SqliteInstallation {
         let lock = open::lock(path)?;
         let (applied, missing): (Vec<_>, Vec<_>) =
             migrate::status(path)?.into_iter().partition(|migration| migration.is_applied);
-        if let (false, Some(missing)) = (applied.is_empty(), missing.into_iter().next()) {
+        if let (false, Some(missing)) = (applied.is_empty(), missing.into_iter().next())
+            && !is_empty(path)?
+        {
             return Err(OpenError::Behind { path: path.to_owned(), missing: missing.name });
         }
         open::create(path)?;
         let mut connection = connection::writer(&SqliteSettings::new(path))
             .map_err(|error| OpenError::sqlite(path, error))?;
-        if applied.is_empty() {
-            migrate::apply(&mut connection, path)?;
-        }
+        migrate::apply(&mut connection, path)?;
         Ok(Self::of(path, connection, Some(lock)))
     }
 
@@ -89,6 +89,15 @@ impl SqliteInstallation {
         let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
         Self { name: format!("sqlite:{}", directory.display()), connection, _lock: lock }
     }
+}
+
+/// Whether nothing was ever written to it: a copy may have been killed between two migrations.
+fn is_empty(path: &Path) -> Result<bool, OpenError> {
+    let mut connection =
+        connection::visitor(path).map_err(|error| OpenError::sqlite(path, error))?;
+    diesel::select(diesel::dsl::sql::<Bool>("NOT EXISTS (SELECT 1 FROM heads)"))
+        .get_result(&mut connection)
+        .map_err(|error| OpenError::sqlite(path, error))
 }
 
 /// Refuses a file into which `store copy` did not write everything.
