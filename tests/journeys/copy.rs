@@ -219,13 +219,15 @@ async fn a_target_of_an_older_version_is_refused_and_stays_as_it_is() {
     let from = address(origin.data_dir());
     let database = services::database().await;
     for url in [Some(String::new()), database.as_ref().map(Database::url)].iter().flatten() {
-        let dir = tempfile::tempdir().unwrap();
-        let to = if url.is_empty() { address(dir.path()) } else { url.clone() };
+        let mut server = TestServer::with(&[("BOTARMY_STORE__URL", url)]).await;
+        server.by_hand().await;
+        assert_eq!(server.terminate().await, Some(0));
+        let dir = server.data_dir();
+        let to = if url.is_empty() { address(dir) } else { url.clone() };
         let migrate = |options: &[&str]| {
-            let mut migrate = command(dir.path());
+            let mut migrate = command(dir);
             say(migrate.env("BOTARMY_STORE__URL", url).arg("migrate").args(options))
         };
-        assert_eq!(migrate(&[]).0, Some(0));
         assert_eq!(migrate(&["--down"]).0, Some(0));
         let (_, before) = migrate(&["--status"]);
         assert!(before.contains("applied") && before.contains("pending"), "{before}");
@@ -233,7 +235,23 @@ async fn a_target_of_an_older_version_is_refused_and_stays_as_it_is() {
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("nothing was changed") && said.contains("older version"), "{said}");
         assert_eq!(migrate(&["--status"]).1, before);
-        assert_eq!(migrate(&[]).0, Some(0));
+    }
+}
+
+/// As after a kill between two migrations of the target.
+#[tokio::test]
+async fn a_target_of_an_older_version_that_nobody_wrote_to_is_brought_up_to_date() {
+    let (origin, _) = installation().await;
+    let from = address(origin.data_dir());
+    let database = services::database().await;
+    for url in [Some(String::new()), database.as_ref().map(Database::url)].iter().flatten() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = if url.is_empty() { address(dir.path()) } else { url.clone() };
+        for options in [&[][..], &["--down"]] {
+            let mut migrate = command(dir.path());
+            migrate.env("BOTARMY_STORE__URL", url).arg("migrate").args(options);
+            assert_eq!(say(&mut migrate).0, Some(0));
+        }
         let (code, said) = copy(&from, &to);
         assert_eq!(code, Some(0), "{said}");
     }

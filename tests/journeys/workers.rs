@@ -228,9 +228,7 @@ async fn of_many_workers_no_two_get_one_task_and_the_same_result_twice_is_taken_
     }
     let body = json!({"output": {"a": 1}});
     let first = say(&server, &leases[0], "complete", body.clone()).await;
-    let before = events(&server, &project).await.len();
     assert_eq!((first.0, say(&server, &leases[0], "complete", body).await), (200, first));
-    assert_eq!(events(&server, &project).await.len(), before);
     assert_eq!(count(&server, &project, "task_completed").await, 30);
 }
 
