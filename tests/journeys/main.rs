@@ -8,6 +8,7 @@ mod containers;
 mod copy;
 mod crash;
 mod deploy;
+mod killed;
 mod live;
 mod migrations;
 mod models;
