@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod backup;
+mod bad_answers;
+mod bad_programs;
 mod cli;
 mod commands;
 mod containers;
