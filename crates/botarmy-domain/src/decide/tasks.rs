@@ -239,7 +239,8 @@ pub fn complete(
         }
         result => {
             if let Some(sure) = doubt {
-                flow::doubted(&mut draft, &project, &task, result.map(|(made, _)| made), sure);
+                let made = result.as_ref().map(|(made, _)| made);
+                flow::doubted(&mut draft, &project, &task, made, sure);
             }
         }
     }
