@@ -235,7 +235,8 @@ impl AgentRunner for LlmRunner {
         }
     }
 
-    /// Every model counts differently, but none makes more than a token of two bytes of text.
+    /// Every model counts differently; two bytes for a token is about twice what English or code
+    /// makes.
     fn worst_case(&self, job: &Assignment) -> Option<Amount> {
         if job.output_type == Some(ArtifactType::DeploymentLog) {
             return None;
