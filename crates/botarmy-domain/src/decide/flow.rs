@@ -263,6 +263,7 @@ pub(super) fn new_request(
         question,
         options,
         subject,
+        budget: None,
         state: HitlState::Pending,
         history: vec![draft.history("created", None, None)],
         on_expiry,
