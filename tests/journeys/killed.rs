@@ -95,8 +95,8 @@ fn logged(events: &[Value], id: &str) -> (u64, u64) {
     all
 }
 
-/// Every task of the project ended once, its log is whole, and each task used what its log says.
-/// Answers the log.
+/// Every task of the project ended once, its log is whole, each task used what its log says, and
+/// the project what its tasks did. Answers the log.
 async fn ended_once(server: &TestServer, project: &str) -> Vec<Value> {
     let events = events(server, project).await;
     for (n, event) in (1..).zip(&events) {
@@ -105,6 +105,7 @@ async fn ended_once(server: &TestServer, project: &str) -> Vec<Value> {
     let created = events.iter().filter(|event| event["event_type"] == "task_created");
     let ids: Vec<_> = created.filter_map(|event| event["task_id"].as_str()).collect();
     assert!(!ids.is_empty());
+    let mut spent = 0;
     for id in ids {
         let of = |kind: &str| {
             let ours = events.iter().filter(|event| event["task_id"] == id);
@@ -114,8 +115,12 @@ async fn ended_once(server: &TestServer, project: &str) -> Vec<Value> {
         let task = task(server, id).await;
         assert_eq!(task["status"], "completed", "{task}");
         assert_eq!(of("task_started") as u64, task["attempt"].as_u64().unwrap(), "{task}");
-        assert_eq!(tokens(&task["usage"]), logged(&events, id), "{task}: {events:#?}");
+        let used = tokens(&task["usage"]);
+        assert_eq!(used, logged(&events, id), "{task}: {events:#?}");
+        spent += used.0 + used.1;
     }
+    let (_, usage) = server.get(&format!("/api/v1/projects/{project}/usage")).await;
+    assert_eq!(usage["total"]["tokens"], spent, "{usage}");
     let (_, found) = server.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
     assert_eq!(found["valid"], true, "{found}");
     events
@@ -305,6 +310,8 @@ async fn a_question_is_still_open_and_its_answer_goes_on_with_the_task() {
     assert_eq!(kinds.map(|kind| count(&events, kind)), [1, 1, 1, 2]);
     let (_, found) = server.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
     assert_eq!(found["valid"], true, "{found}");
+    let (_, usage) = server.get(&format!("/api/v1/projects/{project}/usage")).await;
+    assert_eq!(usage["total"]["tokens"], 12, "{usage}");
 }
 
 #[tokio::test]

@@ -196,6 +196,8 @@ impl Bench {
             context: Arc::clone(&stores.context),
             packages: Arc::clone(&stores.packages),
             agents: Arc::clone(&channels.agents),
+            budgets: Arc::clone(&stores.budgets),
+            stops: Arc::clone(&stores.stops),
             bus: Arc::clone(&channels.bus),
             bell: Arc::clone(&channels.bell),
             clock: Arc::new(SystemClock),

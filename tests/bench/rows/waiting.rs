@@ -176,9 +176,8 @@ async fn wait(server: &Server, double: &Double, beside: &str, own: &str) -> Resu
 
 /// That a model has done it: tokens are counted.
 async fn check(connection: &mut Connection, project: &str) -> Result<()> {
-    let path = format!("/api/v1/projects/{project}/tasks?limit=1");
-    let tasks = connection.get(&path).await?.json()?;
-    let id = text(tasks.get(0).context("there are tasks")?, "task_id")?;
+    let path = format!("/api/v1/projects/{project}/status");
+    let id = text(&connection.get(&path).await?.json()?["tasks"][0], "task_id")?;
     let task = connection.get(&format!("/api/v1/tasks/{id}")).await?.json()?;
     if task["usage"]["input_tokens"] != TOKENS.0 || task["attempt"] != 1 {
         bail!("a task was done otherwise: {task}");
