@@ -3,8 +3,10 @@
 //!
 //! It starts the release server as people run it, a process of its own with a data directory of
 //! its own and the default settings but for what a row names, and drives it from this process
-//! over real connections; for the full profile also PostgreSQL and Redis of its own. Both share the machine's cores. Before each row it waits until nothing
-//! else is using them, and says so where that did not happen.
+//! over real connections; for the full profile also PostgreSQL and Redis of its own. Both share the
+//! machine's cores. One row (`step`) looks between the use cases, and has them in this process.
+//! Before each row it waits until nothing else is using the cores, and says so where that did not
+//! happen.
 //!
 //! ```text
 //! cargo build --release --workspace --bins

@@ -21,6 +21,16 @@ pub(crate) mod setting {
     pub(crate) const CODING_IS_NOTHING: (&str, &str) = ("BOTARMY_AGENTS__CODER__RUNNER", "noop");
     /// So many of them at the same time.
     pub(crate) const MANY_CODERS: (&str, &str) = ("BOTARMY_AGENTS__CODER__SLOTS", "64");
+    /// A coder's tasks are done by a model at this address, so many at the same time; nobody tests.
+    pub(crate) const fn asking<'a>(url: &'a str, slots: &'a str) -> [(&'static str, &'a str); 5] {
+        [
+            ("BOTARMY_PROVIDERS__DOUBLE__KIND", "compatible"),
+            ("BOTARMY_PROVIDERS__DOUBLE__BASE_URL", url),
+            ("BOTARMY_AGENTS__CODER__RUNNER", "llm:double/model"),
+            ("BOTARMY_AGENTS__CODER__SLOTS", slots),
+            ("BOTARMY_AGENTS__TESTER__RUNNER", "none"),
+        ]
+    }
     /// Where another binary than the one beside this program is.
     pub(crate) const BINARY: &str = "BOTARMY_BENCH_SERVER";
     /// Every setting begins with this.

@@ -2,12 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod backup;
+mod bad_answers;
+mod bad_programs;
 mod cli;
 mod commands;
 mod containers;
 mod copy;
 mod crash;
 mod deploy;
+mod killed;
 mod live;
 mod migrations;
 mod models;

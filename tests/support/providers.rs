@@ -57,6 +57,8 @@ pub enum Reply {
     Hang,
     /// An error in the middle of the stream, where the protocol has such a thing.
     Error(&'static str),
+    /// Streams this text with a byte at the begin of its summary that is no UTF-8.
+    Mumble(String),
     /// Waits first.
     After(Duration, Box<Self>),
     /// Streams a piece, waits, and so on.
@@ -275,6 +277,19 @@ async fn speak(to: &mut (impl AsyncWriteExt + Unpin), protocol: Protocol, reply:
             }
             to.flush().await
         }
+        Reply::Mumble(text) => {
+            begin(to, protocol).await?;
+            // A character that is nowhere else keeps the place of the byte.
+            let text = text.replacen("\"summary\":\"", "\"summary\":\"\u{e000}", 1);
+            for piece in pieces(&text) {
+                let frame = says(protocol, piece);
+                let (before, after) = frame.split_once('\u{e000}').unwrap_or((&frame, ""));
+                let byte: &[u8] = if before.len() < frame.len() { b"\xff" } else { b"" };
+                raw(to, &[before.as_bytes(), byte, after.as_bytes()].concat()).await?;
+            }
+            chunk(to, &ends(protocol, End::Well)).await?;
+            finish(to).await
+        }
         Reply::Stall(text) => {
             begin(to, protocol).await?;
             for piece in pieces(&text) {
@@ -367,10 +382,15 @@ async fn begin(to: &mut (impl AsyncWriteExt + Unpin), protocol: Protocol) -> Sen
 }
 
 async fn chunk(to: &mut (impl AsyncWriteExt + Unpin), text: &str) -> Sent {
-    if text.is_empty() {
+    raw(to, text.as_bytes()).await
+}
+
+async fn raw(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> Sent {
+    if bytes.is_empty() {
         return Ok(());
     }
-    to.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).await
+    to.write_all(format!("{:x}\r\n", bytes.len()).as_bytes()).await?;
+    to.write_all(&[bytes, b"\r\n"].concat()).await
 }
 
 async fn finish(to: &mut (impl AsyncWriteExt + Unpin)) -> Sent {

@@ -8,7 +8,9 @@ pub(crate) mod gate;
 pub(crate) mod noop;
 pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod step;
 pub(crate) mod submit;
+pub(crate) mod waiting;
 
 use std::pin::Pin;
 
@@ -33,6 +35,8 @@ pub(crate) const ALL: &[Row] = &[
     Row { name: "start", measure: |scale| Box::pin(start::measure(scale)) },
     Row { name: "gate", measure: |scale| Box::pin(gate::measure(scale)) },
     Row { name: "noop", measure: |scale| Box::pin(noop::measure(scale)) },
+    Row { name: "step", measure: |scale| Box::pin(step::measure(scale)) },
+    Row { name: "waiting", measure: |scale| Box::pin(waiting::measure(scale)) },
     Row { name: "status", measure: |scale| Box::pin(status::measure(scale)) },
     Row { name: "audit", measure: |scale| Box::pin(audit::measure(scale)) },
     Row { name: "fanout", measure: |scale| Box::pin(fanout::measure(scale)) },

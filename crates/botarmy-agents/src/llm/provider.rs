@@ -332,7 +332,7 @@ impl Connection {
             Some(StopReason::ToolCall(_)) => Stop::ToolCall,
             _ if tools => Stop::ToolCall,
             Some(StopReason::Completed(_) | StopReason::StopSequence(_)) => Stop::Done,
-            Some(StopReason::Other(word)) => Stop::Other(clean(&word, None)),
+            Some(StopReason::Other(word)) => Stop::Other(self.passed_on(&word)),
             // OpenAI's protocol ends with a word of its own, which has come. For the others the
             // library makes up an end when the connection closes; old Ollamas give no reason, but
             // their last line has counts.

@@ -1,0 +1,311 @@
+//! What a step costs beside its agent: from an agent that has returned to the next one that is
+//! called. Everything is as in the server (engine, worker, SQLite with durable commits, the workflow
+//! `sdlc` with its schemas and contexts), in this process, with an agent that takes no time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use botarmy_agents::llm::{LlmRunner, Prompts, Provider, ProviderKind};
+use botarmy_agents::{Act, Scripted};
+use botarmy_domain::ports::{
+    AgentRunner, Assignment, Claim, Decide, Ledger, NewProject, Orchestrator, Outcome, Probe,
+    RunContext, RunError,
+};
+use botarmy_domain::{
+    AgentType, ArtifactType, Committed, Error, EventType, Origin, Oversight, ProjectId, Scope,
+    StoreError, TaskId, Timestamp, WorkerId,
+};
+use botarmy_orchestrator::{
+    Engine, EngineSettings, Ports, Runners, Worker, WorkerSettings, Workflows,
+};
+use botarmy_server::Settings;
+use botarmy_server::channels::Channels;
+use botarmy_server::stores::Stores;
+use botarmy_server::system::{RandomIds, SystemClock};
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::server::{data_dir, free_address};
+use crate::stats::{Samples, ms};
+use crate::table::Line;
+use crate::{Scale, commits};
+
+/// Steps of `sdlc` when its test passes.
+const STEPS: usize = 9;
+/// Projects before anything is counted.
+const WARM: usize = 3;
+
+pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
+    let data = data_dir()?;
+    let commit = commits::after_a_pause(data.path()).await?;
+    let bench = Bench::open(data.path()).await?;
+    for n in 0..WARM + scale.of(25, 5) {
+        let seen = bench.project().await.with_context(|| format!("project {n}"))?;
+        if n >= WARM {
+            bench.count(&seen)?;
+        }
+    }
+    let jobs = std::mem::take(&mut *locked(&bench.agent.jobs));
+    let parts = std::mem::take(&mut *locked(&bench.parts));
+    bench.close().await;
+    let [whole, stored, claimed, called] = parts;
+    let asked = asking_nobody(&jobs).await?;
+    let goal = [("p50", whole.p50(), Duration::from_millis(3))];
+    let mut line = Line::times("a step, without its agent", &goal);
+    line.limit = format!("one commit {:.2} ms", ms(commit));
+    Ok(vec![line.note(format!(
+        "{} samples (p99 {:.2} ms), from an agent that returns to the next that is called; {:.1} \
+         times one commit of one row alone, after a pause, of which a step takes two. p50 of the \
+         parts: looked at and stored {:.2} ms, the next claimed {:.2} ms, its context read {:.2} \
+         ms. A model's prompt comes on top: with a request that nobody takes, p50 {:.2} ms for \
+         the same assignments",
+        whole.len(),
+        ms(whole.p99()),
+        ms(whole.p50()) / ms(commit),
+        ms(stored.p50()),
+        ms(claimed.p50()),
+        ms(called.p50()),
+        ms(asked.p50())
+    ))])
+}
+
+/// When what happened to a task.
+type Times = Arc<Mutex<HashMap<TaskId, Instant>>>;
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One run of an agent.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    task: TaskId,
+    called: Instant,
+    returned: Instant,
+}
+
+/// Does its work at once, and notes when it was called and when it returned.
+struct TimedAgent {
+    agent: Scripted,
+    runs: Mutex<Vec<Run>>,
+    jobs: Mutex<Vec<Assignment>>,
+}
+
+impl TimedAgent {
+    fn new() -> Self {
+        let agent = Scripted::new(|job| {
+            let text = "measure ".repeat(256);
+            Act::Content(match job.output_type {
+                Some(ArtifactType::SourceCode) => {
+                    let file = |n| json!({"path": format!("src/{n}.js"), "content": text});
+                    json!({"files": (0..10).map(file).collect::<Vec<_>>(), "task": job.task_id})
+                }
+                _ => json!({"passed": true, "ok": true, "text": text, "task": job.task_id}),
+            })
+        });
+        Self { agent, runs: Mutex::default(), jobs: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl AgentRunner for TimedAgent {
+    fn kind(&self) -> &'static str {
+        "timed"
+    }
+
+    async fn probe(&self) -> Probe {
+        self.agent.probe().await
+    }
+
+    async fn run(&self, job: Assignment, context: RunContext) -> Result<Outcome, RunError> {
+        let (called, task) = (Instant::now(), job.task_id);
+        locked(&self.jobs).push(job.clone());
+        let outcome = self.agent.run(job, context).await;
+        locked(&self.runs).push(Run { task, called, returned: Instant::now() });
+        outcome
+    }
+}
+
+/// Passes everything on, and notes when a task was committed as claimed and as completed.
+struct TimedLedger {
+    ledger: Arc<dyn Ledger>,
+    claimed: Times,
+    completed: Times,
+}
+
+#[async_trait]
+impl Ledger for TimedLedger {
+    async fn transact(&self, scope: Scope, decide: Decide) -> Result<Committed, Error> {
+        let committed = self.ledger.transact(scope, decide).await?;
+        note(&committed, EventType::TaskCompleted, &self.completed);
+        Ok(committed)
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Committed, StoreError> {
+        let committed = self.ledger.claim(claim).await?;
+        note(&committed, EventType::TaskStarted, &self.claimed);
+        Ok(committed)
+    }
+
+    async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
+        self.ledger.extend(task, fence, until).await
+    }
+}
+
+fn note(committed: &Committed, event: EventType, times: &Times) {
+    let now = Instant::now();
+    let entries = committed.entries.iter().filter(|entry| entry.event_type == event);
+    locked(times).extend(entries.filter_map(|entry| Some((entry.task_id?, now))));
+}
+
+/// The use cases as the server puts them together, without its borders.
+struct Bench {
+    engine: Engine,
+    stores: Stores,
+    agent: Arc<TimedAgent>,
+    claimed: Times,
+    completed: Times,
+    /// All of it, and its three parts.
+    parts: Mutex<[Samples; 4]>,
+    stop: watch::Sender<bool>,
+    working: tokio::task::JoinHandle<()>,
+    background: [tokio::task::JoinHandle<()>; 2],
+}
+
+impl Bench {
+    async fn open(data: &Path) -> Result<Self> {
+        let mut settings = Settings::defaults();
+        settings.store.data_dir = data.to_owned();
+        let stores = Stores::open(&settings).await?;
+        let channels = Channels::open(&settings, None, &stores);
+        let (claimed, completed) = (Times::default(), Times::default());
+        let ledger = TimedLedger {
+            ledger: Arc::clone(&stores.ledger),
+            claimed: Arc::clone(&claimed),
+            completed: Arc::clone(&completed),
+        };
+        let ports = Ports {
+            ledger: Arc::new(ledger),
+            projects: Arc::clone(&stores.projects),
+            tasks: Arc::clone(&stores.tasks),
+            requests: Arc::clone(&stores.requests),
+            context: Arc::clone(&stores.context),
+            packages: Arc::clone(&stores.packages),
+            agents: Arc::clone(&channels.agents),
+            budgets: Arc::clone(&stores.budgets),
+            stops: Arc::clone(&stores.stops),
+            bus: Arc::clone(&channels.bus),
+            bell: Arc::clone(&channels.bell),
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+        };
+        let engine = Engine::new(ports, Workflows::default(), EngineSettings::default());
+        let agent = Arc::new(TimedAgent::new());
+        let runner = |kind: &AgentType| (*kind, Arc::clone(&agent) as Arc<dyn AgentRunner>);
+        let runners: Runners = AgentType::ALL.iter().map(runner).collect();
+        let worker = &settings.worker;
+        let worker_settings = WorkerSettings {
+            id: WorkerId("worker-bench".to_owned()),
+            slots: AgentType::ALL.iter().map(|agent| (*agent, 4)).collect::<BTreeMap<_, _>>(),
+            lease: Duration::from_secs(worker.lease_s),
+            attempt_timeout: Duration::from_secs(worker.attempt_timeout_s),
+            poll: Duration::from_millis(worker.poll_ms),
+            max_output_bytes: worker.max_output_bytes,
+        };
+        let worker = Worker::new(engine.clone(), runners, worker_settings);
+        let (stop, stopped) = watch::channel(false);
+        let working = tokio::spawn(worker.run(stopped, Duration::ZERO));
+        let interval = Duration::from_millis(settings.orchestrator.timer_interval_ms);
+        let (watching, keeping) = (engine.clone(), engine.clone());
+        let background = [
+            tokio::spawn(async move { watching.watch_agents().await }),
+            tokio::spawn(async move { keeping.keep_time(interval).await }),
+        ];
+        let parts = Mutex::default();
+        Ok(Self { engine, stores, agent, claimed, completed, parts, stop, working, background })
+    }
+
+    /// Takes a project from its beginning to its package; answers the runs of its agents.
+    async fn project(&self) -> Result<Vec<Run>> {
+        locked(&self.agent.runs).clear();
+        let new = NewProject {
+            name: "Bench".to_owned(),
+            description: Some("A recipe-sharing site for small families".to_owned()),
+            workflow: Some("sdlc".to_owned()),
+            oversight: Oversight::Low,
+        };
+        let id: ProjectId = self.engine.create_project(new, Origin::user("bench")).await?.id;
+        let began = Instant::now();
+        while self.stores.packages.package(id).await?.is_none() {
+            if began.elapsed() > Duration::from_secs(30) {
+                let project = self.stores.projects.project(id).await?;
+                bail!("the project does not come to its end: {project:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let runs = locked(&self.agent.runs).clone();
+        if runs.len() != STEPS {
+            bail!("{} steps instead of {STEPS}", runs.len());
+        }
+        Ok(runs)
+    }
+
+    /// Counts the ways from one run to the next.
+    fn count(&self, runs: &[Run]) -> Result<()> {
+        let (claimed, completed) = (locked(&self.claimed), locked(&self.completed));
+        let mut parts = locked(&self.parts);
+        for pair in runs.windows(2) {
+            let (done, next) = (pair[0], pair[1]);
+            let stored = *completed.get(&done.task).context("it was never completed")?;
+            let taken = *claimed.get(&next.task).context("it was never claimed")?;
+            parts[0].push(next.called - done.returned);
+            parts[1].push(stored - done.returned);
+            parts[2].push(taken - stored);
+            parts[3].push(next.called - taken);
+        }
+        Ok(())
+    }
+
+    async fn close(self) {
+        self.stop.send_replace(true);
+        // It has nothing in hand.
+        drop(self.working.await);
+        self.background.iter().for_each(tokio::task::JoinHandle::abort);
+        self.stores.close().await;
+    }
+}
+
+/// How long a model runner takes where nobody answers: for its prompt, and to find that out.
+async fn asking_nobody(jobs: &[Assignment]) -> Result<Samples> {
+    let provider = Provider {
+        name: "nobody".to_owned(),
+        kind: ProviderKind::Compatible,
+        base_url: format!("http://{}/v1", free_address()?),
+        key: None,
+        key_env: None,
+        max_tokens: 32_000,
+        context_tokens: 60_000,
+        silence: Duration::from_secs(10),
+        schema: false,
+    };
+    let prompts = Arc::new(Prompts::built_in());
+    let runner = LlmRunner::new(provider, "model", prompts, None, Arc::new(SystemClock))?;
+    let mut samples = Samples::default();
+    let asks = |job: &&Assignment| job.output_type != Some(ArtifactType::DeploymentLog);
+    for job in jobs.iter().filter(asks).take(200) {
+        let deadline = Timestamp::from_micros(i64::MAX / 2);
+        let context = RunContext { deadline, fence: 1, progress: Box::new(|_, _| {}) };
+        let job = job.clone();
+        let began = Instant::now();
+        match runner.run(job, context).await {
+            Err(RunError::Retryable { code, .. }) if code == "provider_unreachable" => {}
+            other => bail!("somebody answered: {other:?}"),
+        }
+        samples.push(began.elapsed());
+    }
+    Ok(samples)
+}
