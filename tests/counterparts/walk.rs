@@ -1,0 +1,65 @@
+//! A project taken to its end over REST, by somebody who has time.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use botarmy_tests::server::TestServer;
+use serde_json::{Value, json};
+
+/// Approves every gate until the project is over; answers the gates in their order, and the status.
+pub(crate) async fn to_the_end(
+    server: &TestServer,
+    project: &str,
+    patience: Duration,
+) -> (Vec<Value>, String) {
+    let (started, mut gates) = (Instant::now(), Vec::new());
+    loop {
+        let (_, found) = server.get(&format!("/api/v1/projects/{project}")).await;
+        let status = found["status"].as_str().unwrap();
+        if !["active", "paused"].contains(&status) {
+            return (gates, status.to_owned());
+        }
+        let path = format!("/api/v1/hitl/project/{project}/requests?status_filter=pending");
+        let (_, open) = server.get(&path).await;
+        for gate in open.as_array().unwrap() {
+            let (status, said) = server.respond(gate, json!({"action": "approve"})).await;
+            assert_eq!(status, 200, "{said}");
+            gates.push(gate.clone());
+        }
+        assert!(
+            started.elapsed() < patience,
+            "it is not over after {patience:?}: {found:#}\n{}",
+            server.log.lock().unwrap()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The log of a project.
+pub(crate) async fn events(server: &TestServer, project: &str) -> Vec<Value> {
+    let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
+    let (_, Value::Array(events)) = server.get(&path).await else { panic!("no log") };
+    assert!(events.len() < 1000, "there is more of the log");
+    events
+}
+
+/// Every task of a project, by its log.
+pub(crate) async fn tasks(server: &TestServer, project: &str) -> Vec<Value> {
+    let events = events(server, project).await;
+    let ids: BTreeSet<_> = events.iter().filter_map(|event| event["task_id"].as_str()).collect();
+    let mut tasks = Vec::new();
+    for id in ids {
+        tasks.push(server.get(&format!("/api/v1/tasks/{id}")).await.1);
+    }
+    tasks
+}
+
+/// Input and output tokens.
+pub(crate) fn tokens(usage: &Value) -> (u64, u64) {
+    (usage["input_tokens"].as_u64().unwrap(), usage["output_tokens"].as_u64().unwrap())
+}
+
+/// Of everything in a list together.
+pub(crate) fn sum(usages: impl IntoIterator<Item = (u64, u64)>) -> (u64, u64) {
+    usages.into_iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+}
