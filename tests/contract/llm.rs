@@ -52,7 +52,17 @@ fn runner_for(provider: Provider) -> LlmRunner {
 
 fn planning() -> Assignment {
     let idea = [(ArtifactType::UserInput, json!({"idea": "A recipe-sharing site"}))];
-    step("Project Planning", AgentType::Analyst, ArtifactType::ProjectPlan, &idea)
+    let job = step("Project Planning", AgentType::Analyst, ArtifactType::ProjectPlan, &idea);
+    let Value::Object(schema) = json!({
+        "type": "object", "required": ["summary", "goals"],
+        "properties": {
+            "summary": {"type": "string"}, "goals": {"type": "array", "items": {"type": "string"}},
+            "scope": {"type": "object", "properties": {"in": {"type": "array"}}},
+        },
+    }) else {
+        unreachable!()
+    };
+    Assignment { output_schema: Some(schema), ..job }
 }
 
 fn plan() -> Value {
@@ -99,6 +109,10 @@ fn failed(ended: Result<Outcome, RunError>) -> Failed {
         }
         Err(RunError::Terminal { code, detail, usage }) => {
             Failed { code, detail, again: false, after: None, usage: *usage }
+        }
+        Err(RunError::Unfit { detail, usage }) => {
+            let code = "unfit".to_owned();
+            Failed { code, detail, again: true, after: None, usage: *usage }
         }
     };
     let all = format!("{failed:?}");
@@ -160,6 +174,11 @@ async fn a_schema_is_sent_where_the_provider_takes_one_and_the_length_always() {
             assert_eq!(schema, Some(&json!("json")));
         } else if let Some(schema) = schema {
             assert_eq!(schema["properties"]["goals"]["type"], "array", "{kind:?}");
+            // Every key is asked for, and no other, at every level.
+            assert_eq!(schema["required"], json!(["summary", "goals", "scope", "confidence"]));
+            let inner = &schema["properties"]["scope"];
+            assert_eq!(inner["required"], json!(["in"]));
+            assert_eq!(inner["additionalProperties"], false);
         }
         assert_eq!(body.pointer(length), Some(&json!(4_000)), "{kind:?}: {body}");
     }
@@ -185,25 +204,28 @@ async fn a_fence_words_around_it_and_control_characters_do_not_matter() {
 }
 
 #[tokio::test]
-async fn a_wrong_form_is_talked_about_once_and_both_turns_are_paid() {
+async fn what_cannot_be_used_is_asked_for_once_and_comes_back_with_the_reason() {
+    let undeclared = || Assignment { output_schema: None, ..planning() };
     for (kind, protocol) in KINDS {
-        let double = Double::saying(&plan().to_string()).await;
-        double.then(Reply::Say(json!({"summary": "x", "goals": "none"}).to_string()));
+        let double = Double::saying("").await;
         let runner = runner(&double, kind, protocol);
-        let outcome = run(&runner, planning()).await.unwrap();
-        let Outcome::Completed { usage, .. } = outcome else { panic!("{outcome:?}") };
-        assert_eq!((usage.input_tokens, usage.output_tokens), (2 * TOKENS.0, 2 * TOKENS.1));
-        let asked = double.asked();
-        assert_eq!(asked.len(), 2, "{kind:?}");
-        assert!(asked[1].text().contains("\"goals\" must be a list"), "{}", asked[1].text());
-
-        for _ in 0..2 {
-            double.then(Reply::Say("I would rather not.".to_owned()));
+        for (job, text, why) in [
+            (planning(), "I would rather not.", "no JSON object"),
+            (planning(), "{\"summary\": \"x\", \"goals\": [", "not complete"),
+            (undeclared(), "{\"summary\": \"x\"}", "\"markdown\" is missing"),
+            (undeclared(), "{\"summary\": 1, \"markdown\": \"\"}", "of the type string"),
+        ] {
+            let before = double.asked().len();
+            double.then(Reply::Say(text.to_owned()));
+            let failed = failed(run(&runner, job).await);
+            assert_eq!((failed.code.as_str(), failed.again), ("unfit", true));
+            assert!(failed.detail.contains(why), "{text}: {}", failed.detail);
+            assert_eq!(failed.usage.input_tokens, TOKENS.0, "one request is paid");
+            assert_eq!(double.asked().len(), before + 1, "{kind:?}");
         }
-        let failed = failed(run(&runner, planning()).await);
-        assert_eq!((failed.code.as_str(), failed.again), ("wrong_shape", true));
-        assert_eq!(failed.usage.input_tokens, 2 * TOKENS.0);
-        assert_eq!(double.asked().len(), 4, "{kind:?}");
+        // Whether a document has the form its step asks for is for others to say.
+        double.then(Reply::Say(json!({"goals": "none"}).to_string()));
+        run(&runner, planning()).await.unwrap();
     }
 }
 
@@ -383,7 +405,7 @@ async fn progress_comes_once_a_second_at_the_most() {
 
 #[tokio::test]
 async fn what_does_not_fit_is_left_out_and_recorded() {
-    let double = Double::saying(&plan().to_string()).await;
+    let double = Double::saying(&json!({"summary": "s", "markdown": "m"}).to_string()).await;
     let mut small = provider(&double, ProviderKind::Gemini, Protocol::Gemini);
     small.context_tokens = 200;
     let runner = runner_for(small);
@@ -416,7 +438,10 @@ async fn the_model_runner_keeps_the_contract_of_runners() {
     let double = Arc::new(Double::start(answer).await);
     let mut patient = provider(&double, ProviderKind::OpenAi, Protocol::OpenAi);
     patient.silence = Duration::from_secs(60);
-    let named = |name| step(name, AgentType::Analyst, ArtifactType::ProjectPlan, &[]);
+    let named = |name| {
+        let job = step(name, AgentType::Analyst, ArtifactType::ProjectPlan, &[]);
+        Assignment { output_schema: planning().output_schema, ..job }
+    };
     let at_work = Arc::clone(&double);
     let candidate = Candidate {
         name: "llm",
@@ -463,11 +488,9 @@ async fn source_code_is_laid_over_what_was_given_and_its_paths_are_checked() {
 
     for path in ["../evil", "/etc/passwd", "a\\b", "index.html/x"] {
         let bad = json!({"summary": "s", "files": [{"path": path, "content": "x"}]});
-        for _ in 0..2 {
-            double.then(Reply::Say(bad.to_string()));
-        }
+        double.then(Reply::Say(bad.to_string()));
         let failed = failed(run(&runner, coding(&given)).await);
-        assert_eq!(failed.code, "wrong_shape", "{path}");
+        assert_eq!(failed.code, "unfit", "{path}");
     }
 }
 

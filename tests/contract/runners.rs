@@ -95,6 +95,7 @@ pub fn step(
         handoff: Some(handoff),
         context,
         output_type: Some(output),
+        output_schema: None,
         resume: None,
     }
 }

@@ -290,10 +290,13 @@ async fn a_result_that_is_not_acceptable_is_refused_and_the_lease_stays() {
     });
     assert_eq!(field(leases.finish(held.clone(), other).await), "output");
     assert_eq!(rig.log(id).await.len(), before);
-    let nul = leases.finish(held, done(&json!({"markdown": "a\0b"}))).await.unwrap();
+    let plan = json!({
+        "summary": "a\0b", "goals": [], "scope": {"in": [], "out": []}, "milestones": [],
+    });
+    let nul = leases.finish(held, done(&plan)).await.unwrap();
     assert_eq!(nul.status(), TaskStatus::Completed);
     let plan = rig.newest(id, ArtifactType::ProjectPlan).await;
-    assert_eq!(plan.content["markdown"], "a\u{fffd}b");
+    assert_eq!(plan.content["summary"], "a\u{fffd}b");
     rig.check().await;
 }
 

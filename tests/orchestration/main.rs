@@ -2,6 +2,7 @@
 //! and people do this or that.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod forms;
 mod gates;
 mod leases;
 mod projects;

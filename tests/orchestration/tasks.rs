@@ -199,7 +199,7 @@ async fn a_step_that_makes_nothing_has_failed() {
     let rig = Rig::new(super::projects::content().on_step("Project Planning", [nothing]));
     let id = rig.start("sdlc", botarmy_domain::Oversight::Low).await;
     rig.work().await;
-    assert_eq!(rig.tasks(id).await[0].error().unwrap().code, "missing_output");
+    assert_eq!(rig.tasks(id).await[0].error().unwrap().code, "unfit_output");
     rig.clock.advance(Duration::from_secs(2));
     rig.work().await;
     assert_eq!(rig.status(id).await, ProjectStatus::Completed);

@@ -11,7 +11,7 @@ use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::ports::{
     AgentRunner, Assignment, Outcome, Probe, Question, RunContext, RunError, Usage,
 };
-use botarmy_domain::words::{AgentType, ArtifactType};
+use botarmy_domain::words::AgentType;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
@@ -20,7 +20,8 @@ use tokio::sync::Notify;
 pub enum Act {
     /// Returns this.
     Return(Result<Outcome, RunError>),
-    /// Completes with an artifact of the expected type and this content.
+    /// Completes with an artifact of the expected type and this content, and with something in
+    /// every place that the step's schema wants filled beside it.
     Content(Value),
     /// Does nothing until it is dropped.
     Hang,
@@ -201,7 +202,7 @@ impl AgentRunner for Scripted {
                 }
                 Act::Content(content) => {
                     presence.finished = true;
-                    return Ok(completed(job.output_type, content));
+                    return Ok(completed(&job, content));
                 }
                 Act::Hang => std::future::pending().await,
                 Act::Wait(notify, then) => {
@@ -218,8 +219,12 @@ impl AgentRunner for Scripted {
     }
 }
 
-fn completed(expected: Option<ArtifactType>, content: Value) -> Outcome {
-    let artifacts = expected.map(|kind| NewArtifact::new(kind, object(content)));
+fn completed(job: &Assignment, content: Value) -> Outcome {
+    let mut content = object(content);
+    if let Some(schema) = &job.output_schema {
+        fill(&mut content, schema);
+    }
+    let artifacts = job.output_type.map(|kind| NewArtifact::new(kind, content));
     Outcome::Completed {
         output: Map::new(),
         artifacts: artifacts.into_iter().collect(),
@@ -232,6 +237,32 @@ fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(object) => object,
         other => Map::from_iter([("value".to_owned(), other)]),
+    }
+}
+
+/// Puts something in for every key that is required and missing.
+fn fill(content: &mut Map<String, Value>, schema: &Map<String, Value>) {
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    for key in required.filter_map(Value::as_str) {
+        let form = schema.get("properties").and_then(|properties| properties.get(key));
+        content.entry(key.to_owned()).or_insert_with(|| form.map_or(Value::Null, sample));
+    }
+}
+
+/// The least that a schema of the simple kind lets through.
+fn sample(schema: &Value) -> Value {
+    let at_least = |key: &str| schema[key].as_u64().unwrap_or(0) as usize;
+    match schema["type"].as_str() {
+        Some("string") => "x".repeat(at_least("minLength")).into(),
+        Some("boolean") => false.into(),
+        Some("number" | "integer") => schema["minimum"].as_i64().unwrap_or(0).into(),
+        Some("array") => vec![sample(&schema["items"]); at_least("minItems")].into(),
+        Some("object") => {
+            let mut content = Map::new();
+            fill(&mut content, schema.as_object().expect("it was found by a key"));
+            content.into()
+        }
+        _ => Value::Null,
     }
 }
 
@@ -267,6 +298,7 @@ mod tests {
     use super::*;
     use botarmy_domain::ids::{ProjectId, TaskId};
     use botarmy_domain::timestamp::Timestamp;
+    use botarmy_domain::words::ArtifactType;
 
     fn job(agent: AgentType) -> Assignment {
         Assignment {
@@ -279,6 +311,7 @@ mod tests {
             handoff: None,
             context: Vec::new(),
             output_type: Some(ArtifactType::AgentOutput),
+            output_schema: None,
             resume: None,
         }
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use layout::{PackedFile, layout};
+pub use paths::{check_path, path_problems};
 
 use crate::artifact::Artifact;
 use crate::ids::{ContextId, ProjectId};

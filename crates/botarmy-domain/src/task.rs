@@ -107,6 +107,10 @@ pub struct Task {
     /// What all attempts together have used.
     #[serde(default, skip_serializing_if = "Usage::is_nothing")]
     pub usage: Usage,
+    /// Why the document of the attempt before was not accepted: what its agent is told, and what a
+    /// second unfit document in a row is told from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complaint: Option<String>,
     /// When its latest attempt began; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,

@@ -81,6 +81,21 @@ pub fn clean_map(map: &mut Map<String, Value>) {
     map.values_mut().for_each(clean_value);
 }
 
+/// Takes control characters out of every text in a JSON object, but for line ends and tabs.
+pub fn strip_controls(map: &mut Map<String, Value>) {
+    map.values_mut().for_each(strip_value);
+}
+
+fn strip_value(value: &mut Value) {
+    let stripped = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    match value {
+        Value::String(text) if text.contains(stripped) => text.retain(|c| !stripped(c)),
+        Value::Array(items) => items.iter_mut().for_each(strip_value),
+        Value::Object(map) => strip_controls(map),
+        _ => {}
+    }
+}
+
 /// The text without surrounding white space, or `None` when nothing is left.
 #[must_use]
 pub fn non_blank(text: &str) -> Option<&str> {

@@ -142,7 +142,7 @@ struct AssignmentView<'a> {
     context: Vec<AssignedArtifact<'a>>,
     /// The JSON Schema that the output has to satisfy, where there is one.
     #[schema(value_type = Option<Object>)]
-    output_schema: Option<&'a Value>,
+    output_schema: Option<&'a Map<String, Value>>,
     /// Where it goes on, after a question was answered.
     resume: Option<ResumeView<'a>>,
 }
@@ -253,7 +253,7 @@ impl<'a> AssignmentView<'a> {
                 output_type: job.output_type,
             },
             context: context.collect(),
-            output_schema: None,
+            output_schema: job.output_schema.as_ref(),
             resume,
         }
     }
@@ -625,6 +625,7 @@ mod tests {
                 artifact(2, ArtifactType::SoftwareSpecification, json!({"markdown": "#"})),
             ],
             output_type: Some(ArtifactType::SourceCode),
+            output_schema: None,
             resume: Some(Resume { session: Some("s".to_owned()), answers: vec![answer] }),
         };
         let heartbeat = Duration::from_secs(100);

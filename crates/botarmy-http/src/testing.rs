@@ -198,6 +198,7 @@ pub(crate) fn task(n: u64) -> Task {
         state: TaskState::Pending { last_error: None },
         answers: Vec::new(),
         session: None,
+        complaint: None,
         usage: Usage::default(),
         started_at: None,
         turn_at: NOW,

@@ -12,6 +12,7 @@ use botarmy_domain::{AgentType, Committed, Error, Moment, Refusal, Scope, StoreE
 use tokio::sync::Notify;
 
 use crate::ears::Ears;
+use crate::form::Forms;
 use crate::workflows::Workflows;
 
 /// The ports the use cases stand on.
@@ -61,6 +62,7 @@ pub struct Inner {
     pub(crate) stale_agents: Mutex<BTreeSet<AgentType>>,
     pub(crate) stale: Notify,
     pub(crate) ears: Ears,
+    pub(crate) forms: Forms,
 }
 
 impl std::ops::Deref for Engine {
@@ -81,6 +83,7 @@ impl Engine {
             stale_agents: Mutex::default(),
             stale: Notify::new(),
             ears: Ears::default(),
+            forms: Forms::default(),
         }))
     }
 

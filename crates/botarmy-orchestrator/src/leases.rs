@@ -13,8 +13,9 @@ use tracing::warn;
 
 use crate::desk::{Desk, HandOut, Waiter};
 use crate::engine::Engine;
-use crate::work::{TooLarge, no_assignment, sound, time_limit};
-use crate::worker::ProjectName;
+use crate::form::Form;
+use crate::work::{TooLarge, no_assignment, schema_of, sound, time_limit};
+use crate::worker::SharedProject;
 
 /// How many may stand in the door before the desk has noticed them; more are held up.
 const DOOR: usize = 64;
@@ -52,13 +53,13 @@ impl Leases {
     /// What a worker is given with each task. What cannot be put together is a failed attempt, as it
     /// is for an agent inside.
     async fn equip(&self, hand_out: HandOut) -> Vec<Leased> {
-        let mut names: BTreeMap<ProjectId, ProjectName> = BTreeMap::new();
+        let mut projects: BTreeMap<ProjectId, SharedProject> = BTreeMap::new();
         let mut leased = Vec::new();
         for task in hand_out.tasks() {
             let Some(lease) = task.lease() else { continue };
             let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
-            let name = names.entry(task.project_id).or_default();
-            match self.engine.assignment(task, name).await {
+            let project = projects.entry(task.project_id).or_default();
+            match self.engine.assignment(task, project).await {
                 Ok(job) => leased.push(Leased {
                     lease: HeldLease { task: task.id, holder },
                     expires_at: lease.expires_at,
@@ -84,6 +85,20 @@ impl Leases {
         let task = self.engine.ports.tasks.task(lease.task).await?;
         let missing = || tasks::lease_lost(format!("There is no lease on task {}.", lease.task));
         Ok(task.ok_or_else(missing)?)
+    }
+
+    /// That what a worker brings is in the form its step asks for. It keeps its lease, and can
+    /// put right what is wrong.
+    async fn check_form(&self, task: &Task, outcome: &Outcome) -> Result<(), Error> {
+        let Outcome::Completed { output, artifacts, .. } = outcome else { return Ok(()) };
+        let schema = match task.step() {
+            Some(_) => self.engine.ports.projects.project(task.project_id).await?,
+            None => None,
+        };
+        let schema = schema.and_then(|project| schema_of(&project, task));
+        let form = Form { output_type: task.output_type, schema };
+        let complaint = self.engine.forms.check(&form, output, artifacts);
+        Ok(complaint.map_err(|complaint| Refusal::invalid("output", complaint))?)
     }
 }
 
@@ -151,7 +166,9 @@ impl WorkerLeases for Leases {
             Ok(outcome) => {
                 check_output(&task, &outcome)?;
                 let too_large = |TooLarge { detail, .. }| Refusal::invalid("output", detail);
-                Ok(sound(outcome, self.settings.max_output_bytes).map_err(too_large)?)
+                let outcome = sound(outcome, self.settings.max_output_bytes).map_err(too_large)?;
+                self.check_form(&task, &outcome).await?;
+                Ok(outcome)
             }
             failed => failed,
         };

@@ -5,6 +5,7 @@
 mod desk;
 mod ears;
 mod engine;
+mod form;
 mod leases;
 mod recovery;
 mod tell;

@@ -10,13 +10,18 @@ use botarmy_domain::ports::{
     Usage,
 };
 use botarmy_domain::text::clean_map;
-use botarmy_domain::{Committed, Error, Moment, Refusal, Scope, StoreError, Task, TaskStatus};
-use tokio::sync::{OnceCell, mpsc};
+use botarmy_domain::text::strip_controls;
+use botarmy_domain::{
+    ArtifactType, Committed, Error, Moment, Project, Refusal, Scope, StoreError, Task, TaskStatus,
+};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::engine::Engine;
-use crate::worker::Worker;
+use crate::form::Form;
+use crate::worker::{SharedProject, Worker};
 
 /// How many lines of progress are kept while nobody takes them.
 const PROGRESS_QUEUE: usize = 32;
@@ -28,17 +33,20 @@ impl Worker {
     pub(crate) async fn work(
         self: &Arc<Self>,
         task: &Arc<Task>,
-        name: &OnceCell<String>,
+        project: &SharedProject,
         fence: u32,
     ) {
         let holder = Holder { worker: self.settings.id.clone(), fence };
         let runner = self.runners.get(&task.agent).cloned();
-        let result = match (runner, self.engine.assignment(task, name).await) {
-            (Some(runner), Ok(job)) => self.attempt(task, fence, job, runner).await,
+        let result = match (runner, self.engine.assignment(task, project).await) {
+            (Some(runner), Ok(job)) => {
+                let form = Form::of(&job);
+                let result = self.attempt(task, fence, job, runner).await;
+                result.and_then(|outcome| self.sound(outcome, &form))
+            }
             (None, _) => Err(no_assignment(&format!("no runner for {}", task.agent))),
             (_, Err(error)) => Err(no_assignment(&error)),
         };
-        let result = result.and_then(|outcome| self.sound(outcome));
         self.bring_back(task, holder, result).await;
     }
 
@@ -91,11 +99,20 @@ impl Worker {
         }
     }
 
-    /// What an agent returns is foreign: too much of it is a failure, the rest is cleaned.
-    fn sound(&self, outcome: Outcome) -> Result<Outcome, RunError> {
-        sound(outcome, self.settings.max_output_bytes).map_err(|TooLarge { detail, usage }| {
+    /// What an agent returns is foreign: too much of it is a failure, the rest is cleaned, and has
+    /// to be in the form that was asked for.
+    fn sound(&self, outcome: Outcome, form: &Form) -> Result<Outcome, RunError> {
+        let limit = self.settings.max_output_bytes;
+        let outcome = sound(outcome, limit).map_err(|TooLarge { detail, usage }| {
             RunError::Terminal { code: "output_too_large".to_owned(), detail, usage }
-        })
+        })?;
+        if let Outcome::Completed { output, artifacts, usage, .. } = &outcome {
+            self.engine.forms.check(form, output, artifacts).map_err(|complaint| {
+                let detail = format!("What the agent made cannot be used: {complaint}.");
+                RunError::Unfit { detail, usage: Box::new(usage.clone()) }
+            })?;
+        }
+        Ok(outcome)
     }
 
     /// Commits what came of the attempt; while the store is away, tries again as long as it makes
@@ -135,13 +152,10 @@ impl Engine {
     pub(crate) async fn assignment(
         &self,
         task: &Task,
-        name: &OnceCell<String>,
+        project: &SharedProject,
     ) -> Result<Assignment, StoreError> {
-        let name = name.get_or_try_init(async || {
-            let project = self.ports.projects.project(task.project_id).await?;
-            Ok::<_, StoreError>(project.map(|project| project.name.clone()).unwrap_or_default())
-        });
-        let project_name = name.await?.clone();
+        let project = project.get_or_try_init(|| self.ports.projects.project(task.project_id));
+        let project = project.await?.as_deref();
         let context = match task.context_ids.as_slice() {
             [] => Vec::new(),
             ids => self.ports.context.artifacts_by_id(ids).await?,
@@ -149,14 +163,22 @@ impl Engine {
         let goes_on = task.session.is_some() || !task.answers.is_empty();
         Ok(Assignment {
             project_id: task.project_id,
-            project_name,
+            project_name: project.map(|project| project.name.clone()).unwrap_or_default(),
             task_id: task.id,
             agent: task.agent,
             attempt: task.attempt,
-            instructions: task.instructions.clone(),
+            instructions: match &task.complaint {
+                Some(complaint) => format!(
+                    "{}\n\nThis was done before, and could not be accepted: {complaint} Do it \
+                     again, completely, so that it can.",
+                    task.instructions
+                ),
+                None => task.instructions.clone(),
+            },
             handoff: task.handoff.clone(),
             context,
             output_type: task.output_type,
+            output_schema: project.and_then(|project| schema_of(project, task)),
             resume: goes_on
                 .then(|| Resume { session: task.session.clone(), answers: task.answers.clone() }),
         })
@@ -231,6 +253,11 @@ impl Engine {
     }
 }
 
+/// What the step that a task does says of its document.
+pub(crate) fn schema_of(project: &Project, task: &Task) -> Option<Map<String, Value>> {
+    project.plan.as_ref()?.workflow.step(task.step()?)?.output_schema.clone()
+}
+
 /// The longest one attempt at a task may take.
 pub(crate) fn time_limit(task: &Task, default: Duration) -> Duration {
     task.timeout_s.map_or(default, |seconds| Duration::from_secs(seconds.into()))
@@ -249,7 +276,9 @@ pub(crate) struct TooLarge {
     pub(crate) usage: Box<Usage>,
 }
 
-/// What an agent returned, with text that some store cannot hold replaced; unless it is too much.
+/// What an agent returned, without control characters and with text that some store cannot hold
+/// replaced; unless it is too much. The files of source code keep theirs: they are what somebody
+/// wrote into a file.
 pub(crate) fn sound(outcome: Outcome, limit: usize) -> Result<Outcome, TooLarge> {
     let Outcome::Completed { mut output, mut artifacts, confidence, usage } = outcome else {
         return Ok(outcome);
@@ -262,8 +291,12 @@ pub(crate) fn sound(outcome: Outcome, limit: usize) -> Result<Outcome, TooLarge>
         return Err(TooLarge { detail, usage: Box::new(usage) });
     }
     clean_map(&mut output);
+    strip_controls(&mut output);
     for artifact in &mut artifacts {
         clean_map(&mut artifact.content);
+        if artifact.artifact_type != ArtifactType::SourceCode {
+            strip_controls(&mut artifact.content);
+        }
         clean_map(&mut artifact.metadata);
     }
     Ok(Outcome::Completed { output, artifacts, confidence, usage })

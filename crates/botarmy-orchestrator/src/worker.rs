@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use botarmy_domain::decide::tasks::Holder;
 use botarmy_domain::ports::{AgentRunner, Claim, Health, HealthCheck, HeldLease, News};
-use botarmy_domain::{AgentType, EventType, ProjectId, Row, StoreError, Task, TaskId, WorkerId};
+use botarmy_domain::{
+    AgentType, EventType, Project, ProjectId, Row, StoreError, Task, TaskId, WorkerId,
+};
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
@@ -61,8 +63,8 @@ struct Running {
     abort: Arc<Notify>,
 }
 
-/// The name of a project, asked for once for all of its tasks that are started together.
-pub(crate) type ProjectName = Arc<OnceCell<String>>;
+/// A project, asked for once for all of its tasks that are started together.
+pub(crate) type SharedProject = Arc<OnceCell<Option<Arc<Project>>>>;
 
 impl Worker {
     /// A worker for these runners.
@@ -101,11 +103,11 @@ impl Worker {
         };
         let committed = self.engine.ports.ledger.claim(claim).await?;
         let mut started = 0;
-        let mut names: BTreeMap<ProjectId, ProjectName> = BTreeMap::new();
+        let mut projects: BTreeMap<ProjectId, SharedProject> = BTreeMap::new();
         for row in &committed.rows {
             if let Row::Task(task) = row {
-                let name = names.entry(task.project_id).or_default();
-                self.start(Arc::clone(task), Arc::clone(name));
+                let project = projects.entry(task.project_id).or_default();
+                self.start(Arc::clone(task), Arc::clone(project));
                 started += 1;
             }
         }
@@ -186,7 +188,7 @@ impl Worker {
         slots
     }
 
-    fn start(self: &Arc<Self>, task: Arc<Task>, name: ProjectName) {
+    fn start(self: &Arc<Self>, task: Arc<Task>, project: SharedProject) {
         let Some(lease) = task.lease() else { return };
         let fence = lease.fence;
         let abort = Arc::new(Notify::new());
@@ -196,7 +198,7 @@ impl Worker {
         tokio::spawn(async move {
             let done = Done { worker: &worker, task: task.id, agent: task.agent };
             tokio::select! {
-                () = worker.work(&task, &name, fence) => {}
+                () = worker.work(&task, &project, fence) => {}
                 () = abort.notified() => {
                     info!(task.id = %task.id, "Task {} was taken from its agent", task.id);
                 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use botarmy_domain::Refusal;
 use botarmy_domain::workflow::{Workflow, WorkflowError};
 
+use crate::form::check_schemas;
+
 /// The workflow that is always there.
 const SDLC: &str = include_str!("../../../config/workflows/sdlc.toml");
 
@@ -79,6 +81,7 @@ impl Workflows {
         for path in files {
             let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
             let workflow = Workflow::from_toml(&text)
+                .and_then(|workflow| check_schemas(&workflow).map(|()| workflow))
                 .map_err(|source| WorkflowsError::Unsound { path: path.clone(), source })?;
             if !seen.insert(workflow.name.clone()) {
                 return Err(WorkflowsError::Twice { path, name: workflow.name });
@@ -122,7 +125,11 @@ mod tests {
 
     #[test]
     fn the_compiled_in_workflow_is_sound() {
-        assert_eq!(Workflows::default().names().collect::<Vec<_>>(), ["sdlc"]);
+        let workflows = Workflows::default();
+        assert_eq!(workflows.names().collect::<Vec<_>>(), ["sdlc"]);
+        let sdlc = workflows.named("sdlc").unwrap();
+        check_schemas(&sdlc).unwrap();
+        assert!(sdlc.steps.iter().all(|step| step.output_schema.is_some()));
     }
 
     #[test]

@@ -41,8 +41,7 @@ pub(super) fn input(job: &Assignment, session: Option<&str>) -> Vec<u8> {
             "attempt": job.attempt, "instructions": job.instructions,
         },
         "context": context,
-        // Steps have no schema of their own so far.
-        "output_schema": null,
+        "output_schema": job.output_schema,
         "resume": resume,
     });
     document.to_string().into_bytes()

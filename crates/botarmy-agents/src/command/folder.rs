@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use botarmy_domain::ids::TaskId;
+use botarmy_domain::package::check_path;
 use botarmy_domain::ports::RunError;
 use botarmy_domain::timestamp::Timestamp;
 use serde_json::{Map, Value, json};
 use similar::{Algorithm, TextDiff};
 
-use crate::offline::files::{File, MOST_BYTES, MOST_FILES, SourceCode, check_path, path_problems};
+use crate::offline::files::{File, MOST_BYTES, MOST_FILES, SourceCode, path_problems};
 
 /// How long a folder is kept for a question that is not answered.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -123,10 +124,10 @@ impl Folder {
         walk.folder(&self.project(), "")?;
         let mut found = walk.found;
         found.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        for (path, reason) in path_problems(&found.files) {
-            found.files.retain(|file| file.path != path);
-            found.refused.push((path, reason));
-        }
+        let owned = |(path, reason): (&str, &str)| (path.to_owned(), reason.to_owned());
+        let refused: Vec<_> = path_problems(&found.files).into_iter().map(owned).collect();
+        found.files.retain(|file| !refused.iter().any(|(path, _)| file.path == *path));
+        found.refused.extend(refused);
         Ok(found)
     }
 }

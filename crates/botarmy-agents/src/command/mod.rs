@@ -298,14 +298,7 @@ impl CommandRunner {
         folder: Arc<Folder>,
     ) -> Result<Outcome, RunError> {
         let Work { mut output, confidence, usage, made } = work;
-        let with_usage = |error| match error {
-            RunError::Retryable { code, detail, after, .. } => {
-                RunError::Retryable { code, detail, after, usage: Box::new(usage.clone()) }
-            }
-            RunError::Terminal { code, detail, .. } => {
-                RunError::Terminal { code, detail, usage: Box::new(usage.clone()) }
-            }
-        };
+        let with_usage = |error: RunError| error.having_used(usage.clone());
         let expected = job.output_type;
         let (ignore, writes) = (self.spec.ignore.clone(), presets::writes(job));
         let summary = output.get("summary").and_then(Value::as_str).map(str::to_owned);
@@ -342,7 +335,7 @@ impl CommandRunner {
         {
             let missing = |what: &str| {
                 let detail = format!("{} {what}.", self.name);
-                with_usage(RunError::retryable("missing_output", detail))
+                with_usage(RunError::Unfit { detail, usage: Box::default() })
             };
             match kind {
                 ArtifactType::SourceCode if !output.contains_key("files") => {

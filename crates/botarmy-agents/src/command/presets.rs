@@ -104,7 +104,12 @@ fn answers(job: &Assignment) -> String {
 /// The assignment in words.
 fn prompt(job: &Assignment) -> String {
     let mut text = format!("{}\n\n", job.instructions);
+    let form = job.output_schema.as_ref().filter(|_| !writes(job));
     text.push_str(match job.output_type {
+        _ if form.is_some() => match job.output_type {
+            Some(ArtifactType::TestResults) => "The project is in the current folder.\n",
+            _ => "",
+        },
         None => "Work in the current folder and say at the end what you did.\n",
         Some(ArtifactType::SourceCode) => {
             "The project is in the current folder. Change its files there, and say at the end in a \
@@ -117,6 +122,13 @@ fn prompt(job: &Assignment) -> String {
         }
         Some(_) => "Answer with the document itself, in Markdown.\n",
     });
+    if let Some(schema) = form {
+        let _ = writeln!(
+            text,
+            "Answer with one JSON object and nothing else. It must have this form (JSON Schema):\n{}",
+            Value::Object(schema.clone())
+        );
+    }
     if job.resume.is_some() {
         let _ = writeln!(text, "\n{}", answers(job));
     }

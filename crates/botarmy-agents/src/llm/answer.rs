@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use botarmy_domain::artifact::Artifact;
-use botarmy_domain::text::clean_json;
+use botarmy_domain::text::{clean_json, strip_controls};
 use botarmy_domain::words::ArtifactType;
 use serde_json::{Map, Value};
 
@@ -25,7 +25,7 @@ pub(super) fn read(text: &str) -> Result<Map<String, Value>, String> {
         found = object_at(&text[fence + start..]).or(found);
     }
     let mut document = found?;
-    document.values_mut().for_each(strip);
+    strip_controls(&mut document);
     Ok(document)
 }
 
@@ -39,20 +39,6 @@ fn object_at(text: &str) -> Result<Map<String, Value>, String> {
         Some(Err(error)) => Err(format!("it is not valid JSON ({error})")),
         _ => Err("it is not a JSON object".to_owned()),
     }
-}
-
-/// Takes control characters out of every text, but for those that files are made of.
-fn strip(value: &mut Value) {
-    match value {
-        Value::String(text) => text.retain(|c| !is_control(c)),
-        Value::Array(items) => items.iter_mut().for_each(strip),
-        Value::Object(map) => map.values_mut().for_each(strip),
-        _ => {}
-    }
-}
-
-fn is_control(c: char) -> bool {
-    c.is_control() && !matches!(c, '\n' | '\t' | '\r')
 }
 
 /// Makes the document whole: source code is laid over the code that was given, of which a model

@@ -58,13 +58,15 @@ pub(super) enum Fault {
 /// What to do about a fault.
 enum Verdict {
     Again(Option<Duration>),
+    /// Yes, once it is known what was wrong.
+    Better,
     Never,
 }
 
 impl Fault {
     /// A word that programs can match on, and whether another try may help.
     fn verdict(&self) -> (&'static str, Verdict) {
-        use Verdict::{Again, Never};
+        use Verdict::{Again, Better, Never};
         match self {
             Self::Status { status, after, .. } => match status {
                 429 => ("rate_limited", Again(*after)),
@@ -94,7 +96,7 @@ impl Fault {
             Self::Refused => ("model_refused", Never),
             Self::ToolCall => ("unexpected_tool_call", Again(None)),
             Self::Stopped(_) => ("answer_unfinished", Again(None)),
-            Self::WrongShape(_) => ("wrong_shape", Again(None)),
+            Self::WrongShape(_) => ("wrong_shape", Better),
         }
     }
 
@@ -165,6 +167,7 @@ impl Fault {
         let (code, detail, usage) = (code.to_owned(), self.sentence(provider), Box::new(usage));
         match verdict {
             Verdict::Again(after) => RunError::Retryable { code, detail, after, usage },
+            Verdict::Better => RunError::Unfit { detail, usage },
             Verdict::Never => RunError::Terminal { code, detail, usage },
         }
     }

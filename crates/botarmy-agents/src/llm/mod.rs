@@ -1,15 +1,14 @@
 //! The model runner: one conversation with a model provider makes one document.
 //!
 //! It tells the model what the role is ([`Prompts`]), what is to be done, and as much of the
-//! context as there is room for (`context.rs`); hears the answer as it comes; and takes it only in
-//! the form later steps can work with (`shape.rs`, `answer.rs`). What can go wrong, and whether
+//! context as there is room for (`context.rs`) and in which form the answer must be (`shape.rs`);
+//! hears it as it comes, and makes a document of it (`answer.rs`). What can go wrong, and whether
 //! another try may help, is one table in `failure.rs`. The library that speaks the providers'
 //! protocols is named in `provider.rs` alone.
 //!
-//! **One try.** Nothing here or below sends a request again because it failed. An answer that came
-//! whole but in the wrong form is talked about once, with the validator's message, in the same
-//! conversation: the next attempt would not know what was wrong. What both turns used is the usage
-//! of the one attempt.
+//! **One try.** Nothing here or below sends a request again, because it failed or because the answer
+//! is not in the form that was asked for: the orchestrator does, with what was wrong among the
+//! instructions.
 
 mod answer;
 mod context;
@@ -35,7 +34,7 @@ pub use provider::{Key, Provider, ProviderKind, SetupError};
 
 use context::Selection;
 use failure::{Failure, Fault};
-use provider::{Answer, Request, Said, Stop, Tokens, Wire};
+use provider::{Answer, Request, Stop, Tokens, Wire};
 use shape::Shape;
 
 /// How long before its deadline a run ends by itself, so that what it used is known.
@@ -130,55 +129,35 @@ impl LlmRunner {
         let selection = Selection::of(&job.context, self.provider.context_tokens);
         (context.progress)(selection.line(&label), Some(0));
         let system = self.system(job, shape);
-        let mut turns = vec![Said::user(request_of(job, &selection))];
+        let text = request_of(job, &selection);
         let schema = shape.to_schema();
-        for last in [false, true] {
-            let request = Request { system: &system, turns: &turns, schema: &schema };
-            meter.begin(system.len() + turns.iter().map(|said| said.text.len()).sum::<usize>());
-            let heard = |bytes| meter.heard(bytes, &label, context);
-            let answer = self.wire.ask(&request, &heard).await;
-            let Answer { text, stop, tokens } = match answer {
-                Ok(answer) => answer,
-                Err(failure) => {
-                    let estimate = meter.estimate();
-                    return Err(Failure { tokens: failure.tokens.or(estimate), ..failure });
-                }
-            };
-            meter.settle(tokens);
-            match stop {
-                Stop::Done => {}
-                Stop::Length => return Err(Fault::CutShort.into()),
-                Stop::Refused => return Err(Fault::Refused.into()),
-                Stop::ToolCall => return Err(Fault::ToolCall.into()),
-                Stop::CutOff => return Err(Fault::CutOff.into()),
-                Stop::Other(word) => return Err(Fault::Stopped(word).into()),
+        let request = Request { system: &system, text: &text, schema: &schema };
+        meter.begin(system.len() + text.len());
+        let heard = |bytes| meter.heard(bytes, &label, context);
+        let Answer { text, stop, tokens } = match self.wire.ask(&request, &heard).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                let estimate = meter.estimate();
+                return Err(Failure { tokens: failure.tokens.or(estimate), ..failure });
             }
-            let read = answer::read(&text).and_then(|document| {
-                shape.check(&document)?;
-                answer::finish(output_type, document, &job.context)
-            });
-            match read {
-                Ok(document) => return Ok(self.outcome(output_type, document, &selection)),
-                Err(problem) if last => return Err(Fault::WrongShape(problem).into()),
-                Err(problem) => {
-                    (context.progress)(
-                        format!("{label}: the answer is not in the right form; asking once more"),
-                        None,
-                    );
-                    tracing::debug!(model = %label, "{label} is asked to put its answer right");
-                    turns.push(Said::model(if text.is_empty() {
-                        "(nothing)".into()
-                    } else {
-                        text
-                    }));
-                    turns.push(Said::user(format!(
-                        "That cannot be used: {problem}. Answer again, completely, with the \
-                         corrected JSON object and nothing else."
-                    )));
-                }
-            }
+        };
+        meter.settle(tokens);
+        match stop {
+            Stop::Done => {}
+            Stop::Length => return Err(Fault::CutShort.into()),
+            Stop::Refused => return Err(Fault::Refused.into()),
+            Stop::ToolCall => return Err(Fault::ToolCall.into()),
+            Stop::CutOff => return Err(Fault::CutOff.into()),
+            Stop::Other(word) => return Err(Fault::Stopped(word).into()),
         }
-        Err(Fault::WrongShape("it was asked for twice".to_owned()).into())
+        let read = answer::read(&text).and_then(|document| {
+            shape.check(&document)?;
+            answer::finish(output_type, document, &job.context)
+        });
+        match read {
+            Ok(document) => Ok(self.outcome(output_type, document, &selection)),
+            Err(problem) => Err(Fault::WrongShape(problem).into()),
+        }
     }
 
     fn system(&self, job: &Assignment, shape: &Shape) -> String {
@@ -264,7 +243,7 @@ impl AgentRunner for LlmRunner {
                 )),
             };
         }
-        let shape = Shape::of(job.output_type.unwrap_or(ArtifactType::AgentOutput));
+        let shape = Shape::of(&job);
         let meter = Meter::default();
         let left = context.deadline.since(self.clock.now());
         let left = left.saturating_sub(BEFORE_THE_DEADLINE).min(LONGEST_RUN);

@@ -156,25 +156,8 @@ pub(super) trait Wire: Send + Sync {
 #[derive(Debug)]
 pub(super) struct Request<'a> {
     pub(super) system: &'a str,
-    pub(super) turns: &'a [Said],
+    pub(super) text: &'a str,
     pub(super) schema: &'a Value,
-}
-
-/// One turn of a conversation.
-#[derive(Debug, Clone)]
-pub(super) struct Said {
-    by_model: bool,
-    pub(super) text: String,
-}
-
-impl Said {
-    pub(super) const fn user(text: String) -> Self {
-        Self { by_model: false, text }
-    }
-
-    pub(super) const fn model(text: String) -> Self {
-        Self { by_model: true, text }
-    }
 }
 
 /// What came back.
@@ -279,11 +262,8 @@ impl Wire for Connection {
         heard: &(dyn Fn(usize) + Send + Sync),
     ) -> Result<Answer, Failure> {
         let options = self.options(request.schema);
-        let turns = request.turns.iter().map(|said| {
-            let text = said.text.as_str();
-            if said.by_model { ChatMessage::assistant(text) } else { ChatMessage::user(text) }
-        });
-        let chat = ChatRequest::new(turns.collect()).with_system(request.system);
+        let turns = vec![ChatMessage::user(request.text)];
+        let chat = ChatRequest::new(turns).with_system(request.system);
         let silence = self.silence;
         let quiet = |_| Fault::Silent(silence);
         let opened = self.client.exec_chat_stream(self.target.clone(), chat, Some(&options));

@@ -1,8 +1,7 @@
 //! Source code as an artifact carries it: a set of text files with paths that are safe to unpack
 //! anywhere.
 
-use std::collections::BTreeSet;
-
+use botarmy_domain::package;
 use serde_json::{Value, json};
 
 use super::brief::DraftError;
@@ -102,146 +101,15 @@ impl SourceCode {
     }
 }
 
-/// What is wrong with the paths of a file set, one sentence each; empty when all of them can be
-/// unpacked on every system.
-pub(crate) fn path_problems(files: &[File]) -> Vec<(String, String)> {
-    let mut problems = Vec::new();
-    let mut seen = BTreeSet::new();
-    for file in files {
-        if let Err(reason) = check_path(&file.path) {
-            problems.push((file.path.clone(), reason.to_owned()));
-        } else if !seen.insert(file.path.to_lowercase()) {
-            problems.push((
-                file.path.clone(),
-                "another file has this path, or one that differs in upper and lower case only"
-                    .to_owned(),
-            ));
-        }
-    }
-    for file in files {
-        let lower = file.path.to_lowercase();
-        for (at, _) in lower.match_indices('/') {
-            if seen.contains(&lower[..at]) {
-                let parent = &lower[..at];
-                problems.push((
-                    file.path.clone(),
-                    format!("\"{parent}\" is a file and cannot be a folder"),
-                ));
-            }
-        }
-    }
-    problems
-}
-
-/// Whether a path stays inside of the folder it is unpacked to, on every system.
-pub(crate) fn check_path(path: &str) -> Result<(), &'static str> {
-    if path.is_empty() {
-        return Err("the path is empty");
-    }
-    if path.len() > 400 {
-        return Err("the path is longer than 400 bytes");
-    }
-    if path.starts_with('/') {
-        return Err("the path is absolute");
-    }
-    if path.contains('\\') {
-        return Err("the path contains a backslash");
-    }
-    let turns_writing = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if path.chars().any(|c| c.is_control() || turns_writing(c) || "<>:\"|?*".contains(c)) {
-        return Err("the path contains a character that file names cannot have everywhere");
-    }
-    if path.split('/').count() > 16 {
-        return Err("the path has more than 16 parts");
-    }
-    for part in path.split('/') {
-        match part {
-            "" => return Err("a part of the path is empty"),
-            "." | ".." => return Err("the path has a part \".\" or \"..\""),
-            part if part.len() > 120 => return Err("a part of the path is longer than 120 bytes"),
-            part if part.ends_with(['.', ' ']) || part.starts_with(' ') => {
-                return Err("a part of the path begins with a space or ends with a dot or a space");
-            }
-            part if is_device(part) => return Err("a part of the path is the name of a device"),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Names that Windows keeps for devices, with any ending.
-fn is_device(part: &str) -> bool {
-    let stem = part.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
-    let numbered = |prefix: &str| {
-        stem.strip_prefix(prefix).is_some_and(|n| {
-            n.chars().count() == 1
-                && n.starts_with(|c: char| c.is_ascii_digit() || "¹²³".contains(c))
-        })
-    };
-    matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$")
-        || numbered("com")
-        || numbered("lpt")
+/// What is wrong with the paths of a file set; empty when all of them can be unpacked on every
+/// system.
+pub(crate) fn path_problems(files: &[File]) -> Vec<(&str, &'static str)> {
+    package::path_problems(files.iter().map(|file| file.path.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hostile_paths_are_refused() {
-        for path in [
-            "",
-            "/etc/passwd",
-            "../x",
-            "a/../x",
-            "a/./x",
-            "a//x",
-            "a/",
-            "..",
-            "C:/x",
-            "c:x",
-            "a\\x",
-            "a\0x",
-            "a\nx",
-            "CON",
-            "con.html",
-            "sub/nul.txt",
-            "LPT1",
-            "com9.js",
-            "COM¹",
-            "x.",
-            "x ",
-            " x",
-            "a./x",
-            "x:stream",
-            "what?",
-            "*.js",
-            "a\u{202e}txt.exe",
-        ] {
-            assert!(check_path(path).is_err(), "{path:?}");
-        }
-        assert!(check_path(&"a/".repeat(40)).is_err());
-        assert!(check_path(&"a".repeat(121)).is_err());
-    }
-
-    #[test]
-    fn ordinary_paths_are_accepted() {
-        for path in
-            ["index.html", "css/a-b_c.css", ".htaccess", "console.js", "żółw.txt", "a b.txt"]
-        {
-            assert_eq!(check_path(path), Ok(()), "{path:?}");
-        }
-    }
-
-    #[test]
-    fn paths_that_collide_are_found() {
-        let files = |paths: &[&str]| -> Vec<File> {
-            paths.iter().map(|path| File::new(path, "")).collect()
-        };
-        assert_eq!(path_problems(&files(&["a.html", "A.html"])).len(), 1);
-        assert_eq!(path_problems(&files(&["a", "a/b"])).len(), 1);
-        assert!(path_problems(&files(&["a/b", "a/c", "ab"])).is_empty());
-    }
 
     #[test]
     fn source_code_without_files_is_a_clear_error() {

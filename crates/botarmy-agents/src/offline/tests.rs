@@ -76,6 +76,7 @@ impl Run {
             handoff: Some(handoff),
             context: self.context.clone(),
             output_type: Some(output_of(step)),
+            output_schema: None,
             resume: None,
         }
     }
@@ -133,6 +134,7 @@ fn code(error: &RunError) -> (&str, bool) {
     match error {
         RunError::Retryable { code, .. } => (code, true),
         RunError::Terminal { code, .. } => (code, false),
+        RunError::Unfit { .. } => ("unfit", true),
     }
 }
 
@@ -358,6 +360,7 @@ async fn tasks_given_by_hand_are_told_apart_by_agent_and_context() {
             agent,
             handoff: None,
             output_type: None,
+            output_schema: None,
             instructions: IDEA.to_owned(),
             ..run.job(step)
         };
@@ -372,6 +375,7 @@ async fn tasks_given_by_hand_are_told_apart_by_agent_and_context() {
         agent: AgentType::Orchestrator,
         handoff: None,
         output_type: None,
+        output_schema: None,
         ..run.job(Step::BugFix)
     };
     let error = run.drafter.run(job, context()).await.unwrap_err();

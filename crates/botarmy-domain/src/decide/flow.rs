@@ -78,6 +78,7 @@ fn start_step(draft: &mut Draft<'_>, project: &Project, step: &Step) {
         answers: Vec::new(),
         session: None,
         usage: crate::ports::Usage::default(),
+        complaint: None,
         started_at: None,
         turn_at: draft.take_turn(),
         ready_at: draft.at(),

@@ -83,6 +83,7 @@ pub fn submit(
         answers: Vec::new(),
         session: None,
         usage: Usage::default(),
+        complaint: None,
         started_at: None,
         turn_at: draft.take_turn(),
         ready_at: draft.at(),
@@ -193,10 +194,8 @@ pub fn complete(
         new.push(NewArtifact::new(expected, work.output.clone()));
     }
     if task.output_type.is_some() && !new.iter().any(|a| a.artifact_type == expected) {
-        let error = RunError::Retryable {
-            code: "missing_output".to_owned(),
+        let error = RunError::Unfit {
             detail: format!("The agent returned no {expected}."),
-            after: None,
             usage: Box::new(work.usage.clone()),
         };
         return fail(snapshot, id, holder, &error, moment, defaults);
@@ -218,6 +217,7 @@ pub fn complete(
         }
     }
     task.usage.add(&work.usage);
+    task.complaint = None;
     let data = json!({
         "agent_type": task.agent, "status": TaskStatus::Completed, "attempt": task.attempt,
         "output": work.output, "artifacts": made, "confidence": work.confidence,
@@ -251,13 +251,24 @@ pub fn fail(
     let origin = Origin::agent(holder.worker.0.clone());
     let mut draft = Draft::new(snapshot, moment, &origin, defaults);
     let mut task = held(&draft, id, holder)?;
-    let (code, detail, usage, after) = match error {
-        RunError::Retryable { code, detail, after, usage } => (code, detail, usage, Some(after)),
-        RunError::Terminal { code, detail, usage } => (code, detail, usage, None),
+    task.usage.add(error.usage());
+    let complaint = task.complaint.take();
+    let (code, message, again) = match error.clone() {
+        RunError::Retryable { code, detail, after, .. } => {
+            // What was complained about has still not been put right.
+            task.complaint = complaint;
+            (code, detail, Some(after))
+        }
+        RunError::Terminal { code, detail, .. } => (code, detail, None),
+        RunError::Unfit { detail, .. } => {
+            let again = complaint.is_none().then(|| {
+                task.complaint = Some(detail.clone());
+                Some(Duration::ZERO)
+            });
+            ("unfit_output".to_owned(), detail, again)
+        }
     };
-    task.usage.add(usage);
-    let error = TaskError { code: code.clone(), message: detail.clone() };
-    attempt_failed(&mut draft, task, error, after.copied())?;
+    attempt_failed(&mut draft, task, TaskError { code, message }, again)?;
     Ok(draft.finish())
 }
 
@@ -486,6 +497,7 @@ pub fn retry(
 pub(super) fn try_again(draft: &mut Draft<'_>, task: &Task) {
     let mut task = task.clone();
     task.failures = 0;
+    task.complaint = None;
     task.ready_at = draft.at();
     let data = json!({
         "agent_type": task.agent, "status": TaskStatus::Pending, "attempt": task.attempt,

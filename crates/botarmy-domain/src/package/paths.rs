@@ -26,7 +26,7 @@ impl Paths {
     /// Takes a path, or says why not. A leading `./` is harmless and left away.
     pub(super) fn take<'a>(&mut self, path: &'a str) -> Result<&'a str, &'static str> {
         let path = path.strip_prefix("./").unwrap_or(path);
-        check(path)?;
+        check_path(path)?;
         let folded: String = path.chars().flat_map(char::to_lowercase).collect();
         match self.taken.get(&folded) {
             Some(Kind::File) => return Err("another file has this name"),
@@ -45,8 +45,21 @@ impl Paths {
     }
 }
 
+/// The paths among these that cannot be written together below a folder on any system, and why.
+#[must_use]
+pub fn path_problems<'a>(
+    wanted: impl IntoIterator<Item = &'a str>,
+) -> Vec<(&'a str, &'static str)> {
+    let mut paths = Paths::default();
+    let problem = |path| paths.take(path).err().map(|why| (path, why));
+    wanted.into_iter().filter_map(problem).collect()
+}
+
 /// Whether a path can be written below a folder on any system.
-fn check(path: &str) -> Result<(), &'static str> {
+///
+/// # Errors
+/// Why not.
+pub fn check_path(path: &str) -> Result<(), &'static str> {
     if path.is_empty() {
         return Err("the path is empty");
     }

@@ -66,6 +66,8 @@ pub struct Assignment {
     pub context: Vec<Arc<Artifact>>,
     /// What it is expected to make.
     pub output_type: Option<ArtifactType>,
+    /// What that must look like, as JSON Schema; the orchestrator looks whether it does.
+    pub output_schema: Option<Map<String, Value>>,
     /// What it needs to go on after a question.
     pub resume: Option<Resume>,
 }
@@ -151,6 +153,15 @@ pub enum RunError {
         /// What it used.
         usage: Box<Usage>,
     },
+    /// What came back is not in the form that was asked for. It is asked for once more, with the
+    /// reason among the instructions; if that does not help, a person is asked.
+    #[error("unfit_output: {detail}")]
+    Unfit {
+        /// A sentence for whoever is to do better.
+        detail: String,
+        /// What it used.
+        usage: Box<Usage>,
+    },
 }
 
 impl RunError {
@@ -163,6 +174,27 @@ impl RunError {
     /// Another try would end the same way; nothing was used.
     pub fn terminal(code: &str, detail: impl Into<String>) -> Self {
         Self::Terminal { code: code.to_owned(), detail: detail.into(), usage: Box::default() }
+    }
+
+    /// What the attempt used.
+    #[must_use]
+    pub const fn usage(&self) -> &Usage {
+        match self {
+            Self::Retryable { usage, .. }
+            | Self::Terminal { usage, .. }
+            | Self::Unfit { usage, .. } => usage,
+        }
+    }
+
+    /// The same, having used this.
+    #[must_use]
+    pub fn having_used(mut self, used: Usage) -> Self {
+        match &mut self {
+            Self::Retryable { usage, .. }
+            | Self::Terminal { usage, .. }
+            | Self::Unfit { usage, .. } => **usage = used,
+        }
+        self
     }
 }
 

@@ -1,9 +1,11 @@
 //! Workflows: which agent does what, after what, and where people are asked. Data, not code.
 
 mod check;
+mod output_schema;
 mod progress;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub use check::WorkflowError;
 pub use progress::{Next, Progress, StepProgress};
@@ -68,6 +70,14 @@ pub struct Step {
     /// How many attempts may fail before a person is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
+    /// What the document it makes must look like, as JSON Schema (draft 2020-12). In a file it is a
+    /// table, or a text that holds the schema as JSON.
+    #[serde(
+        default,
+        deserialize_with = "output_schema::from_table_or_text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub output_schema: Option<Map<String, Value>>,
 }
 
 /// A step with a loop runs only while another step's result says that it is needed; after it has

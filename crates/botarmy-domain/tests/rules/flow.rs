@@ -47,6 +47,7 @@ fn workflows() -> impl Strategy<Value = Workflow> {
                 repeat: with.map(|with| Loop { with, until: "passed".to_owned(), max }),
                 timeout_s: None,
                 max_attempts: None,
+                output_schema: None,
             });
         }
         Workflow { name: "chance".to_owned(), description: String::new(), steps: made }

@@ -192,12 +192,12 @@ fn paths(source: &SourceCode) -> Check {
     let failures = path_problems(&source.files)
         .into_iter()
         .map(|(path, detail)| {
-            let shown = clip(&path, 100);
+            let shown = clip(path, 100);
             Failure {
                 code: "bad_path",
                 file: None,
                 line: None,
-                subject: Some(path),
+                subject: Some(path.to_owned()),
                 detail: format!("{shown:?}: {detail}"),
             }
         })
