@@ -136,7 +136,7 @@ async fn claude_code_asks_for_a_tool_it_was_denied_and_goes_on_with_it_when_that
     assert_eq!((status.as_str(), gates.len()), ("completed", 1), "{gates:#?}");
     assert_eq!(pages(&server, &project).await, [BUILT, POLISHED]);
     let tasks = tasks(&server, &project).await;
-    let polished = tasks.iter().find(|task| task["id"] == gate["task_id"]).unwrap();
+    let polished = tasks.iter().find(|task| task["task_id"] == gate["task_id"]).unwrap();
     let after = &polished["usage"];
     assert_eq!(tokens(after), (4 * TOKENS.0, 4 * TOKENS.1), "both runs count: {after}");
     let cost = |usage: &Value| usage["cost_micro_usd"].as_u64().unwrap();

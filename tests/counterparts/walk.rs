@@ -35,11 +35,12 @@ pub(crate) async fn to_the_end(
     }
 }
 
-/// The log of a project.
+/// The log of a project, the oldest entry first.
 pub(crate) async fn events(server: &TestServer, project: &str) -> Vec<Value> {
     let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
-    let (_, Value::Array(events)) = server.get(&path).await else { panic!("no log") };
+    let (_, Value::Array(mut events)) = server.get(&path).await else { panic!("no log") };
     assert!(events.len() < 1000, "there is more of the log");
+    events.sort_by_key(|event| event["seq"].as_u64().unwrap());
     events
 }
 
@@ -54,9 +55,10 @@ pub(crate) async fn tasks(server: &TestServer, project: &str) -> Vec<Value> {
     tasks
 }
 
-/// Input and output tokens.
+/// Input and output tokens; none where no model had a part in it.
 pub(crate) fn tokens(usage: &Value) -> (u64, u64) {
-    (usage["input_tokens"].as_u64().unwrap(), usage["output_tokens"].as_u64().unwrap())
+    let count = |key: &str| usage[key].as_u64().unwrap_or(0);
+    (count("input_tokens"), count("output_tokens"))
 }
 
 /// Of everything in a list together.
