@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use botarmy_agents::{Act, Scripted};
-use botarmy_domain::ports::{HitlStore, NewRequest, Orchestrator, Response};
+use botarmy_domain::ports::{HitlStore, NewRequest, Orchestrator, Outcome, Response, Usage};
 use botarmy_domain::{
-    ArtifactType, Error, EventType, HitlAction, HitlKind, HitlStatus, NewArtifact, Oversight,
-    ProjectStatus, Refusal, TaskStatus,
+    AgentType, ArtifactType, Error, EventType, HitlAction, HitlKind, HitlStatus, NewArtifact,
+    Oversight, ProjectStatus, Refusal, TaskStatus,
 };
 use botarmy_orchestrator::Workflows;
 use botarmy_tests::rig::{Rig, amend, owner, simply};
@@ -214,4 +214,59 @@ async fn a_request_raised_by_hand_holds_completion_up() {
     assert_eq!(rig.status(id).await, ProjectStatus::Completed);
     let late = rig.engine.raise_request(raised, owner()).await;
     assert!(matches!(late, Err(Error::Refused(Refusal::Conflict { .. }))));
+}
+
+/// Work that its agent is so sure of.
+fn sure(confidence: f64, content: &serde_json::Value) -> Act {
+    let serde_json::Value::Object(output) = content.clone() else { panic!("{content}") };
+    let (artifacts, usage) = (Vec::new(), Usage::default());
+    let confidence = Some(confidence);
+    Act::Return(Ok(Outcome::Completed { output, artifacts, confidence, usage }))
+}
+
+#[tokio::test]
+async fn an_agent_that_is_not_sure_has_its_work_looked_at_whatever_the_oversight() {
+    let plan = json!({
+        "summary": "s", "goals": [], "scope": {"in": [], "out": []}, "milestones": [],
+    });
+    for (confidence, asks) in [(0.79, true), (0.8, false), (1.0, false)] {
+        let acts = [sure(confidence, &plan)];
+        let rig = Rig::new(super::projects::content().on_step("Project Planning", acts));
+        let id = rig.start("sdlc", Oversight::Low).await;
+        rig.work().await;
+        if asks {
+            let gate = rig.gate(id).await;
+            assert_eq!((gate.kind, gate.subject.artifacts.len()), (HitlKind::Approval, 1));
+            assert!(gate.question.contains("79 % sure"), "{}", gate.question);
+            rig.answer(id, simply(HitlAction::Approve)).await;
+            rig.work().await;
+        }
+        assert_eq!(rig.status(id).await, ProjectStatus::Completed, "{confidence}");
+    }
+}
+
+#[tokio::test]
+async fn a_doubted_task_without_a_step_can_be_approved_replaced_or_done_again() {
+    let doubtful = || sure(0.1, &json!({"text": "perhaps"}));
+    let mine = json!({"text": "mine"}).as_object().cloned();
+    let replacement = Response { amended_content: mine, ..simply(HitlAction::Amend) };
+    for (answer, runs, newest) in [
+        (simply(HitlAction::Approve), 1, "perhaps"),
+        (amend("Be sure"), 2, "certain"),
+        (replacement, 1, "mine"),
+    ] {
+        let certain = sure(0.9, &json!({"text": "certain"}));
+        let runner = Scripted::default().on_agent(AgentType::Coder, [doubtful(), certain]);
+        let rig = Rig::new(runner);
+        let id = rig.by_hand().await;
+        super::tasks::submit(&rig, id).await;
+        rig.work().await;
+        assert_eq!(rig.status(id).await, ProjectStatus::Active, "a person has to look");
+        rig.answer(id, answer).await;
+        rig.work().await;
+        assert_eq!(rig.status(id).await, ProjectStatus::Completed, "{newest}");
+        assert_eq!(rig.runner.seen().len(), runs, "{newest}");
+        let made = rig.newest(id, ArtifactType::AgentOutput).await;
+        assert_eq!(made.content["text"], newest);
+    }
 }

@@ -10,11 +10,13 @@ use botarmy_domain::{
 use botarmy_tests::rig::{Rig, owner, simply};
 use serde_json::json;
 
-/// A tester that is content with everything.
+/// A tester that is content with everything, among agents that never make the same thing twice.
 pub(crate) fn content() -> Scripted {
     Scripted::new(|job| match job.output_type {
         Some(ArtifactType::TestResults) => Act::Content(json!({"passed": true})),
-        _ => Act::Content(json!({"step": job.handoff.as_ref().map(|handoff| &handoff.step)})),
+        _ => Act::Content(json!({
+            "step": job.handoff.as_ref().map(|handoff| &handoff.step), "task": job.task_id,
+        })),
     })
 }
 

@@ -87,3 +87,44 @@ async fn a_step_that_failed_for_good_goes_on_where_it_was() {
     assert_eq!(rig.status(id).await, ProjectStatus::Completed);
     assert_eq!(rig.count(id, EventType::TaskFailed).await, 1);
 }
+
+#[tokio::test]
+async fn a_repair_that_changes_nothing_ends_the_loop_before_another_test_is_paid() {
+    let same = || Act::Content(json!({"files": [{"path": "a", "content": "1"}]}));
+    let runner = failing(3)
+        .on_step("Code Refinement", [same()])
+        .on_step("Bug Fix", [same(), Act::Content(json!({"files": []}))]);
+    let rig = Rig::new(runner);
+    let id = rig.start("sdlc", Oversight::Low).await;
+    rig.work().await;
+    let count = async |step: &str| {
+        rig.tasks(id).await.iter().filter(|task| task.step() == Some(step)).count()
+    };
+    assert_eq!((count("Code Testing").await, count("Bug Fix").await), (1, 1));
+    let gate = rig.gate(id).await;
+    assert_eq!((gate.kind, gate.step.as_deref()), (HitlKind::Failure, Some("Bug Fix")));
+    assert!(gate.question.contains("After one round") && gate.question.contains("changed nothing"));
+    rig.answer(id, amend("Remove the file")).await;
+    rig.work().await;
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    assert_eq!((count("Code Testing").await, count("Bug Fix").await), (4, 4));
+}
+
+#[tokio::test]
+async fn a_test_that_says_the_same_again_ends_the_loop() {
+    let fails = || Act::Content(json!({"passed": false, "summary": "Line 7 is wrong."}));
+    let runner = super::projects::content().on_step("Code Testing", [fails(), fails(), fails()]);
+    let rig = Rig::new(runner);
+    let id = rig.start("sdlc", Oversight::Low).await;
+    rig.work().await;
+    let gate = rig.gate(id).await;
+    assert!(gate.question.contains("same result again"), "{}", gate.question);
+    assert_eq!(rig.tasks(id).await.iter().filter(|t| t.step() == Some("Bug Fix")).count(), 1);
+    rig.answer(id, simply(HitlAction::Approve)).await;
+    rig.work().await;
+    let gate = rig.gate(id).await;
+    assert!(gate.question.contains("After 2 rounds"), "another round was allowed, no more");
+    rig.answer(id, simply(HitlAction::Approve)).await;
+    rig.work().await;
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+}

@@ -173,6 +173,7 @@ pub struct WorkflowFolder {
 pub struct Orchestration {
     pub gate_ttl_s: u32,
     pub on_expiry: OnExpiry,
+    pub confidence_threshold: f64,
     pub retry_backoff_ms: u64,
     pub timer_interval_ms: u64,
 }
@@ -462,6 +463,9 @@ impl Settings {
     }
 
     pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if !(0.0..=1.0).contains(&self.orchestrator.confidence_threshold) {
+            bail!("orchestrator.confidence_threshold must be 0 to 1");
+        }
         if !self.http.host.is_loopback() && !self.http.allow_remote {
             bail!(
                 "http.host = {} is not a loopback address, and there is no access control: everyone \

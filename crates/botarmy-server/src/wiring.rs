@@ -91,6 +91,7 @@ impl System {
             gate_ttl_s: settings.orchestrator.gate_ttl_s,
             on_expiry: settings.orchestrator.on_expiry,
             backoff: Duration::from_millis(settings.orchestrator.retry_backoff_ms),
+            confidence_threshold: settings.orchestrator.confidence_threshold,
         };
         let engine = Engine::new(ports, workflows, EngineSettings { defaults });
         if settings.server.role.works() {

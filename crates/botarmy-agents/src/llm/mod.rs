@@ -174,6 +174,7 @@ impl LlmRunner {
         selection: &Selection,
     ) -> Outcome {
         let confidence = document.remove("confidence").and_then(|value| value.as_f64());
+        let confidence = confidence.filter(|sure| (0.0..=1.0).contains(sure));
         let mut output = Map::new();
         output.insert("summary".to_owned(), document.get("summary").cloned().unwrap_or_default());
         output.insert("generated_by".to_owned(), format!("The model {}", self.label()).into());

@@ -24,7 +24,7 @@ use crate::words::{AgentType, EventType, HitlStatus, OnExpiry, ProjectStatus, Ta
 const TURN: Duration = Duration::from_millis(10);
 
 /// What applies where a workflow or a request does not say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Defaults {
     /// How long a request waits for people, in seconds.
     pub gate_ttl_s: u32,
@@ -32,11 +32,18 @@ pub struct Defaults {
     pub on_expiry: OnExpiry,
     /// The wait before the second attempt; it doubles with every further one.
     pub backoff: Duration,
+    /// How sure, from 0 to 1, an agent must be of its work for nobody to be asked.
+    pub confidence_threshold: f64,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self { gate_ttl_s: 86_400, on_expiry: OnExpiry::Reject, backoff: Duration::from_secs(1) }
+        Self {
+            gate_ttl_s: 86_400,
+            on_expiry: OnExpiry::Reject,
+            backoff: Duration::from_secs(1),
+            confidence_threshold: 0.8,
+        }
     }
 }
 

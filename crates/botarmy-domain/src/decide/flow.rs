@@ -13,7 +13,7 @@ use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Task, TaskState};
 use crate::words::{
     AgentType, EventType, HitlKind, OnExpiry, ProjectStatus, StepStatus, TaskStatus,
 };
-use crate::workflow::{Next, Step};
+use crate::workflow::{Next, Standstill, Step};
 
 /// Does everything that can be done now: starts steps, skips them, asks people, completes.
 pub(super) fn advance(draft: &mut Draft<'_>) -> Result<(), Refusal> {
@@ -109,24 +109,27 @@ pub(super) fn created_data(task: &Task) -> serde_json::Value {
     })
 }
 
-/// A step's task has come to a good end.
+/// A step's task has come to a good end. `doubt` is how sure its agent is, where that is not enough.
 pub(super) fn step_made(
     draft: &mut Draft<'_>,
     task: &Task,
     artifact: &ArtifactRef,
     passed: Option<bool>,
+    doubt: Option<f64>,
 ) -> Result<(), Refusal> {
     let Some(name) = task.step() else { return Ok(()) };
     let project = draft.project()?.clone();
     let Some(plan) = &project.plan else { return Ok(()) };
     let Some(step) = plan.workflow.step(name) else { return Ok(()) };
     draft.update_plan(|plan| {
+        plan.progress.notice_a_standstill(&plan.workflow, name, artifact, passed);
         let progress = plan.progress.step(name);
         progress.artifact = Some(artifact.id);
+        progress.digest = Some(artifact.digest.clone());
         progress.passed = passed;
     });
-    if step.is_gated(project.oversight) {
-        review(draft, &project, step, task.id, artifact);
+    if step.is_gated(project.oversight) || doubt.is_some() {
+        review(draft, &project, step, task.id, artifact, doubt);
     } else {
         draft.update_plan(|plan| plan.progress.finish(&plan.workflow, name));
     }
@@ -139,12 +142,14 @@ fn review(
     step: &Step,
     task: TaskId,
     artifact: &ArtifactRef,
+    doubt: Option<f64>,
 ) {
     let question = format!(
-        "{}: is this {} of \"{}\" good to go on with?",
+        "{}: is this {} of \"{}\" good to go on with?{}",
         step.name,
         step.output.as_str().replace('_', " "),
-        project.name
+        project.name,
+        doubt.map(in_words).unwrap_or_default()
     );
     let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
     let request = new_request(
@@ -165,16 +170,50 @@ fn review(
     });
 }
 
+/// Puts the result of a task that is no step before a person, because its agent is not sure of it.
+pub(super) fn doubted(
+    draft: &mut Draft<'_>,
+    project: &Project,
+    task: &Task,
+    made: Option<ArtifactRef>,
+    sure: f64,
+) {
+    let question = format!(
+        "Is what the {} made of \"{}\" good to go on with?{}",
+        task.agent,
+        project.name,
+        in_words(sure)
+    );
+    let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
+    let about = About { task: Some(task.id), step: None, agent: Some(task.agent) };
+    let subject = Subject::of(&made);
+    let kind = HitlKind::Approval;
+    let request = new_request(draft, project, kind, question, options, subject, about);
+    open(draft, request);
+}
+
+fn in_words(sure: f64) -> String {
+    format!(" Its agent is {:.0} % sure of it.", sure * 100.0)
+}
+
 fn ask_about_loop(draft: &mut Draft<'_>, project: &Project, step: &Step) {
     let Some((plan, repeat)) = project.plan.as_ref().zip(step.repeat.as_ref()) else { return };
-    let tested = plan.progress.of(&repeat.with);
+    let (tested, repairs) = (plan.progress.of(&repeat.with), plan.progress.of(&step.name));
+    let rounds = match repairs.runs {
+        1 => "one round".to_owned(),
+        n => format!("{n} rounds"),
+    };
     let question = format!(
-        "After {} rounds of \"{}\", \"{}\" still does not say `{}`. Approve to try another round, \
-         amend to say what to do in it, or reject to halt the project.",
-        plan.progress.of(&step.name).runs,
+        "After {rounds} of \"{}\", \"{}\" still does not say `{}`{}. Approve to try another \
+         round, amend to say what to do in it, or reject to halt the project.",
         step.name,
         repeat.with,
-        repeat.until
+        repeat.until,
+        match repairs.standstill {
+            None => "",
+            Some(Standstill::NothingRepaired) => ", and the last round changed nothing",
+            Some(Standstill::SameResult) => ", and the last round brought the same result again",
+        }
     );
     let options = ["Try another round", "Halt"].map(str::to_owned).to_vec();
     let subject = Subject::of([]);

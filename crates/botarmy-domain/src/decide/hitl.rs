@@ -197,7 +197,7 @@ fn approved(draft: &mut Draft<'_>, request: &HitlRequest) -> Result<(), Refusal>
 fn amend(draft: &mut Draft<'_>, request: &HitlRequest, response: &Response) -> Result<(), Refusal> {
     let step = request.step.as_deref();
     match (&response.amended_content, step, request.kind) {
-        (Some(document), Some(step), HitlKind::Approval) => {
+        (Some(document), step, HitlKind::Approval) => {
             replace(draft, request, step, document.clone())?;
         }
         (_, _, HitlKind::Question) => answer_task(draft, request, HitlAction::Amend),
@@ -218,25 +218,33 @@ fn amend(draft: &mut Draft<'_>, request: &HitlRequest, response: &Response) -> R
     flow::advance(draft)
 }
 
-/// A replacement becomes the artifact, and the step is done.
+/// A replacement becomes the artifact, and the step is done; where there is no step, the task
+/// stays done.
 fn replace(
     draft: &mut Draft<'_>,
     request: &HitlRequest,
-    step: &str,
+    step: Option<&str>,
     document: serde_json::Map<String, Value>,
 ) -> Result<(), Refusal> {
     let project = draft.project()?.clone();
-    let Some(definition) = project.plan.as_ref().and_then(|plan| plan.workflow.step(step)) else {
-        return Ok(());
-    };
-    let mut new = NewArtifact::new(definition.output, document);
+    let definition =
+        step.and_then(|step| project.plan.as_ref().and_then(|plan| plan.workflow.step(step)));
+    let output = definition.map_or(ArtifactType::AgentOutput, |step| step.output);
+    let agent = definition.map(|step| step.agent).or(request.agent);
+    let mut new = NewArtifact::new(output, document);
     let by = draft.origin.actor.clone();
     new.metadata = object(json!({"amended_by": by, "hitl_request_id": request.id}));
-    let stored = draft.store_artifact(project.id, definition.agent, new, request.task_id);
-    draft.update_plan(|plan| {
-        plan.progress.step(step).artifact = Some(stored.id);
-        plan.progress.finish(&plan.workflow, step);
-    });
+    let agent = agent.unwrap_or(AgentType::Orchestrator);
+    let stored = draft.store_artifact(project.id, agent, new, request.task_id);
+    if let Some(step) = step {
+        draft.update_plan(|plan| {
+            let progress = plan.progress.step(step);
+            progress.artifact = Some(stored.id);
+            progress.digest = Some(stored.digest);
+            progress.standstill = None;
+            plan.progress.finish(&plan.workflow, step);
+        });
+    }
     Ok(())
 }
 
@@ -281,14 +289,16 @@ fn answer_task(draft: &mut Draft<'_>, request: &HitlRequest, action: HitlAction)
     draft.and_task(task);
 }
 
-/// Tries again what failed: the task, or another round of the loop.
+/// Tries again what failed or was not good enough: the task, or another round of the loop.
 fn try_failure_again(
     draft: &mut Draft<'_>,
     request: &HitlRequest,
     feedback: Option<crate::ids::ContextId>,
 ) {
     let task = request.task_id.and_then(|id| draft.task(id).ok());
-    if let Some(task) = task.filter(|task| task.status() == TaskStatus::Failed) {
+    let doubted = request.kind == HitlKind::Approval && request.step.is_none();
+    let done = |status| status == TaskStatus::Failed || doubted && status == TaskStatus::Completed;
+    if let Some(task) = task.filter(|task| done(task.status())) {
         let mut task: Task = (*task).clone();
         task.context_ids.extend(feedback);
         if let Some(text) = request.reply().and_then(|reply| reply.content.as_deref()) {
@@ -301,6 +311,7 @@ fn try_failure_again(
             progress.status = StepStatus::Waiting;
             progress.request_id = None;
             progress.more_rounds += 1;
+            progress.standstill = None;
             progress.feedback.extend(feedback);
         });
     }

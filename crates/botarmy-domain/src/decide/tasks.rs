@@ -204,6 +204,7 @@ pub fn complete(
         let plan = project.plan.as_ref()?;
         plan.workflow.repairer_of(step)?.repeat.as_ref()
     });
+    let doubt = work.confidence.filter(|sure| *sure < draft.defaults.confidence_threshold);
     let mut result = None;
     let mut made = Vec::new();
     for new in new {
@@ -229,8 +230,15 @@ pub fn complete(
         artifacts: made,
     };
     draft.put_task(task.clone(), EventType::TaskCompleted, data);
-    if let Some((artifact, passed)) = result {
-        flow::step_made(&mut draft, &task, &artifact, passed)?;
+    match result {
+        Some((artifact, passed)) if task.step().is_some() => {
+            flow::step_made(&mut draft, &task, &artifact, passed, doubt)?;
+        }
+        result => {
+            if let Some(sure) = doubt {
+                flow::doubted(&mut draft, &project, &task, result.map(|(made, _)| made), sure);
+            }
+        }
     }
     flow::advance(&mut draft)?;
     Ok(draft.finish())

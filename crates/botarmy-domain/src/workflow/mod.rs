@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use check::WorkflowError;
-pub use progress::{Next, Progress, StepProgress};
+pub use progress::{Next, Progress, Standstill, StepProgress};
 
 use crate::artifact::digest;
 use crate::words::{AgentType, ArtifactType, OnExpiry, Oversight};

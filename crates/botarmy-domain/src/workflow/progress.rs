@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Step, Workflow};
+use crate::artifact::ArtifactRef;
 use crate::ids::{ContextId, HitlRequestId, TaskId};
 use crate::words::{ArtifactType, StepStatus};
 
@@ -32,6 +33,9 @@ pub struct StepProgress {
     /// The request that holds it up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<HitlRequestId>,
+    /// The digest of what it made last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// How often it was started.
     #[serde(default)]
     pub runs: u32,
@@ -41,9 +45,22 @@ pub struct StepProgress {
     /// How many rounds of its loop are allowed beyond the definition, because a person said so.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_rounds: u32,
+    /// Why another round of its loop would be for nothing, unless a person says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standstill: Option<Standstill>,
     /// What people said that it has to heed when it runs again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<ContextId>,
+}
+
+/// What shows that a loop does not get on: the same went in or came out twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standstill {
+    /// The repair left everything as it was.
+    NothingRepaired,
+    /// The test says exactly what it said before.
+    SameResult,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -57,10 +74,12 @@ impl Default for StepProgress {
             status: StepStatus::Waiting,
             task_id: None,
             artifact: None,
+            digest: None,
             request_id: None,
             runs: 0,
             passed: None,
             more_rounds: 0,
+            standstill: None,
             feedback: Vec::new(),
         }
     }
@@ -73,7 +92,8 @@ pub enum Next<'a> {
     Start(&'a Step),
     /// This step is not needed.
     Skip(&'a Step),
-    /// The loop of this step has gone round as often as it may: a person has to say how to go on.
+    /// The loop of this step has gone round as often as it may, or to no effect: a person has to say
+    /// how to go on.
     AskAboutLoop(&'a Step),
     /// Every step is done.
     Finish,
@@ -108,7 +128,9 @@ impl Progress {
             let Some(repeat) = &step.repeat else { return Some(Next::Start(step)) };
             return Some(if self.of(&repeat.with).passed == Some(true) {
                 Next::Skip(step)
-            } else if progress.runs < repeat.max + progress.more_rounds {
+            } else if progress.standstill.is_none()
+                && progress.runs < repeat.max + progress.more_rounds
+            {
                 Next::Start(step)
             } else {
                 Next::AskAboutLoop(step)
@@ -136,8 +158,37 @@ impl Progress {
         step.feedback.clear();
         step.status = StepStatus::Done;
         if let Some(repeat) = workflow.step(name).and_then(|step| step.repeat.as_ref()) {
-            self.step(name).status = StepStatus::Waiting;
-            self.step(&repeat.with).status = StepStatus::Waiting;
+            let step = self.step(name);
+            step.status = StepStatus::Waiting;
+            // What was not changed need not be tested again: a person is asked first.
+            if step.standstill.is_none() {
+                self.step(&repeat.with).status = StepStatus::Waiting;
+            }
+        }
+    }
+
+    /// Sees whether what a step made shows that its loop does not get on: a repair that equals what
+    /// it was to repair, or a failed test that says what it said before.
+    pub(crate) fn notice_a_standstill(
+        &mut self,
+        workflow: &Workflow,
+        name: &str,
+        made: &ArtifactRef,
+        passed: Option<bool>,
+    ) {
+        let digest = Some(&made.digest);
+        if workflow.step(name).is_some_and(|step| step.repeat.is_some()) {
+            let is_given =
+                |step: &&StepProgress| step.artifact.is_some() && step.artifact == made.previous;
+            let unchanged =
+                self.steps.values().filter(is_given).any(|step| step.digest.as_ref() == digest);
+            self.step(name).standstill = unchanged.then_some(Standstill::NothingRepaired);
+        } else if let Some(repairer) = workflow.repairer_of(name) {
+            let before = self.of(name);
+            let same = passed != Some(true)
+                && self.of(&repairer.name).runs > 0
+                && before.digest.as_ref() == digest;
+            self.step(&repairer.name).standstill = same.then_some(Standstill::SameResult);
         }
     }
 
