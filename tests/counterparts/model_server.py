@@ -22,6 +22,9 @@ settings.hostnames = ["127.0.0.1"]
 settings.port = 0
 settings.n_ctx = 8192
 settings.n_parallel = 1
+# Two threads wait for each other; where something else wants a processor, that takes minutes.
+settings.cpuparams.n_threads = 1
+settings.cpuparams_batch.n_threads = 1
 settings.ui = False
 # The same question has the same answer, as far as arithmetic goes.
 settings.sampling.seed = 7
