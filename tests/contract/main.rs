@@ -13,6 +13,7 @@ mod installation;
 mod ledger;
 mod llm;
 mod model;
+mod oversight;
 mod reads;
 mod runners;
 mod stores;
@@ -78,6 +79,10 @@ contracts! {
         packages_are_there_until_they_are_deleted,
         agents_are_derived_and_remembered,
         what_does_not_exist_is_none;
+    oversight:
+        one_purse_is_paid_from_by_many_logs_at_once,
+        what_is_stopped_is_handed_to_nobody_until_it_is_released,
+        purses_and_stops_come_back_as_they_were_written;
     edges:
         numbers_come_back_to_the_last_bit,
         a_deep_document_comes_back,

@@ -9,8 +9,8 @@ use botarmy_domain::decide::tasks::{Holder, Work};
 use botarmy_domain::decide::{Defaults, artifacts, hitl, projects, tasks};
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
-    AgentStatus, AuditLog, Claim, ContextStore, HitlStore, Ledger, NewProject, NewRequest, NewTask,
-    PackageStore, ProjectStore, TaskStore, Usage,
+    AgentStatus, AuditLog, BudgetStore, Claim, ContextStore, EmergencyStops, HitlStore, Ledger,
+    NewProject, NewRequest, NewTask, PackageStore, ProjectStore, TaskStore, Usage,
 };
 use botarmy_domain::{
     AgentType, ArtifactType, Committed, ContextId, Decision, Error, HitlRequestId, Moment,
@@ -34,6 +34,8 @@ pub struct Stores {
     pub packages: Arc<dyn PackageStore>,
     pub audit: Arc<dyn AuditLog>,
     pub agents: Arc<dyn AgentStatus>,
+    pub budgets: Arc<dyn BudgetStore>,
+    pub stops: Arc<dyn EmergencyStops>,
     clock: Arc<AtomicU64>,
     /// Whatever has to live as long as the store.
     _keep: Arc<dyn Send + Sync>,
@@ -69,7 +71,7 @@ impl Stores {
     fn of<S>(store: S, keep: Arc<dyn Send + Sync>) -> Self
     where
         S: Ledger + ProjectStore + TaskStore + HitlStore + ContextStore + PackageStore + AuditLog,
-        S: AgentStatus,
+        S: AgentStatus + BudgetStore + EmergencyStops,
     {
         let store = Arc::new(store);
         Self {
@@ -80,7 +82,9 @@ impl Stores {
             context: store.clone(),
             packages: store.clone(),
             audit: store.clone(),
-            agents: store,
+            agents: store.clone(),
+            budgets: store.clone(),
+            stops: store,
             clock: Arc::default(),
             _keep: keep,
         }

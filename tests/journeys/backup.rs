@@ -128,8 +128,11 @@ async fn a_dump_of_a_working_postgres_is_whole() {
     restore.args(["--exit-on-error", "--single-transaction", "--no-owner", "--dbname", &url]);
     let (code, said) = say(restore.arg(&file));
     assert_eq!(code, Some(0), "{said}");
-    let restored = TestServer::with(&[("BOTARMY_STORE__URL", &url)]).await;
+    // Nobody works on the tasks while they are counted.
+    let restored = TestServer::with(&[("BOTARMY_STORE__URL", &url), NO_CODER]).await;
     is_whole(&restored, &project, &open, submitted).await;
+    drop(restored);
+    let restored = TestServer::with(&[("BOTARMY_STORE__URL", &url)]).await;
     let error = services::execute(&url, "DELETE FROM events").await.unwrap_err();
     assert!(format!("{error:#?}").contains("append-only"), "{error:#?}");
     assert_eq!(restored.approve_all(&open).await, "completed");

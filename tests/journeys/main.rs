@@ -12,6 +12,7 @@ mod live;
 mod migrations;
 mod models;
 mod operations;
+mod oversight;
 mod readme;
 mod replicas;
 mod rest;

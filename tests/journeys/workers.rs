@@ -177,6 +177,9 @@ async fn what_a_killed_example_had_is_finished_by_another_exactly_once() {
     let _other = Example::start(&server, dir.path(), "bob", 0.0);
     until(&server, &id, "completed", 3).await;
 
+    // The package of the finished project is made beside.
+    let packaged = async || count(&server, &project, "artifacts_generated").await == 1;
+    server.until(|_| packaged()).await;
     let before = events(&server, &project).await.len();
     let late = json!({"output": {"markdown": "mine"}});
     let (status, problem) = server.post(&format!("{LEASES}/{lease}/complete"), late).await;

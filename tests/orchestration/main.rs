@@ -2,6 +2,8 @@
 //! and people do this or that.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod budgets;
+mod emergency;
 mod forms;
 mod gates;
 mod leases;

@@ -18,7 +18,7 @@ use botarmy_domain::{
 };
 use botarmy_memory::{Bell, CountingIds, ManualClock, MemoryEventBus, MemoryStore};
 use botarmy_orchestrator::{
-    Engine, EngineSettings, LeaseSettings, Leases, Ports, Runners, Worker, WorkerSettings,
+    Budgets, Engine, EngineSettings, LeaseSettings, Leases, Ports, Runners, Worker, WorkerSettings,
     Workflows,
 };
 use tokio::sync::watch;
@@ -49,18 +49,25 @@ impl Rig {
     /// A rig with these workflows too.
     #[must_use]
     pub fn with_workflows(runner: Scripted, workflows: Workflows) -> Self {
-        Self::build(runner, workflows, |ledger| ledger)
+        Self::build(runner, workflows, Budgets::default(), |ledger| ledger)
+    }
+
+    /// A rig with limits to what may be spent.
+    #[must_use]
+    pub fn with_budgets(runner: Scripted, budgets: Budgets) -> Self {
+        Self::build(runner, Workflows::default(), budgets, |ledger| ledger)
     }
 
     /// A rig that commits through what `wrap` makes of its ledger.
     #[must_use]
     pub fn with_ledger(wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>) -> Self {
-        Self::build(Scripted::default(), Workflows::default(), wrap)
+        Self::build(Scripted::default(), Workflows::default(), Budgets::default(), wrap)
     }
 
     fn build(
         runner: Scripted,
         workflows: Workflows,
+        budgets: Budgets,
         wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>,
     ) -> Self {
         let store = MemoryStore::new();
@@ -73,13 +80,15 @@ impl Rig {
             requests: Arc::new(store.clone()),
             context: Arc::new(store.clone()),
             packages: Arc::new(store.clone()),
+            budgets: Arc::new(store.clone()),
+            stops: Arc::new(store.clone()),
             agents: Arc::new(store.clone()),
             bus: Arc::new(bus.clone()),
             bell: Arc::new(Bell::default()),
             clock: clock.clone(),
             ids: Arc::new(CountingIds::default()),
         };
-        let settings = EngineSettings { defaults: Defaults::default() };
+        let settings = EngineSettings { defaults: Defaults::default(), budgets };
         let engine = Engine::new(ports, workflows, settings);
         let runner = Arc::new(runner);
         let runners: Runners = AgentType::ALL

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use botarmy_domain::artifact::NewArtifact;
+use botarmy_domain::budget::Amount;
 use botarmy_domain::ports::{
     AgentRunner, Assignment, Outcome, Probe, Question, RunContext, RunError, Usage,
 };
@@ -90,6 +91,7 @@ pub struct Scripted {
     script: Box<Script>,
     queues: Mutex<HashMap<Key, VecDeque<Act>>>,
     records: bool,
+    worst_case: Option<Amount>,
     seen: Mutex<Vec<Assignment>>,
     running: Arc<AtomicUsize>,
     dropped: Arc<AtomicUsize>,
@@ -115,6 +117,7 @@ impl Scripted {
             script: Box::new(script),
             queues: Mutex::default(),
             records: true,
+            worst_case: None,
             seen: Mutex::default(),
             running: Arc::default(),
             dropped: Arc::default(),
@@ -140,6 +143,12 @@ impl Scripted {
     #[must_use]
     pub fn on_agent(self, agent: AgentType, acts: impl IntoIterator<Item = Act>) -> Self {
         self.queue(Key::Agent(agent), acts)
+    }
+
+    /// Says that every assignment may cost this much.
+    #[must_use]
+    pub fn costing(self, worst_case: Amount) -> Self {
+        Self { worst_case: Some(worst_case), ..self }
     }
 
     fn queue(self, key: Key, acts: impl IntoIterator<Item = Act>) -> Self {
@@ -186,6 +195,10 @@ impl AgentRunner for Scripted {
 
     async fn probe(&self) -> Probe {
         Probe { ready: true, message: "Does what a test tells it.".to_owned() }
+    }
+
+    fn worst_case(&self, _job: &Assignment) -> Option<Amount> {
+        self.worst_case
     }
 
     async fn run(&self, job: Assignment, _context: RunContext) -> Result<Outcome, RunError> {

@@ -13,8 +13,10 @@ use std::sync::Arc;
 
 use crate::agent::{AgentFacts, AgentRecord};
 use crate::artifact::{Artifact, ArtifactRef};
+use crate::budget::{Purse, PurseKey};
 use crate::change::{Committed, Decision, Row};
 use crate::decide;
+use crate::emergency::{Stop, StopScope};
 use crate::error::Refusal;
 use crate::hitl::HitlRequest;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
@@ -87,6 +89,10 @@ pub struct Wants {
     pub packages: BTreeSet<ProjectId>,
     /// Agent types whose record and facts are wanted.
     pub agents: BTreeSet<AgentType>,
+    /// Purses.
+    pub purses: BTreeSet<PurseKey>,
+    /// Emergency stops.
+    pub stops: BTreeSet<StopScope>,
 }
 
 /// What was loaded.
@@ -106,6 +112,10 @@ pub struct Loaded {
     pub packages: Vec<Package>,
     /// Agent records; one that is missing has never been written.
     pub agents: Vec<(AgentRecord, AgentFacts)>,
+    /// Purses.
+    pub purses: Vec<Purse>,
+    /// Emergency stops.
+    pub stops: Vec<Stop>,
 }
 
 /// What is to be written, each row once, in its last state. Rows are new or changed: write them
@@ -126,6 +136,10 @@ pub struct Writes {
     pub packages: Vec<(ProjectId, Option<Arc<Package>>)>,
     /// Agent records.
     pub agents: Vec<Arc<AgentRecord>>,
+    /// Purses.
+    pub purses: Vec<Arc<Purse>>,
+    /// Emergency stops; `None` where one was released.
+    pub stops: Vec<(StopScope, Option<Arc<Stop>>)>,
     /// New log entries, in order within each log.
     pub entries: Vec<Arc<Entry>>,
 }
@@ -148,6 +162,8 @@ pub struct Batch {
     requests: Shelf<HitlRequestId, HitlRequest>,
     artifacts: Shelf<ContextId, ArtifactRef>,
     packages: Shelf<ProjectId, Package>,
+    purses: Shelf<PurseKey, Purse>,
+    stops: Shelf<StopScope, Stop>,
     agents: HashMap<AgentType, (Arc<AgentRecord>, AgentFacts)>,
     open_tasks: BTreeSet<ProjectId>,
     open_requests: BTreeSet<ProjectId>,
@@ -183,6 +199,8 @@ impl Batch {
             wants.requests.extend(scope.requests.iter().filter(|id| self.requests.lacks(id)));
             wants.artifacts.extend(scope.artifacts.iter().filter(|id| self.artifacts.lacks(id)));
             wants.agents.extend(scope.agent);
+            wants.purses.extend(scope.purses.iter().filter(|key| self.purses.lacks(key)));
+            wants.stops.extend(scope.stop.iter().filter(|scope| self.stops.lacks(scope)));
         }
         wants
     }
@@ -210,6 +228,14 @@ impl Batch {
         for package in loaded.packages {
             self.packages.admit(package.project_id, Some(Arc::new(package)));
         }
+        for purse in loaded.purses {
+            self.purses.admit(purse.key, Some(Arc::new(purse)));
+        }
+        for stop in loaded.stops {
+            self.stops.admit(stop.scope, Some(Arc::new(stop)));
+        }
+        wants.purses.iter().for_each(|key| self.purses.admit(*key, None));
+        wants.stops.iter().for_each(|scope| self.stops.admit(*scope, None));
         wants.projects.iter().for_each(|id| self.projects.admit(*id, None));
         wants.tasks.iter().for_each(|id| self.tasks.admit(*id, None));
         wants.requests.iter().for_each(|id| self.requests.admit(*id, None));
@@ -269,6 +295,8 @@ impl Batch {
             artifacts: std::mem::take(&mut self.new_artifacts),
             packages: self.packages.take_dirty().collect(),
             agents: std::mem::take(&mut self.new_agents),
+            purses: self.purses.take_dirty().filter_map(|(_, row)| row).collect(),
+            stops: self.stops.take_dirty().collect(),
             entries: std::mem::take(&mut self.entries),
         }
     }
@@ -298,6 +326,13 @@ impl Batch {
                 .filter(|_| scope.package)
                 .and_then(|id| self.packages.get(&id).cloned()),
             agent: scope.agent.and_then(|agent| self.agents.get(&agent).cloned()),
+            purses: scope
+                .purses
+                .iter()
+                .map(|key| (*key, self.purses.get(key).cloned()))
+                .map(|(key, purse)| (key, purse.unwrap_or_else(|| Purse::new(key).into())))
+                .collect(),
+            stops: named(&self.stops, scope.stop.as_slice()),
         }
     }
 
@@ -337,6 +372,9 @@ impl Batch {
                         self.packages.put(package.project_id, Some(Arc::clone(package)));
                     }
                     Row::NoPackage(project) => self.packages.put(*project, None),
+                    Row::Purse(purse) => self.purses.put(purse.key, Some(Arc::clone(purse))),
+                    Row::Stop(stop) => self.stops.put(stop.scope, Some(Arc::clone(stop))),
+                    Row::NoStop(scope) => self.stops.put(*scope, None),
                 }
                 committed.rows.push(row);
             }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::agent::AgentRecord;
 use crate::artifact::Artifact;
+use crate::budget::Purse;
+use crate::emergency::{Stop, StopScope};
 use crate::hitl::HitlRequest;
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
 use crate::log::{Entry, Event};
@@ -30,6 +32,12 @@ pub enum Row {
     Package(Arc<Package>),
     /// The package of this project is gone.
     NoPackage(ProjectId),
+    /// What was reserved or spent, or may be.
+    Purse(Arc<Purse>),
+    /// Work that is stopped.
+    Stop(Arc<Stop>),
+    /// Work that is not stopped any more.
+    NoStop(StopScope),
 }
 
 /// New states and the event that made them so. An event can move more than one row: an answer

@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::artifact::ArtifactRef;
+use crate::budget::BudgetQuestion;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::timestamp::Timestamp;
 use crate::words::{AgentType, ArtifactType, HitlAction, HitlKind, HitlStatus, OnExpiry};
@@ -34,6 +35,9 @@ pub struct HitlRequest {
     pub options: Vec<String>,
     /// What is under review.
     pub subject: Subject,
+    /// The limit it is about, when the question is whether to raise it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<BudgetQuestion>,
     /// Where it stands.
     pub state: HitlState,
     /// What was done with it, oldest first.

@@ -9,9 +9,11 @@
 pub mod agent;
 pub mod artifact;
 pub mod batch;
+pub mod budget;
 mod canonical;
 pub mod change;
 pub mod decide;
+pub mod emergency;
 pub mod error;
 pub mod handoff;
 pub mod hitl;
@@ -30,7 +32,9 @@ pub mod workflow;
 
 pub use agent::{AgentFacts, AgentRecord};
 pub use artifact::{Artifact, ArtifactRef, NewArtifact};
+pub use budget::{Amount, Day, Limit, Purse, PurseKey};
 pub use change::{Change, Committed, Decision, Row};
+pub use emergency::{Stop, StopScope};
 pub use error::{Error, Refusal, StoreError};
 pub use handoff::Handoff;
 pub use hitl::{HitlRequest, HitlState, Reply, Subject};

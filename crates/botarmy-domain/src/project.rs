@@ -42,6 +42,9 @@ pub enum ProjectState {
         at: Timestamp,
         /// Who paused it.
         by: String,
+        /// It was stopped, and what ran in it taken back; nobody resumes it but who releases it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        emergency: Option<Emergency>,
     },
     /// Finished.
     Completed {
@@ -76,6 +79,15 @@ pub enum ProjectState {
         /// Who.
         by: String,
     },
+}
+
+/// What an emergency stop remembers of the project it stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Emergency {
+    /// Why it was stopped.
+    pub reason: String,
+    /// Whether it goes on when it is released.
+    pub was_active: bool,
 }
 
 /// The workflow a project was started with, pinned, and how far it has come.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::agent::{AgentFacts, AgentRecord};
 use crate::artifact::ArtifactRef;
+use crate::budget::{Purse, PurseKey};
+use crate::emergency::{Stop, StopScope};
 use crate::hitl::HitlRequest;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::log::{Head, LogId};
@@ -32,6 +34,10 @@ pub struct Scope {
     pub package: bool,
     /// The record of this agent type, and the facts its status follows from.
     pub agent: Option<AgentType>,
+    /// These purses. Other logs write to them too, so a store MUST lock them.
+    pub purses: Vec<PurseKey>,
+    /// The emergency stop of this scope.
+    pub stop: Option<StopScope>,
 }
 
 impl Scope {
@@ -61,6 +67,8 @@ impl Scope {
             artifacts: Vec::new(),
             package: false,
             agent: None,
+            purses: Vec::new(),
+            stop: None,
         }
     }
 
@@ -100,6 +108,20 @@ impl Scope {
         self
     }
 
+    /// These purses too.
+    #[must_use]
+    pub fn purses(mut self, keys: impl IntoIterator<Item = PurseKey>) -> Self {
+        self.purses.extend(keys);
+        self
+    }
+
+    /// The emergency stop of this scope too.
+    #[must_use]
+    pub const fn stop(mut self, scope: StopScope) -> Self {
+        self.stop = Some(scope);
+        self
+    }
+
     /// The package too.
     #[must_use]
     pub const fn package(mut self) -> Self {
@@ -125,4 +147,8 @@ pub struct Snapshot {
     pub package: Option<Arc<Package>>,
     /// The agent type's record and facts, if they were asked for.
     pub agent: Option<(Arc<AgentRecord>, AgentFacts)>,
+    /// The purses that were asked for; one that nothing was written to is there and empty.
+    pub purses: BTreeMap<PurseKey, Arc<Purse>>,
+    /// The emergency stop, if it was asked for and there is one.
+    pub stops: BTreeMap<StopScope, Arc<Stop>>,
 }

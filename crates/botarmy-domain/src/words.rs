@@ -193,6 +193,11 @@ words! {
         SystemError = "system_error",
         SystemWarning = "system_warning",
         WebhookReceived = "webhook_received",
+        BudgetReserved = "budget_reserved",
+        BudgetExhausted = "budget_exhausted",
+        BudgetChanged = "budget_changed",
+        EmergencyStopped = "emergency_stopped",
+        EmergencyReleased = "emergency_released",
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn document(version: &str) -> String {
         let method = match endpoint.methods.first() {
             Some(HttpMethod::Post) => "post",
             Some(HttpMethod::Delete) => "delete",
+            Some(HttpMethod::Put) => "put",
             _ => "get",
         };
         let path: String = endpoint.path.trim_start_matches("/api/v1").chars().map(word).collect();
@@ -198,8 +199,10 @@ mod tests {
             "agents",
             "artifacts",
             "audit",
+            "budgets",
             "context",
             "docs",
+            "emergency stop",
             "health",
             "hitl",
             "live",

@@ -131,6 +131,7 @@ fn resource(path: &str, endpoints: Vec<Endpoint>) -> Resource {
             HttpMethod::Get => allow.extend(["GET", "HEAD"]),
             HttpMethod::Post => allow.push("POST"),
             HttpMethod::Delete => allow.push("DELETE"),
+            HttpMethod::Put => allow.push("PUT"),
             _ => unreachable!("no other method is used"),
         }
     }
@@ -148,6 +149,7 @@ fn method(method: &HttpMethod) -> Method {
         HttpMethod::Get => Method::GET,
         HttpMethod::Post => Method::POST,
         HttpMethod::Delete => Method::DELETE,
+        HttpMethod::Put => Method::PUT,
         _ => unreachable!("no other method is used"),
     }
 }

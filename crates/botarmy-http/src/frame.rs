@@ -35,7 +35,7 @@ pub(crate) fn cors(origins: &[String]) -> Cors {
         .iter()
         .filter(usable)
         .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin))
-        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
+        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
         .allow_any_header()
         .expose_headers([
             REQUEST_ID,

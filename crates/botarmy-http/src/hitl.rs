@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
+use botarmy_domain::budget::BudgetQuestion;
 use botarmy_domain::hitl::{HistoryEntry, HitlState};
 use botarmy_domain::ports::{NewRequest, Response};
 use botarmy_domain::{
@@ -67,6 +68,9 @@ struct RequestView<'a> {
     amended_content: Option<AmendedView<'a>>,
     /// What is under review.
     subject: SubjectView<'a>,
+    /// The limit it is about, when the question is whether to raise it.
+    #[schema(value_type = Option<Object>)]
+    budget: Option<&'a BudgetQuestion>,
     /// What was done with it, oldest first.
     history: Vec<HistoryView<'a>>,
     #[schema(value_type = String, format = DateTime)]
@@ -173,6 +177,7 @@ impl<'a> RequestView<'a> {
                 artifacts: artifacts.collect(),
                 digest: &request.subject.digest,
             },
+            budget: request.budget.as_ref(),
             history: request.history.iter().map(HistoryView::of).collect(),
             created_at: request.created_at,
             updated_at: request.updated_at,
@@ -487,7 +492,7 @@ mod tests {
                     }],
                     "digest": subject.digest,
                 },
-                "history": [{
+                "budget": null, "history": [{
                     "timestamp": AT, "action": "amend", "user_id": "ada",
                     "content": {"user_content": "Shorter."}, "comment": null,
                 }],

@@ -9,9 +9,11 @@ mod agents;
 mod artifacts;
 mod audit;
 mod boards;
+mod budgets;
 mod context;
 mod cross_site;
 mod docs;
+mod emergency;
 mod endpoint;
 mod error;
 mod extract;
@@ -35,9 +37,10 @@ use std::time::Duration;
 use actix_web::dev::{Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer, body::MessageBody, middleware::from_fn};
+use botarmy_domain::Limit;
 use botarmy_domain::ports::{
-    AgentStatus, AuditLog, Clock, ContextStore, HealthCheck, HitlStore, Ids, Orchestrator,
-    PackageStore, ProjectStore, TaskStore, WorkerLeases,
+    AgentStatus, AuditLog, BudgetStore, Clock, ContextStore, EmergencyStops, HealthCheck,
+    HitlStore, Ids, Orchestrator, PackageStore, ProjectStore, TaskStore, WorkerLeases,
 };
 
 use crate::artifacts::ZipCache;
@@ -60,6 +63,10 @@ pub struct Api {
     pub context: Arc<dyn ContextStore>,
     /// Reading which packages were made.
     pub packages: Arc<dyn PackageStore>,
+    /// Reading what was spent.
+    pub budgets: Arc<dyn BudgetStore>,
+    /// Reading what is stopped.
+    pub stops: Arc<dyn EmergencyStops>,
     /// Reading the logs.
     pub audit: Arc<dyn AuditLog>,
     /// Reading what the agents are doing.
@@ -100,6 +107,8 @@ pub struct HttpSettings {
     pub status_tasks: u32,
     /// How many log entries are read at a time for an export or a check.
     pub log_page: u32,
+    /// What may be spent on a project for which nobody set a limit.
+    pub project_limit: Limit,
     /// How many bytes of finished ZIPs are kept in memory.
     pub zip_cache: usize,
     /// How long one part may take to answer a health probe.
@@ -122,6 +131,7 @@ impl Default for HttpSettings {
             page_max: 1000,
             status_tasks: 10_000,
             log_page: 250,
+            project_limit: Limit::default(),
             zip_cache: 64 * 1024 * 1024,
             // A probe answers within a second, so each part gets a little less.
             probe_timeout: Duration::from_millis(900),
@@ -228,6 +238,8 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
         projects::endpoints(),
         agents::endpoints(),
         hitl::endpoints(),
+        budgets::endpoints(),
+        emergency::endpoints(),
         context::endpoints(),
         artifacts::endpoints(),
         audit::endpoints(),

@@ -299,9 +299,12 @@ impl<'a> ProjectDetail<'a> {
     fn of(project: &'a Project, head: &Head) -> Self {
         let (since, by, reason) = match &project.state {
             ProjectState::Active => (None, None, None),
-            ProjectState::Paused { at, by }
-            | ProjectState::Completed { at, by, .. }
-            | ProjectState::Cancelled { at, by } => (Some(*at), Some(by.as_str()), None),
+            ProjectState::Paused { at, by, emergency } => {
+                (Some(*at), Some(by.as_str()), emergency.as_ref().map(|stop| stop.reason.as_str()))
+            }
+            ProjectState::Completed { at, by, .. } | ProjectState::Cancelled { at, by } => {
+                (Some(*at), Some(by.as_str()), None)
+            }
             ProjectState::Halted { at, by, reason } => {
                 (Some(*at), Some(by.as_str()), Some(reason.as_str()))
             }

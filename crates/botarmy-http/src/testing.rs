@@ -11,9 +11,9 @@ use botarmy_domain::artifact::{ArtifactRef, digest};
 use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
-    Clock, Health, HealthCheck, Ids, MockAgentStatus, MockAuditLog, MockContextStore,
-    MockHitlStore, MockOrchestrator, MockPackageStore, MockProjectStore, MockTaskStore,
-    MockWorkerLeases, Usage,
+    Clock, Health, HealthCheck, Ids, MockAgentStatus, MockAuditLog, MockBudgetStore,
+    MockContextStore, MockEmergencyStops, MockHitlStore, MockOrchestrator, MockPackageStore,
+    MockProjectStore, MockTaskStore, MockWorkerLeases, Usage,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
@@ -36,6 +36,8 @@ pub(crate) struct Fakes {
     pub(crate) requests: MockHitlStore,
     pub(crate) context: MockContextStore,
     pub(crate) packages: MockPackageStore,
+    pub(crate) budgets: MockBudgetStore,
+    pub(crate) stops: MockEmergencyStops,
     pub(crate) audit: MockAuditLog,
     pub(crate) agents: MockAgentStatus,
     pub(crate) health: Vec<Arc<dyn HealthCheck>>,
@@ -90,6 +92,8 @@ impl Fakes {
             requests: Arc::new(self.requests),
             context: Arc::new(self.context),
             packages: Arc::new(self.packages),
+            budgets: Arc::new(self.budgets),
+            stops: Arc::new(self.stops),
             audit: Arc::new(self.audit),
             agents: Arc::new(self.agents),
             clock: Arc::new(StoppedClock),
@@ -144,6 +148,19 @@ pub(crate) fn get(path: &str) -> TestRequest {
 /// A POST with JSON.
 pub(crate) fn post(path: &str, body: &Value) -> TestRequest {
     raw(path, body.to_string())
+}
+
+/// A PUT with JSON.
+pub(crate) fn put(path: &str, body: &Value) -> TestRequest {
+    TestRequest::put()
+        .uri(path)
+        .insert_header(("content-type", "application/json"))
+        .set_payload(body.to_string())
+}
+
+/// A DELETE.
+pub(crate) fn delete(path: &str) -> TestRequest {
+    TestRequest::delete().uri(path)
 }
 
 /// A POST with whatever, said to be JSON.
@@ -220,6 +237,7 @@ pub(crate) fn request(state: HitlState) -> HitlRequest {
         question: "Good?".to_owned(),
         options: vec!["yes".to_owned()],
         subject: Subject::of([&artifact.meta]),
+        budget: None,
         state,
         history: Vec::new(),
         on_expiry: OnExpiry::Reject,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::{Claim, Decide, Ledger};
 use botarmy_domain::{
-    Committed, Error, ProjectStatus, Scope, StoreError, TaskId, TaskState, TaskStatus, Timestamp,
+    Committed, Error, ProjectStatus, Scope, StopScope, StoreError, TaskId, TaskState, TaskStatus,
+    Timestamp,
 };
 
 use crate::MemoryStore;
@@ -24,6 +25,10 @@ impl Ledger for MemoryStore {
         let mut state = self.state();
         let mut candidates = Vec::new();
         for (agent, slots) in &claim.slots {
+            let stops = [StopScope::Everything, StopScope::Agent(*agent)];
+            if stops.iter().any(|scope| state.stops.contains_key(scope)) {
+                continue;
+            }
             let mut ready: Vec<_> = state
                 .tasks
                 .values()

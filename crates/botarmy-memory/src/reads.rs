@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use botarmy_domain::decide::agents::record_of;
 use botarmy_domain::log::{Entry, Head, HeadMark, LogId};
 use botarmy_domain::ports::{
-    AgentStatus, ArtifactFilter, AuditLog, ContextStore, EntryFilter, Health, HealthCheck,
-    HitlStore, PackageStore, ProjectStore, TaskBoard, TaskFilter, TaskStore,
+    AgentStatus, ArtifactFilter, AuditLog, BudgetStore, ContextStore, EmergencyStops, EntryFilter,
+    Health, HealthCheck, HitlStore, PackageStore, ProjectStore, TaskBoard, TaskFilter, TaskStore,
 };
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ContextId, EventId, HitlRequest, HitlRequestId, HitlStatus,
-    Package, Project, ProjectId, ProjectStatus, StoreError, Task, TaskId, TaskLine, TaskStatus,
-    Timestamp,
+    Package, Project, ProjectId, ProjectStatus, Purse, PurseKey, Stop, StoreError, Task, TaskId,
+    TaskLine, TaskStatus, Timestamp,
 };
 
 use crate::MemoryStore;
@@ -292,5 +292,19 @@ impl HealthCheck for MemoryStore {
 
     async fn check(&self) -> Health {
         Health::Healthy("in memory; nothing outlives the process".to_owned())
+    }
+}
+
+#[async_trait]
+impl BudgetStore for MemoryStore {
+    async fn purse(&self, key: PurseKey) -> Result<Option<Arc<Purse>>, StoreError> {
+        Ok(self.state().purses.get(&key).cloned())
+    }
+}
+
+#[async_trait]
+impl EmergencyStops for MemoryStore {
+    async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
+        Ok(self.state().stops.values().map(|stop| (**stop).clone()).collect())
     }
 }

@@ -8,7 +8,7 @@ use botarmy_domain::ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
 use botarmy_domain::log::{Entry, Head, LogId};
 use botarmy_domain::{
     AgentFacts, AgentRecord, AgentType, Artifact, HitlKind, HitlRequest, HitlStatus, Package,
-    Project, Task, TaskStatus,
+    Project, Purse, PurseKey, Stop, StopScope, Task, TaskStatus,
 };
 
 /// All storage ports in memory. Clones share what they hold.
@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) artifacts: BTreeMap<ContextId, Arc<Artifact>>,
     pub(crate) packages: BTreeMap<ProjectId, Arc<Package>>,
     pub(crate) agents: BTreeMap<AgentType, Arc<AgentRecord>>,
+    pub(crate) purses: BTreeMap<PurseKey, Arc<Purse>>,
+    pub(crate) stops: BTreeMap<StopScope, Arc<Stop>>,
     pub(crate) logs: HashMap<LogId, Vec<Arc<Entry>>>,
     pub(crate) entries: BTreeMap<EventId, Arc<Entry>>,
 }
@@ -82,6 +84,8 @@ impl State {
                 .collect(),
             packages: found(&self.packages, &wants.packages),
             agents: wants.agents.iter().map(|agent| self.agent(*agent)).collect(),
+            purses: found(&self.purses, &wants.purses),
+            stops: found(&self.stops, &wants.stops),
         }
     }
 
@@ -130,6 +134,13 @@ impl State {
             }
         }
         self.agents.extend(writes.agents.into_iter().map(|row| (row.agent_type, row)));
+        self.purses.extend(writes.purses.into_iter().map(|row| (row.key, row)));
+        for (scope, stop) in writes.stops {
+            match stop {
+                Some(stop) => drop(self.stops.insert(scope, stop)),
+                None => drop(self.stops.remove(&scope)),
+            }
+        }
         for entry in writes.entries {
             self.logs.entry(entry.log()).or_default().push(Arc::clone(&entry));
             self.entries.insert(entry.id, entry);

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use botarmy_domain::decide::Defaults;
 use botarmy_domain::ports::{
-    AgentStatus, Clock, ContextStore, Decide, EventBus, HitlStore, Ids, Ledger, PackageStore,
-    ProjectStore, TaskStore, WakeUps, moment,
+    AgentStatus, BudgetStore, Clock, ContextStore, Decide, EmergencyStops, EventBus, HitlStore,
+    Ids, Ledger, PackageStore, ProjectStore, TaskStore, WakeUps, moment,
 };
 use botarmy_domain::{AgentType, Committed, Error, Moment, Refusal, Scope, StoreError};
 use tokio::sync::Notify;
 
+use crate::budgets::Budgets;
 use crate::ears::Ears;
 use crate::form::Forms;
 use crate::workflows::Workflows;
@@ -30,6 +31,10 @@ pub struct Ports {
     pub context: Arc<dyn ContextStore>,
     /// Reads packages.
     pub packages: Arc<dyn PackageStore>,
+    /// Reads what was spent.
+    pub budgets: Arc<dyn BudgetStore>,
+    /// Reads what is stopped.
+    pub stops: Arc<dyn EmergencyStops>,
     /// Reads what the agents are doing.
     pub agents: Arc<dyn AgentStatus>,
     /// Carries news.
@@ -43,10 +48,12 @@ pub struct Ports {
 }
 
 /// What the use cases can be told.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct EngineSettings {
     /// What applies where a workflow or a request does not say.
     pub defaults: Defaults,
+    /// What may be spent.
+    pub budgets: Budgets,
 }
 
 /// The use cases. Clones share everything.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use botarmy_domain::decide::tasks::{self, Holder};
 use botarmy_domain::ports::{Heard, HeldLease, Leased, Outcome, RunError, WorkQuery, WorkerLeases};
-use botarmy_domain::{Error, ProjectId, Refusal, Task, TaskStatus};
+use botarmy_domain::{Error, ProjectId, Refusal, StoreError, Task, TaskStatus};
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use crate::budgets::Start;
 use crate::desk::{Desk, HandOut, Waiter};
 use crate::engine::Engine;
 use crate::form::Form;
@@ -58,6 +59,14 @@ impl Leases {
         for task in hand_out.tasks() {
             let Some(lease) = task.lease() else { continue };
             let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
+            match self.may_begin(task, &holder).await {
+                Ok(Start::Free | Start::Reserved) => {}
+                Ok(Start::No) => continue,
+                Err(error) => {
+                    warn!(task.id = %task.id, %error, "The lease of task {} will lapse", task.id);
+                    continue;
+                }
+            }
             let project = projects.entry(task.project_id).or_default();
             match self.engine.assignment(task, project).await {
                 Ok(job) => leased.push(Leased {
@@ -70,7 +79,9 @@ impl Leases {
                     warn!(task.id = %task.id, %error, "Task {} cannot be handed out", task.id);
                     let failed = Arc::new(Err(no_assignment(&error)));
                     let moment = self.engine.moment();
-                    if let Err(error) = self.engine.take_in(task, &holder, &failed, moment).await {
+                    if let Err(error) =
+                        self.engine.take_in(task, &holder, true, &failed, moment).await
+                    {
                         warn!(task.id = %task.id, %error, "The lease of task {} will lapse", task.id);
                     }
                 }
@@ -78,6 +89,13 @@ impl Leases {
         }
         hand_out.arrived();
         leased
+    }
+
+    /// Whether a worker may be given a task that may cost what is configured for its agent type.
+    async fn may_begin(&self, task: &Task, holder: &Holder) -> Result<Start, StoreError> {
+        let known = self.engine.settings.budgets.worst_case.get(&task.agent).copied();
+        let limit = time_limit(task, self.settings.attempt_timeout);
+        self.engine.reserve(task, holder, known.unwrap_or_default(), limit).await
     }
 
     /// The task of a lease; one that does not exist was never leased.
@@ -173,7 +191,8 @@ impl WorkerLeases for Leases {
             failed => failed,
         };
         let (result, moment) = (Arc::new(result), self.engine.moment());
-        let committed = self.engine.take_in(&task, &holder, &result, moment).await?;
+        // Whether anything was reserved for it, only its purses know.
+        let committed = self.engine.take_in(&task, &holder, true, &result, moment).await?;
         match committed.task(task.id) {
             Some(task) => Ok(Arc::clone(task)),
             // The same work was taken in a moment before.

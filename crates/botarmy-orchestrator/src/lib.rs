@@ -2,8 +2,10 @@
 //! the worker, which hands tasks to agents, the desk, which hands them to workers outside, and the
 //! timers.
 
+mod budgets;
 mod desk;
 mod ears;
+mod emergency;
 mod engine;
 mod form;
 mod leases;
@@ -15,6 +17,7 @@ mod work;
 mod worker;
 mod workflows;
 
+pub use budgets::Budgets;
 pub use desk::Desk;
 pub use engine::{Engine, EngineSettings, Ports};
 pub use leases::{LeaseSettings, Leases};

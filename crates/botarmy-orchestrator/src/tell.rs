@@ -25,7 +25,9 @@ impl Engine {
             debug!(event.kind = %entry.event_type, log.seq = entry.seq, "Committed {}", entry.event_type);
             match (entry.event_type, entry.project_id) {
                 (EventType::ProjectCompleted, Some(id)) => self.package_in_the_background(id),
-                (EventType::ProjectResumed, _) => ring.extend(AgentType::ALL),
+                (EventType::ProjectResumed | EventType::EmergencyReleased, _) => {
+                    ring.extend(AgentType::ALL);
+                }
                 _ => {}
             }
         }

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::decide::{agents, artifacts, hitl, projects, tasks};
+use botarmy_domain::budget::Limit;
+use botarmy_domain::decide::{agents, artifacts, budget, hitl, projects, tasks};
+use botarmy_domain::emergency::StopScope;
 use botarmy_domain::ports::{
     ArtifactFilter, Completion, NewProject, NewRequest, NewTask, Orchestrator, Responded, Response,
+    Stopped,
 };
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, Error, HitlAction, HitlRequest, HitlRequestId, NewArtifact,
-    Origin, Package, Project, ProjectId, ProjectStatus, Refusal, Row, Scope, StoreError, Task,
-    TaskId, package,
+    Origin, Package, Project, ProjectId, ProjectStatus, Purse, PurseKey, Refusal, Row, Scope,
+    StoreError, Task, TaskId, package,
 };
 
 use crate::engine::Engine;
@@ -188,6 +191,36 @@ impl Orchestrator for Engine {
         Ok(removed)
     }
 
+    async fn set_budget(
+        &self,
+        id: ProjectId,
+        limit: Limit,
+        origin: Origin,
+    ) -> Result<Arc<Purse>, Error> {
+        let moment = self.moment();
+        let key = PurseKey::Project(id);
+        let scope = Scope::project(id).everything_open().purses([key]);
+        let set = move |snapshot: &_| budget::set(snapshot, id, limit, moment, &origin);
+        let committed = self.commit(scope, set).await?;
+        written(committed.rows.iter().find_map(|row| match row {
+            Row::Purse(purse) if purse.key == key => Some(purse),
+            _ => None,
+        }))
+    }
+
+    async fn stop(
+        &self,
+        scope: StopScope,
+        reason: String,
+        origin: Origin,
+    ) -> Result<Stopped, Error> {
+        self.stop_work(scope, reason, origin).await
+    }
+
+    async fn release(&self, scope: StopScope, reason: String, origin: Origin) -> Result<(), Error> {
+        self.release_work(scope, reason, origin).await
+    }
+
     async fn reset_agent(&self, agent: AgentType, origin: Origin) -> Result<AgentRecord, Error> {
         let moment = self.moment();
         let reset = move |snapshot: &_| agents::reset(snapshot, moment, &origin);
@@ -216,11 +249,11 @@ impl Engine {
         Ok(package)
     }
 
-    /// The scope of a decision about a task: its project, and what people are asked there.
+    /// The scope of a decision about a task: its project, and everything open there.
     async fn about_task(&self, id: TaskId) -> Result<Scope, Error> {
         let task = self.ports.tasks.task(id).await?;
         let task = task.ok_or_else(|| Refusal::not_found("Task", id))?;
-        Ok(Scope::project(task.project_id).task(id).open_requests())
+        Ok(Scope::project(task.project_id).task(id).everything_open())
     }
 
     /// The scope of a decision about a request: its project and its task.
@@ -229,6 +262,10 @@ impl Engine {
         let request = request.ok_or_else(|| Refusal::not_found("Request", id))?;
         let mut scope = Scope::project(request.project_id).request(id);
         scope.tasks.extend(request.task_id);
+        if let Some(question) = &request.budget {
+            // Whoever waits for the same answer goes on with it.
+            scope = scope.everything_open().purses([question.purse]);
+        }
         Ok(scope)
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use botarmy_domain::decide::budget::purses_of;
 use botarmy_domain::decide::tasks::{self, Holder, Inquiry, Work};
 use botarmy_domain::ports::{
     AgentRunner, Assignment, HeldLease, News, Outcome, Resume, RunContext, RunError, TaskProgress,
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::budgets::Start;
 use crate::engine::Engine;
 use crate::form::Form;
 use crate::worker::{SharedProject, Worker};
@@ -38,16 +40,32 @@ impl Worker {
     ) {
         let holder = Holder { worker: self.settings.id.clone(), fence };
         let runner = self.runners.get(&task.agent).cloned();
+        let mut reserved = false;
         let result = match (runner, self.engine.assignment(task, project).await) {
             (Some(runner), Ok(job)) => {
                 let form = Form::of(&job);
+                let known = self.engine.settings.budgets.worst_case.get(&task.agent).copied();
+                let limit = time_limit(task, self.settings.attempt_timeout);
+                let start = match known.or_else(|| runner.worst_case(&job)) {
+                    None => Ok(Start::Free),
+                    Some(amount) => self.engine.reserve(task, &holder, amount, limit).await,
+                };
+                match start {
+                    Ok(Start::Free) => {}
+                    Ok(Start::Reserved) => reserved = true,
+                    Ok(Start::No) => return,
+                    Err(error) => {
+                        let error = Err(no_assignment(&error));
+                        return self.bring_back(task, holder, reserved, error).await;
+                    }
+                }
                 let result = self.attempt(task, fence, job, runner).await;
                 result.and_then(|outcome| self.sound(outcome, &form))
             }
             (None, _) => Err(no_assignment(&format!("no runner for {}", task.agent))),
             (_, Err(error)) => Err(no_assignment(&error)),
         };
-        self.bring_back(task, holder, result).await;
+        self.bring_back(task, holder, reserved, result).await;
     }
 
     /// Runs the agent under its deadline, keeps its lease alive and passes on what it says.
@@ -117,13 +135,19 @@ impl Worker {
 
     /// Commits what came of the attempt; while the store is away, tries again as long as it makes
     /// sense. A result that is refused is late: somebody else has the task, or nobody wants it.
-    async fn bring_back(&self, task: &Task, holder: Holder, result: Result<Outcome, RunError>) {
+    async fn bring_back(
+        &self,
+        task: &Task,
+        holder: Holder,
+        reserved: bool,
+        result: Result<Outcome, RunError>,
+    ) {
         let (id, moment) = (task.id, self.engine.moment());
         let result = Arc::new(result);
         let started = tokio::time::Instant::now();
         let mut wait = Duration::from_millis(50);
         loop {
-            match self.engine.take_in(task, &holder, &result, moment).await {
+            match self.engine.take_in(task, &holder, reserved, &result, moment).await {
                 Ok(_) => return,
                 Err(Error::Refused(refusal @ Refusal::Conflict { .. })) => {
                     info!(task.id = %id, %refusal, "A result of task {id} came too late");
@@ -131,7 +155,7 @@ impl Worker {
                 }
                 Err(Error::Refused(refusal)) => {
                     let unsound = RunError::terminal("unacceptable_result", refusal.to_string());
-                    return Box::pin(self.bring_back(task, holder, Err(unsound))).await;
+                    return Box::pin(self.bring_back(task, holder, reserved, Err(unsound))).await;
                 }
                 Err(error) if started.elapsed() > STORE_PATIENCE => {
                     warn!(task.id = %id, %error, "A result of task {id} could not be stored");
@@ -198,11 +222,12 @@ impl Engine {
         drop(self.ports.bus.publish(vec![News::Progress(Arc::new(progress))]).await);
     }
 
-    /// Commits what came of an attempt.
+    /// Commits what came of an attempt, and settles what it had reserved.
     pub(crate) async fn take_in(
         &self,
         task: &Task,
         holder: &Holder,
+        reserved: bool,
         result: &Arc<Result<Outcome, RunError>>,
         moment: Moment,
     ) -> Result<Committed, Error> {
@@ -210,6 +235,13 @@ impl Engine {
         let mut scope = Scope::project(task.project_id).task(id);
         if let Ok(Outcome::Ask { question, .. }) = &**result {
             scope = scope.artifacts(&question.artifacts);
+        }
+        let usage = match &**result {
+            Ok(Outcome::Completed { usage, .. } | Outcome::Ask { usage, .. }) => usage,
+            Err(error) => error.usage(),
+        };
+        if reserved || !usage.is_nothing() {
+            scope = scope.purses(purses_of(task));
         }
         let (who, result) = (holder.clone(), Arc::clone(result));
         self.commit(scope, move |snapshot| match &*result {

@@ -59,6 +59,7 @@ fn everyone() -> BTreeSet<AgentType> {
 /// A task this worker holds.
 struct Running {
     agent: AgentType,
+    project: ProjectId,
     fence: u32,
     abort: Arc<Notify>,
 }
@@ -120,6 +121,7 @@ impl Worker {
     /// by four seconds.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>, grace: Duration) {
         let cancelling = tokio::spawn(Arc::clone(&self).heed_cancellations());
+        let stopping = tokio::spawn(Arc::clone(&self).heed_stops());
         let ear = self.engine.listen();
         let mut told = stop.clone();
         let over = tokio::spawn(async move {
@@ -150,6 +152,7 @@ impl Worker {
         }
         self.wind_down(over).await;
         cancelling.abort();
+        stopping.abort();
     }
 
     /// Works until there is nothing to do: what tests call.
@@ -192,7 +195,12 @@ impl Worker {
         let Some(lease) = task.lease() else { return };
         let fence = lease.fence;
         let abort = Arc::new(Notify::new());
-        let running = Running { agent: task.agent, fence, abort: Arc::clone(&abort) };
+        let running = Running {
+            agent: task.agent,
+            project: task.project_id,
+            fence,
+            abort: Arc::clone(&abort),
+        };
         self.running().insert(task.id, running);
         let worker = Arc::clone(self);
         tokio::spawn(async move {
@@ -237,7 +245,7 @@ impl Worker {
     }
 
     /// Stops an agent. With an attempt, only if it is on that one.
-    fn abort(&self, task: TaskId, attempt: Option<u64>) {
+    pub(crate) fn abort(&self, task: TaskId, attempt: Option<u64>) {
         if let Some(running) = self.running().get(&task)
             && attempt.is_none_or(|attempt| attempt == u64::from(running.fence))
         {
@@ -284,6 +292,12 @@ impl Worker {
             let left = giving.len();
             warn!(left, "{left} tasks could not be given back in time; their leases will lapse");
         }
+    }
+
+    /// What it holds, each with its fence.
+    pub(crate) fn held(&self) -> Vec<(TaskId, AgentType, ProjectId, u32)> {
+        let running = self.running();
+        running.iter().map(|(id, one)| (*id, one.agent, one.project, one.fence)).collect()
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<TaskId, Running>> {

@@ -3,7 +3,7 @@
 //! *Swift*, which is nearly always: what is remembered or read without a lock is decided on, and one
 //! statement writes it all if the logs still end where that was seen. *Sure*, for everything that
 //! cannot be answered so (a refusal, a log that somebody else moved, a connection that was lost
-//! half way, an agent's status): the ends of the logs are locked, everything is read anew, and the
+//! half way, an agent's status, a purse that other logs are paid from too): the ends of the logs are locked, everything is read anew, and the
 //! answer is what the database then says.
 //!
 //! **Invariant:** nobody is answered before everything the decision saw is committed, and nobody is
@@ -96,6 +96,8 @@ impl Lane {
         self.contended.retain(|_, until| *until > now);
         let is_swift = |job: &Job| {
             job.scope.agent.is_none()
+                && job.scope.purses.is_empty()
+                && job.scope.stop.is_none()
                 && job.doubts.is_empty()
                 && !self.contended.contains_key(&job.scope.log)
         };

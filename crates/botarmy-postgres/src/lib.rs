@@ -18,10 +18,12 @@
 
 mod agent_status;
 mod audit_log;
+mod budget_store;
 mod claims;
 mod connect;
 mod context_store;
 mod doubt;
+mod emergency_stops;
 mod error;
 mod health;
 mod hitl_store;

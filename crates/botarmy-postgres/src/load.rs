@@ -1,11 +1,13 @@
 //! Loading what decisions want to see: one statement for each kind of row, for all decisions of a
 //! batch together. The statements are sent without waiting for each other's answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use botarmy_domain::batch::{Loaded, Wants};
 use botarmy_domain::{
-    AgentFacts, AgentRecord, AgentType, HitlRequest, LogId, Project, StoreError, Task, TaskId,
+    AgentFacts, AgentRecord, AgentType, HitlRequest, LogId, Project, PurseKey, StoreError, Task,
+    TaskId,
 };
 use botarmy_rows::body;
 use diesel::prelude::*;
@@ -15,9 +17,10 @@ use uuid::Uuid;
 
 use crate::error::Fault;
 use crate::rows::{self, ArtifactRefRow, HeadRow, TaskRow};
-use crate::schema::{agents, artifacts, packages};
+use crate::schema::{agents, artifacts, emergency_stops, packages, purses};
 use crate::statements::{
-    Heads, LockedHeads, OpenRequests, OpenTasks, Pending, Projects, Requests, Tasks, Working,
+    Heads, LockedHeads, LockedPurses, OpenRequests, OpenTasks, Pending, Projects, Requests, Tasks,
+    Working,
 };
 
 /// Why something could not be loaded.
@@ -129,6 +132,20 @@ async fn rare(mut connection: &AsyncPgConnection, wants: &Wants) -> Result<Loade
             .await?;
         loaded.packages = entities("packages", rows)?;
     }
+    if !wants.purses.is_empty() {
+        let keys: Vec<_> = wants.purses.iter().map(ToString::to_string).collect();
+        let query = purses::table.filter(purses::purse.eq_any(keys));
+        let rows: Vec<(String, String)> = query.load(&mut connection).await?;
+        let read = |(key, row): &(String, String)| body("purses", key, row);
+        loaded.purses = rows.iter().map(read).collect::<Result<_, _>>()?;
+    }
+    if !wants.stops.is_empty() {
+        let scopes: Vec<_> = wants.stops.iter().map(ToString::to_string).collect();
+        let query = emergency_stops::table.filter(emergency_stops::scope.eq_any(scopes));
+        let rows: Vec<(String, String)> = query.load(&mut connection).await?;
+        let read = |(scope, row): &(String, String)| body("emergency_stops", scope, row);
+        loaded.stops = rows.iter().map(read).collect::<Result<_, _>>()?;
+    }
     for agent in &wants.agents {
         let record = record(connection, *agent).await?;
         loaded.agents.push((record, facts(connection, *agent).await?));
@@ -143,6 +160,19 @@ pub(crate) async fn lock(
 ) -> Result<Vec<HeadRow>, Fault> {
     let logs = logs.into_iter().map(|log| log.key().uuid()).collect();
     Ok(LockedHeads { logs }.load(&mut connection).await?)
+}
+
+/// Locks these purses until the transaction ends, one after the other in the order of their keys,
+/// also those that do not exist yet: several logs are paid from the same. The ends of logs are
+/// locked before them.
+pub(crate) async fn lock_purses(
+    mut connection: &AsyncPgConnection,
+    keys: &BTreeSet<PurseKey>,
+) -> Result<(), Fault> {
+    let mut keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
+    keys.sort_unstable();
+    let _: Vec<bool> = LockedPurses { keys }.load(&mut connection).await?;
+    Ok(())
 }
 
 fn uuids<T>(ids: &std::collections::BTreeSet<T>, uuid: impl Fn(&T) -> Uuid) -> Vec<Uuid> {

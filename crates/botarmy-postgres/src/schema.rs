@@ -94,6 +94,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    purses (purse) {
+        purse -> Text,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    emergency_stops (scope) {
+        scope -> Text,
+        body -> Text,
+    }
+}
+
+diesel::table! {
     copies_in_progress (source) {
         source -> Text,
         fingerprint -> Text,

@@ -67,6 +67,13 @@ statement! {
 }
 
 statement! {
+    /// Locks names until the transaction ends, whether or not there are rows for them.
+    LockedPurses -> Bool;
+    "SELECT pg_advisory_xact_lock(hashtextextended(key, 1)) IS NULL FROM (SELECT key FROM unnest("
+    [keys: Vec<String> => Array<Text>] ") AS wanted (key) ORDER BY key) AS sorted"
+}
+
+statement! {
     /// Projects by key.
     Projects -> (SqlUuid, Text);
     "SELECT id, body FROM projects WHERE id = ANY ("
@@ -140,7 +147,9 @@ statement! {
     ") AS wanted (agent, slots) CROSS JOIN LATERAL ( \
      SELECT t.id, t.lease_expires_at, t.body, h.log, h.seq, h.hash, h.counts, h.next_turn \
      FROM tasks t JOIN heads h ON h.log = t.project_id \
-     WHERE t.status = 'pending' AND NOT t.held AND t.agent = wanted.agent AND t.ready_at <= "
+     WHERE t.status = 'pending' AND NOT t.held AND t.agent = wanted.agent AND NOT EXISTS ( \
+     SELECT FROM emergency_stops WHERE scope IN ('everything', 'agent/' || wanted.agent)) \
+     AND t.ready_at <= "
     [now: i64 => BigInt]
     " ORDER BY t.agent, t.priority DESC, t.turn_at, t.id LIMIT wanted.slots \
      FOR UPDATE OF h, t SKIP LOCKED) AS next"
@@ -154,7 +163,9 @@ statement! {
     [slots: Vec<i64> => Array<BigInt>]
     ") AS wanted (agent, slots) CROSS JOIN LATERAL ( \
      SELECT t.id, t.project_id FROM tasks t \
-     WHERE t.status = 'pending' AND NOT t.held AND t.agent = wanted.agent AND t.ready_at <= "
+     WHERE t.status = 'pending' AND NOT t.held AND t.agent = wanted.agent AND NOT EXISTS ( \
+     SELECT FROM emergency_stops WHERE scope IN ('everything', 'agent/' || wanted.agent)) \
+     AND t.ready_at <= "
     [now: i64 => BigInt]
     " ORDER BY t.agent, t.priority DESC, t.turn_at, t.id LIMIT wanted.slots) AS next"
 }
@@ -258,7 +269,8 @@ writing! {
 }
 
 writing! {
-    /// Writes everything that a decision can change.
+    /// Writes everything that a decision can change. Purses and emergency stops belong to no one log:
+    /// decisions about them are taken under locks, where no log moves away.
     WriteAll;
     ", written_projects AS ( \
      INSERT INTO projects AS old (id, status, body) SELECT new.* FROM unnest("
@@ -313,7 +325,19 @@ writing! {
     [agent_bodies: Vec<JsonText> => Array<Json>]
     ") AS new (agent_type, body) \
      WHERE EXISTS (SELECT FROM moved WHERE log = '00000000-0000-0000-0000-000000000000') \
-     ON CONFLICT (agent_type) DO UPDATE SET body = excluded.body)"
+     ON CONFLICT (agent_type) DO UPDATE SET body = excluded.body), \
+     written_purses AS ( \
+     INSERT INTO purses AS old (purse, body) SELECT new.* FROM unnest("
+    [purses: Vec<String> => Array<Text>] ", "
+    [purse_bodies: Vec<JsonText> => Array<Json>]
+    ") AS new (purse, body) ON CONFLICT (purse) DO UPDATE SET body = excluded.body), \
+     removed_stops AS (DELETE FROM emergency_stops WHERE scope = ANY ("
+    [removed_stops: Vec<String> => Array<Text>] ")), \
+     written_stops AS ( \
+     INSERT INTO emergency_stops AS old (scope, body) SELECT new.* FROM unnest("
+    [stops: Vec<String> => Array<Text>] ", "
+    [stop_bodies: Vec<JsonText> => Array<Json>]
+    ") AS new (scope, body) ON CONFLICT (scope) DO UPDATE SET body = excluded.body)"
 }
 
 /// Prepares what is sent without waiting for answers: whatever has to be prepared first would be

@@ -51,6 +51,9 @@ impl<'a> Sure<'a> {
         missing.heads.clear();
         missing.agents.clear();
         wants.agents.clear();
+        if !wants.purses.is_empty() {
+            load::lock_purses(self.connection, &wants.purses).await?;
+        }
         let mut loaded = match load::load(self.connection, &missing).await {
             Ok(loaded) => loaded,
             Err(LoadError::Database(fault)) => return Err(fault),

@@ -25,7 +25,9 @@ pub(crate) async fn write(
         && writes.requests.is_empty()
         && writes.artifacts.is_empty()
         && writes.packages.is_empty()
-        && writes.agents.is_empty();
+        && writes.agents.is_empty()
+        && writes.purses.is_empty()
+        && writes.stops.is_empty();
     let moved: Vec<Uuid> = if only_tasks {
         tasks_of(writes, seen).load(&mut connection).await?
     } else {
@@ -121,6 +123,19 @@ fn all_of(writes: &Writes, seen: &View) -> WriteAll {
         }
     }
     writes.agents.iter().for_each(|agent| statement.agent(agent));
+    for purse in &writes.purses {
+        statement.purses.push(purse.key.to_string());
+        statement.purse_bodies.push(text(&**purse));
+    }
+    for (scope, stop) in &writes.stops {
+        match stop {
+            Some(stop) => {
+                statement.stops.push(scope.to_string());
+                statement.stop_bodies.push(text(&**stop));
+            }
+            None => statement.removed_stops.push(scope.to_string()),
+        }
+    }
     statement
 }
 

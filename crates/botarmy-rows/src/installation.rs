@@ -133,7 +133,7 @@ pub const EVENTS: Table = Table {
 
 /// Every table, in an order in which they can be filled: what others refer to comes first, and the
 /// ends of the logs come last.
-pub const TABLES: [Table; 8] = [
+pub const TABLES: [Table; 10] = [
     Table {
         name: "projects",
         columns: &[("id", Kind::Id), ("status", Kind::Text), ("body", Kind::Json)],
@@ -175,6 +175,12 @@ pub const TABLES: [Table; 8] = [
         key: 1,
     },
     Table { name: "agents", columns: &[("agent_type", Kind::Text), ("body", Kind::Json)], key: 1 },
+    Table { name: "purses", columns: &[("purse", Kind::Text), ("body", Kind::Json)], key: 1 },
+    Table {
+        name: "emergency_stops",
+        columns: &[("scope", Kind::Text), ("body", Kind::Json)],
+        key: 1,
+    },
     EVENTS,
     HEADS,
 ];

@@ -9,7 +9,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use botarmy_agents::CommandSpec;
-use botarmy_domain::{AgentType, OnExpiry};
+use botarmy_domain::{AgentType, Amount, Limit, OnExpiry};
+use botarmy_orchestrator::Budgets;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub workflows: WorkflowFolder,
     /// What applies where a workflow does not say.
     pub orchestrator: Orchestration,
+    /// What may be spent.
+    pub budget: Budget,
     /// How tasks are worked on.
     pub worker: Work,
     /// Who works on them.
@@ -211,6 +214,45 @@ pub struct Agents {
 pub struct Agent {
     pub runner: RunnerChoice,
     pub slots: u32,
+    #[serde(default)]
+    pub day_tokens: u64,
+    #[serde(default)]
+    pub day_cost_usd: f64,
+    #[serde(default)]
+    pub reserve_tokens: u64,
+    #[serde(default)]
+    pub reserve_cost_usd: f64,
+}
+
+/// `[budget]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Budget {
+    pub project_tokens: u64,
+    pub project_cost_usd: f64,
+}
+
+impl Budget {
+    /// What may be spent on a project for which nobody set a limit.
+    pub(crate) fn limit(&self) -> Limit {
+        limit(self.project_tokens, self.project_cost_usd)
+    }
+}
+
+/// 0 limits nothing.
+fn limit(tokens: u64, dollars: f64) -> Limit {
+    let some = |n: u64| (n > 0).then_some(n);
+    Limit { tokens: some(tokens), cost_micro_usd: some(micro_dollars(dollars)) }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float is clamped when it is cast, and settings are checked to be positive"
+)]
+fn micro_dollars(dollars: f64) -> u64 {
+    (dollars * 1e6).round() as u64
 }
 
 /// Who does the work of an agent type: what `runner` says.
@@ -426,6 +468,36 @@ impl Settings {
         }
     }
 
+    /// What may be spent, and what attempts may cost.
+    pub(crate) fn budgets(&self) -> Budgets {
+        let agents = || AgentType::ALL.iter().map(|agent| (*agent, self.agent(*agent)));
+        let limits = agents().map(|(agent, of)| (agent, limit(of.day_tokens, of.day_cost_usd)));
+        let worst = agents().map(|(agent, of)| {
+            let cost_micro_usd = micro_dollars(of.reserve_cost_usd);
+            (agent, Amount { tokens: of.reserve_tokens, cost_micro_usd })
+        });
+        Budgets {
+            per_project: self.budget.limit(),
+            per_day: limits.filter(|(_, limit)| !limit.is_none()).collect(),
+            worst_case: worst.filter(|(_, amount)| *amount != Amount::default()).collect(),
+        }
+    }
+
+    fn check_budgets(&self) -> anyhow::Result<()> {
+        let agents = AgentType::ALL.iter().map(|agent| (*agent, self.agent(*agent)));
+        let dollars = agents.flat_map(|(agent, of)| {
+            [("day_cost_usd", of.day_cost_usd), ("reserve_cost_usd", of.reserve_cost_usd)]
+                .map(|(key, dollars)| (format!("agents.{agent}.{key}"), dollars))
+        });
+        let project = ("budget.project_cost_usd".to_owned(), self.budget.project_cost_usd);
+        for (key, dollars) in dollars.chain([project]) {
+            if !(0.0..=1e9).contains(&dollars) {
+                bail!("{key} must be 0 (no limit) to a thousand million US dollars");
+            }
+        }
+        Ok(())
+    }
+
     /// The settings of an agent type, to change them.
     pub const fn agent_mut(&mut self, agent: AgentType) -> &mut Agent {
         match agent {
@@ -486,6 +558,7 @@ impl Settings {
         }
         self.check_commands()?;
         self.check_models()?;
+        self.check_budgets()?;
         let at_least_one = [
             ("models.max_tokens", self.models.max_tokens.into()),
             ("models.context_tokens", self.models.context_tokens as u64),

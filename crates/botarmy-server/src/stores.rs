@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::ports::{
-    AgentStatus, AuditLog, ContextStore, HealthCheck, HitlStore, Ledger, PackageStore,
-    ProjectStore, TaskStore,
+    AgentStatus, AuditLog, BudgetStore, ContextStore, EmergencyStops, HealthCheck, HitlStore,
+    Ledger, PackageStore, ProjectStore, TaskStore,
 };
 use botarmy_postgres::{PostgresAuditHealth, PostgresHealth, PostgresSettings, PostgresStore};
 use botarmy_sqlite::{SqliteAuditHealth, SqliteHealth, SqliteSettings, SqliteStore};
@@ -26,6 +26,8 @@ pub struct Stores {
     pub requests: Arc<dyn HitlStore>,
     pub context: Arc<dyn ContextStore>,
     pub packages: Arc<dyn PackageStore>,
+    pub budgets: Arc<dyn BudgetStore>,
+    pub stops: Arc<dyn EmergencyStops>,
     pub audit: Arc<dyn AuditLog>,
     pub agents: Arc<dyn AgentStatus>,
     /// How the database and the log are.
@@ -62,7 +64,14 @@ impl Stores {
 
     fn of<S>(store: S, health: [Arc<dyn HealthCheck>; 2], database: Database) -> Self
     where
-        S: Ledger + ProjectStore + TaskStore + HitlStore + ContextStore + PackageStore,
+        S: Ledger
+            + ProjectStore
+            + TaskStore
+            + HitlStore
+            + ContextStore
+            + PackageStore
+            + BudgetStore
+            + EmergencyStops,
         S: AuditLog + AgentStatus,
     {
         let store = Arc::new(store);
@@ -73,6 +82,8 @@ impl Stores {
             requests: store.clone(),
             context: store.clone(),
             packages: store.clone(),
+            budgets: store.clone(),
+            stops: store.clone(),
             audit: store.clone(),
             agents: store,
             health: health.into(),

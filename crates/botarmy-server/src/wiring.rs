@@ -81,6 +81,8 @@ impl System {
             requests: Arc::clone(&stores.requests),
             context: Arc::clone(&stores.context),
             packages: Arc::clone(&stores.packages),
+            budgets: Arc::clone(&stores.budgets),
+            stops: Arc::clone(&stores.stops),
             agents: Arc::clone(&channels.agents),
             bus: Arc::clone(&channels.bus),
             bell: Arc::clone(&channels.bell),
@@ -93,7 +95,8 @@ impl System {
             backoff: Duration::from_millis(settings.orchestrator.retry_backoff_ms),
             confidence_threshold: settings.orchestrator.confidence_threshold,
         };
-        let engine = Engine::new(ports, workflows, EngineSettings { defaults });
+        let engine =
+            Engine::new(ports, workflows, EngineSettings { defaults, budgets: settings.budgets() });
         if settings.server.role.works() {
             let choices: Vec<_> = hired.keys().map(RunnerChoice::to_string).collect();
             tracing::info!(runners = ?choices, "Work is done by: {}", choices.join(", "));
@@ -201,6 +204,8 @@ impl System {
             requests: Arc::clone(&stores.requests),
             context: Arc::clone(&stores.context),
             packages: Arc::clone(&stores.packages),
+            budgets: Arc::clone(&stores.budgets),
+            stops: Arc::clone(&stores.stops),
             audit: Arc::clone(&stores.audit),
             agents: Arc::clone(&self.channels.agents),
             clock: Arc::clone(&self.clock),
@@ -212,6 +217,7 @@ impl System {
                 loopback_only: settings.http.host.is_loopback(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 probes_only: !self.role.answers(),
+                project_limit: settings.budget.limit(),
                 ..HttpSettings::default()
             },
         }

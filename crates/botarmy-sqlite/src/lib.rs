@@ -13,8 +13,10 @@
 mod agent_status;
 mod audit_log;
 mod backup;
+mod budget_store;
 mod connection;
 mod context_store;
+mod emergency_stops;
 mod error;
 mod health;
 mod hitl_store;

@@ -6,7 +6,8 @@ use botarmy_domain::batch::{Loaded, Wants};
 use botarmy_domain::ids::{ProjectId, TaskId};
 use botarmy_domain::ports::Claim;
 use botarmy_domain::{
-    AgentFacts, AgentRecord, AgentType, HitlKind, HitlRequest, StoreError, Task, Timestamp,
+    AgentFacts, AgentRecord, AgentType, HitlKind, HitlRequest, StopScope, StoreError, Task,
+    Timestamp,
 };
 use botarmy_rows::body;
 use diesel::dsl::count_star;
@@ -17,7 +18,9 @@ use uuid::Uuid;
 
 use crate::error::Fault;
 use crate::rows::{ArtifactRefRow, HeadRow, key_text};
-use crate::schema::{agents, artifacts, heads, hitl_requests, packages, projects, tasks};
+use crate::schema::{
+    agents, artifacts, emergency_stops, heads, hitl_requests, packages, projects, purses, tasks,
+};
 use crate::statements::{ProjectIsOpen, RequestIsPending, TaskIsPending, TaskIsWorking, limited};
 
 /// Why something could not be loaded.
@@ -80,6 +83,16 @@ pub(crate) fn load(connection: &mut SqliteConnection, wants: &Wants) -> Result<L
         let query = packages::table.find(project.bytes().as_slice()).select(packages::body);
         let row: Option<String> = query.get_result(connection).optional()?;
         loaded.packages.extend(row.map(|row| body("packages", project, &row)).transpose()?);
+    }
+    for key in &wants.purses {
+        let query = purses::table.find(key.to_string()).select(purses::body);
+        let row: Option<String> = query.get_result(connection).optional()?;
+        loaded.purses.extend(row.map(|row| body("purses", key, &row)).transpose()?);
+    }
+    for scope in &wants.stops {
+        let query = emergency_stops::table.find(scope.to_string()).select(emergency_stops::body);
+        let row: Option<String> = query.get_result(connection).optional()?;
+        loaded.stops.extend(row.map(|row| body("emergency_stops", scope, &row)).transpose()?);
     }
     for agent in &wants.agents {
         let facts = facts(connection, *agent)?;
@@ -189,7 +202,14 @@ pub(crate) fn candidates(
     claim: &Claim,
 ) -> QueryResult<Vec<(ProjectId, TaskId)>> {
     let mut candidates = Vec::new();
+    let stopped: Vec<String> =
+        emergency_stops::table.select(emergency_stops::scope).load(connection)?;
+    let is_stopped = |scope: StopScope| stopped.iter().any(|stop| *stop == scope.to_string());
     for (agent, slots) in &claim.slots {
+        // A stopped project holds its tasks itself.
+        if is_stopped(StopScope::Everything) || is_stopped(StopScope::Agent(*agent)) {
+            continue;
+        }
         candidates.extend(next_in_queue(connection, *agent, claim.moment.at, *slots)?);
     }
     Ok(candidates)

@@ -5,14 +5,17 @@ use std::collections::HashMap;
 use botarmy_domain::batch::Writes;
 use botarmy_domain::{
     AgentRecord, Artifact, Entry, Head, HitlRequest, Package, Project, ProjectId, ProjectStatus,
-    Task, TaskStatus,
+    Purse, Stop, StopScope, Task, TaskStatus,
 };
 use botarmy_rows::{hash_column, integer, json};
 use diesel::insert_into;
 use diesel::prelude::*;
 
 use crate::rows::HeadRow;
-use crate::schema::{agents, artifacts, events, heads, hitl_requests, packages, projects, tasks};
+use crate::schema::{
+    agents, artifacts, emergency_stops, events, heads, hitl_requests, packages, projects, purses,
+    tasks,
+};
 use crate::statements::Upsert;
 
 /// Writes everything, inside whatever transaction is open.
@@ -33,6 +36,13 @@ pub(crate) fn write(connection: &mut SqliteConnection, writes: &Writes) -> Query
         }
     }
     writes.agents.iter().try_for_each(|agent| write_agent(connection, agent))?;
+    writes.purses.iter().try_for_each(|purse| write_purse(connection, purse))?;
+    for (scope, stop) in &writes.stops {
+        match stop {
+            Some(stop) => write_stop(connection, stop)?,
+            None => remove_stop(connection, *scope)?,
+        }
+    }
     writes.entries.iter().try_for_each(|entry| insert_entry(connection, entry))
 }
 
@@ -223,6 +233,39 @@ fn write_agent(connection: &mut SqliteConnection, agent: &AgentRecord) -> QueryR
         .values(AgentRow { agent_type: agent.agent_type.as_str(), body: json::write(agent) });
     let otherwise = " ON CONFLICT (agent_type) DO UPDATE SET body = excluded.body";
     Upsert { insert, otherwise }.execute(connection).map(drop)
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = purses)]
+struct PurseRow {
+    purse: String,
+    body: String,
+}
+
+fn write_purse(connection: &mut SqliteConnection, purse: &Purse) -> QueryResult<()> {
+    let insert = insert_into(purses::table)
+        .values(PurseRow { purse: purse.key.to_string(), body: json::write(purse) });
+    let otherwise = " ON CONFLICT (purse) DO UPDATE SET body = excluded.body";
+    Upsert { insert, otherwise }.execute(connection).map(drop)
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = emergency_stops)]
+struct StopRow {
+    scope: String,
+    body: String,
+}
+
+fn write_stop(connection: &mut SqliteConnection, stop: &Stop) -> QueryResult<()> {
+    let insert = insert_into(emergency_stops::table)
+        .values(StopRow { scope: stop.scope.to_string(), body: json::write(stop) });
+    let otherwise = " ON CONFLICT (scope) DO UPDATE SET body = excluded.body";
+    Upsert { insert, otherwise }.execute(connection).map(drop)
+}
+
+fn remove_stop(connection: &mut SqliteConnection, scope: StopScope) -> QueryResult<()> {
+    let stop = emergency_stops::table.find(scope.to_string());
+    diesel::delete(stop).execute(connection).map(drop)
 }
 
 #[derive(Insertable)]

@@ -132,6 +132,11 @@ fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
         | EventType::ArtifactsDeleted
         | EventType::HandoffCreated
         | EventType::SystemWarning
+        | EventType::BudgetReserved
+        | EventType::BudgetExhausted
+        | EventType::BudgetChanged
+        | EventType::EmergencyStopped
+        | EventType::EmergencyReleased
         | EventType::WebhookReceived => (entry.event_type.as_str(), as_it_is),
     }
 }
@@ -415,7 +420,30 @@ mod tests {
                 json!({"event": "system_error", "message": "Full."}),
             ),
             (E::SystemWarning, json!({"message": "Slow."}), "system_warning", None, own.clone()),
-            (E::WebhookReceived, json!({"x": 1}), "webhook_received", None, own),
+            (E::WebhookReceived, json!({"x": 1}), "webhook_received", None, own.clone()),
+            (
+                E::BudgetReserved,
+                json!({"agent_type": "coder", "reserved": {"tokens": 1}}),
+                "budget_reserved",
+                Some("coder"),
+                own.clone(),
+            ),
+            (
+                E::BudgetExhausted,
+                json!({"agent_type": "coder", "purse": "coder/2026-11-27"}),
+                "budget_exhausted",
+                Some("coder"),
+                own.clone(),
+            ),
+            (E::BudgetChanged, json!({"limit": {}}), "budget_changed", None, own.clone()),
+            (
+                E::EmergencyStopped,
+                json!({"agent_type": "coder", "reason": "r"}),
+                "emergency_stopped",
+                Some("coder"),
+                own.clone(),
+            ),
+            (E::EmergencyReleased, json!({"reason": "r"}), "emergency_released", None, own),
         ]
     }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::artifact::{Artifact, NewArtifact};
+use botarmy_domain::budget::Amount;
 use botarmy_domain::ports::{
     AgentRunner, Assignment, Clock, Outcome, Probe, Question, RunContext, RunError, Usage,
 };
@@ -110,6 +111,11 @@ impl AgentRunner for CommandRunner {
             Ok(program) => Probe { ready: true, message: format!("Runs {}.", program.display()) },
             Err(error) => Probe { ready: false, message: error.to_string() },
         }
+    }
+
+    /// What a program spends, nobody knows before it says so.
+    fn worst_case(&self, _job: &Assignment) -> Option<Amount> {
+        Some(Amount::default())
     }
 
     async fn run(&self, job: Assignment, context: RunContext) -> Result<Outcome, RunError> {

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use botarmy_domain::artifact::NewArtifact;
+use botarmy_domain::budget::Amount;
 use botarmy_domain::ports::{
     AgentRunner, Assignment, Clock, Outcome, Probe, RunContext, RunError, Usage,
 };
@@ -232,6 +233,22 @@ impl AgentRunner for LlmRunner {
             Some(message) => Probe { ready: false, message },
             None => Probe { ready: true, message: format!("Asks {}.", self.label()) },
         }
+    }
+
+    /// Every model counts differently; two bytes for a token is about twice what English or code
+    /// makes.
+    fn worst_case(&self, job: &Assignment) -> Option<Amount> {
+        if job.output_type == Some(ArtifactType::DeploymentLog) {
+            return None;
+        }
+        let selection = Selection::of(&job.context, self.provider.context_tokens);
+        let bytes = self.system(job, &Shape::of(job)).len() + request_of(job, &selection).len();
+        let tokens =
+            Tokens { input: bytes.div_ceil(2) as u64, output: self.provider.max_tokens.into() };
+        Some(Amount {
+            tokens: tokens.input + tokens.output,
+            cost_micro_usd: self.price.map_or(0, |price| cost(tokens, price)),
+        })
     }
 
     async fn run(&self, job: Assignment, context: RunContext) -> Result<Outcome, RunError> {

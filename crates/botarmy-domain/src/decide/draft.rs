@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::artifact::{Artifact, ArtifactRef, NewArtifact, digest};
+use crate::budget::{Purse, PurseKey};
 use crate::change::{Change, Decision, Row};
 use crate::error::Refusal;
 use crate::hitl::{HistoryEntry, HitlRequest, HitlState};
@@ -55,6 +56,7 @@ pub(super) struct Draft<'a> {
     project: Option<Arc<Project>>,
     tasks: BTreeMap<TaskId, Arc<Task>>,
     requests: BTreeMap<HitlRequestId, Arc<HitlRequest>>,
+    purses: BTreeMap<PurseKey, Arc<Purse>>,
     pub(super) counts: Counts,
     next_turn: Timestamp,
     changes: Vec<Change>,
@@ -76,6 +78,7 @@ impl<'a> Draft<'a> {
             project: snapshot.project.clone(),
             tasks: snapshot.tasks.clone(),
             requests: snapshot.requests.clone(),
+            purses: snapshot.purses.clone(),
             counts: snapshot.head.counts,
             next_turn: snapshot.head.next_turn,
             changes: Vec::new(),
@@ -151,6 +154,16 @@ impl<'a> Draft<'a> {
         self.requests.values().filter(pending).cloned().collect()
     }
 
+    /// Whether the scope has this purse.
+    pub(super) fn has_purse(&self, key: PurseKey) -> bool {
+        self.purses.contains_key(&key)
+    }
+
+    /// A purse as it stands in this draft.
+    pub(super) fn purse(&self, key: PurseKey) -> Purse {
+        self.purses.get(&key).map_or_else(|| Purse::new(key), |purse| (**purse).clone())
+    }
+
     // Changing.
 
     fn push(
@@ -180,7 +193,16 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn put_row(&mut self, row: Row, event_type: EventType, data: Value) {
-        self.push(Some(row), event_type, None, None, data);
+        self.note(event_type, None, data);
+        self.and_row(row);
+    }
+
+    /// Writes a row that the last event changed.
+    pub(super) fn and_row(&mut self, row: Row) {
+        if let Row::Purse(purse) = &row {
+            self.purses.insert(purse.key, Arc::clone(purse));
+        }
+        self.changes.last_mut().expect("an event came before").rows.push(row);
     }
 
     /// Writes the project in a new state, together with the event that made it so.
@@ -212,8 +234,7 @@ impl<'a> Draft<'a> {
     /// Writes a task in a state that the last event brought it to.
     pub(super) fn and_task(&mut self, task: Task) {
         let row = self.task_row(task);
-        let last = self.changes.last_mut().expect("an event came before");
-        last.rows.push(row);
+        self.and_row(row);
     }
 
     fn task_row(&mut self, mut task: Task) -> Row {

@@ -175,7 +175,7 @@ pub(super) fn doubted(
     draft: &mut Draft<'_>,
     project: &Project,
     task: &Task,
-    made: Option<ArtifactRef>,
+    made: Option<&ArtifactRef>,
     sure: f64,
 ) {
     let question = format!(
@@ -186,7 +186,7 @@ pub(super) fn doubted(
     );
     let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
     let about = About { task: Some(task.id), step: None, agent: Some(task.agent) };
-    let subject = Subject::of(&made);
+    let subject = Subject::of(made);
     let kind = HitlKind::Approval;
     let request = new_request(draft, project, kind, question, options, subject, about);
     open(draft, request);
@@ -263,6 +263,7 @@ pub(super) fn new_request(
         question,
         options,
         subject,
+        budget: None,
         state: HitlState::Pending,
         history: vec![draft.history("created", None, None)],
         on_expiry,

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::budget;
 use super::draft::{Defaults, Draft, object};
 use super::flow::{self, About};
 use super::tasks;
 use crate::artifact::NewArtifact;
+use crate::budget::PurseKey;
 use crate::change::Decision;
 use crate::error::Refusal;
 use crate::hitl::{HitlRequest, HitlState, Reply, Subject};
@@ -181,6 +183,10 @@ fn record(draft: &mut Draft<'_>, request: HitlRequest, action: HitlAction, resum
 
 /// What an approval sets off.
 fn approved(draft: &mut Draft<'_>, request: &HitlRequest) -> Result<(), Refusal> {
+    if let Some(question) = &request.budget {
+        budget::raise(draft, request.id, question);
+        return flow::advance(draft);
+    }
     match request.kind {
         HitlKind::Approval => {
             if let Some(step) = &request.step {
@@ -195,6 +201,10 @@ fn approved(draft: &mut Draft<'_>, request: &HitlRequest) -> Result<(), Refusal>
 
 /// What an amendment sets off.
 fn amend(draft: &mut Draft<'_>, request: &HitlRequest, response: &Response) -> Result<(), Refusal> {
+    if let Some(question) = &request.budget {
+        budget::amend(draft, request.id, question, response.amended_content.as_ref())?;
+        return flow::advance(draft);
+    }
     let step = request.step.as_deref();
     match (&response.amended_content, step, request.kind) {
         (Some(document), step, HitlKind::Approval) => {
@@ -334,7 +344,12 @@ pub fn expire(
         return Err(Refusal::conflict("not_due", format!("Request {id} is not due to expire.")));
     }
     let expired_at = request.expires_at;
+    // The day it is about has ended, and the next one has a purse of its own.
+    let is_over = request.budget.is_some_and(
+        |question| matches!(question.purse, PurseKey::Day(_, day) if day.end() <= draft.at()),
+    );
     let (action, state) = match request.on_expiry {
+        _ if is_over => ("expire", HitlState::Expired { at: draft.at() }),
         OnExpiry::Reject => ("expire", HitlState::Expired { at: draft.at() }),
         OnExpiry::KeepWaiting => {
             let ttl = std::time::Duration::from_secs(request.ttl_s.into());
@@ -353,13 +368,18 @@ pub fn expire(
         }
     };
     request.state = state;
-    request.history.push(draft.history(action, None, Some("nobody answered in time".to_owned())));
+    let comment = if is_over { "a new day has begun" } else { "nobody answered in time" };
+    request.history.push(draft.history(action, None, Some(comment.to_owned())));
     let data = json!({
         "hitl_request_id": id, "status": request.status(), "on_expiry": request.on_expiry,
         "expired_at": expired_at, "expires_at": request.expires_at, "agent_type": request.agent,
     });
     let on_expiry = request.on_expiry;
     draft.put_request(request.clone(), EventType::HitlTimeout, data);
+    if is_over {
+        budget::release(&mut draft, id);
+        return Ok(draft.finish());
+    }
     match on_expiry {
         OnExpiry::Reject => {
             draft.halt(&format!("nobody answered \"{}\" in time", request.question))?;

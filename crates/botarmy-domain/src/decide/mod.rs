@@ -2,7 +2,9 @@
 
 pub mod agents;
 pub mod artifacts;
+pub mod budget;
 mod draft;
+pub mod emergency;
 mod flow;
 pub mod hitl;
 pub mod projects;

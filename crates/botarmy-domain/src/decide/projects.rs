@@ -119,7 +119,8 @@ fn begin(draft: &mut Draft<'_>, workflow: &Workflow, idea: Option<&str>) -> Resu
 pub fn pause(snapshot: &Snapshot, moment: Moment, origin: &Origin) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
     let mut project = (**draft.active_project()?).clone();
-    project.state = ProjectState::Paused { at: draft.at(), by: origin.actor.clone() };
+    let by = origin.actor.clone();
+    project.state = ProjectState::Paused { at: draft.at(), by, emergency: None };
     let data = json!({"status": ProjectStatus::Paused, "paused_by": origin.actor});
     draft.put_project(project, EventType::ProjectPaused, data);
     Ok(draft.finish())
@@ -144,6 +145,15 @@ pub fn resume(
                 "Project {} is {}; only a paused project can be resumed.",
                 project.id,
                 project.status()
+            ),
+        ));
+    }
+    if let ProjectState::Paused { by, emergency: Some(emergency), .. } = &project.state {
+        return Err(Refusal::conflict(
+            "emergency_stopped",
+            format!(
+                "Project {} was stopped by {by}: {}. Release the emergency stop instead.",
+                project.id, emergency.reason
             ),
         ));
     }

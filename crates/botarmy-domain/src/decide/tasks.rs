@@ -1,10 +1,12 @@
 //! The life of a task: submitted, claimed, completed, failed, asked about, given back, cancelled,
 //! tried again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::budget;
 use super::draft::{Defaults, Draft};
 use super::flow::{self, About};
 use super::hitl;
@@ -230,13 +232,15 @@ pub fn complete(
         artifacts: made,
     };
     draft.put_task(task.clone(), EventType::TaskCompleted, data);
+    budget::settle(&mut draft, &task, &work.usage);
     match result {
         Some((artifact, passed)) if task.step().is_some() => {
             flow::step_made(&mut draft, &task, &artifact, passed, doubt)?;
         }
         result => {
             if let Some(sure) = doubt {
-                flow::doubted(&mut draft, &project, &task, result.map(|(made, _)| made), sure);
+                let made = result.as_ref().map(|(made, _)| made);
+                flow::doubted(&mut draft, &project, &task, made, sure);
             }
         }
     }
@@ -259,6 +263,7 @@ pub fn fail(
     let origin = Origin::agent(holder.worker.0.clone());
     let mut draft = Draft::new(snapshot, moment, &origin, defaults);
     let mut task = held(&draft, id, holder)?;
+    let attempted = task.clone();
     task.usage.add(error.usage());
     let complaint = task.complaint.take();
     let (code, message, again) = match error.clone() {
@@ -277,6 +282,7 @@ pub fn fail(
         }
     };
     attempt_failed(&mut draft, task, TaskError { code, message }, again)?;
+    budget::settle(&mut draft, &attempted, error.usage());
     Ok(draft.finish())
 }
 
@@ -388,7 +394,8 @@ pub fn ask(
     task.session.clone_from(&inquiry.session);
     task.state = TaskState::WaitingForHitl { request_id: request.id };
     flow::open(&mut draft, request);
-    draft.and_task(task);
+    draft.and_task(task.clone());
+    budget::settle(&mut draft, &task, &inquiry.usage);
     Ok(draft.finish())
 }
 
@@ -434,18 +441,24 @@ pub fn give_back(
     moment: Moment,
 ) -> Result<Decision, Refusal> {
     let mut draft = Draft::new(snapshot, moment, &Origin::system(), Defaults::default());
-    let mut task = held(&draft, id, holder)?;
+    let task = held(&draft, id, holder)?;
+    back_into_the_queue(&mut draft, &task, reason);
+    Ok(draft.finish())
+}
+
+/// Ends an attempt that nobody is to blame for.
+pub(super) fn back_into_the_queue(draft: &mut Draft<'_>, task: &Task, reason: &str) {
+    let mut task = task.clone();
     let data = json!({
         "agent_type": task.agent, "status": TaskStatus::Pending, "attempt": task.attempt,
-        "worker": holder.worker, "reason": reason, "step": task.step(),
+        "worker": task.lease().map(|lease| &lease.worker), "reason": reason, "step": task.step(),
     });
     task.state = TaskState::Pending { last_error: None };
     task.ready_at = draft.at();
     draft.put_task(task, EventType::TaskLeaseLapsed, data);
-    Ok(draft.finish())
 }
 
-/// Calls a task off, and what people were asked about it. Needs a scope with the open requests.
+/// Calls a task off, and what people were asked about it. Needs a scope with everything open.
 ///
 /// # Errors
 /// A conflict when the task is over, or is a step that its workflow cannot do without.
@@ -477,7 +490,7 @@ pub fn cancel(
     Ok(draft.finish())
 }
 
-/// Gives a failed task another round of attempts. Needs a scope with the open requests.
+/// Gives a failed task another round of attempts. Needs a scope with everything open.
 ///
 /// # Errors
 /// A conflict when the task has not failed.
@@ -524,14 +537,16 @@ pub(super) fn try_again(draft: &mut Draft<'_>, task: &Task) {
 
 fn cancel_requests_about(draft: &mut Draft<'_>, id: TaskId, reason: &str) {
     for request in draft.open_requests() {
-        if request.task_id == Some(id) {
+        let waits = |task: &Arc<Task>| matches!(task.state, TaskState::WaitingForHitl { request_id } if request_id == request.id);
+        // Others may wait for the same answer about a budget.
+        if request.task_id == Some(id) && !draft.open_tasks().iter().any(waits) {
             draft.cancel_request(&request, reason);
         }
     }
 }
 
 /// The task, if this holder still holds it.
-fn held(draft: &Draft<'_>, id: TaskId, holder: &Holder) -> Result<Task, Refusal> {
+pub(super) fn held(draft: &Draft<'_>, id: TaskId, holder: &Holder) -> Result<Task, Refusal> {
     let task = draft.task(id)?;
     check_held(&task, holder)?;
     Ok((*task).clone())

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::artifact::{Artifact, NewArtifact};
+use crate::budget::Amount;
 use crate::handoff::Handoff;
 use crate::ids::{ContextId, ProjectId, TaskId};
 use crate::task::Answer;
@@ -31,6 +32,12 @@ pub trait AgentRunner: Send + Sync + 'static {
 
     /// Whether it could work now. Never spends anything.
     async fn probe(&self) -> Probe;
+
+    /// The most that this assignment may cost; `None` from a runner that costs nothing. A runner
+    /// that does not know beforehand says zero: it is held to the limit once it has passed it.
+    fn worst_case(&self, _job: &Assignment) -> Option<Amount> {
+        None
+    }
 
     /// Does one assignment.
     async fn run(&self, job: Assignment, context: RunContext) -> Result<Outcome, RunError>;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use crate::agent::AgentRecord;
 use crate::artifact::{Artifact, NewArtifact};
+use crate::budget::{Limit, Purse};
+use crate::emergency::{Stop, StopScope};
 use crate::error::Error;
 use crate::hitl::HitlRequest;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
@@ -95,6 +97,17 @@ pub struct Completion {
     pub unmet: Vec<String>,
 }
 
+/// What an emergency stop led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// The stop that stands now.
+    pub stop: Stop,
+    /// Whether it was made by this call; another's stands otherwise.
+    pub is_new: bool,
+    /// How many running tasks were taken back.
+    pub interrupted: usize,
+}
+
 /// Everything that can be asked of BotArmy. Every call is one decision, committed before it
 /// answers, and safe against being dropped half way.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -169,6 +182,26 @@ pub trait Orchestrator: Send + Sync + 'static {
 
     /// Removes packages older than this; answers how many.
     async fn delete_old_packages(&self, max_age_hours: u32, origin: Origin) -> Result<u32, Error>;
+
+    /// Sets what may be spent on a project; whoever waited for it and has room now goes on.
+    async fn set_budget(
+        &self,
+        id: ProjectId,
+        limit: Limit,
+        origin: Origin,
+    ) -> Result<Arc<Purse>, Error>;
+
+    /// Stops work: nothing new starts, and what runs is ended within a second and waits in the
+    /// queue. Stopping what is stopped changes nothing, but ends again what runs.
+    async fn stop(
+        &self,
+        scope: StopScope,
+        reason: String,
+        origin: Origin,
+    ) -> Result<Stopped, Error>;
+
+    /// Lets stopped work go on.
+    async fn release(&self, scope: StopScope, reason: String, origin: Origin) -> Result<(), Error>;
 
     /// Sweeps an agent type's errors away.
     async fn reset_agent(&self, agent: AgentType, origin: Origin) -> Result<AgentRecord, Error>;

@@ -7,14 +7,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use botarmy_domain::artifact::NewArtifact;
-use botarmy_domain::decide::{agents, artifacts, projects};
+use botarmy_domain::budget::{Amount, Limit, PurseKey};
+use botarmy_domain::decide::budget::{self, Wanted, purses_of};
+use botarmy_domain::decide::tasks::Holder;
+use botarmy_domain::decide::{agents, artifacts, emergency, projects};
+use botarmy_domain::emergency::StopScope;
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
     AgentType, ArtifactType, Entry, EventType, HitlAction, Oversight, Package, Scope, package,
 };
 use serde_json::{Map, json};
 
-use crate::world::{World, user};
+use crate::world::{World, user, worker};
 
 const WORKFLOW: &str = "
 name = \"golden\"
@@ -97,6 +101,42 @@ fn ends() -> Vec<World> {
     vec![halted, cancelled]
 }
 
+/// Spending and stopping.
+fn overseen() -> World {
+    let mut world = World::new();
+    let id = world.project;
+    let own = PurseKey::Project(id);
+    let open = Scope::project(id).everything_open();
+    let limit = Limit { tokens: Some(150), cost_micro_usd: Some(1_000_000) };
+    world.run(&open.clone().purses([own]), |s, m| budget::set(s, id, limit, m, &user())).unwrap();
+    for fence in 1..=2 {
+        let task = world.submit().unwrap();
+        let started = world.claim(task).unwrap();
+        let purses = purses_of(started.task(task).unwrap());
+        let holder = Holder { worker: worker(), fence: 1 };
+        let until = world.now.after(Duration::from_secs(60));
+        let wanted = Wanted {
+            amount: Amount { tokens: 100, cost_micro_usd: 1 },
+            until,
+            per_project: Limit::default(),
+            per_day: Limit::default(),
+        };
+        let scope = open.clone().task(task).purses(purses);
+        let reserved = world
+            .run(&scope, |s, m| budget::reserve(s, task, &holder, &wanted, m, Default::default()));
+        assert_eq!(reserved.unwrap().task(task).is_some(), fence == 2, "the second has to wait");
+    }
+    let scope = open.stop(StopScope::Project(id));
+    let stop = StopScope::Project(id);
+    world.run(&scope, |s, m| emergency::stop(s, stop, "too much", m, &user())).unwrap();
+    world
+        .run(&scope, |s, m| {
+            emergency::release(s, stop, "well again", m, &user(), Default::default())
+        })
+        .unwrap();
+    world
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
 fn object(value: serde_json::Value) -> Map<String, serde_json::Value> {
     value.as_object().cloned().unwrap()
@@ -106,6 +146,7 @@ fn object(value: serde_json::Value) -> Map<String, serde_json::Value> {
 fn stored_events_look_as_they_always_did() {
     let mut worlds = vec![life()];
     worlds.extend(ends());
+    worlds.push(overseen());
     let entries: Vec<&Entry> =
         worlds.iter().flat_map(|world| &world.entries).map(AsRef::as_ref).collect();
     let lines: Vec<_> = entries.iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect();

@@ -1,0 +1,346 @@
+//! Budgets: what may be spent on a project, and by an agent type on one day; what was spent; and
+//! what those that are at work may still spend.
+//!
+//! A purse is one of these accounts. Before an attempt that may cost something, its worst case is
+//! reserved in two of them, its project's and its agent type's for the day; when the attempt has
+//! ended, what it really used takes the place of the reservation. A reservation belongs to a task,
+//! so that a task that is tried again holds one, and it lapses with the attempt it was made for:
+//! nothing has to be undone when a server is killed.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ids::{ProjectId, TaskId};
+use crate::ports::Usage;
+use crate::timestamp::Timestamp;
+use crate::words::AgentType;
+
+/// Tokens, read and written together, and money.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Amount {
+    /// Tokens.
+    pub tokens: u64,
+    /// Millionths of a US dollar.
+    pub cost_micro_usd: u64,
+}
+
+impl Amount {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.saturating_add(other.tokens),
+            cost_micro_usd: self.cost_micro_usd.saturating_add(other.cost_micro_usd),
+        }
+    }
+}
+
+/// How much may be spent; no limit where it does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limit {
+    /// Tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Millionths of a US dollar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_micro_usd: Option<u64>,
+}
+
+impl Limit {
+    /// True when nothing is limited.
+    #[must_use]
+    pub const fn is_none(&self) -> bool {
+        self.tokens.is_none() && self.cost_micro_usd.is_none()
+    }
+
+    /// Whether there is room for more beside what is taken. Where everything is taken there is
+    /// none, also for an attempt that does not know what it will cost.
+    #[must_use]
+    pub fn has_room(&self, taken: Amount, more: Amount) -> bool {
+        let fits = |limit: Option<u64>, taken: u64, more: u64| {
+            limit.is_none_or(|limit| taken < limit && taken.saturating_add(more) <= limit)
+        };
+        fits(self.tokens, taken.tokens, more.tokens)
+            && fits(self.cost_micro_usd, taken.cost_micro_usd, more.cost_micro_usd)
+    }
+
+    /// The limit raised by as much as `by` allows, and at least so far that there is room for
+    /// `more`. What is not limited stays so.
+    #[must_use]
+    pub fn raised(&self, by: Self, taken: Amount, more: Amount) -> Self {
+        let raise = |limit: Option<u64>, by: Option<u64>, taken: u64, more: u64| {
+            let needed = taken.saturating_add(more.max(1));
+            limit.map(|limit| limit.saturating_add(by.unwrap_or(0)).max(needed))
+        };
+        Self {
+            tokens: raise(self.tokens, by.tokens, taken.tokens, more.tokens),
+            cost_micro_usd: raise(
+                self.cost_micro_usd,
+                by.cost_micro_usd,
+                taken.cost_micro_usd,
+                more.cost_micro_usd,
+            ),
+        }
+    }
+}
+
+/// A day in UTC, as the number of days since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i64);
+
+impl Day {
+    const MICROS: i64 = 86_400 * 1_000_000;
+
+    /// The day of an instant.
+    #[must_use]
+    pub const fn of(at: Timestamp) -> Self {
+        Self(at.micros().div_euclid(Self::MICROS))
+    }
+
+    /// When it is over.
+    #[must_use]
+    pub const fn end(self) -> Timestamp {
+        Timestamp::from_micros((self.0 + 1).saturating_mul(Self::MICROS))
+    }
+}
+
+impl std::fmt::Display for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let midnight = Timestamp::from_micros(self.0.saturating_mul(Self::MICROS)).to_string();
+        f.write_str(midnight.split('T').next().unwrap_or(&midnight))
+    }
+}
+
+/// Whose money it is. As text `project/ID` or `coder/2026-11-27`: the key it is stored under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PurseKey {
+    /// A project's.
+    Project(ProjectId),
+    /// An agent type's, for a day.
+    Day(AgentType, Day),
+}
+
+impl std::fmt::Display for PurseKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Project(id) => write!(f, "project/{id}"),
+            Self::Day(agent, day) => write!(f, "{agent}/{day}"),
+        }
+    }
+}
+
+impl std::str::FromStr for PurseKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("`{text}` is no key of a purse");
+        let (kind, rest) = text.split_once('/').ok_or_else(unknown)?;
+        if kind == "project" {
+            return rest.parse().map(Self::Project).map_err(|_| unknown());
+        }
+        let agent = kind.parse().map_err(|_| unknown())?;
+        let midnight = Timestamp::parse(&format!("{rest}T00:00:00Z")).map_err(|_| unknown())?;
+        Ok(Self::Day(agent, Day::of(midnight)))
+    }
+}
+
+impl Serialize for PurseKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PurseKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What one agent type spent with one model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Who.
+    pub agent: AgentType,
+    /// With which provider, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// With which model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// In how many attempts.
+    pub attempts: u64,
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Millionths of a US dollar, as far as prices are known.
+    pub cost_micro_usd: u64,
+}
+
+/// What an attempt that has begun may still cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// The worst case.
+    pub amount: Amount,
+    /// When the attempt is over whatever happens.
+    pub until: Timestamp,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purse {
+    /// Whose.
+    pub key: PurseKey,
+    /// The limit that people set; the configured one where they have not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// What was spent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spent: Vec<Spent>,
+    /// What those at work may still spend, by task.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reserved: BTreeMap<TaskId, Reservation>,
+}
+
+impl Purse {
+    /// A purse from which nothing was taken.
+    #[must_use]
+    pub const fn new(key: PurseKey) -> Self {
+        Self { key, limit: None, spent: Vec::new(), reserved: BTreeMap::new() }
+    }
+
+    /// What was spent.
+    #[must_use]
+    pub fn spent(&self) -> Amount {
+        self.spent.iter().fold(Amount::default(), |sum, one| {
+            sum.plus(Amount {
+                tokens: one.input_tokens.saturating_add(one.output_tokens),
+                cost_micro_usd: one.cost_micro_usd,
+            })
+        })
+    }
+
+    /// What those at work may still spend.
+    #[must_use]
+    pub fn reserved(&self, now: Timestamp) -> Amount {
+        let alive = self.reserved.values().filter(|one| one.until > now);
+        alive.fold(Amount::default(), |sum, one| sum.plus(one.amount))
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn taken(&self, now: Timestamp) -> Amount {
+        self.spent().plus(self.reserved(now))
+    }
+
+    /// Reserves for a task, in place of what it reserved before; what has lapsed goes.
+    pub(crate) fn reserve(&mut self, task: TaskId, reservation: Reservation, now: Timestamp) {
+        self.reserved.retain(|_, one| one.until > now);
+        self.reserved.insert(task, reservation);
+    }
+
+    /// Puts what was used in the place of what was reserved; answers whether anything changed.
+    pub(crate) fn settle(&mut self, task: TaskId, agent: AgentType, usage: &Usage) -> bool {
+        let was_reserved = self.reserved.remove(&task).is_some();
+        if usage.is_nothing() {
+            return was_reserved;
+        }
+        let same = |one: &&mut Spent| {
+            one.agent == agent && one.provider == usage.provider && one.model == usage.model
+        };
+        let line = match self.spent.iter_mut().find(same) {
+            Some(line) => line,
+            None => {
+                self.spent.push(Spent {
+                    agent,
+                    provider: usage.provider.clone(),
+                    model: usage.model.clone(),
+                    attempts: 0,
+                    input_tokens: 0,
+                    output_tokens: 0,
+                    cost_micro_usd: 0,
+                });
+                self.spent.last_mut().expect("it was just put there")
+            }
+        };
+        line.attempts += 1;
+        line.input_tokens = line.input_tokens.saturating_add(usage.input_tokens);
+        line.output_tokens = line.output_tokens.saturating_add(usage.output_tokens);
+        let cost = usage.cost_micro_usd.unwrap_or(0);
+        line.cost_micro_usd = line.cost_micro_usd.saturating_add(cost);
+        true
+    }
+}
+
+/// The question whether a limit is raised: what a request about a budget is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetQuestion {
+    /// Which purse has too little.
+    pub purse: PurseKey,
+    /// The limit when it was asked, and by how much it is raised.
+    pub limit: Limit,
+    /// What the attempt may cost that did not take place.
+    pub needs: Amount,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(tokens: u64) -> Amount {
+        Amount { tokens, cost_micro_usd: 0 }
+    }
+
+    fn used(input_tokens: u64) -> Usage {
+        Usage { input_tokens, model: Some("m".to_owned()), ..Usage::default() }
+    }
+
+    #[test]
+    fn keys_read_back_as_themselves() {
+        let day = Day::of(Timestamp::parse("2026-11-27T23:59:59.999999Z").unwrap());
+        assert_eq!(day.end().to_string(), "2026-11-28T00:00:00.000000Z");
+        let key = PurseKey::Day(AgentType::Coder, day);
+        assert_eq!(key.to_string(), "coder/2026-11-27");
+        assert_eq!(key.to_string().parse(), Ok(key));
+        assert_eq!(Day::of(Timestamp::from_micros(-1)).to_string(), "1969-12-31");
+        for wrong in ["", "coder", "typist/2026-11-27", "coder/yesterday", "project/7"] {
+            assert!(wrong.parse::<PurseKey>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_never_passed_and_an_empty_purse_lets_nothing_through() {
+        let limit = Limit { tokens: Some(100), cost_micro_usd: None };
+        assert!(limit.has_room(tokens(60), tokens(40)));
+        assert!(!limit.has_room(tokens(60), tokens(41)));
+        assert!(!limit.has_room(tokens(100), tokens(0)), "also when it may cost nothing");
+        assert!(Limit::default().has_room(tokens(u64::MAX), tokens(u64::MAX)));
+        let raised = limit.raised(limit, tokens(90), tokens(20));
+        assert_eq!(raised, Limit { tokens: Some(200), cost_micro_usd: None });
+        assert_eq!(limit.raised(limit, tokens(900), tokens(20)).tokens, Some(920));
+    }
+
+    #[test]
+    fn what_was_used_takes_the_place_of_what_was_reserved() {
+        let mut mint = crate::moment::Moment { at: Timestamp::from_micros(5), seed: 1 }.mint();
+        let (task, other, now) = (mint.task(), mint.task(), Timestamp::from_micros(5));
+        let until = |micros| Timestamp::from_micros(micros);
+        let mut purse = Purse::new(PurseKey::Day(AgentType::Coder, Day::of(now)));
+        for _ in 0..2 {
+            // Twice the same task: an attempt and the one after it.
+            purse.reserve(task, Reservation { amount: tokens(50), until: until(10) }, now);
+        }
+        purse.reserve(other, Reservation { amount: tokens(7), until: until(20) }, now);
+        assert_eq!(purse.taken(now), tokens(57));
+        assert_eq!(purse.taken(until(10)), tokens(7), "what nobody settled lapses");
+        assert!(purse.settle(task, AgentType::Coder, &used(3)));
+        assert!(purse.settle(task, AgentType::Coder, &used(4)));
+        assert!(!purse.settle(task, AgentType::Coder, &Usage::default()));
+        assert_eq!((purse.taken(now), purse.spent.len()), (tokens(14), 1));
+        assert_eq!(purse.spent[0].attempts, 2);
+    }
+}

@@ -1,0 +1,119 @@
+//! Stopping work at once, and letting it go on.
+
+use serde_json::json;
+
+use super::draft::{Defaults, Draft};
+use super::{flow, tasks};
+use crate::change::{Decision, Row};
+use crate::emergency::{Stop, StopScope};
+use crate::error::Refusal;
+use crate::log::Origin;
+use crate::moment::Moment;
+use crate::project::{Emergency, ProjectState};
+use crate::scope::Snapshot;
+use crate::text::non_blank;
+use crate::words::{AgentType, EventType, ProjectStatus, TaskStatus};
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 2000;
+
+/// Stops work. Nothing of it is lost: what runs goes back into the queue and waits there. Decides
+/// nothing where the same is stopped already. A project is stopped in its own log and needs a scope
+/// with everything open; the rest is stopped in the system's, and what runs is taken back after.
+///
+/// # Errors
+/// A blank or endless reason; a conflict when the project is over.
+pub fn stop(
+    snapshot: &Snapshot,
+    scope: StopScope,
+    reason: &str,
+    moment: Moment,
+    origin: &Origin,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
+    let reason = sound(reason)?.to_owned();
+    if snapshot.stops.contains_key(&scope) {
+        return Ok(draft.finish());
+    }
+    let by = origin.actor.clone();
+    let data = json!({
+        "scope": scope, "agent_type": agent_of(scope), "reason": reason, "stopped_by": by,
+    });
+    if let StopScope::Project(_) = scope {
+        let mut project = (**draft.open_project()?).clone();
+        let was_active = project.status() == ProjectStatus::Active;
+        let emergency = Some(Emergency { reason: reason.clone(), was_active });
+        project.state = ProjectState::Paused { at: draft.at(), by: by.clone(), emergency };
+        draft.put_project(project, EventType::EmergencyStopped, data);
+    } else {
+        draft.note(EventType::EmergencyStopped, None, data);
+    }
+    let at = draft.at();
+    draft.and_row(Row::Stop(Stop { scope, reason, by, at }.into()));
+    for task in draft.open_tasks() {
+        if task.status() == TaskStatus::Working {
+            tasks::back_into_the_queue(&mut draft, &task, "the emergency stop");
+        }
+    }
+    Ok(draft.finish())
+}
+
+/// Lets work go on. A project that was paused before stays paused.
+///
+/// # Errors
+/// When this is not stopped; a blank or endless reason.
+pub fn release(
+    snapshot: &Snapshot,
+    scope: StopScope,
+    reason: &str,
+    moment: Moment,
+    origin: &Origin,
+    defaults: Defaults,
+) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(snapshot, moment, origin, defaults);
+    let reason = sound(reason)?;
+    let stop = snapshot.stops.get(&scope);
+    let stop = stop.ok_or_else(|| Refusal::not_found("Emergency stop", scope))?.clone();
+    let by = &origin.actor;
+    let data = json!({
+        "scope": scope, "agent_type": agent_of(scope), "reason": reason, "released_by": by,
+        "stopped_by": stop.by, "stopped_at": stop.at,
+    });
+    let stopped = draft.project().ok().cloned();
+    let state = stopped.as_ref().map(|project| &project.state);
+    match (stopped.as_ref(), state) {
+        (Some(project), Some(ProjectState::Paused { at, by, emergency: Some(emergency) })) => {
+            let mut project = (**project).clone();
+            project.state = if emergency.was_active {
+                ProjectState::Active
+            } else {
+                ProjectState::Paused { at: *at, by: by.clone(), emergency: None }
+            };
+            draft.put_project(project, EventType::EmergencyReleased, data);
+            draft.and_row(Row::NoStop(scope));
+            flow::advance(&mut draft)?;
+        }
+        // An agent type, everything, or a project that has ended since.
+        _ => {
+            draft.note(EventType::EmergencyReleased, None, data);
+            draft.and_row(Row::NoStop(scope));
+        }
+    }
+    Ok(draft.finish())
+}
+
+const fn agent_of(scope: StopScope) -> Option<AgentType> {
+    match scope {
+        StopScope::Agent(agent) => Some(agent),
+        _ => None,
+    }
+}
+
+fn sound(reason: &str) -> Result<&str, Refusal> {
+    let reason =
+        non_blank(reason).ok_or_else(|| Refusal::invalid("reason", "must not be blank"))?;
+    if reason.chars().count() > MAX_REASON {
+        return Err(Refusal::invalid("reason", format!("must be at most {MAX_REASON} characters")));
+    }
+    Ok(reason)
+}

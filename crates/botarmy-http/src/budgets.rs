@@ -1,0 +1,322 @@
+//! Budgets: what may be spent on a project, and what was.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use botarmy_domain::budget::{Amount, Limit, Purse, PurseKey, Spent};
+use botarmy_domain::{ProjectId, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::State;
+use crate::endpoint::Endpoint;
+use crate::error::{Problem, ProblemDocument};
+use crate::extract::{Caller, Json, Segment};
+
+pub(crate) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new::<__path_budget, _, _>(budget),
+        Endpoint::new::<__path_set_budget, _, _>(set_budget),
+        Endpoint::new::<__path_usage, _, _>(usage),
+    ]
+}
+
+/// Tokens and money; `null` where there is no limit.
+#[derive(Serialize, ToSchema)]
+struct LimitView {
+    tokens: Option<u64>,
+    /// Millionths of a US dollar.
+    cost_micro_usd: Option<u64>,
+}
+
+impl From<Limit> for LimitView {
+    fn from(limit: Limit) -> Self {
+        Self { tokens: limit.tokens, cost_micro_usd: limit.cost_micro_usd }
+    }
+}
+
+/// Tokens and money.
+#[derive(Serialize, ToSchema)]
+struct AmountView {
+    tokens: u64,
+    /// Millionths of a US dollar.
+    cost_micro_usd: u64,
+}
+
+impl From<Amount> for AmountView {
+    fn from(amount: Amount) -> Self {
+        Self { tokens: amount.tokens, cost_micro_usd: amount.cost_micro_usd }
+    }
+}
+
+/// What may be spent on a project.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Budget)]
+struct BudgetView {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    /// What people set, or else what the server is configured with.
+    limit: LimitView,
+    /// Whether people set it.
+    is_set: bool,
+    /// What was spent.
+    used: AmountView,
+    /// What those at work may still spend.
+    reserved: AmountView,
+    /// What is left of the limit.
+    left: LimitView,
+}
+
+impl BudgetView {
+    fn of(project_id: ProjectId, purse: &Purse, configured: Limit, now: Timestamp) -> Self {
+        let limit = purse.limit.unwrap_or(configured);
+        let (used, reserved) = (purse.spent(), purse.reserved(now));
+        let taken = used.plus(reserved);
+        let left = |limit: Option<u64>, taken: u64| limit.map(|limit| limit.saturating_sub(taken));
+        Self {
+            project_id,
+            limit: limit.into(),
+            is_set: purse.limit.is_some(),
+            used: used.into(),
+            reserved: reserved.into(),
+            left: LimitView {
+                tokens: left(limit.tokens, taken.tokens),
+                cost_micro_usd: left(limit.cost_micro_usd, taken.cost_micro_usd),
+            },
+        }
+    }
+}
+
+/// The purse of a project that exists.
+async fn purse(state: &State, id: ProjectId) -> Result<Arc<Purse>, Problem> {
+    if state.projects.project(id).await?.is_none() {
+        return Err(Problem::not_found("Project", id));
+    }
+    let key = PurseKey::Project(id);
+    let purse = state.budgets.purse(key).await?;
+    Ok(purse.unwrap_or_else(|| Purse::new(key).into()))
+}
+
+/// Shows what may be spent on a project, and what is left of it.
+#[utoipa::path(
+    get, path = "/api/v1/projects/{project_id}/budget", tag = "budgets",
+    params(("project_id" = Uuid, Path)),
+    responses((status = 200, body = BudgetView), (status = 404, body = ProblemDocument)),
+)]
+async fn budget(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+) -> Result<HttpResponse, Problem> {
+    let purse = purse(&state, id).await?;
+    let configured = state.settings.project_limit;
+    Ok(HttpResponse::Ok().json(BudgetView::of(id, &purse, configured, state.clock.now())))
+}
+
+/// A limit for a project.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewBudget)]
+struct BudgetBody {
+    /// Tokens, read and written together; no limit when absent or `null`.
+    tokens: Option<u64>,
+    /// Millionths of a US dollar; no limit when absent or `null`.
+    cost_micro_usd: Option<u64>,
+}
+
+/// Sets what may be spent on a project. Whoever waited for it and has room now goes on; what was
+/// spent already stays spent.
+#[utoipa::path(
+    put, path = "/api/v1/projects/{project_id}/budget", tag = "budgets",
+    params(("project_id" = Uuid, Path)), request_body = BudgetBody,
+    responses(
+        (status = 200, body = BudgetView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument, description = "The project is over"),
+    ),
+)]
+async fn set_budget(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(origin): Caller,
+    Json(body): Json<BudgetBody>,
+) -> Result<HttpResponse, Problem> {
+    let limit = Limit { tokens: body.tokens, cost_micro_usd: body.cost_micro_usd };
+    let purse = state.orchestrator.set_budget(id, limit, origin).await?;
+    let configured = state.settings.project_limit;
+    Ok(HttpResponse::Ok().json(BudgetView::of(id, &purse, configured, state.clock.now())))
+}
+
+/// What was spent.
+#[derive(Default, Serialize, ToSchema)]
+struct SpentView {
+    /// In how many attempts, those that failed included.
+    attempts: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    /// Both together.
+    tokens: u64,
+    /// Millionths of a US dollar, as far as prices are known.
+    cost_micro_usd: u64,
+}
+
+impl SpentView {
+    fn add(&mut self, spent: &Spent) {
+        self.attempts += spent.attempts;
+        self.input_tokens = self.input_tokens.saturating_add(spent.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(spent.output_tokens);
+        self.tokens = self.input_tokens.saturating_add(self.output_tokens);
+        self.cost_micro_usd = self.cost_micro_usd.saturating_add(spent.cost_micro_usd);
+    }
+}
+
+/// What was spent with one model.
+#[derive(Serialize, ToSchema)]
+struct ModelSpentView {
+    provider: Option<String>,
+    model: Option<String>,
+    #[serde(flatten)]
+    spent: SpentView,
+}
+
+/// What was spent on a project.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProjectUsage)]
+struct UsageView {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    total: SpentView,
+    by_agent_type: BTreeMap<&'static str, SpentView>,
+    by_model: Vec<ModelSpentView>,
+}
+
+impl UsageView {
+    fn of(project_id: ProjectId, spent: &[Spent]) -> Self {
+        let mut total = SpentView::default();
+        let mut by_agent_type: BTreeMap<&str, SpentView> = BTreeMap::new();
+        let mut by_model: BTreeMap<(Option<&String>, Option<&String>), SpentView> = BTreeMap::new();
+        for one in spent {
+            total.add(one);
+            by_agent_type.entry(one.agent.as_str()).or_default().add(one);
+            by_model.entry((one.provider.as_ref(), one.model.as_ref())).or_default().add(one);
+        }
+        let by_model = by_model.into_iter().map(|((provider, model), spent)| ModelSpentView {
+            provider: provider.cloned(),
+            model: model.cloned(),
+            spent,
+        });
+        Self { project_id, total, by_agent_type, by_model: by_model.collect() }
+    }
+}
+
+/// Shows what was spent on a project: by agent type, and by model.
+#[utoipa::path(
+    get, path = "/api/v1/projects/{project_id}/usage", tag = "budgets",
+    params(("project_id" = Uuid, Path)),
+    responses((status = 200, body = UsageView), (status = 404, body = ProblemDocument)),
+)]
+async fn usage(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+) -> Result<HttpResponse, Problem> {
+    let purse = purse(&state, id).await?;
+    Ok(HttpResponse::Ok().json(UsageView::of(id, &purse.spent)))
+}
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::AgentType;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fakes, get, project, put};
+
+    fn purse() -> Purse {
+        let line = |agent, model: &str, input_tokens| Spent {
+            agent,
+            provider: Some("openai".to_owned()),
+            model: Some(model.to_owned()),
+            attempts: 1,
+            input_tokens,
+            output_tokens: 1,
+            cost_micro_usd: 5,
+        };
+        Purse {
+            limit: Some(Limit { tokens: Some(100), cost_micro_usd: None }),
+            spent: vec![
+                line(AgentType::Coder, "a", 10),
+                line(AgentType::Coder, "b", 20),
+                line(AgentType::Tester, "a", 30),
+            ],
+            ..Purse::new(PurseKey::Project(project().id))
+        }
+    }
+
+    fn fakes() -> Fakes {
+        let mut fakes = Fakes::default();
+        fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
+        fakes.budgets.expect_purse().returning(|_| Ok(Some(purse().into())));
+        fakes
+    }
+
+    fn path(rest: &str) -> String {
+        format!("/api/v1/projects/{}{rest}", project().id)
+    }
+
+    #[actix_web::test]
+    async fn a_budget_shows_what_is_left_of_it() {
+        let answer = fakes().send(get(&path("/budget"))).await;
+        let expected = json!({
+            "project_id": project().id, "is_set": true,
+            "limit": {"tokens": 100, "cost_micro_usd": null},
+            "used": {"tokens": 63, "cost_micro_usd": 15},
+            "reserved": {"tokens": 0, "cost_micro_usd": 0},
+            "left": {"tokens": 37, "cost_micro_usd": null},
+        });
+        assert_eq!((answer.status, answer.json()), (200, expected));
+    }
+
+    #[actix_web::test]
+    async fn usage_is_told_by_agent_type_and_by_model() {
+        let usage = fakes().send(get(&path("/usage"))).await.json();
+        assert_eq!(
+            usage["total"],
+            json!({
+                "attempts": 3, "input_tokens": 60, "output_tokens": 3, "tokens": 63,
+                "cost_micro_usd": 15,
+            })
+        );
+        assert_eq!(usage["by_agent_type"]["coder"]["tokens"], 32);
+        assert_eq!(usage["by_model"][0]["model"], "a");
+        assert_eq!(usage["by_model"][0]["tokens"], 42);
+    }
+
+    #[actix_web::test]
+    async fn a_limit_is_set_and_what_is_no_limit_is_refused() {
+        let mut fakes = fakes();
+        fakes.orchestrator.expect_set_budget().times(1).returning(|_, limit, origin| {
+            assert_eq!(limit, Limit { tokens: Some(7), cost_micro_usd: None });
+            assert_eq!(origin.actor, "ada");
+            Ok(Purse { limit: Some(limit), ..purse() }.into())
+        });
+        let good = put(&path("/budget"), &json!({"tokens": 7, "cost_micro_usd": null}));
+        let bad =
+            [json!({"tokens": -1}), json!({"tokens": 1.5}), json!({"tokens": "7"}), json!([])];
+        let bad = bad.iter().map(|body| put(&path("/budget"), body));
+        let requests = [good.insert_header(("x-user-id", "ada"))].into_iter().chain(bad);
+        let answers = fakes.send_all(requests).await;
+        assert_eq!((answers[0].status, &answers[0].json()["left"]["tokens"]), (200, &json!(0)));
+        for answer in &answers[1..] {
+            assert!(matches!(answer.status, 400 | 422), "{}", answer.json());
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_project_that_is_not_there_has_no_budget() {
+        for rest in ["/budget", "/usage"] {
+            let mut fakes = Fakes::default();
+            fakes.projects.expect_project().returning(|_| Ok(None));
+            assert_eq!(fakes.send(get(&path(rest))).await.status, 404);
+        }
+    }
+}

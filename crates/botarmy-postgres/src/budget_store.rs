@@ -1,0 +1,27 @@
+//! Reading what was spent.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::ports::BudgetStore;
+use botarmy_domain::{Purse, PurseKey, StoreError};
+use botarmy_rows::body;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use futures_util::FutureExt;
+
+use crate::schema::purses;
+use crate::store::PostgresStore;
+
+#[async_trait]
+impl BudgetStore for PostgresStore {
+    async fn purse(&self, key: PurseKey) -> Result<Option<Arc<Purse>>, StoreError> {
+        let row: Option<String> = self
+            .read("purses", move |connection| {
+                let query = purses::table.find(key.to_string()).select(purses::body);
+                async move { query.get_result(connection).await.optional() }.boxed()
+            })
+            .await?;
+        row.map(|row| body("purses", key, &row)).transpose()
+    }
+}

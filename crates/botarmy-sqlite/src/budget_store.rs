@@ -1,0 +1,27 @@
+//! Reading what was spent.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::ports::BudgetStore;
+use botarmy_domain::{Purse, PurseKey, StoreError};
+use botarmy_rows::body;
+use diesel::prelude::*;
+
+use crate::error::reading;
+use crate::schema::purses;
+use crate::store::SqliteStore;
+
+#[async_trait]
+impl BudgetStore for SqliteStore {
+    async fn purse(&self, key: PurseKey) -> Result<Option<Arc<Purse>>, StoreError> {
+        self.read_now(|connection| {
+            let query = purses::table.find(key.to_string()).select(purses::body);
+            let row: Option<String> = query
+                .get_result(connection)
+                .optional()
+                .map_err(|error| reading("purses", error))?;
+            row.map(|row| body("purses", key, &row)).transpose()
+        })
+    }
+}

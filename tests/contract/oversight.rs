@@ -1,0 +1,156 @@
+//! Budgets and the emergency stop, in the store: what several logs share.
+
+use std::time::Duration;
+
+use botarmy_domain::budget::{Amount, Day, Limit, PurseKey};
+use botarmy_domain::decide::budget::{self, Wanted, purses_of};
+use botarmy_domain::decide::tasks::{self, Work};
+use botarmy_domain::decide::{Defaults, emergency};
+use botarmy_domain::emergency::StopScope;
+use botarmy_domain::ports::Usage;
+use botarmy_domain::{
+    AgentType, Committed, EventType, LogId, ProjectId, ProjectStatus, Refusal, Scope, Task,
+    TaskStatus,
+};
+
+use crate::stores::{Stores, holder, user};
+
+/// What an attempt may cost: 10 tokens, of the agent type's 45 for the day.
+fn wanted(stores: &Stores) -> Wanted {
+    Wanted {
+        amount: Amount { tokens: 10, cost_micro_usd: 0 },
+        until: stores.moment().at.after(Duration::from_secs(60)),
+        per_project: Limit::default(),
+        per_day: Limit { tokens: Some(45), cost_micro_usd: None },
+    }
+}
+
+async fn reserve(stores: &Stores, task: &Task) -> Committed {
+    let (id, moment, wanted) = (task.id, stores.moment(), wanted(stores));
+    let scope = Scope::project(task.project_id).task(id).open_requests().purses(purses_of(task));
+    let holder = holder();
+    let reserve =
+        move |s: &_| budget::reserve(s, id, &holder, &wanted, moment, Defaults::default());
+    stores.run(scope, reserve).await.unwrap()
+}
+
+async fn settle(stores: &Stores, task: &Task) {
+    let (id, moment) = (task.id, stores.moment());
+    let usage = Usage { input_tokens: 3, output_tokens: 1, ..Usage::default() };
+    let work = Work { output: Default::default(), artifacts: vec![], confidence: None, usage };
+    let scope = Scope::project(task.project_id).task(id).purses(purses_of(task));
+    let holder = holder();
+    let complete = move |s: &_| tasks::complete(s, id, &holder, &work, moment, Defaults::default());
+    stores.run(scope, complete).await.unwrap();
+}
+
+pub async fn one_purse_is_paid_from_by_many_logs_at_once(stores: &Stores) {
+    let mut claimed = Vec::new();
+    for n in 0..6 {
+        let project = stores.project(&format!("Project {n}")).await;
+        stores.submit(project, 5).await;
+    }
+    for id in stores.claim(6).await {
+        claimed.push(stores.tasks.task(id).await.unwrap().unwrap());
+    }
+    assert_eq!(claimed.len(), 6);
+    let reserving = claimed.iter().map(|task| reserve(stores, task));
+    let reserved = futures_util::future::join_all(reserving).await;
+    let waits = |committed: &Committed, task: &Task| committed.task(task.id).is_some();
+    let (waiting, begun): (Vec<_>, Vec<_>) =
+        claimed.iter().zip(&reserved).partition(|(task, committed)| waits(committed, task));
+    assert_eq!((begun.len(), waiting.len()), (4, 2), "four times ten fit into forty-five");
+
+    let [_, day] = purses_of(&claimed[0]);
+    let purse = stores.budgets.purse(day).await.unwrap().unwrap();
+    assert_eq!(purse.taken(stores.moment().at).tokens, 40);
+    let settling = begun.iter().map(|(task, _)| settle(stores, task));
+    futures_util::future::join_all(settling).await;
+    let purse = stores.budgets.purse(day).await.unwrap().unwrap();
+    assert_eq!((purse.taken(stores.moment().at).tokens, purse.spent[0].attempts), (16, 4));
+    for (task, _) in &waiting {
+        let task = stores.tasks.task(task.id).await.unwrap().unwrap();
+        assert_eq!(task.status(), TaskStatus::WaitingForHitl);
+    }
+}
+
+async fn stop(stores: &Stores, scope: StopScope) -> Committed {
+    let moment = stores.moment();
+    stores
+        .run(rows(scope), move |s| emergency::stop(s, scope, "too much", moment, &user()))
+        .await
+        .unwrap()
+}
+
+async fn release(stores: &Stores, scope: StopScope) -> Result<Committed, botarmy_domain::Error> {
+    let moment = stores.moment();
+    let release = move |s: &_| {
+        emergency::release(s, scope, "well again", moment, &user(), Defaults::default())
+    };
+    stores.run(rows(scope), release).await
+}
+
+fn rows(scope: StopScope) -> Scope {
+    let rows = match scope {
+        StopScope::Project(id) => Scope::project(id).everything_open(),
+        _ => Scope::log(LogId::System),
+    };
+    rows.stop(scope)
+}
+
+pub async fn what_is_stopped_is_handed_to_nobody_until_it_is_released(stores: &Stores) {
+    let project = stores.project("Stopped").await;
+    stores.submit(project, 5).await;
+    for scope in
+        [StopScope::Everything, StopScope::Agent(AgentType::Coder), StopScope::Project(project)]
+    {
+        assert_eq!(stop(stores, scope).await.entries[0].event_type, EventType::EmergencyStopped);
+        assert!(stop(stores, scope).await.entries.is_empty(), "it stands already");
+        assert!(stores.claim(5).await.is_empty(), "{scope}");
+        assert_eq!(stores.stops.stops().await.unwrap()[0].scope, scope);
+        release(stores, scope).await.unwrap();
+        assert!(stores.stops.stops().await.unwrap().is_empty());
+        let again = release(stores, scope).await;
+        assert!(matches!(again, Err(botarmy_domain::Error::Refused(Refusal::NotFound { .. }))));
+    }
+    stop(stores, StopScope::Agent(AgentType::Tester)).await;
+    assert!(!stores.claim(5).await.is_empty(), "others work on");
+    // What runs in a stopped project is back in the queue with the same decision.
+    let stopped = stop(stores, StopScope::Project(project)).await;
+    let lapsed = |event| event == EventType::TaskLeaseLapsed;
+    assert_eq!(stopped.entries.iter().filter(|e| lapsed(e.event_type)).count(), 1);
+    let now = stores.projects.project(project).await.unwrap().unwrap();
+    assert_eq!(now.status(), ProjectStatus::Paused);
+    release(stores, StopScope::Project(project)).await.unwrap();
+    assert!(!stores.claim(5).await.is_empty());
+}
+
+pub async fn purses_and_stops_come_back_as_they_were_written(stores: &Stores) {
+    let project = stores.project("Kept").await;
+    let day = PurseKey::Day(AgentType::Coder, Day::of(stores.moment().at));
+    for key in [PurseKey::Project(project), day] {
+        assert_eq!(stores.budgets.purse(key).await.unwrap(), None);
+    }
+    let limit = Limit { tokens: Some(u64::MAX / 4), cost_micro_usd: Some(0) };
+    let committed = set(stores, project, limit).await;
+    assert_eq!(committed.entries[0].event_type, EventType::BudgetChanged);
+    let purse = stores.budgets.purse(PurseKey::Project(project)).await.unwrap().unwrap();
+    assert_eq!((purse.limit, purse.spent.len()), (Some(limit), 0));
+    set(stores, project, Limit::default()).await;
+    let purse = stores.budgets.purse(PurseKey::Project(project)).await.unwrap().unwrap();
+    assert_eq!(purse.limit, Some(Limit::default()));
+
+    for scope in [StopScope::Project(project), StopScope::Agent(AgentType::Coder)] {
+        stop(stores, scope).await;
+    }
+    let stops = stores.stops.stops().await.unwrap();
+    let scopes: Vec<_> = stops.iter().map(|stop| stop.scope).collect();
+    assert_eq!(scopes, [StopScope::Agent(AgentType::Coder), StopScope::Project(project)]);
+    assert_eq!((stops[0].reason.as_str(), &stops[0].by), ("too much", &user().actor));
+}
+
+async fn set(stores: &Stores, project: ProjectId, limit: Limit) -> Committed {
+    let moment = stores.moment();
+    let scope = Scope::project(project).everything_open().purses([PurseKey::Project(project)]);
+    stores.run(scope, move |s| budget::set(s, project, limit, moment, &user())).await.unwrap()
+}

@@ -1,0 +1,265 @@
+//! Budgets: what is reserved, what is settled, and what happens at the limit.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use botarmy_agents::{Act, Scripted};
+use botarmy_domain::budget::{Amount, Day, Limit, Purse, PurseKey};
+use botarmy_domain::ports::{
+    BudgetStore, Orchestrator, Outcome, Response, RunError, Usage, WorkQuery, WorkerLeases,
+};
+use botarmy_domain::{
+    AgentType, Error, EventType, HitlAction, HitlKind, HitlStatus, ProjectId, ProjectStatus,
+    Refusal, TaskStatus, WorkerId,
+};
+use botarmy_orchestrator::Budgets;
+use botarmy_tests::rig::{Rig, amend, owner, simply};
+use serde_json::{Map, json};
+
+use super::tasks::submit;
+
+const WORST: Amount = Amount { tokens: 100, cost_micro_usd: 1_000 };
+
+fn limit(tokens: u64) -> Limit {
+    Limit { tokens: Some(tokens), cost_micro_usd: None }
+}
+
+fn used(tokens: u64) -> Usage {
+    Usage {
+        provider: Some("test".to_owned()),
+        model: Some("m".to_owned()),
+        input_tokens: tokens - 1,
+        output_tokens: 1,
+        cost_micro_usd: Some(tokens * 10),
+    }
+}
+
+fn completes(tokens: u64) -> Act {
+    Act::Return(Ok(Outcome::Completed {
+        output: Map::from_iter([("text".to_owned(), json!("done"))]),
+        artifacts: vec![],
+        confidence: None,
+        usage: used(tokens),
+    }))
+}
+
+fn fails(tokens: u64) -> Act {
+    let usage = Box::new(used(tokens));
+    let (code, detail) = ("flaky".to_owned(), "The line was bad.".to_owned());
+    Act::Return(Err(RunError::Retryable { code, detail, after: None, usage }))
+}
+
+fn rig(acts: impl IntoIterator<Item = Act>, budgets: Budgets) -> Rig {
+    Rig::with_budgets(Scripted::default().on_agent(AgentType::Coder, acts).costing(WORST), budgets)
+}
+
+fn per_project(tokens: u64) -> Budgets {
+    Budgets { per_project: limit(tokens), ..Budgets::default() }
+}
+
+async fn purse(rig: &Rig, id: ProjectId) -> Purse {
+    let purse = rig.store.purse(PurseKey::Project(id)).await.unwrap();
+    purse.map_or_else(|| Purse::new(PurseKey::Project(id)), |purse| (*purse).clone())
+}
+
+#[tokio::test]
+async fn usage_is_counted_once_an_attempt_also_of_those_that_failed() {
+    let rig = rig([fails(30), fails(20), completes(7)], Budgets::default());
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    for _ in 0..3 {
+        rig.work().await;
+        rig.pass(Duration::from_secs(10)).await;
+    }
+    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Completed);
+    let purse = purse(&rig, id).await;
+    assert_eq!((purse.spent().tokens, purse.spent().cost_micro_usd), (57, 570));
+    assert_eq!((purse.spent.len(), purse.spent[0].attempts), (1, 3));
+    assert!(purse.reserved.is_empty());
+    assert_eq!(rig.count(id, EventType::BudgetReserved).await, 0, "nothing is limited");
+}
+
+#[tokio::test]
+async fn at_the_limit_no_attempt_begins_and_a_person_is_asked_once() {
+    let rig = rig([completes(60), completes(60), completes(60)], per_project(150));
+    let id = rig.by_hand().await;
+    for _ in 0..3 {
+        submit(&rig, id).await;
+    }
+    rig.work().await;
+    assert_eq!(rig.count(id, EventType::BudgetReserved).await, 1);
+    assert_eq!(rig.runner.seen().len(), 1, "100 are reserved, 100 more do not fit into 150");
+    let gate = rig.gate(id).await;
+    assert_eq!(gate.kind, HitlKind::Question);
+    let expected = "100 of 150 tokens are taken and the next attempt may need 100";
+    assert!(gate.question.contains(expected), "{}", gate.question);
+    let waiting = rig.tasks(id).await;
+    let waiting = waiting.iter().filter(|task| task.status() == TaskStatus::WaitingForHitl);
+    assert_eq!(waiting.count(), 2, "both wait for the same answer");
+    assert_eq!(purse(&rig, id).await.taken(rig.now()).tokens, 60);
+
+    rig.answer(id, simply(HitlAction::Approve)).await;
+    rig.work().await;
+    // Raised by 150 to 300: beside the 60 that were used, twice 100 fit.
+    assert_eq!(purse(&rig, id).await.limit, Some(limit(300)));
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    assert_eq!(rig.runner.seen().len(), 3);
+    assert_eq!(purse(&rig, id).await.spent().tokens, 180);
+    let tasks = rig.tasks(id).await;
+    assert!(tasks.iter().all(|task| task.failures == 0), "waiting is no failure");
+}
+
+#[tokio::test]
+async fn a_person_can_set_another_limit_or_halt() {
+    let content = |value: serde_json::Value| Response {
+        amended_content: value.as_object().cloned(),
+        ..simply(HitlAction::Amend)
+    };
+    let rig = rig([completes(60)], per_project(50));
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    rig.work().await;
+    let gate = rig.gate(id).await;
+    for nonsense in [
+        amend("more, please"),
+        content(json!({"tokens": -1})),
+        content(json!({"tokens": "many"})),
+        content(json!({"money": 3})),
+    ] {
+        let refused = rig.engine.respond(gate.id, nonsense, owner()).await.unwrap_err();
+        assert!(matches!(refused, Error::Refused(Refusal::Nonsense(_))), "{refused}");
+    }
+    rig.answer(id, content(json!({"tokens": 99}))).await;
+    rig.work().await;
+    assert_eq!(rig.runner.seen().len(), 0, "not enough: it is asked again");
+    rig.answer(id, content(json!({"tokens": 100}))).await;
+    rig.work().await;
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+
+    let rig = rig_with_one_waiting().await;
+    rig.0.answer(rig.1, simply(HitlAction::Reject)).await;
+    assert_eq!(rig.0.status(rig.1).await, ProjectStatus::Halted);
+}
+
+async fn rig_with_one_waiting() -> (Rig, ProjectId) {
+    let rig = rig([completes(60)], per_project(50));
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    rig.work().await;
+    (rig, id)
+}
+
+#[tokio::test]
+async fn a_limit_that_is_raised_beside_the_question_answers_it() {
+    let (rig, id) = rig_with_one_waiting().await;
+    let gate = rig.gate(id).await;
+    rig.engine.set_budget(id, limit(70), owner()).await.unwrap();
+    assert_eq!(rig.gate(id).await.id, gate.id, "70 are still too few for 100");
+    rig.engine.set_budget(id, Limit::default(), owner()).await.unwrap();
+    assert!(rig.gates(id).await.is_empty());
+    rig.work().await;
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    assert_eq!(rig.count(id, EventType::BudgetChanged).await, 2);
+    let over = rig.engine.set_budget(id, limit(1), owner()).await.unwrap_err();
+    assert!(matches!(over, Error::Refused(Refusal::Conflict { .. })), "{over}");
+}
+
+#[tokio::test]
+async fn a_day_has_a_limit_over_all_projects_and_the_next_day_another() {
+    let per_day = BTreeMap::from([(AgentType::Coder, limit(100))]);
+    let budgets = Budgets { per_day, ..Budgets::default() };
+    let rig = rig([completes(60), completes(60)], budgets);
+    let (one, two) = (rig.by_hand().await, rig.by_hand().await);
+    submit(&rig, one).await;
+    rig.work().await;
+    assert_eq!(rig.status(one).await, ProjectStatus::Completed);
+    submit(&rig, two).await;
+    rig.work().await;
+    let gate = rig.gate(two).await;
+    let day = Day::of(rig.now());
+    assert!(gate.question.contains(&format!("budget of the coder for {day}")));
+    assert_eq!(gate.expires_at, day.end());
+    rig.clock.advance(day.end().since(rig.now()));
+    rig.engine.tick().await.unwrap();
+    rig.work().await;
+    assert_eq!(rig.status(two).await, ProjectStatus::Completed, "a new day, a new purse");
+    let request = botarmy_domain::ports::HitlStore::request(&rig.store, gate.id).await.unwrap();
+    assert_eq!(request.unwrap().status(), HitlStatus::Expired);
+    let tomorrow = PurseKey::Day(AgentType::Coder, Day::of(rig.now()));
+    assert_eq!(rig.store.purse(tomorrow).await.unwrap().unwrap().spent().tokens, 60);
+}
+
+#[tokio::test]
+async fn what_a_dead_attempt_had_reserved_is_not_taken_for_ever() {
+    let rig = rig([Act::Hang, completes(60)], per_project(150));
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let running =
+        tokio::spawn(std::sync::Arc::clone(&rig.worker).run(stopped, Duration::from_millis(10)));
+    while rig.runner.running() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.send(true).unwrap();
+    running.await.unwrap();
+    assert_eq!(purse(&rig, id).await.taken(rig.now()).tokens, 100, "nobody settled it");
+    // The same task tries again, in place of its own reservation and not beside it.
+    rig.work().await;
+    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    assert_eq!(purse(&rig, id).await.taken(rig.now()).tokens, 60);
+}
+
+#[tokio::test]
+async fn who_does_not_know_what_it_costs_is_held_to_the_limit_once_it_has_passed_it() {
+    let runner = Scripted::default().on_agent(AgentType::Coder, [fails(500), completes(1)]);
+    let rig = Rig::with_budgets(runner.costing(Amount::default()), per_project(100));
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    rig.work().await;
+    rig.pass(Duration::from_secs(5)).await;
+    rig.work().await;
+    assert_eq!(rig.runner.seen().len(), 1, "the retry does not begin");
+    assert!(rig.gate(id).await.question.contains("500 of 100 tokens are taken"));
+}
+
+#[tokio::test]
+async fn workers_outside_are_held_to_limits_too() {
+    let worst_case = BTreeMap::from([(AgentType::Coder, WORST)]);
+    let rig = rig([], Budgets { worst_case, ..per_project(150) });
+    let id = rig.by_hand().await;
+    let leases = rig.leases();
+    let lease = async || {
+        let (worker, agents) = (WorkerId::external("w"), vec![AgentType::Coder]);
+        let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
+        leases.lease(query).await.unwrap().pop()
+    };
+    submit(&rig, id).await;
+    let held = lease().await.unwrap();
+    submit(&rig, id).await;
+    assert!(lease().await.is_none(), "100 are reserved, 100 more do not fit into 150");
+    assert_eq!(rig.gate(id).await.kind, HitlKind::Question);
+    let done = Ok(Outcome::Completed {
+        output: Map::from_iter([("a".to_owned(), json!(1))]),
+        artifacts: vec![],
+        confidence: None,
+        usage: used(30),
+    });
+    leases.finish(held.lease.clone(), done.clone()).await.unwrap();
+    leases.finish(held.lease, done).await.unwrap();
+    assert_eq!(purse(&rig, id).await.taken(rig.now()).tokens, 30, "said twice, counted once");
+}
+
+#[tokio::test]
+async fn a_task_that_is_called_off_does_not_take_the_question_of_others_with_it() {
+    let rig = rig([completes(60)], per_project(50));
+    let id = rig.by_hand().await;
+    let first = submit(&rig, id).await;
+    let second = submit(&rig, id).await;
+    rig.work().await;
+    let gate = rig.gate(id).await;
+    rig.engine.cancel_task(first.id, owner()).await.unwrap();
+    assert_eq!(rig.gate(id).await.id, gate.id, "the other one still waits for it");
+    rig.engine.cancel_task(second.id, owner()).await.unwrap();
+    assert!(rig.gates(id).await.len() <= 1);
+    rig.check().await;
+}

@@ -1,0 +1,173 @@
+//! The emergency stop: what runs is ended, nothing new starts, and who did it and why is kept.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use botarmy_agents::{Act, Scripted};
+use botarmy_domain::emergency::StopScope;
+use botarmy_domain::ports::{AuditLog, EmergencyStops, Orchestrator, WorkQuery, WorkerLeases};
+use botarmy_domain::{
+    AgentType, Error, EventType, LogId, ProjectId, ProjectStatus, Refusal, TaskStatus, WorkerId,
+};
+use botarmy_tests::rig::{Rig, owner};
+
+use super::tasks::submit;
+
+/// A rig at work on one task of a coder that never ends.
+async fn at_work() -> (Rig, ProjectId, tokio::sync::watch::Sender<bool>) {
+    let rig = Rig::new(Scripted::default().on_agent(AgentType::Coder, [Act::Hang]));
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(Arc::clone(&rig.worker).run(stopped, Duration::from_millis(10)));
+    while rig.runner.running() == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    (rig, id, stop)
+}
+
+fn why() -> String {
+    "It runs wild".to_owned()
+}
+
+#[tokio::test]
+async fn what_runs_is_ended_within_a_second_and_goes_on_after_the_release() {
+    for which in 0..3 {
+        let (rig, id, _stop) = at_work().await;
+        let scope =
+            [StopScope::Everything, StopScope::Agent(AgentType::Coder), StopScope::Project(id)]
+                [which];
+        let began = Instant::now();
+        let stopped = rig.engine.stop(scope, why(), owner()).await.unwrap();
+        assert_eq!((stopped.is_new, stopped.interrupted), (true, 1), "{scope}");
+        while rig.runner.running() > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "{scope}: {:?}", began.elapsed());
+        assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Pending);
+
+        let other = submit_if_open(&rig, id).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(rig.runner.seen().len(), 1, "{scope}: nothing new starts");
+        let again = rig.engine.stop(scope, "me too".to_owned(), owner()).await.unwrap();
+        assert_eq!((again.is_new, again.stop.reason.as_str()), (false, "It runs wild"));
+
+        rig.engine.release(scope, "It is tame".to_owned(), owner()).await.unwrap();
+        while rig.status(id).await != ProjectStatus::Completed {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(rig.runner.seen().len(), 2 + usize::from(other));
+        assert!(rig.store.stops().await.unwrap().is_empty());
+        assert_recorded(&rig, scope).await;
+    }
+}
+
+/// A stopped project takes nothing in; the others do.
+async fn submit_if_open(rig: &Rig, id: ProjectId) -> bool {
+    if rig.status(id).await != ProjectStatus::Active {
+        return false;
+    }
+    submit(rig, id).await;
+    true
+}
+
+async fn assert_recorded(rig: &Rig, scope: StopScope) {
+    let log = match scope {
+        StopScope::Project(id) => LogId::Project(id),
+        _ => LogId::System,
+    };
+    let entries = rig.store.since(log, 0, 1000).await.unwrap();
+    let told = |event: EventType| {
+        let mut found = entries.iter().filter(|entry| entry.event_type == event);
+        let entry = found.next().unwrap_or_else(|| panic!("{event} is not in the log"));
+        assert!(found.next().is_none(), "{event} is there once");
+        entry.event_data.clone()
+    };
+    let stopped = told(EventType::EmergencyStopped);
+    assert_eq!(
+        (&stopped["reason"], &stopped["stopped_by"]),
+        (&"It runs wild".into(), &owner().actor.into())
+    );
+    let released = told(EventType::EmergencyReleased);
+    assert_eq!(
+        (&released["reason"], &released["released_by"]),
+        (&"It is tame".into(), &owner().actor.into())
+    );
+}
+
+#[tokio::test]
+async fn others_are_not_concerned() {
+    let (rig, id, _stop) = at_work().await;
+    let other = rig.by_hand().await;
+    for scope in [StopScope::Agent(AgentType::Tester), StopScope::Project(other)] {
+        let stopped = rig.engine.stop(scope, why(), owner()).await.unwrap();
+        assert_eq!(stopped.interrupted, 0);
+    }
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert_eq!((rig.runner.running(), rig.runner.dropped()), (1, 0));
+    assert_eq!(rig.tasks(id).await[0].attempt, 1);
+}
+
+#[tokio::test]
+async fn a_worker_outside_loses_its_lease() {
+    let rig = Rig::new(Scripted::default());
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let leases = rig.leases();
+    let query = || WorkQuery {
+        worker: WorkerId::external("w"),
+        agents: vec![AgentType::Coder],
+        max: 1,
+        wait: Duration::ZERO,
+    };
+    let held = leases.lease(query()).await.unwrap().remove(0);
+    let stopped = rig.engine.stop(StopScope::Everything, why(), owner()).await.unwrap();
+    assert_eq!(stopped.interrupted, 1);
+    let lost = leases.heartbeat(held.lease, None).await.unwrap_err();
+    assert!(matches!(lost, Error::Refused(Refusal::Conflict { code: "lease_lost", .. })), "{lost}");
+    assert!(leases.lease(query()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_stopped_project_is_resumed_by_a_release_alone_and_stays_paused_if_it_was() {
+    let rig = Rig::new(Scripted::default());
+    let id = rig.by_hand().await;
+    rig.engine.pause_project(id, owner()).await.unwrap();
+    let scope = StopScope::Project(id);
+    rig.engine.stop(scope, why(), owner()).await.unwrap();
+    let refused = rig.engine.resume_project(id, owner()).await.unwrap_err();
+    assert!(refused.to_string().contains("It runs wild"), "{refused}");
+    rig.engine.release(scope, "It is tame".to_owned(), owner()).await.unwrap();
+    assert_eq!(rig.status(id).await, ProjectStatus::Paused);
+    rig.engine.resume_project(id, owner()).await.unwrap();
+    assert_eq!(rig.status(id).await, ProjectStatus::Active);
+}
+
+#[tokio::test]
+async fn a_stop_needs_a_reason_and_something_to_stop() {
+    let rig = Rig::new(Scripted::default());
+    let id = rig.by_hand().await;
+    let scope = StopScope::Project(id);
+    for reason in [String::new(), " \n".to_owned(), "x".repeat(2001)] {
+        let refused = rig.engine.stop(scope, reason, owner()).await.unwrap_err();
+        assert!(matches!(refused, Error::Refused(Refusal::Invalid { field: "reason", .. })));
+    }
+    let nothing = rig.engine.release(scope, "x".to_owned(), owner()).await.unwrap_err();
+    assert!(matches!(nothing, Error::Refused(Refusal::NotFound { .. })), "{nothing}");
+    rig.engine.cancel_project(id, owner()).await.unwrap();
+    let over = rig.engine.stop(scope, why(), owner()).await.unwrap_err();
+    assert!(matches!(over, Error::Refused(Refusal::Conflict { .. })), "{over}");
+    assert!(rig.store.stops().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_project_that_ends_while_it_is_stopped_can_be_released() {
+    let rig = Rig::new(Scripted::default());
+    let id = rig.by_hand().await;
+    let scope = StopScope::Project(id);
+    rig.engine.stop(scope, why(), owner()).await.unwrap();
+    rig.engine.cancel_project(id, owner()).await.unwrap();
+    rig.engine.release(scope, "It is over".to_owned(), owner()).await.unwrap();
+    assert!(rig.store.stops().await.unwrap().is_empty());
+    assert_eq!(rig.status(id).await, ProjectStatus::Cancelled);
+}
