@@ -107,6 +107,7 @@ fn claude_command(claude: &Path) -> String {
 
 #[tokio::test]
 async fn claude_code_asks_for_a_tool_it_was_denied_and_goes_on_with_it_when_that_is_approved() {
+    let _alone = crate::alone().await;
     let Some(claude) = claude() else { return };
     let write = json!({"file_path": "index.html", "content": BUILT});
     let bash = json!({"command": POLISH, "description": "Finish the page"});
@@ -149,6 +150,7 @@ async fn claude_code_asks_for_a_tool_it_was_denied_and_goes_on_with_it_when_that
 
 #[tokio::test]
 async fn claude_code_without_its_endpoint_has_failed_whatever_it_calls_that() {
+    let _alone = crate::alone().await;
     let Some(claude) = claude() else { return };
     let folder = TempDir::new().unwrap();
     // Nobody listens there. By itself it tries for three minutes.
@@ -175,6 +177,7 @@ async fn claude_code_without_its_endpoint_has_failed_whatever_it_calls_that() {
 
 #[tokio::test]
 async fn codex_cli_changes_files_and_its_tokens_are_counted() {
+    let _alone = crate::alone().await;
     let Some(modules) = node_modules() else { return };
     let build = json!({"cmd": format!("printf '%s' '{BUILT}' > index.html")});
     let fixtures = [
@@ -202,6 +205,7 @@ async fn codex_cli_changes_files_and_its_tokens_are_counted() {
 
 #[tokio::test]
 async fn gemini_cli_changes_files_and_its_tokens_are_counted() {
+    let _alone = crate::alone().await;
     let Some(modules) = node_modules() else { return };
     let write = |content: &str| json!({"file_path": "index.html", "content": content});
     let fixtures = [

@@ -42,6 +42,7 @@ const CODES: [&str; 6] = [
 
 #[tokio::test]
 async fn a_provider_that_fails_three_times_in_ten_is_outlasted_in_each_format() {
+    let _alone = crate::alone().await;
     let mut dice = Dice::new();
     for (protocol, kind) in FORMATS {
         outlast(&mut dice, protocol, kind).await;

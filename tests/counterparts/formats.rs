@@ -38,6 +38,7 @@ pub(crate) async fn server(double: &Aimock, protocol: Protocol, kind: &str) -> T
 
 #[tokio::test]
 async fn each_format_takes_an_idea_to_a_package_and_every_token_is_counted_once() {
+    let _alone = crate::alone().await;
     for (protocol, kind) in FORMATS {
         let Some(double) = Aimock::start(&sdlc(), 1, &[]).await else { return };
         let server = server(&double, protocol, kind).await;
@@ -62,6 +63,7 @@ async fn each_format_takes_an_idea_to_a_package_and_every_token_is_counted_once(
 
 #[tokio::test]
 async fn half_an_answer_is_asked_for_again_with_what_was_wrong_with_it() {
+    let _alone = crate::alone().await;
     let name = "Requirements Analysis";
     let whole = document(name);
     for (protocol, kind) in FORMATS {

@@ -12,3 +12,10 @@ mod model;
 mod model_server;
 mod program;
 mod walk;
+
+/// Makes tests wait for each other, also where they share a process (`cargo test`): a model, or a
+/// coding agent, takes all the processors there are.
+pub(crate) async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    ONE.lock().await
+}

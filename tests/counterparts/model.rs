@@ -85,6 +85,7 @@ fn bounded_sdlc() -> (String, Value) {
 
 #[tokio::test]
 async fn a_real_model_takes_an_idea_to_a_package_over_two_protocols() {
+    let _alone = crate::alone().await;
     let (workflow, mut schema) = bounded_sdlc();
     tighten(&mut schema);
     let Some(model) = ModelServer::start(&schema).await else { return };
@@ -131,10 +132,11 @@ async fn a_real_model_takes_an_idea_to_a_package_over_two_protocols() {
     assert_eq!((status.as_str(), gates.len()), ("completed", 2), "{gates:#?}");
     assert!(gates.iter().all(|gate| gate["kind"] == "approval"), "{gates:#?}");
 
-    let by =
-        |provider: &str| tasks.iter().filter(|task| task["usage"]["provider"] == provider).count();
-    assert_eq!((by("chat"), by("messages")), (6, 1), "{tasks:#?}");
-    for task in tasks.iter().filter(|task| !task["usage"]["provider"].is_null()) {
+    let by = |provider: &'static str| {
+        tasks.iter().filter(move |task| task["usage"]["provider"] == provider)
+    };
+    assert_eq!((by("chat").count(), by("messages").count()), (6, 1), "{tasks:#?}");
+    for task in by("chat").chain(by("messages")) {
         let (input, output) = tokens(&task["usage"]);
         assert!(input > 100 && output > 10, "it was not counted: {task:#}");
         assert!(output <= 500 * task["attempt"].as_u64().unwrap(), "{task:#}");
