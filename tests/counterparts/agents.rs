@@ -81,11 +81,11 @@ async fn pages(server: &TestServer, project: &str) -> Vec<String> {
 }
 
 /// The double calls a tool where the prompt has this word, and says this when it has run.
-fn calls(word: &str, id: &str, tool: &str, arguments: Value, then: &str) -> [Value; 2] {
+fn calls(word: &str, id: &str, tool: &str, arguments: &Value, then: &str) -> [Value; 2] {
     let call = json!({"toolCalls": [{"id": id, "name": tool, "arguments": arguments}]});
     [
-        fixture(json!({"toolCallId": id}), json!({"content": then})),
-        fixture(json!({"userMessage": word}), call),
+        fixture(&json!({"toolCallId": id}), &json!({"content": then})),
+        fixture(&json!({"userMessage": word}), &call),
     ]
 }
 
@@ -113,9 +113,9 @@ async fn claude_code_asks_for_a_tool_it_was_denied_and_goes_on_with_it_when_that
     let bash = json!({"command": POLISH, "description": "Finish the page"});
     let answered = "Your question was answered";
     let fixtures = [
-        calls(answered, "toolu_3", "Bash", bash.clone(), "I finished the page."),
-        calls("POLISH", "toolu_2", "Bash", bash, "I may not run anything."),
-        calls("BUILD", "toolu_1", "Write", write, "I wrote the page."),
+        calls(answered, "toolu_3", "Bash", &bash, "I finished the page."),
+        calls("POLISH", "toolu_2", "Bash", &bash, "I may not run anything."),
+        calls("BUILD", "toolu_1", "Write", &write, "I wrote the page."),
     ];
     let Some(double) = Aimock::start(&fixtures.concat(), 1, &[]).await else { return };
     let folder = TempDir::new().unwrap();
@@ -181,8 +181,8 @@ async fn codex_cli_changes_files_and_its_tokens_are_counted() {
     let Some(modules) = node_modules() else { return };
     let build = json!({"cmd": format!("printf '%s' '{BUILT}' > index.html")});
     let fixtures = [
-        calls("BUILD", "call_1", "exec_command", build, "I wrote the page."),
-        calls("POLISH", "call_2", "exec_command", json!({"cmd": POLISH}), "I finished the page."),
+        calls("BUILD", "call_1", "exec_command", &build, "I wrote the page."),
+        calls("POLISH", "call_2", "exec_command", &json!({"cmd": POLISH}), "I finished the page."),
     ];
     let Some(double) = Aimock::start(&fixtures.concat(), 1, &[]).await else { return };
     let folder = TempDir::new().unwrap();
@@ -209,8 +209,8 @@ async fn gemini_cli_changes_files_and_its_tokens_are_counted() {
     let Some(modules) = node_modules() else { return };
     let write = |content: &str| json!({"file_path": "index.html", "content": content});
     let fixtures = [
-        calls("BUILD", "call_1", "write_file", write(BUILT), "I wrote the page."),
-        calls("POLISH", "call_2", "write_file", write(POLISHED), "I finished the page."),
+        calls("BUILD", "call_1", "write_file", &write(BUILT), "I wrote the page."),
+        calls("POLISH", "call_2", "write_file", &write(POLISHED), "I finished the page."),
     ];
     let Some(double) = Aimock::start(&fixtures.concat(), 1, &[]).await else { return };
     let folder = TempDir::new().unwrap();

@@ -64,8 +64,8 @@ impl Aimock {
 }
 
 /// A fixture that answers with this where all of `rule` holds.
-pub(crate) fn fixture(rule: Value, response: Value) -> Value {
-    let mut response = response;
+pub(crate) fn fixture(rule: &Value, response: &Value) -> Value {
+    let mut response = response.clone();
     let (input, output) = TOKENS;
     // Each protocol finds its own words in it.
     response["usage"] = json!({
@@ -111,9 +111,9 @@ pub(crate) fn sdlc() -> Vec<Value> {
         "Bug Fix",
     ];
     // Only the test after the bug fix is shown what that wrote.
-    let mended = fixture(json!({"userMessage": "mended();"}), json!({"content": passed}));
+    let mended = fixture(&json!({"userMessage": "mended();"}), &json!({"content": passed}));
     let answers = steps.map(|name| {
-        fixture(json!({"userMessage": step(name)}), json!({"content": document(name)}))
+        fixture(&json!({"userMessage": step(name)}), &json!({"content": document(name)}))
     });
     [mended].into_iter().chain(answers).collect()
 }

@@ -71,8 +71,8 @@ async fn half_an_answer_is_asked_for_again_with_what_was_wrong_with_it() {
         // Without these words there is no answer.
         let again = json!({"userMessage": "could not be accepted"});
         let mut fixtures = vec![
-            fixture(once, json!({"content": whole[..whole.len() / 2]})),
-            fixture(again, json!({"content": whole})),
+            fixture(&once, &json!({"content": whole[..whole.len() / 2]})),
+            fixture(&again, &json!({"content": whole})),
         ];
         let own = |one: &Value| one["match"]["userMessage"] == step(name);
         fixtures.extend(sdlc().into_iter().filter(|one| !own(one)));

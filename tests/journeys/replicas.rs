@@ -149,3 +149,43 @@ async fn a_part_without_redis_says_what_that_costs() {
     assert!(line.contains("WARN"), "{line}");
     assert_eq!(redis_of(&server).await["status"], "not_configured");
 }
+
+/// The lease is taken at one server, kept alive at a second and brought back at a third.
+#[tokio::test]
+async fn a_worker_outside_is_served_by_whichever_server_it_asks() {
+    let Some(database) = services::database().await else { return };
+    let Some(redis) = services::redis() else { return };
+    let redis = (redis.url.as_str(), redis.prefix.as_str());
+    let nobody = [("BOTARMY_AGENTS__CODER__RUNNER", "none")];
+    let (a, b, c) = tokio::join!(
+        replica(&database, redis, "api", &nobody),
+        replica(&database, redis, "api", &nobody),
+        replica(&database, redis, "worker", &nobody),
+    );
+    is_connected(&b).await;
+    let project = a.by_hand().await;
+    let waits = json!({"worker_id": "w", "agents": ["coder"], "wait_s": 20});
+    let submits = async {
+        // Whoever waits is rung for, and does not have to ask again.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        let body = json!({"agent_type": "coder", "instructions": "Do it."});
+        let (status, task) = a.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
+        assert_eq!(status, 201, "{task}");
+        task["task_id"].as_str().unwrap().to_owned()
+    };
+    let ((status, leased), task) = tokio::join!(b.post("/api/v1/worker/leases", waits), submits);
+    assert_eq!(status, 200, "{leased}");
+    let lease = leased["leases"][0]["lease"].as_str().unwrap();
+    let say = |verb: &str| format!("/api/v1/worker/leases/{lease}/{verb}");
+    let (status, heard) = a.post(&say("heartbeat"), json!({"message": "half way"})).await;
+    assert_eq!((status, &heard["cancel"]), (200, &json!(false)), "{heard}");
+    let done = json!({"output": {"text": "done"}, "usage": {"input_tokens": 5}});
+    for server in [&b, &a] {
+        let (status, said) = server.post(&say("complete"), done.clone()).await;
+        assert_eq!(status, 200, "the same again is the same: {said}");
+    }
+    a.until_is(&format!("/api/v1/tasks/{task}"), "/status", "completed").await;
+    let (_, usage) = b.get(&format!("/api/v1/projects/{project}/usage")).await;
+    assert_eq!(usage["total"]["tokens"], 5, "{usage}");
+    drop(c);
+}

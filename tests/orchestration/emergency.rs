@@ -4,11 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use botarmy_agents::{Act, Scripted};
+use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::StopScope;
-use botarmy_domain::ports::{AuditLog, EmergencyStops, Orchestrator, WorkQuery, WorkerLeases};
-use botarmy_domain::{
-    AgentType, Error, EventType, LogId, ProjectId, ProjectStatus, Refusal, TaskStatus, WorkerId,
+use botarmy_domain::ports::{
+    AuditLog, EmergencyStops, Ledger, Orchestrator, WorkQuery, WorkerLeases, moment,
 };
+use botarmy_domain::{
+    AgentType, Error, EventType, LogId, ProjectId, ProjectStatus, Refusal, Scope, TaskStatus,
+    WorkerId,
+};
+use botarmy_memory::CountingIds;
 use botarmy_tests::rig::{Rig, owner};
 
 use super::tasks::submit;
@@ -126,6 +131,26 @@ async fn a_worker_outside_loses_its_lease() {
     let lost = leases.heartbeat(held.lease, None).await.unwrap_err();
     assert!(matches!(lost, Error::Refused(Refusal::Conflict { code: "lease_lost", .. })), "{lost}");
     assert!(leases.lease(query()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_claimed_while_the_stop_was_recorded_is_taken_back_by_the_next_look() {
+    let rig = Rig::new(Scripted::default());
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    let leases = rig.leases();
+    let (worker, agents) = (WorkerId::external("w"), vec![AgentType::Coder]);
+    let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
+    let held = leases.lease(query).await.unwrap().remove(0);
+    // The stop as it is recorded, without what follows it.
+    let (scope, at) = (StopScope::Everything, moment(&*rig.clock, &CountingIds::default()));
+    let stop = move |s: &_| emergency::stop(s, scope, "Enough", at, &owner());
+    rig.store.transact(Scope::log(LogId::System).stop(scope), Box::new(stop)).await.unwrap();
+    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Working);
+    assert_eq!(rig.engine.tick().await.unwrap(), 1);
+    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Pending);
+    assert!(leases.heartbeat(held.lease, None).await.is_err());
+    assert_eq!(rig.engine.tick().await.unwrap(), 0);
 }
 
 #[tokio::test]

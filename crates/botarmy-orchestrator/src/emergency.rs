@@ -72,6 +72,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes back what is stopped and runs all the same: a claim that was under way when the stop was
+    /// recorded may have started it after everything else was taken back.
+    pub(crate) async fn end_stopped(&self) -> Result<usize, Error> {
+        let mut taken = 0;
+        for stop in self.ports.stops.stops().await? {
+            taken += self.take_back_stopped(stop.scope).await?;
+        }
+        Ok(taken)
+    }
+
     /// Takes back whatever runs that is stopped, whoever holds it.
     async fn take_back_stopped(&self, scope: StopScope) -> Result<usize, Error> {
         let mut taken = 0;

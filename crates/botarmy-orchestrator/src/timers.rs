@@ -1,4 +1,4 @@
-//! What happens because of time alone: requests expire, leases lapse.
+//! What happens because of time alone: requests expire, leases lapse, what is stopped ends.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl Engine {
     /// # Errors
     /// What the store could not do.
     pub async fn tick(&self) -> Result<usize, Error> {
-        Ok(self.expire_requests().await? + self.reap_leases().await?)
+        Ok(self.expire_requests().await? + self.reap_leases().await? + self.end_stopped().await?)
     }
 
     async fn expire_requests(&self) -> Result<usize, Error> {
