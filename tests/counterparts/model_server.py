@@ -7,6 +7,7 @@ have where a request does not bring one: of the two protocols that are spoken to
 the schema of OpenAI's and not that of Anthropic's.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -36,3 +37,5 @@ settings.sampling.grammar = grammar
 server = xllamacpp.Server(settings)
 print("the model is served at", server.listening_address, flush=True)
 sys.stdin.read()
+# At once: in order it would first finish what it is writing, for whoever is not there any more.
+os._exit(0)
