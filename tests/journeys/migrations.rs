@@ -73,7 +73,7 @@ async fn a_log_that_tells_of_budgets_is_not_given_to_a_version_that_cannot_read_
         let body = Some("{\"tokens\": 5}".to_owned());
         assert_eq!(server.raw(reqwest::Method::PUT, &path, body).await.unwrap().status(), 200);
         assert_eq!(server.terminate().await, Some(0));
-        let (code, said) = migrate(&server.data_dir().to_owned(), url, "--down");
+        let (code, said) = migrate(server.data_dir(), url, "--down");
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("the_log_tells_of_budgets_or_stops"), "{said}");
         server.start_again().await;
