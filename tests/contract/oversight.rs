@@ -30,7 +30,7 @@ async fn reserve(stores: &Stores, task: &Task) -> Committed {
     let scope = Scope::project(task.project_id).task(id).open_requests().purses(purses_of(task));
     let holder = holder();
     let reserve =
-        move |s: &_| budget::reserve(s, id, &holder, &wanted, moment, Defaults::default());
+        move |s: &_| budget::reserve(s, id, &holder, &wanted, true, moment, Defaults::default());
     stores.run(scope, reserve).await.unwrap()
 }
 

@@ -132,8 +132,7 @@ fn without_services_a_test_says_that_it_was_left_out() {
     let output = by_hand(&[]);
     assert!(output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
-    let line =
-        "left out: many_databases_are_made_at_once: needs PostgreSQL; ./tests/run gets one\n";
+    let line = "left out: many_databases_are_made_at_once: needs PostgreSQL; ./tests/run gets it\n";
     assert!(said.contains(line), "{said}");
 }
 

@@ -63,6 +63,25 @@ async fn the_last_migration_goes_down_and_up_and_the_data_stays() {
 }
 
 #[tokio::test]
+async fn a_log_that_tells_of_budgets_is_not_given_to_a_version_that_cannot_read_it() {
+    let database = services::database().await;
+    let urls = [Some(String::new()), database.as_ref().map(services::Database::url)];
+    for url in urls.iter().flatten() {
+        let mut server = TestServer::with(&[("BOTARMY_STORE__URL", url)]).await;
+        let project = server.by_hand().await;
+        let path = format!("/api/v1/projects/{project}/budget");
+        let body = Some("{\"tokens\": 5}".to_owned());
+        assert_eq!(server.raw(reqwest::Method::PUT, &path, body).await.unwrap().status(), 200);
+        assert_eq!(server.terminate().await, Some(0));
+        let (code, said) = migrate(server.data_dir(), url, "--down");
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("the_log_tells_of_budgets_or_stops"), "{said}");
+        server.start_again().await;
+        assert_eq!(server.get(&path).await.1["limit"]["tokens"], 5, "nothing has changed");
+    }
+}
+
+#[tokio::test]
 async fn everything_goes_down_to_nothing_and_up_again() {
     let Some(database) = services::database().await else { return };
     let dir = tempfile::tempdir().unwrap();

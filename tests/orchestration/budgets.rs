@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use botarmy_agents::{Act, Scripted};
 use botarmy_domain::budget::{Amount, Day, Limit, Purse, PurseKey};
+use botarmy_domain::decide::Defaults;
 use botarmy_domain::ports::{
     BudgetStore, Orchestrator, Outcome, Response, RunError, Usage, WorkQuery, WorkerLeases,
 };
 use botarmy_domain::{
-    AgentType, Error, EventType, HitlAction, HitlKind, HitlStatus, ProjectId, ProjectStatus,
-    Refusal, TaskStatus, WorkerId,
+    AgentType, Error, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry, ProjectId,
+    ProjectStatus, Refusal, TaskStatus, WorkerId,
 };
-use botarmy_orchestrator::Budgets;
-use botarmy_tests::rig::{Rig, amend, owner, simply};
+use botarmy_orchestrator::{Budgets, EngineSettings};
+use botarmy_tests::rig::{Rig, Setup, amend, owner, simply};
 use serde_json::{Map, json};
 
 use super::tasks::submit;
@@ -223,6 +224,40 @@ async fn who_does_not_know_what_it_costs_is_held_to_the_limit_once_it_has_passed
 }
 
 #[tokio::test]
+async fn a_question_about_a_day_never_outlives_it_however_often_it_is_extended() {
+    let per_day = BTreeMap::from([(AgentType::Coder, limit(10))]);
+    let defaults =
+        Defaults { on_expiry: OnExpiry::KeepWaiting, gate_ttl_s: 20 * 3600, ..Defaults::default() };
+    let settings = EngineSettings { defaults, budgets: Budgets { per_day, ..Budgets::default() } };
+    let rig = Rig::with(Scripted::default().costing(WORST), Setup { settings, ..Setup::default() });
+    let id = rig.by_hand().await;
+    let day = Day::of(rig.now());
+    submit(&rig, id).await;
+    rig.work().await;
+    let gate = rig.gate(id).await;
+    rig.clock.advance(Duration::from_secs(20 * 3600 + 1));
+    rig.engine.tick().await.unwrap();
+    assert_eq!(rig.gate(id).await.id, gate.id);
+    assert_eq!(rig.gate(id).await.expires_at, day.end(), "extended to the end of the day");
+    rig.clock.advance(Duration::from_secs(4 * 3600));
+    rig.engine.tick().await.unwrap();
+    assert!(rig.gates(id).await.is_empty());
+    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Pending);
+}
+
+#[tokio::test]
+async fn what_is_configured_is_the_least_that_an_attempt_is_taken_to_cost() {
+    let money = Amount { tokens: 0, cost_micro_usd: 5 };
+    let worst_case = BTreeMap::from([(AgentType::Coder, money)]);
+    let rig = rig([completes(60)], Budgets { worst_case, ..per_project(99) });
+    let id = rig.by_hand().await;
+    submit(&rig, id).await;
+    rig.work().await;
+    assert!(rig.runner.seen().is_empty(), "the runner knows that it may need 100 tokens");
+    assert_eq!(rig.gate(id).await.budget.unwrap().needs, WORST);
+}
+
+#[tokio::test]
 async fn workers_outside_are_held_to_limits_too() {
     let worst_case = BTreeMap::from([(AgentType::Coder, WORST)]);
     let rig = rig([], Budgets { worst_case, ..per_project(150) });
@@ -260,6 +295,6 @@ async fn a_task_that_is_called_off_does_not_take_the_question_of_others_with_it(
     rig.engine.cancel_task(first.id, owner()).await.unwrap();
     assert_eq!(rig.gate(id).await.id, gate.id, "the other one still waits for it");
     rig.engine.cancel_task(second.id, owner()).await.unwrap();
-    assert!(rig.gates(id).await.len() <= 1);
+    assert!(rig.gates(id).await.is_empty(), "nobody waits for it any more");
     rig.check().await;
 }

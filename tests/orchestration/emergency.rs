@@ -7,14 +7,14 @@ use botarmy_agents::{Act, Scripted};
 use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::StopScope;
 use botarmy_domain::ports::{
-    AuditLog, EmergencyStops, Ledger, Orchestrator, WorkQuery, WorkerLeases, moment,
+    AuditLog, Claim, Decide, EmergencyStops, Ledger, Orchestrator, WorkQuery, WorkerLeases, moment,
 };
 use botarmy_domain::{
-    AgentType, Error, EventType, LogId, ProjectId, ProjectStatus, Refusal, Scope, TaskStatus,
-    WorkerId,
+    AgentType, Committed, Error, EventType, LogId, ProjectId, ProjectState, ProjectStatus, Refusal,
+    Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
 };
 use botarmy_memory::CountingIds;
-use botarmy_tests::rig::{Rig, owner};
+use botarmy_tests::rig::{Rig, Setup, owner};
 
 use super::tasks::submit;
 
@@ -100,6 +100,52 @@ async fn assert_recorded(rig: &Rig, scope: StopScope) {
     );
 }
 
+/// A store in which every commit takes a while.
+struct Slow(Arc<dyn Ledger>);
+
+#[async_trait::async_trait]
+impl Ledger for Slow {
+    async fn transact(&self, scope: Scope, decide: Decide) -> Result<Committed, Error> {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        self.0.transact(scope, decide).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Committed, StoreError> {
+        self.0.claim(claim).await
+    }
+
+    async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
+        self.0.extend(task, fence, until).await
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_that_run_are_ended_within_a_second_on_a_slow_store_too() {
+    let setup = Setup { slots: 100, ..Setup::default() };
+    let rig = Rig::build(Scripted::new(|_| Act::Hang), setup, |ledger| Arc::new(Slow(ledger)));
+    let id = rig.by_hand().await;
+    for _ in 0..100 {
+        submit(&rig, id).await;
+    }
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    tokio::spawn(Arc::clone(&rig.worker).run(stopped, Duration::from_millis(10)));
+    while rig.runner.running() < 100 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let began = Instant::now();
+    let stopping = rig.engine.stop(StopScope::Agent(AgentType::Coder), why(), owner());
+    let (stopped, ()) = tokio::join!(stopping, async {
+        while rig.runner.running() > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    });
+    assert_eq!(stopped.unwrap().interrupted, 100);
+    while rig.tasks(id).await.iter().any(|task| task.status() != TaskStatus::Pending) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test]
 async fn others_are_not_concerned() {
     let (rig, id, _stop) = at_work().await;
@@ -158,12 +204,16 @@ async fn a_stopped_project_is_resumed_by_a_release_alone_and_stays_paused_if_it_
     let rig = Rig::new(Scripted::default());
     let id = rig.by_hand().await;
     rig.engine.pause_project(id, owner()).await.unwrap();
+    let ProjectState::Paused { at: paused_at, .. } = rig.project(id).await.state else { panic!() };
+    rig.clock.advance(Duration::from_secs(60));
     let scope = StopScope::Project(id);
     rig.engine.stop(scope, why(), owner()).await.unwrap();
     let refused = rig.engine.resume_project(id, owner()).await.unwrap_err();
     assert!(refused.to_string().contains("It runs wild"), "{refused}");
     rig.engine.release(scope, "It is tame".to_owned(), owner()).await.unwrap();
     assert_eq!(rig.status(id).await, ProjectStatus::Paused);
+    let project = rig.project(id).await;
+    assert!(matches!(&project.state, ProjectState::Paused { at, .. } if *at == paused_at));
     rig.engine.resume_project(id, owner()).await.unwrap();
     assert_eq!(rig.status(id).await, ProjectStatus::Active);
 }

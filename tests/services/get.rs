@@ -89,20 +89,20 @@ async fn first(
     )
 }
 
-fn is_here(tool: &str) -> bool {
+pub(crate) fn is_here(tool: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(tool).exists())
 }
 
 /// A folder for what was got, used by one process at a time.
-struct Cache {
+pub(crate) struct Cache {
     folder: PathBuf,
     /// Given back when this is dropped.
     _lock: File,
 }
 
 impl Cache {
-    async fn open(name: &str) -> Result<Self> {
+    pub(crate) async fn open(name: &str) -> Result<Self> {
         let mut folder = target();
         if !is_open_to_the_user(&folder).await {
             // Root's home, as a rule: the user who runs PostgreSQL for root has no way in there.
@@ -135,6 +135,26 @@ impl Cache {
             std::fs::rename(&begun, &done)?;
         }
         Ok(done)
+    }
+
+    /// [`Self::filled`], and filled anew when it was filled by another recipe.
+    pub(crate) async fn filled_by(
+        &self,
+        name: &str,
+        recipe: &str,
+        fill: impl AsyncFnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let done = self.folder.join(name);
+        let note = "recipe";
+        if done.exists() && std::fs::read_to_string(done.join(note)).ok().as_deref() != Some(recipe)
+        {
+            std::fs::remove_dir_all(&done)?;
+        }
+        self.filled(name, async |tree| {
+            fill(tree).await?;
+            std::fs::write(tree.join(note), recipe).context("a note of what was got")
+        })
+        .await
     }
 }
 
@@ -205,23 +225,32 @@ impl Apt {
     }
 }
 
-/// Unpacks a wheel with whichever installer there is.
 async fn unpack_wheel(tree: &Path, wheel: &str) -> Result<()> {
+    say(&format!("pip install {wheel}, into {}", tree.display()));
+    unpack_wheels(tree, &[OsStr::new(wheel)]).await
+}
+
+/// Unpacks wheels with whichever installer there is.
+pub(crate) async fn unpack_wheels(tree: &Path, wheels: &[&OsStr]) -> Result<()> {
     let installer = [("python3", &["-m", "pip"][..]), ("pip3", &[]), ("uv", &["pip"])];
     let installer = installer.iter().find(|(program, _)| is_here(program));
     let (program, words) = installer.context("there is no python3, pip3 or uv")?;
-    say(&format!("pip install {wheel}, into {}", tree.display()));
-    let words = words.iter().map(OsStr::new);
     let options = ["install", "--quiet", "--no-deps", "--only-binary=:all:", "--target"];
-    let options = options.iter().map(OsStr::new).chain([tree.as_os_str(), OsStr::new(wheel)]);
-    run(program, words.chain(options)).await.map(drop)
+    let words = words.iter().chain(&options).map(OsStr::new).chain([tree.as_os_str()]);
+    run(program, words.chain(wheels.iter().copied())).await.map(drop)
+}
+
+async fn run(program: &str, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<String> {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    ran(command).await
 }
 
 /// Runs a program to its end and answers what it said; an error is what it complained of.
-async fn run(program: &str, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<String> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let output = command.output().await.with_context(|| program.to_owned())?;
+pub(crate) async fn ran(mut command: Command) -> Result<String> {
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = command.output().await.with_context(|| program.clone())?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{program}: {}", complaint.trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

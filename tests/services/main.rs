@@ -1,10 +1,14 @@
-//! `services -- COMMAND ARGS…` runs a command with a PostgreSQL and a Redis for the tests.
+//! `services [--counterparts] -- COMMAND ARGS…` runs a command with a PostgreSQL and a Redis for
+//! the tests.
 //!
 //! It finds the servers or gets them (`find.rs`, `get.rs`), starts an instance of each on loopback
 //! in a temporary folder, migrates the database that is copied for every test, and tells the
 //! command in its environment where all that is. When the command has ended, so have they.
+//!
+//! With `--counterparts` it also gets what the test of this name runs against (`counterparts.rs`).
 #![expect(clippy::print_stderr, reason = "this is a program of the terminal")]
 
+mod counterparts;
 mod find;
 mod get;
 
@@ -36,18 +40,25 @@ fn say(line: &str) {
 }
 
 async fn run() -> Result<ExitCode> {
-    let mut arguments = std::env::args_os().skip(1);
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    let with_counterparts = arguments.next_if(|first| first == "--counterparts").is_some();
     let (Some(_), Some(program)) =
         (arguments.next().filter(|dashes| dashes == "--"), arguments.next())
     else {
-        bail!("what should run? services -- COMMAND ARGUMENTS…");
+        bail!("what should run? services [--counterparts] -- COMMAND ARGUMENTS…");
     };
     let mut command = Command::new(program);
     command.args(arguments);
 
     let mut signals = Signals::listen()?;
+    let start = async {
+        if with_counterparts {
+            command.envs(counterparts::get().await?);
+        }
+        Services::start().await
+    };
     let services = tokio::select! {
-        services = Services::start() => services?,
+        services = start => services?,
         signal = signals.next() => return Ok(ended_by(signal)),
     };
     command.envs(services.variables());

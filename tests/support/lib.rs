@@ -4,6 +4,7 @@
 use std::io::Read;
 
 pub mod cluster;
+pub mod counterparts;
 pub mod dice;
 pub mod follower;
 pub mod providers;

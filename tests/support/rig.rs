@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_agents::Scripted;
-use botarmy_domain::decide::Defaults;
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
     AgentRunner, AuditLog, Clock, ContextStore, HitlStore, Ledger, NewProject, Orchestrator,
@@ -39,35 +38,60 @@ pub struct Rig {
     pub bus: MemoryEventBus,
 }
 
+/// What a rig can be told.
+pub struct Setup {
+    /// The workflows there are.
+    pub workflows: Workflows,
+    /// What applies where nobody says otherwise.
+    pub settings: EngineSettings,
+    /// How many tasks of each agent type are done at once.
+    pub slots: u32,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let settings = EngineSettings::default();
+        Self { workflows: Workflows::default(), settings, slots: 4 }
+    }
+}
+
 impl Rig {
     /// A rig with this runner for every agent type.
     #[must_use]
     pub fn new(runner: Scripted) -> Self {
-        Self::with_workflows(runner, Workflows::default())
+        Self::with(runner, Setup::default())
     }
 
     /// A rig with these workflows too.
     #[must_use]
     pub fn with_workflows(runner: Scripted, workflows: Workflows) -> Self {
-        Self::build(runner, workflows, Budgets::default(), |ledger| ledger)
+        Self::with(runner, Setup { workflows, ..Setup::default() })
     }
 
     /// A rig with limits to what may be spent.
     #[must_use]
     pub fn with_budgets(runner: Scripted, budgets: Budgets) -> Self {
-        Self::build(runner, Workflows::default(), budgets, |ledger| ledger)
+        let settings = EngineSettings { budgets, ..EngineSettings::default() };
+        Self::with(runner, Setup { settings, ..Setup::default() })
+    }
+
+    /// A rig that is set up like this.
+    #[must_use]
+    pub fn with(runner: Scripted, setup: Setup) -> Self {
+        Self::build(runner, setup, |ledger| ledger)
     }
 
     /// A rig that commits through what `wrap` makes of its ledger.
     #[must_use]
     pub fn with_ledger(wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>) -> Self {
-        Self::build(Scripted::default(), Workflows::default(), Budgets::default(), wrap)
+        Self::build(Scripted::default(), Setup::default(), wrap)
     }
 
-    fn build(
+    /// A rig that is set up like this, and commits through what `wrap` makes of its ledger.
+    #[must_use]
+    pub fn build(
         runner: Scripted,
-        workflows: Workflows,
-        budgets: Budgets,
+        setup: Setup,
         wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>,
     ) -> Self {
         let store = MemoryStore::new();
@@ -88,8 +112,7 @@ impl Rig {
             clock: clock.clone(),
             ids: Arc::new(CountingIds::default()),
         };
-        let settings = EngineSettings { defaults: Defaults::default(), budgets };
-        let engine = Engine::new(ports, workflows, settings);
+        let engine = Engine::new(ports, setup.workflows, setup.settings);
         let runner = Arc::new(runner);
         let runners: Runners = AgentType::ALL
             .iter()
@@ -97,7 +120,10 @@ impl Rig {
             .collect();
         let settings = WorkerSettings {
             id: WorkerId("worker-1".to_owned()),
-            slots: AgentType::ALL.iter().map(|agent| (*agent, 4)).collect::<BTreeMap<_, _>>(),
+            slots: AgentType::ALL
+                .iter()
+                .map(|agent| (*agent, setup.slots))
+                .collect::<BTreeMap<_, _>>(),
             lease: botarmy_domain::task::LEASE,
             attempt_timeout: Duration::from_secs(600),
             poll: Duration::from_millis(20),

@@ -79,13 +79,21 @@ pub fn postgres_tool(name: &str) -> Option<Command> {
 
 /// What the variable says when the services must be there. Otherwise `None`, and a line about it.
 pub(crate) fn needed(what: &str, name: &str) -> Option<String> {
-    if std::env::var_os(SERVICES).is_some_and(|value| value == "required") {
-        return Some(variable(name));
+    required(SERVICES, what, name, "./tests/run")
+}
+
+/// What the variable says when another one says that it must be there. Otherwise `None`, and a line
+/// about what would get it.
+pub(crate) fn required(must: &str, what: &str, name: &str, command: &str) -> Option<String> {
+    if std::env::var_os(must).is_some_and(|value| value == "required") {
+        return Some(std::env::var(name).unwrap_or_else(|_| {
+            panic!("{must} is set and {name} is not; {command} sets both");
+        }));
     }
     let thread = std::thread::current();
     let test = thread.name().filter(|name| *name != "main").unwrap_or("a test");
     // Not `eprintln!`: the test runner keeps that to itself while the test passes.
-    let line = format!("left out: {test}: needs {what}; ./tests/run gets one\n");
+    let line = format!("left out: {test}: needs {what}; {command} gets it\n");
     drop(std::io::stderr().write_all(line.as_bytes()));
     None
 }

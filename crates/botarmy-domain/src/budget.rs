@@ -16,6 +16,14 @@ use crate::ports::Usage;
 use crate::timestamp::Timestamp;
 use crate::words::AgentType;
 
+/// How many models are told apart in a purse; what comes after is counted together. Workers outside
+/// name their models themselves.
+const MOST_LINES: usize = 100;
+/// How much of such a name is kept, in characters.
+const LONGEST_NAME: usize = 128;
+/// More than an attempt can use: a worker that says so is wrong, and must not fill a purse for ever.
+const MOST_AT_ONCE: u64 = 1_000_000_000_000;
+
 /// Tokens, read and written together, and money.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -246,19 +254,26 @@ impl Purse {
     /// Puts what was used in the place of what was reserved; answers whether anything changed.
     pub(crate) fn settle(&mut self, task: TaskId, agent: AgentType, usage: &Usage) -> bool {
         let was_reserved = self.reserved.remove(&task).is_some();
-        if usage.is_nothing() {
+        if usage.is_free() {
             return was_reserved;
         }
-        let same = |one: &&mut Spent| {
-            one.agent == agent && one.provider == usage.provider && one.model == usage.model
+        let (mut provider, mut model) = (short(&usage.provider), short(&usage.model));
+        let known = |one: &Spent, provider: &Option<String>, model: &Option<String>| {
+            one.agent == agent && one.provider == *provider && one.model == *model
         };
+        if self.spent.len() >= MOST_LINES
+            && !self.spent.iter().any(|one| known(one, &provider, &model))
+        {
+            (provider, model) = (None, None);
+        }
+        let same = |one: &&mut Spent| known(one, &provider, &model);
         let line = match self.spent.iter_mut().find(same) {
             Some(line) => line,
             None => {
                 self.spent.push(Spent {
                     agent,
-                    provider: usage.provider.clone(),
-                    model: usage.model.clone(),
+                    provider,
+                    model,
                     attempts: 0,
                     input_tokens: 0,
                     output_tokens: 0,
@@ -268,12 +283,17 @@ impl Purse {
             }
         };
         line.attempts += 1;
-        line.input_tokens = line.input_tokens.saturating_add(usage.input_tokens);
-        line.output_tokens = line.output_tokens.saturating_add(usage.output_tokens);
-        let cost = usage.cost_micro_usd.unwrap_or(0);
-        line.cost_micro_usd = line.cost_micro_usd.saturating_add(cost);
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more.min(MOST_AT_ONCE));
+        add(&mut line.input_tokens, usage.input_tokens);
+        add(&mut line.output_tokens, usage.output_tokens);
+        add(&mut line.cost_micro_usd, usage.cost_micro_usd.unwrap_or(0));
         true
     }
+}
+
+/// The beginning of a name that somebody outside has chosen.
+fn short(name: &Option<String>) -> Option<String> {
+    name.as_ref().map(|name| name.chars().take(LONGEST_NAME).collect())
 }
 
 /// The question whether a limit is raised: what a request about a budget is about.
@@ -342,5 +362,29 @@ mod tests {
         assert!(!purse.settle(task, AgentType::Coder, &Usage::default()));
         assert_eq!((purse.taken(now), purse.spent.len()), (tokens(14), 1));
         assert_eq!(purse.spent[0].attempts, 2);
+        let free = Usage { provider: Some("offline".to_owned()), ..Usage::default() };
+        assert!(!purse.settle(task, AgentType::Coder, &free), "what costs nothing is not counted");
+    }
+
+    #[test]
+    fn names_and_numbers_from_outside_do_not_fill_it_for_ever() {
+        let mut mint = crate::moment::Moment { at: Timestamp::from_micros(5), seed: 1 }.mint();
+        let task = mint.task();
+        let mut purse = Purse::new(PurseKey::Project(mint.project()));
+        for n in 0..500 {
+            let model = Some(format!("{n}{}", "x".repeat(1000)));
+            let usage = Usage { model, ..used(u64::MAX) };
+            assert!(purse.settle(task, AgentType::Coder, &usage));
+        }
+        assert_eq!(purse.spent.len(), MOST_LINES + 1);
+        assert_eq!(purse.spent.iter().map(|line| line.attempts).sum::<u64>(), 500);
+        assert!(serde_json::to_string(&purse).unwrap().len() < 40_000);
+        let taken = purse.spent();
+        assert_eq!(taken.tokens, 500 * MOST_AT_ONCE);
+        let limit = Limit { tokens: Some(10), cost_micro_usd: None };
+        assert!(
+            limit.raised(limit, taken, tokens(5)).has_room(taken, tokens(5)),
+            "it can be raised"
+        );
     }
 }

@@ -86,8 +86,9 @@ pub enum ProjectState {
 pub struct Emergency {
     /// Why it was stopped.
     pub reason: String,
-    /// Whether it goes on when it is released.
-    pub was_active: bool,
+    /// Since when and by whom it was paused before; it stays so when it is released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<(Timestamp, String)>,
 }
 
 /// The workflow a project was started with, pinned, and how far it has come.

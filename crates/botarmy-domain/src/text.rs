@@ -81,15 +81,28 @@ pub fn clean_map(map: &mut Map<String, Value>) {
     map.values_mut().for_each(clean_value);
 }
 
-/// Takes control characters out of every text in a JSON object, but for line ends and tabs.
+/// Takes control characters out of every text in a JSON object, its keys too, but for line ends and tabs.
 pub fn strip_controls(map: &mut Map<String, Value>) {
+    if map.keys().any(|key| key.contains(is_stripped)) {
+        *map =
+            std::mem::take(map).into_iter().map(|(key, v)| (without_controls(&key), v)).collect();
+    }
     map.values_mut().for_each(strip_value);
 }
 
+/// A text without control characters, but for line ends and tabs.
+#[must_use]
+pub fn without_controls(text: &str) -> String {
+    text.chars().filter(|c| !is_stripped(*c)).collect()
+}
+
+fn is_stripped(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+}
+
 fn strip_value(value: &mut Value) {
-    let stripped = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     match value {
-        Value::String(text) if text.contains(stripped) => text.retain(|c| !stripped(c)),
+        Value::String(text) if text.contains(is_stripped) => *text = without_controls(text),
         Value::Array(items) => items.iter_mut().for_each(strip_value),
         Value::Object(map) => strip_controls(map),
         _ => {}

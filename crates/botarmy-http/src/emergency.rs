@@ -101,13 +101,13 @@ impl<'a> StopView<'a> {
 struct StoppedView<'a> {
     #[serde(flatten)]
     stop: StopView<'a>,
-    /// How many running tasks were taken back into the queue.
+    /// How many tasks were running; they are back in the queue.
     interrupted: usize,
 }
 
 /// Stops the work of a project, of an agent type, or all work. What runs is ended within a second
 /// and waits in the queue; nothing new starts until it is released. Stopping again what is stopped
-/// changes nothing (200), but ends once more what runs.
+/// changes nothing (200).
 #[utoipa::path(
     post, path = "/api/v1/emergency-stop", tag = "emergency stop", request_body = StopBody,
     responses(

@@ -6,10 +6,11 @@ use std::time::Duration;
 use botarmy_domain::budget::{Amount, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, purses_of};
 use botarmy_domain::decide::tasks::Holder;
-use botarmy_domain::{AgentType, Error, Scope, StoreError, Task};
+use botarmy_domain::{AgentType, Error, Refusal, Scope, StoreError, Task};
 use tracing::info;
 
 use crate::engine::Engine;
+use crate::work::STORE_PATIENCE;
 
 /// The limits that apply where people have set none, and what an attempt may cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,9 +19,23 @@ pub struct Budgets {
     pub per_project: Limit,
     /// For an agent type on one day (in UTC).
     pub per_day: BTreeMap<AgentType, Limit>,
-    /// The worst case of an attempt, in place of what its runner says; for workers outside, who say
-    /// nothing, the only word on it.
+    /// The least that the worst case of an attempt is taken for; for programs and workers outside,
+    /// who do not say, the only word on it.
     pub worst_case: BTreeMap<AgentType, Amount>,
+}
+
+impl Budgets {
+    /// What an attempt may cost of which its runner says this; `None` where it costs nothing.
+    pub(crate) fn worst_case(&self, agent: AgentType, said: Option<Amount>) -> Option<Amount> {
+        let least = self.worst_case.get(&agent).copied();
+        match (least, said) {
+            (Some(least), Some(said)) => Some(Amount {
+                tokens: least.tokens.max(said.tokens),
+                cost_micro_usd: least.cost_micro_usd.max(said.cost_micro_usd),
+            }),
+            (least, said) => said.or(least),
+        }
+    }
 }
 
 /// Whether an attempt may begin.
@@ -47,15 +62,24 @@ impl Engine {
         let budgets = &self.settings.budgets;
         let wanted = Wanted {
             amount,
-            until: self.ports.clock.now().after(limit),
+            // It may take a while until a result can be stored.
+            until: self.ports.clock.now().after(limit + STORE_PATIENCE),
             per_project: budgets.per_project,
             per_day: budgets.per_day.get(&task.agent).copied().unwrap_or_default(),
         };
-        let scope = Scope::project(task.project_id).task(id).open_requests();
-        let holder = holder.clone();
-        let reserve =
-            move |snapshot: &_| budget::reserve(snapshot, id, &holder, &wanted, moment, defaults);
-        let committed = match self.commit(scope.purses(purses_of(task)), reserve).await {
+        let scope = Scope::project(task.project_id).task(id).purses(purses_of(task));
+        let reserve = |asks| {
+            let holder = holder.clone();
+            move |snapshot: &_| {
+                budget::reserve(snapshot, id, &holder, &wanted, asks, moment, defaults)
+            }
+        };
+        // What people are asked already is loaded only where somebody has to be asked.
+        let mut reserved = self.commit(scope.clone(), reserve(false)).await;
+        if let Err(Error::Refused(Refusal::Conflict { code: budget::NO_ROOM, .. })) = reserved {
+            reserved = self.commit(scope.open_requests(), reserve(true)).await;
+        }
+        let committed = match reserved {
             Ok(committed) => committed,
             Err(Error::Refused(refusal)) => {
                 info!(task.id = %id, %refusal, "Task {id} is not begun");

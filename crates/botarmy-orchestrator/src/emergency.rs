@@ -7,7 +7,8 @@ use botarmy_domain::decide::emergency;
 use botarmy_domain::decide::tasks::Holder;
 use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::ports::{HeldLease, Stopped};
-use botarmy_domain::{Error, EventType, LogId, Origin, Row, Scope, StoreError, Task};
+use botarmy_domain::{Error, LogId, Origin, Row, Scope, StoreError, Task};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::engine::Engine;
@@ -16,28 +17,31 @@ use crate::worker::Worker;
 /// How often a worker looks whether its work is stopped, also when no news of it arrive: twice
 /// within the second in which work has to end.
 const LOOKS: Duration = Duration::from_millis(400);
-/// How many running tasks are taken back in one go.
-const PAGE: u32 = 500;
+/// The most running tasks that are looked at in one go; what is left is found by the next look.
+const MOST: u32 = 10_000;
+/// How many of them are given back at the same time.
+const AT_ONCE: usize = 256;
 /// What the log says of an attempt that was ended so.
 const WHY: &str = "the emergency stop";
 
 impl Engine {
-    /// Stops work; answers the stop that stands now, and how many running tasks were taken back.
+    /// Stops work; answers the stop that stands now, and how many tasks were running.
     pub(crate) async fn stop_work(
         &self,
         scope: StopScope,
         reason: String,
         origin: Origin,
     ) -> Result<Stopped, Error> {
+        let running = self.running_in(scope).await?.len();
         let moment = self.moment();
         let stop = move |snapshot: &_| emergency::stop(snapshot, scope, &reason, moment, &origin);
         let committed = self.commit(rows_of(scope), stop).await?;
-        let lapsed = EventType::TaskLeaseLapsed;
-        let at_once = committed.entries.iter().filter(|e| e.event_type == lapsed).count();
-        let interrupted = match scope {
-            StopScope::Project(_) => at_once,
-            _ => self.take_back_stopped(scope).await?,
-        };
+        // A project's tasks went back with the decision. What cannot be taken back now, others find.
+        if !matches!(scope, StopScope::Project(_))
+            && let Err(error) = self.take_back_running(scope, |_| true).await
+        {
+            warn!(%scope, %error, "What runs of {scope} is not taken back yet");
+        }
         let new = committed.rows.iter().find_map(|row| match row {
             Row::Stop(stop) => Some((**stop).clone()),
             _ => None,
@@ -52,8 +56,8 @@ impl Engine {
                 standing.ok_or(StoreError::Conflict)?
             }
         };
-        info!(%scope, interrupted, "Stopped: {scope}; {interrupted} running tasks were taken back");
-        Ok(Stopped { stop, is_new, interrupted })
+        info!(%scope, running, "Stopped: {scope}; {running} tasks were running");
+        Ok(Stopped { stop, is_new, interrupted: running })
     }
 
     /// Lets work go on.
@@ -72,45 +76,53 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes back what is stopped and runs all the same: a claim that was under way when the stop was
-    /// recorded may have started it after everything else was taken back.
+    /// Takes back what workers outside hold although it is stopped: a claim that was under way when
+    /// the stop was recorded may have started it after everything else was taken back. Workers of
+    /// the servers look for themselves, and a stopped project is paused for every claim.
     pub(crate) async fn end_stopped(&self) -> Result<usize, Error> {
+        let mut stops = self.ports.stops.stops().await?;
+        stops.retain(|stop| !matches!(stop.scope, StopScope::Project(_)));
+        let outside = |task: &Task| task.lease().is_some_and(|l| l.worker.is_external());
         let mut taken = 0;
-        for stop in self.ports.stops.stops().await? {
-            taken += self.take_back_stopped(stop.scope).await?;
+        for stop in stops {
+            taken += self.take_back_running(stop.scope, outside).await?;
         }
         Ok(taken)
     }
 
-    /// Takes back whatever runs that is stopped, whoever holds it.
-    async fn take_back_stopped(&self, scope: StopScope) -> Result<usize, Error> {
-        let mut taken = 0;
-        let mut limit = PAGE;
-        loop {
-            let working = self.ports.tasks.working(limit).await?;
-            let is_all = working.len() < limit as usize;
-            let stopped: Vec<&Arc<Task>> =
-                working.iter().filter(|task| scope.covers(task.agent, task.project_id)).collect();
-            for task in &stopped {
-                taken += usize::from(self.take_back(task).await?);
-            }
-            if is_all {
-                return Ok(taken);
-            }
-            // What is left in front is not stopped: look further.
-            limit = limit.saturating_add(PAGE);
-        }
+    /// What runs of this, whoever holds it; the first few thousand of it.
+    async fn running_in(&self, scope: StopScope) -> Result<Vec<Arc<Task>>, StoreError> {
+        let mut working = self.ports.tasks.working(MOST).await?;
+        working.retain(|task| scope.covers(task.agent, task.project_id));
+        Ok(working)
     }
 
-    async fn take_back(&self, task: &Task) -> Result<bool, Error> {
-        let Some(lease) = task.lease() else { return Ok(false) };
-        let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
-        match self.give_back(HeldLease { task: task.id, holder }, WHY).await {
-            Ok(()) => Ok(true),
-            // It ended just before.
-            Err(Error::Refused(_)) => Ok(false),
-            Err(error) => Err(error),
+    /// Gives back to the queue what runs of this; answers how much that was.
+    async fn take_back_running(
+        &self,
+        scope: StopScope,
+        concerns: impl Fn(&Task) -> bool,
+    ) -> Result<usize, Error> {
+        let mut running = self.running_in(scope).await?;
+        running.retain(|task| concerns(task));
+        let mut taken = 0;
+        for some in running.chunks(AT_ONCE) {
+            let mut giving = JoinSet::new();
+            for (task, lease) in some.iter().filter_map(|task| Some((task, task.lease()?))) {
+                let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
+                let (engine, lease) = (self.clone(), HeldLease { task: task.id, holder });
+                giving.spawn(async move { engine.give_back(lease, WHY).await });
+            }
+            for given in giving.join_all().await {
+                match given {
+                    Ok(()) => taken += 1,
+                    // It ended just before.
+                    Err(Error::Refused(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
         }
+        Ok(taken)
     }
 }
 
@@ -124,13 +136,16 @@ fn rows_of(scope: StopScope) -> Scope {
 }
 
 impl Worker {
-    /// Ends what runs here and is stopped, whatever news arrive of it: a claim that was under way
-    /// when the stop was recorded may have started something, and another server's news may be lost.
+    /// Ends what runs here and is stopped: at once when there is news of a stop, and at every look,
+    /// since a claim that was under way may have started something after, and news may be lost.
     pub(crate) async fn heed_stops(self: Arc<Self>) {
         let mut looks = tokio::time::interval(LOOKS);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
+            tokio::select! {
+                _ = looks.tick() => {}
+                () = self.stopped.notified() => {}
+            }
             if !self.is_busy() {
                 continue;
             }
@@ -142,17 +157,25 @@ impl Worker {
         }
     }
 
+    /// Ends all of it before anything is written down: that takes as long as the store takes.
     async fn end_stopped(&self, stops: &[Stop]) {
-        for (task, agent, project, fence) in self.held() {
-            if !stops.iter().any(|stop| stop.scope.covers(agent, project)) {
-                continue;
+        let mut held = self.held();
+        held.retain(|(_, agent, project, _)| {
+            stops.iter().any(|s| s.scope.covers(*agent, *project))
+        });
+        for (task, _, _, fence) in &held {
+            self.abort(*task, Some((*fence).into()));
+        }
+        for some in held.chunks(AT_ONCE) {
+            let mut giving = JoinSet::new();
+            for (task, _, _, fence) in some.iter().copied() {
+                let holder = Holder { worker: self.settings.id.clone(), fence };
+                let (engine, lease) = (self.engine.clone(), HeldLease { task, holder });
+                giving.spawn(async move { (task, engine.give_back(lease, WHY).await) });
             }
-            self.abort(task, Some(fence.into()));
-            let holder = Holder { worker: self.settings.id.clone(), fence };
-            match self.engine.give_back(HeldLease { task, holder }, WHY).await {
-                // Whoever stopped it has taken it back already.
-                Ok(()) | Err(Error::Refused(_)) => {}
-                Err(error) => {
+            for (task, given) in giving.join_all().await {
+                // Whoever stopped it may have taken it back already.
+                if let Err(Error::Store(error)) = given {
                     warn!(task.id = %task, %error, "Task {task} could not be given back; its lease will lapse");
                 }
             }

@@ -120,10 +120,13 @@ fn compile(schema: &Map<String, Value>) -> Result<Validator, String> {
 fn said(error: &jsonschema::ValidationError<'_>) -> String {
     let at = error.instance_path().to_string();
     let at = if at.is_empty() { "the document".to_owned() } else { at };
-    let text = format!("{at}: {}", error.masked());
+    shortened(&format!("{at}: {}", error.masked()))
+}
+
+fn shortened(text: &str) -> String {
     match text.char_indices().nth(LONGEST_COMPLAINT) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }
 
@@ -142,6 +145,9 @@ fn check_files(content: &Map<String, Value>) -> Result<(), String> {
     }
     match path_problems(paths).first() {
         None => Ok(()),
-        Some((path, why)) => Err(format!("the file path {path:?} cannot be used: {why}")),
+        Some((path, why)) => {
+            let path = shortened(path);
+            Err(format!("the file path {path:?} cannot be used: {why}"))
+        }
     }
 }

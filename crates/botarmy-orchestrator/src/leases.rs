@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use botarmy_domain::decide::tasks::{self, Holder};
 use botarmy_domain::ports::{Heard, HeldLease, Leased, Outcome, RunError, WorkQuery, WorkerLeases};
-use botarmy_domain::{Error, ProjectId, Refusal, StoreError, Task, TaskStatus};
+use botarmy_domain::{Amount, Error, ProjectId, Refusal, StoreError, Task, TaskStatus};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -63,7 +63,11 @@ impl Leases {
                 Ok(Start::Free | Start::Reserved) => {}
                 Ok(Start::No) => continue,
                 Err(error) => {
-                    warn!(task.id = %task.id, %error, "The lease of task {} will lapse", task.id);
+                    warn!(task.id = %task.id, %error, "Task {} cannot be handed out now", task.id);
+                    let lease = HeldLease { task: task.id, holder };
+                    if let Err(error) = self.engine.give_back(lease, "the store was away").await {
+                        warn!(task.id = %task.id, %error, "The lease of task {} will lapse", task.id);
+                    }
                     continue;
                 }
             }
@@ -93,9 +97,10 @@ impl Leases {
 
     /// Whether a worker may be given a task that may cost what is configured for its agent type.
     async fn may_begin(&self, task: &Task, holder: &Holder) -> Result<Start, StoreError> {
-        let known = self.engine.settings.budgets.worst_case.get(&task.agent).copied();
+        let unsaid = Some(Amount::default());
+        let amount = self.engine.settings.budgets.worst_case(task.agent, unsaid);
         let limit = time_limit(task, self.settings.attempt_timeout);
-        self.engine.reserve(task, holder, known.unwrap_or_default(), limit).await
+        self.engine.reserve(task, holder, amount.unwrap_or_default(), limit).await
     }
 
     /// The task of a lease; one that does not exist was never leased.

@@ -29,7 +29,10 @@ impl Engine {
     /// # Errors
     /// What the store could not do.
     pub async fn tick(&self) -> Result<usize, Error> {
-        Ok(self.expire_requests().await? + self.reap_leases().await? + self.end_stopped().await?)
+        // None of these keeps the others from being done.
+        let (stopped, expired, lapsed) =
+            (self.end_stopped().await, self.expire_requests().await, self.reap_leases().await);
+        Ok(stopped? + expired? + lapsed?)
     }
 
     async fn expire_requests(&self) -> Result<usize, Error> {

@@ -11,7 +11,7 @@ use botarmy_domain::ports::{
     Usage,
 };
 use botarmy_domain::text::clean_map;
-use botarmy_domain::text::strip_controls;
+use botarmy_domain::text::{clean, strip_controls, without_controls};
 use botarmy_domain::{
     ArtifactType, Committed, Error, Moment, Project, Refusal, Scope, StoreError, Task, TaskStatus,
 };
@@ -27,8 +27,10 @@ use crate::worker::{SharedProject, Worker};
 
 /// How many lines of progress are kept while nobody takes them.
 const PROGRESS_QUEUE: usize = 32;
+/// The most bytes of a question with its suggested answers and what goes with it.
+const MOST_ASKED: usize = 64 << 10;
 /// How long the store may be away before a result that cannot be stored is left to the reaper.
-const STORE_PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const STORE_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Worker {
     /// Does a task and brings back what comes of it.
@@ -44,9 +46,9 @@ impl Worker {
         let result = match (runner, self.engine.assignment(task, project).await) {
             (Some(runner), Ok(job)) => {
                 let form = Form::of(&job);
-                let known = self.engine.settings.budgets.worst_case.get(&task.agent).copied();
+                let said = runner.worst_case(&job);
                 let limit = time_limit(task, self.settings.attempt_timeout);
-                let start = match known.or_else(|| runner.worst_case(&job)) {
+                let start = match self.engine.settings.budgets.worst_case(task.agent, said) {
                     None => Ok(Start::Free),
                     Some(amount) => self.engine.reserve(task, &holder, amount, limit).await,
                 };
@@ -154,7 +156,9 @@ impl Worker {
                     return;
                 }
                 Err(Error::Refused(refusal)) => {
+                    let used = used(&result).clone();
                     let unsound = RunError::terminal("unacceptable_result", refusal.to_string());
+                    let unsound = unsound.having_used(used);
                     return Box::pin(self.bring_back(task, holder, reserved, Err(unsound))).await;
                 }
                 Err(error) if started.elapsed() > STORE_PATIENCE => {
@@ -236,11 +240,7 @@ impl Engine {
         if let Ok(Outcome::Ask { question, .. }) = &**result {
             scope = scope.artifacts(&question.artifacts);
         }
-        let usage = match &**result {
-            Ok(Outcome::Completed { usage, .. } | Outcome::Ask { usage, .. }) => usage,
-            Err(error) => error.usage(),
-        };
-        if reserved || !usage.is_nothing() {
+        if reserved || !used(result).is_free() {
             scope = scope.purses(purses_of(task));
         }
         let (who, result) = (holder.clone(), Arc::clone(result));
@@ -285,6 +285,14 @@ impl Engine {
     }
 }
 
+/// What an attempt used, however it ended.
+fn used(result: &Result<Outcome, RunError>) -> &Usage {
+    match result {
+        Ok(Outcome::Completed { usage, .. } | Outcome::Ask { usage, .. }) => usage,
+        Err(error) => error.usage(),
+    }
+}
+
 /// What the step that a task does says of its document.
 pub(crate) fn schema_of(project: &Project, task: &Task) -> Option<Map<String, Value>> {
     project.plan.as_ref()?.workflow.step(task.step()?)?.output_schema.clone()
@@ -312,8 +320,25 @@ pub(crate) struct TooLarge {
 /// replaced; unless it is too much. The files of source code keep theirs: they are what somebody
 /// wrote into a file.
 pub(crate) fn sound(outcome: Outcome, limit: usize) -> Result<Outcome, TooLarge> {
-    let Outcome::Completed { mut output, mut artifacts, confidence, usage } = outcome else {
-        return Ok(outcome);
+    let (mut output, mut artifacts, confidence, usage) = match outcome {
+        Outcome::Completed { output, artifacts, confidence, usage } => {
+            (output, artifacts, confidence, usage)
+        }
+        Outcome::Ask { mut question, usage, session } => {
+            let size = question.question.len()
+                + question.options.iter().map(String::len).sum::<usize>()
+                + session.as_ref().map_or(0, String::len);
+            if size > limit.min(MOST_ASKED) {
+                let most = limit.min(MOST_ASKED);
+                let detail =
+                    format!("The agent asks with {size} bytes; at most {most} are stored.");
+                return Err(TooLarge { detail, usage: Box::new(usage) });
+            }
+            let texts = std::iter::once(&mut question.question).chain(&mut question.options);
+            texts.for_each(|text| *text = without_controls(&clean(text)));
+            let session = session.map(|session| clean(&session).into_owned());
+            return Ok(Outcome::Ask { question, usage, session });
+        }
     };
     let bytes = |map: &_| serde_json::to_vec(map).map_or(0, |json| json.len());
     let size =

@@ -45,6 +45,8 @@ pub struct Worker {
     pub(crate) settings: WorkerSettings,
     running: Mutex<HashMap<TaskId, Running>>,
     freed: Notify,
+    /// There is news of an emergency stop.
+    pub(crate) stopped: Notify,
     /// Agent types with a slot that was freed since somebody looked.
     with_room: Mutex<BTreeSet<AgentType>>,
     /// The last claim failed: the store is away.
@@ -77,6 +79,7 @@ impl Worker {
             settings,
             running: Mutex::default(),
             freed: Notify::new(),
+            stopped: Notify::new(),
             with_room: Mutex::default(),
             claim_failed: std::sync::atomic::AtomicBool::new(false),
         })
@@ -223,6 +226,9 @@ impl Worker {
                     while let Some(news) = news.next().await {
                         match news {
                             News::Entry(entry) => {
+                                if entry.event_type == EventType::EmergencyStopped {
+                                    self.stopped.notify_one();
+                                }
                                 let over = matches!(
                                     entry.event_type,
                                     EventType::TaskCancelled | EventType::TaskLeaseLapsed

@@ -214,13 +214,9 @@ pub struct Agents {
 pub struct Agent {
     pub runner: RunnerChoice,
     pub slots: u32,
-    #[serde(default)]
     pub day_tokens: u64,
-    #[serde(default)]
     pub day_cost_usd: f64,
-    #[serde(default)]
     pub reserve_tokens: u64,
-    #[serde(default)]
     pub reserve_cost_usd: f64,
 }
 
@@ -252,7 +248,7 @@ fn limit(tokens: u64, dollars: f64) -> Limit {
     reason = "a float is clamped when it is cast, and settings are checked to be positive"
 )]
 fn micro_dollars(dollars: f64) -> u64 {
-    (dollars * 1e6).round() as u64
+    (dollars * 1e6).ceil() as u64
 }
 
 /// Who does the work of an agent type: what `runner` says.

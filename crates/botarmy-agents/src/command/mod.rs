@@ -14,6 +14,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,6 +56,9 @@ struct Kept {
     /// The tools it may use when the answer is yes.
     #[serde(default)]
     allow: Vec<String>,
+    /// What the session cost until then, in millionths of a US dollar.
+    #[serde(default)]
+    spent: u64,
 }
 
 impl CommandRunner {
@@ -124,15 +128,17 @@ impl AgentRunner for CommandRunner {
         let (folder, kept) = self.folder(&job, &given).await?;
 
         let call = presets::call(self.spec.preset, &job, kept.as_ref());
-        let mut variables = self.spec.variables();
+        let named = call.variables.iter();
+        let mut variables: Vec<(String, OsString)> =
+            named.map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        // What the operator passes on comes later, and so it counts.
+        variables.extend(self.spec.variables());
         variables.extend(process::surroundings(&folder, self.spec.home.as_deref()));
         variables.extend([
             ("BOTARMY_TASK_ID".to_owned(), job.task_id.to_string().into()),
             ("BOTARMY_ATTEMPT".to_owned(), job.attempt.to_string().into()),
             ("BOTARMY_DEADLINE".to_owned(), context.deadline.to_string().into()),
         ]);
-        let named = call.variables.iter();
-        variables.extend(named.map(|(name, value)| ((*name).to_owned(), (*value).into())));
         let mut arguments = self.spec.arguments(&folder.project(), job.task_id);
         arguments.extend(call.arguments);
         let listens = self.spec.preset == Preset::Contract;
@@ -155,7 +161,7 @@ impl AgentRunner for CommandRunner {
             return self.verdict(&job, &ended, source, given, folder).await;
         }
         let mut said = match self.spec.preset {
-            Preset::Claude => presets::read_claude(&ended.stdout),
+            Preset::Claude => presets::read_claude(&ended.stdout, kept.as_ref()),
             Preset::Codex => presets::read_codex(&ended.stdout),
             Preset::Gemini => presets::read_gemini(&ended.stdout),
             Preset::Contract | Preset::Plain => contract::read(&ended.stdout),
@@ -366,10 +372,14 @@ fn ask(
     mut allow: Vec<String>,
     usage: Usage,
 ) -> Outcome {
-    allow.extend(kept.into_iter().flat_map(|kept| kept.allow));
+    let mut spent = usage.cost_micro_usd.unwrap_or(0);
+    if let Some(kept) = kept {
+        allow.extend(kept.allow);
+        spent = spent.saturating_add(kept.spent);
+    }
     allow.sort_unstable();
     allow.dedup();
-    let session = session.map(|session| Kept { folder: folder.keep(), session, allow });
+    let session = session.map(|session| Kept { folder: folder.keep(), session, allow, spent });
     let session = session.and_then(|kept| serde_json::to_string(&kept).ok());
     Outcome::Ask { question: Question { question, options, artifacts: Vec::new() }, usage, session }
 }

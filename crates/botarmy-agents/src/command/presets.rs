@@ -47,8 +47,10 @@ pub(super) fn call(preset: Preset, job: &Assignment, kept: Option<&Kept>) -> Cal
                 }
                 prompt = answers(job);
             }
-            // Through the standard input, where it may be long.
-            Call { arguments, input: Some(prompt.into_bytes()), variables: &[] }
+            // Through the standard input, where it may be long. It would otherwise look for updates
+            // and report on itself, which nobody is there to see.
+            let variables = &[("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")];
+            Call { arguments, input: Some(prompt.into_bytes()), variables }
         }
         Preset::Codex => {
             let sandbox = if writes { "workspace-write" } else { "read-only" };
@@ -149,8 +151,9 @@ fn prompt(job: &Assignment) -> String {
 }
 
 /// What Claude Code says: one object at the end. Its `subtype` says "success" also when it failed;
-/// `is_error` and the exit code say the truth.
-pub(super) fn read_claude(stdout: &str) -> Said {
+/// `is_error` and the exit code say the truth. Its tokens are those of this run, and its cost is
+/// that of the whole session.
+pub(super) fn read_claude(stdout: &str, kept: Option<&Kept>) -> Said {
     let mut said = Said::default();
     let lines = stdout.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let whole = serde_json::from_str::<Value>(stdout).ok();
@@ -169,7 +172,9 @@ pub(super) fn read_claude(stdout: &str) -> Said {
             .saturating_add(tokens("cache_creation_input_tokens"))
             .saturating_add(tokens("cache_read_input_tokens")),
         output_tokens: tokens("output_tokens"),
-        cost_micro_usd: result["total_cost_usd"].as_f64().map(micros),
+        cost_micro_usd: result["total_cost_usd"]
+            .as_f64()
+            .map(|dollars| micros(dollars).saturating_sub(kept.map_or(0, |kept| kept.spent))),
     };
     said.session = text(&result["session_id"]);
     let words = text(&result["result"]);

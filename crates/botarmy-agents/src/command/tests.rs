@@ -509,13 +509,57 @@ async fn a_tool_claude_was_denied_is_asked_for_and_then_allowed() {
     assert!(files["prompt.txt"].contains("Use the blue one."));
 }
 
+#[tokio::test]
+async fn what_claude_says_a_whole_session_cost_is_charged_once() {
+    let denied = CLAUDE.replace(
+        "\"permission_denials\":[]",
+        r#""permission_denials":[{"tool_name":"Bash","tool_input":{"command":"npm test"}}]"#,
+    );
+    let resumed_once = denied.replace("0.0123456", "0.0200000");
+    let done = CLAUDE.replace("0.0123456", "0.0500000");
+    let script = format!(
+        "case \"$*\" in *Bash,Read*) echo '{done}' ;; *--resume*) echo '{}' ;; *) echo '{denied}' ;; esac",
+        resumed_once.replace("\"Bash\"", "\"Read\"")
+    );
+    let bench = Bench::new(Preset::Claude, &script);
+    let job = coder(&[("a.txt", "")]);
+    let mut charged = Vec::new();
+    let mut session = None;
+    for _ in 0..2 {
+        let job = match &session {
+            None => job.clone(),
+            Some(_) => resumed(job.clone(), session, HitlAction::Approve),
+        };
+        let ended = bench.run(job).await.unwrap();
+        let Outcome::Ask { session: kept, usage, .. } = ended else { panic!("{ended:?}") };
+        charged.push(usage.cost_micro_usd.unwrap());
+        session = kept;
+    }
+    let ended = bench.run(resumed(job, session, HitlAction::Approve)).await.unwrap();
+    let Outcome::Completed { usage, .. } = ended else { panic!("{ended:?}") };
+    charged.push(usage.cost_micro_usd.unwrap());
+    assert_eq!(charged, [12_346, 7_654, 30_000]);
+    assert_eq!(usage.output_tokens, 34, "tokens are those of the run");
+}
+
+#[tokio::test]
+async fn claude_is_told_to_send_nothing_that_is_not_needed() {
+    let script = format!(
+        "echo \"$CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC\" > said.txt; cat > prompt.txt; echo '{CLAUDE}'"
+    );
+    let bench = Bench::new(Preset::Claude, &script);
+    let (_, artifacts) = bench.code().await;
+    let files: std::collections::BTreeMap<_, _> = files(&artifacts).into_iter().collect();
+    assert_eq!(files["said.txt"], "1\n");
+}
+
 #[test]
 fn an_answer_of_claude_in_a_form_is_taken_as_an_object() {
     let formed = CLAUDE.replace("\"num_turns\":2", "\"structured_output\":{\"passed\":true}");
-    let said = presets::read_claude(&formed);
+    let said = presets::read_claude(&formed, None);
     assert!(matches!(said.answer, Some(Answer::Object(object, _)) if object["passed"] == true));
     // Told to be verbose, it prints a list.
-    let said = presets::read_claude(&format!("[{{\"type\":\"system\"}},{CLAUDE}]"));
+    let said = presets::read_claude(&format!("[{{\"type\":\"system\"}},{CLAUDE}]"), None);
     assert_eq!(said.answer, Some(Answer::Text("I added a button.".to_owned())));
 }
 

@@ -86,6 +86,7 @@ pub(super) fn finish(
         return Err("no file would be left".to_owned());
     }
     if let Some((path, reason)) = path_problems(&source.files).into_iter().next() {
+        let path: String = path.chars().take(300).collect();
         return Err(format!("the file path {path:?} cannot be used: {reason}"));
     }
     if source.file(&source.entry).is_none() {

@@ -96,7 +96,7 @@ impl Fault {
             Self::Refused => ("model_refused", Never),
             Self::ToolCall => ("unexpected_tool_call", Again(None)),
             Self::Stopped(_) => ("answer_unfinished", Again(None)),
-            Self::WrongShape(_) => ("wrong_shape", Better),
+            Self::WrongShape(_) => ("unfit_output", Better),
         }
     }
 

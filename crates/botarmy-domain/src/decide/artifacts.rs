@@ -41,7 +41,7 @@ pub fn store(
                 "subject": request.subject, "expires_at": request.expires_at, "updated": true,
             });
             if let Some(step) = request.step.clone() {
-                draft.update_plan(|plan| plan.progress.step(&step).artifact = Some(stored.id));
+                draft.update_plan(|plan| plan.progress.replaced(&plan.workflow, &step, &stored));
             }
             draft.put_request(request, EventType::HitlRequestCreated, data);
         }

@@ -39,18 +39,24 @@ pub fn purses_of(task: &Task) -> [PurseKey; 2] {
     [PurseKey::Project(task.project_id), PurseKey::Day(task.agent, day)]
 }
 
-/// Reserves the worst case of an attempt that is about to begin. Where a limit would be passed, the
-/// attempt does not take place: the task waits, and a person is asked whether to raise the limit.
-/// Decides nothing where nothing is limited. Needs a scope with the pending requests and with both
-/// purses.
+/// The refusal of an attempt for which there is no room.
+pub const NO_ROOM: &str = "no_room_in_budget";
+
+/// Reserves the worst case of an attempt that is about to begin. Decides nothing where nothing is
+/// limited. Needs a scope with both purses.
+///
+/// Where a limit would be passed, the attempt does not take place. If this `asks`, the task waits and
+/// a person is asked whether to raise the limit; that needs the pending requests too.
 ///
 /// # Errors
-/// `lease_lost` when the holder no longer holds the task.
+/// [`NO_ROOM`] when a limit would be passed and this does not ask; `lease_lost` when the holder no
+/// longer holds the task.
 pub fn reserve(
     snapshot: &Snapshot,
     id: TaskId,
     holder: &Holder,
     wanted: &Wanted,
+    asks: bool,
     moment: Moment,
     defaults: Defaults,
 ) -> Result<Decision, Refusal> {
@@ -69,6 +75,9 @@ pub fn reserve(
         // What its last attempt had reserved is not beside this one.
         purse.reserved.remove(&id);
         if !limit.has_room(purse.taken(now), wanted.amount) {
+            if !asks {
+                return Err(Refusal::conflict(NO_ROOM, format!("The budget {key} is not enough.")));
+            }
             let question = BudgetQuestion { purse: key, limit, needs: wanted.amount };
             wait(&mut draft, task, question, &purse)?;
             return Ok(draft.finish());
@@ -174,7 +183,8 @@ pub(super) fn settle(draft: &mut Draft<'_>, task: &Task, usage: &Usage) {
     }
 }
 
-/// Sets the limit of a project; those who waited for it and have room now go on. Needs a scope with
+/// Sets the limit of a project; those who waited for it go on where what the first of them needs
+/// fits. Needs a scope with
 /// everything open and the project's purse.
 ///
 /// # Errors

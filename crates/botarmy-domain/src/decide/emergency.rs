@@ -12,7 +12,7 @@ use crate::moment::Moment;
 use crate::project::{Emergency, ProjectState};
 use crate::scope::Snapshot;
 use crate::text::non_blank;
-use crate::words::{AgentType, EventType, ProjectStatus, TaskStatus};
+use crate::words::{AgentType, EventType, TaskStatus};
 
 /// The longest reason, in characters.
 const MAX_REASON: usize = 2000;
@@ -41,8 +41,11 @@ pub fn stop(
     });
     if let StopScope::Project(_) = scope {
         let mut project = (**draft.open_project()?).clone();
-        let was_active = project.status() == ProjectStatus::Active;
-        let emergency = Some(Emergency { reason: reason.clone(), was_active });
+        let paused = match &project.state {
+            ProjectState::Paused { at, by, .. } => Some((*at, by.clone())),
+            _ => None,
+        };
+        let emergency = Some(Emergency { reason: reason.clone(), paused });
         project.state = ProjectState::Paused { at: draft.at(), by: by.clone(), emergency };
         draft.put_project(project, EventType::EmergencyStopped, data);
     } else {
@@ -82,12 +85,11 @@ pub fn release(
     let stopped = draft.project().ok().cloned();
     let state = stopped.as_ref().map(|project| &project.state);
     match (stopped.as_ref(), state) {
-        (Some(project), Some(ProjectState::Paused { at, by, emergency: Some(emergency) })) => {
+        (Some(project), Some(ProjectState::Paused { emergency: Some(emergency), .. })) => {
             let mut project = (**project).clone();
-            project.state = if emergency.was_active {
-                ProjectState::Active
-            } else {
-                ProjectState::Paused { at: *at, by: by.clone(), emergency: None }
+            project.state = match emergency.paused.clone() {
+                None => ProjectState::Active,
+                Some((at, by)) => ProjectState::Paused { at, by, emergency: None },
             };
             draft.put_project(project, EventType::EmergencyReleased, data);
             draft.and_row(Row::NoStop(scope));

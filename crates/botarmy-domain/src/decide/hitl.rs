@@ -241,6 +241,7 @@ fn replace(
         step.and_then(|step| project.plan.as_ref().and_then(|plan| plan.workflow.step(step)));
     let output = definition.map_or(ArtifactType::AgentOutput, |step| step.output);
     let agent = definition.map(|step| step.agent).or(request.agent);
+    let verdict = document.clone();
     let mut new = NewArtifact::new(output, document);
     let by = draft.origin.actor.clone();
     new.metadata = object(json!({"amended_by": by, "hitl_request_id": request.id}));
@@ -248,10 +249,11 @@ fn replace(
     let stored = draft.store_artifact(project.id, agent, new, request.task_id);
     if let Some(step) = step {
         draft.update_plan(|plan| {
-            let progress = plan.progress.step(step);
-            progress.artifact = Some(stored.id);
-            progress.digest = Some(stored.digest);
-            progress.standstill = None;
+            plan.progress.replaced(&plan.workflow, step, &stored);
+            if let Some(repeat) = plan.workflow.repairer_of(step).and_then(|s| s.repeat.as_ref()) {
+                plan.progress.step(step).passed =
+                    Some(verdict.get(&repeat.until) == Some(&Value::Bool(true)));
+            }
             plan.progress.finish(&plan.workflow, step);
         });
     }
@@ -354,6 +356,9 @@ pub fn expire(
         OnExpiry::KeepWaiting => {
             let ttl = std::time::Duration::from_secs(request.ttl_s.into());
             request.expires_at = draft.at().after(ttl);
+            if let Some(PurseKey::Day(_, day)) = request.budget.map(|question| question.purse) {
+                request.expires_at = request.expires_at.min(day.end());
+            }
             ("extend", HitlState::Pending)
         }
         OnExpiry::Approve => {
@@ -373,6 +378,7 @@ pub fn expire(
     let data = json!({
         "hitl_request_id": id, "status": request.status(), "on_expiry": request.on_expiry,
         "expired_at": expired_at, "expires_at": request.expires_at, "agent_type": request.agent,
+        "comment": comment,
     });
     let on_expiry = request.on_expiry;
     draft.put_request(request.clone(), EventType::HitlTimeout, data);

@@ -485,7 +485,7 @@ pub fn cancel(
         ));
     }
     draft.cancel_task(&task, "cancelled on request");
-    cancel_requests_about(&mut draft, id, "the task was cancelled");
+    cancel_requests_about(&mut draft, &task, "the task was cancelled");
     flow::advance(&mut draft)?;
     Ok(draft.finish())
 }
@@ -510,7 +510,7 @@ pub fn retry(
         ));
     }
     try_again(&mut draft, &task);
-    cancel_requests_about(&mut draft, id, "the task is tried again");
+    cancel_requests_about(&mut draft, &task, "the task is tried again");
     Ok(draft.finish())
 }
 
@@ -535,11 +535,17 @@ pub(super) fn try_again(draft: &mut Draft<'_>, task: &Task) {
     draft.put_task(task, EventType::TaskRetryScheduled, data);
 }
 
-fn cancel_requests_about(draft: &mut Draft<'_>, id: TaskId, reason: &str) {
+/// Cancels what people are asked about a task, or what it waited for, unless others wait for it too:
+/// there is one question about a budget for all of them.
+fn cancel_requests_about(draft: &mut Draft<'_>, task: &Task, reason: &str) {
+    let awaited = match task.state {
+        TaskState::WaitingForHitl { request_id } => Some(request_id),
+        _ => None,
+    };
     for request in draft.open_requests() {
         let waits = |task: &Arc<Task>| matches!(task.state, TaskState::WaitingForHitl { request_id } if request_id == request.id);
-        // Others may wait for the same answer about a budget.
-        if request.task_id == Some(id) && !draft.open_tasks().iter().any(waits) {
+        let is_about = request.task_id == Some(task.id) || awaited == Some(request.id);
+        if is_about && !draft.open_tasks().iter().any(waits) {
             draft.cancel_request(&request, reason);
         }
     }

@@ -231,6 +231,14 @@ impl Usage {
         *self == Self::default()
     }
 
+    /// True when it cost neither tokens nor money, whoever did the work.
+    #[must_use]
+    pub const fn is_free(&self) -> bool {
+        self.input_tokens == 0
+            && self.output_tokens == 0
+            && matches!(self.cost_micro_usd, None | Some(0))
+    }
+
     /// Adds what another attempt used.
     pub fn add(&mut self, other: &Self) {
         self.provider = other.provider.clone().or_else(|| self.provider.take());

@@ -104,7 +104,7 @@ pub struct Stopped {
     pub stop: Stop,
     /// Whether it was made by this call; another's stands otherwise.
     pub is_new: bool,
-    /// How many running tasks were taken back.
+    /// How many tasks were running when it was recorded.
     pub interrupted: usize,
 }
 
@@ -192,7 +192,7 @@ pub trait Orchestrator: Send + Sync + 'static {
     ) -> Result<Arc<Purse>, Error>;
 
     /// Stops work: nothing new starts, and what runs is ended within a second and waits in the
-    /// queue. Stopping what is stopped changes nothing, but ends again what runs.
+    /// queue. Stopping what is stopped changes nothing.
     async fn stop(
         &self,
         scope: StopScope,

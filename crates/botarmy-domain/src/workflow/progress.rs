@@ -167,6 +167,18 @@ impl Progress {
         }
     }
 
+    /// A person put something in the place of what a step made: what was seen of a standstill before
+    /// is not true of it.
+    pub(crate) fn replaced(&mut self, workflow: &Workflow, name: &str, by: &ArtifactRef) {
+        let step = self.step(name);
+        step.artifact = Some(by.id);
+        step.digest = Some(by.digest.clone());
+        step.standstill = None;
+        if let Some(repairer) = workflow.repairer_of(name) {
+            self.step(&repairer.name).standstill = None;
+        }
+    }
+
     /// Sees whether what a step made shows that its loop does not get on: a repair that equals what
     /// it was to repair, or a failed test that says what it said before.
     pub(crate) fn notice_a_standstill(

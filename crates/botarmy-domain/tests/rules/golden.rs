@@ -122,8 +122,9 @@ fn overseen() -> World {
             per_day: Limit::default(),
         };
         let scope = open.clone().task(task).purses(purses);
-        let reserved = world
-            .run(&scope, |s, m| budget::reserve(s, task, &holder, &wanted, m, Default::default()));
+        let reserved = world.run(&scope, |s, m| {
+            budget::reserve(s, task, &holder, &wanted, true, m, Default::default())
+        });
         assert_eq!(reserved.unwrap().task(task).is_some(), fence == 2, "the second has to wait");
     }
     let scope = open.stop(StopScope::Project(id));
