@@ -95,7 +95,8 @@ async fn server(double: &Double, more: &[(&str, &str)]) -> TestServer {
         ("BOTARMY_PROVIDERS__TEST__BASE_URL", url.as_str()),
         ("BOTARMY_PROVIDERS__TEST__KEY_ENV", "MODELS_TEST_KEY"),
         ("MODELS_TEST_KEY", SECRET),
-        ("BOTARMY_MODELS__TIMEOUT_S", "2"),
+        // Long enough that on a busy machine nobody is silent who does not mean to be.
+        ("BOTARMY_MODELS__TIMEOUT_S", "8"),
         ("BOTARMY_AGENTS__ANALYST__RUNNER", "llm:test/model-1.5"),
         ("BOTARMY_AGENTS__CODER__RUNNER", "llm:test/model-1.5"),
         ("BOTARMY_AGENTS__CODER__SLOTS", "32"),
