@@ -48,7 +48,7 @@ echo '{"type":"result","output":{"summary":"Done."}}'
 [agents.tester]
 runner = "command:flood"
 [commands.flood]
-argv = ["/bin/sh", "-c", "echo $$ > BESIDE/flood; yes | head -c 1000000000"]
+argv = ["/bin/sh", "-c", "echo $$ > BESIDE/flood; yes $(printf %01000d 0) | head -c 1000000000"]
 
 [agents.deployer]
 runner = "command:silent"
