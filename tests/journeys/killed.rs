@@ -78,7 +78,7 @@ fn tokens(usage: &Value) -> (u64, u64) {
 }
 
 /// What the log says that a task used: an attempt that failed is noted with all there was until then,
-/// the one that completed the task with its own.
+/// the one that completed the task, and each that asked, with its own.
 fn logged(events: &[Value], id: &str) -> (u64, u64) {
     let mut all = (0, 0);
     for event in events.iter().filter(|event| event["task_id"] == id) {
@@ -88,7 +88,7 @@ fn logged(events: &[Value], id: &str) -> (u64, u64) {
                 assert!(used.0 >= all.0 && used.1 >= all.1, "it became less: {event}");
                 all = used;
             }
-            "task_completed" => all = (all.0 + used.0, all.1 + used.1),
+            "task_completed" | "hitl_request_created" => all = (all.0 + used.0, all.1 + used.1),
             _ => {}
         }
     }
@@ -305,13 +305,9 @@ async fn a_question_is_still_open_and_its_answer_goes_on_with_the_task() {
     assert_eq!(say(&server, &lease, "complete", body).await.0, 200);
     let task = task(&server, &id).await;
     assert_eq!((tokens(&task["usage"]), &task["status"]), ((12, 0), &json!("completed")));
-    let events = events(&server, &project).await;
+    let events = ended_once(&server, &project).await;
     let kinds = ["task_completed", "hitl_request_created", "hitl_response", "task_started"];
     assert_eq!(kinds.map(|kind| count(&events, kind)), [1, 1, 1, 2]);
-    let (_, found) = server.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
-    assert_eq!(found["valid"], true, "{found}");
-    let (_, usage) = server.get(&format!("/api/v1/projects/{project}/usage")).await;
-    assert_eq!(usage["total"]["tokens"], 12, "{usage}");
 }
 
 #[tokio::test]

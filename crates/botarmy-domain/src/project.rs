@@ -1,5 +1,7 @@
 //! A project: an idea on its way to a package.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ProjectId;
@@ -95,8 +97,8 @@ pub struct Emergency {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The definition as it was when the project started. A file that changes later changes
-    /// nothing here.
-    pub workflow: Workflow,
+    /// nothing here. Shared, because every decision that moves the progress copies the project.
+    pub workflow: Arc<Workflow>,
     /// SHA-256 of the definition's canonical JSON, in lower-case hexadecimal.
     pub digest: String,
     /// The idea that went in.

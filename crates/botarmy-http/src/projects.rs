@@ -931,7 +931,12 @@ mod tests {
         let mut progress = Progress::start(&workflow);
         progress.steps.get_mut("a").unwrap().status = StepStatus::Done;
         progress.steps.get_mut("b").unwrap().status = StepStatus::InReview;
-        let plan = Plan { digest: workflow.digest(), workflow, idea: "x".into(), progress };
+        let plan = Plan {
+            digest: workflow.digest(),
+            workflow: workflow.into(),
+            idea: "x".into(),
+            progress,
+        };
         Project { plan: Some(plan), ..project() }
     }
 

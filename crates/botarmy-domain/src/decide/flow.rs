@@ -8,6 +8,7 @@ use crate::error::Refusal;
 use crate::handoff::Handoff;
 use crate::hitl::{HitlRequest, HitlState, Subject};
 use crate::ids::TaskId;
+use crate::ports::Usage;
 use crate::project::{Counts, Project, ProjectState};
 use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Task, TaskState};
 use crate::words::{
@@ -77,7 +78,7 @@ fn start_step(draft: &mut Draft<'_>, project: &Project, step: &Step) {
         state: TaskState::Pending { last_error: None },
         answers: Vec::new(),
         session: None,
-        usage: crate::ports::Usage::default(),
+        usage: Usage::default(),
         complaint: None,
         started_at: None,
         turn_at: draft.take_turn(),
@@ -276,11 +277,19 @@ pub(super) fn new_request(
 
 /// Puts a new request before people.
 pub(super) fn open(draft: &mut Draft<'_>, request: HitlRequest) {
-    let data = json!({
+    open_after(draft, request, None);
+}
+
+/// Puts the question of an attempt before people, with what the attempt used.
+pub(super) fn open_after(draft: &mut Draft<'_>, request: HitlRequest, usage: Option<&Usage>) {
+    let mut data = json!({
         "hitl_request_id": request.id, "kind": request.kind, "question": request.question,
         "options": request.options, "subject": request.subject, "step": request.step,
         "agent_type": request.agent, "expires_at": request.expires_at,
     });
+    if let Some(usage) = usage {
+        data["usage"] = json!(usage);
+    }
     draft.put_request(request, EventType::HitlRequestCreated, data);
 }
 

@@ -103,8 +103,12 @@ fn begin(draft: &mut Draft<'_>, workflow: &Workflow, idea: Option<&str>) -> Resu
         "workflow": workflow.name, "workflow_digest": digest, "definition": workflow, "idea": idea,
     });
     let content = object(json!({"idea": idea}));
-    let plan =
-        Plan { workflow: workflow.clone(), digest, idea, progress: Progress::start(workflow) };
+    let plan = Plan {
+        workflow: workflow.clone().into(),
+        digest,
+        idea,
+        progress: Progress::start(workflow),
+    };
     let started = Project { plan: Some(plan), ..(*project).clone() };
     draft.put_project(started, EventType::ProjectStarted, data);
     let input = NewArtifact::new(ArtifactType::UserInput, content);

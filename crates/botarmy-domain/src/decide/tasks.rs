@@ -393,7 +393,7 @@ pub fn ask(
     task.usage.add(&inquiry.usage);
     task.session.clone_from(&inquiry.session);
     task.state = TaskState::WaitingForHitl { request_id: request.id };
-    flow::open(&mut draft, request);
+    flow::open_after(&mut draft, request, Some(&inquiry.usage));
     draft.and_task(task.clone());
     budget::settle(&mut draft, &task, &inquiry.usage);
     Ok(draft.finish())

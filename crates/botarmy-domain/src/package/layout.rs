@@ -533,7 +533,7 @@ mod tests {
             digest: workflow.digest(),
             idea: "An idea".to_owned(),
             progress: Progress::start(&workflow),
-            workflow,
+            workflow: workflow.into(),
         });
         let plan = artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "x"}));
         let files = layout(&Cover::of(&project), &[Arc::clone(&plan)]);
