@@ -286,15 +286,11 @@ pub async fn freeze(
     for _ in 0..100 {
         worker.until(|_| async { !held(database).await.is_empty() }).await;
         worker.signal(Signal::STOP);
-        // The database may be about to commit what it was sent before; on a busy machine that takes
-        // longer than it seems at a first look.
+        // The database may be about to commit what it was sent before.
         tokio::time::sleep(Duration::from_millis(250)).await;
-        if !held(database).await.is_empty() {
-            tokio::time::sleep(Duration::from_millis(600)).await;
-            let held = held(database).await;
-            if !held.is_empty() {
-                return held;
-            }
+        let held = held(database).await;
+        if !held.is_empty() {
+            return held;
         }
         worker.signal(Signal::CONT);
         tokio::time::sleep(Duration::from_millis(20)).await;
