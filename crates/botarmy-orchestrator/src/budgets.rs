@@ -26,7 +26,7 @@ pub struct Budgets {
 
 impl Budgets {
     /// What an attempt may cost of which its runner says this; `None` where it costs nothing.
-    fn worst_case(&self, agent: AgentType, said: Option<Amount>) -> Option<Amount> {
+    pub(crate) fn worst_case(&self, agent: AgentType, said: Option<Amount>) -> Option<Amount> {
         let least = self.worst_case.get(&agent).copied();
         match (least, said) {
             (Some(least), Some(said)) => Some(Amount {
@@ -50,17 +50,16 @@ pub(crate) enum Start {
 }
 
 impl Engine {
-    /// Reserves what an attempt may cost, by what its runner says of it and what is configured.
+    /// Reserves what an attempt may cost.
     pub(crate) async fn reserve(
         &self,
         task: &Task,
         holder: &Holder,
-        said: Option<Amount>,
+        amount: Amount,
         limit: Duration,
     ) -> Result<Start, StoreError> {
         let (id, moment, defaults) = (task.id, self.moment(), self.settings.defaults);
         let budgets = &self.settings.budgets;
-        let Some(amount) = budgets.worst_case(task.agent, said) else { return Ok(Start::Free) };
         let wanted = Wanted {
             amount,
             // It may take a while until a result can be stored.

@@ -105,34 +105,24 @@ impl Engine {
     ) -> Result<usize, Error> {
         let mut running = self.running_in(scope).await?;
         running.retain(|task| concerns(task));
-        let held = |task: &Arc<Task>| {
-            let lease = task.lease()?;
-            let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
-            Some(HeldLease { task: task.id, holder })
-        };
-        self.give_back_stopped(running.iter().filter_map(held).collect()).await
-    }
-
-    /// Gives back to the queue what was stopped, many at a time; answers how much that was.
-    async fn give_back_stopped(&self, leases: Vec<HeldLease>) -> Result<usize, Error> {
-        let (mut taken, mut failed) = (0, None);
-        for some in leases.chunks(AT_ONCE) {
+        let mut taken = 0;
+        for some in running.chunks(AT_ONCE) {
             let mut giving = JoinSet::new();
-            for lease in some.iter().cloned() {
-                let engine = self.clone();
+            for (task, lease) in some.iter().filter_map(|task| Some((task, task.lease()?))) {
+                let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
+                let (engine, lease) = (self.clone(), HeldLease { task: task.id, holder });
                 giving.spawn(async move { engine.give_back(lease, WHY).await });
             }
             for given in giving.join_all().await {
                 match given {
                     Ok(()) => taken += 1,
-                    // It ended just before, or somebody else has taken it back.
+                    // It ended just before.
                     Err(Error::Refused(_)) => {}
-                    // The others need not stay because of it.
-                    Err(error) => failed = Some(error),
+                    Err(error) => return Err(error),
                 }
             }
         }
-        failed.map_or(Ok(taken), Err)
+        Ok(taken)
     }
 }
 
@@ -176,14 +166,19 @@ impl Worker {
         for (task, _, _, fence) in &held {
             self.abort(*task, Some((*fence).into()));
         }
-        let lease = |(task, _, _, fence)| {
-            let holder = Holder { worker: self.settings.id.clone(), fence };
-            HeldLease { task, holder }
-        };
-        if let Err(error) =
-            self.engine.give_back_stopped(held.into_iter().map(lease).collect()).await
-        {
-            warn!(%error, "What was stopped could not all be given back; its leases will lapse");
+        for some in held.chunks(AT_ONCE) {
+            let mut giving = JoinSet::new();
+            for (task, _, _, fence) in some.iter().copied() {
+                let holder = Holder { worker: self.settings.id.clone(), fence };
+                let (engine, lease) = (self.engine.clone(), HeldLease { task, holder });
+                giving.spawn(async move { (task, engine.give_back(lease, WHY).await) });
+            }
+            for (task, given) in giving.join_all().await {
+                // Whoever stopped it may have taken it back already.
+                if let Err(Error::Store(error)) = given {
+                    warn!(task.id = %task, %error, "Task {task} could not be given back; its lease will lapse");
+                }
+            }
         }
     }
 }

@@ -97,8 +97,10 @@ impl Leases {
 
     /// Whether a worker may be given a task that may cost what is configured for its agent type.
     async fn may_begin(&self, task: &Task, holder: &Holder) -> Result<Start, StoreError> {
+        let unsaid = Some(Amount::default());
+        let amount = self.engine.settings.budgets.worst_case(task.agent, unsaid);
         let limit = time_limit(task, self.settings.attempt_timeout);
-        self.engine.reserve(task, holder, Some(Amount::default()), limit).await
+        self.engine.reserve(task, holder, amount.unwrap_or_default(), limit).await
     }
 
     /// The task of a lease; one that does not exist was never leased.

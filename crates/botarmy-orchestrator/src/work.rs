@@ -46,18 +46,23 @@ impl Worker {
         let result = match (runner, self.engine.assignment(task, project).await) {
             (Some(runner), Ok(job)) => {
                 let form = Form::of(&job);
+                let said = runner.worst_case(&job);
                 let limit = time_limit(task, self.settings.attempt_timeout);
-                let start =
-                    self.engine.reserve(task, &holder, runner.worst_case(&job), limit).await;
+                let start = match self.engine.settings.budgets.worst_case(task.agent, said) {
+                    None => Ok(Start::Free),
+                    Some(amount) => self.engine.reserve(task, &holder, amount, limit).await,
+                };
                 match start {
+                    Ok(Start::Free) => {}
+                    Ok(Start::Reserved) => reserved = true,
                     Ok(Start::No) => return,
-                    Ok(start) => {
-                        reserved = start == Start::Reserved;
-                        let result = self.attempt(task, fence, job, runner).await;
-                        result.and_then(|outcome| self.sound(outcome, &form))
+                    Err(error) => {
+                        let error = Err(no_assignment(&error));
+                        return self.bring_back(task, holder, reserved, error).await;
                     }
-                    Err(error) => Err(no_assignment(&error)),
                 }
+                let result = self.attempt(task, fence, job, runner).await;
+                result.and_then(|outcome| self.sound(outcome, &form))
             }
             (None, _) => Err(no_assignment(&format!("no runner for {}", task.agent))),
             (_, Err(error)) => Err(no_assignment(&error)),
