@@ -53,7 +53,7 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
             "botarmy-domain" => assert!(on_ours.is_empty(), "the domain knows {on_ours:?}"),
             // The one twig: what both dialects of the store share.
             "botarmy-sqlite" | "botarmy-postgres" => {
-                let both = ["botarmy-domain", "botarmy-rows"];
+                let both = ["botarmy-domain", "botarmy-sql"];
                 assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
             }
             _ => assert_eq!(on_ours, ["botarmy-domain"].into(), "{name} leans on {on_ours:?}"),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use botarmy_domain::log::Event;
 use botarmy_domain::ports::{
-    EventBus, Health, HealthCheck, News, Subscription, TaskProgress, WakeUps,
+    BusMessage, EventBus, Health, HealthCheck, Subscription, TaskProgress, WakeUps,
 };
 use botarmy_domain::{AgentType, Entry, EventType, Head, LogId, Moment, Origin, Timestamp};
-use botarmy_memory::{Bell, MemoryEventBus};
+use botarmy_memory::{MemoryEventBus, MemoryWakeUps};
 use botarmy_redis::{Redis, RedisEventBus, RedisHealth, RedisSettings, RedisWakeUps};
 use botarmy_tests::server::PATIENCE;
 use botarmy_tests::services;
@@ -24,12 +24,15 @@ pub struct Channels {
 #[derive(Clone)]
 pub struct Side {
     pub bus: Arc<dyn EventBus>,
-    pub bell: Arc<dyn WakeUps>,
+    pub wake_ups: Arc<dyn WakeUps>,
 }
 
 /// Both in one process.
 pub async fn memory() -> Option<Channels> {
-    let side = Side { bus: Arc::new(MemoryEventBus::default()), bell: Arc::new(Bell::default()) };
+    let side = Side {
+        bus: Arc::new(MemoryEventBus::default()),
+        wake_ups: Arc::new(MemoryWakeUps::default()),
+    };
     Some(Channels { speaker: side.clone(), listener: side })
 }
 
@@ -77,20 +80,23 @@ pub async fn connected(redis: &Redis) {
 
 impl Side {
     pub fn of(redis: &Redis) -> Self {
-        Self { bus: Arc::new(RedisEventBus::new(redis)), bell: Arc::new(RedisWakeUps::new(redis)) }
+        Self {
+            bus: Arc::new(RedisEventBus::new(redis)),
+            wake_ups: Arc::new(RedisWakeUps::new(redis)),
+        }
     }
 
-    pub async fn publish(&self, news: impl IntoIterator<Item = News>) {
+    pub async fn publish(&self, news: impl IntoIterator<Item = BusMessage>) {
         self.bus.publish(news.into_iter().collect()).await.unwrap();
     }
 
-    pub async fn listen(&self) -> Ear {
-        Ear(self.bus.subscribe().await.unwrap())
+    pub async fn listen(&self) -> Listener {
+        Listener(self.bus.subscribe().await.unwrap())
     }
 
     /// Lets pass what rang before.
     pub async fn hush(&self) {
-        while tokio::time::timeout(QUIET, self.bell.wait()).await.is_ok() {}
+        while tokio::time::timeout(QUIET, self.wake_ups.wait()).await.is_ok() {}
     }
 }
 
@@ -100,9 +106,9 @@ pub const QUIET: Duration = Duration::from_millis(150);
 impl Channels {
     /// Returns when what is said is heard, and what was said before has passed.
     async fn settle(&self) {
-        let mut ear = self.listener.listen().await;
-        until_heard(&self.speaker, &mut ear, u32::MAX).await;
-        ear.hush().await;
+        let mut listener = self.listener.listen().await;
+        until_heard(&self.speaker, &mut listener, u32::MAX).await;
+        listener.hush().await;
         self.speaker.hush().await;
         self.listener.hush().await;
     }
@@ -112,11 +118,11 @@ impl Channels {
 }
 
 /// Says it again and again until it is heard; answers what was heard before.
-pub async fn until_heard(speaker: &Side, ear: &mut Ear, n: u32) -> Vec<News> {
+pub async fn until_heard(speaker: &Side, listener: &mut Listener, n: u32) -> Vec<BusMessage> {
     let (mut before, started) = (Vec::new(), std::time::Instant::now());
     loop {
         speaker.publish([progress(n)]).await;
-        while let Some(news) = ear.within(Duration::from_millis(50)).await {
+        while let Some(news) = listener.within(Duration::from_millis(50)).await {
             if number(&news) == Some(n) {
                 return before;
             }
@@ -127,59 +133,60 @@ pub async fn until_heard(speaker: &Side, ear: &mut Ear, n: u32) -> Vec<News> {
 }
 
 /// Somebody who listens.
-pub struct Ear(Box<dyn Subscription>);
+pub struct Listener(Box<dyn Subscription>);
 
-impl Ear {
-    pub async fn next(&mut self) -> News {
+impl Listener {
+    pub async fn next(&mut self) -> BusMessage {
         self.within(PATIENCE).await.expect("nothing is heard")
     }
 
-    pub async fn within(&mut self, time: Duration) -> Option<News> {
+    pub async fn within(&mut self, time: Duration) -> Option<BusMessage> {
         tokio::time::timeout(time, self.0.next()).await.ok().flatten()
     }
 
     /// Everything until it is quiet.
-    pub async fn hush(&mut self) -> Vec<News> {
-        let mut heard = Vec::new();
+    pub async fn hush(&mut self) -> Vec<BusMessage> {
+        let mut received = Vec::new();
         while let Some(news) = self.within(QUIET).await {
-            heard.push(news);
+            received.push(news);
         }
-        heard
+        received
     }
 }
 
 /// News with a number.
-pub fn progress(n: u32) -> News {
-    let mut mint = Moment { at: Timestamp::from_micros(1_000_000), seed: n.into() }.mint();
-    News::Progress(Arc::new(TaskProgress {
-        project_id: mint.project(),
-        task_id: mint.task(),
+pub fn progress(n: u32) -> BusMessage {
+    let mut id_generator =
+        Moment { at: Timestamp::from_micros(1_000_000), seed: n.into() }.id_generator();
+    BusMessage::Progress(Arc::new(TaskProgress {
+        project_id: id_generator.project(),
+        task_id: id_generator.task(),
         agent_type: AgentType::Coder,
         message: n.to_string(),
         percent: None,
-        at: mint.at(),
+        at: id_generator.at(),
     }))
 }
 
-pub fn number(news: &News) -> Option<u32> {
+pub fn number(news: &BusMessage) -> Option<u32> {
     match news {
-        News::Progress(progress) => progress.message.parse().ok(),
+        BusMessage::Progress(progress) => progress.message.parse().ok(),
         _ => None,
     }
 }
 
 /// An entry with these data, as a store makes it.
 pub fn entry(data: &Value) -> Arc<Entry> {
-    let mut mint = Moment { at: Timestamp::from_micros(1_000_001), seed: 9 }.mint();
-    let mut head = Head::empty(LogId::Project(mint.project()));
+    let mut id_generator = Moment { at: Timestamp::from_micros(1_000_001), seed: 9 }.id_generator();
+    let mut head = Head::empty(LogId::Project(id_generator.project()));
     let event = Event {
-        id: mint.event(),
+        id: id_generator.event(),
         event_type: EventType::TaskCreated,
         origin: Origin::user("some\none"),
-        task_id: Some(mint.task()),
+        task_id: Some(id_generator.task()),
         hitl_request_id: None,
         data: data.as_object().cloned().unwrap(),
-        at: mint.at(),
+        at: id_generator.at(),
     };
     Arc::new(Entry::append(&mut head, event))
 }

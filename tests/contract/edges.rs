@@ -132,7 +132,7 @@ pub async fn a_paused_project_keeps_its_place_in_the_queue(stores: &Stores) {
     let (moment, scope) = (stores.moment(), Scope::project(first).task(early));
     let holder = tasks::Holder { worker: WorkerId("worker".to_owned()), fence: 1 };
     stores
-        .run(scope, move |s| tasks::give_back(s, early, &holder, "stopping", moment))
+        .run(scope, move |s| tasks::requeue(s, early, &holder, "stopping", moment))
         .await
         .unwrap();
     assert_eq!(stores.claim(10).await, [late]);

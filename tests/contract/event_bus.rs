@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use botarmy_domain::log::GENESIS;
-use botarmy_domain::ports::News;
+use botarmy_domain::ports::BusMessage;
 use botarmy_tests::server::PATIENCE;
 use serde_json::json;
 
@@ -15,9 +15,9 @@ pub async fn everybody_hears_what_is_said_in_the_order_it_is_said(channels: &Cha
     for n in 0..500 {
         channels.speaker.publish([progress(2 * n), progress(2 * n + 1)]).await;
     }
-    for ear in &mut ears {
+    for listener in &mut ears {
         for n in 0..1000 {
-            assert_eq!(number(&ear.next().await), Some(n));
+            assert_eq!(number(&listener.next().await), Some(n));
         }
     }
 }
@@ -39,17 +39,19 @@ pub async fn an_entry_arrives_to_the_last_bit(channels: &Channels) {
         "integers": [u64::MAX, i64::MIN, 9_007_199_254_740_993_u64],
         "text": "Ünïcödé\r\n\u{2028}\u{0} \u{1f600} \"quoted\"",
     }));
-    let mut ear = channels.listener.listen().await;
-    channels.speaker.publish([News::Entry(Arc::clone(&entry))]).await;
-    let News::Entry(heard) = ear.next().await else { panic!("something else was heard") };
-    assert_eq!(heard, entry);
-    assert_eq!(heard.seal(GENESIS), entry.hash);
+    let mut listener = channels.listener.listen().await;
+    channels.speaker.publish([BusMessage::Entry(Arc::clone(&entry))]).await;
+    let BusMessage::Entry(received) = listener.next().await else {
+        panic!("something else was heard")
+    };
+    assert_eq!(received, entry);
+    assert_eq!(received.seal(GENESIS), entry.hash);
 }
 
 pub async fn a_gap_is_heard_as_a_gap(channels: &Channels) {
-    let mut ear = channels.listener.listen().await;
-    channels.speaker.publish([News::Gap]).await;
-    assert!(matches!(ear.next().await, News::Gap));
+    let mut listener = channels.listener.listen().await;
+    channels.speaker.publish([BusMessage::Lagged]).await;
+    assert!(matches!(listener.next().await, BusMessage::Lagged));
 }
 
 pub async fn a_slow_subscriber_holds_nobody_up_and_is_told_what_it_missed(channels: &Channels) {
@@ -66,22 +68,25 @@ pub async fn a_slow_subscriber_holds_nobody_up_and_is_told_what_it_missed(channe
     });
     speaking.await.unwrap();
     until_heard(&channels.speaker, &mut quick, SAID).await;
-    let heard = slow.hush().await;
-    assert!(heard.len() < SAID as usize, "{} news were kept for one subscriber", heard.len());
-    assert!(heard.iter().any(|news| matches!(news, News::Gap)), "it was not told of a gap");
-    let numbers: Vec<_> = heard.iter().filter_map(number).collect();
+    let received = slow.hush().await;
+    assert!(received.len() < SAID as usize, "{} news were kept for one subscriber", received.len());
+    assert!(
+        received.iter().any(|news| matches!(news, BusMessage::Lagged)),
+        "it was not told of a gap"
+    );
+    let numbers: Vec<_> = received.iter().filter_map(number).collect();
     assert!(numbers.is_sorted(), "what it hears is in order");
     assert_eq!(numbers.last(), Some(&SAID), "and goes on after the gap");
 }
 
 pub async fn whoever_goes_away_disturbs_nobody(channels: &Channels) {
-    let mut ear = channels.listener.listen().await;
+    let mut listener = channels.listener.listen().await;
     for n in 0..20 {
         drop(channels.listener.listen().await);
         channels.speaker.publish([progress(n)]).await;
-        assert_eq!(number(&ear.next().await), Some(n));
+        assert_eq!(number(&listener.next().await), Some(n));
     }
-    drop(ear);
+    drop(listener);
     channels.speaker.publish([progress(21)]).await;
     let mut again = channels.listener.listen().await;
     until_heard(&channels.speaker, &mut again, 22).await;

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use botarmy_domain::decide::agents;
-use botarmy_domain::ports::{AgentStatus, Health, HealthCheck, News};
+use botarmy_domain::ports::{AgentStatus, BusMessage, Health, HealthCheck};
 use botarmy_domain::{AgentRecord, AgentType, Scope, StoreError};
 use botarmy_redis::{Redis, RedisAgentStatus, RedisHealth, RedisSettings};
 use botarmy_tests::server::PATIENCE;
 use botarmy_tests::services::RedisServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::boards;
-use crate::channels::{Ear, Side, connected, number, progress, until_heard};
+use crate::channels::{Listener, Side, connected, number, progress, until_heard};
+use crate::status_board;
 use crate::stores::{self, Stores, user};
 
 fn settings(server: &RedisServer, instance: u128) -> RedisSettings {
@@ -44,11 +44,11 @@ async fn is_well(redis: &Redis) -> bool {
 }
 
 /// Hears a gap, and then something new.
-async fn hears_a_gap_and_goes_on(speaker: &Side, ear: &mut Ear, n: u32) {
-    let before = until_heard(speaker, ear, n).await;
-    let mut gap = before.iter().any(|news| matches!(news, News::Gap));
+async fn hears_a_gap_and_goes_on(speaker: &Side, listener: &mut Listener, n: u32) {
+    let before = until_heard(speaker, listener, n).await;
+    let mut gap = before.iter().any(|news| matches!(news, BusMessage::Lagged));
     while !gap {
-        gap = matches!(ear.next().await, News::Gap);
+        gap = matches!(listener.next().await, BusMessage::Lagged);
     }
 }
 
@@ -94,7 +94,7 @@ async fn fragile(redis: &Redis, stores: Stores) -> (Stores, Arc<AtomicBool>) {
     let agents: Arc<dyn AgentStatus> =
         Arc::new(Fragile { agents: Arc::clone(&stores.agents), broken: Arc::clone(&broken) });
     let ledger = Arc::clone(&stores.ledger);
-    (boards::shared(redis, stores.with(ledger, agents)), broken)
+    (status_board::shared(redis, stores.with(ledger, agents)), broken)
 }
 
 /// Returns when the board is answered from Redis.
@@ -144,11 +144,11 @@ async fn a_redis_that_comes_back_empty_is_told_as_a_gap_and_filled_again() {
     let everybody: BTreeSet<_> = AgentType::ALL.iter().copied().collect();
     let mut woken = BTreeSet::new();
     while woken != everybody {
-        woken.append(&mut tokio::time::timeout(PATIENCE, listener.bell.wait()).await.unwrap());
+        woken.append(&mut tokio::time::timeout(PATIENCE, listener.wake_ups.wait()).await.unwrap());
     }
     listener.hush().await;
-    speaker.bell.ring(&[AgentType::Tester].into());
-    let rung = tokio::time::timeout(PATIENCE, listener.bell.wait()).await.unwrap();
+    speaker.wake_ups.notify(&[AgentType::Tester].into());
+    let rung = tokio::time::timeout(PATIENCE, listener.wake_ups.wait()).await.unwrap();
     assert_eq!(rung, [AgentType::Tester].into());
     is_filled(&board, &broken).await;
     broken.store(true, Ordering::SeqCst);
@@ -171,7 +171,7 @@ async fn a_redis_that_hangs_holds_nobody_up() {
     let started = Instant::now();
     for n in 0..1000 {
         speaker.publish([progress(n)]).await;
-        speaker.bell.ring(&[AgentType::Coder].into());
+        speaker.wake_ups.notify(&[AgentType::Coder].into());
     }
     let took = started.elapsed();
     assert!(took < Duration::from_secs(1), "1,000 news took {took:?}");
@@ -212,14 +212,14 @@ async fn a_redis_that_is_absent_at_first_is_found_when_it_comes() {
     server.stop();
     let started = Instant::now();
     let [a, b] = [1, 2].map(|n| Redis::connect(settings(&server, n)));
-    let board = boards::shared(&b, stores::memory().await.unwrap());
+    let board = status_board::shared(&b, stores::memory().await.unwrap());
     assert!(started.elapsed() < Duration::from_millis(500), "starting had to wait");
     let (speaker, listener) = (Side::of(&a), Side::of(&b));
     let (mut here, mut there) = (speaker.listen().await, listener.listen().await);
     speaker.publish([progress(1)]).await;
     assert_eq!(number(&here.next().await), Some(1));
-    speaker.bell.ring(&[AgentType::Coder].into());
-    assert_eq!(speaker.bell.wait().await, [AgentType::Coder].into());
+    speaker.wake_ups.notify(&[AgentType::Coder].into());
+    assert_eq!(speaker.wake_ups.wait().await, [AgentType::Coder].into());
     sweep(&board, AgentType::Coder).await;
     until("noticing", async || RedisHealthDown::of(&a).await).await;
 
@@ -247,16 +247,20 @@ async fn more_than_the_queue_holds_becomes_a_gap() {
         speaker.publish((n * 100..n * 100 + 100).map(progress)).await;
     }
     server.resume();
-    let heard = there.hush().await;
-    let numbers: Vec<_> = heard.iter().filter_map(number).collect();
-    assert!(heard.iter().any(|news| matches!(news, News::Gap)), "{} heard", numbers.len());
+    let received = there.hush().await;
+    let numbers: Vec<_> = received.iter().filter_map(number).collect();
+    assert!(
+        received.iter().any(|news| matches!(news, BusMessage::Lagged)),
+        "{} heard",
+        numbers.len()
+    );
     assert!(numbers.len() < 1000 && numbers.is_sorted(), "{} heard", numbers.len());
     hears_nothing_but(&speaker, &mut there, 60_000).await;
 }
 
 /// Without another gap.
-async fn hears_nothing_but(speaker: &Side, ear: &mut Ear, n: u32) {
-    let before = until_heard(speaker, ear, n).await;
+async fn hears_nothing_but(speaker: &Side, listener: &mut Listener, n: u32) {
+    let before = until_heard(speaker, listener, n).await;
     assert!(before.is_empty(), "{before:?}");
 }
 
@@ -271,9 +275,9 @@ async fn what_is_too_large_for_a_channel_becomes_a_gap() {
     until_heard(&Side::of(&a), &mut there, 1).await;
     there.hush().await;
     let large = crate::channels::entry(&serde_json::json!({ "text": "x".repeat(20_000) }));
-    Side::of(&a).publish([News::Entry(large), progress(2)]).await;
+    Side::of(&a).publish([BusMessage::Entry(large), progress(2)]).await;
     assert_eq!(number(&there.next().await), Some(2));
-    assert!(matches!(there.next().await, News::Gap));
+    assert!(matches!(there.next().await, BusMessage::Lagged));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -282,18 +286,18 @@ async fn what_nobody_can_read_becomes_a_gap_and_nothing_worse() {
     let redis = Redis::connect(settings(&server, 1));
     connected(&redis).await;
     let side = Side::of(&redis);
-    let mut ear = side.listen().await;
-    ear.hush().await;
+    let mut listener = side.listen().await;
+    listener.hush().await;
     side.hush().await;
     say(&server, r#"PUBLISH test:v1:0:news "someone\nE{}\nP[]\nZ\n""#).await;
     say(&server, r#"PUBLISH test:v1:0:rings "someone\ntypist coder""#).await;
     say(&server, "PUBLISH test:v1:0:rings nonsense").await;
     for _ in 0..3 {
-        assert!(matches!(ear.next().await, News::Gap));
+        assert!(matches!(listener.next().await, BusMessage::Lagged));
     }
-    assert_eq!(side.bell.wait().await, [AgentType::Coder].into());
+    assert_eq!(side.wake_ups.wait().await, [AgentType::Coder].into());
     say(&server, r#"PUBLISH test:v2:0:news "someone\nE{}\n""#).await;
-    assert!(ear.hush().await.is_empty(), "another version is not heard");
+    assert!(listener.hush().await.is_empty(), "another version is not heard");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -354,7 +358,7 @@ async fn a_redis_that_lets_one_listen_and_not_speak_is_not_well() {
         say(&server, &format!("ACL SETUSER limited {allow}")).await;
         until("being well again", async || is_well(&limited).await).await;
         if allow == "+publish" {
-            assert!(matches!(there.next().await, News::Gap), "what did not leave is told");
+            assert!(matches!(there.next().await, BusMessage::Lagged), "what did not leave is told");
         }
         is_filled(&board, &broken).await;
     }
@@ -365,7 +369,7 @@ async fn a_status_changed_on_one_replica_is_seen_on_another() {
     let Some(server) = RedisServer::start().await else { return };
     let [a, b] = replicas(&server).await;
     let stores = stores::memory().await.unwrap();
-    let here = boards::shared(&a, stores.clone());
+    let here = status_board::shared(&a, stores.clone());
     let broken = Arc::new(AtomicBool::new(false));
     let fragile = Fragile { agents: Arc::clone(&stores.agents), broken: Arc::clone(&broken) };
     let there = RedisAgentStatus::new(&b, Arc::new(fragile), Arc::clone(&stores.audit));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use botarmy_domain::decide::projects;
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::TaskFilter;
-use botarmy_domain::{Error, ProjectStatus, Refusal, Scope, TaskStatus};
+use botarmy_domain::{DomainError, Error, ProjectStatus, Scope, TaskStatus};
 
 use crate::stores::{Stores, user};
 
@@ -38,7 +38,7 @@ pub async fn a_refusal_changes_nothing_and_disturbs_nobody(stores: &Stores) {
     for one in running {
         match one.await.unwrap() {
             Ok(_) => good += 1,
-            Err(Error::Refused(Refusal::Invalid { field: "priority", .. })) => bad += 1,
+            Err(Error::Refused(DomainError::Invalid { field: "priority", .. })) => bad += 1,
             Err(other) => panic!("{other}"),
         }
     }
@@ -220,8 +220,8 @@ pub async fn a_lease_is_extended_by_its_holder_only(stores: &Stores) {
     let held = stores.tasks.task(task).await.unwrap().unwrap();
     assert_eq!(held.lease().unwrap().expires_at, until);
     stores.pass(Duration::from_secs(400));
-    let lapsed = stores.tasks.lapsed(stores.moment().at, 10).await.unwrap();
-    assert!(lapsed.is_empty(), "the extended lease is alive");
+    let expired_leases = stores.tasks.expired_leases(stores.moment().at, 10).await.unwrap();
+    assert!(expired_leases.is_empty(), "the extended lease is alive");
     stores.complete(project, task).await.unwrap();
     assert!(!stores.ledger.extend(task, 1, until).await.unwrap(), "it is done");
 }

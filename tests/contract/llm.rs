@@ -82,11 +82,11 @@ type Lines = Arc<Mutex<Vec<String>>>;
 
 fn listening() -> (RunContext, Lines) {
     let lines = Lines::default();
-    let heard = Arc::clone(&lines);
+    let received = Arc::clone(&lines);
     let context = RunContext {
         deadline: Timestamp::from_micros(i64::MAX / 2),
         fence: 1,
-        progress: Box::new(move |line, _| heard.lock().unwrap().push(line)),
+        progress: Box::new(move |line, _| received.lock().unwrap().push(line)),
     };
     (context, lines)
 }
@@ -114,7 +114,7 @@ fn failed(ended: Result<Outcome, RunError>) -> Failed {
         Err(RunError::Terminal { code, detail, usage }) => {
             Failed { code, detail, again: false, after: None, usage: *usage }
         }
-        Err(RunError::Unfit { detail, usage }) => {
+        Err(RunError::InvalidOutput { detail, usage }) => {
             let code = "unfit".to_owned();
             Failed { code, detail, again: true, after: None, usage: *usage }
         }

@@ -3,19 +3,19 @@
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "these are tests")]
 
 mod agent_status;
-mod boards;
 mod channels;
-mod doubts;
+mod database_copy;
 mod edges;
 mod event_bus;
 mod faults;
-mod installation;
+mod in_doubt;
 mod ledger;
 mod llm;
 mod model;
 mod oversight;
 mod reads;
 mod runners;
+mod status_board;
 mod stores;
 mod wake_ups;
 
@@ -42,7 +42,7 @@ macro_rules! contracts {
             $(adapter!($adapter);)+
 
             #[test]
-            fn diploma() {
+            fn coverage() {
                 let contracts =
                     [$($(concat!(stringify!($part), "::", stringify!($contract))),+),+];
                 for adapter in [$(stringify!($adapter)),+] {
@@ -113,7 +113,7 @@ contracts! {
 }
 
 contracts! {
-    watching with boards;
+    watching with status_board;
     agent_status:
         every_agent_type_is_answered_for_in_order,
         whoever_changes_a_status_sees_the_change,

@@ -101,7 +101,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
     let project = async |n: usize| -> ProjectId {
         let all = stores.projects.projects(None, None, 100).await.unwrap();
         let found = all.get(n % all.len().max(1)).map(|project| project.id);
-        found.unwrap_or_else(|| moment.mint().project())
+        found.unwrap_or_else(|| moment.id_generator().project())
     };
     let task = async |n: usize| -> (ProjectId, TaskId, u32) {
         let mut all = Vec::new();
@@ -112,7 +112,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
         all.sort_by_key(|task| (task.lease().is_none(), task.id));
         let found = all.get(n % all.len().max(1));
         found.map_or_else(
-            || (moment.mint().project(), moment.mint().task(), 1),
+            || (moment.id_generator().project(), moment.id_generator().task(), 1),
             |task| (task.project_id, task.id, task.attempt),
         )
     };
@@ -125,7 +125,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
     let result = match command.clone() {
         Command::Create { workflow } => {
             let workflow = workflow.then(|| Workflow::from_toml(WORKFLOW).unwrap());
-            let id = moment.fork(1).mint().project();
+            let id = moment.fork(1).id_generator().project();
             let new = NewProject {
                 name: "Model".to_owned(),
                 description: None,
@@ -139,7 +139,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
                 .await
         }
         Command::Submit { project: n, priority } => {
-            let (project_id, id) = (project(n).await, moment.fork(1).mint().task());
+            let (project_id, id) = (project(n).await, moment.fork(1).id_generator().task());
             let new = NewTask {
                 project_id,
                 agent: AgentType::Coder,
@@ -191,13 +191,15 @@ async fn run(stores: &Stores, command: &Command) -> String {
             let (project, id, fence) = task(n).await;
             stores
                 .run(open(project, id), move |s| {
-                    tasks::give_back(s, id, &holder(fence), "stopping", moment)
+                    tasks::requeue(s, id, &holder(fence), "stopping", moment)
                 })
                 .await
         }
         Command::Lapse { task: n } => {
             let (project, id, _) = task(n).await;
-            stores.run(open(project, id), move |s| tasks::lapse(s, id, moment, defaults)).await
+            stores
+                .run(open(project, id), move |s| tasks::expire_lease(s, id, moment, defaults))
+                .await
         }
         Command::CancelTask { task: n } => {
             let (project, id, _) = task(n).await;

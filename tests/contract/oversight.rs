@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use botarmy_domain::budget::{Amount, Day, Limit, PurseKey};
-use botarmy_domain::decide::budget::{self, Wanted, purses_of};
+use botarmy_domain::budget::{Amount, BudgetKey, Day, Limit};
+use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
 use botarmy_domain::decide::tasks::{self, Work};
 use botarmy_domain::decide::{Defaults, emergency};
 use botarmy_domain::emergency::StopScope;
 use botarmy_domain::ports::Usage;
 use botarmy_domain::{
-    AgentType, Committed, EventType, LogId, ProjectId, ProjectStatus, Refusal, Scope, Task,
+    AgentType, Committed, DomainError, EventType, LogId, ProjectId, ProjectStatus, Scope, Task,
     TaskStatus,
 };
 
@@ -27,7 +27,8 @@ fn wanted(stores: &Stores) -> Wanted {
 
 async fn reserve(stores: &Stores, task: &Task) -> Committed {
     let (id, moment, wanted) = (task.id, stores.moment(), wanted(stores));
-    let scope = Scope::project(task.project_id).task(id).open_requests().purses(purses_of(task));
+    let scope =
+        Scope::project(task.project_id).task(id).open_requests().budget_accounts(accounts_of(task));
     let holder = holder();
     let reserve =
         move |s: &_| budget::reserve(s, id, &holder, &wanted, true, moment, Defaults::default());
@@ -38,7 +39,7 @@ async fn settle(stores: &Stores, task: &Task) {
     let (id, moment) = (task.id, stores.moment());
     let usage = Usage { input_tokens: 3, output_tokens: 1, ..Usage::default() };
     let work = Work { output: Default::default(), artifacts: vec![], confidence: None, usage };
-    let scope = Scope::project(task.project_id).task(id).purses(purses_of(task));
+    let scope = Scope::project(task.project_id).task(id).budget_accounts(accounts_of(task));
     let holder = holder();
     let complete = move |s: &_| tasks::complete(s, id, &holder, &work, moment, Defaults::default());
     stores.run(scope, complete).await.unwrap();
@@ -61,13 +62,13 @@ pub async fn one_purse_is_paid_from_by_many_logs_at_once(stores: &Stores) {
         claimed.iter().zip(&reserved).partition(|(task, committed)| waits(committed, task));
     assert_eq!((begun.len(), waiting.len()), (4, 2), "four times ten fit into forty-five");
 
-    let [_, day] = purses_of(&claimed[0]);
-    let purse = stores.budgets.purse(day).await.unwrap().unwrap();
-    assert_eq!(purse.taken(stores.moment().at).tokens, 40);
+    let [_, day] = accounts_of(&claimed[0]);
+    let account = stores.budgets.account(day).await.unwrap().unwrap();
+    assert_eq!(account.taken(stores.moment().at).tokens, 40);
     let settling = begun.iter().map(|(task, _)| settle(stores, task));
     futures_util::future::join_all(settling).await;
-    let purse = stores.budgets.purse(day).await.unwrap().unwrap();
-    assert_eq!((purse.taken(stores.moment().at).tokens, purse.spent[0].attempts), (16, 4));
+    let account = stores.budgets.account(day).await.unwrap().unwrap();
+    assert_eq!((account.taken(stores.moment().at).tokens, account.spent[0].attempts), (16, 4));
     for (task, _) in &waiting {
         let task = stores.tasks.task(task.id).await.unwrap().unwrap();
         assert_eq!(task.status(), TaskStatus::WaitingForHitl);
@@ -111,14 +112,14 @@ pub async fn what_is_stopped_is_handed_to_nobody_until_it_is_released(stores: &S
         release(stores, scope).await.unwrap();
         assert!(stores.stops.stops().await.unwrap().is_empty());
         let again = release(stores, scope).await;
-        assert!(matches!(again, Err(botarmy_domain::Error::Refused(Refusal::NotFound { .. }))));
+        assert!(matches!(again, Err(botarmy_domain::Error::Refused(DomainError::NotFound { .. }))));
     }
     stop(stores, StopScope::Agent(AgentType::Tester)).await;
     assert!(!stores.claim(5).await.is_empty(), "others work on");
     // What runs in a stopped project is back in the queue with the same decision.
     let stopped = stop(stores, StopScope::Project(project)).await;
-    let lapsed = |event| event == EventType::TaskLeaseLapsed;
-    assert_eq!(stopped.entries.iter().filter(|e| lapsed(e.event_type)).count(), 1);
+    let expired_leases = |event| event == EventType::TaskLeaseExpired;
+    assert_eq!(stopped.entries.iter().filter(|e| expired_leases(e.event_type)).count(), 1);
     let now = stores.projects.project(project).await.unwrap().unwrap();
     assert_eq!(now.status(), ProjectStatus::Paused);
     release(stores, StopScope::Project(project)).await.unwrap();
@@ -127,18 +128,18 @@ pub async fn what_is_stopped_is_handed_to_nobody_until_it_is_released(stores: &S
 
 pub async fn purses_and_stops_come_back_as_they_were_written(stores: &Stores) {
     let project = stores.project("Kept").await;
-    let day = PurseKey::Day(AgentType::Coder, Day::of(stores.moment().at));
-    for key in [PurseKey::Project(project), day] {
-        assert_eq!(stores.budgets.purse(key).await.unwrap(), None);
+    let day = BudgetKey::Day(AgentType::Coder, Day::of(stores.moment().at));
+    for key in [BudgetKey::Project(project), day] {
+        assert_eq!(stores.budgets.account(key).await.unwrap(), None);
     }
     let limit = Limit { tokens: Some(u64::MAX / 4), cost_micro_usd: Some(0) };
     let committed = set(stores, project, limit).await;
     assert_eq!(committed.entries[0].event_type, EventType::BudgetChanged);
-    let purse = stores.budgets.purse(PurseKey::Project(project)).await.unwrap().unwrap();
-    assert_eq!((purse.limit, purse.spent.len()), (Some(limit), 0));
+    let account = stores.budgets.account(BudgetKey::Project(project)).await.unwrap().unwrap();
+    assert_eq!((account.limit, account.spent.len()), (Some(limit), 0));
     set(stores, project, Limit::default()).await;
-    let purse = stores.budgets.purse(PurseKey::Project(project)).await.unwrap().unwrap();
-    assert_eq!(purse.limit, Some(Limit::default()));
+    let account = stores.budgets.account(BudgetKey::Project(project)).await.unwrap().unwrap();
+    assert_eq!(account.limit, Some(Limit::default()));
 
     for scope in [StopScope::Project(project), StopScope::Agent(AgentType::Coder)] {
         stop(stores, scope).await;
@@ -151,6 +152,7 @@ pub async fn purses_and_stops_come_back_as_they_were_written(stores: &Stores) {
 
 async fn set(stores: &Stores, project: ProjectId, limit: Limit) -> Committed {
     let moment = stores.moment();
-    let scope = Scope::project(project).everything_open().purses([PurseKey::Project(project)]);
+    let scope =
+        Scope::project(project).everything_open().budget_accounts([BudgetKey::Project(project)]);
     stores.run(scope, move |s| budget::set(s, project, limit, moment, &user())).await.unwrap()
 }

@@ -119,12 +119,12 @@ pub async fn due_things_are_found_when_they_are_due(stores: &Stores) {
     let request = stores.raise(project).await;
     let now = stores.moment().at;
     assert!(stores.requests.expired(now, 10).await.unwrap().is_empty());
-    assert!(stores.tasks.lapsed(now, 10).await.unwrap().is_empty());
+    assert!(stores.tasks.expired_leases(now, 10).await.unwrap().is_empty());
     stores.pass(Duration::from_secs(61));
     let expired = stores.requests.expired(stores.moment().at, 10).await.unwrap();
     assert_eq!(expired.iter().map(|request| request.id).collect::<Vec<_>>(), [request]);
     stores.pass(Duration::from_secs(300));
-    assert_eq!(stores.tasks.lapsed(stores.moment().at, 10).await.unwrap().len(), 1);
+    assert_eq!(stores.tasks.expired_leases(stores.moment().at, 10).await.unwrap().len(), 1);
 }
 
 pub async fn entries_pass_every_filter_and_page(stores: &Stores) {
@@ -185,7 +185,7 @@ pub async fn a_log_is_read_from_any_position_without_a_gap(stores: &Stores) {
         assert_eq!(seqs, expected);
     }
     assert_eq!(stores.audit.head(log).await.unwrap().unwrap().seq, 21);
-    let nobody = LogId::Project(stores.moment().mint().project());
+    let nobody = LogId::Project(stores.moment().id_generator().project());
     assert!(stores.audit.since(nobody, 0, 5).await.unwrap().is_empty());
     assert_eq!(stores.audit.head(nobody).await.unwrap(), None);
 }
@@ -247,7 +247,7 @@ pub async fn agents_are_derived_and_remembered(stores: &Stores) {
 }
 
 pub async fn what_does_not_exist_is_none(stores: &Stores) {
-    let id = stores.moment().mint().uuid();
+    let id = stores.moment().id_generator().uuid();
     let project = ProjectId::from_uuid(id);
     assert!(stores.projects.project(project).await.unwrap().is_none());
     assert!(stores.projects.overview(project).await.unwrap().is_none());

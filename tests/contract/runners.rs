@@ -58,19 +58,19 @@ pub fn step(
     output: ArtifactType,
     context: &[(ArtifactType, Value)],
 ) -> Assignment {
-    let mut mint = Moment { at: Timestamp::from_micros(1), seed: 1 }.mint();
-    let project_id = mint.project();
+    let mut id_generator = Moment { at: Timestamp::from_micros(1), seed: 1 }.id_generator();
+    let project_id = id_generator.project();
     let context: Vec<_> = context
         .iter()
         .map(|(artifact_type, content)| {
             let meta = ArtifactRef {
-                id: mint.context(),
+                id: id_generator.context(),
                 project_id,
                 source_agent: AgentType::Orchestrator,
                 artifact_type: *artifact_type,
                 digest: digest(content),
                 previous: None,
-                created_at: mint.at(),
+                created_at: id_generator.at(),
             };
             Arc::new(Artifact { meta, content: object(content), metadata: Map::new() })
         })
@@ -88,7 +88,7 @@ pub fn step(
     Assignment {
         project_id,
         project_name: "Recipes".to_owned(),
-        task_id: mint.task(),
+        task_id: id_generator.task(),
         agent,
         attempt: 1,
         instructions: name.to_owned(),
@@ -307,9 +307,9 @@ async fn asks(candidate: &Candidate) -> bool {
     let Some(job) = &candidate.asks else { return false };
     let outcome = candidate.runner.run(job.clone(), context()).await.unwrap();
     let Outcome::Ask { session, .. } = outcome else { panic!("{outcome:?}") };
-    let mut mint = Moment { at: Timestamp::from_micros(2), seed: 2 }.mint();
+    let mut id_generator = Moment { at: Timestamp::from_micros(2), seed: 2 }.id_generator();
     let answer = Answer {
-        question_id: mint.request(),
+        question_id: id_generator.request(),
         action: HitlAction::Approve,
         comment: None,
         content: None,

@@ -13,8 +13,8 @@ use botarmy_domain::ports::{
     NewProject, NewRequest, NewTask, PackageStore, ProjectStore, TaskStore, Usage,
 };
 use botarmy_domain::{
-    AgentType, ArtifactType, Committed, ContextId, Decision, Error, HitlRequestId, Moment,
-    NewArtifact, Origin, Oversight, ProjectId, Refusal, Row, Scope, Snapshot, TaskId, Timestamp,
+    AgentType, ArtifactType, Committed, ContextId, Decision, DomainError, Error, HitlRequestId,
+    Moment, NewArtifact, Origin, Oversight, ProjectId, Row, Scope, Snapshot, TaskId, Timestamp,
     WorkerId,
 };
 use botarmy_memory::MemoryStore;
@@ -110,14 +110,14 @@ impl Stores {
     pub async fn run(
         &self,
         scope: Scope,
-        decide: impl Fn(&Snapshot) -> Result<Decision, Refusal> + Send + Sync + 'static,
+        decide: impl Fn(&Snapshot) -> Result<Decision, DomainError> + Send + Sync + 'static,
     ) -> Result<Committed, Error> {
         self.ledger.transact(scope, Box::new(decide)).await
     }
 
     pub async fn project(&self, name: &str) -> ProjectId {
         let moment = self.moment();
-        let id = moment.fork(1).mint().project();
+        let id = moment.fork(1).id_generator().project();
         let new = NewProject {
             name: name.to_owned(),
             description: Some("Ünïcödé \u{1f600} \"quoted\"".to_owned()),
@@ -143,7 +143,7 @@ impl Stores {
         context: &[ContextId],
     ) -> Result<TaskId, Error> {
         let moment = self.moment();
-        let id = moment.fork(1).mint().task();
+        let id = moment.fork(1).id_generator().task();
         let new = NewTask {
             project_id,
             agent: AgentType::Coder,
@@ -188,7 +188,7 @@ impl Stores {
 
     pub async fn raise(&self, project_id: ProjectId) -> HitlRequestId {
         let moment = self.moment();
-        let id = moment.fork(1).mint().request();
+        let id = moment.fork(1).id_generator().request();
         let new = NewRequest {
             project_id,
             task_id: None,

@@ -8,7 +8,7 @@ use botarmy_tests::server::PATIENCE;
 use crate::channels::{Channels, QUIET, Side};
 
 async fn waits(side: &Side) -> BTreeSet<AgentType> {
-    tokio::time::timeout(PATIENCE, side.bell.wait()).await.expect("nobody is woken")
+    tokio::time::timeout(PATIENCE, side.wake_ups.wait()).await.expect("nobody is woken")
 }
 
 /// Waits until everybody of these was woken for; others must not be.
@@ -25,21 +25,21 @@ pub async fn a_ring_wakes_who_waits(channels: &Channels) {
     let listener = channels.listener.clone();
     let waiting = tokio::spawn(async move { waits(&listener).await });
     tokio::time::sleep(QUIET / 3).await;
-    channels.speaker.bell.ring(&[Coder].into());
+    channels.speaker.wake_ups.notify(&[Coder].into());
     assert_eq!(waiting.await.unwrap(), [Coder].into());
 }
 
 pub async fn rings_before_the_wait_are_kept(channels: &Channels) {
-    channels.speaker.bell.ring(&[Coder].into());
-    channels.speaker.bell.ring(&[Tester, Analyst].into());
+    channels.speaker.wake_ups.notify(&[Coder].into());
+    channels.speaker.wake_ups.notify(&[Tester, Analyst].into());
     tokio::time::sleep(QUIET / 3).await;
     waits_for(&channels.listener, &[Coder, Tester, Analyst]).await;
 }
 
 pub async fn nobody_is_woken_when_nobody_rang(channels: &Channels) {
-    channels.speaker.bell.ring(&[Coder].into());
+    channels.speaker.wake_ups.notify(&[Coder].into());
     waits_for(&channels.listener, &[Coder]).await;
-    let again = tokio::time::timeout(QUIET, channels.listener.bell.wait()).await;
+    let again = tokio::time::timeout(QUIET, channels.listener.wake_ups.wait()).await;
     assert!(again.unwrap_or_default().is_empty(), "a ring is heard once");
 }
 
@@ -47,11 +47,12 @@ pub async fn nobody_is_woken_when_nobody_rang(channels: &Channels) {
 pub async fn no_ring_is_lost_between_two_waits(channels: &Channels) {
     for n in 0..200_u64 {
         let agent = AgentType::ALL[n as usize % AgentType::ALL.len()];
-        let bell = channels.speaker.bell.clone();
-        let ringing = tokio::spawn(async move { bell.ring(&[agent].into()) });
+        let wake_ups = channels.speaker.wake_ups.clone();
+        let ringing = tokio::spawn(async move { wake_ups.notify(&[agent].into()) });
         let patience = std::time::Duration::from_micros(n * 7 % 300);
-        let mut woken =
-            tokio::time::timeout(patience, channels.listener.bell.wait()).await.unwrap_or_default();
+        let mut woken = tokio::time::timeout(patience, channels.listener.wake_ups.wait())
+            .await
+            .unwrap_or_default();
         while !woken.contains(&agent) {
             woken.append(&mut waits(&channels.listener).await);
         }

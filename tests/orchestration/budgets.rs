@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use botarmy_agents::{Act, Scripted};
-use botarmy_domain::budget::{Amount, Day, Limit, Purse, PurseKey};
+use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
 use botarmy_domain::decide::Defaults;
 use botarmy_domain::ports::{
     BudgetStore, Orchestrator, Outcome, Response, RunError, Usage, WorkQuery, WorkerLeases,
 };
 use botarmy_domain::{
-    AgentType, Error, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry, ProjectId,
-    ProjectStatus, Refusal, TaskStatus, WorkerId,
+    AgentType, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry,
+    ProjectId, ProjectStatus, TaskStatus, WorkerId,
 };
 use botarmy_orchestrator::{Budgets, EngineSettings};
-use botarmy_tests::rig::{Rig, Setup, amend, owner, simply};
+use botarmy_tests::test_harness::{Setup, TestHarness, amend, owner, simply};
 use serde_json::{Map, json};
 
 use super::tasks::submit;
@@ -50,63 +50,66 @@ fn fails(tokens: u64) -> Act {
     Act::Return(Err(RunError::Retryable { code, detail, after: None, usage }))
 }
 
-fn rig(acts: impl IntoIterator<Item = Act>, budgets: Budgets) -> Rig {
-    Rig::with_budgets(Scripted::default().on_agent(AgentType::Coder, acts).costing(WORST), budgets)
+fn harness(acts: impl IntoIterator<Item = Act>, budgets: Budgets) -> TestHarness {
+    TestHarness::with_budgets(
+        Scripted::default().on_agent(AgentType::Coder, acts).costing(WORST),
+        budgets,
+    )
 }
 
 fn per_project(tokens: u64) -> Budgets {
     Budgets { per_project: limit(tokens), ..Budgets::default() }
 }
 
-async fn purse(rig: &Rig, id: ProjectId) -> Purse {
-    let purse = rig.store.purse(PurseKey::Project(id)).await.unwrap();
-    purse.map_or_else(|| Purse::new(PurseKey::Project(id)), |purse| (*purse).clone())
+async fn account(harness: &TestHarness, id: ProjectId) -> BudgetAccount {
+    let account = harness.store.account(BudgetKey::Project(id)).await.unwrap();
+    account.map_or_else(|| BudgetAccount::new(BudgetKey::Project(id)), |account| (*account).clone())
 }
 
 #[tokio::test]
 async fn usage_is_counted_once_an_attempt_also_of_those_that_failed() {
-    let rig = rig([fails(30), fails(20), completes(7)], Budgets::default());
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
+    let harness = harness([fails(30), fails(20), completes(7)], Budgets::default());
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
     for _ in 0..3 {
-        rig.work().await;
-        rig.pass(Duration::from_secs(10)).await;
+        harness.work().await;
+        harness.pass(Duration::from_secs(10)).await;
     }
-    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Completed);
-    let purse = purse(&rig, id).await;
-    assert_eq!((purse.spent().tokens, purse.spent().cost_micro_usd), (57, 570));
-    assert_eq!((purse.spent.len(), purse.spent[0].attempts), (1, 3));
-    assert!(purse.reserved.is_empty());
-    assert_eq!(rig.count(id, EventType::BudgetReserved).await, 0, "nothing is limited");
+    assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Completed);
+    let account = account(&harness, id).await;
+    assert_eq!((account.spent().tokens, account.spent().cost_micro_usd), (57, 570));
+    assert_eq!((account.spent.len(), account.spent[0].attempts), (1, 3));
+    assert!(account.reserved.is_empty());
+    assert_eq!(harness.count(id, EventType::BudgetReserved).await, 0, "nothing is limited");
 }
 
 #[tokio::test]
 async fn at_the_limit_no_attempt_begins_and_a_person_is_asked_once() {
-    let rig = rig([completes(60), completes(60), completes(60)], per_project(150));
-    let id = rig.by_hand().await;
+    let harness = harness([completes(60), completes(60), completes(60)], per_project(150));
+    let id = harness.by_hand().await;
     for _ in 0..3 {
-        submit(&rig, id).await;
+        submit(&harness, id).await;
     }
-    rig.work().await;
-    assert_eq!(rig.count(id, EventType::BudgetReserved).await, 1);
-    assert_eq!(rig.runner.seen().len(), 1, "100 are reserved, 100 more do not fit into 150");
-    let gate = rig.gate(id).await;
+    harness.work().await;
+    assert_eq!(harness.count(id, EventType::BudgetReserved).await, 1);
+    assert_eq!(harness.runner.seen().len(), 1, "100 are reserved, 100 more do not fit into 150");
+    let gate = harness.gate(id).await;
     assert_eq!(gate.kind, HitlKind::Question);
     let expected = "100 of 150 tokens are taken and the next attempt may need 100";
     assert!(gate.question.contains(expected), "{}", gate.question);
-    let waiting = rig.tasks(id).await;
+    let waiting = harness.tasks(id).await;
     let waiting = waiting.iter().filter(|task| task.status() == TaskStatus::WaitingForHitl);
     assert_eq!(waiting.count(), 2, "both wait for the same answer");
-    assert_eq!(purse(&rig, id).await.taken(rig.now()).tokens, 60);
+    assert_eq!(account(&harness, id).await.taken(harness.now()).tokens, 60);
 
-    rig.answer(id, simply(HitlAction::Approve)).await;
-    rig.work().await;
+    harness.answer(id, simply(HitlAction::Approve)).await;
+    harness.work().await;
     // Raised by 150 to 300: beside the 60 that were used, twice 100 fit.
-    assert_eq!(purse(&rig, id).await.limit, Some(limit(300)));
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    assert_eq!(rig.runner.seen().len(), 3);
-    assert_eq!(purse(&rig, id).await.spent().tokens, 180);
-    let tasks = rig.tasks(id).await;
+    assert_eq!(account(&harness, id).await.limit, Some(limit(300)));
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    assert_eq!(harness.runner.seen().len(), 3);
+    assert_eq!(account(&harness, id).await.spent().tokens, 180);
+    let tasks = harness.tasks(id).await;
     assert!(tasks.iter().all(|task| task.failures == 0), "waiting is no failure");
 }
 
@@ -116,111 +119,112 @@ async fn a_person_can_set_another_limit_or_halt() {
         amended_content: value.as_object().cloned(),
         ..simply(HitlAction::Amend)
     };
-    let rig = rig([completes(60)], per_project(50));
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
-    rig.work().await;
-    let gate = rig.gate(id).await;
+    let harness = harness([completes(60)], per_project(50));
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
+    harness.work().await;
+    let gate = harness.gate(id).await;
     for nonsense in [
         amend("more, please"),
         content(json!({"tokens": -1})),
         content(json!({"tokens": "many"})),
         content(json!({"money": 3})),
     ] {
-        let refused = rig.engine.respond(gate.id, nonsense, owner()).await.unwrap_err();
-        assert!(matches!(refused, Error::Refused(Refusal::Nonsense(_))), "{refused}");
+        let refused = harness.engine.respond(gate.id, nonsense, owner()).await.unwrap_err();
+        assert!(matches!(refused, Error::Refused(DomainError::BadRequest(_))), "{refused}");
     }
-    rig.answer(id, content(json!({"tokens": 99}))).await;
-    rig.work().await;
-    assert_eq!(rig.runner.seen().len(), 0, "not enough: it is asked again");
-    rig.answer(id, content(json!({"tokens": 100}))).await;
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    harness.answer(id, content(json!({"tokens": 99}))).await;
+    harness.work().await;
+    assert_eq!(harness.runner.seen().len(), 0, "not enough: it is asked again");
+    harness.answer(id, content(json!({"tokens": 100}))).await;
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
 
-    let rig = rig_with_one_waiting().await;
-    rig.0.answer(rig.1, simply(HitlAction::Reject)).await;
-    assert_eq!(rig.0.status(rig.1).await, ProjectStatus::Halted);
+    let harness = rig_with_one_waiting().await;
+    harness.0.answer(harness.1, simply(HitlAction::Reject)).await;
+    assert_eq!(harness.0.status(harness.1).await, ProjectStatus::Halted);
 }
 
-async fn rig_with_one_waiting() -> (Rig, ProjectId) {
-    let rig = rig([completes(60)], per_project(50));
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
-    rig.work().await;
-    (rig, id)
+async fn rig_with_one_waiting() -> (TestHarness, ProjectId) {
+    let harness = harness([completes(60)], per_project(50));
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
+    harness.work().await;
+    (harness, id)
 }
 
 #[tokio::test]
 async fn a_limit_that_is_raised_beside_the_question_answers_it() {
-    let (rig, id) = rig_with_one_waiting().await;
-    let gate = rig.gate(id).await;
-    rig.engine.set_budget(id, limit(70), owner()).await.unwrap();
-    assert_eq!(rig.gate(id).await.id, gate.id, "70 are still too few for 100");
-    rig.engine.set_budget(id, Limit::default(), owner()).await.unwrap();
-    assert!(rig.gates(id).await.is_empty());
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    assert_eq!(rig.count(id, EventType::BudgetChanged).await, 2);
-    let over = rig.engine.set_budget(id, limit(1), owner()).await.unwrap_err();
-    assert!(matches!(over, Error::Refused(Refusal::Conflict { .. })), "{over}");
+    let (harness, id) = rig_with_one_waiting().await;
+    let gate = harness.gate(id).await;
+    harness.engine.set_budget(id, limit(70), owner()).await.unwrap();
+    assert_eq!(harness.gate(id).await.id, gate.id, "70 are still too few for 100");
+    harness.engine.set_budget(id, Limit::default(), owner()).await.unwrap();
+    assert!(harness.gates(id).await.is_empty());
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    assert_eq!(harness.count(id, EventType::BudgetChanged).await, 2);
+    let over = harness.engine.set_budget(id, limit(1), owner()).await.unwrap_err();
+    assert!(matches!(over, Error::Refused(DomainError::Conflict { .. })), "{over}");
 }
 
 #[tokio::test]
 async fn a_day_has_a_limit_over_all_projects_and_the_next_day_another() {
     let per_day = BTreeMap::from([(AgentType::Coder, limit(100))]);
     let budgets = Budgets { per_day, ..Budgets::default() };
-    let rig = rig([completes(60), completes(60)], budgets);
-    let (one, two) = (rig.by_hand().await, rig.by_hand().await);
-    submit(&rig, one).await;
-    rig.work().await;
-    assert_eq!(rig.status(one).await, ProjectStatus::Completed);
-    submit(&rig, two).await;
-    rig.work().await;
-    let gate = rig.gate(two).await;
-    let day = Day::of(rig.now());
+    let harness = harness([completes(60), completes(60)], budgets);
+    let (one, two) = (harness.by_hand().await, harness.by_hand().await);
+    submit(&harness, one).await;
+    harness.work().await;
+    assert_eq!(harness.status(one).await, ProjectStatus::Completed);
+    submit(&harness, two).await;
+    harness.work().await;
+    let gate = harness.gate(two).await;
+    let day = Day::of(harness.now());
     assert!(gate.question.contains(&format!("budget of the coder for {day}")));
     assert_eq!(gate.expires_at, day.end());
-    rig.clock.advance(day.end().since(rig.now()));
-    rig.engine.tick().await.unwrap();
-    rig.work().await;
-    assert_eq!(rig.status(two).await, ProjectStatus::Completed, "a new day, a new purse");
-    let request = botarmy_domain::ports::HitlStore::request(&rig.store, gate.id).await.unwrap();
+    harness.clock.advance(day.end().since(harness.now()));
+    harness.engine.run_due().await.unwrap();
+    harness.work().await;
+    assert_eq!(harness.status(two).await, ProjectStatus::Completed, "a new day, a new purse");
+    let request = botarmy_domain::ports::HitlStore::request(&harness.store, gate.id).await.unwrap();
     assert_eq!(request.unwrap().status(), HitlStatus::Expired);
-    let tomorrow = PurseKey::Day(AgentType::Coder, Day::of(rig.now()));
-    assert_eq!(rig.store.purse(tomorrow).await.unwrap().unwrap().spent().tokens, 60);
+    let tomorrow = BudgetKey::Day(AgentType::Coder, Day::of(harness.now()));
+    assert_eq!(harness.store.account(tomorrow).await.unwrap().unwrap().spent().tokens, 60);
 }
 
 #[tokio::test]
 async fn what_a_dead_attempt_had_reserved_is_not_taken_for_ever() {
-    let rig = rig([Act::Hang, completes(60)], per_project(150));
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
+    let harness = harness([Act::Hang, completes(60)], per_project(150));
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let running =
-        tokio::spawn(std::sync::Arc::clone(&rig.worker).run(stopped, Duration::from_millis(10)));
-    while rig.runner.running() == 0 {
+    let running = tokio::spawn(
+        std::sync::Arc::clone(&harness.worker).run(stopped, Duration::from_millis(10)),
+    );
+    while harness.runner.running() == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     stop.send(true).unwrap();
     running.await.unwrap();
-    assert_eq!(purse(&rig, id).await.taken(rig.now()).tokens, 100, "nobody settled it");
+    assert_eq!(account(&harness, id).await.taken(harness.now()).tokens, 100, "nobody settled it");
     // The same task tries again, in place of its own reservation and not beside it.
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    assert_eq!(purse(&rig, id).await.taken(rig.now()).tokens, 60);
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    assert_eq!(account(&harness, id).await.taken(harness.now()).tokens, 60);
 }
 
 #[tokio::test]
 async fn who_does_not_know_what_it_costs_is_held_to_the_limit_once_it_has_passed_it() {
     let runner = Scripted::default().on_agent(AgentType::Coder, [fails(500), completes(1)]);
-    let rig = Rig::with_budgets(runner.costing(Amount::default()), per_project(100));
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
-    rig.work().await;
-    rig.pass(Duration::from_secs(5)).await;
-    rig.work().await;
-    assert_eq!(rig.runner.seen().len(), 1, "the retry does not begin");
-    assert!(rig.gate(id).await.question.contains("500 of 100 tokens are taken"));
+    let harness = TestHarness::with_budgets(runner.costing(Amount::default()), per_project(100));
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
+    harness.work().await;
+    harness.pass(Duration::from_secs(5)).await;
+    harness.work().await;
+    assert_eq!(harness.runner.seen().len(), 1, "the retry does not begin");
+    assert!(harness.gate(id).await.question.contains("500 of 100 tokens are taken"));
 }
 
 #[tokio::test]
@@ -229,50 +233,53 @@ async fn a_question_about_a_day_never_outlives_it_however_often_it_is_extended()
     let defaults =
         Defaults { on_expiry: OnExpiry::KeepWaiting, gate_ttl_s: 20 * 3600, ..Defaults::default() };
     let settings = EngineSettings { defaults, budgets: Budgets { per_day, ..Budgets::default() } };
-    let rig = Rig::with(Scripted::default().costing(WORST), Setup { settings, ..Setup::default() });
-    let id = rig.by_hand().await;
-    let day = Day::of(rig.now());
-    submit(&rig, id).await;
-    rig.work().await;
-    let gate = rig.gate(id).await;
-    rig.clock.advance(Duration::from_secs(20 * 3600 + 1));
-    rig.engine.tick().await.unwrap();
-    assert_eq!(rig.gate(id).await.id, gate.id);
-    assert_eq!(rig.gate(id).await.expires_at, day.end(), "extended to the end of the day");
-    rig.clock.advance(Duration::from_secs(4 * 3600));
-    rig.engine.tick().await.unwrap();
-    assert!(rig.gates(id).await.is_empty());
-    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Pending);
+    let harness = TestHarness::with(
+        Scripted::default().costing(WORST),
+        Setup { settings, ..Setup::default() },
+    );
+    let id = harness.by_hand().await;
+    let day = Day::of(harness.now());
+    submit(&harness, id).await;
+    harness.work().await;
+    let gate = harness.gate(id).await;
+    harness.clock.advance(Duration::from_secs(20 * 3600 + 1));
+    harness.engine.run_due().await.unwrap();
+    assert_eq!(harness.gate(id).await.id, gate.id);
+    assert_eq!(harness.gate(id).await.expires_at, day.end(), "extended to the end of the day");
+    harness.clock.advance(Duration::from_secs(4 * 3600));
+    harness.engine.run_due().await.unwrap();
+    assert!(harness.gates(id).await.is_empty());
+    assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Pending);
 }
 
 #[tokio::test]
 async fn what_is_configured_is_the_least_that_an_attempt_is_taken_to_cost() {
     let money = Amount { tokens: 0, cost_micro_usd: 5 };
     let worst_case = BTreeMap::from([(AgentType::Coder, money)]);
-    let rig = rig([completes(60)], Budgets { worst_case, ..per_project(99) });
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
-    rig.work().await;
-    assert!(rig.runner.seen().is_empty(), "the runner knows that it may need 100 tokens");
-    assert_eq!(rig.gate(id).await.budget.unwrap().needs, WORST);
+    let harness = harness([completes(60)], Budgets { worst_case, ..per_project(99) });
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
+    harness.work().await;
+    assert!(harness.runner.seen().is_empty(), "the runner knows that it may need 100 tokens");
+    assert_eq!(harness.gate(id).await.budget.unwrap().needs, WORST);
 }
 
 #[tokio::test]
 async fn workers_outside_are_held_to_limits_too() {
     let worst_case = BTreeMap::from([(AgentType::Coder, WORST)]);
-    let rig = rig([], Budgets { worst_case, ..per_project(150) });
-    let id = rig.by_hand().await;
-    let leases = rig.leases();
+    let harness = harness([], Budgets { worst_case, ..per_project(150) });
+    let id = harness.by_hand().await;
+    let leases = harness.leases();
     let lease = async || {
         let (worker, agents) = (WorkerId::external("w"), vec![AgentType::Coder]);
         let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
         leases.lease(query).await.unwrap().pop()
     };
-    submit(&rig, id).await;
+    submit(&harness, id).await;
     let held = lease().await.unwrap();
-    submit(&rig, id).await;
+    submit(&harness, id).await;
     assert!(lease().await.is_none(), "100 are reserved, 100 more do not fit into 150");
-    assert_eq!(rig.gate(id).await.kind, HitlKind::Question);
+    assert_eq!(harness.gate(id).await.kind, HitlKind::Question);
     let done = Ok(Outcome::Completed {
         output: Map::from_iter([("a".to_owned(), json!(1))]),
         artifacts: vec![],
@@ -281,20 +288,24 @@ async fn workers_outside_are_held_to_limits_too() {
     });
     leases.finish(held.lease.clone(), done.clone()).await.unwrap();
     leases.finish(held.lease, done).await.unwrap();
-    assert_eq!(purse(&rig, id).await.taken(rig.now()).tokens, 30, "said twice, counted once");
+    assert_eq!(
+        account(&harness, id).await.taken(harness.now()).tokens,
+        30,
+        "said twice, counted once"
+    );
 }
 
 #[tokio::test]
 async fn a_task_that_is_called_off_does_not_take_the_question_of_others_with_it() {
-    let rig = rig([completes(60)], per_project(50));
-    let id = rig.by_hand().await;
-    let first = submit(&rig, id).await;
-    let second = submit(&rig, id).await;
-    rig.work().await;
-    let gate = rig.gate(id).await;
-    rig.engine.cancel_task(first.id, owner()).await.unwrap();
-    assert_eq!(rig.gate(id).await.id, gate.id, "the other one still waits for it");
-    rig.engine.cancel_task(second.id, owner()).await.unwrap();
-    assert!(rig.gates(id).await.is_empty(), "nobody waits for it any more");
-    rig.check().await;
+    let harness = harness([completes(60)], per_project(50));
+    let id = harness.by_hand().await;
+    let first = submit(&harness, id).await;
+    let second = submit(&harness, id).await;
+    harness.work().await;
+    let gate = harness.gate(id).await;
+    harness.engine.cancel_task(first.id, owner()).await.unwrap();
+    assert_eq!(harness.gate(id).await.id, gate.id, "the other one still waits for it");
+    harness.engine.cancel_task(second.id, owner()).await.unwrap();
+    assert!(harness.gates(id).await.is_empty(), "nobody waits for it any more");
+    harness.check().await;
 }

@@ -10,25 +10,25 @@ use botarmy_domain::ports::{
     AuditLog, Claim, Decide, EmergencyStops, Ledger, Orchestrator, WorkQuery, WorkerLeases, moment,
 };
 use botarmy_domain::{
-    AgentType, Committed, Error, EventType, LogId, ProjectId, ProjectState, ProjectStatus, Refusal,
-    Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
+    AgentType, Committed, DomainError, Error, EventType, LogId, ProjectId, ProjectState,
+    ProjectStatus, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
 };
 use botarmy_memory::CountingIds;
-use botarmy_tests::rig::{Rig, Setup, owner};
+use botarmy_tests::test_harness::{Setup, TestHarness, owner};
 
 use super::tasks::submit;
 
 /// A rig at work on one task of a coder that never ends.
-async fn at_work() -> (Rig, ProjectId, tokio::sync::watch::Sender<bool>) {
-    let rig = Rig::new(Scripted::default().on_agent(AgentType::Coder, [Act::Hang]));
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
+async fn at_work() -> (TestHarness, ProjectId, tokio::sync::watch::Sender<bool>) {
+    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, [Act::Hang]));
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    tokio::spawn(Arc::clone(&rig.worker).run(stopped, Duration::from_millis(10)));
-    while rig.runner.running() == 0 {
+    tokio::spawn(Arc::clone(&harness.worker).run(stopped, Duration::from_millis(10)));
+    while harness.runner.running() == 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    (rig, id, stop)
+    (harness, id, stop)
 }
 
 fn why() -> String {
@@ -38,50 +38,50 @@ fn why() -> String {
 #[tokio::test]
 async fn what_runs_is_ended_within_a_second_and_goes_on_after_the_release() {
     for which in 0..3 {
-        let (rig, id, _stop) = at_work().await;
+        let (harness, id, _stop) = at_work().await;
         let scope =
             [StopScope::Everything, StopScope::Agent(AgentType::Coder), StopScope::Project(id)]
                 [which];
         let began = Instant::now();
-        let stopped = rig.engine.stop(scope, why(), owner()).await.unwrap();
+        let stopped = harness.engine.stop(scope, why(), owner()).await.unwrap();
         assert_eq!((stopped.is_new, stopped.interrupted), (true, 1), "{scope}");
-        while rig.runner.running() > 0 {
+        while harness.runner.running() > 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         assert!(began.elapsed() < Duration::from_secs(1), "{scope}: {:?}", began.elapsed());
-        assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Pending);
+        assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Pending);
 
-        let other = submit_if_open(&rig, id).await;
+        let other = submit_if_open(&harness, id).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(rig.runner.seen().len(), 1, "{scope}: nothing new starts");
-        let again = rig.engine.stop(scope, "me too".to_owned(), owner()).await.unwrap();
+        assert_eq!(harness.runner.seen().len(), 1, "{scope}: nothing new starts");
+        let again = harness.engine.stop(scope, "me too".to_owned(), owner()).await.unwrap();
         assert_eq!((again.is_new, again.stop.reason.as_str()), (false, "It runs wild"));
 
-        rig.engine.release(scope, "It is tame".to_owned(), owner()).await.unwrap();
-        while rig.status(id).await != ProjectStatus::Completed {
+        harness.engine.release(scope, "It is tame".to_owned(), owner()).await.unwrap();
+        while harness.status(id).await != ProjectStatus::Completed {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        assert_eq!(rig.runner.seen().len(), 2 + usize::from(other));
-        assert!(rig.store.stops().await.unwrap().is_empty());
-        assert_recorded(&rig, scope).await;
+        assert_eq!(harness.runner.seen().len(), 2 + usize::from(other));
+        assert!(harness.store.stops().await.unwrap().is_empty());
+        assert_recorded(&harness, scope).await;
     }
 }
 
 /// A stopped project takes nothing in; the others do.
-async fn submit_if_open(rig: &Rig, id: ProjectId) -> bool {
-    if rig.status(id).await != ProjectStatus::Active {
+async fn submit_if_open(harness: &TestHarness, id: ProjectId) -> bool {
+    if harness.status(id).await != ProjectStatus::Active {
         return false;
     }
-    submit(rig, id).await;
+    submit(harness, id).await;
     true
 }
 
-async fn assert_recorded(rig: &Rig, scope: StopScope) {
+async fn assert_recorded(harness: &TestHarness, scope: StopScope) {
     let log = match scope {
         StopScope::Project(id) => LogId::Project(id),
         _ => LogId::System,
     };
-    let entries = rig.store.since(log, 0, 1000).await.unwrap();
+    let entries = harness.store.since(log, 0, 1000).await.unwrap();
     let told = |event: EventType| {
         let mut found = entries.iter().filter(|entry| entry.event_type == event);
         let entry = found.next().unwrap_or_else(|| panic!("{event} is not in the log"));
@@ -122,49 +122,50 @@ impl Ledger for Slow {
 #[tokio::test]
 async fn a_hundred_that_run_are_ended_within_a_second_on_a_slow_store_too() {
     let setup = Setup { slots: 100, ..Setup::default() };
-    let rig = Rig::build(Scripted::new(|_| Act::Hang), setup, |ledger| Arc::new(Slow(ledger)));
-    let id = rig.by_hand().await;
+    let harness =
+        TestHarness::build(Scripted::new(|_| Act::Hang), setup, |ledger| Arc::new(Slow(ledger)));
+    let id = harness.by_hand().await;
     for _ in 0..100 {
-        submit(&rig, id).await;
+        submit(&harness, id).await;
     }
     let (_stop, stopped) = tokio::sync::watch::channel(false);
-    tokio::spawn(Arc::clone(&rig.worker).run(stopped, Duration::from_millis(10)));
-    while rig.runner.running() < 100 {
+    tokio::spawn(Arc::clone(&harness.worker).run(stopped, Duration::from_millis(10)));
+    while harness.runner.running() < 100 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let began = Instant::now();
-    let stopping = rig.engine.stop(StopScope::Agent(AgentType::Coder), why(), owner());
+    let stopping = harness.engine.stop(StopScope::Agent(AgentType::Coder), why(), owner());
     let (stopped, ()) = tokio::join!(stopping, async {
-        while rig.runner.running() > 0 {
+        while harness.runner.running() > 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     });
     assert_eq!(stopped.unwrap().interrupted, 100);
-    while rig.tasks(id).await.iter().any(|task| task.status() != TaskStatus::Pending) {
+    while harness.tasks(id).await.iter().any(|task| task.status() != TaskStatus::Pending) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
 #[tokio::test]
 async fn others_are_not_concerned() {
-    let (rig, id, _stop) = at_work().await;
-    let other = rig.by_hand().await;
+    let (harness, id, _stop) = at_work().await;
+    let other = harness.by_hand().await;
     for scope in [StopScope::Agent(AgentType::Tester), StopScope::Project(other)] {
-        let stopped = rig.engine.stop(scope, why(), owner()).await.unwrap();
+        let stopped = harness.engine.stop(scope, why(), owner()).await.unwrap();
         assert_eq!(stopped.interrupted, 0);
     }
     tokio::time::sleep(Duration::from_millis(900)).await;
-    assert_eq!((rig.runner.running(), rig.runner.dropped()), (1, 0));
-    assert_eq!(rig.tasks(id).await[0].attempt, 1);
+    assert_eq!((harness.runner.running(), harness.runner.dropped()), (1, 0));
+    assert_eq!(harness.tasks(id).await[0].attempt, 1);
 }
 
 #[tokio::test]
 async fn a_worker_outside_loses_its_lease() {
-    let rig = Rig::new(Scripted::default());
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
-    let leases = rig.leases();
+    let harness = TestHarness::new(Scripted::default());
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
+    let leases = harness.leases();
     let query = || WorkQuery {
         worker: WorkerId::external("w"),
         agents: vec![AgentType::Coder],
@@ -172,77 +173,82 @@ async fn a_worker_outside_loses_its_lease() {
         wait: Duration::ZERO,
     };
     let held = leases.lease(query()).await.unwrap().remove(0);
-    let stopped = rig.engine.stop(StopScope::Everything, why(), owner()).await.unwrap();
+    let stopped = harness.engine.stop(StopScope::Everything, why(), owner()).await.unwrap();
     assert_eq!(stopped.interrupted, 1);
     let lost = leases.heartbeat(held.lease, None).await.unwrap_err();
-    assert!(matches!(lost, Error::Refused(Refusal::Conflict { code: "lease_lost", .. })), "{lost}");
+    assert!(
+        matches!(lost, Error::Refused(DomainError::Conflict { code: "lease_lost", .. })),
+        "{lost}"
+    );
     assert!(leases.lease(query()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn what_was_claimed_while_the_stop_was_recorded_is_taken_back_by_the_next_look() {
-    let rig = Rig::new(Scripted::default());
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
-    let leases = rig.leases();
+    let harness = TestHarness::new(Scripted::default());
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
+    let leases = harness.leases();
     let (worker, agents) = (WorkerId::external("w"), vec![AgentType::Coder]);
     let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
     let held = leases.lease(query).await.unwrap().remove(0);
     // The stop as it is recorded, without what follows it.
-    let (scope, at) = (StopScope::Everything, moment(&*rig.clock, &CountingIds::default()));
+    let (scope, at) = (StopScope::Everything, moment(&*harness.clock, &CountingIds::default()));
     let stop = move |s: &_| emergency::stop(s, scope, "Enough", at, &owner());
-    rig.store.transact(Scope::log(LogId::System).stop(scope), Box::new(stop)).await.unwrap();
-    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Working);
-    assert_eq!(rig.engine.tick().await.unwrap(), 1);
-    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Pending);
+    harness.store.transact(Scope::log(LogId::System).stop(scope), Box::new(stop)).await.unwrap();
+    assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Working);
+    assert_eq!(harness.engine.run_due().await.unwrap(), 1);
+    assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Pending);
     assert!(leases.heartbeat(held.lease, None).await.is_err());
-    assert_eq!(rig.engine.tick().await.unwrap(), 0);
+    assert_eq!(harness.engine.run_due().await.unwrap(), 0);
 }
 
 #[tokio::test]
 async fn a_stopped_project_is_resumed_by_a_release_alone_and_stays_paused_if_it_was() {
-    let rig = Rig::new(Scripted::default());
-    let id = rig.by_hand().await;
-    rig.engine.pause_project(id, owner()).await.unwrap();
-    let ProjectState::Paused { at: paused_at, .. } = rig.project(id).await.state else { panic!() };
-    rig.clock.advance(Duration::from_secs(60));
+    let harness = TestHarness::new(Scripted::default());
+    let id = harness.by_hand().await;
+    harness.engine.pause_project(id, owner()).await.unwrap();
+    let ProjectState::Paused { at: paused_at, .. } = harness.project(id).await.state else {
+        panic!()
+    };
+    harness.clock.advance(Duration::from_secs(60));
     let scope = StopScope::Project(id);
-    rig.engine.stop(scope, why(), owner()).await.unwrap();
-    let refused = rig.engine.resume_project(id, owner()).await.unwrap_err();
+    harness.engine.stop(scope, why(), owner()).await.unwrap();
+    let refused = harness.engine.resume_project(id, owner()).await.unwrap_err();
     assert!(refused.to_string().contains("It runs wild"), "{refused}");
-    rig.engine.release(scope, "It is tame".to_owned(), owner()).await.unwrap();
-    assert_eq!(rig.status(id).await, ProjectStatus::Paused);
-    let project = rig.project(id).await;
+    harness.engine.release(scope, "It is tame".to_owned(), owner()).await.unwrap();
+    assert_eq!(harness.status(id).await, ProjectStatus::Paused);
+    let project = harness.project(id).await;
     assert!(matches!(&project.state, ProjectState::Paused { at, .. } if *at == paused_at));
-    rig.engine.resume_project(id, owner()).await.unwrap();
-    assert_eq!(rig.status(id).await, ProjectStatus::Active);
+    harness.engine.resume_project(id, owner()).await.unwrap();
+    assert_eq!(harness.status(id).await, ProjectStatus::Active);
 }
 
 #[tokio::test]
 async fn a_stop_needs_a_reason_and_something_to_stop() {
-    let rig = Rig::new(Scripted::default());
-    let id = rig.by_hand().await;
+    let harness = TestHarness::new(Scripted::default());
+    let id = harness.by_hand().await;
     let scope = StopScope::Project(id);
     for reason in [String::new(), " \n".to_owned(), "x".repeat(2001)] {
-        let refused = rig.engine.stop(scope, reason, owner()).await.unwrap_err();
-        assert!(matches!(refused, Error::Refused(Refusal::Invalid { field: "reason", .. })));
+        let refused = harness.engine.stop(scope, reason, owner()).await.unwrap_err();
+        assert!(matches!(refused, Error::Refused(DomainError::Invalid { field: "reason", .. })));
     }
-    let nothing = rig.engine.release(scope, "x".to_owned(), owner()).await.unwrap_err();
-    assert!(matches!(nothing, Error::Refused(Refusal::NotFound { .. })), "{nothing}");
-    rig.engine.cancel_project(id, owner()).await.unwrap();
-    let over = rig.engine.stop(scope, why(), owner()).await.unwrap_err();
-    assert!(matches!(over, Error::Refused(Refusal::Conflict { .. })), "{over}");
-    assert!(rig.store.stops().await.unwrap().is_empty());
+    let nothing = harness.engine.release(scope, "x".to_owned(), owner()).await.unwrap_err();
+    assert!(matches!(nothing, Error::Refused(DomainError::NotFound { .. })), "{nothing}");
+    harness.engine.cancel_project(id, owner()).await.unwrap();
+    let over = harness.engine.stop(scope, why(), owner()).await.unwrap_err();
+    assert!(matches!(over, Error::Refused(DomainError::Conflict { .. })), "{over}");
+    assert!(harness.store.stops().await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_project_that_ends_while_it_is_stopped_can_be_released() {
-    let rig = Rig::new(Scripted::default());
-    let id = rig.by_hand().await;
+    let harness = TestHarness::new(Scripted::default());
+    let id = harness.by_hand().await;
     let scope = StopScope::Project(id);
-    rig.engine.stop(scope, why(), owner()).await.unwrap();
-    rig.engine.cancel_project(id, owner()).await.unwrap();
-    rig.engine.release(scope, "It is over".to_owned(), owner()).await.unwrap();
-    assert!(rig.store.stops().await.unwrap().is_empty());
-    assert_eq!(rig.status(id).await, ProjectStatus::Cancelled);
+    harness.engine.stop(scope, why(), owner()).await.unwrap();
+    harness.engine.cancel_project(id, owner()).await.unwrap();
+    harness.engine.release(scope, "It is over".to_owned(), owner()).await.unwrap();
+    assert!(harness.store.stops().await.unwrap().is_empty());
+    assert_eq!(harness.status(id).await, ProjectStatus::Cancelled);
 }

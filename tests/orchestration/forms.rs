@@ -7,11 +7,11 @@ use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::ports::{HeldLease, Outcome, RunError, Usage, WorkQuery, WorkerLeases};
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
-    AgentType, ArtifactType, Error, EventType, HitlAction, HitlKind, Oversight, ProjectStatus,
-    Refusal, TaskStatus, WorkerId,
+    AgentType, ArtifactType, DomainError, Error, EventType, HitlAction, HitlKind, Oversight,
+    ProjectStatus, TaskStatus, WorkerId,
 };
 use botarmy_orchestrator::Workflows;
-use botarmy_tests::rig::{Rig, amend, simply};
+use botarmy_tests::test_harness::{TestHarness, amend, simply};
 use serde_json::{Value, json};
 
 /// One step that makes source code with a title.
@@ -28,9 +28,9 @@ const WORKFLOW: &str = r#"
     properties = { title = { type = "string", maxLength = 20 } }
 "#;
 
-fn rig(acts: impl IntoIterator<Item = Act>) -> Rig {
+fn harness(acts: impl IntoIterator<Item = Act>) -> TestHarness {
     let workflows = Workflows::default().with(Workflow::from_toml(WORKFLOW).unwrap());
-    Rig::with_workflows(Scripted::default().on_step("Write", acts), workflows)
+    TestHarness::with_workflows(Scripted::default().on_step("Write", acts), workflows)
 }
 
 fn makes(content: &Value) -> Act {
@@ -54,58 +54,62 @@ fn bad() -> Value {
 
 #[tokio::test]
 async fn an_unfit_document_is_asked_for_once_more_with_the_validators_message() {
-    let rig = rig([makes(&bad()), makes(&good())]);
-    let id = rig.start("titled", Oversight::Low).await;
-    rig.work().await;
-    let task = &rig.tasks(id).await[0];
+    let harness = harness([makes(&bad()), makes(&good())]);
+    let id = harness.start("titled", Oversight::Low).await;
+    harness.work().await;
+    let task = &harness.tasks(id).await[0];
     assert_eq!((task.status(), task.failures), (TaskStatus::Pending, 1));
     assert_eq!(task.error().unwrap().code, "unfit_output");
-    rig.pass(Duration::from_secs(2)).await;
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    let seen = rig.runner.seen();
+    harness.pass(Duration::from_secs(2)).await;
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    let seen = harness.runner.seen();
     assert_eq!(seen[0].instructions, "Write");
     let again = &seen[1].instructions;
     assert!(again.starts_with("Write\n\n") && again.contains("/title"), "{again}");
-    let task = &rig.tasks(id).await[0];
+    let task = &harness.tasks(id).await[0];
     assert_eq!(task.usage.input_tokens, 20, "both attempts are paid");
-    assert_eq!(task.complaint, None);
+    assert_eq!(task.validation_error, None);
 }
 
 #[tokio::test]
 async fn a_second_unfit_document_is_put_before_a_person() {
     let other = json!({"title": "x".repeat(5000), "files": "none"});
-    let rig = rig([makes(&bad()), makes(&other), makes(&bad()), makes(&good())]);
-    let id = rig.start("titled", Oversight::Low).await;
+    let harness = harness([makes(&bad()), makes(&other), makes(&bad()), makes(&good())]);
+    let id = harness.start("titled", Oversight::Low).await;
     for _ in 0..2 {
-        rig.work().await;
-        rig.pass(Duration::from_secs(2)).await;
+        harness.work().await;
+        harness.pass(Duration::from_secs(2)).await;
     }
-    let gate = rig.gate(id).await;
-    assert_eq!((gate.kind, rig.runner.seen().len()), (HitlKind::Failure, 2));
+    let gate = harness.gate(id).await;
+    assert_eq!((gate.kind, harness.runner.seen().len()), (HitlKind::Failure, 2));
     assert!(gate.question.contains("source code needs `files`"), "{}", gate.question);
-    rig.answer(id, amend("Use short titles")).await;
-    rig.work().await;
-    assert!(rig.runner.seen()[2].instructions.contains("Use short titles"));
-    rig.pass(Duration::from_secs(2)).await;
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed, "a person's word begins it anew");
-    assert_eq!(rig.count(id, EventType::TaskFailed).await, 1);
+    harness.answer(id, amend("Use short titles")).await;
+    harness.work().await;
+    assert!(harness.runner.seen()[2].instructions.contains("Use short titles"));
+    harness.pass(Duration::from_secs(2)).await;
+    harness.work().await;
+    assert_eq!(
+        harness.status(id).await,
+        ProjectStatus::Completed,
+        "a person's word begins it anew"
+    );
+    assert_eq!(harness.count(id, EventType::TaskFailed).await, 1);
 }
 
 #[tokio::test]
 async fn a_trouble_on_the_way_does_not_make_the_complaint_forgotten() {
     let flaky = Act::retryable("flaky", "The line was bad.");
-    let rig = rig([makes(&bad()), flaky, makes(&bad())]);
-    let id = rig.start("titled", Oversight::Low).await;
+    let harness = harness([makes(&bad()), flaky, makes(&bad())]);
+    let id = harness.start("titled", Oversight::Low).await;
     for _ in 0..3 {
-        rig.work().await;
-        rig.pass(Duration::from_secs(5)).await;
+        harness.work().await;
+        harness.pass(Duration::from_secs(5)).await;
     }
-    assert!(rig.runner.seen()[2].instructions.contains("/title"));
-    assert_eq!(rig.gate(id).await.kind, HitlKind::Failure);
-    rig.answer(id, simply(HitlAction::Reject)).await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Halted);
+    assert!(harness.runner.seen()[2].instructions.contains("/title"));
+    assert_eq!(harness.gate(id).await.kind, HitlKind::Failure);
+    harness.answer(id, simply(HitlAction::Reject)).await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Halted);
 }
 
 #[tokio::test]
@@ -113,44 +117,49 @@ async fn hostile_paths_are_refused_whoever_made_them_and_whatever_the_schema_say
     for path in ["../../etc/passwd", "/etc/passwd", "a\\b", "CON", "a/../b", "x\u{202e}y"] {
         let evil = json!({"title": "x", "files": [
             {"path": "ok.txt", "content": ""}, {"path": path, "content": "evil"}]});
-        let rig = rig([makes(&evil), makes(&evil)]);
-        let id = rig.start("titled", Oversight::Low).await;
-        rig.work().await;
-        let task = &rig.tasks(id).await[0];
+        let harness = harness([makes(&evil), makes(&evil)]);
+        let id = harness.start("titled", Oversight::Low).await;
+        harness.work().await;
+        let task = &harness.tasks(id).await[0];
         let error = task.error().unwrap();
         assert!(error.message.contains("cannot be used"), "{path}: {}", error.message);
-        assert_eq!(rig.count(id, EventType::ArtifactCreated).await, 1, "the idea and nothing else");
+        assert_eq!(
+            harness.count(id, EventType::ArtifactCreated).await,
+            1,
+            "the idea and nothing else"
+        );
     }
     let twice = json!({"title": "x", "files": [
         {"path": "a", "content": ""}, {"path": "A/b", "content": ""}]});
-    let rig = rig([makes(&twice)]);
-    let id = rig.start("titled", Oversight::Low).await;
-    rig.work().await;
-    assert_eq!(rig.tasks(id).await[0].error().unwrap().code, "unfit_output");
+    let harness = harness([makes(&twice)]);
+    let id = harness.start("titled", Oversight::Low).await;
+    harness.work().await;
+    assert_eq!(harness.tasks(id).await[0].error().unwrap().code, "unfit_output");
 }
 
 #[tokio::test]
 async fn control_characters_are_taken_out_of_documents_and_stay_in_files() {
-    let bell = json!({"title": "a\u{7}b\u{1b}[0m\n", "files": [{"path": "a", "content": "\u{c}"}]});
+    let wake_ups =
+        json!({"title": "a\u{7}b\u{1b}[0m\n", "files": [{"path": "a", "content": "\u{c}"}]});
     let spoken = Act::complete(json!({"text": "a\u{7}b\tc"}), vec![]);
-    let rig = rig([makes(&bell)]);
-    let id = rig.start("titled", Oversight::Low).await;
-    rig.work().await;
-    let code = rig.newest(id, ArtifactType::SourceCode).await;
+    let harness = harness([makes(&wake_ups)]);
+    let id = harness.start("titled", Oversight::Low).await;
+    harness.work().await;
+    let code = harness.newest(id, ArtifactType::SourceCode).await;
     assert_eq!(code.content["files"][0]["content"], "\u{c}", "somebody wrote that into a file");
-    let rig = Rig::new(Scripted::default().on_agent(AgentType::Coder, [spoken]));
-    let id = rig.by_hand().await;
-    super::tasks::submit(&rig, id).await;
-    rig.work().await;
-    let made = rig.newest(id, ArtifactType::AgentOutput).await;
+    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, [spoken]));
+    let id = harness.by_hand().await;
+    super::tasks::submit(&harness, id).await;
+    harness.work().await;
+    let made = harness.newest(id, ArtifactType::AgentOutput).await;
     assert_eq!(made.content["text"], "ab\tc");
 }
 
 #[tokio::test]
 async fn a_worker_outside_is_told_what_is_wrong_and_keeps_its_lease() {
-    let rig = rig([]);
-    let id = rig.start("titled", Oversight::Low).await;
-    let leases = rig.leases();
+    let harness = harness([]);
+    let id = harness.start("titled", Oversight::Low).await;
+    let leases = harness.leases();
     let worker = WorkerId::external("w");
     let agents = vec![AgentType::Coder];
     let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
@@ -163,9 +172,11 @@ async fn a_worker_outside_is_told_what_is_wrong_and_keeps_its_lease() {
     };
     let lease: HeldLease = leased.lease.clone();
     let refused = leases.finish(lease.clone(), brings(bad())).await.unwrap_err();
-    let Error::Refused(Refusal::Invalid { field, message }) = refused else { panic!("{refused}") };
+    let Error::Refused(DomainError::Invalid { field, message }) = refused else {
+        panic!("{refused}")
+    };
     assert!(field == "output" && message.contains("/title"), "{field}: {message}");
-    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Working);
+    assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Working);
     leases.finish(lease, brings(good())).await.unwrap();
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
 }

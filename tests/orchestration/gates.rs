@@ -5,103 +5,105 @@ use std::time::Duration;
 use botarmy_agents::{Act, Scripted};
 use botarmy_domain::ports::{HitlStore, NewRequest, Orchestrator, Outcome, Response, Usage};
 use botarmy_domain::{
-    AgentType, ArtifactType, Error, EventType, HitlAction, HitlKind, HitlStatus, NewArtifact,
-    Oversight, ProjectStatus, Refusal, TaskStatus,
+    AgentType, ArtifactType, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus,
+    NewArtifact, Oversight, ProjectStatus, TaskStatus,
 };
 use botarmy_orchestrator::Workflows;
-use botarmy_tests::rig::{Rig, amend, owner, simply};
+use botarmy_tests::test_harness::{TestHarness, amend, owner, simply};
 use serde_json::json;
 
 use super::projects::content;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-async fn at_first_gate() -> (Rig, botarmy_domain::ProjectId) {
-    let rig = Rig::new(content());
-    let id = rig.start("sdlc", Oversight::Standard).await;
-    rig.work().await;
-    (rig, id)
+async fn at_first_gate() -> (TestHarness, botarmy_domain::ProjectId) {
+    let harness = TestHarness::new(content());
+    let id = harness.start("sdlc", Oversight::Standard).await;
+    harness.work().await;
+    (harness, id)
 }
 
 fn conflict(result: Result<botarmy_domain::ports::Responded, Error>) -> String {
     match result {
-        Err(Error::Refused(Refusal::Conflict { detail, .. })) => detail,
+        Err(Error::Refused(DomainError::Conflict { detail, .. })) => detail,
         other => panic!("a conflict was expected: {other:?}"),
     }
 }
 
 #[tokio::test]
 async fn a_rejection_halts_the_project_and_closes_everything() {
-    let (rig, id) = at_first_gate().await;
-    let gate = rig.gate(id).await;
-    let responded = rig.engine.respond(gate.id, simply(HitlAction::Reject), owner()).await.unwrap();
+    let (harness, id) = at_first_gate().await;
+    let gate = harness.gate(id).await;
+    let responded =
+        harness.engine.respond(gate.id, simply(HitlAction::Reject), owner()).await.unwrap();
     assert!(!responded.workflow_resumed);
-    assert_eq!(rig.status(id).await, ProjectStatus::Halted);
-    rig.work().await;
-    assert_eq!(rig.tasks(id).await.len(), 1, "nothing goes on");
+    assert_eq!(harness.status(id).await, ProjectStatus::Halted);
+    harness.work().await;
+    assert_eq!(harness.tasks(id).await.len(), 1, "nothing goes on");
 }
 
 #[tokio::test]
 async fn an_amendment_in_words_runs_the_step_again_with_those_words() {
-    let (rig, id) = at_first_gate().await;
-    rig.answer(id, amend("Think of grandparents too")).await;
-    rig.work().await;
-    let seen = rig.runner.seen();
+    let (harness, id) = at_first_gate().await;
+    harness.answer(id, amend("Think of grandparents too")).await;
+    harness.work().await;
+    let seen = harness.runner.seen();
     assert_eq!(seen.len(), 2);
     let last = seen[1].context.last().unwrap();
     assert_eq!(last.meta.artifact_type, ArtifactType::HitlResponse);
     assert_eq!(last.content["user_content"], "Think of grandparents too");
-    let gate = rig.gate(id).await;
+    let gate = harness.gate(id).await;
     assert_eq!(gate.step.as_deref(), Some("Project Planning"), "the new result is reviewed too");
-    rig.answer(id, simply(HitlAction::Approve)).await;
-    rig.work().await;
-    assert_eq!(rig.gate(id).await.step.as_deref(), Some("Requirements Analysis"));
+    harness.answer(id, simply(HitlAction::Approve)).await;
+    harness.work().await;
+    assert_eq!(harness.gate(id).await.step.as_deref(), Some("Requirements Analysis"));
 }
 
 #[tokio::test]
 async fn a_replacement_becomes_the_artifact_and_the_workflow_goes_on() {
-    let (rig, id) = at_first_gate().await;
-    let reviewed = rig.gate(id).await.subject.artifacts[0].context_id;
+    let (harness, id) = at_first_gate().await;
+    let reviewed = harness.gate(id).await.subject.artifacts[0].context_id;
     let document = json!({"title": "My own plan"});
     let response =
         Response { amended_content: document.as_object().cloned(), ..simply(HitlAction::Amend) };
-    rig.answer(id, response).await;
-    rig.work().await;
-    let plan = rig.newest(id, ArtifactType::ProjectPlan).await;
+    harness.answer(id, response).await;
+    harness.work().await;
+    let plan = harness.newest(id, ArtifactType::ProjectPlan).await;
     assert_eq!(plan.content["title"], "My own plan");
     assert_eq!(plan.meta.previous, Some(reviewed));
-    let seen = rig.runner.seen();
+    let seen = harness.runner.seen();
     assert_eq!(seen[1].context[1].meta.id, plan.meta.id, "the next step sees the replacement");
 }
 
 #[tokio::test]
 async fn amending_with_nothing_is_refused_and_changes_nothing() {
-    let (rig, id) = at_first_gate().await;
-    let gate = rig.gate(id).await;
-    let before = rig.log(id).await.len();
+    let (harness, id) = at_first_gate().await;
+    let gate = harness.gate(id).await;
+    let before = harness.log(id).await.len();
     for content in [None, Some(" \n".to_owned())] {
         let response = Response { content, ..simply(HitlAction::Amend) };
-        let refused = rig.engine.respond(gate.id, response, owner()).await;
-        assert!(matches!(refused, Err(Error::Refused(Refusal::Nonsense(_)))));
+        let refused = harness.engine.respond(gate.id, response, owner()).await;
+        assert!(matches!(refused, Err(Error::Refused(DomainError::BadRequest(_)))));
     }
-    assert_eq!(rig.log(id).await.len(), before);
+    assert_eq!(harness.log(id).await.len(), before);
 }
 
 #[tokio::test]
 async fn a_second_answer_is_told_the_one_that_stands() {
-    let (rig, id) = at_first_gate().await;
-    let gate = rig.gate(id).await;
-    rig.engine.respond(gate.id, simply(HitlAction::Approve), owner()).await.unwrap();
-    let detail = conflict(rig.engine.respond(gate.id, simply(HitlAction::Reject), owner()).await);
+    let (harness, id) = at_first_gate().await;
+    let gate = harness.gate(id).await;
+    harness.engine.respond(gate.id, simply(HitlAction::Approve), owner()).await.unwrap();
+    let detail =
+        conflict(harness.engine.respond(gate.id, simply(HitlAction::Reject), owner()).await);
     assert!(detail.contains("was approved by owner at "), "{detail}");
 }
 
 #[tokio::test]
 async fn of_many_people_who_answer_at_once_exactly_one_wins() {
-    let (rig, id) = at_first_gate().await;
-    let gate = rig.gate(id).await.id;
+    let (harness, id) = at_first_gate().await;
+    let gate = harness.gate(id).await.id;
     let answers = (0..20).map(|n| {
-        let engine = rig.engine.clone();
+        let engine = harness.engine.clone();
         let action = if n % 2 == 0 { HitlAction::Approve } else { HitlAction::Reject };
         tokio::spawn(async move { engine.respond(gate, simply(action), owner()).await.is_ok() })
     });
@@ -110,40 +112,41 @@ async fn of_many_people_who_answer_at_once_exactly_one_wins() {
         won += usize::from(answer.await.unwrap());
     }
     assert_eq!(won, 1);
-    rig.check().await;
+    harness.check().await;
 }
 
 #[tokio::test]
 async fn a_subject_that_changed_since_it_was_shown_refuses_the_answer() {
-    let (rig, id) = at_first_gate().await;
-    let gate = rig.gate(id).await;
+    let (harness, id) = at_first_gate().await;
+    let gate = harness.gate(id).await;
     let shown = gate.subject.digest.clone();
     let newer = json!({"title": "A newer plan"}).as_object().cloned().unwrap();
     let newer = NewArtifact::new(ArtifactType::ProjectPlan, newer);
     let agent = botarmy_domain::AgentType::Analyst;
-    rig.engine.add_artifact(id, agent, newer, owner()).await.unwrap();
+    harness.engine.add_artifact(id, agent, newer, owner()).await.unwrap();
     let seen = Response { subject_digest: Some(shown), ..simply(HitlAction::Approve) };
-    let detail = conflict(rig.engine.respond(gate.id, seen, owner()).await);
+    let detail = conflict(harness.engine.respond(gate.id, seen, owner()).await);
     assert!(detail.contains("has changed since it was shown"), "{detail}");
-    let now = rig.gate(id).await.subject.digest.clone();
+    let now = harness.gate(id).await.subject.digest.clone();
     let seen = Response { subject_digest: Some(now), ..simply(HitlAction::Approve) };
-    rig.engine.respond(gate.id, seen, owner()).await.unwrap();
+    harness.engine.respond(gate.id, seen, owner()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_gate_that_nobody_answers_rejects_by_itself() {
-    let (rig, id) = at_first_gate().await;
-    let gate = rig.gate(id).await;
-    rig.pass(DAY - Duration::from_secs(1)).await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Active);
-    rig.pass(Duration::from_secs(1)).await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Halted);
-    let expired = rig.store.request(gate.id).await.unwrap().unwrap();
+    let (harness, id) = at_first_gate().await;
+    let gate = harness.gate(id).await;
+    harness.pass(DAY - Duration::from_secs(1)).await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Active);
+    harness.pass(Duration::from_secs(1)).await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Halted);
+    let expired = harness.store.request(gate.id).await.unwrap().unwrap();
     assert_eq!(expired.status(), HitlStatus::Expired);
-    assert_eq!(rig.count(id, EventType::HitlTimeout).await, 1);
-    let detail = conflict(rig.engine.respond(gate.id, simply(HitlAction::Approve), owner()).await);
+    assert_eq!(harness.count(id, EventType::HitlTimeout).await, 1);
+    let detail =
+        conflict(harness.engine.respond(gate.id, simply(HitlAction::Approve), owner()).await);
     assert!(detail.contains("expired"), "{detail}");
-    rig.check().await;
+    harness.check().await;
 }
 
 fn one_gate(on_expiry: &str) -> Workflows {
@@ -159,46 +162,46 @@ async fn a_gate_can_keep_waiting_or_let_things_pass_instead() {
     for (on_expiry, status) in
         [("keep_waiting", ProjectStatus::Active), ("approve", ProjectStatus::Completed)]
     {
-        let rig = Rig::with_workflows(content(), one_gate(on_expiry));
-        let id = rig.start("one", Oversight::Low).await;
-        rig.work().await;
-        rig.pass(Duration::from_secs(61)).await;
-        rig.work().await;
-        assert_eq!(rig.status(id).await, status, "{on_expiry}");
+        let harness = TestHarness::with_workflows(content(), one_gate(on_expiry));
+        let id = harness.start("one", Oversight::Low).await;
+        harness.work().await;
+        harness.pass(Duration::from_secs(61)).await;
+        harness.work().await;
+        assert_eq!(harness.status(id).await, status, "{on_expiry}");
     }
 }
 
 #[tokio::test]
 async fn an_answer_after_the_time_is_refused_even_before_the_timer_has_run() {
-    let (rig, id) = at_first_gate().await;
-    let gate = rig.gate(id).await;
-    rig.clock.advance(DAY);
-    conflict(rig.engine.respond(gate.id, simply(HitlAction::Approve), owner()).await);
+    let (harness, id) = at_first_gate().await;
+    let gate = harness.gate(id).await;
+    harness.clock.advance(DAY);
+    conflict(harness.engine.respond(gate.id, simply(HitlAction::Approve), owner()).await);
 }
 
 #[tokio::test]
 async fn an_agent_asks_in_mid_task_and_goes_on_with_the_answer() {
     let asks = Act::ask("Which colour?", &["red", "blue"]);
-    let rig = Rig::new(content().on_step("Project Planning", [asks]));
-    let id = rig.start("sdlc", Oversight::Low).await;
-    rig.work().await;
-    let gate = rig.gate(id).await;
+    let harness = TestHarness::new(content().on_step("Project Planning", [asks]));
+    let id = harness.start("sdlc", Oversight::Low).await;
+    harness.work().await;
+    let gate = harness.gate(id).await;
     assert_eq!((gate.kind, gate.question.as_str()), (HitlKind::Question, "Which colour?"));
-    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::WaitingForHitl);
-    rig.answer(id, amend("green")).await;
-    rig.work().await;
-    let resumed = rig.runner.seen()[1].resume.clone().unwrap();
+    assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::WaitingForHitl);
+    harness.answer(id, amend("green")).await;
+    harness.work().await;
+    let resumed = harness.runner.seen()[1].resume.clone().unwrap();
     assert_eq!(resumed.answers[0].content, Some(json!("green")));
     assert_eq!(resumed.answers[0].question_id, gate.id);
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    assert_eq!(rig.tasks(id).await[0].attempt, 2);
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    assert_eq!(harness.tasks(id).await[0].attempt, 2);
 }
 
 #[tokio::test]
 async fn a_request_raised_by_hand_holds_completion_up() {
-    let rig = Rig::new(Scripted::default());
-    let id = rig.by_hand().await;
-    super::tasks::submit(&rig, id).await;
+    let harness = TestHarness::new(Scripted::default());
+    let id = harness.by_hand().await;
+    super::tasks::submit(&harness, id).await;
     let raised = NewRequest {
         project_id: id,
         task_id: None,
@@ -207,13 +210,13 @@ async fn a_request_raised_by_hand_holds_completion_up() {
         ttl_s: Some(60),
         artifacts: vec![],
     };
-    rig.engine.raise_request(raised.clone(), owner()).await.unwrap();
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Active);
-    rig.answer(id, simply(HitlAction::Approve)).await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    let late = rig.engine.raise_request(raised, owner()).await;
-    assert!(matches!(late, Err(Error::Refused(Refusal::Conflict { .. }))));
+    harness.engine.raise_request(raised.clone(), owner()).await.unwrap();
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Active);
+    harness.answer(id, simply(HitlAction::Approve)).await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    let late = harness.engine.raise_request(raised, owner()).await;
+    assert!(matches!(late, Err(Error::Refused(DomainError::Conflict { .. }))));
 }
 
 /// Work that its agent is so sure of.
@@ -231,17 +234,18 @@ async fn an_agent_that_is_not_sure_has_its_work_looked_at_whatever_the_oversight
     });
     for (confidence, asks) in [(0.79, true), (0.8, false), (1.0, false)] {
         let acts = [sure(confidence, &plan)];
-        let rig = Rig::new(super::projects::content().on_step("Project Planning", acts));
-        let id = rig.start("sdlc", Oversight::Low).await;
-        rig.work().await;
+        let harness =
+            TestHarness::new(super::projects::content().on_step("Project Planning", acts));
+        let id = harness.start("sdlc", Oversight::Low).await;
+        harness.work().await;
         if asks {
-            let gate = rig.gate(id).await;
+            let gate = harness.gate(id).await;
             assert_eq!((gate.kind, gate.subject.artifacts.len()), (HitlKind::Approval, 1));
             assert!(gate.question.contains("79 % sure"), "{}", gate.question);
-            rig.answer(id, simply(HitlAction::Approve)).await;
-            rig.work().await;
+            harness.answer(id, simply(HitlAction::Approve)).await;
+            harness.work().await;
         }
-        assert_eq!(rig.status(id).await, ProjectStatus::Completed, "{confidence}");
+        assert_eq!(harness.status(id).await, ProjectStatus::Completed, "{confidence}");
     }
 }
 
@@ -257,16 +261,16 @@ async fn a_doubted_task_without_a_step_can_be_approved_replaced_or_done_again() 
     ] {
         let certain = sure(0.9, &json!({"text": "certain"}));
         let runner = Scripted::default().on_agent(AgentType::Coder, [doubtful(), certain]);
-        let rig = Rig::new(runner);
-        let id = rig.by_hand().await;
-        super::tasks::submit(&rig, id).await;
-        rig.work().await;
-        assert_eq!(rig.status(id).await, ProjectStatus::Active, "a person has to look");
-        rig.answer(id, answer).await;
-        rig.work().await;
-        assert_eq!(rig.status(id).await, ProjectStatus::Completed, "{newest}");
-        assert_eq!(rig.runner.seen().len(), runs, "{newest}");
-        let made = rig.newest(id, ArtifactType::AgentOutput).await;
+        let harness = TestHarness::new(runner);
+        let id = harness.by_hand().await;
+        super::tasks::submit(&harness, id).await;
+        harness.work().await;
+        assert_eq!(harness.status(id).await, ProjectStatus::Active, "a person has to look");
+        harness.answer(id, answer).await;
+        harness.work().await;
+        assert_eq!(harness.status(id).await, ProjectStatus::Completed, "{newest}");
+        assert_eq!(harness.runner.seen().len(), runs, "{newest}");
+        let made = harness.newest(id, ArtifactType::AgentOutput).await;
         assert_eq!(made.content["text"], newest);
     }
 }

@@ -9,16 +9,16 @@ use async_trait::async_trait;
 use botarmy_agents::Scripted;
 use botarmy_domain::decide::tasks::Holder;
 use botarmy_domain::ports::{
-    Claim, Decide, HeldLease, Leased, Ledger, News, Orchestrator, Outcome, Question, RunError,
-    Usage, WorkQuery, WorkerLeases,
+    BusMessage, Claim, Decide, HeldLease, Leased, Ledger, Orchestrator, Outcome, Question,
+    RunError, Usage, WorkQuery, WorkerLeases,
 };
 use botarmy_domain::task::LEASE;
 use botarmy_domain::{
-    AgentType, ArtifactType, Committed, Error, EventType, HitlKind, NewArtifact, Oversight,
-    ProjectStatus, Refusal, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
+    AgentType, ArtifactType, Committed, DomainError, Error, EventType, HitlKind, NewArtifact,
+    Oversight, ProjectStatus, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
 };
 use botarmy_orchestrator::Leases;
-use botarmy_tests::rig::{Rig, amend, owner};
+use botarmy_tests::test_harness::{TestHarness, amend, owner};
 use serde_json::{Map, Value, json};
 
 use super::tasks::submit;
@@ -53,23 +53,23 @@ fn ask(question: &str) -> Result<Outcome, RunError> {
 }
 
 fn is_lost<T: std::fmt::Debug>(answer: Result<T, Error>) -> bool {
-    matches!(answer.unwrap_err(), Error::Refused(Refusal::Conflict { code: "lease_lost", .. }))
+    matches!(answer.unwrap_err(), Error::Refused(DomainError::Conflict { code: "lease_lost", .. }))
 }
 
 /// The field that was not acceptable.
 fn field<T: std::fmt::Debug>(answer: Result<T, Error>) -> &'static str {
     match answer.unwrap_err() {
-        Error::Refused(Refusal::Invalid { field, .. }) => field,
+        Error::Refused(DomainError::Invalid { field, .. }) => field,
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test]
 async fn a_worker_outside_is_given_a_task_and_brings_it_back_once() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
-    let task = submit(&rig, id).await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
+    let task = submit(&harness, id).await;
     let leased = take(&leases, "w").await.unwrap();
     assert_eq!((leased.job.task_id, leased.lease.holder.fence), (task.id, 1));
     assert_eq!(
@@ -82,60 +82,60 @@ async fn a_worker_outside_is_given_a_task_and_brings_it_back_once() {
 
     let finished = leases.finish(leased.lease.clone(), done(&json!({"a": 1}))).await.unwrap();
     assert_eq!(finished.status(), TaskStatus::Completed);
-    assert_eq!(rig.newest(id, ArtifactType::AgentOutput).await.content["a"], 1);
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    let before = rig.log(id).await.len();
+    assert_eq!(harness.newest(id, ArtifactType::AgentOutput).await.content["a"], 1);
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    let before = harness.log(id).await.len();
     for again in [json!({"a": 1}), json!({"b": 2})] {
         let again = leases.finish(leased.lease.clone(), done(&again)).await.unwrap();
         assert_eq!(again, finished);
     }
-    assert_eq!(rig.log(id).await.len(), before);
+    assert_eq!(harness.log(id).await.len(), before);
     assert!(is_lost(leases.heartbeat(leased.lease, None).await));
-    rig.check().await;
+    harness.check().await;
 }
 
 #[tokio::test]
 async fn a_silent_worker_loses_its_task_and_comes_too_late() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
     let late = take(&leases, "late").await.unwrap();
-    rig.pass(LEASE).await;
-    rig.clock.advance(Duration::from_secs(2));
+    harness.pass(LEASE).await;
+    harness.clock.advance(Duration::from_secs(2));
     let next = take(&leases, "next").await.unwrap();
     assert_eq!((next.lease.holder.fence, next.job.attempt), (2, 2));
 
-    let before = rig.log(id).await.len();
+    let before = harness.log(id).await.len();
     assert!(is_lost(leases.heartbeat(late.lease.clone(), None).await));
     assert!(is_lost(leases.finish(late.lease.clone(), done(&json!({"a": 1}))).await));
     assert!(is_lost(leases.finish(late.lease.clone(), ask("May I?")).await));
     assert!(is_lost(leases.finish(late.lease, Err(RunError::terminal("x", "x"))).await));
-    assert_eq!(rig.log(id).await.len(), before);
-    assert_eq!(rig.tasks(id).await[0].lease().unwrap().worker, next.lease.holder.worker);
+    assert_eq!(harness.log(id).await.len(), before);
+    assert_eq!(harness.tasks(id).await[0].lease().unwrap().worker, next.lease.holder.worker);
     leases.finish(next.lease, done(&json!({"b": 2}))).await.unwrap();
-    assert_eq!(rig.count(id, EventType::TaskCompleted).await, 1);
-    rig.check().await;
+    assert_eq!(harness.count(id, EventType::TaskCompleted).await, 1);
+    harness.check().await;
 }
 
 #[tokio::test]
 async fn a_heartbeat_keeps_a_lease_until_the_attempt_has_taken_too_long() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
     let held = take(&leases, "w").await.unwrap().lease;
-    let started = rig.tasks(id).await[0].started_at.unwrap();
+    let started = harness.tasks(id).await[0].started_at.unwrap();
     for seconds in [200, 400] {
-        rig.pass(Duration::from_secs(200)).await;
-        let heard = leases.heartbeat(held.clone(), None).await.unwrap();
-        let left = heard.expires_at.since(started).as_secs();
-        assert_eq!((left, heard.cancel), (600.min(seconds + 300), false), "at {seconds} s");
+        harness.pass(Duration::from_secs(200)).await;
+        let received = leases.heartbeat(held.clone(), None).await.unwrap();
+        let left = received.expires_at.since(started).as_secs();
+        assert_eq!((left, received.cancel), (600.min(seconds + 300), false), "at {seconds} s");
     }
-    rig.clock.advance(Duration::from_secs(200));
+    harness.clock.advance(Duration::from_secs(200));
     assert!(is_lost(leases.heartbeat(held.clone(), None).await));
-    rig.pass(Duration::ZERO).await;
-    assert_eq!(rig.tasks(id).await[0].error().unwrap().code, "lease_lapsed");
+    harness.pass(Duration::ZERO).await;
+    assert_eq!(harness.tasks(id).await[0].error().unwrap().code, "lease_lapsed");
     assert!(is_lost(leases.finish(held, done(&json!({}))).await));
 }
 
@@ -143,63 +143,63 @@ async fn a_heartbeat_keeps_a_lease_until_the_attempt_has_taken_too_long() {
 async fn a_heartbeat_tells_watchers_how_it_is_getting_on() {
     use botarmy_domain::ports::EventBus;
 
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
     let held = take(&leases, "w").await.unwrap().lease;
-    let mut news = rig.bus.subscribe().await.unwrap();
+    let mut news = harness.bus.subscribe().await.unwrap();
     leases.heartbeat(held, Some(("half way".to_owned(), Some(50)))).await.unwrap();
-    let Some(News::Progress(progress)) = news.next().await else { panic!("no progress") };
+    let Some(BusMessage::Progress(progress)) = news.next().await else { panic!("no progress") };
     assert_eq!((progress.message.as_str(), progress.percent), ("half way", Some(50)));
 }
 
 #[tokio::test]
 async fn who_works_on_what_was_called_off_is_told_and_a_pause_lets_work_end() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
-    let first = submit(&rig, id).await;
-    submit(&rig, id).await;
-    submit(&rig, id).await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
+    let first = submit(&harness, id).await;
+    submit(&harness, id).await;
+    submit(&harness, id).await;
     let [a, b, c] = ["a", "b", "c"].map(|worker| take(&leases, worker));
     let (a, b, c) = (a.await.unwrap().lease, b.await.unwrap().lease, c.await.unwrap().lease);
     assert_eq!(a.task, first.id);
 
-    rig.engine.cancel_task(first.id, owner()).await.unwrap();
+    harness.engine.cancel_task(first.id, owner()).await.unwrap();
     assert!(leases.heartbeat(a.clone(), None).await.unwrap().cancel);
     assert!(!leases.heartbeat(b.clone(), None).await.unwrap().cancel);
     assert!(is_lost(leases.finish(a, done(&json!({"a": 1}))).await));
 
-    rig.engine.pause_project(id, owner()).await.unwrap();
+    harness.engine.pause_project(id, owner()).await.unwrap();
     assert!(!leases.heartbeat(b.clone(), None).await.unwrap().cancel);
     assert_eq!(leases.finish(b, done(&json!({}))).await.unwrap().status(), TaskStatus::Completed);
 
-    rig.engine.cancel_project(id, owner()).await.unwrap();
+    harness.engine.cancel_project(id, owner()).await.unwrap();
     assert!(leases.heartbeat(c.clone(), None).await.unwrap().cancel);
     assert!(is_lost(leases.finish(c, done(&json!({}))).await));
-    assert_eq!(rig.count(id, EventType::TaskCompleted).await, 1);
-    rig.check().await;
+    assert_eq!(harness.count(id, EventType::TaskCompleted).await, 1);
+    harness.check().await;
 }
 
 #[tokio::test]
 async fn a_paused_project_hands_nothing_out() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
-    rig.engine.pause_project(id, owner()).await.unwrap();
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
+    harness.engine.pause_project(id, owner()).await.unwrap();
     assert!(take(&leases, "w").await.is_none());
-    rig.engine.resume_project(id, owner()).await.unwrap();
+    harness.engine.resume_project(id, owner()).await.unwrap();
     assert!(take(&leases, "w").await.is_some());
 }
 
 #[tokio::test]
 async fn a_question_lets_go_of_the_task_and_the_answer_hands_it_out_again() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
     let held = take(&leases, "asker").await.unwrap().lease;
     assert_eq!(field(leases.finish(held.clone(), ask(" ")).await), "question");
     let waits = leases.finish(held.clone(), ask("In which language?")).await.unwrap();
@@ -207,24 +207,24 @@ async fn a_question_lets_go_of_the_task_and_the_answer_hands_it_out_again() {
     assert!(is_lost(leases.heartbeat(held, None).await));
     assert!(take(&leases, "w").await.is_none());
     // Nothing is held: it waits for a weekend.
-    assert_eq!(rig.gate(id).await.kind, HitlKind::Question);
-    rig.answer(id, amend("In Rust")).await;
+    assert_eq!(harness.gate(id).await.kind, HitlKind::Question);
+    harness.answer(id, amend("In Rust")).await;
 
     let again = take(&leases, "other").await.unwrap();
     let resume = again.job.resume.unwrap();
     assert_eq!(resume.session.as_deref(), Some("thread-7"));
     assert_eq!(resume.answers[0].content, Some(json!("In Rust")));
     leases.finish(again.lease, done(&json!({"a": 1}))).await.unwrap();
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    rig.check().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    harness.check().await;
 }
 
 #[tokio::test]
 async fn a_failure_is_tried_again_when_it_says_so_or_asks_a_person() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
     let held = take(&leases, "w").await.unwrap().lease;
     let busy = RunError::Retryable {
         code: "rate_limited".to_owned(),
@@ -233,25 +233,25 @@ async fn a_failure_is_tried_again_when_it_says_so_or_asks_a_person() {
         usage: Box::new(Usage { input_tokens: 5, ..Usage::default() }),
     };
     assert_eq!(leases.finish(held, Err(busy)).await.unwrap().status(), TaskStatus::Pending);
-    rig.clock.advance(Duration::from_secs(59));
+    harness.clock.advance(Duration::from_secs(59));
     assert!(take(&leases, "w").await.is_none());
-    rig.clock.advance(Duration::from_secs(1));
+    harness.clock.advance(Duration::from_secs(1));
     let held = take(&leases, "w").await.unwrap().lease;
     let failed = leases.finish(held, Err(RunError::terminal("no_idea", "I cannot."))).await;
     let failed = failed.unwrap();
     assert_eq!((failed.status(), failed.usage.input_tokens), (TaskStatus::Failed, 5));
-    assert_eq!(rig.gate(id).await.kind, HitlKind::Failure);
-    rig.check().await;
+    assert_eq!(harness.gate(id).await.kind, HitlKind::Failure);
+    harness.check().await;
 }
 
 #[tokio::test]
 async fn whoever_lies_about_a_lease_changes_nothing() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
     let held = take(&leases, "w").await.unwrap().lease;
-    let before = rig.log(id).await.len();
+    let before = harness.log(id).await.len();
     let other = |worker: &str, fence| Holder { worker: WorkerId::external(worker), fence };
     let unknown = TaskId::from_uuid(id.uuid());
     for lie in [
@@ -264,20 +264,20 @@ async fn whoever_lies_about_a_lease_changes_nothing() {
         assert!(is_lost(leases.finish(lie.clone(), done(&json!({"a": 1}))).await), "{lie:?}");
         assert!(is_lost(leases.finish(lie, Err(RunError::terminal("x", "x"))).await));
     }
-    assert_eq!(rig.log(id).await.len(), before);
+    assert_eq!(harness.log(id).await.len(), before);
     assert!(leases.finish(held, done(&json!({}))).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_result_that_is_not_acceptable_is_refused_and_the_lease_stays() {
-    let rig = Rig::new(super::projects::content());
-    let leases = rig.leases();
-    let id = rig.start("sdlc", Oversight::Low).await;
+    let harness = TestHarness::new(super::projects::content());
+    let leases = harness.leases();
+    let id = harness.start("sdlc", Oversight::Low).await;
     let analyst = WorkQuery { agents: vec![AgentType::Analyst], ..query("w", Duration::ZERO) };
     let held = leases.lease(analyst).await.unwrap().pop().unwrap();
     assert_eq!(held.job.output_type, Some(ArtifactType::ProjectPlan));
     let held = held.lease;
-    let before = rig.log(id).await.len();
+    let before = harness.log(id).await.len();
     let nothing = leases.finish(held.clone(), done(&json!({}))).await;
     assert_eq!(field(nothing), "output");
     let huge = leases.finish(held.clone(), done(&json!({"text": "x".repeat(2 << 20)}))).await;
@@ -289,24 +289,24 @@ async fn a_result_that_is_not_acceptable_is_refused_and_the_lease_stays() {
         usage: Usage::default(),
     });
     assert_eq!(field(leases.finish(held.clone(), other).await), "output");
-    assert_eq!(rig.log(id).await.len(), before);
+    assert_eq!(harness.log(id).await.len(), before);
     let plan = json!({
         "summary": "a\0b", "goals": [], "scope": {"in": [], "out": []}, "milestones": [],
     });
     let nul = leases.finish(held, done(&plan)).await.unwrap();
     assert_eq!(nul.status(), TaskStatus::Completed);
-    let plan = rig.newest(id, ArtifactType::ProjectPlan).await;
+    let plan = harness.newest(id, ArtifactType::ProjectPlan).await;
     assert_eq!(plan.content["summary"], "a\u{fffd}b");
-    rig.check().await;
+    harness.check().await;
 }
 
 #[tokio::test]
 async fn many_tasks_go_to_one_worker_but_no_more_than_it_asked_for() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
     for _ in 0..5 {
-        submit(&rig, id).await;
+        submit(&harness, id).await;
     }
     let agents = vec![AgentType::Tester, AgentType::Coder];
     let three = WorkQuery { agents, max: 3, ..query("w", Duration::ZERO) };
@@ -316,26 +316,26 @@ async fn many_tasks_go_to_one_worker_but_no_more_than_it_asked_for() {
 
 #[tokio::test]
 async fn a_worker_that_went_away_before_its_task_arrived_does_not_keep_it() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
     let mut waiting = leases.lease(query("gone", Duration::from_secs(30)));
     assert!(futures_util::poll!(&mut waiting).is_pending());
-    submit(&rig, id).await;
-    while rig.count(id, EventType::TaskStarted).await == 0 {
+    submit(&harness, id).await;
+    while harness.count(id, EventType::TaskStarted).await == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     drop(waiting);
     let next = leases.lease(query("next", Duration::from_secs(30))).await.unwrap().pop().unwrap();
-    assert_eq!((next.job.attempt, rig.tasks(id).await[0].failures), (2, 0));
-    rig.check().await;
+    assert_eq!((next.job.attempt, harness.tasks(id).await[0].failures), (2, 0));
+    harness.check().await;
 }
 
 #[tokio::test]
 async fn whoever_waits_is_told_when_the_server_stops_and_nothing_more_is_handed_out() {
-    let rig = Rig::new(Scripted::default());
-    let (leases, stop) = rig.leases_until();
-    let id = rig.by_hand().await;
+    let harness = TestHarness::new(Scripted::default());
+    let (leases, stop) = harness.leases_until();
+    let id = harness.by_hand().await;
     let waiting = {
         let leases = leases.clone();
         tokio::spawn(async move { leases.lease(query("w", Duration::from_secs(30))).await })
@@ -343,19 +343,19 @@ async fn whoever_waits_is_told_when_the_server_stops_and_nothing_more_is_handed_
     tokio::time::sleep(Duration::from_millis(20)).await;
     stop.send(true).unwrap();
     assert!(waiting.await.unwrap().unwrap().is_empty());
-    submit(&rig, id).await;
+    submit(&harness, id).await;
     assert!(take(&leases, "w").await.is_none());
-    assert_eq!(rig.tasks(id).await[0].status(), TaskStatus::Pending);
+    assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Pending);
 }
 
 #[tokio::test]
 async fn a_server_that_starts_leaves_workers_outside_what_they_hold() {
-    let rig = Rig::new(Scripted::default());
-    let leases = rig.leases();
-    let id = rig.by_hand().await;
-    submit(&rig, id).await;
+    let harness = TestHarness::new(Scripted::default());
+    let leases = harness.leases();
+    let id = harness.by_hand().await;
+    submit(&harness, id).await;
     let held = take(&leases, "w").await.unwrap().lease;
-    assert_eq!(rig.engine.take_back_everything().await.unwrap(), 0);
+    assert_eq!(harness.engine.take_back_everything().await.unwrap(), 0);
     assert!(leases.finish(held, done(&json!({}))).await.is_ok());
 }
 
@@ -381,9 +381,9 @@ impl Ledger for Counting {
 #[tokio::test]
 async fn many_who_wait_ask_the_store_no_more_often_than_one_and_are_served_in_turn() {
     let asked = Arc::new(AtomicUsize::new(0));
-    let rig = Rig::with_ledger(|ledger| Arc::new(Counting(ledger, Arc::clone(&asked))));
-    let (leases, _stop) = rig.leases_with(Duration::from_secs(3600));
-    let id = rig.by_hand().await;
+    let harness = TestHarness::with_ledger(|ledger| Arc::new(Counting(ledger, Arc::clone(&asked))));
+    let (leases, _stop) = harness.leases_with(Duration::from_secs(3600));
+    let id = harness.by_hand().await;
     let mut waiting = tokio::task::JoinSet::new();
     for n in 0..200 {
         let leases = leases.clone();
@@ -396,7 +396,7 @@ async fn many_who_wait_ask_the_store_no_more_often_than_one_and_are_served_in_tu
     }
     let before = asked.load(Ordering::SeqCst);
     for _ in 0..5 {
-        submit(&rig, id).await;
+        submit(&harness, id).await;
     }
     let mut tasks = std::collections::BTreeSet::new();
     for _ in 0..5 {

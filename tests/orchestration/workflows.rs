@@ -5,7 +5,7 @@ use botarmy_domain::{
     ArtifactType, EventType, HitlAction, HitlKind, Oversight, ProjectStatus, Step,
 };
 use botarmy_orchestrator::Workflows;
-use botarmy_tests::rig::{Rig, amend, simply};
+use botarmy_tests::test_harness::{TestHarness, amend, simply};
 use serde_json::json;
 
 /// A tester that fails so many times before it is content.
@@ -18,11 +18,12 @@ fn failing(times: usize) -> Scripted {
 
 #[tokio::test]
 async fn a_failed_test_is_mended_and_tested_again() {
-    let rig = Rig::new(failing(2));
-    let id = rig.start("sdlc", Oversight::Low).await;
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    let steps: Vec<_> = rig.tasks(id).await.iter().map(|t| t.step().unwrap().to_owned()).collect();
+    let harness = TestHarness::new(failing(2));
+    let id = harness.start("sdlc", Oversight::Low).await;
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    let steps: Vec<_> =
+        harness.tasks(id).await.iter().map(|t| t.step().unwrap().to_owned()).collect();
     assert_eq!(
         steps[6..],
         [
@@ -35,7 +36,7 @@ async fn a_failed_test_is_mended_and_tested_again() {
             "Final Check"
         ]
     );
-    let second_fix = &rig.runner.seen()[9];
+    let second_fix = &harness.runner.seen()[9];
     let results = second_fix.context.last().unwrap();
     assert_eq!(results.meta.artifact_type, ArtifactType::TestResults);
     assert_eq!(results.content["round"], 1, "the fix sees the newest results");
@@ -43,21 +44,21 @@ async fn a_failed_test_is_mended_and_tested_again() {
 
 #[tokio::test]
 async fn after_three_rounds_a_person_is_asked_who_can_allow_another() {
-    let rig = Rig::new(failing(5));
-    let id = rig.start("sdlc", Oversight::Low).await;
-    rig.work().await;
-    let gate = rig.gate(id).await;
+    let harness = TestHarness::new(failing(5));
+    let id = harness.start("sdlc", Oversight::Low).await;
+    harness.work().await;
+    let gate = harness.gate(id).await;
     assert_eq!((gate.kind, gate.step.as_deref()), (HitlKind::Failure, Some("Bug Fix")));
     assert!(gate.question.starts_with("After 3 rounds"), "{}", gate.question);
-    rig.answer(id, amend("Look at the stylesheet")).await;
-    rig.work().await;
-    let seen = rig.runner.seen();
+    harness.answer(id, amend("Look at the stylesheet")).await;
+    harness.work().await;
+    let seen = harness.runner.seen();
     let fix = seen.iter().rfind(|job| job.handoff.as_ref().unwrap().step == "Bug Fix").unwrap();
     assert_eq!(fix.context.last().unwrap().content["user_content"], "Look at the stylesheet");
-    rig.answer(id, simply(HitlAction::Approve)).await;
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    assert_eq!(rig.tasks(id).await.iter().filter(|t| t.step() == Some("Bug Fix")).count(), 5);
+    harness.answer(id, simply(HitlAction::Approve)).await;
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    assert_eq!(harness.tasks(id).await.iter().filter(|t| t.step() == Some("Bug Fix")).count(), 5);
 }
 
 #[tokio::test]
@@ -68,24 +69,28 @@ async fn a_result_that_does_not_say_true_has_not_passed() {
     for passed in [json!("true"), json!(1), json!(null)] {
         let act = Act::Content(json!({"passed": passed}));
         let runner = super::projects::content().on_step("Code Testing", [act]);
-        let rig = Rig::with_workflows(runner, Workflows::default().with(lenient.clone()));
-        let id = rig.start("sdlc", Oversight::Low).await;
-        rig.work().await;
-        assert_eq!(rig.tasks(id).await.iter().filter(|t| t.step() == Some("Bug Fix")).count(), 1);
+        let harness =
+            TestHarness::with_workflows(runner, Workflows::default().with(lenient.clone()));
+        let id = harness.start("sdlc", Oversight::Low).await;
+        harness.work().await;
+        assert_eq!(
+            harness.tasks(id).await.iter().filter(|t| t.step() == Some("Bug Fix")).count(),
+            1
+        );
     }
 }
 
 #[tokio::test]
 async fn a_step_that_failed_for_good_goes_on_where_it_was() {
     let acts = [Act::terminal("x", "No.")];
-    let rig = Rig::new(super::projects::content().on_step("Deployment", acts));
-    let id = rig.start("sdlc", Oversight::Low).await;
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Active);
-    rig.answer(id, simply(HitlAction::Approve)).await;
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
-    assert_eq!(rig.count(id, EventType::TaskFailed).await, 1);
+    let harness = TestHarness::new(super::projects::content().on_step("Deployment", acts));
+    let id = harness.start("sdlc", Oversight::Low).await;
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Active);
+    harness.answer(id, simply(HitlAction::Approve)).await;
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    assert_eq!(harness.count(id, EventType::TaskFailed).await, 1);
 }
 
 #[tokio::test]
@@ -94,19 +99,19 @@ async fn a_repair_that_changes_nothing_ends_the_loop_before_another_test_is_paid
     let runner = failing(3)
         .on_step("Code Refinement", [same()])
         .on_step("Bug Fix", [same(), Act::Content(json!({"files": []}))]);
-    let rig = Rig::new(runner);
-    let id = rig.start("sdlc", Oversight::Low).await;
-    rig.work().await;
+    let harness = TestHarness::new(runner);
+    let id = harness.start("sdlc", Oversight::Low).await;
+    harness.work().await;
     let count = async |step: &str| {
-        rig.tasks(id).await.iter().filter(|task| task.step() == Some(step)).count()
+        harness.tasks(id).await.iter().filter(|task| task.step() == Some(step)).count()
     };
     assert_eq!((count("Code Testing").await, count("Bug Fix").await), (1, 1));
-    let gate = rig.gate(id).await;
+    let gate = harness.gate(id).await;
     assert_eq!((gate.kind, gate.step.as_deref()), (HitlKind::Failure, Some("Bug Fix")));
     assert!(gate.question.contains("After one round") && gate.question.contains("changed nothing"));
-    rig.answer(id, amend("Remove the file")).await;
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    harness.answer(id, amend("Remove the file")).await;
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
     assert_eq!((count("Code Testing").await, count("Bug Fix").await), (4, 4));
 }
 
@@ -114,17 +119,17 @@ async fn a_repair_that_changes_nothing_ends_the_loop_before_another_test_is_paid
 async fn a_test_that_says_the_same_again_ends_the_loop() {
     let fails = || Act::Content(json!({"passed": false, "summary": "Line 7 is wrong."}));
     let runner = super::projects::content().on_step("Code Testing", [fails(), fails(), fails()]);
-    let rig = Rig::new(runner);
-    let id = rig.start("sdlc", Oversight::Low).await;
-    rig.work().await;
-    let gate = rig.gate(id).await;
+    let harness = TestHarness::new(runner);
+    let id = harness.start("sdlc", Oversight::Low).await;
+    harness.work().await;
+    let gate = harness.gate(id).await;
     assert!(gate.question.contains("same result again"), "{}", gate.question);
-    assert_eq!(rig.tasks(id).await.iter().filter(|t| t.step() == Some("Bug Fix")).count(), 1);
-    rig.answer(id, simply(HitlAction::Approve)).await;
-    rig.work().await;
-    let gate = rig.gate(id).await;
+    assert_eq!(harness.tasks(id).await.iter().filter(|t| t.step() == Some("Bug Fix")).count(), 1);
+    harness.answer(id, simply(HitlAction::Approve)).await;
+    harness.work().await;
+    let gate = harness.gate(id).await;
     assert!(gate.question.contains("After 2 rounds"), "another round was allowed, no more");
-    rig.answer(id, simply(HitlAction::Approve)).await;
-    rig.work().await;
-    assert_eq!(rig.status(id).await, ProjectStatus::Completed);
+    harness.answer(id, simply(HitlAction::Approve)).await;
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
 }

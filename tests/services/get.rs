@@ -251,7 +251,7 @@ pub(crate) async fn ran(mut command: Command) -> Result<String> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = command.output().await.with_context(|| program.clone())?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program}: {}", complaint.trim());
+    let validation_error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program}: {}", validation_error.trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

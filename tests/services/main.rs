@@ -1,14 +1,14 @@
-//! `services [--counterparts] -- COMMAND ARGS…` runs a command with a PostgreSQL and a Redis for
+//! `services [--external_programs] -- COMMAND ARGS…` runs a command with a PostgreSQL and a Redis for
 //! the tests.
 //!
 //! It finds the servers or gets them (`find.rs`, `get.rs`), starts an instance of each on loopback
 //! in a temporary folder, migrates the database that is copied for every test, and tells the
 //! command in its environment where all that is. When the command has ended, so have they.
 //!
-//! With `--counterparts` it also gets what the test of this name runs against (`counterparts.rs`).
+//! With `--external_programs` it also gets what the test of this name runs against (`external_programs.rs`).
 #![expect(clippy::print_stderr, reason = "this is a program of the terminal")]
 
-mod counterparts;
+mod external_programs;
 mod find;
 mod get;
 
@@ -41,19 +41,20 @@ fn say(line: &str) {
 
 async fn run() -> Result<ExitCode> {
     let mut arguments = std::env::args_os().skip(1).peekable();
-    let with_counterparts = arguments.next_if(|first| first == "--counterparts").is_some();
+    let with_external_programs =
+        arguments.next_if(|first| first == "--external-programs").is_some();
     let (Some(_), Some(program)) =
         (arguments.next().filter(|dashes| dashes == "--"), arguments.next())
     else {
-        bail!("what should run? services [--counterparts] -- COMMAND ARGUMENTS…");
+        bail!("what should run? services [--external-programs] -- COMMAND ARGUMENTS…");
     };
     let mut command = Command::new(program);
     command.args(arguments);
 
     let mut signals = Signals::listen()?;
     let start = async {
-        if with_counterparts {
-            command.envs(counterparts::get().await?);
+        if with_external_programs {
+            command.envs(external_programs::get().await?);
         }
         Services::start().await
     };

@@ -4,13 +4,13 @@
 use std::io::Read;
 
 pub mod cluster;
-pub mod counterparts;
 pub mod dice;
+pub mod external_programs;
 pub mod follower;
 pub mod providers;
-pub mod rig;
 pub mod server;
 pub mod services;
+pub mod test_harness;
 pub mod watcher;
 
 /// Every file of a ZIP, by name.

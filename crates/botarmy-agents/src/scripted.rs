@@ -12,7 +12,7 @@ use botarmy_domain::budget::Amount;
 use botarmy_domain::ports::{
     AgentRunner, Assignment, Outcome, Probe, Question, RunContext, RunError, Usage,
 };
-use botarmy_domain::words::AgentType;
+use botarmy_domain::vocabulary::AgentType;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
@@ -311,7 +311,7 @@ mod tests {
     use super::*;
     use botarmy_domain::ids::{ProjectId, TaskId};
     use botarmy_domain::timestamp::Timestamp;
-    use botarmy_domain::words::ArtifactType;
+    use botarmy_domain::vocabulary::ArtifactType;
 
     fn job(agent: AgentType) -> Assignment {
         Assignment {

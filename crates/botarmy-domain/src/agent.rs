@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::TaskId;
 use crate::timestamp::Timestamp;
-use crate::words::{AgentStatusKind, AgentType};
+use crate::vocabulary::{AgentStatusKind, AgentType};
 
 /// The status of an agent type as it was last written down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

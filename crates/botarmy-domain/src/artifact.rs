@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::{ContextId, ProjectId};
 use crate::timestamp::Timestamp;
-use crate::words::{AgentType, ArtifactType};
+use crate::vocabulary::{AgentType, ArtifactType};
 
 /// One immutable document in the context store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 //! everything that changed is written at once. A refused decision leaves nothing behind, so it
 //! disturbs no neighbour.
 //!
-//! An adapter asks [`Batch::wants`] what to load, hands it to [`Batch::admit`], runs
-//! [`Batch::decide`] or [`Batch::claim`], and writes [`Batch::take_writes`]. Where the rows come
+//! An adapter asks [`Batch::read_set`] what to load, hands it to [`Batch::admit`], runs
+//! [`Batch::decide`] or [`Batch::claim`], and writes [`Batch::take_write_set`]. Where the rows come
 //! from is the adapter's affair, and so is the transaction around all of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use crate::agent::{AgentFacts, AgentRecord};
 use crate::artifact::{Artifact, ArtifactRef};
-use crate::budget::{Purse, PurseKey};
+use crate::budget::{BudgetAccount, BudgetKey};
 use crate::change::{Committed, Decision, Row};
 use crate::decide;
 use crate::emergency::{Stop, StopScope};
-use crate::error::Refusal;
+use crate::error::DomainError;
 use crate::hitl::HitlRequest;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::log::{Entry, Head, LogId};
@@ -26,22 +26,22 @@ use crate::ports::Claim;
 use crate::project::Project;
 use crate::scope::{Scope, Snapshot};
 use crate::task::Task;
-use crate::words::{AgentType, HitlStatus};
+use crate::vocabulary::{AgentType, HitlStatus};
 
 /// Rows by key: what is known of each (also that it does not exist), and which are to be written.
 #[derive(Debug)]
-struct Shelf<K, V> {
+struct RowCache<K, V> {
     known: HashMap<K, Option<Arc<V>>>,
     dirty: BTreeSet<K>,
 }
 
-impl<K: Copy + Ord + Hash, V> Default for Shelf<K, V> {
+impl<K: Copy + Ord + Hash, V> Default for RowCache<K, V> {
     fn default() -> Self {
         Self { known: HashMap::new(), dirty: BTreeSet::new() }
     }
 }
 
-impl<K: Copy + Ord + Hash, V> Shelf<K, V> {
+impl<K: Copy + Ord + Hash, V> RowCache<K, V> {
     fn lacks(&self, key: &K) -> bool {
         !self.known.contains_key(key)
     }
@@ -70,7 +70,7 @@ impl<K: Copy + Ord + Hash, V> Shelf<K, V> {
 
 /// What has to be loaded before a decision can run.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Wants {
+pub struct ReadSet {
     /// Ends of logs.
     pub heads: BTreeSet<LogId>,
     /// Projects.
@@ -89,15 +89,15 @@ pub struct Wants {
     pub packages: BTreeSet<ProjectId>,
     /// Agent types whose record and facts are wanted.
     pub agents: BTreeSet<AgentType>,
-    /// Purses.
-    pub purses: BTreeSet<PurseKey>,
+    /// Budget accounts.
+    pub budget_accounts: BTreeSet<BudgetKey>,
     /// Emergency stops.
     pub stops: BTreeSet<StopScope>,
 }
 
 /// What was loaded.
 #[derive(Debug, Default)]
-pub struct Loaded {
+pub struct Rows {
     /// Ends of logs; one that is missing is empty.
     pub heads: Vec<Head>,
     /// Projects; shared, because a store may keep them from one batch to the next.
@@ -112,8 +112,8 @@ pub struct Loaded {
     pub packages: Vec<Package>,
     /// Agent records; one that is missing has never been written.
     pub agents: Vec<(AgentRecord, AgentFacts)>,
-    /// Purses.
-    pub purses: Vec<Purse>,
+    /// Budget accounts.
+    pub budget_accounts: Vec<BudgetAccount>,
     /// Emergency stops.
     pub stops: Vec<Stop>,
 }
@@ -121,7 +121,7 @@ pub struct Loaded {
 /// What is to be written, each row once, in its last state. Rows are new or changed: write them
 /// with an upsert. Artifacts and entries are always new.
 #[derive(Debug, Default)]
-pub struct Writes {
+pub struct WriteSet {
     /// Ends of logs.
     pub heads: Vec<Head>,
     /// Projects.
@@ -136,15 +136,15 @@ pub struct Writes {
     pub packages: Vec<(ProjectId, Option<Arc<Package>>)>,
     /// Agent records.
     pub agents: Vec<Arc<AgentRecord>>,
-    /// Purses.
-    pub purses: Vec<Arc<Purse>>,
+    /// Budget accounts.
+    pub budget_accounts: Vec<Arc<BudgetAccount>>,
     /// Emergency stops; `None` where one was released.
     pub stops: Vec<(StopScope, Option<Arc<Stop>>)>,
     /// New log entries, in order within each log.
     pub entries: Vec<Arc<Entry>>,
 }
 
-impl Writes {
+impl WriteSet {
     /// True when there is nothing to write.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -157,13 +157,13 @@ impl Writes {
 pub struct Batch {
     heads: HashMap<LogId, Head>,
     dirty_heads: BTreeSet<LogId>,
-    projects: Shelf<ProjectId, Project>,
-    tasks: Shelf<TaskId, Task>,
-    requests: Shelf<HitlRequestId, HitlRequest>,
-    artifacts: Shelf<ContextId, ArtifactRef>,
-    packages: Shelf<ProjectId, Package>,
-    purses: Shelf<PurseKey, Purse>,
-    stops: Shelf<StopScope, Stop>,
+    projects: RowCache<ProjectId, Project>,
+    tasks: RowCache<TaskId, Task>,
+    requests: RowCache<HitlRequestId, HitlRequest>,
+    artifacts: RowCache<ContextId, ArtifactRef>,
+    packages: RowCache<ProjectId, Package>,
+    budget_accounts: RowCache<BudgetKey, BudgetAccount>,
+    stops: RowCache<StopScope, Stop>,
     agents: HashMap<AgentType, (Arc<AgentRecord>, AgentFacts)>,
     open_tasks: BTreeSet<ProjectId>,
     open_requests: BTreeSet<ProjectId>,
@@ -175,42 +175,44 @@ pub struct Batch {
 impl Batch {
     /// What has to be loaded for these scopes, beyond what the batch already knows.
     #[must_use]
-    pub fn wants<'a>(&self, scopes: impl IntoIterator<Item = &'a Scope>) -> Wants {
-        let mut wants = Wants::default();
+    pub fn read_set<'a>(&self, scopes: impl IntoIterator<Item = &'a Scope>) -> ReadSet {
+        let mut read_set = ReadSet::default();
         for scope in scopes {
             if !self.heads.contains_key(&scope.log) {
-                wants.heads.insert(scope.log);
+                read_set.heads.insert(scope.log);
             }
             if let Some(project) = scope.log.project() {
                 if self.projects.lacks(&project) {
-                    wants.projects.insert(project);
+                    read_set.projects.insert(project);
                 }
                 if scope.open_tasks && !self.open_tasks.contains(&project) {
-                    wants.open_tasks.insert(project);
+                    read_set.open_tasks.insert(project);
                 }
                 if scope.open_requests && !self.open_requests.contains(&project) {
-                    wants.open_requests.insert(project);
+                    read_set.open_requests.insert(project);
                 }
                 if scope.package && self.packages.lacks(&project) {
-                    wants.packages.insert(project);
+                    read_set.packages.insert(project);
                 }
             }
-            wants.tasks.extend(scope.tasks.iter().filter(|id| self.tasks.lacks(id)));
-            wants.requests.extend(scope.requests.iter().filter(|id| self.requests.lacks(id)));
-            wants.artifacts.extend(scope.artifacts.iter().filter(|id| self.artifacts.lacks(id)));
-            wants.agents.extend(scope.agent);
-            wants.purses.extend(scope.purses.iter().filter(|key| self.purses.lacks(key)));
-            wants.stops.extend(scope.stop.iter().filter(|scope| self.stops.lacks(scope)));
+            read_set.tasks.extend(scope.tasks.iter().filter(|id| self.tasks.lacks(id)));
+            read_set.requests.extend(scope.requests.iter().filter(|id| self.requests.lacks(id)));
+            read_set.artifacts.extend(scope.artifacts.iter().filter(|id| self.artifacts.lacks(id)));
+            read_set.agents.extend(scope.agent);
+            read_set
+                .budget_accounts
+                .extend(scope.budget_accounts.iter().filter(|key| self.budget_accounts.lacks(key)));
+            read_set.stops.extend(scope.stop.iter().filter(|scope| self.stops.lacks(scope)));
         }
-        wants
+        read_set
     }
 
-    /// Takes in what was loaded for `wants`. What was wanted and is not there does not exist.
-    pub fn admit(&mut self, wants: &Wants, loaded: Loaded) {
+    /// Takes in what was loaded for `read_set`. What was wanted and is not there does not exist.
+    pub fn admit(&mut self, read_set: &ReadSet, loaded: Rows) {
         for head in loaded.heads {
             self.heads.entry(head.log).or_insert(head);
         }
-        for log in &wants.heads {
+        for log in &read_set.heads {
             self.heads.entry(*log).or_insert_with(|| Head::empty(*log));
         }
         for project in loaded.projects {
@@ -228,25 +230,25 @@ impl Batch {
         for package in loaded.packages {
             self.packages.admit(package.project_id, Some(Arc::new(package)));
         }
-        for purse in loaded.purses {
-            self.purses.admit(purse.key, Some(Arc::new(purse)));
+        for account in loaded.budget_accounts {
+            self.budget_accounts.admit(account.key, Some(Arc::new(account)));
         }
         for stop in loaded.stops {
             self.stops.admit(stop.scope, Some(Arc::new(stop)));
         }
-        wants.purses.iter().for_each(|key| self.purses.admit(*key, None));
-        wants.stops.iter().for_each(|scope| self.stops.admit(*scope, None));
-        wants.projects.iter().for_each(|id| self.projects.admit(*id, None));
-        wants.tasks.iter().for_each(|id| self.tasks.admit(*id, None));
-        wants.requests.iter().for_each(|id| self.requests.admit(*id, None));
-        wants.artifacts.iter().for_each(|id| self.artifacts.admit(*id, None));
-        wants.packages.iter().for_each(|id| self.packages.admit(*id, None));
-        self.open_tasks.extend(&wants.open_tasks);
-        self.open_requests.extend(&wants.open_requests);
+        read_set.budget_accounts.iter().for_each(|key| self.budget_accounts.admit(*key, None));
+        read_set.stops.iter().for_each(|scope| self.stops.admit(*scope, None));
+        read_set.projects.iter().for_each(|id| self.projects.admit(*id, None));
+        read_set.tasks.iter().for_each(|id| self.tasks.admit(*id, None));
+        read_set.requests.iter().for_each(|id| self.requests.admit(*id, None));
+        read_set.artifacts.iter().for_each(|id| self.artifacts.admit(*id, None));
+        read_set.packages.iter().for_each(|id| self.packages.admit(*id, None));
+        self.open_tasks.extend(&read_set.open_tasks);
+        self.open_requests.extend(&read_set.open_requests);
         for (record, facts) in loaded.agents {
             self.agents.insert(record.agent_type, (Arc::new(record), facts));
         }
-        for agent in &wants.agents {
+        for agent in &read_set.agents {
             let never = || (Arc::new(AgentRecord::idle(*agent)), AgentFacts::default());
             self.agents.entry(*agent).or_insert_with(never);
         }
@@ -259,8 +261,8 @@ impl Batch {
     pub fn decide(
         &mut self,
         scope: &Scope,
-        decide: impl FnOnce(&Snapshot) -> Result<Decision, Refusal>,
-    ) -> Result<Committed, Refusal> {
+        decide: impl FnOnce(&Snapshot) -> Result<Decision, DomainError>,
+    ) -> Result<Committed, DomainError> {
         let decision = decide(&self.snapshot(scope))?;
         Ok(self.apply(scope.log, decision))
     }
@@ -283,8 +285,8 @@ impl Batch {
     }
 
     /// What is to be written since the last call.
-    pub fn take_writes(&mut self) -> Writes {
-        Writes {
+    pub fn take_write_set(&mut self) -> WriteSet {
+        WriteSet {
             heads: std::mem::take(&mut self.dirty_heads)
                 .into_iter()
                 .filter_map(|log| self.heads.get(&log).cloned())
@@ -295,7 +297,7 @@ impl Batch {
             artifacts: std::mem::take(&mut self.new_artifacts),
             packages: self.packages.take_dirty().collect(),
             agents: std::mem::take(&mut self.new_agents),
-            purses: self.purses.take_dirty().filter_map(|(_, row)| row).collect(),
+            budget_accounts: self.budget_accounts.take_dirty().filter_map(|(_, row)| row).collect(),
             stops: self.stops.take_dirty().collect(),
             entries: std::mem::take(&mut self.entries),
         }
@@ -326,11 +328,13 @@ impl Batch {
                 .filter(|_| scope.package)
                 .and_then(|id| self.packages.get(&id).cloned()),
             agent: scope.agent.and_then(|agent| self.agents.get(&agent).cloned()),
-            purses: scope
-                .purses
+            budget_accounts: scope
+                .budget_accounts
                 .iter()
-                .map(|key| (*key, self.purses.get(key).cloned()))
-                .map(|(key, purse)| (key, purse.unwrap_or_else(|| Purse::new(key).into())))
+                .map(|key| (*key, self.budget_accounts.get(key).cloned()))
+                .map(|(key, account)| {
+                    (key, account.unwrap_or_else(|| BudgetAccount::new(key).into()))
+                })
                 .collect(),
             stops: named(&self.stops, scope.stop.as_slice()),
         }
@@ -372,7 +376,9 @@ impl Batch {
                         self.packages.put(package.project_id, Some(Arc::clone(package)));
                     }
                     Row::NoPackage(project) => self.packages.put(*project, None),
-                    Row::Purse(purse) => self.purses.put(purse.key, Some(Arc::clone(purse))),
+                    Row::BudgetAccount(account) => {
+                        self.budget_accounts.put(account.key, Some(Arc::clone(account)))
+                    }
                     Row::Stop(stop) => self.stops.put(stop.scope, Some(Arc::clone(stop))),
                     Row::NoStop(scope) => self.stops.put(*scope, None),
                 }
@@ -384,6 +390,6 @@ impl Batch {
     }
 }
 
-fn named<K: Copy + Ord + Hash, V>(shelf: &Shelf<K, V>, keys: &[K]) -> BTreeMap<K, Arc<V>> {
-    keys.iter().filter_map(|key| Some((*key, Arc::clone(shelf.get(key)?)))).collect()
+fn named<K: Copy + Ord + Hash, V>(cache: &RowCache<K, V>, keys: &[K]) -> BTreeMap<K, Arc<V>> {
+    keys.iter().filter_map(|key| Some((*key, Arc::clone(cache.get(key)?)))).collect()
 }

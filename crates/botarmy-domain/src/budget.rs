@@ -1,7 +1,7 @@
 //! Budgets: what may be spent on a project, and by an agent type on one day; what was spent; and
 //! what those that are at work may still spend.
 //!
-//! A purse is one of these accounts. Before an attempt that may cost something, its worst case is
+//! A budget account is one of these accounts. Before an attempt that may cost something, its worst case is
 //! reserved in two of them, its project's and its agent type's for the day; when the attempt has
 //! ended, what it really used takes the place of the reservation. A reservation belongs to a task,
 //! so that a task that is tried again holds one, and it lapses with the attempt it was made for:
@@ -14,15 +14,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::ids::{ProjectId, TaskId};
 use crate::ports::Usage;
 use crate::timestamp::Timestamp;
-use crate::words::AgentType;
+use crate::vocabulary::AgentType;
 
-/// How many models are told apart in a purse; what comes after is counted together. Workers outside
+/// How many models are told apart in a budget account; what comes after is counted together. Workers outside
 /// name their models themselves.
-const MOST_LINES: usize = 100;
+const MAX_LINES: usize = 100;
 /// How much of such a name is kept, in characters.
-const LONGEST_NAME: usize = 128;
-/// More than an attempt can use: a worker that says so is wrong, and must not fill a purse for ever.
-const MOST_AT_ONCE: u64 = 1_000_000_000_000;
+const MAX_NAME: usize = 128;
+/// More than an attempt can use: a worker that says so is wrong, and must not fill a budget account for ever.
+const MAX_AT_ONCE: u64 = 1_000_000_000_000;
 
 /// Tokens, read and written together, and money.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,14 +124,14 @@ impl std::fmt::Display for Day {
 
 /// Whose money it is. As text `project/ID` or `coder/2026-11-27`: the key it is stored under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PurseKey {
+pub enum BudgetKey {
     /// A project's.
     Project(ProjectId),
     /// An agent type's, for a day.
     Day(AgentType, Day),
 }
 
-impl std::fmt::Display for PurseKey {
+impl std::fmt::Display for BudgetKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Project(id) => write!(f, "project/{id}"),
@@ -140,7 +140,7 @@ impl std::fmt::Display for PurseKey {
     }
 }
 
-impl std::str::FromStr for PurseKey {
+impl std::str::FromStr for BudgetKey {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -155,13 +155,13 @@ impl std::str::FromStr for PurseKey {
     }
 }
 
-impl Serialize for PurseKey {
+impl Serialize for BudgetKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for PurseKey {
+impl<'de> Deserialize<'de> for BudgetKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
@@ -200,9 +200,9 @@ pub struct Reservation {
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Purse {
+pub struct BudgetAccount {
     /// Whose.
-    pub key: PurseKey,
+    pub key: BudgetKey,
     /// The limit that people set; the configured one where they have not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
@@ -214,10 +214,10 @@ pub struct Purse {
     pub reserved: BTreeMap<TaskId, Reservation>,
 }
 
-impl Purse {
-    /// A purse from which nothing was taken.
+impl BudgetAccount {
+    /// A budget account from which nothing was taken.
     #[must_use]
-    pub const fn new(key: PurseKey) -> Self {
+    pub const fn new(key: BudgetKey) -> Self {
         Self { key, limit: None, spent: Vec::new(), reserved: BTreeMap::new() }
     }
 
@@ -261,7 +261,7 @@ impl Purse {
         let known = |one: &Spent, provider: &Option<String>, model: &Option<String>| {
             one.agent == agent && one.provider == *provider && one.model == *model
         };
-        if self.spent.len() >= MOST_LINES
+        if self.spent.len() >= MAX_LINES
             && !self.spent.iter().any(|one| known(one, &provider, &model))
         {
             (provider, model) = (None, None);
@@ -283,7 +283,7 @@ impl Purse {
             }
         };
         line.attempts += 1;
-        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more.min(MOST_AT_ONCE));
+        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more.min(MAX_AT_ONCE));
         add(&mut line.input_tokens, usage.input_tokens);
         add(&mut line.output_tokens, usage.output_tokens);
         add(&mut line.cost_micro_usd, usage.cost_micro_usd.unwrap_or(0));
@@ -293,14 +293,15 @@ impl Purse {
 
 /// The beginning of a name that somebody outside has chosen.
 fn short(name: &Option<String>) -> Option<String> {
-    name.as_ref().map(|name| name.chars().take(LONGEST_NAME).collect())
+    name.as_ref().map(|name| name.chars().take(MAX_NAME).collect())
 }
 
 /// The question whether a limit is raised: what a request about a budget is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetQuestion {
-    /// Which purse has too little.
-    pub purse: PurseKey,
+    /// Which budget account has too little.
+    #[serde(rename = "purse")]
+    pub account: BudgetKey,
     /// The limit when it was asked, and by how much it is raised.
     pub limit: Limit,
     /// What the attempt may cost that did not take place.
@@ -323,12 +324,12 @@ mod tests {
     fn keys_read_back_as_themselves() {
         let day = Day::of(Timestamp::parse("2026-11-27T23:59:59.999999Z").unwrap());
         assert_eq!(day.end().to_string(), "2026-11-28T00:00:00.000000Z");
-        let key = PurseKey::Day(AgentType::Coder, day);
+        let key = BudgetKey::Day(AgentType::Coder, day);
         assert_eq!(key.to_string(), "coder/2026-11-27");
         assert_eq!(key.to_string().parse(), Ok(key));
         assert_eq!(Day::of(Timestamp::from_micros(-1)).to_string(), "1969-12-31");
         for wrong in ["", "coder", "typist/2026-11-27", "coder/yesterday", "project/7"] {
-            assert!(wrong.parse::<PurseKey>().is_err(), "{wrong}");
+            assert!(wrong.parse::<BudgetKey>().is_err(), "{wrong}");
         }
     }
 
@@ -346,41 +347,47 @@ mod tests {
 
     #[test]
     fn what_was_used_takes_the_place_of_what_was_reserved() {
-        let mut mint = crate::moment::Moment { at: Timestamp::from_micros(5), seed: 1 }.mint();
-        let (task, other, now) = (mint.task(), mint.task(), Timestamp::from_micros(5));
+        let mut id_generator =
+            crate::moment::Moment { at: Timestamp::from_micros(5), seed: 1 }.id_generator();
+        let (task, other, now) =
+            (id_generator.task(), id_generator.task(), Timestamp::from_micros(5));
         let until = |micros| Timestamp::from_micros(micros);
-        let mut purse = Purse::new(PurseKey::Day(AgentType::Coder, Day::of(now)));
+        let mut account = BudgetAccount::new(BudgetKey::Day(AgentType::Coder, Day::of(now)));
         for _ in 0..2 {
             // Twice the same task: an attempt and the one after it.
-            purse.reserve(task, Reservation { amount: tokens(50), until: until(10) }, now);
+            account.reserve(task, Reservation { amount: tokens(50), until: until(10) }, now);
         }
-        purse.reserve(other, Reservation { amount: tokens(7), until: until(20) }, now);
-        assert_eq!(purse.taken(now), tokens(57));
-        assert_eq!(purse.taken(until(10)), tokens(7), "what nobody settled lapses");
-        assert!(purse.settle(task, AgentType::Coder, &used(3)));
-        assert!(purse.settle(task, AgentType::Coder, &used(4)));
-        assert!(!purse.settle(task, AgentType::Coder, &Usage::default()));
-        assert_eq!((purse.taken(now), purse.spent.len()), (tokens(14), 1));
-        assert_eq!(purse.spent[0].attempts, 2);
+        account.reserve(other, Reservation { amount: tokens(7), until: until(20) }, now);
+        assert_eq!(account.taken(now), tokens(57));
+        assert_eq!(account.taken(until(10)), tokens(7), "what nobody settled lapses");
+        assert!(account.settle(task, AgentType::Coder, &used(3)));
+        assert!(account.settle(task, AgentType::Coder, &used(4)));
+        assert!(!account.settle(task, AgentType::Coder, &Usage::default()));
+        assert_eq!((account.taken(now), account.spent.len()), (tokens(14), 1));
+        assert_eq!(account.spent[0].attempts, 2);
         let free = Usage { provider: Some("offline".to_owned()), ..Usage::default() };
-        assert!(!purse.settle(task, AgentType::Coder, &free), "what costs nothing is not counted");
+        assert!(
+            !account.settle(task, AgentType::Coder, &free),
+            "what costs nothing is not counted"
+        );
     }
 
     #[test]
     fn names_and_numbers_from_outside_do_not_fill_it_for_ever() {
-        let mut mint = crate::moment::Moment { at: Timestamp::from_micros(5), seed: 1 }.mint();
-        let task = mint.task();
-        let mut purse = Purse::new(PurseKey::Project(mint.project()));
+        let mut id_generator =
+            crate::moment::Moment { at: Timestamp::from_micros(5), seed: 1 }.id_generator();
+        let task = id_generator.task();
+        let mut account = BudgetAccount::new(BudgetKey::Project(id_generator.project()));
         for n in 0..500 {
             let model = Some(format!("{n}{}", "x".repeat(1000)));
             let usage = Usage { model, ..used(u64::MAX) };
-            assert!(purse.settle(task, AgentType::Coder, &usage));
+            assert!(account.settle(task, AgentType::Coder, &usage));
         }
-        assert_eq!(purse.spent.len(), MOST_LINES + 1);
-        assert_eq!(purse.spent.iter().map(|line| line.attempts).sum::<u64>(), 500);
-        assert!(serde_json::to_string(&purse).unwrap().len() < 40_000);
-        let taken = purse.spent();
-        assert_eq!(taken.tokens, 500 * MOST_AT_ONCE);
+        assert_eq!(account.spent.len(), MAX_LINES + 1);
+        assert_eq!(account.spent.iter().map(|line| line.attempts).sum::<u64>(), 500);
+        assert!(serde_json::to_string(&account).unwrap().len() < 40_000);
+        let taken = account.spent();
+        assert_eq!(taken.tokens, 500 * MAX_AT_ONCE);
         let limit = Limit { tokens: Some(10), cost_micro_usd: None };
         assert!(
             limit.raised(limit, taken, tokens(5)).has_room(taken, tokens(5)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::agent::AgentRecord;
 use crate::artifact::Artifact;
-use crate::budget::Purse;
+use crate::budget::BudgetAccount;
 use crate::emergency::{Stop, StopScope};
 use crate::hitl::HitlRequest;
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
@@ -33,7 +33,7 @@ pub enum Row {
     /// The package of this project is gone.
     NoPackage(ProjectId),
     /// What was reserved or spent, or may be.
-    Purse(Arc<Purse>),
+    BudgetAccount(Arc<BudgetAccount>),
     /// Work that is stopped.
     Stop(Arc<Stop>),
     /// Work that is not stopped any more.

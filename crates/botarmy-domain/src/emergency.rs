@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::ProjectId;
 use crate::timestamp::Timestamp;
-use crate::words::AgentType;
+use crate::vocabulary::AgentType;
 
 /// What is stopped. As text `everything`, `agent/coder` or `project/ID`: the key it is stored under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,8 +86,9 @@ mod tests {
 
     #[test]
     fn scopes_read_back_as_themselves() {
-        let project =
-            crate::moment::Moment { at: Timestamp::from_micros(1), seed: 1 }.mint().project();
+        let project = crate::moment::Moment { at: Timestamp::from_micros(1), seed: 1 }
+            .id_generator()
+            .project();
         for scope in [
             StopScope::Everything,
             StopScope::Agent(AgentType::Tester),

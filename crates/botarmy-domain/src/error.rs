@@ -2,7 +2,7 @@
 
 /// A decision that is not taken. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum DomainError {
     /// There is no such thing.
     #[error("{what} {id} does not exist")]
     NotFound {
@@ -29,10 +29,10 @@ pub enum Refusal {
     },
     /// The action makes no sense as it was asked.
     #[error("{0}")]
-    Nonsense(String),
+    BadRequest(String),
 }
 
-impl Refusal {
+impl DomainError {
     /// Something that does not exist.
     pub fn not_found(what: &'static str, id: impl std::fmt::Display) -> Self {
         Self::NotFound { what, id: id.to_string() }
@@ -91,7 +91,7 @@ impl StoreError {
 pub enum Error {
     /// The domain said no.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] DomainError),
     /// The store could not.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ContextId;
-use crate::words::{AgentType, ArtifactType};
+use crate::vocabulary::{AgentType, ArtifactType};
 
 /// What every step of a workflow begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use crate::artifact::ArtifactRef;
 use crate::budget::BudgetQuestion;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::timestamp::Timestamp;
-use crate::words::{AgentType, ArtifactType, HitlAction, HitlKind, HitlStatus, OnExpiry};
+use crate::vocabulary::{AgentType, ArtifactType, HitlAction, HitlKind, HitlStatus, OnExpiry};
 
 /// A question to people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -27,26 +27,26 @@ pub mod scope;
 pub mod task;
 pub mod text;
 pub mod timestamp;
-pub mod words;
+pub mod vocabulary;
 pub mod workflow;
 
 pub use agent::{AgentFacts, AgentRecord};
 pub use artifact::{Artifact, ArtifactRef, NewArtifact};
-pub use budget::{Amount, Day, Limit, Purse, PurseKey};
+pub use budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
 pub use change::{Change, Committed, Decision, Row};
 pub use emergency::{Stop, StopScope};
-pub use error::{Error, Refusal, StoreError};
+pub use error::{DomainError, Error, StoreError};
 pub use handoff::Handoff;
 pub use hitl::{HitlRequest, HitlState, Reply, Subject};
 pub use ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
 pub use log::{Entry, Head, LogId, Origin};
-pub use moment::{Mint, Moment};
+pub use moment::{IdGenerator, Moment};
 pub use package::Package;
 pub use project::{Counts, Plan, Project, ProjectState};
 pub use scope::{Scope, Snapshot};
 pub use task::{Lease, Task, TaskLine, TaskState, WorkerId};
 pub use timestamp::Timestamp;
-pub use words::{
+pub use vocabulary::{
     AgentStatusKind, AgentType, ArtifactType, EventSource, EventType, HitlAction, HitlKind,
     HitlStatus, OnExpiry, Oversight, ProjectStatus, StepStatus, TaskStatus,
 };

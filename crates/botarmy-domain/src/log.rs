@@ -9,7 +9,7 @@ use crate::canonical;
 use crate::ids::{EventId, HitlRequestId, ProjectId, TaskId};
 use crate::project::Counts;
 use crate::timestamp::Timestamp;
-use crate::words::{EventSource, EventType};
+use crate::vocabulary::{EventSource, EventType};
 
 /// Which log: a project's, or the reserved one for events without a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -336,20 +336,21 @@ mod tests {
     use crate::moment::Moment;
 
     fn log_of(length: usize) -> (Head, Vec<Entry>) {
-        let mut mint = Moment { at: Timestamp::from_micros(1_000_000), seed: 1 }.mint();
-        let mut head = Head::empty(LogId::Project(mint.project()));
+        let mut id_generator =
+            Moment { at: Timestamp::from_micros(1_000_000), seed: 1 }.id_generator();
+        let mut head = Head::empty(LogId::Project(id_generator.project()));
         let entries = (0..length)
             .map(|n| {
                 let mut data = Map::new();
                 data.insert("n".to_owned(), n.into());
                 let event = Event {
-                    id: mint.event(),
+                    id: id_generator.event(),
                     event_type: EventType::TaskCreated,
                     origin: Origin::user("someone"),
-                    task_id: Some(mint.task()),
+                    task_id: Some(id_generator.task()),
                     hitl_request_id: None,
                     data,
-                    at: mint.at(),
+                    at: id_generator.at(),
                 };
                 Entry::append(&mut head, event)
             })

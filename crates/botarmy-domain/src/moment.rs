@@ -26,19 +26,19 @@ impl Moment {
 
     /// Starts minting ids.
     #[must_use]
-    pub const fn mint(self) -> Mint {
-        Mint { moment: self, next: 0 }
+    pub const fn id_generator(self) -> IdGenerator {
+        IdGenerator { moment: self, next: 0 }
     }
 }
 
 /// Makes the ids of one decision, in ascending order.
 #[derive(Debug, Clone)]
-pub struct Mint {
+pub struct IdGenerator {
     moment: Moment,
     next: u16,
 }
 
-impl Mint {
+impl IdGenerator {
     /// The time of the decision.
     #[must_use]
     pub const fn at(&self) -> Timestamp {
@@ -122,22 +122,22 @@ mod tests {
 
     #[test]
     fn ids_ascend_within_a_decision_and_carry_its_time() {
-        let mut mint = MOMENT.mint();
-        let ids: Vec<_> = (0..1000).map(|_| mint.uuid()).collect();
+        let mut id_generator = MOMENT.id_generator();
+        let ids: Vec<_> = (0..1000).map(|_| id_generator.uuid()).collect();
         assert!(ids.is_sorted());
         assert_eq!(ids[0].get_version_num(), 7);
         let later = Moment { at: Timestamp::from_micros(MOMENT.at.micros() + 1), seed: 3 };
-        assert!(later.mint().uuid() > ids[999], "a microsecond later");
+        assert!(later.id_generator().uuid() > ids[999], "a microsecond later");
         let (seconds, _) = ids[999].get_timestamp().unwrap().to_unix();
         assert_eq!(seconds, 1_800_000_000);
     }
 
     #[test]
     fn the_same_moment_mints_the_same_ids_and_another_mints_others() {
-        let first = MOMENT.mint().uuid();
-        assert_eq!(first, MOMENT.mint().uuid());
-        assert_ne!(first, Moment { seed: 8, ..MOMENT }.mint().uuid());
-        assert_ne!(first, MOMENT.fork(0).mint().uuid());
+        let first = MOMENT.id_generator().uuid();
+        assert_eq!(first, MOMENT.id_generator().uuid());
+        assert_ne!(first, Moment { seed: 8, ..MOMENT }.id_generator().uuid());
+        assert_ne!(first, MOMENT.fork(0).id_generator().uuid());
         assert_ne!(MOMENT.fork(0), MOMENT.fork(1));
     }
 }

@@ -18,7 +18,7 @@ use crate::artifact::Artifact;
 use crate::ids::{ContextId, ProjectId};
 use crate::project::Project;
 use crate::timestamp::Timestamp;
-use crate::words::{AgentType, Oversight, ProjectStatus, StepStatus};
+use crate::vocabulary::{AgentType, Oversight, ProjectStatus, StepStatus};
 
 /// A package that was made. Its bytes are made again from the artifacts whenever they are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ProjectId;
 use crate::timestamp::Timestamp;
-use crate::words::{Oversight, ProjectStatus, TaskStatus};
+use crate::vocabulary::{Oversight, ProjectStatus, TaskStatus};
 use crate::workflow::{Progress, Workflow};
 
 /// A project and, when it follows a workflow, where it stands in it.

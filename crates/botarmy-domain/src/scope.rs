@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::agent::{AgentFacts, AgentRecord};
 use crate::artifact::ArtifactRef;
-use crate::budget::{Purse, PurseKey};
+use crate::budget::{BudgetAccount, BudgetKey};
 use crate::emergency::{Stop, StopScope};
 use crate::hitl::HitlRequest;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
@@ -13,7 +13,7 @@ use crate::log::{Head, LogId};
 use crate::package::Package;
 use crate::project::Project;
 use crate::task::Task;
-use crate::words::AgentType;
+use crate::vocabulary::AgentType;
 
 /// The rows a decision concerns: one log with its project, and what is named here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Scope {
     pub package: bool,
     /// The record of this agent type, and the facts its status follows from.
     pub agent: Option<AgentType>,
-    /// These purses. Other logs write to them too, so a store MUST lock them.
-    pub purses: Vec<PurseKey>,
+    /// These budget accounts. Other logs write to them too, so a store MUST lock them.
+    pub budget_accounts: Vec<BudgetKey>,
     /// The emergency stop of this scope.
     pub stop: Option<StopScope>,
 }
@@ -67,7 +67,7 @@ impl Scope {
             artifacts: Vec::new(),
             package: false,
             agent: None,
-            purses: Vec::new(),
+            budget_accounts: Vec::new(),
             stop: None,
         }
     }
@@ -108,10 +108,10 @@ impl Scope {
         self
     }
 
-    /// These purses too.
+    /// These budget accounts too.
     #[must_use]
-    pub fn purses(mut self, keys: impl IntoIterator<Item = PurseKey>) -> Self {
-        self.purses.extend(keys);
+    pub fn budget_accounts(mut self, keys: impl IntoIterator<Item = BudgetKey>) -> Self {
+        self.budget_accounts.extend(keys);
         self
     }
 
@@ -147,8 +147,8 @@ pub struct Snapshot {
     pub package: Option<Arc<Package>>,
     /// The agent type's record and facts, if they were asked for.
     pub agent: Option<(Arc<AgentRecord>, AgentFacts)>,
-    /// The purses that were asked for; one that nothing was written to is there and empty.
-    pub purses: BTreeMap<PurseKey, Arc<Purse>>,
+    /// The budget accounts that were asked for; one that nothing was written to is there and empty.
+    pub budget_accounts: BTreeMap<BudgetKey, Arc<BudgetAccount>>,
     /// The emergency stop, if it was asked for and there is one.
     pub stops: BTreeMap<StopScope, Arc<Stop>>,
 }

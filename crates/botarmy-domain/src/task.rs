@@ -9,7 +9,7 @@ use crate::handoff::Handoff;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::ports::Usage;
 use crate::timestamp::Timestamp;
-use crate::words::{AgentType, ArtifactType, HitlAction, TaskStatus};
+use crate::vocabulary::{AgentType, ArtifactType, HitlAction, TaskStatus};
 
 /// The priority of a task that names none.
 pub const DEFAULT_PRIORITY: u8 = 5;
@@ -105,12 +105,13 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// What all attempts together have used.
-    #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+    #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
     /// Why the document of the attempt before was not accepted: what its agent is told, and what a
     /// second unfit document in a row is told from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub complaint: Option<String>,
+    #[serde(rename = "complaint")]
+    pub validation_error: Option<String>,
     /// When its latest attempt began; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,

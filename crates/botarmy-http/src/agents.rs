@@ -12,7 +12,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, Whole, in_range};
-use crate::words;
+use crate::vocabulary;
 
 /// How many changes of status are shown when the client does not say.
 const HISTORY: u32 = 10;
@@ -30,9 +30,9 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AgentStatus)]
 struct AgentView<'a> {
-    #[schema(value_type = words::AgentType)]
+    #[schema(value_type = vocabulary::AgentType)]
     agent_type: AgentType,
-    #[schema(value_type = words::AgentStatusKind)]
+    #[schema(value_type = vocabulary::AgentStatusKind)]
     status: AgentStatusKind,
     /// The oldest of the tasks it is doing.
     #[schema(value_type = Option<Uuid>)]
@@ -72,7 +72,7 @@ async fn statuses(state: Data<State>) -> Result<HttpResponse, Problem> {
 /// Shows one agent type.
 #[utoipa::path(
     get, path = "/api/v1/agents/status/{agent_type}", tag = "agents",
-    params(("agent_type" = words::AgentType, Path)),
+    params(("agent_type" = vocabulary::AgentType, Path)),
     responses((status = 200, body = AgentView), (status = 422, body = ProblemDocument)),
 )]
 async fn status(
@@ -95,9 +95,9 @@ struct HistoryQuery {
 /// What an agent type was doing.
 #[derive(Serialize, ToSchema)]
 struct AgentHistoryLine<'a> {
-    #[schema(value_type = words::AgentType)]
+    #[schema(value_type = vocabulary::AgentType)]
     agent_type: AgentType,
-    #[schema(value_type = words::AgentStatusKind)]
+    #[schema(value_type = vocabulary::AgentStatusKind)]
     status: AgentStatusKind,
     #[schema(value_type = Option<Uuid>)]
     current_task_id: Option<TaskId>,
@@ -112,7 +112,7 @@ struct AgentHistoryLine<'a> {
 /// Shows what an agent type was doing, newest first.
 #[utoipa::path(
     get, path = "/api/v1/agents/status-history/{agent_type}", tag = "agents",
-    params(("agent_type" = words::AgentType, Path), HistoryQuery),
+    params(("agent_type" = vocabulary::AgentType, Path), HistoryQuery),
     responses((status = 200, body = [AgentHistoryLine]), (status = 422, body = ProblemDocument)),
 )]
 async fn history(
@@ -140,16 +140,16 @@ async fn history(
 #[derive(Serialize, ToSchema)]
 struct ResetView {
     message: String,
-    #[schema(value_type = words::AgentType)]
+    #[schema(value_type = vocabulary::AgentType)]
     agent_type: AgentType,
-    #[schema(value_type = words::AgentStatusKind)]
+    #[schema(value_type = vocabulary::AgentStatusKind)]
     status: AgentStatusKind,
 }
 
 /// Sweeps an agent type's errors away. What it is doing goes on.
 #[utoipa::path(
     post, path = "/api/v1/agents/status/{agent_type}/reset", tag = "agents",
-    params(("agent_type" = words::AgentType, Path)),
+    params(("agent_type" = vocabulary::AgentType, Path)),
     responses((status = 200, body = ResetView), (status = 422, body = ProblemDocument)),
 )]
 async fn reset(

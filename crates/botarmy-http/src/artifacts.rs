@@ -390,7 +390,7 @@ impl ZipCache {
 mod tests {
     use std::io::{Cursor, Read};
 
-    use botarmy_domain::{Artifact, ArtifactType, Refusal, package};
+    use botarmy_domain::{Artifact, ArtifactType, DomainError, package};
     use serde_json::json;
 
     use super::*;
@@ -562,13 +562,13 @@ mod tests {
     #[actix_web::test]
     async fn an_unknown_project_is_404_everywhere() {
         let mut fakes = Fakes::default();
-        let refuse = || Err(Refusal::not_found("Project", unknown()).into());
+        let refuse = || Err(DomainError::not_found("Project", unknown()).into());
         fakes.projects.expect_project().returning(|_| Ok(None));
         fakes.orchestrator.expect_generate_package().returning(move |_, _| refuse());
         fakes
             .orchestrator
             .expect_delete_package()
-            .returning(|_, _| Err(Refusal::not_found("Project", unknown()).into()));
+            .returning(|_, _| Err(DomainError::not_found("Project", unknown()).into()));
         let at = |rest: &str| format!("/api/v1/artifacts/{}{rest}", unknown());
         let answers = fakes
             .send_all([

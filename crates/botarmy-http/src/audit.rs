@@ -20,7 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Query, Segment, When, Whole, in_range};
 use crate::projects::find;
-use crate::words;
+use crate::vocabulary;
 
 /// How many entries are shown when the client does not say.
 const PAGE: u32 = 100;
@@ -54,9 +54,9 @@ struct EntryView<'a> {
     task_id: Option<TaskId>,
     #[schema(value_type = Option<Uuid>)]
     hitl_request_id: Option<HitlRequestId>,
-    #[schema(value_type = words::EventType)]
+    #[schema(value_type = vocabulary::EventType)]
     event_type: EventType,
-    #[schema(value_type = words::EventSource)]
+    #[schema(value_type = vocabulary::EventSource)]
     event_source: EventSource,
     /// Everything there is to tell.
     #[schema(value_type = Object)]
@@ -104,10 +104,10 @@ struct EventQuery {
     #[param(value_type = Option<Uuid>)]
     hitl_request_id: Option<HitlRequestId>,
     /// Of this type.
-    #[param(value_type = Option<words::EventType>)]
+    #[param(value_type = Option<vocabulary::EventType>)]
     event_type: Option<EventType>,
     /// Caused by such a party.
-    #[param(value_type = Option<words::EventSource>)]
+    #[param(value_type = Option<vocabulary::EventSource>)]
     event_source: Option<EventSource>,
     /// At this time or later.
     #[param(value_type = Option<String>, format = DateTime)]

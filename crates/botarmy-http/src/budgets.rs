@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use botarmy_domain::budget::{Amount, Limit, Purse, PurseKey, Spent};
+use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Limit, Spent};
 use botarmy_domain::{ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -70,15 +70,20 @@ struct BudgetView {
 }
 
 impl BudgetView {
-    fn of(project_id: ProjectId, purse: &Purse, configured: Limit, now: Timestamp) -> Self {
-        let limit = purse.limit.unwrap_or(configured);
-        let (used, reserved) = (purse.spent(), purse.reserved(now));
+    fn of(
+        project_id: ProjectId,
+        account: &BudgetAccount,
+        configured: Limit,
+        now: Timestamp,
+    ) -> Self {
+        let limit = account.limit.unwrap_or(configured);
+        let (used, reserved) = (account.spent(), account.reserved(now));
         let taken = used.plus(reserved);
         let left = |limit: Option<u64>, taken: u64| limit.map(|limit| limit.saturating_sub(taken));
         Self {
             project_id,
             limit: limit.into(),
-            is_set: purse.limit.is_some(),
+            is_set: account.limit.is_some(),
             used: used.into(),
             reserved: reserved.into(),
             left: LimitView {
@@ -89,14 +94,14 @@ impl BudgetView {
     }
 }
 
-/// The purse of a project that exists.
-async fn purse(state: &State, id: ProjectId) -> Result<Arc<Purse>, Problem> {
+/// The budget account of a project that exists.
+async fn account(state: &State, id: ProjectId) -> Result<Arc<BudgetAccount>, Problem> {
     if state.projects.project(id).await?.is_none() {
         return Err(Problem::not_found("Project", id));
     }
-    let key = PurseKey::Project(id);
-    let purse = state.budgets.purse(key).await?;
-    Ok(purse.unwrap_or_else(|| Purse::new(key).into()))
+    let key = BudgetKey::Project(id);
+    let account = state.budgets.account(key).await?;
+    Ok(account.unwrap_or_else(|| BudgetAccount::new(key).into()))
 }
 
 /// Shows what may be spent on a project, and what is left of it.
@@ -109,9 +114,9 @@ async fn budget(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
 ) -> Result<HttpResponse, Problem> {
-    let purse = purse(&state, id).await?;
+    let account = account(&state, id).await?;
     let configured = state.settings.project_limit;
-    Ok(HttpResponse::Ok().json(BudgetView::of(id, &purse, configured, state.clock.now())))
+    Ok(HttpResponse::Ok().json(BudgetView::of(id, &account, configured, state.clock.now())))
 }
 
 /// A limit for a project.
@@ -142,9 +147,9 @@ async fn set_budget(
     Json(body): Json<BudgetBody>,
 ) -> Result<HttpResponse, Problem> {
     let limit = Limit { tokens: body.tokens, cost_micro_usd: body.cost_micro_usd };
-    let purse = state.orchestrator.set_budget(id, limit, origin).await?;
+    let account = state.orchestrator.set_budget(id, limit, origin).await?;
     let configured = state.settings.project_limit;
-    Ok(HttpResponse::Ok().json(BudgetView::of(id, &purse, configured, state.clock.now())))
+    Ok(HttpResponse::Ok().json(BudgetView::of(id, &account, configured, state.clock.now())))
 }
 
 /// What was spent.
@@ -219,8 +224,8 @@ async fn usage(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
 ) -> Result<HttpResponse, Problem> {
-    let purse = purse(&state, id).await?;
-    Ok(HttpResponse::Ok().json(UsageView::of(id, &purse.spent)))
+    let account = account(&state, id).await?;
+    Ok(HttpResponse::Ok().json(UsageView::of(id, &account.spent)))
 }
 
 #[cfg(test)]
@@ -231,7 +236,7 @@ mod tests {
     use super::*;
     use crate::testing::{Fakes, get, project, put};
 
-    fn purse() -> Purse {
+    fn account() -> BudgetAccount {
         let line = |agent, model: &str, input_tokens| Spent {
             agent,
             provider: Some("openai".to_owned()),
@@ -241,21 +246,21 @@ mod tests {
             output_tokens: 1,
             cost_micro_usd: 5,
         };
-        Purse {
+        BudgetAccount {
             limit: Some(Limit { tokens: Some(100), cost_micro_usd: None }),
             spent: vec![
                 line(AgentType::Coder, "a", 10),
                 line(AgentType::Coder, "b", 20),
                 line(AgentType::Tester, "a", 30),
             ],
-            ..Purse::new(PurseKey::Project(project().id))
+            ..BudgetAccount::new(BudgetKey::Project(project().id))
         }
     }
 
     fn fakes() -> Fakes {
         let mut fakes = Fakes::default();
         fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
-        fakes.budgets.expect_purse().returning(|_| Ok(Some(purse().into())));
+        fakes.budgets.expect_account().returning(|_| Ok(Some(account().into())));
         fakes
     }
 
@@ -297,7 +302,7 @@ mod tests {
         fakes.orchestrator.expect_set_budget().times(1).returning(|_, limit, origin| {
             assert_eq!(limit, Limit { tokens: Some(7), cost_micro_usd: None });
             assert_eq!(origin.actor, "ada");
-            Ok(Purse { limit: Some(limit), ..purse() }.into())
+            Ok(BudgetAccount { limit: Some(limit), ..account() }.into())
         });
         let good = put(&path("/budget"), &json!({"tokens": 7, "cost_micro_usd": null}));
         let bad =

@@ -16,7 +16,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
 use crate::projects::{find, split_page};
-use crate::{range, words};
+use crate::{range, vocabulary};
 
 /// How many artifacts a page has when the client does not say. Less than elsewhere, because an
 /// artifact can be as large as a request body.
@@ -40,9 +40,9 @@ pub(crate) struct ArtifactView<'a> {
     context_id: ContextId,
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
-    #[schema(value_type = words::AgentType)]
+    #[schema(value_type = vocabulary::AgentType)]
     source_agent: AgentType,
-    #[schema(value_type = words::ArtifactType)]
+    #[schema(value_type = vocabulary::ArtifactType)]
     artifact_type: ArtifactType,
     #[schema(value_type = Object)]
     content: &'a Map<String, Value>,
@@ -83,9 +83,9 @@ pub(crate) struct NewArtifactBody {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
     /// In whose name.
-    #[schema(value_type = words::AgentType)]
+    #[schema(value_type = vocabulary::AgentType)]
     source_agent: AgentType,
-    #[schema(value_type = words::ArtifactType)]
+    #[schema(value_type = vocabulary::ArtifactType)]
     artifact_type: ArtifactType,
     #[schema(value_type = Object)]
     content: Map<String, Value>,
@@ -125,10 +125,10 @@ async fn create(
 #[into_params(parameter_in = Query)]
 struct ArtifactQuery {
     /// Of this type.
-    #[param(value_type = Option<words::ArtifactType>)]
+    #[param(value_type = Option<vocabulary::ArtifactType>)]
     artifact_type: Option<ArtifactType>,
     /// Made by this agent type.
-    #[param(value_type = Option<words::AgentType>)]
+    #[param(value_type = Option<vocabulary::AgentType>)]
     source_agent: Option<AgentType>,
     /// How many at most.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
@@ -204,7 +204,7 @@ fn etag(artifact: &Artifact) -> String {
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::Refusal;
+    use botarmy_domain::DomainError;
     use serde_json::json;
 
     use super::*;
@@ -266,7 +266,7 @@ mod tests {
         fakes
             .orchestrator
             .expect_add_artifact()
-            .returning(|_, _, _, _| Err(Refusal::not_found("Project", unknown()).into()));
+            .returning(|_, _, _, _| Err(DomainError::not_found("Project", unknown()).into()));
         assert_eq!(fakes.send(post("/api/v1/context", &good)).await.status, 404);
     }
 

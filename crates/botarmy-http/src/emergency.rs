@@ -11,7 +11,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query};
-use crate::words;
+use crate::vocabulary;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -59,7 +59,7 @@ fn scope_of(
 struct StopBody {
     scope: Reach,
     /// With the scope `agent_type`.
-    #[schema(value_type = Option<words::AgentType>)]
+    #[schema(value_type = Option<vocabulary::AgentType>)]
     agent_type: Option<AgentType>,
     /// With the scope `project`.
     #[schema(value_type = Option<Uuid>)]
@@ -74,7 +74,7 @@ struct StopBody {
 #[schema(as = EmergencyStop)]
 struct StopView<'a> {
     scope: Reach,
-    #[schema(value_type = Option<words::AgentType>)]
+    #[schema(value_type = Option<vocabulary::AgentType>)]
     agent_type: Option<AgentType>,
     #[schema(value_type = Option<Uuid>)]
     project_id: Option<ProjectId>,
@@ -153,7 +153,7 @@ struct ReleaseQuery {
     #[param(inline)]
     scope: Reach,
     /// With the scope `agent_type`.
-    #[param(value_type = Option<words::AgentType>)]
+    #[param(value_type = Option<vocabulary::AgentType>)]
     agent_type: Option<AgentType>,
     /// With the scope `project`.
     #[param(value_type = Option<Uuid>)]

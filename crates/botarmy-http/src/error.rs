@@ -9,11 +9,11 @@ use actix_cors::CorsError;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use botarmy_domain::{Error, Refusal, StoreError};
+use botarmy_domain::{DomainError, Error, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::cross_site::FOREIGN_ORIGIN;
+use crate::origin_check::FOREIGN_ORIGIN;
 
 /// The content type of a problem document.
 pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
@@ -252,17 +252,17 @@ impl ResponseError for Problem {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<DomainError> for Problem {
+    fn from(refusal: DomainError) -> Self {
         match refusal {
-            Refusal::NotFound { what, id } => Self::not_found(what, id),
-            Refusal::Conflict { code, detail } => {
+            DomainError::NotFound { what, id } => Self::not_found(what, id),
+            DomainError::Conflict { code, detail } => {
                 let mut problem = Self::new(StatusCode::CONFLICT, detail);
                 problem.0.code = Some(code);
                 problem
             }
-            Refusal::Invalid { field, message } => Self::invalid(field, message),
-            Refusal::Nonsense(detail) => Self::bad_request(detail),
+            DomainError::Invalid { field, message } => Self::invalid(field, message),
+            DomainError::BadRequest(detail) => Self::bad_request(detail),
         }
     }
 }
@@ -318,14 +318,14 @@ mod tests {
             let problem = Problem::from(error);
             (problem.status_code().as_u16(), document(&problem))
         };
-        let (status, body) = of(Refusal::not_found("Project", "7").into());
+        let (status, body) = of(DomainError::not_found("Project", "7").into());
         assert_eq!((status, &body["detail"]), (404, &"Project 7 does not exist.".into()));
-        let (status, body) = of(Refusal::conflict("not_pending", "It was approved.").into());
+        let (status, body) = of(DomainError::conflict("not_pending", "It was approved.").into());
         assert_eq!((status, &body["title"]), (409, &"Not pending".into()));
         assert_eq!(body["type"], "urn:botarmy:problem:not_pending");
-        let (status, body) = of(Refusal::invalid("name", "must not be blank").into());
+        let (status, body) = of(DomainError::invalid("name", "must not be blank").into());
         assert_eq!((status, &body["errors"][0]["field"]), (422, &"name".into()));
-        let (status, _) = of(Refusal::Nonsense("What?".to_owned()).into());
+        let (status, _) = of(DomainError::BadRequest("What?".to_owned()).into());
         assert_eq!(status, 400);
         let (status, _) = of(StoreError::Conflict.into());
         assert_eq!(status, 503);

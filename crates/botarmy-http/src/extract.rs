@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::State;
 use crate::error::Problem;
-use crate::frame::REQUEST_ID;
+use crate::middleware::REQUEST_ID;
 
 /// Who is asking, as long as there is no authentication: what the client says.
 const USER_ID: &str = "x-user-id";

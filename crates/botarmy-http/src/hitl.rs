@@ -20,7 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
 use crate::projects::{find, split_page};
-use crate::words;
+use crate::vocabulary;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -51,14 +51,14 @@ struct RequestView<'a> {
     /// The step of the workflow that waits for it.
     step: Option<&'a str>,
     /// The agent whose work it is about.
-    #[schema(value_type = Option<words::AgentType>)]
+    #[schema(value_type = Option<vocabulary::AgentType>)]
     agent_type: Option<AgentType>,
-    #[schema(value_type = words::HitlKind)]
+    #[schema(value_type = vocabulary::HitlKind)]
     kind: HitlKind,
     question: &'a str,
     /// Suggested answers.
     options: &'a [String],
-    #[schema(value_type = words::HitlStatus)]
+    #[schema(value_type = vocabulary::HitlStatus)]
     status: HitlStatus,
     /// What the person who decided said.
     user_response: Option<&'a str>,
@@ -112,7 +112,7 @@ struct SubjectView<'a> {
 struct SubjectArtifactView<'a> {
     #[schema(value_type = Uuid)]
     context_id: ContextId,
-    #[schema(value_type = words::ArtifactType)]
+    #[schema(value_type = vocabulary::ArtifactType)]
     artifact_type: ArtifactType,
     digest: &'a str,
 }
@@ -255,7 +255,7 @@ async fn read(
 #[into_params(parameter_in = Query)]
 struct ProjectQuery {
     /// With this status.
-    #[param(value_type = Option<words::HitlStatus>)]
+    #[param(value_type = Option<vocabulary::HitlStatus>)]
     status_filter: Option<String>,
     /// How many at most; as many as there may be when absent.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
@@ -363,7 +363,7 @@ async fn subject(
 /// An answer to a request.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct RespondBody {
-    #[schema(value_type = words::HitlAction)]
+    #[schema(value_type = vocabulary::HitlAction)]
     action: HitlAction,
     /// What the person says; with `amend`, what should be different. Blank counts as nothing.
     content: Option<String>,
@@ -381,9 +381,9 @@ pub(crate) struct RespondBody {
 struct RespondedView {
     #[schema(value_type = Uuid)]
     request_id: HitlRequestId,
-    #[schema(value_type = words::HitlAction)]
+    #[schema(value_type = vocabulary::HitlAction)]
     action: HitlAction,
-    #[schema(value_type = words::HitlStatus)]
+    #[schema(value_type = vocabulary::HitlStatus)]
     status: HitlStatus,
     message: &'static str,
     /// Whether work goes on because of it.
@@ -434,7 +434,7 @@ async fn respond(
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::Refusal;
+    use botarmy_domain::DomainError;
     use botarmy_domain::hitl::Reply;
     use botarmy_domain::ports::Responded;
     use serde_json::json;
@@ -561,10 +561,10 @@ mod tests {
     #[actix_web::test]
     async fn amending_with_nothing_is_400_and_a_decided_request_409() {
         for (refusal, status) in [
-            (Refusal::Nonsense("An amendment needs content.".to_owned()), 400),
-            (Refusal::conflict("not_pending", "Request 1 was approved by ada."), 409),
-            (Refusal::conflict("subject_changed", "What is under review has changed."), 409),
-            (Refusal::not_found("Request", unknown()), 404),
+            (DomainError::BadRequest("An amendment needs content.".to_owned()), 400),
+            (DomainError::conflict("not_pending", "Request 1 was approved by ada."), 409),
+            (DomainError::conflict("subject_changed", "What is under review has changed."), 409),
+            (DomainError::not_found("Request", unknown()), 404),
         ] {
             let detail = refusal.to_string();
             let mut fakes = Fakes::default();

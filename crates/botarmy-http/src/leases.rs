@@ -24,7 +24,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Json, JsonOrDefault, Segment};
-use crate::words;
+use crate::vocabulary;
 
 /// The most tasks handed out at once.
 const MAX_LEASES: u32 = 100;
@@ -99,7 +99,7 @@ struct LeaseQuery {
     #[schema(min_length = 1, max_length = 128)]
     worker_id: String,
     /// The agent types it serves; the first is served first.
-    #[schema(value_type = Vec<words::AgentType>, min_items = 1)]
+    #[schema(value_type = Vec<vocabulary::AgentType>, min_items = 1)]
     agents: Vec<AgentType>,
     /// How many tasks it takes at most; 1 when absent.
     #[schema(minimum = 1, maximum = 100)]
@@ -155,7 +155,7 @@ struct AssignedTask<'a> {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
     project_name: &'a str,
-    #[schema(value_type = words::AgentType)]
+    #[schema(value_type = vocabulary::AgentType)]
     agent: AgentType,
     /// 1 for the first try.
     attempt: u32,
@@ -164,7 +164,7 @@ struct AssignedTask<'a> {
     step: Option<&'a str>,
     /// What it is expected to make: the output becomes an artifact of this type, unless one of the
     /// artifacts is.
-    #[schema(value_type = Option<words::ArtifactType>)]
+    #[schema(value_type = Option<vocabulary::ArtifactType>)]
     output_type: Option<ArtifactType>,
 }
 
@@ -173,7 +173,7 @@ struct AssignedTask<'a> {
 struct AssignedArtifact<'a> {
     #[schema(value_type = Uuid)]
     id: ContextId,
-    #[schema(value_type = words::ArtifactType)]
+    #[schema(value_type = vocabulary::ArtifactType)]
     r#type: ArtifactType,
     /// Its title, or else its type.
     name: &'a str,
@@ -195,7 +195,7 @@ struct ResumeView<'a> {
 struct AnswerView<'a> {
     #[schema(value_type = Uuid)]
     question_id: HitlRequestId,
-    #[schema(value_type = words::HitlAction)]
+    #[schema(value_type = vocabulary::HitlAction)]
     action: HitlAction,
     comment: Option<&'a str>,
     /// Text, or the document that somebody put in its place.
@@ -385,7 +385,7 @@ struct CompleteBody {
 /// Something a worker made.
 #[derive(Deserialize, ToSchema)]
 struct MadeArtifact {
-    #[schema(value_type = words::ArtifactType)]
+    #[schema(value_type = vocabulary::ArtifactType)]
     artifact_type: ArtifactType,
     #[schema(value_type = Object)]
     content: Map<String, Value>,
@@ -398,7 +398,7 @@ struct MadeArtifact {
 struct FinishedView {
     #[schema(value_type = Uuid)]
     task_id: TaskId,
-    #[schema(value_type = words::TaskStatus)]
+    #[schema(value_type = vocabulary::TaskStatus)]
     status: TaskStatus,
     /// The request that waits for a person because of it.
     #[schema(value_type = Option<Uuid>)]
@@ -575,13 +575,13 @@ fn within(field: &str, number: u32, least: u32, most: u32) -> Result<u32, Proble
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::ports::{Heard, Resume};
+    use botarmy_domain::ports::{HeartbeatReply, Resume};
     use botarmy_domain::task::Answer;
-    use botarmy_domain::{Mint, Refusal};
+    use botarmy_domain::{DomainError, IdGenerator};
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Fakes, NOW, artifact, away, mint, post, project, raw, task};
+    use crate::testing::{Fakes, NOW, artifact, away, id_generator, post, project, raw, task};
 
     const PATH: &str = "/api/v1/worker/leases";
 
@@ -605,7 +605,7 @@ mod tests {
     }
 
     fn leased() -> Leased {
-        let question_id = Mint::request(&mut mint());
+        let question_id = IdGenerator::request(&mut id_generator());
         let answer = Answer {
             question_id,
             action: HitlAction::Amend,
@@ -744,7 +744,7 @@ mod tests {
     #[actix_web::test]
     async fn a_heartbeat_may_be_empty_or_say_how_it_goes() {
         let mut fakes = Fakes::default();
-        let heard = |cancel| Ok(Heard { expires_at: NOW, cancel });
+        let heard = |cancel| Ok(HeartbeatReply { expires_at: NOW, cancel });
         fakes.leases.expect_heartbeat().times(1).returning(move |lease, progress| {
             assert_eq!((lease, progress), (held("w-1"), None));
             heard(false)
@@ -797,13 +797,13 @@ mod tests {
             let Ok(Outcome::Ask { question, session, .. }) = result else { panic!("{result:?}") };
             assert_eq!((question.question.as_str(), session.as_deref()), ("Which?", Some("s")));
             assert_eq!((question.options.len(), question.artifacts.len()), (2, 0));
-            let state = TaskState::WaitingForHitl { request_id: mint().request() };
+            let state = TaskState::WaitingForHitl { request_id: id_generator().request() };
             Ok(Task { state, ..task(1) }.into())
         });
         let body = json!({"question": "Which?", "options": ["a", "b"], "session": "s"});
         let answer = fakes.send(post(&format!("{PATH}/{}/ask", token()), &body)).await;
         assert_eq!(answer.status, 202);
-        assert_eq!(answer.json()["hitl_request_id"], json!(mint().request()));
+        assert_eq!(answer.json()["hitl_request_id"], json!(id_generator().request()));
         assert_eq!(answer.json()["status"], "waiting_for_hitl");
     }
 
@@ -892,13 +892,13 @@ mod tests {
 
     #[actix_web::test]
     async fn a_lost_lease_is_409_and_says_so() {
-        let lost = || Err(Refusal::conflict("lease_lost", "It is gone.").into());
+        let lost = || Err(DomainError::conflict("lease_lost", "It is gone.").into());
         let mut fakes = Fakes::default();
         fakes.leases.expect_finish().returning(move |_, _| lost());
         fakes
             .leases
             .expect_heartbeat()
-            .returning(move |_, _| Err(Refusal::conflict("lease_lost", "It is gone.").into()));
+            .returning(move |_, _| Err(DomainError::conflict("lease_lost", "It is gone.").into()));
         let path = |verb| format!("{PATH}/{}/{verb}", token());
         let answers = fakes
             .send_all([

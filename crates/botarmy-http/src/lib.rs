@@ -8,25 +8,25 @@
 mod agents;
 mod artifacts;
 mod audit;
-mod boards;
 mod budgets;
 mod context;
-mod cross_site;
 mod docs;
 mod emergency;
 mod endpoint;
 mod error;
 mod extract;
-mod frame;
 mod health;
 mod hitl;
 mod leases;
+mod middleware;
+mod origin_check;
 mod projects;
 mod range;
+mod status_cache;
 mod tasks;
 #[cfg(test)]
 mod testing;
-mod words;
+mod vocabulary;
 pub mod zip;
 
 use std::any::Any;
@@ -44,7 +44,7 @@ use botarmy_domain::ports::{
 };
 
 use crate::artifacts::ZipCache;
-use crate::boards::Boards;
+use crate::status_cache::StatusCache;
 
 /// What the API is made of: the ports it speaks to, and its settings.
 #[derive(Clone)]
@@ -143,13 +143,13 @@ impl Default for HttpSettings {
 pub(crate) struct State {
     api: Api,
     zips: ZipCache,
-    boards: Boards,
+    status_cache: StatusCache,
 }
 
 impl State {
     fn new(api: Api) -> Data<Self> {
         let zips = ZipCache::new(api.settings.zip_cache);
-        Data::new(Self { api, zips, boards: Boards::default() })
+        Data::new(Self { api, zips, status_cache: StatusCache::default() })
     }
 }
 
@@ -213,7 +213,7 @@ fn app<M: Fn(&mut ServiceConfig)>(
         InitError = (),
     > + use<M>,
 > {
-    let cors = frame::cors(&state.settings.cors_origins);
+    let cors = middleware::cors(&state.settings.cors_origins);
     let probes_only = state.settings.probes_only;
     App::new()
         .app_data(state)
@@ -227,7 +227,7 @@ fn app<M: Fn(&mut ServiceConfig)>(
         })
         .default_service(actix_web::web::to(error::unknown_route))
         .wrap(cors)
-        .wrap(from_fn(frame::frame))
+        .wrap(from_fn(middleware::frame))
 }
 
 /// Every endpoint, the most asked for first.

@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use botarmy_domain::log::{Head, LogId};
-use botarmy_domain::ports::{EntryFilter, NewProject, TaskBoard};
+use botarmy_domain::ports::{EntryFilter, NewProject, TaskStatusList};
 use botarmy_domain::project::ProjectState;
 use botarmy_domain::{
     AgentType, ContextId, Counts, HitlRequestId, Oversight, Plan, Project, ProjectId,
@@ -20,7 +20,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, JsonOrDefault, Query, Segment, Whole, in_range};
-use crate::words;
+use crate::vocabulary;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -54,7 +54,7 @@ pub(crate) struct NewProjectBody {
     /// The workflow to start at once. Without one the project is driven by hand, task by task.
     workflow: Option<String>,
     /// How many gates its owner wants; `standard` when absent.
-    #[schema(value_type = Option<words::Oversight>)]
+    #[schema(value_type = Option<vocabulary::Oversight>)]
     oversight: Option<Oversight>,
 }
 
@@ -66,11 +66,11 @@ pub(crate) struct ProjectView<'a> {
     id: ProjectId,
     name: &'a str,
     description: Option<&'a str>,
-    #[schema(value_type = words::ProjectStatus)]
+    #[schema(value_type = vocabulary::ProjectStatus)]
     status: ProjectStatus,
     /// The workflow that drives it; null when it is driven by hand.
     workflow: Option<&'a str>,
-    #[schema(value_type = words::Oversight)]
+    #[schema(value_type = vocabulary::Oversight)]
     oversight: Oversight,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -121,7 +121,7 @@ async fn create(
 #[into_params(parameter_in = Query)]
 struct ListQuery {
     /// With this status.
-    #[param(value_type = Option<words::ProjectStatus>)]
+    #[param(value_type = Option<vocabulary::ProjectStatus>)]
     status: Option<ProjectStatus>,
     /// How many at most.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
@@ -206,9 +206,9 @@ struct ProgressView<'a> {
 struct StepView<'a> {
     phase: &'a str,
     name: &'a str,
-    #[schema(value_type = words::AgentType)]
+    #[schema(value_type = vocabulary::AgentType)]
     agent_type: AgentType,
-    #[schema(value_type = words::StepStatus)]
+    #[schema(value_type = vocabulary::StepStatus)]
     status: StepStatus,
     /// How often it was started.
     runs: u32,
@@ -432,7 +432,7 @@ async fn cancel(
 struct StatusBoard<'a> {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
-    #[schema(value_type = words::ProjectStatus)]
+    #[schema(value_type = vocabulary::ProjectStatus)]
     project_status: ProjectStatus,
     /// Oldest first.
     #[schema(value_type = Vec<TaskLine>)]
@@ -448,9 +448,9 @@ struct StatusBoard<'a> {
 struct TaskLine<'a> {
     #[schema(value_type = Uuid)]
     task_id: TaskId,
-    #[schema(value_type = words::AgentType)]
+    #[schema(value_type = vocabulary::AgentType)]
     agent_type: AgentType,
-    #[schema(value_type = words::TaskStatus)]
+    #[schema(value_type = vocabulary::TaskStatus)]
     status: TaskStatus,
     /// How often it was started.
     attempt: u32,
@@ -501,27 +501,27 @@ async fn status(
 ) -> Result<HttpResponse, Problem> {
     let missing = || Problem::not_found("Project", id);
     let head = state.audit.head(LogId::Project(id)).await?.ok_or_else(missing)?;
-    let json = match state.boards.get(id, head.seq) {
+    let json = match state.status_cache.get(id, head.seq) {
         Some(json) => json,
         None => {
             let limit = state.settings.status_tasks;
-            let board = state.tasks.status(id, limit.saturating_add(1)).await?;
-            let board = board.ok_or_else(missing)?;
-            let json = Bytes::from(board_json(id, &board, limit));
-            state.boards.put(id, board.seq, &json);
+            let status_list = state.tasks.status(id, limit.saturating_add(1)).await?;
+            let status_list = status_list.ok_or_else(missing)?;
+            let json = Bytes::from(status_json(id, &status_list, limit));
+            state.status_cache.put(id, status_list.seq, &json);
             json
         }
     };
     Ok(HttpResponse::Ok().content_type("application/json").body(json))
 }
 
-fn board_json(id: ProjectId, board: &TaskBoard, limit: u32) -> Vec<u8> {
-    let shown = board.tasks.len().min(limit as usize);
+fn status_json(id: ProjectId, status_list: &TaskStatusList, limit: u32) -> Vec<u8> {
+    let shown = status_list.tasks.len().min(limit as usize);
     let view = StatusBoard {
         project_id: id,
-        project_status: board.project_status,
-        tasks: TaskLines(&board.tasks[..shown]),
-        truncated: board.tasks.len() > shown,
+        project_status: status_list.project_status,
+        tasks: TaskLines(&status_list.tasks[..shown]),
+        truncated: status_list.tasks.len() > shown,
     };
     let mut json = Vec::with_capacity(128 + shown * LINE_BYTES);
     serde_json::to_writer(&mut json, &view).expect("a board can be written");
@@ -534,7 +534,7 @@ struct CompletionView<'a> {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
     project_name: &'a str,
-    #[schema(value_type = words::ProjectStatus)]
+    #[schema(value_type = vocabulary::ProjectStatus)]
     project_status: ProjectStatus,
     /// Steps that are done or skipped, or (without a workflow) tasks that are completed, of all
     /// that were not cancelled; with two decimals.
@@ -651,7 +651,7 @@ struct ForceView {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
     message: &'static str,
-    #[schema(value_type = words::ProjectStatus)]
+    #[schema(value_type = vocabulary::ProjectStatus)]
     status: ProjectStatus,
     /// What was missing and was overridden by this, one sentence each.
     overridden: Vec<String>,
@@ -696,7 +696,7 @@ mod tests {
     use botarmy_domain::task::TaskError;
     use botarmy_domain::task::TaskState;
     use botarmy_domain::workflow::Progress;
-    use botarmy_domain::{Error, Refusal, Task, Workflow};
+    use botarmy_domain::{DomainError, Error, Task, Workflow};
     use serde_json::{Value, json};
 
     use super::*;
@@ -740,7 +740,7 @@ mod tests {
             fakes
                 .orchestrator
                 .expect_create_project()
-                .returning(move |_, _| Err(Refusal::invalid(field, message).into()));
+                .returning(move |_, _| Err(DomainError::invalid(field, message).into()));
             let answer = fakes.send(post("/api/v1/projects", &json!({"name": " "}))).await;
             assert_eq!((answer.status, answer.field().as_str()), (422, field));
             assert_eq!(answer.json()["detail"], format!("{field}: {message}"));
@@ -857,7 +857,7 @@ mod tests {
         fakes.audit.expect_head().returning(|_| Ok(Some(mark(3))));
         fakes.tasks.expect_status().returning(move |_, _| {
             let tasks = vec![(&task(1)).into(), (&failed).into()];
-            Ok(Some(TaskBoard { seq: 3, project_status: ProjectStatus::Active, tasks }))
+            Ok(Some(TaskStatusList { seq: 3, project_status: ProjectStatus::Active, tasks }))
         });
         let answer = fakes.send(get(&path("/status"))).await;
         let at = "2027-01-15T08:00:00.000000Z";
@@ -890,7 +890,7 @@ mod tests {
         fakes.tasks.expect_status().times(2).returning(move |_, _| {
             let seq = read.next().unwrap();
             let tasks = (1..seq).map(|n| (&task(n)).into()).collect();
-            Ok(Some(TaskBoard { seq, project_status: ProjectStatus::Active, tasks }))
+            Ok(Some(TaskStatusList { seq, project_status: ProjectStatus::Active, tasks }))
         });
         let requests = seqs.map(|_| get(&path("/status")));
         let answers = fakes.send_all(requests).await;
@@ -907,7 +907,7 @@ mod tests {
         fakes.tasks.expect_status().returning(move |_, limit| {
             assert_eq!(limit, 2);
             let tasks = vec![(&task(1)).into(), (&task(2)).into()];
-            Ok(Some(TaskBoard { seq: 3, project_status: ProjectStatus::Active, tasks }))
+            Ok(Some(TaskStatusList { seq: 3, project_status: ProjectStatus::Active, tasks }))
         });
         let body = fakes.send(get(&path("/status"))).await.json();
         assert_eq!(
@@ -1060,7 +1060,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_state_that_does_not_allow_it_is_409() {
-        let refuse = || Err(Error::from(Refusal::conflict("project_over", "It is over.")));
+        let refuse = || Err(Error::from(DomainError::conflict("project_over", "It is over.")));
         let mut fakes = Fakes::default();
         fakes.orchestrator.expect_start_project().returning(move |_, _, _, _| refuse());
         fakes.orchestrator.expect_pause_project().returning(move |_, _| refuse());

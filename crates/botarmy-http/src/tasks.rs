@@ -18,7 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole};
 use crate::projects::{find, split_page};
-use crate::words;
+use crate::vocabulary;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -33,7 +33,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
 /// A task somebody wants.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct NewTaskBody {
-    #[schema(value_type = words::AgentType)]
+    #[schema(value_type = vocabulary::AgentType)]
     agent_type: AgentType,
     /// What is to be done; not blank.
     #[schema(min_length = 1)]
@@ -97,9 +97,9 @@ struct TaskView<'a> {
     task_id: TaskId,
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
-    #[schema(value_type = words::AgentType)]
+    #[schema(value_type = vocabulary::AgentType)]
     agent_type: AgentType,
-    #[schema(value_type = words::TaskStatus)]
+    #[schema(value_type = vocabulary::TaskStatus)]
     status: TaskStatus,
     instructions: &'a str,
     #[schema(value_type = Vec<Uuid>)]
@@ -115,7 +115,7 @@ struct TaskView<'a> {
     /// The step of the workflow it does.
     step: Option<&'a str>,
     /// What it is expected to make.
-    #[schema(value_type = Option<words::ArtifactType>)]
+    #[schema(value_type = Option<vocabulary::ArtifactType>)]
     output_type: Option<ArtifactType>,
     /// What the agent returned.
     #[schema(value_type = Option<Object>)]
@@ -247,10 +247,10 @@ impl<'a> TaskView<'a> {
 #[into_params(parameter_in = Query)]
 struct TaskQuery {
     /// With this status.
-    #[param(value_type = Option<words::TaskStatus>)]
+    #[param(value_type = Option<vocabulary::TaskStatus>)]
     status: Option<TaskStatus>,
     /// For this agent type.
-    #[param(value_type = Option<words::AgentType>)]
+    #[param(value_type = Option<vocabulary::AgentType>)]
     agent_type: Option<AgentType>,
     /// How many at most.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
@@ -346,7 +346,7 @@ mod tests {
     use std::time::Duration;
 
     use botarmy_domain::task::Lease;
-    use botarmy_domain::{Refusal, WorkerId};
+    use botarmy_domain::{DomainError, WorkerId};
     use serde_json::json;
 
     use super::*;
@@ -399,10 +399,10 @@ mod tests {
     #[actix_web::test]
     async fn refusals_of_the_domain_have_their_status() {
         for (refusal, status) in [
-            (Refusal::not_found("Project", unknown()), 404),
-            (Refusal::conflict("project_not_active", "It is paused."), 409),
-            (Refusal::invalid("context_ids", "another project's"), 422),
-            (Refusal::invalid("instructions", "must not be blank"), 422),
+            (DomainError::not_found("Project", unknown()), 404),
+            (DomainError::conflict("project_not_active", "It is paused."), 409),
+            (DomainError::invalid("context_ids", "another project's"), 422),
+            (DomainError::invalid("instructions", "must not be blank"), 422),
         ] {
             let mut fakes = Fakes::default();
             fakes
@@ -461,7 +461,7 @@ mod tests {
     #[actix_web::test]
     async fn an_unknown_task_is_404() {
         let mut fakes = Fakes::default();
-        let refuse = || Err(Refusal::not_found("Task", unknown()).into());
+        let refuse = || Err(DomainError::not_found("Task", unknown()).into());
         fakes.tasks.expect_task().returning(|_| Ok(None));
         fakes.orchestrator.expect_cancel_task().returning(move |_, _| refuse());
         fakes.orchestrator.expect_retry_task().returning(move |_, _| refuse());

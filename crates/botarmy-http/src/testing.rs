@@ -17,7 +17,7 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
-    AgentType, Artifact, ArtifactType, Entry, EventType, HitlKind, HitlRequest, LogId, Mint,
+    AgentType, Artifact, ArtifactType, Entry, EventType, HitlKind, HitlRequest, IdGenerator, LogId,
     Moment, OnExpiry, Origin, Oversight, Project, ProjectId, ProjectState, Task, Timestamp,
 };
 use serde_json::{Map, Value, json};
@@ -176,13 +176,13 @@ pub(crate) fn away() -> botarmy_domain::StoreError {
     botarmy_domain::StoreError::unavailable("SELECT secret", "/var/lib/secret")
 }
 
-pub(crate) fn mint() -> Mint {
-    Moment { at: NOW, seed: 7 }.mint()
+pub(crate) fn id_generator() -> IdGenerator {
+    Moment { at: NOW, seed: 7 }.id_generator()
 }
 
 pub(crate) fn project() -> Project {
     Project {
-        id: mint().project(),
+        id: id_generator().project(),
         name: "To do".to_owned(),
         description: None,
         oversight: Oversight::Standard,
@@ -198,9 +198,9 @@ pub(crate) fn head(project: &Project) -> Head {
 }
 
 pub(crate) fn task(n: u64) -> Task {
-    let mut mint = Moment { at: NOW, seed: 7 }.fork(n).mint();
+    let mut id_generator = Moment { at: NOW, seed: 7 }.fork(n).id_generator();
     Task {
-        id: mint.task(),
+        id: id_generator.task(),
         project_id: project().id,
         agent: AgentType::Coder,
         instructions: "Write it.".to_owned(),
@@ -215,7 +215,7 @@ pub(crate) fn task(n: u64) -> Task {
         state: TaskState::Pending { last_error: None },
         answers: Vec::new(),
         session: None,
-        complaint: None,
+        validation_error: None,
         usage: Usage::default(),
         started_at: None,
         turn_at: NOW,
@@ -228,7 +228,7 @@ pub(crate) fn task(n: u64) -> Task {
 pub(crate) fn request(state: HitlState) -> HitlRequest {
     let artifact = artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "# Plan"}));
     HitlRequest {
-        id: mint().request(),
+        id: id_generator().request(),
         project_id: project().id,
         task_id: None,
         step: None,
@@ -252,7 +252,7 @@ pub(crate) fn request(state: HitlState) -> HitlRequest {
 pub(crate) fn artifact(n: u64, artifact_type: ArtifactType, content: Value) -> Arc<Artifact> {
     let content = content.as_object().unwrap().clone();
     let meta = ArtifactRef {
-        id: Moment { at: NOW, seed: 7 }.fork(n).mint().context(),
+        id: Moment { at: NOW, seed: 7 }.fork(n).id_generator().context(),
         project_id: project().id,
         source_agent: AgentType::Coder,
         artifact_type,
@@ -265,14 +265,14 @@ pub(crate) fn artifact(n: u64, artifact_type: ArtifactType, content: Value) -> A
 
 /// A project's log of this length.
 pub(crate) fn log(length: u64) -> (Head, Vec<Arc<Entry>>) {
-    let mut mint = mint();
+    let mut id_generator = id_generator();
     let mut head = head(&project());
     let entries = (0..length).map(|_| {
         let event = Event {
-            id: mint.event(),
+            id: id_generator.event(),
             event_type: EventType::TaskCreated,
             origin: Origin::user("someone"),
-            task_id: Some(mint.task()),
+            task_id: Some(id_generator.task()),
             hitl_request_id: None,
             data: Map::new(),
             at: NOW,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use botarmy_domain::StoreError;
-use botarmy_domain::ports::{EventBus, News, Subscription};
+use botarmy_domain::ports::{BusMessage, EventBus, Subscription};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 /// How many news a subscriber may be behind before it is told of a gap.
@@ -10,7 +10,7 @@ const CAPACITY: usize = 16_384;
 
 /// Carries news between the tasks of one process.
 #[derive(Debug, Clone)]
-pub struct MemoryEventBus(broadcast::Sender<News>);
+pub struct MemoryEventBus(broadcast::Sender<BusMessage>);
 
 impl Default for MemoryEventBus {
     fn default() -> Self {
@@ -20,7 +20,7 @@ impl Default for MemoryEventBus {
 
 #[async_trait]
 impl EventBus for MemoryEventBus {
-    async fn publish(&self, news: Vec<News>) -> Result<(), StoreError> {
+    async fn publish(&self, news: Vec<BusMessage>) -> Result<(), StoreError> {
         for one in news {
             // An error only says that nobody listens.
             drop(self.0.send(one));
@@ -29,18 +29,18 @@ impl EventBus for MemoryEventBus {
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
-        Ok(Box::new(Ear(self.0.subscribe())))
+        Ok(Box::new(MemorySubscription(self.0.subscribe())))
     }
 }
 
-struct Ear(broadcast::Receiver<News>);
+struct MemorySubscription(broadcast::Receiver<BusMessage>);
 
 #[async_trait]
-impl Subscription for Ear {
-    async fn next(&mut self) -> Option<News> {
+impl Subscription for MemorySubscription {
+    async fn next(&mut self) -> Option<BusMessage> {
         match self.0.recv().await {
             Ok(news) => Some(news),
-            Err(RecvError::Lagged(_)) => Some(News::Gap),
+            Err(RecvError::Lagged(_)) => Some(BusMessage::Lagged),
             Err(RecvError::Closed) => None,
         }
     }
@@ -55,7 +55,7 @@ mod tests {
         let bus = MemoryEventBus::default();
         let mut ear = bus.subscribe().await.unwrap();
         for _ in 0..CAPACITY + 1 {
-            bus.publish(vec![News::Gap]).await.unwrap();
+            bus.publish(vec![BusMessage::Lagged]).await.unwrap();
         }
         let mut heard = 0;
         while tokio::time::timeout(std::time::Duration::from_millis(50), ear.next()).await.is_ok() {

@@ -15,9 +15,9 @@ use crate::MemoryStore;
 impl Ledger for MemoryStore {
     async fn transact(&self, scope: Scope, decide: Decide) -> Result<Committed, Error> {
         let mut state = self.state();
-        let mut batch = state.batch(|batch| batch.wants([&scope]));
+        let mut batch = state.batch(|batch| batch.read_set([&scope]));
         let committed = batch.decide(&scope, decide)?;
-        state.write(batch.take_writes());
+        state.write(batch.take_write_set());
         Ok(committed)
     }
 
@@ -48,9 +48,9 @@ impl Ledger for MemoryStore {
         }
         let scopes: Vec<_> =
             candidates.iter().map(|(project, task)| Scope::project(*project).task(*task)).collect();
-        let mut batch = state.batch(|batch| batch.wants(&scopes));
+        let mut batch = state.batch(|batch| batch.read_set(&scopes));
         let committed = batch.claim(&claim, &candidates);
-        state.write(batch.take_writes());
+        state.write(batch.take_write_set());
         Ok(committed)
     }
 

@@ -7,12 +7,13 @@ use botarmy_domain::decide::agents::record_of;
 use botarmy_domain::log::{Entry, Head, HeadMark, LogId};
 use botarmy_domain::ports::{
     AgentStatus, ArtifactFilter, AuditLog, BudgetStore, ContextStore, EmergencyStops, EntryFilter,
-    Health, HealthCheck, HitlStore, PackageStore, ProjectStore, TaskBoard, TaskFilter, TaskStore,
+    Health, HealthCheck, HitlStore, PackageStore, ProjectStore, TaskFilter, TaskStatusList,
+    TaskStore,
 };
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, ContextId, EventId, HitlRequest, HitlRequestId, HitlStatus,
-    Package, Project, ProjectId, ProjectStatus, Purse, PurseKey, Stop, StoreError, Task, TaskId,
-    TaskLine, TaskStatus, Timestamp,
+    AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, ContextId, EventId, HitlRequest,
+    HitlRequestId, HitlStatus, Package, Project, ProjectId, ProjectStatus, Stop, StoreError, Task,
+    TaskId, TaskLine, TaskStatus, Timestamp,
 };
 
 use crate::MemoryStore;
@@ -78,19 +79,23 @@ impl TaskStore for MemoryStore {
         &self,
         project: ProjectId,
         limit: u32,
-    ) -> Result<Option<TaskBoard>, StoreError> {
+    ) -> Result<Option<TaskStatusList>, StoreError> {
         let state = self.state();
         let Some(found) = state.projects.get(&project) else { return Ok(None) };
         let rows = state.tasks.values().filter(|task| task.project_id == project);
         let head = state.heads.get(&LogId::Project(project));
-        Ok(Some(TaskBoard {
+        Ok(Some(TaskStatusList {
             seq: head.map_or(0, |head| head.seq),
             project_status: found.status(),
             tasks: take(rows.map(|task| TaskLine::from(&**task)), limit),
         }))
     }
 
-    async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {
+    async fn expired_leases(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Arc<Task>>, StoreError> {
         let state = self.state();
         let mut rows: Vec<_> = state
             .tasks
@@ -297,8 +302,8 @@ impl HealthCheck for MemoryStore {
 
 #[async_trait]
 impl BudgetStore for MemoryStore {
-    async fn purse(&self, key: PurseKey) -> Result<Option<Arc<Purse>>, StoreError> {
-        Ok(self.state().purses.get(&key).cloned())
+    async fn account(&self, key: BudgetKey) -> Result<Option<Arc<BudgetAccount>>, StoreError> {
+        Ok(self.state().budget_accounts.get(&key).cloned())
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use botarmy_domain::batch::{Batch, Loaded, Wants, Writes};
+use botarmy_domain::batch::{Batch, ReadSet, Rows, WriteSet};
 use botarmy_domain::ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
 use botarmy_domain::log::{Entry, Head, LogId};
 use botarmy_domain::{
-    AgentFacts, AgentRecord, AgentType, Artifact, HitlKind, HitlRequest, HitlStatus, Package,
-    Project, Purse, PurseKey, Stop, StopScope, Task, TaskStatus,
+    AgentFacts, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, HitlKind, HitlRequest,
+    HitlStatus, Package, Project, Stop, StopScope, Task, TaskStatus,
 };
 
 /// All storage ports in memory. Clones share what they hold.
@@ -39,7 +39,7 @@ pub(crate) struct State {
     pub(crate) artifacts: BTreeMap<ContextId, Arc<Artifact>>,
     pub(crate) packages: BTreeMap<ProjectId, Arc<Package>>,
     pub(crate) agents: BTreeMap<AgentType, Arc<AgentRecord>>,
-    pub(crate) purses: BTreeMap<PurseKey, Arc<Purse>>,
+    pub(crate) budget_accounts: BTreeMap<BudgetKey, Arc<BudgetAccount>>,
     pub(crate) stops: BTreeMap<StopScope, Arc<Stop>>,
     pub(crate) logs: HashMap<LogId, Vec<Arc<Entry>>>,
     pub(crate) entries: BTreeMap<EventId, Arc<Entry>>,
@@ -47,45 +47,45 @@ pub(crate) struct State {
 
 impl State {
     /// A batch that knows all of this.
-    pub(crate) fn batch(&self, wants: impl FnOnce(&Batch) -> Wants) -> Batch {
+    pub(crate) fn batch(&self, read_set: impl FnOnce(&Batch) -> ReadSet) -> Batch {
         let mut batch = Batch::default();
-        let wants = wants(&batch);
-        let loaded = self.load(&wants);
-        batch.admit(&wants, loaded);
+        let read_set = read_set(&batch);
+        let loaded = self.load(&read_set);
+        batch.admit(&read_set, loaded);
         batch
     }
 
-    fn load(&self, wants: &Wants) -> Loaded {
+    fn load(&self, read_set: &ReadSet) -> Rows {
         let open_tasks = self.tasks.values().filter(|task| {
-            wants.open_tasks.contains(&task.project_id) && !task.status().is_final()
+            read_set.open_tasks.contains(&task.project_id) && !task.status().is_final()
         });
         let open_requests = self.requests.values().filter(|request| {
-            wants.open_requests.contains(&request.project_id)
+            read_set.open_requests.contains(&request.project_id)
                 && request.status() == HitlStatus::Pending
         });
-        Loaded {
-            heads: wants.heads.iter().filter_map(|log| self.heads.get(log).cloned()).collect(),
-            projects: wants
+        Rows {
+            heads: read_set.heads.iter().filter_map(|log| self.heads.get(log).cloned()).collect(),
+            projects: read_set
                 .projects
                 .iter()
                 .filter_map(|id| self.projects.get(id).cloned())
                 .collect(),
-            tasks: found(&self.tasks, &wants.tasks)
+            tasks: found(&self.tasks, &read_set.tasks)
                 .into_iter()
                 .chain(open_tasks.map(|task| (**task).clone()))
                 .collect(),
-            requests: found(&self.requests, &wants.requests)
+            requests: found(&self.requests, &read_set.requests)
                 .into_iter()
                 .chain(open_requests.map(|request| (**request).clone()))
                 .collect(),
-            artifacts: found(&self.artifacts, &wants.artifacts)
+            artifacts: found(&self.artifacts, &read_set.artifacts)
                 .into_iter()
                 .map(|artifact| artifact.meta)
                 .collect(),
-            packages: found(&self.packages, &wants.packages),
-            agents: wants.agents.iter().map(|agent| self.agent(*agent)).collect(),
-            purses: found(&self.purses, &wants.purses),
-            stops: found(&self.stops, &wants.stops),
+            packages: found(&self.packages, &read_set.packages),
+            agents: read_set.agents.iter().map(|agent| self.agent(*agent)).collect(),
+            budget_accounts: found(&self.budget_accounts, &read_set.budget_accounts),
+            stops: found(&self.stops, &read_set.stops),
         }
     }
 
@@ -121,7 +121,7 @@ impl State {
         (record, facts)
     }
 
-    pub(crate) fn write(&mut self, writes: Writes) {
+    pub(crate) fn write(&mut self, writes: WriteSet) {
         self.heads.extend(writes.heads.into_iter().map(|head| (head.log, head)));
         self.projects.extend(writes.projects.into_iter().map(|row| (row.id, row)));
         self.tasks.extend(writes.tasks.into_iter().map(|row| (row.id, row)));
@@ -134,7 +134,7 @@ impl State {
             }
         }
         self.agents.extend(writes.agents.into_iter().map(|row| (row.agent_type, row)));
-        self.purses.extend(writes.purses.into_iter().map(|row| (row.key, row)));
+        self.budget_accounts.extend(writes.budget_accounts.into_iter().map(|row| (row.key, row)));
         for (scope, stop) in writes.stops {
             match stop {
                 Some(stop) => drop(self.stops.insert(scope, stop)),

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use botarmy_domain::budget::{Amount, Limit};
-use botarmy_domain::decide::budget::{self, Wanted, purses_of};
+use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
 use botarmy_domain::decide::tasks::Holder;
-use botarmy_domain::{AgentType, Error, Refusal, Scope, StoreError, Task};
+use botarmy_domain::{AgentType, DomainError, Error, Scope, StoreError, Task};
 use tracing::info;
 
 use crate::engine::Engine;
-use crate::work::STORE_PATIENCE;
+use crate::work::STORE_TIMEOUT;
 
 /// The limits that apply where people have set none, and what an attempt may cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,11 +63,11 @@ impl Engine {
         let wanted = Wanted {
             amount,
             // It may take a while until a result can be stored.
-            until: self.ports.clock.now().after(limit + STORE_PATIENCE),
+            until: self.ports.clock.now().after(limit + STORE_TIMEOUT),
             per_project: budgets.per_project,
             per_day: budgets.per_day.get(&task.agent).copied().unwrap_or_default(),
         };
-        let scope = Scope::project(task.project_id).task(id).purses(purses_of(task));
+        let scope = Scope::project(task.project_id).task(id).budget_accounts(accounts_of(task));
         let reserve = |asks| {
             let holder = holder.clone();
             move |snapshot: &_| {
@@ -76,7 +76,7 @@ impl Engine {
         };
         // What people are asked already is loaded only where somebody has to be asked.
         let mut reserved = self.commit(scope.clone(), reserve(false)).await;
-        if let Err(Error::Refused(Refusal::Conflict { code: budget::NO_ROOM, .. })) = reserved {
+        if let Err(Error::Refused(DomainError::Conflict { code: budget::NO_ROOM, .. })) = reserved {
             reserved = self.commit(scope.open_requests(), reserve(true)).await;
         }
         let committed = match reserved {

@@ -18,7 +18,7 @@ use crate::worker::Worker;
 /// within the second in which work has to end.
 const LOOKS: Duration = Duration::from_millis(400);
 /// The most running tasks that are looked at in one go; what is left is found by the next look.
-const MOST: u32 = 10_000;
+const MAX: u32 = 10_000;
 /// How many of them are given back at the same time.
 const AT_ONCE: usize = 256;
 /// What the log says of an attempt that was ended so.
@@ -92,7 +92,7 @@ impl Engine {
 
     /// What runs of this, whoever holds it; the first few thousand of it.
     async fn running_in(&self, scope: StopScope) -> Result<Vec<Arc<Task>>, StoreError> {
-        let mut working = self.ports.tasks.working(MOST).await?;
+        let mut working = self.ports.tasks.working(MAX).await?;
         working.retain(|task| scope.covers(task.agent, task.project_id));
         Ok(working)
     }
@@ -111,7 +111,7 @@ impl Engine {
             for (task, lease) in some.iter().filter_map(|task| Some((task, task.lease()?))) {
                 let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
                 let (engine, lease) = (self.clone(), HeldLease { task: task.id, holder });
-                giving.spawn(async move { engine.give_back(lease, WHY).await });
+                giving.spawn(async move { engine.requeue(lease, WHY).await });
             }
             for given in giving.join_all().await {
                 match given {
@@ -171,7 +171,7 @@ impl Worker {
             for (task, _, _, fence) in some.iter().copied() {
                 let holder = Holder { worker: self.settings.id.clone(), fence };
                 let (engine, lease) = (self.engine.clone(), HeldLease { task, holder });
-                giving.spawn(async move { (task, engine.give_back(lease, WHY).await) });
+                giving.spawn(async move { (task, engine.requeue(lease, WHY).await) });
             }
             for (task, given) in giving.join_all().await {
                 // Whoever stopped it may have taken it back already.

@@ -8,12 +8,12 @@ use botarmy_domain::ports::{
     AgentStatus, BudgetStore, Clock, ContextStore, Decide, EmergencyStops, EventBus, HitlStore,
     Ids, Ledger, PackageStore, ProjectStore, TaskStore, WakeUps, moment,
 };
-use botarmy_domain::{AgentType, Committed, Error, Moment, Refusal, Scope, StoreError};
+use botarmy_domain::{AgentType, Committed, DomainError, Error, Moment, Scope, StoreError};
 use tokio::sync::Notify;
 
 use crate::budgets::Budgets;
-use crate::ears::Ears;
-use crate::form::Forms;
+use crate::output_validation::OutputValidator;
+use crate::wake_up_fanout::WakeUpFanout;
 use crate::workflows::Workflows;
 
 /// The ports the use cases stand on.
@@ -40,7 +40,7 @@ pub struct Ports {
     /// Carries news.
     pub bus: Arc<dyn EventBus>,
     /// Wakes workers.
-    pub bell: Arc<dyn WakeUps>,
+    pub wake_ups: Arc<dyn WakeUps>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives entropy.
@@ -68,8 +68,8 @@ pub struct Inner {
     /// Agent types whose status may have changed since it was last written down.
     pub(crate) stale_agents: Mutex<BTreeSet<AgentType>>,
     pub(crate) stale: Notify,
-    pub(crate) ears: Ears,
-    pub(crate) forms: Forms,
+    pub(crate) wake_up_fanout: WakeUpFanout,
+    pub(crate) output_validator: OutputValidator,
 }
 
 impl std::ops::Deref for Engine {
@@ -89,8 +89,8 @@ impl Engine {
             settings,
             stale_agents: Mutex::default(),
             stale: Notify::new(),
-            ears: Ears::default(),
-            forms: Forms::default(),
+            wake_up_fanout: WakeUpFanout::default(),
+            output_validator: OutputValidator::default(),
         }))
     }
 
@@ -103,7 +103,7 @@ impl Engine {
     pub(crate) async fn commit(
         &self,
         scope: Scope,
-        decide: impl Fn(&botarmy_domain::Snapshot) -> Result<botarmy_domain::Decision, Refusal>
+        decide: impl Fn(&botarmy_domain::Snapshot) -> Result<botarmy_domain::Decision, DomainError>
         + Send
         + Sync
         + 'static,
@@ -112,7 +112,7 @@ impl Engine {
         let decide: Decide = Box::new(decide);
         let committing = tokio::spawn(async move {
             let committed = engine.ports.ledger.transact(scope, decide).await?;
-            engine.tell(&committed).await;
+            engine.publish(&committed).await;
             Ok(committed)
         });
         match committing.await {

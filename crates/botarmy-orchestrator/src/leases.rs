@@ -6,20 +6,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use botarmy_domain::decide::tasks::{self, Holder};
-use botarmy_domain::ports::{Heard, HeldLease, Leased, Outcome, RunError, WorkQuery, WorkerLeases};
-use botarmy_domain::{Amount, Error, ProjectId, Refusal, StoreError, Task, TaskStatus};
+use botarmy_domain::ports::{
+    HeartbeatReply, HeldLease, Leased, Outcome, RunError, WorkQuery, WorkerLeases,
+};
+use botarmy_domain::{Amount, DomainError, Error, ProjectId, StoreError, Task, TaskStatus};
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use crate::budgets::Start;
-use crate::desk::{Desk, HandOut, Waiter};
+use crate::dispatcher::{ClaimGuard, LeaseDispatcher, PollRequest};
 use crate::engine::Engine;
-use crate::form::Form;
-use crate::work::{TooLarge, no_assignment, schema_of, sound, time_limit};
+use crate::output_validation::OutputSpec;
+use crate::work::{TooLarge, no_assignment, sanitize, schema_of, time_limit};
 use crate::worker::SharedProject;
 
 /// How many may stand in the door before the desk has noticed them; more are held up.
-const DOOR: usize = 64;
+const POLL_QUEUE: usize = 64;
 
 /// What workers outside are held to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,24 +41,24 @@ pub struct LeaseSettings {
 pub struct Leases {
     engine: Engine,
     settings: LeaseSettings,
-    desk: mpsc::Sender<Waiter>,
+    dispatcher: mpsc::Sender<PollRequest>,
 }
 
 impl Leases {
     /// The leases, and the desk that has to run for anything to be handed out.
     #[must_use]
-    pub fn new(engine: Engine, settings: LeaseSettings) -> (Self, Desk) {
-        let (desk, coming) = mpsc::channel(DOOR);
-        let serving = Desk::new(engine.clone(), settings.lease, settings.poll, coming);
-        (Self { engine, settings, desk }, serving)
+    pub fn new(engine: Engine, settings: LeaseSettings) -> (Self, LeaseDispatcher) {
+        let (dispatcher, coming) = mpsc::channel(POLL_QUEUE);
+        let serving = LeaseDispatcher::new(engine.clone(), settings.lease, settings.poll, coming);
+        (Self { engine, settings, dispatcher }, serving)
     }
 
     /// What a worker is given with each task. What cannot be put together is a failed attempt, as it
     /// is for an agent inside.
-    async fn equip(&self, hand_out: HandOut) -> Vec<Leased> {
+    async fn equip(&self, guard: ClaimGuard) -> Vec<Leased> {
         let mut projects: BTreeMap<ProjectId, SharedProject> = BTreeMap::new();
         let mut leased = Vec::new();
-        for task in hand_out.tasks() {
+        for task in guard.tasks() {
             let Some(lease) = task.lease() else { continue };
             let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
             match self.may_begin(task, &holder).await {
@@ -65,7 +67,7 @@ impl Leases {
                 Err(error) => {
                     warn!(task.id = %task.id, %error, "Task {} cannot be handed out now", task.id);
                     let lease = HeldLease { task: task.id, holder };
-                    if let Err(error) = self.engine.give_back(lease, "the store was away").await {
+                    if let Err(error) = self.engine.requeue(lease, "the store was away").await {
                         warn!(task.id = %task.id, %error, "The lease of task {} will lapse", task.id);
                     }
                     continue;
@@ -91,7 +93,7 @@ impl Leases {
                 }
             }
         }
-        hand_out.arrived();
+        guard.arrived();
         leased
     }
 
@@ -119,21 +121,22 @@ impl Leases {
             None => None,
         };
         let schema = schema.and_then(|project| schema_of(&project, task));
-        let form = Form { output_type: task.output_type, schema };
-        let complaint = self.engine.forms.check(&form, output, artifacts);
-        Ok(complaint.map_err(|complaint| Refusal::invalid("output", complaint))?)
+        let output_spec = OutputSpec { output_type: task.output_type, schema };
+        let validation_error = self.engine.output_validator.check(&output_spec, output, artifacts);
+        Ok(validation_error
+            .map_err(|validation_error| DomainError::invalid("output", validation_error))?)
     }
 }
 
 #[async_trait]
 impl WorkerLeases for Leases {
     async fn lease(&self, query: WorkQuery) -> Result<Vec<Leased>, Error> {
-        let (waiter, answered) = Waiter::new(query);
-        if self.desk.send(waiter).await.is_err() {
+        let (request, answered) = PollRequest::new(query);
+        if self.dispatcher.send(request).await.is_err() {
             return Ok(Vec::new());
         }
         match answered.await {
-            Ok(hand_out) => Ok(self.equip(hand_out?).await),
+            Ok(guard) => Ok(self.equip(guard?).await),
             Err(_) => Ok(Vec::new()),
         }
     }
@@ -142,14 +145,14 @@ impl WorkerLeases for Leases {
         &self,
         lease: HeldLease,
         progress: Option<(String, Option<u8>)>,
-    ) -> Result<Heard, Error> {
+    ) -> Result<HeartbeatReply, Error> {
         let task = self.task(&lease).await?;
         let now = self.engine.ports.clock.now();
         let holder = &lease.holder;
         if let Err(lost) = tasks::check_held(&task, holder) {
             let ours = task.attempt == holder.fence;
             if ours && task.status() == TaskStatus::Cancelled {
-                return Ok(Heard { expires_at: now, cancel: true });
+                return Ok(HeartbeatReply { expires_at: now, cancel: true });
             }
             return Err(lost.into());
         }
@@ -168,7 +171,7 @@ impl WorkerLeases for Leases {
         if let Some((message, percent)) = progress {
             self.engine.pass_on(&task, message, percent).await;
         }
-        Ok(Heard { expires_at, cancel: false })
+        Ok(HeartbeatReply { expires_at, cancel: false })
     }
 
     async fn finish(
@@ -188,15 +191,16 @@ impl WorkerLeases for Leases {
         let result = match result {
             Ok(outcome) => {
                 check_output(&task, &outcome)?;
-                let too_large = |TooLarge { detail, .. }| Refusal::invalid("output", detail);
-                let outcome = sound(outcome, self.settings.max_output_bytes).map_err(too_large)?;
+                let too_large = |TooLarge { detail, .. }| DomainError::invalid("output", detail);
+                let outcome =
+                    sanitize(outcome, self.settings.max_output_bytes).map_err(too_large)?;
                 self.check_form(&task, &outcome).await?;
                 Ok(outcome)
             }
             failed => failed,
         };
         let (result, moment) = (Arc::new(result), self.engine.moment());
-        // Whether anything was reserved for it, only its purses know.
+        // Whether anything was reserved for it, only its budget accounts know.
         let committed = self.engine.take_in(&task, &holder, true, &result, moment).await?;
         match committed.task(task.id) {
             Some(task) => Ok(Arc::clone(task)),
@@ -208,7 +212,7 @@ impl WorkerLeases for Leases {
 
 /// That a step brings what it is expected to make: a worker can still add it, where an agent inside
 /// has nothing more to say.
-fn check_output(task: &Task, outcome: &Outcome) -> Result<(), Refusal> {
+fn check_output(task: &Task, outcome: &Outcome) -> Result<(), DomainError> {
     let (Outcome::Completed { output, artifacts, .. }, Some(expected)) =
         (outcome, task.output_type)
     else {
@@ -216,7 +220,7 @@ fn check_output(task: &Task, outcome: &Outcome) -> Result<(), Refusal> {
     };
     if output.is_empty() && !artifacts.iter().any(|new| new.artifact_type == expected) {
         let message = format!("must be the {expected}, unless an artifact is");
-        return Err(Refusal::invalid("output", message));
+        return Err(DomainError::invalid("output", message));
     }
     Ok(())
 }

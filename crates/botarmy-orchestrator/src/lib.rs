@@ -2,23 +2,23 @@
 //! the worker, which hands tasks to agents, the desk, which hands them to workers outside, and the
 //! timers.
 
+mod after_commit;
 mod budgets;
-mod desk;
-mod ears;
+mod dispatcher;
 mod emergency;
 mod engine;
-mod form;
 mod leases;
+mod output_validation;
 mod recovery;
-mod tell;
 mod timers;
 mod use_cases;
+mod wake_up_fanout;
 mod work;
 mod worker;
 mod workflows;
 
 pub use budgets::Budgets;
-pub use desk::Desk;
+pub use dispatcher::LeaseDispatcher;
 pub use engine::{Engine, EngineSettings, Ports};
 pub use leases::{LeaseSettings, Leases};
 pub use worker::{Runners, Worker, WorkerSettings};

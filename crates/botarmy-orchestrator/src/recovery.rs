@@ -38,7 +38,7 @@ impl Engine {
                 let holder = Holder { worker: lease.worker, fence: lease.fence };
                 let (id, moment) = (task.id, self.moment());
                 self.commit(Scope::project(task.project_id).task(id), move |snapshot| {
-                    tasks::give_back(snapshot, id, &holder, "the server was restarted", moment)
+                    tasks::requeue(snapshot, id, &holder, "the server was restarted", moment)
                 })
                 .await?;
                 taken += 1;
@@ -51,15 +51,15 @@ impl Engine {
                 "Took back {taken} tasks that were running when the server stopped"
             );
         }
-        self.look_around();
+        self.wake_all_workers();
         Ok(taken)
     }
 
     /// Wakes the workers, and has the status of every agent type looked at again: what was written
     /// down last may be older than what happened last.
-    pub fn look_around(&self) {
+    pub fn wake_all_workers(&self) {
         let all: BTreeSet<_> = AgentType::ALL.iter().copied().collect();
-        self.ports.bell.ring(&all);
+        self.ports.wake_ups.notify(&all);
         self.mark_stale(all);
     }
 }

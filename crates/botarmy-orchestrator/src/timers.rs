@@ -13,12 +13,12 @@ const PAGE: u32 = 500;
 
 impl Engine {
     /// Does what is due, over and over. Runs for ever.
-    pub async fn keep_time(&self, interval: Duration) {
+    pub async fn run_timers(&self, interval: Duration) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            if let Err(error) = self.tick().await {
+            if let Err(error) = self.run_due().await {
                 warn!(%error, "What is due could not be done; trying again");
             }
         }
@@ -28,11 +28,11 @@ impl Engine {
     ///
     /// # Errors
     /// What the store could not do.
-    pub async fn tick(&self) -> Result<usize, Error> {
+    pub async fn run_due(&self) -> Result<usize, Error> {
         // None of these keeps the others from being done.
-        let (stopped, expired, lapsed) =
+        let (stopped, expired, expired_leases) =
             (self.end_stopped().await, self.expire_requests().await, self.reap_leases().await);
-        Ok(stopped? + expired? + lapsed?)
+        Ok(stopped? + expired? + expired_leases?)
     }
 
     async fn expire_requests(&self) -> Result<usize, Error> {
@@ -40,7 +40,7 @@ impl Engine {
         let mut done = 0;
         for request in due {
             let (id, moment, defaults) = (request.id, self.moment(), self.settings.defaults);
-            let scope = self.about_request(id).await?.everything_open();
+            let scope = self.scope_of_request(id).await?.everything_open();
             let expire = move |snapshot: &_| hitl::expire(snapshot, id, moment, defaults);
             match self.commit(scope, expire).await {
                 Ok(_) => {
@@ -55,12 +55,13 @@ impl Engine {
     }
 
     async fn reap_leases(&self) -> Result<usize, Error> {
-        let lapsed = self.ports.tasks.lapsed(self.ports.clock.now(), PAGE).await?;
+        let expired_leases = self.ports.tasks.expired_leases(self.ports.clock.now(), PAGE).await?;
         let mut done = 0;
-        for task in lapsed {
+        for task in expired_leases {
             let (id, moment, defaults) = (task.id, self.moment(), self.settings.defaults);
-            let lapse = move |snapshot: &_| tasks::lapse(snapshot, id, moment, defaults);
-            match self.commit(Scope::project(task.project_id).task(id), lapse).await {
+            let expire_lease =
+                move |snapshot: &_| tasks::expire_lease(snapshot, id, moment, defaults);
+            match self.commit(Scope::project(task.project_id).task(id), expire_lease).await {
                 Ok(_) => {
                     warn!(task.id = %id, "The worker of task {id} fell silent");
                     done += 1;

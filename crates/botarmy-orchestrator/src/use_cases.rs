@@ -11,9 +11,9 @@ use botarmy_domain::ports::{
     Stopped,
 };
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, Error, HitlAction, HitlRequest, HitlRequestId, NewArtifact,
-    Origin, Package, Project, ProjectId, ProjectStatus, Purse, PurseKey, Refusal, Row, Scope,
-    StoreError, Task, TaskId, package,
+    AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, DomainError, Error, HitlAction,
+    HitlRequest, HitlRequestId, NewArtifact, Origin, Package, Project, ProjectId, ProjectStatus,
+    Row, Scope, StoreError, Task, TaskId, package,
 };
 
 use crate::engine::Engine;
@@ -31,7 +31,7 @@ impl Orchestrator for Engine {
         let workflow =
             new.workflow.as_deref().map(|name| self.workflows.named(name)).transpose()?;
         let moment = self.moment();
-        let id = moment.fork(1).mint().project();
+        let id = moment.fork(1).id_generator().project();
         let defaults = self.settings.defaults;
         let committed = self
             .commit(Scope::project(id), move |snapshot| {
@@ -86,7 +86,7 @@ impl Orchestrator for Engine {
             .projects
             .overview(id)
             .await?
-            .ok_or_else(|| Refusal::not_found("Project", id))?;
+            .ok_or_else(|| DomainError::not_found("Project", id))?;
         let is_complete = project.status() == ProjectStatus::Completed;
         let unmet = if is_complete { Vec::new() } else { projects::unmet(&project, &head.counts) };
         Ok(Completion { is_complete, unmet })
@@ -104,7 +104,7 @@ impl Orchestrator for Engine {
 
     async fn submit_task(&self, new: NewTask, origin: Origin) -> Result<Arc<Task>, Error> {
         let moment = self.moment();
-        let id = moment.fork(1).mint().task();
+        let id = moment.fork(1).id_generator().task();
         let scope = Scope::project(new.project_id).artifacts(&new.context_ids);
         let submit = move |snapshot: &_| tasks::submit(snapshot, id, &new, moment, &origin);
         written(self.commit(scope, submit).await?.task(id))
@@ -113,13 +113,13 @@ impl Orchestrator for Engine {
     async fn cancel_task(&self, id: TaskId, origin: Origin) -> Result<Arc<Task>, Error> {
         let (moment, defaults) = (self.moment(), self.settings.defaults);
         let cancel = move |snapshot: &_| tasks::cancel(snapshot, id, moment, &origin, defaults);
-        written(self.commit(self.about_task(id).await?, cancel).await?.task(id))
+        written(self.commit(self.scope_of_task(id).await?, cancel).await?.task(id))
     }
 
     async fn retry_task(&self, id: TaskId, origin: Origin) -> Result<Arc<Task>, Error> {
         let moment = self.moment();
         let retry = move |snapshot: &_| tasks::retry(snapshot, id, moment, &origin);
-        written(self.commit(self.about_task(id).await?, retry).await?.task(id))
+        written(self.commit(self.scope_of_task(id).await?, retry).await?.task(id))
     }
 
     async fn raise_request(
@@ -128,7 +128,7 @@ impl Orchestrator for Engine {
         origin: Origin,
     ) -> Result<Arc<HitlRequest>, Error> {
         let (moment, defaults) = (self.moment(), self.settings.defaults);
-        let id = moment.fork(1).mint().request();
+        let id = moment.fork(1).id_generator().request();
         let mut scope = Scope::project(new.project_id).artifacts(&new.artifacts);
         scope.tasks.extend(new.task_id);
         let raise = move |snapshot: &_| hitl::raise(snapshot, id, &new, moment, &origin, defaults);
@@ -141,7 +141,7 @@ impl Orchestrator for Engine {
         response: Response,
         origin: Origin,
     ) -> Result<Responded, Error> {
-        let mut scope = self.about_request(id).await?;
+        let mut scope = self.scope_of_request(id).await?;
         let workflow_resumed = response.action != HitlAction::Reject;
         if !workflow_resumed {
             scope = scope.everything_open();
@@ -196,14 +196,14 @@ impl Orchestrator for Engine {
         id: ProjectId,
         limit: Limit,
         origin: Origin,
-    ) -> Result<Arc<Purse>, Error> {
+    ) -> Result<Arc<BudgetAccount>, Error> {
         let moment = self.moment();
-        let key = PurseKey::Project(id);
-        let scope = Scope::project(id).everything_open().purses([key]);
+        let key = BudgetKey::Project(id);
+        let scope = Scope::project(id).everything_open().budget_accounts([key]);
         let set = move |snapshot: &_| budget::set(snapshot, id, limit, moment, &origin);
         let committed = self.commit(scope, set).await?;
         written(committed.rows.iter().find_map(|row| match row {
-            Row::Purse(purse) if purse.key == key => Some(purse),
+            Row::BudgetAccount(account) if account.key == key => Some(account),
             _ => None,
         }))
     }
@@ -236,7 +236,7 @@ impl Engine {
         origin: Origin,
     ) -> Result<Arc<Package>, Error> {
         let project = self.ports.projects.project(id).await?;
-        let project = project.ok_or_else(|| Refusal::not_found("Project", id))?;
+        let project = project.ok_or_else(|| DomainError::not_found("Project", id))?;
         let filter = ArtifactFilter::default();
         let stored = self.ports.context.artifacts(id, filter, MAX_PACKAGED).await?;
         let moment = self.moment();
@@ -250,21 +250,21 @@ impl Engine {
     }
 
     /// The scope of a decision about a task: its project, and everything open there.
-    async fn about_task(&self, id: TaskId) -> Result<Scope, Error> {
+    async fn scope_of_task(&self, id: TaskId) -> Result<Scope, Error> {
         let task = self.ports.tasks.task(id).await?;
-        let task = task.ok_or_else(|| Refusal::not_found("Task", id))?;
+        let task = task.ok_or_else(|| DomainError::not_found("Task", id))?;
         Ok(Scope::project(task.project_id).task(id).everything_open())
     }
 
     /// The scope of a decision about a request: its project and its task.
-    pub(crate) async fn about_request(&self, id: HitlRequestId) -> Result<Scope, Error> {
+    pub(crate) async fn scope_of_request(&self, id: HitlRequestId) -> Result<Scope, Error> {
         let request = self.ports.requests.request(id).await?;
-        let request = request.ok_or_else(|| Refusal::not_found("Request", id))?;
+        let request = request.ok_or_else(|| DomainError::not_found("Request", id))?;
         let mut scope = Scope::project(request.project_id).request(id);
         scope.tasks.extend(request.task_id);
         if let Some(question) = &request.budget {
             // Whoever waits for the same answer goes on with it.
-            scope = scope.everything_open().purses([question.purse]);
+            scope = scope.everything_open().budget_accounts([question.account]);
         }
         Ok(scope)
     }

@@ -4,16 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use botarmy_domain::decide::budget::purses_of;
+use botarmy_domain::decide::budget::accounts_of;
 use botarmy_domain::decide::tasks::{self, Holder, Inquiry, Work};
 use botarmy_domain::ports::{
-    AgentRunner, Assignment, HeldLease, News, Outcome, Resume, RunContext, RunError, TaskProgress,
-    Usage,
+    AgentRunner, Assignment, BusMessage, HeldLease, Outcome, Resume, RunContext, RunError,
+    TaskProgress, Usage,
 };
 use botarmy_domain::text::clean_map;
 use botarmy_domain::text::{clean, strip_controls, without_controls};
 use botarmy_domain::{
-    ArtifactType, Committed, Error, Moment, Project, Refusal, Scope, StoreError, Task, TaskStatus,
+    ArtifactType, Committed, DomainError, Error, Moment, Project, Scope, StoreError, Task,
+    TaskStatus,
 };
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -22,15 +23,15 @@ use tracing::{info, warn};
 
 use crate::budgets::Start;
 use crate::engine::Engine;
-use crate::form::Form;
+use crate::output_validation::OutputSpec;
 use crate::worker::{SharedProject, Worker};
 
 /// How many lines of progress are kept while nobody takes them.
 const PROGRESS_QUEUE: usize = 32;
 /// The most bytes of a question with its suggested answers and what goes with it.
-const MOST_ASKED: usize = 64 << 10;
+const MAX_QUESTION: usize = 64 << 10;
 /// How long the store may be away before a result that cannot be stored is left to the reaper.
-pub(crate) const STORE_PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Worker {
     /// Does a task and brings back what comes of it.
@@ -45,7 +46,7 @@ impl Worker {
         let mut reserved = false;
         let result = match (runner, self.engine.assignment(task, project).await) {
             (Some(runner), Ok(job)) => {
-                let form = Form::of(&job);
+                let output_spec = OutputSpec::of(&job);
                 let said = runner.worst_case(&job);
                 let limit = time_limit(task, self.settings.attempt_timeout);
                 let start = match self.engine.settings.budgets.worst_case(task.agent, said) {
@@ -62,7 +63,7 @@ impl Worker {
                     }
                 }
                 let result = self.attempt(task, fence, job, runner).await;
-                result.and_then(|outcome| self.sound(outcome, &form))
+                result.and_then(|outcome| self.sanitize(outcome, &output_spec))
             }
             (None, _) => Err(no_assignment(&format!("no runner for {}", task.agent))),
             (_, Err(error)) => Err(no_assignment(&error)),
@@ -121,16 +122,18 @@ impl Worker {
 
     /// What an agent returns is foreign: too much of it is a failure, the rest is cleaned, and has
     /// to be in the form that was asked for.
-    fn sound(&self, outcome: Outcome, form: &Form) -> Result<Outcome, RunError> {
+    fn sanitize(&self, outcome: Outcome, output_spec: &OutputSpec) -> Result<Outcome, RunError> {
         let limit = self.settings.max_output_bytes;
-        let outcome = sound(outcome, limit).map_err(|TooLarge { detail, usage }| {
+        let outcome = sanitize(outcome, limit).map_err(|TooLarge { detail, usage }| {
             RunError::Terminal { code: "output_too_large".to_owned(), detail, usage }
         })?;
         if let Outcome::Completed { output, artifacts, usage, .. } = &outcome {
-            self.engine.forms.check(form, output, artifacts).map_err(|complaint| {
-                let detail = format!("What the agent made cannot be used: {complaint}.");
-                RunError::Unfit { detail, usage: Box::new(usage.clone()) }
-            })?;
+            self.engine.output_validator.check(output_spec, output, artifacts).map_err(
+                |validation_error| {
+                    let detail = format!("What the agent made cannot be used: {validation_error}.");
+                    RunError::InvalidOutput { detail, usage: Box::new(usage.clone()) }
+                },
+            )?;
         }
         Ok(outcome)
     }
@@ -151,7 +154,7 @@ impl Worker {
         loop {
             match self.engine.take_in(task, &holder, reserved, &result, moment).await {
                 Ok(_) => return,
-                Err(Error::Refused(refusal @ Refusal::Conflict { .. })) => {
+                Err(Error::Refused(refusal @ DomainError::Conflict { .. })) => {
                     info!(task.id = %id, %refusal, "A result of task {id} came too late");
                     return;
                 }
@@ -161,7 +164,7 @@ impl Worker {
                     let unsound = unsound.having_used(used);
                     return Box::pin(self.bring_back(task, holder, reserved, Err(unsound))).await;
                 }
-                Err(error) if started.elapsed() > STORE_PATIENCE => {
+                Err(error) if started.elapsed() > STORE_TIMEOUT => {
                     warn!(task.id = %id, %error, "A result of task {id} could not be stored");
                     return;
                 }
@@ -195,9 +198,9 @@ impl Engine {
             task_id: task.id,
             agent: task.agent,
             attempt: task.attempt,
-            instructions: match &task.complaint {
-                Some(complaint) => format!(
-                    "{}\n\nThis was done before, and could not be accepted: {complaint} Do it \
+            instructions: match &task.validation_error {
+                Some(validation_error) => format!(
+                    "{}\n\nThis was done before, and could not be accepted: {validation_error} Do it \
                      again, completely, so that it can.",
                     task.instructions
                 ),
@@ -223,7 +226,7 @@ impl Engine {
             at: self.ports.clock.now(),
         };
         // Lost progress is lost; nothing depends on it.
-        drop(self.ports.bus.publish(vec![News::Progress(Arc::new(progress))]).await);
+        drop(self.ports.bus.publish(vec![BusMessage::Progress(Arc::new(progress))]).await);
     }
 
     /// Commits what came of an attempt, and settles what it had reserved.
@@ -241,7 +244,7 @@ impl Engine {
             scope = scope.artifacts(&question.artifacts);
         }
         if reserved || !used(result).is_free() {
-            scope = scope.purses(purses_of(task));
+            scope = scope.budget_accounts(accounts_of(task));
         }
         let (who, result) = (holder.clone(), Arc::clone(result));
         self.commit(scope, move |snapshot| match &*result {
@@ -268,7 +271,7 @@ impl Engine {
     }
 
     /// Gives a task back that its holder cannot go on with; does nothing when nobody works on it.
-    pub(crate) async fn give_back(
+    pub(crate) async fn requeue(
         &self,
         lease: HeldLease,
         reason: &'static str,
@@ -279,8 +282,8 @@ impl Engine {
             return Ok(());
         }
         let moment = self.moment();
-        let give_back = move |snapshot: &_| tasks::give_back(snapshot, id, &holder, reason, moment);
-        self.commit(Scope::project(task.project_id).task(id), give_back).await?;
+        let requeue = move |snapshot: &_| tasks::requeue(snapshot, id, &holder, reason, moment);
+        self.commit(Scope::project(task.project_id).task(id), requeue).await?;
         Ok(())
     }
 }
@@ -319,7 +322,7 @@ pub(crate) struct TooLarge {
 /// What an agent returned, without control characters and with text that some store cannot hold
 /// replaced; unless it is too much. The files of source code keep theirs: they are what somebody
 /// wrote into a file.
-pub(crate) fn sound(outcome: Outcome, limit: usize) -> Result<Outcome, TooLarge> {
+pub(crate) fn sanitize(outcome: Outcome, limit: usize) -> Result<Outcome, TooLarge> {
     let (mut output, mut artifacts, confidence, usage) = match outcome {
         Outcome::Completed { output, artifacts, confidence, usage } => {
             (output, artifacts, confidence, usage)
@@ -328,8 +331,8 @@ pub(crate) fn sound(outcome: Outcome, limit: usize) -> Result<Outcome, TooLarge>
             let size = question.question.len()
                 + question.options.iter().map(String::len).sum::<usize>()
                 + session.as_ref().map_or(0, String::len);
-            if size > limit.min(MOST_ASKED) {
-                let most = limit.min(MOST_ASKED);
+            if size > limit.min(MAX_QUESTION) {
+                let most = limit.min(MAX_QUESTION);
                 let detail =
                     format!("The agent asks with {size} bytes; at most {most} are stored.");
                 return Err(TooLarge { detail, usage: Box::new(usage) });

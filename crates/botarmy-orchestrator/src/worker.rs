@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use botarmy_domain::decide::tasks::Holder;
-use botarmy_domain::ports::{AgentRunner, Claim, Health, HealthCheck, HeldLease, News};
+use botarmy_domain::ports::{AgentRunner, BusMessage, Claim, Health, HealthCheck, HeldLease};
 use botarmy_domain::{
     AgentType, EventType, Project, ProjectId, Row, StoreError, Task, TaskId, WorkerId,
 };
@@ -115,7 +115,7 @@ impl Worker {
                 started += 1;
             }
         }
-        self.engine.tell(&committed).await;
+        self.engine.publish(&committed).await;
         Ok(started)
     }
 
@@ -125,7 +125,7 @@ impl Worker {
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>, grace: Duration) {
         let cancelling = tokio::spawn(Arc::clone(&self).heed_cancellations());
         let stopping = tokio::spawn(Arc::clone(&self).heed_stops());
-        let ear = self.engine.listen();
+        let receiver = self.engine.add_receiver();
         let mut told = stop.clone();
         let over = tokio::spawn(async move {
             // Who would say so may be gone.
@@ -145,7 +145,7 @@ impl Worker {
                 continue;
             }
             agents = tokio::select! {
-                rung = self.engine.heard(&ear) => rung,
+                woken = self.engine.recv_wake_up(&receiver) => woken,
                 () = self.freed.notified() => BTreeSet::new(),
                 () = tokio::time::sleep(self.settings.poll) => everyone(),
                 _ = stop.changed() => BTreeSet::new(),
@@ -153,7 +153,7 @@ impl Worker {
             let mut with_room = self.with_room.lock().unwrap_or_else(PoisonError::into_inner);
             agents.append(&mut with_room);
         }
-        self.wind_down(over).await;
+        self.drain(over).await;
         cancelling.abort();
         stopping.abort();
     }
@@ -162,7 +162,7 @@ impl Worker {
     ///
     /// # Errors
     /// What the store could not do.
-    pub async fn drain(self: &Arc<Self>) -> Result<(), StoreError> {
+    pub async fn run_until_idle(self: &Arc<Self>) -> Result<(), StoreError> {
         loop {
             let started = self.step().await?;
             while self.is_busy() {
@@ -222,16 +222,16 @@ impl Worker {
     async fn heed_cancellations(self: Arc<Self>) {
         loop {
             match self.engine.ports.bus.subscribe().await {
-                Ok(mut news) => {
-                    while let Some(news) = news.next().await {
-                        match news {
-                            News::Entry(entry) => {
+                Ok(mut messages) => {
+                    while let Some(messages) = messages.next().await {
+                        match messages {
+                            BusMessage::Entry(entry) => {
                                 if entry.event_type == EventType::EmergencyStopped {
                                     self.stopped.notify_one();
                                 }
                                 let over = matches!(
                                     entry.event_type,
-                                    EventType::TaskCancelled | EventType::TaskLeaseLapsed
+                                    EventType::TaskCancelled | EventType::TaskLeaseExpired
                                 );
                                 if let (true, Some(task)) = (over, entry.task_id) {
                                     let attempt = entry.event_data.get("attempt");
@@ -239,8 +239,8 @@ impl Worker {
                                     self.abort(task, attempt);
                                 }
                             }
-                            News::Gap => self.check_all().await,
-                            News::Progress(_) => {}
+                            BusMessage::Lagged => self.check_all().await,
+                            BusMessage::Progress(_) => {}
                         }
                     }
                 }
@@ -271,7 +271,7 @@ impl Worker {
         }
     }
 
-    async fn wind_down(self: &Arc<Self>, mut over: JoinHandle<()>) {
+    async fn drain(self: &Arc<Self>, mut over: JoinHandle<()>) {
         while self.is_busy() {
             tokio::select! {
                 () = self.freed.notified() => {}
@@ -287,7 +287,7 @@ impl Worker {
             giving.spawn(async move {
                 let holder = Holder { worker: worker.settings.id.clone(), fence };
                 let lease = HeldLease { task: id, holder };
-                let given = worker.engine.give_back(lease, "the server is stopping").await;
+                let given = worker.engine.requeue(lease, "the server is stopping").await;
                 if let Err(error) = given {
                     warn!(task.id = %id, %error, "Task {id} could not be given back; its lease will lapse");
                 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use botarmy_domain::Refusal;
+use botarmy_domain::DomainError;
 use botarmy_domain::workflow::{Workflow, WorkflowError};
 
-use crate::form::check_schemas;
+use crate::output_validation::check_schemas;
 
 /// The workflow that is always there.
 const SDLC: &str = include_str!("../../../config/workflows/sdlc.toml");
@@ -101,12 +101,12 @@ impl Workflows {
     /// The workflow of this name.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] that names those there are.
-    pub fn named(&self, name: &str) -> Result<Arc<Workflow>, Refusal> {
+    /// [`DomainError::Invalid`] that names those there are.
+    pub fn named(&self, name: &str) -> Result<Arc<Workflow>, DomainError> {
         self.0.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.names().collect();
             let shown: String = name.chars().take(64).collect();
-            Refusal::invalid(
+            DomainError::invalid(
                 "workflow",
                 format!("there is no workflow `{shown}`; there are: {}", known.join(", ")),
             )

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
 use botarmy_domain::ports::{AuditLog, EntryFilter};
 use botarmy_domain::{EventId, EventSource, StoreError};
-use botarmy_rows::{integer, time_of_id};
+use botarmy_sql::{integer, time_of_id};
 use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::prelude::*;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::ports::BudgetStore;
-use botarmy_domain::{Purse, PurseKey, StoreError};
-use botarmy_rows::body;
+use botarmy_domain::{BudgetAccount, BudgetKey, StoreError};
+use botarmy_sql::body;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
@@ -15,7 +15,7 @@ use crate::store::PostgresStore;
 
 #[async_trait]
 impl BudgetStore for PostgresStore {
-    async fn purse(&self, key: PurseKey) -> Result<Option<Arc<Purse>>, StoreError> {
+    async fn account(&self, key: BudgetKey) -> Result<Option<Arc<BudgetAccount>>, StoreError> {
         let row: Option<String> = self
             .read("purses", move |connection| {
                 let query = purses::table.find(key.to_string()).select(purses::body);

@@ -9,27 +9,27 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use botarmy_domain::batch::{Batch, Loaded};
+use botarmy_domain::batch::{Batch, Rows};
 use botarmy_domain::ports::Claim;
 use botarmy_domain::{
     AgentType, Committed, LogId, Project, ProjectId, Scope, StoreError, TaskId, Timestamp,
 };
-use botarmy_rows::body;
+use botarmy_sql::body;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 use uuid::Uuid;
 
-use crate::doubt::{committed, first_id, is_among};
-use crate::error::Fault;
+use crate::error::DbError;
+use crate::head_cache::HeadCache;
+use crate::in_doubt::{committed, first_id, is_among};
 use crate::job::guarded;
 use crate::load;
-use crate::recent::Recent;
+use crate::pessimistic::finish;
+use crate::read_view::ReadView;
 use crate::rows;
 use crate::statements::{ExtendLease, NextInQueue, Projects, QueueRow, Waiting};
-use crate::sure::finish;
-use crate::view::View;
 use crate::writer::{Writer, in_time};
 
 /// How often a claim is tried that failed through no fault of its own.
@@ -37,7 +37,7 @@ const TRIES: u32 = 3;
 /// How often a claim looks again for tasks that somebody else had locked.
 const ROUNDS: u64 = 3;
 /// How many unreadable tasks at the front of the queue are passed over at the most.
-const MOST_SPARE: u32 = 64;
+const MAX_SPARE: u32 = 64;
 /// How long a claim that is in doubt waits before it looks again for the database.
 const AGAIN: Duration = Duration::from_millis(250);
 
@@ -63,7 +63,7 @@ pub(crate) struct Extension {
 pub(crate) struct Claims {
     writer: Writer,
     queue: mpsc::Receiver<Request>,
-    recent: Recent,
+    head_cache: HeadCache,
     /// How many tasks at the front of the queue could not be read: so many more are looked at.
     unreadable: u32,
 }
@@ -72,9 +72,9 @@ impl Claims {
     pub(crate) const fn new(
         writer: Writer,
         queue: mpsc::Receiver<Request>,
-        recent: Recent,
+        head_cache: HeadCache,
     ) -> Self {
-        Self { writer, queue, recent, unreadable: 0 }
+        Self { writer, queue, head_cache, unreadable: 0 }
     }
 
     /// Works until the queue is closed and empty.
@@ -113,21 +113,21 @@ impl Claims {
                 };
                 let all = join_all(extensions.iter().map(|(extension, _)| one(*extension))).await;
                 for ((_, caller), held) in extensions.into_iter().zip(all) {
-                    drop(caller.send(held.map_err(|fault| {
-                        let error = fault.store_error();
-                        lost = Some(fault);
+                    drop(caller.send(held.map_err(|db_error| {
+                        let error = db_error.store_error();
+                        lost = Some(db_error);
                         error
                     })));
                 }
             }
-            Err(fault) => {
+            Err(db_error) => {
                 for (_, caller) in extensions {
-                    drop(caller.send(Err(fault.store_error())));
+                    drop(caller.send(Err(db_error.store_error())));
                 }
             }
         }
-        if let Some(fault) = lost {
-            self.writer.recover(fault).await;
+        if let Some(db_error) = lost {
+            self.writer.recover(db_error).await;
         }
     }
 
@@ -170,33 +170,33 @@ impl Claims {
 
     async fn one_round(&mut self, claim: &Claim, waits: bool) -> Result<Claimed, StoreError> {
         let limit = self.writer.settings.timeout;
-        let (mut doubts, mut unreadable) = (Vec::new(), 0);
+        let (mut in_doubt, mut unreadable) = (Vec::new(), 0);
         let (began, mut tries) = (Instant::now(), 1);
         loop {
             let connection = match self.writer.open().await {
                 Ok(connection) => connection,
                 // Tasks that may have been claimed would wait for their leases to lapse.
-                Err(_) if !doubts.is_empty() && began.elapsed() < limit * 3 => {
+                Err(_) if !in_doubt.is_empty() && began.elapsed() < limit * 3 => {
                     tokio::time::sleep(AGAIN).await;
                     continue;
                 }
-                Err(fault) => return Err(fault.store_error()),
+                Err(db_error) => return Err(db_error.store_error()),
             };
             let spare = self.unreadable;
-            let trying = Round { connection, claim, waits, recent: &self.recent, spare };
-            match in_time(limit, trying.run(&mut doubts, &mut unreadable)).await {
+            let trying = Round { connection, claim, waits, head_cache: &self.head_cache, spare };
+            match in_time(limit, trying.run(&mut in_doubt, &mut unreadable)).await {
                 Ok(claimed) => {
-                    self.unreadable = unreadable.min(MOST_SPARE);
+                    self.unreadable = unreadable.min(MAX_SPARE);
                     if !claimed.committed.entries.is_empty() {
-                        self.writer.trouble.clear();
+                        self.writer.write_health.clear();
                     }
                     return Ok(claimed);
                 }
-                Err(fault) => {
-                    let fault = self.writer.recover(fault).await;
-                    if !fault.is_passing() || tries == TRIES {
-                        error!(error = %fault, "A claim came to nothing: {fault}");
-                        return Err(fault.store_error());
+                Err(db_error) => {
+                    let db_error = self.writer.recover(db_error).await;
+                    if !db_error.is_passing() || tries == TRIES {
+                        error!(error = %db_error, "A claim came to nothing: {db_error}");
+                        return Err(db_error.store_error());
                     }
                     tokio::time::sleep(Duration::from_millis(10) * tries * tries).await;
                     tries += 1;
@@ -206,7 +206,7 @@ impl Claims {
     }
 }
 
-async fn extend(mut connection: &AsyncPgConnection, extension: Extension) -> Result<bool, Fault> {
+async fn extend(mut connection: &AsyncPgConnection, extension: Extension) -> Result<bool, DbError> {
     let statement = ExtendLease {
         until: extension.until.micros(),
         task: extension.task.uuid(),
@@ -230,7 +230,7 @@ struct Round<'a> {
     claim: &'a Claim,
     /// Waits for the first log of the queue before it looks.
     waits: bool,
-    recent: &'a Recent,
+    head_cache: &'a HeadCache,
     /// How many tasks more than there is room for are looked at.
     spare: u32,
 }
@@ -238,9 +238,9 @@ struct Round<'a> {
 impl Round<'_> {
     async fn run(
         &self,
-        doubts: &mut Vec<Committed>,
+        in_doubt: &mut Vec<Committed>,
         unreadable: &mut u32,
-    ) -> Result<Claimed, Fault> {
+    ) -> Result<Claimed, DbError> {
         let mut connection = self.connection;
         let agents: Vec<_> = self.claim.slots.keys().map(ToString::to_string).collect();
         let slots: Vec<_> = self
@@ -250,7 +250,7 @@ impl Round<'_> {
             .map(|slots| i64::from(*slots) + i64::from(self.spare))
             .collect();
         let now = self.claim.moment.at.micros();
-        if let Some(claimed) = self.settle_doubts(doubts).await? {
+        if let Some(claimed) = self.settle_in_doubt(in_doubt).await? {
             return Ok(claimed);
         }
         let next = NextInQueue { agents: agents.clone(), slots: slots.clone(), now };
@@ -264,7 +264,7 @@ impl Round<'_> {
             connection.batch_execute("BEGIN").await?;
             load::lock(self.connection, [log]).await?;
             let rows = next.load(&mut connection).await?;
-            return self.start(rows, true, doubts, unreadable).await;
+            return self.start(rows, true, in_doubt, unreadable).await;
         } else {
             let mut begin = self.connection;
             let (begun, rows) =
@@ -282,7 +282,7 @@ impl Round<'_> {
         } else {
             false
         };
-        self.start(rows, is_more_waiting, doubts, unreadable).await
+        self.start(rows, is_more_waiting, in_doubt, unreadable).await
     }
 
     /// Starts the tasks that are locked, and commits.
@@ -290,15 +290,15 @@ impl Round<'_> {
         &self,
         rows: Vec<QueueRow>,
         is_more_waiting: bool,
-        doubts: &mut Vec<Committed>,
+        in_doubt: &mut Vec<Committed>,
         unreadable: &mut u32,
-    ) -> Result<Claimed, Fault> {
+    ) -> Result<Claimed, DbError> {
         let mut connection = self.connection;
         if rows.is_empty() {
             connection.batch_execute("COMMIT").await?;
             return Ok(Claimed { is_more_waiting, ..Claimed::nothing() });
         }
-        let mut loaded = Loaded::default();
+        let mut loaded = Rows::default();
         let mut candidates = Vec::with_capacity(rows.len());
         let mut locked = BTreeSet::new();
         let projects = self.projects(rows.iter().map(|row| row.3).collect()).await?;
@@ -326,23 +326,23 @@ impl Round<'_> {
         let mut batch = Batch::default();
         let scopes: Vec<_> =
             candidates.iter().map(|(project, task)| Scope::project(*project).task(*task)).collect();
-        let wants = batch.wants(&scopes);
-        let mut view = View::default();
-        view.take_in(&loaded);
-        batch.admit(&wants, loaded);
+        let read_set = batch.read_set(&scopes);
+        let mut read_view = ReadView::default();
+        read_view.take_in(&loaded);
+        batch.admit(&read_set, loaded);
         let claimed = guarded(|| batch.claim(self.claim, &candidates))?;
         let claimed = Claimed::of(claimed, is_more_waiting);
-        let writes = batch.take_writes();
+        let writes = batch.take_write_set();
         // Whether it was committed is asked only when nobody said so.
-        doubts.push(claimed.committed.clone());
-        finish(self.connection, &writes, &view, &locked, true).await?;
-        view.follow(&writes);
-        writes.heads.iter().for_each(|head| self.recent.put(view.known(head.log)));
+        in_doubt.push(claimed.committed.clone());
+        finish(self.connection, &writes, &read_view, &locked, true).await?;
+        read_view.follow(&writes);
+        writes.heads.iter().for_each(|head| self.head_cache.put(read_view.cached(head.log)));
         Ok(claimed)
     }
 
     /// The projects of these logs, as far as they can be read.
-    async fn projects(&self, logs: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Arc<Project>>, Fault> {
+    async fn projects(&self, logs: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Arc<Project>>, DbError> {
         let statement = Projects { ids: logs.into_iter().collect() };
         let rows: Vec<(Uuid, String)> = statement.load(&mut &*self.connection).await?;
         let read = |(id, text): (Uuid, String)| {
@@ -352,19 +352,19 @@ impl Round<'_> {
     }
 
     /// What an earlier try committed although nobody was told.
-    async fn settle_doubts(&self, doubts: &[Committed]) -> Result<Option<Claimed>, Fault> {
-        if doubts.is_empty() {
+    async fn settle_in_doubt(&self, in_doubt: &[Committed]) -> Result<Option<Claimed>, DbError> {
+        if in_doubt.is_empty() {
             return Ok(None);
         }
         let mut connection = self.connection;
         connection.batch_execute("BEGIN").await?;
-        let logs = doubts.iter().flat_map(|doubt| &doubt.entries).map(|entry| entry.log());
+        let logs = in_doubt.iter().flat_map(|in_doubt| &in_doubt.entries).map(|entry| entry.log());
         load::lock(self.connection, logs.collect::<BTreeSet<_>>()).await?;
-        let ids = doubts.iter().filter_map(first_id).collect();
+        let ids = in_doubt.iter().filter_map(first_id).collect();
         let found = committed(self.connection, ids).await?;
         connection.batch_execute("COMMIT").await?;
-        let done = doubts.iter().find(|doubt| is_among(doubt, &found));
-        Ok(done.map(|doubt| Claimed::of(doubt.clone(), false)))
+        let done = in_doubt.iter().find(|in_doubt| is_among(in_doubt, &found));
+        Ok(done.map(|in_doubt| Claimed::of(in_doubt.clone(), false)))
     }
 }
 

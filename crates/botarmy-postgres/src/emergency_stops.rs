@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use botarmy_domain::ports::EmergencyStops;
 use botarmy_domain::{Stop, StoreError};
-use botarmy_rows::body;
+use botarmy_sql::body;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 

@@ -28,7 +28,7 @@ pub(crate) fn is_lost(error: &DieselError) -> bool {
 
 /// Why a transaction came to nothing, or may have.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum Fault {
+pub(crate) enum DbError {
     /// PostgreSQL refused something.
     #[error("{0}")]
     Database(Arc<DieselError>),
@@ -49,7 +49,7 @@ pub(crate) enum Fault {
     Panic(String),
 }
 
-impl From<DieselError> for Fault {
+impl From<DieselError> for DbError {
     fn from(error: DieselError) -> Self {
         if is_lost(&error) {
             Self::Lost(error.to_string())
@@ -59,7 +59,7 @@ impl From<DieselError> for Fault {
     }
 }
 
-impl Fault {
+impl DbError {
     /// Whether one decision of several may be the cause, so that the others can still succeed.
     pub(crate) fn may_be_one_units(&self) -> bool {
         !matches!(self, Self::Away(_))
@@ -80,7 +80,7 @@ impl Fault {
     }
 
     /// Whether what was sent may have been done.
-    pub(crate) const fn leaves_doubt(&self) -> bool {
+    pub(crate) const fn leaves_in_doubt(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::Database(_))
     }
 

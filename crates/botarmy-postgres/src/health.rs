@@ -34,8 +34,8 @@ impl HealthCheck for PostgresHealth {
     }
 
     async fn check(&self) -> Health {
-        if let Some(trouble) = self.0.trouble() {
-            return Health::Unhealthy(format!("the last write failed: {trouble}"));
+        if let Some(write_health) = self.0.write_health() {
+            return Health::Unhealthy(format!("the last write failed: {write_health}"));
         }
         match ask(&self.0, "(SELECT count(*) FROM __diesel_schema_migrations)").await {
             Ok(_) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::HitlStore;
 use botarmy_domain::{HitlRequest, HitlRequestId, HitlStatus, ProjectId, StoreError, Timestamp};
-use botarmy_rows::{bodies, body};
+use botarmy_sql::{bodies, body};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;

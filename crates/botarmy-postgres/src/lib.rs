@@ -1,13 +1,13 @@
 //! The storage ports on PostgreSQL 14 or newer: what several replicas of the server share.
 //!
-//! [`PostgresStore`] changes something through a few *lanes* (`lane`): each takes whatever
+//! [`PostgresStore`] changes something through a few *lanes* (`commit_worker`): each takes whatever
 //! decisions wait, runs them together, and writes all of it with **one** statement. Decisions of one
 //! log always take the same lane. Claims and leases have a lane of their own (`claims`). Reading
 //! happens beside them, on a pool.
 //!
 //! The end of a log carries the hash that everything before it led to, and whoever writes says
 //! which hash they have seen. So a lane may keep what it knows of a log from one batch to the next
-//! (`recent`) without holding any lock: if somebody else was there meanwhile, the statement writes
+//! (`head_cache`) without holding any lock: if somebody else was there meanwhile, the statement writes
 //! nothing for that log, and its decisions are taken again under a lock.
 //!
 //! **Invariant:** nothing outside this crate ever sees a connection. **Invariant:** nobody is
@@ -20,38 +20,38 @@ mod agent_status;
 mod audit_log;
 mod budget_store;
 mod claims;
+mod commit_worker;
 mod connect;
 mod context_store;
-mod doubt;
+mod database_copy;
 mod emergency_stops;
 mod error;
+mod head_cache;
 mod health;
 mod hitl_store;
-mod installation;
+mod in_doubt;
 mod job;
-mod lane;
 mod ledger;
 mod load;
 pub mod migrate;
 mod open;
 mod package_store;
+mod pessimistic;
 mod project_store;
-mod recent;
+mod read_view;
 mod rows;
 mod schema;
 mod settings;
 mod statements;
 mod store;
-mod sure;
 mod task_store;
 mod tls;
 mod url;
-mod view;
 mod write;
 mod writer;
 
+pub use database_copy::PostgresDatabaseCopy;
 pub use health::{PostgresAuditHealth, PostgresHealth};
-pub use installation::PostgresInstallation;
 pub use open::OpenError;
 pub use settings::PostgresSettings;
 pub use store::PostgresStore;

@@ -4,18 +4,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use botarmy_domain::batch::{Loaded, Wants};
+use botarmy_domain::batch::{ReadSet, Rows};
 use botarmy_domain::{
-    AgentFacts, AgentRecord, AgentType, HitlRequest, LogId, Project, PurseKey, StoreError, Task,
+    AgentFacts, AgentRecord, AgentType, BudgetKey, HitlRequest, LogId, Project, StoreError, Task,
     TaskId,
 };
-use botarmy_rows::body;
+use botarmy_sql::body;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::rows::{self, ArtifactRefRow, HeadRow, TaskRow};
 use crate::schema::{agents, artifacts, emergency_stops, packages, purses};
 use crate::statements::{
@@ -29,7 +29,7 @@ pub(crate) enum LoadError {
     /// A row cannot be read. Whoever does not want it is not concerned.
     Row(StoreError),
     /// The database could not.
-    Database(Fault),
+    Database(DbError),
 }
 
 impl From<diesel::result::Error> for LoadError {
@@ -49,14 +49,14 @@ type Body = (Uuid, String);
 /// Loads what is wanted.
 pub(crate) async fn load(
     connection: &AsyncPgConnection,
-    wants: &Wants,
-) -> Result<Loaded, LoadError> {
-    let logs: Vec<_> = wants.heads.iter().map(|log| log.key().uuid()).collect();
-    let project_ids = uuids(&wants.projects, |id| id.uuid());
-    let task_ids = uuids(&wants.tasks, |id| id.uuid());
-    let open_tasks = uuids(&wants.open_tasks, |id| id.uuid());
-    let request_ids = uuids(&wants.requests, |id| id.uuid());
-    let open_requests = uuids(&wants.open_requests, |id| id.uuid());
+    read_set: &ReadSet,
+) -> Result<Rows, LoadError> {
+    let logs: Vec<_> = read_set.heads.iter().map(|log| log.key().uuid()).collect();
+    let project_ids = uuids(&read_set.projects, |id| id.uuid());
+    let task_ids = uuids(&read_set.tasks, |id| id.uuid());
+    let open_tasks = uuids(&read_set.open_tasks, |id| id.uuid());
+    let request_ids = uuids(&read_set.requests, |id| id.uuid());
+    let open_requests = uuids(&read_set.open_requests, |id| id.uuid());
     // Only those that are wanted are sent; all of them at once, in this order.
     let (heads, projects, tasks, open_tasks, requests, open_requests, rest) = tokio::join!(
         biased;
@@ -74,7 +74,7 @@ pub(crate) async fn load(
         unless_empty(open_requests, async |projects| {
             OpenRequests { projects }.load::<Body>(&mut &*connection).await
         }),
-        rare(connection, wants),
+        rare(connection, read_set),
     );
     let mut loaded = rest?;
     loaded.heads = heads?.into_iter().map(rows::head).collect::<Result<_, _>>()?;
@@ -91,62 +91,62 @@ pub(crate) async fn load(
 /// Until [`end_instant`] the connection sees nothing newer.
 pub(crate) async fn load_one_instant(
     connection: &AsyncPgConnection,
-    wants: &Wants,
-) -> Result<Result<Loaded, StoreError>, Fault> {
+    read_set: &ReadSet,
+) -> Result<Result<Rows, StoreError>, DbError> {
     let mut begin = connection;
     let (begun, loaded) = tokio::join!(
         biased;
         begin.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"),
-        load(connection, wants),
+        load(connection, read_set),
     );
     begun?;
     match loaded {
         Ok(loaded) => Ok(Ok(loaded)),
         Err(LoadError::Row(error)) => Ok(Err(error)),
-        Err(LoadError::Database(fault)) => Err(fault),
+        Err(LoadError::Database(db_error)) => Err(db_error),
     }
 }
 
 /// Nothing was written, so this can be sent in front of whatever comes next.
-pub(crate) async fn end_instant(mut connection: &AsyncPgConnection) -> Result<(), Fault> {
+pub(crate) async fn end_instant(mut connection: &AsyncPgConnection) -> Result<(), DbError> {
     Ok(connection.batch_execute("COMMIT").await?)
 }
 
 /// What few decisions want.
-async fn rare(mut connection: &AsyncPgConnection, wants: &Wants) -> Result<Loaded, LoadError> {
-    let mut loaded = Loaded::default();
-    if !wants.artifacts.is_empty() {
+async fn rare(mut connection: &AsyncPgConnection, read_set: &ReadSet) -> Result<Rows, LoadError> {
+    let mut loaded = Rows::default();
+    if !read_set.artifacts.is_empty() {
         let rows: Vec<ArtifactRefRow> = artifacts::table
-            .filter(artifacts::id.eq_any(uuids(&wants.artifacts, |id| id.uuid())))
+            .filter(artifacts::id.eq_any(uuids(&read_set.artifacts, |id| id.uuid())))
             .select(ArtifactRefRow::as_select())
             .load(&mut connection)
             .await?;
         loaded.artifacts =
             rows.iter().map(ArtifactRefRow::artifact_ref).collect::<Result<_, _>>()?;
     }
-    if !wants.packages.is_empty() {
+    if !read_set.packages.is_empty() {
         let rows: Vec<Body> = packages::table
-            .filter(packages::project_id.eq_any(uuids(&wants.packages, |id| id.uuid())))
+            .filter(packages::project_id.eq_any(uuids(&read_set.packages, |id| id.uuid())))
             .select((packages::project_id, packages::body))
             .load(&mut connection)
             .await?;
         loaded.packages = entities("packages", rows)?;
     }
-    if !wants.purses.is_empty() {
-        let keys: Vec<_> = wants.purses.iter().map(ToString::to_string).collect();
+    if !read_set.budget_accounts.is_empty() {
+        let keys: Vec<_> = read_set.budget_accounts.iter().map(ToString::to_string).collect();
         let query = purses::table.filter(purses::purse.eq_any(keys));
         let rows: Vec<(String, String)> = query.load(&mut connection).await?;
         let read = |(key, row): &(String, String)| body("purses", key, row);
-        loaded.purses = rows.iter().map(read).collect::<Result<_, _>>()?;
+        loaded.budget_accounts = rows.iter().map(read).collect::<Result<_, _>>()?;
     }
-    if !wants.stops.is_empty() {
-        let scopes: Vec<_> = wants.stops.iter().map(ToString::to_string).collect();
+    if !read_set.stops.is_empty() {
+        let scopes: Vec<_> = read_set.stops.iter().map(ToString::to_string).collect();
         let query = emergency_stops::table.filter(emergency_stops::scope.eq_any(scopes));
         let rows: Vec<(String, String)> = query.load(&mut connection).await?;
         let read = |(scope, row): &(String, String)| body("emergency_stops", scope, row);
         loaded.stops = rows.iter().map(read).collect::<Result<_, _>>()?;
     }
-    for agent in &wants.agents {
+    for agent in &read_set.agents {
         let record = record(connection, *agent).await?;
         loaded.agents.push((record, facts(connection, *agent).await?));
     }
@@ -157,18 +157,18 @@ async fn rare(mut connection: &AsyncPgConnection, wants: &Wants) -> Result<Loade
 pub(crate) async fn lock(
     mut connection: &AsyncPgConnection,
     logs: impl IntoIterator<Item = LogId>,
-) -> Result<Vec<HeadRow>, Fault> {
+) -> Result<Vec<HeadRow>, DbError> {
     let logs = logs.into_iter().map(|log| log.key().uuid()).collect();
     Ok(LockedHeads { logs }.load(&mut connection).await?)
 }
 
-/// Locks these purses until the transaction ends, one after the other in the order of their keys,
+/// Locks these budget accounts until the transaction ends, one after the other in the order of their keys,
 /// also those that do not exist yet: several logs are paid from the same. The ends of logs are
 /// locked before them.
 pub(crate) async fn lock_purses(
     mut connection: &AsyncPgConnection,
-    keys: &BTreeSet<PurseKey>,
-) -> Result<(), Fault> {
+    keys: &BTreeSet<BudgetKey>,
+) -> Result<(), DbError> {
     let mut keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
     keys.sort_unstable();
     let _: Vec<bool> = LockedPurses { keys }.load(&mut connection).await?;

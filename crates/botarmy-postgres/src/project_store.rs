@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use botarmy_domain::log::{Head, LogId};
 use botarmy_domain::ports::ProjectStore;
 use botarmy_domain::{Project, ProjectId, ProjectStatus, StoreError};
-use botarmy_rows::{bodies, body};
+use botarmy_sql::{bodies, body};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;

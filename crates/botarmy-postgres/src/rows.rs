@@ -7,7 +7,7 @@ use botarmy_domain::{
     Artifact, ArtifactRef, ContextId, EventId, HitlRequestId, ProjectId, StoreError, Task, TaskId,
     TaskState, Timestamp,
 };
-use botarmy_rows::{Column, body};
+use botarmy_sql::{Column, body};
 use diesel::prelude::*;
 use uuid::Uuid;
 

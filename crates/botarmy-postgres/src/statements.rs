@@ -269,7 +269,7 @@ writing! {
 }
 
 writing! {
-    /// Writes everything that a decision can change. Purses and emergency stops belong to no one log:
+    /// Writes everything that a decision can change. Budget accounts and emergency stops belong to no one log:
     /// decisions about them are taken under locks, where no log moves away.
     WriteAll;
     ", written_projects AS ( \

@@ -18,14 +18,14 @@ use tokio::task::JoinHandle;
 use tracing::info;
 
 use crate::claims::{Claims, Request};
+use crate::commit_worker::CommitWorker;
 use crate::connect::{self, ConnectError, Purpose};
+use crate::database_copy;
 use crate::error::{is_lost, reading as reading_failed};
-use crate::installation;
+use crate::head_cache::HeadCache;
 use crate::job::Message;
-use crate::lane::Lane;
 use crate::migrate;
 use crate::open::OpenError;
-use crate::recent::Recent;
 use crate::settings::PostgresSettings;
 use crate::writer::Writer;
 
@@ -34,17 +34,18 @@ const TROUBLE: Duration = Duration::from_secs(10);
 
 /// What went wrong with the last write, for whoever asks how the store is.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble(Arc<Mutex<Option<(Instant, String)>>>);
+pub(crate) struct WriteHealth(Arc<Mutex<Option<(Instant, String)>>>);
 
-impl Trouble {
+impl WriteHealth {
     pub(crate) fn now(&self) -> Option<String> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = last.as_ref().filter(|(since, _)| since.elapsed() < TROUBLE);
-        recent.map(|(_, trouble)| trouble.clone())
+        let head_cache = last.as_ref().filter(|(since, _)| since.elapsed() < TROUBLE);
+        head_cache.map(|(_, write_health)| write_health.clone())
     }
 
-    pub(crate) fn set(&self, trouble: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), trouble));
+    pub(crate) fn set(&self, write_health: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), write_health));
     }
 
     pub(crate) fn clear(&self) {
@@ -64,7 +65,7 @@ pub struct PostgresStore {
 
 struct Inner {
     settings: Arc<PostgresSettings>,
-    trouble: Trouble,
+    write_health: WriteHealth,
     pool: Pool<AsyncPgConnection>,
     lanes: Vec<mpsc::Sender<Message>>,
     claims: mpsc::Sender<Request>,
@@ -87,26 +88,27 @@ impl PostgresStore {
     /// A sentence that says what to do about it; the database has not changed then.
     pub async fn open(settings: PostgresSettings) -> Result<Self, OpenError> {
         let applied = migrate::up(&settings).await?;
-        installation::refuse_a_half(&settings).await?;
+        database_copy::refuse_a_half(&settings).await?;
         if !applied.is_empty() {
             info!(migrations = ?applied, "The database was brought up to date");
         }
         let settings = Arc::new(settings);
-        let trouble = Trouble::default();
-        let writer = || Writer::new(Arc::clone(&settings), trouble.clone());
-        let recent = Recent::default();
+        let write_health = WriteHealth::default();
+        let writer = || Writer::new(Arc::clone(&settings), write_health.clone());
+        let head_cache = HeadCache::default();
         let mut working = Vec::new();
         let mut lanes = Vec::new();
         for _ in 0..settings.lanes.max(1) {
-            let (lane, queue) = mpsc::channel(settings.queue.max(1));
-            working.push(tokio::spawn(Lane::new(writer(), queue, recent.clone()).run()));
-            lanes.push(lane);
+            let (commit_worker, queue) = mpsc::channel(settings.queue.max(1));
+            working
+                .push(tokio::spawn(CommitWorker::new(writer(), queue, head_cache.clone()).run()));
+            lanes.push(commit_worker);
         }
         let (claims, queue) = mpsc::channel(settings.queue.max(1));
-        working.push(tokio::spawn(Claims::new(writer(), queue, recent).run()));
+        working.push(tokio::spawn(Claims::new(writer(), queue, head_cache).run()));
         let inner = Inner {
             pool: pool(&settings)?,
-            trouble,
+            write_health,
             lanes,
             claims,
             working: Mutex::new(working),
@@ -119,8 +121,8 @@ impl PostgresStore {
     /// store is unavailable.
     pub async fn close(&self) {
         // Where a queue is closed already, somebody else was here first.
-        for lane in &self.inner.lanes {
-            let _ = lane.send(Message::Close).await;
+        for commit_worker in &self.inner.lanes {
+            let _ = commit_worker.send(Message::Close).await;
         }
         let _ = self.inner.claims.send(Request::Close).await;
         let working =
@@ -136,8 +138,8 @@ impl PostgresStore {
         // The last bytes of an id are random.
         let key = log.key();
         let bytes = key.bytes();
-        let lane = usize::from(bytes[15]) % self.inner.lanes.len();
-        self.send(&self.inner.lanes[lane], message).await
+        let commit_worker = usize::from(bytes[15]) % self.inner.lanes.len();
+        self.send(&self.inner.lanes[commit_worker], message).await
     }
 
     /// Asks for work, or for more time.
@@ -210,12 +212,12 @@ impl PostgresStore {
     }
 
     /// What went wrong with the last transaction.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub(crate) fn write_health(&self) -> Option<String> {
         let has_ended = self.inner.lanes.iter().any(mpsc::Sender::is_closed);
         if has_ended || self.inner.claims.is_closed() {
             return Some("the store is closed".to_owned());
         }
-        self.inner.trouble.now()
+        self.inner.write_health.now()
     }
 
     /// How many decisions wait, and how many may.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::ports::{TaskBoard, TaskFilter, TaskStore};
+use botarmy_domain::ports::{TaskFilter, TaskStatusList, TaskStore};
 use botarmy_domain::{ProjectId, StoreError, Task, TaskId, Timestamp};
-use botarmy_rows::{Column, body, word};
+use botarmy_sql::{Column, body, word};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -70,7 +70,7 @@ impl TaskStore for PostgresStore {
         &self,
         project: ProjectId,
         limit: u32,
-    ) -> Result<Option<TaskBoard>, StoreError> {
+    ) -> Result<Option<TaskStatusList>, StoreError> {
         // One statement, so both are of the same instant. A project without tasks has one row.
         let query = move || {
             projects::table
@@ -91,10 +91,14 @@ impl TaskStore for PostgresStore {
         let rows = rows.into_iter().filter_map(|(_, _, task)| task);
         let rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
         let tasks = rows.map(|(id, text)| body(TABLE, id, &text)).collect::<Result<_, _>>()?;
-        Ok(Some(TaskBoard { seq, project_status, tasks }))
+        Ok(Some(TaskStatusList { seq, project_status, tasks }))
     }
 
-    async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {
+    async fn expired_leases(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Arc<Task>>, StoreError> {
         let query = move || {
             tasks::table
                 .filter(tasks::status.eq("working"))

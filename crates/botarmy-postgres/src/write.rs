@@ -2,31 +2,31 @@
 
 use std::collections::HashMap;
 
-use botarmy_domain::batch::Writes;
+use botarmy_domain::batch::WriteSet;
 use botarmy_domain::{
     AgentRecord, Artifact, Entry, Head, HitlRequest, LogId, Package, Project, ProjectId,
     ProjectStatus, Task, TaskStatus,
 };
-use botarmy_rows::{hash_column, integer, json};
+use botarmy_sql::{hash_column, integer, json};
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
+use crate::read_view::ReadView;
 use crate::statements::{JsonText, WriteAll, WriteTasks};
-use crate::view::View;
 
 /// Writes everything of the logs whose end is still where the writer saw it; answers which they are.
 pub(crate) async fn write(
     mut connection: &AsyncPgConnection,
-    writes: &Writes,
-    seen: &View,
+    writes: &WriteSet,
+    seen: &ReadView,
 ) -> QueryResult<Vec<LogId>> {
     let only_tasks = writes.projects.is_empty()
         && writes.requests.is_empty()
         && writes.artifacts.is_empty()
         && writes.packages.is_empty()
         && writes.agents.is_empty()
-        && writes.purses.is_empty()
+        && writes.budget_accounts.is_empty()
         && writes.stops.is_empty();
     let moved: Vec<Uuid> = if only_tasks {
         tasks_of(writes, seen).load(&mut connection).await?
@@ -77,7 +77,7 @@ macro_rules! common {
                 self.event_data.push(text(&entry.event_data));
             }
 
-            fn common(&mut self, writes: &Writes, seen: &View) {
+            fn common(&mut self, writes: &WriteSet, seen: &ReadView) {
                 writes.heads.iter().for_each(|head| self.head(head, seen.hash(head.log)));
                 let held = held(&writes.projects, seen);
                 writes.tasks.iter().for_each(|task| self.task(task, held(task)));
@@ -90,7 +90,10 @@ macro_rules! common {
 common!(WriteTasks, WriteAll);
 
 /// Which pending tasks a project holds back.
-fn held<'a>(written: &'a [std::sync::Arc<Project>], seen: &'a View) -> impl Fn(&Task) -> bool + 'a {
+fn held<'a>(
+    written: &'a [std::sync::Arc<Project>],
+    seen: &'a ReadView,
+) -> impl Fn(&Task) -> bool + 'a {
     let now: HashMap<_, _> =
         written.iter().map(|row| (row.id, row.status() == ProjectStatus::Active)).collect();
     move |task| {
@@ -104,13 +107,13 @@ fn text<T: serde::Serialize>(value: &T) -> JsonText {
     JsonText(json::write(value))
 }
 
-fn tasks_of(writes: &Writes, seen: &View) -> WriteTasks {
+fn tasks_of(writes: &WriteSet, seen: &ReadView) -> WriteTasks {
     let mut statement = WriteTasks::default();
     statement.common(writes, seen);
     statement
 }
 
-fn all_of(writes: &Writes, seen: &View) -> WriteAll {
+fn all_of(writes: &WriteSet, seen: &ReadView) -> WriteAll {
     let mut statement = WriteAll::default();
     statement.common(writes, seen);
     writes.projects.iter().for_each(|project| statement.project(project));
@@ -123,7 +126,7 @@ fn all_of(writes: &Writes, seen: &View) -> WriteAll {
         }
     }
     writes.agents.iter().for_each(|agent| statement.agent(agent));
-    for purse in &writes.purses {
+    for purse in &writes.budget_accounts {
         statement.purses.push(purse.key.to_string());
         statement.purse_bodies.push(text(&**purse));
     }
@@ -180,7 +183,7 @@ impl WriteAll {
     /// meet its own row.
     fn agent(&mut self, agent: &AgentRecord) {
         let name = agent.agent_type.as_str();
-        match self.agents.iter().position(|known| *known == name) {
+        match self.agents.iter().position(|cached| *cached == name) {
             Some(n) => self.agent_bodies[n] = text(agent),
             None => {
                 self.agents.push(name);

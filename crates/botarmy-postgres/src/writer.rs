@@ -7,35 +7,35 @@ use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use tracing::error;
 
 use crate::connect::{self, Purpose};
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::job::Job;
 use crate::settings::PostgresSettings;
 use crate::statements;
-use crate::store::Trouble;
+use crate::store::WriteHealth;
 
 /// One connection that writes, with the way to get it back when it is lost.
 pub(crate) struct Writer {
     pub(crate) settings: Arc<PostgresSettings>,
-    pub(crate) trouble: Trouble,
+    pub(crate) write_health: WriteHealth,
     connection: Option<AsyncPgConnection>,
 }
 
 impl Writer {
-    pub(crate) const fn new(settings: Arc<PostgresSettings>, trouble: Trouble) -> Self {
-        Self { settings, trouble, connection: None }
+    pub(crate) const fn new(settings: Arc<PostgresSettings>, write_health: WriteHealth) -> Self {
+        Self { settings, write_health, connection: None }
     }
 
     /// The connection; a new one where there is none.
-    pub(crate) async fn open(&mut self) -> Result<&AsyncPgConnection, Fault> {
+    pub(crate) async fn open(&mut self) -> Result<&AsyncPgConnection, DbError> {
         if self.connection.is_none() {
-            let away = |error: &dyn std::error::Error| Fault::Away(error.to_string());
+            let away = |error: &dyn std::error::Error| DbError::Away(error.to_string());
             let connection = connect::connect(&self.settings, Purpose::Writing)
                 .await
                 .map_err(|error| away(&error))?;
             // Prepared before anything is sent without waiting for the answer before it.
             in_time(self.settings.timeout, statements::prepare_all(&connection))
                 .await
-                .map_err(|fault| away(&fault))?;
+                .map_err(|db_error| away(&db_error))?;
             self.connection = Some(connection);
         }
         Ok(self.connection.as_ref().expect("it was made above"))
@@ -43,41 +43,41 @@ impl Writer {
 
     /// After something failed: takes back what is open, or lets go of the connection. A fault after
     /// which not even that can be done was the loss of the connection, whatever it said.
-    pub(crate) async fn recover(&mut self, fault: Fault) -> Fault {
-        let Some(mut connection) = self.connection.take() else { return fault };
-        if matches!(fault, Fault::Lost(_) | Fault::Away(_)) {
-            return fault;
+    pub(crate) async fn recover(&mut self, db_error: DbError) -> DbError {
+        let Some(mut connection) = self.connection.take() else { return db_error };
+        if matches!(db_error, DbError::Lost(_) | DbError::Away(_)) {
+            return db_error;
         }
         match in_time(self.settings.timeout, connection.batch_execute("ROLLBACK")).await {
             Ok(()) => {
                 self.connection = Some(connection);
-                fault
+                db_error
             }
-            Err(_) => Fault::Lost(fault.to_string()),
+            Err(_) => DbError::Lost(db_error.to_string()),
         }
     }
 
     /// Tells everybody that nothing came of it.
-    pub(crate) fn give_up(&self, jobs: Vec<Job>, fault: &Fault) {
-        error!(error = %fault, units = jobs.len(), "A transaction came to nothing: {fault}");
+    pub(crate) fn give_up(&self, jobs: Vec<Job>, db_error: &DbError) {
+        error!(error = %db_error, units = jobs.len(), "A transaction came to nothing: {db_error}");
         // Whether the database is there at all is seen by whoever asks it.
-        if fault.may_last() {
-            self.trouble.set(fault.to_string());
+        if db_error.may_last() {
+            self.write_health.set(db_error.to_string());
         }
         for job in jobs {
-            job.answer(Err(fault.store_error().into()));
+            job.answer(Err(db_error.store_error().into()));
         }
     }
 }
 
 /// Waits for the database, but not for ever. Whoever did not get an answer gives the connection up:
 /// it may still come.
-pub(crate) async fn in_time<T, E: Into<Fault>>(
+pub(crate) async fn in_time<T, E: Into<DbError>>(
     limit: Duration,
     work: impl Future<Output = Result<T, E>>,
-) -> Result<T, Fault> {
+) -> Result<T, DbError> {
     match tokio::time::timeout(limit, work).await {
         Ok(done) => done.map_err(Into::into),
-        Err(_) => Err(Fault::Lost(format!("it has not answered for {limit:?}"))),
+        Err(_) => Err(DbError::Lost(format!("it has not answered for {limit:?}"))),
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use botarmy_domain::decide::agents::record_of;
-use botarmy_domain::ports::{AgentStatus, AuditLog, News};
+use botarmy_domain::ports::{AgentStatus, AuditLog, BusMessage};
 use botarmy_domain::{AgentRecord, AgentType, LogId, StoreError};
 use deadpool_redis::redis::aio::ConnectionLike;
 use deadpool_redis::redis::{RedisError, Script, cmd};
@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
-use crate::connection::{Failure, Redis, Shared};
+use crate::connection::{CommandError, Redis, Shared};
 
 /// How often the store is read again to get a picture between two entries.
 const TRIES: u32 = 3;
@@ -57,7 +57,7 @@ impl Marked {
 
 /// What this replica knows of the board without asking.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct StatusCache {
     known: Mutex<BTreeMap<AgentType, Marked>>,
     /// How often there was a reason to distrust the copy in Redis.
     reasons: AtomicU64,
@@ -66,7 +66,7 @@ pub(crate) struct Board {
     stale: Notify,
 }
 
-impl Default for Board {
+impl Default for StatusCache {
     /// A board that was not compared yet.
     fn default() -> Self {
         Self {
@@ -78,14 +78,14 @@ impl Default for Board {
     }
 }
 
-impl Board {
+impl StatusCache {
     fn known(&self) -> MutexGuard<'_, BTreeMap<AgentType, Marked>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers a change of status that was committed here or elsewhere; `None` for other news.
-    pub(crate) fn note(&self, news: &News) -> Option<Marked> {
-        let News::Entry(entry) = news else { return None };
+    pub(crate) fn note(&self, news: &BusMessage) -> Option<Marked> {
+        let BusMessage::Entry(entry) = news else { return None };
         if entry.log() != LogId::System {
             return None;
         }
@@ -201,29 +201,29 @@ impl RedisAgentStatus {
     }
 
     /// The board as it is in Redis, if that can be relied on.
-    async fn board(&self) -> Option<Vec<AgentRecord>> {
+    async fn status_cache(&self) -> Option<Vec<AgentRecord>> {
         let shared = self.redis.shared();
-        if !shared.board.is_trusted() || !shared.link.is_up() {
+        if !shared.status_cache.is_trusted() || !shared.link.is_up() {
             return None;
         }
         match tokio::time::timeout(shared.settings.patience, read(shared)).await {
             Ok(Ok(copy)) => {
-                let board = shared.board.newest(copy);
-                if board.is_none() {
-                    shared.board.distrust();
+                let status_cache = shared.status_cache.newest(copy);
+                if status_cache.is_none() {
+                    shared.status_cache.distrust();
                 }
-                board
+                status_cache
             }
             Ok(Err(error)) => {
                 debug!(%error, "The status board cannot be read in Redis");
                 match error {
-                    Failure::Refused(_) => shared.board.distrust(),
-                    Failure::Lost(_) => shared.link.doubt(),
+                    CommandError::Refused(_) => shared.status_cache.distrust(),
+                    CommandError::Lost(_) => shared.link.suspect(),
                 }
                 None
             }
             Err(_) => {
-                shared.link.doubt();
+                shared.link.suspect();
                 None
             }
         }
@@ -233,15 +233,15 @@ impl RedisAgentStatus {
 #[async_trait]
 impl AgentStatus for RedisAgentStatus {
     async fn statuses(&self) -> Result<Vec<AgentRecord>, StoreError> {
-        match self.board().await {
-            Some(board) => Ok(board),
+        match self.status_cache().await {
+            Some(status_cache) => Ok(status_cache),
             None => self.truth.agents.statuses().await,
         }
     }
 
     async fn status_of(&self, agent: AgentType) -> Result<AgentRecord, StoreError> {
-        let board = self.board().await.unwrap_or_default();
-        match board.into_iter().find(|record| record.agent_type == agent) {
+        let status_cache = self.status_cache().await.unwrap_or_default();
+        match status_cache.into_iter().find(|record| record.agent_type == agent) {
             Some(record) => Ok(record),
             None => self.truth.agents.status_of(agent).await,
         }
@@ -253,9 +253,9 @@ impl AgentStatus for RedisAgentStatus {
 }
 
 /// What is in Redis, as far as it can be read here.
-async fn read(shared: &Shared) -> Result<HashMap<AgentType, Marked>, Failure> {
+async fn read(shared: &Shared) -> Result<HashMap<AgentType, Marked>, CommandError> {
     let connection = shared.pool.get().await;
-    let mut connection = connection.map_err(|error| Failure::Lost(error.to_string()))?;
+    let mut connection = connection.map_err(|error| CommandError::Lost(error.to_string()))?;
     let all: HashMap<String, String> =
         cmd("HGETALL").arg(&shared.names.agents).query_async(&mut connection).await?;
     let readable = all.iter().filter_map(|(agent, text)| {
@@ -269,31 +269,32 @@ async fn read(shared: &Shared) -> Result<HashMap<AgentType, Marked>, Failure> {
 async fn keep(shared: Arc<Shared>, truth: Arc<Truth>) {
     loop {
         drop(shared.link.up().await);
-        let reasons = shared.board.reasons.load(Ordering::Acquire);
+        let reasons = shared.status_cache.reasons.load(Ordering::Acquire);
         let refreshed = tokio::time::timeout(shared.settings.timeout, refresh(&shared, &truth));
-        let refreshed =
-            refreshed.await.unwrap_or_else(|_| Err(Failure::Lost("no answer in time".to_owned())));
+        let refreshed = refreshed
+            .await
+            .unwrap_or_else(|_| Err(CommandError::Lost("no answer in time".to_owned())));
         shared.refusals.note("the status board", &refreshed, &shared.settings.url);
         match refreshed {
-            Ok(()) => shared.board.dealt_with.store(reasons, Ordering::Release),
+            Ok(()) => shared.status_cache.dealt_with.store(reasons, Ordering::Release),
             Err(error) => {
                 debug!(%error, "The status board in Redis cannot be compared with the store");
-                shared.board.distrust();
+                shared.status_cache.distrust();
                 // Not at once: it may be a store that is busy enough.
                 tokio::time::sleep(shared.settings.ping_interval).await;
             }
         }
         tokio::select! {
-            () = shared.board.stale.notified() => {}
+            () = shared.status_cache.stale.notified() => {}
             () = tokio::time::sleep(shared.settings.refresh_interval) => {}
         }
     }
 }
 
-async fn refresh(shared: &Shared, truth: &Truth) -> Result<(), Failure> {
-    let lost = |error: &dyn std::error::Error| Failure::Lost(error.to_string());
+async fn refresh(shared: &Shared, truth: &Truth) -> Result<(), CommandError> {
+    let lost = |error: &dyn std::error::Error| CommandError::Lost(error.to_string());
     let copy = read(shared).await?;
-    let known = shared.board.known().clone();
+    let known = shared.status_cache.known().clone();
     let (seq, records) = truth.picture().await.map_err(|error| lost(&error))?;
     // Every position was read in the log before it was put down, so none can be ahead of it: that
     // is the board of another database, or of this one before it was restored from a backup.
@@ -303,7 +304,7 @@ async fn refresh(shared: &Shared, truth: &Truth) -> Result<(), Failure> {
     }
     let marked = |record| Marked { seq: seq.label, record };
     let records: Vec<_> = records.into_iter().map(marked).collect();
-    let newest = shared.board.take_in(&records, &known, ahead);
+    let newest = shared.status_cache.take_in(&records, &known, ahead);
     let mut connection = shared.pool.get().await.map_err(|error| lost(&error))?;
     Ok(write_board(&mut connection, shared, &newest, ahead).await?)
 }
@@ -355,18 +356,18 @@ mod tests {
         all
     }
 
-    fn coder(board: &[AgentRecord]) -> AgentStatusKind {
-        board.iter().find(|record| record.agent_type == AgentType::Coder).unwrap().status
+    fn coder(status_cache: &[AgentRecord]) -> AgentStatusKind {
+        status_cache.iter().find(|record| record.agent_type == AgentType::Coder).unwrap().status
     }
 
     #[test]
     fn a_replica_never_answers_with_less_than_it_knows() {
-        let board = Board::default();
-        board.remember(&marked(5, AgentStatusKind::Working));
-        board.remember(&marked(4, AgentStatusKind::Error));
-        let older = board.newest(whole(marked(3, AgentStatusKind::Idle))).unwrap();
+        let status_cache = StatusCache::default();
+        status_cache.remember(&marked(5, AgentStatusKind::Working));
+        status_cache.remember(&marked(4, AgentStatusKind::Error));
+        let older = status_cache.newest(whole(marked(3, AgentStatusKind::Idle))).unwrap();
         assert_eq!(coder(&older), AgentStatusKind::Working);
-        let newer = board.newest(whole(marked(6, AgentStatusKind::Idle))).unwrap();
+        let newer = status_cache.newest(whole(marked(6, AgentStatusKind::Idle))).unwrap();
         assert_eq!(coder(&newer), AgentStatusKind::Idle);
         assert_eq!(newer.iter().map(|r| r.agent_type).collect::<Vec<_>>(), AgentType::ALL);
     }
@@ -375,26 +376,26 @@ mod tests {
     fn a_board_that_lacks_an_agent_is_none() {
         let mut copy = whole(marked(3, AgentStatusKind::Idle));
         copy.remove(&AgentType::Tester);
-        assert!(Board::default().newest(copy).is_none());
+        assert!(StatusCache::default().newest(copy).is_none());
     }
 
     #[test]
     fn what_was_committed_while_a_foreign_board_was_found_out_is_kept() {
-        let board = Board::default();
+        let status_cache = StatusCache::default();
         let of = |agent_type, seq| Marked { seq, record: AgentRecord::idle(agent_type) };
-        board.remember(&marked(900, AgentStatusKind::Error));
-        board.remember(&of(AgentType::Tester, 900));
-        let before = board.known().clone();
+        status_cache.remember(&marked(900, AgentStatusKind::Error));
+        status_cache.remember(&of(AgentType::Tester, 900));
+        let before = status_cache.known().clone();
         let committed = of(AgentType::Analyst, 12);
-        board.remember(&committed);
+        status_cache.remember(&committed);
         let picture = [AgentType::Analyst, AgentType::Coder, AgentType::Tester];
         let picture = picture.map(|agent| of(agent, 10));
-        let written = board.take_in(&picture, &before, true);
+        let written = status_cache.take_in(&picture, &before, true);
         let seqs: Vec<_> = written.iter().map(|one| (one.record.agent_type, one.seq)).collect();
         assert!(seqs.contains(&(AgentType::Analyst, 12)), "{seqs:?}");
         assert!(seqs.contains(&(AgentType::Coder, 10)), "{seqs:?}");
         assert!(seqs.contains(&(AgentType::Tester, 10)), "{seqs:?}");
-        assert_eq!(written, board.known().values().cloned().collect::<Vec<_>>());
+        assert_eq!(written, status_cache.known().values().cloned().collect::<Vec<_>>());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use botarmy_domain::AgentType;
-use botarmy_domain::ports::News;
+use botarmy_domain::ports::BusMessage;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{
     AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind, RedisError, Value, cmd,
@@ -30,12 +30,12 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::agent_status::Board;
+use crate::agent_status::StatusCache;
 use crate::envelope::{self, VERSION};
 use crate::event_bus::{self, Inbox};
 use crate::outbox::{self, Outbox};
 use crate::settings::{RedisSettings, RedisUrl};
-use crate::wake_ups::Bell;
+use crate::wake_ups::LocalWakeUps;
 
 /// The shortest and the longest wait before Redis is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -71,21 +71,21 @@ pub(crate) struct Shared {
     pub(crate) refusals: Refusals,
     pub(crate) outbox: Outbox,
     pub(crate) inbox: Inbox,
-    pub(crate) subscribers: broadcast::Sender<News>,
-    pub(crate) bell: Bell,
-    pub(crate) board: Board,
+    pub(crate) subscribers: broadcast::Sender<BusMessage>,
+    pub(crate) wake_ups: LocalWakeUps,
+    pub(crate) status_cache: StatusCache,
 }
 
 /// Why Redis did not do something.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum CommandError {
     /// It answered, and the answer was no.
     Refused(String),
     /// There was no answer, or what was wrong lies elsewhere.
     Lost(String),
 }
 
-impl From<RedisError> for Failure {
+impl From<RedisError> for CommandError {
     fn from(error: RedisError) -> Self {
         let lost = error.to_string();
         match error.into_server_errors().as_deref() {
@@ -98,7 +98,7 @@ impl From<RedisError> for Failure {
     }
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for CommandError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (Self::Refused(said) | Self::Lost(said)) = self;
         f.write_str(said)
@@ -115,14 +115,14 @@ impl Refusals {
     }
 
     /// What came of telling Redis something of this kind.
-    pub(crate) fn note(&self, what: &'static str, done: &Result<(), Failure>, url: &RedisUrl) {
+    pub(crate) fn note(&self, what: &'static str, done: &Result<(), CommandError>, url: &RedisUrl) {
         match done {
             Ok(()) => {
                 if self.all().remove(what).is_some() {
                     info!("{url} takes {what} again");
                 }
             }
-            Err(Failure::Refused(said)) => {
+            Err(CommandError::Refused(said)) => {
                 if self.all().insert(what, said.clone()).is_none() {
                     warn!(
                         "{url} refuses {what}: {said}. What other servers do is noticed later until \
@@ -130,7 +130,7 @@ impl Refusals {
                     );
                 }
             }
-            Err(Failure::Lost(_)) => {}
+            Err(CommandError::Lost(_)) => {}
         }
     }
 
@@ -194,8 +194,8 @@ impl Redis {
             refusals: Refusals::default(),
             inbox: Inbox::new(settings.inbox_bytes),
             subscribers: broadcast::channel(settings.backlog).0,
-            bell: Bell::default(),
-            board: Board::default(),
+            wake_ups: LocalWakeUps::default(),
+            status_cache: StatusCache::default(),
             settings,
         });
         let tasks = vec![
@@ -237,16 +237,16 @@ where
 pub(crate) struct Link {
     current: watch::Sender<Option<MultiplexedConnection>>,
     /// Somebody got no answer; it is asked at once.
-    doubt: Notify,
-    doubted: AtomicBool,
+    suspect: Notify,
+    suspected: AtomicBool,
     /// Why it is down.
-    trouble: Mutex<Option<String>>,
+    error_text: Mutex<Option<String>>,
 }
 
 impl Link {
     /// Whether Redis is there, as far as anybody knows.
     pub(crate) fn is_up(&self) -> bool {
-        self.current.borrow().is_some() && !self.doubted.load(Ordering::Acquire)
+        self.current.borrow().is_some() && !self.suspected.load(Ordering::Acquire)
     }
 
     /// The connection, if there is one.
@@ -267,18 +267,18 @@ impl Link {
     }
 
     /// Redis did not answer somebody.
-    pub(crate) fn doubt(&self) {
-        self.doubted.store(true, Ordering::Release);
-        self.doubt.notify_one();
+    pub(crate) fn suspect(&self) {
+        self.suspected.store(true, Ordering::Release);
+        self.suspect.notify_one();
     }
 
     /// Why it is down.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn error_text(&self) -> Option<String> {
+        self.error_text.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn blame(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    fn blame(&self, error_text: Option<String>) {
+        *self.error_text.lock().unwrap_or_else(PoisonError::into_inner) = error_text;
     }
 
     /// Connects, and connects again whenever the connection is lost.
@@ -288,34 +288,34 @@ impl Link {
         let mut told = false;
         loop {
             let lost = Arc::new(Notify::new());
-            let trouble = match open(shared, &lost).await {
+            let error_text = match open(shared, &lost).await {
                 Ok(connection) => {
                     info!("Connected to {url}");
                     told = false;
                     link.blame(None);
-                    link.doubted.store(false, Ordering::Release);
+                    link.suspected.store(false, Ordering::Release);
                     shared.outbox.open();
                     link.current.send_replace(Some(connection.clone()));
                     welcome(shared);
-                    let (asked, trouble) = link.watch(connection, &lost, shared).await;
+                    let (asked, error_text) = link.watch(connection, &lost, shared).await;
                     if asked {
                         tries = 0;
                     }
                     link.current.send_replace(None);
                     shared.outbox.close();
-                    shared.board.distrust();
-                    trouble
+                    shared.status_cache.distrust();
+                    error_text
                 }
-                Err(trouble) => trouble,
+                Err(error_text) => error_text,
             };
             if !told {
                 warn!(
-                    "{url} cannot be reached: {trouble}. What other servers do is noticed later \
+                    "{url} cannot be reached: {error_text}. What other servers do is noticed later \
                      until it is back; nothing is lost"
                 );
                 told = true;
             }
-            link.blame(Some(trouble));
+            link.blame(Some(error_text));
             tokio::time::sleep(wait(shared.settings.instance, tries)).await;
             tries += 1;
         }
@@ -333,7 +333,7 @@ impl Link {
         loop {
             tokio::select! {
                 () = lost.notified() => return (answered, "the connection was closed".to_owned()),
-                () = self.doubt.notified() => {}
+                () = self.suspect.notified() => {}
                 () = tokio::time::sleep(settings.ping_interval) => {}
             }
             let ping = cmd("PING");
@@ -341,7 +341,7 @@ impl Link {
             match asked.await {
                 Ok(Ok(())) => {
                     answered = true;
-                    self.doubted.store(false, Ordering::Release);
+                    self.suspected.store(false, Ordering::Release);
                 }
                 Ok(Err(error)) => return (answered, error.to_string()),
                 Err(_) => {
@@ -375,7 +375,7 @@ async fn open(shared: &Arc<Shared>, lost: &Arc<Notify>) -> Result<MultiplexedCon
             .set_response_timeout(Some(settings.timeout))
             .set_push_sender(move |push| {
                 if let Some(shared) = hearing.upgrade() {
-                    hear(&shared, &lost, push);
+                    receive(&shared, &lost, push);
                 }
                 Ok::<_, RedisError>(())
             });
@@ -390,7 +390,7 @@ async fn open(shared: &Arc<Shared>, lost: &Arc<Notify>) -> Result<MultiplexedCon
 }
 
 /// Takes in what comes along the connection, without ever waiting.
-fn hear(shared: &Shared, lost: &Notify, push: PushInfo) {
+fn receive(shared: &Shared, lost: &Notify, push: PushInfo) {
     match push.kind {
         PushKind::Disconnection => lost.notify_one(),
         PushKind::Message => {
@@ -404,7 +404,7 @@ fn hear(shared: &Shared, lost: &Notify, push: PushInfo) {
                 return;
             }
             if channel == shared.names.rings.as_bytes() {
-                shared.bell.ring(&envelope::unpack_ring(&message));
+                shared.wake_ups.notify(&envelope::unpack_wake_up(&message));
             } else if shared.subscribers.receiver_count() > 0 {
                 shared.inbox.put(message);
             }
@@ -416,8 +416,8 @@ fn hear(shared: &Shared, lost: &Notify, push: PushInfo) {
 /// Redis is there: nobody here knows what was said before.
 fn welcome(shared: &Shared) {
     shared.inbox.miss();
-    shared.bell.ring(&AgentType::ALL.iter().copied().collect());
-    shared.board.distrust();
+    shared.wake_ups.notify(&AgentType::ALL.iter().copied().collect());
+    shared.status_cache.distrust();
 }
 
 #[cfg(test)]

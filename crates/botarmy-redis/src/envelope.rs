@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use botarmy_domain::AgentType;
-use botarmy_domain::ports::News;
+use botarmy_domain::ports::BusMessage;
 
 /// The version of everything said through Redis, a part of every channel and key: a replica that
 /// speaks another one is not misunderstood, it is not heard.
@@ -37,7 +37,12 @@ pub(crate) fn is_from(message: &[u8], instance: u128) -> bool {
 
 /// Puts news into as few messages as will hold them. What is too large, or was lost before, is a
 /// gap: whoever hears of it reads the log.
-pub(crate) fn pack(instance: u128, news: &[News], lost: bool, max_bytes: usize) -> Vec<Vec<u8>> {
+pub(crate) fn pack(
+    instance: u128,
+    news: &[BusMessage],
+    lost: bool,
+    max_bytes: usize,
+) -> Vec<Vec<u8>> {
     let mut messages = Vec::new();
     let mut message = header(instance);
     let empty = message.len();
@@ -50,15 +55,15 @@ pub(crate) fn pack(instance: u128, news: &[News], lost: bool, max_bytes: usize) 
         }
         let begin = message.len();
         let written = match one {
-            News::Entry(entry) => {
+            BusMessage::Entry(entry) => {
                 message.push(b'E');
                 serde_json::to_writer(&mut message, entry).is_ok()
             }
-            News::Progress(progress) => {
+            BusMessage::Progress(progress) => {
                 message.push(b'P');
                 serde_json::to_writer(&mut message, progress).is_ok()
             }
-            News::Gap => false,
+            BusMessage::Lagged => false,
         };
         if !written || message.len() - begin > max_bytes {
             message.truncate(begin);
@@ -81,35 +86,34 @@ pub(crate) fn pack(instance: u128, news: &[News], lost: bool, max_bytes: usize) 
 }
 
 /// What a message says, and why something in it could not be read. That is then a gap.
-pub(crate) fn unpack(message: &[u8]) -> (Vec<News>, Option<String>) {
-    let mut trouble = None;
+pub(crate) fn unpack(message: &[u8]) -> (Vec<BusMessage>, Option<String>) {
+    let mut error_text = None;
     let lines = message.split(|byte| *byte == b'\n').skip(1).filter(|line| !line.is_empty());
     let news = lines
         .map(|line| {
             let read = match line.split_first() {
                 Some((b'E', json)) => {
-                    serde_json::from_slice(json).map(|entry| News::Entry(Arc::new(entry)))
+                    serde_json::from_slice(json).map(|entry| BusMessage::Entry(Arc::new(entry)))
                 }
-                Some((b'P', json)) => {
-                    serde_json::from_slice(json).map(|progress| News::Progress(Arc::new(progress)))
-                }
-                Some((b'G', [])) => Ok(News::Gap),
+                Some((b'P', json)) => serde_json::from_slice(json)
+                    .map(|progress| BusMessage::Progress(Arc::new(progress))),
+                Some((b'G', [])) => Ok(BusMessage::Lagged),
                 _ => {
-                    trouble = Some("a line of an unknown kind".to_owned());
-                    Ok(News::Gap)
+                    error_text = Some("a line of an unknown kind".to_owned());
+                    Ok(BusMessage::Lagged)
                 }
             };
             read.unwrap_or_else(|error| {
-                trouble = Some(error.to_string());
-                News::Gap
+                error_text = Some(error.to_string());
+                BusMessage::Lagged
             })
         })
         .collect();
-    (news, trouble)
+    (news, error_text)
 }
 
 /// A ring for these agent types.
-pub(crate) fn pack_ring(instance: u128, agents: &BTreeSet<AgentType>) -> Vec<u8> {
+pub(crate) fn pack_wake_up(instance: u128, agents: &BTreeSet<AgentType>) -> Vec<u8> {
     let mut message = header(instance);
     let names: Vec<_> = agents.iter().map(|agent| agent.as_str()).collect();
     message.extend(names.join(" ").into_bytes());
@@ -117,7 +121,7 @@ pub(crate) fn pack_ring(instance: u128, agents: &BTreeSet<AgentType>) -> Vec<u8>
 }
 
 /// Whom a ring is for. Names that are not known here are nobody's here.
-pub(crate) fn unpack_ring(message: &[u8]) -> BTreeSet<AgentType> {
+pub(crate) fn unpack_wake_up(message: &[u8]) -> BTreeSet<AgentType> {
     let text = String::from_utf8_lossy(message);
     let (_, names) = text.split_once('\n').unwrap_or_default();
     names.split(' ').filter_map(|name| name.parse().ok()).collect()
@@ -135,23 +139,24 @@ mod tests {
     const LIMIT: usize = 1024 * 1024;
 
     fn entry(data: &serde_json::Value) -> Arc<Entry> {
-        let mut mint = Moment { at: Timestamp::from_micros(1_000_001), seed: 7 }.mint();
-        let mut head = Head::empty(LogId::Project(mint.project()));
+        let mut id_generator =
+            Moment { at: Timestamp::from_micros(1_000_001), seed: 7 }.id_generator();
+        let mut head = Head::empty(LogId::Project(id_generator.project()));
         let event = Event {
-            id: mint.event(),
+            id: id_generator.event(),
             event_type: EventType::TaskCreated,
             origin: Origin::user("some\none"),
-            task_id: Some(mint.task()),
+            task_id: Some(id_generator.task()),
             hitl_request_id: None,
             data: data.as_object().cloned().unwrap(),
-            at: mint.at(),
+            at: id_generator.at(),
         };
         Arc::new(Entry::append(&mut head, event))
     }
 
-    fn entries(news: &[News]) -> Vec<Arc<Entry>> {
+    fn entries(news: &[BusMessage]) -> Vec<Arc<Entry>> {
         let entries = news.iter().filter_map(|one| match one {
-            News::Entry(entry) => Some(Arc::clone(entry)),
+            BusMessage::Entry(entry) => Some(Arc::clone(entry)),
             _ => None,
         });
         entries.collect()
@@ -164,67 +169,71 @@ mod tests {
             "integers": [u64::MAX, i64::MIN],
             "text": "line\nbreak \u{2028} \u{1f600} \"quoted\"",
         }));
-        let messages = pack(1, &[News::Entry(Arc::clone(&entry))], false, LIMIT);
+        let messages = pack(1, &[BusMessage::Entry(Arc::clone(&entry))], false, LIMIT);
         assert_eq!(messages.len(), 1);
-        let (news, trouble) = unpack(&messages[0]);
-        assert_eq!((entries(&news), trouble), (vec![Arc::clone(&entry)], None));
+        let (news, error_text) = unpack(&messages[0]);
+        assert_eq!((entries(&news), error_text), (vec![Arc::clone(&entry)], None));
         assert_eq!(entries(&news)[0].seal(botarmy_domain::log::GENESIS), entry.hash);
     }
 
     #[test]
     fn progress_comes_back() {
-        let mut mint = Moment { at: Timestamp::from_micros(5), seed: 1 }.mint();
+        let mut id_generator = Moment { at: Timestamp::from_micros(5), seed: 1 }.id_generator();
         let progress = Arc::new(TaskProgress {
-            project_id: mint.project(),
-            task_id: mint.task(),
+            project_id: id_generator.project(),
+            task_id: id_generator.task(),
             agent_type: AgentType::Coder,
             message: "Half\nway".to_owned(),
             percent: Some(50),
             at: Timestamp::from_micros(5),
         });
-        let message = pack(1, &[News::Progress(Arc::clone(&progress))], false, LIMIT).remove(0);
+        let message =
+            pack(1, &[BusMessage::Progress(Arc::clone(&progress))], false, LIMIT).remove(0);
         let (news, _) = unpack(&message);
-        assert!(matches!(&news[..], [News::Progress(read)] if *read == progress));
+        assert!(matches!(&news[..], [BusMessage::Progress(read)] if *read == progress));
     }
 
     #[test]
     fn many_news_share_few_messages_and_keep_their_order() {
-        let sent: Vec<_> = (0..2000).map(|n| News::Entry(entry(&json!({ "n": n })))).collect();
+        let sent: Vec<_> =
+            (0..2000).map(|n| BusMessage::Entry(entry(&json!({ "n": n })))).collect();
         let messages = pack(1, &sent, true, LIMIT);
         assert!((2..20).contains(&messages.len()), "{}", messages.len());
         let read: Vec<_> = messages.iter().flat_map(|message| unpack(message).0).collect();
         assert_eq!(entries(&read), entries(&sent));
-        assert!(matches!(read.last(), Some(News::Gap)), "what was lost is told last");
+        assert!(matches!(read.last(), Some(BusMessage::Lagged)), "what was lost is told last");
     }
 
     #[test]
     fn what_is_too_large_is_a_gap() {
         let large = entry(&json!({ "text": "x".repeat(5000) }));
-        let news = [News::Entry(large), News::Entry(entry(&json!({})))];
+        let news = [BusMessage::Entry(large), BusMessage::Entry(entry(&json!({})))];
         let messages = pack(1, &news, false, 2000);
-        let (read, trouble) = unpack(&messages[0]);
-        assert!(matches!(&read[..], [News::Entry(_), News::Gap]) && trouble.is_none());
+        let (read, error_text) = unpack(&messages[0]);
+        assert!(
+            matches!(&read[..], [BusMessage::Entry(_), BusMessage::Lagged]) && error_text.is_none()
+        );
     }
 
     #[test]
     fn what_is_too_much_at_once_is_a_gap() {
-        let large = News::Entry(entry(&json!({ "text": "x".repeat(900_000) })));
+        let large = BusMessage::Entry(entry(&json!({ "text": "x".repeat(900_000) })));
         let news = vec![large; 50];
         let messages = pack(1, &news, false, LIMIT);
         let bytes: usize = messages.iter().map(Vec::len).sum();
         assert!(bytes < TOTAL_BYTES + 2 * LIMIT, "{bytes}");
         let (last, _) = unpack(messages.last().unwrap());
-        assert!(matches!(last.last(), Some(News::Gap)));
+        assert!(matches!(last.last(), Some(BusMessage::Lagged)));
     }
 
     #[test]
     fn what_cannot_be_read_is_a_gap_and_the_rest_is_read() {
-        let good = pack(1, &[News::Entry(entry(&json!({})))], false, LIMIT).remove(0);
+        let good = pack(1, &[BusMessage::Entry(entry(&json!({})))], false, LIMIT).remove(0);
         for bad in ["E{\"id\":1}", "Enonsense", "X{}", "\u{fffd}"] {
             let message = [&good[..], bad.as_bytes(), b"\n"].concat();
-            let (news, trouble) = unpack(&message);
-            assert!(matches!(&news[..], [News::Entry(_), News::Gap]), "{bad}");
-            assert!(trouble.is_some(), "{bad}");
+            let (news, error_text) = unpack(&message);
+            assert!(matches!(&news[..], [BusMessage::Entry(_), BusMessage::Lagged]), "{bad}");
+            assert!(error_text.is_some(), "{bad}");
         }
     }
 
@@ -236,17 +245,17 @@ mod tests {
 
     #[test]
     fn one_knows_ones_own_messages() {
-        let message = pack(7, &[News::Gap], false, LIMIT).remove(0);
+        let message = pack(7, &[BusMessage::Lagged], false, LIMIT).remove(0);
         assert!(is_from(&message, 7) && !is_from(&message, 8));
     }
 
     #[test]
     fn a_ring_says_for_whom() {
         let agents = [AgentType::Coder, AgentType::Tester].into();
-        let message = pack_ring(7, &agents);
-        assert_eq!(unpack_ring(&message), agents);
+        let message = pack_wake_up(7, &agents);
+        assert_eq!(unpack_wake_up(&message), agents);
         let newer = [&message[..], b" translator"].concat();
-        assert_eq!(unpack_ring(&newer), agents, "an agent type of another version");
+        assert_eq!(unpack_wake_up(&newer), agents, "an agent type of another version");
         assert!(is_from(&message, 7));
     }
 }

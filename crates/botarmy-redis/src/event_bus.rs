@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use botarmy_domain::StoreError;
-use botarmy_domain::ports::{EventBus, News, Subscription};
+use botarmy_domain::ports::{BusMessage, EventBus, Subscription};
 use tokio::sync::{Notify, broadcast, broadcast::error::RecvError};
 use tracing::warn;
 
@@ -28,34 +28,34 @@ impl RedisEventBus {
 #[async_trait]
 impl EventBus for RedisEventBus {
     /// Never waits for Redis, and never fails.
-    async fn publish(&self, news: Vec<News>) -> Result<(), StoreError> {
+    async fn publish(&self, news: Vec<BusMessage>) -> Result<(), StoreError> {
         let shared = self.0.shared();
-        let statuses = news.iter().filter_map(|one| shared.board.note(one)).collect();
+        let statuses = news.iter().filter_map(|one| shared.status_cache.note(one)).collect();
         for one in &news {
             // An error only says that nobody listens.
             drop(shared.subscribers.send(one.clone()));
         }
-        shared.outbox.tell(news, statuses);
+        shared.outbox.enqueue(news, statuses);
         Ok(())
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
         let ear = self.0.shared().subscribers.subscribe();
-        Ok(Box::new(Ear { ear, _redis: self.0.clone() }))
+        Ok(Box::new(RedisSubscription { ear, _redis: self.0.clone() }))
     }
 }
 
-struct Ear {
-    ear: broadcast::Receiver<News>,
+struct RedisSubscription {
+    ear: broadcast::Receiver<BusMessage>,
     _redis: Redis,
 }
 
 #[async_trait]
-impl Subscription for Ear {
-    async fn next(&mut self) -> Option<News> {
+impl Subscription for RedisSubscription {
+    async fn next(&mut self) -> Option<BusMessage> {
         match self.ear.recv().await {
             Ok(news) => Some(news),
-            Err(RecvError::Lagged(_)) => Some(News::Gap),
+            Err(RecvError::Lagged(_)) => Some(BusMessage::Lagged),
             Err(RecvError::Closed) => None,
         }
     }
@@ -139,21 +139,21 @@ pub(crate) async fn hear_for_ever(shared: &Shared) {
     let mut complained = false;
     loop {
         let Some(message) = shared.inbox.next().await else {
-            drop(shared.subscribers.send(News::Gap));
+            drop(shared.subscribers.send(BusMessage::Lagged));
             continue;
         };
-        let (news, trouble) = envelope::unpack(&message);
-        if let Some(trouble) = trouble
+        let (news, error_text) = envelope::unpack(&message);
+        if let Some(error_text) = error_text
             && !std::mem::replace(&mut complained, true)
         {
             warn!(
-                trouble,
+                error_text,
                 "Another server sends news that cannot be read here, perhaps of another version; \
                  they are read from the log instead"
             );
         }
         for one in news {
-            shared.board.note(&one);
+            shared.status_cache.note(&one);
             drop(shared.subscribers.send(one));
         }
         // One message holds many news; others want this thread too.

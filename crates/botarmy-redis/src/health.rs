@@ -37,8 +37,8 @@ impl HealthCheck for RedisHealth {
         let shared = self.0.shared();
         let settings = &shared.settings;
         let url = &settings.url;
-        if let Some(trouble) = shared.link.trouble() {
-            return Health::Unhealthy(format!("{url} cannot be reached: {trouble}; {COST}"));
+        if let Some(error_text) = shared.link.error_text() {
+            return Health::Unhealthy(format!("{url} cannot be reached: {error_text}; {COST}"));
         }
         if let Some((what, said)) = shared.refusals.first() {
             return Health::Unhealthy(format!("{url} refuses {what}: {said}; {COST}"));
@@ -61,7 +61,7 @@ impl HealthCheck for RedisHealth {
             }
             Ok(Err(error)) => Health::Unhealthy(format!("{url} does not answer: {error}; {COST}")),
             Err(_) => {
-                shared.link.doubt();
+                shared.link.suspect();
                 let ms = settings.patience.as_millis();
                 Health::Unhealthy(format!("{url} has not answered within {ms} ms; {COST}"))
             }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use botarmy_domain::AgentType;
-use botarmy_domain::ports::News;
+use botarmy_domain::ports::BusMessage;
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::pipe;
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tracing::debug;
 
 use crate::agent_status::{Marked, write_board};
-use crate::connection::{Failure, Shared};
+use crate::connection::{CommandError, Shared};
 use crate::envelope;
 
 /// How many news go out together at most.
@@ -42,7 +42,7 @@ struct Waiting {
     /// Redis is there.
     is_open: bool,
     /// With the room that each takes.
-    news: VecDeque<(News, usize)>,
+    news: VecDeque<(BusMessage, usize)>,
     bytes: usize,
     /// News were dropped since the others were last told of a gap.
     lost: bool,
@@ -55,7 +55,7 @@ struct Waiting {
 /// What goes out together.
 #[derive(Debug, Default)]
 struct Batch {
-    news: Vec<News>,
+    news: Vec<BusMessage>,
     lost: bool,
     rings: BTreeSet<AgentType>,
     statuses: BTreeMap<AgentType, Marked>,
@@ -77,7 +77,7 @@ impl Outbox {
     }
 
     /// News for the others; what there is no room for, or nobody to carry, becomes a gap.
-    pub(crate) fn tell(&self, news: Vec<News>, statuses: Vec<Marked>) {
+    pub(crate) fn enqueue(&self, news: Vec<BusMessage>, statuses: Vec<Marked>) {
         let mut waiting = self.waiting();
         if waiting.is_open {
             for one in statuses {
@@ -88,7 +88,7 @@ impl Outbox {
             let size = size(&one);
             let has_room =
                 waiting.news.len() < self.capacity && waiting.bytes + size <= self.max_bytes;
-            if waiting.is_open && has_room && !matches!(one, News::Gap) {
+            if waiting.is_open && has_room && !matches!(one, BusMessage::Lagged) {
                 waiting.bytes += size;
                 waiting.news.push_back((one, size));
             } else {
@@ -100,7 +100,7 @@ impl Outbox {
     }
 
     /// A ring for the others. Rings for the same agent type that wait together are one.
-    pub(crate) fn ring(&self, agents: &BTreeSet<AgentType>) {
+    pub(crate) fn notify(&self, agents: &BTreeSet<AgentType>) {
         self.waiting().rings.extend(agents);
         self.some.notify_one();
     }
@@ -158,14 +158,14 @@ impl Outbox {
 }
 
 /// How much room it takes, about.
-fn size(news: &News) -> usize {
+fn size(news: &BusMessage) -> usize {
     OVERHEAD
         + match news {
-            News::Entry(entry) => {
+            BusMessage::Entry(entry) => {
                 size_of_object(&entry.event_data) + size_of_object(&entry.event_metadata)
             }
-            News::Progress(progress) => progress.message.len(),
-            News::Gap => 0,
+            BusMessage::Progress(progress) => progress.message.len(),
+            BusMessage::Lagged => 0,
         }
 }
 
@@ -201,9 +201,9 @@ pub(crate) async fn send_for_ever(shared: &Shared) {
                 debug!(%error, "News did not leave; the other servers will be told of a gap");
                 shared.outbox.sent(Some(batch.rings));
                 match error {
-                    Failure::Refused(_) => rest = (rest * 2).min(REST.1),
-                    Failure::Lost(_) => {
-                        shared.link.doubt();
+                    CommandError::Refused(_) => rest = (rest * 2).min(REST.1),
+                    CommandError::Lost(_) => {
+                        shared.link.suspect();
                         rest = REST.0;
                     }
                 }
@@ -217,11 +217,11 @@ async fn send(
     shared: &Shared,
     connection: MultiplexedConnection,
     batch: &Batch,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let settings = &shared.settings;
     let mut messages = pipe();
     if !batch.rings.is_empty() {
-        let ring = envelope::pack_ring(settings.instance, &batch.rings);
+        let ring = envelope::pack_wake_up(settings.instance, &batch.rings);
         messages.cmd("PUBLISH").arg(&shared.names.rings).arg(ring);
     }
     let max = settings.max_news_bytes;
@@ -230,28 +230,28 @@ async fn send(
     }
     // The board goes first: whoever hears of a change may look at it.
     let (mut for_board, mut for_messages) = (connection.clone(), connection);
-    let board = async {
+    let status_cache = async {
         let statuses: Vec<_> = batch.statuses.values().cloned().collect();
         if let Err(error) = write_board(&mut for_board, shared, &statuses, false).await {
             debug!(%error, "The status board was not written");
-            shared.board.distrust();
+            shared.status_cache.distrust();
         }
     };
     let publishing = async {
         if messages.is_empty() {
-            return Ok::<_, Failure>(());
+            return Ok::<_, CommandError>(());
         }
         Ok(messages.exec_async(&mut for_messages).await?)
     };
-    let both = async { tokio::join!(board, publishing).1 };
+    let both = async { tokio::join!(status_cache, publishing).1 };
     match tokio::time::timeout(settings.timeout, both).await {
         Ok(sent) => sent,
         Err(_) => {
             // Whether they were written nobody knows.
             if !batch.statuses.is_empty() {
-                shared.board.distrust();
+                shared.status_cache.distrust();
             }
-            Err(Failure::Lost("no answer in time".to_owned()))
+            Err(CommandError::Lost("no answer in time".to_owned()))
         }
     }
 }
@@ -270,8 +270,8 @@ mod tests {
     #[test]
     fn rings_come_together_and_are_kept_until_they_were_sent() {
         let outbox = open(8, usize::MAX);
-        outbox.ring(&[AgentType::Coder].into());
-        outbox.ring(&[AgentType::Coder, AgentType::Tester].into());
+        outbox.notify(&[AgentType::Coder].into());
+        outbox.notify(&[AgentType::Coder, AgentType::Tester].into());
         let batch = outbox.take();
         assert_eq!(batch.rings, [AgentType::Coder, AgentType::Tester].into());
         assert!(!outbox.is_idle(), "it is on its way");
@@ -283,44 +283,44 @@ mod tests {
         assert!(outbox.is_idle());
     }
 
-    fn progress() -> News {
+    fn progress() -> BusMessage {
         saying(String::new())
     }
 
-    fn saying(message: String) -> News {
-        let mut mint =
+    fn saying(message: String) -> BusMessage {
+        let mut id_generator =
             botarmy_domain::Moment { at: botarmy_domain::Timestamp::from_micros(1), seed: 1 }
-                .mint();
-        News::Progress(std::sync::Arc::new(botarmy_domain::ports::TaskProgress {
-            project_id: mint.project(),
-            task_id: mint.task(),
+                .id_generator();
+        BusMessage::Progress(std::sync::Arc::new(botarmy_domain::ports::TaskProgress {
+            project_id: id_generator.project(),
+            task_id: id_generator.task(),
             agent_type: AgentType::Coder,
             message,
             percent: None,
-            at: mint.at(),
+            at: id_generator.at(),
         }))
     }
 
     #[test]
     fn what_there_is_no_room_for_becomes_a_gap() {
         let outbox = open(3, usize::MAX);
-        outbox.tell((0..10).map(|_| progress()).collect(), vec![]);
+        outbox.enqueue((0..10).map(|_| progress()).collect(), vec![]);
         let batch = outbox.take();
         assert_eq!((batch.news.len(), batch.lost), (3, true));
         outbox.sent(None);
-        outbox.tell(vec![progress()], vec![]);
+        outbox.enqueue(vec![progress()], vec![]);
         assert!(!outbox.take().lost, "it is told once");
     }
 
     #[test]
     fn what_waits_is_bounded_in_bytes_too() {
         let outbox = open(100, 10_000);
-        outbox.tell((0..10).map(|_| saying("x".repeat(3000))).collect(), vec![]);
+        outbox.enqueue((0..10).map(|_| saying("x".repeat(3000))).collect(), vec![]);
         let batch = outbox.take();
         assert_eq!((batch.news.len(), batch.lost), (2, true));
-        outbox.tell(vec![saying("x".repeat(9000))], vec![]);
+        outbox.enqueue(vec![saying("x".repeat(9000))], vec![]);
         assert_eq!(outbox.take().news.len(), 1, "there is room again");
-        outbox.tell(vec![saying("x".repeat(20_000))], vec![]);
+        outbox.enqueue(vec![saying("x".repeat(20_000))], vec![]);
         let batch = outbox.take();
         assert!(batch.news.is_empty() && batch.lost);
     }
@@ -339,10 +339,10 @@ mod tests {
         outbox.close();
         assert!(outbox.is_idle(), "nothing waited, nothing is lost");
         outbox.open();
-        outbox.tell(vec![progress()], vec![status()]);
-        outbox.ring(&[AgentType::Coder].into());
+        outbox.enqueue(vec![progress()], vec![status()]);
+        outbox.notify(&[AgentType::Coder].into());
         outbox.close();
-        outbox.tell(vec![progress()], vec![status()]);
+        outbox.enqueue(vec![progress()], vec![status()]);
         let waiting = outbox.waiting();
         assert!(waiting.news.is_empty() && waiting.bytes == 0 && waiting.statuses.is_empty());
         drop(waiting);

@@ -25,39 +25,39 @@ impl RedisWakeUps {
 
 #[async_trait]
 impl WakeUps for RedisWakeUps {
-    fn ring(&self, agents: &BTreeSet<AgentType>) {
+    fn notify(&self, agents: &BTreeSet<AgentType>) {
         if !agents.is_empty() {
-            self.0.shared().bell.ring(agents);
-            self.0.shared().outbox.ring(agents);
+            self.0.shared().wake_ups.notify(agents);
+            self.0.shared().outbox.notify(agents);
         }
     }
 
     async fn wait(&self) -> BTreeSet<AgentType> {
-        self.0.shared().bell.wait().await
+        self.0.shared().wake_ups.wait().await
     }
 }
 
 /// The rings of this process that nobody has heard yet.
 #[derive(Debug, Default)]
-pub(crate) struct Bell {
-    rung: Mutex<BTreeSet<AgentType>>,
+pub(crate) struct LocalWakeUps {
+    woken: Mutex<BTreeSet<AgentType>>,
     notify: Notify,
 }
 
-impl Bell {
-    pub(crate) fn ring(&self, agents: &BTreeSet<AgentType>) {
-        self.rung.lock().unwrap_or_else(PoisonError::into_inner).extend(agents);
+impl LocalWakeUps {
+    pub(crate) fn notify(&self, agents: &BTreeSet<AgentType>) {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner).extend(agents);
         self.notify.notify_one();
     }
 
     async fn wait(&self) -> BTreeSet<AgentType> {
         loop {
             self.notify.notified().await;
-            let rung =
-                std::mem::take(&mut *self.rung.lock().unwrap_or_else(PoisonError::into_inner));
+            let woken =
+                std::mem::take(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner));
             // Two rings that were heard together may leave a second notice behind.
-            if !rung.is_empty() {
-                return rung;
+            if !woken.is_empty() {
+                return woken;
             }
         }
     }

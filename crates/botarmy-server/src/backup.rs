@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use botarmy_sqlite::SqliteInstallation;
+use botarmy_sqlite::SqliteDatabaseCopy;
 
 use crate::copy::{Progress, check_logs};
 use crate::settings::Settings;
@@ -24,7 +24,7 @@ pub async fn backup(settings: &Settings, to: &Path) -> anyhow::Result<ExitCode> 
         );
     }
     botarmy_sqlite::backup(&stores::sqlite(settings).path, to)?;
-    let mut backup = SqliteInstallation::file(to)?;
+    let mut backup = SqliteDatabaseCopy::file(to)?;
     let logs = check_logs(&mut backup, &mut Progress::new()).await?;
     if logs.bad.is_empty() {
         println!(

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use botarmy_domain::ports::{AgentStatus, EventBus, HealthCheck, Ids, WakeUps};
-use botarmy_memory::{Bell, MemoryEventBus};
+use botarmy_memory::{MemoryEventBus, MemoryWakeUps};
 use botarmy_redis::{
     Redis, RedisAgentStatus, RedisEventBus, RedisHealth, RedisSettings, RedisWakeUps,
 };
@@ -19,7 +19,7 @@ use crate::stores::Stores;
 #[expect(missing_docs, reason = "each field is the port of its type")]
 pub struct Channels {
     pub bus: Arc<dyn EventBus>,
-    pub bell: Arc<dyn WakeUps>,
+    pub wake_ups: Arc<dyn WakeUps>,
     pub agents: Arc<dyn AgentStatus>,
     /// How Redis is, where it is used.
     pub health: Option<Arc<dyn HealthCheck>>,
@@ -34,7 +34,7 @@ impl Channels {
         let Some(redis) = redis else {
             return Self {
                 bus: Arc::new(MemoryEventBus::default()),
-                bell: Arc::new(Bell::default()),
+                wake_ups: Arc::new(MemoryWakeUps::default()),
                 agents: Arc::clone(&stores.agents),
                 health: None,
                 redis: None,
@@ -44,7 +44,7 @@ impl Channels {
         let (agents, audit) = (Arc::clone(&stores.agents), Arc::clone(&stores.audit));
         Self {
             bus: Arc::new(RedisEventBus::new(&redis)),
-            bell: Arc::new(RedisWakeUps::new(&redis)),
+            wake_ups: Arc::new(RedisWakeUps::new(&redis)),
             agents: Arc::new(RedisAgentStatus::new(&redis, agents, audit)),
             health: Some(Arc::new(RedisHealth::new(&redis))),
             redis: Some(redis),

@@ -16,11 +16,11 @@ use anyhow::{Context, bail};
 use botarmy_domain::StoreError;
 use botarmy_domain::artifact::digest;
 use botarmy_domain::log::Verifier;
-use botarmy_postgres::{PostgresInstallation, PostgresSettings, PostgresUrl};
-use botarmy_rows::installation::{
-    Cell, CopyMark, EVENTS, HEADS, Installation, Row, TABLES, Table, entry, head_mark,
+use botarmy_postgres::{PostgresDatabaseCopy, PostgresSettings, PostgresUrl};
+use botarmy_sql::database_copy::{
+    Cell, CopyMark, DatabaseCopy, EVENTS, HEADS, Row, TABLES, Table, entry, head_mark,
 };
-use botarmy_sqlite::SqliteInstallation;
+use botarmy_sqlite::SqliteDatabaseCopy;
 
 use crate::stores::DATABASE;
 
@@ -93,23 +93,23 @@ impl Address {
         }
     }
 
-    async fn source(&self) -> anyhow::Result<Box<dyn Installation>> {
+    async fn source(&self) -> anyhow::Result<Box<dyn DatabaseCopy>> {
         Ok(match self {
-            Self::DataDir(dir) => Box::new(SqliteInstallation::source(&dir.join(DATABASE))?),
-            Self::Postgres(url) => Box::new(PostgresInstallation::source(&settings(url)).await?),
+            Self::DataDir(dir) => Box::new(SqliteDatabaseCopy::source(&dir.join(DATABASE))?),
+            Self::Postgres(url) => Box::new(PostgresDatabaseCopy::source(&settings(url)).await?),
         })
     }
 
-    async fn target(&self) -> anyhow::Result<Box<dyn Installation>> {
+    async fn target(&self) -> anyhow::Result<Box<dyn DatabaseCopy>> {
         const OLDER: &str = "nothing was changed; name an empty target, or `migrate` this one";
         Ok(match self {
-            Self::DataDir(dir) => match SqliteInstallation::target(&dir.join(DATABASE)) {
+            Self::DataDir(dir) => match SqliteDatabaseCopy::target(&dir.join(DATABASE)) {
                 Err(error @ botarmy_sqlite::OpenError::Behind { .. }) => {
                     return Err(error).context(OLDER);
                 }
                 target => Box::new(target?),
             },
-            Self::Postgres(url) => match PostgresInstallation::target(&settings(url)).await {
+            Self::Postgres(url) => match PostgresDatabaseCopy::target(&settings(url)).await {
                 Err(error @ botarmy_postgres::OpenError::Behind { .. }) => {
                     return Err(error).context(OLDER);
                 }
@@ -184,7 +184,7 @@ pub async fn copy(from: &str, to: &str, chunk_rows: Option<u32>) -> anyhow::Resu
 }
 
 /// Marks an empty target, or finds that it was marked for the same source at the same point.
-async fn begin(target: &mut dyn Installation, mark: &CopyMark) -> anyhow::Result<()> {
+async fn begin(target: &mut dyn DatabaseCopy, mark: &CopyMark) -> anyhow::Result<()> {
     match target.mark().await? {
         Some(found) if found.fingerprint == mark.fingerprint => {
             eprintln!("Going on with the copy of {} that was interrupted", found.source);
@@ -221,8 +221,8 @@ async fn begin(target: &mut dyn Installation, mark: &CopyMark) -> anyhow::Result
 
 /// Copies the rows of a table that are not there yet.
 async fn fill(
-    source: &mut dyn Installation,
-    target: &mut dyn Installation,
+    source: &mut dyn DatabaseCopy,
+    target: &mut dyn DatabaseCopy,
     table: &'static Table,
     most: u32,
     progress: &mut Progress,
@@ -268,8 +268,8 @@ struct Comparison {
 
 /// Compares every row.
 async fn compare(
-    source: &mut dyn Installation,
-    target: &mut dyn Installation,
+    source: &mut dyn DatabaseCopy,
+    target: &mut dyn DatabaseCopy,
     progress: &mut Progress,
 ) -> anyhow::Result<Comparison> {
     let mut found = Comparison { rows: Vec::new(), differences: Vec::new() };
@@ -320,14 +320,14 @@ impl Logs {
 
 /// Computes every hash anew, and looks whether every log ends where it should.
 pub(crate) async fn check_logs(
-    installation: &mut dyn Installation,
+    database_copy: &mut dyn DatabaseCopy,
     progress: &mut Progress,
 ) -> anyhow::Result<Logs> {
     let mut found = Logs { logs: 0, entries: 0, bad: Vec::new() };
     let (mut heads, mut entries) = (Walk::of(&HEADS), Walk::of(&EVENTS));
-    let mut next = entries.next(installation).await?;
+    let mut next = entries.next(database_copy).await?;
     let mut read = 0;
-    while let Some(head) = heads.next(installation).await? {
+    while let Some(head) = heads.next(database_copy).await? {
         let mut verifier = Verifier::default();
         while let Some(row) = next.take_if(|row| row[0] <= head[0]) {
             match entry(&row) {
@@ -335,7 +335,7 @@ pub(crate) async fn check_logs(
                 Ok(entry) => verifier.next(&entry),
                 Err(_) => verifier.unreadable(),
             }
-            next = entries.next(installation).await?;
+            next = entries.next(database_copy).await?;
             read += 1;
             progress.tell("verified", &EVENTS, read);
         }
@@ -361,10 +361,10 @@ fn without_end(row: &[Cell]) -> String {
 
 /// A digest over the ends of all logs. Every change of state has its entry, so it is the same only
 /// for the same installation at the same point.
-async fn fingerprint(installation: &mut dyn Installation) -> Result<String, StoreError> {
+async fn fingerprint(database_copy: &mut dyn DatabaseCopy) -> Result<String, StoreError> {
     let mut fingerprint = String::new();
     let mut heads = Walk::of(&HEADS);
-    while let Some(head) = heads.next(installation).await? {
+    while let Some(head) = heads.next(database_copy).await? {
         let end = head_mark(&head)?;
         fingerprint = digest(&[fingerprint, HEADS.name_of(&head), end.seq.to_string(), end.hash]);
     }
@@ -386,11 +386,11 @@ impl Walk {
 
     async fn next(
         &mut self,
-        installation: &mut dyn Installation,
+        database_copy: &mut dyn DatabaseCopy,
     ) -> Result<Option<Row>, StoreError> {
         if self.ready.is_empty() {
             let key = self.last.as_deref().map(|row| self.table.key_of(row));
-            let rows = installation.rows(self.table, key, self.limit).await?;
+            let rows = database_copy.rows(self.table, key, self.limit).await?;
             self.limit = next_limit(self.limit, &rows);
             self.last = rows.last().cloned();
             self.ready = rows.into();

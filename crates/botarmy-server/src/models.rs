@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use botarmy_agents::llm::{Key, LlmRunner, Price, Prompts, Provider, ProviderKind};
 use botarmy_domain::ports::{AgentRunner, Clock};
-use botarmy_domain::words::AgentType;
+use botarmy_domain::vocabulary::AgentType;
 
 use crate::settings::{ProviderProtocol, ProviderSettings, RunnerChoice, Settings};
 
@@ -131,7 +131,11 @@ mod tests {
         Settings::load(None, variables)
     }
 
-    fn hire(choice: &str, settings: &Settings, keys: Variables<'_>) -> anyhow::Result<LlmRunner> {
+    fn build_runners(
+        choice: &str,
+        settings: &Settings,
+        keys: Variables<'_>,
+    ) -> anyhow::Result<LlmRunner> {
         let RunnerChoice::Llm { provider, model } = choice.parse().unwrap() else { panic!() };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let offline = Arc::new(OfflineDrafter::new("deployments"));
@@ -149,7 +153,7 @@ mod tests {
             assert_eq!(empty.agent(*agent).runner, RunnerChoice::Offline);
             let chosen = some.agent(*agent).runner.to_string();
             assert!(chosen.starts_with("llm:openai/"), "{chosen}");
-            hire(&chosen, &some, &|_| Some("k".to_owned())).unwrap();
+            build_runners(&chosen, &some, &|_| Some("k".to_owned())).unwrap();
         }
     }
 
@@ -175,7 +179,7 @@ mod tests {
             ("llm:hub/m", "providers.hub.base_url"),
             ("llm:odd/m", "odd"),
         ] {
-            let error = format!("{:#}", hire(choice, &settings, &|_| None).unwrap_err());
+            let error = format!("{:#}", build_runners(choice, &settings, &|_| None).unwrap_err());
             assert!(error.contains(expected) && !error.contains("s3cr3t"), "{choice}: {error}");
         }
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use botarmy_domain::ports::{NewProject, News, Orchestrator, Response};
+use botarmy_domain::ports::{BusMessage, NewProject, Orchestrator, Response};
 use botarmy_domain::{
     Entry, EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId, HitlStatus, Origin,
     Oversight, Project, ProjectId, ProjectState, package,
@@ -68,21 +68,21 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
     let project = system.engine.create_project(new, Origin::user("terminal")).await?;
     println!("Project {} \"{}\"", project.id, project.name);
 
-    let mut desk = Desk::new(&system, project.id, wish.yes);
+    let mut dispatcher = LeaseDispatcher::new(&system, project.id, wish.yes);
     let mut signals = Signals::listen()?;
     let ended = loop {
         tokio::select! {
-            heard = news.next() => desk.hear(&heard.unwrap_or(News::Gap)),
+            heard = news.next() => dispatcher.hear(&heard.unwrap_or(BusMessage::Lagged)),
             () = tokio::time::sleep(GLANCE) => {}
             () = signals.told() => break None,
         }
         // What a gate is about is on its way still: first told, then asked.
         while let Ok(Some(heard)) = tokio::time::timeout(PAUSE, news.next()).await {
-            desk.hear(&heard);
+            dispatcher.hear(&heard);
         }
         // The project waits at the gate, whoever leaves the desk.
         let answered = tokio::select! {
-            answered = desk.answer_gates() => answered?,
+            answered = dispatcher.answer_gates() => answered?,
             () = signals.told() => false,
         };
         if !answered {
@@ -93,7 +93,7 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
         if !now.status().is_open() {
             // What led to it is on its way still.
             while let Ok(Some(heard)) = tokio::time::timeout(LAST_WORDS, news.next()).await {
-                desk.hear(&heard);
+                dispatcher.hear(&heard);
             }
             break Some(now);
         }
@@ -108,7 +108,7 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
             ExitCode::from(2)
         }
     };
-    system.wind_down().await;
+    system.drain().await;
     system.close().await;
     Ok(code)
 }
@@ -176,7 +176,7 @@ fn default_out(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// What stands between the project and the person at the terminal.
-struct Desk<'a> {
+struct LeaseDispatcher<'a> {
     system: &'a System,
     project: ProjectId,
     yes: bool,
@@ -185,7 +185,7 @@ struct Desk<'a> {
     second_chances: u32,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> LeaseDispatcher<'a> {
     const fn new(system: &'a System, project: ProjectId, yes: bool) -> Self {
         Self {
             system,
@@ -196,8 +196,8 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn hear(&self, news: &News) {
-        if let News::Entry(entry) = news
+    fn hear(&self, news: &BusMessage) {
+        if let BusMessage::Entry(entry) = news
             && entry.project_id == Some(self.project)
         {
             self.tell(entry);

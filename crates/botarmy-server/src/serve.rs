@@ -38,13 +38,13 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
         signals.told().await;
         std::process::exit(130);
     });
-    system.hang_up().await;
-    let hang_up = async {
+    system.close_live_sessions().await;
+    let close_live_sessions = async {
         if let Some(handle) = &handle {
             handle.stop(true).await;
         }
     };
-    tokio::join!(system.wind_down(), hang_up);
+    tokio::join!(system.drain(), close_live_sessions);
     system.close().await;
     ended?;
     info!("Stopped");

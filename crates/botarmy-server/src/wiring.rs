@@ -14,8 +14,8 @@ use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck, Ids};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, HttpSettings};
 use botarmy_orchestrator::{
-    Desk, Engine, EngineSettings, LeaseSettings, Leases, Ports, Runners, Worker, WorkerSettings,
-    Workflows,
+    Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases, Ports, Runners, Worker,
+    WorkerSettings, Workflows,
 };
 use botarmy_ws::{Live, WsSettings};
 use tokio::sync::watch;
@@ -46,7 +46,7 @@ pub struct System {
     role: Role,
     worker: Arc<Worker>,
     leases: Leases,
-    desk: Option<Desk>,
+    dispatcher: Option<LeaseDispatcher>,
     hired: BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -71,7 +71,7 @@ impl System {
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
         // What cannot be used is refused before anything is touched.
         let redis = channels::redis(settings, &*ids)?;
-        let hired = hire(settings, &clock)?;
+        let hired = build_runners(settings, &clock)?;
         let stores = Stores::open(settings).await?;
         let channels = Channels::open(settings, redis, &stores);
         let ports = Ports {
@@ -85,7 +85,7 @@ impl System {
             stops: Arc::clone(&stores.stops),
             agents: Arc::clone(&channels.agents),
             bus: Arc::clone(&channels.bus),
-            bell: Arc::clone(&channels.bell),
+            wake_ups: Arc::clone(&channels.wake_ups),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
         };
@@ -115,8 +115,8 @@ impl System {
             poll: worker_settings.poll,
             max_output_bytes: worker_settings.max_output_bytes,
         };
-        let worker = Worker::new(engine.clone(), staff(settings, &hired), worker_settings);
-        let (leases, desk) = Leases::new(engine.clone(), lease_settings);
+        let worker = Worker::new(engine.clone(), assign_runners(settings, &hired), worker_settings);
+        let (leases, dispatcher) = Leases::new(engine.clone(), lease_settings);
         Ok(Self {
             engine,
             stores,
@@ -124,7 +124,7 @@ impl System {
             role: settings.server.role,
             worker,
             leases,
-            desk: Some(desk),
+            dispatcher: Some(dispatcher),
             hired,
             clock,
             ids,
@@ -144,7 +144,7 @@ impl System {
     /// What the store could not do.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         if self.stores.is_shared() {
-            self.engine.look_around();
+            self.engine.wake_all_workers();
         } else {
             let taken = self.engine.take_back_everything().await;
             taken.context("what was running cannot be resumed")?;
@@ -153,13 +153,13 @@ impl System {
             let worker = Arc::clone(&self.worker).run(self.stop.subscribe(), self.grace);
             self.working = Some(tokio::spawn(worker));
         }
-        if let Some(desk) = self.desk.take().filter(|_| self.role.answers()) {
-            self.background.push(tokio::spawn(desk.run(self.stop.subscribe())));
+        if let Some(dispatcher) = self.dispatcher.take().filter(|_| self.role.answers()) {
+            self.background.push(tokio::spawn(dispatcher.run(self.stop.subscribe())));
         }
         let engine = self.engine.clone();
         self.background.push(tokio::spawn(async move { engine.watch_agents().await }));
         let (engine, interval) = (self.engine.clone(), self.timer_interval);
-        self.background.push(tokio::spawn(async move { engine.keep_time(interval).await }));
+        self.background.push(tokio::spawn(async move { engine.run_timers(interval).await }));
         Ok(())
     }
 
@@ -224,7 +224,7 @@ impl System {
     }
 
     /// Ends the live streams: their clients come back and go on where they were.
-    pub async fn hang_up(&self) {
+    pub async fn close_live_sessions(&self) {
         if let Some(live) = &self.live {
             live.shutdown().await;
         }
@@ -232,7 +232,7 @@ impl System {
 
     /// Takes no more work, waits for what runs, and gives the rest back. What a store that hangs
     /// keeps from being given back is taken when its lease lapses.
-    pub async fn wind_down(&mut self) {
+    pub async fn drain(&mut self) {
         self.stop.send_replace(true);
         if let Some(mut working) = self.working.take() {
             match tokio::time::timeout(self.grace + WINDING_DOWN, &mut working).await {
@@ -264,7 +264,7 @@ fn slots(settings: &Settings) -> BTreeMap<AgentType, u32> {
 }
 
 /// One runner for each choice, shared by the agent types that made it.
-fn hire(
+fn build_runners(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>> {
@@ -312,7 +312,10 @@ fn deploy_dir(settings: &Settings) -> PathBuf {
 }
 
 /// Who serves whom.
-fn staff(settings: &Settings, hired: &BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>) -> Runners {
+fn assign_runners(
+    settings: &Settings,
+    hired: &BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>,
+) -> Runners {
     let runner =
         |agent: &AgentType| Some((*agent, Arc::clone(hired.get(&settings.agent(*agent).runner)?)));
     AgentType::ALL.iter().filter_map(runner).collect()

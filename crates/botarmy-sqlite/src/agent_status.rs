@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::AgentStatus;
 use botarmy_domain::{AgentRecord, AgentType, StoreError};
-use botarmy_rows::body;
+use botarmy_sql::body;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;

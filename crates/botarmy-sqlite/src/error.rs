@@ -49,20 +49,20 @@ pub(crate) fn reading(table: &'static str, error: DieselError) -> StoreError {
 
 /// Why a transaction came to nothing.
 #[derive(Debug, Clone)]
-pub(crate) enum Fault {
+pub(crate) enum DbError {
     /// SQLite refused something or could not do it.
     Database(Arc<DieselError>),
     /// A decision panicked.
     Panic(String),
 }
 
-impl From<DieselError> for Fault {
+impl From<DieselError> for DbError {
     fn from(error: DieselError) -> Self {
         Self::Database(Arc::new(error))
     }
 }
 
-impl Fault {
+impl DbError {
     /// Whether one decision of several may be the cause, so that the others can still succeed.
     pub(crate) fn may_be_one_units(&self) -> bool {
         match self {
@@ -84,7 +84,7 @@ impl Fault {
     }
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for DbError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Database(error) => error.fmt(f),

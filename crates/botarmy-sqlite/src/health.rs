@@ -32,8 +32,8 @@ impl HealthCheck for SqliteHealth {
     }
 
     async fn check(&self) -> Health {
-        if let Some(trouble) = self.0.trouble() {
-            return Health::Unhealthy(format!("the last write failed: {trouble}"));
+        if let Some(write_health) = self.0.write_health() {
+            return Health::Unhealthy(format!("the last write failed: {write_health}"));
         }
         match ask(&self.0, "(SELECT count(*) FROM sqlite_schema)").await {
             Ok(_) => {

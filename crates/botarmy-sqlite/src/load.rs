@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use botarmy_domain::batch::{Loaded, Wants};
+use botarmy_domain::batch::{ReadSet, Rows};
 use botarmy_domain::ids::{ProjectId, TaskId};
 use botarmy_domain::ports::Claim;
 use botarmy_domain::{
     AgentFacts, AgentRecord, AgentType, HitlKind, HitlRequest, StopScope, StoreError, Task,
     Timestamp,
 };
-use botarmy_rows::body;
+use botarmy_sql::body;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::rows::{ArtifactRefRow, HeadRow, key_text};
 use crate::schema::{
     agents, artifacts, emergency_stops, heads, hitl_requests, packages, projects, purses, tasks,
@@ -28,7 +28,7 @@ pub(crate) enum LoadError {
     /// A row cannot be read. Whoever does not want it is not concerned.
     Row(StoreError),
     /// The database could not.
-    Database(Fault),
+    Database(DbError),
 }
 
 impl From<DieselError> for LoadError {
@@ -45,56 +45,59 @@ impl From<StoreError> for LoadError {
 
 /// Loads what is wanted. Rows are fetched one by one: a statement that is prepared once and finds
 /// its row by key costs a few microseconds, less than preparing one for many.
-pub(crate) fn load(connection: &mut SqliteConnection, wants: &Wants) -> Result<Loaded, LoadError> {
-    let mut loaded = Loaded::default();
-    for log in &wants.heads {
+pub(crate) fn load(
+    connection: &mut SqliteConnection,
+    read_set: &ReadSet,
+) -> Result<Rows, LoadError> {
+    let mut loaded = Rows::default();
+    for log in &read_set.heads {
         let key = log.key();
         let query = heads::table.find(key.bytes().as_slice()).select(HeadRow::as_select());
         if let Some(row) = query.get_result(connection).optional()? {
             loaded.heads.push(row.head()?);
         }
     }
-    for id in &wants.projects {
+    for id in &read_set.projects {
         let query = projects::table.find(id.bytes().as_slice()).select(projects::body);
         let row: Option<String> = query.get_result(connection).optional()?;
         let project = row.map(|row| body("projects", id, &row)).transpose()?;
         loaded.projects.extend(project.map(Arc::new));
     }
-    for id in &wants.tasks {
+    for id in &read_set.tasks {
         loaded.tasks.extend(task(connection, *id)?);
     }
-    for project in &wants.open_tasks {
+    for project in &read_set.open_tasks {
         loaded.tasks.extend(open_tasks(connection, *project)?);
     }
-    for id in &wants.requests {
+    for id in &read_set.requests {
         let query = hitl_requests::table.find(id.bytes().as_slice()).select(hitl_requests::body);
         let row: Option<String> = query.get_result(connection).optional()?;
         loaded.requests.extend(row.map(|row| body("hitl_requests", id, &row)).transpose()?);
     }
-    for project in &wants.open_requests {
+    for project in &read_set.open_requests {
         loaded.requests.extend(open_requests(connection, *project)?);
     }
-    for id in &wants.artifacts {
+    for id in &read_set.artifacts {
         let query = artifacts::table.find(id.bytes().as_slice());
         let row = query.select(ArtifactRefRow::as_select()).get_result(connection).optional()?;
         loaded.artifacts.extend(row.map(|row| row.artifact_ref()).transpose()?);
     }
-    for project in &wants.packages {
+    for project in &read_set.packages {
         let query = packages::table.find(project.bytes().as_slice()).select(packages::body);
         let row: Option<String> = query.get_result(connection).optional()?;
         loaded.packages.extend(row.map(|row| body("packages", project, &row)).transpose()?);
     }
-    for key in &wants.purses {
+    for key in &read_set.budget_accounts {
         let query = purses::table.find(key.to_string()).select(purses::body);
         let row: Option<String> = query.get_result(connection).optional()?;
-        loaded.purses.extend(row.map(|row| body("purses", key, &row)).transpose()?);
+        loaded.budget_accounts.extend(row.map(|row| body("purses", key, &row)).transpose()?);
     }
-    for scope in &wants.stops {
+    for scope in &read_set.stops {
         let query = emergency_stops::table.find(scope.to_string()).select(emergency_stops::body);
         let row: Option<String> = query.get_result(connection).optional()?;
         loaded.stops.extend(row.map(|row| body("emergency_stops", scope, &row)).transpose()?);
     }
-    for agent in &wants.agents {
+    for agent in &read_set.agents {
         let facts = facts(connection, *agent)?;
         loaded.agents.push((record(connection, *agent)?, facts));
     }

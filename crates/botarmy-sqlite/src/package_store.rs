@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::PackageStore;
 use botarmy_domain::{Package, ProjectId, StoreError, Timestamp};
-use botarmy_rows::body;
+use botarmy_sql::body;
 use diesel::prelude::*;
 
 use crate::error::reading;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use botarmy_domain::log::{Head, LogId};
 use botarmy_domain::ports::ProjectStore;
 use botarmy_domain::{Project, ProjectId, ProjectStatus, StoreError};
-use botarmy_rows::body;
+use botarmy_sql::body;
 use diesel::prelude::*;
 
 use crate::error::reading;

@@ -7,7 +7,7 @@ use botarmy_domain::{
     Artifact, ArtifactRef, ContextId, EventId, HitlRequestId, ProjectId, StoreError, TaskId,
     Timestamp,
 };
-use botarmy_rows::{Column, corrupt, hash_column, integer, json};
+use botarmy_sql::{Column, corrupt, hash_column, integer, json};
 use diesel::prelude::*;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ pub(crate) fn bodies<T: DeserializeOwned>(
     table: &'static str,
     rows: impl IntoIterator<Item = (Vec<u8>, String)>,
 ) -> Result<Vec<Arc<T>>, StoreError> {
-    botarmy_rows::bodies(table, rows.into_iter().map(|(id, text)| (key_text(&id), text)))
+    botarmy_sql::bodies(table, rows.into_iter().map(|(id, text)| (key_text(&id), text)))
 }
 
 /// Reads the id of a project where it is the key.

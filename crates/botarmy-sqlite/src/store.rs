@@ -11,12 +11,12 @@ use tokio::sync::{Semaphore, mpsc};
 use tracing::info;
 
 use crate::connection;
-use crate::installation;
+use crate::database_copy;
 use crate::migrate;
 use crate::open::{self, OpenError};
 use crate::readers::Readers;
 use crate::settings::SqliteSettings;
-use crate::writer::{Job, Trouble, Writer};
+use crate::writer::{Job, WriteHealth, Writer};
 
 /// Lists up to this length are read on the thread that asks.
 const SHORT_LIST: u32 = 32;
@@ -33,7 +33,7 @@ pub struct SqliteStore {
 struct Inner {
     settings: SqliteSettings,
     queue: mpsc::Sender<Job>,
-    trouble: Trouble,
+    write_health: WriteHealth,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// For reads that take microseconds.
     short: Readers,
@@ -65,17 +65,17 @@ impl SqliteStore {
             connection::writer(&settings).map_err(|error| OpenError::sqlite(&path, error))?;
         check_mode(&mut connection, &path)?;
         let applied = migrate::apply(&mut connection, &path)?;
-        installation::refuse_a_half(&mut connection, &path)?;
+        database_copy::refuse_a_half(&mut connection, &path)?;
         if !applied.is_empty() {
             info!(migrations = ?applied, "The database was brought up to date");
         }
         let (queue, jobs) = mpsc::channel(settings.queue.max(1));
-        let trouble = Trouble::default();
+        let write_health = WriteHealth::default();
         let writer = Writer {
             connection,
             queue: jobs,
             max_batch: settings.max_batch.max(1),
-            trouble: trouble.clone(),
+            write_health: write_health.clone(),
             lock,
             has_written: false,
         };
@@ -85,7 +85,7 @@ impl SqliteStore {
             .map_err(OpenError::Thread)?;
         let inner = Inner {
             queue,
-            trouble,
+            write_health,
             writer: Mutex::new(Some(writer)),
             short: Readers::new(&settings),
             long: Readers::new(&settings),
@@ -173,11 +173,11 @@ impl SqliteStore {
     }
 
     /// What went wrong with the last transaction.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub(crate) fn write_health(&self) -> Option<String> {
         if self.inner.queue.is_closed() {
             return Some("the store is closed".to_owned());
         }
-        self.inner.trouble.now()
+        self.inner.write_health.now()
     }
 
     /// How many decisions wait, and how many may.

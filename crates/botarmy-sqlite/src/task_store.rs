@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::ports::{TaskBoard, TaskFilter, TaskStore};
+use botarmy_domain::ports::{TaskFilter, TaskStatusList, TaskStore};
 use botarmy_domain::{ProjectId, StoreError, Task, TaskId, Timestamp};
-use botarmy_rows::{body, word};
+use botarmy_sql::{body, word};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
@@ -60,18 +60,23 @@ impl TaskStore for SqliteStore {
         &self,
         project: ProjectId,
         limit: u32,
-    ) -> Result<Option<TaskBoard>, StoreError> {
+    ) -> Result<Option<TaskStatusList>, StoreError> {
         // Most boards are short, and those are best read here and now.
-        let glance = self.read_now(|connection| board(connection, project, limit.min(GLANCE)))?;
+        let glance =
+            self.read_now(|connection| status_list(connection, project, limit.min(GLANCE)))?;
         match &glance {
             Some(seen) if limit > GLANCE && seen.tasks.len() == GLANCE as usize => {
-                self.read_aside(move |connection| board(connection, project, limit)).await
+                self.read_aside(move |connection| status_list(connection, project, limit)).await
             }
             _ => Ok(glance),
         }
     }
 
-    async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Task>>, StoreError> {
+    async fn expired_leases(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Arc<Task>>, StoreError> {
         self.read_list(limit, move |connection| {
             let query = tasks::table
                 .filter(TaskIsWorking)
@@ -113,11 +118,11 @@ impl TaskStore for SqliteStore {
 type Keyed = (Vec<u8>, String);
 
 /// A project's status and its first tasks. One statement, so both are of the same instant.
-fn board(
+fn status_list(
     connection: &mut SqliteConnection,
     project: ProjectId,
     limit: u32,
-) -> Result<Option<TaskBoard>, StoreError> {
+) -> Result<Option<TaskStatusList>, StoreError> {
     // A project without tasks has one row.
     let query = projects::table
         .inner_join(heads::table.on(heads::log.eq(projects::id)))
@@ -134,5 +139,5 @@ fn board(
     let rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
     let tasks =
         rows.map(|(id, text)| body("tasks", key_text(&id), &text)).collect::<Result<_, _>>()?;
-    Ok(Some(TaskBoard { seq, project_status, tasks }))
+    Ok(Some(TaskStatusList { seq, project_status, tasks }))
 }

@@ -14,7 +14,7 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::task::WorkerId;
 use botarmy_domain::{
-    AgentType, Error, Moment, Origin, Oversight, ProjectId, Refusal, Scope, StoreError, TaskId,
+    AgentType, DomainError, Error, Moment, Origin, Oversight, ProjectId, Scope, StoreError, TaskId,
     Timestamp,
 };
 use diesel::connection::{
@@ -78,7 +78,7 @@ impl Place {
 }
 
 async fn create(store: &SqliteStore, seed: u128) -> ProjectId {
-    let id = moment(seed).fork(1).mint().project();
+    let id = moment(seed).fork(1).id_generator().project();
     let new = NewProject {
         name: "A project".to_owned(),
         description: None,
@@ -94,7 +94,7 @@ async fn create(store: &SqliteStore, seed: u128) -> ProjectId {
 }
 
 async fn submit(store: &SqliteStore, project: ProjectId, seed: u128) -> Result<TaskId, Error> {
-    let id = moment(seed).fork(1).mint().task();
+    let id = moment(seed).fork(1).id_generator().task();
     let new = NewTask {
         project_id: project,
         agent: AgentType::Coder,
@@ -127,8 +127,8 @@ async fn what_was_committed_is_there_after_reopening() {
     let project = place.filled().await;
     let store = place.open();
     assert_eq!(store.project(project).await.unwrap().unwrap().name, "A project");
-    let board = store.status(project, 10).await.unwrap().unwrap();
-    assert_eq!(board.tasks.len(), 1);
+    let status_list = store.status(project, 10).await.unwrap().unwrap();
+    assert_eq!(status_list.tasks.len(), 1);
     let mut verifier = Verifier::default();
     for entry in store.since(LogId::Project(project), 0, 10).await.unwrap() {
         verifier.next(&entry);
@@ -370,7 +370,7 @@ async fn looking_for_work_in_vain_and_refusals_write_nothing() {
     let before = fs::read(&wal).unwrap();
     for seed in 10..20 {
         assert!(store.claim(claim(seed, 4)).await.unwrap().entries.is_empty());
-        let refuse = |_: &_| Err(Refusal::Nonsense("no".to_owned()));
+        let refuse = |_: &_| Err(DomainError::BadRequest("no".to_owned()));
         store.transact(Scope::project(project), Box::new(refuse)).await.unwrap_err();
         let refresh = move |snapshot: &_| agents::refresh(snapshot, moment(seed));
         store.transact(Scope::agent(AgentType::Coder), Box::new(refresh)).await.unwrap();
@@ -448,8 +448,8 @@ async fn a_closed_store_says_so_and_has_kept_everything() {
     assert!(error.to_string().contains("the store is closed"), "{error}");
     assert!(store.project(project).await.is_err());
     assert!(!place.path.with_file_name("botarmy.db-wal").exists());
-    let board = place.open().status(project, 100).await.unwrap().unwrap();
-    assert_eq!(board.tasks.len(), kept);
+    let status_list = place.open().status(project, 100).await.unwrap().unwrap();
+    assert_eq!(status_list.tasks.len(), kept);
 }
 
 #[tokio::test]
@@ -591,7 +591,7 @@ async fn hot_statements_are_prepared_once() {
         store.entry(claimed.entries[0].id).await.unwrap();
         store.entries(EntryFilter::default(), 10).await.unwrap();
         store.since(LogId::Project(project), 0, 10).await.unwrap();
-        store.lapsed(AT, 10).await.unwrap();
+        store.expired_leases(AT, 10).await.unwrap();
         store.pending(None, 10).await.unwrap();
         store.expired(AT, 10).await.unwrap();
         store.statuses().await.unwrap();

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use botarmy_domain::batch::Writes;
+use botarmy_domain::batch::WriteSet;
 use botarmy_domain::{
-    AgentRecord, Artifact, Entry, Head, HitlRequest, Package, Project, ProjectId, ProjectStatus,
-    Purse, Stop, StopScope, Task, TaskStatus,
+    AgentRecord, Artifact, BudgetAccount, Entry, Head, HitlRequest, Package, Project, ProjectId,
+    ProjectStatus, Stop, StopScope, Task, TaskStatus,
 };
-use botarmy_rows::{hash_column, integer, json};
+use botarmy_sql::{hash_column, integer, json};
 use diesel::insert_into;
 use diesel::prelude::*;
 
@@ -19,7 +19,7 @@ use crate::schema::{
 use crate::statements::Upsert;
 
 /// Writes everything, inside whatever transaction is open.
-pub(crate) fn write(connection: &mut SqliteConnection, writes: &Writes) -> QueryResult<()> {
+pub(crate) fn write(connection: &mut SqliteConnection, writes: &WriteSet) -> QueryResult<()> {
     writes.heads.iter().try_for_each(|head| write_head(connection, head))?;
     writes.projects.iter().try_for_each(|project| write_project(connection, project))?;
     let mut held = Held::knowing(&writes.projects);
@@ -36,7 +36,7 @@ pub(crate) fn write(connection: &mut SqliteConnection, writes: &Writes) -> Query
         }
     }
     writes.agents.iter().try_for_each(|agent| write_agent(connection, agent))?;
-    writes.purses.iter().try_for_each(|purse| write_purse(connection, purse))?;
+    writes.budget_accounts.iter().try_for_each(|purse| write_purse(connection, purse))?;
     for (scope, stop) in &writes.stops {
         match stop {
             Some(stop) => write_stop(connection, stop)?,
@@ -237,14 +237,14 @@ fn write_agent(connection: &mut SqliteConnection, agent: &AgentRecord) -> QueryR
 
 #[derive(Insertable)]
 #[diesel(table_name = purses)]
-struct PurseRow {
+struct BudgetAccountRow {
     purse: String,
     body: String,
 }
 
-fn write_purse(connection: &mut SqliteConnection, purse: &Purse) -> QueryResult<()> {
+fn write_purse(connection: &mut SqliteConnection, purse: &BudgetAccount) -> QueryResult<()> {
     let insert = insert_into(purses::table)
-        .values(PurseRow { purse: purse.key.to_string(), body: json::write(purse) });
+        .values(BudgetAccountRow { purse: purse.key.to_string(), body: json::write(purse) });
     let otherwise = " ON CONFLICT (purse) DO UPDATE SET body = excluded.body";
     Upsert { insert, otherwise }.execute(connection).map(drop)
 }

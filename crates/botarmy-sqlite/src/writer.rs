@@ -21,7 +21,7 @@ use diesel::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
-use crate::error::Fault;
+use crate::error::DbError;
 use crate::load::{self, LoadError};
 use crate::write;
 
@@ -82,18 +82,18 @@ const TROUBLE: Duration = Duration::from_secs(30);
 
 /// What went wrong with the last write, for whoever asks how the store is.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble(Arc<Mutex<Option<(Instant, String)>>>);
+pub(crate) struct WriteHealth(Arc<Mutex<Option<(Instant, String)>>>);
 
-impl Trouble {
+impl WriteHealth {
     pub(crate) fn now(&self) -> Option<String> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = last.as_ref().filter(|(since, _)| since.elapsed() < TROUBLE);
-        recent.map(|(_, trouble)| trouble.clone())
+        recent.map(|(_, write_health)| write_health.clone())
     }
 
-    fn set(&self, trouble: Option<String>) {
-        let trouble = trouble.map(|trouble| (Instant::now(), trouble));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    fn set(&self, write_health: Option<String>) {
+        let write_health = write_health.map(|write_health| (Instant::now(), write_health));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = write_health;
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) struct Writer {
     pub(crate) connection: SqliteConnection,
     pub(crate) queue: mpsc::Receiver<Job>,
     pub(crate) max_batch: usize,
-    pub(crate) trouble: Trouble,
+    pub(crate) write_health: WriteHealth,
     pub(crate) lock: File,
     /// Whether the transaction at hand has written anything.
     pub(crate) has_written: bool,
@@ -132,34 +132,34 @@ impl Writer {
     }
 
     fn commit(&mut self, mut jobs: Vec<Job>) {
-        let fault = match catch_unwind(AssertUnwindSafe(|| self.attempt(&jobs))) {
+        let db_error = match catch_unwind(AssertUnwindSafe(|| self.attempt(&jobs))) {
             Ok(Ok(outcomes)) => {
                 if self.has_written {
-                    self.trouble.set(None);
+                    self.write_health.set(None);
                 }
                 jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.answer(outcome));
                 return;
             }
-            Ok(Err(fault)) => fault,
-            Err(panic) => Fault::Panic(message(&*panic)),
+            Ok(Err(db_error)) => db_error,
+            Err(panic) => DbError::Panic(message(&*panic)),
         };
         // Where SQLite has rolled back by itself there is nothing left to roll back.
         let _ = self.connection.batch_execute("ROLLBACK");
-        if fault.may_be_one_units() && jobs.len() > 1 {
+        if db_error.may_be_one_units() && jobs.len() > 1 {
             let later = jobs.split_off(jobs.len() / 2);
             self.commit(jobs);
             self.commit(later);
             return;
         }
-        error!(error = %fault, units = jobs.len(), "A transaction came to nothing: {fault}");
-        if !fault.may_be_one_units() {
-            self.trouble.set(Some(fault.to_string()));
+        error!(error = %db_error, units = jobs.len(), "A transaction came to nothing: {db_error}");
+        if !db_error.may_be_one_units() {
+            self.write_health.set(Some(db_error.to_string()));
         }
-        jobs.into_iter().for_each(|job| job.fail(fault.store_error()));
+        jobs.into_iter().for_each(|job| job.fail(db_error.store_error()));
     }
 
     /// Runs all jobs in one transaction.
-    fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, Fault> {
+    fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, DbError> {
         self.has_written = false;
         self.connection.batch_execute("BEGIN IMMEDIATE")?;
         // Extensions go first: they change rows that decisions may then load.
@@ -189,8 +189,8 @@ impl Writer {
         Ok(outcomes)
     }
 
-    fn flush(&mut self, batch: &mut Batch) -> Result<(), Fault> {
-        let writes = batch.take_writes();
+    fn flush(&mut self, batch: &mut Batch) -> Result<(), DbError> {
+        let writes = batch.take_write_set();
         if writes.is_empty() {
             return Ok(());
         }
@@ -203,7 +203,7 @@ impl Writer {
         batch: &mut Batch,
         scope: &Scope,
         decide: &Decide,
-    ) -> Result<Result<Committed, Error>, Fault> {
+    ) -> Result<Result<Committed, Error>, DbError> {
         if scope.agent.is_some() {
             // The facts about an agent are counted in the tables.
             self.flush(batch)?;
@@ -211,7 +211,7 @@ impl Writer {
         match self.admit(batch, [scope]) {
             Ok(()) => Ok(batch.decide(scope, decide).map_err(Error::from)),
             Err(LoadError::Row(error)) => Ok(Err(error.into())),
-            Err(LoadError::Database(fault)) => Err(fault),
+            Err(LoadError::Database(db_error)) => Err(db_error),
         }
     }
 
@@ -219,7 +219,7 @@ impl Writer {
         &mut self,
         batch: &mut Batch,
         claim: &Claim,
-    ) -> Result<Result<Committed, StoreError>, Fault> {
+    ) -> Result<Result<Committed, StoreError>, DbError> {
         self.flush(batch)?;
         let candidates = load::candidates(&mut self.connection, claim)?;
         let scopes: Vec<_> =
@@ -227,7 +227,7 @@ impl Writer {
         match self.admit(batch, &scopes) {
             Ok(()) => Ok(Ok(batch.claim(claim, &candidates))),
             Err(LoadError::Row(error)) => Ok(Err(error)),
-            Err(LoadError::Database(fault)) => Err(fault),
+            Err(LoadError::Database(db_error)) => Err(db_error),
         }
     }
 
@@ -236,18 +236,18 @@ impl Writer {
         batch: &mut Batch,
         scopes: impl IntoIterator<Item = &'a Scope>,
     ) -> Result<(), LoadError> {
-        let wants = batch.wants(scopes);
-        let loaded = load::load(&mut self.connection, &wants)?;
-        batch.admit(&wants, loaded);
+        let read_set = batch.read_set(scopes);
+        let loaded = load::load(&mut self.connection, &read_set)?;
+        batch.admit(&read_set, loaded);
         Ok(())
     }
 
-    fn extend(&mut self, extension: Extension) -> Result<Result<bool, StoreError>, Fault> {
+    fn extend(&mut self, extension: Extension) -> Result<Result<bool, StoreError>, DbError> {
         let mut task = match load::task(&mut self.connection, extension.task) {
             Ok(Some(task)) => task,
             Ok(None) => return Ok(Ok(false)),
             Err(LoadError::Row(error)) => return Ok(Err(error)),
-            Err(LoadError::Database(fault)) => return Err(fault),
+            Err(LoadError::Database(db_error)) => return Err(db_error),
         };
         let held = move_expiry(&mut task, extension);
         if held {

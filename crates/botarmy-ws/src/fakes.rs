@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use botarmy_domain::log::{Event, HeadMark, Origin};
 use botarmy_domain::ports::{
-    AuditLog, Clock, EntryFilter, EventBus, News, ProjectStore, Subscription,
+    AuditLog, BusMessage, Clock, EntryFilter, EventBus, ProjectStore, Subscription,
 };
 use botarmy_domain::{
     Entry, EventId, EventType, Head, LogId, Moment, Oversight, Project, ProjectId, ProjectState,
@@ -27,33 +27,33 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn new(log: LogId) -> Self {
-        Self { head: Head::empty(log), task: mint().task() }
+        Self { head: Head::empty(log), task: id_generator().task() }
     }
 
     /// A project nobody has heard of.
     pub(crate) fn project() -> LogId {
-        LogId::Project(mint().project())
+        LogId::Project(id_generator().project())
     }
 
     pub(crate) fn tell(&mut self, event_type: EventType, data: Value) -> Arc<Entry> {
         let Value::Object(data) = data else { panic!("event data is an object") };
         let event = Event {
-            id: mint().event(),
+            id: id_generator().event(),
             event_type,
             origin: Origin::user("ada"),
             task_id: Some(self.task),
             hitl_request_id: None,
             data,
-            at: mint().at(),
+            at: id_generator().at(),
         };
         Arc::new(Entry::append(&mut self.head, event))
     }
 }
 
-fn mint() -> botarmy_domain::Mint {
+fn id_generator() -> botarmy_domain::IdGenerator {
     let n = SEEDS.fetch_add(1, Ordering::Relaxed);
     let at = Timestamp::from_micros(1_800_000_000_000_000 + i64::try_from(n).unwrap());
-    Moment { at, seed: n as u128 }.mint()
+    Moment { at, seed: n as u128 }.id_generator()
 }
 
 /// Lets time pass.
@@ -73,7 +73,7 @@ type Stories = HashMap<LogId, (Story, Vec<Arc<Entry>>)>;
 #[derive(Default)]
 pub(crate) struct World {
     stories: Mutex<Stories>,
-    ears: Mutex<Vec<mpsc::UnboundedSender<News>>>,
+    ears: Mutex<Vec<mpsc::UnboundedSender<BusMessage>>>,
     unknown: Mutex<HashSet<ProjectId>>,
     /// How often a log was read.
     pub(crate) reads: AtomicUsize,
@@ -105,12 +105,12 @@ impl World {
         entry
     }
 
-    pub(crate) fn tell(&self, news: &News) {
+    pub(crate) fn tell(&self, news: &BusMessage) {
         self.ears.lock().unwrap().retain(|ear| ear.send(news.clone()).is_ok());
     }
 
     pub(crate) fn tell_entry(&self, entry: &Arc<Entry>) {
-        self.tell(&News::Entry(Arc::clone(entry)));
+        self.tell(&BusMessage::Entry(Arc::clone(entry)));
     }
 
     /// Commits entries to a log and tells everybody.
@@ -230,13 +230,13 @@ impl ProjectStore for World {
 
 impl Clock for World {
     fn now(&self) -> Timestamp {
-        mint().at()
+        id_generator().at()
     }
 }
 
 #[async_trait]
 impl EventBus for World {
-    async fn publish(&self, news: Vec<News>) -> Result<(), StoreError> {
+    async fn publish(&self, news: Vec<BusMessage>) -> Result<(), StoreError> {
         news.iter().for_each(|news| self.tell(news));
         Ok(())
     }
@@ -248,11 +248,11 @@ impl EventBus for World {
     }
 }
 
-struct Ear(mpsc::UnboundedReceiver<News>);
+struct Ear(mpsc::UnboundedReceiver<BusMessage>);
 
 #[async_trait]
 impl Subscription for Ear {
-    async fn next(&mut self) -> Option<News> {
+    async fn next(&mut self) -> Option<BusMessage> {
         self.0.recv().await
     }
 }

@@ -125,7 +125,7 @@ fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
         | EventType::TaskFailed
         | EventType::TaskCancelled
         | EventType::TaskRetryScheduled
-        | EventType::TaskLeaseLapsed
+        | EventType::TaskLeaseExpired
         | EventType::HitlRequestCreated
         | EventType::HitlTimeout
         | EventType::HitlCancelled
@@ -357,7 +357,7 @@ mod tests {
                 Some("coder"),
                 own.clone(),
             ),
-            (E::TaskLeaseLapsed, task("pending"), "task_lease_lapsed", Some("coder"), own.clone()),
+            (E::TaskLeaseExpired, task("pending"), "task_lease_lapsed", Some("coder"), own.clone()),
             (
                 E::HitlRequestCreated,
                 json!({"hitl_request_id": "r", "question": "Good?", "expires_at": "then"}),

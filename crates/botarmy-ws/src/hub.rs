@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The bus carries news, the log carries truth. News that are late are waited for a moment; news
-//! that are lost are noticed by the entry after them, by [`News::Gap`], by a new subscription to
+//! that are lost are noticed by the entry after them, by [`BusMessage::Lagged`], by a new subscription to
 //! the bus, or by a look at the log when it has been silent for a while.
 //!
 //! **Invariant**: there is no queue per session. A hub remembers a bounded number of frames per
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use botarmy_domain::ports::{AuditLog, Clock, EntryFilter, EventBus, News, ProjectStore};
+use botarmy_domain::ports::{AuditLog, BusMessage, Clock, EntryFilter, EventBus, ProjectStore};
 use botarmy_domain::{Entry, LogId, ProjectId, StoreError, Timestamp};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
@@ -272,10 +272,10 @@ impl Hub {
         }
     }
 
-    fn hear(self: &Arc<Self>, news: News) {
+    fn hear(self: &Arc<Self>, news: BusMessage) {
         match news {
-            News::Entry(entry) => self.hear_entries([entry]),
-            News::Progress(progress) => {
+            BusMessage::Entry(entry) => self.hear_entries([entry]),
+            BusMessage::Progress(progress) => {
                 let log = LogId::Project(progress.project_id);
                 let topic = self.topics().get(&log).cloned();
                 if topic.is_some() || self.feed.is_watched() {
@@ -286,7 +286,7 @@ impl Hub {
                     }
                 }
             }
-            News::Gap => {
+            BusMessage::Lagged => {
                 debug!("The bus has dropped news; reading the watched logs");
                 self.distrust_everything();
             }

@@ -95,7 +95,7 @@ impl Seed {
             ..SqliteSettings::new(folder.join(setting::DATABASE))
         };
         let now = moment(&SystemClock, &RandomIds);
-        let project = now.mint().project();
+        let project = now.id_generator().project();
         let new = NewProject {
             name: "Bench".to_owned(),
             description: None,

@@ -199,7 +199,7 @@ impl Bench {
             budgets: Arc::clone(&stores.budgets),
             stops: Arc::clone(&stores.stops),
             bus: Arc::clone(&channels.bus),
-            bell: Arc::clone(&channels.bell),
+            wake_ups: Arc::clone(&channels.wake_ups),
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
         };
@@ -223,7 +223,7 @@ impl Bench {
         let (watching, keeping) = (engine.clone(), engine.clone());
         let background = [
             tokio::spawn(async move { watching.watch_agents().await }),
-            tokio::spawn(async move { keeping.keep_time(interval).await }),
+            tokio::spawn(async move { keeping.run_timers(interval).await }),
         ];
         let parts = Mutex::default();
         Ok(Self { engine, stores, agent, claimed, completed, parts, stop, working, background })

@@ -18,7 +18,7 @@ use botarmy_domain::timestamp::Timestamp;
 use serde_json::{Map, Value, json};
 use similar::{Algorithm, TextDiff};
 
-use crate::offline::files::{File, MOST_BYTES, MOST_FILES, SourceCode, path_problems};
+use crate::offline::files::{File, MAX_BYTES, MAX_FILES, SourceCode, path_problems};
 
 /// How long a folder is kept for a question that is not answered.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -27,7 +27,7 @@ const DIFF_BYTES: usize = 64 << 10;
 /// How many refused files are named.
 const REFUSED_NAMED: usize = 50;
 /// How many names are looked at before there are too many.
-const MOST_NAMES: usize = 50_000;
+const MAX_NAMES: usize = 50_000;
 
 /// A folder that is removed when nobody needs it any more.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Folder {
                 return Err("it is a link".to_owned());
             }
         }
-        read(&place, MOST_BYTES).map_err(str::to_owned)
+        read(&place, MAX_BYTES).map_err(str::to_owned)
     }
 
     /// What is in the project's folder now.
@@ -205,8 +205,8 @@ impl Walk<'_> {
             .map_err(|error| RunError::retryable("folder_unreadable", format!("{error}.")))?;
         for entry in entries.flatten() {
             self.names += 1;
-            if self.names > MOST_NAMES {
-                return Err(too_much(&format!("more than {MOST_NAMES} names")));
+            if self.names > MAX_NAMES {
+                return Err(too_much(&format!("more than {MAX_NAMES} names")));
             }
             let name = entry.file_name();
             let shown = format!("{prefix}{}", name.to_string_lossy());
@@ -224,16 +224,16 @@ impl Walk<'_> {
                 Ok(()) if kind.is_dir() => self.folder(&entry.path(), &below)?,
                 Ok(()) if kind.is_symlink() => self.refuse(shown, "it is a link"),
                 Ok(()) if !kind.is_file() => self.refuse(shown, "it is no regular file"),
-                Ok(()) => match read(&entry.path(), MOST_BYTES) {
+                Ok(()) => match read(&entry.path(), MAX_BYTES) {
                     Err(reason) => self.refuse(shown, reason),
                     Ok(content) => {
                         self.bytes += content.len();
                         self.found.files.push(File::new(&shown, content));
-                        if self.found.files.len() > MOST_FILES {
-                            return Err(too_much(&format!("more than {MOST_FILES} files")));
+                        if self.found.files.len() > MAX_FILES {
+                            return Err(too_much(&format!("more than {MAX_FILES} files")));
                         }
-                        if self.bytes > MOST_BYTES {
-                            return Err(too_much(&format!("more than {MOST_BYTES} bytes")));
+                        if self.bytes > MAX_BYTES {
+                            return Err(too_much(&format!("more than {MAX_BYTES} bytes")));
                         }
                     }
                 },

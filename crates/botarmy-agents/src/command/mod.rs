@@ -24,7 +24,7 @@ use botarmy_domain::budget::Amount;
 use botarmy_domain::ports::{
     AgentRunner, Assignment, Clock, Outcome, Probe, Question, RunContext, RunError, Usage,
 };
-use botarmy_domain::words::ArtifactType;
+use botarmy_domain::vocabulary::ArtifactType;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -341,7 +341,7 @@ impl CommandRunner {
         {
             let missing = |what: &str| {
                 let detail = format!("{} {what}.", self.name);
-                with_usage(RunError::Unfit { detail, usage: Box::default() })
+                with_usage(RunError::InvalidOutput { detail, usage: Box::default() })
             };
             match kind {
                 ArtifactType::SourceCode if !output.contains_key("files") => {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use botarmy_domain::ports::{Assignment, Usage};
-use botarmy_domain::words::{ArtifactType, HitlAction};
+use botarmy_domain::vocabulary::{ArtifactType, HitlAction};
 use serde_json::Value;
 
 use super::Kept;

@@ -9,7 +9,7 @@ use botarmy_domain::moment::Moment;
 use botarmy_domain::ports::Resume;
 use botarmy_domain::task::Answer as Reply;
 use botarmy_domain::timestamp::Timestamp;
-use botarmy_domain::words::{AgentType, HitlAction};
+use botarmy_domain::vocabulary::{AgentType, HitlAction};
 
 use super::*;
 
@@ -83,25 +83,25 @@ fn completed(ended: Result<Outcome, RunError>) -> (Map<String, Value>, Vec<NewAr
 }
 
 fn coder(files: &[(&str, &str)]) -> Assignment {
-    let mut mint = Moment { at: Timestamp::from_micros(1), seed: 1 }.mint();
-    let project_id = mint.project();
+    let mut id_generator = Moment { at: Timestamp::from_micros(1), seed: 1 }.id_generator();
+    let project_id = id_generator.project();
     let files: Vec<_> =
         files.iter().map(|(path, content)| json!({"path": path, "content": content})).collect();
     let content = json!({"title": "Source", "entry": "a.txt", "files": files});
     let meta = ArtifactRef {
-        id: mint.context(),
+        id: id_generator.context(),
         project_id,
         source_agent: AgentType::Coder,
         artifact_type: ArtifactType::SourceCode,
         digest: digest(&content),
         previous: None,
-        created_at: mint.at(),
+        created_at: id_generator.at(),
     };
     let source = Artifact { meta, content: object(content), metadata: Map::new() };
     Assignment {
         project_id,
         project_name: "Recipes".to_owned(),
-        task_id: mint.task(),
+        task_id: id_generator.task(),
         agent: AgentType::Coder,
         attempt: 1,
         instructions: "Mend it.".to_owned(),
@@ -119,9 +119,9 @@ fn tester() -> Assignment {
 }
 
 fn resumed(job: Assignment, session: Option<String>, action: HitlAction) -> Assignment {
-    let mut mint = Moment { at: Timestamp::from_micros(2), seed: 2 }.mint();
+    let mut id_generator = Moment { at: Timestamp::from_micros(2), seed: 2 }.id_generator();
     let comment = Some("Use the blue one.".to_owned());
-    let answer = Reply { question_id: mint.request(), action, comment, content: None };
+    let answer = Reply { question_id: id_generator.request(), action, comment, content: None };
     Assignment { attempt: 2, resume: Some(Resume { session, answers: vec![answer] }), ..job }
 }
 
@@ -642,7 +642,7 @@ async fn an_agent_that_tests_has_to_give_a_verdict() {
     let (output, _) = completed(Bench::new(Preset::Claude, &says(verdict)).run(tester()).await);
     assert_eq!(output["passed"], false);
     let ended = Bench::new(Preset::Claude, &says("Looks good!")).run(tester()).await;
-    assert!(matches!(&ended, Err(RunError::Unfit { .. })), "{ended:?}");
+    assert!(matches!(&ended, Err(RunError::InvalidOutput { .. })), "{ended:?}");
 }
 
 #[test]

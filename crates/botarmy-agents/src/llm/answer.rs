@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use botarmy_domain::artifact::Artifact;
 use botarmy_domain::text::{clean_json, strip_controls};
-use botarmy_domain::words::ArtifactType;
+use botarmy_domain::vocabulary::ArtifactType;
 use serde_json::{Map, Value};
 
 use crate::offline::files::{File, SourceCode, path_problems};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use botarmy_domain::artifact::Artifact;
-use botarmy_domain::words::ArtifactType;
+use botarmy_domain::vocabulary::ArtifactType;
 use serde_json::{Value, json};
 
 /// About how many tokens so many bytes are. Every model counts differently; four bytes for one is

@@ -167,7 +167,7 @@ impl Fault {
         let (code, detail, usage) = (code.to_owned(), self.sentence(provider), Box::new(usage));
         match verdict {
             Verdict::Again(after) => RunError::Retryable { code, detail, after, usage },
-            Verdict::Better => RunError::Unfit { detail, usage },
+            Verdict::Better => RunError::InvalidOutput { detail, usage },
             Verdict::Never => RunError::Terminal { code, detail, usage },
         }
     }

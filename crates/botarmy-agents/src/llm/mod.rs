@@ -27,7 +27,7 @@ use botarmy_domain::budget::Amount;
 use botarmy_domain::ports::{
     AgentRunner, Assignment, Clock, Outcome, Probe, RunContext, RunError, Usage,
 };
-use botarmy_domain::words::{ArtifactType, HitlAction};
+use botarmy_domain::vocabulary::{ArtifactType, HitlAction};
 use serde_json::{Map, Value, json};
 
 pub use prompts::{PromptError, Prompts};
@@ -41,7 +41,7 @@ use shape::Shape;
 /// How long before its deadline a run ends by itself, so that what it used is known.
 const BEFORE_THE_DEADLINE: Duration = Duration::from_millis(500);
 /// No timer needs to run longer than this.
-const LONGEST_RUN: Duration = Duration::from_secs(86_400);
+const MAX_RUN: Duration = Duration::from_secs(86_400);
 /// How often there is news of an answer that is being written.
 const NEWS: Duration = Duration::from_secs(1);
 
@@ -264,7 +264,7 @@ impl AgentRunner for LlmRunner {
         let shape = Shape::of(&job);
         let meter = Meter::default();
         let left = context.deadline.since(self.clock.now());
-        let left = left.saturating_sub(BEFORE_THE_DEADLINE).min(LONGEST_RUN);
+        let left = left.saturating_sub(BEFORE_THE_DEADLINE).min(MAX_RUN);
         let conversation = self.converse(&job, &shape, &context, &meter);
         let ended = match tokio::time::timeout(left, conversation).await {
             Ok(ended) => ended,

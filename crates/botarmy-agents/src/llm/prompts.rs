@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use botarmy_domain::words::AgentType;
+use botarmy_domain::vocabulary::AgentType;
 
 /// The file about the work in general.
 const COMMON: &str = "common";

@@ -24,11 +24,11 @@ use serde_json::Value;
 use super::failure::{Failure, Fault};
 
 /// The most bytes of one answer, with what the model thinks aloud.
-const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
 /// How much of what a provider says about an error is passed on, in characters.
 const SENTENCE: usize = 300;
 /// Nobody waits longer than this because a provider asks for it.
-const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+const MAX_WAIT: Duration = Duration::from_secs(86_400);
 
 /// Whose protocol is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -300,8 +300,8 @@ impl Wire for Connection {
                 Err(error) => return Err(self.fault(&error).into()),
             };
             bytes += came;
-            if bytes > LARGEST_ANSWER {
-                return Err(Fault::TooLarge(LARGEST_ANSWER).into());
+            if bytes > MAX_ANSWER {
+                return Err(Fault::TooLarge(MAX_ANSWER).into());
             }
             if came > 0 {
                 heard(came);
@@ -456,7 +456,7 @@ fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
     };
     let millis = number("retry-after-ms").map(|millis| millis / 1_000.0);
     let seconds = millis.or_else(|| number("retry-after"))?;
-    Some(Duration::from_secs_f64(seconds.min(LONGEST_WAIT.as_secs_f64())))
+    Some(Duration::from_secs_f64(seconds.min(MAX_WAIT.as_secs_f64())))
 }
 
 #[cfg(test)]
@@ -482,7 +482,7 @@ mod unit {
         };
         assert_eq!(read("retry-after", "3600"), Some(Duration::from_secs(3600)));
         assert_eq!(read("retry-after-ms", "1500"), Some(Duration::from_millis(1500)));
-        assert_eq!(read("retry-after", "99999999"), Some(LONGEST_WAIT));
+        assert_eq!(read("retry-after", "99999999"), Some(MAX_WAIT));
         for odd in ["-1", "soon", "nan", "Wed, 21 Oct 2026 07:28:00 GMT"] {
             assert_eq!(read("retry-after", odd), None);
         }

@@ -5,7 +5,7 @@
 //! it. Here it is what the model is told, and what the provider constrains it to.
 
 use botarmy_domain::ports::Assignment;
-use botarmy_domain::words::ArtifactType;
+use botarmy_domain::vocabulary::ArtifactType;
 use serde_json::{Map, Value, json};
 
 /// What a document must look like, as JSON Schema.

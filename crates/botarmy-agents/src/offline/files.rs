@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::brief::DraftError;
 
 /// The most files that are accepted from outside.
-pub(crate) const MOST_FILES: usize = 2_000;
+pub(crate) const MAX_FILES: usize = 2_000;
 /// The largest file set that is accepted from outside, in bytes.
-pub(crate) const MOST_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// One text file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +49,8 @@ impl SourceCode {
         if list.is_empty() {
             return Err(malformed("its list \"files\" is empty".to_owned()));
         }
-        if list.len() > MOST_FILES {
-            return Err(malformed(format!("it has more than {MOST_FILES} files")));
+        if list.len() > MAX_FILES {
+            return Err(malformed(format!("it has more than {MAX_FILES} files")));
         }
         let mut files = Vec::with_capacity(list.len());
         let mut bytes = 0;
@@ -67,8 +67,8 @@ impl SourceCode {
             bytes += file.content.len();
             files.push(file);
         }
-        if bytes > MOST_BYTES {
-            return Err(malformed(format!("its files have more than {MOST_BYTES} bytes")));
+        if bytes > MAX_BYTES {
+            return Err(malformed(format!("its files have more than {MAX_BYTES} bytes")));
         }
         let entry = content.get("entry").and_then(Value::as_str).unwrap_or("index.html").to_owned();
         Ok(Self { files, entry })

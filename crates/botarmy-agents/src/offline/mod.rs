@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::ports::{AgentRunner, Assignment, Outcome, Probe, RunContext, RunError, Usage};
-use botarmy_domain::words::{AgentType, ArtifactType, HitlAction};
+use botarmy_domain::vocabulary::{AgentType, ArtifactType, HitlAction};
 use serde_json::{Map, Value};
 
 pub use brief::{Brief, DraftError, Step, draft};

@@ -9,11 +9,11 @@ use super::idea::{self, capitalised};
 use super::template::{clean, clip};
 
 /// How much of an idea or of a reviewer's text is kept, in characters.
-const LONGEST_TEXT: usize = 4_000;
+const MAX_TEXT: usize = 4_000;
 
 /// Text from outside, as far as it is kept.
 pub(super) fn kept(text: &str) -> String {
-    clip(clean(text).trim(), LONGEST_TEXT)
+    clip(clean(text).trim(), MAX_TEXT)
 }
 
 /// A field of the things that the product keeps.

@@ -134,7 +134,7 @@ fn code(error: &RunError) -> (&str, bool) {
     match error {
         RunError::Retryable { code, .. } => (code, true),
         RunError::Terminal { code, .. } => (code, false),
-        RunError::Unfit { .. } => ("unfit", true),
+        RunError::InvalidOutput { .. } => ("unfit", true),
     }
 }
 

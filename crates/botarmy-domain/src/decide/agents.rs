@@ -2,20 +2,20 @@
 
 use serde_json::json;
 
-use super::draft::{Defaults, Draft};
+use super::builder::{DecisionBuilder, Defaults};
 use crate::agent::{AgentFacts, AgentRecord};
 use crate::change::{Decision, Row};
-use crate::error::Refusal;
+use crate::error::DomainError;
 use crate::log::Origin;
 use crate::moment::Moment;
 use crate::scope::Snapshot;
-use crate::words::{AgentStatusKind, AgentType, EventType};
+use crate::vocabulary::{AgentStatusKind, AgentType, EventType};
 
 /// Writes down what an agent type is doing, if that has changed.
 ///
 /// # Errors
 /// None.
-pub fn refresh(snapshot: &Snapshot, moment: Moment) -> Result<Decision, Refusal> {
+pub fn refresh(snapshot: &Snapshot, moment: Moment) -> Result<Decision, DomainError> {
     settle(snapshot, moment, &Origin::system(), false)
 }
 
@@ -23,7 +23,11 @@ pub fn refresh(snapshot: &Snapshot, moment: Moment) -> Result<Decision, Refusal>
 ///
 /// # Errors
 /// None.
-pub fn reset(snapshot: &Snapshot, moment: Moment, origin: &Origin) -> Result<Decision, Refusal> {
+pub fn reset(
+    snapshot: &Snapshot,
+    moment: Moment,
+    origin: &Origin,
+) -> Result<Decision, DomainError> {
     settle(snapshot, moment, origin, true)
 }
 
@@ -32,22 +36,22 @@ fn settle(
     moment: Moment,
     origin: &Origin,
     sweep: bool,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
-    let Some((record, facts)) = &snapshot.agent else { return Ok(draft.finish()) };
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let Some((record, facts)) = &snapshot.agent else { return Ok(builder.finish()) };
     let mut next = AgentRecord { ..(**record).clone() };
     if sweep {
-        next.cleared_at = Some(draft.at());
+        next.cleared_at = Some(builder.at());
     }
     derive(&mut next, facts);
     if !sweep && same(record, &next) {
-        return Ok(draft.finish());
+        return Ok(builder.finish());
     }
-    next.last_activity = Some(draft.at());
-    next.updated_at = Some(draft.at());
+    next.last_activity = Some(builder.at());
+    next.updated_at = Some(builder.at());
     let data = json!(next);
-    draft.put_row(Row::Agent(next.into()), EventType::AgentStatusChanged, data);
-    Ok(draft.finish())
+    builder.put_row(Row::Agent(next.into()), EventType::AgentStatusChanged, data);
+    Ok(builder.finish())
 }
 
 /// Working beats waiting beats error beats idle.

@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
-use super::draft::{Defaults, Draft};
+use super::builder::{DecisionBuilder, Defaults};
 use crate::artifact::NewArtifact;
 use crate::change::{Decision, Row};
-use crate::error::Refusal;
+use crate::error::DomainError;
 use crate::hitl::Subject;
 use crate::log::Origin;
 use crate::moment::Moment;
 use crate::package::Package;
 use crate::scope::Snapshot;
-use crate::words::{AgentType, EventType, HitlKind};
+use crate::vocabulary::{AgentType, EventType, HitlKind};
 
 /// Stores an artifact. Where a step of that type is under review, the review is of this one from
 /// now on, and an answer to what was shown before is refused. Needs a scope with open requests.
@@ -24,29 +24,29 @@ pub fn store(
     new: &NewArtifact,
     moment: Moment,
     origin: &Origin,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
-    let project = draft.open_project()?.clone();
-    let stored = draft.store_artifact(project.id, source_agent, new.clone(), None);
-    for request in draft.open_requests() {
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let project = builder.open_project()?.clone();
+    let stored = builder.store_artifact(project.id, source_agent, new.clone(), None);
+    for request in builder.open_requests() {
         let step = request.step.as_deref();
         let step = step.and_then(|step| project.plan.as_ref()?.workflow.step(step));
         let under_review = step.is_some_and(|step| step.output == stored.artifact_type);
         if request.kind == HitlKind::Approval && under_review {
             let mut request = (*request).clone();
             request.subject = Subject::of([&stored]);
-            request.history.push(draft.history("subject_changed", None, None));
+            request.history.push(builder.history("subject_changed", None, None));
             let data = json!({
                 "hitl_request_id": request.id, "question": request.question,
                 "subject": request.subject, "expires_at": request.expires_at, "updated": true,
             });
             if let Some(step) = request.step.clone() {
-                draft.update_plan(|plan| plan.progress.replaced(&plan.workflow, &step, &stored));
+                builder.update_plan(|plan| plan.progress.replaced(&plan.workflow, &step, &stored));
             }
-            draft.put_request(request, EventType::HitlRequestCreated, data);
+            builder.put_request(request, EventType::HitlRequestCreated, data);
         }
     }
-    Ok(draft.finish())
+    Ok(builder.finish())
 }
 
 /// Records that a package was made.
@@ -58,16 +58,16 @@ pub fn package_made(
     package: &Package,
     moment: Moment,
     origin: &Origin,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
-    let project = draft.project()?.clone();
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let project = builder.project()?.clone();
     let data = json!({
         "message": format!("The package of \"{}\" can be downloaded.", project.name),
         "download_available": true, "generated_at": package.generated_at,
         "artifact_count": package.files.len(), "digest": package.digest,
     });
-    draft.put_row(Row::Package(package.clone().into()), EventType::ArtifactsGenerated, data);
-    Ok(draft.finish())
+    builder.put_row(Row::Package(package.clone().into()), EventType::ArtifactsGenerated, data);
+    Ok(builder.finish())
 }
 
 /// Removes the package; decides nothing when there is none. Needs a scope with the package.
@@ -78,12 +78,12 @@ pub fn package_deleted(
     snapshot: &Snapshot,
     moment: Moment,
     origin: &Origin,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
-    let project = draft.project()?.id;
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let project = builder.project()?.id;
     if let Some(package) = snapshot.package.clone() {
         let data = json!({"digest": package.digest, "generated_at": package.generated_at});
-        draft.put_row(Row::NoPackage(project), EventType::ArtifactsDeleted, data);
+        builder.put_row(Row::NoPackage(project), EventType::ArtifactsDeleted, data);
     }
-    Ok(draft.finish())
+    Ok(builder.finish())
 }

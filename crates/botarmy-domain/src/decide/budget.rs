@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::draft::{Defaults, Draft};
-use super::flow::{self, About};
+use super::builder::{DecisionBuilder, Defaults};
+use super::flow::{self, GateTarget};
 use super::tasks::{Holder, held};
-use crate::budget::{Amount, BudgetQuestion, Day, Limit, Purse, PurseKey, Reservation};
+use crate::budget::{Amount, BudgetAccount, BudgetKey, BudgetQuestion, Day, Limit, Reservation};
 use crate::change::{Decision, Row};
-use crate::error::Refusal;
+use crate::error::DomainError;
 use crate::hitl::{HitlRequest, Subject};
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
 use crate::log::Origin;
@@ -16,7 +16,7 @@ use crate::ports::Usage;
 use crate::scope::Snapshot;
 use crate::task::{Task, TaskState};
 use crate::timestamp::Timestamp;
-use crate::words::{EventType, HitlKind, TaskStatus};
+use crate::vocabulary::{EventType, HitlKind, TaskStatus};
 
 /// What an attempt wants to reserve, and the limits that apply where people have set none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,19 +31,19 @@ pub struct Wanted {
     pub per_day: Limit,
 }
 
-/// The purses that an attempt at a task is paid from: its project's, and its agent type's of the
+/// The budget accounts that an attempt at a task is paid from: its project's, and its agent type's of the
 /// day on which the attempt began.
 #[must_use]
-pub fn purses_of(task: &Task) -> [PurseKey; 2] {
+pub fn accounts_of(task: &Task) -> [BudgetKey; 2] {
     let day = Day::of(task.started_at.unwrap_or(task.created_at));
-    [PurseKey::Project(task.project_id), PurseKey::Day(task.agent, day)]
+    [BudgetKey::Project(task.project_id), BudgetKey::Day(task.agent, day)]
 }
 
 /// The refusal of an attempt for which there is no room.
 pub const NO_ROOM: &str = "no_room_in_budget";
 
 /// Reserves the worst case of an attempt that is about to begin. Decides nothing where nothing is
-/// limited. Needs a scope with both purses.
+/// limited. Needs a scope with both budget accounts.
 ///
 /// Where a limit would be passed, the attempt does not take place. If this `asks`, the task waits and
 /// a person is asked whether to raise the limit; that needs the pending requests too.
@@ -59,91 +59,95 @@ pub fn reserve(
     asks: bool,
     moment: Moment,
     defaults: Defaults,
-) -> Result<Decision, Refusal> {
+) -> Result<Decision, DomainError> {
     let origin = Origin::agent(holder.worker.0.clone());
-    let mut draft = Draft::new(snapshot, moment, &origin, defaults);
-    let task = held(&draft, id, holder)?;
-    let (now, mut is_limited) = (draft.at(), false);
-    for key in purses_of(&task) {
-        let mut purse = draft.purse(key);
+    let mut builder = DecisionBuilder::new(snapshot, moment, &origin, defaults);
+    let task = held(&builder, id, holder)?;
+    let (now, mut is_limited) = (builder.at(), false);
+    for key in accounts_of(&task) {
+        let mut account = builder.account(key);
         let configured = match key {
-            PurseKey::Project(_) => wanted.per_project,
-            PurseKey::Day(..) => wanted.per_day,
+            BudgetKey::Project(_) => wanted.per_project,
+            BudgetKey::Day(..) => wanted.per_day,
         };
-        let limit = purse.limit.unwrap_or(configured);
+        let limit = account.limit.unwrap_or(configured);
         is_limited |= !limit.is_none();
         // What its last attempt had reserved is not beside this one.
-        purse.reserved.remove(&id);
-        if !limit.has_room(purse.taken(now), wanted.amount) {
+        account.reserved.remove(&id);
+        if !limit.has_room(account.taken(now), wanted.amount) {
             if !asks {
-                return Err(Refusal::conflict(NO_ROOM, format!("The budget {key} is not enough.")));
+                return Err(DomainError::conflict(
+                    NO_ROOM,
+                    format!("The budget {key} is not enough."),
+                ));
             }
-            let question = BudgetQuestion { purse: key, limit, needs: wanted.amount };
-            wait(&mut draft, task, question, &purse)?;
-            return Ok(draft.finish());
+            let question = BudgetQuestion { account: key, limit, needs: wanted.amount };
+            wait(&mut builder, task, question, &account)?;
+            return Ok(builder.finish());
         }
     }
     if is_limited {
         let reservation = Reservation { amount: wanted.amount, until: wanted.until };
         let data = json!({
             "agent_type": task.agent, "attempt": task.attempt, "step": task.step(),
-            "purses": purses_of(&task), "reserved": wanted.amount, "until": wanted.until,
+            "purses": accounts_of(&task), "reserved": wanted.amount, "until": wanted.until,
         });
-        draft.note(EventType::BudgetReserved, Some(id), data);
-        for key in purses_of(&task) {
-            let mut purse = draft.purse(key);
-            purse.reserve(id, reservation, now);
-            draft.and_row(Row::Purse(purse.into()));
+        builder.note(EventType::BudgetReserved, Some(id), data);
+        for key in accounts_of(&task) {
+            let mut account = builder.account(key);
+            account.reserve(id, reservation, now);
+            builder.and_row(Row::BudgetAccount(account.into()));
         }
     }
-    Ok(draft.finish())
+    Ok(builder.finish())
 }
 
 /// Lets a task wait until a person has said what becomes of the limit; one question for all tasks
-/// of a project that wait for the same purse.
+/// of a project that wait for the same budget account.
 fn wait(
-    draft: &mut Draft<'_>,
+    builder: &mut DecisionBuilder<'_>,
     mut task: Task,
     question: BudgetQuestion,
-    purse: &Purse,
-) -> Result<(), Refusal> {
-    let asked = |request: &HitlRequest| request.budget.is_some_and(|b| b.purse == question.purse);
-    let request = draft.open_requests().into_iter().find(|request| asked(request));
+    account: &BudgetAccount,
+) -> Result<(), DomainError> {
+    let asked =
+        |request: &HitlRequest| request.budget.is_some_and(|b| b.account == question.account);
+    let request = builder.open_requests().into_iter().find(|request| asked(request));
     let request_id = match request {
         Some(request) => request.id,
         None => {
-            let project = draft.project()?.clone();
+            let project = builder.project()?.clone();
             let step = task.step().and_then(|name| project.plan.as_ref()?.workflow.step(name));
-            let about = About { task: Some(task.id), step, agent: Some(task.agent) };
+            let target = GateTarget { task: Some(task.id), step, agent: Some(task.agent) };
             let options = ["Raise the limit", "Set another", "Halt"].map(str::to_owned).to_vec();
-            let text = sentence(&question, purse.taken(draft.at()));
+            let text = sentence(&question, account.taken(builder.at()));
             let (kind, subject) = (HitlKind::Question, Subject::of([]));
             let mut request =
-                flow::new_request(draft, &project, kind, text, options, subject, about);
+                flow::new_request(builder, &project, kind, text, options, subject, target);
             request.budget = Some(question);
-            if let PurseKey::Day(_, day) = question.purse {
-                // The next day has a purse of its own.
+            if let BudgetKey::Day(_, day) = question.account {
+                // The next day has a budget account of its own.
                 request.expires_at = request.expires_at.min(day.end());
             }
             let id = request.id;
-            flow::open(draft, request);
+            flow::open(builder, request);
             id
         }
     };
     let data = json!({
         "agent_type": task.agent, "status": TaskStatus::WaitingForHitl, "attempt": task.attempt,
-        "step": task.step(), "purse": question.purse, "limit": question.limit,
-        "taken": purse.taken(draft.at()), "needs": question.needs, "hitl_request_id": request_id,
+        "step": task.step(), "purse": question.account, "limit": question.limit,
+        "taken": account.taken(builder.at()), "needs": question.needs, "hitl_request_id": request_id,
     });
     task.state = TaskState::WaitingForHitl { request_id };
-    draft.put_task(task, EventType::BudgetExhausted, data);
+    builder.put_task(task, EventType::BudgetExhausted, data);
     Ok(())
 }
 
 fn sentence(question: &BudgetQuestion, taken: Amount) -> String {
-    let whose = match question.purse {
-        PurseKey::Project(_) => "The budget of the project".to_owned(),
-        PurseKey::Day(agent, day) => format!("The budget of the {agent} for {day}"),
+    let whose = match question.account {
+        BudgetKey::Project(_) => "The budget of the project".to_owned(),
+        BudgetKey::Day(agent, day) => format!("The budget of the {agent} for {day}"),
     };
     let mut parts = Vec::new();
     if let Some(limit) = question.limit.tokens {
@@ -169,23 +173,23 @@ fn sentence(question: &BudgetQuestion, taken: Amount) -> String {
     )
 }
 
-/// Puts what an attempt used in the place of what it had reserved, where its scope has the purses.
+/// Puts what an attempt used in the place of what it had reserved, where its scope has the budget accounts.
 /// Belongs to the event before it.
-pub(super) fn settle(draft: &mut Draft<'_>, task: &Task, usage: &Usage) {
-    for key in purses_of(task) {
-        if !draft.has_purse(key) {
+pub(super) fn settle(builder: &mut DecisionBuilder<'_>, task: &Task, usage: &Usage) {
+    for key in accounts_of(task) {
+        if !builder.has_account(key) {
             continue;
         }
-        let mut purse = draft.purse(key);
-        if purse.settle(task.id, task.agent, usage) {
-            draft.and_row(Row::Purse(purse.into()));
+        let mut account = builder.account(key);
+        if account.settle(task.id, task.agent, usage) {
+            builder.and_row(Row::BudgetAccount(account.into()));
         }
     }
 }
 
 /// Sets the limit of a project; those who waited for it go on where what the first of them needs
 /// fits. Needs a scope with
-/// everything open and the project's purse.
+/// everything open and the project's budget account.
 ///
 /// # Errors
 /// A conflict when the project is over.
@@ -195,49 +199,54 @@ pub fn set(
     limit: Limit,
     moment: Moment,
     origin: &Origin,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
-    draft.open_project()?;
-    let key = PurseKey::Project(id);
-    change(&mut draft, key, limit);
-    let taken = draft.purse(key).taken(draft.at());
-    for request in draft.open_requests() {
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    builder.open_project()?;
+    let key = BudgetKey::Project(id);
+    change(&mut builder, key, limit);
+    let taken = builder.account(key).taken(builder.at());
+    for request in builder.open_requests() {
         let fits = |question: &BudgetQuestion| limit.has_room(taken, question.needs);
-        if request.budget.as_ref().is_some_and(|question| question.purse == key && fits(question)) {
-            draft.cancel_request(&request, "the budget was changed");
-            release(&mut draft, request.id);
+        if request.budget.as_ref().is_some_and(|question| question.account == key && fits(question))
+        {
+            builder.cancel_request(&request, "the budget was changed");
+            release(&mut builder, request.id);
         }
     }
-    Ok(draft.finish())
+    Ok(builder.finish())
 }
 
-fn change(draft: &mut Draft<'_>, key: PurseKey, limit: Limit) {
-    let mut purse = draft.purse(key);
+fn change(builder: &mut DecisionBuilder<'_>, key: BudgetKey, limit: Limit) {
+    let mut account = builder.account(key);
     let data = json!({
-        "purse": key, "limit": limit, "previous": purse.limit, "changed_by": draft.origin.actor,
+        "purse": key, "limit": limit, "previous": account.limit, "changed_by": builder.origin.actor,
     });
-    purse.limit = Some(limit);
-    draft.put_row(Row::Purse(purse.into()), EventType::BudgetChanged, data);
+    account.limit = Some(limit);
+    builder.put_row(Row::BudgetAccount(account.into()), EventType::BudgetChanged, data);
 }
 
 /// A person said yes: the limit is raised, unless there is room by now, and whoever waited goes on.
-pub(super) fn raise(draft: &mut Draft<'_>, request: HitlRequestId, question: &BudgetQuestion) {
-    let purse = draft.purse(question.purse);
-    let limit = purse.limit.unwrap_or(question.limit);
-    let taken = purse.taken(draft.at());
+pub(super) fn raise(
+    builder: &mut DecisionBuilder<'_>,
+    request: HitlRequestId,
+    question: &BudgetQuestion,
+) {
+    let account = builder.account(question.account);
+    let limit = account.limit.unwrap_or(question.limit);
+    let taken = account.taken(builder.at());
     if !limit.has_room(taken, question.needs) {
-        change(draft, question.purse, limit.raised(question.limit, taken, question.needs));
+        change(builder, question.account, limit.raised(question.limit, taken, question.needs));
     }
-    release(draft, request);
+    release(builder, request);
 }
 
 /// A person named another limit.
 pub(super) fn amend(
-    draft: &mut Draft<'_>,
+    builder: &mut DecisionBuilder<'_>,
     request: HitlRequestId,
     question: &BudgetQuestion,
     content: Option<&Map<String, Value>>,
-) -> Result<(), Refusal> {
+) -> Result<(), DomainError> {
     let number = |key: &str| match content.and_then(|content| content.get(key)) {
         None => Ok(None),
         Some(value) => value.as_u64().map(Some).ok_or(()),
@@ -247,18 +256,18 @@ pub(super) fn amend(
     if tokens.is_none() && cost_micro_usd.is_none() {
         return Err(not_a_limit());
     }
-    let now = draft.purse(question.purse).limit.unwrap_or(question.limit);
+    let now = builder.account(question.account).limit.unwrap_or(question.limit);
     let limit = Limit {
         tokens: tokens.or(now.tokens),
         cost_micro_usd: cost_micro_usd.or(now.cost_micro_usd),
     };
-    change(draft, question.purse, limit);
-    release(draft, request);
+    change(builder, question.account, limit);
+    release(builder, request);
     Ok(())
 }
 
-fn not_a_limit() -> Refusal {
-    Refusal::Nonsense(
+fn not_a_limit() -> DomainError {
+    DomainError::BadRequest(
         "Another limit is given in `amended_content`: `tokens`, `cost_micro_usd` or both, as whole \
          numbers."
             .to_owned(),
@@ -266,13 +275,13 @@ fn not_a_limit() -> Refusal {
 }
 
 /// Sends everybody who waited for this answer back into the queue, where they try to reserve anew.
-pub(super) fn release(draft: &mut Draft<'_>, request: HitlRequestId) {
-    for task in draft.open_tasks() {
+pub(super) fn release(builder: &mut DecisionBuilder<'_>, request: HitlRequestId) {
+    for task in builder.open_tasks() {
         if matches!(task.state, TaskState::WaitingForHitl { request_id } if request_id == request) {
             let mut task = (*task).clone();
             task.state = TaskState::Pending { last_error: None };
-            task.ready_at = draft.at();
-            draft.and_task(task);
+            task.ready_at = builder.at();
+            builder.and_task(task);
         }
     }
 }

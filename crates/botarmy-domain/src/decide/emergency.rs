@@ -2,17 +2,17 @@
 
 use serde_json::json;
 
-use super::draft::{Defaults, Draft};
+use super::builder::{DecisionBuilder, Defaults};
 use super::{flow, tasks};
 use crate::change::{Decision, Row};
 use crate::emergency::{Stop, StopScope};
-use crate::error::Refusal;
+use crate::error::DomainError;
 use crate::log::Origin;
 use crate::moment::Moment;
 use crate::project::{Emergency, ProjectState};
 use crate::scope::Snapshot;
 use crate::text::non_blank;
-use crate::words::{AgentType, EventType, TaskStatus};
+use crate::vocabulary::{AgentType, EventType, TaskStatus};
 
 /// The longest reason, in characters.
 const MAX_REASON: usize = 2000;
@@ -29,36 +29,36 @@ pub fn stop(
     reason: &str,
     moment: Moment,
     origin: &Origin,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
     let reason = sound(reason)?.to_owned();
     if snapshot.stops.contains_key(&scope) {
-        return Ok(draft.finish());
+        return Ok(builder.finish());
     }
     let by = origin.actor.clone();
     let data = json!({
         "scope": scope, "agent_type": agent_of(scope), "reason": reason, "stopped_by": by,
     });
     if let StopScope::Project(_) = scope {
-        let mut project = (**draft.open_project()?).clone();
+        let mut project = (**builder.open_project()?).clone();
         let paused = match &project.state {
             ProjectState::Paused { at, by, .. } => Some((*at, by.clone())),
             _ => None,
         };
         let emergency = Some(Emergency { reason: reason.clone(), paused });
-        project.state = ProjectState::Paused { at: draft.at(), by: by.clone(), emergency };
-        draft.put_project(project, EventType::EmergencyStopped, data);
+        project.state = ProjectState::Paused { at: builder.at(), by: by.clone(), emergency };
+        builder.put_project(project, EventType::EmergencyStopped, data);
     } else {
-        draft.note(EventType::EmergencyStopped, None, data);
+        builder.note(EventType::EmergencyStopped, None, data);
     }
-    let at = draft.at();
-    draft.and_row(Row::Stop(Stop { scope, reason, by, at }.into()));
-    for task in draft.open_tasks() {
+    let at = builder.at();
+    builder.and_row(Row::Stop(Stop { scope, reason, by, at }.into()));
+    for task in builder.open_tasks() {
         if task.status() == TaskStatus::Working {
-            tasks::back_into_the_queue(&mut draft, &task, "the emergency stop");
+            tasks::back_into_the_queue(&mut builder, &task, "the emergency stop");
         }
     }
-    Ok(draft.finish())
+    Ok(builder.finish())
 }
 
 /// Lets work go on. A project that was paused before stays paused.
@@ -72,17 +72,17 @@ pub fn release(
     moment: Moment,
     origin: &Origin,
     defaults: Defaults,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, defaults);
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
     let reason = sound(reason)?;
     let stop = snapshot.stops.get(&scope);
-    let stop = stop.ok_or_else(|| Refusal::not_found("Emergency stop", scope))?.clone();
+    let stop = stop.ok_or_else(|| DomainError::not_found("Emergency stop", scope))?.clone();
     let by = &origin.actor;
     let data = json!({
         "scope": scope, "agent_type": agent_of(scope), "reason": reason, "released_by": by,
         "stopped_by": stop.by, "stopped_at": stop.at,
     });
-    let stopped = draft.project().ok().cloned();
+    let stopped = builder.project().ok().cloned();
     let state = stopped.as_ref().map(|project| &project.state);
     match (stopped.as_ref(), state) {
         (Some(project), Some(ProjectState::Paused { emergency: Some(emergency), .. })) => {
@@ -91,17 +91,17 @@ pub fn release(
                 None => ProjectState::Active,
                 Some((at, by)) => ProjectState::Paused { at, by, emergency: None },
             };
-            draft.put_project(project, EventType::EmergencyReleased, data);
-            draft.and_row(Row::NoStop(scope));
-            flow::advance(&mut draft)?;
+            builder.put_project(project, EventType::EmergencyReleased, data);
+            builder.and_row(Row::NoStop(scope));
+            flow::advance(&mut builder)?;
         }
         // An agent type, everything, or a project that has ended since.
         _ => {
-            draft.note(EventType::EmergencyReleased, None, data);
-            draft.and_row(Row::NoStop(scope));
+            builder.note(EventType::EmergencyReleased, None, data);
+            builder.and_row(Row::NoStop(scope));
         }
     }
-    Ok(draft.finish())
+    Ok(builder.finish())
 }
 
 const fn agent_of(scope: StopScope) -> Option<AgentType> {
@@ -111,11 +111,14 @@ const fn agent_of(scope: StopScope) -> Option<AgentType> {
     }
 }
 
-fn sound(reason: &str) -> Result<&str, Refusal> {
+fn sound(reason: &str) -> Result<&str, DomainError> {
     let reason =
-        non_blank(reason).ok_or_else(|| Refusal::invalid("reason", "must not be blank"))?;
+        non_blank(reason).ok_or_else(|| DomainError::invalid("reason", "must not be blank"))?;
     if reason.chars().count() > MAX_REASON {
-        return Err(Refusal::invalid("reason", format!("must be at most {MAX_REASON} characters")));
+        return Err(DomainError::invalid(
+            "reason",
+            format!("must be at most {MAX_REASON} characters"),
+        ));
     }
     Ok(reason)
 }

@@ -2,32 +2,32 @@
 
 use serde_json::json;
 
-use super::draft::Draft;
+use super::builder::DecisionBuilder;
 use crate::artifact::ArtifactRef;
-use crate::error::Refusal;
+use crate::error::DomainError;
 use crate::handoff::Handoff;
 use crate::hitl::{HitlRequest, HitlState, Subject};
 use crate::ids::TaskId;
 use crate::ports::Usage;
 use crate::project::{Counts, Project, ProjectState};
 use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Task, TaskState};
-use crate::words::{
+use crate::vocabulary::{
     AgentType, EventType, HitlKind, OnExpiry, ProjectStatus, StepStatus, TaskStatus,
 };
-use crate::workflow::{Next, Standstill, Step};
+use crate::workflow::{Next, NoProgress, Step};
 
 /// Does everything that can be done now: starts steps, skips them, asks people, completes.
-pub(super) fn advance(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    while draft.project()?.status().is_open() {
-        let project = draft.project()?.clone();
+pub(super) fn advance(builder: &mut DecisionBuilder<'_>) -> Result<(), DomainError> {
+    while builder.project()?.status().is_open() {
+        let project = builder.project()?.clone();
         let Some(plan) = &project.plan else {
-            return complete_if_done(draft);
+            return complete_if_done(builder);
         };
         match plan.progress.next(&plan.workflow) {
             None => return Ok(()),
-            Some(Next::Start(step)) => start_step(draft, &project, step),
+            Some(Next::Start(step)) => start_step(builder, &project, step),
             Some(Next::Skip(step)) => {
-                draft.update_plan(|plan| {
+                builder.update_plan(|plan| {
                     // A repair that was made and is not needed any more has done its work.
                     let progress = plan.progress.step(&step.name);
                     let was_needed = progress.runs > 0;
@@ -35,14 +35,14 @@ pub(super) fn advance(draft: &mut Draft<'_>) -> Result<(), Refusal> {
                         if was_needed { StepStatus::Done } else { StepStatus::Skipped };
                 });
             }
-            Some(Next::AskAboutLoop(step)) => ask_about_loop(draft, &project, step),
-            Some(Next::Finish) => return complete_if_done(draft),
+            Some(Next::AskAboutLoop(step)) => ask_about_loop(builder, &project, step),
+            Some(Next::Finish) => return complete_if_done(builder),
         }
     }
     Ok(())
 }
 
-fn start_step(draft: &mut Draft<'_>, project: &Project, step: &Step) {
+fn start_step(builder: &mut DecisionBuilder<'_>, project: &Project, step: &Step) {
     let Some(plan) = &project.plan else { return };
     let progress = plan.progress.of(&step.name);
     let latest = step.inputs.iter().filter_map(|input| plan.progress.latest.get(input).copied());
@@ -64,7 +64,7 @@ fn start_step(draft: &mut Draft<'_>, project: &Project, step: &Step) {
         priority: DEFAULT_PRIORITY,
     };
     let task = Task {
-        id: draft.mint.task(),
+        id: builder.id_generator.task(),
         project_id: project.id,
         agent: step.agent,
         instructions: handoff.instructions.clone(),
@@ -79,21 +79,21 @@ fn start_step(draft: &mut Draft<'_>, project: &Project, step: &Step) {
         answers: Vec::new(),
         session: None,
         usage: Usage::default(),
-        complaint: None,
+        validation_error: None,
         started_at: None,
-        turn_at: draft.take_turn(),
-        ready_at: draft.at(),
-        created_at: draft.at(),
-        updated_at: draft.at(),
+        turn_at: builder.take_turn(),
+        ready_at: builder.at(),
+        created_at: builder.at(),
+        updated_at: builder.at(),
         handoff: Some(handoff.clone()),
     };
     let run = progress.runs + 1;
     let data = json!({"handoff": handoff, "run": run});
-    draft.note(EventType::HandoffCreated, Some(task.id), data);
+    builder.note(EventType::HandoffCreated, Some(task.id), data);
     let (id, name) = (task.id, step.name.clone());
     let data = created_data(&task);
-    draft.put_task(task, EventType::TaskCreated, data);
-    draft.update_plan(|plan| {
+    builder.put_task(task, EventType::TaskCreated, data);
+    builder.update_plan(|plan| {
         let progress = plan.progress.step(&name);
         progress.status = StepStatus::Running;
         progress.task_id = Some(id);
@@ -110,61 +110,61 @@ pub(super) fn created_data(task: &Task) -> serde_json::Value {
     })
 }
 
-/// A step's task has come to a good end. `doubt` is how sure its agent is, where that is not enough.
+/// A step's task has come to a good end. `low_confidence` is how sure its agent is, where that is not enough.
 pub(super) fn step_made(
-    draft: &mut Draft<'_>,
+    builder: &mut DecisionBuilder<'_>,
     task: &Task,
     artifact: &ArtifactRef,
     passed: Option<bool>,
-    doubt: Option<f64>,
-) -> Result<(), Refusal> {
+    low_confidence: Option<f64>,
+) -> Result<(), DomainError> {
     let Some(name) = task.step() else { return Ok(()) };
-    let project = draft.project()?.clone();
+    let project = builder.project()?.clone();
     let Some(plan) = &project.plan else { return Ok(()) };
     let Some(step) = plan.workflow.step(name) else { return Ok(()) };
-    draft.update_plan(|plan| {
-        plan.progress.notice_a_standstill(&plan.workflow, name, artifact, passed);
+    builder.update_plan(|plan| {
+        plan.progress.detect_no_progress(&plan.workflow, name, artifact, passed);
         let progress = plan.progress.step(name);
         progress.artifact = Some(artifact.id);
         progress.digest = Some(artifact.digest.clone());
         progress.passed = passed;
     });
-    if step.is_gated(project.oversight) || doubt.is_some() {
-        review(draft, &project, step, task.id, artifact, doubt);
+    if step.is_gated(project.oversight) || low_confidence.is_some() {
+        review(builder, &project, step, task.id, artifact, low_confidence);
     } else {
-        draft.update_plan(|plan| plan.progress.finish(&plan.workflow, name));
+        builder.update_plan(|plan| plan.progress.finish(&plan.workflow, name));
     }
     Ok(())
 }
 
 fn review(
-    draft: &mut Draft<'_>,
+    builder: &mut DecisionBuilder<'_>,
     project: &Project,
     step: &Step,
     task: TaskId,
     artifact: &ArtifactRef,
-    doubt: Option<f64>,
+    low_confidence: Option<f64>,
 ) {
     let question = format!(
         "{}: is this {} of \"{}\" good to go on with?{}",
         step.name,
         step.output.as_str().replace('_', " "),
         project.name,
-        doubt.map(in_words).unwrap_or_default()
+        low_confidence.map(in_words).unwrap_or_default()
     );
     let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
     let request = new_request(
-        draft,
+        builder,
         project,
         HitlKind::Approval,
         question,
         options,
         Subject::of([artifact]),
-        About { task: Some(task), step: Some(step), agent: Some(step.agent) },
+        GateTarget { task: Some(task), step: Some(step), agent: Some(step.agent) },
     );
     let id = request.id;
-    open(draft, request);
-    draft.update_plan(|plan| {
+    open(builder, request);
+    builder.update_plan(|plan| {
         let progress = plan.progress.step(&step.name);
         progress.status = StepStatus::InReview;
         progress.request_id = Some(id);
@@ -172,32 +172,32 @@ fn review(
 }
 
 /// Puts the result of a task that is no step before a person, because its agent is not sure of it.
-pub(super) fn doubted(
-    draft: &mut Draft<'_>,
+pub(super) fn review_low_confidence(
+    builder: &mut DecisionBuilder<'_>,
     project: &Project,
     task: &Task,
     made: Option<&ArtifactRef>,
-    sure: f64,
+    confidence: f64,
 ) {
     let question = format!(
         "Is what the {} made of \"{}\" good to go on with?{}",
         task.agent,
         project.name,
-        in_words(sure)
+        in_words(confidence)
     );
     let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
-    let about = About { task: Some(task.id), step: None, agent: Some(task.agent) };
+    let target = GateTarget { task: Some(task.id), step: None, agent: Some(task.agent) };
     let subject = Subject::of(made);
     let kind = HitlKind::Approval;
-    let request = new_request(draft, project, kind, question, options, subject, about);
-    open(draft, request);
+    let request = new_request(builder, project, kind, question, options, subject, target);
+    open(builder, request);
 }
 
-fn in_words(sure: f64) -> String {
-    format!(" Its agent is {:.0} % sure of it.", sure * 100.0)
+fn in_words(confidence: f64) -> String {
+    format!(" Its agent is {:.0} % sure of it.", confidence * 100.0)
 }
 
-fn ask_about_loop(draft: &mut Draft<'_>, project: &Project, step: &Step) {
+fn ask_about_loop(builder: &mut DecisionBuilder<'_>, project: &Project, step: &Step) {
     let Some((plan, repeat)) = project.plan.as_ref().zip(step.repeat.as_ref()) else { return };
     let (tested, repairs) = (plan.progress.of(&repeat.with), plan.progress.of(&step.name));
     let rounds = match repairs.runs {
@@ -210,19 +210,20 @@ fn ask_about_loop(draft: &mut Draft<'_>, project: &Project, step: &Step) {
         step.name,
         repeat.with,
         repeat.until,
-        match repairs.standstill {
+        match repairs.no_progress {
             None => "",
-            Some(Standstill::NothingRepaired) => ", and the last round changed nothing",
-            Some(Standstill::SameResult) => ", and the last round brought the same result again",
+            Some(NoProgress::NothingRepaired) => ", and the last round changed nothing",
+            Some(NoProgress::SameResult) => ", and the last round brought the same result again",
         }
     );
     let options = ["Try another round", "Halt"].map(str::to_owned).to_vec();
     let subject = Subject::of([]);
-    let about = About { task: tested.task_id, step: Some(step), agent: Some(step.agent) };
-    let request = new_request(draft, project, HitlKind::Failure, question, options, subject, about);
+    let target = GateTarget { task: tested.task_id, step: Some(step), agent: Some(step.agent) };
+    let request =
+        new_request(builder, project, HitlKind::Failure, question, options, subject, target);
     let id = request.id;
-    open(draft, request);
-    draft.update_plan(|plan| {
+    open(builder, request);
+    builder.update_plan(|plan| {
         let progress = plan.progress.step(&step.name);
         progress.status = StepStatus::InReview;
         progress.request_id = Some(id);
@@ -231,57 +232,62 @@ fn ask_about_loop(draft: &mut Draft<'_>, project: &Project, step: &Step) {
 
 /// What a request is about.
 #[derive(Clone, Copy)]
-pub(super) struct About<'a> {
+pub(super) struct GateTarget<'a> {
     pub(super) task: Option<TaskId>,
     pub(super) step: Option<&'a Step>,
     pub(super) agent: Option<AgentType>,
 }
 
 pub(super) fn new_request(
-    draft: &mut Draft<'_>,
+    builder: &mut DecisionBuilder<'_>,
     project: &Project,
     kind: HitlKind,
     question: String,
     options: Vec<String>,
     subject: Subject,
-    about: About<'_>,
+    target: GateTarget<'_>,
 ) -> HitlRequest {
-    let step = about.step;
-    let ttl_s = step.and_then(|step| step.gate_ttl_s).unwrap_or(draft.defaults.gate_ttl_s);
+    let step = target.step;
+    let ttl_s = step.and_then(|step| step.gate_ttl_s).unwrap_or(builder.defaults.gate_ttl_s);
     // Only a reviewed result can be waved through by time: a question has no answer then, and a
     // failure is still one.
-    let on_expiry = match step.and_then(|step| step.on_expiry).unwrap_or(draft.defaults.on_expiry) {
+    let on_expiry = match step.and_then(|step| step.on_expiry).unwrap_or(builder.defaults.on_expiry)
+    {
         OnExpiry::Approve if kind != HitlKind::Approval => OnExpiry::KeepWaiting,
         other => other,
     };
     HitlRequest {
-        id: draft.mint.request(),
+        id: builder.id_generator.request(),
         project_id: project.id,
-        task_id: about.task,
+        task_id: target.task,
         step: step.map(|step| step.name.clone()),
-        agent: about.agent,
+        agent: target.agent,
         kind,
         question,
         options,
         subject,
         budget: None,
         state: HitlState::Pending,
-        history: vec![draft.history("created", None, None)],
+        history: vec![builder.history("created", None, None)],
         on_expiry,
         ttl_s,
-        expires_at: draft.at().after(std::time::Duration::from_secs(ttl_s.into())),
-        created_at: draft.at(),
-        updated_at: draft.at(),
+        expires_at: builder.at().after(std::time::Duration::from_secs(ttl_s.into())),
+        created_at: builder.at(),
+        updated_at: builder.at(),
     }
 }
 
 /// Puts a new request before people.
-pub(super) fn open(draft: &mut Draft<'_>, request: HitlRequest) {
-    open_after(draft, request, None);
+pub(super) fn open(builder: &mut DecisionBuilder<'_>, request: HitlRequest) {
+    open_after(builder, request, None);
 }
 
 /// Puts the question of an attempt before people, with what the attempt used.
-pub(super) fn open_after(draft: &mut Draft<'_>, request: HitlRequest, usage: Option<&Usage>) {
+pub(super) fn open_after(
+    builder: &mut DecisionBuilder<'_>,
+    request: HitlRequest,
+    usage: Option<&Usage>,
+) {
     let mut data = json!({
         "hitl_request_id": request.id, "kind": request.kind, "question": request.question,
         "options": request.options, "subject": request.subject, "step": request.step,
@@ -290,28 +296,32 @@ pub(super) fn open_after(draft: &mut Draft<'_>, request: HitlRequest, usage: Opt
     if let Some(usage) = usage {
         data["usage"] = json!(usage);
     }
-    draft.put_request(request, EventType::HitlRequestCreated, data);
+    builder.put_request(request, EventType::HitlRequestCreated, data);
 }
 
 /// Completes the project if nothing is missing.
-fn complete_if_done(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let project = draft.project()?.clone();
-    if project.status() == ProjectStatus::Active && unmet(&project, &draft.counts).is_empty() {
-        complete(draft, &project, Vec::new());
+fn complete_if_done(builder: &mut DecisionBuilder<'_>) -> Result<(), DomainError> {
+    let project = builder.project()?.clone();
+    if project.status() == ProjectStatus::Active && unmet(&project, &builder.counts).is_empty() {
+        complete(builder, &project, Vec::new());
     }
     Ok(())
 }
 
-pub(super) fn complete(draft: &mut Draft<'_>, project: &Project, overridden: Vec<String>) {
-    let by = draft.origin.actor.clone();
+pub(super) fn complete(
+    builder: &mut DecisionBuilder<'_>,
+    project: &Project,
+    overridden: Vec<String>,
+) {
+    let by = builder.origin.actor.clone();
     let data = json!({
-        "status": ProjectStatus::Completed, "completed_by": by, "completed_at": draft.at(),
+        "status": ProjectStatus::Completed, "completed_by": by, "completed_at": builder.at(),
         "forced": !overridden.is_empty(), "overridden": overridden,
         "message": format!("Project \"{}\" is completed.", project.name),
     });
-    let state = ProjectState::Completed { at: draft.at(), by, overridden };
+    let state = ProjectState::Completed { at: builder.at(), by, overridden };
     let completed = Project { state, ..(*project).clone() };
-    draft.put_project(completed, EventType::ProjectCompleted, data);
+    builder.put_project(completed, EventType::ProjectCompleted, data);
 }
 
 /// What keeps a project from being complete, one sentence each.

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::budget;
-use super::draft::{Defaults, Draft, object};
-use super::flow::{self, About};
+use super::builder::{DecisionBuilder, Defaults, object};
+use super::flow::{self, GateTarget};
 use super::tasks;
 use crate::artifact::NewArtifact;
-use crate::budget::PurseKey;
+use crate::budget::BudgetKey;
 use crate::change::Decision;
-use crate::error::Refusal;
+use crate::error::DomainError;
 use crate::hitl::{HitlRequest, HitlState, Reply, Subject};
 use crate::ids::HitlRequestId;
 use crate::log::Origin;
@@ -18,7 +18,7 @@ use crate::ports::{NewRequest, Response};
 use crate::scope::Snapshot;
 use crate::task::{Answer, Task, TaskState};
 use crate::text::non_blank;
-use crate::words::{
+use crate::vocabulary::{
     AgentType, ArtifactType, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry, StepStatus,
     TaskStatus,
 };
@@ -39,49 +39,49 @@ pub fn raise(
     moment: Moment,
     origin: &Origin,
     defaults: Defaults,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, defaults);
-    let project = draft.open_project()?.clone();
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+    let project = builder.open_project()?.clone();
     check_question(&new.question, &new.options)?;
     if new.ttl_s.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL_S) {
-        return Err(Refusal::invalid("ttl_seconds", format!("must be 1 to {MAX_TTL_S}")));
+        return Err(DomainError::invalid("ttl_seconds", format!("must be 1 to {MAX_TTL_S}")));
     }
     tasks::check_artifacts(snapshot, project.id, "artifacts", &new.artifacts)?;
     let task = new.task_id.map(|task_id| {
         let found = snapshot.tasks.get(&task_id).filter(|task| task.project_id == project.id);
         found.ok_or_else(|| {
             let detail = format!("task {task_id} does not exist in project {}", project.id);
-            Refusal::invalid("task_id", detail)
+            DomainError::invalid("task_id", detail)
         })
     });
     let task = task.transpose()?;
     let refs = new.artifacts.iter().filter_map(|id| snapshot.artifacts.get(id));
-    let about = About { task: new.task_id, step: None, agent: task.map(|task| task.agent) };
+    let target = GateTarget { task: new.task_id, step: None, agent: task.map(|task| task.agent) };
     let mut request = flow::new_request(
-        &mut draft,
+        &mut builder,
         &project,
         HitlKind::Question,
         new.question.clone(),
         new.options.clone(),
         Subject::of(refs.map(AsRef::as_ref)),
-        about,
+        target,
     );
     request.id = id;
     if let Some(ttl_s) = new.ttl_s {
         request.ttl_s = ttl_s;
-        request.expires_at = draft.at().after(std::time::Duration::from_secs(ttl_s.into()));
+        request.expires_at = builder.at().after(std::time::Duration::from_secs(ttl_s.into()));
     }
-    flow::open(&mut draft, request);
-    Ok(draft.finish())
+    flow::open(&mut builder, request);
+    Ok(builder.finish())
 }
 
 /// That a person is asked something, and is not shown too many answers.
-pub(super) fn check_question(question: &str, options: &[String]) -> Result<(), Refusal> {
+pub(super) fn check_question(question: &str, options: &[String]) -> Result<(), DomainError> {
     if non_blank(question).is_none() {
-        return Err(Refusal::invalid("question", "must not be blank"));
+        return Err(DomainError::invalid("question", "must not be blank"));
     }
     if options.len() > MAX_OPTIONS {
-        return Err(Refusal::invalid("options", format!("must be at most {MAX_OPTIONS}")));
+        return Err(DomainError::invalid("options", format!("must be at most {MAX_OPTIONS}")));
     }
     Ok(())
 }
@@ -90,7 +90,7 @@ pub(super) fn check_question(question: &str, options: &[String]) -> Result<(), R
 ///
 /// # Errors
 /// A conflict when it was answered already, has expired, or shows something else by now;
-/// [`Refusal::Nonsense`] when it is amended with nothing.
+/// [`DomainError::BadRequest`] when it is amended with nothing.
 pub fn respond(
     snapshot: &Snapshot,
     id: HitlRequestId,
@@ -98,16 +98,16 @@ pub fn respond(
     moment: Moment,
     origin: &Origin,
     defaults: Defaults,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, defaults);
-    let request = draft.request(id)?;
-    check_pending(&request, &draft)?;
-    draft.open_project()?;
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+    let request = builder.request(id)?;
+    check_pending(&request, &builder)?;
+    builder.open_project()?;
     let content = response.content.as_deref().and_then(non_blank).map(str::to_owned);
     let comment = response.comment.as_deref().and_then(non_blank).map(str::to_owned);
     let amended = response.amended_content.clone();
     if response.action == HitlAction::Amend && content.is_none() && amended.is_none() {
-        return Err(Refusal::Nonsense(
+        return Err(DomainError::BadRequest(
             "An amendment needs `content`, what should be different, or `amended_content`, the \
              document to go on with."
                 .to_owned(),
@@ -116,7 +116,7 @@ pub fn respond(
     if let Some(seen) = &response.subject_digest
         && *seen != request.subject.digest
     {
-        return Err(Refusal::conflict(
+        return Err(DomainError::conflict(
             "subject_changed",
             format!(
                 "What is under review has changed since it was shown: its digest is {} now.",
@@ -126,7 +126,7 @@ pub fn respond(
     }
     let reply = Reply {
         by: origin.actor.clone(),
-        at: draft.at(),
+        at: builder.at(),
         content: content.clone(),
         comment: comment.clone(),
         amended_content: (response.action == HitlAction::Amend)
@@ -134,21 +134,21 @@ pub fn respond(
             .flatten(),
     };
     let mut decided = (*request).clone();
-    decided.history.push(draft.history(response.action.as_str(), content.as_deref(), comment));
+    decided.history.push(builder.history(response.action.as_str(), content.as_deref(), comment));
     decided.state = response.action.decides(reply);
     let resumes = response.action != HitlAction::Reject;
-    record(&mut draft, decided.clone(), response.action, resumes);
+    record(&mut builder, decided.clone(), response.action, resumes);
     match response.action {
-        HitlAction::Approve => approved(&mut draft, &decided)?,
-        HitlAction::Reject => draft.halt(&format!("\"{}\" was rejected", request.question))?,
-        HitlAction::Amend => amend(&mut draft, &decided, response)?,
+        HitlAction::Approve => approved(&mut builder, &decided)?,
+        HitlAction::Reject => builder.halt(&format!("\"{}\" was rejected", request.question))?,
+        HitlAction::Amend => amend(&mut builder, &decided, response)?,
     }
-    Ok(draft.finish())
+    Ok(builder.finish())
 }
 
-fn check_pending(request: &HitlRequest, draft: &Draft<'_>) -> Result<(), Refusal> {
+fn check_pending(request: &HitlRequest, builder: &DecisionBuilder<'_>) -> Result<(), DomainError> {
     let detail = match (&request.state, request.reply()) {
-        (HitlState::Pending, _) if request.expires_at > draft.at() => return Ok(()),
+        (HitlState::Pending, _) if request.expires_at > builder.at() => return Ok(()),
         (_, Some(reply)) => {
             format!(
                 "Request {} was {} by {} at {}.",
@@ -164,10 +164,15 @@ fn check_pending(request: &HitlRequest, draft: &Draft<'_>) -> Result<(), Refusal
         (HitlState::Expired { at }, _) => format!("Request {} expired at {at}.", request.id),
         _ => format!("Request {} expired at {}.", request.id, request.expires_at),
     };
-    Err(Refusal::conflict("not_pending", detail))
+    Err(DomainError::conflict("not_pending", detail))
 }
 
-fn record(draft: &mut Draft<'_>, request: HitlRequest, action: HitlAction, resumes: bool) {
+fn record(
+    builder: &mut DecisionBuilder<'_>,
+    request: HitlRequest,
+    action: HitlAction,
+    resumes: bool,
+) {
     let reply = request.reply().cloned();
     let reply = reply.as_ref();
     let data = json!({
@@ -178,77 +183,81 @@ fn record(draft: &mut Draft<'_>, request: HitlRequest, action: HitlAction, resum
         "workflow_resumed": resumes, "agent_type": request.agent, "step": request.step,
         "subject_digest": request.subject.digest,
     });
-    draft.put_request(request, EventType::HitlResponse, data);
+    builder.put_request(request, EventType::HitlResponse, data);
 }
 
 /// What an approval sets off.
-fn approved(draft: &mut Draft<'_>, request: &HitlRequest) -> Result<(), Refusal> {
+fn approved(builder: &mut DecisionBuilder<'_>, request: &HitlRequest) -> Result<(), DomainError> {
     if let Some(question) = &request.budget {
-        budget::raise(draft, request.id, question);
-        return flow::advance(draft);
+        budget::raise(builder, request.id, question);
+        return flow::advance(builder);
     }
     match request.kind {
         HitlKind::Approval => {
             if let Some(step) = &request.step {
-                draft.update_plan(|plan| plan.progress.finish(&plan.workflow, step));
+                builder.update_plan(|plan| plan.progress.finish(&plan.workflow, step));
             }
         }
-        HitlKind::Question => answer_task(draft, request, HitlAction::Approve),
-        HitlKind::Failure => try_failure_again(draft, request, None),
+        HitlKind::Question => answer_task(builder, request, HitlAction::Approve),
+        HitlKind::Failure => try_failure_again(builder, request, None),
     }
-    flow::advance(draft)
+    flow::advance(builder)
 }
 
 /// What an amendment sets off.
-fn amend(draft: &mut Draft<'_>, request: &HitlRequest, response: &Response) -> Result<(), Refusal> {
+fn amend(
+    builder: &mut DecisionBuilder<'_>,
+    request: &HitlRequest,
+    response: &Response,
+) -> Result<(), DomainError> {
     if let Some(question) = &request.budget {
-        budget::amend(draft, request.id, question, response.amended_content.as_ref())?;
-        return flow::advance(draft);
+        budget::amend(builder, request.id, question, response.amended_content.as_ref())?;
+        return flow::advance(builder);
     }
     let step = request.step.as_deref();
     match (&response.amended_content, step, request.kind) {
         (Some(document), step, HitlKind::Approval) => {
-            replace(draft, request, step, document.clone())?;
+            replace(builder, request, step, document.clone())?;
         }
-        (_, _, HitlKind::Question) => answer_task(draft, request, HitlAction::Amend),
+        (_, _, HitlKind::Question) => answer_task(builder, request, HitlAction::Amend),
         (_, step, kind) => {
-            let feedback = feedback(draft, request)?;
+            let feedback = feedback(builder, request)?;
             if let (Some(step), HitlKind::Approval) = (step, kind) {
-                draft.update_plan(|plan| {
+                builder.update_plan(|plan| {
                     let progress = plan.progress.step(step);
                     progress.status = StepStatus::Waiting;
                     progress.request_id = None;
                     progress.feedback.push(feedback);
                 });
             } else {
-                try_failure_again(draft, request, Some(feedback));
+                try_failure_again(builder, request, Some(feedback));
             }
         }
     }
-    flow::advance(draft)
+    flow::advance(builder)
 }
 
 /// A replacement becomes the artifact, and the step is done; where there is no step, the task
 /// stays done.
 fn replace(
-    draft: &mut Draft<'_>,
+    builder: &mut DecisionBuilder<'_>,
     request: &HitlRequest,
     step: Option<&str>,
     document: serde_json::Map<String, Value>,
-) -> Result<(), Refusal> {
-    let project = draft.project()?.clone();
+) -> Result<(), DomainError> {
+    let project = builder.project()?.clone();
     let definition =
         step.and_then(|step| project.plan.as_ref().and_then(|plan| plan.workflow.step(step)));
     let output = definition.map_or(ArtifactType::AgentOutput, |step| step.output);
     let agent = definition.map(|step| step.agent).or(request.agent);
     let verdict = document.clone();
     let mut new = NewArtifact::new(output, document);
-    let by = draft.origin.actor.clone();
+    let by = builder.origin.actor.clone();
     new.metadata = object(json!({"amended_by": by, "hitl_request_id": request.id}));
     let agent = agent.unwrap_or(AgentType::Orchestrator);
-    let stored = draft.store_artifact(project.id, agent, new, request.task_id);
+    let stored = builder.store_artifact(project.id, agent, new, request.task_id);
     if let Some(step) = step {
-        draft.update_plan(|plan| {
+        builder.update_plan(|plan| {
             plan.progress.replaced(&plan.workflow, step, &stored);
             if let Some(repeat) = plan.workflow.repairer_of(step).and_then(|s| s.repeat.as_ref()) {
                 plan.progress.step(step).passed =
@@ -262,9 +271,9 @@ fn replace(
 
 /// What a person said, stored so that the next attempt sees it.
 fn feedback(
-    draft: &mut Draft<'_>,
+    builder: &mut DecisionBuilder<'_>,
     request: &HitlRequest,
-) -> Result<crate::ids::ContextId, Refusal> {
+) -> Result<crate::ids::ContextId, DomainError> {
     let reply = request.reply().cloned();
     let (content, comment, amended) = reply
         .map(|reply| (reply.content, reply.comment, reply.amended_content))
@@ -274,13 +283,13 @@ fn feedback(
         "hitl_request_id": request.id, "step": request.step,
     }));
     let new = NewArtifact::new(ArtifactType::HitlResponse, document);
-    let project = draft.project()?.id;
-    Ok(draft.store_artifact(project, AgentType::Orchestrator, new, request.task_id).id)
+    let project = builder.project()?.id;
+    Ok(builder.store_artifact(project, AgentType::Orchestrator, new, request.task_id).id)
 }
 
 /// Sends the task that asked back into the queue, with the answer.
-fn answer_task(draft: &mut Draft<'_>, request: &HitlRequest, action: HitlAction) {
-    let Some(task) = request.task_id.and_then(|id| draft.task(id).ok()) else { return };
+fn answer_task(builder: &mut DecisionBuilder<'_>, request: &HitlRequest, action: HitlAction) {
+    let Some(task) = request.task_id.and_then(|id| builder.task(id).ok()) else { return };
     if !matches!(&task.state, TaskState::WaitingForHitl { request_id } if *request_id == request.id)
     {
         return;
@@ -297,33 +306,35 @@ fn answer_task(draft: &mut Draft<'_>, request: &HitlRequest, action: HitlAction)
         content,
     });
     task.state = TaskState::Pending { last_error: None };
-    task.ready_at = draft.at();
-    draft.and_task(task);
+    task.ready_at = builder.at();
+    builder.and_task(task);
 }
 
 /// Tries again what failed or was not good enough: the task, or another round of the loop.
 fn try_failure_again(
-    draft: &mut Draft<'_>,
+    builder: &mut DecisionBuilder<'_>,
     request: &HitlRequest,
     feedback: Option<crate::ids::ContextId>,
 ) {
-    let task = request.task_id.and_then(|id| draft.task(id).ok());
-    let doubted = request.kind == HitlKind::Approval && request.step.is_none();
-    let done = |status| status == TaskStatus::Failed || doubted && status == TaskStatus::Completed;
+    let task = request.task_id.and_then(|id| builder.task(id).ok());
+    let review_low_confidence = request.kind == HitlKind::Approval && request.step.is_none();
+    let done = |status| {
+        status == TaskStatus::Failed || review_low_confidence && status == TaskStatus::Completed
+    };
     if let Some(task) = task.filter(|task| done(task.status())) {
         let mut task: Task = (*task).clone();
         task.context_ids.extend(feedback);
         if let Some(text) = request.reply().and_then(|reply| reply.content.as_deref()) {
             task.instructions = format!("{}\n\n{text}", task.instructions);
         }
-        tasks::try_again(draft, &task);
+        tasks::try_again(builder, &task);
     } else if let Some(step) = &request.step {
-        draft.update_plan(|plan| {
+        builder.update_plan(|plan| {
             let progress = plan.progress.step(step);
             progress.status = StepStatus::Waiting;
             progress.request_id = None;
             progress.more_rounds += 1;
-            progress.standstill = None;
+            progress.no_progress = None;
             progress.feedback.extend(feedback);
         });
     }
@@ -339,32 +350,35 @@ pub fn expire(
     id: HitlRequestId,
     moment: Moment,
     defaults: Defaults,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, &Origin::scheduler(), defaults);
-    let mut request = (*draft.request(id)?).clone();
-    if request.status() != HitlStatus::Pending || request.expires_at > draft.at() {
-        return Err(Refusal::conflict("not_due", format!("Request {id} is not due to expire.")));
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, &Origin::scheduler(), defaults);
+    let mut request = (*builder.request(id)?).clone();
+    if request.status() != HitlStatus::Pending || request.expires_at > builder.at() {
+        return Err(DomainError::conflict(
+            "not_due",
+            format!("Request {id} is not due to expire."),
+        ));
     }
     let expired_at = request.expires_at;
-    // The day it is about has ended, and the next one has a purse of its own.
+    // The day it is about has ended, and the next one has a budget account of its own.
     let is_over = request.budget.is_some_and(
-        |question| matches!(question.purse, PurseKey::Day(_, day) if day.end() <= draft.at()),
+        |question| matches!(question.account, BudgetKey::Day(_, day) if day.end() <= builder.at()),
     );
     let (action, state) = match request.on_expiry {
-        _ if is_over => ("expire", HitlState::Expired { at: draft.at() }),
-        OnExpiry::Reject => ("expire", HitlState::Expired { at: draft.at() }),
+        _ if is_over => ("expire", HitlState::Expired { at: builder.at() }),
+        OnExpiry::Reject => ("expire", HitlState::Expired { at: builder.at() }),
         OnExpiry::KeepWaiting => {
             let ttl = std::time::Duration::from_secs(request.ttl_s.into());
-            request.expires_at = draft.at().after(ttl);
-            if let Some(PurseKey::Day(_, day)) = request.budget.map(|question| question.purse) {
+            request.expires_at = builder.at().after(ttl);
+            if let Some(BudgetKey::Day(_, day)) = request.budget.map(|question| question.account) {
                 request.expires_at = request.expires_at.min(day.end());
             }
             ("extend", HitlState::Pending)
         }
         OnExpiry::Approve => {
             let reply = Reply {
-                by: draft.origin.actor.clone(),
-                at: draft.at(),
+                by: builder.origin.actor.clone(),
+                at: builder.at(),
                 content: None,
                 comment: Some("nobody answered in time".to_owned()),
                 amended_content: None,
@@ -374,24 +388,24 @@ pub fn expire(
     };
     request.state = state;
     let comment = if is_over { "a new day has begun" } else { "nobody answered in time" };
-    request.history.push(draft.history(action, None, Some(comment.to_owned())));
+    request.history.push(builder.history(action, None, Some(comment.to_owned())));
     let data = json!({
         "hitl_request_id": id, "status": request.status(), "on_expiry": request.on_expiry,
         "expired_at": expired_at, "expires_at": request.expires_at, "agent_type": request.agent,
         "comment": comment,
     });
     let on_expiry = request.on_expiry;
-    draft.put_request(request.clone(), EventType::HitlTimeout, data);
+    builder.put_request(request.clone(), EventType::HitlTimeout, data);
     if is_over {
-        budget::release(&mut draft, id);
-        return Ok(draft.finish());
+        budget::release(&mut builder, id);
+        return Ok(builder.finish());
     }
     match on_expiry {
         OnExpiry::Reject => {
-            draft.halt(&format!("nobody answered \"{}\" in time", request.question))?;
+            builder.halt(&format!("nobody answered \"{}\" in time", request.question))?;
         }
         OnExpiry::KeepWaiting => {}
-        OnExpiry::Approve => approved(&mut draft, &request)?,
+        OnExpiry::Approve => approved(&mut builder, &request)?,
     }
-    Ok(draft.finish())
+    Ok(builder.finish())
 }

@@ -3,11 +3,11 @@
 pub mod agents;
 pub mod artifacts;
 pub mod budget;
-mod draft;
+mod builder;
 pub mod emergency;
 mod flow;
 pub mod hitl;
 pub mod projects;
 pub mod tasks;
 
-pub use draft::Defaults;
+pub use builder::Defaults;

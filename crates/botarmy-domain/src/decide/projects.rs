@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::draft::{Defaults, Draft, object};
+use super::builder::{DecisionBuilder, Defaults, object};
 use super::flow;
 use crate::artifact::NewArtifact;
 use crate::change::Decision;
-use crate::error::Refusal;
+use crate::error::DomainError;
 use crate::ids::ProjectId;
 use crate::log::Origin;
 use crate::moment::Moment;
@@ -14,7 +14,7 @@ use crate::ports::NewProject;
 use crate::project::{Counts, Plan, Project, ProjectState};
 use crate::scope::Snapshot;
 use crate::text::non_blank;
-use crate::words::{AgentType, ArtifactType, EventType, ProjectStatus};
+use crate::vocabulary::{AgentType, ArtifactType, EventType, ProjectStatus};
 use crate::workflow::{Progress, Workflow};
 
 /// The longest name, in characters.
@@ -24,7 +24,7 @@ const MAX_NAME: usize = 255;
 /// name where there is none.
 ///
 /// # Errors
-/// [`Refusal::Invalid`] for a name that is blank or too long.
+/// [`DomainError::Invalid`] for a name that is blank or too long.
 pub fn create(
     snapshot: &Snapshot,
     id: ProjectId,
@@ -33,17 +33,17 @@ pub fn create(
     moment: Moment,
     origin: &Origin,
     defaults: Defaults,
-) -> Result<Decision, Refusal> {
+) -> Result<Decision, DomainError> {
     if non_blank(&new.name).is_none() {
-        return Err(Refusal::invalid("name", "must not be blank"));
+        return Err(DomainError::invalid("name", "must not be blank"));
     }
     if new.name.chars().count() > MAX_NAME {
-        return Err(Refusal::invalid("name", format!("must be at most {MAX_NAME} characters")));
+        return Err(DomainError::invalid("name", format!("must be at most {MAX_NAME} characters")));
     }
     if snapshot.project.is_some() {
-        return Err(Refusal::conflict("exists", format!("Project {id} exists already.")));
+        return Err(DomainError::conflict("exists", format!("Project {id} exists already.")));
     }
-    let mut draft = Draft::new(snapshot, moment, origin, defaults);
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
     let project = Project {
         id,
         name: new.name.clone(),
@@ -51,18 +51,18 @@ pub fn create(
         oversight: new.oversight,
         state: ProjectState::Active,
         plan: None,
-        created_at: draft.at(),
-        updated_at: draft.at(),
+        created_at: builder.at(),
+        updated_at: builder.at(),
     };
     let data = json!({
         "name": project.name, "description": project.description, "oversight": project.oversight,
         "workflow": workflow.map(|workflow| &workflow.name), "status": ProjectStatus::Active,
     });
-    draft.put_project(project, EventType::ProjectCreated, data);
+    builder.put_project(project, EventType::ProjectCreated, data);
     if let Some(workflow) = workflow {
-        begin(&mut draft, workflow, None)?;
+        begin(&mut builder, workflow, None)?;
     }
-    Ok(draft.finish())
+    Ok(builder.finish())
 }
 
 /// Starts a workflow in a project that has none.
@@ -76,16 +76,20 @@ pub fn start(
     moment: Moment,
     origin: &Origin,
     defaults: Defaults,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, defaults);
-    begin(&mut draft, workflow, idea)?;
-    Ok(draft.finish())
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+    begin(&mut builder, workflow, idea)?;
+    Ok(builder.finish())
 }
 
-fn begin(draft: &mut Draft<'_>, workflow: &Workflow, idea: Option<&str>) -> Result<(), Refusal> {
-    let project = draft.active_project()?.clone();
+fn begin(
+    builder: &mut DecisionBuilder<'_>,
+    workflow: &Workflow,
+    idea: Option<&str>,
+) -> Result<(), DomainError> {
+    let project = builder.active_project()?.clone();
     if let Some(plan) = &project.plan {
-        return Err(Refusal::conflict(
+        return Err(DomainError::conflict(
             "already_started",
             format!(
                 "Project {} was already started with workflow `{}`.",
@@ -110,24 +114,28 @@ fn begin(draft: &mut Draft<'_>, workflow: &Workflow, idea: Option<&str>) -> Resu
         progress: Progress::start(workflow),
     };
     let started = Project { plan: Some(plan), ..(*project).clone() };
-    draft.put_project(started, EventType::ProjectStarted, data);
+    builder.put_project(started, EventType::ProjectStarted, data);
     let input = NewArtifact::new(ArtifactType::UserInput, content);
-    draft.store_artifact(project.id, AgentType::Orchestrator, input, None);
-    flow::advance(draft)
+    builder.store_artifact(project.id, AgentType::Orchestrator, input, None);
+    flow::advance(builder)
 }
 
 /// Lets nothing new start. What runs may end, and people may answer.
 ///
 /// # Errors
 /// A conflict when the project is not active.
-pub fn pause(snapshot: &Snapshot, moment: Moment, origin: &Origin) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
-    let mut project = (**draft.active_project()?).clone();
+pub fn pause(
+    snapshot: &Snapshot,
+    moment: Moment,
+    origin: &Origin,
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut project = (**builder.active_project()?).clone();
     let by = origin.actor.clone();
-    project.state = ProjectState::Paused { at: draft.at(), by, emergency: None };
+    project.state = ProjectState::Paused { at: builder.at(), by, emergency: None };
     let data = json!({"status": ProjectStatus::Paused, "paused_by": origin.actor});
-    draft.put_project(project, EventType::ProjectPaused, data);
-    Ok(draft.finish())
+    builder.put_project(project, EventType::ProjectPaused, data);
+    Ok(builder.finish())
 }
 
 /// Lets work go on.
@@ -139,11 +147,11 @@ pub fn resume(
     moment: Moment,
     origin: &Origin,
     defaults: Defaults,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, defaults);
-    let mut project = (**draft.project()?).clone();
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+    let mut project = (**builder.project()?).clone();
     if project.status() != ProjectStatus::Paused {
-        return Err(Refusal::conflict(
+        return Err(DomainError::conflict(
             "project_not_paused",
             format!(
                 "Project {} is {}; only a paused project can be resumed.",
@@ -153,7 +161,7 @@ pub fn resume(
         ));
     }
     if let ProjectState::Paused { by, emergency: Some(emergency), .. } = &project.state {
-        return Err(Refusal::conflict(
+        return Err(DomainError::conflict(
             "emergency_stopped",
             format!(
                 "Project {} was stopped by {by}: {}. Release the emergency stop instead.",
@@ -163,23 +171,27 @@ pub fn resume(
     }
     project.state = ProjectState::Active;
     let data = json!({"status": ProjectStatus::Active, "resumed_by": origin.actor});
-    draft.put_project(project, EventType::ProjectResumed, data);
-    flow::advance(&mut draft)?;
-    Ok(draft.finish())
+    builder.put_project(project, EventType::ProjectResumed, data);
+    flow::advance(&mut builder)?;
+    Ok(builder.finish())
 }
 
 /// Calls everything off. Needs a scope with everything open.
 ///
 /// # Errors
 /// A conflict when the project is over already.
-pub fn cancel(snapshot: &Snapshot, moment: Moment, origin: &Origin) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
-    let mut project = (**draft.open_project()?).clone();
-    project.state = ProjectState::Cancelled { at: draft.at(), by: origin.actor.clone() };
+pub fn cancel(
+    snapshot: &Snapshot,
+    moment: Moment,
+    origin: &Origin,
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut project = (**builder.open_project()?).clone();
+    project.state = ProjectState::Cancelled { at: builder.at(), by: origin.actor.clone() };
     let data = json!({"status": ProjectStatus::Cancelled, "cancelled_by": origin.actor});
-    draft.put_project(project, EventType::ProjectCancelled, data);
-    draft.close_everything("the project was cancelled");
-    Ok(draft.finish())
+    builder.put_project(project, EventType::ProjectCancelled, data);
+    builder.close_everything("the project was cancelled");
+    Ok(builder.finish())
 }
 
 /// Completes the project if nothing is missing; decides nothing otherwise.
@@ -190,13 +202,13 @@ pub fn check_completion(
     snapshot: &Snapshot,
     moment: Moment,
     origin: &Origin,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
-    let project = draft.project()?.clone();
-    if project.status() == ProjectStatus::Active && unmet(&project, &draft.counts).is_empty() {
-        flow::complete(&mut draft, &project, Vec::new());
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let project = builder.project()?.clone();
+    if project.status() == ProjectStatus::Active && unmet(&project, &builder.counts).is_empty() {
+        flow::complete(&mut builder, &project, Vec::new());
     }
-    Ok(draft.finish())
+    Ok(builder.finish())
 }
 
 /// Completes the project whatever is missing, which is recorded; what is still open is cancelled.
@@ -208,23 +220,23 @@ pub fn force_complete(
     snapshot: &Snapshot,
     moment: Moment,
     origin: &Origin,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, origin, Defaults::default());
-    let project = draft.project()?.clone();
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let project = builder.project()?.clone();
     match project.status() {
-        ProjectStatus::Completed => return Ok(draft.finish()),
+        ProjectStatus::Completed => return Ok(builder.finish()),
         ProjectStatus::Cancelled => {
-            return Err(Refusal::conflict(
+            return Err(DomainError::conflict(
                 "project_over",
                 format!("Project {} is cancelled; nothing more can be done with it.", project.id),
             ));
         }
         _ => {}
     }
-    let overridden = unmet(&project, &draft.counts);
-    flow::complete(&mut draft, &project, overridden);
-    draft.close_everything("the project was completed by force");
-    Ok(draft.finish())
+    let overridden = unmet(&project, &builder.counts);
+    flow::complete(&mut builder, &project, overridden);
+    builder.close_everything("the project was completed by force");
+    Ok(builder.finish())
 }
 
 /// What keeps a project from being complete, one sentence each.
@@ -242,8 +254,9 @@ pub fn system_note(
     event_type: EventType,
     data: Value,
     moment: Moment,
-) -> Result<Decision, Refusal> {
-    let mut draft = Draft::new(snapshot, moment, &Origin::system(), Defaults::default());
-    draft.note(event_type, None, data);
-    Ok(draft.finish())
+) -> Result<Decision, DomainError> {
+    let mut builder =
+        DecisionBuilder::new(snapshot, moment, &Origin::system(), Defaults::default());
+    builder.note(event_type, None, data);
+    Ok(builder.finish())
 }

@@ -14,7 +14,7 @@ use super::{Cover, PackageFile};
 use crate::artifact::{Artifact, digest_bytes};
 use crate::ids::ContextId;
 use crate::timestamp::Timestamp;
-use crate::words::{AgentType, ArtifactType};
+use crate::vocabulary::{AgentType, ArtifactType};
 
 /// How much of a refused path the manifest shows, in characters.
 const SHOWN: usize = 300;
@@ -337,14 +337,14 @@ mod tests {
     use crate::artifact::{ArtifactRef, digest};
     use crate::moment::Moment;
     use crate::project::{Plan, Project, ProjectState};
-    use crate::words::Oversight;
+    use crate::vocabulary::Oversight;
     use crate::workflow::{Progress, Workflow};
 
     const AT: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
     fn project() -> Project {
         Project {
-            id: Moment { at: AT, seed: 1 }.mint().project(),
+            id: Moment { at: AT, seed: 1 }.id_generator().project(),
             name: "A to-do list".to_owned(),
             description: Some("For two.".to_owned()),
             oversight: Oversight::Standard,
@@ -356,17 +356,18 @@ mod tests {
     }
 
     fn artifact(n: u64, artifact_type: ArtifactType, content: Value) -> Arc<Artifact> {
-        let mut mint =
-            Moment { at: AT.after(std::time::Duration::from_secs(n)), seed: n.into() }.mint();
+        let mut id_generator =
+            Moment { at: AT.after(std::time::Duration::from_secs(n)), seed: n.into() }
+                .id_generator();
         let Value::Object(content) = content else { unreachable!() };
         let meta = ArtifactRef {
-            id: mint.context(),
+            id: id_generator.context(),
             project_id: project().id,
             source_agent: AgentType::Coder,
             artifact_type,
             digest: digest(&content),
             previous: None,
-            created_at: mint.at(),
+            created_at: id_generator.at(),
         };
         Arc::new(Artifact { meta, content, metadata: Map::new() })
     }

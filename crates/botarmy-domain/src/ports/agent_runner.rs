@@ -13,7 +13,7 @@ use crate::handoff::Handoff;
 use crate::ids::{ContextId, ProjectId, TaskId};
 use crate::task::Answer;
 use crate::timestamp::Timestamp;
-use crate::words::{AgentType, ArtifactType};
+use crate::vocabulary::{AgentType, ArtifactType};
 
 /// Does the work of an agent type: a model provider, a local command, the built-in drafter.
 ///
@@ -163,7 +163,7 @@ pub enum RunError {
     /// What came back is not in the form that was asked for. It is asked for once more, with the
     /// reason among the instructions; if that does not help, a person is asked.
     #[error("unfit_output: {detail}")]
-    Unfit {
+    InvalidOutput {
         /// A sentence for whoever is to do better.
         detail: String,
         /// What it used.
@@ -189,7 +189,7 @@ impl RunError {
         match self {
             Self::Retryable { usage, .. }
             | Self::Terminal { usage, .. }
-            | Self::Unfit { usage, .. } => usage,
+            | Self::InvalidOutput { usage, .. } => usage,
         }
     }
 
@@ -199,7 +199,7 @@ impl RunError {
         match &mut self {
             Self::Retryable { usage, .. }
             | Self::Terminal { usage, .. }
-            | Self::Unfit { usage, .. } => **usage = used,
+            | Self::InvalidOutput { usage, .. } => **usage = used,
         }
         self
     }
@@ -227,7 +227,7 @@ pub struct Usage {
 impl Usage {
     /// True when nothing was used and nobody named.
     #[must_use]
-    pub fn is_nothing(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 

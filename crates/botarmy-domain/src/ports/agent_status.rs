@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::agent::AgentRecord;
 use crate::error::StoreError;
-use crate::words::AgentType;
+use crate::vocabulary::AgentType;
 
 /// The status board of the agent types.
 ///

@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::ids::{EventId, HitlRequestId, ProjectId, TaskId};
 use crate::log::{Entry, HeadMark, LogId};
 use crate::timestamp::Timestamp;
-use crate::words::{EventSource, EventType};
+use crate::vocabulary::{EventSource, EventType};
 
 /// Which entries, of all logs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

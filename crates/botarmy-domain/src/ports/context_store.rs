@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::artifact::Artifact;
 use crate::error::StoreError;
 use crate::ids::{ContextId, ProjectId};
-use crate::words::{AgentType, ArtifactType};
+use crate::vocabulary::{AgentType, ArtifactType};
 
 /// Which artifacts of a project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

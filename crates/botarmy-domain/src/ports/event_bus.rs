@@ -9,17 +9,17 @@ use crate::error::StoreError;
 use crate::ids::{ProjectId, TaskId};
 use crate::log::Entry;
 use crate::timestamp::Timestamp;
-use crate::words::AgentType;
+use crate::vocabulary::AgentType;
 
 /// Something worth telling.
 #[derive(Debug, Clone)]
-pub enum News {
+pub enum BusMessage {
     /// An entry was committed.
     Entry(Arc<Entry>),
     /// A task says how it is getting on. Not in the log.
     Progress(Arc<TaskProgress>),
     /// Some news were lost on the way: read the log.
-    Gap,
+    Lagged,
 }
 
 /// How a task is getting on.
@@ -44,7 +44,7 @@ pub struct TaskProgress {
 ///
 /// An implementation
 /// - MUST NOT make the publisher wait for a slow subscriber;
-/// - MUST hold a bounded number of news for each subscriber, and say [`News::Gap`] when it had to
+/// - MUST hold a bounded number of news for each subscriber, and say [`BusMessage::Lagged`] when it had to
 ///   drop some.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
@@ -53,7 +53,7 @@ pub trait EventBus: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the news did not leave; whoever needs them will find them in the log.
-    async fn publish(&self, news: Vec<News>) -> Result<(), StoreError>;
+    async fn publish(&self, news: Vec<BusMessage>) -> Result<(), StoreError>;
 
     /// Hears everything that is published from now on.
     ///
@@ -66,5 +66,5 @@ pub trait EventBus: Send + Sync + 'static {
 #[async_trait]
 pub trait Subscription: Send + 'static {
     /// The next news; `None` when the bus is gone for good.
-    async fn next(&mut self) -> Option<News>;
+    async fn next(&mut self) -> Option<BusMessage>;
 }

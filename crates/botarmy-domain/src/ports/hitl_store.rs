@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::hitl::HitlRequest;
 use crate::ids::{HitlRequestId, ProjectId};
 use crate::timestamp::Timestamp;
-use crate::words::HitlStatus;
+use crate::vocabulary::HitlStatus;
 
 /// Reads requests. What it answers MUST include everything that was acknowledged before the call.
 #[cfg_attr(feature = "mock", mockall::automock)]

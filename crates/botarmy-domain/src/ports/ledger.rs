@@ -6,17 +6,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::change::{Committed, Decision};
-use crate::error::{Error, Refusal, StoreError};
+use crate::error::{DomainError, Error, StoreError};
 use crate::ids::TaskId;
 use crate::moment::Moment;
 use crate::scope::{Scope, Snapshot};
 use crate::task::WorkerId;
 use crate::timestamp::Timestamp;
-use crate::words::AgentType;
+use crate::vocabulary::AgentType;
 
 /// A decision to be taken: pure, short, and the same every time it is run on the same snapshot,
 /// so that a store may run it again.
-pub type Decide = Box<dyn Fn(&Snapshot) -> Result<Decision, Refusal> + Send + Sync>;
+pub type Decide = Box<dyn Fn(&Snapshot) -> Result<Decision, DomainError> + Send + Sync>;
 
 /// A worker that asks for work.
 #[derive(Debug, Clone)]

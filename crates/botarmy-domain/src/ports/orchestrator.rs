@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::agent::AgentRecord;
 use crate::artifact::{Artifact, NewArtifact};
-use crate::budget::{Limit, Purse};
+use crate::budget::{BudgetAccount, Limit};
 use crate::emergency::{Stop, StopScope};
 use crate::error::Error;
 use crate::hitl::HitlRequest;
@@ -15,7 +15,7 @@ use crate::log::Origin;
 use crate::package::Package;
 use crate::project::Project;
 use crate::task::Task;
-use crate::words::{AgentType, HitlAction, Oversight};
+use crate::vocabulary::{AgentType, HitlAction, Oversight};
 
 /// A project somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,7 +189,7 @@ pub trait Orchestrator: Send + Sync + 'static {
         id: ProjectId,
         limit: Limit,
         origin: Origin,
-    ) -> Result<Arc<Purse>, Error>;
+    ) -> Result<Arc<BudgetAccount>, Error>;
 
     /// Stops work: nothing new starts, and what runs is ended within a second and waits in the
     /// queue. Stopping what is stopped changes nothing.

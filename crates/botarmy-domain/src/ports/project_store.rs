@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::ids::ProjectId;
 use crate::log::Head;
 use crate::project::Project;
-use crate::words::ProjectStatus;
+use crate::vocabulary::ProjectStatus;
 
 /// Reads projects. What it answers MUST include everything that was acknowledged before the call.
 #[cfg_attr(feature = "mock", mockall::automock)]

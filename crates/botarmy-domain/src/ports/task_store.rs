@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::ids::{ProjectId, TaskId};
 use crate::task::{Task, TaskLine};
 use crate::timestamp::Timestamp;
-use crate::words::{AgentType, ProjectStatus, TaskStatus};
+use crate::vocabulary::{AgentType, ProjectStatus, TaskStatus};
 
 /// Which tasks of a project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct TaskFilter {
 
 /// A project's tasks at one instant.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TaskBoard {
+pub struct TaskStatusList {
     /// The position of the project's log at that instant.
     pub seq: u64,
     /// The project's status.
@@ -49,11 +49,18 @@ pub trait TaskStore: Send + Sync + 'static {
 
     /// The project's status and its tasks, oldest first, at most `limit`; `None` without the
     /// project. Both MUST be of the same instant.
-    async fn status(&self, project: ProjectId, limit: u32)
-    -> Result<Option<TaskBoard>, StoreError>;
+    async fn status(
+        &self,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Option<TaskStatusList>, StoreError>;
 
     /// Working tasks whose lease expired at `now` or before, oldest first; at most `limit`.
-    async fn lapsed(&self, now: Timestamp, limit: u32) -> Result<Vec<Arc<Task>>, StoreError>;
+    async fn expired_leases(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Arc<Task>>, StoreError>;
 
     /// All working tasks, at most `limit`: what a single server looks at when it starts.
     async fn working(&self, limit: u32) -> Result<Vec<Arc<Task>>, StoreError>;

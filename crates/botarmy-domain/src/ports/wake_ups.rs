@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 
-use crate::words::AgentType;
+use crate::vocabulary::AgentType;
 
 /// Wakes workers when there may be work. A lost wake-up costs a poll interval, never a task.
 ///
@@ -13,7 +13,7 @@ use crate::words::AgentType;
 #[async_trait]
 pub trait WakeUps: Send + Sync + 'static {
     /// There may be work for these agent types.
-    fn ring(&self, agents: &BTreeSet<AgentType>);
+    fn notify(&self, agents: &BTreeSet<AgentType>);
 
     /// Returns when somebody rang since the last call, and says for whom.
     async fn wait(&self) -> BTreeSet<AgentType>;

@@ -11,7 +11,7 @@ use crate::ids::TaskId;
 use crate::ports::{Assignment, Outcome, RunError};
 use crate::task::{Task, WorkerId};
 use crate::timestamp::Timestamp;
-use crate::words::AgentType;
+use crate::vocabulary::AgentType;
 
 /// A worker that asks for work, and how long it waits for some.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Leased {
 
 /// What a holder that was heard is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heard {
+pub struct HeartbeatReply {
     /// When the lease lapses unless its holder is heard again.
     pub expires_at: Timestamp,
     /// Nobody wants the work any more: stop.
@@ -75,7 +75,7 @@ pub trait WorkerLeases: Send + Sync + 'static {
         &self,
         lease: HeldLease,
         progress: Option<(String, Option<u8>)>,
-    ) -> Result<Heard, Error>;
+    ) -> Result<HeartbeatReply, Error>;
 
     /// Takes in what came of the work, and answers the task as it stands then. Work that was taken
     /// in already from the same attempt MUST be answered like the first time and change nothing.

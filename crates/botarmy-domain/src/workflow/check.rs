@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Workflow;
-use crate::words::ArtifactType;
+use crate::vocabulary::ArtifactType;
 
 /// Why a definition is not acceptable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use check::WorkflowError;
-pub use progress::{Next, Progress, Standstill, StepProgress};
+pub use progress::{Next, NoProgress, Progress, StepProgress};
 
 use crate::artifact::digest;
-use crate::words::{AgentType, ArtifactType, OnExpiry, Oversight};
+use crate::vocabulary::{AgentType, ArtifactType, OnExpiry, Oversight};
 
 /// How often a loop goes round before a person is asked.
 pub const DEFAULT_LOOP_MAX: u32 = 3;

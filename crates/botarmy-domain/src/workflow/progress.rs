@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Step, Workflow};
 use crate::artifact::ArtifactRef;
 use crate::ids::{ContextId, HitlRequestId, TaskId};
-use crate::words::{ArtifactType, StepStatus};
+use crate::vocabulary::{ArtifactType, StepStatus};
 
 /// Where every step of a project stands, and the newest artifact of each type.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,8 @@ pub struct StepProgress {
     pub more_rounds: u32,
     /// Why another round of its loop would be for nothing, unless a person says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub standstill: Option<Standstill>,
+    #[serde(rename = "standstill")]
+    pub no_progress: Option<NoProgress>,
     /// What people said that it has to heed when it runs again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<ContextId>,
@@ -56,7 +57,7 @@ pub struct StepProgress {
 /// What shows that a loop does not get on: the same went in or came out twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standstill {
+pub enum NoProgress {
     /// The repair left everything as it was.
     NothingRepaired,
     /// The test says exactly what it said before.
@@ -79,7 +80,7 @@ impl Default for StepProgress {
             runs: 0,
             passed: None,
             more_rounds: 0,
-            standstill: None,
+            no_progress: None,
             feedback: Vec::new(),
         }
     }
@@ -128,7 +129,7 @@ impl Progress {
             let Some(repeat) = &step.repeat else { return Some(Next::Start(step)) };
             return Some(if self.of(&repeat.with).passed == Some(true) {
                 Next::Skip(step)
-            } else if progress.standstill.is_none()
+            } else if progress.no_progress.is_none()
                 && progress.runs < repeat.max + progress.more_rounds
             {
                 Next::Start(step)
@@ -161,7 +162,7 @@ impl Progress {
             let step = self.step(name);
             step.status = StepStatus::Waiting;
             // What was not changed need not be tested again: a person is asked first.
-            if step.standstill.is_none() {
+            if step.no_progress.is_none() {
                 self.step(&repeat.with).status = StepStatus::Waiting;
             }
         }
@@ -173,15 +174,15 @@ impl Progress {
         let step = self.step(name);
         step.artifact = Some(by.id);
         step.digest = Some(by.digest.clone());
-        step.standstill = None;
+        step.no_progress = None;
         if let Some(repairer) = workflow.repairer_of(name) {
-            self.step(&repairer.name).standstill = None;
+            self.step(&repairer.name).no_progress = None;
         }
     }
 
     /// Sees whether what a step made shows that its loop does not get on: a repair that equals what
     /// it was to repair, or a failed test that says what it said before.
-    pub(crate) fn notice_a_standstill(
+    pub(crate) fn detect_no_progress(
         &mut self,
         workflow: &Workflow,
         name: &str,
@@ -194,13 +195,13 @@ impl Progress {
                 |step: &&StepProgress| step.artifact.is_some() && step.artifact == made.previous;
             let unchanged =
                 self.steps.values().filter(is_given).any(|step| step.digest.as_ref() == digest);
-            self.step(name).standstill = unchanged.then_some(Standstill::NothingRepaired);
+            self.step(name).no_progress = unchanged.then_some(NoProgress::NothingRepaired);
         } else if let Some(repairer) = workflow.repairer_of(name) {
             let before = self.of(name);
             let same = passed != Some(true)
                 && self.of(&repairer.name).runs > 0
                 && before.digest.as_ref() == digest;
-            self.step(&repairer.name).standstill = same.then_some(Standstill::SameResult);
+            self.step(&repairer.name).no_progress = same.then_some(NoProgress::SameResult);
         }
     }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use botarmy_domain::artifact::NewArtifact;
-use botarmy_domain::budget::{Amount, Limit, PurseKey};
-use botarmy_domain::decide::budget::{self, Wanted, purses_of};
+use botarmy_domain::budget::{Amount, BudgetKey, Limit};
+use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
 use botarmy_domain::decide::tasks::Holder;
 use botarmy_domain::decide::{agents, artifacts, emergency, projects};
 use botarmy_domain::emergency::StopScope;
@@ -53,7 +53,7 @@ fn life() -> World {
     world.fail(task, 2, false).unwrap();
     world.pass(Duration::from_secs(10));
     world.claim(task).unwrap();
-    world.give_back(task, 3).unwrap();
+    world.requeue(task, 3).unwrap();
     world.claim(task).unwrap();
     world.fail(task, 4, true).unwrap();
     world.cancel_task(task).unwrap();
@@ -105,14 +105,16 @@ fn ends() -> Vec<World> {
 fn overseen() -> World {
     let mut world = World::new();
     let id = world.project;
-    let own = PurseKey::Project(id);
+    let own = BudgetKey::Project(id);
     let open = Scope::project(id).everything_open();
     let limit = Limit { tokens: Some(150), cost_micro_usd: Some(1_000_000) };
-    world.run(&open.clone().purses([own]), |s, m| budget::set(s, id, limit, m, &user())).unwrap();
+    world
+        .run(&open.clone().budget_accounts([own]), |s, m| budget::set(s, id, limit, m, &user()))
+        .unwrap();
     for fence in 1..=2 {
         let task = world.submit().unwrap();
         let started = world.claim(task).unwrap();
-        let purses = purses_of(started.task(task).unwrap());
+        let budget_accounts = accounts_of(started.task(task).unwrap());
         let holder = Holder { worker: worker(), fence: 1 };
         let until = world.now.after(Duration::from_secs(60));
         let wanted = Wanted {
@@ -121,7 +123,7 @@ fn overseen() -> World {
             per_project: Limit::default(),
             per_day: Limit::default(),
         };
-        let scope = open.clone().task(task).purses(purses);
+        let scope = open.clone().task(task).budget_accounts(budget_accounts);
         let reserved = world.run(&scope, |s, m| {
             budget::reserve(s, task, &holder, &wanted, true, m, Default::default())
         });

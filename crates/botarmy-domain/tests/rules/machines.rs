@@ -141,14 +141,14 @@ fn task() {
                 "ask" => scene.world.ask(task, 1),
                 "lapse" => {
                     scene.world.pass(FIVE_MINUTES);
-                    scene.world.lapse(task)
+                    scene.world.expire_lease(task)
                 }
-                "give_back" => scene.world.give_back(task, 1),
+                "give_back" => scene.world.requeue(task, 1),
                 "cancel" => scene.world.cancel_task(task),
                 "retry" => scene.world.retry(task),
                 "answer" => match scene.request {
                     Some(request) => scene.world.respond(request, HitlAction::Approve),
-                    None => Err(botarmy_domain::Refusal::not_found("Request", "none")),
+                    None => Err(botarmy_domain::DomainError::not_found("Request", "none")),
                 },
                 other => panic!("no action {other}"),
             }
@@ -219,10 +219,10 @@ fn only_the_holder_of_the_lease_brings_a_result() {
     let mut world = World::new();
     let task = world.submit().unwrap();
     world.claim(task).unwrap();
-    world.give_back(task, 1).unwrap();
+    world.requeue(task, 1).unwrap();
     world.claim(task).unwrap();
     assert!(world.complete(task, 1, Default::default()).is_err(), "an old fence");
-    assert!(world.lapse(task).is_err(), "the lease is alive");
+    assert!(world.expire_lease(task).is_err(), "the lease is alive");
     world.complete(task, 2, Default::default()).unwrap();
 }
 

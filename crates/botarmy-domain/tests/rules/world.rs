@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use botarmy_domain::batch::{Batch, Loaded};
+use botarmy_domain::batch::{Batch, Rows};
 use botarmy_domain::decide::tasks::{Holder, Inquiry, Work};
 use botarmy_domain::decide::{Defaults, hitl, projects, tasks};
 use botarmy_domain::ports::{NewProject, NewRequest, NewTask, Question, Response, RunError, Usage};
 use botarmy_domain::{
-    AgentType, Committed, Decision, Entry, HitlAction, HitlRequestId, Moment, Origin, Oversight,
-    ProjectId, Refusal, Scope, Snapshot, TaskId, Timestamp, WorkerId, Workflow,
+    AgentType, Committed, Decision, DomainError, Entry, HitlAction, HitlRequestId, Moment, Origin,
+    Oversight, ProjectId, Scope, Snapshot, TaskId, Timestamp, WorkerId, Workflow,
 };
 use serde_json::Map;
 
@@ -22,7 +22,7 @@ pub struct World {
     pub project: ProjectId,
 }
 
-pub type Outcome = Result<Committed, Refusal>;
+pub type Outcome = Result<Committed, DomainError>;
 
 impl World {
     /// A world with one active project that is driven by hand.
@@ -33,7 +33,7 @@ impl World {
     pub fn with(workflow: Option<&Workflow>) -> Self {
         let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
         let moment = Moment { at: now, seed: 0 };
-        let project = moment.fork(9).mint().project();
+        let project = moment.fork(9).id_generator().project();
         let mut world =
             Self { batch: Batch::default(), now, seed: 0, entries: Vec::new(), project };
         let new = NewProject {
@@ -58,10 +58,10 @@ impl World {
     pub fn run(
         &mut self,
         scope: &Scope,
-        decide: impl Fn(&Snapshot, Moment) -> Result<Decision, Refusal>,
+        decide: impl Fn(&Snapshot, Moment) -> Result<Decision, DomainError>,
     ) -> Outcome {
-        let wants = self.batch.wants([scope]);
-        self.batch.admit(&wants, Loaded::default());
+        let read_set = self.batch.read_set([scope]);
+        self.batch.admit(&read_set, Rows::default());
         self.seed += 1;
         self.now = self.now.after(Duration::from_micros(1));
         let moment = Moment { at: self.now, seed: self.seed };
@@ -99,8 +99,8 @@ impl World {
 
     // Tasks.
 
-    pub fn submit(&mut self) -> Result<TaskId, Refusal> {
-        let id = Moment { at: self.now, seed: self.seed }.fork(5).mint().task();
+    pub fn submit(&mut self) -> Result<TaskId, DomainError> {
+        let id = Moment { at: self.now, seed: self.seed }.fork(5).id_generator().task();
         let new = NewTask {
             project_id: self.project,
             agent: AgentType::Coder,
@@ -152,13 +152,13 @@ impl World {
         self.run(&self.scope().task(id), |s, m| tasks::ask(s, id, &holder, &inquiry, m, defaults))
     }
 
-    pub fn lapse(&mut self, id: TaskId) -> Outcome {
-        self.run(&self.scope().task(id), |s, m| tasks::lapse(s, id, m, Defaults::default()))
+    pub fn expire_lease(&mut self, id: TaskId) -> Outcome {
+        self.run(&self.scope().task(id), |s, m| tasks::expire_lease(s, id, m, Defaults::default()))
     }
 
-    pub fn give_back(&mut self, id: TaskId, fence: u32) -> Outcome {
+    pub fn requeue(&mut self, id: TaskId, fence: u32) -> Outcome {
         let holder = Holder { worker: worker(), fence };
-        self.run(&self.scope().task(id), |s, m| tasks::give_back(s, id, &holder, "stopping", m))
+        self.run(&self.scope().task(id), |s, m| tasks::requeue(s, id, &holder, "stopping", m))
     }
 
     pub fn cancel_task(&mut self, id: TaskId) -> Outcome {
@@ -173,8 +173,8 @@ impl World {
 
     // Requests.
 
-    pub fn raise(&mut self) -> Result<HitlRequestId, Refusal> {
-        let id = Moment { at: self.now, seed: self.seed }.fork(6).mint().request();
+    pub fn raise(&mut self) -> Result<HitlRequestId, DomainError> {
+        let id = Moment { at: self.now, seed: self.seed }.fork(6).id_generator().request();
         let new = NewRequest {
             project_id: self.project,
             task_id: None,
@@ -217,7 +217,7 @@ impl World {
         let seen = std::cell::RefCell::new(None);
         let looked = self.run(scope, |snapshot, moment| {
             *seen.borrow_mut() = Some(snapshot.clone());
-            tasks::claim(snapshot, moment.mint().task(), &worker(), Duration::ZERO, moment)
+            tasks::claim(snapshot, moment.id_generator().task(), &worker(), Duration::ZERO, moment)
         });
         assert!(looked.is_err(), "looking changes nothing");
         seen.into_inner().unwrap()

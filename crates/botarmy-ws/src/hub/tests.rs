@@ -139,7 +139,7 @@ async fn what_the_bus_dropped_is_read_from_the_log() {
     let mut subscriber = watching(&hub, log, None).await;
     world.commit(log, 3);
     nothing_comes(&mut subscriber).await;
-    world.tell(&News::Gap);
+    world.tell(&BusMessage::Lagged);
     assert_eq!(next_seqs(&mut subscriber, 3).await, range(1, 3));
 }
 
@@ -367,7 +367,7 @@ async fn progress_is_told_to_those_who_keep_up() {
         percent: Some(50),
         at: entry.created_at,
     };
-    world.tell(&News::Progress(Arc::new(progress)));
+    world.tell(&BusMessage::Progress(Arc::new(progress)));
     world.tell_entry(&entry);
     for subscriber in [&mut subscriber, &mut everything] {
         assert_eq!(next(subscriber).await["event_type"], "task_progress");
@@ -443,7 +443,7 @@ async fn a_subscriber_of_everything_hears_of_a_project_whose_news_were_lost() {
     subscriber.subscribe(Target::All, None).await.unwrap();
     let log = Story::project();
     world.commit(log, 3);
-    world.tell(&News::Gap);
+    world.tell(&BusMessage::Lagged);
     assert_eq!(next_seqs(&mut subscriber, 3).await, [1, 2, 3]);
     world.happen(log, 1);
     assert_eq!(next_seqs(&mut subscriber, 1).await, [4]);
@@ -491,7 +491,7 @@ async fn what_a_bus_lost_is_found_among_much_that_it_carried() {
     hub.discover().await;
     pass(Duration::from_secs(60));
     world.happen(here, 600);
-    world.tell(&News::Gap);
+    world.tell(&BusMessage::Lagged);
     assert_eq!(told_until(&mut subscriber, there, 2).await, (range(1, 2), 0));
     let reads = world.reads.load(SeqCst);
     hub.discover().await;

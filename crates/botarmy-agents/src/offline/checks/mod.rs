@@ -16,7 +16,7 @@ use super::product::{Criterion, Product, kept};
 use super::template::{bullets, clip, markdown, quotation};
 
 /// How many failures the results list. Whoever mends that many tests again anyway.
-const MOST_FAILURES: usize = 200;
+const MAX_FAILURES: usize = 200;
 
 /// Tests the source code.
 pub(super) fn draft(brief: &Brief) -> Result<Value, DraftError> {
@@ -36,7 +36,7 @@ pub(super) fn draft(brief: &Brief) -> Result<Value, DraftError> {
         "summary": summary,
         "passed": passed,
         "checks": checks.iter().map(Check::to_json).collect::<Vec<_>>(),
-        "failures": checks.iter().flat_map(Check::failures_json).take(MOST_FAILURES).collect::<Vec<_>>(),
+        "failures": checks.iter().flat_map(Check::failures_json).take(MAX_FAILURES).collect::<Vec<_>>(),
         "remarks": remarks,
         "markdown": report(&summary, &checks, &remarks),
     }))

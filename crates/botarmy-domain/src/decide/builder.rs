@@ -1,0 +1,390 @@
+//! A decision in the making: working copies of the rows it touches, and the changes so far.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::artifact::{Artifact, ArtifactRef, NewArtifact, digest};
+use crate::budget::{BudgetAccount, BudgetKey};
+use crate::change::{Change, Decision, Row};
+use crate::error::DomainError;
+use crate::hitl::{HistoryEntry, HitlRequest, HitlState};
+use crate::ids::{HitlRequestId, ProjectId, TaskId};
+use crate::log::{Event, Origin};
+use crate::moment::{IdGenerator, Moment};
+use crate::project::{Counts, Project, ProjectState};
+use crate::scope::Snapshot;
+use crate::task::{Task, TaskState};
+use crate::timestamp::Timestamp;
+use crate::vocabulary::{AgentType, EventType, HitlStatus, OnExpiry, ProjectStatus, TaskStatus};
+
+/// How far apart two tasks of one project stand in the queue: a project with many waiting tasks
+/// lets others in between.
+const TURN: Duration = Duration::from_millis(10);
+
+/// What applies where a workflow or a request does not say.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Defaults {
+    /// How long a request waits for people, in seconds.
+    pub gate_ttl_s: u32,
+    /// What it means when nobody answers.
+    pub on_expiry: OnExpiry,
+    /// The wait before the second attempt; it doubles with every further one.
+    pub backoff: Duration,
+    /// How sure, from 0 to 1, an agent must be of its work for nobody to be asked.
+    pub confidence_threshold: f64,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            gate_ttl_s: 86_400,
+            on_expiry: OnExpiry::Reject,
+            backoff: Duration::from_secs(1),
+            confidence_threshold: 0.8,
+        }
+    }
+}
+
+pub(super) struct DecisionBuilder<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) id_generator: IdGenerator,
+    pub(super) origin: Origin,
+    pub(super) defaults: Defaults,
+    project: Option<Arc<Project>>,
+    tasks: BTreeMap<TaskId, Arc<Task>>,
+    requests: BTreeMap<HitlRequestId, Arc<HitlRequest>>,
+    budget_accounts: BTreeMap<BudgetKey, Arc<BudgetAccount>>,
+    pub(super) counts: Counts,
+    next_turn: Timestamp,
+    changes: Vec<Change>,
+    progressed: bool,
+}
+
+impl<'a> DecisionBuilder<'a> {
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        moment: Moment,
+        origin: &Origin,
+        defaults: Defaults,
+    ) -> Self {
+        Self {
+            snapshot,
+            id_generator: moment.id_generator(),
+            origin: origin.clone(),
+            defaults,
+            project: snapshot.project.clone(),
+            tasks: snapshot.tasks.clone(),
+            requests: snapshot.requests.clone(),
+            budget_accounts: snapshot.budget_accounts.clone(),
+            counts: snapshot.head.counts,
+            next_turn: snapshot.head.next_turn,
+            changes: Vec::new(),
+            progressed: false,
+        }
+    }
+
+    /// The decision. Where the project's progress changed, its row goes with the last event.
+    pub(super) fn finish(mut self) -> Decision {
+        if let (true, Some(project), Some(last)) =
+            (self.progressed, self.project, self.changes.last_mut())
+        {
+            last.rows.push(Row::Project(project));
+        }
+        Decision { changes: self.changes, counts: self.counts, next_turn: self.next_turn }
+    }
+
+    pub(super) const fn at(&self) -> Timestamp {
+        self.id_generator.at()
+    }
+
+    // Looking.
+
+    /// The project as it stands in this draft.
+    pub(super) fn project(&self) -> Result<&Arc<Project>, DomainError> {
+        self.project
+            .as_ref()
+            .ok_or_else(|| DomainError::not_found("Project", self.snapshot.head.log.key()))
+    }
+
+    /// The project, if new work may be asked of it.
+    pub(super) fn active_project(&self) -> Result<&Arc<Project>, DomainError> {
+        let project = self.project()?;
+        match project.status() {
+            ProjectStatus::Active => Ok(project),
+            status => Err(DomainError::conflict(
+                "project_not_active",
+                format!("Project {} is {status}; only an active project takes this.", project.id),
+            )),
+        }
+    }
+
+    /// The project, if it is not over.
+    pub(super) fn open_project(&self) -> Result<&Arc<Project>, DomainError> {
+        let project = self.project()?;
+        if project.status().is_open() {
+            return Ok(project);
+        }
+        Err(DomainError::conflict(
+            "project_over",
+            format!(
+                "Project {} is {}; nothing more can be done with it.",
+                project.id,
+                project.status()
+            ),
+        ))
+    }
+
+    pub(super) fn task(&self, id: TaskId) -> Result<Arc<Task>, DomainError> {
+        self.tasks.get(&id).cloned().ok_or_else(|| DomainError::not_found("Task", id))
+    }
+
+    pub(super) fn request(&self, id: HitlRequestId) -> Result<Arc<HitlRequest>, DomainError> {
+        self.requests.get(&id).cloned().ok_or_else(|| DomainError::not_found("Request", id))
+    }
+
+    pub(super) fn open_tasks(&self) -> Vec<Arc<Task>> {
+        self.tasks.values().filter(|task| !task.status().is_final()).cloned().collect()
+    }
+
+    pub(super) fn open_requests(&self) -> Vec<Arc<HitlRequest>> {
+        let pending = |request: &&Arc<HitlRequest>| request.status() == HitlStatus::Pending;
+        self.requests.values().filter(pending).cloned().collect()
+    }
+
+    /// Whether the scope has this budget account.
+    pub(super) fn has_account(&self, key: BudgetKey) -> bool {
+        self.budget_accounts.contains_key(&key)
+    }
+
+    /// A budget account as it stands in this draft.
+    pub(super) fn account(&self, key: BudgetKey) -> BudgetAccount {
+        self.budget_accounts
+            .get(&key)
+            .map_or_else(|| BudgetAccount::new(key), |account| (**account).clone())
+    }
+
+    // Changing.
+
+    fn push(
+        &mut self,
+        row: Option<Row>,
+        event_type: EventType,
+        task_id: Option<TaskId>,
+        hitl_request_id: Option<HitlRequestId>,
+        data: Value,
+    ) {
+        let Value::Object(data) = data else { unreachable!("event data is written as an object") };
+        let event = Event {
+            id: self.id_generator.event(),
+            event_type,
+            origin: self.origin.clone(),
+            task_id,
+            hitl_request_id,
+            data,
+            at: self.at(),
+        };
+        self.changes.push(Change { rows: row.into_iter().collect(), event });
+    }
+
+    /// Something that only the log keeps.
+    pub(super) fn note(&mut self, event_type: EventType, task_id: Option<TaskId>, data: Value) {
+        self.push(None, event_type, task_id, None, data);
+    }
+
+    pub(super) fn put_row(&mut self, row: Row, event_type: EventType, data: Value) {
+        self.note(event_type, None, data);
+        self.and_row(row);
+    }
+
+    /// Writes a row that the last event changed.
+    pub(super) fn and_row(&mut self, row: Row) {
+        if let Row::BudgetAccount(account) = &row {
+            self.budget_accounts.insert(account.key, Arc::clone(account));
+        }
+        self.changes.last_mut().expect("an event came before").rows.push(row);
+    }
+
+    /// Writes the project in a new state, together with the event that made it so.
+    pub(super) fn put_project(&mut self, mut project: Project, event_type: EventType, data: Value) {
+        project.updated_at = self.at();
+        let project = Arc::new(project);
+        self.project = Some(Arc::clone(&project));
+        self.push(Some(Row::Project(project)), event_type, None, None, data);
+    }
+
+    /// Changes the project's progress, because of an event of this draft.
+    pub(super) fn update_plan(&mut self, change: impl FnOnce(&mut crate::project::Plan)) {
+        let at = self.at();
+        let Some(project) = &mut self.project else { return };
+        let project = Arc::make_mut(project);
+        let Some(plan) = &mut project.plan else { return };
+        change(plan);
+        project.updated_at = at;
+        self.progressed = true;
+    }
+
+    /// Writes a task in a new state.
+    pub(super) fn put_task(&mut self, task: Task, event_type: EventType, data: Value) {
+        let id = task.id;
+        let row = self.task_row(task);
+        self.push(Some(row), event_type, Some(id), None, data);
+    }
+
+    /// Writes a task in a state that the last event brought it to.
+    pub(super) fn and_task(&mut self, task: Task) {
+        let row = self.task_row(task);
+        self.and_row(row);
+    }
+
+    fn task_row(&mut self, mut task: Task) -> Row {
+        task.updated_at = self.at();
+        let before = self.tasks.get(&task.id).map(|task| task.status());
+        self.counts.moved(before, task.status());
+        let task = Arc::new(task);
+        self.tasks.insert(task.id, Arc::clone(&task));
+        Row::Task(task)
+    }
+
+    /// Writes a request in a new state.
+    pub(super) fn put_request(
+        &mut self,
+        mut request: HitlRequest,
+        event_type: EventType,
+        data: Value,
+    ) {
+        request.updated_at = self.at();
+        let id = request.id;
+        let was_open = self.requests.get(&id).is_some_and(|r| r.status() == HitlStatus::Pending);
+        let is_open = request.status() == HitlStatus::Pending;
+        self.counts.open_requests =
+            self.counts.open_requests + u32::from(is_open) - u32::from(was_open);
+        let task_id = request.task_id;
+        let request = Arc::new(request);
+        self.requests.insert(id, Arc::clone(&request));
+        self.push(Some(Row::Request(request)), event_type, task_id, Some(id), data);
+    }
+
+    /// Stores an artifact as the newest of its type.
+    pub(super) fn store_artifact(
+        &mut self,
+        project_id: ProjectId,
+        source_agent: AgentType,
+        new: NewArtifact,
+        task_id: Option<TaskId>,
+    ) -> ArtifactRef {
+        let latest = self.project.as_ref().and_then(|project| project.plan.as_ref());
+        let meta = ArtifactRef {
+            id: self.id_generator.context(),
+            project_id,
+            source_agent,
+            artifact_type: new.artifact_type,
+            digest: digest(&new.content),
+            previous: latest.and_then(|plan| plan.progress.latest.get(&new.artifact_type).copied()),
+            created_at: self.at(),
+        };
+        self.counts.artifacts += 1;
+        let (id, artifact_type) = (meta.id, meta.artifact_type);
+        self.update_plan(|plan| {
+            plan.progress.latest.insert(artifact_type, id);
+        });
+        let artifact =
+            Artifact { meta: meta.clone(), content: new.content, metadata: new.metadata };
+        let data = json!({
+            "context_id": meta.id, "artifact_type": meta.artifact_type, "digest": meta.digest,
+            "source_agent": meta.source_agent, "previous": meta.previous,
+        });
+        self.push(
+            Some(Row::Artifact(Arc::new(artifact))),
+            EventType::ArtifactCreated,
+            task_id,
+            None,
+            data,
+        );
+        meta
+    }
+
+    /// The turn of a task that is made now: its age, but never closer than [`TURN`] to the task
+    /// its project made before.
+    pub(super) fn take_turn(&mut self) -> Timestamp {
+        let turn = self.at().max(self.next_turn);
+        self.next_turn = turn.after(TURN);
+        turn
+    }
+
+    // What several use cases do.
+
+    pub(super) fn cancel_task(&mut self, task: &Task, reason: &str) {
+        let by = self.origin.actor.clone();
+        let state =
+            TaskState::Cancelled { at: self.at(), by: by.clone(), reason: reason.to_owned() };
+        let was = task.status();
+        let cancelled = Task { state, ..task.clone() };
+        let data = json!({
+            "agent_type": task.agent, "status": TaskStatus::Cancelled, "was": was,
+            "cancelled_by": by, "reason": reason,
+        });
+        self.put_task(cancelled, EventType::TaskCancelled, data);
+    }
+
+    pub(super) fn cancel_request(&mut self, request: &HitlRequest, reason: &str) {
+        let mut request = request.clone();
+        request.state = HitlState::Cancelled { at: self.at(), reason: reason.to_owned() };
+        request.history.push(self.history("cancel", None, Some(reason.to_owned())));
+        let data = json!({
+            "hitl_request_id": request.id, "status": HitlStatus::Cancelled, "reason": reason,
+            "agent_type": request.agent,
+        });
+        self.put_request(request, EventType::HitlCancelled, data);
+    }
+
+    /// Cancels what is still open, so that nothing outlives its project. The scope must have
+    /// asked for everything open.
+    pub(super) fn close_everything(&mut self, reason: &str) {
+        for task in self.open_tasks() {
+            self.cancel_task(&task, reason);
+        }
+        for request in self.open_requests() {
+            self.cancel_request(&request, reason);
+        }
+    }
+
+    pub(super) fn halt(&mut self, reason: &str) -> Result<(), DomainError> {
+        let mut project = (**self.project()?).clone();
+        let by = self.origin.actor.clone();
+        project.state =
+            ProjectState::Halted { at: self.at(), by: by.clone(), reason: reason.to_owned() };
+        self.put_project(
+            project,
+            EventType::ProjectHalted,
+            json!({"status": ProjectStatus::Halted, "halted_by": by, "reason": reason}),
+        );
+        self.close_everything("the project was halted");
+        Ok(())
+    }
+
+    pub(super) fn history(
+        &self,
+        action: &str,
+        content: Option<&str>,
+        comment: Option<String>,
+    ) -> HistoryEntry {
+        HistoryEntry {
+            timestamp: self.at(),
+            action: action.to_owned(),
+            user_id: self.origin.actor.clone(),
+            content: content.map(|content| json!({"user_content": content})),
+            comment,
+        }
+    }
+}
+
+/// A JSON object from a literal.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => unreachable!("written as an object"),
+    }
+}

@@ -1,0 +1,238 @@
+//! The closed vocabularies that clients see: one enum each, one spelling each.
+
+use serde::{Deserialize, Serialize};
+
+/// A word that is not in the vocabulary it was read for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is not one of: {expected}")]
+pub struct UnknownWord {
+    /// What was read.
+    pub found: String,
+    /// The words there are, separated by commas.
+    pub expected: String,
+}
+
+macro_rules! words {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? })+) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $(#[doc = concat!("`", $word, "`")] $(#[$vmeta])* #[serde(rename = $word)] $variant),+
+        }
+
+        impl $name {
+            /// Every word, in the order of the vocabulary.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word as clients and stores spell it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownWord;
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == word).ok_or_else(|| UnknownWord {
+                    found: word.chars().take(64).collect(),
+                    expected: Self::ALL.iter().map(|w| w.as_str()).collect::<Vec<_>>().join(", "),
+                })
+            }
+        }
+    )+};
+}
+
+words! {
+    /// The role of an agent.
+    AgentType {
+        Orchestrator = "orchestrator",
+        Analyst = "analyst",
+        Architect = "architect",
+        Coder = "coder",
+        Tester = "tester",
+        Deployer = "deployer",
+    }
+
+    /// What an agent type is doing, derived from leases and gates.
+    AgentStatusKind {
+        Idle = "idle",
+        Working = "working",
+        WaitingForHitl = "waiting_for_hitl",
+        Error = "error",
+    }
+
+    /// Where a task stands.
+    TaskStatus {
+        Pending = "pending",
+        Working = "working",
+        WaitingForHitl = "waiting_for_hitl",
+        Completed = "completed",
+        Failed = "failed",
+        Cancelled = "cancelled",
+    }
+
+    /// Where a project stands.
+    ProjectStatus {
+        Active = "active",
+        Paused = "paused",
+        Completed = "completed",
+        Halted = "halted",
+        Failed = "failed",
+        Cancelled = "cancelled",
+    }
+
+    /// Where a human-in-the-loop request stands.
+    HitlStatus {
+        Pending = "pending",
+        Approved = "approved",
+        Rejected = "rejected",
+        Amended = "amended",
+        Expired = "expired",
+        Cancelled = "cancelled",
+    }
+
+    /// What a person can do with a request.
+    HitlAction {
+        Approve = "approve",
+        Reject = "reject",
+        Amend = "amend",
+    }
+
+    /// Why a request exists.
+    HitlKind {
+        /// A step's result is under review.
+        Approval = "approval",
+        /// An agent or a person asks something.
+        Question = "question",
+        /// Something failed and a person says how to go on.
+        Failure = "failure",
+    }
+
+    /// What it means when nobody answers in time.
+    OnExpiry {
+        Reject = "reject",
+        KeepWaiting = "keep_waiting",
+        Approve = "approve",
+    }
+
+    /// How much people want to see of a project: the gates it stops at.
+    Oversight {
+        Low = "low",
+        Standard = "standard",
+        High = "high",
+    }
+
+    /// Where a workflow step stands.
+    StepStatus {
+        Waiting = "waiting",
+        Running = "running",
+        InReview = "in_review",
+        Done = "done",
+        Skipped = "skipped",
+        Failed = "failed",
+    }
+
+    /// What an artifact is.
+    ArtifactType {
+        UserInput = "user_input",
+        ProjectPlan = "project_plan",
+        SoftwareSpecification = "software_specification",
+        SystemArchitecture = "system_architecture",
+        ImplementationPlan = "implementation_plan",
+        SourceCode = "source_code",
+        TestResults = "test_results",
+        DeploymentLog = "deployment_log",
+        DeploymentPackage = "deployment_package",
+        AgentOutput = "agent_output",
+        HitlResponse = "hitl_response",
+    }
+
+    /// Who caused a log entry.
+    EventSource {
+        Agent = "agent",
+        User = "user",
+        System = "system",
+        Webhook = "webhook",
+        Scheduler = "scheduler",
+    }
+
+    /// What a log entry tells.
+    EventType {
+        ProjectCreated = "project_created",
+        ProjectStarted = "project_started",
+        ProjectPaused = "project_paused",
+        ProjectResumed = "project_resumed",
+        ProjectCompleted = "project_completed",
+        ProjectHalted = "project_halted",
+        ProjectFailed = "project_failed",
+        ProjectCancelled = "project_cancelled",
+        TaskCreated = "task_created",
+        TaskStarted = "task_started",
+        TaskCompleted = "task_completed",
+        TaskFailed = "task_failed",
+        TaskCancelled = "task_cancelled",
+        TaskRetryScheduled = "task_retry_scheduled",
+        TaskLeaseExpired = "task_lease_lapsed",
+        HitlRequestCreated = "hitl_request_created",
+        HitlResponse = "hitl_response",
+        HitlTimeout = "hitl_timeout",
+        HitlCancelled = "hitl_cancelled",
+        AgentStatusChanged = "agent_status_changed",
+        AgentError = "agent_error",
+        ArtifactCreated = "artifact_created",
+        ArtifactsGenerated = "artifacts_generated",
+        ArtifactsDeleted = "artifacts_deleted",
+        HandoffCreated = "handoff_created",
+        SystemError = "system_error",
+        SystemWarning = "system_warning",
+        WebhookReceived = "webhook_received",
+        BudgetReserved = "budget_reserved",
+        BudgetExhausted = "budget_exhausted",
+        BudgetChanged = "budget_changed",
+        EmergencyStopped = "emergency_stopped",
+        EmergencyReleased = "emergency_released",
+    }
+}
+
+impl TaskStatus {
+    /// True when nothing more happens to the task by itself: completed, failed or cancelled.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl ProjectStatus {
+    /// True for active and paused: decisions may still be taken.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Active | Self::Paused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reads_back_as_itself() {
+        for word in EventType::ALL {
+            assert_eq!(word.as_str().parse(), Ok(*word));
+            let json = serde_json::to_string(word).unwrap();
+            assert_eq!(json, format!("\"{word}\""));
+        }
+    }
+
+    #[test]
+    fn an_unknown_word_names_the_known_ones() {
+        let error = "typist".parse::<AgentType>().unwrap_err();
+        assert!(error.to_string().contains("`typist` is not one of: orchestrator, analyst"));
+    }
+}

@@ -1,0 +1,434 @@
+//! What surrounds every request: its id, its line in the log, its path without a trailing slash,
+//! and what becomes of errors and panics.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_cors::Cors;
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, Uri};
+use actix_web::middleware::Next;
+use actix_web::web::{BytesMut, Data};
+use actix_web::{HttpMessage, ResponseError};
+use futures_util::{FutureExt, StreamExt};
+use tracing::Instrument;
+
+use crate::State;
+use crate::error::{CONTENT_TYPE, Problem};
+use crate::origin_check;
+
+/// The id of a request, in the request and in the answer.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id a client may give.
+const MAX_REQUEST_ID: usize = 128;
+
+/// The largest body that is taken in before routing, in bytes.
+const SMALL_BODY: usize = 64 * 1024;
+
+/// Cross-origin access for the configured origins and no others.
+pub(crate) fn cors(origins: &[String]) -> Cors {
+    let usable = |origin: &&String| *origin != "*" && origin.parse::<Uri>().is_ok();
+    origins
+        .iter()
+        .filter(usable)
+        .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin))
+        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
+        .allow_any_header()
+        .expose_headers([
+            REQUEST_ID,
+            header::CONTENT_DISPOSITION,
+            header::ETAG,
+            header::LINK,
+            header::LOCATION,
+            header::RETRY_AFTER,
+        ])
+        .supports_credentials()
+        .max_age(3600)
+}
+
+/// The outermost middleware.
+pub(crate) async fn frame(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody + 'static>>, actix_web::Error> {
+    let started = Instant::now();
+    let id = identify(&mut request);
+    let method = request.method().clone();
+    let uri = request.uri().clone();
+    straighten(&mut request);
+    let checked = origin_check::check(&request);
+    let whole = match checked {
+        Ok(()) => settle_body(&mut request).await,
+        Err(problem) => Err(problem),
+    };
+
+    let name = id.to_str().unwrap_or_default();
+    let span = if method.is_safe() {
+        tracing::debug_span!("request", request.id = name)
+    } else {
+        tracing::info_span!("request", request.id = name)
+    };
+    // In a block of its own, so that a panic before the first await is caught too.
+    let answer = async move {
+        whole?;
+        next.call(request).await
+    };
+    let answer = answer.instrument(span.clone());
+    let answer = AssertUnwindSafe(answer).catch_unwind().await;
+    let failed = !matches!(&answer, Ok(Ok(response)) if response.status().as_u16() < 400);
+    // Reading is not worth a span to most operators, until it fails.
+    let span = if failed && span.is_disabled() {
+        tracing::info_span!("request", request.id = name)
+    } else {
+        span
+    };
+    let _inside = span.enter();
+    let response = match answer {
+        Ok(Ok(response)) => finish(response, uri.path(), &id),
+        Ok(Err(error)) => Err(Problem::from_framework(&error)),
+        Err(panic) => Err(Problem::internal(format!("a handler panicked: {}", said(&*panic)))),
+    };
+    let response = response.map_err(|problem| {
+        problem.log();
+        problem.about(uri.path()).with_header(REQUEST_ID, id.clone())
+    });
+    let status = response.as_ref().map_or_else(ResponseError::status_code, ServiceResponse::status);
+    let path = uri.path();
+    let ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    if method.is_safe() && status.as_u16() < 400 {
+        tracing::debug!(
+            %method, path, status = status.as_u16(), ms,
+            "{method} {path} {}", status.as_u16()
+        );
+    } else {
+        tracing::info!(
+            %method, path, status = status.as_u16(), ms,
+            "{method} {path} {}", status.as_u16()
+        );
+    }
+    Ok(response?)
+}
+
+/// Gives the request an id: the client's if it is a sane one, else a fresh one. It stands in the
+/// request's own header from here on, where everybody finds it.
+fn identify(request: &mut ServiceRequest) -> HeaderValue {
+    let sane = |id: &&HeaderValue| {
+        (1..=MAX_REQUEST_ID).contains(&id.len())
+            && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
+    };
+    if let Some(id) = request.headers().get(REQUEST_ID).filter(sane) {
+        return id.clone();
+    }
+    let seed = request.app_data::<Data<State>>().map_or(0, |state| state.ids.seed());
+    let id = HeaderValue::from_str(&format!("{seed:032x}"))
+        .expect("hexadecimal digits are a header value");
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    id
+}
+
+/// Takes the trailing slash away, and treats HEAD as GET: the protocol layer leaves the body out
+/// because of what the client sent.
+fn straighten(request: &mut ServiceRequest) {
+    if request.method() == Method::HEAD {
+        request.head_mut().method = Method::GET;
+        // Ranges are for GET only (RFC 9110, section 14.2).
+        request.headers_mut().remove(header::RANGE);
+    }
+    let path = request.path();
+    if path.len() < 2 || !path.ends_with('/') {
+        return;
+    }
+    let path = path.trim_end_matches('/');
+    let path = if path.is_empty() { "/" } else { path };
+    let uri = match request.uri().query() {
+        Some(query) => format!("{path}?{query}").parse::<Uri>(),
+        None => path.parse::<Uri>(),
+    };
+    let Ok(uri) = uri else { return };
+    request.match_info_mut().get_mut().update(&uri);
+    request.head_mut().uri = uri;
+}
+
+/// Takes a small body in before anybody looks at the request. The protocol layer has to close a
+/// connection whose request was answered without reading all of it; a client that sent `{}` where
+/// nothing was asked for would pay with a new connection each time.
+async fn settle_body(request: &mut ServiceRequest) -> Result<(), Problem> {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if !length.is_some_and(|length| (1..=SMALL_BODY).contains(&length)) {
+        return Ok(());
+    }
+    let mut payload = request.take_payload();
+    let mut body = BytesMut::with_capacity(length.unwrap_or(0));
+    while let Some(chunk) = payload.next().await {
+        body.extend_from_slice(&chunk.map_err(|_| Problem::cut_off())?);
+    }
+    request.set_payload(Payload::from(body.freeze()));
+    Ok(())
+}
+
+/// Gives the answer its id and, where it is an error, its document.
+fn finish<B: MessageBody + 'static>(
+    response: ServiceResponse<B>,
+    path: &str,
+    id: &HeaderValue,
+) -> Result<ServiceResponse<EitherBody<B>>, Problem> {
+    let status = response.status();
+    let error = response.response().error();
+    let bare = !response.headers().contains_key(header::CONTENT_TYPE);
+    if status.as_u16() < 400 || (error.is_none() && !bare) {
+        let mut response = response.map_into_left_body();
+        response.headers_mut().insert(REQUEST_ID, id.clone());
+        return Ok(response);
+    }
+    let foreign;
+    let problem = match error.and_then(actix_web::Error::as_error::<Problem>) {
+        Some(problem) => problem,
+        None => {
+            foreign = error.map_or_else(|| Problem::bare(status), Problem::from_framework);
+            &foreign
+        }
+    };
+    problem.log();
+    let body = BoxBody::new(problem.body(path));
+    let status = problem.status_code();
+    let added = problem.headers().to_vec();
+    let mut response = response.map_body(|_, _| EitherBody::right(body));
+    *response.response_mut().status_mut() = status;
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_ENCODING);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    for (name, value) in added {
+        headers.insert(name, value);
+    }
+    headers.insert(REQUEST_ID, id.clone());
+    Ok(response)
+}
+
+/// What a panic said.
+fn said(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a word")
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::test::TestRequest;
+    use actix_web::web::{self, ServiceConfig};
+    use actix_web::{HttpResponse, error};
+
+    use crate::testing::{Fakes, get, log, path, post, project, raw, send_all};
+
+    #[actix_web::test]
+    async fn every_answer_carries_the_id_of_its_request() {
+        let fresh = format!("{:032x}", 0xabc);
+        let with = |id: &str| get("/livez").insert_header(("x-request-id", id));
+        let long = "x".repeat(129);
+        let answers = Fakes::default()
+            .send_all([
+                with("my-id_1.2"),
+                get("/livez"),
+                with("bad id"),
+                with(&long),
+                with(""),
+                get("/nothing").insert_header(("x-request-id", "n")),
+                raw("/livez", "").insert_header(("x-request-id", "m")),
+                raw("/api/v1/projects", "{").insert_header(("x-request-id", "e")),
+            ])
+            .await;
+        let ids: Vec<&str> = answers.iter().map(|answer| answer.header("x-request-id")).collect();
+        assert_eq!(ids, ["my-id_1.2", &fresh, &fresh, &fresh, &fresh, "n", "m", "e"]);
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [200, 200, 200, 200, 200, 404, 405, 400]);
+    }
+
+    #[actix_web::test]
+    async fn what_is_not_there_and_what_is_not_possible_are_problems() {
+        let answers = Fakes::default().send_all([get("/nothing/"), raw("/health", "")]).await;
+        let body = answers[0].json();
+        assert!(body["detail"].as_str().unwrap().contains("/docs"), "{body}");
+        assert_eq!((&body["status"], &body["instance"]), (&404.into(), &"/nothing/".into()));
+        assert_eq!(answers[1].header("allow"), "GET, HEAD");
+        assert!(answers.iter().all(|a| a.header("content-type") == "application/problem+json"));
+    }
+
+    #[actix_web::test]
+    async fn a_trailing_slash_changes_nothing() {
+        let mut fakes = Fakes::default();
+        fakes.projects.expect_projects().times(3).returning(|_, _, limit| {
+            assert_eq!(limit, 4);
+            Ok(Vec::new())
+        });
+        let requests =
+            ["/api/v1/projects?limit=3", "/api/v1/projects/?limit=3", "/api/v1/projects//?limit=3"];
+        for answer in fakes.send_all(requests.map(get)).await {
+            assert_eq!(answer.status, 200);
+        }
+    }
+
+    #[actix_web::test]
+    async fn head_is_served_where_get_is() {
+        let head = |path: &str| TestRequest::with_uri(path).method(actix_web::http::Method::HEAD);
+        let answers = Fakes::default().send_all([head("/livez"), head("/nothing")]).await;
+        assert_eq!((answers[0].status, answers[1].status), (200, 404));
+    }
+
+    fn misbehaving(config: &mut ServiceConfig) {
+        config
+            .route("/panic", web::get().to(panics))
+            .route(
+                "/foreign",
+                web::get().to(|| async {
+                    Err::<HttpResponse, _>(error::ErrorNotFound("Project 7 does not exist."))
+                }),
+            )
+            .route(
+                "/secret",
+                web::get().to(|| async {
+                    Err::<HttpResponse, _>(error::ErrorInternalServerError("password is 1234"))
+                }),
+            )
+            .route("/bare", web::get().to(|| async { HttpResponse::new(StatusCode::CONFLICT) }));
+    }
+
+    async fn panics() -> HttpResponse {
+        panic!("on purpose")
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_500_and_the_next_request_is_served() {
+        let requests = [get("/panic"), get("/livez"), get("/panic"), get("/livez")];
+        let answers = send_all(Fakes::default().api(), &misbehaving, requests).await;
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [500, 200, 500, 200]);
+        assert_eq!(answers[0].header("content-type"), "application/problem+json");
+        assert_eq!(answers[0].json()["instance"], "/panic");
+        assert!(!answers[0].header("x-request-id").is_empty());
+        assert!(!String::from_utf8_lossy(&answers[0].body).contains("purpose"));
+    }
+
+    #[actix_web::test]
+    async fn errors_of_what_is_mounted_beside_become_problems_too() {
+        let requests = [get("/foreign"), get("/secret"), get("/bare")];
+        let answers = send_all(Fakes::default().api(), &misbehaving, requests).await;
+        assert_eq!((answers[0].status, answers[1].status, answers[2].status), (404, 500, 409));
+        assert_eq!(answers[0].json()["detail"], "Project 7 does not exist.");
+        assert!(!String::from_utf8_lossy(&answers[1].body).contains("1234"));
+        assert_eq!(answers[2].json()["title"], "Conflict");
+    }
+
+    #[actix_web::test]
+    async fn only_configured_origins_are_let_in() {
+        let from = |origin: &str| get("/livez").insert_header(("origin", origin));
+        let preflight = |origin: &str| {
+            TestRequest::with_uri("/api/v1/projects")
+                .method(actix_web::http::Method::OPTIONS)
+                .insert_header(("origin", origin))
+                .insert_header(("access-control-request-method", "POST"))
+                .insert_header(("access-control-request-headers", "content-type,x-user-id"))
+        };
+        let (own, foreign) = ("http://localhost:3000", "http://evil.example");
+        let requests = [from(own), from(foreign), preflight(own), preflight(foreign), from("null")];
+        let answers = Fakes::default().send_all(requests).await;
+        let allowed: Vec<&str> =
+            answers.iter().map(|answer| answer.header("access-control-allow-origin")).collect();
+        assert_eq!(allowed, [own, "", own, "", ""]);
+        assert_eq!((answers[0].status, answers[1].status, answers[2].status), (200, 200, 200));
+        assert!(answers[0].header("access-control-expose-headers").contains("x-request-id"));
+        assert_eq!(answers[3].status, 400);
+        assert!(answers[3].json()["detail"].as_str().unwrap().contains("http.cors_origins"));
+    }
+
+    #[actix_web::test]
+    async fn a_body_over_the_limit_is_413_with_or_without_a_length() {
+        for length in [true, false] {
+            let mut fakes = Fakes::default();
+            fakes.settings.body_limit = 100;
+            let body = format!("{{\"name\":\"{}\"}}", "x".repeat(200));
+            let request = raw("/api/v1/projects", body.clone());
+            let request = if length {
+                request.insert_header(("content-length", body.len().to_string()))
+            } else {
+                request
+            };
+            let answer = fakes.send(request).await;
+            assert_eq!((answer.status, &answer.json()["status"]), (413, &413.into()));
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_body_is_json_unless_it_says_otherwise() {
+        let typed = |content_type: Option<&str>| {
+            let request = TestRequest::post().uri("/api/v1/projects").set_payload("{\"name\": 7}");
+            match content_type {
+                Some(value) => request.insert_header(("content-type", value)),
+                None => request,
+            }
+        };
+        for (content_type, status) in [
+            (None, 422),
+            (Some("application/json"), 422),
+            (Some("Application/JSON; charset=utf-8"), 422),
+            (Some("application/merge-patch+json"), 422),
+            (Some("text/plain"), 415),
+            (Some("application/x-www-form-urlencoded"), 415),
+            (Some("multipart/form-data; boundary=x"), 415),
+            (Some("nonsense"), 415),
+        ] {
+            let answer = Fakes::default().send(typed(content_type)).await;
+            assert_eq!(answer.status, status, "{content_type:?}");
+        }
+        let zipped = post("/api/v1/projects", &serde_json::json!({}))
+            .insert_header(("content-encoding", "gzip"));
+        assert_eq!(Fakes::default().send(zipped).await.status, 415);
+    }
+
+    #[actix_web::test]
+    async fn who_asks_is_who_they_say_or_nobody() {
+        for (user, expected) in [
+            (Some("ada"), "ada"),
+            (Some("ada@example.org"), "ada@example.org"),
+            (Some("  "), "anonymous"),
+            (Some("a\u{e9}"), "anonymous"),
+            (None, "anonymous"),
+        ] {
+            let mut fakes = Fakes::default();
+            fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
+            fakes.orchestrator.expect_force_complete().returning(move |_, origin| {
+                assert_eq!(origin.actor, expected);
+                Ok(Vec::new())
+            });
+            let request = raw(&path("/force-complete"), "");
+            let request = match user {
+                Some(user) => request.insert_header(("x-user-id", user)),
+                None => request,
+            };
+            assert_eq!(fakes.send(request).await.status, 200);
+        }
+    }
+
+    #[actix_web::test]
+    async fn answers_are_compressed_for_those_who_can_read_it() {
+        let mut fakes = Fakes::default();
+        fakes.audit.expect_entries().returning(|_, _| Ok(log(50).1));
+        let list = || get("/api/v1/audit/events");
+        let broken = raw("/api/v1/projects", "{").insert_header(("accept-encoding", "gzip"));
+        let answers = fakes
+            .send_all([list(), list().insert_header(("accept-encoding", "gzip")), broken])
+            .await;
+        assert_eq!(answers[0].header("content-encoding"), "");
+        assert_eq!(answers[1].header("content-encoding"), "gzip");
+        assert!(answers[1].body.len() < answers[0].body.len() / 2);
+        assert_eq!(
+            (answers[2].header("content-encoding"), &answers[2].json()["status"]),
+            ("", &400.into())
+        );
+    }
+}

@@ -1,0 +1,249 @@
+//! The desk: where workers outside wait for work. One task serves all of them, first come, first
+//! served, so that many who wait ask the store no more often than one.
+//!
+//! It claims when somebody comes, when the bell rings, and once in a poll interval while anybody
+//! waits. A claim that found less than it had room for has emptied the queue of its agent type, and
+//! nobody else asks for that type until the next of these.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use botarmy_domain::decide::tasks::Holder;
+use botarmy_domain::ports::{Claim, HeldLease, WorkQuery};
+use botarmy_domain::{AgentType, Row, StoreError, Task};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::warn;
+
+use crate::engine::Engine;
+use crate::wake_up_fanout::WakeUpReceiver;
+
+/// The most that wait; more are turned away.
+const MAX_WAITING: usize = 10_000;
+
+/// Somebody who waits.
+pub(crate) struct PollRequest {
+    query: WorkQuery,
+    until: Instant,
+    answer: oneshot::Sender<Result<ClaimGuard, StoreError>>,
+    /// Why the last look into the queue brought nothing.
+    failed: Option<StoreError>,
+}
+
+impl PollRequest {
+    /// Somebody who waits from now on, and where the answer will come.
+    pub(crate) fn new(
+        query: WorkQuery,
+    ) -> (Self, oneshot::Receiver<Result<ClaimGuard, StoreError>>) {
+        let (answer, answered) = oneshot::channel();
+        let until = Instant::now() + query.wait;
+        (Self { query, until, answer, failed: None }, answered)
+    }
+
+    fn leave(self, engine: &Engine) {
+        let nothing = ClaimGuard { engine: engine.clone(), tasks: Vec::new() };
+        // Whoever went away needs no answer.
+        drop(self.answer.send(self.failed.map_or(Ok(nothing), Err)));
+    }
+}
+
+/// Claimed tasks on their way to a worker. What does not arrive is given back at once.
+pub(crate) struct ClaimGuard {
+    engine: Engine,
+    tasks: Vec<Arc<Task>>,
+}
+
+impl ClaimGuard {
+    /// The tasks that have not arrived.
+    pub(crate) fn tasks(&self) -> &[Arc<Task>] {
+        &self.tasks
+    }
+
+    /// They have arrived.
+    pub(crate) fn arrived(mut self) {
+        self.tasks.clear();
+    }
+}
+
+impl Drop for ClaimGuard {
+    fn drop(&mut self) {
+        let (engine, tasks) = (self.engine.clone(), std::mem::take(&mut self.tasks));
+        // Without a runtime the server is ending, and the leases will lapse.
+        let (false, Ok(runtime)) = (tasks.is_empty(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        runtime.spawn(async move {
+            for (task, lease) in tasks.iter().filter_map(|task| Some((task, task.lease()?))) {
+                let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
+                let lease = HeldLease { task: task.id, holder };
+                if let Err(error) = engine.requeue(lease, "its worker went away").await {
+                    warn!(task.id = %task.id, %error, "Task {} could not be given back; its lease will lapse", task.id);
+                }
+            }
+        });
+    }
+}
+
+/// Serves whoever waits.
+pub struct LeaseDispatcher {
+    engine: Engine,
+    receiver: Arc<WakeUpReceiver>,
+    lease: Duration,
+    poll: Duration,
+    coming: mpsc::Receiver<PollRequest>,
+    waiting: VecDeque<PollRequest>,
+}
+
+impl LeaseDispatcher {
+    pub(crate) fn new(
+        engine: Engine,
+        lease: Duration,
+        poll: Duration,
+        coming: mpsc::Receiver<PollRequest>,
+    ) -> Self {
+        let receiver = engine.add_receiver();
+        Self { engine, receiver, lease, poll, coming, waiting: VecDeque::new() }
+    }
+
+    /// Serves until `stop` says so; whoever waits then is told that nothing came.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut looks = tokio::time::interval(self.poll);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !*stop.borrow() {
+            let first = self.waiting.iter().map(|request| request.until).min();
+            let nobody = first.is_none();
+            let patience = tokio::time::sleep_until(first.unwrap_or_else(Instant::now));
+            tokio::select! {
+                biased;
+                changed = stop.changed() => if changed.is_err() { break },
+                woken = self.engine.recv_wake_up(&self.receiver) => self.serve(woken).await,
+                coming = self.coming.recv() => match coming {
+                    Some(request) => {
+                        if nobody {
+                            looks.reset();
+                        }
+                        self.welcome(request).await;
+                    }
+                    None => break,
+                },
+                () = patience, if !nobody => {}
+                _ = looks.tick(), if !nobody => {
+                    self.serve(AgentType::ALL.iter().copied().collect()).await;
+                }
+            }
+            self.dismiss();
+        }
+        for request in self.waiting.drain(..) {
+            request.leave(&self.engine);
+        }
+    }
+
+    async fn welcome(&mut self, mut request: PollRequest) {
+        if self.waiting.len() >= MAX_WAITING {
+            let detail = "too many workers wait".to_owned();
+            request.failed = Some(StoreError::Unavailable { detail, source: None });
+            return request.leave(&self.engine);
+        }
+        let mut agents = request.query.agents.iter().copied().collect();
+        if let Some(request) = self.attend(request, &mut agents).await {
+            self.waiting.push_back(request);
+        }
+    }
+
+    /// Goes along the line as long as there is anything for these agent types.
+    async fn serve(&mut self, mut agents: BTreeSet<AgentType>) {
+        let mut left = VecDeque::new();
+        while let Some(request) = self.waiting.pop_front() {
+            if agents.is_empty() {
+                left.push_back(request);
+                break;
+            }
+            let Some(request) = self.attend(request, &mut agents).await else { continue };
+            left.push_back(request);
+        }
+        left.append(&mut self.waiting);
+        self.waiting = left;
+    }
+
+    /// Gives one of them what there is for these agent types; answers who still waits.
+    async fn attend(
+        &self,
+        mut request: PollRequest,
+        agents: &mut BTreeSet<AgentType>,
+    ) -> Option<PollRequest> {
+        if request.answer.is_closed() {
+            return None;
+        }
+        match self.claim(&request.query, agents).await {
+            Ok(tasks) if tasks.is_empty() => request.failed = None,
+            Ok(tasks) => {
+                let guard = ClaimGuard { engine: self.engine.clone(), tasks };
+                // Whoever went away meanwhile leaves it here, and it is given back.
+                drop(request.answer.send(Ok(guard)));
+                return None;
+            }
+            Err(error) => {
+                warn!(%error, "No work could be claimed for {}", request.query.worker);
+                request.failed = Some(error);
+                // The store is away, and would be for the next in line too.
+                agents.clear();
+            }
+        }
+        Some(request)
+    }
+
+    /// Claims for one worker what waits for these agent types; those with nothing left leave them.
+    async fn claim(
+        &self,
+        query: &WorkQuery,
+        agents: &mut BTreeSet<AgentType>,
+    ) -> Result<Vec<Arc<Task>>, StoreError> {
+        let mut claimed: Vec<Arc<Task>> = Vec::new();
+        for agent in &query.agents {
+            let taken = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
+            let room = query.max.saturating_sub(taken);
+            if room == 0 {
+                break;
+            }
+            if !agents.contains(agent) {
+                continue;
+            }
+            let claim = Claim {
+                worker: query.worker.clone(),
+                slots: BTreeMap::from([(*agent, room)]),
+                lease: self.lease,
+                moment: self.engine.moment(),
+            };
+            let committed = match self.engine.ports.ledger.claim(claim).await {
+                Ok(committed) => committed,
+                Err(error) if claimed.is_empty() => return Err(error),
+                Err(_) => break,
+            };
+            let before = claimed.len();
+            claimed.extend(committed.rows.iter().filter_map(|row| match row {
+                Row::Task(task) => Some(Arc::clone(task)),
+                _ => None,
+            }));
+            if claimed.len() - before < room as usize {
+                agents.remove(agent);
+            }
+            self.engine.publish(&committed).await;
+        }
+        Ok(claimed)
+    }
+
+    /// Lets those go who have waited long enough, or went away.
+    fn dismiss(&mut self) {
+        let now = Instant::now();
+        let over = |request: &PollRequest| request.until <= now || request.answer.is_closed();
+        if !self.waiting.iter().any(over) {
+            return;
+        }
+        let (over, left) = std::mem::take(&mut self.waiting).into_iter().partition(over);
+        self.waiting = left;
+        for request in Vec::from(over) {
+            request.leave(&self.engine);
+        }
+    }
+}

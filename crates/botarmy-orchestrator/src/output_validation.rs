@@ -1,0 +1,157 @@
+//! The form of what agents return: the JSON Schema of the step, and what source code has to be
+//! whatever the schema says.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use botarmy_domain::artifact::{NewArtifact, digest};
+use botarmy_domain::package::path_problems;
+use botarmy_domain::ports::Assignment;
+use botarmy_domain::vocabulary::ArtifactType;
+use botarmy_domain::workflow::{Workflow, WorkflowError};
+use jsonschema::{Draft, Validator};
+use serde_json::{Map, Value};
+
+/// How many of the things that are wrong are told at once.
+const MAX_VALIDATION_ERRORS: usize = 5;
+/// How much of each is told, in characters: an agent is to read it, not a person to scroll.
+const MAX_VALIDATION_ERROR: usize = 300;
+/// How many compiled schemas are kept.
+const MAX_KEPT: usize = 256;
+
+/// What a document must look like.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OutputSpec {
+    /// What it is expected to be; anything where nothing in particular is.
+    pub(crate) output_type: Option<ArtifactType>,
+    /// Its schema.
+    pub(crate) schema: Option<Map<String, Value>>,
+}
+
+impl OutputSpec {
+    /// What an assignment asks for.
+    pub(crate) fn of(job: &Assignment) -> Self {
+        Self { output_type: job.output_type, schema: job.output_schema.clone() }
+    }
+}
+
+/// The schemas that were compiled so far.
+#[derive(Debug, Default)]
+pub(crate) struct OutputValidator(Mutex<HashMap<String, Arc<Validator>>>);
+
+impl OutputValidator {
+    /// Looks whether what was made is in the right form.
+    ///
+    /// # Errors
+    /// A sentence for the agent.
+    pub(crate) fn check(
+        &self,
+        output_spec: &OutputSpec,
+        output: &Map<String, Value>,
+        artifacts: &[NewArtifact],
+    ) -> Result<(), String> {
+        for new in artifacts.iter().filter(|new| new.artifact_type == ArtifactType::SourceCode) {
+            check_files(&new.content)?;
+        }
+        let made =
+            artifacts.iter().filter(|new| Some(new.artifact_type) == output_spec.output_type);
+        let mut documents: Vec<_> = made.map(|new| &new.content).collect();
+        if documents.is_empty() {
+            // The output becomes the document then; with neither there is nothing to look at.
+            if output.is_empty() {
+                return Ok(());
+            }
+            if output_spec.output_type == Some(ArtifactType::SourceCode) {
+                check_files(output)?;
+            }
+            documents.push(output);
+        }
+        let Some(schema) = &output_spec.schema else { return Ok(()) };
+        let validator = self.compiled(schema)?;
+        for document in documents {
+            let document = Value::Object(document.clone());
+            let validation_errors: Vec<_> = validator
+                .iter_errors(&document)
+                .take(MAX_VALIDATION_ERRORS)
+                .map(|e| said(&e))
+                .collect();
+            if !validation_errors.is_empty() {
+                return Err(validation_errors.join("; "));
+            }
+        }
+        Ok(())
+    }
+
+    fn compiled(&self, schema: &Map<String, Value>) -> Result<Arc<Validator>, String> {
+        let key = digest(schema);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(validator) = kept.get(&key) {
+            return Ok(Arc::clone(validator));
+        }
+        let validator = Arc::new(compile(schema)?);
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(key, Arc::clone(&validator));
+        Ok(validator)
+    }
+}
+
+/// Looks whether the schemas of a workflow are schemas.
+///
+/// # Errors
+/// The first that is not.
+pub(crate) fn check_schemas(workflow: &Workflow) -> Result<(), WorkflowError> {
+    for step in &workflow.steps {
+        if let Some(schema) = &step.output_schema {
+            compile(schema).map_err(|message| WorkflowError {
+                key: format!("step \"{}\" output_schema", step.name),
+                message,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn compile(schema: &Map<String, Value>) -> Result<Validator, String> {
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .build(&Value::Object(schema.clone()))
+        .map_err(|error| format!("is not a JSON Schema: {}", said(&error)))
+}
+
+/// What is wrong and where, shortened: the library shows the whole value, which may be a document.
+fn said(error: &jsonschema::ValidationError<'_>) -> String {
+    let at = error.instance_path().to_string();
+    let at = if at.is_empty() { "the document".to_owned() } else { at };
+    shortened(&format!("{at}: {}", error.masked()))
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_VALIDATION_ERROR) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// That source code is files with paths that can be written, each once.
+fn check_files(content: &Map<String, Value>) -> Result<(), String> {
+    let files = content.get("files").and_then(Value::as_array);
+    let files =
+        files.ok_or("source code needs `files`, a list of objects with path and content")?;
+    let mut paths = Vec::with_capacity(files.len());
+    for (n, file) in files.iter().enumerate() {
+        let text = |key: &str| file.get(key).and_then(Value::as_str);
+        let (Some(path), Some(_)) = (text("path"), text("content")) else {
+            return Err(format!("/files/{n}: a file has a path and a content, both texts"));
+        };
+        paths.push(path);
+    }
+    match path_problems(paths).first() {
+        None => Ok(()),
+        Some((path, why)) => {
+            let path = shortened(path);
+            Err(format!("the file path {path:?} cannot be used: {why}"))
+        }
+    }
+}

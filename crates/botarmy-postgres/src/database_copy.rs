@@ -1,0 +1,404 @@
+//! The whole database as rows, for `store copy`.
+
+use async_trait::async_trait;
+use botarmy_domain::{StoreError, Task};
+use botarmy_sql::database_copy::{
+    Cell, CopyMark, DatabaseCopy, HEADS, Kind, Row, TABLES, TASKS, Table,
+};
+use botarmy_sql::{body, json};
+use diesel::deserialize::{self, QueryableByName};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
+use diesel::row::{Field, NamedRow};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use uuid::Uuid;
+
+use crate::error::reading;
+use crate::migrate;
+use crate::open::OpenError;
+use crate::rows;
+use crate::settings::PostgresSettings;
+use crate::url::PostgresUrl;
+
+/// The key of the lock that a copy holds on its target, beside that of migrations.
+const LOCK: &str = "pg_try_advisory_lock(1111585390)";
+
+/// A session that reads one state of the database, as long as that takes.
+const SNAPSHOT: &str = "SET idle_in_transaction_session_timeout = 0; \
+     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// Tables are read in the order of their keys, which their indexes have; tables that were filled a
+/// moment ago have no statistics that would say so.
+const IN_ORDER: &str = "SET enable_seqscan = off; SET enable_sort = off";
+
+/// A database on one connection. Others may use it at the same time: a source answers from a
+/// snapshot, and whoever copies compares at the end.
+pub struct PostgresDatabaseCopy {
+    name: String,
+    connection: AsyncPgConnection,
+}
+
+impl PostgresDatabaseCopy {
+    /// A database that is to be read. It has to be finished and of this version, and does not
+    /// change.
+    ///
+    /// # Errors
+    /// A sentence that says what to do about it.
+    pub async fn source(settings: &PostgresSettings) -> Result<Self, OpenError> {
+        let url = &settings.url;
+        let states = migrate::status(settings).await?;
+        if let Some(missing) = states.into_iter().find(|migration| !migration.is_applied) {
+            return Err(OpenError::Behind { url: url.to_string(), missing: missing.name });
+        }
+        let mut connection = migrate::visit(settings).await?;
+        refuse_a_half_on(&mut connection, url).await?;
+        let mut source = Self::of(url, connection).await?;
+        let begun = source.connection.batch_execute(SNAPSHOT).await;
+        begun.map_err(|error| OpenError::database(url, error))?;
+        Ok(source)
+    }
+
+    /// A database that is to be filled; no other copy goes into it meanwhile. An empty one is given
+    /// its tables. One that an older version made is refused: there may be something in it, and it
+    /// has not changed then.
+    ///
+    /// # Errors
+    /// A sentence that says what to do about it.
+    pub async fn target(settings: &PostgresSettings) -> Result<Self, OpenError> {
+        let url = &settings.url;
+        let mut connection = migrate::visit(settings).await?;
+        let is_ours: bool = diesel::select(diesel::dsl::sql::<Bool>(LOCK))
+            .get_result(&mut connection)
+            .await
+            .map_err(|error| OpenError::database(url, error))?;
+        if !is_ours {
+            return Err(OpenError::BeingCopied { url: url.to_string() });
+        }
+        let (applied, missing): (Vec<_>, Vec<_>) =
+            migrate::status(settings).await?.into_iter().partition(|one| one.is_applied);
+        if let Some(missing) = missing.into_iter().next() {
+            // A copy may have been killed between two migrations: then nothing was ever written.
+            let is_empty = applied.is_empty()
+                || diesel::select(diesel::dsl::sql::<Bool>("NOT EXISTS (SELECT 1 FROM heads)"))
+                    .get_result(&mut connection)
+                    .await
+                    .map_err(|error| OpenError::database(url, error))?;
+            if !is_empty {
+                return Err(OpenError::Behind { url: url.to_string(), missing: missing.name });
+            }
+            migrate::up(settings).await?;
+        }
+        Self::of(url, connection).await
+    }
+
+    async fn of(url: &PostgresUrl, mut connection: AsyncPgConnection) -> Result<Self, OpenError> {
+        let set = connection.batch_execute(IN_ORDER).await;
+        set.map_err(|error| OpenError::database(url, error))?;
+        Ok(Self { name: url.to_string(), connection })
+    }
+}
+
+/// Refuses a database into which `store copy` did not write everything.
+pub(crate) async fn refuse_a_half(settings: &PostgresSettings) -> Result<(), OpenError> {
+    let mut connection = migrate::visit(settings).await?;
+    refuse_a_half_on(&mut connection, &settings.url).await
+}
+
+async fn refuse_a_half_on(
+    connection: &mut AsyncPgConnection,
+    url: &PostgresUrl,
+) -> Result<(), OpenError> {
+    match mark(connection).await.map_err(|error| OpenError::database(url, error))? {
+        None => Ok(()),
+        Some(mark) => Err(OpenError::HalfCopied { url: url.to_string(), source_name: mark.source }),
+    }
+}
+
+#[async_trait]
+impl DatabaseCopy for PostgresDatabaseCopy {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn rows(
+        &mut self,
+        table: &'static Table,
+        after: Option<&[Cell]>,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError> {
+        let keys = keys(table, "");
+        let condition = after.map_or_else(String::new, |key| {
+            let values: Vec<_> = (1..=key.len()).map(|n| format!("${n}")).collect();
+            format!("WHERE ({}) > ({})", keys.join(", "), values.join(", "))
+        });
+        let sql = format!(
+            "SELECT {} FROM {} {condition} ORDER BY {} LIMIT {limit}",
+            read_columns(table),
+            table.name,
+            keys.join(", ")
+        );
+        load(&mut self.connection, table, sql, after.unwrap_or_default()).await
+    }
+
+    async fn last(&mut self, table: &'static Table) -> Result<Option<Row>, StoreError> {
+        let backwards = keys(table, " DESC").join(", ");
+        let columns = read_columns(table);
+        let sql = format!("SELECT {columns} FROM {} ORDER BY {backwards} LIMIT 1", table.name);
+        Ok(load(&mut self.connection, table, sql, &[]).await?.pop())
+    }
+
+    async fn append(&mut self, table: &'static Table, rows: &[Row]) -> Result<(), StoreError> {
+        let mut columns: Vec<_> =
+            table.columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut values: Vec<_> = table
+            .columns
+            .iter()
+            .map(|(name, kind)| format!("new.{}", stored(name, *kind)))
+            .collect();
+        let mut arrays: Vec<_> = (1..)
+            .zip(table.columns)
+            .map(|(n, (_, kind))| format!("${n}::{}[]", element(*kind)))
+            .collect();
+        let mut names = columns.clone();
+        // What only this dialect has.
+        let attempts = if *table == TASKS { Some(attempts(rows)?) } else { None };
+        if attempts.is_some() {
+            columns.push("attempt".to_owned());
+            names.push("attempt".to_owned());
+            values.push("new.attempt".to_owned());
+            arrays.push(format!("${}::bigint[]", arrays.len() + 1));
+        }
+        if *table == HEADS {
+            columns.push("previous".to_owned());
+            values.push(PREVIOUS.to_owned());
+        }
+        let sql = format!(
+            "INSERT INTO {} ({}) SELECT {} FROM unnest({}) AS new ({})",
+            table.name,
+            columns.join(", "),
+            values.join(", "),
+            arrays.join(", "),
+            names.join(", ")
+        );
+        let mut query = diesel::sql_query(sql).into_boxed();
+        for (n, (_, kind)) in table.columns.iter().enumerate() {
+            query = bind_column(query, *kind, rows.iter().map(|row| &row[n]));
+        }
+        if let Some(attempts) = attempts {
+            query = query.bind::<Array<BigInt>, _>(attempts);
+        }
+        query.execute(&mut self.connection).await.map(drop).map_err(|e| writing(table.name, e))
+    }
+
+    async fn mark(&mut self) -> Result<Option<CopyMark>, StoreError> {
+        mark(&mut self.connection).await.map_err(|error| reading(MARKS, error))
+    }
+
+    async fn set_mark(&mut self, mark: Option<&CopyMark>) -> Result<(), StoreError> {
+        use crate::schema::copies_in_progress::dsl;
+        let failed = |error| writing(MARKS, error);
+        match mark {
+            Some(mark) => diesel::insert_into(dsl::copies_in_progress)
+                .values((dsl::source.eq(&mark.source), dsl::fingerprint.eq(&mark.fingerprint)))
+                .execute(&mut self.connection)
+                .await
+                .map_err(failed)?,
+            None => {
+                // Whoever starts next should not plan for empty tables. As long as this has not
+                // worked the copy is not finished, and the same command tries again.
+                let tables = TABLES.map(|table| table.name).join(", ");
+                let analyzed = self.connection.batch_execute(&format!("ANALYZE {tables}")).await;
+                analyzed.map_err(failed)?;
+                diesel::delete(dsl::copies_in_progress)
+                    .execute(&mut self.connection)
+                    .await
+                    .map_err(failed)?
+            }
+        };
+        Ok(())
+    }
+
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        let again = async {
+            self.connection.batch_execute("COMMIT").await?;
+            self.connection.batch_execute(SNAPSHOT).await
+        };
+        again.await.map_err(|error| StoreError::unavailable("reading the database again", error))
+    }
+}
+
+const MARKS: &str = "copies_in_progress";
+
+/// The hash that the end of a log was written upon: that of the entry before it.
+const PREVIOUS: &str = "coalesce((SELECT hash FROM events \
+     WHERE events.log = new.log AND events.seq = new.seq - 1), decode(repeat('00', 32), 'hex'))";
+
+async fn mark(connection: &mut AsyncPgConnection) -> QueryResult<Option<CopyMark>> {
+    use crate::schema::copies_in_progress::dsl;
+    let columns = (dsl::source, dsl::fingerprint);
+    let row = dsl::copies_in_progress.select(columns).first(connection).await.optional()?;
+    Ok(row.map(|(source, fingerprint)| CopyMark { source, fingerprint }))
+}
+
+/// The key to sort by: words byte by byte, whatever the language of the database.
+fn keys(table: &Table, suffix: &str) -> Vec<String> {
+    let key = |(name, kind): &(&str, Kind)| match kind {
+        Kind::Text => format!("{name} COLLATE \"C\"{suffix}"),
+        _ => format!("{name}{suffix}"),
+    };
+    table.key_columns().iter().map(key).collect()
+}
+
+fn read_columns(table: &Table) -> String {
+    let column = |(name, kind): &(&str, Kind)| match kind {
+        Kind::Json => format!("{name}::text"),
+        Kind::Integer => format!("{name}::bigint"),
+        Kind::Flag => format!("{name}::integer::bigint"),
+        Kind::Id | Kind::Bytes | Kind::Text => (*name).to_owned(),
+    };
+    table.columns.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
+/// The type of what is sent.
+const fn element(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Id => "uuid",
+        Kind::Bytes => "bytea",
+        Kind::Text | Kind::Json => "text",
+        Kind::Integer | Kind::Flag => "bigint",
+    }
+}
+
+/// From what is sent to what is stored.
+fn stored(name: &str, kind: Kind) -> String {
+    match kind {
+        Kind::Json => format!("{name}::json"),
+        Kind::Flag => format!("{name} <> 0"),
+        Kind::Id | Kind::Bytes | Kind::Text | Kind::Integer => name.to_owned(),
+    }
+}
+
+async fn load(
+    connection: &mut AsyncPgConnection,
+    table: &'static Table,
+    sql: String,
+    key: &[Cell],
+) -> Result<Vec<Row>, StoreError> {
+    let key = table.key_columns().iter().zip(key);
+    let query =
+        key.fold(diesel::sql_query(sql).into_boxed(), |q, ((_, kind), cell)| bind(q, *kind, cell));
+    let loaded: Vec<Cells> =
+        query.load(connection).await.map_err(|error| reading(table.name, error))?;
+    let mut rows: Vec<_> = loaded.into_iter().map(|row| row.0).collect();
+    if *table == TASKS {
+        rows.iter_mut().try_for_each(with_its_lease)?;
+    }
+    Ok(rows)
+}
+
+/// Here the column says when a lease lapses; elsewhere the body does.
+fn with_its_lease(row: &mut Row) -> Result<(), StoreError> {
+    let [Cell::Bytes(id), .., lease @ Cell::Integer(_), Cell::Text(text)] = row.as_mut_slice()
+    else {
+        return Ok(());
+    };
+    let Cell::Integer(lapses) = lease else { return Ok(()) };
+    let id = Uuid::from_slice(id).unwrap_or_default();
+    let stored: Task = body(TASKS.name, id, text)?;
+    let task = rows::task((id, Some(*lapses), text.clone()))?;
+    if task != stored {
+        *text = json::write(&task);
+    }
+    Ok(())
+}
+
+/// How often each task was started.
+fn attempts(rows: &[Row]) -> Result<Vec<i64>, StoreError> {
+    let attempt = |row: &Row| match row.last() {
+        Some(Cell::Text(text)) => {
+            let task: Task = body(TASKS.name, TASKS.name_of(row), text)?;
+            Ok(i64::from(task.attempt))
+        }
+        _ => Err(botarmy_sql::corrupt(TASKS.name, TASKS.name_of(row), "it has no body")),
+    };
+    rows.iter().map(attempt).collect()
+}
+
+type Query<'a> = BoxedSqlQuery<'a, Pg, SqlQuery>;
+
+fn bind<'a>(query: Query<'a>, kind: Kind, cell: &'a Cell) -> Query<'a> {
+    match kind {
+        Kind::Id => query.bind::<Nullable<SqlUuid>, _>(id(cell)),
+        Kind::Bytes => query.bind::<Nullable<Binary>, _>(bytes(cell)),
+        Kind::Text | Kind::Json => query.bind::<Nullable<Text>, _>(text(cell)),
+        Kind::Integer | Kind::Flag => query.bind::<Nullable<BigInt>, _>(integer(cell)),
+    }
+}
+
+fn bind_column<'a>(
+    query: Query<'a>,
+    kind: Kind,
+    cells: impl Iterator<Item = &'a Cell>,
+) -> Query<'a> {
+    match kind {
+        Kind::Id => query.bind::<Array<Nullable<SqlUuid>>, _>(cells.map(id).collect::<Vec<_>>()),
+        Kind::Bytes => {
+            query.bind::<Array<Nullable<Binary>>, _>(cells.map(bytes).collect::<Vec<_>>())
+        }
+        Kind::Text | Kind::Json => {
+            query.bind::<Array<Nullable<Text>>, _>(cells.map(text).collect::<Vec<_>>())
+        }
+        Kind::Integer | Kind::Flag => {
+            query.bind::<Array<Nullable<BigInt>>, _>(cells.map(integer).collect::<Vec<_>>())
+        }
+    }
+}
+
+/// What is not of its kind is sent as nothing, which these tables then refuse or the comparison
+/// of both sides finds.
+fn id(cell: &Cell) -> Option<Uuid> {
+    bytes(cell).and_then(|bytes| Uuid::from_slice(bytes).ok())
+}
+
+fn bytes(cell: &Cell) -> Option<&[u8]> {
+    if let Cell::Bytes(bytes) = cell { Some(bytes) } else { None }
+}
+
+fn text(cell: &Cell) -> Option<&str> {
+    if let Cell::Text(text) = cell { Some(text) } else { None }
+}
+
+fn integer(cell: &Cell) -> Option<i64> {
+    if let Cell::Integer(number) = cell { Some(*number) } else { None }
+}
+
+fn writing(table: &'static str, error: diesel::result::Error) -> StoreError {
+    StoreError::unavailable(format!("writing {table}"), error)
+}
+
+/// A row in the form that both dialects share.
+struct Cells(Row);
+
+/// What types are called on the wire (`pg_type.oid`, the same in every PostgreSQL).
+const BYTEA: u32 = 17;
+const INT8: u32 = 20;
+const TEXT: u32 = 25;
+const UUID: u32 = 2950;
+
+impl QueryableByName<Pg> for Cells {
+    fn build<'a>(row: &impl NamedRow<'a, Pg>) -> deserialize::Result<Self> {
+        let cells = (0..row.field_count()).map(|n| {
+            let field = diesel::row::Row::get(row, n).ok_or("a column is missing")?;
+            let Some(value) = field.value() else { return Ok(Cell::Null) };
+            match value.get_oid().get() {
+                UUID | BYTEA => Ok(Cell::Bytes(value.as_bytes().to_owned())),
+                TEXT => Ok(Cell::Text(String::from_utf8(value.as_bytes().to_owned())?)),
+                INT8 => Ok(Cell::Integer(i64::from_be_bytes(value.as_bytes().try_into()?))),
+                other => Err(format!("a value of type {other}").into()),
+            }
+        });
+        cells.collect::<deserialize::Result<_>>().map(Self)
+    }
+}

@@ -1,0 +1,179 @@
+//! Decisions under locks: the ends of the logs are locked, everything is read anew, and the answer
+//! is what the database then says.
+
+use std::collections::BTreeSet;
+
+use botarmy_domain::batch::{Batch, WriteSet};
+use botarmy_domain::{Committed, Error, Head, LogId, StoreError};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use uuid::Uuid;
+
+use crate::error::DbError;
+use crate::head_cache::CachedHead;
+use crate::in_doubt::{committed, first_id, is_among};
+use crate::job::Job;
+use crate::load::{self, LoadError};
+use crate::read_view::ReadView;
+use crate::write;
+
+/// Decisions under locks, in one transaction.
+pub(crate) struct PessimisticTransaction<'a> {
+    connection: &'a AsyncPgConnection,
+    batch: Batch,
+    read_view: ReadView,
+    locked: BTreeSet<LogId>,
+}
+
+impl<'a> PessimisticTransaction<'a> {
+    pub(crate) fn new(connection: &'a AsyncPgConnection) -> Self {
+        let (batch, read_view) = (Batch::default(), ReadView::default());
+        Self { connection, batch, read_view, locked: BTreeSet::new() }
+    }
+
+    /// What is to be remembered of a log.
+    pub(crate) fn cached(&self, log: LogId) -> Option<CachedHead> {
+        self.read_view.cached(log)
+    }
+
+    /// Decides on everybody and commits. `done` says how far that came.
+    pub(crate) async fn run(
+        &mut self,
+        jobs: &[Job],
+        done: &mut Vec<Option<Result<Committed, Error>>>,
+    ) -> Result<(), DbError> {
+        done.resize_with(jobs.len(), || None);
+        let heads = self.begin(jobs.iter().map(|job| job.scope.log).collect()).await?;
+        self.settle_in_doubt(jobs, done).await?;
+        let mut read_set = self.batch.read_set(
+            jobs.iter().zip(&*done).filter(|(_, done)| done.is_none()).map(|(job, _)| &job.scope),
+        );
+        let mut missing = read_set.clone();
+        missing.heads.clear();
+        missing.agents.clear();
+        read_set.agents.clear();
+        if !read_set.budget_accounts.is_empty() {
+            load::lock_purses(self.connection, &read_set.budget_accounts).await?;
+        }
+        let mut loaded = match load::load(self.connection, &missing).await {
+            Ok(loaded) => loaded,
+            Err(LoadError::Database(db_error)) => return Err(db_error),
+            Err(LoadError::Row(error)) if jobs.len() == 1 => {
+                done[0] = Some(Err(error.into()));
+                return self.flush(true).await;
+            }
+            // Whoever does not want that row is not concerned: apart, they will see.
+            Err(LoadError::Row(error)) => return Err(DbError::Unreadable(error.to_string())),
+        };
+        loaded.heads = heads;
+        self.read_view.take_in(&loaded);
+        self.batch.admit(&read_set, loaded);
+        for (job, done) in jobs.iter().zip(&mut *done) {
+            if done.is_none() {
+                if job.scope.agent.is_some() {
+                    self.look_at_agent(job).await?;
+                }
+                *done = Some(match job.run(&mut self.batch) {
+                    Ok(decided) => decided.map_err(Error::from),
+                    Err(panic) => Err(panic.store_error().into()),
+                });
+            }
+        }
+        self.flush(true).await
+    }
+
+    /// Begins, and locks the logs.
+    async fn begin(&mut self, logs: BTreeSet<LogId>) -> Result<Vec<Head>, DbError> {
+        let mut connection = self.connection;
+        let (begun, rows) = tokio::join!(
+            biased;
+            connection.batch_execute("BEGIN"),
+            load::lock(self.connection, logs),
+        );
+        begun?;
+        let heads = rows?.into_iter().map(crate::rows::head);
+        let heads: Vec<Head> = heads
+            .collect::<Result<_, _>>()
+            .map_err(|error: StoreError| DbError::Unreadable(error.to_string()))?;
+        self.locked = heads.iter().map(|head| head.log).collect();
+        Ok(heads)
+    }
+
+    /// Answers those whose decision was committed although nobody was told. Whatever was under way
+    /// then has ended: the logs are locked.
+    async fn settle_in_doubt(
+        &self,
+        jobs: &[Job],
+        done: &mut [Option<Result<Committed, Error>>],
+    ) -> Result<(), DbError> {
+        let in_doubt = jobs.iter().flat_map(|job| &job.in_doubt);
+        let ids: Vec<Uuid> = in_doubt.filter_map(first_id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let committed = committed(self.connection, ids).await?;
+        for (job, done) in jobs.iter().zip(done) {
+            for in_doubt in &job.in_doubt {
+                if is_among(in_doubt, &committed) {
+                    *done = Some(Ok(in_doubt.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads what an agent's status follows from. It is counted in the tables, so what was decided
+    /// before is written first.
+    async fn look_at_agent(&mut self, job: &Job) -> Result<(), DbError> {
+        self.flush(false).await?;
+        let read_set = self.batch.read_set([&job.scope]);
+        match load::load(self.connection, &read_set).await {
+            Ok(loaded) => {
+                self.batch.admit(&read_set, loaded);
+                Ok(())
+            }
+            Err(LoadError::Database(db_error)) => Err(db_error),
+            Err(LoadError::Row(error)) => Err(DbError::Unreadable(error.to_string())),
+        }
+    }
+
+    /// Writes what was decided so far; the last time with the commit behind it.
+    async fn flush(&mut self, is_last: bool) -> Result<(), DbError> {
+        let writes = self.batch.take_write_set();
+        finish(self.connection, &writes, &self.read_view, &self.locked, is_last).await?;
+        self.read_view.follow(&writes);
+        self.locked.extend(writes.heads.iter().map(|head| head.log));
+        Ok(())
+    }
+}
+
+/// Writes in a transaction whose logs are locked, and commits it if this is the last of it.
+pub(crate) async fn finish(
+    mut connection: &AsyncPgConnection,
+    writes: &WriteSet,
+    read_view: &ReadView,
+    locked: &BTreeSet<LogId>,
+    is_last: bool,
+) -> Result<(), DbError> {
+    if writes.is_empty() {
+        if is_last {
+            connection.batch_execute("COMMIT").await?;
+        }
+        return Ok(());
+    }
+    let writing = write::write(connection, writes, read_view);
+    // A log that did not exist could not be locked, and somebody may begin it first.
+    if is_last && writes.heads.iter().all(|head| locked.contains(&head.log)) {
+        let mut behind = connection;
+        let (written, committed) = tokio::join!(biased; writing, behind.batch_execute("COMMIT"));
+        written?;
+        committed?;
+        return Ok(());
+    }
+    if writing.await?.len() != writes.heads.len() {
+        return Err(DbError::Moved);
+    }
+    if is_last {
+        connection.batch_execute("COMMIT").await?;
+    }
+    Ok(())
+}

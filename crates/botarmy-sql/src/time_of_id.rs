@@ -1,0 +1,42 @@
+//! Ids begin with their time in milliseconds (UUID version 7; RFC 9562, section 5.7), so a range of
+//! time is a range of ids, and an index on ids serves both.
+
+use botarmy_domain::Timestamp;
+
+/// The least id that something of this time can have.
+#[must_use]
+pub fn first(time: Timestamp) -> [u8; 16] {
+    with_time([0x00; 16], time)
+}
+
+/// The greatest id that something of this time can have.
+#[must_use]
+pub fn last(time: Timestamp) -> [u8; 16] {
+    with_time([0xff; 16], time)
+}
+
+/// Milliseconds as far as 48 bits go.
+fn with_time(mut id: [u8; 16], time: Timestamp) -> [u8; 16] {
+    let millis = u64::try_from(time.millis()).unwrap_or(0).min((1 << 48) - 1).to_be_bytes();
+    id[..6].copy_from_slice(&millis[2..]);
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::Moment;
+
+    use super::*;
+
+    #[test]
+    fn an_id_lies_between_the_first_and_the_last_of_its_time() {
+        for micros in [0, 1, 1_767_225_600_000_999] {
+            let at = Timestamp::from_micros(micros);
+            let id = *Moment { at, seed: 7 }.id_generator().event().bytes();
+            assert!(first(at) <= id && id <= last(at));
+        }
+        let before = Timestamp::from_micros(1_767_225_600_000_000 - 1);
+        let id = *Moment { at: before, seed: u128::MAX }.id_generator().event().bytes();
+        assert!(id < first(Timestamp::from_micros(1_767_225_600_000_000)));
+    }
+}

@@ -1,0 +1,70 @@
+//! Stores whose status board is shared through Redis.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::ports::{AuditLog, BusMessage, Claim, Decide, EventBus, Ledger};
+use botarmy_domain::{Committed, Error, Scope, StoreError, TaskId, Timestamp};
+use botarmy_redis::{Redis, RedisAgentStatus, RedisEventBus};
+use botarmy_tests::services;
+
+use crate::channels::{connected, settings};
+use crate::stores::{self, Stores};
+
+pub use stores::{memory, postgres, sqlite};
+
+/// The board of a replica on a Redis.
+pub async fn redis() -> Option<Stores> {
+    let redis = Redis::connect(settings(&services::redis()?, 1));
+    connected(&redis).await;
+    Some(shared(&redis, stores::memory().await?))
+}
+
+/// The board of a replica that cannot reach its Redis.
+pub async fn redis_away() -> Option<Stores> {
+    let url = "redis://127.0.0.1:1".parse().unwrap();
+    let redis = Redis::connect(botarmy_redis::RedisSettings::new(url, "test", 1));
+    Some(shared(&redis, stores::memory().await?))
+}
+
+/// These stores, with their board in this Redis too, and a ledger that tells what it commits as the
+/// use cases do.
+pub fn shared(redis: &Redis, stores: Stores) -> Stores {
+    let agents = Arc::clone(&stores.agents);
+    let audit: Arc<dyn AuditLog> = Arc::clone(&stores.audit);
+    let board = RedisAgentStatus::new(redis, agents, audit);
+    let ledger = Told { ledger: Arc::clone(&stores.ledger), bus: RedisEventBus::new(redis) };
+    stores.with(Arc::new(ledger), Arc::new(board))
+}
+
+/// Decide, commit, tell.
+struct Told {
+    ledger: Arc<dyn Ledger>,
+    bus: RedisEventBus,
+}
+
+impl Told {
+    async fn tell(&self, committed: &Committed) {
+        let news = committed.entries.iter().cloned().map(BusMessage::Entry).collect();
+        self.bus.publish(news).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl Ledger for Told {
+    async fn transact(&self, scope: Scope, decide: Decide) -> Result<Committed, Error> {
+        let committed = self.ledger.transact(scope, decide).await?;
+        self.tell(&committed).await;
+        Ok(committed)
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Committed, StoreError> {
+        let committed = self.ledger.claim(claim).await?;
+        self.tell(&committed).await;
+        Ok(committed)
+    }
+
+    async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
+        self.ledger.extend(task, fence, until).await
+    }
+}

@@ -1,0 +1,71 @@
+//! A project taken to its end over REST, by somebody who has time.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use botarmy_tests::server::TestServer;
+use serde_json::{Value, json};
+
+/// More questions than any project here has, also where much goes wrong.
+const MAX_GATES: usize = 40;
+
+/// Approves every gate until the project is over; answers the gates in their order, and the status.
+pub(crate) async fn to_the_end(
+    server: &TestServer,
+    project: &str,
+    patience: Duration,
+) -> (Vec<Value>, String) {
+    let (started, mut gates) = (Instant::now(), Vec::new());
+    loop {
+        let (_, found) = server.get(&format!("/api/v1/projects/{project}")).await;
+        let status = found["status"].as_str().unwrap();
+        if !["active", "paused"].contains(&status) {
+            return (gates, status.to_owned());
+        }
+        let path = format!("/api/v1/hitl/project/{project}/requests?status_filter=pending");
+        let (_, open) = server.get(&path).await;
+        for gate in open.as_array().unwrap() {
+            let (status, said) = server.respond(gate, json!({"action": "approve"})).await;
+            assert_eq!(status, 200, "{said}");
+            gates.push(gate.clone());
+        }
+        assert!(gates.len() < MAX_GATES, "it asks without end: {:#}", gates[gates.len() - 1]);
+        assert!(
+            started.elapsed() < patience,
+            "it is not over after {patience:?}: {found:#}\n{}",
+            server.log.lock().unwrap()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The log of a project, the oldest entry first.
+pub(crate) async fn events(server: &TestServer, project: &str) -> Vec<Value> {
+    let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
+    let (_, Value::Array(mut events)) = server.get(&path).await else { panic!("no log") };
+    assert!(events.len() < 1000, "there is more of the log");
+    events.sort_by_key(|event| event["seq"].as_u64().unwrap());
+    events
+}
+
+/// Every task of a project, by its log.
+pub(crate) async fn tasks(server: &TestServer, project: &str) -> Vec<Value> {
+    let events = events(server, project).await;
+    let ids: BTreeSet<_> = events.iter().filter_map(|event| event["task_id"].as_str()).collect();
+    let mut tasks = Vec::new();
+    for id in ids {
+        tasks.push(server.get(&format!("/api/v1/tasks/{id}")).await.1);
+    }
+    tasks
+}
+
+/// Input and output tokens; none where no model had a part in it.
+pub(crate) fn tokens(usage: &Value) -> (u64, u64) {
+    let count = |key: &str| usage[key].as_u64().unwrap_or(0);
+    (count("input_tokens"), count("output_tokens"))
+}
+
+/// Of everything in a list together.
+pub(crate) fn sum(usages: impl IntoIterator<Item = (u64, u64)>) -> (u64, u64) {
+    usages.into_iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
+}

