@@ -1,5 +1,5 @@
-//! Parsing at the border: the JSON body, the query, the id in the path, and who is asking. What
-//! comes out of here is right; what is not is a 4xx that names the field.
+//! Extractors: the JSON body, the query, the id in the path, and the caller. They parse into typed
+//! values; input that does not parse gets a 4xx that names the field.
 
 use std::future::{Ready, ready};
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{BytesMut, Data};
 use actix_web::{FromRequest, HttpRequest};
-use botarmy_domain::{EventSource, Origin, Timestamp, text};
+use botarmy_domain::{Timestamp, text};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
@@ -16,12 +16,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::State;
 use crate::error::Problem;
-use crate::middleware::REQUEST_ID;
 
-/// Who is asking, as long as there is no authentication: what the client says.
-const USER_ID: &str = "x-user-id";
-/// The longest name of a user, in bytes.
-const MAX_USER_ID: usize = 128;
+pub(crate) use botarmy_web::Caller;
 
 /// A JSON object from the body.
 pub(crate) struct Json<T>(pub(crate) T);
@@ -40,7 +36,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// A JSON object from the body, or the default where there is no body.
+/// A JSON object from the body, or the default if the body is empty.
 pub(crate) struct JsonOrDefault<T>(pub(crate) T);
 
 impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonOrDefault<T> {
@@ -60,8 +56,8 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonOrDefault<T> {
     }
 }
 
-/// A body without a content type is read as JSON; another type than JSON is refused, and so is a
-/// compressed body.
+/// Returns an error (415) for a compressed body and for a content type other than JSON. A body
+/// without a content type is read as JSON.
 fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     let headers = request.headers();
     if let Some(coding) = headers.get(header::CONTENT_ENCODING)
@@ -69,7 +65,7 @@ fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body must not be compressed.",
+            "The body must not be compressed: leave Content-Encoding out.",
         ));
     }
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
@@ -85,7 +81,7 @@ fn check_content_type(request: &HttpRequest) -> Result<(), Problem> {
     ))
 }
 
-/// The whole body, up to the limit.
+/// Reads the whole body, up to the limit.
 async fn read(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, Problem> {
     let limit = limit_of(request);
     let too_large = || {
@@ -99,7 +95,7 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, P
     }
     let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(64 * 1024));
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::cut_off())?;
+        let chunk = chunk.map_err(|_| Problem::truncated_body())?;
         if body.len() + chunk.len() > limit {
             return Err(too_large());
         }
@@ -112,7 +108,7 @@ fn limit_of(request: &HttpRequest) -> usize {
     request.app_data::<Data<State>>().map_or(0, |state| state.settings.body_limit)
 }
 
-/// A JSON object; 400 when it is not JSON, 422 when it is not what was asked for.
+/// Parses a JSON object. Text that is not JSON is a 400, JSON of another shape a 422.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let malformed = |detail: String| Problem::bad_request(format!("Malformed JSON: {detail}."));
     let body = text::clean_json(body);
@@ -137,7 +133,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     })
 }
 
-/// The problem of a field, from what the parser says about it.
+/// Converts an error of the parser into the problem of a field.
 fn named(path: &str, message: &str) -> Problem {
     let message = message.split(" at line ").next().unwrap_or(message);
     if let Some(missing) = message.strip_prefix("missing field `") {
@@ -149,7 +145,7 @@ fn named(path: &str, message: &str) -> Problem {
     Problem::invalid(field, message)
 }
 
-/// The query string.
+/// Parameters from the query string.
 pub(crate) struct Query<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest for Query<T> {
@@ -181,7 +177,7 @@ fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     })
 }
 
-/// A value of a query: text, and present.
+/// A value of the query, for serde: text, and present even if it is empty.
 struct Value(String);
 
 impl<'de> serde::de::IntoDeserializer<'de, serde::de::value::Error> for Value {
@@ -226,7 +222,7 @@ impl<'de> Deserializer<'de> for Value {
     }
 }
 
-/// A whole number in a query; whether it is in range is decided where the range is known.
+/// A whole number in a query. [`in_range`] checks it against the range of its parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Whole(i64);
 
@@ -237,7 +233,7 @@ impl<'de> Deserialize<'de> for Whole {
     }
 }
 
-/// The number, or the default where none was given, if it is in range.
+/// Returns the number, or the default where none was given. A number outside the range is a 422.
 pub(crate) fn in_range(
     field: &str,
     number: Option<Whole>,
@@ -250,7 +246,7 @@ pub(crate) fn in_range(
     })
 }
 
-/// A date and time in a query: RFC 3339; without an offset it is UTC.
+/// A date and time in a query (RFC 3339). Without an offset it is UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct When(pub(crate) Timestamp);
 
@@ -270,7 +266,7 @@ impl<'de> Deserialize<'de> for When {
     }
 }
 
-/// The one part of the path that is not fixed: an id, or a word.
+/// The variable segment of the path: an id or a word.
 pub(crate) struct Segment<T>(pub(crate) T);
 
 impl<T> FromRequest for Segment<T>
@@ -287,27 +283,6 @@ where
             Ok(value) => Ok(Self(value)),
             Err(error) => Err(Problem::invalid(name, error.to_string())),
         })
-    }
-}
-
-/// Who is asking: a person, through some client.
-pub(crate) struct Caller(pub(crate) Origin);
-
-impl FromRequest for Caller {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let user = text(USER_ID).map(str::trim).filter(|user| {
-            (1..=MAX_USER_ID).contains(&user.len())
-                && user.chars().all(|c| c.is_ascii_graphic() || c == ' ')
-        });
-        ready(Ok(Self(Origin {
-            source: EventSource::User,
-            actor: user.unwrap_or("anonymous").to_owned(),
-            request_id: text(REQUEST_ID.as_str()).map(str::to_owned),
-        })))
     }
 }
 

@@ -2,8 +2,8 @@
 //! OpenAPI document, packages as ZIP and the health probes.
 //!
 //! [`serve`] takes a listener and an [`Api`] (the ports) and returns a server that runs when it is
-//! awaited. Every answer, also an error from deep inside the framework, passes through one frame
-//! that gives it an `X-Request-Id` and, where it is an error, a problem document (RFC 9457).
+//! awaited. Every response, also an error of the framework, passes through one middleware that adds
+//! an `X-Request-Id` and, where it is an error, a problem document (RFC 9457).
 
 mod agents;
 mod artifacts;
@@ -42,6 +42,7 @@ use botarmy_domain::ports::{
     AgentStatus, AuditLog, BudgetStore, Clock, ContextStore, EmergencyStops, HealthCheck,
     HitlStore, Ids, Orchestrator, PackageStore, ProjectStore, TaskStore, WorkerLeases,
 };
+use botarmy_web::OriginRule;
 
 use crate::artifacts::ZipCache;
 use crate::status_cache::StatusCache;
@@ -81,37 +82,36 @@ pub struct Api {
     pub settings: HttpSettings,
 }
 
-/// Numbers and names of the API.
+/// Limits and names of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpSettings {
-    /// The service's name in health answers and in the OpenAPI document.
+    /// Name of the service in health responses and in the OpenAPI document.
     pub service: String,
-    /// Its version.
+    /// Version of the service, in the same places.
     pub version: String,
-    /// The largest request body, in bytes.
+    /// Largest request body, in bytes.
     pub body_limit: usize,
-    /// Origins whose pages may read answers and change things, such as `http://localhost:3000`.
-    /// Exact; no wildcard.
-    pub cors_origins: Vec<String>,
-    /// Whether requests are answered only under a name of this machine (`localhost`, 127.x.x.x,
-    /// `[::1]`). To be true wherever the server listens on loopback: it keeps out pages that have
-    /// their own name resolve to 127.0.0.1.
+    /// Origins whose pages may read responses and change things.
+    pub origins: OriginRule,
+    /// Whether only requests under a loopback name (`localhost`, 127.x.x.x, `[::1]`) are served.
+    /// Must be set wherever the server listens on loopback: it keeps out pages that have their own
+    /// name resolve to 127.0.0.1.
     pub loopback_only: bool,
-    /// Whether nothing but health probes is answered: what a process that only works serves.
+    /// Whether only health probes are served, as in a process that has no other role than to work.
     pub probes_only: bool,
-    /// How long a page of a list is when the client does not say.
+    /// Length of a page of a list when the client asks for none.
     pub page: u32,
-    /// How long it may be at most.
+    /// Largest length of a page that a client may ask for.
     pub page_max: u32,
-    /// How many tasks `GET /projects/{id}/status` shows at most.
+    /// Largest number of tasks in `GET /projects/{id}/status`.
     pub status_tasks: u32,
-    /// How many log entries are read at a time for an export or a check.
+    /// Number of log entries that an export or a check reads at a time.
     pub log_page: u32,
-    /// What may be spent on a project for which nobody set a limit.
+    /// Budget of a project that has no limit of its own.
     pub project_limit: Limit,
-    /// How many bytes of finished ZIPs are kept in memory.
+    /// Memory for finished ZIPs, in bytes.
     pub zip_cache: usize,
-    /// How long one part may take to answer a health probe.
+    /// Time that one component has to respond to a health probe.
     pub probe_timeout: Duration,
 }
 
@@ -121,10 +121,7 @@ impl Default for HttpSettings {
             service: "botarmy".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             body_limit: 10 * 1024 * 1024,
-            cors_origins: vec![
-                "http://localhost:3000".to_owned(),
-                "http://localhost:5173".to_owned(),
-            ],
+            origins: OriginRule::new(["http://localhost:3000", "http://localhost:5173"]),
             loopback_only: true,
             probes_only: false,
             page: 100,
@@ -133,13 +130,13 @@ impl Default for HttpSettings {
             log_page: 250,
             project_limit: Limit::default(),
             zip_cache: 64 * 1024 * 1024,
-            // A probe answers within a second, so each part gets a little less.
+            // A probe responds within a second, so each component gets a little less.
             probe_timeout: Duration::from_millis(900),
         }
     }
 }
 
-/// What every handler is given: the ports, and what the API keeps for itself.
+/// State of the application, shared by all handlers: the ports and the caches.
 pub(crate) struct State {
     api: Api,
     zips: ZipCache,
@@ -161,19 +158,18 @@ impl std::ops::Deref for State {
     }
 }
 
-/// How long an idle connection stays: longer than balancers keep theirs, usually a minute, so that
-/// none of them sends a request into a connection that is being closed.
+/// Time that an idle connection stays open: longer than load balancers keep theirs, usually a
+/// minute, so that none of them sends a request into a connection that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// A server on this listener. Nothing happens until the returned future is polled; signals are the
-/// caller's affair, who stops it through its handle.
+/// Returns a server on this listener. It does nothing until it is polled, and handles no signals:
+/// the caller stops it through its handle.
 ///
-/// `more` mounts what does not belong to this crate into the same application, behind the same
-/// frame: the WebSocket route. `on_connect` is shown every new connection, and may leave something
-/// with it for what `more` mounts.
+/// `more` mounts routes of other crates into the same application, behind the same middleware; the
+/// WebSocket route is one. `on_connect` is called with every new connection.
 ///
 /// # Errors
-/// When the listener cannot be used.
+/// An error of the listener.
 pub fn serve(
     listener: TcpListener,
     api: Api,
@@ -194,13 +190,13 @@ pub fn serve(
     Ok(server.run())
 }
 
-/// The OpenAPI document, version 3.1, as JSON.
+/// Returns the OpenAPI document, version 3.1, as JSON.
 #[must_use]
 pub fn openapi() -> String {
     docs::document(&HttpSettings::default().version)
 }
 
-/// One worker's application.
+/// Builds the application of one server thread.
 fn app<M: Fn(&mut ServiceConfig)>(
     state: Data<State>,
     more: &M,
@@ -213,7 +209,7 @@ fn app<M: Fn(&mut ServiceConfig)>(
         InitError = (),
     > + use<M>,
 > {
-    let cors = middleware::cors(&state.settings.cors_origins);
+    let cors = middleware::cors(&state.settings.origins);
     let probes_only = state.settings.probes_only;
     App::new()
         .app_data(state)
@@ -230,7 +226,7 @@ fn app<M: Fn(&mut ServiceConfig)>(
         .wrap(from_fn(middleware::frame))
 }
 
-/// Every endpoint, the most asked for first.
+/// Returns every endpoint, the busiest first: the router tries them in this order.
 fn endpoints() -> Vec<endpoint::Endpoint> {
     [
         tasks::endpoints(),
@@ -259,8 +255,12 @@ mod tests {
     use super::*;
     use crate::testing::{Fakes, log};
 
-    /// Sends bytes to a really listening server and reads until it closes the connection.
-    async fn exchange(fakes: Fakes, requests: Vec<Vec<u8>>) -> Vec<String> {
+    /// Sends bytes to a server on a real socket and reads until it closes the connection. The
+    /// requests are made for the port on which it listens.
+    async fn exchange(
+        fakes: Fakes,
+        requests: impl FnOnce(u16) -> Vec<Vec<u8>> + Send + 'static,
+    ) -> Vec<String> {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let patience = Duration::from_secs(60);
@@ -277,7 +277,7 @@ mod tests {
                 let _ = stream.read_to_end(&mut answer);
                 String::from_utf8_lossy(&answer).into_owned()
             };
-            requests.into_iter().map(one).collect()
+            requests(address.port()).into_iter().map(one).collect()
         });
         let answers = exchange.await.unwrap();
         handle.stop(true).await;
@@ -320,20 +320,17 @@ mod tests {
         fakes.audit.expect_entries().returning(|_, _| Ok(log(20).1));
         let large = "x".repeat(3_000_000);
         let post = format!("POST /api/v1/projects HTTP/1.1\r\nContent-Length: {}", large.len());
-        let answers = exchange(
-            fakes,
-            vec![
-                request("GET /livez HTTP/1.1", ""),
-                request("HEAD /livez HTTP/1.1", ""),
-                request("HEAD /api/v1/audit/events HTTP/1.1", ""),
-                request(&post, &large),
-                request("POST /api/v1/projects HTTP/1.1\r\nContent-Length: 9", "{\"na"),
-                b"POST /api/v1/projects/x/pause HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}\
-                  GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-                    .to_vec(),
-            ],
-        )
-        .await;
+        let requests = vec![
+            request("GET /livez HTTP/1.1", ""),
+            request("HEAD /livez HTTP/1.1", ""),
+            request("HEAD /api/v1/audit/events HTTP/1.1", ""),
+            request(&post, &large),
+            request("POST /api/v1/projects HTTP/1.1\r\nContent-Length: 9", "{\"na"),
+            b"POST /api/v1/projects/x/pause HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}\
+              GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+                .to_vec(),
+        ];
+        let answers = exchange(fakes, |_| requests).await;
         assert!(
             answers[0].starts_with("HTTP/1.1 200")
                 && answers[0].ends_with("{\"status\":\"alive\"}")
@@ -346,5 +343,36 @@ mod tests {
         assert!(answers[4].starts_with("HTTP/1.1 400") || answers[4].is_empty(), "{}", answers[4]);
         assert!(answers[5].starts_with("HTTP/1.1 422"), "{}", answers[5]);
         assert!(answers[5].contains("HTTP/1.1 200"), "a body nobody reads closes nothing");
+    }
+
+    #[actix_web::test]
+    async fn over_the_wire_a_page_is_own_only_at_the_port_that_is_bound() {
+        let cases = [
+            ("http://localhost:PORT", "localhost:PORT", 422),
+            ("HTTP://LOCALHOST:PORT", "localhost:PORT", 422),
+            ("http://localhost:PORT", "LOCALHOST.:PORT", 422),
+            ("http://127.0.0.1:PORT", "127.0.0.1:PORT", 422),
+            ("http://[::1]:PORT", "[0:0::1]:PORT", 422),
+            ("http://localhost:1", "localhost:1", 403),
+            ("http://localhost", "localhost", 403),
+            ("http://localhost:PORT", "localhost:1", 403),
+            ("http://localhost:1", "localhost:PORT", 403),
+            ("https://localhost:PORT", "localhost:PORT", 403),
+            ("http://localhost:PORT", "127.0.0.1:PORT", 403),
+        ];
+        let requests = move |port: u16| {
+            let request = |(origin, host, _): (&str, &str, u16)| {
+                let head = format!("Host: {host}\r\nOrigin: {origin}\r\nConnection: close");
+                let head = head.replace("PORT", &port.to_string());
+                // Without a body it is 422, once it has been let in.
+                format!("POST /api/v1/projects/x/pause HTTP/1.1\r\n{head}\r\n\r\n").into_bytes()
+            };
+            cases.map(request).to_vec()
+        };
+        let answers = exchange(Fakes::default(), requests).await;
+        for ((origin, host, status), answer) in cases.into_iter().zip(answers) {
+            let expected = format!("HTTP/1.1 {status} ");
+            assert!(answer.starts_with(&expected), "{origin} at {host}: {answer:.200}");
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! What surrounds every request: its id, its line in the log, its path without a trailing slash,
-//! and what becomes of errors and panics.
+//! The outermost middleware: assigns request ids, refuses foreign pages and hosts, normalises paths,
+//! logs every request, and turns errors and panics into problem documents.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -7,34 +7,27 @@ use std::time::Instant;
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::{BytesMut, Data};
 use actix_web::{HttpMessage, ResponseError};
+use botarmy_web::{OriginRule, REQUEST_ID, assign_request_id};
 use futures_util::{FutureExt, StreamExt};
 use tracing::Instrument;
 
 use crate::State;
-use crate::error::{CONTENT_TYPE, Problem};
+use crate::error::{CONTENT_TYPE, Problem, from_framework};
 use crate::origin_check;
 
-/// The id of a request, in the request and in the answer.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The longest id a client may give.
-const MAX_REQUEST_ID: usize = 128;
-
-/// The largest body that is taken in before routing, in bytes.
+/// The largest body that is read before routing, in bytes.
 const SMALL_BODY: usize = 64 * 1024;
 
-/// Cross-origin access for the configured origins and no others.
-pub(crate) fn cors(origins: &[String]) -> Cors {
-    let usable = |origin: &&String| *origin != "*" && origin.parse::<Uri>().is_ok();
-    origins
-        .iter()
-        .filter(usable)
-        .fold(Cors::default(), |cors, origin| cors.allowed_origin(origin))
+/// Grants cross-origin access to the configured origins and no others.
+pub(crate) fn cors(origins: &OriginRule) -> Cors {
+    let origins = origins.clone();
+    Cors::default()
+        .allowed_origin_fn(move |origin, _| origins.is_configured(origin.as_bytes()))
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
         .allow_any_header()
         .expose_headers([
@@ -49,19 +42,22 @@ pub(crate) fn cors(origins: &[String]) -> Cors {
         .max_age(3600)
 }
 
-/// The outermost middleware.
+/// Handles one request from its arrival to its response.
 pub(crate) async fn frame(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody + 'static>>, actix_web::Error> {
     let started = Instant::now();
-    let id = identify(&mut request);
+    let id = assign_request_id(&mut request, |request| {
+        request.app_data::<Data<State>>().map_or(0, |state| state.ids.seed())
+    });
     let method = request.method().clone();
     let uri = request.uri().clone();
-    straighten(&mut request);
+    // Before the path is rewritten, which would drop the host of an absolute target.
     let checked = origin_check::check(&request);
-    let whole = match checked {
-        Ok(()) => settle_body(&mut request).await,
+    normalize(&mut request);
+    let accepted = match checked {
+        Ok(()) => read_small_body(&mut request).await,
         Err(problem) => Err(problem),
     };
 
@@ -72,28 +68,28 @@ pub(crate) async fn frame(
         tracing::info_span!("request", request.id = name)
     };
     // In a block of its own, so that a panic before the first await is caught too.
-    let answer = async move {
-        whole?;
+    let result = async move {
+        accepted?;
         next.call(request).await
     };
-    let answer = answer.instrument(span.clone());
-    let answer = AssertUnwindSafe(answer).catch_unwind().await;
-    let failed = !matches!(&answer, Ok(Ok(response)) if response.status().as_u16() < 400);
-    // Reading is not worth a span to most operators, until it fails.
+    let result = result.instrument(span.clone());
+    let result = AssertUnwindSafe(result).catch_unwind().await;
+    let failed = !matches!(&result, Ok(Ok(response)) if response.status().as_u16() < 400);
+    // Reads are logged at debug level; when one fails, its line still needs the request id.
     let span = if failed && span.is_disabled() {
         tracing::info_span!("request", request.id = name)
     } else {
         span
     };
     let _inside = span.enter();
-    let response = match answer {
+    let response = match result {
         Ok(Ok(response)) => finish(response, uri.path(), &id),
-        Ok(Err(error)) => Err(Problem::from_framework(&error)),
+        Ok(Err(error)) => Err(from_framework(&error)),
         Err(panic) => Err(Problem::internal(format!("a handler panicked: {}", said(&*panic)))),
     };
     let response = response.map_err(|problem| {
         problem.log();
-        problem.about(uri.path()).with_header(REQUEST_ID, id.clone())
+        problem.at(uri.path()).with_header(REQUEST_ID, id.clone())
     });
     let status = response.as_ref().map_or_else(ResponseError::status_code, ServiceResponse::status);
     let path = uri.path();
@@ -112,26 +108,9 @@ pub(crate) async fn frame(
     Ok(response?)
 }
 
-/// Gives the request an id: the client's if it is a sane one, else a fresh one. It stands in the
-/// request's own header from here on, where everybody finds it.
-fn identify(request: &mut ServiceRequest) -> HeaderValue {
-    let sane = |id: &&HeaderValue| {
-        (1..=MAX_REQUEST_ID).contains(&id.len())
-            && id.as_bytes().iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
-    };
-    if let Some(id) = request.headers().get(REQUEST_ID).filter(sane) {
-        return id.clone();
-    }
-    let seed = request.app_data::<Data<State>>().map_or(0, |state| state.ids.seed());
-    let id = HeaderValue::from_str(&format!("{seed:032x}"))
-        .expect("hexadecimal digits are a header value");
-    request.headers_mut().insert(REQUEST_ID, id.clone());
-    id
-}
-
-/// Takes the trailing slash away, and treats HEAD as GET: the protocol layer leaves the body out
-/// because of what the client sent.
-fn straighten(request: &mut ServiceRequest) {
+/// Removes a trailing slash from the path, and treats HEAD as GET: the protocol layer remembers the
+/// method that was sent and leaves the body out.
+fn normalize(request: &mut ServiceRequest) {
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
         // Ranges are for GET only (RFC 9110, section 14.2).
@@ -152,10 +131,10 @@ fn straighten(request: &mut ServiceRequest) {
     request.head_mut().uri = uri;
 }
 
-/// Takes a small body in before anybody looks at the request. The protocol layer has to close a
-/// connection whose request was answered without reading all of it; a client that sent `{}` where
-/// nothing was asked for would pay with a new connection each time.
-async fn settle_body(request: &mut ServiceRequest) -> Result<(), Problem> {
+/// Reads a small body before the request is routed. The protocol layer has to close a connection
+/// whose request got its response before its body was read; a client that sent `{}` to an endpoint
+/// without a body would need a new connection each time.
+async fn read_small_body(request: &mut ServiceRequest) -> Result<(), Problem> {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if !length.is_some_and(|length| (1..=SMALL_BODY).contains(&length)) {
@@ -164,13 +143,13 @@ async fn settle_body(request: &mut ServiceRequest) -> Result<(), Problem> {
     let mut payload = request.take_payload();
     let mut body = BytesMut::with_capacity(length.unwrap_or(0));
     while let Some(chunk) = payload.next().await {
-        body.extend_from_slice(&chunk.map_err(|_| Problem::cut_off())?);
+        body.extend_from_slice(&chunk.map_err(|_| Problem::truncated_body())?);
     }
     request.set_payload(Payload::from(body.freeze()));
     Ok(())
 }
 
-/// Gives the answer its id and, where it is an error, its document.
+/// Adds the request id to a response and, where it is an error, the problem document.
 fn finish<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
     path: &str,
@@ -188,7 +167,7 @@ fn finish<B: MessageBody + 'static>(
     let problem = match error.and_then(actix_web::Error::as_error::<Problem>) {
         Some(problem) => problem,
         None => {
-            foreign = error.map_or_else(|| Problem::bare(status), Problem::from_framework);
+            foreign = error.map_or_else(|| Problem::bare(status), from_framework);
             &foreign
         }
     };
@@ -208,7 +187,7 @@ fn finish<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 fn said(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()

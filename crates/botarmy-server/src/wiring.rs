@@ -17,6 +17,7 @@ use botarmy_orchestrator::{
     Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases, Ports, Runners, Worker,
     WorkerSettings, Workflows,
 };
+use botarmy_web::OriginRule;
 use botarmy_ws::{Live, WsSettings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -168,13 +169,14 @@ impl System {
     /// # Errors
     /// When the listener cannot be used.
     pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
+        let origins = OriginRule::new(&settings.http.cors_origins);
         let hears_others = self.channels.reaches_others() || !self.stores.is_shared();
         let live = Live::start(
             Arc::clone(&self.channels.bus),
             Arc::clone(&self.stores.audit),
             Arc::clone(&self.stores.projects),
             Arc::clone(&self.clock),
-            WsSettings { hears_others, ..ws_settings(settings) },
+            WsSettings { hears_others, ..ws_settings(settings, origins.clone()) },
         );
         self.live = Some(live.clone());
         let workers = match settings.http.workers {
@@ -182,13 +184,14 @@ impl System {
             workers => workers,
         };
         let grace = Duration::from_secs(settings.http.shutdown_timeout_s);
+        let api = self.api(settings, origins);
         let on_connect = botarmy_ws::on_connect(&live);
         let live =
             move |config: &mut actix_web::web::ServiceConfig| botarmy_ws::routes(config, &live);
-        Ok(botarmy_http::serve(listener, self.api(settings), workers, grace, on_connect, live)?)
+        Ok(botarmy_http::serve(listener, api, workers, grace, on_connect, live)?)
     }
 
-    fn api(&self, settings: &Settings) -> Api {
+    fn api(&self, settings: &Settings, origins: OriginRule) -> Api {
         let stores = &self.stores;
         let mut health = stores.health.clone();
         health.extend(self.channels.health.clone());
@@ -213,7 +216,7 @@ impl System {
             health,
             settings: HttpSettings {
                 body_limit: settings.http.body_limit_bytes,
-                cors_origins: settings.http.cors_origins.clone(),
+                origins,
                 loopback_only: settings.http.host.is_loopback(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 probes_only: !self.role.answers(),
@@ -321,13 +324,13 @@ fn assign_runners(
     AgentType::ALL.iter().filter_map(runner).collect()
 }
 
-fn ws_settings(settings: &Settings) -> WsSettings {
+fn ws_settings(settings: &Settings, origins: OriginRule) -> WsSettings {
     WsSettings {
         max_connections: settings.ws.max_connections,
         recent_frames: settings.ws.recent_frames,
         heartbeat: Duration::from_secs(settings.ws.ping_interval_s),
         send_timeout: Duration::from_secs(settings.ws.send_timeout_s),
-        allowed_origins: settings.http.cors_origins.clone(),
+        origins,
         ..WsSettings::default()
     }
 }

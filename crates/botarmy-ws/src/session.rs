@@ -15,10 +15,12 @@ use std::time::Duration;
 
 use actix_web::dev::{self, Extensions};
 use actix_web::error::PayloadError;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, rt};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError};
+use botarmy_web::Problem;
 use bytestring::ByteString;
 use futures_util::Stream;
 use serde::Deserialize;
@@ -29,7 +31,7 @@ use tracing::{debug, error};
 use crate::guard::{Guard, TooLong};
 use crate::hub::{Admission, Hub};
 use crate::subscriber::{Refused, Subscriber, Target};
-use crate::{Live, frame};
+use crate::{Live, WsSettings, frame};
 
 /// The largest position: what every store can count to.
 const MAX_POSITION: u64 = i64::MAX as u64;
@@ -75,15 +77,16 @@ struct Query {
     after: Option<String>,
 }
 
-async fn open(req: HttpRequest, payload: web::Payload, live: web::Data<Live>) -> HttpResponse {
-    connect(&req, payload, live.hub()).await.unwrap_or_else(|problem| problem.answer(&req))
+async fn open(
+    req: HttpRequest,
+    payload: web::Payload,
+    live: web::Data<Live>,
+) -> Result<HttpResponse, Problem> {
+    connect(&req, payload, live.hub()).await.map_err(|problem| problem.at(req.path()))
 }
 
-async fn wrong_method(req: HttpRequest) -> HttpResponse {
-    let detail = "A live stream is opened with GET.".to_owned();
-    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).answer(&req);
-    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET"));
-    response
+async fn wrong_method(req: HttpRequest) -> Result<HttpResponse, Problem> {
+    Err(Problem::method_not_allowed(req.method(), "GET").at(req.path()))
 }
 
 async fn connect(
@@ -91,19 +94,18 @@ async fn connect(
     payload: web::Payload,
     hub: &Arc<Hub>,
 ) -> Result<HttpResponse, Problem> {
-    check_origin(req, &hub.settings.allowed_origins)?;
+    // A browser opens a WebSocket for any page without asking the server first.
+    hub.settings.origins.check(req.head(), req.app_config())?;
     let (target, after) = parse_query(req)?;
-    let admission = hub.admit().ok_or_else(|| Problem::busy(hub))?;
+    let admission = hub.admit().ok_or_else(|| too_many_connections(hub))?;
     let system_after = if target.is_none() { after } else { None };
-    let refused = |refused: Refused| Problem::refused(refused, hub);
-    let mut subscriber =
-        hub.subscriber(system_after).await.map_err(|error| refused(Refused::Store(error)))?;
+    let mut subscriber = hub.subscriber(system_after).await?;
     if let Some(target) = target {
         subscriber.subscribe(target, after).await.map_err(refused)?;
     }
     let (payload, too_long) = guarded(req, payload, hub.settings.max_frame_bytes).await;
     let (response, session, messages) =
-        actix_ws::handle(req, payload).map_err(|error| Problem::no_handshake(&error))?;
+        actix_ws::handle(req, payload).map_err(|error| no_handshake(&error))?;
     // The guard has checked every length, also that of a message in fragments.
     let no_limit = usize::MAX;
     let messages =
@@ -111,35 +113,6 @@ async fn connect(
     let connection = Connection { hub: Arc::clone(hub), subscriber, session, too_long };
     rt::spawn(connection.run(messages, admission));
     Ok(response)
-}
-
-/// A browser sends the origin of the page that connects, and does not ask whether it may: the
-/// server has to look (cross-site WebSocket hijacking; RFC 6455, section 10.2).
-fn check_origin(req: &HttpRequest, allowed: &[String]) -> Result<(), Problem> {
-    let Some(origin) = req.headers().get(header::ORIGIN) else { return Ok(()) };
-    let origin = origin.to_str().unwrap_or_default();
-    let host = req.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    if is_welcome(origin, host, allowed) {
-        return Ok(());
-    }
-    let detail = "Pages of this origin may not connect; see the setting of allowed origins.";
-    Err(Problem::new(StatusCode::FORBIDDEN, detail.to_owned()))
-}
-
-/// Whether a page may connect. That it was served under the name it connects to says nothing
-/// unless the name is one of this machine: any name can be made to resolve to it.
-fn is_welcome(origin: &str, host: Option<&str>, allowed: &[String]) -> bool {
-    if allowed.iter().any(|allowed| allowed.trim_end_matches('/').eq_ignore_ascii_case(origin)) {
-        return true;
-    }
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    let (Some(authority), Some(host)) = (authority, host) else { return false };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let is_loopback = ["localhost", "127.0.0.1", "[::1]"].contains(&name);
-    is_loopback && authority.eq_ignore_ascii_case(host)
 }
 
 fn parse_query(req: &HttpRequest) -> Result<(Option<Target>, Option<u64>), Problem> {
@@ -164,78 +137,27 @@ fn parse_position(text: &str) -> Result<u64, String> {
     position.ok_or_else(|| format!("must be a position in a log: 0 to {MAX_POSITION}"))
 }
 
-/// An answer that is no upgrade (RFC 9457).
-#[derive(Debug)]
-struct Problem {
-    status: StatusCode,
-    detail: String,
-    field: Option<&'static str>,
-    retry_after: Option<Duration>,
+fn too_many_connections(hub: &Hub) -> Problem {
+    let WsSettings { max_connections, retry_after, .. } = *hub.settings;
+    let detail = format!("All {max_connections} live connections are in use; try again later.");
+    Problem::unavailable(detail, retry_after.as_secs().max(1))
 }
 
-impl Problem {
-    const fn new(status: StatusCode, detail: String) -> Self {
-        Self { status, detail, field: None, retry_after: None }
+fn refused(error: Refused) -> Problem {
+    let detail = error.to_string();
+    match error {
+        Refused::NoSuchProject(_) => Problem::new(StatusCode::NOT_FOUND, detail),
+        Refused::AfterAll => Problem::invalid("after", detail),
+        Refused::TooMany(_) => Problem::invalid("project_id", detail),
+        Refused::Store(error) => error.into(),
     }
+}
 
-    const fn invalid(field: &'static str, detail: String) -> Self {
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self { status, detail, field: Some(field), retry_after: None }
-    }
-
-    fn unavailable(detail: &str, hub: &Hub) -> Self {
-        let retry_after = Some(hub.settings.retry_after);
-        Self { retry_after, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail.to_owned()) }
-    }
-
-    fn busy(hub: &Hub) -> Self {
-        Self::unavailable("As many live connections are open as may be; try again later.", hub)
-    }
-
-    fn refused(refused: Refused, hub: &Hub) -> Self {
-        let detail = refused.to_string();
-        match refused {
-            Refused::NoSuchProject(_) => Self::new(StatusCode::NOT_FOUND, detail),
-            Refused::AfterAll => Self::invalid("after", detail),
-            Refused::TooMany(_) => Self::invalid("project_id", detail),
-            Refused::Store(botarmy_domain::StoreError::Corrupt { table, row, detail }) => {
-                error!(table, row, detail, "A live stream could not be opened: corrupt row");
-                let detail = "Something that was stored cannot be read; the operator was told.";
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail.to_owned())
-            }
-            Refused::Store(cause) => {
-                let cause: &dyn std::error::Error = &cause;
-                error!(error = cause, "A live stream could not be opened");
-                Self::unavailable(&detail, hub)
-            }
-        }
-    }
-
-    fn no_handshake(error: &actix_web::Error) -> Self {
-        let detail = format!("This address speaks WebSocket version 13 only: {error}.");
-        Self::new(StatusCode::UPGRADE_REQUIRED, detail)
-    }
-
-    fn answer(&self, req: &HttpRequest) -> HttpResponse {
-        let mut body = json!({
-            "type": "about:blank", "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(), "detail": self.detail, "instance": req.path(),
-        });
-        if let Some(field) = self.field {
-            body["detail"] = format!("{field}: {}", self.detail).into();
-            body["errors"] = json!([{"field": field, "message": self.detail}]);
-        }
-        let mut response = HttpResponse::build(self.status);
-        response.content_type("application/problem+json");
-        if let Some(wait) = self.retry_after {
-            response.insert_header((header::RETRY_AFTER, wait.as_secs().max(1)));
-        }
-        if self.status == StatusCode::UPGRADE_REQUIRED {
-            response.insert_header((header::UPGRADE, "websocket"));
-            response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
-        }
-        response.body(body.to_string())
-    }
+fn no_handshake(error: &actix_web::Error) -> Problem {
+    let detail = format!("This path accepts WebSocket version 13 only: {error}.");
+    Problem::new(StatusCode::UPGRADE_REQUIRED, detail)
+        .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
+        .with_header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
 }
 
 /// The bytes a client sends, up to where they announce a message that is too long.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use botarmy_web::OriginRule;
+
 /// How the live stream behaves. The defaults are what one machine wants; configuration may say
 /// otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,10 +14,8 @@ pub struct WsSettings {
     pub retry_after: Duration,
     /// How many projects one connection may subscribe to.
     pub max_subscriptions: usize,
-    /// Origins whose pages may connect, such as `http://localhost:3000`. A browser says where a
-    /// page came from; other clients say nothing and are not asked. A page that this server
-    /// itself served on a loopback address is always welcome.
-    pub allowed_origins: Vec<String>,
+    /// Origins whose pages may connect.
+    pub origins: OriginRule,
     /// How often a client is pinged; one that says nothing for twice as long is gone.
     pub heartbeat: Duration,
     /// How long one frame may take to leave before its client is given up.
@@ -57,9 +57,7 @@ impl Default for WsSettings {
             max_connections: 10_000,
             retry_after: Duration::from_secs(5),
             max_subscriptions: 64,
-            allowed_origins: ["http://localhost:3000", "http://localhost:5173"]
-                .map(str::to_owned)
-                .to_vec(),
+            origins: OriginRule::new(["http://localhost:3000", "http://localhost:5173"]),
             heartbeat: Duration::from_secs(30),
             send_timeout: Duration::from_secs(10),
             max_frame_bytes: 64 * 1024,

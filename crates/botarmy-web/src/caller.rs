@@ -1,0 +1,45 @@
+//! The caller of a request. Without authentication it is whoever the client says it is.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use botarmy_domain::{EventSource, Origin};
+
+use crate::{Problem, REQUEST_ID};
+
+/// The header in which a client names its user.
+const USER_ID: &str = "x-user-id";
+/// The longest name of a user, in bytes.
+const MAX_USER_ID: usize = 128;
+
+/// The person behind a request, as the origin of the entries it causes. `anonymous` where the
+/// client names nobody, or not in printable ASCII.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller(pub Origin);
+
+impl Caller {
+    /// Returns the caller of this request.
+    #[must_use]
+    pub fn of(request: &HttpRequest) -> Self {
+        let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let user = text(USER_ID).map(str::trim).filter(|user| {
+            (1..=MAX_USER_ID).contains(&user.len())
+                && user.chars().all(|c| c.is_ascii_graphic() || c == ' ')
+        });
+        Self(Origin {
+            source: EventSource::User,
+            actor: user.unwrap_or("anonymous").to_owned(),
+            request_id: text(REQUEST_ID.as_str()).map(str::to_owned),
+        })
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of(request)))
+    }
+}

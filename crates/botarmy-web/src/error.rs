@@ -1,0 +1,100 @@
+//! The one match from domain errors to statuses. It stands beside [`Problem`] because only this
+//! crate may convert into it.
+
+use actix_web::http::StatusCode;
+use botarmy_domain::{DomainError, Error, StoreError};
+
+use crate::Problem;
+
+/// Seconds that a client should wait while a dependency is away.
+pub const RETRY_AFTER_S: u64 = 2;
+
+/// Seconds that a client should wait after too many changes at the same time.
+const RETRY_AFTER_CONFLICT_S: u64 = 1;
+
+impl From<DomainError> for Problem {
+    fn from(error: DomainError) -> Self {
+        match error {
+            DomainError::NotFound { what, id } => Self::not_found(what, id),
+            DomainError::Conflict { code, detail } => {
+                Self::new(StatusCode::CONFLICT, detail).with_code(code)
+            }
+            DomainError::Invalid { field, message } => Self::invalid(field, message),
+            DomainError::BadRequest(detail) => Self::bad_request(detail),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict => Self::unavailable(
+                "Too many changes were made at the same time. Nothing was changed; try again.",
+                RETRY_AFTER_CONFLICT_S,
+            )
+            .with_cause(error),
+            StoreError::Unavailable { .. } => Self::unavailable(
+                "The store cannot be reached now. Nothing was changed; try again in a moment.",
+                RETRY_AFTER_S,
+            )
+            .with_cause(error),
+            StoreError::Corrupt { .. } => Self::internal(error),
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(error) => error.into(),
+            Error::Store(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError;
+
+    use super::*;
+
+    fn document(problem: &Problem) -> serde_json::Value {
+        serde_json::from_str(&problem.body("/x")).unwrap()
+    }
+
+    #[test]
+    fn every_domain_error_has_its_status() {
+        let of = |error: Error| {
+            let problem = Problem::from(error);
+            (problem.status_code().as_u16(), document(&problem))
+        };
+        let (status, body) = of(DomainError::not_found("Project", "7").into());
+        assert_eq!((status, &body["detail"]), (404, &"Project 7 does not exist.".into()));
+        let (status, body) = of(DomainError::conflict("not_pending", "It was approved.").into());
+        assert_eq!((status, &body["title"]), (409, &"Not pending".into()));
+        assert_eq!(body["type"], "urn:botarmy:problem:not_pending");
+        let (status, body) = of(DomainError::invalid("name", "must not be blank").into());
+        assert_eq!((status, &body["errors"][0]["field"]), (422, &"name".into()));
+        let (status, _) = of(DomainError::BadRequest("What?".to_owned()).into());
+        assert_eq!(status, 400);
+        let (status, _) = of(StoreError::Conflict.into());
+        assert_eq!(status, 503);
+        let (status, body) = of(StoreError::unavailable("SELECT 1", "no route to host").into());
+        assert_eq!(status, 503);
+        assert!(!body.to_string().contains("SELECT"));
+        let (status, body) = of(StoreError::Corrupt {
+            table: "tasks",
+            row: "1".to_owned(),
+            detail: "no such column".to_owned(),
+        }
+        .into());
+        assert_eq!(status, 500);
+        assert!(!body.to_string().contains("tasks"));
+    }
+
+    #[test]
+    fn an_unavailable_store_says_when_to_come_back() {
+        let problem = Problem::from(StoreError::unavailable("x", "y"));
+        assert_eq!(problem.error_response().headers().get("retry-after").unwrap(), "2");
+    }
+}
