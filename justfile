@@ -52,7 +52,7 @@ check:
 test *ARGS:
     ./tests/run {{ARGS}}
 
-# Measure: every row as a ratio to a limit of the same run (--quick, --only ROW)
+# Measure each row against a limit of the same run, or against an older server: --against OLD_BINARY (--pairs N, --quick, --only ROW)
 bench *ARGS:
     cargo build --release --workspace --bins
     target/release/services -- target/release/bench {{ARGS}}

@@ -7,7 +7,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 /// How much of the machine may be busy when a row begins, in percent.
 const BUSY: u64 = 15;
 /// How long a row waits for that.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A line about the machine.
 pub(crate) fn describe() -> String {
@@ -40,9 +40,9 @@ fn ticks() -> Option<(u64, u64)> {
     Some((all - idle, all))
 }
 
-/// Waits until nobody else uses the machine. Answers how busy it still is, in percent, when that
-/// does not happen.
-pub(crate) async fn wait_until_idle() -> Option<u64> {
+/// Waits until the machine is idle, or for this long. Returns how busy it still is, in percent, when
+/// it does not become idle.
+pub(crate) async fn wait_until_idle(patience: Duration) -> Option<u64> {
     let began = std::time::Instant::now();
     loop {
         let before = ticks()?;
@@ -52,7 +52,7 @@ pub(crate) async fn wait_until_idle() -> Option<u64> {
         if busy <= BUSY {
             return None;
         }
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > patience {
             return Some(busy);
         }
     }
@@ -60,8 +60,19 @@ pub(crate) async fn wait_until_idle() -> Option<u64> {
 
 /// The memory a process holds, in bytes.
 pub(crate) fn resident(pid: u32) -> Option<u64> {
+    status(pid, "VmRSS:")
+}
+
+/// The memory a process holds of its own, in bytes. Pages of its binary do not count: how many of
+/// them are resident depends on how the file came into the page cache.
+pub(crate) fn anonymous(pid: u32) -> Option<u64> {
+    status(pid, "RssAnon:")
+}
+
+/// A size from the status of a process (proc(5)), in bytes.
+fn status(pid: u32, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)
 }

@@ -1,5 +1,6 @@
 //! How fast it is, as ratios to limits of the same run on the same machine. A measurement, not a
-//! test: it ends with 0 whatever it finds, unless it could not measure.
+//! test: it ends with 0 whatever it finds, unless it could not measure. With `--against` it compares
+//! two server binaries instead (see `pairs`), and ends with an error when the new one is slower.
 //!
 //! It starts the release server as people run it, a process of its own with a data directory of
 //! its own and the default settings but for what a row names, and drives it from this process
@@ -11,6 +12,7 @@
 //! ```text
 //! cargo build --release --workspace --bins
 //! target/release/services -- target/release/bench [--quick] [--only NAME]...
+//! target/release/services -- target/release/bench --against OLD_BINARY [--pairs N] ...
 //! ```
 
 mod client;
@@ -18,16 +20,20 @@ mod commits;
 mod full;
 mod load;
 mod machine;
+mod pairs;
 mod rows;
 mod server;
 mod stats;
 mod subscribers;
 mod table;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use crate::pairs::Pairs;
+use crate::rows::Row;
 use crate::table::Line;
 
 /// How much is measured.
@@ -54,34 +60,82 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> Result<()> {
-    let mut scale = Scale { quick: false };
-    let mut only = Vec::new();
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match (word.as_str(), rows::ALL) {
-            (rows::status::SERVE, _) => return rows::status::serve(words.next()).await,
-            ("--quick", _) => scale.quick = true,
-            ("--only", all) => match words.next() {
-                Some(name) if all.iter().any(|row| row.name == name) => only.push(name),
-                other => {
-                    let names: Vec<_> = all.iter().map(|row| row.name).collect();
-                    bail!("--only takes one of {}, not {other:?}", names.join(", "));
+/// The command line.
+struct Options {
+    scale: Scale,
+    /// Names of rows; none stands for all.
+    only: Vec<String>,
+    /// Older server binary to compare with.
+    against: Option<PathBuf>,
+    /// Pairs of samples of a comparison.
+    pairs: Option<usize>,
+}
+
+impl Options {
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options =
+            Self { scale: Scale { quick: false }, only: Vec::new(), against: None, pairs: None };
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--quick" => options.scale.quick = true,
+                "--only" => match words.next() {
+                    Some(name) if rows::ALL.iter().any(|row| row.name == name) => {
+                        options.only.push(name);
+                    }
+                    other => {
+                        let names: Vec<_> = rows::ALL.iter().map(|row| row.name).collect();
+                        bail!("--only takes one of {}, not {other:?}", names.join(", "));
+                    }
+                },
+                "--against" => {
+                    let binary = words.next().context("--against takes an older server binary")?;
+                    options.against = Some(binary.into());
                 }
-            },
-            _ => bail!("{word} is not known; there are --quick and --only NAME"),
+                "--pairs" => {
+                    let count = words.next().and_then(|count| count.parse().ok());
+                    options.pairs = Some(count.context("--pairs takes a number")?);
+                }
+                _ => bail!(
+                    "{word} is not known; there are --quick, --only NAME, --against OLD_BINARY and \
+                     --pairs N"
+                ),
+            }
         }
+        if options.pairs.is_some() && options.against.is_none() {
+            bail!("--pairs belongs to --against OLD_BINARY");
+        }
+        Ok(options)
     }
+
+    fn rows(&self) -> Vec<&'static Row> {
+        let wanted = |row: &&Row| self.only.is_empty() || self.only.iter().any(|n| n == row.name);
+        rows::ALL.iter().filter(wanted).collect()
+    }
+}
+
+async fn run() -> Result<()> {
+    let mut words = std::env::args().skip(1).peekable();
+    match words.peek().map(String::as_str) {
+        Some(rows::status::SERVE) => return rows::status::serve(words.nth(1)).await,
+        Some(pairs::SAMPLE) => {
+            let name = words.nth(1);
+            machine::raise_file_limit();
+            return pairs::print_sample(name.as_deref(), Options::parse(words)?.scale).await;
+        }
+        _ => {}
+    }
+    let options = Options::parse(words)?;
     machine::raise_file_limit();
     println!("{}", machine::describe());
+    if let Some(old) = &options.against {
+        let pairs = Pairs::new(old, options.pairs.unwrap_or(pairs::PAIRS), options.scale)?;
+        return pairs.compare(&options.rows()).await;
+    }
     let mut lines: Vec<Line> = Vec::new();
-    for row in rows::ALL {
-        if !only.is_empty() && !only.iter().any(|name| name == row.name) {
-            continue;
-        }
-        let busy = machine::wait_until_idle().await;
+    for row in options.rows() {
+        let busy = machine::wait_until_idle(machine::PATIENCE).await;
         eprintln!("{} …", row.name);
-        let mut measured = match (row.measure)(scale).await {
+        let mut measured = match (row.measure)(options.scale).await {
             Ok(measured) => measured,
             Err(error) => {
                 table::print(&lines);
@@ -97,4 +151,30 @@ async fn run() -> Result<()> {
     }
     table::print(&lines);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> Result<Options> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_comparison_combines_with_all_other_options() {
+        let all = options("--only gate --against old --pairs 3 --quick --only boot").unwrap();
+        assert_eq!(all.against.as_deref(), Some(std::path::Path::new("old")));
+        assert_eq!((all.pairs, all.scale.quick), (Some(3), true));
+        assert_eq!(all.rows().iter().map(|row| row.name).collect::<Vec<_>>(), ["gate", "boot"]);
+        assert_eq!(options("").unwrap().rows().len(), rows::ALL.len());
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        for line in ["--only nothing", "--pairs 3", "--against", "--against old --pairs x", "fast"]
+        {
+            assert!(options(line).is_err(), "{line}");
+        }
+    }
 }

@@ -46,7 +46,9 @@ pub(crate) fn data_dir() -> Result<TempDir> {
     Ok(tempfile::Builder::new().prefix("bench-data-").tempdir_in(beside)?)
 }
 
-fn binary() -> Result<PathBuf> {
+/// Returns the binary under measurement: the one that the environment names, or the one beside this
+/// program.
+pub(crate) fn binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(setting::BINARY) {
         return Ok(path.into());
     }

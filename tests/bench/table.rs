@@ -72,29 +72,35 @@ impl Line {
 /// Prints the table, and the remarks under it.
 pub(crate) fn print(lines: &[Line]) {
     let header = ["row", "measured", "limit", "ratio", "goal", ""];
-    let cells: Vec<[&str; 6]> = lines
-        .iter()
-        .map(|line| {
-            let verdict = if line.met { "ok" } else { "short" };
-            [&*line.what, &*line.measured, &*line.limit, &*line.ratio, &*line.goal, verdict]
-        })
-        .collect();
-    let width = |n: usize| {
-        cells.iter().chain([&header]).map(|row| row[n].chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<_> = (0..6).map(width).collect();
-    let print = |row: &[&str; 6]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    let cells = |line: &Line| {
+        let verdict = if line.met { "ok" } else { "short" };
+        let cells =
+            [&*line.what, &*line.measured, &*line.limit, &*line.ratio, &*line.goal, verdict];
+        cells.map(str::to_owned).to_vec()
     };
     println!();
-    print(&header);
-    print(&["-", "-", "-", "-", "-", ""]);
-    cells.iter().for_each(print);
+    columns(&header, &lines.iter().map(cells).collect::<Vec<_>>());
     println!();
     for line in lines {
         for note in &line.notes {
             println!("{}: {note}", line.what);
         }
     }
+}
+
+/// Prints lines of cells in columns as wide as their widest cell.
+pub(crate) fn columns(header: &[&str], lines: &[Vec<String>]) {
+    let width = |n: usize| {
+        let cells = lines.iter().map(|line| line[n].chars().count());
+        cells.chain([header[n].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..header.len()).map(width).collect();
+    let print = |line: &[String]| {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    };
+    print(&header.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>());
+    let rule = |cell: &&str| if cell.is_empty() { String::new() } else { "-".to_owned() };
+    print(&header.iter().map(rule).collect::<Vec<_>>());
+    lines.iter().for_each(|line| print(line));
 }

@@ -9,11 +9,14 @@ use botarmy_domain::ports::{Ids, Ledger, NewProject, moment};
 use botarmy_domain::{EventType, Oversight, ProjectId, Scope, decide};
 use botarmy_server::system::{RandomIds, SystemClock};
 use botarmy_sqlite::{SqliteSettings, SqliteStore, Synchronous};
+use diesel::connection::SimpleConnection;
+use diesel::{Connection as _, SqliteConnection};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::Scale;
 use crate::client::Connection;
+use crate::pairs::{Figure, Unit};
 use crate::server::{Server, data_dir, setting};
 use crate::stats::{Samples, ms, thousands};
 use crate::table::Line;
@@ -23,14 +26,67 @@ const PAGE: usize = 100;
 /// How many decisions are under way while the log is being filled.
 const WRITERS: usize = 512;
 
+/// Entries beside which two servers are compared.
+const COMPARED: usize = 100_000;
+
+pub(crate) const FIGURES: &[Figure] = &[
+    Figure { name: "audit page of 100 of 100,000, newest, p50", unit: Unit::Milliseconds },
+    Figure { name: "audit page of 100 of 100,000, anywhere, p50", unit: Unit::Milliseconds },
+];
+
+/// Lets the server make the database, so that it has the tables that this server knows, and copies
+/// its newest entry.
+pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
+    let data = data_dir()?;
+    let server = Server::start(data.path(), &[setting::NOBODY_CODES]).await?;
+    let mut connection = Connection::open(server.address).await?;
+    let project = super::project(&mut connection).await?;
+    let path = format!("/api/v1/projects/{project}/tasks");
+    connection.create(&path, &super::task(200)).await?;
+    server.stop().await?;
+    grow(data.path(), COMPARED)?;
+    let cursors = (1..COMPARED / 20).map(|n| copied_id(n * 20)).collect();
+    let seed = Cursors { project, cursors };
+    let [newest, anywhere] = pages(data.path(), &seed, scale.of(300, 100)).await?;
+    Ok(vec![ms(newest.p50()), ms(anywhere.p50())])
+}
+
+/// Id of a copied entry; they come after all that a server makes.
+fn copied_id(n: usize) -> String {
+    format!("7fffffff-ffff-7000-8000-{n:012x}")
+}
+
+/// Copies the newest entry so many times, into the same log. The hashes are not those of the
+/// copies, which a page does not look at.
+fn grow(folder: &Path, count: usize) -> Result<()> {
+    let path = folder.join(setting::DATABASE);
+    let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
+    let id = "unhex(printf('7fffffffffff70008000%012x', n))";
+    connection.batch_execute(&format!(
+        "BEGIN;
+         CREATE TEMPORARY TABLE numbers AS
+           WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers
+             WHERE n < {count}) SELECT n FROM numbers;
+         INSERT INTO events (id, log, seq, event_type, event_source, task_id, created_at, hash,
+           event_metadata, event_data)
+         SELECT {id}, e.log, e.seq + n, e.event_type, e.event_source, e.task_id, e.created_at,
+           e.hash, e.event_metadata, e.event_data
+         FROM (SELECT * FROM events WHERE event_type = 'task_created' LIMIT 1) e, numbers;
+         COMMIT;
+         PRAGMA wal_checkpoint(TRUNCATE);"
+    ))?;
+    Ok(())
+}
+
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let (few, many) = (scale.of(100_000, 20_000), scale.of(1_000_000, 200_000));
     let data = data_dir()?;
     let mut seed = Seed::begin(data.path()).await?;
     seed.fill(few).await?;
-    let of_few = pages(data.path(), &seed, scale).await?;
+    let count = scale.of(600, 100);
+    let of_few = all(pages(data.path(), &seed.cursors, count).await?);
     seed.fill(many - few).await?;
-    let of_many = pages(data.path(), &seed, scale).await?;
+    let of_many = all(pages(data.path(), &seed.cursors, count).await?);
 
     let goal = Duration::from_millis(20);
     let what = |count: usize| format!("audit page of 100 of {}", thousands(count as f64));
@@ -51,19 +107,33 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     Ok(vec![first, second])
 }
 
-/// How long pages take.
-async fn pages(folder: &Path, seed: &Seed, scale: Scale) -> Result<Samples> {
+/// Where pages may begin.
+struct Cursors {
+    project: String,
+    /// Some of its entries.
+    cursors: Vec<String>,
+}
+
+/// Returns the samples of both kinds of pages as one.
+fn all([newest, anywhere]: [Samples; 2]) -> Samples {
+    let mut all = newest;
+    all.extend(anywhere);
+    all
+}
+
+/// Reads so many pages in all; returns how long they took: newest entries of all logs, and anywhere
+/// in a project's log.
+async fn pages(folder: &Path, seed: &Cursors, count: usize) -> Result<[Samples; 2]> {
     let server = Server::start(folder, &[setting::NOBODY_CODES]).await?;
     let mut connection = Connection::open(server.address).await?;
-    let mut samples = Samples::default();
-    let count = scale.of(600, 100);
+    let mut samples = [Samples::default(), Samples::default()];
     for n in 0..count + 20 {
         let path = if n % 2 == 0 {
             format!("/api/v1/audit/events?limit={PAGE}")
         } else {
             // A stride that visits all parts of the log in no order a cache could guess.
             let cursor = &seed.cursors[n * 7919 % seed.cursors.len()];
-            let project = seed.project;
+            let project = &seed.project;
             format!("/api/v1/audit/projects/{project}/events?limit={PAGE}&cursor={cursor}")
         };
         let asked = Instant::now();
@@ -72,7 +142,7 @@ async fn pages(folder: &Path, seed: &Seed, scale: Scale) -> Result<Samples> {
         let page = answer.json()?;
         anyhow::ensure!(page.as_array().map(Vec::len) == Some(PAGE), "a page is not full");
         if n >= 20 {
-            samples.push(took);
+            samples[n % 2].push(took);
         }
     }
     server.stop().await?;
@@ -83,8 +153,7 @@ async fn pages(folder: &Path, seed: &Seed, scale: Scale) -> Result<Samples> {
 struct Seed {
     settings: SqliteSettings,
     project: ProjectId,
-    /// Some entries to begin a page at.
-    cursors: Vec<String>,
+    cursors: Cursors,
 }
 
 impl Seed {
@@ -110,7 +179,8 @@ impl Seed {
         };
         store.transact(Scope::project(project), Box::new(create)).await?;
         store.close().await;
-        Ok(Self { settings, project, cursors: Vec::new() })
+        let cursors = Cursors { project: project.to_string(), cursors: Vec::new() };
+        Ok(Self { settings, project, cursors })
     }
 
     /// Adds entries to the project's log: notes, each a decision of its own, so that the store
@@ -133,7 +203,7 @@ impl Seed {
             });
         }
         while let Some(cursors) = writers.join_next().await {
-            self.cursors.extend(cursors??);
+            self.cursors.cursors.extend(cursors??);
         }
         store.close().await;
         Ok(())

@@ -2,30 +2,29 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::Scale;
-use crate::machine::resident;
+use crate::machine::{anonymous, resident};
+use crate::pairs::{Figure, Unit};
 use crate::server::{Server, data_dir};
 use crate::stats::{Samples, ms};
 use crate::table::Line;
 
+pub(crate) const FIGURES: &[Figure] = &[
+    Figure { name: "start to first 200, empty folder, p50", unit: Unit::Milliseconds },
+    Figure { name: "start to first 200, database there, p50", unit: Unit::Milliseconds },
+    Figure { name: "idle memory, without mapped files", unit: Unit::Megabytes },
+];
+
+pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
+    let (fresh, again, [_, memory]) = drive(scale.of(7, 3)).await?;
+    let memory = memory.context("this system does not say what a process holds")?;
+    Ok(vec![ms(fresh.p50()), ms(again.p50()), memory as f64 / 1_000_000.0])
+}
+
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
-    let (mut fresh, mut again) = (Samples::default(), Samples::default());
-    let mut memory = None;
-    for _ in 0..scale.of(9, 3) {
-        let data = data_dir()?;
-        let server = Server::start(data.path(), &[]).await?;
-        fresh.push(server.started_in);
-        server.stop().await?;
-        let server = Server::start(data.path(), &[]).await?;
-        again.push(server.started_in);
-        if memory.is_none() {
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            memory = resident(server.pid());
-        }
-        server.stop().await?;
-    }
+    let (fresh, again, [memory, _]) = drive(scale.of(9, 3)).await?;
     let goal = Duration::from_millis(100);
     let starts = Line::times("start to first 200", &[("p50", fresh.p50(), goal)]).note(format!(
         "{} starts in an empty folder, with all migrations (slowest {:.0} ms); where the database \
@@ -46,4 +45,26 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
         notes: vec!["resident, two seconds after the start".to_owned()],
     };
     Ok(vec![starts, idle])
+}
+
+/// Starts a server so many times in an empty folder, and again on what the first left there.
+/// Returns how long it took, and the memory one held that had been idle for two seconds, in bytes:
+/// all of it, and without mapped files.
+async fn drive(starts: usize) -> Result<(Samples, Samples, [Option<u64>; 2])> {
+    let (mut fresh, mut again) = (Samples::default(), Samples::default());
+    let mut memory = [None; 2];
+    for _ in 0..starts {
+        let data = data_dir()?;
+        let server = Server::start(data.path(), &[]).await?;
+        fresh.push(server.started_in);
+        server.stop().await?;
+        let server = Server::start(data.path(), &[]).await?;
+        again.push(server.started_in);
+        if memory[0].is_none() {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            memory = [resident(server.pid()), anonymous(server.pid())];
+        }
+        server.stop().await?;
+    }
+    Ok((fresh, again, memory))
 }

@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{project, task};
 use crate::Scale;
 use crate::client::Connection;
+use crate::pairs::{Figure, Unit};
 use crate::server::{Server, data_dir, setting};
 use crate::stats::{Samples, ms};
 use crate::subscribers::{PATIENCE, connect};
@@ -32,13 +33,52 @@ struct Round {
     all: Notify,
 }
 
+pub(crate) const FIGURES: &[Figure] =
+    &[Figure { name: "event told to 1,000 subscribers, the last, p50", unit: Unit::Milliseconds }];
+
+pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
+    let told = drive(SUBSCRIBERS, scale.of(60, 30)).await?;
+    Ok(vec![ms(told.last.p50())])
+}
+
+/// Result of a fan-out.
+struct Told {
+    /// From writing the request to the first subscriber's having read the frame.
+    first: Samples,
+    /// The same for the last subscriber.
+    last: Samples,
+    /// Length of a frame in bytes.
+    bytes: usize,
+    connected: Duration,
+    /// Memory that the server holds with all subscribers connected, in bytes.
+    memory: Option<u64>,
+}
+
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let subscribers = scale.of(SUBSCRIBERS, 200);
+    let told = drive(subscribers, scale.of(200, 40)).await?;
+    let goal = [("p99", told.last.p99(), Duration::from_millis(100))];
+    let what = format!("event told to {subscribers} subscribers");
+    Ok(vec![Line::times(&what, &goal).note(format!(
+        "{} events of {} bytes, from writing the request to the last subscriber's having read it \
+         (p50 {:.1} ms; the first p50 {:.1} ms); the subscribers connected in {:.2} s and the \
+         server then held {} MB",
+        told.last.len(),
+        told.bytes,
+        ms(told.last.p50()),
+        ms(told.first.p50()),
+        told.connected.as_secs_f64(),
+        told.memory.map_or_else(|| "?".to_owned(), |bytes| (bytes / 1_000_000).to_string()),
+    ))])
+}
+
+/// Tells so many events to so many subscribers.
+async fn drive(subscribers: usize, events: usize) -> Result<Told> {
     let data = data_dir()?;
     let server = Server::start(data.path(), &[setting::NOBODY_CODES]).await?;
     let mut connection = Connection::open(server.address).await?;
     let project = project(&mut connection).await?;
-    let rounds = scale.of(200, 40) + 5;
+    let rounds = events + 5;
     let rounds: Arc<[Round]> = (0..rounds).map(|_| Round::new()).collect();
     let bytes = Arc::new(AtomicUsize::new(0));
     let began = Instant::now();
@@ -80,19 +120,8 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
         }
     }
     server.stop().await?;
-    let goal = [("p99", last.p99(), Duration::from_millis(100))];
-    let what = format!("event told to {subscribers} subscribers");
-    Ok(vec![Line::times(&what, &goal).note(format!(
-        "{} events of {} bytes, from writing the request to the last subscriber's having read it \
-         (p50 {:.1} ms; the first p50 {:.1} ms); the subscribers connected in {:.2} s and the \
-         server then held {} MB",
-        last.len(),
-        bytes.load(Ordering::Relaxed),
-        ms(last.p50()),
-        ms(first.p50()),
-        connected.as_secs_f64(),
-        memory.map_or_else(|| "?".to_owned(), |bytes| (bytes / 1_000_000).to_string()),
-    ))])
+    let bytes = bytes.load(Ordering::Relaxed);
+    Ok(Told { first, last, bytes, connected, memory })
 }
 
 impl Round {

@@ -19,33 +19,56 @@ use serde_json::{Value, json};
 
 use crate::Scale;
 use crate::client::Connection;
+use crate::pairs::Figure;
 use crate::table::Line;
 
 type Measuring = Pin<Box<dyn Future<Output = Result<Vec<Line>>>>>;
+type Sampling = Pin<Box<dyn Future<Output = Result<Vec<f64>>>>>;
 
 /// Something to be measured.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) measure: fn(Scale) -> Measuring,
+    /// Quantities that two server binaries are compared by.
+    pub(crate) figures: &'static [Figure],
+    /// Drives one server with a short load; returns a value for each of `figures`.
+    pub(crate) sample: fn(Scale) -> Sampling,
+    /// Parts that are measured in this process, so that they cannot be compared with a binary.
+    pub(crate) in_process: &'static [&'static str],
+}
+
+macro_rules! row {
+    ($name:literal, $($path:ident)::+) => {
+        row!($name, $($path)::+, in_process: &[])
+    };
+    ($name:literal, $($path:ident)::+, in_process: $parts:expr) => {
+        Row {
+            name: $name,
+            measure: |scale| Box::pin($($path)::+::measure(scale)),
+            figures: $($path)::+::FIGURES,
+            sample: |scale| Box::pin($($path)::+::sample(scale)),
+            in_process: $parts,
+        }
+    };
 }
 
 /// All of it, in the order of the table.
 pub(crate) const ALL: &[Row] = &[
-    Row { name: "submit", measure: |scale| Box::pin(submit::measure(scale)) },
-    Row { name: "start", measure: |scale| Box::pin(start::measure(scale)) },
-    Row { name: "gate", measure: |scale| Box::pin(gate::measure(scale)) },
-    Row { name: "noop", measure: |scale| Box::pin(noop::measure(scale)) },
-    Row { name: "step", measure: |scale| Box::pin(step::measure(scale)) },
-    Row { name: "waiting", measure: |scale| Box::pin(waiting::measure(scale)) },
-    Row { name: "status", measure: |scale| Box::pin(status::measure(scale)) },
-    Row { name: "audit", measure: |scale| Box::pin(audit::measure(scale)) },
-    Row { name: "fanout", measure: |scale| Box::pin(fanout::measure(scale)) },
-    Row { name: "boot", measure: |scale| Box::pin(boot::measure(scale)) },
-    Row { name: "full-submit", measure: |scale| Box::pin(full::submit::measure(scale)) },
-    Row { name: "full-start", measure: |scale| Box::pin(full::start::measure(scale)) },
-    Row { name: "full-noop", measure: |scale| Box::pin(full::noop::measure(scale)) },
-    Row { name: "full-hear", measure: |scale| Box::pin(full::hear::measure(scale)) },
-    Row { name: "full-size", measure: |scale| Box::pin(full::size::measure(scale)) },
+    row!("submit", submit),
+    row!("start", start),
+    row!("gate", gate),
+    row!("noop", noop),
+    row!("step", step, in_process: step::IN_PROCESS),
+    row!("waiting", waiting),
+    row!("status", status),
+    row!("audit", audit),
+    row!("fanout", fanout),
+    row!("boot", boot),
+    row!("full-submit", full::submit),
+    row!("full-start", full::start),
+    row!("full-noop", full::noop),
+    row!("full-hear", full::hear),
+    row!("full-size", full::size),
 ];
 
 /// Makes a project that is driven by hand; answers its id.

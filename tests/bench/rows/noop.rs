@@ -10,14 +10,37 @@ use tokio::task::JoinSet;
 use super::{open_project, task};
 use crate::Scale;
 use crate::client::Connection;
+use crate::pairs::{Figure, Unit};
 use crate::server::{Server, data_dir, setting};
 use crate::table::Line;
 
 /// How many clients submit them.
 const CLIENTS: usize = 64;
 
+pub(crate) const FIGURES: &[Figure] =
+    &[Figure { name: "no-op tasks, submit to completed", unit: Unit::PerSecond }];
+
+pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
+    let count = scale.of(5000, 2500);
+    let (_, took) = drive(count).await?;
+    Ok(vec![count as f64 / took.as_secs_f64()])
+}
+
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let count = scale.of(5000, 1000);
+    let (submitted, took) = drive(count).await?;
+    let rate = count as f64 / took.as_secs_f64();
+    Ok(vec![Line::rate("no-op tasks, submit to completed", rate, 4000.0).note(format!(
+        "{count} tasks of one project from 64 clients, 64 at once with the agent; the last was \
+         submitted after {:.2} s and completed after {:.2} s",
+        submitted.as_secs_f64(),
+        took.as_secs_f64()
+    ))])
+}
+
+/// Submits so many tasks to a server; returns when the last was submitted and when it was
+/// completed.
+async fn drive(count: usize) -> Result<(Duration, Duration)> {
     let data = data_dir()?;
     let settings = [setting::CODING_IS_NOTHING, setting::MANY_CODERS];
     let server = Server::start(data.path(), &settings).await?;
@@ -55,13 +78,7 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     until_completed(&mut connection, &project, 100 + count as u64).await?;
     let took = began.elapsed();
     server.stop().await?;
-    let rate = count as f64 / took.as_secs_f64();
-    Ok(vec![Line::rate("no-op tasks, submit to completed", rate, 4000.0).note(format!(
-        "{count} tasks of one project from 64 clients, 64 at once with the agent; the last was \
-         submitted after {:.2} s and completed after {:.2} s",
-        submitted.as_secs_f64(),
-        took.as_secs_f64()
-    ))])
+    Ok((submitted, took))
 }
 
 pub(crate) async fn until_completed(

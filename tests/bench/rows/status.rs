@@ -3,6 +3,7 @@
 //! runs as a process of its own, as the server does.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{project, task};
 use crate::client::Connection;
+use crate::pairs::{Figure, Unit};
 use crate::server::{Server, data_dir, free_address, setting};
 use crate::stats::ms;
 use crate::table::Line;
@@ -22,23 +24,22 @@ pub(crate) const SERVE: &str = "serve-static";
 const CLIENTS: usize = 64;
 const TASKS: usize = 10;
 
+pub(crate) const FIGURES: &[Figure] =
+    &[Figure { name: "status of 10 tasks, 64 clients", unit: Unit::PerSecond }];
+
+pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
+    let data = data_dir()?;
+    let (server, path, _) = start(data.path()).await?;
+    let time = Duration::from_millis(scale.of(2000, 1000) as u64);
+    let outcome = get(server.address, path, time).await?;
+    server.stop().await?;
+    Ok(vec![outcome.rate])
+}
+
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let time = Duration::from_millis(scale.of(4000, 1000) as u64);
     let data = data_dir()?;
-    let server = Server::start(data.path(), &[setting::NOBODY_CODES]).await?;
-    let mut connection = Connection::open(server.address).await?;
-    let project = project(&mut connection).await?;
-    for _ in 0..TASKS {
-        let path = format!("/api/v1/projects/{project}/tasks");
-        connection.create(&path, &task(64)).await?;
-    }
-    let path = format!("/api/v1/projects/{project}/status");
-    let answer = connection.get(&path).await?;
-    let tasks = answer.json()?["tasks"].as_array().map(Vec::len);
-    if tasks != Some(TASKS) {
-        bail!("the status shows {tasks:?} tasks");
-    }
-    let length = answer.body.len();
+    let (server, path, length) = start(data.path()).await?;
 
     // One after the other, twice, so that neither has the better moment.
     let fixed = Static::start(length).await?;
@@ -58,6 +59,26 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
          bytes",
         ms(p99)
     ))])
+}
+
+/// Starts a server on this folder with a project of ten tasks; returns the path of its status and
+/// the length of that answer.
+async fn start(data: &Path) -> Result<(Server, String, usize)> {
+    let server = Server::start(data, &[setting::NOBODY_CODES]).await?;
+    let mut connection = Connection::open(server.address).await?;
+    let project = project(&mut connection).await?;
+    for _ in 0..TASKS {
+        let path = format!("/api/v1/projects/{project}/tasks");
+        connection.create(&path, &task(64)).await?;
+    }
+    let path = format!("/api/v1/projects/{project}/status");
+    let answer = connection.get(&path).await?;
+    let tasks = answer.json()?["tasks"].as_array().map(Vec::len);
+    if tasks != Some(TASKS) {
+        bail!("the status shows {tasks:?} tasks");
+    }
+    let length = answer.body.len();
+    Ok((server, path, length))
 }
 
 async fn get(address: SocketAddr, path: String, time: Duration) -> Result<load::Outcome> {

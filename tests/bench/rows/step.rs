@@ -26,10 +26,13 @@ use botarmy_server::Settings;
 use botarmy_server::channels::Channels;
 use botarmy_server::stores::Stores;
 use botarmy_server::system::{RandomIds, SystemClock};
-use serde_json::json;
+use botarmy_tests::providers::sensible_document;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::server::{data_dir, free_address};
+use crate::client::Connection;
+use crate::pairs::{Figure, Unit};
+use crate::server::{Server, data_dir, free_address};
 use crate::stats::{Samples, ms};
 use crate::table::Line;
 use crate::{Scale, commits};
@@ -38,6 +41,62 @@ use crate::{Scale, commits};
 const STEPS: usize = 9;
 /// Projects before anything is counted.
 const WARM: usize = 3;
+
+/// Reason why a row of the table has no place in a comparison of binaries.
+pub(crate) const IN_PROCESS: &[&str] =
+    &["a step, without its agent, and its three parts", "the prompt of a model"];
+
+pub(crate) const FIGURES: &[Figure] =
+    &[Figure { name: "a step of an external worker, p50", unit: Unit::Milliseconds }];
+
+/// Takes projects to their end as an external worker, and returns how long it takes from writing
+/// the result of one step to reading the next one: what a step costs beside its agent, with two
+/// requests.
+pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
+    let data = data_dir()?;
+    let agents = ["ORCHESTRATOR", "ANALYST", "ARCHITECT", "CODER", "TESTER", "DEPLOYER"];
+    let agents = agents.map(|agent| format!("BOTARMY_AGENTS__{agent}__RUNNER"));
+    let settings: Vec<_> = agents.iter().map(|agent| (agent.as_str(), "none")).collect();
+    let server = Server::start(data.path(), &settings).await?;
+    let mut connection = Connection::open(server.address).await?;
+    let mut samples = Samples::default();
+    for n in 0..WARM + scale.of(20, 8) {
+        let project = json!({
+            "name": "Bench", "workflow": "sdlc", "oversight": "low",
+            "description": "A recipe-sharing site for small families",
+        });
+        connection.create("/api/v1/projects", &project).await?;
+        let mut lease = lease(&mut connection).await?;
+        for step in 1..=STEPS {
+            // The test is told what makes it pass, so that no repair follows.
+            let name = lease["task"]["task"]["step"].as_str();
+            let output = sensible_document(name, "mended();");
+            let id = lease["lease"].as_str().context("a lease has a name")?;
+            let path = format!("{LEASES}/{id}/complete");
+            let body = json!({"output": output});
+            let began = Instant::now();
+            connection.create(&path, &body).await?;
+            if step < STEPS {
+                lease = self::lease(&mut connection).await?;
+                if n >= WARM {
+                    samples.push(began.elapsed());
+                }
+            }
+        }
+    }
+    server.stop().await?;
+    Ok(vec![ms(samples.p50())])
+}
+
+const LEASES: &str = "/api/v1/worker/leases";
+
+/// Takes the next step.
+async fn lease(connection: &mut Connection) -> Result<Value> {
+    let agents: Vec<_> = AgentType::ALL.iter().map(|agent| agent.as_str()).collect();
+    let query = json!({"worker_id": "bench", "agents": agents, "max": 1, "wait_s": 10});
+    let answer = connection.create(LEASES, &query).await?;
+    Ok(answer["leases"][0].clone())
+}
 
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let data = data_dir()?;

@@ -1,5 +1,6 @@
 //! Durable submissions at 64 clients, against what the database commits one row at a time.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use anyhow::{Result, bail};
 
 use super::{project, task};
 use crate::client::Connection;
+use crate::pairs::{Figure, Unit};
 use crate::server::{Server, data_dir, setting};
 use crate::stats::ms;
 use crate::table::Line;
@@ -17,12 +19,35 @@ const CLIENTS: usize = 64;
 /// To how many projects.
 const PROJECTS: usize = 16;
 
+pub(crate) const FIGURES: &[Figure] =
+    &[Figure { name: "durable submissions, 64 clients", unit: Unit::PerSecond }];
+
+pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
+    let data = data_dir()?;
+    let time = Duration::from_millis(scale.of(2000, 1000) as u64);
+    Ok(vec![drive(data.path(), time).await?.rate])
+}
+
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let time = Duration::from_millis(scale.of(6000, 1500) as u64);
     let data = data_dir()?;
     let (one_row, two_rows) = commits::per_second(data.path(), time / 3).await?;
 
-    let server = Server::start(data.path(), &[setting::NOBODY_CODES]).await?;
+    let outcome = drive(data.path(), time).await?;
+    let line = Line::share("durable submissions, 64 clients", outcome.rate, one_row, 3.0);
+    Ok(vec![line.note(format!(
+        "p50 {:.1} ms, p99 {:.1} ms; a submission is three rows (task, log entry, head of the \
+         log). The limit is one inserted row per commit on one connection with the same settings \
+         (WAL, FULL) in the same folder; with two rows per commit it is {:.0}/s",
+        ms(outcome.samples.p50()),
+        ms(outcome.samples.p99()),
+        two_rows
+    ))])
+}
+
+/// Submits for this long to a server on this folder.
+async fn drive(data: &Path, time: Duration) -> Result<load::Outcome> {
+    let server = Server::start(data, &[setting::NOBODY_CODES]).await?;
     let mut connection = Connection::open(server.address).await?;
     let mut paths = Vec::new();
     for _ in 0..PROJECTS {
@@ -42,13 +67,5 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     });
     let outcome = outcome.await?;
     server.stop().await?;
-    let line = Line::share("durable submissions, 64 clients", outcome.rate, one_row, 3.0);
-    Ok(vec![line.note(format!(
-        "p50 {:.1} ms, p99 {:.1} ms; a submission is three rows (task, log entry, head of the \
-         log). The limit is one inserted row per commit on one connection with the same settings \
-         (WAL, FULL) in the same folder; with two rows per commit it is {:.0}/s",
-        ms(outcome.samples.p50()),
-        ms(outcome.samples.p99()),
-        two_rows
-    ))])
+    Ok(outcome)
 }

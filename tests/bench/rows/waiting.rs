@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use super::{noop::until_completed, open_project, task, text};
 use crate::Scale;
 use crate::client::Connection;
-use crate::machine::resident;
+use crate::machine::{anonymous, resident};
+use crate::pairs::{Figure, Unit};
 use crate::server::{Server, data_dir, setting};
 use crate::stats::{Samples, ms};
 use crate::table::Line;
@@ -28,41 +29,45 @@ const TASKS: usize = 10;
 /// The memory they may take, in MB.
 const MEMORY: f64 = 60.0;
 
+pub(crate) const FIGURES: &[Figure] = &[
+    Figure {
+        name: "memory while 500 model calls wait, without mapped files",
+        unit: Unit::Megabytes,
+    },
+    Figure { name: "status while 500 model calls wait, p50", unit: Unit::Milliseconds },
+];
+
+pub(crate) async fn sample(_: Scale) -> Result<Vec<f64>> {
+    let seen = drive(1).await?;
+    Ok(vec![mb(seen.anonymous), ms(seen.beside_p50)])
+}
+
+/// Result of letting model calls wait.
+struct Seen {
+    /// Memory of the idle server before, in bytes.
+    idle: u64,
+    /// Most memory while they waited, in bytes: in all rounds, and in the first.
+    most: u64,
+    first: u64,
+    /// Most memory without mapped files while they waited, in bytes.
+    anonymous: u64,
+    /// Memory two seconds after the last round, in bytes.
+    after: u64,
+    /// Status of another project, in the worst round.
+    beside_p50: Duration,
+    beside_p99: Duration,
+    /// Status of the project whose tasks wait, in the worst round.
+    own_p99: Duration,
+    samples: usize,
+}
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1_000_000.0
+}
+
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
-    let document =
-        json!({"title": "T", "summary": "A summary.", "markdown": "Words. ".repeat(200)});
-    let document = document.to_string();
-    let reply = move |_: &_| Reply::After(LATENCY, Box::new(Reply::Say(document.clone())));
-    let double = Double::start(reply).await;
-    let data = data_dir()?;
-    let (url, slots) = (double.url(Protocol::OpenAi), CALLS.to_string());
-    let server = Server::start(data.path(), &setting::asking(&url, &slots)).await?;
-    let mut connection = Connection::open(server.address).await?;
-    let beside = beside(&mut connection).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let idle = resident(server.pid()).context("this system does not say what a process holds")?;
-
-    let (mut beside_p99, mut own_p99) = (Duration::ZERO, Duration::ZERO);
-    let (mut most, mut samples, mut first) = (idle, 0, 0);
-    for round in 0..scale.of(3, 1) {
-        let project = open_project(&mut connection).await?;
-        submit(&server, &project).await?;
-        let waited = wait(&server, &double, &beside, &project).await?;
-        until_completed(&mut connection, &project, CALLS as u64).await?;
-        check(&mut connection, &project).await?;
-        beside_p99 = beside_p99.max(waited.beside.p99());
-        own_p99 = own_p99.max(waited.own.p99());
-        samples += waited.beside.len();
-        most = most.max(waited.most);
-        if round == 0 {
-            first = waited.most;
-        }
-    }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let after = resident(server.pid()).unwrap_or_default();
-    server.stop().await?;
-
-    let mb = |bytes: u64| bytes as f64 / 1_000_000.0;
+    let Seen { idle, most, first, after, beside_p99, own_p99, samples, .. } =
+        drive(scale.of(3, 1)).await?;
     let grown = mb(most.saturating_sub(idle));
     let memory = Line {
         what: format!("{CALLS} model calls waiting, memory"),
@@ -89,6 +94,46 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
             ms(own_p99)
         )),
     ])
+}
+
+/// Lets the model calls of a project wait, so many rounds.
+async fn drive(rounds: usize) -> Result<Seen> {
+    let document =
+        json!({"title": "T", "summary": "A summary.", "markdown": "Words. ".repeat(200)});
+    let document = document.to_string();
+    let reply = move |_: &_| Reply::After(LATENCY, Box::new(Reply::Say(document.clone())));
+    let double = Double::start(reply).await;
+    let data = data_dir()?;
+    let (url, slots) = (double.url(Protocol::OpenAi), CALLS.to_string());
+    let server = Server::start(data.path(), &setting::asking(&url, &slots)).await?;
+    let mut connection = Connection::open(server.address).await?;
+    let beside = beside(&mut connection).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let idle = resident(server.pid()).context("this system does not say what a process holds")?;
+
+    let (mut beside_p50, mut beside_p99) = (Duration::ZERO, Duration::ZERO);
+    let mut own_p99 = Duration::ZERO;
+    let (mut most, mut anonymous, mut samples, mut first) = (idle, 0, 0, 0);
+    for round in 0..rounds {
+        let project = open_project(&mut connection).await?;
+        submit(&server, &project).await?;
+        let waited = wait(&server, &double, &beside, &project).await?;
+        until_completed(&mut connection, &project, CALLS as u64).await?;
+        check(&mut connection, &project).await?;
+        beside_p50 = beside_p50.max(waited.beside.p50());
+        beside_p99 = beside_p99.max(waited.beside.p99());
+        own_p99 = own_p99.max(waited.own.p99());
+        samples += waited.beside.len();
+        most = most.max(waited.most);
+        anonymous = anonymous.max(waited.anonymous);
+        if round == 0 {
+            first = waited.most;
+        }
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let after = resident(server.pid()).unwrap_or_default();
+    server.stop().await?;
+    Ok(Seen { idle, most, first, anonymous, after, beside_p50, beside_p99, own_p99, samples })
 }
 
 /// A project with tasks that nobody does.
@@ -126,6 +171,7 @@ struct Waited {
     beside: Samples,
     own: Samples,
     most: u64,
+    anonymous: u64,
 }
 
 /// Waits until all calls are open at the same time, then asks for statuses until the first is
@@ -162,6 +208,7 @@ async fn wait(server: &Server, double: &Double, beside: &str, own: &str) -> Resu
     let mut waited = Waited::default();
     while double.open() >= CALLS {
         waited.most = waited.most.max(resident(server.pid()).unwrap_or_default());
+        waited.anonymous = waited.anonymous.max(anonymous(server.pid()).unwrap_or_default());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     if Instant::now() < end {

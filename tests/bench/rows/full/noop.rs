@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::Scale;
 use crate::client::Connection;
 use crate::full::Full;
+use crate::pairs::{Figure, Unit};
 use crate::rows::noop::until_completed;
 use crate::rows::{open_project, task};
 use crate::server::{data_dir, setting};
@@ -17,12 +18,25 @@ use crate::table::Line;
 
 const CLIENTS: usize = 64;
 
+const SIXTEEN: &str = "PostgreSQL: no-op tasks of 16 projects, 2 workers";
+const ONE: &str = "PostgreSQL: no-op tasks of one project, 2 workers";
+
+pub(crate) const FIGURES: &[Figure] =
+    &[Figure { name: SIXTEEN, unit: Unit::PerSecond }, Figure { name: ONE, unit: Unit::PerSecond }];
+
+pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
+    let count = scale.of(4000, 2000);
+    let mut rates = Vec::new();
+    for projects in [16, 1] {
+        let (_, took) = drive(projects, count).await?;
+        rates.push(count as f64 / took.as_secs_f64());
+    }
+    Ok(rates)
+}
+
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
-    for (projects, what) in [
-        (16, "PostgreSQL: no-op tasks of 16 projects, 2 workers"),
-        (1, "PostgreSQL: no-op tasks of one project, 2 workers"),
-    ] {
+    for (projects, what) in [(16, SIXTEEN), (1, ONE)] {
         lines.push(one(scale, projects, what).await?);
     }
     Ok(lines)
@@ -30,6 +44,19 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
 
 async fn one(scale: Scale, projects: usize, what: &str) -> Result<Line> {
     let count = scale.of(5000, 1000) / projects * projects;
+    let (submitted, took) = drive(projects, count).await?;
+    let rate = count as f64 / took.as_secs_f64();
+    Ok(Line::rate(what, rate, 3000.0).note(format!(
+        "{count} tasks from 64 clients of two replicas, both of which work; the last was submitted \
+         after {:.2} s and completed after {:.2} s",
+        submitted.as_secs_f64(),
+        Duration::as_secs_f64(&took)
+    )))
+}
+
+/// Submits so many tasks to so many projects; returns when the last was submitted and when it was
+/// completed.
+async fn drive(projects: usize, count: usize) -> Result<(Duration, Duration)> {
     let full = Full::start().await?;
     let url = full.database("botarmy").await?;
     let (data, other) = (data_dir()?, data_dir()?);
@@ -83,11 +110,5 @@ async fn one(scale: Scale, projects: usize, what: &str) -> Result<Line> {
     for server in servers {
         server.stop().await?;
     }
-    let rate = count as f64 / took.as_secs_f64();
-    Ok(Line::rate(what, rate, 3000.0).note(format!(
-        "{count} tasks from 64 clients of two replicas, both of which work; the last was submitted \
-         after {:.2} s and completed after {:.2} s",
-        submitted.as_secs_f64(),
-        Duration::as_secs_f64(&took)
-    )))
+    Ok((submitted, took))
 }

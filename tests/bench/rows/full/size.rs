@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use botarmy_tests::services;
+use tempfile::TempDir;
 
 use crate::client::Connection;
 use crate::full::Full;
+use crate::pairs::{Figure, Unit};
 use crate::rows::{project, task};
 use crate::server::{Server, data_dir, setting};
 use crate::table::Line;
@@ -40,15 +42,47 @@ FROM (SELECT * FROM events WHERE event_type = 'task_created' ORDER BY id DESC LI
   generate_series(@FROM@, @TO@) n;
 ";
 
+pub(crate) const FIGURES: &[Figure] = &[
+    Figure {
+        name: "PostgreSQL: durable submissions to random ones of 10,000 projects",
+        unit: Unit::PerSecond,
+    },
+    Figure {
+        name: "PostgreSQL: durable submissions beside 100,000 log entries",
+        unit: Unit::PerSecond,
+    },
+];
+
+pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
+    let time = Duration::from_millis(scale.of(2000, 1000) as u64);
+    let full = Full::start().await?;
+    let url = full.database("botarmy").await?;
+    let data = data_dir()?;
+    let server = start(&full, &url, &data).await?;
+    let (few, many) = (100, 10_000);
+    grow(&url, PROJECTS, 1, many).await?;
+    let with_many = submit(&server, many, time).await?;
+    grow(&url, ENTRIES, 1, 100_000).await?;
+    let with_lots = submit(&server, few, time).await?;
+    server.stop().await?;
+    Ok(vec![with_many, with_lots])
+}
+
+/// Starts a replica with one project and one task, which the tables grow from.
+async fn start(full: &Full, url: &str, data: &TempDir) -> Result<Server> {
+    let server = full.replica(data, url, &[setting::NOBODY_CODES]).await?;
+    let mut connection = Connection::open(server.address).await?;
+    let first = project(&mut connection).await?;
+    connection.create(&format!("/api/v1/projects/{first}/tasks"), &task(64)).await?;
+    Ok(server)
+}
+
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let time = Duration::from_secs(scale.of(6, 2) as u64);
     let full = Full::start().await?;
     let url = full.database("botarmy").await?;
     let data = data_dir()?;
-    let server = full.replica(&data, &url, &[setting::NOBODY_CODES]).await?;
-    let mut connection = Connection::open(server.address).await?;
-    let first = project(&mut connection).await?;
-    connection.create(&format!("/api/v1/projects/{first}/tasks"), &task(64)).await?;
+    let server = start(&full, &url, &data).await?;
 
     let few = 100;
     let many = scale.of(100_000, 10_000);

@@ -7,13 +7,48 @@ use anyhow::Result;
 use crate::Scale;
 use crate::client::Connection;
 use crate::full::Full;
+use crate::pairs::{Figure, Unit};
 use crate::rows::{open_project, task, text};
 use crate::server::{data_dir, setting};
 use crate::stats::{Samples, ms};
 use crate::subscribers::{Subscriber, logged_at};
 use crate::table::Line;
 
+pub(crate) const FIGURES: &[Figure] = &[
+    Figure {
+        name: "PostgreSQL: submit to agent started on another replica, by the log, p50",
+        unit: Unit::Milliseconds,
+    },
+    Figure {
+        name: "PostgreSQL: submit to task_started frame from another replica, p50",
+        unit: Unit::Milliseconds,
+    },
+];
+
+pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
+    let (logged, seen) = drive(scale.of(80, 40)).await?;
+    Ok(vec![ms(logged.p50()), ms(seen.p50())])
+}
+
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
+    let (logged, seen) = drive(scale.of(400, 60)).await?;
+    let goals = [("p50", logged.p50(), 5), ("p99", logged.p99(), 20)];
+    let goals = goals.map(|(name, time, goal)| (name, time, Duration::from_millis(goal)));
+    Ok(vec![Line::times("PostgreSQL: submit to agent started on another replica", &goals).note(
+        format!(
+            "{} samples, between task_created and task_started in the log; from writing the \
+             request to the task_started frame, back on the first replica: p50 {:.2} ms, p99 \
+             {:.2} ms",
+            logged.len(),
+            ms(seen.p50()),
+            ms(seen.p99())
+        ),
+    )])
+}
+
+/// Submits so many tasks, one after another. Returns the times between task_created and
+/// task_started by the log, and from writing the request to reading the task_started frame.
+async fn drive(count: usize) -> Result<(Samples, Samples)> {
     let full = Full::start().await?;
     let url = full.database("botarmy").await?;
     let (data, other) = (data_dir()?, data_dir()?);
@@ -26,7 +61,7 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let path = format!("/api/v1/projects/{project}/tasks");
     let body = task(64).to_string();
     let (mut logged, mut seen) = (Samples::default(), Samples::default());
-    for n in 0..scale.of(400, 60) + 5 {
+    for n in 0..count + 5 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let asked = Instant::now();
         let answer = connection.post(&path, body.as_bytes()).await?.json()?;
@@ -43,16 +78,5 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     }
     worker.stop().await?;
     server.stop().await?;
-    let goals = [("p50", logged.p50(), 5), ("p99", logged.p99(), 20)];
-    let goals = goals.map(|(name, time, goal)| (name, time, Duration::from_millis(goal)));
-    Ok(vec![Line::times("PostgreSQL: submit to agent started on another replica", &goals).note(
-        format!(
-            "{} samples, between task_created and task_started in the log; from writing the \
-             request to the task_started frame, back on the first replica: p50 {:.2} ms, p99 \
-             {:.2} ms",
-            logged.len(),
-            ms(seen.p50()),
-            ms(seen.p99())
-        ),
-    )])
+    Ok((logged, seen))
 }
