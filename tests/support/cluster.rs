@@ -1,6 +1,6 @@
 //! Several servers on one database and one Redis, and clients that keep what they are told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -274,8 +274,9 @@ pub async fn held(database: &tokio_postgres::Client) -> BTreeMap<String, i32> {
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-/// Stops a worker, which must be the only one, at an instant at which it holds something; answers
-/// what. Its tasks do nothing, so such an instant has to be looked for.
+/// Stops a worker, which must be the only one, at an instant at which it holds something that it can
+/// no longer end by itself; returns what. Its tasks do nothing, so such an instant has to be looked
+/// for.
 ///
 /// # Panics
 /// When none is found.
@@ -286,16 +287,69 @@ pub async fn freeze(
     for _ in 0..100 {
         worker.until(|_| async { !held(database).await.is_empty() }).await;
         worker.signal(Signal::STOP);
-        // The database may be about to commit what it was sent before.
         tokio::time::sleep(Duration::from_millis(250)).await;
-        let held = held(database).await;
-        if !held.is_empty() {
-            return held;
+        // A result that was sent before the signal may wait for a lock that another connection of
+        // the worker holds. It is committed whenever that lock is released: also after the worker's
+        // end, which releases it.
+        if !has_unfinished_statements(worker, database).await {
+            let held = held(database).await;
+            if !held.is_empty() {
+                return held;
+            }
         }
         worker.signal(Signal::CONT);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("the worker never holds anything");
+}
+
+/// Whether the database has yet to finish something that a stopped process sent to it: a statement
+/// that runs or waits, or one that was not read from its connection.
+async fn has_unfinished_statements(
+    stopped: &TestServer,
+    database: &tokio_postgres::Client,
+) -> bool {
+    let port = database.query_one("SELECT inet_server_port()", &[]).await.unwrap();
+    let port: i32 = port.get(0);
+    let folder = std::fs::read_dir(format!("/proc/{}/fd", stopped.pid())).unwrap();
+    let sockets = folder.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
+    let sockets: BTreeSet<_> = sockets.map(|link| link.display().to_string()).collect();
+    let all = tcp_connections();
+    let ours = all.iter().filter(|one| one.remote_port == port);
+    let ours = ours.filter(|one| sockets.contains(&format!("socket:[{}]", one.inode)));
+    let ours: Vec<i32> = ours.map(|one| one.local_port).collect();
+    let unread = |one: &TcpConnection| {
+        one.local_port == port && ours.contains(&one.remote_port) && one.unread > 0
+    };
+    let active = "SELECT count(*) FROM pg_stat_activity WHERE client_port = ANY ($1) \
+                  AND state = 'active'";
+    let active: i64 = database.query_one(active, &[&ours]).await.unwrap().get(0);
+    active > 0 || all.iter().any(unread)
+}
+
+/// One end of a connection over IPv4.
+struct TcpConnection {
+    local_port: i32,
+    remote_port: i32,
+    /// Bytes that have arrived and were not read.
+    unread: u64,
+    inode: String,
+}
+
+/// Returns both ends of all connections of this machine (proc(5), `/proc/net/tcp`).
+fn tcp_connections() -> Vec<TcpConnection> {
+    let text = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let parse = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let port = |field: &str| i32::from_str_radix(field.rsplit(':').next()?, 16).ok();
+        Some(TcpConnection {
+            local_port: port(fields.get(1)?)?,
+            remote_port: port(fields.get(2)?)?,
+            unread: u64::from_str_radix(fields.get(4)?.rsplit(':').next()?, 16).ok()?,
+            inode: (*fields.get(9)?).to_owned(),
+        })
+    };
+    text.lines().skip(1).filter_map(parse).collect()
 }
 
 /// Waits until every task of these projects is done, as long as one after another is.
