@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Replicas as the services botarmy-1, botarmy-2, … of compose.yaml. A release is the file it was
-# deployed with; the image has the version as its tag.
+# Replicas as the services botarmy-1, botarmy-2, … of compose.yaml. A release is the compose file it
+# was deployed with; the image has the version as its tag.
 
 check() {
-  docker compose version >/dev/null 2>&1 || fail 2 "docker compose is not there"
+  docker compose version >/dev/null 2>&1 || fail 2 "docker compose is not installed"
 }
 
 # VERSION ARGUMENTS…
@@ -12,13 +12,13 @@ compose() {
     --profile full "${@:2}" 9>&-
 }
 
-# IMAGE=pull takes an image that was built elsewhere.
+# IMAGE=pull uses an image that was built elsewhere.
 prepare() {
   mkdir -p "$STATE/releases/$1" && cp "$ROOT/compose.yaml" "$STATE/releases/$1/" &&
     compose "$1" "${IMAGE:-build}" migrate
 }
 
-# Starts PostgreSQL and Redis where they do not run.
+# Also starts PostgreSQL and Redis if they do not run.
 migrate() {
   compose "$1" up --detach --wait postgres redis && compose "$1" run --rm --no-deps migrate
 }
@@ -27,13 +27,13 @@ accepts() { compose "$1" run --rm --no-deps migrate migrate --status >/dev/null;
 
 start_replica() { compose "$2" up --detach --no-deps --no-build --force-recreate "botarmy-$1"; }
 
-# Told to stop, it has the stop_grace_period of compose.yaml.
+# The replica gets the stop_grace_period of compose.yaml.
 stop_replica() {
   docker compose --project-directory "$ROOT" --file "$ROOT/compose.yaml" --profile full \
     stop "botarmy-$1" 9>&-
 }
 
-# It is restarted when it ends, so only time tells.
+# Compose restarts a replica that ends, so only the time limit shows a failure.
 alive() { true; }
 
 ready() { compose "$2" exec -T "botarmy-$1" botarmy-server health-check >/dev/null 2>&1; }

@@ -158,7 +158,9 @@ async fn a_command_that_is_not_described_is_refused_at_the_start() {
 #[test]
 fn every_configuration_in_the_documentation_is_accepted() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let text = std::fs::read_to_string(root.join("docs/agents.md")).unwrap();
+    let text = ["docs/agents.md", "docs/models.md"]
+        .map(|file| std::fs::read_to_string(root.join(file)).unwrap())
+        .concat();
     let folder = TempDir::new().unwrap();
     let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let mut count = 0;
@@ -168,5 +170,5 @@ fn every_configuration_in_the_documentation_is_accepted() {
         assert!(loaded.is_ok(), "{block}: {:#}", loaded.unwrap_err());
         count += 1;
     }
-    assert!(count >= 5, "only {count} configurations were found");
+    assert!(count >= 8, "only {count} configurations were found");
 }

@@ -17,7 +17,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::readme::root;
+use crate::documentation::root;
 
 fn script(path: &Path, text: &str) {
     std::fs::write(path, format!("#!/usr/bin/env bash\n{text}\n")).unwrap();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::readme::{BASE, blocks, readme, root};
+use super::documentation::{BASE, blocks, read, root};
 
 const LEASES: &str = "/api/v1/worker/leases";
 
@@ -331,9 +331,9 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_conversation_in_the_readme_is_one() {
+async fn the_conversation_in_the_documentation_is_one() {
     let server = server().await;
-    let script = blocks(&readme(), "sh worker").join("\n");
+    let script = blocks(&read("docs/workers.md"), "sh worker").join("\n");
     let script = format!("set -euo pipefail\n{}", script.replace(BASE, &server.base));
     let talk = Command::new("bash").args(["-c", &script]).env("no_proxy", "*").output();
     let output = tokio::time::timeout(PATIENCE, talk).await.unwrap().unwrap();

@@ -1,0 +1,325 @@
+//! The documentation agrees with the code: its scripts are run word for word, and the settings, API
+//! paths, files, headings and symbols that it names exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use botarmy_domain::Workflow;
+use botarmy_tests::server::{TestServer, binary};
+use botarmy_tests::unzip;
+use serde_json::Value;
+
+/// The address and the binary that the documents name.
+pub(crate) const BASE: &str = "http://127.0.0.1:8080";
+const BINARY: &str = "target/release/botarmy-server";
+
+/// The most words that the README may have.
+const MAX_README_WORDS: usize = 1200;
+
+/// Limit for one script of the documents.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+pub(crate) fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// Returns the Markdown files at the root, in `docs` and in `crates`, as paths from the root.
+fn documents() -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in ["", "docs/", "crates/"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                found.push(format!("{folder}{name}"));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Returns the documents that explain how BotArmy is used, with their text.
+fn guides() -> Vec<(String, String)> {
+    let guides = documents().into_iter().filter(|file| !file.starts_with("crates/"));
+    guides.map(|file| (file.clone(), read(&file))).collect()
+}
+
+/// Returns the fenced blocks with this info string, in order.
+pub(crate) fn blocks(text: &str, fence: &str) -> Vec<String> {
+    let opening = format!("```{fence}\n");
+    text.split(&opening)
+        .skip(1)
+        .map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// Returns the blocks as one script for this server.
+fn script(blocks: &[String], base: &str) -> String {
+    let script = blocks.join("\n");
+    assert!(script.contains(&format!("B={BASE}\n")), "the script names the server");
+    let quoted = format!("'{}'", binary().display());
+    format!("set -euo pipefail\n{}", script.replace(BASE, base).replace(BINARY, &quoted))
+}
+
+/// Runs a script to its end in this folder and returns its standard output, and both outputs.
+async fn run(script: &str, folder: &Path) -> (String, String) {
+    let script = tokio::process::Command::new("bash")
+        .args(["-c", script])
+        .current_dir(folder)
+        .env("TMPDIR", folder)
+        .env("no_proxy", "*")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, script).await.expect("the script ends").unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let all = format!("{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "the script failed:\n{all}");
+    (said, all)
+}
+
+#[tokio::test]
+async fn the_first_minute_of_the_readme_works_word_for_word() {
+    let server = TestServer::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let blocks = blocks(&read("README.md"), "sh minute");
+    assert_eq!(blocks.len(), 1);
+    let (said, all) = run(&script(&blocks, &server.base), dir.path()).await;
+    // A project, the plan under review, and the approval.
+    for expected in [r#""status":"active""#, "## Milestones", r#""status":"approved""#] {
+        assert!(said.contains(expected), "{expected:?} is not in the output:\n{all}");
+    }
+}
+
+#[tokio::test]
+async fn the_tour_of_the_documentation_works_word_for_word() {
+    let server = TestServer::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let tour = script(&blocks(&read("docs/tour.md"), "sh tour"), &server.base);
+    assert!(tour.contains("' audit verify"), "the tour checks an export");
+    let (said, all) = run(&tour, dir.path()).await;
+    for expected in [
+        // A plan is under review, as text.
+        "\n## Milestones\n",
+        // It is amended; a second answer is refused and names the first.
+        r#""status":"amended""#,
+        "was amended by grandma",
+        "\nGrandparents must be able to print a recipe\n",
+        r#""status":"approved""#,
+        // It ends, and the package holds the application.
+        r#""is_complete":true"#,
+        r#""name":"source/index.html""#,
+        // The rejection halts the other project.
+        r#""workflow_resumed":false"#,
+        r#""status":"halted""#,
+        // The log holds, said by the server and by the command.
+        r#"{"valid":true,"#,
+        r#""actor":"grandma""#,
+        "\"valid\": true",
+        // The project driven by hand waits for its request, and then is complete.
+        "One request waits for a person.",
+        r#""status":"completed""#,
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in what the tour said:\n{all}");
+    }
+
+    let folder = std::fs::read_dir(dir.path()).unwrap().next().expect("the tour's folder").unwrap();
+    let package = unzip(Cursor::new(std::fs::read(folder.path().join("recipes.zip")).unwrap()));
+    let file = |name: &str| {
+        let found = package.iter().find(|(known, _)| known == name);
+        String::from_utf8(found.unwrap_or_else(|| panic!("{name} is missing")).1.clone()).unwrap()
+    };
+    assert!(file("source/index.html").contains("<html"));
+    assert!(file("documents/project_plan.md").contains("Grandparents must be able to print"));
+    let specification = file("documents/software_specification.md");
+    assert!(specification.contains("searched, shared and printed"), "{specification}");
+}
+
+/// Returns each `section.key` with its default, as written in `config/default.toml`.
+pub(crate) fn defaults() -> BTreeMap<String, String> {
+    let text = read("config/default.toml");
+    let mut section = "";
+    let mut found = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, value)) = line.split_once(" = ") {
+            found.insert(format!("{section}.{key}"), value.to_owned());
+        }
+    }
+    found
+}
+
+/// Returns the texts in backticks, without the fenced blocks.
+pub(crate) fn quoted(text: &str) -> BTreeSet<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    prose.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_setting_in_the_documentation_exists() {
+    let defaults = defaults();
+    let sections: BTreeSet<_> = defaults.keys().filter_map(|key| key.split('.').next()).collect();
+    let word = |part: &str| part.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let upper: BTreeSet<_> =
+        defaults.keys().map(|key| key.to_uppercase().replace('.', "__")).collect();
+    // The path of the settings file, and the variables that a program is given.
+    let others = ["CONFIG", "TASK_ID", "ATTEMPT", "DEADLINE"];
+    let mut named = 0;
+    for (document, text) in guides() {
+        for name in quoted(&text) {
+            // `store.synchronous = "full"` counts as well.
+            let key = name.split(" = ").next().unwrap_or_default();
+            let parts: Vec<_> = key.split('.').collect();
+            let ending = parts.last().copied().unwrap_or_default();
+            let is_file = ["db", "lock", "toml", "html", "zip", "md", "rs"].contains(&ending);
+            if parts.len() < 2 || is_file || !sections.contains(parts[0]) {
+                continue;
+            }
+            if parts.iter().all(|part| word(part)) {
+                assert!(defaults.contains_key(key), "{document}: there is no setting `{key}`");
+                named += 1;
+            }
+        }
+        for rest in text.split("BOTARMY_").skip(1) {
+            let name = rest.split(|c: char| !c.is_ascii_uppercase() && c != '_').next().unwrap();
+            let is_known = name.is_empty() || others.contains(&name) || upper.contains(name);
+            assert!(is_known, "{document}: there is no setting BOTARMY_{name}");
+        }
+    }
+    assert!(named >= 80, "only {named} settings were found in the documents");
+}
+
+#[test]
+fn the_table_of_settings_holds_every_setting_with_its_default() {
+    let defaults = defaults();
+    let text = read("docs/settings.md");
+    let rows = text.lines().filter_map(|line| {
+        let cells: Vec<_> = line.split(" | ").collect();
+        let code = |cell: &str| Some(cell.trim_start_matches("| ").strip_prefix('`')?.to_owned());
+        let (key, value) = (code(cells.first()?)?, code(cells.get(1)?)?);
+        Some((key.trim_end_matches('`').to_owned(), value.trim_end_matches('`').to_owned()))
+    });
+    let rows: BTreeMap<_, _> = rows.filter(|(key, _)| key.contains('.')).collect();
+    for (key, value) in &rows {
+        assert_eq!(defaults.get(key), Some(value), "the default of `{key}`");
+    }
+    // One agent type stands for all, and providers and prices have tables of their own.
+    let elsewhere = ["analyst", "architect", "orchestrator", "tester", "deployer"]
+        .map(|agent| format!("agents.{agent}."));
+    for key in defaults.keys() {
+        let is_elsewhere = elsewhere.iter().any(|start| key.starts_with(start))
+            || key.starts_with("providers.")
+            || key.starts_with("prices.");
+        assert!(is_elsewhere || rows.contains_key(key), "docs/settings.md does not have `{key}`");
+    }
+}
+
+/// Returns the path with `{}` in place of every id.
+fn shape(path: &str) -> String {
+    let stands_in = |part: &&str| part.starts_with(['{', '$']);
+    let parts = path.split('/').map(|part| if stands_in(&part) { "{}" } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn every_path_in_the_documentation_is_one_of_the_api() {
+    let document: Value = serde_json::from_str(&botarmy_http::openapi()).unwrap();
+    let known: BTreeSet<_> =
+        document["paths"].as_object().unwrap().keys().map(|path| shape(path)).collect();
+    let part_of = |c: char| c.is_ascii_alphanumeric() || "/_-{}$".contains(c);
+    let mut named = BTreeSet::new();
+    for (_, text) in guides() {
+        let text = text.replace("$(gate $Q)", "$G");
+        for (at, _) in text.match_indices("/api/") {
+            named.insert(text[at..].split(|c| !part_of(c)).next().unwrap().to_owned());
+        }
+    }
+    for health in quoted(&read("docs/operations.md")).iter().filter(|name| name.starts_with('/')) {
+        named.insert(health.clone());
+    }
+    assert!(named.len() >= 20, "{named:?}");
+    for path in named {
+        assert!(known.contains(&shape(&path)), "the API has no {path}");
+    }
+}
+
+#[test]
+fn the_workflow_in_the_documentation_is_sound() {
+    let text = read("docs/workflows.md");
+    let workflows = blocks(&text, "toml");
+    assert_eq!(workflows.len(), 1);
+    let workflow = Workflow::from_toml(&workflows[0]).unwrap();
+    assert!(text.contains(&format!("config/workflows/{}.toml", workflow.name)));
+}
+
+#[test]
+fn the_readme_is_short() {
+    let words = read("README.md").split_whitespace().count();
+    assert!(words <= MAX_README_WORDS, "the README has {words} words of {MAX_README_WORDS}");
+}
+
+/// Returns the anchors of a document's headings, as the hosts of repositories make them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let kept = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn an_anchor_is_made_as_the_hosts_of_repositories_make_it() {
+    let text = "# TLS to PostgreSQL\n```sh\n# no heading\n```\n### A test run: `plain`\n";
+    assert_eq!(anchors(text), ["a-test-run-plain", "tls-to-postgresql"].map(str::to_owned).into());
+}
+
+#[test]
+fn every_file_and_heading_the_documents_name_is_there() {
+    for document in documents() {
+        let text = read(&document);
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let folder = root().join(&document).parent().unwrap().to_owned();
+        for link in links.filter(|link| !link.starts_with("http")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { root().join(&document) } else { folder.join(file) };
+            assert!(target.exists(), "{document} links to {link}");
+            if !anchor.is_empty() {
+                let there = anchors(&std::fs::read_to_string(&target).unwrap());
+                assert!(there.contains(anchor), "{document} links to {link}: no such heading");
+            }
+        }
+        let tops = ["crates/", "tests/", "config/", "migrations/", "botarmy-", ".ci/", "docs/"];
+        for name in quoted(&text) {
+            let path = name.trim_start_matches("./");
+            let is_path = path.contains('/') && tops.iter().any(|top| path.starts_with(top));
+            let stands_in = path.contains(['<', '…', '*', ' ', '{']) || path.contains("sketch");
+            if is_path && !stands_in {
+                let there = root().join(path).exists() || root().join("crates").join(path).exists();
+                assert!(there, "{document} names {name}, which is not there");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_document_is_in_the_index() {
+    let index = read("docs/README.md");
+    for document in documents().iter().filter(|file| *file != "docs/README.md") {
+        let link = document.strip_prefix("docs/").map_or(format!("../{document}"), str::to_owned);
+        assert!(
+            index.contains(&format!("]({link})")),
+            "docs/README.md does not link to {document}"
+        );
+    }
+}
