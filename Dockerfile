@@ -1,8 +1,8 @@
-# One binary on a small Debian. Three stages: what is needed to know the dependencies, the build, and
-# what runs. Cargo.toml says how old Rust may be; this is the version the tests are run with.
+# One binary on a small Debian. Three stages: the manifests, the build, and the image that runs.
+# Cargo.toml sets the oldest Rust that works; this is the version the tests run with.
 
-# The manifests alone, with empty sources: as long as they stay the same, so does this stage's result,
-# and the layer with the compiled dependencies is taken from the cache.
+# The manifests with empty sources. As long as the manifests do not change, neither does the result of
+# this stage, and the layer with the compiled dependencies comes from the cache.
 FROM rust:1.95-slim-bookworm AS manifests
 WORKDIR /src
 COPY . .
@@ -18,22 +18,23 @@ WORKDIR /src
 COPY --from=manifests /src .
 RUN cargo build --locked --release -p botarmy-server
 COPY . .
-# Cargo goes by the time of a file, and the empty ones above are younger than the real ones.
+# Cargo compares modification times, and the empty files above are newer than the real ones.
 RUN find crates -name '*.rs' -exec touch {} + \
     && cargo build --locked --release -p botarmy-server
 
 FROM debian:bookworm-slim
-# The certificates PostgreSQL's is checked against where the address says sslmode=require.
+# The authorities that PostgreSQL's certificate is checked against with sslmode=require.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-# By number, so that an orchestrator can see that it is not root. Volumes take over the owner.
+# A numeric user, so that an orchestrator can see that it is not root. Volumes inherit the owner.
 RUN install -d -o 10001 -g 10001 -m 0700 /data
 COPY --from=build /src/target/release/botarmy-server /usr/local/bin/
 COPY config/workflows /etc/botarmy/workflows
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
-# Inside a container, loopback is nobody's. That others may reach it still has to be said by whoever
-# starts it, with BOTARMY_HTTP__ALLOW_REMOTE=true: there is no access control.
+# Loopback inside a container cannot be reached from outside, so the server listens on all addresses.
+# Whoever starts the container has to allow that with BOTARMY_HTTP__ALLOW_REMOTE=true, because there is
+# no access control.
 ENV BOTARMY_HTTP__HOST=0.0.0.0 \
     BOTARMY_HTTP__PORT=8080 \
     BOTARMY_STORE__DATA_DIR=/data \

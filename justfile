@@ -1,13 +1,13 @@
-# The commands of every day. `just` alone lists them.
+# Shortcuts for frequent commands. `just` without a name lists them.
 
 _default:
     @just --list
 
-# Serve on http://127.0.0.1:8080
+# Start the server on http://127.0.0.1:8080
 run *ARGS:
     cargo run --release -- {{ARGS}}
 
-# Bring the database to the version of this code (--status, --dry-run, --down)
+# Migrate the database to the version of this code (--status, --dry-run, --down)
 migrate *ARGS:
     cargo run --release -- migrate {{ARGS}}
 
@@ -15,15 +15,15 @@ migrate *ARGS:
 up PROFILE="full":
     docker compose --profile {{PROFILE}} up --detach --build --wait
 
-# Stop them; what they keep stays
+# Stop the containers; the data stays in the volumes
 down:
     docker compose --profile full --profile services --profile workers down
 
-# Replace the replicas of an environment (deploy/ENV.env) one after another; back again if it fails
+# Deploy to the replicas of an environment (deploy/ENV.env), one after another; go back on failure
 deploy ENV *VERSION:
     ./deploy/deploy up {{ENV}} {{VERSION}}
 
-# Go back to the version that was deployed before
+# Go back to the previous version
 rollback ENV:
     ./deploy/deploy rollback {{ENV}}
 
@@ -31,7 +31,7 @@ rollback ENV:
 health-check URL="http://127.0.0.1:8080/readyz":
     cargo run --release -- health-check --url {{URL}}
 
-# Begin a new migration, for both databases
+# Create the files of a new migration, for both databases
 migration NAME:
     #!/usr/bin/env bash
     set -euo pipefail
@@ -43,12 +43,12 @@ migration NAME:
         echo "$folder"
     done
 
-# Compile and lint, without running anything
+# Check formatting and lints
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
 
-# Run every test
+# Run the tests (--with-model: also those against external programs)
 test *ARGS:
     ./tests/run {{ARGS}}
 
@@ -57,6 +57,6 @@ bench *ARGS:
     cargo build --release --workspace --bins
     target/release/services -- target/release/bench {{ARGS}}
 
-# Everything that must hold before it lands
+# Run everything that must pass before a change lands
 ci:
     ./.ci/run

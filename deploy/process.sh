@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Replicas as processes of this machine, on loopback ports from BASE_PORT on. In $STATE are the
-# binaries (releases/VERSION), a file with the process of each replica, and their logs.
+# Replicas as processes of this machine, on loopback ports from BASE_PORT on. $STATE holds the binaries
+# (releases/VERSION), a file with the process id of each replica, and their logs.
 
 check() {
   [ -n "${BASE_PORT:-}" ] || fail 2 "BASE_PORT is not set"
@@ -9,12 +9,12 @@ check() {
   export BOTARMY_STORE__DATA_DIR=${BOTARMY_STORE__DATA_DIR:-$STATE/data}
 }
 
-# A release is a copy, so that what is built next does not change what runs.
+# A release is a copy, so that the next build does not change a running replica.
 prepare() {
   local release=$STATE/releases/$1
   [ -n "${BINARY:-}" ] || fail 2 "BINARY is not set"
   eval "${BUILD:-true}" && mkdir -p "$release" &&
-    # A file that is being run cannot be written to, but it can be replaced.
+    # The file of a running program cannot be written to, but it can be replaced.
     install -m 755 "$BINARY" "$release/new" && mv -f "$release/new" "$release/botarmy-server"
 }
 
@@ -27,7 +27,7 @@ start_replica() {
     say "something else listens on port $port"
     return 1
   fi
-  # In a session of its own: Ctrl-C here is not meant for it.
+  # A session of its own, so that Ctrl-C in this terminal does not reach the replica.
   BOTARMY_HTTP__PORT=$port setsid "$STATE/releases/$2/botarmy-server" serve \
     >>"$STATE/replica-$1.log" 2>&1 </dev/null 9>&- &
   pid=$!
@@ -55,16 +55,17 @@ ready() {
     "http://127.0.0.1:$((BASE_PORT + $1 - 1))/readyz"
 }
 
-# The process of a replica. Its number alone may long be somebody else's; with the time it was born it
-# is not.
+# Prints the process id of a replica. An id alone may belong to another process by now; an id and a start
+# time do not.
 pid_of() {
   local pid time
   { read -r pid time <"$STATE/replica-$1.pid"; } 2>/dev/null || return 1
-  # One that ended before it was looked at has no time.
+  # A process that ended before its start time was read has none.
   [ -n "$time" ] && [ "$(born "$pid")" = "$time" ] && echo "$pid"
 }
 
-# When a process was born, in ticks since the machine was; nothing when it has ended (proc(5)).
+# Prints the start time of a process, in ticks since the machine started; nothing if the process has
+# ended. See proc(5).
 born() {
   local stat
   stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0

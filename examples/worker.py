@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A worker for BotArmy, with nothing but Python's standard library: it takes tasks, asks a person in
-the middle, and brings back a document. Killed and started again, it goes on where it was.
+"""An external worker for BotArmy that needs only Python's standard library. It takes tasks, asks a
+person in the middle of the work, and returns a document. After a kill it continues where it was.
 
     python3 examples/worker.py coder --url http://127.0.0.1:8080
 """
@@ -13,10 +13,10 @@ for option, default in [("url", "http://127.0.0.1:8080"), ("name", "example"),
     args.add_argument(f"--{option}", default=default, type=type(default))
 args = args.parse_args()
 
-class Gone(Exception): """Nobody wants the work any more."""
+class Gone(Exception): """The task was cancelled, or another worker has it."""
 
 def call(path, body):
-    """Sends JSON and answers the status and what came back; waits for a server that is away."""
+    """Sends JSON and returns the status and the answer; retries while the server is unavailable."""
     data, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
     while True:
         try:
@@ -27,11 +27,11 @@ def call(path, body):
             if problem.code != 503:
                 return problem.code, json.load(problem)
         except OSError:
-            pass  # It is not there, or went away in the middle: every call may be sent again.
+            pass  # The server is unavailable: every call may be sent again.
         time.sleep(1)
 
 def work(task, say):
-    """Your agent goes here. It answers a question, or what it made."""
+    """Your agent goes here. Returns the name of a call and its body: a question or a result."""
     if not task["resume"]:
         say("reading")
         return "ask", {"question": "Which language?", "options": ["Rust", "Python"], "session": "asked"}
@@ -43,7 +43,7 @@ def work(task, say):
     return "complete", {"output": {"markdown": text}}
 
 def serve(lease):
-    """Does one task: heartbeats beside the work, and brings back what comes of it."""
+    """Does one task: sends heartbeats during the work, and returns the result."""
     path, done, gone, line = f"/{lease['lease']}", threading.Event(), threading.Event(), ["at work"]
     def beat():
         while not done.is_set():
@@ -59,7 +59,7 @@ def serve(lease):
     try:
         verb, body = work(lease["task"], say)
     except Gone:
-        return print("the task was called off or given to somebody else", flush=True)
+        return print("the task was cancelled, or another worker has it", flush=True)
     except Exception as error:
         verb, body = "fail", {"code": "crashed", "message": repr(error), "retryable": True}
     done.set()
@@ -67,7 +67,7 @@ def serve(lease):
     print(verb, status, answer.get("detail", answer.get("status")), flush=True)
 
 while True:
-    if os.path.exists(args.state):  # A lease that was in hand when the worker ended.
+    if os.path.exists(args.state):  # A lease that the worker held when it ended.
         serve(json.load(open(args.state)))
         os.remove(args.state)
     status, answer = call("", {"worker_id": args.name, "agents": [args.agent], "max": 1, "wait_s": 30})
