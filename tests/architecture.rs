@@ -56,15 +56,19 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
                 let both = ["botarmy-domain", "botarmy-sql"];
                 assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
             }
-            // What every border over HTTP shares.
-            "botarmy-http" | "botarmy-ws" => {
+            // What every border over HTTP shares, and the live frames that some of them serve.
+            "botarmy-http" => {
                 let both = ["botarmy-domain", "botarmy-web"];
                 assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
+            }
+            "botarmy-ws" => {
+                let all = ["botarmy-domain", "botarmy-live", "botarmy-web"];
+                assert_eq!(on_ours, all.into(), "{name} leans on {on_ours:?}");
             }
             _ => assert_eq!(on_ours, ["botarmy-domain"].into(), "{name} leans on {on_ours:?}"),
         }
     }
-    assert_eq!(ours.len(), 13, "a new crate has its place in this test: {names:?}");
+    assert_eq!(ours.len(), 14, "a new crate has its place in this test: {names:?}");
 }
 
 #[test]

@@ -13,12 +13,13 @@ use botarmy_domain::decide::Defaults;
 use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck, Ids};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, HttpSettings};
+use botarmy_live::{Hub, LiveSettings};
 use botarmy_orchestrator::{
     Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases, Ports, Runners, Worker,
     WorkerSettings, Workflows,
 };
 use botarmy_web::OriginRule;
-use botarmy_ws::{Live, WsSettings};
+use botarmy_ws::WsSettings;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
@@ -56,7 +57,7 @@ pub struct System {
     stop: watch::Sender<bool>,
     working: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
-    live: Option<Live>,
+    live: Option<Arc<Hub>>,
 }
 
 impl System {
@@ -171,24 +172,31 @@ impl System {
     pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
         let origins = OriginRule::new(&settings.http.cors_origins);
         let hears_others = self.channels.reaches_others() || !self.stores.is_shared();
-        let live = Live::start(
+        let live = Hub::start(
             Arc::clone(&self.channels.bus),
             Arc::clone(&self.stores.audit),
             Arc::clone(&self.stores.projects),
             Arc::clone(&self.clock),
-            WsSettings { hears_others, ..ws_settings(settings, origins.clone()) },
+            LiveSettings {
+                max_connections: settings.ws.max_connections,
+                recent_frames: settings.ws.recent_frames,
+                hears_others,
+                ..LiveSettings::default()
+            },
         );
-        self.live = Some(live.clone());
+        self.live = Some(Arc::clone(&live));
         let workers = match settings.http.workers {
             0 => std::thread::available_parallelism().map_or(2, usize::from),
             workers => workers,
         };
         let grace = Duration::from_secs(settings.http.shutdown_timeout_s);
-        let api = self.api(settings, origins);
-        let on_connect = botarmy_ws::on_connect(&live);
-        let live =
-            move |config: &mut actix_web::web::ServiceConfig| botarmy_ws::routes(config, &live);
-        Ok(botarmy_http::serve(listener, api, workers, grace, on_connect, live)?)
+        let api = self.api(settings, origins.clone());
+        let sessions = Arc::new(ws_settings(settings, origins));
+        let on_connect = botarmy_ws::on_connect(&sessions);
+        let mount = move |config: &mut actix_web::web::ServiceConfig| {
+            botarmy_ws::routes(config, &live, &sessions);
+        };
+        Ok(botarmy_http::serve(listener, api, workers, grace, on_connect, mount)?)
     }
 
     fn api(&self, settings: &Settings, origins: OriginRule) -> Api {
@@ -326,8 +334,6 @@ fn assign_runners(
 
 fn ws_settings(settings: &Settings, origins: OriginRule) -> WsSettings {
     WsSettings {
-        max_connections: settings.ws.max_connections,
-        recent_frames: settings.ws.recent_frames,
         heartbeat: Duration::from_secs(settings.ws.ping_interval_s),
         send_timeout: Duration::from_secs(settings.ws.send_timeout_s),
         origins,

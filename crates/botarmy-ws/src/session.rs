@@ -1,9 +1,9 @@
-//! One WebSocket connection: the checks before the upgrade, and then frames out and requests in.
-//! The only file that knows the WebSocket crate.
+//! One WebSocket connection: the checks before the upgrade, then frames out and requests in. The
+//! only file that knows the WebSocket crate.
 //!
-//! Whatever can be refused is refused before the upgrade, as problem+json: an origin that may not
-//! connect (403), a query that is not acceptable (422), no room (503), no such project (404), and
-//! at last a request that is no WebSocket handshake (426).
+//! Everything that can be refused is refused before the upgrade, with a problem document: a foreign
+//! origin (403), an invalid query (422), too many connections (503), an unknown project (404), and
+//! last a request that is no WebSocket handshake (426).
 
 use std::any::Any;
 use std::pin::Pin;
@@ -20,6 +20,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, rt};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError};
+use botarmy_live::{Admission, Hub, SubscribeError, Subscriber, Target};
 use botarmy_web::Problem;
 use bytestring::ByteString;
 use futures_util::Stream;
@@ -28,43 +29,47 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tracing::{debug, error};
 
+use crate::WsSettings;
 use crate::guard::{Guard, TooLong};
-use crate::hub::{Admission, Hub};
-use crate::subscriber::{Refused, Subscriber, Target};
-use crate::{Live, WsSettings, frame};
 
-/// The largest position: what every store can count to.
+/// The largest position in a log: the largest integer of every store.
 const MAX_POSITION: u64 = i64::MAX as u64;
-/// How long a peer may take for the close frame, at the end.
+/// Time that sending the close frame may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What the sessions of a process share.
+struct Live {
+    hub: Arc<Hub>,
+    settings: Arc<WsSettings>,
+}
+
 /// Mounts `GET /ws`.
-pub fn routes(cfg: &mut web::ServiceConfig, live: &Live) {
+pub fn routes(cfg: &mut web::ServiceConfig, hub: &Arc<Hub>, settings: &Arc<WsSettings>) {
+    let live = Live { hub: Arc::clone(hub), settings: Arc::clone(settings) };
     cfg.service(
         web::resource(["/ws", "/ws/"])
-            .app_data(web::Data::new(live.clone()))
+            .app_data(web::Data::new(live))
             .route(web::get().to(open))
             .default_service(web::to(wrong_method)),
     );
 }
 
-/// What to do with a new connection, for `HttpServer::on_connect`: frames leave at once
-/// (`TCP_NODELAY`), and on Linux the kernel gives up a peer that takes nothing for as long as two
-/// heartbeats (`TCP_USER_TIMEOUT`).
+/// Returns a handler of new connections for `HttpServer::on_connect`. It has frames sent at once
+/// (`TCP_NODELAY`), and on Linux the kernel drop a peer that accepts nothing for two heartbeats
+/// (`TCP_USER_TIMEOUT`).
 ///
-/// The second cannot be done later. A session ends when a send takes too long, but what the server
-/// has buffered for the socket waits for the peer, and so does the socket; the web framework has
-/// no timeout there.
+/// The second cannot be done later: a session ends when a send takes too long, but what the server
+/// has buffered for the socket still waits for the peer, and the web framework has no timeout there.
 pub fn on_connect(
-    live: &Live,
+    settings: &WsSettings,
 ) -> impl Fn(&dyn Any, &mut Extensions) + Send + Sync + Clone + 'static + use<> {
-    let patience = live.hub().settings.heartbeat * 2;
+    let timeout = settings.heartbeat * 2;
     move |connection, _| {
         if let Some(socket) = connection.downcast_ref::<rt::net::TcpStream>() {
-            // A socket that is gone already is noticed by whoever reads from it.
+            // Both fail on a closed socket only, which the next read reports.
             drop(socket.set_nodelay(true));
             #[cfg(target_os = "linux")]
-            drop(socket2::SockRef::from(socket).set_tcp_user_timeout(Some(patience)));
+            drop(socket2::SockRef::from(socket).set_tcp_user_timeout(Some(timeout)));
         }
     }
 }
@@ -82,7 +87,7 @@ async fn open(
     payload: web::Payload,
     live: web::Data<Live>,
 ) -> Result<HttpResponse, Problem> {
-    connect(&req, payload, live.hub()).await.map_err(|problem| problem.at(req.path()))
+    connect(&req, payload, &live).await.map_err(|problem| problem.at(req.path()))
 }
 
 async fn wrong_method(req: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -92,25 +97,27 @@ async fn wrong_method(req: HttpRequest) -> Result<HttpResponse, Problem> {
 async fn connect(
     req: &HttpRequest,
     payload: web::Payload,
-    hub: &Arc<Hub>,
+    live: &Live,
 ) -> Result<HttpResponse, Problem> {
+    let Live { hub, settings } = live;
     // A browser opens a WebSocket for any page without asking the server first.
-    hub.settings.origins.check(req.head(), req.app_config())?;
+    settings.origins.check(req.head(), req.app_config())?;
     let (target, after) = parse_query(req)?;
-    let admission = hub.admit().ok_or_else(|| too_many_connections(hub))?;
+    let admission = hub.admit().ok_or_else(|| too_many_connections(settings))?;
     let system_after = if target.is_none() { after } else { None };
     let mut subscriber = hub.subscriber(system_after).await?;
     if let Some(target) = target {
         subscriber.subscribe(target, after).await.map_err(refused)?;
     }
-    let (payload, too_long) = guarded(req, payload, hub.settings.max_frame_bytes).await;
+    let (payload, too_long) = guarded(req, payload, settings.max_frame_bytes).await;
     let (response, session, messages) =
         actix_ws::handle(req, payload).map_err(|error| no_handshake(&error))?;
     // The guard has checked every length, also that of a message in fragments.
     let no_limit = usize::MAX;
     let messages =
         messages.max_frame_size(no_limit).aggregate_continuations().max_continuation_size(no_limit);
-    let connection = Connection { hub: Arc::clone(hub), subscriber, session, too_long };
+    let (hub, settings) = (Arc::clone(hub), Arc::clone(settings));
+    let connection = Connection { hub, settings, subscriber, session, too_long };
     rt::spawn(connection.run(messages, admission));
     Ok(response)
 }
@@ -126,7 +133,7 @@ fn parse_query(req: &HttpRequest) -> Result<(Option<Target>, Option<u64>), Probl
     let after = after.map_err(|error| Problem::invalid("after", error))?;
     match (target, after) {
         (Some(Target::All), Some(_)) => {
-            Err(Problem::invalid("after", Refused::AfterAll.to_string()))
+            Err(Problem::invalid("after", SubscribeError::AfterAll.to_string()))
         }
         both => Ok(both),
     }
@@ -137,19 +144,18 @@ fn parse_position(text: &str) -> Result<u64, String> {
     position.ok_or_else(|| format!("must be a position in a log: 0 to {MAX_POSITION}"))
 }
 
-fn too_many_connections(hub: &Hub) -> Problem {
-    let WsSettings { max_connections, retry_after, .. } = *hub.settings;
-    let detail = format!("All {max_connections} live connections are in use; try again later.");
-    Problem::unavailable(detail, retry_after.as_secs().max(1))
+fn too_many_connections(settings: &WsSettings) -> Problem {
+    let detail = "All live connections are in use; try again later.";
+    Problem::unavailable(detail, settings.retry_after.as_secs().max(1))
 }
 
-fn refused(error: Refused) -> Problem {
+fn refused(error: SubscribeError) -> Problem {
     let detail = error.to_string();
     match error {
-        Refused::NoSuchProject(_) => Problem::new(StatusCode::NOT_FOUND, detail),
-        Refused::AfterAll => Problem::invalid("after", detail),
-        Refused::TooMany(_) => Problem::invalid("project_id", detail),
-        Refused::Store(error) => error.into(),
+        SubscribeError::NoSuchProject(_) => Problem::new(StatusCode::NOT_FOUND, detail),
+        SubscribeError::AfterAll => Problem::invalid("after", detail),
+        SubscribeError::TooMany(_) => Problem::invalid("project_id", detail),
+        SubscribeError::Store(error) => error.into(),
     }
 }
 
@@ -160,7 +166,7 @@ fn no_handshake(error: &actix_web::Error) -> Problem {
         .with_header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
 }
 
-/// The bytes a client sends, up to where they announce a message that is too long.
+/// The bytes of a client, up to those that announce a message which is too long.
 struct Guarded {
     payload: web::Payload,
     guard: Guard,
@@ -182,7 +188,7 @@ impl Stream for Guarded {
     }
 }
 
-/// Puts the guard before the payload. The flag says whether it stopped something.
+/// Puts the guard before the payload. The flag is set when it has stopped the stream.
 async fn guarded(
     req: &HttpRequest,
     payload: web::Payload,
@@ -193,7 +199,7 @@ async fn guarded(
     let guarded = Guarded { payload, guard, too_long: Arc::clone(&too_long) };
     let mut payload = dev::Payload::from(Box::pin(guarded) as Pin<Box<dyn Stream<Item = _>>>);
     let payload = web::Payload::from_request(req, &mut payload).await;
-    (payload.expect("a payload can always be taken over"), too_long)
+    (payload.expect("extracting a payload cannot fail"), too_long)
 }
 
 // After the upgrade.
@@ -201,33 +207,34 @@ async fn guarded(
 /// An open connection.
 struct Connection {
     hub: Arc<Hub>,
+    settings: Arc<WsSettings>,
     subscriber: Subscriber,
     session: actix_ws::Session,
     too_long: Arc<AtomicBool>,
 }
 
-/// Why a connection ends: with this close frame, or without one because nobody would get it.
+/// End of a connection: with this close frame, or without one where the peer is gone.
 struct End(Option<CloseReason>);
 
 impl End {
-    fn with(code: CloseCode, why: &str) -> Self {
-        Self(Some(CloseReason { code, description: Some(why.to_owned()) }))
+    fn with(code: CloseCode, reason: &str) -> Self {
+        Self(Some(CloseReason { code, description: Some(reason.to_owned()) }))
     }
 }
 
 impl Connection {
     async fn run(mut self, mut messages: AggregatedMessageStream, admission: Admission) {
         let end = self.serve(&mut messages).await;
-        debug!(subscriber = ?self.subscriber, reason = ?end.0, "A live connection has ended");
+        debug!(subscriber = ?self.subscriber, reason = ?end.0, "The live connection ended");
         if end.0.is_some() {
-            // Whether it arrives or not, nobody is listening any more.
+            // Best effort: the connection ends whether or not the frame arrives.
             drop(timeout(CLOSE_TIMEOUT, self.session.close(end.0)).await);
         }
         drop(admission);
     }
 
     async fn serve(&mut self, messages: &mut AggregatedMessageStream) -> End {
-        let heartbeat = self.hub.settings.heartbeat;
+        let heartbeat = self.settings.heartbeat;
         let mut beats = interval_at(Instant::now() + heartbeat, heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent_beats = 0;
@@ -238,12 +245,12 @@ impl Connection {
                 () = &mut stopped => Err(End::with(CloseCode::Away, "The server is stopping.")),
                 message = messages.recv() => {
                     silent_beats = 0;
-                    self.hear(message).await
+                    self.receive(message).await
                 }
                 _ = beats.tick() => {
                     silent_beats += 1;
                     if silent_beats >= 2 {
-                        Err(End::with(CloseCode::Policy, "Nothing was heard for too long."))
+                        Err(End::with(CloseCode::Policy, "The client sent nothing for two heartbeats."))
                     } else {
                         self.ping().await
                     }
@@ -256,35 +263,35 @@ impl Connection {
         }
     }
 
-    /// Takes in a message of the client.
-    async fn hear(
+    /// Handles a message of the client.
+    async fn receive(
         &mut self,
         message: Option<Result<AggregatedMessage, ProtocolError>>,
     ) -> Result<(), End> {
         match message {
             None => Err(End(None)),
-            Some(Err(error)) => Err(self.broken(&error)),
+            Some(Err(error)) => Err(self.protocol_error(&error)),
             Some(Ok(AggregatedMessage::Close(reason))) => {
-                // The same code back, without the words (RFC 6455, section 5.5.1).
+                // The same code back, without the text (RFC 6455, section 5.5.1).
                 let code = reason.map_or(CloseCode::Normal, |reason| reason.code);
                 Err(End(Some(CloseReason { code, description: None })))
             }
             Some(Ok(AggregatedMessage::Pong(_))) => Ok(()),
             Some(Ok(AggregatedMessage::Ping(bytes))) => {
-                within(self.hub.settings.send_timeout, self.session.pong(&bytes)).await
+                within(self.settings.send_timeout, self.session.pong(&bytes)).await
             }
             Some(Ok(AggregatedMessage::Binary(_))) => {
-                self.complain("Binary messages are not understood; send JSON as text.").await
+                self.send_error("Binary messages are not accepted; send JSON as text.").await
             }
             Some(Ok(AggregatedMessage::Text(text))) => match ClientFrame::parse(&text) {
-                Ok(ClientFrame::Ping) => self.answer(&json!({"type": "pong"})).await,
+                Ok(ClientFrame::Ping) => self.reply(&json!({"type": "pong"})).await,
                 Ok(ClientFrame::Subscribe(target, after)) => self.subscribe(target, after).await,
                 Ok(ClientFrame::Unsubscribe(target)) => {
                     self.subscriber.unsubscribe(target);
                     let project = target.to_string();
-                    self.answer(&json!({"type": "unsubscribed", "project_id": project})).await
+                    self.reply(&json!({"type": "unsubscribed", "project_id": project})).await
                 }
-                Err(message) => self.complain(&message).await,
+                Err(message) => self.send_error(&message).await,
             },
         }
     }
@@ -293,45 +300,45 @@ impl Connection {
         match self.subscriber.subscribe(target, after).await {
             Ok(after) => {
                 let project = target.to_string();
-                let mut answer = json!({"type": "subscribed", "project_id": project});
+                let mut reply = json!({"type": "subscribed", "project_id": project});
                 if let Some(after) = after {
-                    answer["after"] = after.into();
+                    reply["after"] = after.into();
                 }
-                self.answer(&answer).await
+                self.reply(&reply).await
             }
-            Err(refused) => {
-                if let Refused::Store(cause) = &refused {
+            Err(error) => {
+                if let SubscribeError::Store(cause) = &error {
                     let cause: &dyn std::error::Error = cause;
-                    error!(error = cause, "A subscription could not be made");
+                    error!(error = cause, "Cannot subscribe; the client was told to try again");
                 }
-                self.complain(&refused.to_string()).await
+                self.send_error(&error.to_string()).await
             }
         }
     }
 
-    async fn complain(&mut self, message: &str) -> Result<(), End> {
-        let text = frame::error(message, self.hub.now());
+    async fn send_error(&mut self, message: &str) -> Result<(), End> {
+        let text = self.hub.error_frame(message);
         self.send(text).await
     }
 
-    async fn answer(&mut self, answer: &Value) -> Result<(), End> {
-        self.send(answer.to_string().into()).await
+    async fn reply(&mut self, reply: &Value) -> Result<(), End> {
+        self.send(reply.to_string().into()).await
     }
 
     async fn send(&mut self, text: ByteString) -> Result<(), End> {
-        within(self.hub.settings.send_timeout, self.session.text(text)).await
+        within(self.settings.send_timeout, self.session.text(text)).await
     }
 
     async fn ping(&mut self) -> Result<(), End> {
-        within(self.hub.settings.send_timeout, self.session.ping(b"")).await
+        within(self.settings.send_timeout, self.session.ping(b"")).await
     }
 
-    /// What is wrong with what the client sent, as a close code (RFC 6455, section 7.4.1).
-    fn broken(&self, error: &ProtocolError) -> End {
+    /// Returns the close code for an error in what the client sent (RFC 6455, section 7.4.1).
+    fn protocol_error(&self, error: &ProtocolError) -> End {
         if self.too_long.load(Ordering::Relaxed) {
-            let limit = self.hub.settings.max_frame_bytes;
-            let why = format!("A message may have at most {limit} bytes.");
-            return End::with(CloseCode::Size, &why);
+            let limit = self.settings.max_frame_bytes;
+            let reason = format!("A message may have at most {limit} bytes.");
+            return End::with(CloseCode::Size, &reason);
         }
         match error {
             ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
@@ -347,15 +354,15 @@ impl Connection {
     }
 }
 
-/// Sends something; when it fails or takes too long, nobody is there any more.
+/// Awaits a send. The connection ends without a close frame when it fails or takes too long.
 async fn within<E>(
-    patience: Duration,
+    limit: Duration,
     sending: impl Future<Output = Result<(), E>>,
 ) -> Result<(), End> {
-    timeout(patience, sending).await.map_or(Err(End(None)), |sent| sent.map_err(|_| End(None)))
+    timeout(limit, sending).await.map_or(Err(End(None)), |sent| sent.map_err(|_| End(None)))
 }
 
-/// What a client can ask for.
+/// A request of the client.
 #[derive(Debug, PartialEq, Eq)]
 enum ClientFrame {
     Ping,
@@ -364,7 +371,7 @@ enum ClientFrame {
 }
 
 impl ClientFrame {
-    /// Reads a message; the error is a sentence for whoever sent it.
+    /// Parses a message. The error is a sentence for the client.
     fn parse(text: &str) -> Result<Self, String> {
         let value: Value =
             serde_json::from_str(text).map_err(|error| format!("This is not JSON: {error}."))?;

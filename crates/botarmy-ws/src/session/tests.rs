@@ -12,9 +12,9 @@ use tokio_tungstenite::tungstenite::{Error, Message, protocol};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::*;
-use crate::WsSettings;
-use crate::fakes::{Story, World};
 use botarmy_domain::LogId;
+use botarmy_live::LiveSettings;
+use botarmy_live::fakes::{LogWriter, World};
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 struct Server {
     world: Arc<World>,
-    live: Live,
+    hub: Arc<Hub>,
     address: SocketAddr,
     handle: dev::ServerHandle,
 }
@@ -35,13 +35,19 @@ impl Drop for Server {
 }
 
 async fn serve(settings: WsSettings) -> Server {
+    serve_limited(LiveSettings::default(), settings).await
+}
+
+async fn serve_limited(limits: LiveSettings, settings: WsSettings) -> Server {
     let world = World::new();
     let (bus, audit) = (Arc::clone(&world), Arc::clone(&world));
     let (projects, clock) = (Arc::clone(&world), Arc::clone(&world));
-    let live = Live::start(bus, audit, projects, clock, settings);
-    let mounted = live.clone();
-    let server = HttpServer::new(move || App::new().configure(|cfg| routes(cfg, &mounted)))
-        .on_connect(on_connect(&live))
+    let hub = Hub::start(bus, audit, projects, clock, limits);
+    let (mounted, settings) = (Arc::clone(&hub), Arc::new(settings));
+    let on_connect = on_connect(&settings);
+    let mount = move |cfg: &mut web::ServiceConfig| routes(cfg, &mounted, &settings);
+    let server = HttpServer::new(move || App::new().configure(&mount))
+        .on_connect(on_connect)
         .workers(1)
         .bind(("127.0.0.1", 0))
         .unwrap();
@@ -49,10 +55,10 @@ async fn serve(settings: WsSettings) -> Server {
     let server = server.run();
     let handle = server.handle();
     tokio::spawn(server);
-    while world.ears() == 0 {
+    while world.subscribers() == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    Server { world, live, address, handle }
+    Server { world, hub, address, handle }
 }
 
 impl Server {
@@ -115,10 +121,10 @@ fn id_of(log: LogId) -> ProjectId {
 #[actix_web::test]
 async fn a_subscriber_gets_the_past_and_the_present() {
     let server = serve(WsSettings::default()).await;
-    let log = Story::project();
-    server.world.happen(log, 100);
+    let log = LogWriter::project();
+    server.world.commit_and_announce(log, 100);
     let mut client = server.connect(&format!("?project_id={}&after=40", id_of(log))).await;
-    server.world.happen(log, 10);
+    server.world.commit_and_announce(log, 10);
     for seq in 41..=110 {
         let frame = read(&mut client).await;
         assert_eq!(frame["seq"], seq);
@@ -129,19 +135,19 @@ async fn a_subscriber_gets_the_past_and_the_present() {
 #[actix_web::test]
 async fn the_trailing_slash_and_both_forms_of_an_id_are_welcome() {
     let server = serve(WsSettings::default()).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let plain = id_of(log).uuid().simple().to_string().to_uppercase();
     let url = format!("ws://{}/ws/?project_id={plain}", server.address);
     let (mut client, _) = connect_async(url).await.unwrap();
-    server.world.happen(log, 1);
+    server.world.commit_and_announce(log, 1);
     assert_eq!(read(&mut client).await["seq"], 1);
 }
 
 #[actix_web::test]
 async fn clients_are_answered_and_understood() {
     let server = serve(WsSettings::default()).await;
-    let log = Story::project();
-    server.world.happen(log, 3);
+    let log = LogWriter::project();
+    server.world.commit_and_announce(log, 3);
     let mut client = server.connect("").await;
     say(&mut client, r#"{"type":"ping"}"#).await;
     assert_eq!(read(&mut client).await, json!({"type": "pong"}));
@@ -155,21 +161,21 @@ async fn clients_are_answered_and_understood() {
 
     say(&mut client, &json!({"type": "unsubscribe", "project_id": id}).to_string()).await;
     assert_eq!(read(&mut client).await, json!({"type": "unsubscribed", "project_id": id}));
-    server.world.happen(log, 1);
-    server.world.happen(LogId::System, 1);
+    server.world.commit_and_announce(log, 1);
+    server.world.commit_and_announce(LogId::System, 1);
     assert_eq!(read(&mut client).await["project_id"], Value::Null);
 
     say(&mut client, r#"{"type":"subscribe","project_id":"all"}"#).await;
     assert_eq!(read(&mut client).await, json!({"type": "subscribed", "project_id": "all"}));
-    server.world.happen(Story::project(), 1);
+    server.world.commit_and_announce(LogWriter::project(), 1);
     assert_eq!(read(&mut client).await["seq"], 1);
 }
 
 #[actix_web::test]
 async fn whatever_else_a_client_says_gets_an_error_and_the_subscription_stays() {
     let server = serve(WsSettings::default()).await;
-    let (log, missing) = (Story::project(), Story::project());
-    server.world.deny(id_of(missing));
+    let (log, missing) = (LogWriter::project(), LogWriter::project());
+    server.world.hide(id_of(missing));
     let mut client = server.connect(&format!("?project_id={}", id_of(log))).await;
     let too_far = u64::MAX;
     let missing = id_of(missing);
@@ -199,15 +205,15 @@ async fn whatever_else_a_client_says_gets_an_error_and_the_subscription_stays() 
     }
     client.send(Message::binary(vec![0, 1, 2])).await.unwrap();
     assert_eq!(read(&mut client).await["event_type"], "error");
-    server.world.happen(log, 1);
+    server.world.commit_and_announce(log, 1);
     assert_eq!(read(&mut client).await["seq"], 1);
 }
 
 #[actix_web::test]
 async fn what_can_be_refused_is_refused_before_the_upgrade() {
     let server = serve(WsSettings::default()).await;
-    let missing = id_of(Story::project());
-    server.world.deny(missing);
+    let missing = id_of(LogWriter::project());
+    server.world.hide(missing);
     let refused = async |query: &str| server.refusal(query, &[]).await;
 
     let (status, problem) = refused(&format!("?project_id={missing}")).await;
@@ -230,13 +236,14 @@ async fn what_can_be_refused_is_refused_before_the_upgrade() {
     server.world.down.store(true, Ordering::SeqCst);
     assert_eq!(refused(&format!("?project_id={missing}")).await.0, 503);
     server.world.down.store(false, Ordering::SeqCst);
-    assert_eq!(server.live.hub().connections(), 0);
-    assert_eq!(server.live.hub().watched_logs(), 0);
+    assert_eq!(server.hub.connections(), 0);
+    assert_eq!(server.hub.watched_logs(), 0);
 }
 
 #[actix_web::test]
 async fn a_full_house_is_said_before_the_upgrade_and_when_to_come_back() {
-    let server = serve(WsSettings { max_connections: 2, ..WsSettings::default() }).await;
+    let limits = LiveSettings { max_connections: 2, ..LiveSettings::default() };
+    let server = serve_limited(limits, WsSettings::default()).await;
     let _first = server.connect("").await;
     let second = server.connect("").await;
     let Err(Error::Http(response)) = connect_async(server.url("")).await else {
@@ -266,8 +273,8 @@ async fn who_does_not_speak_websocket_is_told_so() {
     let response = plain(server.address, "GET /ws HTTP/1.1").await;
     assert!(response.starts_with("HTTP/1.1 426 "), "{response}");
     assert!(response.to_lowercase().contains("\r\nupgrade: websocket\r\n"), "{response}");
-    let missing = id_of(Story::project());
-    server.world.deny(missing);
+    let missing = id_of(LogWriter::project());
+    server.world.hide(missing);
     let response = plain(server.address, &format!("GET /ws?project_id={missing} HTTP/1.1")).await;
     assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
     let response = plain(server.address, "POST /ws HTTP/1.1").await;
@@ -365,7 +372,7 @@ async fn a_client_that_says_goodbye_is_answered() {
     client.close(Some(reason)).await.unwrap();
     assert_eq!(close_code(&mut client).await, 1000);
     let begun = Time::now();
-    while server.live.hub().connections() > 0 {
+    while server.hub.connections() > 0 {
         assert!(begun.elapsed() < SOON);
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -384,19 +391,19 @@ async fn a_ping_is_answered_with_what_it_held() {
 async fn a_silent_peer_is_closed_and_one_that_answers_is_kept() {
     let heartbeat = Duration::from_millis(100);
     let server = serve(WsSettings { heartbeat, ..WsSettings::default() }).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut client = server.connect(&format!("?project_id={}", id_of(log))).await;
     let mut silent = server.connect("").await;
     let world = Arc::clone(&server.world);
     let late = tokio::spawn(async move {
         tokio::time::sleep(heartbeat * 6).await;
-        world.happen(log, 1);
+        world.commit_and_announce(log, 1);
     });
     assert_eq!(read(&mut client).await["seq"], 1, "its pongs are sent as it reads");
     late.await.unwrap();
     // Nothing was read from it until now, so nothing was answered.
     assert_eq!(close_code(&mut silent).await, 1008);
-    assert_eq!(server.live.hub().connections(), 1);
+    assert_eq!(server.hub.connections(), 1);
 }
 
 #[actix_web::test]
@@ -407,7 +414,7 @@ async fn a_client_that_stops_reading_is_given_up_and_delays_nobody() {
         ..WsSettings::default()
     };
     let server = serve(settings).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let query = format!("?project_id={}", id_of(log));
     let mut stalled = server.connect(&query).await;
     let mut quick = server.connect(&query).await;
@@ -416,11 +423,11 @@ async fn a_client_that_stops_reading_is_given_up_and_delays_nobody() {
     for seq in 1..=1000 {
         let event_type = botarmy_domain::EventType::TaskCompleted;
         let entry = server.world.commit_one(log, event_type, data.clone());
-        server.world.tell_entry(&entry);
+        server.world.announce_entry(&entry);
         assert_eq!(read(&mut quick).await["seq"], seq);
     }
     let took = begun.elapsed();
-    while server.live.hub().connections() > 1 {
+    while server.hub.connections() > 1 {
         assert!(begun.elapsed() < took + SOON, "the stalled one should have been given up");
         say(&mut quick, r#"{"type":"ping"}"#).await;
         assert_eq!(read(&mut quick).await["type"], "pong");
@@ -449,12 +456,12 @@ async fn everybody_is_told_when_the_server_stops() {
     for _ in 0..5 {
         clients.push(server.connect("").await);
     }
-    let live = server.live.clone();
-    let stopping = tokio::spawn(async move { live.shutdown().await });
+    let hub = Arc::clone(&server.hub);
+    let stopping = tokio::spawn(async move { hub.shutdown().await });
     for client in &mut clients {
         assert_eq!(close_code(client).await, 1001);
     }
     timeout(SOON, stopping).await.unwrap().unwrap();
-    assert_eq!(server.live.hub().connections(), 0);
+    assert_eq!(server.hub.connections(), 0);
     assert_eq!(server.refusal("", &[]).await.0, 503);
 }

@@ -22,13 +22,14 @@ use std::time::Duration;
 
 use botarmy_domain::ports::{AuditLog, BusMessage, Clock, EntryFilter, EventBus, ProjectStore};
 use botarmy_domain::{Entry, LogId, ProjectId, StoreError, Timestamp};
+use bytestring::ByteString;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::feed::Feed;
 use crate::frame;
-use crate::settings::WsSettings;
+use crate::settings::LiveSettings;
 use crate::subscriber::Subscriber;
 use crate::topic::{Missing, Topic};
 
@@ -46,7 +47,7 @@ const LATE: Duration = Duration::from_secs(5);
 
 /// Hears the bus and serves every session of this process.
 pub struct Hub {
-    pub(crate) settings: Arc<WsSettings>,
+    pub(crate) settings: Arc<LiveSettings>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) feed: Arc<Feed>,
     bus: Arc<dyn EventBus>,
@@ -84,7 +85,7 @@ impl Hub {
         audit: Arc<dyn AuditLog>,
         projects: Arc<dyn ProjectStore>,
         clock: Arc<dyn Clock>,
-        settings: WsSettings,
+        settings: LiveSettings,
     ) -> Arc<Self> {
         let settings = Arc::new(settings);
         let hub = Arc::new(Self {
@@ -112,7 +113,7 @@ impl Hub {
     }
 
     /// Ends every session (close code 1001) and stops listening. Returns when the sessions are
-    /// gone, or after [`WsSettings::shutdown_wait`].
+    /// gone, or after [`LiveSettings::shutdown_wait`].
     pub async fn shutdown(&self) {
         self.stop.send_replace(true);
         let emptied = async {
@@ -522,6 +523,12 @@ impl Hub {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Returns the frame that tells a client of an error in what it sent.
+    #[must_use]
+    pub fn error_frame(&self, message: &str) -> ByteString {
+        frame::error(message, self.now())
     }
 
     #[cfg(test)]

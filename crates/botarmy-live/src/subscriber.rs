@@ -44,7 +44,7 @@ impl std::str::FromStr for Target {
 
 /// Why a subscription was not made.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum SubscribeError {
     /// There is no such project.
     #[error("Project {0} does not exist.")]
     NoSuchProject(ProjectId),
@@ -136,10 +136,10 @@ impl Subscriber {
         &mut self,
         target: Target,
         after: Option<u64>,
-    ) -> Result<Option<u64>, Refused> {
+    ) -> Result<Option<u64>, SubscribeError> {
         let project = match (target, after) {
             (Target::Project(project), _) => project,
-            (Target::All, Some(_)) => return Err(Refused::AfterAll),
+            (Target::All, Some(_)) => return Err(SubscribeError::AfterAll),
             (Target::All, None) => {
                 let (hub, id, wake) = (&self.hub, self.id, &self.wake);
                 self.everything.get_or_insert_with(|| Everything {
@@ -159,10 +159,10 @@ impl Subscriber {
         }
         let limit = self.hub.settings.max_subscriptions;
         if self.cursors.len() > limit {
-            return Err(Refused::TooMany(limit));
+            return Err(SubscribeError::TooMany(limit));
         }
         if !self.hub.project_exists(project).await? {
-            return Err(Refused::NoSuchProject(project));
+            return Err(SubscribeError::NoSuchProject(project));
         }
         let watch = self.hub.watch(log, self.id, &self.wake).await?;
         let cursor = Cursor::new(watch, after);

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::feed::Feed;
 use crate::frame::{self, Frames};
 use crate::sequencer::Sequencer;
-use crate::settings::WsSettings;
+use crate::settings::LiveSettings;
 
 /// Where a client stands in a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +110,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) log: LogId,
-    settings: Arc<WsSettings>,
+    settings: Arc<LiveSettings>,
     feed: Arc<Feed>,
     state: Mutex<State>,
     listeners: Listeners,
@@ -122,7 +122,7 @@ impl Topic {
     pub(crate) fn new(
         log: LogId,
         begin: Option<u64>,
-        settings: Arc<WsSettings>,
+        settings: Arc<LiveSettings>,
         feed: Arc<Feed>,
     ) -> Self {
         let state = State {
@@ -267,7 +267,7 @@ impl Topic {
     fn keep(&self, state: &mut State, recent: Recent) {
         state.bytes += recent.frames.bytes();
         state.recent.push_back(recent);
-        let WsSettings { recent_frames, recent_bytes, .. } = *self.settings;
+        let LiveSettings { recent_frames, recent_bytes, .. } = *self.settings;
         while state.recent.len() > 1
             && (state.recent.len() > recent_frames || state.bytes > recent_bytes)
         {

@@ -1,4 +1,4 @@
-//! Stand-ins for the bus and the stores, for this crate's tests.
+//! A bus, logs and a clock in memory, for the tests of this crate and of the borders that use it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,23 +19,28 @@ use tokio::sync::mpsc;
 
 static SEEDS: AtomicUsize = AtomicUsize::new(1);
 
-/// Writes entries of one log.
-pub(crate) struct Story {
+/// Writes the entries of one log.
+#[derive(Debug)]
+pub struct LogWriter {
     head: Head,
     task: TaskId,
 }
 
-impl Story {
-    pub(crate) fn new(log: LogId) -> Self {
+impl LogWriter {
+    /// Creates a writer of an empty log.
+    #[must_use]
+    pub fn new(log: LogId) -> Self {
         Self { head: Head::empty(log), task: id_generator().task() }
     }
 
-    /// A project nobody has heard of.
-    pub(crate) fn project() -> LogId {
+    /// Returns the log of a new project.
+    #[must_use]
+    pub fn project() -> LogId {
         LogId::Project(id_generator().project())
     }
 
-    pub(crate) fn tell(&mut self, event_type: EventType, data: Value) -> Arc<Entry> {
+    /// Appends an entry. The data must be a JSON object.
+    pub fn write(&mut self, event_type: EventType, data: Value) -> Arc<Entry> {
         let Value::Object(data) = data else { panic!("event data is an object") };
         let event = Event {
             id: id_generator().event(),
@@ -50,91 +55,106 @@ impl Story {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nothing panics while it holds the lock")
+}
+
 fn id_generator() -> botarmy_domain::IdGenerator {
     let n = SEEDS.fetch_add(1, Ordering::Relaxed);
-    let at = Timestamp::from_micros(1_800_000_000_000_000 + i64::try_from(n).unwrap());
+    let at = Timestamp::from_micros(1_800_000_000_000_000_i64.saturating_add_unsigned(n as u64));
     Moment { at, seed: n as u128 }.id_generator()
 }
 
-/// Lets time pass.
-pub(crate) fn pass(time: Duration) {
-    SEEDS.fetch_add(usize::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+/// Advances the clock.
+pub fn advance(time: Duration) {
+    let micros = usize::try_from(time.as_micros()).unwrap_or(usize::MAX);
+    SEEDS.fetch_add(micros, Ordering::Relaxed);
 }
 
-/// A project's log of this length.
-pub(crate) fn log_of(length: usize) -> Vec<Arc<Entry>> {
-    let mut story = Story::new(Story::project());
-    (0..length).map(|n| story.tell(EventType::TaskCreated, json!({"n": n}))).collect()
+/// Returns a project's log of this length.
+#[must_use]
+pub fn log_of(length: usize) -> Vec<Arc<Entry>> {
+    let mut writer = LogWriter::new(LogWriter::project());
+    (0..length).map(|n| writer.write(EventType::TaskCreated, json!({"n": n}))).collect()
 }
 
-type Stories = HashMap<LogId, (Story, Vec<Arc<Entry>>)>;
+type Logs = HashMap<LogId, (LogWriter, Vec<Arc<Entry>>)>;
 
-/// A world: logs, a bus, a clock.
-#[derive(Default)]
-pub(crate) struct World {
-    stories: Mutex<Stories>,
-    ears: Mutex<Vec<mpsc::UnboundedSender<BusMessage>>>,
-    unknown: Mutex<HashSet<ProjectId>>,
-    /// How often a log was read.
-    pub(crate) reads: AtomicUsize,
-    /// The stores do not answer.
-    pub(crate) down: AtomicBool,
-    /// How long a read takes, in milliseconds.
-    pub(crate) slow_ms: AtomicUsize,
+/// Logs, a bus and a clock, with switches for what can go wrong.
+#[derive(Debug, Default)]
+pub struct World {
+    logs: Mutex<Logs>,
+    subscribers: Mutex<Vec<mpsc::UnboundedSender<BusMessage>>>,
+    hidden: Mutex<HashSet<ProjectId>>,
+    /// Number of reads so far.
+    pub reads: AtomicUsize,
+    /// Whether every read fails.
+    pub down: AtomicBool,
+    /// Duration of a read, in milliseconds.
+    pub slow_ms: AtomicUsize,
 }
 
 impl World {
-    pub(crate) fn new() -> Arc<Self> {
+    /// Creates a world without logs.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
     }
 
-    fn stories(&self) -> MutexGuard<'_, Stories> {
-        self.stories.lock().unwrap()
+    fn logs(&self) -> MutexGuard<'_, Logs> {
+        lock(&self.logs)
     }
 
-    /// Commits entries to a log and tells nobody.
-    pub(crate) fn commit(&self, log: LogId, count: usize) -> Vec<Arc<Entry>> {
+    /// Commits entries to a log, without an announcement on the bus.
+    pub fn commit(&self, log: LogId, count: usize) -> Vec<Arc<Entry>> {
         (0..count).map(|n| self.commit_one(log, EventType::TaskCreated, json!({"n": n}))).collect()
     }
 
-    pub(crate) fn commit_one(&self, log: LogId, event_type: EventType, data: Value) -> Arc<Entry> {
-        let mut stories = self.stories();
-        let (story, entries) = stories.entry(log).or_insert_with(|| (Story::new(log), Vec::new()));
-        let entry = story.tell(event_type, data);
+    /// Commits one entry to a log, without an announcement on the bus.
+    pub fn commit_one(&self, log: LogId, event_type: EventType, data: Value) -> Arc<Entry> {
+        let mut logs = self.logs();
+        let (writer, entries) =
+            logs.entry(log).or_insert_with(|| (LogWriter::new(log), Vec::new()));
+        let entry = writer.write(event_type, data);
         entries.push(Arc::clone(&entry));
         entry
     }
 
-    pub(crate) fn tell(&self, news: &BusMessage) {
-        self.ears.lock().unwrap().retain(|ear| ear.send(news.clone()).is_ok());
+    /// Sends a message to every subscriber of the bus.
+    pub fn announce(&self, message: &BusMessage) {
+        lock(&self.subscribers).retain(|subscriber| subscriber.send(message.clone()).is_ok());
     }
 
-    pub(crate) fn tell_entry(&self, entry: &Arc<Entry>) {
-        self.tell(&BusMessage::Entry(Arc::clone(entry)));
+    /// Announces a committed entry.
+    pub fn announce_entry(&self, entry: &Arc<Entry>) {
+        self.announce(&BusMessage::Entry(Arc::clone(entry)));
     }
 
-    /// Commits entries to a log and tells everybody.
-    pub(crate) fn happen(&self, log: LogId, count: usize) {
-        self.commit(log, count).iter().for_each(|entry| self.tell_entry(entry));
+    /// Commits entries to a log and announces them.
+    pub fn commit_and_announce(&self, log: LogId, count: usize) {
+        self.commit(log, count).iter().for_each(|entry| self.announce_entry(entry));
     }
 
-    /// Cuts off everybody who listens.
-    pub(crate) fn cut(&self) {
-        self.ears.lock().unwrap().clear();
+    /// Ends every subscription to the bus.
+    pub fn disconnect(&self) {
+        lock(&self.subscribers).clear();
     }
 
-    pub(crate) fn ears(&self) -> usize {
-        self.ears.lock().unwrap().len()
+    /// Returns the number of subscriptions to the bus.
+    pub fn subscribers(&self) -> usize {
+        lock(&self.subscribers).len()
     }
 
-    /// Says that a project does not exist.
-    pub(crate) fn deny(&self, id: ProjectId) {
-        self.unknown.lock().unwrap().insert(id);
+    /// Makes a project one that does not exist.
+    pub fn hide(&self, id: ProjectId) {
+        lock(&self.hidden).insert(id);
     }
 
-    /// Loses the beginning of a log, as retention would.
-    pub(crate) fn lose(&self, log: LogId, up_to: u64) {
-        self.stories().get_mut(&log).unwrap().1.retain(|entry| entry.seq > up_to);
+    /// Removes the beginning of a log, as retention would.
+    pub fn forget_up_to(&self, log: LogId, seq: u64) {
+        if let Some((_, entries)) = self.logs().get_mut(&log) {
+            entries.retain(|entry| entry.seq > seq);
+        }
     }
 
     async fn reading(&self) -> Result<(), StoreError> {
@@ -158,8 +178,8 @@ impl AuditLog for World {
         limit: u32,
     ) -> Result<Vec<Arc<Entry>>, StoreError> {
         self.reading().await?;
-        let stories = self.stories();
-        let mut entries: Vec<_> = stories
+        let logs = self.logs();
+        let mut entries: Vec<_> = logs
             .values()
             .flat_map(|(_, entries)| entries)
             .filter(|entry| filter.before.is_none_or(|before| entry.id < before))
@@ -182,16 +202,16 @@ impl AuditLog for World {
         limit: u32,
     ) -> Result<Vec<Arc<Entry>>, StoreError> {
         self.reading().await?;
-        let stories = self.stories();
-        let entries = stories.get(&log).map(|(_, entries)| entries.as_slice()).unwrap_or_default();
+        let logs = self.logs();
+        let entries = logs.get(&log).map(|(_, entries)| entries.as_slice()).unwrap_or_default();
         let after = entries.iter().filter(|entry| entry.seq > after);
         Ok(after.take(limit as usize).cloned().collect())
     }
 
     async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError> {
         self.reading().await?;
-        let stories = self.stories();
-        let last = stories.get(&log).and_then(|(_, entries)| entries.last());
+        let logs = self.logs();
+        let last = logs.get(&log).and_then(|(_, entries)| entries.last());
         Ok(last.map(|entry| HeadMark { seq: entry.seq, hash: entry.hash.clone() }))
     }
 }
@@ -211,7 +231,7 @@ impl ProjectStore for World {
             created_at: at,
             updated_at: at,
         };
-        Ok((!self.unknown.lock().unwrap().contains(&id)).then(|| Arc::new(project)))
+        Ok((!lock(&self.hidden).contains(&id)).then(|| Arc::new(project)))
     }
 
     async fn overview(&self, _: ProjectId) -> Result<Option<(Arc<Project>, Head)>, StoreError> {
@@ -236,22 +256,22 @@ impl Clock for World {
 
 #[async_trait]
 impl EventBus for World {
-    async fn publish(&self, news: Vec<BusMessage>) -> Result<(), StoreError> {
-        news.iter().for_each(|news| self.tell(news));
+    async fn publish(&self, messages: Vec<BusMessage>) -> Result<(), StoreError> {
+        messages.iter().for_each(|message| self.announce(message));
         Ok(())
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.ears.lock().unwrap().push(sender);
-        Ok(Box::new(Ear(receiver)))
+        lock(&self.subscribers).push(sender);
+        Ok(Box::new(FakeSubscription(receiver)))
     }
 }
 
-struct Ear(mpsc::UnboundedReceiver<BusMessage>);
+struct FakeSubscription(mpsc::UnboundedReceiver<BusMessage>);
 
 #[async_trait]
-impl Subscription for Ear {
+impl Subscription for FakeSubscription {
     async fn next(&mut self) -> Option<BusMessage> {
         self.0.recv().await
     }

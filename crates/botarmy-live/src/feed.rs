@@ -10,7 +10,7 @@ use botarmy_domain::{LogId, Timestamp};
 use tokio::sync::Notify;
 
 use crate::frame::Frames;
-use crate::settings::WsSettings;
+use crate::settings::LiveSettings;
 use crate::topic::Listeners;
 
 /// What there is for a subscriber of everything at its place.
@@ -48,14 +48,14 @@ struct State {
 /// Everything from all logs.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    settings: Arc<WsSettings>,
+    settings: Arc<LiveSettings>,
     watched: AtomicBool,
     state: Mutex<State>,
     listeners: Listeners,
 }
 
 impl Feed {
-    pub(crate) fn new(settings: Arc<WsSettings>) -> Self {
+    pub(crate) fn new(settings: Arc<LiveSettings>) -> Self {
         Self {
             settings,
             watched: AtomicBool::new(false),
@@ -111,7 +111,7 @@ impl Feed {
         }
         state.bytes += frames.bytes();
         state.told.push_back(Told { log: Some(log), seq, frames: Some(frames) });
-        let WsSettings { recent_frames, recent_bytes, all_backlog, .. } = *self.settings;
+        let LiveSettings { recent_frames, recent_bytes, all_backlog, .. } = *self.settings;
         let end = state.first + state.told.len() as u64;
         while state.kept + 1 < end
             && (end - state.kept > recent_frames as u64 || state.bytes > recent_bytes)
@@ -175,13 +175,13 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fakes::{Story, log_of};
+    use crate::fakes::{LogWriter, log_of};
     use crate::frame;
     use botarmy_domain::EventType;
     use serde_json::json;
 
     fn feed(recent_frames: usize, all_backlog: usize) -> Feed {
-        let settings = WsSettings { recent_frames, all_backlog, ..WsSettings::default() };
+        let settings = LiveSettings { recent_frames, all_backlog, ..LiveSettings::default() };
         Feed::new(Arc::new(settings))
     }
 
@@ -220,7 +220,7 @@ mod tests {
     fn logs_that_are_told_elsewhere_are_left_out() {
         let feed = feed(8, 8);
         let mut place = feed.listen(1, Arc::default(), Timestamp::from_micros(0));
-        let entry = Story::new(LogId::System).tell(EventType::SystemWarning, json!({}));
+        let entry = LogWriter::new(LogId::System).write(EventType::SystemWarning, json!({}));
         feed.tell(LogId::System, Some(1), frame::of_entry(&entry));
         assert_eq!(feed.step(&mut place, |log| log == LogId::System), FeedStep::Idle);
         assert_eq!(place, 1);

@@ -255,11 +255,11 @@ fn unlogged(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fakes::Story;
+    use crate::fakes::LogWriter;
     use botarmy_domain::{AgentType, LogId};
 
     fn frames(log: LogId, event_type: EventType, data: Value) -> (Entry, Value, Option<Value>) {
-        let entry = Story::new(log).tell(event_type, data);
+        let entry = LogWriter::new(log).write(event_type, data);
         let frames = of_entry(&entry);
         let read = |text: &ByteString| serde_json::from_str(text).unwrap();
         ((*entry).clone(), read(&frames.first), frames.then.as_ref().map(read))
@@ -454,7 +454,7 @@ mod tests {
             assert!(table.iter().any(|row| row.0 == *event_type), "{event_type} is not here");
         }
         for (event_type, data, live, agent, more) in table {
-            let project = Story::project();
+            let project = LogWriter::project();
             let (entry, frame, then) = frames(project, event_type, data.clone());
             let mut expected = data.as_object().unwrap().clone();
             expected.extend(more.as_object().unwrap().clone());
@@ -478,7 +478,7 @@ mod tests {
             "user_response": "shorter", "response_comment": "please", "amended_content": null,
             "workflow_resumed": true, "agent_type": "analyst",
         });
-        let (entry, first, then) = frames(Story::project(), EventType::HitlResponse, data);
+        let (entry, first, then) = frames(LogWriter::project(), EventType::HitlResponse, data);
         let amended = json!({"amended_content": "shorter", "comment": "please"});
         assert_eq!(first["data"]["amended_content"], amended);
         let then = then.unwrap();
@@ -492,7 +492,7 @@ mod tests {
     #[test]
     fn a_document_put_in_place_is_shown_as_the_request_shows_it() {
         let data = json!({"action": "amend", "amended_content": {"a": 1}, "user_response": "b"});
-        let (_, first, _) = frames(Story::project(), EventType::HitlResponse, data);
+        let (_, first, _) = frames(LogWriter::project(), EventType::HitlResponse, data);
         let amended = json!({"amended_content": {"a": 1}, "comment": null});
         assert_eq!(first["data"]["amended_content"], amended);
     }
@@ -506,7 +506,7 @@ mod tests {
 
     #[test]
     fn progress_has_no_place_in_the_log() {
-        let entry = Story::new(Story::project()).tell(EventType::TaskStarted, json!({}));
+        let entry = LogWriter::new(LogWriter::project()).write(EventType::TaskStarted, json!({}));
         let frames = of_progress(&TaskProgress {
             project_id: entry.project_id.unwrap(),
             task_id: entry.task_id.unwrap(),

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::*;
-use crate::fakes::{Story, World, pass};
-use crate::subscriber::{Refused, Target};
+use crate::fakes::{LogWriter, World, advance};
+use crate::subscriber::{SubscribeError, Target};
 use botarmy_domain::ports::TaskProgress;
 use botarmy_domain::{AgentType, EventType};
 
@@ -13,22 +13,22 @@ const SOON: Duration = Duration::from_secs(5);
 const A_MOMENT: Duration = Duration::from_millis(60);
 
 /// Numbers small enough to be reached.
-fn settings() -> WsSettings {
-    WsSettings {
+fn settings() -> LiveSettings {
+    LiveSettings {
         reorder_wait: Duration::from_millis(10),
         recheck: Duration::from_secs(60),
         recent_frames: 16,
         page: 8,
-        ..WsSettings::default()
+        ..LiveSettings::default()
     }
 }
 
-async fn start(settings: WsSettings) -> (Arc<World>, Arc<Hub>) {
+async fn start(settings: LiveSettings) -> (Arc<World>, Arc<Hub>) {
     let world = World::new();
     let (bus, audit) = (Arc::clone(&world), Arc::clone(&world));
     let (projects, clock) = (Arc::clone(&world), Arc::clone(&world));
     let hub = Hub::start(bus, audit, projects, clock, settings);
-    until(|| world.ears() == 1).await;
+    until(|| world.subscribers() == 1).await;
     (world, hub)
 }
 
@@ -71,9 +71,9 @@ async fn nothing_comes(subscriber: &mut Subscriber) {
 
 /// Returns when the hub has heard everything that was told so far.
 async fn heard(world: &Arc<World>, hub: &Arc<Hub>) {
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut subscriber = watching(hub, log, None).await;
-    world.happen(log, 1);
+    world.commit_and_announce(log, 1);
     next(&mut subscriber).await;
 }
 
@@ -84,12 +84,12 @@ fn range(first: u64, last: u64) -> Vec<u64> {
 #[tokio::test]
 async fn news_that_come_jumbled_and_doubled_are_told_in_order_and_once() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut subscriber = watching(&hub, log, None).await;
     let reads = world.reads.load(SeqCst);
     let entries = world.commit(log, 6);
     for n in [2, 0, 0, 1, 5, 3, 2, 4, 5] {
-        world.tell_entry(&entries[n]);
+        world.announce_entry(&entries[n]);
     }
     assert_eq!(next_seqs(&mut subscriber, 6).await, range(1, 6));
     nothing_comes(&mut subscriber).await;
@@ -99,7 +99,7 @@ async fn news_that_come_jumbled_and_doubled_are_told_in_order_and_once() {
 #[tokio::test]
 async fn a_lost_entry_is_read_from_the_log_once_for_all_sessions() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut subscribers = Vec::new();
     for _ in 0..100 {
         subscribers.push(watching(&hub, log, None).await);
@@ -107,7 +107,7 @@ async fn a_lost_entry_is_read_from_the_log_once_for_all_sessions() {
     let reads = world.reads.load(SeqCst);
     let entries = world.commit(log, 5);
     for n in [0, 3, 4] {
-        world.tell_entry(&entries[n]);
+        world.announce_entry(&entries[n]);
     }
     for subscriber in &mut subscribers {
         assert_eq!(next_seqs(subscriber, 5).await, range(1, 5));
@@ -118,15 +118,15 @@ async fn a_lost_entry_is_read_from_the_log_once_for_all_sessions() {
 #[tokio::test]
 async fn while_others_keep_coming_a_late_entry_is_waited_for_and_not_read() {
     let reorder_wait = Duration::from_millis(100);
-    let (world, hub) = start(WsSettings { reorder_wait, ..settings() }).await;
-    let log = Story::project();
+    let (world, hub) = start(LiveSettings { reorder_wait, ..settings() }).await;
+    let log = LogWriter::project();
     let mut subscriber = watching(&hub, log, None).await;
     let reads = world.reads.load(SeqCst);
     for n in 0..40 {
         let pair = world.commit(log, 2);
-        world.tell_entry(&pair[1]);
+        world.announce_entry(&pair[1]);
         tokio::time::sleep(Duration::from_millis(10)).await;
-        world.tell_entry(&pair[0]);
+        world.announce_entry(&pair[0]);
         assert_eq!(next_seqs(&mut subscriber, 2).await, [2 * n + 1, 2 * n + 2]);
     }
     assert_eq!(world.reads.load(SeqCst), reads);
@@ -135,32 +135,32 @@ async fn while_others_keep_coming_a_late_entry_is_waited_for_and_not_read() {
 #[tokio::test]
 async fn what_the_bus_dropped_is_read_from_the_log() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut subscriber = watching(&hub, log, None).await;
     world.commit(log, 3);
     nothing_comes(&mut subscriber).await;
-    world.tell(&BusMessage::Lagged);
+    world.announce(&BusMessage::Lagged);
     assert_eq!(next_seqs(&mut subscriber, 3).await, range(1, 3));
 }
 
 #[tokio::test]
 async fn a_bus_that_was_away_has_lost_nothing() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut subscriber = watching(&hub, log, None).await;
-    world.cut();
+    world.disconnect();
     world.commit(log, 700);
     assert_eq!(next_seqs(&mut subscriber, 700).await, range(1, 700));
-    until(|| world.ears() == 1).await;
-    world.happen(log, 1);
+    until(|| world.subscribers() == 1).await;
+    world.commit_and_announce(log, 1);
     assert_eq!(next_seqs(&mut subscriber, 1).await, [701]);
 }
 
 #[tokio::test]
 async fn the_last_news_of_a_quiet_log_are_missed_for_a_while_only() {
     let recheck = Duration::from_millis(20);
-    let (world, hub) = start(WsSettings { recheck, ..settings() }).await;
-    let log = Story::project();
+    let (world, hub) = start(LiveSettings { recheck, ..settings() }).await;
+    let log = LogWriter::project();
     let mut subscriber = watching(&hub, log, None).await;
     world.commit(log, 2);
     assert_eq!(next_seqs(&mut subscriber, 2).await, [1, 2]);
@@ -169,12 +169,12 @@ async fn the_last_news_of_a_quiet_log_are_missed_for_a_while_only() {
 #[tokio::test]
 async fn stores_that_are_away_delay_and_lose_nothing() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
-    world.happen(log, 20);
+    let log = LogWriter::project();
+    world.commit_and_announce(log, 20);
     let mut subscriber = watching(&hub, log, Some(0)).await;
     world.down.store(true, SeqCst);
     let entries = world.commit(log, 3);
-    world.tell_entry(&entries[2]);
+    world.announce_entry(&entries[2]);
     nothing_comes(&mut subscriber).await;
     world.down.store(false, SeqCst);
     assert_eq!(next_seqs(&mut subscriber, 23).await, range(1, 23));
@@ -183,13 +183,13 @@ async fn stores_that_are_away_delay_and_lose_nothing() {
 #[tokio::test]
 async fn an_announced_entry_that_does_not_exist_holds_up_nothing_for_ever() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut subscriber = watching(&hub, log, None).await;
-    let mut elsewhere = Story::new(log);
-    let phantom = (0..3).map(|_| elsewhere.tell(EventType::TaskCreated, json!({}))).last();
-    world.tell_entry(&phantom.unwrap());
+    let mut elsewhere = LogWriter::new(log);
+    let phantom = (0..3).map(|_| elsewhere.write(EventType::TaskCreated, json!({}))).last();
+    world.announce_entry(&phantom.unwrap());
     nothing_comes(&mut subscriber).await;
-    world.happen(log, 2);
+    world.commit_and_announce(log, 2);
     assert_eq!(next_seqs(&mut subscriber, 2).await, [1, 2]);
 }
 
@@ -197,10 +197,10 @@ async fn an_announced_entry_that_does_not_exist_holds_up_nothing_for_ever() {
 async fn after_a_position_everything_since_comes_and_then_what_happens() {
     for after in [0, 1, 99, 100, 39] {
         let (world, hub) = start(settings()).await;
-        let log = Story::project();
-        world.happen(log, 100);
+        let log = LogWriter::project();
+        world.commit_and_announce(log, 100);
         let mut subscriber = watching(&hub, log, Some(after)).await;
-        world.happen(log, 50);
+        world.commit_and_announce(log, 50);
         let count = usize::try_from(150 - after).unwrap();
         assert_eq!(next_seqs(&mut subscriber, count).await, range(after + 1, 150));
         nothing_comes(&mut subscriber).await;
@@ -211,13 +211,13 @@ async fn after_a_position_everything_since_comes_and_then_what_happens() {
 async fn it_stays_in_order_when_much_happens_while_it_catches_up() {
     let (world, hub) = start(settings()).await;
     world.slow_ms.store(1, SeqCst);
-    let log = Story::project();
-    world.happen(log, 300);
+    let log = LogWriter::project();
+    world.commit_and_announce(log, 300);
     let mut subscriber = watching(&hub, log, Some(0)).await;
     let busy = Arc::clone(&world);
     let writer = tokio::spawn(async move {
         for n in 0..600 {
-            busy.happen(log, 1);
+            busy.commit_and_announce(log, 1);
             if n % 5 == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -231,21 +231,21 @@ async fn it_stays_in_order_when_much_happens_while_it_catches_up() {
 #[tokio::test]
 async fn a_position_beyond_the_end_waits_for_it() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
-    world.happen(log, 3);
+    let log = LogWriter::project();
+    world.commit_and_announce(log, 3);
     let mut subscriber = watching(&hub, log, Some(5)).await;
-    world.happen(log, 2);
+    world.commit_and_announce(log, 2);
     nothing_comes(&mut subscriber).await;
-    world.happen(log, 2);
+    world.commit_and_announce(log, 2);
     assert_eq!(next_seqs(&mut subscriber, 2).await, [6, 7]);
 }
 
 #[tokio::test]
 async fn a_position_that_is_no_longer_kept_is_answered_with_a_gap() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
-    world.happen(log, 10);
-    world.lose(log, 4);
+    let log = LogWriter::project();
+    world.commit_and_announce(log, 10);
+    world.forget_up_to(log, 4);
     let mut subscriber = watching(&hub, log, Some(1)).await;
     let gap = next(&mut subscriber).await;
     assert_eq!(gap["event_type"], "gap");
@@ -257,12 +257,12 @@ async fn a_position_that_is_no_longer_kept_is_answered_with_a_gap() {
 #[tokio::test]
 async fn a_slow_session_reads_the_log_and_comes_back() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut slow = watching(&hub, log, None).await;
     let mut quick = watching(&hub, log, None).await;
     let reads = world.reads.load(SeqCst);
     for n in 0..20 {
-        world.happen(log, 10);
+        world.commit_and_announce(log, 10);
         assert_eq!(next_seqs(&mut quick, 10).await, range(n * 10 + 1, n * 10 + 10));
     }
     assert_eq!(world.reads.load(SeqCst), reads, "who keeps up needs no log");
@@ -270,19 +270,19 @@ async fn a_slow_session_reads_the_log_and_comes_back() {
     assert_eq!(next_seqs(&mut slow, 200).await, range(1, 200));
     let reads = world.reads.load(SeqCst) - reads;
     assert!((20..=27).contains(&reads), "184 entries in pages of 8, but {reads} reads");
-    world.happen(log, 3);
+    world.commit_and_announce(log, 3);
     assert_eq!(next_seqs(&mut slow, 3).await, range(201, 203));
 }
 
 #[tokio::test]
 async fn what_is_kept_is_bounded_in_bytes_too() {
     let recent_bytes = 10_000;
-    let (world, hub) = start(WsSettings { recent_bytes, ..settings() }).await;
-    let log = Story::project();
+    let (world, hub) = start(LiveSettings { recent_bytes, ..settings() }).await;
+    let log = LogWriter::project();
     let mut slow = watching(&hub, log, None).await;
     for _ in 0..8 {
         let data = json!({"output": "x".repeat(3000)});
-        world.tell_entry(&world.commit_one(log, EventType::TaskCompleted, data));
+        world.announce_entry(&world.commit_one(log, EventType::TaskCompleted, data));
     }
     assert_eq!(next_seqs(&mut slow, 8).await, range(1, 8));
     let (frames, bytes) = hub.topic_of(log).unwrap().kept();
@@ -292,7 +292,7 @@ async fn what_is_kept_is_bounded_in_bytes_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_thousand_sessions_one_that_stalls_delays_none() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut stalled = watching(&hub, log, None).await;
     let mut readers = tokio::task::JoinSet::new();
     for _ in 0..999 {
@@ -300,7 +300,7 @@ async fn of_a_thousand_sessions_one_that_stalls_delays_none() {
         readers.spawn(async move { next_seqs(&mut subscriber, 100).await });
     }
     for _ in 0..10 {
-        world.happen(log, 10);
+        world.commit_and_announce(log, 10);
         tokio::task::yield_now().await;
     }
     while let Some(seqs) = readers.join_next().await {
@@ -312,9 +312,9 @@ async fn of_a_thousand_sessions_one_that_stalls_delays_none() {
 
 #[tokio::test]
 async fn a_reader_that_was_given_up_frees_its_turn() {
-    let (world, hub) = start(WsSettings { log_reads: 1, ..settings() }).await;
-    let log = Story::project();
-    world.happen(log, 100);
+    let (world, hub) = start(LiveSettings { log_reads: 1, ..settings() }).await;
+    let log = LogWriter::project();
+    world.commit_and_announce(log, 100);
     let mut first = watching(&hub, log, Some(0)).await;
     let mut second = watching(&hub, log, Some(0)).await;
     world.slow_ms.store(30_000, SeqCst);
@@ -327,13 +327,13 @@ async fn a_reader_that_was_given_up_frees_its_turn() {
 #[tokio::test]
 async fn events_of_the_system_reach_everybody_and_those_of_a_project_its_subscribers() {
     let (world, hub) = start(settings()).await;
-    let (log, other) = (Story::project(), Story::project());
+    let (log, other) = (LogWriter::project(), LogWriter::project());
     let mut of_project = watching(&hub, log, None).await;
     let mut of_system = hub.subscriber(None).await.unwrap();
-    world.happen(other, 1);
-    world.happen(log, 1);
+    world.commit_and_announce(other, 1);
+    world.commit_and_announce(log, 1);
     let data = json!({"agent_type": "coder", "status": "working"});
-    world.tell_entry(&world.commit_one(LogId::System, EventType::AgentStatusChanged, data));
+    world.announce_entry(&world.commit_one(LogId::System, EventType::AgentStatusChanged, data));
     let told = [next(&mut of_project).await, next(&mut of_project).await];
     let mut types = told.each_ref().map(|frame| frame["event_type"].as_str().unwrap());
     types.sort_unstable();
@@ -346,7 +346,7 @@ async fn events_of_the_system_reach_everybody_and_those_of_a_project_its_subscri
 #[tokio::test]
 async fn without_a_project_a_position_is_one_in_the_system_log() {
     let (world, hub) = start(settings()).await;
-    world.happen(LogId::System, 5);
+    world.commit_and_announce(LogId::System, 5);
     let mut subscriber = hub.subscriber(Some(2)).await.unwrap();
     assert_eq!(next_seqs(&mut subscriber, 3).await, [3, 4, 5]);
 }
@@ -354,7 +354,7 @@ async fn without_a_project_a_position_is_one_in_the_system_log() {
 #[tokio::test]
 async fn progress_is_told_to_those_who_keep_up() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut subscriber = watching(&hub, log, None).await;
     let mut everything = hub.subscriber(None).await.unwrap();
     everything.subscribe(Target::All, None).await.unwrap();
@@ -367,8 +367,8 @@ async fn progress_is_told_to_those_who_keep_up() {
         percent: Some(50),
         at: entry.created_at,
     };
-    world.tell(&BusMessage::Progress(Arc::new(progress)));
-    world.tell_entry(&entry);
+    world.announce(&BusMessage::Progress(Arc::new(progress)));
+    world.announce_entry(&entry);
     for subscriber in [&mut subscriber, &mut everything] {
         assert_eq!(next(subscriber).await["event_type"], "task_progress");
         assert_eq!(next(subscriber).await["seq"], 1);
@@ -378,11 +378,11 @@ async fn progress_is_told_to_those_who_keep_up() {
 #[tokio::test]
 async fn a_decision_is_followed_by_what_it_sets_off_live_and_from_the_log() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
+    let log = LogWriter::project();
     let mut live = watching(&hub, log, None).await;
     let data = json!({"action": "approve", "status": "approved", "workflow_resumed": true});
-    world.tell_entry(&world.commit_one(log, EventType::HitlResponse, data));
-    world.happen(log, 1);
+    world.announce_entry(&world.commit_one(log, EventType::HitlResponse, data));
+    world.commit_and_announce(log, 1);
     let mut later = {
         let mut subscriber = hub.subscriber(None).await.unwrap();
         subscriber.subscribe(project_of(log), Some(0)).await.unwrap();
@@ -398,15 +398,15 @@ async fn a_decision_is_followed_by_what_it_sets_off_live_and_from_the_log() {
 #[tokio::test]
 async fn a_subscriber_of_everything_gets_every_log_in_its_order() {
     let (world, hub) = start(settings()).await;
-    let logs = [Story::project(), Story::project(), LogId::System];
-    world.happen(logs[0], 3);
+    let logs = [LogWriter::project(), LogWriter::project(), LogId::System];
+    world.commit_and_announce(logs[0], 3);
     heard(&world, &hub).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     let mut entries: Vec<_> = logs.iter().flat_map(|log| world.commit(*log, 5)).collect();
     entries.swap(0, 3);
     entries.swap(7, 8);
-    entries.iter().for_each(|entry| world.tell_entry(entry));
+    entries.iter().for_each(|entry| world.announce_entry(entry));
     let mut told: HashMap<String, Vec<u64>> = HashMap::new();
     for _ in 0..15 {
         let frame = next(&mut subscriber).await;
@@ -422,11 +422,11 @@ async fn a_subscriber_of_everything_gets_every_log_in_its_order() {
 #[tokio::test]
 async fn a_slow_subscriber_of_everything_reads_the_logs() {
     let (world, hub) = start(settings()).await;
-    let logs = [Story::project(), Story::project()];
+    let logs = [LogWriter::project(), LogWriter::project()];
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     for _ in 0..50 {
-        logs.iter().for_each(|log| world.happen(*log, 1));
+        logs.iter().for_each(|log| world.commit_and_announce(*log, 1));
     }
     until(|| hub.watched_logs() == 3).await;
     tokio::time::sleep(A_MOMENT).await;
@@ -441,11 +441,11 @@ async fn a_subscriber_of_everything_hears_of_a_project_whose_news_were_lost() {
     let (world, hub) = start(settings()).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
-    let log = Story::project();
+    let log = LogWriter::project();
     world.commit(log, 3);
-    world.tell(&BusMessage::Lagged);
+    world.announce(&BusMessage::Lagged);
     assert_eq!(next_seqs(&mut subscriber, 3).await, [1, 2, 3]);
-    world.happen(log, 1);
+    world.commit_and_announce(log, 1);
     assert_eq!(next_seqs(&mut subscriber, 1).await, [4]);
 }
 
@@ -465,16 +465,16 @@ async fn told_until(subscriber: &mut Subscriber, log: LogId, seq: u64) -> (Vec<u
 
 #[tokio::test]
 async fn without_news_of_others_what_they_did_is_found_among_much_that_was_done_here() {
-    let (world, hub) = start(WsSettings { hears_others: false, ..settings() }).await;
+    let (world, hub) = start(LiveSettings { hears_others: false, ..settings() }).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
-    let (here, there) = (Story::project(), Story::project());
+    let (here, there) = (LogWriter::project(), LogWriter::project());
     world.commit(there, 2);
-    world.happen(here, 1200);
+    world.commit_and_announce(here, 1200);
     hub.discover().await;
     assert_eq!(told_until(&mut subscriber, there, 2).await, (range(1, 2), 0));
     hub.discover().await;
-    world.happen(there, 1);
+    world.commit_and_announce(there, 1);
     assert_eq!(told_until(&mut subscriber, there, 3).await, (vec![3], 0));
 }
 
@@ -483,15 +483,15 @@ async fn what_a_bus_lost_is_found_among_much_that_it_carried() {
     let (world, hub) = start(settings()).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
-    let (here, there) = (Story::project(), Story::project());
+    let (here, there) = (LogWriter::project(), LogWriter::project());
     // The bus is away for a while.
     world.commit(there, 2);
-    world.happen(here, 600);
+    world.commit_and_announce(here, 600);
     heard(&world, &hub).await;
     hub.discover().await;
-    pass(Duration::from_secs(60));
-    world.happen(here, 600);
-    world.tell(&BusMessage::Lagged);
+    advance(Duration::from_secs(60));
+    world.commit_and_announce(here, 600);
+    world.announce(&BusMessage::Lagged);
     assert_eq!(told_until(&mut subscriber, there, 2).await, (range(1, 2), 0));
     let reads = world.reads.load(SeqCst);
     hub.discover().await;
@@ -504,19 +504,19 @@ async fn a_log_that_is_younger_than_the_last_look_is_told_from_its_beginning() {
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     hub.discover().await;
-    pass(Duration::from_secs(60));
-    let log = Story::project();
+    advance(Duration::from_secs(60));
+    let log = LogWriter::project();
     world.commit(log, 3);
-    world.happen(log, 1);
+    world.commit_and_announce(log, 1);
     assert_eq!(told_until(&mut subscriber, log, 4).await, (range(1, 4), 0));
 }
 
 #[tokio::test]
 async fn when_more_was_done_than_is_looked_through_that_is_told() {
-    let limits = WsSettings { hears_others: false, all_look: 1000, ..settings() };
+    let limits = LiveSettings { hears_others: false, all_look: 1000, ..settings() };
     let (world, hub) = start(limits).await;
-    let (old, other) = (Story::project(), Story::project());
-    pass(Duration::from_secs(60));
+    let (old, other) = (LogWriter::project(), LogWriter::project());
+    advance(Duration::from_secs(60));
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     world.commit(other, 1);
@@ -524,19 +524,19 @@ async fn when_more_was_done_than_is_looked_through_that_is_told() {
     hub.discover().await;
     let (seqs, gaps) = told_until(&mut subscriber, old, 1300).await;
     assert!(seqs == range(301, 1300) && gaps == 1, "from {} on, {gaps} gaps", seqs[0]);
-    world.happen(other, 1);
+    world.commit_and_announce(other, 1);
     assert_eq!(told_until(&mut subscriber, other, 2).await.0, [2]);
 }
 
 #[tokio::test]
 async fn everything_and_a_project_of_its_own_are_not_told_twice() {
     let (world, hub) = start(settings()).await;
-    let (log, other) = (Story::project(), Story::project());
-    world.happen(log, 2);
+    let (log, other) = (LogWriter::project(), LogWriter::project());
+    world.commit_and_announce(log, 2);
     let mut subscriber = watching(&hub, log, Some(0)).await;
     subscriber.subscribe(Target::All, None).await.unwrap();
-    world.happen(log, 2);
-    world.happen(other, 1);
+    world.commit_and_announce(log, 2);
+    world.commit_and_announce(other, 1);
     let mut told = Vec::new();
     for _ in 0..5 {
         let frame = next(&mut subscriber).await;
@@ -550,13 +550,13 @@ async fn everything_and_a_project_of_its_own_are_not_told_twice() {
 #[tokio::test]
 async fn nothing_is_kept_of_a_log_that_nobody_watches() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
-    world.happen(log, 5);
+    let log = LogWriter::project();
+    world.commit_and_announce(log, 5);
     assert_eq!(hub.watched_logs(), 0);
     let mut subscriber = watching(&hub, log, None).await;
     let mut everything = hub.subscriber(None).await.unwrap();
     everything.subscribe(Target::All, None).await.unwrap();
-    world.happen(Story::project(), 1);
+    world.commit_and_announce(LogWriter::project(), 1);
     next(&mut everything).await;
     assert_eq!(hub.watched_logs(), 3, "the system, the project, and the other project");
     drop(everything);
@@ -570,12 +570,12 @@ async fn nothing_is_kept_of_a_log_that_nobody_watches() {
 #[tokio::test]
 async fn logs_kept_for_subscribers_of_everything_are_bounded() {
     let recheck = Duration::from_millis(10);
-    let limits = WsSettings { recheck, all_look: 1000, all_logs: 1000, ..settings() };
+    let limits = LiveSettings { recheck, all_look: 1000, all_logs: 1000, ..settings() };
     let (world, hub) = start(limits).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     for _ in 0..1100 {
-        world.happen(Story::project(), 1);
+        world.commit_and_announce(LogWriter::project(), 1);
         next(&mut subscriber).await;
     }
     until(|| hub.watched_logs() <= 1001).await;
@@ -585,8 +585,8 @@ async fn logs_kept_for_subscribers_of_everything_are_bounded() {
 #[tokio::test]
 async fn subscribing_again_moves_only_if_it_says_where_to() {
     let (world, hub) = start(settings()).await;
-    let log = Story::project();
-    world.happen(log, 5);
+    let log = LogWriter::project();
+    world.commit_and_announce(log, 5);
     let mut subscriber = watching(&hub, log, Some(3)).await;
     assert_eq!(next_seqs(&mut subscriber, 1).await, [4]);
     let again = subscriber.subscribe(project_of(log), None).await.unwrap();
@@ -598,29 +598,29 @@ async fn subscribing_again_moves_only_if_it_says_where_to() {
 
 #[tokio::test]
 async fn what_cannot_be_subscribed_to_changes_nothing() {
-    let (world, hub) = start(WsSettings { max_subscriptions: 1, ..settings() }).await;
-    let (log, other, missing) = (Story::project(), Story::project(), Story::project());
-    world.deny(missing.project().unwrap());
+    let (world, hub) = start(LiveSettings { max_subscriptions: 1, ..settings() }).await;
+    let (log, other, missing) = (LogWriter::project(), LogWriter::project(), LogWriter::project());
+    world.hide(missing.project().unwrap());
     let mut subscriber = hub.subscriber(None).await.unwrap();
     let refused = subscriber.subscribe(project_of(missing), None).await;
-    assert!(matches!(refused, Err(Refused::NoSuchProject(_))));
+    assert!(matches!(refused, Err(SubscribeError::NoSuchProject(_))));
     let refused = subscriber.subscribe(Target::All, Some(1)).await;
-    assert!(matches!(refused, Err(Refused::AfterAll)));
+    assert!(matches!(refused, Err(SubscribeError::AfterAll)));
     world.down.store(true, SeqCst);
     let refused = subscriber.subscribe(project_of(log), None).await;
-    assert!(matches!(refused, Err(Refused::Store(_))));
+    assert!(matches!(refused, Err(SubscribeError::Store(_))));
     world.down.store(false, SeqCst);
     subscriber.subscribe(project_of(log), None).await.unwrap();
     let refused = subscriber.subscribe(project_of(other), None).await;
-    assert!(matches!(refused, Err(Refused::TooMany(1))));
+    assert!(matches!(refused, Err(SubscribeError::TooMany(1))));
     assert_eq!(hub.watched_logs(), 2);
-    world.happen(log, 1);
+    world.commit_and_announce(log, 1);
     assert_eq!(next_seqs(&mut subscriber, 1).await, [1]);
 }
 
 #[tokio::test]
 async fn there_is_room_for_so_many_connections() {
-    let (_world, hub) = start(WsSettings { max_connections: 2, ..settings() }).await;
+    let (_world, hub) = start(LiveSettings { max_connections: 2, ..settings() }).await;
     let first = hub.admit().unwrap();
     let _second = hub.admit().unwrap();
     assert!(hub.admit().is_none());
