@@ -4,8 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use botarmy_agents::LlmRunner;
-use botarmy_agents::llm::{Key, Price, Prompts, Provider, ProviderKind};
+use botarmy_agents_llm::{Key, LlmRunner, Price, Prompts, Provider, ProviderKind};
 use botarmy_domain::ports::{AgentRunner, Assignment, Clock, Outcome, RunContext, RunError, Usage};
 use botarmy_domain::{AgentType, ArtifactType, Timestamp};
 use botarmy_memory::ManualClock;
@@ -461,7 +460,7 @@ async fn the_model_runner_keeps_the_contract_of_runners() {
         name: "llm",
         runner: Arc::new(runner_by(patient, Arc::new(SystemClock))),
         completes: planning(),
-        fails_for_good: named("Fails"),
+        fails_for_good: Some(named("Fails")),
         fails_for_now: Some(named("Tires")),
         lasts: Some((named("Lasts"), Box::new(move || at_work.open() > 0))),
         // It is told to decide what is open, and to say so in its document.
@@ -513,7 +512,7 @@ async fn a_deployment_is_never_left_to_a_model() {
     let job = step("Deployment", AgentType::Deployer, ArtifactType::DeploymentLog, &[]);
     let refused = failed(run(&runner, job.clone()).await);
     assert_eq!((refused.code.as_str(), refused.again), ("cannot_deploy", false));
-    let done = Arc::new(botarmy_agents::Scripted::noop());
+    let done = Arc::new(botarmy_memory::NoopRunner);
     let runner = runner.with_deployments(done);
     run(&runner, job).await.unwrap();
     assert!(double.asked().is_empty());

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use botarmy_agents::{Act, CommandRunner, CommandSpec, OfflineDrafter, Scripted};
+use botarmy_agents_command::{CommandRunner, CommandSpec};
+use botarmy_agents_offline::OfflineRunner;
 use botarmy_domain::artifact::{Artifact, NewArtifact, digest};
 use botarmy_domain::ports::{
     AgentRunner, Assignment, Clock, Outcome, Resume, RunContext, RunError,
@@ -15,7 +16,9 @@ use botarmy_domain::task::Answer;
 use botarmy_domain::{
     AgentType, ArtifactRef, ArtifactType, Handoff, HitlAction, Moment, Timestamp,
 };
+use botarmy_memory::NoopRunner;
 use botarmy_server::system::SystemClock;
+use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use serde_json::{Map, Value, json};
 
 /// A runner, and assignments that bring it to each kind of end; `None` where it has no such end. A
@@ -24,7 +27,7 @@ pub struct Candidate {
     pub name: &'static str,
     pub runner: Arc<dyn AgentRunner>,
     pub completes: Assignment,
-    pub fails_for_good: Assignment,
+    pub fails_for_good: Option<Assignment>,
     /// Another try may help.
     pub fails_for_now: Option<Assignment>,
     /// An assignment it is still at when the future is dropped, and whether it is.
@@ -138,7 +141,7 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
     let idea = [(ArtifactType::UserInput, json!({"idea": "A recipe-sharing site"}))];
     let planning = |name| step(name, AgentType::Analyst, ArtifactType::ProjectPlan, &idea);
     let scripted = Arc::new(
-        Scripted::new(|_| Act::Content(json!({"done": true})))
+        ScriptedRunner::new(|_| Act::Content(json!({"done": true})))
             .on_step("Fails", std::iter::repeat_n(Act::terminal("no", "No."), 8))
             .on_step("Lasts", std::iter::repeat_n(Act::Hang, 8))
             .on_step("Tires", std::iter::repeat_n(Act::retryable("busy", "Later."), 8))
@@ -154,7 +157,7 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
             name: "scripted",
             runner: scripted,
             completes: planning("Project Planning"),
-            fails_for_good: planning("Fails"),
+            fails_for_good: Some(planning("Fails")),
             lasts: Some((planning("Lasts"), Box::new(move || at_work.running() > 0))),
             asks: Some(planning("Asks")),
             fails_for_now: Some(planning("Tires")),
@@ -166,7 +169,7 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
             name: "command",
             runner: Arc::new(command),
             completes: planning("Project Planning"),
-            fails_for_good: planning("Fails"),
+            fails_for_good: Some(planning("Fails")),
             lasts: Some((planning("Lasts"), Box::new(move || lives(&pid)))),
             asks: Some(planning("Asks")),
             fails_for_now: Some(planning("Tires")),
@@ -175,10 +178,22 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
             dies: Some(planning("Dies")),
         },
         Candidate {
-            name: "offline",
-            runner: Arc::new(OfflineDrafter::new(deploy_dir)),
+            name: "noop",
+            runner: Arc::new(NoopRunner),
             completes: planning("Project Planning"),
-            fails_for_good: broken,
+            fails_for_good: None,
+            lasts: None,
+            asks: None,
+            fails_for_now: None,
+            floods: None,
+            mumbles: None,
+            dies: None,
+        },
+        Candidate {
+            name: "offline",
+            runner: Arc::new(OfflineRunner::new(deploy_dir)),
+            completes: planning("Project Planning"),
+            fails_for_good: Some(broken),
             lasts: None,
             asks: None,
             fails_for_now: None,
@@ -230,7 +245,8 @@ async fn repeats(candidate: &Candidate) -> bool {
 }
 
 async fn fails_for_good(candidate: &Candidate) -> bool {
-    let ended = candidate.runner.run(candidate.fails_for_good.clone(), context()).await;
+    let Some(job) = &candidate.fails_for_good else { return false };
+    let ended = candidate.runner.run(job.clone(), context()).await;
     let Err(RunError::Terminal { code, detail, .. }) = ended else { panic!("{ended:?}") };
     assert!(!code.is_empty() && !detail.is_empty());
     true
@@ -372,6 +388,20 @@ async fn every_runner_keeps_its_contract() {
         // It returns values, not bytes; how much of them is too much is for the orchestrator to say.
         ("scripted", vec!["is_not_flooded", "takes_what_is_no_utf_8"]),
         ("command", vec![]),
+        // It completes everything at once, whatever the assignment is.
+        (
+            "noop",
+            vec![
+                "says_that_another_try_would_not_help",
+                "stops_within_a_second_when_it_is_dropped",
+                "honours_its_deadline",
+                "says_that_another_try_may_help",
+                "is_not_flooded",
+                "takes_what_is_no_utf_8",
+                "does_not_take_silence_for_success",
+                "asks_by_returning_and_goes_on_with_the_answer",
+            ],
+        ),
         // It is done in milliseconds, hears nobody, and never asks.
         (
             "offline",

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use botarmy_agents::{Act, Scripted};
 use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
 use botarmy_domain::decide::Defaults;
 use botarmy_domain::ports::{
@@ -14,6 +13,7 @@ use botarmy_domain::{
     ProjectId, ProjectStatus, TaskStatus, WorkerId,
 };
 use botarmy_orchestrator::{Budgets, EngineSettings};
+use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{Setup, TestHarness, amend, owner, simply};
 use serde_json::{Map, json};
 
@@ -52,7 +52,7 @@ fn fails(tokens: u64) -> Act {
 
 fn harness(acts: impl IntoIterator<Item = Act>, budgets: Budgets) -> TestHarness {
     TestHarness::with_budgets(
-        Scripted::default().on_agent(AgentType::Coder, acts).costing(WORST),
+        ScriptedRunner::default().on_agent(AgentType::Coder, acts).costing(WORST),
         budgets,
     )
 }
@@ -216,7 +216,7 @@ async fn what_a_dead_attempt_had_reserved_is_not_taken_for_ever() {
 
 #[tokio::test]
 async fn who_does_not_know_what_it_costs_is_held_to_the_limit_once_it_has_passed_it() {
-    let runner = Scripted::default().on_agent(AgentType::Coder, [fails(500), completes(1)]);
+    let runner = ScriptedRunner::default().on_agent(AgentType::Coder, [fails(500), completes(1)]);
     let harness = TestHarness::with_budgets(runner.costing(Amount::default()), per_project(100));
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -234,7 +234,7 @@ async fn a_question_about_a_day_never_outlives_it_however_often_it_is_extended()
         Defaults { on_expiry: OnExpiry::KeepWaiting, gate_ttl_s: 20 * 3600, ..Defaults::default() };
     let settings = EngineSettings { defaults, budgets: Budgets { per_day, ..Budgets::default() } };
     let harness = TestHarness::with(
-        Scripted::default().costing(WORST),
+        ScriptedRunner::default().costing(WORST),
         Setup { settings, ..Setup::default() },
     );
     let id = harness.by_hand().await;

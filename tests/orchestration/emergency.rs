@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use botarmy_agents::{Act, Scripted};
 use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::StopScope;
 use botarmy_domain::ports::{
@@ -14,13 +13,15 @@ use botarmy_domain::{
     ProjectStatus, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
 };
 use botarmy_memory::CountingIds;
+use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{Setup, TestHarness, owner};
 
 use super::tasks::submit;
 
 /// A rig at work on one task of a coder that never ends.
 async fn at_work() -> (TestHarness, ProjectId, tokio::sync::watch::Sender<bool>) {
-    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, [Act::Hang]));
+    let harness =
+        TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [Act::Hang]));
     let id = harness.by_hand().await;
     submit(&harness, id).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -122,8 +123,9 @@ impl Ledger for Slow {
 #[tokio::test]
 async fn a_hundred_that_run_are_ended_within_a_second_on_a_slow_store_too() {
     let setup = Setup { slots: 100, ..Setup::default() };
-    let harness =
-        TestHarness::build(Scripted::new(|_| Act::Hang), setup, |ledger| Arc::new(Slow(ledger)));
+    let harness = TestHarness::build(ScriptedRunner::new(|_| Act::Hang), setup, |ledger| {
+        Arc::new(Slow(ledger))
+    });
     let id = harness.by_hand().await;
     for _ in 0..100 {
         submit(&harness, id).await;
@@ -162,7 +164,7 @@ async fn others_are_not_concerned() {
 
 #[tokio::test]
 async fn a_worker_outside_loses_its_lease() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let id = harness.by_hand().await;
     submit(&harness, id).await;
     let leases = harness.leases();
@@ -185,7 +187,7 @@ async fn a_worker_outside_loses_its_lease() {
 
 #[tokio::test]
 async fn what_was_claimed_while_the_stop_was_recorded_is_taken_back_by_the_next_look() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let id = harness.by_hand().await;
     submit(&harness, id).await;
     let leases = harness.leases();
@@ -205,7 +207,7 @@ async fn what_was_claimed_while_the_stop_was_recorded_is_taken_back_by_the_next_
 
 #[tokio::test]
 async fn a_stopped_project_is_resumed_by_a_release_alone_and_stays_paused_if_it_was() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let id = harness.by_hand().await;
     harness.engine.pause_project(id, owner()).await.unwrap();
     let ProjectState::Paused { at: paused_at, .. } = harness.project(id).await.state else {
@@ -226,7 +228,7 @@ async fn a_stopped_project_is_resumed_by_a_release_alone_and_stays_paused_if_it_
 
 #[tokio::test]
 async fn a_stop_needs_a_reason_and_something_to_stop() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let id = harness.by_hand().await;
     let scope = StopScope::Project(id);
     for reason in [String::new(), " \n".to_owned(), "x".repeat(2001)] {
@@ -243,7 +245,7 @@ async fn a_stop_needs_a_reason_and_something_to_stop() {
 
 #[tokio::test]
 async fn a_project_that_ends_while_it_is_stopped_can_be_released() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let id = harness.by_hand().await;
     let scope = StopScope::Project(id);
     harness.engine.stop(scope, why(), owner()).await.unwrap();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use botarmy_agents::{Act, Scripted};
 use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::ports::{HeldLease, Outcome, RunError, Usage, WorkQuery, WorkerLeases};
 use botarmy_domain::workflow::Workflow;
@@ -11,6 +10,7 @@ use botarmy_domain::{
     ProjectStatus, TaskStatus, WorkerId,
 };
 use botarmy_orchestrator::Workflows;
+use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, amend, simply};
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ const WORKFLOW: &str = r#"
 
 fn harness(acts: impl IntoIterator<Item = Act>) -> TestHarness {
     let workflows = Workflows::default().with(Workflow::from_toml(WORKFLOW).unwrap());
-    TestHarness::with_workflows(Scripted::default().on_step("Write", acts), workflows)
+    TestHarness::with_workflows(ScriptedRunner::default().on_step("Write", acts), workflows)
 }
 
 fn makes(content: &Value) -> Act {
@@ -147,7 +147,7 @@ async fn control_characters_are_taken_out_of_documents_and_stay_in_files() {
     harness.work().await;
     let code = harness.newest(id, ArtifactType::SourceCode).await;
     assert_eq!(code.content["files"][0]["content"], "\u{c}", "somebody wrote that into a file");
-    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, [spoken]));
+    let harness = TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [spoken]));
     let id = harness.by_hand().await;
     super::tasks::submit(&harness, id).await;
     harness.work().await;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use botarmy_agents::{Act, Scripted};
 use botarmy_domain::ports::{HitlStore, NewRequest, Orchestrator, Outcome, Response, Usage};
 use botarmy_domain::{
     AgentType, ArtifactType, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus,
     NewArtifact, Oversight, ProjectStatus, TaskStatus,
 };
 use botarmy_orchestrator::Workflows;
+use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, amend, owner, simply};
 use serde_json::json;
 
@@ -199,7 +199,7 @@ async fn an_agent_asks_in_mid_task_and_goes_on_with_the_answer() {
 
 #[tokio::test]
 async fn a_request_raised_by_hand_holds_completion_up() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let id = harness.by_hand().await;
     super::tasks::submit(&harness, id).await;
     let raised = NewRequest {
@@ -260,7 +260,7 @@ async fn a_doubted_task_without_a_step_can_be_approved_replaced_or_done_again() 
         (replacement, 1, "mine"),
     ] {
         let certain = sure(0.9, &json!({"text": "certain"}));
-        let runner = Scripted::default().on_agent(AgentType::Coder, [doubtful(), certain]);
+        let runner = ScriptedRunner::default().on_agent(AgentType::Coder, [doubtful(), certain]);
         let harness = TestHarness::new(runner);
         let id = harness.by_hand().await;
         super::tasks::submit(&harness, id).await;

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_agents::Scripted;
 use botarmy_domain::decide::tasks::Holder;
 use botarmy_domain::ports::{
     BusMessage, Claim, Decide, HeldLease, Leased, Ledger, Orchestrator, Outcome, Question,
@@ -18,6 +17,7 @@ use botarmy_domain::{
     Oversight, ProjectStatus, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
 };
 use botarmy_orchestrator::Leases;
+use botarmy_tests::scripted_runner::ScriptedRunner;
 use botarmy_tests::test_harness::{TestHarness, amend, owner};
 use serde_json::{Map, Value, json};
 
@@ -66,7 +66,7 @@ fn field<T: std::fmt::Debug>(answer: Result<T, Error>) -> &'static str {
 
 #[tokio::test]
 async fn a_worker_outside_is_given_a_task_and_brings_it_back_once() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     let task = submit(&harness, id).await;
@@ -96,7 +96,7 @@ async fn a_worker_outside_is_given_a_task_and_brings_it_back_once() {
 
 #[tokio::test]
 async fn a_silent_worker_loses_its_task_and_comes_too_late() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -120,7 +120,7 @@ async fn a_silent_worker_loses_its_task_and_comes_too_late() {
 
 #[tokio::test]
 async fn a_heartbeat_keeps_a_lease_until_the_attempt_has_taken_too_long() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -143,7 +143,7 @@ async fn a_heartbeat_keeps_a_lease_until_the_attempt_has_taken_too_long() {
 async fn a_heartbeat_tells_watchers_how_it_is_getting_on() {
     use botarmy_domain::ports::EventBus;
 
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -156,7 +156,7 @@ async fn a_heartbeat_tells_watchers_how_it_is_getting_on() {
 
 #[tokio::test]
 async fn who_works_on_what_was_called_off_is_told_and_a_pause_lets_work_end() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     let first = submit(&harness, id).await;
@@ -184,7 +184,7 @@ async fn who_works_on_what_was_called_off_is_told_and_a_pause_lets_work_end() {
 
 #[tokio::test]
 async fn a_paused_project_hands_nothing_out() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -196,7 +196,7 @@ async fn a_paused_project_hands_nothing_out() {
 
 #[tokio::test]
 async fn a_question_lets_go_of_the_task_and_the_answer_hands_it_out_again() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -221,7 +221,7 @@ async fn a_question_lets_go_of_the_task_and_the_answer_hands_it_out_again() {
 
 #[tokio::test]
 async fn a_failure_is_tried_again_when_it_says_so_or_asks_a_person() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -246,7 +246,7 @@ async fn a_failure_is_tried_again_when_it_says_so_or_asks_a_person() {
 
 #[tokio::test]
 async fn whoever_lies_about_a_lease_changes_nothing() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -302,7 +302,7 @@ async fn a_result_that_is_not_acceptable_is_refused_and_the_lease_stays() {
 
 #[tokio::test]
 async fn many_tasks_go_to_one_worker_but_no_more_than_it_asked_for() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     for _ in 0..5 {
@@ -316,7 +316,7 @@ async fn many_tasks_go_to_one_worker_but_no_more_than_it_asked_for() {
 
 #[tokio::test]
 async fn a_worker_that_went_away_before_its_task_arrived_does_not_keep_it() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     let mut waiting = leases.lease(query("gone", Duration::from_secs(30)));
@@ -333,7 +333,7 @@ async fn a_worker_that_went_away_before_its_task_arrived_does_not_keep_it() {
 
 #[tokio::test]
 async fn whoever_waits_is_told_when_the_server_stops_and_nothing_more_is_handed_out() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let (leases, stop) = harness.leases_until();
     let id = harness.by_hand().await;
     let waiting = {
@@ -350,7 +350,7 @@ async fn whoever_waits_is_told_when_the_server_stops_and_nothing_more_is_handed_
 
 #[tokio::test]
 async fn a_server_that_starts_leaves_workers_outside_what_they_hold() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
     submit(&harness, id).await;

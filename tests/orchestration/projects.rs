@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use botarmy_agents::{Act, Scripted};
 use botarmy_domain::ports::{NewProject, Orchestrator, PackageStore};
 use botarmy_domain::{
     ArtifactType, DomainError, Error, EventType, HitlAction, Oversight, ProjectStatus, TaskStatus,
 };
+use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, owner, simply};
 use serde_json::json;
 
 /// A tester that is content with everything, among agents that never make the same thing twice.
-pub(crate) fn content() -> Scripted {
-    Scripted::new(|job| match job.output_type {
+pub(crate) fn content() -> ScriptedRunner {
+    ScriptedRunner::new(|job| match job.output_type {
         Some(ArtifactType::TestResults) => Act::Content(json!({"passed": true})),
         _ => Act::Content(json!({
             "step": job.handoff.as_ref().map(|handoff| &handoff.step), "task": job.task_id,

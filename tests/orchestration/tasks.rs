@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use botarmy_agents::{Act, Scripted};
 use botarmy_domain::decide::tasks::{self, Holder, Work};
 use botarmy_domain::ports::{AgentStatus, Ledger, NewTask, Orchestrator, RunError, Usage, moment};
 use botarmy_domain::{
     AgentStatusKind, AgentType, DomainError, Error, EventType, HitlAction, HitlKind, ProjectId,
     ProjectStatus, Scope, Task, TaskStatus, WorkerId,
 };
+use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, amend, owner, simply};
 use serde_json::{Map, json};
 
@@ -33,7 +33,7 @@ fn flaky() -> Act {
 #[tokio::test]
 async fn a_failed_attempt_is_tried_again_after_one_two_and_four_seconds() {
     let harness =
-        TestHarness::new(Scripted::default().on_agent(AgentType::Coder, [flaky(), flaky()]));
+        TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [flaky(), flaky()]));
     let id = harness.by_hand().await;
     submit(&harness, id).await;
     for wait in [1, 2] {
@@ -54,7 +54,7 @@ async fn a_failed_attempt_is_tried_again_after_one_two_and_four_seconds() {
 #[tokio::test]
 async fn after_the_last_attempt_a_person_is_asked_and_can_have_it_tried_again() {
     let harness = TestHarness::new(
-        Scripted::default().on_agent(AgentType::Coder, [flaky(), flaky(), flaky()]),
+        ScriptedRunner::default().on_agent(AgentType::Coder, [flaky(), flaky(), flaky()]),
     );
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -78,7 +78,7 @@ async fn after_the_last_attempt_a_person_is_asked_and_can_have_it_tried_again() 
 #[tokio::test]
 async fn a_failure_for_good_asks_at_once_and_an_amendment_changes_the_instructions() {
     let acts = [Act::terminal("no_idea", "I cannot do that.")];
-    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, acts));
+    let harness = TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, acts));
     let id = harness.by_hand().await;
     submit(&harness, id).await;
     harness.work().await;
@@ -94,7 +94,7 @@ async fn a_failure_for_good_asks_at_once_and_an_amendment_changes_the_instructio
 #[tokio::test]
 async fn retrying_a_failed_task_by_hand_closes_its_gate() {
     let acts = [Act::terminal("no_idea", "I cannot do that.")];
-    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, acts));
+    let harness = TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, acts));
     let id = harness.by_hand().await;
     let task = submit(&harness, id).await;
     assert!(harness.engine.retry_task(task.id, owner()).await.is_err(), "it has not failed yet");
@@ -107,7 +107,8 @@ async fn retrying_a_failed_task_by_hand_closes_its_gate() {
 
 #[tokio::test]
 async fn a_runner_that_panics_is_one_that_failed() {
-    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, [Act::Panic]));
+    let harness =
+        TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [Act::Panic]));
     let id = harness.by_hand().await;
     submit(&harness, id).await;
     harness.work().await;
@@ -120,7 +121,8 @@ async fn a_runner_that_panics_is_one_that_failed() {
 
 #[tokio::test]
 async fn a_silent_worker_loses_its_task_and_its_late_result_is_refused() {
-    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, [Act::Hang]));
+    let harness =
+        TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [Act::Hang]));
     let id = harness.by_hand().await;
     let task = submit(&harness, id).await;
     harness.worker.step().await.unwrap();
@@ -161,7 +163,7 @@ async fn bring(
 
 #[tokio::test]
 async fn the_same_result_twice_is_taken_once() {
-    let harness = TestHarness::new(Scripted::default());
+    let harness = TestHarness::new(ScriptedRunner::default());
     let id = harness.by_hand().await;
     let task = submit(&harness, id).await;
     harness.work().await;
@@ -172,7 +174,8 @@ async fn the_same_result_twice_is_taken_once() {
 
 #[tokio::test]
 async fn a_restarted_server_takes_back_what_it_held_without_counting_a_failure() {
-    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, [Act::Hang]));
+    let harness =
+        TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [Act::Hang]));
     let id = harness.by_hand().await;
     submit(&harness, id).await;
     harness.worker.step().await.unwrap();
@@ -183,7 +186,8 @@ async fn a_restarted_server_takes_back_what_it_held_without_counting_a_failure()
 
 #[tokio::test]
 async fn a_stopping_worker_gives_back_what_does_not_end_in_time() {
-    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, [Act::Hang]));
+    let harness =
+        TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [Act::Hang]));
     let id = harness.by_hand().await;
     submit(&harness, id).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -214,7 +218,8 @@ async fn a_step_that_makes_nothing_has_failed() {
 async fn output_beyond_the_limit_is_refused_and_text_no_store_can_hold_is_replaced() {
     let huge = Act::complete(json!({"text": "x".repeat(2 << 20)}), vec![]);
     let nul = Act::complete(json!({"te\0xt": "a\0b"}), vec![]);
-    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, [huge, nul]));
+    let harness =
+        TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [huge, nul]));
     let id = harness.by_hand().await;
     submit(&harness, id).await;
     harness.work().await;
@@ -241,7 +246,7 @@ async fn usage_of_failed_attempts_counts_too() {
         usage,
     };
     let acts = [Act::Return(Err(failed)), Act::Return(Ok(done))];
-    let harness = TestHarness::new(Scripted::default().on_agent(AgentType::Coder, acts));
+    let harness = TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, acts));
     let id = harness.by_hand().await;
     submit(&harness, id).await;
     harness.work().await;

@@ -1,15 +1,15 @@
 //! Loops, failures in steps, and workflows made by chance.
 
-use botarmy_agents::{Act, Scripted};
 use botarmy_domain::{
     ArtifactType, EventType, HitlAction, HitlKind, Oversight, ProjectStatus, Step,
 };
 use botarmy_orchestrator::Workflows;
+use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, amend, simply};
 use serde_json::json;
 
 /// A tester that fails so many times before it is content.
-fn failing(times: usize) -> Scripted {
+fn failing(times: usize) -> ScriptedRunner {
     super::projects::content().on_step(
         "Code Testing",
         (0..times).map(|n| Act::Content(json!({"passed": false, "round": n}))),

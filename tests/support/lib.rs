@@ -8,6 +8,7 @@ pub mod dice;
 pub mod external_programs;
 pub mod follower;
 pub mod providers;
+pub mod scripted_runner;
 pub mod server;
 pub mod services;
 pub mod test_harness;

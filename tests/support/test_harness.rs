@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use botarmy_agents::Scripted;
+use crate::scripted_runner::ScriptedRunner;
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
     AgentRunner, AuditLog, Clock, ContextStore, HitlStore, Ledger, NewProject, Orchestrator,
@@ -33,7 +33,7 @@ pub struct TestHarness {
     /// Lets the runner work.
     pub worker: Arc<Worker>,
     /// Does what it is told.
-    pub runner: Arc<Scripted>,
+    pub runner: Arc<ScriptedRunner>,
     /// Carries news.
     pub bus: MemoryEventBus,
 }
@@ -58,39 +58,39 @@ impl Default for Setup {
 impl TestHarness {
     /// A rig with this runner for every agent type.
     #[must_use]
-    pub fn new(runner: Scripted) -> Self {
+    pub fn new(runner: ScriptedRunner) -> Self {
         Self::with(runner, Setup::default())
     }
 
     /// A rig with these workflows too.
     #[must_use]
-    pub fn with_workflows(runner: Scripted, workflows: Workflows) -> Self {
+    pub fn with_workflows(runner: ScriptedRunner, workflows: Workflows) -> Self {
         Self::with(runner, Setup { workflows, ..Setup::default() })
     }
 
     /// A rig with limits to what may be spent.
     #[must_use]
-    pub fn with_budgets(runner: Scripted, budgets: Budgets) -> Self {
+    pub fn with_budgets(runner: ScriptedRunner, budgets: Budgets) -> Self {
         let settings = EngineSettings { budgets, ..EngineSettings::default() };
         Self::with(runner, Setup { settings, ..Setup::default() })
     }
 
     /// A rig that is set up like this.
     #[must_use]
-    pub fn with(runner: Scripted, setup: Setup) -> Self {
+    pub fn with(runner: ScriptedRunner, setup: Setup) -> Self {
         Self::build(runner, setup, |ledger| ledger)
     }
 
     /// A rig that commits through what `wrap` makes of its ledger.
     #[must_use]
     pub fn with_ledger(wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>) -> Self {
-        Self::build(Scripted::default(), Setup::default(), wrap)
+        Self::build(ScriptedRunner::default(), Setup::default(), wrap)
     }
 
     /// A rig that is set up like this, and commits through what `wrap` makes of its ledger.
     #[must_use]
     pub fn build(
-        runner: Scripted,
+        runner: ScriptedRunner,
         setup: Setup,
         wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>,
     ) -> Self {

@@ -377,7 +377,7 @@ impl Batch {
                     }
                     Row::NoPackage(project) => self.packages.put(*project, None),
                     Row::BudgetAccount(account) => {
-                        self.budget_accounts.put(account.key, Some(Arc::clone(account)))
+                        self.budget_accounts.put(account.key, Some(Arc::clone(account)));
                     }
                     Row::Stop(stop) => self.stops.put(stop.scope, Some(Arc::clone(stop))),
                     Row::NoStop(scope) => self.stops.put(*scope, None),

@@ -24,6 +24,7 @@ pub mod package;
 pub mod ports;
 pub mod project;
 pub mod scope;
+pub mod source_code;
 pub mod task;
 pub mod text;
 pub mod timestamp;
@@ -44,6 +45,7 @@ pub use moment::{IdGenerator, Moment};
 pub use package::Package;
 pub use project::{Counts, Plan, Project, ProjectState};
 pub use scope::{Scope, Snapshot};
+pub use source_code::{SourceCode, SourceFile};
 pub use task::{Lease, Task, TaskLine, TaskState, WorkerId};
 pub use timestamp::Timestamp;
 pub use vocabulary::{

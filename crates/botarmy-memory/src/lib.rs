@@ -1,6 +1,7 @@
 //! Every driven port in plain memory: the reference the contract tests are written against, and
 //! the fake for everyone's tests. Nothing here outlives the process.
 
+mod agent_runner;
 mod clock;
 mod event_bus;
 mod ledger;
@@ -8,6 +9,7 @@ mod reads;
 mod state;
 mod wake_ups;
 
+pub use agent_runner::{NoopRunner, least_outcome};
 pub use clock::{CountingIds, ManualClock};
 pub use event_bus::MemoryEventBus;
 pub use state::MemoryStore;

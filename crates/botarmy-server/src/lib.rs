@@ -11,6 +11,7 @@ pub mod logging;
 pub mod migrate;
 pub mod models;
 pub mod run;
+mod runners;
 pub mod serve;
 pub mod settings;
 pub mod signals;

@@ -1,51 +1,28 @@
-//! Models: which provider is asked, with which key, and what "auto" comes to.
+//! Runners for models: a provider from the settings and its key from the environment.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use botarmy_agents::llm::{Key, LlmRunner, Price, Prompts, Provider, ProviderKind};
-use botarmy_domain::ports::{AgentRunner, Clock};
-use botarmy_domain::vocabulary::AgentType;
+use botarmy_agents_llm::{Key, LlmRunner, Price, Prompts, Provider, ProviderKind};
+use botarmy_domain::ports::Clock;
 
-use crate::settings::{ProviderProtocol, ProviderSettings, RunnerChoice, Settings};
+use crate::settings::{ProviderProtocol, ProviderSettings, Settings};
 
-/// Reads a variable of the environment; tests bring their own.
+/// Reads an environment variable; tests pass their own function.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// The environment of this process: the only place keys come from.
+/// Returns a variable of this process's environment, the only source of keys.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The settings with every "auto" replaced by what it means: the first provider of
-/// `models.prefer` that has a key and a model, else the offline drafter.
-#[must_use]
-pub fn settle(settings: &Settings, variables: Variables<'_>) -> Settings {
-    let ready = |name: &String| {
-        let provider = settings.providers.get(name)?;
-        let key = variables(&provider.key_env).as_deref().and_then(Key::new);
-        let model = provider.model.clone();
-        let choice = RunnerChoice::Llm { provider: name.clone(), model };
-        (key.is_some() && !provider.model.is_empty()).then_some(choice)
-    };
-    let auto = settings.models.prefer.iter().find_map(ready).unwrap_or(RunnerChoice::Offline);
-    let mut settled = settings.clone();
-    for agent in AgentType::ALL {
-        let runner = &mut settled.agent_mut(*agent).runner;
-        if *runner == RunnerChoice::Auto {
-            *runner = auto.clone();
-        }
-    }
-    settled
-}
-
-/// A runner for a model. Deployments are left to whoever can do them.
+/// Builds the runner for a model.
 ///
 /// # Errors
-/// A provider that is not configured, or not completely; a key that is missing; prompts that cannot
+/// A provider that is not configured or not completely, a key that is missing, prompts that cannot
 /// be used.
 pub fn runner(
     provider: &str,
@@ -53,7 +30,6 @@ pub fn runner(
     settings: &Settings,
     variables: Variables<'_>,
     clock: &Arc<dyn Clock>,
-    deployments: Arc<dyn AgentRunner>,
 ) -> anyhow::Result<LlmRunner> {
     let Some(configured) = settings.providers.get(provider) else {
         let names: Vec<_> = settings.providers.keys().map(String::as_str).collect();
@@ -65,16 +41,15 @@ pub fn runner(
         input_per_mtok: price.input_per_mtok,
         output_per_mtok: price.output_per_mtok,
     });
-    let described = describe(provider, configured, settings, variables)?;
-    let runner = LlmRunner::new(described, model, Arc::new(prompts), price, Arc::clone(clock))?;
-    Ok(runner.with_deployments(deployments))
+    let provider = provider_of(provider, configured, settings, variables)?;
+    Ok(LlmRunner::new(provider, model, Arc::new(prompts), price, Arc::clone(clock))?)
 }
 
 fn prompts(dir: &Path) -> anyhow::Result<Prompts> {
     if dir.as_os_str().is_empty() { Ok(Prompts::built_in()) } else { Ok(Prompts::load(dir)?) }
 }
 
-fn describe(
+fn provider_of(
     name: &str,
     configured: &ProviderSettings,
     settings: &Settings,
@@ -121,9 +96,8 @@ fn describe(
 
 #[cfg(test)]
 mod tests {
-    use botarmy_agents::OfflineDrafter;
-
     use super::*;
+    use crate::settings::RunnerChoice;
     use crate::system::SystemClock;
 
     fn with(variables: &[(&str, &str)]) -> anyhow::Result<Settings> {
@@ -131,42 +105,14 @@ mod tests {
         Settings::load(None, variables)
     }
 
-    fn build_runners(
-        choice: &str,
-        settings: &Settings,
-        keys: Variables<'_>,
-    ) -> anyhow::Result<LlmRunner> {
+    fn build(choice: &str, settings: &Settings, keys: Variables<'_>) -> anyhow::Result<LlmRunner> {
         let RunnerChoice::Llm { provider, model } = choice.parse().unwrap() else { panic!() };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let offline = Arc::new(OfflineDrafter::new("deployments"));
-        runner(&provider, &model, settings, keys, &clock, offline)
+        runner(&provider, &model, settings, keys, &clock)
     }
 
     #[test]
-    fn without_a_key_everybody_is_offline_and_with_one_everybody_asks() {
-        let settings = Settings::defaults();
-        let none = settle(&settings, &|_| None);
-        let some = settle(&settings, &|name| (name == "OPENAI_API_KEY").then(|| "k".to_owned()));
-        let empty = settle(&settings, &|_| Some(" ".to_owned()));
-        for agent in AgentType::ALL {
-            assert_eq!(none.agent(*agent).runner, RunnerChoice::Offline);
-            assert_eq!(empty.agent(*agent).runner, RunnerChoice::Offline);
-            let chosen = some.agent(*agent).runner.to_string();
-            assert!(chosen.starts_with("llm:openai/"), "{chosen}");
-            build_runners(&chosen, &some, &|_| Some("k".to_owned())).unwrap();
-        }
-    }
-
-    #[test]
-    fn whoever_was_chosen_by_name_stays() {
-        let settings = with(&[("BOTARMY_AGENTS__TESTER__RUNNER", "offline")]).unwrap();
-        let settled = settle(&settings, &|_| Some("k".to_owned()));
-        assert_eq!(settled.agents.tester.runner, RunnerChoice::Offline);
-        assert_ne!(settled.agents.coder.runner, RunnerChoice::Offline);
-    }
-
-    #[test]
-    fn what_is_missing_is_said_by_its_key() {
+    fn a_missing_value_is_an_error_that_names_its_key() {
         let settings = with(&[
             ("BOTARMY_PROVIDERS__HUB__KIND", "compatible"),
             ("BOTARMY_PROVIDERS__ODD__KIND", "compatible"),
@@ -179,7 +125,7 @@ mod tests {
             ("llm:hub/m", "providers.hub.base_url"),
             ("llm:odd/m", "odd"),
         ] {
-            let error = format!("{:#}", build_runners(choice, &settings, &|_| None).unwrap_err());
+            let error = format!("{:#}", build(choice, &settings, &|_| None).unwrap_err());
             assert!(error.contains(expected) && !error.contains("s3cr3t"), "{choice}: {error}");
         }
     }
@@ -202,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_usual_model_has_a_price() {
+    fn every_preferred_model_has_a_price() {
         let settings = Settings::defaults();
         for name in &settings.models.prefer {
             let label = format!("{name}/{}", settings.providers[name].model);

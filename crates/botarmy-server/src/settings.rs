@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
-use botarmy_agents::CommandSpec;
+use botarmy_agents_command::CommandSpec;
 use botarmy_domain::{AgentType, Amount, Limit, OnExpiry};
 use botarmy_orchestrator::Budgets;
 use config::{Config, Environment, File, FileFormat};

@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use anyhow::{Context, bail};
-use botarmy_agents::{CommandRunner, OfflineDrafter, Scripted};
+use anyhow::Context;
 use botarmy_domain::decide::Defaults;
-use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck, Ids};
+use botarmy_domain::ports::{Clock, Ids};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, HttpSettings};
 use botarmy_live::{Hub, LiveSettings};
 use botarmy_orchestrator::{
-    Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases, Ports, Runners, Worker,
-    WorkerSettings, Workflows,
+    Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases, Ports, Worker, WorkerSettings,
+    Workflows,
 };
 use botarmy_web::OriginRule;
 use botarmy_ws::WsSettings;
@@ -25,8 +23,9 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use crate::channels::{self, Channels};
-use crate::models::{self, environment};
-use crate::settings::{Role, RunnerChoice, Settings};
+use crate::models::environment;
+use crate::runners::{BuiltRunners, resolve_auto};
+use crate::settings::{Role, Settings};
 use crate::stores::Stores;
 use crate::system::{RandomIds, SystemClock};
 
@@ -49,7 +48,7 @@ pub struct System {
     worker: Arc<Worker>,
     leases: Leases,
     dispatcher: Option<LeaseDispatcher>,
-    hired: BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>,
+    runners: BuiltRunners,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     timer_interval: Duration,
@@ -67,13 +66,13 @@ impl System {
     /// A data directory that is in use or cannot be used, a workflow that is not sound, an address
     /// that cannot be read.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let settings = &models::settle(settings, &environment);
+        let settings = &resolve_auto(settings, &environment);
         let workflows = Workflows::load(&settings.workflows.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
         // What cannot be used is refused before anything is touched.
         let redis = channels::redis(settings, &*ids)?;
-        let hired = build_runners(settings, &clock)?;
+        let runners = BuiltRunners::build(settings, &environment, &clock)?;
         let stores = Stores::open(settings).await?;
         let channels = Channels::open(settings, redis, &stores);
         let ports = Ports {
@@ -100,7 +99,7 @@ impl System {
         let engine =
             Engine::new(ports, workflows, EngineSettings { defaults, budgets: settings.budgets() });
         if settings.server.role.works() {
-            let choices: Vec<_> = hired.keys().map(RunnerChoice::to_string).collect();
+            let choices = runners.names();
             tracing::info!(runners = ?choices, "Work is done by: {}", choices.join(", "));
         }
         let worker_settings = WorkerSettings {
@@ -117,7 +116,7 @@ impl System {
             poll: worker_settings.poll,
             max_output_bytes: worker_settings.max_output_bytes,
         };
-        let worker = Worker::new(engine.clone(), assign_runners(settings, &hired), worker_settings);
+        let worker = Worker::new(engine.clone(), runners.assign(settings), worker_settings);
         let (leases, dispatcher) = Leases::new(engine.clone(), lease_settings);
         Ok(Self {
             engine,
@@ -127,7 +126,7 @@ impl System {
             worker,
             leases,
             dispatcher: Some(dispatcher),
-            hired,
+            runners,
             clock,
             ids,
             timer_interval: Duration::from_millis(settings.orchestrator.timer_interval_ms),
@@ -205,7 +204,7 @@ impl System {
         health.extend(self.channels.health.clone());
         health.push(self.worker.clone());
         if self.role.works() {
-            health.push(Arc::new(RunnersHealth(self.hired.clone())));
+            health.push(Arc::new(self.runners.clone()));
         }
         Api {
             orchestrator: Arc::new(self.engine.clone()),
@@ -274,99 +273,11 @@ fn slots(settings: &Settings) -> BTreeMap<AgentType, u32> {
     AgentType::ALL.iter().map(|agent| (*agent, settings.agent(*agent).slots)).collect()
 }
 
-/// One runner for each choice, shared by the agent types that made it.
-fn build_runners(
-    settings: &Settings,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>> {
-    let mut hired = BTreeMap::new();
-    for agent in AgentType::ALL {
-        let choice = &settings.agent(*agent).runner;
-        if *choice != RunnerChoice::None && !hired.contains_key(choice) {
-            let runner = runner(choice, settings, clock);
-            let runner = runner.with_context(|| format!("agents.{agent}.runner"))?;
-            hired.insert(choice.clone(), runner);
-        }
-    }
-    Ok(hired)
-}
-
-fn runner(
-    choice: &RunnerChoice,
-    settings: &Settings,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Arc<dyn AgentRunner>> {
-    let offline = || Arc::new(OfflineDrafter::new(deploy_dir(settings)));
-    Ok(match choice {
-        RunnerChoice::Offline => offline(),
-        RunnerChoice::Noop => Arc::new(Scripted::noop()),
-        RunnerChoice::Command(name) => {
-            let spec = settings.commands.get(name);
-            let spec = spec.with_context(|| format!("there is no [commands.{name}]"))?.clone();
-            let work_dir = std::path::absolute(settings.store.data_dir.join("work"))?;
-            Arc::new(CommandRunner::new(name, spec, work_dir, Arc::new(SystemClock)))
-        }
-        RunnerChoice::Llm { provider, model } => {
-            Arc::new(models::runner(provider, model, settings, &environment, clock, offline())?)
-        }
-        RunnerChoice::Auto => bail!("\"auto\" comes to something before this"),
-        RunnerChoice::None => bail!("nobody does no work"),
-    })
-}
-
-fn deploy_dir(settings: &Settings) -> PathBuf {
-    if settings.agents.deploy_dir.as_os_str().is_empty() {
-        settings.store.data_dir.join("deployments")
-    } else {
-        settings.agents.deploy_dir.clone()
-    }
-}
-
-/// Who serves whom.
-fn assign_runners(
-    settings: &Settings,
-    hired: &BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>,
-) -> Runners {
-    let runner =
-        |agent: &AgentType| Some((*agent, Arc::clone(hired.get(&settings.agent(*agent).runner)?)));
-    AgentType::ALL.iter().filter_map(runner).collect()
-}
-
 fn ws_settings(settings: &Settings, origins: OriginRule) -> WsSettings {
     WsSettings {
         heartbeat: Duration::from_secs(settings.ws.ping_interval_s),
         send_timeout: Duration::from_secs(settings.ws.send_timeout_s),
         origins,
         ..WsSettings::default()
-    }
-}
-
-/// Who would do the work, and whether they could.
-struct RunnersHealth(BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>);
-
-#[async_trait::async_trait]
-impl HealthCheck for RunnersHealth {
-    fn component(&self) -> &'static str {
-        "llm"
-    }
-
-    fn needed(&self) -> bool {
-        false
-    }
-
-    async fn check(&self) -> Health {
-        for (choice, runner) in &self.0 {
-            let probe = runner.probe().await;
-            if !probe.ready {
-                return Health::Unhealthy(format!("{choice}: {}", probe.message));
-            }
-        }
-        if self.0.is_empty() {
-            return Health::NotConfigured;
-        }
-        let choices: Vec<_> = self.0.keys().map(RunnerChoice::to_string).collect();
-        let asks = self.0.keys().any(|choice| matches!(choice, RunnerChoice::Llm { .. }));
-        let who = if asks { "" } else { "no model provider; " };
-        Health::Healthy(format!("{who}work is done by: {}", choices.join(", ")))
     }
 }

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
-use botarmy_agents::llm::{LlmRunner, Prompts, Provider, ProviderKind};
-use botarmy_agents::{Act, Scripted};
+use botarmy_agents_llm::{LlmRunner, Prompts, Provider, ProviderKind};
 use botarmy_domain::ports::{
     AgentRunner, Assignment, Claim, Decide, Ledger, NewProject, Orchestrator, Outcome, Probe,
     RunContext, RunError,
@@ -27,6 +26,7 @@ use botarmy_server::channels::Channels;
 use botarmy_server::stores::Stores;
 use botarmy_server::system::{RandomIds, SystemClock};
 use botarmy_tests::providers::sensible_document;
+use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -149,14 +149,14 @@ struct Run {
 
 /// Does its work at once, and notes when it was called and when it returned.
 struct TimedAgent {
-    agent: Scripted,
+    agent: ScriptedRunner,
     runs: Mutex<Vec<Run>>,
     jobs: Mutex<Vec<Assignment>>,
 }
 
 impl TimedAgent {
     fn new() -> Self {
-        let agent = Scripted::new(|job| {
+        let agent = ScriptedRunner::new(|job| {
             let text = "measure ".repeat(256);
             Act::Content(match job.output_type {
                 Some(ArtifactType::SourceCode) => {

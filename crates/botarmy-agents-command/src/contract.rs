@@ -1,0 +1,169 @@
+//! `botarmy.command/1`: the document on a program's standard input, and the JSON Lines that it
+//! prints.
+
+use botarmy_domain::artifact::Artifact;
+use botarmy_domain::ports::{Assignment, Usage};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// The name of the contract.
+pub(crate) const CONTRACT: &str = "botarmy.command/1";
+
+/// The document a command reads.
+pub(crate) fn input(job: &Assignment, session: Option<&str>) -> Vec<u8> {
+    let context: Vec<_> = job
+        .context
+        .iter()
+        .map(|artifact| {
+            json!({
+                "id": artifact.meta.id, "type": artifact.meta.artifact_type,
+                "name": name(artifact), "content": artifact.content,
+            })
+        })
+        .collect();
+    let resume = job.resume.as_ref().map(|resume| {
+        let answers: Vec<_> = resume
+            .answers
+            .iter()
+            .map(|answer| {
+                json!({
+                    "question_id": answer.question_id, "action": answer.action,
+                    "comment": answer.comment, "content": answer.content,
+                })
+            })
+            .collect();
+        json!({"session": session, "answers": answers})
+    });
+    let document = json!({
+        "contract": CONTRACT,
+        "task": {
+            "id": job.task_id, "project_id": job.project_id, "agent": job.agent,
+            "attempt": job.attempt, "instructions": job.instructions,
+        },
+        "context": context,
+        "output_schema": job.output_schema,
+        "resume": resume,
+    });
+    document.to_string().into_bytes()
+}
+
+fn name(artifact: &Artifact) -> &str {
+    let title = artifact.content.get("title").and_then(Value::as_str);
+    title.unwrap_or(artifact.meta.artifact_type.as_str())
+}
+
+/// Answer of a program, read from its output by its protocol.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Report {
+    pub(crate) answer: Option<Answer>,
+    /// Error in the program's own words.
+    pub(crate) error: Option<String>,
+    pub(crate) artifacts: Vec<ReportedArtifact>,
+    pub(crate) usage: Usage,
+    pub(crate) session: Option<String>,
+    /// Number of lines that are not JSON.
+    pub(crate) unreadable: usize,
+}
+
+/// Result of a program's work.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// The work is done; the output is an object, with the confidence from 0 to 1 if given.
+    Object(Map<String, Value>, Option<f64>),
+    /// The work is done; the output is a text.
+    Text(String),
+    /// A person has to answer; `allow` names the tools that an approval allows.
+    Ask { question: String, options: Vec<String>, allow: Vec<String> },
+}
+
+/// An artifact that a program reports, with its content or the path of a file that holds it.
+#[derive(Debug, PartialEq, Deserialize)]
+pub(crate) struct ReportedArtifact {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) media_type: Option<String>,
+    #[serde(default)]
+    pub(crate) content: Option<Value>,
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line {
+    Event {
+        #[serde(default)]
+        level: Option<String>,
+        message: String,
+        #[serde(default)]
+        percent: Option<u8>,
+    },
+    Artifact(ReportedArtifact),
+    Ask {
+        question: String,
+        #[serde(default)]
+        options: Vec<String>,
+        #[serde(default)]
+        session: Option<String>,
+    },
+    Result {
+        #[serde(default)]
+        output: Map<String, Value>,
+        #[serde(default)]
+        confidence: Option<f64>,
+        #[serde(default)]
+        usage: Option<Usage>,
+        #[serde(default)]
+        session: Option<String>,
+    },
+}
+
+/// Returns the message and the percentage of an output line that reports progress.
+pub(crate) fn progress(line: &str) -> Option<(String, Option<u8>)> {
+    // A cheap test first: most lines are not events, and some are long.
+    if !line.contains("\"event\"") {
+        return None;
+    }
+    match serde_json::from_str(line).ok()? {
+        Line::Event { level, message, percent } => {
+            let level = level.filter(|level| level == "warn" || level == "error");
+            let level = level.map(|level| format!("{level}: ")).unwrap_or_default();
+            let message: String = message.chars().take(1000).collect();
+            Some((format!("{level}{message}"), percent.map(|percent| percent.min(100))))
+        }
+        _ => None,
+    }
+}
+
+/// Reads the whole output of a program that keeps the contract.
+pub(crate) fn read(stdout: &str) -> Report {
+    let mut report = Report::default();
+    for line in stdout.lines().filter(|line| !line.trim().is_empty()) {
+        let Ok(value) = serde_json::from_str::<Value>(line) else {
+            report.unreadable += 1;
+            continue;
+        };
+        let known = ["event", "artifact", "ask", "result"];
+        if !value["type"].as_str().is_some_and(|kind| known.contains(&kind)) {
+            continue;
+        }
+        match serde_json::from_value(value) {
+            Err(error) => {
+                report.error = Some(format!("A line does not match botarmy.command/1: {error}."));
+            }
+            Ok(Line::Event { .. }) => {}
+            Ok(Line::Artifact(artifact)) => report.artifacts.push(artifact),
+            Ok(Line::Ask { question, options, session }) => {
+                report.session = session;
+                report.answer = Some(Answer::Ask { question, options, allow: Vec::new() });
+            }
+            Ok(Line::Result { output, confidence, usage, session }) => {
+                report.session = session;
+                report.usage = usage.unwrap_or(report.usage);
+                let confidence = confidence.filter(|value| (0.0..=1.0).contains(value));
+                report.answer = Some(Answer::Object(output, confidence));
+            }
+        }
+    }
+    report
+}

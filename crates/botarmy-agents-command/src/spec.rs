@@ -1,0 +1,216 @@
+//! The configuration of a command: `[commands.NAME]` in the settings.
+
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use botarmy_domain::ids::TaskId;
+use botarmy_domain::ports::RunError;
+use serde::Deserialize;
+
+/// Configuration of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSpec {
+    /// Program and arguments. No shell reads them; `{workdir}` and `{task_id}` in an argument are
+    /// replaced.
+    pub argv: Vec<String>,
+    /// Protocol of the program.
+    #[serde(default)]
+    pub preset: Preset,
+    /// Names of the server's environment variables that the program gets, beside a few harmless
+    /// ones.
+    #[serde(default)]
+    pub env: Vec<String>,
+    /// Permanent HOME, for a program that has to be logged in. Without it, each attempt has its own.
+    #[serde(default)]
+    pub home: Option<PathBuf>,
+    /// Names of folders that are never collected as source code.
+    #[serde(default = "ignored")]
+    pub ignore: Vec<String>,
+    /// Most bytes of its standard output.
+    #[serde(default = "output_bytes")]
+    pub output_bytes: usize,
+    /// Most bytes of one line of its standard output.
+    #[serde(default = "line_bytes")]
+    pub line_bytes: usize,
+}
+
+/// Protocol of a command.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// `botarmy.command/1`: a JSON document in, JSON Lines out.
+    #[default]
+    Contract,
+    /// Claude Code.
+    Claude,
+    /// Codex CLI.
+    Codex,
+    /// Gemini CLI.
+    Gemini,
+    /// Any program: the exit code is the result.
+    Plain,
+}
+
+fn ignored() -> Vec<String> {
+    [".git", "node_modules", "target", "__pycache__", ".venv"].map(str::to_owned).to_vec()
+}
+
+const fn output_bytes() -> usize {
+    8 << 20
+}
+
+const fn line_bytes() -> usize {
+    1 << 20
+}
+
+/// Environment variables that every command gets.
+const HARMLESS: [&str; 5] = ["PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"];
+const PLACEHOLDERS: [&str; 2] = ["{workdir}", "{task_id}"];
+
+impl CommandSpec {
+    /// Creates a configuration with these arguments and the default of every other key.
+    #[must_use]
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            preset: Preset::default(),
+            env: Vec::new(),
+            home: None,
+            ignore: ignored(),
+            output_bytes: output_bytes(),
+            line_bytes: line_bytes(),
+        }
+    }
+
+    /// Checks the configuration.
+    ///
+    /// # Errors
+    /// The first problem, as a sentence that begins with the key.
+    pub fn check(&self) -> Result<(), String> {
+        let Some(program) = self.argv.first().filter(|program| !program.is_empty()) else {
+            return Err("argv must name a program".to_owned());
+        };
+        if program.contains('/') && !Path::new(program).is_absolute() {
+            return Err(format!(
+                "argv: {program:?} must be an absolute path, or a name to look for in PATH"
+            ));
+        }
+        if self.argv.iter().any(|argument| argument.contains('\0')) {
+            return Err("argv must not contain NUL".to_owned());
+        }
+        for argument in &self.argv[1..] {
+            if let Some(word) = placeholders(argument).find(|word| !PLACEHOLDERS.contains(word)) {
+                return Err(format!(
+                    "argv: there is no placeholder {word}; there are {}",
+                    PLACEHOLDERS.join(" and ")
+                ));
+            }
+        }
+        for name in &self.env {
+            let valid = !name.is_empty() && !name.contains(['=', '\0']);
+            if !valid || name.starts_with("BOTARMY_") {
+                return Err(format!("env: {name:?} cannot be passed on"));
+            }
+        }
+        if self.home.as_ref().is_some_and(|home| !home.is_absolute()) {
+            return Err("home must be absolute".to_owned());
+        }
+        for (key, value) in [("output_bytes", self.output_bytes), ("line_bytes", self.line_bytes)] {
+            if value == 0 {
+                return Err(format!("{key} must be at least 1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the path of the program.
+    pub(crate) fn program(&self) -> Result<PathBuf, RunError> {
+        let name = self.argv.first().map_or("", String::as_str);
+        let mut found = None;
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let candidates: Vec<_> = if name.contains('/') {
+            vec![PathBuf::from(name)]
+        } else {
+            let folders = std::env::split_paths(&paths).filter(|folder| folder.is_absolute());
+            folders.map(|folder| folder.join(name)).collect()
+        };
+        for candidate in candidates {
+            match candidate.metadata() {
+                Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => {
+                    return Ok(candidate);
+                }
+                Ok(_) => found = Some(candidate),
+                Err(_) => {}
+            }
+        }
+        Err(match found {
+            Some(file) => RunError::terminal(
+                "command_not_executable",
+                format!("{} is not an executable file.", file.display()),
+            ),
+            None => RunError::terminal(
+                "command_not_found",
+                format!("The program {name:?} does not exist."),
+            ),
+        })
+    }
+
+    /// Returns the arguments after the program, with the placeholders replaced.
+    pub(crate) fn arguments(&self, workdir: &Path, task: TaskId) -> Vec<String> {
+        let workdir = workdir.to_string_lossy();
+        let put = |argument: &String| {
+            argument.replace("{workdir}", &workdir).replace("{task_id}", &task.to_string())
+        };
+        self.argv.iter().skip(1).map(put).collect()
+    }
+
+    /// Returns the server's environment variables that the program gets.
+    pub(crate) fn variables(&self) -> Vec<(String, OsString)> {
+        let names = HARMLESS.iter().copied().chain(self.env.iter().map(String::as_str));
+        names.filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?))).collect()
+    }
+}
+
+/// Returns every `{word}` in an argument.
+fn placeholders(argument: &str) -> impl Iterator<Item = &str> {
+    argument.match_indices('{').filter_map(|(at, _)| {
+        let word = &argument[at..=at + argument[at..].find('}')?];
+        let inner = &word[1..word.len() - 1];
+        let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+        (!inner.is_empty() && inner.chars().all(plain)).then_some(word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invalid_command_is_refused_by_key() {
+        let spec = |argv: &[&str]| CommandSpec::new(argv.iter().copied());
+        for (spec, word) in [
+            (spec(&[]), "argv"),
+            (spec(&["./here"]), "absolute"),
+            (spec(&["a", "{instructions}"]), "{instructions}"),
+            (spec(&["a", "b\0"]), "NUL"),
+            (CommandSpec { env: vec!["BOTARMY_STORE__URL".into()], ..spec(&["a"]) }, "env"),
+            (CommandSpec { home: Some("here".into()), ..spec(&["a"]) }, "home"),
+            (CommandSpec { output_bytes: 0, ..spec(&["a"]) }, "output_bytes"),
+        ] {
+            let error = spec.check().unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+        let valid = spec(&["a", "{workdir}/x", "{\"json\": {}}", "a b; rm -rf $HOME"]);
+        assert_eq!(valid.check(), Ok(()));
+    }
+
+    #[test]
+    fn only_placeholders_are_replaced_in_arguments() {
+        let spec = CommandSpec::new(["{workdir}", "--in={workdir}/a", "{task_id}", "$HOME `x`"]);
+        let task: TaskId = "0190a0b0-0000-7000-8000-00000000000b".parse().unwrap();
+        let arguments = spec.arguments(Path::new("/w"), task);
+        assert_eq!(arguments, ["--in=/w/a", &task.to_string(), "$HOME `x`"]);
+    }
+}

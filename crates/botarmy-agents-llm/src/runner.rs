@@ -1,0 +1,284 @@
+//! [`LlmRunner`]: the conversation with a model.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use botarmy_domain::artifact::NewArtifact;
+use botarmy_domain::budget::Amount;
+use botarmy_domain::ports::{
+    AgentRunner, Assignment, Clock, Outcome, Probe, RunContext, RunError, Usage,
+};
+use botarmy_domain::vocabulary::{ArtifactType, HitlAction};
+use serde_json::{Map, Value, json};
+
+use crate::answer;
+use crate::connection::{self, SetupError};
+use crate::context::Selection;
+use crate::error::{AskError, AskErrorKind};
+use crate::prompts::Prompts;
+use crate::provider::Provider;
+use crate::schema::OutputSchema;
+use crate::usage::{Meter, Price, Tokens, cost};
+use crate::wire::{Answer, Request, Stop, Wire};
+
+/// Time before its deadline at which a run ends by itself, so that its usage can be reported.
+const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
+/// Longest time that a run may take, whatever its deadline is.
+const MAX_RUN: Duration = Duration::from_secs(86_400);
+
+/// An [`AgentRunner`] that asks a model.
+pub struct LlmRunner {
+    wire: Box<dyn Wire>,
+    provider: Provider,
+    model: String,
+    prompts: Arc<Prompts>,
+    price: Option<Price>,
+    clock: Arc<dyn Clock>,
+    deployments: Option<Arc<dyn AgentRunner>>,
+    missing_price_logged: AtomicBool,
+    /// Error of the last conversation, if the next one is likely to fail the same way.
+    lasting_error: Mutex<Option<String>>,
+}
+
+impl std::fmt::Debug for LlmRunner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LlmRunner")
+            .field("provider", &self.provider)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LlmRunner {
+    /// Creates a runner for this model of this provider. Sends nothing.
+    ///
+    /// # Errors
+    /// [`SetupError`] when the configuration is invalid or no client can be created.
+    pub fn new(
+        provider: Provider,
+        model: &str,
+        prompts: Arc<Prompts>,
+        price: Option<Price>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SetupError> {
+        let wire = Box::new(connection::connect(&provider, model)?);
+        Ok(Self {
+            wire,
+            provider,
+            model: model.to_owned(),
+            prompts,
+            price,
+            clock,
+            deployments: None,
+            missing_price_logged: AtomicBool::new(false),
+            lasting_error: Mutex::new(None),
+        })
+    }
+
+    /// Sets the runner that does deployments: a model can write that it deployed something, but
+    /// cannot do it.
+    #[must_use]
+    pub fn with_deployments(mut self, deployments: Arc<dyn AgentRunner>) -> Self {
+        self.deployments = Some(deployments);
+        self
+    }
+
+    /// Returns `provider/model`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.provider.name, self.model)
+    }
+
+    /// Holds the conversation, from the prompt to the document.
+    async fn converse(
+        &self,
+        job: &Assignment,
+        schema: &OutputSchema,
+        context: &RunContext,
+        meter: &Meter,
+    ) -> Result<Outcome, AskError> {
+        let label = self.label();
+        let output_type = job.output_type.unwrap_or(ArtifactType::AgentOutput);
+        let selection = Selection::of(&job.context, self.provider.context_tokens);
+        (context.progress)(selection.line(&label), Some(0));
+        let system = self.system(job, schema);
+        let text = request_text(job, &selection);
+        let json_schema = schema.to_json();
+        let request = Request { system: &system, text: &text, schema: &json_schema };
+        meter.begin(system.len() + text.len());
+        let received = |bytes| meter.received(bytes, &label, context);
+        let Answer { text, stop, tokens } = match self.wire.ask(&request, &received).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let estimate = meter.estimate();
+                return Err(AskError { tokens: error.tokens.or(estimate), ..error });
+            }
+        };
+        meter.settle(tokens);
+        match stop {
+            Stop::Done => {}
+            Stop::Length => return Err(AskErrorKind::CutShort.into()),
+            Stop::Refused => return Err(AskErrorKind::Refused.into()),
+            Stop::ToolCall => return Err(AskErrorKind::ToolCall.into()),
+            Stop::CutOff => return Err(AskErrorKind::CutOff.into()),
+            Stop::Other(word) => return Err(AskErrorKind::Stopped(word).into()),
+        }
+        let read = answer::read(&text).and_then(|document| {
+            schema.check(&document)?;
+            answer::finish(output_type, document, &job.context)
+        });
+        match read {
+            Ok(document) => Ok(self.outcome(output_type, document, &selection)),
+            Err(problem) => Err(AskErrorKind::InvalidDocument(problem).into()),
+        }
+    }
+
+    fn system(&self, job: &Assignment, schema: &OutputSchema) -> String {
+        let mut text = self.prompts.for_agent(job.agent);
+        text.push_str("\n\nThe JSON object must have this form (JSON Schema):\n");
+        text.push_str(&schema.to_json().to_string());
+        text
+    }
+
+    fn outcome(
+        &self,
+        output_type: ArtifactType,
+        mut document: Map<String, Value>,
+        selection: &Selection,
+    ) -> Outcome {
+        let confidence = document.remove("confidence").and_then(|value| value.as_f64());
+        let confidence = confidence.filter(|confidence| (0.0..=1.0).contains(confidence));
+        let mut output = Map::new();
+        output.insert("summary".to_owned(), document.get("summary").cloned().unwrap_or_default());
+        output.insert("generated_by".to_owned(), format!("The model {}", self.label()).into());
+        for key in ["passed", "ok"] {
+            if let Some(value) = document.get(key) {
+                output.insert(key.to_owned(), value.clone());
+            }
+        }
+        output.insert("context".to_owned(), selection.record());
+        let mut artifact = NewArtifact::new(output_type, document);
+        artifact.metadata.insert(
+            "generated_by".to_owned(),
+            json!({"provider": self.provider.name, "model": self.model, "language_model": true}),
+        );
+        Outcome::Completed {
+            output,
+            artifacts: vec![artifact],
+            confidence,
+            // The caller fills it in: it knows the usage of every outcome.
+            usage: Usage::default(),
+        }
+    }
+
+    fn usage(&self, tokens: Tokens) -> Usage {
+        let cost_micro_usd = self.price.map(|price| cost(tokens, price));
+        if cost_micro_usd.is_none() && !self.missing_price_logged.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                "No price is configured for {}; its tokens are counted without a cost",
+                self.label()
+            );
+        }
+        Usage {
+            provider: Some(self.provider.name.clone()),
+            model: Some(self.model.clone()),
+            input_tokens: tokens.input,
+            output_tokens: tokens.output,
+            cost_micro_usd,
+        }
+    }
+
+    fn note(&self, error: Option<String>) {
+        *self.lasting_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}
+
+#[async_trait]
+impl AgentRunner for LlmRunner {
+    fn kind(&self) -> &'static str {
+        "llm"
+    }
+
+    async fn probe(&self) -> Probe {
+        let error = self.lasting_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match error {
+            Some(message) => Probe { ready: false, message },
+            None => Probe { ready: true, message: format!("Asks {}.", self.label()) },
+        }
+    }
+
+    /// Counts two bytes of the prompt per token, which is about twice the real number for English and
+    /// code.
+    fn worst_case(&self, job: &Assignment) -> Option<Amount> {
+        if job.output_type == Some(ArtifactType::DeploymentLog) {
+            return None;
+        }
+        let selection = Selection::of(&job.context, self.provider.context_tokens);
+        let bytes =
+            self.system(job, &OutputSchema::of(job)).len() + request_text(job, &selection).len();
+        let tokens =
+            Tokens { input: bytes.div_ceil(2) as u64, output: self.provider.max_tokens.into() };
+        Some(Amount {
+            tokens: tokens.input + tokens.output,
+            cost_micro_usd: self.price.map_or(0, |price| cost(tokens, price)),
+        })
+    }
+
+    async fn run(&self, job: Assignment, context: RunContext) -> Result<Outcome, RunError> {
+        if job.output_type == Some(ArtifactType::DeploymentLog) {
+            return match &self.deployments {
+                Some(deployments) => deployments.run(job, context).await,
+                None => Err(RunError::terminal(
+                    "cannot_deploy",
+                    "A model cannot deploy anything; give this agent another runner.",
+                )),
+            };
+        }
+        let schema = OutputSchema::of(&job);
+        let meter = Meter::default();
+        let left = context.deadline.since(self.clock.now());
+        let left = left.saturating_sub(DEADLINE_MARGIN).min(MAX_RUN);
+        let conversation = self.converse(&job, &schema, &context, &meter);
+        let ended = match tokio::time::timeout(left, conversation).await {
+            Ok(ended) => ended,
+            Err(_) => Err(AskError { kind: AskErrorKind::Deadline, tokens: meter.estimate() }),
+        };
+        match ended {
+            Ok(Outcome::Completed { output, artifacts, confidence, .. }) => {
+                self.note(None);
+                (context.progress)(format!("{}: done", self.label()), Some(100));
+                let usage = self.usage(meter.used());
+                Ok(Outcome::Completed { output, artifacts, confidence, usage })
+            }
+            Ok(question @ Outcome::Ask { .. }) => Ok(question),
+            Err(error) => {
+                meter.settle(error.tokens.unwrap_or_default());
+                self.note(error.kind.is_lasting().then(|| error.kind.detail(&self.provider)));
+                Err(error.kind.into_run_error(&self.provider, self.usage(meter.used())))
+            }
+        }
+    }
+}
+
+/// Returns the request: the task, its context, and the answers of reviewers.
+fn request_text(job: &Assignment, selection: &Selection) -> String {
+    let mut text = format!("# Project\n\n{}\n\n", job.project_name);
+    if let Some(handoff) = &job.handoff {
+        text.push_str(&format!("# Step\n\n{} ({})\n\n", handoff.step, handoff.phase));
+    }
+    text.push_str(&format!("# What is to be done\n\n{}\n\n", job.instructions));
+    text.push_str(&selection.text);
+    let answers = job.resume.iter().flat_map(|resume| &resume.answers);
+    for answer in answers.filter(|answer| answer.action != HitlAction::Approve) {
+        let said = answer.content.as_ref().map(|content| match content {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        if let Some(said) = said.or_else(|| answer.comment.clone()) {
+            text.push_str(&format!("# A person reviewed this and asks\n\n{said}\n\n"));
+        }
+    }
+    text
+}

@@ -1,0 +1,179 @@
+//! The runners that do the work of the agent types, as the settings choose them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use botarmy_agents_command::CommandRunner;
+use botarmy_agents_offline::OfflineRunner;
+use botarmy_domain::AgentType;
+use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck};
+use botarmy_domain::text::non_blank;
+use botarmy_memory::NoopRunner;
+use botarmy_orchestrator::Runners;
+
+use crate::models::{self, Variables};
+use crate::settings::{RunnerChoice, Settings};
+
+/// The runners that were built, one for each choice in the settings. Agent types with the same
+/// choice share a runner.
+#[derive(Clone)]
+pub(crate) struct BuiltRunners(BTreeMap<RunnerChoice, Arc<dyn AgentRunner>>);
+
+impl BuiltRunners {
+    /// Builds the runners of all agent types. The settings must not contain "auto": see
+    /// [`resolve_auto`].
+    ///
+    /// # Errors
+    /// A runner that cannot be built, with the key of its setting.
+    pub(crate) fn build(
+        settings: &Settings,
+        variables: Variables<'_>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let mut built = BTreeMap::new();
+        for agent in AgentType::ALL {
+            let choice = &settings.agent(*agent).runner;
+            if *choice != RunnerChoice::None && !built.contains_key(choice) {
+                let runner = build(choice, settings, variables, clock);
+                let runner = runner.with_context(|| format!("agents.{agent}.runner"))?;
+                built.insert(choice.clone(), runner);
+            }
+        }
+        Ok(Self(built))
+    }
+
+    /// Returns the runner of each agent type that has one.
+    pub(crate) fn assign(&self, settings: &Settings) -> Runners {
+        let runner = |agent: &AgentType| {
+            Some((*agent, Arc::clone(self.0.get(&settings.agent(*agent).runner)?)))
+        };
+        AgentType::ALL.iter().filter_map(runner).collect()
+    }
+
+    /// Returns the choices as the settings spell them.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.0.keys().map(RunnerChoice::to_string).collect()
+    }
+}
+
+/// Returns the settings with every runner "auto" replaced: by the first provider of
+/// `models.prefer` that has a key and a model, or else by the offline runner.
+#[must_use]
+pub(crate) fn resolve_auto(settings: &Settings, variables: Variables<'_>) -> Settings {
+    let ready = |name: &String| {
+        let provider = settings.providers.get(name)?;
+        let key = variables(&provider.key_env)?;
+        let model = provider.model.clone();
+        let is_ready = non_blank(&key).is_some() && !model.is_empty();
+        is_ready.then(|| RunnerChoice::Llm { provider: name.clone(), model })
+    };
+    let auto = settings.models.prefer.iter().find_map(ready).unwrap_or(RunnerChoice::Offline);
+    let mut resolved = settings.clone();
+    for agent in AgentType::ALL {
+        let runner = &mut resolved.agent_mut(*agent).runner;
+        if *runner == RunnerChoice::Auto {
+            *runner = auto.clone();
+        }
+    }
+    resolved
+}
+
+fn build(
+    choice: &RunnerChoice,
+    settings: &Settings,
+    variables: Variables<'_>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn AgentRunner>> {
+    let offline = || Arc::new(OfflineRunner::new(deploy_dir(settings)));
+    Ok(match choice {
+        RunnerChoice::Offline => offline(),
+        RunnerChoice::Noop => Arc::new(NoopRunner),
+        RunnerChoice::Command(name) => {
+            let spec = settings.commands.get(name);
+            let spec = spec.with_context(|| format!("there is no [commands.{name}]"))?.clone();
+            let work_dir = std::path::absolute(settings.store.data_dir.join("work"))?;
+            Arc::new(CommandRunner::new(name, spec, work_dir, Arc::clone(clock)))
+        }
+        RunnerChoice::Llm { provider, model } => {
+            let runner = models::runner(provider, model, settings, variables, clock)?;
+            Arc::new(runner.with_deployments(offline()))
+        }
+        RunnerChoice::Auto => bail!("\"auto\" must be resolved before runners are built"),
+        RunnerChoice::None => bail!("\"none\" has no runner"),
+    })
+}
+
+fn deploy_dir(settings: &Settings) -> PathBuf {
+    if settings.agents.deploy_dir.as_os_str().is_empty() {
+        settings.store.data_dir.join("deployments")
+    } else {
+        settings.agents.deploy_dir.clone()
+    }
+}
+
+/// Reports whether every runner can work.
+#[async_trait::async_trait]
+impl HealthCheck for BuiltRunners {
+    fn component(&self) -> &'static str {
+        "llm"
+    }
+
+    fn needed(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Health {
+        for (choice, runner) in &self.0 {
+            let probe = runner.probe().await;
+            if !probe.ready {
+                return Health::Unhealthy(format!("{choice}: {}", probe.message));
+            }
+        }
+        if self.0.is_empty() {
+            return Health::NotConfigured;
+        }
+        let has_model = self.0.keys().any(|choice| matches!(choice, RunnerChoice::Llm { .. }));
+        let prefix = if has_model { "" } else { "no model provider; " };
+        Health::Healthy(format!("{prefix}work is done by: {}", self.names().join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::SystemClock;
+
+    fn with(variables: &[(&str, &str)]) -> Settings {
+        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Settings::load(None, variables).unwrap()
+    }
+
+    #[test]
+    fn auto_is_offline_without_a_key_and_a_model_with_one() {
+        let settings = Settings::defaults();
+        let none = resolve_auto(&settings, &|_| None);
+        let some =
+            resolve_auto(&settings, &|name| (name == "OPENAI_API_KEY").then(|| "k".to_owned()));
+        let empty = resolve_auto(&settings, &|_| Some(" ".to_owned()));
+        for agent in AgentType::ALL {
+            assert_eq!(none.agent(*agent).runner, RunnerChoice::Offline);
+            assert_eq!(empty.agent(*agent).runner, RunnerChoice::Offline);
+            let chosen = some.agent(*agent).runner.to_string();
+            assert!(chosen.starts_with("llm:openai/"), "{chosen}");
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let built = BuiltRunners::build(&some, &|_| Some("k".to_owned()), &clock).unwrap();
+        assert_eq!(built.names(), [some.agents.coder.runner.to_string()]);
+        assert_eq!(built.assign(&some).len(), AgentType::ALL.len());
+    }
+
+    #[test]
+    fn a_runner_that_is_chosen_by_name_stays() {
+        let settings = with(&[("BOTARMY_AGENTS__TESTER__RUNNER", "offline")]);
+        let resolved = resolve_auto(&settings, &|_| Some("k".to_owned()));
+        assert_eq!(resolved.agents.tester.runner, RunnerChoice::Offline);
+        assert_ne!(resolved.agents.coder.runner, RunnerChoice::Offline);
+    }
+}
