@@ -3,7 +3,7 @@
 use botarmy_domain::decide::agents;
 use botarmy_domain::{AgentStatusKind, AgentType, Scope};
 
-use crate::stores::{Stores, user};
+use crate::stores::Stores;
 
 pub use crate::edges::an_agent_stands_in_error_until_it_is_swept_or_helped;
 pub use crate::reads::agents_are_derived_and_remembered;
@@ -20,11 +20,12 @@ pub async fn every_agent_type_is_answered_for_in_order(stores: &Stores) {
 pub async fn whoever_changes_a_status_sees_the_change(stores: &Stores) {
     for n in 0..200 {
         let agent = AgentType::ALL[n % AgentType::ALL.len()];
-        let moment = stores.moment();
-        let sweep = move |snapshot: &_| agents::reset(snapshot, moment, &user());
+        let context = stores.context();
+        let now = context.now;
+        let sweep = move |snapshot: &_| agents::reset(&context, snapshot);
         stores.run(Scope::agent(agent), sweep).await.unwrap();
         let record = stores.agents.status_of(agent).await.unwrap();
-        assert_eq!(record.cleared_at, Some(moment.at), "{n}");
+        assert_eq!(record.cleared_at, Some(now), "{n}");
         let all = stores.agents.statuses().await.unwrap();
         assert!(all.contains(&record), "{n}");
         let history = stores.agents.history(agent, 1).await.unwrap();

@@ -7,7 +7,7 @@ use botarmy_domain::log::Event;
 use botarmy_domain::ports::{
     BusMessage, EventBus, Health, HealthCheck, Subscription, TaskProgress, WakeUps,
 };
-use botarmy_domain::{AgentType, Entry, EventType, Head, LogId, Moment, Origin, Timestamp};
+use botarmy_domain::{AgentType, Caller, Entry, EventType, Head, IdGenerator, LogId, Timestamp};
 use botarmy_memory::{MemoryEventBus, MemoryWakeUps};
 use botarmy_redis::{Redis, RedisEventBus, RedisHealth, RedisSettings, RedisWakeUps};
 use botarmy_tests::server::PATIENCE;
@@ -156,15 +156,14 @@ impl Listener {
 
 /// News with a number.
 pub fn progress(n: u32) -> BusMessage {
-    let mut id_generator =
-        Moment { at: Timestamp::from_micros(1_000_000), seed: n.into() }.id_generator();
+    let mut id_generator = IdGenerator::new(Timestamp::from_micros(1_000_000), n.into());
     BusMessage::Progress(Arc::new(TaskProgress {
         project_id: id_generator.project(),
         task_id: id_generator.task(),
         agent_type: AgentType::Coder,
         message: n.to_string(),
         percent: None,
-        at: id_generator.at(),
+        at: id_generator.now(),
     }))
 }
 
@@ -177,16 +176,16 @@ pub fn number(news: &BusMessage) -> Option<u32> {
 
 /// An entry with these data, as a store makes it.
 pub fn entry(data: &Value) -> Arc<Entry> {
-    let mut id_generator = Moment { at: Timestamp::from_micros(1_000_001), seed: 9 }.id_generator();
+    let mut id_generator = IdGenerator::new(Timestamp::from_micros(1_000_001), 9);
     let mut head = Head::empty(LogId::Project(id_generator.project()));
     let event = Event {
         id: id_generator.event(),
         event_type: EventType::TaskCreated,
-        origin: Origin::user("some\none"),
+        origin: Caller::person("some\none").origin(),
         task_id: Some(id_generator.task()),
         hitl_request_id: None,
         data: data.as_object().cloned().unwrap(),
-        at: id_generator.at(),
+        at: id_generator.now(),
     };
     Arc::new(Entry::append(&mut head, event))
 }

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use botarmy_domain::decide::{Defaults, agents, projects, tasks};
+use botarmy_domain::decide::{agents, projects, tasks};
 use botarmy_domain::log::{LogId, Verifier};
 use botarmy_domain::ports::RunError;
-use botarmy_domain::{AgentStatusKind, AgentType, HitlKind, Scope, TaskStatus, WorkerId, artifact};
+use botarmy_domain::{
+    AgentStatusKind, AgentType, Caller, HitlKind, Scope, TaskStatus, WorkerId, artifact,
+};
 use serde_json::{Value, json};
 
-use crate::stores::{Stores, holder, nothing, user};
+use crate::stores::{Stores, holder, nothing};
 
 /// A number that comes back with another last digit has another hash.
 pub async fn numbers_come_back_to_the_last_bit(stores: &Stores) {
@@ -48,13 +50,19 @@ pub async fn a_decision_sees_one_instant(stores: &Stores) {
     for _ in 0..20 {
         let id = stores.submit(project, 5).await;
         assert_eq!(stores.claim(1).await, [id]);
-        let (moment, torn) = (stores.moment(), Arc::clone(&torn));
+        let (context, torn) = (stores.context(), Arc::clone(&torn));
         let done = stores.run(Scope::project(project).everything_open(), move |s| {
             let working = s.tasks.values().filter(|task| task.status() == TaskStatus::Working);
             if working.count() != s.head.counts.working as usize {
                 torn.store(true, Ordering::SeqCst);
             }
-            tasks::complete(s, id, &holder(), &nothing(), moment, Defaults::default())
+            tasks::complete(
+                &context.by(Caller::worker(&holder().worker)),
+                s,
+                id,
+                &holder(),
+                &nothing(),
+            )
         });
         done.await.unwrap();
     }
@@ -129,16 +137,18 @@ pub async fn a_paused_project_keeps_its_place_in_the_queue(stores: &Stores) {
     stores.pause(first).await.unwrap();
     let late = stores.submit(second, 5).await;
     // What was under way comes back to the queue of a project that stands still.
-    let (moment, scope) = (stores.moment(), Scope::project(first).task(early));
+    let (context, scope) = (stores.context(), Scope::project(first).task(early));
     let holder = tasks::Holder { worker: WorkerId("worker".to_owned()), fence: 1 };
     stores
-        .run(scope, move |s| tasks::requeue(s, early, &holder, "stopping", moment))
+        .run(scope, move |s| {
+            tasks::requeue(&context.by(Caller::system()), s, early, &holder, "stopping")
+        })
         .await
         .unwrap();
     assert_eq!(stores.claim(10).await, [late]);
     assert_eq!(stores.tasks.backlog().await.unwrap(), 2);
-    let moment = stores.moment();
-    let resume = move |s: &_| projects::resume(s, moment, &user(), Defaults::default());
+    let context = stores.context();
+    let resume = move |s: &_| projects::resume(&context, s);
     stores.run(Scope::project(first), resume).await.unwrap();
     assert_eq!(stores.claim(10).await, [early, held]);
 }
@@ -146,9 +156,9 @@ pub async fn a_paused_project_keeps_its_place_in_the_queue(stores: &Stores) {
 pub async fn the_tasks_of_a_project_that_is_over_are_not_given_out(stores: &Stores) {
     let project = stores.project("One").await;
     stores.submit(project, 9).await;
-    let moment = stores.moment();
+    let context = stores.context();
     let scope = Scope::project(project).everything_open();
-    stores.run(scope, move |s| projects::cancel(s, moment, &user())).await.unwrap();
+    stores.run(scope, move |s| projects::cancel(&context, s)).await.unwrap();
     assert!(stores.claim(10).await.is_empty());
     assert_eq!(stores.tasks.backlog().await.unwrap(), 0);
 }
@@ -157,20 +167,22 @@ pub async fn an_agent_stands_in_error_until_it_is_swept_or_helped(stores: &Store
     let project = stores.project("One").await;
     let task = stores.submit(project, 5).await;
     stores.claim(1).await;
-    let (moment, scope) = (stores.moment(), Scope::project(project).task(task));
+    let (context, scope) = (stores.context(), Scope::project(project).task(task));
     let holder = tasks::Holder { worker: WorkerId("worker".to_owned()), fence: 1 };
     let error = RunError::terminal("broken", "It broke.");
     stores
-        .run(scope, move |s| tasks::fail(s, task, &holder, &error, moment, Defaults::default()))
+        .run(scope, move |s| {
+            tasks::fail(&context.by(Caller::worker(&holder.worker)), s, task, &holder, &error)
+        })
         .await
         .unwrap();
     let pending = stores.requests.pending(None, 10).await.unwrap();
     assert_eq!(pending.iter().map(|request| request.kind).collect::<Vec<_>>(), [HitlKind::Failure]);
     let settle = async |sweep: bool| {
-        let moment = stores.moment();
+        let context = stores.context();
         let decide = move |s: &_| match sweep {
-            true => agents::reset(s, moment, &user()),
-            false => agents::refresh(s, moment),
+            true => agents::reset(&context, s),
+            false => agents::refresh(&context.by(Caller::system()), s),
         };
         stores.run(Scope::agent(AgentType::Coder), decide).await.unwrap();
         stores.agents.status_of(AgentType::Coder).await.unwrap()

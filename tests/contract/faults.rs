@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::channels::{Listener, Side, connected, number, progress, until_heard};
 use crate::status_board;
-use crate::stores::{self, Stores, user};
+use crate::stores::{self, Stores};
 
 fn settings(server: &RedisServer, instance: u128) -> RedisSettings {
     RedisSettings::new(server.url().parse().unwrap(), "test", instance)
@@ -111,11 +111,12 @@ async fn is_filled(stores: &Stores, broken: &AtomicBool) {
 }
 
 async fn sweep(stores: &Stores, agent: AgentType) -> AgentRecord {
-    let moment = stores.moment();
-    let decide = move |snapshot: &_| agents::reset(snapshot, moment, &user());
+    let context = stores.context();
+    let now = context.now;
+    let decide = move |snapshot: &_| agents::reset(&context, snapshot);
     stores.run(Scope::agent(agent), decide).await.unwrap();
     let record = stores.agents.status_of(agent).await.unwrap();
-    assert_eq!(record.cleared_at, Some(moment.at), "whoever changes it sees it");
+    assert_eq!(record.cleared_at, Some(now), "whoever changes it sees it");
     record
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use botarmy_domain::decide::projects;
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::TaskFilter;
-use botarmy_domain::{DomainError, Error, ProjectStatus, Scope, TaskStatus};
+use botarmy_domain::{Caller, DomainError, Error, ProjectStatus, Scope, TaskStatus};
 
-use crate::stores::{Stores, user};
+use crate::stores::Stores;
 
 pub async fn a_decision_and_its_entries_are_there_together(stores: &Stores) {
     let project = stores.project("One").await;
@@ -79,7 +79,7 @@ pub async fn a_decision_sees_what_was_committed_before_it(stores: &Stores) {
     let task = stores.try_submit(project, 5, &[artifact]).await.unwrap();
     let seen = Arc::new(AtomicBool::new(false));
     let saw = Arc::clone(&seen);
-    let moment = stores.moment();
+    let context = stores.context();
     let scope = Scope::project(project).task(task).artifacts(&[artifact]).everything_open();
     stores
         .run(scope, move |snapshot| {
@@ -88,7 +88,7 @@ pub async fn a_decision_sees_what_was_committed_before_it(stores: &Stores) {
                 && snapshot.tasks.contains_key(&task)
                 && snapshot.artifacts.contains_key(&artifact);
             saw.store(all, Ordering::SeqCst);
-            projects::check_completion(snapshot, moment, &user())
+            projects::check_completion(&context, snapshot)
         })
         .await
         .unwrap();
@@ -191,7 +191,7 @@ pub async fn a_claim_heeds_slots_readiness_and_paused_projects(stores: &Stores) 
     assert_eq!(stores.claim(2).await, tasks[2..]);
     assert!(stores.claim(2).await.is_empty());
     // A failed attempt waits before it is handed out again.
-    let (task, moment) = (tasks[0], stores.moment());
+    let (task, context) = (tasks[0], stores.context());
     stores
         .run(Scope::project(project).task(task), move |snapshot| {
             let holder = botarmy_domain::decide::tasks::Holder {
@@ -199,8 +199,13 @@ pub async fn a_claim_heeds_slots_readiness_and_paused_projects(stores: &Stores) 
                 fence: 1,
             };
             let error = botarmy_domain::ports::RunError::retryable("x", "x");
-            let defaults = botarmy_domain::decide::Defaults::default();
-            botarmy_domain::decide::tasks::fail(snapshot, task, &holder, &error, moment, defaults)
+            botarmy_domain::decide::tasks::fail(
+                &context.by(Caller::worker(&holder.worker)),
+                snapshot,
+                task,
+                &holder,
+                &error,
+            )
         })
         .await
         .unwrap();
@@ -212,7 +217,7 @@ pub async fn a_claim_heeds_slots_readiness_and_paused_projects(stores: &Stores) 
 pub async fn a_lease_is_extended_by_its_holder_only(stores: &Stores) {
     let project = stores.project("One").await;
     let task = stores.submit(project, 5).await;
-    let until = stores.moment().at.after(Duration::from_secs(1000));
+    let until = stores.context().now.after(Duration::from_secs(1000));
     assert!(!stores.ledger.extend(task, 1, until).await.unwrap(), "nobody holds it");
     stores.claim(1).await;
     assert!(stores.ledger.extend(task, 1, until).await.unwrap());
@@ -220,7 +225,7 @@ pub async fn a_lease_is_extended_by_its_holder_only(stores: &Stores) {
     let held = stores.tasks.task(task).await.unwrap().unwrap();
     assert_eq!(held.lease().unwrap().expires_at, until);
     stores.pass(Duration::from_secs(400));
-    let expired_leases = stores.tasks.expired_leases(stores.moment().at, 10).await.unwrap();
+    let expired_leases = stores.tasks.expired_leases(stores.context().now, 10).await.unwrap();
     assert!(expired_leases.is_empty(), "the extended lease is alive");
     stores.complete(project, task).await.unwrap();
     assert!(!stores.ledger.extend(task, 1, until).await.unwrap(), "it is done");

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use botarmy_domain::decide::tasks::{Holder, Work};
-use botarmy_domain::decide::{Defaults, agents, artifacts, hitl, projects, tasks};
+use botarmy_domain::decide::{agents, artifacts, hitl, projects, tasks};
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::{Claim, NewProject, NewTask, Response, RunError, Usage};
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
-    AgentType, ArtifactType, HitlAction, NewArtifact, Oversight, ProjectId, Row, Scope, TaskId,
-    WorkerId,
+    AgentType, ArtifactType, Caller, HitlAction, NewArtifact, Oversight, ProjectId, Row, Scope,
+    TaskId, WorkerId,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
-use crate::stores::{Stores, memory, postgres, sqlite, user};
+use crate::stores::{Stores, memory, postgres, sqlite};
 
 const WORKFLOW: &str = "
 name = \"model\"
@@ -96,12 +96,12 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
 
 /// Does a command; answers what came of it, in words.
 async fn run(stores: &Stores, command: &Command) -> String {
-    let moment = stores.moment();
-    let defaults = Defaults::default();
+    let context = stores.context();
+    let fresh = context.id_generator();
     let project = async |n: usize| -> ProjectId {
         let all = stores.projects.projects(None, None, 100).await.unwrap();
         let found = all.get(n % all.len().max(1)).map(|project| project.id);
-        found.unwrap_or_else(|| moment.id_generator().project())
+        found.unwrap_or_else(|| fresh.clone().project())
     };
     let task = async |n: usize| -> (ProjectId, TaskId, u32) {
         let mut all = Vec::new();
@@ -112,7 +112,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
         all.sort_by_key(|task| (task.lease().is_none(), task.id));
         let found = all.get(n % all.len().max(1));
         found.map_or_else(
-            || (moment.id_generator().project(), moment.id_generator().task(), 1),
+            || (fresh.clone().project(), fresh.clone().task(), 1),
             |task| (task.project_id, task.id, task.attempt),
         )
     };
@@ -125,7 +125,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
     let result = match command.clone() {
         Command::Create { workflow } => {
             let workflow = workflow.then(|| Workflow::from_toml(WORKFLOW).unwrap());
-            let id = moment.fork(1).id_generator().project();
+            let id = context.fork(1).id_generator().project();
             let new = NewProject {
                 name: "Model".to_owned(),
                 description: None,
@@ -134,12 +134,12 @@ async fn run(stores: &Stores, command: &Command) -> String {
             };
             stores
                 .run(Scope::project(id), move |s| {
-                    projects::create(s, id, &new, workflow.as_ref(), moment, &user(), defaults)
+                    projects::create(&context, s, id, &new, workflow.as_ref())
                 })
                 .await
         }
         Command::Submit { project: n, priority } => {
-            let (project_id, id) = (project(n).await, moment.fork(1).id_generator().task());
+            let (project_id, id) = (project(n).await, context.fork(1).id_generator().task());
             let new = NewTask {
                 project_id,
                 agent: AgentType::Coder,
@@ -149,14 +149,14 @@ async fn run(stores: &Stores, command: &Command) -> String {
                 max_attempts: Some(2),
             };
             let scope = Scope::project(project_id);
-            stores.run(scope, move |s| tasks::submit(s, id, &new, moment, &user())).await
+            stores.run(scope, move |s| tasks::submit(&context, s, id, &new)).await
         }
         Command::Claim { slots } => {
             let claim = Claim {
                 worker: WorkerId("worker".to_owned()),
                 slots: BTreeMap::from([(AgentType::Coder, slots), (AgentType::Tester, slots)]),
                 lease: Duration::from_secs(300),
-                moment,
+                context,
             };
             stores.ledger.claim(claim).await.map_err(Into::into)
         }
@@ -170,7 +170,13 @@ async fn run(stores: &Stores, command: &Command) -> String {
             };
             stores
                 .run(open(project, id), move |s| {
-                    tasks::complete(s, id, &holder(fence), &work, moment, defaults)
+                    tasks::complete(
+                        &context.by(Caller::worker(&holder(fence).worker)),
+                        s,
+                        id,
+                        &holder(fence),
+                        &work,
+                    )
                 })
                 .await
         }
@@ -183,7 +189,13 @@ async fn run(stores: &Stores, command: &Command) -> String {
             };
             stores
                 .run(open(project, id), move |s| {
-                    tasks::fail(s, id, &holder(fence), &error, moment, defaults)
+                    tasks::fail(
+                        &context.by(Caller::worker(&holder(fence).worker)),
+                        s,
+                        id,
+                        &holder(fence),
+                        &error,
+                    )
                 })
                 .await
         }
@@ -191,25 +203,25 @@ async fn run(stores: &Stores, command: &Command) -> String {
             let (project, id, fence) = task(n).await;
             stores
                 .run(open(project, id), move |s| {
-                    tasks::requeue(s, id, &holder(fence), "stopping", moment)
+                    tasks::requeue(&context.by(Caller::system()), s, id, &holder(fence), "stopping")
                 })
                 .await
         }
         Command::Lapse { task: n } => {
             let (project, id, _) = task(n).await;
             stores
-                .run(open(project, id), move |s| tasks::expire_lease(s, id, moment, defaults))
+                .run(open(project, id), move |s| {
+                    tasks::expire_lease(&context.by(Caller::scheduler()), s, id)
+                })
                 .await
         }
         Command::CancelTask { task: n } => {
             let (project, id, _) = task(n).await;
-            stores
-                .run(open(project, id), move |s| tasks::cancel(s, id, moment, &user(), defaults))
-                .await
+            stores.run(open(project, id), move |s| tasks::cancel(&context, s, id)).await
         }
         Command::Retry { task: n } => {
             let (project, id, _) = task(n).await;
-            stores.run(open(project, id), move |s| tasks::retry(s, id, moment, &user())).await
+            stores.run(open(project, id), move |s| tasks::retry(&context, s, id)).await
         }
         Command::Respond { request: n, action } => {
             let Some(request) = request(n).await else { return "nobody asks".to_owned() };
@@ -224,20 +236,20 @@ async fn run(stores: &Stores, command: &Command) -> String {
             scope.tasks.extend(request.task_id);
             let id = request.id;
             stores
-                .run(scope.everything_open(), move |s| {
-                    hitl::respond(s, id, &response, moment, &user(), defaults)
-                })
+                .run(scope.everything_open(), move |s| hitl::respond(&context, s, id, &response))
                 .await
         }
         Command::Expire { request: n } => {
             let Some(request) = request(n).await else { return "nobody asks".to_owned() };
             stores.pass(Duration::from_secs(86_400));
-            let moment = stores.moment();
+            let context = stores.context();
             let mut scope = Scope::project(request.project_id).request(request.id);
             scope.tasks.extend(request.task_id);
             let id = request.id;
             stores
-                .run(scope.everything_open(), move |s| hitl::expire(s, id, moment, defaults))
+                .run(scope.everything_open(), move |s| {
+                    hitl::expire(&context.by(Caller::scheduler()), s, id)
+                })
                 .await
         }
         Command::Store { project: n } => {
@@ -246,25 +258,29 @@ async fn run(stores: &Stores, command: &Command) -> String {
             let new = NewArtifact::new(ArtifactType::SourceCode, document);
             stores
                 .run(Scope::project(id).open_requests(), move |s| {
-                    artifacts::store(s, AgentType::Coder, &new, moment, &user())
+                    artifacts::store(&context, s, AgentType::Coder, &new)
                 })
                 .await
         }
         Command::Pause { project: n } => stores.pause(project(n).await).await,
         Command::Resume { project: n } => {
             let scope = Scope::project(project(n).await);
-            stores.run(scope, move |s| projects::resume(s, moment, &user(), defaults)).await
+            stores.run(scope, move |s| projects::resume(&context, s)).await
         }
         Command::Cancel { project: n } => {
             let scope = Scope::project(project(n).await).everything_open();
-            stores.run(scope, move |s| projects::cancel(s, moment, &user())).await
+            stores.run(scope, move |s| projects::cancel(&context, s)).await
         }
         Command::Force { project: n } => {
             let scope = Scope::project(project(n).await).everything_open();
-            stores.run(scope, move |s| projects::force_complete(s, moment, &user())).await
+            stores.run(scope, move |s| projects::force_complete(&context, s)).await
         }
         Command::Refresh { agent } => {
-            stores.run(Scope::agent(agent), move |s| agents::refresh(s, moment)).await
+            stores
+                .run(Scope::agent(agent), move |s| {
+                    agents::refresh(&context.by(Caller::system()), s)
+                })
+                .await
         }
         Command::Pass { seconds } => {
             stores.pass(Duration::from_secs(seconds));

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use botarmy_domain::budget::{Amount, BudgetKey, Day, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
+use botarmy_domain::decide::emergency;
 use botarmy_domain::decide::tasks::{self, Work};
-use botarmy_domain::decide::{Defaults, emergency};
 use botarmy_domain::emergency::StopScope;
 use botarmy_domain::ports::Usage;
 use botarmy_domain::{
-    AgentType, Committed, DomainError, EventType, LogId, ProjectId, ProjectStatus, Scope, Task,
-    TaskStatus,
+    AgentType, Caller, Committed, DomainError, EventType, LogId, ProjectId, ProjectStatus, Scope,
+    Task, TaskStatus,
 };
 
 use crate::stores::{Stores, holder, user};
@@ -19,29 +19,32 @@ use crate::stores::{Stores, holder, user};
 fn wanted(stores: &Stores) -> Wanted {
     Wanted {
         amount: Amount { tokens: 10, cost_micro_usd: 0 },
-        until: stores.moment().at.after(Duration::from_secs(60)),
+        until: stores.context().now.after(Duration::from_secs(60)),
         per_project: Limit::default(),
         per_day: Limit { tokens: Some(45), cost_micro_usd: None },
     }
 }
 
 async fn reserve(stores: &Stores, task: &Task) -> Committed {
-    let (id, moment, wanted) = (task.id, stores.moment(), wanted(stores));
+    let (id, context, wanted) = (task.id, stores.context(), wanted(stores));
     let scope =
         Scope::project(task.project_id).task(id).open_requests().budget_accounts(accounts_of(task));
     let holder = holder();
-    let reserve =
-        move |s: &_| budget::reserve(s, id, &holder, &wanted, true, moment, Defaults::default());
+    let reserve = move |s: &_| {
+        budget::reserve(&context.by(Caller::worker(&holder.worker)), s, id, &holder, &wanted, true)
+    };
     stores.run(scope, reserve).await.unwrap()
 }
 
 async fn settle(stores: &Stores, task: &Task) {
-    let (id, moment) = (task.id, stores.moment());
+    let (id, context) = (task.id, stores.context());
     let usage = Usage { input_tokens: 3, output_tokens: 1, ..Usage::default() };
     let work = Work { output: Default::default(), artifacts: vec![], confidence: None, usage };
     let scope = Scope::project(task.project_id).task(id).budget_accounts(accounts_of(task));
     let holder = holder();
-    let complete = move |s: &_| tasks::complete(s, id, &holder, &work, moment, Defaults::default());
+    let complete = move |s: &_| {
+        tasks::complete(&context.by(Caller::worker(&holder.worker)), s, id, &holder, &work)
+    };
     stores.run(scope, complete).await.unwrap();
 }
 
@@ -64,11 +67,11 @@ pub async fn one_purse_is_paid_from_by_many_logs_at_once(stores: &Stores) {
 
     let [_, day] = accounts_of(&claimed[0]);
     let account = stores.budgets.account(day).await.unwrap().unwrap();
-    assert_eq!(account.taken(stores.moment().at).tokens, 40);
+    assert_eq!(account.taken(stores.context().now).tokens, 40);
     let settling = begun.iter().map(|(task, _)| settle(stores, task));
     futures_util::future::join_all(settling).await;
     let account = stores.budgets.account(day).await.unwrap().unwrap();
-    assert_eq!((account.taken(stores.moment().at).tokens, account.spent[0].attempts), (16, 4));
+    assert_eq!((account.taken(stores.context().now).tokens, account.spent[0].attempts), (16, 4));
     for (task, _) in &waiting {
         let task = stores.tasks.task(task.id).await.unwrap().unwrap();
         assert_eq!(task.status(), TaskStatus::WaitingForHitl);
@@ -76,18 +79,13 @@ pub async fn one_purse_is_paid_from_by_many_logs_at_once(stores: &Stores) {
 }
 
 async fn stop(stores: &Stores, scope: StopScope) -> Committed {
-    let moment = stores.moment();
-    stores
-        .run(rows(scope), move |s| emergency::stop(s, scope, "too much", moment, &user()))
-        .await
-        .unwrap()
+    let context = stores.context();
+    stores.run(rows(scope), move |s| emergency::stop(&context, s, scope, "too much")).await.unwrap()
 }
 
 async fn release(stores: &Stores, scope: StopScope) -> Result<Committed, botarmy_domain::Error> {
-    let moment = stores.moment();
-    let release = move |s: &_| {
-        emergency::release(s, scope, "well again", moment, &user(), Defaults::default())
-    };
+    let context = stores.context();
+    let release = move |s: &_| emergency::release(&context, s, scope, "well again");
     stores.run(rows(scope), release).await
 }
 
@@ -128,7 +126,7 @@ pub async fn what_is_stopped_is_handed_to_nobody_until_it_is_released(stores: &S
 
 pub async fn purses_and_stops_come_back_as_they_were_written(stores: &Stores) {
     let project = stores.project("Kept").await;
-    let day = BudgetKey::Day(AgentType::Coder, Day::of(stores.moment().at));
+    let day = BudgetKey::Day(AgentType::Coder, Day::of(stores.context().now));
     for key in [BudgetKey::Project(project), day] {
         assert_eq!(stores.budgets.account(key).await.unwrap(), None);
     }
@@ -147,12 +145,12 @@ pub async fn purses_and_stops_come_back_as_they_were_written(stores: &Stores) {
     let stops = stores.stops.stops().await.unwrap();
     let scopes: Vec<_> = stops.iter().map(|stop| stop.scope).collect();
     assert_eq!(scopes, [StopScope::Agent(AgentType::Coder), StopScope::Project(project)]);
-    assert_eq!((stops[0].reason.as_str(), &stops[0].by), ("too much", &user().actor));
+    assert_eq!((stops[0].reason.as_str(), stops[0].by.as_str()), ("too much", user().name()));
 }
 
 async fn set(stores: &Stores, project: ProjectId, limit: Limit) -> Committed {
-    let moment = stores.moment();
+    let context = stores.context();
     let scope =
         Scope::project(project).everything_open().budget_accounts([BudgetKey::Project(project)]);
-    stores.run(scope, move |s| budget::set(s, project, limit, moment, &user())).await.unwrap()
+    stores.run(scope, move |s| budget::set(&context, s, project, limit)).await.unwrap()
 }

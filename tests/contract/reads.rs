@@ -6,13 +6,13 @@ use botarmy_domain::decide::{agents, artifacts};
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::{ArtifactFilter, EntryFilter, TaskFilter};
 use botarmy_domain::{
-    AgentStatusKind, AgentType, ArtifactType, ContextId, EventId, EventSource, EventType,
+    AgentStatusKind, AgentType, ArtifactType, Caller, ContextId, EventId, EventSource, EventType,
     HitlRequestId, HitlStatus, ProjectId, ProjectStatus, Scope, TaskId, TaskLine, TaskStatus,
     package,
 };
 use serde_json::json;
 
-use crate::stores::{Stores, user};
+use crate::stores::Stores;
 
 pub async fn everything_comes_back_as_it_was_written(stores: &Stores) {
     let project = stores.project("Ünïcödé \u{1f600}").await;
@@ -117,14 +117,14 @@ pub async fn due_things_are_found_when_they_are_due(stores: &Stores) {
     stores.submit(project, 5).await;
     stores.claim(1).await;
     let request = stores.raise(project).await;
-    let now = stores.moment().at;
+    let now = stores.context().now;
     assert!(stores.requests.expired(now, 10).await.unwrap().is_empty());
     assert!(stores.tasks.expired_leases(now, 10).await.unwrap().is_empty());
     stores.pass(Duration::from_secs(61));
-    let expired = stores.requests.expired(stores.moment().at, 10).await.unwrap();
+    let expired = stores.requests.expired(stores.context().now, 10).await.unwrap();
     assert_eq!(expired.iter().map(|request| request.id).collect::<Vec<_>>(), [request]);
     stores.pass(Duration::from_secs(300));
-    assert_eq!(stores.tasks.expired_leases(stores.moment().at, 10).await.unwrap().len(), 1);
+    assert_eq!(stores.tasks.expired_leases(stores.context().now, 10).await.unwrap().len(), 1);
 }
 
 pub async fn entries_pass_every_filter_and_page(stores: &Stores) {
@@ -185,7 +185,7 @@ pub async fn a_log_is_read_from_any_position_without_a_gap(stores: &Stores) {
         assert_eq!(seqs, expected);
     }
     assert_eq!(stores.audit.head(log).await.unwrap().unwrap().seq, 21);
-    let nobody = LogId::Project(stores.moment().id_generator().project());
+    let nobody = LogId::Project(stores.context().id_generator().project());
     assert!(stores.audit.since(nobody, 0, 5).await.unwrap().is_empty());
     assert_eq!(stores.audit.head(nobody).await.unwrap(), None);
 }
@@ -194,24 +194,24 @@ pub async fn packages_are_there_until_they_are_deleted(stores: &Stores) {
     let project = stores.project("One").await;
     assert_eq!(stores.packages.package(project).await.unwrap(), None);
     let found = stores.projects.project(project).await.unwrap().unwrap();
-    let moment = stores.moment();
-    let made = package::build(&found, &[], moment.at);
+    let context = stores.context();
+    let now = context.now;
+    let made = package::build(&found, &[], context.now);
     let package = made.clone();
     stores
-        .run(Scope::project(project), move |s| {
-            artifacts::package_made(s, &package, moment, &user())
-        })
+        .run(Scope::project(project), move |s| artifacts::package_made(&context, s, &package))
         .await
         .unwrap();
     assert_eq!(stores.packages.package(project).await.unwrap().as_deref(), Some(&made));
-    assert!(stores.packages.packages_before(moment.at, 10).await.unwrap().is_empty());
-    let later = stores.moment().at;
+    assert!(stores.packages.packages_before(now, 10).await.unwrap().is_empty());
+    let later = stores.context().now;
     assert_eq!(stores.packages.packages_before(later, 10).await.unwrap(), [project]);
-    let moment = stores.moment();
+    let context = stores.context();
     for times in [1, 0] {
+        let context = context.clone();
         let deleted = stores
             .run(Scope::project(project).package(), move |s| {
-                artifacts::package_deleted(s, moment, &user())
+                artifacts::package_deleted(&context, s)
             })
             .await
             .unwrap();
@@ -227,9 +227,12 @@ pub async fn agents_are_derived_and_remembered(stores: &Stores) {
     let project = stores.project("One").await;
     let task = stores.submit(project, 5).await;
     let refresh = async || {
-        let moment = stores.moment();
+        let context = stores.context();
         let scope = Scope::agent(AgentType::Coder);
-        stores.run(scope, move |s| agents::refresh(s, moment)).await.unwrap();
+        stores
+            .run(scope, move |s| agents::refresh(&context.by(Caller::system()), s))
+            .await
+            .unwrap();
         stores.agents.status_of(AgentType::Coder).await.unwrap()
     };
     assert_eq!(refresh().await.status, AgentStatusKind::Idle);
@@ -247,7 +250,7 @@ pub async fn agents_are_derived_and_remembered(stores: &Stores) {
 }
 
 pub async fn what_does_not_exist_is_none(stores: &Stores) {
-    let id = stores.moment().id_generator().uuid();
+    let id = stores.context().id_generator().uuid();
     let project = ProjectId::from_uuid(id);
     assert!(stores.projects.project(project).await.unwrap().is_none());
     assert!(stores.projects.overview(project).await.unwrap().is_none());

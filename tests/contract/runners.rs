@@ -14,7 +14,7 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::task::Answer;
 use botarmy_domain::{
-    AgentType, ArtifactRef, ArtifactType, Handoff, HitlAction, Moment, Timestamp,
+    AgentType, ArtifactRef, ArtifactType, Handoff, HitlAction, IdGenerator, Timestamp,
 };
 use botarmy_memory::NoopRunner;
 use botarmy_server::system::SystemClock;
@@ -61,7 +61,7 @@ pub fn step(
     output: ArtifactType,
     context: &[(ArtifactType, Value)],
 ) -> Assignment {
-    let mut id_generator = Moment { at: Timestamp::from_micros(1), seed: 1 }.id_generator();
+    let mut id_generator = IdGenerator::new(Timestamp::from_micros(1), 1);
     let project_id = id_generator.project();
     let context: Vec<_> = context
         .iter()
@@ -73,7 +73,7 @@ pub fn step(
                 artifact_type: *artifact_type,
                 digest: digest(content),
                 previous: None,
-                created_at: id_generator.at(),
+                created_at: id_generator.now(),
             };
             Arc::new(Artifact { meta, content: object(content), metadata: Map::new() })
         })
@@ -323,7 +323,7 @@ async fn asks(candidate: &Candidate) -> bool {
     let Some(job) = &candidate.asks else { return false };
     let outcome = candidate.runner.run(job.clone(), context()).await.unwrap();
     let Outcome::Ask { session, .. } = outcome else { panic!("{outcome:?}") };
-    let mut id_generator = Moment { at: Timestamp::from_micros(2), seed: 2 }.id_generator();
+    let mut id_generator = IdGenerator::new(Timestamp::from_micros(2), 2);
     let answer = Answer {
         question_id: id_generator.request(),
         action: HitlAction::Approve,

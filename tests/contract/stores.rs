@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use botarmy_domain::decide::tasks::{Holder, Work};
-use botarmy_domain::decide::{Defaults, artifacts, hitl, projects, tasks};
+use botarmy_domain::decide::{artifacts, hitl, projects, tasks};
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
     AgentStatus, AuditLog, BudgetStore, Claim, ContextStore, EmergencyStops, HitlStore, Ledger,
     NewProject, NewRequest, NewTask, PackageStore, ProjectStore, TaskStore, Usage,
 };
 use botarmy_domain::{
-    AgentType, ArtifactType, Committed, ContextId, Decision, DomainError, Error, HitlRequestId,
-    Moment, NewArtifact, Origin, Oversight, ProjectId, Row, Scope, Snapshot, TaskId, Timestamp,
-    WorkerId,
+    AgentType, ArtifactType, Caller, Committed, ContextId, Decision, DecisionContext, DomainError,
+    Error, HitlRequestId, NewArtifact, Oversight, ProjectId, Row, Scope, Snapshot, TaskId,
+    Timestamp, WorkerId,
 };
 use botarmy_memory::MemoryStore;
 use botarmy_postgres::{PostgresSettings, PostgresStore};
@@ -95,11 +95,11 @@ impl Stores {
         Self { ledger, agents, ..self }
     }
 
-    /// The next moment: every one a millisecond after the one before, with a seed of its own.
-    pub fn moment(&self) -> Moment {
+    /// The next context: a millisecond after the one before, with its own seed.
+    pub fn context(&self) -> DecisionContext {
         let n = self.clock.fetch_add(1, Ordering::SeqCst) + 1;
         let at = 1_767_225_600_000_000 + i64::try_from(n).unwrap() * 1000;
-        Moment { at: Timestamp::from_micros(at), seed: n.into() }
+        DecisionContext::new(Timestamp::from_micros(at), n.into(), user())
     }
 
     /// Lets time go by.
@@ -116,19 +116,17 @@ impl Stores {
     }
 
     pub async fn project(&self, name: &str) -> ProjectId {
-        let moment = self.moment();
-        let id = moment.fork(1).id_generator().project();
+        let context = self.context();
+        let id = context.fork(1).id_generator().project();
         let new = NewProject {
             name: name.to_owned(),
             description: Some("Ünïcödé \u{1f600} \"quoted\"".to_owned()),
             workflow: None,
             oversight: Oversight::High,
         };
-        self.run(Scope::project(id), move |s| {
-            projects::create(s, id, &new, None, moment, &user(), Defaults::default())
-        })
-        .await
-        .unwrap();
+        self.run(Scope::project(id), move |s| projects::create(&context, s, id, &new, None))
+            .await
+            .unwrap();
         id
     }
 
@@ -140,20 +138,20 @@ impl Stores {
         &self,
         project_id: ProjectId,
         priority: u8,
-        context: &[ContextId],
+        artifacts: &[ContextId],
     ) -> Result<TaskId, Error> {
-        let moment = self.moment();
-        let id = moment.fork(1).id_generator().task();
+        let context = self.context();
+        let id = context.fork(1).id_generator().task();
         let new = NewTask {
             project_id,
             agent: AgentType::Coder,
             instructions: "Do it".to_owned(),
-            context_ids: context.to_vec(),
+            context_ids: artifacts.to_vec(),
             priority: Some(priority),
             max_attempts: None,
         };
-        let scope = Scope::project(project_id).artifacts(context);
-        self.run(scope, move |s| tasks::submit(s, id, &new, moment, &user())).await?;
+        let scope = Scope::project(project_id).artifacts(artifacts);
+        self.run(scope, move |s| tasks::submit(&context, s, id, &new)).await?;
         Ok(id)
     }
 
@@ -163,7 +161,7 @@ impl Stores {
             worker: WorkerId("worker".to_owned()),
             slots: BTreeMap::from([(AgentType::Coder, slots)]),
             lease: Duration::from_secs(300),
-            moment: self.moment(),
+            context: self.context(),
         };
         let claimed = self.ledger.claim(claim).await.unwrap();
         let tasks = claimed.rows.iter().filter_map(|row| match row {
@@ -174,21 +172,27 @@ impl Stores {
     }
 
     pub async fn complete(&self, project: ProjectId, id: TaskId) -> Result<Committed, Error> {
-        let moment = self.moment();
+        let context = self.context();
         self.run(Scope::project(project).task(id), move |s| {
-            tasks::complete(s, id, &holder(), &nothing(), moment, Defaults::default())
+            tasks::complete(
+                &context.by(Caller::worker(&holder().worker)),
+                s,
+                id,
+                &holder(),
+                &nothing(),
+            )
         })
         .await
     }
 
     pub async fn pause(&self, project: ProjectId) -> Result<Committed, Error> {
-        let moment = self.moment();
-        self.run(Scope::project(project), move |s| projects::pause(s, moment, &user())).await
+        let context = self.context();
+        self.run(Scope::project(project), move |s| projects::pause(&context, s)).await
     }
 
     pub async fn raise(&self, project_id: ProjectId) -> HitlRequestId {
-        let moment = self.moment();
-        let id = moment.fork(1).id_generator().request();
+        let context = self.context();
+        let id = context.fork(1).id_generator().request();
         let new = NewRequest {
             project_id,
             task_id: None,
@@ -197,21 +201,19 @@ impl Stores {
             ttl_s: Some(60),
             artifacts: vec![],
         };
-        self.run(Scope::project(project_id), move |s| {
-            hitl::raise(s, id, &new, moment, &user(), Defaults::default())
-        })
-        .await
-        .unwrap();
+        self.run(Scope::project(project_id), move |s| hitl::raise(&context, s, id, &new))
+            .await
+            .unwrap();
         id
     }
 
     pub async fn artifact(&self, project: ProjectId, content: Value) -> ContextId {
-        let moment = self.moment();
+        let context = self.context();
         let new =
             NewArtifact::new(ArtifactType::AgentOutput, content.as_object().cloned().unwrap());
         let stored = self
             .run(Scope::project(project).open_requests(), move |s| {
-                artifacts::store(s, AgentType::Coder, &new, moment, &user())
+                artifacts::store(&context, s, AgentType::Coder, &new)
             })
             .await
             .unwrap();
@@ -260,6 +262,6 @@ pub fn nothing() -> Work {
     Work { output: Map::new(), artifacts: vec![], confidence: None, usage: Usage::default() }
 }
 
-pub fn user() -> Origin {
-    Origin::user("someone")
+pub fn user() -> Caller {
+    Caller::person("someone")
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use botarmy_domain::change::Row;
 use botarmy_domain::ports::{Claim, Ledger, TaskStore};
-use botarmy_domain::{AgentType, Moment, Timestamp, WorkerId};
+use botarmy_domain::{AgentType, Caller, DecisionContext, Timestamp, WorkerId};
 use botarmy_postgres::{PostgresSettings, PostgresStore};
 use botarmy_sqlite::{SqliteSettings, SqliteStore};
 use botarmy_tests::server::{TestServer, bare, command};
@@ -346,11 +346,15 @@ async fn a_lease_that_was_extended_moves_as_it_is() {
     assert_eq!(server.terminate().await, Some(0));
 
     let open = store().await.unwrap();
-    let moment = Moment { at: Timestamp::from_micros(1_900_000_000_000_000), seed: 1 };
-    let lease = Duration::from_secs(60);
     let worker = WorkerId("somebody".to_owned());
+    let context = DecisionContext::new(
+        Timestamp::from_micros(1_900_000_000_000_000),
+        1,
+        Caller::worker(&worker),
+    );
+    let lease = Duration::from_secs(60);
     let slots = [(AgentType::Orchestrator, 1)].into();
-    let claimed = open.claim(Claim { worker, slots, lease, moment }).await.unwrap();
+    let claimed = open.claim(Claim { worker, slots, lease, context }).await.unwrap();
     let Some(Row::Task(task)) = claimed.rows.iter().find(|row| matches!(row, Row::Task(_))) else {
         panic!("{claimed:?}")
     };

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use botarmy_domain::Defaults;
 use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
-use botarmy_domain::decide::Defaults;
 use botarmy_domain::ports::{
     BudgetStore, Orchestrator, Outcome, Response, RunError, Usage, WorkQuery, WorkerLeases,
 };

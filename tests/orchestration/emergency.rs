@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::StopScope;
 use botarmy_domain::ports::{
-    AuditLog, Claim, Decide, EmergencyStops, Ledger, Orchestrator, WorkQuery, WorkerLeases, moment,
+    AuditLog, Claim, Decide, EmergencyStops, Ledger, Orchestrator, WorkQuery, WorkerLeases,
 };
 use botarmy_domain::{
     AgentType, Committed, DomainError, Error, EventType, LogId, ProjectId, ProjectState,
     ProjectStatus, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
 };
-use botarmy_memory::CountingIds;
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{Setup, TestHarness, owner};
 
@@ -92,12 +91,12 @@ async fn assert_recorded(harness: &TestHarness, scope: StopScope) {
     let stopped = told(EventType::EmergencyStopped);
     assert_eq!(
         (&stopped["reason"], &stopped["stopped_by"]),
-        (&"It runs wild".into(), &owner().actor.into())
+        (&"It runs wild".into(), &owner().name().into())
     );
     let released = told(EventType::EmergencyReleased);
     assert_eq!(
         (&released["reason"], &released["released_by"]),
-        (&"It is tame".into(), &owner().actor.into())
+        (&"It is tame".into(), &owner().name().into())
     );
 }
 
@@ -195,8 +194,8 @@ async fn what_was_claimed_while_the_stop_was_recorded_is_taken_back_by_the_next_
     let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
     let held = leases.lease(query).await.unwrap().remove(0);
     // The stop as it is recorded, without what follows it.
-    let (scope, at) = (StopScope::Everything, moment(&*harness.clock, &CountingIds::default()));
-    let stop = move |s: &_| emergency::stop(s, scope, "Enough", at, &owner());
+    let (scope, at) = (StopScope::Everything, harness.context());
+    let stop = move |s: &_| emergency::stop(&at, s, scope, "Enough");
     harness.store.transact(Scope::log(LogId::System).stop(scope), Box::new(stop)).await.unwrap();
     assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Working);
     assert_eq!(harness.engine.run_due().await.unwrap(), 1);

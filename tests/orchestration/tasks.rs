@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::decide::tasks::{self, Holder, Work};
-use botarmy_domain::ports::{AgentStatus, Ledger, NewTask, Orchestrator, RunError, Usage, moment};
+use botarmy_domain::ports::{AgentStatus, Ledger, NewTask, Orchestrator, RunError, Usage};
 use botarmy_domain::{
-    AgentStatusKind, AgentType, DomainError, Error, EventType, HitlAction, HitlKind, ProjectId,
-    ProjectStatus, Scope, Task, TaskStatus, WorkerId,
+    AgentStatusKind, AgentType, Caller, DomainError, Error, EventType, HitlAction, HitlKind,
+    ProjectId, ProjectStatus, Scope, Task, TaskStatus, WorkerId,
 };
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, amend, owner, simply};
@@ -148,14 +148,19 @@ async fn bring(
     let holder = Holder { worker: WorkerId(worker.to_owned()), fence };
     let work =
         Work { output: Map::new(), artifacts: vec![], confidence: None, usage: Usage::default() };
-    let (id, at) = (task.id, moment(&*harness.clock, &botarmy_memory::CountingIds::default()));
-    let defaults = botarmy_domain::decide::Defaults::default();
+    let (id, at) = (task.id, harness.context());
     harness
         .store
         .transact(
             Scope::project(task.project_id).task(id),
             Box::new(move |snapshot| {
-                tasks::complete(snapshot, id, &holder, &work, at.fork(99), defaults)
+                tasks::complete(
+                    &at.fork(99).by(Caller::worker(&holder.worker)),
+                    snapshot,
+                    id,
+                    &holder,
+                    &work,
+                )
             }),
         )
         .await

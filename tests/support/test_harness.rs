@@ -8,12 +8,12 @@ use std::time::Duration;
 use crate::scripted_runner::ScriptedRunner;
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
-    AgentRunner, AuditLog, Clock, ContextStore, HitlStore, Ledger, NewProject, Orchestrator,
+    AgentRunner, AuditLog, Clock, ContextStore, HitlStore, Ids, Ledger, NewProject, Orchestrator,
     ProjectStore, Response, TaskStore,
 };
 use botarmy_domain::{
-    AgentType, Entry, EventType, HitlAction, HitlRequest, HitlStatus, Origin, Oversight, Project,
-    ProjectId, ProjectStatus, Task, TaskStatus, WorkerId,
+    AgentType, Caller, DecisionContext, Entry, EventType, HitlAction, HitlRequest, HitlStatus,
+    Oversight, Project, ProjectId, ProjectStatus, Task, TaskStatus, WorkerId,
 };
 use botarmy_memory::{CountingIds, ManualClock, MemoryEventBus, MemoryStore, MemoryWakeUps};
 use botarmy_orchestrator::{
@@ -131,6 +131,11 @@ impl TestHarness {
         };
         let worker = Worker::new(engine.clone(), runners, settings);
         Self { store, clock, engine, worker, runner, bus }
+    }
+
+    /// Context for a decision that a test commits by itself, on behalf of the owner.
+    pub fn context(&self) -> DecisionContext {
+        DecisionContext::new(self.clock.now(), CountingIds::default().seed(), owner())
     }
 
     /// Works until there is nothing to do, then checks what must always hold.
@@ -339,8 +344,8 @@ impl TestHarness {
 
 /// Somebody who owns the project.
 #[must_use]
-pub fn owner() -> Origin {
-    Origin::user("owner")
+pub fn owner() -> Caller {
+    Caller::person("owner")
 }
 
 /// A response without anything but its action.

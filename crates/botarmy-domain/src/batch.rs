@@ -273,9 +273,9 @@ impl Batch {
         let mut committed = Committed::default();
         for (n, (project, task)) in (0..).zip(candidates) {
             let scope = Scope::project(*project).task(*task);
-            let moment = claim.moment.fork(n);
+            let context = claim.context.fork(n);
             let started = self.decide(&scope, |snapshot| {
-                decide::tasks::claim(snapshot, *task, &claim.worker, claim.lease, moment)
+                decide::tasks::claim(&context, snapshot, *task, &claim.worker, claim.lease)
             });
             if let Ok(started) = started {
                 committed.extend(started);

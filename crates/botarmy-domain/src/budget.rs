@@ -347,8 +347,7 @@ mod tests {
 
     #[test]
     fn what_was_used_takes_the_place_of_what_was_reserved() {
-        let mut id_generator =
-            crate::moment::Moment { at: Timestamp::from_micros(5), seed: 1 }.id_generator();
+        let mut id_generator = crate::IdGenerator::new(Timestamp::from_micros(5), 1);
         let (task, other, now) =
             (id_generator.task(), id_generator.task(), Timestamp::from_micros(5));
         let until = |micros| Timestamp::from_micros(micros);
@@ -374,8 +373,7 @@ mod tests {
 
     #[test]
     fn names_and_numbers_from_outside_do_not_fill_it_for_ever() {
-        let mut id_generator =
-            crate::moment::Moment { at: Timestamp::from_micros(5), seed: 1 }.id_generator();
+        let mut id_generator = crate::IdGenerator::new(Timestamp::from_micros(5), 1);
         let task = id_generator.task();
         let mut account = BudgetAccount::new(BudgetKey::Project(id_generator.project()));
         for n in 0..500 {

@@ -86,9 +86,7 @@ mod tests {
 
     #[test]
     fn scopes_read_back_as_themselves() {
-        let project = crate::moment::Moment { at: Timestamp::from_micros(1), seed: 1 }
-            .id_generator()
-            .project();
+        let project = crate::IdGenerator::new(Timestamp::from_micros(1), 1).project();
         for scope in [
             StopScope::Everything,
             StopScope::Agent(AgentType::Tester),

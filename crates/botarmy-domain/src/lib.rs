@@ -1,6 +1,7 @@
 //! The words of BotArmy, its state machines, its workflow rules and the ports it is reached
-//! and served through. Pure: no IO, no clock, no randomness. Time and entropy arrive as a
-//! [`Moment`], state arrives as a [`Snapshot`], and what comes out is a [`Decision`].
+//! and served through. Pure: no IO, no clock, no randomness. Time, entropy and the
+//! caller arrive as a [`DecisionContext`], state arrives as a [`Snapshot`], and a [`Decision`] comes
+//! out.
 //!
 //! The one idea is *decide, commit, tell*: the functions in [`decide`] look at a snapshot and
 //! either refuse or name the changes; a [`ports::Ledger`] commits them with their log entries in
@@ -10,16 +11,18 @@ pub mod agent;
 pub mod artifact;
 pub mod batch;
 pub mod budget;
+pub mod caller;
 mod canonical;
 pub mod change;
 pub mod decide;
+pub mod decision_context;
 pub mod emergency;
 pub mod error;
 pub mod handoff;
 pub mod hitl;
+pub mod id_generator;
 pub mod ids;
 pub mod log;
-pub mod moment;
 pub mod package;
 pub mod ports;
 pub mod project;
@@ -34,14 +37,16 @@ pub mod workflow;
 pub use agent::{AgentFacts, AgentRecord};
 pub use artifact::{Artifact, ArtifactRef, NewArtifact};
 pub use budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
+pub use caller::{Authentication, Caller, Principal};
 pub use change::{Change, Committed, Decision, Row};
+pub use decision_context::{DecisionContext, Defaults};
 pub use emergency::{Stop, StopScope};
 pub use error::{DomainError, Error, StoreError};
 pub use handoff::Handoff;
 pub use hitl::{HitlRequest, HitlState, Reply, Subject};
+pub use id_generator::IdGenerator;
 pub use ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
 pub use log::{Entry, Head, LogId, Origin};
-pub use moment::{IdGenerator, Moment};
 pub use package::Package;
 pub use project::{Counts, Plan, Project, ProjectState};
 pub use scope::{Scope, Snapshot};

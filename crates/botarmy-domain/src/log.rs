@@ -78,7 +78,7 @@ impl Head {
     }
 }
 
-/// Who asked, for the record.
+/// Party that caused an entry; made by [`crate::caller::Caller::origin`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// What kind of party.
@@ -87,30 +87,6 @@ pub struct Origin {
     pub actor: String,
     /// The id of the request that brought it, as in the server's own log.
     pub request_id: Option<String>,
-}
-
-impl Origin {
-    /// A person, through some client.
-    pub fn user(actor: impl Into<String>) -> Self {
-        Self { source: EventSource::User, actor: actor.into(), request_id: None }
-    }
-
-    /// An agent, through the worker that holds its lease.
-    pub fn agent(actor: impl Into<String>) -> Self {
-        Self { source: EventSource::Agent, actor: actor.into(), request_id: None }
-    }
-
-    /// The server itself.
-    #[must_use]
-    pub fn system() -> Self {
-        Self { source: EventSource::System, actor: "system".to_owned(), request_id: None }
-    }
-
-    /// The server's timers.
-    #[must_use]
-    pub fn scheduler() -> Self {
-        Self { source: EventSource::Scheduler, actor: "scheduler".to_owned(), request_id: None }
-    }
 }
 
 /// What happened, before it has a place in a log.
@@ -333,11 +309,11 @@ pub fn hash_text(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::moment::Moment;
+    use crate::caller::Caller;
+    use crate::id_generator::IdGenerator;
 
     fn log_of(length: usize) -> (Head, Vec<Entry>) {
-        let mut id_generator =
-            Moment { at: Timestamp::from_micros(1_000_000), seed: 1 }.id_generator();
+        let mut id_generator = IdGenerator::new(Timestamp::from_micros(1_000_000), 1);
         let mut head = Head::empty(LogId::Project(id_generator.project()));
         let entries = (0..length)
             .map(|n| {
@@ -346,11 +322,11 @@ mod tests {
                 let event = Event {
                     id: id_generator.event(),
                     event_type: EventType::TaskCreated,
-                    origin: Origin::user("someone"),
+                    origin: Caller::person("someone").origin(),
                     task_id: Some(id_generator.task()),
                     hitl_request_id: None,
                     data,
-                    at: id_generator.at(),
+                    at: id_generator.now(),
                 };
                 Entry::append(&mut head, event)
             })

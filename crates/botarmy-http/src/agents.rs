@@ -155,9 +155,9 @@ struct ResetView {
 async fn reset(
     state: Data<State>,
     Segment(agent): Segment<AgentType>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let record = state.orchestrator.reset_agent(agent, origin).await?;
+    let record = state.orchestrator.reset_agent(agent, caller).await?;
     Ok(HttpResponse::Ok().json(ResetView {
         message: format!("The status of agent type {agent} was reset."),
         agent_type: agent,

@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use botarmy_domain::{Origin, Package, ProjectId, Timestamp};
+use botarmy_domain::{Package, ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
@@ -60,9 +60,9 @@ struct GeneratedView {
 async fn generate(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let package = state.orchestrator.generate_package(id, origin).await?;
+    let package = state.orchestrator.generate_package(id, caller).await?;
     let artifact_count = package.files.len();
     Ok(HttpResponse::Ok().json(GeneratedView {
         project_id: id,
@@ -161,19 +161,19 @@ async fn summary(
 async fn download(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let project = find(&state, id).await?;
     let package = match state.packages.package(id).await? {
         Some(package) => package,
-        None => state.orchestrator.generate_package(id, origin.clone()).await?,
+        None => state.orchestrator.generate_package(id, caller.clone()).await?,
     };
     let etag = etag_of(&package);
     if range::is_known(&request, &etag) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish());
     }
-    let (package, bytes) = packed(&state, package, origin).await?;
+    let (package, bytes) = packed(&state, package, caller).await?;
     let etag = etag_of(&package);
     let mut response = match range::part(&request, &etag, bytes.len()) {
         Part::Unsatisfiable => {
@@ -211,13 +211,13 @@ fn etag_of(package: &Package) -> String {
 async fn packed(
     state: &State,
     package: Arc<Package>,
-    origin: Origin,
+    caller: botarmy_domain::Caller,
 ) -> Result<(Arc<Package>, Bytes), Problem> {
     if let Some(bytes) = zipped(state, &package).await? {
         return Ok((package, bytes));
     }
     tracing::warn!(project.id = %package.project_id, "A package is outdated; it is made anew");
-    let package = state.orchestrator.generate_package(package.project_id, origin).await?;
+    let package = state.orchestrator.generate_package(package.project_id, caller).await?;
     let bytes = zipped(state, &package).await?;
     let bytes = bytes.ok_or_else(|| Problem::internal("a package differs from its own record"))?;
     Ok((package, bytes))
@@ -288,9 +288,9 @@ struct MessageView {
 async fn remove(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let removed = state.orchestrator.delete_package(id, origin).await?;
+    let removed = state.orchestrator.delete_package(id, caller).await?;
     let message = if removed { "The package was removed." } else { "There was no package." };
     Ok(HttpResponse::Ok().json(MessageView { message }))
 }
@@ -319,11 +319,11 @@ struct CleanupView {
 )]
 async fn cleanup(
     state: Data<State>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     Query(query): Query<CleanupQuery>,
 ) -> Result<HttpResponse, Problem> {
     let hours = in_range("max_age_hours", query.max_age_hours, MAX_AGE_HOURS, 0..=OLDEST_HOURS)?;
-    let removed = state.orchestrator.delete_old_packages(hours, origin).await?;
+    let removed = state.orchestrator.delete_old_packages(hours, caller).await?;
     let message = format!("{removed} packages older than {hours} hours were removed.");
     Ok(HttpResponse::Ok().json(CleanupView { message, removed }))
 }

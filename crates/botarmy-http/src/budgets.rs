@@ -143,11 +143,11 @@ struct BudgetBody {
 async fn set_budget(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     Json(body): Json<BudgetBody>,
 ) -> Result<HttpResponse, Problem> {
     let limit = Limit { tokens: body.tokens, cost_micro_usd: body.cost_micro_usd };
-    let account = state.orchestrator.set_budget(id, limit, origin).await?;
+    let account = state.orchestrator.set_budget(id, limit, caller).await?;
     let configured = state.settings.project_limit;
     Ok(HttpResponse::Ok().json(BudgetView::of(id, &account, configured, state.clock.now())))
 }
@@ -299,9 +299,9 @@ mod tests {
     #[actix_web::test]
     async fn a_limit_is_set_and_what_is_no_limit_is_refused() {
         let mut fakes = fakes();
-        fakes.orchestrator.expect_set_budget().times(1).returning(|_, limit, origin| {
+        fakes.orchestrator.expect_set_budget().times(1).returning(|_, limit, caller| {
             assert_eq!(limit, Limit { tokens: Some(7), cost_micro_usd: None });
-            assert_eq!(origin.actor, "ada");
+            assert_eq!(caller.name(), "ada");
             Ok(BudgetAccount { limit: Some(limit), ..account() }.into())
         });
         let good = put(&path("/budget"), &json!({"tokens": 7, "cost_micro_usd": null}));

@@ -104,7 +104,7 @@ pub(crate) struct NewArtifactBody {
 )]
 async fn create(
     state: Data<State>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     Json(body): Json<NewArtifactBody>,
 ) -> Result<HttpResponse, Problem> {
     let new = NewArtifact {
@@ -113,7 +113,7 @@ async fn create(
         metadata: body.artifact_metadata.unwrap_or_default(),
     };
     let artifact =
-        state.orchestrator.add_artifact(body.project_id, body.source_agent, new, origin).await?;
+        state.orchestrator.add_artifact(body.project_id, body.source_agent, new, caller).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/api/v1/context/{}", artifact.meta.id)))
         .insert_header((header::ETAG, etag(&artifact)))

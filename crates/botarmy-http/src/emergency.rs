@@ -120,11 +120,11 @@ struct StoppedView<'a> {
 )]
 async fn stop(
     state: Data<State>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     Json(body): Json<StopBody>,
 ) -> Result<HttpResponse, Problem> {
     let scope = scope_of(body.scope, body.agent_type, body.project_id)?;
-    let stopped = state.orchestrator.stop(scope, body.reason, origin).await?;
+    let stopped = state.orchestrator.stop(scope, body.reason, caller).await?;
     let view = StoppedView { stop: StopView::of(&stopped.stop), interrupted: stopped.interrupted };
     let mut answer = if stopped.is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(answer.json(view))
@@ -174,11 +174,11 @@ struct ReleaseQuery {
 )]
 async fn release(
     state: Data<State>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     Query(query): Query<ReleaseQuery>,
 ) -> Result<HttpResponse, Problem> {
     let scope = scope_of(query.scope, query.agent_type, query.project_id)?;
-    state.orchestrator.release(scope, query.reason, origin).await?;
+    state.orchestrator.release(scope, query.reason, caller).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -200,8 +200,8 @@ mod tests {
     async fn a_stop_says_who_why_and_how_much_was_interrupted() {
         for (is_new, status) in [(true, 201), (false, 200)] {
             let mut fakes = Fakes::default();
-            fakes.orchestrator.expect_stop().returning(move |scope, reason, origin| {
-                assert_eq!((reason.as_str(), origin.actor.as_str()), ("It spends too much", "ada"));
+            fakes.orchestrator.expect_stop().returning(move |scope, reason, caller| {
+                assert_eq!((reason.as_str(), caller.name()), ("It spends too much", "ada"));
                 Ok(Stopped { stop: stopped(scope), is_new, interrupted: 3 })
             });
             let body = json!({

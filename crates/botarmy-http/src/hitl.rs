@@ -219,7 +219,7 @@ pub(crate) struct NewRequestBody {
 )]
 async fn raise(
     state: Data<State>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     Json(body): Json<NewRequestBody>,
 ) -> Result<HttpResponse, Problem> {
     let new = NewRequest {
@@ -230,7 +230,7 @@ async fn raise(
         ttl_s: body.ttl_seconds,
         artifacts: body.artifacts.unwrap_or_default(),
     };
-    let request = state.orchestrator.raise_request(new, origin).await?;
+    let request = state.orchestrator.raise_request(new, caller).await?;
     let location = format!("/api/v1/hitl/{}", request.id);
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location))
@@ -404,7 +404,7 @@ struct RespondedView {
 async fn respond(
     state: Data<State>,
     Segment(id): Segment<HitlRequestId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     Json(body): Json<RespondBody>,
 ) -> Result<HttpResponse, Problem> {
     let action = body.action;
@@ -415,7 +415,7 @@ async fn respond(
         amended_content: body.amended_content,
         subject_digest: body.subject_digest,
     };
-    let responded = state.orchestrator.respond(id, response, origin).await?;
+    let responded = state.orchestrator.respond(id, response, caller).await?;
     let message = match (action, responded.workflow_resumed) {
         (HitlAction::Approve, true) => "The request was approved; work goes on.",
         (HitlAction::Approve, false) => "The request was approved.",
@@ -525,8 +525,8 @@ mod tests {
     #[actix_web::test]
     async fn an_answer_says_what_became_of_the_request() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_respond().returning(|_, response, origin| {
-            assert_eq!((response.action, origin.actor.as_str()), (HitlAction::Amend, "anonymous"));
+        fakes.orchestrator.expect_respond().returning(|_, response, caller| {
+            assert_eq!((response.action, caller.name()), (HitlAction::Amend, "anonymous"));
             assert_eq!(response.amended_content.unwrap()["markdown"], "x");
             let request = request(HitlState::Amended(reply())).into();
             Ok(Responded { request, workflow_resumed: true })

@@ -380,8 +380,8 @@ mod tests {
         ] {
             let mut fakes = Fakes::default();
             fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
-            fakes.orchestrator.expect_force_complete().returning(move |_, origin| {
-                assert_eq!(origin.actor, expected);
+            fakes.orchestrator.expect_force_complete().returning(move |_, caller| {
+                assert_eq!(caller.name(), expected);
                 Ok(Vec::new())
             });
             let request = raw(&path("/force-complete"), "");

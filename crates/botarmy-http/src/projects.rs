@@ -100,7 +100,7 @@ impl<'a> ProjectView<'a> {
 )]
 async fn create(
     state: Data<State>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     Json(body): Json<NewProjectBody>,
 ) -> Result<HttpResponse, Problem> {
     let new = NewProject {
@@ -109,7 +109,7 @@ async fn create(
         workflow: body.workflow,
         oversight: body.oversight.unwrap_or(Oversight::Standard),
     };
-    let project = state.orchestrator.create_project(new, origin).await?;
+    let project = state.orchestrator.create_project(new, caller).await?;
     let location = format!("/api/v1/projects/{}", project.id);
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location))
@@ -363,10 +363,10 @@ pub(crate) struct StartBody {
 async fn start(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     JsonOrDefault(body): JsonOrDefault<StartBody>,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.orchestrator.start_project(id, body.workflow, body.idea, origin).await?;
+    let project = state.orchestrator.start_project(id, body.workflow, body.idea, caller).await?;
     Ok(HttpResponse::Accepted().json(ProjectView::of(&project)))
 }
 
@@ -383,9 +383,9 @@ async fn start(
 async fn pause(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.orchestrator.pause_project(id, origin).await?;
+    let project = state.orchestrator.pause_project(id, caller).await?;
     Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
 }
 
@@ -402,9 +402,9 @@ async fn pause(
 async fn resume(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.orchestrator.resume_project(id, origin).await?;
+    let project = state.orchestrator.resume_project(id, caller).await?;
     Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
 }
 
@@ -421,9 +421,9 @@ async fn resume(
 async fn cancel(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.orchestrator.cancel_project(id, origin).await?;
+    let project = state.orchestrator.cancel_project(id, caller).await?;
     Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
 }
 
@@ -629,9 +629,9 @@ struct CheckView {
 async fn check_completion(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let completion = state.orchestrator.check_completion(id, origin).await?;
+    let completion = state.orchestrator.check_completion(id, caller).await?;
     let message = if completion.is_complete {
         "The project is complete.".to_owned()
     } else {
@@ -670,12 +670,12 @@ struct ForceView {
 async fn force_complete(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
     // The command changes nothing where nothing is to be done, and does not say so. Between the
     // two somebody else may complete the project; the log knows who did it, this sentence may not.
     let was_complete = find(&state, id).await?.status() == ProjectStatus::Completed;
-    let overridden = state.orchestrator.force_complete(id, origin).await?;
+    let overridden = state.orchestrator.force_complete(id, caller).await?;
     let message = if was_complete {
         "The project was complete already; nothing was changed."
     } else {
@@ -707,9 +707,9 @@ mod tests {
     #[actix_web::test]
     async fn a_project_is_created_with_its_location() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_create_project().returning(|new, origin| {
+        fakes.orchestrator.expect_create_project().returning(|new, caller| {
             assert_eq!((new.name.as_str(), new.oversight), ("To do", Oversight::Standard));
-            assert_eq!((origin.actor.as_str(), origin.request_id.as_deref()), ("ada", Some("r-1")));
+            assert_eq!((caller.name(), caller.request_id()), ("ada", Some("r-1")));
             Ok(project().into())
         });
         let request = post("/api/v1/projects", &json!({"name": "To do", "colour": "red"}))

@@ -71,7 +71,7 @@ struct SubmittedView {
 async fn submit(
     state: Data<State>,
     Segment(project_id): Segment<ProjectId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
     Json(body): Json<NewTaskBody>,
 ) -> Result<HttpResponse, Problem> {
     let new = NewTask {
@@ -82,7 +82,7 @@ async fn submit(
         priority: body.priority,
         max_attempts: body.max_attempts,
     };
-    let task = state.orchestrator.submit_task(new, origin).await?;
+    let task = state.orchestrator.submit_task(new, caller).await?;
     let location = format!("/api/v1/tasks/{}", task.id);
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location))
@@ -315,9 +315,9 @@ async fn read(state: Data<State>, Segment(id): Segment<TaskId>) -> Result<HttpRe
 async fn cancel(
     state: Data<State>,
     Segment(id): Segment<TaskId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let task = state.orchestrator.cancel_task(id, origin).await?;
+    let task = state.orchestrator.cancel_task(id, caller).await?;
     Ok(HttpResponse::Ok().json(TaskView::of(&task)))
 }
 
@@ -334,9 +334,9 @@ async fn cancel(
 async fn retry(
     state: Data<State>,
     Segment(id): Segment<TaskId>,
-    Caller(origin): Caller,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let task = state.orchestrator.retry_task(id, origin).await?;
+    let task = state.orchestrator.retry_task(id, caller).await?;
     Ok(HttpResponse::Ok().json(TaskView::of(&task)))
 }
 

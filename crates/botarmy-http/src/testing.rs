@@ -18,7 +18,7 @@ use botarmy_domain::ports::{
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
     AgentType, Artifact, ArtifactType, Entry, EventType, HitlKind, HitlRequest, IdGenerator, LogId,
-    Moment, OnExpiry, Origin, Oversight, Project, ProjectId, ProjectState, Task, Timestamp,
+    OnExpiry, Origin, Oversight, Project, ProjectId, ProjectState, Task, Timestamp,
 };
 use serde_json::{Map, Value, json};
 
@@ -177,7 +177,7 @@ pub(crate) fn away() -> botarmy_domain::StoreError {
 }
 
 pub(crate) fn id_generator() -> IdGenerator {
-    Moment { at: NOW, seed: 7 }.id_generator()
+    IdGenerator::new(NOW, 7)
 }
 
 pub(crate) fn project() -> Project {
@@ -198,7 +198,7 @@ pub(crate) fn head(project: &Project) -> Head {
 }
 
 pub(crate) fn task(n: u64) -> Task {
-    let mut id_generator = Moment { at: NOW, seed: 7 }.fork(n).id_generator();
+    let mut id_generator = IdGenerator::new(NOW, 8 + u128::from(n));
     Task {
         id: id_generator.task(),
         project_id: project().id,
@@ -252,7 +252,7 @@ pub(crate) fn request(state: HitlState) -> HitlRequest {
 pub(crate) fn artifact(n: u64, artifact_type: ArtifactType, content: Value) -> Arc<Artifact> {
     let content = content.as_object().unwrap().clone();
     let meta = ArtifactRef {
-        id: Moment { at: NOW, seed: 7 }.fork(n).id_generator().context(),
+        id: IdGenerator::new(NOW, 8 + u128::from(n)).context(),
         project_id: project().id,
         source_agent: AgentType::Coder,
         artifact_type,
@@ -271,7 +271,7 @@ pub(crate) fn log(length: u64) -> (Head, Vec<Arc<Entry>>) {
         let event = Event {
             id: id_generator.event(),
             event_type: EventType::TaskCreated,
-            origin: Origin::user("someone"),
+            origin: Caller::person("someone").origin(),
             task_id: Some(id_generator.task()),
             hitl_request_id: None,
             data: Map::new(),

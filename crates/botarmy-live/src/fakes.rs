@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::log::{Event, HeadMark, Origin};
+use botarmy_domain::Caller;
+use botarmy_domain::log::{Event, HeadMark};
 use botarmy_domain::ports::{
     AuditLog, BusMessage, Clock, EntryFilter, EventBus, ProjectStore, Subscription,
 };
 use botarmy_domain::{
-    Entry, EventId, EventType, Head, LogId, Moment, Oversight, Project, ProjectId, ProjectState,
-    ProjectStatus, StoreError, TaskId, Timestamp,
+    Entry, EventId, EventType, Head, IdGenerator, LogId, Oversight, Project, ProjectId,
+    ProjectState, ProjectStatus, StoreError, TaskId, Timestamp,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -45,11 +46,11 @@ impl LogWriter {
         let event = Event {
             id: id_generator().event(),
             event_type,
-            origin: Origin::user("ada"),
+            origin: Caller::person("ada").origin(),
             task_id: Some(self.task),
             hitl_request_id: None,
             data,
-            at: id_generator().at(),
+            at: id_generator().now(),
         };
         Arc::new(Entry::append(&mut self.head, event))
     }
@@ -62,7 +63,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn id_generator() -> botarmy_domain::IdGenerator {
     let n = SEEDS.fetch_add(1, Ordering::Relaxed);
     let at = Timestamp::from_micros(1_800_000_000_000_000_i64.saturating_add_unsigned(n as u64));
-    Moment { at, seed: n as u128 }.id_generator()
+    IdGenerator::new(at, n as u128)
 }
 
 /// Advances the clock.
@@ -250,7 +251,7 @@ impl ProjectStore for World {
 
 impl Clock for World {
     fn now(&self) -> Timestamp {
-        id_generator().at()
+        id_generator().now()
     }
 }
 

@@ -35,7 +35,7 @@ impl Ledger for MemoryStore {
                 .filter(|task| {
                     task.agent == *agent
                         && task.status() == TaskStatus::Pending
-                        && task.ready_at <= claim.moment.at
+                        && task.ready_at <= claim.context.now
                         && state
                             .projects
                             .get(&task.project_id)

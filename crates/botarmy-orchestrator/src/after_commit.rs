@@ -7,7 +7,7 @@ use std::time::Duration;
 use botarmy_domain::decide::agents;
 use botarmy_domain::ports::BusMessage;
 use botarmy_domain::{
-    AgentType, Committed, EventType, Origin, ProjectId, Row, Scope, TaskStatus, Timestamp,
+    AgentType, Caller, Committed, EventType, ProjectId, Row, Scope, TaskStatus, Timestamp,
 };
 use tracing::{debug, error, warn};
 
@@ -61,9 +61,8 @@ impl Engine {
     /// Writes down what the agents are doing, those it may have changed for.
     pub async fn settle_agents(&self) {
         for agent in self.take_stale_agents() {
-            let moment = self.moment();
-            let refresh = move |snapshot: &_| agents::refresh(snapshot, moment);
-            if let Err(error) = self.commit(Scope::agent(agent), refresh).await {
+            let context = self.context(Caller::system());
+            if let Err(error) = self.commit(context, Scope::agent(agent), agents::refresh).await {
                 warn!(%agent, %error, "The status of {agent} could not be written down");
                 self.mark_stale([agent].into());
                 return;
@@ -74,7 +73,7 @@ impl Engine {
     fn package_in_the_background(&self, project: ProjectId) {
         let engine = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = engine.make_package(project, Origin::system()).await {
+            if let Err(error) = engine.make_package(project, Caller::system()).await {
                 error!(project.id = %project, %error, "The package of {project} could not be made");
             }
         });

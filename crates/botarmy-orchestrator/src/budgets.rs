@@ -6,7 +6,7 @@ use std::time::Duration;
 use botarmy_domain::budget::{Amount, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
 use botarmy_domain::decide::tasks::Holder;
-use botarmy_domain::{AgentType, DomainError, Error, Scope, StoreError, Task};
+use botarmy_domain::{AgentType, Caller, DomainError, Error, Scope, StoreError, Task};
 use tracing::info;
 
 use crate::engine::Engine;
@@ -58,7 +58,7 @@ impl Engine {
         amount: Amount,
         limit: Duration,
     ) -> Result<Start, StoreError> {
-        let (id, moment, defaults) = (task.id, self.moment(), self.settings.defaults);
+        let (id, context) = (task.id, self.context(Caller::worker(&holder.worker)));
         let budgets = &self.settings.budgets;
         let wanted = Wanted {
             amount,
@@ -70,14 +70,14 @@ impl Engine {
         let scope = Scope::project(task.project_id).task(id).budget_accounts(accounts_of(task));
         let reserve = |asks| {
             let holder = holder.clone();
-            move |snapshot: &_| {
-                budget::reserve(snapshot, id, &holder, &wanted, asks, moment, defaults)
+            move |context: &_, snapshot: &_| {
+                budget::reserve(context, snapshot, id, &holder, &wanted, asks)
             }
         };
         // What people are asked already is loaded only where somebody has to be asked.
-        let mut reserved = self.commit(scope.clone(), reserve(false)).await;
+        let mut reserved = self.commit(context.clone(), scope.clone(), reserve(false)).await;
         if let Err(Error::Refused(DomainError::Conflict { code: budget::NO_ROOM, .. })) = reserved {
-            reserved = self.commit(scope.open_requests(), reserve(true)).await;
+            reserved = self.commit(context, scope.open_requests(), reserve(true)).await;
         }
         let committed = match reserved {
             Ok(committed) => committed,

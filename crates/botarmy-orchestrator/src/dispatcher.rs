@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use botarmy_domain::decide::tasks::Holder;
 use botarmy_domain::ports::{Claim, HeldLease, WorkQuery};
-use botarmy_domain::{AgentType, Row, StoreError, Task};
+use botarmy_domain::{AgentType, Caller, Row, StoreError, Task};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::warn;
@@ -213,7 +213,7 @@ impl LeaseDispatcher {
                 worker: query.worker.clone(),
                 slots: BTreeMap::from([(*agent, room)]),
                 lease: self.lease,
-                moment: self.engine.moment(),
+                context: self.engine.context(Caller::worker(&query.worker)),
             };
             let committed = match self.engine.ports.ledger.claim(claim).await {
                 Ok(committed) => committed,

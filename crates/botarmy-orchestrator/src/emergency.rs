@@ -7,7 +7,7 @@ use botarmy_domain::decide::emergency;
 use botarmy_domain::decide::tasks::Holder;
 use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::ports::{HeldLease, Stopped};
-use botarmy_domain::{Error, LogId, Origin, Row, Scope, StoreError, Task};
+use botarmy_domain::{Caller, Error, LogId, Row, Scope, StoreError, Task};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -30,12 +30,12 @@ impl Engine {
         &self,
         scope: StopScope,
         reason: String,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Stopped, Error> {
         let running = self.running_in(scope).await?.len();
-        let moment = self.moment();
-        let stop = move |snapshot: &_| emergency::stop(snapshot, scope, &reason, moment, &origin);
-        let committed = self.commit(rows_of(scope), stop).await?;
+        let stop =
+            move |context: &_, snapshot: &_| emergency::stop(context, snapshot, scope, &reason);
+        let committed = self.commit(self.context(caller), rows_of(scope), stop).await?;
         // A project's tasks went back with the decision. What cannot be taken back now, others find.
         if !matches!(scope, StopScope::Project(_))
             && let Err(error) = self.take_back_running(scope, |_| true).await
@@ -65,13 +65,11 @@ impl Engine {
         &self,
         scope: StopScope,
         reason: String,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<(), Error> {
-        let (moment, defaults) = (self.moment(), self.settings.defaults);
-        let release = move |snapshot: &_| {
-            emergency::release(snapshot, scope, &reason, moment, &origin, defaults)
-        };
-        self.commit(rows_of(scope), release).await?;
+        let release =
+            move |context: &_, snapshot: &_| emergency::release(context, snapshot, scope, &reason);
+        self.commit(self.context(caller), rows_of(scope), release).await?;
         info!(%scope, "Released: {scope}");
         Ok(())
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use botarmy_domain::decide::Defaults;
 use botarmy_domain::ports::{
     AgentStatus, BudgetStore, Clock, ContextStore, Decide, EmergencyStops, EventBus, HitlStore,
-    Ids, Ledger, PackageStore, ProjectStore, TaskStore, WakeUps, moment,
+    Ids, Ledger, PackageStore, ProjectStore, TaskStore, WakeUps,
 };
-use botarmy_domain::{AgentType, Committed, DomainError, Error, Moment, Scope, StoreError};
+use botarmy_domain::{
+    AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Error, Scope,
+    Snapshot, StoreError,
+};
 use tokio::sync::Notify;
 
 use crate::budgets::Budgets;
@@ -94,22 +96,29 @@ impl Engine {
         }))
     }
 
-    pub(crate) fn moment(&self) -> Moment {
-        moment(&*self.ports.clock, &*self.ports.ids)
+    /// Returns the context of a decision that is taken now on behalf of `caller`.
+    pub(crate) fn context(&self, caller: Caller) -> DecisionContext {
+        DecisionContext {
+            now: self.ports.clock.now(),
+            seed: self.ports.ids.seed(),
+            defaults: self.settings.defaults,
+            caller,
+        }
     }
 
-    /// Commits a decision and tells whoever needs to know. Once begun it is finished, also when
-    /// the caller goes away: a client that hangs up must not keep others from hearing the news.
+    /// Commits a decision, then publishes it. Both are finished once begun: a client that hangs up
+    /// must not keep others from learning of what was committed.
     pub(crate) async fn commit(
         &self,
+        context: DecisionContext,
         scope: Scope,
-        decide: impl Fn(&botarmy_domain::Snapshot) -> Result<botarmy_domain::Decision, DomainError>
+        decide: impl Fn(&DecisionContext, &Snapshot) -> Result<Decision, DomainError>
         + Send
         + Sync
         + 'static,
     ) -> Result<Committed, Error> {
         let engine = self.clone();
-        let decide: Decide = Box::new(decide);
+        let decide: Decide = Box::new(move |snapshot| decide(&context, snapshot));
         let committing = tokio::spawn(async move {
             let committed = engine.ports.ledger.transact(scope, decide).await?;
             engine.publish(&committed).await;

@@ -9,7 +9,7 @@ use botarmy_domain::decide::tasks::{self, Holder};
 use botarmy_domain::ports::{
     HeartbeatReply, HeldLease, Leased, Outcome, RunError, WorkQuery, WorkerLeases,
 };
-use botarmy_domain::{Amount, DomainError, Error, ProjectId, StoreError, Task, TaskStatus};
+use botarmy_domain::{Amount, Caller, DomainError, Error, ProjectId, StoreError, Task, TaskStatus};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -84,9 +84,9 @@ impl Leases {
                 Err(error) => {
                     warn!(task.id = %task.id, %error, "Task {} cannot be handed out", task.id);
                     let failed = Arc::new(Err(no_assignment(&error)));
-                    let moment = self.engine.moment();
+                    let context = self.engine.context(Caller::worker(&holder.worker));
                     if let Err(error) =
-                        self.engine.take_in(task, &holder, true, &failed, moment).await
+                        self.engine.take_in(task, &holder, true, &failed, context).await
                     {
                         warn!(task.id = %task.id, %error, "The lease of task {} will lapse", task.id);
                     }
@@ -199,9 +199,10 @@ impl WorkerLeases for Leases {
             }
             failed => failed,
         };
-        let (result, moment) = (Arc::new(result), self.engine.moment());
+        let context = self.engine.context(Caller::worker(&holder.worker));
+        let result = Arc::new(result);
         // Whether anything was reserved for it, only its budget accounts know.
-        let committed = self.engine.take_in(&task, &holder, true, &result, moment).await?;
+        let committed = self.engine.take_in(&task, &holder, true, &result, context).await?;
         match committed.task(task.id) {
             Some(task) => Ok(Arc::clone(task)),
             // The same work was taken in a moment before.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use botarmy_domain::decide::tasks::{self, Holder};
-use botarmy_domain::{AgentType, Error, Lease, Scope, Task};
+use botarmy_domain::{AgentType, Caller, Error, Lease, Scope, Task};
 use tracing::info;
 
 use crate::engine::Engine;
@@ -36,9 +36,10 @@ impl Engine {
             }
             for (task, lease) in ours {
                 let holder = Holder { worker: lease.worker, fence: lease.fence };
-                let (id, moment) = (task.id, self.moment());
-                self.commit(Scope::project(task.project_id).task(id), move |snapshot| {
-                    tasks::requeue(snapshot, id, &holder, "the server was restarted", moment)
+                let (id, context) = (task.id, self.context(Caller::system()));
+                let scope = Scope::project(task.project_id).task(id);
+                self.commit(context, scope, move |context, snapshot| {
+                    tasks::requeue(context, snapshot, id, &holder, "the server was restarted")
                 })
                 .await?;
                 taken += 1;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use botarmy_domain::decide::{hitl, tasks};
-use botarmy_domain::{Error, Scope};
+use botarmy_domain::{Caller, Error, Scope};
 use tracing::{info, warn};
 
 use crate::engine::Engine;
@@ -39,10 +39,10 @@ impl Engine {
         let due = self.ports.requests.expired(self.ports.clock.now(), PAGE).await?;
         let mut done = 0;
         for request in due {
-            let (id, moment, defaults) = (request.id, self.moment(), self.settings.defaults);
+            let (id, context) = (request.id, self.context(Caller::scheduler()));
             let scope = self.scope_of_request(id).await?.everything_open();
-            let expire = move |snapshot: &_| hitl::expire(snapshot, id, moment, defaults);
-            match self.commit(scope, expire).await {
+            let expire = move |context: &_, snapshot: &_| hitl::expire(context, snapshot, id);
+            match self.commit(context, scope, expire).await {
                 Ok(_) => {
                     info!(request.id = %id, "Nobody answered request {id} in time");
                     done += 1;
@@ -58,10 +58,11 @@ impl Engine {
         let expired_leases = self.ports.tasks.expired_leases(self.ports.clock.now(), PAGE).await?;
         let mut done = 0;
         for task in expired_leases {
-            let (id, moment, defaults) = (task.id, self.moment(), self.settings.defaults);
-            let expire_lease =
-                move |snapshot: &_| tasks::expire_lease(snapshot, id, moment, defaults);
-            match self.commit(Scope::project(task.project_id).task(id), expire_lease).await {
+            let (id, context) = (task.id, self.context(Caller::scheduler()));
+            let scope = Scope::project(task.project_id).task(id);
+            let expire =
+                move |context: &_, snapshot: &_| tasks::expire_lease(context, snapshot, id);
+            match self.commit(context, scope, expire).await {
                 Ok(_) => {
                     warn!(task.id = %id, "The worker of task {id} fell silent");
                     done += 1;

@@ -11,9 +11,9 @@ use botarmy_domain::ports::{
     Stopped,
 };
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, DomainError, Error, HitlAction,
-    HitlRequest, HitlRequestId, NewArtifact, Origin, Package, Project, ProjectId, ProjectStatus,
-    Row, Scope, StoreError, Task, TaskId, package,
+    AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, Caller, DomainError, Error,
+    HitlAction, HitlRequest, HitlRequestId, NewArtifact, Package, Project, ProjectId,
+    ProjectStatus, Row, Scope, StoreError, Task, TaskId, package,
 };
 
 use crate::engine::Engine;
@@ -27,18 +27,15 @@ const MAX_CLEANED: u32 = 1_000;
 
 #[async_trait]
 impl Orchestrator for Engine {
-    async fn create_project(&self, new: NewProject, origin: Origin) -> Result<Arc<Project>, Error> {
+    async fn create_project(&self, new: NewProject, caller: Caller) -> Result<Arc<Project>, Error> {
         let workflow =
             new.workflow.as_deref().map(|name| self.workflows.named(name)).transpose()?;
-        let moment = self.moment();
-        let id = moment.fork(1).id_generator().project();
-        let defaults = self.settings.defaults;
-        let committed = self
-            .commit(Scope::project(id), move |snapshot| {
-                let workflow = workflow.as_deref();
-                projects::create(snapshot, id, &new, workflow, moment, &origin, defaults)
-            })
-            .await?;
+        let context = self.context(caller);
+        let id = context.fork(1).id_generator().project();
+        let create = move |context: &_, snapshot: &_| {
+            projects::create(context, snapshot, id, &new, workflow.as_deref())
+        };
+        let committed = self.commit(context, Scope::project(id), create).await?;
         written(committed.project())
     }
 
@@ -47,40 +44,33 @@ impl Orchestrator for Engine {
         id: ProjectId,
         workflow: Option<String>,
         idea: Option<String>,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Arc<Project>, Error> {
         let workflow = self.workflows.named(workflow.as_deref().unwrap_or(DEFAULT_WORKFLOW))?;
-        let (moment, defaults) = (self.moment(), self.settings.defaults);
-        let committed = self
-            .commit(Scope::project(id), move |snapshot| {
-                projects::start(snapshot, &workflow, idea.as_deref(), moment, &origin, defaults)
-            })
-            .await?;
-        written(committed.project())
+        let start = move |context: &_, snapshot: &_| {
+            projects::start(context, snapshot, &workflow, idea.as_deref())
+        };
+        written(self.commit(self.context(caller), Scope::project(id), start).await?.project())
     }
 
-    async fn pause_project(&self, id: ProjectId, origin: Origin) -> Result<Arc<Project>, Error> {
-        let moment = self.moment();
-        let pause = move |snapshot: &_| projects::pause(snapshot, moment, &origin);
-        written(self.commit(Scope::project(id), pause).await?.project())
+    async fn pause_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id));
+        written(self.commit(context, scope, projects::pause).await?.project())
     }
 
-    async fn resume_project(&self, id: ProjectId, origin: Origin) -> Result<Arc<Project>, Error> {
-        let (moment, defaults) = (self.moment(), self.settings.defaults);
-        let resume = move |snapshot: &_| projects::resume(snapshot, moment, &origin, defaults);
-        written(self.commit(Scope::project(id), resume).await?.project())
+    async fn resume_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id));
+        written(self.commit(context, scope, projects::resume).await?.project())
     }
 
-    async fn cancel_project(&self, id: ProjectId, origin: Origin) -> Result<Arc<Project>, Error> {
-        let moment = self.moment();
-        let cancel = move |snapshot: &_| projects::cancel(snapshot, moment, &origin);
-        written(self.commit(Scope::project(id).everything_open(), cancel).await?.project())
+    async fn cancel_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id).everything_open());
+        written(self.commit(context, scope, projects::cancel).await?.project())
     }
 
-    async fn check_completion(&self, id: ProjectId, origin: Origin) -> Result<Completion, Error> {
-        let moment = self.moment();
-        let check = move |snapshot: &_| projects::check_completion(snapshot, moment, &origin);
-        self.commit(Scope::project(id), check).await?;
+    async fn check_completion(&self, id: ProjectId, caller: Caller) -> Result<Completion, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id));
+        self.commit(context, scope, projects::check_completion).await?;
         let (project, head) = self
             .ports
             .projects
@@ -92,64 +82,62 @@ impl Orchestrator for Engine {
         Ok(Completion { is_complete, unmet })
     }
 
-    async fn force_complete(&self, id: ProjectId, origin: Origin) -> Result<Vec<String>, Error> {
-        let moment = self.moment();
-        let force = move |snapshot: &_| projects::force_complete(snapshot, moment, &origin);
-        let committed = self.commit(Scope::project(id).everything_open(), force).await?;
+    async fn force_complete(&self, id: ProjectId, caller: Caller) -> Result<Vec<String>, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id).everything_open());
+        let committed = self.commit(context, scope, projects::force_complete).await?;
         Ok(match committed.project().map(|project| &project.state) {
             Some(botarmy_domain::ProjectState::Completed { overridden, .. }) => overridden.clone(),
             _ => Vec::new(),
         })
     }
 
-    async fn submit_task(&self, new: NewTask, origin: Origin) -> Result<Arc<Task>, Error> {
-        let moment = self.moment();
-        let id = moment.fork(1).id_generator().task();
+    async fn submit_task(&self, new: NewTask, caller: Caller) -> Result<Arc<Task>, Error> {
+        let context = self.context(caller);
+        let id = context.fork(1).id_generator().task();
         let scope = Scope::project(new.project_id).artifacts(&new.context_ids);
-        let submit = move |snapshot: &_| tasks::submit(snapshot, id, &new, moment, &origin);
-        written(self.commit(scope, submit).await?.task(id))
+        let submit = move |context: &_, snapshot: &_| tasks::submit(context, snapshot, id, &new);
+        written(self.commit(context, scope, submit).await?.task(id))
     }
 
-    async fn cancel_task(&self, id: TaskId, origin: Origin) -> Result<Arc<Task>, Error> {
-        let (moment, defaults) = (self.moment(), self.settings.defaults);
-        let cancel = move |snapshot: &_| tasks::cancel(snapshot, id, moment, &origin, defaults);
-        written(self.commit(self.scope_of_task(id).await?, cancel).await?.task(id))
+    async fn cancel_task(&self, id: TaskId, caller: Caller) -> Result<Arc<Task>, Error> {
+        let (context, scope) = (self.context(caller), self.scope_of_task(id).await?);
+        let cancel = move |context: &_, snapshot: &_| tasks::cancel(context, snapshot, id);
+        written(self.commit(context, scope, cancel).await?.task(id))
     }
 
-    async fn retry_task(&self, id: TaskId, origin: Origin) -> Result<Arc<Task>, Error> {
-        let moment = self.moment();
-        let retry = move |snapshot: &_| tasks::retry(snapshot, id, moment, &origin);
-        written(self.commit(self.scope_of_task(id).await?, retry).await?.task(id))
+    async fn retry_task(&self, id: TaskId, caller: Caller) -> Result<Arc<Task>, Error> {
+        let (context, scope) = (self.context(caller), self.scope_of_task(id).await?);
+        let retry = move |context: &_, snapshot: &_| tasks::retry(context, snapshot, id);
+        written(self.commit(context, scope, retry).await?.task(id))
     }
 
     async fn raise_request(
         &self,
         new: NewRequest,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Arc<HitlRequest>, Error> {
-        let (moment, defaults) = (self.moment(), self.settings.defaults);
-        let id = moment.fork(1).id_generator().request();
+        let context = self.context(caller);
+        let id = context.fork(1).id_generator().request();
         let mut scope = Scope::project(new.project_id).artifacts(&new.artifacts);
         scope.tasks.extend(new.task_id);
-        let raise = move |snapshot: &_| hitl::raise(snapshot, id, &new, moment, &origin, defaults);
-        written(self.commit(scope, raise).await?.request(id))
+        let raise = move |context: &_, snapshot: &_| hitl::raise(context, snapshot, id, &new);
+        written(self.commit(context, scope, raise).await?.request(id))
     }
 
     async fn respond(
         &self,
         id: HitlRequestId,
         response: Response,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Responded, Error> {
         let mut scope = self.scope_of_request(id).await?;
         let workflow_resumed = response.action != HitlAction::Reject;
         if !workflow_resumed {
             scope = scope.everything_open();
         }
-        let (moment, defaults) = (self.moment(), self.settings.defaults);
         let respond =
-            move |snapshot: &_| hitl::respond(snapshot, id, &response, moment, &origin, defaults);
-        let committed = self.commit(scope, respond).await?;
+            move |context: &_, snapshot: &_| hitl::respond(context, snapshot, id, &response);
+        let committed = self.commit(self.context(caller), scope, respond).await?;
         Ok(Responded { request: written(committed.request(id))?, workflow_resumed })
     }
 
@@ -158,35 +146,35 @@ impl Orchestrator for Engine {
         project: ProjectId,
         source_agent: AgentType,
         new: NewArtifact,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Arc<Artifact>, Error> {
-        let moment = self.moment();
-        let store =
-            move |snapshot: &_| artifacts::store(snapshot, source_agent, &new, moment, &origin);
-        let committed = self.commit(Scope::project(project).open_requests(), store).await?;
+        let (context, scope) = (self.context(caller), Scope::project(project).open_requests());
+        let store = move |context: &_, snapshot: &_| {
+            artifacts::store(context, snapshot, source_agent, &new)
+        };
+        let committed = self.commit(context, scope, store).await?;
         written(committed.rows.iter().find_map(|row| match row {
             Row::Artifact(artifact) => Some(artifact),
             _ => None,
         }))
     }
 
-    async fn generate_package(&self, id: ProjectId, origin: Origin) -> Result<Arc<Package>, Error> {
-        self.make_package(id, origin).await
+    async fn generate_package(&self, id: ProjectId, caller: Caller) -> Result<Arc<Package>, Error> {
+        self.make_package(id, caller).await
     }
 
-    async fn delete_package(&self, id: ProjectId, origin: Origin) -> Result<bool, Error> {
-        let moment = self.moment();
-        let delete = move |snapshot: &_| artifacts::package_deleted(snapshot, moment, &origin);
-        let committed = self.commit(Scope::project(id).package(), delete).await?;
+    async fn delete_package(&self, id: ProjectId, caller: Caller) -> Result<bool, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id).package());
+        let committed = self.commit(context, scope, artifacts::package_deleted).await?;
         Ok(!committed.entries.is_empty())
     }
 
-    async fn delete_old_packages(&self, max_age_hours: u32, origin: Origin) -> Result<u32, Error> {
+    async fn delete_old_packages(&self, max_age_hours: u32, caller: Caller) -> Result<u32, Error> {
         let age = std::time::Duration::from_secs(u64::from(max_age_hours) * 3600);
         let time = self.ports.clock.now().before(age);
         let mut removed = 0;
         for project in self.ports.packages.packages_before(time, MAX_CLEANED).await? {
-            removed += u32::from(self.delete_package(project, origin.clone()).await?);
+            removed += u32::from(self.delete_package(project, caller.clone()).await?);
         }
         Ok(removed)
     }
@@ -195,13 +183,12 @@ impl Orchestrator for Engine {
         &self,
         id: ProjectId,
         limit: Limit,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Arc<BudgetAccount>, Error> {
-        let moment = self.moment();
         let key = BudgetKey::Project(id);
         let scope = Scope::project(id).everything_open().budget_accounts([key]);
-        let set = move |snapshot: &_| budget::set(snapshot, id, limit, moment, &origin);
-        let committed = self.commit(scope, set).await?;
+        let set = move |context: &_, snapshot: &_| budget::set(context, snapshot, id, limit);
+        let committed = self.commit(self.context(caller), scope, set).await?;
         written(committed.rows.iter().find_map(|row| match row {
             Row::BudgetAccount(account) if account.key == key => Some(account),
             _ => None,
@@ -212,19 +199,17 @@ impl Orchestrator for Engine {
         &self,
         scope: StopScope,
         reason: String,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Stopped, Error> {
-        self.stop_work(scope, reason, origin).await
+        self.stop_work(scope, reason, caller).await
     }
 
-    async fn release(&self, scope: StopScope, reason: String, origin: Origin) -> Result<(), Error> {
-        self.release_work(scope, reason, origin).await
+    async fn release(&self, scope: StopScope, reason: String, caller: Caller) -> Result<(), Error> {
+        self.release_work(scope, reason, caller).await
     }
 
-    async fn reset_agent(&self, agent: AgentType, origin: Origin) -> Result<AgentRecord, Error> {
-        let moment = self.moment();
-        let reset = move |snapshot: &_| agents::reset(snapshot, moment, &origin);
-        self.commit(Scope::agent(agent), reset).await?;
+    async fn reset_agent(&self, agent: AgentType, caller: Caller) -> Result<AgentRecord, Error> {
+        self.commit(self.context(caller), Scope::agent(agent), agents::reset).await?;
         Ok(self.ports.agents.status_of(agent).await?)
     }
 }
@@ -233,17 +218,17 @@ impl Engine {
     pub(crate) async fn make_package(
         &self,
         id: ProjectId,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Arc<Package>, Error> {
         let project = self.ports.projects.project(id).await?;
         let project = project.ok_or_else(|| DomainError::not_found("Project", id))?;
         let filter = ArtifactFilter::default();
         let stored = self.ports.context.artifacts(id, filter, MAX_PACKAGED).await?;
-        let moment = self.moment();
-        let package = Arc::new(package::build(&project, &stored, moment.at));
+        let context = self.context(caller);
+        let package = Arc::new(package::build(&project, &stored, context.now));
         let made = Arc::clone(&package);
-        self.commit(Scope::project(id), move |snapshot| {
-            artifacts::package_made(snapshot, &made, moment, &origin)
+        self.commit(context, Scope::project(id), move |context, snapshot| {
+            artifacts::package_made(context, snapshot, &made)
         })
         .await?;
         Ok(package)

@@ -13,8 +13,8 @@ use botarmy_domain::ports::{
 use botarmy_domain::text::clean_map;
 use botarmy_domain::text::{clean, strip_controls, without_controls};
 use botarmy_domain::{
-    ArtifactType, Committed, DomainError, Error, Moment, Project, Scope, StoreError, Task,
-    TaskStatus,
+    ArtifactType, Caller, Committed, DecisionContext, DomainError, Error, Project, Scope,
+    StoreError, Task, TaskStatus,
 };
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -147,12 +147,12 @@ impl Worker {
         reserved: bool,
         result: Result<Outcome, RunError>,
     ) {
-        let (id, moment) = (task.id, self.engine.moment());
+        let (id, context) = (task.id, self.engine.context(Caller::worker(&holder.worker)));
         let result = Arc::new(result);
         let started = tokio::time::Instant::now();
         let mut wait = Duration::from_millis(50);
         loop {
-            match self.engine.take_in(task, &holder, reserved, &result, moment).await {
+            match self.engine.take_in(task, &holder, reserved, &result, context.clone()).await {
                 Ok(_) => return,
                 Err(Error::Refused(refusal @ DomainError::Conflict { .. })) => {
                     info!(task.id = %id, %refusal, "A result of task {id} came too late");
@@ -236,9 +236,9 @@ impl Engine {
         holder: &Holder,
         reserved: bool,
         result: &Arc<Result<Outcome, RunError>>,
-        moment: Moment,
+        context: DecisionContext,
     ) -> Result<Committed, Error> {
-        let (id, defaults) = (task.id, self.settings.defaults);
+        let id = task.id;
         let mut scope = Scope::project(task.project_id).task(id);
         if let Ok(Outcome::Ask { question, .. }) = &**result {
             scope = scope.artifacts(&question.artifacts);
@@ -247,7 +247,7 @@ impl Engine {
             scope = scope.budget_accounts(accounts_of(task));
         }
         let (who, result) = (holder.clone(), Arc::clone(result));
-        self.commit(scope, move |snapshot| match &*result {
+        self.commit(context, scope, move |context, snapshot| match &*result {
             Ok(Outcome::Completed { output, artifacts, confidence, usage }) => {
                 let work = Work {
                     output: output.clone(),
@@ -255,7 +255,7 @@ impl Engine {
                     confidence: *confidence,
                     usage: usage.clone(),
                 };
-                tasks::complete(snapshot, id, &who, &work, moment, defaults)
+                tasks::complete(context, snapshot, id, &who, &work)
             }
             Ok(Outcome::Ask { question, usage, session }) => {
                 let inquiry = Inquiry {
@@ -263,9 +263,9 @@ impl Engine {
                     usage: usage.clone(),
                     session: session.clone(),
                 };
-                tasks::ask(snapshot, id, &who, &inquiry, moment, defaults)
+                tasks::ask(context, snapshot, id, &who, &inquiry)
             }
-            Err(error) => tasks::fail(snapshot, id, &who, error, moment, defaults),
+            Err(error) => tasks::fail(context, snapshot, id, &who, error),
         })
         .await
     }
@@ -281,9 +281,10 @@ impl Engine {
         if task.status() != TaskStatus::Working {
             return Ok(());
         }
-        let moment = self.moment();
-        let requeue = move |snapshot: &_| tasks::requeue(snapshot, id, &holder, reason, moment);
-        self.commit(Scope::project(task.project_id).task(id), requeue).await?;
+        let requeue =
+            move |context: &_, snapshot: &_| tasks::requeue(context, snapshot, id, &holder, reason);
+        let scope = Scope::project(task.project_id).task(id);
+        self.commit(self.context(Caller::system()), scope, requeue).await?;
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use botarmy_domain::decide::tasks::Holder;
 use botarmy_domain::ports::{AgentRunner, BusMessage, Claim, Health, HealthCheck, HeldLease};
 use botarmy_domain::{
-    AgentType, EventType, Project, ProjectId, Row, StoreError, Task, TaskId, WorkerId,
+    AgentType, Caller, EventType, Project, ProjectId, Row, StoreError, Task, TaskId, WorkerId,
 };
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -103,7 +103,7 @@ impl Worker {
             worker: self.settings.id.clone(),
             slots,
             lease: self.settings.lease,
-            moment: self.engine.moment(),
+            context: self.engine.context(Caller::worker(&self.settings.id)),
         };
         let committed = self.engine.ports.ledger.claim(claim).await?;
         let mut started = 0;

@@ -142,7 +142,7 @@ impl Claims {
             let mut claim = Claim { slots: slots.clone(), ..claim.clone() };
             if round > 0 {
                 // The tasks of a round fork the moment by number, from 0 on.
-                claim.moment = claim.moment.fork(u64::MAX - round);
+                claim.context = claim.context.fork(u64::MAX - round);
             }
             let claimed = self.one_round(&claim, round > 0).await;
             let claimed = match claimed {
@@ -249,7 +249,7 @@ impl Round<'_> {
             .values()
             .map(|slots| i64::from(*slots) + i64::from(self.spare))
             .collect();
-        let now = self.claim.moment.at.micros();
+        let now = self.claim.context.now.micros();
         if let Some(claimed) = self.settle_in_doubt(in_doubt).await? {
             return Ok(claimed);
         }

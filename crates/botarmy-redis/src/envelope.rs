@@ -131,7 +131,7 @@ pub(crate) fn unpack_wake_up(message: &[u8]) -> BTreeSet<AgentType> {
 mod tests {
     use botarmy_domain::log::Event;
     use botarmy_domain::ports::TaskProgress;
-    use botarmy_domain::{Entry, EventType, Head, LogId, Moment, Origin, Timestamp};
+    use botarmy_domain::{Entry, EventType, Head, IdGenerator, LogId, Origin, Timestamp};
     use serde_json::json;
 
     use super::*;
@@ -139,17 +139,16 @@ mod tests {
     const LIMIT: usize = 1024 * 1024;
 
     fn entry(data: &serde_json::Value) -> Arc<Entry> {
-        let mut id_generator =
-            Moment { at: Timestamp::from_micros(1_000_001), seed: 7 }.id_generator();
+        let mut id_generator = IdGenerator::new(Timestamp::from_micros(1_000_001), 7);
         let mut head = Head::empty(LogId::Project(id_generator.project()));
         let event = Event {
             id: id_generator.event(),
             event_type: EventType::TaskCreated,
-            origin: Origin::user("some\none"),
+            origin: Caller::person("some\none").origin(),
             task_id: Some(id_generator.task()),
             hitl_request_id: None,
             data: data.as_object().cloned().unwrap(),
-            at: id_generator.at(),
+            at: id_generator.now(),
         };
         Arc::new(Entry::append(&mut head, event))
     }
@@ -178,7 +177,7 @@ mod tests {
 
     #[test]
     fn progress_comes_back() {
-        let mut id_generator = Moment { at: Timestamp::from_micros(5), seed: 1 }.id_generator();
+        let mut id_generator = IdGenerator::new(Timestamp::from_micros(5), 1);
         let progress = Arc::new(TaskProgress {
             project_id: id_generator.project(),
             task_id: id_generator.task(),

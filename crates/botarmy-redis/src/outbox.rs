@@ -289,15 +289,14 @@ mod tests {
 
     fn saying(message: String) -> BusMessage {
         let mut id_generator =
-            botarmy_domain::Moment { at: botarmy_domain::Timestamp::from_micros(1), seed: 1 }
-                .id_generator();
+            botarmy_domain::IdGenerator::new(botarmy_domain::Timestamp::from_micros(1), 1);
         BusMessage::Progress(std::sync::Arc::new(botarmy_domain::ports::TaskProgress {
             project_id: id_generator.project(),
             task_id: id_generator.task(),
             agent_type: AgentType::Coder,
             message,
             percent: None,
-            at: id_generator.at(),
+            at: id_generator.now(),
         }))
     }
 

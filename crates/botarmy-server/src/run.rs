@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use botarmy_domain::ports::{BusMessage, NewProject, Orchestrator, Response};
 use botarmy_domain::{
-    Entry, EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId, HitlStatus, Origin,
+    Caller, Entry, EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId, HitlStatus,
     Oversight, Project, ProjectId, ProjectState, package,
 };
 
@@ -65,7 +65,7 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
         workflow: Some(wish.workflow.clone()),
         oversight: wish.oversight,
     };
-    let project = system.engine.create_project(new, Origin::user("terminal")).await?;
+    let project = system.engine.create_project(new, Caller::person("terminal")).await?;
     println!("Project {} \"{}\"", project.id, project.name);
 
     let mut dispatcher = LeaseDispatcher::new(&system, project.id, wish.yes);
@@ -125,7 +125,7 @@ async fn finish(system: &System, project: &Project, out: &Path) -> anyhow::Resul
             return Ok(ExitCode::FAILURE);
         }
     }
-    let made = system.engine.generate_package(project.id, Origin::system()).await?;
+    let made = system.engine.generate_package(project.id, Caller::system()).await?;
     let artifacts = system.stores.context.artifacts_by_id(&made.artifacts).await?;
     let files = package::layout(&made.cover, &artifacts);
     let bytes = botarmy_http::zip::zip_bytes(&files);
@@ -235,8 +235,8 @@ impl<'a> LeaseDispatcher<'a> {
             }
             let response = if self.yes { self.nod(request) } else { self.ask(request).await? };
             let Some(response) = response else { return Ok(false) };
-            let origin = Origin::user("terminal");
-            if let Err(error) = self.system.engine.respond(request.id, response, origin).await {
+            let caller = Caller::person("terminal");
+            if let Err(error) = self.system.engine.respond(request.id, response, caller).await {
                 println!("  {error}");
             } else {
                 self.answered.insert(request.id);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use anyhow::Context;
-use botarmy_domain::decide::Defaults;
+use botarmy_domain::Defaults;
 use botarmy_domain::ports::{Clock, Ids};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, HttpSettings};

@@ -24,7 +24,7 @@ fn with_time(mut id: [u8; 16], time: Timestamp) -> [u8; 16] {
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::Moment;
+    use botarmy_domain::IdGenerator;
 
     use super::*;
 
@@ -32,11 +32,11 @@ mod tests {
     fn an_id_lies_between_the_first_and_the_last_of_its_time() {
         for micros in [0, 1, 1_767_225_600_000_999] {
             let at = Timestamp::from_micros(micros);
-            let id = *Moment { at, seed: 7 }.id_generator().event().bytes();
+            let id = *IdGenerator::new(at, 7).event().bytes();
             assert!(first(at) <= id && id <= last(at));
         }
         let before = Timestamp::from_micros(1_767_225_600_000_000 - 1);
-        let id = *Moment { at: before, seed: u128::MAX }.id_generator().event().bytes();
+        let id = *IdGenerator::new(before, u128::MAX).event().bytes();
         assert!(id < first(Timestamp::from_micros(1_767_225_600_000_000)));
     }
 }

@@ -213,7 +213,7 @@ pub(crate) fn candidates(
         if is_stopped(StopScope::Everything) || is_stopped(StopScope::Agent(*agent)) {
             continue;
         }
-        candidates.extend(next_in_queue(connection, *agent, claim.moment.at, *slots)?);
+        candidates.extend(next_in_queue(connection, *agent, claim.context.now, *slots)?);
     }
     Ok(candidates)
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use botarmy_domain::decide::{Defaults, agents, projects, tasks};
+use botarmy_domain::decide::{agents, projects, tasks};
 use botarmy_domain::log::{LogId, Verifier};
 use botarmy_domain::ports::{
     AgentStatus, AuditLog, Claim, EntryFilter, Health, HealthCheck, HitlStore, Ledger, NewProject,
@@ -14,8 +14,8 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::task::WorkerId;
 use botarmy_domain::{
-    AgentType, DomainError, Error, Moment, Origin, Oversight, ProjectId, Scope, StoreError, TaskId,
-    Timestamp,
+    AgentType, Caller, DecisionContext, DomainError, Error, Oversight, ProjectId, Scope,
+    StoreError, TaskId, Timestamp,
 };
 use diesel::connection::{
     Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation,
@@ -30,8 +30,8 @@ use crate::{
 
 const AT: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
-fn moment(seed: u128) -> Moment {
-    Moment { at: AT, seed }
+fn context(seed: u128) -> DecisionContext {
+    DecisionContext::new(AT, seed, Caller::person("owner"))
 }
 
 struct Place {
@@ -78,23 +78,20 @@ impl Place {
 }
 
 async fn create(store: &SqliteStore, seed: u128) -> ProjectId {
-    let id = moment(seed).fork(1).id_generator().project();
+    let id = context(seed).fork(1).id_generator().project();
     let new = NewProject {
         name: "A project".to_owned(),
         description: None,
         workflow: None,
         oversight: Oversight::Standard,
     };
-    let decide = move |snapshot: &_| {
-        let defaults = Defaults::default();
-        projects::create(snapshot, id, &new, None, moment(seed), &Origin::user("owner"), defaults)
-    };
+    let decide = move |snapshot: &_| projects::create(&context(seed), snapshot, id, &new, None);
     store.transact(Scope::project(id), Box::new(decide)).await.unwrap();
     id
 }
 
 async fn submit(store: &SqliteStore, project: ProjectId, seed: u128) -> Result<TaskId, Error> {
-    let id = moment(seed).fork(1).id_generator().task();
+    let id = context(seed).fork(1).id_generator().task();
     let new = NewTask {
         project_id: project,
         agent: AgentType::Coder,
@@ -103,8 +100,7 @@ async fn submit(store: &SqliteStore, project: ProjectId, seed: u128) -> Result<T
         priority: None,
         max_attempts: None,
     };
-    let decide =
-        move |snapshot: &_| tasks::submit(snapshot, id, &new, moment(seed), &Origin::user("owner"));
+    let decide = move |snapshot: &_| tasks::submit(&context(seed), snapshot, id, &new);
     store.transact(Scope::project(project), Box::new(decide)).await.map(|_| id)
 }
 
@@ -113,7 +109,7 @@ fn claim(seed: u128, slots: u32) -> Claim {
         worker: WorkerId("worker".to_owned()),
         slots: [(AgentType::Coder, slots)].into(),
         lease: std::time::Duration::from_secs(60),
-        moment: moment(seed),
+        context: context(seed),
     }
 }
 
@@ -372,7 +368,8 @@ async fn looking_for_work_in_vain_and_refusals_write_nothing() {
         assert!(store.claim(claim(seed, 4)).await.unwrap().entries.is_empty());
         let refuse = |_: &_| Err(DomainError::BadRequest("no".to_owned()));
         store.transact(Scope::project(project), Box::new(refuse)).await.unwrap_err();
-        let refresh = move |snapshot: &_| agents::refresh(snapshot, moment(seed));
+        let refresh =
+            move |snapshot: &_| agents::refresh(&context(seed).by(Caller::system()), snapshot);
         store.transact(Scope::agent(AgentType::Coder), Box::new(refresh)).await.unwrap();
     }
     assert_eq!(fs::read(&wal).unwrap(), before);
@@ -581,7 +578,8 @@ async fn hot_statements_are_prepared_once() {
         let task = submit(&store, project, seed).await.unwrap();
         let claimed = store.claim(claim(seed + 1, 1)).await.unwrap();
         assert!(store.extend(task, 1, AT).await.unwrap());
-        let refresh = move |snapshot: &_| agents::refresh(snapshot, moment(seed + 2));
+        let refresh =
+            move |snapshot: &_| agents::refresh(&context(seed + 2).by(Caller::system()), snapshot);
         store.transact(Scope::agent(AgentType::Coder), Box::new(refresh)).await.unwrap();
         store.task(task).await.unwrap();
         store.project(project).await.unwrap();

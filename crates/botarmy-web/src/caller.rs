@@ -4,7 +4,6 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use botarmy_domain::{EventSource, Origin};
 
 use crate::{Problem, REQUEST_ID};
 
@@ -13,10 +12,9 @@ const USER_ID: &str = "x-user-id";
 /// The longest name of a user, in bytes.
 const MAX_USER_ID: usize = 128;
 
-/// The person behind a request, as the origin of the entries it causes. `anonymous` where the
-/// client names nobody, or not in printable ASCII.
+/// Person behind a request, `anonymous` where the client names nobody, or not in printable ASCII.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller(pub Origin);
+pub struct Caller(pub botarmy_domain::Caller);
 
 impl Caller {
     /// Returns the caller of this request.
@@ -27,11 +25,9 @@ impl Caller {
             (1..=MAX_USER_ID).contains(&user.len())
                 && user.chars().all(|c| c.is_ascii_graphic() || c == ' ')
         });
-        Self(Origin {
-            source: EventSource::User,
-            actor: user.unwrap_or("anonymous").to_owned(),
-            request_id: text(REQUEST_ID.as_str()).map(str::to_owned),
-        })
+        let request_id = text(REQUEST_ID.as_str()).map(str::to_owned);
+        let caller = botarmy_domain::Caller::person(user.unwrap_or("anonymous"));
+        Self(caller.with_request_id(request_id))
     }
 }
 

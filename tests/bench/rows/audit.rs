@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use botarmy_domain::ports::{Ids, Ledger, NewProject, moment};
+use botarmy_domain::ports::{Clock, Ids, Ledger, NewProject};
+use botarmy_domain::{Caller, DecisionContext};
 use botarmy_domain::{EventType, Oversight, ProjectId, Scope, decide};
 use botarmy_server::system::{RandomIds, SystemClock};
 use botarmy_sqlite::{SqliteSettings, SqliteStore, Synchronous};
@@ -163,7 +164,7 @@ impl Seed {
             synchronous: Synchronous::Normal,
             ..SqliteSettings::new(folder.join(setting::DATABASE))
         };
-        let now = moment(&SystemClock, &RandomIds);
+        let now = context();
         let project = now.id_generator().project();
         let new = NewProject {
             name: "Bench".to_owned(),
@@ -173,9 +174,7 @@ impl Seed {
         };
         let store = open(&settings).await?;
         let create = move |snapshot: &botarmy_domain::Snapshot| {
-            let origin = botarmy_domain::Origin::user("bench");
-            let defaults = decide::Defaults::default();
-            decide::projects::create(snapshot, project, &new, None, now.fork(1), &origin, defaults)
+            decide::projects::create(&now.fork(1), snapshot, project, &new, None)
         };
         store.transact(Scope::project(project), Box::new(create)).await?;
         store.close().await;
@@ -210,6 +209,10 @@ impl Seed {
     }
 }
 
+fn context() -> DecisionContext {
+    DecisionContext::new(SystemClock.now(), RandomIds.seed(), Caller::person("bench"))
+}
+
 async fn open(settings: &SqliteSettings) -> Result<SqliteStore> {
     let settings = settings.clone();
     Ok(tokio::task::spawn_blocking(move || SqliteStore::open(settings)).await??)
@@ -219,14 +222,19 @@ async fn note(
     store: &SqliteStore,
     project: ProjectId,
 ) -> Result<botarmy_domain::Committed, botarmy_domain::Error> {
-    let now = moment(&SystemClock, &RandomIds);
+    let now = context();
     let ids: Arc<dyn Ids> = Arc::new(RandomIds);
     let data = json!({
         "agent_type": "coder", "status": "working", "message": "measure ".repeat(24),
         "worker": format!("{:032x}", ids.seed()),
     });
     let decide = move |snapshot: &botarmy_domain::Snapshot| {
-        decide::projects::system_note(snapshot, EventType::SystemWarning, data.clone(), now)
+        decide::projects::system_note(
+            &now.by(Caller::system()),
+            snapshot,
+            EventType::SystemWarning,
+            data.clone(),
+        )
     };
     store.transact(Scope::project(project), Box::new(decide)).await
 }

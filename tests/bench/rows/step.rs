@@ -15,7 +15,7 @@ use botarmy_domain::ports::{
     RunContext, RunError,
 };
 use botarmy_domain::{
-    AgentType, ArtifactType, Committed, Error, EventType, Origin, Oversight, ProjectId, Scope,
+    AgentType, ArtifactType, Caller, Committed, Error, EventType, Oversight, ProjectId, Scope,
     StoreError, TaskId, Timestamp, WorkerId,
 };
 use botarmy_orchestrator::{
@@ -297,7 +297,7 @@ impl Bench {
             workflow: Some("sdlc".to_owned()),
             oversight: Oversight::Low,
         };
-        let id: ProjectId = self.engine.create_project(new, Origin::user("bench")).await?.id;
+        let id: ProjectId = self.engine.create_project(new, Caller::person("bench")).await?.id;
         let began = Instant::now();
         while self.stores.packages.package(id).await?.is_none() {
             if began.elapsed() > Duration::from_secs(30) {

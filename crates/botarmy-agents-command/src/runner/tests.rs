@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use botarmy_domain::IdGenerator;
 use botarmy_domain::artifact::{Artifact, ArtifactRef, digest};
-use botarmy_domain::moment::Moment;
 use botarmy_domain::ports::Resume;
 use botarmy_domain::task::Answer as Reply;
 use botarmy_domain::timestamp::Timestamp;
@@ -83,7 +83,7 @@ fn completed(ended: Result<Outcome, RunError>) -> (Map<String, Value>, Vec<NewAr
 }
 
 fn coder(files: &[(&str, &str)]) -> Assignment {
-    let mut id_generator = Moment { at: Timestamp::from_micros(1), seed: 1 }.id_generator();
+    let mut id_generator = IdGenerator::new(Timestamp::from_micros(1), 1);
     let project_id = id_generator.project();
     let files: Vec<_> =
         files.iter().map(|(path, content)| json!({"path": path, "content": content})).collect();
@@ -95,7 +95,7 @@ fn coder(files: &[(&str, &str)]) -> Assignment {
         artifact_type: ArtifactType::SourceCode,
         digest: digest(&content),
         previous: None,
-        created_at: id_generator.at(),
+        created_at: id_generator.now(),
     };
     let source = Artifact { meta, content: object(content), metadata: Map::new() };
     Assignment {
@@ -119,7 +119,7 @@ fn tester() -> Assignment {
 }
 
 fn resumed(job: Assignment, session: Option<String>, action: HitlAction) -> Assignment {
-    let mut id_generator = Moment { at: Timestamp::from_micros(2), seed: 2 }.id_generator();
+    let mut id_generator = IdGenerator::new(Timestamp::from_micros(2), 2);
     let comment = Some("Use the blue one.".to_owned());
     let answer = Reply { question_id: id_generator.request(), action, comment, content: None };
     Assignment { attempt: 2, resume: Some(Resume { session, answers: vec![answer] }), ..job }

@@ -2,12 +2,11 @@
 
 use serde_json::json;
 
-use super::builder::{DecisionBuilder, Defaults};
+use super::builder::DecisionBuilder;
 use crate::agent::{AgentFacts, AgentRecord};
 use crate::change::{Decision, Row};
+use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
-use crate::log::Origin;
-use crate::moment::Moment;
 use crate::scope::Snapshot;
 use crate::vocabulary::{AgentStatusKind, AgentType, EventType};
 
@@ -15,29 +14,24 @@ use crate::vocabulary::{AgentStatusKind, AgentType, EventType};
 ///
 /// # Errors
 /// None.
-pub fn refresh(snapshot: &Snapshot, moment: Moment) -> Result<Decision, DomainError> {
-    settle(snapshot, moment, &Origin::system(), false)
+pub fn refresh(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
+    settle(context, snapshot, false)
 }
 
 /// Sweeps an agent type's errors away; what it holds and waits for stays.
 ///
 /// # Errors
 /// None.
-pub fn reset(
-    snapshot: &Snapshot,
-    moment: Moment,
-    origin: &Origin,
-) -> Result<Decision, DomainError> {
-    settle(snapshot, moment, origin, true)
+pub fn reset(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
+    settle(context, snapshot, true)
 }
 
 fn settle(
+    context: &DecisionContext,
     snapshot: &Snapshot,
-    moment: Moment,
-    origin: &Origin,
     sweep: bool,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let Some((record, facts)) = &snapshot.agent else { return Ok(builder.finish()) };
     let mut next = AgentRecord { ..(**record).clone() };
     if sweep {

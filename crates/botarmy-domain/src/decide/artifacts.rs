@@ -2,13 +2,12 @@
 
 use serde_json::json;
 
-use super::builder::{DecisionBuilder, Defaults};
+use super::builder::DecisionBuilder;
 use crate::artifact::NewArtifact;
 use crate::change::{Decision, Row};
+use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::hitl::Subject;
-use crate::log::Origin;
-use crate::moment::Moment;
 use crate::package::Package;
 use crate::scope::Snapshot;
 use crate::vocabulary::{AgentType, EventType, HitlKind};
@@ -19,13 +18,12 @@ use crate::vocabulary::{AgentType, EventType, HitlKind};
 /// # Errors
 /// When the project does not exist or is over.
 pub fn store(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     source_agent: AgentType,
     new: &NewArtifact,
-    moment: Moment,
-    origin: &Origin,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.open_project()?.clone();
     let stored = builder.store_artifact(project.id, source_agent, new.clone(), None);
     for request in builder.open_requests() {
@@ -54,12 +52,11 @@ pub fn store(
 /// # Errors
 /// When the project does not exist.
 pub fn package_made(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     package: &Package,
-    moment: Moment,
-    origin: &Origin,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.project()?.clone();
     let data = json!({
         "message": format!("The package of \"{}\" can be downloaded.", project.name),
@@ -75,11 +72,10 @@ pub fn package_made(
 /// # Errors
 /// When the project does not exist.
 pub fn package_deleted(
+    context: &DecisionContext,
     snapshot: &Snapshot,
-    moment: Moment,
-    origin: &Origin,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.project()?.id;
     if let Some(package) = snapshot.package.clone() {
         let data = json!({"digest": package.digest, "generated_at": package.generated_at});

@@ -2,16 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::builder::{DecisionBuilder, Defaults};
+use super::builder::DecisionBuilder;
 use super::flow::{self, GateTarget};
 use super::tasks::{Holder, held};
 use crate::budget::{Amount, BudgetAccount, BudgetKey, BudgetQuestion, Day, Limit, Reservation};
 use crate::change::{Decision, Row};
+use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::hitl::{HitlRequest, Subject};
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
-use crate::log::Origin;
-use crate::moment::Moment;
 use crate::ports::Usage;
 use crate::scope::Snapshot;
 use crate::task::{Task, TaskState};
@@ -52,16 +51,14 @@ pub const NO_ROOM: &str = "no_room_in_budget";
 /// [`NO_ROOM`] when a limit would be passed and this does not ask; `lease_lost` when the holder no
 /// longer holds the task.
 pub fn reserve(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
     holder: &Holder,
     wanted: &Wanted,
     asks: bool,
-    moment: Moment,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let origin = Origin::agent(holder.worker.0.clone());
-    let mut builder = DecisionBuilder::new(snapshot, moment, &origin, defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let task = held(&builder, id, holder)?;
     let (now, mut is_limited) = (builder.at(), false);
     for key in accounts_of(&task) {
@@ -194,13 +191,12 @@ pub(super) fn settle(builder: &mut DecisionBuilder<'_>, task: &Task, usage: &Usa
 /// # Errors
 /// A conflict when the project is over.
 pub fn set(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: ProjectId,
     limit: Limit,
-    moment: Moment,
-    origin: &Origin,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     builder.open_project()?;
     let key = BudgetKey::Project(id);
     change(&mut builder, key, limit);

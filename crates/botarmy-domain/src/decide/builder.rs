@@ -9,44 +9,21 @@ use serde_json::{Map, Value, json};
 use crate::artifact::{Artifact, ArtifactRef, NewArtifact, digest};
 use crate::budget::{BudgetAccount, BudgetKey};
 use crate::change::{Change, Decision, Row};
+use crate::decision_context::{DecisionContext, Defaults};
 use crate::error::DomainError;
 use crate::hitl::{HistoryEntry, HitlRequest, HitlState};
+use crate::id_generator::IdGenerator;
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
 use crate::log::{Event, Origin};
-use crate::moment::{IdGenerator, Moment};
 use crate::project::{Counts, Project, ProjectState};
 use crate::scope::Snapshot;
 use crate::task::{Task, TaskState};
 use crate::timestamp::Timestamp;
-use crate::vocabulary::{AgentType, EventType, HitlStatus, OnExpiry, ProjectStatus, TaskStatus};
+use crate::vocabulary::{AgentType, EventType, HitlStatus, ProjectStatus, TaskStatus};
 
 /// How far apart two tasks of one project stand in the queue: a project with many waiting tasks
 /// lets others in between.
 const TURN: Duration = Duration::from_millis(10);
-
-/// What applies where a workflow or a request does not say.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Defaults {
-    /// How long a request waits for people, in seconds.
-    pub gate_ttl_s: u32,
-    /// What it means when nobody answers.
-    pub on_expiry: OnExpiry,
-    /// The wait before the second attempt; it doubles with every further one.
-    pub backoff: Duration,
-    /// How sure, from 0 to 1, an agent must be of its work for nobody to be asked.
-    pub confidence_threshold: f64,
-}
-
-impl Default for Defaults {
-    fn default() -> Self {
-        Self {
-            gate_ttl_s: 86_400,
-            on_expiry: OnExpiry::Reject,
-            backoff: Duration::from_secs(1),
-            confidence_threshold: 0.8,
-        }
-    }
-}
 
 pub(super) struct DecisionBuilder<'a> {
     pub(super) snapshot: &'a Snapshot,
@@ -64,17 +41,12 @@ pub(super) struct DecisionBuilder<'a> {
 }
 
 impl<'a> DecisionBuilder<'a> {
-    pub(super) fn new(
-        snapshot: &'a Snapshot,
-        moment: Moment,
-        origin: &Origin,
-        defaults: Defaults,
-    ) -> Self {
+    pub(super) fn new(context: &DecisionContext, snapshot: &'a Snapshot) -> Self {
         Self {
             snapshot,
-            id_generator: moment.id_generator(),
-            origin: origin.clone(),
-            defaults,
+            id_generator: context.id_generator(),
+            origin: context.caller.origin(),
+            defaults: context.defaults,
             project: snapshot.project.clone(),
             tasks: snapshot.tasks.clone(),
             requests: snapshot.requests.clone(),
@@ -97,7 +69,7 @@ impl<'a> DecisionBuilder<'a> {
     }
 
     pub(super) const fn at(&self) -> Timestamp {
-        self.id_generator.at()
+        self.id_generator.now()
     }
 
     // Looking.

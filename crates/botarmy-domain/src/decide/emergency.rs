@@ -2,13 +2,12 @@
 
 use serde_json::json;
 
-use super::builder::{DecisionBuilder, Defaults};
+use super::builder::DecisionBuilder;
 use super::{flow, tasks};
 use crate::change::{Decision, Row};
+use crate::decision_context::DecisionContext;
 use crate::emergency::{Stop, StopScope};
 use crate::error::DomainError;
-use crate::log::Origin;
-use crate::moment::Moment;
 use crate::project::{Emergency, ProjectState};
 use crate::scope::Snapshot;
 use crate::text::non_blank;
@@ -24,18 +23,17 @@ const MAX_REASON: usize = 2000;
 /// # Errors
 /// A blank or endless reason; a conflict when the project is over.
 pub fn stop(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     scope: StopScope,
     reason: &str,
-    moment: Moment,
-    origin: &Origin,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let reason = sound(reason)?.to_owned();
     if snapshot.stops.contains_key(&scope) {
         return Ok(builder.finish());
     }
-    let by = origin.actor.clone();
+    let by = context.caller.name().to_owned();
     let data = json!({
         "scope": scope, "agent_type": agent_of(scope), "reason": reason, "stopped_by": by,
     });
@@ -66,18 +64,16 @@ pub fn stop(
 /// # Errors
 /// When this is not stopped; a blank or endless reason.
 pub fn release(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     scope: StopScope,
     reason: &str,
-    moment: Moment,
-    origin: &Origin,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let reason = sound(reason)?;
     let stop = snapshot.stops.get(&scope);
     let stop = stop.ok_or_else(|| DomainError::not_found("Emergency stop", scope))?.clone();
-    let by = &origin.actor;
+    let by = &context.caller.name();
     let data = json!({
         "scope": scope, "agent_type": agent_of(scope), "reason": reason, "released_by": by,
         "stopped_by": stop.by, "stopped_at": stop.at,

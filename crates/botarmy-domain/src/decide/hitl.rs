@@ -3,17 +3,16 @@
 use serde_json::{Value, json};
 
 use super::budget;
-use super::builder::{DecisionBuilder, Defaults, object};
+use super::builder::{DecisionBuilder, object};
 use super::flow::{self, GateTarget};
 use super::tasks;
 use crate::artifact::NewArtifact;
 use crate::budget::BudgetKey;
 use crate::change::Decision;
+use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::hitl::{HitlRequest, HitlState, Reply, Subject};
 use crate::ids::HitlRequestId;
-use crate::log::Origin;
-use crate::moment::Moment;
 use crate::ports::{NewRequest, Response};
 use crate::scope::Snapshot;
 use crate::task::{Answer, Task, TaskState};
@@ -33,14 +32,12 @@ const MAX_OPTIONS: usize = 20;
 /// # Errors
 /// A field that is not acceptable, or a project that is over.
 pub fn raise(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: HitlRequestId,
     new: &NewRequest,
-    moment: Moment,
-    origin: &Origin,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.open_project()?.clone();
     check_question(&new.question, &new.options)?;
     if new.ttl_s.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL_S) {
@@ -92,14 +89,12 @@ pub(super) fn check_question(question: &str, options: &[String]) -> Result<(), D
 /// A conflict when it was answered already, has expired, or shows something else by now;
 /// [`DomainError::BadRequest`] when it is amended with nothing.
 pub fn respond(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: HitlRequestId,
     response: &Response,
-    moment: Moment,
-    origin: &Origin,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let request = builder.request(id)?;
     check_pending(&request, &builder)?;
     builder.open_project()?;
@@ -125,7 +120,7 @@ pub fn respond(
         ));
     }
     let reply = Reply {
-        by: origin.actor.clone(),
+        by: context.caller.name().to_owned(),
         at: builder.at(),
         content: content.clone(),
         comment: comment.clone(),
@@ -346,12 +341,11 @@ fn try_failure_again(
 /// # Errors
 /// A conflict when it is not pending or not due.
 pub fn expire(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: HitlRequestId,
-    moment: Moment,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, &Origin::scheduler(), defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let mut request = (*builder.request(id)?).clone();
     if request.status() != HitlStatus::Pending || request.expires_at > builder.at() {
         return Err(DomainError::conflict(

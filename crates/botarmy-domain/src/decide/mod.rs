@@ -9,5 +9,3 @@ mod flow;
 pub mod hitl;
 pub mod projects;
 pub mod tasks;
-
-pub use builder::Defaults;

@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::builder::{DecisionBuilder, Defaults, object};
+use super::builder::{DecisionBuilder, object};
 use super::flow;
 use crate::artifact::NewArtifact;
 use crate::change::Decision;
+use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::ids::ProjectId;
-use crate::log::Origin;
-use crate::moment::Moment;
 use crate::ports::NewProject;
 use crate::project::{Counts, Plan, Project, ProjectState};
 use crate::scope::Snapshot;
@@ -26,13 +25,11 @@ const MAX_NAME: usize = 255;
 /// # Errors
 /// [`DomainError::Invalid`] for a name that is blank or too long.
 pub fn create(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: ProjectId,
     new: &NewProject,
     workflow: Option<&Workflow>,
-    moment: Moment,
-    origin: &Origin,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
     if non_blank(&new.name).is_none() {
         return Err(DomainError::invalid("name", "must not be blank"));
@@ -43,7 +40,7 @@ pub fn create(
     if snapshot.project.is_some() {
         return Err(DomainError::conflict("exists", format!("Project {id} exists already.")));
     }
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let project = Project {
         id,
         name: new.name.clone(),
@@ -70,14 +67,12 @@ pub fn create(
 /// # Errors
 /// A conflict when it has one already or is not active.
 pub fn start(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     workflow: &Workflow,
     idea: Option<&str>,
-    moment: Moment,
-    origin: &Origin,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     begin(&mut builder, workflow, idea)?;
     Ok(builder.finish())
 }
@@ -124,16 +119,12 @@ fn begin(
 ///
 /// # Errors
 /// A conflict when the project is not active.
-pub fn pause(
-    snapshot: &Snapshot,
-    moment: Moment,
-    origin: &Origin,
-) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+pub fn pause(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let mut project = (**builder.active_project()?).clone();
-    let by = origin.actor.clone();
+    let by = context.caller.name().to_owned();
     project.state = ProjectState::Paused { at: builder.at(), by, emergency: None };
-    let data = json!({"status": ProjectStatus::Paused, "paused_by": origin.actor});
+    let data = json!({"status": ProjectStatus::Paused, "paused_by": context.caller.name()});
     builder.put_project(project, EventType::ProjectPaused, data);
     Ok(builder.finish())
 }
@@ -142,13 +133,8 @@ pub fn pause(
 ///
 /// # Errors
 /// A conflict when the project is not paused.
-pub fn resume(
-    snapshot: &Snapshot,
-    moment: Moment,
-    origin: &Origin,
-    defaults: Defaults,
-) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+pub fn resume(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let mut project = (**builder.project()?).clone();
     if project.status() != ProjectStatus::Paused {
         return Err(DomainError::conflict(
@@ -170,7 +156,7 @@ pub fn resume(
         ));
     }
     project.state = ProjectState::Active;
-    let data = json!({"status": ProjectStatus::Active, "resumed_by": origin.actor});
+    let data = json!({"status": ProjectStatus::Active, "resumed_by": context.caller.name()});
     builder.put_project(project, EventType::ProjectResumed, data);
     flow::advance(&mut builder)?;
     Ok(builder.finish())
@@ -180,15 +166,12 @@ pub fn resume(
 ///
 /// # Errors
 /// A conflict when the project is over already.
-pub fn cancel(
-    snapshot: &Snapshot,
-    moment: Moment,
-    origin: &Origin,
-) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+pub fn cancel(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let mut project = (**builder.open_project()?).clone();
-    project.state = ProjectState::Cancelled { at: builder.at(), by: origin.actor.clone() };
-    let data = json!({"status": ProjectStatus::Cancelled, "cancelled_by": origin.actor});
+    project.state =
+        ProjectState::Cancelled { at: builder.at(), by: context.caller.name().to_owned() };
+    let data = json!({"status": ProjectStatus::Cancelled, "cancelled_by": context.caller.name()});
     builder.put_project(project, EventType::ProjectCancelled, data);
     builder.close_everything("the project was cancelled");
     Ok(builder.finish())
@@ -199,11 +182,10 @@ pub fn cancel(
 /// # Errors
 /// When the project does not exist.
 pub fn check_completion(
+    context: &DecisionContext,
     snapshot: &Snapshot,
-    moment: Moment,
-    origin: &Origin,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.project()?.clone();
     if project.status() == ProjectStatus::Active && unmet(&project, &builder.counts).is_empty() {
         flow::complete(&mut builder, &project, Vec::new());
@@ -217,11 +199,10 @@ pub fn check_completion(
 /// # Errors
 /// A conflict when the project ended otherwise.
 pub fn force_complete(
+    context: &DecisionContext,
     snapshot: &Snapshot,
-    moment: Moment,
-    origin: &Origin,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.project()?.clone();
     match project.status() {
         ProjectStatus::Completed => return Ok(builder.finish()),
@@ -250,13 +231,12 @@ pub fn unmet(project: &Project, counts: &Counts) -> Vec<String> {
 /// # Errors
 /// None.
 pub fn system_note(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     event_type: EventType,
     data: Value,
-    moment: Moment,
 ) -> Result<Decision, DomainError> {
-    let mut builder =
-        DecisionBuilder::new(snapshot, moment, &Origin::system(), Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     builder.note(event_type, None, data);
     Ok(builder.finish())
 }

@@ -7,16 +7,15 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::budget;
-use super::builder::{DecisionBuilder, Defaults};
+use super::builder::DecisionBuilder;
 use super::flow::{self, GateTarget};
 use super::hitl;
 use crate::artifact::NewArtifact;
 use crate::change::Decision;
+use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::hitl::Subject;
 use crate::ids::TaskId;
-use crate::log::Origin;
-use crate::moment::Moment;
 use crate::ports::{NewTask, Question, RunError, Usage};
 use crate::scope::Snapshot;
 use crate::task::{
@@ -45,13 +44,12 @@ pub struct Holder {
 /// # Errors
 /// A field that is not acceptable, or a project that is not active.
 pub fn submit(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
     new: &NewTask,
-    moment: Moment,
-    origin: &Origin,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.active_project()?.clone();
     if non_blank(&new.instructions).is_none() {
         return Err(DomainError::invalid("instructions", "must not be blank"));
@@ -119,14 +117,13 @@ pub(super) fn check_artifacts(
 /// # Errors
 /// A conflict when it is not.
 pub fn claim(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
     worker: &WorkerId,
     lease: Duration,
-    moment: Moment,
 ) -> Result<Decision, DomainError> {
-    let origin = Origin::agent(worker.0.clone());
-    let mut builder = DecisionBuilder::new(snapshot, moment, &origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     builder.active_project()?;
     let mut task = (*builder.task(id)?).clone();
     if task.status() != TaskStatus::Pending || task.ready_at > builder.at() {
@@ -174,15 +171,13 @@ pub struct Work {
 /// # Errors
 /// `lease_lost` when the holder no longer holds the task.
 pub fn complete(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
     holder: &Holder,
     work: &Work,
-    moment: Moment,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let origin = Origin::agent(holder.worker.0.clone());
-    let mut builder = DecisionBuilder::new(snapshot, moment, &origin, defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let task = builder.task(id)?;
     if task.status() == TaskStatus::Completed && task.attempt == holder.fence {
         return Ok(builder.finish());
@@ -200,7 +195,7 @@ pub fn complete(
             detail: format!("The agent returned no {expected}."),
             usage: Box::new(work.usage.clone()),
         };
-        return fail(snapshot, id, holder, &error, moment, defaults);
+        return fail(context, snapshot, id, holder, &error);
     }
     let repeat = task.step().and_then(|step| {
         let plan = project.plan.as_ref()?;
@@ -254,15 +249,13 @@ pub fn complete(
 /// # Errors
 /// `lease_lost` when the holder no longer holds the task.
 pub fn fail(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
     holder: &Holder,
     error: &RunError,
-    moment: Moment,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let origin = Origin::agent(holder.worker.0.clone());
-    let mut builder = DecisionBuilder::new(snapshot, moment, &origin, defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let mut task = held(&builder, id, holder)?;
     let attempted = task.clone();
     task.usage.add(error.usage());
@@ -364,15 +357,13 @@ pub struct Inquiry {
 /// # Errors
 /// `lease_lost` when the holder no longer holds the task; a question that is not acceptable.
 pub fn ask(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
     holder: &Holder,
     inquiry: &Inquiry,
-    moment: Moment,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let origin = Origin::agent(holder.worker.0.clone());
-    let mut builder = DecisionBuilder::new(snapshot, moment, &origin, defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let mut task = held(&builder, id, holder)?;
     let project = builder.open_project()?.clone();
     let question = &inquiry.question;
@@ -405,12 +396,11 @@ pub fn ask(
 /// # Errors
 /// A conflict when the lease is alive, or nobody holds the task.
 pub fn expire_lease(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
-    moment: Moment,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, &Origin::scheduler(), defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let task = (*builder.task(id)?).clone();
     let expired = task.lease().filter(|lease| lease.expires_at <= builder.at()).cloned();
     let lease = expired.ok_or_else(|| {
@@ -435,14 +425,13 @@ pub fn expire_lease(
 /// # Errors
 /// `lease_lost` when the holder no longer holds the task.
 pub fn requeue(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
     holder: &Holder,
     reason: &str,
-    moment: Moment,
 ) -> Result<Decision, DomainError> {
-    let mut builder =
-        DecisionBuilder::new(snapshot, moment, &Origin::system(), Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let task = held(&builder, id, holder)?;
     back_into_the_queue(&mut builder, &task, reason);
     Ok(builder.finish())
@@ -465,13 +454,11 @@ pub(super) fn back_into_the_queue(builder: &mut DecisionBuilder<'_>, task: &Task
 /// # Errors
 /// A conflict when the task is over, or is a step that its workflow cannot do without.
 pub fn cancel(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
-    moment: Moment,
-    origin: &Origin,
-    defaults: Defaults,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, defaults);
+    let mut builder = DecisionBuilder::new(context, snapshot);
     let task = builder.task(id)?;
     builder.open_project()?;
     if task.status().is_final() && task.status() != TaskStatus::Failed {
@@ -497,12 +484,11 @@ pub fn cancel(
 /// # Errors
 /// A conflict when the task has not failed.
 pub fn retry(
+    context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
-    moment: Moment,
-    origin: &Origin,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(snapshot, moment, origin, Defaults::default());
+    let mut builder = DecisionBuilder::new(context, snapshot);
     builder.open_project()?;
     let task = builder.task(id)?;
     if task.status() != TaskStatus::Failed {

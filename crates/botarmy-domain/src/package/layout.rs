@@ -335,7 +335,7 @@ mod tests {
     use super::super::{Package, build};
     use super::*;
     use crate::artifact::{ArtifactRef, digest};
-    use crate::moment::Moment;
+    use crate::id_generator::IdGenerator;
     use crate::project::{Plan, Project, ProjectState};
     use crate::vocabulary::Oversight;
     use crate::workflow::{Progress, Workflow};
@@ -344,7 +344,7 @@ mod tests {
 
     fn project() -> Project {
         Project {
-            id: Moment { at: AT, seed: 1 }.id_generator().project(),
+            id: IdGenerator::new(AT, 1).project(),
             name: "A to-do list".to_owned(),
             description: Some("For two.".to_owned()),
             oversight: Oversight::Standard,
@@ -357,8 +357,7 @@ mod tests {
 
     fn artifact(n: u64, artifact_type: ArtifactType, content: Value) -> Arc<Artifact> {
         let mut id_generator =
-            Moment { at: AT.after(std::time::Duration::from_secs(n)), seed: n.into() }
-                .id_generator();
+            IdGenerator::new(AT.after(std::time::Duration::from_secs(n)), n.into());
         let Value::Object(content) = content else { unreachable!() };
         let meta = ArtifactRef {
             id: id_generator.context(),
@@ -367,7 +366,7 @@ mod tests {
             artifact_type,
             digest: digest(&content),
             previous: None,
-            created_at: id_generator.at(),
+            created_at: id_generator.now(),
         };
         Arc::new(Artifact { meta, content, metadata: Map::new() })
     }

@@ -1,6 +1,5 @@
 //! Time and entropy from outside.
 
-use crate::moment::Moment;
 use crate::timestamp::Timestamp;
 
 /// Tells the time.
@@ -17,10 +16,4 @@ pub trait Clock: Send + Sync + 'static {
 pub trait Ids: Send + Sync + 'static {
     /// 128 bits that nobody else has.
     fn seed(&self) -> u128;
-}
-
-/// A moment made of both.
-#[must_use]
-pub fn moment(clock: &dyn Clock, ids: &dyn Ids) -> Moment {
-    Moment { at: clock.now(), seed: ids.seed() }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::change::{Committed, Decision};
+use crate::decision_context::DecisionContext;
 use crate::error::{DomainError, Error, StoreError};
 use crate::ids::TaskId;
-use crate::moment::Moment;
 use crate::scope::{Scope, Snapshot};
 use crate::task::WorkerId;
 use crate::timestamp::Timestamp;
@@ -27,8 +27,8 @@ pub struct Claim {
     pub slots: BTreeMap<AgentType, u32>,
     /// For how long.
     pub lease: Duration,
-    /// When.
-    pub moment: Moment,
+    /// Circumstances of the claim; its caller is the worker.
+    pub context: DecisionContext,
 }
 
 /// Commits decisions together with their log entries.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crate::agent::AgentRecord;
 use crate::artifact::{Artifact, NewArtifact};
 use crate::budget::{BudgetAccount, Limit};
+use crate::caller::Caller;
 use crate::emergency::{Stop, StopScope};
 use crate::error::Error;
 use crate::hitl::HitlRequest;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
-use crate::log::Origin;
 use crate::package::Package;
 use crate::project::Project;
 use crate::task::Task;
@@ -114,7 +114,7 @@ pub struct Stopped {
 #[async_trait]
 pub trait Orchestrator: Send + Sync + 'static {
     /// Makes a project; with a workflow, starts it.
-    async fn create_project(&self, new: NewProject, origin: Origin) -> Result<Arc<Project>, Error>;
+    async fn create_project(&self, new: NewProject, caller: Caller) -> Result<Arc<Project>, Error>;
 
     /// Starts a workflow (default `sdlc`) in a project that has none, with `idea`, else the
     /// description, else the name.
@@ -123,38 +123,38 @@ pub trait Orchestrator: Send + Sync + 'static {
         id: ProjectId,
         workflow: Option<String>,
         idea: Option<String>,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Arc<Project>, Error>;
 
     /// Lets nothing new start.
-    async fn pause_project(&self, id: ProjectId, origin: Origin) -> Result<Arc<Project>, Error>;
+    async fn pause_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error>;
 
     /// Lets work go on.
-    async fn resume_project(&self, id: ProjectId, origin: Origin) -> Result<Arc<Project>, Error>;
+    async fn resume_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error>;
 
     /// Calls everything off.
-    async fn cancel_project(&self, id: ProjectId, origin: Origin) -> Result<Arc<Project>, Error>;
+    async fn cancel_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error>;
 
     /// Completes the project if it is complete, and says what is missing if it is not.
-    async fn check_completion(&self, id: ProjectId, origin: Origin) -> Result<Completion, Error>;
+    async fn check_completion(&self, id: ProjectId, caller: Caller) -> Result<Completion, Error>;
 
     /// Completes the project whatever is missing, and returns that.
-    async fn force_complete(&self, id: ProjectId, origin: Origin) -> Result<Vec<String>, Error>;
+    async fn force_complete(&self, id: ProjectId, caller: Caller) -> Result<Vec<String>, Error>;
 
     /// Submits a task.
-    async fn submit_task(&self, new: NewTask, origin: Origin) -> Result<Arc<Task>, Error>;
+    async fn submit_task(&self, new: NewTask, caller: Caller) -> Result<Arc<Task>, Error>;
 
     /// Calls a task off; a running agent is told.
-    async fn cancel_task(&self, id: TaskId, origin: Origin) -> Result<Arc<Task>, Error>;
+    async fn cancel_task(&self, id: TaskId, caller: Caller) -> Result<Arc<Task>, Error>;
 
     /// Gives a failed task another round of attempts.
-    async fn retry_task(&self, id: TaskId, origin: Origin) -> Result<Arc<Task>, Error>;
+    async fn retry_task(&self, id: TaskId, caller: Caller) -> Result<Arc<Task>, Error>;
 
     /// Raises a request.
     async fn raise_request(
         &self,
         new: NewRequest,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Arc<HitlRequest>, Error>;
 
     /// Answers a request.
@@ -162,7 +162,7 @@ pub trait Orchestrator: Send + Sync + 'static {
         &self,
         id: HitlRequestId,
         response: Response,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Responded, Error>;
 
     /// Stores an artifact.
@@ -171,24 +171,24 @@ pub trait Orchestrator: Send + Sync + 'static {
         project: ProjectId,
         source_agent: AgentType,
         new: NewArtifact,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Arc<Artifact>, Error>;
 
     /// Makes the package of a project from what is stored now.
-    async fn generate_package(&self, id: ProjectId, origin: Origin) -> Result<Arc<Package>, Error>;
+    async fn generate_package(&self, id: ProjectId, caller: Caller) -> Result<Arc<Package>, Error>;
 
     /// Removes the package of a project; its artifacts stay. Answers whether there was one.
-    async fn delete_package(&self, id: ProjectId, origin: Origin) -> Result<bool, Error>;
+    async fn delete_package(&self, id: ProjectId, caller: Caller) -> Result<bool, Error>;
 
     /// Removes packages older than this; answers how many.
-    async fn delete_old_packages(&self, max_age_hours: u32, origin: Origin) -> Result<u32, Error>;
+    async fn delete_old_packages(&self, max_age_hours: u32, caller: Caller) -> Result<u32, Error>;
 
     /// Sets what may be spent on a project; whoever waited for it and has room now goes on.
     async fn set_budget(
         &self,
         id: ProjectId,
         limit: Limit,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Arc<BudgetAccount>, Error>;
 
     /// Stops work: nothing new starts, and what runs is ended within a second and waits in the
@@ -197,12 +197,12 @@ pub trait Orchestrator: Send + Sync + 'static {
         &self,
         scope: StopScope,
         reason: String,
-        origin: Origin,
+        caller: Caller,
     ) -> Result<Stopped, Error>;
 
     /// Lets stopped work go on.
-    async fn release(&self, scope: StopScope, reason: String, origin: Origin) -> Result<(), Error>;
+    async fn release(&self, scope: StopScope, reason: String, caller: Caller) -> Result<(), Error>;
 
     /// Sweeps an agent type's errors away.
-    async fn reset_agent(&self, agent: AgentType, origin: Origin) -> Result<AgentRecord, Error>;
+    async fn reset_agent(&self, agent: AgentType, caller: Caller) -> Result<AgentRecord, Error>;
 }

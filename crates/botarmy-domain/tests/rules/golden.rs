@@ -14,11 +14,12 @@ use botarmy_domain::decide::{agents, artifacts, emergency, projects};
 use botarmy_domain::emergency::StopScope;
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
-    AgentType, ArtifactType, Entry, EventType, HitlAction, Oversight, Package, Scope, package,
+    AgentType, ArtifactType, Caller, Entry, EventType, HitlAction, Oversight, Package, Scope,
+    package,
 };
 use serde_json::{Map, json};
 
-use crate::world::{World, user, worker};
+use crate::world::{World, worker};
 
 const WORKFLOW: &str = "
 name = \"golden\"
@@ -60,22 +61,22 @@ fn life() -> World {
 
     let project = world.look(&scope).project.unwrap();
     world
-        .run(&scope, |s, m| {
+        .run(&scope, |c, s| {
             let new = NewArtifact::new(ArtifactType::ProjectPlan, object(json!({"mine": true})));
-            artifacts::store(s, AgentType::Analyst, &new, m, &user())
+            artifacts::store(c, s, AgentType::Analyst, &new)
         })
         .unwrap();
     world
-        .run(&scope, |s, m| {
+        .run(&scope, |c, s| {
             // What a package holds is not the log's affair.
             let digest = "0".repeat(64);
-            let made = Package { digest, ..package::build(&project, &[], m.at) };
-            artifacts::package_made(s, &made, m, &user())
+            let made = Package { digest, ..package::build(&project, &[], c.now) };
+            artifacts::package_made(c, s, &made)
         })
         .unwrap();
     let with_package = scope.clone().package();
-    world.run(&with_package, |s, m| artifacts::package_deleted(s, m, &user())).unwrap();
-    world.run(&Scope::agent(AgentType::Coder), |s, m| agents::reset(s, m, &user())).unwrap();
+    world.run(&with_package, |c, s| artifacts::package_deleted(c, s)).unwrap();
+    world.run(&Scope::agent(AgentType::Coder), |c, s| agents::reset(c, s)).unwrap();
     for event in [
         EventType::SystemError,
         EventType::SystemWarning,
@@ -84,7 +85,9 @@ fn life() -> World {
     ] {
         let scope = Scope::log(botarmy_domain::LogId::System);
         world
-            .run(&scope, |s, m| projects::system_note(s, event, json!({"message": "…"}), m))
+            .run(&scope, |c, s| {
+                projects::system_note(&c.by(Caller::system()), s, event, json!({"message": "…"}))
+            })
             .unwrap();
     }
     world.force().unwrap();
@@ -108,9 +111,7 @@ fn overseen() -> World {
     let own = BudgetKey::Project(id);
     let open = Scope::project(id).everything_open();
     let limit = Limit { tokens: Some(150), cost_micro_usd: Some(1_000_000) };
-    world
-        .run(&open.clone().budget_accounts([own]), |s, m| budget::set(s, id, limit, m, &user()))
-        .unwrap();
+    world.run(&open.clone().budget_accounts([own]), |c, s| budget::set(c, s, id, limit)).unwrap();
     for fence in 1..=2 {
         let task = world.submit().unwrap();
         let started = world.claim(task).unwrap();
@@ -124,19 +125,15 @@ fn overseen() -> World {
             per_day: Limit::default(),
         };
         let scope = open.clone().task(task).budget_accounts(budget_accounts);
-        let reserved = world.run(&scope, |s, m| {
-            budget::reserve(s, task, &holder, &wanted, true, m, Default::default())
+        let reserved = world.run(&scope, |c, s| {
+            budget::reserve(&c.by(Caller::worker(&holder.worker)), s, task, &holder, &wanted, true)
         });
         assert_eq!(reserved.unwrap().task(task).is_some(), fence == 2, "the second has to wait");
     }
     let scope = open.stop(StopScope::Project(id));
     let stop = StopScope::Project(id);
-    world.run(&scope, |s, m| emergency::stop(s, stop, "too much", m, &user())).unwrap();
-    world
-        .run(&scope, |s, m| {
-            emergency::release(s, stop, "well again", m, &user(), Default::default())
-        })
-        .unwrap();
+    world.run(&scope, |c, s| emergency::stop(c, s, stop, "too much")).unwrap();
+    world.run(&scope, |c, s| emergency::release(c, s, stop, "well again")).unwrap();
     world
 }
 

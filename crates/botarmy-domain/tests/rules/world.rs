@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use botarmy_domain::batch::{Batch, Rows};
 use botarmy_domain::decide::tasks::{Holder, Inquiry, Work};
-use botarmy_domain::decide::{Defaults, hitl, projects, tasks};
+use botarmy_domain::decide::{hitl, projects, tasks};
 use botarmy_domain::ports::{NewProject, NewRequest, NewTask, Question, Response, RunError, Usage};
 use botarmy_domain::{
-    AgentType, Committed, Decision, DomainError, Entry, HitlAction, HitlRequestId, Moment, Origin,
-    Oversight, ProjectId, Scope, Snapshot, TaskId, Timestamp, WorkerId, Workflow,
+    AgentType, Caller, Committed, Decision, DecisionContext, DomainError, Entry, HitlAction,
+    HitlRequestId, Oversight, ProjectId, Scope, Snapshot, TaskId, Timestamp, WorkerId, Workflow,
 };
 use serde_json::Map;
 
@@ -32,8 +32,8 @@ impl World {
 
     pub fn with(workflow: Option<&Workflow>) -> Self {
         let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
-        let moment = Moment { at: now, seed: 0 };
-        let project = moment.fork(9).id_generator().project();
+        let context = DecisionContext::new(now, 0, user());
+        let project = context.fork(9).id_generator().project();
         let mut world =
             Self { batch: Batch::default(), now, seed: 0, entries: Vec::new(), project };
         let new = NewProject {
@@ -42,10 +42,9 @@ impl World {
             workflow: None,
             oversight: Oversight::Standard,
         };
-        let defaults = Defaults::default();
         world
-            .run(&Scope::project(project), |snapshot, moment| {
-                projects::create(snapshot, project, &new, workflow, moment, &user(), defaults)
+            .run(&Scope::project(project), |context, snapshot| {
+                projects::create(context, snapshot, project, &new, workflow)
             })
             .unwrap();
         world
@@ -58,16 +57,20 @@ impl World {
     pub fn run(
         &mut self,
         scope: &Scope,
-        decide: impl Fn(&Snapshot, Moment) -> Result<Decision, DomainError>,
+        decide: impl Fn(&DecisionContext, &Snapshot) -> Result<Decision, DomainError>,
     ) -> Outcome {
         let read_set = self.batch.read_set([scope]);
         self.batch.admit(&read_set, Rows::default());
         self.seed += 1;
         self.now = self.now.after(Duration::from_micros(1));
-        let moment = Moment { at: self.now, seed: self.seed };
-        let committed = self.batch.decide(scope, |snapshot| decide(snapshot, moment))?;
+        let context = self.context();
+        let committed = self.batch.decide(scope, |snapshot| decide(&context, snapshot))?;
         self.entries.extend(committed.entries.iter().cloned());
         Ok(committed)
+    }
+
+    fn context(&self) -> DecisionContext {
+        DecisionContext::new(self.now, self.seed, user())
     }
 
     fn scope(&self) -> Scope {
@@ -77,30 +80,29 @@ impl World {
     // Projects.
 
     pub fn pause(&mut self) -> Outcome {
-        self.run(&self.scope(), |s, m| projects::pause(s, m, &user()))
+        self.run(&self.scope(), |c, s| projects::pause(c, s))
     }
 
     pub fn resume(&mut self) -> Outcome {
-        self.run(&self.scope(), |s, m| projects::resume(s, m, &user(), Defaults::default()))
+        self.run(&self.scope(), |c, s| projects::resume(c, s))
     }
 
     pub fn cancel(&mut self) -> Outcome {
-        self.run(&self.scope(), |s, m| projects::cancel(s, m, &user()))
+        self.run(&self.scope(), |c, s| projects::cancel(c, s))
     }
 
     pub fn force(&mut self) -> Outcome {
-        self.run(&self.scope(), |s, m| projects::force_complete(s, m, &user()))
+        self.run(&self.scope(), |c, s| projects::force_complete(c, s))
     }
 
     pub fn start(&mut self, workflow: &Workflow) -> Outcome {
-        let defaults = Defaults::default();
-        self.run(&self.scope(), |s, m| projects::start(s, workflow, None, m, &user(), defaults))
+        self.run(&self.scope(), |c, s| projects::start(c, s, workflow, None))
     }
 
     // Tasks.
 
     pub fn submit(&mut self) -> Result<TaskId, DomainError> {
-        let id = Moment { at: self.now, seed: self.seed }.fork(5).id_generator().task();
+        let id = self.context().fork(5).id_generator().task();
         let new = NewTask {
             project_id: self.project,
             agent: AgentType::Coder,
@@ -109,13 +111,15 @@ impl World {
             priority: None,
             max_attempts: Some(2),
         };
-        self.run(&self.scope(), |s, m| tasks::submit(s, id, &new, m, &user()))?;
+        self.run(&self.scope(), |c, s| tasks::submit(c, s, id, &new))?;
         Ok(id)
     }
 
     pub fn claim(&mut self, id: TaskId) -> Outcome {
         let lease = Duration::from_secs(300);
-        self.run(&self.scope().task(id), |s, m| tasks::claim(s, id, &worker(), lease, m))
+        self.run(&self.scope().task(id), |c, s| {
+            tasks::claim(&c.by(Caller::worker(&worker())), s, id, &worker(), lease)
+        })
     }
 
     pub fn complete(
@@ -126,8 +130,9 @@ impl World {
     ) -> Outcome {
         let holder = Holder { worker: worker(), fence };
         let work = Work { output, artifacts: vec![], confidence: None, usage: Usage::default() };
-        let defaults = Defaults::default();
-        self.run(&self.scope().task(id), |s, m| tasks::complete(s, id, &holder, &work, m, defaults))
+        self.run(&self.scope().task(id), |c, s| {
+            tasks::complete(&c.by(Caller::worker(&holder.worker)), s, id, &holder, &work)
+        })
     }
 
     pub fn fail(&mut self, id: TaskId, fence: u32, for_good: bool) -> Outcome {
@@ -137,8 +142,9 @@ impl World {
         } else {
             RunError::retryable("not_now", "Not now.")
         };
-        let defaults = Defaults::default();
-        self.run(&self.scope().task(id), |s, m| tasks::fail(s, id, &holder, &error, m, defaults))
+        self.run(&self.scope().task(id), |c, s| {
+            tasks::fail(&c.by(Caller::worker(&holder.worker)), s, id, &holder, &error)
+        })
     }
 
     pub fn ask(&mut self, id: TaskId, fence: u32) -> Outcome {
@@ -148,33 +154,36 @@ impl World {
             usage: Usage::default(),
             session: None,
         };
-        let defaults = Defaults::default();
-        self.run(&self.scope().task(id), |s, m| tasks::ask(s, id, &holder, &inquiry, m, defaults))
+        self.run(&self.scope().task(id), |c, s| {
+            tasks::ask(&c.by(Caller::worker(&holder.worker)), s, id, &holder, &inquiry)
+        })
     }
 
     pub fn expire_lease(&mut self, id: TaskId) -> Outcome {
-        self.run(&self.scope().task(id), |s, m| tasks::expire_lease(s, id, m, Defaults::default()))
+        self.run(&self.scope().task(id), |c, s| {
+            tasks::expire_lease(&c.by(Caller::scheduler()), s, id)
+        })
     }
 
     pub fn requeue(&mut self, id: TaskId, fence: u32) -> Outcome {
         let holder = Holder { worker: worker(), fence };
-        self.run(&self.scope().task(id), |s, m| tasks::requeue(s, id, &holder, "stopping", m))
-    }
-
-    pub fn cancel_task(&mut self, id: TaskId) -> Outcome {
-        self.run(&self.scope().task(id), |s, m| {
-            tasks::cancel(s, id, m, &user(), Defaults::default())
+        self.run(&self.scope().task(id), |c, s| {
+            tasks::requeue(&c.by(Caller::system()), s, id, &holder, "stopping")
         })
     }
 
+    pub fn cancel_task(&mut self, id: TaskId) -> Outcome {
+        self.run(&self.scope().task(id), |c, s| tasks::cancel(c, s, id))
+    }
+
     pub fn retry(&mut self, id: TaskId) -> Outcome {
-        self.run(&self.scope().task(id), |s, m| tasks::retry(s, id, m, &user()))
+        self.run(&self.scope().task(id), |c, s| tasks::retry(c, s, id))
     }
 
     // Requests.
 
     pub fn raise(&mut self) -> Result<HitlRequestId, DomainError> {
-        let id = Moment { at: self.now, seed: self.seed }.fork(6).id_generator().request();
+        let id = self.context().fork(6).id_generator().request();
         let new = NewRequest {
             project_id: self.project,
             task_id: None,
@@ -183,8 +192,7 @@ impl World {
             ttl_s: Some(60),
             artifacts: vec![],
         };
-        let defaults = Defaults::default();
-        self.run(&self.scope(), |s, m| hitl::raise(s, id, &new, m, &user(), defaults))?;
+        self.run(&self.scope(), |c, s| hitl::raise(c, s, id, &new))?;
         Ok(id)
     }
 
@@ -196,15 +204,14 @@ impl World {
             amended_content: None,
             subject_digest: None,
         };
-        let defaults = Defaults::default();
         let mut scope = self.scope().request(id);
         // The task a request is about belongs to its scope, final or not.
         scope.tasks.extend(self.task_of(id));
-        self.run(&scope, |s, m| hitl::respond(s, id, &response, m, &user(), defaults))
+        self.run(&scope, |c, s| hitl::respond(c, s, id, &response))
     }
 
     pub fn expire(&mut self, id: HitlRequestId) -> Outcome {
-        self.run(&self.scope().request(id), |s, m| hitl::expire(s, id, m, Defaults::default()))
+        self.run(&self.scope().request(id), |c, s| hitl::expire(&c.by(Caller::scheduler()), s, id))
     }
 
     fn task_of(&self, id: HitlRequestId) -> Option<TaskId> {
@@ -215,9 +222,15 @@ impl World {
 
     pub fn look(&mut self, scope: &Scope) -> Snapshot {
         let seen = std::cell::RefCell::new(None);
-        let looked = self.run(scope, |snapshot, moment| {
+        let looked = self.run(scope, |context, snapshot| {
             *seen.borrow_mut() = Some(snapshot.clone());
-            tasks::claim(snapshot, moment.id_generator().task(), &worker(), Duration::ZERO, moment)
+            tasks::claim(
+                &context.by(Caller::worker(&worker())),
+                snapshot,
+                context.id_generator().task(),
+                &worker(),
+                Duration::ZERO,
+            )
         });
         assert!(looked.is_err(), "looking changes nothing");
         seen.into_inner().unwrap()
@@ -229,8 +242,8 @@ impl World {
     }
 }
 
-pub fn user() -> Origin {
-    Origin::user("someone")
+pub fn user() -> Caller {
+    Caller::person("someone")
 }
 
 pub fn worker() -> WorkerId {

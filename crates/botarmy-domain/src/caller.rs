@@ -1,0 +1,143 @@
+//! The party on whose behalf something is done, from a request at the border to the log.
+
+use crate::log::Origin;
+use crate::task::WorkerId;
+use crate::vocabulary::EventSource;
+
+/// Identity that acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// A person or a program of theirs, under the name that its request gives.
+    Person(String),
+    /// A worker that holds leases.
+    Worker(WorkerId),
+    /// The server itself.
+    System,
+    /// The timers of the server.
+    Scheduler,
+}
+
+/// Proof of an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentication {
+    /// None: the name is taken from the request as it is.
+    None,
+    /// A part of this server.
+    Internal,
+}
+
+/// Principal of a call, with the proof of its identity and the request that it came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    principal: Principal,
+    authentication: Authentication,
+    request_id: Option<String>,
+}
+
+impl Caller {
+    /// Returns the caller of a request that names a person without proof.
+    pub fn person(name: impl Into<String>) -> Self {
+        Self::new(Principal::Person(name.into()), Authentication::None)
+    }
+
+    /// Returns the worker as the caller. Workers of the servers are internal; external ones prove
+    /// nothing but their lease.
+    #[must_use]
+    pub fn worker(id: &WorkerId) -> Self {
+        let proof = if id.is_external() { Authentication::None } else { Authentication::Internal };
+        Self::new(Principal::Worker(id.clone()), proof)
+    }
+
+    /// Returns the server itself as the caller.
+    #[must_use]
+    pub const fn system() -> Self {
+        Self::new(Principal::System, Authentication::Internal)
+    }
+
+    /// Returns the timers of the server as the caller.
+    #[must_use]
+    pub const fn scheduler() -> Self {
+        Self::new(Principal::Scheduler, Authentication::Internal)
+    }
+
+    const fn new(principal: Principal, authentication: Authentication) -> Self {
+        Self { principal, authentication, request_id: None }
+    }
+
+    /// Adds the id of the request, as in the log of the server.
+    #[must_use]
+    pub fn with_request_id(mut self, id: Option<String>) -> Self {
+        self.request_id = id;
+        self
+    }
+
+    /// Identity that acts.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Proof of the identity.
+    #[must_use]
+    pub const fn authentication(&self) -> Authentication {
+        self.authentication
+    }
+
+    /// Id of the request that the call came with.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// Name of the principal, as the log records it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.principal {
+            Principal::Person(name) => name,
+            Principal::Worker(id) => &id.0,
+            Principal::System => "system",
+            Principal::Scheduler => "scheduler",
+        }
+    }
+
+    /// Returns the origin that the log records. Every origin is made here.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let source = match self.principal {
+            Principal::Person(_) => EventSource::User,
+            Principal::Worker(_) => EventSource::Agent,
+            Principal::System => EventSource::System,
+            Principal::Scheduler => EventSource::Scheduler,
+        };
+        Origin { source, actor: self.name().to_owned(), request_id: self.request_id.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_records_every_kind_of_principal_under_its_source() {
+        let person = Caller::person("ada").with_request_id(Some("r-1".to_owned()));
+        let worker = Caller::worker(&WorkerId("host/1".to_owned()));
+        for (caller, source, actor) in [
+            (&person, EventSource::User, "ada"),
+            (&worker, EventSource::Agent, "host/1"),
+            (&Caller::system(), EventSource::System, "system"),
+            (&Caller::scheduler(), EventSource::Scheduler, "scheduler"),
+        ] {
+            let origin = caller.origin();
+            assert_eq!((origin.source, origin.actor.as_str()), (source, actor));
+            assert_eq!(origin.request_id.as_deref(), caller.request_id());
+        }
+    }
+
+    #[test]
+    fn an_external_worker_is_not_internal() {
+        let inside = Caller::worker(&WorkerId("host/1".to_owned()));
+        let outside = Caller::worker(&WorkerId::external("example"));
+        assert_eq!(inside.authentication(), Authentication::Internal);
+        assert_eq!(outside.authentication(), Authentication::None);
+    }
+}
