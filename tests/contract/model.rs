@@ -152,8 +152,10 @@ async fn run(stores: &Stores, command: &Command) -> String {
             stores.run(scope, move |s| tasks::submit(&context, s, id, &new)).await
         }
         Command::Claim { slots } => {
+            let worker = WorkerId("worker".to_owned());
+            let context = context.by(Caller::worker(&worker));
             let claim = Claim {
-                worker: WorkerId("worker".to_owned()),
+                worker,
                 slots: BTreeMap::from([(AgentType::Coder, slots), (AgentType::Tester, slots)]),
                 lease: Duration::from_secs(300),
                 context,

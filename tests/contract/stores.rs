@@ -157,11 +157,13 @@ impl Stores {
 
     /// Claims as a coder; answers what was given, in order.
     pub async fn claim(&self, slots: u32) -> Vec<TaskId> {
+        let worker = WorkerId("worker".to_owned());
+        let context = self.context().by(Caller::worker(&worker));
         let claim = Claim {
-            worker: WorkerId("worker".to_owned()),
+            worker,
             slots: BTreeMap::from([(AgentType::Coder, slots)]),
             lease: Duration::from_secs(300),
-            context: self.context(),
+            context,
         };
         let claimed = self.ledger.claim(claim).await.unwrap();
         let tasks = claimed.rows.iter().filter_map(|row| match row {

@@ -17,8 +17,8 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
-    AgentType, Artifact, ArtifactType, Entry, EventType, HitlKind, HitlRequest, IdGenerator, LogId,
-    OnExpiry, Origin, Oversight, Project, ProjectId, ProjectState, Task, Timestamp,
+    AgentType, Artifact, ArtifactType, Caller, Entry, EventType, HitlKind, HitlRequest,
+    IdGenerator, LogId, OnExpiry, Oversight, Project, ProjectId, ProjectState, Task, Timestamp,
 };
 use serde_json::{Map, Value, json};
 

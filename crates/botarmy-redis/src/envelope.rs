@@ -131,7 +131,7 @@ pub(crate) fn unpack_wake_up(message: &[u8]) -> BTreeSet<AgentType> {
 mod tests {
     use botarmy_domain::log::Event;
     use botarmy_domain::ports::TaskProgress;
-    use botarmy_domain::{Entry, EventType, Head, IdGenerator, LogId, Origin, Timestamp};
+    use botarmy_domain::{Caller, Entry, EventType, Head, IdGenerator, LogId, Timestamp};
     use serde_json::json;
 
     use super::*;

@@ -105,11 +105,13 @@ async fn submit(store: &SqliteStore, project: ProjectId, seed: u128) -> Result<T
 }
 
 fn claim(seed: u128, slots: u32) -> Claim {
+    let worker = WorkerId("worker".to_owned());
+    let context = context(seed).by(Caller::worker(&worker));
     Claim {
-        worker: WorkerId("worker".to_owned()),
+        worker,
         slots: [(AgentType::Coder, slots)].into(),
         lease: std::time::Duration::from_secs(60),
-        context: context(seed),
+        context,
     }
 }
 
