@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::documentation::{quoted, read, root};
 
-/// A Rust source: its path from the root, and the words of its code and of its path.
+/// A Rust source: its path from the root, and the words of its path and of its code.
 struct Source {
     path: String,
     words: BTreeSet<String>,
@@ -13,10 +13,13 @@ struct Source {
 impl Source {
     fn new(path: String, text: &str) -> Self {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        // A symbol that only a comment names does not exist.
+        // A symbol that only a comment or a string names does not exist.
         let code = |line: &str| match line.trim_start() {
             comment if comment.starts_with("//") => String::new(),
-            line => line.split(" //").next().unwrap_or_default().to_owned(),
+            line => {
+                let code = line.split(" //").next().unwrap_or_default();
+                code.split('"').step_by(2).collect::<Vec<_>>().join(" ")
+            }
         };
         let code: Vec<_> = text.lines().map(code).collect();
         let parts = code.iter().map(String::as_str).chain([path.as_str()]);
@@ -36,6 +39,10 @@ fn sources() -> Vec<Source> {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
                 let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+                // This file invents symbols.
+                if name == file!() {
+                    continue;
+                }
                 found.push(Source::new(name, &std::fs::read_to_string(&path).unwrap()));
             }
         }
@@ -78,7 +85,10 @@ fn a_symbol_is_told_from_a_path_a_setting_and_a_command() {
 #[test]
 fn an_invented_symbol_is_noticed() {
     let sources = [
-        Source::new("crates/a/src/hitl.rs".into(), "fn respond() {} // Ghost\n/// Wraith"),
+        Source::new(
+            "crates/a/src/hitl.rs".into(),
+            "fn respond() { say(\"Spectre\") } // Ghost\n/// Wraith",
+        ),
         Source::new(
             "crates/a/src/engine.rs".into(),
             "impl Engine { fn commit() { \"http://a\" } }",
@@ -86,16 +96,19 @@ fn an_invented_symbol_is_noticed() {
     ];
     let symbols = symbols(
         "`respond` `decide::hitl::respond` `Engine::commit` `Engine::respond` `Engine::evaporate` \
-         `Phantom` `Ghost` `Wraith` `respon`",
+         `Phantom` `Ghost` `Spectre` `Wraith` `respon`",
     );
     let unknown = unknown(&symbols, &sources);
-    let expected = ["Engine::evaporate", "Engine::respond", "Ghost", "Phantom", "Wraith", "respon"];
+    let expected =
+        ["Engine::evaporate", "Engine::respond", "Ghost", "Phantom", "Spectre", "Wraith", "respon"];
     assert_eq!(unknown, expected);
 }
 
 #[test]
 fn every_symbol_on_the_map_exists() {
-    let symbols = symbols(&read("crates/ARCHITECTURE.md"));
+    let mut symbols = symbols(&read("crates/ARCHITECTURE.md"));
+    // A file without an ending, such as the Dockerfile.
+    symbols.retain(|parts| !root().join(&parts[0]).is_file());
     assert!(symbols.len() >= 30, "only {} symbols were found", symbols.len());
     let unknown = unknown(&symbols, &sources());
     assert!(unknown.is_empty(), "crates/ARCHITECTURE.md names what no source has: {unknown:?}");
