@@ -47,7 +47,7 @@ use botarmy_web::OriginRule;
 use crate::artifacts::ZipCache;
 use crate::status_cache::StatusCache;
 
-/// What the API is made of: the ports it speaks to, and its settings.
+/// Parts of the API: the ports that it calls, and its settings.
 #[derive(Clone)]
 pub struct Api {
     /// Everything that can be asked.
@@ -93,11 +93,11 @@ pub struct HttpSettings {
     pub body_limit: usize,
     /// Origins whose pages may read responses and change things.
     pub origins: OriginRule,
-    /// Whether only requests under a loopback name (`localhost`, 127.x.x.x, `[::1]`) are served.
-    /// Must be set wherever the server listens on loopback: it keeps out pages that have their own
-    /// name resolve to 127.0.0.1.
+    /// Serve only requests under a loopback name (`localhost`, 127.x.x.x, `[::1]`). Must be set
+    /// wherever the server listens on loopback: it keeps out pages that have their own name resolve
+    /// to 127.0.0.1.
     pub loopback_only: bool,
-    /// Whether only health probes are served, as in a process that has no other role than to work.
+    /// Serve only health probes, as in a process that has no other role than to work.
     pub probes_only: bool,
     /// Length of a page of a list when the client asks for none.
     pub page: u32,

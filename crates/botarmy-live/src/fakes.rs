@@ -89,7 +89,7 @@ pub struct World {
     hidden: Mutex<HashSet<ProjectId>>,
     /// Number of reads so far.
     pub reads: AtomicUsize,
-    /// Whether every read fails.
+    /// Makes every read fail.
     pub down: AtomicBool,
     /// Duration of a read, in milliseconds.
     pub slow_ms: AtomicUsize,

@@ -1,6 +1,6 @@
-//! Everything from all logs, for those who subscribed to `all`: live only, in the order in which
-//! it went on, and so in order within each log. The newest frames are kept; of older ones only
-//! where they stand in which log, so that a slow subscriber can be given them from there.
+//! The feed: entries of all logs, for subscribers of `all`. Live only, in the order in which topics
+//! publish them, and so in order within each log. The newest frames are kept; of older ones only
+//! log and position, from which a slow subscriber reads them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,39 +13,41 @@ use crate::frame::Frames;
 use crate::settings::LiveSettings;
 use crate::topic::Listeners;
 
-/// What there is for a subscriber of everything at its place.
+/// Next step for a subscriber at its position.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FeedStep {
-    /// This comes next.
+    /// Frames to send.
     Frames(Frames),
-    /// It has everything.
+    /// Nothing to send.
     Idle,
-    /// These entries come next, and have to be read from their logs.
+    /// Entries to read from their logs and to send.
     Read(Vec<(LogId, u64)>),
-    /// This many are forgotten.
+    /// Number of entries that are no longer known.
     Lost(u64),
 }
 
 #[derive(Debug)]
-struct Told {
-    /// None where something could not be told.
+struct Item {
+    /// `None` for a notice of loss.
     log: Option<LogId>,
     seq: Option<u64>,
+    /// `None` once the item is too old to keep them.
     frames: Option<Frames>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    told: VecDeque<Told>,
-    /// The number of the oldest one that is remembered.
+    items: VecDeque<Item>,
+    /// Number of the oldest item.
     first: u64,
-    /// The number of the oldest one whose frames are kept.
+    /// Number of the oldest item whose frames are kept.
     kept: u64,
+    /// Size of the kept frames, in bytes.
     bytes: usize,
     since: Option<Timestamp>,
 }
 
-/// Everything from all logs.
+/// Entries of all logs.
 #[derive(Debug)]
 pub(crate) struct Feed {
     settings: Arc<LiveSettings>,
@@ -68,107 +70,108 @@ impl Feed {
         self.state.lock().expect("nothing panics while it holds the feed")
     }
 
-    /// Whether anybody wants everything.
+    /// Returns `true` if the feed has listeners.
     pub(crate) fn is_watched(&self) -> bool {
         self.watched.load(Ordering::Acquire)
     }
 
-    /// Since when somebody has wanted everything.
+    /// Returns the time since when the feed has listeners.
     pub(crate) fn watched_since(&self) -> Option<Timestamp> {
         self.state().since
     }
 
-    /// Adds a listener. Answers its place.
-    pub(crate) fn listen(&self, id: u64, wake: Arc<Notify>, now: Timestamp) -> u64 {
+    /// Adds a listener. Returns its position.
+    pub(crate) fn add_listener(&self, id: u64, wake: Arc<Notify>, now: Timestamp) -> u64 {
         let mut state = self.state();
         self.listeners.insert(id, wake);
         state.since.get_or_insert(now);
         self.watched.store(true, Ordering::Release);
-        state.first + state.told.len() as u64
+        state.first + state.items.len() as u64
     }
 
-    /// Takes a listener away. Answers whether it was the last.
-    pub(crate) fn unlisten(&self, id: u64) -> bool {
+    /// Removes a listener. Returns `true` if it was the last.
+    pub(crate) fn remove_listener(&self, id: u64) -> bool {
         let mut state = self.state();
         self.listeners.remove(id);
-        let nobody = self.listeners.is_empty();
-        if nobody {
+        let was_last = self.listeners.is_empty();
+        if was_last {
             self.watched.store(false, Ordering::Release);
-            state.first += state.told.len() as u64;
+            state.first += state.items.len() as u64;
             state.kept = state.first;
-            state.told = VecDeque::new();
+            state.items = VecDeque::new();
             state.bytes = 0;
             state.since = None;
         }
-        nobody
+        was_last
     }
 
-    /// Tells everybody something that happened in a log; without `seq` it is in no log.
-    pub(crate) fn tell(&self, log: LogId, seq: Option<u64>, frames: Frames) {
+    /// Publishes frames of a log. Without `seq` they are of an event that is in no log.
+    pub(crate) fn publish(&self, log: LogId, seq: Option<u64>, frames: Frames) {
         let mut state = self.state();
         if !self.is_watched() {
             return;
         }
         state.bytes += frames.bytes();
-        state.told.push_back(Told { log: Some(log), seq, frames: Some(frames) });
-        let LiveSettings { recent_frames, recent_bytes, all_backlog, .. } = *self.settings;
-        let end = state.first + state.told.len() as u64;
+        state.items.push_back(Item { log: Some(log), seq, frames: Some(frames) });
+        let LiveSettings { recent_frames, recent_bytes, feed_backlog, .. } = *self.settings;
+        let end = state.first + state.items.len() as u64;
         while state.kept + 1 < end
             && (end - state.kept > recent_frames as u64 || state.bytes > recent_bytes)
         {
             let index = usize::try_from(state.kept - state.first).unwrap_or(usize::MAX);
-            let told = state.told.get_mut(index).filter(|told| told.log.is_some());
-            let frames = told.and_then(|told| told.frames.take());
+            let item = state.items.get_mut(index).filter(|item| item.log.is_some());
+            let frames = item.and_then(|item| item.frames.take());
             state.bytes -= frames.map_or(0, |frames| frames.bytes());
             state.kept += 1;
         }
-        while state.told.len() > all_backlog.max(recent_frames) {
-            state.told.pop_front();
+        while state.items.len() > feed_backlog.max(recent_frames) {
+            state.items.pop_front();
             state.first += 1;
         }
         drop(state);
         self.listeners.wake();
     }
 
-    /// Tells everybody that something could not be told. It is in no log, so it is kept as long as
-    /// its place is, and not counted: it is small, and there is one for many that are told.
-    pub(crate) fn tell_loss(&self, frames: Frames) {
+    /// Publishes that entries were lost. The notice is in no log, so it is kept as long as its
+    /// place in the feed, and its size is not counted: it is small, and stands for many entries.
+    pub(crate) fn publish_loss(&self, frames: Frames) {
         let mut state = self.state();
         if self.is_watched() {
-            state.told.push_back(Told { log: None, seq: None, frames: Some(frames) });
+            state.items.push_back(Item { log: None, seq: None, frames: Some(frames) });
             drop(state);
             self.listeners.wake();
         }
     }
 
-    /// What comes next at a place, which is moved past it. Logs that `elsewhere` names are left
-    /// out.
-    pub(crate) fn step(&self, place: &mut u64, elsewhere: impl Fn(LogId) -> bool) -> FeedStep {
+    /// Returns the next step at a position, and moves the position past it. Skips the logs for
+    /// which `elsewhere` is true: the subscriber gets them by themselves.
+    pub(crate) fn step(&self, position: &mut u64, elsewhere: impl Fn(LogId) -> bool) -> FeedStep {
         let state = self.state();
-        if *place < state.first {
-            let lost = state.first - *place;
-            *place = state.first;
+        if *position < state.first {
+            let lost = state.first - *position;
+            *position = state.first;
             return FeedStep::Lost(lost);
         }
-        let mut cold = Vec::new();
-        let skip = usize::try_from(*place - state.first).unwrap_or(usize::MAX);
-        for told in state.told.iter().skip(skip) {
-            if !told.log.is_some_and(&elsewhere) {
-                match (&told.frames, told.seq) {
-                    (Some(frames), _) if cold.is_empty() => {
-                        *place += 1;
+        let mut to_read = Vec::new();
+        let skip = usize::try_from(*position - state.first).unwrap_or(usize::MAX);
+        for item in state.items.iter().skip(skip) {
+            if !item.log.is_some_and(&elsewhere) {
+                match (&item.frames, item.seq) {
+                    (Some(frames), _) if to_read.is_empty() => {
+                        *position += 1;
                         return FeedStep::Frames(frames.clone());
                     }
-                    (None, Some(seq)) if cold.len() < self.settings.page as usize => {
-                        cold.extend(told.log.map(|log| (log, seq)));
+                    (None, Some(seq)) if to_read.len() < self.settings.page as usize => {
+                        to_read.extend(item.log.map(|log| (log, seq)));
                     }
+                    // An event of the moment that is too old to send.
                     (None, None) => {}
                     _ => break,
                 }
             }
-            *place += 1;
+            *position += 1;
         }
-        if cold.is_empty() { FeedStep::Idle } else { FeedStep::Read(cold) }
+        if to_read.is_empty() { FeedStep::Idle } else { FeedStep::Read(to_read) }
     }
 }
 
@@ -180,15 +183,15 @@ mod tests {
     use botarmy_domain::EventType;
     use serde_json::json;
 
-    fn feed(recent_frames: usize, all_backlog: usize) -> Feed {
-        let settings = LiveSettings { recent_frames, all_backlog, ..LiveSettings::default() };
+    fn feed(recent_frames: usize, feed_backlog: usize) -> Feed {
+        let settings = LiveSettings { recent_frames, feed_backlog, ..LiveSettings::default() };
         Feed::new(Arc::new(settings))
     }
 
-    fn told(feed: &Feed, count: usize) -> LogId {
+    fn publish(feed: &Feed, count: usize) -> LogId {
         let log = log_of(count);
         for entry in &log {
-            feed.tell(entry.log(), Some(entry.seq), frame::of_entry(entry));
+            feed.publish(entry.log(), Some(entry.seq), frame::of_entry(entry));
         }
         log[0].log()
     }
@@ -196,57 +199,57 @@ mod tests {
     #[test]
     fn a_slow_subscriber_is_told_where_to_read_and_then_goes_on_live() {
         let feed = feed(2, 10);
-        let mut place = feed.listen(1, Arc::default(), Timestamp::from_micros(0));
-        let log = told(&feed, 5);
-        let step = feed.step(&mut place, |_| false);
+        let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
+        let log = publish(&feed, 5);
+        let step = feed.step(&mut position, |_| false);
         assert_eq!(step, FeedStep::Read(vec![(log, 1), (log, 2), (log, 3)]));
-        assert!(matches!(feed.step(&mut place, |_| false), FeedStep::Frames(_)));
-        assert!(matches!(feed.step(&mut place, |_| false), FeedStep::Frames(_)));
-        assert_eq!(feed.step(&mut place, |_| false), FeedStep::Idle);
+        assert!(matches!(feed.step(&mut position, |_| false), FeedStep::Frames(_)));
+        assert!(matches!(feed.step(&mut position, |_| false), FeedStep::Frames(_)));
+        assert_eq!(feed.step(&mut position, |_| false), FeedStep::Idle);
     }
 
     #[test]
     fn who_falls_behind_too_far_is_told_how_far() {
         let feed = feed(2, 4);
-        let mut place = feed.listen(1, Arc::default(), Timestamp::from_micros(0));
-        told(&feed, 10);
-        assert_eq!(feed.step(&mut place, |_| false), FeedStep::Lost(6));
+        let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
+        publish(&feed, 10);
+        assert_eq!(feed.step(&mut position, |_| false), FeedStep::Lost(6));
         assert!(
-            matches!(feed.step(&mut place, |_| false), FeedStep::Read(cold) if cold.len() == 2)
+            matches!(feed.step(&mut position, |_| false), FeedStep::Read(to_read) if to_read.len() == 2)
         );
     }
 
     #[test]
     fn logs_that_are_told_elsewhere_are_left_out() {
         let feed = feed(8, 8);
-        let mut place = feed.listen(1, Arc::default(), Timestamp::from_micros(0));
+        let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
         let entry = LogWriter::new(LogId::System).write(EventType::SystemWarning, json!({}));
-        feed.tell(LogId::System, Some(1), frame::of_entry(&entry));
-        assert_eq!(feed.step(&mut place, |log| log == LogId::System), FeedStep::Idle);
-        assert_eq!(place, 1);
+        feed.publish(LogId::System, Some(1), frame::of_entry(&entry));
+        assert_eq!(feed.step(&mut position, |log| log == LogId::System), FeedStep::Idle);
+        assert_eq!(position, 1);
     }
 
     #[test]
     fn a_loss_is_told_in_its_place_also_to_who_is_slow() {
         let feed = feed(2, 10);
-        let mut place = feed.listen(1, Arc::default(), Timestamp::from_micros(0));
-        let log = told(&feed, 1);
+        let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
+        let log = publish(&feed, 1);
         let loss = frame::loss(Timestamp::from_micros(0));
-        feed.tell_loss(loss.clone());
-        let other = told(&feed, 3);
-        assert_eq!(feed.step(&mut place, |_| false), FeedStep::Read(vec![(log, 1)]));
-        assert_eq!(feed.step(&mut place, |_| true), FeedStep::Frames(loss));
-        assert_eq!(feed.step(&mut place, |_| false), FeedStep::Read(vec![(other, 1)]));
+        feed.publish_loss(loss.clone());
+        let other = publish(&feed, 3);
+        assert_eq!(feed.step(&mut position, |_| false), FeedStep::Read(vec![(log, 1)]));
+        assert_eq!(feed.step(&mut position, |_| true), FeedStep::Frames(loss));
+        assert_eq!(feed.step(&mut position, |_| false), FeedStep::Read(vec![(other, 1)]));
     }
 
     #[test]
     fn nothing_is_kept_when_nobody_listens() {
         let feed = feed(8, 8);
-        feed.listen(1, Arc::default(), Timestamp::from_micros(0));
-        told(&feed, 3);
-        assert!(feed.unlisten(1) && !feed.is_watched());
-        told(&feed, 3);
+        feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
+        publish(&feed, 3);
+        assert!(feed.remove_listener(1) && !feed.is_watched());
+        publish(&feed, 3);
         let state = feed.state();
-        assert!(state.told.is_empty() && state.bytes == 0);
+        assert!(state.items.is_empty() && state.bytes == 0);
     }
 }

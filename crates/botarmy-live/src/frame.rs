@@ -1,10 +1,9 @@
-//! What a client is told of a log entry. An entry becomes one frame, or two where a decision also
-//! says that work goes on; each is written once, for everybody.
+//! Frames: the form of log entries on the wire. An entry becomes one frame, or two if a decision
+//! also resumes work. Each is serialised once, for all subscribers.
 //!
 //! `seq` is the position in the log that the frame's `project_id` names: the project's, or with
-//! `project_id: null` the system log's. Each log counts 1, 2, 3, … for itself. A frame without
-//! `seq` is not in a log: it says nothing that an entry beside it does not say, or is of the
-//! moment only.
+//! `project_id: null` the system log's. Each log counts 1, 2, 3, … A frame without `seq` is in no
+//! log: it repeats what an entry beside it says, or is of the moment only.
 
 use std::borrow::Cow;
 
@@ -26,7 +25,7 @@ impl Frames {
         Self { first, then: None }
     }
 
-    /// How much memory the frames take.
+    /// Returns the size of the frames, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.first.len() + self.then.as_ref().map_or(0, |then| then.len())
     }
@@ -48,11 +47,11 @@ struct Frame<'a> {
 
 impl Frame<'_> {
     fn text(&self) -> ByteString {
-        serde_json::to_string(self).expect("a frame holds nothing that JSON cannot").into()
+        serde_json::to_string(self).expect("a frame can be written as JSON").into()
     }
 }
 
-/// The frames that tell of an entry.
+/// Returns the frames of an entry.
 pub(crate) fn of_entry(entry: &Entry) -> Frames {
     let (event_type, data) = told_as(entry);
     let frame = Frame {
@@ -68,7 +67,7 @@ pub(crate) fn of_entry(entry: &Entry) -> Frames {
     Frames { first: frame.text(), then: resumed(entry) }
 }
 
-/// The live type of an entry, and the data that goes with it.
+/// Returns the live type of an entry, and the data that goes with it.
 fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
     let data = &entry.event_data;
     let as_it_is = Cow::Borrowed(data);
@@ -141,7 +140,7 @@ fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
     }
 }
 
-/// Says that work goes on, where a decision made it so.
+/// Returns the second frame of a decision that resumes work.
 fn resumed(entry: &Entry) -> Option<ByteString> {
     let data = &entry.event_data;
     let resumed = data.get("workflow_resumed").and_then(Value::as_bool).unwrap_or(false);
@@ -150,7 +149,7 @@ fn resumed(entry: &Entry) -> Option<ByteString> {
     }
     let agent_type = agent_of(data);
     let status = text(data, "status").unwrap_or("answered");
-    let told = json!({
+    let more = json!({
         "message": format!("The request was {status}; work goes on."),
         "task_id": entry.task_id, "agent_type": agent_type,
         "hitl_request_id": entry.hitl_request_id,
@@ -160,7 +159,7 @@ fn resumed(entry: &Entry) -> Option<ByteString> {
         project_id: entry.project_id,
         task_id: entry.task_id,
         agent_type,
-        data: told.as_object()?,
+        data: more.as_object()?,
         timestamp: entry.created_at,
         seq: None,
         id: None,
@@ -168,7 +167,7 @@ fn resumed(entry: &Entry) -> Option<ByteString> {
     Some(frame.text())
 }
 
-/// An amendment in the form in which a request shows it.
+/// Returns an amendment in the form in which a request shows it.
 fn amended(data: &Map<String, Value>) -> Value {
     if text(data, "action") != Some(HitlAction::Amend.as_str()) {
         return Value::Null;
@@ -180,7 +179,7 @@ fn amended(data: &Map<String, Value>) -> Value {
     })
 }
 
-/// The agent an entry is about.
+/// Returns the agent type that an entry concerns.
 fn agent_of(data: &Map<String, Value>) -> Option<&str> {
     text(data, "agent_type")
         .or_else(|| text(data, "source_agent"))
@@ -206,7 +205,7 @@ fn text<'a>(data: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
     data.get(key)?.as_str()
 }
 
-/// How a task is getting on; not in any log.
+/// Returns the frame of a task's progress, which is in no log.
 pub(crate) fn of_progress(progress: &TaskProgress) -> Frames {
     let data = json!({"message": progress.message, "progress": progress.percent});
     Frames::one(unlogged(
@@ -219,18 +218,18 @@ pub(crate) fn of_progress(progress: &TaskProgress) -> Frames {
     ))
 }
 
-/// Something a client did was not understood, or not possible.
+/// Returns the frame of an error in what a client sent.
 pub(crate) fn error(message: &str, at: Timestamp) -> ByteString {
     unlogged("error", None, None, None, json!({"message": message}), at)
 }
 
-/// Entries are gone that should come here: what was asked for is no longer kept, or a subscriber
-/// of everything fell too far behind. `data` says which.
+/// Returns the frame in place of entries that cannot be sent: they are no longer kept, or a
+/// subscriber of `all` fell too far behind. `data` names them.
 pub(crate) fn gap(project_id: Option<ProjectId>, data: Value, at: Timestamp) -> ByteString {
     unlogged("gap", project_id, None, None, data, at)
 }
 
-/// More happened than could be looked through: some of it is not told.
+/// Returns the frame for more entries than a scan of all logs reads: some were not sent.
 pub(crate) fn loss(at: Timestamp) -> Frames {
     let data = json!({
         "message": "More happened at once than could be told: events were left out. Read the audit \

@@ -25,15 +25,15 @@ pub struct LiveSettings {
     /// Time that a watched log may be silent before it is read, in case the bus lost messages.
     pub recheck: Duration,
     /// Number of entries of all logs together that a subscriber of `all` may fall behind.
-    pub all_backlog: usize,
-    /// Whether the bus carries the entries of other servers on the same logs.
-    pub hears_others: bool,
+    pub feed_backlog: usize,
+    /// Set if the bus carries all entries, also those of other servers on the same logs.
+    pub bus_carries_all: bool,
     /// Largest number of entries that one scan of all logs reads. If more were written since the
     /// scan before, subscribers of `all` get a gap.
-    pub all_look: usize,
+    pub scan_limit: usize,
     /// Number of logs that are kept in order for subscribers of `all` alone; at least
-    /// [`LiveSettings::all_look`].
-    pub all_logs: usize,
+    /// [`LiveSettings::scan_limit`].
+    pub feed_logs: usize,
     /// Time that [`crate::Hub::shutdown`] waits for the connections to close.
     pub shutdown_wait: Duration,
 }
@@ -50,10 +50,10 @@ impl Default for LiveSettings {
             page: 32,
             log_reads: 4,
             recheck: Duration::from_secs(5),
-            all_backlog: 16_384,
-            hears_others: true,
-            all_look: 5000,
-            all_logs: 10_000,
+            feed_backlog: 16_384,
+            bus_carries_all: true,
+            scan_limit: 5000,
+            feed_logs: 10_000,
             shutdown_wait: Duration::from_secs(2),
         }
     }

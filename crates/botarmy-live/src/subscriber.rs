@@ -1,4 +1,4 @@
-//! What one connection has subscribed to, and how far it has been told.
+//! The subscriptions of one connection, and its position in each of them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::Pin;
@@ -14,14 +14,14 @@ use tokio::task::JoinHandle;
 use crate::feed::FeedStep;
 use crate::frame::{self, Frames};
 use crate::hub::{Hub, Watch};
-use crate::topic::{Place, Step};
+use crate::topic::{Position, Step};
 
-/// What can be subscribed to.
+/// Something that can be subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// The events of a project.
+    /// Events of a project.
     Project(ProjectId),
-    /// The events of every project.
+    /// Events of every project.
     All,
 }
 
@@ -42,25 +42,25 @@ impl std::str::FromStr for Target {
     }
 }
 
-/// Why a subscription was not made.
+/// Error of a subscription. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscribeError {
-    /// There is no such project.
+    /// The project does not exist.
     #[error("Project {0} does not exist.")]
     NoSuchProject(ProjectId),
-    /// A position is one in one log.
+    /// A position was given with `all`; a position is one in one log.
     #[error("`after` is a position in one project's log; with `all` it means nothing.")]
     AfterAll,
-    /// The connection has as many subscriptions as it may have.
+    /// The connection has the largest number of subscriptions.
     #[error("A connection can subscribe to at most {0} projects; unsubscribe from one first.")]
     TooMany(usize),
-    /// The store could not say.
-    #[error("The store is not available; try again later.")]
+    /// The store cannot be read.
+    #[error("The store cannot be reached now; try again later.")]
     Store(#[from] StoreError),
 }
 
-/// Something that is being read. It goes on while its client is being sent something else, so
-/// that a slow client does not hold a place in the queue of readers.
+/// A read in progress. It is a task of its own, so that a slow client does not hold a place in the
+/// queue of reads while a frame is sent to it.
 struct Reading<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Reading<T> {
@@ -68,7 +68,7 @@ impl<T: Send + 'static> Reading<T> {
         Self(tokio::spawn(work))
     }
 
-    /// What was read; empty if reading failed altogether, so that it is begun again.
+    /// Polls for the result. It is empty if the task panicked, so that the read begins again.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T>
     where
         T: Default,
@@ -83,31 +83,31 @@ impl<T> Drop for Reading<T> {
     }
 }
 
-/// A project's or the system's log, and how far it has been told.
+/// Subscription to one log.
 struct Cursor {
     watch: Watch,
-    place: Place,
-    /// Frames that were read from the log and have not been sent.
+    position: Position,
+    /// Frames that were taken and are not sent yet.
     pending: VecDeque<ByteString>,
     reading: Option<Reading<Vec<Arc<botarmy_domain::Entry>>>>,
 }
 
-/// Everything else, and how far it has been told.
+/// Subscription to the feed of all logs.
 struct Everything {
-    place: u64,
+    position: u64,
     pending: VecDeque<ByteString>,
     reading: Option<Reading<Vec<Frames>>>,
 }
 
-/// One connection's subscriptions. It always hears of the system; projects come and go.
+/// Subscriptions of one connection: the system log always, projects as the client asks.
 pub struct Subscriber {
     hub: Arc<Hub>,
     id: u64,
     wake: Arc<Notify>,
-    /// The system first.
+    /// The system log first, then projects.
     cursors: Vec<Cursor>,
     everything: Option<Everything>,
-    /// Whose turn it is, so that a busy log does not silence another.
+    /// Subscription that the next frame is taken from, so that a busy log does not delay another.
     turn: usize,
 }
 
@@ -125,13 +125,13 @@ impl Subscriber {
         Ok(Self { hub, id, wake, cursors, everything: None, turn: 0 })
     }
 
-    /// Subscribes to a project from position `after` in its log, else from now on. Answers the
-    /// position after which it will be told everything; none for [`Target::All`].
+    /// Subscribes to a project from the entry after `after` in its log, else from now on. Returns
+    /// the position after which every entry will come; `None` for [`Target::All`].
     ///
-    /// To subscribe again changes the position if `after` says so, and nothing otherwise.
+    /// A second subscription to the same project moves the position to `after`, if it is given.
     ///
     /// # Errors
-    /// When it cannot be done; nothing has changed then.
+    /// [`SubscribeError`]; nothing has changed then.
     pub async fn subscribe(
         &mut self,
         target: Target,
@@ -143,7 +143,7 @@ impl Subscriber {
             (Target::All, None) => {
                 let (hub, id, wake) = (&self.hub, self.id, &self.wake);
                 self.everything.get_or_insert_with(|| Everything {
-                    place: hub.watch_all(id, wake),
+                    position: hub.watch_all(id, wake),
                     pending: VecDeque::new(),
                     reading: None,
                 });
@@ -155,7 +155,7 @@ impl Subscriber {
             if let Some(after) = after {
                 cursor.go_to(after);
             }
-            return Ok(Some(cursor.place.after));
+            return Ok(Some(cursor.position.after));
         }
         let limit = self.hub.settings.max_subscriptions;
         if self.cursors.len() > limit {
@@ -166,12 +166,12 @@ impl Subscriber {
         }
         let watch = self.hub.watch(log, self.id, &self.wake).await?;
         let cursor = Cursor::new(watch, after);
-        let position = cursor.place.after;
+        let position = cursor.position.after;
         self.cursors.push(cursor);
         Ok(Some(position))
     }
 
-    /// Ends a subscription, if there is one. What of it has not been sent is not sent any more.
+    /// Ends a subscription, if there is one. Its frames that are not sent yet are dropped.
     pub fn unsubscribe(&mut self, target: Target) {
         match target {
             Target::Project(project) => {
@@ -185,7 +185,7 @@ impl Subscriber {
         }
     }
 
-    /// The next frame. Nothing is lost when this is dropped before it returns.
+    /// Waits for the next frame. Nothing is lost if the future is dropped before it returns.
     pub async fn next(&mut self) -> ByteString {
         loop {
             if let Some(text) = self.ready() {
@@ -199,7 +199,7 @@ impl Subscriber {
         }
     }
 
-    /// A frame that is there already.
+    /// Returns a frame that can be sent now.
     fn ready(&mut self) -> Option<ByteString> {
         let count = self.cursors.len() + 1;
         self.turn = self.turn.wrapping_add(1);
@@ -207,7 +207,7 @@ impl Subscriber {
             let index = self.turn.wrapping_add(n) % count;
             let text = match self.cursors.get_mut(index) {
                 Some(cursor) => cursor.ready(&self.hub),
-                None => self.of_everything(),
+                None => self.from_feed(),
             };
             if text.is_some() {
                 return text;
@@ -216,7 +216,7 @@ impl Subscriber {
         None
     }
 
-    fn of_everything(&mut self) -> Option<ByteString> {
+    fn from_feed(&mut self) -> Option<ByteString> {
         let everything = self.everything.as_mut()?;
         if let Some(text) = everything.pending.pop_front() {
             return Some(text);
@@ -226,7 +226,7 @@ impl Subscriber {
         }
         let cursors = &self.cursors;
         let elsewhere = |log| cursors.iter().any(|cursor| cursor.log() == log);
-        match self.hub.feed.step(&mut everything.place, elsewhere) {
+        match self.hub.feed.step(&mut everything.position, elsewhere) {
             FeedStep::Idle => None,
             FeedStep::Frames(frames) => {
                 everything.pending.extend(frames.then);
@@ -248,7 +248,7 @@ impl Subscriber {
         }
     }
 
-    /// Waits for whatever is being read.
+    /// Polls the reads in progress. Ready when one of them has ended.
     fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let now = self.hub.now();
         let mut poll = Poll::Pending;
@@ -256,7 +256,7 @@ impl Subscriber {
             let Some(reading) = &mut cursor.reading else { continue };
             if let Poll::Ready(entries) = reading.poll(cx) {
                 cursor.reading = None;
-                cursor.take_in(&entries, now);
+                cursor.receive(&entries, now);
                 poll = Poll::Ready(());
             }
         }
@@ -283,8 +283,8 @@ impl Drop for Subscriber {
 
 impl Cursor {
     fn new(watch: Watch, after: Option<u64>) -> Self {
-        let place = watch.topic.place(after.unwrap_or(watch.head));
-        Self { watch, place, pending: VecDeque::new(), reading: None }
+        let position = watch.topic.position(after.unwrap_or(watch.head));
+        Self { watch, position, pending: VecDeque::new(), reading: None }
     }
 
     fn log(&self) -> LogId {
@@ -292,7 +292,7 @@ impl Cursor {
     }
 
     fn go_to(&mut self, after: u64) {
-        self.place = self.watch.topic.place(after);
+        self.position = self.watch.topic.position(after);
         self.pending.clear();
         self.reading = None;
     }
@@ -304,14 +304,14 @@ impl Cursor {
         if self.reading.is_some() {
             return None;
         }
-        match self.watch.topic.step(&mut self.place) {
+        match self.watch.topic.step(&mut self.position) {
             Step::Idle => None,
             Step::Frames(frames) => {
                 self.pending.extend(frames.then);
                 Some(frames.first)
             }
             Step::Read => {
-                let (hub, log, after) = (Arc::clone(hub), self.log(), self.place.after);
+                let (hub, log, after) = (Arc::clone(hub), self.log(), self.position.after);
                 let page = hub.settings.page;
                 self.reading = Some(Reading::of(async move { hub.read(log, after, page).await }));
                 None
@@ -319,25 +319,25 @@ impl Cursor {
         }
     }
 
-    /// Takes in what was read after its place.
-    fn take_in(&mut self, entries: &[Arc<botarmy_domain::Entry>], now: botarmy_domain::Timestamp) {
+    /// Adds the frames of entries that were read after the position.
+    fn receive(&mut self, entries: &[Arc<botarmy_domain::Entry>], now: botarmy_domain::Timestamp) {
         for entry in entries {
-            if entry.seq > self.place.after + 1 {
+            if entry.seq > self.position.after + 1 {
                 let data = json!({
                     "message": "Entries that were asked for are no longer kept.",
-                    "after": self.place.after, "next": entry.seq,
+                    "after": self.position.after, "next": entry.seq,
                 });
                 self.pending.push_back(frame::gap(entry.project_id, data, now));
             }
             let frames = frame::of_entry(entry);
             self.pending.push_back(frames.first);
             self.pending.extend(frames.then);
-            self.place = Place::read_up_to(entry.seq);
+            self.position = Position::read_up_to(entry.seq);
         }
     }
 }
 
-/// Reads entries of several logs, and gives them in the order asked for.
+/// Reads entries of several logs. Returns their frames in the order of `places`.
 async fn read_everywhere(hub: Arc<Hub>, places: Vec<(LogId, u64)>) -> Vec<Frames> {
     let mut ranges: BTreeMap<LogId, (u64, u64)> = BTreeMap::new();
     for (log, seq) in &places {

@@ -1,8 +1,8 @@
-//! One watched log: its news in order, and the newest frames, kept once for everyone who watches.
+//! One watched log: its entries in order, and the newest frames, kept once for all subscribers.
 //!
-//! Nothing is kept for a single client. Each has a [`Place`] in the log; it takes the next frame
-//! from here while it keeps up, and from the log itself when what it needs is no longer here. So
-//! a slow client costs what its place costs, and nobody waits for it.
+//! Nothing is kept for a single subscriber but its [`Position`]. It takes the next frame from here
+//! while it keeps up, and from the log itself when that frame is no longer here. So a slow
+//! subscriber costs no memory, and delays no other.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,45 +17,45 @@ use crate::frame::{self, Frames};
 use crate::sequencer::Sequencer;
 use crate::settings::LiveSettings;
 
-/// Where a client stands in a log.
+/// Position of a subscriber in a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The last entry it was told; it is told none up to here.
+pub(crate) struct Position {
+    /// Last entry that the subscriber has.
     pub(crate) after: u64,
-    /// The next of the recent frames, while it keeps up with them.
+    /// Number of the next recent frame, while the subscriber keeps up with them.
     at: Option<u64>,
 }
 
-impl Place {
-    /// After this entry, which was read from the log.
+impl Position {
+    /// Returns the position after an entry that was read from the log.
     pub(crate) const fn read_up_to(after: u64) -> Self {
         Self { after, at: None }
     }
 }
 
-/// What there is for a client at its place.
+/// Next step for a subscriber at its position.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// This comes next.
+    /// Frames to send.
     Frames(Frames),
-    /// It has everything.
+    /// Nothing to send.
     Idle,
-    /// What comes next has to be read from the log.
+    /// Entries to read from the log.
     Read,
 }
 
-/// What there is to do about entries that have not come.
+/// Next step for missing entries.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// Nothing: they are all there.
+    /// No entry is missing.
     Nothing,
-    /// Some are late, but others keep coming.
+    /// Some are late, but entries keep leaving in order: wait.
     Wait,
-    /// The log has to be read after this position.
+    /// Read the log after this entry.
     Read(u64),
 }
 
-/// Who is woken when there is something new.
+/// Subscribers to wake when there is something new.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners(Mutex<HashMap<u64, Arc<Notify>>>);
 
@@ -76,7 +76,7 @@ impl Listeners {
         self.all().is_empty()
     }
 
-    /// To be called without holding what they will look at, which is the first thing they do.
+    /// Wakes all. The caller must have released its lock, which is what they take first.
     pub(crate) fn wake(&self) {
         self.all().values().for_each(|listener| listener.notify_one());
     }
@@ -84,7 +84,7 @@ impl Listeners {
 
 #[derive(Debug)]
 struct Recent {
-    /// The entry this tells of; for what is in no log, the entry before it.
+    /// Entry of the frames; for an event that is in no log, the entry before it.
     seq: u64,
     logged: bool,
     frames: Frames,
@@ -94,15 +94,16 @@ struct Recent {
 struct State {
     sequencer: Sequencer,
     recent: VecDeque<Recent>,
-    /// The number of the first recent frame, counted from when the log was first watched.
+    /// Number of the oldest recent frame, counted from when the log was first watched.
     first: u64,
+    /// Size of the recent frames, in bytes.
     bytes: usize,
-    /// News may have been lost: the log has to be looked at.
+    /// Set if messages may have been lost, so that the log has to be read.
     stale: bool,
-    /// Somebody reads what is missing.
+    /// Set while a task reads the missing entries.
     filling: bool,
-    heard_at: Instant,
-    /// It has left the hub; what still comes is for the one in its place.
+    received_at: Instant,
+    /// Set once the topic has left the hub. Entries go to the topic that took its place.
     closed: bool,
 }
 
@@ -117,8 +118,8 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
-    /// A log of which nothing was heard. It begins after entry `begin`, or where
-    /// [`Topic::begin`] says.
+    /// Creates a topic without entries. It begins after entry `begin`, or where [`Topic::begin`]
+    /// says.
     pub(crate) fn new(
         log: LogId,
         begin: Option<u64>,
@@ -132,7 +133,7 @@ impl Topic {
             bytes: 0,
             stale: false,
             filling: false,
-            heard_at: Instant::now(),
+            received_at: Instant::now(),
             closed: false,
         };
         Self { log, settings, feed, state: Mutex::new(state), listeners: Listeners::default() }
@@ -142,56 +143,59 @@ impl Topic {
         self.state.lock().expect("nothing panics while it holds a topic")
     }
 
-    /// Takes in news. Answers whether somebody has to see to what is missing, which the caller
-    /// then does with [`Topic::missing`].
+    /// Receives an entry. Returns whether the caller has to begin to fill gaps, as
+    /// [`Topic::missing`] tells it.
     #[must_use]
-    pub(crate) fn hear(&self, entry: Arc<Entry>) -> bool {
+    pub(crate) fn receive(&self, entry: Arc<Entry>) -> bool {
         let mut state = self.state();
         if state.closed {
             return false;
         }
-        state.heard_at = Instant::now();
-        let mut on = Vec::new();
-        state.sequencer.hear(entry, &mut on);
+        state.received_at = Instant::now();
+        let mut out = Vec::new();
+        state.sequencer.receive(entry, &mut out);
         let wants_filling = state.wants_filling();
-        self.tell(state, &on);
+        self.publish(state, &out);
         wants_filling
     }
 
-    /// Says where the log ended when somebody looked.
+    /// Sets the last entry of the log at the time it was read. Returns whether the caller has to
+    /// begin to fill gaps.
     #[must_use]
     pub(crate) fn begin(&self, head: u64) -> bool {
         let mut state = self.state();
-        let mut on = Vec::new();
-        state.sequencer.begin(head, &mut on);
+        let mut out = Vec::new();
+        state.sequencer.begin(head, &mut out);
         let wants_filling = state.wants_filling();
-        self.tell(state, &on);
+        self.publish(state, &out);
         wants_filling
     }
 
-    /// News may have been lost.
+    /// Records that messages may have been lost. Returns whether the caller has to begin to fill
+    /// gaps.
     #[must_use]
-    pub(crate) fn distrust(&self) -> bool {
+    pub(crate) fn mark_stale(&self) -> bool {
         let mut state = self.state();
         state.stale = true;
         state.wants_filling()
     }
 
-    /// The same, if somebody listens and nothing was heard for this long.
+    /// Does the same if the topic has listeners and received nothing for this long.
     #[must_use]
-    pub(crate) fn distrust_silence(&self, silence: Duration) -> bool {
+    pub(crate) fn mark_stale_if_silent(&self, silence: Duration) -> bool {
         let mut state = self.state();
-        let silent = state.heard_at.elapsed() >= silence && !self.listeners.is_empty();
+        let silent = state.received_at.elapsed() >= silence && !self.listeners.is_empty();
         state.stale |= silent;
         silent && state.wants_filling()
     }
 
-    /// What is missing, for whoever sees to it; when it is nothing, nobody does any more. `before`
-    /// is the last entry that had gone on when this was asked before.
+    /// Returns the next step for the task that fills gaps, which ends when it is
+    /// [`Missing::Nothing`]. `before` is the last entry that had left at the previous call: while
+    /// it changes, entries keep arriving and the log need not be read.
     pub(crate) fn missing(&self, before: Option<u64>) -> Missing {
         let mut state = self.state();
-        let mut on = Vec::new();
-        state.sequencer.begin_with_held(&mut on);
+        let mut out = Vec::new();
+        state.sequencer.begin_with_held(&mut out);
         let unwanted = state.closed || (self.listeners.is_empty() && !self.feed.is_watched());
         let missing = match state.sequencer.last() {
             Some(last) if state.stale && !unwanted => Missing::Read(last),
@@ -205,37 +209,37 @@ impl Topic {
             _ => Missing::Nothing,
         };
         state.filling = missing != Missing::Nothing;
-        self.tell(state, &on);
+        self.publish(state, &out);
         missing
     }
 
-    /// Takes in what was read after the position that was missing. Answers false when the log had
-    /// no more, although there should be something.
+    /// Receives entries that were read from the log. Returns `false` when the log had no more,
+    /// although an entry is known to exist.
     pub(crate) fn fill(&self, entries: Vec<Arc<Entry>>, was_all: bool) -> bool {
         let mut state = self.state();
         if state.closed {
             return true;
         }
-        state.heard_at = Instant::now();
-        let mut on = Vec::new();
+        state.received_at = Instant::now();
+        let mut out = Vec::new();
         for entry in entries {
-            state.sequencer.hear(entry, &mut on);
+            state.sequencer.receive(entry, &mut out);
         }
         state.stale &= !was_all;
         let found = !was_all || !state.sequencer.is_waiting();
-        self.tell(state, &on);
+        self.publish(state, &out);
         found
     }
 
-    /// Stops looking for entries that are not there.
+    /// Stops waiting for entries that are not in the log.
     pub(crate) fn give_up(&self) {
         let mut state = self.state();
         state.sequencer.give_up();
         state.stale = false;
     }
 
-    /// Tells the listeners something that is in no log.
-    pub(crate) fn mention(&self, frames: Frames) {
+    /// Publishes frames of an event that is in no log.
+    pub(crate) fn publish_unlogged(&self, frames: Frames) {
         let mut state = self.state();
         let Some(seq) = state.sequencer.last() else { return };
         if !self.listeners.is_empty() {
@@ -245,18 +249,19 @@ impl Topic {
         }
     }
 
-    /// Lets everybody know of entries that are next.
-    fn tell(&self, mut state: MutexGuard<'_, State>, entries: &[Arc<Entry>]) {
-        let (listened, watched) = (!self.listeners.is_empty(), self.feed.is_watched());
-        if entries.is_empty() || !(listened || watched) {
+    /// Publishes entries that left the sequencer. Takes the caller's lock over: without it, a later
+    /// entry could overtake them.
+    fn publish(&self, mut state: MutexGuard<'_, State>, entries: &[Arc<Entry>]) {
+        let (has_listeners, watched) = (!self.listeners.is_empty(), self.feed.is_watched());
+        if entries.is_empty() || !(has_listeners || watched) {
             return;
         }
         for entry in entries {
             let frames = frame::of_entry(entry);
             if watched {
-                self.feed.tell(self.log, Some(entry.seq), frames.clone());
+                self.feed.publish(self.log, Some(entry.seq), frames.clone());
             }
-            if listened {
+            if has_listeners {
                 self.keep(&mut state, Recent { seq: entry.seq, logged: true, frames });
             }
         }
@@ -278,66 +283,66 @@ impl Topic {
         }
     }
 
-    /// The place after this entry.
-    pub(crate) fn place(&self, after: u64) -> Place {
-        Place { after, at: self.state().find(after) }
+    /// Returns the position after an entry.
+    pub(crate) fn position(&self, after: u64) -> Position {
+        Position { after, at: self.state().find(after) }
     }
 
-    /// What comes next at a place, which is moved past it.
-    pub(crate) fn step(&self, place: &mut Place) -> Step {
+    /// Returns the next step at a position, and moves the position past it.
+    pub(crate) fn step(&self, position: &mut Position) -> Step {
         let state = self.state();
         loop {
-            let here = place.at.filter(|at| *at >= state.first);
-            let Some(at) = here.or_else(|| state.find(place.after)) else {
-                place.at = None;
+            let here = position.at.filter(|at| *at >= state.first);
+            let Some(at) = here.or_else(|| state.find(position.after)) else {
+                position.at = None;
                 return Step::Read;
             };
             let recent = usize::try_from(at - state.first).ok().and_then(|n| state.recent.get(n));
             let Some(recent) = recent else {
-                place.at = Some(at);
+                position.at = Some(at);
                 return Step::Idle;
             };
-            place.at = Some(at + 1);
+            position.at = Some(at + 1);
             if recent.logged {
-                if recent.seq <= place.after {
+                if recent.seq <= position.after {
                     continue;
                 }
-                place.after = recent.seq;
+                position.after = recent.seq;
             }
             return Step::Frames(recent.frames.clone());
         }
     }
 
-    /// The last entry that went on.
+    /// Returns the last entry that was published.
     pub(crate) fn last(&self) -> Option<u64> {
         self.state().sequencer.last()
     }
 
-    pub(crate) fn listen(&self, id: u64, wake: Arc<Notify>) {
+    pub(crate) fn add_listener(&self, id: u64, wake: Arc<Notify>) {
         let _state = self.state();
         self.listeners.insert(id, wake);
     }
 
-    /// Takes a listener away. Answers whether it was the last.
-    pub(crate) fn unlisten(&self, id: u64) -> bool {
+    /// Removes a listener. Returns `true` if it was the last.
+    pub(crate) fn remove_listener(&self, id: u64) -> bool {
         let mut state = self.state();
         self.listeners.remove(id);
-        let nobody = self.listeners.is_empty();
-        if nobody {
+        let was_last = self.listeners.is_empty();
+        if was_last {
             state.first += state.recent.len() as u64;
             state.recent = VecDeque::new();
             state.bytes = 0;
         }
-        nobody
+        was_last
     }
 
-    /// Whether anybody listens to this log by itself.
-    pub(crate) fn is_listened_to(&self) -> bool {
+    /// Returns `true` if a subscriber listens to this log by itself.
+    pub(crate) fn has_listeners(&self) -> bool {
         !self.listeners.is_empty()
     }
 
-    pub(crate) fn heard_at(&self) -> Instant {
-        self.state().heard_at
+    pub(crate) fn received_at(&self) -> Instant {
+        self.state().received_at
     }
 
     pub(crate) fn close(&self) {
@@ -352,14 +357,14 @@ impl Topic {
 }
 
 impl State {
-    /// Whether somebody has to begin reading what is missing.
+    /// Returns `true` if a task has to begin to fill gaps. Records that one does.
     fn wants_filling(&mut self) -> bool {
         let wants = !self.filling && (self.stale || self.sequencer.is_waiting());
         self.filling |= wants;
         wants
     }
 
-    /// Where among the recent frames a place after this entry is.
+    /// Returns the number of the recent frame that comes next after an entry, unless it is gone.
     fn find(&self, after: u64) -> Option<u64> {
         if self.sequencer.last().is_none_or(|last| after >= last) {
             return Some(self.first + self.recent.len() as u64);

@@ -170,7 +170,7 @@ impl System {
     /// When the listener cannot be used.
     pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
         let origins = OriginRule::new(&settings.http.cors_origins);
-        let hears_others = self.channels.reaches_others() || !self.stores.is_shared();
+        let bus_carries_all = self.channels.reaches_others() || !self.stores.is_shared();
         let live = Hub::start(
             Arc::clone(&self.channels.bus),
             Arc::clone(&self.stores.audit),
@@ -179,7 +179,7 @@ impl System {
             LiveSettings {
                 max_connections: settings.ws.max_connections,
                 recent_frames: settings.ws.recent_frames,
-                hears_others,
+                bus_carries_all,
                 ..LiveSettings::default()
             },
         );

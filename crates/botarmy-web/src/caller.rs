@@ -1,4 +1,4 @@
-//! The caller of a request. Without authentication it is whoever the client says it is.
+//! The caller of a request. Without authentication, the client's own statement is all there is.
 
 use std::future::{Ready, ready};
 
@@ -12,7 +12,8 @@ const USER_ID: &str = "x-user-id";
 /// The longest name of a user, in bytes.
 const MAX_USER_ID: usize = 128;
 
-/// Person behind a request, `anonymous` where the client names nobody, or not in printable ASCII.
+/// The person behind a request, `anonymous` where the client names no user, or one that is not
+/// printable ASCII.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller(pub botarmy_domain::Caller);
 

@@ -91,7 +91,7 @@ impl OriginRule {
         }
     }
 
-    /// Whether this value of `Origin` is one of the configured origins.
+    /// Returns `true` if this value of `Origin` is one of the configured origins.
     #[must_use]
     pub fn is_configured(&self, origin: &[u8]) -> bool {
         let Some(origin) = WebOrigin::parse(origin) else { return false };
@@ -119,7 +119,8 @@ impl OwnOrigins {
         Self { scheme, port: listener.local_addr().port() }
     }
 
-    /// Whether a page of this origin was served here, under the very name and port that it calls.
+    /// Returns `true` if a page of this origin was served here, under the very name and port that it
+    /// calls.
     fn served(&self, origin: WebOrigin<'_>, head: &RequestHead) -> bool {
         let is_listener = origin.scheme.eq_ignore_ascii_case(self.scheme)
             && origin.host.is_loopback()
@@ -199,7 +200,7 @@ impl<'a> Host<'a> {
         (!name.is_empty() && name.bytes().all(is_part)).then_some(Self::Name(name))
     }
 
-    /// Whether this always means the machine itself.
+    /// Returns `true` if the host always means the machine itself.
     fn is_loopback(self) -> bool {
         match self {
             Self::Name(name) => name.eq_ignore_ascii_case("localhost"),

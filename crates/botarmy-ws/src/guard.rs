@@ -1,35 +1,35 @@
-//! Watches the bytes a client sends for messages that are too long.
+//! Stops messages that are too long while they arrive.
 //!
-//! The WebSocket library looks at a frame's length only when all of the frame has come, so a
-//! client that announces a gigabyte is given memory for it as it sends. This looks at the headers
-//! (RFC 6455, section 5.2) as they pass, and also adds up the fragments of one message.
+//! The WebSocket library checks a frame's length only when all of the frame has arrived, so that a
+//! client which announces a gigabyte gets memory for it. The guard reads the frame headers (RFC
+//! 6455, section 5.2) as they pass, and also adds up the fragments of one message.
 
-/// The longest header: two bytes, eight of length, four of mask.
+/// Size of the longest header: two bytes, eight of length, four of mask.
 const MAX_HEADER: usize = 14;
 
-/// A client sent a message longer than it may.
+/// Error of a message that is longer than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooLong;
 
-/// Where in a frame the bytes are.
+/// Position in the stream of frames.
 #[derive(Debug)]
 pub(crate) struct Guard {
     limit: u64,
     header: [u8; MAX_HEADER],
     header_len: usize,
-    /// Bytes of the current frame's payload that have not passed.
+    /// Bytes of the current frame's payload that are still to come.
     payload: u64,
     /// Bytes of the current message, over all its fragments.
     message: u64,
 }
 
 impl Guard {
-    /// Lets messages of up to `limit` bytes pass.
+    /// Creates a guard for messages of up to `limit` bytes.
     pub(crate) const fn new(limit: u64) -> Self {
         Self { limit, header: [0; MAX_HEADER], header_len: 0, payload: 0, message: 0 }
     }
 
-    /// Looks at the next bytes.
+    /// Checks the next bytes of the stream.
     pub(crate) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), TooLong> {
         while !bytes.is_empty() {
             if self.payload > 0 {
@@ -48,7 +48,7 @@ impl Guard {
         Ok(())
     }
 
-    /// How long the current header is, as far as can be seen.
+    /// Returns the length of the current header, as far as its bytes tell.
     fn header_size(&self) -> usize {
         if self.header_len < 2 {
             return 2;
@@ -75,7 +75,7 @@ impl Guard {
         let (is_last, opcode) = (first & 0x80 != 0, first & 0x0f);
         let is_control = opcode >= 8;
         if is_control {
-            // The library refuses more than 125 bytes, once it has them all.
+            // The library refuses more than 125 bytes itself, once it has them all.
             return if length > self.limit { Err(TooLong) } else { Ok(()) };
         }
         self.message = self.message.saturating_add(length);

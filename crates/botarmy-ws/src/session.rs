@@ -37,7 +37,7 @@ const MAX_POSITION: u64 = i64::MAX as u64;
 /// Time that sending the close frame may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What the sessions of a process share.
+/// State that the sessions of a process share.
 struct Live {
     hub: Arc<Hub>,
     settings: Arc<WsSettings>,

@@ -6,13 +6,13 @@ use tokio::time::timeout;
 use super::*;
 use crate::fakes::{LogWriter, World, advance};
 use crate::subscriber::{SubscribeError, Target};
-use botarmy_domain::ports::TaskProgress;
+use botarmy_domain::ports::{BusMessage, TaskProgress};
 use botarmy_domain::{AgentType, EventType};
 
 const SOON: Duration = Duration::from_secs(5);
 const A_MOMENT: Duration = Duration::from_millis(60);
 
-/// Numbers small enough to be reached.
+/// Limits small enough to be reached.
 fn settings() -> LiveSettings {
     LiveSettings {
         reorder_wait: Duration::from_millis(10),
@@ -64,13 +64,13 @@ async fn next_seqs(subscriber: &mut Subscriber, count: usize) -> Vec<u64> {
     seqs
 }
 
-async fn nothing_comes(subscriber: &mut Subscriber) {
+async fn assert_silent(subscriber: &mut Subscriber) {
     let text = timeout(A_MOMENT, subscriber.next()).await;
     assert!(text.is_err(), "nothing more should have come, but {text:?}");
 }
 
-/// Returns when the hub has heard everything that was told so far.
-async fn heard(world: &Arc<World>, hub: &Arc<Hub>) {
+/// Returns when the hub has received everything that was announced so far.
+async fn announced(world: &Arc<World>, hub: &Arc<Hub>) {
     let log = LogWriter::project();
     let mut subscriber = watching(hub, log, None).await;
     world.commit_and_announce(log, 1);
@@ -92,7 +92,7 @@ async fn news_that_come_jumbled_and_doubled_are_told_in_order_and_once() {
         world.announce_entry(&entries[n]);
     }
     assert_eq!(next_seqs(&mut subscriber, 6).await, range(1, 6));
-    nothing_comes(&mut subscriber).await;
+    assert_silent(&mut subscriber).await;
     assert_eq!(world.reads.load(SeqCst), reads, "nothing was lost, so nothing is read");
 }
 
@@ -138,7 +138,7 @@ async fn what_the_bus_dropped_is_read_from_the_log() {
     let log = LogWriter::project();
     let mut subscriber = watching(&hub, log, None).await;
     world.commit(log, 3);
-    nothing_comes(&mut subscriber).await;
+    assert_silent(&mut subscriber).await;
     world.announce(&BusMessage::Lagged);
     assert_eq!(next_seqs(&mut subscriber, 3).await, range(1, 3));
 }
@@ -175,7 +175,7 @@ async fn stores_that_are_away_delay_and_lose_nothing() {
     world.down.store(true, SeqCst);
     let entries = world.commit(log, 3);
     world.announce_entry(&entries[2]);
-    nothing_comes(&mut subscriber).await;
+    assert_silent(&mut subscriber).await;
     world.down.store(false, SeqCst);
     assert_eq!(next_seqs(&mut subscriber, 23).await, range(1, 23));
 }
@@ -188,7 +188,7 @@ async fn an_announced_entry_that_does_not_exist_holds_up_nothing_for_ever() {
     let mut elsewhere = LogWriter::new(log);
     let phantom = (0..3).map(|_| elsewhere.write(EventType::TaskCreated, json!({}))).last();
     world.announce_entry(&phantom.unwrap());
-    nothing_comes(&mut subscriber).await;
+    assert_silent(&mut subscriber).await;
     world.commit_and_announce(log, 2);
     assert_eq!(next_seqs(&mut subscriber, 2).await, [1, 2]);
 }
@@ -203,7 +203,7 @@ async fn after_a_position_everything_since_comes_and_then_what_happens() {
         world.commit_and_announce(log, 50);
         let count = usize::try_from(150 - after).unwrap();
         assert_eq!(next_seqs(&mut subscriber, count).await, range(after + 1, 150));
-        nothing_comes(&mut subscriber).await;
+        assert_silent(&mut subscriber).await;
     }
 }
 
@@ -225,7 +225,7 @@ async fn it_stays_in_order_when_much_happens_while_it_catches_up() {
     });
     assert_eq!(next_seqs(&mut subscriber, 900).await, range(1, 900));
     writer.await.unwrap();
-    nothing_comes(&mut subscriber).await;
+    assert_silent(&mut subscriber).await;
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_position_beyond_the_end_waits_for_it() {
     world.commit_and_announce(log, 3);
     let mut subscriber = watching(&hub, log, Some(5)).await;
     world.commit_and_announce(log, 2);
-    nothing_comes(&mut subscriber).await;
+    assert_silent(&mut subscriber).await;
     world.commit_and_announce(log, 2);
     assert_eq!(next_seqs(&mut subscriber, 2).await, [6, 7]);
 }
@@ -318,7 +318,7 @@ async fn a_reader_that_was_given_up_frees_its_turn() {
     let mut first = watching(&hub, log, Some(0)).await;
     let mut second = watching(&hub, log, Some(0)).await;
     world.slow_ms.store(30_000, SeqCst);
-    nothing_comes(&mut first).await;
+    assert_silent(&mut first).await;
     drop(first);
     world.slow_ms.store(0, SeqCst);
     assert_eq!(next_seqs(&mut second, 100).await, range(1, 100));
@@ -334,13 +334,13 @@ async fn events_of_the_system_reach_everybody_and_those_of_a_project_its_subscri
     world.commit_and_announce(log, 1);
     let data = json!({"agent_type": "coder", "status": "working"});
     world.announce_entry(&world.commit_one(LogId::System, EventType::AgentStatusChanged, data));
-    let told = [next(&mut of_project).await, next(&mut of_project).await];
-    let mut types = told.each_ref().map(|frame| frame["event_type"].as_str().unwrap());
+    let received = [next(&mut of_project).await, next(&mut of_project).await];
+    let mut types = received.each_ref().map(|frame| frame["event_type"].as_str().unwrap());
     types.sort_unstable();
     assert_eq!(types, ["agent_status_change", "task_created"]);
     assert_eq!(next(&mut of_system).await["event_type"], "agent_status_change");
-    nothing_comes(&mut of_system).await;
-    nothing_comes(&mut of_project).await;
+    assert_silent(&mut of_system).await;
+    assert_silent(&mut of_project).await;
 }
 
 #[tokio::test]
@@ -400,22 +400,22 @@ async fn a_subscriber_of_everything_gets_every_log_in_its_order() {
     let (world, hub) = start(settings()).await;
     let logs = [LogWriter::project(), LogWriter::project(), LogId::System];
     world.commit_and_announce(logs[0], 3);
-    heard(&world, &hub).await;
+    announced(&world, &hub).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     let mut entries: Vec<_> = logs.iter().flat_map(|log| world.commit(*log, 5)).collect();
     entries.swap(0, 3);
     entries.swap(7, 8);
     entries.iter().for_each(|entry| world.announce_entry(entry));
-    let mut told: HashMap<String, Vec<u64>> = HashMap::new();
+    let mut received: HashMap<String, Vec<u64>> = HashMap::new();
     for _ in 0..15 {
         let frame = next(&mut subscriber).await;
-        let seqs = told.entry(frame["project_id"].to_string()).or_default();
+        let seqs = received.entry(frame["project_id"].to_string()).or_default();
         seqs.push(frame["seq"].as_u64().unwrap());
     }
-    nothing_comes(&mut subscriber).await;
+    assert_silent(&mut subscriber).await;
     for (log, expected) in logs.iter().zip([range(4, 8), range(1, 5), range(1, 5)]) {
-        assert_eq!(told[&json!(log.project()).to_string()], expected);
+        assert_eq!(received[&json!(log.project()).to_string()], expected);
     }
 }
 
@@ -433,7 +433,7 @@ async fn a_slow_subscriber_of_everything_reads_the_logs() {
     for n in 1..=50 {
         assert_eq!(next_seqs(&mut subscriber, 2).await, [n, n]);
     }
-    nothing_comes(&mut subscriber).await;
+    assert_silent(&mut subscriber).await;
 }
 
 #[tokio::test]
@@ -449,8 +449,8 @@ async fn a_subscriber_of_everything_hears_of_a_project_whose_news_were_lost() {
     assert_eq!(next_seqs(&mut subscriber, 1).await, [4]);
 }
 
-/// The positions that are told of a log until this one, and how many gaps.
-async fn told_until(subscriber: &mut Subscriber, log: LogId, seq: u64) -> (Vec<u64>, usize) {
+/// Returns the positions of a log that arrive up to this one, and the number of gaps.
+async fn received_until(subscriber: &mut Subscriber, log: LogId, seq: u64) -> (Vec<u64>, usize) {
     let (mut seqs, mut gaps) = (Vec::new(), 0);
     while seqs.last() != Some(&seq) {
         let frame = next(subscriber).await;
@@ -465,17 +465,17 @@ async fn told_until(subscriber: &mut Subscriber, log: LogId, seq: u64) -> (Vec<u
 
 #[tokio::test]
 async fn without_news_of_others_what_they_did_is_found_among_much_that_was_done_here() {
-    let (world, hub) = start(LiveSettings { hears_others: false, ..settings() }).await;
+    let (world, hub) = start(LiveSettings { bus_carries_all: false, ..settings() }).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     let (here, there) = (LogWriter::project(), LogWriter::project());
     world.commit(there, 2);
     world.commit_and_announce(here, 1200);
     hub.discover().await;
-    assert_eq!(told_until(&mut subscriber, there, 2).await, (range(1, 2), 0));
+    assert_eq!(received_until(&mut subscriber, there, 2).await, (range(1, 2), 0));
     hub.discover().await;
     world.commit_and_announce(there, 1);
-    assert_eq!(told_until(&mut subscriber, there, 3).await, (vec![3], 0));
+    assert_eq!(received_until(&mut subscriber, there, 3).await, (vec![3], 0));
 }
 
 #[tokio::test]
@@ -487,12 +487,12 @@ async fn what_a_bus_lost_is_found_among_much_that_it_carried() {
     // The bus is away for a while.
     world.commit(there, 2);
     world.commit_and_announce(here, 600);
-    heard(&world, &hub).await;
+    announced(&world, &hub).await;
     hub.discover().await;
     advance(Duration::from_secs(60));
     world.commit_and_announce(here, 600);
     world.announce(&BusMessage::Lagged);
-    assert_eq!(told_until(&mut subscriber, there, 2).await, (range(1, 2), 0));
+    assert_eq!(received_until(&mut subscriber, there, 2).await, (range(1, 2), 0));
     let reads = world.reads.load(SeqCst);
     hub.discover().await;
     assert_eq!(world.reads.load(SeqCst), reads + 1, "while nothing is lost a glance is enough");
@@ -508,12 +508,12 @@ async fn a_log_that_is_younger_than_the_last_look_is_told_from_its_beginning() {
     let log = LogWriter::project();
     world.commit(log, 3);
     world.commit_and_announce(log, 1);
-    assert_eq!(told_until(&mut subscriber, log, 4).await, (range(1, 4), 0));
+    assert_eq!(received_until(&mut subscriber, log, 4).await, (range(1, 4), 0));
 }
 
 #[tokio::test]
 async fn when_more_was_done_than_is_looked_through_that_is_told() {
-    let limits = LiveSettings { hears_others: false, all_look: 1000, ..settings() };
+    let limits = LiveSettings { bus_carries_all: false, scan_limit: 1000, ..settings() };
     let (world, hub) = start(limits).await;
     let (old, other) = (LogWriter::project(), LogWriter::project());
     advance(Duration::from_secs(60));
@@ -522,10 +522,10 @@ async fn when_more_was_done_than_is_looked_through_that_is_told() {
     world.commit(other, 1);
     world.commit(old, 1300);
     hub.discover().await;
-    let (seqs, gaps) = told_until(&mut subscriber, old, 1300).await;
+    let (seqs, gaps) = received_until(&mut subscriber, old, 1300).await;
     assert!(seqs == range(301, 1300) && gaps == 1, "from {} on, {gaps} gaps", seqs[0]);
     world.commit_and_announce(other, 1);
-    assert_eq!(told_until(&mut subscriber, other, 2).await.0, [2]);
+    assert_eq!(received_until(&mut subscriber, other, 2).await.0, [2]);
 }
 
 #[tokio::test]
@@ -537,14 +537,15 @@ async fn everything_and_a_project_of_its_own_are_not_told_twice() {
     subscriber.subscribe(Target::All, None).await.unwrap();
     world.commit_and_announce(log, 2);
     world.commit_and_announce(other, 1);
-    let mut told = Vec::new();
+    let mut received = Vec::new();
     for _ in 0..5 {
         let frame = next(&mut subscriber).await;
-        told.push((frame["project_id"] == json!(log.project()), frame["seq"].as_u64().unwrap()));
+        received
+            .push((frame["project_id"] == json!(log.project()), frame["seq"].as_u64().unwrap()));
     }
-    told.sort_unstable();
-    assert_eq!(told, [(false, 1), (true, 1), (true, 2), (true, 3), (true, 4)]);
-    nothing_comes(&mut subscriber).await;
+    received.sort_unstable();
+    assert_eq!(received, [(false, 1), (true, 1), (true, 2), (true, 3), (true, 4)]);
+    assert_silent(&mut subscriber).await;
 }
 
 #[tokio::test]
@@ -570,7 +571,7 @@ async fn nothing_is_kept_of_a_log_that_nobody_watches() {
 #[tokio::test]
 async fn logs_kept_for_subscribers_of_everything_are_bounded() {
     let recheck = Duration::from_millis(10);
-    let limits = LiveSettings { recheck, all_look: 1000, all_logs: 1000, ..settings() };
+    let limits = LiveSettings { recheck, scan_limit: 1000, feed_logs: 1000, ..settings() };
     let (world, hub) = start(limits).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
@@ -579,7 +580,7 @@ async fn logs_kept_for_subscribers_of_everything_are_bounded() {
         next(&mut subscriber).await;
     }
     until(|| hub.watched_logs() <= 1001).await;
-    nothing_comes(&mut subscriber).await;
+    assert_silent(&mut subscriber).await;
 }
 
 #[tokio::test]

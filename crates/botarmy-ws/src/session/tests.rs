@@ -70,7 +70,7 @@ impl Server {
         timeout(SOON, connect_async(self.url(query))).await.unwrap().unwrap().0
     }
 
-    /// What is answered instead of an upgrade.
+    /// Returns the status and the problem document in place of an upgrade.
     async fn refusal(&self, query: &str, headers: &[(&'static str, &str)]) -> (u16, Value) {
         let mut request = self.url(query).into_client_request().unwrap();
         for (name, value) in headers {
@@ -99,7 +99,7 @@ async fn read(client: &mut Client) -> Value {
     }
 }
 
-/// The code the connection is closed with.
+/// Returns the code with which the connection is closed.
 async fn close_code(client: &mut Client) -> u16 {
     loop {
         match timeout(SOON, client.next()).await.expect("it should have been closed") {
@@ -305,7 +305,7 @@ async fn pages_from_elsewhere_may_not_connect() {
         ("http://localhost:PORT", "127.0.0.1:PORT", false),
         ("http://evil.example", "localhost:PORT", false),
         ("https://console.example.evil.example", "localhost:PORT", false),
-        // A name of somebody else's that was made to resolve to this machine.
+        // A foreign name that was made to resolve to this machine.
         ("http://evil.example:PORT", "evil.example:PORT", false),
         ("null", "localhost:PORT", false),
         ("", "localhost:PORT", false),
