@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use botarmy_tests::cluster::{Clients, Cluster, all_done, freeze, held, holds};
 use botarmy_tests::dice::Dice;
 use botarmy_tests::follower::Follower;
-use botarmy_tests::server::PATIENCE;
 use botarmy_tests::services;
-use serde_json::json;
 
 const KILLS: usize = 50;
 /// How long a dead worker may keep a task: its lease, and until somebody looks.
@@ -118,45 +116,5 @@ async fn what_a_killed_worker_held_is_done_by_another_when_its_lease_is_over() {
     all_done(&api, told.keys()).await;
     for (project, told) in &told {
         holds(&api, project, told).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_worker_sent_before_it_was_killed_is_committed_after_its_end() {
-    let Some(database) = services::database().await else { return };
-    let cluster = Cluster::on(&database.url(), None);
-    let api = cluster.replica("api").await;
-    let mut victim = cluster.replica("worker").await;
-    let mut admin = services::connect(&database.url()).await.unwrap();
-    let project = api.by_hand().await;
-    let question = json!({"project_id": project, "question": "Is the test over?"});
-    assert_eq!(api.post("/api/v1/hitl", question).await.0, 201);
-    let task = json!({"agent_type": "coder", "instructions": "Do it"});
-    let path = format!("/api/v1/projects/{project}/tasks");
-    // Whoever holds the head of a log keeps its results waiting; the instant between a claim and its
-    // result has to be looked for.
-    let lock = format!("SELECT seq FROM heads WHERE log = '{project}' FOR UPDATE");
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY \
-                   (pg_blocking_pids(pid)) AND query LIKE '%moved%'";
-    let started = Instant::now();
-    let (locking, kept) = loop {
-        assert!(started.elapsed() < PATIENCE, "no result ever waits");
-        api.until(|_| async { held(&admin).await.is_empty() }).await;
-        assert_eq!(api.post(&path, task.clone()).await.0, 201);
-        let locking = admin.transaction().await.unwrap();
-        locking.execute(&lock, &[]).await.unwrap();
-        let kept = held(locking.client()).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let count: i64 = locking.query_one(waiting, &[]).await.unwrap().get(0);
-        if !kept.is_empty() && count > 0 {
-            break (locking, kept);
-        }
-    };
-    victim.kill();
-    locking.commit().await.unwrap();
-    for (task, attempt) in &kept {
-        let path = format!("/api/v1/tasks/{task}");
-        api.until_is(&path, "/status", "completed").await;
-        assert_eq!(api.get(&path).await.1["attempt"].as_i64(), Some((*attempt).into()));
     }
 }
