@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::log::Event;
-use botarmy_domain::ports::{
-    BusMessage, EventBus, Health, HealthCheck, Subscription, TaskProgress, WakeUps,
+use botarmy_domain::ports::{EventBus, HealthCheck, Subscription, WakeUps};
+use botarmy_domain::{
+    AgentType, BusMessage, Caller, Entry, EventType, Head, Health, IdGenerator, LogId,
+    TaskProgress, Timestamp,
 };
-use botarmy_domain::{AgentType, Caller, Entry, EventType, Head, IdGenerator, LogId, Timestamp};
 use botarmy_memory::{MemoryEventBus, MemoryWakeUps};
 use botarmy_redis::{Redis, RedisEventBus, RedisHealth, RedisSettings, RedisWakeUps};
 use botarmy_tests::server::PATIENCE;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use botarmy_domain::decide::{agents, projects, tasks};
 use botarmy_domain::log::{LogId, Verifier};
-use botarmy_domain::ports::RunError;
 use botarmy_domain::{
-    AgentStatusKind, AgentType, Caller, HitlKind, Scope, TaskStatus, WorkerId, artifact,
+    AgentStatusKind, AgentType, Caller, HitlKind, LeaseHolder, RunError, Scope, TaskStatus,
+    WorkerId, artifact,
 };
 use serde_json::{Value, json};
 
@@ -138,7 +138,7 @@ pub async fn a_paused_project_keeps_its_place_in_the_queue(stores: &Stores) {
     let late = stores.submit(second, 5).await;
     // What was under way comes back to the queue of a project that stands still.
     let (context, scope) = (stores.context(), Scope::project(first).task(early));
-    let holder = tasks::Holder { worker: WorkerId("worker".to_owned()), fence: 1 };
+    let holder = LeaseHolder { worker: WorkerId("worker".to_owned()), fence: 1 };
     stores
         .run(scope, move |s| {
             tasks::requeue(&context.by(Caller::system()), s, early, &holder, "stopping")
@@ -168,7 +168,7 @@ pub async fn an_agent_stands_in_error_until_it_is_swept_or_helped(stores: &Store
     let task = stores.submit(project, 5).await;
     stores.claim(1).await;
     let (context, scope) = (stores.context(), Scope::project(project).task(task));
-    let holder = tasks::Holder { worker: WorkerId("worker".to_owned()), fence: 1 };
+    let holder = LeaseHolder { worker: WorkerId("worker".to_owned()), fence: 1 };
     let error = RunError::terminal("broken", "It broke.");
     stores
         .run(scope, move |s| {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use botarmy_domain::BusMessage;
 use botarmy_domain::log::GENESIS;
-use botarmy_domain::ports::BusMessage;
 use botarmy_tests::server::PATIENCE;
 use serde_json::json;
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use botarmy_domain::decide::agents;
-use botarmy_domain::ports::{AgentStatus, BusMessage, Health, HealthCheck};
-use botarmy_domain::{AgentRecord, AgentType, Scope, StoreError};
+use botarmy_domain::ports::{AgentStatus, HealthCheck};
+use botarmy_domain::{AgentRecord, AgentType, BusMessage, Health, Scope, StoreError};
 use botarmy_redis::{Redis, RedisAgentStatus, RedisHealth, RedisSettings};
 use botarmy_tests::server::PATIENCE;
 use botarmy_tests::services::RedisServer;

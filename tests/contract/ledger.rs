@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use botarmy_domain::decide::projects;
 use botarmy_domain::log::LogId;
-use botarmy_domain::ports::TaskFilter;
-use botarmy_domain::{Caller, DomainError, Error, ProjectStatus, Scope, TaskStatus};
+use botarmy_domain::{Caller, DomainError, Error, ProjectStatus, Scope, TaskFilter, TaskStatus};
 
 use crate::stores::Stores;
 
@@ -194,11 +193,11 @@ pub async fn a_claim_heeds_slots_readiness_and_paused_projects(stores: &Stores) 
     let (task, context) = (tasks[0], stores.context());
     stores
         .run(Scope::project(project).task(task), move |snapshot| {
-            let holder = botarmy_domain::decide::tasks::Holder {
+            let holder = botarmy_domain::LeaseHolder {
                 worker: botarmy_domain::WorkerId("worker".to_owned()),
                 fence: 1,
             };
-            let error = botarmy_domain::ports::RunError::retryable("x", "x");
+            let error = botarmy_domain::RunError::retryable("x", "x");
             botarmy_domain::decide::tasks::fail(
                 &context.by(Caller::worker(&holder.worker)),
                 snapshot,

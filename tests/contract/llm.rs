@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use botarmy_agents_llm::{Key, LlmRunner, Price, Prompts, Provider, ProviderKind};
-use botarmy_domain::ports::{AgentRunner, Assignment, Clock, Outcome, RunContext, RunError, Usage};
-use botarmy_domain::{AgentType, ArtifactType, Timestamp};
+use botarmy_domain::ports::{AgentRunner, Clock};
+use botarmy_domain::{
+    AgentType, ArtifactType, Assignment, Outcome, RunContext, RunError, Timestamp, Usage,
+};
 use botarmy_memory::ManualClock;
 use botarmy_server::system::SystemClock;
 use botarmy_tests::providers::{Asked, Double, Protocol, Reply, TOKENS, sensible};

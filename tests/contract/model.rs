@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use botarmy_domain::decide::tasks::{Holder, Work};
+use botarmy_domain::decide::tasks::Work;
 use botarmy_domain::decide::{agents, artifacts, hitl, projects, tasks};
 use botarmy_domain::log::LogId;
-use botarmy_domain::ports::{Claim, NewProject, NewTask, Response, RunError, Usage};
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
-    AgentType, ArtifactType, Caller, HitlAction, NewArtifact, Oversight, ProjectId, Row, Scope,
-    TaskId, WorkerId,
+    AgentType, ArtifactType, Caller, Claim, HitlAction, LeaseHolder, NewArtifact, NewProject,
+    NewTask, Oversight, ProjectId, Response, Row, RunError, Scope, TaskId, Usage, WorkerId,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -120,7 +119,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
         let all = stores.requests.pending(None, 100).await.unwrap();
         all.get(n % all.len().max(1)).cloned()
     };
-    let holder = |fence| Holder { worker: WorkerId("worker".to_owned()), fence };
+    let holder = |fence| LeaseHolder { worker: WorkerId("worker".to_owned()), fence };
     let open = |project, task| Scope::project(project).task(task).everything_open();
     let result = match command.clone() {
         Command::Create { workflow } => {

@@ -7,10 +7,9 @@ use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
 use botarmy_domain::decide::emergency;
 use botarmy_domain::decide::tasks::{self, Work};
 use botarmy_domain::emergency::StopScope;
-use botarmy_domain::ports::Usage;
 use botarmy_domain::{
     AgentType, Caller, Committed, DomainError, EventType, LogId, ProjectId, ProjectStatus, Scope,
-    Task, TaskStatus,
+    Task, TaskStatus, Usage,
 };
 
 use crate::stores::{Stores, holder, user};

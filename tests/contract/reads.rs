@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use botarmy_domain::decide::{agents, artifacts};
 use botarmy_domain::log::LogId;
-use botarmy_domain::ports::{ArtifactFilter, EntryFilter, TaskFilter};
 use botarmy_domain::{
-    AgentStatusKind, AgentType, ArtifactType, Caller, ContextId, EventId, EventSource, EventType,
-    HitlRequestId, HitlStatus, ProjectId, ProjectStatus, Scope, TaskId, TaskLine, TaskStatus,
-    package,
+    AgentStatusKind, AgentType, ArtifactFilter, ArtifactType, Caller, ContextId, EntryFilter,
+    EventId, EventSource, EventType, HitlRequestId, HitlStatus, ProjectId, ProjectStatus, Scope,
+    TaskFilter, TaskId, TaskLine, TaskStatus, package,
 };
 use serde_json::json;
 

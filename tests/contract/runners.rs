@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 use botarmy_agents_command::{CommandRunner, CommandSpec};
 use botarmy_agents_offline::OfflineRunner;
 use botarmy_domain::artifact::{Artifact, NewArtifact, digest};
-use botarmy_domain::ports::{
-    AgentRunner, Assignment, Clock, Outcome, Resume, RunContext, RunError,
-};
+use botarmy_domain::ports::{AgentRunner, Clock};
 use botarmy_domain::task::Answer;
 use botarmy_domain::{
-    AgentType, ArtifactRef, ArtifactType, Handoff, HitlAction, IdGenerator, Timestamp,
+    AgentType, ArtifactRef, ArtifactType, Assignment, Handoff, HitlAction, IdGenerator, Outcome,
+    Resume, RunContext, RunError, Timestamp,
 };
 use botarmy_memory::NoopRunner;
 use botarmy_server::system::SystemClock;

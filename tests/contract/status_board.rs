@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::ports::{AuditLog, BusMessage, Claim, Decide, EventBus, Ledger};
-use botarmy_domain::{Committed, Error, Scope, StoreError, TaskId, Timestamp};
+use botarmy_domain::ports::{AuditLog, Decide, EventBus, Ledger};
+use botarmy_domain::{BusMessage, Claim, Committed, Error, Scope, StoreError, TaskId, Timestamp};
 use botarmy_redis::{Redis, RedisAgentStatus, RedisEventBus};
 use botarmy_tests::services;
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use botarmy_domain::decide::tasks::{Holder, Work};
+use botarmy_domain::decide::tasks::Work;
 use botarmy_domain::decide::{artifacts, hitl, projects, tasks};
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
-    AgentStatus, AuditLog, BudgetStore, Claim, ContextStore, EmergencyStops, HitlStore, Ledger,
-    NewProject, NewRequest, NewTask, PackageStore, ProjectStore, TaskStore, Usage,
+    AgentStatus, AuditLog, BudgetStore, ContextStore, EmergencyStops, HitlStore, Ledger,
+    PackageStore, ProjectStore, TaskStore,
 };
 use botarmy_domain::{
-    AgentType, ArtifactType, Caller, Committed, ContextId, Decision, DecisionContext, DomainError,
-    Error, HitlRequestId, NewArtifact, Oversight, ProjectId, Row, Scope, Snapshot, TaskId,
-    Timestamp, WorkerId,
+    AgentType, ArtifactType, Caller, Claim, Committed, ContextId, Decision, DecisionContext,
+    DomainError, Error, HitlRequestId, LeaseHolder, NewArtifact, NewProject, NewRequest, NewTask,
+    Oversight, ProjectId, Row, Scope, Snapshot, TaskId, Timestamp, Usage, WorkerId,
 };
 use botarmy_memory::MemoryStore;
 use botarmy_postgres::{PostgresSettings, PostgresStore};
@@ -255,8 +255,8 @@ impl Stores {
 }
 
 /// Whoever claimed a task the first time.
-pub fn holder() -> Holder {
-    Holder { worker: WorkerId("worker".to_owned()), fence: 1 }
+pub fn holder() -> LeaseHolder {
+    LeaseHolder { worker: WorkerId("worker".to_owned()), fence: 1 }
 }
 
 /// Work that made nothing.

@@ -6,10 +6,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use botarmy_domain::change::Row;
-use botarmy_domain::ports::{Claim, Ledger, TaskStore};
-use botarmy_domain::{AgentType, Caller, DecisionContext, Timestamp, WorkerId};
+use botarmy_domain::ports::{Ledger, TaskStore};
+use botarmy_domain::{AgentType, Caller, Claim, DecisionContext, Timestamp, WorkerId};
 use botarmy_postgres::{PostgresSettings, PostgresStore};
 use botarmy_sqlite::{SqliteSettings, SqliteStore};
+use botarmy_tests::dice::Dice;
 use botarmy_tests::server::{TestServer, bare, command};
 use botarmy_tests::services::{self, Database, PostgresServer};
 use diesel::connection::SimpleConnection;
@@ -19,7 +20,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::say;
-use botarmy_tests::dice::Dice;
 
 fn address(dir: &Path) -> String {
     format!("sqlite:{}", dir.display())

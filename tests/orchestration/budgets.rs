@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use botarmy_domain::Defaults;
 use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
-use botarmy_domain::ports::{
-    BudgetStore, Orchestrator, Outcome, Response, RunError, Usage, WorkQuery, WorkerLeases,
-};
+use botarmy_domain::ports::{BudgetStore, Orchestrator, WorkerLeases};
 use botarmy_domain::{
-    AgentType, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry,
-    ProjectId, ProjectStatus, TaskStatus, WorkerId,
+    AgentType, Defaults, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry,
+    Outcome, ProjectId, ProjectStatus, Response, RunError, TaskStatus, Usage, WorkQuery, WorkerId,
 };
 use botarmy_orchestrator::{Budgets, EngineSettings};
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};

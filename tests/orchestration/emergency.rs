@@ -5,12 +5,10 @@ use std::time::{Duration, Instant};
 
 use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::StopScope;
-use botarmy_domain::ports::{
-    AuditLog, Claim, Decide, EmergencyStops, Ledger, Orchestrator, WorkQuery, WorkerLeases,
-};
+use botarmy_domain::ports::{AuditLog, Decide, EmergencyStops, Ledger, Orchestrator, WorkerLeases};
 use botarmy_domain::{
-    AgentType, Committed, DomainError, Error, EventType, LogId, ProjectId, ProjectState,
-    ProjectStatus, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
+    AgentType, Claim, Committed, DomainError, Error, EventType, LogId, ProjectId, ProjectState,
+    ProjectStatus, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkQuery, WorkerId,
 };
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{Setup, TestHarness, owner};

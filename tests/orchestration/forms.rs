@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use botarmy_domain::artifact::NewArtifact;
-use botarmy_domain::ports::{HeldLease, Outcome, RunError, Usage, WorkQuery, WorkerLeases};
+use botarmy_domain::ports::WorkerLeases;
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
-    AgentType, ArtifactType, DomainError, Error, EventType, HitlAction, HitlKind, Oversight,
-    ProjectStatus, TaskStatus, WorkerId,
+    AgentType, ArtifactType, DomainError, Error, EventType, HeldLease, HitlAction, HitlKind,
+    Outcome, Oversight, ProjectStatus, RunError, TaskStatus, Usage, WorkQuery, WorkerId,
 };
 use botarmy_orchestrator::Workflows;
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};

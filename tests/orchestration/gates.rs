@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use botarmy_domain::ports::{HitlStore, NewRequest, Orchestrator, Outcome, Response, Usage};
+use botarmy_domain::ports::{HitlStore, Orchestrator};
 use botarmy_domain::{
     AgentType, ArtifactType, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus,
-    NewArtifact, Oversight, ProjectStatus, TaskStatus,
+    NewArtifact, NewRequest, Outcome, Oversight, ProjectStatus, Response, TaskStatus, Usage,
 };
 use botarmy_orchestrator::Workflows;
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
@@ -23,7 +23,7 @@ async fn at_first_gate() -> (TestHarness, botarmy_domain::ProjectId) {
     (harness, id)
 }
 
-fn conflict(result: Result<botarmy_domain::ports::Responded, Error>) -> String {
+fn conflict(result: Result<botarmy_domain::Responded, Error>) -> String {
     match result {
         Err(Error::Refused(DomainError::Conflict { detail, .. })) => detail,
         other => panic!("a conflict was expected: {other:?}"),

@@ -6,15 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::decide::tasks::Holder;
-use botarmy_domain::ports::{
-    BusMessage, Claim, Decide, HeldLease, Leased, Ledger, Orchestrator, Outcome, Question,
-    RunError, Usage, WorkQuery, WorkerLeases,
-};
-use botarmy_domain::task::LEASE;
+use botarmy_domain::lease::LEASE;
+use botarmy_domain::ports::{Decide, Ledger, Orchestrator, WorkerLeases};
 use botarmy_domain::{
-    AgentType, ArtifactType, Committed, DomainError, Error, EventType, HitlKind, NewArtifact,
-    Oversight, ProjectStatus, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkerId,
+    AgentType, ArtifactType, BusMessage, Claim, Committed, DomainError, Error, EventType,
+    HeldLease, HitlKind, LeaseHolder, Leased, NewArtifact, Outcome, Oversight, ProjectStatus,
+    Question, RunError, Scope, StoreError, TaskId, TaskStatus, Timestamp, Usage, WorkQuery,
+    WorkerId,
 };
 use botarmy_orchestrator::Leases;
 use botarmy_tests::scripted_runner::ScriptedRunner;
@@ -252,7 +250,7 @@ async fn whoever_lies_about_a_lease_changes_nothing() {
     submit(&harness, id).await;
     let held = take(&leases, "w").await.unwrap().lease;
     let before = harness.log(id).await.len();
-    let other = |worker: &str, fence| Holder { worker: WorkerId::external(worker), fence };
+    let other = |worker: &str, fence| LeaseHolder { worker: WorkerId::external(worker), fence };
     let unknown = TaskId::from_uuid(id.uuid());
     for lie in [
         HeldLease { holder: other("thief", 1), ..held.clone() },

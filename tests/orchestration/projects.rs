@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use botarmy_domain::ports::{NewProject, Orchestrator, PackageStore};
+use botarmy_domain::ports::{Orchestrator, PackageStore};
 use botarmy_domain::{
-    ArtifactType, DomainError, Error, EventType, HitlAction, Oversight, ProjectStatus, TaskStatus,
+    ArtifactType, DomainError, Error, EventType, HitlAction, NewProject, Oversight, ProjectStatus,
+    TaskStatus,
 };
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, owner, simply};

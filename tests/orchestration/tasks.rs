@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use botarmy_domain::decide::tasks::{self, Holder, Work};
-use botarmy_domain::ports::{AgentStatus, Ledger, NewTask, Orchestrator, RunError, Usage};
+use botarmy_domain::decide::tasks::{self, Work};
+use botarmy_domain::ports::{AgentStatus, Ledger, Orchestrator};
 use botarmy_domain::{
     AgentStatusKind, AgentType, Caller, DomainError, Error, EventType, HitlAction, HitlKind,
-    ProjectId, ProjectStatus, Scope, Task, TaskStatus, WorkerId,
+    LeaseHolder, NewTask, ProjectId, ProjectStatus, RunError, Scope, Task, TaskStatus, Usage,
+    WorkerId,
 };
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, amend, owner, simply};
@@ -145,7 +146,7 @@ async fn bring(
     worker: &str,
     fence: u32,
 ) -> Result<botarmy_domain::Committed, Error> {
-    let holder = Holder { worker: WorkerId(worker.to_owned()), fence };
+    let holder = LeaseHolder { worker: WorkerId(worker.to_owned()), fence };
     let work =
         Work { output: Map::new(), artifacts: vec![], confidence: None, usage: Usage::default() };
     let (id, at) = (task.id, harness.context());
@@ -244,7 +245,7 @@ async fn usage_of_failed_attempts_counts_too() {
         after: None,
         usage: Box::new(usage.clone()),
     };
-    let done = botarmy_domain::ports::Outcome::Completed {
+    let done = botarmy_domain::Outcome::Completed {
         output: Map::new(),
         artifacts: vec![],
         confidence: None,

@@ -8,10 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::budget::Amount;
-use botarmy_domain::ports::{
-    AgentRunner, Assignment, Outcome, Probe, Question, RunContext, RunError, Usage,
-};
+use botarmy_domain::ports::AgentRunner;
 use botarmy_domain::vocabulary::AgentType;
+use botarmy_domain::{Assignment, Outcome, Probe, Question, RunContext, RunError, Usage};
 use botarmy_memory::least_outcome;
 use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
@@ -256,10 +255,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use botarmy_domain::ids::{ProjectId, TaskId};
     use botarmy_domain::timestamp::Timestamp;
     use botarmy_domain::vocabulary::ArtifactType;
+
+    use super::*;
 
     fn job(agent: AgentType) -> Assignment {
         Assignment {

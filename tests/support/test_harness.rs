@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::scripted_runner::ScriptedRunner;
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
-    AgentRunner, AuditLog, Clock, ContextStore, HitlStore, Ids, Ledger, NewProject, Orchestrator,
-    ProjectStore, Response, TaskStore,
+    AgentRunner, AuditLog, Clock, ContextStore, HitlStore, Ids, Ledger, Orchestrator, ProjectStore,
+    TaskStore,
 };
 use botarmy_domain::{
     AgentType, Caller, DecisionContext, Entry, EventType, HitlAction, HitlRequest, HitlStatus,
-    Oversight, Project, ProjectId, ProjectStatus, Task, TaskStatus, WorkerId,
+    NewProject, Oversight, Project, ProjectId, ProjectStatus, Response, Task, TaskStatus, WorkerId,
 };
 use botarmy_memory::{CountingIds, ManualClock, MemoryEventBus, MemoryStore, MemoryWakeUps};
 use botarmy_orchestrator::{
@@ -21,6 +20,8 @@ use botarmy_orchestrator::{
     Workflows,
 };
 use tokio::sync::watch;
+
+use crate::scripted_runner::ScriptedRunner;
 
 /// Everything a test of the use cases needs.
 pub struct TestHarness {
@@ -124,7 +125,7 @@ impl TestHarness {
                 .iter()
                 .map(|agent| (*agent, setup.slots))
                 .collect::<BTreeMap<_, _>>(),
-            lease: botarmy_domain::task::LEASE,
+            lease: botarmy_domain::lease::LEASE,
             attempt_timeout: Duration::from_secs(600),
             poll: Duration::from_millis(20),
             max_output_bytes: 1 << 20,
@@ -165,7 +166,7 @@ impl TestHarness {
     #[must_use]
     pub fn leases_with(&self, poll: Duration) -> (Leases, watch::Sender<bool>) {
         let settings = LeaseSettings {
-            lease: botarmy_domain::task::LEASE,
+            lease: botarmy_domain::lease::LEASE,
             attempt_timeout: Duration::from_secs(600),
             poll,
             max_output_bytes: 1 << 20,
@@ -274,7 +275,7 @@ impl TestHarness {
     /// # Panics
     /// Never with memory.
     pub async fn tasks(&self, id: ProjectId) -> Vec<Arc<Task>> {
-        self.store.tasks(id, botarmy_domain::ports::TaskFilter::default(), 10_000).await.unwrap()
+        self.store.tasks(id, botarmy_domain::TaskFilter::default(), 10_000).await.unwrap()
     }
 
     /// Its open gates, oldest first.
@@ -319,7 +320,7 @@ impl TestHarness {
         id: ProjectId,
         artifact_type: botarmy_domain::ArtifactType,
     ) -> Arc<botarmy_domain::Artifact> {
-        let filter = botarmy_domain::ports::ArtifactFilter {
+        let filter = botarmy_domain::ArtifactFilter {
             artifact_type: Some(artifact_type),
             ..Default::default()
         };

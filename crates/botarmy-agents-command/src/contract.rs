@@ -2,7 +2,7 @@
 //! prints.
 
 use botarmy_domain::artifact::Artifact;
-use botarmy_domain::ports::{Assignment, Usage};
+use botarmy_domain::{Assignment, Usage};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

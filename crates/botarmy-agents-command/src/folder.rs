@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use botarmy_domain::RunError;
 use botarmy_domain::ids::TaskId;
 use botarmy_domain::package::{check_path, path_problems};
-use botarmy_domain::ports::RunError;
 use botarmy_domain::source_code::{MAX_BYTES, MAX_FILES, SourceCode, SourceFile};
 use botarmy_domain::timestamp::Timestamp;
 use serde_json::{Map, Value, json};

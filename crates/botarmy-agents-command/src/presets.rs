@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use botarmy_domain::ports::{Assignment, Usage};
 use botarmy_domain::vocabulary::{ArtifactType, HitlAction};
+use botarmy_domain::{Assignment, Usage};
 use serde_json::Value;
 
 use crate::contract::{Answer, Report, input};

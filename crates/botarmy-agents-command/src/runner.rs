@@ -7,11 +7,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::artifact::{Artifact, NewArtifact};
 use botarmy_domain::budget::Amount;
-use botarmy_domain::ports::{
-    AgentRunner, Assignment, Clock, Outcome, Probe, Question, RunContext, RunError, Usage,
-};
+use botarmy_domain::ports::{AgentRunner, Clock};
 use botarmy_domain::source_code::SourceFile;
 use botarmy_domain::vocabulary::ArtifactType;
+use botarmy_domain::{Assignment, Outcome, Probe, Question, RunContext, RunError, Usage};
 use serde_json::{Map, Value, json};
 
 use crate::contract::{self, Answer, Report, ReportedArtifact};

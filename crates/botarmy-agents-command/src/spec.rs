@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use botarmy_domain::RunError;
 use botarmy_domain::ids::TaskId;
-use botarmy_domain::ports::RunError;
 use serde::Deserialize;
 
 /// Configuration of a command.

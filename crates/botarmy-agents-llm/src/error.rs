@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use botarmy_domain::ports::{RunError, Usage};
+use botarmy_domain::{RunError, Usage};
 
 use crate::provider::Provider;
 use crate::usage::Tokens;

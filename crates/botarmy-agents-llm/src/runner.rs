@@ -7,10 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::budget::Amount;
-use botarmy_domain::ports::{
-    AgentRunner, Assignment, Clock, Outcome, Probe, RunContext, RunError, Usage,
-};
+use botarmy_domain::ports::{AgentRunner, Clock};
 use botarmy_domain::vocabulary::{ArtifactType, HitlAction};
+use botarmy_domain::{Assignment, Outcome, Probe, RunContext, RunError, Usage};
 use serde_json::{Map, Value, json};
 
 use crate::answer;

@@ -4,7 +4,7 @@
 //! The orchestrator validates the output of every runner against the schema of the step. Here the
 //! schema is part of the prompt, and the provider constrains the answer to it.
 
-use botarmy_domain::ports::Assignment;
+use botarmy_domain::Assignment;
 use botarmy_domain::vocabulary::ArtifactType;
 use serde_json::{Map, Value, json};
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use botarmy_domain::ports::RunContext;
+use botarmy_domain::RunContext;
 use tokio::time::Instant;
 
 /// Least time between two progress messages about an answer.

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use botarmy_domain::artifact::NewArtifact;
-use botarmy_domain::ports::{AgentRunner, Assignment, Outcome, Probe, RunContext, RunError, Usage};
+use botarmy_domain::ports::AgentRunner;
 use botarmy_domain::source_code::SourceCode;
 use botarmy_domain::vocabulary::{AgentType, ArtifactType, HitlAction};
+use botarmy_domain::{Assignment, Outcome, Probe, RunContext, RunError, Usage};
 use serde_json::{Map, Value};
 
 use crate::brief::{self, Brief};

@@ -91,6 +91,17 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// Which artifacts of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArtifactFilter {
+    /// Of this type.
+    pub artifact_type: Option<ArtifactType>,
+    /// Made by this agent type.
+    pub source_agent: Option<AgentType>,
+    /// Made after this one.
+    pub after: Option<ContextId>,
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

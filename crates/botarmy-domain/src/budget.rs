@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::{ProjectId, TaskId};
-use crate::ports::Usage;
 use crate::timestamp::Timestamp;
+use crate::usage::Usage;
 use crate::vocabulary::AgentType;
 
 /// How many models are told apart in a budget account; what comes after is counted together. Workers outside

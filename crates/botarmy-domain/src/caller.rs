@@ -1,7 +1,7 @@
 //! The party on whose behalf something is done, from a request at the border to the log.
 
+use crate::lease::WorkerId;
 use crate::log::Origin;
-use crate::task::WorkerId;
 use crate::vocabulary::EventSource;
 
 /// Identity that acts.

@@ -80,6 +80,17 @@ pub struct Stop {
     pub at: Timestamp,
 }
 
+/// What an emergency stop led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// The stop that stands now.
+    pub stop: Stop,
+    /// Whether it was made by this call; another's stands otherwise.
+    pub is_new: bool,
+    /// How many tasks were running when it was recorded.
+    pub interrupted: usize,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,9 @@
 //! A human-in-the-loop request: a question to people, what it is about, and what became of it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::artifact::ArtifactRef;
@@ -192,4 +194,45 @@ impl HitlAction {
             Self::Amend => HitlState::Amended(reply),
         }
     }
+}
+
+/// A request somebody raises by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRequest {
+    /// The project.
+    pub project_id: ProjectId,
+    /// The task it is about.
+    pub task_id: Option<TaskId>,
+    /// What is asked; not blank.
+    pub question: String,
+    /// Suggested answers.
+    pub options: Vec<String>,
+    /// How long it waits, in seconds; the server's setting when absent.
+    pub ttl_s: Option<u32>,
+    /// What it is about; of the same project.
+    pub artifacts: Vec<ContextId>,
+}
+
+/// What somebody says to a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    /// What they do.
+    pub action: HitlAction,
+    /// What they say; blank counts as nothing.
+    pub content: Option<String>,
+    /// What they remark.
+    pub comment: Option<String>,
+    /// The document they put in its place.
+    pub amended_content: Option<Map<String, Value>>,
+    /// The digest of what they were shown.
+    pub subject_digest: Option<String>,
+}
+
+/// What a response led to.
+#[derive(Debug, Clone)]
+pub struct Responded {
+    /// The request as it stands now.
+    pub request: Arc<HitlRequest>,
+    /// Whether work goes on because of it.
+    pub workflow_resumed: bool,
 }

@@ -306,6 +306,29 @@ pub fn hash_text(bytes: &[u8]) -> String {
     hex(bytes)
 }
 
+/// Which entries, of all logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntryFilter {
+    /// Of this project.
+    pub project: Option<ProjectId>,
+    /// About this task.
+    pub task: Option<TaskId>,
+    /// About this request.
+    pub request: Option<HitlRequestId>,
+    /// Of this type.
+    pub event_type: Option<EventType>,
+    /// Caused by such a party.
+    pub event_source: Option<EventSource>,
+    /// At this time or later.
+    pub from: Option<Timestamp>,
+    /// At this time or earlier.
+    pub to: Option<Timestamp>,
+    /// Before the entry with this id: the cursor of a page.
+    pub before: Option<EventId>,
+    /// Leaving out this many.
+    pub offset: u32,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -176,3 +176,25 @@ impl Counts {
         }
     }
 }
+
+/// A project somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewProject {
+    /// 1 to 255 characters, not blank.
+    pub name: String,
+    /// Whatever its owner says about it; with a workflow, the idea.
+    pub description: Option<String>,
+    /// The workflow to start at once, by name.
+    pub workflow: Option<String>,
+    /// How many gates its owner wants.
+    pub oversight: Oversight,
+}
+
+/// Whether a project is complete, and if not, why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion {
+    /// It is.
+    pub is_complete: bool,
+    /// What is missing, one sentence each.
+    pub unmet: Vec<String>,
+}

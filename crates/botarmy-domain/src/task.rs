@@ -1,15 +1,14 @@
 //! A task: one piece of work for one agent type, and the lease it is held by.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::handoff::Handoff;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
-use crate::ports::Usage;
+use crate::lease::Lease;
 use crate::timestamp::Timestamp;
-use crate::vocabulary::{AgentType, ArtifactType, HitlAction, TaskStatus};
+use crate::usage::Usage;
+use crate::vocabulary::{AgentType, ArtifactType, HitlAction, ProjectStatus, TaskStatus};
 
 /// The priority of a task that names none.
 pub const DEFAULT_PRIORITY: u8 = 5;
@@ -17,50 +16,6 @@ pub const DEFAULT_PRIORITY: u8 = 5;
 pub const MAX_PRIORITY: u8 = 9;
 /// How often a task is tried when it does not say.
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 3;
-/// How long a silent task keeps its lease.
-pub const LEASE: Duration = Duration::from_secs(300);
-
-/// Who holds a lease: a process and a place in it. Free text, chosen by the worker.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct WorkerId(pub String);
-
-impl WorkerId {
-    /// What the names of workers outside of the servers begin with, so that none of them passes for
-    /// a server's own, and a server that starts knows which leases may still be alive.
-    const EXTERNAL: &str = "external/";
-
-    /// A worker outside of the servers, under the name it gives itself.
-    #[must_use]
-    pub fn external(name: &str) -> Self {
-        Self(format!("{}{name}", Self::EXTERNAL))
-    }
-
-    /// Whether it works outside of the servers.
-    #[must_use]
-    pub fn is_external(&self) -> bool {
-        self.0.starts_with(Self::EXTERNAL)
-    }
-}
-
-impl std::fmt::Display for WorkerId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The right to work on a task until it expires.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// Who holds it.
-    pub worker: WorkerId,
-    /// The fencing token: the attempt it belongs to. A result that carries an older one is refused.
-    pub fence: u32,
-    /// When work began.
-    pub started_at: Timestamp,
-    /// When it lapses unless it is extended.
-    pub expires_at: Timestamp,
-}
 
 /// One piece of work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -198,6 +153,34 @@ pub struct Answer {
     pub content: Option<Value>,
 }
 
+/// A task somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTask {
+    /// The project.
+    pub project_id: ProjectId,
+    /// Who is to do it.
+    pub agent: AgentType,
+    /// What is to be done; not blank.
+    pub instructions: String,
+    /// Artifacts the agent is shown; of the same project.
+    pub context_ids: Vec<ContextId>,
+    /// 0 to 9; [`crate::task::DEFAULT_PRIORITY`] when absent.
+    pub priority: Option<u8>,
+    /// 1 to 10; [`crate::task::DEFAULT_MAX_ATTEMPTS`] when absent.
+    pub max_attempts: Option<u32>,
+}
+
+/// Which tasks of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskFilter {
+    /// With this status.
+    pub status: Option<TaskStatus>,
+    /// For this agent type.
+    pub agent: Option<AgentType>,
+    /// Made after this task.
+    pub after: Option<TaskId>,
+}
+
 impl Task {
     /// The word for where it stands.
     #[must_use]
@@ -314,4 +297,15 @@ impl From<&Task> for TaskLine {
             updated_at: task.updated_at,
         }
     }
+}
+
+/// A project's tasks at one instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskStatusList {
+    /// The position of the project's log at that instant.
+    pub seq: u64,
+    /// The project's status.
+    pub project_status: ProjectStatus,
+    /// Its tasks, oldest first.
+    pub tasks: Vec<TaskLine>,
 }

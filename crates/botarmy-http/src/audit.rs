@@ -6,21 +6,20 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
-use botarmy_domain::ports::EntryFilter;
 use botarmy_domain::{
-    Entry, EventId, EventSource, EventType, HitlRequestId, ProjectId, StoreError, TaskId, Timestamp,
+    Entry, EntryFilter, EventId, EventSource, EventType, HitlRequestId, ProjectId, StoreError,
+    TaskId, Timestamp,
 };
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Query, Segment, When, Whole, in_range};
 use crate::projects::find;
-use crate::vocabulary;
+use crate::{State, vocabulary};
 
 /// How many entries are shown when the client does not say.
 const PAGE: u32 = 100;

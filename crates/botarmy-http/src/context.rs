@@ -3,20 +3,18 @@
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use botarmy_domain::ports::ArtifactFilter;
 use botarmy_domain::{
-    AgentType, Artifact, ArtifactType, ContextId, NewArtifact, ProjectId, Timestamp,
+    AgentType, Artifact, ArtifactFilter, ArtifactType, ContextId, NewArtifact, ProjectId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
 use crate::projects::{find, split_page};
-use crate::{range, vocabulary};
+use crate::{State, range, vocabulary};
 
 /// How many artifacts a page has when the client does not say. Less than elsewhere, because an
 /// artifact can be as large as a request body.

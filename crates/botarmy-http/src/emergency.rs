@@ -7,11 +7,10 @@ use botarmy_domain::{AgentType, ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query};
-use crate::vocabulary;
+use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -184,7 +183,7 @@ async fn release(
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::ports::Stopped;
+    use botarmy_domain::Stopped;
     use serde_json::{Value, json};
 
     use super::*;

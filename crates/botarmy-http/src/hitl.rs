@@ -5,22 +5,20 @@ use actix_web::http::header;
 use actix_web::web::Data;
 use botarmy_domain::budget::BudgetQuestion;
 use botarmy_domain::hitl::{HistoryEntry, HitlState};
-use botarmy_domain::ports::{NewRequest, Response};
 use botarmy_domain::{
     AgentType, ArtifactType, ContextId, HitlAction, HitlKind, HitlRequest, HitlRequestId,
-    HitlStatus, ProjectId, TaskId, Timestamp,
+    HitlStatus, NewRequest, ProjectId, Response, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
 use crate::context::ArtifactView;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
 use crate::projects::{find, split_page};
-use crate::vocabulary;
+use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -434,9 +432,8 @@ async fn respond(
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::DomainError;
     use botarmy_domain::hitl::Reply;
-    use botarmy_domain::ports::Responded;
+    use botarmy_domain::{DomainError, Responded};
     use serde_json::json;
 
     use super::*;

@@ -6,25 +6,21 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use botarmy_domain::decide::tasks::Holder;
-use botarmy_domain::ports::{
-    Assignment, HeldLease, Leased, Outcome, Question, RunError, Usage, WorkQuery,
-};
 use botarmy_domain::task::TaskState;
 use botarmy_domain::text::non_blank;
 use botarmy_domain::{
-    AgentType, ArtifactType, ContextId, HitlAction, HitlRequestId, NewArtifact, ProjectId, Task,
-    TaskId, TaskStatus, Timestamp, WorkerId,
+    AgentType, ArtifactType, Assignment, ContextId, HeldLease, HitlAction, HitlRequestId,
+    LeaseHolder, Leased, NewArtifact, Outcome, ProjectId, Question, RunError, Task, TaskId,
+    TaskStatus, Timestamp, Usage, WorkQuery, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Json, JsonOrDefault, Segment};
-use crate::vocabulary;
+use crate::{State, vocabulary};
 
 /// The most tasks handed out at once.
 const MAX_LEASES: u32 = 100;
@@ -87,7 +83,7 @@ impl FromStr for Token {
         if !worker.is_external() {
             return Err(NO_LEASE);
         }
-        let holder = Holder { worker, fence: u32::from_be_bytes(*fence) };
+        let holder = LeaseHolder { worker, fence: u32::from_be_bytes(*fence) };
         Ok(Self(HeldLease { task, holder }))
     }
 }
@@ -575,9 +571,8 @@ fn within(field: &str, number: u32, least: u32, most: u32) -> Result<u32, Proble
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::ports::{HeartbeatReply, Resume};
     use botarmy_domain::task::Answer;
-    use botarmy_domain::{DomainError, IdGenerator};
+    use botarmy_domain::{DomainError, HeartbeatReply, IdGenerator, Resume};
     use serde_json::json;
 
     use super::*;
@@ -586,7 +581,7 @@ mod tests {
     const PATH: &str = "/api/v1/worker/leases";
 
     fn held(worker: &str) -> HeldLease {
-        let holder = Holder { worker: WorkerId::external(worker), fence: 2 };
+        let holder = LeaseHolder { worker: WorkerId::external(worker), fence: 2 };
         HeldLease { task: task(1).id, holder }
     }
 
@@ -639,7 +634,7 @@ mod tests {
             assert_eq!(Token(held.clone()).to_string().parse(), Ok(Token(held)));
         }
         let servers = HeldLease {
-            holder: Holder { worker: WorkerId("worker-1".to_owned()), fence: 2 },
+            holder: LeaseHolder { worker: WorkerId("worker-1".to_owned()), fence: 2 },
             ..held("w-1")
         };
         let servers = Token(servers).to_string();

@@ -6,21 +6,19 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use botarmy_domain::log::{Head, LogId};
-use botarmy_domain::ports::{EntryFilter, NewProject, TaskStatusList};
 use botarmy_domain::project::ProjectState;
 use botarmy_domain::{
-    AgentType, ContextId, Counts, HitlRequestId, Oversight, Plan, Project, ProjectId,
-    ProjectStatus, StepStatus, TaskId, TaskStatus, Timestamp,
+    AgentType, ContextId, Counts, EntryFilter, HitlRequestId, NewProject, Oversight, Plan, Project,
+    ProjectId, ProjectStatus, StepStatus, TaskId, TaskStatus, TaskStatusList, Timestamp,
 };
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, JsonOrDefault, Query, Segment, Whole, in_range};
-use crate::vocabulary;
+use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -692,11 +690,9 @@ async fn force_complete(
 #[cfg(test)]
 mod tests {
     use botarmy_domain::log::HeadMark;
-    use botarmy_domain::ports::Completion;
-    use botarmy_domain::task::TaskError;
-    use botarmy_domain::task::TaskState;
+    use botarmy_domain::task::{TaskError, TaskState};
     use botarmy_domain::workflow::Progress;
-    use botarmy_domain::{DomainError, Error, Task, Workflow};
+    use botarmy_domain::{Completion, DomainError, Error, Task, Workflow};
     use serde_json::{Value, json};
 
     use super::*;

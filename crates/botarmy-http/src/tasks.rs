@@ -3,22 +3,20 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
-use botarmy_domain::ports::{NewTask, TaskFilter, Usage};
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
-    AgentType, ArtifactType, ContextId, HitlRequestId, ProjectId, Task, TaskId, TaskStatus,
-    Timestamp,
+    AgentType, ArtifactType, ContextId, HitlRequestId, NewTask, ProjectId, Task, TaskFilter,
+    TaskId, TaskStatus, Timestamp, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole};
 use crate::projects::{find, split_page};
-use crate::vocabulary;
+use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -345,8 +343,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use botarmy_domain::task::Lease;
-    use botarmy_domain::{DomainError, WorkerId};
+    use botarmy_domain::{DomainError, Lease, WorkerId};
     use serde_json::json;
 
     use super::*;

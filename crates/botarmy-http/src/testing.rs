@@ -11,14 +11,15 @@ use botarmy_domain::artifact::{ArtifactRef, digest};
 use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
-    Clock, Health, HealthCheck, Ids, MockAgentStatus, MockAuditLog, MockBudgetStore,
-    MockContextStore, MockEmergencyStops, MockHitlStore, MockOrchestrator, MockPackageStore,
-    MockProjectStore, MockTaskStore, MockWorkerLeases, Usage,
+    Clock, HealthCheck, Ids, MockAgentStatus, MockAuditLog, MockBudgetStore, MockContextStore,
+    MockEmergencyStops, MockHitlStore, MockOrchestrator, MockPackageStore, MockProjectStore,
+    MockTaskStore, MockWorkerLeases,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
-    AgentType, Artifact, ArtifactType, Caller, Entry, EventType, HitlKind, HitlRequest,
+    AgentType, Artifact, ArtifactType, Caller, Entry, EventType, Health, HitlKind, HitlRequest,
     IdGenerator, LogId, OnExpiry, Oversight, Project, ProjectId, ProjectState, Task, Timestamp,
+    Usage,
 };
 use serde_json::{Map, Value, json};
 

@@ -6,14 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::Caller;
 use botarmy_domain::log::{Event, HeadMark};
-use botarmy_domain::ports::{
-    AuditLog, BusMessage, Clock, EntryFilter, EventBus, ProjectStore, Subscription,
-};
+use botarmy_domain::ports::{AuditLog, Clock, EventBus, ProjectStore, Subscription};
 use botarmy_domain::{
-    Entry, EventId, EventType, Head, IdGenerator, LogId, Oversight, Project, ProjectId,
-    ProjectState, ProjectStatus, StoreError, TaskId, Timestamp,
+    BusMessage, Caller, Entry, EntryFilter, EventId, EventType, Head, IdGenerator, LogId,
+    Oversight, Project, ProjectId, ProjectState, ProjectStatus, StoreError, TaskId, Timestamp,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;

@@ -7,8 +7,9 @@
 
 use std::borrow::Cow;
 
-use botarmy_domain::ports::TaskProgress;
-use botarmy_domain::{Entry, EventId, EventType, HitlAction, ProjectId, TaskId, Timestamp};
+use botarmy_domain::{
+    Entry, EventId, EventType, HitlAction, ProjectId, TaskId, TaskProgress, Timestamp,
+};
 use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -253,9 +254,10 @@ fn unlogged(
 
 #[cfg(test)]
 mod tests {
+    use botarmy_domain::{AgentType, LogId};
+
     use super::*;
     use crate::fakes::LogWriter;
-    use botarmy_domain::{AgentType, LogId};
 
     fn frames(log: LogId, event_type: EventType, data: Value) -> (Entry, Value, Option<Value>) {
         let entry = LogWriter::new(log).write(event_type, data);

@@ -18,7 +18,7 @@
 //! This file has the life of the hub, the registry of topics, and reads for sessions; `intake.rs`
 //! what arrives from the bus and what is missing; `discovery.rs` the scan of all logs.
 //!
-//! [`BusMessage::Lagged`]: botarmy_domain::ports::BusMessage::Lagged
+//! [`BusMessage::Lagged`]: botarmy_domain::BusMessage::Lagged
 
 mod discovery;
 mod intake;

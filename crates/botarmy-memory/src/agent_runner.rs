@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use botarmy_domain::artifact::NewArtifact;
-use botarmy_domain::ports::{AgentRunner, Assignment, Outcome, Probe, RunContext, RunError, Usage};
+use botarmy_domain::ports::AgentRunner;
+use botarmy_domain::{Assignment, Outcome, Probe, RunContext, RunError, Usage};
 use serde_json::{Map, Value};
 
 /// An [`AgentRunner`] that completes every assignment at once and keeps nothing, so it can run for

@@ -1,9 +1,10 @@
 //! News inside one process: the bus of the embedded profile.
 
 use async_trait::async_trait;
-use botarmy_domain::StoreError;
-use botarmy_domain::ports::{BusMessage, EventBus, Subscription};
-use tokio::sync::broadcast::{self, error::RecvError};
+use botarmy_domain::ports::{EventBus, Subscription};
+use botarmy_domain::{BusMessage, StoreError};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self};
 
 /// How many news a subscriber may be behind before it is told of a gap.
 const CAPACITY: usize = 16_384;

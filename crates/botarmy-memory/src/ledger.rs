@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::ports::{Claim, Decide, Ledger};
+use botarmy_domain::ports::{Decide, Ledger};
 use botarmy_domain::{
-    Committed, Error, ProjectStatus, Scope, StopScope, StoreError, TaskId, TaskState, TaskStatus,
-    Timestamp,
+    Claim, Committed, Error, ProjectStatus, Scope, StopScope, StoreError, TaskId, TaskState,
+    TaskStatus, Timestamp,
 };
 
 use crate::MemoryStore;

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use botarmy_domain::decide::agents::record_of;
 use botarmy_domain::log::{Entry, Head, HeadMark, LogId};
 use botarmy_domain::ports::{
-    AgentStatus, ArtifactFilter, AuditLog, BudgetStore, ContextStore, EmergencyStops, EntryFilter,
-    Health, HealthCheck, HitlStore, PackageStore, ProjectStore, TaskFilter, TaskStatusList,
-    TaskStore,
+    AgentStatus, AuditLog, BudgetStore, ContextStore, EmergencyStops, HealthCheck, HitlStore,
+    PackageStore, ProjectStore, TaskStore,
 };
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, ContextId, EventId, HitlRequest,
-    HitlRequestId, HitlStatus, Package, Project, ProjectId, ProjectStatus, Stop, StoreError, Task,
-    TaskId, TaskLine, TaskStatus, Timestamp,
+    AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, ContextId,
+    EntryFilter, EventId, Health, HitlRequest, HitlRequestId, HitlStatus, Package, Project,
+    ProjectId, ProjectStatus, Stop, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus,
+    TaskStatusList, Timestamp,
 };
 
 use crate::MemoryStore;

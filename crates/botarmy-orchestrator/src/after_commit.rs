@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use botarmy_domain::decide::agents;
-use botarmy_domain::ports::BusMessage;
 use botarmy_domain::{
-    AgentType, Caller, Committed, EventType, ProjectId, Row, Scope, TaskStatus, Timestamp,
+    AgentType, BusMessage, Caller, Committed, EventType, ProjectId, Row, Scope, TaskStatus,
+    Timestamp,
 };
 use tracing::{debug, error, warn};
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use botarmy_domain::budget::{Amount, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
-use botarmy_domain::decide::tasks::Holder;
-use botarmy_domain::{AgentType, Caller, DomainError, Error, Scope, StoreError, Task};
+use botarmy_domain::{AgentType, Caller, DomainError, Error, LeaseHolder, Scope, StoreError, Task};
 use tracing::info;
 
 use crate::engine::Engine;
@@ -54,7 +53,7 @@ impl Engine {
     pub(crate) async fn reserve(
         &self,
         task: &Task,
-        holder: &Holder,
+        holder: &LeaseHolder,
         amount: Amount,
         limit: Duration,
     ) -> Result<Start, StoreError> {

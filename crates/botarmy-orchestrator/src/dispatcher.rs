@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use botarmy_domain::decide::tasks::Holder;
-use botarmy_domain::ports::{Claim, HeldLease, WorkQuery};
-use botarmy_domain::{AgentType, Caller, Row, StoreError, Task};
+use botarmy_domain::{
+    AgentType, Caller, Claim, HeldLease, LeaseHolder, Row, StoreError, Task, WorkQuery,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::warn;
@@ -75,7 +75,7 @@ impl Drop for ClaimGuard {
         };
         runtime.spawn(async move {
             for (task, lease) in tasks.iter().filter_map(|task| Some((task, task.lease()?))) {
-                let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
+                let holder = LeaseHolder { worker: lease.worker.clone(), fence: lease.fence };
                 let lease = HeldLease { task: task.id, holder };
                 if let Err(error) = engine.requeue(lease, "its worker went away").await {
                     warn!(task.id = %task.id, %error, "Task {} could not be given back; its lease will lapse", task.id);

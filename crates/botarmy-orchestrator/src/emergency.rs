@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::decide::emergency;
-use botarmy_domain::decide::tasks::Holder;
 use botarmy_domain::emergency::{Stop, StopScope};
-use botarmy_domain::ports::{HeldLease, Stopped};
-use botarmy_domain::{Caller, Error, LogId, Row, Scope, StoreError, Task};
+use botarmy_domain::{
+    Caller, Error, HeldLease, LeaseHolder, LogId, Row, Scope, Stopped, StoreError, Task,
+};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -107,7 +107,7 @@ impl Engine {
         for some in running.chunks(AT_ONCE) {
             let mut giving = JoinSet::new();
             for (task, lease) in some.iter().filter_map(|task| Some((task, task.lease()?))) {
-                let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
+                let holder = LeaseHolder { worker: lease.worker.clone(), fence: lease.fence };
                 let (engine, lease) = (self.clone(), HeldLease { task: task.id, holder });
                 giving.spawn(async move { engine.requeue(lease, WHY).await });
             }
@@ -167,7 +167,7 @@ impl Worker {
         for some in held.chunks(AT_ONCE) {
             let mut giving = JoinSet::new();
             for (task, _, _, fence) in some.iter().copied() {
-                let holder = Holder { worker: self.settings.id.clone(), fence };
+                let holder = LeaseHolder { worker: self.settings.id.clone(), fence };
                 let (engine, lease) = (self.engine.clone(), HeldLease { task, holder });
                 giving.spawn(async move { (task, engine.requeue(lease, WHY).await) });
             }

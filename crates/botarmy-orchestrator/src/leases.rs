@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::decide::tasks::{self, Holder};
-use botarmy_domain::ports::{
-    HeartbeatReply, HeldLease, Leased, Outcome, RunError, WorkQuery, WorkerLeases,
+use botarmy_domain::decide::tasks::{self};
+use botarmy_domain::ports::WorkerLeases;
+use botarmy_domain::{
+    Amount, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased, Outcome,
+    ProjectId, RunError, StoreError, Task, TaskStatus, WorkQuery,
 };
-use botarmy_domain::{Amount, Caller, DomainError, Error, ProjectId, StoreError, Task, TaskStatus};
 use tokio::sync::mpsc;
 use tracing::warn;
 
@@ -60,7 +61,7 @@ impl Leases {
         let mut leased = Vec::new();
         for task in guard.tasks() {
             let Some(lease) = task.lease() else { continue };
-            let holder = Holder { worker: lease.worker.clone(), fence: lease.fence };
+            let holder = LeaseHolder { worker: lease.worker.clone(), fence: lease.fence };
             match self.may_begin(task, &holder).await {
                 Ok(Start::Free | Start::Reserved) => {}
                 Ok(Start::No) => continue,
@@ -98,7 +99,7 @@ impl Leases {
     }
 
     /// Whether a worker may be given a task that may cost what is configured for its agent type.
-    async fn may_begin(&self, task: &Task, holder: &Holder) -> Result<Start, StoreError> {
+    async fn may_begin(&self, task: &Task, holder: &LeaseHolder) -> Result<Start, StoreError> {
         let unsaid = Some(Amount::default());
         let amount = self.engine.settings.budgets.worst_case(task.agent, unsaid);
         let limit = time_limit(task, self.settings.attempt_timeout);

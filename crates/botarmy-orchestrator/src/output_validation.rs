@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use botarmy_domain::Assignment;
 use botarmy_domain::artifact::{NewArtifact, digest};
 use botarmy_domain::package::path_problems;
-use botarmy_domain::ports::Assignment;
 use botarmy_domain::vocabulary::ArtifactType;
 use botarmy_domain::workflow::{Workflow, WorkflowError};
 use jsonschema::{Draft, Validator};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use botarmy_domain::decide::tasks::{self, Holder};
-use botarmy_domain::{AgentType, Caller, Error, Lease, Scope, Task};
+use botarmy_domain::decide::tasks::{self};
+use botarmy_domain::{AgentType, Caller, Error, Lease, LeaseHolder, Scope, Task};
 use tracing::info;
 
 use crate::engine::Engine;
@@ -35,7 +35,7 @@ impl Engine {
                 break;
             }
             for (task, lease) in ours {
-                let holder = Holder { worker: lease.worker, fence: lease.fence };
+                let holder = LeaseHolder { worker: lease.worker, fence: lease.fence };
                 let (id, context) = (task.id, self.context(Caller::system()));
                 let scope = Scope::project(task.project_id).task(id);
                 self.commit(context, scope, move |context, snapshot| {

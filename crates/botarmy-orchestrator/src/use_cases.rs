@@ -6,14 +6,12 @@ use async_trait::async_trait;
 use botarmy_domain::budget::Limit;
 use botarmy_domain::decide::{agents, artifacts, budget, hitl, projects, tasks};
 use botarmy_domain::emergency::StopScope;
-use botarmy_domain::ports::{
-    ArtifactFilter, Completion, NewProject, NewRequest, NewTask, Orchestrator, Responded, Response,
-    Stopped,
-};
+use botarmy_domain::ports::Orchestrator;
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, Caller, DomainError, Error,
-    HitlAction, HitlRequest, HitlRequestId, NewArtifact, Package, Project, ProjectId,
-    ProjectStatus, Row, Scope, StoreError, Task, TaskId, package,
+    AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, Caller, Completion,
+    DomainError, Error, HitlAction, HitlRequest, HitlRequestId, NewArtifact, NewProject,
+    NewRequest, NewTask, Package, Project, ProjectId, ProjectStatus, Responded, Response, Row,
+    Scope, Stopped, StoreError, Task, TaskId, package,
 };
 
 use crate::engine::Engine;

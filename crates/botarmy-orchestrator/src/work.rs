@@ -5,16 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::decide::budget::accounts_of;
-use botarmy_domain::decide::tasks::{self, Holder, Inquiry, Work};
-use botarmy_domain::ports::{
-    AgentRunner, Assignment, BusMessage, HeldLease, Outcome, Resume, RunContext, RunError,
-    TaskProgress, Usage,
-};
-use botarmy_domain::text::clean_map;
-use botarmy_domain::text::{clean, strip_controls, without_controls};
+use botarmy_domain::decide::tasks::{self, Inquiry, Work};
+use botarmy_domain::ports::AgentRunner;
+use botarmy_domain::text::{clean, clean_map, strip_controls, without_controls};
 use botarmy_domain::{
-    ArtifactType, Caller, Committed, DecisionContext, DomainError, Error, Project, Scope,
-    StoreError, Task, TaskStatus,
+    ArtifactType, Assignment, BusMessage, Caller, Committed, DecisionContext, DomainError, Error,
+    HeldLease, LeaseHolder, Outcome, Project, Resume, RunContext, RunError, Scope, StoreError,
+    Task, TaskProgress, TaskStatus, Usage,
 };
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -41,7 +38,7 @@ impl Worker {
         project: &SharedProject,
         fence: u32,
     ) {
-        let holder = Holder { worker: self.settings.id.clone(), fence };
+        let holder = LeaseHolder { worker: self.settings.id.clone(), fence };
         let runner = self.runners.get(&task.agent).cloned();
         let mut reserved = false;
         let result = match (runner, self.engine.assignment(task, project).await) {
@@ -143,7 +140,7 @@ impl Worker {
     async fn bring_back(
         &self,
         task: &Task,
-        holder: Holder,
+        holder: LeaseHolder,
         reserved: bool,
         result: Result<Outcome, RunError>,
     ) {
@@ -233,7 +230,7 @@ impl Engine {
     pub(crate) async fn take_in(
         &self,
         task: &Task,
-        holder: &Holder,
+        holder: &LeaseHolder,
         reserved: bool,
         result: &Arc<Result<Outcome, RunError>>,
         context: DecisionContext,

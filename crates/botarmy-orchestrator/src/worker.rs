@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use botarmy_domain::decide::tasks::Holder;
-use botarmy_domain::ports::{AgentRunner, BusMessage, Claim, Health, HealthCheck, HeldLease};
+use botarmy_domain::ports::{AgentRunner, HealthCheck};
 use botarmy_domain::{
-    AgentType, Caller, EventType, Project, ProjectId, Row, StoreError, Task, TaskId, WorkerId,
+    AgentType, BusMessage, Caller, Claim, EventType, Health, HeldLease, LeaseHolder, Project,
+    ProjectId, Row, StoreError, Task, TaskId, WorkerId,
 };
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -285,7 +285,7 @@ impl Worker {
             self.abort(id, None);
             let worker = Arc::clone(self);
             giving.spawn(async move {
-                let holder = Holder { worker: worker.settings.id.clone(), fence };
+                let holder = LeaseHolder { worker: worker.settings.id.clone(), fence };
                 let lease = HeldLease { task: id, holder };
                 let given = worker.engine.requeue(lease, "the server is stopping").await;
                 if let Err(error) = given {

@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use botarmy_domain::batch::{Batch, Rows};
-use botarmy_domain::ports::Claim;
 use botarmy_domain::{
-    AgentType, Committed, LogId, Project, ProjectId, Scope, StoreError, TaskId, Timestamp,
+    AgentType, Claim, Committed, LogId, Project, ProjectId, Scope, StoreError, TaskId, Timestamp,
 };
 use botarmy_sql::body;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -25,12 +24,11 @@ use crate::error::DbError;
 use crate::head_cache::HeadCache;
 use crate::in_doubt::{committed, first_id, is_among};
 use crate::job::guarded;
-use crate::load;
 use crate::pessimistic::finish;
 use crate::read_view::ReadView;
-use crate::rows;
 use crate::statements::{ExtendLease, NextInQueue, Projects, QueueRow, Waiting};
 use crate::writer::{Writer, in_time};
+use crate::{load, rows};
 
 /// How often a claim is tried that failed through no fault of its own.
 const TRIES: u32 = 3;

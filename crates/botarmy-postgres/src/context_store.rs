@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::ports::{ArtifactFilter, ContextStore};
-use botarmy_domain::{Artifact, ContextId, ProjectId, StoreError};
+use botarmy_domain::ports::ContextStore;
+use botarmy_domain::{Artifact, ArtifactFilter, ContextId, ProjectId, StoreError};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;

@@ -14,8 +14,8 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use botarmy_domain::decide::agents::record_of;
-use botarmy_domain::ports::{AgentStatus, AuditLog, BusMessage};
-use botarmy_domain::{AgentRecord, AgentType, LogId, StoreError};
+use botarmy_domain::ports::{AgentStatus, AuditLog};
+use botarmy_domain::{AgentRecord, AgentType, BusMessage, LogId, StoreError};
 use deadpool_redis::redis::aio::ConnectionLike;
 use deadpool_redis::redis::{RedisError, Script, cmd};
 use tokio::sync::Notify;
@@ -341,8 +341,9 @@ impl Truth {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use botarmy_domain::AgentStatusKind;
+
+    use super::*;
 
     fn marked(seq: u64, status: AgentStatusKind) -> Marked {
         Marked { seq, record: AgentRecord { status, ..AgentRecord::idle(AgentType::Coder) } }

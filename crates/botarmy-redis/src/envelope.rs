@@ -13,8 +13,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use botarmy_domain::AgentType;
-use botarmy_domain::ports::BusMessage;
+use botarmy_domain::{AgentType, BusMessage};
 
 /// The version of everything said through Redis, a part of every channel and key: a replica that
 /// speaks another one is not misunderstood, it is not heard.
@@ -130,8 +129,9 @@ pub(crate) fn unpack_wake_up(message: &[u8]) -> BTreeSet<AgentType> {
 #[cfg(test)]
 mod tests {
     use botarmy_domain::log::Event;
-    use botarmy_domain::ports::TaskProgress;
-    use botarmy_domain::{Caller, Entry, EventType, Head, IdGenerator, LogId, Timestamp};
+    use botarmy_domain::{
+        Caller, Entry, EventType, Head, IdGenerator, LogId, TaskProgress, Timestamp,
+    };
     use serde_json::json;
 
     use super::*;

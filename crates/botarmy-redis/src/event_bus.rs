@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use botarmy_domain::StoreError;
-use botarmy_domain::ports::{BusMessage, EventBus, Subscription};
-use tokio::sync::{Notify, broadcast, broadcast::error::RecvError};
+use botarmy_domain::ports::{EventBus, Subscription};
+use botarmy_domain::{BusMessage, StoreError};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, broadcast};
 use tracing::warn;
 
 use crate::connection::{Redis, Shared};

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use async_trait::async_trait;
-use botarmy_domain::ports::{Health, HealthCheck};
+use botarmy_domain::Health;
+use botarmy_domain::ports::HealthCheck;
 use deadpool_redis::redis::cmd;
 
 use crate::connection::Redis;

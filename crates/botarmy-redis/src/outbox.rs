@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use botarmy_domain::AgentType;
-use botarmy_domain::ports::BusMessage;
+use botarmy_domain::{AgentType, BusMessage};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::pipe;
 use serde_json::{Map, Value};
@@ -258,8 +257,9 @@ async fn send(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use botarmy_domain::AgentRecord;
+
+    use super::*;
 
     fn open(capacity: usize, max_bytes: usize) -> Outbox {
         let outbox = Outbox::new(capacity, max_bytes);
@@ -290,7 +290,7 @@ mod tests {
     fn saying(message: String) -> BusMessage {
         let mut id_generator =
             botarmy_domain::IdGenerator::new(botarmy_domain::Timestamp::from_micros(1), 1);
-        BusMessage::Progress(std::sync::Arc::new(botarmy_domain::ports::TaskProgress {
+        BusMessage::Progress(std::sync::Arc::new(botarmy_domain::TaskProgress {
             project_id: id_generator.project(),
             task_id: id_generator.task(),
             agent_type: AgentType::Coder,

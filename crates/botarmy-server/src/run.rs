@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use botarmy_domain::ports::{BusMessage, NewProject, Orchestrator, Response};
+use botarmy_domain::ports::Orchestrator;
 use botarmy_domain::{
-    Caller, Entry, EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId, HitlStatus,
-    Oversight, Project, ProjectId, ProjectState, package,
+    BusMessage, Caller, Entry, EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId,
+    HitlStatus, NewProject, Oversight, Project, ProjectId, ProjectState, Response, package,
 };
 
 use crate::settings::Settings;

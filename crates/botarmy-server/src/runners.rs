@@ -7,9 +7,9 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use botarmy_agents_command::CommandRunner;
 use botarmy_agents_offline::OfflineRunner;
-use botarmy_domain::AgentType;
-use botarmy_domain::ports::{AgentRunner, Clock, Health, HealthCheck};
+use botarmy_domain::ports::{AgentRunner, Clock, HealthCheck};
 use botarmy_domain::text::non_blank;
+use botarmy_domain::{AgentType, Health};
 use botarmy_memory::NoopRunner;
 use botarmy_orchestrator::Runners;
 

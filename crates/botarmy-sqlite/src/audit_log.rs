@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
-use botarmy_domain::ports::{AuditLog, EntryFilter};
-use botarmy_domain::{EventId, EventSource, StoreError};
+use botarmy_domain::ports::AuditLog;
+use botarmy_domain::{EntryFilter, EventId, EventSource, StoreError};
 use botarmy_sql::{integer, time_of_id};
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::ports::{ArtifactFilter, ContextStore};
-use botarmy_domain::{Artifact, ContextId, ProjectId, StoreError};
+use botarmy_domain::ports::ContextStore;
+use botarmy_domain::{Artifact, ArtifactFilter, ContextId, ProjectId, StoreError};
 use diesel::prelude::*;
 
 use crate::error::reading;

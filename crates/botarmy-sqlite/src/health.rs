@@ -1,8 +1,8 @@
 //! How the database and the audit log are.
 
 use async_trait::async_trait;
-use botarmy_domain::StoreError;
-use botarmy_domain::ports::{Health, HealthCheck};
+use botarmy_domain::ports::HealthCheck;
+use botarmy_domain::{Health, StoreError};
 
 use crate::error::reading;
 use crate::open::number;

@@ -1,8 +1,8 @@
 //! The one way to change anything: through the queue of the writer.
 
 use async_trait::async_trait;
-use botarmy_domain::ports::{Claim, Decide, Ledger};
-use botarmy_domain::{Committed, Error, Scope, StoreError, TaskId, Timestamp};
+use botarmy_domain::ports::{Decide, Ledger};
+use botarmy_domain::{Claim, Committed, Error, Scope, StoreError, TaskId, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::store::{SqliteStore, closed};

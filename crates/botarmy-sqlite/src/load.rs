@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use botarmy_domain::batch::{ReadSet, Rows};
 use botarmy_domain::ids::{ProjectId, TaskId};
-use botarmy_domain::ports::Claim;
 use botarmy_domain::{
-    AgentFacts, AgentRecord, AgentType, HitlKind, HitlRequest, StopScope, StoreError, Task,
+    AgentFacts, AgentRecord, AgentType, Claim, HitlKind, HitlRequest, StopScope, StoreError, Task,
     Timestamp,
 };
 use botarmy_sql::body;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::ports::{TaskFilter, TaskStatusList, TaskStore};
-use botarmy_domain::{ProjectId, StoreError, Task, TaskId, Timestamp};
+use botarmy_domain::ports::TaskStore;
+use botarmy_domain::{ProjectId, StoreError, Task, TaskFilter, TaskId, TaskStatusList, Timestamp};
 use botarmy_sql::{body, word};
 use diesel::dsl::count_star;
 use diesel::prelude::*;

@@ -9,13 +9,11 @@ use std::sync::Mutex;
 use botarmy_domain::decide::{agents, projects, tasks};
 use botarmy_domain::log::{LogId, Verifier};
 use botarmy_domain::ports::{
-    AgentStatus, AuditLog, Claim, EntryFilter, Health, HealthCheck, HitlStore, Ledger, NewProject,
-    NewTask, ProjectStore, TaskFilter, TaskStore,
+    AgentStatus, AuditLog, HealthCheck, HitlStore, Ledger, ProjectStore, TaskStore,
 };
-use botarmy_domain::task::WorkerId;
 use botarmy_domain::{
-    AgentType, Caller, DecisionContext, DomainError, Error, Oversight, ProjectId, Scope,
-    StoreError, TaskId, Timestamp,
+    AgentType, Caller, Claim, DecisionContext, DomainError, EntryFilter, Error, Health, NewProject,
+    NewTask, Oversight, ProjectId, Scope, StoreError, TaskFilter, TaskId, Timestamp, WorkerId,
 };
 use diesel::connection::{
     Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation,

@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use botarmy_domain::batch::Batch;
-use botarmy_domain::ports::{Claim, Decide};
-use botarmy_domain::{Committed, Error, Scope, StoreError, Task, TaskId, TaskState, Timestamp};
+use botarmy_domain::ports::Decide;
+use botarmy_domain::{
+    Claim, Committed, Error, Scope, StoreError, Task, TaskId, TaskState, Timestamp,
+};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tokio::sync::{mpsc, oneshot};

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use botarmy_domain::ports::{Clock, Ids, Ledger, NewProject};
-use botarmy_domain::{Caller, DecisionContext};
-use botarmy_domain::{EventType, Oversight, ProjectId, Scope, decide};
+use botarmy_domain::ports::{Clock, Ids, Ledger};
+use botarmy_domain::{
+    Caller, DecisionContext, EventType, NewProject, Oversight, ProjectId, Scope, decide,
+};
 use botarmy_server::system::{RandomIds, SystemClock};
 use botarmy_sqlite::{SqliteSettings, SqliteStore, Synchronous};
 use diesel::connection::SimpleConnection;

@@ -10,13 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use botarmy_agents_llm::{LlmRunner, Prompts, Provider, ProviderKind};
-use botarmy_domain::ports::{
-    AgentRunner, Assignment, Claim, Decide, Ledger, NewProject, Orchestrator, Outcome, Probe,
-    RunContext, RunError,
-};
+use botarmy_domain::ports::{AgentRunner, Decide, Ledger, Orchestrator};
 use botarmy_domain::{
-    AgentType, ArtifactType, Caller, Committed, Error, EventType, Oversight, ProjectId, Scope,
-    StoreError, TaskId, Timestamp, WorkerId,
+    AgentType, ArtifactType, Assignment, Caller, Claim, Committed, Error, EventType, NewProject,
+    Outcome, Oversight, Probe, ProjectId, RunContext, RunError, Scope, StoreError, TaskId,
+    Timestamp, WorkerId,
 };
 use botarmy_orchestrator::{
     Engine, EngineSettings, Ports, Runners, Worker, WorkerSettings, Workflows,

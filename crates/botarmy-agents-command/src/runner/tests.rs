@@ -4,12 +4,11 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use botarmy_domain::IdGenerator;
 use botarmy_domain::artifact::{Artifact, ArtifactRef, digest};
-use botarmy_domain::ports::Resume;
 use botarmy_domain::task::Answer as Reply;
 use botarmy_domain::timestamp::Timestamp;
 use botarmy_domain::vocabulary::{AgentType, HitlAction};
+use botarmy_domain::{IdGenerator, Resume};
 
 use super::*;
 

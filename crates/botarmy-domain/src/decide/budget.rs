@@ -4,17 +4,18 @@ use serde_json::{Map, Value, json};
 
 use super::builder::DecisionBuilder;
 use super::flow::{self, GateTarget};
-use super::tasks::{Holder, held};
+use super::tasks::held;
 use crate::budget::{Amount, BudgetAccount, BudgetKey, BudgetQuestion, Day, Limit, Reservation};
 use crate::change::{Decision, Row};
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::hitl::{HitlRequest, Subject};
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
-use crate::ports::Usage;
+use crate::lease::LeaseHolder;
 use crate::scope::Snapshot;
 use crate::task::{Task, TaskState};
 use crate::timestamp::Timestamp;
+use crate::usage::Usage;
 use crate::vocabulary::{EventType, HitlKind, TaskStatus};
 
 /// What an attempt wants to reserve, and the limits that apply where people have set none.
@@ -54,7 +55,7 @@ pub fn reserve(
     context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
-    holder: &Holder,
+    holder: &LeaseHolder,
     wanted: &Wanted,
     asks: bool,
 ) -> Result<Decision, DomainError> {

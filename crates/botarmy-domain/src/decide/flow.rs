@@ -8,9 +8,9 @@ use crate::error::DomainError;
 use crate::handoff::Handoff;
 use crate::hitl::{HitlRequest, HitlState, Subject};
 use crate::ids::TaskId;
-use crate::ports::Usage;
 use crate::project::{Counts, Project, ProjectState};
 use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Task, TaskState};
+use crate::usage::Usage;
 use crate::vocabulary::{
     AgentType, EventType, HitlKind, OnExpiry, ProjectStatus, StepStatus, TaskStatus,
 };

@@ -2,18 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::budget;
 use super::builder::{DecisionBuilder, object};
 use super::flow::{self, GateTarget};
-use super::tasks;
+use super::{budget, tasks};
 use crate::artifact::NewArtifact;
 use crate::budget::BudgetKey;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
-use crate::hitl::{HitlRequest, HitlState, Reply, Subject};
+use crate::hitl::{HitlRequest, HitlState, NewRequest, Reply, Response, Subject};
 use crate::ids::HitlRequestId;
-use crate::ports::{NewRequest, Response};
 use crate::scope::Snapshot;
 use crate::task::{Answer, Task, TaskState};
 use crate::text::non_blank;

@@ -6,38 +6,29 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::budget;
 use super::builder::DecisionBuilder;
 use super::flow::{self, GateTarget};
-use super::hitl;
+use super::{budget, hitl};
 use crate::artifact::NewArtifact;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::hitl::Subject;
 use crate::ids::TaskId;
-use crate::ports::{NewTask, Question, RunError, Usage};
+use crate::lease::{Lease, LeaseHolder, WorkerId};
+use crate::outcome::{Question, RunError};
 use crate::scope::Snapshot;
 use crate::task::{
-    DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Lease, MAX_PRIORITY, Task, TaskError, TaskState,
-    WorkerId,
+    DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, MAX_PRIORITY, NewTask, Task, TaskError, TaskState,
 };
 use crate::text::non_blank;
+use crate::usage::Usage;
 use crate::vocabulary::{ArtifactType, EventType, HitlKind, StepStatus, TaskStatus};
 
 /// The most artifacts a task can be shown.
 const MAX_CONTEXT: usize = 1000;
 /// The most attempts a task can be given.
 const MAX_ATTEMPTS: u32 = 10;
-
-/// Who holds a lease, as the holder says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// Its name.
-    pub worker: WorkerId,
-    /// The fencing token it was given.
-    pub fence: u32,
-}
 
 /// Submits a task. Needs a scope with the context artifacts.
 ///
@@ -174,7 +165,7 @@ pub fn complete(
     context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
-    holder: &Holder,
+    holder: &LeaseHolder,
     work: &Work,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
@@ -252,7 +243,7 @@ pub fn fail(
     context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
-    holder: &Holder,
+    holder: &LeaseHolder,
     error: &RunError,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
@@ -360,7 +351,7 @@ pub fn ask(
     context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
-    holder: &Holder,
+    holder: &LeaseHolder,
     inquiry: &Inquiry,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
@@ -428,7 +419,7 @@ pub fn requeue(
     context: &DecisionContext,
     snapshot: &Snapshot,
     id: TaskId,
-    holder: &Holder,
+    holder: &LeaseHolder,
     reason: &str,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
@@ -543,7 +534,7 @@ fn cancel_requests_about(builder: &mut DecisionBuilder<'_>, task: &Task, reason:
 pub(super) fn held(
     builder: &DecisionBuilder<'_>,
     id: TaskId,
-    holder: &Holder,
+    holder: &LeaseHolder,
 ) -> Result<Task, DomainError> {
     let task = builder.task(id)?;
     check_held(&task, holder)?;
@@ -554,7 +545,7 @@ pub(super) fn held(
 ///
 /// # Errors
 /// `lease_lost` when it does not.
-pub fn check_held(task: &Task, holder: &Holder) -> Result<(), DomainError> {
+pub fn check_held(task: &Task, holder: &LeaseHolder) -> Result<(), DomainError> {
     let holds = |lease: &Lease| lease.fence == holder.fence && lease.worker == holder.worker;
     if task.lease().is_some_and(holds) {
         return Ok(());

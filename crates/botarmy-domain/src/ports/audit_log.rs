@@ -5,33 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::StoreError;
-use crate::ids::{EventId, HitlRequestId, ProjectId, TaskId};
-use crate::log::{Entry, HeadMark, LogId};
-use crate::timestamp::Timestamp;
-use crate::vocabulary::{EventSource, EventType};
-
-/// Which entries, of all logs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EntryFilter {
-    /// Of this project.
-    pub project: Option<ProjectId>,
-    /// About this task.
-    pub task: Option<TaskId>,
-    /// About this request.
-    pub request: Option<HitlRequestId>,
-    /// Of this type.
-    pub event_type: Option<EventType>,
-    /// Caused by such a party.
-    pub event_source: Option<EventSource>,
-    /// At this time or later.
-    pub from: Option<Timestamp>,
-    /// At this time or earlier.
-    pub to: Option<Timestamp>,
-    /// Before the entry with this id: the cursor of a page.
-    pub before: Option<EventId>,
-    /// Leaving out this many.
-    pub offset: u32,
-}
+use crate::ids::EventId;
+use crate::log::{Entry, EntryFilter, HeadMark, LogId};
 
 /// Reads the logs; they are written through the [`super::Ledger`], with what they tell of.
 ///

@@ -4,21 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, ArtifactFilter};
 use crate::error::StoreError;
 use crate::ids::{ContextId, ProjectId};
-use crate::vocabulary::{AgentType, ArtifactType};
-
-/// Which artifacts of a project.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ArtifactFilter {
-    /// Of this type.
-    pub artifact_type: Option<ArtifactType>,
-    /// Made by this agent type.
-    pub source_agent: Option<AgentType>,
-    /// Made after this one.
-    pub after: Option<ContextId>,
-}
 
 /// Reads artifacts; they are written through the [`super::Ledger`], like everything.
 ///

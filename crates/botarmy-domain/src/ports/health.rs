@@ -2,6 +2,8 @@
 
 use async_trait::async_trait;
 
+use crate::health::Health;
+
 /// A part that can be asked how it is.
 ///
 /// An implementation MUST answer without spending anything; whoever asks sets a time limit.
@@ -16,15 +18,4 @@ pub trait HealthCheck: Send + Sync + 'static {
 
     /// How it is.
     async fn check(&self) -> Health;
-}
-
-/// How a part is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    /// It works.
-    Healthy(String),
-    /// It does not.
-    Unhealthy(String),
-    /// This profile does not use it.
-    NotConfigured,
 }

@@ -1,35 +1,17 @@
 //! The one way to change anything.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use async_trait::async_trait;
 
 use crate::change::{Committed, Decision};
-use crate::decision_context::DecisionContext;
+use crate::claim::Claim;
 use crate::error::{DomainError, Error, StoreError};
 use crate::ids::TaskId;
 use crate::scope::{Scope, Snapshot};
-use crate::task::WorkerId;
 use crate::timestamp::Timestamp;
-use crate::vocabulary::AgentType;
 
 /// A decision to be taken: pure, short, and the same every time it is run on the same snapshot,
 /// so that a store may run it again.
 pub type Decide = Box<dyn Fn(&Snapshot) -> Result<Decision, DomainError> + Send + Sync>;
-
-/// A worker that asks for work.
-#[derive(Debug, Clone)]
-pub struct Claim {
-    /// Who asks.
-    pub worker: WorkerId,
-    /// How many tasks of each agent type it can take.
-    pub slots: BTreeMap<AgentType, u32>,
-    /// For how long.
-    pub lease: Duration,
-    /// Circumstances of the claim; its caller is the worker.
-    pub context: DecisionContext,
-}
 
 /// Commits decisions together with their log entries.
 ///

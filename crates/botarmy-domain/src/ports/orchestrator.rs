@@ -1,112 +1,21 @@
 //! The driving port: everything that can be asked of BotArmy. Reading goes through the stores.
 
-use async_trait::async_trait;
-use serde_json::{Map, Value};
 use std::sync::Arc;
+
+use async_trait::async_trait;
 
 use crate::agent::AgentRecord;
 use crate::artifact::{Artifact, NewArtifact};
 use crate::budget::{BudgetAccount, Limit};
 use crate::caller::Caller;
-use crate::emergency::{Stop, StopScope};
+use crate::emergency::{StopScope, Stopped};
 use crate::error::Error;
-use crate::hitl::HitlRequest;
-use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
+use crate::hitl::{HitlRequest, NewRequest, Responded, Response};
+use crate::ids::{HitlRequestId, ProjectId, TaskId};
 use crate::package::Package;
-use crate::project::Project;
-use crate::task::Task;
-use crate::vocabulary::{AgentType, HitlAction, Oversight};
-
-/// A project somebody wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewProject {
-    /// 1 to 255 characters, not blank.
-    pub name: String,
-    /// Whatever its owner says about it; with a workflow, the idea.
-    pub description: Option<String>,
-    /// The workflow to start at once, by name.
-    pub workflow: Option<String>,
-    /// How many gates its owner wants.
-    pub oversight: Oversight,
-}
-
-/// A task somebody wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewTask {
-    /// The project.
-    pub project_id: ProjectId,
-    /// Who is to do it.
-    pub agent: AgentType,
-    /// What is to be done; not blank.
-    pub instructions: String,
-    /// Artifacts the agent is shown; of the same project.
-    pub context_ids: Vec<ContextId>,
-    /// 0 to 9; [`crate::task::DEFAULT_PRIORITY`] when absent.
-    pub priority: Option<u8>,
-    /// 1 to 10; [`crate::task::DEFAULT_MAX_ATTEMPTS`] when absent.
-    pub max_attempts: Option<u32>,
-}
-
-/// A request somebody raises by hand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewRequest {
-    /// The project.
-    pub project_id: ProjectId,
-    /// The task it is about.
-    pub task_id: Option<TaskId>,
-    /// What is asked; not blank.
-    pub question: String,
-    /// Suggested answers.
-    pub options: Vec<String>,
-    /// How long it waits, in seconds; the server's setting when absent.
-    pub ttl_s: Option<u32>,
-    /// What it is about; of the same project.
-    pub artifacts: Vec<ContextId>,
-}
-
-/// What somebody says to a request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Response {
-    /// What they do.
-    pub action: HitlAction,
-    /// What they say; blank counts as nothing.
-    pub content: Option<String>,
-    /// What they remark.
-    pub comment: Option<String>,
-    /// The document they put in its place.
-    pub amended_content: Option<Map<String, Value>>,
-    /// The digest of what they were shown.
-    pub subject_digest: Option<String>,
-}
-
-/// What a response led to.
-#[derive(Debug, Clone)]
-pub struct Responded {
-    /// The request as it stands now.
-    pub request: Arc<HitlRequest>,
-    /// Whether work goes on because of it.
-    pub workflow_resumed: bool,
-}
-
-/// Whether a project is complete, and if not, why not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Completion {
-    /// It is.
-    pub is_complete: bool,
-    /// What is missing, one sentence each.
-    pub unmet: Vec<String>,
-}
-
-/// What an emergency stop led to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stopped {
-    /// The stop that stands now.
-    pub stop: Stop,
-    /// Whether it was made by this call; another's stands otherwise.
-    pub is_new: bool,
-    /// How many tasks were running when it was recorded.
-    pub interrupted: usize,
-}
+use crate::project::{Completion, NewProject, Project};
+use crate::task::{NewTask, Task};
+use crate::vocabulary::AgentType;
 
 /// Everything that can be asked of BotArmy. Every call is one decision, committed before it
 /// answers, and safe against being dropped half way.

@@ -6,31 +6,8 @@ use async_trait::async_trait;
 
 use crate::error::StoreError;
 use crate::ids::{ProjectId, TaskId};
-use crate::task::{Task, TaskLine};
+use crate::task::{Task, TaskFilter, TaskStatusList};
 use crate::timestamp::Timestamp;
-use crate::vocabulary::{AgentType, ProjectStatus, TaskStatus};
-
-/// Which tasks of a project.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TaskFilter {
-    /// With this status.
-    pub status: Option<TaskStatus>,
-    /// For this agent type.
-    pub agent: Option<AgentType>,
-    /// Made after this task.
-    pub after: Option<TaskId>,
-}
-
-/// A project's tasks at one instant.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskStatusList {
-    /// The position of the project's log at that instant.
-    pub seq: u64,
-    /// The project's status.
-    pub project_status: ProjectStatus,
-    /// Its tasks, oldest first.
-    pub tasks: Vec<TaskLine>,
-}
 
 /// Reads tasks. What it answers MUST include everything that was acknowledged before the call.
 #[cfg_attr(feature = "mock", mockall::automock)]

@@ -1,61 +1,13 @@
-//! Agents that run outside of the servers: they ask for work, and bring back what comes of it.
+//! Work for external workers.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::decide::tasks::Holder;
 use crate::error::Error;
-use crate::ids::TaskId;
-use crate::ports::{Assignment, Outcome, RunError};
-use crate::task::{Task, WorkerId};
-use crate::timestamp::Timestamp;
-use crate::vocabulary::AgentType;
-
-/// A worker that asks for work, and how long it waits for some.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkQuery {
-    /// Who asks.
-    pub worker: WorkerId,
-    /// The agent types it serves; the first is served first.
-    pub agents: Vec<AgentType>,
-    /// How many tasks it takes at most, over all of them.
-    pub max: u32,
-    /// How long it waits when there is nothing; zero answers at once.
-    pub wait: Duration,
-}
-
-/// A lease as its holder shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldLease {
-    /// The task.
-    pub task: TaskId,
-    /// Who says to hold it, under which fence.
-    pub holder: Holder,
-}
-
-/// A task that was handed out.
-#[derive(Debug, Clone)]
-pub struct Leased {
-    /// The right to it.
-    pub lease: HeldLease,
-    /// When it lapses unless its holder is heard.
-    pub expires_at: Timestamp,
-    /// How often its holder should be heard.
-    pub heartbeat: Duration,
-    /// What is to be done.
-    pub job: Assignment,
-}
-
-/// What a holder that was heard is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeartbeatReply {
-    /// When the lease lapses unless its holder is heard again.
-    pub expires_at: Timestamp,
-    /// Nobody wants the work any more: stop.
-    pub cancel: bool,
-}
+use crate::outcome::{Outcome, RunError};
+use crate::task::Task;
+use crate::worker::{HeartbeatReply, HeldLease, Leased, WorkQuery};
 
 /// Hands tasks to workers outside of the servers. A call that shows a lease which is not held any
 /// more is refused with `lease_lost`, and MUST NOT change anything then.

@@ -9,13 +9,12 @@ use std::time::Duration;
 use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::budget::{Amount, BudgetKey, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
-use botarmy_domain::decide::tasks::Holder;
 use botarmy_domain::decide::{agents, artifacts, emergency, projects};
 use botarmy_domain::emergency::StopScope;
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
-    AgentType, ArtifactType, Caller, Entry, EventType, HitlAction, Oversight, Package, Scope,
-    package,
+    AgentType, ArtifactType, Caller, Entry, EventType, HitlAction, LeaseHolder, Oversight, Package,
+    Scope, package,
 };
 use serde_json::{Map, json};
 
@@ -116,7 +115,7 @@ fn overseen() -> World {
         let task = world.submit().unwrap();
         let started = world.claim(task).unwrap();
         let budget_accounts = accounts_of(started.task(task).unwrap());
-        let holder = Holder { worker: worker(), fence: 1 };
+        let holder = LeaseHolder { worker: worker(), fence: 1 };
         let until = world.now.after(Duration::from_secs(60));
         let wanted = Wanted {
             amount: Amount { tokens: 100, cost_micro_usd: 1 },

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::batch::{Batch, Rows};
-use botarmy_domain::decide::tasks::{Holder, Inquiry, Work};
+use botarmy_domain::decide::tasks::{Inquiry, Work};
 use botarmy_domain::decide::{hitl, projects, tasks};
-use botarmy_domain::ports::{NewProject, NewRequest, NewTask, Question, Response, RunError, Usage};
 use botarmy_domain::{
     AgentType, Caller, Committed, Decision, DecisionContext, DomainError, Entry, HitlAction,
-    HitlRequestId, Oversight, ProjectId, Scope, Snapshot, TaskId, Timestamp, WorkerId, Workflow,
+    HitlRequestId, LeaseHolder, NewProject, NewRequest, NewTask, Oversight, ProjectId, Question,
+    Response, RunError, Scope, Snapshot, TaskId, Timestamp, Usage, WorkerId, Workflow,
 };
 use serde_json::Map;
 
@@ -128,7 +128,7 @@ impl World {
         fence: u32,
         output: Map<String, serde_json::Value>,
     ) -> Outcome {
-        let holder = Holder { worker: worker(), fence };
+        let holder = LeaseHolder { worker: worker(), fence };
         let work = Work { output, artifacts: vec![], confidence: None, usage: Usage::default() };
         self.run(&self.scope().task(id), |c, s| {
             tasks::complete(&c.by(Caller::worker(&holder.worker)), s, id, &holder, &work)
@@ -136,7 +136,7 @@ impl World {
     }
 
     pub fn fail(&mut self, id: TaskId, fence: u32, for_good: bool) -> Outcome {
-        let holder = Holder { worker: worker(), fence };
+        let holder = LeaseHolder { worker: worker(), fence };
         let error = if for_good {
             RunError::terminal("no", "No.")
         } else {
@@ -148,7 +148,7 @@ impl World {
     }
 
     pub fn ask(&mut self, id: TaskId, fence: u32) -> Outcome {
-        let holder = Holder { worker: worker(), fence };
+        let holder = LeaseHolder { worker: worker(), fence };
         let inquiry = Inquiry {
             question: Question { question: "Well?".to_owned(), options: vec![], artifacts: vec![] },
             usage: Usage::default(),
@@ -166,7 +166,7 @@ impl World {
     }
 
     pub fn requeue(&mut self, id: TaskId, fence: u32) -> Outcome {
-        let holder = Holder { worker: worker(), fence };
+        let holder = LeaseHolder { worker: worker(), fence };
         self.run(&self.scope().task(id), |c, s| {
             tasks::requeue(&c.by(Caller::system()), s, id, &holder, "stopping")
         })

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use botarmy_domain::ports::EntryFilter;
-use botarmy_domain::{Entry, LogId, StoreError, Timestamp};
+use botarmy_domain::{Entry, EntryFilter, LogId, StoreError, Timestamp};
 use tracing::{debug, warn};
 
 use super::Hub;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use botarmy_domain::ports::BusMessage;
-use botarmy_domain::{Entry, LogId};
+use botarmy_domain::{BusMessage, Entry, LogId};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 

@@ -1,13 +1,12 @@
 use std::sync::atomic::Ordering::SeqCst;
 
+use botarmy_domain::{AgentType, BusMessage, EventType, TaskProgress};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::*;
 use crate::fakes::{LogWriter, World, advance};
 use crate::subscriber::{SubscribeError, Target};
-use botarmy_domain::ports::{BusMessage, TaskProgress};
-use botarmy_domain::{AgentType, EventType};
 
 const SOON: Duration = Duration::from_secs(5);
 const A_MOMENT: Duration = Duration::from_millis(60);
