@@ -46,7 +46,7 @@ fn documents() -> Vec<String> {
 }
 
 /// Returns the documents that explain how BotArmy is used, with their text.
-fn guides() -> Vec<(String, String)> {
+pub(crate) fn guides() -> Vec<(String, String)> {
     let guides = documents().into_iter().filter(|file| !file.starts_with("crates/"));
     guides.map(|file| (file.clone(), read(&file))).collect()
 }

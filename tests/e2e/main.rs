@@ -12,6 +12,7 @@ mod copy;
 mod crash;
 mod deploy;
 mod documentation;
+mod documented_commands;
 mod killed;
 mod live;
 mod migrations;
