@@ -9,18 +9,18 @@ use clap::{Args, Parser, Subcommand};
 use crate::settings::{Role, Settings};
 use crate::{audit, backup, copy, health_check, logging, migrate, run, serve};
 
-/// The control plane for teams of AI agents: an idea goes in, agents work it through a workflow,
-/// people decide at gates, everything is in an append-only log, a package comes out.
+/// Takes a product idea through a workflow of AI agents, with people deciding at the gates and
+/// everything in an append-only log, and ends with a package.
 ///
-/// Without a command it serves. Every setting with its default is in config/default.toml; give
-/// your own with --config FILE or variables such as BOTARMY_HTTP__PORT=9000.
+/// Without a command it starts the server. config/default.toml has every setting with its default;
+/// set your own with --config FILE or with variables such as BOTARMY_HTTP__PORT=9000.
 #[derive(Debug, Parser)]
 #[command(name = "botarmy-server", version, max_term_width = 100)]
 struct Cli {
     /// A settings file (TOML) with the keys it changes.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder everything is kept in [default: data].
+    /// The data folder [default: data].
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     #[command(subcommand)]
@@ -29,20 +29,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer REST and WebSocket clients, and let the agents work (what happens without a command).
+    /// Start the server: answer REST and WebSocket clients, and let the agents work (the default).
     Serve(Serve),
-    /// Let the agents work, and answer health probes only: `serve --role worker`.
+    /// Let the agents work, and answer health probes only: the same as `serve --role worker`.
     Worker(Serve),
-    /// Take one idea to a package, here in the terminal.
+    /// Take one idea to a package, in the terminal.
     Run(Run),
-    /// Bring the database to the version of this binary, or look where it is.
+    /// Migrate the database to the version of this binary, or show its version.
     Migrate(Migrate),
-    /// Ask a running server whether it is ready: exit code 0 when it is, 1 when it is not.
+    /// Ask a running server whether it is ready: exit code 0 if it is, 1 if it is not.
     HealthCheck(HealthCheck),
-    /// Move everything to another database, or back it up.
+    /// Copy everything to another database, or back it up.
     #[command(subcommand)]
     Store(Store),
-    /// Check logs.
+    /// Check exported logs.
     #[command(subcommand)]
     Audit(Audit),
     /// Print the OpenAPI document.
@@ -57,49 +57,49 @@ struct Serve {
     /// The port to listen on; 0 takes a free one [default: 8080].
     #[arg(long)]
     port: Option<u16>,
-    /// What this process does [default: all].
+    /// The part of the work that this process does [default: all].
     #[arg(long, value_enum)]
     role: Option<Role>,
 }
 
 #[derive(Debug, Args)]
 struct Run {
-    /// What is to be built, in a sentence or more.
+    /// The product to build, in a sentence or more.
     idea: String,
     /// Approve every gate without asking.
     #[arg(long)]
     yes: bool,
-    /// Where the package goes [default: NAME_artifacts.zip here].
+    /// The file of the package [default: NAME_artifacts.zip in the current folder].
     #[arg(long, value_name = "FILE.zip")]
     out: Option<PathBuf>,
-    /// What the project is called [default: the beginning of the idea].
+    /// The name of the project [default: the beginning of the idea].
     #[arg(long)]
     name: Option<String>,
     /// The workflow to follow.
     #[arg(long, default_value = "sdlc")]
     workflow: String,
-    /// How many gates there are: low, standard or high.
+    /// The oversight level, which sets how many gates there are: low, standard or high.
     #[arg(long, default_value = "standard")]
     oversight: Oversight,
 }
 
 #[derive(Debug, Args)]
 struct Migrate {
-    /// Only say where the database is.
+    /// Show the version of the database, and change nothing.
     #[arg(long, conflicts_with_all = ["down", "dry_run"])]
     status: bool,
-    /// Take the last migration back.
+    /// Revert the last migration.
     #[arg(long, conflicts_with = "dry_run")]
     down: bool,
-    /// Only say what would be done.
+    /// Show what would be done, and change nothing.
     #[arg(long)]
     dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 struct HealthCheck {
-    /// What to ask, such as http://127.0.0.1:8080/livez; without a path it is /readyz [default: the
-    /// server on this machine that has the same settings].
+    /// The address to request, such as http://127.0.0.1:8080/livez; without a path it is /readyz
+    /// [default: the server on this machine with the same settings].
     #[arg(long)]
     url: Option<String>,
 }
@@ -112,26 +112,26 @@ enum Store {
     /// data directory DIR, or env:NAME for the variable NAME that holds one of these and keeps a
     /// password off the command line.
     ///
-    /// Stop every server on either side first. When it is interrupted, the same command goes on
-    /// where it was; until it is finished no server starts on the target. The exit code is 0 only
-    /// when every row of both sides is the same and every hash is as it should be.
+    /// Stop every server on either side first. If the copy is interrupted, the same command
+    /// continues where it was; until it has finished, no server starts on the target. The exit code
+    /// is 0 only if every row of both sides is the same and every hash is valid.
     Copy {
-        /// Where everything is. It is not changed.
+        /// The source. It is not changed.
         #[arg(long, value_name = "ADDRESS")]
         from: String,
-        /// Where everything goes. It has to be empty.
+        /// The target. It has to be empty.
         #[arg(long, value_name = "ADDRESS")]
         to: String,
-        /// The most rows that are committed at once.
+        /// The most rows that are committed together.
         #[arg(long, value_name = "ROWS", hide = true)]
         chunk: Option<u32>,
     },
-    /// Write the SQLite database of the data directory to a new file, also while a server uses it.
+    /// Back the SQLite database of the data folder up to a new file, also while a server uses it.
     ///
-    /// The file holds everything as of one moment; every log in it is verified. To restore, put
-    /// it as botarmy.db into an empty data directory.
+    /// The file holds everything as of one moment, and every log in it is verified. To restore it,
+    /// put it into an empty data folder as botarmy.db.
     Backup {
-        /// The file; there must be none yet.
+        /// The file to create. It must not exist.
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
@@ -139,17 +139,17 @@ enum Store {
 
 #[derive(Debug, Subcommand)]
 enum Audit {
-    /// Check an exported log: every hash, every number, and that the end is there.
+    /// Check an exported log: every hash, every position, and that the end is not missing.
     Verify {
         /// A file from GET /api/v1/audit/projects/{id}/export, or - for standard input.
         file: PathBuf,
     },
 }
 
-/// Reads the command line and does what it says.
+/// Reads the command line and runs the command.
 ///
 /// # Errors
-/// What went wrong, for the person who typed it.
+/// Returns the error of the command, worded for the terminal.
 pub async fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     match cli.command {
