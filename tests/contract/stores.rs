@@ -9,8 +9,7 @@ use botarmy_domain::decide::tasks::Work;
 use botarmy_domain::decide::{artifacts, hitl, projects, tasks};
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
-    AgentStatus, AuditLog, BudgetStore, ContextStore, EmergencyStops, HitlStore, Ledger,
-    PackageStore, ProjectStore, TaskStore,
+    AgentStatus, Ledger, StorePorts,
 };
 use botarmy_domain::{
     AgentType, ArtifactType, Caller, Claim, Committed, ContextId, Decision, DecisionContext,
@@ -23,19 +22,10 @@ use botarmy_sqlite::{SqliteSettings, SqliteStore};
 use botarmy_tests::services;
 use serde_json::{Map, Value};
 
-/// What every adapter brings.
+/// An adapter's ports, with a clock of its own.
 #[derive(Clone)]
 pub struct Stores {
-    pub ledger: Arc<dyn Ledger>,
-    pub projects: Arc<dyn ProjectStore>,
-    pub tasks: Arc<dyn TaskStore>,
-    pub requests: Arc<dyn HitlStore>,
-    pub context: Arc<dyn ContextStore>,
-    pub packages: Arc<dyn PackageStore>,
-    pub audit: Arc<dyn AuditLog>,
-    pub agents: Arc<dyn AgentStatus>,
-    pub budgets: Arc<dyn BudgetStore>,
-    pub stops: Arc<dyn EmergencyStops>,
+    ports: StorePorts,
     clock: Arc<AtomicU64>,
     /// Whatever has to live as long as the store.
     _keep: Arc<dyn Send + Sync>,
@@ -44,14 +34,14 @@ pub struct Stores {
 /// An empty store in memory.
 pub async fn memory() -> Option<Stores> {
     let store = MemoryStore::new();
-    Some(Stores::of(store, Arc::new(())))
+    Some(Stores::new(StorePorts::of(store), Arc::new(())))
 }
 
 /// An empty SQLite store in a folder of its own.
 pub async fn sqlite() -> Option<Stores> {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(SqliteSettings::new(dir.path().join("test.db"))).unwrap();
-    Some(Stores::of(store, Arc::new(dir)))
+    Some(Stores::new(StorePorts::of(store), Arc::new(dir)))
 }
 
 /// An empty PostgreSQL store in a database of its own.
@@ -64,35 +54,27 @@ pub async fn postgres() -> Option<Stores> {
 /// The store at this address.
 pub async fn postgres_at(url: &str, keep: Arc<dyn Send + Sync>) -> Stores {
     let settings = PostgresSettings::new(url.parse().unwrap());
-    Stores::of(PostgresStore::open(settings).await.unwrap(), keep)
+    let store = PostgresStore::open(settings).await.unwrap();
+    Stores::new(StorePorts::of(store), keep)
+}
+
+impl std::ops::Deref for Stores {
+    type Target = StorePorts;
+
+    fn deref(&self) -> &StorePorts {
+        &self.ports
+    }
 }
 
 impl Stores {
-    fn of<S>(store: S, keep: Arc<dyn Send + Sync>) -> Self
-    where
-        S: Ledger + ProjectStore + TaskStore + HitlStore + ContextStore + PackageStore + AuditLog,
-        S: AgentStatus + BudgetStore + EmergencyStops,
-    {
-        let store = Arc::new(store);
-        Self {
-            ledger: store.clone(),
-            projects: store.clone(),
-            tasks: store.clone(),
-            requests: store.clone(),
-            context: store.clone(),
-            packages: store.clone(),
-            audit: store.clone(),
-            agents: store.clone(),
-            budgets: store.clone(),
-            stops: store,
-            clock: Arc::default(),
-            _keep: keep,
-        }
+    fn new(ports: StorePorts, keep: Arc<dyn Send + Sync>) -> Self {
+        Self { ports, clock: Arc::default(), _keep: keep }
     }
 
-    /// The same with another ledger and another board before them.
+    /// Replaces the ledger and the status of the agent types by others in front of them.
     pub fn with(self, ledger: Arc<dyn Ledger>, agents: Arc<dyn AgentStatus>) -> Self {
-        Self { ledger, agents, ..self }
+        let ports = StorePorts { ledger, agents, ..self.ports };
+        Self { ports, ..self }
     }
 
     /// The next context: a millisecond after the one before, with its own seed.

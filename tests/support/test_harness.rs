@@ -8,7 +8,7 @@ use std::time::Duration;
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
     AgentRunner, AuditLog, Clock, ContextStore, HitlStore, Ids, Ledger, Orchestrator, ProjectStore,
-    TaskStore,
+    StorePorts, TaskStore,
 };
 use botarmy_domain::{
     AgentType, Caller, DecisionContext, Entry, EventType, HitlAction, HitlRequest, HitlStatus,
@@ -99,15 +99,10 @@ impl TestHarness {
         let clock = Arc::new(ManualClock::default());
         let bus = MemoryEventBus::default();
         let ports = Ports {
-            ledger: wrap(Arc::new(store.clone())),
-            projects: Arc::new(store.clone()),
-            tasks: Arc::new(store.clone()),
-            requests: Arc::new(store.clone()),
-            context: Arc::new(store.clone()),
-            packages: Arc::new(store.clone()),
-            budgets: Arc::new(store.clone()),
-            stops: Arc::new(store.clone()),
-            agents: Arc::new(store.clone()),
+            stores: StorePorts {
+                ledger: wrap(Arc::new(store.clone())),
+                ..StorePorts::of(store.clone())
+            },
             bus: Arc::new(bus.clone()),
             wake_ups: Arc::new(MemoryWakeUps::default()),
             clock: clock.clone(),

@@ -215,7 +215,7 @@ impl LeaseDispatcher {
                 lease: self.lease,
                 context: self.engine.context(Caller::worker(&query.worker)),
             };
-            let committed = match self.engine.ports.ledger.claim(claim).await {
+            let committed = match self.engine.ports.stores.ledger.claim(claim).await {
                 Ok(committed) => committed,
                 Err(error) if claimed.is_empty() => return Err(error),
                 Err(_) => break,

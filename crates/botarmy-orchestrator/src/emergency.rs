@@ -50,7 +50,7 @@ impl Engine {
         let stop = match new {
             Some(stop) => stop,
             None => {
-                let stops = self.ports.stops.stops().await?;
+                let stops = self.ports.stores.stops.stops().await?;
                 let standing = stops.into_iter().find(|stop| stop.scope == scope);
                 // Released in this very moment: what stood is not known any more.
                 standing.ok_or(StoreError::Conflict)?
@@ -78,7 +78,7 @@ impl Engine {
     /// the stop was recorded may have started it after everything else was taken back. Workers of
     /// the servers look for themselves, and a stopped project is paused for every claim.
     pub(crate) async fn end_stopped(&self) -> Result<usize, Error> {
-        let mut stops = self.ports.stops.stops().await?;
+        let mut stops = self.ports.stores.stops.stops().await?;
         stops.retain(|stop| !matches!(stop.scope, StopScope::Project(_)));
         let outside = |task: &Task| task.lease().is_some_and(|l| l.worker.is_external());
         let mut taken = 0;
@@ -90,7 +90,7 @@ impl Engine {
 
     /// What runs of this, whoever holds it; the first few thousand of it.
     async fn running_in(&self, scope: StopScope) -> Result<Vec<Arc<Task>>, StoreError> {
-        let mut working = self.ports.tasks.working(MAX).await?;
+        let mut working = self.ports.stores.tasks.working(MAX).await?;
         working.retain(|task| scope.covers(task.agent, task.project_id));
         Ok(working)
     }
@@ -147,7 +147,7 @@ impl Worker {
             if !self.is_busy() {
                 continue;
             }
-            match self.engine.ports.stops.stops().await {
+            match self.engine.ports.stores.stops.stops().await {
                 Ok(stops) if stops.is_empty() => {}
                 Ok(stops) => self.end_stopped(&stops).await,
                 Err(error) => warn!(%error, "Whether work is stopped cannot be read"),

@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use botarmy_domain::ports::{
-    AgentStatus, BudgetStore, Clock, ContextStore, Decide, EmergencyStops, EventBus, HitlStore,
-    Ids, Ledger, PackageStore, ProjectStore, TaskStore, WakeUps,
-};
+use botarmy_domain::ports::{Clock, Decide, EventBus, Ids, StorePorts, WakeUps};
 use botarmy_domain::{
     AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Error, Scope,
     Snapshot, StoreError,
@@ -18,32 +15,16 @@ use crate::output_validation::OutputValidator;
 use crate::wake_up_fanout::WakeUpFanout;
 use crate::workflows::Workflows;
 
-/// The ports the use cases stand on.
+/// The driven ports of the use cases.
 #[derive(Clone)]
 pub struct Ports {
-    /// Commits decisions.
-    pub ledger: Arc<dyn Ledger>,
-    /// Reads projects.
-    pub projects: Arc<dyn ProjectStore>,
-    /// Reads tasks.
-    pub tasks: Arc<dyn TaskStore>,
-    /// Reads requests.
-    pub requests: Arc<dyn HitlStore>,
-    /// Reads artifacts.
-    pub context: Arc<dyn ContextStore>,
-    /// Reads packages.
-    pub packages: Arc<dyn PackageStore>,
-    /// Reads what was spent.
-    pub budgets: Arc<dyn BudgetStore>,
-    /// Reads what is stopped.
-    pub stops: Arc<dyn EmergencyStops>,
-    /// Reads what the agents are doing.
-    pub agents: Arc<dyn AgentStatus>,
-    /// Carries news.
+    /// Storage. Its status of the agent types may be one that several servers share.
+    pub stores: StorePorts,
+    /// Carries messages to the live streams and the other servers.
     pub bus: Arc<dyn EventBus>,
     /// Wakes workers.
     pub wake_ups: Arc<dyn WakeUps>,
-    /// Tells the time.
+    /// Gives the time.
     pub clock: Arc<dyn Clock>,
     /// Gives entropy.
     pub ids: Arc<dyn Ids>,
@@ -120,7 +101,7 @@ impl Engine {
         let engine = self.clone();
         let decide: Decide = Box::new(move |snapshot| decide(&context, snapshot));
         let committing = tokio::spawn(async move {
-            let committed = engine.ports.ledger.transact(scope, decide).await?;
+            let committed = engine.ports.stores.ledger.transact(scope, decide).await?;
             engine.publish(&committed).await;
             Ok(committed)
         });

@@ -108,7 +108,7 @@ impl Leases {
 
     /// The task of a lease; one that does not exist was never leased.
     async fn task(&self, lease: &HeldLease) -> Result<Arc<Task>, Error> {
-        let task = self.engine.ports.tasks.task(lease.task).await?;
+        let task = self.engine.ports.stores.tasks.task(lease.task).await?;
         let missing = || tasks::lease_lost(format!("There is no lease on task {}.", lease.task));
         Ok(task.ok_or_else(missing)?)
     }
@@ -118,7 +118,7 @@ impl Leases {
     async fn check_form(&self, task: &Task, outcome: &Outcome) -> Result<(), Error> {
         let Outcome::Completed { output, artifacts, .. } = outcome else { return Ok(()) };
         let schema = match task.step() {
-            Some(_) => self.engine.ports.projects.project(task.project_id).await?,
+            Some(_) => self.engine.ports.stores.projects.project(task.project_id).await?,
             None => None,
         };
         let schema = schema.and_then(|project| schema_of(&project, task));
@@ -165,7 +165,7 @@ impl WorkerLeases for Leases {
             let detail = format!("The attempt took longer than {limit} seconds.");
             return Err(tasks::lease_lost(detail).into());
         }
-        if !self.engine.ports.ledger.extend(task.id, holder.fence, expires_at).await? {
+        if !self.engine.ports.stores.ledger.extend(task.id, holder.fence, expires_at).await? {
             let detail = format!("Task {} was taken from {} just now.", task.id, holder.worker);
             return Err(tasks::lease_lost(detail).into());
         }

@@ -23,7 +23,7 @@ impl Engine {
         let mut outside = 0;
         loop {
             let limit = PAGE.saturating_add(outside);
-            let working = self.ports.tasks.working(limit).await?;
+            let working = self.ports.stores.tasks.working(limit).await?;
             let is_all = working.len() < limit as usize;
             let held =
                 |task: &Arc<Task>| task.lease().cloned().map(|lease| (Arc::clone(task), lease));

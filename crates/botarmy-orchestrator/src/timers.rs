@@ -36,7 +36,7 @@ impl Engine {
     }
 
     async fn expire_requests(&self) -> Result<usize, Error> {
-        let due = self.ports.requests.expired(self.ports.clock.now(), PAGE).await?;
+        let due = self.ports.stores.requests.expired(self.ports.clock.now(), PAGE).await?;
         let mut done = 0;
         for request in due {
             let (id, context) = (request.id, self.context(Caller::scheduler()));
@@ -55,7 +55,8 @@ impl Engine {
     }
 
     async fn reap_leases(&self) -> Result<usize, Error> {
-        let expired_leases = self.ports.tasks.expired_leases(self.ports.clock.now(), PAGE).await?;
+        let expired_leases =
+            self.ports.stores.tasks.expired_leases(self.ports.clock.now(), PAGE).await?;
         let mut done = 0;
         for task in expired_leases {
             let (id, context) = (task.id, self.context(Caller::scheduler()));

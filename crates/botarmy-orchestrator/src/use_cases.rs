@@ -71,6 +71,7 @@ impl Orchestrator for Engine {
         self.commit(context, scope, projects::check_completion).await?;
         let (project, head) = self
             .ports
+            .stores
             .projects
             .overview(id)
             .await?
@@ -171,7 +172,7 @@ impl Orchestrator for Engine {
         let age = std::time::Duration::from_secs(u64::from(max_age_hours) * 3600);
         let time = self.ports.clock.now().before(age);
         let mut removed = 0;
-        for project in self.ports.packages.packages_before(time, MAX_CLEANED).await? {
+        for project in self.ports.stores.packages.packages_before(time, MAX_CLEANED).await? {
             removed += u32::from(self.delete_package(project, caller.clone()).await?);
         }
         Ok(removed)
@@ -208,7 +209,7 @@ impl Orchestrator for Engine {
 
     async fn reset_agent(&self, agent: AgentType, caller: Caller) -> Result<AgentRecord, Error> {
         self.commit(self.context(caller), Scope::agent(agent), agents::reset).await?;
-        Ok(self.ports.agents.status_of(agent).await?)
+        Ok(self.ports.stores.agents.status_of(agent).await?)
     }
 }
 
@@ -218,10 +219,10 @@ impl Engine {
         id: ProjectId,
         caller: Caller,
     ) -> Result<Arc<Package>, Error> {
-        let project = self.ports.projects.project(id).await?;
+        let project = self.ports.stores.projects.project(id).await?;
         let project = project.ok_or_else(|| DomainError::not_found("Project", id))?;
         let filter = ArtifactFilter::default();
-        let stored = self.ports.context.artifacts(id, filter, MAX_PACKAGED).await?;
+        let stored = self.ports.stores.context.artifacts(id, filter, MAX_PACKAGED).await?;
         let context = self.context(caller);
         let package = Arc::new(package::build(&project, &stored, context.now));
         let made = Arc::clone(&package);
@@ -234,14 +235,14 @@ impl Engine {
 
     /// The scope of a decision about a task: its project, and everything open there.
     async fn scope_of_task(&self, id: TaskId) -> Result<Scope, Error> {
-        let task = self.ports.tasks.task(id).await?;
+        let task = self.ports.stores.tasks.task(id).await?;
         let task = task.ok_or_else(|| DomainError::not_found("Task", id))?;
         Ok(Scope::project(task.project_id).task(id).everything_open())
     }
 
     /// The scope of a decision about a request: its project and its task.
     pub(crate) async fn scope_of_request(&self, id: HitlRequestId) -> Result<Scope, Error> {
-        let request = self.ports.requests.request(id).await?;
+        let request = self.ports.stores.requests.request(id).await?;
         let request = request.ok_or_else(|| DomainError::not_found("Request", id))?;
         let mut scope = Scope::project(request.project_id).request(id);
         scope.tasks.extend(request.task_id);

@@ -103,7 +103,7 @@ impl Worker {
                 }
                 _ = beat.tick() => {
                     let until = self.engine.ports.clock.now().after(self.settings.lease);
-                    match self.engine.ports.ledger.extend(task.id, fence, until).await {
+                    match self.engine.ports.stores.ledger.extend(task.id, fence, until).await {
                         Ok(true) => {}
                         Ok(false) => return Err(RunError::terminal("lease_lost", "The lease is lost.")),
                         Err(error) => warn!(task.id = %task.id, %error, "A lease was not extended"),
@@ -182,11 +182,12 @@ impl Engine {
         task: &Task,
         project: &SharedProject,
     ) -> Result<Assignment, StoreError> {
-        let project = project.get_or_try_init(|| self.ports.projects.project(task.project_id));
+        let project =
+            project.get_or_try_init(|| self.ports.stores.projects.project(task.project_id));
         let project = project.await?.as_deref();
         let context = match task.context_ids.as_slice() {
             [] => Vec::new(),
-            ids => self.ports.context.artifacts_by_id(ids).await?,
+            ids => self.ports.stores.context.artifacts_by_id(ids).await?,
         };
         let goes_on = task.session.is_some() || !task.answers.is_empty();
         Ok(Assignment {
@@ -274,7 +275,7 @@ impl Engine {
         reason: &'static str,
     ) -> Result<(), Error> {
         let HeldLease { task: id, holder } = lease;
-        let Some(task) = self.ports.tasks.task(id).await? else { return Ok(()) };
+        let Some(task) = self.ports.stores.tasks.task(id).await? else { return Ok(()) };
         if task.status() != TaskStatus::Working {
             return Ok(());
         }

@@ -105,7 +105,7 @@ impl Worker {
             lease: self.settings.lease,
             context: self.engine.context(Caller::worker(&self.settings.id)),
         };
-        let committed = self.engine.ports.ledger.claim(claim).await?;
+        let committed = self.engine.ports.stores.ledger.claim(claim).await?;
         let mut started = 0;
         let mut projects: BTreeMap<ProjectId, SharedProject> = BTreeMap::new();
         for row in &committed.rows {
@@ -263,7 +263,7 @@ impl Worker {
     async fn check_all(&self) {
         let held: Vec<_> = self.running().iter().map(|(id, one)| (*id, one.fence)).collect();
         for (id, fence) in held {
-            let task = self.engine.ports.tasks.task(id).await;
+            let task = self.engine.ports.stores.tasks.task(id).await;
             let Ok(Some(task)) = task else { continue };
             if task.lease().is_none_or(|lease| lease.fence != fence) {
                 self.abort(id, None);
@@ -341,7 +341,7 @@ impl HealthCheck for Worker {
         if self.claim_failed.load(std::sync::atomic::Ordering::Relaxed) {
             return Health::Unhealthy("the last attempt to claim work failed".to_owned());
         }
-        match self.engine.ports.tasks.backlog().await {
+        match self.engine.ports.stores.tasks.backlog().await {
             Ok(backlog) => {
                 let running = self.running().len();
                 Health::Healthy(format!("{running} tasks running, {backlog} waiting"))

@@ -35,13 +35,13 @@ impl Channels {
             return Self {
                 bus: Arc::new(MemoryEventBus::default()),
                 wake_ups: Arc::new(MemoryWakeUps::default()),
-                agents: Arc::clone(&stores.agents),
+                agents: Arc::clone(&stores.ports.agents),
                 health: None,
                 redis: None,
             };
         };
         let redis = Redis::connect(redis);
-        let (agents, audit) = (Arc::clone(&stores.agents), Arc::clone(&stores.audit));
+        let (agents, audit) = (Arc::clone(&stores.ports.agents), Arc::clone(&stores.ports.audit));
         Self {
             bus: Arc::new(RedisEventBus::new(&redis)),
             wake_ups: Arc::new(RedisWakeUps::new(&redis)),

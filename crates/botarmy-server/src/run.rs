@@ -88,8 +88,13 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
         if !answered {
             break None;
         }
-        let now =
-            system.stores.projects.project(project.id).await?.context("the project is gone")?;
+        let now = system
+            .stores
+            .ports
+            .projects
+            .project(project.id)
+            .await?
+            .context("the project is gone")?;
         if !now.status().is_open() {
             // What led to it is on its way still.
             while let Ok(Some(heard)) = tokio::time::timeout(LAST_WORDS, news.next()).await {
@@ -126,7 +131,7 @@ async fn finish(system: &System, project: &Project, out: &Path) -> anyhow::Resul
         }
     }
     let made = system.engine.generate_package(project.id, Caller::system()).await?;
-    let artifacts = system.stores.context.artifacts_by_id(&made.artifacts).await?;
+    let artifacts = system.stores.ports.context.artifacts_by_id(&made.artifacts).await?;
     let files = package::layout(&made.cover, &artifacts);
     let bytes = botarmy_http::zip::zip_bytes(&files);
     write_whole(out, &bytes)?;
@@ -228,7 +233,7 @@ impl<'a> LeaseDispatcher<'a> {
     /// Answers every open gate of the project. Answers `false` when nobody is there to ask.
     async fn answer_gates(&mut self) -> anyhow::Result<bool> {
         let pending = Some(HitlStatus::Pending);
-        let open = self.system.stores.requests.requests(self.project, pending, 100).await?;
+        let open = self.system.stores.ports.requests.requests(self.project, pending, 100).await?;
         for request in open.iter().rev() {
             if self.answered.contains(&request.id) {
                 continue;
@@ -285,7 +290,7 @@ impl<'a> LeaseDispatcher<'a> {
 
     async fn show(&self, request: &HitlRequest) -> anyhow::Result<()> {
         let ids: Vec<_> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
-        for artifact in self.system.stores.context.artifacts_by_id(&ids).await? {
+        for artifact in self.system.stores.ports.context.artifacts_by_id(&ids).await? {
             match artifact.content.get("markdown").and_then(|text| text.as_str()) {
                 Some(markdown) => println!("\n{markdown}\n"),
                 None => println!("\n{}\n", serde_json::to_string_pretty(&artifact.content)?),

@@ -4,10 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use botarmy_domain::ports::{
-    AgentStatus, AuditLog, BudgetStore, ContextStore, EmergencyStops, HealthCheck, HitlStore,
-    Ledger, PackageStore, ProjectStore, TaskStore,
-};
+use botarmy_domain::ports::{HealthCheck, StorePorts};
 use botarmy_postgres::{PostgresAuditHealth, PostgresHealth, PostgresSettings, PostgresStore};
 use botarmy_sqlite::{SqliteAuditHealth, SqliteHealth, SqliteSettings, SqliteStore};
 
@@ -16,21 +13,12 @@ use crate::settings::{Settings, Synchronous};
 /// The database file in the data directory.
 pub const DATABASE: &str = "botarmy.db";
 
-/// The storage ports, all served by one database.
+/// The database with the ports that it serves.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "each field is the port of its type")]
 pub struct Stores {
-    pub ledger: Arc<dyn Ledger>,
-    pub projects: Arc<dyn ProjectStore>,
-    pub tasks: Arc<dyn TaskStore>,
-    pub requests: Arc<dyn HitlStore>,
-    pub context: Arc<dyn ContextStore>,
-    pub packages: Arc<dyn PackageStore>,
-    pub budgets: Arc<dyn BudgetStore>,
-    pub stops: Arc<dyn EmergencyStops>,
-    pub audit: Arc<dyn AuditLog>,
-    pub agents: Arc<dyn AgentStatus>,
-    /// How the database and the log are.
+    /// The storage ports, all served by this database.
+    pub ports: StorePorts,
+    /// Health checks of the database and of the log.
     pub health: Vec<Arc<dyn HealthCheck>>,
     database: Database,
 }
@@ -53,42 +41,21 @@ impl Stores {
                 Arc::new(PostgresHealth(store.clone())),
                 Arc::new(PostgresAuditHealth(store.clone())),
             ];
-            return Ok(Self::of(store.clone(), health, Database::Postgres(store)));
+            return Ok(Self {
+                ports: StorePorts::of(store.clone()),
+                health: health.into(),
+                database: Database::Postgres(store),
+            });
         }
         let settings = sqlite(settings);
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(settings)).await??;
         let health: [Arc<dyn HealthCheck>; 2] =
             [Arc::new(SqliteHealth(store.clone())), Arc::new(SqliteAuditHealth(store.clone()))];
-        Ok(Self::of(store.clone(), health, Database::Sqlite(store)))
-    }
-
-    fn of<S>(store: S, health: [Arc<dyn HealthCheck>; 2], database: Database) -> Self
-    where
-        S: Ledger
-            + ProjectStore
-            + TaskStore
-            + HitlStore
-            + ContextStore
-            + PackageStore
-            + BudgetStore
-            + EmergencyStops,
-        S: AuditLog + AgentStatus,
-    {
-        let store = Arc::new(store);
-        Self {
-            ledger: store.clone(),
-            projects: store.clone(),
-            tasks: store.clone(),
-            requests: store.clone(),
-            context: store.clone(),
-            packages: store.clone(),
-            budgets: store.clone(),
-            stops: store.clone(),
-            audit: store.clone(),
-            agents: store,
+        Ok(Self {
+            ports: StorePorts::of(store.clone()),
             health: health.into(),
-            database,
-        }
+            database: Database::Sqlite(store),
+        })
     }
 
     /// Whether other replicas may be using it too.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use anyhow::Context;
 use botarmy_domain::Defaults;
-use botarmy_domain::ports::{Clock, Ids};
+use botarmy_domain::ports::{Clock, Ids, StorePorts};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, HttpSettings};
 use botarmy_live::{Hub, LiveSettings};
@@ -76,15 +76,7 @@ impl System {
         let stores = Stores::open(settings).await?;
         let channels = Channels::open(settings, redis, &stores);
         let ports = Ports {
-            ledger: Arc::clone(&stores.ledger),
-            projects: Arc::clone(&stores.projects),
-            tasks: Arc::clone(&stores.tasks),
-            requests: Arc::clone(&stores.requests),
-            context: Arc::clone(&stores.context),
-            packages: Arc::clone(&stores.packages),
-            budgets: Arc::clone(&stores.budgets),
-            stops: Arc::clone(&stores.stops),
-            agents: Arc::clone(&channels.agents),
+            stores: StorePorts { agents: Arc::clone(&channels.agents), ..stores.ports.clone() },
             bus: Arc::clone(&channels.bus),
             wake_ups: Arc::clone(&channels.wake_ups),
             clock: Arc::clone(&clock),
@@ -173,8 +165,8 @@ impl System {
         let bus_carries_all = self.channels.reaches_others() || !self.stores.is_shared();
         let live = Hub::start(
             Arc::clone(&self.channels.bus),
-            Arc::clone(&self.stores.audit),
-            Arc::clone(&self.stores.projects),
+            Arc::clone(&self.stores.ports.audit),
+            Arc::clone(&self.stores.ports.projects),
             Arc::clone(&self.clock),
             LiveSettings {
                 max_connections: settings.ws.max_connections,
@@ -199,8 +191,8 @@ impl System {
     }
 
     fn api(&self, settings: &Settings, origins: OriginRule) -> Api {
-        let stores = &self.stores;
-        let mut health = stores.health.clone();
+        let stores = &self.stores.ports;
+        let mut health = self.stores.health.clone();
         health.extend(self.channels.health.clone());
         health.push(self.worker.clone());
         if self.role.works() {

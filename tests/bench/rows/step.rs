@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use botarmy_agents_llm::{LlmRunner, Prompts, Provider, ProviderKind};
-use botarmy_domain::ports::{AgentRunner, Decide, Ledger, Orchestrator};
+use botarmy_domain::ports::{AgentRunner, Decide, Ledger, Orchestrator, StorePorts};
 use botarmy_domain::{
     AgentType, ArtifactType, Assignment, Caller, Claim, Committed, Error, EventType, NewProject,
     Outcome, Oversight, Probe, ProjectId, RunContext, RunError, Scope, StoreError, TaskId,
@@ -241,20 +241,16 @@ impl Bench {
         let channels = Channels::open(&settings, None, &stores);
         let (claimed, completed) = (Times::default(), Times::default());
         let ledger = TimedLedger {
-            ledger: Arc::clone(&stores.ledger),
+            ledger: Arc::clone(&stores.ports.ledger),
             claimed: Arc::clone(&claimed),
             completed: Arc::clone(&completed),
         };
         let ports = Ports {
-            ledger: Arc::new(ledger),
-            projects: Arc::clone(&stores.projects),
-            tasks: Arc::clone(&stores.tasks),
-            requests: Arc::clone(&stores.requests),
-            context: Arc::clone(&stores.context),
-            packages: Arc::clone(&stores.packages),
-            agents: Arc::clone(&channels.agents),
-            budgets: Arc::clone(&stores.budgets),
-            stops: Arc::clone(&stores.stops),
+            stores: StorePorts {
+                ledger: Arc::new(ledger),
+                agents: Arc::clone(&channels.agents),
+                ..stores.ports.clone()
+            },
             bus: Arc::clone(&channels.bus),
             wake_ups: Arc::clone(&channels.wake_ups),
             clock: Arc::new(SystemClock),
@@ -297,9 +293,9 @@ impl Bench {
         };
         let id: ProjectId = self.engine.create_project(new, Caller::person("bench")).await?.id;
         let began = Instant::now();
-        while self.stores.packages.package(id).await?.is_none() {
+        while self.stores.ports.packages.package(id).await?.is_none() {
             if began.elapsed() > Duration::from_secs(30) {
-                let project = self.stores.projects.project(id).await?;
+                let project = self.stores.ports.projects.project(id).await?;
                 bail!("the project does not come to its end: {project:?}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
