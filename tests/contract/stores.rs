@@ -8,9 +8,7 @@ use std::time::Duration;
 use botarmy_domain::decide::tasks::Work;
 use botarmy_domain::decide::{artifacts, hitl, projects, tasks};
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
-use botarmy_domain::ports::{
-    AgentStatus, Ledger, StorePorts,
-};
+use botarmy_domain::ports::{AgentStatus, Ledger, StorePorts};
 use botarmy_domain::{
     AgentType, ArtifactType, Caller, Claim, Committed, ContextId, Decision, DecisionContext,
     DomainError, Error, HitlRequestId, LeaseHolder, NewArtifact, NewProject, NewRequest, NewTask,

@@ -7,6 +7,8 @@
 //! so that a task that is tried again holds one, and it lapses with the attempt it was made for:
 //! nothing has to be undone when a server is killed.
 
+mod report;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,6 +17,8 @@ use crate::ids::{ProjectId, TaskId};
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
 use crate::vocabulary::AgentType;
+
+pub use report::{BudgetReport, UsageReport, UsageTotal};
 
 /// How many models are told apart in a budget account; what comes after is counted together. Workers outside
 /// name their models themselves.

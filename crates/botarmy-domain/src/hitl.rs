@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::artifact::ArtifactRef;
+use crate::artifact::{Artifact, ArtifactRef};
 use crate::budget::BudgetQuestion;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::timestamp::Timestamp;
@@ -226,6 +226,15 @@ pub struct Response {
     pub amended_content: Option<Map<String, Value>>,
     /// The digest of what they were shown.
     pub subject_digest: Option<String>,
+}
+
+/// A request with the artifacts under review.
+#[derive(Debug, Clone)]
+pub struct Review {
+    /// The request.
+    pub request: Arc<HitlRequest>,
+    /// Artifacts under review, in the order of the request's subject.
+    pub artifacts: Vec<Arc<Artifact>>,
 }
 
 /// What a response led to.

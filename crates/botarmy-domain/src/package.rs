@@ -37,6 +37,15 @@ pub struct Package {
     pub digest: String,
 }
 
+/// A project with its package.
+#[derive(Debug, Clone)]
+pub struct PackageSummary {
+    /// The project.
+    pub project: Arc<Project>,
+    /// Its package; `None` when none was made since the last deletion.
+    pub package: Option<Arc<Package>>,
+}
+
 /// A file of a package, without its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageFile {

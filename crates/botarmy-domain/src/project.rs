@@ -1,13 +1,17 @@
 //! A project: an idea on its way to a package.
 
+mod report;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ProjectId;
 use crate::timestamp::Timestamp;
-use crate::vocabulary::{Oversight, ProjectStatus, TaskStatus};
-use crate::workflow::{Progress, Workflow};
+use crate::vocabulary::{Oversight, ProjectStatus, StepStatus, TaskStatus};
+use crate::workflow::{Progress, Step, Workflow};
+
+pub use report::{CompletionReport, ProjectDetail, Standing, TaskStatusPage};
 
 /// A project and, when it follows a workflow, where it stands in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +109,22 @@ pub struct Plan {
     pub idea: String,
     /// Where each step stands.
     pub progress: Progress,
+}
+
+impl Plan {
+    /// Returns the step that is running, in review or failed, else the first that waits, or `None`
+    /// when every step is over.
+    #[must_use]
+    pub fn current_step(&self) -> Option<&Step> {
+        let first = |wanted: &[StepStatus]| {
+            self.workflow.steps.iter().find(|step| {
+                let progress = self.progress.steps.get(&step.name);
+                wanted.contains(&progress.map_or(StepStatus::Waiting, |one| one.status))
+            })
+        };
+        first(&[StepStatus::Running, StepStatus::InReview, StepStatus::Failed])
+            .or_else(|| first(&[StepStatus::Waiting]))
+    }
 }
 
 impl Project {

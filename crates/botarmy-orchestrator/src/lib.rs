@@ -9,6 +9,7 @@ mod emergency;
 mod engine;
 mod leases;
 mod output_validation;
+mod queries;
 mod recovery;
 mod timers;
 mod use_cases;

@@ -1,0 +1,81 @@
+//! The driving port for reading the logs: all that the live streams need of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::caller::Caller;
+use crate::error::Error;
+use crate::ids::{EventId, ProjectId, TaskId};
+use crate::log::{Entry, EntryFilter, HeadMark, LogId, Verification};
+use crate::page::Page;
+
+/// Reads logs on behalf of a caller. Every caller may read every log today; each method takes the
+/// caller so that a rule about what is visible has one place.
+///
+/// An implementation
+/// - MUST include everything that was acknowledged before the call;
+/// - MUST NOT leave out an entry between two that it returns of one log;
+/// - MUST NOT change anything.
+///
+/// # Errors
+/// A refusal, or the error of the store.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait LogQueries: Send + Sync + 'static {
+    /// Returns whether the project exists.
+    async fn project_exists(&self, caller: &Caller, id: ProjectId) -> Result<bool, Error>;
+
+    /// Returns the end of a log, or `None` for a log without entries. Every project has a log
+    /// with entries.
+    async fn log_head(&self, caller: &Caller, log: LogId) -> Result<Option<HeadMark>, Error>;
+
+    /// Returns the entries of one log after the position `after`, in order; at most `limit`.
+    async fn log_entries(
+        &self,
+        caller: &Caller,
+        log: LogId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Arc<Entry>>, Error>;
+
+    /// Returns the entry.
+    async fn entry(&self, caller: &Caller, id: EventId) -> Result<Arc<Entry>, Error>;
+
+    /// Returns entries of all logs that pass the filter, newest first.
+    async fn entries(
+        &self,
+        caller: &Caller,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Entry>>, Error>;
+
+    /// Returns entries of a project that pass the filter, newest first. A project that does not
+    /// exist is refused.
+    async fn project_entries(
+        &self,
+        caller: &Caller,
+        id: ProjectId,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Entry>>, Error>;
+
+    /// Returns entries about a task that pass the filter, newest first. A task that does not exist
+    /// is refused.
+    async fn task_entries(
+        &self,
+        caller: &Caller,
+        id: TaskId,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Entry>>, Error>;
+
+    /// Checks the log of a project, entry by entry, up to its end at the time of the call. It is
+    /// read `page` entries at a time.
+    async fn verify_log(
+        &self,
+        caller: &Caller,
+        id: ProjectId,
+        page: u32,
+    ) -> Result<Verification, Error>;
+}

@@ -1,0 +1,142 @@
+//! The driving port for reading: everything that a border shows, composed and computed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::agent::AgentRecord;
+use crate::artifact::{Artifact, ArtifactFilter};
+use crate::budget::{BudgetReport, UsageReport};
+use crate::caller::Caller;
+use crate::emergency::Stop;
+use crate::error::Error;
+use crate::hitl::{HitlRequest, Review};
+use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
+use crate::package::{Package, PackageSummary};
+use crate::page::Page;
+use crate::project::{CompletionReport, Project, ProjectDetail, TaskStatusPage};
+use crate::task::{Task, TaskFilter};
+use crate::vocabulary::{AgentType, HitlStatus, ProjectStatus};
+
+/// Reads on behalf of a caller. Every caller may read everything today; each method takes the
+/// caller so that a rule about what is visible has one place.
+///
+/// An implementation
+/// - MUST include everything that was acknowledged before the call;
+/// - MUST refuse with [`crate::DomainError::NotFound`] where a named project, task, request or
+///   artifact does not exist, also for an empty list of a project that does not exist;
+/// - MUST NOT change anything.
+///
+/// # Errors
+/// A refusal, or the error of the store.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Queries: Send + Sync + 'static {
+    /// Returns projects, newest first, those made before the project `before`.
+    async fn projects(
+        &self,
+        caller: &Caller,
+        status: Option<ProjectStatus>,
+        before: Option<ProjectId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Project>>, Error>;
+
+    /// Returns the project.
+    async fn project(&self, caller: &Caller, id: ProjectId) -> Result<Arc<Project>, Error>;
+
+    /// Returns the project with its counts.
+    async fn project_detail(&self, caller: &Caller, id: ProjectId) -> Result<ProjectDetail, Error>;
+
+    /// Returns the status of the project and of its tasks, oldest first. The position of the log
+    /// tells whether an earlier answer still holds.
+    async fn task_statuses(
+        &self,
+        caller: &Caller,
+        id: ProjectId,
+        limit: u32,
+    ) -> Result<TaskStatusPage, Error>;
+
+    /// Returns how much of the project is done.
+    async fn completion(&self, caller: &Caller, id: ProjectId) -> Result<CompletionReport, Error>;
+
+    /// Returns tasks of a project, oldest first.
+    async fn tasks(
+        &self,
+        caller: &Caller,
+        project: ProjectId,
+        filter: TaskFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Task>>, Error>;
+
+    /// Returns the task.
+    async fn task(&self, caller: &Caller, id: TaskId) -> Result<Arc<Task>, Error>;
+
+    /// Returns requests of a project, newest first; at most `limit`.
+    async fn requests(
+        &self,
+        caller: &Caller,
+        project: ProjectId,
+        status: Option<HitlStatus>,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, Error>;
+
+    /// Returns pending requests of all projects, oldest first, those made after the request
+    /// `after`.
+    async fn pending_requests(
+        &self,
+        caller: &Caller,
+        after: Option<HitlRequestId>,
+        limit: u32,
+    ) -> Result<Page<Arc<HitlRequest>>, Error>;
+
+    /// Returns the request.
+    async fn request(&self, caller: &Caller, id: HitlRequestId) -> Result<Arc<HitlRequest>, Error>;
+
+    /// Returns the request with the artifacts under review.
+    async fn review(&self, caller: &Caller, id: HitlRequestId) -> Result<Review, Error>;
+
+    /// Returns artifacts of a project, oldest first.
+    async fn artifacts(
+        &self,
+        caller: &Caller,
+        project: ProjectId,
+        filter: ArtifactFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Artifact>>, Error>;
+
+    /// Returns the artifact.
+    async fn artifact(&self, caller: &Caller, id: ContextId) -> Result<Arc<Artifact>, Error>;
+
+    /// Returns the project with its package, if one was made.
+    async fn package(&self, caller: &Caller, project: ProjectId) -> Result<PackageSummary, Error>;
+
+    /// Returns the artifacts that a package was made of, in its order.
+    async fn package_sources(
+        &self,
+        caller: &Caller,
+        package: &Package,
+    ) -> Result<Vec<Arc<Artifact>>, Error>;
+
+    /// Returns the budget of a project now.
+    async fn budget(&self, caller: &Caller, project: ProjectId) -> Result<BudgetReport, Error>;
+
+    /// Returns what was used for a project.
+    async fn usage(&self, caller: &Caller, project: ProjectId) -> Result<UsageReport, Error>;
+
+    /// Returns the emergency stops in force, in the order of their scopes.
+    async fn emergency_stops(&self, caller: &Caller) -> Result<Vec<Stop>, Error>;
+
+    /// Returns the status of every agent type, in the order of [`AgentType::ALL`].
+    async fn agents(&self, caller: &Caller) -> Result<Vec<AgentRecord>, Error>;
+
+    /// Returns the status of one agent type.
+    async fn agent(&self, caller: &Caller, agent: AgentType) -> Result<AgentRecord, Error>;
+
+    /// Returns earlier statuses of an agent type, newest first; at most `limit`.
+    async fn agent_history(
+        &self,
+        caller: &Caller,
+        agent: AgentType,
+        limit: u32,
+    ) -> Result<Vec<AgentRecord>, Error>;
+}

@@ -1,0 +1,231 @@
+//! Reading: one method for each thing that a border shows. What is not stored as it is shown is
+//! composed here; arithmetic is in the domain.
+//!
+//! Every caller may read everything today, so the caller is not looked at yet.
+
+mod logs;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::artifact::ArtifactFilter;
+use botarmy_domain::budget::{BudgetReport, UsageReport};
+use botarmy_domain::hitl::Review;
+use botarmy_domain::log::EntryFilter;
+use botarmy_domain::package::PackageSummary;
+use botarmy_domain::page::Page;
+use botarmy_domain::ports::Queries;
+use botarmy_domain::project::{CompletionReport, ProjectDetail, TaskStatusPage};
+use botarmy_domain::task::TaskFilter;
+use botarmy_domain::{
+    AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, Caller, ContextId, DomainError,
+    Error, HitlRequest, HitlRequestId, HitlStatus, Package, Project, ProjectId, ProjectStatus,
+    Stop, Task, TaskId,
+};
+
+use crate::engine::Engine;
+
+#[async_trait]
+impl Queries for Engine {
+    async fn projects(
+        &self,
+        _: &Caller,
+        status: Option<ProjectStatus>,
+        before: Option<ProjectId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Project>>, Error> {
+        let found = self.ports.stores.projects.projects(status, before, surplus(limit)).await?;
+        Ok(Page::first(found, limit))
+    }
+
+    async fn project(&self, _: &Caller, id: ProjectId) -> Result<Arc<Project>, Error> {
+        self.existing_project(id).await
+    }
+
+    async fn project_detail(&self, _: &Caller, id: ProjectId) -> Result<ProjectDetail, Error> {
+        let overview = self.ports.stores.projects.overview(id).await?;
+        let (project, head) = overview.ok_or_else(|| no_project(id))?;
+        Ok(ProjectDetail { project, counts: head.counts })
+    }
+
+    async fn task_statuses(
+        &self,
+        _: &Caller,
+        id: ProjectId,
+        limit: u32,
+    ) -> Result<TaskStatusPage, Error> {
+        let list = self.ports.stores.tasks.status(id, surplus(limit)).await?;
+        let list = list.ok_or_else(|| no_project(id))?;
+        Ok(TaskStatusPage {
+            seq: list.seq,
+            project_status: list.project_status,
+            tasks: Page::first(list.tasks, limit),
+        })
+    }
+
+    async fn completion(&self, _: &Caller, id: ProjectId) -> Result<CompletionReport, Error> {
+        let overview = self.ports.stores.projects.overview(id).await?;
+        let (project, head) = overview.ok_or_else(|| no_project(id))?;
+        let newest = EntryFilter { project: Some(id), ..EntryFilter::default() };
+        let newest = self.ports.stores.audit.entries(newest, 1).await?;
+        let last_updated = newest.first().map_or(project.updated_at, |entry| entry.created_at);
+        Ok(CompletionReport { project, counts: head.counts, last_updated })
+    }
+
+    async fn tasks(
+        &self,
+        _: &Caller,
+        project: ProjectId,
+        filter: TaskFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Task>>, Error> {
+        let found = self.ports.stores.tasks.tasks(project, filter, surplus(limit)).await?;
+        self.of_project(project, found, limit).await
+    }
+
+    async fn task(&self, _: &Caller, id: TaskId) -> Result<Arc<Task>, Error> {
+        let task = self.ports.stores.tasks.task(id).await?;
+        Ok(task.ok_or_else(|| DomainError::not_found("Task", id))?)
+    }
+
+    async fn requests(
+        &self,
+        _: &Caller,
+        project: ProjectId,
+        status: Option<HitlStatus>,
+        limit: u32,
+    ) -> Result<Vec<Arc<HitlRequest>>, Error> {
+        let found = self.ports.stores.requests.requests(project, status, limit).await?;
+        Ok(self.of_project(project, found, limit).await?.items)
+    }
+
+    async fn pending_requests(
+        &self,
+        _: &Caller,
+        after: Option<HitlRequestId>,
+        limit: u32,
+    ) -> Result<Page<Arc<HitlRequest>>, Error> {
+        let found = self.ports.stores.requests.pending(after, surplus(limit)).await?;
+        Ok(Page::first(found, limit))
+    }
+
+    async fn request(&self, _: &Caller, id: HitlRequestId) -> Result<Arc<HitlRequest>, Error> {
+        self.existing_request(id).await
+    }
+
+    async fn review(&self, _: &Caller, id: HitlRequestId) -> Result<Review, Error> {
+        let request = self.existing_request(id).await?;
+        let ids: Vec<ContextId> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
+        let artifacts = self.ports.stores.context.artifacts_by_id(&ids).await?;
+        Ok(Review { request, artifacts })
+    }
+
+    async fn artifacts(
+        &self,
+        _: &Caller,
+        project: ProjectId,
+        filter: ArtifactFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Artifact>>, Error> {
+        let found = self.ports.stores.context.artifacts(project, filter, surplus(limit)).await?;
+        self.of_project(project, found, limit).await
+    }
+
+    async fn artifact(&self, _: &Caller, id: ContextId) -> Result<Arc<Artifact>, Error> {
+        let artifact = self.ports.stores.context.artifact(id).await?;
+        Ok(artifact.ok_or_else(|| DomainError::not_found("Artifact", id))?)
+    }
+
+    async fn package(&self, _: &Caller, project: ProjectId) -> Result<PackageSummary, Error> {
+        let found = self.existing_project(project).await?;
+        let package = self.ports.stores.packages.package(project).await?;
+        Ok(PackageSummary { project: found, package })
+    }
+
+    async fn package_sources(
+        &self,
+        _: &Caller,
+        package: &Package,
+    ) -> Result<Vec<Arc<Artifact>>, Error> {
+        Ok(self.ports.stores.context.artifacts_by_id(&package.artifacts).await?)
+    }
+
+    async fn budget(&self, _: &Caller, project: ProjectId) -> Result<BudgetReport, Error> {
+        let account = self.project_account(project).await?;
+        Ok(self.budget_report(project, &account))
+    }
+
+    async fn usage(&self, _: &Caller, project: ProjectId) -> Result<UsageReport, Error> {
+        Ok(self.project_account(project).await?.usage())
+    }
+
+    async fn emergency_stops(&self, _: &Caller) -> Result<Vec<Stop>, Error> {
+        Ok(self.ports.stores.stops.stops().await?)
+    }
+
+    async fn agents(&self, _: &Caller) -> Result<Vec<AgentRecord>, Error> {
+        Ok(self.ports.stores.agents.statuses().await?)
+    }
+
+    async fn agent(&self, _: &Caller, agent: AgentType) -> Result<AgentRecord, Error> {
+        Ok(self.ports.stores.agents.status_of(agent).await?)
+    }
+
+    async fn agent_history(
+        &self,
+        _: &Caller,
+        agent: AgentType,
+        limit: u32,
+    ) -> Result<Vec<AgentRecord>, Error> {
+        Ok(self.ports.stores.agents.history(agent, limit).await?)
+    }
+}
+
+impl Engine {
+    pub(crate) async fn existing_project(&self, id: ProjectId) -> Result<Arc<Project>, Error> {
+        let project = self.ports.stores.projects.project(id).await?;
+        Ok(project.ok_or_else(|| no_project(id))?)
+    }
+
+    async fn existing_request(&self, id: HitlRequestId) -> Result<Arc<HitlRequest>, Error> {
+        let request = self.ports.stores.requests.request(id).await?;
+        Ok(request.ok_or_else(|| DomainError::not_found("Request", id))?)
+    }
+
+    /// Returns a page of what was found of a project. The project is read only where nothing was
+    /// found: anything found proves that it exists.
+    async fn of_project<T>(
+        &self,
+        project: ProjectId,
+        found: Vec<T>,
+        limit: u32,
+    ) -> Result<Page<T>, Error> {
+        if found.is_empty() {
+            self.existing_project(project).await?;
+        }
+        Ok(Page::first(found, limit))
+    }
+
+    /// Returns the budget account of a project that exists; an empty one before its first entry.
+    async fn project_account(&self, id: ProjectId) -> Result<Arc<BudgetAccount>, Error> {
+        self.existing_project(id).await?;
+        let key = BudgetKey::Project(id);
+        let account = self.ports.stores.budgets.account(key).await?;
+        Ok(account.unwrap_or_else(|| BudgetAccount::new(key).into()))
+    }
+
+    /// Returns the budget of a project by its account, now.
+    pub(crate) fn budget_report(&self, id: ProjectId, account: &BudgetAccount) -> BudgetReport {
+        account.report(id, self.settings.budgets.per_project, self.ports.clock.now())
+    }
+}
+
+fn no_project(id: ProjectId) -> DomainError {
+    DomainError::not_found("Project", id)
+}
+
+/// Returns the number of items to read for a page of `limit`: one more tells whether there is
+/// another page.
+const fn surplus(limit: u32) -> u32 {
+    limit.saturating_add(1)
+}
