@@ -7,8 +7,10 @@
 
 use std::borrow::Cow;
 
+use botarmy_domain::event::{self, HitlResponse};
 use botarmy_domain::{
-    Entry, EventId, EventType, HitlAction, ProjectId, TaskId, TaskProgress, Timestamp,
+    AgentType, Entry, EventId, EventPayload, EventType, HitlAction, ProjectId, TaskId,
+    TaskProgress, Timestamp,
 };
 use bytestring::ByteString;
 use serde::Serialize;
@@ -59,7 +61,7 @@ pub(crate) fn of_entry(entry: &Entry) -> Frames {
         event_type,
         project_id: entry.project_id,
         task_id: entry.task_id,
-        agent_type: agent_of(&entry.event_data),
+        agent_type: event::agent_type_of(entry).map(AgentType::as_str),
         data: &data,
         timestamp: entry.created_at,
         seq: Some(entry.seq),
@@ -68,12 +70,13 @@ pub(crate) fn of_entry(entry: &Entry) -> Frames {
     Frames { first: frame.text(), then: resumed(entry) }
 }
 
-/// Returns the live type of an entry, and the data that goes with it.
+/// Returns the live type of an entry, and the data that goes with it. Only the payloads that a live
+/// type adds something to are read; the others are sent as they are stored. One that cannot be read
+/// is sent with what is known of its type.
 fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
-    let data = &entry.event_data;
-    let as_it_is = Cow::Borrowed(data);
+    let as_it_is = Cow::Borrowed(&entry.event_data);
     let with = |more: Value| {
-        let mut data = data.clone();
+        let mut data = entry.event_data.clone();
         if let Value::Object(more) = more {
             data.extend(more);
         }
@@ -89,35 +92,51 @@ fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
         | EventType::ProjectHalted
         | EventType::ProjectFailed
         | EventType::ProjectCancelled => {
-            let completed = entry.event_type == EventType::ProjectCompleted;
+            let completed_at = match EventPayload::of(entry) {
+                Ok(EventPayload::ProjectCompleted(completed)) => Some(completed.completed_at),
+                _ => None,
+            };
             let more = json!({
-                "event": entry.event_type, "message": message(data, || project_message(entry)),
-                "completed_at": data.get("completed_at"), "artifacts_generating": completed,
+                "event": entry.event_type, "message": project_message(entry),
+                "completed_at": completed_at,
+                "artifacts_generating": entry.event_type == EventType::ProjectCompleted,
             });
             ("workflow_event", with(more))
         }
         EventType::ArtifactCreated => {
-            let what = data.get("artifact_type").and_then(Value::as_str).unwrap_or("artifact");
-            let stored = || format!("Stored: {}.", what.replace('_', " "));
-            let more = json!({"event": entry.event_type, "message": message(data, stored)});
-            ("workflow_event", with(more))
+            let what = match EventPayload::of(entry) {
+                Ok(EventPayload::ArtifactCreated(stored)) => stored.artifact_type.as_str(),
+                _ => "artifact",
+            };
+            let message = format!("Stored: {}.", what.replace('_', " "));
+            ("workflow_event", with(json!({"event": entry.event_type, "message": message})))
         }
         EventType::ArtifactsGenerated => {
-            let ready = || "The package can be downloaded.".to_owned();
-            let generated_at = data.get("generated_at").cloned();
+            let (message, generated_at) = match EventPayload::of(entry) {
+                Ok(EventPayload::ArtifactsGenerated(made)) => (made.message, made.generated_at),
+                _ => ("The package can be downloaded.".to_owned(), entry.created_at),
+            };
             let more = json!({
-                "message": message(data, ready), "download_available": true,
-                "generated_at": generated_at.unwrap_or_else(|| json!(entry.created_at)),
+                "message": message, "download_available": true, "generated_at": generated_at,
             });
             ("artifact_created", with(more))
         }
         EventType::HitlResponse => {
-            ("hitl_response", with(json!({"amended_content": amended(data)})))
+            let amended = match EventPayload::of(entry) {
+                Ok(EventPayload::HitlResponse(response)) => amended(&response),
+                _ => Value::Null,
+            };
+            ("hitl_response", with(json!({"amended_content": amended})))
         }
         EventType::SystemError | EventType::AgentError => {
-            let error = || text(data, "error").unwrap_or("An error was logged.").to_owned();
-            let more = json!({"event": entry.event_type, "message": message(data, error)});
-            ("error", with(more))
+            let message = match EventPayload::of(entry) {
+                Ok(EventPayload::SystemError(note) | EventPayload::AgentError(note)) => {
+                    note.text("message").or_else(|| note.text("error")).map(str::to_owned)
+                }
+                _ => None,
+            };
+            let message = message.unwrap_or_else(|| "An error was logged.".to_owned());
+            ("error", with(json!({"event": entry.event_type, "message": message})))
         }
         EventType::TaskCreated
         | EventType::TaskStarted
@@ -143,23 +162,23 @@ fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
 
 /// Returns the second frame of a decision that resumes work.
 fn resumed(entry: &Entry) -> Option<ByteString> {
-    let data = &entry.event_data;
-    let resumed = data.get("workflow_resumed").and_then(Value::as_bool).unwrap_or(false);
-    if entry.event_type != EventType::HitlResponse || !resumed {
+    if entry.event_type != EventType::HitlResponse {
         return None;
     }
-    let agent_type = agent_of(data);
-    let status = text(data, "status").unwrap_or("answered");
+    let Ok(EventPayload::HitlResponse(response)) = EventPayload::of(entry) else { return None };
+    if !response.workflow_resumed {
+        return None;
+    }
     let more = json!({
-        "message": format!("The request was {status}; work goes on."),
-        "task_id": entry.task_id, "agent_type": agent_type,
+        "message": format!("The request was {}; work goes on.", response.status),
+        "task_id": entry.task_id, "agent_type": response.agent_type,
         "hitl_request_id": entry.hitl_request_id,
     });
     let frame = Frame {
         event_type: "workflow_resumed",
         project_id: entry.project_id,
         task_id: entry.task_id,
-        agent_type,
+        agent_type: response.agent_type.map(AgentType::as_str),
         data: more.as_object()?,
         timestamp: entry.created_at,
         seq: None,
@@ -169,41 +188,32 @@ fn resumed(entry: &Entry) -> Option<ByteString> {
 }
 
 /// Returns an amendment in the form in which a request shows it.
-fn amended(data: &Map<String, Value>) -> Value {
-    if text(data, "action") != Some(HitlAction::Amend.as_str()) {
+fn amended(response: &HitlResponse) -> Value {
+    if response.action != HitlAction::Amend {
         return Value::Null;
     }
-    let document = data.get("amended_content").filter(|document| !document.is_null());
+    let text = || response.user_response.clone().map_or(Value::Null, Value::String);
     json!({
-        "amended_content": document.or_else(|| data.get("user_response")),
-        "comment": data.get("response_comment"),
+        "amended_content": response.amended_content.clone().unwrap_or_else(text),
+        "comment": response.response_comment,
     })
 }
 
-/// Returns the agent type that an entry concerns.
-fn agent_of(data: &Map<String, Value>) -> Option<&str> {
-    text(data, "agent_type")
-        .or_else(|| text(data, "source_agent"))
-        .or_else(|| data.get("handoff")?.get("to")?.as_str())
-}
-
-fn message(data: &Map<String, Value>, otherwise: impl FnOnce() -> String) -> String {
-    text(data, "message").map_or_else(otherwise, str::to_owned)
-}
-
 fn project_message(entry: &Entry) -> String {
-    let what = match entry.event_type {
-        EventType::ProjectFailed => "failed".to_owned(),
-        other => format!("was {}", other.as_str().trim_start_matches("project_")),
-    };
-    match text(&entry.event_data, "reason") {
-        Some(reason) => format!("The project {what}: {reason}."),
-        None => format!("The project {what} by {}.", entry.actor()),
+    match EventPayload::of(entry) {
+        Ok(EventPayload::ProjectCompleted(completed)) => completed.message,
+        Ok(EventPayload::ProjectHalted(halted)) => {
+            format!("The project was halted: {}.", halted.reason)
+        }
+        Ok(EventPayload::ProjectFailed(note)) => match note.text("reason") {
+            Some(reason) => format!("The project failed: {reason}."),
+            None => format!("The project failed by {}.", entry.actor()),
+        },
+        _ => {
+            let what = entry.event_type.as_str().trim_start_matches("project_");
+            format!("The project was {what} by {}.", entry.actor())
+        }
     }
-}
-
-fn text<'a>(data: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
-    data.get(key)?.as_str()
 }
 
 /// Returns the frame of a task's progress, which is in no log.
@@ -254,7 +264,7 @@ fn unlogged(
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::{AgentType, LogId};
+    use botarmy_domain::LogId;
 
     use super::*;
     use crate::fakes::LogWriter;
@@ -264,6 +274,21 @@ mod tests {
         let frames = of_entry(&entry);
         let read = |text: &ByteString| serde_json::from_str(text).unwrap();
         ((*entry).clone(), read(&frames.first), frames.then.as_ref().map(read))
+    }
+
+    const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+    const THEN: &str = "2026-01-01T00:00:00.000000Z";
+
+    /// The payload of an answer that resumes work, with `more` in it.
+    fn response(action: &str, status: &str, more: Value) -> Value {
+        let mut data = json!({
+            "hitl_request_id": ID, "kind": "approval", "action": action, "status": status,
+            "user_response": null, "response_comment": null, "amended_content": null,
+            "workflow_resumed": true, "agent_type": null, "step": null, "subject_digest": "d",
+        });
+        let Value::Object(more) = more else { panic!("{more}") };
+        data.as_object_mut().unwrap().extend(more);
+        data
     }
 
     /// Log type, its data, live type, agent type, and what its data must hold beside its own.
@@ -306,7 +331,9 @@ mod tests {
             ),
             (
                 E::ProjectCompleted,
-                json!({"message": "Done.", "completed_at": "2026-01-01T00:00:00.000000Z"}),
+                json!({"message": "Done.", "completed_at": "2026-01-01T00:00:00.000000Z",
+                       "status": "completed", "completed_by": "ada", "forced": false,
+                       "overridden": []}),
                 "workflow_event",
                 None,
                 json!({"event": "project_completed", "message": "Done.",
@@ -315,7 +342,7 @@ mod tests {
             ),
             (
                 E::ProjectHalted,
-                json!({"reason": "no"}),
+                json!({"status": "halted", "halted_by": "ada", "reason": "no"}),
                 "workflow_event",
                 None,
                 project("project_halted", "The project was halted: no."),
@@ -368,8 +395,7 @@ mod tests {
             ),
             (
                 E::HitlResponse,
-                json!({"action": "approve", "status": "approved", "user_response": null,
-                       "amended_content": null, "workflow_resumed": false}),
+                response("approve", "approved", json!({"workflow_resumed": false})),
                 "hitl_response",
                 None,
                 json!({"amended_content": null}),
@@ -393,17 +419,19 @@ mod tests {
             ),
             (
                 E::ArtifactCreated,
-                json!({"artifact_type": "project_plan", "source_agent": "analyst"}),
+                json!({"artifact_type": "project_plan", "source_agent": "analyst",
+                       "context_id": ID, "digest": "d", "previous": null}),
                 "workflow_event",
                 Some("analyst"),
                 json!({"event": "artifact_created", "message": "Stored: project plan."}),
             ),
             (
                 E::ArtifactsGenerated,
-                json!({"message": "Ready.", "generated_at": "then"}),
+                json!({"message": "Ready.", "generated_at": THEN, "download_available": true,
+                       "artifact_count": 3, "digest": "d"}),
                 "artifact_created",
                 None,
-                json!({"message": "Ready.", "download_available": true, "generated_at": "then"}),
+                json!({"message": "Ready.", "download_available": true, "generated_at": THEN}),
             ),
             (E::ArtifactsDeleted, json!({"digest": "d"}), "artifacts_deleted", None, own.clone()),
             (
@@ -474,11 +502,10 @@ mod tests {
 
     #[test]
     fn a_decision_that_resumes_work_says_so_in_a_frame_without_a_place() {
-        let data = json!({
-            "hitl_request_id": "r", "action": "amend", "status": "amended",
-            "user_response": "shorter", "response_comment": "please", "amended_content": null,
-            "workflow_resumed": true, "agent_type": "analyst",
+        let more = json!({
+            "user_response": "shorter", "response_comment": "please", "agent_type": "analyst",
         });
+        let data = response("amend", "amended", more);
         let (entry, first, then) = frames(LogWriter::project(), EventType::HitlResponse, data);
         let amended = json!({"amended_content": "shorter", "comment": "please"});
         assert_eq!(first["data"]["amended_content"], amended);
@@ -492,7 +519,8 @@ mod tests {
 
     #[test]
     fn a_document_put_in_place_is_shown_as_the_request_shows_it() {
-        let data = json!({"action": "amend", "amended_content": {"a": 1}, "user_response": "b"});
+        let more = json!({"amended_content": {"a": 1}, "user_response": "b"});
+        let data = response("amend", "amended", more);
         let (_, first, _) = frames(LogWriter::project(), EventType::HitlResponse, data);
         let amended = json!({"amended_content": {"a": 1}, "comment": null});
         assert_eq!(first["data"]["amended_content"], amended);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::decide::agents::record_of;
+use botarmy_domain::event::agent_record_of;
 use botarmy_domain::log::{Entry, Head, HeadMark, LogId};
 use botarmy_domain::ports::{
     AgentStatus, AuditLog, BudgetStore, ContextStore, EmergencyStops, HealthCheck, HitlStore,
@@ -280,7 +280,7 @@ impl AgentStatus for MemoryStore {
     async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
         let state = self.state();
         let log = state.logs.get(&LogId::System).into_iter().flatten().rev();
-        let records = log.filter_map(|entry| record_of(entry));
+        let records = log.filter_map(|entry| agent_record_of(entry));
         Ok(take(records.filter(|record| record.agent_type == agent), limit))
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use botarmy_domain::decide::agents;
+use botarmy_domain::event;
 use botarmy_domain::{
     AgentType, BusMessage, Caller, Committed, EventType, ProjectId, Row, Scope, TaskStatus,
     Timestamp,
@@ -39,7 +40,9 @@ impl Engine {
                 self.ring_at(task.ready_at, task.agent);
             }
         }
-        self.mark_stale(committed.entries.iter().filter_map(|e| agents::touched_by(e)).collect());
+        self.mark_stale(
+            committed.entries.iter().filter_map(|e| event::stale_agent_of(e)).collect(),
+        );
         let messages = committed.entries.iter().cloned().map(BusMessage::Entry).collect();
         if let Err(error) = self.ports.bus.publish(messages).await {
             warn!(%error, "News did not leave; watchers will read them from the log");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use botarmy_domain::ports::{AgentRunner, HealthCheck};
 use botarmy_domain::{
-    AgentType, BusMessage, Caller, Claim, EventType, Health, HeldLease, LeaseHolder, Project,
-    ProjectId, Row, StoreError, Task, TaskId, WorkerId,
+    AgentType, BusMessage, Caller, Claim, Entry, EventPayload, EventType, Health, HeldLease,
+    LeaseHolder, Project, ProjectId, Row, StoreError, Task, TaskId, WorkerId,
 };
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -225,20 +225,7 @@ impl Worker {
                 Ok(mut messages) => {
                     while let Some(messages) = messages.next().await {
                         match messages {
-                            BusMessage::Entry(entry) => {
-                                if entry.event_type == EventType::EmergencyStopped {
-                                    self.stopped.notify_one();
-                                }
-                                let over = matches!(
-                                    entry.event_type,
-                                    EventType::TaskCancelled | EventType::TaskLeaseExpired
-                                );
-                                if let (true, Some(task)) = (over, entry.task_id) {
-                                    let attempt = entry.event_data.get("attempt");
-                                    let attempt = attempt.and_then(serde_json::Value::as_u64);
-                                    self.abort(task, attempt);
-                                }
-                            }
+                            BusMessage::Entry(entry) => self.react_to(&entry),
                             BusMessage::Lagged => self.check_all().await,
                             BusMessage::Progress(_) => {}
                         }
@@ -268,6 +255,24 @@ impl Worker {
             if task.lease().is_none_or(|lease| lease.fence != fence) {
                 self.abort(id, None);
             }
+        }
+    }
+
+    /// Aborts the attempt that an entry ends, and notes an emergency stop.
+    fn react_to(&self, entry: &Entry) {
+        match entry.event_type {
+            EventType::EmergencyStopped => self.stopped.notify_one(),
+            EventType::TaskCancelled | EventType::TaskLeaseExpired => {
+                let attempt = match EventPayload::of(entry) {
+                    Ok(EventPayload::TaskLeaseExpired(expired)) => Some(expired.attempt.into()),
+                    // A cancelled task is cancelled whatever the attempt.
+                    _ => None,
+                };
+                if let Some(task) = entry.task_id {
+                    self.abort(task, attempt);
+                }
+            }
+            _ => {}
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use botarmy_domain::decide::agents::record_of;
+use botarmy_domain::event::agent_record_of;
 use botarmy_domain::ports::{AgentStatus, AuditLog};
 use botarmy_domain::{AgentRecord, AgentType, BusMessage, LogId, StoreError};
 use deadpool_redis::redis::aio::ConnectionLike;
@@ -89,7 +89,7 @@ impl StatusCache {
         if entry.log() != LogId::System {
             return None;
         }
-        let marked = Marked { seq: entry.seq, record: record_of(entry)? };
+        let marked = Marked { seq: entry.seq, record: agent_record_of(entry)? };
         self.remember(&marked);
         Some(marked)
     }

@@ -8,9 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use botarmy_domain::ports::Orchestrator;
 use botarmy_domain::{
-    BusMessage, Caller, Entry, EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId,
-    HitlStatus, NewProject, Oversight, Project, ProjectId, ProjectState, Response, package,
+    AgentType, BusMessage, Caller, Entry, EventPayload, HitlAction, HitlKind, HitlRequest,
+    HitlRequestId, HitlStatus, NewProject, Oversight, Project, ProjectId, ProjectState, Response,
+    package,
 };
+
+use tracing::warn;
 
 use crate::settings::Settings;
 use crate::signals::Signals;
@@ -205,27 +208,35 @@ impl<'a> LeaseDispatcher<'a> {
         if let BusMessage::Entry(entry) = news
             && entry.project_id == Some(self.project)
         {
-            self.tell(entry);
+            self.print(entry);
         }
     }
 
     /// One line for what happened, where a person wants to know.
-    fn tell(&self, entry: &Entry) {
-        let text =
-            |key: &str| entry.event_data.get(key).and_then(|value| value.as_str()).unwrap_or("");
-        let step = match text("step") {
-            "" => text("agent_type"),
-            step => step,
+    /// Prints the line for an entry that a person at the terminal wants to see.
+    fn print(&self, entry: &Entry) {
+        let name = |step: Option<String>, agent: AgentType| {
+            step.unwrap_or_else(|| agent.as_str().to_owned())
         };
-        let line = match entry.event_type {
-            EventType::TaskStarted => format!("  ▸ {step} ({})", text("agent_type")),
-            EventType::TaskCompleted => format!("  ✓ {step}"),
-            EventType::TaskFailed => format!("  ✗ {step}: {}", text("error")),
-            EventType::TaskRetryScheduled => format!("  ↻ {step} is tried again"),
-            EventType::HitlResponse => format!("  ● {} by {}", text("status"), entry.actor()),
-            EventType::ProjectHalted => format!("  ■ halted: {}", text("reason")),
-            EventType::ArtifactsGenerated => "  ▣ the package is ready".to_owned(),
-            _ => return,
+        let line = match EventPayload::of(entry) {
+            Ok(EventPayload::TaskStarted(e)) => {
+                format!("  ▸ {} ({})", name(e.step, e.agent_type), e.agent_type)
+            }
+            Ok(EventPayload::TaskCompleted(e)) => format!("  ✓ {}", name(e.step, e.agent_type)),
+            Ok(EventPayload::TaskFailed(e)) => {
+                format!("  ✗ {}: {}", name(e.step, e.agent_type), e.error)
+            }
+            Ok(EventPayload::TaskRetryScheduled(e)) => {
+                format!("  ↻ {} is tried again", name(e.step, e.agent_type))
+            }
+            Ok(EventPayload::HitlResponse(e)) => format!("  ● {} by {}", e.status, entry.actor()),
+            Ok(EventPayload::ProjectHalted(e)) => format!("  ■ halted: {}", e.reason),
+            Ok(EventPayload::ArtifactsGenerated(_)) => "  ▣ the package is ready".to_owned(),
+            Ok(_) => return,
+            Err(error) => {
+                warn!(entry.seq, %error, "Entry {} cannot be shown", entry.seq);
+                return;
+            }
         };
         println!("{line}");
     }

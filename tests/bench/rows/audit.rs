@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use botarmy_domain::event::Note;
 use botarmy_domain::ports::{Clock, Ids, Ledger};
 use botarmy_domain::{
-    Caller, DecisionContext, EventType, NewProject, Oversight, ProjectId, Scope, decide,
+    Caller, DecisionContext, EventPayload, NewProject, Oversight, ProjectId, Scope,
+    decide,
 };
 use botarmy_server::system::{RandomIds, SystemClock};
 use botarmy_sqlite::{SqliteSettings, SqliteStore, Synchronous};
@@ -225,17 +227,15 @@ async fn note(
 ) -> Result<botarmy_domain::Committed, botarmy_domain::Error> {
     let now = context();
     let ids: Arc<dyn Ids> = Arc::new(RandomIds);
-    let data = json!({
-        "agent_type": "coder", "status": "working", "message": "measure ".repeat(24),
-        "worker": format!("{:032x}", ids.seed()),
-    });
+    let data = [
+        ("agent_type".to_owned(), json!("coder")),
+        ("status".to_owned(), json!("working")),
+        ("message".to_owned(), json!("measure ".repeat(24))),
+        ("worker".to_owned(), json!(format!("{:032x}", ids.seed()))),
+    ];
+    let payload = EventPayload::SystemWarning(Note(data.into_iter().collect()));
     let decide = move |snapshot: &botarmy_domain::Snapshot| {
-        decide::projects::system_note(
-            &now.by(Caller::system()),
-            snapshot,
-            EventType::SystemWarning,
-            data.clone(),
-        )
+        decide::projects::system_note(&now.by(Caller::system()), snapshot, &payload)
     };
     store.transact(Scope::project(project), Box::new(decide)).await
 }

@@ -1,14 +1,13 @@
 //! What an agent type is doing, derived from leases and gates and written down when it changes.
 
-use serde_json::json;
-
 use super::builder::DecisionBuilder;
 use crate::agent::{AgentFacts, AgentRecord};
 use crate::change::{Decision, Row};
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
+use crate::event::{self, EventPayload as E};
 use crate::scope::Snapshot;
-use crate::vocabulary::{AgentStatusKind, AgentType, EventType};
+use crate::vocabulary::AgentStatusKind;
 
 /// Writes down what an agent type is doing, if that has changed.
 ///
@@ -43,8 +42,8 @@ fn settle(
     }
     next.last_activity = Some(builder.at());
     next.updated_at = Some(builder.at());
-    let data = json!(next);
-    builder.put_row(Row::Agent(next.into()), EventType::AgentStatusChanged, data);
+    let payload = E::AgentStatusChanged(event::AgentStatusChanged(next.clone()));
+    builder.put_row(Row::Agent(next.into()), &payload);
     Ok(builder.finish())
 }
 
@@ -74,20 +73,4 @@ fn derive(record: &mut AgentRecord, facts: &AgentFacts) {
 /// Whether there is nothing new to write down: a change in the number of tasks alone is not news.
 fn same(before: &AgentRecord, after: &AgentRecord) -> bool {
     before.status == after.status && before.error_message == after.error_message
-}
-
-/// The agent type a record is about, for those who only have the log.
-#[must_use]
-pub fn record_of(entry: &crate::log::Entry) -> Option<AgentRecord> {
-    if entry.event_type != EventType::AgentStatusChanged {
-        return None;
-    }
-    serde_json::from_value(serde_json::Value::Object(entry.event_data.clone())).ok()
-}
-
-/// The agent types whose status an entry may have changed.
-#[must_use]
-pub fn touched_by(entry: &crate::log::Entry) -> Option<AgentType> {
-    let agent = entry.event_data.get("agent_type")?.as_str()?;
-    (entry.event_type != EventType::AgentStatusChanged).then(|| agent.parse().ok()).flatten()
 }

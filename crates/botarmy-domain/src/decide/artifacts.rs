@@ -1,16 +1,15 @@
 //! Artifacts put in by hand, and packages.
 
-use serde_json::json;
-
 use super::builder::DecisionBuilder;
 use crate::artifact::NewArtifact;
 use crate::change::{Decision, Row};
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
+use crate::event::{self, EventPayload as E};
 use crate::hitl::Subject;
 use crate::package::Package;
 use crate::scope::Snapshot;
-use crate::vocabulary::{AgentType, EventType, HitlKind};
+use crate::vocabulary::{AgentType, HitlKind};
 
 /// Stores an artifact. Where a step of that type is under review, the review is of this one from
 /// now on, and an answer to what was shown before is refused. Needs a scope with open requests.
@@ -34,14 +33,17 @@ pub fn store(
             let mut request = (*request).clone();
             request.subject = Subject::of([&stored]);
             request.history.push(builder.history("subject_changed", None, None));
-            let data = json!({
-                "hitl_request_id": request.id, "question": request.question,
-                "subject": request.subject, "expires_at": request.expires_at, "updated": true,
+            let changed = event::HitlRequestCreated::SubjectChanged(event::SubjectChanged {
+                hitl_request_id: request.id,
+                question: request.question.clone(),
+                subject: request.subject.clone(),
+                expires_at: request.expires_at,
+                updated: true,
             });
             if let Some(step) = request.step.clone() {
                 builder.update_plan(|plan| plan.progress.replaced(&plan.workflow, &step, &stored));
             }
-            builder.put_request(request, EventType::HitlRequestCreated, data);
+            builder.put_request(request, &E::HitlRequestCreated(changed));
         }
     }
     Ok(builder.finish())
@@ -58,12 +60,14 @@ pub fn package_made(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.project()?.clone();
-    let data = json!({
-        "message": format!("The package of \"{}\" can be downloaded.", project.name),
-        "download_available": true, "generated_at": package.generated_at,
-        "artifact_count": package.files.len(), "digest": package.digest,
+    let payload = E::ArtifactsGenerated(event::ArtifactsGenerated {
+        message: format!("The package of \"{}\" can be downloaded.", project.name),
+        download_available: true,
+        generated_at: package.generated_at,
+        artifact_count: package.files.len(),
+        digest: package.digest.clone(),
     });
-    builder.put_row(Row::Package(package.clone().into()), EventType::ArtifactsGenerated, data);
+    builder.put_row(Row::Package(package.clone().into()), &payload);
     Ok(builder.finish())
 }
 
@@ -78,8 +82,11 @@ pub fn package_deleted(
     let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.project()?.id;
     if let Some(package) = snapshot.package.clone() {
-        let data = json!({"digest": package.digest, "generated_at": package.generated_at});
-        builder.put_row(Row::NoPackage(project), EventType::ArtifactsDeleted, data);
+        let payload = E::ArtifactsDeleted(event::ArtifactsDeleted {
+            digest: package.digest.clone(),
+            generated_at: package.generated_at,
+        });
+        builder.put_row(Row::NoPackage(project), &payload);
     }
     Ok(builder.finish())
 }

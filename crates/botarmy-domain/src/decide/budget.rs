@@ -1,6 +1,6 @@
 //! Spending: reserving before an attempt, settling after it, asking when there is too little.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::builder::DecisionBuilder;
 use super::flow::{self, GateTarget};
@@ -9,6 +9,7 @@ use crate::budget::{Amount, BudgetAccount, BudgetKey, BudgetQuestion, Day, Limit
 use crate::change::{Decision, Row};
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
+use crate::event::{self, EventPayload as E};
 use crate::hitl::{HitlRequest, Subject};
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
 use crate::lease::LeaseHolder;
@@ -16,7 +17,7 @@ use crate::scope::Snapshot;
 use crate::task::{Task, TaskState};
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
-use crate::vocabulary::{EventType, HitlKind, TaskStatus};
+use crate::vocabulary::{HitlKind, TaskStatus};
 
 /// What an attempt wants to reserve, and the limits that apply where people have set none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +87,15 @@ pub fn reserve(
     }
     if is_limited {
         let reservation = Reservation { amount: wanted.amount, until: wanted.until };
-        let data = json!({
-            "agent_type": task.agent, "attempt": task.attempt, "step": task.step(),
-            "purses": accounts_of(&task), "reserved": wanted.amount, "until": wanted.until,
+        let payload = E::BudgetReserved(event::BudgetReserved {
+            agent_type: task.agent,
+            attempt: task.attempt,
+            step: task.step().map(str::to_owned),
+            accounts: accounts_of(&task),
+            reserved: wanted.amount,
+            until: wanted.until,
         });
-        builder.note(EventType::BudgetReserved, Some(id), data);
+        builder.note(&payload, Some(id));
         for key in accounts_of(&task) {
             let mut account = builder.account(key);
             account.reserve(id, reservation, now);
@@ -132,13 +137,19 @@ fn wait(
             id
         }
     };
-    let data = json!({
-        "agent_type": task.agent, "status": TaskStatus::WaitingForHitl, "attempt": task.attempt,
-        "step": task.step(), "purse": question.account, "limit": question.limit,
-        "taken": account.taken(builder.at()), "needs": question.needs, "hitl_request_id": request_id,
+    let payload = E::BudgetExhausted(event::BudgetExhausted {
+        agent_type: task.agent,
+        status: TaskStatus::WaitingForHitl,
+        attempt: task.attempt,
+        step: task.step().map(str::to_owned),
+        account: question.account,
+        limit: question.limit,
+        taken: account.taken(builder.at()),
+        needs: question.needs,
+        hitl_request_id: request_id,
     });
     task.state = TaskState::WaitingForHitl { request_id };
-    builder.put_task(task, EventType::BudgetExhausted, data);
+    builder.put_task(task, &payload);
     Ok(())
 }
 
@@ -215,11 +226,14 @@ pub fn set(
 
 fn change(builder: &mut DecisionBuilder<'_>, key: BudgetKey, limit: Limit) {
     let mut account = builder.account(key);
-    let data = json!({
-        "purse": key, "limit": limit, "previous": account.limit, "changed_by": builder.origin.actor,
+    let payload = E::BudgetChanged(event::BudgetChanged {
+        account: key,
+        limit,
+        previous: account.limit,
+        changed_by: builder.origin.actor.clone(),
     });
     account.limit = Some(limit);
-    builder.put_row(Row::BudgetAccount(account.into()), EventType::BudgetChanged, data);
+    builder.put_row(Row::BudgetAccount(account.into()), &payload);
 }
 
 /// A person said yes: the limit is raised, unless there is room by now, and whoever waited goes on.

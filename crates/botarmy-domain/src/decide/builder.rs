@@ -11,6 +11,7 @@ use crate::budget::{BudgetAccount, BudgetKey};
 use crate::change::{Change, Decision, Row};
 use crate::decision_context::{DecisionContext, Defaults};
 use crate::error::DomainError;
+use crate::event::{self, EventPayload};
 use crate::hitl::{HistoryEntry, HitlRequest, HitlState};
 use crate::id_generator::IdGenerator;
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
@@ -19,7 +20,7 @@ use crate::project::{Counts, Project, ProjectState};
 use crate::scope::Snapshot;
 use crate::task::{Task, TaskState};
 use crate::timestamp::Timestamp;
-use crate::vocabulary::{AgentType, EventType, HitlStatus, ProjectStatus, TaskStatus};
+use crate::vocabulary::{AgentType, HitlStatus, ProjectStatus, TaskStatus};
 
 /// How far apart two tasks of one project stand in the queue: a project with many waiting tasks
 /// lets others in between.
@@ -143,31 +144,28 @@ impl<'a> DecisionBuilder<'a> {
     fn push(
         &mut self,
         row: Option<Row>,
-        event_type: EventType,
+        payload: &EventPayload,
         task_id: Option<TaskId>,
         hitl_request_id: Option<HitlRequestId>,
-        data: Value,
     ) {
-        let Value::Object(data) = data else { unreachable!("event data is written as an object") };
         let event = Event {
             id: self.id_generator.event(),
-            event_type,
+            event_type: payload.event_type(),
             origin: self.origin.clone(),
             task_id,
             hitl_request_id,
-            data,
+            data: payload.to_data(),
             at: self.at(),
         };
         self.changes.push(Change { rows: row.into_iter().collect(), event });
     }
 
     /// Something that only the log keeps.
-    pub(super) fn note(&mut self, event_type: EventType, task_id: Option<TaskId>, data: Value) {
-        self.push(None, event_type, task_id, None, data);
+    pub(super) fn note(&mut self, payload: &EventPayload, task_id: Option<TaskId>) {
+        self.push(None, payload, task_id, None);
     }
-
-    pub(super) fn put_row(&mut self, row: Row, event_type: EventType, data: Value) {
-        self.note(event_type, None, data);
+    pub(super) fn put_row(&mut self, row: Row, payload: &EventPayload) {
+        self.note(payload, None);
         self.and_row(row);
     }
 
@@ -180,11 +178,11 @@ impl<'a> DecisionBuilder<'a> {
     }
 
     /// Writes the project in a new state, together with the event that made it so.
-    pub(super) fn put_project(&mut self, mut project: Project, event_type: EventType, data: Value) {
+    pub(super) fn put_project(&mut self, mut project: Project, payload: &EventPayload) {
         project.updated_at = self.at();
         let project = Arc::new(project);
         self.project = Some(Arc::clone(&project));
-        self.push(Some(Row::Project(project)), event_type, None, None, data);
+        self.push(Some(Row::Project(project)), payload, None, None);
     }
 
     /// Changes the project's progress, because of an event of this draft.
@@ -199,10 +197,10 @@ impl<'a> DecisionBuilder<'a> {
     }
 
     /// Writes a task in a new state.
-    pub(super) fn put_task(&mut self, task: Task, event_type: EventType, data: Value) {
+    pub(super) fn put_task(&mut self, task: Task, payload: &EventPayload) {
         let id = task.id;
         let row = self.task_row(task);
-        self.push(Some(row), event_type, Some(id), None, data);
+        self.push(Some(row), payload, Some(id), None);
     }
 
     /// Writes a task in a state that the last event brought it to.
@@ -221,12 +219,7 @@ impl<'a> DecisionBuilder<'a> {
     }
 
     /// Writes a request in a new state.
-    pub(super) fn put_request(
-        &mut self,
-        mut request: HitlRequest,
-        event_type: EventType,
-        data: Value,
-    ) {
+    pub(super) fn put_request(&mut self, mut request: HitlRequest, payload: &EventPayload) {
         request.updated_at = self.at();
         let id = request.id;
         let was_open = self.requests.get(&id).is_some_and(|r| r.status() == HitlStatus::Pending);
@@ -236,7 +229,7 @@ impl<'a> DecisionBuilder<'a> {
         let task_id = request.task_id;
         let request = Arc::new(request);
         self.requests.insert(id, Arc::clone(&request));
-        self.push(Some(Row::Request(request)), event_type, task_id, Some(id), data);
+        self.push(Some(Row::Request(request)), payload, task_id, Some(id));
     }
 
     /// Stores an artifact as the newest of its type.
@@ -264,17 +257,8 @@ impl<'a> DecisionBuilder<'a> {
         });
         let artifact =
             Artifact { meta: meta.clone(), content: new.content, metadata: new.metadata };
-        let data = json!({
-            "context_id": meta.id, "artifact_type": meta.artifact_type, "digest": meta.digest,
-            "source_agent": meta.source_agent, "previous": meta.previous,
-        });
-        self.push(
-            Some(Row::Artifact(Arc::new(artifact))),
-            EventType::ArtifactCreated,
-            task_id,
-            None,
-            data,
-        );
+        let payload = EventPayload::ArtifactCreated(event::ArtifactCreated::from(&meta));
+        self.push(Some(Row::Artifact(Arc::new(artifact))), &payload, task_id, None);
         meta
     }
 
@@ -294,22 +278,27 @@ impl<'a> DecisionBuilder<'a> {
             TaskState::Cancelled { at: self.at(), by: by.clone(), reason: reason.to_owned() };
         let was = task.status();
         let cancelled = Task { state, ..task.clone() };
-        let data = json!({
-            "agent_type": task.agent, "status": TaskStatus::Cancelled, "was": was,
-            "cancelled_by": by, "reason": reason,
+        let payload = EventPayload::TaskCancelled(event::TaskCancelled {
+            agent_type: task.agent,
+            status: TaskStatus::Cancelled,
+            was,
+            cancelled_by: by,
+            reason: reason.to_owned(),
         });
-        self.put_task(cancelled, EventType::TaskCancelled, data);
+        self.put_task(cancelled, &payload);
     }
 
     pub(super) fn cancel_request(&mut self, request: &HitlRequest, reason: &str) {
         let mut request = request.clone();
         request.state = HitlState::Cancelled { at: self.at(), reason: reason.to_owned() };
         request.history.push(self.history("cancel", None, Some(reason.to_owned())));
-        let data = json!({
-            "hitl_request_id": request.id, "status": HitlStatus::Cancelled, "reason": reason,
-            "agent_type": request.agent,
+        let payload = EventPayload::HitlCancelled(event::HitlCancelled {
+            hitl_request_id: request.id,
+            status: HitlStatus::Cancelled,
+            reason: reason.to_owned(),
+            agent_type: request.agent,
         });
-        self.put_request(request, EventType::HitlCancelled, data);
+        self.put_request(request, &payload);
     }
 
     /// Cancels what is still open, so that nothing outlives its project. The scope must have
@@ -328,11 +317,12 @@ impl<'a> DecisionBuilder<'a> {
         let by = self.origin.actor.clone();
         project.state =
             ProjectState::Halted { at: self.at(), by: by.clone(), reason: reason.to_owned() };
-        self.put_project(
-            project,
-            EventType::ProjectHalted,
-            json!({"status": ProjectStatus::Halted, "halted_by": by, "reason": reason}),
-        );
+        let payload = EventPayload::ProjectHalted(event::ProjectHalted {
+            status: ProjectStatus::Halted,
+            halted_by: by,
+            reason: reason.to_owned(),
+        });
+        self.put_project(project, &payload);
         self.close_everything("the project was halted");
         Ok(())
     }

@@ -1,17 +1,16 @@
 //! Stopping work at once, and letting it go on.
 
-use serde_json::json;
-
 use super::builder::DecisionBuilder;
 use super::{flow, tasks};
 use crate::change::{Decision, Row};
 use crate::decision_context::DecisionContext;
 use crate::emergency::{Stop, StopScope};
 use crate::error::DomainError;
+use crate::event::{self, EventPayload as E};
 use crate::project::{Emergency, ProjectState};
 use crate::scope::Snapshot;
 use crate::text::non_blank;
-use crate::vocabulary::{AgentType, EventType, TaskStatus};
+use crate::vocabulary::{AgentType, TaskStatus};
 
 /// The longest reason, in characters.
 const MAX_REASON: usize = 2000;
@@ -34,8 +33,11 @@ pub fn stop(
         return Ok(builder.finish());
     }
     let by = context.caller.name().to_owned();
-    let data = json!({
-        "scope": scope, "agent_type": agent_of(scope), "reason": reason, "stopped_by": by,
+    let payload = E::EmergencyStopped(event::EmergencyStopped {
+        scope,
+        agent_type: agent_of(scope),
+        reason: reason.clone(),
+        stopped_by: by.clone(),
     });
     if let StopScope::Project(_) = scope {
         let mut project = (**builder.open_project()?).clone();
@@ -45,9 +47,9 @@ pub fn stop(
         };
         let emergency = Some(Emergency { reason: reason.clone(), paused });
         project.state = ProjectState::Paused { at: builder.at(), by: by.clone(), emergency };
-        builder.put_project(project, EventType::EmergencyStopped, data);
+        builder.put_project(project, &payload);
     } else {
-        builder.note(EventType::EmergencyStopped, None, data);
+        builder.note(&payload, None);
     }
     let at = builder.at();
     builder.and_row(Row::Stop(Stop { scope, reason, by, at }.into()));
@@ -73,10 +75,13 @@ pub fn release(
     let reason = sound(reason)?;
     let stop = snapshot.stops.get(&scope);
     let stop = stop.ok_or_else(|| DomainError::not_found("Emergency stop", scope))?.clone();
-    let by = &context.caller.name();
-    let data = json!({
-        "scope": scope, "agent_type": agent_of(scope), "reason": reason, "released_by": by,
-        "stopped_by": stop.by, "stopped_at": stop.at,
+    let payload = E::EmergencyReleased(event::EmergencyReleased {
+        scope,
+        agent_type: agent_of(scope),
+        reason: reason.to_owned(),
+        released_by: context.caller.name().to_owned(),
+        stopped_by: stop.by.clone(),
+        stopped_at: stop.at,
     });
     let stopped = builder.project().ok().cloned();
     let state = stopped.as_ref().map(|project| &project.state);
@@ -87,13 +92,13 @@ pub fn release(
                 None => ProjectState::Active,
                 Some((at, by)) => ProjectState::Paused { at, by, emergency: None },
             };
-            builder.put_project(project, EventType::EmergencyReleased, data);
+            builder.put_project(project, &payload);
             builder.and_row(Row::NoStop(scope));
             flow::advance(&mut builder)?;
         }
         // An agent type, everything, or a project that has ended since.
         _ => {
-            builder.note(EventType::EmergencyReleased, None, data);
+            builder.note(&payload, None);
             builder.and_row(Row::NoStop(scope));
         }
     }

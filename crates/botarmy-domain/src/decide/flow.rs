@@ -1,19 +1,16 @@
 //! Moving a project through its workflow: what a finished step sets off.
 
-use serde_json::json;
-
 use super::builder::DecisionBuilder;
 use crate::artifact::ArtifactRef;
 use crate::error::DomainError;
+use crate::event::{self, EventPayload as E};
 use crate::handoff::Handoff;
 use crate::hitl::{HitlRequest, HitlState, Subject};
 use crate::ids::TaskId;
 use crate::project::{Counts, Project, ProjectState};
 use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Task, TaskState};
 use crate::usage::Usage;
-use crate::vocabulary::{
-    AgentType, EventType, HitlKind, OnExpiry, ProjectStatus, StepStatus, TaskStatus,
-};
+use crate::vocabulary::{AgentType, HitlKind, OnExpiry, ProjectStatus, StepStatus};
 use crate::workflow::{Next, NoProgress, Step};
 
 /// Does everything that can be done now: starts steps, skips them, asks people, completes.
@@ -88,26 +85,17 @@ fn start_step(builder: &mut DecisionBuilder<'_>, project: &Project, step: &Step)
         handoff: Some(handoff.clone()),
     };
     let run = progress.runs + 1;
-    let data = json!({"handoff": handoff, "run": run});
-    builder.note(EventType::HandoffCreated, Some(task.id), data);
+    let payload = E::HandoffCreated(event::HandoffCreated { handoff, run });
+    builder.note(&payload, Some(task.id));
     let (id, name) = (task.id, step.name.clone());
-    let data = created_data(&task);
-    builder.put_task(task, EventType::TaskCreated, data);
+    let payload = E::TaskCreated(event::TaskCreated::from(&task));
+    builder.put_task(task, &payload);
     builder.update_plan(|plan| {
         let progress = plan.progress.step(&name);
         progress.status = StepStatus::Running;
         progress.task_id = Some(id);
         progress.runs = run;
     });
-}
-
-/// What the log says of a new task.
-pub(super) fn created_data(task: &Task) -> serde_json::Value {
-    json!({
-        "agent_type": task.agent, "status": TaskStatus::Pending, "instructions": task.instructions,
-        "context_ids": task.context_ids, "priority": task.priority,
-        "max_attempts": task.max_attempts, "step": task.step(),
-    })
 }
 
 /// A step's task has come to a good end. `low_confidence` is how sure its agent is, where that is not enough.
@@ -288,15 +276,18 @@ pub(super) fn open_after(
     request: HitlRequest,
     usage: Option<&Usage>,
 ) {
-    let mut data = json!({
-        "hitl_request_id": request.id, "kind": request.kind, "question": request.question,
-        "options": request.options, "subject": request.subject, "step": request.step,
-        "agent_type": request.agent, "expires_at": request.expires_at,
+    let opened = event::HitlRequestCreated::Opened(event::RequestOpened {
+        hitl_request_id: request.id,
+        kind: request.kind,
+        question: request.question.clone(),
+        options: request.options.clone(),
+        subject: request.subject.clone(),
+        step: request.step.clone(),
+        agent_type: request.agent,
+        expires_at: request.expires_at,
+        usage: usage.cloned(),
     });
-    if let Some(usage) = usage {
-        data["usage"] = json!(usage);
-    }
-    builder.put_request(request, EventType::HitlRequestCreated, data);
+    builder.put_request(request, &E::HitlRequestCreated(opened));
 }
 
 /// Completes the project if nothing is missing.
@@ -314,14 +305,17 @@ pub(super) fn complete(
     overridden: Vec<String>,
 ) {
     let by = builder.origin.actor.clone();
-    let data = json!({
-        "status": ProjectStatus::Completed, "completed_by": by, "completed_at": builder.at(),
-        "forced": !overridden.is_empty(), "overridden": overridden,
-        "message": format!("Project \"{}\" is completed.", project.name),
+    let payload = E::ProjectCompleted(event::ProjectCompleted {
+        status: ProjectStatus::Completed,
+        completed_by: by.clone(),
+        completed_at: builder.at(),
+        forced: !overridden.is_empty(),
+        overridden: overridden.clone(),
+        message: format!("Project \"{}\" is completed.", project.name),
     });
     let state = ProjectState::Completed { at: builder.at(), by, overridden };
     let completed = Project { state, ..(*project).clone() };
-    builder.put_project(completed, EventType::ProjectCompleted, data);
+    builder.put_project(completed, &payload);
 }
 
 /// What keeps a project from being complete, one sentence each.

@@ -10,14 +10,14 @@ use crate::budget::BudgetKey;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
+use crate::event::{self, EventPayload as E};
 use crate::hitl::{HitlRequest, HitlState, NewRequest, Reply, Response, Subject};
 use crate::ids::HitlRequestId;
 use crate::scope::Snapshot;
 use crate::task::{Answer, Task, TaskState};
 use crate::text::non_blank;
 use crate::vocabulary::{
-    AgentType, ArtifactType, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry, StepStatus,
-    TaskStatus,
+    AgentType, ArtifactType, HitlAction, HitlKind, HitlStatus, OnExpiry, StepStatus, TaskStatus,
 };
 
 /// The longest a request can be told to wait: a year.
@@ -168,15 +168,20 @@ fn record(
 ) {
     let reply = request.reply().cloned();
     let reply = reply.as_ref();
-    let data = json!({
-        "hitl_request_id": request.id, "kind": request.kind, "action": action,
-        "status": request.status(), "user_response": reply.and_then(|r| r.content.clone()),
-        "response_comment": reply.and_then(|r| r.comment.clone()),
-        "amended_content": reply.and_then(|r| r.amended_content.clone()),
-        "workflow_resumed": resumes, "agent_type": request.agent, "step": request.step,
-        "subject_digest": request.subject.digest,
+    let payload = E::HitlResponse(event::HitlResponse {
+        hitl_request_id: request.id,
+        kind: request.kind,
+        action,
+        status: request.status(),
+        user_response: reply.and_then(|r| r.content.clone()),
+        response_comment: reply.and_then(|r| r.comment.clone()),
+        amended_content: reply.and_then(|r| r.amended_content.clone()),
+        workflow_resumed: resumes,
+        agent_type: request.agent,
+        step: request.step.clone(),
+        subject_digest: request.subject.digest.clone(),
     });
-    builder.put_request(request, EventType::HitlResponse, data);
+    builder.put_request(request, &payload);
 }
 
 /// What an approval sets off.
@@ -381,13 +386,17 @@ pub fn expire(
     request.state = state;
     let comment = if is_over { "a new day has begun" } else { "nobody answered in time" };
     request.history.push(builder.history(action, None, Some(comment.to_owned())));
-    let data = json!({
-        "hitl_request_id": id, "status": request.status(), "on_expiry": request.on_expiry,
-        "expired_at": expired_at, "expires_at": request.expires_at, "agent_type": request.agent,
-        "comment": comment,
+    let payload = E::HitlTimeout(event::HitlTimeout {
+        hitl_request_id: id,
+        status: request.status(),
+        on_expiry: request.on_expiry,
+        expired_at,
+        expires_at: request.expires_at,
+        agent_type: request.agent,
+        comment: comment.to_owned(),
     });
     let on_expiry = request.on_expiry;
-    builder.put_request(request.clone(), EventType::HitlTimeout, data);
+    builder.put_request(request.clone(), &payload);
     if is_over {
         budget::release(&mut builder, id);
         return Ok(builder.finish());

@@ -1,6 +1,8 @@
 //! Making, starting, pausing, resuming, cancelling and completing projects.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
+
+use serde_json::json;
 
 use super::builder::{DecisionBuilder, object};
 use super::flow;
@@ -8,11 +10,12 @@ use crate::artifact::NewArtifact;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
+use crate::event::{self, EventPayload as E};
 use crate::ids::ProjectId;
 use crate::project::{Counts, NewProject, Plan, Project, ProjectState};
 use crate::scope::Snapshot;
 use crate::text::non_blank;
-use crate::vocabulary::{AgentType, ArtifactType, EventType, ProjectStatus};
+use crate::vocabulary::{AgentType, ArtifactType, ProjectStatus};
 use crate::workflow::{Progress, Workflow};
 
 /// The longest name, in characters.
@@ -50,11 +53,14 @@ pub fn create(
         created_at: builder.at(),
         updated_at: builder.at(),
     };
-    let data = json!({
-        "name": project.name, "description": project.description, "oversight": project.oversight,
-        "workflow": workflow.map(|workflow| &workflow.name), "status": ProjectStatus::Active,
+    let payload = E::ProjectCreated(event::ProjectCreated {
+        name: project.name.clone(),
+        description: project.description.clone(),
+        oversight: project.oversight,
+        workflow: workflow.map(|workflow| workflow.name.clone()),
+        status: ProjectStatus::Active,
     });
-    builder.put_project(project, EventType::ProjectCreated, data);
+    builder.put_project(project, &payload);
     if let Some(workflow) = workflow {
         begin(&mut builder, workflow, None)?;
     }
@@ -97,18 +103,17 @@ fn begin(
         .unwrap_or(&project.name)
         .to_owned();
     let digest = workflow.digest();
-    let data = json!({
-        "workflow": workflow.name, "workflow_digest": digest, "definition": workflow, "idea": idea,
+    let definition = Arc::new(workflow.clone());
+    let payload = E::ProjectStarted(event::ProjectStarted {
+        workflow: workflow.name.clone(),
+        workflow_digest: digest.clone(),
+        definition: Arc::clone(&definition),
+        idea: idea.clone(),
     });
     let content = object(json!({"idea": idea}));
-    let plan = Plan {
-        workflow: workflow.clone().into(),
-        digest,
-        idea,
-        progress: Progress::start(workflow),
-    };
+    let plan = Plan { workflow: definition, digest, idea, progress: Progress::start(workflow) };
     let started = Project { plan: Some(plan), ..(*project).clone() };
-    builder.put_project(started, EventType::ProjectStarted, data);
+    builder.put_project(started, &payload);
     let input = NewArtifact::new(ArtifactType::UserInput, content);
     builder.store_artifact(project.id, AgentType::Orchestrator, input, None);
     flow::advance(builder)
@@ -123,8 +128,11 @@ pub fn pause(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision,
     let mut project = (**builder.active_project()?).clone();
     let by = context.caller.name().to_owned();
     project.state = ProjectState::Paused { at: builder.at(), by, emergency: None };
-    let data = json!({"status": ProjectStatus::Paused, "paused_by": context.caller.name()});
-    builder.put_project(project, EventType::ProjectPaused, data);
+    let payload = E::ProjectPaused(event::ProjectPaused {
+        status: ProjectStatus::Paused,
+        paused_by: context.caller.name().to_owned(),
+    });
+    builder.put_project(project, &payload);
     Ok(builder.finish())
 }
 
@@ -155,8 +163,11 @@ pub fn resume(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision
         ));
     }
     project.state = ProjectState::Active;
-    let data = json!({"status": ProjectStatus::Active, "resumed_by": context.caller.name()});
-    builder.put_project(project, EventType::ProjectResumed, data);
+    let payload = E::ProjectResumed(event::ProjectResumed {
+        status: ProjectStatus::Active,
+        resumed_by: context.caller.name().to_owned(),
+    });
+    builder.put_project(project, &payload);
     flow::advance(&mut builder)?;
     Ok(builder.finish())
 }
@@ -170,8 +181,11 @@ pub fn cancel(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision
     let mut project = (**builder.open_project()?).clone();
     project.state =
         ProjectState::Cancelled { at: builder.at(), by: context.caller.name().to_owned() };
-    let data = json!({"status": ProjectStatus::Cancelled, "cancelled_by": context.caller.name()});
-    builder.put_project(project, EventType::ProjectCancelled, data);
+    let payload = E::ProjectCancelled(event::ProjectCancelled {
+        status: ProjectStatus::Cancelled,
+        cancelled_by: context.caller.name().to_owned(),
+    });
+    builder.put_project(project, &payload);
     builder.close_everything("the project was cancelled");
     Ok(builder.finish())
 }
@@ -232,10 +246,9 @@ pub fn unmet(project: &Project, counts: &Counts) -> Vec<String> {
 pub fn system_note(
     context: &DecisionContext,
     snapshot: &Snapshot,
-    event_type: EventType,
-    data: Value,
+    payload: &E,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
-    builder.note(event_type, None, data);
+    builder.note(payload, None);
     Ok(builder.finish())
 }

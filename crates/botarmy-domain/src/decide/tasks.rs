@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::builder::DecisionBuilder;
 use super::flow::{self, GateTarget};
@@ -13,6 +13,7 @@ use crate::artifact::NewArtifact;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
+use crate::event::{self, EventPayload as E};
 use crate::hitl::Subject;
 use crate::ids::TaskId;
 use crate::lease::{Lease, LeaseHolder, WorkerId};
@@ -23,7 +24,7 @@ use crate::task::{
 };
 use crate::text::non_blank;
 use crate::usage::Usage;
-use crate::vocabulary::{ArtifactType, EventType, HitlKind, StepStatus, TaskStatus};
+use crate::vocabulary::{ArtifactType, HitlKind, StepStatus, TaskStatus};
 
 /// The most artifacts a task can be shown.
 const MAX_CONTEXT: usize = 1000;
@@ -81,8 +82,8 @@ pub fn submit(
         created_at: builder.at(),
         updated_at: builder.at(),
     };
-    let data = flow::created_data(&task);
-    builder.put_task(task, EventType::TaskCreated, data);
+    let payload = E::TaskCreated(event::TaskCreated::from(&task));
+    builder.put_task(task, &payload);
     Ok(builder.finish())
 }
 
@@ -133,11 +134,14 @@ pub fn claim(
             expires_at: builder.at().after(lease),
         },
     };
-    let data = json!({
-        "agent_type": task.agent, "status": TaskStatus::Working, "attempt": task.attempt,
-        "worker": worker, "step": task.step(),
+    let payload = E::TaskStarted(event::TaskStarted {
+        agent_type: task.agent,
+        status: TaskStatus::Working,
+        attempt: task.attempt,
+        worker: worker.clone(),
+        step: task.step().map(str::to_owned),
     });
-    builder.put_task(task, EventType::TaskStarted, data);
+    builder.put_task(task, &payload);
     Ok(builder.finish())
 }
 
@@ -208,17 +212,22 @@ pub fn complete(
     }
     task.usage.add(&work.usage);
     task.validation_error = None;
-    let data = json!({
-        "agent_type": task.agent, "status": TaskStatus::Completed, "attempt": task.attempt,
-        "output": work.output, "artifacts": made, "confidence": work.confidence,
-        "usage": work.usage, "step": task.step(),
+    let payload = E::TaskCompleted(event::TaskCompleted {
+        agent_type: task.agent,
+        status: TaskStatus::Completed,
+        attempt: task.attempt,
+        output: work.output.clone(),
+        artifacts: made.clone(),
+        confidence: work.confidence,
+        usage: work.usage.clone(),
+        step: task.step().map(str::to_owned),
     });
     task.state = TaskState::Completed {
         at: builder.at(),
         output: Value::Object(work.output.clone()),
         artifacts: made,
     };
-    builder.put_task(task.clone(), EventType::TaskCompleted, data);
+    builder.put_task(task.clone(), &payload);
     budget::settle(&mut builder, &task, &work.usage);
     match result {
         Some((artifact, passed)) if task.step().is_some() => {
@@ -282,19 +291,30 @@ fn attempt_failed(
     if let Some(after) = again.filter(|_| task.failures < task.max_attempts) {
         let wait = backoff(builder, task.failures).max(after.unwrap_or_default());
         task.ready_at = builder.at().after(wait);
-        let data = json!({
-            "agent_type": task.agent, "status": TaskStatus::Pending, "attempt": task.attempt,
-            "failures": task.failures, "max_attempts": task.max_attempts, "error": error,
-            "retry_at": task.ready_at, "usage": task.usage, "step": task.step(),
+        let payload = E::TaskRetryScheduled(event::TaskRetryScheduled {
+            agent_type: task.agent,
+            status: TaskStatus::Pending,
+            attempt: task.attempt,
+            failures: Some(task.failures),
+            max_attempts: Some(task.max_attempts),
+            error: Some(error.clone()),
+            retry_at: task.ready_at,
+            usage: Some(task.usage.clone()),
+            step: task.step().map(str::to_owned),
         });
         task.state = TaskState::Pending { last_error: Some(error) };
-        builder.put_task(task, EventType::TaskRetryScheduled, data);
+        builder.put_task(task, &payload);
         return Ok(());
     }
-    let data = json!({
-        "agent_type": task.agent, "status": TaskStatus::Failed, "attempt": task.attempt,
-        "failures": task.failures, "error": error.message, "code": error.code,
-        "usage": task.usage, "step": task.step(),
+    let payload = E::TaskFailed(event::TaskFailed {
+        agent_type: task.agent,
+        status: TaskStatus::Failed,
+        attempt: task.attempt,
+        failures: task.failures,
+        error: error.message.clone(),
+        code: error.code.clone(),
+        usage: task.usage.clone(),
+        step: task.step().map(str::to_owned),
     });
     let question = format!(
         "{} failed: {} Approve to try again, amend to change the instructions, or reject to halt \
@@ -304,7 +324,7 @@ fn attempt_failed(
         error.message
     );
     task.state = TaskState::Failed { at: builder.at(), error };
-    builder.put_task(task.clone(), EventType::TaskFailed, data);
+    builder.put_task(task.clone(), &payload);
     let project = builder.project()?.clone();
     let step = task.step().and_then(|name| project.plan.as_ref()?.workflow.step(name));
     let target = GateTarget { task: Some(task.id), step, agent: Some(task.agent) };
@@ -397,11 +417,15 @@ pub fn expire_lease(
     let lease = expired.ok_or_else(|| {
         DomainError::conflict("lease_alive", format!("Task {id} has no lapsed lease."))
     })?;
-    let data = json!({
-        "agent_type": task.agent, "attempt": task.attempt, "worker": lease.worker,
-        "reason": "expired", "step": task.step(),
+    let payload = E::TaskLeaseExpired(event::TaskLeaseExpired {
+        agent_type: task.agent,
+        status: None,
+        attempt: task.attempt,
+        worker: Some(lease.worker.clone()),
+        reason: "expired".to_owned(),
+        step: task.step().map(str::to_owned),
     });
-    builder.note(EventType::TaskLeaseExpired, Some(id), data);
+    builder.note(&payload, Some(id));
     let error = TaskError {
         code: "lease_lapsed".to_owned(),
         message: format!("The worker {} fell silent.", lease.worker),
@@ -431,13 +455,17 @@ pub fn requeue(
 /// Ends an attempt that nobody is to blame for.
 pub(super) fn back_into_the_queue(builder: &mut DecisionBuilder<'_>, task: &Task, reason: &str) {
     let mut task = task.clone();
-    let data = json!({
-        "agent_type": task.agent, "status": TaskStatus::Pending, "attempt": task.attempt,
-        "worker": task.lease().map(|lease| &lease.worker), "reason": reason, "step": task.step(),
+    let payload = E::TaskLeaseExpired(event::TaskLeaseExpired {
+        agent_type: task.agent,
+        status: Some(TaskStatus::Pending),
+        attempt: task.attempt,
+        worker: task.lease().map(|lease| lease.worker.clone()),
+        reason: reason.to_owned(),
+        step: task.step().map(str::to_owned),
     });
     task.state = TaskState::Pending { last_error: None };
     task.ready_at = builder.at();
-    builder.put_task(task, EventType::TaskLeaseExpired, data);
+    builder.put_task(task, &payload);
 }
 
 /// Calls a task off, and what people were asked about it. Needs a scope with everything open.
@@ -499,9 +527,16 @@ pub(super) fn try_again(builder: &mut DecisionBuilder<'_>, task: &Task) {
     task.failures = 0;
     task.validation_error = None;
     task.ready_at = builder.at();
-    let data = json!({
-        "agent_type": task.agent, "status": TaskStatus::Pending, "attempt": task.attempt,
-        "error": task.error(), "retry_at": task.ready_at, "step": task.step(),
+    let payload = E::TaskRetryScheduled(event::TaskRetryScheduled {
+        agent_type: task.agent,
+        status: TaskStatus::Pending,
+        attempt: task.attempt,
+        failures: None,
+        max_attempts: None,
+        error: task.error().cloned(),
+        retry_at: task.ready_at,
+        usage: None,
+        step: task.step().map(str::to_owned),
     });
     task.state = TaskState::Pending { last_error: task.error().cloned() };
     if let Some(name) = task.step() {
@@ -511,7 +546,7 @@ pub(super) fn try_again(builder: &mut DecisionBuilder<'_>, task: &Task) {
             progress.request_id = None;
         });
     }
-    builder.put_task(task, EventType::TaskRetryScheduled, data);
+    builder.put_task(task, &payload);
 }
 
 /// Cancels what people are asked about a task, or what it waited for, unless others wait for it too:

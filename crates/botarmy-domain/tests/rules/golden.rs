@@ -11,6 +11,7 @@ use botarmy_domain::budget::{Amount, BudgetKey, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
 use botarmy_domain::decide::{agents, artifacts, emergency, projects};
 use botarmy_domain::emergency::StopScope;
+use botarmy_domain::event::{EventPayload, Note};
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
     AgentType, ArtifactType, Caller, Entry, EventType, HitlAction, LeaseHolder, Oversight, Package,
@@ -76,17 +77,16 @@ fn life() -> World {
     let with_package = scope.clone().package();
     world.run(&with_package, |c, s| artifacts::package_deleted(c, s)).unwrap();
     world.run(&Scope::agent(AgentType::Coder), |c, s| agents::reset(c, s)).unwrap();
+    let note = || Note(object(json!({"message": "…"})));
     for event in [
-        EventType::SystemError,
-        EventType::SystemWarning,
-        EventType::AgentError,
-        EventType::WebhookReceived,
+        EventPayload::SystemError(note()),
+        EventPayload::SystemWarning(note()),
+        EventPayload::AgentError(note()),
+        EventPayload::WebhookReceived(note()),
     ] {
         let scope = Scope::log(botarmy_domain::LogId::System);
         world
-            .run(&scope, |c, s| {
-                projects::system_note(&c.by(Caller::system()), s, event, json!({"message": "…"}))
-            })
+            .run(&scope, |c, s| projects::system_note(&c.by(Caller::system()), s, &event))
             .unwrap();
     }
     world.force().unwrap();
@@ -161,6 +161,9 @@ fn stored_events_look_as_they_always_did() {
     for line in golden.lines() {
         let read: Entry = serde_json::from_str(line).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), line, "what is stored reads back");
+        let payload = EventPayload::of(&read).unwrap();
+        assert_eq!(payload.event_type(), read.event_type);
+        assert_eq!(payload.to_data(), read.event_data, "a payload holds everything there is");
     }
     let told: BTreeSet<_> = entries.iter().map(|entry| entry.event_type).collect();
     let never: Vec<_> = EventType::ALL.iter().filter(|event| !told.contains(event)).collect();

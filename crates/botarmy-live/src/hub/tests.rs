@@ -379,7 +379,12 @@ async fn a_decision_is_followed_by_what_it_sets_off_live_and_from_the_log() {
     let (world, hub) = start(settings()).await;
     let log = LogWriter::project();
     let mut live = watching(&hub, log, None).await;
-    let data = json!({"action": "approve", "status": "approved", "workflow_resumed": true});
+    let data = json!({
+        "hitl_request_id": "01890a5d-ac96-774b-bcce-b302099a8057", "kind": "approval",
+        "action": "approve", "status": "approved", "user_response": null,
+        "response_comment": null, "amended_content": null, "workflow_resumed": true,
+        "agent_type": null, "step": null, "subject_digest": "d",
+    });
     world.announce_entry(&world.commit_one(log, EventType::HitlResponse, data));
     world.commit_and_announce(log, 1);
     let mut later = {
