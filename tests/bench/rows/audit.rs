@@ -8,8 +8,7 @@ use anyhow::Result;
 use botarmy_domain::event::Note;
 use botarmy_domain::ports::{Clock, Ids, Ledger};
 use botarmy_domain::{
-    Caller, DecisionContext, EventPayload, NewProject, Oversight, ProjectId, Scope,
-    decide,
+    Caller, DecisionContext, EventPayload, NewProject, Oversight, ProjectId, Scope, decide,
 };
 use botarmy_server::system::{RandomIds, SystemClock};
 use botarmy_sqlite::{SqliteSettings, SqliteStore, Synchronous};
