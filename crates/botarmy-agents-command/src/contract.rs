@@ -1,55 +1,18 @@
 //! `botarmy.command/1`: the document on a program's standard input, and the JSON Lines that it
 //! prints.
 
-use botarmy_domain::artifact::Artifact;
-use botarmy_domain::{Assignment, Usage};
+use botarmy_domain::{Assignment, Usage, WorkerDocument};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-/// The name of the contract.
-pub(crate) const CONTRACT: &str = "botarmy.command/1";
-
-/// The document a command reads.
+/// Returns the document for the standard input. `session` is the text that the program gave with
+/// its question; the session of the assignment is the runner's own.
 pub(crate) fn input(job: &Assignment, session: Option<&str>) -> Vec<u8> {
-    let context: Vec<_> = job
-        .context
-        .iter()
-        .map(|artifact| {
-            json!({
-                "id": artifact.meta.id, "type": artifact.meta.artifact_type,
-                "name": name(artifact), "content": artifact.content,
-            })
-        })
-        .collect();
-    let resume = job.resume.as_ref().map(|resume| {
-        let answers: Vec<_> = resume
-            .answers
-            .iter()
-            .map(|answer| {
-                json!({
-                    "question_id": answer.question_id, "action": answer.action,
-                    "comment": answer.comment, "content": answer.content,
-                })
-            })
-            .collect();
-        json!({"session": session, "answers": answers})
-    });
-    let document = json!({
-        "contract": CONTRACT,
-        "task": {
-            "id": job.task_id, "project_id": job.project_id, "agent": job.agent,
-            "attempt": job.attempt, "instructions": job.instructions,
-        },
-        "context": context,
-        "output_schema": job.output_schema,
-        "resume": resume,
-    });
-    document.to_string().into_bytes()
-}
-
-fn name(artifact: &Artifact) -> &str {
-    let title = artifact.content.get("title").and_then(Value::as_str);
-    title.unwrap_or(artifact.meta.artifact_type.as_str())
+    let mut document = WorkerDocument::of(job);
+    if let Some(resume) = &mut document.resume {
+        resume.session = session;
+    }
+    serde_json::to_vec(&document).expect("its keys are strings, and JSON has every value")
 }
 
 /// Answer of a program, read from its output by its protocol.

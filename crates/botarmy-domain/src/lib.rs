@@ -42,6 +42,7 @@ pub mod timestamp;
 pub mod usage;
 pub mod vocabulary;
 pub mod worker;
+pub mod worker_document;
 pub mod workflow;
 
 pub use agent::{AgentFacts, AgentRecord};
@@ -77,4 +78,5 @@ pub use vocabulary::{
     HitlStatus, OnExpiry, Oversight, ProjectStatus, StepStatus, TaskStatus,
 };
 pub use worker::{HeartbeatReply, HeldLease, Leased, WorkQuery};
+pub use worker_document::WorkerDocument;
 pub use workflow::{Progress, Step, Workflow};

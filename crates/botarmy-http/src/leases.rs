@@ -9,9 +9,9 @@ use actix_web::web::Data;
 use botarmy_domain::task::TaskState;
 use botarmy_domain::text::non_blank;
 use botarmy_domain::{
-    AgentType, ArtifactType, Assignment, ContextId, HeldLease, HitlAction, HitlRequestId,
-    LeaseHolder, Leased, NewArtifact, Outcome, ProjectId, Question, RunError, Task, TaskId,
-    TaskStatus, Timestamp, Usage, WorkQuery, WorkerId,
+    AgentType, ArtifactType, ContextId, HeldLease, HitlRequestId, LeaseHolder, Leased, NewArtifact,
+    Outcome, Question, RunError, Task, TaskId, TaskStatus, Timestamp, Usage, WorkQuery,
+    WorkerDocument, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Json, JsonOrDefault, Segment};
+use crate::worker_document::AssignmentSchema;
 use crate::{State, vocabulary};
 
 /// The most tasks handed out at once.
@@ -36,8 +37,6 @@ const MAX_MESSAGE: usize = 4096;
 const MAX_SESSION: usize = 64 * 1024;
 /// The longest wait that a failure may ask for, in seconds: one day.
 const MAX_RETRY_AFTER_S: u32 = 86_400;
-/// The name of the document that a worker is given.
-const CONTRACT: &str = "botarmy.command/1";
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -123,80 +122,8 @@ struct HandedOutTask<'a> {
     expires_at: Timestamp,
     /// How often a heartbeat should come, in seconds.
     heartbeat_s: u64,
-    task: AssignmentView<'a>,
-}
-
-/// What is to be done: the document that local commands read, and with it the project's name, the
-/// step, and what the step makes.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Assignment)]
-struct AssignmentView<'a> {
-    /// `botarmy.command/1`.
-    contract: &'static str,
-    task: AssignedTask<'a>,
-    /// The artifacts it may look at.
-    context: Vec<AssignedArtifact<'a>>,
-    /// The JSON Schema that the output has to satisfy, where there is one.
-    #[schema(value_type = Option<Object>)]
-    output_schema: Option<&'a Map<String, Value>>,
-    /// Where it goes on, after a question was answered.
-    resume: Option<ResumeView<'a>>,
-}
-
-/// The task of an assignment.
-#[derive(Serialize, ToSchema)]
-struct AssignedTask<'a> {
-    #[schema(value_type = Uuid)]
-    id: TaskId,
-    #[schema(value_type = Uuid)]
-    project_id: ProjectId,
-    project_name: &'a str,
-    #[schema(value_type = vocabulary::AgentType)]
-    agent: AgentType,
-    /// 1 for the first try.
-    attempt: u32,
-    instructions: &'a str,
-    /// The step of the workflow it does.
-    step: Option<&'a str>,
-    /// What it is expected to make: the output becomes an artifact of this type, unless one of the
-    /// artifacts is.
-    #[schema(value_type = Option<vocabulary::ArtifactType>)]
-    output_type: Option<ArtifactType>,
-}
-
-/// An artifact of an assignment.
-#[derive(Serialize, ToSchema)]
-struct AssignedArtifact<'a> {
-    #[schema(value_type = Uuid)]
-    id: ContextId,
-    #[schema(value_type = vocabulary::ArtifactType)]
-    r#type: ArtifactType,
-    /// Its title, or else its type.
-    name: &'a str,
-    #[schema(value_type = Object)]
-    content: &'a Map<String, Value>,
-}
-
-/// Where a task goes on.
-#[derive(Serialize, ToSchema)]
-struct ResumeView<'a> {
-    /// What the worker wanted to be reminded of.
-    session: Option<&'a str>,
-    /// What people answered, oldest first.
-    answers: Vec<AnswerView<'a>>,
-}
-
-/// What somebody answered.
-#[derive(Serialize, ToSchema)]
-struct AnswerView<'a> {
-    #[schema(value_type = Uuid)]
-    question_id: HitlRequestId,
-    #[schema(value_type = vocabulary::HitlAction)]
-    action: HitlAction,
-    comment: Option<&'a str>,
-    /// Text, or the document that somebody put in its place.
-    #[schema(value_type = Option<Object>)]
-    content: Option<&'a Value>,
+    #[schema(value_type = AssignmentSchema)]
+    task: WorkerDocument<'a>,
 }
 
 impl<'a> HandedOutTask<'a> {
@@ -206,51 +133,7 @@ impl<'a> HandedOutTask<'a> {
             fence: leased.lease.holder.fence,
             expires_at: leased.expires_at,
             heartbeat_s: leased.heartbeat.as_secs().max(1),
-            task: AssignmentView::of(&leased.job),
-        }
-    }
-}
-
-impl<'a> AssignmentView<'a> {
-    fn of(job: &'a Assignment) -> Self {
-        let context = job.context.iter().map(|artifact| AssignedArtifact {
-            id: artifact.meta.id,
-            r#type: artifact.meta.artifact_type,
-            name: artifact
-                .content
-                .get("title")
-                .and_then(Value::as_str)
-                .unwrap_or(artifact.meta.artifact_type.as_str()),
-            content: &artifact.content,
-        });
-        let resume = job.resume.as_ref().map(|resume| ResumeView {
-            session: resume.session.as_deref(),
-            answers: resume
-                .answers
-                .iter()
-                .map(|answer| AnswerView {
-                    question_id: answer.question_id,
-                    action: answer.action,
-                    comment: answer.comment.as_deref(),
-                    content: answer.content.as_ref(),
-                })
-                .collect(),
-        });
-        Self {
-            contract: CONTRACT,
-            task: AssignedTask {
-                id: job.task_id,
-                project_id: job.project_id,
-                project_name: &job.project_name,
-                agent: job.agent,
-                attempt: job.attempt,
-                instructions: &job.instructions,
-                step: job.handoff.as_ref().map(|handoff| handoff.step.as_str()),
-                output_type: job.output_type,
-            },
-            context: context.collect(),
-            output_schema: job.output_schema.as_ref(),
-            resume,
+            task: WorkerDocument::of(&leased.job),
         }
     }
 }
@@ -571,12 +454,12 @@ fn within(field: &str, number: u32, least: u32, most: u32) -> Result<u32, Proble
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::task::Answer;
-    use botarmy_domain::{DomainError, HeartbeatReply, IdGenerator, Resume};
+    use botarmy_domain::{DomainError, HeartbeatReply};
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Fakes, NOW, artifact, away, id_generator, post, project, raw, task};
+    use crate::testing::sample_assignment::{golden, sample_assignment};
+    use crate::testing::{Fakes, NOW, away, id_generator, post, raw, task};
 
     const PATH: &str = "/api/v1/worker/leases";
 
@@ -600,29 +483,7 @@ mod tests {
     }
 
     fn leased() -> Leased {
-        let question_id = IdGenerator::request(&mut id_generator());
-        let answer = Answer {
-            question_id,
-            action: HitlAction::Amend,
-            comment: None,
-            content: Some(json!("In Rust")),
-        };
-        let job = Assignment {
-            project_id: project().id,
-            project_name: "To do".to_owned(),
-            task_id: task(1).id,
-            agent: AgentType::Coder,
-            attempt: 2,
-            instructions: "Write it.".to_owned(),
-            handoff: None,
-            context: vec![
-                artifact(1, ArtifactType::ProjectPlan, json!({"title": "A plan"})),
-                artifact(2, ArtifactType::SoftwareSpecification, json!({"markdown": "#"})),
-            ],
-            output_type: Some(ArtifactType::SourceCode),
-            output_schema: None,
-            resume: Some(Resume { session: Some("s".to_owned()), answers: vec![answer] }),
-        };
+        let job = sample_assignment(Some("s1".to_owned()));
         let heartbeat = Duration::from_secs(100);
         Leased { lease: held("w-1"), expires_at: NOW, heartbeat, job }
     }
@@ -655,7 +516,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_task_is_handed_out_as_the_document_that_commands_read() {
+    async fn a_lease_carries_the_golden_document() {
         let mut fakes = Fakes::default();
         fakes.leases.expect_lease().returning(|query| {
             assert_eq!(query.worker, WorkerId::external("w-1"));
@@ -665,35 +526,11 @@ mod tests {
         });
         let answer = fakes.send(post(PATH, &with("agents", json!(["coder", "coder"])))).await;
         assert_eq!(answer.status, 200);
-        let job = leased().job;
         assert_eq!(
             answer.json(),
             json!({"leases": [{
                 "lease": token(), "fence": 2, "expires_at": "2027-01-15T08:00:00.000000Z",
-                "heartbeat_s": 100,
-                "task": {
-                    "contract": "botarmy.command/1",
-                    "task": {
-                        "id": task(1).id, "project_id": project().id, "project_name": "To do",
-                        "agent": "coder", "attempt": 2, "instructions": "Write it.",
-                        "step": null, "output_type": "source_code",
-                    },
-                    "context": [
-                        {
-                            "id": job.context[0].meta.id, "type": "project_plan",
-                            "name": "A plan", "content": {"title": "A plan"},
-                        },
-                        {
-                            "id": job.context[1].meta.id, "type": "software_specification",
-                            "name": "software_specification", "content": {"markdown": "#"},
-                        },
-                    ],
-                    "output_schema": null,
-                    "resume": {"session": "s", "answers": [{
-                        "question_id": job.resume.unwrap().answers[0].question_id,
-                        "action": "amend", "comment": null, "content": "In Rust",
-                    }]},
-                },
+                "heartbeat_s": 100, "task": golden(),
             }]})
         );
     }

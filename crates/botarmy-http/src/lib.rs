@@ -27,6 +27,7 @@ mod tasks;
 #[cfg(test)]
 mod testing;
 mod vocabulary;
+mod worker_document;
 pub mod zip;
 
 use std::any::Any;

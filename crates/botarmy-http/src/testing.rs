@@ -23,6 +23,9 @@ use botarmy_domain::{
 };
 use serde_json::{Map, Value, json};
 
+#[path = "../../botarmy-domain/tests/rules/sample_assignment.rs"]
+pub(crate) mod sample_assignment;
+
 use crate::{Api, HttpSettings, State, app};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);

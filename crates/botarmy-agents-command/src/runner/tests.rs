@@ -12,6 +12,11 @@ use botarmy_domain::{IdGenerator, Resume};
 
 use super::*;
 
+#[path = "../../../botarmy-domain/tests/rules/sample_assignment.rs"]
+mod sample_assignment;
+
+use sample_assignment::{golden, sample_assignment};
+
 struct FixedClock;
 
 impl Clock for FixedClock {
@@ -190,6 +195,22 @@ async fn a_program_reads_the_assignment_and_gets_only_the_allowed_variables() {
     assert_eq!(names, ["BOTARMY_ATTEMPT", "BOTARMY_DEADLINE", "BOTARMY_TASK_ID", "HOME", "TMPDIR"]);
     assert!(files["pwd.txt"].trim().ends_with("/project"), "{}", files["pwd.txt"]);
     assert!(files["mode.txt"].starts_with("drwx------"), "{}", files["mode.txt"]);
+}
+
+#[tokio::test]
+async fn the_standard_input_is_the_golden_document() {
+    let script = r#"if [ -f asked ]; then
+          cat > in.json; echo '{"type":"result"}'
+        else
+          : > asked; echo '{"type":"ask","question_id":"q","question":"Which?","session":"s1"}'
+        fi"#;
+    let fixture = Fixture::new(Preset::Contract, script);
+    let ended = fixture.run(sample_assignment(None)).await.unwrap();
+    let Outcome::Ask { session, .. } = ended else { panic!("{ended:?}") };
+    let (_, artifacts) = completed(fixture.run(sample_assignment(session)).await);
+    let files = files(&artifacts);
+    let (_, input) = files.iter().find(|(path, _)| path == "in.json").unwrap();
+    assert_eq!(serde_json::from_str::<Value>(input).unwrap(), golden());
 }
 
 #[tokio::test]

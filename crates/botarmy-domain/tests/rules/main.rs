@@ -5,4 +5,6 @@
 mod flow;
 mod golden;
 mod machines;
+mod sample_assignment;
+mod worker_document;
 mod world;
