@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::decide::tasks::{self};
+use botarmy_domain::decide::lease;
 use botarmy_domain::ports::WorkerLeases;
 use botarmy_domain::{
     Amount, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased, Outcome,
@@ -109,7 +109,7 @@ impl Leases {
     /// The task of a lease; one that does not exist was never leased.
     async fn task(&self, lease: &HeldLease) -> Result<Arc<Task>, Error> {
         let task = self.engine.ports.stores.tasks.task(lease.task).await?;
-        let missing = || tasks::lease_lost(format!("There is no lease on task {}.", lease.task));
+        let missing = || lease::lease_lost(format!("There is no lease on task {}.", lease.task));
         Ok(task.ok_or_else(missing)?)
     }
 
@@ -150,7 +150,7 @@ impl WorkerLeases for Leases {
         let task = self.task(&lease).await?;
         let now = self.engine.ports.clock.now();
         let holder = &lease.holder;
-        if let Err(lost) = tasks::check_held(&task, holder) {
+        if let Err(lost) = lease::check_held(&task, holder) {
             let ours = task.attempt == holder.fence;
             if ours && task.status() == TaskStatus::Cancelled {
                 return Ok(HeartbeatReply { expires_at: now, cancel: true });
@@ -163,11 +163,11 @@ impl WorkerLeases for Leases {
         if expires_at <= now {
             let limit = limit.as_secs();
             let detail = format!("The attempt took longer than {limit} seconds.");
-            return Err(tasks::lease_lost(detail).into());
+            return Err(lease::lease_lost(detail).into());
         }
         if !self.engine.ports.stores.ledger.extend(task.id, holder.fence, expires_at).await? {
             let detail = format!("Task {} was taken from {} just now.", task.id, holder.worker);
-            return Err(tasks::lease_lost(detail).into());
+            return Err(lease::lease_lost(detail).into());
         }
         if let Some((message, percent)) = progress {
             self.engine.pass_on(&task, message, percent).await;
@@ -188,7 +188,7 @@ impl WorkerLeases for Leases {
         if again {
             return Ok(task);
         }
-        tasks::check_held(&task, &holder)?;
+        lease::check_held(&task, &holder)?;
         let result = match result {
             Ok(outcome) => {
                 check_output(&task, &outcome)?;

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::builder::DecisionBuilder;
-use super::flow::{self, GateTarget};
-use super::tasks::held;
+use super::gate::{self, GateTarget};
+use super::lease::held;
 use crate::budget::{Amount, BudgetAccount, BudgetKey, BudgetQuestion, Day, Limit, Reservation};
 use crate::change::{Decision, Row};
 use crate::decision_context::DecisionContext;
@@ -126,14 +126,14 @@ fn wait(
             let text = sentence(&question, account.taken(builder.at()));
             let (kind, subject) = (HitlKind::Question, Subject::of([]));
             let mut request =
-                flow::new_request(builder, &project, kind, text, options, subject, target);
+                gate::new_request(builder, &project, kind, text, options, subject, target);
             request.budget = Some(question);
             if let BudgetKey::Day(_, day) = question.account {
                 // The next day has a budget account of its own.
                 request.expires_at = request.expires_at.min(day.end());
             }
             let id = request.id;
-            flow::open(builder, request);
+            gate::open(builder, request);
             id
         }
     };

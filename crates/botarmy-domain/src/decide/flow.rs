@@ -1,16 +1,17 @@
 //! Moving a project through its workflow: what a finished step sets off.
 
 use super::builder::DecisionBuilder;
+use super::gate::{self, GateTarget};
 use crate::artifact::ArtifactRef;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
 use crate::handoff::Handoff;
-use crate::hitl::{HitlRequest, HitlState, Subject};
+use crate::hitl::Subject;
 use crate::ids::TaskId;
 use crate::project::{Counts, Project, ProjectState};
 use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Task, TaskState};
 use crate::usage::Usage;
-use crate::vocabulary::{AgentType, HitlKind, OnExpiry, ProjectStatus, StepStatus};
+use crate::vocabulary::{AgentType, HitlKind, ProjectStatus, StepStatus};
 use crate::workflow::{Next, NoProgress, Step};
 
 /// Does everything that can be done now: starts steps, skips them, asks people, completes.
@@ -141,7 +142,7 @@ fn review(
         low_confidence.map(in_words).unwrap_or_default()
     );
     let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
-    let request = new_request(
+    let request = gate::new_request(
         builder,
         project,
         HitlKind::Approval,
@@ -151,7 +152,7 @@ fn review(
         GateTarget { task: Some(task), step: Some(step), agent: Some(step.agent) },
     );
     let id = request.id;
-    open(builder, request);
+    gate::open(builder, request);
     builder.update_plan(|plan| {
         let progress = plan.progress.step(&step.name);
         progress.status = StepStatus::InReview;
@@ -177,8 +178,8 @@ pub(super) fn review_low_confidence(
     let target = GateTarget { task: Some(task.id), step: None, agent: Some(task.agent) };
     let subject = Subject::of(made);
     let kind = HitlKind::Approval;
-    let request = new_request(builder, project, kind, question, options, subject, target);
-    open(builder, request);
+    let request = gate::new_request(builder, project, kind, question, options, subject, target);
+    gate::open(builder, request);
 }
 
 fn in_words(confidence: f64) -> String {
@@ -208,86 +209,14 @@ fn ask_about_loop(builder: &mut DecisionBuilder<'_>, project: &Project, step: &S
     let subject = Subject::of([]);
     let target = GateTarget { task: tested.task_id, step: Some(step), agent: Some(step.agent) };
     let request =
-        new_request(builder, project, HitlKind::Failure, question, options, subject, target);
+        gate::new_request(builder, project, HitlKind::Failure, question, options, subject, target);
     let id = request.id;
-    open(builder, request);
+    gate::open(builder, request);
     builder.update_plan(|plan| {
         let progress = plan.progress.step(&step.name);
         progress.status = StepStatus::InReview;
         progress.request_id = Some(id);
     });
-}
-
-/// What a request is about.
-#[derive(Clone, Copy)]
-pub(super) struct GateTarget<'a> {
-    pub(super) task: Option<TaskId>,
-    pub(super) step: Option<&'a Step>,
-    pub(super) agent: Option<AgentType>,
-}
-
-pub(super) fn new_request(
-    builder: &mut DecisionBuilder<'_>,
-    project: &Project,
-    kind: HitlKind,
-    question: String,
-    options: Vec<String>,
-    subject: Subject,
-    target: GateTarget<'_>,
-) -> HitlRequest {
-    let step = target.step;
-    let ttl_s = step.and_then(|step| step.gate_ttl_s).unwrap_or(builder.defaults.gate_ttl_s);
-    // Only a reviewed result can be waved through by time: a question has no answer then, and a
-    // failure is still one.
-    let on_expiry = match step.and_then(|step| step.on_expiry).unwrap_or(builder.defaults.on_expiry)
-    {
-        OnExpiry::Approve if kind != HitlKind::Approval => OnExpiry::KeepWaiting,
-        other => other,
-    };
-    HitlRequest {
-        id: builder.id_generator.request(),
-        project_id: project.id,
-        task_id: target.task,
-        step: step.map(|step| step.name.clone()),
-        agent: target.agent,
-        kind,
-        question,
-        options,
-        subject,
-        budget: None,
-        state: HitlState::Pending,
-        history: vec![builder.history("created", None, None)],
-        on_expiry,
-        ttl_s,
-        expires_at: builder.at().after(std::time::Duration::from_secs(ttl_s.into())),
-        created_at: builder.at(),
-        updated_at: builder.at(),
-    }
-}
-
-/// Puts a new request before people.
-pub(super) fn open(builder: &mut DecisionBuilder<'_>, request: HitlRequest) {
-    open_after(builder, request, None);
-}
-
-/// Puts the question of an attempt before people, with what the attempt used.
-pub(super) fn open_after(
-    builder: &mut DecisionBuilder<'_>,
-    request: HitlRequest,
-    usage: Option<&Usage>,
-) {
-    let opened = event::HitlRequestCreated::Opened(event::RequestOpened {
-        hitl_request_id: request.id,
-        kind: request.kind,
-        question: request.question.clone(),
-        options: request.options.clone(),
-        subject: request.subject.clone(),
-        step: request.step.clone(),
-        agent_type: request.agent,
-        expires_at: request.expires_at,
-        usage: usage.cloned(),
-    });
-    builder.put_request(request, &E::HitlRequestCreated(opened));
 }
 
 /// Completes the project if nothing is missing.

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::builder::{DecisionBuilder, object};
-use super::flow::{self, GateTarget};
+use super::flow;
+use super::gate::{self, GateTarget};
 use super::{budget, tasks};
 use crate::artifact::NewArtifact;
 use crate::budget::BudgetKey;
@@ -22,8 +23,6 @@ use crate::vocabulary::{
 
 /// The longest a request can be told to wait: a year.
 const MAX_TTL_S: u32 = 365 * 86_400;
-/// The most suggested answers.
-const MAX_OPTIONS: usize = 20;
 
 /// Raises a request by hand. Needs a scope with its task and artifacts.
 ///
@@ -37,11 +36,11 @@ pub fn raise(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.open_project()?.clone();
-    check_question(&new.question, &new.options)?;
+    gate::check_question(&new.question, &new.options)?;
     if new.ttl_s.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL_S) {
         return Err(DomainError::invalid("ttl_seconds", format!("must be 1 to {MAX_TTL_S}")));
     }
-    tasks::check_artifacts(snapshot, project.id, "artifacts", &new.artifacts)?;
+    gate::check_artifacts(snapshot, project.id, "artifacts", &new.artifacts)?;
     let task = new.task_id.map(|task_id| {
         let found = snapshot.tasks.get(&task_id).filter(|task| task.project_id == project.id);
         found.ok_or_else(|| {
@@ -52,7 +51,7 @@ pub fn raise(
     let task = task.transpose()?;
     let refs = new.artifacts.iter().filter_map(|id| snapshot.artifacts.get(id));
     let target = GateTarget { task: new.task_id, step: None, agent: task.map(|task| task.agent) };
-    let mut request = flow::new_request(
+    let mut request = gate::new_request(
         &mut builder,
         &project,
         HitlKind::Question,
@@ -66,19 +65,8 @@ pub fn raise(
         request.ttl_s = ttl_s;
         request.expires_at = builder.at().after(std::time::Duration::from_secs(ttl_s.into()));
     }
-    flow::open(&mut builder, request);
+    gate::open(&mut builder, request);
     Ok(builder.finish())
-}
-
-/// That a person is asked something, and is not shown too many answers.
-pub(super) fn check_question(question: &str, options: &[String]) -> Result<(), DomainError> {
-    if non_blank(question).is_none() {
-        return Err(DomainError::invalid("question", "must not be blank"));
-    }
-    if options.len() > MAX_OPTIONS {
-        return Err(DomainError::invalid("options", format!("must be at most {MAX_OPTIONS}")));
-    }
-    Ok(())
 }
 
 /// Answers a request. Needs a scope with its task; a rejection needs everything open.

@@ -6,6 +6,8 @@ pub mod budget;
 mod builder;
 pub mod emergency;
 mod flow;
+mod gate;
 pub mod hitl;
+pub mod lease;
 pub mod projects;
 pub mod tasks;

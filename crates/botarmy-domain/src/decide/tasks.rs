@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::budget;
 use super::builder::DecisionBuilder;
-use super::flow::{self, GateTarget};
-use super::{budget, hitl};
+use super::flow;
+use super::gate::{self, GateTarget};
+use super::lease::held;
 use crate::artifact::NewArtifact;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
@@ -57,7 +59,7 @@ pub fn submit(
     if new.context_ids.len() > MAX_CONTEXT {
         return Err(DomainError::invalid("context_ids", format!("must be at most {MAX_CONTEXT}")));
     }
-    check_artifacts(snapshot, project.id, "context_ids", &new.context_ids)?;
+    gate::check_artifacts(snapshot, project.id, "context_ids", &new.context_ids)?;
     let task = Task {
         id,
         project_id: project.id,
@@ -85,23 +87,6 @@ pub fn submit(
     let payload = E::TaskCreated(event::TaskCreated::from(&task));
     builder.put_task(task, &payload);
     Ok(builder.finish())
-}
-
-/// That all of these artifacts exist and belong to the project.
-pub(super) fn check_artifacts(
-    snapshot: &Snapshot,
-    project: crate::ids::ProjectId,
-    field: &'static str,
-    ids: &[crate::ids::ContextId],
-) -> Result<(), DomainError> {
-    let ours = |id| snapshot.artifacts.get(id).is_some_and(|found| found.project_id == project);
-    match ids.iter().find(|id| !ours(id)) {
-        None => Ok(()),
-        Some(id) => Err(DomainError::invalid(
-            field,
-            format!("artifact {id} does not exist in project {project}"),
-        )),
-    }
 }
 
 /// Starts a task that is pending and ready, in an active project.
@@ -331,9 +316,9 @@ fn attempt_failed(
     let options = ["Try again", "Change the instructions", "Halt"].map(str::to_owned).to_vec();
     let kind = HitlKind::Failure;
     let request =
-        flow::new_request(builder, &project, kind, question, options, Subject::of([]), target);
+        gate::new_request(builder, &project, kind, question, options, Subject::of([]), target);
     let request_id = request.id;
-    flow::open(builder, request);
+    gate::open(builder, request);
     if let Some(name) = task.step() {
         builder.update_plan(|plan| {
             let progress = plan.progress.step(name);
@@ -378,13 +363,13 @@ pub fn ask(
     let mut task = held(&builder, id, holder)?;
     let project = builder.open_project()?.clone();
     let question = &inquiry.question;
-    hitl::check_question(&question.question, &question.options)?;
-    check_artifacts(snapshot, project.id, "artifacts", &question.artifacts)?;
+    gate::check_question(&question.question, &question.options)?;
+    gate::check_artifacts(snapshot, project.id, "artifacts", &question.artifacts)?;
     let refs = question.artifacts.iter().filter_map(|id| snapshot.artifacts.get(id));
     let subject = Subject::of(refs.map(AsRef::as_ref));
     let step = task.step().and_then(|name| project.plan.as_ref()?.workflow.step(name));
     let target = GateTarget { task: Some(id), step, agent: Some(task.agent) };
-    let request = flow::new_request(
+    let request = gate::new_request(
         &mut builder,
         &project,
         HitlKind::Question,
@@ -396,7 +381,7 @@ pub fn ask(
     task.usage.add(&inquiry.usage);
     task.session.clone_from(&inquiry.session);
     task.state = TaskState::WaitingForHitl { request_id: request.id };
-    flow::open_after(&mut builder, request, Some(&inquiry.usage));
+    gate::open_after(&mut builder, request, Some(&inquiry.usage));
     builder.and_task(task.clone());
     budget::settle(&mut builder, &task, &inquiry.usage);
     Ok(builder.finish())
@@ -563,36 +548,4 @@ fn cancel_requests_about(builder: &mut DecisionBuilder<'_>, task: &Task, reason:
             builder.cancel_request(&request, reason);
         }
     }
-}
-
-/// The task, if this holder still holds it.
-pub(super) fn held(
-    builder: &DecisionBuilder<'_>,
-    id: TaskId,
-    holder: &LeaseHolder,
-) -> Result<Task, DomainError> {
-    let task = builder.task(id)?;
-    check_held(&task, holder)?;
-    Ok((*task).clone())
-}
-
-/// Whether this holder holds the task.
-///
-/// # Errors
-/// `lease_lost` when it does not.
-pub fn check_held(task: &Task, holder: &LeaseHolder) -> Result<(), DomainError> {
-    let holds = |lease: &Lease| lease.fence == holder.fence && lease.worker == holder.worker;
-    if task.lease().is_some_and(holds) {
-        return Ok(());
-    }
-    let (id, status) = (task.id, task.status());
-    Err(lease_lost(format!(
-        "{} no longer holds task {id} (attempt {}); it is {status} now.",
-        holder.worker, holder.fence
-    )))
-}
-
-/// The refusal for whoever does not hold a task.
-pub fn lease_lost(detail: impl Into<String>) -> DomainError {
-    DomainError::conflict("lease_lost", detail)
 }

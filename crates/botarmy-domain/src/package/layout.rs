@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::contents::{Cover, PackageFile};
 use super::markdown::{cell, document, one_line, title};
 use super::paths::Paths;
 use super::requirements::requirements;
-use super::{Cover, PackageFile};
 use crate::artifact::{Artifact, digest_bytes};
 use crate::ids::ContextId;
 use crate::timestamp::Timestamp;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Workflow;
+use super::definition::Workflow;
 use crate::vocabulary::ArtifactType;
 
 /// Why a definition is not acceptable.
@@ -23,6 +23,17 @@ impl WorkflowError {
 }
 
 impl Workflow {
+    /// Reads a definition from TOML and checks it.
+    ///
+    /// # Errors
+    /// A sentence that names the key and what is wrong with it.
+    pub fn from_toml(text: &str) -> Result<Self, WorkflowError> {
+        let workflow: Self = toml::from_str(text)
+            .map_err(|error| WorkflowError::new("", error.to_string().trim().to_owned()))?;
+        workflow.check()?;
+        Ok(workflow)
+    }
+
     /// Checks names, references, inputs and that there is no cycle.
     ///
     /// # Errors

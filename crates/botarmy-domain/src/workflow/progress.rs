@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Step, Workflow};
+use super::definition::{Step, Workflow};
 use crate::artifact::ArtifactRef;
 use crate::ids::{ContextId, HitlRequestId, TaskId};
 use crate::vocabulary::{ArtifactType, StepStatus};

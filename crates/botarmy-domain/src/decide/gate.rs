@@ -1,0 +1,116 @@
+//! Putting a request before a person.
+
+use super::builder::DecisionBuilder;
+use crate::error::DomainError;
+use crate::event::{self, EventPayload as E};
+use crate::hitl::{HitlRequest, HitlState, Subject};
+use crate::ids::{ContextId, ProjectId, TaskId};
+use crate::project::Project;
+use crate::scope::Snapshot;
+use crate::text::non_blank;
+use crate::usage::Usage;
+use crate::vocabulary::{AgentType, HitlKind, OnExpiry};
+use crate::workflow::Step;
+
+/// The most suggested answers.
+const MAX_OPTIONS: usize = 20;
+
+/// What a request is about.
+#[derive(Clone, Copy)]
+pub(super) struct GateTarget<'a> {
+    pub(super) task: Option<TaskId>,
+    pub(super) step: Option<&'a Step>,
+    pub(super) agent: Option<AgentType>,
+}
+
+pub(super) fn new_request(
+    builder: &mut DecisionBuilder<'_>,
+    project: &Project,
+    kind: HitlKind,
+    question: String,
+    options: Vec<String>,
+    subject: Subject,
+    target: GateTarget<'_>,
+) -> HitlRequest {
+    let step = target.step;
+    let ttl_s = step.and_then(|step| step.gate_ttl_s).unwrap_or(builder.defaults.gate_ttl_s);
+    // Only a reviewed result can be waved through by time: a question has no answer then, and a
+    // failure is still one.
+    let on_expiry = match step.and_then(|step| step.on_expiry).unwrap_or(builder.defaults.on_expiry)
+    {
+        OnExpiry::Approve if kind != HitlKind::Approval => OnExpiry::KeepWaiting,
+        other => other,
+    };
+    HitlRequest {
+        id: builder.id_generator.request(),
+        project_id: project.id,
+        task_id: target.task,
+        step: step.map(|step| step.name.clone()),
+        agent: target.agent,
+        kind,
+        question,
+        options,
+        subject,
+        budget: None,
+        state: HitlState::Pending,
+        history: vec![builder.history("created", None, None)],
+        on_expiry,
+        ttl_s,
+        expires_at: builder.at().after(std::time::Duration::from_secs(ttl_s.into())),
+        created_at: builder.at(),
+        updated_at: builder.at(),
+    }
+}
+
+/// Puts a new request before people.
+pub(super) fn open(builder: &mut DecisionBuilder<'_>, request: HitlRequest) {
+    open_after(builder, request, None);
+}
+
+/// Puts the question of an attempt before people, with what the attempt used.
+pub(super) fn open_after(
+    builder: &mut DecisionBuilder<'_>,
+    request: HitlRequest,
+    usage: Option<&Usage>,
+) {
+    let opened = event::HitlRequestCreated::Opened(event::RequestOpened {
+        hitl_request_id: request.id,
+        kind: request.kind,
+        question: request.question.clone(),
+        options: request.options.clone(),
+        subject: request.subject.clone(),
+        step: request.step.clone(),
+        agent_type: request.agent,
+        expires_at: request.expires_at,
+        usage: usage.cloned(),
+    });
+    builder.put_request(request, &E::HitlRequestCreated(opened));
+}
+
+/// That a person is asked something, and is not shown too many answers.
+pub(super) fn check_question(question: &str, options: &[String]) -> Result<(), DomainError> {
+    if non_blank(question).is_none() {
+        return Err(DomainError::invalid("question", "must not be blank"));
+    }
+    if options.len() > MAX_OPTIONS {
+        return Err(DomainError::invalid("options", format!("must be at most {MAX_OPTIONS}")));
+    }
+    Ok(())
+}
+
+/// That all of these artifacts exist and belong to the project.
+pub(super) fn check_artifacts(
+    snapshot: &Snapshot,
+    project: ProjectId,
+    field: &'static str,
+    ids: &[ContextId],
+) -> Result<(), DomainError> {
+    let ours = |id| snapshot.artifacts.get(id).is_some_and(|found| found.project_id == project);
+    match ids.iter().find(|id| !ours(id)) {
+        None => Ok(()),
+        Some(id) => Err(DomainError::invalid(
+            field,
+            format!("artifact {id} does not exist in project {project}"),
+        )),
+    }
+}

@@ -1,0 +1,39 @@
+//! Checking that a holder still holds its lease.
+
+use super::builder::DecisionBuilder;
+use crate::error::DomainError;
+use crate::ids::TaskId;
+use crate::lease::{Lease, LeaseHolder};
+use crate::task::Task;
+
+/// The task, if this holder still holds it.
+pub(super) fn held(
+    builder: &DecisionBuilder<'_>,
+    id: TaskId,
+    holder: &LeaseHolder,
+) -> Result<Task, DomainError> {
+    let task = builder.task(id)?;
+    check_held(&task, holder)?;
+    Ok((*task).clone())
+}
+
+/// Whether this holder holds the task.
+///
+/// # Errors
+/// `lease_lost` when it does not.
+pub fn check_held(task: &Task, holder: &LeaseHolder) -> Result<(), DomainError> {
+    let holds = |lease: &Lease| lease.fence == holder.fence && lease.worker == holder.worker;
+    if task.lease().is_some_and(holds) {
+        return Ok(());
+    }
+    let (id, status) = (task.id, task.status());
+    Err(lease_lost(format!(
+        "{} no longer holds task {id} (attempt {}); it is {status} now.",
+        holder.worker, holder.fence
+    )))
+}
+
+/// The refusal for whoever does not hold a task.
+pub fn lease_lost(detail: impl Into<String>) -> DomainError {
+    DomainError::conflict("lease_lost", detail)
+}
