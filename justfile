@@ -57,6 +57,10 @@ bench *ARGS:
     cargo build --release --workspace --bins
     target/release/services -- target/release/bench {{ARGS}}
 
+# Run the counted tests in their long form: release build, full counts, a seed that repeats them
+prove *ARGS:
+    ./tests/prove {{ARGS}}
+
 # Run everything that must pass before a change lands
 ci:
     ./.ci/run

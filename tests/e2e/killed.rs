@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use botarmy_tests::dice::Dice;
+use botarmy_tests::prove::repeat;
 use botarmy_tests::providers::{Double, Protocol, Reply, TOKENS, sensible};
 use botarmy_tests::server::TestServer;
 use botarmy_tests::services;
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const LEASES: &str = "/api/v1/worker/leases";
+/// Rounds of each test under `just prove`.
+const ROUNDS: u32 = 20;
 
 /// A server whose coders and analysts ask the double.
 async fn asking(double: &Double, more: &[(&str, &str)]) -> TestServer {
@@ -132,71 +134,81 @@ fn count(events: &[Value], kind: &str) -> usize {
 
 #[tokio::test]
 async fn a_task_that_nobody_had_begun_is_done_once() {
-    let mut dice = Dice::new();
-    let mut server = waiting_for_workers().await;
-    let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
-    tokio::time::sleep(Duration::from_millis(dice.below(30))).await;
-    server.kill_and_restart().await;
-    assert_eq!(task(&server, &id).await["status"], "pending");
-    let lease = take(&server).await;
-    let body = json!({"output": {"a": 1}, "usage": {"input_tokens": 7, "output_tokens": 3}});
-    assert_eq!(say(&server, &lease, "complete", body).await.0, 200);
-    assert_eq!(count(&ended_once(&server, &project).await, "task_started"), 1);
-    assert_eq!(tokens(&task(&server, &id).await["usage"]), (7, 3));
+    repeat(ROUNDS, async |mut dice| {
+        let mut server = waiting_for_workers().await;
+        let project = server.by_hand().await;
+        let id = submit(&server, &project).await;
+        tokio::time::sleep(Duration::from_millis(dice.below(30))).await;
+        server.kill_and_restart().await;
+        assert_eq!(task(&server, &id).await["status"], "pending");
+        let lease = take(&server).await;
+        let body = json!({"output": {"a": 1}, "usage": {"input_tokens": 7, "output_tokens": 3}});
+        assert_eq!(say(&server, &lease, "complete", body).await.0, 200);
+        assert_eq!(count(&ended_once(&server, &project).await, "task_started"), 1);
+        assert_eq!(tokens(&task(&server, &id).await["usage"]), (7, 3));
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn an_answer_that_was_coming_in_is_asked_for_again_and_counted_once() {
-    let mut dice = Dice::new();
-    let double = Double::start(sensible).await;
-    let mut server = asking(&double, &[]).await;
-    for _ in 0..3 {
-        let project = server.by_hand().await;
-        let before = double.asked().len();
-        // In eight pieces, of which the last never comes.
-        double.then(Reply::Slowly(Duration::from_millis(200), "It goes on. ".repeat(40)));
-        let id = submit(&server, &project).await;
-        server.until(|_| async { double.asked().len() > before }).await;
-        tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
-        assert_eq!((double.open(), &task(&server, &id).await["status"]), (1, &json!("working")));
-        server.kill_and_restart().await;
-        let done = until(&server, &id, "completed").await;
-        assert_eq!(double.asked().len(), before + 2);
-        server.until(|_| async { double.open() == 0 }).await;
-        // What the interrupted attempt had used, nobody heard; and it was no failure.
-        assert_eq!((tokens(&done["usage"]), &done["failures"]), (TOKENS, &json!(0)), "{done}");
-        let events = ended_once(&server, &project).await;
-        let expired_leases =
-            events.iter().filter(|event| event["event_type"] == "task_lease_lapsed");
-        let reasons: Vec<_> = expired_leases.map(|event| &event["event_data"]["reason"]).collect();
-        assert_eq!(reasons, ["the server was restarted"]);
-    }
+    repeat(ROUNDS, async |mut dice| {
+        let double = Double::start(sensible).await;
+        let mut server = asking(&double, &[]).await;
+        for _ in 0..3 {
+            let project = server.by_hand().await;
+            let before = double.asked().len();
+            // In eight pieces, of which the last never comes.
+            double.then(Reply::Slowly(Duration::from_millis(200), "It goes on. ".repeat(40)));
+            let id = submit(&server, &project).await;
+            server.until(|_| async { double.asked().len() > before }).await;
+            tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
+            assert_eq!(
+                (double.open(), &task(&server, &id).await["status"]),
+                (1, &json!("working"))
+            );
+            server.kill_and_restart().await;
+            let done = until(&server, &id, "completed").await;
+            assert_eq!(double.asked().len(), before + 2);
+            server.until(|_| async { double.open() == 0 }).await;
+            // What the interrupted attempt had used, nobody heard; and it was no failure.
+            assert_eq!((tokens(&done["usage"]), &done["failures"]), (TOKENS, &json!(0)), "{done}");
+            let events = ended_once(&server, &project).await;
+            let expired_leases =
+                events.iter().filter(|event| event["event_type"] == "task_lease_lapsed");
+            let reasons: Vec<_> =
+                expired_leases.map(|event| &event["event_data"]["reason"]).collect();
+            assert_eq!(reasons, ["the server was restarted"]);
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn where_servers_share_a_database_the_lease_of_a_killed_one_lapses_and_nothing_counts_twice()
 {
-    let Some(database) = services::database().await else { return };
-    let mut dice = Dice::new();
-    let double = Double::start(sensible).await;
-    double.then(Reply::Slowly(Duration::from_millis(200), "It goes on. ".repeat(40)));
-    let url = database.url();
-    let more = [
-        ("BOTARMY_STORE__URL", url.as_str()),
-        ("BOTARMY_WORKER__LEASE_S", "2"),
-        ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "10"),
-    ];
-    let mut server = asking(&double, &more).await;
-    let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
-    server.until(|_| async { double.asked().len() == 1 }).await;
-    tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
-    server.kill_and_restart().await;
-    let done = until(&server, &id, "completed").await;
-    // Nobody can know whether the other server lives until its lease is over: that is a failure.
-    assert_eq!((tokens(&done["usage"]), &done["failures"]), (TOKENS, &json!(1)), "{done}");
-    assert_eq!(count(&ended_once(&server, &project).await, "task_lease_lapsed"), 1);
+    repeat(ROUNDS, async |mut dice| {
+        let Some(database) = services::database().await else { return };
+        let double = Double::start(sensible).await;
+        double.then(Reply::Slowly(Duration::from_millis(200), "It goes on. ".repeat(40)));
+        let url = database.url();
+        let more = [
+            ("BOTARMY_STORE__URL", url.as_str()),
+            ("BOTARMY_WORKER__LEASE_S", "2"),
+            ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "10"),
+        ];
+        let mut server = asking(&double, &more).await;
+        let project = server.by_hand().await;
+        let id = submit(&server, &project).await;
+        server.until(|_| async { double.asked().len() == 1 }).await;
+        tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
+        server.kill_and_restart().await;
+        let done = until(&server, &id, "completed").await;
+        // Nobody can know whether the other server lives until its lease is over: that is a failure.
+        assert_eq!((tokens(&done["usage"]), &done["failures"]), (TOKENS, &json!(1)), "{done}");
+        assert_eq!(count(&ended_once(&server, &project).await, "task_lease_lapsed"), 1);
+    })
+    .await;
 }
 
 /// Whether a process with this number works on.
@@ -232,187 +244,203 @@ async fn gone(pids: &Path, within: Duration) {
 
 #[tokio::test]
 async fn a_program_that_was_at_work_is_gone_and_its_successor_counts_alone() {
-    let mut dice = Dice::new();
-    let folder = TempDir::new().unwrap();
-    let pids = folder.path().join("pids");
-    // The first one has said what it used, and would go on for ten minutes with a child of its own.
-    let script = format!(
-        r#"if [ ! -f {pids} ]; then
-  trap '' TERM
-  echo '{{"type":"result","output":{{"summary":"Half."}},"usage":{{"input_tokens":1000}}}}'
-  sleep 600 & echo $! $$ > {pids}.new; mv {pids}.new {pids}; sleep 600; sleep 600
-fi
-echo '{{"type":"result","output":{{"summary":"Done."}},"usage":{{"input_tokens":5}}}}'"#,
-        pids = pids.display()
-    );
-    let mut server = running(&folder, &script).await;
-    let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
-    server.until(|_| async { pids.exists() }).await;
-    tokio::time::sleep(Duration::from_millis(dice.below(100))).await;
-    assert_eq!(folders(&server), 1);
-    server.kill();
-    gone(&pids, Duration::from_secs(1)).await;
-    server.start_again().await;
-    let done = until(&server, &id, "completed").await;
-    assert_eq!((tokens(&done["usage"]), &done["failures"]), ((5, 0), &json!(0)), "{done}");
-    assert_eq!(count(&ended_once(&server, &project).await, "task_started"), 2);
-    server.until(|server| std::future::ready(folders(server) == 0)).await;
+    repeat(ROUNDS, async |mut dice| {
+        let folder = TempDir::new().unwrap();
+        let pids = folder.path().join("pids");
+        // The first one has said what it used, and would go on for ten minutes with a child of its own.
+        let script = format!(
+            r#"if [ ! -f {pids} ]; then
+      trap '' TERM
+      echo '{{"type":"result","output":{{"summary":"Half."}},"usage":{{"input_tokens":1000}}}}'
+      sleep 600 & echo $! $$ > {pids}.new; mv {pids}.new {pids}; sleep 600; sleep 600
+    fi
+    echo '{{"type":"result","output":{{"summary":"Done."}},"usage":{{"input_tokens":5}}}}'"#,
+            pids = pids.display()
+        );
+        let mut server = running(&folder, &script).await;
+        let project = server.by_hand().await;
+        let id = submit(&server, &project).await;
+        server.until(|_| async { pids.exists() }).await;
+        tokio::time::sleep(Duration::from_millis(dice.below(100))).await;
+        assert_eq!(folders(&server), 1);
+        server.kill();
+        gone(&pids, Duration::from_secs(1)).await;
+        server.start_again().await;
+        let done = until(&server, &id, "completed").await;
+        assert_eq!((tokens(&done["usage"]), &done["failures"]), ((5, 0), &json!(0)), "{done}");
+        assert_eq!(count(&ended_once(&server, &project).await, "task_started"), 2);
+        server.until(|server| std::future::ready(folders(server) == 0)).await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_worker_outside_keeps_its_lease_and_its_result_is_taken_once() {
-    let mut dice = Dice::new();
-    let mut server = waiting_for_workers().await;
-    let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
-    let lease = take(&server).await;
-    tokio::time::sleep(Duration::from_millis(dice.below(100))).await;
-    server.kill_and_restart().await;
-    assert_eq!(task(&server, &id).await["status"], "working");
-    assert_eq!(say(&server, &lease, "heartbeat", json!({})).await.0, 200);
-    let body = json!({"output": {"a": 1}, "usage": {"input_tokens": 7, "output_tokens": 3}});
-    // The answer may be lost with the server; whoever asks again is told the same.
-    let first = say(&server, &lease, "complete", body.clone()).await;
-    server.kill_and_restart().await;
-    assert_eq!((first.0, say(&server, &lease, "complete", body).await), (200, first));
-    assert_eq!(count(&ended_once(&server, &project).await, "task_started"), 1);
-    assert_eq!(tokens(&task(&server, &id).await["usage"]), (7, 3));
+    repeat(ROUNDS, async |mut dice| {
+        let mut server = waiting_for_workers().await;
+        let project = server.by_hand().await;
+        let id = submit(&server, &project).await;
+        let lease = take(&server).await;
+        tokio::time::sleep(Duration::from_millis(dice.below(100))).await;
+        server.kill_and_restart().await;
+        assert_eq!(task(&server, &id).await["status"], "working");
+        assert_eq!(say(&server, &lease, "heartbeat", json!({})).await.0, 200);
+        let body = json!({"output": {"a": 1}, "usage": {"input_tokens": 7, "output_tokens": 3}});
+        // The answer may be lost with the server; whoever asks again is told the same.
+        let first = say(&server, &lease, "complete", body.clone()).await;
+        server.kill_and_restart().await;
+        assert_eq!((first.0, say(&server, &lease, "complete", body).await), (200, first));
+        assert_eq!(count(&ended_once(&server, &project).await, "task_started"), 1);
+        assert_eq!(tokens(&task(&server, &id).await["usage"]), (7, 3));
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_question_is_still_open_and_its_answer_goes_on_with_the_task() {
-    let mut dice = Dice::new();
-    let mut server = waiting_for_workers().await;
-    let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
-    let lease = take(&server).await;
-    let ask = json!({"question": "Which?", "session": "s-1", "usage": {"input_tokens": 5}});
-    assert_eq!(say(&server, &lease, "ask", ask.clone()).await.0, 202);
-    tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
-    server.kill_and_restart().await;
-    // Its lease was over when it had asked.
-    assert_eq!(say(&server, &lease, "ask", ask).await.0, 409);
-    assert_eq!(task(&server, &id).await["status"], "waiting_for_hitl");
-    let gate = server.next_gate(&project).await.unwrap();
-    server.respond(&gate, json!({"action": "amend", "content": "This one"})).await;
-    tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
-    server.kill_and_restart().await;
-    let lease = take(&server).await;
-    let resume = &lease["task"]["resume"];
-    let said = (&resume["session"], &resume["answers"][0]["content"]);
-    assert_eq!(said, (&json!("s-1"), &json!("This one")));
-    let body = json!({"output": {"a": 1}, "usage": {"input_tokens": 7}});
-    assert_eq!(say(&server, &lease, "complete", body).await.0, 200);
-    let task = task(&server, &id).await;
-    assert_eq!((tokens(&task["usage"]), &task["status"]), ((12, 0), &json!("completed")));
-    let events = ended_once(&server, &project).await;
-    let kinds = ["task_completed", "hitl_request_created", "hitl_response", "task_started"];
-    assert_eq!(kinds.map(|kind| count(&events, kind)), [1, 1, 1, 2]);
+    repeat(ROUNDS, async |mut dice| {
+        let mut server = waiting_for_workers().await;
+        let project = server.by_hand().await;
+        let id = submit(&server, &project).await;
+        let lease = take(&server).await;
+        let ask = json!({"question": "Which?", "session": "s-1", "usage": {"input_tokens": 5}});
+        assert_eq!(say(&server, &lease, "ask", ask.clone()).await.0, 202);
+        tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
+        server.kill_and_restart().await;
+        // Its lease was over when it had asked.
+        assert_eq!(say(&server, &lease, "ask", ask).await.0, 409);
+        assert_eq!(task(&server, &id).await["status"], "waiting_for_hitl");
+        let gate = server.next_gate(&project).await.unwrap();
+        server.respond(&gate, json!({"action": "amend", "content": "This one"})).await;
+        tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
+        server.kill_and_restart().await;
+        let lease = take(&server).await;
+        let resume = &lease["task"]["resume"];
+        let said = (&resume["session"], &resume["answers"][0]["content"]);
+        assert_eq!(said, (&json!("s-1"), &json!("This one")));
+        let body = json!({"output": {"a": 1}, "usage": {"input_tokens": 7}});
+        assert_eq!(say(&server, &lease, "complete", body).await.0, 200);
+        let task = task(&server, &id).await;
+        assert_eq!((tokens(&task["usage"]), &task["status"]), ((12, 0), &json!("completed")));
+        let events = ended_once(&server, &project).await;
+        let kinds = ["task_completed", "hitl_request_created", "hitl_response", "task_started"];
+        assert_eq!(kinds.map(|kind| count(&events, kind)), [1, 1, 1, 2]);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_program_that_asked_goes_on_in_its_folder_after_a_kill() {
-    let mut dice = Dice::new();
-    let folder = TempDir::new().unwrap();
-    let script = r#"if [ -f begun ]; then
-  echo '{"type":"result","output":{"summary":"Done."},"usage":{"input_tokens":7}}'
-else
-  touch begun
-  echo '{"type":"ask","question_id":"1","question":"Go on?","options":[],"session":"s"}'
-fi"#;
-    let mut server = running(&folder, script).await;
-    let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
-    let gate = server.next_gate(&project).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
-    server.kill_and_restart().await;
-    assert_eq!(server.respond(&gate, json!({"action": "approve"})).await.0, 200);
-    let done = until(&server, &id, "completed").await;
-    assert_eq!(tokens(&done["usage"]), (7, 0), "{done}");
-    assert_eq!(count(&ended_once(&server, &project).await, "hitl_request_created"), 1);
-    server.until(|server| std::future::ready(folders(server) == 0)).await;
+    repeat(ROUNDS, async |mut dice| {
+        let folder = TempDir::new().unwrap();
+        let script = r#"if [ -f begun ]; then
+      echo '{"type":"result","output":{"summary":"Done."},"usage":{"input_tokens":7}}'
+    else
+      touch begun
+      echo '{"type":"ask","question_id":"1","question":"Go on?","options":[],"session":"s"}'
+    fi"#;
+        let mut server = running(&folder, script).await;
+        let project = server.by_hand().await;
+        let id = submit(&server, &project).await;
+        let gate = server.next_gate(&project).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
+        server.kill_and_restart().await;
+        assert_eq!(server.respond(&gate, json!({"action": "approve"})).await.0, 200);
+        let done = until(&server, &id, "completed").await;
+        assert_eq!(tokens(&done["usage"]), (7, 0), "{done}");
+        assert_eq!(count(&ended_once(&server, &project).await, "hitl_request_created"), 1);
+        server.until(|server| std::future::ready(folders(server) == 0)).await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_retry_that_was_scheduled_keeps_its_time_and_what_failed_is_counted_once() {
-    let mut dice = Dice::new();
-    let double = Double::start(sensible).await;
-    // Half an answer has its price.
-    double.then(Reply::CutOff("It goes on and on. ".repeat(20)));
-    let mut server = asking(&double, &[("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "2500")]).await;
-    let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
-    server.until(|server| async { task(server, &id).await["failures"] == 1 }).await;
-    let before = task(&server, &id).await;
-    let failed = tokens(&before["usage"]);
-    assert!(before["status"] == "pending" && failed.0 > 0 && failed.1 > 0, "{before}");
-    tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
-    server.kill_and_restart().await;
-    let after = task(&server, &id).await;
-    assert_eq!(after, before, "the wait, the reason and the tokens are what they were");
-    let done = until(&server, &id, "completed").await;
-    assert_eq!(tokens(&done["usage"]), (failed.0 + TOKENS.0, failed.1 + TOKENS.1), "{done}");
-    assert_eq!(double.asked().len(), 2);
-    assert_eq!(count(&ended_once(&server, &project).await, "task_retry_scheduled"), 1);
+    repeat(ROUNDS, async |mut dice| {
+        let double = Double::start(sensible).await;
+        // Half an answer has its price.
+        double.then(Reply::CutOff("It goes on and on. ".repeat(20)));
+        let mut server =
+            asking(&double, &[("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "2500")]).await;
+        let project = server.by_hand().await;
+        let id = submit(&server, &project).await;
+        server.until(|server| async { task(server, &id).await["failures"] == 1 }).await;
+        let before = task(&server, &id).await;
+        let failed = tokens(&before["usage"]);
+        assert!(before["status"] == "pending" && failed.0 > 0 && failed.1 > 0, "{before}");
+        tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
+        server.kill_and_restart().await;
+        let after = task(&server, &id).await;
+        assert_eq!(after, before, "the wait, the reason and the tokens are what they were");
+        let done = until(&server, &id, "completed").await;
+        assert_eq!(tokens(&done["usage"]), (failed.0 + TOKENS.0, failed.1 + TOKENS.1), "{done}");
+        assert_eq!(double.asked().len(), 2);
+        assert_eq!(count(&ended_once(&server, &project).await, "task_retry_scheduled"), 1);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_gate_stays_open_and_what_is_done_is_not_done_again() {
-    let mut dice = Dice::new();
-    let double = Double::start(sensible).await;
-    let mut server = asking(&double, &[]).await;
-    let project = server.project("A recipe-sharing site for small families").await;
-    while let Some(gate) = server.next_gate(&project).await {
+    repeat(ROUNDS, async |mut dice| {
+        let double = Double::start(sensible).await;
+        let mut server = asking(&double, &[]).await;
+        let project = server.project("A recipe-sharing site for small families").await;
+        while let Some(gate) = server.next_gate(&project).await {
+            let asked = double.asked().len();
+            tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
+            server.kill_and_restart().await;
+            let again = server.next_gate(&project).await.unwrap();
+            assert_eq!(again["request_id"], gate["request_id"]);
+            assert_eq!(double.asked().len(), asked, "what waits for a person is not paid again");
+            assert_eq!(server.respond(&again, json!({"action": "approve"})).await.0, 200);
+        }
+        server.until_is(&format!("/api/v1/projects/{project}"), "/status", "completed").await;
+        // The package is put together right after the end.
+        let packed =
+            || async { count(&events(&server, &project).await, "artifacts_generated") == 1 };
+        server.until(|_| packed()).await;
+        let before = ended_once(&server, &project).await;
+        // What is over stays over.
         let asked = double.asked().len();
-        tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
         server.kill_and_restart().await;
-        let again = server.next_gate(&project).await.unwrap();
-        assert_eq!(again["request_id"], gate["request_id"]);
-        assert_eq!(double.asked().len(), asked, "what waits for a person is not paid again");
-        assert_eq!(server.respond(&again, json!({"action": "approve"})).await.0, 200);
-    }
-    server.until_is(&format!("/api/v1/projects/{project}"), "/status", "completed").await;
-    // The package is put together right after the end.
-    let packed = || async { count(&events(&server, &project).await, "artifacts_generated") == 1 };
-    server.until(|_| packed()).await;
-    let before = ended_once(&server, &project).await;
-    // What is over stays over.
-    let asked = double.asked().len();
-    server.kill_and_restart().await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let after = ended_once(&server, &project).await;
-    let more: Vec<_> = after[before.len()..].iter().map(|one| &one["event_type"]).collect();
-    assert!(more.is_empty(), "something happened after the end: {more:?}");
-    assert_eq!(double.asked().len(), asked);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let after = ended_once(&server, &project).await;
+        let more: Vec<_> = after[before.len()..].iter().map(|one| &one["event_type"]).collect();
+        assert!(more.is_empty(), "something happened after the end: {more:?}");
+        assert_eq!(double.asked().len(), asked);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn models_come_to_the_end_of_a_project_through_twelve_kills_and_every_answer_counts_once() {
-    let mut dice = Dice::new();
-    let slowly = |asked: &_| match sensible(asked) {
-        Reply::Say(text) => Reply::Slowly(Duration::from_millis(8), text),
-        other => other,
-    };
-    let double = Double::start(slowly).await;
-    let mut server = asking(&double, &[]).await;
-    let project = server.project("A recipe-sharing site for small families").await;
-    for _ in 0..12 {
-        tokio::time::sleep(Duration::from_millis(dice.below(120))).await;
-        server.kill_and_restart().await;
-        let path = format!("/api/v1/hitl/project/{project}/requests?status_filter=pending");
-        let (_, open) = server.get(&path).await;
-        if let Some(gate) = open.as_array().and_then(|open| open.first()) {
-            server.respond(gate, json!({"action": "approve"})).await;
+    repeat(ROUNDS, async |mut dice| {
+        let slowly = |asked: &_| match sensible(asked) {
+            Reply::Say(text) => Reply::Slowly(Duration::from_millis(8), text),
+            other => other,
+        };
+        let double = Double::start(slowly).await;
+        let mut server = asking(&double, &[]).await;
+        let project = server.project("A recipe-sharing site for small families").await;
+        for _ in 0..12 {
+            tokio::time::sleep(Duration::from_millis(dice.below(120))).await;
+            server.kill_and_restart().await;
+            let path = format!("/api/v1/hitl/project/{project}/requests?status_filter=pending");
+            let (_, open) = server.get(&path).await;
+            if let Some(gate) = open.as_array().and_then(|open| open.first()) {
+                server.respond(gate, json!({"action": "approve"})).await;
+            }
         }
-    }
-    assert_eq!(server.approve_all(&project).await, "completed");
-    let events = ended_once(&server, &project).await;
-    let interrupted = count(&events, "task_lease_lapsed");
-    println!("{interrupted} of {} attempts were interrupted", count(&events, "task_started"));
-    for event in events.iter().filter(|event| event["event_type"] == "task_completed") {
-        let used = tokens(&event["event_data"]["usage"]);
-        let by_model = !event["event_data"]["usage"]["model"].is_null();
-        assert_eq!(used, if by_model { TOKENS } else { (0, 0) }, "{event}");
-    }
+        assert_eq!(server.approve_all(&project).await, "completed");
+        let events = ended_once(&server, &project).await;
+        let interrupted = count(&events, "task_lease_lapsed");
+        println!("{interrupted} of {} attempts were interrupted", count(&events, "task_started"));
+        for event in events.iter().filter(|event| event["event_type"] == "task_completed") {
+            let used = tokens(&event["event_data"]["usage"]);
+            let by_model = !event["event_data"]["usage"]["model"].is_null();
+            assert_eq!(used, if by_model { TOKENS } else { (0, 0) }, "{event}");
+        }
+    })
+    .await;
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use botarmy_tests::cluster::{Clients, Cluster, all_done, freeze, held, holds};
-use botarmy_tests::dice::Dice;
 use botarmy_tests::follower::Follower;
+use botarmy_tests::prove::repeat;
 use botarmy_tests::services;
 
+/// Rounds of each test under `just prove`.
+const ROUNDS: u32 = 20;
 const KILLS: usize = 50;
 /// How long a dead worker may keep a task: its lease, and until somebody looks.
 const LEASE: Duration = Duration::from_millis(2000 + 500);
@@ -18,103 +20,108 @@ const SLACK: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_kills_lose_nothing_and_do_nothing_twice() {
-    let Some(database) = services::database().await else { return };
-    let Some(redis) = services::redis() else { return };
-    let mut dice = Dice::new();
-    let cluster = Cluster::on(&database.url(), Some((&redis.url, &redis.prefix)));
-    let mut servers = Vec::new();
-    for role in ["api", "api", "worker", "worker"] {
-        servers.push(cluster.replica(role).await);
-    }
-    let bases: Vec<String> = servers[..2].iter().map(|server| server.base.clone()).collect();
-    let clients = Clients::start(6, &bases, &mut dice);
-    // Two projects are written to, and followed, through all of it.
-    let steady = Clients::steady(2, &bases, &mut dice).await;
-    let mut followers: Vec<(String, Follower)> = Vec::new();
-    for project in steady.projects() {
-        followers.push((project.clone(), Follower::of(&project, &bases)));
-    }
-
-    for n in 0..KILLS {
-        // Whoever comes in the middle of it sees everything, too.
-        if n % 6 == 0
-            && let Some(project) = clients.projects().pop()
-        {
+    repeat(ROUNDS, async |mut dice| {
+        let Some(database) = services::database().await else { return };
+        let Some(redis) = services::redis() else { return };
+        let cluster = Cluster::on(&database.url(), Some((&redis.url, &redis.prefix)));
+        let mut servers = Vec::new();
+        for role in ["api", "api", "worker", "worker"] {
+            servers.push(cluster.replica(role).await);
+        }
+        let bases: Vec<String> = servers[..2].iter().map(|server| server.base.clone()).collect();
+        let clients = Clients::start(6, &bases, &mut dice);
+        // Two projects are written to, and followed, through all of it.
+        let steady = Clients::steady(2, &bases, &mut dice).await;
+        let mut followers: Vec<(String, Follower)> = Vec::new();
+        for project in steady.projects() {
             followers.push((project.clone(), Follower::of(&project, &bases)));
         }
-        tokio::time::sleep(Duration::from_millis(dice.below(150))).await;
-        let victim = dice.below(4) as usize;
-        servers[victim].kill_and_restart().await;
-    }
-    let acknowledged = clients.acknowledged() + steady.acknowledged();
-    let refused = clients.refused() + steady.refused();
-    let killed = Instant::now();
-    let client = services::connect(&database.url()).await.unwrap();
-    let kept = held(&client).await;
 
-    let mut told = clients.stop().await;
-    told.append(&mut steady.stop().await);
-    println!("{acknowledged} acknowledged, {refused} not answered, {} projects", told.len());
-    assert!(acknowledged > 500, "too little was tried: {acknowledged}");
-    assert!(refused > 0, "no kill was noticed");
+        for n in 0..KILLS {
+            // Whoever comes in the middle of it sees everything, too.
+            if n % 6 == 0
+                && let Some(project) = clients.projects().pop()
+            {
+                followers.push((project.clone(), Follower::of(&project, &bases)));
+            }
+            tokio::time::sleep(Duration::from_millis(dice.below(150))).await;
+            let victim = dice.below(4) as usize;
+            servers[victim].kill_and_restart().await;
+        }
+        let acknowledged = clients.acknowledged() + steady.acknowledged();
+        let refused = clients.refused() + steady.refused();
+        let killed = Instant::now();
+        let client = services::connect(&database.url()).await.unwrap();
+        let kept = held(&client).await;
 
-    // Whatever was held then, by the living or by the dead, is soon held no more.
-    let is_kept = |now: &BTreeMap<_, _>| kept.iter().any(|(task, at)| now.get(task) == Some(at));
-    while is_kept(&held(&client).await) {
-        assert!(killed.elapsed() < LEASE + SLACK, "the dead hold leases");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    println!("{} tasks were held; {:?} later none of them", kept.len(), killed.elapsed());
+        let mut told = clients.stop().await;
+        told.append(&mut steady.stop().await);
+        println!("{acknowledged} acknowledged, {refused} not answered, {} projects", told.len());
+        assert!(acknowledged > 500, "too little was tried: {acknowledged}");
+        assert!(refused > 0, "no kill was noticed");
 
-    all_done(&servers[0], told.keys()).await;
-    let mut lengths = BTreeMap::new();
-    for (project, told) in &told {
-        lengths.insert(project, holds(&servers[1], project, told).await);
-    }
-    for (project, follower) in &followers {
-        follower.ends_well(lengths[project]).await;
-    }
-    let comings: Vec<_> = followers.iter().map(|(_, one)| one.comings()).collect();
-    let seen: Vec<_> = followers.iter().map(|(project, _)| lengths[project]).collect();
-    println!("{seen:?} entries were seen in {comings:?} connections");
-    assert!(comings[..2].iter().all(|times| *times > 3), "somebody was hardly ever cut off");
+        // Whatever was held then, by the living or by the dead, is soon held no more.
+        let is_kept =
+            |now: &BTreeMap<_, _>| kept.iter().any(|(task, at)| now.get(task) == Some(at));
+        while is_kept(&held(&client).await) {
+            assert!(killed.elapsed() < LEASE + SLACK, "the dead hold leases");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        println!("{} tasks were held; {:?} later none of them", kept.len(), killed.elapsed());
+
+        all_done(&servers[0], told.keys()).await;
+        let mut lengths = BTreeMap::new();
+        for (project, told) in &told {
+            lengths.insert(project, holds(&servers[1], project, told).await);
+        }
+        for (project, follower) in &followers {
+            follower.ends_well(lengths[project]).await;
+        }
+        let comings: Vec<_> = followers.iter().map(|(_, one)| one.comings()).collect();
+        let seen: Vec<_> = followers.iter().map(|(project, _)| lengths[project]).collect();
+        println!("{seen:?} entries were seen in {comings:?} connections");
+        assert!(comings[..2].iter().all(|times| *times > 3), "somebody was hardly ever cut off");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_worker_held_is_done_by_another_when_its_lease_is_over() {
-    let Some(database) = services::database().await else { return };
-    let mut dice = Dice::new();
-    let cluster = Cluster::on(&database.url(), None);
-    let api = cluster.replica("api").await;
-    let mut victim = cluster.replica("worker").await;
-    let clients = Clients::start(6, std::slice::from_ref(&api.base), &mut dice);
-    let admin = services::connect(&database.url()).await.unwrap();
-    let mut worst = Duration::ZERO;
-    for _ in 0..3 {
-        let held = freeze(&victim, &admin).await;
-        victim.kill();
-        let killed = Instant::now();
-        victim.start_again().await;
-        let started = killed.elapsed();
-        for (task, attempt) in &held {
-            let path = format!("/api/v1/tasks/{task}");
-            api.until_is(&path, "/status", "completed").await;
-            let (_, done) = api.get(&path).await;
-            let later = done["attempt"].as_i64() > Some((*attempt).into());
-            assert!(later, "not completed by another attempt: {done}");
+    repeat(ROUNDS, async |mut dice| {
+        let Some(database) = services::database().await else { return };
+        let cluster = Cluster::on(&database.url(), None);
+        let api = cluster.replica("api").await;
+        let mut victim = cluster.replica("worker").await;
+        let clients = Clients::start(6, std::slice::from_ref(&api.base), &mut dice);
+        let admin = services::connect(&database.url()).await.unwrap();
+        let mut worst = Duration::ZERO;
+        for _ in 0..3 {
+            let held = freeze(&victim, &admin).await;
+            victim.kill();
+            let killed = Instant::now();
+            victim.start_again().await;
+            let started = killed.elapsed();
+            for (task, attempt) in &held {
+                let path = format!("/api/v1/tasks/{task}");
+                api.until_is(&path, "/status", "completed").await;
+                let (_, done) = api.get(&path).await;
+                let later = done["attempt"].as_i64() > Some((*attempt).into());
+                assert!(later, "not completed by another attempt: {done}");
+            }
+            let took = killed.elapsed();
+            println!(
+                "{} tasks of a killed worker were done {took:?} after its end; the next was there after \
+                 {started:?}",
+                held.len()
+            );
+            worst = worst.max(took.saturating_sub(started));
         }
-        let took = killed.elapsed();
-        println!(
-            "{} tasks of a killed worker were done {took:?} after its end; the next was there after \
-             {started:?}",
-            held.len()
-        );
-        worst = worst.max(took.saturating_sub(started));
-    }
-    assert!(worst < LEASE + AGAIN + SLACK, "it took {worst:?}");
-    let told = clients.stop().await;
-    all_done(&api, told.keys()).await;
-    for (project, told) in &told {
-        holds(&api, project, told).await;
-    }
+        assert!(worst < LEASE + AGAIN + SLACK, "it took {worst:?}");
+        let told = clients.stop().await;
+        all_done(&api, told.keys()).await;
+        for (project, told) in &told {
+            holds(&api, project, told).await;
+        }
+    })
+    .await;
 }

@@ -15,6 +15,12 @@ impl Dice {
         Self(seed | 1)
     }
 
+    /// Returns the seed that begins the same numbers again; before the first number only.
+    #[must_use]
+    pub const fn seed(&self) -> u64 {
+        self.0
+    }
+
     /// A number below `limit` (xorshift64; Marsaglia, Xorshift RNGs, 2003).
     pub const fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;

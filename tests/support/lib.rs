@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod dice;
 pub mod external_programs;
 pub mod follower;
+pub mod prove;
 pub mod providers;
 pub mod scripted_runner;
 pub mod server;

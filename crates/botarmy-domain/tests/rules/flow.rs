@@ -55,7 +55,11 @@ fn workflows() -> impl Strategy<Value = Workflow> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    // A part of the default, so that the number follows `PROPTEST_CASES`, as under `just prove`.
+    #![proptest_config({
+        let config = ProptestConfig::default();
+        ProptestConfig { cases: config.cases.div_ceil(2), ..config }
+    })]
 
     #[test]
     fn every_workflow_comes_to_its_end(
