@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use botarmy_domain::budget::{Amount, BudgetKey, Day, Limit};
+use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
 use botarmy_domain::decide::emergency;
 use botarmy_domain::decide::tasks::{self, Work};
-use botarmy_domain::emergency::StopScope;
+use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::{
     AgentType, Caller, Committed, DomainError, EventType, LogId, ProjectId, ProjectStatus, Scope,
     Task, TaskStatus, Usage,
@@ -26,8 +26,10 @@ fn wanted(stores: &Stores) -> Wanted {
 
 async fn reserve(stores: &Stores, task: &Task) -> Committed {
     let (id, context, wanted) = (task.id, stores.context(), wanted(stores));
-    let scope =
-        Scope::project(task.project_id).task(id).open_requests().budget_accounts(accounts_of(task));
+    let scope = Scope::project(task.project_id)
+        .task(id)
+        .open_requests()
+        .records::<BudgetAccount>(accounts_of(task));
     let holder = holder();
     let reserve = move |s: &_| {
         budget::reserve(&context.by(Caller::worker(&holder.worker)), s, id, &holder, &wanted, true)
@@ -39,7 +41,8 @@ async fn settle(stores: &Stores, task: &Task) {
     let (id, context) = (task.id, stores.context());
     let usage = Usage { input_tokens: 3, output_tokens: 1, ..Usage::default() };
     let work = Work { output: Default::default(), artifacts: vec![], confidence: None, usage };
-    let scope = Scope::project(task.project_id).task(id).budget_accounts(accounts_of(task));
+    let scope =
+        Scope::project(task.project_id).task(id).records::<BudgetAccount>(accounts_of(task));
     let holder = holder();
     let complete = move |s: &_| {
         tasks::complete(&context.by(Caller::worker(&holder.worker)), s, id, &holder, &work)
@@ -93,7 +96,7 @@ fn rows(scope: StopScope) -> Scope {
         StopScope::Project(id) => Scope::project(id).everything_open(),
         _ => Scope::log(LogId::System),
     };
-    rows.stop(scope)
+    rows.record::<Stop>(scope)
 }
 
 pub async fn what_is_stopped_is_handed_to_nobody_until_it_is_released(stores: &Stores) {
@@ -149,7 +152,8 @@ pub async fn purses_and_stops_come_back_as_they_were_written(stores: &Stores) {
 
 async fn set(stores: &Stores, project: ProjectId, limit: Limit) -> Committed {
     let context = stores.context();
-    let scope =
-        Scope::project(project).everything_open().budget_accounts([BudgetKey::Project(project)]);
+    let scope = Scope::project(project)
+        .everything_open()
+        .record::<BudgetAccount>(BudgetKey::Project(project));
     stores.run(scope, move |s| budget::set(&context, s, project, limit)).await.unwrap()
 }

@@ -6,8 +6,8 @@ use botarmy_domain::decide::{agents, artifacts};
 use botarmy_domain::log::LogId;
 use botarmy_domain::{
     AgentStatusKind, AgentType, ArtifactFilter, ArtifactType, Caller, ContextId, EntryFilter,
-    EventId, EventSource, EventType, HitlRequestId, HitlStatus, ProjectId, ProjectStatus, Scope,
-    TaskFilter, TaskId, TaskLine, TaskStatus, package,
+    EventId, EventSource, EventType, HitlRequestId, HitlStatus, Package, ProjectId, ProjectStatus,
+    Scope, TaskFilter, TaskId, TaskLine, TaskStatus, package,
 };
 use serde_json::json;
 
@@ -209,7 +209,7 @@ pub async fn packages_are_there_until_they_are_deleted(stores: &Stores) {
     for times in [1, 0] {
         let context = context.clone();
         let deleted = stores
-            .run(Scope::project(project).package(), move |s| {
+            .run(Scope::project(project).record::<Package>(project), move |s| {
                 artifacts::package_deleted(&context, s)
             })
             .await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use botarmy_domain::decide::emergency;
-use botarmy_domain::emergency::StopScope;
+use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::ports::{AuditLog, Decide, EmergencyStops, Ledger, Orchestrator, WorkerLeases};
 use botarmy_domain::{
     AgentType, Claim, Committed, DomainError, Error, EventType, LogId, ProjectId, ProjectState,
@@ -194,7 +194,11 @@ async fn what_was_claimed_while_the_stop_was_recorded_is_taken_back_by_the_next_
     // The stop as it is recorded, without what follows it.
     let (scope, at) = (StopScope::Everything, harness.context());
     let stop = move |s: &_| emergency::stop(&at, s, scope, "Enough");
-    harness.store.transact(Scope::log(LogId::System).stop(scope), Box::new(stop)).await.unwrap();
+    harness
+        .store
+        .transact(Scope::log(LogId::System).record::<Stop>(scope), Box::new(stop))
+        .await
+        .unwrap();
     assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Working);
     assert_eq!(harness.engine.run_due().await.unwrap(), 1);
     assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Pending);

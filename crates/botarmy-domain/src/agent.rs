@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::TaskId;
+use crate::record::{ColumnKind, Record, RecordTable};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentStatusKind, AgentType};
 
@@ -26,6 +27,17 @@ pub struct AgentRecord {
     pub cleared_at: Option<Timestamp>,
     /// When the status last changed.
     pub updated_at: Option<Timestamp>,
+}
+
+impl Record for AgentRecord {
+    type Key = AgentType;
+
+    const TABLE: RecordTable =
+        RecordTable { name: "agents", key: ("agent_type", ColumnKind::Text), extra: &[] };
+
+    fn key(&self) -> AgentType {
+        self.agent_type
+    }
 }
 
 impl AgentRecord {

@@ -11,19 +11,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::agent::{AgentFacts, AgentRecord};
+use crate::agent::AgentFacts;
 use crate::artifact::{Artifact, ArtifactRef};
-use crate::budget::{BudgetAccount, BudgetKey};
 use crate::change::{Committed, Decision, Row};
 use crate::claim::Claim;
 use crate::decide;
-use crate::emergency::{Stop, StopScope};
 use crate::error::DomainError;
 use crate::hitl::HitlRequest;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::log::{Entry, Head, LogId};
-use crate::package::Package;
 use crate::project::Project;
+use crate::records::{RecordKey, RecordValue};
 use crate::scope::{Scope, Snapshot};
 use crate::task::Task;
 use crate::vocabulary::{AgentType, HitlStatus};
@@ -31,7 +29,7 @@ use crate::vocabulary::{AgentType, HitlStatus};
 /// Rows by key: what is known of each (also that it does not exist), and which are to be written.
 #[derive(Debug)]
 struct RowCache<K, V> {
-    known: HashMap<K, Option<Arc<V>>>,
+    known: HashMap<K, Option<V>>,
     dirty: BTreeSet<K>,
 }
 
@@ -41,26 +39,26 @@ impl<K: Copy + Ord + Hash, V> Default for RowCache<K, V> {
     }
 }
 
-impl<K: Copy + Ord + Hash, V> RowCache<K, V> {
+impl<K: Copy + Ord + Hash, V: Clone> RowCache<K, V> {
     fn lacks(&self, key: &K) -> bool {
         !self.known.contains_key(key)
     }
 
     /// Keeps a loaded row, unless the batch knows a newer one.
-    fn admit(&mut self, key: K, row: Option<Arc<V>>) {
+    fn admit(&mut self, key: K, row: Option<V>) {
         self.known.entry(key).or_insert(row);
     }
 
-    fn put(&mut self, key: K, row: Option<Arc<V>>) {
+    fn put(&mut self, key: K, row: Option<V>) {
         self.known.insert(key, row);
         self.dirty.insert(key);
     }
 
-    fn get(&self, key: &K) -> Option<&Arc<V>> {
+    fn get(&self, key: &K) -> Option<&V> {
         self.known.get(key).and_then(Option::as_ref)
     }
 
-    fn take_dirty(&mut self) -> impl Iterator<Item = (K, Option<Arc<V>>)> + '_ {
+    fn take_dirty(&mut self) -> impl Iterator<Item = (K, Option<V>)> + '_ {
         let known = &self.known;
         std::mem::take(&mut self.dirty)
             .into_iter()
@@ -85,14 +83,10 @@ pub struct ReadSet {
     pub open_requests: BTreeSet<ProjectId>,
     /// Artifacts, without their content.
     pub artifacts: BTreeSet<ContextId>,
-    /// Projects whose package is wanted.
-    pub packages: BTreeSet<ProjectId>,
-    /// Agent types whose record and facts are wanted.
-    pub agents: BTreeSet<AgentType>,
-    /// Budget accounts.
-    pub budget_accounts: BTreeSet<BudgetKey>,
-    /// Emergency stops.
-    pub stops: BTreeSet<StopScope>,
+    /// Records.
+    pub records: BTreeSet<RecordKey>,
+    /// Agent types whose facts are to be counted.
+    pub agent_facts: BTreeSet<AgentType>,
 }
 
 /// What was loaded.
@@ -108,14 +102,10 @@ pub struct Rows {
     pub requests: Vec<HitlRequest>,
     /// Artifacts.
     pub artifacts: Vec<ArtifactRef>,
-    /// Packages.
-    pub packages: Vec<Package>,
-    /// Agent records; one that is missing has never been written.
-    pub agents: Vec<(AgentRecord, AgentFacts)>,
-    /// Budget accounts.
-    pub budget_accounts: Vec<BudgetAccount>,
-    /// Emergency stops.
-    pub stops: Vec<Stop>,
+    /// Records.
+    pub records: Vec<RecordValue>,
+    /// Facts about agent types.
+    pub agent_facts: Vec<(AgentType, AgentFacts)>,
 }
 
 /// What is to be written, each row once, in its last state. Rows are new or changed: write them
@@ -132,16 +122,21 @@ pub struct WriteSet {
     pub requests: Vec<Arc<HitlRequest>>,
     /// New artifacts.
     pub artifacts: Vec<Arc<Artifact>>,
-    /// Packages; `None` where the package is gone.
-    pub packages: Vec<(ProjectId, Option<Arc<Package>>)>,
-    /// Agent records.
-    pub agents: Vec<Arc<AgentRecord>>,
-    /// Budget accounts.
-    pub budget_accounts: Vec<Arc<BudgetAccount>>,
-    /// Emergency stops; `None` where one was released.
-    pub stops: Vec<(StopScope, Option<Arc<Stop>>)>,
+    /// Records, in the order of their keys.
+    pub records: Vec<RecordWrite>,
     /// New log entries, in order within each log.
     pub entries: Vec<Arc<Entry>>,
+}
+
+/// A record to be written or removed.
+#[derive(Debug, Clone)]
+pub struct RecordWrite {
+    /// The log whose decision changed it last.
+    pub log: LogId,
+    /// The key.
+    pub key: RecordKey,
+    /// The record; `None` where it was removed.
+    pub value: Option<RecordValue>,
 }
 
 impl WriteSet {
@@ -157,18 +152,17 @@ impl WriteSet {
 pub struct Batch {
     heads: HashMap<LogId, Head>,
     dirty_heads: BTreeSet<LogId>,
-    projects: RowCache<ProjectId, Project>,
-    tasks: RowCache<TaskId, Task>,
-    requests: RowCache<HitlRequestId, HitlRequest>,
-    artifacts: RowCache<ContextId, ArtifactRef>,
-    packages: RowCache<ProjectId, Package>,
-    budget_accounts: RowCache<BudgetKey, BudgetAccount>,
-    stops: RowCache<StopScope, Stop>,
-    agents: HashMap<AgentType, (Arc<AgentRecord>, AgentFacts)>,
+    projects: RowCache<ProjectId, Arc<Project>>,
+    tasks: RowCache<TaskId, Arc<Task>>,
+    requests: RowCache<HitlRequestId, Arc<HitlRequest>>,
+    artifacts: RowCache<ContextId, Arc<ArtifactRef>>,
+    records: RowCache<RecordKey, RecordValue>,
+    /// The log that changed each record last.
+    record_logs: HashMap<RecordKey, LogId>,
+    agent_facts: HashMap<AgentType, AgentFacts>,
     open_tasks: BTreeSet<ProjectId>,
     open_requests: BTreeSet<ProjectId>,
     new_artifacts: Vec<Arc<Artifact>>,
-    new_agents: Vec<Arc<AgentRecord>>,
     entries: Vec<Arc<Entry>>,
 }
 
@@ -191,18 +185,12 @@ impl Batch {
                 if scope.open_requests && !self.open_requests.contains(&project) {
                     read_set.open_requests.insert(project);
                 }
-                if scope.package && self.packages.lacks(&project) {
-                    read_set.packages.insert(project);
-                }
             }
             read_set.tasks.extend(scope.tasks.iter().filter(|id| self.tasks.lacks(id)));
             read_set.requests.extend(scope.requests.iter().filter(|id| self.requests.lacks(id)));
             read_set.artifacts.extend(scope.artifacts.iter().filter(|id| self.artifacts.lacks(id)));
-            read_set.agents.extend(scope.agent);
-            read_set
-                .budget_accounts
-                .extend(scope.budget_accounts.iter().filter(|key| self.budget_accounts.lacks(key)));
-            read_set.stops.extend(scope.stop.iter().filter(|scope| self.stops.lacks(scope)));
+            read_set.records.extend(scope.records.iter().filter(|key| self.records.lacks(key)));
+            read_set.agent_facts.extend(scope.agent_facts);
         }
         read_set
     }
@@ -227,30 +215,19 @@ impl Batch {
         for artifact in loaded.artifacts {
             self.artifacts.admit(artifact.id, Some(Arc::new(artifact)));
         }
-        for package in loaded.packages {
-            self.packages.admit(package.project_id, Some(Arc::new(package)));
+        for record in loaded.records {
+            self.records.admit(record.key(), Some(record));
         }
-        for account in loaded.budget_accounts {
-            self.budget_accounts.admit(account.key, Some(Arc::new(account)));
-        }
-        for stop in loaded.stops {
-            self.stops.admit(stop.scope, Some(Arc::new(stop)));
-        }
-        read_set.budget_accounts.iter().for_each(|key| self.budget_accounts.admit(*key, None));
-        read_set.stops.iter().for_each(|scope| self.stops.admit(*scope, None));
+        read_set.records.iter().for_each(|key| self.records.admit(*key, None));
         read_set.projects.iter().for_each(|id| self.projects.admit(*id, None));
         read_set.tasks.iter().for_each(|id| self.tasks.admit(*id, None));
         read_set.requests.iter().for_each(|id| self.requests.admit(*id, None));
         read_set.artifacts.iter().for_each(|id| self.artifacts.admit(*id, None));
-        read_set.packages.iter().for_each(|id| self.packages.admit(*id, None));
         self.open_tasks.extend(&read_set.open_tasks);
         self.open_requests.extend(&read_set.open_requests);
-        for (record, facts) in loaded.agents {
-            self.agents.insert(record.agent_type, (Arc::new(record), facts));
-        }
-        for agent in &read_set.agents {
-            let never = || (Arc::new(AgentRecord::idle(*agent)), AgentFacts::default());
-            self.agents.entry(*agent).or_insert_with(never);
+        self.agent_facts.extend(loaded.agent_facts);
+        for agent in &read_set.agent_facts {
+            self.agent_facts.entry(*agent).or_default();
         }
     }
 
@@ -295,10 +272,11 @@ impl Batch {
             tasks: self.tasks.take_dirty().filter_map(|(_, row)| row).collect(),
             requests: self.requests.take_dirty().filter_map(|(_, row)| row).collect(),
             artifacts: std::mem::take(&mut self.new_artifacts),
-            packages: self.packages.take_dirty().collect(),
-            agents: std::mem::take(&mut self.new_agents),
-            budget_accounts: self.budget_accounts.take_dirty().filter_map(|(_, row)| row).collect(),
-            stops: self.stops.take_dirty().collect(),
+            records: self
+                .records
+                .take_dirty()
+                .map(|(key, value)| RecordWrite { log: self.record_logs[&key], key, value })
+                .collect(),
             entries: std::mem::take(&mut self.entries),
         }
     }
@@ -324,19 +302,14 @@ impl Batch {
             tasks,
             requests,
             artifacts: named(&self.artifacts, &scope.artifacts),
-            package: project
-                .filter(|_| scope.package)
-                .and_then(|id| self.packages.get(&id).cloned()),
-            agent: scope.agent.and_then(|agent| self.agents.get(&agent).cloned()),
-            budget_accounts: scope
-                .budget_accounts
+            records: scope
+                .records
                 .iter()
-                .map(|key| (*key, self.budget_accounts.get(key).cloned()))
-                .map(|(key, account)| {
-                    (key, account.unwrap_or_else(|| BudgetAccount::new(key).into()))
-                })
+                .map(|key| (*key, self.records.get(key).cloned()))
                 .collect(),
-            stops: named(&self.stops, scope.stop.as_slice()),
+            agent_facts: scope
+                .agent_facts
+                .and_then(|agent| Some((agent, self.agent_facts.get(&agent)?.clone()))),
         }
     }
 
@@ -366,21 +339,14 @@ impl Batch {
                         self.artifacts.admit(artifact.meta.id, Some(meta));
                         self.new_artifacts.push(Arc::clone(artifact));
                     }
-                    Row::Agent(agent) => {
-                        if let Some((record, _)) = self.agents.get_mut(&agent.agent_type) {
-                            *record = Arc::clone(agent);
-                        }
-                        self.new_agents.push(Arc::clone(agent));
+                    Row::Record(record) => {
+                        self.record_logs.insert(record.key(), log);
+                        self.records.put(record.key(), Some(record.clone()));
                     }
-                    Row::Package(package) => {
-                        self.packages.put(package.project_id, Some(Arc::clone(package)));
+                    Row::NoRecord(key) => {
+                        self.record_logs.insert(*key, log);
+                        self.records.put(*key, None);
                     }
-                    Row::NoPackage(project) => self.packages.put(*project, None),
-                    Row::BudgetAccount(account) => {
-                        self.budget_accounts.put(account.key, Some(Arc::clone(account)));
-                    }
-                    Row::Stop(stop) => self.stops.put(stop.scope, Some(Arc::clone(stop))),
-                    Row::NoStop(scope) => self.stops.put(*scope, None),
                 }
                 committed.rows.push(row);
             }
@@ -390,6 +356,6 @@ impl Batch {
     }
 }
 
-fn named<K: Copy + Ord + Hash, V>(cache: &RowCache<K, V>, keys: &[K]) -> BTreeMap<K, Arc<V>> {
-    keys.iter().filter_map(|key| Some((*key, Arc::clone(cache.get(key)?)))).collect()
+fn named<K: Copy + Ord + Hash, V: Clone>(cache: &RowCache<K, V>, keys: &[K]) -> BTreeMap<K, V> {
+    keys.iter().filter_map(|key| Some((*key, cache.get(key)?.clone()))).collect()
 }

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::{ProjectId, TaskId};
+use crate::record::{ColumnKind, Record, RecordTable};
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
 use crate::vocabulary::AgentType;
@@ -216,6 +217,20 @@ pub struct BudgetAccount {
     /// What those at work may still spend, by task.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reserved: BTreeMap<TaskId, Reservation>,
+}
+
+impl Record for BudgetAccount {
+    type Key = BudgetKey;
+
+    const TABLE: RecordTable =
+        RecordTable { name: "purses", key: ("purse", ColumnKind::Text), extra: &[] };
+
+    // The account of an agent type for a day is charged by many projects.
+    const IS_SHARED: bool = true;
+
+    fn key(&self) -> BudgetKey {
+        self.key
+    }
 }
 
 impl BudgetAccount {

@@ -3,15 +3,12 @@
 
 use std::sync::Arc;
 
-use crate::agent::AgentRecord;
 use crate::artifact::Artifact;
-use crate::budget::BudgetAccount;
-use crate::emergency::{Stop, StopScope};
 use crate::hitl::HitlRequest;
-use crate::ids::{HitlRequestId, ProjectId, TaskId};
+use crate::ids::{HitlRequestId, TaskId};
 use crate::log::{Entry, Event};
-use crate::package::Package;
 use crate::project::{Counts, Project};
+use crate::records::{Listed, RecordKey, RecordValue};
 use crate::task::Task;
 use crate::timestamp::Timestamp;
 
@@ -26,18 +23,10 @@ pub enum Row {
     Request(Arc<HitlRequest>),
     /// An artifact, always a new one.
     Artifact(Arc<Artifact>),
-    /// What an agent type is doing.
-    Agent(Arc<AgentRecord>),
-    /// A package that was made.
-    Package(Arc<Package>),
-    /// The package of this project is gone.
-    NoPackage(ProjectId),
-    /// What was reserved or spent, or may be.
-    BudgetAccount(Arc<BudgetAccount>),
-    /// Work that is stopped.
-    Stop(Arc<Stop>),
-    /// Work that is not stopped any more.
-    NoStop(StopScope),
+    /// A record, new or replaced.
+    Record(RecordValue),
+    /// A record that was removed.
+    NoRecord(RecordKey),
 }
 
 /// New states and the event that made them so. An event can move more than one row: an answer
@@ -99,6 +88,18 @@ impl Committed {
             Row::Request(request) if request.id == id => Some(request),
             _ => None,
         })
+    }
+
+    /// Returns the last state of this record, if it changed and was not removed since.
+    #[must_use]
+    pub fn record<R: Listed>(&self, key: R::Key) -> Option<&Arc<R>> {
+        let key = R::any_key(key);
+        let last = self.rows.iter().rev().find_map(|row| match row {
+            Row::Record(record) if record.key() == key => Some(R::of(record)),
+            Row::NoRecord(removed) if *removed == key => Some(None),
+            _ => None,
+        });
+        last.flatten()
     }
 
     /// Adds what another decision committed.

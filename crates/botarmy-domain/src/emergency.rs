@@ -4,6 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::ProjectId;
+use crate::record::{ColumnKind, Record, RecordTable};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::AgentType;
 
@@ -89,6 +90,17 @@ pub struct Stopped {
     pub is_new: bool,
     /// How many tasks were running when it was recorded.
     pub interrupted: usize,
+}
+
+impl Record for Stop {
+    type Key = StopScope;
+
+    const TABLE: RecordTable =
+        RecordTable { name: "emergency_stops", key: ("scope", ColumnKind::Text), extra: &[] };
+
+    fn key(&self) -> StopScope {
+        self.scope
+    }
 }
 
 #[cfg(test)]

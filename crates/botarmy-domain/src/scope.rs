@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use crate::agent::{AgentFacts, AgentRecord};
 use crate::artifact::ArtifactRef;
-use crate::budget::{BudgetAccount, BudgetKey};
-use crate::emergency::{Stop, StopScope};
 use crate::hitl::HitlRequest;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::log::{Head, LogId};
-use crate::package::Package;
 use crate::project::Project;
+use crate::records::{Listed, RecordKey, RecordValue};
 use crate::task::Task;
 use crate::vocabulary::AgentType;
 
@@ -30,14 +28,10 @@ pub struct Scope {
     pub open_requests: bool,
     /// These artifacts, without their content.
     pub artifacts: Vec<ContextId>,
-    /// The project's package.
-    pub package: bool,
-    /// The record of this agent type, and the facts its status follows from.
-    pub agent: Option<AgentType>,
-    /// These budget accounts. Other logs write to them too, so a store MUST lock them.
-    pub budget_accounts: Vec<BudgetKey>,
-    /// The emergency stop of this scope.
-    pub stop: Option<StopScope>,
+    /// These records. A store MUST lock those that decisions about other logs write too.
+    pub records: Vec<RecordKey>,
+    /// The facts that the status of this agent type follows from.
+    pub agent_facts: Option<AgentType>,
 }
 
 impl Scope {
@@ -49,9 +43,9 @@ impl Scope {
 
     /// The status of an agent type; written to the system log.
     #[must_use]
-    pub const fn agent(agent: AgentType) -> Self {
-        let mut scope = Self::log(LogId::System);
-        scope.agent = Some(agent);
+    pub fn agent(agent: AgentType) -> Self {
+        let mut scope = Self::log(LogId::System).record::<AgentRecord>(agent);
+        scope.agent_facts = Some(agent);
         scope
     }
 
@@ -65,10 +59,8 @@ impl Scope {
             requests: Vec::new(),
             open_requests: false,
             artifacts: Vec::new(),
-            package: false,
-            agent: None,
-            budget_accounts: Vec::new(),
-            stop: None,
+            records: Vec::new(),
+            agent_facts: None,
         }
     }
 
@@ -108,25 +100,23 @@ impl Scope {
         self
     }
 
-    /// These budget accounts too.
+    /// Adds the record with this key.
     #[must_use]
-    pub fn budget_accounts(mut self, keys: impl IntoIterator<Item = BudgetKey>) -> Self {
-        self.budget_accounts.extend(keys);
+    pub fn record<R: Listed>(self, key: R::Key) -> Self {
+        self.records::<R>([key])
+    }
+
+    /// Adds the records with these keys.
+    #[must_use]
+    pub fn records<R: Listed>(mut self, keys: impl IntoIterator<Item = R::Key>) -> Self {
+        self.records.extend(keys.into_iter().map(R::any_key));
         self
     }
 
-    /// The emergency stop of this scope too.
+    /// Returns whether it names a record that decisions about other logs write too.
     #[must_use]
-    pub const fn stop(mut self, scope: StopScope) -> Self {
-        self.stop = Some(scope);
-        self
-    }
-
-    /// The package too.
-    #[must_use]
-    pub const fn package(mut self) -> Self {
-        self.package = true;
-        self
+    pub fn has_shared_record(&self) -> bool {
+        self.records.iter().any(|key| key.kind().is_shared())
     }
 }
 
@@ -143,12 +133,16 @@ pub struct Snapshot {
     pub requests: BTreeMap<HitlRequestId, Arc<HitlRequest>>,
     /// The artifacts that were asked for.
     pub artifacts: BTreeMap<ContextId, Arc<ArtifactRef>>,
-    /// The package, if it was asked for.
-    pub package: Option<Arc<Package>>,
-    /// The agent type's record and facts, if they were asked for.
-    pub agent: Option<(Arc<AgentRecord>, AgentFacts)>,
-    /// The budget accounts that were asked for; one that nothing was written to is there and empty.
-    pub budget_accounts: BTreeMap<BudgetKey, Arc<BudgetAccount>>,
-    /// The emergency stop, if it was asked for and there is one.
-    pub stops: BTreeMap<StopScope, Arc<Stop>>,
+    /// The records that were asked for; `None` where there is none.
+    pub records: BTreeMap<RecordKey, Option<RecordValue>>,
+    /// The agent type and its facts, if they were asked for.
+    pub agent_facts: Option<(AgentType, AgentFacts)>,
+}
+
+impl Snapshot {
+    /// Returns the record with this key, if it was asked for and exists.
+    #[must_use]
+    pub fn record<R: Listed>(&self, key: R::Key) -> Option<&Arc<R>> {
+        self.records.get(&R::any_key(key))?.as_ref().and_then(R::of)
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::{Decide, Ledger};
 use botarmy_domain::{
-    Claim, Committed, Error, ProjectStatus, Scope, StopScope, StoreError, TaskId, TaskState,
+    Claim, Committed, Error, ProjectStatus, Scope, Stop, StopScope, StoreError, TaskId, TaskState,
     TaskStatus, Timestamp,
 };
 
@@ -26,7 +26,7 @@ impl Ledger for MemoryStore {
         let mut candidates = Vec::new();
         for (agent, slots) in &claim.slots {
             let stops = [StopScope::Everything, StopScope::Agent(*agent)];
-            if stops.iter().any(|scope| state.stops.contains_key(scope)) {
+            if stops.iter().any(|scope| state.record::<Stop>(*scope).is_some()) {
                 continue;
             }
             let mut ready: Vec<_> = state

@@ -11,7 +11,7 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, ContextId,
-    EntryFilter, EventId, Health, HitlRequest, HitlRequestId, HitlStatus, Package, Project,
+    EntryFilter, EventId, Health, HitlRequest, HitlRequestId, HitlStatus, Listed, Package, Project,
     ProjectId, ProjectStatus, Stop, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus,
     TaskStatusList, Timestamp,
 };
@@ -196,7 +196,7 @@ impl ContextStore for MemoryStore {
 #[async_trait]
 impl PackageStore for MemoryStore {
     async fn package(&self, project: ProjectId) -> Result<Option<Arc<Package>>, StoreError> {
-        Ok(self.state().packages.get(&project).cloned())
+        Ok(self.state().record(project).cloned())
     }
 
     async fn packages_before(
@@ -205,7 +205,8 @@ impl PackageStore for MemoryStore {
         limit: u32,
     ) -> Result<Vec<ProjectId>, StoreError> {
         let state = self.state();
-        let rows = state.packages.values().filter(|package| package.generated_at < time);
+        let packages = state.records.values().filter_map(Package::of);
+        let rows = packages.filter(|package| package.generated_at < time);
         Ok(take(rows.map(|package| package.project_id), limit))
     }
 }
@@ -267,14 +268,16 @@ impl AgentStatus for MemoryStore {
     async fn statuses(&self) -> Result<Vec<AgentRecord>, StoreError> {
         let state = self.state();
         let record = |agent: &AgentType| {
-            state.agents.get(agent).map_or_else(|| AgentRecord::idle(*agent), |row| (**row).clone())
+            let record = state.record::<AgentRecord>(*agent);
+            record.map_or_else(|| AgentRecord::idle(*agent), |record| (**record).clone())
         };
         Ok(AgentType::ALL.iter().map(record).collect())
     }
 
     async fn status_of(&self, agent: AgentType) -> Result<AgentRecord, StoreError> {
         let state = self.state();
-        Ok(state.agents.get(&agent).map_or_else(|| AgentRecord::idle(agent), |row| (**row).clone()))
+        let record = state.record::<AgentRecord>(agent);
+        Ok(record.map_or_else(|| AgentRecord::idle(agent), |record| (**record).clone()))
     }
 
     async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
@@ -303,13 +306,19 @@ impl HealthCheck for MemoryStore {
 #[async_trait]
 impl BudgetStore for MemoryStore {
     async fn account(&self, key: BudgetKey) -> Result<Option<Arc<BudgetAccount>>, StoreError> {
-        Ok(self.state().budget_accounts.get(&key).cloned())
+        Ok(self.state().record(key).cloned())
     }
 }
 
 #[async_trait]
 impl EmergencyStops for MemoryStore {
     async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
-        Ok(self.state().stops.values().map(|stop| (**stop).clone()).collect())
+        Ok(self
+            .state()
+            .records
+            .values()
+            .filter_map(Stop::of)
+            .map(|stop| (**stop).clone())
+            .collect())
     }
 }

@@ -7,8 +7,8 @@ use botarmy_domain::batch::{Batch, ReadSet, Rows, WriteSet};
 use botarmy_domain::ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
 use botarmy_domain::log::{Entry, Head, LogId};
 use botarmy_domain::{
-    AgentFacts, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, HitlKind, HitlRequest,
-    HitlStatus, Package, Project, Stop, StopScope, Task, TaskStatus,
+    AgentFacts, AgentType, Artifact, HitlKind, HitlRequest, HitlStatus, Listed, Project, RecordKey,
+    RecordValue, Task, TaskStatus,
 };
 
 /// All storage ports in memory. Clones share what they hold.
@@ -37,10 +37,7 @@ pub(crate) struct State {
     pub(crate) tasks: BTreeMap<TaskId, Arc<Task>>,
     pub(crate) requests: BTreeMap<HitlRequestId, Arc<HitlRequest>>,
     pub(crate) artifacts: BTreeMap<ContextId, Arc<Artifact>>,
-    pub(crate) packages: BTreeMap<ProjectId, Arc<Package>>,
-    pub(crate) agents: BTreeMap<AgentType, Arc<AgentRecord>>,
-    pub(crate) budget_accounts: BTreeMap<BudgetKey, Arc<BudgetAccount>>,
-    pub(crate) stops: BTreeMap<StopScope, Arc<Stop>>,
+    pub(crate) records: BTreeMap<RecordKey, RecordValue>,
     pub(crate) logs: HashMap<LogId, Vec<Arc<Entry>>>,
     pub(crate) entries: BTreeMap<EventId, Arc<Entry>>,
 }
@@ -82,16 +79,25 @@ impl State {
                 .into_iter()
                 .map(|artifact| artifact.meta)
                 .collect(),
-            packages: found(&self.packages, &read_set.packages),
-            agents: read_set.agents.iter().map(|agent| self.agent(*agent)).collect(),
-            budget_accounts: found(&self.budget_accounts, &read_set.budget_accounts),
-            stops: found(&self.stops, &read_set.stops),
+            records: read_set
+                .records
+                .iter()
+                .filter_map(|key| self.records.get(key).cloned())
+                .collect(),
+            agent_facts: read_set
+                .agent_facts
+                .iter()
+                .map(|agent| (*agent, self.agent_facts(*agent)))
+                .collect(),
         }
     }
 
-    fn agent(&self, agent: AgentType) -> (AgentRecord, AgentFacts) {
-        let record =
-            self.agents.get(&agent).map_or_else(|| AgentRecord::idle(agent), |r| (**r).clone());
+    /// Returns the record with this key.
+    pub(crate) fn record<R: Listed>(&self, key: R::Key) -> Option<&Arc<R>> {
+        self.records.get(&R::any_key(key)).and_then(R::of)
+    }
+
+    fn agent_facts(&self, agent: AgentType) -> AgentFacts {
         let is_open =
             |project| self.projects.get(project).is_some_and(|found| found.status().is_open());
         let working = || {
@@ -108,7 +114,7 @@ impl State {
                     && is_open(&request.project_id)
             })
         };
-        let facts = AgentFacts {
+        AgentFacts {
             working: u32::try_from(working().count()).unwrap_or(u32::MAX),
             current_task: working().next().map(|task| task.id),
             waiting: u32::try_from(pending().filter(|r| r.kind != HitlKind::Failure).count())
@@ -117,8 +123,7 @@ impl State {
                 .filter(|request| request.kind == HitlKind::Failure)
                 .max_by_key(|request| (request.created_at, request.id))
                 .map(|request| (request.created_at, request.question.clone())),
-        };
-        (record, facts)
+        }
     }
 
     pub(crate) fn write(&mut self, writes: WriteSet) {
@@ -127,18 +132,10 @@ impl State {
         self.tasks.extend(writes.tasks.into_iter().map(|row| (row.id, row)));
         self.requests.extend(writes.requests.into_iter().map(|row| (row.id, row)));
         self.artifacts.extend(writes.artifacts.into_iter().map(|row| (row.meta.id, row)));
-        for (project, package) in writes.packages {
-            match package {
-                Some(package) => drop(self.packages.insert(project, package)),
-                None => drop(self.packages.remove(&project)),
-            }
-        }
-        self.agents.extend(writes.agents.into_iter().map(|row| (row.agent_type, row)));
-        self.budget_accounts.extend(writes.budget_accounts.into_iter().map(|row| (row.key, row)));
-        for (scope, stop) in writes.stops {
-            match stop {
-                Some(stop) => drop(self.stops.insert(scope, stop)),
-                None => drop(self.stops.remove(&scope)),
+        for write in writes.records {
+            match write.value {
+                Some(record) => drop(self.records.insert(write.key, record)),
+                None => drop(self.records.remove(&write.key)),
             }
         }
         for entry in writes.entries {

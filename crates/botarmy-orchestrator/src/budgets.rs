@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use botarmy_domain::budget::{Amount, Limit};
+use botarmy_domain::budget::{Amount, BudgetAccount, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
 use botarmy_domain::{AgentType, Caller, DomainError, Error, LeaseHolder, Scope, StoreError, Task};
 use tracing::info;
@@ -66,7 +66,8 @@ impl Engine {
             per_project: budgets.per_project,
             per_day: budgets.per_day.get(&task.agent).copied().unwrap_or_default(),
         };
-        let scope = Scope::project(task.project_id).task(id).budget_accounts(accounts_of(task));
+        let scope =
+            Scope::project(task.project_id).task(id).records::<BudgetAccount>(accounts_of(task));
         let reserve = |asks| {
             let holder = holder.clone();
             move |context: &_, snapshot: &_| {

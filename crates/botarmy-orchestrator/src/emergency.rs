@@ -6,7 +6,7 @@ use std::time::Duration;
 use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::{
-    Caller, Error, HeldLease, LeaseHolder, LogId, Row, Scope, Stopped, StoreError, Task,
+    Caller, Error, HeldLease, LeaseHolder, LogId, Scope, Stopped, StoreError, Task,
 };
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -42,10 +42,7 @@ impl Engine {
         {
             warn!(%scope, %error, "What runs of {scope} is not taken back yet");
         }
-        let new = committed.rows.iter().find_map(|row| match row {
-            Row::Stop(stop) => Some((**stop).clone()),
-            _ => None,
-        });
+        let new = committed.record::<Stop>(scope).map(|stop| Stop::clone(stop));
         let is_new = new.is_some();
         let stop = match new {
             Some(stop) => stop,
@@ -130,7 +127,7 @@ fn rows_of(scope: StopScope) -> Scope {
         StopScope::Project(id) => Scope::project(id).everything_open(),
         _ => Scope::log(LogId::System),
     };
-    rows.stop(scope)
+    rows.record::<Stop>(scope)
 }
 
 impl Worker {

@@ -163,7 +163,7 @@ impl Orchestrator for Engine {
     }
 
     async fn delete_package(&self, id: ProjectId, caller: Caller) -> Result<bool, Error> {
-        let (context, scope) = (self.context(caller), Scope::project(id).package());
+        let (context, scope) = (self.context(caller), Scope::project(id).record::<Package>(id));
         let committed = self.commit(context, scope, artifacts::package_deleted).await?;
         Ok(!committed.entries.is_empty())
     }
@@ -185,13 +185,10 @@ impl Orchestrator for Engine {
         caller: Caller,
     ) -> Result<Arc<BudgetAccount>, Error> {
         let key = BudgetKey::Project(id);
-        let scope = Scope::project(id).everything_open().budget_accounts([key]);
+        let scope = Scope::project(id).everything_open().record::<BudgetAccount>(key);
         let set = move |context: &_, snapshot: &_| budget::set(context, snapshot, id, limit);
         let committed = self.commit(self.context(caller), scope, set).await?;
-        written(committed.rows.iter().find_map(|row| match row {
-            Row::BudgetAccount(account) if account.key == key => Some(account),
-            _ => None,
-        }))
+        written(committed.record(key))
     }
 
     async fn stop(
@@ -248,7 +245,7 @@ impl Engine {
         scope.tasks.extend(request.task_id);
         if let Some(question) = &request.budget {
             // Whoever waits for the same answer goes on with it.
-            scope = scope.everything_open().budget_accounts([question.account]);
+            scope = scope.everything_open().record::<BudgetAccount>(question.account);
         }
         Ok(scope)
     }

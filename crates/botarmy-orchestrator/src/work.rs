@@ -9,9 +9,9 @@ use botarmy_domain::decide::tasks::{self, Inquiry, Work};
 use botarmy_domain::ports::AgentRunner;
 use botarmy_domain::text::{clean, clean_map, strip_controls, without_controls};
 use botarmy_domain::{
-    ArtifactType, Assignment, BusMessage, Caller, Committed, DecisionContext, DomainError, Error,
-    HeldLease, LeaseHolder, Outcome, Project, Resume, RunContext, RunError, Scope, StoreError,
-    Task, TaskProgress, TaskStatus, Usage,
+    ArtifactType, Assignment, BudgetAccount, BusMessage, Caller, Committed, DecisionContext,
+    DomainError, Error, HeldLease, LeaseHolder, Outcome, Project, Resume, RunContext, RunError,
+    Scope, StoreError, Task, TaskProgress, TaskStatus, Usage,
 };
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -242,7 +242,7 @@ impl Engine {
             scope = scope.artifacts(&question.artifacts);
         }
         if reserved || !used(result).is_free() {
-            scope = scope.budget_accounts(accounts_of(task));
+            scope = scope.records::<BudgetAccount>(accounts_of(task));
         }
         let (who, result) = (holder.clone(), Arc::clone(result));
         self.commit(context, scope, move |context, snapshot| match &*result {

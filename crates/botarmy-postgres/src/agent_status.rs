@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::AgentStatus;
-use botarmy_domain::{AgentRecord, AgentType, StoreError};
+use botarmy_domain::{AgentRecord, AgentType, Listed, RecordKind, StoreError};
 use botarmy_sql::body;
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -12,32 +12,27 @@ use diesel::sql_types::{Bool, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 
-use crate::schema::{agents, events};
+use crate::records;
+use crate::schema::events;
 use crate::store::PostgresStore;
 
 #[async_trait]
 impl AgentStatus for PostgresStore {
     async fn statuses(&self) -> Result<Vec<AgentRecord>, StoreError> {
-        let rows: Vec<(String, String)> = self
-            .read("agents", |connection| {
-                async move { agents::table.load(connection).await }.boxed()
-            })
-            .await?;
+        let records = self.read_records(records::list(RecordKind::Agent, u32::MAX)).await?;
         let of = |agent: &AgentType| {
-            let row = rows.iter().find(|(name, _)| name == agent.as_str());
-            row.map_or(Ok(AgentRecord::idle(*agent)), |(name, row)| body("agents", name, row))
+            let mut records = records.iter().filter_map(AgentRecord::of);
+            let record = records.find(|record| record.agent_type == *agent);
+            record.map_or_else(|| AgentRecord::idle(*agent), |record| (**record).clone())
         };
-        AgentType::ALL.iter().map(of).collect()
+        Ok(AgentType::ALL.iter().map(of).collect())
     }
 
     async fn status_of(&self, agent: AgentType) -> Result<AgentRecord, StoreError> {
-        let query = move || agents::table.find(agent.as_str()).select(agents::body);
-        let row: Option<String> = self
-            .read("agents", move |connection| {
-                async move { query().get_result(connection).await.optional() }.boxed()
-            })
-            .await?;
-        row.map_or(Ok(AgentRecord::idle(agent)), |row| body("agents", agent, &row))
+        let key = AgentRecord::any_key(agent);
+        let records = self.read_records(records::find(RecordKind::Agent, &[key])).await?;
+        let record = records.iter().find_map(AgentRecord::of);
+        Ok(record.map_or_else(|| AgentRecord::idle(agent), |record| (**record).clone()))
     }
 
     async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {

@@ -99,9 +99,8 @@ impl CommitWorker {
         let now = Instant::now();
         self.contended.retain(|_, until| *until > now);
         let is_optimistic = |job: &Job| {
-            job.scope.agent.is_none()
-                && job.scope.budget_accounts.is_empty()
-                && job.scope.stop.is_none()
+            job.scope.agent_facts.is_none()
+                && !job.scope.has_shared_record()
                 && job.in_doubt.is_empty()
                 && !self.contended.contains_key(&job.scope.log)
         };

@@ -208,7 +208,7 @@ impl DatabaseCopy for PostgresDatabaseCopy {
             None => {
                 // Whoever starts next should not plan for empty tables. As long as this has not
                 // worked the copy is not finished, and the same command tries again.
-                let tables = TABLES.map(|table| table.name).join(", ");
+                let tables = TABLES.iter().map(|table| table.name).collect::<Vec<_>>().join(", ");
                 let analyzed = self.connection.batch_execute(&format!("ANALYZE {tables}")).await;
                 analyzed.map_err(failed)?;
                 diesel::delete(dsl::copies_in_progress)

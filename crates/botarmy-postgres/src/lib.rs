@@ -39,6 +39,7 @@ mod package_store;
 mod pessimistic;
 mod project_store;
 mod read_view;
+mod records;
 mod rows;
 mod schema;
 mod settings;

@@ -1,13 +1,11 @@
 //! Loading what decisions want to see: one statement for each kind of row, for all decisions of a
 //! batch together. The statements are sent without waiting for each other's answers.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use botarmy_domain::batch::{ReadSet, Rows};
 use botarmy_domain::{
-    AgentFacts, AgentRecord, AgentType, BudgetKey, HitlRequest, LogId, Project, StoreError, Task,
-    TaskId,
+    AgentFacts, AgentType, HitlRequest, LogId, Project, StoreError, Task, TaskId,
 };
 use botarmy_sql::body;
 use diesel::prelude::*;
@@ -16,11 +14,11 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::error::DbError;
+use crate::records;
 use crate::rows::{self, ArtifactRefRow, HeadRow, TaskRow};
-use crate::schema::{agents, artifacts, emergency_stops, packages, purses};
+use crate::schema::artifacts;
 use crate::statements::{
-    Heads, LockedHeads, LockedPurses, OpenRequests, OpenTasks, Pending, Projects, Requests, Tasks,
-    Working,
+    Heads, LockedHeads, OpenRequests, OpenTasks, Pending, Projects, Requests, Tasks, Working,
 };
 
 /// Why something could not be loaded.
@@ -124,31 +122,9 @@ async fn rare(mut connection: &AsyncPgConnection, read_set: &ReadSet) -> Result<
         loaded.artifacts =
             rows.iter().map(ArtifactRefRow::artifact_ref).collect::<Result<_, _>>()?;
     }
-    if !read_set.packages.is_empty() {
-        let rows: Vec<Body> = packages::table
-            .filter(packages::project_id.eq_any(uuids(&read_set.packages, |id| id.uuid())))
-            .select((packages::project_id, packages::body))
-            .load(&mut connection)
-            .await?;
-        loaded.packages = entities("packages", rows)?;
-    }
-    if !read_set.budget_accounts.is_empty() {
-        let keys: Vec<_> = read_set.budget_accounts.iter().map(ToString::to_string).collect();
-        let query = purses::table.filter(purses::purse.eq_any(keys));
-        let rows: Vec<(String, String)> = query.load(&mut connection).await?;
-        let read = |(key, row): &(String, String)| body("purses", key, row);
-        loaded.budget_accounts = rows.iter().map(read).collect::<Result<_, _>>()?;
-    }
-    if !read_set.stops.is_empty() {
-        let scopes: Vec<_> = read_set.stops.iter().map(ToString::to_string).collect();
-        let query = emergency_stops::table.filter(emergency_stops::scope.eq_any(scopes));
-        let rows: Vec<(String, String)> = query.load(&mut connection).await?;
-        let read = |(scope, row): &(String, String)| body("emergency_stops", scope, row);
-        loaded.stops = rows.iter().map(read).collect::<Result<_, _>>()?;
-    }
-    for agent in &read_set.agents {
-        let record = record(connection, *agent).await?;
-        loaded.agents.push((record, facts(connection, *agent).await?));
+    loaded.records = records::load(connection, &read_set.records).await?;
+    for agent in &read_set.agent_facts {
+        loaded.agent_facts.push((*agent, facts(connection, *agent).await?));
     }
     Ok(loaded)
 }
@@ -160,19 +136,6 @@ pub(crate) async fn lock(
 ) -> Result<Vec<HeadRow>, DbError> {
     let logs = logs.into_iter().map(|log| log.key().uuid()).collect();
     Ok(LockedHeads { logs }.load(&mut connection).await?)
-}
-
-/// Locks these budget accounts until the transaction ends, one after the other in the order of their keys,
-/// also those that do not exist yet: several logs are paid from the same. The ends of logs are
-/// locked before them.
-pub(crate) async fn lock_purses(
-    mut connection: &AsyncPgConnection,
-    keys: &BTreeSet<BudgetKey>,
-) -> Result<(), DbError> {
-    let mut keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
-    keys.sort_unstable();
-    let _: Vec<bool> = LockedPurses { keys }.load(&mut connection).await?;
-    Ok(())
 }
 
 fn uuids<T>(ids: &std::collections::BTreeSet<T>, uuid: impl Fn(&T) -> Uuid) -> Vec<Uuid> {
@@ -191,17 +154,6 @@ fn entities<T: DeserializeOwned>(
     rows: impl IntoIterator<Item = Body>,
 ) -> Result<Vec<T>, LoadError> {
     rows.into_iter().map(|(id, text)| Ok(body(table, id, &text)?)).collect()
-}
-
-/// What was last written down about an agent type.
-async fn record(
-    mut connection: &AsyncPgConnection,
-    agent: AgentType,
-) -> Result<AgentRecord, LoadError> {
-    let query = agents::table.find(agent.as_str()).select(agents::body);
-    let row: Option<String> = query.get_result(&mut connection).await.optional()?;
-    let record = row.map(|row| body("agents", agent, &row)).transpose()?;
-    Ok(record.unwrap_or_else(|| AgentRecord::idle(agent)))
 }
 
 /// What leases and gates say about an agent type.

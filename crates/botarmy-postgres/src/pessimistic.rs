@@ -14,6 +14,7 @@ use crate::in_doubt::{committed, first_id, is_among};
 use crate::job::Job;
 use crate::load::{self, LoadError};
 use crate::read_view::ReadView;
+use crate::records;
 use crate::write;
 
 /// Decisions under locks, in one transaction.
@@ -49,11 +50,9 @@ impl<'a> PessimisticTransaction<'a> {
         );
         let mut missing = read_set.clone();
         missing.heads.clear();
-        missing.agents.clear();
-        read_set.agents.clear();
-        if !read_set.budget_accounts.is_empty() {
-            load::lock_purses(self.connection, &read_set.budget_accounts).await?;
-        }
+        missing.agent_facts.clear();
+        read_set.agent_facts.clear();
+        records::lock_shared(self.connection, &read_set.records).await?;
         let mut loaded = match load::load(self.connection, &missing).await {
             Ok(loaded) => loaded,
             Err(LoadError::Database(db_error)) => return Err(db_error),
@@ -69,7 +68,7 @@ impl<'a> PessimisticTransaction<'a> {
         self.batch.admit(&read_set, loaded);
         for (job, done) in jobs.iter().zip(&mut *done) {
             if done.is_none() {
-                if job.scope.agent.is_some() {
+                if job.scope.agent_facts.is_some() {
                     self.look_at_agent(job).await?;
                 }
                 *done = Some(match job.run(&mut self.batch) {

@@ -14,17 +14,22 @@ use diesel::sql_types::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-/// A statement as text with its parameters where they stand, and what its rows are.
+use crate::records::RecordWrites;
+
+/// A statement as text with its parameters where they stand, and the type of its rows. It may end
+/// with a part in braces that adds text and parameters of its own.
 macro_rules! statement {
     (
         $(#[$meta:meta])*
         $name:ident -> $output:ty;
         $first:literal $([$field:ident: $rust:ty => $sql:ty] $($next:literal)+)*
+        $({$part:ident: $of:ty} $last:literal)?
     ) => {
         $(#[$meta])*
         #[derive(Debug, Default)]
         pub(crate) struct $name {
             $(pub(crate) $field: $rust,)*
+            $(pub(crate) $part: $of,)?
         }
 
         impl QueryId for $name {
@@ -43,6 +48,10 @@ macro_rules! statement {
                     out.push_bind_param::<$sql, _>(&self.$field)?;
                     $(out.push_sql($next);)+
                 )*
+                $(
+                    self.$part.walk_ast(out.reborrow())?;
+                    out.push_sql($last);
+                )?
                 Ok(())
             }
         }
@@ -68,9 +77,9 @@ statement! {
 
 statement! {
     /// Locks names until the transaction ends, whether or not there are rows for them.
-    LockedPurses -> Bool;
+    LockedNames -> Bool;
     "SELECT pg_advisory_xact_lock(hashtextextended(key, 1)) IS NULL FROM (SELECT key FROM unnest("
-    [keys: Vec<String> => Array<Text>] ") AS wanted (key) ORDER BY key) AS sorted"
+    [names: Vec<String> => Array<Text>] ") AS wanted (key) ORDER BY key) AS sorted"
 }
 
 statement! {
@@ -185,7 +194,7 @@ statement! {
 }
 
 /// JSON as the text that is stored.
-#[derive(Debug, diesel::expression::AsExpression)]
+#[derive(Debug, Clone, diesel::expression::AsExpression)]
 #[diesel(sql_type = Json)]
 pub(crate) struct JsonText(pub(crate) String);
 
@@ -263,87 +272,74 @@ macro_rules! writing {
         }
     };
 }
+/// The same, with projects, requests and artifacts.
+macro_rules! writing_rows {
+    ($(#[$meta:meta])* $name:ident; $($more:tt)*) => {
+        writing! {
+            $(#[$meta])*
+            $name;
+            ", written_projects AS ( \
+             INSERT INTO projects AS old (id, status, body) SELECT new.* FROM unnest("
+            [projects: Vec<Uuid> => Array<SqlUuid>] ", "
+            [project_statuses: Vec<&'static str> => Array<Text>] ", "
+            [project_bodies: Vec<JsonText> => Array<Json>]
+            ") AS new (id, status, body) WHERE new.id IN (SELECT log FROM moved) \
+             ON CONFLICT (id) DO UPDATE SET status = excluded.status, body = excluded.body), \
+             written_requests AS ( \
+             INSERT INTO hitl_requests AS old (id, project_id, agent, kind, status, expires_at, created_at, \
+             body) SELECT new.* FROM unnest("
+            [requests: Vec<Uuid> => Array<SqlUuid>] ", "
+            [request_projects: Vec<Uuid> => Array<SqlUuid>] ", "
+            [request_agents: Vec<Option<&'static str>> => Array<Nullable<Text>>] ", "
+            [request_kinds: Vec<&'static str> => Array<Text>] ", "
+            [request_statuses: Vec<&'static str> => Array<Text>] ", "
+            [request_expiries: Vec<i64> => Array<BigInt>] ", "
+            [request_times: Vec<i64> => Array<BigInt>] ", "
+            [request_bodies: Vec<JsonText> => Array<Json>]
+            ") AS new (id, project_id, agent, kind, status, expires_at, created_at, body) \
+             WHERE new.project_id IN (SELECT log FROM moved) \
+             ON CONFLICT (id) DO UPDATE SET status = excluded.status, expires_at = excluded.expires_at, \
+             body = excluded.body), \
+             written_artifacts AS ( \
+             INSERT INTO artifacts (id, project_id, source_agent, artifact_type, digest, previous, \
+             created_at, metadata, content) SELECT new.* FROM unnest("
+            [artifacts: Vec<Uuid> => Array<SqlUuid>] ", "
+            [artifact_projects: Vec<Uuid> => Array<SqlUuid>] ", "
+            [artifact_agents: Vec<&'static str> => Array<Text>] ", "
+            [artifact_types: Vec<&'static str> => Array<Text>] ", "
+            [artifact_digests: Vec<[u8; 32]> => Array<Binary>] ", "
+            [artifact_previous: Vec<Option<Uuid>> => Array<Nullable<SqlUuid>>] ", "
+            [artifact_times: Vec<i64> => Array<BigInt>] ", "
+            [artifact_metadata: Vec<JsonText> => Array<Json>] ", "
+            [artifact_contents: Vec<JsonText> => Array<Json>]
+            ") AS new (id, project_id, source_agent, artifact_type, digest, previous, created_at, \
+             metadata, content) WHERE new.project_id IN (SELECT log FROM moved))"
+            $($more)*
+        }
+    };
+}
+
 writing! {
     /// Writes what most decisions change: tasks and entries.
     WriteTasks;
 }
 
-writing! {
-    /// Writes everything that a decision can change. Budget accounts and emergency stops belong to no one log:
-    /// decisions about them are taken under locks, where no log moves away.
+writing_rows! {
+    /// Writes everything that a decision can change but records.
+    WriteRows;
+}
+
+writing_rows! {
+    /// Writes everything that a decision can change.
     WriteAll;
-    ", written_projects AS ( \
-     INSERT INTO projects AS old (id, status, body) SELECT new.* FROM unnest("
-    [projects: Vec<Uuid> => Array<SqlUuid>] ", "
-    [project_statuses: Vec<&'static str> => Array<Text>] ", "
-    [project_bodies: Vec<JsonText> => Array<Json>]
-    ") AS new (id, status, body) WHERE new.id IN (SELECT log FROM moved) \
-     ON CONFLICT (id) DO UPDATE SET status = excluded.status, body = excluded.body), \
-     written_requests AS ( \
-     INSERT INTO hitl_requests AS old (id, project_id, agent, kind, status, expires_at, created_at, \
-     body) SELECT new.* FROM unnest("
-    [requests: Vec<Uuid> => Array<SqlUuid>] ", "
-    [request_projects: Vec<Uuid> => Array<SqlUuid>] ", "
-    [request_agents: Vec<Option<&'static str>> => Array<Nullable<Text>>] ", "
-    [request_kinds: Vec<&'static str> => Array<Text>] ", "
-    [request_statuses: Vec<&'static str> => Array<Text>] ", "
-    [request_expiries: Vec<i64> => Array<BigInt>] ", "
-    [request_times: Vec<i64> => Array<BigInt>] ", "
-    [request_bodies: Vec<JsonText> => Array<Json>]
-    ") AS new (id, project_id, agent, kind, status, expires_at, created_at, body) \
-     WHERE new.project_id IN (SELECT log FROM moved) \
-     ON CONFLICT (id) DO UPDATE SET status = excluded.status, expires_at = excluded.expires_at, \
-     body = excluded.body), \
-     written_artifacts AS ( \
-     INSERT INTO artifacts (id, project_id, source_agent, artifact_type, digest, previous, \
-     created_at, metadata, content) SELECT new.* FROM unnest("
-    [artifacts: Vec<Uuid> => Array<SqlUuid>] ", "
-    [artifact_projects: Vec<Uuid> => Array<SqlUuid>] ", "
-    [artifact_agents: Vec<&'static str> => Array<Text>] ", "
-    [artifact_types: Vec<&'static str> => Array<Text>] ", "
-    [artifact_digests: Vec<[u8; 32]> => Array<Binary>] ", "
-    [artifact_previous: Vec<Option<Uuid>> => Array<Nullable<SqlUuid>>] ", "
-    [artifact_times: Vec<i64> => Array<BigInt>] ", "
-    [artifact_metadata: Vec<JsonText> => Array<Json>] ", "
-    [artifact_contents: Vec<JsonText> => Array<Json>]
-    ") AS new (id, project_id, source_agent, artifact_type, digest, previous, created_at, \
-     metadata, content) WHERE new.project_id IN (SELECT log FROM moved)), \
-     removed_packages AS (DELETE FROM packages WHERE project_id = ANY ("
-    [removed_packages: Vec<Uuid> => Array<SqlUuid>]
-    ") AND project_id IN (SELECT log FROM moved)), \
-     written_packages AS ( \
-     INSERT INTO packages AS old (project_id, generated_at, body) SELECT new.* FROM unnest("
-    [packages: Vec<Uuid> => Array<SqlUuid>] ", "
-    [package_times: Vec<i64> => Array<BigInt>] ", "
-    [package_bodies: Vec<JsonText> => Array<Json>]
-    ") AS new (project_id, generated_at, body) WHERE new.project_id IN (SELECT log FROM moved) \
-     ON CONFLICT (project_id) DO UPDATE SET generated_at = excluded.generated_at, \
-     body = excluded.body), \
-     written_agents AS ( \
-     INSERT INTO agents AS old (agent_type, body) SELECT new.* FROM unnest("
-    [agents: Vec<&'static str> => Array<Text>] ", "
-    [agent_bodies: Vec<JsonText> => Array<Json>]
-    ") AS new (agent_type, body) \
-     WHERE EXISTS (SELECT FROM moved WHERE log = '00000000-0000-0000-0000-000000000000') \
-     ON CONFLICT (agent_type) DO UPDATE SET body = excluded.body), \
-     written_purses AS ( \
-     INSERT INTO purses AS old (purse, body) SELECT new.* FROM unnest("
-    [purses: Vec<String> => Array<Text>] ", "
-    [purse_bodies: Vec<JsonText> => Array<Json>]
-    ") AS new (purse, body) ON CONFLICT (purse) DO UPDATE SET body = excluded.body), \
-     removed_stops AS (DELETE FROM emergency_stops WHERE scope = ANY ("
-    [removed_stops: Vec<String> => Array<Text>] ")), \
-     written_stops AS ( \
-     INSERT INTO emergency_stops AS old (scope, body) SELECT new.* FROM unnest("
-    [stops: Vec<String> => Array<Text>] ", "
-    [stop_bodies: Vec<JsonText> => Array<Json>]
-    ") AS new (scope, body) ON CONFLICT (scope) DO UPDATE SET body = excluded.body)"
+    {records: RecordWrites}
 }
 
 /// Prepares what is sent without waiting for answers: whatever has to be prepared first would be
 /// overtaken by what comes after it. Nothing is read or written.
 pub(crate) async fn prepare_all(mut connection: &AsyncPgConnection) -> QueryResult<()> {
     let _: Vec<Uuid> = WriteTasks::default().load(&mut connection).await?;
+    let _: Vec<Uuid> = WriteRows::default().load(&mut connection).await?;
     let _: Vec<Uuid> = WriteAll::default().load(&mut connection).await?;
     let _: Vec<(Uuid, i64, Vec<u8>, String, i64)> =
         LockedHeads::default().load(&mut connection).await?;

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use botarmy_domain::batch::WriteSet;
 use botarmy_domain::{
-    AgentRecord, Artifact, Entry, Head, HitlRequest, LogId, Package, Project, ProjectId,
-    ProjectStatus, Task, TaskStatus,
+    Artifact, Entry, Head, HitlRequest, LogId, Project, ProjectId, ProjectStatus, Task, TaskStatus,
 };
 use botarmy_sql::{hash_column, integer, json};
 use diesel::QueryResult;
@@ -13,7 +12,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::read_view::ReadView;
-use crate::statements::{JsonText, WriteAll, WriteTasks};
+use crate::records::RecordWrites;
+use crate::statements::{JsonText, WriteAll, WriteRows, WriteTasks};
 
 /// Writes everything of the logs whose end is still where the writer saw it; answers which they are.
 pub(crate) async fn write(
@@ -21,22 +21,17 @@ pub(crate) async fn write(
     writes: &WriteSet,
     seen: &ReadView,
 ) -> QueryResult<Vec<LogId>> {
-    let only_tasks = writes.projects.is_empty()
-        && writes.requests.is_empty()
-        && writes.artifacts.is_empty()
-        && writes.packages.is_empty()
-        && writes.agents.is_empty()
-        && writes.budget_accounts.is_empty()
-        && writes.stops.is_empty();
-    let moved: Vec<Uuid> = if only_tasks {
-        tasks_of(writes, seen).load(&mut connection).await?
-    } else {
-        all_of(writes, seen).load(&mut connection).await?
+    let only_tasks =
+        writes.projects.is_empty() && writes.requests.is_empty() && writes.artifacts.is_empty();
+    let moved: Vec<Uuid> = match (writes.records.is_empty(), only_tasks) {
+        (true, true) => WriteTasks::of(writes, seen).load(&mut connection).await?,
+        (true, false) => WriteRows::of(writes, seen).load(&mut connection).await?,
+        (false, _) => WriteAll::of(writes, seen).load(&mut connection).await?,
     };
     Ok(moved.into_iter().map(|log| LogId::from_key(ProjectId::from_uuid(log))).collect())
 }
 
-/// The same methods for both statements; only the names of the types differ.
+/// The same methods for all statements; only the names of the types differ.
 macro_rules! common {
     ($($statement:ident),+) => {$(
         impl $statement {
@@ -87,7 +82,7 @@ macro_rules! common {
     )+};
 }
 
-common!(WriteTasks, WriteAll);
+common!(WriteTasks, WriteRows, WriteAll);
 
 /// Which pending tasks a project holds back.
 fn held<'a>(
@@ -107,88 +102,74 @@ fn text<T: serde::Serialize>(value: &T) -> JsonText {
     JsonText(json::write(value))
 }
 
-fn tasks_of(writes: &WriteSet, seen: &ReadView) -> WriteTasks {
-    let mut statement = WriteTasks::default();
-    statement.common(writes, seen);
-    statement
+impl WriteTasks {
+    fn of(writes: &WriteSet, seen: &ReadView) -> Self {
+        let mut statement = Self::default();
+        statement.common(writes, seen);
+        statement
+    }
 }
 
-fn all_of(writes: &WriteSet, seen: &ReadView) -> WriteAll {
-    let mut statement = WriteAll::default();
-    statement.common(writes, seen);
-    writes.projects.iter().for_each(|project| statement.project(project));
-    writes.requests.iter().for_each(|request| statement.request(request));
-    writes.artifacts.iter().for_each(|artifact| statement.artifact(artifact));
-    for (project, package) in &writes.packages {
-        match package {
-            Some(package) => statement.package(package),
-            None => statement.removed_packages.push(project.uuid()),
-        }
+impl WriteRows {
+    fn of(writes: &WriteSet, seen: &ReadView) -> Self {
+        let mut statement = Self::default();
+        statement.common(writes, seen);
+        statement.rows(writes);
+        statement
     }
-    writes.agents.iter().for_each(|agent| statement.agent(agent));
-    for purse in &writes.budget_accounts {
-        statement.purses.push(purse.key.to_string());
-        statement.purse_bodies.push(text(&**purse));
-    }
-    for (scope, stop) in &writes.stops {
-        match stop {
-            Some(stop) => {
-                statement.stops.push(scope.to_string());
-                statement.stop_bodies.push(text(&**stop));
-            }
-            None => statement.removed_stops.push(scope.to_string()),
-        }
-    }
-    statement
 }
 
 impl WriteAll {
-    fn project(&mut self, project: &Project) {
-        self.projects.push(project.id.uuid());
-        self.project_statuses.push(project.status().as_str());
-        self.project_bodies.push(text(project));
-    }
-
-    fn request(&mut self, request: &HitlRequest) {
-        self.requests.push(request.id.uuid());
-        self.request_projects.push(request.project_id.uuid());
-        self.request_agents.push(request.agent.map(|agent| agent.as_str()));
-        self.request_kinds.push(request.kind.as_str());
-        self.request_statuses.push(request.status().as_str());
-        self.request_expiries.push(request.expires_at.micros());
-        self.request_times.push(request.created_at.micros());
-        self.request_bodies.push(text(request));
-    }
-
-    fn artifact(&mut self, artifact: &Artifact) {
-        let meta = &artifact.meta;
-        self.artifacts.push(meta.id.uuid());
-        self.artifact_projects.push(meta.project_id.uuid());
-        self.artifact_agents.push(meta.source_agent.as_str());
-        self.artifact_types.push(meta.artifact_type.as_str());
-        self.artifact_digests.push(hash_column(&meta.digest));
-        self.artifact_previous.push(meta.previous.map(|id| id.uuid()));
-        self.artifact_times.push(meta.created_at.micros());
-        self.artifact_metadata.push(text(&artifact.metadata));
-        self.artifact_contents.push(text(&artifact.content));
-    }
-
-    fn package(&mut self, package: &Package) {
-        self.packages.push(package.project_id.uuid());
-        self.package_times.push(package.generated_at.micros());
-        self.package_bodies.push(text(package));
-    }
-
-    /// An agent that changed twice in a batch is written once, as it was last: an upsert must not
-    /// meet its own row.
-    fn agent(&mut self, agent: &AgentRecord) {
-        let name = agent.agent_type.as_str();
-        match self.agents.iter().position(|cached| *cached == name) {
-            Some(n) => self.agent_bodies[n] = text(agent),
-            None => {
-                self.agents.push(name);
-                self.agent_bodies.push(text(agent));
-            }
-        }
+    fn of(writes: &WriteSet, seen: &ReadView) -> Self {
+        let records = RecordWrites::of(&writes.records);
+        let mut statement = Self { records, ..Self::default() };
+        statement.common(writes, seen);
+        statement.rows(writes);
+        statement
     }
 }
+
+/// The same methods for the statements with projects, requests and artifacts.
+macro_rules! rows {
+    ($($statement:ident),+) => {$(
+        impl $statement {
+            fn rows(&mut self, writes: &WriteSet) {
+                writes.projects.iter().for_each(|project| self.project(project));
+                writes.requests.iter().for_each(|request| self.request(request));
+                writes.artifacts.iter().for_each(|artifact| self.artifact(artifact));
+            }
+
+            fn project(&mut self, project: &Project) {
+                self.projects.push(project.id.uuid());
+                self.project_statuses.push(project.status().as_str());
+                self.project_bodies.push(text(project));
+            }
+
+            fn request(&mut self, request: &HitlRequest) {
+                self.requests.push(request.id.uuid());
+                self.request_projects.push(request.project_id.uuid());
+                self.request_agents.push(request.agent.map(|agent| agent.as_str()));
+                self.request_kinds.push(request.kind.as_str());
+                self.request_statuses.push(request.status().as_str());
+                self.request_expiries.push(request.expires_at.micros());
+                self.request_times.push(request.created_at.micros());
+                self.request_bodies.push(text(request));
+            }
+
+            fn artifact(&mut self, artifact: &Artifact) {
+                let meta = &artifact.meta;
+                self.artifacts.push(meta.id.uuid());
+                self.artifact_projects.push(meta.project_id.uuid());
+                self.artifact_agents.push(meta.source_agent.as_str());
+                self.artifact_types.push(meta.artifact_type.as_str());
+                self.artifact_digests.push(hash_column(&meta.digest));
+                self.artifact_previous.push(meta.previous.map(|id| id.uuid()));
+                self.artifact_times.push(meta.created_at.micros());
+                self.artifact_metadata.push(text(&artifact.metadata));
+                self.artifact_contents.push(text(&artifact.content));
+            }
+        }
+    )+};
+}
+
+rows!(WriteRows, WriteAll);

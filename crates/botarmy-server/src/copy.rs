@@ -141,7 +141,7 @@ pub async fn copy(from: &str, to: &str, chunk_rows: Option<u32>) -> anyhow::Resu
     let mark = CopyMark { source: source.name().to_owned(), fingerprint };
     begin(target.as_mut(), &mark).await?;
     let mut progress = Progress::new();
-    for table in &TABLES {
+    for table in TABLES.iter() {
         let limit = chunk_rows.unwrap_or(CHUNK_ROWS).clamp(1, CHUNK_ROWS);
         fill(source.as_mut(), target.as_mut(), table, limit, &mut progress).await?;
     }
@@ -204,7 +204,7 @@ async fn begin(target: &mut dyn DatabaseCopy, mark: &CopyMark) -> anyhow::Result
             mark.source
         ),
         None => {
-            for table in &TABLES {
+            for table in TABLES.iter() {
                 if target.last(table).await?.is_some() {
                     bail!(
                         "{} is not empty: there is something in {}. Nothing was changed; name an \
@@ -273,7 +273,7 @@ async fn compare(
     progress: &mut Progress,
 ) -> anyhow::Result<Comparison> {
     let mut found = Comparison { rows: Vec::new(), differences: Vec::new() };
-    for table in &TABLES {
+    for table in TABLES.iter() {
         let (mut ours, mut theirs) = (Walk::of(table), Walk::of(table));
         let mut same = 0;
         loop {

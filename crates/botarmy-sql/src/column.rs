@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use botarmy_domain::StoreError;
 use botarmy_domain::log::hash_bytes;
+use botarmy_domain::{RecordKind, RecordValue, StoreError};
 use serde::de::DeserializeOwned;
 
 use crate::json;
@@ -25,6 +25,14 @@ pub fn body<T: DeserializeOwned>(
     body: &str,
 ) -> Result<T, StoreError> {
     json::read(body).map_err(|detail| corrupt(table, row, detail))
+}
+
+/// Reads a record from its body.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] with the name of the row.
+pub fn record(kind: RecordKind, row: impl Display, body: &str) -> Result<RecordValue, StoreError> {
+    json::read_as(kind, body).map_err(|detail| corrupt(kind.table().name, row, detail))
 }
 
 /// Reads entities from their keys and bodies.

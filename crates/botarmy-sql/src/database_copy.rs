@@ -2,9 +2,14 @@
 //! database, and for comparing the two. What is a row to a person is a row here; nothing is read
 //! into entities and written again, so every text arrives to the letter.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId, hash_text};
-use botarmy_domain::{EventId, HitlRequestId, ProjectId, StoreError, TaskId, Timestamp};
+use botarmy_domain::{
+    ColumnKind, EventId, HitlRequestId, ProjectId, RecordKind, RecordTable, StoreError, TaskId,
+    Timestamp,
+};
 use uuid::Uuid;
 
 use crate::{Column, corrupt};
@@ -133,7 +138,12 @@ pub const EVENTS: Table = Table {
 
 /// Every table, in an order in which they can be filled: what others refer to comes first, and the
 /// ends of the logs come last.
-pub const TABLES: [Table; 10] = [
+pub static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
+    let records = RecordKind::ALL.map(|kind| table_of(kind.table()));
+    ROWS.into_iter().chain(records).chain([EVENTS, HEADS]).collect()
+});
+
+const ROWS: [Table; 4] = [
     Table {
         name: "projects",
         columns: &[("id", Kind::Id), ("status", Kind::Text), ("body", Kind::Json)],
@@ -169,21 +179,20 @@ pub const TABLES: [Table; 10] = [
         ],
         key: 1,
     },
-    Table {
-        name: "packages",
-        columns: &[("project_id", Kind::Id), ("generated_at", Kind::Integer), ("body", Kind::Json)],
-        key: 1,
-    },
-    Table { name: "agents", columns: &[("agent_type", Kind::Text), ("body", Kind::Json)], key: 1 },
-    Table { name: "purses", columns: &[("purse", Kind::Text), ("body", Kind::Json)], key: 1 },
-    Table {
-        name: "emergency_stops",
-        columns: &[("scope", Kind::Text), ("body", Kind::Json)],
-        key: 1,
-    },
-    EVENTS,
-    HEADS,
 ];
+
+/// The table of a kind of record: its key, its extra columns and its body.
+fn table_of(record: &RecordTable) -> Table {
+    let column = |(name, kind): &(&'static str, ColumnKind)| match kind {
+        ColumnKind::Id => (*name, Kind::Id),
+        ColumnKind::Text => (*name, Kind::Text),
+        ColumnKind::Integer => (*name, Kind::Integer),
+    };
+    let body = [("body", Kind::Json)];
+    let columns = [record.key].iter().chain(record.extra).map(column).chain(body).collect();
+    // As many as there are kinds of records, and made once.
+    Table { name: record.name, columns: Vec::leak(columns), key: 1 }
+}
 
 /// What stands in a database while a copy of another is written into it.
 #[derive(Debug, Clone, PartialEq, Eq)]

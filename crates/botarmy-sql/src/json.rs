@@ -1,7 +1,9 @@
 //! Rows as JSON text, in and out.
 
+use std::marker::PhantomData;
+
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 
 /// The deepest nesting that is read. Borders take in documents of up to 128 levels; a store puts
 /// a few around them.
@@ -17,12 +19,26 @@ pub fn write<T: Serialize>(value: &T) -> String {
 /// # Errors
 /// A sentence for whoever has to repair the row.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    match serde_json::from_str(text) {
+    read_as(PhantomData::<T>, text)
+}
+
+/// A value from stored text, read by a seed.
+///
+/// # Errors
+/// A sentence for whoever has to repair the row.
+pub fn read_as<'de, S: DeserializeSeed<'de> + Copy>(
+    seed: S,
+    text: &'de str,
+) -> Result<S::Value, String> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read =
+        seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    match read {
         Ok(value) => Ok(value),
         Err(_) if (128..=MAX_DEPTH).contains(&depth(text)) => {
             let mut deserializer = serde_json::Deserializer::from_str(text);
             deserializer.disable_recursion_limit();
-            T::deserialize(&mut deserializer).map_err(|error| error.to_string())
+            seed.deserialize(&mut deserializer).map_err(|error| error.to_string())
         }
         Err(error) => Err(error.to_string()),
     }

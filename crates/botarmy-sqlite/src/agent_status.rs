@@ -4,14 +4,15 @@
 use async_trait::async_trait;
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::AgentStatus;
-use botarmy_domain::{AgentRecord, AgentType, StoreError};
+use botarmy_domain::{AgentRecord, AgentType, Listed, RecordKind, StoreError};
 use botarmy_sql::body;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use crate::error::reading;
-use crate::schema::{agents, events};
+use crate::records;
+use crate::schema::events;
 use crate::statements::{EventIsAgentStatus, limited};
 use crate::store::SqliteStore;
 
@@ -19,24 +20,21 @@ use crate::store::SqliteStore;
 impl AgentStatus for SqliteStore {
     async fn statuses(&self) -> Result<Vec<AgentRecord>, StoreError> {
         self.read_now(|connection| {
-            let rows: Vec<(String, String)> =
-                agents::table.load(connection).map_err(|error| reading("agents", error))?;
+            let records = records::list(connection, RecordKind::Agent, u32::MAX)?;
             let of = |agent: &AgentType| {
-                let row = rows.iter().find(|(name, _)| name == agent.as_str());
-                row.map_or(Ok(AgentRecord::idle(*agent)), |(name, row)| body("agents", name, row))
+                let mut records = records.iter().filter_map(AgentRecord::of);
+                let record = records.find(|record| record.agent_type == *agent);
+                record.map_or_else(|| AgentRecord::idle(*agent), |record| (**record).clone())
             };
-            AgentType::ALL.iter().map(of).collect()
+            Ok(AgentType::ALL.iter().map(of).collect())
         })
     }
 
     async fn status_of(&self, agent: AgentType) -> Result<AgentRecord, StoreError> {
         self.read_now(|connection| {
-            let query = agents::table.find(agent.as_str()).select(agents::body);
-            let row: Option<String> = query
-                .get_result(connection)
-                .optional()
-                .map_err(|error| reading("agents", error))?;
-            row.map_or(Ok(AgentRecord::idle(agent)), |row| body("agents", agent, &row))
+            let record = records::read(connection, AgentRecord::any_key(agent))?;
+            let record = record.as_ref().and_then(AgentRecord::of);
+            Ok(record.map_or_else(|| AgentRecord::idle(agent), |record| (**record).clone()))
         })
     }
 

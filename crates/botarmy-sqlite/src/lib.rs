@@ -28,6 +28,7 @@ mod open;
 mod package_store;
 mod project_store;
 mod readers;
+mod records;
 mod rows;
 mod schema;
 mod settings;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use botarmy_domain::batch::{ReadSet, Rows};
 use botarmy_domain::ids::{ProjectId, TaskId};
 use botarmy_domain::{
-    AgentFacts, AgentRecord, AgentType, Claim, HitlKind, HitlRequest, StopScope, StoreError, Task,
-    Timestamp,
+    AgentFacts, AgentType, Claim, HitlKind, HitlRequest, StopScope, StoreError, Task, Timestamp,
 };
 use botarmy_sql::body;
 use diesel::dsl::count_star;
@@ -16,10 +15,9 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::error::DbError;
+use crate::records;
 use crate::rows::{ArtifactRefRow, HeadRow, key_text};
-use crate::schema::{
-    agents, artifacts, emergency_stops, heads, hitl_requests, packages, projects, purses, tasks,
-};
+use crate::schema::{artifacts, emergency_stops, heads, hitl_requests, projects, tasks};
 use crate::statements::{ProjectIsOpen, RequestIsPending, TaskIsPending, TaskIsWorking, limited};
 
 /// Why something could not be loaded.
@@ -81,24 +79,11 @@ pub(crate) fn load(
         let row = query.select(ArtifactRefRow::as_select()).get_result(connection).optional()?;
         loaded.artifacts.extend(row.map(|row| row.artifact_ref()).transpose()?);
     }
-    for project in &read_set.packages {
-        let query = packages::table.find(project.bytes().as_slice()).select(packages::body);
-        let row: Option<String> = query.get_result(connection).optional()?;
-        loaded.packages.extend(row.map(|row| body("packages", project, &row)).transpose()?);
+    for key in &read_set.records {
+        loaded.records.extend(records::find(connection, *key)?);
     }
-    for key in &read_set.budget_accounts {
-        let query = purses::table.find(key.to_string()).select(purses::body);
-        let row: Option<String> = query.get_result(connection).optional()?;
-        loaded.budget_accounts.extend(row.map(|row| body("purses", key, &row)).transpose()?);
-    }
-    for scope in &read_set.stops {
-        let query = emergency_stops::table.find(scope.to_string()).select(emergency_stops::body);
-        let row: Option<String> = query.get_result(connection).optional()?;
-        loaded.stops.extend(row.map(|row| body("emergency_stops", scope, &row)).transpose()?);
-    }
-    for agent in &read_set.agents {
-        let facts = facts(connection, *agent)?;
-        loaded.agents.push((record(connection, *agent)?, facts));
+    for agent in &read_set.agent_facts {
+        loaded.agent_facts.push((*agent, facts(connection, *agent)?));
     }
     Ok(loaded)
 }
@@ -144,17 +129,6 @@ fn entities<T: DeserializeOwned>(
     rows: Vec<(Vec<u8>, String)>,
 ) -> Result<Vec<T>, LoadError> {
     rows.into_iter().map(|(id, row)| Ok(body(table, key_text(&id), &row)?)).collect()
-}
-
-/// What was last written down about an agent type.
-pub(crate) fn record(
-    connection: &mut SqliteConnection,
-    agent: AgentType,
-) -> Result<AgentRecord, LoadError> {
-    let query = agents::table.find(agent.as_str()).select(agents::body);
-    let row: Option<String> = query.get_result(connection).optional()?;
-    let record = row.map(|row| body("agents", agent, &row)).transpose()?;
-    Ok(record.unwrap_or_else(|| AgentRecord::idle(agent)))
 }
 
 /// What leases and gates say about an agent type.

@@ -4,18 +4,15 @@ use std::collections::HashMap;
 
 use botarmy_domain::batch::WriteSet;
 use botarmy_domain::{
-    AgentRecord, Artifact, BudgetAccount, Entry, Head, HitlRequest, Package, Project, ProjectId,
-    ProjectStatus, Stop, StopScope, Task, TaskStatus,
+    Artifact, Entry, Head, HitlRequest, Project, ProjectId, ProjectStatus, Task, TaskStatus,
 };
 use botarmy_sql::{hash_column, integer, json};
 use diesel::insert_into;
 use diesel::prelude::*;
 
+use crate::records;
 use crate::rows::HeadRow;
-use crate::schema::{
-    agents, artifacts, emergency_stops, events, heads, hitl_requests, packages, projects, purses,
-    tasks,
-};
+use crate::schema::{artifacts, events, heads, hitl_requests, projects, tasks};
 use crate::statements::Upsert;
 
 /// Writes everything, inside whatever transaction is open.
@@ -29,20 +26,7 @@ pub(crate) fn write(connection: &mut SqliteConnection, writes: &WriteSet) -> Que
     }
     writes.requests.iter().try_for_each(|request| write_request(connection, request))?;
     writes.artifacts.iter().try_for_each(|artifact| insert_artifact(connection, artifact))?;
-    for (project, package) in &writes.packages {
-        match package {
-            Some(package) => write_package(connection, package)?,
-            None => remove_package(connection, *project)?,
-        }
-    }
-    writes.agents.iter().try_for_each(|agent| write_agent(connection, agent))?;
-    writes.budget_accounts.iter().try_for_each(|purse| write_purse(connection, purse))?;
-    for (scope, stop) in &writes.stops {
-        match stop {
-            Some(stop) => write_stop(connection, stop)?,
-            None => remove_stop(connection, *scope)?,
-        }
-    }
+    writes.records.iter().try_for_each(|record| records::write(connection, record))?;
     writes.entries.iter().try_for_each(|entry| insert_entry(connection, entry))
 }
 
@@ -195,77 +179,6 @@ fn insert_artifact(connection: &mut SqliteConnection, artifact: &Artifact) -> Qu
         content: json::write(&artifact.content),
     };
     insert_into(artifacts::table).values(row).execute(connection).map(drop)
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = packages)]
-struct PackageRow<'a> {
-    project_id: &'a [u8],
-    generated_at: i64,
-    body: String,
-}
-
-fn write_package(connection: &mut SqliteConnection, package: &Package) -> QueryResult<()> {
-    let insert = insert_into(packages::table).values(PackageRow {
-        project_id: package.project_id.bytes(),
-        generated_at: package.generated_at.micros(),
-        body: json::write(package),
-    });
-    let otherwise = " ON CONFLICT (project_id) DO UPDATE SET \
-                     generated_at = excluded.generated_at, body = excluded.body";
-    Upsert { insert, otherwise }.execute(connection).map(drop)
-}
-
-fn remove_package(connection: &mut SqliteConnection, project: ProjectId) -> QueryResult<()> {
-    let package = packages::table.find(project.bytes().as_slice());
-    diesel::delete(package).execute(connection).map(drop)
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = agents)]
-struct AgentRow<'a> {
-    agent_type: &'a str,
-    body: String,
-}
-
-fn write_agent(connection: &mut SqliteConnection, agent: &AgentRecord) -> QueryResult<()> {
-    let insert = insert_into(agents::table)
-        .values(AgentRow { agent_type: agent.agent_type.as_str(), body: json::write(agent) });
-    let otherwise = " ON CONFLICT (agent_type) DO UPDATE SET body = excluded.body";
-    Upsert { insert, otherwise }.execute(connection).map(drop)
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = purses)]
-struct BudgetAccountRow {
-    purse: String,
-    body: String,
-}
-
-fn write_purse(connection: &mut SqliteConnection, purse: &BudgetAccount) -> QueryResult<()> {
-    let insert = insert_into(purses::table)
-        .values(BudgetAccountRow { purse: purse.key.to_string(), body: json::write(purse) });
-    let otherwise = " ON CONFLICT (purse) DO UPDATE SET body = excluded.body";
-    Upsert { insert, otherwise }.execute(connection).map(drop)
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = emergency_stops)]
-struct StopRow {
-    scope: String,
-    body: String,
-}
-
-fn write_stop(connection: &mut SqliteConnection, stop: &Stop) -> QueryResult<()> {
-    let insert = insert_into(emergency_stops::table)
-        .values(StopRow { scope: stop.scope.to_string(), body: json::write(stop) });
-    let otherwise = " ON CONFLICT (scope) DO UPDATE SET body = excluded.body";
-    Upsert { insert, otherwise }.execute(connection).map(drop)
-}
-
-fn remove_stop(connection: &mut SqliteConnection, scope: StopScope) -> QueryResult<()> {
-    let stop = emergency_stops::table.find(scope.to_string());
-    diesel::delete(stop).execute(connection).map(drop)
 }
 
 #[derive(Insertable)]

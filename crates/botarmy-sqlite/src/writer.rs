@@ -206,7 +206,7 @@ impl Writer {
         scope: &Scope,
         decide: &Decide,
     ) -> Result<Result<Committed, Error>, DbError> {
-        if scope.agent.is_some() {
+        if scope.agent_facts.is_some() {
             // The facts about an agent are counted in the tables.
             self.flush(batch)?;
         }

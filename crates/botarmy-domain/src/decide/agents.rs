@@ -31,19 +31,21 @@ fn settle(
     sweep: bool,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
-    let Some((record, facts)) = &snapshot.agent else { return Ok(builder.finish()) };
-    let mut next = AgentRecord { ..(**record).clone() };
+    let Some((agent, facts)) = &snapshot.agent_facts else { return Ok(builder.finish()) };
+    let record = snapshot.record::<AgentRecord>(*agent);
+    let record = record.map_or_else(|| AgentRecord::idle(*agent), |record| (**record).clone());
+    let mut next = record.clone();
     if sweep {
         next.cleared_at = Some(builder.at());
     }
     derive(&mut next, facts);
-    if !sweep && same(record, &next) {
+    if !sweep && same(&record, &next) {
         return Ok(builder.finish());
     }
     next.last_activity = Some(builder.at());
     next.updated_at = Some(builder.at());
     let payload = E::AgentStatusChanged(event::AgentStatusChanged(next.clone()));
-    builder.put_row(Row::Agent(next.into()), &payload);
+    builder.put_row(Row::Record(next.into()), &payload);
     Ok(builder.finish())
 }
 

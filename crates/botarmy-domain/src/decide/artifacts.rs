@@ -8,6 +8,7 @@ use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
 use crate::hitl::Subject;
 use crate::package::Package;
+use crate::records::Listed;
 use crate::scope::Snapshot;
 use crate::vocabulary::{AgentType, HitlKind};
 
@@ -67,7 +68,7 @@ pub fn package_made(
         artifact_count: package.files.len(),
         digest: package.digest.clone(),
     });
-    builder.put_row(Row::Package(package.clone().into()), &payload);
+    builder.put_row(Row::Record(package.clone().into()), &payload);
     Ok(builder.finish())
 }
 
@@ -81,12 +82,12 @@ pub fn package_deleted(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.project()?.id;
-    if let Some(package) = snapshot.package.clone() {
+    if let Some(package) = snapshot.record::<Package>(project).cloned() {
         let payload = E::ArtifactsDeleted(event::ArtifactsDeleted {
             digest: package.digest.clone(),
             generated_at: package.generated_at,
         });
-        builder.put_row(Row::NoPackage(project), &payload);
+        builder.put_row(Row::NoRecord(Package::any_key(project)), &payload);
     }
     Ok(builder.finish())
 }

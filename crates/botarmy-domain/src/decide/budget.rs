@@ -99,7 +99,7 @@ pub fn reserve(
         for key in accounts_of(&task) {
             let mut account = builder.account(key);
             account.reserve(id, reservation, now);
-            builder.and_row(Row::BudgetAccount(account.into()));
+            builder.and_row(Row::Record(account.into()));
         }
     }
     Ok(builder.finish())
@@ -191,7 +191,7 @@ pub(super) fn settle(builder: &mut DecisionBuilder<'_>, task: &Task, usage: &Usa
         }
         let mut account = builder.account(key);
         if account.settle(task.id, task.agent, usage) {
-            builder.and_row(Row::BudgetAccount(account.into()));
+            builder.and_row(Row::Record(account.into()));
         }
     }
 }
@@ -233,7 +233,7 @@ fn change(builder: &mut DecisionBuilder<'_>, key: BudgetKey, limit: Limit) {
         changed_by: builder.origin.actor.clone(),
     });
     account.limit = Some(limit);
-    builder.put_row(Row::BudgetAccount(account.into()), &payload);
+    builder.put_row(Row::Record(account.into()), &payload);
 }
 
 /// A person said yes: the limit is raised, unless there is room by now, and whoever waited goes on.

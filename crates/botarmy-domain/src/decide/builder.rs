@@ -17,6 +17,7 @@ use crate::id_generator::IdGenerator;
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
 use crate::log::{Event, Origin};
 use crate::project::{Counts, Project, ProjectState};
+use crate::records::{Listed, RecordKey, RecordValue};
 use crate::scope::Snapshot;
 use crate::task::{Task, TaskState};
 use crate::timestamp::Timestamp;
@@ -34,7 +35,7 @@ pub(super) struct DecisionBuilder<'a> {
     project: Option<Arc<Project>>,
     tasks: BTreeMap<TaskId, Arc<Task>>,
     requests: BTreeMap<HitlRequestId, Arc<HitlRequest>>,
-    budget_accounts: BTreeMap<BudgetKey, Arc<BudgetAccount>>,
+    records: BTreeMap<RecordKey, Option<RecordValue>>,
     pub(super) counts: Counts,
     next_turn: Timestamp,
     changes: Vec<Change>,
@@ -51,7 +52,7 @@ impl<'a> DecisionBuilder<'a> {
             project: snapshot.project.clone(),
             tasks: snapshot.tasks.clone(),
             requests: snapshot.requests.clone(),
-            budget_accounts: snapshot.budget_accounts.clone(),
+            records: snapshot.records.clone(),
             counts: snapshot.head.counts,
             next_turn: snapshot.head.next_turn,
             changes: Vec::new(),
@@ -127,16 +128,20 @@ impl<'a> DecisionBuilder<'a> {
         self.requests.values().filter(pending).cloned().collect()
     }
 
-    /// Whether the scope has this budget account.
+    /// Returns whether the scope names this budget account.
     pub(super) fn has_account(&self, key: BudgetKey) -> bool {
-        self.budget_accounts.contains_key(&key)
+        self.records.contains_key(&BudgetAccount::any_key(key))
     }
 
-    /// A budget account as it stands in this draft.
+    /// Returns a budget account as this decision leaves it; an empty one where there is none.
     pub(super) fn account(&self, key: BudgetKey) -> BudgetAccount {
-        self.budget_accounts
-            .get(&key)
-            .map_or_else(|| BudgetAccount::new(key), |account| (**account).clone())
+        self.record(key)
+            .map_or_else(|| BudgetAccount::new(key), |account| BudgetAccount::clone(account))
+    }
+
+    /// Returns a record of the scope as this decision leaves it.
+    pub(super) fn record<R: Listed>(&self, key: R::Key) -> Option<&Arc<R>> {
+        self.records.get(&R::any_key(key))?.as_ref().and_then(R::of)
     }
 
     // Changing.
@@ -171,8 +176,10 @@ impl<'a> DecisionBuilder<'a> {
 
     /// Writes a row that the last event changed.
     pub(super) fn and_row(&mut self, row: Row) {
-        if let Row::BudgetAccount(account) = &row {
-            self.budget_accounts.insert(account.key, Arc::clone(account));
+        match &row {
+            Row::Record(record) => drop(self.records.insert(record.key(), Some(record.clone()))),
+            Row::NoRecord(key) => drop(self.records.insert(*key, None)),
+            _ => {}
         }
         self.changes.last_mut().expect("an event came before").rows.push(row);
     }

@@ -8,6 +8,7 @@ use crate::emergency::{Stop, StopScope};
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
 use crate::project::{Emergency, ProjectState};
+use crate::records::Listed;
 use crate::scope::Snapshot;
 use crate::text::non_blank;
 use crate::vocabulary::{AgentType, TaskStatus};
@@ -29,7 +30,7 @@ pub fn stop(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let reason = sound(reason)?.to_owned();
-    if snapshot.stops.contains_key(&scope) {
+    if snapshot.record::<Stop>(scope).is_some() {
         return Ok(builder.finish());
     }
     let by = context.caller.name().to_owned();
@@ -52,7 +53,7 @@ pub fn stop(
         builder.note(&payload, None);
     }
     let at = builder.at();
-    builder.and_row(Row::Stop(Stop { scope, reason, by, at }.into()));
+    builder.and_row(Row::Record(Stop { scope, reason, by, at }.into()));
     for task in builder.open_tasks() {
         if task.status() == TaskStatus::Working {
             tasks::back_into_the_queue(&mut builder, &task, "the emergency stop");
@@ -73,7 +74,7 @@ pub fn release(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let reason = sound(reason)?;
-    let stop = snapshot.stops.get(&scope);
+    let stop = snapshot.record::<Stop>(scope);
     let stop = stop.ok_or_else(|| DomainError::not_found("Emergency stop", scope))?.clone();
     let payload = E::EmergencyReleased(event::EmergencyReleased {
         scope,
@@ -93,13 +94,13 @@ pub fn release(
                 Some((at, by)) => ProjectState::Paused { at, by, emergency: None },
             };
             builder.put_project(project, &payload);
-            builder.and_row(Row::NoStop(scope));
+            builder.and_row(Row::NoRecord(Stop::any_key(scope)));
             flow::advance(&mut builder)?;
         }
         // An agent type, everything, or a project that has ended since.
         _ => {
             builder.note(&payload, None);
-            builder.and_row(Row::NoStop(scope));
+            builder.and_row(Row::NoRecord(Stop::any_key(scope)));
         }
     }
     Ok(builder.finish())

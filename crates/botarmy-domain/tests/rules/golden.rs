@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use botarmy_domain::artifact::NewArtifact;
-use botarmy_domain::budget::{Amount, BudgetKey, Limit};
+use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
 use botarmy_domain::decide::{agents, artifacts, emergency, projects};
-use botarmy_domain::emergency::StopScope;
+use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::event::{EventPayload, Note};
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
@@ -74,7 +74,7 @@ fn life() -> World {
             artifacts::package_made(c, s, &made)
         })
         .unwrap();
-    let with_package = scope.clone().package();
+    let with_package = scope.clone().record::<Package>(project.id);
     world.run(&with_package, |c, s| artifacts::package_deleted(c, s)).unwrap();
     world.run(&Scope::agent(AgentType::Coder), |c, s| agents::reset(c, s)).unwrap();
     let note = || Note(object(json!({"message": "…"})));
@@ -110,7 +110,9 @@ fn overseen() -> World {
     let own = BudgetKey::Project(id);
     let open = Scope::project(id).everything_open();
     let limit = Limit { tokens: Some(150), cost_micro_usd: Some(1_000_000) };
-    world.run(&open.clone().budget_accounts([own]), |c, s| budget::set(c, s, id, limit)).unwrap();
+    world
+        .run(&open.clone().record::<BudgetAccount>(own), |c, s| budget::set(c, s, id, limit))
+        .unwrap();
     for fence in 1..=2 {
         let task = world.submit().unwrap();
         let started = world.claim(task).unwrap();
@@ -123,13 +125,13 @@ fn overseen() -> World {
             per_project: Limit::default(),
             per_day: Limit::default(),
         };
-        let scope = open.clone().task(task).budget_accounts(budget_accounts);
+        let scope = open.clone().task(task).records::<BudgetAccount>(budget_accounts);
         let reserved = world.run(&scope, |c, s| {
             budget::reserve(&c.by(Caller::worker(&holder.worker)), s, task, &holder, &wanted, true)
         });
         assert_eq!(reserved.unwrap().task(task).is_some(), fence == 2, "the second has to wait");
     }
-    let scope = open.stop(StopScope::Project(id));
+    let scope = open.record::<Stop>(StopScope::Project(id));
     let stop = StopScope::Project(id);
     world.run(&scope, |c, s| emergency::stop(c, s, stop, "too much")).unwrap();
     world.run(&scope, |c, s| emergency::release(c, s, stop, "well again")).unwrap();
