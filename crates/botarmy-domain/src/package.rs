@@ -17,7 +17,6 @@ pub use paths::{check_path, path_problems};
 
 use crate::artifact::Artifact;
 use crate::project::Project;
-use crate::record::{ColumnKind, ColumnValue, Record, RecordTable};
 use crate::timestamp::Timestamp;
 
 /// Makes the record of a package from a project and all its artifacts.
@@ -29,28 +28,6 @@ pub fn build(project: &Project, artifacts: &[Arc<Artifact>], generated_at: Times
     let files: Vec<_> = layout(&cover, artifacts).iter().map(PackedFile::record).collect();
     let digest = digest_of(&files);
     Package { project_id: project.id, generated_at, cover, artifacts: ids, files, digest }
-}
-
-impl Record for Package {
-    type Key = ProjectId;
-
-    const TABLE: RecordTable = RecordTable {
-        name: "packages",
-        key: ("project_id", ColumnKind::Id),
-        extra: &[("generated_at", ColumnKind::Integer)],
-    };
-
-    fn key(&self) -> ProjectId {
-        self.project_id
-    }
-
-    fn stored_key(project: ProjectId) -> ColumnValue {
-        ColumnValue::Id(project.uuid())
-    }
-
-    fn extra(&self) -> Vec<ColumnValue> {
-        vec![ColumnValue::Integer(self.generated_at.micros())]
-    }
 }
 
 impl Package {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ContextId, ProjectId};
 use crate::project::Project;
+use crate::record::{ColumnKind, ColumnValue, Record, RecordTable};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, Oversight, ProjectStatus, StepStatus};
 
@@ -33,6 +34,28 @@ pub struct PackageSummary {
     pub project: Arc<Project>,
     /// Its package; `None` when none was made since the last deletion.
     pub package: Option<Arc<Package>>,
+}
+
+impl Record for Package {
+    type Key = ProjectId;
+
+    const TABLE: RecordTable = RecordTable {
+        name: "packages",
+        key: ("project_id", ColumnKind::Id),
+        extra: &[("generated_at", ColumnKind::Integer)],
+    };
+
+    fn key(&self) -> ProjectId {
+        self.project_id
+    }
+
+    fn stored_key(project: ProjectId) -> ColumnValue {
+        ColumnValue::Id(project.uuid())
+    }
+
+    fn extra(&self) -> Vec<ColumnValue> {
+        vec![ColumnValue::Integer(self.generated_at.micros())]
+    }
 }
 
 /// A file of a package, without its content.
