@@ -37,7 +37,7 @@ async fn a_workflow_file_that_is_not_sound_keeps_it_from_starting() {
             "these steps wait for each other in a cycle",
         ),
         (step("A", "").replace("coder", "typist"), "typist"),
-        (step("A", "inputs = [\"test_results\"]"), "no step before it makes `test_results`"),
+        (step("A", "inputs = [\"test_results\"]"), "no earlier step produces `test_results`"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("bad.toml"), format!("name = \"bad\"\n{text}")).unwrap();

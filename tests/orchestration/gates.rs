@@ -126,7 +126,7 @@ async fn a_subject_that_changed_since_it_was_shown_refuses_the_answer() {
     harness.engine.add_artifact(id, agent, newer, owner()).await.unwrap();
     let seen = Response { subject_digest: Some(shown), ..simply(HitlAction::Approve) };
     let detail = conflict(harness.engine.respond(gate.id, seen, owner()).await);
-    assert!(detail.contains("has changed since it was shown"), "{detail}");
+    assert!(detail.contains("have changed since they were shown"), "{detail}");
     let now = harness.gate(id).await.subject.digest.clone();
     let seen = Response { subject_digest: Some(now), ..simply(HitlAction::Approve) };
     harness.engine.respond(gate.id, seen, owner()).await.unwrap();

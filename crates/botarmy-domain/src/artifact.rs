@@ -1,5 +1,5 @@
-//! Artifacts: what agents and people made. Immutable and content-addressed; a new version points
-//! to the one before.
+//! Artifacts: documents made by agents and people. Immutable and content-addressed; a new version
+//! refers to the previous one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,12 +12,12 @@ use crate::vocabulary::{AgentType, ArtifactType};
 /// One immutable document in the context store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// What is known of it without its content.
+    /// The artifact without its content.
     #[serde(flatten)]
     pub meta: ArtifactRef,
     /// The document.
     pub content: Map<String, Value>,
-    /// Whatever its maker says about it.
+    /// Metadata by its author, in free form.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
 }
@@ -25,62 +25,62 @@ pub struct Artifact {
 /// An artifact without its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactRef {
-    /// Its id.
+    /// Id of the artifact.
     pub id: ContextId,
-    /// The project it belongs to.
+    /// Project that it belongs to.
     pub project_id: ProjectId,
-    /// Who made it.
+    /// Agent type that produced it.
     pub source_agent: AgentType,
-    /// What it is.
+    /// Type of the artifact.
     pub artifact_type: ArtifactType,
     /// SHA-256 of the content's canonical JSON (RFC 8785), in lower-case hexadecimal.
     pub digest: String,
-    /// The version it replaces.
+    /// Version that it replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<ContextId>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
 /// An artifact that is not stored yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewArtifact {
-    /// What it is.
+    /// Type of the artifact.
     pub artifact_type: ArtifactType,
     /// The document.
     pub content: Map<String, Value>,
-    /// Whatever its maker says about it.
+    /// Metadata by its author, in free form.
     #[serde(default)]
     pub metadata: Map<String, Value>,
 }
 
 impl NewArtifact {
-    /// An artifact without metadata.
+    /// Creates an artifact without metadata.
     #[must_use]
     pub fn new(artifact_type: ArtifactType, content: Map<String, Value>) -> Self {
         Self { artifact_type, content, metadata: Map::new() }
     }
 }
 
-/// The canonical JSON of a value (RFC 8785).
+/// Returns the canonical JSON of a value (RFC 8785).
 #[must_use]
 pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
     crate::canonical::canonical(value)
 }
 
-/// SHA-256 of a value's canonical JSON, in lower-case hexadecimal.
+/// Returns the SHA-256 of a value's canonical JSON, in lower-case hexadecimal.
 #[must_use]
 pub fn digest<T: Serialize>(value: &T) -> String {
     hex(&Sha256::digest(canonical(value)))
 }
 
-/// SHA-256 of bytes, in lower-case hexadecimal.
+/// Returns the SHA-256 of bytes, in lower-case hexadecimal.
 #[must_use]
 pub fn digest_bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Bytes as lower-case hexadecimal.
+/// Encodes bytes as lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
@@ -91,14 +91,14 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Which artifacts of a project.
+/// Filter for the artifacts of a project. A field that is `None` does not restrict the result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ArtifactFilter {
-    /// Of this type.
+    /// Type of the artifact.
     pub artifact_type: Option<ArtifactType>,
-    /// Made by this agent type.
+    /// Agent type that produced it.
     pub source_agent: Option<AgentType>,
-    /// Made after this one.
+    /// Artifact after which the page begins.
     pub after: Option<ContextId>,
 }
 

@@ -11,49 +11,49 @@ use crate::task::Answer;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType};
 
-/// What an agent is given.
+/// Work for an agent, with everything it needs.
 #[derive(Debug, Clone)]
 pub struct Assignment {
-    /// The project.
+    /// Project of the task.
     pub project_id: ProjectId,
-    /// Its name.
+    /// Name of the project.
     pub project_name: String,
-    /// The task.
+    /// Task to work on.
     pub task_id: TaskId,
-    /// Who is asked.
+    /// Agent type that works on it.
     pub agent: AgentType,
-    /// 1 for the first try.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// What is to be done.
+    /// Work to be done.
     pub instructions: String,
-    /// The hand-off, when it is a step of a workflow.
+    /// Hand-off, if the task is a step of a workflow.
     pub handoff: Option<Handoff>,
-    /// The artifacts it may look at, in the order of the task's list.
+    /// Artifacts that the agent may read, in the order of the task's list.
     pub context: Vec<Arc<Artifact>>,
-    /// What it is expected to make.
+    /// Type of the expected artifact.
     pub output_type: Option<ArtifactType>,
-    /// What that must look like, as JSON Schema; the orchestrator looks whether it does.
+    /// JSON Schema of the expected artifact; the orchestrator validates against it.
     pub output_schema: Option<Map<String, Value>>,
-    /// What it needs to go on after a question.
+    /// Data to continue with after a question.
     pub resume: Option<Resume>,
 }
 
-/// What a runner needs to go on after a question.
+/// Data that a runner needs to continue after a question.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Resume {
-    /// What it wanted to be reminded of.
+    /// Opaque text that the runner returned with the question.
     pub session: Option<String>,
-    /// What people answered, oldest first.
+    /// Answers from people, oldest first.
     pub answers: Vec<Answer>,
 }
 
-/// What surrounds a run.
+/// Environment of a run.
 pub struct RunContext {
-    /// When it will be dropped.
+    /// Time at which the run is dropped.
     pub deadline: Timestamp,
-    /// The fencing token of the lease.
+    /// Fencing token of the lease.
     pub fence: u32,
-    /// Takes a line about how it is getting on, and per cent where they are known. Also shows
-    /// that the agent is alive.
+    /// Reports progress: a message for people, and per cent where they are known. Also shows that
+    /// the agent is alive.
     pub progress: Box<dyn Fn(String, Option<u8>) + Send + Sync>,
 }

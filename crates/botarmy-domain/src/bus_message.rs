@@ -9,30 +9,30 @@ use crate::log::Entry;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::AgentType;
 
-/// Something worth telling.
+/// A message to the subscribers of the event bus.
 #[derive(Debug, Clone)]
 pub enum BusMessage {
     /// An entry was committed.
     Entry(Arc<Entry>),
-    /// A task says how it is getting on. Not in the log.
+    /// A worker reported progress on a task. Not stored in the log.
     Progress(Arc<TaskProgress>),
-    /// Some news were lost on the way: read the log.
+    /// Messages were lost; subscribers have to read the log.
     Lagged,
 }
 
-/// How a task is getting on.
+/// Progress report on a running task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskProgress {
-    /// The project.
+    /// Project of the task.
     pub project_id: ProjectId,
-    /// The task.
+    /// Task that is running.
     pub task_id: TaskId,
-    /// Who works on it.
+    /// Agent type of the task.
     pub agent_type: AgentType,
-    /// A line for people.
+    /// Description of the progress for people.
     pub message: String,
-    /// 0 to 100, where it is known.
+    /// Progress in per cent, 0 to 100, where it is known.
     pub percent: Option<u8>,
-    /// When.
+    /// Time of the report.
     pub at: Timestamp,
 }

@@ -4,7 +4,7 @@ use crate::lease::WorkerId;
 use crate::log::Origin;
 use crate::vocabulary::EventSource;
 
-/// Identity that acts.
+/// The acting party.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
     /// A person or a program of theirs, under the name that its request gives.
@@ -40,8 +40,8 @@ impl Caller {
         Self::new(Principal::Person(name.into()), Authentication::None)
     }
 
-    /// Returns the worker as the caller. Workers of the servers are internal; external ones prove
-    /// nothing but their lease.
+    /// Returns the worker as the caller. Workers of a server are internal; an external worker is
+    /// authenticated by nothing but its lease.
     #[must_use]
     pub fn worker(id: &WorkerId) -> Self {
         let proof = if id.is_external() { Authentication::None } else { Authentication::Internal };
@@ -71,25 +71,25 @@ impl Caller {
         self
     }
 
-    /// Identity that acts.
+    /// Returns the acting party.
     #[must_use]
     pub const fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// Proof of the identity.
+    /// Returns the proof of its identity.
     #[must_use]
     pub const fn authentication(&self) -> Authentication {
         self.authentication
     }
 
-    /// Id of the request that the call came with.
+    /// Returns the id of the request that the call came with.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }
 
-    /// Name of the principal, as the log records it.
+    /// Returns the name of the principal, as the log records it.
     #[must_use]
     pub fn name(&self) -> &str {
         match &self.principal {
@@ -100,7 +100,7 @@ impl Caller {
         }
     }
 
-    /// Returns the origin that the log records. Every origin is made here.
+    /// Returns the origin that the log records. This is the only place that creates one.
     #[must_use]
     pub fn origin(&self) -> Origin {
         let source = match self.principal {

@@ -1,12 +1,12 @@
-//! Canonical JSON (RFC 8785): what digests and the hashes of the log cover.
+//! Canonical JSON (RFC 8785), the input of digests and of the log's hashes.
 //!
-//! Sealing is most of what a decision costs, so the ordinary case is written directly: `serde_json`
-//! escapes strings as the RFC says, and keys mostly come in order. What it does otherwise, numbers
-//! that are not small integers and keys out of order, is left to the library for this form, which
-//! is slower (it takes every key apart and allocates for each).
+//! Hashing is most of the cost of a decision, so the ordinary case is written directly:
+//! `serde_json` escapes strings as the RFC requires, and keys are mostly in order already. The
+//! exceptions, which are numbers other than small integers and keys out of order, go to a library
+//! for this form, which is slower because it allocates for each key.
 //!
-//! Whether the maps of `serde_json` sort their keys is decided by a feature that any dependency may
-//! turn on for all. So nothing here trusts it: the order is looked at while it is written.
+//! A feature that any dependency may enable decides whether the maps of `serde_json` sort their
+//! keys. This code does not rely on it: the order is checked while it is written.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -15,18 +15,18 @@ use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 use serde_json::{Map, Value};
 
-/// Up to here an integer and a double are the same number, and are written the same.
+/// Largest integer below which integers and doubles have the same values and the same spelling.
 const MAX_EXACT: u64 = 1 << 53;
 
-/// The canonical JSON of a value.
+/// Returns the canonical JSON of a value.
 #[must_use]
 pub(crate) fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
-    // A struct has its fields in the order of the source; a value may know them in order.
-    let value = serde_json::to_value(value).expect("what is hashed is JSON with text keys");
+    // Struct fields keep the order of the source; the maps of a `Value` may be sorted.
+    let value = serde_json::to_value(value).expect("hashed values are JSON with string keys");
     of_ordered(&value)
 }
 
-/// The canonical JSON of a value whose structs declare their fields in alphabetical order.
+/// Returns the canonical JSON of a value whose structs declare their fields in alphabetical order.
 #[must_use]
 pub(crate) fn of_ordered<T: Serialize>(value: &T) -> Vec<u8> {
     let mut written = Vec::with_capacity(512);
@@ -34,15 +34,15 @@ pub(crate) fn of_ordered<T: Serialize>(value: &T) -> Vec<u8> {
     let format = Canonical { in_key: false, keys: Vec::new(), unusual: &mut unusual };
     value
         .serialize(&mut Serializer::with_formatter(&mut written, format))
-        .expect("what is hashed is JSON with text keys");
+        .expect("hashed values are JSON with string keys");
     if unusual { by_library(value) } else { written }
 }
 
 fn by_library<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(value).expect("what is hashed is JSON with text keys")
+    serde_json_canonicalizer::to_vec(value).expect("hashed values are JSON with string keys")
 }
 
-/// The same map with its keys in order, and those of every map within.
+/// Returns the map with its keys in order, including those of nested maps.
 pub(crate) fn in_order(map: Map<String, Value>) -> Map<String, Value> {
     let sorted: BTreeMap<String, Value> =
         map.into_iter().map(|(key, value)| (key, value_in_order(value))).collect();
@@ -59,9 +59,9 @@ fn value_in_order(value: Value) -> Value {
 
 struct Canonical<'a> {
     in_key: bool,
-    /// For every object that is open the key before and the key that is being written.
+    /// Previous key and current key of every open object.
     keys: Vec<[Vec<u8>; 2]>,
-    /// Something came that this format does not write as the RFC says.
+    /// Set when a value occurs that this formatter does not write as the RFC requires.
     unusual: &'a mut bool,
 }
 
@@ -115,7 +115,7 @@ impl Formatter for Canonical<'_> {
         writer: &mut W,
         escape: CharEscape,
     ) -> io::Result<()> {
-        // What is escaped sorts as what it stands for.
+        // An escaped character sorts by its value, not by its escape sequence.
         *self.unusual |= self.in_key;
         CompactFormatter.write_char_escape(writer, escape)
     }
@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// A struct in the wrong order, since a map cannot be relied on to be in one.
+    /// A struct with its keys out of order; a map cannot be relied on to have them so.
     #[test]
     fn keys_that_are_out_of_order_are_put_in_order() {
         #[derive(Serialize)]

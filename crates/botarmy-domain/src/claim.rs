@@ -10,11 +10,11 @@ use crate::vocabulary::AgentType;
 /// A worker that asks for work.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// Who asks.
+    /// Worker that claims.
     pub worker: WorkerId,
-    /// How many tasks of each agent type it can take.
+    /// Maximum number of tasks to start for each agent type.
     pub slots: BTreeMap<AgentType, u32>,
-    /// For how long.
+    /// Duration of the leases.
     pub lease: Duration,
     /// Circumstances of the claim; its caller is the worker.
     pub context: DecisionContext,

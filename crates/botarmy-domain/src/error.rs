@@ -1,83 +1,84 @@
-//! What can go wrong, named for what the caller can do next.
+//! Errors, named for what the caller can do about them.
 
-/// A decision that is not taken. Nothing has changed.
+/// Error of a decision that was refused. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DomainError {
-    /// There is no such thing.
+    /// The object does not exist.
     #[error("{what} {id} does not exist")]
     NotFound {
-        /// The noun: `Project`, `Task`, …
+        /// Kind of object: `Project`, `Task`, …
         what: &'static str,
-        /// The id that was asked for.
+        /// Id that was requested.
         id: String,
     },
-    /// The state does not allow it, or somebody else was first.
+    /// The state does not allow the action, possibly because a concurrent request was first.
     #[error("{detail}")]
     Conflict {
-        /// A word that programs can match on, such as `lease_lost`.
+        /// Code for programs, such as `lease_lost`.
         code: &'static str,
-        /// A sentence a person can act on.
+        /// Explanation and remedy for people.
         detail: String,
     },
-    /// Understood, but not acceptable; the field is named.
+    /// A field of the request is invalid.
     #[error("{field}: {message}")]
     Invalid {
-        /// The field of the request.
+        /// Name of the field.
         field: &'static str,
-        /// What is wrong with it.
+        /// Constraint that the field violates.
         message: String,
     },
-    /// The action makes no sense as it was asked.
+    /// The request is well-formed but contradicts itself or lacks something.
     #[error("{0}")]
     BadRequest(String),
 }
 
 impl DomainError {
-    /// Something that does not exist.
+    /// Creates the error for an object that does not exist.
     pub fn not_found(what: &'static str, id: impl std::fmt::Display) -> Self {
         Self::NotFound { what, id: id.to_string() }
     }
 
-    /// A state that does not allow what was asked.
+    /// Creates the error for a state that does not allow the action.
     pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::Conflict { code, detail: detail.into() }
     }
 
-    /// A field that is not acceptable.
+    /// Creates the error for an invalid field.
     pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid { field, message: message.into() }
     }
 }
 
-/// A store that did not do what it was asked. Nothing has changed.
+/// Error of a store. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody else was there at the same instant: try again.
+    /// A concurrent transaction wrote the same rows; the request can be retried at once.
     #[error("the store had a conflicting write; the same request can be tried again")]
     Conflict,
-    /// The store is away, full or overloaded: try later.
+    /// The store is unreachable, full or overloaded; the request can be retried later.
     #[error("the store is unavailable: {detail}")]
     Unavailable {
-        /// What was being done.
+        /// Operation that failed.
         detail: String,
-        /// The driver's own error.
+        /// Error of the driver.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// A stored row cannot be read: call someone.
+    /// A stored row cannot be read; an operator has to repair it.
     #[error("row {row} of table {table} cannot be read: {detail}")]
     Corrupt {
-        /// The table.
+        /// Name of the table.
         table: &'static str,
-        /// The row's key.
+        /// Key of the row.
         row: String,
-        /// What is wrong with it.
+        /// Defect of the row.
         detail: String,
     },
 }
 
 impl StoreError {
-    /// Unavailable, because of `source`, while doing `detail`.
+    /// Creates the error for a store that is unavailable because of `source`; `detail` names the
+    /// operation.
     pub fn unavailable(
         detail: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -86,13 +87,13 @@ impl StoreError {
     }
 }
 
-/// Why a use case did not happen.
+/// Error of a use case.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The domain said no.
+    /// The domain refused the decision.
     #[error(transparent)]
     Refused(#[from] DomainError),
-    /// The store could not.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,27 +1,27 @@
-//! A hand-off: how one agent passes work to the next.
+//! A hand-off: work that one agent passes to the next.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ContextId;
 use crate::vocabulary::{AgentType, ArtifactType};
 
-/// What every step of a workflow begins with.
+/// Start of a workflow step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handoff {
-    /// Who hands over: the agent of the step before, or the orchestrator.
+    /// Agent of the previous step, or the orchestrator.
     pub from: AgentType,
-    /// Who takes over.
+    /// Agent of the new step.
     pub to: AgentType,
-    /// The phase of the workflow, such as `Design`.
+    /// Phase of the workflow, such as `Design`.
     pub phase: String,
-    /// The step's name, unique in its workflow.
+    /// Name of the step, unique in its workflow.
     pub step: String,
-    /// The artifacts that go along.
+    /// Artifacts that the next agent is shown.
     pub context_ids: Vec<ContextId>,
-    /// What is to be done.
+    /// Work to be done.
     pub instructions: String,
-    /// What is expected back.
+    /// Types of the expected artifacts.
     pub expected_outputs: Vec<ArtifactType>,
-    /// 0 to 9; higher goes first.
+    /// Priority, 0 to 9; higher goes first.
     pub priority: u8,
 }

@@ -1,21 +1,21 @@
 //! States that health checks report.
 
-/// How a part is.
+/// Condition of one component of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// It works.
+    /// The component works; the text describes it.
     Healthy(String),
-    /// It does not.
+    /// The component does not work; the text gives the cause.
     Unhealthy(String),
-    /// This profile does not use it.
+    /// The configuration does not use the component.
     NotConfigured,
 }
 
-/// Whether a runner could work.
+/// Result of checking whether an agent runner can work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// It could.
+    /// Whether the runner can work.
     pub ready: bool,
-    /// A sentence for people.
+    /// Explanation for people.
     pub message: String,
 }

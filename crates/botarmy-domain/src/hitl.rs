@@ -1,4 +1,4 @@
-//! A human-in-the-loop request: a question to people, what it is about, and what became of it.
+//! A human-in-the-loop request: a question to people, its subject and its outcome.
 
 use std::sync::Arc;
 
@@ -15,130 +15,130 @@ use crate::vocabulary::{AgentType, ArtifactType, HitlAction, HitlKind, HitlStatu
 /// A question to people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HitlRequest {
-    /// Its id.
+    /// Id of the request.
     pub id: HitlRequestId,
-    /// The project it holds up.
+    /// Project that the request belongs to.
     pub project_id: ProjectId,
-    /// The task it is about.
+    /// Task that the request concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<TaskId>,
-    /// The step of the workflow that waits for it.
+    /// Step of the workflow that waits for the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
-    /// The agent whose work it is about.
+    /// Agent type whose work is under review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentType>,
-    /// Why it exists.
+    /// Cause of the request.
     pub kind: HitlKind,
-    /// What is asked.
+    /// Question to be answered.
     pub question: String,
     /// Suggested answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
-    /// What is under review.
+    /// Artifacts under review.
     pub subject: Subject,
-    /// The limit it is about, when the question is whether to raise it.
+    /// Limit in question, when the request asks whether to raise it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetQuestion>,
-    /// Where it stands.
+    /// State, with the data of that state.
     pub state: HitlState,
-    /// What was done with it, oldest first.
+    /// Actions on the request, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
-    /// What it means when nobody answers in time.
+    /// Consequence of expiry.
     pub on_expiry: OnExpiry,
-    /// How long it waits, in seconds; also by how much `keep_waiting` extends it.
+    /// Time to live in seconds; `keep_waiting` extends it by the same amount.
     pub ttl_s: u32,
-    /// When it expires.
+    /// Time of expiry.
     pub expires_at: Timestamp,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// Where a request stands.
+/// State of a request, with the data that exists only in that state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum HitlState {
-    /// Nobody has answered.
+    /// The request has no answer yet.
     Pending,
-    /// Somebody said yes.
+    /// A person approved it.
     Approved(Reply),
-    /// Somebody said no.
+    /// A person rejected it.
     Rejected(Reply),
-    /// Somebody said how it should be instead.
+    /// A person amended it, with instructions or a replacement.
     Amended(Reply),
-    /// Nobody answered in time, and that means no.
+    /// The request expired without an answer, which counts as a rejection.
     Expired {
-        /// When.
+        /// Time of expiry.
         at: Timestamp,
     },
-    /// What it was about is gone.
+    /// The subject of the request no longer exists.
     Cancelled {
-        /// When.
+        /// Time of cancellation.
         at: Timestamp,
-        /// Why.
+        /// Reason for people.
         reason: String,
     },
 }
 
-/// A decision: who, when, why, and what they said.
+/// A person's decision on a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
-    /// Who decided.
+    /// Name of the principal that decided.
     pub by: String,
-    /// When.
+    /// Time of the decision.
     pub at: Timestamp,
-    /// What they said.
+    /// Answer to the question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// What they remarked.
+    /// Remark for the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// The document they put in its place.
+    /// Document that replaces the one under review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amended_content: Option<Value>,
 }
 
-/// Something that was done with a request.
+/// One action on a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    /// When.
+    /// Time of the action.
     pub timestamp: Timestamp,
     /// `created`, `approve`, `reject`, `amend`, `expire`, `extend` or `cancel`.
     pub action: String,
-    /// Who.
+    /// Name of the principal that acted.
     pub user_id: String,
-    /// What they said, as `{"user_content": …}`.
+    /// Answer, as `{"user_content": …}`.
     pub content: Option<Value>,
-    /// What they remarked.
+    /// Remark for the record.
     pub comment: Option<String>,
 }
 
-/// What a request is about: artifacts, and one digest over them.
+/// Artifacts that a request is about, with one digest over all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subject {
     /// The artifacts under review.
     pub artifacts: Vec<SubjectArtifact>,
-    /// SHA-256 over their ids and digests, in lower-case hexadecimal. Whoever answers can say
-    /// which digest they saw, and is refused if it is another one by then.
+    /// SHA-256 over their ids and digests, in lower-case hexadecimal. A response may carry the
+    /// digest that its author saw; it is refused if the digest has changed since.
     pub digest: String,
 }
 
 /// One artifact under review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubjectArtifact {
-    /// Its id.
+    /// Id of the artifact.
     pub context_id: ContextId,
-    /// What it is.
+    /// Type of the artifact.
     pub artifact_type: ArtifactType,
-    /// The digest of its content.
+    /// Digest of its content.
     pub digest: String,
 }
 
 impl Subject {
-    /// The subject made of these artifacts.
+    /// Returns the subject that consists of these artifacts.
     #[must_use]
     pub fn of<'a>(artifacts: impl IntoIterator<Item = &'a ArtifactRef>) -> Self {
         let artifacts: Vec<_> = artifacts
@@ -159,7 +159,7 @@ impl Subject {
 }
 
 impl HitlRequest {
-    /// The word for where it stands.
+    /// Returns the status without the data of the state.
     #[must_use]
     pub const fn status(&self) -> HitlStatus {
         match self.state {
@@ -172,7 +172,7 @@ impl HitlRequest {
         }
     }
 
-    /// The decision, when a person took one.
+    /// Returns the decision if a person has taken one.
     #[must_use]
     pub const fn reply(&self) -> Option<&Reply> {
         match &self.state {
@@ -185,7 +185,7 @@ impl HitlRequest {
 }
 
 impl HitlAction {
-    /// The state this action leads to.
+    /// Returns the state that this action leads to.
     #[must_use]
     pub const fn decides(self, reply: Reply) -> HitlState {
         match self {
@@ -196,35 +196,35 @@ impl HitlAction {
     }
 }
 
-/// A request somebody raises by hand.
+/// Request for a question to people, raised by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRequest {
-    /// The project.
+    /// Project that the question belongs to.
     pub project_id: ProjectId,
-    /// The task it is about.
+    /// Task that the question concerns.
     pub task_id: Option<TaskId>,
-    /// What is asked; not blank.
+    /// Question to be answered; not blank.
     pub question: String,
     /// Suggested answers.
     pub options: Vec<String>,
-    /// How long it waits, in seconds; the server's setting when absent.
+    /// Time to live in seconds; the server's setting when absent.
     pub ttl_s: Option<u32>,
-    /// What it is about; of the same project.
+    /// Artifacts under review; all of the same project.
     pub artifacts: Vec<ContextId>,
 }
 
-/// What somebody says to a request.
+/// A person's response to a request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Response {
-    /// What they do.
+    /// Action to take.
     pub action: HitlAction,
-    /// What they say; blank counts as nothing.
+    /// Answer to the question; blank text counts as absent.
     pub content: Option<String>,
-    /// What they remark.
+    /// Remark for the record.
     pub comment: Option<String>,
-    /// The document they put in its place.
+    /// Document that replaces the one under review.
     pub amended_content: Option<Map<String, Value>>,
-    /// The digest of what they were shown.
+    /// Digest of the artifacts that the author of the response saw.
     pub subject_digest: Option<String>,
 }
 
@@ -237,11 +237,11 @@ pub struct Review {
     pub artifacts: Vec<Arc<Artifact>>,
 }
 
-/// What a response led to.
+/// Result of a response.
 #[derive(Debug, Clone)]
 pub struct Responded {
-    /// The request as it stands now.
+    /// The request after the response.
     pub request: Arc<HitlRequest>,
-    /// Whether work goes on because of it.
+    /// Whether the workflow continues because of the response.
     pub workflow_resumed: bool,
 }

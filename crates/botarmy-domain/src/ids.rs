@@ -1,5 +1,5 @@
-//! A typed id per noun. New ids are UUID version 7 (RFC 9562), so they sort by the time they
-//! were made; a list can page by id alone.
+//! One id type for each noun. New ids are UUID version 7 (RFC 9562), so they sort by time of
+//! creation and a list can page by id alone.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
@@ -9,10 +9,10 @@ use uuid::Uuid;
 #[error("not a UUID: expected 8-4-4-4-12 hexadecimal digits, or 32 without hyphens")]
 pub struct MalformedId;
 
-/// Reads a UUID in one of the two accepted forms: hyphenated, or 32 hexadecimal digits.
+/// Parses a UUID in one of the two accepted forms: hyphenated, or 32 hexadecimal digits.
 ///
 /// # Errors
-/// [`MalformedId`] for anything else, also for the braced and URN forms.
+/// [`MalformedId`] for anything else, including the braced and URN forms.
 pub fn parse_uuid(text: &str) -> Result<Uuid, MalformedId> {
     match text.len() {
         32 | 36 => Uuid::try_parse(text).map_err(|_| MalformedId),
@@ -27,19 +27,19 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Wraps a UUID.
+            /// Creates an id from a UUID.
             #[must_use]
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// The UUID inside.
+            /// Returns the UUID.
             #[must_use]
             pub const fn uuid(self) -> Uuid {
                 self.0
             }
 
-            /// The sixteen bytes a store keeps.
+            /// Returns the sixteen bytes that a store keeps.
             #[must_use]
             pub const fn bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
@@ -81,15 +81,15 @@ macro_rules! id {
 }
 
 id! {
-    /// A project.
+    /// Id of a project.
     ProjectId
-    /// A task.
+    /// Id of a task.
     TaskId
-    /// A human-in-the-loop request.
+    /// Id of a human-in-the-loop request.
     HitlRequestId
-    /// An artifact in the context store.
+    /// Id of an artifact.
     ContextId
-    /// A log entry.
+    /// Id of a log entry.
     EventId
 }
 

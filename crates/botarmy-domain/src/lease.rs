@@ -1,4 +1,4 @@
-//! The right to work on a task.
+//! Leases: the exclusive right to work on a task for a limited time.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use crate::timestamp::Timestamp;
 /// Duration of a lease without a heartbeat, unless settings say otherwise.
 pub const LEASE: Duration = Duration::from_secs(300);
 
-/// Who holds a lease: a process and a place in it. Free text, chosen by the worker.
+/// Name of a lease holder: a process and a slot in it. Free text, chosen by the worker.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WorkerId(pub String);
 
 impl WorkerId {
-    /// What the names of workers outside of the servers begin with, so that none of them passes for
-    /// a server's own, and a server that starts knows which leases may still be alive.
+    /// Prefix of the names of external workers. It keeps them from passing for a server's own
+    /// workers, and shows a server at its start which leases may still be alive.
     const EXTERNAL: &str = "external/";
 
-    /// A worker outside of the servers, under the name it gives itself.
+    /// Returns the id of an external worker with the name that it gives itself.
     #[must_use]
     pub fn external(name: &str) -> Self {
         Self(format!("{}{name}", Self::EXTERNAL))
     }
 
-    /// Whether it works outside of the servers.
+    /// Returns whether the worker is external.
     #[must_use]
     pub fn is_external(&self) -> bool {
         self.0.starts_with(Self::EXTERNAL)
@@ -38,16 +38,16 @@ impl std::fmt::Display for WorkerId {
     }
 }
 
-/// The right to work on a task until it expires.
+/// The exclusive right to work on a task until it expires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Who holds it.
+    /// Worker that holds the lease.
     pub worker: WorkerId,
-    /// The fencing token: the attempt it belongs to. A result that carries an older one is refused.
+    /// Fencing token: the number of the attempt. A result with a lower one is refused.
     pub fence: u32,
-    /// When work began.
+    /// Time at which work began.
     pub started_at: Timestamp,
-    /// When it lapses unless it is extended.
+    /// Time of expiry unless the lease is extended.
     pub expires_at: Timestamp,
 }
 
@@ -59,11 +59,11 @@ impl Lease {
     }
 }
 
-/// Who holds a lease, as the holder says.
+/// Claimed holder of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseHolder {
-    /// Its name.
+    /// Name of the worker.
     pub worker: WorkerId,
-    /// The fencing token it was given.
+    /// Fencing token that the worker received with the lease.
     pub fence: u32,
 }

@@ -1,11 +1,10 @@
-//! The words of BotArmy, its state machines, its workflow rules and the ports it is reached
-//! and served through. Pure: no IO, no clock, no randomness. Time, entropy and the
-//! caller arrive as a [`DecisionContext`], state arrives as a [`Snapshot`], and a [`Decision`] comes
-//! out.
+//! The domain of BotArmy: its vocabulary, state machines, workflow rules and ports. Pure: no IO, no
+//! clock, no randomness. Time, entropy and the caller arrive as a [`DecisionContext`], state
+//! arrives as a [`Snapshot`], and a [`Decision`] is returned.
 //!
-//! The one idea is *decide, commit, tell*: the functions in [`decide`] look at a snapshot and
-//! either refuse or name the changes; a [`ports::Ledger`] commits them with their log entries in
-//! one transaction; whoever asked then tells the others.
+//! Every use case follows *decide, commit, publish*: a function in [`decide`] takes a snapshot and
+//! returns either changes or an error; a [`ports::Ledger`] commits the changes with their log
+//! entries in one transaction; the caller then publishes the entries.
 
 pub mod agent;
 pub mod artifact;

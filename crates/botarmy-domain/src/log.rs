@@ -11,17 +11,18 @@ use crate::project::Counts;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{EventSource, EventType};
 
-/// Which log: a project's, or the reserved one for events without a project.
+/// A log: that of a project, or the system log for events without a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogId {
-    /// Events without a project.
+    /// Log of events without a project.
     System,
-    /// The events of a project.
+    /// Log of a project.
     Project(ProjectId),
 }
 
 impl LogId {
-    /// The key a store keeps: the project's id, all zeros for the system log.
+    /// Returns the key under which a store keeps the log: the project's id, or all zeros for the
+    /// system log.
     #[must_use]
     pub const fn key(self) -> ProjectId {
         match self {
@@ -30,13 +31,13 @@ impl LogId {
         }
     }
 
-    /// The log with this key.
+    /// Returns the log with this key.
     #[must_use]
     pub const fn from_key(key: ProjectId) -> Self {
         if key.uuid().is_nil() { Self::System } else { Self::Project(key) }
     }
 
-    /// The project, unless it is the system log.
+    /// Returns the project, or `None` for the system log.
     #[must_use]
     pub const fn project(self) -> Option<ProjectId> {
         match self {
@@ -46,26 +47,26 @@ impl LogId {
     }
 }
 
-/// The end of a log, and what its project counts. Locked while a decision is committed.
+/// End of a log, with the counts of its project. Locked while a decision is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// Which log.
+    /// The log.
     pub log: LogId,
-    /// The number of its last entry; 0 when it is empty.
+    /// Position of its last entry; 0 if it is empty.
     pub seq: u64,
-    /// The hash of its last entry; [`GENESIS`] when it is empty.
+    /// Hash of its last entry; [`GENESIS`] if it is empty.
     pub hash: String,
-    /// What the project has.
+    /// Counts of the project's tasks, requests and artifacts.
     pub counts: Counts,
-    /// The turn after the last task of the project; see [`crate::task::Task::turn_at`].
+    /// Earliest queue position of the project's next task; see [`crate::task::Task::turn_at`].
     pub next_turn: Timestamp,
 }
 
-/// The hash before the first entry of a log.
+/// Hash before the first entry of a log.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 impl Head {
-    /// The head of a log without entries.
+    /// Returns the head of a log without entries.
     #[must_use]
     pub fn empty(log: LogId) -> Self {
         Self {
@@ -81,63 +82,63 @@ impl Head {
 /// Party that caused an entry; made by [`crate::caller::Caller::origin`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// What kind of party.
+    /// Kind of party.
     pub source: EventSource,
-    /// Who: a user's name, a worker's id, `scheduler`, …
+    /// Name of the party: a user's name, a worker's id, `scheduler`, …
     pub actor: String,
-    /// The id of the request that brought it, as in the server's own log.
+    /// Id of the request that caused it, as in the server's own log.
     pub request_id: Option<String>,
 }
 
-/// What happened, before it has a place in a log.
+/// An event before it has a position in a log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Its id.
+    /// Id of the event.
     pub id: EventId,
-    /// What it tells.
+    /// Type of the event.
     pub event_type: EventType,
-    /// Who caused it.
+    /// Party that caused the event.
     pub origin: Origin,
-    /// The task it concerns.
+    /// Task that the event concerns.
     pub task_id: Option<TaskId>,
-    /// The request it concerns.
+    /// Human-in-the-loop request that the event concerns.
     pub hitl_request_id: Option<HitlRequestId>,
-    /// Everything there is to tell.
+    /// Payload; its form depends on the event type.
     pub data: Map<String, Value>,
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
 }
 
-/// An entry of a log. Its JSON is what the audit API shows and what an export holds.
+/// An entry of a log. Its JSON is the format of the audit API and of exports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its id.
+    /// Id of the entry.
     pub id: EventId,
-    /// The project whose log this is; `None` in the system log.
+    /// Project that the log belongs to; `None` in the system log.
     pub project_id: Option<ProjectId>,
-    /// The task it concerns.
+    /// Task that the entry concerns.
     pub task_id: Option<TaskId>,
-    /// The request it concerns.
+    /// Human-in-the-loop request that the entry concerns.
     pub hitl_request_id: Option<HitlRequestId>,
-    /// What it tells.
+    /// Type of the event.
     pub event_type: EventType,
-    /// Who caused it.
+    /// Kind of party that caused the event.
     pub event_source: EventSource,
-    /// Everything there is to tell.
+    /// Payload; its form depends on the event type.
     pub event_data: Map<String, Value>,
-    /// `actor` and, where there was one, `request_id`.
+    /// `actor` and, if known, `request_id`.
     pub event_metadata: Map<String, Value>,
-    /// When.
+    /// Time of the event.
     pub created_at: Timestamp,
-    /// Its place in the log: 1, 2, 3, …
+    /// Position in the log: 1, 2, 3, …
     pub seq: u64,
-    /// SHA-256 over the canonical JSON of all the above and the hash before, in lower-case
+    /// SHA-256 over the canonical JSON of all fields above and the previous hash, in lower-case
     /// hexadecimal.
     pub hash: String,
 }
 
-/// What a hash covers: every field of the entry but the hash itself, and the hash before it. In
-/// alphabetical order, which is their canonical one.
+/// Input of the hash: every field of the entry except the hash itself, and the previous hash. In
+/// alphabetical order, which is the canonical one.
 #[derive(Serialize)]
 struct Sealed<'a> {
     created_at: Timestamp,
@@ -154,7 +155,7 @@ struct Sealed<'a> {
 }
 
 impl Entry {
-    /// Gives an event the place after `head`, and moves the head there.
+    /// Appends an event after `head` and advances the head to it.
     #[must_use]
     pub fn append(head: &mut Head, event: Event) -> Self {
         let mut metadata = Map::new();
@@ -181,7 +182,7 @@ impl Entry {
         entry
     }
 
-    /// The hash this entry must have after `previous`.
+    /// Computes the hash that this entry must have after `previous`.
     #[must_use]
     pub fn seal(&self, previous: &str) -> String {
         let sealed = Sealed {
@@ -200,20 +201,20 @@ impl Entry {
         digest_bytes(&canonical::of_ordered(&sealed))
     }
 
-    /// The log it belongs to.
+    /// Returns the log that the entry belongs to.
     #[must_use]
     pub fn log(&self) -> LogId {
         self.project_id.map_or(LogId::System, LogId::Project)
     }
 
-    /// Who caused it, by name.
+    /// Returns the name of the party that caused the entry.
     #[must_use]
     pub fn actor(&self) -> &str {
         self.event_metadata.get("actor").and_then(Value::as_str).unwrap_or_default()
     }
 }
 
-/// Checks a log entry by entry, in order.
+/// Checks the hashes of a log entry by entry, in order.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     log: Option<LogId>,
@@ -222,16 +223,16 @@ pub struct Verifier {
     first_bad: Option<u64>,
 }
 
-/// What a check of a log found.
+/// Result of checking a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
-    /// True when every entry is where it was and as it was.
+    /// Whether every entry is unchanged and in its place.
     pub valid: bool,
-    /// How many entries were read.
+    /// Number of entries that were read.
     pub entries: u64,
-    /// The last good one.
+    /// Last valid entry.
     pub head: HeadMark,
-    /// Where the log first differs from what was written.
+    /// Position of the first entry that is missing or changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_bad_seq: Option<u64>,
 }
@@ -239,9 +240,9 @@ pub struct Verification {
 /// A position in a log and the hash there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadMark {
-    /// The position.
+    /// Position in the log.
     pub seq: u64,
-    /// The hash.
+    /// Hash of the entry at that position.
     pub hash: String,
 }
 
@@ -252,7 +253,7 @@ impl Default for Verifier {
 }
 
 impl Verifier {
-    /// Looks at the next entry.
+    /// Checks the next entry.
     pub fn next(&mut self, entry: &Entry) {
         let expected = self.seq + 1;
         let log = *self.log.get_or_insert(entry.log());
@@ -265,14 +266,14 @@ impl Verifier {
         self.hash.clone_from(&entry.hash);
     }
 
-    /// Marks the next position as bad: what stands there is not an entry at all.
+    /// Marks the next position as bad because its row is not an entry.
     pub fn unreadable(&mut self) {
         self.seq += 1;
         self.first_bad.get_or_insert(self.seq);
     }
 
-    /// What was found. `head` is where the log is said to end: a log that was cut short ends
-    /// elsewhere, although every entry in it is good.
+    /// Returns the result. `head` is the recorded end of the log; it reveals a log that was
+    /// truncated although every remaining entry is valid.
     #[must_use]
     pub fn finish(mut self, head: &HeadMark) -> Verification {
         if self.first_bad.is_none() && (self.seq != head.seq || self.hash != head.hash) {
@@ -287,7 +288,7 @@ impl Verifier {
     }
 }
 
-/// Reads a hash from hexadecimal into the bytes a store keeps.
+/// Decodes a hexadecimal hash into the bytes that a store keeps.
 #[must_use]
 pub fn hash_bytes(hash: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
@@ -300,32 +301,32 @@ pub fn hash_bytes(hash: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// Writes a stored hash as hexadecimal.
+/// Encodes a stored hash as hexadecimal.
 #[must_use]
 pub fn hash_text(bytes: &[u8]) -> String {
     hex(bytes)
 }
 
-/// Which entries, of all logs.
+/// Filter for entries of all logs. A field that is `None` does not restrict the result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EntryFilter {
-    /// Of this project.
+    /// Project of the log.
     pub project: Option<ProjectId>,
-    /// About this task.
+    /// Task that the entry concerns.
     pub task: Option<TaskId>,
-    /// About this request.
+    /// Human-in-the-loop request that the entry concerns.
     pub request: Option<HitlRequestId>,
-    /// Of this type.
+    /// Type of the event.
     pub event_type: Option<EventType>,
-    /// Caused by such a party.
+    /// Kind of party that caused the event.
     pub event_source: Option<EventSource>,
-    /// At this time or later.
+    /// Earliest time, inclusive.
     pub from: Option<Timestamp>,
-    /// At this time or earlier.
+    /// Latest time, inclusive.
     pub to: Option<Timestamp>,
-    /// Before the entry with this id: the cursor of a page.
+    /// Id of the entry before which the page begins.
     pub before: Option<EventId>,
-    /// Leaving out this many.
+    /// Number of entries to skip.
     pub offset: u32,
 }
 

@@ -8,27 +8,27 @@ use crate::artifact::NewArtifact;
 use crate::ids::ContextId;
 use crate::usage::Usage;
 
-/// How a run ended.
+/// Result of a run that did not fail.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// The work is done.
+    /// The work is finished.
     Completed {
-        /// What there is to say about it: a JSON object.
+        /// Report of the agent about its work, as a JSON object.
         output: Map<String, Value>,
-        /// What was made.
+        /// Artifacts that were produced.
         artifacts: Vec<NewArtifact>,
-        /// 0 to 1, where the agent knows.
+        /// Confidence of the agent, 0 to 1, where known.
         confidence: Option<f64>,
-        /// What it used.
+        /// Usage of the attempt.
         usage: Usage,
     },
-    /// A person has to say something first.
+    /// The agent needs an answer from a person before it can continue.
     Ask {
-        /// What is asked.
+        /// The question.
         question: Question,
-        /// What it used so far.
+        /// Usage so far.
         usage: Usage,
-        /// What it wants to be reminded of.
+        /// Opaque text that the agent gets back with the answer.
         session: Option<String>,
     },
 }
@@ -36,63 +36,63 @@ pub enum Outcome {
 /// A question to a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// The sentence.
+    /// Question in plain text.
     pub question: String,
     /// Suggested answers.
     pub options: Vec<String>,
-    /// Artifacts it is about; they must be of the project.
+    /// Artifacts that the question is about; they must be of the same project.
     pub artifacts: Vec<ContextId>,
 }
 
-/// Why a run did not end well.
+/// Error of a run.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RunError {
-    /// Another try may help.
+    /// Another attempt may succeed.
     #[error("{code}: {detail}")]
     Retryable {
-        /// A word that programs can match on.
+        /// Code for programs.
         code: String,
-        /// A sentence for people.
+        /// Explanation for people.
         detail: String,
-        /// Not before this long.
+        /// Minimum delay before the next attempt.
         after: Option<Duration>,
-        /// What it used.
+        /// Usage of the attempt.
         usage: Box<Usage>,
     },
-    /// Another try would end the same way.
+    /// Another attempt would fail in the same way.
     #[error("{code}: {detail}")]
     Terminal {
-        /// A word that programs can match on.
+        /// Code for programs.
         code: String,
-        /// A sentence for people.
+        /// Explanation for people.
         detail: String,
-        /// What it used.
+        /// Usage of the attempt.
         usage: Box<Usage>,
     },
-    /// What came back is not in the form that was asked for. It is asked for once more, with the
-    /// reason among the instructions; if that does not help, a person is asked.
+    /// The output does not match the requested form. It is requested once more with the reason
+    /// among the instructions; if that fails too, a person is asked.
     #[error("unfit_output: {detail}")]
     InvalidOutput {
-        /// A sentence for whoever is to do better.
+        /// Explanation for the agent of the next attempt.
         detail: String,
-        /// What it used.
+        /// Usage of the attempt.
         usage: Box<Usage>,
     },
 }
 
 impl RunError {
-    /// Another try may help, at the usual time; nothing was used.
+    /// Creates an error that another attempt may avoid, at the usual delay; nothing was used.
     pub fn retryable(code: &str, detail: impl Into<String>) -> Self {
         let usage = Box::default();
         Self::Retryable { code: code.to_owned(), detail: detail.into(), after: None, usage }
     }
 
-    /// Another try would end the same way; nothing was used.
+    /// Creates an error that another attempt would repeat; nothing was used.
     pub fn terminal(code: &str, detail: impl Into<String>) -> Self {
         Self::Terminal { code: code.to_owned(), detail: detail.into(), usage: Box::default() }
     }
 
-    /// What the attempt used.
+    /// Returns the usage of the attempt.
     #[must_use]
     pub const fn usage(&self) -> &Usage {
         match self {
@@ -102,7 +102,7 @@ impl RunError {
         }
     }
 
-    /// The same, having used this.
+    /// Returns the error with this usage.
     #[must_use]
     pub fn having_used(mut self, used: Usage) -> Self {
         match &mut self {

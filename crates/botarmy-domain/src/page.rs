@@ -10,8 +10,8 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// Returns the first `limit` items. `found` was read with one item more than the page may
-    /// hold: that item alone tells whether there is another page.
+    /// Returns the first `limit` items. `found` must have been read with one item more than
+    /// `limit`; that item alone shows that there is another page.
     #[must_use]
     pub fn first(mut found: Vec<T>, limit: u32) -> Self {
         let limit = limit as usize;

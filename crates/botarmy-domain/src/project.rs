@@ -1,4 +1,4 @@
-//! A project: an idea on its way to a package.
+//! A project: an idea that workflows, agents and people turn into a package.
 
 mod report;
 
@@ -13,107 +13,109 @@ use crate::workflow::{Progress, Step, Workflow};
 
 pub use report::{CompletionReport, ProjectDetail, Standing, TaskStatusPage};
 
-/// A project and, when it follows a workflow, where it stands in it.
+/// A project and, when it follows a workflow, its progress in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Project {
-    /// Its id.
+    /// Id of the project.
     pub id: ProjectId,
-    /// 1 to 255 characters, not blank.
+    /// Name; 1 to 255 characters, not blank.
     pub name: String,
-    /// Whatever its owner says about it.
+    /// Description by the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// How many gates its owner wants.
+    /// Number of gates that the owner wants.
     pub oversight: Oversight,
-    /// Where it stands.
+    /// State, with the data of that state.
     pub state: ProjectState,
-    /// The workflow that drives it; `None` when it is driven by hand, task by task.
+    /// Workflow that drives the project; `None` when tasks are created by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// Where a project stands, with what is known only there.
+/// State of a project, with the data that exists only in that state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum ProjectState {
-    /// Work goes on.
+    /// Tasks are started and steps advance.
     Active,
-    /// Nothing new starts; what runs may end.
+    /// Nothing new starts; running tasks finish.
     Paused {
-        /// Since when.
+        /// Time at which the project was paused.
         at: Timestamp,
-        /// Who paused it.
+        /// Name of the principal that paused it.
         by: String,
-        /// It was stopped, and what ran in it taken back; nobody resumes it but who releases it.
+        /// Set when an emergency stop paused the project and requeued its running tasks. Only the
+        /// release of that stop resumes it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         emergency: Option<Emergency>,
     },
-    /// Finished.
+    /// The project is finished.
     Completed {
-        /// When.
+        /// Time of completion.
         at: Timestamp,
-        /// Who completed it.
+        /// Name of the principal that completed it.
         by: String,
-        /// What was still open when somebody completed it by force.
+        /// Conditions that were unmet when the project was completed by force, one sentence each.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         overridden: Vec<String>,
     },
-    /// A person rejected a gate, or nobody answered one that rejects by itself.
+    /// A gate was rejected by a person or by its expiry rule.
     Halted {
-        /// When.
+        /// Time of the rejection.
         at: Timestamp,
-        /// Who.
+        /// Name of the principal that rejected the gate.
         by: String,
-        /// Why.
+        /// Reason for people.
         reason: String,
     },
-    /// It cannot go on.
+    /// The project cannot continue.
     Failed {
-        /// When.
+        /// Time of the failure.
         at: Timestamp,
-        /// Why.
+        /// Reason for people.
         reason: String,
     },
-    /// Called off.
+    /// The project was cancelled.
     Cancelled {
-        /// When.
+        /// Time of cancellation.
         at: Timestamp,
-        /// Who.
+        /// Name of the principal that cancelled it.
         by: String,
     },
 }
 
-/// What an emergency stop remembers of the project it stopped.
+/// Record of an emergency stop in the project that it stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Emergency {
-    /// Why it was stopped.
+    /// Reason of the stop.
     pub reason: String,
-    /// Since when and by whom it was paused before; it stays so when it is released.
+    /// Start and author of a pause that was in effect before the stop and remains after its
+    /// release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<(Timestamp, String)>,
 }
 
-/// The workflow a project was started with, pinned, and how far it has come.
+/// The workflow that a project was started with, pinned, and the progress in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The definition as it was when the project started. A file that changes later changes
-    /// nothing here. Shared, because every decision that moves the progress copies the project.
+    /// Definition at the time the project started; later changes of the file have no effect here.
+    /// Shared, because every decision that moves the progress copies the project.
     pub workflow: Arc<Workflow>,
     /// SHA-256 of the definition's canonical JSON, in lower-case hexadecimal.
     pub digest: String,
-    /// The idea that went in.
+    /// Idea that the project was started with.
     pub idea: String,
-    /// Where each step stands.
+    /// State of each step.
     pub progress: Progress,
 }
 
 impl Plan {
-    /// Returns the step that is running, in review or failed, else the first that waits, or `None`
-    /// when every step is over.
+    /// Returns the step that is running, in review or failed, otherwise the first pending one, or
+    /// `None` when every step is finished.
     #[must_use]
     pub fn current_step(&self) -> Option<&Step> {
         let first = |wanted: &[StepStatus]| {
@@ -128,7 +130,7 @@ impl Plan {
 }
 
 impl Project {
-    /// The word for where it stands.
+    /// Returns the status without the data of the state.
     #[must_use]
     pub const fn status(&self) -> ProjectStatus {
         match self.state {
@@ -142,42 +144,43 @@ impl Project {
     }
 }
 
-/// How much of what a project has, kept beside the log's head so that no answer has to count rows.
+/// Counts of a project's tasks, open requests and artifacts. They are kept beside the log's head so
+/// that no answer has to count rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
-    /// Tasks waiting to be claimed.
+    /// Tasks that wait to be claimed.
     pub pending: u32,
-    /// Tasks an agent holds.
+    /// Tasks with an active lease.
     pub working: u32,
-    /// Tasks waiting for a person.
+    /// Tasks that wait for a person.
     pub waiting_for_hitl: u32,
-    /// Tasks done.
+    /// Completed tasks.
     pub completed: u32,
     /// Tasks that failed for good.
     pub failed: u32,
-    /// Tasks called off.
+    /// Cancelled tasks.
     pub cancelled: u32,
-    /// Requests nobody has answered yet.
+    /// Human-in-the-loop requests without an answer.
     pub open_requests: u32,
     /// Artifacts in the context store.
     pub artifacts: u32,
 }
 
 impl Counts {
-    /// All tasks there ever were.
+    /// Returns the number of all tasks.
     #[must_use]
     pub const fn total(&self) -> u32 {
         self.open() + self.completed + self.failed + self.cancelled
     }
 
-    /// Tasks that are not final.
+    /// Returns the number of tasks whose status is not final.
     #[must_use]
     pub const fn open(&self) -> u32 {
         self.pending + self.working + self.waiting_for_hitl
     }
 
-    /// Counts a task that came from one status (or from nowhere) into another.
+    /// Counts the transition of a task from one status, or from none if it is new, to another.
     pub(crate) fn moved(&mut self, from: Option<TaskStatus>, to: TaskStatus) {
         if let Some(from) = from {
             *self.of(from) -= 1;
@@ -197,24 +200,24 @@ impl Counts {
     }
 }
 
-/// A project somebody wants.
+/// Request for a new project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewProject {
-    /// 1 to 255 characters, not blank.
+    /// Name; 1 to 255 characters, not blank.
     pub name: String,
-    /// Whatever its owner says about it; with a workflow, the idea.
+    /// Description by the owner; with a workflow, the idea.
     pub description: Option<String>,
-    /// The workflow to start at once, by name.
+    /// Name of the workflow to start at once.
     pub workflow: Option<String>,
-    /// How many gates its owner wants.
+    /// Number of gates that the owner wants.
     pub oversight: Oversight,
 }
 
-/// Whether a project is complete, and if not, why not.
+/// Answer to whether a project is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion {
-    /// It is.
+    /// Whether the project is complete.
     pub is_complete: bool,
-    /// What is missing, one sentence each.
+    /// Unmet conditions, one sentence each.
     pub unmet: Vec<String>,
 }

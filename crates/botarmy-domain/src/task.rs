@@ -1,4 +1,4 @@
-//! A task: one piece of work for one agent type, and the lease it is held by.
+//! A task: one piece of work for one agent type.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,179 +10,181 @@ use crate::timestamp::Timestamp;
 use crate::usage::Usage;
 use crate::vocabulary::{AgentType, ArtifactType, HitlAction, ProjectStatus, TaskStatus};
 
-/// The priority of a task that names none.
+/// Priority of a task that specifies none.
 pub const DEFAULT_PRIORITY: u8 = 5;
-/// The highest priority.
+/// Highest priority.
 pub const MAX_PRIORITY: u8 = 9;
-/// How often a task is tried when it does not say.
+/// Maximum number of failed attempts of a task that specifies none.
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 
 /// One piece of work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
-    /// Its id.
+    /// Id of the task.
     pub id: TaskId,
-    /// The project it belongs to; never changes.
+    /// Project that it belongs to; never changes.
     pub project_id: ProjectId,
-    /// Who is to do it.
+    /// Agent type that works on it.
     pub agent: AgentType,
-    /// What is to be done.
+    /// Work to be done.
     pub instructions: String,
-    /// Exactly the artifacts the agent is shown.
+    /// Artifacts that the agent is shown; it is shown no others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub context_ids: Vec<ContextId>,
-    /// 0 to 9; higher goes first.
+    /// Priority, 0 to 9; higher goes first.
     pub priority: u8,
-    /// How many failures it may have before a person is asked.
+    /// Number of failures after which a person is asked.
     pub max_attempts: u32,
-    /// How often it was started; also the fencing token of its lease.
+    /// Number of attempts that were started; also the fencing token of the lease.
     #[serde(default)]
     pub attempt: u32,
-    /// How many attempts failed or fell silent. An attempt that a stopping server handed back is
-    /// not one of them.
+    /// Number of attempts that failed or whose lease expired. An attempt that a stopping server
+    /// gave up is not counted.
     #[serde(default)]
     pub failures: u32,
-    /// The hand-off it came with, when it is a step of a workflow.
+    /// Hand-off, if the task is a step of a workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handoff: Option<Handoff>,
-    /// What it is expected to produce.
+    /// Type of the expected artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_type: Option<ArtifactType>,
-    /// The longest one attempt may take, in seconds; the server's setting when absent.
+    /// Maximum duration of one attempt, in seconds; the server's setting when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u32>,
-    /// Where it stands.
+    /// State, with the data of that state.
     pub state: TaskState,
-    /// What people answered to the questions it asked.
+    /// Answers from people to the task's questions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
-    /// What its runner wants to be reminded of when it goes on.
+    /// Opaque text that the runner gets back when it continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// What all attempts together have used.
+    /// Usage of all attempts together.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
-    /// Why the document of the attempt before was not accepted: what its agent is told, and what a
-    /// second unfit document in a row is told from.
+    /// Reason why the output of the previous attempt was invalid. The agent of the next attempt is
+    /// shown it, and a second invalid output in a row is recognised by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "complaint")]
     pub validation_error: Option<String>,
-    /// When its latest attempt began; absent before the first.
+    /// Time at which the latest attempt began; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// Its place in the queue among those of its priority: its age, moved back a little for every
-    /// task its project already has waiting. That is what keeps the queue fair between projects.
+    /// Position in the queue among tasks of the same priority: the time of creation, moved back a
+    /// little for every task of the same project that is pending already. This keeps the queue fair
+    /// between projects.
     pub turn_at: Timestamp,
-    /// Not handed out before: later than now while a retry waits.
+    /// Earliest time at which the task may be claimed; in the future while a retry waits.
     pub ready_at: Timestamp,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// Where a task stands, with what is known only there.
+/// State of a task, with the data that exists only in that state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum TaskState {
-    /// Waiting to be claimed. After a failed attempt it says what went wrong.
+    /// Waits to be claimed.
     Pending {
-        /// Why the attempt before this one ended.
+        /// Error of the previous attempt.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_error: Option<TaskError>,
     },
-    /// An agent holds it.
+    /// A worker has a lease on it.
     Working {
-        /// The right to do so.
+        /// The lease.
         lease: Lease,
     },
-    /// It asked a person and holds nothing meanwhile.
+    /// Waits for a person's answer and holds no lease.
     WaitingForHitl {
-        /// The question.
+        /// Request that the task waits for.
         request_id: HitlRequestId,
     },
-    /// Done.
+    /// Completed.
     Completed {
-        /// When.
+        /// Time of completion.
         at: Timestamp,
-        /// What the agent returned.
+        /// Output of the agent.
         output: Value,
-        /// What it made.
+        /// Artifacts that were produced.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         artifacts: Vec<ContextId>,
     },
-    /// Failed for good, unless a person says otherwise.
+    /// Failed for good, unless a person retries it.
     Failed {
-        /// When.
+        /// Time of the failure.
         at: Timestamp,
-        /// Why.
+        /// Error of the last attempt.
         error: TaskError,
     },
-    /// Called off.
+    /// Cancelled.
     Cancelled {
-        /// When.
+        /// Time of cancellation.
         at: Timestamp,
-        /// Who called it off.
+        /// Name of the principal that cancelled it.
         by: String,
-        /// Why.
+        /// Reason for people.
         reason: String,
     },
 }
 
-/// Why an attempt did not end well.
+/// Error of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {
-    /// A word that programs can match on, such as `timed_out`.
+    /// Code for programs, such as `timed_out`.
     pub code: String,
-    /// A sentence for people.
+    /// Explanation for people.
     pub message: String,
 }
 
-/// What a person said to a question of the task.
+/// A person's answer to a question of the task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The request that was answered.
+    /// Request that was answered.
     pub question_id: HitlRequestId,
-    /// What the person did.
+    /// Decision of the person.
     pub action: HitlAction,
-    /// What they remarked.
+    /// Remark for the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// What they said.
+    /// Answer to the question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Value>,
 }
 
-/// A task somebody wants.
+/// Request for a new task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTask {
-    /// The project.
+    /// Project of the task.
     pub project_id: ProjectId,
-    /// Who is to do it.
+    /// Agent type that works on it.
     pub agent: AgentType,
-    /// What is to be done; not blank.
+    /// Work to be done; not blank.
     pub instructions: String,
-    /// Artifacts the agent is shown; of the same project.
+    /// Artifacts that the agent is shown; all of the same project.
     pub context_ids: Vec<ContextId>,
-    /// 0 to 9; [`crate::task::DEFAULT_PRIORITY`] when absent.
+    /// Priority, 0 to 9; [`crate::task::DEFAULT_PRIORITY`] when absent.
     pub priority: Option<u8>,
-    /// 1 to 10; [`crate::task::DEFAULT_MAX_ATTEMPTS`] when absent.
+    /// Number of failures after which a person is asked, 1 to 10;
+    /// [`crate::task::DEFAULT_MAX_ATTEMPTS`] when absent.
     pub max_attempts: Option<u32>,
 }
 
-/// Which tasks of a project.
+/// Filter for the tasks of a project. A field that is `None` does not restrict the result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskFilter {
-    /// With this status.
+    /// Status of the task.
     pub status: Option<TaskStatus>,
-    /// For this agent type.
+    /// Agent type of the task.
     pub agent: Option<AgentType>,
-    /// Made after this task.
+    /// Task after which the page begins.
     pub after: Option<TaskId>,
 }
 
 impl Task {
-    /// The word for where it stands.
+    /// Returns the status without the data of the state.
     #[must_use]
     pub const fn status(&self) -> TaskStatus {
         match self.state {
@@ -195,7 +197,7 @@ impl Task {
         }
     }
 
-    /// The lease, while an agent holds it.
+    /// Returns the lease while the task is being worked on.
     #[must_use]
     pub const fn lease(&self) -> Option<&Lease> {
         match &self.state {
@@ -204,13 +206,13 @@ impl Task {
         }
     }
 
-    /// The step of the workflow it does, if it is one.
+    /// Returns the workflow step that the task executes, if it is one.
     #[must_use]
     pub fn step(&self) -> Option<&str> {
         self.handoff.as_ref().map(|handoff| handoff.step.as_str())
     }
 
-    /// What went wrong last, if anything did.
+    /// Returns the most recent error, if there is one.
     #[must_use]
     pub const fn error(&self) -> Option<&TaskError> {
         match &self.state {
@@ -221,30 +223,30 @@ impl Task {
     }
 }
 
-/// A task on a board: what is shown of it beside the others. It is read from a stored [`Task`]
-/// without building what nobody looks at; boards are what dashboards ask for all day.
+/// Short form of a task, as status lists show it. It is read from a stored [`Task`] without parsing
+/// the remaining fields, because dashboards poll these lists continuously.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Glance")]
 pub struct TaskLine {
-    /// Its id.
+    /// Id of the task.
     pub id: TaskId,
-    /// Who is to do it.
+    /// Agent type that works on it.
     pub agent: AgentType,
-    /// Where it stands.
+    /// Status of the task.
     pub status: TaskStatus,
-    /// How often it was started.
+    /// Number of attempts that were started.
     pub attempt: u32,
-    /// The step of the workflow it does, if it is one.
+    /// Workflow step that the task executes, if it is one.
     pub step: Option<String>,
-    /// What went wrong last, if anything did.
+    /// Message of the most recent error, if there is one.
     pub error_message: Option<String>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// Time of the last change.
     pub updated_at: Timestamp,
 }
 
-/// The part of a stored task that a line is made of.
+/// Fields of a stored task that its short form needs.
 #[derive(Deserialize)]
 struct Glance {
     id: TaskId,
@@ -299,13 +301,13 @@ impl From<&Task> for TaskLine {
     }
 }
 
-/// A project's tasks at one instant.
+/// Tasks of a project with their status, at one instant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskStatusList {
-    /// The position of the project's log at that instant.
+    /// Position of the project's log at that instant.
     pub seq: u64,
-    /// The project's status.
+    /// Status of the project.
     pub project_status: ProjectStatus,
-    /// Its tasks, oldest first.
+    /// Tasks, oldest first.
     pub tasks: Vec<TaskLine>,
 }

@@ -1,12 +1,12 @@
-//! Text that some store cannot hold is replaced here, once, for all of them: NUL characters and
-//! lone surrogates become U+FFFD.
+//! Replacement of text that some store cannot hold, in one place for all of them: NUL characters
+//! and lone surrogates become U+FFFD.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-/// Cleans the raw bytes of a JSON document before it is parsed: `\u0000` and lone surrogate
-/// escapes become `\ufffd`. Everything else, also what is not JSON, passes unchanged.
+/// Cleans the raw bytes of a JSON document before it is parsed: `\u0000` and lone surrogate escapes
+/// become `\ufffd`. Everything else passes unchanged, including bytes that are not JSON.
 #[must_use]
 pub fn clean_json(raw: &[u8]) -> Cow<'_, [u8]> {
     if !raw.windows(2).any(|pair| pair == b"\\u") {
@@ -41,7 +41,7 @@ pub fn clean_json(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(clean)
 }
 
-/// The UTF-16 unit of an escape such as `\u00e9` at the start of `raw`, if there is one.
+/// Returns the UTF-16 unit of an escape such as `\u00e9` at the start of `raw`, if there is one.
 fn escaped_unit(raw: &[u8]) -> Option<u16> {
     let digits = raw.strip_prefix(b"\\u")?.get(..4)?;
     let digits = std::str::from_utf8(digits).ok()?;
@@ -49,7 +49,7 @@ fn escaped_unit(raw: &[u8]) -> Option<u16> {
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// Cleans a text that did not come as JSON: NUL becomes U+FFFD.
+/// Cleans a text that was not read from JSON: NUL becomes U+FFFD.
 #[must_use]
 pub fn clean(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
@@ -59,7 +59,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Cleans every text in a JSON value that did not come through [`clean_json`].
+/// Cleans every text in a JSON value that did not pass through [`clean_json`].
 pub fn clean_value(value: &mut Value) {
     match value {
         Value::String(text) => {
@@ -73,7 +73,7 @@ pub fn clean_value(value: &mut Value) {
     }
 }
 
-/// Cleans every text in a JSON object, its keys too.
+/// Cleans every text in a JSON object, including its keys.
 pub fn clean_map(map: &mut Map<String, Value>) {
     if map.keys().any(|key| key.contains('\0')) {
         *map = std::mem::take(map).into_iter().map(|(k, v)| (clean(&k).into_owned(), v)).collect();
@@ -81,7 +81,8 @@ pub fn clean_map(map: &mut Map<String, Value>) {
     map.values_mut().for_each(clean_value);
 }
 
-/// Takes control characters out of every text in a JSON object, its keys too, but for line ends and tabs.
+/// Removes control characters other than line ends and tabs from every text in a JSON object,
+/// including its keys.
 pub fn strip_controls(map: &mut Map<String, Value>) {
     if map.keys().any(|key| key.contains(is_stripped)) {
         *map =
@@ -90,7 +91,7 @@ pub fn strip_controls(map: &mut Map<String, Value>) {
     map.values_mut().for_each(strip_value);
 }
 
-/// A text without control characters, but for line ends and tabs.
+/// Returns the text without control characters other than line ends and tabs.
 #[must_use]
 pub fn without_controls(text: &str) -> String {
     text.chars().filter(|c| !is_stripped(*c)).collect()
@@ -109,7 +110,7 @@ fn strip_value(value: &mut Value) {
     }
 }
 
-/// The text without surrounding white space, or `None` when nothing is left.
+/// Returns the text without surrounding white space, or `None` if nothing remains.
 #[must_use]
 pub fn non_blank(text: &str) -> Option<&str> {
     let trimmed = text.trim();

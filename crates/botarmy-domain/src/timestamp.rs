@@ -1,4 +1,5 @@
-//! Time as the stores keep it: microseconds since 1970 in UTC, written as RFC 3339 with `Z`.
+//! Points in time as the stores keep them: microseconds since 1970 in UTC, written as RFC 3339 with
+//! `Z`.
 
 use std::time::Duration;
 
@@ -6,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A point in time, in microseconds since the Unix epoch. Microseconds because that is what every
-/// store can hold; a finer time would come back different from what was written.
+/// A point in time, in microseconds since the Unix epoch. Every store can hold microseconds; a
+/// finer time would be read back with a different value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -17,43 +18,43 @@ pub struct Timestamp(i64);
 pub struct MalformedTimestamp;
 
 impl Timestamp {
-    /// From microseconds since the epoch.
+    /// Creates a time from microseconds since the epoch.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the epoch.
+    /// Returns the microseconds since the epoch.
     #[must_use]
     pub const fn micros(self) -> i64 {
         self.0
     }
 
-    /// Milliseconds since the epoch, rounded down.
+    /// Returns the milliseconds since the epoch, rounded down.
     #[must_use]
     pub const fn millis(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// This time and a duration after it.
+    /// Returns the time that is `duration` later.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// This time and a duration before it.
+    /// Returns the time that is `duration` earlier.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// Returns the duration since `earlier`; zero if that is later than this time.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Reads RFC 3339 with any offset; `2026-01-31` alone is its midnight in UTC.
+    /// Parses RFC 3339 with any offset. A date alone, such as `2026-01-31`, is its midnight in UTC.
     ///
     /// # Errors
     /// [`MalformedTimestamp`] for anything else.
@@ -72,12 +73,13 @@ impl Timestamp {
     }
 }
 
-/// How many bytes `2026-01-31T12:00:00.000000Z` has.
+/// Length of `2026-01-31T12:00:00.000000Z` in bytes.
 const TEXT_LEN: usize = 27;
 
 impl Timestamp {
-    /// RFC 3339 with microseconds and `Z`; nothing outside the years 0 to 9999, which it cannot
-    /// write. Timestamps are most of what is in an answer, so this is done by hand, digit by digit.
+    /// Formats the time as RFC 3339 with microseconds and `Z`; `None` outside the years 0 to 9999,
+    /// which the format cannot express. Written by hand because timestamps are a large part of
+    /// every answer.
     fn text(self) -> Option<[u8; TEXT_LEN]> {
         const DAY: i64 = 86_400_000_000;
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY));
@@ -98,10 +100,10 @@ impl Timestamp {
     }
 }
 
-/// The date in the Gregorian calendar, extended to all times, that is so many days after
-/// 1970-01-01. The years begin in March here, so that the day that is there only sometimes is the
-/// last one: `civil_from_days` of Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
-/// 2013, <https://howardhinnant.github.io/date_algorithms.html>.
+/// Returns the date in the proleptic Gregorian calendar that is `days` after 1970-01-01. Years
+/// begin in March here, so that the leap day comes last: `civil_from_days` of Howard Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms", 2013,
+/// <https://howardhinnant.github.io/date_algorithms.html>.
 const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -115,7 +117,7 @@ const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + (month <= 2) as i64, month, day)
 }
 
-/// Fills the place with the last digits of a number.
+/// Fills `place` with the last digits of a number.
 fn write_digits(place: &mut [u8], mut number: i64) {
     for digit in place.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;

@@ -1,34 +1,34 @@
-//! Tokens and money that an attempt used.
+//! Tokens and cost of an attempt.
 
 use serde::{Deserialize, Serialize};
 
-/// What an attempt used.
+/// Resources used by an attempt.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
-    /// The provider, such as `offline`.
+    /// Provider, such as `offline`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// The model.
+    /// Model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Tokens read.
+    /// Number of input tokens.
     pub input_tokens: u64,
-    /// Tokens written.
+    /// Number of output tokens.
     pub output_tokens: u64,
-    /// Millionths of a US dollar.
+    /// Cost in millionths of a US dollar; `None` if unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_micro_usd: Option<u64>,
 }
 
 impl Usage {
-    /// True when nothing was used and nobody named.
+    /// Returns whether nothing was used and neither provider nor model is named.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// True when it cost neither tokens nor money, whoever did the work.
+    /// Returns whether the attempt used no tokens and cost nothing, regardless of provider.
     #[must_use]
     pub const fn is_free(&self) -> bool {
         self.input_tokens == 0
@@ -36,7 +36,7 @@ impl Usage {
             && matches!(self.cost_micro_usd, None | Some(0))
     }
 
-    /// Adds what another attempt used.
+    /// Adds the usage of another attempt.
     pub fn add(&mut self, other: &Self) {
         self.provider = other.provider.clone().or_else(|| self.provider.take());
         self.model = other.model.clone().or_else(|| self.model.take());

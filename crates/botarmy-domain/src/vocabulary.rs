@@ -1,14 +1,14 @@
-//! The closed vocabularies that clients see: one enum each, one spelling each.
+//! The closed vocabularies that clients see: one enum for each, with one spelling for each word.
 
 use serde::{Deserialize, Serialize};
 
-/// A word that is not in the vocabulary it was read for.
+/// Text that is not a word of the expected vocabulary.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{found}` is not one of: {expected}")]
 pub struct UnknownWord {
-    /// What was read.
+    /// Text that was found.
     pub found: String,
-    /// The words there are, separated by commas.
+    /// Words of the vocabulary, separated by commas.
     pub expected: String,
 }
 
@@ -21,10 +21,10 @@ macro_rules! words {
         }
 
         impl $name {
-            /// Every word, in the order of the vocabulary.
+            /// All words, in the order of the vocabulary.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word as clients and stores spell it.
+            /// Returns the spelling that clients and stores use.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
@@ -50,7 +50,7 @@ macro_rules! words {
 }
 
 words! {
-    /// The role of an agent.
+    /// Role of an agent.
     AgentType {
         Orchestrator = "orchestrator",
         Analyst = "analyst",
@@ -60,7 +60,7 @@ words! {
         Deployer = "deployer",
     }
 
-    /// What an agent type is doing, derived from leases and gates.
+    /// Status of an agent type, derived from leases and gates.
     AgentStatusKind {
         Idle = "idle",
         Working = "working",
@@ -68,7 +68,7 @@ words! {
         Error = "error",
     }
 
-    /// Where a task stands.
+    /// Status of a task.
     TaskStatus {
         Pending = "pending",
         Working = "working",
@@ -78,7 +78,7 @@ words! {
         Cancelled = "cancelled",
     }
 
-    /// Where a project stands.
+    /// Status of a project.
     ProjectStatus {
         Active = "active",
         Paused = "paused",
@@ -88,7 +88,7 @@ words! {
         Cancelled = "cancelled",
     }
 
-    /// Where a human-in-the-loop request stands.
+    /// Status of a human-in-the-loop request.
     HitlStatus {
         Pending = "pending",
         Approved = "approved",
@@ -98,38 +98,38 @@ words! {
         Cancelled = "cancelled",
     }
 
-    /// What a person can do with a request.
+    /// Decision of a person on a request.
     HitlAction {
         Approve = "approve",
         Reject = "reject",
         Amend = "amend",
     }
 
-    /// Why a request exists.
+    /// Cause of a human-in-the-loop request.
     HitlKind {
-        /// A step's result is under review.
+        /// The result of a step is under review.
         Approval = "approval",
-        /// An agent or a person asks something.
+        /// An agent or a person asks a question.
         Question = "question",
-        /// Something failed and a person says how to go on.
+        /// An attempt failed and a person decides how to continue.
         Failure = "failure",
     }
 
-    /// What it means when nobody answers in time.
+    /// Consequence of a request that expires without an answer.
     OnExpiry {
         Reject = "reject",
         KeepWaiting = "keep_waiting",
         Approve = "approve",
     }
 
-    /// How much people want to see of a project: the gates it stops at.
+    /// Degree of oversight that people want: it selects the gates of a project.
     Oversight {
         Low = "low",
         Standard = "standard",
         High = "high",
     }
 
-    /// Where a workflow step stands.
+    /// Status of a workflow step.
     StepStatus {
         Waiting = "waiting",
         Running = "running",
@@ -139,7 +139,7 @@ words! {
         Failed = "failed",
     }
 
-    /// What an artifact is.
+    /// Type of an artifact.
     ArtifactType {
         UserInput = "user_input",
         ProjectPlan = "project_plan",
@@ -154,7 +154,7 @@ words! {
         HitlResponse = "hitl_response",
     }
 
-    /// Who caused a log entry.
+    /// Kind of party that caused a log entry.
     EventSource {
         Agent = "agent",
         User = "user",
@@ -163,7 +163,7 @@ words! {
         Scheduler = "scheduler",
     }
 
-    /// What a log entry tells.
+    /// Type of a log entry.
     EventType {
         ProjectCreated = "project_created",
         ProjectStarted = "project_started",
@@ -202,7 +202,8 @@ words! {
 }
 
 impl TaskStatus {
-    /// True when nothing more happens to the task by itself: completed, failed or cancelled.
+    /// Returns whether the task has ended: completed, failed or cancelled. A failed task can be
+    /// retried.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
@@ -210,7 +211,7 @@ impl TaskStatus {
 }
 
 impl ProjectStatus {
-    /// True for active and paused: decisions may still be taken.
+    /// Returns whether the project is active or paused, so that decisions may still be taken.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Active | Self::Paused)

@@ -1,4 +1,4 @@
-//! External workers: their requests for work and the leases that they show.
+//! External workers: their polls for work and the leases that they present.
 
 use std::time::Duration;
 
@@ -8,46 +8,46 @@ use crate::lease::{LeaseHolder, WorkerId};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::AgentType;
 
-/// A worker that asks for work, and how long it waits for some.
+/// A worker's poll for work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkQuery {
-    /// Who asks.
+    /// Worker that polls.
     pub worker: WorkerId,
-    /// The agent types it serves; the first is served first.
+    /// Agent types that it serves, most preferred first.
     pub agents: Vec<AgentType>,
-    /// How many tasks it takes at most, over all of them.
+    /// Maximum number of tasks, over all agent types.
     pub max: u32,
-    /// How long it waits when there is nothing; zero answers at once.
+    /// Time to wait if there is no work; zero answers at once.
     pub wait: Duration,
 }
 
-/// A lease as its holder shows it.
+/// A lease as its holder presents it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldLease {
-    /// The task.
+    /// Task of the lease.
     pub task: TaskId,
-    /// Who says to hold it, under which fence.
+    /// Claimed holder, with its fencing token.
     pub holder: LeaseHolder,
 }
 
-/// A task that was handed out.
+/// A leased task.
 #[derive(Debug, Clone)]
 pub struct Leased {
-    /// The right to it.
+    /// The lease.
     pub lease: HeldLease,
-    /// When it lapses unless its holder is heard.
+    /// Time of expiry unless a heartbeat extends it.
     pub expires_at: Timestamp,
-    /// How often its holder should be heard.
+    /// Interval at which the holder should send heartbeats.
     pub heartbeat: Duration,
-    /// What is to be done.
+    /// Work to be done.
     pub job: Assignment,
 }
 
-/// What a holder that was heard is told.
+/// Reply to a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatReply {
-    /// When the lease lapses unless its holder is heard again.
+    /// Time of expiry unless another heartbeat extends it.
     pub expires_at: Timestamp,
-    /// Nobody wants the work any more: stop.
+    /// Whether the task was cancelled and the worker should stop.
     pub cancel: bool,
 }

@@ -1,4 +1,4 @@
-//! What an agent type is doing, derived from leases and gates and written down when it changes.
+//! Status of an agent type, derived from leases and gates and recorded when it changes.
 
 use super::builder::DecisionBuilder;
 use crate::agent::{AgentFacts, AgentRecord};
@@ -9,18 +9,18 @@ use crate::event::{self, EventPayload as E};
 use crate::scope::Snapshot;
 use crate::vocabulary::AgentStatusKind;
 
-/// Writes down what an agent type is doing, if that has changed.
+/// Records the status of an agent type if it has changed.
 ///
 /// # Errors
-/// None.
+/// Never.
 pub fn refresh(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
     settle(context, snapshot, false)
 }
 
-/// Sweeps an agent type's errors away; what it holds and waits for stays.
+/// Clears the error state of an agent type; its leases and gates stay.
 ///
 /// # Errors
-/// None.
+/// Never.
 pub fn reset(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
     settle(context, snapshot, true)
 }
@@ -49,7 +49,7 @@ fn settle(
     Ok(builder.finish())
 }
 
-/// Working beats waiting beats error beats idle.
+/// Derives the status: working takes precedence over waiting, waiting over error, error over idle.
 fn derive(record: &mut AgentRecord, facts: &AgentFacts) {
     let failure = facts
         .failure
@@ -72,7 +72,8 @@ fn derive(record: &mut AgentRecord, facts: &AgentFacts) {
     };
 }
 
-/// Whether there is nothing new to write down: a change in the number of tasks alone is not news.
+/// Returns whether nothing changed that is worth recording. A different number of tasks alone is
+/// not recorded.
 fn same(before: &AgentRecord, after: &AgentRecord) -> bool {
     before.status == after.status && before.error_message == after.error_message
 }

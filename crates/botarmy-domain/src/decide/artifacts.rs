@@ -1,4 +1,4 @@
-//! Artifacts put in by hand, and packages.
+//! Artifacts stored by hand, and packages.
 
 use super::builder::DecisionBuilder;
 use crate::artifact::NewArtifact;
@@ -12,11 +12,12 @@ use crate::records::Listed;
 use crate::scope::Snapshot;
 use crate::vocabulary::{AgentType, HitlKind};
 
-/// Stores an artifact. Where a step of that type is under review, the review is of this one from
-/// now on, and an answer to what was shown before is refused. Needs a scope with open requests.
+/// Stores an artifact. If a step with this output type is under review, the review concerns the new
+/// artifact from now on, and responses to the previous one are refused. Needs a scope with open
+/// requests.
 ///
 /// # Errors
-/// When the project does not exist or is over.
+/// If the project does not exist or has ended.
 pub fn store(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -50,10 +51,10 @@ pub fn store(
     Ok(builder.finish())
 }
 
-/// Records that a package was made.
+/// Records that a package was generated.
 ///
 /// # Errors
-/// When the project does not exist.
+/// If the project does not exist.
 pub fn package_made(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -72,10 +73,10 @@ pub fn package_made(
     Ok(builder.finish())
 }
 
-/// Removes the package; decides nothing when there is none. Needs a scope with the package.
+/// Removes the package; decides nothing if there is none. Needs a scope with the package.
 ///
 /// # Errors
-/// When the project does not exist.
+/// If the project does not exist.
 pub fn package_deleted(
     context: &DecisionContext,
     snapshot: &Snapshot,

@@ -1,4 +1,5 @@
-//! Spending: reserving before an attempt, settling after it, asking when there is too little.
+//! Spending: reserves the worst case before an attempt, settles the usage after it, and asks a
+//! person when a limit would be exceeded.
 
 use serde_json::{Map, Value};
 
@@ -19,39 +20,39 @@ use crate::timestamp::Timestamp;
 use crate::usage::Usage;
 use crate::vocabulary::{HitlKind, TaskStatus};
 
-/// What an attempt wants to reserve, and the limits that apply where people have set none.
+/// Reservation that an attempt needs, with the limits that apply where people have set none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
-    /// The worst case.
+    /// Worst case of the attempt.
     pub amount: Amount,
-    /// When the attempt is over whatever happens.
+    /// Time by which the attempt has ended in any case.
     pub until: Timestamp,
-    /// The configured limit of a project.
+    /// Configured limit of a project.
     pub per_project: Limit,
-    /// The configured limit of the agent type for a day.
+    /// Configured limit of the agent type for one day.
     pub per_day: Limit,
 }
 
-/// The budget accounts that an attempt at a task is paid from: its project's, and its agent type's of the
-/// day on which the attempt began.
+/// Returns the budget accounts that pay for an attempt: the account of the project, and the account
+/// of the agent type for the day on which the attempt began.
 #[must_use]
 pub fn accounts_of(task: &Task) -> [BudgetKey; 2] {
     let day = Day::of(task.started_at.unwrap_or(task.created_at));
     [BudgetKey::Project(task.project_id), BudgetKey::Day(task.agent, day)]
 }
 
-/// The refusal of an attempt for which there is no room.
+/// Conflict code for an attempt that would exceed a limit.
 pub const NO_ROOM: &str = "no_room_in_budget";
 
-/// Reserves the worst case of an attempt that is about to begin. Decides nothing where nothing is
-/// limited. Needs a scope with both budget accounts.
+/// Reserves the worst case of an attempt that is about to begin. Decides nothing if no limit
+/// applies. Needs a scope with both budget accounts.
 ///
-/// Where a limit would be passed, the attempt does not take place. If this `asks`, the task waits and
-/// a person is asked whether to raise the limit; that needs the pending requests too.
+/// If a limit would be exceeded, the attempt does not take place. With `asks`, the task waits and a
+/// person is asked whether to raise the limit; that also needs the pending requests.
 ///
 /// # Errors
-/// [`NO_ROOM`] when a limit would be passed and this does not ask; `lease_lost` when the holder no
-/// longer holds the task.
+/// [`NO_ROOM`] if a limit would be exceeded and `asks` is false; `lease_lost` if the lease is no
+/// longer held.
 pub fn reserve(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -71,7 +72,7 @@ pub fn reserve(
         };
         let limit = account.limit.unwrap_or(configured);
         is_limited |= !limit.is_none();
-        // What its last attempt had reserved is not beside this one.
+        // The reservation of the task's previous attempt is replaced, not added to.
         account.reserved.remove(&id);
         if !limit.has_room(account.taken(now), wanted.amount) {
             if !asks {
@@ -105,7 +106,7 @@ pub fn reserve(
     Ok(builder.finish())
 }
 
-/// Lets a task wait until a person has said what becomes of the limit; one question for all tasks
+/// Makes a task wait until a person has decided on the limit. There is one question for all tasks
 /// of a project that wait for the same budget account.
 fn wait(
     builder: &mut DecisionBuilder<'_>,
@@ -129,7 +130,7 @@ fn wait(
                 gate::new_request(builder, &project, kind, text, options, subject, target);
             request.budget = Some(question);
             if let BudgetKey::Day(_, day) = question.account {
-                // The next day has a budget account of its own.
+                // A question about a daily limit is moot the next day, which has its own account.
                 request.expires_at = request.expires_at.min(day.end());
             }
             let id = request.id;
@@ -182,7 +183,7 @@ fn sentence(question: &BudgetQuestion, taken: Amount) -> String {
     )
 }
 
-/// Puts what an attempt used in the place of what it had reserved, where its scope has the budget accounts.
+/// Replaces the reservation of an attempt by its usage, if the scope has the budget accounts.
 /// Belongs to the event before it.
 pub(super) fn settle(builder: &mut DecisionBuilder<'_>, task: &Task, usage: &Usage) {
     for key in accounts_of(task) {
@@ -196,12 +197,11 @@ pub(super) fn settle(builder: &mut DecisionBuilder<'_>, task: &Task, usage: &Usa
     }
 }
 
-/// Sets the limit of a project; those who waited for it go on where what the first of them needs
-/// fits. Needs a scope with
-/// everything open and the project's budget account.
+/// Sets the limit of a project. Tasks that waited for it are requeued if the need of the first of
+/// them fits. Needs a scope with everything open and the project's budget account.
 ///
 /// # Errors
-/// A conflict when the project is over.
+/// A conflict if the project has ended.
 pub fn set(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -236,7 +236,8 @@ fn change(builder: &mut DecisionBuilder<'_>, key: BudgetKey, limit: Limit) {
     builder.put_row(Row::Record(account.into()), &payload);
 }
 
-/// A person said yes: the limit is raised, unless there is room by now, and whoever waited goes on.
+/// Applies an approval: raises the limit, unless there is room by now, and requeues the tasks that
+/// waited for it.
 pub(super) fn raise(
     builder: &mut DecisionBuilder<'_>,
     request: HitlRequestId,
@@ -251,7 +252,7 @@ pub(super) fn raise(
     release(builder, request);
 }
 
-/// A person named another limit.
+/// Applies an amendment: sets another limit.
 pub(super) fn amend(
     builder: &mut DecisionBuilder<'_>,
     request: HitlRequestId,
@@ -279,13 +280,13 @@ pub(super) fn amend(
 
 fn not_a_limit() -> DomainError {
     DomainError::BadRequest(
-        "Another limit is given in `amended_content`: `tokens`, `cost_micro_usd` or both, as whole \
+        "Give another limit in `amended_content`: `tokens`, `cost_micro_usd` or both, as whole \
          numbers."
             .to_owned(),
     )
 }
 
-/// Sends everybody who waited for this answer back into the queue, where they try to reserve anew.
+/// Requeues all tasks that waited for this answer; each tries to reserve again.
 pub(super) fn release(builder: &mut DecisionBuilder<'_>, request: HitlRequestId) {
     for task in builder.open_tasks() {
         if matches!(task.state, TaskState::WaitingForHitl { request_id } if request_id == request) {

@@ -1,4 +1,4 @@
-//! A decision in the making: working copies of the rows it touches, and the changes so far.
+//! Builder of a decision: working copies of the rows it touches, and the changes so far.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use crate::task::{Task, TaskState};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, HitlStatus, ProjectStatus, TaskStatus};
 
-/// How far apart two tasks of one project stand in the queue: a project with many waiting tasks
-/// lets others in between.
+/// Minimum distance between two tasks of one project in the queue, so that a project with many
+/// pending tasks lets others in between.
 const TURN: Duration = Duration::from_millis(10);
 
 pub(super) struct DecisionBuilder<'a> {
@@ -60,7 +60,7 @@ impl<'a> DecisionBuilder<'a> {
         }
     }
 
-    /// The decision. Where the project's progress changed, its row goes with the last event.
+    /// Returns the decision. If the project's progress changed, its row goes with the last event.
     pub(super) fn finish(mut self) -> Decision {
         if let (true, Some(project), Some(last)) =
             (self.progressed, self.project, self.changes.last_mut())
@@ -74,28 +74,28 @@ impl<'a> DecisionBuilder<'a> {
         self.id_generator.now()
     }
 
-    // Looking.
+    // Reading.
 
-    /// The project as it stands in this draft.
+    /// Returns the project as this decision leaves it.
     pub(super) fn project(&self) -> Result<&Arc<Project>, DomainError> {
         self.project
             .as_ref()
             .ok_or_else(|| DomainError::not_found("Project", self.snapshot.head.log.key()))
     }
 
-    /// The project, if new work may be asked of it.
+    /// Returns the project if it accepts new work.
     pub(super) fn active_project(&self) -> Result<&Arc<Project>, DomainError> {
         let project = self.project()?;
         match project.status() {
             ProjectStatus::Active => Ok(project),
             status => Err(DomainError::conflict(
                 "project_not_active",
-                format!("Project {} is {status}; only an active project takes this.", project.id),
+                format!("Project {} is {status}; only an active project accepts this.", project.id),
             )),
         }
     }
 
-    /// The project, if it is not over.
+    /// Returns the project if it has not ended.
     pub(super) fn open_project(&self) -> Result<&Arc<Project>, DomainError> {
         let project = self.project()?;
         if project.status().is_open() {
@@ -144,7 +144,7 @@ impl<'a> DecisionBuilder<'a> {
         self.records.get(&R::any_key(key))?.as_ref().and_then(R::of)
     }
 
-    // Changing.
+    // Writing.
 
     fn push(
         &mut self,
@@ -165,7 +165,7 @@ impl<'a> DecisionBuilder<'a> {
         self.changes.push(Change { rows: row.into_iter().collect(), event });
     }
 
-    /// Something that only the log keeps.
+    /// Adds an event that changes no row.
     pub(super) fn note(&mut self, payload: &EventPayload, task_id: Option<TaskId>) {
         self.push(None, payload, task_id, None);
     }
@@ -184,7 +184,7 @@ impl<'a> DecisionBuilder<'a> {
         self.changes.last_mut().expect("an event came before").rows.push(row);
     }
 
-    /// Writes the project in a new state, together with the event that made it so.
+    /// Writes the project in a new state, together with the event that caused it.
     pub(super) fn put_project(&mut self, mut project: Project, payload: &EventPayload) {
         project.updated_at = self.at();
         let project = Arc::new(project);
@@ -192,7 +192,7 @@ impl<'a> DecisionBuilder<'a> {
         self.push(Some(Row::Project(project)), payload, None, None);
     }
 
-    /// Changes the project's progress, because of an event of this draft.
+    /// Changes the project's progress because of an event of this decision.
     pub(super) fn update_plan(&mut self, change: impl FnOnce(&mut crate::project::Plan)) {
         let at = self.at();
         let Some(project) = &mut self.project else { return };
@@ -210,7 +210,7 @@ impl<'a> DecisionBuilder<'a> {
         self.push(Some(row), payload, Some(id), None);
     }
 
-    /// Writes a task in a state that the last event brought it to.
+    /// Writes a task in a state that the last event caused.
     pub(super) fn and_task(&mut self, task: Task) {
         let row = self.task_row(task);
         self.and_row(row);
@@ -269,15 +269,15 @@ impl<'a> DecisionBuilder<'a> {
         meta
     }
 
-    /// The turn of a task that is made now: its age, but never closer than [`TURN`] to the task
-    /// its project made before.
+    /// Returns the queue position of a task that is created now: its time of creation, but at least
+    /// [`TURN`] after the previous task of the same project.
     pub(super) fn take_turn(&mut self) -> Timestamp {
         let turn = self.at().max(self.next_turn);
         self.next_turn = turn.after(TURN);
         turn
     }
 
-    // What several use cases do.
+    // Steps that several use cases share.
 
     pub(super) fn cancel_task(&mut self, task: &Task, reason: &str) {
         let by = self.origin.actor.clone();
@@ -308,8 +308,8 @@ impl<'a> DecisionBuilder<'a> {
         self.put_request(request, &payload);
     }
 
-    /// Cancels what is still open, so that nothing outlives its project. The scope must have
-    /// asked for everything open.
+    /// Cancels everything that is still open, so that nothing outlives its project. The scope must
+    /// include everything open.
     pub(super) fn close_everything(&mut self, reason: &str) {
         for task in self.open_tasks() {
             self.cancel_task(&task, reason);
@@ -350,7 +350,7 @@ impl<'a> DecisionBuilder<'a> {
     }
 }
 
-/// A JSON object from a literal.
+/// Returns the JSON object of a literal.
 pub(super) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,

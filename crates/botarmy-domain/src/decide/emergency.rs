@@ -1,4 +1,4 @@
-//! Stopping work at once, and letting it go on.
+//! Emergency stops and their release.
 
 use super::builder::DecisionBuilder;
 use super::{flow, tasks};
@@ -13,15 +13,16 @@ use crate::scope::Snapshot;
 use crate::text::non_blank;
 use crate::vocabulary::{AgentType, TaskStatus};
 
-/// The longest reason, in characters.
+/// Maximum length of a reason, in characters.
 const MAX_REASON: usize = 2000;
 
-/// Stops work. Nothing of it is lost: what runs goes back into the queue and waits there. Decides
-/// nothing where the same is stopped already. A project is stopped in its own log and needs a scope
-/// with everything open; the rest is stopped in the system's, and what runs is taken back after.
+/// Stops work at once. Running tasks are requeued and wait; nothing is lost. Decides nothing if the
+/// same scope is stopped already. A stop of a project is recorded in the project's log and needs a
+/// scope with everything open; any other stop is recorded in the system log, and its running tasks
+/// are requeued afterwards.
 ///
 /// # Errors
-/// A blank or endless reason; a conflict when the project is over.
+/// A blank or overlong reason; a conflict if the project has ended.
 pub fn stop(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -62,10 +63,10 @@ pub fn stop(
     Ok(builder.finish())
 }
 
-/// Lets work go on. A project that was paused before stays paused.
+/// Releases stopped work. A project that was paused before the stop stays paused.
 ///
 /// # Errors
-/// When this is not stopped; a blank or endless reason.
+/// If there is no such stop; a blank or overlong reason.
 pub fn release(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -97,7 +98,7 @@ pub fn release(
             builder.and_row(Row::NoRecord(Stop::any_key(scope)));
             flow::advance(&mut builder)?;
         }
-        // An agent type, everything, or a project that has ended since.
+        // The stop of an agent type, of everything, or of a project that has ended since.
         _ => {
             builder.note(&payload, None);
             builder.and_row(Row::NoRecord(Stop::any_key(scope)));

@@ -1,4 +1,4 @@
-//! Moving a project through its workflow: what a finished step sets off.
+//! Progress of a project through its workflow: the consequences of a finished step.
 
 use super::builder::DecisionBuilder;
 use super::gate::{self, GateTarget};
@@ -14,7 +14,8 @@ use crate::usage::Usage;
 use crate::vocabulary::{AgentType, HitlKind, ProjectStatus, StepStatus};
 use crate::workflow::{Next, NoProgress, Step};
 
-/// Does everything that can be done now: starts steps, skips them, asks people, completes.
+/// Applies every transition that is possible now: starts steps, skips steps, opens gates, completes
+/// the project.
 pub(super) fn advance(builder: &mut DecisionBuilder<'_>) -> Result<(), DomainError> {
     while builder.project()?.status().is_open() {
         let project = builder.project()?.clone();
@@ -26,7 +27,7 @@ pub(super) fn advance(builder: &mut DecisionBuilder<'_>) -> Result<(), DomainErr
             Some(Next::Start(step)) => start_step(builder, &project, step),
             Some(Next::Skip(step)) => {
                 builder.update_plan(|plan| {
-                    // A repair that was made and is not needed any more has done its work.
+                    // A repair that is no longer needed has served its purpose.
                     let progress = plan.progress.step(&step.name);
                     let was_needed = progress.runs > 0;
                     progress.status =
@@ -99,7 +100,8 @@ fn start_step(builder: &mut DecisionBuilder<'_>, project: &Project, step: &Step)
     });
 }
 
-/// A step's task has come to a good end. `low_confidence` is how sure its agent is, where that is not enough.
+/// Records the result of a step. `low_confidence` is the confidence of the agent where it is below
+/// the threshold.
 pub(super) fn step_made(
     builder: &mut DecisionBuilder<'_>,
     task: &Task,
@@ -160,7 +162,8 @@ fn review(
     });
 }
 
-/// Puts the result of a task that is no step before a person, because its agent is not sure of it.
+/// Opens a review of a task's result because of low confidence; the task is not a step of a
+/// workflow.
 pub(super) fn review_low_confidence(
     builder: &mut DecisionBuilder<'_>,
     project: &Project,
@@ -219,7 +222,7 @@ fn ask_about_loop(builder: &mut DecisionBuilder<'_>, project: &Project, step: &S
     });
 }
 
-/// Completes the project if nothing is missing.
+/// Completes the project if no condition is unmet.
 fn complete_if_done(builder: &mut DecisionBuilder<'_>) -> Result<(), DomainError> {
     let project = builder.project()?.clone();
     if project.status() == ProjectStatus::Active && unmet(&project, &builder.counts).is_empty() {
@@ -247,7 +250,7 @@ pub(super) fn complete(
     builder.put_project(completed, &payload);
 }
 
-/// What keeps a project from being complete, one sentence each.
+/// Returns the conditions that keep a project from being complete, one sentence each.
 #[must_use]
 pub(super) fn unmet(project: &Project, counts: &Counts) -> Vec<String> {
     let mut unmet = Vec::new();

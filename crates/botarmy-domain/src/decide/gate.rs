@@ -1,4 +1,4 @@
-//! Putting a request before a person.
+//! Creation of human-in-the-loop requests.
 
 use super::builder::DecisionBuilder;
 use crate::error::DomainError;
@@ -12,10 +12,10 @@ use crate::usage::Usage;
 use crate::vocabulary::{AgentType, HitlKind, OnExpiry};
 use crate::workflow::Step;
 
-/// The most suggested answers.
+/// Maximum number of suggested answers.
 const MAX_OPTIONS: usize = 20;
 
-/// What a request is about.
+/// Subject of a request.
 #[derive(Clone, Copy)]
 pub(super) struct GateTarget<'a> {
     pub(super) task: Option<TaskId>,
@@ -34,8 +34,8 @@ pub(super) fn new_request(
 ) -> HitlRequest {
     let step = target.step;
     let ttl_s = step.and_then(|step| step.gate_ttl_s).unwrap_or(builder.defaults.gate_ttl_s);
-    // Only a reviewed result can be waved through by time: a question has no answer then, and a
-    // failure is still one.
+    // Only a reviewed result can be approved by expiry: a question would have no answer, and a
+    // failure would remain one.
     let on_expiry = match step.and_then(|step| step.on_expiry).unwrap_or(builder.defaults.on_expiry)
     {
         OnExpiry::Approve if kind != HitlKind::Approval => OnExpiry::KeepWaiting,
@@ -62,12 +62,12 @@ pub(super) fn new_request(
     }
 }
 
-/// Puts a new request before people.
+/// Opens a new request.
 pub(super) fn open(builder: &mut DecisionBuilder<'_>, request: HitlRequest) {
     open_after(builder, request, None);
 }
 
-/// Puts the question of an attempt before people, with what the attempt used.
+/// Opens a new request for the question of an attempt, with the usage of the attempt.
 pub(super) fn open_after(
     builder: &mut DecisionBuilder<'_>,
     request: HitlRequest,
@@ -87,7 +87,8 @@ pub(super) fn open_after(
     builder.put_request(request, &E::HitlRequestCreated(opened));
 }
 
-/// That a person is asked something, and is not shown too many answers.
+/// Checks that the question is not blank and that the number of suggested answers is within the
+/// limit.
 pub(super) fn check_question(question: &str, options: &[String]) -> Result<(), DomainError> {
     if non_blank(question).is_none() {
         return Err(DomainError::invalid("question", "must not be blank"));
@@ -98,7 +99,7 @@ pub(super) fn check_question(question: &str, options: &[String]) -> Result<(), D
     Ok(())
 }
 
-/// That all of these artifacts exist and belong to the project.
+/// Checks that all of these artifacts exist and belong to the project.
 pub(super) fn check_artifacts(
     snapshot: &Snapshot,
     project: ProjectId,

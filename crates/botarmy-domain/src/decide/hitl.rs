@@ -21,13 +21,13 @@ use crate::vocabulary::{
     AgentType, ArtifactType, HitlAction, HitlKind, HitlStatus, OnExpiry, StepStatus, TaskStatus,
 };
 
-/// The longest a request can be told to wait: a year.
+/// Maximum time to live of a request, in seconds: one year.
 const MAX_TTL_S: u32 = 365 * 86_400;
 
 /// Raises a request by hand. Needs a scope with its task and artifacts.
 ///
 /// # Errors
-/// A field that is not acceptable, or a project that is over.
+/// An invalid field, or a project that has ended.
 pub fn raise(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -69,11 +69,12 @@ pub fn raise(
     Ok(builder.finish())
 }
 
-/// Answers a request. Needs a scope with its task; a rejection needs everything open.
+/// Applies a person's response to a request. Needs a scope with its task; a rejection needs
+/// everything open.
 ///
 /// # Errors
-/// A conflict when it was answered already, has expired, or shows something else by now;
-/// [`DomainError::BadRequest`] when it is amended with nothing.
+/// A conflict if the request was decided already, has expired, or its subject has changed;
+/// [`DomainError::BadRequest`] for an amendment without content.
 pub fn respond(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -89,7 +90,7 @@ pub fn respond(
     let amended = response.amended_content.clone();
     if response.action == HitlAction::Amend && content.is_none() && amended.is_none() {
         return Err(DomainError::BadRequest(
-            "An amendment needs `content`, what should be different, or `amended_content`, the \
+            "An amendment needs `content`, the changes to make, or `amended_content`, the \
              document to go on with."
                 .to_owned(),
         ));
@@ -100,7 +101,7 @@ pub fn respond(
         return Err(DomainError::conflict(
             "subject_changed",
             format!(
-                "What is under review has changed since it was shown: its digest is {} now.",
+                "The artifacts under review have changed since they were shown; their digest is now {}.",
                 request.subject.digest
             ),
         ));
@@ -172,7 +173,7 @@ fn record(
     builder.put_request(request, &payload);
 }
 
-/// What an approval sets off.
+/// Applies the consequences of an approval.
 fn approved(builder: &mut DecisionBuilder<'_>, request: &HitlRequest) -> Result<(), DomainError> {
     if let Some(question) = &request.budget {
         budget::raise(builder, request.id, question);
@@ -190,7 +191,7 @@ fn approved(builder: &mut DecisionBuilder<'_>, request: &HitlRequest) -> Result<
     flow::advance(builder)
 }
 
-/// What an amendment sets off.
+/// Applies the consequences of an amendment.
 fn amend(
     builder: &mut DecisionBuilder<'_>,
     request: &HitlRequest,
@@ -223,8 +224,8 @@ fn amend(
     flow::advance(builder)
 }
 
-/// A replacement becomes the artifact, and the step is done; where there is no step, the task
-/// stays done.
+/// Stores a replacement document as the artifact and completes the step. Without a step, the task
+/// stays completed.
 fn replace(
     builder: &mut DecisionBuilder<'_>,
     request: &HitlRequest,
@@ -255,7 +256,7 @@ fn replace(
     Ok(())
 }
 
-/// What a person said, stored so that the next attempt sees it.
+/// Stores a person's answer as an artifact, so that the next attempt is shown it.
 fn feedback(
     builder: &mut DecisionBuilder<'_>,
     request: &HitlRequest,
@@ -273,7 +274,7 @@ fn feedback(
     Ok(builder.store_artifact(project, AgentType::Orchestrator, new, request.task_id).id)
 }
 
-/// Sends the task that asked back into the queue, with the answer.
+/// Requeues the task that asked, together with the answer.
 fn answer_task(builder: &mut DecisionBuilder<'_>, request: &HitlRequest, action: HitlAction) {
     let Some(task) = request.task_id.and_then(|id| builder.task(id).ok()) else { return };
     if !matches!(&task.state, TaskState::WaitingForHitl { request_id } if *request_id == request.id)
@@ -296,7 +297,7 @@ fn answer_task(builder: &mut DecisionBuilder<'_>, request: &HitlRequest, action:
     builder.and_task(task);
 }
 
-/// Tries again what failed or was not good enough: the task, or another round of the loop.
+/// Retries work that failed or was not good enough: the task, or another round of the loop.
 fn try_failure_again(
     builder: &mut DecisionBuilder<'_>,
     request: &HitlRequest,
@@ -326,11 +327,11 @@ fn try_failure_again(
     }
 }
 
-/// Nobody answered in time: halts, goes on waiting, or waves it through, as the request says.
+/// Applies the expiry rule of a request: halts the project, extends the request or approves it.
 /// Needs a scope with everything open.
 ///
 /// # Errors
-/// A conflict when it is not pending or not due.
+/// A conflict if the request is not pending or not due.
 pub fn expire(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -345,7 +346,8 @@ pub fn expire(
         ));
     }
     let expired_at = request.expires_at;
-    // The day it is about has ended, and the next one has a budget account of its own.
+    // A question about a daily limit is moot once its day has ended; the next day has its own
+    // account.
     let is_over = request.budget.is_some_and(
         |question| matches!(question.account, BudgetKey::Day(_, day) if day.end() <= builder.at()),
     );

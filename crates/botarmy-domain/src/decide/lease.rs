@@ -1,4 +1,4 @@
-//! Checking that a holder still holds its lease.
+//! Checks whether a lease is still held.
 
 use super::builder::DecisionBuilder;
 use crate::error::DomainError;
@@ -6,7 +6,7 @@ use crate::ids::TaskId;
 use crate::lease::{Lease, LeaseHolder};
 use crate::task::Task;
 
-/// The task, if this holder still holds it.
+/// Returns the task if this holder still has its lease.
 pub(super) fn held(
     builder: &DecisionBuilder<'_>,
     id: TaskId,
@@ -17,10 +17,10 @@ pub(super) fn held(
     Ok((*task).clone())
 }
 
-/// Whether this holder holds the task.
+/// Checks that this holder has the lease of the task.
 ///
 /// # Errors
-/// `lease_lost` when it does not.
+/// `lease_lost` if it does not.
 pub fn check_held(task: &Task, holder: &LeaseHolder) -> Result<(), DomainError> {
     let holds = |lease: &Lease| lease.fence == holder.fence && lease.worker == holder.worker;
     if task.lease().is_some_and(holds) {
@@ -33,7 +33,7 @@ pub fn check_held(task: &Task, holder: &LeaseHolder) -> Result<(), DomainError> 
     )))
 }
 
-/// The refusal for whoever does not hold a task.
+/// Returns the conflict for a caller without the lease of a task.
 pub fn lease_lost(detail: impl Into<String>) -> DomainError {
     DomainError::conflict("lease_lost", detail)
 }

@@ -1,4 +1,4 @@
-//! The use cases as pure functions: a snapshot in, a decision or a refusal out.
+//! The use cases as pure functions: each takes a snapshot and returns a decision or an error.
 
 pub mod agents;
 pub mod artifacts;

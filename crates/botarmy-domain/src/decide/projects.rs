@@ -1,4 +1,4 @@
-//! Making, starting, pausing, resuming, cancelling and completing projects.
+//! Creation, start, pause, resumption, cancellation and completion of projects.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::text::non_blank;
 use crate::vocabulary::{AgentType, ArtifactType, ProjectStatus};
 use crate::workflow::{Progress, Workflow};
 
-/// The longest name, in characters.
+/// Maximum length of a name, in characters.
 const MAX_NAME: usize = 255;
 
-/// Makes a project. With a workflow it starts at once, the description being the idea, or the
-/// name where there is none.
+/// Creates a project. With a workflow, it starts at once; the idea is the description or, without
+/// one, the name.
 ///
 /// # Errors
 /// [`DomainError::Invalid`] for a name that is blank or too long.
@@ -70,7 +70,7 @@ pub fn create(
 /// Starts a workflow in a project that has none.
 ///
 /// # Errors
-/// A conflict when it has one already or is not active.
+/// A conflict if it has one already or is not active.
 pub fn start(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -119,10 +119,10 @@ fn begin(
     flow::advance(builder)
 }
 
-/// Lets nothing new start. What runs may end, and people may answer.
+/// Pauses the project; running tasks finish, and people may answer requests.
 ///
 /// # Errors
-/// A conflict when the project is not active.
+/// A conflict if the project is not active.
 pub fn pause(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let mut project = (**builder.active_project()?).clone();
@@ -136,10 +136,10 @@ pub fn pause(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision,
     Ok(builder.finish())
 }
 
-/// Lets work go on.
+/// Resumes a paused project.
 ///
 /// # Errors
-/// A conflict when the project is not paused.
+/// A conflict if the project is not paused.
 pub fn resume(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let mut project = (**builder.project()?).clone();
@@ -172,10 +172,10 @@ pub fn resume(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision
     Ok(builder.finish())
 }
 
-/// Calls everything off. Needs a scope with everything open.
+/// Cancels the project and everything open in it. Needs a scope with everything open.
 ///
 /// # Errors
-/// A conflict when the project is over already.
+/// A conflict if the project has ended already.
 pub fn cancel(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let mut project = (**builder.open_project()?).clone();
@@ -190,10 +190,10 @@ pub fn cancel(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision
     Ok(builder.finish())
 }
 
-/// Completes the project if nothing is missing; decides nothing otherwise.
+/// Completes the project if no condition is unmet; decides nothing otherwise.
 ///
 /// # Errors
-/// When the project does not exist.
+/// If the project does not exist.
 pub fn check_completion(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -206,11 +206,12 @@ pub fn check_completion(
     Ok(builder.finish())
 }
 
-/// Completes the project whatever is missing, which is recorded; what is still open is cancelled.
-/// Decides nothing when it is completed already. Needs a scope with everything open.
+/// Completes the project even if conditions are unmet, which are recorded; everything open is
+/// cancelled. Decides nothing if the project is completed already. Needs a scope with everything
+/// open.
 ///
 /// # Errors
-/// A conflict when the project ended otherwise.
+/// A conflict if the project ended in another way.
 pub fn force_complete(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -233,15 +234,15 @@ pub fn force_complete(
     Ok(builder.finish())
 }
 
-/// What keeps a project from being complete, one sentence each.
+/// Returns the conditions that keep a project from being complete, one sentence each.
 #[must_use]
 pub fn unmet(project: &Project, counts: &Counts) -> Vec<String> {
     flow::unmet(project, counts)
 }
 
-/// Records something about the server itself in the system log.
-///
+/// Records an event about the server itself in the system log.
 /// # Errors
+/// Never.
 /// None.
 pub fn system_note(
     context: &DecisionContext,

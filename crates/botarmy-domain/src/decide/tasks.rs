@@ -1,5 +1,5 @@
-//! The life of a task: submitted, claimed, completed, failed, asked about, given back, cancelled,
-//! tried again.
+//! Life cycle of a task: submission, claim, completion, failure, question, requeueing, cancellation
+//! and retry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,15 +28,15 @@ use crate::text::non_blank;
 use crate::usage::Usage;
 use crate::vocabulary::{ArtifactType, HitlKind, StepStatus, TaskStatus};
 
-/// The most artifacts a task can be shown.
+/// Maximum number of context artifacts of a task.
 const MAX_CONTEXT: usize = 1000;
-/// The most attempts a task can be given.
+/// Maximum number of attempts of a task.
 const MAX_ATTEMPTS: u32 = 10;
 
 /// Submits a task. Needs a scope with the context artifacts.
 ///
 /// # Errors
-/// A field that is not acceptable, or a project that is not active.
+/// An invalid field, or a project that is not active.
 pub fn submit(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -92,7 +92,7 @@ pub fn submit(
 /// Starts a task that is pending and ready, in an active project.
 ///
 /// # Errors
-/// A conflict when it is not.
+/// A conflict if it is not.
 pub fn claim(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -130,26 +130,26 @@ pub fn claim(
     Ok(builder.finish())
 }
 
-/// What an agent returned when it was done.
+/// Result of an attempt that finished.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Work {
-    /// What there is to say about it.
+    /// Report of the agent about its work.
     pub output: Map<String, Value>,
-    /// What was made.
+    /// Artifacts that were produced.
     pub artifacts: Vec<NewArtifact>,
-    /// 0 to 1, where the agent knows.
+    /// Confidence of the agent, 0 to 1, where known.
     pub confidence: Option<f64>,
-    /// What it used.
+    /// Usage of the attempt.
     pub usage: Usage,
 }
 
-/// Takes in finished work: stores what was made, and lets the workflow go on.
+/// Accepts finished work: stores the artifacts and advances the workflow.
 ///
-/// The result of a step is the artifact of its output type; where the agent named none, its
-/// output is that artifact. Work that was already taken in from the same attempt decides nothing.
+/// The result of a step is the artifact of its output type; if the agent returned none, its output
+/// becomes that artifact. Decides nothing if work of the same attempt was accepted already.
 ///
 /// # Errors
-/// `lease_lost` when the holder no longer holds the task.
+/// `lease_lost` if the lease is no longer held.
 pub fn complete(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -229,10 +229,10 @@ pub fn complete(
     Ok(builder.finish())
 }
 
-/// Takes in a failure: another attempt later, or a person is asked.
+/// Accepts a failure: schedules another attempt or asks a person.
 ///
 /// # Errors
-/// `lease_lost` when the holder no longer holds the task.
+/// `lease_lost` if the lease is no longer held.
 pub fn fail(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -247,7 +247,7 @@ pub fn fail(
     let validation_error = task.validation_error.take();
     let (code, message, again) = match error.clone() {
         RunError::Retryable { code, detail, after, .. } => {
-            // What was complained about has still not been put right.
+            // The validation error has not been corrected yet; the next attempt is shown it again.
             task.validation_error = validation_error;
             (code, detail, Some(after))
         }
@@ -265,7 +265,8 @@ pub fn fail(
     Ok(builder.finish())
 }
 
-/// An attempt failed. `again` is `None` when another would fail too, else the least wait.
+/// Records that an attempt failed. `again` is the minimum delay before the next attempt, or `None`
+/// if another attempt would fail too.
 fn attempt_failed(
     builder: &mut DecisionBuilder<'_>,
     mut task: Task,
@@ -329,29 +330,30 @@ fn attempt_failed(
     Ok(())
 }
 
-/// 1, 2, 4, … times the base, and up to a quarter more so that retries do not march in step.
+/// Returns the delay before the next attempt: 1, 2, 4, … times the base plus up to a quarter, so
+/// that retries of several tasks do not coincide.
 fn backoff(builder: &DecisionBuilder<'_>, failures: u32) -> Duration {
     let wait = builder.defaults.backoff.saturating_mul(1 << failures.saturating_sub(1).min(16));
     let share = u32::try_from(builder.id_generator.jitter() % 256).unwrap_or(0);
     wait + wait * share / 1024
 }
 
-/// What an agent returned when it needs a person.
+/// Question of an agent that needs a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inquiry {
-    /// What is asked.
+    /// The question.
     pub question: Question,
-    /// What it used so far.
+    /// Usage so far.
     pub usage: Usage,
-    /// What it wants to be reminded of.
+    /// Opaque text that the agent gets back with the answer.
     pub session: Option<String>,
 }
 
-/// Puts a task's question before people; the task holds nothing meanwhile. Needs a scope with the
-/// artifacts the question is about.
+/// Opens a request for the question of a task, which holds no lease while it waits. Needs a scope
+/// with the artifacts that the question is about.
 ///
 /// # Errors
-/// `lease_lost` when the holder no longer holds the task; a question that is not acceptable.
+/// `lease_lost` if the lease is no longer held; an invalid question.
 pub fn ask(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -387,10 +389,10 @@ pub fn ask(
     Ok(builder.finish())
 }
 
-/// Takes a task back from a holder that fell silent: its lease has expired.
+/// Requeues a task whose lease has expired.
 ///
 /// # Errors
-/// A conflict when the lease is alive, or nobody holds the task.
+/// A conflict if the lease has not expired or does not exist.
 pub fn expire_lease(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -400,7 +402,7 @@ pub fn expire_lease(
     let task = (*builder.task(id)?).clone();
     let expired = task.lease().filter(|lease| lease.expires_at <= builder.at()).cloned();
     let lease = expired.ok_or_else(|| {
-        DomainError::conflict("lease_alive", format!("Task {id} has no lapsed lease."))
+        DomainError::conflict("lease_alive", format!("Task {id} has no expired lease."))
     })?;
     let payload = E::TaskLeaseExpired(event::TaskLeaseExpired {
         agent_type: task.agent,
@@ -419,11 +421,11 @@ pub fn expire_lease(
     Ok(builder.finish())
 }
 
-/// Gives a task back that its holder cannot go on with: the server is stopping, or was killed.
-/// That is not a failure of the attempt, so it is not counted as one.
+/// Requeues a task whose holder cannot continue because the server is stopping or was killed. Not
+/// counted as a failure of the attempt.
 ///
 /// # Errors
-/// `lease_lost` when the holder no longer holds the task.
+/// `lease_lost` if the lease is no longer held.
 pub fn requeue(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -437,7 +439,7 @@ pub fn requeue(
     Ok(builder.finish())
 }
 
-/// Ends an attempt that nobody is to blame for.
+/// Ends an attempt without counting it as a failure.
 pub(super) fn back_into_the_queue(builder: &mut DecisionBuilder<'_>, task: &Task, reason: &str) {
     let mut task = task.clone();
     let payload = E::TaskLeaseExpired(event::TaskLeaseExpired {
@@ -453,10 +455,10 @@ pub(super) fn back_into_the_queue(builder: &mut DecisionBuilder<'_>, task: &Task
     builder.put_task(task, &payload);
 }
 
-/// Calls a task off, and what people were asked about it. Needs a scope with everything open.
+/// Cancels a task and its open requests. Needs a scope with everything open.
 ///
 /// # Errors
-/// A conflict when the task is over, or is a step that its workflow cannot do without.
+/// A conflict if the task has ended, or is a step that its workflow requires.
 pub fn cancel(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -483,10 +485,10 @@ pub fn cancel(
     Ok(builder.finish())
 }
 
-/// Gives a failed task another round of attempts. Needs a scope with everything open.
+/// Grants a failed task another round of attempts. Needs a scope with everything open.
 ///
 /// # Errors
-/// A conflict when the task has not failed.
+/// A conflict if the task has not failed.
 pub fn retry(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -506,7 +508,7 @@ pub fn retry(
     Ok(builder.finish())
 }
 
-/// Sends a failed task back into the queue with all its attempts.
+/// Requeues a failed task with all its attempts.
 pub(super) fn try_again(builder: &mut DecisionBuilder<'_>, task: &Task) {
     let mut task = task.clone();
     task.failures = 0;
@@ -534,8 +536,8 @@ pub(super) fn try_again(builder: &mut DecisionBuilder<'_>, task: &Task) {
     builder.put_task(task, &payload);
 }
 
-/// Cancels what people are asked about a task, or what it waited for, unless others wait for it too:
-/// there is one question about a budget for all of them.
+/// Cancels the open requests of a task, and a budget request that it waited for unless other tasks
+/// wait for it too: one budget request serves all of them.
 fn cancel_requests_about(builder: &mut DecisionBuilder<'_>, task: &Task, reason: &str) {
     let awaited = match task.state {
         TaskState::WaitingForHitl { request_id } => Some(request_id),

@@ -78,7 +78,7 @@ macro_rules! payloads {
             /// Reads the payload of an entry.
             ///
             /// # Errors
-            /// A payload that does not have the form of its event type.
+            /// [`PayloadError`] if the payload does not have the form of its event type.
             pub fn of(entry: &Entry) -> Result<Self, PayloadError> {
                 let event_type = entry.event_type;
                 let data = &entry.event_data;
@@ -134,8 +134,8 @@ fn object(payload: &impl Serialize) -> Map<String, Value> {
     }
 }
 
-/// Returns the agent type that an entry concerns, without reading its whole payload: this is asked
-/// of every entry that is committed.
+/// Returns the agent type that an entry concerns. Does not parse the whole payload, because every
+/// committed entry passes through here.
 #[must_use]
 pub fn agent_type_of(entry: &Entry) -> Option<AgentType> {
     let data = &entry.event_data;

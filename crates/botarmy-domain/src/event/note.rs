@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 pub struct Note(pub Map<String, Value>);
 
 impl Note {
-    /// Text under this key.
+    /// Returns the text under `key`.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key)?.as_str()

@@ -10,18 +10,18 @@ use crate::record::{ColumnKind, ColumnValue, Record, RecordTable};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, Oversight, ProjectStatus, StepStatus};
 
-/// A package that was made. Its bytes are made again from the artifacts whenever they are wanted.
+/// A generated package. Its bytes are not stored; they are generated from the artifacts on demand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
-    /// The project.
+    /// Project of the package.
     pub project_id: ProjectId,
-    /// When.
+    /// Time of generation.
     pub generated_at: Timestamp,
-    /// What it says about the project, which may have gone on since.
+    /// State of the project at that time; the project may have changed since.
     pub cover: Cover,
-    /// The artifacts it is made from, oldest first.
+    /// Artifacts that it is built from, oldest first.
     pub artifacts: Vec<ContextId>,
-    /// What is in it, sorted by name.
+    /// Files, sorted by name.
     pub files: Vec<PackageFile>,
     /// SHA-256 over names and digests of the files, in lower-case hexadecimal.
     pub digest: String,
@@ -32,7 +32,7 @@ pub struct Package {
 pub struct PackageSummary {
     /// The project.
     pub project: Arc<Project>,
-    /// Its package; `None` when none was made since the last deletion.
+    /// Package of the project; `None` if none was generated since the last deletion.
     pub package: Option<Arc<Package>>,
 }
 
@@ -61,66 +61,66 @@ impl Record for Package {
 /// A file of a package, without its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageFile {
-    /// Its path in the package, with `/` between folders.
+    /// Path in the package, with `/` between folders.
     pub name: String,
-    /// Its ending in lower case, such as `html`; `file` where it has none.
+    /// Extension in lower case, such as `html`; `file` if there is none.
     pub file_type: String,
-    /// When what it holds was made.
+    /// Time of creation of the content.
     pub created_at: Timestamp,
-    /// In bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// SHA-256 of its bytes, in lower-case hexadecimal.
+    /// SHA-256 of the content, in lower-case hexadecimal.
     pub digest: String,
 }
 
-/// The project as it was when its package was made: what `README.md` and `project_summary.md` say
-/// beside the artifacts. Kept with the package, so that a project that goes on does not change
-/// the bytes of a package that exists.
+/// The project at the time its package was generated: the input of `README.md` and
+/// `project_summary.md` beside the artifacts. Stored with the package, so that later changes of the
+/// project do not change the bytes of an existing package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cover {
-    /// The project.
+    /// Id of the project.
     pub project_id: ProjectId,
-    /// Its name.
+    /// Name of the project.
     pub name: String,
-    /// Whatever its owner says about it.
+    /// Description by the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Where it stood.
+    /// Status of the project.
     pub status: ProjectStatus,
-    /// What was still open when somebody completed it by force.
+    /// Conditions that were unmet when the project was completed by force, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overridden: Vec<String>,
-    /// How many gates its owner wanted.
+    /// Number of gates that the owner wanted.
     pub oversight: Oversight,
-    /// The workflow, where it has one.
+    /// Workflow, if the project follows one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow: Option<CoverWorkflow>,
-    /// When it was made.
+    /// Time at which the project was created.
     pub created_at: Timestamp,
 }
 
-/// The workflow a packaged project followed.
+/// Workflow of a packaged project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoverWorkflow {
-    /// Its name.
+    /// Name of the workflow.
     pub name: String,
     /// SHA-256 of its definition.
     pub digest: String,
-    /// The idea that went in.
+    /// Idea that the project was started with.
     pub idea: String,
-    /// Its steps, in order.
+    /// Steps, in order.
     pub steps: Vec<CoverStep>,
 }
 
-/// A step of it, as it stood.
+/// A step of a packaged project's workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoverStep {
-    /// The phase it belongs to.
+    /// Phase that it belongs to.
     pub phase: String,
-    /// Its name.
+    /// Name of the step.
     pub name: String,
-    /// Who did it.
+    /// Agent type that executed it.
     pub agent: AgentType,
-    /// Where it stood.
+    /// Status of the step.
     pub status: StepStatus,
 }

@@ -1,4 +1,4 @@
-//! Which files a package has, and what is in them.
+//! Files of a package and their content.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -16,19 +16,19 @@ use crate::ids::ContextId;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType};
 
-/// How much of a refused path the manifest shows, in characters.
+/// Maximum length of a refused path in the manifest, in characters.
 const SHOWN: usize = 300;
 
 /// A file of a package with its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedFile {
-    /// Its path in the package, with `/` between folders.
+    /// Path in the package, with `/` between folders.
     pub name: String,
-    /// What it holds.
+    /// Content.
     pub bytes: Vec<u8>,
-    /// SHA-256 of that, in lower-case hexadecimal.
+    /// SHA-256 of the content, in lower-case hexadecimal.
     pub digest: String,
-    /// When what it holds was made.
+    /// Time of creation of the content.
     pub created_at: Timestamp,
 }
 
@@ -38,7 +38,7 @@ impl PackedFile {
         Self { name: name.into(), digest: digest_bytes(&bytes), bytes, created_at }
     }
 
-    /// What is kept of it beside its bytes.
+    /// Returns the record of the file, without its content.
     #[must_use]
     pub fn record(&self) -> PackageFile {
         let base = self.name.rsplit('/').next().unwrap_or_default();
@@ -53,12 +53,12 @@ impl PackedFile {
     }
 }
 
-/// The files of a package, sorted by name: the same cover and the same artifacts give the same
-/// bytes, in whatever order the artifacts come.
+/// Returns the files of a package, sorted by name. The same cover and the same artifacts give the
+/// same bytes, whatever the order of the artifacts.
 ///
-/// An artifact that another one replaces is left out, though the manifest names it. Source code
+/// An artifact that another one replaces is omitted, though the manifest lists it. Source code
 /// becomes files below `source/`, everything else Markdown below `documents/`. A file that cannot
-/// be written safely is not written but listed in the manifest under `refused`.
+/// be written safely is omitted and listed in the manifest under `refused`.
 #[must_use]
 pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
     let mut artifacts: Vec<&Artifact> = artifacts.iter().map(AsRef::as_ref).collect();
@@ -90,7 +90,7 @@ pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
     files
 }
 
-/// A source file that is not in the package, and why.
+/// A source file that is omitted from the package, with the reason.
 #[derive(Debug, Serialize)]
 struct RefusedFile {
     artifact: ContextId,
@@ -98,7 +98,8 @@ struct RefusedFile {
     reason: &'static str,
 }
 
-/// The files of the source code. Where several artifacts bring the same file, the newest wins.
+/// Returns the files of the source code. If several artifacts contain the same file, the newest one
+/// counts.
 fn sources(current: &[&Artifact]) -> (Vec<PackedFile>, Vec<RefusedFile>) {
     let mut paths = Paths::default();
     let mut files = Vec::new();
@@ -129,7 +130,7 @@ fn sources(current: &[&Artifact]) -> (Vec<PackedFile>, Vec<RefusedFile>) {
     (files, refused)
 }
 
-/// The list of files of an artifact that is source code.
+/// Returns the list of files of an artifact that is source code.
 fn source_files(artifact: &Artifact) -> Option<&Vec<Value>> {
     if artifact.meta.artifact_type != ArtifactType::SourceCode {
         return None;
@@ -137,8 +138,8 @@ fn source_files(artifact: &Artifact) -> Option<&Vec<Value>> {
     artifact.content.get("files")?.as_array()
 }
 
-/// Everything that is not source files, as Markdown: one document for each artifact, numbered
-/// from the second of its type on.
+/// Renders all artifacts other than source files as Markdown: one document each, numbered from the
+/// second of its type on.
 fn documents(current: &[&Artifact]) -> Vec<PackedFile> {
     let mut seen: BTreeMap<ArtifactType, u32> = BTreeMap::new();
     let mut files = Vec::new();
@@ -166,7 +167,7 @@ fn documents(current: &[&Artifact]) -> Vec<PackedFile> {
     files
 }
 
-/// `requirements.txt`, when Python sources import something from outside.
+/// Returns `requirements.txt` if Python sources import third-party modules.
 fn requirements_of(files: &[PackedFile]) -> Option<PackedFile> {
     let sources: BTreeMap<&str, &str> = files
         .iter()
@@ -178,7 +179,7 @@ fn requirements_of(files: &[PackedFile]) -> Option<PackedFile> {
     requirements(&sources).map(|text| PackedFile::new("requirements.txt", text, at))
 }
 
-/// What somebody reads first.
+/// Renders `README.md`.
 fn readme(cover: &Cover, files: &[PackedFile]) -> String {
     let mut text = format!("# {}\n\n", one_line(&cover.name));
     if let Some(description) = cover.description.as_deref().map(str::trim)
@@ -216,7 +217,7 @@ const fn plural(n: usize) -> &'static str {
     if n == 1 { "file" } else { "files" }
 }
 
-/// Where the project stood, its steps and its artifacts.
+/// Renders `project_summary.md`: the status of the project, its steps and its artifacts.
 fn summary(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String {
     let mut text = format!("# Summary of {}\n\n", one_line(&cover.name));
     let _ = write!(
@@ -269,7 +270,7 @@ fn summary(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String
     text
 }
 
-/// `manifest.json`.
+/// Content of `manifest.json`.
 #[derive(Serialize)]
 struct Manifest<'a> {
     project: &'a Cover,

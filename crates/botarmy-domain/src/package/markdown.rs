@@ -1,4 +1,4 @@
-//! JSON documents as Markdown that people can read.
+//! Rendering of JSON documents as Markdown.
 
 use std::fmt::Write;
 
@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::artifact::canonical;
 
-/// Below this depth everything is lists.
+/// Deepest level that is rendered with headings; deeper levels are lists.
 const HEADINGS: usize = 3;
 
-/// A document as Markdown: its `markdown` where it has one, else a rendering of its keys, with
-/// the JSON itself below so that nothing is lost.
+/// Renders a document as Markdown: its `markdown` key if it has one, otherwise its keys followed by
+/// the complete JSON.
 pub(super) fn document(title: &str, content: &Map<String, Value>) -> String {
     if let Some(Value::String(markdown)) = content.get("markdown") {
         let mut text = markdown.clone();
@@ -19,7 +19,7 @@ pub(super) fn document(title: &str, content: &Map<String, Value>) -> String {
         }
         return text;
     }
-    // A store keeps what the canonical form says and no more, such as the order of keys.
+    // A store preserves the canonical form only, which excludes the order of keys.
     let content: Map<String, Value> = serde_json::from_slice(&canonical(content))
         .expect("the canonical form of an object is an object");
     let mut text = format!("# {title}\n");
@@ -30,7 +30,7 @@ pub(super) fn document(title: &str, content: &Map<String, Value>) -> String {
     text
 }
 
-/// Key by key, under headings.
+/// Renders the keys of an object under headings.
 fn section(text: &mut String, content: &Map<String, Value>, level: usize) {
     for (key, value) in content {
         let _ = write!(text, "\n{} {}\n", "#".repeat(level), title(key));
@@ -52,7 +52,7 @@ fn section(text: &mut String, content: &Map<String, Value>, level: usize) {
     }
 }
 
-/// A nested list.
+/// Renders a nested list.
 fn list(text: &mut String, value: &Value, depth: usize) {
     let indent = "  ".repeat(depth);
     match value {
@@ -94,7 +94,7 @@ fn list(text: &mut String, value: &Value, depth: usize) {
     }
 }
 
-/// A value on one line.
+/// Renders a value on one line.
 fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) => one_line(text),
@@ -103,26 +103,26 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-/// A code block that its content cannot close.
+/// Renders a code block whose content cannot close it.
 fn fence(text: &mut String, language: &str, code: &str) {
     let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     let _ = writeln!(text, "{fence}{language}\n{code}\n{fence}");
 }
 
-/// `project_plan` as `Project plan`.
+/// Turns a word such as `project_plan` into a title such as `Project plan`.
 pub(super) fn title(word: &str) -> String {
     let spaced = one_line(word).replace('_', " ");
     let mut chars = spaced.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// Text on one line, so that it cannot begin a heading or a table of its own.
+/// Joins text into one line, so that it cannot begin a heading or a table.
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Text inside a cell of a table.
+/// Escapes text for a table cell.
 pub(super) fn cell(text: &str) -> String {
     one_line(text).replace('\\', "\\\\").replace('|', "\\|")
 }

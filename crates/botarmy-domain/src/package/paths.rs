@@ -1,16 +1,15 @@
-//! Which paths of source files are written, and which are not because somebody who unpacks the
-//! package could be harmed: by a file outside the folder ("zip slip"), by a device, by a file that
-//! hides another.
+//! Safety of source file paths. A path is refused if it could harm a person who unpacks the
+//! package: by leaving the folder ("zip slip"), by naming a device, or by hiding another file.
 
 use std::collections::HashMap;
 
-/// The longest path, in bytes. Windows stops at 260 for the whole path, folder included.
+/// Maximum length of a path in bytes. Windows allows 260 for the whole path including the folder.
 const MAX_PATH: usize = 240;
 
-/// Names that Windows takes for devices, in any case and with any ending.
+/// Names that Windows treats as devices, in any case and with any extension.
 const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
-/// The paths taken so far, to find collisions on systems that do not tell upper from lower case.
+/// Paths in use, to detect collisions on systems with case-insensitive names.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     taken: HashMap<String, Kind>,
@@ -23,7 +22,7 @@ enum Kind {
 }
 
 impl Paths {
-    /// Takes a path, or says why not. A leading `./` is harmless and left away.
+    /// Reserves a path, or returns the reason why it is refused. A leading `./` is removed.
     pub(super) fn take<'a>(&mut self, path: &'a str) -> Result<&'a str, &'static str> {
         let path = path.strip_prefix("./").unwrap_or(path);
         check_path(path)?;
@@ -45,7 +44,8 @@ impl Paths {
     }
 }
 
-/// The paths among these that cannot be written together below a folder on any system, and why.
+/// Returns the paths that cannot be written together below a folder on every system, each with the
+/// reason.
 #[must_use]
 pub fn path_problems<'a>(
     wanted: impl IntoIterator<Item = &'a str>,
@@ -55,10 +55,10 @@ pub fn path_problems<'a>(
     wanted.into_iter().filter_map(problem).collect()
 }
 
-/// Whether a path can be written below a folder on any system.
+/// Checks that a path can be written below a folder on every system.
 ///
 /// # Errors
-/// Why not.
+/// The reason why it cannot.
 pub fn check_path(path: &str) -> Result<(), &'static str> {
     if path.is_empty() {
         return Err("the path is empty");
@@ -84,7 +84,7 @@ pub fn check_path(path: &str) -> Result<(), &'static str> {
     path.split('/').try_for_each(check_name)
 }
 
-/// Whether one part of a path can be a file's or folder's name.
+/// Checks that one part of a path can be the name of a file or folder.
 fn check_name(name: &str) -> Result<(), &'static str> {
     match name {
         "" => return Err("the path has an empty part"),
@@ -115,7 +115,7 @@ fn is_device(name: &str) -> bool {
     })
 }
 
-/// Characters that turn the direction of writing, so that a name shows as another one.
+/// Returns whether a character changes the writing direction, which can disguise a name.
 const fn is_bidi(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

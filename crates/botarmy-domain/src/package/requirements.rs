@@ -1,8 +1,8 @@
-//! Which packages Python sources need from outside: read from their imports, line by line.
+//! Third-party packages that Python sources need, found in their import lines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The modules that come with Python 3, of all versions since 3.8.
+/// Modules of the Python standard library, of all versions since 3.8.
 const STANDARD: &str = "__future__ __main__ _thread abc aifc antigravity argparse array ast \
 asynchat asyncio asyncore atexit audioop base64 bdb binascii bisect builtins bz2 cProfile \
 calendar cgi cgitb chunk cmath cmd code codecs codeop collections colorsys compileall concurrent \
@@ -23,7 +23,7 @@ tracemalloc tty turtle turtledemo types typing unicodedata unittest urllib uu uu
 wave weakref webbrowser winreg winsound wsgiref xdrlib xml xmlrpc zipapp zipfile zipimport zlib \
 zoneinfo";
 
-/// Modules whose package has another name.
+/// Modules whose package has a different name.
 const RENAMED: [(&str, &str); 20] = [
     ("Crypto", "pycryptodome"),
     ("MySQLdb", "mysqlclient"),
@@ -47,8 +47,8 @@ const RENAMED: [(&str, &str); 20] = [
     ("yaml", "PyYAML"),
 ];
 
-/// The `requirements.txt` for these files, by path; `None` when nothing from outside is imported.
-/// Where the sources bring one of their own, at their top, it is that one.
+/// Returns the `requirements.txt` for these files, by path; `None` if no third-party module is
+/// imported. A `requirements.txt` in the top folder of the sources is returned as it is.
 pub(super) fn requirements(files: &BTreeMap<&str, &str>) -> Option<String> {
     let python = || files.iter().filter(|(path, _)| path.ends_with(".py"));
     let mut local: BTreeSet<&str> = BTreeSet::new();
@@ -74,7 +74,7 @@ pub(super) fn requirements(files: &BTreeMap<&str, &str>) -> Option<String> {
     Some(needed.into_iter().flat_map(|package| [package, "\n"]).collect())
 }
 
-/// The top-level modules a Python file imports, in order; relative imports are its own.
+/// Returns the top-level modules that a Python file imports, in order, without relative imports.
 fn imports(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut inside: Option<&str> = None;
@@ -99,7 +99,7 @@ fn imports(text: &str) -> Vec<&str> {
     found
 }
 
-/// The first part of a dotted name, if it is one.
+/// Returns the first part of a dotted name, if the text begins with one.
 fn module(text: &str) -> Option<&str> {
     let text = text.trim_start();
     let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
@@ -110,7 +110,7 @@ fn module(text: &str) -> Option<&str> {
         .then_some(name)
 }
 
-/// Which triple quote is open after this line.
+/// Returns the triple quote that is open after this line.
 fn quotes_after<'a>(line: &str, mut open: Option<&'a str>) -> Option<&'a str> {
     let mut rest = line;
     loop {

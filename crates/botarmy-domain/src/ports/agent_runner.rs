@@ -1,4 +1,4 @@
-//! Running an agent.
+//! Execution of agents.
 
 use async_trait::async_trait;
 
@@ -7,30 +7,32 @@ use crate::budget::Amount;
 use crate::health::Probe;
 use crate::outcome::{Outcome, RunError};
 
-/// Does the work of an agent type: a model provider, a local command, the built-in drafter.
+/// Executes assignments of an agent type: with a model provider, a local command or built-in
+/// drafts.
 ///
 /// An implementation
-/// - MUST make exactly one try; retrying is the orchestrator's affair;
-/// - MUST stop all its work within a second when the future is dropped: that is how it is
-///   cancelled and how its deadline is kept;
-/// - MUST return [`Outcome::Ask`] when it needs a person, and hold nothing meanwhile;
-/// - MUST say what it used also when it fails, where it knows;
-/// - MUST be able to do the same assignment twice: a server that was killed starts it again.
+/// - MUST make exactly one attempt; retries are up to the orchestrator;
+/// - MUST stop all its work within a second when the future is dropped, which is how cancellation
+///   and deadlines are enforced;
+/// - MUST return [`Outcome::Ask`] when it needs a person, and hold no resources while it waits;
+/// - MUST report the usage of a failed attempt too, where it is known;
+/// - MUST accept the same assignment twice, because a server that was killed starts it again.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AgentRunner: Send + Sync + 'static {
-    /// Its name in configuration and in logs: `offline`, `scripted`, …
+    /// Returns its name in configuration and logs, such as `offline` or `scripted`.
     fn kind(&self) -> &'static str;
 
-    /// Whether it could work now. Never spends anything.
+    /// Checks whether it could work now. Never causes any cost.
     async fn probe(&self) -> Probe;
 
-    /// The most that this assignment may cost; `None` from a runner that costs nothing. A runner
-    /// that does not know beforehand says zero: it is held to the limit once it has passed it.
+    /// Returns the maximum usage of this assignment; `None` from a runner without costs. A runner
+    /// that cannot know it beforehand returns zero: it is held to the limit once it has exceeded
+    /// it.
     fn worst_case(&self, _job: &Assignment) -> Option<Amount> {
         None
     }
 
-    /// Does one assignment.
+    /// Executes one assignment.
     async fn run(&self, job: Assignment, context: RunContext) -> Result<Outcome, RunError>;
 }

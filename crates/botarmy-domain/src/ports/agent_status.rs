@@ -1,4 +1,4 @@
-//! Reading what the agents are doing.
+//! Queries for the status of agent types.
 
 use async_trait::async_trait;
 
@@ -9,17 +9,17 @@ use crate::vocabulary::AgentType;
 /// The status board of the agent types.
 ///
 /// An implementation
-/// - MUST answer for every agent type, also for one that has never done anything (`idle`);
-/// - MUST be rebuildable from the log: what it says is never the only copy of anything.
+/// - MUST return a record for every agent type, `idle` for one that has never run;
+/// - MUST be rebuildable from the log: a record is never the only copy of its data.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AgentStatus: Send + Sync + 'static {
-    /// Every agent type, in the order of [`AgentType::ALL`].
+    /// Returns every agent type, in the order of [`AgentType::ALL`].
     async fn statuses(&self) -> Result<Vec<AgentRecord>, StoreError>;
 
-    /// One agent type.
+    /// Returns one agent type.
     async fn status_of(&self, agent: AgentType) -> Result<AgentRecord, StoreError>;
 
-    /// What it was doing before, newest first; at most `limit`.
+    /// Returns earlier records of an agent type, newest first; at most `limit`.
     async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! Reading the logs.
+//! Queries for the logs.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use crate::error::StoreError;
 use crate::ids::EventId;
 use crate::log::{Entry, EntryFilter, HeadMark, LogId};
 
-/// Reads the logs; they are written through the [`super::Ledger`], with what they tell of.
+/// Reads the logs. Entries are written through the [`super::Ledger`], together with the changes
+/// that they record.
 ///
 /// An implementation
 /// - MUST NOT offer a way to change or remove an entry;
@@ -17,15 +18,15 @@ use crate::log::{Entry, EntryFilter, HeadMark, LogId};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AuditLog: Send + Sync + 'static {
-    /// Entries that pass the filter, newest first: by position where a project is named, else by
-    /// id, which is by time. At most `limit`.
+    /// Returns entries that pass the filter, newest first: by position if the filter names a
+    /// project, otherwise by id, which is in order of time. At most `limit`.
     async fn entries(&self, filter: EntryFilter, limit: u32)
     -> Result<Vec<Arc<Entry>>, StoreError>;
 
-    /// The entry, or `None`.
+    /// Returns the entry, or `None`.
     async fn entry(&self, id: EventId) -> Result<Option<Arc<Entry>>, StoreError>;
 
-    /// The entries of one log after position `after`, in order; at most `limit`.
+    /// Returns the entries of one log after position `after`, in order; at most `limit`.
     async fn since(
         &self,
         log: LogId,
@@ -33,6 +34,6 @@ pub trait AuditLog: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Arc<Entry>>, StoreError>;
 
-    /// Where a log ends; `None` for a log nobody has written to.
+    /// Returns the end of a log, or `None` for a log without entries.
     async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! Reading what was spent.
+//! Queries for budget accounts.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use crate::budget::{BudgetAccount, BudgetKey};
 use crate::error::StoreError;
 
-/// Reads budget accounts. What it answers MUST include everything that was acknowledged before the call.
+/// Reads budget accounts. Results MUST include everything that was acknowledged before the call.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait BudgetStore: Send + Sync + 'static {
-    /// The budget account; `None` while nothing was set, reserved or spent.
+    /// Returns the budget account, or `None` while it has no limit, reservation or usage.
     async fn account(&self, key: BudgetKey) -> Result<Option<Arc<BudgetAccount>>, StoreError>;
 }

@@ -1,19 +1,19 @@
-//! Time and entropy from outside.
+//! Sources of time and entropy.
 
 use crate::timestamp::Timestamp;
 
-/// Tells the time.
+/// Source of the current time.
 ///
-/// An implementation MUST NOT go back by more than clocks do.
+/// An implementation MUST NOT go back further than the clock of the machine does.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// Gives entropy for ids.
+/// Source of entropy for ids.
 ///
-/// An implementation MUST NOT give the same seed twice, across all processes on one store.
+/// An implementation MUST NOT return the same seed twice, across all processes on one store.
 pub trait Ids: Send + Sync + 'static {
-    /// 128 bits that nobody else has.
+    /// Returns 128 bits that are unique to this call.
     fn seed(&self) -> u128;
 }

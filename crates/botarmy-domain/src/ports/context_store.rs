@@ -1,4 +1,4 @@
-//! Reading artifacts.
+//! Queries for artifacts.
 
 use std::sync::Arc;
 
@@ -8,22 +8,22 @@ use crate::artifact::{Artifact, ArtifactFilter};
 use crate::error::StoreError;
 use crate::ids::{ContextId, ProjectId};
 
-/// Reads artifacts; they are written through the [`super::Ledger`], like everything.
+/// Reads artifacts. They are written through the [`super::Ledger`].
 ///
 /// An implementation
 /// - MUST return an artifact exactly as it was stored, to the byte of its canonical content;
-/// - MUST NOT offer a way to change or remove one;
+/// - MUST NOT offer a way to change or remove an artifact;
 /// - MUST include everything that was acknowledged before the call.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ContextStore: Send + Sync + 'static {
-    /// The artifact, or `None`.
+    /// Returns the artifact, or `None`.
     async fn artifact(&self, id: ContextId) -> Result<Option<Arc<Artifact>>, StoreError>;
 
-    /// These artifacts in this order, without those that do not exist.
+    /// Returns these artifacts in this order, without those that do not exist.
     async fn artifacts_by_id(&self, ids: &[ContextId]) -> Result<Vec<Arc<Artifact>>, StoreError>;
 
-    /// Artifacts of a project, oldest first; at most `limit`.
+    /// Returns artifacts of a project, oldest first; at most `limit`.
     async fn artifacts(
         &self,
         project: ProjectId,

@@ -1,36 +1,36 @@
-//! Publishing to watchers and subscribing.
+//! Publication of messages to all subscribers.
 
 use async_trait::async_trait;
 
 use crate::bus_message::BusMessage;
 use crate::error::StoreError;
 
-/// Carries news to everybody who subscribed. The bus carries news, the log carries truth: news
-/// may come late, out of order or not at all.
+/// Distributes messages to all subscribers. Only the log is authoritative: messages may arrive
+/// late, out of order or not at all.
 ///
 /// An implementation
 /// - MUST NOT make the publisher wait for a slow subscriber;
-/// - MUST hold a bounded number of news for each subscriber, and say [`BusMessage::Lagged`] when it had to
-///   drop some.
+/// - MUST buffer a bounded number of messages for each subscriber, and deliver
+///   [`BusMessage::Lagged`] after it had to drop any.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait EventBus: Send + Sync + 'static {
-    /// Tells everybody.
+    /// Publishes messages to all subscribers.
     ///
     /// # Errors
-    /// When the news did not leave; whoever needs them will find them in the log.
+    /// If the messages were not sent; readers find the entries in the log.
     async fn publish(&self, news: Vec<BusMessage>) -> Result<(), StoreError>;
 
-    /// Hears everything that is published from now on.
+    /// Subscribes to everything that is published from now on.
     ///
     /// # Errors
-    /// When the bus is away.
+    /// If the bus is not reachable.
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError>;
 }
 
-/// One ear on the bus.
+/// One subscription to the bus.
 #[async_trait]
 pub trait Subscription: Send + 'static {
-    /// The next news; `None` when the bus is gone for good.
+    /// Returns the next message, or `None` once the bus has closed.
     async fn next(&mut self) -> Option<BusMessage>;
 }

@@ -1,21 +1,21 @@
-//! Whether the parts of a running server are well.
+//! Health checks of the components of a running server.
 
 use async_trait::async_trait;
 
 use crate::health::Health;
 
-/// A part that can be asked how it is.
+/// A component whose health can be checked.
 ///
-/// An implementation MUST answer without spending anything; whoever asks sets a time limit.
+/// An implementation MUST answer without causing any cost; the caller sets a time limit.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait HealthCheck: Send + Sync + 'static {
-    /// What it is called: `database`, `redis`, `task_queue`, `audit_system`, `llm`.
+    /// Returns the name of the component: `database`, `redis`, `task_queue`, `audit_system`, `llm`.
     fn component(&self) -> &'static str;
 
-    /// Whether the server is of no use without it.
+    /// Returns whether the server cannot work without the component.
     fn needed(&self) -> bool;
 
-    /// How it is.
+    /// Checks the component.
     async fn check(&self) -> Health;
 }

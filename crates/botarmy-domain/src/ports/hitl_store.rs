@@ -1,4 +1,4 @@
-//! Reading human-in-the-loop requests.
+//! Queries for human-in-the-loop requests.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use crate::ids::{HitlRequestId, ProjectId};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::HitlStatus;
 
-/// Reads requests. What it answers MUST include everything that was acknowledged before the call.
+/// Reads requests. Results MUST include everything that was acknowledged before the call.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait HitlStore: Send + Sync + 'static {
-    /// The request, or `None`.
+    /// Returns the request, or `None`.
     async fn request(&self, id: HitlRequestId) -> Result<Option<Arc<HitlRequest>>, StoreError>;
 
-    /// Requests of a project, newest first; at most `limit`.
+    /// Returns requests of a project, newest first; at most `limit`.
     async fn requests(
         &self,
         project: ProjectId,
@@ -25,15 +25,15 @@ pub trait HitlStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Arc<HitlRequest>>, StoreError>;
 
-    /// Pending requests of all projects, oldest first, those made after the request `after`; at
-    /// most `limit`.
+    /// Returns pending requests of all projects, oldest first, those created after the request
+    /// `after`; at most `limit`.
     async fn pending(
         &self,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Vec<Arc<HitlRequest>>, StoreError>;
 
-    /// Pending requests that expired at `now` or before; at most `limit`.
+    /// Returns pending requests that expired at `now` or before; at most `limit`.
     async fn expired(
         &self,
         now: Timestamp,

@@ -1,4 +1,4 @@
-//! The one way to change anything.
+//! The port through which all state is changed.
 
 use async_trait::async_trait;
 
@@ -9,8 +9,8 @@ use crate::ids::TaskId;
 use crate::scope::{Scope, Snapshot};
 use crate::timestamp::Timestamp;
 
-/// A decision to be taken: pure, short, and the same every time it is run on the same snapshot,
-/// so that a store may run it again.
+/// A decision as a function: pure, short, and with the same result every time it runs on the same
+/// snapshot, so that a store may run it again.
 pub type Decide = Box<dyn Fn(&Snapshot) -> Result<Decision, DomainError> + Send + Sync>;
 
 /// Commits decisions together with their log entries.
@@ -20,34 +20,36 @@ pub type Decide = Box<dyn Fn(&Snapshot) -> Result<Decision, DomainError> + Send 
 /// - MUST NOT answer before the transaction is as durable as its configuration promises;
 /// - MUST number the entries of a log 1, 2, 3, … in commit order without a gap;
 /// - MUST show each decision everything that was committed before it;
-/// - MUST NOT let a refused decision change anything, nor disturb one that is committed with it;
-/// - MUST let exactly one of two decisions win that both start from a state only one may leave;
-/// - MUST finish what it began when the caller goes away meanwhile;
-/// - MUST refuse to change or remove a log entry, also to those who reach the database beside it.
+/// - MUST NOT let a refused decision change anything or affect one that is committed with it;
+/// - MUST let exactly one of two decisions succeed that both leave a state which can be left only
+///   once;
+/// - MUST finish a commit that it began even if the caller is dropped meanwhile;
+/// - MUST refuse to change or remove a log entry, also for clients that connect to the database
+///   directly.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
-    /// Loads what `scope` names, runs `decide` on it, commits what it says.
+    /// Loads the rows that `scope` names, runs `decide` on them and commits the decision.
     ///
     /// # Errors
-    /// [`Error::Refused`] with the decision's refusal, or what the store could not do. Nothing
-    /// has changed then.
+    /// [`Error::Refused`] with the error of the decision, or the error of the store. Nothing has
+    /// changed in either case.
     async fn transact(&self, scope: Scope, decide: Decide) -> Result<Committed, Error>;
 
-    /// Starts the tasks that come next: pending and ready, in active projects, by priority, then
-    /// by turn; up to the slots of each agent type.
+    /// Starts the next tasks: pending and ready, in active projects, by priority, then by queue
+    /// position; at most the free slots of each agent type.
     ///
-    /// - MUST NOT give a task to two workers.
-    /// - MUST NOT wait for a task that another transaction holds.
+    /// - MUST NOT lease a task to two workers.
+    /// - MUST NOT wait for a task that another transaction has locked.
     ///
     /// # Errors
-    /// What the store could not do.
+    /// The error of the store.
     async fn claim(&self, claim: Claim) -> Result<Committed, StoreError>;
 
-    /// Moves the expiry of a lease that is still held; the one change that is not in the log.
-    /// Answers whether it is still held under this fence.
+    /// Extends a lease that is still held under this fence, and returns whether it was. This is the
+    /// only change that the log does not record.
     ///
     /// # Errors
-    /// What the store could not do.
+    /// The error of the store.
     async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError>;
 }

@@ -1,5 +1,6 @@
-//! The ports: what the domain asks of the outside, and the one it is driven through. Each says
-//! what an implementation MUST do; the contract tests hold every adapter to it.
+//! The ports: driven ports, which the domain needs from its surroundings, and driving ports, which
+//! the border calls. Each states what an implementation MUST do; the contract tests check every
+//! adapter.
 
 mod agent_runner;
 mod agent_status;

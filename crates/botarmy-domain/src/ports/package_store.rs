@@ -1,4 +1,4 @@
-//! Reading which packages were made.
+//! Queries for packages.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::timestamp::Timestamp;
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait PackageStore: Send + Sync + 'static {
-    /// The package of a project, or `None` when none was made since the last deletion.
+    /// Returns the package of a project, or `None` if none was generated since the last deletion.
     async fn package(&self, project: ProjectId) -> Result<Option<Arc<Package>>, StoreError>;
 
-    /// Projects whose package was made before `time`, at most `limit`.
+    /// Returns projects whose package was generated before `time`, at most `limit`.
     async fn packages_before(
         &self,
         time: Timestamp,

@@ -1,4 +1,4 @@
-//! Reading projects.
+//! Queries for projects.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use crate::log::Head;
 use crate::project::Project;
 use crate::vocabulary::ProjectStatus;
 
-/// Reads projects. What it answers MUST include everything that was acknowledged before the call.
+/// Reads projects. Results MUST include everything that was acknowledged before the call.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ProjectStore: Send + Sync + 'static {
-    /// The project, or `None`.
+    /// Returns the project, or `None`.
     async fn project(&self, id: ProjectId) -> Result<Option<Arc<Project>>, StoreError>;
 
-    /// The project with the head of its log and so its counts, both of the same instant.
+    /// Returns the project with the head of its log and so its counts, both of the same instant.
     async fn overview(&self, id: ProjectId) -> Result<Option<(Arc<Project>, Head)>, StoreError>;
 
-    /// Projects, newest first, those made before the project `before`; at most `limit`.
+    /// Returns projects, newest first, those created before the project `before`; at most `limit`.
     async fn projects(
         &self,
         status: Option<ProjectStatus>,

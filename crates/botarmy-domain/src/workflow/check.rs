@@ -1,18 +1,18 @@
-//! What makes a workflow acceptable. Every error names the key it is about.
+//! Validation of workflow definitions. Every error names the key that it concerns.
 
 use std::collections::BTreeSet;
 
 use super::definition::Workflow;
 use crate::vocabulary::ArtifactType;
 
-/// Why a definition is not acceptable.
+/// Error in a workflow definition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", if key.is_empty() { String::new() } else { format!("{key}: ") })]
 pub struct WorkflowError {
-    /// The key, such as `step "Code Testing" depends_on`; empty when the text is not even TOML of
-    /// the right shape, and the message says where.
+    /// Key, such as `step "Code Testing" depends_on`; empty if the text is not TOML of the expected
+    /// structure, in which case the message gives the position.
     pub key: String,
-    /// What is wrong with it.
+    /// Constraint that the key violates.
     pub message: String,
 }
 
@@ -23,10 +23,10 @@ impl WorkflowError {
 }
 
 impl Workflow {
-    /// Reads a definition from TOML and checks it.
+    /// Parses a definition from TOML and validates it.
     ///
     /// # Errors
-    /// A sentence that names the key and what is wrong with it.
+    /// The first error found, with the key that it concerns.
     pub fn from_toml(text: &str) -> Result<Self, WorkflowError> {
         let workflow: Self = toml::from_str(text)
             .map_err(|error| WorkflowError::new("", error.to_string().trim().to_owned()))?;
@@ -34,10 +34,10 @@ impl Workflow {
         Ok(workflow)
     }
 
-    /// Checks names, references, inputs and that there is no cycle.
+    /// Validates names, references and inputs, and that there is no cycle.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first error found.
     pub fn check(&self) -> Result<(), WorkflowError> {
         let well_named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
         if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(well_named) {
@@ -65,7 +65,7 @@ impl Workflow {
                 ));
             }
             if !names.insert(step.name.as_str()) {
-                return Err(WorkflowError::new(key("name"), "is there twice"));
+                return Err(WorkflowError::new(key("name"), "must be unique"));
             }
             for name in self.dependencies(index) {
                 if self.step(name).is_none() {
@@ -118,7 +118,8 @@ impl Workflow {
         Ok(())
     }
 
-    /// Removes steps that wait for none that is left until none is left; what stays is a cycle.
+    /// Checks that dependencies have no cycle: removes steps without open dependencies until none
+    /// is left to remove; the rest forms a cycle.
     fn check_order(&self) -> Result<(), WorkflowError> {
         let mut left: BTreeSet<usize> = (0..self.steps.len()).collect();
         loop {
@@ -154,7 +155,7 @@ impl Workflow {
                 if !made {
                     return Err(WorkflowError::new(
                         format!("step \"{}\" inputs", step.name),
-                        format!("no step before it makes `{input}`"),
+                        format!("no earlier step produces `{input}`"),
                     ));
                 }
             }
@@ -229,11 +230,15 @@ mod tests {
             ("name = \"two\"", "name = \"Two!\"", "name: must be"),
             ("agent = \"coder\"", "agent = \"typist\"", "typist"),
             ("phase = \"2\"", "phase = \"2\"\ncolour = 1", "colour"),
-            ("name = \"B\"", "name = \"A\"", "\"A\" name: is there twice"),
+            ("name = \"B\"", "name = \"A\"", "\"A\" name: must be unique"),
             ("phase = \"2\"", "phase = \"2\"\ndepends_on = [\"C\"]", "there is no step \"C\""),
             ("phase = \"1\"", "phase = \"1\"\ndepends_on = [\"B\"]", "in a cycle: \"A\", \"B\""),
-            ("inputs = [\"project_plan\"]", "inputs = [\"test_results\"]", "makes `test_results`"),
-            ("phase = \"2\"", "phase = \"2\"\ndepends_on = []", "no step before it makes"),
+            (
+                "inputs = [\"project_plan\"]",
+                "inputs = [\"test_results\"]",
+                "produces `test_results`",
+            ),
+            ("phase = \"2\"", "phase = \"2\"\ndepends_on = []", "no earlier step produces"),
             ("phase = \"2\"", "phase = \"2\"\nmax_attempts = 0", "at least 1"),
             (
                 "output = \"source_code\"",

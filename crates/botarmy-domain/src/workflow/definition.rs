@@ -7,65 +7,65 @@ use super::output_schema;
 use crate::artifact::digest;
 use crate::vocabulary::{AgentType, ArtifactType, OnExpiry, Oversight};
 
-/// How often a loop goes round before a person is asked.
+/// Number of rounds of a loop before a person is asked, unless the step sets another.
 pub const DEFAULT_LOOP_MAX: u32 = 3;
 
 /// A workflow: a name and its steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workflow {
-    /// What clients call it: lower-case letters, digits, `-` and `_`.
+    /// Name for clients: lower-case letters, digits, `-` and `_`.
     pub name: String,
-    /// A sentence for people.
+    /// Description for people.
     #[serde(default)]
     pub description: String,
-    /// The steps, in the order people read them.
+    /// Steps, in reading order.
     #[serde(rename = "step")]
     pub steps: Vec<Step>,
 }
 
-/// A step: one agent, what goes in, what comes out.
+/// A step: one agent with its inputs and its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// Unique in its workflow.
+    /// Name, unique in the workflow.
     pub name: String,
-    /// The phase it belongs to.
+    /// Phase that the step belongs to.
     pub phase: String,
-    /// Who does it.
+    /// Agent type that executes it.
     pub agent: AgentType,
-    /// What it is shown: the newest artifact of each type.
+    /// Types of its inputs: the agent is shown the newest artifact of each.
     #[serde(default)]
     pub inputs: Vec<ArtifactType>,
-    /// What it makes.
+    /// Type of its output.
     pub output: ArtifactType,
-    /// What is to be done, in words; the step's name where absent.
+    /// Work to be done, in plain text; the step's name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
-    /// The steps that must be done before; the step above where absent.
+    /// Steps that must be done before; the preceding step when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depends_on: Option<Vec<String>>,
-    /// The least oversight at which its result is put before a person: `low` always, `standard`
-    /// also at `high`, `high` only there. Never where absent.
+    /// Lowest level of oversight at which a person reviews the result: with `low` always, with
+    /// `standard` also at `high`, with `high` only there. Never when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Oversight>,
-    /// What it means when nobody answers its gate in time.
+    /// Consequence of a gate that expires without an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_expiry: Option<OnExpiry>,
-    /// How long its gate waits, in seconds; the server's setting where absent.
+    /// Time to live of the gate, in seconds; the server's setting when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate_ttl_s: Option<u32>,
-    /// Makes it the repairing half of a loop.
+    /// Loop in which this step repairs another one.
     #[serde(default, rename = "loop", skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Loop>,
-    /// The longest one attempt may take, in seconds; the server's setting where absent.
+    /// Maximum duration of one attempt, in seconds; the server's setting when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u32>,
-    /// How many attempts may fail before a person is asked.
+    /// Number of failed attempts after which a person is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
-    /// What the document it makes must look like, as JSON Schema (draft 2020-12). In a file it is a
-    /// table, or a text that holds the schema as JSON.
+    /// JSON Schema (draft 2020-12) of the output. In a file it is a table, or a string that holds
+    /// the schema as JSON.
     #[serde(
         default,
         deserialize_with = "output_schema::from_table_or_text",
@@ -74,16 +74,16 @@ pub struct Step {
     pub output_schema: Option<Map<String, Value>>,
 }
 
-/// A step with a loop runs only while another step's result says that it is needed; after it has
-/// run, that other step runs again.
+/// Loop of a repairing step: it runs only while the result of another step requires it, and that
+/// other step runs again after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Loop {
-    /// The step whose result decides, and which runs again.
+    /// Step whose result decides, and which runs again.
     pub with: String,
-    /// The key of that result which must be `true` for the loop to end.
+    /// Key in that result which must be `true` for the loop to end.
     pub until: String,
-    /// How often at most, before a person is asked.
+    /// Maximum number of rounds before a person is asked.
     #[serde(default = "default_loop_max")]
     pub max: u32,
 }
@@ -93,20 +93,20 @@ const fn default_loop_max() -> u32 {
 }
 
 impl Workflow {
-    /// SHA-256 of its canonical JSON: what a project is pinned to.
+    /// Returns the SHA-256 of its canonical JSON, to which a project is pinned.
     #[must_use]
     pub fn digest(&self) -> String {
         digest(self)
     }
 
-    /// The step with this name.
+    /// Returns the step with this name.
     #[must_use]
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.name == name)
     }
 
-    /// The names of the steps that must be done before the `index`th: those it names, or the one
-    /// above it.
+    /// Returns the names of the steps that must be done before the `index`th: those in its
+    /// `depends_on`, or the preceding one.
     #[must_use]
     pub fn dependencies(&self, index: usize) -> Vec<&str> {
         match &self.steps[index].depends_on {
@@ -119,9 +119,9 @@ impl Workflow {
         }
     }
 
-    /// Everything that must be over before the `index`th step: its dependencies, and where one of
-    /// them is tested in a loop, the loop. Until then it may run again; only the step that repairs
-    /// it starts sooner.
+    /// Returns every step that must be finished before the `index`th: its dependencies and, if one
+    /// of them is tested in a loop, the repairing step of that loop. A tested step may run again
+    /// until then; only the repairing step starts sooner.
     #[must_use]
     pub fn waits_for(&self, index: usize) -> Vec<&str> {
         let dependencies = self.dependencies(index);
@@ -131,7 +131,7 @@ impl Workflow {
         [dependencies, others].concat()
     }
 
-    /// The repairing step of the loop that this step is tested in, if it is in one.
+    /// Returns the repairing step of the loop that tests this step, if there is one.
     #[must_use]
     pub fn repairer_of(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.repeat.as_ref().is_some_and(|l| l.with == name))
@@ -139,7 +139,7 @@ impl Workflow {
 }
 
 impl Step {
-    /// Whether its result is put before a person at this level of oversight.
+    /// Returns whether a person reviews the result at this level of oversight.
     #[must_use]
     pub fn is_gated(&self, oversight: Oversight) -> bool {
         self.gate.is_some_and(|least| oversight >= least)

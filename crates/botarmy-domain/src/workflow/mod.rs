@@ -1,4 +1,5 @@
-//! Workflows: which agent does what, after what, and where people are asked. Data, not code.
+//! Workflows: steps, their agents and dependencies, and the gates where people are asked. Data, not
+//! code.
 
 mod check;
 mod definition;

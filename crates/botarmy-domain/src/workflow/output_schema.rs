@@ -1,10 +1,10 @@
-//! How a step's JSON Schema stands in a file: as a table, or, since TOML is no pleasure for nested
-//! things, as a text of JSON.
+//! Parsing of a step's JSON Schema from a workflow file: as a table or, since nested structures are
+//! awkward in TOML, as a string of JSON.
 
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::{Map, Value};
 
-/// Reads a schema in either form.
+/// Parses a schema in either form.
 pub(super) fn from_table_or_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Map<String, Value>>, D::Error> {
@@ -14,7 +14,7 @@ pub(super) fn from_table_or_text<'de, D: Deserializer<'de>>(
         Some(Value::String(text)) => serde_json::from_str(&text).map(Some).map_err(|error| {
             D::Error::custom(format!("output_schema: the text is not a JSON object: {error}"))
         }),
-        Some(_) => Err(D::Error::custom("output_schema: must be a table, or a text of JSON")),
+        Some(_) => Err(D::Error::custom("output_schema: must be a table or a string of JSON")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! How far a project has come in its workflow, and what comes next: a pure function of the
-//! definition and the progress.
+//! Progress of a project in its workflow. The next transition is a pure function of the definition
+//! and the progress.
 
 use std::collections::BTreeMap;
 
@@ -10,57 +10,57 @@ use crate::artifact::ArtifactRef;
 use crate::ids::{ContextId, HitlRequestId, TaskId};
 use crate::vocabulary::{ArtifactType, StepStatus};
 
-/// Where every step of a project stands, and the newest artifact of each type.
+/// State of every step of a project, and the newest artifact of each type.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// By the step's name.
+    /// State by name of the step.
     pub steps: BTreeMap<String, StepProgress>,
-    /// What the next step is shown.
+    /// Newest artifact of each type, which the next step is shown.
     pub latest: BTreeMap<ArtifactType, ContextId>,
 }
 
-/// Where a step stands.
+/// State of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepProgress {
-    /// The word for it.
+    /// Status of the step.
     pub status: StepStatus,
-    /// The task that did it last, or does it.
+    /// Task that executes it or executed it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<TaskId>,
-    /// What it made last.
+    /// Artifact that it produced last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<ContextId>,
-    /// The request that holds it up.
+    /// Request that it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<HitlRequestId>,
-    /// The digest of what it made last.
+    /// Digest of the artifact that it produced last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// How often it was started.
+    /// Number of times it was started.
     #[serde(default)]
     pub runs: u32,
-    /// What its last result said under the key that its loop ends by.
+    /// Value of the loop's `until` key in its last result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed: Option<bool>,
-    /// How many rounds of its loop are allowed beyond the definition, because a person said so.
+    /// Number of rounds of its loop that people granted beyond the definition.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_rounds: u32,
-    /// Why another round of its loop would be for nothing, unless a person says otherwise.
+    /// Sign that another round of its loop would have no effect unless a person intervenes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "standstill")]
     pub no_progress: Option<NoProgress>,
-    /// What people said that it has to heed when it runs again.
+    /// Artifacts with people's feedback, which the next run is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<ContextId>,
 }
 
-/// What shows that a loop does not get on: the same went in or came out twice.
+/// Sign that a loop makes no progress: an input or output is the same as in the previous round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoProgress {
-    /// The repair left everything as it was.
+    /// The repair changed nothing.
     NothingRepaired,
-    /// The test says exactly what it said before.
+    /// The test returned the same result as before.
     SameResult,
 }
 
@@ -86,30 +86,30 @@ impl Default for StepProgress {
     }
 }
 
-/// What comes next.
+/// Next transition of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next<'a> {
-    /// This step can start.
+    /// The step can start.
     Start(&'a Step),
-    /// This step is not needed.
+    /// The step is not needed.
     Skip(&'a Step),
-    /// The loop of this step has gone round as often as it may, or to no effect: a person has to say
-    /// how to go on.
+    /// The loop of the step has reached its maximum or makes no progress: a person has to decide
+    /// how to continue.
     AskAboutLoop(&'a Step),
     /// Every step is done.
     Finish,
 }
 
 impl Progress {
-    /// The progress of a workflow in which nothing has happened.
+    /// Returns the progress of a workflow that has not started yet.
     #[must_use]
     pub fn start(workflow: &Workflow) -> Self {
         let steps = workflow.steps.iter().map(|step| (step.name.clone(), StepProgress::default()));
         Self { steps: steps.collect(), latest: BTreeMap::new() }
     }
 
-    /// What can be done now, the first of it. Whoever asks does it and asks again; `None` means
-    /// that everything that can run is running or waits for people.
+    /// Returns the first transition that is possible now. The caller applies it and calls again;
+    /// `None` means that everything that can run is running or waits for people.
     #[must_use]
     pub fn next<'a>(&self, workflow: &'a Workflow) -> Option<Next<'a>> {
         let mut all_over = true;
@@ -140,19 +140,19 @@ impl Progress {
         all_over.then_some(Next::Finish)
     }
 
-    /// Where a step stands.
+    /// Returns the state of a step.
     #[must_use]
     pub fn of(&self, name: &str) -> StepProgress {
         self.steps.get(name).cloned().unwrap_or_default()
     }
 
-    /// The step to be changed.
+    /// Returns the state of a step, to be changed.
     pub(crate) fn step(&mut self, name: &str) -> &mut StepProgress {
         self.steps.entry(name.to_owned()).or_default()
     }
 
-    /// Marks a step as done. The repairing half of a loop sends both halves back to waiting
-    /// instead, so that the test runs again.
+    /// Marks a step as done. A repairing step resets itself and the tested step to pending instead,
+    /// so that the test runs again.
     pub(crate) fn finish(&mut self, workflow: &Workflow, name: &str) {
         let step = self.step(name);
         step.request_id = None;
@@ -161,15 +161,15 @@ impl Progress {
         if let Some(repeat) = workflow.step(name).and_then(|step| step.repeat.as_ref()) {
             let step = self.step(name);
             step.status = StepStatus::Waiting;
-            // What was not changed need not be tested again: a person is asked first.
+            // An unchanged artifact need not be tested again: a person is asked first.
             if step.no_progress.is_none() {
                 self.step(&repeat.with).status = StepStatus::Waiting;
             }
         }
     }
 
-    /// A person put something in the place of what a step made: what was seen of a standstill before
-    /// is not true of it.
+    /// Records that a person replaced the output of a step; signs of missing progress do not apply
+    /// to the replacement.
     pub(crate) fn replaced(&mut self, workflow: &Workflow, name: &str, by: &ArtifactRef) {
         let step = self.step(name);
         step.artifact = Some(by.id);
@@ -180,8 +180,8 @@ impl Progress {
         }
     }
 
-    /// Sees whether what a step made shows that its loop does not get on: a repair that equals what
-    /// it was to repair, or a failed test that says what it said before.
+    /// Detects that a loop makes no progress: a repair that equals its input, or a failed test with
+    /// the same result as before.
     pub(crate) fn detect_no_progress(
         &mut self,
         workflow: &Workflow,
