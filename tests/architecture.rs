@@ -141,6 +141,38 @@ fn the_domain_has_no_runtime_no_framework_and_no_database() {
     }
 }
 
+/// Borders and live streams read and decide through driving ports: what a caller may see and do is
+/// settled behind them. Test helpers are included.
+#[test]
+fn the_borders_do_not_name_a_port_of_the_store() {
+    let ports = [
+        "Ledger",
+        "ProjectStore",
+        "TaskStore",
+        "HitlStore",
+        "ContextStore",
+        "PackageStore",
+        "BudgetStore",
+        "EmergencyStops",
+        "Records",
+        "AuditLog",
+        "AgentStatus",
+        "StorePorts",
+    ];
+    for border in ["botarmy-http", "botarmy-live", "botarmy-web", "botarmy-ws"] {
+        for file in sources(&root().join("crates").join(border).join("src")) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            // The schema of the OpenAPI document that has the name of a port.
+            let text = text.replace("#[schema(as = AgentStatus)]", "");
+            let is_part = |c: char| c.is_alphanumeric() || c == '_';
+            for word in text.split(|c| !is_part(c)) {
+                let port = word.strip_prefix("Mock").unwrap_or(word);
+                assert!(!ports.contains(&port), "{} names the port {port}", file.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn time_and_randomness_come_from_one_file() {
     for file in sources(&root().join("crates")) {

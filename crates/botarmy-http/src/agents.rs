@@ -62,8 +62,8 @@ impl<'a> AgentView<'a> {
     get, path = "/api/v1/agents/status", tag = "agents",
     responses((status = 200, body = BTreeMap<String, AgentView>)),
 )]
-async fn statuses(state: Data<State>) -> Result<HttpResponse, Problem> {
-    let records = state.agents.statuses().await?;
+async fn statuses(state: Data<State>, Caller(caller): Caller) -> Result<HttpResponse, Problem> {
+    let records = state.queries.agents(&caller).await?;
     let by_type: BTreeMap<&str, AgentView<'_>> =
         records.iter().map(|record| (record.agent_type.as_str(), AgentView::of(record))).collect();
     Ok(HttpResponse::Ok().json(by_type))
@@ -78,8 +78,9 @@ async fn statuses(state: Data<State>) -> Result<HttpResponse, Problem> {
 async fn status(
     state: Data<State>,
     Segment(agent): Segment<AgentType>,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let record = state.agents.status_of(agent).await?;
+    let record = state.queries.agent(&caller, agent).await?;
     Ok(HttpResponse::Ok().json(AgentView::of(&record)))
 }
 
@@ -118,10 +119,11 @@ struct AgentHistoryLine<'a> {
 async fn history(
     state: Data<State>,
     Segment(agent): Segment<AgentType>,
+    Caller(caller): Caller,
     Query(query): Query<HistoryQuery>,
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, HISTORY, 1..=state.settings.page_max)?;
-    let records = state.agents.history(agent, limit).await?;
+    let records = state.queries.agent_history(&caller, agent, limit).await?;
     let lines: Vec<AgentHistoryLine<'_>> = records
         .iter()
         .map(|record| AgentHistoryLine {
@@ -186,9 +188,9 @@ mod tests {
     async fn all_six_are_shown_by_name() {
         let mut fakes = Fakes::default();
         fakes
-            .agents
-            .expect_statuses()
-            .returning(|| Ok(AgentType::ALL.iter().map(|t| AgentRecord::idle(*t)).collect()));
+            .queries
+            .expect_agents()
+            .returning(|_| Ok(AgentType::ALL.iter().map(|t| AgentRecord::idle(*t)).collect()));
         let body = fakes.send(get("/api/v1/agents/status")).await.json();
         assert_eq!(body.as_object().unwrap().len(), 6);
         assert_eq!(
@@ -215,11 +217,11 @@ mod tests {
     #[actix_web::test]
     async fn the_history_has_ten_lines_unless_asked_for_more() {
         let mut fakes = Fakes::default();
-        fakes.agents.expect_history().times(1).returning(|_, limit| {
+        fakes.queries.expect_agent_history().times(1).returning(|_, _, limit| {
             assert_eq!(limit, 10);
             Ok(vec![coder()])
         });
-        fakes.agents.expect_history().times(1).returning(|_, limit| {
+        fakes.queries.expect_agent_history().times(1).returning(|_, _, limit| {
             assert_eq!(limit, 1000);
             Ok(Vec::new())
         });

@@ -1,611 +1,317 @@
-//! Packages: making, describing, downloading and removing what a project has to show.
+//! The context store: reading artifacts, and putting one in by hand.
 
-use std::collections::VecDeque;
-use std::fmt::Write;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::{self, Bytes, Data};
+use actix_web::http::header;
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use botarmy_domain::{Package, ProjectId, Timestamp};
+use botarmy_domain::{
+    AgentType, Artifact, ArtifactFilter, ArtifactType, ContextId, NewArtifact, ProjectId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
-use crate::extract::{Caller, Query, Segment, Whole, in_range};
-use crate::projects::find;
-use crate::range::{self, Part};
-use crate::zip::zip_bytes;
+use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
+use crate::{State, range, vocabulary};
 
-/// The age of an old package when the client does not say, in hours.
-const MAX_AGE_HOURS: u32 = 24;
-/// The highest age that can be asked for: a hundred years.
-const OLDEST_HOURS: u32 = 876_600;
-/// How many ZIPs are made at once; each needs the memory of its whole package.
-const ZIPS_AT_ONCE: usize = 2;
+/// How many artifacts a page has when the client does not say. Less than elsewhere, because an
+/// artifact can be as large as a request body.
+const PAGE: u32 = 50;
+/// How many it may have.
+const PAGE_MAX: u32 = 100;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_cleanup, _, _>(cleanup),
-        Endpoint::new::<__path_cleanup_by_post, _, _>(cleanup_by_post),
-        Endpoint::new::<__path_generate, _, _>(generate),
-        Endpoint::new::<__path_summary, _, _>(summary),
-        Endpoint::new::<__path_download, _, _>(download).uncompressed(),
-        Endpoint::new::<__path_remove, _, _>(remove),
+        Endpoint::new::<__path_create, _, _>(create),
+        Endpoint::new::<__path_of_project, _, _>(of_project),
+        Endpoint::new::<__path_read, _, _>(read).uncompressed(),
     ]
 }
 
-/// A package that was made.
+/// An artifact. It never changes; a new version points to the one before.
 #[derive(Serialize, ToSchema)]
-struct GeneratedView {
+#[schema(as = Artifact)]
+pub(crate) struct ArtifactView<'a> {
+    #[schema(value_type = Uuid)]
+    context_id: ContextId,
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
-    /// `success`.
-    status: &'static str,
-    message: String,
-    /// How many files it has.
-    artifact_count: usize,
-}
-
-/// Makes the package of a project from what is stored now.
-#[utoipa::path(
-    post, path = "/api/v1/artifacts/{project_id}/generate", tag = "artifacts",
-    params(("project_id" = Uuid, Path)),
-    responses((status = 200, body = GeneratedView), (status = 404, body = ProblemDocument)),
-)]
-async fn generate(
-    state: Data<State>,
-    Segment(id): Segment<ProjectId>,
-    Caller(caller): Caller,
-) -> Result<HttpResponse, Problem> {
-    let package = state.orchestrator.generate_package(id, caller).await?;
-    let artifact_count = package.files.len();
-    Ok(HttpResponse::Ok().json(GeneratedView {
-        project_id: id,
-        status: "success",
-        message: format!("The package was made; it has {artifact_count} files."),
-        artifact_count,
-    }))
-}
-
-/// What a project has to show.
-#[derive(Serialize, ToSchema)]
-struct SummaryView<'a> {
-    #[schema(value_type = Uuid)]
-    project_id: ProjectId,
-    project_name: &'a str,
-    /// How many files the package has.
-    artifact_count: usize,
-    /// When it was made; null when there is none.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    generated_at: Option<Timestamp>,
-    /// Whether it is there already; a download makes it when it is not.
-    download_available: bool,
-    /// Its files.
-    artifacts: Vec<FileView<'a>>,
-}
-
-/// A file of a package.
-#[derive(Serialize, ToSchema)]
-struct FileView<'a> {
-    /// Its path in the package.
-    name: &'a str,
-    /// Its ending, such as `md`.
-    file_type: &'a str,
+    #[schema(value_type = vocabulary::AgentType)]
+    source_agent: AgentType,
+    #[schema(value_type = vocabulary::ArtifactType)]
+    artifact_type: ArtifactType,
+    #[schema(value_type = Object)]
+    content: &'a Map<String, Value>,
+    #[schema(value_type = Object)]
+    artifact_metadata: &'a Map<String, Value>,
+    /// SHA-256 of the content's canonical JSON (RFC 8785).
+    digest: &'a str,
+    /// The version it replaces.
+    #[schema(value_type = Option<Uuid>)]
+    previous: Option<ContextId>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// In bytes.
-    size: u64,
-    /// SHA-256 of its bytes.
-    digest: &'a str,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
 }
 
-/// Describes the package of a project.
-#[utoipa::path(
-    get, path = "/api/v1/artifacts/{project_id}/summary", tag = "artifacts",
-    params(("project_id" = Uuid, Path)),
-    responses((status = 200, body = SummaryView), (status = 404, body = ProblemDocument)),
-)]
-async fn summary(
-    state: Data<State>,
-    Segment(id): Segment<ProjectId>,
-) -> Result<HttpResponse, Problem> {
-    let project = find(&state, id).await?;
-    let package = state.packages.package(id).await?;
-    let files = package.as_ref().map_or(&[][..], |package| &package.files);
-    let artifacts: Vec<FileView<'_>> = files
-        .iter()
-        .map(|file| FileView {
-            name: &file.name,
-            file_type: &file.file_type,
-            created_at: file.created_at,
-            size: file.size,
-            digest: &file.digest,
-        })
-        .collect();
-    Ok(HttpResponse::Ok().json(SummaryView {
-        project_id: id,
-        project_name: &project.name,
-        artifact_count: artifacts.len(),
-        generated_at: package.as_ref().map(|package| package.generated_at),
-        download_available: package.is_some(),
-        artifacts,
-    }))
+impl<'a> ArtifactView<'a> {
+    pub(crate) fn of(artifact: &'a Artifact) -> Self {
+        let meta = &artifact.meta;
+        Self {
+            context_id: meta.id,
+            project_id: meta.project_id,
+            source_agent: meta.source_agent,
+            artifact_type: meta.artifact_type,
+            content: &artifact.content,
+            artifact_metadata: &artifact.metadata,
+            digest: &meta.digest,
+            previous: meta.previous,
+            created_at: meta.created_at,
+            updated_at: meta.created_at,
+        }
+    }
 }
 
-/// Downloads the package of a project as a ZIP archive; makes it when it does not exist.
+/// An artifact somebody puts in.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct NewArtifactBody {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    /// In whose name.
+    #[schema(value_type = vocabulary::AgentType)]
+    source_agent: AgentType,
+    #[schema(value_type = vocabulary::ArtifactType)]
+    artifact_type: ArtifactType,
+    #[schema(value_type = Object)]
+    content: Map<String, Value>,
+    #[schema(value_type = Option<Object>)]
+    artifact_metadata: Option<Map<String, Value>>,
+}
+
+/// Stores an artifact.
 #[utoipa::path(
-    get, path = "/api/v1/artifacts/{project_id}/download", tag = "artifacts",
-    params(
-        ("project_id" = Uuid, Path),
-        ("Range" = Option<String>, Header),
-        ("If-Range" = Option<String>, Header),
-        ("If-None-Match" = Option<String>, Header),
-    ),
+    post, path = "/api/v1/context", tag = "context", request_body = NewArtifactBody,
     responses(
-        (status = 200, content_type = "application/zip", body = Vec<u8>, headers(
-            ("ETag" = String), ("Content-Disposition" = String), ("Accept-Ranges" = String),
-        )),
-        (status = 206, content_type = "application/zip", body = Vec<u8>, headers(
-            ("ETag" = String), ("Content-Range" = String),
-        )),
+        (status = 201, body = ArtifactView, headers(("Location" = String), ("ETag" = String))),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn create(
+    state: Data<State>,
+    Caller(caller): Caller,
+    Json(body): Json<NewArtifactBody>,
+) -> Result<HttpResponse, Problem> {
+    let new = NewArtifact {
+        artifact_type: body.artifact_type,
+        content: body.content,
+        metadata: body.artifact_metadata.unwrap_or_default(),
+    };
+    let artifact =
+        state.orchestrator.add_artifact(body.project_id, body.source_agent, new, caller).await?;
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, format!("/api/v1/context/{}", artifact.meta.id)))
+        .insert_header((header::ETAG, etag(&artifact)))
+        .json(ArtifactView::of(&artifact)))
+}
+
+/// Which artifacts of a project.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ArtifactQuery {
+    /// Of this type.
+    #[param(value_type = Option<vocabulary::ArtifactType>)]
+    artifact_type: Option<ArtifactType>,
+    /// Made by this agent type.
+    #[param(value_type = Option<vocabulary::AgentType>)]
+    source_agent: Option<AgentType>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<Whole>,
+    /// Where the page before ended.
+    #[param(value_type = Option<String>)]
+    cursor: Option<ContextId>,
+}
+
+/// A page of artifacts.
+#[derive(Serialize, ToSchema)]
+struct ArtifactPage<'a> {
+    items: Vec<ArtifactView<'a>>,
+    /// Where the next page begins; null on the last one.
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<ContextId>,
+}
+
+/// Lists the artifacts of a project, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/context/project/{project_id}", tag = "context",
+    params(("project_id" = Uuid, Path), ArtifactQuery),
+    responses((status = 200, body = ArtifactPage), (status = 404, body = ProblemDocument)),
+)]
+async fn of_project(
+    state: Data<State>,
+    Segment(project): Segment<ProjectId>,
+    Caller(caller): Caller,
+    Query(query): Query<ArtifactQuery>,
+) -> Result<HttpResponse, Problem> {
+    let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
+    let filter = ArtifactFilter {
+        artifact_type: query.artifact_type,
+        source_agent: query.source_agent,
+        after: query.cursor,
+    };
+    let page = state.queries.artifacts(&caller, project, filter, limit).await?;
+    let items = page.items.iter().map(|artifact| ArtifactView::of(artifact)).collect();
+    let next_cursor = page.last_before_next().map(|artifact| artifact.meta.id);
+    Ok(HttpResponse::Ok().json(ArtifactPage { items, next_cursor }))
+}
+
+/// Shows an artifact. Its `ETag` is the digest of its content.
+#[utoipa::path(
+    get, path = "/api/v1/context/{context_id}", tag = "context",
+    params(("context_id" = Uuid, Path), ("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, body = ArtifactView, headers(("ETag" = String))),
         (status = 304, description = "The client has it already"),
         (status = 404, body = ProblemDocument),
-        (status = 416, body = ProblemDocument),
     ),
 )]
-async fn download(
+async fn read(
     state: Data<State>,
-    Segment(id): Segment<ProjectId>,
+    Segment(id): Segment<ContextId>,
     Caller(caller): Caller,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let project = find(&state, id).await?;
-    let package = match state.packages.package(id).await? {
-        Some(package) => package,
-        None => state.orchestrator.generate_package(id, caller.clone()).await?,
-    };
-    let etag = etag_of(&package);
+    let artifact = state.queries.artifact(&caller, id).await?;
+    let etag = etag(&artifact);
     if range::is_known(&request, &etag) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish());
     }
-    let (package, bytes) = packed(&state, package, caller).await?;
-    let etag = etag_of(&package);
-    let mut response = match range::part(&request, &etag, bytes.len()) {
-        Part::Unsatisfiable => {
-            let detail = format!("The package has {} bytes.", bytes.len());
-            let range = HeaderValue::from_str(&format!("bytes */{}", bytes.len()));
-            let range = range.expect("a number is a header value");
-            return Err(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, detail)
-                .with_header(header::CONTENT_RANGE, range));
-        }
-        Part::Whole => (HttpResponse::Ok(), bytes),
-        Part::Bytes(part) => {
-            let mut response = HttpResponse::PartialContent();
-            let range = format!("bytes {}-{}/{}", part.start, part.end - 1, bytes.len());
-            response.insert_header((header::CONTENT_RANGE, range));
-            (response, bytes.slice(part))
-        }
-    };
-    Ok(response
-        .0
-        .content_type("application/zip")
-        .insert_header((header::ETAG, etag))
-        .insert_header((header::ACCEPT_RANGES, "bytes"))
-        .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .insert_header((header::CONTENT_DISPOSITION, disposition(&project.name)))
-        .body(response.1))
+    Ok(HttpResponse::Ok().insert_header((header::ETAG, etag)).json(ArtifactView::of(&artifact)))
 }
 
-/// The digest is over everything that goes into the ZIP, so it names the ZIP's bytes as well.
-fn etag_of(package: &Package) -> String {
-    format!("\"{}\"", package.digest)
-}
-
-/// The package's ZIP. A package that cannot be made again to the byte, because this version lays
-/// it out differently, is made anew.
-async fn packed(
-    state: &State,
-    package: Arc<Package>,
-    caller: botarmy_domain::Caller,
-) -> Result<(Arc<Package>, Bytes), Problem> {
-    if let Some(bytes) = zipped(state, &package).await? {
-        return Ok((package, bytes));
-    }
-    tracing::warn!(project.id = %package.project_id, "A package is outdated; it is made anew");
-    let package = state.orchestrator.generate_package(package.project_id, caller).await?;
-    let bytes = zipped(state, &package).await?;
-    let bytes = bytes.ok_or_else(|| Problem::internal("a package differs from its own record"))?;
-    Ok((package, bytes))
-}
-
-/// The ZIP of exactly what the package's record says, or `None` when that cannot be made.
-async fn zipped(state: &State, package: &Arc<Package>) -> Result<Option<Bytes>, Problem> {
-    if let Some(bytes) = state.zips.get(&package.digest) {
-        return Ok(Some(bytes));
-    }
-    let _turn = state.zips.turn.acquire().await.map_err(Problem::internal)?;
-    // Somebody else may have made it meanwhile.
-    if let Some(bytes) = state.zips.get(&package.digest) {
-        return Ok(Some(bytes));
-    }
-    let artifacts = state.context.artifacts_by_id(&package.artifacts).await?;
-    let wanted = Arc::clone(package);
-    let bytes = web::block(move || {
-        let files = wanted.unpack(&artifacts);
-        wanted.matches(&files).then(|| Bytes::from(zip_bytes(&files)))
-    });
-    let bytes = bytes.await.map_err(|error| Problem::internal(error.to_string()))?;
-    if let Some(bytes) = &bytes {
-        state.zips.put(&package.digest, bytes.clone());
-    }
-    Ok(bytes)
-}
-
-/// `attachment` with the project's name; characters that a quoted text cannot carry come in the
-/// extended form (RFC 6266, RFC 8187).
-fn disposition(project: &str) -> String {
-    let name: String = project
-        .trim()
-        .chars()
-        .map(|c| match c {
-            c if c.is_whitespace() || c.is_control() => '_',
-            '"' | '\\' | '/' | ':' | '*' | '?' | '<' | '>' | '|' => '_',
-            c => c,
-        })
-        .collect();
-    let plain: String = name.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
-    let mut text = format!("attachment; filename=\"{plain}_artifacts.zip\"");
-    if plain != name {
-        text.push_str("; filename*=UTF-8''");
-        for byte in name.bytes().chain(*b"_artifacts.zip") {
-            if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
-                text.push(char::from(byte));
-            } else {
-                let _ = write!(text, "%{byte:02X}");
-            }
-        }
-    }
-    text
-}
-
-/// Something was done.
-#[derive(Serialize, ToSchema)]
-struct MessageView {
-    message: &'static str,
-}
-
-/// Removes the package of a project. Its artifacts stay, so it can be made again.
-#[utoipa::path(
-    delete, path = "/api/v1/artifacts/{project_id}/artifacts", tag = "artifacts",
-    params(("project_id" = Uuid, Path)),
-    responses((status = 200, body = MessageView), (status = 404, body = ProblemDocument)),
-)]
-async fn remove(
-    state: Data<State>,
-    Segment(id): Segment<ProjectId>,
-    Caller(caller): Caller,
-) -> Result<HttpResponse, Problem> {
-    let removed = state.orchestrator.delete_package(id, caller).await?;
-    let message = if removed { "The package was removed." } else { "There was no package." };
-    Ok(HttpResponse::Ok().json(MessageView { message }))
-}
-
-/// Which packages are old.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct CleanupQuery {
-    /// Made more than this many hours ago; 24 when absent.
-    #[param(value_type = Option<u32>, minimum = 0, maximum = 876_600)]
-    max_age_hours: Option<Whole>,
-}
-
-/// Old packages that were removed.
-#[derive(Serialize, ToSchema)]
-struct CleanupView {
-    message: String,
-    /// How many.
-    removed: u32,
-}
-
-/// Removes old packages.
-#[utoipa::path(
-    delete, path = "/api/v1/artifacts/cleanup-old", tag = "artifacts", params(CleanupQuery),
-    responses((status = 200, body = CleanupView)),
-)]
-async fn cleanup(
-    state: Data<State>,
-    Caller(caller): Caller,
-    Query(query): Query<CleanupQuery>,
-) -> Result<HttpResponse, Problem> {
-    let hours = in_range("max_age_hours", query.max_age_hours, MAX_AGE_HOURS, 0..=OLDEST_HOURS)?;
-    let removed = state.orchestrator.delete_old_packages(hours, caller).await?;
-    let message = format!("{removed} packages older than {hours} hours were removed.");
-    Ok(HttpResponse::Ok().json(CleanupView { message, removed }))
-}
-
-/// Removes old packages.
-#[utoipa::path(
-    post, path = "/api/v1/artifacts/cleanup-old", tag = "artifacts", params(CleanupQuery),
-    responses((status = 200, body = CleanupView)),
-)]
-async fn cleanup_by_post(
-    state: Data<State>,
-    caller: Caller,
-    query: Query<CleanupQuery>,
-) -> Result<HttpResponse, Problem> {
-    cleanup(state, caller, query).await
-}
-
-/// The last ZIPs that were made, by digest, up to a number of bytes.
-pub(crate) struct ZipCache {
-    kept: Mutex<Kept>,
-    limit: usize,
-    turn: Semaphore,
-}
-
-#[derive(Default)]
-struct Kept {
-    /// The one used last is at the end.
-    zips: VecDeque<(String, Bytes)>,
-    bytes: usize,
-}
-
-impl ZipCache {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { kept: Mutex::default(), limit, turn: Semaphore::new(ZIPS_AT_ONCE) }
-    }
-
-    fn get(&self, digest: &str) -> Option<Bytes> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = kept.zips.iter().position(|(known, _)| known == digest)?;
-        let zip = kept.zips.remove(at)?;
-        let bytes = zip.1.clone();
-        kept.zips.push_back(zip);
-        Some(bytes)
-    }
-
-    fn put(&self, digest: &str, bytes: Bytes) {
-        if bytes.len() > self.limit {
-            return;
-        }
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.zips.iter().any(|(known, _)| known == digest) {
-            return;
-        }
-        kept.bytes += bytes.len();
-        kept.zips.push_back((digest.to_owned(), bytes));
-        while kept.bytes > self.limit {
-            let Some((_, oldest)) = kept.zips.pop_front() else { return };
-            kept.bytes -= oldest.len();
-        }
-    }
+fn etag(artifact: &Artifact) -> String {
+    format!("\"{}\"", artifact.meta.digest)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Cursor, Read};
-
-    use botarmy_domain::{Artifact, ArtifactType, DomainError, package};
+    use botarmy_domain::{DomainError, Page};
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Fakes, NOW, artifact, get, project, raw, unknown};
+    use crate::testing::{Fakes, artifact, get, no, post, project, unknown};
 
-    fn sources() -> Vec<Arc<Artifact>> {
-        let files = json!({"files": [
-            {"path": "src/main.py", "content": "print(1)\n"},
-            {"path": "../../etc/passwd", "content": "root"},
-            {"path": "C:\\windows\\x", "content": ""},
-        ]});
-        vec![artifact(1, ArtifactType::SourceCode, files)]
+    fn plan() -> std::sync::Arc<Artifact> {
+        artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "# Plan"}))
     }
 
-    fn made() -> Arc<Package> {
-        Arc::new(package::build(&project(), &sources(), NOW))
-    }
-
-    fn path(rest: &str) -> String {
-        format!("/api/v1/artifacts/{}{rest}", project().id)
-    }
-
-    /// A project whose package was made.
-    fn packaged() -> Fakes {
+    #[actix_web::test]
+    async fn an_artifact_is_stored_and_shown_with_its_digest() {
         let mut fakes = Fakes::default();
-        fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
-        fakes.packages.expect_package().returning(|_| Ok(Some(made())));
-        fakes.context.expect_artifacts_by_id().times(0..=1).returning(|_| Ok(sources()));
-        fakes
-    }
-
-    #[actix_web::test]
-    async fn a_download_is_a_zip_without_hostile_files() {
-        let answer = packaged().send(get(&path("/download"))).await;
-        assert_eq!((answer.status, answer.header("content-type")), (200, "application/zip"));
-        assert_eq!(answer.header("etag"), format!("\"{}\"", made().digest));
+        fakes.orchestrator.expect_add_artifact().returning(|project_id, agent, new, _| {
+            assert_eq!((project_id, agent), (project().id, AgentType::Analyst));
+            assert!(new.metadata.is_empty());
+            Ok(plan())
+        });
+        let body = json!({
+            "project_id": project().id, "source_agent": "analyst",
+            "artifact_type": "project_plan", "content": {"markdown": "# Plan"},
+        });
+        let answer = fakes.send(post("/api/v1/context", &body)).await;
+        let at = "2027-01-15T08:00:00.000000Z";
+        assert_eq!(answer.status, 201);
+        assert_eq!(answer.header("etag"), format!("\"{}\"", plan().meta.digest));
+        assert_eq!(answer.header("location"), format!("/api/v1/context/{}", plan().meta.id));
         assert_eq!(
-            answer.header("content-disposition"),
-            "attachment; filename=\"To_do_artifacts.zip\""
-        );
-        let mut archive = ::zip::ZipArchive::new(Cursor::new(answer.body)).unwrap();
-        let names: Vec<String> = archive.file_names().map(|n| n.unwrap().to_string()).collect();
-        assert_eq!(
-            names,
-            ["README.md", "manifest.json", "project_summary.md", "source/src/main.py"]
-        );
-        for n in 0..archive.len() {
-            assert!(archive.by_index(n).unwrap().enclosed_name().is_some());
-        }
-        let mut manifest = String::new();
-        archive.by_name("manifest.json").unwrap().read_to_string(&mut manifest).unwrap();
-        assert!(manifest.contains("../../etc/passwd"), "{manifest}");
-    }
-
-    #[actix_web::test]
-    async fn parts_of_a_download_make_up_the_whole() {
-        let ranged = |range: &str| get(&path("/download")).insert_header(("range", range));
-        let answers = packaged()
-            .send_all([
-                get(&path("/download")),
-                ranged("bytes=0-99"),
-                ranged("bytes=100-"),
-                ranged("bytes=99999999-"),
-                ranged("bytes=0-9").insert_header(("if-range", "\"other\"")),
-                get(&path("/download"))
-                    .insert_header(("if-none-match", format!("\"{}\"", made().digest))),
-                get(&path("/download")).insert_header(("accept-encoding", "gzip")),
-            ])
-            .await;
-        let whole = &answers[0].body;
-        assert_eq!((answers[1].status, answers[2].status), (206, 206));
-        assert_eq!([&answers[1].body[..], &answers[2].body[..]].concat(), whole[..]);
-        assert_eq!(answers[1].header("content-range"), format!("bytes 0-99/{}", whole.len()));
-        assert_eq!(answers[3].status, 416);
-        assert_eq!(answers[3].header("content-range"), format!("bytes */{}", whole.len()));
-        assert_eq!((answers[4].status, &answers[4].body), (200, whole));
-        assert_eq!((answers[5].status, answers[5].body.len()), (304, 0));
-        assert_eq!((answers[6].header("content-encoding"), &answers[6].body), ("", whole));
-    }
-
-    #[actix_web::test]
-    async fn a_missing_or_outdated_package_is_made_by_the_download() {
-        let outdated = || {
-            let mut package = (*made()).clone();
-            package.digest = "0".repeat(64);
-            Arc::new(package)
-        };
-        for stored in [None, Some(outdated())] {
-            let mut fakes = Fakes::default();
-            fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
-            fakes.packages.expect_package().returning(move |_| Ok(stored.clone()));
-            fakes.context.expect_artifacts_by_id().returning(|_| Ok(sources()));
-            fakes.orchestrator.expect_generate_package().times(1).returning(|_, _| Ok(made()));
-            let answer = fakes.send(get(&path("/download"))).await;
-            assert_eq!(answer.status, 200);
-            assert_eq!(answer.header("etag"), format!("\"{}\"", made().digest));
-        }
-    }
-
-    #[actix_web::test]
-    async fn a_summary_lists_the_files_or_says_that_there_is_no_package() {
-        let body = packaged().send(get(&path("/summary"))).await.json();
-        assert_eq!(
-            (&body["artifact_count"], &body["download_available"]),
-            (&4.into(), &true.into())
-        );
-        assert_eq!(body["generated_at"], "2027-01-15T08:00:00.000000Z");
-        assert_eq!(body["artifacts"][3]["name"], "source/src/main.py");
-        assert_eq!(
-            (&body["artifacts"][3]["file_type"], &body["artifacts"][3]["size"]),
-            (&"py".into(), &9.into())
-        );
-        let mut fakes = Fakes::default();
-        fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
-        fakes.packages.expect_package().returning(|_| Ok(None));
-        assert_eq!(
-            fakes.send(get(&path("/summary"))).await.json(),
+            answer.json(),
             json!({
-                "project_id": project().id, "project_name": "To do", "artifact_count": 0,
-                "generated_at": null, "download_available": false, "artifacts": [],
+                "context_id": plan().meta.id, "project_id": project().id,
+                "source_agent": "coder", "artifact_type": "project_plan",
+                "content": {"markdown": "# Plan"}, "artifact_metadata": {},
+                "digest": plan().meta.digest, "previous": null, "created_at": at,
+                "updated_at": at,
             })
         );
     }
 
     #[actix_web::test]
-    async fn a_package_is_made_and_removed() {
-        let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_generate_package().returning(|_, _| Ok(made()));
-        fakes.orchestrator.expect_delete_package().returning(|_, _| Ok(true));
-        let delete = actix_web::test::TestRequest::delete().uri(&path("/artifacts"));
-        let answers = fakes.send_all([raw(&path("/generate"), ""), delete]).await;
-        assert_eq!(
-            answers[0].json(),
-            json!({
-                "project_id": project().id, "status": "success", "artifact_count": 4,
-                "message": "The package was made; it has 4 files.",
-            })
-        );
-        assert_eq!(answers[1].json(), json!({"message": "The package was removed."}));
-    }
-
-    #[actix_web::test]
-    async fn old_packages_are_removed_by_either_method() {
-        let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_delete_old_packages().times(1).returning(|hours, _| {
-            assert_eq!(hours, 24);
-            Ok(3)
+    async fn a_bad_artifact_is_refused_naming_the_field() {
+        let good = json!({
+            "project_id": project().id, "source_agent": "analyst",
+            "artifact_type": "project_plan", "content": {},
         });
-        fakes.orchestrator.expect_delete_old_packages().times(1).returning(|hours, _| {
-            assert_eq!(hours, 48);
-            Ok(0)
-        });
-        let path = "/api/v1/artifacts/cleanup-old";
-        let delete =
-            |query: &str| actix_web::test::TestRequest::delete().uri(&format!("{path}{query}"));
-        let answers = fakes
-            .send_all([
-                delete(""),
-                raw(&format!("{path}?max_age_hours=48"), ""),
-                delete("?max_age_hours=-1"),
-                delete("?max_age_hours=old"),
-            ])
-            .await;
-        assert_eq!(answers[0].json()["removed"], 3);
-        assert_eq!(answers[1].json()["removed"], 0);
-        assert!(answers[2..].iter().all(|a| a.status == 422 && a.field() == "max_age_hours"));
-    }
-
-    #[actix_web::test]
-    async fn an_unknown_project_is_404_everywhere() {
+        for (field, value) in [
+            ("project_id", json!("x")),
+            ("source_agent", json!("typist")),
+            ("artifact_type", json!("poem")),
+            ("content", json!("text")),
+            ("content", json!([])),
+            ("artifact_metadata", json!(7)),
+        ] {
+            let mut body = good.clone();
+            body[field] = value;
+            let answer = Fakes::default().send(post("/api/v1/context", &body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{body}");
+        }
         let mut fakes = Fakes::default();
-        let refuse = || Err(DomainError::not_found("Project", unknown()).into());
-        fakes.projects.expect_project().returning(|_| Ok(None));
-        fakes.orchestrator.expect_generate_package().returning(move |_, _| refuse());
         fakes
             .orchestrator
-            .expect_delete_package()
-            .returning(|_, _| Err(DomainError::not_found("Project", unknown()).into()));
-        let at = |rest: &str| format!("/api/v1/artifacts/{}{rest}", unknown());
+            .expect_add_artifact()
+            .returning(|_, _, _, _| Err(DomainError::not_found("Project", unknown()).into()));
+        assert_eq!(fakes.send(post("/api/v1/context", &good)).await.status, 404);
+    }
+
+    #[actix_web::test]
+    async fn an_artifact_the_client_has_is_not_sent_again() {
+        let mut fakes = Fakes::default();
+        fakes.queries.expect_artifact().returning(|_, _| Ok(plan()));
+        let path = format!("/api/v1/context/{}", plan().meta.id);
+        let etag = format!("\"{}\"", plan().meta.digest);
         let answers = fakes
             .send_all([
-                get(&at("/summary")),
-                get(&at("/download")),
-                raw(&at("/generate"), ""),
-                actix_web::test::TestRequest::delete().uri(&at("/artifacts")),
+                get(&path).insert_header(("accept-encoding", "gzip")),
+                get(&path).insert_header(("if-none-match", etag.as_str())),
             ])
             .await;
-        assert!(answers.iter().all(|answer| answer.status == 404));
+        assert_eq!((answers[0].status, answers[0].header("etag")), (200, etag.as_str()));
+        assert_eq!(answers[0].header("content-encoding"), "");
+        assert_eq!((answers[1].status, answers[1].header("etag")), (304, etag.as_str()));
+        assert!(answers[1].body.is_empty());
     }
 
-    #[test]
-    fn the_cache_keeps_what_was_used_last_and_never_too_much() {
-        let cache = ZipCache::new(10);
-        cache.put("a", Bytes::from_static(b"1234"));
-        cache.put("b", Bytes::from_static(b"1234"));
-        assert!(cache.get("a").is_some());
-        cache.put("c", Bytes::from_static(b"1234"));
-        assert!(cache.get("b").is_none() && cache.get("a").is_some() && cache.get("c").is_some());
-        cache.put("large", Bytes::from_static(b"12345678901"));
-        assert!(cache.get("large").is_none() && cache.get("a").is_some());
+    #[actix_web::test]
+    async fn a_list_filters_pages_and_knows_its_project() {
+        let mut fakes = Fakes::default();
+        fakes.queries.expect_artifacts().times(1).returning(|_, _, filter, limit| {
+            assert_eq!(filter.artifact_type, Some(ArtifactType::ProjectPlan));
+            assert_eq!((filter.source_agent, limit), (Some(AgentType::Coder), 1));
+            Ok(Page::first(vec![plan(), plan()], limit))
+        });
+        fakes.queries.expect_artifacts().returning(|_, id, _, _| Err(no("Project", id)));
+        let list = format!("/api/v1/context/project/{}", project().id);
+        let answers = fakes
+            .send_all([
+                get(&format!("{list}?artifact_type=project_plan&source_agent=coder&limit=1")),
+                get(&list),
+                get(&format!("{list}?artifact_type=poem")),
+                get(&format!("{list}?limit=101")),
+            ])
+            .await;
+        assert_eq!(answers[0].json()["next_cursor"], json!(plan().meta.id));
+        assert_eq!(answers[1].status, 404);
+        assert_eq!((answers[2].status, answers[2].field().as_str()), (422, "artifact_type"));
+        assert_eq!((answers[3].status, answers[3].field().as_str()), (422, "limit"));
     }
 
-    #[test]
-    fn a_file_name_cannot_leave_its_header_or_its_folder() {
-        for (project, expected) in [
-            ("My App", "attachment; filename=\"My_App_artifacts.zip\""),
-            ("../a\"b\\c\r\nX: y", "attachment; filename=\".._a_b_c__X__y_artifacts.zip\""),
-            (
-                "Größe 日",
-                "attachment; filename=\"Gr__e___artifacts.zip\"; \
-                 filename*=UTF-8''Gr%C3%B6%C3%9Fe_%E6%97%A5_artifacts.zip",
-            ),
-        ] {
-            assert_eq!(disposition(project), expected);
-            assert!(HeaderValue::from_str(&disposition(project)).is_ok());
-        }
+    #[actix_web::test]
+    async fn an_unknown_artifact_is_404() {
+        let mut fakes = Fakes::default();
+        fakes.queries.expect_artifact().returning(|_, id| Err(no("Artifact", id)));
+        let answer = fakes.send(get(&format!("/api/v1/context/{}", unknown()))).await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(Fakes::default().send(get("/api/v1/context/1")).await.field(), "context_id");
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use botarmy_domain::log::{HeadMark, LogId, Verifier};
+use botarmy_domain::log::{HeadMark, LogId};
 use botarmy_domain::{
-    Entry, EntryFilter, EventId, EventSource, EventType, HitlRequestId, ProjectId, StoreError,
+    Entry, EntryFilter, Error, EventId, EventSource, EventType, HitlRequestId, Page, ProjectId,
     TaskId, Timestamp,
 };
 use futures_util::{Stream, stream};
@@ -17,8 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
-use crate::extract::{Query, Segment, When, Whole, in_range};
-use crate::projects::find;
+use crate::extract::{Caller, Query, Segment, When, Whole, in_range};
 use crate::{State, vocabulary};
 
 /// How many entries are shown when the client does not say.
@@ -150,41 +149,29 @@ impl EventQuery {
     }
 }
 
-/// Entries that pass the filter, with a link to the next page when there is one.
-async fn search(
-    state: &State,
-    request: &HttpRequest,
-    filter: EntryFilter,
-    limit: u32,
-) -> Result<(Vec<Arc<Entry>>, Option<String>), Problem> {
-    let mut found = state.audit.entries(filter, limit + 1).await?;
-    if found.len() <= limit as usize {
-        return Ok((found, None));
-    }
-    found.truncate(limit as usize);
-    let next = found.last().map(|entry| {
-        let mut query: Vec<&str> = request
-            .query_string()
-            .split('&')
-            .filter(|pair| {
-                let name = pair.split('=').next().unwrap_or_default();
-                !name.is_empty() && name != "cursor" && name != "offset"
-            })
-            .collect();
-        let cursor = format!("cursor={}", entry.id);
-        query.push(&cursor);
-        format!("<{}?{}>; rel=\"next\"", request.path(), query.join("&"))
-    });
-    Ok((found, next))
-}
-
-fn answer((entries, next): &(Vec<Arc<Entry>>, Option<String>)) -> HttpResponse {
-    let views: Vec<EntryView<'_>> = entries.iter().map(|entry| EntryView::of(entry)).collect();
+/// Responds with a page of entries and, where there is another, a link to it.
+fn respond(request: &HttpRequest, page: &Page<Arc<Entry>>) -> HttpResponse {
+    let views: Vec<EntryView<'_>> = page.items.iter().map(|entry| EntryView::of(entry)).collect();
     let mut response = HttpResponse::Ok();
-    if let Some(next) = next {
-        response.insert_header((header::LINK, next.as_str()));
+    if let Some(last) = page.last_before_next() {
+        response.insert_header((header::LINK, next_link(request, last.id)));
     }
     response.json(views)
+}
+
+/// Returns the link to the page after this entry: the same query with another cursor.
+fn next_link(request: &HttpRequest, last: EventId) -> String {
+    let mut query: Vec<&str> = request
+        .query_string()
+        .split('&')
+        .filter(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            !name.is_empty() && name != "cursor" && name != "offset"
+        })
+        .collect();
+    let cursor = format!("cursor={last}");
+    query.push(&cursor);
+    format!("<{}?{}>; rel=\"next\"", request.path(), query.join("&"))
 }
 
 /// Searches all logs, newest first.
@@ -194,11 +181,13 @@ fn answer((entries, next): &(Vec<Arc<Entry>>, Option<String>)) -> HttpResponse {
 )]
 async fn events(
     state: Data<State>,
+    Caller(caller): Caller,
     Query(query): Query<EventQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
-    Ok(answer(&search(&state, &request, query.filter()?, limit).await?))
+    let page = state.logs.entries(&caller, query.filter()?, limit).await?;
+    Ok(respond(&request, &page))
 }
 
 /// Shows one entry.
@@ -207,8 +196,12 @@ async fn events(
     params(("event_id" = Uuid, Path)),
     responses((status = 200, body = EntryView), (status = 404, body = ProblemDocument)),
 )]
-async fn event(state: Data<State>, Segment(id): Segment<EventId>) -> Result<HttpResponse, Problem> {
-    let entry = state.audit.entry(id).await?.ok_or_else(|| Problem::not_found("Event", id))?;
+async fn event(
+    state: Data<State>,
+    Segment(id): Segment<EventId>,
+    Caller(caller): Caller,
+) -> Result<HttpResponse, Problem> {
+    let entry = state.logs.entry(&caller, id).await?;
     Ok(HttpResponse::Ok().json(EntryView::of(&entry)))
 }
 
@@ -224,16 +217,13 @@ async fn event(state: Data<State>, Segment(id): Segment<EventId>) -> Result<Http
 async fn of_project(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
     Query(query): Query<EventQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
-    let filter = EntryFilter { project: Some(id), ..query.filter()? };
-    let found = search(&state, &request, filter, limit).await?;
-    if found.0.is_empty() {
-        find(&state, id).await?;
-    }
-    Ok(answer(&found))
+    let page = state.logs.project_entries(&caller, id, query.filter()?, limit).await?;
+    Ok(respond(&request, &page))
 }
 
 /// Searches the entries about a task, newest first; 50 when no limit is given.
@@ -248,16 +238,13 @@ async fn of_project(
 async fn of_task(
     state: Data<State>,
     Segment(id): Segment<TaskId>,
+    Caller(caller): Caller,
     Query(query): Query<EventQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, TASK_PAGE, 1..=PAGE_MAX)?;
-    let filter = EntryFilter { task: Some(id), ..query.filter()? };
-    let found = search(&state, &request, filter, limit).await?;
-    if found.0.is_empty() && state.tasks.task(id).await?.is_none() {
-        return Err(Problem::not_found("Task", id));
-    }
-    Ok(answer(&found))
+    let page = state.logs.task_entries(&caller, id, query.filter()?, limit).await?;
+    Ok(respond(&request, &page))
 }
 
 /// What a check of a log found.
@@ -280,12 +267,6 @@ struct HeadView {
     hash: String,
 }
 
-/// Where a project's log ends, or 404 without the project.
-async fn head_of(state: &State, id: ProjectId) -> Result<HeadMark, Problem> {
-    let head = state.audit.head(LogId::Project(id)).await?;
-    head.ok_or_else(|| Problem::not_found("Project", id))
-}
-
 /// Checks the log of a project, entry by entry, up to where it ends when the check begins.
 #[utoipa::path(
     get, path = "/api/v1/audit/projects/{project_id}/verify", tag = "audit",
@@ -295,32 +276,9 @@ async fn head_of(state: &State, id: ProjectId) -> Result<HeadMark, Problem> {
 async fn verify(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let log = LogId::Project(id);
-    let head = head_of(&state, id).await?;
-    let mut verifier = Verifier::default();
-    let mut after = 0;
-    while after < head.seq {
-        let page = match state.audit.since(log, after, state.settings.log_page).await {
-            Ok(page) => page,
-            // One entry cannot be read: look at them one at a time until it is behind.
-            Err(StoreError::Corrupt { .. }) => match state.audit.since(log, after, 1).await {
-                Ok(one) => one,
-                Err(StoreError::Corrupt { .. }) => {
-                    verifier.unreadable();
-                    after += 1;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            },
-            Err(error) => return Err(error.into()),
-        };
-        let Some(last) = page.last() else { break };
-        // A store that was tampered with may not count upwards; never read the same place twice.
-        after = last.seq.max(after + 1);
-        page.iter().filter(|entry| entry.seq <= head.seq).for_each(|entry| verifier.next(entry));
-    }
-    let found = verifier.finish(&head);
+    let found = state.logs.verify_log(&caller, id, state.settings.log_page).await?;
     Ok(HttpResponse::Ok().json(VerifyView {
         valid: found.valid,
         entries: found.entries,
@@ -348,29 +306,33 @@ struct Trailer {
 async fn export(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let head = head_of(&state, id).await?;
+    let head = state.logs.log_head(&caller, LogId::Project(id)).await?;
+    let head = head.ok_or_else(|| Problem::not_found("Project", id))?;
     Ok(HttpResponse::Ok()
         .content_type("application/x-ndjson")
         .insert_header((
             header::CONTENT_DISPOSITION,
             format!("attachment; filename=\"{id}_audit.jsonl\""),
         ))
-        .streaming(lines(state, id, head)))
+        .streaming(lines(state, caller, id, head)))
 }
 
 /// The export, a page at a time. An error cuts the connection, so that nobody takes a part of the
 /// log for all of it.
 fn lines(
     state: Data<State>,
+    caller: botarmy_domain::Caller,
     id: ProjectId,
     head: HeadMark,
-) -> impl Stream<Item = Result<Bytes, StoreError>> {
-    stream::try_unfold((state, Some((0, head))), move |(state, rest)| async move {
+) -> impl Stream<Item = Result<Bytes, Error>> {
+    stream::try_unfold((state, caller, Some((0, head))), move |(state, caller, rest)| async move {
         let Some((after, head)) = rest else { return Ok(None) };
         let mut text = Vec::new();
         let page = if after < head.seq {
-            state.audit.since(LogId::Project(id), after, state.settings.log_page).await?
+            let limit = state.settings.log_page;
+            state.logs.log_entries(&caller, LogId::Project(id), after, limit).await?
         } else {
             Vec::new()
         };
@@ -387,16 +349,17 @@ fn lines(
             text.push(b'\n');
             None
         };
-        Ok(Some((Bytes::from(text), (state, rest))))
+        Ok(Some((Bytes::from(text), (state, caller, rest))))
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use botarmy_domain::log::{Verification, Verifier};
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Fakes, away, get, log, project, unknown};
+    use crate::testing::{Fakes, away, get, log, no, project, unknown};
 
     fn path(rest: &str) -> String {
         format!("/api/v1/audit/projects/{}{rest}", project().id)
@@ -407,7 +370,7 @@ mod tests {
         let (_, entries) = log(1);
         let task = entries[0].task_id.unwrap();
         let mut fakes = Fakes::default();
-        fakes.audit.expect_entries().returning(move |filter, limit| {
+        fakes.logs.expect_entries().returning(move |_, filter, limit| {
             let expected = EntryFilter {
                 project: Some(project().id),
                 task: Some(task),
@@ -419,8 +382,8 @@ mod tests {
                 before: None,
                 offset: 7,
             };
-            assert_eq!((filter, limit), (expected, 6));
-            Ok(log(1).1)
+            assert_eq!((filter, limit), (expected, 5));
+            Ok(Page::first(log(1).1, limit))
         });
         let query = format!(
             "project_id={}&task_id={task}&event_type=task_created&event_source=user\
@@ -461,15 +424,19 @@ mod tests {
     #[actix_web::test]
     async fn a_page_links_to_the_next_one_with_the_same_filter() {
         let mut fakes = Fakes::default();
-        fakes.audit.expect_entries().times(1).returning(|_, _| Ok(log(3).1));
+        fakes
+            .logs
+            .expect_entries()
+            .times(1)
+            .returning(|_, _, limit| Ok(Page::first(log(3).1, limit)));
         let last = log(3).1[1].id;
-        fakes.audit.expect_entries().times(1).returning(move |filter, limit| {
+        fakes.logs.expect_entries().times(1).returning(move |_, filter, limit| {
             assert_eq!(
                 (filter.before, filter.event_type),
                 (Some(last), Some(EventType::TaskCreated))
             );
-            assert_eq!(limit, 3);
-            Ok(log(2).1)
+            assert_eq!(limit, 2);
+            Ok(Page::first(log(2).1, limit))
         });
         let first = "/api/v1/audit/events?event_type=task_created&limit=2";
         let next = format!("{first}&cursor={last}");
@@ -482,17 +449,15 @@ mod tests {
     #[actix_web::test]
     async fn the_logs_of_a_project_and_of_a_task_know_when_there_is_none() {
         let mut fakes = Fakes::default();
-        fakes.audit.expect_entries().times(1).returning(|filter, limit| {
-            assert_eq!((filter.project, limit), (Some(project().id), 101));
-            Ok(Vec::new())
+        fakes.logs.expect_project_entries().times(1).returning(|_, id, _, limit| {
+            assert_eq!((id, limit), (project().id, 100));
+            Err(no("Project", id))
         });
-        fakes.audit.expect_entries().times(1).returning(|filter, limit| {
-            assert_eq!((filter.task.is_some(), limit), (true, 51));
-            Ok(Vec::new())
+        fakes.logs.expect_task_entries().times(1).returning(|_, id, _, limit| {
+            assert_eq!(limit, 50);
+            Err(no("Task", id))
         });
-        fakes.audit.expect_entry().returning(|_| Ok(None));
-        fakes.projects.expect_project().returning(|_| Ok(None));
-        fakes.tasks.expect_task().returning(|_| Ok(None));
+        fakes.logs.expect_entry().returning(|_, id| Err(no("Event", id)));
         let answers = fakes
             .send_all([
                 get(&path("/events")),
@@ -506,75 +471,52 @@ mod tests {
         assert_eq!(answers[3].field(), "event_id");
     }
 
-    /// A log that is stored as `entries`, while its head says `head`.
-    fn stored(head: HeadMark, entries: Vec<Arc<Entry>>) -> Fakes {
-        let mut fakes = Fakes::default();
-        fakes.settings.log_page = 2;
-        fakes.audit.expect_head().returning(move |_| Ok(Some(head.clone())));
-        fakes.audit.expect_since().returning(move |_, after, limit| {
-            let page = entries.iter().filter(|entry| entry.seq > after);
-            Ok(page.take(limit as usize).cloned().collect())
-        });
-        fakes
-    }
-
     fn mark(length: u64) -> (HeadMark, Vec<Arc<Entry>>) {
         let (head, entries) = log(length);
         (HeadMark { seq: head.seq, hash: head.hash }, entries)
     }
 
     #[actix_web::test]
-    async fn a_log_is_checked_up_to_where_it_ended() {
-        let (_, entries) = log(7);
+    async fn a_check_shows_what_it_found() {
         let (head, _) = mark(5);
-        let body = stored(head.clone(), entries).send(get(&path("/verify"))).await.json();
-        assert_eq!(
-            body,
-            json!({"valid": true, "entries": 5, "head": {"seq": 5, "hash": head.hash}})
-        );
-    }
-
-    #[actix_web::test]
-    async fn tampering_is_found_where_it_is() {
-        let (head, entries) = mark(5);
-        let mut changed = entries.clone();
-        Arc::make_mut(&mut changed[3]).event_data.insert("x".into(), 1.into());
-        let mut gap = entries.clone();
-        gap.remove(1);
-        let cut = entries[..3].to_vec();
-        for (entries, first_bad) in [(changed, 4), (gap, 2), (cut, 4)] {
-            let body = stored(head.clone(), entries).send(get(&path("/verify"))).await.json();
-            assert_eq!(
-                (&body["valid"], &body["first_bad_seq"]),
-                (&false.into(), &first_bad.into())
-            );
-        }
-    }
-
-    #[actix_web::test]
-    async fn an_entry_that_cannot_be_read_is_found_and_passed() {
-        let (head, entries) = mark(5);
-        let mut fakes = Fakes::default();
-        fakes.settings.log_page = 3;
-        fakes.audit.expect_head().returning(move |_| Ok(Some(head.clone())));
-        fakes.audit.expect_since().returning(move |_, after, limit| {
-            if after < 2 && after + u64::from(limit) >= 2 {
-                let row = "2".to_owned();
-                return Err(StoreError::Corrupt { table: "log", row, detail: String::new() });
+        for first_bad_seq in [None, Some(4)] {
+            let mut fakes = Fakes::default();
+            fakes.settings.log_page = 2;
+            let found = Verification {
+                valid: first_bad_seq.is_none(),
+                entries: 5,
+                head: head.clone(),
+                first_bad_seq,
+            };
+            fakes.logs.expect_verify_log().returning(move |_, id, page| {
+                assert_eq!((id, page), (project().id, 2));
+                Ok(found.clone())
+            });
+            let body = fakes.send(get(&path("/verify"))).await.json();
+            let mut expected = json!({
+                "valid": first_bad_seq.is_none(), "entries": 5,
+                "head": {"seq": 5, "hash": head.hash},
+            });
+            if let Some(seq) = first_bad_seq {
+                expected["first_bad_seq"] = seq.into();
             }
-            let page = entries.iter().filter(|entry| entry.seq > after);
-            Ok(page.take(limit as usize).cloned().collect())
-        });
-        let body = fakes.send(get(&path("/verify"))).await.json();
-        assert_eq!((&body["valid"], &body["first_bad_seq"]), (&false.into(), &2.into()));
-        assert_eq!(body["entries"], 5);
+            assert_eq!(body, expected);
+        }
     }
 
     #[actix_web::test]
     async fn an_export_can_be_checked_without_the_server() {
         let (_, entries) = log(7);
         let (head, _) = mark(5);
-        let answer = stored(head.clone(), entries).send(get(&path("/export"))).await;
+        let mut fakes = Fakes::default();
+        fakes.settings.log_page = 2;
+        let end = head.clone();
+        fakes.logs.expect_log_head().returning(move |_, _| Ok(Some(end.clone())));
+        fakes.logs.expect_log_entries().returning(move |_, _, after, limit| {
+            let page = entries.iter().filter(|entry| entry.seq > after);
+            Ok(page.take(limit as usize).cloned().collect())
+        });
+        let answer = fakes.send(get(&path("/export"))).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-ndjson"));
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -592,8 +534,11 @@ mod tests {
     async fn a_log_nobody_has_is_404_and_a_store_that_is_away_503() {
         for rest in ["/verify", "/export"] {
             let mut fakes = Fakes::default();
-            fakes.audit.expect_head().times(1).returning(|_| Ok(None));
-            fakes.audit.expect_head().times(1).returning(|_| Err(away()));
+            fakes.logs.expect_log_head().times(0..=1).returning(|_, _| Ok(None));
+            fakes.logs.expect_log_head().times(0..=1).returning(|_, _| Err(away().into()));
+            let missing = |id| Err(no("Project", id));
+            fakes.logs.expect_verify_log().times(0..=1).returning(move |_, id, _| missing(id));
+            fakes.logs.expect_verify_log().times(0..=1).returning(|_, _, _| Err(away().into()));
             let answers = fakes.send_all([get(&path(rest)), get(&path(rest))]).await;
             assert_eq!((answers[0].status, answers[1].status), (404, 503));
         }

@@ -1,12 +1,11 @@
 //! Budgets: what may be spent on a project, and what was.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Limit, Spent};
-use botarmy_domain::{ProjectId, Timestamp};
+use botarmy_domain::ProjectId;
+use botarmy_domain::budget::{Amount, BudgetReport, Limit, UsageReport, UsageTotal};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -69,39 +68,17 @@ struct BudgetView {
     left: LimitView,
 }
 
-impl BudgetView {
-    fn of(
-        project_id: ProjectId,
-        account: &BudgetAccount,
-        configured: Limit,
-        now: Timestamp,
-    ) -> Self {
-        let limit = account.limit.unwrap_or(configured);
-        let (used, reserved) = (account.spent(), account.reserved(now));
-        let taken = used.plus(reserved);
-        let left = |limit: Option<u64>, taken: u64| limit.map(|limit| limit.saturating_sub(taken));
+impl From<BudgetReport> for BudgetView {
+    fn from(report: BudgetReport) -> Self {
         Self {
-            project_id,
-            limit: limit.into(),
-            is_set: account.limit.is_some(),
-            used: used.into(),
-            reserved: reserved.into(),
-            left: LimitView {
-                tokens: left(limit.tokens, taken.tokens),
-                cost_micro_usd: left(limit.cost_micro_usd, taken.cost_micro_usd),
-            },
+            project_id: report.project_id,
+            limit: report.limit.into(),
+            is_set: report.is_set,
+            used: report.used.into(),
+            reserved: report.reserved.into(),
+            left: report.left.into(),
         }
     }
-}
-
-/// The budget account of a project that exists.
-async fn account(state: &State, id: ProjectId) -> Result<Arc<BudgetAccount>, Problem> {
-    if state.projects.project(id).await?.is_none() {
-        return Err(Problem::not_found("Project", id));
-    }
-    let key = BudgetKey::Project(id);
-    let account = state.budgets.account(key).await?;
-    Ok(account.unwrap_or_else(|| BudgetAccount::new(key).into()))
 }
 
 /// Shows what may be spent on a project, and what is left of it.
@@ -113,10 +90,10 @@ async fn account(state: &State, id: ProjectId) -> Result<Arc<BudgetAccount>, Pro
 async fn budget(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let account = account(&state, id).await?;
-    let configured = state.settings.project_limit;
-    Ok(HttpResponse::Ok().json(BudgetView::of(id, &account, configured, state.clock.now())))
+    let report = state.queries.budget(&caller, id).await?;
+    Ok(HttpResponse::Ok().json(BudgetView::from(report)))
 }
 
 /// A limit for a project.
@@ -147,13 +124,12 @@ async fn set_budget(
     Json(body): Json<BudgetBody>,
 ) -> Result<HttpResponse, Problem> {
     let limit = Limit { tokens: body.tokens, cost_micro_usd: body.cost_micro_usd };
-    let account = state.orchestrator.set_budget(id, limit, caller).await?;
-    let configured = state.settings.project_limit;
-    Ok(HttpResponse::Ok().json(BudgetView::of(id, &account, configured, state.clock.now())))
+    let report = state.orchestrator.set_budget(id, limit, caller).await?;
+    Ok(HttpResponse::Ok().json(BudgetView::from(report)))
 }
 
 /// What was spent.
-#[derive(Default, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 struct SpentView {
     /// In how many attempts, those that failed included.
     attempts: u64,
@@ -165,13 +141,15 @@ struct SpentView {
     cost_micro_usd: u64,
 }
 
-impl SpentView {
-    fn add(&mut self, spent: &Spent) {
-        self.attempts += spent.attempts;
-        self.input_tokens = self.input_tokens.saturating_add(spent.input_tokens);
-        self.output_tokens = self.output_tokens.saturating_add(spent.output_tokens);
-        self.tokens = self.input_tokens.saturating_add(self.output_tokens);
-        self.cost_micro_usd = self.cost_micro_usd.saturating_add(spent.cost_micro_usd);
+impl From<UsageTotal> for SpentView {
+    fn from(total: UsageTotal) -> Self {
+        Self {
+            attempts: total.attempts,
+            input_tokens: total.input_tokens,
+            output_tokens: total.output_tokens,
+            tokens: total.tokens(),
+            cost_micro_usd: total.cost_micro_usd,
+        }
     }
 }
 
@@ -196,21 +174,17 @@ struct UsageView {
 }
 
 impl UsageView {
-    fn of(project_id: ProjectId, spent: &[Spent]) -> Self {
-        let mut total = SpentView::default();
-        let mut by_agent_type: BTreeMap<&str, SpentView> = BTreeMap::new();
-        let mut by_model: BTreeMap<(Option<&String>, Option<&String>), SpentView> = BTreeMap::new();
-        for one in spent {
-            total.add(one);
-            by_agent_type.entry(one.agent.as_str()).or_default().add(one);
-            by_model.entry((one.provider.as_ref(), one.model.as_ref())).or_default().add(one);
-        }
-        let by_model = by_model.into_iter().map(|((provider, model), spent)| ModelSpentView {
-            provider: provider.cloned(),
-            model: model.cloned(),
-            spent,
+    fn of(project_id: ProjectId, usage: UsageReport) -> Self {
+        let by_agent = usage.by_agent.into_iter().map(|(agent, total)| (agent, total.into()));
+        let by_model = usage.by_model.into_iter().map(|((provider, model), total)| {
+            ModelSpentView { provider, model, spent: total.into() }
         });
-        Self { project_id, total, by_agent_type, by_model: by_model.collect() }
+        Self {
+            project_id,
+            total: usage.total.into(),
+            by_agent_type: by_agent.collect(),
+            by_model: by_model.collect(),
+        }
     }
 }
 
@@ -223,18 +197,20 @@ impl UsageView {
 async fn usage(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let account = account(&state, id).await?;
-    Ok(HttpResponse::Ok().json(UsageView::of(id, &account.spent)))
+    let usage = state.queries.usage(&caller, id).await?;
+    Ok(HttpResponse::Ok().json(UsageView::of(id, usage)))
 }
 
 #[cfg(test)]
 mod tests {
     use botarmy_domain::AgentType;
+    use botarmy_domain::budget::{BudgetAccount, BudgetKey, Spent};
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Fakes, get, project, put};
+    use crate::testing::{Fakes, NOW, get, no, project, put};
 
     fn account() -> BudgetAccount {
         let line = |agent, model: &str, input_tokens| Spent {
@@ -259,8 +235,9 @@ mod tests {
 
     fn fakes() -> Fakes {
         let mut fakes = Fakes::default();
-        fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
-        fakes.budgets.expect_account().returning(|_| Ok(Some(account().into())));
+        let report = account().report(project().id, Limit::default(), NOW);
+        fakes.queries.expect_budget().returning(move |_, _| Ok(report));
+        fakes.queries.expect_usage().returning(|_, _| Ok(account().usage()));
         fakes
     }
 
@@ -302,7 +279,8 @@ mod tests {
         fakes.orchestrator.expect_set_budget().times(1).returning(|_, limit, caller| {
             assert_eq!(limit, Limit { tokens: Some(7), cost_micro_usd: None });
             assert_eq!(caller.name(), "ada");
-            Ok(BudgetAccount { limit: Some(limit), ..account() }.into())
+            let account = BudgetAccount { limit: Some(limit), ..account() };
+            Ok(account.report(project().id, Limit::default(), NOW))
         });
         let good = put(&path("/budget"), &json!({"tokens": 7, "cost_micro_usd": null}));
         let bad =
@@ -320,7 +298,8 @@ mod tests {
     async fn a_project_that_is_not_there_has_no_budget() {
         for rest in ["/budget", "/usage"] {
             let mut fakes = Fakes::default();
-            fakes.projects.expect_project().returning(|_| Ok(None));
+            fakes.queries.expect_budget().returning(|_, id| Err(no("Project", id)));
+            fakes.queries.expect_usage().returning(|_, id| Err(no("Project", id)));
             assert_eq!(fakes.send(get(&path(rest))).await.status, 404);
         }
     }

@@ -140,8 +140,8 @@ struct StopsView<'a> {
     get, path = "/api/v1/emergency-stop", tag = "emergency stop",
     responses((status = 200, body = StopsView)),
 )]
-async fn stops(state: Data<State>) -> Result<HttpResponse, Problem> {
-    let stops = state.stops.stops().await?;
+async fn stops(state: Data<State>, Caller(caller): Caller) -> Result<HttpResponse, Problem> {
+    let stops = state.queries.emergency_stops(&caller).await?;
     Ok(HttpResponse::Ok().json(StopsView { stops: stops.iter().map(StopView::of).collect() }))
 }
 
@@ -239,7 +239,10 @@ mod tests {
     #[actix_web::test]
     async fn what_is_stopped_is_listed_and_released() {
         let mut fakes = Fakes::default();
-        fakes.stops.expect_stops().returning(|| Ok(vec![stopped(StopScope::Everything)]));
+        fakes
+            .queries
+            .expect_emergency_stops()
+            .returning(|_| Ok(vec![stopped(StopScope::Everything)]));
         fakes.orchestrator.expect_release().times(1).returning(|scope, reason, _| {
             assert_eq!((scope, reason.as_str()), (StopScope::Everything, "all is well"));
             Ok(())

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
 use botarmy_domain::budget::BudgetQuestion;
-use botarmy_domain::hitl::{HistoryEntry, HitlState};
+use botarmy_domain::hitl::{HistoryEntry, HitlState, Review};
 use botarmy_domain::{
     AgentType, ArtifactType, ContextId, HitlAction, HitlKind, HitlRequest, HitlRequestId,
     HitlStatus, NewRequest, ProjectId, Response, TaskId, Timestamp,
@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::context::ArtifactView;
+use crate::artifacts::ArtifactView;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
-use crate::projects::{find, split_page};
 use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -29,11 +28,6 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new::<__path_subject, _, _>(subject),
         Endpoint::new::<__path_respond, _, _>(respond),
     ]
-}
-
-/// The request, or 404.
-async fn request(state: &State, id: HitlRequestId) -> Result<std::sync::Arc<HitlRequest>, Problem> {
-    state.requests.request(id).await?.ok_or_else(|| Problem::not_found("Request", id))
 }
 
 /// A human-in-the-loop request.
@@ -243,8 +237,9 @@ async fn raise(
 async fn read(
     state: Data<State>,
     Segment(id): Segment<HitlRequestId>,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let request = request(&state, id).await?;
+    let request = state.queries.request(&caller, id).await?;
     Ok(HttpResponse::Ok().json(RequestView::of(&request)))
 }
 
@@ -273,16 +268,14 @@ struct ProjectQuery {
 async fn of_project(
     state: Data<State>,
     Segment(project): Segment<ProjectId>,
+    Caller(caller): Caller,
     Query(query): Query<ProjectQuery>,
 ) -> Result<HttpResponse, Problem> {
     let status = query.status_filter.as_deref().map(str::parse::<HitlStatus>).transpose();
     let status = status.map_err(|e| Problem::bad_request(format!("status_filter: {e}.")))?;
     let max = state.settings.page_max;
     let limit = in_range("limit", query.limit, max, 1..=max)?;
-    let found = state.requests.requests(project, status, limit).await?;
-    if found.is_empty() {
-        find(&state, project).await?;
-    }
+    let found = state.queries.requests(&caller, project, status, limit).await?;
     let views: Vec<_> = found.iter().map(|request| RequestView::of(request)).collect();
     Ok(HttpResponse::Ok().json(views))
 }
@@ -315,13 +308,13 @@ struct RequestPage<'a> {
 )]
 async fn pending(
     state: Data<State>,
+    Caller(caller): Caller,
     Query(query): Query<PendingQuery>,
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
-    let found = state.requests.pending(query.cursor, limit + 1).await?;
-    let (page, next) = split_page(&found, limit);
-    let items = page.iter().map(|request| RequestView::of(request)).collect();
-    let next_cursor = next.map(|request| request.id);
+    let page = state.queries.pending_requests(&caller, query.cursor, limit).await?;
+    let items = page.items.iter().map(|request| RequestView::of(request)).collect();
+    let next_cursor = page.last_before_next().map(|request| request.id);
     Ok(HttpResponse::Ok().json(RequestPage { items, next_cursor }))
 }
 
@@ -346,10 +339,9 @@ struct UnderReview<'a> {
 async fn subject(
     state: Data<State>,
     Segment(id): Segment<HitlRequestId>,
+    Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let request = request(&state, id).await?;
-    let ids: Vec<ContextId> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
-    let artifacts = state.context.artifacts_by_id(&ids).await?;
+    let Review { request, artifacts } = state.queries.review(&caller, id).await?;
     Ok(HttpResponse::Ok().json(UnderReview {
         request_id: id,
         project_id: request.project_id,
@@ -433,11 +425,11 @@ async fn respond(
 #[cfg(test)]
 mod tests {
     use botarmy_domain::hitl::Reply;
-    use botarmy_domain::{DomainError, Responded};
+    use botarmy_domain::{DomainError, Page, Responded};
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Fakes, NOW, artifact, get, post, project, raw, request, unknown};
+    use crate::testing::{Fakes, NOW, artifact, get, no, post, project, raw, request, unknown};
 
     const AT: &str = "2027-01-15T08:00:00.000000Z";
 
@@ -457,7 +449,7 @@ mod tests {
 
     async fn shown(state: HitlState) -> Value {
         let mut fakes = Fakes::default();
-        fakes.requests.expect_request().returning(move |_| {
+        fakes.queries.expect_request().returning(move |_, _| {
             let mut request = request(state.clone());
             request.history.push(HistoryEntry {
                 timestamp: NOW,
@@ -466,7 +458,7 @@ mod tests {
                 content: Some(json!({"user_content": "Shorter."})),
                 comment: None,
             });
-            Ok(Some(request.into()))
+            Ok(request.into())
         });
         fakes.send(get(&path(""))).await.json()
     }
@@ -579,12 +571,11 @@ mod tests {
     #[actix_web::test]
     async fn the_requests_of_a_project_are_an_array_and_a_bad_filter_is_400() {
         let mut fakes = Fakes::default();
-        fakes.requests.expect_requests().times(1).returning(|_, status, limit| {
+        fakes.queries.expect_requests().times(1).returning(|_, _, status, limit| {
             assert_eq!((status, limit), (Some(HitlStatus::Pending), 1000));
             Ok(vec![request(HitlState::Pending).into()])
         });
-        fakes.requests.expect_requests().times(1).returning(|_, _, _| Ok(Vec::new()));
-        fakes.projects.expect_project().returning(|_| Ok(None));
+        fakes.queries.expect_requests().times(1).returning(|_, id, _, _| Err(no("Project", id)));
         let list = format!("/api/v1/hitl/project/{}/requests", project().id);
         let filtered = |filter: &str| get(&format!("{list}?status_filter={filter}"));
         let answers =
@@ -597,9 +588,10 @@ mod tests {
     #[actix_web::test]
     async fn pending_is_not_taken_for_an_id() {
         let mut fakes = Fakes::default();
-        fakes.requests.expect_pending().returning(|after, limit| {
-            assert_eq!((after, limit), (None, 2));
-            Ok(vec![request(HitlState::Pending).into(), request(HitlState::Pending).into()])
+        fakes.queries.expect_pending_requests().returning(|_, after, limit| {
+            assert_eq!((after, limit), (None, 1));
+            let request = || request(HitlState::Pending).into();
+            Ok(Page::first(vec![request(), request()], limit))
         });
         let answers = fakes
             .send_all([
@@ -620,10 +612,9 @@ mod tests {
     #[actix_web::test]
     async fn what_is_under_review_comes_with_its_digest() {
         let mut fakes = Fakes::default();
-        fakes.requests.expect_request().returning(|_| Ok(Some(request(HitlState::Pending).into())));
-        fakes.context.expect_artifacts_by_id().returning(|ids| {
-            assert_eq!(ids.len(), 1);
-            Ok(vec![artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "# Plan"}))])
+        fakes.queries.expect_review().returning(|_, _| {
+            let plan = artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "# Plan"}));
+            Ok(Review { request: request(HitlState::Pending).into(), artifacts: vec![plan] })
         });
         let body = fakes.send(get(&path("/context"))).await.json();
         assert_eq!(body["subject_digest"], request(HitlState::Pending).subject.digest);
@@ -662,7 +653,8 @@ mod tests {
     async fn an_unknown_request_is_404_and_a_malformed_id_422() {
         for rest in ["", "/context"] {
             let mut fakes = Fakes::default();
-            fakes.requests.expect_request().returning(|_| Ok(None));
+            fakes.queries.expect_request().returning(|_, id| Err(no("Request", id)));
+            fakes.queries.expect_review().returning(|_, id| Err(no("Request", id)));
             let answer = fakes.send(get(&format!("/api/v1/hitl/{}{rest}", unknown()))).await;
             assert_eq!(answer.status, 404);
         }

@@ -9,7 +9,6 @@ mod agents;
 mod artifacts;
 mod audit;
 mod budgets;
-mod context;
 mod docs;
 mod emergency;
 mod endpoint;
@@ -20,6 +19,8 @@ mod hitl;
 mod leases;
 mod middleware;
 mod origin_check;
+mod packages;
+mod paging;
 mod projects;
 mod range;
 mod status_cache;
@@ -38,14 +39,12 @@ use std::time::Duration;
 use actix_web::dev::{Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer, body::MessageBody, middleware::from_fn};
-use botarmy_domain::Limit;
 use botarmy_domain::ports::{
-    AgentStatus, AuditLog, BudgetStore, Clock, ContextStore, EmergencyStops, HealthCheck,
-    HitlStore, Ids, Orchestrator, PackageStore, ProjectStore, TaskStore, WorkerLeases,
+    Clock, HealthCheck, Ids, LogQueries, Orchestrator, Queries, WorkerLeases,
 };
 use botarmy_web::OriginRule;
 
-use crate::artifacts::ZipCache;
+use crate::packages::ZipCache;
 use crate::status_cache::StatusCache;
 
 /// Parts of the API: the ports that it calls, and its settings.
@@ -55,24 +54,10 @@ pub struct Api {
     pub orchestrator: Arc<dyn Orchestrator>,
     /// Work for agents that run outside.
     pub leases: Arc<dyn WorkerLeases>,
-    /// Reading projects.
-    pub projects: Arc<dyn ProjectStore>,
-    /// Reading tasks.
-    pub tasks: Arc<dyn TaskStore>,
-    /// Reading human-in-the-loop requests.
-    pub requests: Arc<dyn HitlStore>,
-    /// Reading artifacts.
-    pub context: Arc<dyn ContextStore>,
-    /// Reading which packages were made.
-    pub packages: Arc<dyn PackageStore>,
-    /// Reading what was spent.
-    pub budgets: Arc<dyn BudgetStore>,
-    /// Reading what is stopped.
-    pub stops: Arc<dyn EmergencyStops>,
+    /// Reading everything but the logs.
+    pub queries: Arc<dyn Queries>,
     /// Reading the logs.
-    pub audit: Arc<dyn AuditLog>,
-    /// Reading what the agents are doing.
-    pub agents: Arc<dyn AgentStatus>,
+    pub logs: Arc<dyn LogQueries>,
     /// The time, for `timestamp` in a health answer.
     pub clock: Arc<dyn Clock>,
     /// Entropy, for the ids of requests that bring none.
@@ -108,8 +93,6 @@ pub struct HttpSettings {
     pub status_tasks: u32,
     /// Number of log entries that an export or a check reads at a time.
     pub log_page: u32,
-    /// Budget of a project that has no limit of its own.
-    pub project_limit: Limit,
     /// Memory for finished ZIPs, in bytes.
     pub zip_cache: usize,
     /// Time that one component has to respond to a health probe.
@@ -129,7 +112,6 @@ impl Default for HttpSettings {
             page_max: 1000,
             status_tasks: 10_000,
             log_page: 250,
-            project_limit: Limit::default(),
             zip_cache: 64 * 1024 * 1024,
             // A probe responds within a second, so each component gets a little less.
             probe_timeout: Duration::from_millis(900),
@@ -237,8 +219,8 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
         hitl::endpoints(),
         budgets::endpoints(),
         emergency::endpoints(),
-        context::endpoints(),
         artifacts::endpoints(),
+        packages::endpoints(),
         audit::endpoints(),
         health::endpoints(),
         docs::endpoints(),
@@ -252,6 +234,8 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
 mod tests {
     use std::io::{Read, Write};
     use std::net::{Shutdown, TcpStream};
+
+    use botarmy_domain::Page;
 
     use super::*;
     use crate::testing::{Fakes, log};
@@ -318,7 +302,7 @@ mod tests {
     async fn over_the_wire_head_has_no_body_and_a_large_body_gets_its_answer() {
         let mut fakes = Fakes::default();
         fakes.settings.body_limit = 1000;
-        fakes.audit.expect_entries().returning(|_, _| Ok(log(20).1));
+        fakes.logs.expect_entries().returning(|_, _, limit| Ok(Page::first(log(20).1, limit)));
         let large = "x".repeat(3_000_000);
         let post = format!("POST /api/v1/projects HTTP/1.1\r\nContent-Length: {}", large.len());
         let requests = vec![

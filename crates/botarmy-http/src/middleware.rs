@@ -202,6 +202,7 @@ mod tests {
     use actix_web::test::TestRequest;
     use actix_web::web::{self, ServiceConfig};
     use actix_web::{HttpResponse, error};
+    use botarmy_domain::Page;
 
     use crate::testing::{Fakes, get, log, path, post, project, raw, send_all};
 
@@ -241,9 +242,9 @@ mod tests {
     #[actix_web::test]
     async fn a_trailing_slash_changes_nothing() {
         let mut fakes = Fakes::default();
-        fakes.projects.expect_projects().times(3).returning(|_, _, limit| {
-            assert_eq!(limit, 4);
-            Ok(Vec::new())
+        fakes.queries.expect_projects().times(3).returning(|_, _, _, limit| {
+            assert_eq!(limit, 3);
+            Ok(Page::first(Vec::new(), limit))
         });
         let requests =
             ["/api/v1/projects?limit=3", "/api/v1/projects/?limit=3", "/api/v1/projects//?limit=3"];
@@ -379,7 +380,7 @@ mod tests {
             (None, "anonymous"),
         ] {
             let mut fakes = Fakes::default();
-            fakes.projects.expect_project().returning(|_| Ok(Some(project().into())));
+            fakes.queries.expect_project().returning(|_, _| Ok(project().into()));
             fakes.orchestrator.expect_force_complete().returning(move |_, caller| {
                 assert_eq!(caller.name(), expected);
                 Ok(Vec::new())
@@ -396,7 +397,7 @@ mod tests {
     #[actix_web::test]
     async fn answers_are_compressed_for_those_who_can_read_it() {
         let mut fakes = Fakes::default();
-        fakes.audit.expect_entries().returning(|_, _| Ok(log(50).1));
+        fakes.logs.expect_entries().returning(|_, _, limit| Ok(Page::first(log(50).1, limit)));
         let list = || get("/api/v1/audit/events");
         let broken = raw("/api/v1/projects", "{").insert_header(("accept-encoding", "gzip"));
         let answers = fakes

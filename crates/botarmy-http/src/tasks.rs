@@ -15,7 +15,6 @@ use utoipa::{IntoParams, ToSchema};
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole};
-use crate::projects::{find, split_page};
 use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -276,17 +275,14 @@ struct TaskPage<'a> {
 async fn list(
     state: Data<State>,
     Segment(project_id): Segment<ProjectId>,
+    Caller(caller): Caller,
     Query(query): Query<TaskQuery>,
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
     let filter = TaskFilter { status: query.status, agent: query.agent_type, after: query.cursor };
-    let found = state.tasks.tasks(project_id, filter, limit + 1).await?;
-    if found.is_empty() {
-        find(&state, project_id).await?;
-    }
-    let (page, next) = split_page(&found, limit);
-    let items = page.iter().map(|task| TaskView::of(task)).collect();
-    let next_cursor = next.map(|task| task.id);
+    let page = state.queries.tasks(&caller, project_id, filter, limit).await?;
+    let items = page.items.iter().map(|task| TaskView::of(task)).collect();
+    let next_cursor = page.last_before_next().map(|task| task.id);
     Ok(HttpResponse::Ok().json(TaskPage { items, next_cursor }))
 }
 
@@ -295,8 +291,12 @@ async fn list(
     get, path = "/api/v1/tasks/{task_id}", tag = "tasks", params(("task_id" = Uuid, Path)),
     responses((status = 200, body = TaskView), (status = 404, body = ProblemDocument)),
 )]
-async fn read(state: Data<State>, Segment(id): Segment<TaskId>) -> Result<HttpResponse, Problem> {
-    let task = state.tasks.task(id).await?.ok_or_else(|| Problem::not_found("Task", id))?;
+async fn read(
+    state: Data<State>,
+    Segment(id): Segment<TaskId>,
+    Caller(caller): Caller,
+) -> Result<HttpResponse, Problem> {
+    let task = state.queries.task(&caller, id).await?;
     Ok(HttpResponse::Ok().json(TaskView::of(&task)))
 }
 
@@ -343,11 +343,11 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use botarmy_domain::{DomainError, Lease, WorkerId};
+    use botarmy_domain::{DomainError, Lease, Page, WorkerId};
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{Fakes, NOW, get, path, post, project, raw, task, unknown};
+    use crate::testing::{Fakes, NOW, get, no, path, post, project, raw, task, unknown};
 
     #[actix_web::test]
     async fn a_task_is_submitted() {
@@ -416,15 +416,15 @@ mod tests {
         let lease =
             Lease { worker: WorkerId("w-1".into()), fence: 2, started_at: NOW, expires_at: NOW };
         let mut fakes = Fakes::default();
-        fakes.tasks.expect_task().times(1).returning(move |_| {
+        fakes.queries.expect_task().times(1).returning(move |_, _| {
             let state = TaskState::Working { lease: lease.clone() };
-            Ok(Some(Arc::new(Task { state, ..task(1) })))
+            Ok(Arc::new(Task { state, ..task(1) }))
         });
-        fakes.tasks.expect_task().times(1).returning(|_| {
+        fakes.queries.expect_task().times(1).returning(|_, _| {
             let state =
                 TaskState::Completed { at: NOW, output: json!({"a": 1}), artifacts: Vec::new() };
             let started_at = Some(NOW.before(Duration::from_secs(1)));
-            Ok(Some(Arc::new(Task { state, started_at, ..task(1) })))
+            Ok(Arc::new(Task { state, started_at, ..task(1) }))
         });
         let path = format!("/api/v1/tasks/{}", task(1).id);
         let answers = fakes.send_all([get(&path), get(&path)]).await;
@@ -439,16 +439,15 @@ mod tests {
     #[actix_web::test]
     async fn a_list_filters_and_an_unknown_project_is_404() {
         let mut fakes = Fakes::default();
-        fakes.tasks.expect_tasks().returning(|_, filter, limit| {
+        fakes.queries.expect_tasks().times(1).returning(|_, _, filter, limit| {
             assert_eq!(
                 (filter.status, filter.agent),
                 (Some(TaskStatus::Failed), Some(AgentType::Coder))
             );
-            assert_eq!(limit, 101);
-            Ok(Vec::new())
+            assert_eq!(limit, 100);
+            Ok(Page::first(Vec::new(), limit))
         });
-        fakes.projects.expect_project().times(1).returning(|_| Ok(Some(project().into())));
-        fakes.projects.expect_project().times(1).returning(|_| Ok(None));
+        fakes.queries.expect_tasks().times(1).returning(|_, id, _, _| Err(no("Project", id)));
         let list = path("/tasks?status=failed&agent_type=coder");
         let answers = fakes.send_all([get(&list), get(&list)]).await;
         assert_eq!(answers[0].json(), json!({"items": [], "next_cursor": null}));
@@ -459,7 +458,7 @@ mod tests {
     async fn an_unknown_task_is_404() {
         let mut fakes = Fakes::default();
         let refuse = || Err(DomainError::not_found("Task", unknown()).into());
-        fakes.tasks.expect_task().returning(|_| Ok(None));
+        fakes.queries.expect_task().returning(|_, id| Err(no("Task", id)));
         fakes.orchestrator.expect_cancel_task().returning(move |_, _| refuse());
         fakes.orchestrator.expect_retry_task().returning(move |_, _| refuse());
         let path = format!("/api/v1/tasks/{}", unknown());

@@ -11,15 +11,13 @@ use botarmy_domain::artifact::{ArtifactRef, digest};
 use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
-    Clock, HealthCheck, Ids, MockAgentStatus, MockAuditLog, MockBudgetStore, MockContextStore,
-    MockEmergencyStops, MockHitlStore, MockOrchestrator, MockPackageStore, MockProjectStore,
-    MockTaskStore, MockWorkerLeases,
+    Clock, HealthCheck, Ids, MockLogQueries, MockOrchestrator, MockQueries, MockWorkerLeases,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
-    AgentType, Artifact, ArtifactType, Caller, Entry, EventType, Health, HitlKind, HitlRequest,
-    IdGenerator, LogId, OnExpiry, Oversight, Project, ProjectId, ProjectState, Task, Timestamp,
-    Usage,
+    AgentType, Artifact, ArtifactType, Caller, DomainError, Entry, Error, EventType, Health,
+    HitlKind, HitlRequest, IdGenerator, LogId, OnExpiry, Oversight, Plan, Progress, Project,
+    ProjectId, ProjectState, StepStatus, Task, Timestamp, Usage, Workflow,
 };
 use serde_json::{Map, Value, json};
 
@@ -35,15 +33,8 @@ pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 pub(crate) struct Fakes {
     pub(crate) orchestrator: MockOrchestrator,
     pub(crate) leases: MockWorkerLeases,
-    pub(crate) projects: MockProjectStore,
-    pub(crate) tasks: MockTaskStore,
-    pub(crate) requests: MockHitlStore,
-    pub(crate) context: MockContextStore,
-    pub(crate) packages: MockPackageStore,
-    pub(crate) budgets: MockBudgetStore,
-    pub(crate) stops: MockEmergencyStops,
-    pub(crate) audit: MockAuditLog,
-    pub(crate) agents: MockAgentStatus,
+    pub(crate) queries: MockQueries,
+    pub(crate) logs: MockLogQueries,
     pub(crate) health: Vec<Arc<dyn HealthCheck>>,
     pub(crate) settings: HttpSettings,
 }
@@ -91,15 +82,8 @@ impl Fakes {
         Api {
             orchestrator: Arc::new(self.orchestrator),
             leases: Arc::new(self.leases),
-            projects: Arc::new(self.projects),
-            tasks: Arc::new(self.tasks),
-            requests: Arc::new(self.requests),
-            context: Arc::new(self.context),
-            packages: Arc::new(self.packages),
-            budgets: Arc::new(self.budgets),
-            stops: Arc::new(self.stops),
-            audit: Arc::new(self.audit),
-            agents: Arc::new(self.agents),
+            queries: Arc::new(self.queries),
+            logs: Arc::new(self.logs),
             clock: Arc::new(StoppedClock),
             ids: Arc::new(OneSeed),
             health: self.health,
@@ -180,6 +164,11 @@ pub(crate) fn away() -> botarmy_domain::StoreError {
     botarmy_domain::StoreError::unavailable("SELECT secret", "/var/lib/secret")
 }
 
+/// A refusal of something that does not exist.
+pub(crate) fn no(what: &'static str, id: impl std::fmt::Display) -> Error {
+    DomainError::not_found(what, id).into()
+}
+
 pub(crate) fn id_generator() -> IdGenerator {
     IdGenerator::new(NOW, 7)
 }
@@ -195,6 +184,28 @@ pub(crate) fn project() -> Project {
         created_at: NOW,
         updated_at: NOW,
     }
+}
+
+/// A workflow of three steps.
+fn workflow() -> Workflow {
+    Workflow::from_toml(
+        "name = \"w\"\n[[step]]\nname = \"a\"\nphase = \"One\"\nagent = \"analyst\"\n\
+         output = \"project_plan\"\n[[step]]\nname = \"b\"\nphase = \"Two\"\n\
+         agent = \"coder\"\noutput = \"source_code\"\n[[step]]\nname = \"c\"\n\
+         phase = \"Two\"\nagent = \"tester\"\noutput = \"test_results\"\n",
+    )
+    .unwrap()
+}
+
+/// A project that is at the second step of the workflow.
+pub(crate) fn started() -> Project {
+    let workflow = workflow();
+    let mut progress = Progress::start(&workflow);
+    progress.steps.get_mut("a").unwrap().status = StepStatus::Done;
+    progress.steps.get_mut("b").unwrap().status = StepStatus::InReview;
+    let plan =
+        Plan { digest: workflow.digest(), workflow: workflow.into(), idea: "x".into(), progress };
+    Project { plan: Some(plan), ..project() }
 }
 
 pub(crate) fn head(project: &Project) -> Head {

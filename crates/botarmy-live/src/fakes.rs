@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::log::{Event, HeadMark};
-use botarmy_domain::ports::{AuditLog, Clock, EventBus, ProjectStore, Subscription};
+use botarmy_domain::log::{Event, HeadMark, Verification, Verifier};
+use botarmy_domain::ports::{Clock, EventBus, LogQueries, Subscription};
 use botarmy_domain::{
-    BusMessage, Caller, Entry, EntryFilter, EventId, EventType, Head, IdGenerator, LogId,
-    Oversight, Project, ProjectId, ProjectState, ProjectStatus, StoreError, TaskId, Timestamp,
+    BusMessage, Caller, DomainError, Entry, EntryFilter, Error, EventId, EventType, Head,
+    IdGenerator, LogId, Page, ProjectId, StoreError, TaskId, Timestamp,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -169,36 +169,26 @@ impl World {
 }
 
 #[async_trait]
-impl AuditLog for World {
-    async fn entries(
-        &self,
-        filter: EntryFilter,
-        limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+impl LogQueries for World {
+    async fn project_exists(&self, _: &Caller, id: ProjectId) -> Result<bool, Error> {
+        self.reading().await?;
+        Ok(!lock(&self.hidden).contains(&id))
+    }
+
+    async fn log_head(&self, _: &Caller, log: LogId) -> Result<Option<HeadMark>, Error> {
         self.reading().await?;
         let logs = self.logs();
-        let mut entries: Vec<_> = logs
-            .values()
-            .flat_map(|(_, entries)| entries)
-            .filter(|entry| filter.before.is_none_or(|before| entry.id < before))
-            .filter(|entry| filter.from.is_none_or(|from| entry.created_at >= from))
-            .cloned()
-            .collect();
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
-        entries.truncate(limit as usize);
-        Ok(entries)
+        let last = logs.get(&log).and_then(|(_, entries)| entries.last());
+        Ok(last.map(|entry| HeadMark { seq: entry.seq, hash: entry.hash.clone() }))
     }
 
-    async fn entry(&self, _: EventId) -> Result<Option<Arc<Entry>>, StoreError> {
-        Ok(None)
-    }
-
-    async fn since(
+    async fn log_entries(
         &self,
+        _: &Caller,
         log: LogId,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+    ) -> Result<Vec<Arc<Entry>>, Error> {
         self.reading().await?;
         let logs = self.logs();
         let entries = logs.get(&log).map(|(_, entries)| entries.as_slice()).unwrap_or_default();
@@ -206,43 +196,67 @@ impl AuditLog for World {
         Ok(after.take(limit as usize).cloned().collect())
     }
 
-    async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError> {
+    async fn entry(&self, _: &Caller, id: EventId) -> Result<Arc<Entry>, Error> {
         self.reading().await?;
         let logs = self.logs();
-        let last = logs.get(&log).and_then(|(_, entries)| entries.last());
-        Ok(last.map(|entry| HeadMark { seq: entry.seq, hash: entry.hash.clone() }))
-    }
-}
-
-#[async_trait]
-impl ProjectStore for World {
-    async fn project(&self, id: ProjectId) -> Result<Option<Arc<Project>>, StoreError> {
-        self.reading().await?;
-        let at = Timestamp::from_micros(0);
-        let project = Project {
-            id,
-            name: "x".to_owned(),
-            description: None,
-            oversight: Oversight::Standard,
-            state: ProjectState::Active,
-            plan: None,
-            created_at: at,
-            updated_at: at,
-        };
-        Ok((!lock(&self.hidden).contains(&id)).then(|| Arc::new(project)))
+        let found = logs.values().flat_map(|(_, entries)| entries).find(|entry| entry.id == id);
+        Ok(found.cloned().ok_or_else(|| DomainError::not_found("Event", id))?)
     }
 
-    async fn overview(&self, _: ProjectId) -> Result<Option<(Arc<Project>, Head)>, StoreError> {
-        Ok(None)
-    }
-
-    async fn projects(
+    async fn entries(
         &self,
-        _: Option<ProjectStatus>,
-        _: Option<ProjectId>,
+        _: &Caller,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Entry>>, Error> {
+        self.reading().await?;
+        let logs = self.logs();
+        let mut entries: Vec<_> = logs
+            .values()
+            .flat_map(|(_, entries)| entries)
+            .filter(|entry| filter.project.is_none_or(|id| entry.project_id == Some(id)))
+            .filter(|entry| filter.task.is_none_or(|id| entry.task_id == Some(id)))
+            .filter(|entry| filter.before.is_none_or(|before| entry.id < before))
+            .filter(|entry| filter.from.is_none_or(|from| entry.created_at >= from))
+            .cloned()
+            .collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
+        Ok(Page::first(entries, limit))
+    }
+
+    async fn project_entries(
+        &self,
+        caller: &Caller,
+        id: ProjectId,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Entry>>, Error> {
+        self.entries(caller, EntryFilter { project: Some(id), ..filter }, limit).await
+    }
+
+    async fn task_entries(
+        &self,
+        caller: &Caller,
+        id: TaskId,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Entry>>, Error> {
+        self.entries(caller, EntryFilter { task: Some(id), ..filter }, limit).await
+    }
+
+    async fn verify_log(
+        &self,
+        caller: &Caller,
+        id: ProjectId,
         _: u32,
-    ) -> Result<Vec<Arc<Project>>, StoreError> {
-        Ok(Vec::new())
+    ) -> Result<Verification, Error> {
+        let log = LogId::Project(id);
+        let head = self.log_head(caller, log).await?;
+        let head = head.ok_or_else(|| DomainError::not_found("Project", id))?;
+        let mut verifier = Verifier::default();
+        let entries = self.log_entries(caller, log, 0, u32::MAX).await?;
+        entries.iter().for_each(|entry| verifier.next(entry));
+        Ok(verifier.finish(&head))
     }
 }
 

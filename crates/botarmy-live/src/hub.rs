@@ -28,8 +28,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use botarmy_domain::ports::{AuditLog, Clock, EventBus, ProjectStore};
-use botarmy_domain::{Entry, LogId, ProjectId, StoreError, Timestamp};
+use botarmy_domain::ports::{Clock, EventBus, LogQueries};
+use botarmy_domain::{Caller, Entry, Error, LogId, ProjectId, Timestamp};
 use bytestring::ByteString;
 use tokio::sync::{Notify, Semaphore, watch};
 use tracing::warn;
@@ -49,8 +49,9 @@ pub struct Hub {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) feed: Arc<Feed>,
     bus: Arc<dyn EventBus>,
-    audit: Arc<dyn AuditLog>,
-    projects: Arc<dyn ProjectStore>,
+    /// Logs, read on behalf of the server: one read serves all sessions.
+    logs: Arc<dyn LogQueries>,
+    reader: Caller,
     topics: Mutex<HashMap<LogId, Arc<Topic>>>,
     /// Held during a scan of all logs, so that one runs at a time.
     scanning: tokio::sync::Mutex<()>,
@@ -80,8 +81,7 @@ impl Hub {
     #[must_use]
     pub fn start(
         bus: Arc<dyn EventBus>,
-        audit: Arc<dyn AuditLog>,
-        projects: Arc<dyn ProjectStore>,
+        logs: Arc<dyn LogQueries>,
         clock: Arc<dyn Clock>,
         settings: LiveSettings,
     ) -> Arc<Self> {
@@ -90,8 +90,8 @@ impl Hub {
             clock,
             feed: Arc::new(Feed::new(Arc::clone(&settings))),
             bus,
-            audit,
-            projects,
+            logs,
+            reader: Caller::system(),
             topics: Mutex::default(),
             scanning: tokio::sync::Mutex::default(),
             scanned_up_to: AtomicI64::new(0),
@@ -164,10 +164,7 @@ impl Hub {
     ///
     /// # Errors
     /// Returns an error if the log cannot be read.
-    pub async fn subscriber(
-        self: &Arc<Self>,
-        after: Option<u64>,
-    ) -> Result<Subscriber, StoreError> {
+    pub async fn subscriber(self: &Arc<Self>, after: Option<u64>) -> Result<Subscriber, Error> {
         Subscriber::new(Arc::clone(self), after).await
     }
 
@@ -177,8 +174,8 @@ impl Hub {
         frame::error(message, self.now())
     }
 
-    pub(crate) async fn project_exists(&self, id: ProjectId) -> Result<bool, StoreError> {
-        Ok(self.projects.project(id).await?.is_some())
+    pub(crate) async fn project_exists(&self, id: ProjectId) -> Result<bool, Error> {
+        self.logs.project_exists(&self.reader, id).await
     }
 
     pub(crate) fn next_id(&self) -> u64 {
@@ -199,7 +196,7 @@ impl Hub {
         log: LogId,
         id: u64,
         wake: &Arc<Notify>,
-    ) -> Result<Watch, StoreError> {
+    ) -> Result<Watch, Error> {
         let topic = {
             let mut topics = self.topics();
             let topic = topics.entry(log).or_insert_with(|| Arc::new(self.topic(log, None)));
@@ -212,7 +209,7 @@ impl Hub {
             Some(last) => last,
             None => {
                 // An entry that is committed after this read arrives at the topic, which listens.
-                let head = self.audit.head(log).await?.map_or(0, |head| head.seq);
+                let head = self.logs.log_head(&self.reader, log).await?.map_or(0, |head| head.seq);
                 if watch.topic.begin(head) {
                     self.fill(&watch.topic, Duration::ZERO);
                 }
@@ -263,7 +260,7 @@ impl Hub {
         loop {
             let read = {
                 let _turn = self.catch_up_reads.acquire().await;
-                self.audit.since(log, after, limit).await
+                self.logs.log_entries(&self.reader, log, after, limit).await
             };
             match read {
                 Ok(entries) if !entries.is_empty() => return entries,

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use botarmy_domain::{LogId, ProjectId, StoreError};
+use botarmy_domain::{Error, LogId, ProjectId};
 use bytestring::ByteString;
 use serde_json::json;
 use tokio::sync::Notify;
@@ -56,7 +56,7 @@ pub enum SubscribeError {
     TooMany(usize),
     /// The store cannot be read.
     #[error("The store cannot be reached now; try again later.")]
-    Store(#[from] StoreError),
+    Store(#[from] Error),
 }
 
 /// A read in progress. It is a task of its own, so that a slow client does not hold a place in the
@@ -118,7 +118,7 @@ impl std::fmt::Debug for Subscriber {
 }
 
 impl Subscriber {
-    pub(crate) async fn new(hub: Arc<Hub>, after: Option<u64>) -> Result<Self, StoreError> {
+    pub(crate) async fn new(hub: Arc<Hub>, after: Option<u64>) -> Result<Self, Error> {
         let (id, wake) = (hub.next_id(), Arc::default());
         let watch = hub.watch(LogId::System, id, &wake).await?;
         let cursors = vec![Cursor::new(watch, after)];

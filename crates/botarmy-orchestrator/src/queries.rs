@@ -4,6 +4,8 @@
 //! Every caller may read everything today, so the caller is not looked at yet.
 
 mod logs;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

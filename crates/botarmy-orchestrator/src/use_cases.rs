@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::budget::Limit;
+use botarmy_domain::budget::{BudgetReport, Limit};
 use botarmy_domain::decide::{agents, artifacts, budget, hitl, projects, tasks};
 use botarmy_domain::emergency::StopScope;
 use botarmy_domain::ports::Orchestrator;
@@ -183,12 +183,13 @@ impl Orchestrator for Engine {
         id: ProjectId,
         limit: Limit,
         caller: Caller,
-    ) -> Result<Arc<BudgetAccount>, Error> {
+    ) -> Result<BudgetReport, Error> {
         let key = BudgetKey::Project(id);
         let scope = Scope::project(id).everything_open().record::<BudgetAccount>(key);
         let set = move |context: &_, snapshot: &_| budget::set(context, snapshot, id, limit);
         let committed = self.commit(self.context(caller), scope, set).await?;
-        written(committed.record(key))
+        let account = written(committed.record(key))?;
+        Ok(self.budget_report(id, &account))
     }
 
     async fn stop(

@@ -165,8 +165,7 @@ impl System {
         let bus_carries_all = self.channels.reaches_others() || !self.stores.is_shared();
         let live = Hub::start(
             Arc::clone(&self.channels.bus),
-            Arc::clone(&self.stores.ports.audit),
-            Arc::clone(&self.stores.ports.projects),
+            Arc::new(self.engine.clone()),
             Arc::clone(&self.clock),
             LiveSettings {
                 max_connections: settings.ws.max_connections,
@@ -191,7 +190,6 @@ impl System {
     }
 
     fn api(&self, settings: &Settings, origins: OriginRule) -> Api {
-        let stores = &self.stores.ports;
         let mut health = self.stores.health.clone();
         health.extend(self.channels.health.clone());
         health.push(self.worker.clone());
@@ -201,15 +199,8 @@ impl System {
         Api {
             orchestrator: Arc::new(self.engine.clone()),
             leases: Arc::new(self.leases.clone()),
-            projects: Arc::clone(&stores.projects),
-            tasks: Arc::clone(&stores.tasks),
-            requests: Arc::clone(&stores.requests),
-            context: Arc::clone(&stores.context),
-            packages: Arc::clone(&stores.packages),
-            budgets: Arc::clone(&stores.budgets),
-            stops: Arc::clone(&stores.stops),
-            audit: Arc::clone(&stores.audit),
-            agents: Arc::clone(&self.channels.agents),
+            queries: Arc::new(self.engine.clone()),
+            logs: Arc::new(self.engine.clone()),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             health,
@@ -219,7 +210,6 @@ impl System {
                 loopback_only: settings.http.host.is_loopback(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 probes_only: !self.role.answers(),
-                project_limit: settings.budget.limit(),
                 ..HttpSettings::default()
             },
         }

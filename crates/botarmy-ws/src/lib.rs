@@ -1,7 +1,7 @@
 //! WebSocket sessions: sends the frames of `botarmy-live` to clients and reads their requests.
 //!
 //! ```ignore
-//! let hub = Hub::start(bus, audit, projects, clock, LiveSettings::default());
+//! let hub = Hub::start(bus, logs, clock, LiveSettings::default());
 //! let settings = Arc::new(WsSettings::default());
 //! let on_connect = botarmy_ws::on_connect(&settings);
 //! let mount = {

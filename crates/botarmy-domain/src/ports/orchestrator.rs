@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::agent::AgentRecord;
 use crate::artifact::{Artifact, NewArtifact};
-use crate::budget::{BudgetAccount, Limit};
+use crate::budget::{BudgetReport, Limit};
 use crate::caller::Caller;
 use crate::emergency::{StopScope, Stopped};
 use crate::error::Error;
@@ -98,7 +98,7 @@ pub trait Orchestrator: Send + Sync + 'static {
         id: ProjectId,
         limit: Limit,
         caller: Caller,
-    ) -> Result<Arc<BudgetAccount>, Error>;
+    ) -> Result<BudgetReport, Error>;
 
     /// Stops work: nothing new starts, and what runs is ended within a second and waits in the
     /// queue. Stopping what is stopped changes nothing.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use botarmy_domain::{Entry, EntryFilter, LogId, StoreError, Timestamp};
+use botarmy_domain::{Entry, EntryFilter, Error, LogId, Timestamp};
 use tracing::{debug, warn};
 
 use super::Hub;
@@ -68,19 +68,18 @@ impl Hub {
 
     /// Reads the entries of all logs since `from`, newest first. On an error, the scan holds what
     /// was found until then.
-    async fn scan(&self, from: Timestamp, full: bool, scan: &mut Scan) -> Result<(), StoreError> {
+    async fn scan(&self, from: Timestamp, full: bool, scan: &mut Scan) -> Result<(), Error> {
         let mut before = None;
         while !scan.complete && (scan.read == 0 || scan.read < self.settings.scan_limit) {
             let filter = EntryFilter { from: Some(from), before, ..EntryFilter::default() };
-            let page = self.audit.entries(filter, SCAN_PAGE).await?;
-            before = page.last().map(|entry| entry.id);
+            let page = self.logs.entries(&self.reader, filter, SCAN_PAGE).await?;
+            before = page.items.last().map(|entry| entry.id);
             let is_newest = scan.read == 0;
-            let size = page.len();
-            let unpublished = self.unpublished(page);
+            let (size, is_last) = (page.items.len(), !page.has_more);
+            let unpublished = self.unpublished(page.items);
             scan.read += size;
             // Entries of the newest page may still be on their way over the bus.
             scan.missed |= !is_newest && !unpublished.is_empty();
-            let is_last = size < SCAN_PAGE as usize;
             scan.complete = is_last || (!full && unpublished.len() < size);
             scan.found.extend(unpublished);
         }

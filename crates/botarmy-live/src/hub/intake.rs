@@ -126,7 +126,7 @@ impl Hub {
             before = Some(after);
             let read = {
                 let _turn = self.gap_reads.acquire().await;
-                self.audit.since(topic.log, after, FILL_PAGE).await
+                self.logs.log_entries(&self.reader, topic.log, after, FILL_PAGE).await
             };
             match read {
                 Ok(entries) => {

@@ -24,9 +24,8 @@ fn settings() -> LiveSettings {
 
 async fn start(settings: LiveSettings) -> (Arc<World>, Arc<Hub>) {
     let world = World::new();
-    let (bus, audit) = (Arc::clone(&world), Arc::clone(&world));
-    let (projects, clock) = (Arc::clone(&world), Arc::clone(&world));
-    let hub = Hub::start(bus, audit, projects, clock, settings);
+    let (bus, logs, clock) = (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
+    let hub = Hub::start(bus, logs, clock, settings);
     until(|| world.subscribers() == 1).await;
     (world, hub)
 }

@@ -40,9 +40,8 @@ async fn serve(settings: WsSettings) -> Server {
 
 async fn serve_limited(limits: LiveSettings, settings: WsSettings) -> Server {
     let world = World::new();
-    let (bus, audit) = (Arc::clone(&world), Arc::clone(&world));
-    let (projects, clock) = (Arc::clone(&world), Arc::clone(&world));
-    let hub = Hub::start(bus, audit, projects, clock, limits);
+    let (bus, logs, clock) = (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
+    let hub = Hub::start(bus, logs, clock, limits);
     let (mounted, settings) = (Arc::clone(&hub), Arc::new(settings));
     let on_connect = on_connect(&settings);
     let mount = move |cfg: &mut web::ServiceConfig| routes(cfg, &mounted, &settings);

@@ -1,0 +1,239 @@
+//! Completion of projects: how much is done, and completing, also by force.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use botarmy_domain::{ProjectId, ProjectStatus, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::State;
+use crate::endpoint::Endpoint;
+use crate::error::{Problem, ProblemDocument};
+use crate::extract::{Caller, Segment};
+use crate::vocabulary;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new::<__path_completion, _, _>(completion),
+        Endpoint::new::<__path_check_completion, _, _>(check_completion),
+        Endpoint::new::<__path_force_complete, _, _>(force_complete),
+    ]
+}
+
+/// How much of a project is done.
+#[derive(Serialize, ToSchema)]
+struct CompletionView<'a> {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    project_name: &'a str,
+    #[schema(value_type = vocabulary::ProjectStatus)]
+    project_status: ProjectStatus,
+    /// Steps that are done or skipped, or (without a workflow) tasks that are completed, of all
+    /// that were not cancelled; with two decimals.
+    completion_percentage: f64,
+    total_tasks: u32,
+    completed_tasks: u32,
+    failed_tasks: u32,
+    pending_tasks: u32,
+    working_tasks: u32,
+    waiting_for_hitl_tasks: u32,
+    cancelled_tasks: u32,
+    artifacts_count: u32,
+    artifacts_available: bool,
+    /// When anything happened in the project last.
+    #[schema(value_type = String, format = DateTime)]
+    last_updated: Timestamp,
+    is_complete: bool,
+}
+
+/// Says how much of a project is done.
+#[utoipa::path(
+    get, path = "/api/v1/projects/{project_id}/completion", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses((status = 200, body = CompletionView), (status = 404, body = ProblemDocument)),
+)]
+async fn completion(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
+) -> Result<HttpResponse, Problem> {
+    let report = state.queries.completion(&caller, id).await?;
+    let counts = &report.counts;
+    Ok(HttpResponse::Ok().json(CompletionView {
+        project_id: id,
+        project_name: &report.project.name,
+        project_status: report.project.status(),
+        completion_percentage: report.percentage(),
+        total_tasks: counts.total(),
+        completed_tasks: counts.completed,
+        failed_tasks: counts.failed,
+        pending_tasks: counts.pending,
+        working_tasks: counts.working,
+        waiting_for_hitl_tasks: counts.waiting_for_hitl,
+        cancelled_tasks: counts.cancelled,
+        artifacts_count: counts.artifacts,
+        artifacts_available: counts.artifacts > 0,
+        last_updated: report.last_updated,
+        is_complete: report.is_complete(),
+    }))
+}
+
+/// Whether a project is complete.
+#[derive(Serialize, ToSchema)]
+struct CheckView {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    is_complete: bool,
+    message: String,
+    /// What is missing, one sentence each.
+    unmet: Vec<String>,
+}
+
+/// Completes the project if nothing is missing, and says what is if something is.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/check-completion", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses((status = 200, body = CheckView), (status = 404, body = ProblemDocument)),
+)]
+async fn check_completion(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
+) -> Result<HttpResponse, Problem> {
+    let completion = state.orchestrator.check_completion(id, caller).await?;
+    let message = if completion.is_complete {
+        "The project is complete.".to_owned()
+    } else {
+        format!("The project is not complete. {}", completion.unmet.join(" "))
+    };
+    Ok(HttpResponse::Ok().json(CheckView {
+        project_id: id,
+        is_complete: completion.is_complete,
+        message: message.trim_end().to_owned(),
+        unmet: completion.unmet,
+    }))
+}
+
+/// A project that is complete, by force or before.
+#[derive(Serialize, ToSchema)]
+struct ForceView {
+    #[schema(value_type = Uuid)]
+    project_id: ProjectId,
+    message: &'static str,
+    #[schema(value_type = vocabulary::ProjectStatus)]
+    status: ProjectStatus,
+    /// What was missing and was overridden by this, one sentence each.
+    overridden: Vec<String>,
+}
+
+/// Completes the project whatever is missing. What that was, and who did it, is recorded.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/force-complete", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses(
+        (status = 200, body = ForceView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn force_complete(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
+) -> Result<HttpResponse, Problem> {
+    // The command changes nothing where nothing is to be done, and does not say so. Between the
+    // two somebody else may complete the project; the log knows who did it, this sentence may not.
+    let was_complete =
+        state.queries.project(&caller, id).await?.status() == ProjectStatus::Completed;
+    let overridden = state.orchestrator.force_complete(id, caller).await?;
+    let message = if was_complete {
+        "The project was complete already; nothing was changed."
+    } else {
+        "The project was completed by force."
+    };
+    Ok(HttpResponse::Ok().json(ForceView {
+        project_id: id,
+        message,
+        status: ProjectStatus::Completed,
+        overridden,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::project::CompletionReport;
+    use botarmy_domain::{Completion, Counts, Project, ProjectState};
+    use serde_json::json;
+
+    use crate::testing::{Fakes, NOW, get, path, project, raw};
+
+    #[actix_web::test]
+    async fn the_completion_counts_everything() {
+        let mut fakes = Fakes::default();
+        fakes.queries.expect_completion().returning(|_, _| {
+            let counts = Counts {
+                pending: 1,
+                working: 2,
+                completed: 3,
+                failed: 4,
+                cancelled: 5,
+                artifacts: 6,
+                ..Counts::default()
+            };
+            Ok(CompletionReport { project: project().into(), counts, last_updated: NOW })
+        });
+        assert_eq!(
+            fakes.send(get(&path("/completion"))).await.json(),
+            json!({
+                "project_id": project().id, "project_name": "To do", "project_status": "active",
+                "completion_percentage": 30.0, "total_tasks": 15, "completed_tasks": 3,
+                "failed_tasks": 4, "pending_tasks": 1, "working_tasks": 2,
+                "waiting_for_hitl_tasks": 0, "cancelled_tasks": 5, "artifacts_count": 6,
+                "artifacts_available": true, "last_updated": "2027-01-15T08:00:00.000000Z",
+                "is_complete": false,
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn an_incomplete_project_says_what_is_missing() {
+        let mut fakes = Fakes::default();
+        fakes.orchestrator.expect_check_completion().returning(|_, _| {
+            Ok(Completion { is_complete: false, unmet: vec!["Task 1 is pending.".to_owned()] })
+        });
+        let body = fakes.send(raw(&path("/check-completion"), "")).await.json();
+        assert_eq!(
+            body,
+            json!({
+                "project_id": project().id, "is_complete": false,
+                "message": "The project is not complete. Task 1 is pending.",
+                "unmet": ["Task 1 is pending."],
+            })
+        );
+    }
+
+    #[actix_web::test]
+    async fn completing_by_force_names_what_it_overrode() {
+        let mut fakes = Fakes::default();
+        fakes.queries.expect_project().returning(|_, _| Ok(project().into()));
+        fakes.orchestrator.expect_force_complete().returning(|_, _| Ok(vec!["A.".to_owned()]));
+        let body = fakes.send(raw(&path("/force-complete"), "")).await.json();
+        assert_eq!((&body["status"], &body["overridden"]), (&"completed".into(), &json!(["A."])));
+        assert_eq!(body["message"], "The project was completed by force.");
+    }
+
+    #[actix_web::test]
+    async fn completing_by_force_what_is_complete_says_so() {
+        let mut fakes = Fakes::default();
+        fakes.queries.expect_project().returning(|_, _| {
+            let state =
+                ProjectState::Completed { at: NOW, by: "ada".to_owned(), overridden: Vec::new() };
+            Ok(Project { state, ..project() }.into())
+        });
+        fakes.orchestrator.expect_force_complete().returning(|_, _| Ok(Vec::new()));
+        let answer = fakes.send(raw(&path("/force-complete"), "")).await;
+        let body = answer.json();
+        assert_eq!((answer.status, &body["status"]), (200, &"completed".into()));
+        assert!(body["message"].as_str().unwrap().contains("was complete already"), "{body}");
+    }
+}

@@ -1,0 +1,307 @@
+//! Reading projects: the list, and one with its progress and counts.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use botarmy_domain::project::ProjectDetail;
+use botarmy_domain::{
+    AgentType, ContextId, Counts, HitlRequestId, Plan, ProjectId, ProjectStatus, StepStatus,
+    TaskId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::ProjectView;
+use crate::State;
+use crate::endpoint::Endpoint;
+use crate::error::{Problem, ProblemDocument};
+use crate::extract::{Caller, Query, Segment, Whole};
+use crate::vocabulary;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![Endpoint::new::<__path_list, _, _>(list), Endpoint::new::<__path_read, _, _>(read)]
+}
+
+/// Which projects.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct ListQuery {
+    /// With this status.
+    #[param(value_type = Option<vocabulary::ProjectStatus>)]
+    status: Option<ProjectStatus>,
+    /// How many at most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<Whole>,
+    /// Where the page before ended.
+    #[param(value_type = Option<String>)]
+    cursor: Option<ProjectId>,
+}
+
+/// A page of projects.
+#[derive(Serialize, ToSchema)]
+struct ProjectPage<'a> {
+    items: Vec<ProjectView<'a>>,
+    /// Where the next page begins; null on the last one.
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<ProjectId>,
+}
+
+/// Lists projects, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/projects", tag = "projects", params(ListQuery),
+    responses((status = 200, body = ProjectPage)),
+)]
+async fn list(
+    state: Data<State>,
+    Caller(caller): Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<HttpResponse, Problem> {
+    let limit = state.page(query.limit)?;
+    let page = state.queries.projects(&caller, query.status, query.cursor, limit).await?;
+    let items = page.items.iter().map(|project| ProjectView::of(project)).collect();
+    let next_cursor = page.last_before_next().map(|project| project.id);
+    Ok(HttpResponse::Ok().json(ProjectPage { items, next_cursor }))
+}
+
+/// A project with its progress and counts.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProjectDetail)]
+struct ProjectDetailView<'a> {
+    #[serde(flatten)]
+    project: ProjectView<'a>,
+    /// Since when it stands where it stands; null while it is active.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    status_since: Option<Timestamp>,
+    /// Who brought it there.
+    status_by: Option<&'a str>,
+    /// Why, when it was halted or failed.
+    status_reason: Option<&'a str>,
+    /// What was open when it was completed by force.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    overridden: &'a [String],
+    /// How far it has come in its workflow; null when it is driven by hand.
+    progress: Option<ProgressView<'a>>,
+    counts: CountsView,
+}
+
+/// How far a project has come in its workflow.
+#[derive(Serialize, ToSchema)]
+struct ProgressView<'a> {
+    workflow: &'a str,
+    /// SHA-256 of the definition it was started with.
+    workflow_digest: &'a str,
+    idea: &'a str,
+    /// The phase it is in; null when every step is done.
+    phase: Option<&'a str>,
+    /// The step it is at; null when every step is done.
+    step: Option<&'a str>,
+    steps: Vec<StepView<'a>>,
+}
+
+/// A step of a workflow.
+#[derive(Serialize, ToSchema)]
+struct StepView<'a> {
+    phase: &'a str,
+    name: &'a str,
+    #[schema(value_type = vocabulary::AgentType)]
+    agent_type: AgentType,
+    #[schema(value_type = vocabulary::StepStatus)]
+    status: StepStatus,
+    /// How often it was started.
+    runs: u32,
+    #[schema(value_type = Option<Uuid>)]
+    task_id: Option<TaskId>,
+    /// What it made last.
+    #[schema(value_type = Option<Uuid>)]
+    context_id: Option<ContextId>,
+    /// The request that holds it up.
+    #[schema(value_type = Option<Uuid>)]
+    hitl_request_id: Option<HitlRequestId>,
+}
+
+/// How much of what a project has.
+#[derive(Serialize, ToSchema)]
+struct CountsView {
+    tasks: TaskCounts,
+    /// Requests nobody has answered yet.
+    open_requests: u32,
+    artifacts: u32,
+}
+
+/// Tasks by status.
+#[derive(Serialize, ToSchema)]
+struct TaskCounts {
+    total: u32,
+    pending: u32,
+    working: u32,
+    waiting_for_hitl: u32,
+    completed: u32,
+    failed: u32,
+    cancelled: u32,
+}
+
+impl CountsView {
+    const fn of(counts: &Counts) -> Self {
+        Self {
+            tasks: TaskCounts {
+                total: counts.total(),
+                pending: counts.pending,
+                working: counts.working,
+                waiting_for_hitl: counts.waiting_for_hitl,
+                completed: counts.completed,
+                failed: counts.failed,
+                cancelled: counts.cancelled,
+            },
+            open_requests: counts.open_requests,
+            artifacts: counts.artifacts,
+        }
+    }
+}
+
+impl<'a> ProgressView<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let steps: Vec<StepView<'_>> = plan
+            .workflow
+            .steps
+            .iter()
+            .map(|step| {
+                let progress = plan.progress.of(&step.name);
+                StepView {
+                    phase: &step.phase,
+                    name: &step.name,
+                    agent_type: step.agent,
+                    status: progress.status,
+                    runs: progress.runs,
+                    task_id: progress.task_id,
+                    context_id: progress.artifact,
+                    hitl_request_id: progress.request_id,
+                }
+            })
+            .collect();
+        let current = plan.current_step();
+        Self {
+            workflow: &plan.workflow.name,
+            workflow_digest: &plan.digest,
+            idea: &plan.idea,
+            phase: current.map(|step| step.phase.as_str()),
+            step: current.map(|step| step.name.as_str()),
+            steps,
+        }
+    }
+}
+
+impl<'a> ProjectDetailView<'a> {
+    fn of(detail: &'a ProjectDetail) -> Self {
+        let project = &*detail.project;
+        let standing = project.standing();
+        Self {
+            project: ProjectView::of(project),
+            status_since: standing.since,
+            status_by: standing.by,
+            status_reason: standing.reason,
+            overridden: standing.overridden,
+            progress: project.plan.as_ref().map(ProgressView::of),
+            counts: CountsView::of(&detail.counts),
+        }
+    }
+}
+
+/// Shows a project, its progress and its counts.
+#[utoipa::path(
+    get, path = "/api/v1/projects/{project_id}", tag = "projects",
+    params(("project_id" = Uuid, Path)),
+    responses((status = 200, body = ProjectDetailView), (status = 404, body = ProblemDocument)),
+)]
+async fn read(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
+) -> Result<HttpResponse, Problem> {
+    let detail = state.queries.project_detail(&caller, id).await?;
+    Ok(HttpResponse::Ok().json(ProjectDetailView::of(&detail)))
+}
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::Page;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Fakes, get, no, path, project, started, unknown};
+
+    #[actix_web::test]
+    async fn a_list_pages_by_cursor() {
+        let mut fakes = Fakes::default();
+        fakes.queries.expect_projects().returning(|_, status, before, limit| {
+            assert_eq!((status, limit), (Some(ProjectStatus::Active), 1));
+            let found = if before.is_none() { 2 } else { 1 };
+            Ok(Page::first((0..found).map(|_| project().into()).collect(), limit))
+        });
+        let first = "/api/v1/projects?status=active&limit=1";
+        let next = format!("{first}&cursor={}", project().id);
+        let answers = fakes.send_all([get(first), get(&next)]).await;
+        assert_eq!(answers[0].json()["items"].as_array().unwrap().len(), 1);
+        assert_eq!(answers[0].json()["next_cursor"], json!(project().id));
+        assert_eq!(answers[1].json()["next_cursor"], Value::Null);
+    }
+
+    #[actix_web::test]
+    async fn a_bad_parameter_is_422_naming_it() {
+        for (query, field) in [
+            ("limit=0", "limit"),
+            ("limit=1001", "limit"),
+            ("limit=-1", "limit"),
+            ("limit=ten", "limit"),
+            ("status=asleep", "status"),
+            ("cursor=xyz", "cursor"),
+        ] {
+            let answer = Fakes::default().send(get(&format!("/api/v1/projects?{query}"))).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{query}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_unknown_project_is_404_and_a_malformed_id_422() {
+        for rest in ["", "/status", "/completion"] {
+            let mut fakes = Fakes::default();
+            fakes.queries.expect_project_detail().returning(|_, id| Err(no("Project", id)));
+            fakes.queries.expect_completion().returning(|_, id| Err(no("Project", id)));
+            fakes.logs.expect_log_head().returning(|_, _| Ok(None));
+            let answer = fakes.send(get(&format!("/api/v1/projects/{}{rest}", unknown()))).await;
+            assert_eq!(answer.status, 404, "{rest}");
+            assert_eq!(answer.json()["detail"], format!("Project {} does not exist.", unknown()));
+            let answer = Fakes::default().send(get(&format!("/api/v1/projects/17{rest}"))).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, "project_id"), "{rest}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_id_may_be_written_in_each_of_its_forms() {
+        let id = project().id.to_string();
+        for form in [id.clone(), id.to_uppercase(), id.replace('-', "")] {
+            let mut fakes = Fakes::default();
+            fakes.queries.expect_project_detail().returning(|_, id| {
+                assert_eq!(id, project().id);
+                let counts = Counts::default();
+                Ok(ProjectDetail { project: project().into(), counts })
+            });
+            let answer = fakes.send(get(&format!("/api/v1/projects/{form}/"))).await;
+            assert_eq!(answer.json()["id"], id);
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_project_shows_where_it_is_in_its_workflow() {
+        let mut fakes = Fakes::default();
+        fakes.queries.expect_project_detail().returning(|_, _| {
+            Ok(ProjectDetail { project: started().into(), counts: Counts::default() })
+        });
+        let body = fakes.send(get(&path(""))).await.json();
+        assert_eq!(body["workflow"], "w");
+        assert_eq!(
+            (&body["progress"]["phase"], &body["progress"]["step"]),
+            (&"Two".into(), &"b".into())
+        );
+        assert_eq!(body["progress"]["steps"][0]["status"], "done");
+        assert_eq!(body["counts"]["tasks"]["total"], 0);
+    }
+}

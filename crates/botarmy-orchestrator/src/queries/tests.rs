@@ -1,0 +1,257 @@
+//! Tests on mocks of the stores: what is read, and what is made of it.
+
+use std::sync::Arc;
+
+use botarmy_domain::log::{EntryFilter, Event, Head, HeadMark, Verification};
+use botarmy_domain::ports::{
+    Clock, Ids, LogQueries, MockAgentStatus, MockAuditLog, MockBudgetStore, MockContextStore,
+    MockEmergencyStops, MockEventBus, MockHitlStore, MockLedger, MockPackageStore,
+    MockProjectStore, MockTaskStore, MockWakeUps, Queries, StorePorts,
+};
+use botarmy_domain::{
+    Caller, Counts, DomainError, Entry, Error, EventType, IdGenerator, LogId, Oversight, Project,
+    ProjectId, ProjectState, StoreError, TaskFilter, Timestamp,
+};
+use serde_json::Map;
+
+use crate::engine::{Engine, EngineSettings, Ports};
+use crate::workflows::Workflows;
+
+const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+/// Stores on mocks. A call that a test does not expect panics.
+#[derive(Default)]
+struct Stores {
+    projects: MockProjectStore,
+    tasks: MockTaskStore,
+    requests: MockHitlStore,
+    context: MockContextStore,
+    audit: MockAuditLog,
+}
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+struct OneSeed;
+
+impl Ids for OneSeed {
+    fn seed(&self) -> u128 {
+        7
+    }
+}
+
+impl Stores {
+    fn engine(self) -> Engine {
+        let stores = StorePorts {
+            ledger: Arc::new(MockLedger::new()),
+            projects: Arc::new(self.projects),
+            tasks: Arc::new(self.tasks),
+            requests: Arc::new(self.requests),
+            context: Arc::new(self.context),
+            packages: Arc::new(MockPackageStore::new()),
+            budgets: Arc::new(MockBudgetStore::new()),
+            stops: Arc::new(MockEmergencyStops::new()),
+            audit: Arc::new(self.audit),
+            agents: Arc::new(MockAgentStatus::new()),
+        };
+        let ports = Ports {
+            stores,
+            bus: Arc::new(MockEventBus::new()),
+            wake_ups: Arc::new(MockWakeUps::new()),
+            clock: Arc::new(StoppedClock),
+            ids: Arc::new(OneSeed),
+        };
+        Engine::new(ports, Workflows::default(), EngineSettings::default())
+    }
+}
+
+fn caller() -> Caller {
+    Caller::person("ada")
+}
+
+fn id() -> ProjectId {
+    IdGenerator::new(NOW, 7).project()
+}
+
+fn project() -> Arc<Project> {
+    Arc::new(Project {
+        id: id(),
+        name: "To do".to_owned(),
+        description: None,
+        oversight: Oversight::Standard,
+        state: ProjectState::Active,
+        plan: None,
+        created_at: NOW,
+        updated_at: NOW,
+    })
+}
+
+/// The end of a project's log of this length, and its entries.
+fn log(length: u64) -> (HeadMark, Vec<Arc<Entry>>) {
+    let mut id_generator = IdGenerator::new(NOW, 7);
+    let mut head = Head::empty(LogId::Project(id()));
+    let entries = (0..length).map(|_| {
+        let event = Event {
+            id: id_generator.event(),
+            event_type: EventType::TaskCreated,
+            origin: caller().origin(),
+            task_id: Some(id_generator.task()),
+            hitl_request_id: None,
+            data: Map::new(),
+            at: NOW,
+        };
+        Arc::new(Entry::append(&mut head, event))
+    });
+    let entries = entries.collect();
+    (HeadMark { seq: head.seq, hash: head.hash }, entries)
+}
+
+fn is_missing<T>(result: &Result<T, Error>, what: &str) -> bool {
+    matches!(result, Err(Error::Refused(DomainError::NotFound { what: named, .. })) if *named == what)
+}
+
+#[tokio::test]
+async fn a_page_is_read_with_one_item_more_than_it_holds() {
+    let mut stores = Stores::default();
+    stores.projects.expect_projects().returning(|_, before, limit| {
+        assert_eq!(limit, 2);
+        Ok((0..if before.is_none() { 2 } else { 1 }).map(|_| project()).collect())
+    });
+    let engine = stores.engine();
+    let first = engine.projects(&caller(), None, None, 1).await.unwrap();
+    assert_eq!((first.items.len(), first.has_more), (1, true));
+    let last = engine.projects(&caller(), None, Some(id()), 1).await.unwrap();
+    assert_eq!((last.items.len(), last.has_more), (1, false));
+}
+
+#[tokio::test]
+async fn the_project_of_an_empty_list_is_read_and_must_exist() {
+    let mut stores = Stores::default();
+    stores.tasks.expect_tasks().returning(|_, _, limit| {
+        assert_eq!(limit, 101);
+        Ok(Vec::new())
+    });
+    stores.requests.expect_requests().returning(|_, _, _| Ok(Vec::new()));
+    stores.context.expect_artifacts().returning(|_, _, _| Ok(Vec::new()));
+    stores.projects.expect_project().times(1).returning(|_| Ok(Some(project())));
+    stores.projects.expect_project().times(3).returning(|_| Ok(None));
+    let engine = stores.engine();
+    let tasks = async || engine.tasks(&caller(), id(), TaskFilter::default(), 100).await;
+    assert!(tasks().await.unwrap().items.is_empty());
+    assert!(is_missing(&tasks().await, "Project"));
+    assert!(is_missing(&engine.requests(&caller(), id(), None, 100).await, "Project"));
+    let artifacts = engine.artifacts(&caller(), id(), Default::default(), 100).await;
+    assert!(is_missing(&artifacts, "Project"));
+}
+
+#[tokio::test]
+async fn the_logs_of_a_project_and_of_a_task_know_when_there_is_none() {
+    let task = IdGenerator::new(NOW, 8).task();
+    let mut stores = Stores::default();
+    stores.audit.expect_entries().times(1).returning(|filter, limit| {
+        assert_eq!((filter.project, limit), (Some(id()), 101));
+        Ok(Vec::new())
+    });
+    stores.audit.expect_entries().times(1).returning(move |filter, limit| {
+        assert_eq!((filter.task, limit), (Some(task), 51));
+        Ok(Vec::new())
+    });
+    stores.audit.expect_entry().returning(|_| Ok(None));
+    stores.projects.expect_project().returning(|_| Ok(None));
+    stores.tasks.expect_task().returning(|_| Ok(None));
+    let engine = stores.engine();
+    let filter = EntryFilter::default;
+    let of_project = engine.project_entries(&caller(), id(), filter(), 100).await;
+    assert!(is_missing(&of_project, "Project"));
+    let of_task = engine.task_entries(&caller(), task, filter(), 50).await;
+    assert!(is_missing(&of_task, "Task"));
+    let event = IdGenerator::new(NOW, 9).event();
+    assert!(is_missing(&engine.entry(&caller(), event).await, "Event"));
+}
+
+#[tokio::test]
+async fn the_completion_is_of_the_newest_entry_or_of_the_project_without_one() {
+    for (entries, last_updated) in [(log(1).1, NOW), (Vec::new(), project().updated_at)] {
+        let mut stores = Stores::default();
+        stores.projects.expect_overview().returning(|id| {
+            let mut head = Head::empty(LogId::Project(id));
+            head.counts = Counts { completed: 3, failed: 7, ..Counts::default() };
+            Ok(Some((project(), head)))
+        });
+        stores.audit.expect_entries().returning(move |filter, limit| {
+            assert_eq!((filter.project, limit), (Some(id()), 1));
+            Ok(entries.clone())
+        });
+        let report = stores.engine().completion(&caller(), id()).await.unwrap();
+        assert_eq!((report.percentage(), report.last_updated), (30.0, last_updated));
+        assert!(!report.is_complete());
+    }
+}
+
+/// Checks a log that is stored as `entries`, while its head is `head`, two entries at a time.
+async fn check(head: HeadMark, entries: Vec<Arc<Entry>>) -> Verification {
+    let mut stores = Stores::default();
+    stores.audit.expect_head().returning(move |_| Ok(Some(head.clone())));
+    stores.audit.expect_since().returning(move |_, after, limit| {
+        let page = entries.iter().filter(|entry| entry.seq > after);
+        Ok(page.take(limit as usize).cloned().collect())
+    });
+    stores.engine().verify_log(&caller(), id(), 2).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_log_is_checked_up_to_where_it_ended() {
+    let (_, entries) = log(7);
+    let (head, _) = log(5);
+    let found = check(head.clone(), entries).await;
+    let expected = Verification { valid: true, entries: 5, head, first_bad_seq: None };
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn tampering_is_found_where_it_is() {
+    let (head, entries) = log(5);
+    let mut changed = entries.clone();
+    Arc::make_mut(&mut changed[3]).event_data.insert("x".into(), 1.into());
+    let mut gap = entries.clone();
+    gap.remove(1);
+    let cut = entries[..3].to_vec();
+    for (entries, first_bad) in [(changed, 4), (gap, 2), (cut, 4)] {
+        let found = check(head.clone(), entries).await;
+        assert_eq!((found.valid, found.first_bad_seq), (false, Some(first_bad)));
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_is_found_and_passed() {
+    let (head, entries) = log(5);
+    let mut stores = Stores::default();
+    stores.audit.expect_head().returning(move |_| Ok(Some(head.clone())));
+    stores.audit.expect_since().returning(move |_, after, limit| {
+        if after < 2 && after + u64::from(limit) >= 2 {
+            let row = "2".to_owned();
+            return Err(StoreError::Corrupt { table: "log", row, detail: String::new() });
+        }
+        let page = entries.iter().filter(|entry| entry.seq > after);
+        Ok(page.take(limit as usize).cloned().collect())
+    });
+    let found = stores.engine().verify_log(&caller(), id(), 3).await.unwrap();
+    assert_eq!((found.valid, found.first_bad_seq, found.entries), (false, Some(2), 5));
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_exist_or_cannot_be_read_is_not_checked() {
+    let mut stores = Stores::default();
+    stores.audit.expect_head().times(1).returning(|_| Ok(None));
+    let away = || StoreError::unavailable("reading", "gone");
+    stores.audit.expect_head().times(1).returning(move |_| Err(away()));
+    let engine = stores.engine();
+    assert!(is_missing(&engine.verify_log(&caller(), id(), 2).await, "Project"));
+    let error = engine.verify_log(&caller(), id(), 2).await.unwrap_err();
+    assert!(matches!(error, Error::Store(StoreError::Unavailable { .. })), "{error}");
+}
