@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
-use botarmy_domain::ports::{BudgetStore, Orchestrator, WorkerLeases};
+use botarmy_domain::ports::{BudgetStore, Gates, Operations, Tasks, WorkerLeases};
 use botarmy_domain::{
     AgentType, Defaults, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry,
     Outcome, ProjectId, ProjectStatus, Response, RunError, TaskStatus, Usage, WorkQuery, WorkerId,

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::{Stop, StopScope};
-use botarmy_domain::ports::{AuditLog, Decide, EmergencyStops, Ledger, Orchestrator, WorkerLeases};
+use botarmy_domain::ports::{
+    AuditLog, Decide, EmergencyStops, Ledger, Operations, Projects, WorkerLeases,
+};
 use botarmy_domain::{
     AgentType, Claim, Committed, DomainError, Error, EventType, LogId, ProjectId, ProjectState,
     ProjectStatus, Scope, StoreError, TaskId, TaskStatus, Timestamp, WorkQuery, WorkerId,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use botarmy_domain::ports::{HitlStore, Orchestrator};
+use botarmy_domain::ports::{Gates, HitlStore, Operations};
 use botarmy_domain::{
     AgentType, ArtifactType, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus,
     NewArtifact, NewRequest, Outcome, Oversight, ProjectStatus, Response, TaskStatus, Usage,

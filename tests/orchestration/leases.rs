@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use botarmy_domain::lease::LEASE;
-use botarmy_domain::ports::{Decide, Ledger, Orchestrator, WorkerLeases};
+use botarmy_domain::ports::{Decide, Ledger, Projects, Tasks, WorkerLeases};
 use botarmy_domain::{
     AgentType, ArtifactType, BusMessage, Claim, Committed, DomainError, Error, EventType,
     HeldLease, HitlKind, LeaseHolder, Leased, NewArtifact, Outcome, Oversight, ProjectStatus,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use botarmy_domain::ports::{Orchestrator, PackageStore};
+use botarmy_domain::ports::{PackageStore, Projects};
 use botarmy_domain::{
     ArtifactType, DomainError, Error, EventType, HitlAction, NewProject, Oversight, ProjectStatus,
     TaskStatus,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::decide::tasks::{self, Work};
-use botarmy_domain::ports::{AgentStatus, Ledger, Orchestrator};
+use botarmy_domain::ports::{AgentStatus, Ledger, Tasks};
 use botarmy_domain::{
     AgentStatusKind, AgentType, Caller, DomainError, Error, EventType, HitlAction, HitlKind,
     LeaseHolder, NewTask, ProjectId, ProjectStatus, RunError, Scope, Task, TaskStatus, Usage,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
-    AgentRunner, AuditLog, Clock, ContextStore, HitlStore, Ids, Ledger, Orchestrator, ProjectStore,
-    StorePorts, TaskStore,
+    AgentRunner, AuditLog, Clock, ContextStore, Gates, HitlStore, Ids, Ledger, ProjectStore,
+    Projects, StorePorts, TaskStore,
 };
 use botarmy_domain::{
     AgentType, Caller, DecisionContext, Entry, EventType, HitlAction, HitlRequest, HitlStatus,

@@ -159,7 +159,7 @@ async fn reset(
     Segment(agent): Segment<AgentType>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let record = state.orchestrator.reset_agent(agent, caller).await?;
+    let record = state.operations.reset_agent(agent, caller).await?;
     Ok(HttpResponse::Ok().json(ResetView {
         message: format!("The status of agent type {agent} was reset."),
         agent_type: agent,
@@ -244,7 +244,7 @@ mod tests {
     #[actix_web::test]
     async fn a_reset_says_what_took_effect() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_reset_agent().returning(|agent, _| Ok(AgentRecord::idle(agent)));
+        fakes.operations.expect_reset_agent().returning(|agent, _| Ok(AgentRecord::idle(agent)));
         let body = fakes.send(raw("/api/v1/agents/status/coder/reset", "")).await.json();
         assert_eq!((&body["agent_type"], &body["status"]), (&"coder".into(), &"idle".into()));
     }

@@ -110,7 +110,7 @@ async fn create(
         metadata: body.artifact_metadata.unwrap_or_default(),
     };
     let artifact =
-        state.orchestrator.add_artifact(body.project_id, body.source_agent, new, caller).await?;
+        state.operations.add_artifact(body.project_id, body.source_agent, new, caller).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/api/v1/context/{}", artifact.meta.id)))
         .insert_header((header::ETAG, etag(&artifact)))
@@ -211,7 +211,7 @@ mod tests {
     #[actix_web::test]
     async fn an_artifact_is_stored_and_shown_with_its_digest() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_add_artifact().returning(|project_id, agent, new, _| {
+        fakes.operations.expect_add_artifact().returning(|project_id, agent, new, _| {
             assert_eq!((project_id, agent), (project().id, AgentType::Analyst));
             assert!(new.metadata.is_empty());
             Ok(plan())
@@ -258,7 +258,7 @@ mod tests {
         }
         let mut fakes = Fakes::default();
         fakes
-            .orchestrator
+            .operations
             .expect_add_artifact()
             .returning(|_, _, _, _| Err(DomainError::not_found("Project", unknown()).into()));
         assert_eq!(fakes.send(post("/api/v1/context", &good)).await.status, 404);

@@ -124,7 +124,7 @@ async fn set_budget(
     Json(body): Json<BudgetBody>,
 ) -> Result<HttpResponse, Problem> {
     let limit = Limit { tokens: body.tokens, cost_micro_usd: body.cost_micro_usd };
-    let report = state.orchestrator.set_budget(id, limit, caller).await?;
+    let report = state.operations.set_budget(id, limit, caller).await?;
     Ok(HttpResponse::Ok().json(BudgetView::from(report)))
 }
 
@@ -276,7 +276,7 @@ mod tests {
     #[actix_web::test]
     async fn a_limit_is_set_and_what_is_no_limit_is_refused() {
         let mut fakes = fakes();
-        fakes.orchestrator.expect_set_budget().times(1).returning(|_, limit, caller| {
+        fakes.operations.expect_set_budget().times(1).returning(|_, limit, caller| {
             assert_eq!(limit, Limit { tokens: Some(7), cost_micro_usd: None });
             assert_eq!(caller.name(), "ada");
             let account = BudgetAccount { limit: Some(limit), ..account() };

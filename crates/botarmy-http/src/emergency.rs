@@ -123,7 +123,7 @@ async fn stop(
     Json(body): Json<StopBody>,
 ) -> Result<HttpResponse, Problem> {
     let scope = scope_of(body.scope, body.agent_type, body.project_id)?;
-    let stopped = state.orchestrator.stop(scope, body.reason, caller).await?;
+    let stopped = state.operations.stop(scope, body.reason, caller).await?;
     let view = StoppedView { stop: StopView::of(&stopped.stop), interrupted: stopped.interrupted };
     let mut answer = if stopped.is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(answer.json(view))
@@ -177,7 +177,7 @@ async fn release(
     Query(query): Query<ReleaseQuery>,
 ) -> Result<HttpResponse, Problem> {
     let scope = scope_of(query.scope, query.agent_type, query.project_id)?;
-    state.orchestrator.release(scope, query.reason, caller).await?;
+    state.operations.release(scope, query.reason, caller).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -199,7 +199,7 @@ mod tests {
     async fn a_stop_says_who_why_and_how_much_was_interrupted() {
         for (is_new, status) in [(true, 201), (false, 200)] {
             let mut fakes = Fakes::default();
-            fakes.orchestrator.expect_stop().returning(move |scope, reason, caller| {
+            fakes.operations.expect_stop().returning(move |scope, reason, caller| {
                 assert_eq!((reason.as_str(), caller.name()), ("It spends too much", "ada"));
                 Ok(Stopped { stop: stopped(scope), is_new, interrupted: 3 })
             });
@@ -243,7 +243,7 @@ mod tests {
             .queries
             .expect_emergency_stops()
             .returning(|_| Ok(vec![stopped(StopScope::Everything)]));
-        fakes.orchestrator.expect_release().times(1).returning(|scope, reason, _| {
+        fakes.operations.expect_release().times(1).returning(|scope, reason, _| {
             assert_eq!((scope, reason.as_str()), (StopScope::Everything, "all is well"));
             Ok(())
         });

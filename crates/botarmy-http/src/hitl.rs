@@ -222,7 +222,7 @@ async fn raise(
         ttl_s: body.ttl_seconds,
         artifacts: body.artifacts.unwrap_or_default(),
     };
-    let request = state.orchestrator.raise_request(new, caller).await?;
+    let request = state.gates.raise_request(new, caller).await?;
     let location = format!("/api/v1/hitl/{}", request.id);
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location))
@@ -405,7 +405,7 @@ async fn respond(
         amended_content: body.amended_content,
         subject_digest: body.subject_digest,
     };
-    let responded = state.orchestrator.respond(id, response, caller).await?;
+    let responded = state.gates.respond(id, response, caller).await?;
     let message = match (action, responded.workflow_resumed) {
         (HitlAction::Approve, true) => "The request was approved; work goes on.",
         (HitlAction::Approve, false) => "The request was approved.",
@@ -514,7 +514,7 @@ mod tests {
     #[actix_web::test]
     async fn an_answer_says_what_became_of_the_request() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_respond().returning(|_, response, caller| {
+        fakes.gates.expect_respond().returning(|_, response, caller| {
             assert_eq!((response.action, caller.name()), (HitlAction::Amend, "anonymous"));
             assert_eq!(response.amended_content.unwrap()["markdown"], "x");
             let request = request(HitlState::Amended(reply())).into();
@@ -557,10 +557,7 @@ mod tests {
         ] {
             let detail = refusal.to_string();
             let mut fakes = Fakes::default();
-            fakes
-                .orchestrator
-                .expect_respond()
-                .returning(move |_, _, _| Err(refusal.clone().into()));
+            fakes.gates.expect_respond().returning(move |_, _, _| Err(refusal.clone().into()));
             let answer = fakes.send(post(&path("/respond"), &json!({"action": "amend"}))).await;
             assert_eq!(answer.status, status);
             let said = answer.json()["detail"].as_str().unwrap().trim_end_matches('.').to_owned();
@@ -624,7 +621,7 @@ mod tests {
     #[actix_web::test]
     async fn a_request_is_raised_by_hand() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_raise_request().returning(|new, _| {
+        fakes.gates.expect_raise_request().returning(|new, _| {
             assert_eq!((new.ttl_s, new.options.len()), (Some(60), 2));
             Ok(request(HitlState::Pending).into())
         });

@@ -40,7 +40,7 @@ use actix_web::dev::{Extensions, Server, ServiceFactory, ServiceRequest, Service
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App, HttpServer, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
-    Clock, HealthCheck, Ids, LogQueries, Orchestrator, Queries, WorkerLeases,
+    Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Tasks, WorkerLeases,
 };
 use botarmy_web::OriginRule;
 
@@ -50,8 +50,14 @@ use crate::status_cache::StatusCache;
 /// Parts of the API: the ports that it calls, and its settings.
 #[derive(Clone)]
 pub struct Api {
-    /// Everything that can be asked.
-    pub orchestrator: Arc<dyn Orchestrator>,
+    /// The life cycle of projects.
+    pub projects: Arc<dyn Projects>,
+    /// Tasks.
+    pub tasks: Arc<dyn Tasks>,
+    /// Requests to people.
+    pub gates: Arc<dyn Gates>,
+    /// Artifacts, packages, budgets, emergency stops and agents.
+    pub operations: Arc<dyn Operations>,
     /// Work for agents that run outside.
     pub leases: Arc<dyn WorkerLeases>,
     /// Reading everything but the logs.

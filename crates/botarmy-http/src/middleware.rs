@@ -381,7 +381,7 @@ mod tests {
         ] {
             let mut fakes = Fakes::default();
             fakes.queries.expect_project().returning(|_, _| Ok(project().into()));
-            fakes.orchestrator.expect_force_complete().returning(move |_, caller| {
+            fakes.projects.expect_force_complete().returning(move |_, caller| {
                 assert_eq!(caller.name(), expected);
                 Ok(Vec::new())
             });

@@ -42,7 +42,7 @@ mod tests {
     /// Creates a project with these headers, or is refused before any port is called.
     async fn create(headers: &[(&str, &str)]) -> Answer {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_create_project().returning(|_, _| Ok(project().into()));
+        fakes.projects.expect_create_project().returning(|_, _| Ok(project().into()));
         fakes.send(with(post("/api/v1/projects", &json!({"name": "x"})), headers)).await
     }
 
@@ -142,7 +142,7 @@ mod tests {
             let mut fakes = Fakes::default();
             fakes.settings.loopback_only = false;
             fakes.settings.origins = OriginRule::new(["https://army.example"]);
-            fakes.orchestrator.expect_create_project().returning(|_, _| Ok(project().into()));
+            fakes.projects.expect_create_project().returning(|_, _| Ok(project().into()));
             let create = post("/api/v1/projects", &json!({"name": "x"}));
             fakes.send(with(create, headers)).await.status
         };

@@ -62,7 +62,7 @@ async fn generate(
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let package = state.orchestrator.generate_package(id, caller).await?;
+    let package = state.operations.generate_package(id, caller).await?;
     let artifact_count = package.files.len();
     Ok(HttpResponse::Ok().json(GeneratedView {
         project_id: id,
@@ -167,7 +167,7 @@ async fn download(
     let PackageSummary { project, package } = state.queries.package(&caller, id).await?;
     let package = match package {
         Some(package) => package,
-        None => state.orchestrator.generate_package(id, caller.clone()).await?,
+        None => state.operations.generate_package(id, caller.clone()).await?,
     };
     let etag = etag_of(&package);
     if range::is_known(&request, &etag) {
@@ -217,7 +217,7 @@ async fn packed(
         return Ok((package, bytes));
     }
     tracing::warn!(project.id = %package.project_id, "A package is outdated; it is made anew");
-    let package = state.orchestrator.generate_package(package.project_id, caller.clone()).await?;
+    let package = state.operations.generate_package(package.project_id, caller.clone()).await?;
     let bytes = zipped(state, &package, &caller).await?;
     let bytes = bytes.ok_or_else(|| Problem::internal("a package differs from its own record"))?;
     Ok((package, bytes))
@@ -294,7 +294,7 @@ async fn remove(
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let removed = state.orchestrator.delete_package(id, caller).await?;
+    let removed = state.operations.delete_package(id, caller).await?;
     let message = if removed { "The package was removed." } else { "There was no package." };
     Ok(HttpResponse::Ok().json(MessageView { message }))
 }
@@ -327,7 +327,7 @@ async fn cleanup(
     Query(query): Query<CleanupQuery>,
 ) -> Result<HttpResponse, Problem> {
     let hours = in_range("max_age_hours", query.max_age_hours, MAX_AGE_HOURS, 0..=OLDEST_HOURS)?;
-    let removed = state.orchestrator.delete_old_packages(hours, caller).await?;
+    let removed = state.operations.delete_old_packages(hours, caller).await?;
     let message = format!("{removed} packages older than {hours} hours were removed.");
     Ok(HttpResponse::Ok().json(CleanupView { message, removed }))
 }
@@ -489,7 +489,7 @@ mod tests {
             let mut fakes = Fakes::default();
             fakes.queries.expect_package().returning(move |_, _| Ok(summary_of(stored.clone())));
             fakes.queries.expect_package_sources().returning(|_, _| Ok(sources()));
-            fakes.orchestrator.expect_generate_package().times(1).returning(|_, _| Ok(made()));
+            fakes.operations.expect_generate_package().times(1).returning(|_, _| Ok(made()));
             let answer = fakes.send(get(&path("/download"))).await;
             assert_eq!(answer.status, 200);
             assert_eq!(answer.header("etag"), format!("\"{}\"", made().digest));
@@ -523,8 +523,8 @@ mod tests {
     #[actix_web::test]
     async fn a_package_is_made_and_removed() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_generate_package().returning(|_, _| Ok(made()));
-        fakes.orchestrator.expect_delete_package().returning(|_, _| Ok(true));
+        fakes.operations.expect_generate_package().returning(|_, _| Ok(made()));
+        fakes.operations.expect_delete_package().returning(|_, _| Ok(true));
         let delete = actix_web::test::TestRequest::delete().uri(&path("/artifacts"));
         let answers = fakes.send_all([raw(&path("/generate"), ""), delete]).await;
         assert_eq!(
@@ -540,11 +540,11 @@ mod tests {
     #[actix_web::test]
     async fn old_packages_are_removed_by_either_method() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_delete_old_packages().times(1).returning(|hours, _| {
+        fakes.operations.expect_delete_old_packages().times(1).returning(|hours, _| {
             assert_eq!(hours, 24);
             Ok(3)
         });
-        fakes.orchestrator.expect_delete_old_packages().times(1).returning(|hours, _| {
+        fakes.operations.expect_delete_old_packages().times(1).returning(|hours, _| {
             assert_eq!(hours, 48);
             Ok(0)
         });
@@ -569,9 +569,9 @@ mod tests {
         let mut fakes = Fakes::default();
         let refuse = || Err(DomainError::not_found("Project", unknown()).into());
         fakes.queries.expect_package().returning(|_, id| Err(no("Project", id)));
-        fakes.orchestrator.expect_generate_package().returning(move |_, _| refuse());
+        fakes.operations.expect_generate_package().returning(move |_, _| refuse());
         fakes
-            .orchestrator
+            .operations
             .expect_delete_package()
             .returning(|_, _| Err(DomainError::not_found("Project", unknown()).into()));
         let at = |rest: &str| format!("/api/v1/artifacts/{}{rest}", unknown());

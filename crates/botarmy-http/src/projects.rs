@@ -98,7 +98,7 @@ async fn create(
         workflow: body.workflow,
         oversight: body.oversight.unwrap_or(Oversight::Standard),
     };
-    let project = state.orchestrator.create_project(new, caller).await?;
+    let project = state.projects.create_project(new, caller).await?;
     let location = format!("/api/v1/projects/{}", project.id);
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location))
@@ -130,7 +130,7 @@ async fn start(
     Caller(caller): Caller,
     JsonOrDefault(body): JsonOrDefault<StartBody>,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.orchestrator.start_project(id, body.workflow, body.idea, caller).await?;
+    let project = state.projects.start_project(id, body.workflow, body.idea, caller).await?;
     Ok(HttpResponse::Accepted().json(ProjectView::of(&project)))
 }
 
@@ -149,7 +149,7 @@ async fn pause(
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.orchestrator.pause_project(id, caller).await?;
+    let project = state.projects.pause_project(id, caller).await?;
     Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
 }
 
@@ -168,7 +168,7 @@ async fn resume(
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.orchestrator.resume_project(id, caller).await?;
+    let project = state.projects.resume_project(id, caller).await?;
     Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
 }
 
@@ -187,7 +187,7 @@ async fn cancel(
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.orchestrator.cancel_project(id, caller).await?;
+    let project = state.projects.cancel_project(id, caller).await?;
     Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
 }
 
@@ -202,7 +202,7 @@ mod tests {
     #[actix_web::test]
     async fn a_project_is_created_with_its_location() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_create_project().returning(|new, caller| {
+        fakes.projects.expect_create_project().returning(|new, caller| {
             assert_eq!((new.name.as_str(), new.oversight), ("To do", Oversight::Standard));
             assert_eq!((caller.name(), caller.request_id()), ("ada", Some("r-1")));
             Ok(project().into())
@@ -233,7 +233,7 @@ mod tests {
         ] {
             let mut fakes = Fakes::default();
             fakes
-                .orchestrator
+                .projects
                 .expect_create_project()
                 .returning(move |_, _| Err(DomainError::invalid(field, message).into()));
             let answer = fakes.send(post("/api/v1/projects", &json!({"name": " "}))).await;
@@ -262,7 +262,7 @@ mod tests {
     #[actix_web::test]
     async fn nul_and_lone_surrogates_are_stored_as_the_replacement_character() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_create_project().returning(|new, _| {
+        fakes.projects.expect_create_project().returning(|new, _| {
             assert_eq!(new.name, "a\u{fffd}b\u{fffd}");
             Ok(project().into())
         });
@@ -274,7 +274,7 @@ mod tests {
     async fn a_workflow_starts_with_or_without_a_body() {
         for (body, expected) in [("", None), ("{}", None), ("{\"workflow\":\"w\"}", Some("w"))] {
             let mut fakes = Fakes::default();
-            fakes.orchestrator.expect_start_project().returning(move |_, workflow, _, _| {
+            fakes.projects.expect_start_project().returning(move |_, workflow, _, _| {
                 assert_eq!(workflow.as_deref(), expected);
                 Ok(started().into())
             });
@@ -289,10 +289,10 @@ mod tests {
     async fn a_state_that_does_not_allow_it_is_409() {
         let refuse = || Err(Error::from(DomainError::conflict("project_over", "It is over.")));
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_start_project().returning(move |_, _, _, _| refuse());
-        fakes.orchestrator.expect_pause_project().returning(move |_, _| refuse());
-        fakes.orchestrator.expect_resume_project().returning(move |_, _| refuse());
-        fakes.orchestrator.expect_cancel_project().returning(move |_, _| refuse());
+        fakes.projects.expect_start_project().returning(move |_, _, _, _| refuse());
+        fakes.projects.expect_pause_project().returning(move |_, _| refuse());
+        fakes.projects.expect_resume_project().returning(move |_, _| refuse());
+        fakes.projects.expect_cancel_project().returning(move |_, _| refuse());
         let paths = ["/start", "/pause", "/resume", "/cancel"].map(|rest| raw(&path(rest), ""));
         for answer in fakes.send_all(paths).await {
             assert_eq!((answer.status, &answer.json()["detail"]), (409, &"It is over.".into()));

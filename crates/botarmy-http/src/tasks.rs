@@ -79,7 +79,7 @@ async fn submit(
         priority: body.priority,
         max_attempts: body.max_attempts,
     };
-    let task = state.orchestrator.submit_task(new, caller).await?;
+    let task = state.tasks.submit_task(new, caller).await?;
     let location = format!("/api/v1/tasks/{}", task.id);
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location))
@@ -315,7 +315,7 @@ async fn cancel(
     Segment(id): Segment<TaskId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let task = state.orchestrator.cancel_task(id, caller).await?;
+    let task = state.tasks.cancel_task(id, caller).await?;
     Ok(HttpResponse::Ok().json(TaskView::of(&task)))
 }
 
@@ -334,7 +334,7 @@ async fn retry(
     Segment(id): Segment<TaskId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let task = state.orchestrator.retry_task(id, caller).await?;
+    let task = state.tasks.retry_task(id, caller).await?;
     Ok(HttpResponse::Ok().json(TaskView::of(&task)))
 }
 
@@ -352,7 +352,7 @@ mod tests {
     #[actix_web::test]
     async fn a_task_is_submitted() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_submit_task().returning(|new, _| {
+        fakes.tasks.expect_submit_task().returning(|new, _| {
             assert_eq!((new.project_id, new.agent), (project().id, AgentType::Coder));
             assert_eq!((new.priority, new.context_ids.len()), (Some(9), 1));
             Ok(task(1).into())
@@ -402,10 +402,7 @@ mod tests {
             (DomainError::invalid("instructions", "must not be blank"), 422),
         ] {
             let mut fakes = Fakes::default();
-            fakes
-                .orchestrator
-                .expect_submit_task()
-                .returning(move |_, _| Err(refusal.clone().into()));
+            fakes.tasks.expect_submit_task().returning(move |_, _| Err(refusal.clone().into()));
             let body = json!({"agent_type": "coder", "instructions": " "});
             assert_eq!(fakes.send(post(&path("/tasks"), &body)).await.status, status);
         }
@@ -459,8 +456,8 @@ mod tests {
         let mut fakes = Fakes::default();
         let refuse = || Err(DomainError::not_found("Task", unknown()).into());
         fakes.queries.expect_task().returning(|_, id| Err(no("Task", id)));
-        fakes.orchestrator.expect_cancel_task().returning(move |_, _| refuse());
-        fakes.orchestrator.expect_retry_task().returning(move |_, _| refuse());
+        fakes.tasks.expect_cancel_task().returning(move |_, _| refuse());
+        fakes.tasks.expect_retry_task().returning(move |_, _| refuse());
         let path = format!("/api/v1/tasks/{}", unknown());
         let requests =
             [get(&path), raw(&format!("{path}/cancel"), ""), raw(&format!("{path}/retry"), "")];

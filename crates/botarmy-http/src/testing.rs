@@ -11,7 +11,8 @@ use botarmy_domain::artifact::{ArtifactRef, digest};
 use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
-    Clock, HealthCheck, Ids, MockLogQueries, MockOrchestrator, MockQueries, MockWorkerLeases,
+    Clock, HealthCheck, Ids, MockGates, MockLogQueries, MockOperations, MockProjects, MockQueries,
+    MockTasks, MockWorkerLeases,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
@@ -31,7 +32,10 @@ pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 /// An API on mocks. What a test does not expect, panics.
 #[derive(Default)]
 pub(crate) struct Fakes {
-    pub(crate) orchestrator: MockOrchestrator,
+    pub(crate) projects: MockProjects,
+    pub(crate) tasks: MockTasks,
+    pub(crate) gates: MockGates,
+    pub(crate) operations: MockOperations,
     pub(crate) leases: MockWorkerLeases,
     pub(crate) queries: MockQueries,
     pub(crate) logs: MockLogQueries,
@@ -80,7 +84,10 @@ impl Ids for OneSeed {
 impl Fakes {
     pub(crate) fn api(self) -> Api {
         Api {
-            orchestrator: Arc::new(self.orchestrator),
+            projects: Arc::new(self.projects),
+            tasks: Arc::new(self.tasks),
+            gates: Arc::new(self.gates),
+            operations: Arc::new(self.operations),
             leases: Arc::new(self.leases),
             queries: Arc::new(self.queries),
             logs: Arc::new(self.logs),

@@ -4,6 +4,7 @@
 
 mod after_commit;
 mod budgets;
+mod commands;
 mod dispatcher;
 mod emergency;
 mod engine;
@@ -12,7 +13,6 @@ mod output_validation;
 mod queries;
 mod recovery;
 mod timers;
-mod use_cases;
 mod wake_up_fanout;
 mod work;
 mod worker;

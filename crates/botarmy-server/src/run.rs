@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use botarmy_domain::ports::Orchestrator;
+use botarmy_domain::ports::{Gates, Operations, Projects};
 use botarmy_domain::{
     AgentType, BusMessage, Caller, Entry, EventPayload, HitlAction, HitlKind, HitlRequest,
     HitlRequestId, HitlStatus, NewProject, Oversight, Project, ProjectId, ProjectState, Response,

@@ -197,7 +197,10 @@ impl System {
             health.push(Arc::new(self.runners.clone()));
         }
         Api {
-            orchestrator: Arc::new(self.engine.clone()),
+            projects: Arc::new(self.engine.clone()),
+            tasks: Arc::new(self.engine.clone()),
+            gates: Arc::new(self.engine.clone()),
+            operations: Arc::new(self.engine.clone()),
             leases: Arc::new(self.leases.clone()),
             queries: Arc::new(self.engine.clone()),
             logs: Arc::new(self.engine.clone()),

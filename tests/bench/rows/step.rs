@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use botarmy_agents_llm::{LlmRunner, Prompts, Provider, ProviderKind};
-use botarmy_domain::ports::{AgentRunner, Decide, Ledger, Orchestrator, StorePorts};
+use botarmy_domain::ports::{AgentRunner, Decide, Ledger, Projects, StorePorts};
 use botarmy_domain::{
     AgentType, ArtifactType, Assignment, Caller, Claim, Committed, Error, EventType, NewProject,
     Outcome, Oversight, Probe, ProjectId, RunContext, RunError, Scope, StoreError, TaskId,

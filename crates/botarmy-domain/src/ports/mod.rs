@@ -1,6 +1,7 @@
-//! The ports: driven ports, which the domain needs from its surroundings, and driving ports, which
-//! the border calls. Each states what an implementation MUST do; the contract tests check every
-//! adapter.
+//! The ports: driven ones, which adapters implement for the use cases, and driving ones (`Projects`,
+//! `Tasks`, `Gates`, `Operations`, `Queries`, `LogQueries`, `WorkerLeases`), which the use cases
+//! implement for the borders. Each lists what an implementation MUST do; the contract tests check
+//! every adapter.
 
 mod agent_runner;
 mod agent_status;
@@ -10,16 +11,20 @@ mod clock;
 mod context_store;
 mod emergency_stops;
 mod event_bus;
+mod gates;
 mod health;
 mod hitl_store;
 mod ledger;
 mod log_queries;
+mod operations;
 mod orchestrator;
 mod package_store;
 mod project_store;
+mod projects;
 mod queries;
 mod store_ports;
 mod task_store;
+mod tasks;
 mod wake_ups;
 mod worker_leases;
 
@@ -31,15 +36,19 @@ pub use clock::*;
 pub use context_store::*;
 pub use emergency_stops::*;
 pub use event_bus::*;
+pub use gates::*;
 pub use health::*;
 pub use hitl_store::*;
 pub use ledger::*;
 pub use log_queries::*;
+pub use operations::*;
 pub use orchestrator::*;
 pub use package_store::*;
 pub use project_store::*;
+pub use projects::*;
 pub use queries::*;
 pub use store_ports::*;
 pub use task_store::*;
+pub use tasks::*;
 pub use wake_ups::*;
 pub use worker_leases::*;

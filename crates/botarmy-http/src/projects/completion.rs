@@ -100,7 +100,7 @@ async fn check_completion(
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    let completion = state.orchestrator.check_completion(id, caller).await?;
+    let completion = state.projects.check_completion(id, caller).await?;
     let message = if completion.is_complete {
         "The project is complete.".to_owned()
     } else {
@@ -145,7 +145,7 @@ async fn force_complete(
     // two somebody else may complete the project; the log knows who did it, this sentence may not.
     let was_complete =
         state.queries.project(&caller, id).await?.status() == ProjectStatus::Completed;
-    let overridden = state.orchestrator.force_complete(id, caller).await?;
+    let overridden = state.projects.force_complete(id, caller).await?;
     let message = if was_complete {
         "The project was complete already; nothing was changed."
     } else {
@@ -198,7 +198,7 @@ mod tests {
     #[actix_web::test]
     async fn an_incomplete_project_says_what_is_missing() {
         let mut fakes = Fakes::default();
-        fakes.orchestrator.expect_check_completion().returning(|_, _| {
+        fakes.projects.expect_check_completion().returning(|_, _| {
             Ok(Completion { is_complete: false, unmet: vec!["Task 1 is pending.".to_owned()] })
         });
         let body = fakes.send(raw(&path("/check-completion"), "")).await.json();
@@ -216,7 +216,7 @@ mod tests {
     async fn completing_by_force_names_what_it_overrode() {
         let mut fakes = Fakes::default();
         fakes.queries.expect_project().returning(|_, _| Ok(project().into()));
-        fakes.orchestrator.expect_force_complete().returning(|_, _| Ok(vec!["A.".to_owned()]));
+        fakes.projects.expect_force_complete().returning(|_, _| Ok(vec!["A.".to_owned()]));
         let body = fakes.send(raw(&path("/force-complete"), "")).await.json();
         assert_eq!((&body["status"], &body["overridden"]), (&"completed".into(), &json!(["A."])));
         assert_eq!(body["message"], "The project was completed by force.");
@@ -230,7 +230,7 @@ mod tests {
                 ProjectState::Completed { at: NOW, by: "ada".to_owned(), overridden: Vec::new() };
             Ok(Project { state, ..project() }.into())
         });
-        fakes.orchestrator.expect_force_complete().returning(|_, _| Ok(Vec::new()));
+        fakes.projects.expect_force_complete().returning(|_, _| Ok(Vec::new()));
         let answer = fakes.send(raw(&path("/force-complete"), "")).await;
         let body = answer.json();
         assert_eq!((answer.status, &body["status"]), (200, &"completed".into()));

@@ -1,0 +1,116 @@
+//! Artifacts and packages, budgets, emergency stops and agents.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::budget::{BudgetReport, Limit};
+use botarmy_domain::decide::{agents, artifacts, budget};
+use botarmy_domain::emergency::StopScope;
+use botarmy_domain::ports::Operations;
+use botarmy_domain::{
+    AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, Caller,
+    DomainError, Error, NewArtifact, Package, ProjectId, Row, Scope, Stopped, package,
+};
+
+use super::written;
+use crate::engine::Engine;
+
+/// Largest number of artifacts in a package.
+const MAX_PACKAGED: u32 = 10_000;
+/// Largest number of packages that one clean-up deletes.
+const MAX_CLEANED: u32 = 1_000;
+
+#[async_trait]
+impl Operations for Engine {
+    async fn add_artifact(
+        &self,
+        project: ProjectId,
+        source_agent: AgentType,
+        new: NewArtifact,
+        caller: Caller,
+    ) -> Result<Arc<Artifact>, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(project).open_requests());
+        let store = move |context: &_, snapshot: &_| {
+            artifacts::store(context, snapshot, source_agent, &new)
+        };
+        let committed = self.commit(context, scope, store).await?;
+        written(committed.rows.iter().find_map(|row| match row {
+            Row::Artifact(artifact) => Some(artifact),
+            _ => None,
+        }))
+    }
+
+    async fn generate_package(&self, id: ProjectId, caller: Caller) -> Result<Arc<Package>, Error> {
+        self.make_package(id, caller).await
+    }
+
+    async fn delete_package(&self, id: ProjectId, caller: Caller) -> Result<bool, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id).record::<Package>(id));
+        let committed = self.commit(context, scope, artifacts::package_deleted).await?;
+        Ok(!committed.entries.is_empty())
+    }
+
+    async fn delete_old_packages(&self, max_age_hours: u32, caller: Caller) -> Result<u32, Error> {
+        let age = std::time::Duration::from_secs(u64::from(max_age_hours) * 3600);
+        let time = self.ports.clock.now().before(age);
+        let mut removed = 0;
+        for project in self.ports.stores.packages.packages_before(time, MAX_CLEANED).await? {
+            removed += u32::from(self.delete_package(project, caller.clone()).await?);
+        }
+        Ok(removed)
+    }
+
+    async fn set_budget(
+        &self,
+        id: ProjectId,
+        limit: Limit,
+        caller: Caller,
+    ) -> Result<BudgetReport, Error> {
+        let key = BudgetKey::Project(id);
+        let scope = Scope::project(id).everything_open().record::<BudgetAccount>(key);
+        let set = move |context: &_, snapshot: &_| budget::set(context, snapshot, id, limit);
+        let committed = self.commit(self.context(caller), scope, set).await?;
+        let account = written(committed.record(key))?;
+        Ok(self.budget_report(id, &account))
+    }
+
+    async fn stop(
+        &self,
+        scope: StopScope,
+        reason: String,
+        caller: Caller,
+    ) -> Result<Stopped, Error> {
+        self.stop_work(scope, reason, caller).await
+    }
+
+    async fn release(&self, scope: StopScope, reason: String, caller: Caller) -> Result<(), Error> {
+        self.release_work(scope, reason, caller).await
+    }
+
+    async fn reset_agent(&self, agent: AgentType, caller: Caller) -> Result<AgentRecord, Error> {
+        self.commit(self.context(caller), Scope::agent(agent), agents::reset).await?;
+        Ok(self.ports.stores.agents.status_of(agent).await?)
+    }
+}
+
+impl Engine {
+    /// Builds and records the package of a project.
+    pub(crate) async fn make_package(
+        &self,
+        id: ProjectId,
+        caller: Caller,
+    ) -> Result<Arc<Package>, Error> {
+        let project = self.ports.stores.projects.project(id).await?;
+        let project = project.ok_or_else(|| DomainError::not_found("Project", id))?;
+        let filter = ArtifactFilter::default();
+        let stored = self.ports.stores.context.artifacts(id, filter, MAX_PACKAGED).await?;
+        let context = self.context(caller);
+        let package = Arc::new(package::build(&project, &stored, context.now));
+        let made = Arc::clone(&package);
+        self.commit(context, Scope::project(id), move |context, snapshot| {
+            artifacts::package_made(context, snapshot, &made)
+        })
+        .await?;
+        Ok(package)
+    }
+}

@@ -1,0 +1,85 @@
+//! The life cycle of projects.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use botarmy_domain::decide::projects;
+use botarmy_domain::ports::Projects;
+use botarmy_domain::{
+    Caller, Completion, DomainError, Error, NewProject, Project, ProjectId, ProjectState,
+    ProjectStatus, Scope,
+};
+
+use super::written;
+use crate::engine::Engine;
+
+/// The workflow of a project that names none.
+const DEFAULT_WORKFLOW: &str = "sdlc";
+
+#[async_trait]
+impl Projects for Engine {
+    async fn create_project(&self, new: NewProject, caller: Caller) -> Result<Arc<Project>, Error> {
+        let workflow =
+            new.workflow.as_deref().map(|name| self.workflows.named(name)).transpose()?;
+        let context = self.context(caller);
+        let id = context.fork(1).id_generator().project();
+        let create = move |context: &_, snapshot: &_| {
+            projects::create(context, snapshot, id, &new, workflow.as_deref())
+        };
+        let committed = self.commit(context, Scope::project(id), create).await?;
+        written(committed.project())
+    }
+
+    async fn start_project(
+        &self,
+        id: ProjectId,
+        workflow: Option<String>,
+        idea: Option<String>,
+        caller: Caller,
+    ) -> Result<Arc<Project>, Error> {
+        let workflow = self.workflows.named(workflow.as_deref().unwrap_or(DEFAULT_WORKFLOW))?;
+        let start = move |context: &_, snapshot: &_| {
+            projects::start(context, snapshot, &workflow, idea.as_deref())
+        };
+        written(self.commit(self.context(caller), Scope::project(id), start).await?.project())
+    }
+
+    async fn pause_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id));
+        written(self.commit(context, scope, projects::pause).await?.project())
+    }
+
+    async fn resume_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id));
+        written(self.commit(context, scope, projects::resume).await?.project())
+    }
+
+    async fn cancel_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id).everything_open());
+        written(self.commit(context, scope, projects::cancel).await?.project())
+    }
+
+    async fn check_completion(&self, id: ProjectId, caller: Caller) -> Result<Completion, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id));
+        self.commit(context, scope, projects::check_completion).await?;
+        let (project, head) = self
+            .ports
+            .stores
+            .projects
+            .overview(id)
+            .await?
+            .ok_or_else(|| DomainError::not_found("Project", id))?;
+        let is_complete = project.status() == ProjectStatus::Completed;
+        let unmet = if is_complete { Vec::new() } else { projects::unmet(&project, &head.counts) };
+        Ok(Completion { is_complete, unmet })
+    }
+
+    async fn force_complete(&self, id: ProjectId, caller: Caller) -> Result<Vec<String>, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id).everything_open());
+        let committed = self.commit(context, scope, projects::force_complete).await?;
+        Ok(match committed.project().map(|project| &project.state) {
+            Some(ProjectState::Completed { overridden, .. }) => overridden.clone(),
+            _ => Vec::new(),
+        })
+    }
+}
