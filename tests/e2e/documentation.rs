@@ -190,7 +190,11 @@ fn every_setting_in_the_documentation_exists() {
         }
         for rest in text.split("BOTARMY_").skip(1) {
             let name = rest.split(|c: char| !c.is_ascii_uppercase() && c != '_').next().unwrap();
-            let is_known = name.is_empty() || others.contains(&name) || upper.contains(name);
+            // Those of the tests are no settings.
+            let is_known = name.is_empty()
+                || name.starts_with("TEST_")
+                || others.contains(&name)
+                || upper.contains(name);
             assert!(is_known, "{document}: there is no setting BOTARMY_{name}");
         }
     }
@@ -321,5 +325,49 @@ fn every_document_is_in_the_index() {
             index.contains(&format!("]({link})")),
             "docs/README.md does not link to {document}"
         );
+    }
+}
+
+/// Words that the documents once had for things with a standard term, and that term.
+const TERMS: [(&str, &str); 12] = [
+    ("bell", "wake-up"),
+    ("desk", "lease dispatcher"),
+    ("doubt", "low confidence"),
+    ("ears", "wake-up receiver"),
+    ("lapse", "expire"),
+    ("lapses", "expires"),
+    ("nobody", "no, or the passive voice"),
+    ("purse", "budget account"),
+    ("purses", "budget accounts"),
+    ("somebody", "a person, another process"),
+    ("standstill", "no progress"),
+    ("whoever", "anyone who, or the role"),
+];
+
+/// Returns the words of a text that have a standard term, without code.
+fn odd_words(text: &str) -> Vec<(String, &'static str)> {
+    let prose: String = text.split("```").step_by(2).collect();
+    let outside_code = prose.lines().flat_map(|line| line.split('`').step_by(2));
+    let words = outside_code.flat_map(|part| part.split(|c: char| !c.is_alphanumeric()));
+    let odd = words.filter_map(|word| {
+        let word = word.to_lowercase();
+        let (_, term) = TERMS.iter().find(|(odd, _)| *odd == word)?;
+        Some((word, *term))
+    });
+    odd.collect()
+}
+
+#[test]
+fn a_word_with_a_standard_term_is_noticed_outside_of_code() {
+    let text =
+        "The Purse is empty. `purse` is a column.\n```sh\necho desk\n```\nA purser, undoubted.";
+    assert_eq!(odd_words(text), [("purse".to_owned(), "budget account")]);
+}
+
+#[test]
+fn the_documents_use_standard_terms() {
+    for document in documents() {
+        let odd = odd_words(&read(&document));
+        assert!(odd.is_empty(), "{document} has words with a standard term: {odd:?}");
     }
 }
