@@ -51,7 +51,7 @@ fn sources() -> Vec<Source> {
 }
 
 /// Returns the symbols that a document names in backticks, such as `Batch` and `Engine::commit`,
-/// each as its segments. Paths, settings, crates and commands are none.
+/// each as its segments. Paths, settings, variables, crates and commands are none.
 fn symbols(text: &str) -> BTreeSet<Vec<String>> {
     let is_identifier = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -61,7 +61,10 @@ fn symbols(text: &str) -> BTreeSet<Vec<String>> {
         let bare = name.trim_end_matches("()").trim_end_matches('!');
         bare.split("::").map(str::to_owned).collect::<Vec<_>>()
     });
-    names.filter(|parts| parts.iter().all(|part| is_identifier(part))).collect()
+    let is_variable = |parts: &[String]| parts[0].starts_with("BOTARMY_");
+    let are_symbols =
+        |parts: &Vec<String>| parts.iter().all(|part| is_identifier(part)) && !is_variable(parts);
+    names.filter(are_symbols).collect()
 }
 
 /// Returns the symbols that no source has: the last segment, and the one before it in the same file.
@@ -76,7 +79,8 @@ fn unknown(symbols: &BTreeSet<Vec<String>>, sources: &[Source]) -> Vec<String> {
 #[test]
 fn a_symbol_is_told_from_a_path_a_setting_and_a_command() {
     let text = "`Batch` and `Engine::commit`, `endpoints()`, `vec!`; `botarmy-domain/src/log.rs`, \
-        `http.port`, `just up`, `botarmy-http`, `#[utoipa::path]`, `UPDATE_GOLDEN=1`, `&mut`, ``\n\
+        `http.port`, `just up`, `botarmy-http`, `#[utoipa::path]`, `UPDATE_GOLDEN=1`, \
+        `BOTARMY_X`, `&mut`, ``\n\
         ```sh\n`Fenced`\n```\n`decide::hitl::respond`";
     let found: Vec<_> = symbols(text).iter().map(|parts| parts.join("::")).collect();
     assert_eq!(found, ["Batch", "Engine::commit", "decide::hitl::respond", "endpoints", "vec"]);

@@ -207,7 +207,7 @@ pub struct CopyMark {
 ///
 /// An implementation
 /// - MUST answer every read of a source from one state of the database, from when it was opened or
-///   last [renewed](Installation::renew);
+///   last [renewed](Self::renew);
 /// - MUST order rows by their key as [`Cell`]s are ordered, so that two databases can be compared
 ///   side by side;
 /// - MUST append all of the given rows or none;
