@@ -3,7 +3,6 @@
 //! asked.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -33,7 +32,7 @@ struct Environment {
 impl Environment {
     fn new(settings: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        let base_port = two_ports();
+        let base_port = services::free_ports(2).unwrap();
         let path = dir.path().display();
         let text = format!(
             "STATE='{path}/state'\nBASE_PORT={base_port}\nREPLICAS=2\nREADY_TIMEOUT_S=20\n{settings}\n"
@@ -66,12 +65,20 @@ impl Environment {
         command
     }
 
-    /// Runs the script; answers its exit code and what it said.
+    /// Runs the script; returns its exit code and its output, followed by what the replicas logged.
     async fn run(&self, action: &str, version: &str) -> (Option<i32>, String) {
         let mut command = self.command(action, version);
         let Output { status, stdout, stderr } =
             tokio::time::timeout(PATIENCE * 2, command.output()).await.expect("it ends").unwrap();
-        (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
+        let mut said = String::from_utf8([stdout, stderr].concat()).unwrap();
+        for replica in [1, 2] {
+            let log = self.dir.path().join(format!("state/replica-{replica}.log"));
+            let text = std::fs::read_to_string(log).unwrap_or_default();
+            let newest =
+                text.lines().rev().take(5).map(|line| format!("replica {replica}: {line}\n"));
+            said.extend(newest);
+        }
+        (status.code(), said)
     }
 
     /// What the link `current` or `previous` names.
@@ -119,18 +126,6 @@ impl Drop for Environment {
             assert!(self.processes().is_empty(), "a process outlived its test");
         }
     }
-}
-
-/// Two ports in a row that nobody listens on.
-fn two_ports() -> u16 {
-    for _ in 0..100 {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no two ports in a row are free");
 }
 
 /// A client that creates one project after the other, at whichever replica takes it.

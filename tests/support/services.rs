@@ -22,7 +22,7 @@ use anyhow::Context;
 use tokio_postgres::NoTls;
 
 pub use postgres::PostgresServer;
-pub use private::{command, free_port, user};
+pub use private::{command, free_port, free_ports, user};
 pub use redis::RedisServer;
 
 /// Whether the services must be there; set to `required` by the command `services`.

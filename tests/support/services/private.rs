@@ -222,17 +222,27 @@ fn send(pid: &str, signal: Signal) {
     }
 }
 
-/// A port of loopback nobody listens on. It is below the range that outgoing connections are given their ports from: a server that is stopped
-/// for a while finds its own free when it comes back.
+/// Returns a port of loopback that is not in use, as [`free_ports`] does.
 ///
 /// # Errors
 /// When there is none.
 pub fn free_port() -> Result<u16> {
+    free_ports(1)
+}
+
+/// Returns the first of so many ports of loopback in a row that are not in use. They are below the
+/// range that outgoing connections take their ports from: a server that is started later, or is
+/// stopped for a while, finds its own still free.
+///
+/// # Errors
+/// When there are none.
+pub fn free_ports(count: u16) -> Result<u16> {
     for _ in 0..100 {
-        let port = 20_000 + (random() % 12_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
+        let first = 20_000 + (random() % 12_000) as u16;
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if (first..first + count).all(is_free) {
+            return Ok(first);
         }
     }
-    bail!("no port between 20000 and 32000 is free")
+    bail!("no {count} ports in a row between 20000 and 32000 are free")
 }
