@@ -1,4 +1,4 @@
-//! Agents: what each type is doing, and what it did before.
+//! Agents: the status of each type, and its history.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, Whole, in_range};
 use crate::vocabulary;
 
-/// How many changes of status are shown when the client does not say.
+/// Number of status changes when the client asks for none.
 const HISTORY: u32 = 10;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -26,7 +26,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// What an agent type is doing.
+/// Status of an agent type.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AgentStatus)]
 struct AgentView<'a> {
@@ -34,13 +34,13 @@ struct AgentView<'a> {
     agent_type: AgentType,
     #[schema(value_type = vocabulary::AgentStatusKind)]
     status: AgentStatusKind,
-    /// The oldest of the tasks it is doing.
+    /// Oldest of its running tasks.
     #[schema(value_type = Option<Uuid>)]
     current_task_id: Option<TaskId>,
     #[schema(value_type = Option<String>, format = DateTime)]
     last_activity: Option<Timestamp>,
     error_message: Option<&'a str>,
-    /// How many tasks it is doing.
+    /// Number of its running tasks.
     active_tasks: u32,
 }
 
@@ -57,7 +57,7 @@ impl<'a> AgentView<'a> {
     }
 }
 
-/// Shows every agent type, by its name.
+/// Returns the status of every agent type, by its name.
 #[utoipa::path(
     get, path = "/api/v1/agents/status", tag = "agents",
     responses((status = 200, body = BTreeMap<String, AgentView>)),
@@ -69,7 +69,7 @@ async fn statuses(state: Data<State>, Caller(caller): Caller) -> Result<HttpResp
     Ok(HttpResponse::Ok().json(by_type))
 }
 
-/// Shows one agent type.
+/// Returns the status of an agent type.
 #[utoipa::path(
     get, path = "/api/v1/agents/status/{agent_type}", tag = "agents",
     params(("agent_type" = vocabulary::AgentType, Path)),
@@ -84,16 +84,16 @@ async fn status(
     Ok(HttpResponse::Ok().json(AgentView::of(&record)))
 }
 
-/// How much of the history.
+/// Length of the history.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct HistoryQuery {
-    /// How many changes at most; 10 when absent.
+    /// Largest number of status changes; 10 when absent.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
 }
 
-/// What an agent type was doing.
+/// Earlier status of an agent type.
 #[derive(Serialize, ToSchema)]
 struct AgentHistoryLine<'a> {
     #[schema(value_type = vocabulary::AgentType)]
@@ -105,12 +105,12 @@ struct AgentHistoryLine<'a> {
     #[schema(value_type = Option<String>, format = DateTime)]
     last_activity: Option<Timestamp>,
     error_message: Option<&'a str>,
-    /// When the status became this.
+    /// Time at which the status began.
     #[schema(value_type = Option<String>, format = DateTime)]
     updated_at: Option<Timestamp>,
 }
 
-/// Shows what an agent type was doing, newest first.
+/// Returns the earlier statuses of an agent type, newest first.
 #[utoipa::path(
     get, path = "/api/v1/agents/status-history/{agent_type}", tag = "agents",
     params(("agent_type" = vocabulary::AgentType, Path), HistoryQuery),
@@ -138,7 +138,7 @@ async fn history(
     Ok(HttpResponse::Ok().json(lines))
 }
 
-/// An agent type whose errors were swept away.
+/// Agent type after a reset.
 #[derive(Serialize, ToSchema)]
 struct ResetView {
     message: String,
@@ -148,7 +148,9 @@ struct ResetView {
     status: AgentStatusKind,
 }
 
-/// Sweeps an agent type's errors away. What it is doing goes on.
+/// Clears the error state of an agent type.
+///
+/// Its running tasks go on.
 #[utoipa::path(
     post, path = "/api/v1/agents/status/{agent_type}/reset", tag = "agents",
     params(("agent_type" = vocabulary::AgentType, Path)),

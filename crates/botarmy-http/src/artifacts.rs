@@ -1,4 +1,4 @@
-//! The context store: reading artifacts, and putting one in by hand.
+//! Artifacts, which clients reach under `/context`: reading them, and storing one by hand.
 
 use actix_web::http::header;
 use actix_web::web::Data;
@@ -15,10 +15,10 @@ use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
 use crate::{State, range, vocabulary};
 
-/// How many artifacts a page has when the client does not say. Less than elsewhere, because an
+/// Number of artifacts of a page when the client asks for none. Less than elsewhere, because an
 /// artifact can be as large as a request body.
 const PAGE: u32 = 50;
-/// How many it may have.
+/// Largest number of artifacts that a client can ask for.
 const PAGE_MAX: u32 = 100;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -29,7 +29,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// An artifact. It never changes; a new version points to the one before.
+/// Artifact. It never changes; a new version points to the one before.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Artifact)]
 pub(crate) struct ArtifactView<'a> {
@@ -45,9 +45,9 @@ pub(crate) struct ArtifactView<'a> {
     content: &'a Map<String, Value>,
     #[schema(value_type = Object)]
     artifact_metadata: &'a Map<String, Value>,
-    /// SHA-256 of the content's canonical JSON (RFC 8785).
+    /// SHA-256 of the content's canonical JSON (RFC 8785), in hexadecimal.
     digest: &'a str,
-    /// The version it replaces.
+    /// Artifact that this one replaces.
     #[schema(value_type = Option<Uuid>)]
     previous: Option<ContextId>,
     #[schema(value_type = String, format = DateTime)]
@@ -74,12 +74,12 @@ impl<'a> ArtifactView<'a> {
     }
 }
 
-/// An artifact somebody puts in.
+/// Request for a new artifact.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct NewArtifactBody {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
-    /// In whose name.
+    /// Agent type in whose name it is stored.
     #[schema(value_type = vocabulary::AgentType)]
     source_agent: AgentType,
     #[schema(value_type = vocabulary::ArtifactType)]
@@ -90,7 +90,7 @@ pub(crate) struct NewArtifactBody {
     artifact_metadata: Option<Map<String, Value>>,
 }
 
-/// Stores an artifact.
+/// Stores an artifact in a project.
 #[utoipa::path(
     post, path = "/api/v1/context", tag = "context", request_body = NewArtifactBody,
     responses(
@@ -117,29 +117,29 @@ async fn create(
         .json(ArtifactView::of(&artifact)))
 }
 
-/// Which artifacts of a project.
+/// Filter and page of the artifacts of a project.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ArtifactQuery {
-    /// Of this type.
+    /// Artifact type to filter by.
     #[param(value_type = Option<vocabulary::ArtifactType>)]
     artifact_type: Option<ArtifactType>,
-    /// Made by this agent type.
+    /// Agent type to filter by.
     #[param(value_type = Option<vocabulary::AgentType>)]
     source_agent: Option<AgentType>,
-    /// How many at most.
+    /// Largest number of items.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Whole>,
-    /// Where the page before ended.
+    /// `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<ContextId>,
 }
 
-/// A page of artifacts.
+/// Page of artifacts.
 #[derive(Serialize, ToSchema)]
 struct ArtifactPage<'a> {
     items: Vec<ArtifactView<'a>>,
-    /// Where the next page begins; null on the last one.
+    /// Cursor of the next page; null on the last page.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<ContextId>,
 }
@@ -168,7 +168,9 @@ async fn of_project(
     Ok(HttpResponse::Ok().json(ArtifactPage { items, next_cursor }))
 }
 
-/// Shows an artifact. Its `ETag` is the digest of its content.
+/// Returns an artifact.
+///
+/// Its `ETag` is the digest of its content.
 #[utoipa::path(
     get, path = "/api/v1/context/{context_id}", tag = "context",
     params(("context_id" = Uuid, Path), ("If-None-Match" = Option<String>, Header)),

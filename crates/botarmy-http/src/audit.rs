@@ -20,13 +20,13 @@ use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, When, Whole, in_range};
 use crate::{State, vocabulary};
 
-/// How many entries are shown when the client does not say.
+/// Number of entries when the client asks for none.
 const PAGE: u32 = 100;
-/// How many of a task.
+/// Number of entries of a task when the client asks for none.
 const TASK_PAGE: u32 = 50;
-/// How many at most.
+/// Largest number of entries that a client can ask for.
 const PAGE_MAX: u32 = 1000;
-/// The largest offset; a cursor goes further, and faster.
+/// Largest offset; a cursor goes further, and is faster.
 const MAX_OFFSET: u32 = 1_000_000;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -40,7 +40,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// An entry of the log.
+/// Entry of a log.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditEvent)]
 struct EntryView<'a> {
@@ -56,17 +56,18 @@ struct EntryView<'a> {
     event_type: EventType,
     #[schema(value_type = vocabulary::EventSource)]
     event_source: EventSource,
-    /// Everything there is to tell.
+    /// Data of the event.
     #[schema(value_type = Object)]
     event_data: &'a Map<String, Value>,
-    /// `actor` and `request_id`.
+    /// Origin of the event: `actor` and `request_id`.
     #[schema(value_type = Object)]
     event_metadata: &'a Map<String, Value>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// Its place in its project's log: 1, 2, 3, …
+    /// Position in its log: 1, 2, 3, …
     seq: u64,
-    /// SHA-256 over the canonical JSON of all the above and the hash before.
+    /// SHA-256 over the canonical JSON of the fields above and the hash of the entry before, in
+    /// hexadecimal.
     hash: &'a str,
 }
 
@@ -88,38 +89,38 @@ impl<'a> EntryView<'a> {
     }
 }
 
-/// Which entries.
+/// Filter and page of a search.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct EventQuery {
-    /// Of this project.
+    /// Project to filter by.
     #[param(value_type = Option<Uuid>)]
     project_id: Option<ProjectId>,
-    /// About this task.
+    /// Task to filter by.
     #[param(value_type = Option<Uuid>)]
     task_id: Option<TaskId>,
-    /// About this request.
+    /// Request to filter by.
     #[param(value_type = Option<Uuid>)]
     hitl_request_id: Option<HitlRequestId>,
-    /// Of this type.
+    /// Event type to filter by.
     #[param(value_type = Option<vocabulary::EventType>)]
     event_type: Option<EventType>,
-    /// Caused by such a party.
+    /// Source to filter by.
     #[param(value_type = Option<vocabulary::EventSource>)]
     event_source: Option<EventSource>,
-    /// At this time or later.
+    /// Earliest time.
     #[param(value_type = Option<String>, format = DateTime)]
     start_date: Option<When>,
-    /// At this time or earlier.
+    /// Latest time.
     #[param(value_type = Option<String>, format = DateTime)]
     end_date: Option<When>,
-    /// How many at most.
+    /// Largest number of entries that a client can ask for.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
-    /// Leaving out this many.
+    /// Number of entries to leave out.
     #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000)]
     offset: Option<Whole>,
-    /// Where the page before ended, instead of `offset`; the `Link` header has it.
+    /// Cursor of the page, instead of `offset`; the `Link` header of the page before has it.
     #[param(value_type = Option<String>)]
     cursor: Option<EventId>,
 }
@@ -174,7 +175,7 @@ fn next_link(request: &HttpRequest, last: EventId) -> String {
     format!("<{}?{}>; rel=\"next\"", request.path(), query.join("&"))
 }
 
-/// Searches all logs, newest first.
+/// Searches all logs, newest entries first.
 #[utoipa::path(
     get, path = "/api/v1/audit/events", tag = "audit", params(EventQuery),
     responses((status = 200, body = [EntryView], headers(("Link" = String)))),
@@ -190,7 +191,7 @@ async fn events(
     Ok(respond(&request, &page))
 }
 
-/// Shows one entry.
+/// Returns an entry.
 #[utoipa::path(
     get, path = "/api/v1/audit/events/{event_id}", tag = "audit",
     params(("event_id" = Uuid, Path)),
@@ -205,7 +206,7 @@ async fn event(
     Ok(HttpResponse::Ok().json(EntryView::of(&entry)))
 }
 
-/// Searches the log of a project, newest first.
+/// Searches the log of a project, newest entries first.
 #[utoipa::path(
     get, path = "/api/v1/audit/projects/{project_id}/events", tag = "audit",
     params(("project_id" = Uuid, Path), EventQuery),
@@ -226,7 +227,9 @@ async fn of_project(
     Ok(respond(&request, &page))
 }
 
-/// Searches the entries about a task, newest first; 50 when no limit is given.
+/// Searches the entries about a task, newest first.
+///
+/// Returns 50 entries when no limit is given.
 #[utoipa::path(
     get, path = "/api/v1/audit/tasks/{task_id}/events", tag = "audit",
     params(("task_id" = Uuid, Path), EventQuery),
@@ -247,27 +250,29 @@ async fn of_task(
     Ok(respond(&request, &page))
 }
 
-/// What a check of a log found.
+/// Result of a check of a log.
 #[derive(Serialize, ToSchema)]
 struct VerifyView {
-    /// True when every entry is where it was and as it was.
+    /// Whether every entry is unchanged and in its place.
     valid: bool,
-    /// How many entries were read.
+    /// Number of entries that were read.
     entries: u64,
     head: HeadView,
-    /// Where the log first differs from what was written.
+    /// First position at which the log differs from what was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_bad_seq: Option<u64>,
 }
 
-/// A position in a log and the hash there.
+/// Position in a log, with the hash of its entry.
 #[derive(Serialize, ToSchema)]
 struct HeadView {
     seq: u64,
     hash: String,
 }
 
-/// Checks the log of a project, entry by entry, up to where it ends when the check begins.
+/// Verifies the hash chain of the log of a project.
+///
+/// The check reads every entry up to the end of the log at the beginning of the check.
 #[utoipa::path(
     get, path = "/api/v1/audit/projects/{project_id}/verify", tag = "audit",
     params(("project_id" = Uuid, Path)),
@@ -287,14 +292,16 @@ async fn verify(
     }))
 }
 
-/// The last line of an export: where the log ended, so that a cut is seen.
+/// Last line of an export: the end of the log, which shows whether lines are missing.
 #[derive(Serialize)]
 struct Trailer {
     head: HeadView,
 }
 
-/// Exports the log of a project as JSON Lines, oldest first, then a line with its end. It can be
-/// checked without the server: `botarmy-server audit verify FILE`.
+/// Exports the log of a project as JSON Lines, oldest entry first.
+///
+/// The last line has the end of the log. The file can be checked without the server:
+/// `botarmy-server audit verify FILE`.
 #[utoipa::path(
     get, path = "/api/v1/audit/projects/{project_id}/export", tag = "audit",
     params(("project_id" = Uuid, Path)),
@@ -319,8 +326,8 @@ async fn export(
         .streaming(lines(state, caller, id, head)))
 }
 
-/// The export, a page at a time. An error cuts the connection, so that nobody takes a part of the
-/// log for all of it.
+/// Returns the lines of the export, a page at a time. An error closes the connection, so that a part
+/// of the log is not taken for the whole.
 fn lines(
     state: Data<State>,
     caller: botarmy_domain::Caller,

@@ -1,4 +1,4 @@
-//! Budgets: what may be spent on a project, and what was.
+//! Budgets: the spending limit of a project, and its usage.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// Tokens and money; `null` where there is no limit.
+/// Limit of tokens and money; `null` where there is no limit.
 #[derive(Serialize, ToSchema)]
 struct LimitView {
     tokens: Option<u64>,
@@ -36,7 +36,7 @@ impl From<Limit> for LimitView {
     }
 }
 
-/// Tokens and money.
+/// Amount of tokens and money.
 #[derive(Serialize, ToSchema)]
 struct AmountView {
     tokens: u64,
@@ -50,21 +50,21 @@ impl From<Amount> for AmountView {
     }
 }
 
-/// What may be spent on a project.
+/// Budget of a project.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Budget)]
 struct BudgetView {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
-    /// What people set, or else what the server is configured with.
+    /// Limit that people set, else the configured one.
     limit: LimitView,
-    /// Whether people set it.
+    /// Whether people set the limit.
     is_set: bool,
-    /// What was spent.
+    /// Amount that was spent.
     used: AmountView,
-    /// What those at work may still spend.
+    /// Amount that running attempts may still spend.
     reserved: AmountView,
-    /// What is left of the limit.
+    /// Rest of the limit.
     left: LimitView,
 }
 
@@ -81,7 +81,7 @@ impl From<BudgetReport> for BudgetView {
     }
 }
 
-/// Shows what may be spent on a project, and what is left of it.
+/// Returns the budget of a project and the rest of it.
 #[utoipa::path(
     get, path = "/api/v1/projects/{project_id}/budget", tag = "budgets",
     params(("project_id" = Uuid, Path)),
@@ -96,18 +96,20 @@ async fn budget(
     Ok(HttpResponse::Ok().json(BudgetView::from(report)))
 }
 
-/// A limit for a project.
+/// New limit of a project.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewBudget)]
 struct BudgetBody {
-    /// Tokens, read and written together; no limit when absent or `null`.
+    /// Tokens, input and output together; no limit when absent or `null`.
     tokens: Option<u64>,
     /// Millionths of a US dollar; no limit when absent or `null`.
     cost_micro_usd: Option<u64>,
 }
 
-/// Sets what may be spent on a project. Whoever waited for it and has room now goes on; what was
-/// spent already stays spent.
+/// Sets the budget of a project.
+///
+/// Tasks that waited for budget and have room now go on. What was spent already counts against the
+/// new limit.
 #[utoipa::path(
     put, path = "/api/v1/projects/{project_id}/budget", tag = "budgets",
     params(("project_id" = Uuid, Path)), request_body = BudgetBody,
@@ -128,14 +130,14 @@ async fn set_budget(
     Ok(HttpResponse::Ok().json(BudgetView::from(report)))
 }
 
-/// What was spent.
+/// Amount that was spent.
 #[derive(Serialize, ToSchema)]
 struct SpentView {
-    /// In how many attempts, those that failed included.
+    /// Number of attempts, failed ones included.
     attempts: u64,
     input_tokens: u64,
     output_tokens: u64,
-    /// Both together.
+    /// Input and output tokens together.
     tokens: u64,
     /// Millionths of a US dollar, as far as prices are known.
     cost_micro_usd: u64,
@@ -153,7 +155,7 @@ impl From<UsageTotal> for SpentView {
     }
 }
 
-/// What was spent with one model.
+/// Usage of one model.
 #[derive(Serialize, ToSchema)]
 struct ModelSpentView {
     provider: Option<String>,
@@ -162,7 +164,7 @@ struct ModelSpentView {
     spent: SpentView,
 }
 
-/// What was spent on a project.
+/// Usage of a project.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProjectUsage)]
 struct UsageView {
@@ -188,7 +190,7 @@ impl UsageView {
     }
 }
 
-/// Shows what was spent on a project: by agent type, and by model.
+/// Returns the usage of a project by agent type and by model.
 #[utoipa::path(
     get, path = "/api/v1/projects/{project_id}/usage", tag = "budgets",
     params(("project_id" = Uuid, Path)),

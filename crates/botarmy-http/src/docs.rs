@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the list of endpoints, and the page that shows it.
+//! The OpenAPI document, generated from the list of endpoints, and the page that shows it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -26,7 +26,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// The document, as JSON.
+/// Returns the document as JSON.
 pub(crate) fn document(version: &str) -> String {
     let mut paths = Paths::new();
     let mut schemas = Vec::new();
@@ -62,7 +62,7 @@ pub(crate) fn document(version: &str) -> String {
     document.to_pretty_json().expect("an OpenAPI document can be written")
 }
 
-/// What every endpoint may answer instead.
+/// Returns the response that every endpoint shares, a problem document.
 fn problem() -> utoipa::openapi::Response {
     let schema = Ref::from_schema_name(ProblemDocument::name());
     ResponseBuilder::new()
@@ -71,7 +71,7 @@ fn problem() -> utoipa::openapi::Response {
         .build()
 }
 
-/// The live stream, which is served beside this API.
+/// Returns the operation of the WebSocket route, which is served beside this API.
 fn live() -> utoipa::openapi::path::Operation {
     let text = || ObjectBuilder::new().schema_type(SchemaType::new(Type::String));
     let parameter = |name: &str, description: &str, schema: ObjectBuilder| {
@@ -89,12 +89,12 @@ fn live() -> utoipa::openapi::path::Operation {
         .summary(Some("Opens a WebSocket with the events of a project, or the global ones."))
         .parameter(parameter(
             "project_id",
-            "The project, or `all`; global events only when absent.",
+            "Project, or `all`; global events only when absent.",
             text(),
         ))
         .parameter(parameter(
             "after",
-            "Begins with what came after this position in the log.",
+            "Position in the log after which the stream begins.",
             ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer)),
         ))
         .response("101", ResponseBuilder::new().description("The connection becomes a WebSocket"))
@@ -102,7 +102,7 @@ fn live() -> utoipa::openapi::path::Operation {
         .build()
 }
 
-/// The OpenAPI document of this API.
+/// Returns the OpenAPI document of this API.
 #[utoipa::path(get, path = "/openapi.json", tag = "docs", responses((status = 200, body = Object)))]
 async fn openapi(state: Data<State>) -> HttpResponse {
     static DOCUMENT: OnceLock<String> = OnceLock::new();
@@ -110,7 +110,7 @@ async fn openapi(state: Data<State>) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(document.as_str())
 }
 
-/// A page that shows the OpenAPI document.
+/// Returns a page that shows the OpenAPI document.
 #[utoipa::path(
     get, path = "/docs", tag = "docs",
     responses((status = 200, content_type = "text/html", body = String)),
@@ -119,7 +119,7 @@ async fn page() -> Result<HttpResponse, Problem> {
     serve("index.html")
 }
 
-/// What that page needs.
+/// Returns a file of the documentation page.
 #[utoipa::path(
     get, path = "/docs/{file}", tag = "docs", params(("file" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)),
@@ -180,6 +180,22 @@ mod tests {
                 let id = operation["operationId"].as_str().unwrap().to_owned();
                 assert!(ids.insert(id), "{method} {path}");
                 assert!(operation["summary"].as_str().is_some_and(|s| !s.is_empty()), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_summaries_are_alike_and_each_begins_with_a_verb_of_its_own_effect() {
+        let document = document();
+        let mut summaries = std::collections::BTreeSet::new();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let summary = operation["summary"].as_str().unwrap().to_owned();
+                let opening = summary.split(' ').next().unwrap_or_default();
+                let vague = ["Says", "Lets", "What", "Who", "How", "Where", "When", "Whether"];
+                assert!(!vague.contains(&opening), "{method} {path}: {summary}");
+                assert!(summary.ends_with('.'), "{method} {path} is cut: {summary}");
+                assert!(summaries.insert(summary.clone()), "twice: {summary}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The emergency stop: stopping work at once, seeing what is stopped, letting it go on.
+//! Emergency stops: stopping work at once, listing the stops, and releasing them.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -20,19 +20,19 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// What is stopped.
+/// Scope of an emergency stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Reach {
-    /// All work.
+    /// Scope of all work.
     Everything,
-    /// The work of an agent type.
+    /// Scope of the work of one agent type.
     AgentType,
-    /// The work of a project.
+    /// Scope of the work of one project.
     Project,
 }
 
-/// The scope that is meant, by the fields that name it.
+/// Returns the scope that the fields name.
 fn scope_of(
     reach: Reach,
     agent: Option<AgentType>,
@@ -44,7 +44,7 @@ fn scope_of(
         (Reach::Project, None, Some(project)) => Ok(StopScope::Project(project)),
         (Reach::AgentType, None, None) => Err(Problem::invalid("agent_type", "must be named")),
         (Reach::Project, None, None) => Err(Problem::invalid("project_id", "must be named")),
-        // Whoever names more than belongs to the scope may mean something else.
+        // A client that names more than belongs to the scope may mean another one.
         (_, Some(_), _) if reach != Reach::AgentType => {
             Err(Problem::invalid("agent_type", "does not go with this scope"))
         }
@@ -52,23 +52,23 @@ fn scope_of(
     }
 }
 
-/// A stop.
+/// Request for an emergency stop.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewEmergencyStop)]
 struct StopBody {
     scope: Reach,
-    /// With the scope `agent_type`.
+    /// Agent type; required with the scope `agent_type`, refused with others.
     #[schema(value_type = Option<vocabulary::AgentType>)]
     agent_type: Option<AgentType>,
-    /// With the scope `project`.
+    /// Project; required with the scope `project`, refused with others.
     #[schema(value_type = Option<Uuid>)]
     project_id: Option<ProjectId>,
-    /// Why; for whoever finds it stopped.
+    /// Reason, for people who find the work stopped.
     #[schema(min_length = 1, max_length = 2000)]
     reason: String,
 }
 
-/// A stop that nobody has released.
+/// Emergency stop in force.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EmergencyStop)]
 struct StopView<'a> {
@@ -95,23 +95,24 @@ impl<'a> StopView<'a> {
     }
 }
 
-/// What a stop led to.
+/// Emergency stop and its effect.
 #[derive(Serialize, ToSchema)]
 struct StoppedView<'a> {
     #[serde(flatten)]
     stop: StopView<'a>,
-    /// How many tasks were running; they are back in the queue.
+    /// Number of tasks that were running; they are back in the queue.
     interrupted: usize,
 }
 
-/// Stops the work of a project, of an agent type, or all work. What runs is ended within a second
-/// and waits in the queue; nothing new starts until it is released. Stopping again what is stopped
-/// changes nothing (200).
+/// Stops the work of a project, of an agent type, or all work.
+///
+/// Running attempts are ended within a second, and their tasks wait in the queue. Nothing new starts
+/// until the stop is released. A scope that is stopped already stays as it is (200).
 #[utoipa::path(
     post, path = "/api/v1/emergency-stop", tag = "emergency stop", request_body = StopBody,
     responses(
         (status = 201, body = StoppedView),
-        (status = 200, body = StoppedView, description = "It was stopped already"),
+        (status = 200, body = StoppedView, description = "The scope was stopped already"),
         (status = 404, body = ProblemDocument),
         (status = 409, body = ProblemDocument, description = "The project is over"),
         (status = 422, body = ProblemDocument),
@@ -129,13 +130,13 @@ async fn stop(
     Ok(answer.json(view))
 }
 
-/// What is stopped.
+/// Emergency stops in force.
 #[derive(Serialize, ToSchema)]
 struct StopsView<'a> {
     stops: Vec<StopView<'a>>,
 }
 
-/// Shows what is stopped.
+/// Returns the emergency stops in force.
 #[utoipa::path(
     get, path = "/api/v1/emergency-stop", tag = "emergency stop",
     responses((status = 200, body = StopsView)),
@@ -145,29 +146,29 @@ async fn stops(state: Data<State>, Caller(caller): Caller) -> Result<HttpRespons
     Ok(HttpResponse::Ok().json(StopsView { stops: stops.iter().map(StopView::of).collect() }))
 }
 
-/// What is released, and why.
+/// Scope and reason of a release.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ReleaseQuery {
     #[param(inline)]
     scope: Reach,
-    /// With the scope `agent_type`.
+    /// Agent type; required with the scope `agent_type`, refused with others.
     #[param(value_type = Option<vocabulary::AgentType>)]
     agent_type: Option<AgentType>,
-    /// With the scope `project`.
+    /// Project; required with the scope `project`, refused with others.
     #[param(value_type = Option<Uuid>)]
     project_id: Option<ProjectId>,
-    /// Why.
+    /// Reason.
     #[param(min_length = 1, max_length = 2000)]
     reason: String,
 }
 
-/// Lets stopped work go on.
+/// Releases an emergency stop.
 #[utoipa::path(
     delete, path = "/api/v1/emergency-stop", tag = "emergency stop", params(ReleaseQuery),
     responses(
-        (status = 204, description = "It goes on"),
-        (status = 404, body = ProblemDocument, description = "This is not stopped"),
+        (status = 204, description = "The stop is released"),
+        (status = 404, body = ProblemDocument, description = "The scope is not stopped"),
         (status = 422, body = ProblemDocument),
     ),
 )]

@@ -1,4 +1,4 @@
-//! Endpoints: what is routed and what is documented are the same list, so neither can forget one.
+//! Endpoints: routing and documentation come from one list, so neither can omit one.
 
 use actix_web::middleware::Compress;
 use actix_web::web::{self, ServiceConfig};
@@ -11,7 +11,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::error::Problem;
 
-/// One method of one path: the handler, and how the OpenAPI document describes it.
+/// Method of a path: the handler, and its description in the OpenAPI document.
 pub(crate) struct Endpoint {
     pub(crate) path: String,
     pub(crate) methods: Vec<HttpMethod>,
@@ -23,7 +23,8 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint that `#[utoipa::path]` on the handler describes; `P` is the type it made.
+    /// Creates the endpoint that `#[utoipa::path]` on the handler describes; `P` is the type that the
+    /// attribute generates.
     pub(crate) fn new<P, F, Args>(handler: F) -> Self
     where
         P: utoipa::Path + SchemaReferences + Tags<'static>,
@@ -44,22 +45,22 @@ impl Endpoint {
         }
     }
 
-    /// Never compressed: its bytes have a strong `ETag` (RFC 9110, section 8.8.3).
+    /// Turns compression off, because the bytes have a strong `ETag` (RFC 9110, section 8.8.3).
     pub(crate) fn uncompressed(mut self) -> Self {
         self.compressed = false;
         self
     }
 }
 
-/// Things in the order in which they were first named.
+/// Groups by name, in the order in which the names first occurred.
 type Ordered<T> = Vec<(String, Vec<T>)>;
 
-/// Routes all of them, in this order.
+/// Routes all endpoints, in this order.
 ///
-/// The router tries one after the other, and for a path with an id in it each try is a regular
-/// expression. So what begins alike is in a scope of its own: first by the name of the collection,
-/// which is compared as text, then by the id, which is matched once for all that is behind it. Ten
-/// paths behind one id took 3.0 µs to look through before, and 0.9 µs so.
+/// The router tries one after the other, and for a path with an id each try is a regular expression.
+/// So paths with the same beginning share a scope: first by the name of the collection, which is
+/// compared as text, then by the id, which is matched once for all paths behind it. Ten paths behind
+/// one id took 3.0 µs without scopes, and take 0.9 µs with them.
 pub(crate) fn mount(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
     let collections = group(endpoints.into_iter().map(|endpoint| {
         let (collection, rest) = split(&endpoint.path);
@@ -84,7 +85,7 @@ pub(crate) fn mount(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
     }
 }
 
-/// One path of a scope.
+/// Mounts a path in a scope.
 fn mount_path(scope: Scope, (path, endpoints): (String, Vec<Endpoint>)) -> Scope {
     let compressed = endpoints.iter().all(|endpoint| endpoint.compressed);
     let resource = resource(&path, endpoints);
@@ -95,7 +96,7 @@ fn mount_path(scope: Scope, (path, endpoints): (String, Vec<Endpoint>)) -> Scope
     }
 }
 
-/// The part of a path that names a collection, and the rest.
+/// Splits a path into the name of its collection and the rest.
 fn split(path: &str) -> (&str, &str) {
     let end = if path.starts_with("/api/v1/") {
         path.match_indices('/').nth(3).map_or(path.len(), |(at, _)| at)
@@ -105,13 +106,13 @@ fn split(path: &str) -> (&str, &str) {
     path.split_at(end)
 }
 
-/// The part of a path that is the id of an item, if it begins with one, and the rest.
+/// Splits a path into the id at its beginning, if there is one, and the rest.
 fn split_item(path: &str) -> (&str, &str) {
     let end = if path.starts_with("/{") { path.find('}').map_or(0, |at| at + 1) } else { 0 };
     path.split_at(end)
 }
 
-/// Groups by key, in the order in which keys first come: order is what routing goes by.
+/// Groups by key, in the order in which the keys first occur: routing depends on the order.
 fn group<T>(things: impl IntoIterator<Item = (String, T)>) -> Ordered<T> {
     let mut groups = Ordered::new();
     for (key, thing) in things {
@@ -123,7 +124,7 @@ fn group<T>(things: impl IntoIterator<Item = (String, T)>) -> Ordered<T> {
     groups
 }
 
-/// One path with its methods, and 405 for the others.
+/// Returns a path with its methods, and 405 for all others.
 fn resource(path: &str, endpoints: Vec<Endpoint>) -> Resource {
     let mut allow: Vec<&str> = Vec::new();
     for method in endpoints.iter().flat_map(|endpoint| &endpoint.methods) {

@@ -1,5 +1,5 @@
-//! Health: whether the server and the parts it stands on are well. A part that hangs counts as
-//! unwell before the prober loses patience.
+//! Health of the server and of its components. A component that hangs counts as unhealthy before the
+//! timeout of the prober.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use utoipa::ToSchema;
 use crate::State;
 use crate::endpoint::Endpoint;
 
-/// The parts of `GET /health/detailed`.
+/// Components of `GET /health/detailed`.
 const COMPONENTS: [&str; 4] = ["database", "redis", "task_queue", "llm"];
-/// The parts of `GET /healthz`.
+/// Components of `GET /healthz`.
 const CHECKS: [&str; 4] = ["database", "redis", "task_queue", "audit_system"];
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -33,7 +33,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// How a part is, and whether the server is of no use without it.
+/// Health of a component, and whether the server needs it.
 struct Finding {
     component: &'static str,
     needed: bool,
@@ -46,7 +46,7 @@ impl Finding {
     }
 }
 
-/// Asks every part at once.
+/// Checks all components at the same time.
 async fn findings(state: &State) -> Vec<Finding> {
     let limit = state.settings.probe_timeout;
     let asked = state.health.iter().map(|check: &Arc<dyn HealthCheck>| async move {
@@ -58,7 +58,7 @@ async fn findings(state: &State) -> Vec<Finding> {
     join_all(asked).await
 }
 
-/// That the server answers.
+/// Answer of a running server.
 #[derive(Serialize, ToSchema)]
 struct HealthView<'a> {
     status: &'static str,
@@ -66,7 +66,7 @@ struct HealthView<'a> {
     version: &'a str,
 }
 
-/// Says that the server answers.
+/// Returns name and version of the server.
 #[utoipa::path(
     get, path = "/health", tag = "health", responses((status = 200, body = HealthView)),
 )]
@@ -78,17 +78,17 @@ async fn health(state: Data<State>) -> HttpResponse {
     })
 }
 
-/// How the parts are.
+/// Health of the server with its components.
 #[derive(Serialize, ToSchema)]
 struct DetailedView<'a> {
-    /// `healthy`, `degraded` (something is not well) or `unhealthy` (something needed is not).
+    /// `healthy`, `degraded` (a component is unhealthy) or `unhealthy` (a needed component is).
     status: &'static str,
     service: &'a str,
     version: &'a str,
     components: BTreeMap<&'static str, ComponentView<'a>>,
 }
 
-/// How a part is.
+/// Health of a component.
 #[derive(Serialize, ToSchema)]
 struct ComponentView<'a> {
     /// `healthy`, `unhealthy` or `not_configured`.
@@ -108,7 +108,9 @@ impl<'a> ComponentView<'a> {
     }
 }
 
-/// Says how the parts are; 503 with the same body when a needed one is not well.
+/// Returns the health of every component.
+///
+/// The status is 503, with the same body, when a needed component is unhealthy.
 #[utoipa::path(
     get, path = "/health/detailed", tag = "health",
     responses((status = 200, body = DetailedView), (status = 503, body = DetailedView)),
@@ -132,12 +134,12 @@ async fn detailed(state: Data<State>) -> HttpResponse {
     })
 }
 
-/// Whether the server can work.
+/// Readiness of the server.
 #[derive(Serialize, ToSchema)]
 struct ReadyView {
     /// `ready` or `not_ready`.
     status: &'static str,
-    /// The needed parts that are not well.
+    /// Needed components that are unhealthy.
     failing: Vec<&'static str>,
 }
 
@@ -155,7 +157,7 @@ async fn ready(state: &State) -> HttpResponse {
     }
 }
 
-/// Says whether the server can work.
+/// Returns whether the server is ready to work.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health",
     responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)),
@@ -164,7 +166,7 @@ async fn health_ready(state: Data<State>) -> HttpResponse {
     ready(&state).await
 }
 
-/// Says whether the server can work.
+/// Returns the readiness of the server at the path of Kubernetes probes.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
     responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)),
@@ -173,20 +175,20 @@ async fn readyz(state: Data<State>) -> HttpResponse {
     ready(&state).await
 }
 
-/// That the process is alive.
+/// Answer of a live process.
 #[derive(Serialize, ToSchema)]
 struct LiveView {
-    /// `alive`.
+    /// Always `alive`.
     status: &'static str,
 }
 
-/// Says that the process is alive, without asking anything it stands on.
+/// Confirms that the process is alive, without a check of its components.
 #[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = LiveView)))]
 async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(LiveView { status: "alive" })
 }
 
-/// How the parts are, for probes.
+/// Health of the components, for probes.
 #[derive(Serialize, ToSchema)]
 struct ProbeView<'a> {
     /// `healthy` or `degraded`.
@@ -195,10 +197,10 @@ struct ProbeView<'a> {
     version: &'a str,
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
-    /// `pass` or `fail` for each. What the configuration does not use has nothing wrong with it.
+    /// `pass` or `fail` for each component. One that the configuration does not use passes.
     checks: BTreeMap<&'static str, &'static str>,
     health_percentage: f64,
-    /// Such as `4/4`.
+    /// Number of healthy components of all, such as `4/4`.
     services_healthy: String,
 }
 
@@ -227,7 +229,9 @@ async fn probe(state: &State) -> HttpResponse {
     })
 }
 
-/// Says how the parts are; 503 only when nothing works.
+/// Returns a summary of the component checks.
+///
+/// The status is 503 only when every configured component fails.
 #[utoipa::path(
     get, path = "/health/z", tag = "health",
     responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)),
@@ -236,7 +240,9 @@ async fn health_z(state: Data<State>) -> HttpResponse {
     probe(&state).await
 }
 
-/// Says how the parts are; 503 only when nothing works.
+/// Returns a summary of the component checks at the path of Kubernetes probes.
+///
+/// The status is 503 only when every configured component fails.
 #[utoipa::path(
     get, path = "/healthz", tag = "health",
     responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)),

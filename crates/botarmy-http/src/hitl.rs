@@ -30,7 +30,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// A human-in-the-loop request.
+/// Human-in-the-loop request.
 #[derive(Serialize, ToSchema)]
 #[schema(as = HitlRequest)]
 struct RequestView<'a> {
@@ -40,30 +40,30 @@ struct RequestView<'a> {
     project_id: ProjectId,
     #[schema(value_type = Option<Uuid>)]
     task_id: Option<TaskId>,
-    /// The step of the workflow that waits for it.
+    /// Step of the workflow that waits for the request.
     step: Option<&'a str>,
-    /// The agent whose work it is about.
+    /// Agent whose work is under review.
     #[schema(value_type = Option<vocabulary::AgentType>)]
     agent_type: Option<AgentType>,
     #[schema(value_type = vocabulary::HitlKind)]
     kind: HitlKind,
     question: &'a str,
-    /// Suggested answers.
+    /// Suggested answers, in the order in which to show them.
     options: &'a [String],
     #[schema(value_type = vocabulary::HitlStatus)]
     status: HitlStatus,
-    /// What the person who decided said.
+    /// Text of the person who decided.
     user_response: Option<&'a str>,
-    /// What they remarked.
+    /// Comment of the person who decides.
     response_comment: Option<&'a str>,
-    /// What they want instead.
+    /// Amendment, when the request was amended.
     amended_content: Option<AmendedView<'a>>,
-    /// What is under review.
+    /// Artifacts under review.
     subject: SubjectView<'a>,
-    /// The limit it is about, when the question is whether to raise it.
+    /// Limit in question, when the request asks to raise one.
     #[schema(value_type = Option<Object>)]
     budget: Option<&'a BudgetQuestion>,
-    /// What was done with it, oldest first.
+    /// Events of the request, oldest first.
     history: Vec<HistoryView<'a>>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -75,10 +75,10 @@ struct RequestView<'a> {
     responded_at: Option<Timestamp>,
 }
 
-/// What an amendment says.
+/// Amendment.
 #[derive(Serialize, ToSchema)]
 struct AmendedView<'a> {
-    /// The replacement, or in words what should be different.
+    /// Replacement document, or a text that says what should be different.
     #[schema(value_type = Object)]
     amended_content: Amended<'a>,
     comment: Option<&'a str>,
@@ -91,15 +91,16 @@ enum Amended<'a> {
     Words(Option<&'a str>),
 }
 
-/// The artifacts under review, and one digest over them.
+/// Artifacts under review, with a digest over all of them.
 #[derive(Serialize, ToSchema)]
 struct SubjectView<'a> {
     artifacts: Vec<SubjectArtifactView<'a>>,
-    /// Sent back as `subject_digest`, it makes sure that the answer is to what was seen.
+    /// SHA-256 over the artifacts. Sent back as `subject_digest`, it makes the server refuse an answer
+    /// to artifacts that have changed since.
     digest: &'a str,
 }
 
-/// An artifact under review.
+/// Artifact under review.
 #[derive(Serialize, ToSchema)]
 struct SubjectArtifactView<'a> {
     #[schema(value_type = Uuid)]
@@ -109,14 +110,14 @@ struct SubjectArtifactView<'a> {
     digest: &'a str,
 }
 
-/// Something that was done with a request.
+/// Event of a request.
 #[derive(Serialize, ToSchema)]
 struct HistoryView<'a> {
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
     action: &'a str,
     user_id: &'a str,
-    /// What was said, as `{"user_content": …}`.
+    /// Text of the event, as `{"user_content": …}`.
     #[schema(value_type = Option<Object>)]
     content: Option<&'a Value>,
     comment: Option<&'a str>,
@@ -179,28 +180,28 @@ impl<'a> RequestView<'a> {
     }
 }
 
-/// A request somebody raises by hand.
+/// Request for a decision by a person.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct NewRequestBody {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
-    /// The task it is about.
+    /// Task that the request is about.
     #[schema(value_type = Option<Uuid>)]
     task_id: Option<TaskId>,
-    /// What is asked; not blank.
+    /// Question; must not be blank.
     #[schema(min_length = 1)]
     question: String,
-    /// Suggested answers.
+    /// Suggested answers, in the order in which to show them.
     options: Option<Vec<String>>,
-    /// How long it waits; the server's setting when absent.
+    /// Seconds until the request expires; the server's setting when absent.
     #[schema(minimum = 1)]
     ttl_seconds: Option<u32>,
-    /// What it is about; of the same project.
+    /// Artifacts under review, of the same project.
     #[schema(value_type = Option<Vec<Uuid>>)]
     artifacts: Option<Vec<ContextId>>,
 }
 
-/// Raises a request.
+/// Raises a request to a person.
 #[utoipa::path(
     post, path = "/api/v1/hitl", tag = "hitl", request_body = NewRequestBody,
     responses(
@@ -229,7 +230,7 @@ async fn raise(
         .json(RequestView::of(&request)))
 }
 
-/// Shows a request.
+/// Returns a request.
 #[utoipa::path(
     get, path = "/api/v1/hitl/{request_id}", tag = "hitl", params(("request_id" = Uuid, Path)),
     responses((status = 200, body = RequestView), (status = 404, body = ProblemDocument)),
@@ -243,19 +244,21 @@ async fn read(
     Ok(HttpResponse::Ok().json(RequestView::of(&request)))
 }
 
-/// Which requests of a project.
+/// Filter of the requests of a project.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ProjectQuery {
-    /// With this status.
+    /// Status to filter by.
     #[param(value_type = Option<vocabulary::HitlStatus>)]
     status_filter: Option<String>,
-    /// How many at most; as many as there may be when absent.
+    /// Largest number of items; 1000 when absent.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
 }
 
-/// Lists the requests of a project, newest first. An unknown status is 400.
+/// Lists the requests of a project, newest first.
+///
+/// An unknown status is answered with 400.
 #[utoipa::path(
     get, path = "/api/v1/hitl/project/{project_id}/requests", tag = "hitl",
     params(("project_id" = Uuid, Path), ProjectQuery),
@@ -280,23 +283,23 @@ async fn of_project(
     Ok(HttpResponse::Ok().json(views))
 }
 
-/// Which pending requests.
+/// Page of pending requests.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct PendingQuery {
-    /// How many at most.
+    /// Largest number of items.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
-    /// Where the page before ended.
+    /// `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<HitlRequestId>,
 }
 
-/// A page of requests.
+/// Page of requests.
 #[derive(Serialize, ToSchema)]
 struct RequestPage<'a> {
     items: Vec<RequestView<'a>>,
-    /// Where the next page begins; null on the last one.
+    /// Cursor of the next page; null on the last page.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<HitlRequestId>,
 }
@@ -318,19 +321,20 @@ async fn pending(
     Ok(HttpResponse::Ok().json(RequestPage { items, next_cursor }))
 }
 
-/// The artifacts under review, with their content.
+/// Artifacts under review, with their content.
 #[derive(Serialize, ToSchema)]
 struct UnderReview<'a> {
     #[schema(value_type = Uuid)]
     request_id: HitlRequestId,
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
-    /// Sent back as `subject_digest`, it makes sure that the answer is to what was seen.
+    /// SHA-256 over the artifacts. Sent back as `subject_digest`, it makes the server refuse an answer
+    /// to artifacts that have changed since.
     subject_digest: &'a str,
     artifacts: Vec<ArtifactView<'a>>,
 }
 
-/// Shows the artifacts under review.
+/// Returns the artifacts under review.
 #[utoipa::path(
     get, path = "/api/v1/hitl/{request_id}/context", tag = "hitl",
     params(("request_id" = Uuid, Path)),
@@ -350,23 +354,24 @@ async fn subject(
     }))
 }
 
-/// An answer to a request.
+/// Response to a request.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct RespondBody {
     #[schema(value_type = vocabulary::HitlAction)]
     action: HitlAction,
-    /// What the person says; with `amend`, what should be different. Blank counts as nothing.
+    /// Text of the person; with `amend`, what should be different. A blank text counts as absent.
     content: Option<String>,
-    /// What they remark.
+    /// Comment.
     comment: Option<String>,
-    /// With `amend`: the document to go on with.
+    /// With `amend`: the document that replaces the one under review.
     #[schema(value_type = Option<Object>)]
     amended_content: Option<Map<String, Value>>,
-    /// The digest of what they were shown; refused when it is another one by now.
+    /// Digest of the artifacts that the person saw. The response is refused with 409 if they have
+    /// changed since.
     subject_digest: Option<String>,
 }
 
-/// What an answer led to.
+/// Effect of a response.
 #[derive(Serialize, ToSchema)]
 struct RespondedView {
     #[schema(value_type = Uuid)]
@@ -376,11 +381,11 @@ struct RespondedView {
     #[schema(value_type = vocabulary::HitlStatus)]
     status: HitlStatus,
     message: &'static str,
-    /// Whether work goes on because of it.
+    /// Whether work goes on because of the response.
     workflow_resumed: bool,
 }
 
-/// Answers a request: approves, rejects or amends what it is about.
+/// Approves, rejects or amends the subject of a request.
 #[utoipa::path(
     post, path = "/api/v1/hitl/{request_id}/respond", tag = "hitl",
     params(("request_id" = Uuid, Path)), request_body = RespondBody,

@@ -1,7 +1,8 @@
-//! Work for agents that run outside: asking for it, staying alive, bringing back what comes of it.
+//! Leases of external workers: taking tasks, keeping them, and returning results. `token.rs` has the
+//! form in which a lease travels.
 
-use std::fmt;
-use std::str::FromStr;
+mod token;
+
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -9,9 +10,8 @@ use actix_web::web::Data;
 use botarmy_domain::task::TaskState;
 use botarmy_domain::text::non_blank;
 use botarmy_domain::{
-    AgentType, ArtifactType, ContextId, HeldLease, HitlRequestId, LeaseHolder, Leased, NewArtifact,
-    Outcome, Question, RunError, Task, TaskId, TaskStatus, Timestamp, Usage, WorkQuery,
-    WorkerDocument, WorkerId,
+    AgentType, ArtifactType, ContextId, HitlRequestId, Leased, NewArtifact, Outcome, Question,
+    RunError, Task, TaskId, TaskStatus, Timestamp, Usage, WorkQuery, WorkerDocument, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -23,19 +23,21 @@ use crate::extract::{Json, JsonOrDefault, Segment};
 use crate::worker_document::AssignmentSchema;
 use crate::{State, vocabulary};
 
-/// The most tasks handed out at once.
+use token::Token;
+
+/// Largest number of tasks in one response.
 const MAX_LEASES: u32 = 100;
-/// The longest that a request for work waits, in seconds.
+/// Longest time that a request for work may wait, in seconds.
 const MAX_WAIT_S: u32 = 30;
-/// The longest name of a worker, in characters.
+/// Longest name of a worker, in characters.
 const MAX_WORKER_ID: usize = 128;
-/// The longest word for a failure, in characters.
+/// Longest code of a failure, in characters.
 const MAX_CODE: usize = 64;
-/// The longest sentence about progress or a failure, in characters.
+/// Longest message about progress or a failure, in characters.
 const MAX_MESSAGE: usize = 4096;
-/// The longest reminder, in bytes: it is kept with the task and read whenever the task is.
+/// Longest session, in bytes: it is stored with the task and read whenever the task is.
 const MAX_SESSION: usize = 64 * 1024;
-/// The longest wait that a failure may ask for, in seconds: one day.
+/// Longest delay that a failure may ask for, in seconds: one day.
 const MAX_RETRY_AFTER_S: u32 = 86_400;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -48,79 +50,41 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// A lease as workers see it: opaque to them. It is no secret, it only names task, fence and holder;
-/// whether that holds is decided where the task is.
-#[derive(Debug, PartialEq, Eq)]
-struct Token(HeldLease);
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let HeldLease { task, holder } = &self.0;
-        let head = task.bytes().iter().copied().chain(holder.fence.to_be_bytes());
-        head.chain(holder.worker.0.bytes()).try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-/// What is said to text that is no lease.
-const NO_LEASE: &str = "is not a lease that was handed out here";
-
-impl FromStr for Token {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        let id = text.get(..32).ok_or(NO_LEASE)?;
-        let task: TaskId = id.parse().map_err(|_| NO_LEASE)?;
-        let mut rest = Vec::with_capacity(text.len() / 2);
-        for pair in text.as_bytes()[32..].chunks(2) {
-            let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(NO_LEASE);
-            let &[high, low] = pair else { return Err(NO_LEASE) };
-            rest.push(u8::try_from(digit(high)? * 16 + digit(low)?).map_err(|_| NO_LEASE)?);
-        }
-        let (fence, worker) = rest.split_first_chunk().ok_or(NO_LEASE)?;
-        let worker = WorkerId(String::from_utf8(worker.to_vec()).map_err(|_| NO_LEASE)?);
-        // What a server holds itself is not to be had with a token.
-        if !worker.is_external() {
-            return Err(NO_LEASE);
-        }
-        let holder = LeaseHolder { worker, fence: u32::from_be_bytes(*fence) };
-        Ok(Self(HeldLease { task, holder }))
-    }
-}
-
-/// A worker that asks for work.
+/// Request for work.
 #[derive(Deserialize, ToSchema)]
 struct LeaseQuery {
-    /// What it is called; it need not be unique, but the log is easier to read when it is.
+    /// Name of the worker, 1 to 128 characters. It need not be unique, but the log is easier to read
+    /// when it is.
     #[schema(min_length = 1, max_length = 128)]
     worker_id: String,
-    /// The agent types it serves; the first is served first.
+    /// Agent types that the worker serves; the first is served first.
     #[schema(value_type = Vec<vocabulary::AgentType>, min_items = 1)]
     agents: Vec<AgentType>,
-    /// How many tasks it takes at most; 1 when absent.
+    /// Largest number of tasks; 1 when absent.
     #[schema(minimum = 1, maximum = 100)]
     max: Option<u32>,
-    /// How long it waits when there is nothing, in seconds; when absent, not at all.
+    /// Time to wait for a task if none is ready, in seconds; 0 when absent.
     #[schema(minimum = 0, maximum = 30)]
     wait_s: Option<u32>,
 }
 
-/// What was handed out.
+/// Leases of the tasks that were handed out.
 #[derive(Serialize, ToSchema)]
 struct HandedOutView<'a> {
     leases: Vec<HandedOutTask<'a>>,
 }
 
-/// A task that was handed out.
+/// Task with its lease.
 #[derive(Serialize, ToSchema)]
 struct HandedOutTask<'a> {
-    /// Names the lease in the paths behind; opaque.
+    /// Opaque name of the lease, for the paths of the other calls.
     lease: String,
-    /// The attempt it is good for.
+    /// Attempt that the lease is for.
     fence: u32,
-    /// When it lapses unless a heartbeat comes.
+    /// Time at which the lease expires unless a heartbeat extends it.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
-    /// How often a heartbeat should come, in seconds.
+    /// Recommended time between heartbeats, in seconds.
     heartbeat_s: u64,
     #[schema(value_type = AssignmentSchema)]
     task: WorkerDocument<'a>,
@@ -138,12 +102,12 @@ impl<'a> HandedOutTask<'a> {
     }
 }
 
-/// Hands out tasks, and waits for some where there are none.
+/// Leases tasks to a worker, and waits for some if none is ready.
 #[utoipa::path(
     post, path = "/api/v1/worker/leases", tag = "workers", request_body = LeaseQuery,
     responses(
         (status = 200, body = HandedOutView),
-        (status = 204, description = "Nothing came in time; ask again"),
+        (status = 204, description = "No task became ready in time; ask again"),
         (status = 422, body = ProblemDocument),
     ),
 )]
@@ -177,34 +141,34 @@ async fn lease(state: Data<State>, Json(body): Json<LeaseQuery>) -> Result<HttpR
     Ok(HttpResponse::Ok().json(HandedOutView { leases }))
 }
 
-/// What a worker says while it works.
+/// Progress of a worker.
 #[derive(Default, Deserialize, ToSchema)]
 struct HeartbeatBody {
-    /// A line for whoever watches.
+    /// Line of text for people who watch.
     #[schema(max_length = 4096)]
     message: Option<String>,
-    /// Per cent.
+    /// Progress in per cent.
     #[schema(minimum = 0, maximum = 100)]
     progress: Option<u32>,
 }
 
-/// What a worker that was heard is told.
+/// Answer to a heartbeat.
 #[derive(Serialize, ToSchema)]
 struct HeardView {
-    /// When the lease lapses unless the next heartbeat comes.
+    /// Time at which the lease expires unless the next heartbeat extends it.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
-    /// Nobody wants the work any more: stop.
+    /// Whether the worker must stop, because the task was cancelled.
     cancel: bool,
 }
 
-/// Keeps a lease alive.
+/// Extends a lease.
 #[utoipa::path(
     post, path = "/api/v1/worker/leases/{lease}/heartbeat", tag = "workers",
     params(("lease" = String, Path)), request_body = HeartbeatBody,
     responses(
         (status = 200, body = HeardView),
-        (status = 409, body = ProblemDocument, description = "`lease_lost`: stop"),
+        (status = 409, body = ProblemDocument, description = "`lease_lost`: another worker may have the task; stop"),
     ),
 )]
 async fn heartbeat(
@@ -222,7 +186,7 @@ async fn heartbeat(
     Ok(HttpResponse::Ok().json(HeardView { expires_at: heard.expires_at, cancel: heard.cancel }))
 }
 
-/// What a worker has used.
+/// Usage of an attempt.
 #[derive(Default, Deserialize, ToSchema)]
 struct UsageBody {
     provider: Option<String>,
@@ -247,21 +211,21 @@ impl From<UsageBody> for Usage {
     }
 }
 
-/// Work that is done.
+/// Result of a task.
 #[derive(Deserialize, ToSchema)]
 struct CompleteBody {
-    /// What there is to say about it. For a step of a workflow it is the document the step makes,
-    /// unless one of the artifacts is.
+    /// Output. For a step of a workflow it is the document that the step produces, unless one of the
+    /// artifacts is.
     #[schema(value_type = Object)]
     output: Map<String, Value>,
     artifacts: Option<Vec<MadeArtifact>>,
-    /// 0 to 1.
+    /// Confidence in the result, 0 to 1.
     #[schema(minimum = 0, maximum = 1)]
     confidence: Option<f64>,
     usage: Option<UsageBody>,
 }
 
-/// Something a worker made.
+/// Artifact of a result.
 #[derive(Deserialize, ToSchema)]
 struct MadeArtifact {
     #[schema(value_type = vocabulary::ArtifactType)]
@@ -272,18 +236,18 @@ struct MadeArtifact {
     artifact_metadata: Option<Map<String, Value>>,
 }
 
-/// What became of the task.
+/// Task after its attempt.
 #[derive(Serialize, ToSchema)]
 struct FinishedView {
     #[schema(value_type = Uuid)]
     task_id: TaskId,
     #[schema(value_type = vocabulary::TaskStatus)]
     status: TaskStatus,
-    /// The request that waits for a person because of it.
+    /// Request that waits for a person.
     #[schema(value_type = Option<Uuid>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     hitl_request_id: Option<HitlRequestId>,
-    /// When it is tried again at the earliest.
+    /// Earliest time of the next attempt.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_at: Option<Timestamp>,
@@ -305,13 +269,15 @@ impl FinishedView {
     }
 }
 
-/// Brings back finished work. The same again is answered the same and changes nothing.
+/// Completes a task with the result of a worker.
+///
+/// A repeated call gets the same answer and changes nothing.
 #[utoipa::path(
     post, path = "/api/v1/worker/leases/{lease}/complete", tag = "workers",
     params(("lease" = String, Path)), request_body = CompleteBody,
     responses(
         (status = 200, body = FinishedView),
-        (status = 409, body = ProblemDocument, description = "`lease_lost`: it is not wanted"),
+        (status = 409, body = ProblemDocument, description = "`lease_lost`: the result is not accepted"),
         (status = 422, body = ProblemDocument),
     ),
 )]
@@ -338,29 +304,31 @@ async fn complete(
     Ok(HttpResponse::Ok().json(FinishedView::of(&task)))
 }
 
-/// A question to a person.
+/// Question to a person.
 #[derive(Deserialize, ToSchema)]
 struct AskBody {
-    /// Not blank.
+    /// Question; must not be blank.
     #[schema(min_length = 1)]
     question: String,
-    /// Suggested answers.
+    /// Suggested answers, in the order in which to show them.
     options: Option<Vec<String>>,
-    /// Artifacts it is about; of the same project.
+    /// Artifacts under review, of the same project.
     #[schema(value_type = Option<Vec<Uuid>>)]
     artifacts: Option<Vec<ContextId>>,
-    /// What whoever goes on with the task wants to be reminded of; at most 64 KiB.
+    /// Text for the worker that continues the task; at most 64 KiB.
     session: Option<String>,
     usage: Option<UsageBody>,
 }
 
-/// Asks a person, and lets go of the task: it is handed out again when the answer is there.
+/// Asks a person a question about a task, and ends the lease.
+///
+/// The task is handed out again when the question is answered.
 #[utoipa::path(
     post, path = "/api/v1/worker/leases/{lease}/ask", tag = "workers",
     params(("lease" = String, Path)), request_body = AskBody,
     responses(
         (status = 202, body = FinishedView),
-        (status = 409, body = ProblemDocument, description = "`lease_lost`: stop"),
+        (status = 409, body = ProblemDocument, description = "`lease_lost`: another worker may have the task; stop"),
         (status = 422, body = ProblemDocument),
     ),
 )]
@@ -385,30 +353,32 @@ async fn ask(
     Ok(HttpResponse::Accepted().json(FinishedView::of(&task)))
 }
 
-/// Work that did not succeed.
+/// Failure of an attempt.
 #[derive(Deserialize, ToSchema)]
 struct FailBody {
-    /// A word for programs, such as `rate_limited`.
+    /// Code for programs, such as `rate_limited`.
     #[schema(min_length = 1, max_length = 64)]
     code: String,
-    /// A sentence for people.
+    /// Message for people.
     #[schema(min_length = 1, max_length = 4096)]
     message: String,
-    /// Whether another try may help.
+    /// Whether another attempt may succeed.
     retryable: bool,
-    /// Not before so many seconds; at most a day.
+    /// Delay before the next attempt, in seconds; at most a day.
     #[schema(minimum = 0, maximum = 86400)]
     retry_after_s: Option<u32>,
     usage: Option<UsageBody>,
 }
 
-/// Gives up: the task is tried again later, or a person is asked.
+/// Reports that an attempt failed.
+///
+/// The task is tried again later, or a person is asked.
 #[utoipa::path(
     post, path = "/api/v1/worker/leases/{lease}/fail", tag = "workers",
     params(("lease" = String, Path)), request_body = FailBody,
     responses(
         (status = 200, body = FinishedView),
-        (status = 409, body = ProblemDocument, description = "`lease_lost`: nobody minds"),
+        (status = 409, body = ProblemDocument, description = "`lease_lost`: the failure is not recorded"),
         (status = 422, body = ProblemDocument),
     ),
 )]
@@ -436,7 +406,7 @@ async fn fail(
     Ok(HttpResponse::Ok().json(FinishedView::of(&task)))
 }
 
-/// The text without surrounding white space, if there is some and not too much.
+/// Returns the text without surrounding white space, or an error if it is blank or too long.
 fn check_text<'a>(field: &str, text: &'a str, limit: usize) -> Result<&'a str, Problem> {
     let text = non_blank(text).ok_or_else(|| Problem::invalid(field, "must not be blank"))?;
     if text.chars().count() > limit {
@@ -454,7 +424,7 @@ fn within(field: &str, number: u32, least: u32, most: u32) -> Result<u32, Proble
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::{DomainError, HeartbeatReply};
+    use botarmy_domain::{DomainError, HeartbeatReply, HeldLease, LeaseHolder};
     use serde_json::json;
 
     use super::*;
@@ -486,33 +456,6 @@ mod tests {
         let job = sample_assignment(Some("s1".to_owned()));
         let heartbeat = Duration::from_secs(100);
         Leased { lease: held("w-1"), expires_at: NOW, heartbeat, job }
-    }
-
-    #[test]
-    fn a_lease_is_read_back_as_it_was_written_and_nothing_else_is_one() {
-        for worker in ["w-1", "Wörker 1/2", &"x".repeat(128)] {
-            let held = held(worker);
-            assert_eq!(Token(held.clone()).to_string().parse(), Ok(Token(held)));
-        }
-        let servers = HeldLease {
-            holder: LeaseHolder { worker: WorkerId("worker-1".to_owned()), fence: 2 },
-            ..held("w-1")
-        };
-        let servers = Token(servers).to_string();
-        let token = token();
-        let odd = &token[..token.len() - 1];
-        for text in [
-            "",
-            "x",
-            &token[..32],
-            &token[..40],
-            odd,
-            &servers,
-            &format!("{token}zz"),
-            &"é".repeat(60),
-        ] {
-            assert!(text.parse::<Token>().is_err(), "{text}");
-        }
     }
 
     #[actix_web::test]

@@ -58,19 +58,19 @@ pub struct Api {
     pub gates: Arc<dyn Gates>,
     /// Artifacts, packages, budgets, emergency stops and agents.
     pub operations: Arc<dyn Operations>,
-    /// Work for agents that run outside.
+    /// Leases of external workers.
     pub leases: Arc<dyn WorkerLeases>,
-    /// Reading everything but the logs.
+    /// Reads everything but the logs.
     pub queries: Arc<dyn Queries>,
-    /// Reading the logs.
+    /// Reads the logs.
     pub logs: Arc<dyn LogQueries>,
-    /// The time, for `timestamp` in a health answer.
+    /// Time, for `timestamp` in a health response.
     pub clock: Arc<dyn Clock>,
     /// Entropy, for the ids of requests that bring none.
     pub ids: Arc<dyn Ids>,
-    /// The parts that a health probe asks.
+    /// Components that a health probe checks.
     pub health: Vec<Arc<dyn HealthCheck>>,
-    /// Numbers and names.
+    /// Limits and names.
     pub settings: HttpSettings,
 }
 

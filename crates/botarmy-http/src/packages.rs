@@ -1,4 +1,5 @@
-//! Packages: making, describing, downloading and removing what a project has to show.
+//! Packages, which clients reach under `/artifacts`: building, describing, downloading and deleting
+//! them.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -21,11 +22,11 @@ use crate::extract::{Caller, Query, Segment, Whole, in_range};
 use crate::range::{self, Part};
 use crate::zip::zip_bytes;
 
-/// The age of an old package when the client does not say, in hours.
+/// Age from which a package is old when the client names none, in hours.
 const MAX_AGE_HOURS: u32 = 24;
-/// The highest age that can be asked for: a hundred years.
+/// Largest age that a client can name, in hours: a hundred years.
 const OLDEST_HOURS: u32 = 876_600;
-/// How many ZIPs are made at once; each needs the memory of its whole package.
+/// Number of ZIPs that are built at the same time; each needs the memory of its whole package.
 const ZIPS_AT_ONCE: usize = 2;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -39,19 +40,19 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// A package that was made.
+/// Result of building a package.
 #[derive(Serialize, ToSchema)]
 struct GeneratedView {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
-    /// `success`.
+    /// Always `success`.
     status: &'static str,
     message: String,
-    /// How many files it has.
+    /// Number of files in the package.
     artifact_count: usize,
 }
 
-/// Makes the package of a project from what is stored now.
+/// Builds the package of a project from the artifacts stored now.
 #[utoipa::path(
     post, path = "/api/v1/artifacts/{project_id}/generate", tag = "artifacts",
     params(("project_id" = Uuid, Path)),
@@ -72,35 +73,35 @@ async fn generate(
     }))
 }
 
-/// What a project has to show.
+/// Description of a package.
 #[derive(Serialize, ToSchema)]
 struct SummaryView<'a> {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
     project_name: &'a str,
-    /// How many files the package has.
+    /// Number of files in the package; 0 without one.
     artifact_count: usize,
-    /// When it was made; null when there is none.
+    /// Time at which the package was built; null without one.
     #[schema(value_type = Option<String>, format = DateTime)]
     generated_at: Option<Timestamp>,
-    /// Whether it is there already; a download makes it when it is not.
+    /// Whether the package exists; a download builds a missing one.
     download_available: bool,
-    /// Its files.
+    /// Files of the package.
     artifacts: Vec<FileView<'a>>,
 }
 
-/// A file of a package.
+/// File of a package.
 #[derive(Serialize, ToSchema)]
 struct FileView<'a> {
-    /// Its path in the package.
+    /// Path in the package.
     name: &'a str,
-    /// Its ending, such as `md`.
+    /// Extension, such as `md`.
     file_type: &'a str,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// In bytes.
+    /// Size in bytes.
     size: u64,
-    /// SHA-256 of its bytes.
+    /// SHA-256 of the bytes, in hexadecimal.
     digest: &'a str,
 }
 
@@ -137,7 +138,7 @@ async fn summary(
     }))
 }
 
-/// Downloads the package of a project as a ZIP archive; makes it when it does not exist.
+/// Downloads the package of a project as a ZIP archive, and builds it if it does not exist.
 #[utoipa::path(
     get, path = "/api/v1/artifacts/{project_id}/download", tag = "artifacts",
     params(
@@ -201,13 +202,14 @@ async fn download(
         .body(response.1))
 }
 
-/// The digest is over everything that goes into the ZIP, so it names the ZIP's bytes as well.
+/// Returns the entity tag of a package's ZIP: the package's digest, which is over everything that
+/// goes into the ZIP.
 fn etag_of(package: &Package) -> String {
     format!("\"{}\"", package.digest)
 }
 
-/// The package's ZIP. A package that cannot be made again to the byte, because this version lays
-/// it out differently, is made anew.
+/// Returns the package's ZIP. A package that cannot be built again to the byte, because this version
+/// lays it out differently, is replaced by a new one.
 async fn packed(
     state: &State,
     package: Arc<Package>,
@@ -223,7 +225,7 @@ async fn packed(
     Ok((package, bytes))
 }
 
-/// The ZIP of exactly what the package's record says, or `None` when that cannot be made.
+/// Returns the ZIP of exactly what the package's record lists, or `None` when it cannot be built.
 async fn zipped(
     state: &State,
     package: &Arc<Package>,
@@ -233,7 +235,7 @@ async fn zipped(
         return Ok(Some(bytes));
     }
     let _turn = state.zips.turn.acquire().await.map_err(Problem::internal)?;
-    // Somebody else may have made it meanwhile.
+    // Another request may have built it while this one waited.
     if let Some(bytes) = state.zips.get(&package.digest) {
         return Ok(Some(bytes));
     }
@@ -250,8 +252,8 @@ async fn zipped(
     Ok(bytes)
 }
 
-/// `attachment` with the project's name; characters that a quoted text cannot carry come in the
-/// extended form (RFC 6266, RFC 8187).
+/// Returns `attachment` with the project's name. Characters that a quoted text cannot carry are in
+/// the extended form (RFC 6266, RFC 8187).
 fn disposition(project: &str) -> String {
     let name: String = project
         .trim()
@@ -277,13 +279,15 @@ fn disposition(project: &str) -> String {
     text
 }
 
-/// Something was done.
+/// Result of a deletion.
 #[derive(Serialize, ToSchema)]
 struct MessageView {
     message: &'static str,
 }
 
-/// Removes the package of a project. Its artifacts stay, so it can be made again.
+/// Deletes the package of a project.
+///
+/// The artifacts stay, so the package can be built again.
 #[utoipa::path(
     delete, path = "/api/v1/artifacts/{project_id}/artifacts", tag = "artifacts",
     params(("project_id" = Uuid, Path)),
@@ -299,24 +303,24 @@ async fn remove(
     Ok(HttpResponse::Ok().json(MessageView { message }))
 }
 
-/// Which packages are old.
+/// Age of the packages to delete.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct CleanupQuery {
-    /// Made more than this many hours ago; 24 when absent.
+    /// Age in hours from which a package is deleted; 24 when absent.
     #[param(value_type = Option<u32>, minimum = 0, maximum = 876_600)]
     max_age_hours: Option<Whole>,
 }
 
-/// Old packages that were removed.
+/// Result of a clean-up.
 #[derive(Serialize, ToSchema)]
 struct CleanupView {
     message: String,
-    /// How many.
+    /// Number of deleted packages.
     removed: u32,
 }
 
-/// Removes old packages.
+/// Deletes old packages.
 #[utoipa::path(
     delete, path = "/api/v1/artifacts/cleanup-old", tag = "artifacts", params(CleanupQuery),
     responses((status = 200, body = CleanupView)),
@@ -332,7 +336,7 @@ async fn cleanup(
     Ok(HttpResponse::Ok().json(CleanupView { message, removed }))
 }
 
-/// Removes old packages.
+/// Deletes old packages, for clients that cannot send DELETE.
 #[utoipa::path(
     post, path = "/api/v1/artifacts/cleanup-old", tag = "artifacts", params(CleanupQuery),
     responses((status = 200, body = CleanupView)),
@@ -345,7 +349,7 @@ async fn cleanup_by_post(
     cleanup(state, caller, query).await
 }
 
-/// The last ZIPs that were made, by digest, up to a number of bytes.
+/// The ZIPs that were built last, by digest, up to a number of bytes.
 pub(crate) struct ZipCache {
     kept: Mutex<Kept>,
     limit: usize,
@@ -354,7 +358,7 @@ pub(crate) struct ZipCache {
 
 #[derive(Default)]
 struct Kept {
-    /// The one used last is at the end.
+    /// Least recently used first.
     zips: VecDeque<(String, Bytes)>,
     bytes: usize,
 }

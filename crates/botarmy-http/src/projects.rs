@@ -32,22 +32,22 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         .collect()
 }
 
-/// A project somebody wants.
+/// Request for a new project.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct NewProjectBody {
-    /// Not blank.
+    /// Name; must not be blank.
     #[schema(min_length = 1, max_length = 255)]
     name: String,
-    /// What it is about; with a workflow, the idea.
+    /// Description; with a workflow, the idea it starts with.
     description: Option<String>,
-    /// The workflow to start at once. Without one the project is driven by hand, task by task.
+    /// Workflow to start at once. Without one the project is driven by hand, task by task.
     workflow: Option<String>,
-    /// How many gates its owner wants; `standard` when absent.
+    /// Number of gates; `standard` when absent.
     #[schema(value_type = Option<vocabulary::Oversight>)]
     oversight: Option<Oversight>,
 }
 
-/// A project.
+/// Project.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Project)]
 pub(crate) struct ProjectView<'a> {
@@ -57,7 +57,7 @@ pub(crate) struct ProjectView<'a> {
     description: Option<&'a str>,
     #[schema(value_type = vocabulary::ProjectStatus)]
     status: ProjectStatus,
-    /// The workflow that drives it; null when it is driven by hand.
+    /// Workflow that drives the project; null when it is driven by hand.
     workflow: Option<&'a str>,
     #[schema(value_type = vocabulary::Oversight)]
     oversight: Oversight,
@@ -82,7 +82,9 @@ impl<'a> ProjectView<'a> {
     }
 }
 
-/// Makes a project; with a workflow, starts it with the description, or the name, as the idea.
+/// Creates a project.
+///
+/// With a workflow, starts it with the description, else the name, as the idea.
 #[utoipa::path(
     post, path = "/api/v1/projects", tag = "projects", request_body = NewProjectBody,
     responses((status = 201, body = ProjectView, headers(("Location" = String)))),
@@ -105,12 +107,12 @@ async fn create(
         .json(ProjectView::of(&project)))
 }
 
-/// How to start.
+/// Choice of a workflow and an idea.
 #[derive(Default, Deserialize, ToSchema)]
 pub(crate) struct StartBody {
-    /// The workflow; `sdlc` when absent.
+    /// Workflow; `sdlc` when absent.
     workflow: Option<String>,
-    /// The idea; the project's description, or its name, when absent.
+    /// Idea; when absent, the project's description, else its name.
     idea: Option<String>,
 }
 
@@ -134,7 +136,7 @@ async fn start(
     Ok(HttpResponse::Accepted().json(ProjectView::of(&project)))
 }
 
-/// Lets nothing new start; what runs may end.
+/// Pauses a project; running tasks finish.
 #[utoipa::path(
     post, path = "/api/v1/projects/{project_id}/pause", tag = "projects",
     params(("project_id" = Uuid, Path)),
@@ -153,7 +155,7 @@ async fn pause(
     Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
 }
 
-/// Lets work go on.
+/// Resumes a paused project.
 #[utoipa::path(
     post, path = "/api/v1/projects/{project_id}/resume", tag = "projects",
     params(("project_id" = Uuid, Path)),
@@ -172,7 +174,7 @@ async fn resume(
     Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
 }
 
-/// Calls everything off; running agents are told.
+/// Cancels a project with everything open in it; running agents are stopped.
 #[utoipa::path(
     post, path = "/api/v1/projects/{project_id}/cancel", tag = "projects",
     params(("project_id" = Uuid, Path)),

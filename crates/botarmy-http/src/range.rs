@@ -1,23 +1,23 @@
-//! Parts of an answer (RFC 9110, section 14) and conditions on its entity tag (section 13).
+//! Ranges of a response (RFC 9110, section 14) and conditions on its entity tag (section 13).
 
 use std::ops::Range;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
-/// Which part of the answer a request wants.
+/// Part of a response that a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// All of it.
+    /// The whole response.
     Whole,
-    /// These bytes.
+    /// A range of bytes.
     Bytes(Range<usize>),
-    /// Bytes that it does not have.
+    /// A range outside of the response.
     Unsatisfiable,
 }
 
-/// What the request asks of an answer of this length. Anything but one range of bytes is answered
-/// with all of it, which is always allowed.
+/// Returns the part of a response of this length that the request asks for. Anything but one range of
+/// bytes gets the whole response, which is always allowed.
 pub(crate) fn part(request: &HttpRequest, etag: &str, length: usize) -> Part {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let Some(range) = text(header::RANGE) else { return Part::Whole };
@@ -49,7 +49,7 @@ fn parse(range: &str, length: usize) -> Part {
     if start < length { Part::Bytes(start..end) } else { Part::Unsatisfiable }
 }
 
-/// Whether the client has this already: `If-None-Match` names it, or is `*`.
+/// Returns whether the client has this version: `If-None-Match` names it, or is `*`.
 pub(crate) fn is_known(request: &HttpRequest, etag: &str) -> bool {
     request.headers().get_all(header::IF_NONE_MATCH).any(|value| {
         let tags = value.to_str().unwrap_or_default().split(',').map(str::trim);

@@ -27,26 +27,26 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// A task somebody wants.
+/// Request for a new task.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct NewTaskBody {
     #[schema(value_type = vocabulary::AgentType)]
     agent_type: AgentType,
-    /// What is to be done; not blank.
+    /// Instructions for the agent; must not be blank.
     #[schema(min_length = 1)]
     instructions: String,
-    /// Artifacts of the same project that the agent is shown.
+    /// Artifacts of the same project that the agent gets.
     #[schema(value_type = Option<Vec<Uuid>>)]
     context_ids: Option<Vec<ContextId>>,
-    /// Higher goes first; 5 when absent.
+    /// Priority; a higher number goes first, 5 when absent.
     #[schema(minimum = 0, maximum = 9)]
     priority: Option<u8>,
-    /// How often it may fail before a person is asked; 3 when absent.
+    /// Number of failures before a person is asked; 3 when absent.
     #[schema(minimum = 1, maximum = 10)]
     max_attempts: Option<u32>,
 }
 
-/// A task that was accepted.
+/// Accepted task.
 #[derive(Serialize, ToSchema)]
 struct SubmittedView {
     #[schema(value_type = Uuid)]
@@ -55,7 +55,7 @@ struct SubmittedView {
     status: &'static str,
 }
 
-/// Submits a task.
+/// Submits a task to a project.
 #[utoipa::path(
     post, path = "/api/v1/projects/{project_id}/tasks", tag = "tasks",
     params(("project_id" = Uuid, Path)), request_body = NewTaskBody,
@@ -86,7 +86,7 @@ async fn submit(
         .json(SubmittedView { task_id: task.id, status: "submitted" }))
 }
 
-/// A task.
+/// Task.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Task)]
 struct TaskView<'a> {
@@ -102,56 +102,56 @@ struct TaskView<'a> {
     #[schema(value_type = Vec<Uuid>)]
     context_ids: &'a [ContextId],
     priority: u8,
-    /// How often it was started.
+    /// Number of times that it was started.
     attempt: u32,
-    /// How many attempts failed.
+    /// Number of failed attempts.
     failures: u32,
     max_attempts: u32,
-    /// The phase of the workflow it belongs to.
+    /// Phase of the workflow that the task belongs to.
     phase: Option<&'a str>,
-    /// The step of the workflow it does.
+    /// Step of the workflow that the task does.
     step: Option<&'a str>,
-    /// What it is expected to make.
+    /// Artifact type that the task must produce.
     #[schema(value_type = Option<vocabulary::ArtifactType>)]
     output_type: Option<ArtifactType>,
-    /// What the agent returned.
+    /// Output of the agent.
     #[schema(value_type = Option<Object>)]
     output: Option<&'a Value>,
-    /// What it made.
+    /// Artifacts that the task produced.
     #[schema(value_type = Vec<Uuid>)]
     artifacts: &'a [ContextId],
-    /// What went wrong last, for programs.
+    /// Code of the last error, for programs.
     error_code: Option<&'a str>,
-    /// What went wrong last.
+    /// Message of the last error.
     error_message: Option<&'a str>,
-    /// The request it waits for.
+    /// Request that the task waits for.
     #[schema(value_type = Option<Uuid>)]
     hitl_request_id: Option<HitlRequestId>,
-    /// The lease it is held by.
+    /// Lease of the worker that holds the task.
     lease: Option<LeaseView<'a>>,
-    /// What all attempts together have used.
+    /// Usage of all attempts together.
     #[schema(value_type = UsageView)]
     usage: UsageView<'a>,
-    /// Not handed out before: later than now while a retry waits.
+    /// Earliest time of the next attempt.
     #[schema(value_type = String, format = DateTime)]
     ready_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
-    /// When the latest attempt began; null before the first.
+    /// Start of the latest attempt; null before the first.
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
-    /// When it was completed, failed or was cancelled.
+    /// Time of completion, failure or cancellation.
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
 }
 
-/// The right to work on a task.
+/// Right of a worker to a task.
 #[derive(Serialize, ToSchema)]
 struct LeaseView<'a> {
     worker_id: &'a str,
-    /// The attempt it belongs to.
+    /// Attempt that the lease is for.
     fence: u32,
     #[schema(value_type = String, format = DateTime)]
     started_at: Timestamp,
@@ -159,7 +159,7 @@ struct LeaseView<'a> {
     expires_at: Timestamp,
 }
 
-/// What attempts have used.
+/// Tokens and money that were used.
 #[derive(Serialize, ToSchema)]
 struct UsageView<'a> {
     provider: Option<&'a str>,
@@ -239,29 +239,29 @@ impl<'a> TaskView<'a> {
     }
 }
 
-/// Which tasks.
+/// Filter and page of a list of tasks.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct TaskQuery {
-    /// With this status.
+    /// Status to filter by.
     #[param(value_type = Option<vocabulary::TaskStatus>)]
     status: Option<TaskStatus>,
-    /// For this agent type.
+    /// Agent type to filter by.
     #[param(value_type = Option<vocabulary::AgentType>)]
     agent_type: Option<AgentType>,
-    /// How many at most.
+    /// Largest number of items.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
-    /// Where the page before ended.
+    /// `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<TaskId>,
 }
 
-/// A page of tasks.
+/// Page of tasks.
 #[derive(Serialize, ToSchema)]
 struct TaskPage<'a> {
     items: Vec<TaskView<'a>>,
-    /// Where the next page begins; null on the last one.
+    /// Cursor of the next page; null on the last page.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<TaskId>,
 }
@@ -286,7 +286,7 @@ async fn list(
     Ok(HttpResponse::Ok().json(TaskPage { items, next_cursor }))
 }
 
-/// Shows a task.
+/// Returns a task.
 #[utoipa::path(
     get, path = "/api/v1/tasks/{task_id}", tag = "tasks", params(("task_id" = Uuid, Path)),
     responses((status = 200, body = TaskView), (status = 404, body = ProblemDocument)),
@@ -300,7 +300,7 @@ async fn read(
     Ok(HttpResponse::Ok().json(TaskView::of(&task)))
 }
 
-/// Calls a task off; a running agent is told.
+/// Cancels a task; a running agent is stopped.
 #[utoipa::path(
     post, path = "/api/v1/tasks/{task_id}/cancel", tag = "tasks",
     params(("task_id" = Uuid, Path)),

@@ -1,4 +1,4 @@
-//! What the tests share: an API on mocks, a request to it, and things to answer with.
+//! Test helpers: an API on mocks, requests to it, and values to answer with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::{Api, HttpSettings, State, app};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
-/// An API on mocks. What a test does not expect, panics.
+/// API on mocks. A call that a test does not expect panics.
 #[derive(Default)]
 pub(crate) struct Fakes {
     pub(crate) projects: MockProjects,
@@ -43,7 +43,7 @@ pub(crate) struct Fakes {
     pub(crate) settings: HttpSettings,
 }
 
-/// An answer, read to its end.
+/// Response, read to its end.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
@@ -59,7 +59,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The field that a 422 names.
+    /// Returns the field that a 422 names.
     pub(crate) fn field(&self) -> String {
         self.json()["errors"][0]["field"].as_str().unwrap_or_default().to_owned()
     }
@@ -135,17 +135,17 @@ async fn read(response: actix_web::HttpResponse) -> Answer {
     Answer { status, headers, body }
 }
 
-/// A GET.
+/// Returns a GET request.
 pub(crate) fn get(path: &str) -> TestRequest {
     TestRequest::get().uri(path)
 }
 
-/// A POST with JSON.
+/// Returns a POST request with JSON.
 pub(crate) fn post(path: &str, body: &Value) -> TestRequest {
     raw(path, body.to_string())
 }
 
-/// A PUT with JSON.
+/// Returns a PUT request with JSON.
 pub(crate) fn put(path: &str, body: &Value) -> TestRequest {
     TestRequest::put()
         .uri(path)
@@ -153,12 +153,12 @@ pub(crate) fn put(path: &str, body: &Value) -> TestRequest {
         .set_payload(body.to_string())
 }
 
-/// A DELETE.
+/// Returns a DELETE request.
 pub(crate) fn delete(path: &str) -> TestRequest {
     TestRequest::delete().uri(path)
 }
 
-/// A POST with whatever, said to be JSON.
+/// Returns a POST request with any body, declared as JSON.
 pub(crate) fn raw(path: &str, body: impl Into<Bytes>) -> TestRequest {
     TestRequest::post()
         .uri(path)
@@ -166,12 +166,12 @@ pub(crate) fn raw(path: &str, body: impl Into<Bytes>) -> TestRequest {
         .set_payload(body)
 }
 
-/// A problem of a store that is away.
+/// Returns the error of a store that cannot be reached.
 pub(crate) fn away() -> botarmy_domain::StoreError {
     botarmy_domain::StoreError::unavailable("SELECT secret", "/var/lib/secret")
 }
 
-/// A refusal of something that does not exist.
+/// Returns the refusal of something that does not exist.
 pub(crate) fn no(what: &'static str, id: impl std::fmt::Display) -> Error {
     DomainError::not_found(what, id).into()
 }
@@ -193,7 +193,7 @@ pub(crate) fn project() -> Project {
     }
 }
 
-/// A workflow of three steps.
+/// Returns a workflow of three steps.
 fn workflow() -> Workflow {
     Workflow::from_toml(
         "name = \"w\"\n[[step]]\nname = \"a\"\nphase = \"One\"\nagent = \"analyst\"\n\
@@ -204,7 +204,7 @@ fn workflow() -> Workflow {
     .unwrap()
 }
 
-/// A project that is at the second step of the workflow.
+/// Returns a project that is at the second step of its workflow.
 pub(crate) fn started() -> Project {
     let workflow = workflow();
     let mut progress = Progress::start(&workflow);
@@ -285,7 +285,7 @@ pub(crate) fn artifact(n: u64, artifact_type: ArtifactType, content: Value) -> A
     Arc::new(Artifact { meta, content, metadata: Map::new() })
 }
 
-/// A project's log of this length.
+/// Returns a project's log of this length.
 pub(crate) fn log(length: u64) -> (Head, Vec<Arc<Entry>>) {
     let mut id_generator = id_generator();
     let mut head = head(&project());
@@ -305,7 +305,7 @@ pub(crate) fn log(length: u64) -> (Head, Vec<Arc<Entry>>) {
     (head, entries)
 }
 
-/// A part that is as it is told, after a while.
+/// Component with a fixed health, known after a while.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
     pub(crate) needed: bool,
@@ -329,12 +329,12 @@ impl HealthCheck for Part {
     }
 }
 
-/// The path of the project.
+/// Returns a path below the project.
 pub(crate) fn path(rest: &str) -> String {
     format!("/api/v1/projects/{}{rest}", project().id)
 }
 
-/// Any id.
+/// Returns the id of a project that does not exist.
 pub(crate) fn unknown() -> ProjectId {
     ProjectId::from_uuid(botarmy_domain::ids::parse_uuid(&"f".repeat(32)).unwrap())
 }

@@ -1,5 +1,5 @@
-//! How the OpenAPI document describes the domain's vocabularies, ids and times. The words come
-//! from the vocabularies themselves.
+//! Schemas of the domain's vocabularies, ids and times in the OpenAPI document. The words come from
+//! the vocabularies themselves.
 
 use std::borrow::Cow;
 

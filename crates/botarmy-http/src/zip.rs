@@ -6,8 +6,8 @@ use botarmy_domain::package::PackedFile;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-/// A ZIP archive of these files, sorted by name, all at the first instant that the format knows
-/// (1980-01-01), readable by everybody.
+/// Returns a ZIP archive of these files, sorted by name, all dated 1980-01-01 (the first day of the
+/// format) and readable by all users.
 #[must_use]
 pub fn zip_bytes(files: &[PackedFile]) -> Vec<u8> {
     let mut files: Vec<&PackedFile> = files.iter().collect();

@@ -20,7 +20,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// How much of a project is done.
+/// Progress of a project towards its completion.
 #[derive(Serialize, ToSchema)]
 struct CompletionView<'a> {
     #[schema(value_type = Uuid)]
@@ -28,8 +28,8 @@ struct CompletionView<'a> {
     project_name: &'a str,
     #[schema(value_type = vocabulary::ProjectStatus)]
     project_status: ProjectStatus,
-    /// Steps that are done or skipped, or (without a workflow) tasks that are completed, of all
-    /// that were not cancelled; with two decimals.
+    /// Share of steps that are done or skipped or, without a workflow, of completed tasks in all
+    /// that were not cancelled: 0 to 100, with two decimals.
     completion_percentage: f64,
     total_tasks: u32,
     completed_tasks: u32,
@@ -40,13 +40,13 @@ struct CompletionView<'a> {
     cancelled_tasks: u32,
     artifacts_count: u32,
     artifacts_available: bool,
-    /// When anything happened in the project last.
+    /// Time of the project's newest log entry.
     #[schema(value_type = String, format = DateTime)]
     last_updated: Timestamp,
     is_complete: bool,
 }
 
-/// Says how much of a project is done.
+/// Returns the progress of a project towards its completion.
 #[utoipa::path(
     get, path = "/api/v1/projects/{project_id}/completion", tag = "projects",
     params(("project_id" = Uuid, Path)),
@@ -78,18 +78,18 @@ async fn completion(
     }))
 }
 
-/// Whether a project is complete.
+/// Result of a check of the completion.
 #[derive(Serialize, ToSchema)]
 struct CheckView {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
     is_complete: bool,
     message: String,
-    /// What is missing, one sentence each.
+    /// Conditions that are not met, a sentence each.
     unmet: Vec<String>,
 }
 
-/// Completes the project if nothing is missing, and says what is if something is.
+/// Completes a project if every condition is met, and lists those that are not.
 #[utoipa::path(
     post, path = "/api/v1/projects/{project_id}/check-completion", tag = "projects",
     params(("project_id" = Uuid, Path)),
@@ -114,7 +114,7 @@ async fn check_completion(
     }))
 }
 
-/// A project that is complete, by force or before.
+/// Completed project.
 #[derive(Serialize, ToSchema)]
 struct ForceView {
     #[schema(value_type = Uuid)]
@@ -122,11 +122,13 @@ struct ForceView {
     message: &'static str,
     #[schema(value_type = vocabulary::ProjectStatus)]
     status: ProjectStatus,
-    /// What was missing and was overridden by this, one sentence each.
+    /// Conditions that were not met and were overridden, a sentence each.
     overridden: Vec<String>,
 }
 
-/// Completes the project whatever is missing. What that was, and who did it, is recorded.
+/// Completes a project by force.
+///
+/// The log records the caller and the conditions that were not met.
 #[utoipa::path(
     post, path = "/api/v1/projects/{project_id}/force-complete", tag = "projects",
     params(("project_id" = Uuid, Path)),
@@ -141,8 +143,8 @@ async fn force_complete(
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
-    // The command changes nothing where nothing is to be done, and does not say so. Between the
-    // two somebody else may complete the project; the log knows who did it, this sentence may not.
+    // The command does not tell whether it changed anything. Another caller may complete the project
+    // between the two calls: then the message is wrong, but the log is right.
     let was_complete =
         state.queries.project(&caller, id).await?.status() == ProjectStatus::Completed;
     let overridden = state.projects.force_complete(id, caller).await?;

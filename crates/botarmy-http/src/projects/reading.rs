@@ -21,26 +21,26 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::new::<__path_list, _, _>(list), Endpoint::new::<__path_read, _, _>(read)]
 }
 
-/// Which projects.
+/// Filter and page of a list of projects.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ListQuery {
-    /// With this status.
+    /// Status to filter by.
     #[param(value_type = Option<vocabulary::ProjectStatus>)]
     status: Option<ProjectStatus>,
-    /// How many at most.
+    /// Largest number of items.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
-    /// Where the page before ended.
+    /// `next_cursor` of the page before.
     #[param(value_type = Option<String>)]
     cursor: Option<ProjectId>,
 }
 
-/// A page of projects.
+/// Page of projects.
 #[derive(Serialize, ToSchema)]
 struct ProjectPage<'a> {
     items: Vec<ProjectView<'a>>,
-    /// Where the next page begins; null on the last one.
+    /// Cursor of the next page; null on the last page.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<ProjectId>,
 }
@@ -62,42 +62,42 @@ async fn list(
     Ok(HttpResponse::Ok().json(ProjectPage { items, next_cursor }))
 }
 
-/// A project with its progress and counts.
+/// Project with its progress and counts.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProjectDetail)]
 struct ProjectDetailView<'a> {
     #[serde(flatten)]
     project: ProjectView<'a>,
-    /// Since when it stands where it stands; null while it is active.
+    /// Time at which the project reached its status; null while it is active.
     #[schema(value_type = Option<String>, format = DateTime)]
     status_since: Option<Timestamp>,
-    /// Who brought it there.
+    /// Name of the caller who changed the status.
     status_by: Option<&'a str>,
-    /// Why, when it was halted or failed.
+    /// Reason of a halt, a failure or an emergency stop.
     status_reason: Option<&'a str>,
-    /// What was open when it was completed by force.
+    /// Conditions that were not met when the project was completed by force.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     overridden: &'a [String],
-    /// How far it has come in its workflow; null when it is driven by hand.
+    /// Progress in the workflow; null when the project is driven by hand.
     progress: Option<ProgressView<'a>>,
     counts: CountsView,
 }
 
-/// How far a project has come in its workflow.
+/// Progress in a workflow.
 #[derive(Serialize, ToSchema)]
 struct ProgressView<'a> {
     workflow: &'a str,
-    /// SHA-256 of the definition it was started with.
+    /// SHA-256 of the workflow definition at the start of the project, in hexadecimal.
     workflow_digest: &'a str,
     idea: &'a str,
-    /// The phase it is in; null when every step is done.
+    /// Phase of the current step; null when every step is over.
     phase: Option<&'a str>,
-    /// The step it is at; null when every step is done.
+    /// Current step; null when every step is over.
     step: Option<&'a str>,
     steps: Vec<StepView<'a>>,
 }
 
-/// A step of a workflow.
+/// Step of a workflow.
 #[derive(Serialize, ToSchema)]
 struct StepView<'a> {
     phase: &'a str,
@@ -106,23 +106,23 @@ struct StepView<'a> {
     agent_type: AgentType,
     #[schema(value_type = vocabulary::StepStatus)]
     status: StepStatus,
-    /// How often it was started.
+    /// Number of times that it was started.
     runs: u32,
     #[schema(value_type = Option<Uuid>)]
     task_id: Option<TaskId>,
-    /// What it made last.
+    /// Artifact of the last run.
     #[schema(value_type = Option<Uuid>)]
     context_id: Option<ContextId>,
-    /// The request that holds it up.
+    /// Request that the step waits for.
     #[schema(value_type = Option<Uuid>)]
     hitl_request_id: Option<HitlRequestId>,
 }
 
-/// How much of what a project has.
+/// Numbers of what belongs to a project.
 #[derive(Serialize, ToSchema)]
 struct CountsView {
     tasks: TaskCounts,
-    /// Requests nobody has answered yet.
+    /// Number of pending requests.
     open_requests: u32,
     artifacts: u32,
 }
@@ -205,7 +205,7 @@ impl<'a> ProjectDetailView<'a> {
     }
 }
 
-/// Shows a project, its progress and its counts.
+/// Returns a project with its progress and counts.
 #[utoipa::path(
     get, path = "/api/v1/projects/{project_id}", tag = "projects",
     params(("project_id" = Uuid, Path)),

@@ -1,4 +1,4 @@
-//! The status of a project and of its tasks, which dashboards ask for all day.
+//! The status of a project and of its tasks, which dashboards poll.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data};
@@ -19,23 +19,23 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::new::<__path_status, _, _>(status)]
 }
 
-/// A project's tasks at one instant.
+/// Status of a project's tasks at one instant.
 #[derive(Serialize, ToSchema)]
 struct StatusBoard<'a> {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
     #[schema(value_type = vocabulary::ProjectStatus)]
     project_status: ProjectStatus,
-    /// Oldest first.
+    /// Tasks, oldest first.
     #[schema(value_type = Vec<TaskLine>)]
     tasks: TaskLines<'a>,
-    /// True when there are more tasks than are shown; `GET /projects/{id}/tasks` pages through
-    /// all of them.
+    /// True when there are more tasks than these; `GET /projects/{id}/tasks` pages through all of
+    /// them.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
 
-/// A task on the board.
+/// Status of a task.
 #[derive(Serialize, ToSchema)]
 struct TaskLine<'a> {
     #[schema(value_type = Uuid)]
@@ -44,11 +44,11 @@ struct TaskLine<'a> {
     agent_type: AgentType,
     #[schema(value_type = vocabulary::TaskStatus)]
     status: TaskStatus,
-    /// How often it was started.
+    /// Number of times that it was started.
     attempt: u32,
-    /// The step of the workflow it does.
+    /// Step of the workflow that the task does.
     step: Option<&'a str>,
-    /// What went wrong last.
+    /// Message of the last error.
     error_message: Option<&'a str>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -56,7 +56,7 @@ struct TaskLine<'a> {
     updated_at: Timestamp,
 }
 
-/// The lines, written one by one: this is what dashboards ask for all day.
+/// Lines that are written one by one, without a list of views: dashboards poll this.
 struct TaskLines<'a>(&'a [botarmy_domain::TaskLine]);
 
 impl Serialize for TaskLines<'_> {
@@ -78,10 +78,10 @@ impl Serialize for TaskLines<'_> {
     }
 }
 
-/// About how long one line is, to allot the answer once.
+/// Approximate length of a line in bytes, so that the answer is allocated once.
 const LINE_BYTES: usize = 300;
 
-/// Shows the tasks of a project and where each stands.
+/// Returns the status of a project and of its tasks.
 #[utoipa::path(
     get, path = "/api/v1/projects/{project_id}/status", tag = "projects",
     params(("project_id" = Uuid, Path)),

@@ -1,0 +1,83 @@
+//! The token of a lease: task, fence and worker in hexadecimal.
+
+use std::fmt;
+use std::str::FromStr;
+
+use botarmy_domain::{HeldLease, LeaseHolder, TaskId, WorkerId};
+
+/// Lease in the form that workers see, opaque to them. It is not a secret: it names task, fence and
+/// holder, and the decision about the task checks whether they hold.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Token(pub(super) HeldLease);
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HeldLease { task, holder } = &self.0;
+        let head = task.bytes().iter().copied().chain(holder.fence.to_be_bytes());
+        head.chain(holder.worker.0.bytes()).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Error of a text that is not a lease.
+const NO_LEASE: &str = "is not a lease that was handed out here";
+
+impl FromStr for Token {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let id = text.get(..32).ok_or(NO_LEASE)?;
+        let task: TaskId = id.parse().map_err(|_| NO_LEASE)?;
+        let mut rest = Vec::with_capacity(text.len() / 2);
+        for pair in text.as_bytes()[32..].chunks(2) {
+            let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(NO_LEASE);
+            let &[high, low] = pair else { return Err(NO_LEASE) };
+            rest.push(u8::try_from(digit(high)? * 16 + digit(low)?).map_err(|_| NO_LEASE)?);
+        }
+        let (fence, worker) = rest.split_first_chunk().ok_or(NO_LEASE)?;
+        let worker = WorkerId(String::from_utf8(worker.to_vec()).map_err(|_| NO_LEASE)?);
+        // A token must not act for a worker of the servers.
+        if !worker.is_external() {
+            return Err(NO_LEASE);
+        }
+        let holder = LeaseHolder { worker, fence: u32::from_be_bytes(*fence) };
+        Ok(Self(HeldLease { task, holder }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::task;
+
+    fn held(worker: &str) -> HeldLease {
+        let holder = LeaseHolder { worker: WorkerId::external(worker), fence: 2 };
+        HeldLease { task: task(1).id, holder }
+    }
+
+    #[test]
+    fn a_lease_is_read_back_as_it_was_written_and_nothing_else_is_one() {
+        for worker in ["w-1", "Wörker 1/2", &"x".repeat(128)] {
+            let held = held(worker);
+            assert_eq!(Token(held.clone()).to_string().parse(), Ok(Token(held)));
+        }
+        let servers = HeldLease {
+            holder: LeaseHolder { worker: WorkerId("worker-1".to_owned()), fence: 2 },
+            ..held("w-1")
+        };
+        let servers = Token(servers).to_string();
+        let token = Token(held("w-1")).to_string();
+        let odd = &token[..token.len() - 1];
+        for text in [
+            "",
+            "x",
+            &token[..32],
+            &token[..40],
+            odd,
+            &servers,
+            &format!("{token}zz"),
+            &"é".repeat(60),
+        ] {
+            assert!(text.parse::<Token>().is_err(), "{text}");
+        }
+    }
+}
