@@ -106,6 +106,44 @@ fn a_library_lives_in_one_crate_only() {
 }
 
 #[test]
+fn the_smallest_server_has_no_optional_library() {
+    let tree = |more: &[&str]| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["tree", "--package", "botarmy-server", "--edges", "normal", "--prefix", "none"])
+            .args(["--format", "{p}", "--locked"])
+            .args(more)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let names = text.lines().filter_map(|line| line.split(' ').next());
+        names.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let (full, smallest) = (tree(&[]), tree(&["--no-default-features"]));
+    for optional in [
+        "botarmy-postgres",
+        "tokio-postgres",
+        "botarmy-redis",
+        "deadpool-redis",
+        "botarmy-agents-llm",
+        "genai",
+        "reqwest",
+        "botarmy-agents-command",
+        "similar",
+        "botarmy-agents-offline",
+        "html5gum",
+        "utoipa-swagger-ui",
+    ] {
+        assert!(full.contains(optional), "the full server has no {optional}");
+        assert!(!smallest.contains(optional), "the smallest server has {optional}");
+    }
+    assert!(smallest.contains("botarmy-sqlite"));
+    println!("{} packages in the full server, {} in the smallest", full.len(), smallest.len());
+}
+
+#[test]
 fn the_domain_has_no_runtime_no_framework_and_no_database() {
     let ours = ours(&metadata());
     let known = [

@@ -28,10 +28,11 @@ pub(crate) fn from_framework(error: &actix_web::Error) -> Problem {
 
 /// Responds to requests for paths that nothing serves.
 pub(crate) async fn unknown_route(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let detail = format!(
-        "There is nothing at {}. See /docs for the paths that exist, or /openapi.json for a \
-         description that programs can read.",
-        request.path()
-    );
+    let help = if cfg!(feature = "docs") {
+        "See /docs for the paths that exist, or /openapi.json for a description that programs can read."
+    } else {
+        "See /openapi.json for the paths that exist."
+    };
+    let detail = format!("There is nothing at {}. {help}", request.path());
     Err(Problem::new(StatusCode::NOT_FOUND, detail))
 }

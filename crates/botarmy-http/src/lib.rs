@@ -10,6 +10,8 @@ mod artifacts;
 mod audit;
 mod budgets;
 mod docs;
+#[cfg(feature = "docs")]
+mod docs_page;
 mod emergency;
 mod endpoint;
 mod error;
@@ -230,6 +232,8 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
         audit::endpoints(),
         health::endpoints(),
         docs::endpoints(),
+        #[cfg(feature = "docs")]
+        docs_page::endpoints(),
     ]
     .into_iter()
     .flatten()

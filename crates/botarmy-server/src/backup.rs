@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use botarmy_sqlite::SqliteDatabaseCopy;
 
 use crate::copy::{Progress, check_logs};
@@ -16,8 +15,9 @@ use crate::stores;
 /// A database that cannot be backed up, a file that exists. A file that was written and is not
 /// sound stays where it is, for whoever looks into it.
 pub async fn backup(settings: &Settings, to: &Path) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "postgres")]
     if let Some(postgres) = stores::postgres(settings)? {
-        bail!(
+        anyhow::bail!(
             "store.url names {}: back PostgreSQL up with its own tools, such as pg_dump; this is \
              for the SQLite file in a data directory",
             postgres.url

@@ -1,11 +1,11 @@
-//! How the servers on one database tell each other what happens: through Redis where `redis.url`
-//! names one, else not at all, and each finds out by asking the database. From here on nobody asks
-//! which.
+//! Messages between the servers on one database: through Redis if `redis.url` names one. Without it
+//! each server polls the database. The rest of the server uses the ports only.
 
 use std::sync::Arc;
 
 use botarmy_domain::ports::{AgentStatus, EventBus, HealthCheck, Ids, WakeUps};
 use botarmy_memory::{MemoryEventBus, MemoryWakeUps};
+#[cfg(feature = "redis")]
 use botarmy_redis::{
     Redis, RedisAgentStatus, RedisEventBus, RedisHealth, RedisSettings, RedisWakeUps,
 };
@@ -14,33 +14,48 @@ use tracing::{info, warn};
 use crate::settings::{Role, Settings};
 use crate::stores::Stores;
 
-/// The ports that news, wake-ups and statuses go through.
+/// Without the feature `redis` there are no such settings: `features.rs` refuses `redis.url`.
+#[cfg(not(feature = "redis"))]
+#[derive(Debug)]
+pub enum RedisSettings {}
+
+/// Ports for bus messages, wake-ups and agent statuses.
 #[derive(Clone)]
 #[expect(missing_docs, reason = "each field is the port of its type")]
 pub struct Channels {
     pub bus: Arc<dyn EventBus>,
     pub wake_ups: Arc<dyn WakeUps>,
     pub agents: Arc<dyn AgentStatus>,
-    /// How Redis is, where it is used.
+    /// Health check of Redis, if it is used.
     pub health: Option<Arc<dyn HealthCheck>>,
+    #[cfg(feature = "redis")]
     redis: Option<Redis>,
 }
 
 impl Channels {
-    /// Begins to connect to Redis, if there are settings for [one](redis). It need not be there.
+    /// Starts to connect to Redis, if there are settings for [one](redis). Redis may be away.
     #[must_use]
     pub fn open(settings: &Settings, redis: Option<RedisSettings>, stores: &Stores) -> Self {
-        say_what_it_means(settings, stores.is_shared());
-        let Some(redis) = redis else {
-            return Self {
+        log_consequences(settings, stores.is_shared());
+        match redis {
+            None => Self {
                 bus: Arc::new(MemoryEventBus::default()),
                 wake_ups: Arc::new(MemoryWakeUps::default()),
                 agents: Arc::clone(&stores.ports.agents),
                 health: None,
+                #[cfg(feature = "redis")]
                 redis: None,
-            };
-        };
-        let redis = Redis::connect(redis);
+            },
+            #[cfg(feature = "redis")]
+            Some(redis) => Self::through_redis(redis, stores),
+            #[cfg(not(feature = "redis"))]
+            Some(never) => match never {},
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    fn through_redis(settings: RedisSettings, stores: &Stores) -> Self {
+        let redis = Redis::connect(settings);
         let (agents, audit) = (Arc::clone(&stores.ports.agents), Arc::clone(&stores.ports.audit));
         Self {
             bus: Arc::new(RedisEventBus::new(&redis)),
@@ -51,24 +66,26 @@ impl Channels {
         }
     }
 
-    /// Whether the other servers' news come here.
+    /// Returns `true` if messages of other servers arrive here.
     #[must_use]
     pub const fn reaches_others(&self) -> bool {
-        self.redis.is_some()
+        self.health.is_some()
     }
 
-    /// Lets the last news leave.
+    /// Sends the last messages and closes the connection.
     pub async fn close(&self) {
+        #[cfg(feature = "redis")]
         if let Some(redis) = &self.redis {
             redis.close().await;
         }
     }
 }
 
-/// How Redis is to be reached, where `redis.url` names one.
+/// Returns the settings for Redis, if `redis.url` names one.
 ///
 /// # Errors
-/// An address that cannot be read.
+/// An invalid URL.
+#[cfg(feature = "redis")]
 pub fn redis(settings: &Settings, ids: &dyn Ids) -> anyhow::Result<Option<RedisSettings>> {
     let redis = &settings.redis;
     if redis.url.is_empty() {
@@ -78,7 +95,16 @@ pub fn redis(settings: &Settings, ids: &dyn Ids) -> anyhow::Result<Option<RedisS
     Ok(Some(RedisSettings::new(url, redis.prefix.as_str(), ids.seed())))
 }
 
-fn say_what_it_means(settings: &Settings, is_shared: bool) {
+/// Returns `None`: without the feature `redis` there are no settings for Redis.
+///
+/// # Errors
+/// None.
+#[cfg(not(feature = "redis"))]
+pub fn redis(_: &Settings, _: &dyn Ids) -> anyhow::Result<Option<RedisSettings>> {
+    Ok(None)
+}
+
+fn log_consequences(settings: &Settings, is_shared: bool) {
     let is_used = !settings.redis.url.is_empty();
     let poll_ms = settings.worker.poll_ms;
     match (is_shared, is_used) {
@@ -99,7 +125,7 @@ fn say_what_it_means(settings: &Settings, is_shared: bool) {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "redis"))]
 mod tests {
     use super::*;
 

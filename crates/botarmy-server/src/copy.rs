@@ -16,6 +16,7 @@ use anyhow::{Context, bail};
 use botarmy_domain::StoreError;
 use botarmy_domain::artifact::digest;
 use botarmy_domain::log::Verifier;
+#[cfg(feature = "postgres")]
 use botarmy_postgres::{PostgresDatabaseCopy, PostgresSettings, PostgresUrl};
 use botarmy_sql::database_copy::{
     Cell, CopyMark, DatabaseCopy, EVENTS, HEADS, Row, TABLES, Table, entry, head_mark,
@@ -39,6 +40,7 @@ pub enum Address {
     /// A data directory with its SQLite file.
     DataDir(PathBuf),
     /// A PostgreSQL database.
+    #[cfg(feature = "postgres")]
     Postgres(Box<PostgresUrl>),
 }
 
@@ -62,7 +64,7 @@ impl FromStr for Address {
             Some("") => bail!("sqlite: names no data directory; it is sqlite:DIR"),
             Some(dir) => Ok(Self::DataDir(PathBuf::from(dir))),
             None if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
-                Ok(Self::Postgres(Box::new(text.parse()?)))
+                Self::postgres(text)
             }
             // Not repeated: it may be a misspelt address with a password.
             None => bail!(
@@ -77,18 +79,31 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DataDir(dir) => write!(f, "sqlite:{}", dir.display()),
+            #[cfg(feature = "postgres")]
             Self::Postgres(url) => url.fmt(f),
         }
     }
 }
 
 impl Address {
+    #[cfg(feature = "postgres")]
+    fn postgres(url: &str) -> anyhow::Result<Self> {
+        Ok(Self::Postgres(Box::new(url.parse()?)))
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn postgres(_url: &str) -> anyhow::Result<Self> {
+        Err(crate::features::missing("a PostgreSQL address", "postgres"))
+    }
+
     fn is_same_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::DataDir(a), Self::DataDir(b)) => {
                 a == b || a.canonicalize().ok().is_some_and(|a| b.canonicalize().ok() == Some(a))
             }
+            #[cfg(feature = "postgres")]
             (Self::Postgres(a), Self::Postgres(b)) => a.to_string() == b.to_string(),
+            #[cfg(feature = "postgres")]
             _ => false,
         }
     }
@@ -96,6 +111,7 @@ impl Address {
     async fn source(&self) -> anyhow::Result<Box<dyn DatabaseCopy>> {
         Ok(match self {
             Self::DataDir(dir) => Box::new(SqliteDatabaseCopy::source(&dir.join(DATABASE))?),
+            #[cfg(feature = "postgres")]
             Self::Postgres(url) => Box::new(PostgresDatabaseCopy::source(&settings(url)).await?),
         })
     }
@@ -109,6 +125,7 @@ impl Address {
                 }
                 target => Box::new(target?),
             },
+            #[cfg(feature = "postgres")]
             Self::Postgres(url) => match PostgresDatabaseCopy::target(&settings(url)).await {
                 Err(error @ botarmy_postgres::OpenError::Behind { .. }) => {
                     return Err(error).context(OLDER);
@@ -119,6 +136,7 @@ impl Address {
     }
 }
 
+#[cfg(feature = "postgres")]
 fn settings(url: &PostgresUrl) -> PostgresSettings {
     PostgresSettings::new(url.clone())
 }
@@ -421,8 +439,14 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_without_its_password_and_a_bad_one_not_at_all() {
-        let address: Address = "postgres://army:s3cr3t@db/botarmy".parse().unwrap();
-        assert_eq!(address.to_string(), "postgres://army@db:5432/botarmy");
+        let address = "postgres://army:s3cr3t@db/botarmy".parse::<Address>();
+        match address {
+            Ok(address) => assert_eq!(address.to_string(), "postgres://army@db:5432/botarmy"),
+            Err(error) => {
+                assert!(!crate::features::Features::COMPILED.postgres, "{error}");
+                assert!(error.to_string().contains("`postgres`"), "{error}");
+            }
+        }
         assert_eq!("sqlite:data".parse::<Address>().unwrap().to_string(), "sqlite:data");
         for bad in [
             "postgre://army:s3cr3t@db/x",

@@ -6,9 +6,11 @@ pub mod backup;
 pub mod channels;
 pub mod cli;
 pub mod copy;
+pub mod features;
 pub mod health_check;
 pub mod logging;
 pub mod migrate;
+#[cfg(feature = "llm")]
 pub mod models;
 pub mod run;
 mod runners;

@@ -25,33 +25,45 @@ const UP_TO_DATE: &str = "Nothing to do: the database is up to date.";
 /// # Errors
 /// A database that cannot be used.
 pub async fn migrate(settings: &Settings, action: Action) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "postgres")]
     if let Some(postgres) = stores::postgres(settings)? {
-        use botarmy_postgres::migrate;
-        match action {
-            Action::Status => {
-                let states = migrate::status(&postgres).await?;
-                print_states(states.into_iter().map(|state| (state.name, state.is_applied)));
-            }
-            Action::Up => report("Applied", UP_TO_DATE, &migrate::up(&postgres).await?),
-            Action::DryRun => {
-                report("Would apply", UP_TO_DATE, &migrate::dry_run(&postgres).await?);
-            }
-            Action::Down => report_down(migrate::down_one(&postgres).await?.as_ref()),
-        }
-    } else {
-        use botarmy_sqlite::migrate;
-        let path = stores::sqlite(settings).path;
-        match action {
-            Action::Status => {
-                let states = migrate::status(&path)?;
-                print_states(states.into_iter().map(|state| (state.name, state.is_applied)));
-            }
-            Action::Up => report("Applied", UP_TO_DATE, &migrate::up(&path)?),
-            Action::DryRun => report("Would apply", UP_TO_DATE, &migrate::dry_run(&path)?),
-            Action::Down => report_down(migrate::down_one(&path)?.as_ref()),
-        }
+        migrate_postgres(&postgres, action).await?;
+        return Ok(ExitCode::SUCCESS);
     }
+    migrate_sqlite(&stores::sqlite(settings).path, action)?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "postgres")]
+async fn migrate_postgres(
+    settings: &botarmy_postgres::PostgresSettings,
+    action: Action,
+) -> anyhow::Result<()> {
+    use botarmy_postgres::migrate;
+    match action {
+        Action::Status => {
+            let states = migrate::status(settings).await?;
+            print_states(states.into_iter().map(|state| (state.name, state.is_applied)));
+        }
+        Action::Up => report("Applied", UP_TO_DATE, &migrate::up(settings).await?),
+        Action::DryRun => report("Would apply", UP_TO_DATE, &migrate::dry_run(settings).await?),
+        Action::Down => report_down(migrate::down_one(settings).await?.as_ref()),
+    }
+    Ok(())
+}
+
+fn migrate_sqlite(path: &std::path::Path, action: Action) -> anyhow::Result<()> {
+    use botarmy_sqlite::migrate;
+    match action {
+        Action::Status => {
+            let states = migrate::status(path)?;
+            print_states(states.into_iter().map(|state| (state.name, state.is_applied)));
+        }
+        Action::Up => report("Applied", UP_TO_DATE, &migrate::up(path)?),
+        Action::DryRun => report("Would apply", UP_TO_DATE, &migrate::dry_run(path)?),
+        Action::Down => report_down(migrate::down_one(path)?.as_ref()),
+    }
+    Ok(())
 }
 
 fn print_states(states: impl Iterator<Item = (String, bool)>) {

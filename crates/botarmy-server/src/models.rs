@@ -8,16 +8,8 @@ use anyhow::{Context, bail};
 use botarmy_agents_llm::{Key, LlmRunner, Price, Prompts, Provider, ProviderKind};
 use botarmy_domain::ports::Clock;
 
+use crate::runners::Variables;
 use crate::settings::{ProviderProtocol, ProviderSettings, Settings};
-
-/// Reads an environment variable; tests pass their own function.
-pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// Returns a variable of this process's environment, the only source of keys.
-#[must_use]
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
 
 /// Builds the runner for a model.
 ///

@@ -60,6 +60,12 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
         None => default_out(&name)?,
     };
     let mut system = System::open(settings).await?;
+    if !system.has_runners() {
+        bail!(
+            "no agent type has a runner, and `run` serves no external workers: set agents.….runner, or \
+             use `serve`"
+        );
+    }
     system.start().await?;
     let mut news = system.channels.bus.subscribe().await?;
     let new = NewProject {

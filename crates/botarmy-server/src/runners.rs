@@ -1,20 +1,28 @@
 //! The runners that do the work of the agent types, as the settings choose them.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "offline")]
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use botarmy_agents_command::CommandRunner;
-use botarmy_agents_offline::OfflineRunner;
 use botarmy_domain::ports::{AgentRunner, Clock, HealthCheck};
 use botarmy_domain::text::non_blank;
 use botarmy_domain::{AgentType, Health};
 use botarmy_memory::NoopRunner;
 use botarmy_orchestrator::Runners;
 
-use crate::models::{self, Variables};
+use crate::features::Features;
 use crate::settings::{RunnerChoice, Settings};
+
+/// Reads an environment variable; tests pass their own function.
+pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Returns a variable of this process's environment, the only source of keys.
+#[must_use]
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
 
 /// The runners that were built, one for each choice in the settings. Agent types with the same
 /// choice share a runner.
@@ -52,6 +60,11 @@ impl BuiltRunners {
         AgentType::ALL.iter().filter_map(runner).collect()
     }
 
+    /// Returns `true` if no agent type has a runner.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the choices as the settings spell them.
     pub(crate) fn names(&self) -> Vec<String> {
         self.0.keys().map(RunnerChoice::to_string).collect()
@@ -59,9 +72,14 @@ impl BuiltRunners {
 }
 
 /// Returns the settings with every runner "auto" replaced: by the first provider of
-/// `models.prefer` that has a key and a model, or else by the offline runner.
+/// `models.prefer` that has a key and a model, or else by the offline runner. A runner that was not
+/// compiled in is skipped; without any, "auto" is "none" and the tasks wait for external workers.
 #[must_use]
-pub(crate) fn resolve_auto(settings: &Settings, variables: Variables<'_>) -> Settings {
+pub(crate) fn resolve_auto(
+    settings: &Settings,
+    features: Features,
+    variables: Variables<'_>,
+) -> Settings {
     let ready = |name: &String| {
         let provider = settings.providers.get(name)?;
         let key = variables(&provider.key_env)?;
@@ -69,7 +87,9 @@ pub(crate) fn resolve_auto(settings: &Settings, variables: Variables<'_>) -> Set
         let is_ready = non_blank(&key).is_some() && !model.is_empty();
         is_ready.then(|| RunnerChoice::Llm { provider: name.clone(), model })
     };
-    let auto = settings.models.prefer.iter().find_map(ready).unwrap_or(RunnerChoice::Offline);
+    let model = features.llm.then(|| settings.models.prefer.iter().find_map(ready)).flatten();
+    let otherwise = if features.offline { RunnerChoice::Offline } else { RunnerChoice::None };
+    let auto = model.unwrap_or(otherwise);
     let mut resolved = settings.clone();
     for agent in AgentType::ALL {
         let runner = &mut resolved.agent_mut(*agent).runner;
@@ -80,31 +100,52 @@ pub(crate) fn resolve_auto(settings: &Settings, variables: Variables<'_>) -> Set
     resolved
 }
 
+#[cfg_attr(
+    not(all(feature = "offline", feature = "command", feature = "llm")),
+    allow(unused_variables, reason = "each runner needs only some of them")
+)]
 fn build(
     choice: &RunnerChoice,
     settings: &Settings,
     variables: Variables<'_>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Arc<dyn AgentRunner>> {
-    let offline = || Arc::new(OfflineRunner::new(deploy_dir(settings)));
     Ok(match choice {
-        RunnerChoice::Offline => offline(),
+        #[cfg(feature = "offline")]
+        RunnerChoice::Offline => offline(settings),
         RunnerChoice::Noop => Arc::new(NoopRunner),
+        #[cfg(feature = "command")]
         RunnerChoice::Command(name) => {
             let spec = settings.commands.get(name);
             let spec = spec.with_context(|| format!("there is no [commands.{name}]"))?.clone();
             let work_dir = std::path::absolute(settings.store.data_dir.join("work"))?;
-            Arc::new(CommandRunner::new(name, spec, work_dir, Arc::clone(clock)))
+            Arc::new(botarmy_agents_command::CommandRunner::new(
+                name,
+                spec,
+                work_dir,
+                Arc::clone(clock),
+            ))
         }
+        #[cfg(feature = "llm")]
         RunnerChoice::Llm { provider, model } => {
-            let runner = models::runner(provider, model, settings, variables, clock)?;
-            Arc::new(runner.with_deployments(offline()))
+            let runner = crate::models::runner(provider, model, settings, variables, clock)?;
+            #[cfg(feature = "offline")]
+            let runner = runner.with_deployments(offline(settings));
+            Arc::new(runner)
         }
         RunnerChoice::Auto => bail!("\"auto\" must be resolved before runners are built"),
         RunnerChoice::None => bail!("\"none\" has no runner"),
+        #[cfg(not(all(feature = "offline", feature = "command", feature = "llm")))]
+        _ => bail!("this binary was built without this runner"),
     })
 }
 
+#[cfg(feature = "offline")]
+fn offline(settings: &Settings) -> Arc<dyn AgentRunner> {
+    Arc::new(botarmy_agents_offline::OfflineRunner::new(deploy_dir(settings)))
+}
+
+#[cfg(feature = "offline")]
 fn deploy_dir(settings: &Settings) -> PathBuf {
     if settings.agents.deploy_dir.as_os_str().is_empty() {
         settings.store.data_dir.join("deployments")
@@ -143,36 +184,55 @@ impl HealthCheck for BuiltRunners {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::SystemClock;
 
-    fn with(variables: &[(&str, &str)]) -> Settings {
-        let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Settings::load(None, variables).unwrap()
+    /// A binary with all runners.
+    fn all() -> Features {
+        Features { llm: true, command: true, offline: true, ..Features::COMPILED }
     }
 
     #[test]
     fn auto_is_offline_without_a_key_and_a_model_with_one() {
         let settings = Settings::defaults();
-        let none = resolve_auto(&settings, &|_| None);
-        let some =
-            resolve_auto(&settings, &|name| (name == "OPENAI_API_KEY").then(|| "k".to_owned()));
-        let empty = resolve_auto(&settings, &|_| Some(" ".to_owned()));
+        let none = resolve_auto(&settings, all(), &|_| None);
+        let some = resolve_auto(&settings, all(), &|name| {
+            (name == "OPENAI_API_KEY").then(|| "k".to_owned())
+        });
+        let empty = resolve_auto(&settings, all(), &|_| Some(" ".to_owned()));
         for agent in AgentType::ALL {
             assert_eq!(none.agent(*agent).runner, RunnerChoice::Offline);
             assert_eq!(empty.agent(*agent).runner, RunnerChoice::Offline);
             let chosen = some.agent(*agent).runner.to_string();
             assert!(chosen.starts_with("llm:openai/"), "{chosen}");
         }
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let built = BuiltRunners::build(&some, &|_| Some("k".to_owned()), &clock).unwrap();
-        assert_eq!(built.names(), [some.agents.coder.runner.to_string()]);
-        assert_eq!(built.assign(&some).len(), AgentType::ALL.len());
+    }
+
+    #[test]
+    fn auto_skips_a_runner_that_is_not_compiled_in() {
+        let settings = Settings::defaults();
+        let key = |_: &str| Some("k".to_owned());
+        let auto = |features| resolve_auto(&settings, features, &key).agents.coder.runner;
+        assert!(matches!(auto(all()), RunnerChoice::Llm { .. }));
+        assert_eq!(auto(Features { llm: false, ..all() }), RunnerChoice::Offline);
+        assert_eq!(auto(Features { llm: false, offline: false, ..all() }), RunnerChoice::None);
+        assert!(matches!(auto(Features { offline: false, ..all() }), RunnerChoice::Llm { .. }));
+    }
+
+    #[cfg(feature = "llm")]
+    #[test]
+    fn agent_types_with_the_same_choice_share_a_runner() {
+        let key = |_: &str| Some("k".to_owned());
+        let settings = resolve_auto(&Settings::defaults(), Features::COMPILED, &key);
+        let clock: Arc<dyn Clock> = Arc::new(crate::system::SystemClock);
+        let built = BuiltRunners::build(&settings, &key, &clock).unwrap();
+        assert_eq!(built.names(), [settings.agents.coder.runner.to_string()]);
+        assert_eq!(built.assign(&settings).len(), AgentType::ALL.len());
     }
 
     #[test]
     fn a_runner_that_is_chosen_by_name_stays() {
-        let settings = with(&[("BOTARMY_AGENTS__TESTER__RUNNER", "offline")]);
-        let resolved = resolve_auto(&settings, &|_| Some("k".to_owned()));
+        let mut settings = Settings::defaults();
+        settings.agents.tester.runner = RunnerChoice::Offline;
+        let resolved = resolve_auto(&settings, all(), &|_| Some("k".to_owned()));
         assert_eq!(resolved.agents.tester.runner, RunnerChoice::Offline);
         assert_ne!(resolved.agents.coder.runner, RunnerChoice::Offline);
     }

@@ -7,6 +7,7 @@ use actix_web::dev::ServerHandle;
 use anyhow::Context;
 use tracing::info;
 
+use crate::features::Features;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::wiring::System;
@@ -85,9 +86,10 @@ fn greet(settings: &Settings, address: SocketAddr) {
     } else {
         "PostgreSQL".to_owned()
     };
+    let docs = if Features::COMPILED.docs { "docs" } else { "openapi.json" };
     println!(
         "\nBotArmy serves on http://{address} and keeps everything in {place}.\n\
-         The documentation of its API is at http://{address}/docs. Try:\n\n  \
+         The documentation of its API is at http://{address}/{docs}. Try:\n\n  \
          curl -s http://{address}/api/v1/projects -H 'Content-Type: application/json' -d '{{\"name\": \"Recipes\", \"description\": \
          \"A recipe-sharing site for small families\", \"workflow\": \"sdlc\"}}'\n  \
          curl -s http://{address}/api/v1/hitl/pending\n"

@@ -8,11 +8,18 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
+#[cfg(feature = "command")]
 use botarmy_agents_command::CommandSpec;
 use botarmy_domain::{AgentType, Amount, Limit, OnExpiry};
 use botarmy_orchestrator::Budgets;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
+
+use crate::features::Features;
+
+/// Without the feature `command` a command is only refused: see [`Features`].
+#[cfg(not(feature = "command"))]
+type CommandSpec = serde::de::IgnoredAny;
 
 /// Every setting with its default and one line of why.
 pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -552,6 +559,7 @@ impl Settings {
         if self.redis.prefix.is_empty() {
             bail!("redis.prefix must not be empty: it keeps installations on one Redis apart");
         }
+        Features::COMPILED.check(self)?;
         self.check_commands()?;
         self.check_models()?;
         self.check_budgets()?;
@@ -587,6 +595,7 @@ impl Settings {
 
 impl Settings {
     fn check_commands(&self) -> anyhow::Result<()> {
+        #[cfg(feature = "command")]
         for (name, spec) in &self.commands {
             if !is_name(name) {
                 bail!("commands.{name}: a name is of a-z, 0-9, - and _");
@@ -713,6 +722,7 @@ mod tests {
         assert!(error.contains("agents.coder.runner") && error.contains("\"gpt\""), "{error}");
     }
 
+    #[cfg(feature = "command")]
     #[test]
     fn a_command_is_read_and_checked() {
         let load = |text: &str| {

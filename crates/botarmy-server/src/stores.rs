@@ -1,10 +1,12 @@
-//! Which database everything is kept in: SQLite in the data directory, or PostgreSQL where
-//! `store.url` names one. From here on nobody asks which.
+//! The database: SQLite in the data directory, or PostgreSQL if `store.url` names one. The rest of
+//! the server uses its ports only.
 
 use std::sync::Arc;
+#[cfg(feature = "postgres")]
 use std::time::Duration;
 
 use botarmy_domain::ports::{HealthCheck, StorePorts};
+#[cfg(feature = "postgres")]
 use botarmy_postgres::{PostgresAuditHealth, PostgresHealth, PostgresSettings, PostgresStore};
 use botarmy_sqlite::{SqliteAuditHealth, SqliteHealth, SqliteSettings, SqliteStore};
 
@@ -26,15 +28,17 @@ pub struct Stores {
 #[derive(Clone)]
 enum Database {
     Sqlite(SqliteStore),
+    #[cfg(feature = "postgres")]
     Postgres(PostgresStore),
 }
 
 impl Stores {
-    /// Opens the database that the settings name, and brings it up to date.
+    /// Opens the database that the settings name, and migrates it.
     ///
     /// # Errors
-    /// A database that cannot be used, with what to do about it.
+    /// A database that cannot be used, with the remedy.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        #[cfg(feature = "postgres")]
         if let Some(settings) = postgres(settings)? {
             let store = PostgresStore::open(settings).await?;
             let health: [Arc<dyn HealthCheck>; 2] = [
@@ -58,22 +62,27 @@ impl Stores {
         })
     }
 
-    /// Whether other replicas may be using it too.
+    /// Returns `true` if other replicas can use the database too.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        matches!(self.database, Database::Postgres(_))
+        match self.database {
+            Database::Sqlite(_) => false,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => true,
+        }
     }
 
-    /// Commits what waits and lets go of the database.
+    /// Commits the waiting writes and closes the database.
     pub async fn close(&self) {
         match &self.database {
             Database::Sqlite(store) => store.close().await,
+            #[cfg(feature = "postgres")]
             Database::Postgres(store) => store.close().await,
         }
     }
 }
 
-/// How SQLite is to be opened.
+/// Returns the settings for SQLite.
 #[must_use]
 pub fn sqlite(settings: &Settings) -> SqliteSettings {
     let store = &settings.store;
@@ -89,10 +98,11 @@ pub fn sqlite(settings: &Settings) -> SqliteSettings {
     }
 }
 
-/// How PostgreSQL is to be opened, where `store.url` names one.
+/// Returns the settings for PostgreSQL, if `store.url` names one.
 ///
 /// # Errors
-/// An address that cannot be read.
+/// An invalid URL.
+#[cfg(feature = "postgres")]
 pub fn postgres(settings: &Settings) -> anyhow::Result<Option<PostgresSettings>> {
     let store = &settings.store;
     if store.url.is_empty() {

@@ -23,8 +23,8 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use crate::channels::{self, Channels};
-use crate::models::environment;
-use crate::runners::{BuiltRunners, resolve_auto};
+use crate::features::Features;
+use crate::runners::{BuiltRunners, environment, resolve_auto};
 use crate::settings::{Role, Settings};
 use crate::stores::Stores;
 use crate::system::{RandomIds, SystemClock};
@@ -66,7 +66,7 @@ impl System {
     /// A data directory that is in use or cannot be used, a workflow that is not sound, an address
     /// that cannot be read.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let settings = &resolve_auto(settings, &environment);
+        let settings = &resolve_auto(settings, Features::COMPILED, &environment);
         let workflows = Workflows::load(&settings.workflows.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
@@ -92,7 +92,11 @@ impl System {
             Engine::new(ports, workflows, EngineSettings { defaults, budgets: settings.budgets() });
         if settings.server.role.works() {
             let choices = runners.names();
-            tracing::info!(runners = ?choices, "Work is done by: {}", choices.join(", "));
+            if choices.is_empty() {
+                tracing::info!("No agent type has a runner; tasks wait for external workers");
+            } else {
+                tracing::info!(runners = ?choices, "Work is done by: {}", choices.join(", "));
+            }
         }
         let worker_settings = WorkerSettings {
             id: WorkerId(format!("worker-{:016x}", ids.seed() >> 64)),
@@ -128,6 +132,12 @@ impl System {
             background: Vec::new(),
             live: None,
         })
+    }
+
+    /// Returns `true` if an agent type has a runner in this process.
+    #[must_use]
+    pub fn has_runners(&self) -> bool {
+        !self.runners.is_empty()
     }
 
     /// Lets the agents work and the timers run. Whoever has the store alone takes back first what an
