@@ -1,5 +1,5 @@
-//! The least HTTP/1.1 client there can be, so that as little as possible of the machine goes into
-//! measuring: one connection that is kept, one request at a time, an answer with a length.
+//! A minimal HTTP/1.1 client, so that measuring takes as little of the machine as possible: one
+//! persistent connection, one request at a time, answers with a length.
 
 use std::net::SocketAddr;
 
@@ -8,21 +8,21 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A connection that is kept.
+/// A persistent connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     request: Vec<u8>,
     answer: Vec<u8>,
 }
 
-/// What came back.
+/// Answer to a request.
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) body: &'a [u8],
 }
 
 impl Answer<'_> {
-    /// The body of a success, as JSON.
+    /// Returns the body of a successful answer, as JSON.
     pub(crate) fn json(&self) -> Result<Value> {
         if self.status >= 300 {
             bail!("answered {}: {}", self.status, String::from_utf8_lossy(self.body));
@@ -46,7 +46,7 @@ impl Connection {
         self.ask("POST", path, body).await
     }
 
-    /// Posts JSON and wants a success.
+    /// Posts JSON and expects success.
     pub(crate) async fn create(&mut self, path: &str, body: &Value) -> Result<Value> {
         self.post(path, body.to_string().as_bytes()).await?.json()
     }
@@ -75,7 +75,7 @@ impl Connection {
     }
 }
 
-/// The status, where the body begins and where it ends; `None` until the head has come.
+/// Returns the status and the range of the body; `None` until the head is complete.
 fn parse(answer: &[u8]) -> Result<Option<(u16, usize, usize)>> {
     let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);

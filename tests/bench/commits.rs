@@ -1,4 +1,5 @@
-//! What SQLite itself can do here, on one connection with the settings of the server's writer.
+//! Commit rate of SQLite alone on this machine, on one connection with the settings of the server's
+//! writer.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ use diesel::prelude::*;
 
 use crate::stats::Samples;
 
-/// Commits per second in a tight loop: with one inserted row each, and with two. In turns, after a
-/// moment to warm up, so that a file that still grows slows neither alone.
+/// Measures commits per second in a tight loop, with one inserted row each and with two. Both are
+/// measured in alternation after a warm-up, so that a growing file slows neither alone.
 pub(crate) async fn per_second(folder: &Path, time: Duration) -> Result<(f64, f64)> {
     const TURNS: u32 = 4;
     let mut connection = open(folder)?;
@@ -34,7 +35,7 @@ pub(crate) async fn per_second(folder: &Path, time: Duration) -> Result<(f64, f6
     measuring.await?
 }
 
-/// How long one commit of one row takes when there was none for a while.
+/// Measures one commit of one row after a pause.
 pub(crate) async fn after_a_pause(folder: &Path) -> Result<Duration> {
     let mut connection = open(folder)?;
     let measuring = tokio::task::spawn_blocking(move || {

@@ -1,5 +1,5 @@
-//! The full profile under measurement: PostgreSQL and Redis of this run, on the disk that the
-//! binary is on, with durable commits; and what PostgreSQL itself does there, by `pgbench`.
+//! The full profile under measurement: PostgreSQL and Redis of this run, on the disk of the binary,
+//! with durable commits; and the limit of PostgreSQL itself, measured with `pgbench`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 use crate::server::{Server, data_dir};
 use crate::stats::Samples;
 
-/// How many logs the measured unit is spread over; as many for `pgbench` as for the server.
+/// Number of logs that the measured unit is spread over, for `pgbench` and for the server.
 pub(crate) const LOGS: usize = 64;
 
-/// What `pgbench` runs: the rows of one submission (task, log entry, head of the log), in the same
-/// tables with the same indexes, as one prepared statement. Every client has a log of its own, so
-/// that none of them waits for another's lock.
+/// Statement that `pgbench` runs: the rows of one submission (task, log entry, head of the log) in
+/// the same tables with the same indexes, as one prepared statement. Every client has its own log,
+/// so that none waits for another's lock.
 const UNIT: &str = r#"
 WITH head AS (
   UPDATE heads SET seq = seq + 1, previous = hash, hash = sha256(hash),
@@ -41,7 +41,7 @@ pub(crate) struct Full {
 }
 
 impl Full {
-    /// Starts both; durable, as in production.
+    /// Starts both, with durable commits as in production.
     pub(crate) async fn start() -> Result<Self> {
         let settings = [
             ("fsync", "on"),
@@ -55,7 +55,7 @@ impl Full {
         Ok(Self { postgres, redis })
     }
 
-    /// An empty database of this name, already migrated; answers its address.
+    /// Creates an empty, migrated database of this name and returns its address.
     pub(crate) async fn database(&self, name: &str) -> Result<String> {
         services::execute(&self.postgres.url(), &format!("CREATE DATABASE {name}")).await?;
         let url = services::url_of(&self.postgres.url(), name);
@@ -65,7 +65,7 @@ impl Full {
         Ok(url)
     }
 
-    /// A replica on this database.
+    /// Starts a replica on this database.
     pub(crate) async fn replica(
         &self,
         data: &TempDir,
@@ -79,13 +79,13 @@ impl Full {
     }
 }
 
-/// What `pgbench` makes of the unit.
+/// Result of `pgbench` for the unit.
 pub(crate) struct Limit {
     pub(crate) rate: f64,
     pub(crate) samples: Samples,
 }
 
-/// Runs the unit in this database with so many clients.
+/// Runs the unit in this database with this many clients.
 pub(crate) async fn pgbench(url: &str, clients: usize, time: Duration) -> Result<Limit> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("unit.sql"), unit(url).await?)?;
@@ -118,7 +118,7 @@ pub(crate) async fn pgbench(url: &str, clients: usize, time: Duration) -> Result
     Ok(Limit { rate, samples })
 }
 
-/// The unit with JSON of the length that the server writes: that of a task which is there.
+/// Returns the unit with JSON of the length that the server writes, taken from an existing task.
 async fn unit(url: &str) -> Result<String> {
     let client = services::connect(url).await?;
     let one = "SELECT t.body::text, e.event_metadata::text, e.event_data::text FROM tasks t \

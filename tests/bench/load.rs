@@ -1,4 +1,4 @@
-//! A closed loop: so many clients, each with one request under way, until the time is up.
+//! A closed loop: a fixed number of clients with one request in flight each, until the time is up.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -10,15 +10,15 @@ use tokio::task::JoinSet;
 use crate::client::Connection;
 use crate::stats::Samples;
 
-/// What a load came to.
+/// Result of a load.
 pub(crate) struct Outcome {
     /// Requests per second, over all clients.
     pub(crate) rate: f64,
-    /// How long each took.
+    /// Durations of the requests.
     pub(crate) samples: Samples,
 }
 
-/// Runs `clients` loops of `ask` for this long, after a quarter of it to warm up.
+/// Runs `clients` loops of `ask` for `time`, after a warm-up of a quarter of it.
 pub(crate) async fn drive<F, A>(
     address: SocketAddr,
     clients: usize,

@@ -1,15 +1,15 @@
-//! What this runs on, as far as the system says (Linux; elsewhere it says nothing).
+//! Properties and load of the machine, as Linux reports them; other systems report nothing.
 
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// How much of the machine may be busy when a row begins, in percent.
+/// Maximum load of the machine at the start of a row, in per cent.
 const BUSY: u64 = 15;
-/// How long a row waits for that.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Time limit of waiting for that load.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A line about the machine.
+/// Returns a description of the machine in one line.
 pub(crate) fn describe() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
@@ -20,7 +20,7 @@ pub(crate) fn describe() -> String {
     format!("{cores} cores ({model}), {}; server and load share them", std::env::consts::OS)
 }
 
-/// As many files as are allowed: a thousand subscribers are two thousand sockets.
+/// Raises the limit of open files to its maximum: a thousand subscribers are two thousand sockets.
 pub(crate) fn raise_file_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -29,7 +29,7 @@ pub(crate) fn raise_file_limit() {
     }
 }
 
-/// Busy and all time since the machine started, in ticks.
+/// Returns busy time and all time since the machine started, in ticks.
 fn ticks() -> Option<(u64, u64)> {
     let text = std::fs::read_to_string("/proc/stat").ok()?;
     let numbers = text.lines().next()?.split_whitespace().skip(1);
@@ -40,8 +40,8 @@ fn ticks() -> Option<(u64, u64)> {
     Some((all - idle, all))
 }
 
-/// Waits until the machine is idle, or for this long. Returns how busy it still is, in percent, when
-/// it does not become idle.
+/// Waits until the machine is idle, or for this long. Returns the remaining load in per cent if it
+/// does not become idle.
 pub(crate) async fn wait_until_idle(patience: Duration) -> Option<u64> {
     let began = std::time::Instant::now();
     loop {
@@ -58,18 +58,18 @@ pub(crate) async fn wait_until_idle(patience: Duration) -> Option<u64> {
     }
 }
 
-/// The memory a process holds, in bytes.
+/// Returns the resident memory of a process, in bytes.
 pub(crate) fn resident(pid: u32) -> Option<u64> {
     status(pid, "VmRSS:")
 }
 
-/// The memory a process holds of its own, in bytes. Pages of its binary do not count: how many of
-/// them are resident depends on how the file came into the page cache.
+/// Returns the anonymous memory of a process, in bytes. Pages of its binary do not count: the
+/// number of resident ones depends on how the file came into the page cache.
 pub(crate) fn anonymous(pid: u32) -> Option<u64> {
     status(pid, "RssAnon:")
 }
 
-/// A size from the status of a process (proc(5)), in bytes.
+/// Returns a size from the status of a process (proc(5)), in bytes.
 fn status(pid: u32, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;

@@ -1,12 +1,13 @@
-//! How fast it is, as ratios to limits of the same run on the same machine. A measurement, not a
-//! test: it ends with 0 whatever it finds, unless it could not measure. With `--against` it compares
-//! two server binaries instead (see `pairs`), and ends with an error when the new one is slower.
+//! Benchmarks, as ratios to limits measured in the same run on the same machine. A run without
+//! `--against` ends with 0 whatever the figures are, unless it could not measure. With `--against`
+//! it compares two server binaries instead (see `pairs`), and ends with an error if the new one is
+//! slower.
 //!
-//! It starts the release server as people run it, a process of its own with a data directory of
-//! its own and the default settings but for what a row names, and drives it from this process
-//! over real connections; for the full profile also PostgreSQL and Redis of its own. Both share the
-//! machine's cores. One row (`step`) looks between the use cases, and has them in this process.
-//! Before each row it waits until nothing else is using the cores, and says so where that did not
+//! It starts the release server as a separate process with its own data directory and the default
+//! settings, except those that a row names, and drives it from this process over real connections;
+//! for the full profile it also starts PostgreSQL and Redis. All share the cores of the machine.
+//! One row (`step`) measures between the use cases, which it runs in this process. Before each row
+//! the program waits until the cores are idle, and reports if they do not become idle.
 //! happen.
 //!
 //! ```text
@@ -36,14 +37,14 @@ use crate::pairs::Pairs;
 use crate::rows::Row;
 use crate::table::Line;
 
-/// How much is measured.
+/// Amount of measuring.
 #[derive(Debug, Clone, Copy)]
 struct Scale {
     quick: bool,
 }
 
 impl Scale {
-    /// The first number, or with `--quick` the second.
+    /// Returns the first number, or with `--quick` the second.
     const fn of(self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }
     }
@@ -63,7 +64,7 @@ async fn main() -> ExitCode {
 /// The command line.
 struct Options {
     scale: Scale,
-    /// Names of rows; none stands for all.
+    /// Names of rows; empty for all.
     only: Vec<String>,
     /// Older server binary to compare with.
     against: Option<PathBuf>,
@@ -133,7 +134,7 @@ async fn run() -> Result<()> {
     }
     let mut lines: Vec<Line> = Vec::new();
     for row in options.rows() {
-        let busy = machine::wait_until_idle(machine::PATIENCE).await;
+        let busy = machine::wait_until_idle(machine::TIMEOUT).await;
         eprintln!("{} …", row.name);
         let mut measured = match (row.measure)(options.scale).await {
             Ok(measured) => measured,

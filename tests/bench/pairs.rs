@@ -330,7 +330,7 @@ mod tests {
             ("full-submit", &[PerSecond, Milliseconds]),
             ("full-start", &[Milliseconds, Milliseconds]),
             ("full-noop", &[PerSecond, PerSecond]),
-            ("full-hear", &[Milliseconds]),
+            ("full-deliver", &[Milliseconds]),
             ("full-size", &[PerSecond, PerSecond]),
         ];
         let units = |row: &Row| row.figures.iter().map(|figure| figure.unit).collect::<Vec<_>>();

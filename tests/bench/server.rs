@@ -1,4 +1,4 @@
-//! The server under measurement: the release binary as a process of its own.
+//! The server under measurement: the release binary as a separate process.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -10,19 +10,23 @@ use tempfile::TempDir;
 
 use crate::client::Connection;
 
-/// How long a server may take to start or to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit of starting or stopping a server.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Settings that rows change, by the variables the server reads.
+/// Settings that rows change, as environment variables.
 pub(crate) mod setting {
-    /// Nobody does a coder's tasks.
-    pub(crate) const NOBODY_CODES: (&str, &str) = ("BOTARMY_AGENTS__CODER__RUNNER", "none");
-    /// A coder's tasks are done at once, by doing nothing.
-    pub(crate) const CODING_IS_NOTHING: (&str, &str) = ("BOTARMY_AGENTS__CODER__RUNNER", "noop");
-    /// So many of them at the same time.
+    /// A coder's tasks are not executed.
+    pub(crate) const NO_CODER: (&str, &str) = ("BOTARMY_AGENTS__CODER__RUNNER", "none");
+    /// A coder's tasks are executed at once by a runner that does nothing.
+    pub(crate) const NOOP_CODER: (&str, &str) = ("BOTARMY_AGENTS__CODER__RUNNER", "noop");
+    /// Number of concurrent coder tasks.
     pub(crate) const MANY_CODERS: (&str, &str) = ("BOTARMY_AGENTS__CODER__SLOTS", "64");
-    /// A coder's tasks are done by a model at this address, so many at the same time; nobody tests.
-    pub(crate) const fn asking<'a>(url: &'a str, slots: &'a str) -> [(&'static str, &'a str); 5] {
+    /// A coder's tasks are executed by a model at this address, with this many slots; the tester is
+    /// off.
+    pub(crate) const fn model_coder<'a>(
+        url: &'a str,
+        slots: &'a str,
+    ) -> [(&'static str, &'a str); 5] {
         [
             ("BOTARMY_PROVIDERS__DOUBLE__KIND", "compatible"),
             ("BOTARMY_PROVIDERS__DOUBLE__BASE_URL", url),
@@ -31,15 +35,16 @@ pub(crate) mod setting {
             ("BOTARMY_AGENTS__TESTER__RUNNER", "none"),
         ]
     }
-    /// Where another binary than the one beside this program is.
+    /// Variable with the path of a server binary other than the one beside this program.
     pub(crate) const BINARY: &str = "BOTARMY_BENCH_SERVER";
-    /// Every setting begins with this.
+    /// Prefix of all settings.
     pub(crate) const PREFIX: &str = "BOTARMY_";
-    /// The database in the data directory.
+    /// Database file in the data directory.
     pub(crate) const DATABASE: &str = botarmy_server::stores::DATABASE;
 }
 
-/// A folder for data, on the disk that the binary is on: one in memory would make commits free.
+/// Creates a data folder on the disk of the binary, because a disk in memory would make commits
+/// free.
 pub(crate) fn data_dir() -> Result<TempDir> {
     let exe = std::env::current_exe()?;
     let beside = exe.parent().context("a program is in a folder")?;
@@ -68,12 +73,12 @@ pub(crate) fn binary() -> Result<PathBuf> {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// How long it took from being started to its first 200.
+    /// Time from the start to the first 200.
     pub(crate) started_in: Duration,
 }
 
 impl Server {
-    /// Starts one on this data with these settings, and returns when it is ready.
+    /// Starts a server on this data with these settings, and returns once it is ready.
     pub(crate) async fn start(data: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(binary()?);
@@ -102,7 +107,7 @@ impl Server {
             if let Some(status) = server.child.try_wait()? {
                 bail!("the server ended when it was started: {status}");
             }
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > TIMEOUT {
                 bail!("the server did not get ready");
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -115,13 +120,13 @@ impl Server {
         self.child.id()
     }
 
-    /// Tells it to stop, and waits.
+    /// Asks the server to stop, and waits for its end.
     pub(crate) async fn stop(mut self) -> Result<()> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         let began = Instant::now();
         while self.child.try_wait()?.is_none() {
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > TIMEOUT {
                 bail!("the server does not stop");
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -132,13 +137,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// An address nobody listens on, at this moment.
+/// Returns an address on which no process listens at this moment.
 pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }

@@ -1,8 +1,8 @@
-//! Percentiles.
+//! Percentiles of durations.
 
 use std::time::Duration;
 
-/// Samples of how long something took.
+/// Measured durations.
 #[derive(Debug, Default)]
 pub(crate) struct Samples(Vec<Duration>);
 
@@ -19,7 +19,7 @@ impl Samples {
         self.0.len()
     }
 
-    /// The sample that `share` of all are not above (nearest rank).
+    /// Returns the quantile `share`, by nearest rank.
     pub(crate) fn at(&self, share: f64) -> Duration {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
@@ -41,12 +41,12 @@ impl Samples {
     }
 }
 
-/// Milliseconds, for a table.
+/// Converts to milliseconds, for a table.
 pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-/// A number with its thousands set apart.
+/// Formats a number with separated thousands.
 pub(crate) fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut out = String::new();

@@ -14,16 +14,16 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// How long a frame may take that has to come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit of an expected frame.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens a connection that is told what this query asks for.
+/// Opens a connection with the subscriptions of this query.
 pub(crate) async fn connect(address: SocketAddr, query: &str) -> Result<Socket> {
     let (socket, _) = connect_async(format!("ws://{address}/ws?{query}")).await?;
     Ok(socket)
 }
 
-/// One subscriber whose frames are kept with when they came.
+/// A subscriber that keeps frames together with their time of arrival.
 pub(crate) struct Subscriber(mpsc::UnboundedReceiver<(Instant, Value)>);
 
 impl Subscriber {
@@ -44,7 +44,7 @@ impl Subscriber {
         Ok(Self(receiver))
     }
 
-    /// The next frame of this type; others are let go.
+    /// Returns the next frame of this type and discards others.
     pub(crate) async fn next(
         &mut self,
         event_type: &str,
@@ -58,12 +58,12 @@ impl Subscriber {
             }
             bail!("the live stream has ended");
         };
-        let waiting = tokio::time::timeout(PATIENCE, waiting).await;
+        let waiting = tokio::time::timeout(TIMEOUT, waiting).await;
         waiting.with_context(|| format!("no frame of type {event_type} came"))?
     }
 }
 
-/// When something happened, by the log.
+/// Returns the time of the event by the log.
 pub(crate) fn logged_at(frame: &Value) -> Result<Timestamp> {
     let text = frame["timestamp"].as_str().context("a frame has a timestamp")?;
     Ok(Timestamp::parse(text)?)

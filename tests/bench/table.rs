@@ -1,4 +1,4 @@
-//! What comes out.
+//! The table of results.
 
 use crate::stats::{ms, thousands};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(crate) struct Line {
     pub(crate) what: String,
     pub(crate) measured: String,
-    /// What the same run showed to be possible, or the bound where there is no such thing.
+    /// Limit measured in the same run, or the bound if there is none.
     pub(crate) limit: String,
     pub(crate) ratio: String,
     pub(crate) goal: String,
@@ -17,7 +17,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// A rate, held against a rate of the same run.
+    /// Creates a line for a rate that is compared with a rate of the same run.
     pub(crate) fn share(what: &str, rate: f64, limit: f64, goal: f64) -> Self {
         let ratio = rate / limit;
         Self {
@@ -31,7 +31,7 @@ impl Line {
         }
     }
 
-    /// A rate that has to be reached.
+    /// Creates a line for a rate that has to be reached.
     pub(crate) fn rate(what: &str, rate: f64, goal: f64) -> Self {
         Self {
             what: what.to_owned(),
@@ -44,7 +44,7 @@ impl Line {
         }
     }
 
-    /// Times that have to be kept: name, time, goal. The ratio is the worst of them to its goal.
+    /// Creates a line for times with limits: name, time, limit. The ratio is the worst of them.
     pub(crate) fn times(what: &str, times: &[(&str, Duration, Duration)]) -> Self {
         let join = |one: &dyn Fn(&(&str, Duration, Duration)) -> String| {
             times.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -62,14 +62,14 @@ impl Line {
         }
     }
 
-    /// With a remark under the table.
+    /// Adds a remark under the table.
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
 }
 
-/// Prints the table, and the remarks under it.
+/// Prints the table and the remarks under it.
 pub(crate) fn print(lines: &[Line]) {
     let header = ["row", "measured", "limit", "ratio", "goal", ""];
     let cells = |line: &Line| {

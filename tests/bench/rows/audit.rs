@@ -1,4 +1,4 @@
-//! A page of the audit log, out of many entries and out of ten times as many.
+//! A page of the audit log, from a log and from one ten times as long.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,9 +24,9 @@ use crate::server::{Server, data_dir, setting};
 use crate::stats::{Samples, ms, thousands};
 use crate::table::Line;
 
-/// How many entries a page has.
+/// Number of entries of a page.
 const PAGE: usize = 100;
-/// How many decisions are under way while the log is being filled.
+/// Number of concurrent decisions while the log is filled.
 const WRITERS: usize = 512;
 
 /// Entries beside which two servers are compared.
@@ -37,11 +37,11 @@ pub(crate) const FIGURES: &[Figure] = &[
     Figure { name: "audit page of 100 of 100,000, anywhere, p50", unit: Unit::Milliseconds },
 ];
 
-/// Lets the server make the database, so that it has the tables that this server knows, and copies
-/// its newest entry.
+/// Lets the server create the database, so that it has the tables of this server, and copies its
+/// newest entry.
 pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
     let data = data_dir()?;
-    let server = Server::start(data.path(), &[setting::NOBODY_CODES]).await?;
+    let server = Server::start(data.path(), &[setting::NO_CODER]).await?;
     let mut connection = Connection::open(server.address).await?;
     let project = super::project(&mut connection).await?;
     let path = format!("/api/v1/projects/{project}/tasks");
@@ -59,8 +59,8 @@ fn copied_id(n: usize) -> String {
     format!("7fffffff-ffff-7000-8000-{n:012x}")
 }
 
-/// Copies the newest entry so many times, into the same log. The hashes are not those of the
-/// copies, which a page does not look at.
+/// Copies the newest entry this many times into the same log. The hashes do not match the copies;
+/// pages do not check them.
 fn grow(folder: &Path, count: usize) -> Result<()> {
     let path = folder.join(setting::DATABASE);
     let mut connection = SqliteConnection::establish(&path.to_string_lossy())?;
@@ -110,7 +110,7 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     Ok(vec![first, second])
 }
 
-/// Where pages may begin.
+/// Cursors at which pages may begin.
 struct Cursors {
     project: String,
     /// Some of its entries.
@@ -124,10 +124,10 @@ fn all([newest, anywhere]: [Samples; 2]) -> Samples {
     all
 }
 
-/// Reads so many pages in all; returns how long they took: newest entries of all logs, and anywhere
-/// in a project's log.
+/// Reads this many pages in all. Returns the durations for the newest entries of all logs and for
+/// pages anywhere in a project's log.
 async fn pages(folder: &Path, seed: &Cursors, count: usize) -> Result<[Samples; 2]> {
-    let server = Server::start(folder, &[setting::NOBODY_CODES]).await?;
+    let server = Server::start(folder, &[setting::NO_CODER]).await?;
     let mut connection = Connection::open(server.address).await?;
     let mut samples = [Samples::default(), Samples::default()];
     for n in 0..count + 20 {
@@ -161,7 +161,7 @@ struct Seed {
 
 impl Seed {
     async fn begin(folder: &Path) -> Result<Self> {
-        // Nobody measures this part, so it need not wait for the disk.
+        // This part is not measured, so it need not wait for the disk.
         let settings = SqliteSettings {
             synchronous: Synchronous::Normal,
             ..SqliteSettings::new(folder.join(setting::DATABASE))
@@ -184,8 +184,8 @@ impl Seed {
         Ok(Self { settings, project, cursors })
     }
 
-    /// Adds entries to the project's log: notes, each a decision of its own, so that the store
-    /// commits them as it commits everything, many at a time.
+    /// Adds notes to the project's log, each as a decision, so that the store commits them many at
+    /// a time.
     async fn fill(&mut self, count: usize) -> Result<()> {
         let store = open(&self.settings).await?;
         let mut writers = JoinSet::new();

@@ -1,4 +1,4 @@
-//! How soon it answers, and what it holds when it does nothing.
+//! Start-up time and idle memory.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) const FIGURES: &[Figure] = &[
 
 pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
     let (fresh, again, [_, memory]) = drive(scale.of(7, 3)).await?;
-    let memory = memory.context("this system does not say what a process holds")?;
+    let memory = memory.context("this system does not report the memory of a process")?;
     Ok(vec![ms(fresh.p50()), ms(again.p50()), memory as f64 / 1_000_000.0])
 }
 
@@ -47,9 +47,9 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     Ok(vec![starts, idle])
 }
 
-/// Starts a server so many times in an empty folder, and again on what the first left there.
-/// Returns how long it took, and the memory one held that had been idle for two seconds, in bytes:
-/// all of it, and without mapped files.
+/// Starts a server this many times in an empty folder, and again on the data of the first. Returns
+/// the durations, and the memory of a server that was idle for two seconds, in bytes: all of it,
+/// and without mapped files.
 async fn drive(starts: usize) -> Result<(Samples, Samples, [Option<u64>; 2])> {
     let (mut fresh, mut again) = (Samples::default(), Samples::default());
     let mut memory = [None; 2];

@@ -1,4 +1,4 @@
-//! One event of a project, told to a thousand subscribers.
+//! Delivery of one event of a project to a thousand subscribers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,34 +15,36 @@ use crate::client::Connection;
 use crate::pairs::{Figure, Unit};
 use crate::server::{Server, data_dir, setting};
 use crate::stats::{Samples, ms};
-use crate::subscribers::{PATIENCE, connect};
+use crate::subscribers::{TIMEOUT, connect};
 use crate::table::Line;
 
 const SUBSCRIBERS: usize = 1000;
-/// About this long is a frame.
+/// Approximate length of a frame in bytes.
 const FRAME: usize = 1024;
 
-/// What the subscribers tell of one event.
+/// Record of one event's delivery.
 struct Round {
     began: Instant,
-    /// How many have it.
+    /// Number of subscribers that have received it.
     have: AtomicUsize,
-    /// When the first and the last had it, in nanoseconds.
+    /// Times of the first and the last delivery, in nanoseconds.
     first: AtomicU64,
     last: AtomicU64,
     all: Notify,
 }
 
-pub(crate) const FIGURES: &[Figure] =
-    &[Figure { name: "event told to 1,000 subscribers, the last, p50", unit: Unit::Milliseconds }];
+pub(crate) const FIGURES: &[Figure] = &[Figure {
+    name: "event delivered to 1,000 subscribers, the last, p50",
+    unit: Unit::Milliseconds,
+}];
 
 pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
-    let told = drive(SUBSCRIBERS, scale.of(60, 30)).await?;
-    Ok(vec![ms(told.last.p50())])
+    let deliveries = drive(SUBSCRIBERS, scale.of(60, 30)).await?;
+    Ok(vec![ms(deliveries.last.p50())])
 }
 
 /// Result of a fan-out.
-struct Told {
+struct Deliveries {
     /// From writing the request to the first subscriber's having read the frame.
     first: Samples,
     /// The same for the last subscriber.
@@ -56,26 +58,26 @@ struct Told {
 
 pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let subscribers = scale.of(SUBSCRIBERS, 200);
-    let told = drive(subscribers, scale.of(200, 40)).await?;
-    let goal = [("p99", told.last.p99(), Duration::from_millis(100))];
-    let what = format!("event told to {subscribers} subscribers");
+    let deliveries = drive(subscribers, scale.of(200, 40)).await?;
+    let goal = [("p99", deliveries.last.p99(), Duration::from_millis(100))];
+    let what = format!("event delivered to {subscribers} subscribers");
     Ok(vec![Line::times(&what, &goal).note(format!(
         "{} events of {} bytes, from writing the request to the last subscriber's having read it \
          (p50 {:.1} ms; the first p50 {:.1} ms); the subscribers connected in {:.2} s and the \
          server then held {} MB",
-        told.last.len(),
-        told.bytes,
-        ms(told.last.p50()),
-        ms(told.first.p50()),
-        told.connected.as_secs_f64(),
-        told.memory.map_or_else(|| "?".to_owned(), |bytes| (bytes / 1_000_000).to_string()),
+        deliveries.last.len(),
+        deliveries.bytes,
+        ms(deliveries.last.p50()),
+        ms(deliveries.first.p50()),
+        deliveries.connected.as_secs_f64(),
+        deliveries.memory.map_or_else(|| "?".to_owned(), |bytes| (bytes / 1_000_000).to_string()),
     ))])
 }
 
-/// Tells so many events to so many subscribers.
-async fn drive(subscribers: usize, events: usize) -> Result<Told> {
+/// Delivers this many events to this many subscribers.
+async fn drive(subscribers: usize, events: usize) -> Result<Deliveries> {
     let data = data_dir()?;
-    let server = Server::start(data.path(), &[setting::NOBODY_CODES]).await?;
+    let server = Server::start(data.path(), &[setting::NO_CODER]).await?;
     let mut connection = Connection::open(server.address).await?;
     let project = project(&mut connection).await?;
     let rounds = events + 5;
@@ -100,7 +102,7 @@ async fn drive(subscribers: usize, events: usize) -> Result<Told> {
     let connected = began.elapsed();
     let memory = crate::machine::resident(server.pid());
 
-    // Beside the instructions a frame has 376 bytes.
+    // A frame has 376 bytes in addition to the instructions.
     let path = format!("/api/v1/projects/{project}/tasks");
     let body = task(FRAME - 376).to_string();
     let (mut last, mut first) = (Samples::default(), Samples::default());
@@ -111,8 +113,8 @@ async fn drive(subscribers: usize, events: usize) -> Result<Told> {
         if status != 201 {
             bail!("a task was answered {status}");
         }
-        let all = tokio::time::timeout(PATIENCE, round.all.notified()).await;
-        all.context("not every subscriber was told")?;
+        let all = tokio::time::timeout(TIMEOUT, round.all.notified()).await;
+        all.context("not every subscriber received the event")?;
         let at = |time: &AtomicU64| Duration::from_nanos(time.load(Ordering::Relaxed));
         if n >= 5 {
             first.push(at(&round.first).saturating_sub(asked));
@@ -121,7 +123,7 @@ async fn drive(subscribers: usize, events: usize) -> Result<Told> {
     }
     server.stop().await?;
     let bytes = bytes.load(Ordering::Relaxed);
-    Ok(Told { first, last, bytes, connected, memory })
+    Ok(Deliveries { first, last, bytes, connected, memory })
 }
 
 impl Round {

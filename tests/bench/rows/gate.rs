@@ -1,4 +1,4 @@
-//! From a gate that a person answered to the next step that has started.
+//! From the answer to a gate to the start of the next step.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::subscribers::{Subscriber, logged_at};
 use crate::table::Line;
 use crate::{Scale, commits};
 
-/// How many gates of each project are answered: those of the first steps of `sdlc`.
+/// Number of gates answered in each project: those of the first steps of `sdlc`.
 const GATES: usize = 2;
 
 pub(crate) const FIGURES: &[Figure] = &[
@@ -50,7 +50,7 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     ))])
 }
 
-/// Answers the gates of so many projects on a server on this folder. Returns the times between
+/// Answers the gates of this many projects on a server on this folder. Returns the times between
 /// hitl_response and task_started by the log, and from writing the answer to reading the
 /// task_started frame.
 async fn drive(data: &Path, projects: usize) -> Result<(Samples, Samples)> {

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The rows of the benchmark table.
 
 pub(crate) mod audit;
 pub(crate) mod boot;
@@ -25,7 +25,7 @@ use crate::table::Line;
 type Measuring = Pin<Box<dyn Future<Output = Result<Vec<Line>>>>>;
 type Sampling = Pin<Box<dyn Future<Output = Result<Vec<f64>>>>>;
 
-/// Something to be measured.
+/// A benchmark.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) measure: fn(Scale) -> Measuring,
@@ -52,7 +52,7 @@ macro_rules! row {
     };
 }
 
-/// All of it, in the order of the table.
+/// All rows, in the order of the table.
 pub(crate) const ALL: &[Row] = &[
     row!("submit", submit),
     row!("start", start),
@@ -67,17 +67,17 @@ pub(crate) const ALL: &[Row] = &[
     row!("full-submit", full::submit),
     row!("full-start", full::start),
     row!("full-noop", full::noop),
-    row!("full-hear", full::hear),
+    row!("full-deliver", full::deliver),
     row!("full-size", full::size),
 ];
 
-/// Makes a project that is driven by hand; answers its id.
+/// Creates a project without a workflow and returns its id.
 async fn project(connection: &mut Connection) -> Result<String> {
     let made = connection.create("/api/v1/projects", &json!({"name": "Bench"})).await?;
     text(&made, "id")
 }
 
-/// Makes a project that a question to people keeps open, whatever its tasks do.
+/// Creates a project that an open question keeps from completing, and returns its id.
 async fn open_project(connection: &mut Connection) -> Result<String> {
     let id = project(connection).await?;
     let question = json!({"project_id": id, "question": "Is the measurement over?"});
@@ -85,7 +85,7 @@ async fn open_project(connection: &mut Connection) -> Result<String> {
     Ok(id)
 }
 
-/// A coder's task with instructions of this length.
+/// Returns a coder's task with instructions of this length.
 fn task(length: usize) -> Value {
     json!({"agent_type": "coder", "instructions": "measure ".repeat(length.div_ceil(8))})
 }

@@ -14,7 +14,7 @@ use crate::pairs::{Figure, Unit};
 use crate::server::{Server, data_dir, setting};
 use crate::table::Line;
 
-/// How many clients submit them.
+/// Number of clients.
 const CLIENTS: usize = 64;
 
 pub(crate) const FIGURES: &[Figure] =
@@ -38,17 +38,17 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     ))])
 }
 
-/// Submits so many tasks to a server; returns when the last was submitted and when it was
+/// Submits this many tasks to a server. Returns the times at which the last one was submitted and
 /// completed.
 async fn drive(count: usize) -> Result<(Duration, Duration)> {
     let data = data_dir()?;
-    let settings = [setting::CODING_IS_NOTHING, setting::MANY_CODERS];
+    let settings = [setting::NOOP_CODER, setting::MANY_CODERS];
     let server = Server::start(data.path(), &settings).await?;
     let mut connection = Connection::open(server.address).await?;
     let project = open_project(&mut connection).await?;
     let path: Arc<str> = format!("/api/v1/projects/{project}/tasks").into();
     let body: Arc<str> = task(64).to_string().into();
-    // Warm, as a server is that has been running for a while.
+    // Warm-up, as on a server that has been running for a while.
     for _ in 0..100 {
         connection.post(&path, body.as_bytes()).await?.json()?;
     }

@@ -1,4 +1,4 @@
-//! From a submission to an agent that has started, when nothing else goes on.
+//! From a submission to the start of an agent, on an idle server.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ struct Times {
     /// From writing the request to its answer.
     answered: Samples,
     /// From writing the request to reading the task_created frame.
-    told: Samples,
+    announced: Samples,
     /// From writing the request to reading the task_started frame.
     seen: Samples,
 }
@@ -53,15 +53,15 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
          {:.2} ms, task_started frame {:.2} ms (p99 {:.2} ms), which is after a second commit",
         times.logged.len(),
         ms(times.answered.p50()),
-        ms(times.told.p50()),
+        ms(times.announced.p50()),
         ms(times.seen.p50()),
         ms(times.seen.p99())
     ))])
 }
 
-/// Submits so many tasks, one after another, to a server on this folder.
+/// Submits this many tasks, one after another, to a server on this folder.
 async fn drive(data: &Path, count: usize) -> Result<Times> {
-    let server = Server::start(data, &[setting::CODING_IS_NOTHING]).await?;
+    let server = Server::start(data, &[setting::NOOP_CODER]).await?;
     let mut connection = Connection::open(server.address).await?;
     let project = open_project(&mut connection).await?;
     let mut subscriber = Subscriber::open(server.address, &format!("project_id={project}")).await?;
@@ -79,10 +79,10 @@ async fn drive(data: &Path, count: usize) -> Result<Times> {
         let (came, started) =
             subscriber.next("task_started", |frame| frame["task_id"] == id).await?;
         subscriber.next("task_completed", |frame| frame["task_id"] == id).await?;
-        // The first few warm up.
+        // The first few are a warm-up.
         if n >= 5 {
             times.answered.push(answer_took);
-            times.told.push(created_came - asked);
+            times.announced.push(created_came - asked);
             times.seen.push(came - asked);
             times.logged.push(logged_at(&started)?.since(logged_at(&created)?));
         }

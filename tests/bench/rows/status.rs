@@ -1,6 +1,6 @@
-//! The status of a project with ten tasks, against an answer of the same length that is always
-//! the same: a web server of the same framework with as many workers, and nothing else in it. It
-//! runs as a process of its own, as the server does.
+//! The status of a project with ten tasks, compared with a constant answer of the same length from
+//! a minimal web server with the same framework and number of workers. That server is a separate
+//! process, as the measured server is.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::stats::ms;
 use crate::table::Line;
 use crate::{Scale, load};
 
-/// The word that makes this program such a server; then its address and the length.
+/// Subcommand that runs the static server; followed by its address and the length of the answer.
 pub(crate) const SERVE: &str = "serve-static";
 
 const CLIENTS: usize = 64;
@@ -41,7 +41,7 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let data = data_dir()?;
     let (server, path, length) = start(data.path()).await?;
 
-    // One after the other, twice, so that neither has the better moment.
+    // In alternation, twice, so that neither has better conditions.
     let fixed = Static::start(length).await?;
     let (mut rates, mut limits) = (Vec::new(), Vec::new());
     let mut p99 = Duration::ZERO;
@@ -61,10 +61,10 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     ))])
 }
 
-/// Starts a server on this folder with a project of ten tasks; returns the path of its status and
+/// Starts a server on this folder with a project of ten tasks. Returns the path of its status and
 /// the length of that answer.
 async fn start(data: &Path) -> Result<(Server, String, usize)> {
-    let server = Server::start(data, &[setting::NOBODY_CODES]).await?;
+    let server = Server::start(data, &[setting::NO_CODER]).await?;
     let mut connection = Connection::open(server.address).await?;
     let project = project(&mut connection).await?;
     for _ in 0..TASKS {
@@ -128,7 +128,7 @@ impl Drop for Static {
     }
 }
 
-/// Is such a server, until it is killed.
+/// Runs the static server until it is killed.
 pub(crate) async fn serve(what: Option<String>) -> Result<()> {
     let what = what.context("an address and a length are needed")?;
     let (address, length) = what.split_once('/').context("as ADDRESS/LENGTH")?;

@@ -1,6 +1,6 @@
-//! What a step costs beside its agent: from an agent that has returned to the next one that is
-//! called. Everything is as in the server (engine, worker, SQLite with durable commits, the workflow
-//! `sdlc` with its schemas and contexts), in this process, with an agent that takes no time.
+//! Overhead of a step: from the return of an agent to the call of the next one. Everything is as in
+//! the server (engine, worker, SQLite with durable commits, the workflow `sdlc` with its schemas
+//! and contexts), in this process, with an agent that takes no time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -35,9 +35,9 @@ use crate::stats::{Samples, ms};
 use crate::table::Line;
 use crate::{Scale, commits};
 
-/// Steps of `sdlc` when its test passes.
+/// Number of steps of `sdlc` if its test passes.
 const STEPS: usize = 9;
-/// Projects before anything is counted.
+/// Number of projects before samples are taken.
 const WARM: usize = 3;
 
 /// Reason why a row of the table has no place in a comparison of binaries.
@@ -47,9 +47,8 @@ pub(crate) const IN_PROCESS: &[&str] =
 pub(crate) const FIGURES: &[Figure] =
     &[Figure { name: "a step of an external worker, p50", unit: Unit::Milliseconds }];
 
-/// Takes projects to their end as an external worker, and returns how long it takes from writing
-/// the result of one step to reading the next one: what a step costs beside its agent, with two
-/// requests.
+/// Takes projects to completion as an external worker. Returns the times from writing the result of
+/// one step to reading the next one, which are the overhead of a step with two requests.
 pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
     let data = data_dir()?;
     let agents = ["ORCHESTRATOR", "ANALYST", "ARCHITECT", "CODER", "TESTER", "DEPLOYER"];
@@ -66,7 +65,7 @@ pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
         connection.create("/api/v1/projects", &project).await?;
         let mut lease = lease(&mut connection).await?;
         for step in 1..=STEPS {
-            // The test is told what makes it pass, so that no repair follows.
+            // The tester's output passes the test, so that no repair follows.
             let name = lease["task"]["task"]["step"].as_str();
             let output = sensible_document(name, "mended();");
             let id = lease["lease"].as_str().context("a lease has a name")?;
@@ -88,7 +87,7 @@ pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
 
 const LEASES: &str = "/api/v1/worker/leases";
 
-/// Takes the next step.
+/// Leases the next step.
 async fn lease(connection: &mut Connection) -> Result<Value> {
     let agents: Vec<_> = AgentType::ALL.iter().map(|agent| agent.as_str()).collect();
     let query = json!({"worker_id": "bench", "agents": agents, "max": 1, "wait_s": 10});
@@ -110,15 +109,15 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let parts = std::mem::take(&mut *locked(&bench.parts));
     bench.close().await;
     let [whole, stored, claimed, called] = parts;
-    let asked = asking_nobody(&jobs).await?;
+    let asked = unanswered_prompts(&jobs).await?;
     let goal = [("p50", whole.p50(), Duration::from_millis(3))];
     let mut line = Line::times("a step, without its agent", &goal);
     line.limit = format!("one commit {:.2} ms", ms(commit));
     Ok(vec![line.note(format!(
         "{} samples (p99 {:.2} ms), from an agent that returns to the next that is called; {:.1} \
          times one commit of one row alone, after a pause, of which a step takes two. p50 of the \
-         parts: looked at and stored {:.2} ms, the next claimed {:.2} ms, its context read {:.2} \
-         ms. A model's prompt comes on top: with a request that nobody takes, p50 {:.2} ms for \
+         parts: validated and stored {:.2} ms, the next claimed {:.2} ms, its context read {:.2} \
+         ms. A model's prompt comes on top: with a request that no provider accepts, p50 {:.2} ms for \
          the same assignments",
         whole.len(),
         ms(whole.p99()),
@@ -130,7 +129,7 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     ))])
 }
 
-/// When what happened to a task.
+/// Time of an event by task.
 type Times = Arc<Mutex<HashMap<TaskId, Instant>>>;
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -145,7 +144,7 @@ struct Run {
     returned: Instant,
 }
 
-/// Does its work at once, and notes when it was called and when it returned.
+/// An agent that returns at once and records the times of its calls and returns.
 struct TimedAgent {
     agent: ScriptedRunner,
     runs: Mutex<Vec<Run>>,
@@ -187,7 +186,8 @@ impl AgentRunner for TimedAgent {
     }
 }
 
-/// Passes everything on, and notes when a task was committed as claimed and as completed.
+/// Delegates all calls, and records the times at which a task was committed as claimed and as
+/// completed.
 struct TimedLedger {
     ledger: Arc<dyn Ledger>,
     claimed: Times,
@@ -219,14 +219,14 @@ fn note(committed: &Committed, event: EventType, times: &Times) {
     locked(times).extend(entries.filter_map(|entry| Some((entry.task_id?, now))));
 }
 
-/// The use cases as the server puts them together, without its borders.
+/// The use cases, assembled as in the server, without its borders.
 struct Bench {
     engine: Engine,
     stores: Stores,
     agent: Arc<TimedAgent>,
     claimed: Times,
     completed: Times,
-    /// All of it, and its three parts.
+    /// The whole overhead, and its three parts.
     parts: Mutex<[Samples; 4]>,
     stop: watch::Sender<bool>,
     working: tokio::task::JoinHandle<()>,
@@ -282,7 +282,7 @@ impl Bench {
         Ok(Self { engine, stores, agent, claimed, completed, parts, stop, working, background })
     }
 
-    /// Takes a project from its beginning to its package; answers the runs of its agents.
+    /// Takes a project from its start to its package; returns the runs of its agents.
     async fn project(&self) -> Result<Vec<Run>> {
         locked(&self.agent.runs).clear();
         let new = NewProject {
@@ -296,7 +296,7 @@ impl Bench {
         while self.stores.ports.packages.package(id).await?.is_none() {
             if began.elapsed() > Duration::from_secs(30) {
                 let project = self.stores.ports.projects.project(id).await?;
-                bail!("the project does not come to its end: {project:?}");
+                bail!("the project does not complete: {project:?}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -307,7 +307,7 @@ impl Bench {
         Ok(runs)
     }
 
-    /// Counts the ways from one run to the next.
+    /// Adds the samples between consecutive runs.
     fn count(&self, runs: &[Run]) -> Result<()> {
         let (claimed, completed) = (locked(&self.claimed), locked(&self.completed));
         let mut parts = locked(&self.parts);
@@ -325,15 +325,16 @@ impl Bench {
 
     async fn close(self) {
         self.stop.send_replace(true);
-        // It has nothing in hand.
+        // No task is in progress.
         drop(self.working.await);
         self.background.iter().for_each(tokio::task::JoinHandle::abort);
         self.stores.close().await;
     }
 }
 
-/// How long a model runner takes where nobody answers: for its prompt, and to find that out.
-async fn asking_nobody(jobs: &[Assignment]) -> Result<Samples> {
+/// Measures a model runner whose provider does not respond: building the prompt and failing to
+/// connect.
+async fn unanswered_prompts(jobs: &[Assignment]) -> Result<Samples> {
     let provider = Provider {
         name: "nobody".to_owned(),
         kind: ProviderKind::Compatible,
@@ -356,7 +357,7 @@ async fn asking_nobody(jobs: &[Assignment]) -> Result<Samples> {
         let began = Instant::now();
         match runner.run(job, context).await {
             Err(RunError::Retryable { code, .. }) if code == "provider_unreachable" => {}
-            other => bail!("somebody answered: {other:?}"),
+            other => bail!("the provider answered: {other:?}"),
         }
         samples.push(began.elapsed());
     }

@@ -1,4 +1,4 @@
-//! Durable submissions at 64 clients, against what the database commits one row at a time.
+//! Durable submissions of 64 clients, compared with commits of single rows by the database alone.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::stats::ms;
 use crate::table::Line;
 use crate::{Scale, commits, load};
 
-/// How many clients submit.
+/// Number of clients.
 const CLIENTS: usize = 64;
-/// To how many projects.
+/// Number of projects.
 const PROJECTS: usize = 16;
 
 pub(crate) const FIGURES: &[Figure] =
@@ -45,9 +45,9 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     ))])
 }
 
-/// Submits for this long to a server on this folder.
+/// Submits to a server on this folder for this long.
 async fn drive(data: &Path, time: Duration) -> Result<load::Outcome> {
-    let server = Server::start(data, &[setting::NOBODY_CODES]).await?;
+    let server = Server::start(data, &[setting::NO_CODER]).await?;
     let mut connection = Connection::open(server.address).await?;
     let mut paths = Vec::new();
     for _ in 0..PROJECTS {

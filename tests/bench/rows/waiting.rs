@@ -1,5 +1,5 @@
-//! Five hundred model calls that wait at once: what they take of memory, and whether the server
-//! answers meanwhile. The provider is a double in this process.
+//! Five hundred concurrent model calls: their memory, and the response time of the server
+//! meanwhile. The provider is a double in this process.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,15 +18,15 @@ use crate::server::{Server, data_dir, setting};
 use crate::stats::{Samples, ms};
 use crate::table::Line;
 
-/// Model calls at once.
+/// Number of concurrent model calls.
 const CALLS: usize = 500;
-/// How long each takes to be answered.
+/// Response time of the provider.
 const LATENCY: Duration = Duration::from_secs(2);
-/// How many clients submit, so that all are waiting before the first is answered.
+/// Number of submitting clients, so that all calls are waiting before the first is answered.
 const CLIENTS: usize = 16;
-/// Tasks of the project whose status is asked for.
+/// Number of tasks of the polled project.
 const TASKS: usize = 10;
-/// The memory they may take, in MB.
+/// Maximum memory of the calls, in MB.
 const MEMORY: f64 = 60.0;
 
 pub(crate) const FIGURES: &[Figure] = &[
@@ -96,7 +96,7 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     ])
 }
 
-/// Lets the model calls of a project wait, so many rounds.
+/// Runs this many rounds of waiting model calls in a project.
 async fn drive(rounds: usize) -> Result<Seen> {
     let document =
         json!({"title": "T", "summary": "A summary.", "markdown": "Words. ".repeat(200)});
@@ -105,11 +105,12 @@ async fn drive(rounds: usize) -> Result<Seen> {
     let double = Double::start(reply).await;
     let data = data_dir()?;
     let (url, slots) = (double.url(Protocol::OpenAi), CALLS.to_string());
-    let server = Server::start(data.path(), &setting::asking(&url, &slots)).await?;
+    let server = Server::start(data.path(), &setting::model_coder(&url, &slots)).await?;
     let mut connection = Connection::open(server.address).await?;
     let beside = beside(&mut connection).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let idle = resident(server.pid()).context("this system does not say what a process holds")?;
+    let idle =
+        resident(server.pid()).context("this system does not report the memory of a process")?;
 
     let (mut beside_p50, mut beside_p99) = (Duration::ZERO, Duration::ZERO);
     let mut own_p99 = Duration::ZERO;
@@ -136,7 +137,7 @@ async fn drive(rounds: usize) -> Result<Seen> {
     Ok(Seen { idle, most, first, anonymous, after, beside_p50, beside_p99, own_p99, samples })
 }
 
-/// A project with tasks that nobody does.
+/// Creates a project with tasks that no worker takes.
 async fn beside(connection: &mut Connection) -> Result<String> {
     let project = super::project(connection).await?;
     let path = format!("/api/v1/projects/{project}/tasks");
@@ -165,7 +166,7 @@ async fn submit(server: &Server, project: &str) -> Result<()> {
     Ok(())
 }
 
-/// What was seen while they waited.
+/// Measurements while the calls waited.
 #[derive(Default)]
 struct Waited {
     beside: Samples,
@@ -174,7 +175,7 @@ struct Waited {
     anonymous: u64,
 }
 
-/// Waits until all calls are open at the same time, then asks for statuses until the first is
+/// Waits until all calls are open at the same time, then polls statuses until the first call is
 /// answered.
 async fn wait(server: &Server, double: &Double, beside: &str, own: &str) -> Result<Waited> {
     let began = Instant::now();
@@ -212,7 +213,7 @@ async fn wait(server: &Server, double: &Double, beside: &str, own: &str) -> Resu
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     if Instant::now() < end {
-        bail!("they did not wait long enough for everybody to be asked");
+        bail!("the calls ended before all statuses were polled");
     }
     while let Some(client) = clients.join_next().await {
         let (n, samples) = client??;
@@ -221,13 +222,13 @@ async fn wait(server: &Server, double: &Double, beside: &str, own: &str) -> Resu
     Ok(waited)
 }
 
-/// That a model has done it: tokens are counted.
+/// Checks that a model did the work, by its token usage.
 async fn check(connection: &mut Connection, project: &str) -> Result<()> {
     let path = format!("/api/v1/projects/{project}/status");
     let id = text(&connection.get(&path).await?.json()?["tasks"][0], "task_id")?;
     let task = connection.get(&format!("/api/v1/tasks/{id}")).await?.json()?;
     if task["usage"]["input_tokens"] != TOKENS.0 || task["attempt"] != 1 {
-        bail!("a task was done otherwise: {task}");
+        bail!("the model did not do the task: {task}");
     }
     Ok(())
 }

@@ -54,13 +54,13 @@ async fn one(scale: Scale, projects: usize, what: &str) -> Result<Line> {
     )))
 }
 
-/// Submits so many tasks to so many projects; returns when the last was submitted and when it was
-/// completed.
+/// Submits this many tasks to this many projects. Returns the times at which the last one was
+/// submitted and completed.
 async fn drive(projects: usize, count: usize) -> Result<(Duration, Duration)> {
     let full = Full::start().await?;
     let url = full.database("botarmy").await?;
     let (data, other) = (data_dir()?, data_dir()?);
-    let settings = [setting::CODING_IS_NOTHING, setting::MANY_CODERS];
+    let settings = [setting::NOOP_CODER, setting::MANY_CODERS];
     let servers =
         [full.replica(&data, &url, &settings).await?, full.replica(&other, &url, &settings).await?];
     let mut connection = Connection::open(servers[0].address).await?;
@@ -71,7 +71,7 @@ async fn drive(projects: usize, count: usize) -> Result<(Duration, Duration)> {
     let body: Arc<str> = task(64).to_string().into();
     let paths: Arc<[String]> =
         ids.iter().map(|id| format!("/api/v1/projects/{id}/tasks")).collect();
-    // Warm, as servers are that have been running for a while.
+    // Warm-up, as on servers that have been running for a while.
     let warm = 160 / projects;
     for path in &*paths {
         for _ in 0..warm {

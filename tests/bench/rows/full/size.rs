@@ -1,4 +1,4 @@
-//! How throughput changes with how much is kept: projects, and entries of the log.
+//! Effect of the amount of stored data on throughput: projects, and entries of the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::{Scale, load};
 
 const CLIENTS: usize = 64;
 
-/// Copies the last project so many times, with a head and its first entry: what it takes for
-/// tasks to be submitted to it.
+/// Copies the last project this many times, with a head and its first entry, which submissions
+/// need.
 const PROJECTS: &str = "
 CREATE TEMPORARY TABLE made AS SELECT p.id AS old,
   ('00000000-0001-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS new
@@ -31,7 +31,7 @@ INSERT INTO heads (log, seq, hash, previous, counts, next_turn)
 DROP TABLE made;
 ";
 
-/// Copies the newest entry so many times, into a log of its own.
+/// Copies the newest entry this many times, into a separate log.
 const ENTRIES: &str = "
 INSERT INTO events (id, log, seq, event_type, event_source, task_id, created_at, hash,
   event_metadata, event_data)
@@ -68,9 +68,9 @@ pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
     Ok(vec![with_many, with_lots])
 }
 
-/// Starts a replica with one project and one task, which the tables grow from.
+/// Starts a replica with one project and one task, from which the tables are grown.
 async fn start(full: &Full, url: &str, data: &TempDir) -> Result<Server> {
-    let server = full.replica(data, url, &[setting::NOBODY_CODES]).await?;
+    let server = full.replica(data, url, &[setting::NO_CODER]).await?;
     let mut connection = Connection::open(server.address).await?;
     let first = project(&mut connection).await?;
     connection.create(&format!("/api/v1/projects/{first}/tasks"), &task(64)).await?;
@@ -118,7 +118,7 @@ async fn grow(url: &str, sql: &str, from: usize, to: usize) -> Result<()> {
     let sql = sql.replace("@FROM@", &from.to_string()).replace("@TO@", &to.to_string());
     let client = services::connect(url).await?;
     client.batch_execute(&sql).await.context("the tables do not grow")?;
-    // What a database has done by itself that has been running for a while.
+    // A database that has been running for a while has done this by itself.
     for upkeep in ["VACUUM ANALYZE", "CHECKPOINT"] {
         client.batch_execute(upkeep).await?;
     }

@@ -1,4 +1,4 @@
-//! From a submission on one replica to an agent that has started on another.
+//! From a submission on one replica to the start of an agent on another.
 
 use std::time::{Duration, Instant};
 
@@ -46,14 +46,14 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     )])
 }
 
-/// Submits so many tasks, one after another. Returns the times between task_created and
+/// Submits this many tasks, one after another. Returns the times between task_created and
 /// task_started by the log, and from writing the request to reading the task_started frame.
 async fn drive(count: usize) -> Result<(Samples, Samples)> {
     let full = Full::start().await?;
     let url = full.database("botarmy").await?;
     let (data, other) = (data_dir()?, data_dir()?);
     let server = full.replica(&data, &url, &[("BOTARMY_SERVER__ROLE", "api")]).await?;
-    let worker = [setting::CODING_IS_NOTHING, ("BOTARMY_SERVER__ROLE", "worker")];
+    let worker = [setting::NOOP_CODER, ("BOTARMY_SERVER__ROLE", "worker")];
     let worker = full.replica(&other, &url, &worker).await?;
     let mut connection = Connection::open(server.address).await?;
     let project = open_project(&mut connection).await?;
@@ -70,7 +70,7 @@ async fn drive(count: usize) -> Result<(Samples, Samples)> {
         let (came, started) =
             subscriber.next("task_started", |frame| frame["task_id"] == id).await?;
         subscriber.next("task_completed", |frame| frame["task_id"] == id).await?;
-        // The first few warm up.
+        // The first few are a warm-up.
         if n >= 5 {
             seen.push(came - asked);
             logged.push(logged_at(&started)?.since(logged_at(&created)?));

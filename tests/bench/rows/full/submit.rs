@@ -37,7 +37,7 @@ pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
 
 /// Starts a replica with projects to submit to; returns the paths of their tasks.
 async fn start(full: &Full, url: &str, data: &TempDir) -> Result<(Server, Arc<[String]>)> {
-    let server = full.replica(data, url, &[setting::NOBODY_CODES]).await?;
+    let server = full.replica(data, url, &[setting::NO_CODER]).await?;
     let mut connection = Connection::open(server.address).await?;
     let mut paths = Vec::new();
     for _ in 0..LOGS {
@@ -52,7 +52,7 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     let url = full.database("botarmy").await?;
     let data = data_dir()?;
     let (server, paths) = start(&full, &url, &data).await?;
-    // In turns, so that neither has the fresh tables for itself.
+    // In alternation, so that neither has the fresh tables alone.
     let mut ours = submit(&server, &paths, CLIENTS, time / 2).await?;
     let mut limit = pgbench(&url, CLIENTS, time / 2).await?;
     let again = submit(&server, &paths, CLIENTS, time / 2).await?;

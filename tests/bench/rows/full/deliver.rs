@@ -39,14 +39,14 @@ pub(crate) async fn measure(scale: Scale) -> Result<Vec<Line>> {
     )])
 }
 
-/// Makes so many events on one replica. Returns the times from writing the request to the
-/// subscriber on the other, and how much later that was than the subscriber on the first.
+/// Creates this many events on one replica. Returns the times from writing the request to the
+/// subscriber on the other replica, and the delay after the subscriber on the first.
 async fn drive(events: usize) -> Result<(Samples, Samples)> {
     let full = Full::start().await?;
     let url = full.database("botarmy").await?;
     let (data, other) = (data_dir()?, data_dir()?);
-    let one = full.replica(&data, &url, &[setting::NOBODY_CODES]).await?;
-    let another = full.replica(&other, &url, &[setting::NOBODY_CODES]).await?;
+    let one = full.replica(&data, &url, &[setting::NO_CODER]).await?;
+    let another = full.replica(&other, &url, &[setting::NO_CODER]).await?;
     let mut connection = Connection::open(one.address).await?;
     let project = project(&mut connection).await?;
     let query = format!("project_id={project}");
