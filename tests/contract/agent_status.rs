@@ -1,14 +1,14 @@
-//! What a status board must do, on top of what is derived in `reads` and `edges`.
+//! Contract of the status board, in addition to the derivation in `reads` and `edges`.
 
 use botarmy_domain::decide::agents;
 use botarmy_domain::{AgentStatusKind, AgentType, Scope};
 
 use crate::stores::Stores;
 
-pub use crate::edges::an_agent_stands_in_error_until_it_is_swept_or_helped;
+pub use crate::edges::an_agent_stays_in_error_until_it_is_cleared_or_answered;
 pub use crate::reads::agents_are_derived_and_remembered;
 
-pub async fn every_agent_type_is_answered_for_in_order(stores: &Stores) {
+pub async fn every_agent_type_has_a_status_in_order(stores: &Stores) {
     let all = stores.agents.statuses().await.unwrap();
     assert_eq!(all.iter().map(|record| record.agent_type).collect::<Vec<_>>(), AgentType::ALL);
     for record in all {
@@ -17,7 +17,7 @@ pub async fn every_agent_type_is_answered_for_in_order(stores: &Stores) {
     }
 }
 
-pub async fn whoever_changes_a_status_sees_the_change(stores: &Stores) {
+pub async fn a_status_change_is_visible_to_its_author(stores: &Stores) {
     for n in 0..200 {
         let agent = AgentType::ALL[n % AgentType::ALL.len()];
         let context = stores.context();

@@ -1,4 +1,4 @@
-//! The bus and the bell of one adapter, as two who use them see them: one speaks, the other listens.
+//! The bus and the wake-ups of one adapter, seen from a sender and a receiver.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use botarmy_domain::{
 };
 use botarmy_memory::{MemoryEventBus, MemoryWakeUps};
 use botarmy_redis::{Redis, RedisEventBus, RedisHealth, RedisSettings, RedisWakeUps};
-use botarmy_tests::server::PATIENCE;
+use botarmy_tests::server::TIMEOUT;
 use botarmy_tests::services;
 use serde_json::Value;
 
-/// Who speaks, and who listens.
+/// A sender and a receiver.
 pub struct Channels {
     pub speaker: Side,
     pub listener: Side,
 }
 
-/// One end of the bus and of the bell.
+/// One end of the bus and of the wake-ups.
 #[derive(Clone)]
 pub struct Side {
     pub bus: Arc<dyn EventBus>,
     pub wake_ups: Arc<dyn WakeUps>,
 }
 
-/// Both in one process.
+/// Returns both in one process.
 pub async fn memory() -> Option<Channels> {
     let side = Side {
         bus: Arc::new(MemoryEventBus::default()),
@@ -37,7 +37,7 @@ pub async fn memory() -> Option<Channels> {
     Some(Channels { speaker: side.clone(), listener: side })
 }
 
-/// Two replicas on one Redis.
+/// Returns two replicas on one Redis.
 pub async fn redis() -> Option<Channels> {
     let service = services::redis()?;
     let [speaker, listener] = [1, 2].map(|n| Redis::connect(settings(&service, n)));
@@ -48,7 +48,7 @@ pub async fn redis() -> Option<Channels> {
     Some(channels)
 }
 
-/// One replica on a Redis, by itself.
+/// Returns a single replica on a Redis.
 pub async fn redis_alone() -> Option<Channels> {
     let redis = Redis::connect(settings(&services::redis()?, 1));
     connected(&redis).await;
@@ -57,7 +57,7 @@ pub async fn redis_alone() -> Option<Channels> {
     Some(channels)
 }
 
-/// No Redis where one should be: everything works inside the process.
+/// Returns a replica whose Redis cannot be reached: everything works within the process.
 pub async fn redis_away() -> Option<Channels> {
     let url = "redis://127.0.0.1:1".parse().unwrap();
     let redis = Redis::connect(RedisSettings::new(url, "test", 1));
@@ -68,7 +68,7 @@ pub fn settings(service: &services::Redis, instance: u128) -> RedisSettings {
     RedisSettings::new(service.url.parse().unwrap(), &service.prefix, instance)
 }
 
-/// Returns when Redis is there.
+/// Waits until Redis is connected.
 pub async fn connected(redis: &Redis) {
     let health = RedisHealth::new(redis);
     let asking = async {
@@ -76,7 +76,7 @@ pub async fn connected(redis: &Redis) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.expect("Redis is not found");
+    tokio::time::timeout(TIMEOUT, asking).await.expect("Redis is not found");
 }
 
 impl Side {
@@ -95,31 +95,31 @@ impl Side {
         Listener(self.bus.subscribe().await.unwrap())
     }
 
-    /// Lets pass what rang before.
+    /// Discards earlier notifications.
     pub async fn hush(&self) {
         while tokio::time::timeout(QUIET, self.wake_ups.wait()).await.is_ok() {}
     }
 }
 
-/// How long nothing must be heard before it counts as silence.
+/// Duration of silence that counts as such.
 pub const QUIET: Duration = Duration::from_millis(150);
 
 impl Channels {
-    /// Returns when what is said is heard, and what was said before has passed.
+    /// Waits until messages arrive, and discards earlier ones.
     async fn settle(&self) {
         let mut listener = self.listener.listen().await;
-        until_heard(&self.speaker, &mut listener, u32::MAX).await;
+        until_received(&self.speaker, &mut listener, u32::MAX).await;
         listener.hush().await;
         self.speaker.hush().await;
         self.listener.hush().await;
     }
 
-    /// Nothing to look at afterwards.
+    /// Checks nothing; channels leave nothing behind.
     pub async fn check(&self) {}
 }
 
-/// Says it again and again until it is heard; answers what was heard before.
-pub async fn until_heard(speaker: &Side, listener: &mut Listener, n: u32) -> Vec<BusMessage> {
+/// Sends a message repeatedly until it arrives; returns the messages that arrived before.
+pub async fn until_received(speaker: &Side, listener: &mut Listener, n: u32) -> Vec<BusMessage> {
     let (mut before, started) = (Vec::new(), std::time::Instant::now());
     loop {
         speaker.publish([progress(n)]).await;
@@ -129,23 +129,23 @@ pub async fn until_heard(speaker: &Side, listener: &mut Listener, n: u32) -> Vec
             }
             before.push(news);
         }
-        assert!(started.elapsed() < PATIENCE, "{n} is not heard");
+        assert!(started.elapsed() < TIMEOUT, "{n} is not heard");
     }
 }
 
-/// Somebody who listens.
+/// A subscriber.
 pub struct Listener(Box<dyn Subscription>);
 
 impl Listener {
     pub async fn next(&mut self) -> BusMessage {
-        self.within(PATIENCE).await.expect("nothing is heard")
+        self.within(TIMEOUT).await.expect("nothing is heard")
     }
 
     pub async fn within(&mut self, time: Duration) -> Option<BusMessage> {
         tokio::time::timeout(time, self.0.next()).await.ok().flatten()
     }
 
-    /// Everything until it is quiet.
+    /// Returns all messages until there is silence.
     pub async fn hush(&mut self) -> Vec<BusMessage> {
         let mut received = Vec::new();
         while let Some(news) = self.within(QUIET).await {
@@ -155,7 +155,7 @@ impl Listener {
     }
 }
 
-/// News with a number.
+/// Returns a message with a number.
 pub fn progress(n: u32) -> BusMessage {
     let mut id_generator = IdGenerator::new(Timestamp::from_micros(1_000_000), n.into());
     BusMessage::Progress(Arc::new(TaskProgress {
@@ -175,7 +175,7 @@ pub fn number(news: &BusMessage) -> Option<u32> {
     }
 }
 
-/// An entry with these data, as a store makes it.
+/// Returns an entry with these data, as a store creates it.
 pub fn entry(data: &Value) -> Arc<Entry> {
     let mut id_generator = IdGenerator::new(Timestamp::from_micros(1_000_001), 9);
     let mut head = Head::empty(LogId::Project(id_generator.project()));

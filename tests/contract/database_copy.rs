@@ -1,4 +1,4 @@
-//! The contract of a whole database as rows (`botarmy_sql::database_copy`), on both dialects.
+//! Contract of copying a whole database as rows (`botarmy_sql::database_copy`), in both dialects.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use tempfile::TempDir;
 
-/// Where a database of either kind is.
+/// Location of a database of either kind.
 enum Place {
     Sqlite(TempDir),
     Postgres(Database),
@@ -53,7 +53,7 @@ impl Place {
         }
     }
 
-    /// Somebody beside it writes.
+    /// Writes beside the copy, on another connection.
     async fn beside(&self, sql: &str) {
         match self {
             Self::Sqlite(dir) => {
@@ -84,7 +84,7 @@ fn agent(name: &str) -> Row {
     vec![Cell::Text(name.to_owned()), Cell::Text("{}".to_owned())]
 }
 
-async fn rows_come_back_to_the_letter_in_the_order_of_their_keys(place: Place) {
+async fn rows_are_read_back_unchanged_in_key_order(place: Place) {
     let mut target = place.target().await;
     for (table, mut rows) in [
         (&HEADS, vec![head(3, 1), head(0x80, 2), head(0, i64::MAX), head(0xff, 4), head(1, 5)]),
@@ -107,7 +107,7 @@ async fn rows_come_back_to_the_letter_in_the_order_of_their_keys(place: Place) {
     }
 }
 
-async fn a_chunk_is_there_whole_or_not_at_all_and_replaces_nothing(place: Place) {
+async fn a_chunk_is_written_whole_or_not_at_all_and_replaces_nothing(place: Place) {
     let mut target = place.target().await;
     target.append(&HEADS, &[head(2, 1)]).await.unwrap();
     target.append(&HEADS, &[head(1, 1), head(2, 7), head(3, 1)]).await.unwrap_err();
@@ -126,7 +126,7 @@ async fn a_source_answers_from_one_state_until_it_is_renewed(place: Place) {
     source.append(agents, &[agent("tester")]).await.unwrap_err();
 }
 
-async fn what_is_marked_is_no_source(place: Place) {
+async fn an_incomplete_copy_is_refused_as_a_source(place: Place) {
     let mut target = place.target().await;
     assert_eq!(target.mark().await.unwrap(), None);
     let mark = CopyMark { source: "somewhere".to_owned(), fingerprint: "f".to_owned() };
@@ -141,7 +141,7 @@ async fn what_is_marked_is_no_source(place: Place) {
     assert!(place.source().await.is_ok());
 }
 
-/// What a database has beside the tables that are copied, in its own table's words.
+/// Tables of a database that are not copied.
 const ITS_OWN: [&str; 7] = [
     "__diesel_schema_migrations.run_on",
     "__diesel_schema_migrations.version",
@@ -201,9 +201,9 @@ macro_rules! on_both {
 }
 
 on_both!(
-    rows_come_back_to_the_letter_in_the_order_of_their_keys,
-    a_chunk_is_there_whole_or_not_at_all_and_replaces_nothing,
+    rows_are_read_back_unchanged_in_key_order,
+    a_chunk_is_written_whole_or_not_at_all_and_replaces_nothing,
     a_source_answers_from_one_state_until_it_is_renewed,
-    what_is_marked_is_no_source,
+    an_incomplete_copy_is_refused_as_a_source,
     every_column_is_copied
 );

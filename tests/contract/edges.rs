@@ -1,5 +1,5 @@
-//! Where stores tend to differ: odd documents, reading while others write, projects that stop and
-//! go on.
+//! Cases in which stores tend to differ: unusual documents, reads during writes, and projects that
+//! are paused and resumed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::stores::{Stores, holder, nothing};
 
-/// A number that comes back with another last digit has another hash.
+/// A number that is read back with another last digit would have another hash.
 pub async fn numbers_come_back_to_the_last_bit(stores: &Stores) {
     let project = stores.project("Numbers").await;
     let content = json!({
@@ -27,7 +27,7 @@ pub async fn numbers_come_back_to_the_last_bit(stores: &Stores) {
     assert_eq!(stored.meta.digest, artifact::digest(&stored.content));
 }
 
-/// Borders take in documents of up to 128 levels, and a store may put something around them.
+/// The API accepts documents of up to 128 levels, and a store may wrap them.
 pub async fn a_deep_document_comes_back(stores: &Stores) {
     let project = stores.project("Deep").await;
     let mut deep = json!("bottom");
@@ -40,11 +40,11 @@ pub async fn a_deep_document_comes_back(stores: &Stores) {
     assert_eq!(json!(stored.content), content);
 }
 
-/// What is remembered of a log must not be mixed with rows that are newer: a decision may be taken
-/// twice, but what it sees belongs together each time.
+/// Cached state of a log must not be combined with newer rows: a decision may run twice, but each
+/// run must see one consistent state.
 pub async fn a_decision_sees_one_instant(stores: &Stores) {
     let project = stores.project("Together").await;
-    // A question keeps the project open when its last task is done.
+    // An open question keeps the project from completing with its last task.
     stores.raise(project).await;
     let torn = Arc::new(AtomicBool::new(false));
     for _ in 0..20 {
@@ -136,7 +136,7 @@ pub async fn a_paused_project_keeps_its_place_in_the_queue(stores: &Stores) {
     assert_eq!(stores.claim(1).await, [early]);
     stores.pause(first).await.unwrap();
     let late = stores.submit(second, 5).await;
-    // What was under way comes back to the queue of a project that stands still.
+    // Running work returns to the queue of a paused project.
     let (context, scope) = (stores.context(), Scope::project(first).task(early));
     let holder = LeaseHolder { worker: WorkerId("worker".to_owned()), fence: 1 };
     stores
@@ -153,7 +153,7 @@ pub async fn a_paused_project_keeps_its_place_in_the_queue(stores: &Stores) {
     assert_eq!(stores.claim(10).await, [early, held]);
 }
 
-pub async fn the_tasks_of_a_project_that_is_over_are_not_given_out(stores: &Stores) {
+pub async fn the_tasks_of_an_ended_project_are_not_claimed(stores: &Stores) {
     let project = stores.project("One").await;
     stores.submit(project, 9).await;
     let context = stores.context();
@@ -163,7 +163,7 @@ pub async fn the_tasks_of_a_project_that_is_over_are_not_given_out(stores: &Stor
     assert_eq!(stores.tasks.backlog().await.unwrap(), 0);
 }
 
-pub async fn an_agent_stands_in_error_until_it_is_swept_or_helped(stores: &Stores) {
+pub async fn an_agent_stays_in_error_until_it_is_cleared_or_answered(stores: &Stores) {
     let project = stores.project("One").await;
     let task = stores.submit(project, 5).await;
     stores.claim(1).await;

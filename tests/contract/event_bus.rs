@@ -1,16 +1,16 @@
-//! What a bus must do.
+//! Contract of an event bus.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use botarmy_domain::BusMessage;
 use botarmy_domain::log::GENESIS;
-use botarmy_tests::server::PATIENCE;
+use botarmy_tests::server::TIMEOUT;
 use serde_json::json;
 
-use crate::channels::{Channels, entry, number, progress, until_heard};
+use crate::channels::{Channels, entry, number, progress, until_received};
 
-pub async fn everybody_hears_what_is_said_in_the_order_it_is_said(channels: &Channels) {
+pub async fn every_subscriber_receives_messages_in_order(channels: &Channels) {
     let mut ears = [channels.listener.listen().await, channels.listener.listen().await];
     for n in 0..500 {
         channels.speaker.publish([progress(2 * n), progress(2 * n + 1)]).await;
@@ -22,7 +22,7 @@ pub async fn everybody_hears_what_is_said_in_the_order_it_is_said(channels: &Cha
     }
 }
 
-pub async fn nobody_hears_what_was_said_before(channels: &Channels) {
+pub async fn a_subscriber_receives_no_earlier_messages(channels: &Channels) {
     let mut early = channels.listener.listen().await;
     channels.speaker.publish([progress(1)]).await;
     assert_eq!(number(&early.next().await), Some(1));
@@ -48,13 +48,13 @@ pub async fn an_entry_arrives_to_the_last_bit(channels: &Channels) {
     assert_eq!(received.seal(GENESIS), entry.hash);
 }
 
-pub async fn a_gap_is_heard_as_a_gap(channels: &Channels) {
+pub async fn lost_messages_arrive_as_a_gap(channels: &Channels) {
     let mut listener = channels.listener.listen().await;
     channels.speaker.publish([BusMessage::Lagged]).await;
     assert!(matches!(listener.next().await, BusMessage::Lagged));
 }
 
-pub async fn a_slow_subscriber_holds_nobody_up_and_is_told_what_it_missed(channels: &Channels) {
+pub async fn a_slow_subscriber_delays_no_other_and_receives_a_gap(channels: &Channels) {
     const SAID: u32 = 60_000;
     let mut slow = channels.listener.listen().await;
     let mut quick = channels.listener.listen().await;
@@ -64,22 +64,19 @@ pub async fn a_slow_subscriber_holds_nobody_up_and_is_told_what_it_missed(channe
         for n in 0..SAID / 100 {
             speaker.publish((n * 100..n * 100 + 100).map(progress)).await;
         }
-        assert!(started.elapsed() < PATIENCE, "the speaker had to wait");
+        assert!(started.elapsed() < TIMEOUT, "the speaker had to wait");
     });
     speaking.await.unwrap();
-    until_heard(&channels.speaker, &mut quick, SAID).await;
+    until_received(&channels.speaker, &mut quick, SAID).await;
     let received = slow.hush().await;
     assert!(received.len() < SAID as usize, "{} news were kept for one subscriber", received.len());
-    assert!(
-        received.iter().any(|news| matches!(news, BusMessage::Lagged)),
-        "it was not told of a gap"
-    );
+    assert!(received.iter().any(|news| matches!(news, BusMessage::Lagged)), "no gap was reported");
     let numbers: Vec<_> = received.iter().filter_map(number).collect();
     assert!(numbers.is_sorted(), "what it hears is in order");
     assert_eq!(numbers.last(), Some(&SAID), "and goes on after the gap");
 }
 
-pub async fn whoever_goes_away_disturbs_nobody(channels: &Channels) {
+pub async fn a_dropped_subscriber_affects_no_other(channels: &Channels) {
     let mut listener = channels.listener.listen().await;
     for n in 0..20 {
         drop(channels.listener.listen().await);
@@ -89,7 +86,7 @@ pub async fn whoever_goes_away_disturbs_nobody(channels: &Channels) {
     drop(listener);
     channels.speaker.publish([progress(21)]).await;
     let mut again = channels.listener.listen().await;
-    until_heard(&channels.speaker, &mut again, 22).await;
+    until_received(&channels.speaker, &mut again, 22).await;
     assert!(
         again.within(Duration::from_millis(1)).await.is_none_or(|news| number(&news) == Some(22))
     );

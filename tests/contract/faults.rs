@@ -1,4 +1,4 @@
-//! What the adapters of Redis do while Redis does not.
+//! The Redis adapters while Redis fails.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use botarmy_domain::decide::agents;
 use botarmy_domain::ports::{AgentStatus, HealthCheck};
 use botarmy_domain::{AgentRecord, AgentType, BusMessage, Health, Scope, StoreError};
 use botarmy_redis::{Redis, RedisAgentStatus, RedisHealth, RedisSettings};
-use botarmy_tests::server::PATIENCE;
+use botarmy_tests::server::TIMEOUT;
 use botarmy_tests::services::RedisServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::channels::{Listener, Side, connected, number, progress, until_heard};
+use crate::channels::{Listener, Side, connected, number, progress, until_received};
 use crate::status_board;
 use crate::stores::{self, Stores};
 
@@ -22,7 +22,7 @@ fn settings(server: &RedisServer, instance: u128) -> RedisSettings {
     RedisSettings::new(server.url().parse().unwrap(), "test", instance)
 }
 
-/// Two replicas on this Redis.
+/// Returns two replicas on this Redis.
 async fn replicas(server: &RedisServer) -> [Redis; 2] {
     let replicas = [1, 2].map(|n| Redis::connect(settings(server, n)));
     for redis in &replicas {
@@ -34,7 +34,7 @@ async fn replicas(server: &RedisServer) -> [Redis; 2] {
 async fn until<F: Future<Output = bool>>(what: &str, ask: impl Fn() -> F) {
     let started = Instant::now();
     while !ask().await {
-        assert!(started.elapsed() < PATIENCE, "{what} takes too long");
+        assert!(started.elapsed() < TIMEOUT, "{what} takes too long");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -43,16 +43,16 @@ async fn is_well(redis: &Redis) -> bool {
     matches!(RedisHealth::new(redis).check().await, Health::Healthy(_))
 }
 
-/// Hears a gap, and then something new.
-async fn hears_a_gap_and_goes_on(speaker: &Side, listener: &mut Listener, n: u32) {
-    let before = until_heard(speaker, listener, n).await;
+/// Expects a gap, and then a new message.
+async fn receives_a_gap_and_continues(speaker: &Side, listener: &mut Listener, n: u32) {
+    let before = until_received(speaker, listener, n).await;
     let mut gap = before.iter().any(|news| matches!(news, BusMessage::Lagged));
     while !gap {
         gap = matches!(listener.next().await, BusMessage::Lagged);
     }
 }
 
-/// A command in Redis's own words.
+/// Sends a raw command to Redis.
 async fn say(server: &RedisServer, command: &str) -> String {
     let address = server.url().replace("redis://", "");
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
@@ -62,7 +62,7 @@ async fn say(server: &RedisServer, command: &str) -> String {
     String::from_utf8_lossy(&answer[..length]).into_owned()
 }
 
-/// The status board of a store that can be made to fail.
+/// The status of a store that can be made to fail.
 struct Fragile {
     agents: Arc<dyn AgentStatus>,
     broken: Arc<AtomicBool>,
@@ -87,8 +87,8 @@ impl AgentStatus for Fragile {
     }
 }
 
-/// A board on this Redis that shows whether an answer came from there: while `broken` is set, the
-/// store behind it answers nothing.
+/// Returns a board on this Redis that shows whether an answer came from there: while `broken` is
+/// set, the store behind it fails.
 async fn fragile(redis: &Redis, stores: Stores) -> (Stores, Arc<AtomicBool>) {
     let broken = Arc::new(AtomicBool::new(false));
     let agents: Arc<dyn AgentStatus> =
@@ -97,13 +97,13 @@ async fn fragile(redis: &Redis, stores: Stores) -> (Stores, Arc<AtomicBool>) {
     (status_board::shared(redis, stores.with(ledger, agents)), broken)
 }
 
-/// Returns when the board is answered from Redis.
+/// Waits until the board answers from Redis.
 async fn is_filled(stores: &Stores, broken: &AtomicBool) {
     let asking = async || {
         broken.store(true, Ordering::SeqCst);
         let answer = stores.agents.statuses().await;
         broken.store(false, Ordering::SeqCst);
-        // With a store that works again it is filled soon.
+        // A store that works again fills it soon.
         tokio::time::sleep(Duration::from_millis(20)).await;
         answer.is_ok()
     };
@@ -121,14 +121,14 @@ async fn sweep(stores: &Stores, agent: AgentType) -> AgentRecord {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_comes_back_empty_is_told_as_a_gap_and_filled_again() {
+async fn a_redis_that_returns_empty_causes_a_gap_and_is_filled_again() {
     let Some(mut server) = RedisServer::start().await else { return };
     let [a, b] = replicas(&server).await;
     let (board, broken) = fragile(&b, stores::memory().await.unwrap()).await;
     is_filled(&board, &broken).await;
     let (speaker, listener) = (Side::of(&a), Side::of(&b));
     let (mut here, mut there) = (speaker.listen().await, listener.listen().await);
-    until_heard(&speaker, &mut there, 1).await;
+    until_received(&speaker, &mut there, 1).await;
     here.hush().await;
     there.hush().await;
 
@@ -141,15 +141,15 @@ async fn a_redis_that_comes_back_empty_is_told_as_a_gap_and_filled_again() {
     listener.hush().await;
 
     server.start_again().await;
-    hears_a_gap_and_goes_on(&speaker, &mut there, 4).await;
+    receives_a_gap_and_continues(&speaker, &mut there, 4).await;
     let everybody: BTreeSet<_> = AgentType::ALL.iter().copied().collect();
     let mut woken = BTreeSet::new();
     while woken != everybody {
-        woken.append(&mut tokio::time::timeout(PATIENCE, listener.wake_ups.wait()).await.unwrap());
+        woken.append(&mut tokio::time::timeout(TIMEOUT, listener.wake_ups.wait()).await.unwrap());
     }
     listener.hush().await;
     speaker.wake_ups.notify(&[AgentType::Tester].into());
-    let rung = tokio::time::timeout(PATIENCE, listener.wake_ups.wait()).await.unwrap();
+    let rung = tokio::time::timeout(TIMEOUT, listener.wake_ups.wait()).await.unwrap();
     assert_eq!(rung, [AgentType::Tester].into());
     is_filled(&board, &broken).await;
     broken.store(true, Ordering::SeqCst);
@@ -157,14 +157,14 @@ async fn a_redis_that_comes_back_empty_is_told_as_a_gap_and_filled_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_hangs_holds_nobody_up() {
+async fn a_hanging_redis_delays_no_caller() {
     let Some(server) = RedisServer::start().await else { return };
     let [a, b] = replicas(&server).await;
     let (board, broken) = fragile(&a, stores::memory().await.unwrap()).await;
     is_filled(&board, &broken).await;
     let (speaker, listener) = (Side::of(&a), Side::of(&b));
     let (mut here, mut there) = (speaker.listen().await, listener.listen().await);
-    until_heard(&speaker, &mut there, 1).await;
+    until_received(&speaker, &mut there, 1).await;
     here.hush().await;
     there.hush().await;
 
@@ -192,12 +192,12 @@ async fn a_redis_that_hangs_holds_nobody_up() {
     assert!(started.elapsed() < Duration::from_secs(6), "noticed after {:?}", started.elapsed());
 
     server.resume();
-    hears_a_gap_and_goes_on(&speaker, &mut there, 2000).await;
+    receives_a_gap_and_continues(&speaker, &mut there, 2000).await;
     until("coming back", async || is_well(&a).await && is_well(&b).await).await;
     is_filled(&board, &broken).await;
 }
 
-/// Whether the link itself was given up, not only the question.
+/// Checks that the connection was given up, not only one command.
 struct RedisHealthDown;
 
 impl RedisHealthDown {
@@ -225,7 +225,7 @@ async fn a_redis_that_is_absent_at_first_is_found_when_it_comes() {
     until("noticing", async || RedisHealthDown::of(&a).await).await;
 
     server.start_again().await;
-    hears_a_gap_and_goes_on(&speaker, &mut there, 2).await;
+    receives_a_gap_and_continues(&speaker, &mut there, 2).await;
     until("finding it", async || is_well(&a).await && is_well(&b).await).await;
     a.close().await;
     b.close().await;
@@ -240,9 +240,9 @@ async fn more_than_the_queue_holds_becomes_a_gap() {
     connected(&b).await;
     let (speaker, listener) = (Side::of(&a), Side::of(&b));
     let mut there = listener.listen().await;
-    until_heard(&speaker, &mut there, 1).await;
+    until_received(&speaker, &mut there, 1).await;
     there.hush().await;
-    // Shorter than it takes to count as away, so that the connection stays.
+    // Shorter than the time after which the connection counts as lost.
     server.pause();
     for n in 0..500 {
         speaker.publish((n * 100..n * 100 + 100).map(progress)).await;
@@ -256,12 +256,12 @@ async fn more_than_the_queue_holds_becomes_a_gap() {
         numbers.len()
     );
     assert!(numbers.len() < 1000 && numbers.is_sorted(), "{} heard", numbers.len());
-    hears_nothing_but(&speaker, &mut there, 60_000).await;
+    receives_without_a_gap(&speaker, &mut there, 60_000).await;
 }
 
-/// Without another gap.
-async fn hears_nothing_but(speaker: &Side, listener: &mut Listener, n: u32) {
-    let before = until_heard(speaker, listener, n).await;
+/// Expects the next message without another gap.
+async fn receives_without_a_gap(speaker: &Side, listener: &mut Listener, n: u32) {
+    let before = until_received(speaker, listener, n).await;
     assert!(before.is_empty(), "{before:?}");
 }
 
@@ -273,7 +273,7 @@ async fn what_is_too_large_for_a_channel_becomes_a_gap() {
     connected(&a).await;
     connected(&b).await;
     let mut there = Side::of(&b).listen().await;
-    until_heard(&Side::of(&a), &mut there, 1).await;
+    until_received(&Side::of(&a), &mut there, 1).await;
     there.hush().await;
     let large = crate::channels::entry(&serde_json::json!({ "text": "x".repeat(20_000) }));
     Side::of(&a).publish([BusMessage::Entry(large), progress(2)]).await;
@@ -282,7 +282,7 @@ async fn what_is_too_large_for_a_channel_becomes_a_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_nobody_can_read_becomes_a_gap_and_nothing_worse() {
+async fn an_unreadable_message_becomes_a_gap() {
     let Some(server) = RedisServer::start().await else { return };
     let redis = Redis::connect(settings(&server, 1));
     connected(&redis).await;
@@ -329,7 +329,7 @@ async fn a_board_that_was_lost_or_is_foreign_is_written_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_lets_one_listen_and_not_speak_is_not_well() {
+async fn a_redis_that_refuses_to_publish_is_unhealthy() {
     let Some(server) = RedisServer::start().await else { return };
     say(&server, "ACL SETUSER limited on >word ~* &* +@all").await;
     let url = server.url().replace("redis://", "redis://limited:word@");
@@ -340,7 +340,7 @@ async fn a_redis_that_lets_one_listen_and_not_speak_is_not_well() {
     let (board, broken) = fragile(&limited, stores::memory().await.unwrap()).await;
     is_filled(&board, &broken).await;
     let (speaker, mut there) = (Side::of(&limited), Side::of(&other).listen().await);
-    until_heard(&speaker, &mut there, 1).await;
+    until_received(&speaker, &mut there, 1).await;
     there.hush().await;
     for (forbid, allow, what) in [
         ("-publish", "+publish", "refuses news"),
@@ -359,7 +359,7 @@ async fn a_redis_that_lets_one_listen_and_not_speak_is_not_well() {
         say(&server, &format!("ACL SETUSER limited {allow}")).await;
         until("being well again", async || is_well(&limited).await).await;
         if allow == "+publish" {
-            assert!(matches!(there.next().await, BusMessage::Lagged), "what did not leave is told");
+            assert!(matches!(there.next().await, BusMessage::Lagged), "lost messages are reported");
         }
         is_filled(&board, &broken).await;
     }

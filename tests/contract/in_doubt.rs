@@ -1,5 +1,5 @@
-//! PostgreSQL commits something and its answer is lost on the way, and the database with it for a
-//! while: what was committed is found out, and done neither twice nor not at all.
+//! PostgreSQL commits a transaction, but its answer is lost together with the database for a while:
+//! the outcome is determined, and the work is done exactly once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -13,16 +13,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::stores::{Stores, postgres_at};
 
-/// Answers pass.
+/// Requests and answers pass.
 const OPEN: u8 = 0;
-/// Questions reach the server, and its answers go nowhere.
-const DEAF: u8 = 1;
-/// Deaf from the next commit on.
+/// Requests reach the server; its answers are dropped.
+const DROPPING: u8 = 1;
+/// Answers are dropped from the next commit on.
 const ARMED: u8 = 3;
-/// Whoever is connected is cut off, and nobody comes in.
+/// Connections are closed and new ones refused.
 const CLOSED: u8 = 2;
 
-/// Somebody in the middle.
+/// A proxy between the store and the database.
 struct Between {
     state: Arc<AtomicU8>,
     port: u16,
@@ -45,8 +45,8 @@ impl Between {
         Self { state, port }
     }
 
-    /// Lets what is sent from now on, or from the next commit on, arrive and its answer be lost; then
-    /// there is no database for a while.
+    /// Drops answers from now on, or from the next commit on; then makes the database unreachable
+    /// for a while.
     async fn swallow(&self, from: u8) {
         self.state.store(from, Ordering::SeqCst);
         while self.state.load(Ordering::SeqCst) == ARMED {
@@ -66,7 +66,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, state: Arc<AtomicU8>
             read = client.read(&mut asked) => match read {
                 Ok(n) if n > 0 => {
                     if asked[..n].windows(6).any(|six| six == b"COMMIT") {
-                        let _ = state.compare_exchange(ARMED, DEAF, Ordering::SeqCst, Ordering::SeqCst);
+                        let _ = state.compare_exchange(ARMED, DROPPING, Ordering::SeqCst, Ordering::SeqCst);
                     }
                     server.write_all(&asked[..n]).await
                 }
@@ -101,7 +101,7 @@ async fn a_decision_whose_answer_was_lost_is_done_once_and_acknowledged() {
     let Some((stores, between)) = behind_something().await else { return };
     let project = stores.project("Doubt").await;
     stores.submit(project, 5).await;
-    let (task, ()) = tokio::join!(stores.submit(project, 5), between.swallow(DEAF));
+    let (task, ()) = tokio::join!(stores.submit(project, 5), between.swallow(DROPPING));
     let entries = stores.audit.since(LogId::Project(project), 0, 100).await.unwrap();
     let created = |entry: &&Arc<_>| {
         let entry: &botarmy_domain::Entry = entry;
@@ -113,7 +113,7 @@ async fn a_decision_whose_answer_was_lost_is_done_once_and_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_whose_answer_was_lost_is_held_by_who_asked() {
+async fn a_claim_whose_answer_was_lost_belongs_to_its_caller() {
     let Some((stores, between)) = behind_something().await else { return };
     let project = stores.project("Doubt").await;
     stores.submit(project, 5).await;

@@ -1,4 +1,4 @@
-//! What a ledger must do.
+//! Contract of a ledger.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ pub async fn a_decision_and_its_entries_are_there_together(stores: &Stores) {
     assert_eq!(head.hash, log[1].hash);
 }
 
-pub async fn a_refusal_changes_nothing_and_disturbs_nobody(stores: &Stores) {
+pub async fn a_refusal_changes_nothing_and_affects_no_other_decision(stores: &Stores) {
     let project = stores.project("One").await;
     let mut running = Vec::new();
     for n in 0..60 {
         let stores = stores.clone();
-        // Every third is not acceptable: a priority beyond the highest.
+        // Every third is invalid: a priority above the highest.
         let priority = if n % 3 == 0 { 99 } else { 5 };
         running.push(tokio::spawn(async move { stores.try_submit(project, priority, &[]).await }));
     }
@@ -94,7 +94,7 @@ pub async fn a_decision_sees_what_was_committed_before_it(stores: &Stores) {
     assert!(seen.load(Ordering::SeqCst));
 }
 
-pub async fn of_many_who_leave_a_state_exactly_one_wins(stores: &Stores) {
+pub async fn of_many_decisions_that_leave_a_state_exactly_one_wins(stores: &Stores) {
     let project = stores.project("One").await;
     let mut running = Vec::new();
     for _ in 0..32 {
@@ -110,14 +110,14 @@ pub async fn of_many_who_leave_a_state_exactly_one_wins(stores: &Stores) {
     assert_eq!(paused.status(), ProjectStatus::Paused);
 }
 
-pub async fn what_was_begun_is_finished_when_the_caller_goes_away(stores: &Stores) {
+pub async fn a_commit_is_finished_when_the_caller_is_dropped(stores: &Stores) {
     let project = stores.project("One").await;
     for _ in 0..20 {
         let submitting = stores.submit(project, 5);
         // Polled once, so that it has begun, and then dropped.
         drop(tokio::time::timeout(Duration::ZERO, submitting).await);
     }
-    // A caller that stays comes after those that left.
+    // The commit of a later caller comes after those of the dropped ones.
     stores.submit(project, 5).await;
     let tasks = stores.tasks.tasks(project, TaskFilter::default(), 100).await.unwrap();
     let head = stores.audit.head(LogId::Project(project)).await.unwrap().unwrap();
@@ -125,7 +125,7 @@ pub async fn what_was_begun_is_finished_when_the_caller_goes_away(stores: &Store
     assert_eq!(head.seq, 22);
 }
 
-pub async fn no_task_is_given_to_two_workers(stores: &Stores) {
+pub async fn no_task_is_leased_to_two_workers(stores: &Stores) {
     let project = stores.project("One").await;
     for _ in 0..102 {
         stores.submit(project, 5).await;
@@ -176,7 +176,7 @@ pub async fn a_claim_lets_other_projects_in_between(stores: &Stores) {
     assert!(claimed.contains(&task), "one task waits behind fifty of another project");
 }
 
-pub async fn a_claim_heeds_slots_readiness_and_paused_projects(stores: &Stores) {
+pub async fn a_claim_respects_slots_readiness_and_paused_projects(stores: &Stores) {
     let paused = stores.project("Paused").await;
     stores.submit(paused, 9).await;
     stores.pause(paused).await.unwrap();
@@ -189,7 +189,7 @@ pub async fn a_claim_heeds_slots_readiness_and_paused_projects(stores: &Stores) 
     assert_eq!(stores.claim(2).await, tasks[..2]);
     assert_eq!(stores.claim(2).await, tasks[2..]);
     assert!(stores.claim(2).await.is_empty());
-    // A failed attempt waits before it is handed out again.
+    // A failed attempt waits before it can be claimed again.
     let (task, context) = (tasks[0], stores.context());
     stores
         .run(Scope::project(project).task(task), move |snapshot| {

@@ -332,7 +332,7 @@ async fn a_bad_answer_ends_in_the_right_way() {
 async fn an_answer_that_is_no_utf_8_is_unreadable_and_the_next_may_be_better() {
     for (kind, protocol) in KINDS {
         let double = Double::saying("").await;
-        double.then(Reply::Mumble(plan().to_string()));
+        double.then(Reply::InvalidUtf8(plan().to_string()));
         let failed = failed(run(&runner(&double, kind, protocol), planning()).await);
         assert_eq!((failed.code.as_str(), failed.again), ("unreadable_answer", true), "{kind:?}");
     }

@@ -19,8 +19,8 @@ mod status_board;
 mod stores;
 mod wake_ups;
 
-/// Makes a test of every contract for every adapter, and a list of what was made: its diploma. An
-/// adapter is opened by the function of its name in the module that is named first.
+/// Generates a test for every contract and every adapter, and a list of the tests to check the
+/// coverage. An adapter is opened by the function of its name in the module that is named first.
 macro_rules! contracts {
     ($tests:ident with $opened:ident;
      $($part:ident: $($contract:ident),+;)+ => $($adapter:ident),+) => {
@@ -58,15 +58,15 @@ contracts! {
     storing with stores;
     ledger:
         a_decision_and_its_entries_are_there_together,
-        a_refusal_changes_nothing_and_disturbs_nobody,
+        a_refusal_changes_nothing_and_affects_no_other_decision,
         entries_are_numbered_without_a_gap_under_many_writers,
         a_decision_sees_what_was_committed_before_it,
-        of_many_who_leave_a_state_exactly_one_wins,
-        what_was_begun_is_finished_when_the_caller_goes_away,
-        no_task_is_given_to_two_workers,
+        of_many_decisions_that_leave_a_state_exactly_one_wins,
+        a_commit_is_finished_when_the_caller_is_dropped,
+        no_task_is_leased_to_two_workers,
         a_claim_takes_what_comes_first,
         a_claim_lets_other_projects_in_between,
-        a_claim_heeds_slots_readiness_and_paused_projects,
+        a_claim_respects_slots_readiness_and_paused_projects,
         a_lease_is_extended_by_its_holder_only;
     reads:
         everything_comes_back_as_it_was_written,
@@ -80,9 +80,9 @@ contracts! {
         agents_are_derived_and_remembered,
         what_does_not_exist_is_none;
     oversight:
-        one_purse_is_paid_from_by_many_logs_at_once,
-        what_is_stopped_is_handed_to_nobody_until_it_is_released,
-        purses_and_stops_come_back_as_they_were_written;
+        one_budget_account_is_charged_by_many_logs_at_once,
+        stopped_work_is_not_claimed_until_it_is_released,
+        budget_accounts_and_stops_are_read_back_as_written;
     edges:
         numbers_come_back_to_the_last_bit,
         a_deep_document_comes_back,
@@ -90,34 +90,34 @@ contracts! {
         a_read_sees_what_was_just_acknowledged,
         a_log_is_followed_without_a_gap_while_it_is_written,
         a_paused_project_keeps_its_place_in_the_queue,
-        the_tasks_of_a_project_that_is_over_are_not_given_out,
-        an_agent_stands_in_error_until_it_is_swept_or_helped;
+        the_tasks_of_an_ended_project_are_not_claimed,
+        an_agent_stays_in_error_until_it_is_cleared_or_answered;
     => memory, sqlite, postgres
 }
 
 contracts! {
     telling with channels;
     event_bus:
-        everybody_hears_what_is_said_in_the_order_it_is_said,
-        nobody_hears_what_was_said_before,
+        every_subscriber_receives_messages_in_order,
+        a_subscriber_receives_no_earlier_messages,
         an_entry_arrives_to_the_last_bit,
-        a_gap_is_heard_as_a_gap,
-        a_slow_subscriber_holds_nobody_up_and_is_told_what_it_missed,
-        whoever_goes_away_disturbs_nobody;
+        lost_messages_arrive_as_a_gap,
+        a_slow_subscriber_delays_no_other_and_receives_a_gap,
+        a_dropped_subscriber_affects_no_other;
     wake_ups:
-        a_ring_wakes_who_waits,
-        rings_before_the_wait_are_kept,
-        nobody_is_woken_when_nobody_rang,
-        no_ring_is_lost_between_two_waits;
+        a_notification_wakes_a_waiting_worker,
+        notifications_before_the_wait_are_kept,
+        without_a_notification_no_worker_is_woken,
+        no_notification_is_lost_between_two_waits;
     => memory, redis, redis_alone, redis_away
 }
 
 contracts! {
     watching with status_board;
     agent_status:
-        every_agent_type_is_answered_for_in_order,
-        whoever_changes_a_status_sees_the_change,
+        every_agent_type_has_a_status_in_order,
+        a_status_change_is_visible_to_its_author,
         agents_are_derived_and_remembered,
-        an_agent_stands_in_error_until_it_is_swept_or_helped;
+        an_agent_stays_in_error_until_it_is_cleared_or_answered;
     => memory, sqlite, postgres, redis, redis_away
 }

@@ -1,4 +1,5 @@
-//! Two stores, the same random commands: afterwards they hold the same, to the last hash.
+//! Two stores receive the same random commands; afterwards they hold the same data, including all
+//! hashes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,7 +42,7 @@ output = \"source_code\"
 loop = { with = \"Test\", until = \"passed\", max = 2 }
 ";
 
-/// What can be done; a number picks which of the things there are.
+/// A random command; a number selects one of the existing objects.
 #[derive(Debug, Clone)]
 enum Command {
     Create { workflow: bool },
@@ -95,7 +96,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
     proptest::collection::vec(command, 1..60)
 }
 
-/// Does a command; answers what came of it, in words.
+/// Runs a command; returns a description of its result.
 async fn run(stores: &Stores, command: &Command) -> String {
     let context = stores.context();
     let fresh = context.id_generator();
@@ -109,7 +110,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
         for project in stores.projects.projects(None, None, 100).await.unwrap() {
             all.extend(stores.tasks.tasks(project.id, Default::default(), 100).await.unwrap());
         }
-        // Those that somebody holds are the interesting ones.
+        // Tasks with a lease are the interesting ones.
         all.sort_by_key(|task| (task.lease().is_none(), task.id));
         let found = all.get(n % all.len().max(1));
         found.map_or_else(
@@ -304,7 +305,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
     }
 }
 
-/// Everything a store holds, as text.
+/// Returns everything that a store holds, as text.
 async fn all(stores: &Stores) -> Vec<String> {
     let mut lines = Vec::new();
     let projects = stores.projects.projects(None, None, 1000).await.unwrap();
@@ -333,8 +334,8 @@ async fn all(stores: &Stores) -> Vec<String> {
     lines
 }
 
-/// Runs random commands against two stores, each time two empty ones: so many times in every test
-/// run, a hundred times as often under `just prove`.
+/// Runs random commands against two empty stores: this many cases in every test run, a hundred
+/// times as many under `just prove`.
 fn compare<A, B>(cases: u32, one: fn() -> A, other: fn() -> B)
 where
     A: Future<Output = Option<Stores>>,

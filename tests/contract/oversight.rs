@@ -1,4 +1,4 @@
-//! Budgets and the emergency stop, in the store: what several logs share.
+//! Budgets and emergency stops in the store: rows that several logs share.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use botarmy_domain::{
 
 use crate::stores::{Stores, holder, user};
 
-/// What an attempt may cost: 10 tokens, of the agent type's 45 for the day.
+/// Returns the reservation of an attempt: 10 tokens of the 45 that its agent type may use in a day.
 fn wanted(stores: &Stores) -> Wanted {
     Wanted {
         amount: Amount { tokens: 10, cost_micro_usd: 0 },
@@ -50,7 +50,7 @@ async fn settle(stores: &Stores, task: &Task) {
     stores.run(scope, complete).await.unwrap();
 }
 
-pub async fn one_purse_is_paid_from_by_many_logs_at_once(stores: &Stores) {
+pub async fn one_budget_account_is_charged_by_many_logs_at_once(stores: &Stores) {
     let mut claimed = Vec::new();
     for n in 0..6 {
         let project = stores.project(&format!("Project {n}")).await;
@@ -99,7 +99,7 @@ fn rows(scope: StopScope) -> Scope {
     rows.record::<Stop>(scope)
 }
 
-pub async fn what_is_stopped_is_handed_to_nobody_until_it_is_released(stores: &Stores) {
+pub async fn stopped_work_is_not_claimed_until_it_is_released(stores: &Stores) {
     let project = stores.project("Stopped").await;
     stores.submit(project, 5).await;
     for scope in
@@ -116,7 +116,7 @@ pub async fn what_is_stopped_is_handed_to_nobody_until_it_is_released(stores: &S
     }
     stop(stores, StopScope::Agent(AgentType::Tester)).await;
     assert!(!stores.claim(5).await.is_empty(), "others work on");
-    // What runs in a stopped project is back in the queue with the same decision.
+    // Work that runs in a stopped project is requeued by the same decision.
     let stopped = stop(stores, StopScope::Project(project)).await;
     let expired_leases = |event| event == EventType::TaskLeaseExpired;
     assert_eq!(stopped.entries.iter().filter(|e| expired_leases(e.event_type)).count(), 1);
@@ -126,7 +126,7 @@ pub async fn what_is_stopped_is_handed_to_nobody_until_it_is_released(stores: &S
     assert!(!stores.claim(5).await.is_empty());
 }
 
-pub async fn purses_and_stops_come_back_as_they_were_written(stores: &Stores) {
+pub async fn budget_accounts_and_stops_are_read_back_as_written(stores: &Stores) {
     let project = stores.project("Kept").await;
     let day = BudgetKey::Day(AgentType::Coder, Day::of(stores.context().now));
     for key in [BudgetKey::Project(project), day] {

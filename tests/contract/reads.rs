@@ -1,4 +1,4 @@
-//! What the reading ports must do.
+//! Contract of the query ports.
 
 use std::time::Duration;
 

@@ -13,54 +13,55 @@ use crate::stores::{self, Stores};
 
 pub use stores::{memory, postgres, sqlite};
 
-/// The board of a replica on a Redis.
+/// Returns the board of a replica on a Redis.
 pub async fn redis() -> Option<Stores> {
     let redis = Redis::connect(settings(&services::redis()?, 1));
     connected(&redis).await;
     Some(shared(&redis, stores::memory().await?))
 }
 
-/// The board of a replica that cannot reach its Redis.
+/// Returns the board of a replica that cannot reach its Redis.
 pub async fn redis_away() -> Option<Stores> {
     let url = "redis://127.0.0.1:1".parse().unwrap();
     let redis = Redis::connect(botarmy_redis::RedisSettings::new(url, "test", 1));
     Some(shared(&redis, stores::memory().await?))
 }
 
-/// These stores, with their board in this Redis too, and a ledger that tells what it commits as the
+/// Returns these stores with their board in this Redis, and a ledger that publishes commits as the
 /// use cases do.
 pub fn shared(redis: &Redis, stores: Stores) -> Stores {
     let agents = Arc::clone(&stores.agents);
     let audit: Arc<dyn AuditLog> = Arc::clone(&stores.audit);
     let board = RedisAgentStatus::new(redis, agents, audit);
-    let ledger = Told { ledger: Arc::clone(&stores.ledger), bus: RedisEventBus::new(redis) };
+    let ledger =
+        PublishingLedger { ledger: Arc::clone(&stores.ledger), bus: RedisEventBus::new(redis) };
     stores.with(Arc::new(ledger), Arc::new(board))
 }
 
-/// Decide, commit, tell.
-struct Told {
+/// A ledger that publishes each commit.
+struct PublishingLedger {
     ledger: Arc<dyn Ledger>,
     bus: RedisEventBus,
 }
 
-impl Told {
-    async fn tell(&self, committed: &Committed) {
+impl PublishingLedger {
+    async fn publish(&self, committed: &Committed) {
         let news = committed.entries.iter().cloned().map(BusMessage::Entry).collect();
         self.bus.publish(news).await.unwrap();
     }
 }
 
 #[async_trait]
-impl Ledger for Told {
+impl Ledger for PublishingLedger {
     async fn transact(&self, scope: Scope, decide: Decide) -> Result<Committed, Error> {
         let committed = self.ledger.transact(scope, decide).await?;
-        self.tell(&committed).await;
+        self.publish(&committed).await;
         Ok(committed)
     }
 
     async fn claim(&self, claim: Claim) -> Result<Committed, StoreError> {
         let committed = self.ledger.claim(claim).await?;
-        self.tell(&committed).await;
+        self.publish(&committed).await;
         Ok(committed)
     }
 

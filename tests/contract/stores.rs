@@ -1,4 +1,4 @@
-//! The storage ports of one adapter, and the use cases that the contracts are told with.
+//! The storage ports of one adapter, with the use cases that the contracts need.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,36 +20,36 @@ use botarmy_sqlite::{SqliteSettings, SqliteStore};
 use botarmy_tests::services;
 use serde_json::{Map, Value};
 
-/// An adapter's ports, with a clock of its own.
+/// The ports of an adapter, with a separate clock.
 #[derive(Clone)]
 pub struct Stores {
     ports: StorePorts,
     clock: Arc<AtomicU64>,
-    /// Whatever has to live as long as the store.
+    /// Resources that have to live as long as the store.
     _keep: Arc<dyn Send + Sync>,
 }
 
-/// An empty store in memory.
+/// Opens an empty store in memory.
 pub async fn memory() -> Option<Stores> {
     let store = MemoryStore::new();
     Some(Stores::new(StorePorts::of(store), Arc::new(())))
 }
 
-/// An empty SQLite store in a folder of its own.
+/// Opens an empty SQLite store in a separate folder.
 pub async fn sqlite() -> Option<Stores> {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(SqliteSettings::new(dir.path().join("test.db"))).unwrap();
     Some(Stores::new(StorePorts::of(store), Arc::new(dir)))
 }
 
-/// An empty PostgreSQL store in a database of its own.
+/// Opens an empty PostgreSQL store in a separate database.
 pub async fn postgres() -> Option<Stores> {
     let database = services::database().await?;
     let url = database.url();
     Some(postgres_at(&url, Arc::new(database)).await)
 }
 
-/// The store at this address.
+/// Opens the store at this address.
 pub async fn postgres_at(url: &str, keep: Arc<dyn Send + Sync>) -> Stores {
     let settings = PostgresSettings::new(url.parse().unwrap());
     let store = PostgresStore::open(settings).await.unwrap();
@@ -75,14 +75,14 @@ impl Stores {
         Self { ports, ..self }
     }
 
-    /// The next context: a millisecond after the one before, with its own seed.
+    /// Returns the next context: a millisecond after the previous one, with a new seed.
     pub fn context(&self) -> DecisionContext {
         let n = self.clock.fetch_add(1, Ordering::SeqCst) + 1;
         let at = 1_767_225_600_000_000 + i64::try_from(n).unwrap() * 1000;
         DecisionContext::new(Timestamp::from_micros(at), n.into(), user())
     }
 
-    /// Lets time go by.
+    /// Advances the clock.
     pub fn pass(&self, time: Duration) {
         self.clock.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
@@ -135,7 +135,7 @@ impl Stores {
         Ok(id)
     }
 
-    /// Claims as a coder; answers what was given, in order.
+    /// Claims as a coder; returns the claimed tasks in order.
     pub async fn claim(&self, slots: u32) -> Vec<TaskId> {
         let worker = WorkerId("worker".to_owned());
         let context = self.context().by(Caller::worker(&worker));
@@ -206,8 +206,8 @@ impl Stores {
         made.unwrap()
     }
 
-    /// What must hold after every contract: each log is whole up to its head, and the counts are
-    /// the rows.
+    /// Checks the invariants after a contract: each log is complete up to its head, and the counts
+    /// match the rows.
     pub async fn check(&self) {
         let projects = self.projects.projects(None, None, 10_000).await.unwrap();
         let logs = projects.iter().map(|project| LogId::Project(project.id));
@@ -234,12 +234,12 @@ impl Stores {
     }
 }
 
-/// Whoever claimed a task the first time.
+/// Returns the holder of a task's first lease.
 pub fn holder() -> LeaseHolder {
     LeaseHolder { worker: WorkerId("worker".to_owned()), fence: 1 }
 }
 
-/// Work that made nothing.
+/// Returns work without a result.
 pub fn nothing() -> Work {
     Work { output: Map::new(), artifacts: vec![], confidence: None, usage: Usage::default() }
 }

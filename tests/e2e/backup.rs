@@ -1,4 +1,4 @@
-//! Backups are taken while work goes on, and a restored one is a whole installation.
+//! Backups are taken while work continues, and a restored backup is a complete database.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use crate::say;
 
 const NO_CODER: (&str, &str) = ("BOTARMY_AGENTS__CODER__RUNNER", "none");
 
-/// Submits tasks from eight clients while something else is done.
+/// Submits tasks from eight clients during `work`.
 async fn under_load<T: Send + 'static>(
     server: &TestServer,
     project: &str,
@@ -38,7 +38,7 @@ async fn under_load<T: Send + 'static>(
     (result, done.into_inner())
 }
 
-/// Every entry is there from the first to some moment under the load, and work goes on.
+/// Checks that every entry up to some moment under the load exists, and that work continues.
 async fn is_whole(server: &TestServer, project: &str, open: &str, submitted: usize) {
     for id in [project, open] {
         let (_, found) = server.get(&format!("/api/v1/audit/projects/{id}/verify")).await;
@@ -93,7 +93,7 @@ async fn a_backup_that_cannot_be_says_why() {
     std::fs::write(dir.path().join("b.db.partial"), "left by one that was killed").unwrap();
     assert_eq!(backup("b.db").0, Some(0));
     assert!(!dir.path().join("b.db.partial").exists());
-    // Before an upgrade is when one wants it.
+    // The typical use is before an upgrade.
     assert!(command(dir.path()).args(["migrate", "--down"]).status().unwrap().success());
     assert_eq!(backup("older.db").0, Some(0));
     let (code, said) = say(command(dir.path())
@@ -128,7 +128,7 @@ async fn a_dump_of_a_working_postgres_is_whole() {
     restore.args(["--exit-on-error", "--single-transaction", "--no-owner", "--dbname", &url]);
     let (code, said) = say(restore.arg(&file));
     assert_eq!(code, Some(0), "{said}");
-    // Nobody works on the tasks while they are counted.
+    // No worker may take the tasks while they are counted.
     let restored = TestServer::with(&[("BOTARMY_STORE__URL", &url), NO_CODER]).await;
     is_whole(&restored, &project, &open, submitted).await;
     drop(restored);

@@ -1,5 +1,5 @@
-//! Everything a model provider should not answer, through the whole server: each ends in a recorded
-//! attempt and in the right state, holds nobody else up, and gives no key away.
+//! Invalid answers of a model provider, through the whole server: every attempt is recorded and
+//! ends in the right state, other tasks are not delayed, and no key is disclosed.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,21 +11,21 @@ use botarmy_tests::providers::{Asked, Double, Protocol, Reply, sensible};
 use botarmy_tests::server::TestServer;
 use serde_json::{Value, json};
 
-/// Must never be seen anywhere.
+/// Must not appear anywhere.
 const SECRET: &str = "key-0ddba11c0de";
 
-/// What the orchestrator does about it.
+/// Expected reaction of the orchestrator.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Then {
-    /// Tries again, at once for a test.
+    /// Retries, at once in a test.
     Again,
     /// Asks a person.
     Asks,
-    /// Tries again in an hour.
+    /// Retries in an hour.
     InAnHour,
 }
 
-/// A bad answer: its name, what is said, the codes that are right, what follows.
+/// A bad answer: its name, the reply, the accepted codes, the reaction.
 type Case = (&'static str, fn() -> Reply, &'static [&'static str], Then);
 
 const CASES: &[Case] = &[
@@ -44,11 +44,11 @@ const CASES: &[Case] = &[
     ("silence", || Reply::Hang, &["provider_silent"], Then::Again),
     ("stall", || Reply::Stall(document()[..40].to_owned()), &["provider_silent"], Then::Again),
     ("cut", || Reply::CutOff(document()), &["answer_cut_off"], Then::Again),
-    ("mumble", || Reply::Mumble(document()), &["unreadable_answer"], Then::Again),
+    ("mumble", || Reply::InvalidUtf8(document()), &["unreadable_answer"], Then::Again),
     ("odd end", odd_end, &["answer_unfinished"], Then::Again),
 ];
 
-/// Without a line's end in it, no event of the stream comes of it: that is silence, too.
+/// Without a line end, no event of the stream is complete, which counts as silence, too.
 const LARGE: &[&str] = &["no_answer", "unreadable_answer", "provider_silent"];
 
 fn page() -> String {
@@ -70,14 +70,14 @@ fn in_an_hour() -> Reply {
     Reply::Status(429, vec![("retry-after", "3600".to_owned())], body)
 }
 
-/// Stops for a reason that is none, and repeats the key there.
+/// Stops for an unknown reason, and repeats the key in it.
 fn odd_end() -> Reply {
     let choice = json!({"index": 0, "delta": {"content": "{}"}, "finish_reason": SECRET});
     let frame = json!({"id": "c", "object": "chat.completion.chunk", "choices": [choice]});
     Reply::Body("text/event-stream", format!("data: {frame}\n\ndata: [DONE]\n\n"))
 }
 
-/// The first time each case is asked for, its bad answer; then a good one.
+/// Returns the bad answer to the first request of each case, and a good one to later requests.
 fn answer(before: &Mutex<HashMap<&'static str, u32>>, asked: &Asked) -> Reply {
     let text = asked.text();
     let case = CASES.iter().find(|(name, ..)| text.contains(&format!("Case {name}.")));
@@ -109,7 +109,7 @@ async fn task(server: &TestServer, id: &str) -> Value {
     server.get(&format!("/api/v1/tasks/{id}")).await.1
 }
 
-/// What became of the first attempt of a task, by the log: its entry, and the code in it.
+/// Returns the end of a task's first attempt by the log: its entry, and the code in it.
 async fn first_end(server: &TestServer, id: &str) -> (Value, String) {
     let path = format!("/api/v1/audit/tasks/{id}/events?limit=100");
     let (_, events) = server.get(&path).await;
@@ -124,14 +124,14 @@ async fn first_end(server: &TestServer, id: &str) -> (Value, String) {
     (end, code)
 }
 
-/// The open gate about a task, if there is one.
+/// Returns the open gate about a task, if there is one.
 async fn gate_of(server: &TestServer, project: &str, id: &str) -> Option<Value> {
     let path = format!("/api/v1/hitl/project/{project}/requests?status_filter=pending&limit=100");
     let (_, open) = server.get(&path).await;
     open.as_array().unwrap().iter().find(|gate| gate["task_id"] == id).cloned()
 }
 
-/// Every file below a folder that has this in it.
+/// Finds every file below a folder that contains this text.
 fn files_with(folder: &Path, text: &str, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -145,7 +145,7 @@ fn files_with(folder: &Path, text: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The key is in no log, no file and no answer.
+/// Checks that no log, file or answer contains the key.
 async fn keeps_its_key(server: &TestServer, project: &str, tasks: &[String]) {
     let mut paths: Vec<_> = tasks.iter().map(|id| format!("/api/v1/tasks/{id}")).collect();
     for path in ["/health/detailed", "/api/v1/agents/status", "/api/v1/audit/events?limit=1000"] {
@@ -175,15 +175,15 @@ async fn keeps_its_key(server: &TestServer, project: &str, tasks: &[String]) {
     assert_eq!(line, None);
 }
 
-/// Whether the server ends this case only when it has waited too long.
+/// Returns whether only a time limit ends this case.
 fn is_silent(case: &&Case) -> bool {
     case.2.contains(&"provider_silent")
 }
 
 #[tokio::test]
 async fn every_bad_answer_ends_in_a_recorded_attempt_and_the_right_state() {
-    // With the default time limit, which no answer here comes near to: on a busy machine a short one
-    // ends answers that were on their way.
+    // The default time limit is far above every duration here; on a busy machine a short one would
+    // end answers that are on their way.
     let cases = CASES.iter().filter(|case| !is_silent(case)).collect::<Vec<_>>();
     end_as_recorded(&cases, &[]).await;
 }
@@ -195,11 +195,11 @@ async fn every_silence_ends_in_a_recorded_attempt_and_the_right_state() {
     end_as_recorded(&cases, &[("BOTARMY_MODELS__TIMEOUT_S", "8")]).await;
 }
 
-/// Gives a server these bad answers and checks what becomes of each.
+/// Sends these bad answers to a server and checks the result of each.
 async fn end_as_recorded(cases: &[&Case], more: &[(&str, &str)]) {
     let before = Mutex::new(HashMap::new());
     let double = Double::start(move |asked| answer(&before, asked)).await;
-    // Whoever looks for what is wrong turns everything on.
+    // An operator who investigates a problem enables all log messages.
     let server = server(&double, &[more, &[("BOTARMY_LOG__LEVEL", "trace")]].concat()).await;
     let project = server.by_hand().await;
     let mut ids = Vec::new();
@@ -274,7 +274,7 @@ async fn a_wrong_document_is_asked_for_again_with_the_reason_and_then_a_person_i
     let failed = task(&server, id).await;
     assert_eq!([&failed["status"], &failed["error_code"]], ["failed", "unfit_output"]);
     assert_eq!(failed["usage"]["input_tokens"], 200, "both attempts are paid");
-    // A person lets it try again, and it can.
+    // A person retries it.
     assert_eq!(server.respond(&gate, json!({"action": "approve"})).await.0, 200);
     let gate = server.next_gate(&project).await.unwrap();
     assert_eq!([&gate["kind"], &gate["step"]], ["approval", "Project Planning"]);

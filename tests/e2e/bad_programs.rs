@@ -1,5 +1,5 @@
-//! Programs and workers outside that misbehave, through the whole server: what they do ends in a
-//! recorded attempt and the right state, and nothing of them stays.
+//! Misbehaving programs and external workers, through the whole server: every attempt is recorded
+//! and ends in the right state, and no process or file remains.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -9,10 +9,10 @@ use botarmy_tests::server::TestServer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// In the server's environment, and no business of any program's.
+/// Variable of the server that programs must not see.
 const SECRET: &str = "key-0ddba11c0de";
 
-/// One program for each agent type; `BESIDE` is a folder that all of them know.
+/// One program for each agent type; `BESIDE` is a folder shared by all of them.
 const TEAM: &str = r#"
 [agents.orchestrator]
 runner = "command:missing"
@@ -56,7 +56,7 @@ runner = "command:silent"
 argv = ["/bin/sh", "-c", "kill -9 $$"]
 "#;
 
-/// What each comes to: the state of its task, the code, how often it was started.
+/// Expected result of each program: status of its task, error code, number of attempts.
 const ENDS: [(&str, &str, Option<&str>, u64); 6] = [
     ("orchestrator", "failed", Some("command_not_found"), 1),
     ("analyst", "failed", Some("command_not_executable"), 1),
@@ -71,7 +71,7 @@ fn lives(pid: &str) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
-/// The most memory the server ever held, in KiB.
+/// Returns the peak memory of the server, in KiB.
 fn peak_kib(server: &TestServer) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
@@ -85,7 +85,7 @@ async fn submit(server: &TestServer, project: &str, agent: &str) -> String {
     task["task_id"].as_str().unwrap().to_owned()
 }
 
-/// What is written in a file that a program keeps its numbers in.
+/// Returns the process ids in a file that a program writes them to.
 fn pids(beside: &TempDir, file: &str) -> Vec<String> {
     let text = std::fs::read_to_string(beside.path().join(file)).unwrap();
     text.split_whitespace().map(str::to_owned).collect()
@@ -130,20 +130,20 @@ async fn every_bad_program_ends_in_a_recorded_attempt_and_nothing_of_it_stays() 
     let grown = peak_kib(&server) - before;
     assert!(grown < 150_000, "a gigabyte of output took {grown} KiB of memory");
 
-    // Every failure is before a person.
+    // Every failure asks a person.
     let path = format!("/api/v1/hitl/project/{project}/requests?status_filter=pending&limit=100");
     let (_, open) = server.get(&path).await;
     assert!(open.as_array().unwrap().iter().all(|gate| gate["kind"] == "failure"), "{open}");
     assert_eq!(open.as_array().unwrap().len(), 4, "{open}");
 
-    // Children, and children of theirs that nobody waits for.
+    // Children, and orphaned children of theirs.
     let mut started = pids(&beside, "pids");
     assert_eq!(started.len(), 2, "{started:?}");
     started.extend(pids(&beside, "flood"));
     let gone = || !started.iter().any(|pid| lives(pid));
     server.until(|_| std::future::ready(gone())).await;
 
-    // It is no sandbox, and what was left elsewhere is taken from nowhere.
+    // Programs are not sandboxed: a file written elsewhere is not collected.
     let work = server.data_dir().join("work");
     let left = || {
         let names = std::fs::read_dir(&work).unwrap().map(|entry| entry.unwrap().file_name());
@@ -165,7 +165,7 @@ async fn every_bad_program_ends_in_a_recorded_attempt_and_nothing_of_it_stays() 
 
 const LEASES: &str = "/api/v1/worker/leases";
 
-/// A server where nobody inside writes code or tests it.
+/// Starts a server without internal coders and testers.
 async fn for_workers() -> TestServer {
     let nobody = |agent| (agent, "none");
     TestServer::with(&[
@@ -202,7 +202,7 @@ async fn a_worker_that_lies_about_what_it_is_gets_nothing_that_is_not_for_it() {
     assert_eq!(status, 200, "{answer}");
     let lease = &answer["leases"][0];
     assert_eq!(lease["task"]["task"]["agent"], "coder");
-    // Whatever it says that it is, what it makes is by the agent whose task it was.
+    // The artifact is attributed to the agent type of the task, whatever the body claims.
     let body = json!({"output": {"agent_type": "tester", "a": 1}, "agent_type": "tester",
         "artifacts": [{"artifact_type": "test_results", "content": {"passed": true}}]});
     let path = format!("{LEASES}/{}/complete", lease["lease"].as_str().unwrap());

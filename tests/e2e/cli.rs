@@ -1,4 +1,4 @@
-//! The command line, as a person types it.
+//! The command line as a person uses it.
 
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -54,7 +54,7 @@ fn gates_are_answered_in_the_terminal() {
 }
 
 #[test]
-fn whoever_leaves_at_a_gate_leaves_the_project_waiting() {
+fn leaving_at_a_gate_leaves_the_project_waiting() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = command(dir.path())
         .args(["run", "Notes for a choir", "--out", "choir.zip"])
@@ -69,16 +69,16 @@ fn whoever_leaves_at_a_gate_leaves_the_project_waiting() {
         said.extend(byte);
     }
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let told = Instant::now();
+    let asked_at = Instant::now();
     let mut rest = String::new();
     output.read_to_string(&mut rest).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(2), "{rest}");
-    assert!(told.elapsed() < Duration::from_secs(10), "it took {:?}", told.elapsed());
+    assert!(asked_at.elapsed() < Duration::from_secs(10), "it took {:?}", asked_at.elapsed());
     assert!(rest.contains("The project waits"), "{rest}");
 }
 
 #[test]
-fn with_nobody_to_ask_the_project_waits() {
+fn without_an_answer_the_project_waits() {
     let dir = tempfile::tempdir().unwrap();
     let output = command(dir.path())
         .args(["run", "Notes for a choir", "--out", "choir.zip"])
@@ -90,9 +90,9 @@ fn with_nobody_to_ask_the_project_waits() {
 }
 
 #[test]
-fn saying_yes_to_everything_does_not_try_for_ever() {
+fn run_with_yes_does_not_retry_for_ever() {
     let dir = tempfile::tempdir().unwrap();
-    // A tester that does nothing is never content.
+    // A tester that does nothing never passes the test.
     let output = command(dir.path())
         .env("BOTARMY_AGENTS__TESTER__RUNNER", "noop")
         .args(["run", "Notes for a choir", "--yes", "--out", "choir.zip"])

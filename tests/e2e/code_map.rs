@@ -51,7 +51,7 @@ fn sources() -> Vec<Source> {
 }
 
 /// Returns the symbols that a document names in backticks, such as `Batch` and `Engine::commit`,
-/// each as its segments. Paths, settings, variables, crates and commands are none.
+/// each as its segments. Paths, settings, variables, crates and commands are not symbols.
 fn symbols(text: &str) -> BTreeSet<Vec<String>> {
     let is_identifier = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
@@ -67,7 +67,8 @@ fn symbols(text: &str) -> BTreeSet<Vec<String>> {
     names.filter(are_symbols).collect()
 }
 
-/// Returns the symbols that no source has: the last segment, and the one before it in the same file.
+/// Returns the symbols that occur in no source: the last segment, together with the one before it
+/// in the same file.
 fn unknown(symbols: &BTreeSet<Vec<String>>, sources: &[Source]) -> Vec<String> {
     let is_known = |parts: &[String]| {
         let last_two = &parts[parts.len().saturating_sub(2)..];

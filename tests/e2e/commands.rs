@@ -1,5 +1,5 @@
-//! Programs do the work: a coder that writes files, a test run that decides the loop, and a server
-//! that is killed while one of them runs.
+//! Agents as local commands: a coder that writes files, a test run that decides a loop, and a
+//! server that is killed while a command runs.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A settings file with this in it.
+/// Writes a settings file with this text.
 fn settings(folder: &TempDir, text: &str) -> PathBuf {
     let file = folder.path().join("botarmy.toml");
     std::fs::write(&file, text).unwrap();

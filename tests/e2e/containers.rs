@@ -1,5 +1,5 @@
-//! The image, the compose file and the environment files agree with the code. None of this needs a
-//! container engine; what does is left to whoever has one.
+//! The image, the compose file and the environment files agree with the code. None of these tests
+//! needs a container engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use botarmy_server::Settings;
 
 use crate::documentation::{defaults, read, root};
 
-/// The instructions of the Dockerfile, continued lines joined, without comments.
+/// Returns the instructions of the Dockerfile, with continued lines joined and without comments.
 fn instructions() -> Vec<(String, String)> {
     let text = read("Dockerfile");
     let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -21,13 +21,13 @@ fn instructions() -> Vec<(String, String)> {
     joined.lines().filter_map(split).collect()
 }
 
-/// What the last instruction of this name says.
+/// Returns the argument of the last instruction of this name.
 fn last(word: &str) -> String {
     let mut found = instructions().into_iter().filter(|(known, _)| known == word);
     found.next_back().unwrap_or_else(|| panic!("the Dockerfile has no {word}")).1
 }
 
-/// The variables the image sets.
+/// Returns the variables that the image sets.
 fn image() -> BTreeMap<String, String> {
     let pairs = last("ENV");
     let pair = |pair: &str| {
@@ -37,7 +37,8 @@ fn image() -> BTreeMap<String, String> {
     pairs.split_whitespace().map(pair).collect()
 }
 
-/// The part of the compose file that begins with this line, up to the next of the same depth.
+/// Returns the part of the compose file that begins with this line, up to the next of the same
+/// depth.
 fn block(text: &str, heading: &str) -> String {
     let depth = heading.len() - heading.trim_start().len();
     let mut lines = text.lines().skip_while(|line| *line != heading).skip(1);
@@ -54,7 +55,8 @@ fn block(text: &str, heading: &str) -> String {
     found
 }
 
-/// A value as compose reads it: `${NAME:-default}` is the default, `${NAME:?…}` is a secret.
+/// Returns a value as compose reads it: `${NAME:-default}` is the default, `${NAME:?…}` is a
+/// secret.
 fn filled_in(value: &str) -> String {
     let mut text = value.to_owned();
     while let Some(start) = text.find("${") {
@@ -66,7 +68,8 @@ fn filled_in(value: &str) -> String {
     text.trim_matches('"').to_owned()
 }
 
-/// The variables a replica gets in containers: the image's, and then the compose file's.
+/// Returns the variables of a replica in containers: those of the image, overridden by the compose
+/// file.
 fn replica() -> BTreeMap<String, String> {
     let text = read("compose.yaml");
     let environment = block(&block(&text, "x-botarmy: &botarmy"), "  environment:");
@@ -118,7 +121,7 @@ fn every_variable_that_a_file_names_is_a_setting() {
 }
 
 #[test]
-fn the_image_is_built_with_a_rust_that_is_new_enough_and_runs_as_nobody() {
+fn the_image_is_built_with_a_rust_that_is_new_enough_and_runs_without_root() {
     let manifest = read("Cargo.toml");
     let needed = manifest.split("rust-version = \"").nth(1).unwrap().split('"').next().unwrap();
     let number = |version: &str| -> Vec<u32> {
@@ -150,8 +153,8 @@ fn what_the_image_runs_is_a_command_of_the_binary() {
     }
 }
 
-/// What is sent to the builder is enough to know the dependencies by, and the empty sources are where
-/// Cargo looks for them.
+/// The files sent to the builder suffice to resolve the dependencies, and the empty sources are
+/// where Cargo expects them.
 #[test]
 fn the_first_stage_leaves_a_workspace_that_cargo_understands() {
     let dir = tempfile::tempdir().unwrap();
@@ -237,7 +240,7 @@ fn a_container_is_given_as_long_to_stop_as_the_server_takes() {
     assert!(grace.parse::<u64>().unwrap() > needed, "{grace} s against {needed} s");
 }
 
-/// All of our code as one text, with the strings that go over several lines on one.
+/// Returns all our code as one text, with multi-line strings joined.
 fn code() -> String {
     let mut text = ["deploy/deploy", "deploy/process.sh", "deploy/compose.sh"].map(read).join("\n");
     let mut folders = vec![root().join("crates")];
@@ -258,7 +261,7 @@ fn code() -> String {
 #[test]
 fn every_message_that_the_guides_explain_is_one_of_ours() {
     let code = code();
-    // The messages of serde and of the operating system.
+    // Messages of serde and of the operating system.
     let of_others = ["unknown field", "for key", "Address already in use"];
     for (guide, heading, least) in [
         ("docs/deploying.md", "## Troubleshooting", 12),
@@ -273,7 +276,7 @@ fn every_message_that_the_guides_explain_is_one_of_ours() {
             let quoted = symptom.split('`').skip(1).step_by(2);
             for message in quoted.filter(|quoted| quoted.contains(' ')) {
                 let message = message.strip_prefix("deploy: ").unwrap_or(message);
-                // `…` stands for what is filled in.
+                // `…` stands for an inserted value.
                 let parts = message.split('…').map(str::trim).filter(|part| !part.is_empty());
                 for part in parts {
                     let is_known = code.contains(part) || of_others.contains(&part);

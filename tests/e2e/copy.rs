@@ -1,4 +1,4 @@
-//! A whole installation moves from one database to another.
+//! A complete database is copied to another one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,10 +29,10 @@ fn copy(from: &str, to: &str) -> (Option<i32>, String) {
     say(bare().args(["store", "copy", "--from", from, "--to", to]))
 }
 
-/// An installation in a stopped server's data directory: a project that waits at its third gate,
-/// a paused one by hand with a task that nobody takes yet, one that is finished.
+/// Returns a data directory of a stopped server: a project that waits at its third gate, a paused
+/// one without a workflow and with a pending task, and a completed one.
 async fn database_copy() -> (TestServer, Vec<String>) {
-    let mut server = TestServer::with(&[NOBODY]).await;
+    let mut server = TestServer::with(&[NO_ORCHESTRATOR]).await;
     let waiting = server.project("Notes for a choir, «übermorgen»").await;
     let gate = server.next_gate(&waiting).await.unwrap();
     let answer = json!({"action": "amend", "content": "Sing louder \u{1f3b6}\n on Sundays"});
@@ -49,8 +49,8 @@ async fn database_copy() -> (TestServer, Vec<String>) {
     (server, vec![waiting, paused, finished])
 }
 
-/// The agent that no step of the workflow needs is away, so that tasks for it stay.
-const NOBODY: (&str, &str) = ("BOTARMY_AGENTS__ORCHESTRATOR__RUNNER", "none");
+/// Disables the agent type that no step of the workflow needs, so that its tasks stay pending.
+const NO_ORCHESTRATOR: (&str, &str) = ("BOTARMY_AGENTS__ORCHESTRATOR__RUNNER", "none");
 
 /// Pauses or resumes a project.
 async fn turn(server: &TestServer, project: &str, verb: &str) {
@@ -65,7 +65,7 @@ async fn submit(server: &TestServer, project: &str, instructions: &str) {
     assert_eq!(status, 201, "{answer}");
 }
 
-/// What its people see of an installation.
+/// Returns the answers of the API about a database.
 async fn seen(server: &TestServer, projects: &[String]) -> BTreeMap<String, Value> {
     let mut seen = BTreeMap::new();
     let mut paths = vec!["/api/v1/projects".to_owned(), "/api/v1/hitl/pending".to_owned()];
@@ -85,7 +85,7 @@ async fn seen(server: &TestServer, projects: &[String]) -> BTreeMap<String, Valu
     seen
 }
 
-/// The bytes of a package.
+/// Returns the bytes of a package.
 async fn package(server: &TestServer, project: &str) -> Vec<u8> {
     let path = format!("/api/v1/artifacts/{project}/download");
     let answer = server.raw(Method::GET, &path, None).await.unwrap();
@@ -93,7 +93,7 @@ async fn package(server: &TestServer, project: &str) -> Vec<u8> {
     answer.bytes().await.unwrap().to_vec()
 }
 
-/// Its people see what they saw before.
+/// Checks that the API gives the same answers as before.
 async fn is_as(server: &TestServer, projects: &[String], before: &BTreeMap<String, Value>) {
     let now = seen(server, projects).await;
     let changed: Vec<_> = before.iter().filter(|(path, value)| now[*path] != **value).collect();
@@ -101,7 +101,7 @@ async fn is_as(server: &TestServer, projects: &[String], before: &BTreeMap<Strin
     panic!("{} answers have changed, such as {path}: {} was {then}", changed.len(), now[*path]);
 }
 
-/// An audit export is valid in the eyes of whoever has only the file.
+/// Verifies an audit export offline.
 fn verify(export: &str) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("log"), export).unwrap();
@@ -141,7 +141,7 @@ async fn an_installation_moves_to_postgres_and_back_and_its_work_goes_on() {
         assert!(beside.batch_execute(sql).is_err(), "{sql} is not refused");
     }
     drop(beside);
-    let back = TestServer::on(dir, &[(NOBODY.0, "noop")]).await;
+    let back = TestServer::on(dir, &[(NO_ORCHESTRATOR.0, "noop")]).await;
     assert_eq!(back.approve_all(&projects[0]).await, "completed");
     turn(&back, &projects[1], "resume").await;
     back.until(|server| {
@@ -153,7 +153,7 @@ async fn an_installation_moves_to_postgres_and_back_and_its_work_goes_on() {
         let path = format!("/api/v1/audit/projects/{id}/export");
         let export = back.raw(Method::GET, &path, None).await.unwrap().text().await.unwrap();
         verify(&export);
-        // What was there before the move is the beginning of what is there now.
+        // The entries from before the move are the beginning of the log now.
         let entries: Vec<_> = before[&path].as_str().unwrap().lines().collect();
         let entries = &entries[..entries.len() - 1];
         assert!(export.lines().zip(entries).all(|(now, then)| now == *then));
@@ -238,9 +238,9 @@ async fn a_target_of_an_older_version_is_refused_and_stays_as_it_is() {
     }
 }
 
-/// As after a kill between two migrations of the target.
+/// State after a kill between two migrations of the target.
 #[tokio::test]
-async fn a_target_of_an_older_version_that_nobody_wrote_to_is_brought_up_to_date() {
+async fn an_unused_target_of_an_older_version_is_brought_up_to_date() {
     let (origin, _) = database_copy().await;
     let from = address(origin.data_dir());
     let database = services::database().await;
@@ -257,8 +257,8 @@ async fn a_target_of_an_older_version_that_nobody_wrote_to_is_brought_up_to_date
     }
 }
 
-/// Begins a copy, one row at a time, and kills it after a while; answers whether it had found a
-/// part to go on from.
+/// Starts a copy, one row at a time, and kills it after a while; returns whether it resumed an
+/// incomplete copy.
 fn cut_short(from: &str, to: &str, after: Duration) -> bool {
     let mut child = bare()
         .args(["store", "copy", "--chunk", "1", "--from", from, "--to", to])
@@ -294,7 +294,7 @@ async fn a_copy_that_is_killed_goes_on_and_until_it_is_whole_no_server_starts_on
     for url in [Some(String::new()), database.as_ref().map(Database::url)].iter().flatten() {
         let dir = tempfile::tempdir().unwrap();
         let to = if url.is_empty() { address(dir.path()) } else { url.clone() };
-        // Busy machines need longer to begin.
+        // A busy machine needs longer to begin.
         let (mut resumed, mut patience) = (0, 20);
         while resumed < 3 {
             let after = Duration::from_millis(patience + dice.below(40));
@@ -310,7 +310,8 @@ async fn a_copy_that_is_killed_goes_on_and_until_it_is_whole_no_server_starts_on
         let (code, said) = on_it(&["serve", "--port", "0"]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("Run the same `store copy` again"), "{said}");
-        // Versions that know of copies may have it; older ones would take the half for the whole.
+        // Versions that know of copies may open it; older ones would take the incomplete copy for a
+        // complete one.
         assert_eq!(
             on_it(&["migrate", "--down"]),
             (Some(0), "Took back 0003_oversight\n".to_owned())
@@ -339,7 +340,7 @@ async fn a_lease_that_was_extended_moves_as_it_is() {
     let Some(database) = services::database().await else { return };
     let url = database.url();
     let store = || PostgresStore::open(PostgresSettings::new(url.parse().unwrap()));
-    let settings = [("BOTARMY_STORE__URL", url.as_str()), NOBODY];
+    let settings = [("BOTARMY_STORE__URL", url.as_str()), NO_ORCHESTRATOR];
     let mut server = TestServer::with(&settings).await;
     let project = server.by_hand().await;
     submit(&server, &project, "x").await;
@@ -382,7 +383,7 @@ async fn a_source_that_goes_on_meanwhile_makes_no_copy() {
         return;
     };
     let url = from.url();
-    let server = TestServer::with(&[("BOTARMY_STORE__URL", &url), NOBODY]).await;
+    let server = TestServer::with(&[("BOTARMY_STORE__URL", &url), NO_ORCHESTRATOR]).await;
     let project = server.by_hand().await;
     let target = to.url();
     let copying = tokio::task::spawn_blocking(move || copy(&url, &target));
@@ -403,7 +404,7 @@ async fn a_source_that_goes_on_meanwhile_makes_no_copy() {
 }
 
 #[tokio::test]
-async fn a_log_that_somebody_changed_is_named() {
+async fn a_log_that_was_changed_is_named() {
     let (origin, projects) = database_copy().await;
     let mut beside =
         SqliteConnection::establish(origin.data_dir().join("botarmy.db").to_str().unwrap())
@@ -426,7 +427,7 @@ async fn a_log_that_somebody_changed_is_named() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_said_and_not_shown() {
+async fn a_wrong_password_is_reported_and_not_shown() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();

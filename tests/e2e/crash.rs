@@ -1,4 +1,4 @@
-//! The server is killed at any instant, and nothing that was acknowledged is lost.
+//! The server is killed at random times; nothing that was acknowledged may be lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ async fn events(server: &TestServer, project: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_project_comes_to_its_end_through_ten_kills() {
+async fn a_project_completes_despite_ten_kills() {
     repeat(ROUNDS, async |mut dice| {
         let mut server = TestServer::start().await;
         let project = server.project("A recipe-sharing site for small families").await;
@@ -92,7 +92,7 @@ async fn a_project_comes_to_its_end_through_ten_kills() {
 }
 
 #[tokio::test]
-async fn whatever_was_acknowledged_is_there_after_a_kill() {
+async fn what_was_acknowledged_is_there_after_a_kill() {
     repeat(ROUNDS, async |mut dice| {
         let mut server = TestServer::with(&[("BOTARMY_AGENTS__CODER__RUNNER", "none")]).await;
         let project = server.by_hand().await;
@@ -103,20 +103,20 @@ async fn whatever_was_acknowledged_is_there_after_a_kill() {
             let clients = futures_util::future::join_all((0..16).map(|client| {
                 let (server, path, stop) = (&server, &path, &stop);
                 async move {
-                    let mut told = Vec::new();
+                    let mut acks = Vec::new();
                     let body = json!({
                         "agent_type": "coder", "instructions": format!("round {round}, client {client}"),
                     });
                     while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                         match server.try_post(path, body.clone()).await {
                             Some((201, answer)) => {
-                                told.push(answer["task_id"].as_str().unwrap().to_owned());
+                                acks.push(answer["task_id"].as_str().unwrap().to_owned());
                             }
                             Some(other) => panic!("refused: {other:?}"),
                             None => break,
                         }
                     }
-                    told
+                    acks
                 }
             }));
             let pid = rustix::process::Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
@@ -126,8 +126,8 @@ async fn whatever_was_acknowledged_is_there_after_a_kill() {
                 rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
                 stop.store(true, std::sync::atomic::Ordering::Relaxed);
             };
-            let (told, ()) = tokio::join!(clients, killer);
-            acknowledged.extend(told.into_iter().flatten());
+            let (acks, ()) = tokio::join!(clients, killer);
+            acknowledged.extend(acks.into_iter().flatten());
             server.kill_and_restart().await;
         }
         assert!(acknowledged.len() > 50, "too little was tried: {}", acknowledged.len());

@@ -1,6 +1,6 @@
-//! A deploy under load: replicas are replaced one after another, and what does not get ready is taken
-//! back. Once with real processes on PostgreSQL, once with a stand-in for Docker that notes what it is
-//! asked.
+//! A deployment under load: replicas are replaced one after another, and a version that does not
+//! become ready is rolled back. Once with real processes on PostgreSQL, once with a stand-in for
+//! Docker that records its arguments.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use botarmy_tests::server::{PATIENCE, binary};
+use botarmy_tests::server::{TIMEOUT, binary};
 use botarmy_tests::services;
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn script(path: &Path, text: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// An environment of one's own. Whatever was started in it ends with this value.
+/// A separate environment. Processes that were started in it are killed with this value.
 struct Environment {
     dir: TempDir,
     base_port: u16,
@@ -41,14 +41,15 @@ impl Environment {
         Self { dir, base_port }
     }
 
-    /// A version that is the binary under test, with this in front of it.
+    /// Adds a version that runs the binary under test after this shell code.
     fn version(&self, name: &str, first: &str) {
         let binary = binary().display().to_string();
         let text = format!("export VERSION_IS={name}\n{first}\nexec '{binary}' \"$@\"");
         script(&self.dir.path().join(name), &text);
     }
 
-    /// The script with these arguments, for this environment. It dies with its future.
+    /// Returns a command that runs the script with these arguments in this environment. It is
+    /// killed when its future is dropped.
     fn command(&self, action: &str, version: &str) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(root().join("deploy/deploy"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("BOTARMY_")) {
@@ -69,7 +70,7 @@ impl Environment {
     async fn run(&self, action: &str, version: &str) -> (Option<i32>, String) {
         let mut command = self.command(action, version);
         let Output { status, stdout, stderr } =
-            tokio::time::timeout(PATIENCE * 2, command.output()).await.expect("it ends").unwrap();
+            tokio::time::timeout(TIMEOUT * 2, command.output()).await.expect("it ends").unwrap();
         let mut said = String::from_utf8([stdout, stderr].concat()).unwrap();
         for replica in [1, 2] {
             let log = self.dir.path().join(format!("state/replica-{replica}.log"));
@@ -81,14 +82,14 @@ impl Environment {
         (status.code(), said)
     }
 
-    /// What the link `current` or `previous` names.
+    /// Returns the target of the link `current` or `previous`.
     fn recorded(&self, link: &str) -> String {
         let target = std::fs::read_link(self.dir.path().join("state").join(link)).unwrap();
         target.file_name().unwrap().to_str().unwrap().to_owned()
     }
 
-    /// The processes that were started in this environment, each with its version. They are known by
-    /// the path of this environment in theirs.
+    /// Returns the processes of this environment with their versions. They are recognised by the
+    /// path of the environment in theirs.
     fn processes(&self) -> BTreeMap<i32, String> {
         let mark = format!("STATE={}/state", self.dir.path().display());
         let mut found = BTreeMap::new();
@@ -106,7 +107,7 @@ impl Environment {
         found
     }
 
-    /// The versions of the replicas that run.
+    /// Returns the versions of the running replicas.
     fn running(&self) -> Vec<String> {
         self.processes().into_values().collect()
     }
@@ -118,7 +119,7 @@ impl Drop for Environment {
             let pid = rustix::process::Pid::from_raw(pid).unwrap();
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         while !self.processes().is_empty() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -128,7 +129,7 @@ impl Drop for Environment {
     }
 }
 
-/// A client that creates one project after the other, at whichever replica takes it.
+/// A client that creates projects one after another on any replica that accepts them.
 struct Busy {
     stop: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<Vec<String>>,
@@ -137,17 +138,18 @@ struct Busy {
 impl Busy {
     fn start(base_port: u16) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let stopped = Arc::clone(&stop);
         let task = tokio::spawn(async move {
             let client = botarmy_tests::server::http_client();
             let mut acknowledged = Vec::new();
             let mut nobody = 0;
-            while !told.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 let name = format!("Project {}", acknowledged.len());
                 match create(&client, base_port, &name).await {
                     Some(id) => acknowledged.push(id),
                     None => {
-                        // The moment between asking one and asking the other may be the wrong one.
+                        // A request may fall between the stop of one replica and the start of the
+                        // next.
                         nobody += 1;
                         assert!(nobody < 3, "no replica took a request, three times in a row");
                         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -162,7 +164,7 @@ impl Busy {
         Self { stop, task }
     }
 
-    /// The projects that were acknowledged.
+    /// Returns the acknowledged projects.
     async fn end(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.unwrap()
@@ -175,7 +177,7 @@ async fn create(client: &Client, base_port: u16, name: &str) -> Option<String> {
             .post(format!("http://127.0.0.1:{port}/api/v1/projects"))
             .body(json!({ "name": name }).to_string())
             .header("content-type", "application/json")
-            .timeout(PATIENCE);
+            .timeout(TIMEOUT);
         let Ok(response) = request.send().await else { continue };
         if response.status() == 201
             && let Ok(project) = response.json::<Value>().await
@@ -186,7 +188,7 @@ async fn create(client: &Client, base_port: u16, name: &str) -> Option<String> {
     None
 }
 
-/// Whether every replica knows every one of these projects.
+/// Checks that every replica has all of these projects.
 async fn are_all_there(base_port: u16, projects: &[String]) {
     let client = botarmy_tests::server::http_client();
     for (n, id) in projects.iter().enumerate() {
@@ -217,7 +219,7 @@ async fn a_deploy_loses_nothing_and_takes_back_what_does_not_get_ready() {
         ("a".into(), vec!["a".into(), "a".into()])
     );
 
-    // Another version takes over while a client is busy.
+    // Another version is deployed while a client is busy.
     let busy = Busy::start(env.base_port);
     let (code, said) = env.run("up", "b").await;
     let mut projects = busy.end().await;
@@ -227,7 +229,7 @@ async fn a_deploy_loses_nothing_and_takes_back_what_does_not_get_ready() {
     assert_eq!(env.running(), ["b", "b"]);
     assert_eq!((env.recorded("previous"), env.recorded("current")), ("a".into(), "b".into()));
 
-    // One that ends, and one that never gets ready, are replaced by what served before.
+    // A version that ends, and one that never becomes ready, are rolled back.
     std::fs::write(
         env.dir.path().join("test.env"),
         std::fs::read_to_string(env.dir.path().join("test.env")).unwrap() + "READY_TIMEOUT_S=2\n",
@@ -246,14 +248,14 @@ async fn a_deploy_loses_nothing_and_takes_back_what_does_not_get_ready() {
         assert_eq!(env.recorded("current"), "b");
     }
 
-    // One that cannot even migrate touches nothing.
+    // A version that cannot migrate leaves all replicas unchanged.
     let untouched = env.processes();
     let (code, said) = env.run("up", "broken").await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("no replica was touched"), "{said}");
     assert_eq!(env.processes(), untouched);
 
-    // And somebody who changed their mind goes back.
+    // A rollback on request.
     let (code, said) = env.run("rollback", "").await;
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(
@@ -273,7 +275,7 @@ async fn a_version_that_refuses_the_database_is_not_gone_back_to() {
     let Some(database) = services::database().await else { return };
     let settings = format!("BACKEND=process\nBOTARMY_STORE__URL='{}'", database.url());
     let env = Environment::new(&settings);
-    // As if `b` had brought a migration that `a` does not know.
+    // Simulates a migration of `b` that `a` does not know.
     let flag = env.dir.path().join("migrated").display().to_string();
     env.version("a", &format!("if [ -e '{flag}' ]; then exit 1; fi"));
     env.version("b", &format!("if [ \"$1\" = migrate ]; then touch '{flag}'; fi"));
@@ -302,8 +304,8 @@ async fn a_deploy_that_was_broken_off_can_be_gone_back_from() {
         assert_eq!(code, Some(0), "{said}");
     }
     let mut deploy = env.command("up", "hangs").stdout(Stdio::null()).spawn().unwrap();
-    let until = Instant::now() + PATIENCE;
-    // The migration runs as `hangs` too, so the process has to be the one that is noted.
+    let until = Instant::now() + TIMEOUT;
+    // The migration runs as `hangs` too, so the process has to be the recorded one.
     let noted = || {
         let text = std::fs::read_to_string(env.dir.path().join("state/replica-1.pid")).ok()?;
         env.processes().get(&text.split(' ').next()?.parse().ok()?).cloned()
@@ -319,7 +321,7 @@ async fn a_deploy_that_was_broken_off_can_be_gone_back_from() {
     assert_eq!(env.running(), ["b", "b"]);
     assert_eq!((env.recorded("previous"), env.recorded("current")), ("a".into(), "b".into()));
 
-    // The next one that gets ready leaves itself and its predecessor.
+    // A successful deployment records itself and its predecessor.
     let (code, said) = env.run("up", "a").await;
     assert_eq!(code, Some(0), "{said}");
     let releases = std::fs::read_dir(env.dir.path().join("state/releases")).unwrap();
@@ -329,7 +331,7 @@ async fn a_deploy_that_was_broken_off_can_be_gone_back_from() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_tried_is_said() {
+async fn a_deployment_that_cannot_begin_gives_the_reason() {
     for (settings, expected) in [
         ("BACKEND=heroics", "BACKEND=process or BACKEND=compose"),
         ("BACKEND=process", "BOTARMY_STORE__URL is not set"),
@@ -352,7 +354,7 @@ async fn what_cannot_be_tried_is_said() {
     }
 }
 
-/// `docker` notes its arguments, and the replicas of the version `broken` never answer.
+/// A `docker` that records its arguments; replicas of the version `broken` never become ready.
 const DOCKER: &str = r#"
 here=$(dirname "$0")
 [ "$*" = "compose version" ] && exit 0

@@ -20,7 +20,7 @@ const BINARY: &str = "target/release/botarmy-server";
 const MAX_README_WORDS: usize = 1200;
 
 /// Limit for one script of the documents.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -78,7 +78,7 @@ async fn run(script: &str, folder: &Path) -> (String, String) {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(PATIENCE, script).await.expect("the script ends").unwrap();
+    let output = tokio::time::timeout(TIMEOUT, script).await.expect("the script ends").unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let all = format!("{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "the script failed:\n{all}");
@@ -119,11 +119,11 @@ async fn the_tour_of_the_documentation_works_word_for_word() {
         // The rejection halts the other project.
         r#""workflow_resumed":false"#,
         r#""status":"halted""#,
-        // The log holds, said by the server and by the command.
+        // The log is verified, by the server and by the command.
         r#"{"valid":true,"#,
         r#""actor":"grandma""#,
         "\"valid\": true",
-        // The project driven by hand waits for its request, and then is complete.
+        // The project without a workflow waits for its request, and then is complete.
         "One request waits for a person.",
         r#""status":"completed""#,
     ] {
@@ -256,7 +256,7 @@ fn every_path_in_the_documentation_is_one_of_the_api() {
 }
 
 #[test]
-fn the_workflow_in_the_documentation_is_sound() {
+fn the_workflow_in_the_documentation_is_valid() {
     let text = read("docs/workflows.md");
     let workflows = blocks(&text, "toml");
     assert_eq!(workflows.len(), 1);

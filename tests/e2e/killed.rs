@@ -1,5 +1,5 @@
-//! The server is killed in each state a task can be in. Whatever it was doing, started again on the
-//! same data it brings every task to one end, and counts every token once.
+//! The server is killed in each state of a task. After a restart on the same data every task has
+//! exactly one result, and every token is counted once.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ const LEASES: &str = "/api/v1/worker/leases";
 /// Rounds of each test under `just prove`.
 const ROUNDS: u32 = 20;
 
-/// A server whose coders and analysts ask the double.
-async fn asking(double: &Double, more: &[(&str, &str)]) -> TestServer {
+/// Starts a server whose coders and analysts use the double.
+async fn with_model(double: &Double, more: &[(&str, &str)]) -> TestServer {
     let url = double.url(Protocol::OpenAi);
     let agents = ["ORCHESTRATOR", "ANALYST", "ARCHITECT", "CODER", "TESTER", "DEPLOYER"];
     let agents = agents.map(|agent| format!("BOTARMY_AGENTS__{agent}__RUNNER"));
@@ -31,7 +31,7 @@ async fn asking(double: &Double, more: &[(&str, &str)]) -> TestServer {
     TestServer::with(&variables).await
 }
 
-/// A server where nobody inside writes code.
+/// Starts a server without internal coders.
 async fn waiting_for_workers() -> TestServer {
     TestServer::with(&[("BOTARMY_AGENTS__CODER__RUNNER", "none")]).await
 }
@@ -60,7 +60,7 @@ async fn events(server: &TestServer, project: &str) -> Vec<Value> {
     events
 }
 
-/// What a task took from outside is completed with.
+/// Leases the task as an external worker.
 async fn take(server: &TestServer) -> Value {
     let body = json!({"worker_id": "w", "agents": ["coder"], "max": 1, "wait_s": 10});
     let (status, answer) = server.post(LEASES, body).await;
@@ -73,14 +73,14 @@ async fn say(server: &TestServer, lease: &Value, verb: &str, body: Value) -> (u1
     server.post(&format!("{LEASES}/{lease}/{verb}"), body).await
 }
 
-/// The tokens read and written.
+/// Returns input and output tokens.
 fn tokens(usage: &Value) -> (u64, u64) {
     let count = |key: &str| usage[key].as_u64().unwrap_or_default();
     (count("input_tokens"), count("output_tokens"))
 }
 
-/// What the log says that a task used: an attempt that failed is noted with all there was until then,
-/// the one that completed the task, and each that asked, with its own.
+/// Returns the usage of a task by the log: a failed attempt records the usage so far, the
+/// completing attempt and each question record their own.
 fn logged(events: &[Value], id: &str) -> (u64, u64) {
     let mut all = (0, 0);
     for event in events.iter().filter(|event| event["task_id"] == id) {
@@ -97,8 +97,8 @@ fn logged(events: &[Value], id: &str) -> (u64, u64) {
     all
 }
 
-/// Every task of the project ended once, its log is whole, each task used what its log says, and
-/// the project what its tasks did. Answers the log.
+/// Checks that every task of the project ended once, that its log is complete, and that tasks and
+/// project used what the log records. Returns the log.
 async fn ended_once(server: &TestServer, project: &str) -> Vec<Value> {
     let events = events(server, project).await;
     for (n, event) in (1..).zip(&events) {
@@ -133,7 +133,7 @@ fn count(events: &[Value], kind: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_task_that_nobody_had_begun_is_done_once() {
+async fn a_task_that_had_not_begun_is_done_once() {
     repeat(ROUNDS, async |mut dice| {
         let mut server = waiting_for_workers().await;
         let project = server.by_hand().await;
@@ -154,11 +154,11 @@ async fn a_task_that_nobody_had_begun_is_done_once() {
 async fn an_answer_that_was_coming_in_is_asked_for_again_and_counted_once() {
     repeat(ROUNDS, async |mut dice| {
         let double = Double::start(sensible).await;
-        let mut server = asking(&double, &[]).await;
+        let mut server = with_model(&double, &[]).await;
         for _ in 0..3 {
             let project = server.by_hand().await;
             let before = double.asked().len();
-            // In eight pieces, of which the last never comes.
+            // In eight pieces, of which the last never arrives.
             double.then(Reply::Slowly(Duration::from_millis(200), "It goes on. ".repeat(40)));
             let id = submit(&server, &project).await;
             server.until(|_| async { double.asked().len() > before }).await;
@@ -171,7 +171,7 @@ async fn an_answer_that_was_coming_in_is_asked_for_again_and_counted_once() {
             let done = until(&server, &id, "completed").await;
             assert_eq!(double.asked().len(), before + 2);
             server.until(|_| async { double.open() == 0 }).await;
-            // What the interrupted attempt had used, nobody heard; and it was no failure.
+            // The usage of the interrupted attempt is unknown; the interruption is not a failure.
             assert_eq!((tokens(&done["usage"]), &done["failures"]), (TOKENS, &json!(0)), "{done}");
             let events = ended_once(&server, &project).await;
             let expired_leases =
@@ -185,7 +185,7 @@ async fn an_answer_that_was_coming_in_is_asked_for_again_and_counted_once() {
 }
 
 #[tokio::test]
-async fn where_servers_share_a_database_the_lease_of_a_killed_one_lapses_and_nothing_counts_twice()
+async fn where_servers_share_a_database_the_lease_of_a_killed_one_expires_and_nothing_counts_twice()
 {
     repeat(ROUNDS, async |mut dice| {
         let Some(database) = services::database().await else { return };
@@ -197,27 +197,28 @@ async fn where_servers_share_a_database_the_lease_of_a_killed_one_lapses_and_not
             ("BOTARMY_WORKER__LEASE_S", "2"),
             ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "10"),
         ];
-        let mut server = asking(&double, &more).await;
+        let mut server = with_model(&double, &more).await;
         let project = server.by_hand().await;
         let id = submit(&server, &project).await;
         server.until(|_| async { double.asked().len() == 1 }).await;
         tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
         server.kill_and_restart().await;
         let done = until(&server, &id, "completed").await;
-        // Nobody can know whether the other server lives until its lease is over: that is a failure.
+        // Other servers cannot know whether a server is alive until its lease expires, which counts
+        // as a failure.
         assert_eq!((tokens(&done["usage"]), &done["failures"]), (TOKENS, &json!(1)), "{done}");
         assert_eq!(count(&ended_once(&server, &project).await, "task_lease_lapsed"), 1);
     })
     .await;
 }
 
-/// Whether a process with this number works on.
+/// Returns whether the process with this id is running.
 fn lives(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
-/// A server whose coder is this script.
+/// Starts a server whose coder is this script.
 async fn running(folder: &TempDir, script: &str) -> TestServer {
     let file = folder.path().join("botarmy.toml");
     let text = format!(
@@ -228,7 +229,7 @@ async fn running(folder: &TempDir, script: &str) -> TestServer {
     TestServer::with(&[("BOTARMY_CONFIG", file.to_str().unwrap())]).await
 }
 
-/// Folders of attempts that are still there.
+/// Returns the number of folders of attempts that still exist.
 fn folders(server: &TestServer) -> usize {
     std::fs::read_dir(server.data_dir().join("work")).map_or(0, Iterator::count)
 }
@@ -247,7 +248,7 @@ async fn a_program_that_was_at_work_is_gone_and_its_successor_counts_alone() {
     repeat(ROUNDS, async |mut dice| {
         let folder = TempDir::new().unwrap();
         let pids = folder.path().join("pids");
-        // The first one has said what it used, and would go on for ten minutes with a child of its own.
+        // The first attempt reports its usage and then runs for ten minutes, with a child process.
         let script = format!(
             r#"if [ ! -f {pids} ]; then
       trap '' TERM
@@ -275,7 +276,7 @@ async fn a_program_that_was_at_work_is_gone_and_its_successor_counts_alone() {
 }
 
 #[tokio::test]
-async fn a_worker_outside_keeps_its_lease_and_its_result_is_taken_once() {
+async fn an_external_worker_keeps_its_lease_and_its_result_is_accepted_once() {
     repeat(ROUNDS, async |mut dice| {
         let mut server = waiting_for_workers().await;
         let project = server.by_hand().await;
@@ -286,7 +287,7 @@ async fn a_worker_outside_keeps_its_lease_and_its_result_is_taken_once() {
         assert_eq!(task(&server, &id).await["status"], "working");
         assert_eq!(say(&server, &lease, "heartbeat", json!({})).await.0, 200);
         let body = json!({"output": {"a": 1}, "usage": {"input_tokens": 7, "output_tokens": 3}});
-        // The answer may be lost with the server; whoever asks again is told the same.
+        // The answer may be lost with the server; a repeated request gets the same answer.
         let first = say(&server, &lease, "complete", body.clone()).await;
         server.kill_and_restart().await;
         assert_eq!((first.0, say(&server, &lease, "complete", body).await), (200, first));
@@ -307,7 +308,7 @@ async fn a_question_is_still_open_and_its_answer_goes_on_with_the_task() {
         assert_eq!(say(&server, &lease, "ask", ask.clone()).await.0, 202);
         tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
         server.kill_and_restart().await;
-        // Its lease was over when it had asked.
+        // The question ended its lease.
         assert_eq!(say(&server, &lease, "ask", ask).await.0, 409);
         assert_eq!(task(&server, &id).await["status"], "waiting_for_hitl");
         let gate = server.next_gate(&project).await.unwrap();
@@ -358,10 +359,10 @@ async fn a_program_that_asked_goes_on_in_its_folder_after_a_kill() {
 async fn a_retry_that_was_scheduled_keeps_its_time_and_what_failed_is_counted_once() {
     repeat(ROUNDS, async |mut dice| {
         let double = Double::start(sensible).await;
-        // Half an answer has its price.
+        // An incomplete answer has its cost, too.
         double.then(Reply::CutOff("It goes on and on. ".repeat(20)));
         let mut server =
-            asking(&double, &[("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "2500")]).await;
+            with_model(&double, &[("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "2500")]).await;
         let project = server.by_hand().await;
         let id = submit(&server, &project).await;
         server.until(|server| async { task(server, &id).await["failures"] == 1 }).await;
@@ -384,7 +385,7 @@ async fn a_retry_that_was_scheduled_keeps_its_time_and_what_failed_is_counted_on
 async fn a_gate_stays_open_and_what_is_done_is_not_done_again() {
     repeat(ROUNDS, async |mut dice| {
         let double = Double::start(sensible).await;
-        let mut server = asking(&double, &[]).await;
+        let mut server = with_model(&double, &[]).await;
         let project = server.project("A recipe-sharing site for small families").await;
         while let Some(gate) = server.next_gate(&project).await {
             let asked = double.asked().len();
@@ -396,12 +397,12 @@ async fn a_gate_stays_open_and_what_is_done_is_not_done_again() {
             assert_eq!(server.respond(&again, json!({"action": "approve"})).await.0, 200);
         }
         server.until_is(&format!("/api/v1/projects/{project}"), "/status", "completed").await;
-        // The package is put together right after the end.
+        // The package is generated right after the completion.
         let packed =
             || async { count(&events(&server, &project).await, "artifacts_generated") == 1 };
         server.until(|_| packed()).await;
         let before = ended_once(&server, &project).await;
-        // What is over stays over.
+        // A completed project does not change.
         let asked = double.asked().len();
         server.kill_and_restart().await;
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -421,7 +422,7 @@ async fn models_come_to_the_end_of_a_project_through_twelve_kills_and_every_answ
             other => other,
         };
         let double = Double::start(slowly).await;
-        let mut server = asking(&double, &[]).await;
+        let mut server = with_model(&double, &[]).await;
         let project = server.project("A recipe-sharing site for small families").await;
         for _ in 0..12 {
             tokio::time::sleep(Duration::from_millis(dice.below(120))).await;

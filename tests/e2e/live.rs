@@ -1,15 +1,15 @@
-//! Watching live: what subscribers see, and that those who come back miss nothing.
+//! Live streams: the frames that subscribers receive, and complete delivery after a reconnection.
 
 use std::time::Duration;
 
-use botarmy_tests::server::{PATIENCE, TestServer};
+use botarmy_tests::server::{TIMEOUT, TestServer};
 use botarmy_tests::watcher::Watcher;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
-/// All frames up to the one that tells the package can be downloaded.
+/// Returns all frames up to the one that announces the package.
 pub(crate) async fn until_packaged(watcher: &mut Watcher) -> Vec<Value> {
     let mut frames = Vec::new();
     loop {
@@ -22,7 +22,7 @@ pub(crate) async fn until_packaged(watcher: &mut Watcher) -> Vec<Value> {
     }
 }
 
-/// The positions in the project's log, in the order they were told.
+/// Returns the positions in the project's log, in the order of their arrival.
 pub(crate) fn positions(frames: &[Value], project: &str) -> Vec<u64> {
     let ours = frames.iter().filter(|frame| frame["project_id"] == project);
     ours.filter_map(|frame| frame["seq"].as_u64()).collect()
@@ -35,7 +35,8 @@ async fn a_subscriber_sees_the_whole_project_in_order() {
     let mut watcher = Watcher::on(&server.base, &format!("?project_id={project}&after=0")).await;
     let approving = async {
         server.next_gate(&project).await.unwrap();
-        // A status is told when somebody looks, every tenth of a second; a faster one is passed over.
+        // A status is published when a timer polls it, every tenth of a second; a faster change is
+        // skipped.
         let board = "/api/v1/agents/status/analyst";
         server.until(|s| async { s.get(board).await.1["status"] == "waiting_for_hitl" }).await;
         server.approve_all(&project).await
@@ -72,7 +73,7 @@ async fn a_subscriber_sees_the_whole_project_in_order() {
 }
 
 #[tokio::test]
-async fn whoever_comes_back_misses_nothing_and_sees_nothing_twice() {
+async fn a_reconnected_subscriber_misses_nothing_and_sees_nothing_twice() {
     let server = TestServer::start().await;
     let project = server.project("Notes for a choir").await;
     let watching = async {
@@ -91,14 +92,14 @@ async fn whoever_comes_back_misses_nothing_and_sees_nothing_twice() {
                 }
             }
             cut = cut % 7 + 2;
-            // The connection is cut here, without a farewell.
+            // The connection is cut here without a close frame.
         }
     };
     let (seen, _) = tokio::join!(watching, server.approve_all(&project));
     assert_eq!(seen, (1..=seen.len() as u64).collect::<Vec<_>>());
     let path = format!("/api/v1/audit/projects/{project}/verify");
     let (_, found) = server.get(&path).await;
-    assert_eq!(found["head"]["seq"], seen.len() as u64, "all of the log was told");
+    assert_eq!(found["head"]["seq"], seen.len() as u64, "the whole log was delivered");
 }
 
 #[tokio::test]
@@ -122,7 +123,7 @@ async fn it_goes_on_after_a_kill_where_it_was() {
 }
 
 #[tokio::test]
-async fn nobody_hears_of_other_projects_unless_they_ask_for_all() {
+async fn a_subscriber_sees_other_projects_only_if_it_asks_for_all() {
     let server = TestServer::start().await;
     let (mine, other) = (server.by_hand().await, server.by_hand().await);
     let mut watcher = Watcher::on(&server.base, &format!("?project_id={mine}")).await;
@@ -166,14 +167,14 @@ async fn a_stranger_is_refused_before_the_upgrade() {
 }
 
 #[tokio::test]
-async fn a_stopping_server_hangs_up_politely() {
+async fn a_stopping_server_closes_live_sessions() {
     let mut server = TestServer::start().await;
     let mut watcher = Watcher::on(&server.base, "?project_id=all").await;
-    // The subscription is there when it answers.
+    // The subscription exists when the server answers a request.
     tokio::time::sleep(Duration::from_millis(50)).await;
     let closing = async {
         loop {
-            match tokio::time::timeout(PATIENCE, watcher.0.next()).await.unwrap() {
+            match tokio::time::timeout(TIMEOUT, watcher.0.next()).await.unwrap() {
                 Some(Ok(Message::Close(frame))) => return frame.map(|frame| u16::from(frame.code)),
                 Some(Ok(_)) => {}
                 _ => return None,

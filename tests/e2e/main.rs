@@ -1,4 +1,4 @@
-//! Journeys from outside: the real server, as its people use it.
+//! Tests from outside: the real server as a process, used like a user does.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod backup;
@@ -25,7 +25,7 @@ mod stopping;
 mod walkthrough;
 mod workers;
 
-/// Runs the binary and answers its exit code and what it said.
+/// Runs the binary; returns its exit code and its output.
 fn say(command: &mut std::process::Command) -> (Option<i32>, String) {
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();

@@ -1,5 +1,5 @@
-//! The schema goes up and down under data, also when several want it at once, and what is not ours
-//! or not known is left alone. On both databases.
+//! Migrations up and down with data, also from several servers at once; foreign and newer databases
+//! are left unchanged. On both databases.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::say;
 
-/// The command for a data directory or, where there is an address, for PostgreSQL.
+/// Returns the command for a data directory or, if there is an address, for PostgreSQL.
 fn on(dir: &Path, url: &str) -> Command {
     let mut command = command(dir);
     command.env("BOTARMY_STORE__URL", url);
@@ -63,7 +63,7 @@ async fn the_last_migration_goes_down_and_up_and_the_data_stays() {
 }
 
 #[tokio::test]
-async fn a_log_that_tells_of_budgets_is_not_given_to_a_version_that_cannot_read_it() {
+async fn a_log_with_budget_events_is_not_given_to_a_version_that_cannot_read_it() {
     let database = services::database().await;
     let urls = [Some(String::new()), database.as_ref().map(services::Database::url)];
     for url in urls.iter().flatten() {
@@ -124,9 +124,9 @@ async fn several_servers_that_start_at_once_on_an_empty_database_are_all_ready()
     for server in [&one, &two, &three] {
         assert_eq!(server.get(&format!("/api/v1/projects/{project}")).await.0, 200);
     }
-    let told = [&one, &two, &three]
+    let counts = [&one, &two, &three]
         .map(|server| server.log.lock().unwrap().matches("was brought up to date").count());
-    assert_eq!(told.iter().sum::<usize>(), 1, "{told:?}");
+    assert_eq!(counts.iter().sum::<usize>(), 1, "{counts:?}");
     assert_eq!(two.approve_all(&project).await, "completed");
 }
 

@@ -1,4 +1,4 @@
-//! A project that models do: the real server, and a double of a provider behind it.
+//! A project executed by models: the real server with a double of a provider.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -10,10 +10,10 @@ use botarmy_tests::server::TestServer;
 use serde_json::Value;
 
 const IDEA: &str = "A recipe-sharing site for small families";
-/// Must never be seen anywhere.
+/// Must not appear anywhere.
 const SECRET: &str = "key-0ddba11";
 
-/// A server whose agents all ask the double.
+/// Starts a server whose agents all use the double.
 async fn server(double: &Double) -> TestServer {
     let url = double.url(Protocol::OpenAi);
     let agents = ["ORCHESTRATOR", "ANALYST", "ARCHITECT", "CODER", "TESTER", "DEPLOYER"];
@@ -31,7 +31,7 @@ async fn server(double: &Double) -> TestServer {
     TestServer::with(&variables).await
 }
 
-/// Every task of a project, by its log.
+/// Returns every task of a project, from its log.
 async fn tasks(server: &TestServer, project: &str) -> Vec<Value> {
     let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
     let (_, events) = server.get(&path).await;
@@ -84,7 +84,7 @@ async fn models_take_an_idea_to_a_package_and_their_tokens_are_counted() {
     }
 }
 
-/// About every third answer goes wrong in one of the ways answers go wrong.
+/// About every third answer fails in one of the ways in which answers fail.
 fn unreliable(dice: &Mutex<Dice>, asked: &Asked) -> Reply {
     let Reply::Say(text) = sensible(asked) else { unreachable!("it is sensible") };
     let roll = dice.lock().unwrap().below(20);
@@ -106,7 +106,7 @@ async fn a_provider_that_fails_every_third_time_is_outlasted() {
     let server = server(&double).await;
     for _ in 0..3 {
         let project = server.project(IDEA).await;
-        // A task whose attempts are used up asks a person, who lets it try again.
+        // A task without attempts left asks a person, who retries it.
         assert_eq!(server.approve_all(&project).await, "completed");
         for task in tasks(&server, &project).await {
             assert_eq!(task["status"], "completed", "{task}");
@@ -118,7 +118,7 @@ async fn a_provider_that_fails_every_third_time_is_outlasted() {
 }
 
 #[tokio::test]
-async fn without_a_key_the_offline_drafter_works_and_says_so() {
+async fn without_a_key_the_offline_runner_works_and_says_so() {
     let server = TestServer::start().await;
     let (_, health) = server.get("/health/detailed").await;
     let llm = health["components"]["llm"].to_string();

@@ -1,4 +1,4 @@
-//! What an operator sees: starting, stopping, what is refused at the start.
+//! Starting and stopping a server, and configurations that it refuses.
 
 use botarmy_tests::server::{TestServer, command};
 use serde_json::json;
@@ -15,7 +15,7 @@ async fn a_second_server_on_the_same_data_is_refused() {
 }
 
 #[tokio::test]
-async fn told_to_stop_it_stops_and_goes_on_next_time() {
+async fn a_stopped_server_continues_at_the_next_start() {
     let mut server = TestServer::start().await;
     let project = server.project("Notes for a choir").await;
     server.next_gate(&project).await.unwrap();
@@ -25,7 +25,7 @@ async fn told_to_stop_it_stops_and_goes_on_next_time() {
 }
 
 #[tokio::test]
-async fn a_workflow_file_that_is_not_sound_keeps_it_from_starting() {
+async fn an_invalid_workflow_file_prevents_the_start() {
     let step = |name: &str, rest: &str| {
         format!(
             "[[step]]\nname = \"{name}\"\nphase = \"1\"\nagent = \"coder\"\noutput = \"source_code\"\n{rest}\n"

@@ -1,5 +1,4 @@
-//! What people keep in hand while models and programs work: what may be spent, and the emergency
-//! stop. The real server, over REST.
+//! Budgets and emergency stops while models and programs work: the real server, over REST.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +10,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 const STOP: &str = "/api/v1/emergency-stop";
-/// What a task without a step is answered.
+/// Answer to a task without a step.
 const DOCUMENT: &str = r#"{"summary": "Done.", "markdown": "Done.", "confidence": 0.9}"#;
 
-/// A server whose coders ask the double.
+/// Starts a server whose coders use the double.
 async fn server(double: &Double, more: &[(&str, &str)]) -> TestServer {
     let url = double.url(Protocol::OpenAi);
     let mut variables = vec![
@@ -68,7 +67,7 @@ async fn at_the_limit_a_model_is_not_asked_until_a_person_raises_it() {
     let needs = gate["budget"]["needs"]["tokens"].as_u64().unwrap();
     assert!(needs > 150, "the worst case is more than 100 tokens of answer: {gate}");
 
-    // It waits through a kill too, and nothing is spent.
+    // It also waits through a kill, and nothing is spent.
     server.kill_and_restart().await;
     assert_eq!(server.next_gate(&project).await.unwrap()["request_id"], gate["request_id"]);
     let (_, usage) = server.get(&format!("/api/v1/projects/{project}/usage")).await;
@@ -118,7 +117,7 @@ async fn a_bad_budget_or_stop_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_stop_hangs_up_on_the_model_within_a_second_and_survives_a_kill() {
+async fn a_stop_ends_the_model_call_within_a_second_and_survives_a_kill() {
     let double = Double::saying(DOCUMENT).await;
     double.then(Reply::Hang);
     let mut server = server(&double, &[]).await;

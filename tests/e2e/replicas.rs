@@ -1,4 +1,4 @@
-//! Several servers on one PostgreSQL and one Redis: whichever one is asked, it is one system.
+//! Several servers on one PostgreSQL and one Redis act as one system.
 
 use botarmy_tests::server::TestServer;
 use botarmy_tests::services::{self, Database, RedisServer};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::live::{positions, until_packaged};
 
-/// A server of this role, with these variables beside.
+/// Starts a server with this role and these additional variables.
 async fn replica(
     database: &Database,
     redis: (&str, &str),
@@ -43,7 +43,7 @@ fn all(count: usize) -> Vec<u64> {
     (1..=count as u64).collect()
 }
 
-/// Whoever finds its work by asking alone would take a minute for each step.
+/// The poll interval is a minute, so that only notifications can be this fast.
 #[tokio::test]
 async fn what_one_begins_another_works_on_and_a_third_sees() {
     let Some(database) = services::database().await else { return };
@@ -73,7 +73,7 @@ async fn what_one_begins_another_works_on_and_a_third_sees() {
     for frames in [here, there] {
         let seen = positions(&frames, &project);
         assert_eq!(seen, all(seen.len()), "a gap, or something twice");
-        // The package is told last; what follows it in the log is of no concern here.
+        // The package is announced last; later entries of the log are not asserted.
         assert!(found["head"]["seq"].as_u64() >= seen.last().copied());
     }
     let before = statuses(&a).await;
@@ -150,9 +150,9 @@ async fn a_part_without_redis_says_what_that_costs() {
     assert_eq!(redis_of(&server).await["status"], "not_configured");
 }
 
-/// The lease is taken at one server, kept alive at a second and brought back at a third.
+/// The lease is taken from one server, extended at a second and finished at a third.
 #[tokio::test]
-async fn a_worker_outside_is_served_by_whichever_server_it_asks() {
+async fn an_external_worker_is_served_by_any_server() {
     let Some(database) = services::database().await else { return };
     let Some(redis) = services::redis() else { return };
     let redis = (redis.url.as_str(), redis.prefix.as_str());
@@ -166,7 +166,7 @@ async fn a_worker_outside_is_served_by_whichever_server_it_asks() {
     let project = a.by_hand().await;
     let waits = json!({"worker_id": "w", "agents": ["coder"], "wait_s": 20});
     let submits = async {
-        // Whoever waits is rung for, and does not have to ask again.
+        // A waiting request is notified and does not have to poll again.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         let body = json!({"agent_type": "coder", "instructions": "Do it."});
         let (status, task) = a.post(&format!("/api/v1/projects/{project}/tasks"), body).await;

@@ -1,10 +1,10 @@
-//! The REST contract, border by border: what is answered, and what is refused with which words.
+//! The REST contract: successful answers, and refusals with their texts.
 
-use botarmy_tests::server::{PATIENCE, TestServer};
+use botarmy_tests::server::{TIMEOUT, TestServer};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-/// Sends a request with headers and gives the answer as it is.
+/// Sends a request with headers and returns the response.
 async fn send(
     server: &TestServer,
     method: Method,
@@ -13,7 +13,7 @@ async fn send(
     body: Option<&str>,
 ) -> Response {
     let client = botarmy_tests::server::http_client();
-    let mut request = client.request(method, format!("{}{path}", server.base)).timeout(PATIENCE);
+    let mut request = client.request(method, format!("{}{path}", server.base)).timeout(TIMEOUT);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -27,14 +27,14 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
-/// The field that a 422 names.
+/// Returns the field that a 422 names.
 fn field(problem: &Value) -> &str {
     problem["errors"][0]["field"].as_str().unwrap_or_default()
 }
 
 const NOBODY: &str = "0190a0b0-0000-7000-8000-00000000000a";
 
-/// An artifact put in by hand; answers its id.
+/// Stores an artifact by hand and returns its id.
 async fn put_in(server: &TestServer, project: &str, kind: &str, content: Value) -> String {
     let body = json!({
         "project_id": project, "source_agent": "coder", "artifact_type": kind,
@@ -224,7 +224,7 @@ async fn a_bad_task_is_refused_naming_the_field() {
 }
 
 #[tokio::test]
-async fn a_project_is_paused_resumed_and_called_off() {
+async fn a_project_is_paused_resumed_and_cancelled() {
     let server = TestServer::start().await;
     let project = server.by_hand().await;
     let path = |rest: &str| format!("/api/v1/projects/{project}{rest}");
@@ -365,7 +365,7 @@ async fn a_package_holds_no_file_that_could_harm_and_is_the_same_every_time() {
     let head = send(&server, Method::HEAD, &at("/download"), &[], None).await;
     assert_eq!(header(&head, "content-length"), whole.len().to_string());
 
-    // Made again, and after the project has gone on, it is the same to the byte.
+    // A package that is generated again, even after changes of the project, has the same bytes.
     let (status, made) = server.post(&at("/generate"), json!({})).await;
     assert_eq!((status, &made["status"]), (200, &json!("success")), "{made}");
     server.post(&format!("/api/v1/projects/{project}/pause"), json!({})).await;

@@ -1,14 +1,14 @@
-//! A server that is told to stop ends in time, whatever state it and its database are in.
+//! A server that is asked to stop ends in time, whatever its state and that of its database.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use botarmy_tests::server::{PATIENCE, TestServer, command};
+use botarmy_tests::server::{TIMEOUT, TestServer, command};
 use botarmy_tests::services::PostgresServer;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-/// SIGTERM among the signals of a process that `/proc` says are caught.
+/// Bit of SIGTERM in the set of caught signals in `/proc`.
 const CATCHES_TERM: u64 = 1 << (15 - 1);
 
 #[tokio::test]
@@ -27,18 +27,18 @@ async fn a_server_whose_database_hangs_ends_in_time() {
     let path = format!("/api/v1/projects/{project}/tasks");
     let submit = || server.post(&path, json!({"agent_type": "coder", "instructions": "x"}));
     futures_util::future::join_all((0..100).map(|_| submit())).await;
-    // Some are in the hands of agents now, and whoever asks gets no answer.
+    // Agents work on some tasks now, and requests get no answer.
     postgres.pause();
     let asking = server.raw(reqwest::Method::GET, "/api/v1/projects", None);
     drop(tokio::time::timeout(Duration::from_millis(300), asking).await);
-    let told = Instant::now();
+    let asked_at = Instant::now();
     assert_eq!(server.terminate().await, Some(0), "{}", server.log.lock().unwrap());
-    let took = told.elapsed();
+    let took = asked_at.elapsed();
     assert!(took < Duration::from_secs(1 + 10), "{took:?}: {}", server.log.lock().unwrap());
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_to_stop_while_it_starts_ends_in_order() {
+async fn a_server_that_is_stopped_while_it_starts_ends_in_order() {
     let Some(postgres) = PostgresServer::start(&[]).await else { return };
     postgres.pause();
     let dir = tempfile::tempdir().unwrap();
@@ -58,13 +58,13 @@ async fn a_server_that_is_told_to_stop_while_it_starts_ends_in_order() {
     };
     let started = Instant::now();
     while !catches() {
-        assert!(started.elapsed() < PATIENCE, "it does not listen to signals");
+        assert!(started.elapsed() < TIMEOUT, "it does not listen to signals");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
-    let told = Instant::now();
+    let asked_at = Instant::now();
     while child.try_wait().unwrap().is_none() {
-        assert!(told.elapsed() < Duration::from_secs(4), "it waits for its database");
+        assert!(asked_at.elapsed() < Duration::from_secs(4), "it waits for its database");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let output = child.wait_with_output().unwrap();

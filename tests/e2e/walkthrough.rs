@@ -1,4 +1,4 @@
-//! From an idea to a package over REST: approved, rejected, amended.
+//! From an idea to a package over REST, with approval, rejection and amendment.
 
 use std::io::Cursor;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 const IDEA: &str = "A recipe-sharing site for small families";
 
-/// The package of a project: every file by name.
+/// Returns every file of a project's package, by name.
 async fn package(server: &TestServer, project: &str) -> Vec<(String, Vec<u8>)> {
     let path = format!("/api/v1/artifacts/{project}/download");
     let response = server.raw(Method::GET, &path, None).await.unwrap();
@@ -18,7 +18,7 @@ async fn package(server: &TestServer, project: &str) -> Vec<(String, Vec<u8>)> {
     unzip(Cursor::new(bytes))
 }
 
-/// What is under review at a gate.
+/// Returns the document under review at a gate.
 async fn under_review(server: &TestServer, gate: &Value) -> Value {
     let id = gate["request_id"].as_str().unwrap();
     let (status, artifacts) = server.get(&format!("/api/v1/hitl/{id}/context")).await;

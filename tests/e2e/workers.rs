@@ -1,12 +1,12 @@
-//! Agents that run outside: the example in `examples/worker.py` against a real server, and what the
-//! server does with workers that are killed, frozen, late or greedy.
+//! External workers: the example `examples/worker.py` against a real server, and the server's
+//! handling of workers that are killed, frozen, late or hostile.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use botarmy_tests::server::{PATIENCE, TestServer};
+use botarmy_tests::server::{TIMEOUT, TestServer};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -16,13 +16,13 @@ use super::documentation::{BASE, blocks, read, root};
 
 const LEASES: &str = "/api/v1/worker/leases";
 
-/// A server where nobody inside writes code, that forgives a minute of silence. The queue is looked
-/// at so rarely that only the bell can be what wakes somebody.
+/// Starts a server without internal coders, whose leases last a minute. The poll interval is so
+/// long that only a notification can wake a waiting request.
 async fn server() -> TestServer {
     forgiving("60").await
 }
 
-/// The same, that forgives so many seconds.
+/// The same with leases of this many seconds.
 async fn forgiving(lease_s: &str) -> TestServer {
     TestServer::with(&[
         ("BOTARMY_AGENTS__CODER__RUNNER", "none"),
@@ -34,7 +34,7 @@ async fn forgiving(lease_s: &str) -> TestServer {
     .await
 }
 
-/// The example, with a memory of its own; killed when the test ends.
+/// The example worker with a state file; killed when the test ends.
 struct Example {
     child: Child,
     state: PathBuf,
@@ -67,7 +67,7 @@ impl Example {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// The lease it has in hand.
+    /// Returns the lease that it holds.
     fn lease(&self) -> String {
         let state: Value = serde_json::from_slice(&std::fs::read(&self.state).unwrap()).unwrap();
         state["lease"].as_str().unwrap().to_owned()
@@ -85,7 +85,7 @@ async fn task(server: &TestServer, id: &str) -> Value {
     server.get(&format!("/api/v1/tasks/{id}")).await.1
 }
 
-/// Waits until the task has this status and was started so often.
+/// Waits until the task has this status and this number of attempts.
 async fn until(server: &TestServer, id: &str, status: &str, attempt: u64) -> Value {
     let is = |task: &Value| task["status"] == status && task["attempt"] == attempt;
     server.until(|server| async move { is(&task(server, id).await) }).await;
@@ -101,7 +101,7 @@ async fn count(server: &TestServer, project: &str, kind: &str) -> usize {
     events(server, project).await.iter().filter(|event| event["event_type"] == kind).count()
 }
 
-/// Answers the question that the example asks.
+/// Answers the question of the example.
 async fn answer(server: &TestServer, project: &str) {
     let gate = server.next_gate(project).await.unwrap();
     assert_eq!(gate["question"], "Which language?");
@@ -109,7 +109,7 @@ async fn answer(server: &TestServer, project: &str) {
     assert_eq!(status, 200, "{said}");
 }
 
-/// What there is for a worker of this name, if anything comes in time.
+/// Leases a task for a worker of this name; `None` if none is pending in time.
 async fn take(server: &TestServer, worker: &str, wait_s: u32) -> Option<Value> {
     let body = json!({"worker_id": worker, "agents": ["coder"], "max": 1, "wait_s": wait_s});
     let (status, answer) = server.post(LEASES, body).await;
@@ -120,7 +120,7 @@ async fn take(server: &TestServer, worker: &str, wait_s: u32) -> Option<Value> {
     }
 }
 
-/// Says something about a lease.
+/// Sends a request about a lease.
 async fn say(server: &TestServer, lease: &Value, verb: &str, body: Value) -> (u16, Value) {
     let lease = lease["lease"].as_str().unwrap();
     server.post(&format!("{LEASES}/{lease}/{verb}"), body).await
@@ -177,7 +177,7 @@ async fn what_a_killed_example_had_is_finished_by_another_exactly_once() {
     let _other = Example::start(&server, dir.path(), "bob", 0.0);
     until(&server, &id, "completed", 3).await;
 
-    // The package of the finished project is made beside.
+    // The package of the completed project is generated concurrently.
     let packaged = async || count(&server, &project, "artifacts_generated").await == 1;
     server.until(|_| packaged()).await;
     let before = events(&server, &project).await.len();
@@ -239,7 +239,7 @@ async fn of_many_workers_no_two_get_one_task_and_the_same_result_twice_is_taken_
 async fn a_waiting_worker_has_a_task_within_a_tenth_of_a_second() {
     let server = server().await;
     let project = server.by_hand().await;
-    let mut best = PATIENCE;
+    let mut best = TIMEOUT;
     for _ in 0..10 {
         let waiting = take(&server, "w", 30);
         tokio::pin!(waiting);
@@ -257,7 +257,7 @@ async fn a_waiting_worker_has_a_task_within_a_tenth_of_a_second() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_answers_who_waits_and_one_that_was_killed_knows_its_leases() {
+async fn a_stopping_server_answers_waiting_workers_and_a_killed_one_keeps_its_leases() {
     let mut server = server().await;
     let project = server.by_hand().await;
     let id = submit(&server, &project).await;
@@ -288,7 +288,7 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     let lease = take(&server, "w", 0).await.unwrap();
     let token = lease["lease"].as_str().unwrap();
     let before = events(&server, &project).await.len();
-    // Another fence, another worker, a task of nobody, and no lease at all.
+    // Another fence, another worker, an unknown task, and an invalid lease.
     let fence = format!("{}00000002{}", &token[..32], &token[40..]);
     let worker = format!("{token}78");
     let nobody = format!("{}{}", "0".repeat(32), &token[32..]);
@@ -310,7 +310,7 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     assert_eq!(say(&server, &lease, "ask", foreign).await.0, 422);
     assert_eq!(events(&server, &project).await.len(), before);
 
-    // Paths that lead elsewhere are refused, and the lease stays.
+    // Paths out of the folder are refused, and the lease stays.
     let with = |path: &str| {
         let files = json!([{"path": path, "content": "x"}, {"path": "a.py", "content": "1"}]);
         let artifact = json!({"artifact_type": "source_code", "content": {"files": files}});
@@ -336,7 +336,7 @@ async fn the_conversation_in_the_documentation_is_one() {
     let script = blocks(&read("docs/workers.md"), "sh worker").join("\n");
     let script = format!("set -euo pipefail\n{}", script.replace(BASE, &server.base));
     let talk = Command::new("bash").args(["-c", &script]).env("no_proxy", "*").output();
-    let output = tokio::time::timeout(PATIENCE, talk).await.unwrap().unwrap();
+    let output = tokio::time::timeout(TIMEOUT, talk).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(

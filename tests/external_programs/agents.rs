@@ -1,6 +1,6 @@
-//! Coding agents as their makers ship them, each through its preset, with the double of the
-//! providers behind it and a key that is none. What the double makes them do is done by the agent
-//! itself: it writes the files, asks for what it is not permitted, and counts its tokens.
+//! Coding agents as their vendors ship them, each through its preset, with a double of the
+//! providers and an invalid key. The double only selects the actions; the agents execute them: they
+//! write files, ask for permissions, and count their tokens.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 use crate::aimock::{Aimock, TOKENS, fixture};
 use crate::walk::{events, tasks, to_the_end, tokens};
 
-/// They start slowly where others use the processors.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Time limit; the agents start slowly on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Two steps that make source code: the second one finds what the first one wrote.
+/// Two steps that produce source code: the second one is given that of the first.
 const WORKFLOW: &str = r#"
 name = "page"
 [[step]]
@@ -36,11 +36,11 @@ instructions = "POLISH the page."
 "#;
 const BUILT: &str = "<!doctype html><title>Recipes</title><p>Draft</p>";
 const POLISHED: &str = "<!doctype html><title>Recipes</title><p>Finished</p>";
-/// It changes the file that is there, so it works in the right folder only.
+/// Changes the existing file, which is only in the right folder.
 const POLISH: &str = "python3 -c \"import pathlib; page = pathlib.Path('index.html'); \
                       page.write_text(page.read_text().replace('Draft', 'Finished'))\"";
 
-/// A server whose coder is this command, with these variables, and a folder for its files.
+/// Starts a server whose coder is this command, with these variables and a folder for its files.
 async fn server(folder: &TempDir, command: &str, variables: &[(&str, &str)]) -> TestServer {
     let workflows = folder.path().join("workflows");
     std::fs::create_dir(&workflows).unwrap();
@@ -65,7 +65,7 @@ async fn project(server: &TestServer) -> String {
     project["id"].as_str().unwrap().to_owned()
 }
 
-/// The page in every version of the source code, the oldest first.
+/// Returns the page in every version of the source code, oldest first.
 async fn pages(server: &TestServer, project: &str) -> Vec<String> {
     let path = format!("/api/v1/context/project/{project}?artifact_type=source_code");
     let (_, found) = server.get(&path).await;
@@ -80,7 +80,8 @@ async fn pages(server: &TestServer, project: &str) -> Vec<String> {
     versions.iter().map(page).collect()
 }
 
-/// The double calls a tool where the prompt has this word, and says this when it has run.
+/// Returns rules with which the double calls a tool if the prompt has this word, and replies with
+/// `then` once it has run.
 fn calls(word: &str, id: &str, tool: &str, arguments: &Value, then: &str) -> [Value; 2] {
     let call = json!({"toolCalls": [{"id": id, "name": tool, "arguments": arguments}]});
     [
@@ -89,7 +90,7 @@ fn calls(word: &str, id: &str, tool: &str, arguments: &Value, then: &str) -> [Va
     ]
 }
 
-/// The binary of Claude Code, which its package brings for this kind of machine alone.
+/// Returns the binary of Claude Code, which its package contains for this kind of machine only.
 fn claude() -> Option<PathBuf> {
     let folder = node_modules()?.join("@anthropic-ai");
     let entries = folder.read_dir().unwrap().map(|entry| entry.unwrap().path().join("claude"));
@@ -123,7 +124,7 @@ async fn claude_code_asks_for_a_tool_it_was_denied_and_goes_on_with_it_when_that
     let server = server(&folder, &claude_command(&claude), &variables).await;
     let project = project(&server).await;
 
-    // Writing files was permitted from the start; running a program is asked for.
+    // Writing files was permitted from the start; running a program needs permission.
     let gate = server.next_gate(&project).await.unwrap();
     assert_eq!(gate["kind"], "question", "{gate:#}");
     let question = gate["question"].as_str().unwrap();
@@ -133,7 +134,7 @@ async fn claude_code_asks_for_a_tool_it_was_denied_and_goes_on_with_it_when_that
     let before = &waiting.1["usage"];
     assert_eq!(tokens(before), (2 * TOKENS.0, 2 * TOKENS.1), "{before}");
 
-    let (gates, status) = to_the_end(&server, &project, PATIENCE).await;
+    let (gates, status) = to_the_end(&server, &project, TIMEOUT).await;
     assert_eq!((status.as_str(), gates.len()), ("completed", 1), "{gates:#?}");
     assert_eq!(pages(&server, &project).await, [BUILT, POLISHED]);
     let tasks = tasks(&server, &project).await;
@@ -153,7 +154,7 @@ async fn claude_code_without_its_endpoint_has_failed_whatever_it_calls_that() {
     let _alone = crate::alone().await;
     let Some(claude) = claude() else { return };
     let folder = TempDir::new().unwrap();
-    // Nobody listens there. By itself it tries for three minutes.
+    // No process listens on that port. By default the agent retries for three minutes.
     let variables = [
         ("ANTHROPIC_BASE_URL", "http://127.0.0.1:9"),
         ("ANTHROPIC_API_KEY", "dummy"),
@@ -216,7 +217,7 @@ async fn gemini_cli_changes_files_and_its_tokens_are_counted() {
     let folder = TempDir::new().unwrap();
     let home = folder.path().join("home");
     std::fs::create_dir_all(home.join(".gemini")).unwrap();
-    // With another endpoint than its own it wants to be told that there is a key.
+    // With a custom endpoint it requires an explicit key.
     let settings = json!({
         "security": {"auth": {"selectedType": "gemini-api-key"}},
         "privacy": {"usageStatisticsEnabled": false},
@@ -232,10 +233,10 @@ async fn gemini_cli_changes_files_and_its_tokens_are_counted() {
     polishes(&server(&folder, &command, &variables).await, "gemini").await;
 }
 
-/// Both steps are done without anybody being asked, and both runs are counted.
+/// Checks that both steps are completed without a question, and that both runs are counted.
 async fn polishes(server: &TestServer, provider: &str) {
     let project = project(server).await;
-    let (gates, status) = to_the_end(server, &project, PATIENCE).await;
+    let (gates, status) = to_the_end(server, &project, TIMEOUT).await;
     assert_eq!((status.as_str(), gates.len()), ("completed", 0), "{gates:#?}");
     assert_eq!(pages(server, &project).await, [BUILT, POLISHED]);
     let tasks = tasks(server, &project).await;

@@ -1,5 +1,5 @@
-//! `@copilotkit/aimock`, the program `llmock`: OpenAI's, Anthropic's and Gemini's protocols on one
-//! port, answers from fixtures, faults by chance.
+//! `@copilotkit/aimock` (the program `llmock`): the protocols of OpenAI, Anthropic and Gemini on
+//! one port, with answers from fixtures and random faults.
 
 use std::process::Command;
 
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 
 use crate::program::Program;
 
-/// Tokens that every answer says it read and wrote.
+/// Input and output tokens that every answer reports.
 pub(crate) const TOKENS: (u64, u64) = (100, 20);
-/// The program does not look at its standard input; this ends it with that.
+/// The program ignores its standard input; this module ends it with that.
 const LEASH: &str = "data:text/javascript,process.stdin.on('end',()=>process.exit()).resume()";
 
-/// A running one.
+/// A running aimock.
 pub(crate) struct Aimock {
     pub(crate) base: String,
     pub(crate) program: Program,
@@ -24,8 +24,8 @@ pub(crate) struct Aimock {
 }
 
 impl Aimock {
-    /// Starts one with these fixtures, and with these options; `None` where there are no
-    /// external programs. The seed is that of its chance.
+    /// Starts aimock with these fixtures and options; `None` if the external programs are missing.
+    /// `seed` determines its random faults.
     pub(crate) async fn start(fixtures: &[Value], seed: u64, options: &[&str]) -> Option<Self> {
         let script = node_modules()?.join("@copilotkit/aimock/dist/cli.js");
         let folder = TempDir::new().unwrap();
@@ -39,7 +39,7 @@ impl Aimock {
         Some(Self { base: address, program, _fixtures: folder })
     }
 
-    /// The base URL for this protocol.
+    /// Returns the base URL for this protocol.
     pub(crate) fn url(&self, protocol: Protocol) -> String {
         match protocol {
             Protocol::Gemini => format!("{}/v1beta", self.base),
@@ -47,14 +47,14 @@ impl Aimock {
         }
     }
 
-    /// Every request it saw to its end, the oldest first.
+    /// Returns every request that it answered to the end, oldest first.
     pub(crate) async fn journal(&self) -> Vec<Value> {
         let url = format!("{}/__aimock/journal", self.base);
         let answer = http_client().get(url).send().await.unwrap();
         answer.json().await.unwrap()
     }
 
-    /// Sets the chance of faults from now on.
+    /// Sets the probabilities of faults from now on.
     pub(crate) async fn chaos(&self, rates: &Value) {
         let url = format!("{}/__aimock/chaos", self.base);
         let body = rates.to_string();
@@ -63,11 +63,11 @@ impl Aimock {
     }
 }
 
-/// A fixture that answers with this where all of `rule` holds.
+/// Returns a fixture that answers with `response` if all of `rule` matches.
 pub(crate) fn fixture(rule: &Value, response: &Value) -> Value {
     let mut response = response.clone();
     let (input, output) = TOKENS;
-    // Each protocol finds its own words in it.
+    // Each protocol uses its own keys in it.
     response["usage"] = json!({
         "prompt_tokens": input, "completion_tokens": output,
         "input_tokens": input, "output_tokens": output,
@@ -76,12 +76,12 @@ pub(crate) fn fixture(rule: &Value, response: &Value) -> Value {
     json!({"match": rule, "response": response})
 }
 
-/// What is in the request of a step.
+/// Returns the text that identifies the request of a step.
 pub(crate) fn step(name: &str) -> String {
     format!("# Step\n\n{name} (")
 }
 
-/// The sensible document of a step, as our own double of the providers has it.
+/// Returns the valid document of a step, as our own double of the providers has it.
 pub(crate) fn document(step_name: &str) -> String {
     let asked = Asked {
         protocol: Protocol::OpenAi,
@@ -93,8 +93,8 @@ pub(crate) fn document(step_name: &str) -> String {
     text
 }
 
-/// Every step of `sdlc` that a model does, answered sensibly: the first build has a defect, its test
-/// finds it, and the bug fix mends it.
+/// Returns fixtures for every step of `sdlc` that a model does: the first build has a defect, its
+/// test finds it, and the bug fix repairs it.
 pub(crate) fn sdlc() -> Vec<Value> {
     let passed = json!({
         "title": "By a model", "summary": "It holds.", "confidence": 0.9, "passed": true,
@@ -110,7 +110,7 @@ pub(crate) fn sdlc() -> Vec<Value> {
         "Code Testing",
         "Bug Fix",
     ];
-    // Only the test after the bug fix is shown what that wrote.
+    // Only the test after the bug fix is shown the repaired source.
     let mended = fixture(&json!({"userMessage": "mended();"}), &json!({"content": passed}));
     let answers = steps.map(|name| {
         fixture(&json!({"userMessage": step(name)}), &json!({"content": document(name)}))

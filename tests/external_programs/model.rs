@@ -1,9 +1,8 @@
-//! A whole project that a real model does: the shipped `sdlc`, with its ten steps, its agents and
-//! its two gates, and one change. A model of 135 million parameters fills a text without end with
-//! the same words again, so every text and list in the schemas of the steps is given a greatest
-//! length, every path is `index.html`, and a test cannot say anything but that it passed. What it
-//! writes is no good. It is written by a model all the same: streamed, constrained to a schema,
-//! counted by whoever served it, and looked at by the orchestrator like any other.
+//! A whole project executed by a real model: the shipped `sdlc` with its ten steps, its agents and
+//! its two gates, and one change. A model of 135 million parameters repeats itself without end, so
+//! every text and list in the schemas of the steps gets a maximum length, every path is
+//! `index.html`, and a test can only pass. The content is useless, but it exercises a real model:
+//! streamed, constrained to a schema, counted by its server, and validated by the orchestrator.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,11 +15,11 @@ use crate::formats::IDEA;
 use crate::model_server::ModelServer;
 use crate::walk::{tasks, to_the_end, tokens};
 
-/// Nine answers of a slow writer; one takes ten seconds or so on two busy processors.
-const PATIENCE: Duration = Duration::from_secs(480);
+/// Time limit of nine answers; one takes about ten seconds on two busy processors.
+const TIMEOUT: Duration = Duration::from_secs(480);
 const TESTING: &str = "Code Testing";
 
-/// Puts bounds into a schema: what a small model needs to come to an end.
+/// Adds bounds to a schema, which a small model needs to finish.
 fn bound(schema: &mut Value, key: &str) {
     let is = |kind: &str| match &schema["type"] {
         Value::Array(kinds) => kinds.iter().any(|one| one == kind),
@@ -29,7 +28,7 @@ fn bound(schema: &mut Value, key: &str) {
     match key {
         "path" | "entry" => *schema = json!({"const": "index.html"}),
         "passed" if is("boolean") => *schema = json!({"const": true}),
-        // A source code has a file, and nothing is there yet that could be deleted.
+        // Source code needs a file, and nothing exists yet that could be deleted.
         "files" => schema["minItems"] = 1.into(),
         "deleted" => schema["maxItems"] = 0.into(),
         _ if is("string") => schema["maxLength"] = 40.into(),
@@ -45,7 +44,7 @@ fn bound(schema: &mut Value, key: &str) {
     properties.into_iter().flatten().for_each(|(key, schema)| bound(schema, key));
 }
 
-/// As a provider is told a schema: every key, and no other.
+/// Makes a schema strict, as providers require: all keys required, no others allowed.
 fn tighten(schema: &mut Value) {
     if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
         schema["required"] = properties.keys().cloned().collect();
@@ -58,7 +57,7 @@ fn tighten(schema: &mut Value) {
     }
 }
 
-/// The shipped workflow with bounds, and the schema of the test's results in it.
+/// Returns the shipped workflow with bounds, and the schema of the test results in it.
 fn bounded_sdlc() -> (String, Value) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/workflows/sdlc.toml");
     let shipped = std::fs::read_to_string(file).unwrap();
@@ -71,7 +70,7 @@ fn bounded_sdlc() -> (String, Value) {
         }
         let mut schema: Value = serde_json::from_str(piece).unwrap();
         let step = text.rsplit("[[step]]").next().unwrap();
-        // The deployment is no model's.
+        // No model does the deployment.
         if !step.contains("\"deployer\"") {
             bound(&mut schema, "");
         }
@@ -108,14 +107,14 @@ async fn a_real_model_takes_an_idea_to_a_package_over_two_protocols() {
         ("COUNTERPART_KEY", "none"),
         ("BOTARMY_MODELS__MAX_TOKENS", "500"),
         ("BOTARMY_MODELS__CONTEXT_TOKENS", "300"),
-        // How sure it says it is means nothing.
+        // The confidence that this model reports is meaningless.
         ("BOTARMY_ORCHESTRATOR__CONFIDENCE_THRESHOLD", "0"),
     ];
     variables.extend(agents.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     let server = TestServer::with(&variables).await;
     let started = Instant::now();
     let project = server.project(IDEA).await;
-    let (gates, status) = to_the_end(&server, &project, PATIENCE).await;
+    let (gates, status) = to_the_end(&server, &project, TIMEOUT).await;
     let tasks = tasks(&server, &project).await;
     for task in &tasks {
         let usage = &task["usage"];

@@ -8,15 +8,15 @@ use serde_json::Value;
 
 use crate::program::Program;
 
-/// A running one.
+/// A running model server.
 pub(crate) struct ModelServer {
     pub(crate) base: String,
     pub(crate) program: Program,
 }
 
 impl ModelServer {
-    /// Starts one whose answers have this schema where a request brings none; `None` where there
-    /// are no external programs.
+    /// Starts one whose answers follow this schema if a request has none; `None` if the external
+    /// programs are missing.
     pub(crate) async fn start(schema: &Value) -> Option<Self> {
         let script =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("external_programs/model_server.py");

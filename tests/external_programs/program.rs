@@ -1,4 +1,4 @@
-//! A program of somebody else that serves on loopback for as long as a test runs.
+//! A third-party program that serves on loopback for the duration of a test.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-/// A model is loaded in this time also where others use the disk.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// Time limit of the start; loading a model takes long on a busy disk.
+const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// A process that ends with this value, and with the test however that ends: its standard input
-/// ends then, for which each of them waits.
+/// A process that ends with this value. If the test ends in another way, its standard input ends,
+/// for which each of the programs waits.
 pub(crate) struct Program {
     child: Child,
     _leash: Option<ChildStdin>,
@@ -19,7 +19,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts one and waits for the line that has this in it; answers the rest of that line.
+    /// Starts a program and waits for a line that contains `ready`; returns the rest of that line.
     pub(crate) async fn start(mut command: Command, ready: &'static str) -> (Self, String) {
         let mut child = command
             .stdin(Stdio::piped())
@@ -33,12 +33,12 @@ impl Program {
         listen(child.stderr.take().unwrap(), ready, tell, &said);
         let _leash = child.stdin.take();
         let program = Self { child, _leash, said };
-        let line = tokio::time::timeout(PATIENCE, told.recv()).await.ok().flatten();
+        let line = tokio::time::timeout(TIMEOUT, told.recv()).await.ok().flatten();
         let line = line.unwrap_or_else(|| panic!("{command:?} did not start:\n{}", program.said()));
         (program, line)
     }
 
-    /// All that it printed so far.
+    /// Returns its output so far.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
     }
@@ -62,7 +62,7 @@ fn listen(
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             said.lock().unwrap().push_str(&(line.clone() + "\n"));
             if let Some((_, rest)) = line.split_once(ready) {
-                // Nobody listens any more once it has started.
+                // The receiver is gone once the program has started.
                 drop(tell.send(rest.trim().to_owned()));
             }
         }

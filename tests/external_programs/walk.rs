@@ -1,4 +1,4 @@
-//! A project taken to its end over REST, by somebody who has time.
+//! Drives a project to its end over REST.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use botarmy_tests::server::TestServer;
 use serde_json::{Value, json};
 
-/// More questions than any project here has, also where much goes wrong.
+/// Limit of gates, above the number in any project here, even with many failures.
 const MAX_GATES: usize = 40;
 
-/// Approves every gate until the project is over; answers the gates in their order, and the status.
+/// Approves every gate until the project ends; returns the gates in order, and the final status.
 pub(crate) async fn to_the_end(
     server: &TestServer,
     project: &str,
@@ -39,7 +39,7 @@ pub(crate) async fn to_the_end(
     }
 }
 
-/// The log of a project, the oldest entry first.
+/// Returns the log of a project, oldest entry first.
 pub(crate) async fn events(server: &TestServer, project: &str) -> Vec<Value> {
     let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
     let (_, Value::Array(mut events)) = server.get(&path).await else { panic!("no log") };
@@ -48,7 +48,7 @@ pub(crate) async fn events(server: &TestServer, project: &str) -> Vec<Value> {
     events
 }
 
-/// Every task of a project, by its log.
+/// Returns every task of a project, from its log.
 pub(crate) async fn tasks(server: &TestServer, project: &str) -> Vec<Value> {
     let events = events(server, project).await;
     let ids: BTreeSet<_> = events.iter().filter_map(|event| event["task_id"].as_str()).collect();
@@ -59,13 +59,13 @@ pub(crate) async fn tasks(server: &TestServer, project: &str) -> Vec<Value> {
     tasks
 }
 
-/// Input and output tokens; none where no model had a part in it.
+/// Returns input and output tokens; zero if no model was involved.
 pub(crate) fn tokens(usage: &Value) -> (u64, u64) {
     let count = |key: &str| usage[key].as_u64().unwrap_or(0);
     (count("input_tokens"), count("output_tokens"))
 }
 
-/// Of everything in a list together.
+/// Adds up the tokens of a list.
 pub(crate) fn sum(usages: impl IntoIterator<Item = (u64, u64)>) -> (u64, u64) {
     usages.into_iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
 }

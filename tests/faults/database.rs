@@ -1,4 +1,4 @@
-//! PostgreSQL goes away and comes back, or its connections do.
+//! Failures of PostgreSQL or of the connections to it.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ use botarmy_tests::server::TestServer;
 use botarmy_tests::services::{self, PostgresServer};
 use serde_json::json;
 
-/// How soon everything must work again after the database does.
+/// Maximum time from the recovery of the database to that of the servers.
 const RECOVERY: Duration = Duration::from_secs(5);
-/// How long a probe may take, whatever hangs: a second, and what a busy machine adds.
+/// Maximum duration of a probe: one second, plus a margin for a busy machine.
 const PROBE: Duration = Duration::from_millis(1500);
 
-/// Asks until it is so, and says how long that took.
+/// Polls until the answer has this status; returns the time that took.
 async fn until(server: &TestServer, path: &str, status: u16) -> Duration {
     let started = Instant::now();
     server.until(|server| async move { server.get(path).await.0 == status }).await;
     started.elapsed()
 }
 
-/// What clients and operators see while the database is away.
+/// Checks the answers while the database cannot be reached.
 async fn is_unavailable(server: &TestServer) {
     until(server, "/readyz", 503).await;
     assert_eq!(server.get("/livez").await.0, 200, "a restart would not help");
@@ -67,7 +67,7 @@ async fn what_was_acknowledged_survives_restarts_of_the_database() {
         assert_eq!(status, 201, "{answer}");
         let took = back.elapsed();
         assert!(took < RECOVERY, "{took:?}");
-        // Clients are being answered again, too.
+        // Clients get successful answers again, too.
         let now = clients.acknowledged();
         servers[0].until(|_| async { clients.acknowledged() > now + 5 }).await;
         let clients_after = back.elapsed();
@@ -77,15 +77,15 @@ async fn what_was_acknowledged_survives_restarts_of_the_database() {
         );
     }
     assert!(clients.refused() > 0);
-    let told = clients.stop().await;
-    all_done(&servers[0], told.keys()).await;
-    for (project, told) in &told {
-        holds(&servers[0], project, told).await;
+    let acks = clients.stop().await;
+    all_done(&servers[0], acks.keys()).await;
+    for (project, acks) in &acks {
+        holds(&servers[0], project, acks).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_are_cut_under_load_cost_nothing_that_was_acknowledged() {
+async fn cut_connections_under_load_lose_nothing_that_was_acknowledged() {
     let Some(database) = services::database().await else { return };
     let mut dice = Dice::new();
     let cluster = Cluster::on(&database.url(), None);
@@ -104,20 +104,20 @@ async fn connections_that_are_cut_under_load_cost_nothing_that_was_acknowledged(
     let before = clients.acknowledged();
     servers[0].until(|_| async { clients.acknowledged() > before + 20 }).await;
     println!("{ended} connections cut; {} acknowledged, {} refused", before, clients.refused());
-    let told = clients.stop().await;
-    all_done(&servers[0], told.keys()).await;
-    for (project, told) in &told {
-        holds(&servers[1], project, told).await;
+    let acks = clients.stop().await;
+    all_done(&servers[0], acks.keys()).await;
+    for (project, acks) in &acks {
+        holds(&servers[1], project, acks).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_hangs_is_told_from_one_that_works() {
+async fn a_hanging_database_is_distinguished_from_a_working_one() {
     let Some((postgres, url)) = PostgresServer::with_database(&[]).await else { return };
     let cluster = Cluster::on(&url, None).with("STORE__TIMEOUT_S", "2");
     let server = cluster.replica("all").await;
     postgres.pause();
-    // A probe answers within a second, whatever hangs.
+    // A probe must answer within a second even though the database hangs.
     for path in ["/livez", "/readyz", "/health", "/health/detailed", "/healthz"] {
         let mut fastest = Duration::MAX;
         for _ in 0..3 {

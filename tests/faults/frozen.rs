@@ -1,4 +1,4 @@
-//! A worker stands still for longer than its lease, and then goes on as if nothing had been.
+//! A worker is stopped for longer than its lease and then continues.
 
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ async fn what_a_frozen_worker_held_is_done_by_another_and_its_late_results_are_r
     );
     frozen.signal(Signal::CONT);
     let started = Instant::now();
-    // What it had in hand it hands in now, and hears that it is too late; or it hears that before.
+    // It now submits the finished work and is refused, or it learns of the lost lease before.
     frozen
         .until(|frozen| async {
             let log = frozen.log.lock().unwrap();
@@ -40,10 +40,10 @@ async fn what_a_frozen_worker_held_is_done_by_another_and_its_late_results_are_r
         })
         .await;
     println!("it heard that it was too late {:?} after it went on", started.elapsed());
-    let told = clients.stop().await;
-    all_done(&api, told.keys()).await;
-    for (project, told) in &told {
-        holds(&api, project, told).await;
+    let acks = clients.stop().await;
+    all_done(&api, acks.keys()).await;
+    for (project, acks) in &acks {
+        holds(&api, project, acks).await;
     }
     drop(healthy);
 }

@@ -1,4 +1,4 @@
-//! Processes are killed under load, and nothing that was acknowledged is lost.
+//! Processes are killed under load; nothing that was acknowledged may be lost.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use botarmy_tests::services;
 /// Rounds of each test under `just prove`.
 const ROUNDS: u32 = 20;
 const KILLS: usize = 50;
-/// How long a dead worker may keep a task: its lease, and until somebody looks.
+/// Maximum time that a dead worker keeps a task: its lease and one interval of the timer.
 const LEASE: Duration = Duration::from_millis(2000 + 500);
-/// The wait before the second attempt, and until a worker looks for it when nobody wakes it.
+/// Delay before the second attempt and one poll interval of a worker without a notification.
 const AGAIN: Duration = Duration::from_millis(1000 + 1000);
-/// What a busy machine may add.
+/// Margin for a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,7 +30,7 @@ async fn fifty_kills_lose_nothing_and_do_nothing_twice() {
         }
         let bases: Vec<String> = servers[..2].iter().map(|server| server.base.clone()).collect();
         let clients = Clients::start(6, &bases, &mut dice);
-        // Two projects are written to, and followed, through all of it.
+        // Two projects are written to and followed during the whole test.
         let steady = Clients::steady(2, &bases, &mut dice).await;
         let mut followers: Vec<(String, Follower)> = Vec::new();
         for project in steady.projects() {
@@ -38,7 +38,7 @@ async fn fifty_kills_lose_nothing_and_do_nothing_twice() {
         }
 
         for n in 0..KILLS {
-            // Whoever comes in the middle of it sees everything, too.
+            // A subscriber that joins in the middle must also receive everything.
             if n % 6 == 0
                 && let Some(project) = clients.projects().pop()
             {
@@ -54,13 +54,13 @@ async fn fifty_kills_lose_nothing_and_do_nothing_twice() {
         let client = services::connect(&database.url()).await.unwrap();
         let kept = held(&client).await;
 
-        let mut told = clients.stop().await;
-        told.append(&mut steady.stop().await);
-        println!("{acknowledged} acknowledged, {refused} not answered, {} projects", told.len());
+        let mut acks = clients.stop().await;
+        acks.append(&mut steady.stop().await);
+        println!("{acknowledged} acknowledged, {refused} not answered, {} projects", acks.len());
         assert!(acknowledged > 500, "too little was tried: {acknowledged}");
         assert!(refused > 0, "no kill was noticed");
 
-        // Whatever was held then, by the living or by the dead, is soon held no more.
+        // All leases of that time expire soon, whether the worker is alive or not.
         let is_kept =
             |now: &BTreeMap<_, _>| kept.iter().any(|(task, at)| now.get(task) == Some(at));
         while is_kept(&held(&client).await) {
@@ -69,18 +69,21 @@ async fn fifty_kills_lose_nothing_and_do_nothing_twice() {
         }
         println!("{} tasks were held; {:?} later none of them", kept.len(), killed.elapsed());
 
-        all_done(&servers[0], told.keys()).await;
+        all_done(&servers[0], acks.keys()).await;
         let mut lengths = BTreeMap::new();
-        for (project, told) in &told {
-            lengths.insert(project, holds(&servers[1], project, told).await);
+        for (project, acks) in &acks {
+            lengths.insert(project, holds(&servers[1], project, acks).await);
         }
         for (project, follower) in &followers {
-            follower.ends_well(lengths[project]).await;
+            follower.reaches_exactly(lengths[project]).await;
         }
-        let comings: Vec<_> = followers.iter().map(|(_, one)| one.comings()).collect();
+        let connections: Vec<_> = followers.iter().map(|(_, one)| one.connections()).collect();
         let seen: Vec<_> = followers.iter().map(|(project, _)| lengths[project]).collect();
-        println!("{seen:?} entries were seen in {comings:?} connections");
-        assert!(comings[..2].iter().all(|times| *times > 3), "somebody was hardly ever cut off");
+        println!("{seen:?} entries were seen in {connections:?} connections");
+        assert!(
+            connections[..2].iter().all(|times| *times > 3),
+            "a follower was hardly ever cut off"
+        );
     })
     .await;
 }
@@ -117,10 +120,10 @@ async fn what_a_killed_worker_held_is_done_by_another_when_its_lease_is_over() {
             worst = worst.max(took.saturating_sub(started));
         }
         assert!(worst < LEASE + AGAIN + SLACK, "it took {worst:?}");
-        let told = clients.stop().await;
-        all_done(&api, told.keys()).await;
-        for (project, told) in &told {
-            holds(&api, project, told).await;
+        let acks = clients.stop().await;
+        all_done(&api, acks.keys()).await;
+        for (project, acks) in &acks {
+            holds(&api, project, acks).await;
         }
     })
     .await;

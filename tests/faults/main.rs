@@ -1,6 +1,5 @@
-//! What goes wrong where several replicas share a database: servers that are killed, stopped,
-//! frozen or cut off, and clients that do not read. Each test is bounded in time; where chance is
-//! involved, its seed is printed.
+//! Failures of several replicas that share a database: servers that are killed, stopped, frozen or
+//! cut off, and clients that do not read. Each test has a time limit; random ones print their seed.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod database;

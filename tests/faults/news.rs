@@ -1,9 +1,9 @@
-//! Redis goes away, comes back empty, or hangs: answers stay right, tasks keep flowing at the poll
-//! interval, and whoever watches sees everything once.
+//! Redis stops, returns empty, or hangs: answers stay correct, tasks continue at the poll interval,
+//! and subscribers receive everything once.
 
 use std::time::{Duration, Instant};
 
-use botarmy_tests::cluster::{Clients, Cluster, Told, all_done, holds};
+use botarmy_tests::cluster::{Acks, Clients, Cluster, all_done, holds};
 use botarmy_tests::dice::Dice;
 use botarmy_tests::follower::Follower;
 use botarmy_tests::server::TestServer;
@@ -11,25 +11,25 @@ use botarmy_tests::services::{self, RedisServer};
 use futures_util::future::join_all;
 use serde_json::json;
 
-/// How long a worker sleeps that nobody wakes.
+/// Poll interval of a worker without notifications.
 const POLL: Duration = Duration::from_secs(1);
-/// What a busy machine may add.
+/// Margin for a busy machine.
 const SLACK: Duration = Duration::from_millis(1000);
 
-/// A project that a question keeps open, whatever its tasks do; answers what was told of it.
-async fn open_project(server: &TestServer) -> (String, Told) {
+/// Creates a project that an open question keeps from completing; returns its acknowledgements.
+async fn open_project(server: &TestServer) -> (String, Acks) {
     let project = server.by_hand().await;
     let question = json!({"project_id": project, "question": "Is it over?"});
     let (status, request) = server.post("/api/v1/hitl", question).await;
     assert_eq!(status, 201, "{request}");
     let requests = vec![request["request_id"].as_str().unwrap().to_owned()];
-    (project, Told { requests, ..Told::default() })
+    (project, Acks { requests, ..Acks::default() })
 }
 
-/// Some tasks, one after another, from submission to completion; answers how long the fastest and
-/// the slowest took. They are for an agent that nobody else has tasks for: one with many is asked
-/// for more whenever it has done one, and needs no news.
-async fn some_tasks(server: &TestServer, project: &str, told: &mut Told) -> (Duration, Duration) {
+/// Runs tasks one after another from submission to completion; returns the fastest and the slowest
+/// duration. They are for an agent type without other tasks: a worker with many tasks claims the
+/// next as soon as one is completed, and needs no notification.
+async fn some_tasks(server: &TestServer, project: &str, acks: &mut Acks) -> (Duration, Duration) {
     let (mut fastest, mut slowest) = (Duration::MAX, Duration::ZERO);
     for _ in 0..3 {
         let started = Instant::now();
@@ -40,19 +40,19 @@ async fn some_tasks(server: &TestServer, project: &str, told: &mut Told) -> (Dur
         server.until_is(&format!("/api/v1/tasks/{id}"), "/status", "completed").await;
         let took = started.elapsed();
         (fastest, slowest) = (fastest.min(took), slowest.max(took));
-        told.tasks.push(id.to_owned());
+        acks.tasks.push(id.to_owned());
     }
     (fastest, slowest)
 }
 
-/// Where the log of a project ends.
+/// Returns the last position of a project's log.
 async fn end_of(server: &TestServer, project: &str) -> u64 {
     let (status, found) = server.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
     assert_eq!(status, 200, "{found}");
     found["head"]["seq"].as_u64().unwrap()
 }
 
-/// Waits until everybody has seen the whole log; answers how long that took, for each.
+/// Waits until every follower has received the whole log; returns the time that took, for each.
 async fn all_see(followers: &[Follower], length: u64) -> Vec<Duration> {
     let started = Instant::now();
     let seen = followers.iter().map(|follower| async move {
@@ -77,7 +77,7 @@ async fn redis_may_stop_forget_everything_or_hang() {
     ];
     let bases: Vec<_> = servers[..2].iter().map(|server| server.base.clone()).collect();
     let clients = Clients::start(3, &bases, &mut dice);
-    // One project is written to through the first server alone, and followed on both.
+    // One project is written to through the first server only, and followed on both.
     let (project, mut written) = open_project(&servers[0]).await;
     let (aside, mut written_aside) = open_project(&servers[1]).await;
     let followers: Vec<_> =
@@ -93,10 +93,10 @@ async fn redis_may_stop_forget_everything_or_hang() {
             _ => redis.pause(),
         }
         let projects = [(&project, &mut written), (&aside, &mut written_aside)];
-        for (server, (project, told)) in servers.iter().zip(projects) {
-            // The fastest of some: what others add on a busy machine is not the servers' doing.
-            // Whoever submits a task as soon as another is done has to wait for the whole interval.
-            let (fastest, slowest) = some_tasks(server, project, told).await;
+        for (server, (project, acks)) in servers.iter().zip(projects) {
+            // The fastest of several, to exclude other load of the machine. A task that is
+            // submitted right after another is completed waits for the whole interval.
+            let (fastest, slowest) = some_tasks(server, project, acks).await;
             println!("{fault}: a task takes {fastest:?} to {slowest:?}");
             assert!(fastest < usual * 2 + POLL + SLACK, "{fault}: {fastest:?}, {usual:?} before");
             let (status, _) = server.get("/readyz").await;
@@ -127,16 +127,16 @@ async fn redis_may_stop_forget_everything_or_hang() {
     }
     println!("{} acknowledged", clients.acknowledged());
     assert_eq!(clients.refused(), 0, "nobody was refused because of Redis");
-    let mut told = clients.stop().await;
-    told.insert(project.clone(), written);
-    told.insert(aside, written_aside);
-    all_done(&servers[0], told.keys()).await;
-    for (project, told) in &told {
-        holds(&servers[0], project, told).await;
+    let mut acks = clients.stop().await;
+    acks.insert(project.clone(), written);
+    acks.insert(aside, written_aside);
+    all_done(&servers[0], acks.keys()).await;
+    for (project, acks) in &acks {
+        holds(&servers[0], project, acks).await;
     }
     let length = end_of(&servers[1], &project).await;
     for follower in &followers {
-        follower.ends_well(length).await;
-        assert_eq!(follower.comings(), 1, "a subscriber was cut off because of Redis");
+        follower.reaches_exactly(length).await;
+        assert_eq!(follower.connections(), 1, "a subscriber was cut off because of Redis");
     }
 }

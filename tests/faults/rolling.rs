@@ -1,4 +1,4 @@
-//! One replica after another is stopped and started anew, as in a deployment.
+//! Replicas are restarted one after another, as in a deployment.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ async fn a_rolling_restart_loses_nothing_that_was_answered() {
     let mut servers = [cluster.replica("all").await, cluster.replica("all").await];
     let bases: Vec<_> = servers.iter().map(|server| server.base.clone()).collect();
     let clients = Clients::start(6, &bases, &mut dice);
-    // One project is written to, and followed, through all of it.
+    // One project is written to and followed during the whole test.
     let steady = Clients::steady(1, &bases, &mut dice).await;
     let watched = steady.projects().pop().unwrap();
     let follower = Follower::of(&watched, &bases);
@@ -28,7 +28,7 @@ async fn a_rolling_restart_loses_nothing_that_was_answered() {
             let status = servers[n].terminate().await;
             assert_eq!(status, Some(0), "{}", servers[n].log.lock().unwrap());
             let stopped = started.elapsed();
-            // The other one answers, and tells the follower.
+            // The other replica answers and serves the follower.
             let (written, seen) = (steady.acknowledged(), follower.position());
             let other = &servers[1 - n];
             other
@@ -38,22 +38,24 @@ async fn a_rolling_restart_loses_nothing_that_was_answered() {
                 .await;
             let alone = started.elapsed() - stopped;
             servers[n].start_again().await;
-            println!("stopped after {stopped:?}; {alone:?} until the other had written and told");
+            println!(
+                "stopped after {stopped:?}; {alone:?} until the other had written and published"
+            );
         }
     }
     let acknowledged = clients.acknowledged() + steady.acknowledged();
     let refused = clients.refused() + steady.refused();
     println!("{acknowledged} acknowledged, {refused} not answered");
     assert!(acknowledged > 100, "too little was tried: {acknowledged}");
-    let mut told = clients.stop().await;
-    told.append(&mut steady.stop().await);
-    all_done(&servers[0], told.keys()).await;
-    for (project, told) in &told {
-        let length = holds(&servers[1], project, told).await;
+    let mut acks = clients.stop().await;
+    acks.append(&mut steady.stop().await);
+    all_done(&servers[0], acks.keys()).await;
+    for (project, acks) in &acks {
+        let length = holds(&servers[1], project, acks).await;
         if *project == watched {
-            follower.ends_well(length).await;
-            println!("a follower saw {length} entries in {} connections", follower.comings());
+            follower.reaches_exactly(length).await;
+            println!("a follower saw {length} entries in {} connections", follower.connections());
         }
     }
-    assert!(follower.comings() > 3, "the follower came {} times", follower.comings());
+    assert!(follower.connections() > 3, "the follower connected {} times", follower.connections());
 }

@@ -1,9 +1,9 @@
-//! A client that never reads, and a thousand that do.
+//! A client that never reads beside a thousand that do.
 
 use std::time::{Duration, Instant};
 
 use botarmy_tests::cluster::Cluster;
-use botarmy_tests::server::{PATIENCE, TestServer};
+use botarmy_tests::server::{TIMEOUT, TestServer};
 use botarmy_tests::services;
 use botarmy_tests::watcher::Watcher;
 use serde_json::json;
@@ -12,22 +12,22 @@ use tokio::task::JoinSet;
 
 const READERS: usize = 1000;
 const DEAF: usize = 3;
-/// In each round.
+/// Number of events in each round.
 const EVENTS: u64 = 50;
-/// How often there is noise: to warm up, and then to measure.
+/// Number of noisy rounds: to warm up, and then to measure.
 const ROUNDS: (usize, usize) = (3, 3);
-/// Of noise, in each round, and how long the text of each is: 10 MB, which nobody's buffers take.
+/// Number of noise events in each round, with 10 MB of text in all, more than any buffer holds.
 const QUESTIONS: usize = 200;
 const TEXT: usize = 50_000;
 
-/// Resident memory in bytes.
+/// Returns the resident memory in bytes.
 fn memory(server: &TestServer) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// Many who watch a project on a server, and say when they have seen the last entry of a round.
+/// Subscribers of a project that report when they have received the last entry of a round.
 struct Readers {
     project: String,
     publisher: TestServer,
@@ -46,11 +46,11 @@ impl Readers {
             let (project, say) = (project.clone(), say.clone());
             reading.spawn(async move {
                 let mut position = 0;
-                while let Some(frame) = watcher.next_ever().await {
+                while let Some(frame) = watcher.next_untimed().await {
                     if frame["project_id"] == *project {
                         position += 1;
                         assert_eq!(frame["seq"], position);
-                        // The first entry is the project's creation.
+                        // The first entry is the creation of the project.
                         if position > 1 && position % EVENTS == 1 {
                             say.send(Instant::now()).unwrap();
                         }
@@ -61,7 +61,7 @@ impl Readers {
         Self { project, publisher, done, reading }
     }
 
-    /// Submits tasks; answers how long after the last submission began every reader had seen it.
+    /// Submits tasks; returns the time from the last submission until every reader has received it.
     async fn round(&mut self) -> Duration {
         let path = format!("/api/v1/projects/{}/tasks", self.project);
         let mut last = Instant::now();
@@ -76,24 +76,24 @@ impl Readers {
             let seen = tokio::select! {
                 seen = self.done.recv() => seen.unwrap(),
                 cut = self.reading.join_next() => panic!("a reader was cut off: {cut:?}"),
-                () = tokio::time::sleep(PATIENCE) => panic!("a reader hears nothing any more"),
+                () = tokio::time::sleep(TIMEOUT) => panic!("a reader hears nothing any more"),
             };
             slowest = slowest.max(seen.saturating_duration_since(last));
         }
         slowest
     }
 
-    /// The faster of two rounds: what others add on a busy machine is not the server's doing.
+    /// Returns the faster of two rounds, to exclude other load of the machine.
     async fn best_round(&mut self) -> Duration {
         self.round().await.min(self.round().await)
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_never_read_cost_no_memory_and_delay_nobody() {
+async fn clients_that_never_read_cost_no_memory_and_delay_no_other() {
     let Some(database) = services::database().await else { return };
     let Some(redis) = services::redis() else { return };
-    // However slow the machine, the deaf are to stay.
+    // The silent clients must not be disconnected, even on a slow machine.
     let cluster = Cluster::on(&database.url(), Some((&redis.url, &redis.prefix)))
         .with("AGENTS__CODER__RUNNER", "none")
         .with("WS__PING_INTERVAL_S", "600")
@@ -103,15 +103,15 @@ async fn clients_that_never_read_cost_no_memory_and_delay_nobody() {
     let mut readers = Readers::on(&server, publisher).await;
     let alone = readers.best_round().await;
 
-    let mut deaf = Vec::new();
+    let mut silent = Vec::new();
     for _ in 0..DEAF {
-        deaf.push(Watcher::deaf(&server.base, "?project_id=all").await);
+        silent.push(Watcher::with_small_buffer(&server.base, "?project_id=all").await);
     }
     let noisy = readers.publisher.by_hand().await;
     let question = json!({"project_id": noisy, "question": "word ".repeat(TEXT / 5)});
-    // The first rounds fill the buffers of the network, and what is kept for everybody: the newest
-    // frames, a megabyte of them. Then there is nothing left to grow but what the allocator has not
-    // given back, which settles after some more.
+    // The first rounds fill the buffers of the network and the shared buffer of the newest frames,
+    // a megabyte. After that only memory that the allocator has not returned can grow, which
+    // settles after a few more rounds.
     let mut sizes = vec![memory(&server)];
     for _ in 0..ROUNDS.0 + ROUNDS.1 {
         for _ in 0..QUESTIONS {
@@ -126,14 +126,14 @@ async fn clients_that_never_read_cost_no_memory_and_delay_nobody() {
         sizes.iter().map(|size| size >> 20).collect::<Vec<_>>()
     );
     assert!(together < alone * 2 + Duration::from_secs(1), "{alone:?}, {together:?}");
-    // Whoever kept what the deaf have not read, even once for all, would grow by it every time.
+    // A server that kept the unread frames, even once for all clients, would grow each time.
     let grown = sizes[ROUNDS.0..].windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
     let grown = grown.min().unwrap();
     assert!(grown < (QUESTIONS * TEXT / 2) as u64, "memory grew by {grown} bytes: {sizes:?}");
 
-    // Nobody was got rid of: once they read, they are told everything.
+    // No client was disconnected: once they read, they receive everything.
     let started = Instant::now();
-    for watcher in &mut deaf {
+    for watcher in &mut silent {
         let mut questions = 0;
         loop {
             let frame = watcher.next().await.expect("one that did not read was cut off");

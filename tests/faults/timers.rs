@@ -1,4 +1,4 @@
-//! Every replica keeps time, and what is due happens once.
+//! Every replica runs the timers; each due action happens once.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use botarmy_tests::services;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_due_happens_once_however_many_keep_time() {
+async fn what_is_due_happens_once_on_several_replicas() {
     let Some(database) = services::database().await else { return };
     let cluster = Cluster::on(&database.url(), None).with("ORCHESTRATOR__TIMER_INTERVAL_MS", "20");
     let mut servers = Vec::new();
@@ -16,7 +16,7 @@ async fn what_is_due_happens_once_however_many_keep_time() {
     }
     let mut due = Vec::new();
     for n in 0..30 {
-        // Each in a project of its own: a question that nobody answers halts it.
+        // Each request is in a separate project, which it halts when it expires.
         let project = servers[0].by_hand().await;
         let question =
             json!({"project_id": project, "question": format!("{n}?"), "ttl_seconds": 1});

@@ -4,17 +4,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use botarmy_tests::cluster::Cluster;
-use botarmy_tests::server::{PATIENCE, command};
+use botarmy_tests::server::{TIMEOUT, command};
 use botarmy_tests::services::{self, PostgresServer};
 use serde_json::json;
 
-/// A certificate for this name, signed by itself.
+/// Writes a self-signed certificate for this name.
 fn certificate(folder: &Path, name: &str) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let key = folder.join(format!("{name}.key"));
     std::fs::write(folder.join(format!("{name}.crt")), made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    // The server insists that its key is for itself only.
+    // The server requires that only it can read its key.
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
     std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
@@ -31,7 +31,7 @@ async fn encrypted(folder: &Path, name: &str) -> Option<(PostgresServer, String)
     PostgresServer::with_database(&settings).await
 }
 
-/// How many connections of servers are encrypted, and how many are not.
+/// Returns the number of encrypted and of unencrypted connections of servers.
 async fn connections(admin: &tokio_postgres::Client) -> (i64, i64) {
     let open = "SELECT count(*) FILTER (WHERE ssl), count(*) FILTER (WHERE NOT ssl) \
                 FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
@@ -40,7 +40,7 @@ async fn connections(admin: &tokio_postgres::Client) -> (i64, i64) {
     (row.get(0), row.get(1))
 }
 
-/// What a server says that does not start.
+/// Returns the output of a server that does not start.
 fn refused(url: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let output = command(dir.path())
@@ -67,14 +67,14 @@ async fn a_certificate_is_checked_where_that_is_asked_for() {
         assert!(encrypted > 0, "{url}: no connection is encrypted");
         assert_eq!(open, 0, "{url}: a connection is not encrypted");
         drop(server);
-        // Those of this server are not to be counted as the next one's.
+        // Connections of this server must not count as those of the next one.
         let started = Instant::now();
         while connections(&admin).await != (0, 0) {
-            assert!(started.elapsed() < PATIENCE, "connections outlive their server");
+            assert!(started.elapsed() < TIMEOUT, "connections outlive their server");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-    // Nobody on this system vouches for it.
+    // No authority of this system has signed it.
     let said = refused(&format!("{url}?sslmode=require"));
     assert!(said.contains("UnknownIssuer"), "{said}");
 }
@@ -89,12 +89,12 @@ async fn a_certificate_for_another_name_is_refused() {
     let checked = format!("sslmode=verify-full&sslrootcert={}", root.display());
     let said = refused(&format!("{url}?{checked}"));
     assert!(said.contains("not valid for name"), "{said}");
-    // It is the name alone: under the right one the same server is trusted with the same file.
+    // Only the name is wrong: under the right one the same file is accepted.
     let named = url.replace("@127.0.0.1", "@elsewhere.example");
     let named = format!("{named}?hostaddr=127.0.0.1&{checked}");
     let server = Cluster::on(&named, None).replica("all").await;
     assert_eq!(server.post("/api/v1/projects", json!({"name": "Secret"})).await.0, 201);
-    // Where the file cannot be read, that is what is said.
+    // A file that cannot be read is reported as such.
     let said = refused(&format!("{url}?{checked}.missing"));
     assert!(said.contains("cannot be read") && !said.contains("valid for"), "{said}");
 }

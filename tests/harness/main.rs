@@ -1,5 +1,5 @@
-//! What the tests lean on does what it says: databases of one's own, servers to break, and a word
-//! about what was left out.
+//! Tests of the test helpers: separate databases, private servers that can be broken, and reports
+//! of skipped tests.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::process::{Command, Output};
@@ -14,7 +14,7 @@ async fn tables(url: &str) -> i64 {
     connect(url).await.unwrap().query_one(sql, &[]).await.unwrap().get(0)
 }
 
-/// Redis answers a word in plain text.
+/// Sends a command to Redis and returns the answer in plain text.
 async fn ask_redis(url: &str, command: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(url.strip_prefix("redis://").unwrap()).await?;
     stream.write_all(format!("{command}\r\n").as_bytes()).await?;
@@ -24,7 +24,7 @@ async fn ask_redis(url: &str, command: &str) -> std::io::Result<String> {
 }
 
 #[tokio::test]
-async fn each_test_has_a_database_apart_and_it_goes_with_the_test() {
+async fn each_test_has_a_separate_database_that_is_dropped_with_it() {
     let Some(one) = services::database().await else { return };
     let Some(other) = services::database().await else { return };
     let Some(empty) = services::empty_database().await else { return };
@@ -71,7 +71,7 @@ async fn postgres_keeps_its_data_when_it_is_stopped_and_when_it_is_killed() {
 }
 
 #[tokio::test]
-async fn a_paused_postgres_answers_nobody_until_it_goes_on() {
+async fn a_paused_postgres_answers_only_once_it_is_resumed() {
     let Some(server) = PostgresServer::start(&[]).await else { return };
     let client = connect(&server.url()).await.unwrap();
     server.pause();
@@ -87,7 +87,7 @@ async fn a_paused_postgres_answers_nobody_until_it_goes_on() {
 }
 
 #[tokio::test]
-async fn redis_is_paused_goes_on_and_comes_back_empty() {
+async fn redis_is_paused_resumed_and_restarted_empty() {
     let Some(mut server) = RedisServer::start().await else { return };
     let url = server.url();
     assert_eq!(ask_redis(&url, "SET key value").await.unwrap(), "+OK");
@@ -117,7 +117,7 @@ fn the_tools_are_those_of_the_server() {
     }
 }
 
-/// Runs one of the tests above as it would be run by hand, with these variables alone.
+/// Runs one of the tests above as if started by hand, with these variables only.
 fn by_hand(variables: &[(&str, &str)]) -> Output {
     let mut test = Command::new(std::env::current_exe().unwrap());
     test.args(["--exact", "many_databases_are_made_at_once"]);
@@ -128,7 +128,7 @@ fn by_hand(variables: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn without_services_a_test_says_that_it_was_left_out() {
+fn without_services_a_test_reports_that_it_was_skipped() {
     let output = by_hand(&[]);
     assert!(output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();

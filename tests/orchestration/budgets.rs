@@ -1,4 +1,4 @@
-//! Budgets: what is reserved, what is settled, and what happens at the limit.
+//! Budgets: reservation, settlement, and behaviour at the limit.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -101,7 +101,7 @@ async fn at_the_limit_no_attempt_begins_and_a_person_is_asked_once() {
 
     harness.answer(id, simply(HitlAction::Approve)).await;
     harness.work().await;
-    // Raised by 150 to 300: beside the 60 that were used, twice 100 fit.
+    // Raised by 150 to 300: twice 100 fit beside the 60 that were used.
     assert_eq!(account(&harness, id).await.limit, Some(limit(300)));
     assert_eq!(harness.status(id).await, ProjectStatus::Completed);
     assert_eq!(harness.runner.seen().len(), 3);
@@ -137,12 +137,12 @@ async fn a_person_can_set_another_limit_or_halt() {
     harness.work().await;
     assert_eq!(harness.status(id).await, ProjectStatus::Completed);
 
-    let harness = rig_with_one_waiting().await;
+    let harness = harness_with_one_waiting().await;
     harness.0.answer(harness.1, simply(HitlAction::Reject)).await;
     assert_eq!(harness.0.status(harness.1).await, ProjectStatus::Halted);
 }
 
-async fn rig_with_one_waiting() -> (TestHarness, ProjectId) {
+async fn harness_with_one_waiting() -> (TestHarness, ProjectId) {
     let harness = harness([completes(60)], per_project(50));
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -152,7 +152,7 @@ async fn rig_with_one_waiting() -> (TestHarness, ProjectId) {
 
 #[tokio::test]
 async fn a_limit_that_is_raised_beside_the_question_answers_it() {
-    let (harness, id) = rig_with_one_waiting().await;
+    let (harness, id) = harness_with_one_waiting().await;
     let gate = harness.gate(id).await;
     harness.engine.set_budget(id, limit(70), owner()).await.unwrap();
     assert_eq!(harness.gate(id).await.id, gate.id, "70 are still too few for 100");
@@ -205,14 +205,14 @@ async fn what_a_dead_attempt_had_reserved_is_not_taken_for_ever() {
     stop.send(true).unwrap();
     running.await.unwrap();
     assert_eq!(account(&harness, id).await.taken(harness.now()).tokens, 100, "nobody settled it");
-    // The same task tries again, in place of its own reservation and not beside it.
+    // The same task reserves again, in place of its previous reservation.
     harness.work().await;
     assert_eq!(harness.status(id).await, ProjectStatus::Completed);
     assert_eq!(account(&harness, id).await.taken(harness.now()).tokens, 60);
 }
 
 #[tokio::test]
-async fn who_does_not_know_what_it_costs_is_held_to_the_limit_once_it_has_passed_it() {
+async fn a_runner_without_an_estimate_is_held_to_the_limit_once_it_has_passed_it() {
     let runner = ScriptedRunner::default().on_agent(AgentType::Coder, [fails(500), completes(1)]);
     let harness = TestHarness::with_budgets(runner.costing(Amount::default()), per_project(100));
     let id = harness.by_hand().await;
@@ -262,7 +262,7 @@ async fn what_is_configured_is_the_least_that_an_attempt_is_taken_to_cost() {
 }
 
 #[tokio::test]
-async fn workers_outside_are_held_to_limits_too() {
+async fn external_workers_are_held_to_limits_too() {
     let worst_case = BTreeMap::from([(AgentType::Coder, WORST)]);
     let harness = harness([], Budgets { worst_case, ..per_project(150) });
     let id = harness.by_hand().await;
@@ -293,7 +293,7 @@ async fn workers_outside_are_held_to_limits_too() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_called_off_does_not_take_the_question_of_others_with_it() {
+async fn cancelling_a_task_keeps_the_budget_question_of_others() {
     let harness = harness([completes(60)], per_project(50));
     let id = harness.by_hand().await;
     let first = submit(&harness, id).await;

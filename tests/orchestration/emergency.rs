@@ -1,4 +1,4 @@
-//! The emergency stop: what runs is ended, nothing new starts, and who did it and why is kept.
+//! Emergency stops: running work ends, nothing new starts, and author and reason are recorded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use botarmy_tests::test_harness::{Setup, TestHarness, owner};
 
 use super::tasks::submit;
 
-/// A rig at work on one task of a coder that never ends.
+/// Returns a harness with a running coder task that never ends.
 async fn at_work() -> (TestHarness, ProjectId, tokio::sync::watch::Sender<bool>) {
     let harness =
         TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [Act::Hang]));
@@ -67,7 +67,7 @@ async fn what_runs_is_ended_within_a_second_and_goes_on_after_the_release() {
     }
 }
 
-/// A stopped project takes nothing in; the others do.
+/// Submits a task, which a stopped project refuses and any other accepts.
 async fn submit_if_open(harness: &TestHarness, id: ProjectId) -> bool {
     if harness.status(id).await != ProjectStatus::Active {
         return false;
@@ -82,25 +82,25 @@ async fn assert_recorded(harness: &TestHarness, scope: StopScope) {
         _ => LogId::System,
     };
     let entries = harness.store.since(log, 0, 1000).await.unwrap();
-    let told = |event: EventType| {
+    let entry_of = |event: EventType| {
         let mut found = entries.iter().filter(|entry| entry.event_type == event);
         let entry = found.next().unwrap_or_else(|| panic!("{event} is not in the log"));
         assert!(found.next().is_none(), "{event} is there once");
         entry.event_data.clone()
     };
-    let stopped = told(EventType::EmergencyStopped);
+    let stopped = entry_of(EventType::EmergencyStopped);
     assert_eq!(
         (&stopped["reason"], &stopped["stopped_by"]),
         (&"It runs wild".into(), &owner().name().into())
     );
-    let released = told(EventType::EmergencyReleased);
+    let released = entry_of(EventType::EmergencyReleased);
     assert_eq!(
         (&released["reason"], &released["released_by"]),
         (&"It is tame".into(), &owner().name().into())
     );
 }
 
-/// A store in which every commit takes a while.
+/// A ledger in which every commit takes a while.
 struct Slow(Arc<dyn Ledger>);
 
 #[async_trait::async_trait]
@@ -149,7 +149,7 @@ async fn a_hundred_that_run_are_ended_within_a_second_on_a_slow_store_too() {
 }
 
 #[tokio::test]
-async fn others_are_not_concerned() {
+async fn a_stop_does_not_affect_other_work() {
     let (harness, id, _stop) = at_work().await;
     let other = harness.by_hand().await;
     for scope in [StopScope::Agent(AgentType::Tester), StopScope::Project(other)] {
@@ -162,7 +162,7 @@ async fn others_are_not_concerned() {
 }
 
 #[tokio::test]
-async fn a_worker_outside_loses_its_lease() {
+async fn an_external_worker_loses_its_lease() {
     let harness = TestHarness::new(ScriptedRunner::default());
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -185,7 +185,7 @@ async fn a_worker_outside_loses_its_lease() {
 }
 
 #[tokio::test]
-async fn what_was_claimed_while_the_stop_was_recorded_is_taken_back_by_the_next_look() {
+async fn what_was_claimed_while_the_stop_was_recorded_is_requeued_by_the_next_check() {
     let harness = TestHarness::new(ScriptedRunner::default());
     let id = harness.by_hand().await;
     submit(&harness, id).await;
@@ -193,7 +193,7 @@ async fn what_was_claimed_while_the_stop_was_recorded_is_taken_back_by_the_next_
     let (worker, agents) = (WorkerId::external("w"), vec![AgentType::Coder]);
     let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
     let held = leases.lease(query).await.unwrap().remove(0);
-    // The stop as it is recorded, without what follows it.
+    // Records the stop only, without the interruption that follows it.
     let (scope, at) = (StopScope::Everything, harness.context());
     let stop = move |s: &_| emergency::stop(&at, s, scope, "Enough");
     harness

@@ -1,4 +1,4 @@
-//! The form of what agents return: checked, asked for once more, then put before a person.
+//! Validation of agent output: invalid output is requested once more, then a person is asked.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, amend, simply};
 use serde_json::{Value, json};
 
-/// One step that makes source code with a title.
+/// A workflow with one step that produces source code with a title.
 const WORKFLOW: &str = r#"
     name = "titled"
     [[step]]
@@ -53,7 +53,7 @@ fn bad() -> Value {
 }
 
 #[tokio::test]
-async fn an_unfit_document_is_asked_for_once_more_with_the_validators_message() {
+async fn an_invalid_document_is_requested_once_more_with_the_validators_message() {
     let harness = harness([makes(&bad()), makes(&good())]);
     let id = harness.start("titled", Oversight::Low).await;
     harness.work().await;
@@ -73,7 +73,7 @@ async fn an_unfit_document_is_asked_for_once_more_with_the_validators_message() 
 }
 
 #[tokio::test]
-async fn a_second_unfit_document_is_put_before_a_person() {
+async fn a_second_invalid_document_is_reviewed_by_a_person() {
     let other = json!({"title": "x".repeat(5000), "files": "none"});
     let harness = harness([makes(&bad()), makes(&other), makes(&bad()), makes(&good())]);
     let id = harness.start("titled", Oversight::Low).await;
@@ -98,7 +98,7 @@ async fn a_second_unfit_document_is_put_before_a_person() {
 }
 
 #[tokio::test]
-async fn a_trouble_on_the_way_does_not_make_the_complaint_forgotten() {
+async fn a_transient_error_keeps_the_validation_error() {
     let flaky = Act::retryable("flaky", "The line was bad.");
     let harness = harness([makes(&bad()), flaky, makes(&bad())]);
     let id = harness.start("titled", Oversight::Low).await;
@@ -113,7 +113,7 @@ async fn a_trouble_on_the_way_does_not_make_the_complaint_forgotten() {
 }
 
 #[tokio::test]
-async fn hostile_paths_are_refused_whoever_made_them_and_whatever_the_schema_says() {
+async fn hostile_paths_are_refused_from_any_agent_and_under_any_schema() {
     for path in ["../../etc/passwd", "/etc/passwd", "a\\b", "CON", "a/../b", "x\u{202e}y"] {
         let evil = json!({"title": "x", "files": [
             {"path": "ok.txt", "content": ""}, {"path": path, "content": "evil"}]});
@@ -156,7 +156,7 @@ async fn control_characters_are_taken_out_of_documents_and_stay_in_files() {
 }
 
 #[tokio::test]
-async fn a_worker_outside_is_told_what_is_wrong_and_keeps_its_lease() {
+async fn an_external_worker_gets_the_validation_error_and_keeps_its_lease() {
     let harness = harness([]);
     let id = harness.start("titled", Oversight::Low).await;
     let leases = harness.leases();

@@ -1,4 +1,4 @@
-//! What people can say at a gate, and what comes of it.
+//! Responses to gates and their consequences.
 
 use std::time::Duration;
 
@@ -89,7 +89,7 @@ async fn amending_with_nothing_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_second_answer_is_told_the_one_that_stands() {
+async fn a_second_answer_is_refused_and_names_the_first() {
     let (harness, id) = at_first_gate().await;
     let gate = harness.gate(id).await;
     harness.engine.respond(gate.id, simply(HitlAction::Approve), owner()).await.unwrap();
@@ -133,7 +133,7 @@ async fn a_subject_that_changed_since_it_was_shown_refuses_the_answer() {
 }
 
 #[tokio::test]
-async fn a_gate_that_nobody_answers_rejects_by_itself() {
+async fn an_unanswered_gate_rejects_on_expiry() {
     let (harness, id) = at_first_gate().await;
     let gate = harness.gate(id).await;
     harness.pass(DAY - Duration::from_secs(1)).await;
@@ -158,7 +158,7 @@ fn one_gate(on_expiry: &str) -> Workflows {
 }
 
 #[tokio::test]
-async fn a_gate_can_keep_waiting_or_let_things_pass_instead() {
+async fn a_gate_can_keep_waiting_or_approve_on_expiry() {
     for (on_expiry, status) in
         [("keep_waiting", ProjectStatus::Active), ("approve", ProjectStatus::Completed)]
     {
@@ -219,8 +219,8 @@ async fn a_request_raised_by_hand_holds_completion_up() {
     assert!(matches!(late, Err(Error::Refused(DomainError::Conflict { .. }))));
 }
 
-/// Work that its agent is so sure of.
-fn sure(confidence: f64, content: &serde_json::Value) -> Act {
+/// Returns a result with this confidence.
+fn with_confidence(confidence: f64, content: &serde_json::Value) -> Act {
     let serde_json::Value::Object(output) = content.clone() else { panic!("{content}") };
     let (artifacts, usage) = (Vec::new(), Usage::default());
     let confidence = Some(confidence);
@@ -228,12 +228,12 @@ fn sure(confidence: f64, content: &serde_json::Value) -> Act {
 }
 
 #[tokio::test]
-async fn an_agent_that_is_not_sure_has_its_work_looked_at_whatever_the_oversight() {
+async fn a_result_with_low_confidence_is_reviewed_at_any_oversight() {
     let plan = json!({
         "summary": "s", "goals": [], "scope": {"in": [], "out": []}, "milestones": [],
     });
     for (confidence, asks) in [(0.79, true), (0.8, false), (1.0, false)] {
-        let acts = [sure(confidence, &plan)];
+        let acts = [with_confidence(confidence, &plan)];
         let harness =
             TestHarness::new(super::projects::content().on_step("Project Planning", acts));
         let id = harness.start("sdlc", Oversight::Low).await;
@@ -241,7 +241,7 @@ async fn an_agent_that_is_not_sure_has_its_work_looked_at_whatever_the_oversight
         if asks {
             let gate = harness.gate(id).await;
             assert_eq!((gate.kind, gate.subject.artifacts.len()), (HitlKind::Approval, 1));
-            assert!(gate.question.contains("79 % sure"), "{}", gate.question);
+            assert!(gate.question.contains("79 % with_confidence"), "{}", gate.question);
             harness.answer(id, simply(HitlAction::Approve)).await;
             harness.work().await;
         }
@@ -250,16 +250,16 @@ async fn an_agent_that_is_not_sure_has_its_work_looked_at_whatever_the_oversight
 }
 
 #[tokio::test]
-async fn a_doubted_task_without_a_step_can_be_approved_replaced_or_done_again() {
-    let doubtful = || sure(0.1, &json!({"text": "perhaps"}));
+async fn a_result_with_low_confidence_can_be_approved_replaced_or_redone() {
+    let doubtful = || with_confidence(0.1, &json!({"text": "perhaps"}));
     let mine = json!({"text": "mine"}).as_object().cloned();
     let replacement = Response { amended_content: mine, ..simply(HitlAction::Amend) };
     for (answer, runs, newest) in [
         (simply(HitlAction::Approve), 1, "perhaps"),
-        (amend("Be sure"), 2, "certain"),
+        (amend("Be with_confidence"), 2, "certain"),
         (replacement, 1, "mine"),
     ] {
-        let certain = sure(0.9, &json!({"text": "certain"}));
+        let certain = with_confidence(0.9, &json!({"text": "certain"}));
         let runner = ScriptedRunner::default().on_agent(AgentType::Coder, [doubtful(), certain]);
         let harness = TestHarness::new(runner);
         let id = harness.by_hand().await;

@@ -1,5 +1,5 @@
-//! Workers outside: what they are handed, what they may bring back, and what becomes of those who
-//! are silent, late, gone or lie.
+//! External workers: the tasks that they lease, the results that they may submit, and the handling
+//! of silent, late, absent and lying workers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ fn query(worker: &str, wait: Duration) -> WorkQuery {
     WorkQuery { worker, agents: vec![AgentType::Coder], max: 1, wait }
 }
 
-/// What is there for this worker now.
+/// Leases a pending task for this worker, if there is one.
 async fn take(leases: &Leases, worker: &str) -> Option<Leased> {
     leases.lease(query(worker, Duration::ZERO)).await.unwrap().pop()
 }
@@ -54,7 +54,7 @@ fn is_lost<T: std::fmt::Debug>(answer: Result<T, Error>) -> bool {
     matches!(answer.unwrap_err(), Error::Refused(DomainError::Conflict { code: "lease_lost", .. }))
 }
 
-/// The field that was not acceptable.
+/// Returns the name of the invalid field.
 fn field<T: std::fmt::Debug>(answer: Result<T, Error>) -> &'static str {
     match answer.unwrap_err() {
         Error::Refused(DomainError::Invalid { field, .. }) => field,
@@ -63,7 +63,7 @@ fn field<T: std::fmt::Debug>(answer: Result<T, Error>) -> &'static str {
 }
 
 #[tokio::test]
-async fn a_worker_outside_is_given_a_task_and_brings_it_back_once() {
+async fn an_external_worker_leases_a_task_and_finishes_it_once() {
     let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
@@ -138,7 +138,7 @@ async fn a_heartbeat_keeps_a_lease_until_the_attempt_has_taken_too_long() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_tells_watchers_how_it_is_getting_on() {
+async fn a_heartbeat_publishes_progress() {
     use botarmy_domain::ports::EventBus;
 
     let harness = TestHarness::new(ScriptedRunner::default());
@@ -153,7 +153,7 @@ async fn a_heartbeat_tells_watchers_how_it_is_getting_on() {
 }
 
 #[tokio::test]
-async fn who_works_on_what_was_called_off_is_told_and_a_pause_lets_work_end() {
+async fn a_heartbeat_reports_cancellation_and_a_pause_lets_work_finish() {
     let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
@@ -181,7 +181,7 @@ async fn who_works_on_what_was_called_off_is_told_and_a_pause_lets_work_end() {
 }
 
 #[tokio::test]
-async fn a_paused_project_hands_nothing_out() {
+async fn a_paused_project_leases_no_task() {
     let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
@@ -193,7 +193,7 @@ async fn a_paused_project_hands_nothing_out() {
 }
 
 #[tokio::test]
-async fn a_question_lets_go_of_the_task_and_the_answer_hands_it_out_again() {
+async fn a_question_ends_the_lease_and_the_answer_requeues_the_task() {
     let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
@@ -204,7 +204,7 @@ async fn a_question_lets_go_of_the_task_and_the_answer_hands_it_out_again() {
     assert_eq!(waits.status(), TaskStatus::WaitingForHitl);
     assert!(is_lost(leases.heartbeat(held, None).await));
     assert!(take(&leases, "w").await.is_none());
-    // Nothing is held: it waits for a weekend.
+    // No lease is held: the answer may take a weekend.
     assert_eq!(harness.gate(id).await.kind, HitlKind::Question);
     harness.answer(id, amend("In Rust")).await;
 
@@ -243,7 +243,7 @@ async fn a_failure_is_tried_again_when_it_says_so_or_asks_a_person() {
 }
 
 #[tokio::test]
-async fn whoever_lies_about_a_lease_changes_nothing() {
+async fn a_false_lease_changes_nothing() {
     let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
@@ -313,7 +313,7 @@ async fn many_tasks_go_to_one_worker_but_no_more_than_it_asked_for() {
 }
 
 #[tokio::test]
-async fn a_worker_that_went_away_before_its_task_arrived_does_not_keep_it() {
+async fn a_worker_that_disconnected_before_its_task_arrived_does_not_keep_it() {
     let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
@@ -330,7 +330,7 @@ async fn a_worker_that_went_away_before_its_task_arrived_does_not_keep_it() {
 }
 
 #[tokio::test]
-async fn whoever_waits_is_told_when_the_server_stops_and_nothing_more_is_handed_out() {
+async fn waiting_workers_get_an_answer_and_no_lease_when_the_server_stops() {
     let harness = TestHarness::new(ScriptedRunner::default());
     let (leases, stop) = harness.leases_until();
     let id = harness.by_hand().await;
@@ -347,7 +347,7 @@ async fn whoever_waits_is_told_when_the_server_stops_and_nothing_more_is_handed_
 }
 
 #[tokio::test]
-async fn a_server_that_starts_leaves_workers_outside_what_they_hold() {
+async fn a_starting_server_keeps_the_leases_of_external_workers() {
     let harness = TestHarness::new(ScriptedRunner::default());
     let leases = harness.leases();
     let id = harness.by_hand().await;
@@ -357,7 +357,7 @@ async fn a_server_that_starts_leaves_workers_outside_what_they_hold() {
     assert!(leases.finish(held, done(&json!({}))).await.is_ok());
 }
 
-/// Counts how often somebody asks for work.
+/// Counts claims.
 struct Counting(Arc<dyn Ledger>, Arc<AtomicUsize>);
 
 #[async_trait]
@@ -377,7 +377,7 @@ impl Ledger for Counting {
 }
 
 #[tokio::test]
-async fn many_who_wait_ask_the_store_no_more_often_than_one_and_are_served_in_turn() {
+async fn many_waiting_workers_cause_no_more_claims_than_one_and_are_served_in_turn() {
     let asked = Arc::new(AtomicUsize::new(0));
     let harness = TestHarness::with_ledger(|ledger| Arc::new(Counting(ledger, Arc::clone(&asked))));
     let (leases, _stop) = harness.leases_with(Duration::from_secs(3600));

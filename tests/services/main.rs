@@ -1,11 +1,12 @@
 //! `services [--external_programs] -- COMMAND ARGS…` runs a command with a PostgreSQL and a Redis for
 //! the tests.
 //!
-//! It finds the servers or gets them (`find.rs`, `get.rs`), starts an instance of each on loopback
-//! in a temporary folder, migrates the database that is copied for every test, and tells the
-//! command in its environment where all that is. When the command has ended, so have they.
+//! It finds or fetches the servers (`find.rs`, `get.rs`), starts an instance of each on loopback in
+//! a temporary folder, migrates the database that is copied for every test, and passes the
+//! addresses to the command in its environment. They end with the command.
 //!
-//! With `--external_programs` it also gets what the test of this name runs against (`external_programs.rs`).
+//! With `--external_programs` it also fetches the programs for the test of this name
+//! (`external_programs.rs`).
 #![expect(clippy::print_stderr, reason = "this is a program of the terminal")]
 
 mod external_programs;
@@ -34,7 +35,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// What is done is said, a line for each thing.
+/// Reports progress, one line for each step.
 fn say(line: &str) {
     eprintln!("services: {line}");
 }
@@ -79,22 +80,22 @@ async fn run() -> Result<ExitCode> {
     })
 }
 
-/// As a shell says it.
+/// Returns the exit code that a shell reports for a signal.
 fn ended_by(signal: Signal) -> ExitCode {
     ExitCode::from(128 + signal.as_raw() as u8)
 }
 
-/// The command decides itself when it ends. What Ctrl-C sends in a terminal it has received
-/// already, and a second one would mean more than the first.
+/// Leaves the end to the command. It has received Ctrl-C from the terminal already, and a second
+/// one could have another meaning.
 fn pass_on(signal: Signal, child: &tokio::process::Child) {
     let typed = signal == Signal::INT && std::io::stdin().is_terminal();
     if let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid as i32)).filter(|_| !typed) {
-        // It may have ended just now.
+        // It may have ended meanwhile.
         _ = kill_process(pid, signal);
     }
 }
 
-/// What asks this program to end.
+/// Signals that ask this program to end.
 struct Signals([(Signal, tokio::signal::unix::Signal); 3]);
 
 impl Signals {
@@ -116,7 +117,7 @@ impl Signals {
     }
 }
 
-/// Everything the tests are given.
+/// Everything that the tests receive.
 struct Services {
     postgres: Option<PostgresServer>,
     postgres_url: String,
@@ -128,8 +129,8 @@ struct Services {
 }
 
 impl Services {
-    /// The binaries are wanted also where an address is given: some tests stop and break servers
-    /// of their own.
+    /// The binaries are required even if an address is given, because some tests stop and break
+    /// private servers.
     async fn start() -> Result<Self> {
         let (postgres_bin, redis_bin) = find::both().await?;
         let (postgres, postgres_url) = match std::env::var(services::POSTGRES_URL) {
@@ -163,8 +164,8 @@ impl Services {
         Ok(services)
     }
 
-    /// Migrates a database once, and lets nobody in from then on: a database can be copied only
-    /// while nobody is connected to it.
+    /// Migrates a database once and forbids connections from then on: a database can be copied only
+    /// while it has no connections.
     async fn make_template(&self) -> Result<()> {
         let Self { postgres_url: admin, template, .. } = self;
         services::execute(admin, &format!("CREATE DATABASE {template} TEMPLATE template0")).await?;
@@ -189,8 +190,8 @@ impl Services {
         ]
     }
 
-    /// Private servers take everything with them. On a server that was here before, the template
-    /// is dropped, and whatever tests that were killed have left.
+    /// Private servers are removed as a whole. On a server that existed before, the template and
+    /// the databases of killed tests are dropped.
     async fn end(self) -> Result<()> {
         if self.postgres.is_some() {
             return Ok(());

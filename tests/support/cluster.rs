@@ -1,4 +1,4 @@
-//! Several servers on one database and one Redis, and clients that keep what they are told.
+//! Several servers on one database and one Redis, and clients that record what was acknowledged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::dice::Dice;
-use crate::server::{PATIENCE, TestServer};
+use crate::server::{TIMEOUT, TestServer};
 use crate::services::free_port;
 
-/// What replicas of a test have in common.
+/// Settings that the replicas of a test share.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     variables: Vec<(String, String)>,
 }
 
 impl Cluster {
-    /// Replicas on these servers. Coders do their tasks at once, by doing nothing; a worker that
-    /// falls silent is given up after two seconds.
+    /// Creates a cluster on these servers. Coder tasks are executed at once by a runner that does
+    /// nothing; the lease of a silent worker expires after two seconds.
     #[must_use]
     pub fn on(postgres: &str, redis: Option<(&str, &str)>) -> Self {
         let mut cluster = Self { variables: Vec::new() }
@@ -35,17 +35,17 @@ impl Cluster {
         cluster
     }
 
-    /// With another setting, such as `WORKER__LEASE_S`.
+    /// Adds a setting, such as `WORKER__LEASE_S`.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((format!("BOTARMY_{name}"), value.to_owned()));
         self
     }
 
-    /// Starts a replica on a port that it keeps.
+    /// Starts a replica on a fixed port.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn replica(&self, role: &str) -> TestServer {
         let with_role = self.clone().with("SERVER__ROLE", role);
         let variables: Vec<(&str, &str)> = with_role
@@ -57,50 +57,50 @@ impl Cluster {
     }
 }
 
-/// What a project's clients were told.
+/// Acknowledgements that the clients of a project received.
 #[derive(Debug, Clone, Default)]
-pub struct Told {
-    /// Tasks that were taken.
+pub struct Acks {
+    /// Ids of acknowledged tasks.
     pub tasks: Vec<String>,
-    /// Requests that were raised.
+    /// Ids of acknowledged requests.
     pub requests: Vec<String>,
-    /// Requests that were answered.
+    /// Ids of acknowledged answers.
     pub answered: Vec<String>,
 }
 
-/// Clients that create projects, submit tasks, ask and answer, and keep what they were told. A
-/// connection that breaks and a 503 are what they have to live with; anything else fails the test.
-/// They pause between requests, so that it is not the length of the queue that a test measures.
+/// Clients that create projects, submit tasks, raise and answer requests, and record what was
+/// acknowledged. They tolerate broken connections and 503; anything else fails the test. They pause
+/// between requests, so that a test does not measure the length of the queue.
 #[derive(Debug)]
 pub struct Clients {
     stop: Arc<AtomicBool>,
-    told: Arc<Mutex<BTreeMap<String, Told>>>,
+    acks: Arc<Mutex<BTreeMap<String, Acks>>>,
     refused: Arc<AtomicU64>,
     running: JoinSet<()>,
 }
 
 impl Clients {
-    /// So many clients, each of which asks one of these servers at a time, any of them, and goes on
-    /// to another project now and then.
+    /// Starts this many clients. Each sends every request to a random server and changes to another
+    /// project from time to time.
     #[must_use]
     pub fn start(count: usize, bases: &[String], dice: &mut Dice) -> Self {
         Self::launch(count, bases, dice, Duration::from_millis(5), false)
     }
 
-    /// So many clients, each with a project of its own that it writes to until it is stopped.
-    /// Answers when all of them have begun.
+    /// Starts this many clients, each with one project that it writes to until it is stopped.
+    /// Returns once all of them have begun.
     ///
-    /// # Panics
+    /// If they do not begin.
     /// When they cannot begin.
     pub async fn steady(count: usize, bases: &[String], dice: &mut Dice) -> Self {
         let clients = Self::launch(count, bases, dice, Duration::from_millis(30), true);
         let have_begun = || {
-            let told = clients.told.lock().unwrap();
-            told.values().filter(|one| !one.tasks.is_empty()).count() == count
+            let acks = clients.acks.lock().unwrap();
+            acks.values().filter(|one| !one.tasks.is_empty()).count() == count
         };
         let started = Instant::now();
         while !have_begun() {
-            assert!(started.elapsed() < PATIENCE, "the clients do not begin");
+            assert!(started.elapsed() < TIMEOUT, "the clients do not begin");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         clients
@@ -113,54 +113,54 @@ impl Clients {
         pause: Duration,
         stays: bool,
     ) -> Self {
-        let (stop, told) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let (stop, acks) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let refused = Arc::new(AtomicU64::new(0));
         let mut running = JoinSet::new();
         for _ in 0..count {
             let mut client = Client {
-                http: crate::server::client_builder().timeout(PATIENCE).build().unwrap(),
+                http: crate::server::client_builder().timeout(TIMEOUT).build().unwrap(),
                 bases: bases.to_owned(),
                 dice: dice.fork(),
                 pause,
                 stays,
                 stop: Arc::clone(&stop),
-                told: Arc::clone(&told),
+                acks: Arc::clone(&acks),
                 refused: Arc::clone(&refused),
             };
             running.spawn(async move { client.run().await });
         }
-        Self { stop, told, refused, running }
+        Self { stop, acks, refused, running }
     }
 
-    /// How much was acknowledged so far.
+    /// Returns the number of acknowledgements so far.
     #[must_use]
     pub fn acknowledged(&self) -> usize {
-        let told = self.told.lock().unwrap();
-        told.values().map(|one| 1 + one.tasks.len() + one.requests.len() + one.answered.len()).sum()
+        let acks = self.acks.lock().unwrap();
+        acks.values().map(|one| 1 + one.tasks.len() + one.requests.len() + one.answered.len()).sum()
     }
 
-    /// The projects that were acknowledged so far.
+    /// Returns the acknowledged projects so far.
     #[must_use]
     pub fn projects(&self) -> Vec<String> {
-        self.told.lock().unwrap().keys().cloned().collect()
+        self.acks.lock().unwrap().keys().cloned().collect()
     }
 
-    /// How often there was no answer, or a 503.
+    /// Returns the number of requests without an answer or with a 503.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::SeqCst)
     }
 
-    /// Lets everybody finish what they are doing; answers what they were told, by project.
+    /// Lets the clients finish their requests; returns their acknowledgements by project.
     ///
     /// # Panics
-    /// When one of them was told something that does not make sense.
-    pub async fn stop(mut self) -> BTreeMap<String, Told> {
+    /// If a client received an unexpected answer.
+    pub async fn stop(mut self) -> BTreeMap<String, Acks> {
         self.stop.store(true, Ordering::SeqCst);
         while let Some(client) = self.running.join_next().await {
             client.unwrap();
         }
-        std::mem::take(&mut *self.told.lock().unwrap())
+        std::mem::take(&mut *self.acks.lock().unwrap())
     }
 }
 
@@ -169,10 +169,10 @@ struct Client {
     bases: Vec<String>,
     dice: Dice,
     pause: Duration,
-    /// It keeps to its first project.
+    /// Whether the client keeps its first project.
     stays: bool,
     stop: Arc<AtomicBool>,
-    told: Arc<Mutex<BTreeMap<String, Told>>>,
+    acks: Arc<Mutex<BTreeMap<String, Acks>>>,
     refused: Arc<AtomicU64>,
 }
 
@@ -194,7 +194,7 @@ impl Client {
                     json!({"agent_type": "coder", "instructions": "Do it", "max_attempts": 10});
                 let path = format!("/api/v1/projects/{current}/tasks");
                 if let Some(task) = self.create(&path, &task, "task_id").await {
-                    self.tell(&current, |told| told.tasks.push(task));
+                    self.record(&current, |acks| acks.tasks.push(task));
                 }
             }
             project = Some(current);
@@ -202,13 +202,13 @@ impl Client {
         }
     }
 
-    /// A project that a question keeps open, whatever its tasks do.
+    /// Creates a project that an open question keeps from completing.
     async fn project(&mut self) -> Option<String> {
         let id = self.create("/api/v1/projects", &json!({"name": "Load"}), "id").await?;
-        self.told.lock().unwrap().insert(id.clone(), Told::default());
+        self.acks.lock().unwrap().insert(id.clone(), Acks::default());
         let question = json!({"project_id": id, "question": "Is the load over?"});
         let request = self.create("/api/v1/hitl", &question, "request_id").await?;
-        self.tell(&id, |told| told.requests.push(request));
+        self.record(&id, |acks| acks.requests.push(request));
         Some(id)
     }
 
@@ -217,15 +217,15 @@ impl Client {
         let Some(request) = self.create("/api/v1/hitl", &question, "request_id").await else {
             return;
         };
-        self.tell(project, |told| told.requests.push(request.clone()));
+        self.record(project, |acks| acks.requests.push(request.clone()));
         let path = format!("/api/v1/hitl/{request}/respond");
         if let Some((200, _)) = self.post(&path, &json!({"action": "approve"})).await {
-            self.tell(project, |told| told.answered.push(request));
+            self.record(project, |acks| acks.answered.push(request));
         }
     }
 
-    fn tell(&self, project: &str, what: impl FnOnce(&mut Told)) {
-        what(self.told.lock().unwrap().get_mut(project).unwrap());
+    fn record(&self, project: &str, what: impl FnOnce(&mut Acks)) {
+        what(self.acks.lock().unwrap().get_mut(project).unwrap());
     }
 
     async fn create(&mut self, path: &str, body: &Value, id: &str) -> Option<String> {
@@ -234,7 +234,7 @@ impl Client {
         Some(answer[id].as_str().unwrap().to_owned())
     }
 
-    /// The answer, unless there was none or the server could not.
+    /// Returns the answer, or `None` if there was none or it was a 503.
     async fn post(&mut self, path: &str, body: &Value) -> Option<(u16, Value)> {
         let base = &self.bases[self.dice.below(self.bases.len() as u64) as usize];
         let request = self.http.post(format!("{base}{path}")).json(body);
@@ -264,22 +264,22 @@ impl Client {
     }
 }
 
-/// The tasks that are held at this moment, by workers alive or dead, and the attempt each is at.
+/// Returns the tasks with a lease at this moment, whether the worker is alive or not, and the
+/// attempt of each.
 ///
 /// # Panics
-/// When the database does not answer.
+/// If the database does not answer.
 pub async fn held(database: &tokio_postgres::Client) -> BTreeMap<String, i32> {
     let held = "SELECT id::text, attempt FROM tasks WHERE status = 'working'";
     let rows = database.query(held, &[]).await.unwrap();
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-/// Stops a worker, which must be the only one, at an instant at which it holds something that it can
-/// no longer end by itself; returns what. Its tasks do nothing, so such an instant has to be looked
-/// for.
+/// Stops a worker, which must be the only one, while it holds leases that it can no longer end by
+/// itself; returns those. Its tasks take no time, so such a moment has to be found by trying.
 ///
 /// # Panics
-/// When none is found.
+/// If none is found.
 pub async fn freeze(
     worker: &TestServer,
     database: &tokio_postgres::Client,
@@ -303,8 +303,8 @@ pub async fn freeze(
     panic!("the worker never holds anything");
 }
 
-/// Whether the database has yet to finish something that a stopped process sent to it: a statement
-/// that runs or waits, or one that was not read from its connection.
+/// Returns whether the database has yet to finish a statement that a stopped process sent to it:
+/// one that runs or waits, or one that was not read from its connection.
 async fn has_unfinished_statements(
     stopped: &TestServer,
     database: &tokio_postgres::Client,
@@ -331,7 +331,7 @@ async fn has_unfinished_statements(
 struct TcpConnection {
     local_port: i32,
     remote_port: i32,
-    /// Bytes that have arrived and were not read.
+    /// Bytes that have arrived but were not read.
     unread: u64,
     inode: String,
 }
@@ -352,10 +352,10 @@ fn tcp_connections() -> Vec<TcpConnection> {
     text.lines().skip(1).filter_map(parse).collect()
 }
 
-/// Waits until every task of these projects is done, as long as one after another is.
+/// Waits until every task of these projects is completed, as long as there is progress.
 ///
 /// # Panics
-/// When nothing gets done for too long, or a task failed.
+/// If there is no progress for too long, or a task failed.
 pub async fn all_done<'a>(server: &TestServer, projects: impl IntoIterator<Item = &'a String>) {
     let mut open: BTreeMap<&String, u64> = projects.into_iter().map(|one| (one, 0)).collect();
     let mut changed = Instant::now();
@@ -369,7 +369,7 @@ pub async fn all_done<'a>(server: &TestServer, projects: impl IntoIterator<Item 
             if completed > before {
                 changed = Instant::now();
             }
-            assert!(changed.elapsed() < PATIENCE, "it is not getting done: {counts}");
+            assert!(changed.elapsed() < TIMEOUT, "it is not getting done: {counts}");
             if counts["total_tasks"] != completed {
                 open.insert(project, completed);
             }
@@ -378,12 +378,12 @@ pub async fn all_done<'a>(server: &TestServer, projects: impl IntoIterator<Item 
     }
 }
 
-/// Makes sure that what somebody was told about a project is so, that each of its tasks was
-/// completed once, and that its log is whole; answers the length of the log.
+/// Checks that all acknowledgements of a project hold, that each of its tasks was completed once,
+/// and that its log is complete; returns the length of the log.
 ///
-/// # Panics
+/// If a check fails.
 /// When it is not.
-pub async fn holds(server: &TestServer, project: &str, told: &Told) -> u64 {
+pub async fn holds(server: &TestServer, project: &str, acks: &Acks) -> u64 {
     let response = server
         .raw(reqwest::Method::GET, &format!("/api/v1/audit/projects/{project}/export"), None)
         .await
@@ -419,9 +419,9 @@ pub async fn holds(server: &TestServer, project: &str, told: &Told) -> u64 {
         let lost: Vec<_> = ids.iter().filter(|id| !map.contains_key(id.as_str())).collect();
         assert!(lost.is_empty(), "{what} that were acknowledged are lost: {lost:?}");
     };
-    knows(&completed, &told.tasks, "tasks");
-    knows(&raised, &told.requests, "requests");
-    knows(&answered, &told.answered, "answers");
+    knows(&completed, &acks.tasks, "tasks");
+    knows(&raised, &acks.requests, "requests");
+    knows(&answered, &acks.answered, "answers");
     let (_, found) = server.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
     assert_eq!(found["valid"], true, "{found}");
     let length = entries.len() as u64;

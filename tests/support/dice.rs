@@ -1,11 +1,11 @@
-//! Chance that can be repeated.
+//! Reproducible random numbers.
 
-/// A small generator of random numbers whose seed is printed, so that a failure can be run again.
+/// A small random number generator whose seed is printed, so that a failure can be reproduced.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// From the seed in `BOTARMY_TEST_SEED`, else from a new one.
+    /// Creates a generator from the seed in `BOTARMY_TEST_SEED`, or from a new one.
     #[expect(clippy::new_without_default, reason = "it prints")]
     #[must_use]
     pub fn new() -> Self {
@@ -15,13 +15,13 @@ impl Dice {
         Self(seed | 1)
     }
 
-    /// Returns the seed that begins the same numbers again; before the first number only.
+    /// Returns the seed that starts the same sequence again; only valid before the first number.
     #[must_use]
     pub const fn seed(&self) -> u64 {
         self.0
     }
 
-    /// A number below `limit` (xorshift64; Marsaglia, Xorshift RNGs, 2003).
+    /// Returns a number below `limit` (xorshift64; Marsaglia, Xorshift RNGs, 2003).
     pub const fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -29,7 +29,7 @@ impl Dice {
         self.0 % limit
     }
 
-    /// Other dice, thrown independently.
+    /// Returns an independent generator.
     pub const fn fork(&mut self) -> Self {
         Self(self.below(u64::MAX) | 1)
     }

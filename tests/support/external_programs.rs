@@ -1,33 +1,35 @@
-//! Where the programs of other people are that the test `external_programs` runs against. The command
-//! `services` has got them (`./tests/run --with-model`), and says so in the environment.
+//! Paths of the third-party programs that the test `external_programs` runs against. The command
+//! `services` fetches them (`./tests/run --with-model`) and passes their paths in the environment.
 //!
-//! Without that, everything here answers `None` and says on standard error which test was left out.
-//! With it, what is missing fails the test.
+//! Without that, the functions return `None` and report the skipped test on standard error. With
+//! it, a missing program fails the test.
 
 use std::path::PathBuf;
 
 use crate::services::required;
 
-/// Whether the external programs must be there; set to `required` by the command `services`.
+/// Variable that says whether the external programs are required; the command `services` sets it to
+/// `required`.
 pub const EXTERNAL_PROGRAMS: &str = "BOTARMY_TEST_EXTERNAL_PROGRAMS";
-/// The folder with the packages of npm: a double of the model providers, and coding agents.
+/// Variable with the folder of the npm packages: a double of the model providers, and coding
+/// agents.
 pub const NODE_MODULES: &str = "BOTARMY_TEST_NODE_MODULES";
-/// The folder with the wheels of PyPI: a model, and a server for it.
+/// Variable with the folder of the PyPI wheels: a model, and a server for it.
 pub const WHEELS: &str = "BOTARMY_TEST_WHEELS";
 
-/// The folder with the packages of npm.
+/// Returns the folder of the npm packages.
 ///
 /// # Panics
-/// When it should be there and is not.
+/// If it is required but missing.
 #[must_use]
 pub fn node_modules() -> Option<PathBuf> {
     folder("the packages of npm", NODE_MODULES)
 }
 
-/// The folder with the wheels.
+/// Returns the folder of the wheels.
 ///
 /// # Panics
-/// When it should be there and is not.
+/// If it is required but missing.
 #[must_use]
 pub fn wheels() -> Option<PathBuf> {
     folder("a model", WHEELS)

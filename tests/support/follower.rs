@@ -1,5 +1,5 @@
-//! Somebody who watches one project through everything that happens to servers and connections, and
-//! makes sure that they see each position of its log once, in order.
+//! A subscriber that follows one project through failures of servers and connections, and checks
+//! that it receives each position of the log once, in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 use crate::watcher::Watcher;
 
-/// A client that comes back with `after`, each time to the next of the servers.
+/// A client that reconnects with `after`, each time to the next server.
 #[derive(Debug)]
 pub struct Follower {
     seen: Arc<AtomicU64>,
-    comings: Arc<AtomicU64>,
+    connections: Arc<AtomicU64>,
     following: JoinHandle<()>,
 }
 
@@ -22,9 +22,9 @@ impl Follower {
     /// Follows a project from its first entry.
     #[must_use]
     pub fn of(project: &str, bases: &[String]) -> Self {
-        let (seen, comings) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (seen, connections) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let (project, bases) = (project.to_owned(), bases.to_owned());
-        let (position, times) = (Arc::clone(&seen), Arc::clone(&comings));
+        let (position, times) = (Arc::clone(&seen), Arc::clone(&connections));
         let following = tokio::spawn(async move {
             for base in bases.iter().cycle() {
                 let after = position.load(Ordering::SeqCst);
@@ -34,8 +34,8 @@ impl Follower {
                     continue;
                 };
                 times.fetch_add(1, Ordering::SeqCst);
-                // Silence is no fault: whoever waits for a position says how long.
-                while let Some(frame) = watcher.next_ever().await {
+                // Silence is no failure; callers that wait for a position set a time limit.
+                while let Some(frame) = watcher.next_untimed().await {
                     assert_ne!(frame["event_type"], "gap", "nothing is older than the log");
                     let seq = frame["seq"].as_u64().filter(|_| frame["project_id"] == *project);
                     if let Some(seq) = seq {
@@ -46,31 +46,31 @@ impl Follower {
                 }
             }
         });
-        Self { seen, comings, following }
+        Self { seen, connections, following }
     }
 
-    /// The last position it saw; every one before was seen once.
+    /// Returns the last position that was received; every earlier one was received once.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.seen.load(Ordering::SeqCst)
     }
 
-    /// How often it connected.
+    /// Returns the number of connections.
     #[must_use]
-    pub fn comings(&self) -> u64 {
-        self.comings.load(Ordering::SeqCst)
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::SeqCst)
     }
 
-    /// Waits until it has seen this position.
+    /// Waits until this position was received.
     ///
     /// # Panics
-    /// When it takes too long, or something was missing or came twice.
+    /// If it takes too long, or a position was missing or repeated.
     pub async fn reaches(&self, seq: u64) {
         let started = Instant::now();
         while self.position() < seq {
             self.is_well();
             assert!(
-                started.elapsed() < PATIENCE,
+                started.elapsed() < TIMEOUT,
                 "a follower stays at {} of {seq}",
                 self.position()
             );
@@ -79,12 +79,12 @@ impl Follower {
         self.is_well();
     }
 
-    /// Waits until it has seen the whole log, and then a little longer for what may not come: an
-    /// entry once more, or one that the log does not have.
+    /// Waits until the whole log was received, and a little longer for entries that must not
+    /// arrive: repeated ones, or ones that the log does not have.
     ///
     /// # Panics
-    /// When it takes too long, or something was missing or came twice.
-    pub async fn ends_well(&self, length: u64) {
+    /// If it takes too long, or a position was missing or repeated.
+    pub async fn reaches_exactly(&self, length: u64) {
         self.reaches(length).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         self.is_well();

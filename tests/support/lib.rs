@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers shared by the tests.
 #![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "this is test code")]
 
 use std::io::Read;
@@ -15,10 +15,10 @@ pub mod services;
 pub mod test_harness;
 pub mod watcher;
 
-/// Every file of a ZIP, by name.
+/// Returns every file of a ZIP archive, by name.
 ///
 /// # Panics
-/// When it is not one.
+/// If it is not a ZIP archive.
 pub fn unzip(reader: impl std::io::Read + std::io::Seek) -> Vec<(String, Vec<u8>)> {
     let mut archive = zip::ZipArchive::new(reader).unwrap();
     let mut files = Vec::new();

@@ -13,7 +13,7 @@ pub const PROVE: &str = "BOTARMY_PROVE";
 /// under `just prove`.
 ///
 /// # Panics
-/// When the variable has another value than `full`.
+/// If the variable has another value than `full`.
 #[must_use]
 pub fn count(short: u32, full: u32) -> u32 {
     let (count, form) = match std::env::var(PROVE) {
@@ -29,7 +29,7 @@ pub fn count(short: u32, full: u32) -> u32 {
 /// seed of its own, which repeats it as the only round of a test run.
 ///
 /// # Panics
-/// When a round does.
+/// If a round does.
 pub async fn repeat(full: u32, scenario: impl AsyncFn(Dice)) {
     let mut seeds = Dice::new();
     let rounds = count(1, full);

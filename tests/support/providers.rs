@@ -1,6 +1,6 @@
 //! A double of the model providers: OpenAI's chat completions, Anthropic's messages, Gemini's
-//! generateContent and Ollama's chat, streamed, on one port. It says what a test tells it, also
-//! what no provider should say.
+//! generateContent and Ollama's chat, streamed, on one port. It sends the replies that a test sets,
+//! including invalid ones.
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -13,10 +13,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Tokens that every whole answer says it read and wrote.
+/// Input and output tokens that every complete answer reports.
 pub const TOKENS: (u64, u64) = (100, 20);
 
-/// Whose words are spoken.
+/// Protocol of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Chat completions.
@@ -30,56 +30,56 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// All of them.
+    /// All protocols.
     pub const ALL: [Self; 4] = [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Ollama];
 }
 
-/// What the double does with one request.
+/// Reaction of the double to one request.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// Streams this text in pieces, and ends well.
+    /// Streams this text in pieces and ends regularly.
     Say(String),
-    /// Streams this text and stops because of the length.
+    /// Streams this text and ends because of the maximum length.
     Length(String),
-    /// Declines.
+    /// Refuses to answer.
     Refuse,
-    /// Calls a tool that nobody offered.
+    /// Calls a tool that was not offered.
     ToolCall,
-    /// This status with these headers and this body.
+    /// Sends this status with these headers and this body.
     Status(u16, Vec<(&'static str, String)>, String),
-    /// 200 with a body of this type.
+    /// Sends 200 with a body of this content type.
     Body(&'static str, String),
     /// Streams half of the text, then drops the connection.
     CutOff(String),
-    /// Streams the text, then says nothing more.
+    /// Streams the text, then sends nothing more and keeps the connection.
     Stall(String),
-    /// Says nothing.
+    /// Sends nothing and keeps the connection.
     Hang,
-    /// An error in the middle of the stream, where the protocol has such a thing.
+    /// Sends an error in the middle of the stream, where the protocol supports it.
     Error(&'static str),
-    /// Streams this text with a byte at the begin of its summary that is no UTF-8.
-    Mumble(String),
-    /// Waits first.
+    /// Streams this text with a byte at the start of its summary that is not UTF-8.
+    InvalidUtf8(String),
+    /// Waits, then continues with the next reaction.
     After(Duration, Box<Self>),
     /// Streams a piece, waits, and so on.
     Slowly(Duration, String),
 }
 
-/// What was asked.
+/// A request that the double received.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// How.
+    /// Protocol of the request.
     pub protocol: Protocol,
-    /// The request line's path.
+    /// Path of the request line.
     pub path: String,
-    /// The headers, in lower case.
+    /// Headers, in lower case.
     pub head: String,
-    /// The body.
+    /// Body of the request.
     pub body: Value,
 }
 
 impl Asked {
-    /// Every text in the request.
+    /// Returns all texts in the request.
     #[must_use]
     pub fn text(&self) -> String {
         fn collect(value: &Value, text: &mut String) {
@@ -98,7 +98,7 @@ impl Asked {
         text
     }
 
-    /// The name of the workflow step it is about.
+    /// Returns the name of the workflow step that the request is about.
     #[must_use]
     pub fn step(&self) -> Option<String> {
         let text = self.text();
@@ -109,7 +109,7 @@ impl Asked {
 
 type Answerer = dyn Fn(&Asked) -> Reply + Send + Sync;
 
-/// The double.
+/// A double of the model providers.
 pub struct Double {
     /// `http://127.0.0.1:PORT`
     pub base: String,
@@ -120,10 +120,10 @@ pub struct Double {
 }
 
 impl Double {
-    /// One that answers like this where no [`Self::then`] says otherwise.
+    /// Starts a double that replies with `answer` unless [`Self::then`] has set a reply.
     ///
     /// # Panics
-    /// Without a free port.
+    /// If no port is free.
     pub async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -143,13 +143,13 @@ impl Double {
         Self { base, script, asked, open, serving }
     }
 
-    /// One that always says this.
+    /// Starts a double that always streams this text.
     pub async fn saying(text: &str) -> Self {
         let text = text.to_owned();
         Self::start(move |_| Reply::Say(text.clone())).await
     }
 
-    /// The next request is answered like this.
+    /// Sets the reply to the next request.
     ///
     /// # Panics
     /// Never.
@@ -157,7 +157,7 @@ impl Double {
         self.script.lock().unwrap().push_back(reply);
     }
 
-    /// What it was asked so far.
+    /// Returns the requests so far.
     ///
     /// # Panics
     /// Never.
@@ -166,13 +166,13 @@ impl Double {
         self.asked.lock().unwrap().clone()
     }
 
-    /// How many clients wait for more.
+    /// Returns the number of clients with an open request.
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
-    /// The base URL for this protocol.
+    /// Returns the base URL for this protocol.
     #[must_use]
     pub fn url(&self, protocol: Protocol) -> String {
         match protocol {
@@ -197,7 +197,7 @@ struct Desk {
     answer: Arc<Answerer>,
 }
 
-/// Counts a client while it is there.
+/// Counts a client while it is connected.
 struct Client(Arc<AtomicUsize>);
 
 impl Drop for Client {
@@ -216,7 +216,7 @@ impl Desk {
         let reply = next.unwrap_or_else(|| (self.answer)(&asked));
         let (mut reader, mut writer) = stream.split();
         let mut nothing = [0; 64];
-        // A client that goes away ends it, whatever it is at.
+        // A client that disconnects ends the reply at any point.
         tokio::select! {
             _ = speak(&mut writer, asked.protocol, reply) => {}
             _ = reader.read(&mut nothing) => {}
@@ -252,7 +252,7 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
     Some(Asked { protocol, path, head, body })
 }
 
-/// How an answer ends.
+/// End of an answer.
 #[derive(Clone, Copy)]
 enum End {
     Well,
@@ -277,9 +277,9 @@ async fn speak(to: &mut (impl AsyncWriteExt + Unpin), protocol: Protocol, reply:
             }
             to.flush().await
         }
-        Reply::Mumble(text) => {
+        Reply::InvalidUtf8(text) => {
             begin(to, protocol).await?;
-            // A character that is nowhere else keeps the place of the byte.
+            // A character that occurs nowhere else marks the place of the invalid byte.
             let text = text.replacen("\"summary\":\"", "\"summary\":\"\u{e000}", 1);
             for piece in pieces(&text) {
                 let frame = says(protocol, piece);
@@ -398,7 +398,7 @@ async fn finish(to: &mut (impl AsyncWriteExt + Unpin)) -> Sent {
     to.flush().await
 }
 
-/// A text in pieces: few enough, and never half a character.
+/// Splits a text into a few pieces, never within a character.
 fn pieces(text: &str) -> Vec<&str> {
     let most = (text.len() / 8).max(16);
     let mut pieces = Vec::new();
@@ -514,7 +514,7 @@ fn ends(protocol: Protocol, end: End) -> String {
             }
             let reason = match end {
                 End::Length => "length",
-                // It has no filter; another word stands for one here.
+                // Ollama has no content filter; its protocol value is replaced here.
                 End::Refused => "content_filter",
                 End::Well | End::Tool => "stop",
             };
@@ -525,7 +525,7 @@ fn ends(protocol: Protocol, end: End) -> String {
     }
 }
 
-/// A sensible document for every step of the `sdlc` workflow: a small application whose first
+/// Returns a valid document for every step of the `sdlc` workflow: a small application whose first
 /// build has a defect that its test finds.
 #[must_use]
 pub fn sensible(asked: &Asked) -> Reply {

@@ -1,5 +1,5 @@
-//! The real server, as its people run it: a process of its own on a free port with a data
-//! directory of its own, spoken to over HTTP and WebSocket, killed when the test ends.
+//! The real server as users run it: a separate process on a free port with its own data directory,
+//! driven over HTTP and WebSocket, killed at the end of the test.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up on it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Time limit of any wait in a test.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The binary under test, built beside the tests by the same command.
+/// Returns the binary under test, built by the same command as the tests.
 ///
 /// # Panics
-/// When it was not built.
+/// If it was not built.
 #[must_use]
 pub fn binary() -> PathBuf {
     let binary = built().join("botarmy-server");
@@ -30,14 +30,15 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-/// The folder of the binaries, from one of them or from a test in the folder `deps` below it.
+/// Returns the folder of the binaries, from one of them or from a test in the folder `deps` below
+/// it.
 pub(crate) fn built() -> PathBuf {
     let this = std::env::current_exe().unwrap();
     let folder = this.parent().unwrap();
     if folder.ends_with("deps") { folder.parent().unwrap() } else { folder }.to_owned()
 }
 
-/// [`bare`], with its data in this folder.
+/// Returns [`bare`] with this data directory.
 #[must_use]
 pub fn command(data_dir: &Path) -> Command {
     let mut command = bare();
@@ -45,7 +46,7 @@ pub fn command(data_dir: &Path) -> Command {
     command
 }
 
-/// The binary with nothing of this machine's settings, and without anybody's keys.
+/// Returns a command for the binary without the settings and keys of this machine.
 #[must_use]
 pub fn bare() -> Command {
     let mut command = Command::new(binary());
@@ -59,7 +60,7 @@ fn is_ours(name: &str) -> bool {
     name.starts_with("BOTARMY_") || name.ends_with("_API_KEY")
 }
 
-/// A client as tests use it.
+/// Creates an HTTP client.
 ///
 /// # Panics
 /// Never.
@@ -68,10 +69,10 @@ pub fn http_client() -> reqwest::Client {
     client_builder().build().unwrap()
 }
 
-/// One that is still to be set up. The build of the HTTP client leaves the choice of the TLS
-/// provider to whoever makes one.
+/// Creates a builder of HTTP clients. The build of `reqwest` leaves the choice of the TLS provider
+/// to the program.
 pub fn client_builder() -> reqwest::ClientBuilder {
-    // It may have been done before.
+    // Another test may have installed it already.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder()
 }
@@ -79,46 +80,46 @@ pub fn client_builder() -> reqwest::ClientBuilder {
 /// A running server.
 pub struct TestServer {
     child: Child,
-    /// `http://127.0.0.1:PORT`
+    /// Address, such as `http://127.0.0.1:PORT`.
     pub base: String,
     dir: Arc<TempDir>,
     port: u16,
     variables: Vec<(String, String)>,
-    /// What it wrote to its log so far.
+    /// Its log output so far.
     pub log: Arc<Mutex<String>>,
     client: reqwest::Client,
 }
 
 impl TestServer {
-    /// Starts one with default settings.
+    /// Starts a server with default settings.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start() -> Self {
         Self::with(&[]).await
     }
 
-    /// Starts one on data that is there already, with these variables.
+    /// Starts a server on existing data, with these variables.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn on(dir: TempDir, variables: &[(&str, &str)]) -> Self {
         Self::launch(Arc::new(dir), 0, owned(variables)).await
     }
 
-    /// Starts one with these variables, such as `("BOTARMY_HTTP__BODY_LIMIT_BYTES", "1000")`.
+    /// Starts a server with these variables, such as `("BOTARMY_HTTP__BODY_LIMIT_BYTES", "1000")`.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn with(variables: &[(&str, &str)]) -> Self {
         Self::on_port(0, variables).await
     }
 
-    /// Starts one on this port, to which it comes back when it is started again; 0 takes a free one
+    /// Starts a server on this port, which it keeps when it is started again; 0 takes a free one
     /// each time.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn on_port(port: u16, variables: &[(&str, &str)]) -> Self {
         Self::launch(Arc::new(TempDir::new().unwrap()), port, owned(variables)).await
     }
@@ -147,7 +148,7 @@ impl TestServer {
                 }
             }
         });
-        let address = tokio::time::timeout(PATIENCE, said.recv()).await.ok().flatten();
+        let address = tokio::time::timeout(TIMEOUT, said.recv()).await.ok().flatten();
         let Some(address) = address else {
             drop(child.kill());
             panic!("the server did not start:\n{}", log.lock().unwrap());
@@ -159,13 +160,13 @@ impl TestServer {
         server
     }
 
-    /// Its process.
+    /// Returns the id of its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its data directory.
+    /// Returns its data directory.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         self.dir.path()
@@ -174,16 +175,16 @@ impl TestServer {
     /// Kills it at once (SIGKILL), and starts it again on the same data.
     ///
     /// # Panics
-    /// When it does not start again.
+    /// If it does not start again.
     pub async fn kill_and_restart(&mut self) {
         self.kill();
         self.start_again().await;
     }
 
-    /// Kills it at once (SIGKILL), also when it stands still.
+    /// Kills it at once (SIGKILL), even if it is stopped.
     ///
     /// # Panics
-    /// When that is not possible.
+    /// If that is not possible.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -192,17 +193,17 @@ impl TestServer {
     /// Starts it again on the same data, after it has ended.
     ///
     /// # Panics
-    /// When it does not start again.
+    /// If it does not start again.
     pub async fn start_again(&mut self) {
         let again = Self::launch(Arc::clone(&self.dir), self.port, self.variables.clone()).await;
-        // The old value is dropped, and with it a process that is gone already.
+        // Dropping the old value is harmless, because its process has ended.
         *self = again;
     }
 
-    /// Tells it to stop (SIGTERM) and waits; answers its exit code.
+    /// Asks it to stop (SIGTERM) and waits; returns its exit code.
     ///
     /// # Panics
-    /// When it does not stop.
+    /// If it does not stop.
     pub async fn terminate(&mut self) -> Option<i32> {
         self.signal(Signal::TERM);
         let started = Instant::now();
@@ -210,7 +211,7 @@ impl TestServer {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(started.elapsed() < PATIENCE, "the server does not stop");
+            assert!(started.elapsed() < TIMEOUT, "the server does not stop");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -218,7 +219,7 @@ impl TestServer {
     /// Sends it a signal.
     ///
     /// # Panics
-    /// When it is gone.
+    /// If it is gone.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -226,7 +227,7 @@ impl TestServer {
     /// Sends a request without a body.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// If there is no answer.
     pub async fn get(&self, path: &str) -> (u16, Value) {
         answer(self.raw(Method::GET, path, None).await.unwrap()).await
     }
@@ -234,7 +235,7 @@ impl TestServer {
     /// Sends a JSON body with POST.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// If there is no answer.
     pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         answer(self.raw(Method::POST, path, Some(body.to_string())).await.unwrap()).await
     }
@@ -246,10 +247,10 @@ impl TestServer {
         Some((status, response.json().await.ok()?))
     }
 
-    /// Sends anything and gives the answer as it is.
+    /// Sends any request and returns the response.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// If there is no answer.
     pub async fn raw(
         &self,
         method: Method,
@@ -260,18 +261,18 @@ impl TestServer {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        request.timeout(PATIENCE).send().await
+        request.timeout(TIMEOUT).send().await
     }
 
-    /// Asks again and again until the answer is yes.
+    /// Polls until the condition holds.
     ///
     /// # Panics
-    /// When it takes too long.
+    /// If it takes too long.
     pub async fn until<'a, F: Future<Output = bool> + 'a>(&'a self, ask: impl Fn(&'a Self) -> F) {
         let started = Instant::now();
         while !ask(self).await {
             assert!(
-                started.elapsed() < PATIENCE,
+                started.elapsed() < TIMEOUT,
                 "this takes too long; the server's log:\n{}",
                 self.log.lock().unwrap()
             );
@@ -279,11 +280,11 @@ impl TestServer {
         }
     }
 
-    /// Asks for this again and again until the answer has this text there (a JSON pointer, such as
-    /// `/status`); answers how long that took.
+    /// Polls this path until the answer has this text at a JSON pointer, such as `/status`; returns
+    /// the time that took.
     ///
     /// # Panics
-    /// When it takes too long.
+    /// If it takes too long.
     pub async fn until_is(&self, path: &str, pointer: &str, text: &str) -> Duration {
         let started = Instant::now();
         let is = |answer: &Value| answer.pointer(pointer).and_then(Value::as_str) == Some(text);
@@ -291,10 +292,10 @@ impl TestServer {
         started.elapsed()
     }
 
-    /// Makes a project with a workflow; answers its id.
+    /// Creates a project with a workflow and returns its id.
     ///
     /// # Panics
-    /// When it is refused.
+    /// If it is refused.
     pub async fn project(&self, idea: &str) -> String {
         let body = serde_json::json!({"name": "Recipes", "description": idea, "workflow": "sdlc"});
         let (status, project) = self.post("/api/v1/projects", body).await;
@@ -302,10 +303,10 @@ impl TestServer {
         project["id"].as_str().unwrap().to_owned()
     }
 
-    /// Makes a project that is driven by hand; answers its id.
+    /// Creates a project without a workflow and returns its id.
     ///
     /// # Panics
-    /// When it is refused.
+    /// If it is refused.
     pub async fn by_hand(&self) -> String {
         let body = serde_json::json!({"name": "By hand"});
         let (status, project) = self.post("/api/v1/projects", body).await;
@@ -313,10 +314,10 @@ impl TestServer {
         project["id"].as_str().unwrap().to_owned()
     }
 
-    /// Waits for the next open gate of a project; `None` when the project is over first.
+    /// Waits for the next open gate of a project; `None` if the project ends first.
     ///
     /// # Panics
-    /// When it takes too long.
+    /// If it takes too long.
     pub async fn next_gate(&self, project: &str) -> Option<Value> {
         let started = Instant::now();
         loop {
@@ -329,7 +330,7 @@ impl TestServer {
             if !["active", "paused"].contains(&project["status"].as_str().unwrap_or_default()) {
                 return None;
             }
-            assert!(started.elapsed() < PATIENCE, "no gate opens: {project}");
+            assert!(started.elapsed() < TIMEOUT, "no gate opens: {project}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -337,16 +338,16 @@ impl TestServer {
     /// Answers a gate.
     ///
     /// # Panics
-    /// When there is no answer.
+    /// If there is no answer.
     pub async fn respond(&self, gate: &Value, body: Value) -> (u16, Value) {
         let id = gate["request_id"].as_str().unwrap();
         self.post(&format!("/api/v1/hitl/{id}/respond"), body).await
     }
 
-    /// Approves everything until the project is over; answers its status.
+    /// Approves every gate until the project ends; returns its status.
     ///
     /// # Panics
-    /// When it takes too long.
+    /// If it takes too long.
     pub async fn approve_all(&self, project: &str) -> String {
         while let Some(gate) = self.next_gate(project).await {
             self.respond(&gate, serde_json::json!({"action": "approve"})).await;

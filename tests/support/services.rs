@@ -1,9 +1,9 @@
-//! The PostgreSQL and the Redis of the tests. The command `services` has started them, and says in
-//! the environment where they are; a test gets a database or a prefix of its own there, or a
-//! server of its own where it means to break one.
+//! PostgreSQL and Redis for the tests. The command `services` starts them and passes their
+//! addresses in the environment. A test gets its own database or key prefix there, or its own
+//! server if it is going to break one.
 //!
-//! Without that command, as under plain `cargo test`, everything here answers `None` and says on
-//! standard error which test was left out and why. With it, what is missing fails the test.
+//! Without that command, as under plain `cargo test`, the functions return `None` and report the
+//! skipped test with the reason on standard error. With it, a missing service fails the test.
 //!
 //! ```ignore
 //! let Some(database) = services::database().await else { return };
@@ -25,51 +25,52 @@ pub use postgres::PostgresServer;
 pub use private::{command, free_port, free_ports, user};
 pub use redis::RedisServer;
 
-/// Whether the services must be there; set to `required` by the command `services`.
+/// Variable that says whether the services are required; the command `services` sets it to
+/// `required`.
 pub const SERVICES: &str = "BOTARMY_TEST_SERVICES";
-/// An address of PostgreSQL whose role may create databases.
+/// Variable with an address of PostgreSQL whose role may create databases.
 pub const POSTGRES_URL: &str = "BOTARMY_TEST_POSTGRES_URL";
-/// The folder of `postgres`, `initdb`, `pg_dump` and their like.
+/// Variable with the folder of `postgres`, `initdb`, `pg_dump` and similar programs.
 pub const POSTGRES_BIN: &str = "BOTARMY_TEST_POSTGRES_BIN";
-/// The database that was migrated once, to be copied for each test.
+/// Variable with the name of the migrated database that is copied for each test.
 pub const POSTGRES_TEMPLATE: &str = "BOTARMY_TEST_POSTGRES_TEMPLATE";
-/// An address of Redis.
+/// Variable with an address of Redis.
 pub const REDIS_URL: &str = "BOTARMY_TEST_REDIS_URL";
-/// A `redis-server`, or what takes its place.
+/// Variable with the path of `redis-server` or a compatible program.
 pub const REDIS_BIN: &str = "BOTARMY_TEST_REDIS_BIN";
 
-/// A migrated database of one's own, dropped with this value.
+/// Creates a migrated database, which is dropped with this value.
 ///
 /// # Panics
-/// When there should be one and is not.
+/// If one is required but missing.
 pub async fn database() -> Option<Database> {
     let admin = needed("PostgreSQL", POSTGRES_URL)?;
     Some(Database::create(admin, &variable(POSTGRES_TEMPLATE)).await)
 }
 
-/// A database of one's own with nothing in it, dropped with this value.
+/// Creates an empty database, which is dropped with this value.
 ///
 /// # Panics
-/// When there should be one and is not.
+/// If one is required but missing.
 pub async fn empty_database() -> Option<Database> {
     let admin = needed("PostgreSQL", POSTGRES_URL)?;
     Some(Database::create(admin, "template0").await)
 }
 
-/// The shared Redis, with a prefix for one's own keys.
+/// Returns the shared Redis with a separate key prefix.
 ///
 /// # Panics
-/// When there should be one and is not.
+/// If one is required but missing.
 #[must_use]
 pub fn redis() -> Option<Redis> {
     let url = needed("Redis", REDIS_URL)?;
     Some(Redis { url, prefix: format!("test-{:016x}:", random()) })
 }
 
-/// A tool that comes with PostgreSQL, such as `pg_dump`.
+/// Returns a tool that comes with PostgreSQL, such as `pg_dump`.
 ///
 /// # Panics
-/// When there should be one and is not.
+/// If it is required but missing.
 #[must_use]
 pub fn postgres_tool(name: &str) -> Option<Command> {
     let tool = Path::new(&needed("PostgreSQL", POSTGRES_BIN)?).join(name);
@@ -77,13 +78,14 @@ pub fn postgres_tool(name: &str) -> Option<Command> {
     Some(command(&tool))
 }
 
-/// What the variable says when the services must be there. Otherwise `None`, and a line about it.
+/// Returns the value of the variable if the services are required. Otherwise returns `None` and
+/// reports the skipped test.
 pub(crate) fn needed(what: &str, name: &str) -> Option<String> {
     required(SERVICES, what, name, "./tests/run")
 }
 
-/// What the variable says when another one says that it must be there. Otherwise `None`, and a line
-/// about what would get it.
+/// Returns the value of the variable if the variable `must` requires it. Otherwise returns `None`
+/// and reports the command that provides it.
 pub(crate) fn required(must: &str, what: &str, name: &str, command: &str) -> Option<String> {
     if std::env::var_os(must).is_some_and(|value| value == "required") {
         return Some(std::env::var(name).unwrap_or_else(|_| {
@@ -92,7 +94,7 @@ pub(crate) fn required(must: &str, what: &str, name: &str, command: &str) -> Opt
     }
     let thread = std::thread::current();
     let test = thread.name().filter(|name| *name != "main").unwrap_or("a test");
-    // Not `eprintln!`: the test runner keeps that to itself while the test passes.
+    // `eprintln!` would be captured by the test runner while the test passes.
     let line = format!("left out: {test}: needs {what}; {command} gets it\n");
     drop(std::io::stderr().write_all(line.as_bytes()));
     None
@@ -103,7 +105,7 @@ fn variable(name: &str) -> String {
         .unwrap_or_else(|_| panic!("{SERVICES} is set and {name} is not; ./tests/run sets both"))
 }
 
-/// A number that nobody else has.
+/// Returns a random number.
 #[must_use]
 pub fn random() -> u64 {
     RandomState::new().hash_one(0)
@@ -117,17 +119,18 @@ pub struct Database {
 }
 
 impl Database {
-    /// Nobody can be connected to the template (`services` forbids it), so copies may be made side
-    /// by side.
+    /// No connections to the template are allowed (`services` forbids them), so it can be copied
+    /// concurrently.
     async fn create(admin: String, template: &str) -> Self {
-        // Names begin with the template's, so that `services` finds what a killed test left behind.
+        // Names begin with that of the template, so that `services` finds the databases of killed
+        // tests.
         let name = format!("{}_{:016x}", variable(POSTGRES_TEMPLATE), random());
         let sql = format!("CREATE DATABASE {name} TEMPLATE {template}");
         execute(&admin, &sql).await.unwrap();
         Self { admin, name }
     }
 
-    /// Its address.
+    /// Returns its address.
     #[must_use]
     pub fn url(&self) -> String {
         url_of(&self.admin, &self.name)
@@ -137,21 +140,21 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        // On a thread with a runtime of its own: the test's may be busy or ending.
+        // On a thread with a separate runtime: the test's may be busy or ending.
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                // A test that failed may have lost its server; `services` cleans up after it.
+                // The server of a failed test may be gone; `services` cleans up after it.
                 drop(runtime.unwrap().block_on(execute(&self.admin, &sql)));
             });
         });
     }
 }
 
-/// The same server, another database.
+/// Returns the address of another database on the same server.
 ///
 /// # Panics
-/// When this is not an address.
+/// If this is not an address.
 #[must_use]
 pub fn url_of(admin: &str, database: &str) -> String {
     let mut url = reqwest::Url::parse(admin).unwrap();
@@ -162,17 +165,17 @@ pub fn url_of(admin: &str, database: &str) -> String {
 /// Opens a connection for one or two statements.
 ///
 /// # Errors
-/// When the database cannot be reached.
+/// If the database cannot be reached.
 pub async fn connect(url: &str) -> anyhow::Result<tokio_postgres::Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("PostgreSQL")?;
     tokio::spawn(connection);
     Ok(client)
 }
 
-/// Executes one statement on a connection of its own.
+/// Executes one statement on a separate connection.
 ///
 /// # Errors
-/// When the database cannot be reached or refuses it.
+/// If the database cannot be reached or refuses it.
 pub async fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
     connect(url).await?.batch_execute(sql).await.with_context(|| sql.to_owned())
 }
@@ -180,15 +183,15 @@ pub async fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
 /// The shared Redis.
 #[derive(Debug)]
 pub struct Redis {
-    /// Its address.
+    /// Address.
     pub url: String,
-    /// What the keys and channels of this test begin with.
+    /// Prefix of the keys and channels of this test.
     pub prefix: String,
 }
 
-/// The folder of everything cargo built, from any binary or test in it.
+/// Returns the target folder of Cargo, from any binary or test in it.
 ///
-/// # Panics
+/// If this program was not started from a target folder.
 /// When this does not run out of one.
 #[must_use]
 pub fn target() -> PathBuf {

@@ -6,9 +6,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 
-/// Somebody who watches live.
+/// A subscriber to live events.
 #[derive(Debug)]
 pub struct Watcher(pub WebSocketStream<MaybeTlsStream<TcpStream>>);
 
@@ -16,30 +16,31 @@ impl Watcher {
     /// Connects to a server, with a query such as `?project_id=all`.
     ///
     /// # Panics
-    /// When it is refused.
+    /// If it is refused.
     pub async fn on(base: &str, query: &str) -> Self {
         Self::try_on(base, query).await.unwrap()
     }
 
-    /// Connects, if the server is there.
+    /// Connects, if the server can be reached.
     ///
-    /// # Errors
+    /// If it cannot be reached, or refuses.
     /// When it is not, or refuses.
     ///
     /// # Panics
-    /// When there is no answer at all.
+    /// If there is no answer at all.
     pub async fn try_on(base: &str, query: &str) -> Result<Self, Box<Error>> {
         let url = format!("{}/ws{query}", base.replace("http", "ws"));
-        let connecting = tokio::time::timeout(PATIENCE, connect_async(url)).await;
+        let connecting = tokio::time::timeout(TIMEOUT, connect_async(url)).await;
         let (stream, _) = connecting.expect("nobody answers")?;
         Ok(Self(stream))
     }
 
-    /// Connects through a socket that takes in little: what is not read soon waits in the server.
+    /// Connects through a socket with a small receive buffer: frames that are not read soon queue
+    /// in the server.
     ///
     /// # Panics
-    /// When it is refused.
-    pub async fn deaf(base: &str, query: &str) -> Self {
+    /// If it is refused.
+    pub async fn with_small_buffer(base: &str, query: &str) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(8 * 1024).unwrap();
         let address = base.strip_prefix("http://").unwrap();
@@ -49,20 +50,20 @@ impl Watcher {
         Self(stream)
     }
 
-    /// The next frame; `None` when the connection has ended.
+    /// Returns the next frame; `None` when the connection has ended.
     ///
     /// # Panics
-    /// When nothing comes for a long time.
+    /// If nothing arrives within the time limit.
     pub async fn next(&mut self) -> Option<Value> {
-        let next = tokio::time::timeout(PATIENCE, self.next_ever()).await;
+        let next = tokio::time::timeout(TIMEOUT, self.next_untimed()).await;
         next.expect("nothing comes any more")
     }
 
-    /// The next frame, however long it is waited for; `None` when the connection has ended.
+    /// Returns the next frame without a time limit; `None` when the connection has ended.
     ///
     /// # Panics
-    /// When a frame is not JSON.
-    pub async fn next_ever(&mut self) -> Option<Value> {
+    /// If a frame is not JSON.
+    pub async fn next_untimed(&mut self) -> Option<Value> {
         loop {
             match self.0.next().await?.ok()? {
                 Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),

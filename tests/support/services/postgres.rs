@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use super::private::Private;
 use super::{POSTGRES_BIN, execute, needed, url_of};
 
-/// A PostgreSQL of one's own, to be broken. It goes with this value.
+/// A private PostgreSQL that a test may break. It is removed with this value.
 #[derive(Debug)]
 pub struct PostgresServer {
     private: Private,
@@ -17,19 +17,20 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Starts one with these settings; `None` where tests with services are left out. It does not
-    /// wait for the disk unless `("fsync", "on")` is among them.
+    /// Starts one with these settings; `None` if tests with services are skipped. It does not sync
+    /// to disk unless `("fsync", "on")` is among the settings.
     ///
-    /// # Panics
+    /// If one is required and does not start.
     /// When there should be one and it does not start.
     pub async fn start(settings: &[(&str, &str)]) -> Option<Self> {
         let bin = needed("PostgreSQL", POSTGRES_BIN)?;
         Some(Self::launch(Path::new(&bin), settings).await.unwrap())
     }
 
-    /// Starts one with these settings and an empty database; answers the database's address, too.
+    /// Starts one with these settings and an empty database; also returns the address of the
+    /// database.
     ///
-    /// # Panics
+    /// If one is required and does not start.
     /// When there should be one and it does not start.
     pub async fn with_database(settings: &[(&str, &str)]) -> Option<(Self, String)> {
         let server = Self::start(settings).await?;
@@ -41,7 +42,7 @@ impl PostgresServer {
     /// Starts one from the binaries in this folder.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If it does not start.
     pub async fn launch(bin: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let private = Private::new()?;
         let mut initdb = private.command(&bin.join("initdb"))?;
@@ -53,7 +54,7 @@ impl PostgresServer {
         let defaults = [
             ("listen_addresses", "127.0.0.1"),
             ("unix_socket_directories", ""),
-            // Shared memory goes with the folder, also when the server is killed.
+            // Shared memory in the folder is removed with it, even if the server is killed.
             ("dynamic_shared_memory_type", "mmap"),
             ("max_connections", "300"),
             ("shared_buffers", "64MB"),
@@ -77,13 +78,13 @@ impl PostgresServer {
         private.start(command, is_ready).await
     }
 
-    /// An address of its database `postgres`, as superuser.
+    /// Returns the address of its database `postgres`, as superuser.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://botarmy@127.0.0.1:{}/postgres", self.private.port)
     }
 
-    /// Shuts it down: connections are closed, what was committed is written.
+    /// Shuts it down: closes connections and writes all committed data.
     pub fn stop(&mut self) {
         self.private.stop();
     }
@@ -96,24 +97,24 @@ impl PostgresServer {
     /// Starts it again on the same port with the same data.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start_again(&mut self) {
         self.run().await.unwrap();
     }
 
-    /// Makes all its processes stand still: it takes connections, and answers nothing.
+    /// Stops all its processes: it accepts connections, but sends no answer.
     pub fn pause(&self) {
         self.private.pause();
     }
 
-    /// Lets them go on.
+    /// Continues them.
     pub fn resume(&self) {
         self.private.resume();
     }
 }
 
-/// The server itself notes in its lock file that it takes connections. Asking the port instead
-/// could reach somebody else's.
+/// Reads from the server's lock file whether it accepts connections. Polling the port could reach
+/// another server.
 fn is_ready(private: &Private) -> bool {
     let lock = std::fs::read_to_string(private.folder.join("data/postmaster.pid"));
     let lock = lock.unwrap_or_default();

@@ -1,5 +1,5 @@
-//! A server process of one's own, in a temporary folder and on a free port of loopback. However
-//! the process that started it ends, killed or not, the server and the folder go with it.
+//! A private server process in a temporary folder, on a free port of loopback. The server and its
+//! folder are removed however the process that started it ends, even if it is killed.
 
 use std::fs::File;
 use std::io::PipeWriter;
@@ -13,10 +13,10 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::random;
-use crate::server::PATIENCE;
+use crate::server::TIMEOUT;
 
-/// Waits until its standard input ends, which it does with the process that holds the other end.
-/// Then it ends the server whose number stands in the folder, and removes the folder.
+/// Waits until its standard input ends, which happens when the process at the other end does. Then
+/// ends the server whose process id is in the folder, and removes the folder.
 const WATCHDOG: &str = r#"
     read -r _
     if pid=$(cat "$0/pid"); then
@@ -29,7 +29,8 @@ const WATCHDOG: &str = r#"
     rm -rf "$0"
 "#;
 
-/// Who runs the servers when root runs the tests, as user and group: PostgreSQL refuses root.
+/// Returns the user and group that run the servers if the tests run as root, which PostgreSQL
+/// refuses.
 #[must_use]
 pub fn user() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
@@ -44,8 +45,8 @@ pub fn user() -> Option<(u32, u32)> {
     Some(["postgres", "nobody"].iter().find_map(numbers).unwrap_or((65534, 65534)))
 }
 
-/// A command for a binary that may lie in a tree of unpacked Debian packages: then it finds its
-/// libraries there too.
+/// Returns a command for a binary. If it lies in a tree of unpacked Debian packages, its libraries
+/// are found there too.
 #[must_use]
 pub fn command(binary: &Path) -> Command {
     let mut command = Command::new(binary);
@@ -67,7 +68,7 @@ pub(super) struct Private {
     pub(super) port: u16,
     child: Option<Child>,
     watchdog: Child,
-    /// Held open as long as the watchdog should sleep.
+    /// Pipe that keeps the watchdog waiting while it is open.
     leash: Option<PipeWriter>,
 }
 
@@ -84,14 +85,14 @@ impl Private {
             .stdin(sleeping)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            // Ctrl-C in a terminal is for the tests alone.
+            // Ctrl-C in a terminal must reach the tests only.
             .process_group(0)
             .spawn()
             .context("sh")?;
         Ok(Self { folder, port: 0, child: None, watchdog, leash: Some(leash) })
     }
 
-    /// A command in the folder, as the user who may run it, with its output in the log.
+    /// Returns a command in the folder, as the user who may run it, with its output in the log.
     pub(super) fn command(&self, binary: &Path) -> Result<Command> {
         let log = File::create(self.log()).context("the log of a server")?;
         let mut command = command(binary);
@@ -107,13 +108,13 @@ impl Private {
         self.folder.join("log")
     }
 
-    /// What the process said since it was started.
+    /// Returns the output of the process since its start.
     pub(super) fn said(&self) -> String {
         std::fs::read_to_string(self.log()).unwrap_or_default()
     }
 
-    /// Starts the process and waits until it is ready. The first time it takes a free port, and
-    /// another one if somebody was faster; from then on it keeps it.
+    /// Starts the process and waits until it is ready. The first start takes a free port, and
+    /// another one if that was taken meanwhile; later starts keep the port.
     pub(super) async fn start(
         &mut self,
         command: impl Fn(&Self) -> Result<Command>,
@@ -130,13 +131,13 @@ impl Private {
             if self.settles(&ready).await? {
                 return Ok(());
             }
-            // After a kill, what is left of the old one may have been in the way.
+            // After a kill, remains of the old process may have been in the way.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         bail!("a server does not start; it said:\n{}", self.said())
     }
 
-    /// Waits until the process is ready; `false` when it ends instead.
+    /// Waits until the process is ready; returns `false` if it ends instead.
     async fn settles(&mut self, ready: impl Fn(&Self) -> bool) -> Result<bool> {
         let started = Instant::now();
         while !ready(self) {
@@ -144,31 +145,31 @@ impl Private {
                 self.reap();
                 return Ok(false);
             }
-            let patient = started.elapsed() < PATIENCE;
+            let patient = started.elapsed() < TIMEOUT;
             ensure!(patient, "a server takes too long to start; it said:\n{}", self.said());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(true)
     }
 
-    /// The number of the process, while there is one.
+    /// Returns the id of the process, while there is one.
     pub(super) fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Whether the process has ended, by itself or not.
+    /// Returns whether the process has ended.
     fn is_gone(&mut self) -> bool {
         self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Sends a signal to the process and then to its children: those of PostgreSQL are in groups
-    /// of their own.
+    /// Sends a signal to the process and then to its children, since those of PostgreSQL have
+    /// separate process groups.
     fn signal(&self, signal: Signal) {
         let Some(pid) = self.pid() else { return };
         let children = || std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let before = children().unwrap_or_default();
         send(&pid.to_string(), signal);
-        // Once stopped it makes no more; once killed it is asked for none.
+        // A stopped process makes no more children, and a killed one must not be asked for them.
         let all = before + " " + &children().unwrap_or_default();
         all.split_whitespace().for_each(|child| send(child, signal));
     }
@@ -186,7 +187,7 @@ impl Private {
         self.reap();
     }
 
-    /// Ends it in order; kills it if that takes too long.
+    /// Ends it in order, or kills it if that takes too long.
     pub(super) fn stop(&mut self) {
         self.resume();
         if let Some(pid) = self.pid() {
@@ -217,7 +218,7 @@ impl Drop for Private {
 
 fn send(pid: &str, signal: Signal) {
     if let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) {
-        // Whoever is gone already needs no signal.
+        // A process that has ended needs no signal.
         _ = kill_process(pid, signal);
     }
 }
@@ -225,17 +226,17 @@ fn send(pid: &str, signal: Signal) {
 /// Returns a port of loopback that is not in use, as [`free_ports`] does.
 ///
 /// # Errors
-/// When there is none.
+/// If there is none.
 pub fn free_port() -> Result<u16> {
     free_ports(1)
 }
 
-/// Returns the first of so many ports of loopback in a row that are not in use. They are below the
-/// range that outgoing connections take their ports from: a server that is started later, or is
-/// stopped for a while, finds its own still free.
+/// Returns the first of `count` consecutive free ports of loopback. They are below the range of
+/// outgoing connections, so that a server that is started later, or is stopped for a while, finds
+/// its port still free.
 ///
 /// # Errors
-/// When there are none.
+/// If there are none.
 pub fn free_ports(count: u16) -> Result<u16> {
     for _ in 0..100 {
         let first = 20_000 + (random() % 12_000) as u16;

@@ -8,7 +8,8 @@ use anyhow::Result;
 use super::private::Private;
 use super::{REDIS_BIN, needed};
 
-/// A Redis of one's own, to be broken. It keeps nothing on disk, and goes with this value.
+/// A private Redis that a test may break. It stores nothing on disk, and is removed with this
+/// value.
 #[derive(Debug)]
 pub struct RedisServer {
     private: Private,
@@ -16,10 +17,10 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one; `None` where tests with services are left out.
+    /// Starts one; `None` if tests with services are skipped.
     ///
     /// # Panics
-    /// When there should be one and it does not start.
+    /// If one is required and does not start.
     pub async fn start() -> Option<Self> {
         let binary = needed("Redis", REDIS_BIN)?;
         Some(Self::launch(Path::new(&binary)).await.unwrap())
@@ -28,7 +29,7 @@ impl RedisServer {
     /// Starts one from this binary.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If it does not start.
     pub async fn launch(binary: &Path) -> Result<Self> {
         let mut server = Self { private: Private::new()?, binary: binary.to_owned() };
         server.run().await?;
@@ -43,11 +44,11 @@ impl RedisServer {
             command.args(["--save", "", "--appendonly", "no"]);
             Ok(command)
         };
-        // Asking the port instead could reach somebody else's.
+        // Polling the port could reach another server.
         private.start(command, |private| private.said().contains("Ready to accept")).await
     }
 
-    /// Its address.
+    /// Returns its address.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.private.port)
@@ -66,17 +67,17 @@ impl RedisServer {
     /// Starts it again on the same port, empty.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start_again(&mut self) {
         self.run().await.unwrap();
     }
 
-    /// Makes it stand still: it takes connections, and answers nothing.
+    /// Stops it: it accepts connections, but sends no answer.
     pub fn pause(&self) {
         self.private.pause();
     }
 
-    /// Lets it go on.
+    /// Continues it.
     pub fn resume(&self) {
         self.private.resume();
     }
