@@ -1,4 +1,4 @@
-//! What an agent type is doing: derived from leases and gates, written down when it changes.
+//! Status of an agent type: derived from leases and gates, recorded when it changes.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,25 +7,25 @@ use crate::record::{ColumnKind, Record, RecordTable};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentStatusKind, AgentType};
 
-/// The status of an agent type as it was last written down.
+/// Last recorded status of an agent type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentRecord {
     /// The agent type.
     pub agent_type: AgentType,
-    /// What it is doing.
+    /// Status.
     pub status: AgentStatusKind,
-    /// One of the tasks it is doing, the oldest.
+    /// Oldest of its running tasks.
     pub current_task_id: Option<TaskId>,
-    /// When it last did something.
+    /// Time of its last activity.
     pub last_activity: Option<Timestamp>,
-    /// What went wrong, in status `error`.
+    /// Cause of the status `error`.
     pub error_message: Option<String>,
-    /// How many tasks it holds.
+    /// Number of tasks with a lease.
     pub active_tasks: u32,
-    /// Errors up to this time were swept away by hand.
+    /// Time up to which errors were cleared by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleared_at: Option<Timestamp>,
-    /// When the status last changed.
+    /// Time of the last change of the status.
     pub updated_at: Option<Timestamp>,
 }
 
@@ -41,7 +41,7 @@ impl Record for AgentRecord {
 }
 
 impl AgentRecord {
-    /// An agent type that has never done anything.
+    /// Returns the record of an agent type that has never run.
     #[must_use]
     pub const fn idle(agent_type: AgentType) -> Self {
         Self {
@@ -57,15 +57,15 @@ impl AgentRecord {
     }
 }
 
-/// What leases and gates say about an agent type, in open projects.
+/// Facts about an agent type in open projects, from which its status is derived.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AgentFacts {
-    /// How many tasks of this agent type are `working`.
+    /// Number of its tasks with the status `working`.
     pub working: u32,
     /// The oldest of them.
     pub current_task: Option<TaskId>,
-    /// How many requests about this agent's work are pending, of kind approval or question.
+    /// Number of its pending requests of kind approval or question.
     pub waiting: u32,
-    /// The newest pending request of kind failure: when it was opened, and its question.
+    /// Newest pending request of kind failure: its time of creation and its question.
     pub failure: Option<(Timestamp, String)>,
 }

@@ -1,11 +1,11 @@
-//! Many decisions, one database transaction. A batch holds the rows that waiting decisions
-//! concern; each decision runs against them in turn and sees what the ones before it did; then
-//! everything that changed is written at once. A refused decision leaves nothing behind, so it
-//! disturbs no neighbour.
+//! Many decisions in one database transaction. A batch holds the rows that waiting decisions
+//! concern; each decision runs against them in turn and sees the changes of those before it; then
+//! all changed rows are written at once. A refused decision leaves the batch unchanged, so it does
+//! not affect the others.
 //!
-//! An adapter asks [`Batch::read_set`] what to load, hands it to [`Batch::admit`], runs
-//! [`Batch::decide`] or [`Batch::claim`], and writes [`Batch::take_write_set`]. Where the rows come
-//! from is the adapter's affair, and so is the transaction around all of it.
+//! An adapter loads the rows that [`Batch::read_set`] returns, passes them to [`Batch::admit`],
+//! runs [`Batch::decide`] or [`Batch::claim`], and writes the rows of [`Batch::take_write_set`].
+//! The source of the rows and the transaction are up to the adapter.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -26,7 +26,8 @@ use crate::scope::{Scope, Snapshot};
 use crate::task::Task;
 use crate::vocabulary::{AgentType, HitlStatus};
 
-/// Rows by key: what is known of each (also that it does not exist), and which are to be written.
+/// Rows by key: the known state of each, including that it does not exist, and the keys to be
+/// written.
 #[derive(Debug)]
 struct RowCache<K, V> {
     known: HashMap<K, Option<V>>,
@@ -44,7 +45,7 @@ impl<K: Copy + Ord + Hash, V: Clone> RowCache<K, V> {
         !self.known.contains_key(key)
     }
 
-    /// Keeps a loaded row, unless the batch knows a newer one.
+    /// Adds a loaded row, unless the batch has a newer one.
     fn admit(&mut self, key: K, row: Option<V>) {
         self.known.entry(key).or_insert(row);
     }
@@ -66,7 +67,7 @@ impl<K: Copy + Ord + Hash, V: Clone> RowCache<K, V> {
     }
 }
 
-/// What has to be loaded before a decision can run.
+/// Rows to be loaded before a decision can run.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ReadSet {
     /// Ends of logs.
@@ -75,11 +76,11 @@ pub struct ReadSet {
     pub projects: BTreeSet<ProjectId>,
     /// Tasks.
     pub tasks: BTreeSet<TaskId>,
-    /// Projects whose tasks are wanted as far as they are not final.
+    /// Projects whose tasks are to be loaded, except final ones.
     pub open_tasks: BTreeSet<ProjectId>,
     /// Requests.
     pub requests: BTreeSet<HitlRequestId>,
-    /// Projects whose requests are wanted as far as they are pending.
+    /// Projects whose pending requests are to be loaded.
     pub open_requests: BTreeSet<ProjectId>,
     /// Artifacts, without their content.
     pub artifacts: BTreeSet<ContextId>,
@@ -89,16 +90,16 @@ pub struct ReadSet {
     pub agent_facts: BTreeSet<AgentType>,
 }
 
-/// What was loaded.
+/// Loaded rows.
 #[derive(Debug, Default)]
 pub struct Rows {
     /// Ends of logs; one that is missing is empty.
     pub heads: Vec<Head>,
     /// Projects; shared, because a store may keep them from one batch to the next.
     pub projects: Vec<Arc<Project>>,
-    /// Tasks, asked for by id or as the open ones.
+    /// Tasks, requested by id or as open ones.
     pub tasks: Vec<Task>,
-    /// Requests, asked for by id or as the pending ones.
+    /// Requests, requested by id or as pending ones.
     pub requests: Vec<HitlRequest>,
     /// Artifacts.
     pub artifacts: Vec<ArtifactRef>,
@@ -108,8 +109,8 @@ pub struct Rows {
     pub agent_facts: Vec<(AgentType, AgentFacts)>,
 }
 
-/// What is to be written, each row once, in its last state. Rows are new or changed: write them
-/// with an upsert. Artifacts and entries are always new.
+/// Rows to be written, each once in its last state. They are new or changed and need an upsert;
+/// artifacts and entries are always new.
 #[derive(Debug, Default)]
 pub struct WriteSet {
     /// Ends of logs.
@@ -131,16 +132,16 @@ pub struct WriteSet {
 /// A record to be written or removed.
 #[derive(Debug, Clone)]
 pub struct RecordWrite {
-    /// The log whose decision changed it last.
+    /// Log of the decision that changed it last.
     pub log: LogId,
-    /// The key.
+    /// Key of the record.
     pub key: RecordKey,
-    /// The record; `None` where it was removed.
+    /// The record; `None` if it was removed.
     pub value: Option<RecordValue>,
 }
 
 impl WriteSet {
-    /// True when there is nothing to write.
+    /// Returns whether there is nothing to write.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -157,7 +158,7 @@ pub struct Batch {
     requests: RowCache<HitlRequestId, Arc<HitlRequest>>,
     artifacts: RowCache<ContextId, Arc<ArtifactRef>>,
     records: RowCache<RecordKey, RecordValue>,
-    /// The log that changed each record last.
+    /// Log of the decision that changed each record last.
     record_logs: HashMap<RecordKey, LogId>,
     agent_facts: HashMap<AgentType, AgentFacts>,
     open_tasks: BTreeSet<ProjectId>,
@@ -167,7 +168,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// What has to be loaded for these scopes, beyond what the batch already knows.
+    /// Returns the rows to be loaded for these scopes, without those that the batch has already.
     #[must_use]
     pub fn read_set<'a>(&self, scopes: impl IntoIterator<Item = &'a Scope>) -> ReadSet {
         let mut read_set = ReadSet::default();
@@ -195,7 +196,7 @@ impl Batch {
         read_set
     }
 
-    /// Takes in what was loaded for `read_set`. What was wanted and is not there does not exist.
+    /// Adds the rows that were loaded for `read_set`. A row that is missing does not exist.
     pub fn admit(&mut self, read_set: &ReadSet, loaded: Rows) {
         for head in loaded.heads {
             self.heads.entry(head.log).or_insert(head);
@@ -231,10 +232,10 @@ impl Batch {
         }
     }
 
-    /// Runs a decision on what the batch knows of its scope.
+    /// Runs a decision on the rows of its scope.
     ///
     /// # Errors
-    /// The decision's own refusal; the batch is then as it was.
+    /// The error of the decision; the batch is unchanged then.
     pub fn decide(
         &mut self,
         scope: &Scope,
@@ -244,8 +245,8 @@ impl Batch {
         Ok(self.apply(scope.log, decision))
     }
 
-    /// Starts the candidates that can still be started: those that are pending and ready in an
-    /// active project. The scopes of all candidates must have been admitted.
+    /// Starts those candidates that are still pending and ready in an active project. The scopes of
+    /// all candidates must have been admitted.
     pub fn claim(&mut self, claim: &Claim, candidates: &[(ProjectId, TaskId)]) -> Committed {
         let mut committed = Committed::default();
         for (n, (project, task)) in (0..).zip(candidates) {
@@ -261,7 +262,7 @@ impl Batch {
         committed
     }
 
-    /// What is to be written since the last call.
+    /// Returns the rows that changed since the last call.
     pub fn take_write_set(&mut self) -> WriteSet {
         WriteSet {
             heads: std::mem::take(&mut self.dirty_heads)

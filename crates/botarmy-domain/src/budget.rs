@@ -1,11 +1,11 @@
-//! Budgets: what may be spent on a project, and by an agent type on one day; what was spent; and
-//! what those that are at work may still spend.
+//! Budgets: limits for a project and for an agent type per day, the usage that was settled, and the
+//! reservations of running attempts.
 //!
-//! A budget account is one of these accounts. Before an attempt that may cost something, its worst case is
-//! reserved in two of them, its project's and its agent type's for the day; when the attempt has
-//! ended, what it really used takes the place of the reservation. A reservation belongs to a task,
-//! so that a task that is tried again holds one, and it lapses with the attempt it was made for:
-//! nothing has to be undone when a server is killed.
+//! Each limit belongs to a budget account. Before an attempt that may cost something, its worst
+//! case is reserved in two accounts: that of its project and that of its agent type for the day.
+//! When the attempt has ended, its usage replaces the reservation. A reservation belongs to a task,
+//! so that a retried task holds one, and it expires with its attempt: nothing has to be undone when
+//! a server is killed.
 
 mod report;
 
@@ -21,26 +21,27 @@ use crate::vocabulary::AgentType;
 
 pub use report::{BudgetReport, UsageReport, UsageTotal};
 
-/// How many models are told apart in a budget account; what comes after is counted together. Workers outside
-/// name their models themselves.
+/// Maximum number of models that a budget account lists separately; further ones are counted
+/// together. External workers choose the names of their models.
 const MAX_LINES: usize = 100;
-/// How much of such a name is kept, in characters.
+/// Maximum length of a stored name, in characters.
 const MAX_NAME: usize = 128;
-/// More than an attempt can use: a worker that says so is wrong, and must not fill a budget account for ever.
+/// Maximum of a reported amount. No attempt can use more; a wrong report must not exhaust a budget
+/// account for ever.
 const MAX_AT_ONCE: u64 = 1_000_000_000_000;
 
-/// Tokens, read and written together, and money.
+/// Tokens, input and output together, and cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Amount {
-    /// Tokens.
+    /// Number of tokens.
     pub tokens: u64,
-    /// Millionths of a US dollar.
+    /// Cost in millionths of a US dollar.
     pub cost_micro_usd: u64,
 }
 
 impl Amount {
-    /// Both together.
+    /// Returns the sum of both amounts.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -50,27 +51,27 @@ impl Amount {
     }
 }
 
-/// How much may be spent; no limit where it does not say.
+/// Limit of an amount; a part that is absent is not limited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limit {
-    /// Tokens.
+    /// Maximum number of tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// Millionths of a US dollar.
+    /// Maximum cost in millionths of a US dollar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_micro_usd: Option<u64>,
 }
 
 impl Limit {
-    /// True when nothing is limited.
+    /// Returns whether nothing is limited.
     #[must_use]
     pub const fn is_none(&self) -> bool {
         self.tokens.is_none() && self.cost_micro_usd.is_none()
     }
 
-    /// Whether there is room for more beside what is taken. Where everything is taken there is
-    /// none, also for an attempt that does not know what it will cost.
+    /// Returns whether `more` fits into the limit beside `taken`. If the limit is used up it does
+    /// not, even if `more` is zero because the attempt's cost is unknown.
     #[must_use]
     pub fn has_room(&self, taken: Amount, more: Amount) -> bool {
         let fits = |limit: Option<u64>, taken: u64, more: u64| {
@@ -80,8 +81,8 @@ impl Limit {
             && fits(self.cost_micro_usd, taken.cost_micro_usd, more.cost_micro_usd)
     }
 
-    /// The limit raised by as much as `by` allows, and at least so far that there is room for
-    /// `more`. What is not limited stays so.
+    /// Returns the limit raised by `by`, and at least so far that `more` fits. A part that is not
+    /// limited stays so.
     #[must_use]
     pub fn raised(&self, by: Self, taken: Amount, more: Amount) -> Self {
         let raise = |limit: Option<u64>, by: Option<u64>, taken: u64, more: u64| {
@@ -107,13 +108,13 @@ pub struct Day(i64);
 impl Day {
     const MICROS: i64 = 86_400 * 1_000_000;
 
-    /// The day of an instant.
+    /// Returns the day of a time.
     #[must_use]
     pub const fn of(at: Timestamp) -> Self {
         Self(at.micros().div_euclid(Self::MICROS))
     }
 
-    /// When it is over.
+    /// Returns the end of the day.
     #[must_use]
     pub const fn end(self) -> Timestamp {
         Timestamp::from_micros((self.0 + 1).saturating_mul(Self::MICROS))
@@ -127,12 +128,12 @@ impl std::fmt::Display for Day {
     }
 }
 
-/// Whose money it is. As text `project/ID` or `coder/2026-11-27`: the key it is stored under.
+/// Key of a budget account. Its text, `project/ID` or `coder/2026-11-27`, is the stored key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BudgetKey {
-    /// A project's.
+    /// Account of a project.
     Project(ProjectId),
-    /// An agent type's, for a day.
+    /// Account of an agent type for one day.
     Day(AgentType, Day),
 }
 
@@ -149,7 +150,7 @@ impl std::str::FromStr for BudgetKey {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("`{text}` is no key of a purse");
+        let unknown = || format!("`{text}` is not the key of a budget account");
         let (kind, rest) = text.split_once('/').ok_or_else(unknown)?;
         if kind == "project" {
             return rest.parse().map(Self::Project).map_err(|_| unknown());
@@ -173,48 +174,48 @@ impl<'de> Deserialize<'de> for BudgetKey {
     }
 }
 
-/// What one agent type spent with one model.
+/// Usage of one agent type with one model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
-    /// Who.
+    /// Agent type.
     pub agent: AgentType,
-    /// With which provider, where it is known.
+    /// Provider, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// With which model.
+    /// Model, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// In how many attempts.
+    /// Number of attempts, including failed ones.
     pub attempts: u64,
-    /// Tokens read.
+    /// Number of input tokens.
     pub input_tokens: u64,
-    /// Tokens written.
+    /// Number of output tokens.
     pub output_tokens: u64,
-    /// Millionths of a US dollar, as far as prices are known.
+    /// Cost in millionths of a US dollar, as far as prices are known.
     pub cost_micro_usd: u64,
 }
 
-/// What an attempt that has begun may still cost.
+/// Reservation for an attempt that has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
-    /// The worst case.
+    /// Worst case of the attempt.
     pub amount: Amount,
-    /// When the attempt is over whatever happens.
+    /// Time at which the attempt has ended in any case.
     pub until: Timestamp,
 }
 
-/// An account.
+/// A budget account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetAccount {
-    /// Whose.
+    /// Key of the account.
     pub key: BudgetKey,
-    /// The limit that people set; the configured one where they have not.
+    /// Limit that people set; `None` if the configured one applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
-    /// What was spent.
+    /// Settled usage by agent type and model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spent: Vec<Spent>,
-    /// What those at work may still spend, by task.
+    /// Reservations of running attempts, by task.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reserved: BTreeMap<TaskId, Reservation>,
 }
@@ -225,7 +226,7 @@ impl Record for BudgetAccount {
     const TABLE: RecordTable =
         RecordTable { name: "purses", key: ("purse", ColumnKind::Text), extra: &[] };
 
-    // The account of an agent type for a day is charged by many projects.
+    // Attempts of many projects are charged to the account of an agent type for a day.
     const IS_SHARED: bool = true;
 
     fn key(&self) -> BudgetKey {
@@ -234,13 +235,13 @@ impl Record for BudgetAccount {
 }
 
 impl BudgetAccount {
-    /// A budget account from which nothing was taken.
+    /// Creates an empty budget account.
     #[must_use]
     pub const fn new(key: BudgetKey) -> Self {
         Self { key, limit: None, spent: Vec::new(), reserved: BTreeMap::new() }
     }
 
-    /// What was spent.
+    /// Returns the settled usage.
     #[must_use]
     pub fn spent(&self) -> Amount {
         self.spent.iter().fold(Amount::default(), |sum, one| {
@@ -251,26 +252,26 @@ impl BudgetAccount {
         })
     }
 
-    /// What those at work may still spend.
+    /// Returns the sum of all reservations that have not expired.
     #[must_use]
     pub fn reserved(&self, now: Timestamp) -> Amount {
         let alive = self.reserved.values().filter(|one| one.until > now);
         alive.fold(Amount::default(), |sum, one| sum.plus(one.amount))
     }
 
-    /// Both together.
+    /// Returns the sum of settled usage and reservations.
     #[must_use]
     pub fn taken(&self, now: Timestamp) -> Amount {
         self.spent().plus(self.reserved(now))
     }
 
-    /// Reserves for a task, in place of what it reserved before; what has lapsed goes.
+    /// Replaces the reservation of a task, and removes expired ones.
     pub(crate) fn reserve(&mut self, task: TaskId, reservation: Reservation, now: Timestamp) {
         self.reserved.retain(|_, one| one.until > now);
         self.reserved.insert(task, reservation);
     }
 
-    /// Puts what was used in the place of what was reserved; answers whether anything changed.
+    /// Replaces the reservation of a task by its usage; returns whether anything changed.
     pub(crate) fn settle(&mut self, task: TaskId, agent: AgentType, usage: &Usage) -> bool {
         let was_reserved = self.reserved.remove(&task).is_some();
         if usage.is_free() {
@@ -310,20 +311,20 @@ impl BudgetAccount {
     }
 }
 
-/// The beginning of a name that somebody outside has chosen.
+/// Truncates a name that an external worker has chosen.
 fn short(name: &Option<String>) -> Option<String> {
     name.as_ref().map(|name| name.chars().take(MAX_NAME).collect())
 }
 
-/// The question whether a limit is raised: what a request about a budget is about.
+/// Question of a budget request: whether to raise a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetQuestion {
-    /// Which budget account has too little.
+    /// Budget account whose limit is in question.
     #[serde(rename = "purse")]
     pub account: BudgetKey,
-    /// The limit when it was asked, and by how much it is raised.
+    /// Limit at the time of the question, which is also the amount of the raise.
     pub limit: Limit,
-    /// What the attempt may cost that did not take place.
+    /// Worst case of the attempt that did not take place.
     pub needs: Amount,
 }
 
@@ -353,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_never_passed_and_an_empty_purse_lets_nothing_through() {
+    fn a_limit_is_never_passed_and_an_empty_account_allows_nothing() {
         let limit = Limit { tokens: Some(100), cost_micro_usd: None };
         assert!(limit.has_room(tokens(60), tokens(40)));
         assert!(!limit.has_room(tokens(60), tokens(41)));
@@ -372,12 +373,16 @@ mod tests {
         let until = |micros| Timestamp::from_micros(micros);
         let mut account = BudgetAccount::new(BudgetKey::Day(AgentType::Coder, Day::of(now)));
         for _ in 0..2 {
-            // Twice the same task: an attempt and the one after it.
+            // The same task twice: an attempt and its retry.
             account.reserve(task, Reservation { amount: tokens(50), until: until(10) }, now);
         }
         account.reserve(other, Reservation { amount: tokens(7), until: until(20) }, now);
         assert_eq!(account.taken(now), tokens(57));
-        assert_eq!(account.taken(until(10)), tokens(7), "what nobody settled lapses");
+        assert_eq!(
+            account.taken(until(10)),
+            tokens(7),
+            "a reservation that is not settled expires"
+        );
         assert!(account.settle(task, AgentType::Coder, &used(3)));
         assert!(account.settle(task, AgentType::Coder, &used(4)));
         assert!(!account.settle(task, AgentType::Coder, &Usage::default()));

@@ -1,5 +1,5 @@
-//! What a decision consists of. A change holds a new state *together with* the event that made it
-//! so, and only this crate can build one: state without a log entry does not compile.
+//! Parts of a decision. A change holds a new state *together with* the event that caused it, and
+//! only this crate can build one: state without a log entry does not compile.
 
 use std::sync::Arc;
 
@@ -29,15 +29,15 @@ pub enum Row {
     NoRecord(RecordKey),
 }
 
-/// New states and the event that made them so. An event can move more than one row: an answer
-/// changes the request, and the task that waited for it.
+/// New states and the event that caused them. An event can change more than one row: an answer
+/// changes the request and the task that waited for it.
 #[derive(Debug, Clone)]
 pub struct Change {
     pub(crate) rows: Vec<Row>,
     pub(crate) event: Event,
 }
 
-/// What is to be committed, all of it or nothing.
+/// Changes to be committed together or not at all.
 #[derive(Debug, Clone)]
 pub struct Decision {
     pub(crate) changes: Vec<Change>,
@@ -46,24 +46,24 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// True when there is nothing to write.
+    /// Returns whether there is nothing to write.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 }
 
-/// What was committed.
+/// Result of a commit.
 #[derive(Debug, Clone, Default)]
 pub struct Committed {
-    /// The log entries, in order.
+    /// Log entries, in order.
     pub entries: Vec<Arc<Entry>>,
-    /// The rows in their new states, in order; a row that changed twice is here twice.
+    /// Rows in their new states, in order; a row that changed twice occurs twice.
     pub rows: Vec<Row>,
 }
 
 impl Committed {
-    /// The last state of a project in here.
+    /// Returns the last state of the project, if it changed.
     #[must_use]
     pub fn project(&self) -> Option<&Arc<Project>> {
         self.rows.iter().rev().find_map(|row| match row {
@@ -72,7 +72,7 @@ impl Committed {
         })
     }
 
-    /// The last state of this task, if it changed.
+    /// Returns the last state of this task, if it changed.
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<&Arc<Task>> {
         self.rows.iter().rev().find_map(|row| match row {
@@ -81,7 +81,7 @@ impl Committed {
         })
     }
 
-    /// The last state of this request, if it changed.
+    /// Returns the last state of this request, if it changed.
     #[must_use]
     pub fn request(&self, id: HitlRequestId) -> Option<&Arc<HitlRequest>> {
         self.rows.iter().rev().find_map(|row| match row {
@@ -102,7 +102,7 @@ impl Committed {
         last.flatten()
     }
 
-    /// Adds what another decision committed.
+    /// Appends the result of another commit.
     pub fn extend(&mut self, other: Self) {
         self.entries.extend(other.entries);
         self.rows.extend(other.rows);

@@ -1,5 +1,5 @@
-//! The emergency stop: work of a project, of an agent type, or all work, ended at once and not
-//! begun again until somebody releases it.
+//! Emergency stops: the work of a project, of an agent type, or all work ends at once and does not
+//! continue until the stop is released.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -8,19 +8,20 @@ use crate::record::{ColumnKind, Record, RecordTable};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::AgentType;
 
-/// What is stopped. As text `everything`, `agent/coder` or `project/ID`: the key it is stored under.
+/// Scope of an emergency stop. Its text, `everything`, `agent/coder` or `project/ID`, is the stored
+/// key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StopScope {
     /// All work.
     Everything,
-    /// The work of an agent type.
+    /// All work of an agent type.
     Agent(AgentType),
-    /// The work of a project.
+    /// All work of a project.
     Project(ProjectId),
 }
 
 impl StopScope {
-    /// Whether it concerns the work of this agent type in this project.
+    /// Returns whether it includes the work of this agent type in this project.
     #[must_use]
     pub fn covers(self, agent: AgentType, project: ProjectId) -> bool {
         match self {
@@ -45,7 +46,7 @@ impl std::str::FromStr for StopScope {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("`{text}` is nothing that can be stopped");
+        let unknown = || format!("`{text}` is not the scope of an emergency stop");
         match text.split_once('/') {
             None if text == "everything" => Ok(Self::Everything),
             Some(("agent", agent)) => agent.parse().map(Self::Agent).map_err(|_| unknown()),
@@ -68,27 +69,27 @@ impl<'de> Deserialize<'de> for StopScope {
     }
 }
 
-/// A stop that nobody has released.
+/// An emergency stop in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
-    /// What is stopped.
+    /// Work that is stopped.
     pub scope: StopScope,
-    /// Why.
+    /// Reason for people.
     pub reason: String,
-    /// Who stopped it.
+    /// Name of the principal that stopped it.
     pub by: String,
-    /// When.
+    /// Time of the stop.
     pub at: Timestamp,
 }
 
-/// What an emergency stop led to.
+/// Result of an emergency stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stopped {
-    /// The stop that stands now.
+    /// The stop in force.
     pub stop: Stop,
-    /// Whether it was made by this call; another's stands otherwise.
+    /// Whether this call created the stop; otherwise it was in force already.
     pub is_new: bool,
-    /// How many tasks were running when it was recorded.
+    /// Number of tasks that were running when the stop was recorded.
     pub interrupted: usize,
 }
 

@@ -1,5 +1,5 @@
-//! The package of a project: which files it has, made from the context store and from nothing
-//! else. Same state, same files.
+//! The package of a project: its files, built from the context store only. The same state gives the
+//! same files.
 
 mod contents;
 mod layout;
@@ -19,7 +19,7 @@ use crate::artifact::Artifact;
 use crate::project::Project;
 use crate::timestamp::Timestamp;
 
-/// Makes the record of a package from a project and all its artifacts.
+/// Builds the record of a package from a project and all its artifacts.
 #[must_use]
 pub fn build(project: &Project, artifacts: &[Arc<Artifact>], generated_at: Timestamp) -> Package {
     let cover = Cover::of(project);
@@ -31,13 +31,13 @@ pub fn build(project: &Project, artifacts: &[Arc<Artifact>], generated_at: Times
 }
 
 impl Package {
-    /// Its files with their bytes. `artifacts` are those it names.
+    /// Returns its files with their bytes. `artifacts` are those that it names.
     #[must_use]
     pub fn unpack(&self, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
         layout(&self.cover, artifacts)
     }
 
-    /// Whether these are the files it was made of, to the byte.
+    /// Returns whether the package consists of these files, to the byte.
     #[must_use]
     pub fn matches(&self, files: &[PackedFile]) -> bool {
         let files: Vec<_> = files.iter().map(PackedFile::record).collect();
@@ -46,7 +46,7 @@ impl Package {
 }
 
 impl Cover {
-    /// What a package made now would say about the project.
+    /// Returns the cover of a package that is built from the project now.
     #[must_use]
     pub fn of(project: &Project) -> Self {
         use crate::project::ProjectState;
@@ -83,7 +83,7 @@ impl Cover {
     }
 }
 
-/// The digest of a package: over the names and digests of its files, in the order of names.
+/// Returns the digest of a package, over the names and digests of its files in the order of names.
 fn digest_of(files: &[PackageFile]) -> String {
     let mut hasher = Sha256::new();
     for file in files {

@@ -5,7 +5,7 @@
 pub struct Page<T> {
     /// The items of this page.
     pub items: Vec<T>,
-    /// Whether the list goes on after the last item.
+    /// Whether there are more items after the last one.
     pub has_more: bool,
 }
 

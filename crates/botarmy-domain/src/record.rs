@@ -14,14 +14,14 @@ use uuid::Uuid;
 pub trait Record:
     Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static
 {
-    /// The key; its text names the row in error messages.
+    /// Key type; its text names the row in error messages.
     type Key: Debug + Display + Copy + Ord + Hash + Send + Sync + 'static;
 
     /// The table, as the migrations create it.
     const TABLE: RecordTable;
 
-    /// True when decisions about more than one log write the same record. A store locks such a
-    /// record before it reads it; any other record is protected by the end of its log.
+    /// Whether decisions about more than one log write the same record. A store locks such a record
+    /// before it reads it; any other record is protected by the end of its log.
     const IS_SHARED: bool = false;
 
     /// Returns the key of this record.

@@ -1,4 +1,4 @@
-//! What a decision needs to see, and what it then sees.
+//! Rows that a decision needs: their names before, and their states when it runs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,35 +13,35 @@ use crate::records::{Listed, RecordKey, RecordValue};
 use crate::task::Task;
 use crate::vocabulary::AgentType;
 
-/// The rows a decision concerns: one log with its project, and what is named here.
+/// Rows that a decision concerns: one log with its project, and the rows named here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
-    /// The log that is written, and locked meanwhile.
+    /// Log that is written, and locked meanwhile.
     pub log: LogId,
-    /// These tasks.
+    /// Tasks by id.
     pub tasks: Vec<TaskId>,
-    /// Every task of the project that is not final.
+    /// Whether to include every task of the project that is not final.
     pub open_tasks: bool,
-    /// These requests.
+    /// Requests by id.
     pub requests: Vec<HitlRequestId>,
-    /// Every pending request of the project.
+    /// Whether to include every pending request of the project.
     pub open_requests: bool,
-    /// These artifacts, without their content.
+    /// Artifacts by id, without their content.
     pub artifacts: Vec<ContextId>,
-    /// These records. A store MUST lock those that decisions about other logs write too.
+    /// Records by key. A store MUST lock those that decisions about other logs write too.
     pub records: Vec<RecordKey>,
-    /// The facts that the status of this agent type follows from.
+    /// Agent type whose facts are included; its status is derived from them.
     pub agent_facts: Option<AgentType>,
 }
 
 impl Scope {
-    /// A project, and nothing of it.
+    /// Returns the scope of a project without further rows.
     #[must_use]
     pub const fn project(id: ProjectId) -> Self {
         Self::log(LogId::Project(id))
     }
 
-    /// The status of an agent type; written to the system log.
+    /// Returns the scope of an agent type's status, which is written to the system log.
     #[must_use]
     pub fn agent(agent: AgentType) -> Self {
         let mut scope = Self::log(LogId::System).record::<AgentRecord>(agent);
@@ -49,7 +49,7 @@ impl Scope {
         scope
     }
 
-    /// A log, and nothing else.
+    /// Returns the scope of a log without further rows.
     #[must_use]
     pub const fn log(log: LogId) -> Self {
         Self {
@@ -64,28 +64,28 @@ impl Scope {
         }
     }
 
-    /// This task too.
+    /// Adds this task.
     #[must_use]
     pub fn task(mut self, id: TaskId) -> Self {
         self.tasks.push(id);
         self
     }
 
-    /// This request too.
+    /// Adds this request.
     #[must_use]
     pub fn request(mut self, id: HitlRequestId) -> Self {
         self.requests.push(id);
         self
     }
 
-    /// These artifacts too.
+    /// Adds these artifacts.
     #[must_use]
     pub fn artifacts(mut self, ids: &[ContextId]) -> Self {
         self.artifacts.extend_from_slice(ids);
         self
     }
 
-    /// Everything that is still open.
+    /// Adds every open task and every pending request.
     #[must_use]
     pub const fn everything_open(mut self) -> Self {
         self.open_tasks = true;
@@ -93,7 +93,7 @@ impl Scope {
         self
     }
 
-    /// Every pending request.
+    /// Adds every pending request.
     #[must_use]
     pub const fn open_requests(mut self) -> Self {
         self.open_requests = true;
@@ -120,27 +120,27 @@ impl Scope {
     }
 }
 
-/// What a decision sees. What was asked for and is not in here does not exist.
+/// State of the rows of a scope. A row of the scope that is missing here does not exist.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The end of the log.
+    /// End of the log.
     pub head: Head,
-    /// The project, unless it is the system log or does not exist.
+    /// Project; `None` in the system log or if it does not exist.
     pub project: Option<Arc<Project>>,
-    /// The tasks that were asked for.
+    /// Tasks of the scope.
     pub tasks: BTreeMap<TaskId, Arc<Task>>,
-    /// The requests that were asked for.
+    /// Requests of the scope.
     pub requests: BTreeMap<HitlRequestId, Arc<HitlRequest>>,
-    /// The artifacts that were asked for.
+    /// Artifacts of the scope.
     pub artifacts: BTreeMap<ContextId, Arc<ArtifactRef>>,
-    /// The records that were asked for; `None` where there is none.
+    /// Records of the scope; `None` for one that does not exist.
     pub records: BTreeMap<RecordKey, Option<RecordValue>>,
-    /// The agent type and its facts, if they were asked for.
+    /// Agent type and its facts, if the scope includes them.
     pub agent_facts: Option<(AgentType, AgentFacts)>,
 }
 
 impl Snapshot {
-    /// Returns the record with this key, if it was asked for and exists.
+    /// Returns the record with this key, if it is in the scope and exists.
     #[must_use]
     pub fn record<R: Listed>(&self, key: R::Key) -> Option<&Arc<R>> {
         self.records.get(&R::any_key(key))?.as_ref().and_then(R::of)

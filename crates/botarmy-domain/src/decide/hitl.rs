@@ -101,7 +101,7 @@ pub fn respond(
         return Err(DomainError::conflict(
             "subject_changed",
             format!(
-                "The artifacts under review have changed since they were shown; their digest is now {}.",
+                "The artifacts under review have changed since they were shown; digest: {}.",
                 request.subject.digest
             ),
         ));

@@ -15,9 +15,9 @@ pub struct ArtifactCreated {
     pub artifact_type: ArtifactType,
     /// SHA-256 of its canonical content, in hexadecimal.
     pub digest: String,
-    /// Agent type that made it.
+    /// Agent type that produced it.
     pub source_agent: AgentType,
-    /// Version before it.
+    /// Version that it replaces.
     pub previous: Option<ContextId>,
 }
 

@@ -21,7 +21,7 @@ pub struct EmergencyStopped {
 /// Stopped work was released.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmergencyReleased {
-    /// Work that goes on.
+    /// Work that continues.
     pub scope: StopScope,
     /// Agent type, where the stop was of one.
     pub agent_type: Option<AgentType>,

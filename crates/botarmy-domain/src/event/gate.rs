@@ -54,7 +54,7 @@ pub struct SubjectChanged {
     pub subject: Subject,
     /// Time at which the request expires.
     pub expires_at: Timestamp,
-    /// Always true: it tells this payload from that of a new request.
+    /// Always true: distinguishes this payload from that of a new request.
     pub updated: bool,
 }
 
@@ -75,7 +75,7 @@ pub struct HitlResponse {
     pub response_comment: Option<String>,
     /// Document that replaces the subject.
     pub amended_content: Option<Value>,
-    /// Whether work goes on because of the answer.
+    /// Whether the workflow continues because of the answer.
     pub workflow_resumed: bool,
     /// Agent type whose work it was about.
     pub agent_type: Option<AgentType>,

@@ -62,9 +62,9 @@ pub struct ProjectCompleted {
     pub completed_by: String,
     /// Time of completion.
     pub completed_at: Timestamp,
-    /// Whether it was completed although something was missing.
+    /// Whether it was completed although conditions were unmet.
     pub forced: bool,
-    /// What was missing, one sentence each.
+    /// Unmet conditions, one sentence each.
     pub overridden: Vec<String>,
     /// Sentence for people.
     pub message: String,

@@ -13,7 +13,7 @@ use crate::ids::HitlRequestId;
 ///
 /// An implementation
 /// - MUST take one decision per call, and commit it before it returns;
-/// - MUST finish what it began when the caller goes away meanwhile.
+/// - MUST finish a commit that it began even if the caller is dropped meanwhile.
 ///
 /// # Errors
 /// A refusal, or the error of the store. Nothing has changed then.

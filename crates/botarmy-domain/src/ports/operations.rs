@@ -18,7 +18,7 @@ use crate::vocabulary::AgentType;
 ///
 /// An implementation
 /// - MUST take one decision per call, and commit it before it returns;
-/// - MUST finish what it began when the caller goes away meanwhile.
+/// - MUST finish a commit that it began even if the caller is dropped meanwhile.
 ///
 /// # Errors
 /// A refusal, or the error of the store. Nothing has changed then.
@@ -40,10 +40,10 @@ pub trait Operations: Send + Sync + 'static {
     /// Deletes the package of a project; its artifacts stay. Returns whether there was one.
     async fn delete_package(&self, id: ProjectId, caller: Caller) -> Result<bool, Error>;
 
-    /// Deletes packages older than this, and returns how many.
+    /// Deletes packages older than this, and returns their number.
     async fn delete_old_packages(&self, max_age_hours: u32, caller: Caller) -> Result<u32, Error>;
 
-    /// Sets the spending limit of a project. Tasks that waited for it and have room now go on.
+    /// Sets the spending limit of a project. Tasks that waited for it are requeued if they fit now.
     async fn set_budget(
         &self,
         id: ProjectId,
@@ -51,8 +51,8 @@ pub trait Operations: Send + Sync + 'static {
         caller: Caller,
     ) -> Result<BudgetReport, Error>;
 
-    /// Stops work: nothing new starts, and running attempts are ended within a second and wait in
-    /// the queue. A scope that is stopped already stays as it is.
+    /// Stops work at once: nothing new starts, and running attempts end within a second and are
+    /// requeued. A scope that is stopped already stays as it is.
     async fn stop(
         &self,
         scope: StopScope,

@@ -1,5 +1,5 @@
-//! Everything that can be asked of BotArmy, as one port. Reading goes through
-//! [`super::Queries`] and [`super::LogQueries`].
+//! All commands of BotArmy as one port. Reading goes through [`super::Queries`] and
+//! [`super::LogQueries`].
 
 use super::{Gates, Operations, Projects, Tasks};
 

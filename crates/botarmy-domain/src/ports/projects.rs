@@ -9,11 +9,11 @@ use crate::error::Error;
 use crate::ids::ProjectId;
 use crate::project::{Completion, NewProject, Project};
 
-/// Creates projects and drives them from their start to their end.
+/// Creates projects and drives them from start to end.
 ///
 /// An implementation
 /// - MUST take one decision per call, and commit it before it returns;
-/// - MUST finish what it began when the caller goes away meanwhile.
+/// - MUST finish a commit that it began even if the caller is dropped meanwhile.
 ///
 /// # Errors
 /// A refusal, or the error of the store. Nothing has changed then.
@@ -23,8 +23,8 @@ pub trait Projects: Send + Sync + 'static {
     /// Creates a project; with a workflow, starts it.
     async fn create_project(&self, new: NewProject, caller: Caller) -> Result<Arc<Project>, Error>;
 
-    /// Starts a workflow (default `sdlc`) in a project that has none, with `idea`, else the
-    /// description, else the name.
+    /// Starts a workflow (default `sdlc`) in a project that has none. The idea is `idea` or, if
+    /// absent, the description or the name.
     async fn start_project(
         &self,
         id: ProjectId,
@@ -42,9 +42,9 @@ pub trait Projects: Send + Sync + 'static {
     /// Cancels the project with everything open in it; running agents are stopped.
     async fn cancel_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error>;
 
-    /// Completes the project if nothing is missing, and returns what is missing if something is.
+    /// Completes the project if no condition is unmet; returns the unmet conditions otherwise.
     async fn check_completion(&self, id: ProjectId, caller: Caller) -> Result<Completion, Error>;
 
-    /// Completes the project whatever is missing, and returns that.
+    /// Completes the project even if conditions are unmet, and returns those.
     async fn force_complete(&self, id: ProjectId, caller: Caller) -> Result<Vec<String>, Error>;
 }

@@ -48,7 +48,7 @@ pub trait Queries: Send + Sync + 'static {
     async fn project_detail(&self, caller: &Caller, id: ProjectId) -> Result<ProjectDetail, Error>;
 
     /// Returns the status of the project and of its tasks, oldest first. The position of the log
-    /// tells whether an earlier answer still holds.
+    /// shows whether an earlier answer is still valid.
     async fn task_statuses(
         &self,
         caller: &Caller,
@@ -120,7 +120,7 @@ pub trait Queries: Send + Sync + 'static {
     /// Returns the budget of a project now.
     async fn budget(&self, caller: &Caller, project: ProjectId) -> Result<BudgetReport, Error>;
 
-    /// Returns what was used for a project.
+    /// Returns the usage of a project.
     async fn usage(&self, caller: &Caller, project: ProjectId) -> Result<UsageReport, Error>;
 
     /// Returns the emergency stops in force, in the order of their scopes.

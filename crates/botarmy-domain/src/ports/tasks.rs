@@ -13,7 +13,7 @@ use crate::task::{NewTask, Task};
 ///
 /// An implementation
 /// - MUST take one decision per call, and commit it before it returns;
-/// - MUST finish what it began when the caller goes away meanwhile.
+/// - MUST finish a commit that it began even if the caller is dropped meanwhile.
 ///
 /// # Errors
 /// A refusal, or the error of the store. Nothing has changed then.
@@ -26,6 +26,6 @@ pub trait Tasks: Send + Sync + 'static {
     /// Cancels a task; a running agent is stopped.
     async fn cancel_task(&self, id: TaskId, caller: Caller) -> Result<Arc<Task>, Error>;
 
-    /// Gives a failed task another round of attempts.
+    /// Grants a failed task another round of attempts.
     async fn retry_task(&self, id: TaskId, caller: Caller) -> Result<Arc<Task>, Error>;
 }

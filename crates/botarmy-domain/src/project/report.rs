@@ -17,12 +17,12 @@ pub struct ProjectDetail {
     pub counts: Counts,
 }
 
-/// Circumstances of a project's status; nothing of an active project.
+/// Circumstances of a project's status; empty for an active project.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing<'a> {
     /// Time at which the project reached its status.
     pub since: Option<Timestamp>,
-    /// Name of the caller who brought it there.
+    /// Name of the principal that caused it.
     pub by: Option<&'a str>,
     /// Reason of a halt, a failure or an emergency stop.
     pub reason: Option<&'a str>,
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_standing_tells_who_when_and_why() {
+    fn the_standing_has_author_time_and_reason() {
         let (by, reason) = ("ada".to_owned(), "Too large.".to_owned());
         assert_eq!(project(ProjectState::Active).standing(), Standing::default());
         let halted = project(ProjectState::Halted { at: NOW, by: by.clone(), reason });

@@ -75,8 +75,8 @@ fn life() -> World {
         })
         .unwrap();
     let with_package = scope.clone().record::<Package>(project.id);
-    world.run(&with_package, |c, s| artifacts::package_deleted(c, s)).unwrap();
-    world.run(&Scope::agent(AgentType::Coder), |c, s| agents::reset(c, s)).unwrap();
+    world.run(&with_package, artifacts::package_deleted).unwrap();
+    world.run(&Scope::agent(AgentType::Coder), agents::reset).unwrap();
     let note = || Note(object(json!({"message": "…"})));
     for event in [
         EventPayload::SystemError(note()),

@@ -80,15 +80,15 @@ impl World {
     // Projects.
 
     pub fn pause(&mut self) -> Outcome {
-        self.run(&self.scope(), |c, s| projects::pause(c, s))
+        self.run(&self.scope(), projects::pause)
     }
 
     pub fn resume(&mut self) -> Outcome {
-        self.run(&self.scope(), |c, s| projects::resume(c, s))
+        self.run(&self.scope(), projects::resume)
     }
 
     pub fn cancel(&mut self) -> Outcome {
-        self.run(&self.scope(), |c, s| projects::cancel(c, s))
+        self.run(&self.scope(), projects::cancel)
     }
 
     pub fn force(&mut self) -> Outcome {
