@@ -129,7 +129,7 @@ pub async fn until_received(speaker: &Side, listener: &mut Listener, n: u32) -> 
             }
             before.push(news);
         }
-        assert!(started.elapsed() < TIMEOUT, "{n} is not heard");
+        assert!(started.elapsed() < TIMEOUT, "{n} does not arrive");
     }
 }
 
@@ -138,7 +138,7 @@ pub struct Listener(Box<dyn Subscription>);
 
 impl Listener {
     pub async fn next(&mut self) -> BusMessage {
-        self.within(TIMEOUT).await.expect("nothing is heard")
+        self.within(TIMEOUT).await.expect("no message arrives")
     }
 
     pub async fn within(&mut self, time: Duration) -> Option<BusMessage> {

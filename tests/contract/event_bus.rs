@@ -42,7 +42,7 @@ pub async fn an_entry_arrives_to_the_last_bit(channels: &Channels) {
     let mut listener = channels.listener.listen().await;
     channels.speaker.publish([BusMessage::Entry(Arc::clone(&entry))]).await;
     let BusMessage::Entry(received) = listener.next().await else {
-        panic!("something else was heard")
+        panic!("another message arrived")
     };
     assert_eq!(received, entry);
     assert_eq!(received.seal(GENESIS), entry.hash);
@@ -72,7 +72,7 @@ pub async fn a_slow_subscriber_delays_no_other_and_receives_a_gap(channels: &Cha
     assert!(received.len() < SAID as usize, "{} news were kept for one subscriber", received.len());
     assert!(received.iter().any(|news| matches!(news, BusMessage::Lagged)), "no gap was reported");
     let numbers: Vec<_> = received.iter().filter_map(number).collect();
-    assert!(numbers.is_sorted(), "what it hears is in order");
+    assert!(numbers.is_sorted(), "messages arrive in order");
     assert_eq!(numbers.last(), Some(&SAID), "and goes on after the gap");
 }
 

@@ -116,7 +116,7 @@ async fn sweep(stores: &Stores, agent: AgentType) -> AgentRecord {
     let decide = move |snapshot: &_| agents::reset(&context, snapshot);
     stores.run(Scope::agent(agent), decide).await.unwrap();
     let record = stores.agents.status_of(agent).await.unwrap();
-    assert_eq!(record.cleared_at, Some(now), "whoever changes it sees it");
+    assert_eq!(record.cleared_at, Some(now), "its author sees the change");
     record
 }
 
@@ -134,7 +134,7 @@ async fn a_redis_that_returns_empty_causes_a_gap_and_is_filled_again() {
 
     server.kill();
     speaker.publish([progress(2)]).await;
-    assert_eq!(number(&here.next().await), Some(2), "here it is heard all the same");
+    assert_eq!(number(&here.next().await), Some(2), "it still arrives in the same process");
     until("noticing", async || !is_well(&a).await && !is_well(&b).await).await;
     speaker.publish([progress(3)]).await;
     let swept = sweep(&board, AgentType::Coder).await;
@@ -142,9 +142,9 @@ async fn a_redis_that_returns_empty_causes_a_gap_and_is_filled_again() {
 
     server.start_again().await;
     receives_a_gap_and_continues(&speaker, &mut there, 4).await;
-    let everybody: BTreeSet<_> = AgentType::ALL.iter().copied().collect();
+    let all: BTreeSet<_> = AgentType::ALL.iter().copied().collect();
     let mut woken = BTreeSet::new();
-    while woken != everybody {
+    while woken != all {
         woken.append(&mut tokio::time::timeout(TIMEOUT, listener.wake_ups.wait()).await.unwrap());
     }
     listener.hush().await;
@@ -252,10 +252,10 @@ async fn more_than_the_queue_holds_becomes_a_gap() {
     let numbers: Vec<_> = received.iter().filter_map(number).collect();
     assert!(
         received.iter().any(|news| matches!(news, BusMessage::Lagged)),
-        "{} heard",
+        "{} arrived",
         numbers.len()
     );
-    assert!(numbers.len() < 1000 && numbers.is_sorted(), "{} heard", numbers.len());
+    assert!(numbers.len() < 1000 && numbers.is_sorted(), "{} arrived", numbers.len());
     receives_without_a_gap(&speaker, &mut there, 60_000).await;
 }
 
@@ -298,7 +298,7 @@ async fn an_unreadable_message_becomes_a_gap() {
     }
     assert_eq!(side.wake_ups.wait().await, [AgentType::Coder].into());
     say(&server, r#"PUBLISH test:v2:0:news "someone\nE{}\n""#).await;
-    assert!(listener.hush().await.is_empty(), "another version is not heard");
+    assert!(listener.hush().await.is_empty(), "another version is ignored");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -126,5 +126,5 @@ async fn a_claim_whose_answer_was_lost_belongs_to_its_caller() {
     assert_eq!(claimed, waiting[..2]);
     let all = stores.tasks.tasks(project, Default::default(), 100).await.unwrap();
     let working = all.iter().filter(|task| task.status() == TaskStatus::Working);
-    assert_eq!(working.count(), 3, "nobody holds what was claimed for them");
+    assert_eq!(working.count(), 3, "the claimed tasks have no holder");
 }

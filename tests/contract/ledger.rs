@@ -217,7 +217,7 @@ pub async fn a_lease_is_extended_by_its_holder_only(stores: &Stores) {
     let project = stores.project("One").await;
     let task = stores.submit(project, 5).await;
     let until = stores.context().now.after(Duration::from_secs(1000));
-    assert!(!stores.ledger.extend(task, 1, until).await.unwrap(), "nobody holds it");
+    assert!(!stores.ledger.extend(task, 1, until).await.unwrap(), "it has no lease");
     stores.claim(1).await;
     assert!(stores.ledger.extend(task, 1, until).await.unwrap());
     assert!(!stores.ledger.extend(task, 2, until).await.unwrap(), "another fence");

@@ -1,5 +1,5 @@
-//! The model runner against a double of the providers: every protocol, and everything a provider
-//! can do wrong.
+//! The model runner against a double of the providers: every protocol, and every kind of invalid
+//! answer.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::runners::{Candidate, examine, step};
 
-/// Must never be seen anywhere.
+/// Must not appear anywhere.
 const SECRET: &str = "key-5af3c0ffee";
 
 const KINDS: [(ProviderKind, Protocol); 5] = [
@@ -96,7 +96,7 @@ async fn run(runner: &LlmRunner, job: Assignment) -> Result<Outcome, RunError> {
     runner.run(job, listening().0).await
 }
 
-/// What an attempt that failed came to: its code, whether another may help, when, what it used.
+/// A failed attempt: its code, whether a retry may help, the delay, and its usage.
 #[derive(Debug)]
 struct Failed {
     code: String,
@@ -179,7 +179,7 @@ async fn a_schema_is_sent_where_the_provider_takes_one_and_the_length_always() {
             assert_eq!(schema, Some(&json!("json")));
         } else if let Some(schema) = schema {
             assert_eq!(schema["properties"]["goals"]["type"], "array", "{kind:?}");
-            // Every key is asked for, and no other, at every level.
+            // Every key is required, and no other is allowed, at every level.
             assert_eq!(schema["required"], json!(["summary", "goals", "scope", "confidence"]));
             let inner = &schema["properties"]["scope"];
             assert_eq!(inner["required"], json!(["in"]));
@@ -228,7 +228,7 @@ async fn what_cannot_be_used_is_asked_for_once_and_comes_back_with_the_reason() 
             assert_eq!(failed.usage.input_tokens, TOKENS.0, "one request is paid");
             assert_eq!(double.asked().len(), before + 1, "{kind:?}");
         }
-        // Whether a document has the form its step asks for is for others to say.
+        // The orchestrator validates the form of the document, not the runner.
         double.then(Reply::Say(json!({"goals": "none"}).to_string()));
         run(&runner, planning()).await.unwrap();
     }
@@ -291,7 +291,7 @@ async fn a_bad_answer_ends_in_the_right_way() {
         let cases = [
             (Reply::Body("text/html", html.clone()), &["no_answer", "unreadable_answer"][..], true),
             (Reply::Body("application/json", String::new()), &["no_answer"], true),
-            // Without a line's end in it, no event comes of it: that is silence too.
+            // Without a line end, no event is complete, which counts as silence, too.
             (
                 Reply::Body("text/html", "x".repeat(10 << 20)),
                 &["no_answer", "unreadable_answer", "provider_silent"],
@@ -465,10 +465,10 @@ async fn the_model_runner_keeps_the_contract_of_runners() {
         fails_for_good: Some(named("Fails")),
         fails_for_now: Some(named("Tires")),
         lasts: Some((named("Lasts"), Box::new(move || at_work.open() > 0))),
-        // It is told to decide what is open, and to say so in its document.
+        // A model decides open questions by itself and records the decision in its document.
         asks: None,
         floods: Some(named("Floods")),
-        // Its protocols are UTF-8, and what is not cannot be read.
+        // Its protocols are UTF-8; other bytes cannot be read.
         mumbles: None,
         dies: Some(named("Dies")),
     };

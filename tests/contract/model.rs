@@ -228,7 +228,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
             stores.run(open(project, id), move |s| tasks::retry(&context, s, id)).await
         }
         Command::Respond { request: n, action } => {
-            let Some(request) = request(n).await else { return "nobody asks".to_owned() };
+            let Some(request) = request(n).await else { return "no request".to_owned() };
             let response = Response {
                 action,
                 content: Some("So be it".to_owned()),
@@ -244,7 +244,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
                 .await
         }
         Command::Expire { request: n } => {
-            let Some(request) = request(n).await else { return "nobody asks".to_owned() };
+            let Some(request) = request(n).await else { return "no request".to_owned() };
             stores.pass(Duration::from_secs(86_400));
             let context = stores.context();
             let mut scope = Scope::project(request.project_id).request(request.id);

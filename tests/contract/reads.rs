@@ -184,9 +184,9 @@ pub async fn a_log_is_read_from_any_position_without_a_gap(stores: &Stores) {
         assert_eq!(seqs, expected);
     }
     assert_eq!(stores.audit.head(log).await.unwrap().unwrap().seq, 21);
-    let nobody = LogId::Project(stores.context().id_generator().project());
-    assert!(stores.audit.since(nobody, 0, 5).await.unwrap().is_empty());
-    assert_eq!(stores.audit.head(nobody).await.unwrap(), None);
+    let unknown = LogId::Project(stores.context().id_generator().project());
+    assert!(stores.audit.since(unknown, 0, 5).await.unwrap().is_empty());
+    assert_eq!(stores.audit.head(unknown).await.unwrap(), None);
 }
 
 pub async fn packages_are_there_until_they_are_deleted(stores: &Stores) {

@@ -1,4 +1,4 @@
-//! What every agent runner must do, over every runner there is.
+//! Contract of agent runners, run against every runner.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,24 +20,24 @@ use botarmy_server::system::SystemClock;
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use serde_json::{Map, Value, json};
 
-/// A runner, and assignments that bring it to each kind of end; `None` where it has no such end. A
-/// new runner is one more of these.
+/// A runner, with assignments that lead to each kind of result; `None` where it has no such result.
+/// A new runner needs one more candidate.
 pub struct Candidate {
     pub name: &'static str,
     pub runner: Arc<dyn AgentRunner>,
     pub completes: Assignment,
     pub fails_for_good: Option<Assignment>,
-    /// Another try may help.
+    /// Fails with an error that a retry may avoid.
     pub fails_for_now: Option<Assignment>,
-    /// An assignment it is still at when the future is dropped, and whether it is.
+    /// Still runs when the future is dropped; with a function that returns whether it runs.
     pub lasts: Option<(Assignment, Box<dyn Fn() -> bool + Send + Sync>)>,
     /// Asks at first, and completes when it is resumed with the answer.
     pub asks: Option<Assignment>,
-    /// Says more than anybody wants to hear.
+    /// Sends far more output than allowed.
     pub floods: Option<Assignment>,
-    /// Completes with something in it that is no UTF-8.
+    /// Completes with output that contains invalid UTF-8.
     pub mumbles: Option<Assignment>,
-    /// Ends without a word.
+    /// Ends without a result.
     pub dies: Option<Assignment>,
 }
 
@@ -53,7 +53,7 @@ fn object(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap()
 }
 
-/// The assignment of a workflow step with these artifacts.
+/// Returns the assignment of a workflow step with these artifacts.
 pub fn step(
     name: &str,
     agent: AgentType,
@@ -102,7 +102,7 @@ pub fn step(
     }
 }
 
-/// A command that does what its instructions say, and the file its process writes its number to.
+/// Returns a command that follows its instructions, and the file with the id of its process.
 fn command(dir: &std::path::Path) -> (CommandRunner, std::path::PathBuf) {
     let pid = dir.join("pid");
     let script = r#"
@@ -128,7 +128,7 @@ fn command(dir: &std::path::Path) -> (CommandRunner, std::path::PathBuf) {
     )
 }
 
-/// Whether the process whose number is in this file works on.
+/// Returns whether the process whose id is in this file is running.
 fn lives(file: &std::path::Path) -> bool {
     let pid = std::fs::read_to_string(file).unwrap_or_default();
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
@@ -203,10 +203,10 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
     ]
 }
 
-/// Answers whether it applies.
+/// Checks one rule; returns whether it applies to the candidate.
 pub type Contract = for<'a> fn(&'a Candidate) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>>;
 
-/// Names and functions; a new MUST is a new line.
+/// Names and functions of the rules; a new MUST needs a new line.
 pub const CONTRACTS: [(&str, Contract); 12] = [
     ("completes_with_the_artifact_that_is_expected", |c| Box::pin(completes(c))),
     ("does_the_same_assignment_twice_with_the_same_result", |c| Box::pin(repeats(c))),
@@ -273,7 +273,7 @@ async fn honours_its_deadline(candidate: &Candidate) -> bool {
     let Some((job, at_work)) = &candidate.lasts else { return false };
     let limit = Duration::from_secs(1);
     let context = until(SystemClock.now().after(limit));
-    // As the worker does it.
+    // The worker enforces deadlines in the same way.
     let ended = tokio::time::timeout(limit, candidate.runner.run(job.clone(), context)).await;
     assert!(matches!(&ended, Err(_) | Ok(Err(RunError::Retryable { .. }))), "{ended:?}");
     let over = Instant::now();
@@ -311,7 +311,7 @@ async fn takes_what_is_no_utf_8(candidate: &Candidate) -> bool {
 async fn notices_silence(candidate: &Candidate) -> bool {
     let Some(job) = &candidate.dies else { return false };
     let (runner, job) = (Arc::clone(&candidate.runner), job.clone());
-    // A panic is noticed by the worker, which runs an agent in a task of its own.
+    // The worker detects a panic because it runs each agent in a separate task.
     if let Ok(ended) = tokio::spawn(async move { runner.run(job, context()).await }).await {
         assert!(ended.is_err(), "{ended:?}");
     }
@@ -362,7 +362,7 @@ async fn serves_many(candidate: &Candidate) -> bool {
     true
 }
 
-/// Holds a candidate to all of it. Answers what does not apply to it.
+/// Checks a candidate against all rules; returns those that do not apply to it.
 pub async fn examine(candidate: &Candidate) -> Vec<&'static str> {
     let mut left_out = Vec::new();
     for (name, contract) in CONTRACTS {
@@ -384,10 +384,10 @@ async fn every_runner_keeps_its_contract() {
         left_out.push((candidate.name, examine(&candidate).await));
     }
     let expected = [
-        // It returns values, not bytes; how much of them is too much is for the orchestrator to say.
+        // It returns values, not bytes; the orchestrator limits their size.
         ("scripted", vec!["is_not_flooded", "takes_what_is_no_utf_8"]),
         ("command", vec![]),
-        // It completes everything at once, whatever the assignment is.
+        // It completes every assignment at once.
         (
             "noop",
             vec![
@@ -401,7 +401,7 @@ async fn every_runner_keeps_its_contract() {
                 "asks_by_returning_and_goes_on_with_the_answer",
             ],
         ),
-        // It is done in milliseconds, hears nobody, and never asks.
+        // It ends within milliseconds, waits for no one, and never asks.
         (
             "offline",
             vec![

@@ -8,7 +8,7 @@ use botarmy_tests::server::TIMEOUT;
 use crate::channels::{Channels, QUIET, Side};
 
 async fn waits(side: &Side) -> BTreeSet<AgentType> {
-    tokio::time::timeout(TIMEOUT, side.wake_ups.wait()).await.expect("nobody is woken")
+    tokio::time::timeout(TIMEOUT, side.wake_ups.wait()).await.expect("no worker is woken")
 }
 
 /// Waits until these agent types, and no others, were notified.
@@ -40,7 +40,7 @@ pub async fn without_a_notification_no_worker_is_woken(channels: &Channels) {
     channels.speaker.wake_ups.notify(&[Coder].into());
     waits_for(&channels.listener, &[Coder]).await;
     let again = tokio::time::timeout(QUIET, channels.listener.wake_ups.wait()).await;
-    assert!(again.unwrap_or_default().is_empty(), "a ring is heard once");
+    assert!(again.unwrap_or_default().is_empty(), "a notification arrives once");
 }
 
 /// Runs the worker's loop: it waits, is busy for a moment, and waits again or abandons the wait.

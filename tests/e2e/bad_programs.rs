@@ -167,10 +167,10 @@ const LEASES: &str = "/api/v1/worker/leases";
 
 /// Starts a server without internal coders and testers.
 async fn for_workers() -> TestServer {
-    let nobody = |agent| (agent, "none");
+    let without = |agent| (agent, "none");
     TestServer::with(&[
-        nobody("BOTARMY_AGENTS__CODER__RUNNER"),
-        nobody("BOTARMY_AGENTS__TESTER__RUNNER"),
+        without("BOTARMY_AGENTS__CODER__RUNNER"),
+        without("BOTARMY_AGENTS__TESTER__RUNNER"),
     ])
     .await
 }

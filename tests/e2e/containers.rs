@@ -83,7 +83,7 @@ fn replica() -> BTreeMap<String, String> {
 #[test]
 fn a_replica_accepts_the_settings_it_is_given_in_a_container() {
     let settings = Settings::load(None, replica()).unwrap();
-    assert!(settings.http.host.is_unspecified(), "loopback in a container is nobody's");
+    assert!(settings.http.host.is_unspecified(), "loopback in a container cannot be reached");
     assert_eq!(settings.http.port.to_string(), last("EXPOSE"));
     assert_eq!(settings.store.data_dir, PathBuf::from(last("VOLUME")));
     assert!(settings.store.url.starts_with("postgres://botarmy:s3cr3t@postgres:5432/"));

@@ -142,7 +142,7 @@ impl Busy {
         let task = tokio::spawn(async move {
             let client = botarmy_tests::server::http_client();
             let mut acknowledged = Vec::new();
-            let mut nobody = 0;
+            let mut refused = 0;
             while !stopped.load(Ordering::Relaxed) {
                 let name = format!("Project {}", acknowledged.len());
                 match create(&client, base_port, &name).await {
@@ -150,13 +150,13 @@ impl Busy {
                     None => {
                         // A request may fall between the stop of one replica and the start of the
                         // next.
-                        nobody += 1;
-                        assert!(nobody < 3, "no replica took a request, three times in a row");
+                        refused += 1;
+                        assert!(refused < 3, "no replica took a request, three times in a row");
                         tokio::time::sleep(Duration::from_millis(50)).await;
                         continue;
                     }
                 }
-                nobody = 0;
+                refused = 0;
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             acknowledged

@@ -146,7 +146,7 @@ async fn a_subscriber_sees_other_projects_only_if_it_asks_for_all() {
     assert!(received.contains(&mine) && received.contains(&other));
     server.post("/api/v1/agents/status/deployer/reset", json!({})).await;
     let frame = nothing.next().await.unwrap();
-    assert_eq!(frame["event_type"], "agent_status_change", "only what concerns everybody");
+    assert_eq!(frame["event_type"], "agent_status_change", "only frames for all subscribers");
 }
 
 #[tokio::test]

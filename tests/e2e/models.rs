@@ -64,7 +64,7 @@ async fn models_take_an_idea_to_a_package_and_their_tokens_are_counted() {
         assert_eq!((usage["input_tokens"].as_u64(), usage["output_tokens"].as_u64()), {
             (Some(TOKENS.0), Some(TOKENS.1))
         });
-        assert_eq!(usage["cost_micro_usd"], Value::Null, "nobody said what it costs");
+        assert_eq!(usage["cost_micro_usd"], Value::Null, "no price is configured");
         assert_eq!(task["output"]["context"]["left_out"], serde_json::json!([]));
     }
     let asked = double.asked();

@@ -80,7 +80,7 @@ async fn what_one_begins_another_works_on_and_a_third_sees() {
     a.post("/api/v1/agents/status/deployer/reset", json!({})).await;
     let after = statuses(&a).await;
     let at = |all: &Value| all["deployer"]["last_activity"].as_str().map(str::to_owned);
-    assert!(at(&after) > at(&before), "whoever changes a status sees the change: {after}");
+    assert!(at(&after) > at(&before), "the author of a change sees it: {after}");
     c.until(|c| {
         let (at, wanted) = (&at, at(&after));
         async move { at(&statuses(c).await) >= wanted }
@@ -156,11 +156,11 @@ async fn an_external_worker_is_served_by_any_server() {
     let Some(database) = services::database().await else { return };
     let Some(redis) = services::redis() else { return };
     let redis = (redis.url.as_str(), redis.prefix.as_str());
-    let nobody = [("BOTARMY_AGENTS__CODER__RUNNER", "none")];
+    let no_coder = [("BOTARMY_AGENTS__CODER__RUNNER", "none")];
     let (a, b, c) = tokio::join!(
-        replica(&database, redis, "api", &nobody),
-        replica(&database, redis, "api", &nobody),
-        replica(&database, redis, "worker", &nobody),
+        replica(&database, redis, "api", &no_coder),
+        replica(&database, redis, "api", &no_coder),
+        replica(&database, redis, "worker", &no_coder),
     );
     is_connected(&b).await;
     let project = a.by_hand().await;

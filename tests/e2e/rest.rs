@@ -32,7 +32,7 @@ fn field(problem: &Value) -> &str {
     problem["errors"][0]["field"].as_str().unwrap_or_default()
 }
 
-const NOBODY: &str = "0190a0b0-0000-7000-8000-00000000000a";
+const UNKNOWN_ID: &str = "0190a0b0-0000-7000-8000-00000000000a";
 
 /// Stores an artifact by hand and returns its id.
 async fn put_in(server: &TestServer, project: &str, kind: &str, content: Value) -> String {
@@ -137,7 +137,7 @@ async fn what_is_not_there_not_possible_or_too_much_has_its_status() {
         "/api/v1/audit/projects/{}/export",
         "/api/v1/audit/tasks/{}/events",
     ] {
-        let (status, problem) = server.get(&path.replace("{}", NOBODY)).await;
+        let (status, problem) = server.get(&path.replace("{}", UNKNOWN_ID)).await;
         assert_eq!((status, &problem["status"]), (404, &json!(404)), "{path}");
         let (status, problem) = server.get(&path.replace("{}", "x")).await;
         assert_eq!((status, field(&problem).ends_with("_id")), (422, true), "{path}");
@@ -153,10 +153,10 @@ async fn what_is_not_there_not_possible_or_too_much_has_its_status() {
         "/api/v1/tasks/{}/retry",
         "/api/v1/artifacts/{}/generate",
     ] {
-        let (status, problem) = server.post(&path.replace("{}", NOBODY), json!({})).await;
+        let (status, problem) = server.post(&path.replace("{}", UNKNOWN_ID), json!({})).await;
         assert_eq!((status, &problem["status"]), (404, &json!(404)), "{path}: {problem}");
     }
-    let path = format!("/api/v1/artifacts/{NOBODY}/artifacts");
+    let path = format!("/api/v1/artifacts/{UNKNOWN_ID}/artifacts");
     assert_eq!(send(&server, Method::DELETE, &path, &[], None).await.status(), 404);
 }
 
@@ -209,7 +209,7 @@ async fn a_bad_task_is_refused_naming_the_field() {
         (json!({"agent_type": null}), "agent_type"),
         (json!({"instructions": " "}), "instructions"),
         (json!({"context_ids": [foreign]}), "context_ids"),
-        (json!({"context_ids": [NOBODY]}), "context_ids"),
+        (json!({"context_ids": [UNKNOWN_ID]}), "context_ids"),
         (json!({"context_ids": ["x"]}), "context_ids[0]"),
         (json!({"priority": 10}), "priority"),
         (json!({"max_attempts": 0}), "max_attempts"),
@@ -521,7 +521,7 @@ async fn completing_by_force_a_second_time_says_that_it_was_complete() {
 async fn a_line_of_the_log_has_the_id_of_its_request_once() {
     for format in ["text", "json"] {
         let server = TestServer::with(&[("BOTARMY_LOG__FORMAT", format)]).await;
-        let path = format!("/api/v1/projects/{NOBODY}");
+        let path = format!("/api/v1/projects/{UNKNOWN_ID}");
         let id = |id| [("x-request-id", id)];
         send(&server, Method::POST, "/api/v1/projects", &id("made-1"), Some("{}")).await;
         send(&server, Method::GET, &path, &id("read-1"), None).await;

@@ -291,8 +291,8 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     // Another fence, another worker, an unknown task, and an invalid lease.
     let fence = format!("{}00000002{}", &token[..32], &token[40..]);
     let worker = format!("{token}78");
-    let nobody = format!("{}{}", "0".repeat(32), &token[32..]);
-    for (lie, expected) in [(fence, 409), (worker, 409), (nobody, 409), (format!("{token}f"), 422)]
+    let unknown = format!("{}{}", "0".repeat(32), &token[32..]);
+    for (lie, expected) in [(fence, 409), (worker, 409), (unknown, 409), (format!("{token}f"), 422)]
     {
         for (verb, body) in [
             ("heartbeat", json!({})),

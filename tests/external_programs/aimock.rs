@@ -111,9 +111,9 @@ pub(crate) fn sdlc() -> Vec<Value> {
         "Bug Fix",
     ];
     // Only the test after the bug fix is shown the repaired source.
-    let mended = fixture(&json!({"userMessage": "mended();"}), &json!({"content": passed}));
+    let repaired = fixture(&json!({"userMessage": "mended();"}), &json!({"content": passed}));
     let answers = steps.map(|name| {
         fixture(&json!({"userMessage": step(name)}), &json!({"content": document(name)}))
     });
-    [mended].into_iter().chain(answers).collect()
+    [repaired].into_iter().chain(answers).collect()
 }

@@ -23,7 +23,10 @@ async fn what_a_frozen_worker_held_is_done_by_another_and_its_late_results_are_r
         let path = format!("/api/v1/tasks/{task}");
         api.until_is(&path, "/status", "completed").await;
         let (_, done) = api.get(&path).await;
-        assert!(done["attempt"].as_i64() > Some((*attempt).into()), "somebody else did it: {done}");
+        assert!(
+            done["attempt"].as_i64() > Some((*attempt).into()),
+            "another worker did it: {done}"
+        );
     }
     println!(
         "{} tasks of a worker that stands still were done by another {:?} later",
@@ -39,7 +42,7 @@ async fn what_a_frozen_worker_held_is_done_by_another_and_its_late_results_are_r
             log.contains("came too late") || log.contains("was taken from its agent")
         })
         .await;
-    println!("it heard that it was too late {:?} after it went on", started.elapsed());
+    println!("it was refused as too late {:?} after it continued", started.elapsed());
     let acks = clients.stop().await;
     all_done(&api, acks.keys()).await;
     for (project, acks) in &acks {

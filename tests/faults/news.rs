@@ -126,7 +126,7 @@ async fn redis_may_stop_forget_everything_or_hang() {
         println!("{fault}, and back: a task takes {fastest:?} to {slowest:?}; seen {seen:?} later");
     }
     println!("{} acknowledged", clients.acknowledged());
-    assert_eq!(clients.refused(), 0, "nobody was refused because of Redis");
+    assert_eq!(clients.refused(), 0, "a request was refused because of Redis");
     let mut acks = clients.stop().await;
     acks.insert(project.clone(), written);
     acks.insert(aside, written_aside);

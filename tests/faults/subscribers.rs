@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 const READERS: usize = 1000;
-const DEAF: usize = 3;
+const SILENT: usize = 3;
 /// Number of events in each round.
 const EVENTS: u64 = 50;
 /// Number of noisy rounds: to warm up, and then to measure.
@@ -76,7 +76,7 @@ impl Readers {
             let seen = tokio::select! {
                 seen = self.done.recv() => seen.unwrap(),
                 cut = self.reading.join_next() => panic!("a reader was cut off: {cut:?}"),
-                () = tokio::time::sleep(TIMEOUT) => panic!("a reader hears nothing any more"),
+                () = tokio::time::sleep(TIMEOUT) => panic!("a reader receives nothing any more"),
             };
             slowest = slowest.max(seen.saturating_duration_since(last));
         }
@@ -104,7 +104,7 @@ async fn clients_that_never_read_cost_no_memory_and_delay_no_other() {
     let alone = readers.best_round().await;
 
     let mut silent = Vec::new();
-    for _ in 0..DEAF {
+    for _ in 0..SILENT {
         silent.push(Watcher::with_small_buffer(&server.base, "?project_id=all").await);
     }
     let noisy = readers.publisher.by_hand().await;
@@ -121,7 +121,7 @@ async fn clients_that_never_read_cost_no_memory_and_delay_no_other() {
     }
     let together = readers.best_round().await;
     println!(
-        "the last of {READERS} heard the last event after {alone:?}, and after {together:?} beside \
+        "the last of {READERS} received the last event after {alone:?}, and after {together:?} beside \
          those who do not read; memory: {:?} MB",
         sizes.iter().map(|size| size >> 20).collect::<Vec<_>>()
     );

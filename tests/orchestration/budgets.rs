@@ -183,7 +183,7 @@ async fn a_day_has_a_limit_over_all_projects_and_the_next_day_another() {
     harness.clock.advance(day.end().since(harness.now()));
     harness.engine.run_due().await.unwrap();
     harness.work().await;
-    assert_eq!(harness.status(two).await, ProjectStatus::Completed, "a new day, a new purse");
+    assert_eq!(harness.status(two).await, ProjectStatus::Completed, "a new day, a new account");
     let request = botarmy_domain::ports::HitlStore::request(&harness.store, gate.id).await.unwrap();
     assert_eq!(request.unwrap().status(), HitlStatus::Expired);
     let tomorrow = BudgetKey::Day(AgentType::Coder, Day::of(harness.now()));
@@ -204,7 +204,7 @@ async fn what_a_dead_attempt_had_reserved_is_not_taken_for_ever() {
     }
     stop.send(true).unwrap();
     running.await.unwrap();
-    assert_eq!(account(&harness, id).await.taken(harness.now()).tokens, 100, "nobody settled it");
+    assert_eq!(account(&harness, id).await.taken(harness.now()).tokens, 100, "it was not settled");
     // The same task reserves again, in place of its previous reservation.
     harness.work().await;
     assert_eq!(harness.status(id).await, ProjectStatus::Completed);
@@ -303,6 +303,6 @@ async fn cancelling_a_task_keeps_the_budget_question_of_others() {
     harness.engine.cancel_task(first.id, owner()).await.unwrap();
     assert_eq!(harness.gate(id).await.id, gate.id, "the other one still waits for it");
     harness.engine.cancel_task(second.id, owner()).await.unwrap();
-    assert!(harness.gates(id).await.is_empty(), "nobody waits for it any more");
+    assert!(harness.gates(id).await.is_empty(), "no task waits for it any more");
     harness.check().await;
 }

@@ -146,7 +146,7 @@ async fn control_characters_are_taken_out_of_documents_and_stay_in_files() {
     let id = harness.start("titled", Oversight::Low).await;
     harness.work().await;
     let code = harness.newest(id, ArtifactType::SourceCode).await;
-    assert_eq!(code.content["files"][0]["content"], "\u{c}", "somebody wrote that into a file");
+    assert_eq!(code.content["files"][0]["content"], "\u{c}", "the file contains it");
     let harness = TestHarness::new(ScriptedRunner::default().on_agent(AgentType::Coder, [spoken]));
     let id = harness.by_hand().await;
     super::tasks::submit(&harness, id).await;

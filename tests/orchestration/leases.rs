@@ -76,7 +76,7 @@ async fn an_external_worker_leases_a_task_and_finishes_it_once() {
     );
     assert_eq!(leased.heartbeat, LEASE / 3);
     assert!(leased.job.resume.is_none());
-    assert!(take(&leases, "other").await.is_none(), "nobody else gets it");
+    assert!(take(&leases, "other").await.is_none(), "no other worker gets it");
 
     let finished = leases.finish(leased.lease.clone(), done(&json!({"a": 1}))).await.unwrap();
     assert_eq!(finished.status(), TaskStatus::Completed);

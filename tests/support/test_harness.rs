@@ -1,5 +1,5 @@
-//! The use cases on memory, with a clock that is turned by hand and a runner that does what it is
-//! told. What every test may rely on is checked at the end of each [`TestHarness::work`].
+//! The use cases in memory, with a manual clock and a scripted runner. The general invariants are
+//! checked at the end of each [`TestHarness::work`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,29 +23,29 @@ use tokio::sync::watch;
 
 use crate::scripted_runner::ScriptedRunner;
 
-/// Everything a test of the use cases needs.
+/// The use cases with everything that their tests need.
 pub struct TestHarness {
-    /// What is stored.
+    /// Store in memory.
     pub store: MemoryStore,
-    /// Turned by hand.
+    /// Manual clock.
     pub clock: Arc<ManualClock>,
-    /// The use cases.
+    /// Use cases.
     pub engine: Engine,
-    /// Lets the runner work.
+    /// Worker that runs the runner.
     pub worker: Arc<Worker>,
-    /// Does what it is told.
+    /// Scripted runner of all agent types.
     pub runner: Arc<ScriptedRunner>,
-    /// Carries news.
+    /// Event bus.
     pub bus: MemoryEventBus,
 }
 
-/// What a rig can be told.
+/// Configuration of a harness.
 pub struct Setup {
-    /// The workflows there are.
+    /// Available workflows.
     pub workflows: Workflows,
-    /// What applies where nobody says otherwise.
+    /// Settings of the use cases.
     pub settings: EngineSettings,
-    /// How many tasks of each agent type are done at once.
+    /// Number of concurrent tasks of each agent type.
     pub slots: u32,
 }
 
@@ -57,38 +57,38 @@ impl Default for Setup {
 }
 
 impl TestHarness {
-    /// A rig with this runner for every agent type.
+    /// Creates a harness with this runner for every agent type.
     #[must_use]
     pub fn new(runner: ScriptedRunner) -> Self {
         Self::with(runner, Setup::default())
     }
 
-    /// A rig with these workflows too.
+    /// Creates a harness with additional workflows.
     #[must_use]
     pub fn with_workflows(runner: ScriptedRunner, workflows: Workflows) -> Self {
         Self::with(runner, Setup { workflows, ..Setup::default() })
     }
 
-    /// A rig with limits to what may be spent.
+    /// Creates a harness with budgets.
     #[must_use]
     pub fn with_budgets(runner: ScriptedRunner, budgets: Budgets) -> Self {
         let settings = EngineSettings { budgets, ..EngineSettings::default() };
         Self::with(runner, Setup { settings, ..Setup::default() })
     }
 
-    /// A rig that is set up like this.
+    /// Creates a harness with this configuration.
     #[must_use]
     pub fn with(runner: ScriptedRunner, setup: Setup) -> Self {
         Self::build(runner, setup, |ledger| ledger)
     }
 
-    /// A rig that commits through what `wrap` makes of its ledger.
+    /// Creates a harness whose ledger is wrapped by `wrap`.
     #[must_use]
     pub fn with_ledger(wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>) -> Self {
         Self::build(ScriptedRunner::default(), Setup::default(), wrap)
     }
 
-    /// A rig that is set up like this, and commits through what `wrap` makes of its ledger.
+    /// Creates a harness with this configuration, whose ledger is wrapped by `wrap`.
     #[must_use]
     pub fn build(
         runner: ScriptedRunner,
@@ -129,21 +129,21 @@ impl TestHarness {
         Self { store, clock, engine, worker, runner, bus }
     }
 
-    /// Context for a decision that a test commits by itself, on behalf of the owner.
+    /// Returns a context for a decision that a test commits by itself, on behalf of the owner.
     pub fn context(&self) -> DecisionContext {
         DecisionContext::new(self.clock.now(), CountingIds::default().seed(), owner())
     }
 
-    /// Works until there is nothing to do, then checks what must always hold.
+    /// Works until there is nothing to do, then checks the invariants.
     ///
     /// # Panics
-    /// When something does not hold.
+    /// If an invariant is violated.
     pub async fn work(&self) {
         self.worker.run_until_idle().await.unwrap();
         self.check().await;
     }
 
-    /// Work for agents outside, handed out until the test ends.
+    /// Returns leases for external workers, which are granted until the test ends.
     #[must_use]
     pub fn leases(&self) -> Leases {
         let (leases, stop) = self.leases_until();
@@ -151,13 +151,14 @@ impl TestHarness {
         leases
     }
 
-    /// Work for agents outside, handed out until it is told to stop.
+    /// Returns leases for external workers, which are granted until the server is stopped through
+    /// the sender.
     #[must_use]
     pub fn leases_until(&self) -> (Leases, watch::Sender<bool>) {
         self.leases_with(Duration::from_millis(20))
     }
 
-    /// The same, looking into the queue so often where nobody rings.
+    /// Like [`Self::leases_until`], with this poll interval for waits without notifications.
     #[must_use]
     pub fn leases_with(&self, poll: Duration) -> (Leases, watch::Sender<bool>) {
         let settings = LeaseSettings {
@@ -172,20 +173,20 @@ impl TestHarness {
         (leases, stop)
     }
 
-    /// Turns the clock, and does what is due then.
+    /// Advances the clock and runs the timers that are due.
     ///
     /// # Panics
-    /// When the store fails, which memory does not.
+    /// If the store fails, which the one in memory does not.
     pub async fn pass(&self, time: Duration) {
         self.clock.advance(time);
         self.engine.run_due().await.unwrap();
     }
 
-    /// What must always hold: every log is whole, its head is where it says, the counts are the
-    /// rows, and nothing is held by nobody.
+    /// Checks the invariants: every log is complete up to its recorded head, the counts match the
+    /// rows, and every lease has a holder.
     ///
     /// # Panics
-    /// When it does not.
+    /// If an invariant is violated.
     pub async fn check(&self) {
         for project in self.store.projects(None, None, 1000).await.unwrap() {
             let (_, head) = self.store.overview(project.id).await.unwrap().unwrap();
@@ -224,10 +225,10 @@ impl TestHarness {
         }
     }
 
-    /// Makes and starts a project.
+    /// Creates and starts a project.
     ///
     /// # Panics
-    /// When it is refused.
+    /// If it is refused.
     pub async fn start(&self, workflow: &str, oversight: Oversight) -> ProjectId {
         let new = NewProject {
             name: "Recipes".to_owned(),
@@ -238,10 +239,10 @@ impl TestHarness {
         self.engine.create_project(new, owner()).await.unwrap().id
     }
 
-    /// Makes a project that is driven by hand.
+    /// Creates a project without a workflow.
     ///
     /// # Panics
-    /// When it is refused.
+    /// If it is refused.
     pub async fn by_hand(&self) -> ProjectId {
         let new = NewProject {
             name: "By hand".to_owned(),
@@ -252,20 +253,20 @@ impl TestHarness {
         self.engine.create_project(new, owner()).await.unwrap().id
     }
 
-    /// The project now.
+    /// Returns the project.
     ///
     /// # Panics
-    /// When it does not exist.
+    /// If it does not exist.
     pub async fn project(&self, id: ProjectId) -> Arc<Project> {
         self.store.project(id).await.unwrap().unwrap()
     }
 
-    /// Where the project stands.
+    /// Returns the status of the project.
     pub async fn status(&self, id: ProjectId) -> ProjectStatus {
         self.project(id).await.status()
     }
 
-    /// Its tasks, oldest first.
+    /// Returns its tasks, oldest first.
     ///
     /// # Panics
     /// Never with memory.
@@ -273,7 +274,7 @@ impl TestHarness {
         self.store.tasks(id, botarmy_domain::TaskFilter::default(), 10_000).await.unwrap()
     }
 
-    /// Its open gates, oldest first.
+    /// Returns its open gates, oldest first.
     ///
     /// # Panics
     /// Never with memory.
@@ -283,17 +284,17 @@ impl TestHarness {
         open
     }
 
-    /// The one open gate.
+    /// Returns the only open gate.
     ///
     /// # Panics
-    /// When there is none, or more than one.
+    /// If there is none, or more than one.
     pub async fn gate(&self, id: ProjectId) -> Arc<HitlRequest> {
         let mut open = self.gates(id).await;
         assert_eq!(open.len(), 1, "one open gate was expected: {open:?}");
         open.remove(0)
     }
 
-    /// Its log.
+    /// Returns its log.
     ///
     /// # Panics
     /// Never with memory.
@@ -301,15 +302,15 @@ impl TestHarness {
         self.store.since(LogId::Project(id), 0, 100_000).await.unwrap()
     }
 
-    /// How often something happened in it.
+    /// Returns the number of entries with this event type in its log.
     pub async fn count(&self, id: ProjectId, event: EventType) -> usize {
         self.log(id).await.iter().filter(|entry| entry.event_type == event).count()
     }
 
-    /// The newest artifact of a type, by its content.
+    /// Returns the content of the newest artifact of a type.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     pub async fn newest(
         &self,
         id: ProjectId,
@@ -322,35 +323,35 @@ impl TestHarness {
         self.store.artifacts(id, filter, 10_000).await.unwrap().pop().unwrap()
     }
 
-    /// Answers the one open gate.
+    /// Answers the only open gate.
     ///
     /// # Panics
-    /// When it is refused.
+    /// If it is refused.
     pub async fn answer(&self, id: ProjectId, response: Response) {
         let gate = self.gate(id).await;
         self.engine.respond(gate.id, response, owner()).await.unwrap();
     }
 
-    /// Now.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> botarmy_domain::Timestamp {
         self.clock.now()
     }
 }
 
-/// Somebody who owns the project.
+/// Returns the caller who owns the project.
 #[must_use]
 pub fn owner() -> Caller {
     Caller::person("owner")
 }
 
-/// A response without anything but its action.
+/// Returns a response with nothing but its action.
 #[must_use]
 pub const fn simply(action: HitlAction) -> Response {
     Response { action, content: None, comment: None, amended_content: None, subject_digest: None }
 }
 
-/// An amendment in words.
+/// Returns an amendment with instructions.
 #[must_use]
 pub fn amend(text: &str) -> Response {
     Response { content: Some(text.to_owned()), ..simply(HitlAction::Amend) }

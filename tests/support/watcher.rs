@@ -31,7 +31,7 @@ impl Watcher {
     pub async fn try_on(base: &str, query: &str) -> Result<Self, Box<Error>> {
         let url = format!("{}/ws{query}", base.replace("http", "ws"));
         let connecting = tokio::time::timeout(TIMEOUT, connect_async(url)).await;
-        let (stream, _) = connecting.expect("nobody answers")?;
+        let (stream, _) = connecting.expect("no answer")?;
         Ok(Self(stream))
     }
 
