@@ -108,7 +108,7 @@ struct Failed {
 
 fn failed(ended: Result<Outcome, RunError>) -> Failed {
     let failed = match ended {
-        Ok(outcome) => panic!("it came to an end: {outcome:?}"),
+        Ok(outcome) => panic!("it did not fail: {outcome:?}"),
         Err(RunError::Retryable { code, detail, after, usage }) => {
             Failed { code, detail, again: true, after, usage: *usage }
         }
@@ -150,8 +150,8 @@ async fn every_protocol_brings_the_document_and_what_it_used() {
         assert_eq!(asked.len(), 1);
         assert_eq!(asked[0].protocol, protocol);
         let text = asked[0].text();
-        for told in ["You are the analyst", "A recipe-sharing site", "Project Planning"] {
-            assert!(text.contains(told), "{kind:?}: {told}");
+        for expected in ["You are the analyst", "A recipe-sharing site", "Project Planning"] {
+            assert!(text.contains(expected), "{kind:?}: {expected}");
         }
         assert!(asked[0].head.contains(SECRET) || kind == ProviderKind::Ollama, "{kind:?}");
     }
@@ -209,7 +209,7 @@ async fn a_fence_words_around_it_and_control_characters_do_not_matter() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_asked_for_once_and_comes_back_with_the_reason() {
+async fn an_unusable_answer_fails_with_the_reason_after_one_request() {
     let undeclared = || Assignment { output_schema: None, ..planning() };
     for (kind, protocol) in KINDS {
         let double = Double::saying("").await;
@@ -259,7 +259,7 @@ async fn a_status_says_whether_another_try_may_help() {
             let failed = failed(run(&runner, planning()).await);
             let (seen, expected) = ((failed.code.as_str(), failed.again), (code, again));
             assert_eq!(seen, expected, "{kind:?} {status}: {}", failed.detail);
-            assert_eq!(double.asked().len(), 1, "{kind:?} {status}: nobody repeats it");
+            assert_eq!(double.asked().len(), 1, "{kind:?} {status}: no request repeats it");
             assert_eq!(failed.usage.output_tokens, 0);
             if status == 401 {
                 assert!(failed.detail.contains("DOUBLE_API_KEY"), "{}", failed.detail);
@@ -273,7 +273,7 @@ async fn a_status_says_whether_another_try_may_help() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_asked_for_is_passed_on() {
+async fn a_requested_delay_is_passed_on() {
     for (kind, protocol) in KINDS {
         let double = Double::saying("").await;
         let headers = vec![("retry-after", "3600".to_owned())];
@@ -339,7 +339,7 @@ async fn an_answer_that_is_no_utf_8_is_unreadable_and_the_next_may_be_better() {
 }
 
 #[tokio::test]
-async fn an_error_inside_the_stream_is_heard() {
+async fn an_error_inside_the_stream_is_reported() {
     for (word, code, again) in [
         ("overloaded_error", "provider_overloaded", true),
         ("api_error", "provider_broke_off", true),
@@ -355,12 +355,12 @@ async fn an_error_inside_the_stream_is_heard() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_said_and_may_pass() {
+async fn an_unreachable_provider_is_reported_and_may_be_retried() {
     let double = Double::saying("").await;
     let mut gone = provider(&double, ProviderKind::Ollama, Protocol::Ollama);
     gone.base_url = "http://127.0.0.1:9".to_owned();
     let runner = runner_for(gone);
-    assert!(runner.probe().await.ready, "nobody asked yet");
+    assert!(runner.probe().await.ready, "no request was made yet");
     let failed = failed(run(&runner, planning()).await);
     assert_eq!((failed.code.as_str(), failed.again), ("provider_unreachable", true));
     let probe = runner.probe().await;
@@ -368,7 +368,7 @@ async fn nobody_there_is_said_and_may_pass() {
 }
 
 #[tokio::test]
-async fn whoever_is_dropped_hangs_up_within_a_second() {
+async fn a_dropped_run_closes_its_connection_within_a_second() {
     for (kind, protocol) in KINDS {
         for reply in [Reply::Hang, Reply::Stall("half".to_owned())] {
             let double = Double::saying("").await;

@@ -252,7 +252,7 @@ async fn end_as_recorded(cases: &[&Case], more: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn a_wrong_document_is_asked_for_again_with_the_reason_and_then_a_person_is_asked() {
+async fn a_wrong_document_is_requested_again_with_the_reason_and_then_a_person_is_asked() {
     let double = Double::start(sensible).await;
     let wrong = json!({"title": "T", "summary": "S", "goals": "none"}).to_string();
     double.then(Reply::Say(wrong.clone()));

@@ -78,7 +78,7 @@ fn unknown(symbols: &BTreeSet<Vec<String>>, sources: &[Source]) -> Vec<String> {
 }
 
 #[test]
-fn a_symbol_is_told_from_a_path_a_setting_and_a_command() {
+fn a_symbol_is_distinguished_from_a_path_a_setting_and_a_command() {
     let text = "`Batch` and `Engine::commit`, `endpoints()`, `vec!`; `botarmy-domain/src/log.rs`, \
         `http.port`, `just up`, `botarmy-http`, `#[utoipa::path]`, `UPDATE_GOLDEN=1`, \
         `BOTARMY_X`, `&mut`, ``\n\

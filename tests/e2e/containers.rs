@@ -91,7 +91,7 @@ fn a_replica_accepts_the_settings_it_is_given_in_a_container() {
 }
 
 #[test]
-fn the_image_alone_does_not_let_everybody_in() {
+fn the_image_alone_does_not_allow_remote_access() {
     let error = format!("{:#}", Settings::load(None, image()).unwrap_err());
     assert!(error.contains("http.allow_remote"), "{error}");
 }

@@ -58,7 +58,7 @@ fn calls(text: &str) -> BTreeSet<Call> {
 }
 
 #[test]
-fn a_call_is_told_from_its_values() {
+fn a_call_is_distinguished_from_its_values() {
     let text = "`botarmy-server migrate --down`\n\
         ```sh\nX=1 target/release/botarmy-server --data-dir data store backup --to a.db  # b c\n\
         cargo run --release -- run \"An idea\" --yes\n```\n";

@@ -151,7 +151,7 @@ async fn a_task_that_had_not_begun_is_done_once() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_coming_in_is_asked_for_again_and_counted_once() {
+async fn an_interrupted_answer_is_requested_again_and_counted_once() {
     repeat(ROUNDS, async |mut dice| {
         let double = Double::start(sensible).await;
         let mut server = with_model(&double, &[]).await;

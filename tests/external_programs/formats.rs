@@ -62,7 +62,7 @@ async fn each_format_takes_an_idea_to_a_package_and_every_token_is_counted_once(
 }
 
 #[tokio::test]
-async fn half_an_answer_is_asked_for_again_with_what_was_wrong_with_it() {
+async fn half_an_answer_is_requested_again_with_what_was_wrong_with_it() {
     let _alone = crate::alone().await;
     let name = "Requirements Analysis";
     let whole = document(name);

@@ -28,12 +28,12 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let said = Arc::<Mutex<String>>::default();
-        let (tell, mut told) = unbounded_channel();
-        listen(child.stdout.take().unwrap(), ready, tell.clone(), &said);
-        listen(child.stderr.take().unwrap(), ready, tell, &said);
+        let (sender, mut receiver) = unbounded_channel();
+        listen(child.stdout.take().unwrap(), ready, sender.clone(), &said);
+        listen(child.stderr.take().unwrap(), ready, sender, &said);
         let _leash = child.stdin.take();
         let program = Self { child, _leash, said };
-        let line = tokio::time::timeout(TIMEOUT, told.recv()).await.ok().flatten();
+        let line = tokio::time::timeout(TIMEOUT, receiver.recv()).await.ok().flatten();
         let line = line.unwrap_or_else(|| panic!("{command:?} did not start:\n{}", program.said()));
         (program, line)
     }
@@ -54,7 +54,7 @@ impl Drop for Program {
 fn listen(
     pipe: impl Read + Send + 'static,
     ready: &'static str,
-    tell: UnboundedSender<String>,
+    sender: UnboundedSender<String>,
     said: &Arc<Mutex<String>>,
 ) {
     let said = Arc::clone(said);
@@ -63,7 +63,7 @@ fn listen(
             said.lock().unwrap().push_str(&(line.clone() + "\n"));
             if let Some((_, rest)) = line.split_once(ready) {
                 // The receiver is gone once the program has started.
-                drop(tell.send(rest.trim().to_owned()));
+                drop(sender.send(rest.trim().to_owned()));
             }
         }
     });
