@@ -506,6 +506,43 @@ async fn a_foreign_page_changes_nothing_and_a_foreign_name_is_not_answered() {
 }
 
 #[tokio::test]
+async fn requests_and_live_connections_obey_the_same_rule_about_pages() {
+    let server = TestServer::start().await;
+    let port = server.base.rsplit(':').next().unwrap();
+    for (origin, host, may_call) in [
+        ("http://localhost:PORT", "localhost:PORT", true),
+        ("HTTP://LOCALHOST:PORT", "localhost:PORT", true),
+        ("http://localhost:5173", "127.0.0.1:PORT", true),
+        ("http://localhost:1", "localhost:1", false),
+        ("https://localhost:PORT", "localhost:PORT", false),
+        ("http://localhost:PORT", "127.0.0.1:PORT", false),
+        ("http://evil.example", "127.0.0.1:PORT", false),
+    ] {
+        let (origin, host) = (origin.replace("PORT", port), host.replace("PORT", port));
+        let page = [("origin", origin.as_str()), ("host", host.as_str())];
+        let create = send(&server, Method::POST, "/api/v1/projects", &page, Some("{}")).await;
+        // Without a name it is 422, once it has been let in.
+        let expected = if may_call { 422 } else { 403 };
+        assert_eq!(create.status(), expected, "POST from {origin} at {host}");
+        let upgrade = [
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let headers = [page.as_slice(), &upgrade].concat();
+        let connect = send(&server, Method::GET, "/ws", &headers, None).await;
+        let expected = if may_call { 101 } else { 403 };
+        assert_eq!(connect.status(), expected, "WebSocket from {origin} at {host}");
+        if !may_call {
+            assert!(!header(&connect, "x-request-id").is_empty());
+            let problem: Value = connect.json().await.unwrap();
+            assert!(problem["detail"].as_str().unwrap().contains("http.cors_origins"), "{problem}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn completing_by_force_a_second_time_says_that_it_was_complete() {
     let server = TestServer::start().await;
     let path = format!("/api/v1/projects/{}/force-complete", server.by_hand().await);

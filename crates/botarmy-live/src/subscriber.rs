@@ -207,7 +207,7 @@ impl Subscriber {
             let index = self.turn.wrapping_add(n) % count;
             let text = match self.cursors.get_mut(index) {
                 Some(cursor) => cursor.ready(&self.hub),
-                None => self.from_feed(),
+                None => self.next_of_feed(),
             };
             if text.is_some() {
                 return text;
@@ -216,7 +216,7 @@ impl Subscriber {
         None
     }
 
-    fn from_feed(&mut self) -> Option<ByteString> {
+    fn next_of_feed(&mut self) -> Option<ByteString> {
         let everything = self.everything.as_mut()?;
         if let Some(text) = everything.pending.pop_front() {
             return Some(text);
