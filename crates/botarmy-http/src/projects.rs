@@ -3,12 +3,13 @@
 mod completion;
 mod reading;
 mod status;
+mod view;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
-use botarmy_domain::{NewProject, Oversight, Project, ProjectId, ProjectStatus, Timestamp};
-use serde::{Deserialize, Serialize};
+use botarmy_domain::{NewProject, Oversight, ProjectId};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::State;
@@ -16,6 +17,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, JsonOrDefault, Segment};
 use crate::vocabulary;
+use view::ProjectView;
 
 /// Returns the endpoints, the busiest first.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -45,41 +47,6 @@ pub(crate) struct NewProjectBody {
     /// Number of gates; `standard` when absent.
     #[schema(value_type = Option<vocabulary::Oversight>)]
     oversight: Option<Oversight>,
-}
-
-/// Project.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Project)]
-pub(crate) struct ProjectView<'a> {
-    #[schema(value_type = Uuid)]
-    id: ProjectId,
-    name: &'a str,
-    description: Option<&'a str>,
-    #[schema(value_type = vocabulary::ProjectStatus)]
-    status: ProjectStatus,
-    /// Workflow that drives the project; null when it is driven by hand.
-    workflow: Option<&'a str>,
-    #[schema(value_type = vocabulary::Oversight)]
-    oversight: Oversight,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
-}
-
-impl<'a> ProjectView<'a> {
-    fn of(project: &'a Project) -> Self {
-        Self {
-            id: project.id,
-            name: &project.name,
-            description: project.description.as_deref(),
-            status: project.status(),
-            workflow: project.plan.as_ref().map(|plan| plan.workflow.name.as_str()),
-            oversight: project.oversight,
-            created_at: project.created_at,
-            updated_at: project.updated_at,
-        }
-    }
 }
 
 /// Creates a project.

@@ -10,8 +10,8 @@ use botarmy_domain::{LogId, Timestamp};
 use tokio::sync::Notify;
 
 use crate::frame::Frames;
+use crate::listeners::Listeners;
 use crate::settings::LiveSettings;
-use crate::topic::Listeners;
 
 /// Next step for a subscriber at its position.
 #[derive(Debug, PartialEq, Eq)]

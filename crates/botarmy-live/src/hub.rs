@@ -37,7 +37,6 @@ use tracing::warn;
 use crate::feed::Feed;
 use crate::frame;
 use crate::settings::LiveSettings;
-use crate::subscriber::Subscriber;
 use crate::topic::Topic;
 
 /// The shortest and the longest wait before a failed operation is tried again.
@@ -158,14 +157,6 @@ impl Hub {
         let free = |open| (open < limit && !*self.stop.borrow()).then_some(open + 1);
         self.connections.fetch_update(Ordering::AcqRel, Ordering::Acquire, free).ok()?;
         Some(Admission(Arc::clone(self)))
-    }
-
-    /// Creates a subscriber to the system log, from the entry after `after`, else from now on.
-    ///
-    /// # Errors
-    /// Returns an error if the log cannot be read.
-    pub async fn subscriber(self: &Arc<Self>, after: Option<u64>) -> Result<Subscriber, Error> {
-        Subscriber::new(Arc::clone(self), after).await
     }
 
     /// Returns the frame that tells a client of an error in what it sent.

@@ -9,6 +9,7 @@ pub mod fakes;
 mod feed;
 mod frame;
 mod hub;
+mod listeners;
 mod sequencer;
 mod settings;
 mod subscriber;

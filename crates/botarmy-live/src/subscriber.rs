@@ -117,8 +117,18 @@ impl std::fmt::Debug for Subscriber {
     }
 }
 
+impl Hub {
+    /// Creates a subscriber to the system log, from the entry after `after`, else from now on.
+    ///
+    /// # Errors
+    /// Returns an error if the log cannot be read.
+    pub async fn subscriber(self: &Arc<Self>, after: Option<u64>) -> Result<Subscriber, Error> {
+        Subscriber::new(Arc::clone(self), after).await
+    }
+}
+
 impl Subscriber {
-    pub(crate) async fn new(hub: Arc<Hub>, after: Option<u64>) -> Result<Self, Error> {
+    async fn new(hub: Arc<Hub>, after: Option<u64>) -> Result<Self, Error> {
         let (id, wake) = (hub.next_id(), Arc::default());
         let watch = hub.watch(LogId::System, id, &wake).await?;
         let cursors = vec![Cursor::new(watch, after)];

@@ -4,7 +4,7 @@
 //! while it keeps up, and from the log itself when that frame is no longer here. So a slow
 //! subscriber costs no memory, and delays no other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::feed::Feed;
 use crate::frame::{self, Frames};
+use crate::listeners::Listeners;
 use crate::sequencer::Sequencer;
 use crate::settings::LiveSettings;
 
@@ -53,33 +54,6 @@ pub(crate) enum Missing {
     Wait,
     /// Read the log after this entry.
     Read(u64),
-}
-
-/// Subscribers to wake when there is something new.
-#[derive(Debug, Default)]
-pub(crate) struct Listeners(Mutex<HashMap<u64, Arc<Notify>>>);
-
-impl Listeners {
-    fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<Notify>>> {
-        self.0.lock().expect("nothing panics while it holds the listeners")
-    }
-
-    pub(crate) fn insert(&self, id: u64, wake: Arc<Notify>) {
-        self.all().insert(id, wake);
-    }
-
-    pub(crate) fn remove(&self, id: u64) {
-        self.all().remove(&id);
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.all().is_empty()
-    }
-
-    /// Wakes all. The caller must have released its lock, which is what they take first.
-    pub(crate) fn wake(&self) {
-        self.all().values().for_each(|listener| listener.notify_one());
-    }
 }
 
 #[derive(Debug)]

@@ -49,6 +49,7 @@ mod task_store;
 mod tls;
 mod url;
 mod write;
+mod write_health;
 mod writer;
 
 pub use database_copy::PostgresDatabaseCopy;

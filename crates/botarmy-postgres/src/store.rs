@@ -1,7 +1,6 @@
 //! The store: opening it, handing decisions to its lanes, reading beside them, closing it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use botarmy_domain::{LogId, StoreError};
 use diesel::QueryResult;
@@ -27,31 +26,8 @@ use crate::job::Message;
 use crate::migrate;
 use crate::open::OpenError;
 use crate::settings::PostgresSettings;
+use crate::write_health::WriteHealth;
 use crate::writer::Writer;
-
-/// How long a failed write is told of. Then it takes another one to know whether it still holds.
-const TROUBLE: Duration = Duration::from_secs(10);
-
-/// What went wrong with the last write, for whoever asks how the store is.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct WriteHealth(Arc<Mutex<Option<(Instant, String)>>>);
-
-impl WriteHealth {
-    pub(crate) fn now(&self) -> Option<String> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let head_cache = last.as_ref().filter(|(since, _)| since.elapsed() < TROUBLE);
-        head_cache.map(|(_, write_health)| write_health.clone())
-    }
-
-    pub(crate) fn set(&self, write_health: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((Instant::now(), write_health));
-    }
-
-    pub(crate) fn clear(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
 
 /// Every storage port on one PostgreSQL database, which other replicas may use at the same time.
 /// Clones share it.

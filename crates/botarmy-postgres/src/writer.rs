@@ -11,7 +11,7 @@ use crate::error::DbError;
 use crate::job::Job;
 use crate::settings::PostgresSettings;
 use crate::statements;
-use crate::store::WriteHealth;
+use crate::write_health::WriteHealth;
 
 /// One connection that writes, with the way to get it back when it is lost.
 pub(crate) struct Writer {

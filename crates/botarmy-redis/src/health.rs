@@ -7,7 +7,7 @@ use botarmy_domain::Health;
 use botarmy_domain::ports::HealthCheck;
 use deadpool_redis::redis::cmd;
 
-use crate::connection::Redis;
+use crate::redis::Redis;
 
 /// Whether the other replicas can be heard. The server works without it.
 #[derive(Debug, Clone)]

@@ -4,25 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use botarmy_domain::{AgentType, BusMessage};
-use deadpool_redis::redis::aio::MultiplexedConnection;
-use deadpool_redis::redis::pipe;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
-use tracing::debug;
 
-use crate::agent_status::{Marked, write_board};
-use crate::connection::{CommandError, Shared};
-use crate::envelope;
+use crate::status_cache::Marked;
 
 /// How many news go out together at most.
 const BATCH: usize = 512;
-
-/// How long it rests after something did not leave; when Redis refuses again and again, up to the
-/// longest.
-const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// What every news takes beside what it tells, about.
 const OVERHEAD: usize = 512;
@@ -53,11 +43,11 @@ struct Waiting {
 
 /// What goes out together.
 #[derive(Debug, Default)]
-struct Batch {
-    news: Vec<BusMessage>,
-    lost: bool,
-    rings: BTreeSet<AgentType>,
-    statuses: BTreeMap<AgentType, Marked>,
+pub(crate) struct Batch {
+    pub(crate) news: Vec<BusMessage>,
+    pub(crate) lost: bool,
+    pub(crate) rings: BTreeSet<AgentType>,
+    pub(crate) statuses: BTreeMap<AgentType, Marked>,
 }
 
 impl Waiting {
@@ -110,13 +100,13 @@ impl Outbox {
         waiting.is_empty() && !waiting.sending
     }
 
-    async fn filled(&self) {
+    pub(crate) async fn filled(&self) {
         while self.waiting().is_empty() {
             self.some.notified().await;
         }
     }
 
-    fn take(&self) -> Batch {
+    pub(crate) fn take(&self) -> Batch {
         let mut waiting = self.waiting();
         waiting.sending = true;
         let count = waiting.news.len().min(BATCH);
@@ -146,7 +136,7 @@ impl Outbox {
         waiting.statuses.clear();
     }
 
-    fn sent(&self, failed: Option<BTreeSet<AgentType>>) {
+    pub(crate) fn sent(&self, failed: Option<BTreeSet<AgentType>>) {
         let mut waiting = self.waiting();
         waiting.sending = false;
         if let Some(rings) = failed {
@@ -180,79 +170,6 @@ fn size_of_value(value: &Value) -> usize {
             Value::Object(object) => size_of_object(object),
             Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         }
-}
-
-/// Sends what waits, for ever.
-pub(crate) async fn send_for_ever(shared: &Shared) {
-    let mut rest = REST.0;
-    loop {
-        shared.outbox.filled().await;
-        let connection = shared.link.up().await;
-        let batch = shared.outbox.take();
-        let sent = send(shared, connection, &batch).await;
-        shared.refusals.note("news", &sent, &shared.settings.url);
-        match sent {
-            Ok(()) => {
-                shared.outbox.sent(None);
-                rest = REST.0;
-            }
-            Err(error) => {
-                debug!(%error, "News did not leave; the other servers will be told of a gap");
-                shared.outbox.sent(Some(batch.rings));
-                match error {
-                    CommandError::Refused(_) => rest = (rest * 2).min(REST.1),
-                    CommandError::Lost(_) => {
-                        shared.link.suspect();
-                        rest = REST.0;
-                    }
-                }
-                tokio::time::sleep(rest).await;
-            }
-        }
-    }
-}
-
-async fn send(
-    shared: &Shared,
-    connection: MultiplexedConnection,
-    batch: &Batch,
-) -> Result<(), CommandError> {
-    let settings = &shared.settings;
-    let mut messages = pipe();
-    if !batch.rings.is_empty() {
-        let ring = envelope::pack_wake_up(settings.instance, &batch.rings);
-        messages.cmd("PUBLISH").arg(&shared.names.rings).arg(ring);
-    }
-    let max = settings.max_news_bytes;
-    for message in envelope::pack(settings.instance, &batch.news, batch.lost, max) {
-        messages.cmd("PUBLISH").arg(&shared.names.news).arg(message);
-    }
-    // The board goes first: whoever hears of a change may look at it.
-    let (mut for_board, mut for_messages) = (connection.clone(), connection);
-    let status_cache = async {
-        let statuses: Vec<_> = batch.statuses.values().cloned().collect();
-        if let Err(error) = write_board(&mut for_board, shared, &statuses, false).await {
-            debug!(%error, "The status board was not written");
-            shared.status_cache.distrust();
-        }
-    };
-    let publishing = async {
-        if messages.is_empty() {
-            return Ok::<_, CommandError>(());
-        }
-        Ok(messages.exec_async(&mut for_messages).await?)
-    };
-    let both = async { tokio::join!(status_cache, publishing).1 };
-    match tokio::time::timeout(settings.timeout, both).await {
-        Ok(sent) => sent,
-        Err(_) => {
-            // Whether they were written nobody knows.
-            if !batch.statuses.is_empty() {
-                shared.status_cache.distrust();
-            }
-            Err(CommandError::Lost("no answer in time".to_owned()))
-        }
-    }
 }
 
 #[cfg(test)]

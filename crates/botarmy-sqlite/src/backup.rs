@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use crate::connection;
-use crate::migrate;
+use crate::migrations;
 use crate::open::{self, OpenError};
 
 /// Why there is no backup.
@@ -145,8 +145,8 @@ fn write(path: &Path, partial: &Path, lock: &File, to: &Path) -> Result<(), Back
     let refused = |source| BackupError::Sqlite { path: to.to_owned(), source };
     let mut connection =
         connection::visitor(path).map_err(|error| OpenError::sqlite(path, error))?;
-    if let Some(unknown) = migrate::unknown(&mut connection).map_err(refused)? {
-        let newest = migrate::newest();
+    if let Some(unknown) = migrations::unknown(&mut connection).map_err(refused)? {
+        let newest = migrations::newest();
         return Err(OpenError::Newer { path: path.to_owned(), unknown, newest }.into());
     }
     // What is forbidden here is to change the database, and this does not.
@@ -178,6 +178,7 @@ fn write(path: &Path, partial: &Path, lock: &File, to: &Path) -> Result<(), Back
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migrate;
 
     /// A database, and where its backup goes.
     fn place() -> (tempfile::TempDir, PathBuf, PathBuf, PathBuf) {

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
+use diesel::sql_types::BigInt;
 
 use crate::settings::SqliteSettings;
 
@@ -99,6 +101,11 @@ pub(crate) fn uri(path: &Path, mode: &str) -> String {
     uri.push_str("?mode=");
     uri.push_str(mode);
     uri
+}
+
+/// Evaluates an expression that is a number.
+pub(crate) fn number(connection: &mut SqliteConnection, expression: &str) -> QueryResult<i64> {
+    diesel::select(sql::<BigInt>(expression)).get_result(connection)
 }
 
 #[cfg(test)]

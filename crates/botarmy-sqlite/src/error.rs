@@ -92,3 +92,8 @@ impl std::fmt::Display for DbError {
         }
     }
 }
+
+/// Returns the error of every operation on a store that was closed.
+pub(crate) fn closed() -> StoreError {
+    StoreError::Unavailable { detail: "the store is closed".to_owned(), source: None }
+}

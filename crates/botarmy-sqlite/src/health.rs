@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use botarmy_domain::ports::HealthCheck;
 use botarmy_domain::{Health, StoreError};
 
+use crate::connection::number;
 use crate::error::reading;
-use crate::open::number;
 use crate::store::SqliteStore;
 
 /// Whether the database can be read, and whether the last transaction was committed.

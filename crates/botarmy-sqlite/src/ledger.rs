@@ -5,7 +5,8 @@ use botarmy_domain::ports::{Decide, Ledger};
 use botarmy_domain::{Claim, Committed, Error, Scope, StoreError, TaskId, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::store::{SqliteStore, closed};
+use crate::error::closed;
+use crate::store::SqliteStore;
 use crate::writer::{Extension, Job};
 
 #[async_trait]

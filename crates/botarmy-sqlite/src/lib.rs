@@ -24,6 +24,7 @@ mod hitl_store;
 mod ledger;
 mod load;
 pub mod migrate;
+mod migrations;
 mod open;
 mod package_store;
 mod project_store;

@@ -1,23 +1,17 @@
-//! The migrations of `migrations/sqlite`, compiled in, for the start of a server and for the
-//! command line.
+//! Applying and reverting migrations, for the start of a server and for the command line.
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
-use diesel::dsl::sql;
-use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
-use diesel::sql_types::Text;
-use diesel::sqlite::Sqlite;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::MigrationHarness;
 
 use crate::connection::{self, ConnectError};
+use crate::migrations::{Known, MIGRATIONS, applied, known};
 use crate::open::{self, OpenError};
 use crate::settings::SqliteSettings;
-
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// A migration and whether a file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,52 +100,6 @@ pub(crate) fn apply(
     let applied: BTreeSet<_> = applied.iter().map(ToString::to_string).collect();
     let new = known().into_iter().filter(|known| applied.contains(&known.version));
     Ok(new.map(|known| known.name).collect())
-}
-
-/// The first migration of the file that this version does not know.
-pub(crate) fn unknown(connection: &mut SqliteConnection) -> QueryResult<Option<String>> {
-    let known: BTreeSet<_> = known().into_iter().map(|known| known.version).collect();
-    Ok(applied(connection)?.into_iter().find(|version| !known.contains(version)))
-}
-
-/// The name of the last migration that this version knows.
-pub(crate) fn newest() -> String {
-    known().pop().map(|known| known.name).unwrap_or_default()
-}
-
-/// A migration of this version.
-struct Known {
-    name: String,
-    version: String,
-}
-
-/// All of them, in order.
-fn known() -> Vec<Known> {
-    let migrations = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)
-        .expect("the migrations were read when this was compiled");
-    let known = |migration: Box<dyn Migration<Sqlite>>| Known {
-        name: migration.name().to_string(),
-        version: migration.name().version().to_string(),
-    };
-    let mut known: Vec<_> = migrations.into_iter().map(known).collect();
-    known.sort_by(|a, b| a.version.cmp(&b.version));
-    known
-}
-
-/// The versions that a file has.
-fn applied(connection: &mut SqliteConnection) -> QueryResult<BTreeSet<String>> {
-    let tables = open::number(
-        connection,
-        "(SELECT count(*) FROM sqlite_schema WHERE name = '__diesel_schema_migrations')",
-    )?;
-    if tables == 0 {
-        return Ok(BTreeSet::new());
-    }
-    let versions: Option<String> = diesel::select(sql::<diesel::sql_types::Nullable<Text>>(
-        "(SELECT group_concat(version) FROM __diesel_schema_migrations)",
-    ))
-    .get_result(connection)?;
-    Ok(versions.iter().flat_map(|all| all.split(',')).map(str::to_owned).collect())
 }
 
 /// The lock on the directory and a connection that writes.

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::Text;
 
-use crate::connection::{self, ConnectError};
-use crate::migrate;
+use crate::connection::{self, ConnectError, number};
+use crate::migrations;
 
 /// The name of the file whose lock says that a process uses the directory. The lock belongs to
 /// the process and vanishes with it, however it ends; the file stays and means nothing.
@@ -240,8 +240,8 @@ pub(crate) fn inspect(path: &Path) -> Result<(), OpenError> {
     if application != APPLICATION_ID && (application != 0 || foreign_tables > 0) {
         return Err(OpenError::NotOurs { path: path.to_owned() });
     }
-    if let Some(unknown) = migrate::unknown(&mut connection).map_err(refused)? {
-        let newest = migrate::newest();
+    if let Some(unknown) = migrations::unknown(&mut connection).map_err(refused)? {
+        let newest = migrations::newest();
         return Err(OpenError::Newer { path: path.to_owned(), unknown, newest });
     }
     check_pages(&mut connection, size)
@@ -289,11 +289,6 @@ fn check_pages(connection: &mut SqliteConnection, size: u64) -> QueryResult<Opti
         )?;
     }
     Ok(None)
-}
-
-/// The number that an expression has.
-pub(crate) fn number(connection: &mut SqliteConnection, expression: &str) -> QueryResult<i64> {
-    diesel::select(sql::<BigInt>(expression)).get_result(connection)
 }
 
 fn refusal(path: &Path, error: ConnectError) -> OpenError {

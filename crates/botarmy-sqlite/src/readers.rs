@@ -8,8 +8,8 @@ use botarmy_domain::StoreError;
 use diesel::prelude::*;
 
 use crate::connection;
+use crate::error::closed;
 use crate::settings::SqliteSettings;
-use crate::store::closed;
 
 /// A few connections, opened when they are first needed and lent to one reader at a time.
 pub(crate) struct Readers {

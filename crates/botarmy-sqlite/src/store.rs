@@ -12,6 +12,7 @@ use tracing::info;
 
 use crate::connection;
 use crate::database_copy;
+use crate::error::closed;
 use crate::migrate;
 use crate::open::{self, OpenError};
 use crate::readers::Readers;
@@ -189,11 +190,6 @@ impl SqliteStore {
     fn patience(&self) -> Duration {
         self.inner.settings.patience
     }
-}
-
-/// What everybody is told after [`SqliteStore::close`].
-pub(crate) fn closed() -> StoreError {
-    StoreError::Unavailable { detail: "the store is closed".to_owned(), source: None }
 }
 
 fn check_mode(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {

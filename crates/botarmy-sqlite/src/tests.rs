@@ -20,7 +20,7 @@ use diesel::connection::{
 };
 use diesel::prelude::*;
 
-use crate::open::number;
+use crate::connection::number;
 use crate::writer::Job;
 use crate::{
     OpenError, SqliteAuditHealth, SqliteHealth, SqliteSettings, SqliteStore, Synchronous, migrate,

@@ -10,7 +10,7 @@ use botarmy_domain::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::ProjectView;
+use super::view::ProjectView;
 use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
