@@ -120,10 +120,7 @@ impl TestHarness {
                 .iter()
                 .map(|agent| (*agent, setup.slots))
                 .collect::<BTreeMap<_, _>>(),
-            lease: botarmy_domain::lease::LEASE,
-            attempt_timeout: Duration::from_secs(600),
-            poll: Duration::from_millis(20),
-            max_output_bytes: 1 << 20,
+            leases: lease_settings(Duration::from_millis(20)),
         };
         let worker = Worker::new(engine.clone(), runners, settings);
         Self { store, clock, engine, worker, runner, bus }
@@ -161,15 +158,9 @@ impl TestHarness {
     /// Like [`Self::leases_until`], with this poll interval for waits without notifications.
     #[must_use]
     pub fn leases_with(&self, poll: Duration) -> (Leases, watch::Sender<bool>) {
-        let settings = LeaseSettings {
-            lease: botarmy_domain::lease::LEASE,
-            attempt_timeout: Duration::from_secs(600),
-            poll,
-            max_output_bytes: 1 << 20,
-        };
-        let (leases, desk) = Leases::new(self.engine.clone(), settings);
+        let (leases, dispatcher) = Leases::new(self.engine.clone(), lease_settings(poll));
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(desk.run(stopped));
+        tokio::spawn(dispatcher.run(stopped));
         (leases, stop)
     }
 
@@ -355,4 +346,14 @@ pub const fn simply(action: HitlAction) -> Response {
 #[must_use]
 pub fn amend(text: &str) -> Response {
     Response { content: Some(text.to_owned()), ..simply(HitlAction::Amend) }
+}
+
+/// Returns the usual limits, with this poll interval.
+fn lease_settings(poll: Duration) -> LeaseSettings {
+    LeaseSettings {
+        lease: botarmy_domain::lease::LEASE,
+        attempt_timeout: Duration::from_secs(600),
+        poll,
+        max_output_bytes: 1 << 20,
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::assignment::Assignment;
 use crate::ids::TaskId;
 use crate::lease::{LeaseHolder, WorkerId};
+use crate::task::Task;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::AgentType;
 
@@ -28,6 +29,14 @@ pub struct HeldLease {
     pub task: TaskId,
     /// Claimed holder, with its fencing token.
     pub holder: LeaseHolder,
+}
+
+impl HeldLease {
+    /// Returns the lease that a task is held by, or `None` if it is not being worked on.
+    #[must_use]
+    pub fn of(task: &Task) -> Option<Self> {
+        Some(Self { task: task.id, holder: task.lease()?.holder() })
+    }
 }
 
 /// A leased task.

@@ -1,4 +1,4 @@
-//! What every use case needs: the ports, the settings, and one way to commit.
+//! The state that all use cases share: the ports, the settings, and one way to commit.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::budgets::Budgets;
 use crate::output_validation::OutputValidator;
-use crate::wake_up_fanout::WakeUpFanout;
+use crate::wake_up_fanout::{WakeUpFanout, WakeUpReceiver};
 use crate::workflows::Workflows;
 
 /// The driven ports of the use cases.
@@ -30,12 +30,12 @@ pub struct Ports {
     pub ids: Arc<dyn Ids>,
 }
 
-/// What the use cases can be told.
+/// Settings of the use cases.
 #[derive(Debug, Clone, Default)]
 pub struct EngineSettings {
-    /// What applies where a workflow or a request does not say.
+    /// Values for whatever a workflow or a request leaves open.
     pub defaults: Defaults,
-    /// What may be spent.
+    /// Spending limits.
     pub budgets: Budgets,
 }
 
@@ -43,12 +43,12 @@ pub struct EngineSettings {
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
-/// What all clones of an engine share.
+/// State that all clones of an engine share.
 pub struct Inner {
     pub(crate) ports: Ports,
     pub(crate) workflows: Workflows,
     pub(crate) settings: EngineSettings,
-    /// Agent types whose status may have changed since it was last written down.
+    /// Agent types whose status may have changed since it was last stored.
     pub(crate) stale_agents: Mutex<BTreeSet<AgentType>>,
     pub(crate) stale: Notify,
     pub(crate) wake_up_fanout: WakeUpFanout,
@@ -63,7 +63,7 @@ impl std::ops::Deref for Engine {
 }
 
 impl Engine {
-    /// Puts the use cases on these ports.
+    /// Creates the use cases on these ports.
     #[must_use]
     pub fn new(ports: Ports, workflows: Workflows, settings: EngineSettings) -> Self {
         Self(Arc::new(Inner {
@@ -109,6 +109,11 @@ impl Engine {
             Ok(done) => done,
             Err(error) => Err(StoreError::unavailable("the commit was interrupted", error).into()),
         }
+    }
+
+    /// Waits until there may be work, and returns the agent types it is for.
+    pub(crate) async fn recv_wake_up(&self, receiver: &Arc<WakeUpReceiver>) -> BTreeSet<AgentType> {
+        self.wake_up_fanout.recv(&*self.ports.wake_ups, receiver).await
     }
 
     pub(crate) fn take_stale_agents(&self) -> BTreeSet<AgentType> {

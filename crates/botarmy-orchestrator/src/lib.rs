@@ -1,26 +1,30 @@
-//! The use cases of BotArmy, on nothing but ports: load, decide, commit, tell. Beside them run
-//! the worker, which hands tasks to agents, the desk, which hands them to workers outside, and the
-//! timers.
+//! The use cases of BotArmy, on ports only: load, decide, commit, publish. Beside them run the worker,
+//! which gives tasks to agents, the dispatcher, which gives them to external workers, and the timers.
+//!
+//! Start with `engine.rs`, which all other files use. `commands` and `queries` are the driving
+//! ports; `worker`, `dispatch` and `background` run beside them.
 
 mod after_commit;
+mod assignment;
+mod attempt_result;
+mod background;
 mod budgets;
 mod commands;
-mod dispatcher;
+mod dispatch;
 mod emergency;
 mod engine;
-mod leases;
+mod lease_settings;
 mod output_validation;
 mod queries;
-mod recovery;
-mod timers;
+mod requeue;
+mod reservation;
 mod wake_up_fanout;
-mod work;
 mod worker;
 mod workflows;
 
 pub use budgets::Budgets;
-pub use dispatcher::LeaseDispatcher;
+pub use dispatch::{LeaseDispatcher, Leases};
 pub use engine::{Engine, EngineSettings, Ports};
-pub use leases::{LeaseSettings, Leases};
+pub use lease_settings::LeaseSettings;
 pub use worker::{Runners, Worker, WorkerSettings};
 pub use workflows::{Workflows, WorkflowsError};

@@ -1,64 +1,67 @@
-//! The worker: claims tasks, lets agents do them, and brings back what they return.
+//! The worker of a server: claims tasks, runs their agents, and commits the results.
+//!
+//! This file claims and counts; `worker/attempt.rs` is one attempt, `worker/cancellation.rs` ends
+//! attempts that were cancelled or stopped.
+
+mod attempt;
+mod cancellation;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use botarmy_domain::ports::{AgentRunner, HealthCheck};
 use botarmy_domain::{
-    AgentType, BusMessage, Caller, Claim, Entry, EventPayload, EventType, Health, HeldLease,
-    LeaseHolder, Project, ProjectId, Row, StoreError, Task, TaskId, WorkerId,
+    AgentType, Caller, Claim, Health, HeldLease, LeaseHolder, ProjectId, Row, StoreError, Task,
+    TaskId, WorkerId,
 };
-use tokio::sync::{Notify, OnceCell, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::assignment::SharedProject;
 use crate::engine::Engine;
+use crate::lease_settings::LeaseSettings;
 
-/// How long tasks may take to be given back when it stops.
-const GIVING_BACK: Duration = Duration::from_secs(4);
+/// Time that returning tasks may take when the worker stops.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Which runner serves which role.
+/// The runner of each agent type.
 pub type Runners = BTreeMap<AgentType, Arc<dyn AgentRunner>>;
 
-/// What a worker can be told.
+/// Settings of a worker.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
-    /// What it is called in leases and in the log; different in every process.
+    /// Name in leases and in the log, different in every process.
     pub id: WorkerId,
-    /// How many tasks of each agent type it runs at once.
+    /// Number of tasks of each agent type that run at the same time.
     pub slots: BTreeMap<AgentType, u32>,
-    /// How long a task may be silent before it is given to somebody else.
-    pub lease: Duration,
-    /// The longest one attempt may take where its step does not say.
-    pub attempt_timeout: Duration,
-    /// How long it sleeps when nobody rings.
-    pub poll: Duration,
-    /// The most bytes of JSON one attempt may return.
-    pub max_output_bytes: usize,
+    /// Limits of its leases and attempts.
+    pub leases: LeaseSettings,
 }
 
-/// Hands tasks to agents.
+/// Claims tasks and runs their agents.
 pub struct Worker {
     pub(crate) engine: Engine,
     pub(crate) runners: Runners,
     pub(crate) settings: WorkerSettings,
     running: Mutex<HashMap<TaskId, Running>>,
     freed: Notify,
-    /// There is news of an emergency stop.
+    /// Notified when an emergency stop was published.
     pub(crate) stopped: Notify,
-    /// Agent types with a slot that was freed since somebody looked.
+    /// Agent types with a slot that was freed since the last claim.
     with_room: Mutex<BTreeSet<AgentType>>,
-    /// The last claim failed: the store is away.
-    claim_failed: std::sync::atomic::AtomicBool,
+    /// Whether the last claim failed.
+    claim_failed: AtomicBool,
 }
 
-/// Every agent type.
-fn everyone() -> BTreeSet<AgentType> {
+/// Returns every agent type.
+fn all_agents() -> BTreeSet<AgentType> {
     AgentType::ALL.iter().copied().collect()
 }
 
-/// A task this worker holds.
+/// A task that this worker holds.
 struct Running {
     agent: AgentType,
     project: ProjectId,
@@ -66,11 +69,8 @@ struct Running {
     abort: Arc<Notify>,
 }
 
-/// A project, asked for once for all of its tasks that are started together.
-pub(crate) type SharedProject = Arc<OnceCell<Option<Arc<Project>>>>;
-
 impl Worker {
-    /// A worker for these runners.
+    /// Creates a worker for these runners.
     #[must_use]
     pub fn new(engine: Engine, runners: Runners, settings: WorkerSettings) -> Arc<Self> {
         Arc::new(Self {
@@ -81,16 +81,16 @@ impl Worker {
             freed: Notify::new(),
             stopped: Notify::new(),
             with_room: Mutex::default(),
-            claim_failed: std::sync::atomic::AtomicBool::new(false),
+            claim_failed: AtomicBool::new(false),
         })
     }
 
-    /// Claims what there is room for, and starts it. Answers how many tasks were started.
+    /// Claims and starts tasks for all free slots. Returns the number of tasks started.
     ///
     /// # Errors
-    /// What the store could not do.
+    /// Returns the error of the store.
     pub async fn step(self: &Arc<Self>) -> Result<usize, StoreError> {
-        self.step_for(&everyone()).await
+        self.step_for(&all_agents()).await
     }
 
     async fn step_for(self: &Arc<Self>, agents: &BTreeSet<AgentType>) -> Result<usize, StoreError> {
@@ -102,7 +102,7 @@ impl Worker {
         let claim = Claim {
             worker: self.settings.id.clone(),
             slots,
-            lease: self.settings.lease,
+            lease: self.settings.leases.lease,
             context: self.engine.context(Caller::worker(&self.settings.id)),
         };
         let committed = self.engine.ports.stores.ledger.claim(claim).await?;
@@ -119,49 +119,49 @@ impl Worker {
         Ok(started)
     }
 
-    /// Works until `stop` says so, then waits for what runs, `grace` from there at the most, and
-    /// gives the rest back. A store that hangs delays the end by as much as one claim may take, and
-    /// by four seconds.
+    /// Works until `stop` is set, then waits at most `grace` for running tasks and returns the rest
+    /// to the queue. A store that hangs delays the end by the duration of one claim and by
+    /// [`RETURN_TIMEOUT`].
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>, grace: Duration) {
-        let cancelling = tokio::spawn(Arc::clone(&self).heed_cancellations());
-        let stopping = tokio::spawn(Arc::clone(&self).heed_stops());
-        let receiver = self.engine.add_receiver();
-        let mut told = stop.clone();
+        let watching_cancellations = tokio::spawn(Arc::clone(&self).watch_cancellations());
+        let watching_stops = tokio::spawn(Arc::clone(&self).watch_stops());
+        let receiver = self.engine.wake_up_fanout.add_receiver();
+        let mut stopping = stop.clone();
         let over = tokio::spawn(async move {
-            // Who would say so may be gone.
-            drop(told.wait_for(|stop| *stop).await);
+            // The sender may have been dropped, which means the same.
+            drop(stopping.wait_for(|stop| *stop).await);
             tokio::time::sleep(grace).await;
         });
-        // Whoever there may be work for: those somebody rang for, and those with a freed slot. A
-        // claim that found less than it had room for has emptied the queue of its agent type.
-        let mut agents = everyone();
+        // Only agent types that were woken or have a freed slot are claimed for: a claim that found
+        // less than it had room for has emptied the queue of its agent type.
+        let mut agents = all_agents();
         while !*stop.borrow() {
             let claimed = self.step_for(&agents).await;
-            self.claim_failed.store(claimed.is_err(), std::sync::atomic::Ordering::Relaxed);
+            self.claim_failed.store(claimed.is_err(), Ordering::Relaxed);
             if let Err(error) = claimed {
-                warn!(%error, "No work could be claimed; trying again");
-                tokio::time::sleep(self.settings.poll).await;
-                agents = everyone();
+                warn!(%error, "Claim failed; trying again");
+                tokio::time::sleep(self.settings.leases.poll).await;
+                agents = all_agents();
                 continue;
             }
             agents = tokio::select! {
                 woken = self.engine.recv_wake_up(&receiver) => woken,
                 () = self.freed.notified() => BTreeSet::new(),
-                () = tokio::time::sleep(self.settings.poll) => everyone(),
+                () = tokio::time::sleep(self.settings.leases.poll) => all_agents(),
                 _ = stop.changed() => BTreeSet::new(),
             };
             let mut with_room = self.with_room.lock().unwrap_or_else(PoisonError::into_inner);
             agents.append(&mut with_room);
         }
         self.drain(over).await;
-        cancelling.abort();
-        stopping.abort();
+        watching_cancellations.abort();
+        watching_stops.abort();
     }
 
-    /// Works until there is nothing to do: what tests call.
+    /// Works until the queue is empty. For tests.
     ///
     /// # Errors
-    /// What the store could not do.
+    /// Returns the error of the store.
     pub async fn run_until_idle(self: &Arc<Self>) -> Result<(), StoreError> {
         loop {
             let started = self.step().await?;
@@ -175,7 +175,7 @@ impl Worker {
         }
     }
 
-    /// Whether it holds anything.
+    /// Returns whether any task is running.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         !self.running().is_empty()
@@ -207,75 +207,18 @@ impl Worker {
         self.running().insert(task.id, running);
         let worker = Arc::clone(self);
         tokio::spawn(async move {
-            let done = Done { worker: &worker, task: task.id, agent: task.agent };
+            let slot = SlotGuard { worker: &worker, task: task.id, agent: task.agent };
             tokio::select! {
                 () = worker.work(&task, &project, fence) => {}
                 () = abort.notified() => {
-                    info!(task.id = %task.id, "Task {} was taken from its agent", task.id);
+                    info!(task.id = %task.id, "The attempt at task {} was aborted", task.id);
                 }
             }
-            drop(done);
+            drop(slot);
         });
     }
 
-    /// Stops agents whose task was cancelled or given to somebody else, wherever that was decided.
-    async fn heed_cancellations(self: Arc<Self>) {
-        loop {
-            match self.engine.ports.bus.subscribe().await {
-                Ok(mut messages) => {
-                    while let Some(messages) = messages.next().await {
-                        match messages {
-                            BusMessage::Entry(entry) => self.react_to(&entry),
-                            BusMessage::Lagged => self.check_all().await,
-                            BusMessage::Progress(_) => {}
-                        }
-                    }
-                }
-                Err(error) => warn!(%error, "Cancellations cannot be heard; leases still end"),
-            }
-            tokio::time::sleep(self.settings.poll).await;
-        }
-    }
-
-    /// Stops an agent. With an attempt, only if it is on that one.
-    pub(crate) fn abort(&self, task: TaskId, attempt: Option<u64>) {
-        if let Some(running) = self.running().get(&task)
-            && attempt.is_none_or(|attempt| attempt == u64::from(running.fence))
-        {
-            running.abort.notify_one();
-        }
-    }
-
-    /// News were lost: looks whether what runs here is still held.
-    async fn check_all(&self) {
-        let held: Vec<_> = self.running().iter().map(|(id, one)| (*id, one.fence)).collect();
-        for (id, fence) in held {
-            let task = self.engine.ports.stores.tasks.task(id).await;
-            let Ok(Some(task)) = task else { continue };
-            if task.lease().is_none_or(|lease| lease.fence != fence) {
-                self.abort(id, None);
-            }
-        }
-    }
-
-    /// Aborts the attempt that an entry ends, and notes an emergency stop.
-    fn react_to(&self, entry: &Entry) {
-        match entry.event_type {
-            EventType::EmergencyStopped => self.stopped.notify_one(),
-            EventType::TaskCancelled | EventType::TaskLeaseExpired => {
-                let attempt = match EventPayload::of(entry) {
-                    Ok(EventPayload::TaskLeaseExpired(expired)) => Some(expired.attempt.into()),
-                    // A cancelled task is cancelled whatever the attempt.
-                    _ => None,
-                };
-                if let Some(task) = entry.task_id {
-                    self.abort(task, attempt);
-                }
-            }
-            _ => {}
-        }
-    }
-
+    /// Waits for running tasks until `over` ends, then returns the rest to the queue.
     async fn drain(self: &Arc<Self>, mut over: JoinHandle<()>) {
         while self.is_busy() {
             tokio::select! {
@@ -284,28 +227,27 @@ impl Worker {
             }
         }
         over.abort();
-        let held: Vec<_> = self.running().iter().map(|(id, one)| (*id, one.fence)).collect();
-        let mut giving = JoinSet::new();
-        for (id, fence) in held {
-            self.abort(id, None);
-            let worker = Arc::clone(self);
-            giving.spawn(async move {
-                let holder = LeaseHolder { worker: worker.settings.id.clone(), fence };
-                let lease = HeldLease { task: id, holder };
-                let given = worker.engine.requeue(lease, "the server is stopping").await;
-                if let Err(error) = given {
-                    warn!(task.id = %id, %error, "Task {id} could not be given back; its lease will lapse");
-                }
-            });
+        let leases: Vec<_> = self.held().into_iter().map(|held| self.lease(held)).collect();
+        for lease in &leases {
+            self.abort(lease.task, None);
         }
-        let all = async { while giving.join_next().await.is_some() {} };
-        if tokio::time::timeout(GIVING_BACK, all).await.is_err() {
-            let left = giving.len();
-            warn!(left, "{left} tasks could not be given back in time; their leases will lapse");
+        let left = leases.len();
+        let returning = self.engine.requeue_all(leases, "the server is stopping");
+        if tokio::time::timeout(RETURN_TIMEOUT, returning).await.is_err() {
+            let limit = RETURN_TIMEOUT.as_secs();
+            warn!(
+                left,
+                "Not all of {left} tasks could be returned to the queue within {limit} s; the leases \
+                 of the others will expire"
+            );
         }
     }
 
-    /// What it holds, each with its fence.
+    fn lease(&self, (task, _, _, fence): (TaskId, AgentType, ProjectId, u32)) -> HeldLease {
+        HeldLease { task, holder: LeaseHolder { worker: self.settings.id.clone(), fence } }
+    }
+
+    /// Returns the running tasks, each with its agent type, project and fencing token.
     pub(crate) fn held(&self) -> Vec<(TaskId, AgentType, ProjectId, u32)> {
         let running = self.running();
         running.iter().map(|(id, one)| (*id, one.agent, one.project, one.fence)).collect()
@@ -316,14 +258,14 @@ impl Worker {
     }
 }
 
-/// Frees the slot of a task however its work ends.
-struct Done<'a> {
+/// Frees the slot of a task when dropped, however the attempt ends.
+struct SlotGuard<'a> {
     worker: &'a Worker,
     task: TaskId,
     agent: AgentType,
 }
 
-impl Drop for Done<'_> {
+impl Drop for SlotGuard<'_> {
     fn drop(&mut self) {
         self.worker.running().remove(&self.task);
         let with_room = self.worker.with_room.lock();
@@ -343,7 +285,7 @@ impl HealthCheck for Worker {
     }
 
     async fn check(&self) -> Health {
-        if self.claim_failed.load(std::sync::atomic::Ordering::Relaxed) {
+        if self.claim_failed.load(Ordering::Relaxed) {
             return Health::Unhealthy("the last attempt to claim work failed".to_owned());
         }
         match self.engine.ports.stores.tasks.backlog().await {

@@ -98,19 +98,16 @@ impl System {
                 tracing::info!(runners = ?choices, "Work is done by: {}", choices.join(", "));
             }
         }
-        let worker_settings = WorkerSettings {
-            id: WorkerId(format!("worker-{:016x}", ids.seed() >> 64)),
-            slots: slots(settings),
+        let lease_settings = LeaseSettings {
             lease: Duration::from_secs(settings.worker.lease_s),
             attempt_timeout: Duration::from_secs(settings.worker.attempt_timeout_s),
             poll: Duration::from_millis(settings.worker.poll_ms),
             max_output_bytes: settings.worker.max_output_bytes,
         };
-        let lease_settings = LeaseSettings {
-            lease: worker_settings.lease,
-            attempt_timeout: worker_settings.attempt_timeout,
-            poll: worker_settings.poll,
-            max_output_bytes: worker_settings.max_output_bytes,
+        let worker_settings = WorkerSettings {
+            id: WorkerId(format!("worker-{:016x}", ids.seed() >> 64)),
+            slots: slots(settings),
+            leases: lease_settings.clone(),
         };
         let worker = Worker::new(engine.clone(), runners.assign(settings), worker_settings);
         let (leases, dispatcher) = Leases::new(engine.clone(), lease_settings);

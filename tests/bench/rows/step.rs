@@ -17,7 +17,7 @@ use botarmy_domain::{
     Timestamp, WorkerId,
 };
 use botarmy_orchestrator::{
-    Engine, EngineSettings, Ports, Runners, Worker, WorkerSettings, Workflows,
+    Engine, EngineSettings, LeaseSettings, Ports, Runners, Worker, WorkerSettings, Workflows,
 };
 use botarmy_server::Settings;
 use botarmy_server::channels::Channels;
@@ -264,10 +264,12 @@ impl Bench {
         let worker_settings = WorkerSettings {
             id: WorkerId("worker-bench".to_owned()),
             slots: AgentType::ALL.iter().map(|agent| (*agent, 4)).collect::<BTreeMap<_, _>>(),
-            lease: Duration::from_secs(worker.lease_s),
-            attempt_timeout: Duration::from_secs(worker.attempt_timeout_s),
-            poll: Duration::from_millis(worker.poll_ms),
-            max_output_bytes: worker.max_output_bytes,
+            leases: LeaseSettings {
+                lease: Duration::from_secs(worker.lease_s),
+                attempt_timeout: Duration::from_secs(worker.attempt_timeout_s),
+                poll: Duration::from_millis(worker.poll_ms),
+                max_output_bytes: worker.max_output_bytes,
+            },
         };
         let worker = Worker::new(engine.clone(), runners, worker_settings);
         let (stop, stopped) = watch::channel(false);

@@ -1,4 +1,4 @@
-//! What happens because of time alone: requests expire, leases lapse, what is stopped ends.
+//! Work that is due because of time: expired requests, expired leases, stopped tasks.
 
 use std::time::Duration;
 
@@ -8,28 +8,28 @@ use tracing::{info, warn};
 
 use crate::engine::Engine;
 
-/// How many of each are dealt with in one go.
+/// Number of requests or leases that are read at once.
 const PAGE: u32 = 500;
 
 impl Engine {
-    /// Does what is due, over and over. Runs for ever.
+    /// Does whatever is due at intervals. Does not return.
     pub async fn run_timers(&self, interval: Duration) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             if let Err(error) = self.run_due().await {
-                warn!(%error, "What is due could not be done; trying again");
+                warn!(%error, "Timers failed; trying again");
             }
         }
     }
 
-    /// Does what is due now; answers how many things that were.
+    /// Does whatever is due now. Returns the number of tasks and requests that changed.
     ///
     /// # Errors
-    /// What the store could not do.
+    /// Returns the error of the store.
     pub async fn run_due(&self) -> Result<usize, Error> {
-        // None of these keeps the others from being done.
+        // A failure of one does not keep the others from running.
         let (stopped, expired, expired_leases) =
             (self.end_stopped().await, self.expire_requests().await, self.reap_leases().await);
         Ok(stopped? + expired? + expired_leases?)
@@ -44,7 +44,7 @@ impl Engine {
             let expire = move |context: &_, snapshot: &_| hitl::expire(context, snapshot, id);
             match self.commit(context, scope, expire).await {
                 Ok(_) => {
-                    info!(request.id = %id, "Nobody answered request {id} in time");
+                    info!(request.id = %id, "Request {id} expired without an answer");
                     done += 1;
                 }
                 Err(Error::Refused(_)) => {} // answered meanwhile
@@ -65,7 +65,7 @@ impl Engine {
                 move |context: &_, snapshot: &_| tasks::expire_lease(context, snapshot, id);
             match self.commit(context, scope, expire).await {
                 Ok(_) => {
-                    warn!(task.id = %id, "The worker of task {id} fell silent");
+                    warn!(task.id = %id, "The lease of task {id} expired");
                     done += 1;
                 }
                 Err(Error::Refused(_)) => {} // its holder was back just in time

@@ -1,17 +1,15 @@
-//! The desk: where workers outside wait for work. One task serves all of them, first come, first
-//! served, so that many who wait ask the store no more often than one.
+//! The dispatcher, where external workers wait for tasks. One task of the server serves all of them
+//! in order of arrival, so that many waiting workers cause no more claims than one.
 //!
-//! It claims when somebody comes, when the bell rings, and once in a poll interval while anybody
-//! waits. A claim that found less than it had room for has emptied the queue of its agent type, and
-//! nobody else asks for that type until the next of these.
+//! It claims when a request arrives, when there is a wake-up, and once per poll interval while a
+//! request waits. A claim that found less than it had room for has emptied the queue of its agent
+//! type, which is then not asked for again until the next of these.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use botarmy_domain::{
-    AgentType, Caller, Claim, HeldLease, LeaseHolder, Row, StoreError, Task, WorkQuery,
-};
+use botarmy_domain::{AgentType, Caller, Claim, HeldLease, Row, StoreError, Task, WorkQuery};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::warn;
@@ -19,20 +17,20 @@ use tracing::warn;
 use crate::engine::Engine;
 use crate::wake_up_fanout::WakeUpReceiver;
 
-/// The most that wait; more are turned away.
+/// Largest number of waiting requests; further ones are answered at once.
 const MAX_WAITING: usize = 10_000;
 
-/// Somebody who waits.
+/// A waiting request for tasks.
 pub(crate) struct PollRequest {
     query: WorkQuery,
     until: Instant,
     answer: oneshot::Sender<Result<ClaimGuard, StoreError>>,
-    /// Why the last look into the queue brought nothing.
+    /// Error of the last claim for it.
     failed: Option<StoreError>,
 }
 
 impl PollRequest {
-    /// Somebody who waits from now on, and where the answer will come.
+    /// Creates a request that waits from now on, and the receiver of its answer.
     pub(crate) fn new(
         query: WorkQuery,
     ) -> (Self, oneshot::Receiver<Result<ClaimGuard, StoreError>>) {
@@ -43,24 +41,24 @@ impl PollRequest {
 
     fn leave(self, engine: &Engine) {
         let nothing = ClaimGuard { engine: engine.clone(), tasks: Vec::new() };
-        // Whoever went away needs no answer.
+        // The worker may have disconnected.
         drop(self.answer.send(self.failed.map_or(Ok(nothing), Err)));
     }
 }
 
-/// Claimed tasks on their way to a worker. What does not arrive is given back at once.
+/// Claimed tasks on their way to a worker. Tasks that do not arrive are returned to the queue.
 pub(crate) struct ClaimGuard {
     engine: Engine,
     tasks: Vec<Arc<Task>>,
 }
 
 impl ClaimGuard {
-    /// The tasks that have not arrived.
+    /// Returns the tasks.
     pub(crate) fn tasks(&self) -> &[Arc<Task>] {
         &self.tasks
     }
 
-    /// They have arrived.
+    /// Marks the tasks as arrived.
     pub(crate) fn arrived(mut self) {
         self.tasks.clear();
     }
@@ -69,23 +67,19 @@ impl ClaimGuard {
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
         let (engine, tasks) = (self.engine.clone(), std::mem::take(&mut self.tasks));
-        // Without a runtime the server is ending, and the leases will lapse.
+        // Without a runtime the process is ending, and the leases will expire.
         let (false, Ok(runtime)) = (tasks.is_empty(), tokio::runtime::Handle::try_current()) else {
             return;
         };
         runtime.spawn(async move {
-            for (task, lease) in tasks.iter().filter_map(|task| Some((task, task.lease()?))) {
-                let holder = LeaseHolder { worker: lease.worker.clone(), fence: lease.fence };
-                let lease = HeldLease { task: task.id, holder };
-                if let Err(error) = engine.requeue(lease, "its worker went away").await {
-                    warn!(task.id = %task.id, %error, "Task {} could not be given back; its lease will lapse", task.id);
-                }
-            }
+            let leases = tasks.iter().filter_map(|task| HeldLease::of(task));
+            // Failures are logged there.
+            drop(engine.requeue_all(leases, "its worker went away").await);
         });
     }
 }
 
-/// Serves whoever waits.
+/// Claims tasks for waiting external workers.
 pub struct LeaseDispatcher {
     engine: Engine,
     receiver: Arc<WakeUpReceiver>,
@@ -102,11 +96,11 @@ impl LeaseDispatcher {
         poll: Duration,
         coming: mpsc::Receiver<PollRequest>,
     ) -> Self {
-        let receiver = engine.add_receiver();
+        let receiver = engine.wake_up_fanout.add_receiver();
         Self { engine, receiver, lease, poll, coming, waiting: VecDeque::new() }
     }
 
-    /// Serves until `stop` says so; whoever waits then is told that nothing came.
+    /// Serves requests until `stop` is set. Requests that still wait are then answered without a task.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut looks = tokio::time::interval(self.poll);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -166,7 +160,7 @@ impl LeaseDispatcher {
         self.waiting = left;
     }
 
-    /// Gives one of them what there is for these agent types; answers who still waits.
+    /// Claims tasks of these agent types for one request. Returns the request if it still waits.
     async fn attend(
         &self,
         mut request: PollRequest,
@@ -179,21 +173,22 @@ impl LeaseDispatcher {
             Ok(tasks) if tasks.is_empty() => request.failed = None,
             Ok(tasks) => {
                 let guard = ClaimGuard { engine: self.engine.clone(), tasks };
-                // Whoever went away meanwhile leaves it here, and it is given back.
+                // If the worker has disconnected, the guard is dropped and returns the tasks.
                 drop(request.answer.send(Ok(guard)));
                 return None;
             }
             Err(error) => {
-                warn!(%error, "No work could be claimed for {}", request.query.worker);
+                warn!(%error, "Claim for worker {} failed", request.query.worker);
                 request.failed = Some(error);
-                // The store is away, and would be for the next in line too.
+                // The store is away, and would be for the next request too.
                 agents.clear();
             }
         }
         Some(request)
     }
 
-    /// Claims for one worker what waits for these agent types; those with nothing left leave them.
+    /// Claims waiting tasks of these agent types for one worker. Removes agent types whose queue is
+    /// empty from `agents`.
     async fn claim(
         &self,
         query: &WorkQuery,
@@ -233,7 +228,7 @@ impl LeaseDispatcher {
         Ok(claimed)
     }
 
-    /// Lets those go who have waited long enough, or went away.
+    /// Answers requests whose time is over or whose worker has disconnected.
     fn dismiss(&mut self) {
         let now = Instant::now();
         let over = |request: &PollRequest| request.until <= now || request.answer.is_closed();

@@ -1,10 +1,10 @@
-//! What a server does first: take back what its predecessor held when it stopped.
+//! Recovery at the start of a server: returns tasks to the queue that its predecessor held.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use botarmy_domain::decide::tasks::{self};
-use botarmy_domain::{AgentType, Caller, Error, Lease, LeaseHolder, Scope, Task};
+use botarmy_domain::decide::tasks;
+use botarmy_domain::{AgentType, Caller, Error, Lease, Scope, Task};
 use tracing::info;
 
 use crate::engine::Engine;
@@ -12,12 +12,12 @@ use crate::engine::Engine;
 const PAGE: u32 = 500;
 
 impl Engine {
-    /// Gives every working task back to the queue that a server held; answers how many. Only for a
-    /// server that has its store to itself: no other server can be working then. What a worker
-    /// outside holds stays with it; its lease says for how long.
+    /// Returns every task that a server held to the queue, and the number of tasks. Only for a server
+    /// that has its store to itself, so that no other server can be working. External workers keep
+    /// their tasks until their leases expire.
     ///
     /// # Errors
-    /// What the store could not do.
+    /// Returns the error of the store.
     pub async fn take_back_everything(&self) -> Result<usize, Error> {
         let mut taken = 0;
         let mut outside = 0;
@@ -35,7 +35,7 @@ impl Engine {
                 break;
             }
             for (task, lease) in ours {
-                let holder = LeaseHolder { worker: lease.worker, fence: lease.fence };
+                let holder = lease.holder();
                 let (id, context) = (task.id, self.context(Caller::system()));
                 let scope = Scope::project(task.project_id).task(id);
                 self.commit(context, scope, move |context, snapshot| {
@@ -49,15 +49,15 @@ impl Engine {
         if taken > 0 {
             info!(
                 tasks = taken,
-                "Took back {taken} tasks that were running when the server stopped"
+                "Returned {taken} tasks to the queue that were running when the server stopped"
             );
         }
         self.wake_all_workers();
         Ok(taken)
     }
 
-    /// Wakes the workers, and has the status of every agent type looked at again: what was written
-    /// down last may be older than what happened last.
+    /// Wakes all workers, and marks the status of every agent type as stale: the stored status may be
+    /// older than the last event.
     pub fn wake_all_workers(&self) {
         let all: BTreeSet<_> = AgentType::ALL.iter().copied().collect();
         self.ports.wake_ups.notify(&all);

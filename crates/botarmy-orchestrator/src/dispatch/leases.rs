@@ -1,8 +1,7 @@
-//! Work for agents that run outside: handing it out, hearing that they live, taking it in.
+//! Leases of external workers: handing out tasks, extending leases, committing results.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use botarmy_domain::decide::lease;
@@ -14,30 +13,18 @@ use botarmy_domain::{
 use tokio::sync::mpsc;
 use tracing::warn;
 
-use crate::budgets::Start;
-use crate::dispatcher::{ClaimGuard, LeaseDispatcher, PollRequest};
+use super::dispatcher::{ClaimGuard, LeaseDispatcher, PollRequest};
+use crate::assignment::{SharedProject, no_assignment, schema_of, time_limit};
+use crate::attempt_result::{TooLarge, sanitize};
 use crate::engine::Engine;
+use crate::lease_settings::LeaseSettings;
 use crate::output_validation::OutputSpec;
-use crate::work::{TooLarge, no_assignment, sanitize, schema_of, time_limit};
-use crate::worker::SharedProject;
+use crate::reservation::Start;
 
-/// How many may stand in the door before the desk has noticed them; more are held up.
+/// Number of poll requests that may wait for the dispatcher; further ones wait to be sent.
 const POLL_QUEUE: usize = 64;
 
-/// What workers outside are held to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeaseSettings {
-    /// How long a task may be silent before it is given to somebody else.
-    pub lease: Duration,
-    /// The longest one attempt may take where its step does not say.
-    pub attempt_timeout: Duration,
-    /// How often the queue is looked at while somebody waits and nobody rings.
-    pub poll: Duration,
-    /// The most bytes of JSON one attempt may return.
-    pub max_output_bytes: usize,
-}
-
-/// The leases of workers outside.
+/// Leases of external workers.
 #[derive(Clone)]
 pub struct Leases {
     engine: Engine,
@@ -46,7 +33,7 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// The leases, and the desk that has to run for anything to be handed out.
+    /// Creates the leases, and the dispatcher that must run for tasks to be handed out.
     #[must_use]
     pub fn new(engine: Engine, settings: LeaseSettings) -> (Self, LeaseDispatcher) {
         let (dispatcher, coming) = mpsc::channel(POLL_QUEUE);
@@ -54,23 +41,22 @@ impl Leases {
         (Self { engine, settings, dispatcher }, serving)
     }
 
-    /// What a worker is given with each task. What cannot be put together is a failed attempt, as it
-    /// is for an agent inside.
+    /// Returns the claimed tasks with their assignments. A task whose assignment cannot be loaded is
+    /// a failed attempt, as on a server.
     async fn equip(&self, guard: ClaimGuard) -> Vec<Leased> {
         let mut projects: BTreeMap<ProjectId, SharedProject> = BTreeMap::new();
         let mut leased = Vec::new();
         for task in guard.tasks() {
             let Some(lease) = task.lease() else { continue };
-            let holder = LeaseHolder { worker: lease.worker.clone(), fence: lease.fence };
+            let holder = lease.holder();
             match self.may_begin(task, &holder).await {
                 Ok(Start::Free | Start::Reserved) => {}
                 Ok(Start::No) => continue,
                 Err(error) => {
                     warn!(task.id = %task.id, %error, "Task {} cannot be handed out now", task.id);
                     let lease = HeldLease { task: task.id, holder };
-                    if let Err(error) = self.engine.requeue(lease, "the store was away").await {
-                        warn!(task.id = %task.id, %error, "The lease of task {} will lapse", task.id);
-                    }
+                    // A failure is logged there.
+                    drop(self.engine.requeue_all([lease], "the store was away").await);
                     continue;
                 }
             }
@@ -87,9 +73,9 @@ impl Leases {
                     let failed = Arc::new(Err(no_assignment(&error)));
                     let context = self.engine.context(Caller::worker(&holder.worker));
                     if let Err(error) =
-                        self.engine.take_in(task, &holder, true, &failed, context).await
+                        self.engine.commit_attempt(task, &holder, true, &failed, context).await
                     {
-                        warn!(task.id = %task.id, %error, "The lease of task {} will lapse", task.id);
+                        warn!(task.id = %task.id, %error, "The failed attempt at task {} could not be stored; its lease will expire", task.id);
                     }
                 }
             }
@@ -98,23 +84,23 @@ impl Leases {
         leased
     }
 
-    /// Whether a worker may be given a task that may cost what is configured for its agent type.
+    /// Reserves the configured worst case of an agent type before a worker is given a task.
     async fn may_begin(&self, task: &Task, holder: &LeaseHolder) -> Result<Start, StoreError> {
-        let unsaid = Some(Amount::default());
-        let amount = self.engine.settings.budgets.worst_case(task.agent, unsaid);
+        let unannounced = Some(Amount::default());
+        let amount = self.engine.settings.budgets.worst_case(task.agent, unannounced);
         let limit = time_limit(task, self.settings.attempt_timeout);
         self.engine.reserve(task, holder, amount.unwrap_or_default(), limit).await
     }
 
-    /// The task of a lease; one that does not exist was never leased.
+    /// Returns the task of a lease. The lease of an unknown task is lost.
     async fn task(&self, lease: &HeldLease) -> Result<Arc<Task>, Error> {
         let task = self.engine.ports.stores.tasks.task(lease.task).await?;
         let missing = || lease::lease_lost(format!("There is no lease on task {}.", lease.task));
         Ok(task.ok_or_else(missing)?)
     }
 
-    /// That what a worker brings is in the form its step asks for. It keeps its lease, and can
-    /// put right what is wrong.
+    /// Checks that an outcome has the form its step requires. The worker keeps its lease, so that
+    /// it can correct the output.
     async fn check_form(&self, task: &Task, outcome: &Outcome) -> Result<(), Error> {
         let Outcome::Completed { output, artifacts, .. } = outcome else { return Ok(()) };
         let schema = match task.step() {
@@ -170,7 +156,7 @@ impl WorkerLeases for Leases {
             return Err(lease::lease_lost(detail).into());
         }
         if let Some((message, percent)) = progress {
-            self.engine.pass_on(&task, message, percent).await;
+            self.engine.publish_progress(&task, message, percent).await;
         }
         Ok(HeartbeatReply { expires_at, cancel: false })
     }
@@ -202,18 +188,18 @@ impl WorkerLeases for Leases {
         };
         let context = self.engine.context(Caller::worker(&holder.worker));
         let result = Arc::new(result);
-        // Whether anything was reserved for it, only its budget accounts know.
-        let committed = self.engine.take_in(&task, &holder, true, &result, context).await?;
+        // Only the budget accounts know whether anything was reserved.
+        let committed = self.engine.commit_attempt(&task, &holder, true, &result, context).await?;
         match committed.task(task.id) {
             Some(task) => Ok(Arc::clone(task)),
-            // The same work was taken in a moment before.
+            // The same result was committed a moment before.
             None => self.task(&lease).await,
         }
     }
 }
 
-/// That a step brings what it is expected to make: a worker can still add it, where an agent inside
-/// has nothing more to say.
+/// Checks that an outcome contains the artifact type that the step requires. A worker can still add
+/// it, which an agent on a server cannot.
 fn check_output(task: &Task, outcome: &Outcome) -> Result<(), DomainError> {
     let (Outcome::Completed { output, artifacts, .. }, Some(expected)) =
         (outcome, task.output_type)
