@@ -39,7 +39,7 @@ async fn what_a_frozen_worker_held_is_done_by_another_and_its_late_results_are_r
     frozen
         .until(|frozen| async {
             let log = frozen.log.lock().unwrap();
-            log.contains("came too late") || log.contains("was taken from its agent")
+            log.contains("came too late") || log.contains("was aborted")
         })
         .await;
     println!("it was refused as too late {:?} after it continued", started.elapsed());

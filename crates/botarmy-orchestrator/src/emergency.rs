@@ -1,14 +1,10 @@
 //! The emergency stop: recorded first, so that nothing new starts; then what runs is taken back.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::{Stop, StopScope};
-use botarmy_domain::{
-    Caller, Error, HeldLease, LeaseHolder, LogId, Scope, Stopped, StoreError, Task,
-};
-use tokio::task::JoinSet;
+use botarmy_domain::{Caller, Error, HeldLease, LogId, Scope, Stopped, StoreError, Task};
 use tracing::{info, warn};
 
 use crate::engine::Engine;
@@ -94,7 +90,7 @@ impl Engine {
     ) -> Result<usize, Error> {
         let mut running = self.running_in(scope).await?;
         running.retain(|task| matches(task));
-        let leases = running.iter().filter_map(|task| HeldLease::of(task));
+        let leases = running.iter().filter_map(|task| HeldLease::of(task)).collect();
         Ok(self.requeue_all(leases, STOPPED).await?)
     }
 }

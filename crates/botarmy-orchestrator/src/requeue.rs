@@ -38,7 +38,7 @@ impl Engine {
     /// The last failure of the store.
     pub(crate) async fn requeue_all(
         &self,
-        leases: impl IntoIterator<Item = HeldLease>,
+        leases: Vec<HeldLease>,
         reason: &'static str,
     ) -> Result<usize, StoreError> {
         let mut leases = leases.into_iter();

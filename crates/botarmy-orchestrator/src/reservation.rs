@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use botarmy_domain::budget::Amount;
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
-use botarmy_domain::{Caller, DomainError, Error, LeaseHolder, Scope, StoreError, Task};
+use botarmy_domain::{
+    BudgetAccount, Caller, DomainError, Error, LeaseHolder, Scope, StoreError, Task,
+};
 use tracing::info;
 
 use crate::engine::Engine;

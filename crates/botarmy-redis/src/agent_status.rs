@@ -1,12 +1,11 @@
-//! The status board of the agent types, shared by the replicas.
+//! The statuses of the agent types, shared by the replicas.
 //!
-//! The truth is in the store. What is in Redis is a copy that every replica keeps up: each status
-//! change is written there when it was committed, the whole board when Redis was connected to and
-//! every few seconds, so that a lost write heals. What the copy lacks is asked of the store.
+//! The store is authoritative. Redis has a copy that every replica updates: each status when it was
+//! committed, all statuses after connecting and every few seconds, so that a lost write is
+//! repaired. The store is read for whatever the copy lacks.
 //!
-//! A record stands on the board with the position in the system log that it was read at, and only
-//! moves forward. A replica also remembers what it committed or heard of, and never answers with
-//! less than that: whoever changes a status through it sees the change.
+//! A record in the copy carries the position in the system log at which it was read, and only moves
+//! forward. `status_cache.rs` adds the statuses that this replica knows itself.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,21 +22,21 @@ use crate::shared::Shared;
 use crate::status_cache::Marked;
 use crate::status_copy;
 
-/// How often the store is read again to get a picture between two entries.
+/// Number of tries to read the store without an entry in between.
 const TRIES: u32 = 3;
 
-/// The status board of the agent types: from Redis where it is there and whole, else from the
-/// store. What an agent did before always comes from the store.
+/// Statuses of the agent types: from Redis if the copy is complete, else from the store. The history
+/// always comes from the store.
 ///
-/// Another replica's change is seen here when its news have arrived, usually within milliseconds,
-/// and after [`crate::RedisSettings::refresh_interval`] at the latest.
+/// A change by another replica is visible when its message arrives, usually within milliseconds, and
+/// after [`crate::RedisSettings::refresh_interval`] at the latest.
 pub struct RedisAgentStatus {
     redis: Redis,
     truth: Arc<Truth>,
     keeping: JoinHandle<()>,
 }
 
-/// The store behind the board.
+/// The store behind the copy.
 struct Truth {
     agents: Arc<dyn AgentStatus>,
     audit: Arc<dyn AuditLog>,
@@ -56,10 +55,10 @@ impl Drop for RedisAgentStatus {
 }
 
 impl RedisAgentStatus {
-    /// The board before this store. The positions of its records come from the store's log. Must be
-    /// called inside a tokio runtime, which keeps the board up.
+    /// Creates the statuses on top of this store. The positions of records come from the log of the
+    /// store. Must be called inside a tokio runtime, which keeps the copy up to date.
     ///
-    /// The bus on the same Redis MUST be the one that status changes are told to.
+    /// Status changes MUST be published on the bus of the same Redis.
     #[must_use]
     pub fn new(redis: &Redis, agents: Arc<dyn AgentStatus>, audit: Arc<dyn AuditLog>) -> Self {
         let truth = Arc::new(Truth { agents, audit });
@@ -67,7 +66,7 @@ impl RedisAgentStatus {
         Self { redis: redis.clone(), truth, keeping: tokio::spawn(keeping) }
     }
 
-    /// The board as it is in Redis, if that can be relied on.
+    /// Returns the statuses from Redis, if the copy can be relied on.
     async fn status_cache(&self) -> Option<Vec<AgentRecord>> {
         let shared = self.redis.shared();
         if !shared.status_cache.is_trusted() || !shared.link.is_up() {
@@ -82,7 +81,7 @@ impl RedisAgentStatus {
                 status_cache
             }
             Ok(Err(error)) => {
-                debug!(%error, "The status board cannot be read in Redis");
+                debug!(%error, "The agent statuses cannot be read from Redis; reading the store");
                 match error {
                     CommandError::Refused(_) => shared.status_cache.distrust(),
                     CommandError::Lost(_) => shared.link.suspect(),
@@ -119,7 +118,7 @@ impl AgentStatus for RedisAgentStatus {
     }
 }
 
-/// Compares the copy with the store when somebody asks for it and every few seconds, for ever.
+/// Compares the copy with the store when it is distrusted and at intervals. Does not return.
 async fn keep(shared: Arc<Shared>, truth: Arc<Truth>) {
     loop {
         drop(shared.link.up().await);
@@ -132,9 +131,9 @@ async fn keep(shared: Arc<Shared>, truth: Arc<Truth>) {
         match refreshed {
             Ok(()) => shared.status_cache.dealt_with.store(reasons, Ordering::Release),
             Err(error) => {
-                debug!(%error, "The status board in Redis cannot be compared with the store");
+                debug!(%error, "The agent statuses in Redis cannot be compared with the store; trying again");
                 shared.status_cache.distrust();
-                // Not at once: it may be a store that is busy enough.
+                // Not at once, because the store may be overloaded.
                 tokio::time::sleep(shared.settings.ping_interval).await;
             }
         }
@@ -150,11 +149,11 @@ async fn refresh(shared: &Shared, truth: &Truth) -> Result<(), CommandError> {
     let copy = status_copy::read(shared).await?;
     let known = shared.status_cache.known().clone();
     let (seq, records) = truth.picture().await.map_err(|error| lost(&error))?;
-    // Every position was read in the log before it was put down, so none can be ahead of it: that
-    // is the board of another database, or of this one before it was restored from a backup.
+    // Every position was read from the log before it was written, so none can be ahead of the log.
+    // One that is belongs to another database, or to this one before a backup was restored.
     let ahead = copy.values().chain(known.values()).any(|marked| marked.seq > seq.first);
     if ahead {
-        info!("The status board in Redis is not of this database; it is written anew");
+        info!("The agent statuses in Redis are of another database; writing them anew");
     }
     let marked = |record| Marked { seq: seq.label, record };
     let records: Vec<_> = records.into_iter().map(marked).collect();
@@ -163,17 +162,17 @@ async fn refresh(shared: &Shared, truth: &Truth) -> Result<(), CommandError> {
     Ok(status_copy::write(&mut connection, shared, &newest, ahead).await?)
 }
 
-/// Where the system log was when the store was read.
+/// Position of the system log when the store was read.
 struct Read {
-    /// When the reading began.
+    /// Position when the reading began.
     first: u64,
-    /// What the records are marked with.
+    /// Position that the records are marked with.
     label: u64,
 }
 
 impl Truth {
-    /// All records, and a position that they hold for. Nothing was logged while they were read, if
-    /// that can be had; else they may be a little newer than their position, never older.
+    /// Returns all records, and a position that they are valid for. If possible nothing was logged
+    /// while they were read; else they may be newer than their position, but never older.
     async fn picture(&self) -> Result<(Read, Vec<AgentRecord>), StoreError> {
         let first = self.head().await?;
         let mut before = first;

@@ -16,27 +16,27 @@ use tracing::{info, warn};
 use crate::envelope;
 use crate::shared::Shared;
 
-/// The shortest and the longest wait before Redis is tried again.
+/// Shortest and longest wait before the connection is opened again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
 /// Connects, and connects again whenever the connection is lost.
 pub(crate) async fn keep_up(shared: &Arc<Shared>) {
     let (link, url) = (&shared.link, &shared.settings.url);
     let mut tries = 0;
-    let mut told = false;
+    let mut is_reported = false;
     loop {
         let lost = Arc::new(Notify::new());
         let error_text = match open(shared, &lost).await {
             Ok(connection) => {
                 info!("Connected to {url}");
-                told = false;
-                link.blame(None);
+                is_reported = false;
+                link.set_error(None);
                 link.suspected.store(false, Ordering::Release);
                 shared.outbox.open();
                 link.current.send_replace(Some(connection.clone()));
-                welcome(shared);
-                let (asked, error_text) = watch(connection, &lost, shared).await;
-                if asked {
+                report_gap(shared);
+                let (answered, error_text) = watch(connection, &lost, shared).await;
+                if answered {
                     tries = 0;
                 }
                 link.current.send_replace(None);
@@ -46,20 +46,21 @@ pub(crate) async fn keep_up(shared: &Arc<Shared>) {
             }
             Err(error_text) => error_text,
         };
-        if !told {
+        if !is_reported {
             warn!(
-                "{url} cannot be reached: {error_text}. What other servers do is noticed later \
-                 until it is back; nothing is lost"
+                "{url} cannot be reached: {error_text}. Trying again; until then this server \
+                 reacts more slowly to others, but loses nothing"
             );
-            told = true;
+            is_reported = true;
         }
-        link.blame(Some(error_text));
+        link.set_error(Some(error_text));
         tokio::time::sleep(wait(shared.settings.instance, tries)).await;
         tries += 1;
     }
 }
 
-/// Returns when the connection is no longer one: whether it ever answered, and what happened.
+/// Watches a connection until it is lost. Returns whether it ever answered, and the reason for the
+/// loss.
 async fn watch(
     mut connection: MultiplexedConnection,
     lost: &Notify,
@@ -89,28 +90,28 @@ async fn watch(
     }
 }
 
-/// How long to wait before the next try: twice as long each time, and not the same for all replicas.
+/// Returns the wait before the next try: twice as long each time, and different between replicas.
 fn wait(instance: u128, tries: u32) -> Duration {
     let longest = RETRY.0.saturating_mul(1 << tries.min(10)).min(RETRY.1);
     let mut hasher = DefaultHasher::new();
     (instance, tries).hash(&mut hasher);
     let quarters = (hasher.finish() % 64) as u32;
-    // Between three quarters of it and all of it.
+    // Between three quarters of it and all of it, so that replicas do not connect at once.
     longest * (192 + quarters) / 256
 }
 
-/// Opens a connection and listens to both channels.
+/// Opens a connection and subscribes to both channels.
 async fn open(shared: &Arc<Shared>, lost: &Arc<Notify>) -> Result<MultiplexedConnection, String> {
     let settings = &shared.settings;
     let opening = async {
         let client = Client::open(settings.url.connection(ProtocolVersion::RESP3))?;
-        // The connection is kept in what it would otherwise keep alive.
-        let (hearing, lost) = (Arc::downgrade(shared), Arc::clone(lost));
+        // A weak reference: the connection is kept in the state that this closure would keep alive.
+        let (weak, lost) = (Arc::downgrade(shared), Arc::clone(lost));
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(settings.timeout))
             .set_response_timeout(Some(settings.timeout))
             .set_push_sender(move |push| {
-                if let Some(shared) = hearing.upgrade() {
+                if let Some(shared) = weak.upgrade() {
                     receive(&shared, &lost, push);
                 }
                 Ok::<_, RedisError>(())
@@ -121,11 +122,11 @@ async fn open(shared: &Arc<Shared>, lost: &Arc<Notify>) -> Result<MultiplexedCon
     };
     match tokio::time::timeout(settings.timeout * 2, opening).await {
         Ok(opened) => opened.map_err(|error: RedisError| error.to_string()),
-        Err(_) => Err("it lets nobody in".to_owned()),
+        Err(_) => Err("it did not accept the connection in time".to_owned()),
     }
 }
 
-/// Takes in what comes along the connection, without ever waiting.
+/// Handles a push message of the connection. Never waits.
 fn receive(shared: &Shared, lost: &Notify, push: PushInfo) {
     match push.kind {
         PushKind::Disconnection => lost.notify_one(),
@@ -149,8 +150,8 @@ fn receive(shared: &Shared, lost: &Notify, push: PushInfo) {
     }
 }
 
-/// Redis is there: nobody here knows what was said before.
-fn welcome(shared: &Shared) {
+/// Reports a gap after connecting, because messages may have been missed before.
+fn report_gap(shared: &Shared) {
     shared.inbox.miss();
     shared.wake_ups.notify(&AgentType::ALL.iter().copied().collect());
     shared.status_cache.distrust();

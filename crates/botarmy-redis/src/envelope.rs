@@ -1,41 +1,41 @@
-//! What goes through a channel: a line that says who speaks, then one line for each thing said.
+//! The format of a message in a channel: a line with the sender, then one line per item.
 //!
 //! ```text
 //! 000000000000000000000000000000a7
 //! E{"id":…            an entry, as in the log
 //! P{"project_id":…    progress
-//! G                   something was lost
+//! G                   a gap: items were lost
 //! ```
 //!
-//! JSON as it is written here has no line breaks. Whoever spoke knows its own messages by the first
-//! line, without looking at the rest.
+//! The JSON has no line breaks. A sender recognises its own messages by the first line, without
+//! parsing the rest.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use botarmy_domain::{AgentType, BusMessage};
 
-/// The version of everything said through Redis, a part of every channel and key: a replica that
-/// speaks another one is not misunderstood, it is not heard.
+/// Version of all formats in Redis, part of every channel and key: replicas of different versions do
+/// not receive each other's messages.
 pub(crate) const VERSION: &str = "v1";
 
-/// How large a message grows before the next one is begun.
+/// Size in bytes at which the next message is begun.
 const MESSAGE_BYTES: usize = 128 * 1024;
 
-/// How much goes out at once at the most; what is beyond is a gap.
+/// Largest size in bytes of one batch; the rest is a gap.
 const TOTAL_BYTES: usize = 8 * 1024 * 1024;
 
 fn header(instance: u128) -> Vec<u8> {
     format!("{instance:032x}\n").into_bytes()
 }
 
-/// Whether this replica said it itself.
+/// Returns whether this replica sent the message itself.
 pub(crate) fn is_from(message: &[u8], instance: u128) -> bool {
     message.starts_with(&header(instance))
 }
 
-/// Puts news into as few messages as will hold them. What is too large, or was lost before, is a
-/// gap: whoever hears of it reads the log.
+/// Packs items into as few messages as possible. Items that are too large or were lost before are a
+/// gap, after which receivers read the log.
 pub(crate) fn pack(
     instance: u128,
     news: &[BusMessage],
@@ -84,7 +84,7 @@ pub(crate) fn pack(
     messages
 }
 
-/// What a message says, and why something in it could not be read. That is then a gap.
+/// Unpacks a message. An item that cannot be parsed becomes a gap; the reason is returned too.
 pub(crate) fn unpack(message: &[u8]) -> (Vec<BusMessage>, Option<String>) {
     let mut error_text = None;
     let lines = message.split(|byte| *byte == b'\n').skip(1).filter(|line| !line.is_empty());
@@ -111,7 +111,7 @@ pub(crate) fn unpack(message: &[u8]) -> (Vec<BusMessage>, Option<String>) {
     (news, error_text)
 }
 
-/// A ring for these agent types.
+/// Packs a wake-up of these agent types.
 pub(crate) fn pack_wake_up(instance: u128, agents: &BTreeSet<AgentType>) -> Vec<u8> {
     let mut message = header(instance);
     let names: Vec<_> = agents.iter().map(|agent| agent.as_str()).collect();
@@ -119,7 +119,7 @@ pub(crate) fn pack_wake_up(instance: u128, agents: &BTreeSet<AgentType>) -> Vec<
     message
 }
 
-/// Whom a ring is for. Names that are not known here are nobody's here.
+/// Unpacks the agent types of a wake-up. Unknown names are ignored.
 pub(crate) fn unpack_wake_up(message: &[u8]) -> BTreeSet<AgentType> {
     let text = String::from_utf8_lossy(message);
     let (_, names) = text.split_once('\n').unwrap_or_default();

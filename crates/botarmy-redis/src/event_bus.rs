@@ -1,4 +1,4 @@
-//! News for everybody, in this process at once and in the others through Redis.
+//! The event bus, in this process directly and between processes through Redis.
 
 use async_trait::async_trait;
 use botarmy_domain::ports::{EventBus, Subscription};
@@ -8,13 +8,13 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::redis::Redis;
 
-/// Carries news between the replicas that share a Redis. Those of this process hear it directly,
-/// whether Redis is there or not; what the others may have missed they are told as a gap.
+/// Event bus between the replicas that share a Redis. Subscribers of this process get messages
+/// directly, with or without Redis. Messages that other replicas may have missed are a gap for them.
 #[derive(Debug, Clone)]
 pub struct RedisEventBus(Redis);
 
 impl RedisEventBus {
-    /// The bus of this replica.
+    /// Creates the bus of this replica.
     #[must_use]
     pub fn new(redis: &Redis) -> Self {
         Self(redis.clone())
@@ -23,12 +23,12 @@ impl RedisEventBus {
 
 #[async_trait]
 impl EventBus for RedisEventBus {
-    /// Never waits for Redis, and never fails.
+    /// Never waits for Redis and never fails.
     async fn publish(&self, news: Vec<BusMessage>) -> Result<(), StoreError> {
         let shared = self.0.shared();
         let statuses = news.iter().filter_map(|one| shared.status_cache.note(one)).collect();
         for one in &news {
-            // An error only says that nobody listens.
+            // An error only means that there is no subscriber.
             drop(shared.subscribers.send(one.clone()));
         }
         shared.outbox.enqueue(news, statuses);
@@ -36,20 +36,20 @@ impl EventBus for RedisEventBus {
     }
 
     async fn subscribe(&self) -> Result<Box<dyn Subscription>, StoreError> {
-        let ear = self.0.shared().subscribers.subscribe();
-        Ok(Box::new(RedisSubscription { ear, _redis: self.0.clone() }))
+        let receiver = self.0.shared().subscribers.subscribe();
+        Ok(Box::new(RedisSubscription { receiver, _redis: self.0.clone() }))
     }
 }
 
 struct RedisSubscription {
-    ear: broadcast::Receiver<BusMessage>,
+    receiver: broadcast::Receiver<BusMessage>,
     _redis: Redis,
 }
 
 #[async_trait]
 impl Subscription for RedisSubscription {
     async fn next(&mut self) -> Option<BusMessage> {
-        match self.ear.recv().await {
+        match self.receiver.recv().await {
             Ok(news) => Some(news),
             Err(RecvError::Lagged(_)) => Some(BusMessage::Lagged),
             Err(RecvError::Closed) => None,

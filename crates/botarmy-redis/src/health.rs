@@ -1,4 +1,4 @@
-//! How Redis is.
+//! The health check of Redis.
 
 use std::time::Instant;
 
@@ -9,20 +9,20 @@ use deadpool_redis::redis::cmd;
 
 use crate::redis::Redis;
 
-/// Whether the other replicas can be heard. The server works without it.
+/// Health check of Redis, which a server can work without.
 #[derive(Debug, Clone)]
 pub struct RedisHealth(Redis);
 
 impl RedisHealth {
-    /// The health of this replica's way to Redis.
+    /// Creates the health check of this replica's connection.
     #[must_use]
     pub fn new(redis: &Redis) -> Self {
         Self(redis.clone())
     }
 }
 
-/// What it means that Redis is away, or does not do what it is asked.
-const COST: &str = "what other servers do is noticed later";
+/// Effect of a Redis that is away or refuses commands.
+const COST: &str = "servers react more slowly to each other";
 
 #[async_trait]
 impl HealthCheck for RedisHealth {
@@ -46,7 +46,7 @@ impl HealthCheck for RedisHealth {
         }
         let asking = async {
             let mut connection = shared.pool.get().await.map_err(|error| error.to_string())?;
-            // Taking it out has asked once already; this one is measured alone.
+            // Taking it from the pool has pinged once already; only this ping is measured.
             let started = Instant::now();
             let ping = cmd("PING");
             ping.exec_async(&mut connection).await.map_err(|error| error.to_string())?;

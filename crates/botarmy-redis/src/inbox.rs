@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// What every message takes beside its bytes, about.
+/// Approximate memory of a message beside its bytes.
 const OVERHEAD: usize = 64;
 
-/// Messages that have come and wait to be read, in bounded space.
+/// Received messages that wait to be read, in bounded memory.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     waiting: Mutex<Waiting>,
@@ -18,7 +18,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// `None` where something did not get in; never two of them in a row.
+    /// `None` where messages were dropped; never two of them in a row.
     messages: VecDeque<Option<Vec<u8>>>,
     bytes: usize,
 }
@@ -32,7 +32,7 @@ impl Inbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A message; a gap if there is no room for it.
+    /// Adds a message, or a gap if there is no room for it.
     pub(crate) fn put(&self, message: Vec<u8>) {
         let mut waiting = self.waiting();
         let size = message.len() + OVERHEAD;
@@ -46,14 +46,14 @@ impl Inbox {
         self.some.notify_one();
     }
 
-    /// Something may have been missed.
+    /// Adds a gap, because messages may have been missed.
     pub(crate) fn miss(&self) {
         self.waiting().miss();
         self.some.notify_one();
     }
 
-    /// The next message; `None` for a gap, which comes between what was there before it and what
-    /// came after.
+    /// Waits for the next message. Returns `None` for a gap, in its place between earlier and later
+    /// messages.
     pub(crate) async fn next(&self) -> Option<Vec<u8>> {
         loop {
             if let Some(next) = self.waiting().take() {

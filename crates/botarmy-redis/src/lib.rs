@@ -1,9 +1,8 @@
-//! What several replicas share in the moment: news, wake-ups, the agent status board. Nothing in
-//! Redis is the only copy of anything. Without it a replica notices later what the others do, and
-//! what it answers is as right as with it.
+//! Messages, wake-ups and agent statuses that replicas share. Nothing in Redis is the only copy of
+//! anything: without Redis a replica reacts more slowly but stays correct.
 //!
-//! Start with `redis.rs`: [`Redis`] looks for the server in the background, and the adapters
-//! are made from it.
+//! Start with `redis.rs`: [`Redis`] connects in the background, and the adapters are made
+//! from it.
 
 mod agent_status;
 mod connection;

@@ -6,29 +6,29 @@ use std::sync::{Mutex, PoisonError};
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use tokio::sync::{Notify, watch};
 
-/// The connection that news go along.
+/// The connection that carries commands and published messages.
 #[derive(Default)]
 pub(crate) struct Link {
     pub(crate) current: watch::Sender<Option<MultiplexedConnection>>,
-    /// Somebody got no answer; it is asked at once.
+    /// Notified when a call got no answer, so that the connection is pinged at once.
     pub(crate) suspect: Notify,
     pub(crate) suspected: AtomicBool,
-    /// Why it is down.
+    /// Reason for the loss of the connection.
     error_text: Mutex<Option<String>>,
 }
 
 impl Link {
-    /// Whether Redis is there, as far as anybody knows.
+    /// Returns whether Redis answers, as far as is known.
     pub(crate) fn is_up(&self) -> bool {
         self.current.borrow().is_some() && !self.suspected.load(Ordering::Acquire)
     }
 
-    /// The connection, if there is one.
+    /// Returns the connection, if there is one.
     pub(crate) fn current(&self) -> Option<MultiplexedConnection> {
         self.current.borrow().clone()
     }
 
-    /// The connection, when there is one.
+    /// Waits for a connection.
     pub(crate) async fn up(&self) -> MultiplexedConnection {
         let mut current = self.current.subscribe();
         loop {
@@ -40,18 +40,18 @@ impl Link {
         }
     }
 
-    /// Redis did not answer somebody.
+    /// Marks the connection as suspect after a call got no answer.
     pub(crate) fn suspect(&self) {
         self.suspected.store(true, Ordering::Release);
         self.suspect.notify_one();
     }
 
-    /// Why it is down.
+    /// Returns the reason for the loss of the connection.
     pub(crate) fn error_text(&self) -> Option<String> {
         self.error_text.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn blame(&self, error_text: Option<String>) {
+    pub(crate) fn set_error(&self, error_text: Option<String>) {
         *self.error_text.lock().unwrap_or_else(PoisonError::into_inner) = error_text;
     }
 }

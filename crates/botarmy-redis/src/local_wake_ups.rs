@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use botarmy_domain::AgentType;
 use tokio::sync::Notify;
 
-/// The rings of this process that nobody has heard yet.
+/// Agent types to wake in this process.
 #[derive(Debug, Default)]
 pub(crate) struct LocalWakeUps {
     woken: Mutex<BTreeSet<AgentType>>,
@@ -24,7 +24,7 @@ impl LocalWakeUps {
             self.notify.notified().await;
             let woken =
                 std::mem::take(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner));
-            // Two rings that were heard together may leave a second notice behind.
+            // Two wake-ups that were taken together may leave a second notice behind.
             if !woken.is_empty() {
                 return woken;
             }

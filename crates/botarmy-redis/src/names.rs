@@ -3,7 +3,7 @@
 use crate::envelope::VERSION;
 use crate::settings::RedisSettings;
 
-/// What channels and keys are called.
+/// Names of channels and keys.
 #[derive(Debug)]
 pub(crate) struct Names {
     pub(crate) news: String,

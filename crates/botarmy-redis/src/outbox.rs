@@ -1,6 +1,6 @@
-//! What waits to be told to the other replicas. Whoever puts something in goes on at once; one task
-//! takes out whatever has come together and sends it in one round trip. While Redis is away nothing
-//! is kept but that something was lost, and for whom it rang.
+//! Messages that wait to be sent to other replicas, in bounded memory. Adding one never waits; one
+//! task sends everything that waits in one round trip. While Redis is away only the fact that
+//! messages were lost and the agent types to wake are kept.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,13 @@ use tokio::sync::Notify;
 
 use crate::status_cache::Marked;
 
-/// How many news go out together at most.
+/// Largest number of messages that are sent together.
 const BATCH: usize = 512;
 
-/// What every news takes beside what it tells, about.
+/// Approximate memory of a message beside its contents.
 const OVERHEAD: usize = 512;
 
-/// What waits, in bounded space.
+/// Messages that wait to be sent, in bounded memory.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     waiting: Mutex<Waiting>,
@@ -28,20 +28,20 @@ pub(crate) struct Outbox {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Redis is there.
+    /// Whether Redis is connected.
     is_open: bool,
-    /// With the room that each takes.
+    /// Messages with the size of each.
     news: VecDeque<(BusMessage, usize)>,
     bytes: usize,
-    /// News were dropped since the others were last told of a gap.
+    /// Whether messages were dropped since the last gap was sent.
     lost: bool,
     rings: BTreeSet<AgentType>,
     statuses: BTreeMap<AgentType, Marked>,
-    /// A batch is on its way.
+    /// Whether a batch is being sent.
     sending: bool,
 }
 
-/// What goes out together.
+/// Messages that are sent together.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) news: Vec<BusMessage>,
@@ -65,7 +65,7 @@ impl Outbox {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// News for the others; what there is no room for, or nobody to carry, becomes a gap.
+    /// Adds messages. Without room or without a connection they become a gap.
     pub(crate) fn enqueue(&self, news: Vec<BusMessage>, statuses: Vec<Marked>) {
         let mut waiting = self.waiting();
         if waiting.is_open {
@@ -88,13 +88,13 @@ impl Outbox {
         self.some.notify_one();
     }
 
-    /// A ring for the others. Rings for the same agent type that wait together are one.
+    /// Adds a wake-up. Waiting wake-ups of the same agent type are merged.
     pub(crate) fn notify(&self, agents: &BTreeSet<AgentType>) {
         self.waiting().rings.extend(agents);
         self.some.notify_one();
     }
 
-    /// Whether everything was sent.
+    /// Returns whether everything was sent.
     pub(crate) fn is_idle(&self) -> bool {
         let waiting = self.waiting();
         waiting.is_empty() && !waiting.sending
@@ -120,13 +120,13 @@ impl Outbox {
         }
     }
 
-    /// Redis is there.
+    /// Marks Redis as connected.
     pub(crate) fn open(&self) {
         self.waiting().is_open = true;
     }
 
-    /// Redis is away: what waits will be old, and whoever hears of the gap reads it in the log. The
-    /// rings will still be wanted. The board is written anew as a whole.
+    /// Marks Redis as away. Waiting messages become a gap, after which other replicas read the log.
+    /// Wake-ups are kept. Statuses are dropped, because all of them are written after connecting.
     pub(crate) fn close(&self) {
         let mut waiting = self.waiting();
         waiting.is_open = false;
@@ -146,7 +146,7 @@ impl Outbox {
     }
 }
 
-/// How much room it takes, about.
+/// Returns the approximate size of a message in memory.
 fn size(news: &BusMessage) -> usize {
     OVERHEAD
         + match news {

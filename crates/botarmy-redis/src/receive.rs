@@ -6,9 +6,9 @@ use tracing::warn;
 use crate::envelope;
 use crate::shared::Shared;
 
-/// Reads what has come, and tells it to those who listen here, for ever.
-pub(crate) async fn hear_for_ever(shared: &Shared) {
-    let mut complained = false;
+/// Decodes received messages and passes them to the subscribers. Does not return.
+pub(crate) async fn run(shared: &Shared) {
+    let mut is_reported = false;
     loop {
         let Some(message) = shared.inbox.next().await else {
             drop(shared.subscribers.send(BusMessage::Lagged));
@@ -16,19 +16,19 @@ pub(crate) async fn hear_for_ever(shared: &Shared) {
         };
         let (news, error_text) = envelope::unpack(&message);
         if let Some(error_text) = error_text
-            && !std::mem::replace(&mut complained, true)
+            && !std::mem::replace(&mut is_reported, true)
         {
             warn!(
                 error_text,
-                "Another server sends news that cannot be read here, perhaps of another version; \
-                 they are read from the log instead"
+                "Another server sends messages that cannot be decoded, perhaps of another version; \
+                 the log is read instead"
             );
         }
         for one in news {
             shared.status_cache.note(&one);
             drop(shared.subscribers.send(one));
         }
-        // One message holds many news; others want this thread too.
+        // One message may hold many entries; other tasks need this thread too.
         tokio::task::yield_now().await;
     }
 }

@@ -1,17 +1,16 @@
-//! The way to Redis, and what goes along it.
+//! The connection to Redis, and the tasks that use it.
 //!
 //! ```text
-//!  publish, ring ──▶ outbox ──▶ one task ──┐                       ┌──▶ inbox ──▶ one task ──▶ subscribers
+//!  publish, wake ──▶ outbox ──▶ one task ──┐                       ┌──▶ inbox ──▶ one task ──▶ subscribers
 //!        │                                 ├── link ── Redis ──────┤
-//!        └──▶ subscribers and workers here ┘   asked every second  └──▶ workers here
+//!        └──▶ subscribers and workers here ┘   pinged every second └──▶ workers here
 //! ```
 //!
-//! The link is one connection that speaks RESP3, so that it carries commands and what others
-//! publish. It is opened in the background and again whenever it is lost; a Redis that hangs is
-//! noticed because it is asked. Whoever wants an answer from Redis takes a connection from a pool
-//! and has a time limit.
+//! The link is one connection that speaks RESP3, so that it carries commands and published messages.
+//! It is opened in the background, and again whenever it is lost. A Redis that hangs is noticed by
+//! the ping. Calls that need an answer from Redis use a connection of a pool, with a time limit.
 //!
-//! **Invariant**: nobody outside this crate ever waits for the link.
+//! **Invariant**: no caller outside this crate waits for the link.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,14 +31,14 @@ use crate::shared::Shared;
 use crate::status_cache::StatusCache;
 use crate::{connection, receive, send};
 
-/// How many connections answer those who wait for an answer.
+/// Number of connections for calls that need an answer.
 const POOL: usize = 4;
 
-/// How long the last news may take to leave when the server stops.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Time for which the last messages are sent when the server stops.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Redis, there or not. Clones share everything; it ends with the last of them and of the adapters
-/// made from it.
+/// Redis, connected or not. Clones share everything. The tasks end with the last clone and the last
+/// adapter made from it.
 #[derive(Clone)]
 pub struct Redis(Arc<Running>);
 
@@ -61,9 +60,9 @@ impl std::fmt::Debug for Redis {
 }
 
 impl Redis {
-    /// Begins to look for Redis, in the background. It may be away: then it is tried again and
-    /// again, and meanwhile everything works inside this process. Must be called inside a tokio
-    /// runtime, which also does the work.
+    /// Connects to Redis in the background. While Redis is away, connecting is tried again and
+    /// everything works inside this process. Must be called inside a tokio runtime, which also runs
+    /// the tasks.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -74,12 +73,12 @@ impl Redis {
             .set_response_timeout(Some(settings.timeout));
         let info = settings.url.connection(ProtocolVersion::RESP2);
         let manager = Manager::new_with_config(info, timeouts)
-            .expect("the address was tried when it was read");
+            .expect("the address was checked when it was parsed");
         let pool = Pool::builder(manager)
             .max_size(POOL)
             .runtime(Runtime::Tokio1)
             .build()
-            .expect("a pool without timeouts of its own needs nothing");
+            .expect("a pool without timeouts cannot be misconfigured");
         let shared = Arc::new(Shared {
             names: Names::new(&settings),
             link: Link::default(),
@@ -94,22 +93,22 @@ impl Redis {
         });
         let tasks = vec![
             spawn(&shared, async |shared| connection::keep_up(&shared).await),
-            spawn(&shared, async |shared| send::send_for_ever(&shared).await),
-            spawn(&shared, async |shared| receive::hear_for_ever(&shared).await),
+            spawn(&shared, async |shared| send::run(&shared).await),
+            spawn(&shared, async |shared| receive::run(&shared).await),
         ];
         Self(Arc::new(Running { shared, tasks }))
     }
 
-    /// Waits a moment for the last news to leave, and ends the connection.
+    /// Sends the messages that wait, for at most half a second, and ends the connection.
     pub async fn close(&self) {
         let shared = &self.0.shared;
-        let left = async {
+        let sent = async {
             while shared.link.is_up() && !shared.outbox.is_idle() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        // Whoever misses them reads the log.
-        drop(tokio::time::timeout(LAST_WORDS, left).await);
+        // A replica that misses them reads the log.
+        drop(tokio::time::timeout(CLOSE_TIMEOUT, sent).await);
         self.0.tasks.iter().for_each(JoinHandle::abort);
         shared.link.current.send_replace(None);
     }

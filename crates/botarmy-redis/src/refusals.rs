@@ -8,12 +8,12 @@ use tracing::{info, warn};
 
 use crate::settings::RedisUrl;
 
-/// Why Redis did not do something.
+/// Error of a Redis command.
 #[derive(Debug)]
 pub(crate) enum CommandError {
-    /// It answered, and the answer was no.
+    /// Redis answered with an error.
     Refused(String),
-    /// There was no answer, or what was wrong lies elsewhere.
+    /// Redis did not answer, or the cause lies elsewhere.
     Lost(String),
 }
 
@@ -21,7 +21,7 @@ impl From<RedisError> for CommandError {
     fn from(error: RedisError) -> Self {
         let lost = error.to_string();
         match error.into_server_errors().as_deref() {
-            // In Redis's own words, such as `NOPERM User limited has no permissions …`.
+            // The text of Redis, such as `NOPERM User limited has no permissions …`.
             Some([(_, said), ..]) => {
                 Self::Refused(format!("{} {}", said.code(), said.details().unwrap_or_default()))
             }
@@ -37,7 +37,8 @@ impl std::fmt::Display for CommandError {
     }
 }
 
-/// What Redis refuses although it is there: whom it lets in and listen it may still forbid to speak.
+/// Commands that Redis refuses although it is connected: a user may be allowed to subscribe but not
+/// to publish.
 #[derive(Default)]
 pub(crate) struct Refusals(Mutex<BTreeMap<&'static str, String>>);
 
@@ -46,19 +47,19 @@ impl Refusals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What came of telling Redis something of this kind.
+    /// Records the result of a command of this kind.
     pub(crate) fn note(&self, what: &'static str, done: &Result<(), CommandError>, url: &RedisUrl) {
         match done {
             Ok(()) => {
                 if self.all().remove(what).is_some() {
-                    info!("{url} takes {what} again");
+                    info!("{url} accepts {what} again");
                 }
             }
             Err(CommandError::Refused(said)) => {
                 if self.all().insert(what, said.clone()).is_none() {
                     warn!(
-                        "{url} refuses {what}: {said}. What other servers do is noticed later until \
-                         it does not; nothing is lost"
+                        "{url} refuses {what}: {said}. Check the permissions of the user; until then \
+                         servers react more slowly to each other, but lose nothing"
                     );
                 }
             }
@@ -66,7 +67,7 @@ impl Refusals {
         }
     }
 
-    /// The first of them.
+    /// Returns the first kind of command that is refused, and the reason.
     pub(crate) fn first(&self) -> Option<(&'static str, String)> {
         self.all().first_key_value().map(|(what, said)| (*what, said.clone()))
     }

@@ -11,13 +11,12 @@ use crate::refusals::CommandError;
 use crate::shared::Shared;
 use crate::{envelope, status_copy};
 
-/// How long it rests after something did not leave; when Redis refuses again and again, up to the
-/// longest.
-const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// Shortest and longest pause after a failed batch. The pause grows while Redis refuses batches.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// Sends what waits, for ever.
-pub(crate) async fn send_for_ever(shared: &Shared) {
-    let mut rest = REST.0;
+/// Sends the contents of the outbox whenever there are any. Does not return.
+pub(crate) async fn run(shared: &Shared) {
+    let mut pause = PAUSE.0;
     loop {
         shared.outbox.filled().await;
         let connection = shared.link.up().await;
@@ -27,19 +26,19 @@ pub(crate) async fn send_for_ever(shared: &Shared) {
         match sent {
             Ok(()) => {
                 shared.outbox.sent(None);
-                rest = REST.0;
+                pause = PAUSE.0;
             }
             Err(error) => {
-                debug!(%error, "News did not leave; the other servers will be told of a gap");
+                debug!(%error, "Messages could not be published; other servers will read the log");
                 shared.outbox.sent(Some(batch.rings));
                 match error {
-                    CommandError::Refused(_) => rest = (rest * 2).min(REST.1),
+                    CommandError::Refused(_) => pause = (pause * 2).min(PAUSE.1),
                     CommandError::Lost(_) => {
                         shared.link.suspect();
-                        rest = REST.0;
+                        pause = PAUSE.0;
                     }
                 }
-                tokio::time::sleep(rest).await;
+                tokio::time::sleep(pause).await;
             }
         }
     }
@@ -60,12 +59,12 @@ async fn send(
     for message in envelope::pack(settings.instance, &batch.news, batch.lost, max) {
         messages.cmd("PUBLISH").arg(&shared.names.news).arg(message);
     }
-    // The board goes first: whoever hears of a change may look at it.
-    let (mut for_board, mut for_messages) = (connection.clone(), connection);
-    let status_cache = async {
+    // Statuses are written first: a replica that receives a change may read them.
+    let (mut for_statuses, mut for_messages) = (connection.clone(), connection);
+    let writing = async {
         let statuses: Vec<_> = batch.statuses.values().cloned().collect();
-        if let Err(error) = status_copy::write(&mut for_board, shared, &statuses, false).await {
-            debug!(%error, "The status board was not written");
+        if let Err(error) = status_copy::write(&mut for_statuses, shared, &statuses, false).await {
+            debug!(%error, "The agent statuses could not be written");
             shared.status_cache.distrust();
         }
     };
@@ -75,11 +74,11 @@ async fn send(
         }
         Ok(messages.exec_async(&mut for_messages).await?)
     };
-    let both = async { tokio::join!(status_cache, publishing).1 };
+    let both = async { tokio::join!(writing, publishing).1 };
     match tokio::time::timeout(settings.timeout, both).await {
         Ok(sent) => sent,
         Err(_) => {
-            // Whether they were written nobody knows.
+            // It is unknown whether the statuses were written.
             if !batch.statuses.is_empty() {
                 shared.status_cache.distrust();
             }

@@ -1,5 +1,5 @@
-//! Where Redis is, and the limits of this replica. The address may hold a password, so it is never
-//! printed whole.
+//! The address of Redis, and the limits of this replica. The address may contain a password, so it
+//! is never printed whole.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use deadpool_redis::redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
 };
 
-/// An address that cannot be used. Never holds the address itself.
+/// Error of an address that cannot be used. Never contains the address itself.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UrlError {
-    /// It asks for encryption, which this build cannot do.
+    /// The address requires TLS, which is not built in.
     #[error(
         "rediss:// asks for TLS, which is not built in; use redis:// on a network of your own, or \
          a local tunnel"
     )]
     Tls,
-    /// It is no address of Redis.
+    /// The address is not one of Redis.
     #[error(
         "the Redis address cannot be read; it is redis://USER:PASSWORD@HOST:PORT/DATABASE or \
          unix:///PATH, with %XX for special characters"
@@ -34,12 +34,13 @@ pub struct RedisUrl {
 }
 
 impl RedisUrl {
-    /// Which of the numbered databases; channels do not know them, so their names say it.
+    /// Returns the number of the database. Channels are shared by all databases, so their names contain
+    /// it.
     pub(crate) fn database(&self) -> i64 {
         self.info.redis_settings().db()
     }
 
-    /// How to connect. News are small and must not wait for more of them to fill a packet.
+    /// Returns the parameters of a connection. Messages are small and must not wait to fill a packet.
     pub(crate) fn connection(&self, protocol: ProtocolVersion) -> ConnectionInfo {
         let redis = self.info.redis_settings().clone().set_protocol(protocol);
         let tcp = TcpSettings::default().set_nodelay(true);
@@ -54,7 +55,7 @@ impl FromStr for RedisUrl {
         if text.starts_with("rediss://") || text.starts_with("valkeys://") {
             return Err(UrlError::Tls);
         }
-        // What the library says about an address may repeat parts of it.
+        // The error of the library may repeat parts of the address, so it is dropped.
         let info = text.into_connection_info().map_err(|_| UrlError::Malformed)?;
         Client::open(info.clone()).map_err(|_| UrlError::Malformed)?;
         let place = match info.addr() {
@@ -84,40 +85,39 @@ impl std::fmt::Debug for RedisUrl {
     }
 }
 
-/// Where Redis is, and how much of it this replica wants.
+/// Address of Redis, and limits of this replica.
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
     /// The server.
     pub url: RedisUrl,
-    /// What channels and keys begin with: one word for each installation on one Redis.
+    /// Beginning of channels and keys, different for each installation on one Redis.
     pub prefix: String,
-    /// A number no other replica has, by which it knows its own messages when they come back.
+    /// Number that is unique to this replica, by which it recognises its own messages.
     pub instance: u128,
-    /// How many news may wait to be sent; more become a gap.
+    /// Number of messages that may wait to be sent; more become a gap.
     pub queue: usize,
-    /// How many bytes of news may wait to be sent, about; more become a gap.
+    /// Approximate size in bytes of messages that may wait to be sent; more become a gap.
     pub queue_bytes: usize,
-    /// How many bytes of messages may wait to be read here; more become a gap.
+    /// Size in bytes of received messages that may wait to be decoded; more become a gap.
     pub inbox_bytes: usize,
-    /// How many news a subscriber may be behind before it is told of a gap. Not counted in bytes:
-    /// what waits are references to entries that this process made or heard, the subscribers are
-    /// parts of this program, and what the slowest has not heard is kept once for all of them.
+    /// Number of messages that a subscriber may be behind before it gets a gap. Not limited in bytes:
+    /// the messages are references to entries, the subscribers are parts of this program, and
+    /// messages that the slowest has not taken are kept once for all.
     pub backlog: usize,
-    /// The largest news sent as it is, in bytes; one that is larger becomes a gap.
+    /// Largest size of a message in bytes; a larger one becomes a gap.
     pub max_news_bytes: usize,
-    /// How long Redis may take to let us in, and to answer what waits in the background, before it
-    /// counts as away.
+    /// Time limit for connecting and for commands in the background, after which Redis counts as away.
     pub timeout: Duration,
-    /// How often an idle connection is asked whether it is still one.
+    /// Interval between two pings of an idle connection.
     pub ping_interval: Duration,
-    /// How long somebody who waits for an answer waits for Redis, before the store is asked.
+    /// Time limit for commands that a caller waits for, after which the store is read.
     pub patience: Duration,
-    /// How often the status board is compared with the store.
+    /// Interval between two comparisons of the agent statuses with the store.
     pub refresh_interval: Duration,
 }
 
 impl RedisSettings {
-    /// The usual limits for this server.
+    /// Creates settings with the default limits.
     #[must_use]
     pub fn new(url: RedisUrl, prefix: impl Into<String>, instance: u128) -> Self {
         Self {

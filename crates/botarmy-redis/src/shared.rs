@@ -13,7 +13,7 @@ use crate::refusals::Refusals;
 use crate::settings::RedisSettings;
 use crate::status_cache::StatusCache;
 
-/// What the tasks and the adapters share.
+/// State of the tasks and the adapters.
 pub(crate) struct Shared {
     pub(crate) settings: RedisSettings,
     pub(crate) names: Names,

@@ -12,7 +12,7 @@ use botarmy_domain::event::agent_record_of;
 use botarmy_domain::{AgentRecord, AgentType, BusMessage, LogId};
 use tokio::sync::Notify;
 
-/// A record, and the position in the system log it holds for.
+/// A record, and the position in the system log that it is valid for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Marked {
     pub(crate) seq: u64,
@@ -26,19 +26,19 @@ impl Marked {
     }
 }
 
-/// What this replica knows of the board without asking.
+/// Statuses that this replica knows without asking.
 #[derive(Debug)]
 pub(crate) struct StatusCache {
     known: Mutex<BTreeMap<AgentType, Marked>>,
-    /// How often there was a reason to distrust the copy in Redis.
+    /// Number of reasons so far to distrust the copy in Redis.
     pub(crate) reasons: AtomicU64,
-    /// How many of them there were when the copy was last compared with the store.
+    /// Number of reasons when the copy was last compared with the store.
     pub(crate) dealt_with: AtomicU64,
     pub(crate) stale: Notify,
 }
 
 impl Default for StatusCache {
-    /// A board that was not compared yet.
+    /// Creates a cache that was not compared with the store yet.
     fn default() -> Self {
         Self {
             known: Mutex::default(),
@@ -54,7 +54,7 @@ impl StatusCache {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers a change of status that was committed here or elsewhere; `None` for other news.
+    /// Remembers a status that this or another replica committed. Returns `None` for other messages.
     pub(crate) fn note(&self, news: &BusMessage) -> Option<Marked> {
         let BusMessage::Entry(entry) = news else { return None };
         if entry.log() != LogId::System {
@@ -73,15 +73,15 @@ impl StatusCache {
         }
     }
 
-    /// The copy in Redis may lack something: the store is asked until it was compared again.
+    /// Marks the copy in Redis as incomplete. The store is read until the copy was compared again.
     pub(crate) fn distrust(&self) {
         self.reasons.fetch_add(1, Ordering::AcqRel);
         self.stale.notify_one();
     }
 
-    /// Takes in what the store said, and answers what is to stand on the board: that, or what is
-    /// newer. With `foreign`, what was known `before` the store was asked is of another database;
-    /// what was noted since then is not.
+    /// Merges records of the store, and returns the newest record of every agent type. With
+    /// `foreign`, statuses known `before` the store was read are of another database and are
+    /// forgotten; those noted since then are kept.
     pub(crate) fn take_in(
         &self,
         records: &[Marked],
@@ -99,7 +99,8 @@ impl StatusCache {
         self.dealt_with.load(Ordering::Acquire) == self.reasons.load(Ordering::Acquire)
     }
 
-    /// The newer of what is in Redis and what is known here.
+    /// Returns the newer of the copy in Redis and the known status, for every agent type. Returns
+    /// `None` if the copy lacks one.
     pub(crate) fn newest(&self, mut copy: HashMap<AgentType, Marked>) -> Option<Vec<AgentRecord>> {
         let known = self.known();
         let newest = |agent: &AgentType| {

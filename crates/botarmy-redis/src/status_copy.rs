@@ -11,8 +11,7 @@ use crate::refusals::CommandError;
 use crate::shared::Shared;
 use crate::status_cache::Marked;
 
-/// Puts records on the board unless newer ones are there. `ARGV[1]` is `anew` where what is there
-/// does not count.
+/// Writes records unless newer ones are there. With `anew` in `ARGV[1]` existing records are replaced.
 static WRITE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "for i = 2, #ARGV, 3 do
@@ -25,7 +24,7 @@ static WRITE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Writes records to the copy in Redis.
+/// Writes records to the copy. With `anew`, existing records are replaced even if they are newer.
 pub(crate) async fn write(
     connection: &mut impl ConnectionLike,
     shared: &Shared,
@@ -44,7 +43,7 @@ pub(crate) async fn write(
     write.invoke_async(connection).await
 }
 
-/// What is in Redis, as far as it can be read here.
+/// Reads the copy, without records that cannot be parsed.
 pub(crate) async fn read(shared: &Shared) -> Result<HashMap<AgentType, Marked>, CommandError> {
     let connection = shared.pool.get().await;
     let mut connection = connection.map_err(|error| CommandError::Lost(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! Wake-ups, in this process at once and in the others through Redis.
+//! Wake-ups, in this process directly and between processes through Redis.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use botarmy_domain::ports::WakeUps;
 
 use crate::redis::Redis;
 
-/// Wakes the workers of every replica. When Redis comes back, everybody here is woken once: a ring
-/// of another replica may have been lost.
+/// Wakes the workers of every replica. After each connection to Redis the workers of this replica are
+/// woken once, because a wake-up of another replica may have been lost.
 #[derive(Debug, Clone)]
 pub struct RedisWakeUps(Redis);
 
 impl RedisWakeUps {
-    /// The bell of this replica.
+    /// Creates the wake-ups of this replica.
     #[must_use]
     pub fn new(redis: &Redis) -> Self {
         Self(redis.clone())

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::*;
+use crate::Subscriber;
 use crate::fakes::{LogWriter, World, advance};
 use crate::subscriber::{SubscribeError, Target};
 

@@ -72,7 +72,7 @@ impl Drop for ClaimGuard {
             return;
         };
         runtime.spawn(async move {
-            let leases = tasks.iter().filter_map(|task| HeldLease::of(task));
+            let leases = tasks.iter().filter_map(|task| HeldLease::of(task)).collect();
             // Failures are logged there.
             drop(engine.requeue_all(leases, "its worker went away").await);
         });

@@ -56,7 +56,7 @@ impl Leases {
                     warn!(task.id = %task.id, %error, "Task {} cannot be handed out now", task.id);
                     let lease = HeldLease { task: task.id, holder };
                     // A failure is logged there.
-                    drop(self.engine.requeue_all([lease], "the store was away").await);
+                    drop(self.engine.requeue_all(vec![lease], "the store was away").await);
                     continue;
                 }
             }

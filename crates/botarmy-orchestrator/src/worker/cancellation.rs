@@ -105,7 +105,7 @@ impl Worker {
             self.abort(*task, Some((*fence).into()));
         }
         // Failures are logged; whoever set the stop may have returned them already.
-        let leases = held.into_iter().map(|held| self.lease(held));
+        let leases = held.into_iter().map(|held| self.lease(held)).collect();
         drop(self.engine.requeue_all(leases, STOPPED).await);
     }
 }
