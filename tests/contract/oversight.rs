@@ -7,6 +7,7 @@ use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
 use botarmy_domain::decide::emergency;
 use botarmy_domain::decide::tasks::{self, Work};
 use botarmy_domain::emergency::{Stop, StopScope};
+use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{
     AgentType, Caller, Committed, DomainError, EventType, LogId, ProjectId, ProjectStatus, Scope,
     Task, TaskStatus, Usage,
@@ -68,11 +69,11 @@ pub async fn one_budget_account_is_charged_by_many_logs_at_once(stores: &Stores)
     assert_eq!((begun.len(), waiting.len()), (4, 2), "four times ten fit into forty-five");
 
     let [_, day] = accounts_of(&claimed[0]);
-    let account = stores.budgets.account(day).await.unwrap().unwrap();
+    let account = stores.records.record::<BudgetAccount>(day).await.unwrap().unwrap();
     assert_eq!(account.taken(stores.context().now).tokens, 40);
     let settling = begun.iter().map(|(task, _)| settle(stores, task));
     futures_util::future::join_all(settling).await;
-    let account = stores.budgets.account(day).await.unwrap().unwrap();
+    let account = stores.records.record::<BudgetAccount>(day).await.unwrap().unwrap();
     assert_eq!((account.taken(stores.context().now).tokens, account.spent[0].attempts), (16, 4));
     for (task, _) in &waiting {
         let task = stores.tasks.task(task.id).await.unwrap().unwrap();
@@ -108,9 +109,9 @@ pub async fn stopped_work_is_not_claimed_until_it_is_released(stores: &Stores) {
         assert_eq!(stop(stores, scope).await.entries[0].event_type, EventType::EmergencyStopped);
         assert!(stop(stores, scope).await.entries.is_empty(), "it stands already");
         assert!(stores.claim(5).await.is_empty(), "{scope}");
-        assert_eq!(stores.stops.stops().await.unwrap()[0].scope, scope);
+        assert_eq!(stores.records.all::<Stop>().await.unwrap()[0].scope, scope);
         release(stores, scope).await.unwrap();
-        assert!(stores.stops.stops().await.unwrap().is_empty());
+        assert!(stores.records.all::<Stop>().await.unwrap().is_empty());
         let again = release(stores, scope).await;
         assert!(matches!(again, Err(botarmy_domain::Error::Refused(DomainError::NotFound { .. }))));
     }
@@ -130,21 +131,23 @@ pub async fn budget_accounts_and_stops_are_read_back_as_written(stores: &Stores)
     let project = stores.project("Kept").await;
     let day = BudgetKey::Day(AgentType::Coder, Day::of(stores.context().now));
     for key in [BudgetKey::Project(project), day] {
-        assert_eq!(stores.budgets.account(key).await.unwrap(), None);
+        assert_eq!(stores.records.record::<BudgetAccount>(key).await.unwrap(), None);
     }
     let limit = Limit { tokens: Some(u64::MAX / 4), cost_micro_usd: Some(0) };
     let committed = set(stores, project, limit).await;
     assert_eq!(committed.entries[0].event_type, EventType::BudgetChanged);
-    let account = stores.budgets.account(BudgetKey::Project(project)).await.unwrap().unwrap();
+    let account =
+        stores.records.record::<BudgetAccount>(BudgetKey::Project(project)).await.unwrap().unwrap();
     assert_eq!((account.limit, account.spent.len()), (Some(limit), 0));
     set(stores, project, Limit::default()).await;
-    let account = stores.budgets.account(BudgetKey::Project(project)).await.unwrap().unwrap();
+    let account =
+        stores.records.record::<BudgetAccount>(BudgetKey::Project(project)).await.unwrap().unwrap();
     assert_eq!(account.limit, Some(Limit::default()));
 
     for scope in [StopScope::Project(project), StopScope::Agent(AgentType::Coder)] {
         stop(stores, scope).await;
     }
-    let stops = stores.stops.stops().await.unwrap();
+    let stops = stores.records.all::<Stop>().await.unwrap();
     let scopes: Vec<_> = stops.iter().map(|stop| stop.scope).collect();
     assert_eq!(scopes, [StopScope::Agent(AgentType::Coder), StopScope::Project(project)]);
     assert_eq!((stops[0].reason.as_str(), stops[0].by.as_str()), ("too much", user().name()));

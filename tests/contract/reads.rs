@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use botarmy_domain::decide::{agents, artifacts};
 use botarmy_domain::log::LogId;
+use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{
     AgentStatusKind, AgentType, ArtifactFilter, ArtifactType, Caller, ContextId, EntryFilter,
     EventId, EventSource, EventType, HitlRequestId, HitlStatus, Package, ProjectId, ProjectStatus,
@@ -191,7 +192,7 @@ pub async fn a_log_is_read_from_any_position_without_a_gap(stores: &Stores) {
 
 pub async fn packages_are_there_until_they_are_deleted(stores: &Stores) {
     let project = stores.project("One").await;
-    assert_eq!(stores.packages.package(project).await.unwrap(), None);
+    assert_eq!(stores.records.record::<Package>(project).await.unwrap(), None);
     let found = stores.projects.project(project).await.unwrap().unwrap();
     let context = stores.context();
     let now = context.now;
@@ -201,10 +202,10 @@ pub async fn packages_are_there_until_they_are_deleted(stores: &Stores) {
         .run(Scope::project(project), move |s| artifacts::package_made(&context, s, &package))
         .await
         .unwrap();
-    assert_eq!(stores.packages.package(project).await.unwrap().as_deref(), Some(&made));
-    assert!(stores.packages.packages_before(now, 10).await.unwrap().is_empty());
+    assert_eq!(stores.records.record::<Package>(project).await.unwrap().as_deref(), Some(&made));
+    assert!(stores.records.packages_before(now, 10).await.unwrap().is_empty());
     let later = stores.context().now;
-    assert_eq!(stores.packages.packages_before(later, 10).await.unwrap(), [project]);
+    assert_eq!(stores.records.packages_before(later, 10).await.unwrap(), [project]);
     let context = stores.context();
     for times in [1, 0] {
         let context = context.clone();
@@ -216,7 +217,7 @@ pub async fn packages_are_there_until_they_are_deleted(stores: &Stores) {
             .unwrap();
         assert_eq!(deleted.entries.len(), times, "there is nothing to delete twice");
     }
-    assert_eq!(stores.packages.package(project).await.unwrap(), None);
+    assert_eq!(stores.records.record::<Package>(project).await.unwrap(), None);
 }
 
 pub async fn agents_are_derived_and_remembered(stores: &Stores) {
@@ -259,7 +260,7 @@ pub async fn what_does_not_exist_is_none(stores: &Stores) {
     assert!(stores.context.artifact(ContextId::from_uuid(id)).await.unwrap().is_none());
     assert!(stores.context.artifacts_by_id(&[ContextId::from_uuid(id)]).await.unwrap().is_empty());
     assert!(stores.audit.entry(EventId::from_uuid(id)).await.unwrap().is_none());
-    assert!(stores.packages.package(project).await.unwrap().is_none());
+    assert!(stores.records.record::<Package>(project).await.unwrap().is_none());
     let refused = stores.pause(project).await.unwrap_err();
     assert_eq!(refused.to_string(), format!("Project {project} does not exist"));
 }

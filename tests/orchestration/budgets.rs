@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
-use botarmy_domain::ports::{BudgetStore, Gates, Operations, Tasks, WorkerLeases};
+use botarmy_domain::ports::{Gates, Operations, RecordsExt, Tasks, WorkerLeases};
 use botarmy_domain::{
     AgentType, Defaults, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry,
     Outcome, ProjectId, ProjectStatus, Response, RunError, TaskStatus, Usage, WorkQuery, WorkerId,
@@ -59,7 +59,7 @@ fn per_project(tokens: u64) -> Budgets {
 }
 
 async fn account(harness: &TestHarness, id: ProjectId) -> BudgetAccount {
-    let account = harness.store.account(BudgetKey::Project(id)).await.unwrap();
+    let account = harness.store.record::<BudgetAccount>(BudgetKey::Project(id)).await.unwrap();
     account.map_or_else(|| BudgetAccount::new(BudgetKey::Project(id)), |account| (*account).clone())
 }
 
@@ -187,7 +187,10 @@ async fn a_day_has_a_limit_over_all_projects_and_the_next_day_another() {
     let request = botarmy_domain::ports::HitlStore::request(&harness.store, gate.id).await.unwrap();
     assert_eq!(request.unwrap().status(), HitlStatus::Expired);
     let tomorrow = BudgetKey::Day(AgentType::Coder, Day::of(harness.now()));
-    assert_eq!(harness.store.account(tomorrow).await.unwrap().unwrap().spent().tokens, 60);
+    assert_eq!(
+        harness.store.record::<BudgetAccount>(tomorrow).await.unwrap().unwrap().spent().tokens,
+        60
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::ports::{
-    AuditLog, Decide, EmergencyStops, Ledger, Operations, Projects, WorkerLeases,
+    AuditLog, Decide, Ledger, Operations, Projects, RecordsExt, WorkerLeases,
 };
 use botarmy_domain::{
     AgentType, Claim, Committed, DomainError, Error, EventType, LogId, ProjectId, ProjectState,
@@ -62,7 +62,7 @@ async fn what_runs_is_ended_within_a_second_and_goes_on_after_the_release() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(harness.runner.seen().len(), 2 + usize::from(other));
-        assert!(harness.store.stops().await.unwrap().is_empty());
+        assert!(harness.store.all::<Stop>().await.unwrap().is_empty());
         assert_recorded(&harness, scope).await;
     }
 }
@@ -243,7 +243,7 @@ async fn a_stop_needs_a_reason_and_something_to_stop() {
     harness.engine.cancel_project(id, owner()).await.unwrap();
     let over = harness.engine.stop(scope, why(), owner()).await.unwrap_err();
     assert!(matches!(over, Error::Refused(DomainError::Conflict { .. })), "{over}");
-    assert!(harness.store.stops().await.unwrap().is_empty());
+    assert!(harness.store.all::<Stop>().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -254,6 +254,6 @@ async fn a_project_that_ends_while_it_is_stopped_can_be_released() {
     harness.engine.stop(scope, why(), owner()).await.unwrap();
     harness.engine.cancel_project(id, owner()).await.unwrap();
     harness.engine.release(scope, "It is over".to_owned(), owner()).await.unwrap();
-    assert!(harness.store.stops().await.unwrap().is_empty());
+    assert!(harness.store.all::<Stop>().await.unwrap().is_empty());
     assert_eq!(harness.status(id).await, ProjectStatus::Cancelled);
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use botarmy_domain::ports::{PackageStore, Projects};
+use botarmy_domain::ports::{Projects, RecordsExt};
 use botarmy_domain::{
-    ArtifactType, DomainError, Error, EventType, HitlAction, NewProject, Oversight, ProjectStatus,
-    TaskStatus,
+    ArtifactType, DomainError, Error, EventType, HitlAction, NewProject, Oversight, Package,
+    ProjectStatus, TaskStatus,
 };
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use botarmy_tests::test_harness::{TestHarness, owner, simply};
@@ -59,7 +59,7 @@ async fn a_project_goes_from_idea_to_package_through_two_gates() {
     assert_eq!(harness.count(id, EventType::HandoffCreated).await, 9);
     assert_eq!(harness.count(id, EventType::ProjectCompleted).await, 1);
     for _ in 0..100 {
-        if harness.store.package(id).await.unwrap().is_some() {
+        if harness.store.record::<Package>(id).await.unwrap().is_some() {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;

@@ -15,6 +15,9 @@ use crate::record::{ColumnValue, Record, RecordTable};
 
 /// A record that is on the list: it converts to and from the types that stand for any record.
 pub trait Listed: Record {
+    /// The kind of record.
+    const KIND: RecordKind;
+
     /// Returns a key of this kind of record as a key of any.
     fn any_key(key: Self::Key) -> RecordKey;
 
@@ -116,6 +119,8 @@ macro_rules! records {
 
         $(
             impl Listed for $record {
+                const KIND: RecordKind = RecordKind::$name;
+
                 fn any_key(key: Self::Key) -> RecordKey {
                     RecordKey::$name(key)
                 }

@@ -6,13 +6,12 @@ use async_trait::async_trait;
 use botarmy_domain::event::agent_record_of;
 use botarmy_domain::log::{Entry, Head, HeadMark, LogId};
 use botarmy_domain::ports::{
-    AgentStatus, AuditLog, BudgetStore, ContextStore, EmergencyStops, HealthCheck, HitlStore,
-    PackageStore, ProjectStore, TaskStore,
+    AgentStatus, AuditLog, ContextStore, HealthCheck, HitlStore, ProjectStore, Records, TaskStore,
 };
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, ContextId,
-    EntryFilter, EventId, Health, HitlRequest, HitlRequestId, HitlStatus, Listed, Package, Project,
-    ProjectId, ProjectStatus, Stop, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus,
+    AgentRecord, AgentType, Artifact, ArtifactFilter, ContextId, EntryFilter, EventId, Health,
+    HitlRequest, HitlRequestId, HitlStatus, Listed, Package, Project, ProjectId, ProjectStatus,
+    RecordKey, RecordKind, RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus,
     TaskStatusList, Timestamp,
 };
 
@@ -194,9 +193,17 @@ impl ContextStore for MemoryStore {
 }
 
 #[async_trait]
-impl PackageStore for MemoryStore {
-    async fn package(&self, project: ProjectId) -> Result<Option<Arc<Package>>, StoreError> {
-        Ok(self.state().record(project).cloned())
+impl Records for MemoryStore {
+    async fn find(&self, key: RecordKey) -> Result<Option<RecordValue>, StoreError> {
+        Ok(self.state().records.get(&key).cloned())
+    }
+
+    async fn list(&self, kind: RecordKind, limit: u32) -> Result<Vec<RecordValue>, StoreError> {
+        let state = self.state();
+        let mut found: Vec<_> =
+            state.records.iter().filter(|(key, _)| key.kind() == kind).collect();
+        found.sort_by_key(|(key, _)| key.to_string());
+        Ok(take(found.into_iter().map(|(_, record)| record.clone()), limit))
     }
 
     async fn packages_before(
@@ -300,25 +307,5 @@ impl HealthCheck for MemoryStore {
 
     async fn check(&self) -> Health {
         Health::Healthy("in memory; nothing outlives the process".to_owned())
-    }
-}
-
-#[async_trait]
-impl BudgetStore for MemoryStore {
-    async fn account(&self, key: BudgetKey) -> Result<Option<Arc<BudgetAccount>>, StoreError> {
-        Ok(self.state().record(key).cloned())
-    }
-}
-
-#[async_trait]
-impl EmergencyStops for MemoryStore {
-    async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
-        Ok(self
-            .state()
-            .records
-            .values()
-            .filter_map(Stop::of)
-            .map(|stop| (**stop).clone())
-            .collect())
     }
 }

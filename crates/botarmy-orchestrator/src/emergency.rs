@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::{Stop, StopScope};
+use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{Caller, Error, HeldLease, LogId, Scope, Stopped, StoreError, Task};
 use tracing::{info, warn};
 
@@ -37,10 +38,9 @@ impl Engine {
         let stop = match new {
             Some(stop) => stop,
             None => {
-                let stops = self.ports.stores.stops.stops().await?;
-                let standing = stops.into_iter().find(|stop| stop.scope == scope);
+                let standing = self.ports.stores.records.record::<Stop>(scope).await?;
                 // Released in between, so the earlier stop is not known any more.
-                standing.ok_or(StoreError::Conflict)?
+                Stop::clone(&*standing.ok_or(StoreError::Conflict)?)
             }
         };
         info!(%scope, running, "Stopped: {scope}; {running} tasks were running");
@@ -65,7 +65,7 @@ impl Engine {
     /// stop was recorded may have started them afterwards. Workers of servers check their own tasks,
     /// and a stopped project is paused for every claim. Returns the number of tasks.
     pub(crate) async fn end_stopped(&self) -> Result<usize, Error> {
-        let mut stops = self.ports.stores.stops.stops().await?;
+        let mut stops = self.ports.stores.records.all::<Stop>().await?;
         stops.retain(|stop| !matches!(stop.scope, StopScope::Project(_)));
         let outside = |task: &Task| task.lease().is_some_and(|l| l.worker.is_external());
         let mut taken = 0;

@@ -16,7 +16,7 @@ use botarmy_domain::hitl::Review;
 use botarmy_domain::log::EntryFilter;
 use botarmy_domain::package::PackageSummary;
 use botarmy_domain::page::Page;
-use botarmy_domain::ports::Queries;
+use botarmy_domain::ports::{Queries, RecordsExt};
 use botarmy_domain::project::{CompletionReport, ProjectDetail, TaskStatusPage};
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
@@ -140,7 +140,7 @@ impl Queries for Engine {
 
     async fn package(&self, _: &Caller, project: ProjectId) -> Result<PackageSummary, Error> {
         let found = self.existing_project(project).await?;
-        let package = self.ports.stores.packages.package(project).await?;
+        let package = self.ports.stores.records.record(project).await?;
         Ok(PackageSummary { project: found, package })
     }
 
@@ -162,7 +162,8 @@ impl Queries for Engine {
     }
 
     async fn emergency_stops(&self, _: &Caller) -> Result<Vec<Stop>, Error> {
-        Ok(self.ports.stores.stops.stops().await?)
+        let stops = self.ports.stores.records.all::<Stop>().await?;
+        Ok(stops.iter().map(|stop| Stop::clone(stop)).collect())
     }
 
     async fn agents(&self, _: &Caller) -> Result<Vec<AgentRecord>, Error> {
@@ -212,7 +213,7 @@ impl Engine {
     async fn project_account(&self, id: ProjectId) -> Result<Arc<BudgetAccount>, Error> {
         self.existing_project(id).await?;
         let key = BudgetKey::Project(id);
-        let account = self.ports.stores.budgets.account(key).await?;
+        let account = self.ports.stores.records.record::<BudgetAccount>(key).await?;
         Ok(account.unwrap_or_else(|| BudgetAccount::new(key).into()))
     }
 

@@ -18,13 +18,11 @@
 
 mod agent_status;
 mod audit_log;
-mod budget_store;
 mod claims;
 mod commit_worker;
 mod connect;
 mod context_store;
 mod database_copy;
-mod emergency_stops;
 mod error;
 mod head_cache;
 mod health;
@@ -35,7 +33,6 @@ mod ledger;
 mod load;
 pub mod migrate;
 mod open;
-mod package_store;
 mod pessimistic;
 mod project_store;
 mod read_view;

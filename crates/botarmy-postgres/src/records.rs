@@ -4,8 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use async_trait::async_trait;
 use botarmy_domain::batch::RecordWrite;
-use botarmy_domain::{ColumnKind, ColumnValue, RecordKey, RecordKind, RecordValue, StoreError};
+use botarmy_domain::ports::Records;
+use botarmy_domain::{
+    ColumnKind, ColumnValue, ProjectId, RecordKey, RecordKind, RecordValue, StoreError, Timestamp,
+};
 use botarmy_sql::json;
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -17,6 +21,7 @@ use uuid::Uuid;
 
 use crate::error::DbError;
 use crate::load::LoadError;
+use crate::schema::packages;
 use crate::statements::{JsonText, LockedNames};
 use crate::store::PostgresStore;
 
@@ -282,4 +287,35 @@ fn walk<'b>(
         }
     }
     Ok(())
+}
+
+#[async_trait]
+impl Records for PostgresStore {
+    async fn find(&self, key: RecordKey) -> Result<Option<RecordValue>, StoreError> {
+        Ok(self.read_records(find(key.kind(), &[key])).await?.pop())
+    }
+
+    async fn list(&self, kind: RecordKind, limit: u32) -> Result<Vec<RecordValue>, StoreError> {
+        self.read_records(list(kind, limit)).await
+    }
+
+    async fn packages_before(
+        &self,
+        time: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ProjectId>, StoreError> {
+        let query = move || {
+            packages::table
+                .filter(packages::generated_at.lt(time.micros()))
+                .order(packages::project_id)
+                .limit(limit.into())
+                .select(packages::project_id)
+        };
+        let rows: Vec<Uuid> = self
+            .read("packages", move |connection| {
+                async move { query().load(connection).await }.boxed()
+            })
+            .await?;
+        Ok(rows.into_iter().map(ProjectId::from_uuid).collect())
+    }
 }

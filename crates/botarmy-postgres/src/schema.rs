@@ -71,13 +71,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    agents (agent_type) {
-        agent_type -> Text,
-        body -> Text,
-    }
-}
-
-diesel::table! {
     events (log, seq) {
         id -> Uuid,
         log -> Uuid,
@@ -90,20 +83,6 @@ diesel::table! {
         hash -> Binary,
         event_metadata -> Text,
         event_data -> Text,
-    }
-}
-
-diesel::table! {
-    purses (purse) {
-        purse -> Text,
-        body -> Text,
-    }
-}
-
-diesel::table! {
-    emergency_stops (scope) {
-        scope -> Text,
-        body -> Text,
     }
 }
 

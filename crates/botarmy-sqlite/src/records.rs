@@ -4,8 +4,12 @@
 use std::marker::PhantomData;
 use std::sync::LazyLock;
 
+use async_trait::async_trait;
 use botarmy_domain::batch::RecordWrite;
-use botarmy_domain::{ColumnKind, ColumnValue, RecordKey, RecordKind, RecordValue, StoreError};
+use botarmy_domain::ports::Records;
+use botarmy_domain::{
+    ColumnKind, ColumnValue, ProjectId, RecordKey, RecordKind, RecordValue, StoreError, Timestamp,
+};
 use botarmy_sql::json;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -14,6 +18,10 @@ use diesel::sqlite::Sqlite;
 
 use crate::error::reading;
 use crate::load::LoadError;
+use crate::rows::project_id;
+use crate::schema::packages;
+use crate::statements::limited;
+use crate::store::SqliteStore;
 
 /// Returns the record with this key.
 pub(crate) fn find(
@@ -153,3 +161,32 @@ impl<Output> QueryFragment<Sqlite> for Statement<Output> {
 }
 
 impl<Output> RunQueryDsl<SqliteConnection> for Statement<Output> {}
+
+#[async_trait]
+impl Records for SqliteStore {
+    async fn find(&self, key: RecordKey) -> Result<Option<RecordValue>, StoreError> {
+        self.read_now(|connection| read(connection, key))
+    }
+
+    async fn list(&self, kind: RecordKind, limit: u32) -> Result<Vec<RecordValue>, StoreError> {
+        self.read_list(limit, move |connection| list(connection, kind, limit)).await
+    }
+
+    async fn packages_before(
+        &self,
+        time: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ProjectId>, StoreError> {
+        self.read_aside(move |connection| {
+            let query = packages::table
+                .filter(packages::generated_at.lt(time.micros()))
+                .order(packages::project_id)
+                .select(packages::project_id);
+            let rows: Vec<Vec<u8>> = limited(query, limit)
+                .load(connection)
+                .map_err(|error| reading("packages", error))?;
+            rows.iter().map(|row| project_id("packages", row)).collect()
+        })
+        .await
+    }
+}

@@ -69,13 +69,6 @@ diesel::table! {
 }
 
 diesel::table! {
-    agents (agent_type) {
-        agent_type -> Text,
-        body -> Text,
-    }
-}
-
-diesel::table! {
     events (position) {
         position -> BigInt,
         id -> Binary,
@@ -89,13 +82,6 @@ diesel::table! {
         hash -> Binary,
         event_metadata -> Text,
         event_data -> Text,
-    }
-}
-
-diesel::table! {
-    purses (purse) {
-        purse -> Text,
-        body -> Text,
     }
 }
 

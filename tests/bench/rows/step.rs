@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use botarmy_agents_llm::{LlmRunner, Prompts, Provider, ProviderKind};
-use botarmy_domain::ports::{AgentRunner, Decide, Ledger, Projects, StorePorts};
+use botarmy_domain::ports::{AgentRunner, Decide, Ledger, Projects, RecordsExt, StorePorts};
 use botarmy_domain::{
     AgentType, ArtifactType, Assignment, Caller, Claim, Committed, Error, EventType, NewProject,
-    Outcome, Oversight, Probe, ProjectId, RunContext, RunError, Scope, StoreError, TaskId,
+    Outcome, Oversight, Package, Probe, ProjectId, RunContext, RunError, Scope, StoreError, TaskId,
     Timestamp, WorkerId,
 };
 use botarmy_orchestrator::{
@@ -295,7 +295,7 @@ impl Bench {
         };
         let id: ProjectId = self.engine.create_project(new, Caller::person("bench")).await?.id;
         let began = Instant::now();
-        while self.stores.ports.packages.package(id).await?.is_none() {
+        while self.stores.ports.records.record::<Package>(id).await?.is_none() {
             if began.elapsed() > Duration::from_secs(30) {
                 let project = self.stores.ports.projects.project(id).await?;
                 bail!("the project does not complete: {project:?}");

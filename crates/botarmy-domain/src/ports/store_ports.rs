@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    AgentStatus, AuditLog, BudgetStore, ContextStore, EmergencyStops, HitlStore, Ledger,
-    PackageStore, ProjectStore, TaskStore,
+    AgentStatus, AuditLog, ContextStore, HitlStore, Ledger, ProjectStore, Records, TaskStore,
 };
 
 /// The driven ports that one store serves. Clones share the store.
@@ -20,12 +19,8 @@ pub struct StorePorts {
     pub requests: Arc<dyn HitlStore>,
     /// Reads artifacts.
     pub context: Arc<dyn ContextStore>,
-    /// Reads packages.
-    pub packages: Arc<dyn PackageStore>,
-    /// Reads budget accounts.
-    pub budgets: Arc<dyn BudgetStore>,
-    /// Reads emergency stops.
-    pub stops: Arc<dyn EmergencyStops>,
+    /// Reads packages, budget accounts, emergency stops and other records.
+    pub records: Arc<dyn Records>,
     /// Reads the logs.
     pub audit: Arc<dyn AuditLog>,
     /// Reads the status of the agent types.
@@ -36,8 +31,8 @@ impl StorePorts {
     /// Returns the ports of a store that serves all of them.
     pub fn of<S>(store: S) -> Self
     where
-        S: Ledger + ProjectStore + TaskStore + HitlStore + ContextStore + PackageStore,
-        S: BudgetStore + EmergencyStops + AuditLog + AgentStatus,
+        S: Ledger + ProjectStore + TaskStore + HitlStore + ContextStore + Records,
+        S: AuditLog + AgentStatus,
     {
         let store = Arc::new(store);
         Self {
@@ -46,9 +41,7 @@ impl StorePorts {
             tasks: store.clone(),
             requests: store.clone(),
             context: store.clone(),
-            packages: store.clone(),
-            budgets: store.clone(),
-            stops: store.clone(),
+            records: store.clone(),
             audit: store.clone(),
             agents: store,
         }

@@ -54,7 +54,7 @@ impl Operations for Engine {
         let age = std::time::Duration::from_secs(u64::from(max_age_hours) * 3600);
         let time = self.ports.clock.now().before(age);
         let mut removed = 0;
-        for project in self.ports.stores.packages.packages_before(time, MAX_CLEANED).await? {
+        for project in self.ports.stores.records.packages_before(time, MAX_CLEANED).await? {
             removed += u32::from(self.delete_package(project, caller.clone()).await?);
         }
         Ok(removed)

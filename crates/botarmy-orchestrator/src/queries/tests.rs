@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use botarmy_domain::log::{EntryFilter, Event, Head, HeadMark, Verification};
 use botarmy_domain::ports::{
-    Clock, Ids, LogQueries, MockAgentStatus, MockAuditLog, MockBudgetStore, MockContextStore,
-    MockEmergencyStops, MockEventBus, MockHitlStore, MockLedger, MockPackageStore,
-    MockProjectStore, MockTaskStore, MockWakeUps, Queries, StorePorts,
+    Clock, Ids, LogQueries, MockAgentStatus, MockAuditLog, MockContextStore, MockEventBus,
+    MockHitlStore, MockLedger, MockProjectStore, MockRecords, MockTaskStore, MockWakeUps, Queries,
+    StorePorts,
 };
 use botarmy_domain::{
     Caller, Counts, DomainError, Entry, Error, EventType, IdGenerator, LogId, Oversight, Project,
@@ -53,9 +53,7 @@ impl Stores {
             tasks: Arc::new(self.tasks),
             requests: Arc::new(self.requests),
             context: Arc::new(self.context),
-            packages: Arc::new(MockPackageStore::new()),
-            budgets: Arc::new(MockBudgetStore::new()),
-            stops: Arc::new(MockEmergencyStops::new()),
+            records: Arc::new(MockRecords::new()),
             audit: Arc::new(self.audit),
             agents: Arc::new(MockAgentStatus::new()),
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{BusMessage, Entry, EventPayload, EventType, Stop, TaskId};
 use tracing::warn;
 
@@ -87,7 +88,7 @@ impl Worker {
             if !self.is_busy() {
                 continue;
             }
-            match self.engine.ports.stores.stops.stops().await {
+            match self.engine.ports.stores.records.all::<Stop>().await {
                 Ok(stops) if stops.is_empty() => {}
                 Ok(stops) => self.end_stopped(&stops).await,
                 Err(error) => warn!(%error, "Emergency stops cannot be read; trying again"),
@@ -96,7 +97,7 @@ impl Worker {
     }
 
     /// Aborts the attempts first, because committing takes as long as the store takes.
-    async fn end_stopped(&self, stops: &[Stop]) {
+    async fn end_stopped(&self, stops: &[Arc<Stop>]) {
         let mut held = self.held();
         held.retain(|(_, agent, project, _)| {
             stops.iter().any(|s| s.scope.covers(*agent, *project))
