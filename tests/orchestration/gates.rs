@@ -241,7 +241,7 @@ async fn a_result_with_low_confidence_is_reviewed_at_any_oversight() {
         if asks {
             let gate = harness.gate(id).await;
             assert_eq!((gate.kind, gate.subject.artifacts.len()), (HitlKind::Approval, 1));
-            assert!(gate.question.contains("79 % with_confidence"), "{}", gate.question);
+            assert!(gate.question.contains("79 % sure"), "{}", gate.question);
             harness.answer(id, simply(HitlAction::Approve)).await;
             harness.work().await;
         }
@@ -256,7 +256,7 @@ async fn a_result_with_low_confidence_can_be_approved_replaced_or_redone() {
     let replacement = Response { amended_content: mine, ..simply(HitlAction::Amend) };
     for (answer, runs, newest) in [
         (simply(HitlAction::Approve), 1, "perhaps"),
-        (amend("Be with_confidence"), 2, "certain"),
+        (amend("Be sure"), 2, "certain"),
         (replacement, 1, "mine"),
     ] {
         let certain = with_confidence(0.9, &json!({"text": "certain"}));
