@@ -56,7 +56,7 @@ pub(crate) enum AskErrorKind {
     InvalidDocument(String),
 }
 
-/// Whether a retry can help.
+/// The effect of a retry.
 enum Retry {
     /// Yes, after this time if one is given.
     After(Option<Duration>),

@@ -395,12 +395,12 @@ mod tests {
         source
     }
 
-    struct Desk {
+    struct Fixture {
         dir: tempfile::TempDir,
         place: Place,
     }
 
-    impl Desk {
+    impl Fixture {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let place = Place::new(&dir.path().join("sites"), PROJECT).unwrap();
@@ -408,9 +408,9 @@ mod tests {
         }
 
         fn deployed(source: &SourceCode) -> (Self, Value) {
-            let desk = Self::new();
-            let log = deploy(&desk.place, source, || true).unwrap();
-            (desk, log)
+            let fixture = Self::new();
+            let log = deploy(&fixture.place, source, || true).unwrap();
+            (fixture, log)
         }
 
         fn path(&self, path: &str) -> PathBuf {
@@ -429,52 +429,56 @@ mod tests {
     #[test]
     fn what_is_deployed_is_what_was_built() {
         let source = source();
-        let (desk, log) = Desk::deployed(&source);
+        let (fixture, log) = Fixture::deployed(&source);
         assert_eq!(log["ok"], true);
         for file in &source.files {
-            assert_eq!(fs::read_to_string(desk.path(&file.path)).unwrap(), file.content);
+            assert_eq!(fs::read_to_string(fixture.path(&file.path)).unwrap(), file.content);
         }
-        let check = verify(&desk.place, &source, &log).unwrap();
+        let check = verify(&fixture.place, &source, &log).unwrap();
         assert_eq!(
             (check["ok"].as_bool(), check["differences"].as_array().unwrap().len()),
             (Some(true), 0)
         );
-        assert_eq!(desk.left_over(), Vec::<String>::new());
+        assert_eq!(fixture.left_over(), Vec::<String>::new());
     }
 
     #[test]
     fn deploying_again_gives_the_same_log_and_replaces_everything() {
         let source = source();
-        let (desk, log) = Desk::deployed(&source);
-        fs::write(desk.path("index.html"), "tampered").unwrap();
-        fs::write(desk.path("extra.html"), "extra").unwrap();
-        assert_eq!(deploy(&desk.place, &source, || true).unwrap(), log);
-        assert_eq!(verify(&desk.place, &source, &log).unwrap()["ok"], true);
-        assert!(!desk.path("extra.html").exists());
-        assert_eq!(desk.left_over(), Vec::<String>::new());
+        let (fixture, log) = Fixture::deployed(&source);
+        fs::write(fixture.path("index.html"), "tampered").unwrap();
+        fs::write(fixture.path("extra.html"), "extra").unwrap();
+        assert_eq!(deploy(&fixture.place, &source, || true).unwrap(), log);
+        assert_eq!(verify(&fixture.place, &source, &log).unwrap()["ok"], true);
+        assert!(!fixture.path("extra.html").exists());
+        assert_eq!(fixture.left_over(), Vec::<String>::new());
     }
 
     #[test]
     fn a_tampered_deployment_is_found() {
         let source = source();
-        type Tampering<'a> = (&'a str, &'a dyn Fn(&Desk));
+        type Tampering<'a> = (&'a str, &'a dyn Fn(&Fixture));
         let tamper: [Tampering<'_>; 5] = [
-            ("index.html was changed", &|desk| {
-                fs::write(desk.path("index.html"), "other").unwrap();
+            ("index.html was changed", &|fixture| {
+                fs::write(fixture.path("index.html"), "other").unwrap();
             }),
-            ("app.js was changed: its digest", &|desk| {
-                let mut text = fs::read(desk.path("app.js")).unwrap();
+            ("app.js was changed: its digest", &|fixture| {
+                let mut text = fs::read(fixture.path("app.js")).unwrap();
                 text[0] ^= 1;
-                fs::write(desk.path("app.js"), text).unwrap();
+                fs::write(fixture.path("app.js"), text).unwrap();
             }),
-            ("data.json is missing", &|desk| fs::remove_file(desk.path("data.json")).unwrap()),
-            ("deep/x.html was added", &|desk| fs::write(desk.path("deep/x.html"), "").unwrap()),
-            ("does not exist", &|desk| fs::remove_dir_all(desk.place.folder()).unwrap()),
+            ("data.json is missing", &|fixture| {
+                fs::remove_file(fixture.path("data.json")).unwrap()
+            }),
+            ("deep/x.html was added", &|fixture| {
+                fs::write(fixture.path("deep/x.html"), "").unwrap()
+            }),
+            ("does not exist", &|fixture| fs::remove_dir_all(fixture.place.folder()).unwrap()),
         ];
         for (expected, tamper) in tamper {
-            let (desk, log) = Desk::deployed(&source);
-            tamper(&desk);
-            let check = verify(&desk.place, &source, &log).unwrap();
+            let (fixture, log) = Fixture::deployed(&source);
+            tamper(&fixture);
+            let check = verify(&fixture.place, &source, &log).unwrap();
             assert_eq!(check["ok"], false, "{expected}");
             let differences = check["differences"].to_string();
             assert!(differences.contains(expected), "{expected}: {differences}");
@@ -484,15 +488,15 @@ mod tests {
     #[test]
     fn a_log_that_does_not_match_the_source_is_found() {
         let source = source();
-        let (desk, log) = Desk::deployed(&source);
+        let (fixture, log) = Fixture::deployed(&source);
         let mut other = source.clone();
         other.files[0].content.push('x');
-        assert_eq!(verify(&desk.place, &other, &log).unwrap()["ok"], false);
+        assert_eq!(verify(&fixture.place, &other, &log).unwrap()["ok"], false);
         let mut not_ok = log;
         not_ok["ok"] = false.into();
-        assert_eq!(verify(&desk.place, &source, &not_ok).unwrap()["ok"], false);
+        assert_eq!(verify(&fixture.place, &source, &not_ok).unwrap()["ok"], false);
         for malformed in [json!({}), json!({"files": [1]}), json!({"files": "x"}), Value::Null] {
-            let error = verify(&desk.place, &source, &malformed).unwrap_err();
+            let error = verify(&fixture.place, &source, &malformed).unwrap_err();
             assert!(error.to_string().contains("deployment_log"), "{error}");
         }
     }
@@ -500,12 +504,12 @@ mod tests {
     #[test]
     fn hostile_paths_are_refused_and_nothing_is_written() {
         for path in ["../out.txt", "/tmp/out.txt", "a/../../out.txt", "a\\..\\out", "nul", "C:x"] {
-            let desk = Desk::new();
+            let fixture = Fixture::new();
             let mut source = source();
             source.files.push(SourceFile::new(path, "x"));
-            let error = deploy(&desk.place, &source, || true).unwrap_err();
+            let error = deploy(&fixture.place, &source, || true).unwrap_err();
             assert!(matches!(error, DeployError::Draft(DraftError::Refused(_))), "{path}: {error}");
-            assert_eq!(fs::read_dir(desk.dir.path()).unwrap().count(), 0, "{path}");
+            assert_eq!(fs::read_dir(fixture.dir.path()).unwrap().count(), 0, "{path}");
         }
         for project in ["", "..", "a/b", ".hidden", "a b", "ä"] {
             assert!(Place::new(Path::new("x"), project).is_err(), "{project}");
@@ -518,49 +522,53 @@ mod tests {
         use std::os::unix::fs::symlink;
         let source = source();
         // A link in the place of the folder.
-        let desk = Desk::new();
-        let elsewhere = desk.dir.path().join("elsewhere");
+        let fixture = Fixture::new();
+        let elsewhere = fixture.dir.path().join("elsewhere");
         fs::create_dir_all(&elsewhere).unwrap();
-        fs::create_dir_all(&desk.place.root).unwrap();
-        symlink(&elsewhere, desk.place.folder()).unwrap();
-        let error = deploy(&desk.place, &source, || true).unwrap_err();
+        fs::create_dir_all(&fixture.place.root).unwrap();
+        symlink(&elsewhere, fixture.place.folder()).unwrap();
+        let error = deploy(&fixture.place, &source, || true).unwrap_err();
         assert!(error.to_string().contains("link"), "{error}");
         // A link where the new folder is written.
-        fs::remove_file(desk.place.folder()).unwrap();
-        symlink(&elsewhere, desk.place.beside("new")).unwrap();
-        let log = deploy(&desk.place, &source, || true).unwrap();
+        fs::remove_file(fixture.place.folder()).unwrap();
+        symlink(&elsewhere, fixture.place.beside("new")).unwrap();
+        let log = deploy(&fixture.place, &source, || true).unwrap();
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
         // A link in place of a deployed file.
         fs::write(elsewhere.join("index.html"), &source.file("index.html").unwrap().content)
             .unwrap();
-        fs::remove_file(desk.path("index.html")).unwrap();
-        symlink(elsewhere.join("index.html"), desk.path("index.html")).unwrap();
-        assert_eq!(verify(&desk.place, &source, &log).unwrap()["ok"], false);
+        fs::remove_file(fixture.path("index.html")).unwrap();
+        symlink(elsewhere.join("index.html"), fixture.path("index.html")).unwrap();
+        assert_eq!(verify(&fixture.place, &source, &log).unwrap()["ok"], false);
     }
 
     #[test]
     fn a_deployment_that_nobody_wants_any_more_changes_nothing() {
         let first = source();
-        let (desk, log) = Desk::deployed(&first);
+        let (fixture, log) = Fixture::deployed(&first);
         let mut second = first.clone();
         second.files[0].content.push_str("later");
-        let error = deploy(&desk.place, &second, || false).unwrap_err();
+        let error = deploy(&fixture.place, &second, || false).unwrap_err();
         assert!(matches!(error, DeployError::Cancelled));
-        assert_eq!(verify(&desk.place, &first, &log).unwrap()["ok"], true);
-        assert_eq!(desk.left_over(), Vec::<String>::new());
+        assert_eq!(verify(&fixture.place, &first, &log).unwrap()["ok"], true);
+        assert_eq!(fixture.left_over(), Vec::<String>::new());
     }
 
     #[test]
     fn what_a_crash_left_behind_is_cleared_away() {
         let source = source();
-        let (desk, log) = Desk::deployed(&source);
+        let (fixture, log) = Fixture::deployed(&source);
         // Cut off between the two moves: the place is empty, the old folder stands beside it.
-        fs::rename(desk.place.folder(), desk.place.beside("old")).unwrap();
-        fs::create_dir(desk.place.beside("new")).unwrap();
-        fs::write(desk.place.beside("new").join("half"), "written").unwrap();
-        let called_off = deploy(&desk.place, &source, || false);
+        fs::rename(fixture.place.folder(), fixture.place.beside("old")).unwrap();
+        fs::create_dir(fixture.place.beside("new")).unwrap();
+        fs::write(fixture.place.beside("new").join("half"), "written").unwrap();
+        let called_off = deploy(&fixture.place, &source, || false);
         assert!(called_off.is_err());
-        assert_eq!(verify(&desk.place, &source, &log).unwrap()["ok"], true, "the old one is back");
-        assert_eq!(desk.left_over(), Vec::<String>::new());
+        assert_eq!(
+            verify(&fixture.place, &source, &log).unwrap()["ok"],
+            true,
+            "the old one is back"
+        );
+        assert_eq!(fixture.left_over(), Vec::<String>::new());
     }
 }

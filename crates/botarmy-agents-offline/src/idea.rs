@@ -114,7 +114,8 @@ pub(crate) const EXTRAS: &[Extra] = &[
     Extra { feature: "print", words: &["print", "printed", "printable", "printing", "paper"] },
 ];
 
-/// Which extras a text asks for, and which it declines ("no ratings", "without photos").
+/// Returns the optional features that a text asks for, and those that it declines ("no ratings",
+/// "without photos").
 pub(crate) fn extras(text: &str) -> (Vec<&'static str>, Vec<&'static str>) {
     const DECLINING: &[&str] =
         &["no", "not", "without", "never", "remove", "drop", "skip", "omit", "dont", "any"];
@@ -131,8 +132,8 @@ pub(crate) fn extras(text: &str) -> (Vec<&'static str>, Vec<&'static str>) {
     (wanted, declined)
 }
 
-/// Which of the parts that every product has a text speaks of. For requirements that a person
-/// wrote by hand and did not tie to a feature.
+/// Returns the feature that a text names, if it names one: for requirements that a person wrote
+/// without a feature.
 pub(crate) fn feature_in(text: &str) -> Option<&'static str> {
     const BASE: &[(&str, &[&str])] = &[
         ("delete", &["delete", "remove", "discard", "erase"]),

@@ -237,7 +237,7 @@ async fn feedback_on_code_and_on_tests_reaches_the_application_too() {
 }
 
 #[tokio::test]
-async fn a_replaced_document_is_what_the_next_step_works_from() {
+async fn the_next_step_works_from_a_replaced_document() {
     let mut run = Run::new(IDEA);
     run.step(Step::ProjectPlanning).await;
     let mut specification = run.step(Step::RequirementsAnalysis).await;
@@ -311,7 +311,7 @@ async fn source_code_that_a_person_broke_is_a_clear_terminal_error() {
 }
 
 #[tokio::test]
-async fn what_is_dropped_before_it_was_put_in_place_deploys_nothing() {
+async fn a_run_that_is_cancelled_before_the_exchange_deploys_nothing() {
     let mut run = Run::new(IDEA);
     let source = SourceCode::read(&run.step(Step::CodeGeneration).await).unwrap();
     let place = Place::new(run.dir.path(), "x").unwrap();
@@ -324,7 +324,7 @@ async fn what_is_dropped_before_it_was_put_in_place_deploys_nothing() {
 }
 
 #[tokio::test]
-async fn it_tells_how_it_is_getting_on_and_what_it_used() {
+async fn a_run_reports_progress_and_usage() {
     let run = Run::new(IDEA);
     let lines = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&lines);
