@@ -12,14 +12,15 @@ use diesel::sql_types::{Bool, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 
-use crate::records;
+use crate::record_statements;
 use crate::schema::events;
 use crate::store::PostgresStore;
 
 #[async_trait]
 impl AgentStatus for PostgresStore {
     async fn statuses(&self) -> Result<Vec<AgentRecord>, StoreError> {
-        let records = self.read_records(records::list(RecordKind::Agent, u32::MAX)).await?;
+        let records =
+            self.read_records(record_statements::list(RecordKind::Agent, u32::MAX)).await?;
         let of = |agent: &AgentType| {
             let mut records = records.iter().filter_map(AgentRecord::of);
             let record = records.find(|record| record.agent_type == *agent);
@@ -30,7 +31,7 @@ impl AgentStatus for PostgresStore {
 
     async fn status_of(&self, agent: AgentType) -> Result<AgentRecord, StoreError> {
         let key = AgentRecord::any_key(agent);
-        let records = self.read_records(records::find(RecordKind::Agent, &[key])).await?;
+        let records = self.read_records(record_statements::find(RecordKind::Agent, &[key])).await?;
         let record = records.iter().find_map(AgentRecord::of);
         Ok(record.map_or_else(|| AgentRecord::idle(agent), |record| (**record).clone()))
     }

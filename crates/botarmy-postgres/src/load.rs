@@ -1,11 +1,12 @@
 //! Loading what decisions want to see: one statement for each kind of row, for all decisions of a
 //! batch together. The statements are sent without waiting for each other's answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use botarmy_domain::batch::{ReadSet, Rows};
 use botarmy_domain::{
-    AgentFacts, AgentType, HitlRequest, LogId, Project, StoreError, Task, TaskId,
+    AgentFacts, AgentType, HitlRequest, LogId, Project, RecordKey, StoreError, Task, TaskId,
 };
 use botarmy_sql::body;
 use diesel::prelude::*;
@@ -14,35 +15,31 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::error::DbError;
-use crate::records;
+use crate::load_error::LoadError;
+use crate::record_statements;
 use crate::rows::{self, ArtifactRefRow, HeadRow, TaskRow};
 use crate::schema::artifacts;
 use crate::statements::{
-    Heads, LockedHeads, OpenRequests, OpenTasks, Pending, Projects, Requests, Tasks, Working,
+    Heads, LockedHeads, LockedNames, OpenRequests, OpenTasks, Pending, Projects, Requests, Tasks,
+    Working,
 };
 
-/// Why something could not be loaded.
-#[derive(Debug)]
-pub(crate) enum LoadError {
-    /// A row cannot be read. Whoever does not want it is not concerned.
-    Row(StoreError),
-    /// The database could not.
-    Database(DbError),
-}
-
-impl From<diesel::result::Error> for LoadError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
-impl From<StoreError> for LoadError {
-    fn from(error: StoreError) -> Self {
-        Self::Row(error)
-    }
-}
-
 type Body = (Uuid, String);
+
+/// Locks those of these records that decisions about other logs write too, one after the other in
+/// the order of their names and until the transaction ends. A record that does not exist yet is
+/// locked as well. The ends of logs are locked before records.
+pub(crate) async fn lock_shared_records(
+    mut connection: &AsyncPgConnection,
+    keys: &BTreeSet<RecordKey>,
+) -> Result<(), DbError> {
+    let shared = keys.iter().filter(|key| key.kind().is_shared());
+    let names: Vec<_> = shared.map(ToString::to_string).collect();
+    if !names.is_empty() {
+        let _: Vec<bool> = LockedNames { names }.load(&mut connection).await?;
+    }
+    Ok(())
+}
 
 /// Loads what is wanted.
 pub(crate) async fn load(
@@ -122,7 +119,7 @@ async fn rare(mut connection: &AsyncPgConnection, read_set: &ReadSet) -> Result<
         loaded.artifacts =
             rows.iter().map(ArtifactRefRow::artifact_ref).collect::<Result<_, _>>()?;
     }
-    loaded.records = records::load(connection, &read_set.records).await?;
+    loaded.records = record_statements::load(connection, &read_set.records).await?;
     for agent in &read_set.agent_facts {
         loaded.agent_facts.push((*agent, facts(connection, *agent).await?));
     }

@@ -12,9 +12,9 @@ use crate::error::DbError;
 use crate::head_cache::CachedHead;
 use crate::in_doubt::{committed, first_id, is_among};
 use crate::job::Job;
-use crate::load::{self, LoadError};
+use crate::load;
+use crate::load_error::LoadError;
 use crate::read_view::ReadView;
-use crate::records;
 use crate::write;
 
 /// Decisions under locks, in one transaction.
@@ -52,7 +52,7 @@ impl<'a> PessimisticTransaction<'a> {
         missing.heads.clear();
         missing.agent_facts.clear();
         read_set.agent_facts.clear();
-        records::lock_shared(self.connection, &read_set.records).await?;
+        load::lock_shared_records(self.connection, &read_set.records).await?;
         let mut loaded = match load::load(self.connection, &missing).await {
             Ok(loaded) => loaded,
             Err(LoadError::Database(db_error)) => return Err(db_error),

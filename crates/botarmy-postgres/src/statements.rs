@@ -2,19 +2,17 @@
 //! prepares neither its own batch inserts nor `sql_query` for good, and a round trip spent on that
 //! costs as much as the statement.
 
-use std::io::Write;
-
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{
     Array, BigInt, Binary, Bool, Integer, Json, Nullable, SmallInt, Text, Uuid as SqlUuid,
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use crate::records::RecordWrites;
+use crate::json_text::JsonText;
+use crate::record_statements::RecordWrites;
 
 /// A statement as text with its parameters where they stand, and the type of its rows. It may end
 /// with a part in braces that adds text and parameters of its own.
@@ -191,18 +189,6 @@ statement! {
     /// Which of these entries are in a log, and with which hash.
     Committed -> (SqlUuid, Binary);
     "SELECT id, hash FROM events WHERE id = ANY (" [ids: Vec<Uuid> => Array<SqlUuid>] ")"
-}
-
-/// JSON as the text that is stored.
-#[derive(Debug, Clone, diesel::expression::AsExpression)]
-#[diesel(sql_type = Json)]
-pub(crate) struct JsonText(pub(crate) String);
-
-impl ToSql<Json, Pg> for JsonText {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        out.write_all(self.0.as_bytes())?;
-        Ok(IsNull::No)
-    }
 }
 
 /// Writes tasks and entries for those logs whose end is still where the writer saw it, moves these

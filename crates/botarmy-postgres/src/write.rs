@@ -11,9 +11,10 @@ use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
+use crate::json_text::JsonText;
 use crate::read_view::ReadView;
-use crate::records::RecordWrites;
-use crate::statements::{JsonText, WriteAll, WriteRows, WriteTasks};
+use crate::record_statements::RecordWrites;
+use crate::statements::{WriteAll, WriteRows, WriteTasks};
 
 /// Writes everything of the logs whose end is still where the writer saw it; answers which they are.
 pub(crate) async fn write(

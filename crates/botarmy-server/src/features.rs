@@ -2,9 +2,6 @@
 //! `--no-default-features` builds a server on SQLite for external workers.
 
 use anyhow::anyhow;
-use botarmy_domain::AgentType;
-
-use crate::settings::{RunnerChoice, Settings};
 
 /// The optional parts of a binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,37 +30,6 @@ impl Features {
         offline: cfg!(feature = "offline"),
         docs: cfg!(feature = "docs"),
     };
-
-    /// Checks that the settings need no part that the binary does not have.
-    ///
-    /// # Errors
-    /// The first setting that needs a missing part, with the name of the feature.
-    pub fn check(self, settings: &Settings) -> anyhow::Result<()> {
-        if !settings.store.url.is_empty() {
-            require(self.postgres, "store.url", "postgres")?;
-        }
-        if !settings.redis.url.is_empty() {
-            require(self.redis, "redis.url", "redis")?;
-        }
-        if let Some(name) = settings.commands.keys().next() {
-            require(self.command, &format!("[commands.{name}]"), "command")?;
-        }
-        for agent in AgentType::ALL {
-            let choice = &settings.agent(*agent).runner;
-            let setting = format!("agents.{agent}.runner = \"{choice}\"");
-            match choice {
-                RunnerChoice::Command(_) => require(self.command, &setting, "command")?,
-                RunnerChoice::Llm { .. } => require(self.llm, &setting, "llm")?,
-                RunnerChoice::Offline => require(self.offline, &setting, "offline")?,
-                RunnerChoice::Auto | RunnerChoice::Noop | RunnerChoice::None => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-fn require(is_compiled: bool, setting: &str, feature: &str) -> anyhow::Result<()> {
-    if is_compiled { Ok(()) } else { Err(missing(setting, feature)) }
 }
 
 /// Returns the error for a setting that needs a feature. It shows `setting`, which must not contain
@@ -78,6 +44,7 @@ pub(crate) fn missing(setting: &str, feature: &str) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{RunnerChoice, Settings};
 
     const NONE: Features = Features {
         postgres: false,

@@ -6,6 +6,7 @@ pub mod backup;
 pub mod channels;
 pub mod cli;
 pub mod copy;
+mod environment;
 pub mod features;
 pub mod health_check;
 pub mod logging;

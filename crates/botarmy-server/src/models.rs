@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use botarmy_agents_llm::{Key, LlmRunner, Price, Prompts, Provider, ProviderKind};
 use botarmy_domain::ports::Clock;
 
-use crate::runners::Variables;
+use crate::environment::Variables;
 use crate::settings::{ProviderProtocol, ProviderSettings, Settings};
 
 /// Builds the runner for a model.

@@ -12,17 +12,9 @@ use botarmy_domain::{AgentType, Health};
 use botarmy_memory::NoopRunner;
 use botarmy_orchestrator::Runners;
 
+use crate::environment::Variables;
 use crate::features::Features;
 use crate::settings::{RunnerChoice, Settings};
-
-/// Reads an environment variable; tests pass their own function.
-pub(crate) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// Returns a variable of this process's environment, the only source of keys.
-#[must_use]
-pub(crate) fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
 
 /// The runners that were built, one for each choice in the settings. Agent types with the same
 /// choice share a runner.

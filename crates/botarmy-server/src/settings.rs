@@ -15,7 +15,7 @@ use botarmy_orchestrator::Budgets;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
-use crate::features::Features;
+use crate::features::{Features, missing};
 
 /// Without the feature `command` a command is only refused: see [`Features`].
 #[cfg(not(feature = "command"))]
@@ -635,6 +635,39 @@ fn refuse_passwords(file: &Path, read: Result<Config, config::ConfigError>) -> a
         }
     }
     Ok(())
+}
+
+impl Features {
+    /// Checks that the settings need no part that the binary does not have.
+    ///
+    /// # Errors
+    /// The first setting that needs a missing part, with the name of the feature.
+    pub fn check(self, settings: &Settings) -> anyhow::Result<()> {
+        if !settings.store.url.is_empty() {
+            require(self.postgres, "store.url", "postgres")?;
+        }
+        if !settings.redis.url.is_empty() {
+            require(self.redis, "redis.url", "redis")?;
+        }
+        if let Some(name) = settings.commands.keys().next() {
+            require(self.command, &format!("[commands.{name}]"), "command")?;
+        }
+        for agent in AgentType::ALL {
+            let choice = &settings.agent(*agent).runner;
+            let setting = format!("agents.{agent}.runner = \"{choice}\"");
+            match choice {
+                RunnerChoice::Command(_) => require(self.command, &setting, "command")?,
+                RunnerChoice::Llm { .. } => require(self.llm, &setting, "llm")?,
+                RunnerChoice::Offline => require(self.offline, &setting, "offline")?,
+                RunnerChoice::Auto | RunnerChoice::Noop | RunnerChoice::None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn require(is_compiled: bool, setting: &str, feature: &str) -> anyhow::Result<()> {
+    if is_compiled { Ok(()) } else { Err(missing(setting, feature)) }
 }
 
 #[cfg(test)]

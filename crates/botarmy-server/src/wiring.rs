@@ -23,8 +23,9 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use crate::channels::{self, Channels};
+use crate::environment::environment;
 use crate::features::Features;
-use crate::runners::{BuiltRunners, environment, resolve_auto};
+use crate::runners::{BuiltRunners, resolve_auto};
 use crate::settings::{Role, Settings};
 use crate::stores::Stores;
 use crate::system::{RandomIds, SystemClock};

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use crate::error::reading;
-use crate::records;
+use crate::record_statements;
 use crate::schema::events;
 use crate::statements::{EventIsAgentStatus, limited};
 use crate::store::SqliteStore;
@@ -20,7 +20,7 @@ use crate::store::SqliteStore;
 impl AgentStatus for SqliteStore {
     async fn statuses(&self) -> Result<Vec<AgentRecord>, StoreError> {
         self.read_now(|connection| {
-            let records = records::list(connection, RecordKind::Agent, u32::MAX)?;
+            let records = record_statements::list(connection, RecordKind::Agent, u32::MAX)?;
             let of = |agent: &AgentType| {
                 let mut records = records.iter().filter_map(AgentRecord::of);
                 let record = records.find(|record| record.agent_type == *agent);
@@ -32,7 +32,7 @@ impl AgentStatus for SqliteStore {
 
     async fn status_of(&self, agent: AgentType) -> Result<AgentRecord, StoreError> {
         self.read_now(|connection| {
-            let record = records::read(connection, AgentRecord::any_key(agent))?;
+            let record = record_statements::read(connection, AgentRecord::any_key(agent))?;
             let record = record.as_ref().and_then(AgentRecord::of);
             Ok(record.map_or_else(|| AgentRecord::idle(agent), |record| (**record).clone()))
         })

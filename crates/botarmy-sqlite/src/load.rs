@@ -5,40 +5,19 @@ use std::sync::Arc;
 use botarmy_domain::batch::{ReadSet, Rows};
 use botarmy_domain::ids::{ProjectId, TaskId};
 use botarmy_domain::{
-    AgentFacts, AgentType, Claim, HitlKind, HitlRequest, StopScope, StoreError, Task, Timestamp,
+    AgentFacts, AgentType, Claim, HitlKind, HitlRequest, StopScope, Task, Timestamp,
 };
 use botarmy_sql::body;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
-use diesel::result::Error as DieselError;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::error::DbError;
-use crate::records;
+use crate::load_error::LoadError;
+use crate::record_statements;
 use crate::rows::{ArtifactRefRow, HeadRow, key_text};
 use crate::schema::{artifacts, emergency_stops, heads, hitl_requests, projects, tasks};
 use crate::statements::{ProjectIsOpen, RequestIsPending, TaskIsPending, TaskIsWorking, limited};
-
-/// Why something could not be loaded.
-pub(crate) enum LoadError {
-    /// A row cannot be read. Whoever does not want it is not concerned.
-    Row(StoreError),
-    /// The database could not.
-    Database(DbError),
-}
-
-impl From<DieselError> for LoadError {
-    fn from(error: DieselError) -> Self {
-        Self::Database(error.into())
-    }
-}
-
-impl From<StoreError> for LoadError {
-    fn from(error: StoreError) -> Self {
-        Self::Row(error)
-    }
-}
 
 /// Loads what is wanted. Rows are fetched one by one: a statement that is prepared once and finds
 /// its row by key costs a few microseconds, less than preparing one for many.
@@ -80,7 +59,7 @@ pub(crate) fn load(
         loaded.artifacts.extend(row.map(|row| row.artifact_ref()).transpose()?);
     }
     for key in &read_set.records {
-        loaded.records.extend(records::find(connection, *key)?);
+        loaded.records.extend(record_statements::find(connection, *key)?);
     }
     for agent in &read_set.agent_facts {
         loaded.agent_facts.push((*agent, facts(connection, *agent)?));

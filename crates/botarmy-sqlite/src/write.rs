@@ -10,7 +10,7 @@ use botarmy_sql::{hash_column, integer, json};
 use diesel::insert_into;
 use diesel::prelude::*;
 
-use crate::records;
+use crate::record_statements;
 use crate::rows::HeadRow;
 use crate::schema::{artifacts, events, heads, hitl_requests, projects, tasks};
 use crate::statements::Upsert;
@@ -26,7 +26,7 @@ pub(crate) fn write(connection: &mut SqliteConnection, writes: &WriteSet) -> Que
     }
     writes.requests.iter().try_for_each(|request| write_request(connection, request))?;
     writes.artifacts.iter().try_for_each(|artifact| insert_artifact(connection, artifact))?;
-    writes.records.iter().try_for_each(|record| records::write(connection, record))?;
+    writes.records.iter().try_for_each(|record| record_statements::write(connection, record))?;
     writes.entries.iter().try_for_each(|entry| insert_entry(connection, entry))
 }
 

@@ -24,7 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use crate::error::DbError;
-use crate::load::{self, LoadError};
+use crate::load;
+use crate::load_error::LoadError;
 use crate::write;
 
 /// Something to be done by the writer, and where to say how it went. Nobody need be listening.
