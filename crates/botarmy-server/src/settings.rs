@@ -715,6 +715,11 @@ mod tests {
         std::fs::write(&file, "[store]\nurl = \"postgres://army:s3cr3t@db/botarmy\"\n").unwrap();
         let error = format!("{:#}", Settings::load(Some(file.path()), []).unwrap_err());
         assert!(error.contains("BOTARMY_STORE__URL") && !error.contains("s3cr3t"), "{error}");
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_password_in_a_variable_is_accepted_and_not_shown() {
         let url = "postgres://army:s3cr3t@db/botarmy";
         let settings = with("BOTARMY_STORE__URL", url).unwrap();
         assert_eq!(settings.store.url, url);
