@@ -1,4 +1,4 @@
-//! Time turned by hand, and seeds that count up.
+//! A manual clock and counting seeds.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use botarmy_domain::Timestamp;
 use botarmy_domain::ports::{Clock, Ids};
 
-/// A clock that stands still until somebody turns it, but for a microsecond at every look: no two
-/// things happen at the same time, so what is sorted by time is sorted as it happened.
+/// A clock that advances only by hand, plus one microsecond at every reading: no two readings are
+/// equal, so sorting by time keeps the order of events.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock that shows this time.
+    /// Creates a clock that shows this time.
     #[must_use]
     pub const fn at(time: Timestamp) -> Self {
         Self(AtomicI64::new(time.micros()))
     }
 
-    /// Turns it forward.
+    /// Advances the clock.
     pub fn advance(&self, by: Duration) {
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.0.fetch_add(micros, Ordering::SeqCst);
@@ -26,7 +26,7 @@ impl ManualClock {
 }
 
 impl Default for ManualClock {
-    /// The first of January 2026, midnight in UTC.
+    /// Creates a clock that shows 2026-01-01T00:00:00Z.
     fn default() -> Self {
         Self::at(Timestamp::from_micros(1_767_225_600_000_000))
     }

@@ -1,4 +1,4 @@
-//! News inside one process: the bus of the embedded profile.
+//! The event bus of the embedded profile, inside one process.
 
 use async_trait::async_trait;
 use botarmy_domain::ports::{EventBus, Subscription};
@@ -6,10 +6,10 @@ use botarmy_domain::{BusMessage, StoreError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{self};
 
-/// How many news a subscriber may be behind before it is told of a gap.
+/// Maximum number of messages that a subscriber may lag behind before it loses some.
 const CAPACITY: usize = 16_384;
 
-/// Carries news between the tasks of one process.
+/// Event bus between the tasks of one process.
 #[derive(Debug, Clone)]
 pub struct MemoryEventBus(broadcast::Sender<BusMessage>);
 
@@ -23,7 +23,7 @@ impl Default for MemoryEventBus {
 impl EventBus for MemoryEventBus {
     async fn publish(&self, news: Vec<BusMessage>) -> Result<(), StoreError> {
         for one in news {
-            // An error only says that nobody listens.
+            // An error only means that there is no subscriber.
             drop(self.0.send(one));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The ledger: one lock, one decision after the other.
+//! The ledger port: one lock, one decision after the other.
 
 use std::sync::Arc;
 

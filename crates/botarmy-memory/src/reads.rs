@@ -1,4 +1,4 @@
-//! The reading ports.
+//! The ports that read.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use botarmy_domain::{
 
 use crate::MemoryStore;
 
-/// The first `limit` of them.
+/// Returns the first `limit` rows.
 fn take<T: Clone>(rows: impl Iterator<Item = T>, limit: u32) -> Vec<T> {
     rows.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
 }
@@ -230,7 +230,7 @@ impl AuditLog for MemoryStore {
             None => Box::new(state.entries.values().rev()),
             Some(id) => Box::new(state.logs.get(&LogId::Project(id)).into_iter().flatten().rev()),
         };
-        // A cursor is a position in the order that is read.
+        // A cursor is a position in the order of the page.
         let cursor = filter.before.and_then(|id| state.entries.get(&id));
         let before = |entry: &Entry| match (filter.project, cursor) {
             (Some(_), Some(cursor)) => entry.seq < cursor.seq,

@@ -1,4 +1,4 @@
-//! The maps.
+//! The state of the store: maps behind one lock.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +18,14 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A panic while the state is held leaves it whole: it is only written at the end.
+    /// Locks the state. A panic under the lock leaves the state consistent, because it is written
+    /// only at the end.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -43,7 +44,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A batch that knows all of this.
+    /// Creates a batch with the rows of this read set.
     pub(crate) fn batch(&self, read_set: impl FnOnce(&Batch) -> ReadSet) -> Batch {
         let mut batch = Batch::default();
         let read_set = read_set(&batch);

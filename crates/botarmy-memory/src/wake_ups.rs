@@ -8,7 +8,7 @@ use botarmy_domain::AgentType;
 use botarmy_domain::ports::WakeUps;
 use tokio::sync::Notify;
 
-/// Wakes the workers of this process. A ring while nobody waits is kept for the next who does.
+/// Wakes the workers of this process. A wake-up without a waiter is kept for the next one.
 #[derive(Debug, Default)]
 pub struct MemoryWakeUps {
     woken: Mutex<BTreeSet<AgentType>>,

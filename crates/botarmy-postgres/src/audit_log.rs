@@ -1,4 +1,5 @@
-//! Reading the logs: one log in the order of its positions, all of them in the order of their ids.
+//! Reads of the logs: a single log in the order of its positions, all logs in the order of entry
+//! ids.
 
 use std::sync::Arc;
 
@@ -81,14 +82,14 @@ impl AuditLog for PostgresStore {
 
 type Query<'a> = events::BoxedQuery<'a, Pg>;
 
-/// One page of entries, newest first.
+/// Returns one page of entries, newest first.
 async fn page(
     connection: &mut AsyncPgConnection,
     filter: &EntryFilter,
     limit: u32,
 ) -> QueryResult<Vec<EventRow>> {
     let mut query = narrowed(filter);
-    // A cursor is a position in the order that is read.
+    // A cursor is a position in the order of the page.
     query = match (filter.project, filter.before) {
         (None, None) => query.order(events::id.desc()),
         (None, Some(before)) => before_id(query, before).order(events::id.desc()),
@@ -115,7 +116,7 @@ async fn seq_of(connection: &mut AsyncPgConnection, id: EventId) -> QueryResult<
     query.get_result(connection).await.optional()
 }
 
-/// The entries that pass the filter, in no order yet.
+/// Returns a query for the entries that pass the filter, without an order.
 fn narrowed(filter: &EntryFilter) -> Query<'_> {
     let mut query = events::table.into_boxed();
     if let Some(project) = filter.project {
@@ -133,7 +134,7 @@ fn narrowed(filter: &EntryFilter) -> Query<'_> {
     if let Some(source) = filter.event_source {
         query = query.filter(events::event_source.eq(source.as_str()));
         if matches!(source, EventSource::Webhook | EventSource::Scheduler) {
-            // In so many words, or a plan for any value would not use the index of these two.
+            // Literal values, because a generic plan would not use the partial index of these two.
             query = query.filter(sql::<Bool>("events.event_source IN ('webhook', 'scheduler')"));
         }
     }

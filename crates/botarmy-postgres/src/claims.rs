@@ -1,9 +1,9 @@
-//! The lane of those who work: handing out tasks, and keeping leases alive. It has a connection of
-//! its own, so that neither waits behind decisions.
+//! Claims of tasks and extensions of leases. They have a connection of their own, so that they do
+//! not wait behind decisions.
 //!
-//! A claim locks the ends of logs and tasks in the order of the queue and passes over what somebody
-//! else has locked. Only when that leaves it with nothing, although something waits, does
-//! it wait for one log, while it holds nothing itself.
+//! A claim locks the ends of logs and tasks in the order of the queue and skips rows that another
+//! transaction has locked. Only when it finds no unlocked task, although tasks are pending, does it
+//! wait for the lock of a single log, without holding any other lock.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -30,26 +30,26 @@ use crate::statements::{ExtendLease, NextInQueue, Projects, QueueRow, Waiting};
 use crate::writer::{Writer, in_time};
 use crate::{load, rows};
 
-/// How often a claim is tried that failed through no fault of its own.
+/// Maximum number of attempts of a claim after transient errors.
 const TRIES: u32 = 3;
-/// How often a claim looks again for tasks that somebody else had locked.
+/// Maximum number of rounds of a claim while pending tasks are locked by other transactions.
 const ROUNDS: u64 = 3;
-/// How many unreadable tasks at the front of the queue are passed over at the most.
+/// Maximum number of unreadable tasks at the front of the queue that a claim skips.
 const MAX_SPARE: u32 = 64;
-/// How long a claim that is in doubt waits before it looks again for the database.
+/// Interval between attempts to reach the database while the outcome of a claim is unknown.
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// What this lane is told, and where to say how it went.
+/// Request to this worker, with the channel for its result.
 pub(crate) enum Request {
-    /// A worker asks for work.
+    /// Claims tasks for a worker.
     Claim(Claim, oneshot::Sender<Result<Committed, StoreError>>),
-    /// A lease goes on.
+    /// Extends a lease.
     Extend(Extension, oneshot::Sender<Result<bool, StoreError>>),
-    /// Nothing new is taken; what waits is still done.
+    /// Closes the queue; waiting jobs are still processed.
     Close,
 }
 
-/// A lease that goes on.
+/// Request to extend a lease.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extension {
     pub(crate) task: TaskId,
@@ -57,12 +57,12 @@ pub(crate) struct Extension {
     pub(crate) until: Timestamp,
 }
 
-/// The lane at work.
+/// The worker that processes claims and extensions.
 pub(crate) struct Claims {
     writer: Writer,
     queue: mpsc::Receiver<Request>,
     head_cache: HeadCache,
-    /// How many tasks at the front of the queue could not be read: so many more are looked at.
+    /// Number of unreadable tasks at the front of the queue; the next round selects as many more.
     unreadable: u32,
 }
 
@@ -75,7 +75,7 @@ impl Claims {
         Self { writer, queue, head_cache, unreadable: 0 }
     }
 
-    /// Works until the queue is closed and empty.
+    /// Processes the queue until it is closed and empty.
     pub(crate) async fn run(mut self) {
         let mut requests = Vec::new();
         while self.queue.recv_many(&mut requests, 256).await > 0 {
@@ -97,7 +97,7 @@ impl Claims {
         }
     }
 
-    /// Extends leases, each on its own, so that one that is locked holds up no other for long.
+    /// Extends leases one by one, so that a locked row delays the others only briefly.
     async fn extend(
         &mut self,
         extensions: Vec<(Extension, oneshot::Sender<Result<bool, StoreError>>)>,
@@ -139,15 +139,16 @@ impl Claims {
             }
             let mut claim = Claim { slots: slots.clone(), ..claim.clone() };
             if round > 0 {
-                // The tasks of a round fork the moment by number, from 0 on.
+                // The tasks of a round fork the context by number from 0, so rounds count down from
+                // the maximum.
                 claim.context = claim.context.fork(u64::MAX - round);
             }
             let claimed = self.one_round(&claim, round > 0).await;
             let claimed = match claimed {
                 Ok(claimed) => claimed,
-                // What was claimed before is claimed.
+                // The tasks of earlier rounds are committed; return them.
                 Err(error) if !committed.rows.is_empty() => {
-                    warn!(%error, "A claim ends with what it has");
+                    warn!(%error, "Claim failed; returning the tasks claimed before");
                     break;
                 }
                 Err(error) => return Err(error),
@@ -173,7 +174,8 @@ impl Claims {
         loop {
             let connection = match self.writer.open().await {
                 Ok(connection) => connection,
-                // Tasks that may have been claimed would wait for their leases to lapse.
+                // Without an answer, tasks that may have been claimed would be idle until their
+                // leases expire.
                 Err(_) if !in_doubt.is_empty() && began.elapsed() < limit * 3 => {
                     tokio::time::sleep(AGAIN).await;
                     continue;
@@ -193,7 +195,7 @@ impl Claims {
                 Err(db_error) => {
                     let db_error = self.writer.recover(db_error).await;
                     if !db_error.is_passing() || tries == TRIES {
-                        error!(error = %db_error, "A claim came to nothing: {db_error}");
+                        error!(error = %db_error, "Claim failed: {db_error}");
                         return Err(db_error.store_error());
                     }
                     tokio::time::sleep(Duration::from_millis(10) * tries * tries).await;
@@ -214,22 +216,22 @@ async fn extend(mut connection: &AsyncPgConnection, extension: Extension) -> Res
     Ok(!held.is_empty())
 }
 
-/// What a round of a claim came to.
+/// Result of one round of a claim.
 struct Claimed {
     committed: Committed,
     started: BTreeMap<AgentType, u32>,
-    /// There are tasks that somebody else had locked.
+    /// Whether pending tasks were skipped because another transaction had locked them.
     is_more_waiting: bool,
 }
 
-/// One transaction that claims.
+/// One transaction of a claim.
 struct Round<'a> {
     connection: &'a AsyncPgConnection,
     claim: &'a Claim,
-    /// Waits for the first log of the queue before it looks.
+    /// Whether to lock the log of the first pending task before the tasks are selected.
     waits: bool,
     head_cache: &'a HeadCache,
-    /// How many tasks more than there is room for are looked at.
+    /// Number of tasks to select beyond the free slots, to replace unreadable ones.
     spare: u32,
 }
 
@@ -270,8 +272,8 @@ impl Round<'_> {
             begun?;
             rows?
         };
-        // Somebody else may hold what comes first. Whether that is so costs a look only when there
-        // was less than there was room for.
+        // Other transactions may hold the first tasks. The extra query that finds out is needed
+        // only when fewer tasks were found than there are slots.
         let room: u32 = self.claim.slots.values().sum();
         let is_more_waiting = if rows.len() < usize::try_from(room).unwrap_or(usize::MAX) {
             let found: HashSet<Uuid> = rows.iter().map(|row| row.0).collect();
@@ -283,7 +285,7 @@ impl Round<'_> {
         self.start(rows, is_more_waiting, in_doubt, unreadable).await
     }
 
-    /// Starts the tasks that are locked, and commits.
+    /// Starts the locked tasks and commits.
     async fn start(
         &self,
         rows: Vec<QueueRow>,
@@ -306,9 +308,9 @@ impl Round<'_> {
             let read = rows::task((id, lease, body))
                 .and_then(|task| Ok((task, rows::head((log, seq, hash, counts, next_turn))?)));
             let (Some(project), Ok((task, head))) = (project, read.as_ref()) else {
-                // Whoever repairs it finds it in the log of the server; the others go on.
+                // Logged for repair; the other tasks can still be claimed.
                 let why = read.err().map_or_else(|| "its project".to_owned(), |e| e.to_string());
-                error!(task.id = %id, "Task {id} cannot be handed out, because it cannot be read: {why}");
+                error!(task.id = %id, "Task {id} cannot be claimed because it cannot be read: {why}");
                 *unreadable += 1;
                 continue;
             };
@@ -331,7 +333,7 @@ impl Round<'_> {
         let claimed = guarded(|| batch.claim(self.claim, &candidates))?;
         let claimed = Claimed::of(claimed, is_more_waiting);
         let writes = batch.take_write_set();
-        // Whether it was committed is asked only when nobody said so.
+        // Consulted only when the commit is not acknowledged.
         in_doubt.push(claimed.committed.clone());
         finish(self.connection, &writes, &read_view, &locked, true).await?;
         read_view.follow(&writes);
@@ -339,7 +341,7 @@ impl Round<'_> {
         Ok(claimed)
     }
 
-    /// The projects of these logs, as far as they can be read.
+    /// Loads the projects of these logs; unreadable ones are left out.
     async fn projects(&self, logs: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Arc<Project>>, DbError> {
         let statement = Projects { ids: logs.into_iter().collect() };
         let rows: Vec<(Uuid, String)> = statement.load(&mut &*self.connection).await?;
@@ -349,7 +351,7 @@ impl Round<'_> {
         Ok(rows.into_iter().filter_map(read).collect())
     }
 
-    /// What an earlier try committed although nobody was told.
+    /// Returns the result of an earlier attempt that was committed without an acknowledgement.
     async fn settle_in_doubt(&self, in_doubt: &[Committed]) -> Result<Option<Claimed>, DbError> {
         if in_doubt.is_empty() {
             return Ok(None);

@@ -1,16 +1,16 @@
-//! A lane: one connection that commits decisions, many at a time.
+//! A commit worker: one connection that commits decisions in batches.
 //!
-//! *Swift*, which is nearly always: what is remembered or read without a lock is decided on, and one
-//! statement writes it all if the logs still end where that was seen. *Sure*, for everything that
-//! cannot be answered so (a refusal, a log that somebody else moved, a connection that was lost
-//! half way, an agent's status, a budget account that other logs are paid from too): the ends of the logs are locked, everything is read anew, and the
-//! answer is what the database then says.
+//! The *optimistic* path handles nearly all decisions: they run on cached rows or on rows read
+//! without a lock, and one statement writes the batch for every log whose end has not moved since.
+//! The *pessimistic* path handles the rest (a refusal, a log that another replica moved, a lost
+//! connection, an agent's status, a budget account shared with other logs): the ends of the logs
+//! are locked, all rows are read again, and the answer follows from those.
 //!
-//! **Invariant:** nobody is answered before everything the decision saw is committed, and nobody is
-//! refused except under the lock. **Invariant:** a decision is committed whole or has changed
-//! nothing; of several in one transaction that fails, halves are tried again until the one to blame
-//! stands alone. **Invariant:** a decision whose commit was cut off is looked for in the log, by the
-//! ids of its entries, before it is taken again or its caller is told that nothing came of it.
+//! **Invariant:** a decision is answered only after everything it read is committed, and refused
+//! only under the lock. **Invariant:** a decision is committed whole or has changed nothing; when a
+//! transaction with several decisions fails, its halves are retried until the failing decision is
+//! isolated. **Invariant:** a decision whose commit has an unknown outcome is looked up in the log,
+//! by the ids of its entries, before it is retried or reported as failed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -32,21 +32,21 @@ use crate::read_view::ReadView;
 use crate::write;
 use crate::writer::{Writer, in_time};
 
-/// How often a transaction is tried that failed through no fault of its own.
+/// Maximum number of attempts of a transaction after transient errors.
 const TRIES: u32 = 4;
-/// How often it is looked whether a lost database is back, while it has to say what was committed.
+/// Interval between attempts to reach a lost database while the outcome of a commit is unknown.
 const AGAIN: Duration = Duration::from_millis(250);
-/// How long a log that somebody else moved is written to under a lock from the start.
+/// Time for which a log that another replica moved takes the pessimistic path at once.
 const CONTENDED: Duration = Duration::from_secs(1);
 
-/// A lane at work.
+/// A commit worker with its connection, queue and caches.
 pub(crate) struct CommitWorker {
     writer: Writer,
     queue: mpsc::Receiver<Message>,
     head_cache: HeadCache,
-    /// Logs that somebody else moved, and until when they are locked first.
+    /// Logs that another replica moved, with the end of their time on the pessimistic path.
     contended: HashMap<LogId, Instant>,
-    /// Decisions that may have been committed, kept until the database says whether they were.
+    /// Decisions whose commit has an unknown outcome, kept until the database has answered.
     unsettled: Vec<Job>,
 }
 
@@ -59,7 +59,7 @@ impl CommitWorker {
         Self { writer, queue, head_cache, contended: HashMap::new(), unsettled: Vec::new() }
     }
 
-    /// Works until the queue is closed and empty.
+    /// Processes the queue until it is closed and empty.
     pub(crate) async fn run(mut self) {
         let limit = self.writer.settings.max_batch.max(1);
         let mut messages = Vec::with_capacity(limit);
@@ -79,22 +79,22 @@ impl CommitWorker {
         }
     }
 
-    /// Waits for something to do; `false` when that is over.
+    /// Waits for messages. Returns `false` once the queue is closed and empty.
     async fn receive(&mut self, messages: &mut Vec<Message>, limit: usize) -> bool {
         let receiving = self.queue.recv_many(messages, limit);
         if self.unsettled.is_empty() {
             return receiving.await > 0;
         }
-        // Also without anything new it is looked whether the database is back.
+        // Unsettled decisions are retried even when no message arrives.
         if let Ok(0) = tokio::time::timeout(AGAIN, receiving).await {
             tokio::time::sleep(AGAIN).await;
         }
         true
     }
 
-    // Swift.
+    // Optimistic path.
 
-    /// Commits what can be committed without a lock, and hands back the rest.
+    /// Commits the decisions that need no lock and returns the others.
     async fn commit_optimistically(&mut self, jobs: Vec<Job>) -> Vec<Job> {
         let now = Instant::now();
         self.contended.retain(|_, until| *until > now);
@@ -131,7 +131,7 @@ impl CommitWorker {
         left
     }
 
-    /// For each decision what was committed, or nothing if it has to be taken under a lock.
+    /// Returns the committed result of each decision, or `None` if it needs the pessimistic path.
     async fn try_optimistic(
         &mut self,
         jobs: &mut [Job],
@@ -146,7 +146,7 @@ impl CommitWorker {
         if reads {
             match in_time(limit, load::load_one_instant(connection, &missing)).await? {
                 Ok(rows) => loaded = rows,
-                // Under the lock it is found out whose row that is.
+                // The pessimistic path finds the decision that needs the unreadable row.
                 Err(_) => {
                     in_time(limit, load::end_instant(connection)).await?;
                     return Ok(jobs.iter().map(|_| None).collect());
@@ -207,8 +207,8 @@ impl CommitWorker {
         Ok(done)
     }
 
-    /// What need not be loaded, and what has to be. A head and its project are enough for a
-    /// decision that sees nothing else; with rows they would have to be of the same instant.
+    /// Splits a read set into cached heads and the rows to load. A cached head serves only
+    /// decisions that read no other rows, because those would have to be from the same snapshot.
     fn remember(&self, jobs: &[Job], read_set: &ReadSet) -> (Vec<CachedHead>, ReadSet) {
         let scopes = jobs.iter().map(|job| &job.scope);
         let with_rows: BTreeSet<LogId> = scopes
@@ -225,9 +225,9 @@ impl CommitWorker {
         (remembered, missing)
     }
 
-    // Sure.
+    // Pessimistic path.
 
-    /// Commits under locks whatever it takes, and answers everybody.
+    /// Commits decisions under locks, with retries, and answers all of them.
     fn commit_pessimistically(&mut self, mut jobs: Vec<Job>) -> BoxFuture<'_, ()> {
         async move {
             let mut tries = 1;
@@ -245,7 +245,7 @@ impl CommitWorker {
                         if !db_error.is_passing() || tries == TRIES {
                             break db_error;
                         }
-                        warn!(error = %db_error, "A transaction is tried again: {db_error}");
+                        warn!(error = %db_error, "Transaction failed; retrying: {db_error}");
                         tokio::time::sleep(Duration::from_millis(10) * tries * tries).await;
                         tries += 1;
                     }
@@ -267,7 +267,7 @@ impl CommitWorker {
         .boxed()
     }
 
-    /// One transaction; the answers for everybody, in order.
+    /// Runs one transaction and returns the answers of all decisions, in order.
     async fn try_pessimistic(
         &mut self,
         jobs: &mut [Job],

@@ -1,4 +1,4 @@
-//! Opening a connection, and what is set on each of them.
+//! Opening connections and their session settings.
 
 use std::time::Duration;
 
@@ -10,29 +10,29 @@ use crate::settings::PostgresSettings;
 use crate::tls::{self, TlsError};
 use crate::url::Tls;
 
-/// Why there is no connection.
+/// Error of opening a connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    #[error("it does not answer ({0})")]
+    #[error("the server does not answer ({0})")]
     Connect(#[source] tokio_postgres::Error),
     #[error("{0}")]
     Refused(String),
-    #[error("it did not answer within {0:?}")]
+    #[error("the server did not answer within {0:?}")]
     TimedOut(Duration),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("it did not take a setting")]
+    #[error("the server rejected a session setting")]
     Setting(#[from] diesel::result::Error),
-    #[error("it did not take a setting")]
+    #[error("the server rejected a session setting")]
     Setup(#[from] diesel::ConnectionError),
-    #[error("the task that connects was ended")]
+    #[error("the connection attempt was cancelled")]
     Interrupted,
 }
 
 impl From<tokio_postgres::Error> for ConnectError {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
-            // What the server itself says, such as "password authentication failed".
+            // The server's own message, such as "password authentication failed".
             Some(said) => Self::Refused(said.message().to_owned()),
             None => Self::Connect(error),
         }
@@ -45,18 +45,18 @@ impl From<ConnectError> for StoreError {
     }
 }
 
-/// What a connection is for.
+/// Purpose of a connection, which determines its session settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Statements whose plan must not change with the values: every row is found by its key.
+    /// Statements with generic plans: every row is found by its key.
     Writing,
-    /// Everything else.
+    /// Reads with any filter.
     Reading,
-    /// Migrations: they take as long as they take.
+    /// Migrations, without a statement timeout.
     Migrating,
 }
 
-/// Opens a connection on the runtime that is entered, which drives it from then on.
+/// Opens a connection, which the current Tokio runtime drives.
 pub(crate) async fn connect(
     settings: &PostgresSettings,
     purpose: Purpose,
@@ -92,7 +92,7 @@ fn session(settings: &PostgresSettings, purpose: Purpose) -> String {
     // Statements here are short; compiling them costs more than it saves.
     let mut session =
         "SET jit = off; SET default_transaction_isolation = 'read committed';".to_owned();
-    // Whoever configured more than `on`, such as `remote_apply`, keeps it.
+    // A stricter configured value than `on`, such as `remote_apply`, is kept.
     session.push_str(if settings.waits_for_disk {
         "SELECT set_config('synchronous_commit', 'on', false) \
          WHERE current_setting('synchronous_commit') = 'off';"
@@ -104,7 +104,7 @@ fn session(settings: &PostgresSettings, purpose: Purpose) -> String {
         session.push_str(&format!("SET statement_timeout = {timeout};"));
     }
     if purpose == Purpose::Writing {
-        // A replica that is stopped in the middle must not keep the others waiting.
+        // A replica that stops in the middle of a transaction must not block the others.
         let lock = (settings.timeout / 2).as_millis();
         session.push_str(&format!(
             "SET lock_timeout = {lock}; SET idle_in_transaction_session_timeout = {lock}; \

@@ -1,4 +1,4 @@
-//! Reading artifacts.
+//! Reads of artifacts.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -25,7 +25,7 @@ use crate::url::PostgresUrl;
 /// The key of the lock that a copy holds on its target, beside that of migrations.
 const LOCK: &str = "pg_try_advisory_lock(1111585390)";
 
-/// A session that reads one state of the database, as long as that takes.
+/// Session that reads from one snapshot without a time limit.
 const SNAPSHOT: &str = "SET idle_in_transaction_session_timeout = 0; \
      BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
@@ -34,18 +34,17 @@ const SNAPSHOT: &str = "SET idle_in_transaction_session_timeout = 0; \
 const IN_ORDER: &str = "SET enable_seqscan = off; SET enable_sort = off";
 
 /// A database on one connection. Others may use it at the same time: a source answers from a
-/// snapshot, and whoever copies compares at the end.
+/// snapshot, and the copy command compares both sides at the end.
 pub struct PostgresDatabaseCopy {
     name: String,
     connection: AsyncPgConnection,
 }
 
 impl PostgresDatabaseCopy {
-    /// A database that is to be read. It has to be finished and of this version, and does not
-    /// change.
+    /// Opens the source of a copy. It must be complete and of this version; it is not changed.
     ///
     /// # Errors
-    /// A sentence that says what to do about it.
+    /// Returns an error that names the remedy.
     pub async fn source(settings: &PostgresSettings) -> Result<Self, OpenError> {
         let url = &settings.url;
         let states = migrate::status(settings).await?;
@@ -60,12 +59,11 @@ impl PostgresDatabaseCopy {
         Ok(source)
     }
 
-    /// A database that is to be filled; no other copy goes into it meanwhile. An empty one is given
-    /// its tables. One that an older version made is refused: there may be something in it, and it
-    /// has not changed then.
+    /// Opens the target of a copy and excludes other copies. An empty database gets its tables; one
+    /// of an older version is refused unchanged, because it may hold data.
     ///
     /// # Errors
-    /// A sentence that says what to do about it.
+    /// Returns an error that names the remedy.
     pub async fn target(settings: &PostgresSettings) -> Result<Self, OpenError> {
         let url = &settings.url;
         let mut connection = migrate::visit(settings).await?;
@@ -100,7 +98,7 @@ impl PostgresDatabaseCopy {
     }
 }
 
-/// Refuses a database into which `store copy` did not write everything.
+/// Returns an error for a database that holds an unfinished copy.
 pub(crate) async fn refuse_a_half(settings: &PostgresSettings) -> Result<(), OpenError> {
     let mut connection = migrate::visit(settings).await?;
     refuse_a_half_on(&mut connection, &settings.url).await
@@ -162,7 +160,7 @@ impl DatabaseCopy for PostgresDatabaseCopy {
             .map(|(n, (_, kind))| format!("${n}::{}[]", element(*kind)))
             .collect();
         let mut names = columns.clone();
-        // What only this dialect has.
+        // Column that only this dialect has.
         let attempts = if *table == TASKS { Some(attempts(rows)?) } else { None };
         if attempts.is_some() {
             columns.push("attempt".to_owned());
@@ -206,8 +204,9 @@ impl DatabaseCopy for PostgresDatabaseCopy {
                 .await
                 .map_err(failed)?,
             None => {
-                // Whoever starts next should not plan for empty tables. As long as this has not
-                // worked the copy is not finished, and the same command tries again.
+                // Without fresh statistics the next server would plan for empty tables. The copy
+                // counts as unfinished until this succeeds, so running the command again repeats
+                // it.
                 let tables = TABLES.iter().map(|table| table.name).collect::<Vec<_>>().join(", ");
                 let analyzed = self.connection.batch_execute(&format!("ANALYZE {tables}")).await;
                 analyzed.map_err(failed)?;
@@ -231,7 +230,7 @@ impl DatabaseCopy for PostgresDatabaseCopy {
 
 const MARKS: &str = "copies_in_progress";
 
-/// The hash that the end of a log was written upon: that of the entry before it.
+/// The hash of the entry before the last one of a log.
 const PREVIOUS: &str = "coalesce((SELECT hash FROM events \
      WHERE events.log = new.log AND events.seq = new.seq - 1), decode(repeat('00', 32), 'hex'))";
 
@@ -242,7 +241,7 @@ async fn mark(connection: &mut AsyncPgConnection) -> QueryResult<Option<CopyMark
     Ok(row.map(|(source, fingerprint)| CopyMark { source, fingerprint }))
 }
 
-/// The key to sort by: words byte by byte, whatever the language of the database.
+/// Returns the sort key of a table: texts by bytes, independent of the collation of the database.
 fn keys(table: &Table, suffix: &str) -> Vec<String> {
     let key = |(name, kind): &(&str, Kind)| match kind {
         Kind::Text => format!("{name} COLLATE \"C\"{suffix}"),
@@ -261,7 +260,7 @@ fn read_columns(table: &Table) -> String {
     table.columns.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
-/// The type of what is sent.
+/// Returns the PostgreSQL type of a parameter.
 const fn element(kind: Kind) -> &'static str {
     match kind {
         Kind::Id => "uuid",
@@ -271,7 +270,7 @@ const fn element(kind: Kind) -> &'static str {
     }
 }
 
-/// From what is sent to what is stored.
+/// Returns the expression that converts a parameter to its column type.
 fn stored(name: &str, kind: Kind) -> String {
     match kind {
         Kind::Json => format!("{name}::json"),
@@ -298,7 +297,7 @@ async fn load(
     Ok(rows)
 }
 
-/// Here the column says when a lease lapses; elsewhere the body does.
+/// Sets the expiry of the lease in the body: this dialect updates the column only.
 fn with_its_lease(row: &mut Row) -> Result<(), StoreError> {
     let [Cell::Bytes(id), .., lease @ Cell::Integer(_), Cell::Text(text)] = row.as_mut_slice()
     else {
@@ -314,7 +313,7 @@ fn with_its_lease(row: &mut Row) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// How often each task was started.
+/// Returns the attempt number of each task.
 fn attempts(rows: &[Row]) -> Result<Vec<i64>, StoreError> {
     let attempt = |row: &Row| match row.last() {
         Some(Cell::Text(text)) => {
@@ -356,8 +355,8 @@ fn bind_column<'a>(
     }
 }
 
-/// What is not of its kind is sent as nothing, which these tables then refuse or the comparison
-/// of both sides finds.
+/// Returns the id in a cell. A cell of another kind is sent as NULL, which the table rejects or the
+/// final comparison reports.
 fn id(cell: &Cell) -> Option<Uuid> {
     bytes(cell).and_then(|bytes| Uuid::from_slice(bytes).ok())
 }
@@ -378,10 +377,10 @@ fn writing(table: &'static str, error: diesel::result::Error) -> StoreError {
     StoreError::unavailable(format!("writing {table}"), error)
 }
 
-/// A row in the form that both dialects share.
+/// A row with its cells in the shared form of both dialects.
 struct Cells(Row);
 
-/// What types are called on the wire (`pg_type.oid`, the same in every PostgreSQL).
+/// Type ids of the wire protocol (`pg_type.oid`, the same in every PostgreSQL).
 const BYTEA: u32 = 17;
 const INT8: u32 = 20;
 const TEXT: u32 = 25;

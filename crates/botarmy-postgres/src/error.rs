@@ -1,11 +1,11 @@
-//! What PostgreSQL says, in the words of the ports.
+//! Mapping of PostgreSQL errors to errors of the ports.
 
 use std::sync::Arc;
 
 use botarmy_domain::StoreError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-/// What to tell whoever asked for rows of `table`.
+/// Returns the error of a read from `table`.
 pub(crate) fn reading(table: &'static str, error: DieselError) -> StoreError {
     if matches!(error, DieselError::DeserializationError(_)) {
         return StoreError::Corrupt { table, row: "unknown".to_owned(), detail: error.to_string() };
@@ -26,22 +26,23 @@ pub(crate) fn is_lost(error: &DieselError) -> bool {
     }
 }
 
-/// Why a transaction came to nothing, or may have.
+/// Error of a transaction; its outcome may be unknown.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum DbError {
-    /// PostgreSQL refused something.
+    /// PostgreSQL rejected a statement.
     #[error("{0}")]
     Database(Arc<DieselError>),
-    /// The connection was lost, or there was no answer in time. What was sent may have been done.
+    /// The connection was lost, or there was no answer in time. The statements may have been
+    /// executed.
     #[error("the connection to the database was lost: {0}")]
     Lost(String),
-    /// There is no connection; nothing was sent on one now. What was sent before is in doubt.
+    /// There is no connection, so nothing was sent in this attempt. Earlier attempts stay in doubt.
     #[error("the database cannot be reached: {0}")]
     Away(String),
-    /// Somebody else moved a log at the same instant.
+    /// Another replica wrote to the same log at the same time.
     #[error("another replica wrote to the same log at the same instant")]
     Moved,
-    /// A row cannot be read; whoever does not want it is not concerned.
+    /// A row cannot be read; decisions that do not need it can still succeed.
     #[error("{0}")]
     Unreadable(String),
     /// A decision panicked.
@@ -60,12 +61,13 @@ impl From<DieselError> for DbError {
 }
 
 impl DbError {
-    /// Whether one decision of several may be the cause, so that the others can still succeed.
+    /// Whether a single decision of the batch may be the cause, so that the others can still
+    /// succeed.
     pub(crate) fn may_be_one_units(&self) -> bool {
         !matches!(self, Self::Away(_))
     }
 
-    /// Whether the same may work at once when it is tried again.
+    /// Whether an immediate retry may succeed.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Lost(_) | Self::Moved => true,
@@ -79,13 +81,13 @@ impl DbError {
         }
     }
 
-    /// Whether what was sent may have been done.
+    /// Whether the statements may have been executed.
     pub(crate) const fn leaves_in_doubt(&self) -> bool {
         matches!(self, Self::Lost(_) | Self::Database(_))
     }
 
-    /// Whether the next write may well meet it too, although the database answers: a full disk, a
-    /// database that is only read. Not what others cause who hold a lock.
+    /// Whether the next write may fail too although the database answers, as with a full disk or a
+    /// read-only database. Errors from locks of other sessions do not count.
     pub(crate) fn may_last(&self) -> bool {
         let Self::Database(error) = self else { return false };
         match &**error {
@@ -98,7 +100,7 @@ impl DbError {
         }
     }
 
-    /// What to tell whoever asked for it.
+    /// Returns the error for the caller of the operation.
     pub(crate) fn store_error(&self) -> StoreError {
         match self {
             Self::Moved => StoreError::Conflict,

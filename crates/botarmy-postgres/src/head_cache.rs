@@ -1,12 +1,12 @@
-//! What a replica remembers of the logs it wrote to last: where they ended, and their projects. It
-//! may be out of date; the statement that writes says so, because it names the hash it builds on.
+//! Cache of the logs that this replica wrote to last: their ends and projects. It may be out of
+//! date; the write statement detects that, because it names the hash it builds on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use botarmy_domain::{Head, LogId, Project};
 
-/// How many logs are remembered at least; at most twice as many.
+/// Minimum number of cached logs; the maximum is twice as many.
 const KEPT: usize = 1024;
 
 /// The end of a log and its project.
@@ -16,11 +16,12 @@ pub(crate) struct CachedHead {
     pub(crate) project: Arc<Project>,
 }
 
-/// The logs that were written to last. Clones share it: what one lane writes, another builds on.
+/// Cache of the logs that were written to last. Clones share it, so commit workers build on each
+/// other's writes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct HeadCache(Arc<Mutex<Generations>>);
 
-/// What is not used for a while is forgotten with the older generation.
+/// Two generations of entries; unused ones are dropped with the older generation.
 #[derive(Debug, Default)]
 struct Generations {
     young: HashMap<LogId, CachedHead>,
@@ -36,7 +37,7 @@ impl HeadCache {
         generations.young.get(&log).cloned()
     }
 
-    /// Remembers this, unless something newer is known.
+    /// Caches this head unless a newer one is cached.
     pub(crate) fn put(&self, cached: Option<CachedHead>) {
         if let Some(cached) = cached {
             self.lock().put(cached);

@@ -1,4 +1,4 @@
-//! Reading human-in-the-loop requests.
+//! Reads of human-in-the-loop requests.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::schema::hitl_requests;
 use crate::store::PostgresStore;
 
 const TABLE: &str = "hitl_requests";
-/// What a request is read from.
+/// Columns that a request is read from.
 const COLUMNS: (hitl_requests::id, hitl_requests::body) = (hitl_requests::id, hitl_requests::body);
 
 #[async_trait]

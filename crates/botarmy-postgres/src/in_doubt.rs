@@ -1,5 +1,5 @@
-//! What was sent before a connection was lost: it may have been committed although nobody was told.
-//! The log says, by the ids and hashes of the entries.
+//! Commits with an unknown outcome: they were sent before the connection was lost. The ids and
+//! hashes of their entries in the log show whether they were committed.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::error::DbError;
 use crate::job::Job;
 use crate::statements;
 
-/// Remembers with each decision what may have been committed of it.
+/// Stores with each decision the commit whose outcome is unknown.
 pub(crate) fn in_doubt(jobs: &mut [Job], done: impl IntoIterator<Item = Option<Committed>>) {
     for (job, done) in jobs.iter_mut().zip(done) {
         if let Some(committed) = done.filter(|committed| !committed.entries.is_empty()) {
@@ -22,7 +22,7 @@ pub(crate) fn in_doubt(jobs: &mut [Job], done: impl IntoIterator<Item = Option<C
     }
 }
 
-/// Which of these entries are in a log, with their hashes in hexadecimal.
+/// Returns those of these entries that are in a log, with their hashes in hexadecimal.
 pub(crate) async fn committed(
     mut connection: &AsyncPgConnection,
     ids: Vec<Uuid>,
@@ -32,12 +32,12 @@ pub(crate) async fn committed(
     Ok(rows.iter().map(|(id, bytes)| (*id, hash(bytes))).collect())
 }
 
-/// The id of the first entry of what may have been committed.
+/// Returns the id of the first entry of a commit in doubt.
 pub(crate) fn first_id(in_doubt: &Committed) -> Option<Uuid> {
     first(in_doubt).map(|entry| entry.id.uuid())
 }
 
-/// Whether exactly this was committed.
+/// Whether exactly this commit is among the committed entries.
 pub(crate) fn is_among(in_doubt: &Committed, committed: &HashMap<Uuid, String>) -> bool {
     first(in_doubt).is_some_and(|entry| committed.get(&entry.id.uuid()) == Some(&entry.hash))
 }

@@ -1,4 +1,4 @@
-//! What is handed to a lane.
+//! Messages to a commit worker.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -10,11 +10,11 @@ use tokio::sync::oneshot;
 
 use crate::error::DbError;
 
-/// What a lane is told.
+/// Message to a commit worker.
 pub(crate) enum Message {
-    /// A decision, and where to say how it went. Nobody need be listening.
+    /// A decision with the channel for its result. The caller may have stopped waiting.
     Decide(Job),
-    /// Nothing new is taken; what waits is still done.
+    /// Closes the queue; waiting jobs are still processed.
     Close,
 }
 
@@ -23,9 +23,9 @@ pub(crate) struct Job {
     pub(crate) scope: Scope,
     pub(crate) decide: Decide,
     pub(crate) caller: oneshot::Sender<Result<Committed, Error>>,
-    /// What was sent and may have been committed before the connection was lost.
+    /// Commits with an unknown outcome: sent before the connection was lost.
     pub(crate) in_doubt: Vec<Committed>,
-    /// Since when it has been in doubt.
+    /// Time at which the outcome became unknown.
     pub(crate) since: Option<Instant>,
 }
 
@@ -39,17 +39,17 @@ impl Job {
     }
 
     pub(crate) fn answer(self, result: Result<Committed, Error>) {
-        // A caller that went away meanwhile does not take back what was decided.
+        // The caller may have stopped waiting; the decision stays committed.
         drop(self.caller.send(result));
     }
 
-    /// Runs the decision. It panics before it changes anything, if it does.
+    /// Runs the decision. A panic of its rules leaves the batch unchanged.
     pub(crate) fn run(&self, batch: &mut Batch) -> Result<Result<Committed, DomainError>, DbError> {
         guarded(|| batch.decide(&self.scope, &self.decide))
     }
 }
 
-/// Runs rules of the domain; their panic is a fault, not the end of the lane.
+/// Runs domain rules and turns a panic into an error, so that the worker survives it.
 pub(crate) fn guarded<T>(rules: impl FnOnce() -> T) -> Result<T, DbError> {
     catch_unwind(AssertUnwindSafe(rules)).map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());

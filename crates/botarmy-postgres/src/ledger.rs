@@ -1,4 +1,4 @@
-//! The one way to change anything: through the lane of a log.
+//! The ledger port: every change goes through the commit worker of its log.
 
 use async_trait::async_trait;
 use botarmy_domain::ports::{Decide, Ledger};

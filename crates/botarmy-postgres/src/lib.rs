@@ -1,20 +1,20 @@
-//! The storage ports on PostgreSQL 14 or newer: what several replicas of the server share.
+//! The storage ports on PostgreSQL 14 or newer, which several replicas of the server can share.
 //!
-//! [`PostgresStore`] changes something through a few *lanes* (`commit_worker`): each takes whatever
-//! decisions wait, runs them together, and writes all of it with **one** statement. Decisions of one
-//! log always take the same lane. Claims and leases have a lane of their own (`claims`). Reading
-//! happens beside them, on a pool.
+//! [`PostgresStore`] writes through a few commit workers (`commit_worker`, one per lane): each
+//! takes the waiting decisions, runs them together, and writes the result with **one** statement.
+//! Decisions of one log always take the same lane. Claims and leases have a worker of their own
+//! (`claims`). Reads use a separate pool of connections.
 //!
-//! The end of a log carries the hash that everything before it led to, and whoever writes says
-//! which hash they have seen. So a lane may keep what it knows of a log from one batch to the next
-//! (`head_cache`) without holding any lock: if somebody else was there meanwhile, the statement writes
-//! nothing for that log, and its decisions are taken again under a lock.
+//! The end of a log carries the hash over all its entries, and a writer names the hash it has read.
+//! So a commit worker may cache the end of a log from one batch to the next (`head_cache`) without
+//! holding a lock: if another replica has written meanwhile, the statement writes nothing for that
+//! log, and its decisions are retried under a lock.
 //!
-//! **Invariant:** nothing outside this crate ever sees a connection. **Invariant:** nobody is
-//! refused, and nobody is told that something was done, on the ground of what was only remembered.
-//! **Invariant:** locks on heads that exist are waited for in the order of their ids, or by someone
-//! who holds none, so no two replicas wait for each other. Where a log is begun beside others, the
-//! database may break a tie; whoever loses it tries again.
+//! **Invariant:** connections never leave this crate. **Invariant:** neither a refusal nor a
+//! success is reported on the basis of cached rows alone. **Invariant:** a transaction waits for
+//! locks on existing heads in the order of their ids, or holds no lock while it waits, so two
+//! replicas never wait for each other. When new logs are created in one transaction with others,
+//! the database may resolve a deadlock; the losing transaction is retried.
 
 mod agent_status;
 mod audit_log;

@@ -1,5 +1,5 @@
-//! Loading what decisions want to see: one statement for each kind of row, for all decisions of a
-//! batch together. The statements are sent without waiting for each other's answers.
+//! Loading the read set of a batch: one statement for each kind of row, for all decisions together.
+//! The statements are pipelined.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(crate) async fn lock_shared_records(
     Ok(())
 }
 
-/// Loads what is wanted.
+/// Loads the rows of a read set.
 pub(crate) async fn load(
     connection: &AsyncPgConnection,
     read_set: &ReadSet,
@@ -52,7 +52,7 @@ pub(crate) async fn load(
     let open_tasks = uuids(&read_set.open_tasks, |id| id.uuid());
     let request_ids = uuids(&read_set.requests, |id| id.uuid());
     let open_requests = uuids(&read_set.open_requests, |id| id.uuid());
-    // Only those that are wanted are sent; all of them at once, in this order.
+    // Statements without keys are not sent; the others are pipelined in this order.
     let (heads, projects, tasks, open_tasks, requests, open_requests, rest) = tokio::join!(
         biased;
         unless_empty(logs, async |logs| Heads { logs }.load::<HeadRow>(&mut &*connection).await),
@@ -82,8 +82,8 @@ pub(crate) async fn load(
     Ok(loaded)
 }
 
-/// Loads what is wanted as it was at one instant. A row that cannot be read is the inner error.
-/// Until [`end_instant`] the connection sees nothing newer.
+/// Loads a read set from one snapshot. The inner error is a row that cannot be read. The snapshot
+/// stays open until [`end_instant`].
 pub(crate) async fn load_one_instant(
     connection: &AsyncPgConnection,
     read_set: &ReadSet,
@@ -102,12 +102,12 @@ pub(crate) async fn load_one_instant(
     }
 }
 
-/// Nothing was written, so this can be sent in front of whatever comes next.
+/// Ends the snapshot. Nothing was written, so this can be pipelined before the next statement.
 pub(crate) async fn end_instant(mut connection: &AsyncPgConnection) -> Result<(), DbError> {
     Ok(connection.batch_execute("COMMIT").await?)
 }
 
-/// What few decisions want.
+/// Loads the rows that few decisions need.
 async fn rare(mut connection: &AsyncPgConnection, read_set: &ReadSet) -> Result<Rows, LoadError> {
     let mut loaded = Rows::default();
     if !read_set.artifacts.is_empty() {
@@ -126,7 +126,7 @@ async fn rare(mut connection: &AsyncPgConnection, read_set: &ReadSet) -> Result<
     Ok(loaded)
 }
 
-/// Locks the ends of these logs, one after the other, and answers where they are.
+/// Locks the ends of these logs one after the other and returns them.
 pub(crate) async fn lock(
     mut connection: &AsyncPgConnection,
     logs: impl IntoIterator<Item = LogId>,
@@ -153,7 +153,7 @@ fn entities<T: DeserializeOwned>(
     rows.into_iter().map(|(id, text)| Ok(body(table, id, &text)?)).collect()
 }
 
-/// What leases and gates say about an agent type.
+/// Loads the facts about an agent type that follow from leases and gates.
 async fn facts(
     mut connection: &AsyncPgConnection,
     agent: AgentType,

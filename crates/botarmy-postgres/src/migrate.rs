@@ -1,5 +1,5 @@
-//! The migrations of `migrations/postgres`, compiled in, for the start of a server and for the
-//! command line.
+//! Applying and reverting the compiled-in migrations of `migrations/postgres`, for the start of a
+//! server and for the command line.
 
 use std::collections::BTreeSet;
 
@@ -16,23 +16,22 @@ use crate::url::PostgresUrl;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
-/// The key of the lock that whoever migrates holds: "BArm". It belongs to the session, and vanishes
-/// with it however it ends.
+/// Advisory lock of a migrating session; the key spells "BArm". The lock ends with the session.
 const LOCK: &str = "SELECT pg_advisory_lock(1111585389)";
 
 /// A migration and whether a database has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationState {
-    /// Its name, such as `0001_store`.
+    /// Name, such as `0001_store`.
     pub name: String,
-    /// The database has it.
+    /// Whether the migration is applied to the database.
     pub is_applied: bool,
 }
 
-/// All migrations of this version, and which of them the database has. Reads only.
+/// Returns all migrations of this version and whether the database has them. Only reads.
 ///
 /// # Errors
-/// When the database cannot be reached, is not ours or not known.
+/// When the database cannot be reached, belongs to another program or has an unknown version.
 pub async fn status(settings: &PostgresSettings) -> Result<Vec<MigrationState>, OpenError> {
     let mut connection = visit(settings).await?;
     let applied = applied(&mut connection, &settings.url).await?;
@@ -43,11 +42,12 @@ pub async fn status(settings: &PostgresSettings) -> Result<Vec<MigrationState>, 
     Ok(known().into_iter().map(state).collect())
 }
 
-/// Applies what is missing, each migration in a transaction of its own, and answers the names.
-/// Others who want the same meanwhile wait, and then find nothing to do.
+/// Applies the missing migrations, each in a transaction of its own, and returns their names. Other
+/// processes that migrate at the same time wait, and then find nothing to do.
 ///
 /// # Errors
-/// When the database cannot be reached, is not ours or not known, or a migration failed.
+/// When the database cannot be reached, belongs to another program or has an unknown version, or a
+/// migration failed.
 pub async fn up(settings: &PostgresSettings) -> Result<Vec<String>, OpenError> {
     alone(settings, |connection| {
         let done = connection.run_pending_migrations(MIGRATIONS)?;
@@ -56,11 +56,12 @@ pub async fn up(settings: &PostgresSettings) -> Result<Vec<String>, OpenError> {
     .await
 }
 
-/// Takes the last migration back and answers its name; `None` when there is none. What only it had
-/// a place for is gone.
+/// Reverts the last migration and returns its name, or `None` when there is none. Data that only
+/// this migration had a column or table for is lost.
 ///
 /// # Errors
-/// When the database cannot be reached, is not ours or not known, or the migration failed.
+/// When the database cannot be reached, belongs to another program or has an unknown version, or
+/// the migration failed.
 pub async fn down_one(settings: &PostgresSettings) -> Result<Option<String>, OpenError> {
     let done = alone(settings, |connection| {
         if connection.applied_migrations()?.is_empty() {
@@ -71,11 +72,12 @@ pub async fn down_one(settings: &PostgresSettings) -> Result<Option<String>, Ope
     Ok(done.await?.pop())
 }
 
-/// Applies what is missing and takes it back at once; answers the names. The database stays as it
-/// is.
+/// Applies the missing migrations, rolls them back at once, and returns their names. The database
+/// does not change.
 ///
 /// # Errors
-/// When the database cannot be reached, is not ours or not known, or a migration would fail.
+/// When the database cannot be reached, belongs to another program or has an unknown version, or a
+/// migration would fail.
 pub async fn dry_run(settings: &PostgresSettings) -> Result<Vec<String>, OpenError> {
     alone(settings, |connection| {
         diesel::connection::SimpleConnection::batch_execute(connection, "BEGIN")?;
@@ -96,8 +98,8 @@ pub async fn dry_run(settings: &PostgresSettings) -> Result<Vec<String>, OpenErr
 type Blocking = AsyncConnectionWrapper<AsyncPgConnection>;
 type MigrationResult<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Does something with migrations that nobody else does at the same time, and answers the names of
-/// the versions it answers. It runs on a thread and a runtime of its own: Diesel's migrations block.
+/// Runs an operation on migrations under the advisory lock and returns the names of the migrations
+/// it affected. It has a thread and a runtime of its own, because Diesel's migrations block.
 async fn alone(
     settings: &PostgresSettings,
     work: impl FnOnce(&mut Blocking) -> MigrationResult<Vec<String>> + Send + 'static,
@@ -117,7 +119,7 @@ async fn alone(
             let mut connection = visit(&settings).await?;
             let locked = connection.batch_execute(LOCK).await;
             locked.map_err(|error| OpenError::database(url, error))?;
-            // Whoever held the lock before may have been newer than we are.
+            // The previous holder of the lock may have been a newer version.
             applied(&mut connection, url).await?;
             Ok(connection)
         })?;
@@ -136,7 +138,7 @@ async fn alone(
     }
 }
 
-/// A connection to a database that may be used.
+/// Opens a connection and checks that this version can use the database.
 pub(crate) async fn visit(settings: &PostgresSettings) -> Result<AsyncPgConnection, OpenError> {
     let mut connection = connect::connect(settings, Purpose::Migrating)
         .await
@@ -145,7 +147,7 @@ pub(crate) async fn visit(settings: &PostgresSettings) -> Result<AsyncPgConnecti
     Ok(connection)
 }
 
-/// The versions that a database has.
+/// Returns the versions of the migrations that a database has.
 async fn applied(
     connection: &mut AsyncPgConnection,
     url: &PostgresUrl,
@@ -171,7 +173,7 @@ async fn applied(
     }
 }
 
-/// The name of the last migration that this version knows.
+/// Returns the name of the last migration that this version knows.
 fn newest() -> String {
     known().pop().map(|known| known.name).unwrap_or_default()
 }
@@ -182,7 +184,7 @@ struct Known {
     version: String,
 }
 
-/// All of them, in order.
+/// Returns all migrations of this version, in order.
 fn known() -> Vec<Known> {
     let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS)
         .expect("the migrations were read when this was compiled");

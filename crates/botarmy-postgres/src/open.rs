@@ -1,5 +1,5 @@
-//! Before the first statement: whether the database can be reached, and whether this binary can use
-//! it. Whatever is refused here is left as it was.
+//! Checks before the first write: the database can be reached, and this version can use it. A
+//! refused database is not changed.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -9,38 +9,38 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use crate::connect::ConnectError;
 use crate::url::PostgresUrl;
 
-/// The oldest server this is tested with, as `server_version_num`.
+/// Oldest supported server version, as `server_version_num`.
 const OLDEST: i64 = 140_000;
 
-/// Why the store was not opened. Nothing in the database has changed.
+/// Error of opening the store. The database has not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is no connection.
+    /// The connection failed.
     #[error("the database {url} cannot be used; check store.url, and that the server runs")]
     Connect {
-        /// The database.
+        /// Address of the database, without its password.
         url: String,
-        /// What was said.
+        /// Cause of the failed connection.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server is too old.
     #[error("the database {url} runs PostgreSQL {version}; 14 or newer is needed")]
     TooOld {
-        /// The database.
+        /// Address of the database, without its password.
         url: String,
-        /// What it runs.
+        /// Version of the server.
         version: String,
     },
-    /// The database cannot hold every text.
+    /// The encoding of the database cannot represent every text.
     #[error(
         "the database {url} is encoded in {encoding}; create one with UTF8: \
          CREATE DATABASE botarmy ENCODING 'UTF8' TEMPLATE template0"
     )]
     Encoding {
-        /// The database.
+        /// Address of the database, without its password.
         url: String,
-        /// How it is encoded.
+        /// Encoding of the database.
         encoding: String,
     },
     /// The database holds tables of another program.
@@ -49,9 +49,9 @@ pub enum OpenError {
          as it is: name an empty database"
     )]
     NotOurs {
-        /// The database.
+        /// Address of the database, without its password.
         url: String,
-        /// One of them.
+        /// Name of one of these tables.
         table: String,
     },
     /// The database was written by a newer version.
@@ -62,23 +62,23 @@ pub enum OpenError {
          nothing was changed"
     )]
     Newer {
-        /// The database.
+        /// Address of the database, without its password.
         url: String,
-        /// The first migration that this version does not know.
+        /// Name of the first migration that this version does not know.
         unknown: String,
-        /// The last one that it knows.
+        /// Name of the last migration that this version knows.
         newest: String,
     },
-    /// The database was written by an older version, and is only to be read.
+    /// The database was written by an older version, and the command may only read it.
     #[error(
         "the database {url} was written by an older version of this program, or is empty: it lacks \
          the migration {missing}. Bring it up to date first: `botarmy-server migrate` with its \
          address in BOTARMY_STORE__URL"
     )]
     Behind {
-        /// The database.
+        /// Address of the database, without its password.
         url: String,
-        /// The first migration that it lacks.
+        /// Name of the first migration that is missing.
         missing: String,
     },
     /// A copy into the database was begun and not finished.
@@ -87,37 +87,37 @@ pub enum OpenError {
          the same `store copy` again, it goes on where it was; or name an empty database"
     )]
     HalfCopied {
-        /// The database.
+        /// Address of the database, without its password.
         url: String,
-        /// What was being copied.
+        /// Name of the source of the copy, without a password.
         source_name: String,
     },
     /// Another process fills the database.
     #[error("another `store copy` is writing into the database {url}; wait for it, or stop it")]
     BeingCopied {
-        /// The database.
+        /// Address of the database, without its password.
         url: String,
     },
     /// A migration failed.
     #[error("the database {url} could not be migrated; the migration that failed left no trace")]
     Migration {
-        /// The database.
+        /// Address of the database, without its password.
         url: String,
-        /// What went wrong.
+        /// Cause of the failure.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The server did not do it.
-    #[error("the database {url} did not answer a question about itself")]
+    /// A query failed.
+    #[error("a query on the database {url} failed")]
     Database {
-        /// The database.
+        /// Address of the database, without its password.
         url: String,
-        /// What it said.
+        /// Error that the database returned.
         #[source]
         source: diesel::result::Error,
     },
     /// The pool cannot be made.
-    #[error("the connections that read cannot be set up: {0}")]
+    #[error("the pool of read connections cannot be created: {0}")]
     Pool(String),
 }
 
@@ -131,7 +131,7 @@ impl OpenError {
     }
 }
 
-/// Refuses a server that is too old, and a database that is not ours.
+/// Returns an error for a server that is too old or a database of another program.
 pub(crate) async fn inspect(
     connection: &mut AsyncPgConnection,
     url: &PostgresUrl,
@@ -158,14 +158,14 @@ pub(crate) async fn inspect(
     )
     .await
     .map_err(failed)?;
-    // Where migrations were run there are tables, and they are ours.
+    // A database with the migrations table belongs to this program.
     if !foreign.is_empty() && !foreign.ends_with('?') {
         return Err(OpenError::NotOurs { url: url.to_string(), table: foreign });
     }
     Ok(())
 }
 
-/// The text that an expression has.
+/// Evaluates an expression whose value is a text.
 pub(crate) async fn text(
     connection: &mut AsyncPgConnection,
     expression: &str,

@@ -1,5 +1,5 @@
-//! Decisions under locks: the ends of the logs are locked, everything is read anew, and the answer
-//! is what the database then says.
+//! Decisions under locks: the ends of the logs are locked, all rows are read again, and the answer
+//! follows from those.
 
 use std::collections::BTreeSet;
 
@@ -31,12 +31,12 @@ impl<'a> PessimisticTransaction<'a> {
         Self { connection, batch, read_view, locked: BTreeSet::new() }
     }
 
-    /// What is to be remembered of a log.
+    /// Returns the head and project of a log for the cache.
     pub(crate) fn cached(&self, log: LogId) -> Option<CachedHead> {
         self.read_view.cached(log)
     }
 
-    /// Decides on everybody and commits. `done` says how far that came.
+    /// Runs all decisions and commits. `done` receives their results as they are known.
     pub(crate) async fn run(
         &mut self,
         jobs: &[Job],
@@ -60,7 +60,7 @@ impl<'a> PessimisticTransaction<'a> {
                 done[0] = Some(Err(error.into()));
                 return self.flush(true).await;
             }
-            // Whoever does not want that row is not concerned: apart, they will see.
+            // Decisions that do not need the row succeed once the batch is split.
             Err(LoadError::Row(error)) => return Err(DbError::Unreadable(error.to_string())),
         };
         loaded.heads = heads;
@@ -80,7 +80,7 @@ impl<'a> PessimisticTransaction<'a> {
         self.flush(true).await
     }
 
-    /// Begins, and locks the logs.
+    /// Begins the transaction and locks the logs.
     async fn begin(&mut self, logs: BTreeSet<LogId>) -> Result<Vec<Head>, DbError> {
         let mut connection = self.connection;
         let (begun, rows) = tokio::join!(
@@ -97,8 +97,8 @@ impl<'a> PessimisticTransaction<'a> {
         Ok(heads)
     }
 
-    /// Answers those whose decision was committed although nobody was told. Whatever was under way
-    /// then has ended: the logs are locked.
+    /// Answers decisions that were committed without an acknowledgement. The logs are locked, so no
+    /// earlier transaction on them is still open.
     async fn settle_in_doubt(
         &self,
         jobs: &[Job],
@@ -120,8 +120,8 @@ impl<'a> PessimisticTransaction<'a> {
         Ok(())
     }
 
-    /// Loads what an agent's status follows from. It is counted in the tables, so what was decided
-    /// before is written first.
+    /// Loads the facts that an agent's status follows from. They are counted in the tables, so
+    /// earlier decisions of the batch are written first.
     async fn look_at_agent(&mut self, job: &Job) -> Result<(), DbError> {
         self.flush(false).await?;
         let read_set = self.batch.read_set([&job.scope]);
@@ -135,7 +135,7 @@ impl<'a> PessimisticTransaction<'a> {
         }
     }
 
-    /// Writes what was decided so far; the last time with the commit behind it.
+    /// Writes the pending changes of the batch; the last call also commits.
     async fn flush(&mut self, is_last: bool) -> Result<(), DbError> {
         let writes = self.batch.take_write_set();
         finish(self.connection, &writes, &self.read_view, &self.locked, is_last).await?;
@@ -160,7 +160,7 @@ pub(crate) async fn finish(
         return Ok(());
     }
     let writing = write::write(connection, writes, read_view);
-    // A log that did not exist could not be locked, and somebody may begin it first.
+    // A new log could not be locked, and another replica may create it first.
     if is_last && writes.heads.iter().all(|head| locked.contains(&head.log)) {
         let mut behind = connection;
         let (written, committed) = tokio::join!(biased; writing, behind.batch_execute("COMMIT"));

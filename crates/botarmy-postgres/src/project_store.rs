@@ -1,4 +1,4 @@
-//! Reading projects.
+//! Reads of projects.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl ProjectStore for PostgresStore {
     }
 
     async fn overview(&self, id: ProjectId) -> Result<Option<(Arc<Project>, Head)>, StoreError> {
-        // One statement, so both are of the same instant.
+        // A single statement, so that both are read from the same snapshot.
         let query = move || {
             projects::table
                 .left_join(heads::table.on(heads::log.eq(projects::id)))

@@ -1,4 +1,4 @@
-//! What a batch saw of its logs, or has written to them since.
+//! Heads and projects that a batch has read or written.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use botarmy_domain::{Head, LogId, Project, ProjectId, ProjectStatus};
 
 use crate::head_cache::CachedHead;
 
-/// What a batch saw, or wrote itself since.
+/// Heads and projects that a batch has read or written.
 #[derive(Default)]
 pub(crate) struct ReadView {
     heads: HashMap<LogId, Head>,
@@ -27,14 +27,14 @@ impl ReadView {
         self.projects.extend(writes.projects.iter().map(|row| (row.id, Arc::clone(row))));
     }
 
-    /// What is to be remembered of a log.
+    /// Returns the head and project of a log for the cache.
     pub(crate) fn cached(&self, log: LogId) -> Option<CachedHead> {
         let head = self.heads.get(&log)?.clone();
         let project = Arc::clone(self.projects.get(&log.project()?)?);
         Some(CachedHead { head, project })
     }
 
-    /// The hash at the end of a log.
+    /// Returns the hash at the end of a log.
     pub(crate) fn hash(&self, log: LogId) -> &str {
         self.heads.get(&log).map_or(GENESIS, |head| &head.hash)
     }

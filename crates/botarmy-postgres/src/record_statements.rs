@@ -88,7 +88,7 @@ pub(crate) struct Select {
     parameters: Vec<Parameter>,
 }
 
-// A prepared statement is found again by its text, because the type does not tell the kind.
+// Prepared statements are cached by text, because the type is the same for all kinds.
 impl QueryId for Select {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;

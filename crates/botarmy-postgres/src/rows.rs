@@ -1,4 +1,4 @@
-//! Between rows and entities. A row that cannot be read names itself.
+//! Conversions from rows to entities. An error names the row that cannot be read.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::schema::{artifacts, events};
 /// The columns of the end of a log: its key, position, hash, counts and next turn.
 pub(crate) type HeadRow = (Uuid, i64, Vec<u8>, String, i64);
 
-/// The end of a log.
+/// Reads the end of a log.
 pub(crate) fn head((log, seq, hash, counts, next_turn): HeadRow) -> Result<Head, StoreError> {
     let row = log.to_string();
     let column = Column { table: "heads", row: &row };
@@ -29,17 +29,18 @@ pub(crate) fn head((log, seq, hash, counts, next_turn): HeadRow) -> Result<Head,
     })
 }
 
-/// Where a log ends.
+/// Returns the position and hash of the last entry of a log.
 pub(crate) fn head_mark(log: LogId, seq: i64, hash: &[u8]) -> Result<HeadMark, StoreError> {
     let row = log.key().to_string();
     let seq = Column { table: "heads", row: &row }.number("seq", seq)?;
     Ok(HeadMark { seq, hash: hash_text(hash) })
 }
 
-/// The columns of a task: its key, when its lease lapses, its body.
+/// The columns of a task: its key, the expiry of its lease, its body.
 pub(crate) type TaskRow = (Uuid, Option<i64>, String);
 
-/// A task. The column says when the lease lapses; the body was written when it began.
+/// Reads a task. The expiry of the lease is taken from the column; the body has the value from the
+/// start of the lease.
 pub(crate) fn task((id, lease_expires_at, text): TaskRow) -> Result<Task, StoreError> {
     let mut task: Task = body("tasks", id, &text)?;
     if let (TaskState::Working { lease }, Some(expiry)) = (&mut task.state, lease_expires_at) {
@@ -48,7 +49,7 @@ pub(crate) fn task((id, lease_expires_at, text): TaskRow) -> Result<Task, StoreE
     Ok(task)
 }
 
-/// Tasks.
+/// Reads tasks.
 pub(crate) fn tasks(rows: Vec<TaskRow>) -> Result<Vec<Arc<Task>>, StoreError> {
     rows.into_iter().map(|row| task(row).map(Arc::new)).collect()
 }

@@ -1,35 +1,35 @@
-//! How the store is to be opened.
+//! Settings of the store.
 
 use std::time::Duration;
 
 use crate::url::PostgresUrl;
 
-/// Where the database is, and the limits of this replica.
+/// Address of the database and limits of this replica.
 #[derive(Debug, Clone)]
 pub struct PostgresSettings {
-    /// The database.
+    /// Address of the database, without its password.
     pub url: PostgresUrl,
-    /// Whether a commit waits for the disk of the database. Without it, a crash of the *database*
-    /// loses the last moments; one of this server loses nothing.
+    /// Whether a commit waits for the disk of the database. If not, a crash of the *database*
+    /// server may lose the last commits; a crash of this server loses nothing.
     pub waits_for_disk: bool,
-    /// How many connections read at the same time, at most.
+    /// Maximum number of connections that read at the same time.
     pub readers: usize,
-    /// How many connections write decisions at the same time; claims have one more.
+    /// Number of connections that write decisions; claims use one more.
     pub lanes: usize,
-    /// How many decisions are committed together, at most.
+    /// Maximum number of decisions in one transaction.
     pub max_batch: usize,
-    /// How many decisions wait in each lane, at most.
+    /// Maximum number of decisions that wait in each lane.
     pub queue: usize,
-    /// How long a decision waits for a place in the queue, and a read for a connection.
+    /// Maximum time that a decision waits for a place in the queue, and a read for a connection.
     pub patience: Duration,
-    /// How long opening a connection may take.
+    /// Time limit for opening a connection.
     pub connect_timeout: Duration,
-    /// How long the database may take for one statement or transaction before it counts as away.
+    /// Time limit for one statement or transaction, after which the database counts as unreachable.
     pub timeout: Duration,
 }
 
 impl PostgresSettings {
-    /// The usual limits for this database.
+    /// Returns settings with the default limits for this database.
     #[must_use]
     pub fn new(url: PostgresUrl) -> Self {
         Self {

@@ -1,6 +1,6 @@
-//! The statements that are run all day, each written once and prepared once per connection. Diesel
-//! prepares neither its own batch inserts nor `sql_query` for good, and a round trip spent on that
-//! costs as much as the statement.
+//! The frequent statements, each written once and prepared once per connection. Diesel prepares
+//! neither its own batch inserts nor `sql_query` for good, and a round trip spent on that costs as
+//! much as the statement.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -117,9 +117,8 @@ statement! {
 }
 
 statement! {
-    /// How many tasks of open projects an agent type holds, and the oldest of them. The partial
-    /// index is read first whatever the planner believes: without it, every task there ever was
-    /// is looked at.
+    /// Number of tasks of open projects that an agent type holds, and the oldest of them. The query
+    /// forces the partial index to be read first; otherwise the planner may scan all tasks.
     Working -> (BigInt, Nullable<SqlUuid>);
     "WITH held AS MATERIALIZED ( \
      SELECT id, project_id FROM tasks WHERE status = 'working' AND agent = "
@@ -129,8 +128,8 @@ statement! {
 }
 
 statement! {
-    /// How many questions of open projects an agent type waits for, and its newest failure that
-    /// nobody has dealt with.
+    /// Number of pending questions of an agent type in open projects, and its newest failure that
+    /// is not cleared.
     Pending -> (BigInt, Nullable<SqlUuid>);
     "WITH open AS MATERIALIZED ( \
      SELECT id, project_id, kind, created_at FROM hitl_requests WHERE status = 'pending' AND agent = "
@@ -146,7 +145,7 @@ pub(crate) type QueueRow = (Uuid, Option<i64>, String, Uuid, i64, Vec<u8>, Strin
 
 statement! {
     /// For each agent type as many tasks as it has slots, in the order of the queue, with the ends
-    /// of their logs. Both are locked; what somebody else holds is passed over.
+    /// of their logs. Both are locked; rows locked by other transactions are skipped.
     NextInQueue -> (SqlUuid, Nullable<BigInt>, Text, SqlUuid, BigInt, Binary, Text, BigInt);
     "SELECT next.* FROM unnest("
     [agents: Vec<String> => Array<Text>] ", "
@@ -163,7 +162,7 @@ statement! {
 }
 
 statement! {
-    /// The first tasks of the queue whoever holds them, with their projects.
+    /// The first tasks of the queue, locked or not, with their projects.
     Waiting -> (SqlUuid, SqlUuid);
     "SELECT next.* FROM unnest("
     [agents: Vec<String> => Array<Text>] ", "
@@ -186,13 +185,13 @@ statement! {
 }
 
 statement! {
-    /// Which of these entries are in a log, and with which hash.
+    /// Those of these entries that are in a log, with their hashes.
     Committed -> (SqlUuid, Binary);
     "SELECT id, hash FROM events WHERE id = ANY (" [ids: Vec<Uuid> => Array<SqlUuid>] ")"
 }
 
 /// Writes tasks and entries for those logs whose end is still where the writer saw it, moves these
-/// ends, and answers which they are. The other logs are left as they are.
+/// ends, and returns the ids of these logs. The other logs do not change.
 ///
 /// Heads are given in the order of their ids, and are locked in that order: `INSERT … SELECT` works
 /// through them one by one.
@@ -321,8 +320,8 @@ writing_rows! {
     {records: RecordWrites}
 }
 
-/// Prepares what is sent without waiting for answers: whatever has to be prepared first would be
-/// overtaken by what comes after it. Nothing is read or written.
+/// Prepares the pipelined statements in advance: a statement that is prepared on first use would be
+/// overtaken by the ones sent after it. Nothing is read or written.
 pub(crate) async fn prepare_all(mut connection: &AsyncPgConnection) -> QueryResult<()> {
     let _: Vec<Uuid> = WriteTasks::default().load(&mut connection).await?;
     let _: Vec<Uuid> = WriteRows::default().load(&mut connection).await?;

@@ -33,7 +33,7 @@ use crate::writer::Writer;
 /// Clones share it.
 ///
 /// Its connections live on the Tokio runtime that opened it. [`PostgresStore::close`] waits until
-/// everything that waits is committed.
+/// all queued decisions are committed.
 #[derive(Clone)]
 pub struct PostgresStore {
     inner: Arc<Inner>,
@@ -57,11 +57,11 @@ impl std::fmt::Debug for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Opens the store and brings the database up to date; of several replicas that do so at once,
-    /// one does it and the others wait.
+    /// Opens the store and applies missing migrations; of several replicas that start at once, one
+    /// migrates and the others wait.
     ///
     /// # Errors
-    /// A sentence that says what to do about it; the database has not changed then.
+    /// Returns an error that names the remedy; the database has not changed then.
     pub async fn open(settings: PostgresSettings) -> Result<Self, OpenError> {
         let applied = migrate::up(&settings).await?;
         database_copy::refuse_a_half(&settings).await?;
@@ -93,10 +93,10 @@ impl PostgresStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Commits what waits and closes every connection. Whoever still has a clone is told that the
-    /// store is unavailable.
+    /// Commits the queued decisions and closes every connection. Later calls on a clone return that
+    /// the store is unavailable.
     pub async fn close(&self) {
-        // Where a queue is closed already, somebody else was here first.
+        // A closed queue means that another clone has closed the store.
         for commit_worker in &self.inner.lanes {
             let _ = commit_worker.send(Message::Close).await;
         }
@@ -109,7 +109,7 @@ impl PostgresStore {
         self.inner.pool.close();
     }
 
-    /// Puts a decision into the queue of its log's lane.
+    /// Queues a decision in the lane of its log.
     pub(crate) async fn enqueue(&self, log: LogId, message: Message) -> Result<(), StoreError> {
         // The last bytes of an id are random.
         let key = log.key();
@@ -118,7 +118,7 @@ impl PostgresStore {
         self.send(&self.inner.lanes[commit_worker], message).await
     }
 
-    /// Asks for work, or for more time.
+    /// Queues a claim or an extension.
     pub(crate) async fn request(&self, request: Request) -> Result<(), StoreError> {
         self.send(&self.inner.claims, request).await
     }
@@ -141,8 +141,8 @@ impl PostgresStore {
         }
     }
 
-    /// Reads on a connection of the pool. A connection that turns out to be lost is replaced once:
-    /// the database may have been restarted since it was used last.
+    /// Reads on a connection of the pool. A lost connection is replaced once: the database may have
+    /// been restarted since its last use.
     pub(crate) async fn read<T: Send>(
         &self,
         table: &'static str,
@@ -170,7 +170,8 @@ impl PostgresStore {
                     is_first = false;
                 }
                 Err(_) => {
-                    // The others may be as dead, and would each be found out as slowly.
+                    // The other connections are probably lost too, and each would take as long to
+                    // fail.
                     self.inner.pool.retain(|_, _| false);
                     return Err(unavailable(format!("reading {table} took longer than {limit:?}")));
                 }
@@ -187,7 +188,7 @@ impl PostgresStore {
         }
     }
 
-    /// What went wrong with the last transaction.
+    /// Returns the error of the last transaction, or `None` if it was committed.
     pub(crate) fn write_health(&self) -> Option<String> {
         let has_ended = self.inner.lanes.iter().any(mpsc::Sender::is_closed);
         if has_ended || self.inner.claims.is_closed() {
@@ -196,7 +197,7 @@ impl PostgresStore {
         self.inner.write_health.now()
     }
 
-    /// How many decisions wait, and how many may.
+    /// Returns the number of waiting decisions and the capacity of the queues.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         let lanes = &self.inner.lanes;
         let most: usize = lanes.iter().map(mpsc::Sender::max_capacity).sum();
@@ -205,8 +206,8 @@ impl PostgresStore {
     }
 }
 
-/// A connection of the pool that goes back there only when its statement has been answered: whoever
-/// stops waiting leaves one behind that is busy.
+/// A connection of the pool that returns to it only when its statement has been answered: a reader
+/// that is cancelled leaves its connection busy.
 struct Borrowed(Option<Object<AsyncPgConnection>>);
 
 impl Borrowed {
@@ -223,7 +224,7 @@ impl Drop for Borrowed {
     }
 }
 
-/// What everybody is told after [`PostgresStore::close`].
+/// Returns the error of every operation after [`PostgresStore::close`].
 pub(crate) fn closed() -> StoreError {
     unavailable("the store is closed".to_owned())
 }
@@ -232,7 +233,8 @@ fn unavailable(detail: String) -> StoreError {
     StoreError::Unavailable { detail, source: None }
 }
 
-/// The connections that read. They are opened on the runtime of the store, whoever asks for one.
+/// Creates the pool of read connections. They are opened on the runtime of the store, also for
+/// callers on another one.
 fn pool(settings: &Arc<PostgresSettings>) -> Result<Pool<AsyncPgConnection>, OpenError> {
     let runtime = Handle::current();
     let shared = Arc::clone(settings);
@@ -248,7 +250,7 @@ fn pool(settings: &Arc<PostgresSettings>) -> Result<Pool<AsyncPgConnection>, Ope
         }
         .boxed()
     });
-    // The address is in the settings; what is named here may be printed.
+    // The manager may print its address, so it gets the one without a password.
     let manager = AsyncDieselConnectionManager::new_with_config(settings.url.to_string(), config);
     Pool::builder(manager)
         .max_size(settings.readers.max(1))
@@ -256,7 +258,7 @@ fn pool(settings: &Arc<PostgresSettings>) -> Result<Pool<AsyncPgConnection>, Ope
         .map_err(|error| OpenError::Pool(error.to_string()))
 }
 
-/// An error with all that led to it, for places that take a text.
+/// Returns an error and its sources as one text.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! Reading tasks.
+//! Reads of tasks.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::schema::{heads, projects, tasks};
 use crate::store::PostgresStore;
 
 const TABLE: &str = "tasks";
-/// What a task is read from.
+/// Columns that a task is read from.
 const COLUMNS: (tasks::id, tasks::lease_expires_at, tasks::body) =
     (tasks::id, tasks::lease_expires_at, tasks::body);
 
@@ -71,7 +71,8 @@ impl TaskStore for PostgresStore {
         project: ProjectId,
         limit: u32,
     ) -> Result<Option<TaskStatusList>, StoreError> {
-        // One statement, so both are of the same instant. A project without tasks has one row.
+        // A single statement, so that both are read from the same snapshot. A project without tasks
+        // has one row.
         let query = move || {
             projects::table
                 .inner_join(heads::table.on(heads::log.eq(projects::id)))

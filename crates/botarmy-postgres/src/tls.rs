@@ -1,4 +1,4 @@
-//! Encrypted connections, with rustls on ring: nothing of the system but its certificates.
+//! Encrypted connections with rustls; only the certificates come from the system.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::url::{PostgresUrl, Tls};
 
-/// Why there can be no encrypted connection.
+/// Error of setting up an encrypted connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     #[error("the certificates of sslrootcert cannot be read")]
@@ -23,7 +23,7 @@ pub(crate) enum TlsError {
     Setup(#[from] rustls::Error),
 }
 
-/// What makes connections to this address as it asks for.
+/// Returns the TLS connector for the mode and certificates of this address.
 pub(crate) fn connector(url: &PostgresUrl) -> Result<MakeRustlsConnect, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -49,8 +49,8 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, TlsError> {
     if roots.is_empty() { Err(TlsError::NoCertificates) } else { Ok(roots) }
 }
 
-/// Takes any certificate, as `sslmode=prefer` does: whoever could put a false one in the way could
-/// also have the connection go unencrypted.
+/// Verifier that accepts any certificate, as `sslmode=prefer` does: an attacker who can present a
+/// false one can also force an unencrypted connection.
 #[derive(Debug)]
 struct Unchecked(Arc<CryptoProvider>);
 

@@ -9,7 +9,7 @@ use tokio_postgres::config::{Host, SslMode};
 /// An address that cannot be used. Never holds the address itself.
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
-    /// It does not begin as it should.
+    /// The scheme is not `postgres` or `postgresql`.
     #[error("a PostgreSQL address begins with postgres:// or postgresql://")]
     Scheme,
     /// `tokio-postgres` does not understand it.
@@ -31,15 +31,15 @@ pub enum UrlError {
     SslMode(String),
 }
 
-/// Whether and how a connection is encrypted.
+/// Encryption mode of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tls {
-    /// It is not.
+    /// Not encrypted.
     Off,
-    /// It is where the server can, and the certificate is not looked at, as with libpq, whose
-    /// default this is too: it protects from those who only listen.
+    /// Encrypted if the server supports it, without checking the certificate: the default, as in
+    /// libpq. It protects from passive listeners only.
     Preferred,
-    /// It must be, and the certificate must be good for the host.
+    /// Encrypted, with a valid certificate for the host.
     Checked,
 }
 
@@ -54,7 +54,7 @@ pub struct PostgresUrl {
 }
 
 impl PostgresUrl {
-    /// Whether it holds a password.
+    /// Whether the address holds a password.
     #[must_use]
     pub const fn has_password(&self) -> bool {
         self.has_password
@@ -117,14 +117,14 @@ impl FromStr for PostgresUrl {
     }
 }
 
-/// Without the password.
+/// Prints the address without its password.
 impl std::fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.shown)
     }
 }
 
-/// Without the password.
+/// Prints the address without its password.
 impl std::fmt::Debug for PostgresUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)

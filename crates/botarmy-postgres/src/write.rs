@@ -16,7 +16,8 @@ use crate::read_view::ReadView;
 use crate::record_statements::RecordWrites;
 use crate::statements::{WriteAll, WriteRows, WriteTasks};
 
-/// Writes everything of the logs whose end is still where the writer saw it; answers which they are.
+/// Writes the changes of every log whose end has not moved since it was read; returns the ids of
+/// these logs.
 pub(crate) async fn write(
     mut connection: &AsyncPgConnection,
     writes: &WriteSet,
@@ -85,7 +86,7 @@ macro_rules! common {
 
 common!(WriteTasks, WriteRows, WriteAll);
 
-/// Which pending tasks a project holds back.
+/// Returns a predicate for pending tasks that their project holds back.
 fn held<'a>(
     written: &'a [std::sync::Arc<Project>],
     seen: &'a ReadView,

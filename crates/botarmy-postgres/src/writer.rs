@@ -1,4 +1,4 @@
-//! The connection of a lane, and what becomes of it when something fails.
+//! The connection of a commit worker, and its recovery after errors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::settings::PostgresSettings;
 use crate::statements;
 use crate::write_health::WriteHealth;
 
-/// One connection that writes, with the way to get it back when it is lost.
+/// One connection that writes, with the settings to open it again.
 pub(crate) struct Writer {
     pub(crate) settings: Arc<PostgresSettings>,
     pub(crate) write_health: WriteHealth,
@@ -25,14 +25,14 @@ impl Writer {
         Self { settings, write_health, connection: None }
     }
 
-    /// The connection; a new one where there is none.
+    /// Returns the connection; opens one if there is none.
     pub(crate) async fn open(&mut self) -> Result<&AsyncPgConnection, DbError> {
         if self.connection.is_none() {
             let away = |error: &dyn std::error::Error| DbError::Away(error.to_string());
             let connection = connect::connect(&self.settings, Purpose::Writing)
                 .await
                 .map_err(|error| away(&error))?;
-            // Prepared before anything is sent without waiting for the answer before it.
+            // Pipelined statements have to be prepared before the first batch.
             in_time(self.settings.timeout, statements::prepare_all(&connection))
                 .await
                 .map_err(|db_error| away(&db_error))?;
@@ -41,8 +41,8 @@ impl Writer {
         Ok(self.connection.as_ref().expect("it was made above"))
     }
 
-    /// After something failed: takes back what is open, or lets go of the connection. A fault after
-    /// which not even that can be done was the loss of the connection, whatever it said.
+    /// Rolls back after an error, or drops the connection. An error after which the rollback fails
+    /// is reported as a lost connection.
     pub(crate) async fn recover(&mut self, db_error: DbError) -> DbError {
         let Some(mut connection) = self.connection.take() else { return db_error };
         if matches!(db_error, DbError::Lost(_) | DbError::Away(_)) {
@@ -57,10 +57,10 @@ impl Writer {
         }
     }
 
-    /// Tells everybody that nothing came of it.
+    /// Answers all decisions with the error.
     pub(crate) fn give_up(&self, jobs: Vec<Job>, db_error: &DbError) {
-        error!(error = %db_error, units = jobs.len(), "A transaction came to nothing: {db_error}");
-        // Whether the database is there at all is seen by whoever asks it.
+        error!(error = %db_error, units = jobs.len(), "Transaction failed: {db_error}");
+        // Health checks detect an unreachable database on their own.
         if db_error.may_last() {
             self.write_health.set(db_error.to_string());
         }
@@ -70,8 +70,8 @@ impl Writer {
     }
 }
 
-/// Waits for the database, but not for ever. Whoever did not get an answer gives the connection up:
-/// it may still come.
+/// Waits for the database with a time limit. The caller must drop the connection after a timeout,
+/// because the answer may still arrive on it.
 pub(crate) async fn in_time<T, E: Into<DbError>>(
     limit: Duration,
     work: impl Future<Output = Result<T, E>>,

@@ -1,4 +1,4 @@
-//! Columns and bodies, in and out. A row that cannot be read names itself.
+//! Conversion of columns and bodies. An error names the row that cannot be read.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::json;
 
-/// What is said of a row that cannot be read.
+/// Returns the error for a row that cannot be read.
 pub fn corrupt(table: &'static str, row: impl Display, detail: impl Display) -> StoreError {
     StoreError::Corrupt { table, row: row.to_string(), detail: detail.to_string() }
 }
@@ -59,16 +59,16 @@ pub fn word<T: FromStr<Err: Display>>(
     text.parse().map_err(|error| corrupt(table, row, format!("{name}: {error}")))
 }
 
-/// A stored hash, for a column that holds 32 bytes.
+/// Returns the 32 bytes of a hash for its column.
 ///
 /// # Panics
-/// When it is no hash: hashes are made as 64 hexadecimal digits.
+/// If the text is not 64 hexadecimal digits.
 #[must_use]
 pub fn hash_column(hash: &str) -> [u8; 32] {
     hash_bytes(hash).expect("hashes are made as 64 hexadecimal digits")
 }
 
-/// A number as a database keeps it; what does not fit becomes the greatest that does.
+/// Converts a number for a signed column; larger values become `i64::MAX`.
 #[must_use]
 pub fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -77,38 +77,38 @@ pub fn integer(number: u64) -> i64 {
 /// One row, whose columns are read by name.
 #[derive(Debug, Clone, Copy)]
 pub struct Column<'a> {
-    /// The table.
+    /// Name of the table.
     pub table: &'static str,
-    /// The key of the row, for people.
+    /// Key of the row as it appears in errors.
     pub row: &'a str,
 }
 
 impl Column<'_> {
-    /// A word of a vocabulary.
+    /// Reads a word of a vocabulary.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`]: no such word.
+    /// [`StoreError::Corrupt`] if there is no such word.
     pub fn word<T: FromStr<Err: Display>>(&self, name: &str, text: &str) -> Result<T, StoreError> {
         word(self.table, self.row, name, text)
     }
 
-    /// A value from JSON text.
+    /// Reads a value from JSON text.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`]: no JSON, or of another shape.
+    /// [`StoreError::Corrupt`] if the text is no JSON or has another shape.
     pub fn json<T: DeserializeOwned>(&self, name: &str, text: &str) -> Result<T, StoreError> {
         json::read(text).map_err(|error| self.bad(name, error))
     }
 
-    /// A number that is not negative.
+    /// Reads a number that must not be negative.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`]: it is.
+    /// [`StoreError::Corrupt`] if it is negative.
     pub fn number(&self, name: &str, number: i64) -> Result<u64, StoreError> {
         u64::try_from(number).map_err(|error| self.bad(name, error))
     }
 
-    /// What is said of a column that cannot be read.
+    /// Returns the error for a column that cannot be read.
     pub fn bad(&self, name: &str, detail: impl Display) -> StoreError {
         corrupt(self.table, self.row, format!("{name}: {detail}"))
     }

@@ -1,6 +1,6 @@
 //! A whole database, table by table, in a form that both dialects share: for moving it to another
-//! database, and for comparing the two. What is a row to a person is a row here; nothing is read
-//! into entities and written again, so every text arrives to the letter.
+//! database, and for comparing the two. Rows are copied as they are stored, without conversion to
+//! entities, so that every text arrives unchanged.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ use crate::{Column, corrupt};
 /// A value in a row, as SQLite stores it: ids and hashes are bytes, times and flags are numbers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cell {
-    /// Nothing.
+    /// SQL NULL.
     Null,
     /// A number, a time in microseconds, or 0 and 1 for no and yes.
     Integer(i64),
@@ -30,7 +30,7 @@ pub enum Cell {
 /// The values of a row, in the order of [`Table::columns`].
 pub type Row = Vec<Cell>;
 
-/// What a column holds, for databases that tell these apart.
+/// Type of a column, for databases with strict types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A UUID.
@@ -43,35 +43,35 @@ pub enum Kind {
     Json,
     /// A number or a time.
     Integer,
-    /// Yes or no.
+    /// A boolean.
     Flag,
 }
 
 /// A table that both dialects have. Columns that only one of them has follow from the others.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
-    /// Its name.
+    /// Name of the table.
     pub name: &'static str,
-    /// Its columns; those of the key come first.
+    /// Columns; those of the key come first.
     pub columns: &'static [(&'static str, Kind)],
-    /// How many of them make the key.
+    /// Number of leading columns that make the key.
     pub key: usize,
 }
 
 impl Table {
-    /// The key of a row.
+    /// Returns the key of a row.
     #[must_use]
     pub fn key_of<'a>(&self, row: &'a [Cell]) -> &'a [Cell] {
         &row[..self.key]
     }
 
-    /// The columns of the key.
+    /// Returns the columns of the key.
     #[must_use]
     pub fn key_columns(&self) -> &'static [(&'static str, Kind)] {
         &self.columns[..self.key]
     }
 
-    /// The key of a row, for people.
+    /// Returns the key of a row as it appears in errors.
     #[must_use]
     pub fn name_of(&self, row: &[Cell]) -> String {
         let name = |cell: &Cell| match cell {
@@ -181,7 +181,7 @@ const ROWS: [Table; 4] = [
     },
 ];
 
-/// The table of a kind of record: its key, its extra columns and its body.
+/// Returns the table of a kind of record: its key, its extra columns and its body.
 fn table_of(record: &RecordTable) -> Table {
     let column = |(name, kind): &(&'static str, ColumnKind)| match kind {
         ColumnKind::Id => (*name, Kind::Id),
@@ -194,16 +194,16 @@ fn table_of(record: &RecordTable) -> Table {
     Table { name: record.name, columns: Vec::leak(columns), key: 1 }
 }
 
-/// What stands in a database while a copy of another is written into it.
+/// Mark in a database while a copy is written into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyMark {
-    /// What is being copied, by name and without a password.
+    /// Name of the source, without a password.
     pub source: String,
     /// A digest over the ends of all its logs: the same only for the same source at the same point.
     pub fingerprint: String,
 }
 
-/// A whole database that nothing else is to be done with meanwhile.
+/// A whole database, read or written table by table.
 ///
 /// An implementation
 /// - MUST answer every read of a source from one state of the database, from when it was opened or
@@ -214,10 +214,10 @@ pub struct CopyMark {
 /// - MUST NOT append where a row with the same key is.
 #[async_trait]
 pub trait DatabaseCopy: Send {
-    /// What it is called, without a password.
+    /// Returns the name of the database, without a password.
     fn name(&self) -> &str;
 
-    /// The next rows of a table, at most `limit`, after the one with this key.
+    /// Returns the next rows of a table, at most `limit`, after the one with this key.
     async fn rows(
         &mut self,
         table: &'static Table,
@@ -225,23 +225,23 @@ pub trait DatabaseCopy: Send {
         limit: u32,
     ) -> Result<Vec<Row>, StoreError>;
 
-    /// The last row of a table.
+    /// Returns the last row of a table.
     async fn last(&mut self, table: &'static Table) -> Result<Option<Row>, StoreError>;
 
-    /// Adds rows to a table, and waits until they are safe.
+    /// Appends rows to a table and waits until they are durable.
     async fn append(&mut self, table: &'static Table, rows: &[Row]) -> Result<(), StoreError>;
 
-    /// Whose copy this is, while it is not finished.
+    /// Returns the mark of an unfinished copy.
     async fn mark(&mut self) -> Result<Option<CopyMark>, StoreError>;
 
-    /// Notes whose copy this is, or with `None` that it is finished.
+    /// Sets the mark of an unfinished copy, or removes it with `None`.
     async fn set_mark(&mut self, mark: Option<&CopyMark>) -> Result<(), StoreError>;
 
-    /// Reads what is there now from here on.
+    /// Moves later reads to the current state of the database.
     async fn renew(&mut self) -> Result<(), StoreError>;
 }
 
-/// The entry that a row of [`EVENTS`] is.
+/// Reads an entry from a row of [`EVENTS`].
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] with the name of the row.
@@ -267,7 +267,7 @@ pub fn entry(row: &[Cell]) -> Result<Entry, StoreError> {
     })
 }
 
-/// Where the log ends that a row of [`HEADS`] is of.
+/// Reads the end of a log from a row of [`HEADS`].
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] with the name of the row.

@@ -1,31 +1,31 @@
-//! Rows as JSON text, in and out.
+//! Conversion of rows to and from JSON text.
 
 use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::{DeserializeOwned, DeserializeSeed};
 
-/// The deepest nesting that is read. Borders take in documents of up to 128 levels; a store puts
-/// a few around them.
+/// Maximum nesting of stored JSON. The API accepts documents of up to 128 levels; a store adds a
+/// few around them.
 const MAX_DEPTH: usize = 256;
 
-/// A value as the text that is stored.
+/// Returns the JSON text of a value.
 pub fn write<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("entities have text keys only, so they are JSON")
 }
 
-/// A value from stored text.
+/// Reads a value from stored text.
 ///
 /// # Errors
-/// A sentence for whoever has to repair the row.
+/// Returns a description of the problem for the repair of the row.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     read_as(PhantomData::<T>, text)
 }
 
-/// A value from stored text, read by a seed.
+/// Reads a value from stored text with a seed.
 ///
 /// # Errors
-/// A sentence for whoever has to repair the row.
+/// Returns a description of the problem for the repair of the row.
 pub fn read_as<'de, S: DeserializeSeed<'de> + Copy>(
     seed: S,
     text: &'de str,
@@ -44,7 +44,7 @@ pub fn read_as<'de, S: DeserializeSeed<'de> + Copy>(
     }
 }
 
-/// How deeply arrays and objects are nested in a text.
+/// Returns the nesting depth of arrays and objects in a text.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for byte in text.bytes() {

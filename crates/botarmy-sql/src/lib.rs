@@ -1,5 +1,5 @@
-//! What the storage crates share, whatever the dialect: entities as JSON text, columns read back
-//! into words and numbers, a sentence for the row that cannot be read, and a whole database as rows.
+//! Code shared by the storage crates, independent of the dialect: entities as JSON text, conversion
+//! of columns, errors for unreadable rows, and a whole database as rows.
 
 pub mod column;
 pub mod database_copy;

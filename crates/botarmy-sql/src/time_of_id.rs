@@ -3,19 +3,19 @@
 
 use botarmy_domain::Timestamp;
 
-/// The least id that something of this time can have.
+/// Returns the least id with this time.
 #[must_use]
 pub fn first(time: Timestamp) -> [u8; 16] {
     with_time([0x00; 16], time)
 }
 
-/// The greatest id that something of this time can have.
+/// Returns the greatest id with this time.
 #[must_use]
 pub fn last(time: Timestamp) -> [u8; 16] {
     with_time([0xff; 16], time)
 }
 
-/// Milliseconds as far as 48 bits go.
+/// Sets the time of an id, in milliseconds, limited to 48 bits.
 fn with_time(mut id: [u8; 16], time: Timestamp) -> [u8; 16] {
     let millis = u64::try_from(time.millis()).unwrap_or(0).min((1 << 48) - 1).to_be_bytes();
     id[..6].copy_from_slice(&millis[2..]);

@@ -1,5 +1,5 @@
-//! Reading what the agents are doing. The board is a table that the writer keeps; what was on it
-//! before is in the system log.
+//! Reads of the agents' current status. The current status is a table that the writer maintains;
+//! its history is in the system log.
 
 use async_trait::async_trait;
 use botarmy_domain::log::LogId;

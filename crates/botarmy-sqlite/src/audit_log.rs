@@ -1,4 +1,5 @@
-//! Reading the logs: one log in the order of its positions, all of them in the order of their ids.
+//! Reads of the logs: a single log in the order of its positions, all logs in the order of entry
+//! ids.
 
 use std::sync::Arc;
 
@@ -74,14 +75,14 @@ impl AuditLog for SqliteStore {
 
 type Query<'a> = events::BoxedQuery<'a, Sqlite>;
 
-/// One page of entries, newest first.
+/// Returns one page of entries, newest first.
 fn page(
     connection: &mut SqliteConnection,
     filter: &EntryFilter,
     limit: u32,
 ) -> QueryResult<Vec<EventRow>> {
     let mut query = narrowed(filter);
-    // A cursor is a position in the order that is read.
+    // A cursor is a position in the order of the page.
     query = match (&filter.project, &filter.before) {
         (None, None) => query.order(events::id.desc()),
         (None, Some(before)) => before_id(query, before).order(events::id.desc()),
@@ -107,7 +108,7 @@ fn seq_of(connection: &mut SqliteConnection, id: EventId) -> QueryResult<Option<
     query.get_result(connection).optional()
 }
 
-/// The entries that pass the filter, in no order yet.
+/// Returns a query for the entries that pass the filter, without an order.
 fn narrowed(filter: &EntryFilter) -> Query<'_> {
     let mut query = events::table.into_boxed();
     if let Some(project) = &filter.project {

@@ -12,44 +12,44 @@ use crate::connection;
 use crate::migrations;
 use crate::open::{self, OpenError};
 
-/// Why there is no backup.
+/// Error of writing a backup.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The database cannot be backed up.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Nothing is written over.
+    /// The target exists; backups never overwrite a file.
     #[error("{} exists already; nothing was written: choose another name", .0.display())]
     Exists(PathBuf),
-    /// One at a time.
+    /// Another backup is writing to the same target.
     #[error("another backup is writing {}; wait for it, or choose another name", .0.display())]
     InProgress(PathBuf),
     /// The backup cannot be written.
     #[error("the backup {} cannot be written; check its folder, permissions and free space", .path.display())]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// SQLite did not write it.
+    /// SQLite could not write the backup.
     #[error("SQLite could not write the backup {}; check its folder and free space", .path.display())]
     Sqlite {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What SQLite said.
+        /// Error that SQLite returned.
         #[source]
         source: diesel::result::Error,
     },
 }
 
-/// Writes the database as it is at this moment to a new file, readable by its owner only, and
-/// answers when the disk has it. A store that uses the database goes on; its write-ahead log grows
-/// meanwhile, because what the backup still reads stays in place.
+/// Writes a snapshot of the database to a new file, readable by its owner only, and returns once it
+/// is on disk. A store can use the database at the same time; its write-ahead log grows meanwhile,
+/// because the pages that the backup still reads stay in place.
 ///
-/// Until it is whole the file is called `TO.partial`, and locked. One that is not locked was left by
-/// a backup that was killed, and is replaced.
+/// Until it is complete the file is called `TO.partial` and is locked. An unlocked one was left by
+/// a killed backup and is replaced.
 ///
 /// # Errors
 /// When there is no database, `to` exists or is being written, or there is no room for it.
@@ -78,8 +78,8 @@ pub fn backup(path: &Path, to: &Path) -> Result<(), BackupError> {
     written
 }
 
-/// Makes the file that is written into, for this process alone. It is new and empty, so nothing
-/// that somebody put in its place is written through, and the permissions are right from the start.
+/// Creates the partial file and locks it for this process. It is always new and empty, so a planted
+/// link is never followed, and the permissions are right from the start.
 fn claim(partial: &Path, to: &Path) -> Result<File, BackupError> {
     let failed = |source| BackupError::File { path: to.to_owned(), source };
     let create = || {
@@ -104,7 +104,7 @@ fn claim(partial: &Path, to: &Path) -> Result<File, BackupError> {
             Err(TryLockError::WouldBlock) => return Err(BackupError::InProgress(to.to_owned())),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // Until it was locked, somebody else may have taken it for a rest and put another there.
+        // Before the lock, another backup may have replaced the file as a leftover.
         match (is_at(&file, partial).map_err(failed)?, is_new) {
             (true, true) => return Ok(file),
             (true, false) => fs::remove_file(partial).map_err(failed)?,
@@ -113,7 +113,7 @@ fn claim(partial: &Path, to: &Path) -> Result<File, BackupError> {
     }
 }
 
-/// Whether this file is what the path names.
+/// Whether the path names this file.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let ours = file.metadata()?;
     match fs::symlink_metadata(path) {
@@ -123,10 +123,11 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Gives the file its name, where there is none of that name, and sees to it that it stays.
+/// Renames the file to its final name, unless that exists, and syncs the directory.
 fn publish(partial: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(partial, to) {
-        // Not every file system has links; what is replaced then is the empty file made here.
+        // Not every file system has hard links; then the rename replaces an empty file created
+        // here.
         Err(error)
             if matches!(
                 error.kind(),
@@ -149,7 +150,7 @@ fn write(path: &Path, partial: &Path, lock: &File, to: &Path) -> Result<(), Back
         let newest = migrations::newest();
         return Err(OpenError::Newer { path: path.to_owned(), unknown, newest }.into());
     }
-    // What is forbidden here is to change the database, and this does not.
+    // The connection is set to reject writes, but writing the backup does not change the database.
     diesel::sql_query("PRAGMA query_only = OFF").execute(&mut connection).map_err(refused)?;
     diesel::sql_query("VACUUM INTO ?")
         .bind::<Text, _>(connection::uri(partial, "rw"))
@@ -170,7 +171,7 @@ fn write(path: &Path, partial: &Path, lock: &File, to: &Path) -> Result<(), Back
         return Err(OpenError::Damaged { path: path.to_owned(), detail: found }.into());
     }
     if !is_at(lock, partial).map_err(failed)? {
-        return Err(failed(io::Error::other("somebody else put another file in its place")));
+        return Err(failed(io::Error::other("another process replaced it")));
     }
     Ok(())
 }
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
     use crate::migrate;
 
-    /// A database, and where its backup goes.
+    /// Creates a database and returns the paths of it and of its backup.
     fn place() -> (tempfile::TempDir, PathBuf, PathBuf, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let [path, to, partial] =

@@ -1,4 +1,4 @@
-//! Connections and what is set on each of them.
+//! Opening connections and their settings.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,18 +11,18 @@ use diesel::sql_types::BigInt;
 
 use crate::settings::SqliteSettings;
 
-/// Why there is no connection.
+/// Error of opening a connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
-    /// SQLite did not open the file.
-    #[error("SQLite did not open the file")]
+    /// SQLite could not open the file.
+    #[error("SQLite could not open the file")]
     Open(#[from] ConnectionError),
-    /// SQLite did not take a setting.
-    #[error("SQLite did not take a setting")]
+    /// SQLite rejected a setting.
+    #[error("SQLite rejected a setting")]
     Setting(#[from] DieselError),
 }
 
-/// The connection that writes. Makes the file a WAL database if it is none.
+/// Opens the connection that writes. Turns the file into a WAL database if it is none.
 pub(crate) fn writer(settings: &SqliteSettings) -> Result<SqliteConnection, ConnectError> {
     let mut connection = SqliteConnection::establish(&uri(&settings.path, "rw"))?;
     connection.batch_execute(&format!(
@@ -42,7 +42,7 @@ pub(crate) fn writer(settings: &SqliteSettings) -> Result<SqliteConnection, Conn
     Ok(connection)
 }
 
-/// A connection that reads.
+/// Opens a connection that reads.
 pub(crate) fn reader(settings: &SqliteSettings) -> Result<SqliteConnection, ConnectError> {
     let mut connection = SqliteConnection::establish(&uri(&settings.path, "ro"))?;
     connection.batch_execute(&format!(
@@ -56,7 +56,7 @@ pub(crate) fn reader(settings: &SqliteSettings) -> Result<SqliteConnection, Conn
     Ok(connection)
 }
 
-/// A connection that only looks, before anything is settled.
+/// Opens a read-only connection for the checks before the store is opened.
 pub(crate) fn visitor(path: &Path) -> Result<SqliteConnection, ConnectError> {
     let look = |mode| {
         let mut connection = SqliteConnection::establish(&uri(path, mode))?;
@@ -67,8 +67,8 @@ pub(crate) fn visitor(path: &Path) -> Result<SqliteConnection, ConnectError> {
         Ok(connection)
     };
     match look("ro") {
-        // Somebody was killed within a transaction before the file had a write-ahead log, as in the
-        // first moment of the first start. Every reader has to take that half back first.
+        // A process was killed in a transaction before the file had a write-ahead log, as during
+        // the first start. A reader has to roll that back first, which needs write access.
         Err(ConnectError::Setting(DieselError::DatabaseError(_, said)))
             if said.message() == "attempt to write a readonly database" =>
         {
@@ -78,7 +78,7 @@ pub(crate) fn visitor(path: &Path) -> Result<SqliteConnection, ConnectError> {
     }
 }
 
-/// A connection whose changes are taken back at once; without a file it has one in memory.
+/// Opens a connection for a dry run; without a file its database is in memory.
 pub(crate) fn rehearsal(path: Option<&Path>) -> Result<SqliteConnection, ConnectError> {
     let uri = path.map_or_else(|| ":memory:".to_owned(), |path| uri(path, "rw"));
     let mut connection = SqliteConnection::establish(&uri)?;
@@ -86,8 +86,8 @@ pub(crate) fn rehearsal(path: Option<&Path>) -> Result<SqliteConnection, Connect
     Ok(connection)
 }
 
-/// A path as SQLite's URI (<https://www.sqlite.org/uri.html>), so that no character of it is taken
-/// for something else.
+/// Returns a path as SQLite's URI (<https://www.sqlite.org/uri.html>), with special characters
+/// escaped.
 pub(crate) fn uri(path: &Path, mode: &str) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {

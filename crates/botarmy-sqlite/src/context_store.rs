@@ -1,4 +1,4 @@
-//! Reading artifacts. They can be megabytes, so they are read aside.
+//! Reads of artifacts. They can be megabytes, so they are read on a blocking thread.
 
 use std::sync::Arc;
 

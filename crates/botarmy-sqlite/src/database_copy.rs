@@ -20,8 +20,8 @@ use crate::migrate;
 use crate::open::{self, OpenError};
 use crate::settings::SqliteSettings;
 
-/// A database file that is this process's alone, or stands beside every process. Its methods block
-/// the thread: they are for a command that does nothing else.
+/// A database file that this process has locked, or that no process uses. Its methods block the
+/// thread: they are for a command that does nothing else.
 pub struct SqliteDatabaseCopy {
     name: String,
     connection: SqliteConnection,
@@ -29,11 +29,11 @@ pub struct SqliteDatabaseCopy {
 }
 
 impl SqliteDatabaseCopy {
-    /// A database that is to be read. It has to be there, finished, and of this version; it is
-    /// locked and does not change.
+    /// Opens the source of a copy. It must exist, be complete and be of this version; it is locked
+    /// and not changed.
     ///
     /// # Errors
-    /// A sentence that says what to do about it.
+    /// Returns an error that names the remedy.
     pub fn source(path: &Path) -> Result<Self, OpenError> {
         open::must_exist(path)?;
         let lock = open::lock(path)?;
@@ -46,11 +46,11 @@ impl SqliteDatabaseCopy {
         Ok(source)
     }
 
-    /// A file that nobody uses as a database, such as a backup. It may be of an older version: the
-    /// logs are what they always were.
+    /// Opens a file that no server uses, such as a backup. It may be of an older version: the
+    /// format of the logs has not changed.
     ///
     /// # Errors
-    /// A sentence that says what to do about it.
+    /// Returns an error that names the remedy.
     pub fn file(path: &Path) -> Result<Self, OpenError> {
         open::inspect(path)?;
         Self::read_only(path, None)
@@ -63,11 +63,11 @@ impl SqliteDatabaseCopy {
         Ok(Self::of(path, connection, lock))
     }
 
-    /// A database that is to be filled. It is made where there is none, and locked. One that an
-    /// older version has written to is refused, and has not changed then.
+    /// Opens the target of a copy. A missing file is created; the file is locked. One that an older
+    /// version has written to is refused unchanged.
     ///
     /// # Errors
-    /// A sentence that says what to do about it.
+    /// Returns an error that names the remedy.
     pub fn target(path: &Path) -> Result<Self, OpenError> {
         let lock = open::lock(path)?;
         let (applied, missing): (Vec<_>, Vec<_>) =
@@ -91,7 +91,7 @@ impl SqliteDatabaseCopy {
     }
 }
 
-/// Whether nothing was ever written to it: a copy may have been killed between two migrations.
+/// Whether the file has no data: a copy may have been killed between two migrations.
 fn is_empty(path: &Path) -> Result<bool, OpenError> {
     let mut connection =
         connection::visitor(path).map_err(|error| OpenError::sqlite(path, error))?;
@@ -100,7 +100,7 @@ fn is_empty(path: &Path) -> Result<bool, OpenError> {
         .map_err(|error| OpenError::sqlite(path, error))
 }
 
-/// Refuses a file into which `store copy` did not write everything.
+/// Returns an error for a file that holds an unfinished copy.
 pub(crate) fn refuse_a_half(
     connection: &mut SqliteConnection,
     path: &Path,
@@ -226,7 +226,7 @@ fn writing(table: &'static str, error: diesel::result::Error) -> StoreError {
     StoreError::unavailable(format!("writing {table}"), error)
 }
 
-/// A row as SQLite stores it.
+/// A row with its cells in the shared form of both dialects.
 struct Cells(Row);
 
 impl QueryableByName<Sqlite> for Cells {

@@ -1,15 +1,14 @@
-//! What SQLite says, in the words of the ports.
+//! Mapping of SQLite errors to errors of the ports.
 
 use std::sync::Arc;
 
 use botarmy_domain::StoreError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-/// What SQLite says when the file itself is damaged.
+/// Messages of SQLite for a damaged file.
 const DAMAGED: [&str; 2] = ["database disk image is malformed", "file is not a database"];
 
-/// What SQLite says when the machine, and not the statement, is the trouble: the same statement
-/// alone would meet it too.
+/// Messages of SQLite for problems of the machine: the same statement would fail alone too.
 const ENVIRONMENT: [&str; 7] = [
     "database or disk is full",
     "disk I/O error",
@@ -20,7 +19,7 @@ const ENVIRONMENT: [&str; 7] = [
     "database disk image is malformed",
 ];
 
-/// What the triggers say when a new row has the place of an old one: an id that was given twice.
+/// Messages of the triggers for a new row with the key of an existing one.
 const TAKEN: [&str; 2] = [
     "the log is append-only: an entry cannot be replaced",
     "artifacts are immutable: store a new version instead",
@@ -33,13 +32,13 @@ fn says(error: &DieselError, sentences: &[&str]) -> bool {
     }
 }
 
-/// Whether a row has the key of another.
+/// Whether the key of a new row exists already.
 fn is_taken(error: &DieselError) -> bool {
     says(error, &TAKEN)
         || matches!(error, DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _))
 }
 
-/// What to tell whoever asked for rows of `table`.
+/// Returns the error of a read from `table`.
 pub(crate) fn reading(table: &'static str, error: DieselError) -> StoreError {
     if says(&error, &DAMAGED) || matches!(error, DieselError::DeserializationError(_)) {
         return StoreError::Corrupt { table, row: "unknown".to_owned(), detail: error.to_string() };
@@ -47,10 +46,10 @@ pub(crate) fn reading(table: &'static str, error: DieselError) -> StoreError {
     StoreError::unavailable(format!("reading {table}"), error)
 }
 
-/// Why a transaction came to nothing.
+/// Error of a transaction that was rolled back.
 #[derive(Debug, Clone)]
 pub(crate) enum DbError {
-    /// SQLite refused something or could not do it.
+    /// A statement failed.
     Database(Arc<DieselError>),
     /// A decision panicked.
     Panic(String),
@@ -63,7 +62,8 @@ impl From<DieselError> for DbError {
 }
 
 impl DbError {
-    /// Whether one decision of several may be the cause, so that the others can still succeed.
+    /// Whether a single decision of the batch may be the cause, so that the others can still
+    /// succeed.
     pub(crate) fn may_be_one_units(&self) -> bool {
         match self {
             Self::Database(error) => !says(error, &ENVIRONMENT),
@@ -71,7 +71,7 @@ impl DbError {
         }
     }
 
-    /// What to tell whoever asked for it.
+    /// Returns the error for the caller of the operation.
     pub(crate) fn store_error(&self) -> StoreError {
         match self {
             Self::Database(error) if is_taken(error) => StoreError::Conflict,

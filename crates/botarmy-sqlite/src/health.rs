@@ -1,4 +1,4 @@
-//! How the database and the audit log are.
+//! Health checks of the database and of the audit log.
 
 use async_trait::async_trait;
 use botarmy_domain::ports::HealthCheck;
@@ -8,11 +8,11 @@ use crate::connection::number;
 use crate::error::reading;
 use crate::store::SqliteStore;
 
-/// Whether the database can be read, and whether the last transaction was committed.
+/// Health check of the database: it can be read, and the last transaction was committed.
 #[derive(Debug, Clone)]
 pub struct SqliteHealth(pub SqliteStore);
 
-/// Whether the log can be read, and whether it is still protected from changes.
+/// Health check of the audit log: it can be read, and its guards against changes are in place.
 #[derive(Debug, Clone)]
 pub struct SqliteAuditHealth(pub SqliteStore);
 

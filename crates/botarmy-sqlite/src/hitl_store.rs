@@ -1,4 +1,4 @@
-//! Reading human-in-the-loop requests.
+//! Reads of human-in-the-loop requests.
 
 use std::sync::Arc;
 

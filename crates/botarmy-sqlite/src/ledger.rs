@@ -1,4 +1,4 @@
-//! The one way to change anything: through the queue of the writer.
+//! The ledger port: every change goes through the queue of the writer.
 
 use async_trait::async_trait;
 use botarmy_domain::ports::{Decide, Ledger};

@@ -1,14 +1,14 @@
 //! The storage ports on embedded SQLite: the default profile, production grade.
 //!
-//! [`SqliteStore`] is one database file with one writer and a few readers. Whoever changes
-//! something puts a decision into a bounded queue; one thread takes whatever waits there, runs it
-//! in **one** transaction, commits, and then answers everybody (`writer`). Reading happens beside
-//! it on connections that wait for nobody (`readers`): short reads on the thread that asks, because
-//! handing them over costs more than they do, long ones on Tokio's blocking threads.
+//! [`SqliteStore`] is one database file with one writer and a few readers. Every change is a
+//! decision in a bounded queue; one thread takes the waiting decisions, runs them in **one**
+//! transaction, commits, and then answers all callers (`writer`). Reads use connections that never
+//! wait for the writer (`readers`): short reads run on the calling thread, because a hand-over
+//! costs more than the read, long ones on Tokio's blocking threads.
 //!
-//! **Invariant:** nothing outside this crate ever sees a connection. **Invariant:** one process at
-//! a time uses a data directory; the lock vanishes with the process. **Invariant:** a file that is
-//! not ours, not whole or not known is refused when it is opened, and left as it was.
+//! **Invariant:** connections never leave this crate. **Invariant:** one process at a time uses a
+//! data directory; the lock ends with the process. **Invariant:** a file that belongs to another
+//! program, is damaged or has an unknown version is refused when it is opened, and not changed.
 
 mod agent_status;
 mod audit_log;

@@ -1,4 +1,4 @@
-//! Loading what decisions want to see, on the connection that writes.
+//! Loading the read set of a batch, on the connection that writes.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use crate::rows::{ArtifactRefRow, HeadRow, key_text};
 use crate::schema::{artifacts, emergency_stops, heads, hitl_requests, projects, tasks};
 use crate::statements::{ProjectIsOpen, RequestIsPending, TaskIsPending, TaskIsWorking, limited};
 
-/// Loads what is wanted. Rows are fetched one by one: a statement that is prepared once and finds
-/// its row by key costs a few microseconds, less than preparing one for many.
+/// Loads the rows of a read set. Rows are fetched one by one: a statement that is prepared once and
+/// finds its row by key costs a few microseconds, less than preparing one for many.
 pub(crate) fn load(
     connection: &mut SqliteConnection,
     read_set: &ReadSet,
@@ -67,7 +67,7 @@ pub(crate) fn load(
     Ok(loaded)
 }
 
-/// A task by its id.
+/// Loads a task by its id.
 pub(crate) fn task(
     connection: &mut SqliteConnection,
     id: TaskId,
@@ -110,7 +110,7 @@ fn entities<T: DeserializeOwned>(
     rows.into_iter().map(|(id, row)| Ok(body(table, key_text(&id), &row)?)).collect()
 }
 
-/// What leases and gates say about an agent type.
+/// Loads the facts about an agent type that follow from leases and gates.
 fn facts(connection: &mut SqliteConnection, agent: AgentType) -> Result<AgentFacts, LoadError> {
     let working = || {
         tasks::table
@@ -151,7 +151,7 @@ fn facts(connection: &mut SqliteConnection, agent: AgentType) -> Result<AgentFac
     })
 }
 
-/// The tasks that come next for a worker: for each agent type as many as it has slots.
+/// Loads the next tasks for a worker: for each agent type as many as it has slots.
 pub(crate) fn candidates(
     connection: &mut SqliteConnection,
     claim: &Claim,

@@ -13,20 +13,20 @@ use crate::migrations::{Known, MIGRATIONS, applied, known};
 use crate::open::{self, OpenError};
 use crate::settings::SqliteSettings;
 
-/// A migration and whether a file has it.
+/// A migration and whether the file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationState {
-    /// Its name, such as `0001_store`.
+    /// Name, such as `0001_store`.
     pub name: String,
-    /// The file has it.
+    /// Whether the migration is applied to the file.
     pub is_applied: bool,
 }
 
-/// All migrations of this version, and which of them the file at `path` has. Reads only; a file
-/// that does not exist has none.
+/// Returns all migrations of this version and whether the file at `path` has them. Only reads; a
+/// missing file has none.
 ///
 /// # Errors
-/// When the file is not ours, not whole or not known.
+/// When the file belongs to another program, is damaged or has an unknown version.
 pub fn status(path: &Path) -> Result<Vec<MigrationState>, OpenError> {
     open::inspect(path)?;
     let applied = if path.exists() {
@@ -43,20 +43,22 @@ pub fn status(path: &Path) -> Result<Vec<MigrationState>, OpenError> {
     Ok(known().into_iter().map(state).collect())
 }
 
-/// Applies what is missing, each migration in a transaction of its own, and answers the names.
+/// Applies the missing migrations, each in a transaction of its own, and returns their names.
 ///
 /// # Errors
-/// When the file is in use, is not ours, not whole or not known, or a migration failed.
+/// When the file is in use, belongs to another program, is damaged or has an unknown version, or a
+/// migration failed.
 pub fn up(path: &Path) -> Result<Vec<String>, OpenError> {
     let (_lock, mut connection) = alone_with(path)?;
     apply(&mut connection, path)
 }
 
-/// Takes the last migration back and answers its name; `None` when there is none. What only it had
-/// a place for is gone.
+/// Reverts the last migration and returns its name, or `None` when there is none. Data that only
+/// this migration had a column or table for is lost.
 ///
 /// # Errors
-/// When the file is in use, is not ours, not whole or not known, or the migration failed.
+/// When the file is in use, belongs to another program, is damaged or has an unknown version, or
+/// the migration failed.
 pub fn down_one(path: &Path) -> Result<Option<String>, OpenError> {
     let (_lock, mut connection) = alone_with(path)?;
     let applied = applied(&mut connection).map_err(|error| OpenError::sqlite(path, error))?;
@@ -69,11 +71,12 @@ pub fn down_one(path: &Path) -> Result<Option<String>, OpenError> {
     Ok(last.map(|known| known.name))
 }
 
-/// Applies what is missing and takes it back at once; answers the names. The file stays as it is,
-/// and one that does not exist is not made.
+/// Applies the missing migrations, rolls them back at once, and returns their names. The file does
+/// not change, and a missing file is not created.
 ///
 /// # Errors
-/// When the file is not ours, not whole or not known, or a migration would fail.
+/// When the file belongs to another program, is damaged or has an unknown version, or a migration
+/// would fail.
 pub fn dry_run(path: &Path) -> Result<Vec<String>, OpenError> {
     open::inspect(path)?;
     let mut connection = connection::rehearsal(Some(path).filter(|path| path.exists()))
@@ -89,7 +92,7 @@ pub fn dry_run(path: &Path) -> Result<Vec<String>, OpenError> {
     }
 }
 
-/// Applies what is missing.
+/// Applies the missing migrations.
 pub(crate) fn apply(
     connection: &mut SqliteConnection,
     path: &Path,
@@ -102,7 +105,7 @@ pub(crate) fn apply(
     Ok(new.map(|known| known.name).collect())
 }
 
-/// The lock on the directory and a connection that writes.
+/// Locks the directory and opens a connection that writes.
 fn alone_with(path: &Path) -> Result<(File, SqliteConnection), OpenError> {
     let lock = open::lock(path)?;
     open::inspect(path)?;

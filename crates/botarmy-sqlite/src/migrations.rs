@@ -13,13 +13,13 @@ use crate::connection::number;
 
 pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
-/// The first migration of the file that this version does not know.
+/// Returns the first migration of the file that this version does not know.
 pub(crate) fn unknown(connection: &mut SqliteConnection) -> QueryResult<Option<String>> {
     let known: BTreeSet<_> = known().into_iter().map(|known| known.version).collect();
     Ok(applied(connection)?.into_iter().find(|version| !known.contains(version)))
 }
 
-/// The name of the last migration that this version knows.
+/// Returns the name of the last migration that this version knows.
 pub(crate) fn newest() -> String {
     known().pop().map(|known| known.name).unwrap_or_default()
 }
@@ -30,7 +30,7 @@ pub(crate) struct Known {
     pub(crate) version: String,
 }
 
-/// All of them, in order.
+/// Returns all migrations of this version, in order.
 pub(crate) fn known() -> Vec<Known> {
     let migrations = MigrationSource::<Sqlite>::migrations(&MIGRATIONS)
         .expect("the migrations were read when this was compiled");
@@ -43,7 +43,7 @@ pub(crate) fn known() -> Vec<Known> {
     known
 }
 
-/// The versions that a file has.
+/// Returns the versions of the migrations that a file has.
 pub(crate) fn applied(connection: &mut SqliteConnection) -> QueryResult<BTreeSet<String>> {
     let tables = number(
         connection,

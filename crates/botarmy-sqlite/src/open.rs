@@ -1,5 +1,5 @@
-//! Before the first statement: whose file this is, whether it is whole, whether this binary knows
-//! it, and whether somebody else is using it. Whatever is refused here is left as it was.
+//! Checks before the first write: the file belongs to this program, is not damaged, has a known
+//! version, and is not in use by another process. A refused file is not changed.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
@@ -13,29 +13,29 @@ use diesel::sql_types::Text;
 use crate::connection::{self, ConnectError, number};
 use crate::migrations;
 
-/// The name of the file whose lock says that a process uses the directory. The lock belongs to
-/// the process and vanishes with it, however it ends; the file stays and means nothing.
+/// Name of the lock file of the data directory. The lock ends with the process; the file stays and
+/// has no meaning without the lock.
 const LOCK: &str = "botarmy.lock";
 
-/// What `migrations/sqlite` writes as `application_id`: "BArm".
+/// The `application_id` that `migrations/sqlite` writes: "BArm".
 const APPLICATION_ID: i64 = 0x4241_726d;
 
-/// What every SQLite file begins with (<https://www.sqlite.org/fileformat.html>, section 1.3).
+/// First bytes of every SQLite file (<https://www.sqlite.org/fileformat.html>, section 1.3).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// Up to this size a file is checked page by page when it is opened, beyond it only along its
-/// edges: a start takes a moment, however much there is.
+/// Size in bytes up to which every page of a file is checked when it is opened. Larger files are
+/// checked only partly, so that a start stays fast.
 const SMALL_FILE_BYTES: u64 = 32 << 20;
 
-/// Why the store was not opened. Nothing in the file has changed.
+/// Error of opening the store. The file has not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory cannot be made or used.
+    /// The directory cannot be created or used.
     #[error("the data directory {} cannot be used; check its path and permissions", .path.display())]
     Directory {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
-        /// What the system said.
+        /// Error that the operating system returned.
         #[source]
         source: io::Error,
     },
@@ -44,25 +44,25 @@ pub enum OpenError {
         "another process is using the data directory {}; stop it, or choose another data directory", .path.display()
     )]
     InUse {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
     },
     /// The file cannot be read or written.
     #[error("the database file {} cannot be opened; check its path and permissions", .path.display())]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error that the operating system returned.
         #[source]
         source: io::Error,
     },
-    /// The file is something else.
+    /// The file is not a SQLite database.
     #[error(
         "{} is not a SQLite database; it was left as it is: choose another path, or move it away \
          to start with an empty one", .path.display()
     )]
     NotSqlite {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// The file is a SQLite database of another program.
@@ -71,7 +71,7 @@ pub enum OpenError {
          another path", .path.display()
     )]
     NotOurs {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// The file was written by a newer version.
@@ -81,29 +81,29 @@ pub enum OpenError {
          before the upgrade; nothing was changed", .path.display()
     )]
     Newer {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The first migration that this version does not know.
+        /// Name of the first migration that this version does not know.
         unknown: String,
-        /// The last one that it knows.
+        /// Name of the last migration that this version knows.
         newest: String,
     },
-    /// The file was written by an older version, and is not to be changed.
+    /// The file was written by an older version, and the command may only read it.
     #[error(
         "{} was written by an older version of this program: it lacks the migration {missing}. \
          Bring it up to date first: botarmy-server --data-dir {} migrate",
         .path.display(), directory(.path).display()
     )]
     Behind {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The first migration that it lacks.
+        /// Name of the first migration that is missing.
         missing: String,
     },
-    /// There is no file, and none is to be made.
+    /// The file does not exist, and the command does not create one.
     #[error("there is no database at {}; check the data directory", .path.display())]
     Missing {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// A copy into the file was begun and not finished.
@@ -113,9 +113,9 @@ pub enum OpenError {
          one", .path.display()
     )]
     HalfCopied {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What was being copied.
+        /// Name of the source of the copy, without a password.
         source_name: String,
     },
     /// The file is damaged.
@@ -124,9 +124,9 @@ pub enum OpenError {
          move the file away to start with an empty one", .path.display()
     )]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What SQLite said.
+        /// Error that SQLite returned.
         detail: String,
     },
     /// The file system cannot hold a database with a write-ahead log.
@@ -135,29 +135,29 @@ pub enum OpenError {
          choose a path on a local disk", .path.display()
     )]
     NoWriteAheadLog {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
     /// A migration failed.
     #[error("the database file {} could not be brought up to date; nothing was changed", .path.display())]
     Migration {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What went wrong.
+        /// Cause of the failure.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// SQLite did not do it.
+    /// A statement failed.
     #[error("SQLite could not open {}", .path.display())]
     Sqlite {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What SQLite said.
+        /// Error that SQLite returned.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The thread that writes could not be started.
-    #[error("the thread that writes could not be started")]
+    /// The writer thread could not be started.
+    #[error("the writer thread could not be started")]
     Thread(#[source] io::Error),
 }
 
@@ -170,7 +170,7 @@ impl OpenError {
     }
 }
 
-/// The directory of a database file.
+/// Returns the directory of a database file.
 pub(crate) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -178,7 +178,7 @@ pub(crate) fn directory(path: &Path) -> &Path {
     }
 }
 
-/// Makes the directory if there is none, and claims it for this process.
+/// Creates the directory if it is missing, and locks it for this process.
 pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
     let directory = directory(path);
     let failed = |source| OpenError::Directory { path: directory.to_owned(), source };
@@ -191,7 +191,7 @@ pub(crate) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Refuses a path where there is no file.
+/// Returns an error for a path without a file.
 pub(crate) fn must_exist(path: &Path) -> Result<(), OpenError> {
     match path.try_exists() {
         Ok(true) => Ok(()),
@@ -200,8 +200,8 @@ pub(crate) fn must_exist(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Makes an empty database file, readable by its owner only, if there is none. SQLite gives the
-/// files beside it the same permissions.
+/// Creates an empty database file, readable by its owner only, if there is none. SQLite gives its
+/// write-ahead log the same permissions.
 pub(crate) fn create(path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::File { path: path.to_owned(), source };
     private_file(path).map(drop).map_err(failed)
@@ -223,8 +223,8 @@ fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Refuses a file that is not ours, not whole or not known. A file that is missing or empty is
-/// fine.
+/// Returns an error for a file that belongs to another program, is damaged or has an unknown
+/// version. A missing or empty file is accepted.
 pub(crate) fn inspect(path: &Path) -> Result<(), OpenError> {
     let Some(size) = check_magic(path)? else { return Ok(()) };
     let mut connection = connection::visitor(path).map_err(|error| refusal(path, error))?;
@@ -249,7 +249,7 @@ pub(crate) fn inspect(path: &Path) -> Result<(), OpenError> {
         .map_or(Ok(()), |detail| Err(OpenError::Damaged { path: path.to_owned(), detail }))
 }
 
-/// The size of the file, or `None` when there is nothing in it.
+/// Checks the first bytes. Returns the size of the file, or `None` if it is missing or empty.
 fn check_magic(path: &Path) -> Result<Option<u64>, OpenError> {
     let failed = |source| OpenError::File { path: path.to_owned(), source };
     let mut file = match File::open(path) {
@@ -269,7 +269,7 @@ fn check_magic(path: &Path) -> Result<Option<u64>, OpenError> {
     }
 }
 
-/// What is wrong with the pages, if anything was found.
+/// Checks the pages and returns a description of the damage, if there is any.
 fn check_pages(connection: &mut SqliteConnection, size: u64) -> QueryResult<Option<String>> {
     if size <= SMALL_FILE_BYTES {
         let found: String = diesel::select(sql::<Text>(
@@ -279,8 +279,8 @@ fn check_pages(connection: &mut SqliteConnection, size: u64) -> QueryResult<Opti
         .get_result(connection)?;
         return Ok((found != "ok").then_some(found));
     }
-    // The way down to the last row of every table: what was written last, and so what a crash of
-    // the machine would have hit.
+    // Reads the path to the last row of every table: the newest pages are the ones a crash of the
+    // machine may have damaged.
     for table in ["events", "tasks", "projects", "hitl_requests", "artifacts"] {
         number(connection, &format!("coalesce((SELECT max(rowid) FROM {table}), 0)"))?;
         number(

@@ -1,4 +1,4 @@
-//! Reading projects.
+//! Reads of projects.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl ProjectStore for SqliteStore {
 
     async fn overview(&self, id: ProjectId) -> Result<Option<(Arc<Project>, Head)>, StoreError> {
         self.read_now(|connection| {
-            // One statement, so both are of the same instant.
+            // A single statement, so that both are read from the same snapshot.
             let row: Option<(String, Option<HeadRow>)> = projects::table
                 .left_join(heads::table.on(heads::log.eq(projects::id)))
                 .filter(projects::id.eq(id.bytes().as_slice()))

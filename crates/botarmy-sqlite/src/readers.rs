@@ -1,5 +1,5 @@
-//! Connections that only read. In WAL mode they wait for nobody, and see what was committed when
-//! their statement began.
+//! Connections that only read. In WAL mode they never wait for the writer, and see the state at the
+//! start of their statement.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub(crate) struct Readers {
 
 struct Idle {
     connections: Vec<SqliteConnection>,
-    /// How many more may be opened.
+    /// Number of connections that may still be opened.
     unopened: usize,
     is_closed: bool,
 }
@@ -32,7 +32,7 @@ impl Readers {
         Self { settings: settings.clone(), idle: Mutex::new(idle), returned: Condvar::new() }
     }
 
-    /// Reads with a connection of its own.
+    /// Runs a read on a connection that no other reader uses meanwhile.
     pub(crate) fn read<T>(
         &self,
         read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
@@ -41,7 +41,7 @@ impl Readers {
         read(lent.connection.as_mut().expect("a lent connection is there until it is returned"))
     }
 
-    /// Closes what is idle; what is on loan is closed when it comes back.
+    /// Closes the idle connections; borrowed ones are closed when they are returned.
     pub(crate) fn close(&self) {
         let mut idle = self.lock();
         idle.is_closed = true;
@@ -83,7 +83,7 @@ impl Readers {
     }
 }
 
-/// A connection on loan. Where a reader panicked it is not used again.
+/// A borrowed connection. It is dropped if its reader panics.
 struct Lent<'a> {
     readers: &'a Readers,
     connection: Option<SqliteConnection>,

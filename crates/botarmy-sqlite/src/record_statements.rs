@@ -125,7 +125,7 @@ impl<Output> Statement<Output> {
     }
 }
 
-/// It is found again by its text, which its type does not tell.
+/// Prepared statements are cached by text, because the type is the same for all of them.
 impl<Output> QueryId for Statement<Output> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;

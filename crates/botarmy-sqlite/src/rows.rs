@@ -1,4 +1,4 @@
-//! Between rows and entities. A row that cannot be read names itself.
+//! Conversions from rows to entities. An error names the row that cannot be read.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(crate) fn project_id(table: &'static str, key: &[u8]) -> Result<ProjectId, S
     Ok(ProjectId::from_uuid(uuid))
 }
 
-/// A key for people: a UUID where it is one.
+/// Returns a key as it appears in errors: a UUID if it is one.
 pub(crate) fn key_text(key: &[u8]) -> String {
     Uuid::from_slice(key).map_or_else(|_| format!("{key:?}"), |uuid| uuid.to_string())
 }
@@ -38,7 +38,7 @@ fn uuid(column: Column<'_>, name: &str, bytes: &[u8]) -> Result<Uuid, StoreError
     Uuid::from_slice(bytes).map_err(|error| column.bad(name, error))
 }
 
-/// The end of a log.
+/// The end of a log: its position, hash and counts.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = heads, treat_none_as_default_value = false)]
 pub(crate) struct HeadRow {
@@ -73,7 +73,7 @@ impl HeadRow {
     }
 }
 
-/// Where a log ends.
+/// Returns the position and hash of the last entry of a log.
 pub(crate) fn head_mark(log: LogId, seq: i64, hash: &[u8]) -> Result<HeadMark, StoreError> {
     let row = log.key().to_string();
     let seq = Column { table: "heads", row: &row }.number("seq", seq)?;

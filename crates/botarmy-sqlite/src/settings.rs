@@ -1,21 +1,21 @@
-//! How the store is to be opened.
+//! Settings of the store.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How much an acknowledged write survives.
+/// Durability of an acknowledged write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Synchronous {
-    /// Also a power cut: the disk has confirmed it before anybody is told.
+    /// Survives a power cut: the disk confirms the write before it is acknowledged.
     #[default]
     Full,
-    /// The end of the process, but not a power cut: the last moments before one may be missing.
-    /// The file stays whole.
+    /// Survives the end of the process; a power cut may lose the last writes. The file stays
+    /// consistent.
     Normal,
 }
 
 impl Synchronous {
-    /// The word as SQLite spells it.
+    /// Returns the word as SQLite spells it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -25,31 +25,32 @@ impl Synchronous {
     }
 }
 
-/// Where the store is, and its limits.
+/// Path of the database file and limits of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteSettings {
-    /// The database file. Its directory belongs to the store: one process at a time.
+    /// Path of the database file. Only one process at a time may use its directory.
     pub path: PathBuf,
-    /// How much an acknowledged write survives.
+    /// Durability of an acknowledged write.
     pub synchronous: Synchronous,
-    /// How many connections read at the same time, at most: as many for short reads, and as many
-    /// again for long ones.
+    /// Maximum number of connections that read at the same time: as many for short reads, and as
+    /// many again for long ones.
     pub readers: usize,
-    /// How many decisions are committed together, at most.
+    /// Maximum number of decisions in one transaction.
     pub max_batch: usize,
-    /// How many decisions wait to be committed, at most.
+    /// Maximum number of decisions that wait to be committed.
     pub queue: usize,
-    /// How long a decision waits for a place in the queue, and a read for a connection, before it
-    /// is told that the store is overloaded.
+    /// Maximum time that a decision waits for a place in the queue, and a read for a connection,
+    /// before it fails because the store is overloaded.
     pub patience: Duration,
-    /// How long SQLite waits for a lock that somebody beside this store holds, such as a backup.
+    /// Maximum time that SQLite waits for a lock of another user of the file, such as a backup.
     pub busy_timeout: Duration,
-    /// After how many pages of 4 KiB the write-ahead log is moved into the database file.
+    /// Size of the write-ahead log, in pages of 4 KiB, from which it is moved into the database
+    /// file.
     pub checkpoint_pages: u32,
 }
 
 impl SqliteSettings {
-    /// The usual limits for a database at `path`.
+    /// Returns settings with the default limits for a database at `path`.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {

@@ -29,7 +29,7 @@ impl<Insert: QueryFragment<Sqlite>> QueryFragment<Sqlite> for Upsert<Insert> {
 
 impl<Insert> RunQueryDsl<SqliteConnection> for Upsert<Insert> {}
 
-/// At most so many rows, after so many that are left out.
+/// A query with a limit and an offset.
 ///
 /// SQLite looks at the value of a bare `LIMIT ?` when it plans, and so plans the statement again
 /// each time one is bound, which is half the time of a short read; behind a sum it does not look.
@@ -110,7 +110,7 @@ literally! {
     TaskIsPending = "tasks.status = 'pending'";
     /// Uses the index `tasks_working`.
     TaskIsWorking = "tasks.status = 'working'";
-    /// In a project where decisions may still be taken.
+    /// Selects projects that still accept decisions.
     ProjectIsOpen = "projects.status IN ('active', 'paused')";
     /// Uses the index `hitl_requests_pending`.
     RequestIsPending = "hitl_requests.status = 'pending'";

@@ -19,13 +19,13 @@ use crate::readers::Readers;
 use crate::settings::SqliteSettings;
 use crate::writer::{Job, WriteHealth, Writer};
 
-/// Lists up to this length are read on the thread that asks.
+/// Maximum length of lists that are read on the calling thread.
 const SHORT_LIST: u32 = 32;
 
 /// Every storage port on one SQLite file. Clones share it.
 ///
-/// Has to be used inside a Tokio runtime with time enabled. When the last clone is dropped, what
-/// waits is still committed, in the background; [`SqliteStore::close`] waits for that.
+/// Has to be used inside a Tokio runtime with time enabled. When the last clone is dropped, queued
+/// decisions are still committed in the background; [`SqliteStore::close`] waits for that.
 #[derive(Clone)]
 pub struct SqliteStore {
     inner: Arc<Inner>,
@@ -36,9 +36,9 @@ struct Inner {
     queue: mpsc::Sender<Job>,
     write_health: WriteHealth,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// For reads that take microseconds.
+    /// Connections for reads that take microseconds.
     short: Readers,
-    /// For reads that take longer, and how many of them may go on at the same time.
+    /// Connections for longer reads; their number limits how many run at the same time.
     long: Readers,
     long_permits: Arc<Semaphore>,
 }
@@ -52,11 +52,11 @@ impl std::fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the store, makes it where there is none, and brings it up to date. Takes a moment and
-    /// blocks meanwhile: for the start of a process.
+    /// Opens the store, creates it if it is missing, and applies missing migrations. Blocks the
+    /// thread, so call it at the start of a process.
     ///
     /// # Errors
-    /// A sentence that says what to do about it; the file has not changed then.
+    /// Returns an error that names the remedy; the file has not changed then.
     pub fn open(settings: SqliteSettings) -> Result<Self, OpenError> {
         let path = settings.path.clone();
         let lock = open::lock(&path)?;
@@ -96,10 +96,10 @@ impl SqliteStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Commits what waits, moves everything into the database file and lets go of the directory.
-    /// Whoever still has a clone is told that the store is unavailable.
+    /// Commits the queued decisions, moves the write-ahead log into the database file and unlocks
+    /// the directory. Later calls on a clone return that the store is unavailable.
     pub async fn close(&self) {
-        // When the queue is closed already, somebody else was here first.
+        // A closed queue means that another clone has closed the store.
         let _ = self.inner.queue.send(Job::Close).await;
         let inner = Arc::clone(&self.inner);
         let waiting = tokio::task::spawn_blocking(move || {
@@ -111,7 +111,7 @@ impl SqliteStore {
         let _ = waiting.await;
     }
 
-    /// Puts a job into the queue, or says that the store is overloaded or closed.
+    /// Queues a job, or returns that the store is overloaded or closed.
     pub(crate) async fn enqueue(&self, job: Job) -> Result<(), StoreError> {
         match self.inner.queue.try_send(job) {
             Ok(()) => Ok(()),
@@ -133,7 +133,7 @@ impl SqliteStore {
         }
     }
 
-    /// Reads something that takes microseconds, here and now.
+    /// Runs a read that takes microseconds on the calling thread.
     pub(crate) fn read_now<T>(
         &self,
         read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
@@ -141,7 +141,7 @@ impl SqliteStore {
         self.inner.short.read(read)
     }
 
-    /// Reads something that may take longer, on a thread that may block.
+    /// Runs a longer read on a blocking thread.
     pub(crate) async fn read_aside<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
@@ -164,7 +164,7 @@ impl SqliteStore {
         reading.await.unwrap_or_else(|error| Err(StoreError::unavailable("reading", error)))
     }
 
-    /// Reads a list of at most `limit` rows, here when it is short.
+    /// Reads a list of at most `limit` rows; a short one on the calling thread.
     pub(crate) async fn read_list<T: Send + 'static>(
         &self,
         limit: u32,
@@ -173,7 +173,7 @@ impl SqliteStore {
         if limit <= SHORT_LIST { self.read_now(read) } else { self.read_aside(read).await }
     }
 
-    /// What went wrong with the last transaction.
+    /// Returns the error of the last transaction, or `None` if it was committed.
     pub(crate) fn write_health(&self) -> Option<String> {
         if self.inner.queue.is_closed() {
             return Some("the store is closed".to_owned());
@@ -181,7 +181,7 @@ impl SqliteStore {
         self.inner.write_health.now()
     }
 
-    /// How many decisions wait, and how many may.
+    /// Returns the number of waiting decisions and the capacity of the queues.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         let queue = &self.inner.queue;
         (queue.max_capacity() - queue.capacity(), queue.max_capacity())

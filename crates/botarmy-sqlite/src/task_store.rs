@@ -1,4 +1,4 @@
-//! Reading tasks.
+//! Reads of tasks.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::schema::{heads, projects, tasks};
 use crate::statements::{TaskIsPending, TaskIsWorking, limited};
 use crate::store::SqliteStore;
 
-/// How many tasks of a board are read on the thread that asks.
+/// Maximum number of tasks of a status list that are read on the calling thread.
 const GLANCE: u32 = 64;
 
 #[async_trait]
@@ -61,7 +61,7 @@ impl TaskStore for SqliteStore {
         project: ProjectId,
         limit: u32,
     ) -> Result<Option<TaskStatusList>, StoreError> {
-        // Most boards are short, and those are best read here and now.
+        // Most lists are short, and a hand-over to another thread costs more than such a read.
         let glance =
             self.read_now(|connection| status_list(connection, project, limit.min(GLANCE)))?;
         match &glance {
@@ -117,7 +117,8 @@ impl TaskStore for SqliteStore {
 /// A row's key and its body.
 type Keyed = (Vec<u8>, String);
 
-/// A project's status and its first tasks. One statement, so both are of the same instant.
+/// Returns a project's status and its first tasks, read from the same snapshot by a single
+/// statement.
 fn status_list(
     connection: &mut SqliteConnection,
     project: ProjectId,

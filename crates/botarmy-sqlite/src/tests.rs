@@ -1,4 +1,4 @@
-//! What the contract cannot see: the file, its guards, its lock, and how it fails.
+//! Tests beyond the store contract: the file, its guards, its lock and its failures.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -56,12 +56,12 @@ impl Place {
         SqliteSettings::new(&self.path)
     }
 
-    /// Somebody beside the store, such as a person with SQLite's shell.
+    /// Opens a second connection to the file, as SQLite's shell does.
     fn beside(&self) -> SqliteConnection {
         SqliteConnection::establish(self.path.to_str().unwrap()).unwrap()
     }
 
-    /// A file with something in it, closed.
+    /// Creates a closed file that holds a project.
     async fn filled(&self) -> ProjectId {
         let store = self.open();
         let project = create(&store, 1).await;

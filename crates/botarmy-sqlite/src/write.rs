@@ -15,7 +15,7 @@ use crate::rows::HeadRow;
 use crate::schema::{artifacts, events, heads, hitl_requests, projects, tasks};
 use crate::statements::Upsert;
 
-/// Writes everything, inside whatever transaction is open.
+/// Writes all changes in the open transaction.
 pub(crate) fn write(connection: &mut SqliteConnection, writes: &WriteSet) -> QueryResult<()> {
     writes.heads.iter().try_for_each(|head| write_head(connection, head))?;
     writes.projects.iter().try_for_each(|project| write_project(connection, project))?;
@@ -30,7 +30,7 @@ pub(crate) fn write(connection: &mut SqliteConnection, writes: &WriteSet) -> Que
     writes.entries.iter().try_for_each(|entry| insert_entry(connection, entry))
 }
 
-/// Which projects hold their tasks back; asked once per project.
+/// Projects and whether they hold back their tasks, looked up once per project.
 #[derive(Default)]
 struct Held(HashMap<ProjectId, bool>);
 

@@ -1,11 +1,11 @@
 //! The one thread that writes. It takes whatever decisions are waiting, runs them one after the
 //! other inside one transaction, commits, and only then answers all of them. A commit costs a disk
-//! flush; shared by everybody who waited meanwhile it costs each of them little.
+//! flush, which all decisions of the batch share.
 //!
-//! **Invariant:** nobody is answered, not even with a refusal, before everything the decision saw
-//! is committed. **Invariant:** a decision is either committed whole or has changed nothing; when
-//! a transaction fails because of one of its decisions, halves of it are tried again until the one
-//! stands alone.
+//! **Invariant:** a decision is answered, even with a refusal, only after everything it read is
+//! committed. **Invariant:** a decision is either committed whole or has changed nothing; when a
+//! transaction fails because of one of its decisions, its halves are retried until that decision is
+//! isolated.
 
 use std::any::Any;
 use std::fs::File;
@@ -28,22 +28,22 @@ use crate::load;
 use crate::load_error::LoadError;
 use crate::write;
 
-/// Something to be done by the writer, and where to say how it went. Nobody need be listening.
+/// Job for the writer, with the channel for its result. The caller may have stopped waiting.
 pub(crate) enum Job {
     /// A decision.
     Transact(Scope, Decide, oneshot::Sender<Result<Committed, Error>>),
-    /// A worker asks for work.
+    /// Claims tasks for a worker.
     Claim(Claim, oneshot::Sender<Result<Committed, StoreError>>),
-    /// A lease goes on.
+    /// Extends a lease.
     Extend(Extension, oneshot::Sender<Result<bool, StoreError>>),
-    /// Nothing new is taken; what waits is still done.
+    /// Closes the queue; waiting jobs are still processed.
     Close,
-    /// Sets something on the connection, between two transactions.
+    /// Executes a setting on the connection, between two transactions.
     #[cfg(test)]
     Set(&'static str),
 }
 
-/// A lease that goes on.
+/// Request to extend a lease.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extension {
     pub(crate) task: TaskId,
@@ -51,7 +51,7 @@ pub(crate) struct Extension {
     pub(crate) until: Timestamp,
 }
 
-/// How a job went.
+/// Result of a job.
 enum Outcome {
     Transact(Result<Committed, Error>),
     Claim(Result<Committed, StoreError>),
@@ -61,7 +61,7 @@ enum Outcome {
 
 impl Job {
     fn answer(self, outcome: Outcome) {
-        // A caller that went away meanwhile does not take back what was decided.
+        // The caller may have stopped waiting; the decision stays committed.
         match (self, outcome) {
             (Self::Transact(.., caller), Outcome::Transact(result)) => drop(caller.send(result)),
             (Self::Claim(.., caller), Outcome::Claim(result)) => drop(caller.send(result)),
@@ -80,10 +80,11 @@ impl Job {
     }
 }
 
-/// How long a failed write is told of. Then it takes another one to know whether it still holds.
+/// Time for which a failed write is reported. After that only another write can show whether the
+/// cause remains.
 const TROUBLE: Duration = Duration::from_secs(30);
 
-/// What went wrong with the last write, for whoever asks how the store is.
+/// Error of the last write, for the health check.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WriteHealth(Arc<Mutex<Option<(Instant, String)>>>);
 
@@ -100,7 +101,7 @@ impl WriteHealth {
     }
 }
 
-/// The writer: its connection, its queue, and the lock on the directory for as long as it runs.
+/// The writer with its connection, its queue and the lock on the directory.
 pub(crate) struct Writer {
     pub(crate) connection: SqliteConnection,
     pub(crate) queue: mpsc::Receiver<Job>,
@@ -112,7 +113,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Works until the queue is closed and empty.
+    /// Processes the queue until it is closed and empty.
     pub(crate) fn run(mut self) {
         let mut jobs = Vec::with_capacity(self.max_batch);
         while self.queue.blocking_recv_many(&mut jobs, self.max_batch) > 0 {
@@ -154,7 +155,7 @@ impl Writer {
             self.commit(later);
             return;
         }
-        error!(error = %db_error, units = jobs.len(), "A transaction came to nothing: {db_error}");
+        error!(error = %db_error, units = jobs.len(), "Transaction failed: {db_error}");
         if !db_error.may_be_one_units() {
             self.write_health.set(Some(db_error.to_string()));
         }
@@ -261,7 +262,7 @@ impl Writer {
     }
 }
 
-/// Moves the expiry of a lease, if it is held under this fence.
+/// Moves the expiry of a lease if it is held under this fence; returns whether it did.
 fn move_expiry(task: &mut Task, extension: Extension) -> bool {
     match &mut task.state {
         TaskState::Working { lease } if lease.fence == extension.fence => {
