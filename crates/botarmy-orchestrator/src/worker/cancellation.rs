@@ -29,7 +29,7 @@ impl Worker {
                     }
                 }
                 Err(error) => {
-                    warn!(%error, "Cannot subscribe to the event bus; cancelled tasks run on until their lease is lost")
+                    warn!(%error, "Cannot subscribe to the event bus; cancelled tasks run on until their lease is lost");
                 }
             }
             tokio::time::sleep(self.settings.leases.poll).await;
