@@ -193,7 +193,7 @@ fn parse_crate(files: &BTreeMap<String, String>) -> Crate {
     for (name, text) in files {
         let Some(module) = module_of(name) else { continue };
         let tokens = tokens(&without_comments_and_literals(text));
-        let (tokens, test_modules) = without_test_items(tokens);
+        let (tokens, test_modules) = without_test_items(&tokens);
         for child in test_modules {
             for_tests.insert(module.iter().cloned().chain([child]).collect::<Module>());
         }
@@ -337,21 +337,21 @@ fn are(tokens: &[Token], at: usize, texts: &[&str]) -> bool {
 }
 
 /// Drops every item behind `#[cfg(test)]`, and returns the names of the modules among them.
-fn without_test_items(tokens: Vec<Token>) -> (Vec<Token>, Vec<String>) {
+fn without_test_items(tokens: &[Token]) -> (Vec<Token>, Vec<String>) {
     let (mut kept, mut modules) = (Vec::new(), Vec::new());
     let mut at = 0;
     while at < tokens.len() {
-        if !are(&tokens, at, &["#", "[", "cfg", "(", "test", ")", "]"]) {
+        if !are(tokens, at, &["#", "[", "cfg", "(", "test", ")", "]"]) {
             kept.push(tokens[at].clone());
             at += 1;
             continue;
         }
         at += 7;
-        while are(&tokens, at, &["#", "["]) {
-            at = behind_brackets(&tokens, at + 1);
+        while are(tokens, at, &["#", "["]) {
+            at = behind_brackets(tokens, at + 1);
         }
-        let end = end_of_item(&tokens, at);
-        let declares = (at..end).find(|index| is(&tokens, *index, "mod"));
+        let end = end_of_item(tokens, at);
+        let declares = (at..end).find(|index| is(tokens, *index, "mod"));
         modules.extend(declares.map(|index| tokens[index + 1].text.clone()));
         at = end;
     }

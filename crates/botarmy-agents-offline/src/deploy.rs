@@ -468,10 +468,10 @@ mod tests {
                 fs::write(fixture.path("app.js"), text).unwrap();
             }),
             ("data.json is missing", &|fixture| {
-                fs::remove_file(fixture.path("data.json")).unwrap()
+                fs::remove_file(fixture.path("data.json")).unwrap();
             }),
             ("deep/x.html was added", &|fixture| {
-                fs::write(fixture.path("deep/x.html"), "").unwrap()
+                fs::write(fixture.path("deep/x.html"), "").unwrap();
             }),
             ("does not exist", &|fixture| fs::remove_dir_all(fixture.place.folder()).unwrap()),
         ];

@@ -121,7 +121,7 @@ impl Worker {
 
     /// Works until `stop` is set, then waits at most `grace` for running tasks and returns the rest
     /// to the queue. A store that hangs delays the end by the duration of one claim and by
-    /// [`RETURN_TIMEOUT`].
+    /// `RETURN_TIMEOUT`.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>, grace: Duration) {
         let watching_cancellations = tokio::spawn(Arc::clone(&self).watch_cancellations());
         let watching_stops = tokio::spawn(Arc::clone(&self).watch_stops());
