@@ -92,7 +92,7 @@ impl World {
     }
 
     pub fn force(&mut self) -> Outcome {
-        self.run(&self.scope(), |c, s| projects::force_complete(c, s))
+        self.run(&self.scope(), projects::force_complete)
     }
 
     pub fn start(&mut self, workflow: &Workflow) -> Outcome {
