@@ -1,5 +1,4 @@
-//! The form of what agents return: the JSON Schema of the step, and what source code has to be
-//! whatever the schema says.
+//! Validation of outputs: the JSON Schema of the step, and the fixed form of source code.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,38 +11,38 @@ use botarmy_domain::workflow::{Workflow, WorkflowError};
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value};
 
-/// How many of the things that are wrong are told at once.
+/// Largest number of errors that are reported at once.
 const MAX_VALIDATION_ERRORS: usize = 5;
-/// How much of each is told, in characters: an agent is to read it, not a person to scroll.
+/// Largest length of an error in characters; it becomes part of the instructions of an agent.
 const MAX_VALIDATION_ERROR: usize = 300;
-/// How many compiled schemas are kept.
+/// Largest number of compiled schemas that are kept.
 const MAX_KEPT: usize = 256;
 
-/// What a document must look like.
+/// Required form of an output.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OutputSpec {
-    /// What it is expected to be; anything where nothing in particular is.
+    /// Required artifact type; any if `None`.
     pub(crate) output_type: Option<ArtifactType>,
-    /// Its schema.
+    /// JSON Schema of the document.
     pub(crate) schema: Option<Map<String, Value>>,
 }
 
 impl OutputSpec {
-    /// What an assignment asks for.
+    /// Returns the form that an assignment requires.
     pub(crate) fn of(job: &Assignment) -> Self {
         Self { output_type: job.output_type, schema: job.output_schema.clone() }
     }
 }
 
-/// The schemas that were compiled so far.
+/// Compiled schemas by their text.
 #[derive(Debug, Default)]
 pub(crate) struct OutputValidator(Mutex<HashMap<String, Arc<Validator>>>);
 
 impl OutputValidator {
-    /// Looks whether what was made is in the right form.
+    /// Checks that an output has the required form.
     ///
     /// # Errors
-    /// A sentence for the agent.
+    /// Returns the reason, in words for the agent.
     pub(crate) fn check(
         &self,
         output_spec: &OutputSpec,
@@ -97,10 +96,10 @@ impl OutputValidator {
     }
 }
 
-/// Looks whether the schemas of a workflow are schemas.
+/// Checks that the schemas of a workflow are valid JSON Schemas.
 ///
 /// # Errors
-/// The first that is not.
+/// Returns the first that is not.
 pub(crate) fn check_schemas(workflow: &Workflow) -> Result<(), WorkflowError> {
     for step in &workflow.steps {
         if let Some(schema) = &step.output_schema {
@@ -120,7 +119,7 @@ fn compile(schema: &Map<String, Value>) -> Result<Validator, String> {
         .map_err(|error| format!("is not a JSON Schema: {}", said(&error)))
 }
 
-/// What is wrong and where, shortened: the library shows the whole value, which may be a document.
+/// Describes an error and its place, shortened: the library shows the whole value, which may be large.
 fn said(error: &jsonschema::ValidationError<'_>) -> String {
     let at = error.instance_path().to_string();
     let at = if at.is_empty() { "the document".to_owned() } else { at };
@@ -134,7 +133,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// That source code is files with paths that can be written, each once.
+/// Checks that source code is a list of files with distinct paths that can be written.
 fn check_files(content: &Map<String, Value>) -> Result<(), String> {
     let files = content.get("files").and_then(Value::as_array);
     let files =

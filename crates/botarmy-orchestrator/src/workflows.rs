@@ -1,4 +1,4 @@
-//! The workflows there are, by name: the one that is compiled in, and those from a folder.
+//! Workflow definitions by name: the one that is compiled in, and those from a folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,27 @@ use botarmy_domain::workflow::{Workflow, WorkflowError};
 
 use crate::output_validation::check_schemas;
 
-/// The workflow that is always there.
+/// The compiled-in workflow.
 const SDLC: &str = include_str!("../../../config/workflows/sdlc.toml");
 
-/// Why a folder of workflows cannot be used.
+/// Error of a folder of workflows.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkflowsError {
     /// A file or the folder cannot be read.
     #[error("workflows: {path} cannot be read")]
     Unreadable {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// A file is not a good definition.
+    /// A file is not a valid definition.
     #[error("workflow file {path}: {source}")]
     Unsound {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The key that is wrong, and the reason.
         #[source]
         source: WorkflowError,
     },
@@ -43,7 +43,7 @@ pub enum WorkflowsError {
     },
 }
 
-/// The workflows there are.
+/// The workflow definitions of a server.
 #[derive(Debug, Clone)]
 pub struct Workflows(BTreeMap<String, Arc<Workflow>>);
 
@@ -55,11 +55,11 @@ impl Default for Workflows {
 }
 
 impl Workflows {
-    /// The compiled-in workflow and every `*.toml` in this folder; one named `sdlc` takes the
-    /// place of the compiled-in one. A folder that does not exist holds none.
+    /// Loads the compiled-in workflow and every `*.toml` in this folder. A file that defines `sdlc`
+    /// replaces the compiled-in workflow. A folder that does not exist has no files.
     ///
     /// # Errors
-    /// The first file that cannot be used, with the key that is wrong.
+    /// Returns the first file that cannot be used, with the key that is wrong.
     pub fn load(folder: &Path) -> Result<Self, WorkflowsError> {
         let mut workflows = Self::default();
         let unreadable = |path: &Path| {
@@ -91,17 +91,17 @@ impl Workflows {
         Ok(workflows)
     }
 
-    /// Adds a workflow, in place of one of the same name.
+    /// Adds a workflow, and replaces one of the same name.
     #[must_use]
     pub fn with(mut self, workflow: Workflow) -> Self {
         self.0.insert(workflow.name.clone(), Arc::new(workflow));
         self
     }
 
-    /// The workflow of this name.
+    /// Returns the workflow with this name.
     ///
     /// # Errors
-    /// [`DomainError::Invalid`] that names those there are.
+    /// [`DomainError::Invalid`] with the names that exist.
     pub fn named(&self, name: &str) -> Result<Arc<Workflow>, DomainError> {
         self.0.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = self.names().collect();
@@ -113,7 +113,7 @@ impl Workflows {
         })
     }
 
-    /// Their names, in alphabetical order.
+    /// Returns the names in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

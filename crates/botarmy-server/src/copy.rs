@@ -25,16 +25,16 @@ use botarmy_sqlite::SqliteDatabaseCopy;
 
 use crate::stores::DATABASE;
 
-/// How much is read and committed at once, about.
+/// Approximate size in bytes of the rows that are read and committed at once.
 const CHUNK_BYTES: usize = 4 << 20;
 
-/// The most rows in a chunk.
+/// Largest number of rows in a chunk.
 const CHUNK_ROWS: u32 = 1000;
 
-/// How often there is a word about how far it is.
+/// Interval between two reports of progress.
 const PROGRESS: Duration = Duration::from_secs(2);
 
-/// Where an installation is kept. Shown without the password.
+/// Address of an installation. Shown without the password.
 #[derive(Debug, Clone)]
 pub enum Address {
     /// A data directory with its SQLite file.
@@ -262,7 +262,7 @@ async fn fill(
     }
 }
 
-/// How many rows to read next, so that a chunk stays small whatever is in the rows.
+/// Returns the number of rows to read next, so that a chunk stays small.
 fn next_limit(limit: u32, rows: &[Row]) -> u32 {
     let size = |cell: &Cell| match cell {
         Cell::Null | Cell::Integer(_) => 8,
@@ -276,9 +276,9 @@ fn next_limit(limit: u32, rows: &[Row]) -> u32 {
     fitting.min(limit.saturating_mul(4)).min(CHUNK_ROWS)
 }
 
-/// What a look at both sides found.
+/// Result of comparing both sides.
 struct Comparison {
-    /// How many rows of each table are the same.
+    /// Number of equal rows in each table.
     rows: Vec<(&'static str, usize)>,
     /// The first difference of each table, in a sentence.
     differences: Vec<String>,
@@ -317,13 +317,13 @@ async fn compare(
     Ok(found)
 }
 
-/// What a look at all logs found.
+/// Result of checking all logs.
 pub(crate) struct Logs {
-    /// How many there are.
+    /// Number of logs.
     pub(crate) logs: usize,
-    /// How many entries they have.
+    /// Number of entries.
     pub(crate) entries: u64,
-    /// What is wrong with them, in sentences.
+    /// Errors, in sentences.
     pub(crate) bad: Vec<String>,
 }
 

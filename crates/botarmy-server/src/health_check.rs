@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::settings::Settings;
 
-/// How long an answer may take. The server gives each of its parts less than a second.
+/// Time limit for the answer. The server gives each of its parts less than a second.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// The most of an answer that is read; the answer of a probe is a hundredth of it.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use crate::settings::Settings;
 use crate::stores;
 
-/// What is to be done.
+/// Action of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Apply what is missing.

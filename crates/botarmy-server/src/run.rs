@@ -19,33 +19,33 @@ use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::wiring::System;
 
-/// What somebody wants built.
+/// Options of `run`.
 #[derive(Debug)]
 pub struct Wish {
-    /// In a sentence or more.
+    /// Idea of the project, in a sentence or more.
     pub idea: String,
     /// Approve every gate.
     pub yes: bool,
-    /// Where the package goes.
+    /// Path of the package.
     pub out: Option<PathBuf>,
-    /// What the project is called.
+    /// Name of the project.
     pub name: Option<String>,
     /// The workflow to follow.
     pub workflow: String,
-    /// How many gates there are.
+    /// Number of gates.
     pub oversight: Oversight,
 }
 
-/// How often it looks by itself, in case news were lost.
+/// Interval between two looks at the project, in case messages were lost.
 const GLANCE: Duration = Duration::from_secs(2);
 
-/// How long it listens for what is still being told when the project is over.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// Time for which messages are still read after the project has ended.
+const LAST_MESSAGES: Duration = Duration::from_millis(100);
 
-/// How long nothing must happen before a gate is asked about.
+/// Time without messages before a gate is shown.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How many failures are tried again without asking.
+/// Number of failures that are tried again without asking.
 const SECOND_CHANCES: u32 = 3;
 
 /// Takes an idea to a package. The exit code is 0 for a package, 1 for a project that ended
@@ -77,21 +77,21 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
     let project = system.engine.create_project(new, Caller::person("terminal")).await?;
     println!("Project {} \"{}\"", project.id, project.name);
 
-    let mut dispatcher = LeaseDispatcher::new(&system, project.id, wish.yes);
+    let mut terminal = Terminal::new(&system, project.id, wish.yes);
     let mut signals = Signals::listen()?;
     let ended = loop {
         tokio::select! {
-            heard = news.next() => dispatcher.hear(&heard.unwrap_or(BusMessage::Lagged)),
+            heard = news.next() => terminal.hear(&heard.unwrap_or(BusMessage::Lagged)),
             () = tokio::time::sleep(GLANCE) => {}
             () = signals.told() => break None,
         }
-        // What a gate is about is on its way still: first told, then asked.
+        // Messages about a gate may still arrive, and are shown before it.
         while let Ok(Some(heard)) = tokio::time::timeout(PAUSE, news.next()).await {
-            dispatcher.hear(&heard);
+            terminal.hear(&heard);
         }
-        // The project waits at the gate, whoever leaves the desk.
+        // The project waits at the gate, even if the person leaves.
         let answered = tokio::select! {
-            answered = dispatcher.answer_gates() => answered?,
+            answered = terminal.answer_gates() => answered?,
             () = signals.told() => false,
         };
         if !answered {
@@ -106,8 +106,8 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
             .context("the project is gone")?;
         if !now.status().is_open() {
             // What led to it is on its way still.
-            while let Ok(Some(heard)) = tokio::time::timeout(LAST_WORDS, news.next()).await {
-                dispatcher.hear(&heard);
+            while let Ok(Some(heard)) = tokio::time::timeout(LAST_MESSAGES, news.next()).await {
+                terminal.hear(&heard);
             }
             break Some(now);
         }
@@ -189,17 +189,17 @@ fn default_out(name: &str) -> anyhow::Result<PathBuf> {
     Ok(out)
 }
 
-/// What stands between the project and the person at the terminal.
-struct LeaseDispatcher<'a> {
+/// Shows messages and gates of the project at the terminal.
+struct Terminal<'a> {
     system: &'a System,
     project: ProjectId,
     yes: bool,
     answered: std::collections::BTreeSet<HitlRequestId>,
-    /// How many failures `--yes` still answers with another try.
+    /// Number of failures that `--yes` still answers with another try.
     second_chances: u32,
 }
 
-impl<'a> LeaseDispatcher<'a> {
+impl<'a> Terminal<'a> {
     const fn new(system: &'a System, project: ProjectId, yes: bool) -> Self {
         Self {
             system,
@@ -247,7 +247,7 @@ impl<'a> LeaseDispatcher<'a> {
         println!("{line}");
     }
 
-    /// Answers every open gate of the project. Answers `false` when nobody is there to ask.
+    /// Answers every open gate of the project. Returns `false` when the input has ended.
     async fn answer_gates(&mut self) -> anyhow::Result<bool> {
         let pending = Some(HitlStatus::Pending);
         let open = self.system.stores.ports.requests.requests(self.project, pending, 100).await?;

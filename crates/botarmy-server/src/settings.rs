@@ -24,40 +24,40 @@ type CommandSpec = serde::de::IgnoredAny;
 /// Every setting with its default and one line of why.
 pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 
-/// What the server can be told.
+/// Settings of the server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What this process does.
+    /// Role of this process.
     pub server: Server,
-    /// Where and how it answers.
+    /// Addresses and limits of HTTP.
     pub http: Http,
     /// Live frames.
     pub ws: Ws,
-    /// Where it keeps things.
+    /// Database and data directory.
     pub store: Store,
-    /// What several servers share in the moment.
+    /// Redis, for messages between servers.
     pub redis: Redis,
     /// Workflow definitions.
     pub workflows: WorkflowFolder,
-    /// What applies where a workflow does not say.
+    /// Defaults for whatever a workflow leaves open.
     pub orchestrator: Orchestration,
-    /// What may be spent.
+    /// Spending limits.
     pub budget: Budget,
-    /// How tasks are worked on.
+    /// Worker of this server.
     pub worker: Work,
-    /// Who works on them.
+    /// Runners of the agent types.
     pub agents: Agents,
     /// Programs that may do the work, by the name an agent's `runner` uses.
     #[serde(default)]
     pub commands: BTreeMap<String, CommandSpec>,
-    /// What holds for every model provider.
+    /// Settings for all model providers.
     pub models: Models,
     /// The model providers.
     pub providers: BTreeMap<String, ProviderSettings>,
-    /// What models cost, by `provider/model`.
+    /// Prices of models, by `provider/model`.
     pub prices: BTreeMap<String, ModelPrice>,
-    /// What it tells its operator.
+    /// Log output.
     pub log: Log,
 }
 
@@ -69,7 +69,7 @@ pub struct Server {
     pub role: Role,
 }
 
-/// What a process does.
+/// Role of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -77,18 +77,18 @@ pub enum Role {
     All,
     /// Answers clients.
     Api,
-    /// Lets agents work.
+    /// Runs agents.
     Worker,
 }
 
 impl Role {
-    /// Whether it answers clients.
+    /// Returns whether the process answers clients.
     #[must_use]
     pub const fn answers(self) -> bool {
         !matches!(self, Self::Worker)
     }
 
-    /// Whether it lets agents work.
+    /// Returns whether the process runs agents.
     #[must_use]
     pub const fn works(self) -> bool {
         !matches!(self, Self::Api)
@@ -158,7 +158,7 @@ impl std::fmt::Debug for Redis {
     }
 }
 
-/// How durable an acknowledged write is.
+/// Durability of an acknowledged write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Synchronous {
@@ -237,7 +237,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// What may be spent on a project for which nobody set a limit.
+    /// Returns the limit of a project without a limit of its own.
     pub(crate) fn limit(&self) -> Limit {
         limit(self.project_tokens, self.project_cost_usd)
     }
@@ -258,7 +258,7 @@ fn micro_dollars(dollars: f64) -> u64 {
     (dollars * 1e6).ceil() as u64
 }
 
-/// Who does the work of an agent type: what `runner` says.
+/// Runner of an agent type, the value of `runner`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub enum RunnerChoice {
@@ -268,15 +268,15 @@ pub enum RunnerChoice {
     Offline,
     /// Completes everything at once.
     Noop,
-    /// Nobody.
+    /// No runner; tasks wait for an external worker.
     None,
     /// A program on this machine, as `[commands.NAME]` describes it.
     Command(String),
     /// A model.
     Llm {
-        /// The section that says how it is reached.
+        /// Section with the address of the provider.
         provider: String,
-        /// What the provider calls it; it may hold slashes and colons.
+        /// Name of the model at the provider; may contain slashes and colons.
         model: String,
     },
 }
@@ -334,7 +334,7 @@ impl fmt::Display for RunnerChoice {
     }
 }
 
-/// Whether something can be called that in settings, in variables too.
+/// Returns whether a name can be used in settings and in variables.
 fn is_name(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     !name.is_empty() && name.len() <= 64 && name.chars().all(letter)
@@ -399,7 +399,7 @@ pub struct Log {
     pub level: String,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
@@ -471,7 +471,7 @@ impl Settings {
         }
     }
 
-    /// What may be spent, and what attempts may cost.
+    /// Returns the spending limits, and the assumed costs of attempts.
     pub(crate) fn budgets(&self) -> Budgets {
         let agents = || AgentType::ALL.iter().map(|agent| (*agent, self.agent(*agent)));
         let limits = agents().map(|(agent, of)| (agent, limit(of.day_tokens, of.day_cost_usd)));

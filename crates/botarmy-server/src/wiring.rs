@@ -1,4 +1,4 @@
-//! Which adapter serves which port: the one place that names them all.
+//! The choice of an adapter for every port: the one place that names them all.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -30,12 +30,12 @@ use crate::settings::{Role, Settings};
 use crate::stores::Stores;
 use crate::system::{RandomIds, SystemClock};
 
-/// How long the agents may take to stop when their grace is over. The worker gives its tasks back in
-/// less; beyond that is a store that hangs.
-const WINDING_DOWN: Duration = Duration::from_secs(5);
+/// Time limit for stopping the agents after their grace. The worker returns its tasks in less, unless
+/// the store hangs.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the store may take to commit what waits and to be closed.
-const CLOSING: Duration = Duration::from_secs(3);
+/// Time limit for the store to commit waiting decisions and to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Everything that runs in a server, put together.
 pub struct System {
@@ -43,7 +43,7 @@ pub struct System {
     pub engine: Engine,
     /// Everything that is stored.
     pub stores: Stores,
-    /// What news, wake-ups and statuses go through.
+    /// Channels for messages, wake-ups and agent statuses.
     pub channels: Channels,
     role: Role,
     worker: Arc<Worker>,
@@ -238,11 +238,13 @@ impl System {
     pub async fn drain(&mut self) {
         self.stop.send_replace(true);
         if let Some(mut working) = self.working.take() {
-            match tokio::time::timeout(self.grace + WINDING_DOWN, &mut working).await {
+            match tokio::time::timeout(self.grace + DRAIN_TIMEOUT, &mut working).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => error!(%error, "The worker did not stop as it should"),
                 Err(_) => {
-                    warn!("The worker does not stop; what it holds is free when its leases lapse");
+                    warn!(
+                        "The worker did not stop in time; its tasks are free when their leases expire"
+                    );
                     working.abort();
                 }
             }
@@ -256,7 +258,7 @@ impl System {
     /// hangs does not commit was not acknowledged.
     pub async fn close(self) {
         self.channels.close().await;
-        if tokio::time::timeout(CLOSING, self.stores.close()).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.stores.close()).await.is_err() {
             warn!("The database was not closed in time; what was acknowledged is in it");
         }
     }
