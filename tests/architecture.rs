@@ -294,6 +294,42 @@ fn the_library_for_model_providers_is_named_in_one_file() {
     }
 }
 
+/// A summary line names a thing or begins with a verb in the third person. Clauses that open with a
+/// question word say less; a few read well, so a share of them is accepted.
+#[test]
+fn few_doc_comments_open_with_a_question_word() {
+    const MAX_PER_CENT: usize = 3;
+    let words = ["What", "Who", "Whom", "Whose", "How", "Where", "When", "Why", "Which"];
+    let longer = ["Whoever", "Whatever", "Whenever", "Wherever", "Whichever"];
+    let (mut blocks, mut offenders) = (0, Vec::new());
+    for file in sources(&root().join("crates")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut in_block = false;
+        for (n, line) in text.lines().enumerate() {
+            let line = line.trim_start();
+            let comment = line.strip_prefix("///").or_else(|| line.strip_prefix("//!"));
+            if let Some(comment) = comment.filter(|_| !in_block) {
+                blocks += 1;
+                let first = comment.split_whitespace().next().unwrap_or_default();
+                let vague = ["Whether somebody", "Whether anybody", "Whether nobody"];
+                if words.contains(&first)
+                    || longer.contains(&first)
+                    || vague.iter().any(|opening| comment.trim_start().starts_with(opening))
+                {
+                    offenders.push(format!("{}:{}:{comment}", file.display(), n + 1));
+                }
+            }
+            in_block = comment.is_some();
+        }
+    }
+    assert!(
+        offenders.len() * 100 <= blocks * MAX_PER_CENT,
+        "{} of {blocks} doc comments open with a question word:\n{}",
+        offenders.len(),
+        offenders.join("\n")
+    );
+}
+
 #[test]
 fn nothing_in_the_tree_is_unfinished() {
     for file in sources(&root().join("crates")).into_iter().chain(sources(&root().join("tests"))) {
