@@ -21,6 +21,8 @@ pub(crate) fn golden() -> Value {
 }
 
 /// Returns an assignment that resumes `session` and has a value in every other field.
+/// Free-form objects have their keys in alphabetical order: whether `serde_json` keeps another order
+/// depends on the features of the whole build.
 pub(crate) fn sample_assignment(session: Option<String>) -> Assignment {
     let project_id: ProjectId = id("0a");
     let artifact = |n: &str, artifact_type, content: Value| {
@@ -37,12 +39,12 @@ pub(crate) fn sample_assignment(session: Option<String>) -> Assignment {
         Arc::new(Artifact { meta, content, metadata: Map::new() })
     };
     let context = vec![
-        artifact("c1", ArtifactType::ProjectPlan, json!({"title": "A plan", "goals": ["small"]})),
+        artifact("c1", ArtifactType::ProjectPlan, json!({"goals": ["small"], "title": "A plan"})),
         artifact("c2", ArtifactType::SoftwareSpecification, json!({"markdown": "# Recipes"})),
         artifact(
             "c3",
             ArtifactType::SourceCode,
-            json!({"entry": "a.txt", "files": [{"path": "a.txt", "content": "one\n"}]}),
+            json!({"entry": "a.txt", "files": [{"content": "one\n", "path": "a.txt"}]}),
         ),
     ];
     let context_ids: Vec<ContextId> = context.iter().map(|artifact| artifact.meta.id).collect();
@@ -79,7 +81,7 @@ pub(crate) fn sample_assignment(session: Option<String>) -> Assignment {
         }),
         context,
         output_type: Some(ArtifactType::SourceCode),
-        output_schema: Some(object(json!({"type": "object", "required": ["files"]}))),
+        output_schema: Some(object(json!({"required": ["files"], "type": "object"}))),
         resume: Some(Resume { session, answers }),
     }
 }
