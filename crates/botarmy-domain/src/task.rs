@@ -184,6 +184,43 @@ pub struct TaskFilter {
 }
 
 impl Task {
+    /// Returns a new task that waits to be claimed, with the default priority and number of
+    /// attempts. `turn_at` is its place in the queue.
+    #[must_use]
+    pub fn new(
+        id: TaskId,
+        project_id: ProjectId,
+        agent: AgentType,
+        instructions: String,
+        turn_at: Timestamp,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            project_id,
+            agent,
+            instructions,
+            context_ids: Vec::new(),
+            priority: DEFAULT_PRIORITY,
+            max_attempts: DEFAULT_MAX_ATTEMPTS,
+            attempt: 0,
+            failures: 0,
+            handoff: None,
+            output_type: None,
+            timeout_s: None,
+            state: TaskState::Pending { last_error: None },
+            answers: Vec::new(),
+            session: None,
+            usage: Usage::default(),
+            validation_error: None,
+            started_at: None,
+            turn_at,
+            ready_at: now,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// Returns the status without the data of the state.
     #[must_use]
     pub const fn status(&self) -> TaskStatus {

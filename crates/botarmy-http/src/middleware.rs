@@ -19,6 +19,7 @@ use tracing::Instrument;
 use crate::State;
 use crate::error::{CONTENT_TYPE, Problem, from_framework};
 use crate::origin_check;
+use botarmy_domain::text;
 
 /// The largest body that is read before routing, in bytes.
 const SMALL_BODY: usize = 64 * 1024;
@@ -85,7 +86,9 @@ pub(crate) async fn frame(
     let response = match result {
         Ok(Ok(response)) => finish(response, uri.path(), &id),
         Ok(Err(error)) => Err(from_framework(&error)),
-        Err(panic) => Err(Problem::internal(format!("a handler panicked: {}", said(&*panic)))),
+        Err(panic) => {
+            Err(Problem::internal(format!("a handler panicked: {}", text::panic_message(&*panic))))
+        }
     };
     let response = response.map_err(|problem| {
         problem.log();
@@ -185,15 +188,6 @@ fn finish<B: MessageBody + 'static>(
     }
     headers.insert(REQUEST_ID, id.clone());
     Ok(response)
-}
-
-/// Returns the message of a panic.
-fn said(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a word")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use botarmy_domain::batch::Batch;
 use botarmy_domain::ports::Decide;
-use botarmy_domain::{Committed, DomainError, Error, Scope};
+use botarmy_domain::{Committed, DomainError, Error, Scope, text};
 use tokio::sync::oneshot;
 
 use crate::error::DbError;
@@ -51,9 +51,6 @@ impl Job {
 
 /// Runs domain rules and turns a panic into an error, so that the worker survives it.
 pub(crate) fn guarded<T>(rules: impl FnOnce() -> T) -> Result<T, DbError> {
-    catch_unwind(AssertUnwindSafe(rules)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        DbError::Panic(text.unwrap_or_else(|| "no message".to_owned()))
-    })
+    catch_unwind(AssertUnwindSafe(rules))
+        .map_err(|panic| DbError::Panic(text::panic_message(&*panic).to_owned()))
 }

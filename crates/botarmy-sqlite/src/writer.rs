@@ -7,7 +7,6 @@
 //! transaction fails because of one of its decisions, its halves are retried until that decision is
 //! isolated.
 
-use std::any::Any;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -145,7 +144,7 @@ impl Writer {
                 return;
             }
             Ok(Err(db_error)) => db_error,
-            Err(panic) => DbError::Panic(message(&*panic)),
+            Err(panic) => DbError::Panic(botarmy_domain::text::panic_message(&*panic).to_owned()),
         };
         // Where SQLite has rolled back by itself there is nothing left to roll back.
         let _ = self.connection.batch_execute("ROLLBACK");
@@ -271,10 +270,4 @@ fn move_expiry(task: &mut Task, extension: Extension) -> bool {
         }
         _ => false,
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }

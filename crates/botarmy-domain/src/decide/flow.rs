@@ -9,8 +9,7 @@ use crate::handoff::Handoff;
 use crate::hitl::Subject;
 use crate::ids::TaskId;
 use crate::project::{Counts, Project, ProjectState};
-use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Task, TaskState};
-use crate::usage::Usage;
+use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Task};
 use crate::vocabulary::{AgentType, HitlKind, ProjectStatus, StepStatus};
 use crate::workflow::{Next, NoProgress, Step};
 
@@ -62,29 +61,14 @@ fn start_step(builder: &mut DecisionBuilder<'_>, project: &Project, step: &Step)
         expected_outputs: vec![step.output],
         priority: DEFAULT_PRIORITY,
     };
+    let (id, turn, now) = (builder.id_generator.task(), builder.take_turn(), builder.at());
     let task = Task {
-        id: builder.id_generator.task(),
-        project_id: project.id,
-        agent: step.agent,
-        instructions: handoff.instructions.clone(),
         context_ids,
-        priority: handoff.priority,
         max_attempts: step.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
-        attempt: 0,
-        failures: 0,
         output_type: Some(step.output),
         timeout_s: step.timeout_s,
-        state: TaskState::Pending { last_error: None },
-        answers: Vec::new(),
-        session: None,
-        usage: Usage::default(),
-        validation_error: None,
-        started_at: None,
-        turn_at: builder.take_turn(),
-        ready_at: builder.at(),
-        created_at: builder.at(),
-        updated_at: builder.at(),
         handoff: Some(handoff.clone()),
+        ..Task::new(id, project.id, step.agent, handoff.instructions.clone(), turn, now)
     };
     let run = progress.runs + 1;
     let payload = E::HandoffCreated(event::HandoffCreated { handoff, run });

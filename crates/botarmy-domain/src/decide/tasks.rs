@@ -60,29 +60,12 @@ pub fn submit(
         return Err(DomainError::invalid("context_ids", format!("must be at most {MAX_CONTEXT}")));
     }
     gate::check_artifacts(snapshot, project.id, "context_ids", &new.context_ids)?;
+    let (turn, now) = (builder.take_turn(), builder.at());
     let task = Task {
-        id,
-        project_id: project.id,
-        agent: new.agent,
-        instructions: new.instructions.clone(),
         context_ids: new.context_ids.clone(),
         priority,
         max_attempts,
-        attempt: 0,
-        failures: 0,
-        handoff: None,
-        output_type: None,
-        timeout_s: None,
-        state: TaskState::Pending { last_error: None },
-        answers: Vec::new(),
-        session: None,
-        usage: Usage::default(),
-        validation_error: None,
-        started_at: None,
-        turn_at: builder.take_turn(),
-        ready_at: builder.at(),
-        created_at: builder.at(),
-        updated_at: builder.at(),
+        ..Task::new(id, project.id, new.agent, new.instructions.clone(), turn, now)
     };
     let payload = E::TaskCreated(event::TaskCreated::from(&task));
     builder.put_task(task, &payload);
