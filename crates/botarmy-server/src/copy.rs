@@ -157,7 +157,7 @@ pub async fn copy(from: &str, to: &str, chunk_rows: Option<u32>) -> anyhow::Resu
     let mut target = to.target().await?;
     let fingerprint = fingerprint(source.as_mut()).await?;
     let mark = CopyMark { source: source.name().to_owned(), fingerprint };
-    begin(target.as_mut(), &mark).await?;
+    begin_or_resume(target.as_mut(), &mark).await?;
     let mut progress = Progress::new();
     for table in TABLES.iter() {
         let limit = chunk_rows.unwrap_or(CHUNK_ROWS).clamp(1, CHUNK_ROWS);
@@ -201,8 +201,11 @@ pub async fn copy(from: &str, to: &str, chunk_rows: Option<u32>) -> anyhow::Resu
     Ok(ExitCode::FAILURE)
 }
 
-/// Marks an empty target, or finds that it was marked for the same source at the same point.
-async fn begin(target: &mut dyn DatabaseCopy, mark: &CopyMark) -> anyhow::Result<()> {
+/// Marks an empty target, or resumes one that was marked for the same source at the same point.
+///
+/// # Errors
+/// The target holds other data, or the source has changed since the mark.
+async fn begin_or_resume(target: &mut dyn DatabaseCopy, mark: &CopyMark) -> anyhow::Result<()> {
     match target.mark().await? {
         Some(found) if found.fingerprint == mark.fingerprint => {
             eprintln!("Going on with the copy of {} that was interrupted", found.source);

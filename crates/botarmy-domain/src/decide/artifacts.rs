@@ -51,7 +51,7 @@ pub fn store(
     Ok(builder.finish())
 }
 
-/// Records that a package was generated.
+/// Stores the record of a generated package. Needs the scope of its project.
 ///
 /// # Errors
 /// If the project does not exist.

@@ -186,7 +186,7 @@ fn approved(builder: &mut DecisionBuilder<'_>, request: &HitlRequest) -> Result<
             }
         }
         HitlKind::Question => answer_task(builder, request, HitlAction::Approve),
-        HitlKind::Failure => try_failure_again(builder, request, None),
+        HitlKind::Failure => retry_work(builder, request, None),
     }
     flow::advance(builder)
 }
@@ -217,7 +217,7 @@ fn amend(
                     progress.feedback.push(feedback);
                 });
             } else {
-                try_failure_again(builder, request, Some(feedback));
+                retry_work(builder, request, Some(feedback));
             }
         }
     }
@@ -298,7 +298,7 @@ fn answer_task(builder: &mut DecisionBuilder<'_>, request: &HitlRequest, action:
 }
 
 /// Retries work that failed or was not good enough: the task, or another round of the loop.
-fn try_failure_again(
+fn retry_work(
     builder: &mut DecisionBuilder<'_>,
     request: &HitlRequest,
     feedback: Option<crate::ids::ContextId>,
