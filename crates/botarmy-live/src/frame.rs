@@ -92,12 +92,13 @@ fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
         | EventType::ProjectHalted
         | EventType::ProjectFailed
         | EventType::ProjectCancelled => {
-            let completed_at = match EventPayload::of(entry) {
-                Ok(EventPayload::ProjectCompleted(completed)) => Some(completed.completed_at),
+            let payload = EventPayload::of(entry).ok();
+            let completed_at = match &payload {
+                Some(EventPayload::ProjectCompleted(completed)) => Some(completed.completed_at),
                 _ => None,
             };
             let more = json!({
-                "event": entry.event_type, "message": project_message(entry),
+                "event": entry.event_type, "message": project_message(entry, payload.as_ref()),
                 "completed_at": completed_at,
                 "artifacts_generating": entry.event_type == EventType::ProjectCompleted,
             });
@@ -199,13 +200,13 @@ fn amended(response: &HitlResponse) -> Value {
     })
 }
 
-fn project_message(entry: &Entry) -> String {
-    match EventPayload::of(entry) {
-        Ok(EventPayload::ProjectCompleted(completed)) => completed.message,
-        Ok(EventPayload::ProjectHalted(halted)) => {
+fn project_message(entry: &Entry, payload: Option<&EventPayload>) -> String {
+    match payload {
+        Some(EventPayload::ProjectCompleted(completed)) => completed.message.clone(),
+        Some(EventPayload::ProjectHalted(halted)) => {
             format!("The project was halted: {}.", halted.reason)
         }
-        Ok(EventPayload::ProjectFailed(note)) => match note.text("reason") {
+        Some(EventPayload::ProjectFailed(note)) => match note.text("reason") {
             Some(reason) => format!("The project failed: {reason}."),
             None => format!("The project failed by {}.", entry.actor()),
         },
