@@ -105,10 +105,6 @@ async fn server(double: &Double, more: &[(&str, &str)]) -> TestServer {
     TestServer::with(&variables).await
 }
 
-async fn task(server: &TestServer, id: &str) -> Value {
-    server.get(&format!("/api/v1/tasks/{id}")).await.1
-}
-
 /// Returns the end of a task's first attempt by the log: its entry, and the code in it.
 async fn first_end(server: &TestServer, id: &str) -> (Value, String) {
     let path = format!("/api/v1/audit/tasks/{id}/events?limit=100");
@@ -204,10 +200,7 @@ async fn end_as_recorded(cases: &[&Case], more: &[(&str, &str)]) {
     let project = server.by_hand().await;
     let mut ids = Vec::new();
     for (name, ..) in cases {
-        let body = json!({"agent_type": "coder", "instructions": format!("Case {name}.")});
-        let (status, task) = server.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
-        assert_eq!(status, 201, "{task}");
-        ids.push(task["task_id"].as_str().unwrap().to_owned());
+        ids.push(server.submit(&project, "coder", &format!("Case {name}.")).await);
     }
     for ((name, _, codes, then), id) in cases.iter().zip(&ids) {
         let path = format!("/api/v1/tasks/{id}");
@@ -229,7 +222,7 @@ async fn end_as_recorded(cases: &[&Case], more: &[(&str, &str)]) {
         let (end, code) = first_end(&server, id).await;
         assert!(codes.contains(&code.as_str()), "{name}: {end}");
         assert!(end["event_data"]["usage"].is_object(), "{name}: {end}");
-        let task = task(&server, id).await;
+        let task = server.task(id).await;
         let attempts = if *then == Then::InAnHour { 1 } else { 2 };
         assert_eq!(task["attempt"], attempts, "{name}: {task}");
         if *then == Then::InAnHour {
@@ -271,13 +264,13 @@ async fn a_wrong_document_is_requested_again_with_the_reason_and_then_a_person_i
     let (first, code) = first_end(&server, id).await;
     assert_eq!(first["event_type"], "task_retry_scheduled", "{first}");
     assert_eq!(code, "unfit_output");
-    let failed = task(&server, id).await;
+    let failed = server.task(id).await;
     assert_eq!([&failed["status"], &failed["error_code"]], ["failed", "unfit_output"]);
     assert_eq!(failed["usage"]["input_tokens"], 200, "both attempts are paid");
     // A person retries it.
     assert_eq!(server.respond(&gate, json!({"action": "approve"})).await.0, 200);
     let gate = server.next_gate(&project).await.unwrap();
     assert_eq!([&gate["kind"], &gate["step"]], ["approval", "Project Planning"]);
-    assert_eq!(task(&server, id).await["usage"]["input_tokens"], 300);
+    assert_eq!(server.task(id).await["usage"]["input_tokens"], 300);
     keeps_its_key(&server, &project, &[id.to_owned()]).await;
 }

@@ -78,13 +78,6 @@ fn peak_kib(server: &TestServer) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-async fn submit(server: &TestServer, project: &str, agent: &str) -> String {
-    let body = json!({"agent_type": agent, "instructions": "Do it."});
-    let (status, task) = server.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
-    assert_eq!(status, 201, "{task}");
-    task["task_id"].as_str().unwrap().to_owned()
-}
-
 /// Returns the process ids in a file that a program writes them to.
 fn pids(beside: &TempDir, file: &str) -> Vec<String> {
     let text = std::fs::read_to_string(beside.path().join(file)).unwrap();
@@ -110,7 +103,7 @@ async fn every_bad_program_ends_in_a_recorded_attempt_and_nothing_of_it_stays() 
     let before = peak_kib(&server);
     let mut ids = BTreeMap::new();
     for (agent, ..) in ENDS {
-        ids.insert(agent, submit(&server, &project, agent).await);
+        ids.insert(agent, server.submit(&project, agent, "Do it.").await);
     }
     for (agent, status, code, attempts) in ENDS {
         let path = format!("/api/v1/tasks/{}", ids[agent]);
@@ -183,7 +176,7 @@ async fn take(server: &TestServer, agents: Value) -> (u16, Value) {
 async fn a_worker_that_lies_about_what_it_is_gets_nothing_that_is_not_for_it() {
     let server = for_workers().await;
     let project = server.by_hand().await;
-    let id = submit(&server, &project, "coder").await;
+    let id = server.submit(&project, "coder", "Do it.").await;
     assert_eq!(take(&server, json!(["tester", "analyst"])).await.0, 204);
     for (agents, status) in [
         (json!(["wizard"]), 422),
@@ -219,7 +212,7 @@ async fn a_worker_that_lies_about_what_it_is_gets_nothing_that_is_not_for_it() {
 async fn a_worker_that_sends_no_utf_8_or_half_of_its_result_keeps_its_lease() {
     let server = for_workers().await;
     let project = server.by_hand().await;
-    let id = submit(&server, &project, "coder").await;
+    let id = server.submit(&project, "coder", "Do it.").await;
     let (_, answer) = take(&server, json!(["coder"])).await;
     let path = format!("{LEASES}/{}/complete", answer["leases"][0]["lease"].as_str().unwrap());
     let client = botarmy_tests::server::http_client();

@@ -110,9 +110,7 @@ echo '{{"type":"result","output":{{"summary":"Done."}}}}'
     );
     let mut server = started(&settings(&folder, &text)).await;
     let project = server.by_hand().await;
-    let body = json!({"agent_type": "coder", "instructions": "Take your time."});
-    let (status, task) = server.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
-    assert_eq!(status, 201, "{task}");
+    server.submit(&project, "coder", "Take your time.").await;
     server.until(|_| async { pids.exists() }).await;
     let numbers = std::fs::read_to_string(&pids).unwrap();
     let numbers: Vec<_> = numbers.split_whitespace().collect();

@@ -41,7 +41,7 @@ async fn database_copy() -> (TestServer, Vec<String>) {
     assert_eq!(server.respond(&gate, json!({"action": "approve"})).await.0, 200);
     server.next_gate(&waiting).await.unwrap();
     let paused = server.by_hand().await;
-    submit(&server, &paused, "1e23 and 0.30000000000000004").await;
+    server.submit(&paused, "orchestrator", "1e23 and 0.30000000000000004").await;
     turn(&server, &paused, "pause").await;
     let finished = server.project("A recipe-sharing site for small families").await;
     assert_eq!(server.approve_all(&finished).await, "completed");
@@ -57,12 +57,6 @@ async fn turn(server: &TestServer, project: &str, verb: &str) {
     let path = format!("/api/v1/projects/{project}/{verb}");
     let (status, answer) = server.post(&path, json!({})).await;
     assert_eq!(status, 200, "{answer}");
-}
-
-async fn submit(server: &TestServer, project: &str, instructions: &str) {
-    let body = json!({"agent_type": "orchestrator", "instructions": instructions});
-    let (status, answer) = server.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
-    assert_eq!(status, 201, "{answer}");
 }
 
 /// Returns the answers of the API about a database.
@@ -283,7 +277,7 @@ async fn a_copy_that_is_killed_goes_on_and_until_it_is_whole_no_server_starts_on
     // One row at a time, these take more than a second.
     turn(&origin, &projects[1], "resume").await;
     for n in 0..1500 {
-        submit(&origin, &projects[1], &format!("task {n}")).await;
+        origin.submit(&projects[1], "orchestrator", &format!("task {n}")).await;
     }
     turn(&origin, &projects[1], "pause").await;
     let before = seen(&origin, &projects).await;
@@ -343,7 +337,7 @@ async fn a_lease_that_was_extended_moves_as_it_is() {
     let settings = [("BOTARMY_STORE__URL", url.as_str()), NO_ORCHESTRATOR];
     let mut server = TestServer::with(&settings).await;
     let project = server.by_hand().await;
-    submit(&server, &project, "x").await;
+    server.submit(&project, "orchestrator", "x").await;
     assert_eq!(server.terminate().await, Some(0));
 
     let open = store().await.unwrap();
@@ -388,7 +382,7 @@ async fn a_source_that_goes_on_meanwhile_makes_no_copy() {
     let target = to.url();
     let copying = tokio::task::spawn_blocking(move || copy(&url, &target));
     while !copying.is_finished() {
-        submit(&server, &project, "x").await;
+        server.submit(&project, "orchestrator", "x").await;
     }
     let (code, said) = copying.await.unwrap();
     assert_eq!(code, Some(1), "{said}");

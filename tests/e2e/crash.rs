@@ -5,19 +5,10 @@ use std::time::Duration;
 
 use botarmy_tests::prove::repeat;
 use botarmy_tests::server::TestServer;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Rounds of each test under `just prove`.
 const ROUNDS: u32 = 20;
-
-async fn events(server: &TestServer, project: &str) -> Vec<Value> {
-    let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
-    let (status, events) = server.get(&path).await;
-    assert_eq!(status, 200, "{events}");
-    let mut events = events.as_array().unwrap().clone();
-    events.reverse();
-    events
-}
 
 #[tokio::test]
 async fn a_project_completes_despite_ten_kills() {
@@ -51,7 +42,7 @@ async fn a_project_completes_despite_ten_kills() {
             }
         }
 
-        let events = events(&server, &project).await;
+        let events = server.events(&project).await;
         for (n, event) in (1..).zip(&events) {
             assert_eq!(event["seq"], n, "the log has a gap");
         }

@@ -36,28 +36,9 @@ async fn waiting_for_workers() -> TestServer {
     TestServer::with(&[("BOTARMY_AGENTS__CODER__RUNNER", "none")]).await
 }
 
-async fn submit(server: &TestServer, project: &str) -> String {
-    let body = json!({"agent_type": "coder", "instructions": "A greeting"});
-    let (status, task) = server.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
-    assert_eq!(status, 201, "{task}");
-    task["task_id"].as_str().unwrap().to_owned()
-}
-
-async fn task(server: &TestServer, id: &str) -> Value {
-    server.get(&format!("/api/v1/tasks/{id}")).await.1
-}
-
 async fn until(server: &TestServer, id: &str, status: &str) -> Value {
     server.until_is(&format!("/api/v1/tasks/{id}"), "/status", status).await;
-    task(server, id).await
-}
-
-/// The log of a project, oldest first.
-async fn events(server: &TestServer, project: &str) -> Vec<Value> {
-    let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
-    let mut events = server.get(&path).await.1.as_array().unwrap().clone();
-    events.reverse();
-    events
+    server.task(id).await
 }
 
 /// Leases the task as an external worker.
@@ -100,7 +81,7 @@ fn logged(events: &[Value], id: &str) -> (u64, u64) {
 /// Checks that every task of the project ended once, that its log is complete, and that tasks and
 /// project used what the log records. Returns the log.
 async fn ended_once(server: &TestServer, project: &str) -> Vec<Value> {
-    let events = events(server, project).await;
+    let events = server.events(project).await;
     for (n, event) in (1..).zip(&events) {
         assert_eq!(event["seq"], n, "the log has a gap");
     }
@@ -114,7 +95,7 @@ async fn ended_once(server: &TestServer, project: &str) -> Vec<Value> {
             ours.filter(|event| event["event_type"] == kind).count()
         };
         assert_eq!(of("task_completed"), 1, "task {id}: {events:#?}");
-        let task = task(server, id).await;
+        let task = server.task(id).await;
         assert_eq!(task["status"], "completed", "{task}");
         assert_eq!(of("task_started") as u64, task["attempt"].as_u64().unwrap(), "{task}");
         let used = tokens(&task["usage"]);
@@ -137,15 +118,15 @@ async fn a_task_that_had_not_begun_is_done_once() {
     repeat(ROUNDS, async |mut dice| {
         let mut server = waiting_for_workers().await;
         let project = server.by_hand().await;
-        let id = submit(&server, &project).await;
+        let id = server.submit(&project, "coder", "A greeting").await;
         tokio::time::sleep(Duration::from_millis(dice.below(30))).await;
         server.kill_and_restart().await;
-        assert_eq!(task(&server, &id).await["status"], "pending");
+        assert_eq!(server.task(&id).await["status"], "pending");
         let lease = take(&server).await;
         let body = json!({"output": {"a": 1}, "usage": {"input_tokens": 7, "output_tokens": 3}});
         assert_eq!(say(&server, &lease, "complete", body).await.0, 200);
         assert_eq!(count(&ended_once(&server, &project).await, "task_started"), 1);
-        assert_eq!(tokens(&task(&server, &id).await["usage"]), (7, 3));
+        assert_eq!(tokens(&server.task(&id).await["usage"]), (7, 3));
     })
     .await;
 }
@@ -160,13 +141,10 @@ async fn an_interrupted_answer_is_requested_again_and_counted_once() {
             let before = double.asked().len();
             // In eight pieces, of which the last never arrives.
             double.then(Reply::Slowly(Duration::from_millis(200), "It goes on. ".repeat(40)));
-            let id = submit(&server, &project).await;
+            let id = server.submit(&project, "coder", "A greeting").await;
             server.until(|_| async { double.asked().len() > before }).await;
             tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
-            assert_eq!(
-                (double.open(), &task(&server, &id).await["status"]),
-                (1, &json!("working"))
-            );
+            assert_eq!((double.open(), &server.task(&id).await["status"]), (1, &json!("working")));
             server.kill_and_restart().await;
             let done = until(&server, &id, "completed").await;
             assert_eq!(double.asked().len(), before + 2);
@@ -199,7 +177,7 @@ async fn where_servers_share_a_database_the_lease_of_a_killed_one_expires_and_no
         ];
         let mut server = with_model(&double, &more).await;
         let project = server.by_hand().await;
-        let id = submit(&server, &project).await;
+        let id = server.submit(&project, "coder", "A greeting").await;
         server.until(|_| async { double.asked().len() == 1 }).await;
         tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
         server.kill_and_restart().await;
@@ -260,7 +238,7 @@ async fn a_program_that_was_at_work_is_gone_and_its_successor_counts_alone() {
         );
         let mut server = running(&folder, &script).await;
         let project = server.by_hand().await;
-        let id = submit(&server, &project).await;
+        let id = server.submit(&project, "coder", "A greeting").await;
         server.until(|_| async { pids.exists() }).await;
         tokio::time::sleep(Duration::from_millis(dice.below(100))).await;
         assert_eq!(folders(&server), 1);
@@ -280,11 +258,11 @@ async fn an_external_worker_keeps_its_lease_and_its_result_is_accepted_once() {
     repeat(ROUNDS, async |mut dice| {
         let mut server = waiting_for_workers().await;
         let project = server.by_hand().await;
-        let id = submit(&server, &project).await;
+        let id = server.submit(&project, "coder", "A greeting").await;
         let lease = take(&server).await;
         tokio::time::sleep(Duration::from_millis(dice.below(100))).await;
         server.kill_and_restart().await;
-        assert_eq!(task(&server, &id).await["status"], "working");
+        assert_eq!(server.task(&id).await["status"], "working");
         assert_eq!(say(&server, &lease, "heartbeat", json!({})).await.0, 200);
         let body = json!({"output": {"a": 1}, "usage": {"input_tokens": 7, "output_tokens": 3}});
         // The answer may be lost with the server; a repeated request gets the same answer.
@@ -292,7 +270,7 @@ async fn an_external_worker_keeps_its_lease_and_its_result_is_accepted_once() {
         server.kill_and_restart().await;
         assert_eq!((first.0, say(&server, &lease, "complete", body).await), (200, first));
         assert_eq!(count(&ended_once(&server, &project).await, "task_started"), 1);
-        assert_eq!(tokens(&task(&server, &id).await["usage"]), (7, 3));
+        assert_eq!(tokens(&server.task(&id).await["usage"]), (7, 3));
     })
     .await;
 }
@@ -302,7 +280,7 @@ async fn a_question_is_still_open_and_its_answer_goes_on_with_the_task() {
     repeat(ROUNDS, async |mut dice| {
         let mut server = waiting_for_workers().await;
         let project = server.by_hand().await;
-        let id = submit(&server, &project).await;
+        let id = server.submit(&project, "coder", "A greeting").await;
         let lease = take(&server).await;
         let ask = json!({"question": "Which?", "session": "s-1", "usage": {"input_tokens": 5}});
         assert_eq!(say(&server, &lease, "ask", ask.clone()).await.0, 202);
@@ -310,7 +288,7 @@ async fn a_question_is_still_open_and_its_answer_goes_on_with_the_task() {
         server.kill_and_restart().await;
         // The question ended its lease.
         assert_eq!(say(&server, &lease, "ask", ask).await.0, 409);
-        assert_eq!(task(&server, &id).await["status"], "waiting_for_hitl");
+        assert_eq!(server.task(&id).await["status"], "waiting_for_hitl");
         let gate = server.next_gate(&project).await.unwrap();
         server.respond(&gate, json!({"action": "amend", "content": "This one"})).await;
         tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
@@ -321,7 +299,7 @@ async fn a_question_is_still_open_and_its_answer_goes_on_with_the_task() {
         assert_eq!(said, (&json!("s-1"), &json!("This one")));
         let body = json!({"output": {"a": 1}, "usage": {"input_tokens": 7}});
         assert_eq!(say(&server, &lease, "complete", body).await.0, 200);
-        let task = task(&server, &id).await;
+        let task = server.task(&id).await;
         assert_eq!((tokens(&task["usage"]), &task["status"]), ((12, 0), &json!("completed")));
         let events = ended_once(&server, &project).await;
         let kinds = ["task_completed", "hitl_request_created", "hitl_response", "task_started"];
@@ -342,7 +320,7 @@ async fn a_program_that_asked_goes_on_in_its_folder_after_a_kill() {
     fi"#;
         let mut server = running(&folder, script).await;
         let project = server.by_hand().await;
-        let id = submit(&server, &project).await;
+        let id = server.submit(&project, "coder", "A greeting").await;
         let gate = server.next_gate(&project).await.unwrap();
         tokio::time::sleep(Duration::from_millis(dice.below(50))).await;
         server.kill_and_restart().await;
@@ -364,14 +342,14 @@ async fn a_retry_that_was_scheduled_keeps_its_time_and_what_failed_is_counted_on
         let mut server =
             with_model(&double, &[("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "2500")]).await;
         let project = server.by_hand().await;
-        let id = submit(&server, &project).await;
-        server.until(|server| async { task(server, &id).await["failures"] == 1 }).await;
-        let before = task(&server, &id).await;
+        let id = server.submit(&project, "coder", "A greeting").await;
+        server.until(|server| async { server.task(&id).await["failures"] == 1 }).await;
+        let before = server.task(&id).await;
         let failed = tokens(&before["usage"]);
         assert!(before["status"] == "pending" && failed.0 > 0 && failed.1 > 0, "{before}");
         tokio::time::sleep(Duration::from_millis(dice.below(300))).await;
         server.kill_and_restart().await;
-        let after = task(&server, &id).await;
+        let after = server.task(&id).await;
         assert_eq!(after, before, "the wait, the reason and the tokens are what they were");
         let done = until(&server, &id, "completed").await;
         assert_eq!(tokens(&done["usage"]), (failed.0 + TOKENS.0, failed.1 + TOKENS.1), "{done}");
@@ -398,8 +376,7 @@ async fn a_gate_stays_open_and_what_is_done_is_not_done_again() {
         }
         server.until_is(&format!("/api/v1/projects/{project}"), "/status", "completed").await;
         // The package is generated right after the completion.
-        let packed =
-            || async { count(&events(&server, &project).await, "artifacts_generated") == 1 };
+        let packed = || async { count(&server.events(&project).await, "artifacts_generated") == 1 };
         server.until(|_| packed()).await;
         let before = ended_once(&server, &project).await;
         // A completed project does not change.

@@ -6,8 +6,7 @@ use botarmy_tests::cluster::Cluster;
 use botarmy_tests::providers::{Double, Protocol, Reply, TOKENS};
 use botarmy_tests::server::TestServer;
 use botarmy_tests::services;
-use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const STOP: &str = "/api/v1/emergency-stop";
 /// Answer to a task without a step.
@@ -28,19 +27,6 @@ async fn server(double: &Double, more: &[(&str, &str)]) -> TestServer {
     TestServer::with(&variables).await
 }
 
-async fn call(server: &TestServer, method: Method, path: &str, body: Value) -> (u16, Value) {
-    let response = server.raw(method, path, Some(body.to_string())).await.unwrap();
-    let status = response.status().as_u16();
-    (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
-}
-
-async fn submit(server: &TestServer, project: &str) -> String {
-    let body = json!({"agent_type": "coder", "instructions": "Write something."});
-    let (status, body) = server.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
-    assert_eq!(status, 201, "{body}");
-    body["task_id"].as_str().unwrap().to_owned()
-}
-
 async fn until(server: &TestServer, task: &str, status: &str) -> Duration {
     server.until_is(&format!("/api/v1/tasks/{task}"), "/status", status).await
 }
@@ -54,9 +40,9 @@ async fn at_the_limit_a_model_is_not_asked_until_a_person_raises_it() {
     let double = Double::saying(DOCUMENT).await;
     let mut server = server(&double, &[]).await;
     let project = server.by_hand().await;
-    let (status, set) = call(&server, Method::PUT, &budget(&project), json!({"tokens": 150})).await;
+    let (status, set) = server.put(&budget(&project), json!({"tokens": 150})).await;
     assert_eq!((status, &set["left"]["tokens"]), (200, &json!(150)), "{set}");
-    let task = submit(&server, &project).await;
+    let task = server.submit(&project, "coder", "Write something.").await;
     until(&server, &task, "waiting_for_hitl").await;
     assert!(double.asked().is_empty(), "the call did not happen");
     let gate = server.next_gate(&project).await.unwrap();
@@ -85,7 +71,7 @@ async fn at_the_limit_a_model_is_not_asked_until_a_person_raises_it() {
     let (_, left) = server.get(&budget(&project)).await;
     assert_eq!(left["left"]["tokens"], needs - tokens, "{left}");
     assert_eq!(left["reserved"]["tokens"], 0);
-    let over = call(&server, Method::PUT, &budget(&project), json!({"tokens": 1})).await;
+    let over = server.put(&budget(&project), json!({"tokens": 1})).await;
     assert_eq!(over.0, 409, "the project is over: {}", over.1);
 }
 
@@ -94,11 +80,11 @@ async fn a_bad_budget_or_stop_changes_nothing() {
     let server = TestServer::start().await;
     let project = server.by_hand().await;
     for body in [json!({"tokens": -1}), json!({"tokens": 0.5}), json!({"cost_micro_usd": "1"})] {
-        let (status, said) = call(&server, Method::PUT, &budget(&project), body.clone()).await;
+        let (status, said) = server.put(&budget(&project), body.clone()).await;
         assert_eq!(status, 422, "{body}: {said}");
     }
     let nowhere = budget("00000000-0000-7000-8000-000000000000");
-    assert_eq!(call(&server, Method::PUT, &nowhere, json!({})).await.0, 404);
+    assert_eq!(server.put(&nowhere, json!({})).await.0, 404);
     assert_eq!(server.get(&nowhere).await.0, 404);
     for (body, expected) in [
         (json!({}), 422),
@@ -110,7 +96,7 @@ async fn a_bad_budget_or_stop_changes_nothing() {
         assert_eq!(status, expected, "{body}: {said}");
     }
     let release = format!("{STOP}?scope=everything&reason=x");
-    assert_eq!(call(&server, Method::DELETE, &release, json!({})).await.0, 404);
+    assert_eq!(server.delete(&release).await.0, 404);
     assert_eq!(server.get(STOP).await.1, json!({"stops": []}));
     let (_, events) = server.get(&format!("/api/v1/audit/projects/{project}/events")).await;
     assert_eq!(events.as_array().unwrap().len(), 1, "{events}");
@@ -122,7 +108,7 @@ async fn a_stop_ends_the_model_call_within_a_second_and_survives_a_kill() {
     double.then(Reply::Hang);
     let mut server = server(&double, &[]).await;
     let project = server.by_hand().await;
-    let task = submit(&server, &project).await;
+    let task = server.submit(&project, "coder", "Write something.").await;
     while double.open() == 0 || double.asked().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -135,7 +121,7 @@ async fn a_stop_ends_the_model_call_within_a_second_and_survives_a_kill() {
         assert!(began.elapsed() < Duration::from_secs(1), "the model is still asked");
     }
     assert_eq!(server.post(STOP, body).await.0, 200, "it is stopped already");
-    let second = submit(&server, &project).await;
+    let second = server.submit(&project, "coder", "Write something.").await;
     server.kill_and_restart().await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     for task in [&task, &second] {
@@ -146,7 +132,7 @@ async fn a_stop_ends_the_model_call_within_a_second_and_survives_a_kill() {
     assert_eq!(listed["stops"][0]["reason"], "It runs wild");
 
     let release = format!("{STOP}?scope=agent_type&agent_type=coder&reason=tame");
-    assert_eq!(call(&server, Method::DELETE, &release, json!({})).await.0, 204);
+    assert_eq!(server.delete(&release).await.0, 204);
     for task in [&task, &second] {
         until(&server, task, "completed").await;
     }
@@ -178,7 +164,7 @@ async fn a_stopped_project_ends_its_program_and_all_its_processes() {
     let file = file.display().to_string();
     let server = TestServer::with(&[("BOTARMY_CONFIG", &file)]).await;
     let project = server.by_hand().await;
-    let task = submit(&server, &project).await;
+    let task = server.submit(&project, "coder", "Write something.").await;
     server.until(|_| async { pids.exists() }).await;
     let numbers = std::fs::read_to_string(&pids).unwrap();
     let lives = |pid: &str| {
@@ -217,7 +203,7 @@ async fn a_stop_reaches_other_servers_within_a_second_with_redis_and_without() {
             .with("WORKER__LEASE_S", "60");
         let (asked, working) = (cluster.replica("api").await, cluster.replica("worker").await);
         let project = asked.by_hand().await;
-        let task = submit(&asked, &project).await;
+        let task = asked.submit(&project, "coder", "Write something.").await;
         while double.asked().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -229,7 +215,7 @@ async fn a_stop_reaches_other_servers_within_a_second_with_redis_and_without() {
             assert!(began.elapsed() < Duration::from_secs(1), "{redis:?}: it is still asked");
         }
         let release = format!("{STOP}?scope=everything&reason=tame");
-        assert_eq!(call(&asked, Method::DELETE, &release, json!({})).await.0, 204);
+        assert_eq!(asked.delete(&release).await.0, 204);
         until(&asked, &task, "completed").await;
         drop(working);
     }

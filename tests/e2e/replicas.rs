@@ -168,10 +168,7 @@ async fn an_external_worker_is_served_by_any_server() {
     let submits = async {
         // A waiting request is notified and does not have to poll again.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        let body = json!({"agent_type": "coder", "instructions": "Do it."});
-        let (status, task) = a.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
-        assert_eq!(status, 201, "{task}");
-        task["task_id"].as_str().unwrap().to_owned()
+        a.submit(&project, "coder", "Do it.").await
     };
     let ((status, leased), task) = tokio::join!(b.post("/api/v1/worker/leases", waits), submits);
     assert_eq!(status, 200, "{leased}");
@@ -188,4 +185,44 @@ async fn an_external_worker_is_served_by_any_server() {
     let (_, usage) = b.get(&format!("/api/v1/projects/{project}/usage")).await;
     assert_eq!(usage["total"]["tokens"], 5, "{usage}");
     drop(c);
+}
+
+/// Each round is decided on two servers at once, and told by one entry.
+#[tokio::test]
+async fn two_servers_that_stop_the_same_scope_at_once_stop_it_once() {
+    const ROUNDS: usize = 20;
+    const STOP: &str = "/api/v1/emergency-stop";
+    let Some(database) = services::database().await else { return };
+    let store = database.url();
+    let variables = [("BOTARMY_STORE__URL", store.as_str()), ("BOTARMY_SERVER__ROLE", "api")];
+    let (a, b) = tokio::join!(TestServer::with(&variables), TestServer::with(&variables));
+    let project = a.by_hand().await;
+    let scopes = [
+        (json!({"scope": "everything"}), "scope=everything".to_owned()),
+        (
+            json!({"scope": "project", "project_id": project}),
+            format!("scope=project&project_id={project}"),
+        ),
+    ];
+    let pair = |(one, _): (u16, Value), (other, _): (u16, Value)| {
+        let mut both = [one, other];
+        both.sort_unstable();
+        both
+    };
+    for (scope, query) in &scopes {
+        let mut body = scope.clone();
+        body["reason"] = json!("It runs wild");
+        let release = format!("{STOP}?{query}&reason=tame");
+        for round in 0..ROUNDS {
+            let (one, other) = tokio::join!(a.post(STOP, body.clone()), b.post(STOP, body.clone()));
+            assert_eq!(pair(one, other), [200, 201], "{query}, round {round}");
+            let (one, other) = tokio::join!(a.delete(&release), b.delete(&release));
+            assert_eq!(pair(one, other), [204, 404], "{query}, round {round}");
+        }
+    }
+    for event in ["emergency_stopped", "emergency_released"] {
+        let path = format!("/api/v1/audit/events?event_type={event}&limit=100");
+        let (_, told) = a.get(&path).await;
+        assert_eq!(told.as_array().map(Vec::len), Some(ROUNDS * scopes.len()), "{told}");
+    }
 }

@@ -74,31 +74,15 @@ impl Example {
     }
 }
 
-async fn submit(server: &TestServer, project: &str) -> String {
-    let body = json!({"agent_type": "coder", "instructions": "A greeting"});
-    let (status, task) = server.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
-    assert_eq!(status, 201, "{task}");
-    task["task_id"].as_str().unwrap().to_owned()
-}
-
-async fn task(server: &TestServer, id: &str) -> Value {
-    server.get(&format!("/api/v1/tasks/{id}")).await.1
-}
-
 /// Waits until the task has this status and this number of attempts.
 async fn until(server: &TestServer, id: &str, status: &str, attempt: u64) -> Value {
     let is = |task: &Value| task["status"] == status && task["attempt"] == attempt;
-    server.until(|server| async move { is(&task(server, id).await) }).await;
-    task(server, id).await
-}
-
-async fn events(server: &TestServer, project: &str) -> Vec<Value> {
-    let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
-    server.get(&path).await.1.as_array().unwrap().clone()
+    server.until(|server| async move { is(&server.task(id).await) }).await;
+    server.task(id).await
 }
 
 async fn count(server: &TestServer, project: &str, kind: &str) -> usize {
-    events(server, project).await.iter().filter(|event| event["event_type"] == kind).count()
+    server.events(project).await.iter().filter(|event| event["event_type"] == kind).count()
 }
 
 /// Answers the question of the example.
@@ -131,7 +115,7 @@ async fn the_example_asks_a_person_and_finishes_with_the_answer() {
     let (server, dir) = (server().await, TempDir::new().unwrap());
     let _example = Example::start(&server, dir.path(), "ada", 0.0);
     let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
+    let id = server.submit(&project, "coder", "A greeting").await;
     answer(&server, &project).await;
     let task = until(&server, &id, "completed", 2).await;
     assert_eq!(task["output"]["markdown"], "# A greeting\n\nIn Rust.");
@@ -140,7 +124,7 @@ async fn the_example_asks_a_person_and_finishes_with_the_answer() {
             server.get(&format!("/api/v1/projects/{project}")).await.1["status"] == "completed"
         })
         .await;
-    let events = events(&server, &project).await;
+    let events = server.events(&project).await;
     let completed = events.iter().find(|event| event["event_type"] == "task_completed").unwrap();
     assert_eq!(completed["event_source"], "agent");
     assert!(completed.to_string().contains("external/ada"), "{completed}");
@@ -151,7 +135,7 @@ async fn a_killed_example_that_is_started_again_goes_on_where_it_was() {
     let (server, dir) = (server().await, TempDir::new().unwrap());
     let example = Example::start(&server, dir.path(), "ada", 60.0);
     let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
+    let id = server.submit(&project, "coder", "A greeting").await;
     answer(&server, &project).await;
     until(&server, &id, "working", 2).await;
     let there = || example.state.exists();
@@ -167,7 +151,7 @@ async fn what_a_killed_example_had_is_finished_by_another_exactly_once() {
     let (server, dir) = (forgiving("3").await, TempDir::new().unwrap());
     let example = Example::start(&server, dir.path(), "ada", 60.0);
     let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
+    let id = server.submit(&project, "coder", "A greeting").await;
     answer(&server, &project).await;
     until(&server, &id, "working", 2).await;
     let there = || example.state.exists();
@@ -180,13 +164,13 @@ async fn what_a_killed_example_had_is_finished_by_another_exactly_once() {
     // The package of the completed project is generated concurrently.
     let packaged = async || count(&server, &project, "artifacts_generated").await == 1;
     server.until(|_| packaged()).await;
-    let before = events(&server, &project).await.len();
+    let before = server.events(&project).await.len();
     let late = json!({"output": {"markdown": "mine"}});
     let (status, problem) = server.post(&format!("{LEASES}/{lease}/complete"), late).await;
     assert_eq!((status, &problem["type"]), (409, &json!("urn:botarmy:problem:lease_lost")));
-    assert_eq!(events(&server, &project).await.len(), before);
+    assert_eq!(server.events(&project).await.len(), before);
     assert_eq!(count(&server, &project, "task_completed").await, 1);
-    assert_eq!(task(&server, &id).await["output"]["markdown"], "# A greeting\n\nIn Rust.");
+    assert_eq!(server.task(&id).await["output"]["markdown"], "# A greeting\n\nIn Rust.");
 }
 
 #[tokio::test]
@@ -194,7 +178,7 @@ async fn a_frozen_example_comes_too_late_and_takes_the_next_task() {
     let (server, dir) = (forgiving("3").await, TempDir::new().unwrap());
     let example = Example::start(&server, dir.path(), "ada", 1.0);
     let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
+    let id = server.submit(&project, "coder", "A greeting").await;
     answer(&server, &project).await;
     until(&server, &id, "working", 2).await;
     example.signal(Signal::STOP);
@@ -202,12 +186,12 @@ async fn a_frozen_example_comes_too_late_and_takes_the_next_task() {
     assert_eq!((&lease["fence"], &lease["task"]["task"]["id"]), (&json!(3), &json!(id)));
     assert_eq!(lease["task"]["resume"]["answers"][0]["content"], "Rust");
     example.signal(Signal::CONT);
-    let next = submit(&server, &project).await;
+    let next = server.submit(&project, "coder", "A greeting").await;
     until(&server, &next, "waiting_for_hitl", 1).await;
-    assert_eq!(task(&server, &id).await["lease"]["worker_id"], "external/bob");
+    assert_eq!(server.task(&id).await["lease"]["worker_id"], "external/bob");
     let (status, done) = say(&server, &lease, "complete", json!({"output": {"by": "bob"}})).await;
     assert_eq!((status, &done["status"]), (200, &json!("completed")));
-    assert_eq!(task(&server, &id).await["output"], json!({"by": "bob"}));
+    assert_eq!(server.task(&id).await["output"], json!({"by": "bob"}));
 }
 
 #[tokio::test]
@@ -215,7 +199,7 @@ async fn of_many_workers_no_two_get_one_task_and_the_same_result_twice_is_taken_
     let server = server().await;
     let project = server.by_hand().await;
     for _ in 0..30 {
-        submit(&server, &project).await;
+        server.submit(&project, "coder", "A greeting").await;
     }
     let polls = (0..40).map(|n| {
         let (server, worker) = (&server, format!("w-{n}"));
@@ -249,7 +233,7 @@ async fn a_waiting_worker_has_a_task_within_a_tenth_of_a_second() {
             () = asked => {}
         }
         let started = Instant::now();
-        let (_, leased) = tokio::join!(submit(&server, &project), waiting);
+        let (_, leased) = tokio::join!(server.submit(&project, "coder", "A greeting"), waiting);
         best = best.min(started.elapsed());
         assert!(leased.is_some());
     }
@@ -260,7 +244,7 @@ async fn a_waiting_worker_has_a_task_within_a_tenth_of_a_second() {
 async fn a_stopping_server_answers_waiting_workers_and_a_killed_one_keeps_its_leases() {
     let mut server = server().await;
     let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
+    let id = server.submit(&project, "coder", "A greeting").await;
     let lease = take(&server, "w", 0).await.unwrap();
     server.kill_and_restart().await;
     assert_eq!(say(&server, &lease, "heartbeat", json!({"progress": 50})).await.0, 200);
@@ -284,10 +268,10 @@ async fn a_stopping_server_answers_waiting_workers_and_a_killed_one_keeps_its_le
 async fn a_hostile_worker_is_refused_and_changes_nothing() {
     let server = server().await;
     let project = server.by_hand().await;
-    let id = submit(&server, &project).await;
+    let id = server.submit(&project, "coder", "A greeting").await;
     let lease = take(&server, "w", 0).await.unwrap();
     let token = lease["lease"].as_str().unwrap();
-    let before = events(&server, &project).await.len();
+    let before = server.events(&project).await.len();
     // Another fence, another worker, an unknown task, and an invalid lease.
     let fence = format!("{}00000002{}", &token[..32], &token[40..]);
     let worker = format!("{token}78");
@@ -308,7 +292,7 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     assert_eq!(say(&server, &lease, "complete", large).await.0, 413);
     let foreign = json!({"question": "?", "artifacts": [project]});
     assert_eq!(say(&server, &lease, "ask", foreign).await.0, 422);
-    assert_eq!(events(&server, &project).await.len(), before);
+    assert_eq!(server.events(&project).await.len(), before);
 
     // Paths out of the folder are refused, and the lease stays.
     let with = |path: &str| {
@@ -319,9 +303,9 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     let (status, said) = say(&server, &lease, "complete", with("../../etc/passwd")).await;
     assert_eq!((status, &said["errors"][0]["field"]), (422, &json!("output")), "{said}");
     assert!(said.to_string().contains("leads out of its folder"), "{said}");
-    assert_eq!(events(&server, &project).await.len(), before);
+    assert_eq!(server.events(&project).await.len(), before);
     assert_eq!(say(&server, &lease, "complete", with("b.py")).await.0, 200);
-    assert_eq!(task(&server, &id).await["status"], "completed");
+    assert_eq!(server.task(&id).await["status"], "completed");
     let path = format!("/api/v1/artifacts/{project}");
     assert_eq!(server.post(&format!("{path}/generate"), json!({})).await.0, 200);
     let (_, summary) = server.get(&format!("{path}/summary")).await;

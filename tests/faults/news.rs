@@ -33,10 +33,7 @@ async fn some_tasks(server: &TestServer, project: &str, acks: &mut Acks) -> (Dur
     let (mut fastest, mut slowest) = (Duration::MAX, Duration::ZERO);
     for _ in 0..3 {
         let started = Instant::now();
-        let task = json!({"agent_type": "tester", "instructions": "Do it"});
-        let (status, task) = server.post(&format!("/api/v1/projects/{project}/tasks"), task).await;
-        assert_eq!(status, 201, "{task}");
-        let id = task["task_id"].as_str().unwrap();
+        let id = server.submit(project, "tester", "Do it").await;
         server.until_is(&format!("/api/v1/tasks/{id}"), "/status", "completed").await;
         let took = started.elapsed();
         (fastest, slowest) = (fastest.min(took), slowest.max(took));

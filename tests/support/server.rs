@@ -240,6 +240,22 @@ impl TestServer {
         answer(self.raw(Method::POST, path, Some(body.to_string())).await.unwrap()).await
     }
 
+    /// Sends a JSON body with PUT.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn put(&self, path: &str, body: Value) -> (u16, Value) {
+        answer(self.raw(Method::PUT, path, Some(body.to_string())).await.unwrap()).await
+    }
+
+    /// Sends DELETE without a body.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn delete(&self, path: &str) -> (u16, Value) {
+        answer(self.raw(Method::DELETE, path, None).await.unwrap()).await
+    }
+
     /// Sends a JSON body with POST; `None` when there is no answer, as while it is being killed.
     pub async fn try_post(&self, path: &str, body: Value) -> Option<(u16, Value)> {
         let response = self.raw(Method::POST, path, Some(body.to_string())).await.ok()?;
@@ -312,6 +328,39 @@ impl TestServer {
         let (status, project) = self.post("/api/v1/projects", body).await;
         assert_eq!(status, 201, "{project}");
         project["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Submits a task and returns its id.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn submit(&self, project: &str, agent: &str, instructions: &str) -> String {
+        let body = serde_json::json!({"agent_type": agent, "instructions": instructions});
+        let (status, task) = self.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
+        assert_eq!(status, 201, "{task}");
+        task["task_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Returns a task.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn task(&self, id: &str) -> Value {
+        self.get(&format!("/api/v1/tasks/{id}")).await.1
+    }
+
+    /// Returns the log of a project, oldest entry first.
+    ///
+    /// # Panics
+    /// If there is no answer, or the log has more than 1000 entries.
+    pub async fn events(&self, project: &str) -> Vec<Value> {
+        let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
+        let (status, events) = self.get(&path).await;
+        assert_eq!(status, 200, "{events}");
+        let mut events = events.as_array().unwrap().clone();
+        assert!(events.len() < 1000, "the log does not fit into one page");
+        events.reverse();
+        events
     }
 
     /// Waits for the next open gate of a project; `None` if the project ends first.
