@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use botarmy_domain::{LogId, Timestamp};
 use tokio::sync::Notify;
@@ -67,7 +67,7 @@ impl Feed {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds the feed")
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns `true` if the feed has listeners.

@@ -56,7 +56,11 @@ impl Frame<'_> {
 
 /// Returns the frames of an entry.
 pub(crate) fn of_entry(entry: &Entry) -> Frames {
-    let (event_type, data) = told_as(entry);
+    let response = match entry.event_type {
+        EventType::HitlResponse => response_of(entry),
+        _ => None,
+    };
+    let (event_type, data) = told_as(entry, response.as_ref());
     let frame = Frame {
         event_type,
         project_id: entry.project_id,
@@ -67,13 +71,16 @@ pub(crate) fn of_entry(entry: &Entry) -> Frames {
         seq: Some(entry.seq),
         id: Some(entry.id),
     };
-    Frames { first: frame.text(), then: resumed(entry) }
+    Frames { first: frame.text(), then: response.and_then(|response| resumed(entry, &response)) }
 }
 
 /// Returns the live type of an entry, and the data that goes with it. Only the payloads that a live
 /// type adds something to are read; the others are sent as they are stored. One that cannot be read
 /// is sent with what is known of its type.
-fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
+fn told_as<'a>(
+    entry: &'a Entry,
+    response: Option<&HitlResponse>,
+) -> (&'static str, Cow<'a, Map<String, Value>>) {
     let as_it_is = Cow::Borrowed(&entry.event_data);
     let with = |more: Value| {
         let mut data = entry.event_data.clone();
@@ -123,10 +130,7 @@ fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
             ("artifact_created", with(more))
         }
         EventType::HitlResponse => {
-            let amended = match EventPayload::of(entry) {
-                Ok(EventPayload::HitlResponse(response)) => amended(&response),
-                _ => Value::Null,
-            };
+            let amended = response.map_or(Value::Null, amended);
             ("hitl_response", with(json!({"amended_content": amended})))
         }
         EventType::SystemError | EventType::AgentError => {
@@ -161,12 +165,16 @@ fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
     }
 }
 
-/// Returns the second frame of a decision that resumes work.
-fn resumed(entry: &Entry) -> Option<ByteString> {
-    if entry.event_type != EventType::HitlResponse {
-        return None;
+/// Reads the payload of a `hitl_response` entry.
+fn response_of(entry: &Entry) -> Option<HitlResponse> {
+    match EventPayload::of(entry) {
+        Ok(EventPayload::HitlResponse(response)) => Some(response),
+        _ => None,
     }
-    let Ok(EventPayload::HitlResponse(response)) = EventPayload::of(entry) else { return None };
+}
+
+/// Returns the second frame of a decision that resumes work.
+fn resumed(entry: &Entry, response: &HitlResponse) -> Option<ByteString> {
     if !response.workflow_resumed {
         return None;
     }

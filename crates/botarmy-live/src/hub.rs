@@ -25,7 +25,7 @@ mod intake;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use botarmy_domain::ports::{Clock, EventBus, LogQueries};
@@ -178,7 +178,7 @@ impl Hub {
     }
 
     fn topics(&self) -> MutexGuard<'_, HashMap<LogId, Arc<Topic>>> {
-        self.topics.lock().expect("nothing panics while it holds the topics")
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to watch a log, and has `wake` notified of its entries.

@@ -5,7 +5,7 @@
 //! subscriber costs no memory, and delays no other.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use botarmy_domain::{Entry, LogId};
@@ -114,7 +114,7 @@ impl Topic {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds a topic")
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Receives an entry. Returns whether the caller has to begin to fill gaps, as

@@ -188,7 +188,7 @@ impl Claims {
                 Ok(claimed) => {
                     self.unreadable = unreadable.min(MAX_SPARE);
                     if !claimed.committed.entries.is_empty() {
-                        self.writer.write_health.clear();
+                        self.writer.write_health.succeeded();
                     }
                     return Ok(claimed);
                 }

@@ -198,7 +198,7 @@ impl CommitWorker {
                 self.head_cache.put(read_view.cached(head.log));
             }
         }
-        self.writer.write_health.clear();
+        self.writer.write_health.succeeded();
         for (job, done) in jobs.iter().zip(&mut done) {
             if !moved.contains(&job.scope.log) {
                 *done = None;
@@ -291,7 +291,7 @@ impl CommitWorker {
         }
         let is_written = |one: &Option<Result<Committed, _>>| matches!(one, Some(Ok(committed)) if !committed.entries.is_empty());
         if done.iter().any(is_written) {
-            self.writer.write_health.clear();
+            self.writer.write_health.succeeded();
         }
         Ok(done.into_iter().map(|one| one.expect("everybody was decided on")).collect())
     }

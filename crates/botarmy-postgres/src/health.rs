@@ -1,8 +1,8 @@
-//! Health checks of the database and of the audit log.
+//! Answers of PostgreSQL to the health checks.
 
 use async_trait::async_trait;
-use botarmy_domain::ports::HealthCheck;
-use botarmy_domain::{Health, StoreError};
+use botarmy_domain::StoreError;
+use botarmy_sql::health::CheckedDatabase;
 use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
 use diesel_async::RunQueryDsl;
@@ -10,65 +10,29 @@ use futures_util::FutureExt;
 
 use crate::store::PostgresStore;
 
-/// Health check of the database: it can be read, and the last transaction was committed.
-#[derive(Debug, Clone)]
-pub struct PostgresHealth(pub PostgresStore);
-
-/// Health check of the audit log: it can be read, and its guards against changes are in place.
-#[derive(Debug, Clone)]
-pub struct PostgresAuditHealth(pub PostgresStore);
-
-/// The triggers that keep the log append-only.
+/// Number of the triggers that keep the log append-only and are enabled; there are two.
 const GUARDS: &str = "(SELECT count(*) FROM pg_trigger WHERE tgrelid = 'events'::regclass \
                       AND tgenabled IN ('O', 'A') \
                       AND tgname IN ('events_are_not_changed', 'events_are_not_emptied'))";
 
 #[async_trait]
-impl HealthCheck for PostgresHealth {
-    fn component(&self) -> &'static str {
-        "database"
+impl CheckedDatabase for PostgresStore {
+    const NAME: &'static str = "PostgreSQL";
+
+    fn write_error(&self) -> Option<String> {
+        self.last_write_error()
     }
 
-    fn needed(&self) -> bool {
-        true
+    fn waiting(&self) -> (usize, usize) {
+        self.queued()
     }
 
-    async fn check(&self) -> Health {
-        if let Some(write_health) = self.0.write_health() {
-            return Health::Unhealthy(format!("the last write failed: {write_health}"));
-        }
-        match ask(&self.0, "(SELECT count(*) FROM __diesel_schema_migrations)").await {
-            Ok(_) => {
-                let (waiting, places) = self.0.waiting();
-                Health::Healthy(format!(
-                    "PostgreSQL; {waiting} of {places} places in the queue taken"
-                ))
-            }
-            Err(error) => Health::Unhealthy(error.to_string()),
-        }
-    }
-}
-
-#[async_trait]
-impl HealthCheck for PostgresAuditHealth {
-    fn component(&self) -> &'static str {
-        "audit_system"
+    async fn ping(&self) -> Result<(), StoreError> {
+        ask(self, "(SELECT count(*) FROM __diesel_schema_migrations)").await.map(drop)
     }
 
-    fn needed(&self) -> bool {
-        true
-    }
-
-    async fn check(&self) -> Health {
-        match ask(&self.0, GUARDS).await {
-            Ok(2) => Health::Healthy("append-only".to_owned()),
-            Ok(_) => Health::Unhealthy(
-                "the triggers that keep the log append-only are missing or disabled; restore the \
-                 database from a backup"
-                    .to_owned(),
-            ),
-            Err(error) => Health::Unhealthy(error.to_string()),
-        }
+    async fn log_is_guarded(&self) -> Result<bool, StoreError> {
+        Ok(ask(self, GUARDS).await? == 2)
     }
 }
 

@@ -49,11 +49,9 @@ mod task_store;
 mod tls;
 mod url;
 mod write;
-mod write_health;
 mod writer;
 
 pub use database_copy::PostgresDatabaseCopy;
-pub use health::{PostgresAuditHealth, PostgresHealth};
 pub use open::OpenError;
 pub use settings::PostgresSettings;
 pub use store::PostgresStore;

@@ -1,8 +1,10 @@
 //! The store: opening it, handing decisions to its lanes, reading beside them, closing it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use botarmy_domain::{LogId, StoreError};
+use botarmy_sql::health::WriteHealth;
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
@@ -26,8 +28,10 @@ use crate::job::Message;
 use crate::migrate;
 use crate::open::OpenError;
 use crate::settings::PostgresSettings;
-use crate::write_health::WriteHealth;
 use crate::writer::Writer;
+
+/// Time for which the error of a write is reported.
+const WRITE_ERROR_REPORTED: Duration = Duration::from_secs(10);
 
 /// Every storage port on one PostgreSQL database, which other replicas may use at the same time.
 /// Clones share it.
@@ -69,7 +73,7 @@ impl PostgresStore {
             info!(migrations = ?applied, "The database was brought up to date");
         }
         let settings = Arc::new(settings);
-        let write_health = WriteHealth::default();
+        let write_health = WriteHealth::new(WRITE_ERROR_REPORTED);
         let writer = || Writer::new(Arc::clone(&settings), write_health.clone());
         let head_cache = HeadCache::default();
         let mut working = Vec::new();
@@ -189,16 +193,16 @@ impl PostgresStore {
     }
 
     /// Returns the error of the last transaction, or `None` if it was committed.
-    pub(crate) fn write_health(&self) -> Option<String> {
+    pub(crate) fn last_write_error(&self) -> Option<String> {
         let has_ended = self.inner.lanes.iter().any(mpsc::Sender::is_closed);
         if has_ended || self.inner.claims.is_closed() {
             return Some("the store is closed".to_owned());
         }
-        self.inner.write_health.now()
+        self.inner.write_health.last_error()
     }
 
     /// Returns the number of waiting decisions and the capacity of the queues.
-    pub(crate) fn waiting(&self) -> (usize, usize) {
+    pub(crate) fn queued(&self) -> (usize, usize) {
         let lanes = &self.inner.lanes;
         let most: usize = lanes.iter().map(mpsc::Sender::max_capacity).sum();
         let free: usize = lanes.iter().map(mpsc::Sender::capacity).sum();

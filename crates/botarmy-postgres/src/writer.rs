@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use botarmy_sql::health::WriteHealth;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use tracing::error;
 
@@ -11,7 +12,6 @@ use crate::error::DbError;
 use crate::job::Job;
 use crate::settings::PostgresSettings;
 use crate::statements;
-use crate::write_health::WriteHealth;
 
 /// One connection that writes, with the settings to open it again.
 pub(crate) struct Writer {
@@ -62,7 +62,7 @@ impl Writer {
         error!(error = %db_error, units = jobs.len(), "Transaction failed: {db_error}");
         // Health checks detect an unreachable database on their own.
         if db_error.may_last() {
-            self.write_health.set(db_error.to_string());
+            self.write_health.failed(db_error.to_string());
         }
         for job in jobs {
             job.answer(Err(db_error.store_error().into()));

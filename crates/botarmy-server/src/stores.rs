@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use botarmy_domain::ports::{HealthCheck, StorePorts};
 #[cfg(feature = "postgres")]
-use botarmy_postgres::{PostgresAuditHealth, PostgresHealth, PostgresSettings, PostgresStore};
-use botarmy_sqlite::{SqliteAuditHealth, SqliteHealth, SqliteSettings, SqliteStore};
+use botarmy_postgres::{PostgresSettings, PostgresStore};
+use botarmy_sql::health::{AuditHealth, CheckedDatabase, DatabaseHealth};
+use botarmy_sqlite::{SqliteSettings, SqliteStore};
 
 use crate::settings::{Settings, Synchronous};
 
@@ -41,23 +42,17 @@ impl Stores {
         #[cfg(feature = "postgres")]
         if let Some(settings) = postgres(settings)? {
             let store = PostgresStore::open(settings).await?;
-            let health: [Arc<dyn HealthCheck>; 2] = [
-                Arc::new(PostgresHealth(store.clone())),
-                Arc::new(PostgresAuditHealth(store.clone())),
-            ];
             return Ok(Self {
                 ports: StorePorts::of(store.clone()),
-                health: health.into(),
+                health: health_checks(&store),
                 database: Database::Postgres(store),
             });
         }
         let settings = sqlite(settings);
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(settings)).await??;
-        let health: [Arc<dyn HealthCheck>; 2] =
-            [Arc::new(SqliteHealth(store.clone())), Arc::new(SqliteAuditHealth(store.clone()))];
         Ok(Self {
             ports: StorePorts::of(store.clone()),
-            health: health.into(),
+            health: health_checks(&store),
             database: Database::Sqlite(store),
         })
     }
@@ -80,6 +75,13 @@ impl Stores {
             Database::Postgres(store) => store.close().await,
         }
     }
+}
+
+fn health_checks<D>(store: &D) -> Vec<Arc<dyn HealthCheck>>
+where
+    D: CheckedDatabase + Clone,
+{
+    vec![Arc::new(DatabaseHealth(store.clone())), Arc::new(AuditHealth(store.clone()))]
 }
 
 /// Returns the settings for SQLite.

@@ -1,8 +1,9 @@
 //! Code shared by the storage crates, independent of the dialect: entities as JSON text, conversion
-//! of columns, errors for unreadable rows, and a whole database as rows.
+//! of columns, errors for unreadable rows, a whole database as rows, and health checks.
 
 pub mod column;
 pub mod database_copy;
+pub mod health;
 pub mod json;
 pub mod time_of_id;
 

@@ -1,70 +1,36 @@
-//! Health checks of the database and of the audit log.
+//! Answers of SQLite to the health checks.
 
 use async_trait::async_trait;
-use botarmy_domain::ports::HealthCheck;
-use botarmy_domain::{Health, StoreError};
+use botarmy_domain::StoreError;
+use botarmy_sql::health::CheckedDatabase;
 
 use crate::connection::number;
 use crate::error::reading;
 use crate::store::SqliteStore;
 
-/// Health check of the database: it can be read, and the last transaction was committed.
-#[derive(Debug, Clone)]
-pub struct SqliteHealth(pub SqliteStore);
-
-/// Health check of the audit log: it can be read, and its guards against changes are in place.
-#[derive(Debug, Clone)]
-pub struct SqliteAuditHealth(pub SqliteStore);
-
-/// The triggers that keep the log append-only.
+/// Number of the triggers that keep the log append-only; there are three.
 const GUARDS: &str = "(SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name IN \
                       ('events_are_not_changed', 'events_are_not_removed', \
                       'events_are_not_replaced'))";
 
 #[async_trait]
-impl HealthCheck for SqliteHealth {
-    fn component(&self) -> &'static str {
-        "database"
+impl CheckedDatabase for SqliteStore {
+    const NAME: &'static str = "SQLite";
+
+    fn write_error(&self) -> Option<String> {
+        self.last_write_error()
     }
 
-    fn needed(&self) -> bool {
-        true
+    fn waiting(&self) -> (usize, usize) {
+        self.queued()
     }
 
-    async fn check(&self) -> Health {
-        if let Some(write_health) = self.0.write_health() {
-            return Health::Unhealthy(format!("the last write failed: {write_health}"));
-        }
-        match ask(&self.0, "(SELECT count(*) FROM sqlite_schema)").await {
-            Ok(_) => {
-                let (waiting, places) = self.0.waiting();
-                Health::Healthy(format!("SQLite; {waiting} of {places} places in the queue taken"))
-            }
-            Err(error) => Health::Unhealthy(error.to_string()),
-        }
-    }
-}
-
-#[async_trait]
-impl HealthCheck for SqliteAuditHealth {
-    fn component(&self) -> &'static str {
-        "audit_system"
+    async fn ping(&self) -> Result<(), StoreError> {
+        ask(self, "(SELECT count(*) FROM sqlite_schema)").await.map(drop)
     }
 
-    fn needed(&self) -> bool {
-        true
-    }
-
-    async fn check(&self) -> Health {
-        match ask(&self.0, GUARDS).await {
-            Ok(3) => Health::Healthy("append-only".to_owned()),
-            Ok(_) => Health::Unhealthy(
-                "the triggers that keep the log append-only are missing; restore the database \
-                 from a backup"
-                    .to_owned(),
-            ),
-            Err(error) => Health::Unhealthy(error.to_string()),
-        }
+    async fn log_is_guarded(&self) -> Result<bool, StoreError> {
+        Ok(ask(self, GUARDS).await? == 3)
     }
 }
 

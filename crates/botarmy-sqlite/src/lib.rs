@@ -42,7 +42,6 @@ mod writer;
 
 pub use backup::{BackupError, backup};
 pub use database_copy::SqliteDatabaseCopy;
-pub use health::{SqliteAuditHealth, SqliteHealth};
 pub use open::OpenError;
 pub use settings::{SqliteSettings, Synchronous};
 pub use store::SqliteStore;

@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use botarmy_domain::StoreError;
+use botarmy_sql::health::WriteHealth;
 use diesel::prelude::*;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::info;
@@ -17,8 +18,10 @@ use crate::migrate;
 use crate::open::{self, OpenError};
 use crate::readers::Readers;
 use crate::settings::SqliteSettings;
-use crate::writer::{Job, WriteHealth, Writer};
+use crate::writer::{Job, Writer};
 
+/// Time for which the error of a write is reported.
+const WRITE_ERROR_REPORTED: Duration = Duration::from_secs(30);
 /// Maximum length of lists that are read on the calling thread.
 const SHORT_LIST: u32 = 32;
 
@@ -71,7 +74,7 @@ impl SqliteStore {
             info!(migrations = ?applied, "The database was brought up to date");
         }
         let (queue, jobs) = mpsc::channel(settings.queue.max(1));
-        let write_health = WriteHealth::default();
+        let write_health = WriteHealth::new(WRITE_ERROR_REPORTED);
         let writer = Writer {
             connection,
             queue: jobs,
@@ -174,15 +177,15 @@ impl SqliteStore {
     }
 
     /// Returns the error of the last transaction, or `None` if it was committed.
-    pub(crate) fn write_health(&self) -> Option<String> {
+    pub(crate) fn last_write_error(&self) -> Option<String> {
         if self.inner.queue.is_closed() {
             return Some("the store is closed".to_owned());
         }
-        self.inner.write_health.now()
+        self.inner.write_health.last_error()
     }
 
     /// Returns the number of waiting decisions and the capacity of the queues.
-    pub(crate) fn waiting(&self) -> (usize, usize) {
+    pub(crate) fn queued(&self) -> (usize, usize) {
         let queue = &self.inner.queue;
         (queue.max_capacity() - queue.capacity(), queue.max_capacity())
     }

@@ -15,6 +15,7 @@ use botarmy_domain::{
     AgentType, Caller, Claim, DecisionContext, DomainError, EntryFilter, Error, Health, NewProject,
     NewTask, Oversight, ProjectId, Scope, StoreError, TaskFilter, TaskId, Timestamp, WorkerId,
 };
+use botarmy_sql::health::{AuditHealth, DatabaseHealth};
 use diesel::connection::{
     Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation,
 };
@@ -22,9 +23,7 @@ use diesel::prelude::*;
 
 use crate::connection::number;
 use crate::writer::Job;
-use crate::{
-    OpenError, SqliteAuditHealth, SqliteHealth, SqliteSettings, SqliteStore, Synchronous, migrate,
-};
+use crate::{OpenError, SqliteSettings, SqliteStore, Synchronous, migrate};
 
 const AT: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
@@ -303,15 +302,15 @@ async fn a_full_disk_is_unavailable_changes_nothing_and_passes() {
     let tasks = store.tasks(project, Default::default(), 100_000).await.unwrap();
     assert_eq!(head.seq, 1 + tasks.len() as u64);
     assert_eq!(head.counts.pending as usize, tasks.len());
-    let health = SqliteHealth(store.clone()).check().await;
+    let health = DatabaseHealth(store.clone()).check().await;
     assert!(matches!(&health, Health::Unhealthy(why) if why.contains("full")), "{health:?}");
 
     assert!(store.claim(claim(seed + 1, 0)).await.unwrap().entries.is_empty());
-    assert!(matches!(SqliteHealth(store.clone()).check().await, Health::Unhealthy(_)));
+    assert!(matches!(DatabaseHealth(store.clone()).check().await, Health::Unhealthy(_)));
 
     store.enqueue(Job::Set("PRAGMA max_page_count = 1000000")).await.unwrap();
     submit(&store, project, seed + 1).await.unwrap();
-    assert!(matches!(SqliteHealth(store.clone()).check().await, Health::Healthy(_)));
+    assert!(matches!(DatabaseHealth(store.clone()).check().await, Health::Healthy(_)));
 }
 
 #[tokio::test]
@@ -418,9 +417,9 @@ async fn an_unreadable_row_is_corrupt_and_names_itself() {
 async fn the_health_of_the_log_needs_its_guards() {
     let place = place();
     let store = place.open();
-    assert!(matches!(SqliteAuditHealth(store.clone()).check().await, Health::Healthy(_)));
+    assert!(matches!(AuditHealth(store.clone()).check().await, Health::Healthy(_)));
     place.beside().batch_execute("DROP TRIGGER events_are_not_changed").unwrap();
-    assert!(matches!(SqliteAuditHealth(store).check().await, Health::Unhealthy(_)));
+    assert!(matches!(AuditHealth(store).check().await, Health::Unhealthy(_)));
 }
 
 #[tokio::test]

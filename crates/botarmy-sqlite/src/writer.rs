@@ -9,14 +9,13 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use botarmy_domain::batch::Batch;
 use botarmy_domain::ports::Decide;
 use botarmy_domain::{
     Claim, Committed, Error, Scope, StoreError, Task, TaskId, TaskState, Timestamp,
 };
+use botarmy_sql::health::WriteHealth;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tokio::sync::{mpsc, oneshot};
@@ -79,27 +78,6 @@ impl Job {
     }
 }
 
-/// Time for which a failed write is reported. After that only another write can show whether the
-/// cause remains.
-const TROUBLE: Duration = Duration::from_secs(30);
-
-/// Error of the last write, for the health check.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct WriteHealth(Arc<Mutex<Option<(Instant, String)>>>);
-
-impl WriteHealth {
-    pub(crate) fn now(&self) -> Option<String> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = last.as_ref().filter(|(since, _)| since.elapsed() < TROUBLE);
-        recent.map(|(_, write_health)| write_health.clone())
-    }
-
-    fn set(&self, write_health: Option<String>) {
-        let write_health = write_health.map(|write_health| (Instant::now(), write_health));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = write_health;
-    }
-}
-
 /// The writer with its connection, its queue and the lock on the directory.
 pub(crate) struct Writer {
     pub(crate) connection: SqliteConnection,
@@ -138,7 +116,7 @@ impl Writer {
         let db_error = match catch_unwind(AssertUnwindSafe(|| self.attempt(&jobs))) {
             Ok(Ok(outcomes)) => {
                 if self.has_written {
-                    self.write_health.set(None);
+                    self.write_health.succeeded();
                 }
                 jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.answer(outcome));
                 return;
@@ -156,7 +134,7 @@ impl Writer {
         }
         error!(error = %db_error, units = jobs.len(), "Transaction failed: {db_error}");
         if !db_error.may_be_one_units() {
-            self.write_health.set(Some(db_error.to_string()));
+            self.write_health.failed(db_error.to_string());
         }
         jobs.into_iter().for_each(|job| job.fail(db_error.store_error()));
     }
