@@ -58,7 +58,9 @@ proptest! {
     // A part of the default, so that the number follows `PROPTEST_CASES`, as under `just prove`.
     #![proptest_config({
         let config = ProptestConfig::default();
-        ProptestConfig { cases: config.cases.div_ceil(2), ..config }
+        // One workflow in twenty is refused, so the limit of those follows the number too.
+        let max_global_rejects = config.max_global_rejects.max(config.cases);
+        ProptestConfig { cases: config.cases.div_ceil(2), max_global_rejects, ..config }
     })]
 
     #[test]
