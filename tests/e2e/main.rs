@@ -13,6 +13,7 @@ mod crash;
 mod deploy;
 mod documentation;
 mod documented_commands;
+mod gates;
 mod killed;
 mod live;
 mod migrations;
@@ -22,6 +23,7 @@ mod oversight;
 mod replicas;
 mod rest;
 mod stopping;
+mod upgrades;
 mod walkthrough;
 mod workers;
 

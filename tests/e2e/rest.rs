@@ -193,8 +193,12 @@ async fn a_project_driven_by_hand_is_complete_when_its_tasks_are() {
     assert!(task["output"].is_object(), "{task}");
     let at = |key: &str| task[key].as_str().unwrap_or_default().to_owned();
     assert!(at("created_at") <= at("started_at") && at("started_at") <= at("ended_at"), "{task}");
-    let late = json!({"agent_type": "coder", "instructions": "One more."});
-    let (status, problem) = server.post(&path("/tasks"), late).await;
+    let more = json!({"agent_type": "coder", "instructions": "One more."});
+    let (status, answer) = server.post(&path("/tasks"), more.clone()).await;
+    assert_eq!(status, 201, "a project by hand goes on after it completed by itself: {answer}");
+    server.until_is(&path(""), "/status", "completed").await;
+    assert_eq!(server.post(&path("/force-complete"), json!({})).await.0, 200);
+    let (status, problem) = server.post(&path("/tasks"), more).await;
     assert_eq!(status, 409, "{problem}");
 }
 
@@ -288,12 +292,14 @@ async fn a_question_is_raised_answered_once_and_kept_with_its_history() {
     assert!(problem["detail"].as_str().unwrap().contains("amended by anonymous"), "{problem}");
 
     let (_, decided) = server.get(&format!("/api/v1/hitl/{id}")).await;
-    assert_eq!(decided["user_response"], "The first");
+    assert_eq!(decided["user_response"], "amended");
+    assert_eq!(decided["response_comment"], "Because.");
     assert_eq!(
         decided["amended_content"],
         json!({"amended_content": "The first", "comment": "Because."})
     );
     let history = decided["history"].as_array().unwrap();
+    assert_eq!((history.len(), &request["history"]), (1, &json!([])), "answers only");
     assert_eq!(history.last().unwrap()["content"], json!({"user_content": "The first"}));
     let list = format!("/api/v1/hitl/project/{project}/requests");
     let (_, open) = server.get(&format!("{list}?status_filter=pending")).await;

@@ -83,9 +83,28 @@ async fn an_external_worker_leases_a_task_and_finishes_it_once() {
     assert_eq!(harness.newest(id, ArtifactType::AgentOutput).await.content["a"], 1);
     assert_eq!(harness.status(id).await, ProjectStatus::Completed);
     let before = harness.log(id).await.len();
-    for again in [json!({"a": 1}), json!({"b": 2})] {
-        let again = leases.finish(leased.lease.clone(), done(&again)).await.unwrap();
-        assert_eq!(again, finished);
+    let again = leases.finish(leased.lease.clone(), done(&json!({"a": 1}))).await.unwrap();
+    assert_eq!(again, finished);
+    let with = |artifacts, confidence, input_tokens| {
+        let usage = Usage { input_tokens, ..Usage::default() };
+        Ok(Outcome::Completed { output: object(&json!({"a": 1})), artifacts, confidence, usage })
+    };
+    let artifact = NewArtifact::new(ArtifactType::TestResults, object(&json!({"b": 2})));
+    for other in [
+        done(&json!({"b": 2})),
+        done(&json!({})),
+        with(vec![artifact], None, 0),
+        with(vec![], Some(0.9), 0),
+        with(vec![], None, 1),
+    ] {
+        let refused = leases.finish(leased.lease.clone(), other).await.unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                Error::Refused(DomainError::Conflict { code: "already_completed", .. })
+            ),
+            "{refused}"
+        );
     }
     assert_eq!(harness.log(id).await.len(), before);
     assert!(is_lost(leases.heartbeat(leased.lease, None).await));

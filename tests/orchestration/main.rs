@@ -7,5 +7,8 @@ mod forms;
 mod gates;
 mod leases;
 mod projects;
+mod released;
+mod released_model;
+mod reopening;
 mod tasks;
 mod workflows;

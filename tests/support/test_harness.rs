@@ -96,13 +96,27 @@ impl TestHarness {
         wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>,
     ) -> Self {
         let store = MemoryStore::new();
+        let stores =
+            StorePorts { ledger: wrap(Arc::new(store.clone())), ..StorePorts::of(store.clone()) };
+        Self::on(runner, setup, store, stores)
+    }
+
+    /// Creates a harness whose artifacts are read from what `wrap` makes of the store.
+    #[must_use]
+    pub fn with_context(
+        runner: ScriptedRunner,
+        wrap: impl FnOnce(MemoryStore) -> Arc<dyn ContextStore>,
+    ) -> Self {
+        let store = MemoryStore::new();
+        let stores = StorePorts { context: wrap(store.clone()), ..StorePorts::of(store.clone()) };
+        Self::on(runner, Setup::default(), store, stores)
+    }
+
+    fn on(runner: ScriptedRunner, setup: Setup, store: MemoryStore, stores: StorePorts) -> Self {
         let clock = Arc::new(ManualClock::default());
         let bus = MemoryEventBus::default();
         let ports = Ports {
-            stores: StorePorts {
-                ledger: wrap(Arc::new(store.clone())),
-                ..StorePorts::of(store.clone())
-            },
+            stores,
             bus: Arc::new(bus.clone()),
             wake_ups: Arc::new(MemoryWakeUps::default()),
             clock: clock.clone(),

@@ -54,6 +54,14 @@ pub struct NewArtifact {
     pub metadata: Map<String, Value>,
 }
 
+impl Artifact {
+    /// Returns whether the content is the one that the digest was computed from.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        digest(&self.content) == self.meta.digest
+    }
+}
+
 impl NewArtifact {
     /// Creates an artifact without metadata.
     #[must_use]

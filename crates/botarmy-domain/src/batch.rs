@@ -311,6 +311,7 @@ impl Batch {
             agent_facts: scope
                 .agent_facts
                 .and_then(|agent| Some((agent, self.agent_facts.get(&agent)?.clone()))),
+            is_rebuilt: false,
         }
     }
 

@@ -27,9 +27,21 @@ pub enum DomainError {
         /// Constraint that the field violates.
         message: String,
     },
+    /// Parts of a document in the request are invalid.
+    #[error("{}", .0.iter().map(|one| format!("{}: {}", one.pointer, one.message)).collect::<Vec<_>>().join("; "))]
+    InvalidDocument(Vec<InvalidPart>),
     /// The request is well-formed but contradicts itself or lacks something.
     #[error("{0}")]
     BadRequest(String),
+}
+
+/// Part of a document that is invalid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidPart {
+    /// JSON Pointer (RFC 6901) of the part in the request.
+    pub pointer: String,
+    /// Constraint that the part violates.
+    pub message: String,
 }
 
 impl DomainError {

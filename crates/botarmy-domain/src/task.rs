@@ -111,6 +111,10 @@ pub enum TaskState {
         /// Artifacts that were produced.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         artifacts: Vec<ContextId>,
+        /// SHA-256 of the accepted result as it was sent; absent in a task that an older version
+        /// completed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result_digest: Option<String>,
     },
     /// Failed for good, unless a person retries it.
     Failed {

@@ -198,6 +198,7 @@ words! {
         BudgetChanged = "budget_changed",
         EmergencyStopped = "emergency_stopped",
         EmergencyReleased = "emergency_released",
+        ProjectReopened = "project_reopened",
     }
 }
 

@@ -52,9 +52,11 @@ struct RequestView<'a> {
     options: &'a [String],
     #[schema(value_type = vocabulary::HitlStatus)]
     status: HitlStatus,
-    /// Text of the person who decided.
-    user_response: Option<&'a str>,
-    /// Comment of the person who decides.
+    /// Decision: `approved`, `rejected` or `amended`. The person's text is in `amended_content` and in
+    /// `history`.
+    #[schema(value_type = Option<vocabulary::HitlStatus>)]
+    user_response: Option<HitlStatus>,
+    /// Comment of the person who decided.
     response_comment: Option<&'a str>,
     /// Amendment, when the request was amended.
     amended_content: Option<AmendedView<'a>>,
@@ -63,8 +65,12 @@ struct RequestView<'a> {
     /// Limit in question, when the request asks to raise one.
     #[schema(value_type = Option<Object>)]
     budget: Option<&'a BudgetQuestion>,
-    /// Events of the request, oldest first.
+    /// Answers to the request, oldest first: none while it is pending, unless the same was asked before
+    /// the project was reopened.
     history: Vec<HistoryView<'a>>,
+    /// Request that asked the same before the project was reopened.
+    #[schema(value_type = Option<Uuid>)]
+    previous_request_id: Option<HitlRequestId>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -73,6 +79,8 @@ struct RequestView<'a> {
     expires_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
     responded_at: Option<Timestamp>,
+    /// Person who decided.
+    responded_by: Option<&'a str>,
 }
 
 /// Amendment.
@@ -110,14 +118,15 @@ struct SubjectArtifactView<'a> {
     digest: &'a str,
 }
 
-/// Event of a request.
+/// Answer to a request.
 #[derive(Serialize, ToSchema)]
 struct HistoryView<'a> {
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
+    /// `approve`, `reject` or `amend`.
     action: &'a str,
     user_id: &'a str,
-    /// Text of the event, as `{"user_content": …}`.
+    /// Text of the answer, as `{"user_content": …}`.
     #[schema(value_type = Option<Object>)]
     content: Option<&'a Value>,
     comment: Option<&'a str>,
@@ -163,7 +172,7 @@ impl<'a> RequestView<'a> {
             question: &request.question,
             options: &request.options,
             status: request.status(),
-            user_response: reply.and_then(|reply| reply.content.as_deref()),
+            user_response: reply.map(|_| request.status()),
             response_comment: reply.and_then(|reply| reply.comment.as_deref()),
             amended_content: amended,
             subject: SubjectView {
@@ -171,11 +180,13 @@ impl<'a> RequestView<'a> {
                 digest: &request.subject.digest,
             },
             budget: request.budget.as_ref(),
-            history: request.history.iter().map(HistoryView::of).collect(),
+            history: request.answers().map(HistoryView::of).collect(),
+            previous_request_id: request.previous_request_id,
             created_at: request.created_at,
             updated_at: request.updated_at,
             expires_at: request.expires_at,
             responded_at: reply.map(|reply| reply.at),
+            responded_by: reply.map(|reply| reply.by.as_str()),
         }
     }
 }
@@ -363,11 +374,12 @@ pub(crate) struct RespondBody {
     content: Option<String>,
     /// Comment.
     comment: Option<String>,
-    /// With `amend`: the document that replaces the one under review.
+    /// With `amend`: the document that replaces the one under review. It must match the schema of the
+    /// step's output; what does not is named by JSON Pointers in a 422.
     #[schema(value_type = Option<Object>)]
     amended_content: Option<Map<String, Value>>,
     /// Digest of the artifacts that the person saw. The response is refused with 409 if they have
-    /// changed since.
+    /// changed since, and also if they have changed since the request was opened and this is absent.
     subject_digest: Option<String>,
 }
 
@@ -394,6 +406,7 @@ struct RespondedView {
         (status = 400, body = ProblemDocument),
         (status = 404, body = ProblemDocument),
         (status = 409, body = ProblemDocument),
+        (status = 422, body = ProblemDocument),
     ),
 )]
 async fn respond(
@@ -411,12 +424,13 @@ async fn respond(
         subject_digest: body.subject_digest,
     };
     let responded = state.gates.respond(id, response, caller).await?;
-    let message = match (action, responded.workflow_resumed) {
-        (HitlAction::Approve, true) => "The request was approved; work goes on.",
-        (HitlAction::Approve, false) => "The request was approved.",
-        (HitlAction::Reject, _) => "The request was rejected; the project is halted.",
-        (HitlAction::Amend, true) => "The request was amended; work goes on with the amendment.",
-        (HitlAction::Amend, false) => "The request was amended.",
+    let message = match (action, responded.workflow_resumed, responded.project_halted) {
+        (HitlAction::Approve, true, _) => "The request was approved; work goes on.",
+        (HitlAction::Approve, false, _) => "The request was approved.",
+        (HitlAction::Reject, _, true) => "The request was rejected; the project is halted.",
+        (HitlAction::Reject, _, false) => "The request was rejected; the project goes on.",
+        (HitlAction::Amend, true, _) => "The request was amended; work goes on with the amendment.",
+        (HitlAction::Amend, false, _) => "The request was amended.",
     };
     Ok(HttpResponse::Ok().json(RespondedView {
         request_id: id,
@@ -456,13 +470,15 @@ mod tests {
         let mut fakes = Fakes::default();
         fakes.queries.expect_request().returning(move |_, _| {
             let mut request = request(state.clone());
-            request.history.push(HistoryEntry {
-                timestamp: NOW,
-                action: "amend".to_owned(),
-                user_id: "ada".to_owned(),
-                content: Some(json!({"user_content": "Shorter."})),
-                comment: None,
-            });
+            for action in ["created", "subject_changed", "amend", "extend"] {
+                request.history.push(HistoryEntry {
+                    timestamp: NOW,
+                    action: action.to_owned(),
+                    user_id: "ada".to_owned(),
+                    content: Some(json!({"user_content": "Shorter."})),
+                    comment: None,
+                });
+            }
             Ok(request.into())
         });
         fakes.send(get(&path(""))).await.json()
@@ -490,6 +506,7 @@ mod tests {
                     "timestamp": AT, "action": "amend", "user_id": "ada",
                     "content": {"user_content": "Shorter."}, "comment": null,
                 }],
+                "previous_request_id": null, "responded_by": null,
                 "created_at": AT, "updated_at": AT,
                 "expires_at": "2027-01-15T08:01:00.000000Z", "responded_at": null,
             })
@@ -504,8 +521,8 @@ mod tests {
             json!({"amended_content": "Shorter.", "comment": "Please."})
         );
         assert_eq!(
-            (&words["user_response"], &words["responded_at"]),
-            (&"Shorter.".into(), &AT.into())
+            (&words["user_response"], &words["response_comment"], &words["responded_at"]),
+            (&"amended".into(), &"Please.".into(), &AT.into())
         );
         let document = Reply { amended_content: Some(json!({"markdown": "x"})), ..reply() };
         let document = shown(HitlState::Amended(document)).await;
@@ -513,7 +530,11 @@ mod tests {
             document["amended_content"],
             json!({"amended_content": {"markdown": "x"}, "comment": "Please."})
         );
-        assert_eq!(shown(HitlState::Approved(reply())).await["amended_content"], Value::Null);
+        let approved = shown(HitlState::Approved(reply())).await;
+        assert_eq!(
+            (&approved["amended_content"], &approved["user_response"], &approved["responded_by"]),
+            (&Value::Null, &"approved".into(), &"ada".into())
+        );
     }
 
     #[actix_web::test]
@@ -523,7 +544,7 @@ mod tests {
             assert_eq!((response.action, caller.name()), (HitlAction::Amend, "anonymous"));
             assert_eq!(response.amended_content.unwrap()["markdown"], "x");
             let request = request(HitlState::Amended(reply())).into();
-            Ok(Responded { request, workflow_resumed: true })
+            Ok(Responded { request, workflow_resumed: true, project_halted: false })
         });
         let body = json!({"action": "amend", "amended_content": {"markdown": "x"}});
         let answer = fakes.send(post(&path("/respond"), &body)).await;

@@ -550,7 +550,12 @@ mod tests {
             assert_eq!(artifacts[0].artifact_type, ArtifactType::SourceCode);
             assert_eq!((artifacts.len(), artifacts[0].metadata["by"].clone()), (1, json!("me")));
             assert_eq!((usage.input_tokens, usage.output_tokens), (7, 0));
-            let state = TaskState::Completed { at: NOW, output: json!({}), artifacts: Vec::new() };
+            let state = TaskState::Completed {
+                at: NOW,
+                output: json!({}),
+                artifacts: Vec::new(),
+                result_digest: None,
+            };
             Ok(Task { state, ..task(1) }.into())
         });
         let body = json!({

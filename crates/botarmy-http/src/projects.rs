@@ -26,6 +26,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new::<__path_start, _, _>(start),
         Endpoint::new::<__path_pause, _, _>(pause),
         Endpoint::new::<__path_resume, _, _>(resume),
+        Endpoint::new::<__path_reopen, _, _>(reopen),
         Endpoint::new::<__path_cancel, _, _>(cancel),
     ];
     [status::endpoints(), reading::endpoints(), life_cycle, completion::endpoints()]
@@ -141,6 +142,37 @@ async fn resume(
     Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
 }
 
+/// Reason to reopen a project.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct ReopenBody {
+    /// Reason for the log and the history of the request; must not be blank.
+    #[schema(min_length = 1)]
+    reason: String,
+}
+
+/// Reopens a halted project.
+///
+/// The request that was rejected, or that expired, is asked again as a new request with the history of
+/// the old one. Steps that were running start again.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/reopen", tag = "projects",
+    params(("project_id" = Uuid, Path)), request_body = ReopenBody,
+    responses(
+        (status = 200, body = ProjectView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn reopen(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
+    Json(body): Json<ReopenBody>,
+) -> Result<HttpResponse, Problem> {
+    let project = state.projects.reopen_project(id, body.reason, caller).await?;
+    Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
+}
+
 /// Cancels a project with everything open in it; running agents are stopped.
 #[utoipa::path(
     post, path = "/api/v1/projects/{project_id}/cancel", tag = "projects",
@@ -252,6 +284,22 @@ mod tests {
         }
         let answer = Fakes::default().send(raw(&path("/start"), "{\"idea\": 7}")).await;
         assert_eq!((answer.status, answer.field().as_str()), (422, "idea"));
+    }
+
+    #[actix_web::test]
+    async fn a_project_is_reopened_with_a_reason() {
+        let mut fakes = Fakes::default();
+        fakes.projects.expect_reopen_project().returning(|_, reason, caller| {
+            assert_eq!((reason.as_str(), caller.name()), ("a mistake", "ada"));
+            Ok(project().into())
+        });
+        let request = post(&path("/reopen"), &json!({"reason": "a mistake"}));
+        let answer = fakes.send(request.insert_header(("X-User-Id", "ada"))).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (200, &"active".into()));
+        for (body, status, field) in [("{}", 422, "reason"), ("", 400, "")] {
+            let answer = Fakes::default().send(raw(&path("/reopen"), body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (status, field), "{body}");
+        }
     }
 
     #[actix_web::test]

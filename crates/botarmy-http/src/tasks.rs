@@ -418,8 +418,12 @@ mod tests {
             Ok(Arc::new(Task { state, ..task(1) }))
         });
         fakes.queries.expect_task().times(1).returning(|_, _| {
-            let state =
-                TaskState::Completed { at: NOW, output: json!({"a": 1}), artifacts: Vec::new() };
+            let state = TaskState::Completed {
+                at: NOW,
+                output: json!({"a": 1}),
+                artifacts: Vec::new(),
+                result_digest: None,
+            };
             let started_at = Some(NOW.before(Duration::from_secs(1)));
             Ok(Arc::new(Task { state, started_at, ..task(1) }))
         });

@@ -259,6 +259,8 @@ pub(crate) fn request(state: HitlState) -> HitlRequest {
         question: "Good?".to_owned(),
         options: vec!["yes".to_owned()],
         subject: Subject::of([&artifact.meta]),
+        replaces: None,
+        previous_request_id: None,
         budget: None,
         state,
         history: Vec::new(),

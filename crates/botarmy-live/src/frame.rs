@@ -88,6 +88,7 @@ fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
         | EventType::ProjectStarted
         | EventType::ProjectPaused
         | EventType::ProjectResumed
+        | EventType::ProjectReopened
         | EventType::ProjectCompleted
         | EventType::ProjectHalted
         | EventType::ProjectFailed
@@ -123,11 +124,14 @@ fn told_as(entry: &Entry) -> (&'static str, Cow<'_, Map<String, Value>>) {
             ("artifact_created", with(more))
         }
         EventType::HitlResponse => {
-            let amended = match EventPayload::of(entry) {
-                Ok(EventPayload::HitlResponse(response)) => amended(&response),
-                _ => Value::Null,
+            let more = match EventPayload::of(entry) {
+                Ok(EventPayload::HitlResponse(response)) => json!({
+                    "amended_content": amended(&response), "user_response": response.status,
+                    "content": response.user_response,
+                }),
+                _ => json!({"amended_content": null}),
             };
-            ("hitl_response", with(json!({"amended_content": amended})))
+            ("hitl_response", with(more))
         }
         EventType::SystemError | EventType::AgentError => {
             let message = match EventPayload::of(entry) {
@@ -399,7 +403,7 @@ mod tests {
                 response("approve", "approved", json!({"workflow_resumed": false})),
                 "hitl_response",
                 None,
-                json!({"amended_content": null}),
+                json!({"amended_content": null, "user_response": "approved", "content": null}),
             ),
             (E::HitlTimeout, json!({"status": "expired"}), "hitl_timeout", None, own.clone()),
             (E::HitlCancelled, json!({"status": "cancelled"}), "hitl_cancelled", None, own.clone()),
@@ -474,6 +478,13 @@ mod tests {
                 own.clone(),
             ),
             (E::EmergencyReleased, json!({"reason": "r"}), "emergency_released", None, own),
+            (
+                E::ProjectReopened,
+                json!({"status": "active", "reopened_by": "ada", "was": "halted", "reason": "r"}),
+                "workflow_event",
+                None,
+                project("project_reopened", "The project was reopened by ada."),
+            ),
         ]
     }
 
@@ -510,6 +521,9 @@ mod tests {
         let (entry, first, then) = frames(LogWriter::project(), EventType::HitlResponse, data);
         let amended = json!({"amended_content": "shorter", "comment": "please"});
         assert_eq!(first["data"]["amended_content"], amended);
+        assert_eq!(first["data"]["user_response"], "amended");
+        assert_eq!(first["data"]["response_comment"], "please");
+        assert_eq!(first["data"]["content"], "shorter");
         let then = then.unwrap();
         assert_eq!(then["event_type"], "workflow_resumed");
         assert_eq!(then["data"]["message"], "The request was amended; work goes on.");

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use botarmy_domain::Assignment;
 use botarmy_domain::artifact::{NewArtifact, digest};
 use botarmy_domain::package::path_problems;
 use botarmy_domain::vocabulary::ArtifactType;
 use botarmy_domain::workflow::{Workflow, WorkflowError};
+use botarmy_domain::{Assignment, InvalidPart};
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value};
 
@@ -79,6 +79,34 @@ impl OutputValidator {
             }
         }
         Ok(())
+    }
+
+    /// Returns the errors of a document that a person puts in the place of a result. Their places are
+    /// JSON Pointers into the document.
+    pub(crate) fn errors(
+        &self,
+        output_spec: &OutputSpec,
+        document: &Map<String, Value>,
+    ) -> Vec<InvalidPart> {
+        let part = |pointer: &str, message| InvalidPart { pointer: pointer.to_owned(), message };
+        if output_spec.output_type == Some(ArtifactType::SourceCode)
+            && let Err(message) = check_files(document)
+        {
+            return vec![part("/files", message)];
+        }
+        let Some(schema) = &output_spec.schema else { return Vec::new() };
+        let validator = match self.compiled(schema) {
+            Ok(validator) => validator,
+            Err(message) => return vec![part("", message)],
+        };
+        let document = Value::Object(document.clone());
+        let errors = validator.iter_errors(&document).take(MAX_VALIDATION_ERRORS);
+        errors
+            .map(|error| {
+                let pointer = error.instance_path().to_string();
+                part(&pointer, shortened(&error.masked().to_string()))
+            })
+            .collect()
     }
 
     fn compiled(&self, schema: &Map<String, Value>) -> Result<Arc<Validator>, String> {

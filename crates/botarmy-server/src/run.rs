@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use botarmy_domain::ports::{Gates, Operations, Projects};
 use botarmy_domain::{
     AgentType, BusMessage, Caller, Entry, EventPayload, HitlAction, HitlKind, HitlRequest,
-    HitlRequestId, HitlStatus, NewProject, Oversight, Project, ProjectId, ProjectState, Response,
-    package,
+    HitlRequestId, HitlStatus, NewProject, OnExpiry, Oversight, Project, ProjectId, ProjectState,
+    Response, package,
 };
 
 use tracing::warn;
@@ -131,7 +131,12 @@ async fn finish(system: &System, project: &Project, out: &Path) -> anyhow::Resul
     match &project.state {
         ProjectState::Completed { .. } => {}
         ProjectState::Halted { by, reason, .. } => {
-            println!("\nThe project was halted by {by}: {reason}.");
+            println!(
+                "\nThe project was halted by {by}: {reason}.\nTo go on after all: start \
+                 `botarmy-server serve` on the same data, and \
+                 POST /api/v1/projects/{}/reopen {{\"reason\": …}}.",
+                project.id
+            );
             return Ok(ExitCode::FAILURE);
         }
         _ => {
@@ -277,26 +282,39 @@ impl<'a> Terminal<'a> {
             }
             self.second_chances -= 1;
         }
-        Some(simply(HitlAction::Approve))
+        Some(simply(request, HitlAction::Approve))
     }
 
     /// Puts a gate before the person at the terminal.
     async fn ask(&self, request: &HitlRequest) -> anyhow::Result<Option<Response>> {
-        println!("\n{}", request.question);
+        println!("\n{}\n{}", request.question, deadline(request));
         loop {
             print!("[a]pprove  [r]eject  a[m]end with text  [s]how > ");
             std::io::stdout().flush()?;
             let Some(line) = read_line().await? else { return Ok(None) };
             match line.trim().to_lowercase().as_str() {
-                "a" | "approve" | "y" | "yes" => return Ok(Some(simply(HitlAction::Approve))),
-                "r" | "reject" | "n" | "no" => return Ok(Some(simply(HitlAction::Reject))),
+                "a" | "approve" | "y" | "yes" => {
+                    return Ok(Some(simply(request, HitlAction::Approve)));
+                }
+                "r" | "reject" | "n" | "no" => match confirm_rejection().await? {
+                    None => return Ok(None),
+                    Some(None) => {}
+                    Some(reason) => {
+                        let comment = reason;
+                        return Ok(Some(Response {
+                            comment,
+                            ..simply(request, HitlAction::Reject)
+                        }));
+                    }
+                },
                 "m" | "amend" => {
                     print!("What should be different? > ");
                     std::io::stdout().flush()?;
                     let Some(text) = read_line().await? else { return Ok(None) };
                     if !text.trim().is_empty() {
                         let content = Some(text.trim().to_owned());
-                        return Ok(Some(Response { content, ..simply(HitlAction::Amend) }));
+                        let response = simply(request, HitlAction::Amend);
+                        return Ok(Some(Response { content, ..response }));
                     }
                 }
                 "s" | "show" => self.show(request).await?,
@@ -317,8 +335,36 @@ impl<'a> Terminal<'a> {
     }
 }
 
-const fn simply(action: HitlAction) -> Response {
-    Response { action, content: None, comment: None, amended_content: None, subject_digest: None }
+/// Returns a response to what was shown, with nothing but its action.
+fn simply(request: &HitlRequest, action: HitlAction) -> Response {
+    let subject_digest = Some(request.subject.digest.clone());
+    Response { action, content: None, comment: None, amended_content: None, subject_digest }
+}
+
+/// Returns the sentence about the time by which a request has to be answered.
+fn deadline(request: &HitlRequest) -> String {
+    let at = request.expires_at;
+    match request.on_expiry {
+        OnExpiry::KeepWaiting => format!("The deadline is {at}; it keeps waiting after that."),
+        OnExpiry::Reject => format!("Without an answer until {at} it is rejected."),
+        OnExpiry::Approve => format!("Without an answer until {at} it is approved."),
+    }
+}
+
+/// Asks why, and whether to reject: a rejection halts the project. Returns `Some(None)` for second
+/// thoughts, and `None` when the input has ended.
+async fn confirm_rejection() -> anyhow::Result<Option<Option<String>>> {
+    print!("Why? A rejection halts the project. (empty: do not reject) > ");
+    std::io::stdout().flush()?;
+    let Some(reason) = read_line().await? else { return Ok(None) };
+    if reason.trim().is_empty() {
+        return Ok(Some(None));
+    }
+    print!("Reject and halt the project? [y/N] > ");
+    std::io::stdout().flush()?;
+    let Some(line) = read_line().await? else { return Ok(None) };
+    let is_sure = matches!(line.trim().to_lowercase().as_str(), "y" | "yes");
+    Ok(Some(is_sure.then(|| reason.trim().to_owned())))
 }
 
 /// A line from standard input; `None` at its end.

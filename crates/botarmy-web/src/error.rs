@@ -20,6 +20,9 @@ impl From<DomainError> for Problem {
                 Self::new(StatusCode::CONFLICT, detail).with_code(code)
             }
             DomainError::Invalid { field, message } => Self::invalid(field, message),
+            DomainError::InvalidDocument(parts) => {
+                Self::invalid_parts(parts.into_iter().map(|part| (part.pointer, part.message)))
+            }
             DomainError::BadRequest(detail) => Self::bad_request(detail),
         }
     }
@@ -55,6 +58,7 @@ impl From<Error> for Problem {
 #[cfg(test)]
 mod tests {
     use actix_web::ResponseError;
+    use botarmy_domain::InvalidPart;
 
     use super::*;
 
@@ -75,6 +79,14 @@ mod tests {
         assert_eq!(body["type"], "urn:botarmy:problem:not_pending");
         let (status, body) = of(DomainError::invalid("name", "must not be blank").into());
         assert_eq!((status, &body["errors"][0]["field"]), (422, &"name".into()));
+        let part = |pointer: &str| InvalidPart {
+            pointer: pointer.to_owned(),
+            message: "is missing".to_owned(),
+        };
+        let (status, body) =
+            of(DomainError::InvalidDocument(vec![part("/a/0"), part("/b")]).into());
+        assert_eq!((status, &body["errors"][1]["field"]), (422, &"/b".into()));
+        assert_eq!(body["detail"], "/a/0: is missing; /b: is missing");
         let (status, _) = of(DomainError::BadRequest("What?".to_owned()).into());
         assert_eq!(status, 400);
         let (status, _) = of(StoreError::Conflict.into());

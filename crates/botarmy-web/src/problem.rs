@@ -114,6 +114,18 @@ impl Problem {
         problem
     }
 
+    /// Creates a 422 for parts of a document, each with its JSON Pointer and the requirement that it
+    /// does not meet.
+    pub fn invalid_parts(parts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let errors: Vec<_> =
+            parts.into_iter().map(|(field, message)| FieldError { field, message }).collect();
+        let detail: Vec<_> =
+            errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail.join("; "));
+        problem.0.errors = errors;
+        problem
+    }
+
     /// Creates a 500. The cause goes to the log alone.
     pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let detail = "The server failed on this request. Its log has the cause under the request's \

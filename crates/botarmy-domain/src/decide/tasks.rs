@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::budget;
@@ -11,7 +12,7 @@ use super::builder::DecisionBuilder;
 use super::flow;
 use super::gate::{self, GateTarget};
 use super::lease::held;
-use crate::artifact::NewArtifact;
+use crate::artifact::{NewArtifact, digest};
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
@@ -30,6 +31,8 @@ use crate::vocabulary::{ArtifactType, HitlKind, StepStatus, TaskStatus};
 
 /// Maximum number of context artifacts of a task.
 const MAX_CONTEXT: usize = 1000;
+/// Code of an attempt whose inputs are not the released ones, byte for byte.
+pub const RELEASED_BYTES_DIFFER: &str = "released_bytes_differ";
 /// Maximum number of attempts of a task.
 const MAX_ATTEMPTS: u32 = 10;
 
@@ -44,6 +47,7 @@ pub fn submit(
     new: &NewTask,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
+    builder.reopen_by_itself()?;
     let project = builder.active_project()?.clone();
     if non_blank(&new.instructions).is_none() {
         return Err(DomainError::invalid("instructions", "must not be blank"));
@@ -84,13 +88,20 @@ pub fn claim(
     lease: Duration,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
-    builder.active_project()?;
+    let project = builder.active_project()?.clone();
     let mut task = (*builder.task(id)?).clone();
     if task.status() != TaskStatus::Pending || task.ready_at > builder.at() {
         return Err(DomainError::conflict(
             "not_ready",
             format!("Task {id} is not ready to be started."),
         ));
+    }
+    // What was released since the task was created replaces what it was created with.
+    let inputs = project.plan.as_ref().and_then(|plan| plan.context_of(&task));
+    let replaced = inputs.filter(|inputs| inputs.all != task.context_ids);
+    if let Some((inputs, handoff)) = replaced.clone().zip(task.handoff.as_mut()) {
+        handoff.context_ids = inputs.handed_over;
+        task.context_ids = inputs.all;
     }
     task.attempt += 1;
     task.started_at = Some(builder.at());
@@ -108,13 +119,14 @@ pub fn claim(
         attempt: task.attempt,
         worker: worker.clone(),
         step: task.step().map(str::to_owned),
+        context_ids: replaced.map(|inputs| inputs.all),
     });
     builder.put_task(task, &payload);
     Ok(builder.finish())
 }
 
 /// Result of an attempt that finished.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Work {
     /// Report of the agent about its work.
     pub output: Map<String, Value>,
@@ -142,7 +154,7 @@ pub fn complete(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let task = builder.task(id)?;
-    if task.status() == TaskStatus::Completed && task.attempt == holder.fence {
+    if is_repetition(&task, holder, work)? {
         return Ok(builder.finish());
     }
     let mut task = held(&builder, id, holder)?;
@@ -160,18 +172,15 @@ pub fn complete(
         };
         return fail(context, snapshot, id, holder, &error);
     }
-    let repeat = task.step().and_then(|step| {
-        let plan = project.plan.as_ref()?;
-        plan.workflow.repairer_of(step)?.repeat.as_ref()
-    });
     let low_confidence =
         work.confidence.filter(|confidence| *confidence < builder.defaults.confidence_threshold);
     let mut result = None;
     let mut made = Vec::new();
     for new in new {
         let is_result = new.artifact_type == expected;
-        let passed =
-            repeat.map(|repeat| new.content.get(&repeat.until) == Some(&Value::Bool(true)));
+        let plan = project.plan.as_ref();
+        let passed = plan.zip(task.step());
+        let passed = passed.and_then(|(plan, step)| plan.workflow.verdict(step, &new.content));
         let stored = builder.store_artifact(project.id, task.agent, new, Some(id));
         made.push(stored.id);
         if is_result {
@@ -194,6 +203,7 @@ pub fn complete(
         at: builder.at(),
         output: Value::Object(work.output.clone()),
         artifacts: made,
+        result_digest: Some(digest(work)),
     };
     builder.put_task(task.clone(), &payload);
     budget::settle(&mut builder, &task, &work.usage);
@@ -210,6 +220,31 @@ pub fn complete(
     }
     flow::advance(&mut builder)?;
     Ok(builder.finish())
+}
+
+/// Returns whether this very result was accepted already from the same attempt.
+///
+/// # Errors
+/// `already_completed` if the attempt was completed with another result.
+pub fn is_repetition(task: &Task, holder: &LeaseHolder, work: &Work) -> Result<bool, DomainError> {
+    let TaskState::Completed { at, output, result_digest, .. } = &task.state else {
+        return Ok(false);
+    };
+    if task.attempt != holder.fence {
+        return Ok(false);
+    }
+    let is_same = match result_digest {
+        Some(accepted) => *accepted == digest(work),
+        None => output.as_object() == Some(&work.output),
+    };
+    if is_same {
+        return Ok(true);
+    }
+    let detail = format!(
+        "Task {} was completed at {at} with another result, which stands; this one is not stored.",
+        task.id
+    );
+    Err(DomainError::conflict("already_completed", detail))
 }
 
 /// Accepts a failure: schedules another attempt or asks a person.
@@ -285,19 +320,23 @@ fn attempt_failed(
         usage: task.usage.clone(),
         step: task.step().map(str::to_owned),
     });
+    let project = builder.project()?.clone();
+    let (refusal, refuse) = match project.plan {
+        Some(_) => ("halt the project", "Halt"),
+        None => ("leave it failed", "Leave it"),
+    };
     let question = format!(
-        "{} failed: {} Approve to try again, amend to change the instructions, or reject to halt \
-         the project.",
+        "{} failed: {} Approve to try again, amend to change the instructions, or reject to \
+         {refusal}.",
         task.step()
             .map_or_else(|| format!("The {} task", task.agent), |step| format!("\"{step}\"")),
         error.message
     );
     task.state = TaskState::Failed { at: builder.at(), error };
     builder.put_task(task.clone(), &payload);
-    let project = builder.project()?.clone();
     let step = task.step().and_then(|name| project.plan.as_ref()?.workflow.step(name));
     let target = GateTarget { task: Some(task.id), step, agent: Some(task.agent) };
-    let options = ["Try again", "Change the instructions", "Halt"].map(str::to_owned).to_vec();
+    let options = ["Try again", "Change the instructions", refuse].map(str::to_owned).to_vec();
     let kind = HitlKind::Failure;
     let request =
         gate::new_request(builder, &project, kind, question, options, Subject::of([]), target);
@@ -369,6 +408,32 @@ pub fn ask(
     gate::open_after(&mut builder, request, Some(&inquiry.usage));
     builder.and_task(task.clone());
     budget::settle(&mut builder, &task, &inquiry.usage);
+    Ok(builder.finish())
+}
+
+/// Fails an attempt whose inputs are not the released ones, and asks a person. Another attempt would
+/// be given the same, so none is made.
+///
+/// # Errors
+/// `lease_lost` if the lease is no longer held.
+pub fn refuse_inputs(
+    context: &DecisionContext,
+    snapshot: &Snapshot,
+    id: TaskId,
+    holder: &LeaseHolder,
+    detail: &str,
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(context, snapshot);
+    let task = held(&builder, id, holder)?;
+    let note = event::Note(Map::from_iter([
+        ("code".to_owned(), RELEASED_BYTES_DIFFER.into()),
+        ("message".to_owned(), detail.into()),
+    ]));
+    builder.note(&E::SystemError(note), Some(id));
+    let error = TaskError { code: RELEASED_BYTES_DIFFER.to_owned(), message: detail.to_owned() };
+    let attempted = task.clone();
+    attempt_failed(&mut builder, task, error, None)?;
+    budget::settle(&mut builder, &attempted, &Usage::default());
     Ok(builder.finish())
 }
 

@@ -513,7 +513,8 @@ mod tests {
         let artifacts = [artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "x"}))];
         let mut project = project();
         let package = build(&project, &artifacts, AT);
-        project.state = ProjectState::Completed { at: AT, by: "me".into(), overridden: vec![] };
+        let (by, overridden) = ("me".into(), vec![]);
+        project.state = ProjectState::Completed { at: AT, by, overridden, forced: false };
         let json = serde_json::to_string(&package).unwrap();
         let stored: Package = serde_json::from_str(&json).unwrap();
         assert_eq!(stored, package);

@@ -78,11 +78,11 @@ impl Project {
                 let reason = emergency.as_ref().map(|stop| stop.reason.as_str());
                 standing(at, Some(by.as_str()), reason)
             }
-            ProjectState::Completed { at, by, overridden } => {
+            ProjectState::Completed { at, by, overridden, .. } => {
                 Standing { overridden, ..standing(at, Some(by.as_str()), None) }
             }
             ProjectState::Cancelled { at, by } => standing(at, Some(by.as_str()), None),
-            ProjectState::Halted { at, by, reason } => {
+            ProjectState::Halted { at, by, reason, .. } => {
                 standing(at, Some(by.as_str()), Some(reason.as_str()))
             }
             ProjectState::Failed { at, reason } => standing(at, None, Some(reason.as_str())),
@@ -174,14 +174,16 @@ mod tests {
     fn the_standing_has_author_time_and_reason() {
         let (by, reason) = ("ada".to_owned(), "Too large.".to_owned());
         assert_eq!(project(ProjectState::Active).standing(), Standing::default());
-        let halted = project(ProjectState::Halted { at: NOW, by: by.clone(), reason });
+        let halted =
+            project(ProjectState::Halted { at: NOW, by: by.clone(), reason, request_id: None });
         let standing = halted.standing();
         assert_eq!(
             (standing.since, standing.by, standing.reason),
             (Some(NOW), Some("ada"), Some("Too large."))
         );
         let overridden = vec!["Task 1 is pending.".to_owned()];
-        let state = ProjectState::Completed { at: NOW, by, overridden: overridden.clone() };
+        let state =
+            ProjectState::Completed { at: NOW, by, overridden: overridden.clone(), forced: true };
         assert_eq!(project(state).standing().overridden, overridden);
     }
 

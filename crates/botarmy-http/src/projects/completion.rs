@@ -228,8 +228,12 @@ mod tests {
     async fn completing_by_force_what_is_complete_says_so() {
         let mut fakes = Fakes::default();
         fakes.queries.expect_project().returning(|_, _| {
-            let state =
-                ProjectState::Completed { at: NOW, by: "ada".to_owned(), overridden: Vec::new() };
+            let state = ProjectState::Completed {
+                at: NOW,
+                by: "ada".to_owned(),
+                overridden: Vec::new(),
+                forced: false,
+            };
             Ok(Project { state, ..project() }.into())
         });
         fakes.projects.expect_force_complete().returning(|_, _| Ok(Vec::new()));

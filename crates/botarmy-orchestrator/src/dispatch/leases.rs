@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::decide::lease;
+use botarmy_domain::decide::{lease, tasks};
 use botarmy_domain::ports::WorkerLeases;
 use botarmy_domain::{
     Amount, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased, Outcome,
@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::dispatcher::{ClaimGuard, LeaseDispatcher, PollRequest};
-use crate::assignment::{SharedProject, no_assignment, schema_of, time_limit};
-use crate::attempt_result::{TooLarge, sanitize};
+use crate::assignment::{SharedProject, schema_of, time_limit};
+use crate::attempt_result::{TooLarge, sanitize, work};
 use crate::engine::Engine;
 use crate::lease_settings::LeaseSettings;
 use crate::output_validation::OutputSpec;
@@ -68,9 +68,12 @@ impl Leases {
                     heartbeat: self.settings.lease / 3,
                     job,
                 }),
-                Err(error) => {
-                    warn!(task.id = %task.id, %error, "Task {} cannot be handed out", task.id);
-                    let failed = Arc::new(Err(no_assignment(&error)));
+                Err(reason) => {
+                    warn!(task.id = %task.id, %reason, "Task {} cannot be handed out", task.id);
+                    let held = HeldLease { task: task.id, holder: holder.clone() };
+                    let failed = self.engine.no_assignment(task, held, reason).await;
+                    let Some(failed) = failed else { continue };
+                    let failed = Arc::new(Err(failed));
                     let context = self.engine.context(Caller::worker(&holder.worker));
                     if let Err(error) =
                         self.engine.commit_attempt(task, &holder, true, &failed, context).await
@@ -168,11 +171,19 @@ impl WorkerLeases for Leases {
     ) -> Result<Arc<Task>, Error> {
         let task = self.task(&lease).await?;
         let holder = lease.holder.clone();
-        let again = matches!(result, Ok(Outcome::Completed { .. }))
-            && task.status() == TaskStatus::Completed
-            && task.attempt == holder.fence;
-        if again {
-            return Ok(task);
+        if let (TaskStatus::Completed, Ok(outcome @ Outcome::Completed { .. })) =
+            (task.status(), &result)
+        {
+            let cleaned = sanitize(outcome.clone(), self.settings.max_output_bytes);
+            if let Ok(Outcome::Completed { output, artifacts, confidence, usage }) = &cleaned
+                && tasks::is_repetition(
+                    &task,
+                    &holder,
+                    &work(output, artifacts, *confidence, usage),
+                )?
+            {
+                return Ok(task);
+            }
         }
         lease::check_held(&task, &holder)?;
         let result = match result {
