@@ -191,3 +191,42 @@ async fn another_result_for_a_finished_task_is_409_and_the_same_one_200() {
         assert_eq!(status, expected, "{answer}");
     }
 }
+
+#[tokio::test]
+async fn a_project_that_no_worker_serves_is_told_from_one_that_waits_for_a_person() {
+    let server = TestServer::with(&[("BOTARMY_AGENTS__CODER__RUNNER", "none")]).await;
+    let (alone, asks) = (server.by_hand().await, project(&server, "standard").await);
+    let task = json!({"agent_type": "coder", "instructions": "A greeting"});
+    assert_eq!(server.post(&format!("/api/v1/projects/{alone}/tasks"), task).await.0, 201);
+    gate_of(&server, &asks, "Project Planning").await;
+    let (_, found) = server.get(&format!("/api/v1/projects/{asks}")).await;
+    let activity = &found["activity"];
+    assert_eq!(
+        (&activity["state"], &activity["requests"]),
+        (&json!("waiting_for_person"), &json!(1))
+    );
+    assert!(activity["since"].is_string(), "{activity}");
+    let (_, listed) = server.get("/api/v1/projects").await;
+    let of = |id: &str| {
+        let items = listed["items"].as_array().unwrap();
+        items.iter().find(|item| item["id"] == id).unwrap()["activity"].clone()
+    };
+    assert_eq!(of(&alone)["state"], "waiting_for_worker");
+    assert_eq!(of(&alone)["agent_type"], "coder");
+    assert_eq!(of(&asks), *activity);
+    let (status, health) = server.get("/health/detailed").await;
+    assert_eq!((status, &health["status"]), (200, &json!("degraded")), "{health}");
+    let agents = health["components"]["agents"]["message"].as_str().unwrap();
+    assert!(agents.contains("one task waits for the coder"), "{agents}");
+    assert_eq!(server.get("/readyz").await.0, 200);
+    assert_eq!(server.get("/health/ready").await.1["message"], "The server is ready.");
+    let (_, agents) = server.get("/api/v1/agents/status").await;
+    for (name, agent) in agents.as_object().unwrap() {
+        assert!(agent["last_activity"].is_string(), "{name}: {agent}");
+    }
+    assert!(server.said("waits for a person"), "an opened gate is in the server's log");
+    let path = format!("/api/v1/artifacts/{asks}/artifacts");
+    let removed = server.raw(reqwest::Method::DELETE, &path, None);
+    let message = removed.await.unwrap().text().await.unwrap();
+    assert!(message.contains("Recipes"), "{message}");
+}

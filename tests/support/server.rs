@@ -264,6 +264,15 @@ impl TestServer {
         request.timeout(TIMEOUT).send().await
     }
 
+    /// Returns whether the server's log has this text.
+    ///
+    /// # Panics
+    /// If reading the log panicked.
+    #[must_use]
+    pub fn said(&self, text: &str) -> bool {
+        self.log.lock().unwrap().contains(text)
+    }
+
     /// Polls until the condition holds.
     ///
     /// # Panics

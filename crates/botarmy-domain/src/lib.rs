@@ -69,18 +69,18 @@ pub use log::{Entry, EntryFilter, Head, LogId, Origin};
 pub use outcome::{Outcome, Question, RunError};
 pub use package::Package;
 pub use page::Page;
-pub use project::{Completion, Counts, NewProject, Plan, Project, ProjectState};
+pub use project::{Activity, Completion, Counts, NewProject, Plan, Project, ProjectState};
 pub use rebuilt::Rebuilt;
 pub use record::{ColumnKind, ColumnValue, Record, RecordTable};
 pub use records::{Listed, RecordKey, RecordKind, RecordValue};
 pub use scope::{Scope, Snapshot};
 pub use source_code::{SourceCode, SourceFile};
-pub use task::{NewTask, Task, TaskFilter, TaskLine, TaskState, TaskStatusList};
+pub use task::{NewTask, ReadyTasks, Task, TaskFilter, TaskLine, TaskState, TaskStatusList};
 pub use timestamp::Timestamp;
 pub use usage::Usage;
 pub use vocabulary::{
-    AgentStatusKind, AgentType, ArtifactType, EventSource, EventType, HitlAction, HitlKind,
-    HitlStatus, OnExpiry, Oversight, ProjectStatus, StepStatus, TaskStatus,
+    ActivityState, AgentStatusKind, AgentType, ArtifactType, EventSource, EventType, HitlAction,
+    HitlKind, HitlStatus, OnExpiry, Oversight, ProjectStatus, StepStatus, TaskStatus,
 };
 pub use worker::{HeartbeatReply, HeldLease, Leased, WorkQuery};
 pub use worker_document::WorkerDocument;

@@ -1,5 +1,6 @@
 //! A project: an idea that workflows, agents and people turn into a package.
 
+mod activity;
 mod report;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::timestamp::Timestamp;
 use crate::vocabulary::{ArtifactType, Oversight, ProjectStatus, StepStatus, TaskStatus};
 use crate::workflow::{Progress, Step, Workflow};
 
+pub use activity::Activity;
 pub use report::{CompletionReport, ProjectDetail, Standing, TaskStatusPage};
 
 /// A project and, when it follows a workflow, its progress in it.

@@ -134,6 +134,15 @@ pub enum TaskState {
     },
 }
 
+/// Tasks of one agent type that are ready to be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadyTasks {
+    /// The agent type.
+    pub agent: AgentType,
+    /// Number of tasks.
+    pub count: u64,
+}
+
 /// Error of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {

@@ -37,7 +37,8 @@ struct AgentView<'a> {
     /// Oldest of its running tasks.
     #[schema(value_type = Option<Uuid>)]
     current_task_id: Option<TaskId>,
-    #[schema(value_type = Option<String>, format = DateTime)]
+    /// Time of its last activity; the time of the installation until it has worked.
+    #[schema(value_type = String, format = DateTime)]
     last_activity: Option<Timestamp>,
     error_message: Option<&'a str>,
     /// Number of its running tasks.

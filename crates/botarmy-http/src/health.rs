@@ -17,7 +17,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 
 /// Components of `GET /health/detailed`.
-const COMPONENTS: [&str; 4] = ["database", "redis", "task_queue", "llm"];
+const COMPONENTS: [&str; 5] = ["database", "redis", "task_queue", "agents", "llm"];
 /// Components of `GET /healthz`.
 const CHECKS: [&str; 4] = ["database", "redis", "task_queue", "audit_system"];
 
@@ -139,6 +139,8 @@ async fn detailed(state: Data<State>) -> HttpResponse {
 struct ReadyView {
     /// `ready` or `not_ready`.
     status: &'static str,
+    /// The same in a sentence.
+    message: String,
     /// Needed components that are unhealthy.
     failing: Vec<&'static str>,
 }
@@ -151,9 +153,11 @@ async fn ready(state: &State) -> HttpResponse {
         .map(|finding| finding.component)
         .collect();
     if failing.is_empty() {
-        HttpResponse::Ok().json(ReadyView { status: "ready", failing })
+        let message = "The server is ready.".to_owned();
+        HttpResponse::Ok().json(ReadyView { status: "ready", message, failing })
     } else {
-        HttpResponse::ServiceUnavailable().json(ReadyView { status: "not_ready", failing })
+        let message = format!("The server is not ready; failing: {}.", failing.join(", "));
+        HttpResponse::ServiceUnavailable().json(ReadyView { status: "not_ready", message, failing })
     }
 }
 
@@ -310,7 +314,17 @@ mod tests {
         for path in ["/health/ready", "/readyz"] {
             let answer = ask(path, vec![part("database", true, unwell())]).await;
             assert_eq!(answer.status, 503);
-            assert_eq!(answer.json(), json!({"status": "not_ready", "failing": ["database"]}));
+            let message = "The server is not ready; failing: database.";
+            assert_eq!(
+                answer.json(),
+                json!({"status": "not_ready", "message": message, "failing": ["database"]})
+            );
+            let answer = ask(path, vec![part("database", true, well())]).await;
+            let message = "The server is ready.";
+            assert_eq!(
+                answer.json(),
+                json!({"status": "ready", "message": message, "failing": []})
+            );
         }
     }
 

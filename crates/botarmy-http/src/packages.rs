@@ -282,7 +282,7 @@ fn disposition(project: &str) -> String {
 /// Result of a deletion.
 #[derive(Serialize, ToSchema)]
 struct MessageView {
-    message: &'static str,
+    message: String,
 }
 
 /// Deletes the package of a project.
@@ -298,8 +298,13 @@ async fn remove(
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
+    let project = state.queries.project(&caller, id).await?;
     let removed = state.operations.delete_package(id, caller).await?;
-    let message = if removed { "The package was removed." } else { "There was no package." };
+    let message = if removed {
+        format!("The package of \"{}\" was removed.", project.name)
+    } else {
+        format!("There was no package of \"{}\".", project.name)
+    };
     Ok(HttpResponse::Ok().json(MessageView { message }))
 }
 
@@ -529,6 +534,7 @@ mod tests {
         let mut fakes = Fakes::default();
         fakes.operations.expect_generate_package().returning(|_, _| Ok(made()));
         fakes.operations.expect_delete_package().returning(|_, _| Ok(true));
+        fakes.queries.expect_project().returning(|_, _| Ok(project().into()));
         let delete = actix_web::test::TestRequest::delete().uri(&path("/artifacts"));
         let answers = fakes.send_all([raw(&path("/generate"), ""), delete]).await;
         assert_eq!(
@@ -538,7 +544,7 @@ mod tests {
                 "message": "The package was made; it has 4 files.",
             })
         );
-        assert_eq!(answers[1].json(), json!({"message": "The package was removed."}));
+        assert_eq!(answers[1].json(), json!({"message": "The package of \"To do\" was removed."}));
     }
 
     #[actix_web::test]
@@ -574,10 +580,7 @@ mod tests {
         let refuse = || Err(DomainError::not_found("Project", unknown()).into());
         fakes.queries.expect_package().returning(|_, id| Err(no("Project", id)));
         fakes.operations.expect_generate_package().returning(move |_, _| refuse());
-        fakes
-            .operations
-            .expect_delete_package()
-            .returning(|_, _| Err(DomainError::not_found("Project", unknown()).into()));
+        fakes.queries.expect_project().returning(|_, id| Err(no("Project", id)));
         let at = |rest: &str| format!("/api/v1/artifacts/{}{rest}", unknown());
         let answers = fakes
             .send_all([

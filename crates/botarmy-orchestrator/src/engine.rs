@@ -7,13 +7,14 @@ use botarmy_domain::ports::{Clock, Decide, EventBus, Ids, StorePorts, WakeUps};
 use botarmy_domain::rebuilt::{RELEASED_UNKNOWN, Rebuilt};
 use botarmy_domain::{
     AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Error, LogId,
-    ProjectId, Scope, Snapshot, StoreError,
+    ProjectId, Scope, Snapshot, StoreError, Timestamp,
 };
 use tokio::sync::Notify;
 use tracing::{debug, info};
 
 use crate::budgets::Budgets;
 use crate::output_validation::OutputValidator;
+use crate::served_agents::ServedAgents;
 use crate::wake_up_fanout::{WakeUpFanout, WakeUpReceiver};
 use crate::workflows::Workflows;
 
@@ -60,6 +61,9 @@ pub struct Inner {
     pub(crate) stale: Notify,
     pub(crate) wake_up_fanout: WakeUpFanout,
     pub(crate) output_validator: OutputValidator,
+    pub(crate) served_agents: ServedAgents,
+    /// Time of the installation, and until it is known, of this start.
+    installed_at: Mutex<Timestamp>,
 }
 
 impl std::ops::Deref for Engine {
@@ -73,7 +77,9 @@ impl Engine {
     /// Creates the use cases on these ports.
     #[must_use]
     pub fn new(ports: Ports, workflows: Workflows, settings: EngineSettings) -> Self {
+        let installed_at = Mutex::new(ports.clock.now());
         Self(Arc::new(Inner {
+            installed_at,
             ports,
             workflows,
             settings,
@@ -81,7 +87,18 @@ impl Engine {
             stale: Notify::new(),
             wake_up_fanout: WakeUpFanout::default(),
             output_validator: OutputValidator::default(),
+            served_agents: ServedAgents::default(),
         }))
+    }
+
+    /// Sets the time of the installation, which stands for the last activity of an agent type that has
+    /// not worked yet.
+    pub fn set_installed_at(&self, time: Timestamp) {
+        *self.installed_at.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    pub(crate) fn installed_at(&self) -> Timestamp {
+        *self.installed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the context of a decision that is taken now on behalf of `caller`.

@@ -18,6 +18,7 @@ mod output_validation;
 mod queries;
 mod requeue;
 mod reservation;
+mod served_agents;
 mod wake_up_fanout;
 mod worker;
 mod workflows;

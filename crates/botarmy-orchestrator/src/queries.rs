@@ -3,6 +3,7 @@
 //!
 //! Every caller may read everything today, so the caller is not looked at yet.
 
+mod activity;
 mod logs;
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,9 @@ use botarmy_domain::ports::{Queries, RecordsExt};
 use botarmy_domain::project::{CompletionReport, ProjectDetail, TaskStatusPage};
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, Caller, ContextId, DomainError,
-    Error, HitlRequest, HitlRequestId, HitlStatus, Package, Project, ProjectId, ProjectStatus,
-    Stop, Task, TaskId,
+    Activity, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, Caller, ContextId,
+    DomainError, Error, HitlRequest, HitlRequestId, HitlStatus, Package, Project, ProjectId,
+    ProjectStatus, Stop, Task, TaskId,
 };
 
 use crate::engine::Engine;
@@ -47,7 +48,16 @@ impl Queries for Engine {
     async fn project_detail(&self, _: &Caller, id: ProjectId) -> Result<ProjectDetail, Error> {
         let overview = self.ports.stores.projects.overview(id).await?;
         let (project, head) = overview.ok_or_else(|| no_project(id))?;
-        Ok(ProjectDetail { project, counts: head.counts })
+        let activity = self.activity(&project, &head.counts).await?;
+        Ok(ProjectDetail { project, counts: head.counts, activity })
+    }
+
+    async fn activities(
+        &self,
+        _: &Caller,
+        projects: &[Arc<Project>],
+    ) -> Result<Vec<Activity>, Error> {
+        Ok(self.activities_of(projects).await?)
     }
 
     async fn task_statuses(
@@ -167,11 +177,12 @@ impl Queries for Engine {
     }
 
     async fn agents(&self, _: &Caller) -> Result<Vec<AgentRecord>, Error> {
-        Ok(self.ports.stores.agents.statuses().await?)
+        let found = self.ports.stores.agents.statuses().await?;
+        Ok(found.into_iter().map(|record| self.since_installation(record)).collect())
     }
 
     async fn agent(&self, _: &Caller, agent: AgentType) -> Result<AgentRecord, Error> {
-        Ok(self.ports.stores.agents.status_of(agent).await?)
+        Ok(self.since_installation(self.ports.stores.agents.status_of(agent).await?))
     }
 
     async fn agent_history(
@@ -185,6 +196,13 @@ impl Queries for Engine {
 }
 
 impl Engine {
+    /// Returns the record with the time of the installation as the last activity of an agent type that
+    /// has not worked yet.
+    fn since_installation(&self, mut record: AgentRecord) -> AgentRecord {
+        record.last_activity.get_or_insert_with(|| self.installed_at());
+        record
+    }
+
     pub(crate) async fn existing_project(&self, id: ProjectId) -> Result<Arc<Project>, Error> {
         let project = self.ports.stores.projects.project(id).await?;
         Ok(project.ok_or_else(|| no_project(id))?)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 #[cfg(feature = "postgres")]
 use std::time::Duration;
 
+use botarmy_domain::Timestamp;
 use botarmy_domain::ports::{HealthCheck, StorePorts};
 #[cfg(feature = "postgres")]
 use botarmy_postgres::{PostgresAuditHealth, PostgresHealth, PostgresSettings, PostgresStore};
@@ -22,6 +23,8 @@ pub struct Stores {
     pub ports: StorePorts,
     /// Health checks of the database and of the log.
     pub health: Vec<Arc<dyn HealthCheck>>,
+    /// Time at which the database was created.
+    pub created_at: Timestamp,
     database: Database,
 }
 
@@ -47,6 +50,7 @@ impl Stores {
             ];
             return Ok(Self {
                 ports: StorePorts::of(store.clone()),
+                created_at: store.created_at().await?,
                 health: health.into(),
                 database: Database::Postgres(store),
             });
@@ -57,6 +61,7 @@ impl Stores {
             [Arc::new(SqliteHealth(store.clone())), Arc::new(SqliteAuditHealth(store.clone()))];
         Ok(Self {
             ports: StorePorts::of(store.clone()),
+            created_at: store.created_at()?,
             health: health.into(),
             database: Database::Sqlite(store),
         })

@@ -91,6 +91,7 @@ impl System {
         };
         let engine =
             Engine::new(ports, workflows, EngineSettings { defaults, budgets: settings.budgets() });
+        engine.set_installed_at(stores.created_at);
         if settings.server.role.works() {
             let choices = runners.names();
             if choices.is_empty() {
@@ -201,6 +202,7 @@ impl System {
         let mut health = self.stores.health.clone();
         health.extend(self.channels.health.clone());
         health.push(self.worker.clone());
+        health.push(Arc::new(self.engine.clone()));
         if self.role.works() {
             health.push(Arc::new(self.runners.clone()));
         }

@@ -6,4 +6,4 @@ pub mod database_copy;
 pub mod json;
 pub mod time_of_id;
 
-pub use column::{Column, bodies, body, corrupt, hash_column, integer, record, word};
+pub use column::{Column, bodies, body, corrupt, hash_column, integer, ready_tasks, record, word};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Counts, Project, ProjectState};
+use super::{Activity, Counts, Project, ProjectState};
 use crate::page::Page;
 use crate::task::TaskLine;
 use crate::timestamp::Timestamp;
@@ -15,6 +15,8 @@ pub struct ProjectDetail {
     pub project: Arc<Project>,
     /// Tasks by status, open requests and artifacts.
     pub counts: Counts,
+    /// Its current work, or the party that it waits for.
+    pub activity: Activity,
 }
 
 /// Circumstances of a project's status; empty for an active project.

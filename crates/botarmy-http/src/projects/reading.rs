@@ -4,8 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use botarmy_domain::project::ProjectDetail;
 use botarmy_domain::{
-    AgentType, ContextId, Counts, HitlRequestId, Plan, ProjectId, ProjectStatus, StepStatus,
-    TaskId, Timestamp,
+    Activity, ActivityState, AgentType, ContextId, Counts, HitlRequestId, Plan, ProjectId,
+    ProjectStatus, StepStatus, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -36,10 +36,44 @@ struct ListQuery {
     cursor: Option<ProjectId>,
 }
 
+/// Current work of a project, or the party that it waits for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Activity)]
+struct ActivityView {
+    #[schema(value_type = vocabulary::ActivityState)]
+    state: ActivityState,
+    /// Start of the attempt, opening of the oldest request, or time at which the task became ready.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// Number of requests that wait for a person.
+    requests: u32,
+    /// Agent type of the task that is running, that waits for a worker, or that a person is asked
+    /// about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<vocabulary::AgentType>)]
+    agent_type: Option<AgentType>,
+}
+
+impl From<&Activity> for ActivityView {
+    fn from(activity: &Activity) -> Self {
+        let Activity { state, since, requests, agent_type } = *activity;
+        Self { state, since, requests, agent_type }
+    }
+}
+
+/// Project in a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedProject)]
+struct ListedView<'a> {
+    #[serde(flatten)]
+    project: ProjectView<'a>,
+    activity: ActivityView,
+}
+
 /// Page of projects.
 #[derive(Serialize, ToSchema)]
 struct ProjectPage<'a> {
-    items: Vec<ProjectView<'a>>,
+    items: Vec<ListedView<'a>>,
     /// Cursor of the next page; null on the last page.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<ProjectId>,
@@ -57,7 +91,16 @@ async fn list(
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
     let page = state.queries.projects(&caller, query.status, query.cursor, limit).await?;
-    let items = page.items.iter().map(|project| ProjectView::of(project)).collect();
+    let activities = state.queries.activities(&caller, &page.items).await?;
+    let items = page
+        .items
+        .iter()
+        .zip(&activities)
+        .map(|(project, activity)| ListedView {
+            project: ProjectView::of(project),
+            activity: activity.into(),
+        })
+        .collect();
     let next_cursor = page.last_before_next().map(|project| project.id);
     Ok(HttpResponse::Ok().json(ProjectPage { items, next_cursor }))
 }
@@ -68,6 +111,7 @@ async fn list(
 struct ProjectDetailView<'a> {
     #[serde(flatten)]
     project: ProjectView<'a>,
+    activity: ActivityView,
     /// Time at which the project reached its status; null while it is active.
     #[schema(value_type = Option<String>, format = DateTime)]
     status_since: Option<Timestamp>,
@@ -195,6 +239,7 @@ impl<'a> ProjectDetailView<'a> {
         let standing = project.standing();
         Self {
             project: ProjectView::of(project),
+            activity: (&detail.activity).into(),
             status_since: standing.since,
             status_by: standing.by,
             status_reason: standing.reason,
@@ -226,7 +271,16 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{Fakes, get, no, path, project, started, unknown};
+    use crate::testing::{Fakes, NOW, get, no, path, project, started, unknown};
+
+    fn waiting() -> Activity {
+        Activity {
+            state: ActivityState::WaitingForWorker,
+            since: NOW,
+            requests: 0,
+            agent_type: Some(AgentType::Coder),
+        }
+    }
 
     #[actix_web::test]
     async fn a_list_pages_by_cursor() {
@@ -236,10 +290,19 @@ mod tests {
             let found = if before.is_none() { 2 } else { 1 };
             Ok(Page::first((0..found).map(|_| project().into()).collect(), limit))
         });
+        fakes
+            .queries
+            .expect_activities()
+            .returning(|_, projects| Ok(projects.iter().map(|_| waiting()).collect()));
         let first = "/api/v1/projects?status=active&limit=1";
         let next = format!("{first}&cursor={}", project().id);
         let answers = fakes.send_all([get(first), get(&next)]).await;
         assert_eq!(answers[0].json()["items"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            answers[0].json()["items"][0]["activity"],
+            json!({"state": "waiting_for_worker", "since": "2027-01-15T08:00:00.000000Z",
+                   "requests": 0, "agent_type": "coder"})
+        );
         assert_eq!(answers[0].json()["next_cursor"], json!(project().id));
         assert_eq!(answers[1].json()["next_cursor"], Value::Null);
     }
@@ -282,7 +345,7 @@ mod tests {
             fakes.queries.expect_project_detail().returning(|_, id| {
                 assert_eq!(id, project().id);
                 let counts = Counts::default();
-                Ok(ProjectDetail { project: project().into(), counts })
+                Ok(ProjectDetail { project: project().into(), counts, activity: waiting() })
             });
             let answer = fakes.send(get(&format!("/api/v1/projects/{form}/"))).await;
             assert_eq!(answer.json()["id"], id);
@@ -293,7 +356,8 @@ mod tests {
     async fn a_project_shows_where_it_is_in_its_workflow() {
         let mut fakes = Fakes::default();
         fakes.queries.expect_project_detail().returning(|_, _| {
-            Ok(ProjectDetail { project: started().into(), counts: Counts::default() })
+            let counts = Counts::default();
+            Ok(ProjectDetail { project: started().into(), counts, activity: waiting() })
         });
         let body = fakes.send(get(&path(""))).await.json();
         assert_eq!(body["workflow"], "w");
@@ -303,5 +367,6 @@ mod tests {
         );
         assert_eq!(body["progress"]["steps"][0]["status"], "done");
         assert_eq!(body["counts"]["tasks"]["total"], 0);
+        assert_eq!(body["activity"]["state"], "waiting_for_worker");
     }
 }

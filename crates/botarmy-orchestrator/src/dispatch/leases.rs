@@ -121,6 +121,8 @@ impl Leases {
 #[async_trait]
 impl WorkerLeases for Leases {
     async fn lease(&self, query: WorkQuery) -> Result<Vec<Leased>, Error> {
+        let now = self.engine.ports.clock.now();
+        self.engine.served_agents.by_worker(&query.agents, now, query.wait);
         let (request, answered) = PollRequest::new(query);
         if self.dispatcher.send(request).await.is_err() {
             return Ok(Vec::new());
