@@ -1,7 +1,7 @@
 //! `botarmy.command/1`: the document on a program's standard input, and the JSON Lines that it
 //! prints.
 
-use botarmy_domain::{Assignment, Usage, WorkerDocument};
+use botarmy_domain::{Assignment, Usage, WorkerDocument, json};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -110,6 +110,10 @@ pub(crate) fn read(stdout: &str) -> Report {
         if !value["type"].as_str().is_some_and(|kind| known.contains(&kind)) {
             continue;
         }
+        if let Err(error) = json::check(line, json::MAX_DEPTH) {
+            report.error = Some(format!("A line cannot be taken as it is: {error}."));
+            continue;
+        }
         match serde_json::from_value(value) {
             Err(error) => {
                 report.error = Some(format!("A line does not match botarmy.command/1: {error}."));
@@ -129,4 +133,23 @@ pub(crate) fn read(stdout: &str) -> Report {
         }
     }
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_that_would_lose_a_key_or_a_digit_is_an_error() {
+        for (output, reason) in [
+            (r#"{"a":1,"a":2}"#, "output.a: occurs twice"),
+            (r#"{"a":[0.12345678901234567890]}"#, "output.a[0]: the number"),
+        ] {
+            let report = read(&format!("{{\"type\":\"result\",\"output\":{output}}}\n"));
+            assert!(report.answer.is_none(), "{report:?}");
+            assert!(report.error.as_ref().unwrap().contains(reason), "{report:?}");
+        }
+        let report = read("{\"type\":\"result\",\"output\":{\"a\":18446744073709551615}}");
+        assert!(report.error.is_none() && report.answer.is_some(), "{report:?}");
+    }
 }

@@ -10,7 +10,7 @@ use botarmy_domain::budget::Amount;
 use botarmy_domain::ports::{AgentRunner, Clock};
 use botarmy_domain::source_code::SourceFile;
 use botarmy_domain::vocabulary::ArtifactType;
-use botarmy_domain::{Assignment, Outcome, Probe, Question, RunContext, RunError, Usage};
+use botarmy_domain::{Assignment, Outcome, Probe, Question, RunContext, RunError, Usage, json};
 use serde_json::{Map, Value, json};
 
 use crate::contract::{self, Answer, Report, ReportedArtifact};
@@ -397,7 +397,7 @@ fn collect(
             let text = folder.text(&path);
             let text = text.map_err(|why| invalid(format!("The artifact {path:?}: {why}.")))?;
             let json = media_type.as_deref().is_some_and(|kind| kind.ends_with("json"));
-            let parsed = json.then(|| serde_json::from_str(&text)).transpose();
+            let parsed = json.then(|| exact_json(&text)).transpose();
             let parsed = parsed.map_err(|why| invalid(format!("The artifact {path:?}: {why}.")))?;
             parsed.unwrap_or(Value::String(text))
         }
@@ -412,12 +412,19 @@ fn collect(
     Ok(NewArtifact::new(known, content))
 }
 
+/// Reads JSON in which no key and no digit gets lost.
+fn exact_json(text: &str) -> Result<Value, String> {
+    let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    json::check(text, json::MAX_DEPTH).map_err(|error| error.to_string())?;
+    Ok(value)
+}
+
 /// Returns a text answer as a document: the JSON object that it is, or the text under `summary`
 /// or `markdown`.
 fn document(job: &Assignment, text: &str) -> Map<String, Value> {
     let inner = text.trim();
     let fenced = inner.strip_prefix("```json").and_then(|rest| rest.strip_suffix("```"));
-    let parsed = serde_json::from_str(fenced.unwrap_or(inner)).ok();
+    let parsed = exact_json(fenced.unwrap_or(inner)).ok();
     if let Some(Value::Object(object)) = parsed {
         return object;
     }

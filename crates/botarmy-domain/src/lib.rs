@@ -26,6 +26,7 @@ pub mod health;
 pub mod hitl;
 pub mod id_generator;
 pub mod ids;
+pub mod json;
 pub mod lease;
 pub mod log;
 pub mod outcome;

@@ -8,7 +8,7 @@ use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{BytesMut, Data};
 use actix_web::{FromRequest, HttpRequest};
-use botarmy_domain::{Timestamp, text};
+use botarmy_domain::{Timestamp, json, text};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
@@ -118,16 +118,20 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if !body.trim_start().starts_with('{') {
         return Err(Problem::invalid("body", "must be a JSON object"));
     }
+    json::check(body, json::MAX_DEPTH).map_err(|error| {
+        let field = if error.path.is_empty() { "body" } else { error.path.as_str() };
+        Problem::invalid(field, error.message)
+    })?;
     let mut deserializer = serde_json::Deserializer::from_str(body);
+    // The parser's own limit is a level lower than the one that was checked.
+    deserializer.disable_recursion_limit();
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let (error, text) = (error.inner().is_data(), error.inner().to_string());
         match error {
             true => named(&path, &text),
-            // JSON it is, so these two are what the parser itself does not take.
-            false if text.starts_with("recursion limit") || text.starts_with("number out") => {
-                malformed(text)
-            }
+            // JSON it is, so this is what the parser itself does not take.
+            false if text.starts_with("number out") => malformed(text),
             false => named(&path, "is not of the right type"),
         }
     })
@@ -353,6 +357,54 @@ mod tests {
         ] {
             let problem = parse::<Body>(body.as_bytes()).unwrap_err();
             assert_eq!(status_and_field(&problem), (422, field.to_owned()), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_number_or_key_that_would_be_lost_is_422_and_named() {
+        #[derive(Debug, Deserialize)]
+        struct Document {
+            content: serde_json::Value,
+        }
+        for (content, field) in [
+            ("{\"a\":[0,1234567890123456789012345]}", "content.a[1]"),
+            ("{\"a\":0.1234567890123456789}", "content.a"),
+            ("{\"a\":9007199254740993.0}", "content.a"),
+            ("{\"a\":{\"b\":1,\"\\u0062\":2}}", "content.a.b"),
+            ("1,\"content\":2", "content"),
+        ] {
+            let body = format!("{{\"content\":{content}}}");
+            let problem = parse::<Document>(body.as_bytes()).unwrap_err();
+            assert_eq!(status_and_field(&problem), (422, field.to_owned()), "{body}");
+        }
+        let body = br#"{"content":{"a":18446744073709551615,"b":-9223372036854775808,"c":0.1}}"#;
+        let content = parse::<Document>(body).unwrap().content;
+        assert_eq!(content["a"], u64::MAX);
+        assert_eq!(content["b"], i64::MIN);
+    }
+
+    #[test]
+    fn the_depth_of_a_body_has_one_limit_whatever_its_fields_are() {
+        #[derive(Debug, Deserialize)]
+        struct Document {
+            content: serde_json::Value,
+        }
+        for (field, known) in [("content", true), ("unknown", false)] {
+            for depth in [json::MAX_DEPTH - 1, json::MAX_DEPTH] {
+                let nested = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+                let content = if known { "" } else { ",\"content\":1" };
+                let body = format!("{{\"{field}\":{nested}{content}}}");
+                match parse::<Document>(body.as_bytes()) {
+                    Ok(document) => {
+                        assert!(depth < json::MAX_DEPTH, "{field}");
+                        assert_eq!(document.content.is_array(), known);
+                    }
+                    Err(problem) => {
+                        assert_eq!(depth, json::MAX_DEPTH, "{field}");
+                        assert_eq!(status_and_field(&problem), (422, "body".to_owned()));
+                    }
+                }
+            }
         }
     }
 
