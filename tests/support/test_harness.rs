@@ -17,7 +17,7 @@ use botarmy_domain::{
 use botarmy_memory::{CountingIds, ManualClock, MemoryEventBus, MemoryStore, MemoryWakeUps};
 use botarmy_orchestrator::{
     Budgets, Engine, EngineSettings, LeaseSettings, Leases, Ports, Runners, Worker, WorkerSettings,
-    Workflows,
+    Workflows, verify_state,
 };
 use tokio::sync::watch;
 
@@ -173,8 +173,8 @@ impl TestHarness {
         self.engine.run_due().await.unwrap();
     }
 
-    /// Checks the invariants: every log is complete up to its recorded head, the counts match the
-    /// rows, and every lease has a holder.
+    /// Checks the invariants: every log is complete up to its recorded head, every row follows from
+    /// it, the counts match the rows, and every lease has a holder.
     ///
     /// # Panics
     /// If an invariant is violated.
@@ -186,6 +186,9 @@ impl TestHarness {
             entries.iter().for_each(|entry| verifier.next(entry));
             let found = verifier.finish(&HeadMark { seq: head.seq, hash: head.hash });
             assert!(found.valid, "the log of {} is broken: {found:?}", project.id);
+            let stores = StorePorts::of(self.store.clone());
+            let found = verify_state(&stores, LogId::Project(project.id), None, 100).await.unwrap();
+            assert!(found.is_valid(), "the rows of {} do not follow: {found:?}", project.id);
             let tasks = self.tasks(project.id).await;
             let with = |status| tasks.iter().filter(|task| task.status() == status).count() as u32;
             let counts = head.counts;

@@ -83,6 +83,21 @@ pub enum HitlState {
     },
 }
 
+impl HitlState {
+    /// Returns the status without the data of the state.
+    #[must_use]
+    pub const fn status(&self) -> HitlStatus {
+        match self {
+            Self::Pending => HitlStatus::Pending,
+            Self::Approved(_) => HitlStatus::Approved,
+            Self::Rejected(_) => HitlStatus::Rejected,
+            Self::Amended(_) => HitlStatus::Amended,
+            Self::Expired { .. } => HitlStatus::Expired,
+            Self::Cancelled { .. } => HitlStatus::Cancelled,
+        }
+    }
+}
+
 /// A person's decision on a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
@@ -162,14 +177,7 @@ impl HitlRequest {
     /// Returns the status without the data of the state.
     #[must_use]
     pub const fn status(&self) -> HitlStatus {
-        match self.state {
-            HitlState::Pending => HitlStatus::Pending,
-            HitlState::Approved(_) => HitlStatus::Approved,
-            HitlState::Rejected(_) => HitlStatus::Rejected,
-            HitlState::Amended(_) => HitlStatus::Amended,
-            HitlState::Expired { .. } => HitlStatus::Expired,
-            HitlState::Cancelled { .. } => HitlStatus::Cancelled,
-        }
+        self.state.status()
     }
 
     /// Returns the decision if a person has taken one.

@@ -36,6 +36,7 @@ pub mod ports;
 pub mod project;
 pub mod record;
 pub mod records;
+pub mod replay;
 pub mod scope;
 pub mod source_code;
 pub mod task;

@@ -130,6 +130,21 @@ pub enum TaskState {
     },
 }
 
+impl TaskState {
+    /// Returns the status without the data of the state.
+    #[must_use]
+    pub const fn status(&self) -> TaskStatus {
+        match self {
+            Self::Pending { .. } => TaskStatus::Pending,
+            Self::Working { .. } => TaskStatus::Working,
+            Self::WaitingForHitl { .. } => TaskStatus::WaitingForHitl,
+            Self::Completed { .. } => TaskStatus::Completed,
+            Self::Failed { .. } => TaskStatus::Failed,
+            Self::Cancelled { .. } => TaskStatus::Cancelled,
+        }
+    }
+}
+
 /// Error of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {
@@ -224,14 +239,7 @@ impl Task {
     /// Returns the status without the data of the state.
     #[must_use]
     pub const fn status(&self) -> TaskStatus {
-        match self.state {
-            TaskState::Pending { .. } => TaskStatus::Pending,
-            TaskState::Working { .. } => TaskStatus::Working,
-            TaskState::WaitingForHitl { .. } => TaskStatus::WaitingForHitl,
-            TaskState::Completed { .. } => TaskStatus::Completed,
-            TaskState::Failed { .. } => TaskStatus::Failed,
-            TaskState::Cancelled { .. } => TaskStatus::Cancelled,
-        }
+        self.state.status()
     }
 
     /// Returns the lease while the task is being worked on.

@@ -73,6 +73,14 @@ impl Timestamp {
     }
 }
 
+impl std::str::FromStr for Timestamp {
+    type Err = MalformedTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, MalformedTimestamp> {
+        Self::parse(text)
+    }
+}
+
 /// Length of `2026-01-31T12:00:00.000000Z` in bytes.
 const TEXT_LEN: usize = 27;
 

@@ -26,5 +26,6 @@ pub use budgets::Budgets;
 pub use dispatch::{LeaseDispatcher, Leases};
 pub use engine::{Engine, EngineSettings, Ports};
 pub use lease_settings::LeaseSettings;
+pub use queries::state::verify_state;
 pub use worker::{Runners, Worker, WorkerSettings};
 pub use workflows::{Workflows, WorkflowsError};

@@ -3,7 +3,9 @@
 //!
 //! Every caller may read everything today, so the caller is not looked at yet.
 
+mod log_reader;
 mod logs;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use botarmy_domain::Oversight;
+use botarmy_domain::log::HeadMark;
+use botarmy_domain::{Oversight, ProjectId};
 use clap::{Args, Parser, Subcommand};
 
 use crate::settings::{Role, Settings};
@@ -42,7 +43,7 @@ enum Command {
     /// Copy everything to another database, or back it up.
     #[command(subcommand)]
     Store(Store),
-    /// Check exported logs.
+    /// Check logs, and the stored state against them.
     #[command(subcommand)]
     Audit(Audit),
     /// Print the OpenAPI document.
@@ -140,9 +141,25 @@ enum Store {
 #[derive(Debug, Subcommand)]
 enum Audit {
     /// Check an exported log: every hash, every position, and that the end is not missing.
+    ///
+    /// Prints the head that was checked. To find out later whether the end of the log was removed or
+    /// rewritten, note it and pass it to --head.
     Verify {
         /// A file from GET /api/v1/audit/projects/{id}/export, or - for standard input.
         file: PathBuf,
+        /// A head that was noted earlier: the log has to contain it.
+        #[arg(long, value_name = "SEQ:HASH")]
+        head: Option<HeadMark>,
+    },
+    /// Compare the stored state with the logs: every project, task, request, artifact and package.
+    ///
+    /// Every log is checked first, then each row is compared with the entries that it follows from,
+    /// and each document with its digest. The first difference of each log is named. While a server
+    /// uses a SQLite database, ask it instead: GET /api/v1/audit/projects/{id}/verify?state=true.
+    VerifyState {
+        /// The project to check [default: all projects and the system log].
+        #[arg(long, value_name = "ID")]
+        project: Option<ProjectId>,
     },
 }
 
@@ -157,7 +174,7 @@ pub async fn main() -> anyhow::Result<ExitCode> {
             println!("{}", botarmy_http::openapi());
             return Ok(ExitCode::SUCCESS);
         }
-        Some(Command::Audit(Audit::Verify { file })) => return audit::verify(&file),
+        Some(Command::Audit(Audit::Verify { file, head })) => return audit::verify(&file, head),
         Some(Command::HealthCheck(HealthCheck { url: Some(url) })) => {
             return health_check::health_check(&url);
         }
@@ -194,6 +211,9 @@ pub async fn main() -> anyhow::Result<ExitCode> {
         }
         Some(Command::HealthCheck(_)) => health_check::health_check(&health_check::url(&settings)),
         Some(Command::Store(Store::Backup { to })) => backup::backup(&settings, &to).await,
+        Some(Command::Audit(Audit::VerifyState { project })) => {
+            audit::verify_stored_state(&settings, project).await
+        }
         command => {
             if matches!(command, Some(Command::Worker(_))) {
                 settings.server.role = Role::Worker;

@@ -354,7 +354,7 @@ pub(crate) async fn check_logs(
             match entry(&row) {
                 _ if row[0] < head[0] => found.note(without_end(&row)),
                 Ok(entry) => verifier.next(&entry),
-                Err(_) => verifier.unreadable(),
+                Err(error) => verifier.unreadable(error.to_string()),
             }
             next = entries.next(database_copy).await?;
             read += 1;
@@ -363,9 +363,11 @@ pub(crate) async fn check_logs(
         let verification = verifier.finish(&head_mark(&head)?);
         found.logs += 1;
         found.entries += verification.entries;
-        if let Some(seq) = verification.first_bad_seq {
+        if let (Some(seq), Some(reason)) = (verification.first_bad_seq, verification.reason) {
             let log = HEADS.name_of(&head);
-            found.bad.push(format!("the log {log} is not as it was written from entry {seq} on"));
+            found.bad.push(format!(
+                "the log {log} is not as it was written from entry {seq} on: {reason}"
+            ));
         }
     }
     if let Some(row) = next {

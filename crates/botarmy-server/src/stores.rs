@@ -62,6 +62,21 @@ impl Stores {
         })
     }
 
+    /// Opens the database that the settings name if it exists and needs no migration.
+    ///
+    /// # Errors
+    /// A database that does not exist, is not up to date, or cannot be used.
+    pub async fn open_unchanged(settings: &Settings) -> anyhow::Result<Self> {
+        #[cfg(feature = "postgres")]
+        if let Some(postgres) = postgres(settings)? {
+            botarmy_postgres::PostgresDatabaseCopy::source(&postgres).await?;
+            return Self::open(settings).await;
+        }
+        let path = sqlite(settings).path;
+        botarmy_sqlite::SqliteDatabaseCopy::source(&path)?;
+        Self::open(settings).await
+    }
+
     /// Returns `true` if other replicas can use the database too.
     #[must_use]
     pub const fn is_shared(&self) -> bool {
