@@ -24,7 +24,7 @@ impl Engine {
         let project = project.await?.as_deref();
         let context = match task.context_ids.as_slice() {
             [] => Vec::new(),
-            ids => self.ports.stores.context.artifacts_by_id(ids).await?,
+            ids => self.verified_artifacts(ids).await?,
         };
         let goes_on = task.session.is_some() || !task.answers.is_empty();
         Ok(Assignment {

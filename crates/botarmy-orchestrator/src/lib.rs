@@ -18,6 +18,7 @@ mod output_validation;
 mod queries;
 mod requeue;
 mod reservation;
+mod verified_artifacts;
 mod wake_up_fanout;
 mod worker;
 mod workflows;

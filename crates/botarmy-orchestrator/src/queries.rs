@@ -28,6 +28,7 @@ use botarmy_domain::{
 };
 
 use crate::engine::Engine;
+use crate::verified_artifacts::verify_contents;
 
 #[async_trait]
 impl Queries for Engine {
@@ -120,8 +121,7 @@ impl Queries for Engine {
     async fn review(&self, _: &Caller, id: HitlRequestId) -> Result<Review, Error> {
         let request = self.existing_request(id).await?;
         let ids: Vec<ContextId> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
-        let artifacts = self.ports.stores.context.artifacts_by_id(&ids).await?;
-        Ok(Review { request, artifacts })
+        Ok(Review { request, artifacts: self.verified_artifacts(&ids).await? })
     }
 
     async fn artifacts(
@@ -132,12 +132,15 @@ impl Queries for Engine {
         limit: u32,
     ) -> Result<Page<Arc<Artifact>>, Error> {
         let found = self.ports.stores.context.artifacts(project, filter, surplus(limit)).await?;
+        verify_contents(&found)?;
         self.of_project(project, found, limit).await
     }
 
     async fn artifact(&self, _: &Caller, id: ContextId) -> Result<Arc<Artifact>, Error> {
         let artifact = self.ports.stores.context.artifact(id).await?;
-        Ok(artifact.ok_or_else(|| DomainError::not_found("Artifact", id))?)
+        let artifact = artifact.ok_or_else(|| DomainError::not_found("Artifact", id))?;
+        artifact.verify()?;
+        Ok(artifact)
     }
 
     async fn package(&self, _: &Caller, project: ProjectId) -> Result<PackageSummary, Error> {
@@ -151,7 +154,7 @@ impl Queries for Engine {
         _: &Caller,
         package: &Package,
     ) -> Result<Vec<Arc<Artifact>>, Error> {
-        Ok(self.ports.stores.context.artifacts_by_id(&package.artifacts).await?)
+        Ok(self.verified_artifacts(&package.artifacts).await?)
     }
 
     async fn budget(&self, _: &Caller, project: ProjectId) -> Result<BudgetReport, Error> {

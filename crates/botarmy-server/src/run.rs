@@ -141,6 +141,7 @@ async fn finish(system: &System, project: &Project, out: &Path) -> anyhow::Resul
     }
     let made = system.engine.generate_package(project.id, Caller::system()).await?;
     let artifacts = system.stores.ports.context.artifacts_by_id(&made.artifacts).await?;
+    artifacts.iter().try_for_each(|artifact| artifact.verify())?;
     let files = package::layout(&made.cover, &artifacts);
     let bytes = botarmy_http::zip::zip_bytes(&files);
     write_whole(out, &bytes)?;
@@ -308,6 +309,7 @@ impl<'a> Terminal<'a> {
     async fn show(&self, request: &HitlRequest) -> anyhow::Result<()> {
         let ids: Vec<_> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
         for artifact in self.system.stores.ports.context.artifacts_by_id(&ids).await? {
+            artifact.verify()?;
             match artifact.content.get("markdown").and_then(|text| text.as_str()) {
                 Some(markdown) => println!("\n{markdown}\n"),
                 None => println!("\n{}\n", serde_json::to_string_pretty(&artifact.content)?),

@@ -14,6 +14,7 @@ use botarmy_domain::{
 
 use super::written;
 use crate::engine::Engine;
+use crate::verified_artifacts::verify_contents;
 
 /// Largest number of artifacts in a package.
 const MAX_PACKAGED: u32 = 10_000;
@@ -104,6 +105,7 @@ impl Engine {
         let project = project.ok_or_else(|| DomainError::not_found("Project", id))?;
         let filter = ArtifactFilter::default();
         let stored = self.ports.stores.context.artifacts(id, filter, MAX_PACKAGED).await?;
+        verify_contents(&stored)?;
         let context = self.context(caller);
         let package = Arc::new(package::build(&project, &stored, context.now));
         let made = Arc::clone(&package);
