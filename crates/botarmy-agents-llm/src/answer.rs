@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use botarmy_domain::artifact::Artifact;
+use botarmy_domain::json;
 use botarmy_domain::source_code::SourceCode;
 use botarmy_domain::text::{clean_json, strip_controls};
 use botarmy_domain::vocabulary::ArtifactType;
@@ -33,7 +34,12 @@ fn object_at(text: &str) -> Result<Map<String, Value>, String> {
     let cleaned = clean_json(text.as_bytes());
     let mut values = serde_json::Deserializer::from_slice(&cleaned).into_iter();
     match values.next() {
-        Some(Ok(Value::Object(document))) => Ok(document),
+        Some(Ok(Value::Object(document))) => {
+            let read = std::str::from_utf8(&cleaned[..values.byte_offset()]).unwrap_or_default();
+            json::check(read, json::MAX_DEPTH)
+                .map_err(|error| format!("it cannot be taken as it is ({error})"))?;
+            Ok(document)
+        }
         Some(Err(error)) if error.is_eof() => Err("the JSON object is not complete".to_owned()),
         Some(Err(error)) => Err(format!("it is not valid JSON ({error})")),
         _ => Err("it is not a JSON object".to_owned()),
@@ -94,4 +100,22 @@ pub(crate) fn finish(
     document.insert("files".to_owned(), source.to_json());
     document.insert("entry".to_owned(), source.entry.into());
     Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_that_would_lose_a_key_or_a_digit_is_not_taken() {
+        for (text, reason) in [
+            ("Here: {\"a\": 1, \"a\": 2}", "a: occurs twice"),
+            ("{\"a\": {\"n\": 12345678901234567890123}} done", "a.n: the number"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
+        let taken = read("{\"n\": 18446744073709551615} {\"a\": 1, \"a\": 2}").unwrap();
+        assert_eq!(taken["n"], u64::MAX);
+    }
 }

@@ -20,6 +20,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, rt};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError};
+use botarmy_domain::json;
 use botarmy_live::{Admission, Hub, SubscribeError, Subscriber, Target};
 use botarmy_web::Problem;
 use bytestring::ByteString;
@@ -375,6 +376,7 @@ impl ClientFrame {
     fn parse(text: &str) -> Result<Self, String> {
         let value: Value =
             serde_json::from_str(text).map_err(|error| format!("This is not JSON: {error}."))?;
+        json::check(text, json::MAX_DEPTH).map_err(|error| format!("{error}."))?;
         let target = || {
             let id = value.get("project_id").and_then(Value::as_str);
             let id = id.ok_or("`project_id` must be given, as text.")?;

@@ -180,6 +180,7 @@ async fn whatever_else_a_client_says_gets_an_error_and_the_subscription_stays() 
     let missing = id_of(missing);
     for (said, expected) in [
         ("hello".to_owned(), "not JSON"),
+        ("{\"type\":\"ping\",\"type\":\"ping\"}".to_owned(), "type: occurs twice"),
         ("[1]".to_owned(), "`type` must be one of"),
         (r#"{"type":"sing"}"#.to_owned(), "`type` must be one of"),
         (r#"{"type":"subscribe"}"#.to_owned(), "`project_id` must be given"),
