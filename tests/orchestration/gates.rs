@@ -250,6 +250,35 @@ async fn a_result_with_low_confidence_is_reviewed_at_any_oversight() {
 }
 
 #[tokio::test]
+async fn a_reviewer_reads_the_warnings_of_the_agent() {
+    let warned = |warnings: serde_json::Value| {
+        let object = |value: serde_json::Value| value.as_object().cloned().unwrap();
+        let plan = json!({
+            "summary": "s", "goals": [], "scope": {"in": [], "out": []}, "milestones": [],
+        });
+        let artifacts = vec![NewArtifact::new(ArtifactType::ProjectPlan, object(plan))];
+        let (output, usage) = (object(json!({"warnings": warnings})), Usage::default());
+        Act::Return(Ok(Outcome::Completed { output, artifacts, confidence: None, usage }))
+    };
+    let long = "x".repeat(1_000);
+    for (warnings, expected) in [
+        (json!(["The idea was cut.", 7, long]), " Warning: The idea was cut. Warning: xxx"),
+        (json!(vec!["Once more."; 9]), " Warning: Once more. Warning: Once more."),
+        (json!("no list"), "good to go on with?"),
+        (json!(null), "good to go on with?"),
+    ] {
+        let acts = [warned(warnings.clone())];
+        let harness = TestHarness::new(content().on_step("Project Planning", acts));
+        let id = harness.start("sdlc", Oversight::Standard).await;
+        harness.work().await;
+        let question = harness.gate(id).await.question;
+        assert!(question.contains(expected), "{warnings}: {question}");
+        assert!(question.len() < 700 && question.matches("Warning").count() <= 5, "{question}");
+        assert_eq!(question.contains("Warning"), expected.contains("Warning"), "{question}");
+    }
+}
+
+#[tokio::test]
 async fn a_result_with_low_confidence_can_be_approved_replaced_or_redone() {
     let doubtful = || with_confidence(0.1, &json!({"text": "perhaps"}));
     let mine = json!({"text": "mine"}).as_object().cloned();

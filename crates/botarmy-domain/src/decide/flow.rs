@@ -2,6 +2,7 @@
 
 use super::builder::DecisionBuilder;
 use super::gate::{self, GateTarget};
+use super::remarks::Remarks;
 use crate::artifact::ArtifactRef;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
@@ -84,14 +85,13 @@ fn start_step(builder: &mut DecisionBuilder<'_>, project: &Project, step: &Step)
     });
 }
 
-/// Records the result of a step. `low_confidence` is the confidence of the agent where it is below
-/// the threshold.
+/// Records the result of a step.
 pub(super) fn step_made(
     builder: &mut DecisionBuilder<'_>,
     task: &Task,
     artifact: &ArtifactRef,
     passed: Option<bool>,
-    low_confidence: Option<f64>,
+    remarks: &Remarks,
 ) -> Result<(), DomainError> {
     let Some(name) = task.step() else { return Ok(()) };
     let project = builder.project()?.clone();
@@ -104,8 +104,8 @@ pub(super) fn step_made(
         progress.digest = Some(artifact.digest.clone());
         progress.passed = passed;
     });
-    if step.is_gated(project.oversight) || low_confidence.is_some() {
-        review(builder, &project, step, task.id, artifact, low_confidence);
+    if step.is_gated(project.oversight) || remarks.low_confidence.is_some() {
+        review(builder, &project, step, task.id, artifact, remarks);
     } else {
         builder.update_plan(|plan| plan.progress.finish(&plan.workflow, name));
     }
@@ -118,14 +118,14 @@ fn review(
     step: &Step,
     task: TaskId,
     artifact: &ArtifactRef,
-    low_confidence: Option<f64>,
+    remarks: &Remarks,
 ) {
     let question = format!(
         "{}: is this {} of \"{}\" good to go on with?{}",
         step.name,
         step.output.as_str().replace('_', " "),
         project.name,
-        low_confidence.map(in_words).unwrap_or_default()
+        remarks.in_words()
     );
     let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
     let request = gate::new_request(
@@ -153,13 +153,13 @@ pub(super) fn review_low_confidence(
     project: &Project,
     task: &Task,
     made: Option<&ArtifactRef>,
-    confidence: f64,
+    remarks: &Remarks,
 ) {
     let question = format!(
         "Is what the {} made of \"{}\" good to go on with?{}",
         task.agent,
         project.name,
-        in_words(confidence)
+        remarks.in_words()
     );
     let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
     let target = GateTarget { task: Some(task.id), step: None, agent: Some(task.agent) };
@@ -167,10 +167,6 @@ pub(super) fn review_low_confidence(
     let kind = HitlKind::Approval;
     let request = gate::new_request(builder, project, kind, question, options, subject, target);
     gate::open(builder, request);
-}
-
-fn in_words(confidence: f64) -> String {
-    format!(" Its agent is {:.0} % sure of it.", confidence * 100.0)
 }
 
 fn ask_about_loop(builder: &mut DecisionBuilder<'_>, project: &Project, step: &Step) {

@@ -11,6 +11,7 @@ use super::builder::DecisionBuilder;
 use super::flow;
 use super::gate::{self, GateTarget};
 use super::lease::held;
+use super::remarks::Remarks;
 use crate::artifact::NewArtifact;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
@@ -164,8 +165,8 @@ pub fn complete(
         let plan = project.plan.as_ref()?;
         plan.workflow.repairer_of(step)?.repeat.as_ref()
     });
-    let low_confidence =
-        work.confidence.filter(|confidence| *confidence < builder.defaults.confidence_threshold);
+    let threshold = builder.defaults.confidence_threshold;
+    let remarks = Remarks::of(&work.output, work.confidence, threshold);
     let mut result = None;
     let mut made = Vec::new();
     for new in new {
@@ -199,12 +200,12 @@ pub fn complete(
     budget::settle(&mut builder, &task, &work.usage);
     match result {
         Some((artifact, passed)) if task.step().is_some() => {
-            flow::step_made(&mut builder, &task, &artifact, passed, low_confidence)?;
+            flow::step_made(&mut builder, &task, &artifact, passed, &remarks)?;
         }
         result => {
-            if let Some(confidence) = low_confidence {
+            if remarks.low_confidence.is_some() {
                 let made = result.as_ref().map(|(made, _)| made);
-                flow::review_low_confidence(&mut builder, &project, &task, made, confidence);
+                flow::review_low_confidence(&mut builder, &project, &task, made, &remarks);
             }
         }
     }
