@@ -74,7 +74,7 @@ pub(crate) fn resolve_auto(
 ) -> Settings {
     let ready = |name: &String| {
         let provider = settings.providers.get(name)?;
-        let key = variables(&provider.key_env)?;
+        let key = variables(provider.key_env.as_str())?;
         let model = provider.model.clone();
         let is_ready = non_blank(&key).is_some() && !model.is_empty();
         is_ready.then(|| RunnerChoice::Llm { provider: name.clone(), model })

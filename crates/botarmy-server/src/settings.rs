@@ -15,6 +15,7 @@ use botarmy_orchestrator::Budgets;
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
+use crate::environment::VariableName;
 use crate::features::{Features, missing};
 
 /// Without the feature `command` a command is only refused: see [`Features`].
@@ -360,7 +361,7 @@ pub struct ProviderSettings {
     #[serde(default)]
     pub base_url: String,
     #[serde(default)]
-    pub key_env: String,
+    pub key_env: VariableName,
     #[serde(default)]
     pub model: String,
     pub max_tokens: Option<u32>,
@@ -427,7 +428,7 @@ impl Settings {
             if !file.is_file() {
                 bail!("the settings file {} does not exist", file.display());
             }
-            let source = File::from(file).format(FileFormat::Toml);
+            let source = File::from_str(&read_toml(file)?, FileFormat::Toml);
             refuse_passwords(file, Config::builder().add_source(source.clone()).build())?;
             layers = layers.add_source(source);
         }
@@ -517,6 +518,12 @@ impl Settings {
         for (name, provider) in &self.providers {
             if !is_name(name) {
                 bail!("providers.{name:?}: a name is of a-z, 0-9, - and _");
+            }
+            if !provider.key_env.is_possible() {
+                bail!(
+                    "providers.{name}.key_env must be the name of an environment variable, of \
+                     letters, digits and _; the key itself belongs into that variable"
+                );
             }
             for (key, value) in [
                 ("max_tokens", provider.max_tokens.map(u64::from)),
@@ -617,6 +624,20 @@ impl Settings {
     }
 }
 
+/// Returns the text of a settings file that is TOML. The error names the place and does not repeat the
+/// line, which may hold a key or a password.
+fn read_toml(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("the settings file {} cannot be read", file.display()))?;
+    if let Err(error) = text.parse::<toml::Table>() {
+        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        bail!("line {line}, column {column} of the settings file {} is not TOML", file.display());
+    }
+    Ok(text)
+}
+
 /// A password in a file ends up in back-ups, images and repositories.
 fn refuse_passwords(file: &Path, read: Result<Config, config::ConfigError>) -> anyhow::Result<()> {
     // What is wrong with the file otherwise is said when all layers are read.
@@ -715,6 +736,36 @@ mod tests {
         std::fs::write(&file, "[store]\nurl = \"postgres://army:s3cr3t@db/botarmy\"\n").unwrap();
         let error = format!("{:#}", Settings::load(Some(file.path()), []).unwrap_err());
         assert!(error.contains("BOTARMY_STORE__URL") && !error.contains("s3cr3t"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_line_of_a_file_is_named_and_not_repeated() {
+        for (text, place) in [
+            ("[providers.hub]\nkey = sk-s3cr3t\n", "line 2, column"),
+            ("[providers.hub]\nsk-s3cr3t\n", "line 2, column"),
+            ("[providers.hub]\nkey_env = \"s3cr3t\n", "line 2, column"),
+            ("[providers.hub]\n\n  kind = \"openai\" s3cr3t\n", "line 3, column"),
+            ("[store]\nurl = \"a\"\nurl = \"postgres://a:s3cr3t@b\"\n", "line 3, column"),
+            ("s3cr3t", "line 1, column"),
+        ] {
+            let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+            std::fs::write(&file, text).unwrap();
+            let error = format!("{:#}", Settings::load(Some(file.path()), []).unwrap_err());
+            assert!(error.contains(place) && !error.contains("s3cr3t"), "{text}: {error}");
+            assert!(error.contains(&file.path().display().to_string()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_its_variable_is_refused_and_not_repeated() {
+        for key in ["sk-ant-s3cr3t", "s3cr3t==", "1s3cr3t", " s3cr3t"] {
+            let error = with("BOTARMY_PROVIDERS__OPENAI__KEY_ENV", key).unwrap_err();
+            let error = format!("{error:#}");
+            assert!(error.contains("providers.openai.key_env"), "{key}: {error}");
+            assert!(!error.contains("s3cr3t"), "{key}: {error}");
+        }
+        let settings = with("BOTARMY_PROVIDERS__OPENAI__KEY_ENV", "AIzaSys3cr3t").unwrap();
+        assert!(!format!("{settings:?}").contains("s3cr3t"));
     }
 
     #[cfg(feature = "postgres")]
