@@ -11,6 +11,8 @@ mod faults;
 mod in_doubt;
 mod ledger;
 mod llm;
+mod llm_bodies;
+mod llm_documents;
 mod model;
 mod oversight;
 mod reads;
