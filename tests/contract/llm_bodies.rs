@@ -125,7 +125,6 @@ async fn a_complete_document_is_accepted_however_its_stream_ends() {
         ];
         if protocol == Protocol::OpenAi {
             cases.push(("an empty reason", with("")));
-            cases.push(("the maximum length, just reached", with("length")));
         }
         for (case, frames) in cases {
             for last in [Last::Finished, Last::Dropped, Last::Held] {
@@ -143,6 +142,21 @@ async fn a_complete_document_is_accepted_however_its_stream_ends() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn comments_after_the_end_of_an_answer_are_not_waited_for() {
+    let double = Double::saying("").await;
+    let mut begun = frames(Protocol::OpenAi, &plan().to_string());
+    begun.pop();
+    begun.push(ends_because(Protocol::OpenAi, "stop"));
+    let mut pieces: Vec<_> = begun.into_iter().map(|piece| (NOW, piece)).collect();
+    pieces.extend(vec![(Duration::from_millis(50), ": PROCESSING\n\n".to_owned()); 400]);
+    double.then(Reply::Pieces(pieces, Last::Finished));
+    let started = Instant::now();
+    let runner = runner(&double, ProviderKind::OpenAi, Protocol::OpenAi);
+    usage(run(&runner, planning()).await.unwrap());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

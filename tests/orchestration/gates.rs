@@ -271,7 +271,7 @@ async fn a_reviewer_reads_the_warnings_of_the_agent() {
         let harness = TestHarness::new(content().on_step("Project Planning", acts));
         let id = harness.start("sdlc", Oversight::Standard).await;
         harness.work().await;
-        let question = harness.gate(id).await.question;
+        let question = harness.gate(id).await.question.clone();
         assert!(question.contains(expected), "{warnings}: {question}");
         assert!(question.len() < 700 && question.matches("Warning").count() <= 5, "{question}");
         assert_eq!(question.contains("Warning"), expected.contains("Warning"), "{question}");

@@ -29,9 +29,9 @@ const MAX_BODY_BYTES: usize = 512 * 1024 * 1024;
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// Longest time that the body of an error may take.
 const MAX_ERROR_WAIT: Duration = Duration::from_secs(10);
-/// Longest silence after the reason for the end of an answer. Some servers neither mark the end of
-/// their answers nor close the connection.
-const MAX_SILENCE_AT_END: Duration = Duration::from_secs(2);
+/// Longest wait for the end of an answer after its reason. Some servers neither mark the end of their
+/// answers nor close the connection.
+const MAX_WAIT_FOR_END: Duration = Duration::from_secs(2);
 
 /// A client for one model, with its configuration.
 pub(crate) struct Connection {
@@ -137,14 +137,22 @@ impl Connection {
         let mut frames = Frames::new(protocols::framing(kind));
         let mut body = Beginning::new(protocols::framing(kind));
         let mut size = 0;
+        let silence = self.provider.silence;
+        let mut end_by = None;
         loop {
-            let is_at_end = reading.reason.is_some();
-            let silence = self.provider.silence;
-            let limit = if is_at_end { silence.min(MAX_SILENCE_AT_END) } else { silence };
-            let bytes = match timeout(limit, response.chunk()).await {
+            if reading.reason.is_some() {
+                let limit = silence.min(MAX_WAIT_FOR_END);
+                end_by.get_or_insert_with(|| Instant::now() + limit);
+            }
+            let chunk = response.chunk();
+            let waited = match end_by {
+                Some(until) => timeout_at(until, chunk),
+                None => timeout(silence, chunk),
+            };
+            let bytes = match waited.await {
                 Ok(Ok(Some(bytes))) => bytes,
                 Ok(Ok(None)) => break,
-                _ if is_at_end => return Ok(()),
+                _ if end_by.is_some() => return Ok(()),
                 Ok(Err(error)) => return Err(http::error_kind(&error)),
                 Err(_) => return Err(AskErrorKind::Silent(silence)),
             };

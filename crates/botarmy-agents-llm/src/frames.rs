@@ -25,7 +25,7 @@ pub(crate) struct Frame {
 }
 
 /// A body that cannot be divided into frames.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FrameError {
     /// A frame is not UTF-8.
     NotUtf8,

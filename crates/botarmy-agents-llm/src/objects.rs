@@ -77,7 +77,7 @@ pub(crate) fn find(text: &str) -> Found {
                 // Only reasoning can have an end after that.
                 match next_end_mark(text, at) {
                     Some(end) if incomplete < MAX_INCOMPLETE => {
-                        (found, is_fenced, at) = (Found::default(), false, end)
+                        (found, is_fenced, at) = (Found::default(), false, end);
                     }
                     _ => break,
                 }

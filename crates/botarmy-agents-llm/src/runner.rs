@@ -159,9 +159,9 @@ impl LlmRunner {
                     .map(|document| document.content)
                     .map_err(AskErrorKind::InvalidDocument);
             }
+            Stop::Length => return Err(AskErrorKind::CutShort),
             Stop::Refused => return Err(AskErrorKind::Refused),
             Stop::ToolCall => return Err(AskErrorKind::ToolCall),
-            Stop::Length => AskErrorKind::CutShort,
             Stop::Other(word) => AskErrorKind::Stopped(word),
             Stop::BrokenOff(kind) => kind,
         };
