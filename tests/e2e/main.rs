@@ -21,6 +21,7 @@ mod operations;
 mod oversight;
 mod replicas;
 mod rest;
+mod source_paths;
 mod stopping;
 mod walkthrough;
 mod workers;

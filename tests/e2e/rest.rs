@@ -306,13 +306,11 @@ async fn a_package_holds_no_file_that_could_harm_and_is_the_same_every_time() {
     let server = TestServer::start().await;
     let (_, created) = server.post("/api/v1/projects", json!({"name": "Größe \"1\""})).await;
     let project = created["id"].as_str().unwrap();
+    // Hostile paths do not get this far; files of two artifacts can still hide each other.
+    let older = json!({"files": [{"path": "APP.PY", "content": "other"}]});
+    put_in(&server, project, "source_code", older).await;
     let files = json!({"files": [
         {"path": "app.py", "content": "import flask\n"},
-        {"path": "../../evil.sh", "content": "rm"},
-        {"path": "/etc/passwd", "content": "root"},
-        {"path": "C:\\x", "content": ""},
-        {"path": "con.txt", "content": ""},
-        {"path": "APP.PY", "content": "other"},
         {"path": "a\u{0}b", "content": ""},
     ]});
     put_in(&server, project, "source_code", files).await;

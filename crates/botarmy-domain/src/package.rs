@@ -1,7 +1,9 @@
 //! The package of a project: its files, built from the context store only. The same state gives the
 //! same files.
 
+mod active_names;
 mod contents;
+mod folding;
 mod layout;
 mod markdown;
 mod paths;
@@ -13,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub use contents::{Cover, CoverStep, CoverWorkflow, Package, PackageFile, PackageSummary};
 pub use layout::{PackedFile, layout};
-pub use paths::{check_path, path_problems};
+pub use paths::{MAX_PATH, check_path, path_problems};
 
 use crate::artifact::Artifact;
 use crate::project::Project;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use botarmy_domain::Assignment;
 use botarmy_domain::artifact::{NewArtifact, digest};
-use botarmy_domain::package::path_problems;
+use botarmy_domain::source_code::check_paths;
 use botarmy_domain::vocabulary::ArtifactType;
 use botarmy_domain::workflow::{Workflow, WorkflowError};
 use jsonschema::{Draft, Validator};
@@ -138,19 +138,11 @@ fn check_files(content: &Map<String, Value>) -> Result<(), String> {
     let files = content.get("files").and_then(Value::as_array);
     let files =
         files.ok_or("source code needs `files`, a list of objects with path and content")?;
-    let mut paths = Vec::with_capacity(files.len());
     for (n, file) in files.iter().enumerate() {
         let text = |key: &str| file.get(key).and_then(Value::as_str);
-        let (Some(path), Some(_)) = (text("path"), text("content")) else {
+        if text("path").is_none() || text("content").is_none() {
             return Err(format!("/files/{n}: a file has a path and a content, both texts"));
-        };
-        paths.push(path);
-    }
-    match path_problems(paths).first() {
-        None => Ok(()),
-        Some((path, why)) => {
-            let path = shortened(path);
-            Err(format!("the file path {path:?} cannot be used: {why}"))
         }
     }
+    check_paths(content)
 }

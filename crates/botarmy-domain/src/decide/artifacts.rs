@@ -1,5 +1,7 @@
 //! Artifacts stored by hand, and packages.
 
+use serde_json::{Map, Value};
+
 use super::builder::DecisionBuilder;
 use crate::artifact::NewArtifact;
 use crate::change::{Decision, Row};
@@ -10,14 +12,15 @@ use crate::hitl::Subject;
 use crate::package::Package;
 use crate::records::Listed;
 use crate::scope::Snapshot;
-use crate::vocabulary::{AgentType, HitlKind};
+use crate::source_code::check_paths;
+use crate::vocabulary::{AgentType, ArtifactType, HitlKind};
 
 /// Stores an artifact. If a step with this output type is under review, the review concerns the new
 /// artifact from now on, and responses to the previous one are refused. Needs a scope with open
 /// requests.
 ///
 /// # Errors
-/// If the project does not exist or has ended.
+/// If the project does not exist or has ended, or if a path in source code cannot be used.
 pub fn store(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -26,6 +29,7 @@ pub fn store(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.open_project()?.clone();
+    check_source("content", new.artifact_type, &new.content)?;
     let stored = builder.store_artifact(project.id, source_agent, new.clone(), None);
     for request in builder.open_requests() {
         let step = request.step.as_deref();
@@ -49,6 +53,19 @@ pub fn store(
         }
     }
     Ok(builder.finish())
+}
+
+/// Checks the paths of a document that a request brings, if the document is source code. `field` is
+/// its name in the request.
+pub(super) fn check_source(
+    field: &'static str,
+    artifact_type: ArtifactType,
+    document: &Map<String, Value>,
+) -> Result<(), DomainError> {
+    if artifact_type != ArtifactType::SourceCode {
+        return Ok(());
+    }
+    check_paths(document).map_err(|problem| DomainError::invalid(field, problem))
 }
 
 /// Stores the record of a generated package. Needs the scope of its project.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::artifacts::check_source;
 use super::builder::{DecisionBuilder, object};
 use super::flow;
 use super::gate::{self, GateTarget};
@@ -237,6 +238,7 @@ fn replace(
         step.and_then(|step| project.plan.as_ref().and_then(|plan| plan.workflow.step(step)));
     let output = definition.map_or(ArtifactType::AgentOutput, |step| step.output);
     let agent = definition.map(|step| step.agent).or(request.agent);
+    check_source("amended_content", output, &document)?;
     let verdict = document.clone();
     let mut new = NewArtifact::new(output, document);
     let by = builder.origin.actor.clone();
