@@ -16,7 +16,7 @@ use crate::ids::ContextId;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType};
 
-/// Maximum length of a refused path in the manifest, in characters.
+/// Maximum length of a refused path, and of a reason, in the manifest, in characters.
 const SHOWN: usize = 300;
 
 /// A file of a package with its bytes.
@@ -58,7 +58,8 @@ impl PackedFile {
 ///
 /// An artifact that another one replaces is omitted, though the manifest lists it. Source code
 /// becomes files below `source/`, everything else Markdown below `documents/`. A file that cannot
-/// be written safely is omitted and listed in the manifest under `refused`.
+/// be written safely is omitted and listed in the manifest under `refused`, together with the files
+/// that were omitted when the source code was collected.
 #[must_use]
 pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
     let mut artifacts: Vec<&Artifact> = artifacts.iter().map(AsRef::as_ref).collect();
@@ -90,12 +91,19 @@ pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
     files
 }
 
-/// A source file that is omitted from the package, with the reason.
+/// A source file that is omitted from the package or from its artifact, with the reason.
 #[derive(Debug, Serialize)]
 struct RefusedFile {
     artifact: ContextId,
     path: String,
-    reason: &'static str,
+    reason: String,
+}
+
+impl RefusedFile {
+    fn new(artifact: &Artifact, path: &str, reason: &str) -> Self {
+        let shown = |text: &str| text.chars().take(SHOWN).collect();
+        Self { artifact: artifact.meta.id, path: shown(path), reason: shown(reason) }
+    }
 }
 
 /// Returns the files of the source code. If several artifacts contain the same file, the newest one
@@ -119,15 +127,36 @@ fn sources(current: &[&Artifact]) -> (Vec<PackedFile>, Vec<RefusedFile>) {
                     content,
                     artifact.meta.created_at,
                 )),
-                Err(reason) => refused.push(RefusedFile {
-                    artifact: artifact.meta.id,
-                    path: path.unwrap_or_default().chars().take(SHOWN).collect(),
-                    reason,
-                }),
+                Err(reason) => {
+                    refused.push(RefusedFile::new(artifact, path.unwrap_or_default(), reason));
+                }
             }
         }
+        refused.extend(not_collected(artifact));
     }
     (files, refused)
+}
+
+/// Returns the files that were omitted when an artifact was collected from a folder, as its
+/// metadata lists them.
+fn not_collected(artifact: &Artifact) -> Vec<RefusedFile> {
+    let is_source = artifact.meta.artifact_type == ArtifactType::SourceCode;
+    let metadata = is_source.then_some(&artifact.metadata);
+    let listed = metadata.and_then(|metadata| metadata.get("refused")?.as_array());
+    let mut refused: Vec<_> = listed
+        .into_iter()
+        .flatten()
+        .filter_map(|file| {
+            let text = |key: &str| file.get(key).and_then(Value::as_str);
+            Some(RefusedFile::new(artifact, text("path")?, text("reason")?))
+        })
+        .collect();
+    let more = metadata.and_then(|metadata| metadata.get("refused_more")?.as_u64()).unwrap_or(0);
+    if more > 0 {
+        let reason = format!("{more} more files were omitted, which the artifact does not name");
+        refused.push(RefusedFile::new(artifact, "", &reason));
+    }
+    refused
 }
 
 /// Returns the list of files of an artifact that is source code.
@@ -454,6 +483,7 @@ mod tests {
                 {"path": "ok.txt", "content": "ok"},
                 {"path": "OK.TXT", "content": "hidden"},
                 {"path": "ok.txt/below", "content": ""},
+                {"path": ".git/config", "content": "[core]"},
                 {"path": 7, "content": ""},
                 {"path": "binary", "content": [1, 2]},
                 "not even an object",
@@ -465,10 +495,49 @@ mod tests {
         );
         let manifest: Value = serde_json::from_str(text(&files, "manifest.json")).unwrap();
         let refused = manifest["refused"].as_array().unwrap();
-        assert_eq!(refused.len(), 9);
+        assert_eq!(refused.len(), 10);
         assert_eq!(refused[0]["path"], "../../etc/cron.d/x");
         assert_eq!(refused[0]["reason"], "the path leads out of its folder");
         assert!(refused.iter().all(|file| file["reason"].as_str().is_some()));
+    }
+
+    #[test]
+    fn files_that_an_attempt_omitted_are_listed_in_the_manifest() {
+        let collected = source(1, &json!([{"path": "index.html", "content": "<p>"}]));
+        let mut collected = (*collected).clone();
+        let long = "x".repeat(1_000);
+        let metadata = json!({
+            "refused": [
+                {"path": "logo.png", "reason": "it is not text"},
+                {"path": "latest", "reason": "it is a link"},
+                {"path": long, "reason": long},
+                {"path": 7, "reason": "malformed"},
+                "malformed",
+            ],
+            "refused_more": 12,
+        });
+        let Value::Object(metadata) = metadata else { unreachable!() };
+        collected.metadata = metadata;
+        let id = collected.meta.id;
+        let plan = artifact(2, ArtifactType::ProjectPlan, json!({"markdown": "x"}));
+        let mut plan = (*plan).clone();
+        plan.metadata = collected.metadata.clone();
+        let files = of(&[Arc::new(collected.clone()), Arc::new(plan)]);
+        let manifest: Value = serde_json::from_str(text(&files, "manifest.json")).unwrap();
+        let refused = manifest["refused"].as_array().unwrap();
+        assert_eq!(
+            refused[0],
+            json!({"artifact": id, "path": "logo.png", "reason": "it is not text"})
+        );
+        assert_eq!(refused[1]["path"], "latest");
+        assert_eq!(refused[2]["path"].as_str().unwrap().len(), SHOWN);
+        assert!(refused[3]["reason"].as_str().unwrap().contains("12 more"), "{refused:?}");
+        assert_eq!(refused.len(), 4);
+        // What was replaced is not in the package, and neither is what it omitted.
+        let fixed = replacing(&collected, &source(3, &json!([{"path": "a", "content": ""}])));
+        let files = of(&[Arc::new(collected), fixed]);
+        let manifest: Value = serde_json::from_str(text(&files, "manifest.json")).unwrap();
+        assert_eq!(manifest["refused"], json!([]));
     }
 
     #[test]
