@@ -2,6 +2,7 @@
 //! same files.
 
 mod active_names;
+mod archive_name;
 mod contents;
 mod folding;
 mod layout;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+pub use archive_name::archive_name;
 pub use contents::{Cover, CoverStep, CoverWorkflow, Package, PackageFile, PackageSummary};
 pub use layout::{PackedFile, layout};
 pub use paths::{MAX_PATH, check_path, path_problems};

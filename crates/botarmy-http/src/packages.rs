@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use botarmy_domain::package::PackageSummary;
+use botarmy_domain::package::{PackageSummary, archive_name};
 use botarmy_domain::{Package, ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -252,23 +252,15 @@ async fn zipped(
     Ok(bytes)
 }
 
-/// Returns `attachment` with the project's name. Characters that a quoted text cannot carry are in
-/// the extended form (RFC 6266, RFC 8187).
+/// Returns `attachment` with the file name of a project's package. Characters that a quoted text
+/// cannot carry are in the extended form (RFC 6266, RFC 8187).
 fn disposition(project: &str) -> String {
-    let name: String = project
-        .trim()
-        .chars()
-        .map(|c| match c {
-            c if c.is_whitespace() || c.is_control() => '_',
-            '"' | '\\' | '/' | ':' | '*' | '?' | '<' | '>' | '|' => '_',
-            c => c,
-        })
-        .collect();
+    let name = archive_name(project);
     let plain: String = name.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
-    let mut text = format!("attachment; filename=\"{plain}_artifacts.zip\"");
+    let mut text = format!("attachment; filename=\"{plain}\"");
     if plain != name {
         text.push_str("; filename*=UTF-8''");
-        for byte in name.bytes().chain(*b"_artifacts.zip") {
+        for byte in name.bytes() {
             if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
                 text.push(char::from(byte));
             } else {
@@ -454,6 +446,16 @@ mod tests {
         let mut manifest = String::new();
         archive.by_name("manifest.json").unwrap().read_to_string(&mut manifest).unwrap();
         assert!(manifest.contains("../../etc/passwd"), "{manifest}");
+    }
+
+    #[test]
+    fn a_download_has_a_name_that_can_be_saved() {
+        let name = disposition("bill\u{202e}gpj");
+        assert_eq!(name, "attachment; filename=\"billgpj_artifacts.zip\"");
+        let name = disposition(&"語".repeat(255));
+        let (plain, extended) = name.split_once("; filename*=UTF-8''").unwrap();
+        assert!(plain.ends_with("_artifacts.zip\"") && extended.ends_with("_artifacts.zip"));
+        assert_eq!(extended.matches("%E8%AA%9E").count(), 80, "{extended}");
     }
 
     #[actix_web::test]
