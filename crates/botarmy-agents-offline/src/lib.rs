@@ -12,6 +12,7 @@ mod application;
 mod brief;
 mod checks;
 mod deploy;
+mod deployed_files;
 mod documents;
 mod draft;
 mod error;
