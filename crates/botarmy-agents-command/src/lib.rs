@@ -6,7 +6,8 @@
 //!
 //! [`CommandSpec`] is the operator's configuration of one program. `contract.rs` is the protocol
 //! `botarmy.command/1`, `presets.rs` adapts programs that speak another one, `folder.rs` is the
-//! working folder and `process.rs` the group of processes.
+//! working folder, which `tree.rs` reaches by its descriptor, and `process.rs` the group of
+//! processes.
 #![cfg(unix)]
 
 mod contract;
@@ -17,6 +18,7 @@ mod runner;
 mod session;
 mod spec;
 mod text;
+mod tree;
 
 pub use runner::CommandRunner;
 pub use spec::{CommandSpec, Preset};

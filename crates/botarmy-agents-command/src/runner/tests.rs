@@ -270,6 +270,44 @@ async fn hostile_files_are_refused_and_named() {
 }
 
 #[tokio::test]
+async fn a_program_that_replaces_its_folder_by_a_link_has_nothing_else_taken_in() {
+    let secrets = tempfile::tempdir().unwrap();
+    std::fs::write(secrets.path().join("passwd.txt"), "s3cr3t").unwrap();
+    let secrets = secrets.path().display();
+    for script in [
+        format!("project=$PWD; cd ..; mv project old; ln -s {secrets} project"),
+        format!("rm -rf \"$PWD\"; ln -s {secrets} \"$PWD\""),
+        format!("project=$PWD; cd ..; mv project old; mkdir project; ln -s {secrets} project/a"),
+    ] {
+        let fixture = Fixture::new(Preset::Contract, &format!("{script}; {DONE}"));
+        let (code, detail) = fixture.fails(false).await;
+        assert_eq!(code, "folder_replaced", "{script}: {detail}");
+    }
+    // The attempt's whole folder: the files that were given are still there.
+    let script = format!(
+        "attempt=$(dirname \"$PWD\"); cd /; mv $attempt $attempt.old; \
+                          mkdir $attempt; ln -s {secrets} $attempt/project; {DONE}"
+    );
+    let (_, artifacts) = Fixture::new(Preset::Contract, &script).code().await;
+    assert_eq!(files(&artifacts), [("a.txt".to_owned(), "one\n".to_owned())]);
+}
+
+#[tokio::test]
+async fn metadata_of_version_control_that_a_program_writes_is_not_collected() {
+    let script = format!(
+        "mkdir -p .git sub/.hg .vscode; echo x > .git/config; echo x > sub/.hg/hgrc; \
+         echo x > .vscode/tasks.json; echo x > .envrc; echo x > b.txt; {DONE}"
+    );
+    let (_, artifacts) = Fixture::new(Preset::Contract, &script).code().await;
+    let names: Vec<_> = files(&artifacts).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(names, ["a.txt", "b.txt"]);
+    let refused = artifacts[0].metadata["refused"].as_array().unwrap();
+    let mut refused: Vec<_> = refused.iter().map(|one| one["path"].as_str().unwrap()).collect();
+    refused.sort_unstable();
+    assert_eq!(refused, [".envrc", ".vscode", "sub/.hg"], ".git is ignored by the settings");
+}
+
+#[tokio::test]
 async fn too_many_and_too_large_files_are_refused() {
     for script in [
         "i=0; while [ $i -le 2000 ]; do : > f$i; i=$((i+1)); done",
@@ -282,7 +320,7 @@ async fn too_many_and_too_large_files_are_refused() {
 
 #[tokio::test]
 async fn hostile_paths_in_the_context_never_reach_the_disk() {
-    for path in ["../x", "/tmp/botarmy-hostile", "a/../../x", "con"] {
+    for path in ["../x", "/tmp/botarmy-hostile", "a/../../x", "con", ".git/config", "x/.hg/hgrc"] {
         let fixture = Fixture::new(Preset::Contract, DONE);
         let ended = fixture.run(coder(&[(path, "")])).await;
         assert!(
