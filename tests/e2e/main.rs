@@ -15,6 +15,7 @@ mod documentation;
 mod documented_commands;
 mod killed;
 mod live;
+mod log_lines;
 mod migrations;
 mod models;
 mod operations;

@@ -97,3 +97,52 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// Returns an error with the errors behind it, separated by colons. An error that is part of the text
+/// before it already is left out: some libraries include their causes, and some do not.
+#[must_use]
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut chain = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !chain.contains(&text) {
+            chain.push_str(": ");
+            chain.push_str(&text);
+        }
+        next = cause.source();
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error of a library, with its cause in its text or without.
+    #[derive(Debug, thiserror::Error)]
+    enum Layer {
+        #[error("connection refused")]
+        Bottom,
+        #[error("error connecting to server: {0}")]
+        Including(#[source] Box<Layer>),
+        #[error("no connection")]
+        Plain(#[source] Box<Layer>),
+    }
+
+    #[test]
+    fn a_chain_of_errors_names_every_cause_once() {
+        let including = Layer::Including(Box::new(Layer::Bottom));
+        let twice = Layer::Including(Box::new(Layer::Plain(Box::new(including))));
+        let error = StoreError::unavailable("connecting", twice);
+        assert_eq!(
+            error_chain(&error),
+            "the store is unavailable: connecting: error connecting to server: no connection: \
+             error connecting to server: connection refused"
+        );
+        let plain = Layer::Plain(Box::new(Layer::Including(Box::new(Layer::Bottom))));
+        let chain = error_chain(&plain);
+        assert_eq!(chain, "no connection: error connecting to server: connection refused");
+        assert_eq!(chain.matches("refused").count(), 1);
+    }
+}

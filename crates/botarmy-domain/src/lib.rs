@@ -56,7 +56,7 @@ pub use change::{Change, Committed, Decision, Row};
 pub use claim::Claim;
 pub use decision_context::{DecisionContext, Defaults};
 pub use emergency::{Stop, StopScope, Stopped};
-pub use error::{DomainError, Error, StoreError};
+pub use error::{DomainError, Error, StoreError, error_chain};
 pub use event::{EventPayload, PayloadError};
 pub use handoff::Handoff;
 pub use health::{Health, Probe};

@@ -98,15 +98,9 @@ pub(crate) async fn frame(
     let path = uri.path();
     let ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     if method.is_safe() && status.as_u16() < 400 {
-        tracing::debug!(
-            %method, path, status = status.as_u16(), ms,
-            "{method} {path} {}", status.as_u16()
-        );
+        tracing::debug!(%method, path, status = status.as_u16(), ms, "Answered");
     } else {
-        tracing::info!(
-            %method, path, status = status.as_u16(), ms,
-            "{method} {path} {}", status.as_u16()
-        );
+        tracing::info!(%method, path, status = status.as_u16(), ms, "Answered");
     }
     Ok(response?)
 }

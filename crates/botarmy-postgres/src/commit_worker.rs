@@ -245,7 +245,7 @@ impl CommitWorker {
                         if !db_error.is_passing() || tries == TRIES {
                             break db_error;
                         }
-                        warn!(error = %db_error, "Transaction failed; retrying: {db_error}");
+                        warn!(error = %db_error, "Transaction failed; retrying");
                         tokio::time::sleep(Duration::from_millis(10) * tries * tries).await;
                         tries += 1;
                     }

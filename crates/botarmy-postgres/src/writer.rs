@@ -59,7 +59,7 @@ impl Writer {
 
     /// Answers all decisions with the error.
     pub(crate) fn give_up(&self, jobs: Vec<Job>, db_error: &DbError) {
-        error!(error = %db_error, units = jobs.len(), "Transaction failed: {db_error}");
+        error!(error = %db_error, units = jobs.len(), "Transaction failed");
         // Health checks detect an unreachable database on their own.
         if db_error.may_last() {
             self.write_health.set(db_error.to_string());

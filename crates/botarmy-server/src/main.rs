@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use botarmy_domain::error_chain;
 use botarmy_server::cli;
 
 fn main() -> ExitCode {
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // The whole chain, once, for the person who started it.
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", error_chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

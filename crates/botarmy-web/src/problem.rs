@@ -7,6 +7,7 @@ use std::fmt;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
+use botarmy_domain::error_chain;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -196,17 +197,11 @@ impl Problem {
     /// Logs the cause, if there is one, with all causes behind it.
     pub fn log(&self) {
         let Some(cause) = &self.0.cause else { return };
-        let mut chain = cause.to_string();
-        let mut next = cause.source();
-        while let Some(cause) = next {
-            chain.push_str(": ");
-            chain.push_str(&cause.to_string());
-            next = cause.source();
-        }
+        let error = error_chain(cause.as_ref());
         if self.0.status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(error = %chain, "The request failed: {chain}");
+            tracing::error!(%error, "The request failed");
         } else {
-            tracing::warn!(error = %chain, "The request could not be served now: {chain}");
+            tracing::warn!(%error, "The request could not be served now");
         }
     }
 }

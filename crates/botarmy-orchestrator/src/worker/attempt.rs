@@ -147,7 +147,7 @@ impl Worker {
             {
                 Ok(_) => return,
                 Err(Error::Refused(refusal @ DomainError::Conflict { .. })) => {
-                    info!(task.id = %id, %refusal, "The result of task {id} came too late: {refusal}");
+                    info!(task.id = %id, %refusal, "The result of the task came too late");
                     return;
                 }
                 Err(Error::Refused(refusal)) => {
