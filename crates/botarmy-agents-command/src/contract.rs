@@ -58,8 +58,9 @@ enum Line {
         #[serde(default)]
         level: Option<String>,
         message: String,
+        /// A number of any kind: programs divide.
         #[serde(default)]
-        percent: Option<u8>,
+        percent: Option<f64>,
     },
     Artifact(ReportedArtifact),
     Ask {
@@ -92,10 +93,19 @@ pub(crate) fn progress(line: &str) -> Option<(String, Option<u8>)> {
             let level = level.filter(|level| level == "warn" || level == "error");
             let level = level.map(|level| format!("{level}: ")).unwrap_or_default();
             let message: String = message.chars().take(1000).collect();
-            Some((format!("{level}{message}"), percent.map(|percent| percent.min(100))))
+            Some((format!("{level}{message}"), percent.map(whole)))
         }
         _ => None,
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the number was brought between 0 and 100"
+)]
+fn whole(percent: f64) -> u8 {
+    percent.clamp(0.0, 100.0).round() as u8
 }
 
 /// Reads the whole output of a program that keeps the contract.
@@ -123,7 +133,10 @@ pub(crate) fn read(stdout: &str) -> Report {
             Ok(Line::Result { output, confidence, usage, session }) => {
                 report.session = session;
                 report.usage = usage.unwrap_or(report.usage);
-                let confidence = confidence.filter(|value| (0.0..=1.0).contains(value));
+                if confidence.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
+                    let error = "A line does not match botarmy.command/1: confidence is 0 to 1.";
+                    report.error = Some(error.to_owned());
+                }
                 report.answer = Some(Answer::Object(output, confidence));
             }
         }

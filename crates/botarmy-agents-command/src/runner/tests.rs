@@ -216,7 +216,7 @@ async fn the_standard_input_is_the_golden_document() {
 #[tokio::test]
 async fn events_are_progress_unknown_types_are_ignored_and_the_last_result_wins() {
     let script = r#"echo '{"type":"event","level":"info","message":"half"}'
-        echo '{"type":"event","level":"warn","message":"hm"}'
+        echo '{"type":"event","level":"warn","message":"hm","percent":33.3}'
         echo '{"type":"telemetry","x":1}'; echo 'no json'
         echo '{"type":"result","output":{"n":1},"usage":{"input_tokens":3}}'
         echo '{"type":"result","output":{"n":2},"confidence":0.5}'"#;
@@ -340,6 +340,7 @@ async fn exit_codes_mean_what_the_contract_says() {
         ("printf '{\"type\":\"resu'", false, "protocol_error"),
         ("echo '{\"type\":\"result\",\"output\":3}'", false, "protocol_error"),
         ("printf '\\377\\376{}\\n'", false, "protocol_error"),
+        ("echo '{\"type\":\"result\",\"confidence\":5}'", false, "protocol_error"),
     ] {
         let (found, detail) = Fixture::new(Preset::Contract, script).fails(retry).await;
         assert_eq!(found, code, "{script}: {detail}");
