@@ -15,6 +15,7 @@ mod model;
 mod oversight;
 mod reads;
 mod runners;
+mod sandbox;
 mod status_board;
 mod stores;
 mod wake_ups;

@@ -22,6 +22,7 @@ mod operations;
 mod oversight;
 mod replicas;
 mod rest;
+mod sandbox;
 mod source_paths;
 mod stopping;
 mod walkthrough;

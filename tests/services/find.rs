@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use botarmy_tests::services::{POSTGRES_BIN, REDIS_BIN, command, user};
+use botarmy_tests::services::{BWRAP_BIN, POSTGRES_BIN, REDIS_BIN, command, user};
 use tokio::process::Command;
 
 use crate::{get, say};
@@ -26,6 +26,15 @@ pub(crate) async fn both() -> Result<(PathBuf, PathBuf)> {
     };
     let bin = postgres.parent().context("a binary has a folder")?;
     Ok((bin.to_owned(), redis))
+}
+
+/// Returns the binary of bubblewrap.
+pub(crate) async fn bwrap() -> Result<PathBuf> {
+    let places: Vec<_> = on_path("bwrap").collect();
+    match find("bubblewrap", BWRAP_BIN, &places, 0).await? {
+        Some(found) => Ok(found),
+        None => get::bwrap().await,
+    }
 }
 
 fn postgres_places() -> Vec<PathBuf> {

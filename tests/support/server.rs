@@ -46,13 +46,16 @@ pub fn command(data_dir: &Path) -> Command {
     command
 }
 
-/// Returns a command for the binary without the settings and keys of this machine.
+/// Returns a command for the binary without the settings and keys of this machine, and without a
+/// sandbox for the programs that it starts.
 #[must_use]
 pub fn bare() -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars().filter(|(name, _)| is_ours(name)) {
         command.env_remove(name);
     }
+    // Programs of tests write beside their folders, and not every machine has bubblewrap.
+    command.env("BOTARMY_AGENTS__SANDBOX", "none");
     command
 }
 

@@ -38,6 +38,8 @@ pub const POSTGRES_TEMPLATE: &str = "BOTARMY_TEST_POSTGRES_TEMPLATE";
 pub const REDIS_URL: &str = "BOTARMY_TEST_REDIS_URL";
 /// Variable with the path of `redis-server` or a compatible program.
 pub const REDIS_BIN: &str = "BOTARMY_TEST_REDIS_BIN";
+/// Variable with the path of `bwrap`, the program of bubblewrap.
+pub const BWRAP_BIN: &str = "BOTARMY_TEST_BWRAP_BIN";
 
 /// Creates a migrated database, which is dropped with this value.
 ///
@@ -65,6 +67,15 @@ pub async fn empty_database() -> Option<Database> {
 pub fn redis() -> Option<Redis> {
     let url = needed("Redis", REDIS_URL)?;
     Some(Redis { url, prefix: format!("test-{:016x}:", random()) })
+}
+
+/// Returns the path of `bwrap`, whose folder is in `PATH`.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn bwrap() -> Option<PathBuf> {
+    needed("bubblewrap", BWRAP_BIN).map(PathBuf::from)
 }
 
 /// Returns a tool that comes with PostgreSQL, such as `pg_dump`.

@@ -112,6 +112,12 @@ impl Folder {
         self.path.join(SCRATCH)
     }
 
+    /// Returns the path of the file in which a sandbox reports its state. It is beside the folders
+    /// that a program in the sandbox sees.
+    pub(crate) fn sandbox_status(&self) -> PathBuf {
+        self.path.join("sandbox.json")
+    }
+
     /// Returns the variables that lead a program to its folders; `home` takes the place of the
     /// attempt's own HOME.
     pub(crate) fn variables(&self, home: Option<&Path>) -> Vec<(String, OsString)> {

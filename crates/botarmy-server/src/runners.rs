@@ -110,13 +110,7 @@ fn build(
         RunnerChoice::Command(name) => {
             let spec = settings.commands.get(name);
             let spec = spec.with_context(|| format!("there is no [commands.{name}]"))?.clone();
-            let work_dir = std::path::absolute(settings.store.data_dir.join("work"))?;
-            Arc::new(botarmy_agents_command::CommandRunner::new(
-                name,
-                spec,
-                work_dir,
-                Arc::clone(clock),
-            ))
+            Arc::new(command(name, spec, settings, clock)?)
         }
         #[cfg(feature = "llm")]
         RunnerChoice::Llm { provider, model } => {
@@ -130,6 +124,25 @@ fn build(
         #[cfg(not(all(feature = "offline", feature = "command", feature = "llm")))]
         _ => bail!("this binary was built without this runner"),
     })
+}
+
+/// Builds the runner of a command. No command sees the data folder, which holds all projects.
+#[cfg(feature = "command")]
+fn command(
+    name: &str,
+    spec: botarmy_agents_command::CommandSpec,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<botarmy_agents_command::CommandRunner> {
+    use botarmy_agents_command::{CommandRunner, Sandbox};
+    let data_dir = std::path::absolute(&settings.store.data_dir)?;
+    let sandbox =
+        Sandbox::find(settings.agents.sandbox, name, &spec, std::slice::from_ref(&data_dir));
+    let sandbox = sandbox.map_err(|reason| anyhow::anyhow!("commands.{name}: {reason}"))?;
+    let is_isolated = sandbox.is_some();
+    tracing::info!(command.name = name, sandbox = is_isolated, "The command is ready to run");
+    let runner = CommandRunner::new(name, spec, data_dir.join("work"), Arc::clone(clock));
+    Ok(runner.with_sandbox(sandbox))
 }
 
 #[cfg(feature = "offline")]

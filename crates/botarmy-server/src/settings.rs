@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 #[cfg(feature = "command")]
-use botarmy_agents_command::CommandSpec;
+use botarmy_agents_command::{CommandSpec, SandboxMode};
 use botarmy_domain::{AgentType, Amount, Limit, OnExpiry};
 use botarmy_orchestrator::Budgets;
 use config::{Config, Environment, File, FileFormat};
@@ -20,6 +20,9 @@ use crate::features::{Features, missing};
 /// Without the feature `command` a command is only refused: see [`Features`].
 #[cfg(not(feature = "command"))]
 type CommandSpec = serde::de::IgnoredAny;
+/// Without the feature `command` there is nothing to isolate.
+#[cfg(not(feature = "command"))]
+type SandboxMode = serde::de::IgnoredAny;
 
 /// Every setting with its default and one line of why.
 pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -206,6 +209,7 @@ pub struct Work {
 pub struct Agents {
     pub deploy_dir: PathBuf,
     pub prompts_dir: PathBuf,
+    pub sandbox: SandboxMode,
     pub orchestrator: Agent,
     pub analyst: Agent,
     pub architect: Agent,
@@ -779,6 +783,9 @@ mod tests {
             ("[commands.mine]\nargv = \"rm -rf\"\n", "argv"),
             ("[commands.mine]\nargv = [\"a\"]\nshell = true\n", "shell"),
             ("[commands.mine]\nargv = [\"a\"]\npreset = \"cursor\"\n", "cursor"),
+            ("[commands.mine]\nargv = [\"a\"]\nsandbox = \"docker\"\n", "docker"),
+            ("[commands.mine]\nargv = [\"a\"]\nread_only = [\"x\"]\n", "commands.mine.read_only"),
+            ("[agents]\nsandbox = \"docker\"\n", "docker"),
             ("[commands.\"A b\"]\nargv = [\"a\"]\n", "A b"),
         ] {
             let error = format!("{:#}", load(text).unwrap_err());

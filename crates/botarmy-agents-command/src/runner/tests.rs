@@ -308,6 +308,19 @@ async fn metadata_of_version_control_that_a_program_writes_is_not_collected() {
 }
 
 #[tokio::test]
+async fn files_for_a_home_are_there_without_a_sandbox_too() {
+    let login = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(login.path(), "login").unwrap();
+    let script = format!("cp \"$HOME/.agent/auth.json\" seen.txt; {DONE}");
+    let mut fixture = Fixture::new(Preset::Contract, &script);
+    let file = (".agent/auth.json".to_owned(), login.path().to_owned());
+    fixture.spec.home_files = [file].into();
+    let (_, artifacts) = fixture.code().await;
+    assert!(files(&artifacts).contains(&("seen.txt".to_owned(), "login".to_owned())));
+    assert!(login.path().exists());
+}
+
+#[tokio::test]
 async fn too_many_and_too_large_files_are_refused() {
     for script in [
         "i=0; while [ $i -le 2000 ]; do : > f$i; i=$((i+1)); done",
