@@ -62,27 +62,34 @@ async fn source_code_that_tools_would_execute_is_refused_where_it_is_stored() {
 #[tokio::test]
 async fn an_amendment_of_source_code_is_held_to_the_same_paths() {
     let server = TestServer::start().await;
-    let project = server.project("A recipe-sharing site for small families").await;
+    let body = json!({
+        "name": "Recipes", "description": "A recipe-sharing site for small families",
+        "workflow": "sdlc", "oversight": "high",
+    });
+    let (status, project) = server.post("/api/v1/projects", body).await;
+    assert_eq!(status, 201, "{project}");
+    let project = project["id"].as_str().unwrap();
     let gate = loop {
-        let gate = server.next_gate(&project).await.expect("a gate for the source code");
+        let gate = server.next_gate(project).await.expect("a gate for the source code");
         let artifacts = gate["subject"]["artifacts"].as_array().unwrap();
         if artifacts.iter().any(|artifact| artifact["artifact_type"] == "source_code") {
             break gate;
         }
-        let path = format!("/api/v1/hitl/{}/respond", gate["request_id"].as_str().unwrap());
-        assert_eq!(server.post(&path, json!({"action": "approve"})).await.0, 200);
+        let (status, answer) = server.respond(&gate, json!({"action": "approve"})).await;
+        assert_eq!(status, 200, "{answer}");
     };
-    let path = format!("/api/v1/hitl/{}/respond", gate["request_id"].as_str().unwrap());
     let amend = |paths: &[&str]| {
         let mut document = files(paths);
         document["title"] = json!("Mine");
         document["summary"] = json!("By hand.");
+        document["entry"] = json!("index.html");
         json!({"action": "amend", "amended_content": document})
     };
-    let before = count(&server, &project).await;
-    let (status, problem) = server.post(&path, amend(&["index.html", ".git/config"])).await;
-    assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("amended_content")));
-    assert_eq!(count(&server, &project).await, before);
-    let (status, answer) = server.post(&path, amend(&["index.html"])).await;
+    let before = count(&server, project).await;
+    let (status, problem) = server.respond(&gate, amend(&["index.html", ".git/config"])).await;
+    assert_eq!(status, 422, "{problem}");
+    assert_eq!(problem["errors"][0]["field"], "amended_content", "{problem}");
+    assert_eq!(count(&server, project).await, before);
+    let (status, answer) = server.respond(&gate, amend(&["index.html"])).await;
     assert_eq!(status, 200, "{answer}");
 }
