@@ -80,8 +80,8 @@ fn file(artifacts: &[NewArtifact], path: &str) -> Option<String> {
 
 /// Returns whether a process has this text among its arguments.
 fn is_running(argument: &str) -> bool {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    processes.into_iter().any(|process| {
+    let mut processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.any(|process| {
         let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
         let mut arguments = command.split(|byte| *byte == 0);
         arguments.any(|one| one == argument.as_bytes())

@@ -32,8 +32,8 @@ async fn submit(server: &TestServer) -> String {
 
 /// Returns whether a process has this text among its arguments.
 fn is_running(argument: &str) -> bool {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    processes.into_iter().any(|process| {
+    let mut processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.any(|process| {
         let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
         command.split(|byte| *byte == 0).any(|one| one == argument.as_bytes())
     })

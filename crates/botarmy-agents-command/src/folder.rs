@@ -459,8 +459,8 @@ mod tests {
             for _ in 0..5_000 {
                 let found = folder.collect(&[], &[]).unwrap();
                 let named = folder.text("d/a.txt").ok();
-                let read = found.files.into_iter().map(|file| file.content).chain(named);
-                secret = secret.or(read.into_iter().find(|content| content != "mine"));
+                let mut read = found.files.into_iter().map(|file| file.content).chain(named);
+                secret = secret.or(read.find(|content| content != "mine"));
             }
             done.store(true, Ordering::Relaxed);
             assert_eq!(secret, None);

@@ -122,7 +122,7 @@ impl Comparison<'_> {
                     let inner = openat(folder, name, FOLDER, Mode::empty())?;
                     self.folder(&inner, &format!("{path}/"))?;
                 }
-                FileType::RegularFile => self.file(folder, name, path)?,
+                FileType::RegularFile => self.file(folder, name, &path)?,
                 _ => {
                     self.findings
                         .push(format!("{path} is not a plain file; it was not looked into."));
@@ -132,9 +132,9 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    fn file(&mut self, folder: &OwnedFd, name: &OsStr, path: String) -> io::Result<()> {
+    fn file(&mut self, folder: &OwnedFd, name: &OsStr, path: &str) -> io::Result<()> {
         let is_text = name.to_str().is_some();
-        let Some((path, (digest, bytes))) = self.expected.get_key_value(&path).filter(|_| is_text)
+        let Some((path, (digest, bytes))) = self.expected.get_key_value(path).filter(|_| is_text)
         else {
             self.findings.push(format!("{path} was added."));
             return Ok(());

@@ -55,8 +55,8 @@ impl Paths {
     /// repository, and obeys the `config` in it, if it holds `HEAD` and either `objects` and `refs`
     /// or a `commondir` that names where they are; the folder need not be called `.git`.
     fn completes_repository(&self, file: &str) -> bool {
-        let starts = std::iter::once(0).chain(file.match_indices('/').map(|(at, _)| at + 1));
-        starts.into_iter().any(|start| {
+        let mut starts = std::iter::once(0).chain(file.match_indices('/').map(|(at, _)| at + 1));
+        starts.any(|start| {
             let (folder, below) = file.split_at(start);
             let (child, kind) = match below.split_once('/') {
                 Some((child, _)) => (child, Kind::Folder),
