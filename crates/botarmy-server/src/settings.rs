@@ -1,6 +1,8 @@
 //! Settings: the compiled-in defaults, then a file, then `BOTARMY_…` variables. A key that does
 //! not exist is refused by name.
 
+mod ranges;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -439,12 +441,11 @@ impl Settings {
             .with_list_parse_key("http.cors_origins")
             .with_list_parse_key("models.prefer")
             .source(Some(variables));
-        let settings: Self = layers
-            .add_source(variables)
-            .build()
-            .context("the settings cannot be read")?
-            .try_deserialize()
-            .context("the settings are not acceptable")?;
+        let merged = layers.add_source(variables).build().context("the settings cannot be read")?;
+        // Before they are converted, which rounds a fraction and takes a word for a number.
+        let numbers = merged.clone().try_deserialize().context("the settings cannot be read")?;
+        ranges::check(&numbers).context("the settings are not acceptable")?;
+        let settings: Self = merged.try_deserialize().context("the settings are not acceptable")?;
         settings.check()?;
         Ok(settings)
     }
@@ -486,21 +487,6 @@ impl Settings {
         }
     }
 
-    fn check_budgets(&self) -> anyhow::Result<()> {
-        let agents = AgentType::ALL.iter().map(|agent| (*agent, self.agent(*agent)));
-        let dollars = agents.flat_map(|(agent, of)| {
-            [("day_cost_usd", of.day_cost_usd), ("reserve_cost_usd", of.reserve_cost_usd)]
-                .map(|(key, dollars)| (format!("agents.{agent}.{key}"), dollars))
-        });
-        let project = ("budget.project_cost_usd".to_owned(), self.budget.project_cost_usd);
-        for (key, dollars) in dollars.chain([project]) {
-            if !(0.0..=1e9).contains(&dollars) {
-                bail!("{key} must be 0 (no limit) to a thousand million US dollars");
-            }
-        }
-        Ok(())
-    }
-
     /// The settings of an agent type, to change them.
     pub const fn agent_mut(&mut self, agent: AgentType) -> &mut Agent {
         match agent {
@@ -514,33 +500,15 @@ impl Settings {
     }
 
     fn check_models(&self) -> anyhow::Result<()> {
-        for (name, provider) in &self.providers {
+        for name in self.providers.keys() {
             if !is_name(name) {
                 bail!("providers.{name:?}: a name is of a-z, 0-9, - and _");
-            }
-            for (key, value) in [
-                ("max_tokens", provider.max_tokens.map(u64::from)),
-                ("context_tokens", provider.context_tokens.map(|tokens| tokens as u64)),
-                ("timeout_s", provider.timeout_s),
-            ] {
-                if value == Some(0) {
-                    bail!("providers.{name}.{key} must be at least 1");
-                }
-            }
-        }
-        for (model, price) in &self.prices {
-            let sound = |price: f64| price.is_finite() && price >= 0.0;
-            if !sound(price.input_per_mtok) || !sound(price.output_per_mtok) {
-                bail!("prices.{model:?}: a price is a number that is not negative");
             }
         }
         Ok(())
     }
 
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        if !(0.0..=1.0).contains(&self.orchestrator.confidence_threshold) {
-            bail!("orchestrator.confidence_threshold must be 0 to 1");
-        }
         if !self.http.host.is_loopback() && !self.http.allow_remote {
             bail!(
                 "http.host = {} is not a loopback address, and there is no access control: everyone \
@@ -562,33 +530,6 @@ impl Settings {
         Features::COMPILED.check(self)?;
         self.check_commands()?;
         self.check_models()?;
-        self.check_budgets()?;
-        let at_least_one = [
-            ("models.max_tokens", self.models.max_tokens.into()),
-            ("models.context_tokens", self.models.context_tokens as u64),
-            ("models.timeout_s", self.models.timeout_s),
-            ("http.body_limit_bytes", self.http.body_limit_bytes as u64),
-            ("ws.max_connections", self.ws.max_connections as u64),
-            ("ws.recent_frames", self.ws.recent_frames as u64),
-            ("ws.ping_interval_s", self.ws.ping_interval_s),
-            ("ws.send_timeout_s", self.ws.send_timeout_s),
-            ("store.readers", self.store.readers as u64),
-            ("store.lanes", self.store.lanes as u64),
-            ("store.timeout_s", self.store.timeout_s),
-            ("store.max_batch", self.store.max_batch as u64),
-            ("store.queue", self.store.queue as u64),
-            ("orchestrator.gate_ttl_s", self.orchestrator.gate_ttl_s.into()),
-            ("orchestrator.timer_interval_ms", self.orchestrator.timer_interval_ms),
-            ("worker.lease_s", self.worker.lease_s),
-            ("worker.poll_ms", self.worker.poll_ms),
-            ("worker.attempt_timeout_s", self.worker.attempt_timeout_s),
-            ("worker.max_output_bytes", self.worker.max_output_bytes as u64),
-        ];
-        for (key, value) in at_least_one {
-            if value == 0 {
-                bail!("{key} must be at least 1");
-            }
-        }
         Ok(())
     }
 }
