@@ -15,9 +15,11 @@ args = args.parse_args()
 
 class Gone(Exception): """The task was cancelled, or another worker has it."""
 
-def call(path, body):
+def call(path, body, token=None):
     """Sends JSON and returns the status and the answer; retries while the server is unavailable."""
     data, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
+    if token:  # The secret of a lease, with every call about it.
+        headers["Authorization"] = f"Bearer {token}"
     while True:
         try:
             request = urllib.request.Request(f"{args.url}/api/v1/worker/leases{path}", data, headers)
@@ -44,10 +46,11 @@ def work(task, say):
 
 def serve(lease):
     """Does one task: sends heartbeats during the work, and returns the result."""
-    path, done, gone, line = f"/{lease['lease']}", threading.Event(), threading.Event(), ["at work"]
-    def beat():
+    path, token, line = f"/{lease['lease']}", lease.get("token"), ["at work"]
+    done, gone = threading.Event(), threading.Event()
+    def beat():  # The first heartbeat at once: it tells the server that the task has arrived.
         while not done.is_set():
-            status, heard = call(f"{path}/heartbeat", {"message": line[0]})
+            status, heard = call(f"{path}/heartbeat", {"message": line[0]}, token)
             if status != 200 or heard["cancel"]:
                 return gone.set()
             done.wait(lease["heartbeat_s"])
@@ -63,7 +66,7 @@ def serve(lease):
     except Exception as error:
         verb, body = "fail", {"code": "crashed", "message": repr(error), "retryable": True}
     done.set()
-    status, answer = call(f"{path}/{verb}", body)
+    status, answer = call(f"{path}/{verb}", body, token)
     print(verb, status, answer.get("detail", answer.get("status")), flush=True)
 
 while True:

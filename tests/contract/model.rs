@@ -160,6 +160,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
                 worker,
                 slots: BTreeMap::from([(AgentType::Coder, slots), (AgentType::Tester, slots)]),
                 lease: Duration::from_secs(300),
+                external: None,
                 context,
             };
             stores.ledger.claim(claim).await.map_err(Into::into)

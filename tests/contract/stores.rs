@@ -143,6 +143,7 @@ impl Stores {
             worker,
             slots: BTreeMap::from([(AgentType::Coder, slots)]),
             lease: Duration::from_secs(300),
+            external: None,
             context,
         };
         let claimed = self.ledger.claim(claim).await.unwrap();

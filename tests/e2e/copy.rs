@@ -355,7 +355,8 @@ async fn a_lease_that_was_extended_moves_as_it_is() {
     );
     let lease = Duration::from_secs(60);
     let slots = [(AgentType::Orchestrator, 1)].into();
-    let claimed = open.claim(Claim { worker, slots, lease, context }).await.unwrap();
+    let claimed =
+        open.claim(Claim { worker, slots, lease, external: None, context }).await.unwrap();
     let Some(Row::Task(task)) = claimed.rows.iter().find(|row| matches!(row, Row::Task(_))) else {
         panic!("{claimed:?}")
     };

@@ -22,6 +22,7 @@ mod oversight;
 mod replicas;
 mod rest;
 mod stopping;
+mod waiting_workers;
 mod walkthrough;
 mod workers;
 

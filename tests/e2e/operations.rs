@@ -113,6 +113,7 @@ async fn a_server_works_with_every_number_at_an_end_of_its_range() {
         ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "3600000"),
         ("BOTARMY_ORCHESTRATOR__TIMER_INTERVAL_MS", "3600000"),
         ("BOTARMY_WORKER__LEASE_S", "86400"),
+        ("BOTARMY_WORKER__FIRST_CALL_S", "86400"),
         ("BOTARMY_WORKER__POLL_MS", "3600000"),
         ("BOTARMY_WORKER__ATTEMPT_TIMEOUT_S", "604800"),
         ("BOTARMY_WORKER__MAX_OUTPUT_BYTES", "1073741824"),
@@ -133,6 +134,7 @@ async fn a_server_works_with_every_number_at_an_end_of_its_range() {
         ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "0"),
         ("BOTARMY_ORCHESTRATOR__TIMER_INTERVAL_MS", "1"),
         ("BOTARMY_WORKER__LEASE_S", "1"),
+        ("BOTARMY_WORKER__FIRST_CALL_S", "1"),
         ("BOTARMY_WORKER__POLL_MS", "1"),
         ("BOTARMY_WORKER__ATTEMPT_TIMEOUT_S", "1"),
     ];

@@ -68,9 +68,8 @@ impl Example {
     }
 
     /// Returns the lease that it holds.
-    fn lease(&self) -> String {
-        let state: Value = serde_json::from_slice(&std::fs::read(&self.state).unwrap()).unwrap();
-        state["lease"].as_str().unwrap().to_owned()
+    fn lease(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(&self.state).unwrap()).unwrap()
     }
 }
 
@@ -122,8 +121,7 @@ async fn take(server: &TestServer, worker: &str, wait_s: u32) -> Option<Value> {
 
 /// Sends a request about a lease.
 async fn say(server: &TestServer, lease: &Value, verb: &str, body: Value) -> (u16, Value) {
-    let lease = lease["lease"].as_str().unwrap();
-    server.post(&format!("{LEASES}/{lease}/{verb}"), body).await
+    server.say(lease, verb, body).await
 }
 
 #[tokio::test]
@@ -182,7 +180,7 @@ async fn what_a_killed_example_had_is_finished_by_another_exactly_once() {
     server.until(|_| packaged()).await;
     let before = events(&server, &project).await.len();
     let late = json!({"output": {"markdown": "mine"}});
-    let (status, problem) = server.post(&format!("{LEASES}/{lease}/complete"), late).await;
+    let (status, problem) = say(&server, &lease, "complete", late).await;
     assert_eq!((status, &problem["type"]), (409, &json!("urn:botarmy:problem:lease_lost")));
     assert_eq!(events(&server, &project).await.len(), before);
     assert_eq!(count(&server, &project, "task_completed").await, 1);
@@ -286,22 +284,30 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     let project = server.by_hand().await;
     let id = submit(&server, &project).await;
     let lease = take(&server, "w", 0).await.unwrap();
-    let token = lease["lease"].as_str().unwrap();
+    let name = lease["lease"].as_str().unwrap();
     let before = events(&server, &project).await.len();
-    // Another fence, another worker, an unknown task, and an invalid lease.
-    let fence = format!("{}00000002{}", &token[..32], &token[40..]);
-    let worker = format!("{token}78");
-    let unknown = format!("{}{}", "0".repeat(32), &token[32..]);
-    for (lie, expected) in [(fence, 409), (worker, 409), (unknown, 409), (format!("{token}f"), 422)]
-    {
+    // Another fence and an unknown task; another worker, for whom the token is not good; and what
+    // is not a lease.
+    let fence = format!("{}00000002{}", &name[..32], &name[40..]);
+    let unknown = format!("{}{}", "0".repeat(32), &name[32..]);
+    for (lie, expected) in [
+        (fence, 409),
+        (unknown, 409),
+        (format!("{name}78"), 401),
+        (name[..name.len() - 2].to_owned(), 404),
+        (format!("{name}f"), 404),
+        (format!("{name}00"), 404),
+        (name.to_uppercase(), 404),
+    ] {
         for (verb, body) in [
             ("heartbeat", json!({})),
             ("complete", json!({"output": {"a": 1}})),
             ("ask", json!({"question": "?"})),
             ("fail", json!({"code": "x", "message": "x", "retryable": false})),
         ] {
-            let (status, said) = server.post(&format!("{LEASES}/{lie}/{verb}"), body).await;
-            assert_eq!(status, expected, "{verb}: {said}");
+            let lie = json!({"lease": lie, "token": lease["token"]});
+            let (status, said) = say(&server, &lie, verb, body).await;
+            assert_eq!(status, expected, "{verb} {lie}: {said}");
         }
     }
     let large = json!({"output": {"text": "x".repeat(11 << 20)}});

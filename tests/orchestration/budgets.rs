@@ -286,8 +286,8 @@ async fn external_workers_are_held_to_limits_too() {
         confidence: None,
         usage: used(30),
     });
-    leases.finish(held.lease.clone(), done.clone()).await.unwrap();
-    leases.finish(held.lease, done).await.unwrap();
+    leases.finish(held.presented(), done.clone()).await.unwrap();
+    leases.finish(held.presented(), done).await.unwrap();
     assert_eq!(
         account(&harness, id).await.taken(harness.now()).tokens,
         30,

@@ -240,6 +240,17 @@ impl TestServer {
         answer(self.raw(Method::POST, path, Some(body.to_string())).await.unwrap()).await
     }
 
+    /// Makes a call about a lease, with its token.
+    ///
+    /// # Panics
+    /// If there is no answer, or it is no lease.
+    pub async fn say(&self, lease: &Value, verb: &str, body: Value) -> (u16, Value) {
+        let name = lease["lease"].as_str().unwrap();
+        let path = format!("{}/api/v1/worker/leases/{name}/{verb}", self.base);
+        let request = self.client.post(path).bearer_auth(lease["token"].as_str().unwrap());
+        answer(request.timeout(TIMEOUT).json(&body).send().await.unwrap()).await
+    }
+
     /// Sends a JSON body with POST; `None` when there is no answer, as while it is being killed.
     pub async fn try_post(&self, path: &str, body: Value) -> Option<(u16, Value)> {
         let response = self.raw(Method::POST, path, Some(body.to_string())).await.ok()?;

@@ -14,7 +14,9 @@ use botarmy_domain::{
     AgentType, Caller, DecisionContext, Entry, EventType, HitlAction, HitlRequest, HitlStatus,
     NewProject, Oversight, Project, ProjectId, ProjectStatus, Response, Task, TaskStatus, WorkerId,
 };
-use botarmy_memory::{CountingIds, ManualClock, MemoryEventBus, MemoryStore, MemoryWakeUps};
+use botarmy_memory::{
+    CountingIds, CountingSecrets, ManualClock, MemoryEventBus, MemoryStore, MemoryWakeUps,
+};
 use botarmy_orchestrator::{
     Budgets, Engine, EngineSettings, LeaseSettings, Leases, Ports, Runners, Worker, WorkerSettings,
     Workflows,
@@ -158,7 +160,9 @@ impl TestHarness {
     /// Like [`Self::leases_until`], with this poll interval for waits without notifications.
     #[must_use]
     pub fn leases_with(&self, poll: Duration) -> (Leases, watch::Sender<bool>) {
-        let (leases, dispatcher) = Leases::new(self.engine.clone(), lease_settings(poll));
+        let secrets = Arc::new(CountingSecrets::default());
+        let settings = lease_settings(poll);
+        let (leases, dispatcher) = Leases::new(self.engine.clone(), settings, secrets);
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(dispatcher.run(stopped));
         (leases, stop)
@@ -352,6 +356,7 @@ pub fn amend(text: &str) -> Response {
 fn lease_settings(poll: Duration) -> LeaseSettings {
     LeaseSettings {
         lease: botarmy_domain::lease::LEASE,
+        first_call: botarmy_domain::lease::FIRST_CALL,
         attempt_timeout: Duration::from_secs(600),
         poll,
         max_output_bytes: 1 << 20,

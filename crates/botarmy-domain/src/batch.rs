@@ -253,7 +253,15 @@ impl Batch {
             let scope = Scope::project(*project).task(*task);
             let context = claim.context.fork(n);
             let started = self.decide(&scope, |snapshot| {
-                decide::tasks::claim(&context, snapshot, *task, &claim.worker, claim.lease)
+                let external = claim.external.as_deref();
+                decide::tasks::claim(
+                    &context,
+                    snapshot,
+                    *task,
+                    &claim.worker,
+                    claim.lease,
+                    external,
+                )
             });
             if let Ok(started) = started {
                 committed.extend(started);

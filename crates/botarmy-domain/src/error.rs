@@ -27,6 +27,14 @@ pub enum DomainError {
         /// Constraint that the field violates.
         message: String,
     },
+    /// The caller did not prove that it may make the request.
+    #[error("{detail}")]
+    Unauthenticated {
+        /// Code for programs, such as `token_required`.
+        code: &'static str,
+        /// Explanation and remedy for people.
+        detail: String,
+    },
     /// The request is well-formed but contradicts itself or lacks something.
     #[error("{0}")]
     BadRequest(String),

@@ -27,6 +27,7 @@ pub mod hitl;
 pub mod id_generator;
 pub mod ids;
 pub mod lease;
+pub mod lease_token;
 pub mod log;
 pub mod outcome;
 pub mod package;
@@ -53,7 +54,7 @@ pub use budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
 pub use bus_message::{BusMessage, TaskProgress};
 pub use caller::{Authentication, Caller, Principal};
 pub use change::{Change, Committed, Decision, Row};
-pub use claim::Claim;
+pub use claim::{Claim, ExternalLease};
 pub use decision_context::{DecisionContext, Defaults};
 pub use emergency::{Stop, StopScope, Stopped};
 pub use error::{DomainError, Error, StoreError};
@@ -64,6 +65,7 @@ pub use hitl::{HitlRequest, HitlState, NewRequest, Reply, Responded, Response, S
 pub use id_generator::IdGenerator;
 pub use ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
 pub use lease::{Lease, LeaseHolder, WorkerId};
+pub use lease_token::{LeaseSecret, LeaseToken, TokenDigest};
 pub use log::{Entry, EntryFilter, Head, LogId, Origin};
 pub use outcome::{Outcome, Question, RunError};
 pub use package::Package;
@@ -80,6 +82,6 @@ pub use vocabulary::{
     AgentStatusKind, AgentType, ArtifactType, EventSource, EventType, HitlAction, HitlKind,
     HitlStatus, OnExpiry, Oversight, ProjectStatus, StepStatus, TaskStatus,
 };
-pub use worker::{HeartbeatReply, HeldLease, Leased, WorkQuery};
+pub use worker::{HeartbeatReply, HeldLease, Leased, PresentedLease, WorkQuery};
 pub use worker_document::WorkerDocument;
 pub use workflow::{Progress, Step, Workflow};

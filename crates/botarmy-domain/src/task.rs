@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::handoff::Handoff;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::lease::Lease;
+use crate::lease_token::TokenDigest;
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
 use crate::vocabulary::{AgentType, ArtifactType, HitlAction, ProjectStatus, TaskStatus};
@@ -42,6 +43,14 @@ pub struct Task {
     /// gave up is not counted.
     #[serde(default)]
     pub failures: u32,
+    /// Number of attempts in a row that were handed to an external worker which made no call about
+    /// them. They are not counted as failures.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unconfirmed: u32,
+    /// Digest of the token of the latest lease of an external worker. It outlives the lease, so that
+    /// a repeated call can be told from a forged one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_token: Option<TokenDigest>,
     /// Hand-off, if the task is a step of a workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handoff: Option<Handoff>,
@@ -205,6 +214,8 @@ impl Task {
             max_attempts: DEFAULT_MAX_ATTEMPTS,
             attempt: 0,
             failures: 0,
+            unconfirmed: 0,
+            lease_token: None,
             handoff: None,
             output_type: None,
             timeout_s: None,
@@ -258,6 +269,12 @@ impl Task {
             _ => None,
         }
     }
+}
+
+/// For `skip_serializing_if`, which passes a reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is set by serde")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Short form of a task, as status lists show it. It is read from a stored [`Task`] without parsing

@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder, Paths, Ref, Required,
     ResponseBuilder,
@@ -50,10 +51,21 @@ pub(crate) fn document(version: &str) -> String {
         .license(Some(LicenseBuilder::new().name(env!("CARGO_PKG_LICENSE")).build()))
         .version(version)
         .build();
-    let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
+    let components = ComponentsBuilder::new()
+        .schemas_from_iter(schemas)
+        .security_scheme("lease_token", lease_token())
+        .build();
     let document =
         OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).build();
     document.to_pretty_json().expect("an OpenAPI document can be written")
+}
+
+/// Returns the way in which calls about a lease carry its token.
+fn lease_token() -> SecurityScheme {
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The `token` that came with the lease."));
+    SecurityScheme::Http(scheme.build())
 }
 
 /// Returns the response that every endpoint shares, a problem document.

@@ -9,6 +9,7 @@ mod agents;
 mod artifacts;
 mod audit;
 mod budgets;
+mod connection;
 mod docs;
 #[cfg(feature = "docs")]
 mod docs_page;
@@ -34,18 +35,26 @@ mod worker_document;
 pub mod zip;
 
 use std::any::Any;
+use std::future::ready;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{
+    AppConfig, Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse,
+};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer, body::MessageBody, middleware::from_fn};
+use actix_web::{App, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
     Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Tasks, WorkerLeases,
 };
 use botarmy_web::OriginRule;
 
+use crate::connection::Connection;
 use crate::packages::ZipCache;
 use crate::status_cache::StatusCache;
 
@@ -152,6 +161,10 @@ impl std::ops::Deref for State {
 /// Time that an idle connection stays open: longer than load balancers keep theirs, usually a
 /// minute, so that none of them sends a request into a connection that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Time in which the head of a request must arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time in which a client must take note that its connection ends.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Returns a server on this listener. It does nothing until it is polled, and handles no signals:
 /// the caller stops it through its handle.
@@ -170,14 +183,42 @@ pub fn serve(
     more: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let state = State::new(api);
-    let server = HttpServer::new(move || app(state.clone(), &more))
+    let address = listener.local_addr()?;
+    let on_connect = Arc::new(on_connect);
+    let server = Server::build()
         .workers(workers.max(1))
         .shutdown_timeout(shutdown_timeout.as_secs())
-        .tcp_nodelay(true)
-        .keep_alive(KEEP_ALIVE)
-        .on_connect(on_connect)
-        .disable_signals()
-        .listen(listener)?;
+        .disable_signals();
+    let stopping = server.graceful_shutdown_signal();
+    // As `actix_web::HttpServer` does it, which takes no other stream than a socket.
+    let server = server.listen("botarmy-http", listener, move || {
+        let (on_connect, stopping) = (Arc::clone(&on_connect), stopping.clone());
+        let config = AppConfig::__priv_test_new(false, address.to_string(), address);
+        let app = app(state.clone(), &more).into_factory().map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .local_addr(address)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(move |connection: &Connection, data| {
+                if let Some(socket) = connection.socket() {
+                    on_connect(socket, data);
+                }
+                data.insert(connection.peer());
+            })
+            .h1(map_config(app, move |()| config.clone()));
+        fn_service(|socket: TcpStream| {
+            // It fails on a closed socket only, which the next read reports.
+            drop(socket.set_nodelay(true));
+            let peer = socket.peer_addr().ok();
+            ready(Ok::<_, DispatchError>((Connection::new(socket), peer)))
+        })
+        .and_then(http)
+    })?;
     Ok(server.run())
 }
 
@@ -338,6 +379,14 @@ mod tests {
         assert!(answers[4].starts_with("HTTP/1.1 400") || answers[4].is_empty(), "{}", answers[4]);
         assert!(answers[5].starts_with("HTTP/1.1 422"), "{}", answers[5]);
         assert!(answers[5].contains("HTTP/1.1 200"), "a body nobody reads closes nothing");
+    }
+
+    #[actix_web::test]
+    async fn over_the_wire_a_path_that_is_too_long_gets_its_answer() {
+        let path = "0".repeat(1_000_000);
+        let head = format!("POST /api/v1/worker/leases/{path}/heartbeat HTTP/1.1");
+        let answers = exchange(Fakes::default(), move |_| vec![request(&head, "")]).await;
+        assert!(answers[0].starts_with("HTTP/1.1 431"), "{}", answers[0]);
     }
 
     #[actix_web::test]

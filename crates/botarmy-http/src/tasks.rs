@@ -410,8 +410,13 @@ mod tests {
 
     #[actix_web::test]
     async fn a_task_shows_its_lease_or_its_output() {
-        let lease =
-            Lease { worker: WorkerId("w-1".into()), fence: 2, started_at: NOW, expires_at: NOW };
+        let lease = Lease {
+            worker: WorkerId("w-1".into()),
+            fence: 2,
+            started_at: NOW,
+            expires_at: NOW,
+            first_call_by: None,
+        };
         let mut fakes = Fakes::default();
         fakes.queries.expect_task().times(1).returning(move |_, _| {
             let state = TaskState::Working { lease: lease.clone() };

@@ -231,6 +231,8 @@ pub(crate) fn task(n: u64) -> Task {
         max_attempts: 3,
         attempt: 0,
         failures: 0,
+        unconfirmed: 0,
+        lease_token: None,
         handoff: None,
         output_type: None,
         timeout_s: None,

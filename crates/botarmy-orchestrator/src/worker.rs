@@ -103,6 +103,7 @@ impl Worker {
             worker: self.settings.id.clone(),
             slots,
             lease: self.settings.leases.lease,
+            external: None,
             context: self.engine.context(Caller::worker(&self.settings.id)),
         };
         let committed = self.engine.ports.stores.ledger.claim(claim).await?;

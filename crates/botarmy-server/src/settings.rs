@@ -196,6 +196,7 @@ pub struct Orchestration {
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Work {
     pub lease_s: u64,
+    pub first_call_s: u64,
     pub poll_ms: u64,
     pub attempt_timeout_s: u64,
     pub max_output_bytes: usize,

@@ -1,7 +1,7 @@
 //! The only place that asks the machine for time and randomness.
 
 use botarmy_domain::Timestamp;
-use botarmy_domain::ports::{Clock, Ids};
+use botarmy_domain::ports::{Clock, Ids, Secrets};
 use uuid::Uuid;
 
 /// The machine's clock, in microseconds.
@@ -24,5 +24,17 @@ impl Ids for RandomIds {
     #[expect(clippy::disallowed_methods, reason = "this is the port's one real implementation")]
     fn seed(&self) -> u128 {
         Uuid::new_v4().as_u128()
+    }
+}
+
+/// The machine's cryptographic randomness.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RandomSecrets;
+
+impl Secrets for RandomSecrets {
+    fn secret(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the kernel has had randomness since it was started");
+        bytes
     }
 }

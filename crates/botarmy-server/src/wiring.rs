@@ -28,7 +28,7 @@ use crate::features::Features;
 use crate::runners::{BuiltRunners, resolve_auto};
 use crate::settings::{Role, Settings};
 use crate::stores::Stores;
-use crate::system::{RandomIds, SystemClock};
+use crate::system::{RandomIds, RandomSecrets, SystemClock};
 
 /// Time limit for stopping the agents after their grace. The worker returns its tasks in less, unless
 /// the store hangs.
@@ -101,6 +101,7 @@ impl System {
         }
         let lease_settings = LeaseSettings {
             lease: Duration::from_secs(settings.worker.lease_s),
+            first_call: Duration::from_secs(settings.worker.first_call_s),
             attempt_timeout: Duration::from_secs(settings.worker.attempt_timeout_s),
             poll: Duration::from_millis(settings.worker.poll_ms),
             max_output_bytes: settings.worker.max_output_bytes,
@@ -111,7 +112,8 @@ impl System {
             leases: lease_settings.clone(),
         };
         let worker = Worker::new(engine.clone(), runners.assign(settings), worker_settings);
-        let (leases, dispatcher) = Leases::new(engine.clone(), lease_settings);
+        let secrets = Arc::new(RandomSecrets);
+        let (leases, dispatcher) = Leases::new(engine.clone(), lease_settings, secrets);
         Ok(Self {
             engine,
             stores,

@@ -109,6 +109,7 @@ fn claim(seed: u128, slots: u32) -> Claim {
         worker,
         slots: [(AgentType::Coder, slots)].into(),
         lease: std::time::Duration::from_secs(60),
+        external: None,
         context,
     }
 }

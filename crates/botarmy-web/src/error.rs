@@ -2,6 +2,7 @@
 //! crate may convert into it.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use botarmy_domain::{DomainError, Error, StoreError};
 
 use crate::Problem;
@@ -18,6 +19,16 @@ impl From<DomainError> for Problem {
             DomainError::NotFound { what, id } => Self::not_found(what, id),
             DomainError::Conflict { code, detail } => {
                 Self::new(StatusCode::CONFLICT, detail).with_code(code)
+            }
+            DomainError::Unauthenticated { code, detail } => {
+                // RFC 6750, section 3.1.
+                let challenge = match code {
+                    "token_invalid" => "Bearer realm=\"botarmy\", error=\"invalid_token\"",
+                    _ => "Bearer realm=\"botarmy\"",
+                };
+                Self::new(StatusCode::UNAUTHORIZED, detail)
+                    .with_code(code)
+                    .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
             }
             DomainError::Invalid { field, message } => Self::invalid(field, message),
             DomainError::BadRequest(detail) => Self::bad_request(detail),
@@ -75,6 +86,10 @@ mod tests {
         assert_eq!(body["type"], "urn:botarmy:problem:not_pending");
         let (status, body) = of(DomainError::invalid("name", "must not be blank").into());
         assert_eq!((status, &body["errors"][0]["field"]), (422, &"name".into()));
+        let unauthenticated =
+            DomainError::Unauthenticated { code: "token_invalid", detail: "No.".to_owned() };
+        let (status, body) = of(unauthenticated.into());
+        assert_eq!((status, &body["type"]), (401, &"urn:botarmy:problem:token_invalid".into()));
         let (status, _) = of(DomainError::BadRequest("What?".to_owned()).into());
         assert_eq!(status, 400);
         let (status, _) = of(StoreError::Conflict.into());

@@ -13,6 +13,7 @@ use super::gate::{self, GateTarget};
 use super::lease::held;
 use crate::artifact::NewArtifact;
 use crate::change::Decision;
+use crate::claim::ExternalLease;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
@@ -82,6 +83,7 @@ pub fn claim(
     id: TaskId,
     worker: &WorkerId,
     lease: Duration,
+    external: Option<&ExternalLease>,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     builder.active_project()?;
@@ -94,14 +96,18 @@ pub fn claim(
     }
     task.attempt += 1;
     task.started_at = Some(builder.at());
-    task.state = TaskState::Working {
-        lease: Lease {
-            worker: worker.clone(),
-            fence: task.attempt,
-            started_at: builder.at(),
-            expires_at: builder.at().after(lease),
-        },
+    let mut lease = Lease {
+        worker: worker.clone(),
+        fence: task.attempt,
+        started_at: builder.at(),
+        expires_at: builder.at().after(lease),
+        first_call_by: None,
     };
+    task.lease_token = external.map(|terms| {
+        limit_first_lease(&mut lease, &task, terms);
+        terms.secret.token(id, &lease.holder()).digest(worker)
+    });
+    task.state = TaskState::Working { lease };
     let payload = E::TaskStarted(event::TaskStarted {
         agent_type: task.agent,
         status: TaskStatus::Working,
@@ -111,6 +117,22 @@ pub fn claim(
     });
     builder.put_task(task, &payload);
     Ok(builder.finish())
+}
+
+/// Lets the first lease of an external worker expire at the end of the longest attempt, and before
+/// that if no call comes in time.
+fn limit_first_lease(lease: &mut Lease, task: &Task, terms: &ExternalLease) {
+    let limit = task.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
+    let end = lease.started_at.after(limit.unwrap_or(terms.attempt_timeout));
+    lease.expires_at = lease.expires_at.min(end);
+    // A worker that never sends heartbeats needs longer than that for every attempt. It gets twice
+    // the time with each, so that it is not given the same task forever.
+    let patience = terms.first_call.saturating_mul(1 << task.unconfirmed.min(16));
+    let first_call_by = lease.started_at.after(patience);
+    if first_call_by < lease.expires_at {
+        lease.expires_at = first_call_by;
+        lease.first_call_by = Some(first_call_by);
+    }
 }
 
 /// Result of an attempt that finished.
@@ -179,6 +201,7 @@ pub fn complete(
         }
     }
     task.usage.add(&work.usage);
+    task.unconfirmed = 0;
     task.validation_error = None;
     let payload = E::TaskCompleted(event::TaskCompleted {
         agent_type: task.agent,
@@ -257,6 +280,7 @@ fn attempt_failed(
     again: Option<Option<Duration>>,
 ) -> Result<(), DomainError> {
     task.failures += 1;
+    task.unconfirmed = 0;
     if let Some(after) = again.filter(|_| task.failures < task.max_attempts) {
         let wait = backoff(builder, task.failures).max(after.unwrap_or_default());
         task.ready_at = builder.at().after(wait);
@@ -364,6 +388,7 @@ pub fn ask(
         target,
     );
     task.usage.add(&inquiry.usage);
+    task.unconfirmed = 0;
     task.session.clone_from(&inquiry.session);
     task.state = TaskState::WaitingForHitl { request_id: request.id };
     gate::open_after(&mut builder, request, Some(&inquiry.usage));
@@ -372,7 +397,8 @@ pub fn ask(
     Ok(builder.finish())
 }
 
-/// Requeues a task whose lease has expired.
+/// Requeues a task whose lease has expired. If its holder never made a call, the lease may not have
+/// reached it, and the attempt is not counted as a failure.
 ///
 /// # Errors
 /// A conflict if the lease has not expired or does not exist.
@@ -382,11 +408,16 @@ pub fn expire_lease(
     id: TaskId,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
-    let task = (*builder.task(id)?).clone();
+    let mut task = (*builder.task(id)?).clone();
     let expired = task.lease().filter(|lease| lease.expires_at <= builder.at()).cloned();
     let lease = expired.ok_or_else(|| {
         DomainError::conflict("lease_alive", format!("Task {id} has no expired lease."))
     })?;
+    if lease.is_unconfirmed() {
+        task.unconfirmed += 1;
+        back_into_the_queue(&mut builder, &task, "its worker made no call about it");
+        return Ok(builder.finish());
+    }
     let payload = E::TaskLeaseExpired(event::TaskLeaseExpired {
         agent_type: task.agent,
         status: None,
@@ -495,6 +526,7 @@ pub fn retry(
 pub(super) fn try_again(builder: &mut DecisionBuilder<'_>, task: &Task) {
     let mut task = task.clone();
     task.failures = 0;
+    task.unconfirmed = 0;
     task.validation_error = None;
     task.ready_at = builder.at();
     let payload = E::TaskRetryScheduled(event::TaskRetryScheduled {

@@ -118,7 +118,7 @@ impl World {
     pub fn claim(&mut self, id: TaskId) -> Outcome {
         let lease = Duration::from_secs(300);
         self.run(&self.scope().task(id), |c, s| {
-            tasks::claim(&c.by(Caller::worker(&worker())), s, id, &worker(), lease)
+            tasks::claim(&c.by(Caller::worker(&worker())), s, id, &worker(), lease, None)
         })
     }
 
@@ -230,6 +230,7 @@ impl World {
                 context.id_generator().task(),
                 &worker(),
                 Duration::ZERO,
+                None,
             )
         });
         assert!(looked.is_err(), "looking changes nothing");

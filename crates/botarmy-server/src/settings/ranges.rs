@@ -52,6 +52,7 @@ pub(super) const RANGES: &[(&str, Range)] = &[
     ("budget.project_tokens", Whole(0, TOKENS)),
     ("budget.project_cost_usd", Any(0.0, DOLLARS)),
     ("worker.lease_s", Whole(1, DAY)),
+    ("worker.first_call_s", Whole(1, DAY)),
     ("worker.poll_ms", Whole(1, HOUR * 1000)),
     ("worker.attempt_timeout_s", Whole(1, WEEK)),
     ("worker.max_output_bytes", Whole(1, GIB)),
