@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod budgets;
+mod clock_jumps;
 mod emergency;
 mod forms;
 mod gates;

@@ -97,8 +97,20 @@ impl TestHarness {
         setup: Setup,
         wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>,
     ) -> Self {
-        let store = MemoryStore::new();
         let clock = Arc::new(ManualClock::default());
+        Self::build_on(Arc::clone(&clock), clock, runner, setup, wrap)
+    }
+
+    /// Like [`Self::build`], with another clock for the use cases than the one that is set by hand.
+    #[must_use]
+    pub fn build_on(
+        clock: Arc<ManualClock>,
+        shown: Arc<dyn Clock>,
+        runner: ScriptedRunner,
+        setup: Setup,
+        wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>,
+    ) -> Self {
+        let store = MemoryStore::new();
         let bus = MemoryEventBus::default();
         let ports = Ports {
             stores: StorePorts {
@@ -107,7 +119,7 @@ impl TestHarness {
             },
             bus: Arc::new(bus.clone()),
             wake_ups: Arc::new(MemoryWakeUps::default()),
-            clock: clock.clone(),
+            clock: shown,
             ids: Arc::new(CountingIds::default()),
         };
         let engine = Engine::new(ports, setup.workflows, setup.settings);

@@ -25,6 +25,14 @@ impl ManualClock {
     }
 }
 
+impl ManualClock {
+    /// Sets the clock back, as a person may do.
+    pub fn set_back(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.0.fetch_sub(micros, Ordering::SeqCst);
+    }
+}
+
 impl Default for ManualClock {
     /// Creates a clock that shows 2026-01-01T00:00:00Z.
     fn default() -> Self {

@@ -18,6 +18,7 @@ mod runners;
 pub mod serve;
 pub mod settings;
 pub mod signals;
+pub mod steady_clock;
 pub mod stores;
 pub mod system;
 pub mod wiring;

@@ -1,10 +1,15 @@
 //! The only place that asks the machine for time and randomness.
 
+use std::time::Duration;
+
 use botarmy_domain::Timestamp;
 use botarmy_domain::ports::{Clock, Ids, Secrets};
 use uuid::Uuid;
 
-/// The machine's clock, in microseconds.
+use crate::steady_clock::MachineClocks;
+
+/// The machine's clock, in microseconds. It jumps when it is set; a server uses
+/// [`crate::steady_clock::SteadyClock`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -13,6 +18,19 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let nanos = time::OffsetDateTime::now_utc().unix_timestamp_nanos();
         Timestamp::from_micros(i64::try_from(nanos.div_euclid(1000)).unwrap_or(i64::MAX))
+    }
+}
+
+impl MachineClocks for SystemClock {
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
+
+    /// Goes on while the machine is suspended: that time has passed for everyone else.
+    fn passed(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+        Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
     }
 }
 

@@ -27,6 +27,7 @@ use crate::environment::environment;
 use crate::features::Features;
 use crate::runners::{BuiltRunners, resolve_auto};
 use crate::settings::{Role, Settings};
+use crate::steady_clock::SteadyClock;
 use crate::stores::Stores;
 use crate::system::{RandomIds, RandomSecrets, SystemClock};
 
@@ -69,7 +70,7 @@ impl System {
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let settings = &resolve_auto(settings, Features::COMPILED, &environment);
         let workflows = Workflows::load(&settings.workflows.dir)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::new(SystemClock));
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
         // What cannot be used is refused before anything is touched.
         let redis = channels::redis(settings, &*ids)?;
