@@ -55,7 +55,16 @@ pub enum StoreError {
     /// A concurrent transaction wrote the same rows; the request can be retried at once.
     #[error("the store had a conflicting write; the same request can be tried again")]
     Conflict,
-    /// The store is unreachable, full or overloaded; the request can be retried later.
+    /// The disk of the store is full; an operator has to free space.
+    #[error("the disk of the store is full: {detail}")]
+    Full {
+        /// Operation that failed.
+        detail: String,
+        /// Error of the driver.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The store is unreachable or overloaded; the request can be retried later.
     #[error("the store is unavailable: {detail}")]
     Unavailable {
         /// Operation that failed.
@@ -84,6 +93,14 @@ impl StoreError {
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self::Unavailable { detail: detail.into(), source: Some(source.into()) }
+    }
+
+    /// Creates the error for a store whose disk is full; `detail` names the operation.
+    pub fn full(
+        detail: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Full { detail: detail.into(), source: Some(source.into()) }
     }
 }
 

@@ -12,6 +12,9 @@ pub const RETRY_AFTER_S: u64 = 2;
 /// Seconds that a client should wait after too many changes at the same time.
 const RETRY_AFTER_CONFLICT_S: u64 = 1;
 
+/// Seconds that a client should wait while the disk is full: a person has to act.
+const RETRY_AFTER_FULL_S: u64 = 60;
+
 impl From<DomainError> for Problem {
     fn from(error: DomainError) -> Self {
         match error {
@@ -31,6 +34,12 @@ impl From<StoreError> for Problem {
             StoreError::Conflict => Self::unavailable(
                 "Too many changes were made at the same time. Nothing was changed; try again.",
                 RETRY_AFTER_CONFLICT_S,
+            )
+            .with_cause(error),
+            StoreError::Full { .. } => Self::unavailable(
+                "The disk of the store is full. Nothing was changed; an operator has to free \
+                 space on it.",
+                RETRY_AFTER_FULL_S,
             )
             .with_cause(error),
             StoreError::Unavailable { .. } => Self::unavailable(
@@ -82,6 +91,10 @@ mod tests {
         let (status, body) = of(StoreError::unavailable("SELECT 1", "no route to host").into());
         assert_eq!(status, 503);
         assert!(!body.to_string().contains("SELECT"));
+        let (status, body) = of(StoreError::full("INSERT", "no space").into());
+        assert_eq!(status, 503);
+        let detail = body["detail"].as_str().unwrap();
+        assert!(detail.starts_with("The disk of the store is full."), "{detail}");
         let (status, body) = of(StoreError::Corrupt {
             table: "tasks",
             row: "1".to_owned(),
