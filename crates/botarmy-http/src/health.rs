@@ -17,7 +17,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 
 /// Components of `GET /health/detailed`.
-const COMPONENTS: [&str; 4] = ["database", "redis", "task_queue", "llm"];
+const COMPONENTS: [&str; 5] = ["database", "redis", "task_queue", "llm", "audit_system"];
 /// Components of `GET /healthz`.
 const CHECKS: [&str; 4] = ["database", "redis", "task_queue", "audit_system"];
 
@@ -311,6 +311,18 @@ mod tests {
             let answer = ask(path, vec![part("database", true, unwell())]).await;
             assert_eq!(answer.status, 503);
             assert_eq!(answer.json(), json!({"status": "not_ready", "failing": ["database"]}));
+        }
+    }
+
+    #[actix_web::test]
+    async fn every_view_shows_the_component_that_makes_the_server_unready() {
+        for name in ["database", "task_queue", "audit_system"] {
+            let parts = || vec![part(name, true, unwell())];
+            assert_eq!(ask("/readyz", parts()).await.json()["failing"], json!([name]));
+            let detailed = ask("/health/detailed", parts()).await;
+            assert_eq!(detailed.json()["components"][name]["status"], "unhealthy", "{name}");
+            let (_, probe) = probe(parts()).await;
+            assert_eq!(probe["checks"][name], "fail", "{name}");
         }
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use botarmy_domain::ports::HealthCheck;
 use botarmy_domain::{Health, StoreError};
 use diesel::dsl::sql;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 
@@ -18,10 +18,13 @@ pub struct PostgresHealth(pub PostgresStore);
 #[derive(Debug, Clone)]
 pub struct PostgresAuditHealth(pub PostgresStore);
 
-/// The triggers that keep the log append-only.
-const GUARDS: &str = "(SELECT count(*) FROM pg_trigger WHERE tgrelid = 'events'::regclass \
-                      AND tgenabled IN ('O', 'A') \
-                      AND tgname IN ('events_are_not_changed', 'events_are_not_emptied'))";
+/// The guards that are missing or disabled, separated by commas: the triggers that keep the log
+/// append-only and artifacts unchanged.
+const MISSING_GUARDS: &str = "(SELECT coalesce(string_agg(guard, ', ' ORDER BY guard), '') FROM \
+     (VALUES ('events', 'events_are_not_changed'), ('events', 'events_are_not_emptied'), \
+     ('artifacts', 'artifacts_are_not_changed'), ('artifacts', 'artifacts_are_not_emptied')) \
+     AS guards (of_table, guard) WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = guard \
+     AND tgrelid = of_table::regclass AND tgenabled IN ('O', 'A')))";
 
 #[async_trait]
 impl HealthCheck for PostgresHealth {
@@ -60,13 +63,17 @@ impl HealthCheck for PostgresAuditHealth {
     }
 
     async fn check(&self) -> Health {
-        match ask(&self.0, GUARDS).await {
-            Ok(2) => Health::Healthy("append-only".to_owned()),
-            Ok(_) => Health::Unhealthy(
-                "the triggers that keep the log append-only are missing or disabled; restore the \
-                 database from a backup"
-                    .to_owned(),
-            ),
+        let missing = self.0.read("pg_trigger", |connection| {
+            async move { diesel::select(sql::<Text>(MISSING_GUARDS)).get_result(connection).await }
+                .boxed()
+        });
+        let missing: Result<String, StoreError> = missing.await;
+        match missing {
+            Ok(missing) if missing.is_empty() => Health::Healthy("append-only".to_owned()),
+            Ok(missing) => Health::Unhealthy(format!(
+                "the triggers that keep the log append-only are missing or disabled ({missing}); \
+                 restore the database from a backup"
+            )),
             Err(error) => Health::Unhealthy(error.to_string()),
         }
     }

@@ -9,6 +9,7 @@ pub mod copy;
 mod environment;
 pub mod features;
 pub mod health_check;
+mod health_log;
 pub mod logging;
 pub mod migrate;
 #[cfg(feature = "llm")]

@@ -25,6 +25,7 @@ use tracing::{error, warn};
 use crate::channels::{self, Channels};
 use crate::environment::environment;
 use crate::features::Features;
+use crate::health_log;
 use crate::runners::{BuiltRunners, resolve_auto};
 use crate::settings::{Role, Settings};
 use crate::stores::Stores;
@@ -159,6 +160,7 @@ impl System {
         }
         let engine = self.engine.clone();
         self.background.push(tokio::spawn(async move { engine.watch_agents().await }));
+        self.background.push(tokio::spawn(health_log::watch(self.stores.health.clone())));
         let (engine, interval) = (self.engine.clone(), self.timer_interval);
         self.background.push(tokio::spawn(async move { engine.run_timers(interval).await }));
         Ok(())

@@ -3,6 +3,9 @@
 use async_trait::async_trait;
 use botarmy_domain::ports::HealthCheck;
 use botarmy_domain::{Health, StoreError};
+use diesel::RunQueryDsl;
+use diesel::dsl::sql;
+use diesel::sql_types::Text;
 
 use crate::connection::number;
 use crate::error::reading;
@@ -16,10 +19,13 @@ pub struct SqliteHealth(pub SqliteStore);
 #[derive(Debug, Clone)]
 pub struct SqliteAuditHealth(pub SqliteStore);
 
-/// The triggers that keep the log append-only.
-const GUARDS: &str = "(SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name IN \
-                      ('events_are_not_changed', 'events_are_not_removed', \
-                      'events_are_not_replaced'))";
+/// The guards that are missing, separated by commas: the triggers that keep the log append-only and
+/// artifacts unchanged.
+const MISSING_GUARDS: &str = "(WITH guards (guard) AS (VALUES ('events_are_not_changed'), \
+     ('events_are_not_removed'), ('events_are_not_replaced'), ('artifacts_are_not_changed'), \
+     ('artifacts_are_not_removed'), ('artifacts_are_not_replaced')) \
+     SELECT coalesce(group_concat(guard, ', '), '') FROM guards WHERE guard NOT IN \
+     (SELECT name FROM sqlite_schema WHERE type = 'trigger'))";
 
 #[async_trait]
 impl HealthCheck for SqliteHealth {
@@ -56,13 +62,17 @@ impl HealthCheck for SqliteAuditHealth {
     }
 
     async fn check(&self) -> Health {
-        match ask(&self.0, GUARDS).await {
-            Ok(3) => Health::Healthy("append-only".to_owned()),
-            Ok(_) => Health::Unhealthy(
-                "the triggers that keep the log append-only are missing; restore the database \
-                 from a backup"
-                    .to_owned(),
-            ),
+        let missing = self.0.read_aside(|connection| {
+            let missing = diesel::select(sql::<Text>(MISSING_GUARDS)).get_result(connection);
+            missing.map_err(|error| reading("sqlite_schema", error))
+        });
+        let missing: Result<String, StoreError> = missing.await;
+        match missing {
+            Ok(missing) if missing.is_empty() => Health::Healthy("append-only".to_owned()),
+            Ok(missing) => Health::Unhealthy(format!(
+                "the triggers that keep the log append-only are missing ({missing}); restore the \
+                 database from a backup"
+            )),
             Err(error) => Health::Unhealthy(error.to_string()),
         }
     }
