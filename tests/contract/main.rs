@@ -11,6 +11,7 @@ mod faults;
 mod in_doubt;
 mod ledger;
 mod llm;
+mod log_search;
 mod model;
 mod oversight;
 mod reads;

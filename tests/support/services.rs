@@ -9,6 +9,7 @@
 //! let Some(database) = services::database().await else { return };
 //! ```
 
+mod pgbouncer;
 mod postgres;
 mod private;
 mod redis;
@@ -21,6 +22,7 @@ use std::process::Command;
 use anyhow::Context;
 use tokio_postgres::NoTls;
 
+pub use pgbouncer::PgBouncer;
 pub use postgres::PostgresServer;
 pub use private::{command, free_port, free_ports, user};
 pub use redis::RedisServer;
@@ -32,6 +34,8 @@ pub const SERVICES: &str = "BOTARMY_TEST_SERVICES";
 pub const POSTGRES_URL: &str = "BOTARMY_TEST_POSTGRES_URL";
 /// Variable with the folder of `postgres`, `initdb`, `pg_dump` and similar programs.
 pub const POSTGRES_BIN: &str = "BOTARMY_TEST_POSTGRES_BIN";
+/// Variable with the path of `pgbouncer`.
+pub const PGBOUNCER_BIN: &str = "BOTARMY_TEST_PGBOUNCER_BIN";
 /// Variable with the name of the migrated database that is copied for each test.
 pub const POSTGRES_TEMPLATE: &str = "BOTARMY_TEST_POSTGRES_TEMPLATE";
 /// Variable with an address of Redis.
