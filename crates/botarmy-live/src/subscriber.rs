@@ -131,12 +131,14 @@ impl Subscriber {
     async fn new(hub: Arc<Hub>, after: Option<u64>) -> Result<Self, Error> {
         let (id, wake) = (hub.next_id(), Arc::default());
         let watch = hub.watch(LogId::System, id, &wake).await?;
-        let cursors = vec![Cursor::new(watch, after)];
+        let cursors = vec![Cursor::new(&hub, watch, after).await?];
         Ok(Self { hub, id, wake, cursors, everything: None, turn: 0 })
     }
 
     /// Subscribes to a project from the entry after `after` in its log, else from now on. Returns
     /// the position after which every entry will come; `None` for [`Target::All`].
+    ///
+    /// If the log ends before `after`, a gap frame says where, and the entries after its end come.
     ///
     /// A second subscription to the same project moves the position to `after`, if it is given.
     ///
@@ -163,7 +165,7 @@ impl Subscriber {
         let log = LogId::Project(project);
         if let Some(cursor) = self.cursors.iter_mut().find(|cursor| cursor.log() == log) {
             if let Some(after) = after {
-                cursor.go_to(after);
+                cursor.go_to(&self.hub, after).await?;
             }
             return Ok(Some(cursor.position.after));
         }
@@ -175,7 +177,7 @@ impl Subscriber {
             return Err(SubscribeError::NoSuchProject(project));
         }
         let watch = self.hub.watch(log, self.id, &self.wake).await?;
-        let cursor = Cursor::new(watch, after);
+        let cursor = Cursor::new(&self.hub, watch, after).await?;
         let position = cursor.position.after;
         self.cursors.push(cursor);
         Ok(Some(position))
@@ -292,19 +294,33 @@ impl Drop for Subscriber {
 }
 
 impl Cursor {
-    fn new(watch: Watch, after: Option<u64>) -> Self {
-        let position = watch.topic.position(after.unwrap_or(watch.head));
-        Self { watch, position, pending: VecDeque::new(), reading: None }
+    async fn new(hub: &Hub, watch: Watch, after: Option<u64>) -> Result<Self, Error> {
+        let position = watch.topic.position(watch.head);
+        let mut cursor = Self { watch, position, pending: VecDeque::new(), reading: None };
+        if let Some(after) = after {
+            cursor.go_to(hub, after).await?;
+        }
+        Ok(cursor)
     }
 
     fn log(&self) -> LogId {
         self.watch.topic.log
     }
 
-    fn go_to(&mut self, after: u64) {
-        self.position = self.watch.topic.position(after);
+    async fn go_to(&mut self, hub: &Hub, after: u64) -> Result<(), Error> {
+        let begin = hub.begin_of(&self.watch, after).await?;
+        self.position = self.watch.topic.position(begin);
         self.pending.clear();
         self.reading = None;
+        if begin < after {
+            let data = json!({
+                "message": "The log ends before the position that was asked for, as after the \
+                            restore of a back-up: the entries up to that position do not exist.",
+                "after": after, "head": begin,
+            });
+            self.pending.push_back(frame::gap(self.log().project(), data, hub.now()));
+        }
+        Ok(())
     }
 
     fn ready(&mut self, hub: &Arc<Hub>) -> Option<ByteString> {
