@@ -9,6 +9,7 @@ mod kills;
 mod limits;
 mod news;
 mod pooler;
+mod redis_access;
 mod rolling;
 mod subscribers;
 mod timers;
