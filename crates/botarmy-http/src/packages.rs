@@ -54,7 +54,8 @@ struct GeneratedView {
 
 /// Builds the package of a project from the artifacts stored now.
 #[utoipa::path(
-    post, path = "/api/v1/artifacts/{project_id}/generate", tag = "artifacts",
+    post, path = "/api/v1/artifacts/{project_id}/generate", operation_id = "generate_package",
+    tag = "artifacts",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = GeneratedView), (status = 404, body = ProblemDocument)),
 )]
@@ -79,14 +80,14 @@ struct SummaryView<'a> {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
     project_name: &'a str,
-    /// Number of files in the package; 0 without one.
+    /// Number of files in the package.
     artifact_count: usize,
     /// Time at which the package was built; null without one.
     #[schema(value_type = Option<String>, format = DateTime)]
     generated_at: Option<Timestamp>,
     /// Whether the package exists; a download builds a missing one.
     download_available: bool,
-    /// Files of the package.
+    /// Files of the package or, without one, of the package that would be made now.
     artifacts: Vec<FileView<'a>>,
 }
 
@@ -105,9 +106,10 @@ struct FileView<'a> {
     digest: &'a str,
 }
 
-/// Describes the package of a project.
+/// Describes the package of a project, or the one that would be made now.
 #[utoipa::path(
-    get, path = "/api/v1/artifacts/{project_id}/summary", tag = "artifacts",
+    get, path = "/api/v1/artifacts/{project_id}/summary", operation_id = "get_package_summary",
+    tag = "artifacts",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = SummaryView), (status = 404, body = ProblemDocument)),
 )]
@@ -117,7 +119,11 @@ async fn summary(
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
     let PackageSummary { project, package } = state.queries.package(&caller, id).await?;
-    let files = package.as_ref().map_or(&[][..], |package| &package.files);
+    let contents = match &package {
+        Some(package) => Arc::clone(package),
+        None => Arc::new(state.queries.package_preview(&caller, id).await?),
+    };
+    let files = &contents.files;
     let artifacts: Vec<FileView<'_>> = files
         .iter()
         .map(|file| FileView {
@@ -140,7 +146,8 @@ async fn summary(
 
 /// Downloads the package of a project as a ZIP archive, and builds it if it does not exist.
 #[utoipa::path(
-    get, path = "/api/v1/artifacts/{project_id}/download", tag = "artifacts",
+    get, path = "/api/v1/artifacts/{project_id}/download", operation_id = "download_package",
+    tag = "artifacts",
     params(
         ("project_id" = Uuid, Path),
         ("Range" = Option<String>, Header),
@@ -289,7 +296,8 @@ struct MessageView {
 ///
 /// The artifacts stay, so the package can be built again.
 #[utoipa::path(
-    delete, path = "/api/v1/artifacts/{project_id}/artifacts", tag = "artifacts",
+    delete, path = "/api/v1/artifacts/{project_id}/artifacts", operation_id = "delete_package",
+    tag = "artifacts",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = MessageView), (status = 404, body = ProblemDocument)),
 )]
@@ -322,7 +330,8 @@ struct CleanupView {
 
 /// Deletes old packages.
 #[utoipa::path(
-    delete, path = "/api/v1/artifacts/cleanup-old", tag = "artifacts", params(CleanupQuery),
+    delete, path = "/api/v1/artifacts/cleanup-old", operation_id = "delete_old_packages",
+    tag = "artifacts", params(CleanupQuery),
     responses((status = 200, body = CleanupView)),
 )]
 async fn cleanup(
@@ -338,7 +347,8 @@ async fn cleanup(
 
 /// Deletes old packages, for clients that cannot send DELETE.
 #[utoipa::path(
-    post, path = "/api/v1/artifacts/cleanup-old", tag = "artifacts", params(CleanupQuery),
+    post, path = "/api/v1/artifacts/cleanup-old", operation_id = "delete_old_packages_by_post",
+    tag = "artifacts", params(CleanupQuery),
     responses((status = 200, body = CleanupView)),
 )]
 async fn cleanup_by_post(
@@ -501,7 +511,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_summary_lists_the_files_or_says_that_there_is_no_package() {
+    async fn a_summary_lists_the_files_also_before_there_is_a_package() {
         let body = packaged().send(get(&path("/summary"))).await.json();
         assert_eq!(
             (&body["artifact_count"], &body["download_available"]),
@@ -515,12 +525,12 @@ mod tests {
         );
         let mut fakes = Fakes::default();
         fakes.queries.expect_package().returning(|_, _| Ok(summary_of(None)));
+        fakes.queries.expect_package_preview().returning(|_, _| Ok((*made()).clone()));
+        let preview = fakes.send(get(&path("/summary"))).await.json();
+        assert_eq!(preview["artifacts"], body["artifacts"]);
         assert_eq!(
-            fakes.send(get(&path("/summary"))).await.json(),
-            json!({
-                "project_id": project().id, "project_name": "To do", "artifact_count": 0,
-                "generated_at": null, "download_available": false, "artifacts": [],
-            })
+            (&preview["generated_at"], &preview["download_available"], &preview["artifact_count"]),
+            (&json!(null), &json!(false), &json!(4))
         );
     }
 

@@ -71,7 +71,9 @@ impl Queries for Engine {
         let newest = EntryFilter { project: Some(id), ..EntryFilter::default() };
         let newest = self.ports.stores.audit.entries(newest, 1).await?;
         let last_updated = newest.first().map_or(project.updated_at, |entry| entry.created_at);
-        Ok(CompletionReport { project, counts: head.counts, last_updated })
+        let artifacts_available =
+            head.counts.artifacts > 0 || self.stored_package(id).await?.is_some();
+        Ok(CompletionReport { project, counts: head.counts, artifacts_available, last_updated })
     }
 
     async fn tasks(
@@ -140,8 +142,12 @@ impl Queries for Engine {
 
     async fn package(&self, _: &Caller, project: ProjectId) -> Result<PackageSummary, Error> {
         let found = self.existing_project(project).await?;
-        let package = self.ports.stores.records.record(project).await?;
+        let package = self.stored_package(project).await?;
         Ok(PackageSummary { project: found, package })
+    }
+
+    async fn package_preview(&self, _: &Caller, project: ProjectId) -> Result<Package, Error> {
+        self.build_package(project, self.ports.clock.now()).await
     }
 
     async fn package_sources(

@@ -179,14 +179,19 @@ fn requirements_of(files: &[PackedFile]) -> Option<PackedFile> {
     requirements(&sources).map(|text| PackedFile::new("requirements.txt", text, at))
 }
 
-/// Renders `README.md`.
-fn readme(cover: &Cover, files: &[PackedFile]) -> String {
-    let mut text = format!("# {}\n\n", one_line(&cover.name));
+/// Writes the description of the project, if there is one.
+fn write_description(cover: &Cover, text: &mut String) {
     if let Some(description) = cover.description.as_deref().map(str::trim)
         && !description.is_empty()
     {
         let _ = writeln!(text, "{description}\n");
     }
+}
+
+/// Renders `README.md`.
+fn readme(cover: &Cover, files: &[PackedFile]) -> String {
+    let mut text = format!("# {}\n\n", one_line(&cover.name));
+    write_description(cover, &mut text);
     if let Some(workflow) = &cover.workflow
         && Some(workflow.idea.as_str()) != cover.description.as_deref()
         && workflow.idea != cover.name
@@ -217,9 +222,10 @@ const fn plural(n: usize) -> &'static str {
     if n == 1 { "file" } else { "files" }
 }
 
-/// Renders `project_summary.md`: the status of the project, its steps and its artifacts.
+/// Renders `project_summary.md`: the description, the status of the project, its steps and its artifacts.
 fn summary(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String {
     let mut text = format!("# Summary of {}\n\n", one_line(&cover.name));
+    write_description(cover, &mut text);
     let _ = write!(
         text,
         "| | |\n|---|---|\n| Project | `{}` |\n| Status | {} |\n| Oversight | {} |\n\
@@ -530,6 +536,7 @@ mod tests {
         )
         .unwrap();
         let mut project = project();
+        project.description = Some(" For small families. ".to_owned());
         project.plan = Some(Plan {
             digest: workflow.digest(),
             idea: "An idea".to_owned(),
@@ -539,6 +546,7 @@ mod tests {
         let plan = artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "x"}));
         let files = layout(&Cover::of(&project), &[Arc::clone(&plan)]);
         let summary = text(&files, "project_summary.md");
+        assert!(summary.contains("\n\nFor small families.\n\n| | |"), "{summary}");
         assert!(summary.contains("| Status | active |"), "{summary}");
         assert!(summary.contains("| One | Plan \\| it | analyst | waiting |"), "{summary}");
         assert!(summary.contains(&plan.meta.digest), "{summary}");

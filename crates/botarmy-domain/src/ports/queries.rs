@@ -110,6 +110,9 @@ pub trait Queries: Send + Sync + 'static {
     /// Returns the project with its package, if one was made.
     async fn package(&self, caller: &Caller, project: ProjectId) -> Result<PackageSummary, Error>;
 
+    /// Returns the package that would be made of the project now. Nothing is stored.
+    async fn package_preview(&self, caller: &Caller, project: ProjectId) -> Result<Package, Error>;
+
     /// Returns the artifacts that a package was made of, in its order.
     async fn package_sources(
         &self,

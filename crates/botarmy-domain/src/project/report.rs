@@ -48,6 +48,8 @@ pub struct CompletionReport {
     pub project: Arc<Project>,
     /// Tasks by status, open requests and artifacts.
     pub counts: Counts,
+    /// Whether there are artifacts to download: stored ones, or a package of a project without any.
+    pub artifacts_available: bool,
     /// Time of the project's newest log entry.
     pub last_updated: Timestamp,
 }

@@ -10,7 +10,7 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::{
     Caller, Counts, DomainError, Entry, Error, EventType, IdGenerator, LogId, Oversight, Project,
-    ProjectId, ProjectState, StoreError, TaskFilter, Timestamp,
+    ProjectId, ProjectState, RecordValue, StoreError, TaskFilter, Timestamp, package,
 };
 use serde_json::Map;
 
@@ -26,6 +26,7 @@ struct Stores {
     tasks: MockTaskStore,
     requests: MockHitlStore,
     context: MockContextStore,
+    records: MockRecords,
     audit: MockAuditLog,
 }
 
@@ -53,7 +54,7 @@ impl Stores {
             tasks: Arc::new(self.tasks),
             requests: Arc::new(self.requests),
             context: Arc::new(self.context),
-            records: Arc::new(MockRecords::new()),
+            records: Arc::new(self.records),
             audit: Arc::new(self.audit),
             agents: Arc::new(MockAgentStatus::new()),
         };
@@ -185,9 +186,29 @@ async fn the_completion_is_of_the_newest_entry_or_of_the_project_without_one() {
             assert_eq!((filter.project, limit), (Some(id()), 1));
             Ok(entries.clone())
         });
+        stores.records.expect_find().returning(|_| Ok(None));
         let report = stores.engine().completion(&caller(), id()).await.unwrap();
         assert_eq!((report.percentage(), report.last_updated), (30.0, last_updated));
-        assert!(!report.is_complete());
+        assert!(!report.is_complete() && !report.artifacts_available);
+    }
+}
+
+#[tokio::test]
+async fn artifacts_are_available_when_some_are_stored_or_there_is_a_package() {
+    let package = RecordValue::Package(Arc::new(package::build(&project(), &[], NOW)));
+    for (artifacts, found, available) in
+        [(0, None, false), (0, Some(package), true), (1, None, true)]
+    {
+        let mut stores = Stores::default();
+        stores.projects.expect_overview().returning(move |id| {
+            let mut head = Head::empty(LogId::Project(id));
+            head.counts.artifacts = artifacts;
+            Ok(Some((project(), head)))
+        });
+        stores.audit.expect_entries().returning(|_, _| Ok(Vec::new()));
+        stores.records.expect_find().returning(move |_| Ok(found.clone()));
+        let report = stores.engine().completion(&caller(), id()).await.unwrap();
+        assert_eq!(report.artifacts_available, available);
     }
 }
 
