@@ -90,7 +90,14 @@ struct Cursor {
     /// Frames that were taken and are not sent yet.
     pending: VecDeque<ByteString>,
     reading: Option<Reading<Vec<Arc<botarmy_domain::Entry>>>>,
+    /// Number of entries to read at once, so that they stay small together.
+    page: u32,
 }
+
+/// Number of entries of the first read, of whose size nothing is known yet.
+const FIRST_PAGE: u32 = 4;
+/// About the most bytes that a subscriber which catches up reads from the log at once.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// Subscription to the feed of all logs.
 struct Everything {
@@ -294,7 +301,7 @@ impl Drop for Subscriber {
 impl Cursor {
     fn new(watch: Watch, after: Option<u64>) -> Self {
         let position = watch.topic.position(after.unwrap_or(watch.head));
-        Self { watch, position, pending: VecDeque::new(), reading: None }
+        Self { watch, position, pending: VecDeque::new(), reading: None, page: FIRST_PAGE }
     }
 
     fn log(&self) -> LogId {
@@ -322,7 +329,7 @@ impl Cursor {
             }
             Step::Read => {
                 let (hub, log, after) = (Arc::clone(hub), self.log(), self.position.after);
-                let page = hub.settings.page;
+                let page = self.page.min(hub.settings.page);
                 self.reading = Some(Reading::of(async move { hub.read(log, after, page).await }));
                 None
             }
@@ -331,6 +338,7 @@ impl Cursor {
 
     /// Adds the frames of entries that were read after the position.
     fn receive(&mut self, entries: &[Arc<botarmy_domain::Entry>], now: botarmy_domain::Timestamp) {
+        let mut heaviest = 1;
         for entry in entries {
             if entry.seq > self.position.after + 1 {
                 let data = json!({
@@ -340,10 +348,12 @@ impl Cursor {
                 self.pending.push_back(frame::gap(entry.project_id, data, now));
             }
             let frames = frame::of_entry(entry);
+            heaviest = heaviest.max(frames.bytes());
             self.pending.push_back(frames.first);
             self.pending.extend(frames.then);
             self.position = Position::read_up_to(entry.seq);
         }
+        self.page = u32::try_from(PAGE_BYTES / heaviest).unwrap_or(u32::MAX).max(1);
     }
 }
 
