@@ -150,7 +150,8 @@ async fn every_bad_program_ends_in_a_recorded_attempt_and_nothing_of_it_stays() 
         names.collect::<Vec<_>>()
     };
     server.until(|_| std::future::ready(left() == ["above.html"])).await;
-    let (_, found) = server.get(&format!("/api/v1/context/project/{project}?limit=100")).await;
+    let (_, found) =
+        server.get(&format!("/api/v1/context/project/{project}?limit=100&content=true")).await;
     assert!(!found.to_string().contains("above") && !found.to_string().contains("beside"));
     let export = format!("/api/v1/audit/projects/{project}/export");
     let export = server.raw(reqwest::Method::GET, &export, None).await.unwrap();
@@ -208,7 +209,8 @@ async fn a_worker_that_lies_about_what_it_is_gets_nothing_that_is_not_for_it() {
     let path = format!("{LEASES}/{}/complete", lease["lease"].as_str().unwrap());
     let (status, said) = server.post(&path, body).await;
     assert_eq!(status, 200, "{said}");
-    let (_, found) = server.get(&format!("/api/v1/context/project/{project}?limit=100")).await;
+    let (_, found) =
+        server.get(&format!("/api/v1/context/project/{project}?limit=100&content=true")).await;
     let made = found["items"].as_array().unwrap();
     assert!(!made.is_empty() && made.iter().all(|one| one["source_agent"] == "coder"), "{found}");
     let (_, agents) = server.get("/api/v1/agents/status").await;

@@ -4,6 +4,7 @@
 mod backup;
 mod bad_answers;
 mod bad_programs;
+mod border;
 mod cli;
 mod code_map;
 mod commands;
@@ -21,6 +22,7 @@ mod operations;
 mod oversight;
 mod replicas;
 mod rest;
+mod slow_clients;
 mod stopping;
 mod walkthrough;
 mod workers;

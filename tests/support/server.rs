@@ -124,8 +124,32 @@ impl TestServer {
         Self::launch(Arc::new(TempDir::new().unwrap()), port, owned(variables)).await
     }
 
+    /// Starts a server through a program that is given its command line, such as a shell that sets
+    /// limits first.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn through(mut program: Command, variables: &[(&str, &str)]) -> Self {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let server = command(dir.path());
+        program.arg(server.get_program()).args(server.get_args()).current_dir(dir.path());
+        for (name, _) in std::env::vars().filter(|(name, _)| is_ours(name)) {
+            program.env_remove(name);
+        }
+        Self::spawn(program, dir, 0, owned(variables)).await
+    }
+
     async fn launch(dir: Arc<TempDir>, port: u16, variables: Vec<(String, String)>) -> Self {
-        let mut child = command(dir.path())
+        Self::spawn(command(dir.path()), dir, port, variables).await
+    }
+
+    async fn spawn(
+        mut command: Command,
+        dir: Arc<TempDir>,
+        port: u16,
+        variables: Vec<(String, String)>,
+    ) -> Self {
+        let mut child = command
             .env("BOTARMY_LOG__FORMAT", "json")
             .envs(variables.iter().cloned())
             .args(["serve", "--port", &port.to_string()])

@@ -108,10 +108,10 @@ struct EventQuery {
     /// Source to filter by.
     #[param(value_type = Option<vocabulary::EventSource>)]
     event_source: Option<EventSource>,
-    /// Earliest time.
+    /// Earliest time, or first day (UTC).
     #[param(value_type = Option<String>, format = DateTime)]
     start_date: Option<When>,
-    /// Latest time.
+    /// Latest time, or last day (UTC).
     #[param(value_type = Option<String>, format = DateTime)]
     end_date: Option<When>,
     /// Largest number of entries that a client can ask for.
@@ -127,7 +127,7 @@ struct EventQuery {
 
 impl EventQuery {
     fn filter(&self) -> Result<EntryFilter, Problem> {
-        let (from, to) = (self.start_date.map(|when| when.0), self.end_date.map(|when| when.0));
+        let (from, to) = (self.start_date.map(When::start), self.end_date.map(When::end));
         if let (Some(from), Some(to)) = (from, to)
             && to < from
         {
@@ -151,17 +151,17 @@ impl EventQuery {
 }
 
 /// Responds with a page of entries and, where there is another, a link to it.
-fn respond(request: &HttpRequest, page: &Page<Arc<Entry>>) -> HttpResponse {
+fn respond(state: &State, request: &HttpRequest, page: &Page<Arc<Entry>>) -> HttpResponse {
     let views: Vec<EntryView<'_>> = page.items.iter().map(|entry| EntryView::of(entry)).collect();
     let mut response = HttpResponse::Ok();
     if let Some(last) = page.last_before_next() {
-        response.insert_header((header::LINK, next_link(request, last.id)));
+        response.insert_header((header::LINK, next_link(state, request, last.id)));
     }
     response.json(views)
 }
 
 /// Returns the link to the page after this entry: the same query with another cursor.
-fn next_link(request: &HttpRequest, last: EventId) -> String {
+fn next_link(state: &State, request: &HttpRequest, last: EventId) -> String {
     let mut query: Vec<&str> = request
         .query_string()
         .split('&')
@@ -172,12 +172,14 @@ fn next_link(request: &HttpRequest, last: EventId) -> String {
         .collect();
     let cursor = format!("cursor={last}");
     query.push(&cursor);
-    format!("<{}?{}>; rel=\"next\"", request.path(), query.join("&"))
+    let path = state.public_path(request.path());
+    format!("<{path}?{}>; rel=\"next\"", query.join("&"))
 }
 
 /// Searches all logs, newest entries first.
 #[utoipa::path(
-    get, path = "/api/v1/audit/events", tag = "audit", params(EventQuery),
+    get, path = "/api/v1/audit/events", operation_id = "search_events",
+    tag = "audit", params(EventQuery),
     responses((status = 200, body = [EntryView], headers(("Link" = String)))),
 )]
 async fn events(
@@ -188,12 +190,12 @@ async fn events(
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
     let page = state.logs.entries(&caller, query.filter()?, limit).await?;
-    Ok(respond(&request, &page))
+    Ok(respond(&state, &request, &page))
 }
 
 /// Returns an entry.
 #[utoipa::path(
-    get, path = "/api/v1/audit/events/{event_id}", tag = "audit",
+    get, path = "/api/v1/audit/events/{event_id}", operation_id = "get_event", tag = "audit",
     params(("event_id" = Uuid, Path)),
     responses((status = 200, body = EntryView), (status = 404, body = ProblemDocument)),
 )]
@@ -208,7 +210,9 @@ async fn event(
 
 /// Searches the log of a project, newest entries first.
 #[utoipa::path(
-    get, path = "/api/v1/audit/projects/{project_id}/events", tag = "audit",
+    get, path = "/api/v1/audit/projects/{project_id}/events",
+    operation_id = "search_project_events",
+    tag = "audit",
     params(("project_id" = Uuid, Path), EventQuery),
     responses(
         (status = 200, body = [EntryView], headers(("Link" = String))),
@@ -224,14 +228,15 @@ async fn of_project(
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
     let page = state.logs.project_entries(&caller, id, query.filter()?, limit).await?;
-    Ok(respond(&request, &page))
+    Ok(respond(&state, &request, &page))
 }
 
 /// Searches the entries about a task, newest first.
 ///
 /// Returns 50 entries when no limit is given.
 #[utoipa::path(
-    get, path = "/api/v1/audit/tasks/{task_id}/events", tag = "audit",
+    get, path = "/api/v1/audit/tasks/{task_id}/events", operation_id = "search_task_events",
+    tag = "audit",
     params(("task_id" = Uuid, Path), EventQuery),
     responses(
         (status = 200, body = [EntryView], headers(("Link" = String))),
@@ -247,7 +252,7 @@ async fn of_task(
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, TASK_PAGE, 1..=PAGE_MAX)?;
     let page = state.logs.task_entries(&caller, id, query.filter()?, limit).await?;
-    Ok(respond(&request, &page))
+    Ok(respond(&state, &request, &page))
 }
 
 /// Result of a check of a log.
@@ -274,7 +279,8 @@ struct HeadView {
 ///
 /// The check reads every entry up to the end of the log at the beginning of the check.
 #[utoipa::path(
-    get, path = "/api/v1/audit/projects/{project_id}/verify", tag = "audit",
+    get, path = "/api/v1/audit/projects/{project_id}/verify", operation_id = "verify_project_log",
+    tag = "audit",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = VerifyView), (status = 404, body = ProblemDocument)),
 )]
@@ -303,7 +309,8 @@ struct Trailer {
 /// The last line has the end of the log. The file can be checked without the server:
 /// `botarmy-server audit verify FILE`.
 #[utoipa::path(
-    get, path = "/api/v1/audit/projects/{project_id}/export", tag = "audit",
+    get, path = "/api/v1/audit/projects/{project_id}/export", operation_id = "export_project_log",
+    tag = "audit",
     params(("project_id" = Uuid, Path)),
     responses(
         (status = 200, content_type = "application/x-ndjson", body = String),
@@ -326,6 +333,11 @@ async fn export(
         .streaming(lines(state, caller, id, head)))
 }
 
+/// Number of entries that an export reads first, of whose size nothing is known yet.
+const FIRST_LINES: u32 = 8;
+/// About the most bytes of entries that an export reads at once.
+const LINES_BYTES: usize = 2 * 1024 * 1024;
+
 /// Returns the lines of the export, a page at a time. An error closes the connection, so that a part
 /// of the log is not taken for the whole.
 fn lines(
@@ -334,11 +346,12 @@ fn lines(
     id: ProjectId,
     head: HeadMark,
 ) -> impl Stream<Item = Result<Bytes, Error>> {
-    stream::try_unfold((state, caller, Some((0, head))), move |(state, caller, rest)| async move {
-        let Some((after, head)) = rest else { return Ok(None) };
+    let limit = FIRST_LINES.min(state.settings.log_page);
+    let start = (state, caller, Some((0, head, limit)));
+    stream::try_unfold(start, move |(state, caller, rest)| async move {
+        let Some((after, head, limit)) = rest else { return Ok(None) };
         let mut text = Vec::new();
         let page = if after < head.seq {
-            let limit = state.settings.log_page;
             state.logs.log_entries(&caller, LogId::Project(id), after, limit).await?
         } else {
             Vec::new()
@@ -349,7 +362,9 @@ fn lines(
             text.push(b'\n');
         }
         let rest = if let Some(last) = page.last() {
-            Some((last.seq.max(after + 1), head))
+            let fits = page.len() * LINES_BYTES / text.len().max(1);
+            let limit = u32::try_from(fits).unwrap_or(u32::MAX).clamp(1, state.settings.log_page);
+            Some((last.seq.max(after + 1), head, limit))
         } else {
             let trailer = Trailer { head: HeadView { seq: head.seq, hash: head.hash } };
             serde_json::to_writer(&mut text, &trailer).expect("a trailer can be written");

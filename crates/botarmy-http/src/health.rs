@@ -68,7 +68,8 @@ struct HealthView<'a> {
 
 /// Returns name and version of the server.
 #[utoipa::path(
-    get, path = "/health", tag = "health", responses((status = 200, body = HealthView)),
+    get, path = "/health", operation_id = "get_health",
+    tag = "health", responses((status = 200, body = HealthView)),
 )]
 async fn health(state: Data<State>) -> HttpResponse {
     HttpResponse::Ok().json(HealthView {
@@ -112,7 +113,7 @@ impl<'a> ComponentView<'a> {
 ///
 /// The status is 503, with the same body, when a needed component is unhealthy.
 #[utoipa::path(
-    get, path = "/health/detailed", tag = "health",
+    get, path = "/health/detailed", operation_id = "get_detailed_health", tag = "health",
     responses((status = 200, body = DetailedView), (status = 503, body = DetailedView)),
 )]
 async fn detailed(state: Data<State>) -> HttpResponse {
@@ -159,7 +160,7 @@ async fn ready(state: &State) -> HttpResponse {
 
 /// Returns whether the server is ready to work.
 #[utoipa::path(
-    get, path = "/health/ready", tag = "health",
+    get, path = "/health/ready", operation_id = "get_readiness", tag = "health",
     responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)),
 )]
 async fn health_ready(state: Data<State>) -> HttpResponse {
@@ -168,7 +169,7 @@ async fn health_ready(state: Data<State>) -> HttpResponse {
 
 /// Returns the readiness of the server at the path of Kubernetes probes.
 #[utoipa::path(
-    get, path = "/readyz", tag = "health",
+    get, path = "/readyz", operation_id = "get_readyz", tag = "health",
     responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)),
 )]
 async fn readyz(state: Data<State>) -> HttpResponse {
@@ -183,7 +184,10 @@ struct LiveView {
 }
 
 /// Confirms that the process is alive, without a check of its components.
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = LiveView)))]
+#[utoipa::path(
+    get, path = "/livez", operation_id = "get_livez", tag = "health",
+    responses((status = 200, body = LiveView)),
+)]
 async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(LiveView { status: "alive" })
 }
@@ -233,7 +237,7 @@ async fn probe(state: &State) -> HttpResponse {
 ///
 /// The status is 503 only when every configured component fails.
 #[utoipa::path(
-    get, path = "/health/z", tag = "health",
+    get, path = "/health/z", operation_id = "get_health_summary", tag = "health",
     responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)),
 )]
 async fn health_z(state: Data<State>) -> HttpResponse {
@@ -244,7 +248,7 @@ async fn health_z(state: Data<State>) -> HttpResponse {
 ///
 /// The status is 503 only when every configured component fails.
 #[utoipa::path(
-    get, path = "/healthz", tag = "health",
+    get, path = "/healthz", operation_id = "get_healthz", tag = "health",
     responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)),
 )]
 async fn healthz(state: Data<State>) -> HttpResponse {

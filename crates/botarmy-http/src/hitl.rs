@@ -1,13 +1,15 @@
 //! Human-in-the-loop requests: raising, reading and answering them.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
 use botarmy_domain::budget::BudgetQuestion;
 use botarmy_domain::hitl::{HistoryEntry, HitlState, Review};
 use botarmy_domain::{
-    AgentType, ArtifactType, ContextId, HitlAction, HitlKind, HitlRequest, HitlRequestId,
-    HitlStatus, NewRequest, ProjectId, Response, TaskId, Timestamp,
+    AgentType, ArtifactType, ContextId, Error, HitlAction, HitlKind, HitlRequest, HitlRequestId,
+    HitlStatus, NewRequest, Page, ProjectId, Response, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,6 +19,7 @@ use crate::artifacts::ArtifactView;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
+use crate::paging::{self, List};
 use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -203,7 +206,8 @@ pub(crate) struct NewRequestBody {
 
 /// Raises a request to a person.
 #[utoipa::path(
-    post, path = "/api/v1/hitl", tag = "hitl", request_body = NewRequestBody,
+    post, path = "/api/v1/hitl", operation_id = "create_request",
+    tag = "hitl", request_body = NewRequestBody,
     responses(
         (status = 201, body = RequestView, headers(("Location" = String))),
         (status = 404, body = ProblemDocument),
@@ -215,6 +219,8 @@ async fn raise(
     Caller(caller): Caller,
     Json(body): Json<NewRequestBody>,
 ) -> Result<HttpResponse, Problem> {
+    state.check_text("question", &body.question)?;
+    state.check_options(body.options.as_deref())?;
     let new = NewRequest {
         project_id: body.project_id,
         task_id: body.task_id,
@@ -224,7 +230,7 @@ async fn raise(
         artifacts: body.artifacts.unwrap_or_default(),
     };
     let request = state.gates.raise_request(new, caller).await?;
-    let location = format!("/api/v1/hitl/{}", request.id);
+    let location = state.public_path(&format!("/api/v1/hitl/{}", request.id));
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location))
         .json(RequestView::of(&request)))
@@ -232,7 +238,8 @@ async fn raise(
 
 /// Returns a request.
 #[utoipa::path(
-    get, path = "/api/v1/hitl/{request_id}", tag = "hitl", params(("request_id" = Uuid, Path)),
+    get, path = "/api/v1/hitl/{request_id}", operation_id = "get_request",
+    tag = "hitl", params(("request_id" = Uuid, Path)),
     responses((status = 200, body = RequestView), (status = 404, body = ProblemDocument)),
 )]
 async fn read(
@@ -260,7 +267,9 @@ struct ProjectQuery {
 ///
 /// An unknown status is answered with 400.
 #[utoipa::path(
-    get, path = "/api/v1/hitl/project/{project_id}/requests", tag = "hitl",
+    get, path = "/api/v1/hitl/project/{project_id}/requests",
+    operation_id = "list_project_requests",
+    tag = "hitl",
     params(("project_id" = Uuid, Path), ProjectQuery),
     responses(
         (status = 200, body = [RequestView]),
@@ -306,7 +315,8 @@ struct RequestPage<'a> {
 
 /// Lists the pending requests of all projects, oldest first.
 #[utoipa::path(
-    get, path = "/api/v1/hitl/pending", tag = "hitl", params(PendingQuery),
+    get, path = "/api/v1/hitl/pending", operation_id = "list_pending_requests",
+    tag = "hitl", params(PendingQuery),
     responses((status = 200, body = RequestPage)),
 )]
 async fn pending(
@@ -315,10 +325,42 @@ async fn pending(
     Query(query): Query<PendingQuery>,
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
-    let page = state.queries.pending_requests(&caller, query.cursor, limit).await?;
-    let items = page.items.iter().map(|request| RequestView::of(request)).collect();
-    let next_cursor = page.last_before_next().map(|request| request.id);
-    Ok(HttpResponse::Ok().json(RequestPage { items, next_cursor }))
+    let list = PendingList { state: &state, caller: &caller };
+    paging::respond(&list, query.cursor, limit).await
+}
+
+/// Pending requests, oldest first.
+struct PendingList<'a> {
+    state: &'a State,
+    caller: &'a botarmy_domain::Caller,
+}
+
+impl List for PendingList<'_> {
+    type Item = HitlRequest;
+    type Cursor = HitlRequestId;
+
+    async fn read(
+        &self,
+        after: Option<HitlRequestId>,
+        limit: u32,
+    ) -> Result<Page<Arc<HitlRequest>>, Error> {
+        self.state.queries.pending_requests(self.caller, after, limit).await
+    }
+
+    fn cursor(request: &HitlRequest) -> HitlRequestId {
+        request.id
+    }
+
+    fn weight(request: &HitlRequest) -> usize {
+        let options: usize = request.options.iter().map(String::len).sum();
+        let contents = request.history.iter().filter_map(|entry| entry.content.as_ref());
+        let history: usize = contents.map(paging::weight).sum();
+        size_of::<HitlRequest>() + request.question.len() + options + history
+    }
+
+    fn write(&self, request: &HitlRequest, json: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(json, &RequestView::of(request))
+    }
 }
 
 /// Artifacts under review, with their content.
@@ -336,7 +378,8 @@ struct UnderReview<'a> {
 
 /// Returns the artifacts under review.
 #[utoipa::path(
-    get, path = "/api/v1/hitl/{request_id}/context", tag = "hitl",
+    get, path = "/api/v1/hitl/{request_id}/context", operation_id = "get_request_artifacts",
+    tag = "hitl",
     params(("request_id" = Uuid, Path)),
     responses((status = 200, body = UnderReview), (status = 404, body = ProblemDocument)),
 )]
@@ -387,7 +430,8 @@ struct RespondedView {
 
 /// Approves, rejects or amends the subject of a request.
 #[utoipa::path(
-    post, path = "/api/v1/hitl/{request_id}/respond", tag = "hitl",
+    post, path = "/api/v1/hitl/{request_id}/respond", operation_id = "respond_to_request",
+    tag = "hitl",
     params(("request_id" = Uuid, Path)), request_body = RespondBody,
     responses(
         (status = 200, body = RespondedView),
@@ -403,6 +447,8 @@ async fn respond(
     Json(body): Json<RespondBody>,
 ) -> Result<HttpResponse, Problem> {
     let action = body.action;
+    state.check_optional("content", body.content.as_deref())?;
+    state.check_optional("comment", body.comment.as_deref())?;
     let response = Response {
         action,
         content: body.content,

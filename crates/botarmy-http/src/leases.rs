@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use botarmy_domain::task::TaskState;
-use botarmy_domain::text::non_blank;
+use botarmy_domain::text::{is_bidi, non_blank};
 use botarmy_domain::{
     AgentType, ArtifactType, ContextId, HitlRequestId, Leased, NewArtifact, Outcome, Question,
     RunError, Task, TaskId, TaskStatus, Timestamp, Usage, WorkQuery, WorkerDocument, WorkerId,
@@ -104,7 +104,8 @@ impl<'a> HandedOutTask<'a> {
 
 /// Leases tasks to a worker, and waits for some if none is ready.
 #[utoipa::path(
-    post, path = "/api/v1/worker/leases", tag = "workers", request_body = LeaseQuery,
+    post, path = "/api/v1/worker/leases", operation_id = "lease_tasks",
+    tag = "workers", request_body = LeaseQuery,
     responses(
         (status = 200, body = HandedOutView),
         (status = 204, description = "No task became ready in time; ask again"),
@@ -113,8 +114,11 @@ impl<'a> HandedOutTask<'a> {
 )]
 async fn lease(state: Data<State>, Json(body): Json<LeaseQuery>) -> Result<HttpResponse, Problem> {
     let worker = check_text("worker_id", &body.worker_id, MAX_WORKER_ID)?;
-    if worker.chars().any(char::is_control) {
-        return Err(Problem::invalid("worker_id", "must not have control characters"));
+    if worker.chars().any(|c| c.is_control() || is_bidi(c)) {
+        return Err(Problem::invalid(
+            "worker_id",
+            "must not have control characters or marks of writing direction",
+        ));
     }
     let mut agents: Vec<AgentType> = Vec::new();
     for agent in body.agents {
@@ -164,7 +168,8 @@ struct HeardView {
 
 /// Extends a lease.
 #[utoipa::path(
-    post, path = "/api/v1/worker/leases/{lease}/heartbeat", tag = "workers",
+    post, path = "/api/v1/worker/leases/{lease}/heartbeat", operation_id = "extend_lease",
+    tag = "workers",
     params(("lease" = String, Path)), request_body = HeartbeatBody,
     responses(
         (status = 200, body = HeardView),
@@ -273,7 +278,8 @@ impl FinishedView {
 ///
 /// A repeated call gets the same answer and changes nothing.
 #[utoipa::path(
-    post, path = "/api/v1/worker/leases/{lease}/complete", tag = "workers",
+    post, path = "/api/v1/worker/leases/{lease}/complete", operation_id = "complete_task",
+    tag = "workers",
     params(("lease" = String, Path)), request_body = CompleteBody,
     responses(
         (status = 200, body = FinishedView),
@@ -324,7 +330,8 @@ struct AskBody {
 ///
 /// The task is handed out again when the question is answered.
 #[utoipa::path(
-    post, path = "/api/v1/worker/leases/{lease}/ask", tag = "workers",
+    post, path = "/api/v1/worker/leases/{lease}/ask", operation_id = "ask_question",
+    tag = "workers",
     params(("lease" = String, Path)), request_body = AskBody,
     responses(
         (status = 202, body = FinishedView),
@@ -340,6 +347,8 @@ async fn ask(
     if body.session.as_ref().is_some_and(|session| session.len() > MAX_SESSION) {
         return Err(Problem::invalid("session", format!("must be at most {MAX_SESSION} bytes")));
     }
+    state.check_text("question", &body.question)?;
+    state.check_options(body.options.as_deref())?;
     let outcome = Outcome::Ask {
         question: Question {
             question: body.question,
@@ -374,7 +383,7 @@ struct FailBody {
 ///
 /// The task is tried again later, or a person is asked.
 #[utoipa::path(
-    post, path = "/api/v1/worker/leases/{lease}/fail", tag = "workers",
+    post, path = "/api/v1/worker/leases/{lease}/fail", operation_id = "fail_task", tag = "workers",
     params(("lease" = String, Path)), request_body = FailBody,
     responses(
         (status = 200, body = FinishedView),
@@ -420,6 +429,13 @@ fn within(field: &str, number: u32, least: u32, most: u32) -> Result<u32, Proble
         return Ok(number);
     }
     Err(Problem::invalid(field, format!("must be {least} to {most}")))
+}
+
+/// Returns the path of a lease, for tests of all paths.
+#[cfg(test)]
+pub(crate) fn sample_token() -> String {
+    let holder = botarmy_domain::LeaseHolder { worker: WorkerId::external("w-1"), fence: 2 };
+    Token(botarmy_domain::HeldLease { task: crate::testing::task(1).id, holder }).to_string()
 }
 
 #[cfg(test)]
@@ -498,6 +514,8 @@ mod tests {
             ("worker_id", json!(null)),
             ("worker_id", json!(" \t")),
             ("worker_id", json!("a\nb")),
+            ("worker_id", json!("\u{200b}\u{feff}")),
+            ("worker_id", json!("a\u{202e}b")),
             ("worker_id", json!("x".repeat(129))),
             ("agents", json!([])),
             ("agents", json!("coder")),

@@ -13,6 +13,7 @@ pub mod logging;
 pub mod migrate;
 #[cfg(feature = "llm")]
 pub mod models;
+mod open_files;
 pub mod run;
 mod runners;
 pub mod serve;

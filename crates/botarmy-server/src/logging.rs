@@ -15,8 +15,9 @@ use crate::settings::{Log, LogFormat};
 /// A level that is not one.
 pub fn start(log: &Log, quiet: bool) -> anyhow::Result<()> {
     let level = if quiet { "warn" } else { &log.level };
-    // That library logs what model providers answer, which may hold part of a key or of a prompt.
-    let filter = EnvFilter::try_new(format!("{level},genai=off"));
+    // `genai` logs what model providers answer, which may hold part of a key or of a prompt. The
+    // lines of `actix_http` about bad requests name no peer; botarmy-http writes better ones.
+    let filter = EnvFilter::try_new(format!("{level},genai=off,actix_http=off"));
     let filter = filter.with_context(|| format!("log.level = \"{level}\""))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -12,6 +12,9 @@ use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::wiring::System;
 
+/// Number of connections that may wait to be accepted; the system lowers it to its own limit.
+const BACKLOG: i32 = 4096;
+
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
@@ -22,6 +25,8 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     let listener =
         TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
     listener.set_nonblocking(true)?;
+    // The library asks for 128, which a burst of clients fills while one is accepted.
+    socket2::SockRef::from(&listener).listen(BACKLOG)?;
     let mut system = tokio::select! {
         opened = System::open(settings) => opened?,
         () = signals.told() => {

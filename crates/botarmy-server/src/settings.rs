@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use botarmy_agents_command::CommandSpec;
 use botarmy_domain::{AgentType, Amount, Limit, OnExpiry};
 use botarmy_orchestrator::Budgets;
+use botarmy_web::{PublicUrl, UnknownFields};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
@@ -105,8 +106,29 @@ pub struct Http {
     pub allow_remote: bool,
     pub workers: usize,
     pub body_limit_bytes: usize,
+    pub text_limit_bytes: usize,
+    pub unknown_fields: UnknownFields,
+    pub body_timeout_s: u64,
+    pub waiting_per_address: usize,
     pub cors_origins: Vec<String>,
+    pub public_url: String,
     pub shutdown_timeout_s: u64,
+}
+
+impl Http {
+    /// Returns the address that clients use, if it is another than that of the listener.
+    ///
+    /// # Errors
+    /// A text that is no such address.
+    pub(crate) fn public_url(&self) -> anyhow::Result<Option<PublicUrl>> {
+        if self.public_url.is_empty() {
+            return Ok(None);
+        }
+        match self.public_url.parse() {
+            Ok(url) => Ok(Some(url)),
+            Err(error) => bail!("http.public_url: {error}"),
+        }
+    }
 }
 
 /// `[ws]`
@@ -563,11 +585,14 @@ impl Settings {
         self.check_commands()?;
         self.check_models()?;
         self.check_budgets()?;
+        self.http.public_url()?;
         let at_least_one = [
             ("models.max_tokens", self.models.max_tokens.into()),
             ("models.context_tokens", self.models.context_tokens as u64),
             ("models.timeout_s", self.models.timeout_s),
             ("http.body_limit_bytes", self.http.body_limit_bytes as u64),
+            ("http.text_limit_bytes", self.http.text_limit_bytes as u64),
+            ("http.body_timeout_s", self.http.body_timeout_s),
             ("ws.max_connections", self.ws.max_connections as u64),
             ("ws.recent_frames", self.ws.recent_frames as u64),
             ("ws.ping_interval_s", self.ws.ping_interval_s),
@@ -589,9 +614,15 @@ impl Settings {
                 bail!("{key} must be at least 1");
             }
         }
+        if self.http.body_timeout_s > MAX_BODY_TIMEOUT_S {
+            bail!("http.body_timeout_s must be at most {MAX_BODY_TIMEOUT_S}");
+        }
         Ok(())
     }
 }
+
+/// Longest time for a request body, in seconds: an hour.
+const MAX_BODY_TIMEOUT_S: u64 = 3600;
 
 impl Settings {
     fn check_commands(&self) -> anyhow::Result<()> {
@@ -794,6 +825,10 @@ mod tests {
             ("BOTARMY_WORKER__LEASE_S", "0", "worker.lease_s"),
             ("BOTARMY_HTTP__HOST", "0.0.0.0", "allow_remote"),
             ("BOTARMY_SERVER__ROLE", "worker", "store.url"),
+            ("BOTARMY_HTTP__UNKNOWN_FIELDS", "drop", "drop"),
+            ("BOTARMY_HTTP__PUBLIC_URL", "army.example", "http.public_url"),
+            ("BOTARMY_HTTP__BODY_TIMEOUT_S", "3601", "body_timeout_s"),
+            ("BOTARMY_HTTP__TEXT_LIMIT_BYTES", "0", "http.text_limit_bytes"),
         ] {
             let error = format!("{:#}", with(name, value).unwrap_err());
             assert!(error.contains(expected), "{name}: {error}");

@@ -16,7 +16,7 @@ use botarmy_orchestrator::{
     Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases, Ports, Worker, WorkerSettings,
     Workflows,
 };
-use botarmy_web::OriginRule;
+use botarmy_web::{OriginRule, PublicUrl};
 use botarmy_ws::WsSettings;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,6 +25,7 @@ use tracing::{error, warn};
 use crate::channels::{self, Channels};
 use crate::environment::environment;
 use crate::features::Features;
+use crate::open_files;
 use crate::runners::{BuiltRunners, resolve_auto};
 use crate::settings::{Role, Settings};
 use crate::stores::Stores;
@@ -58,6 +59,7 @@ pub struct System {
     working: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     live: Option<Arc<Hub>>,
+    open_files: u64,
 }
 
 impl System {
@@ -129,6 +131,7 @@ impl System {
             working: None,
             background: Vec::new(),
             live: None,
+            open_files: open_files::raise(),
         })
     }
 
@@ -170,6 +173,12 @@ impl System {
     /// When the listener cannot be used.
     pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
         let origins = OriginRule::new(&settings.http.cors_origins);
+        let origins = origins.with_listener(listener.local_addr()?);
+        let public_url = settings.http.public_url()?;
+        let origins = match &public_url {
+            Some(url) => origins.with_public_url(url),
+            None => origins,
+        };
         let bus_carries_all = self.channels.reaches_others() || !self.stores.is_shared();
         let live = Hub::start(
             Arc::clone(&self.channels.bus),
@@ -188,7 +197,7 @@ impl System {
             workers => workers,
         };
         let grace = Duration::from_secs(settings.http.shutdown_timeout_s);
-        let api = self.api(settings, origins.clone());
+        let api = self.api(settings, origins.clone(), public_url);
         let sessions = Arc::new(ws_settings(settings, origins));
         let on_connect = botarmy_ws::on_connect(&sessions);
         let mount = move |config: &mut actix_web::web::ServiceConfig| {
@@ -197,7 +206,7 @@ impl System {
         Ok(botarmy_http::serve(listener, api, workers, grace, on_connect, mount)?)
     }
 
-    fn api(&self, settings: &Settings, origins: OriginRule) -> Api {
+    fn api(&self, settings: &Settings, origins: OriginRule, public_url: Option<PublicUrl>) -> Api {
         let mut health = self.stores.health.clone();
         health.extend(self.channels.health.clone());
         health.push(self.worker.clone());
@@ -217,7 +226,13 @@ impl System {
             health,
             settings: HttpSettings {
                 body_limit: settings.http.body_limit_bytes,
+                unknown_fields: settings.http.unknown_fields,
+                text_limit: settings.http.text_limit_bytes,
+                body_timeout: Duration::from_secs(settings.http.body_timeout_s),
+                waiting_per_address: settings.http.waiting_per_address,
+                open_files: self.open_files,
                 origins,
+                public_url,
                 loopback_only: settings.http.host.is_loopback(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 probes_only: !self.role.answers(),
@@ -272,6 +287,7 @@ fn ws_settings(settings: &Settings, origins: OriginRule) -> WsSettings {
     WsSettings {
         heartbeat: Duration::from_secs(settings.ws.ping_interval_s),
         send_timeout: Duration::from_secs(settings.ws.send_timeout_s),
+        unknown_fields: settings.http.unknown_fields,
         origins,
         ..WsSettings::default()
     }

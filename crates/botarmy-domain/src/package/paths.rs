@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use crate::text;
+
 /// Maximum length of a path in bytes. Windows allows 260 for the whole path including the folder.
 const MAX_PATH: usize = 240;
 
@@ -66,7 +68,7 @@ pub fn check_path(path: &str) -> Result<(), &'static str> {
     if path.len() > MAX_PATH {
         return Err("the path is longer than 240 bytes");
     }
-    if path.chars().any(|c| c.is_control() || is_bidi(c)) {
+    if path.chars().any(|c| c.is_control() || text::is_bidi(c)) {
         return Err("the path has a control character");
     }
     if path.contains('\\') {
@@ -113,11 +115,6 @@ fn is_device(name: &str) -> bool {
         let digit = digits.next().is_some_and(|c| c.is_ascii_digit() || "¹²³".contains(c));
         digit && digits.next().is_none()
     })
-}
-
-/// Returns whether a character changes the writing direction, which can disguise a name.
-const fn is_bidi(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Reading projects: the list, and one with its progress and counts.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use botarmy_domain::project::ProjectDetail;
 use botarmy_domain::{
-    AgentType, ContextId, Counts, HitlRequestId, Plan, ProjectId, ProjectStatus, StepStatus,
-    TaskId, Timestamp,
+    AgentType, ContextId, Counts, Error, HitlRequestId, Page, Plan, Project, ProjectId,
+    ProjectStatus, StepStatus, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +17,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, Whole};
+use crate::paging::{self, List};
 use crate::vocabulary;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -46,8 +49,11 @@ struct ProjectPage<'a> {
 }
 
 /// Lists projects, newest first.
+///
+/// Long descriptions are cut, and a page ends early when it would be large.
 #[utoipa::path(
-    get, path = "/api/v1/projects", tag = "projects", params(ListQuery),
+    get, path = "/api/v1/projects", operation_id = "list_projects",
+    tag = "projects", params(ListQuery),
     responses((status = 200, body = ProjectPage)),
 )]
 async fn list(
@@ -56,10 +62,41 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
-    let page = state.queries.projects(&caller, query.status, query.cursor, limit).await?;
-    let items = page.items.iter().map(|project| ProjectView::of(project)).collect();
-    let next_cursor = page.last_before_next().map(|project| project.id);
-    Ok(HttpResponse::Ok().json(ProjectPage { items, next_cursor }))
+    let list = ProjectList { state: &state, caller: &caller, status: query.status };
+    paging::respond(&list, query.cursor, limit).await
+}
+
+/// Projects, newest first.
+struct ProjectList<'a> {
+    state: &'a State,
+    caller: &'a botarmy_domain::Caller,
+    status: Option<ProjectStatus>,
+}
+
+impl List for ProjectList<'_> {
+    type Item = Project;
+    type Cursor = ProjectId;
+
+    async fn read(
+        &self,
+        after: Option<ProjectId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Project>>, Error> {
+        self.state.queries.projects(self.caller, self.status, after, limit).await
+    }
+
+    fn cursor(project: &Project) -> ProjectId {
+        project.id
+    }
+
+    fn weight(project: &Project) -> usize {
+        let idea = project.plan.as_ref().map_or(0, |plan| plan.idea.len());
+        size_of::<Project>() + idea + project.description.as_ref().map_or(0, String::len)
+    }
+
+    fn write(&self, project: &Project, json: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(json, &ProjectView::listed(project))
+    }
 }
 
 /// Project with its progress and counts.
@@ -207,7 +244,7 @@ impl<'a> ProjectDetailView<'a> {
 
 /// Returns a project with its progress and counts.
 #[utoipa::path(
-    get, path = "/api/v1/projects/{project_id}", tag = "projects",
+    get, path = "/api/v1/projects/{project_id}", operation_id = "get_project", tag = "projects",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = ProjectDetailView), (status = 404, body = ProblemDocument)),
 )]
@@ -222,7 +259,6 @@ async fn read(
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::Page;
     use serde_json::{Value, json};
 
     use super::*;
