@@ -1,4 +1,8 @@
-//! The OpenAPI document, generated from the list of endpoints.
+//! The OpenAPI document, generated from the list of endpoints. `docs/complete.rs` adds what holds for
+//! all operations alike.
+
+mod complete;
+mod examples;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data};
@@ -47,7 +51,9 @@ pub(crate) fn document(version: &str, public_url: Option<&PublicUrl>) -> String 
         .paths(paths)
         .components(Some(components))
         .build();
-    document.to_pretty_json().expect("an OpenAPI document can be written")
+    let mut document = serde_json::to_value(document).expect("an OpenAPI document can be written");
+    complete::complete(&mut document);
+    serde_json::to_string_pretty(&document).expect("an OpenAPI document can be written")
 }
 
 /// Returns a response with a problem document.
