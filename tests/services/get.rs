@@ -226,6 +226,13 @@ impl Apt {
     }
 }
 
+/// Unpacks packages of Debian into a folder of this name, if necessary, and returns it.
+pub(crate) async fn unpack_debian(cache: &Cache, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let names: Vec<_> = packages.iter().map(|name| (*name).to_owned()).collect();
+    let recipe = names.join(" ");
+    cache.filled_by(name, &recipe, async |tree| Apt::open(tree).await?.unpack(&names).await).await
+}
+
 async fn unpack_wheel(tree: &Path, wheel: &str) -> Result<()> {
     say(&format!("pip install {wheel}, into {}", tree.display()));
     unpack_wheels(tree, &[OsStr::new(wheel)]).await

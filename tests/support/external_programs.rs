@@ -17,6 +17,30 @@ pub const NODE_MODULES: &str = "BOTARMY_TEST_NODE_MODULES";
 /// Variable with the folder of the PyPI wheels: a model, and a server for it.
 pub const WHEELS: &str = "BOTARMY_TEST_WHEELS";
 
+/// Variable with the folder of the PyPI wheels that read OpenAPI documents.
+pub const OPENAPI_TOOLS: &str = "BOTARMY_TEST_OPENAPI_TOOLS";
+
+/// Returns the folder of the programs that read OpenAPI documents.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn openapi_tools() -> Option<PathBuf> {
+    folder("programs that read OpenAPI documents", OPENAPI_TOOLS)
+}
+
+/// Variable with the folder into which the reverse proxies are unpacked.
+pub const PROXIES: &str = "BOTARMY_TEST_PROXIES";
+
+/// Returns the folder of the reverse proxies.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn proxies() -> Option<PathBuf> {
+    folder("reverse proxies", PROXIES)
+}
+
 /// Returns the folder of the npm packages.
 ///
 /// # Panics
