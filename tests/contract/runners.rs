@@ -99,6 +99,7 @@ pub fn step(
         output_type: Some(output),
         output_schema: None,
         resume: None,
+        workflow: None,
     }
 }
 

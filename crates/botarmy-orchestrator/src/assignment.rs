@@ -47,6 +47,9 @@ impl Engine {
             output_schema: project.and_then(|project| schema_of(project, task)),
             resume: goes_on
                 .then(|| Resume { session: task.session.clone(), answers: task.answers.clone() }),
+            workflow: project
+                .and_then(|project| project.plan.as_ref())
+                .map(|plan| Arc::clone(&plan.workflow)),
         })
     }
 }

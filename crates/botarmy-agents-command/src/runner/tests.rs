@@ -114,6 +114,7 @@ fn coder(files: &[(&str, &str)]) -> Assignment {
         output_type: Some(ArtifactType::SourceCode),
         output_schema: None,
         resume: None,
+        workflow: None,
     }
 }
 
