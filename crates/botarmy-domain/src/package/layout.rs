@@ -74,7 +74,7 @@ pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
     let (mut files, refused) = sources(&current);
     files.extend(documents(&current));
     files.extend(requirements_of(&files));
-    files.push(PackedFile::new("README.md", readme(cover, &files), at));
+    files.push(PackedFile::new("README.md", readme(cover, &current, &files), at));
     files.push(PackedFile::new("project_summary.md", summary(cover, &current, &files), at));
     let manifest = Manifest {
         project: cover,
@@ -179,8 +179,68 @@ fn requirements_of(files: &[PackedFile]) -> Option<PackedFile> {
     requirements(&sources).map(|text| PackedFile::new("requirements.txt", text, at))
 }
 
+/// Most lines about authors and about missing parts, and the most characters of each.
+const MAX_LINES: usize = 50;
+
+/// Returns what is known about the authors of the artifacts, from `generated_by` in the metadata or
+/// in the content, each statement once.
+fn authors(current: &[&Artifact]) -> Vec<String> {
+    let found = current.iter().filter_map(|artifact| {
+        // The metadata comes from the runner, the content from the agent.
+        let maps = [&artifact.metadata, &artifact.content];
+        maps.into_iter().find_map(|map| author(map.get("generated_by")?))
+    });
+    distinct(found)
+}
+
+/// Returns a statement about an author: its own, or one that names its model.
+fn author(generated_by: &Value) -> Option<String> {
+    let text = |key: &str| generated_by.get(key)?.as_str();
+    if let Some(statement) = generated_by.as_str().or_else(|| text("statement")) {
+        return Some(line(statement));
+    }
+    Some(line(&format!("Written by the model {}/{}", text("provider")?, text("model")?)))
+}
+
+/// Returns the requirements that the artifacts list under `not_built`, each once.
+fn not_built(current: &[&Artifact]) -> Vec<String> {
+    let lists = current.iter().filter_map(|artifact| artifact.content.get("not_built")?.as_array());
+    distinct(lists.flatten().filter_map(Value::as_str).map(line))
+}
+
+fn line(text: &str) -> String {
+    one_line(text).chars().take(SHOWN).collect()
+}
+
+fn distinct(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = Vec::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        if seen.len() < MAX_LINES && !seen.contains(&line) {
+            seen.push(line);
+        }
+    }
+    seen
+}
+
+/// Renders the sections about who made the artifacts, and about what is missing.
+fn provenance(current: &[&Artifact]) -> String {
+    let mut text = String::new();
+    for (heading, lines) in
+        [("How it was made", authors(current)), ("Not built", not_built(current))]
+    {
+        if lines.is_empty() {
+            continue;
+        }
+        let _ = write!(text, "\n## {heading}\n\n");
+        for line in lines {
+            let _ = writeln!(text, "- {}", line.trim_end_matches('.').to_owned() + ".");
+        }
+    }
+    text
+}
+
 /// Renders `README.md`.
-fn readme(cover: &Cover, files: &[PackedFile]) -> String {
+fn readme(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String {
     let mut text = format!("# {}\n\n", one_line(&cover.name));
     if let Some(description) = cover.description.as_deref().map(str::trim)
         && !description.is_empty()
@@ -210,6 +270,7 @@ fn readme(cover: &Cover, files: &[PackedFile]) -> String {
          - `manifest.json`: every file and every artifact with its SHA-256, and what was left \
          out\n",
     );
+    text.push_str(&provenance(current));
     text
 }
 
@@ -240,6 +301,7 @@ fn summary(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String
             let _ = writeln!(text, "- {}", one_line(sentence));
         }
     }
+    text.push_str(&provenance(current));
     if let Some(workflow) = &cover.workflow {
         text.push_str("\n## Steps\n\n| Phase | Step | Agent | Status |\n|---|---|---|---|\n");
         for step in &workflow.steps {
@@ -543,6 +605,22 @@ mod tests {
         assert!(summary.contains("| One | Plan \\| it | analyst | waiting |"), "{summary}");
         assert!(summary.contains(&plan.meta.digest), "{summary}");
         assert!(text(&files, "README.md").contains("## Idea\n\nAn idea\n"));
+    }
+
+    #[test]
+    fn the_readme_and_the_summary_say_who_made_it_and_what_is_missing() {
+        let made = |n, not_built: &[&str]| {
+            let content = json!({
+                "generated_by": {"statement": "Written by a\nmachine."}, "not_built": not_built,
+            });
+            artifact(n, ArtifactType::ProjectPlan, content)
+        };
+        let files = of(&[made(1, &["Payments"]), made(2, &["Payments", "# Maps"])]);
+        for name in ["README.md", "project_summary.md"] {
+            let text = text(&files, name);
+            assert!(text.contains("\n## How it was made\n\n- Written by a machine.\n"), "{text}");
+            assert!(text.contains("\n## Not built\n\n- Payments.\n- # Maps.\n"), "{text}");
+        }
     }
 
     #[test]
