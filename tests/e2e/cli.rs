@@ -86,7 +86,10 @@ fn without_an_answer_the_project_waits() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stdout).unwrap().contains("serve` goes on with it"));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let hint =
+        format!("To go on with it: botarmy-server serve --data-dir {}", dir.path().display());
+    assert!(said.contains(&hint), "{said}");
 }
 
 #[test]

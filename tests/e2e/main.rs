@@ -22,6 +22,7 @@ mod oversight;
 mod replicas;
 mod rest;
 mod stopping;
+mod terminal;
 mod walkthrough;
 mod workers;
 

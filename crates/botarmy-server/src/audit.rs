@@ -9,6 +9,8 @@ use botarmy_domain::Entry;
 use botarmy_domain::log::{HeadMark, Verification, Verifier};
 use serde::Deserialize;
 
+use crate::output::say;
+
 /// The last line of an export: where the log ended when it was written.
 #[derive(Deserialize)]
 struct Trailer {
@@ -27,7 +29,7 @@ pub fn verify(file: &Path) -> anyhow::Result<ExitCode> {
         Box::new(opened.with_context(|| format!("{} cannot be opened", file.display()))?)
     };
     let found = check(BufReader::new(reader))?;
-    println!("{}", serde_json::to_string_pretty(&found)?);
+    say!("{}", serde_json::to_string_pretty(&found)?);
     Ok(if found.valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -1,6 +1,8 @@
 //! The thin server: settings, wiring, signals and the command line. It knows every crate and
 //! decides nothing.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod audit;
 pub mod backup;
 pub mod channels;
@@ -13,6 +15,7 @@ pub mod logging;
 pub mod migrate;
 #[cfg(feature = "llm")]
 pub mod models;
+pub mod output;
 pub mod run;
 mod runners;
 pub mod serve;

@@ -8,6 +8,7 @@ use anyhow::Context;
 use tracing::info;
 
 use crate::features::Features;
+use crate::output::say;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::wiring::System;
@@ -78,7 +79,7 @@ fn greet(settings: &Settings, address: SocketAddr) {
         return;
     }
     if !role.answers() {
-        println!("\nBotArmy works here. Health probes are answered on http://{address}/readyz\n");
+        say!("\nBotArmy works here. Health probes are answered on http://{address}/readyz\n");
         return;
     }
     let place = if settings.store.url.is_empty() {
@@ -87,7 +88,7 @@ fn greet(settings: &Settings, address: SocketAddr) {
         "PostgreSQL".to_owned()
     };
     let docs = if Features::COMPILED.docs { "docs" } else { "openapi.json" };
-    println!(
+    say!(
         "\nBotArmy serves on http://{address} and keeps everything in {place}.\n\
          The documentation of its API is at http://{address}/{docs}. Try:\n\n  \
          curl -s http://{address}/api/v1/projects -H 'Content-Type: application/json' -d '{{\"name\": \"Recipes\", \"description\": \

@@ -100,6 +100,7 @@ impl Role {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Http {
+    #[serde(deserialize_with = "read_host")]
     pub host: IpAddr,
     pub port: u16,
     pub allow_remote: bool,
@@ -107,6 +108,21 @@ pub struct Http {
     pub body_limit_bytes: usize,
     pub cors_origins: Vec<String>,
     pub shutdown_timeout_s: u64,
+}
+
+/// Returns the address of a host: an IP address, or `localhost` for that of the loopback.
+pub(crate) fn host(text: &str) -> Option<IpAddr> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Some(IpAddr::from([127, 0, 0, 1]));
+    }
+    text.parse().ok()
+}
+
+fn read_host<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    host(&text).ok_or_else(|| {
+        serde::de::Error::custom(format!("{text:?} is no IP address, and not localhost"))
+    })
 }
 
 /// `[ws]`

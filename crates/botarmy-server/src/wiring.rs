@@ -1,6 +1,6 @@
 //! The choice of an adapter for every port: the one place that names them all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +50,8 @@ pub struct System {
     leases: Leases,
     dispatcher: Option<LeaseDispatcher>,
     runners: BuiltRunners,
+    served: BTreeSet<AgentType>,
+    agents_line: String,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     timer_interval: Duration,
@@ -67,7 +69,9 @@ impl System {
     /// A data directory that is in use or cannot be used, a workflow that is not sound, an address
     /// that cannot be read.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let configured = settings;
         let settings = &resolve_auto(settings, Features::COMPILED, &environment);
+        let agents_line = BuiltRunners::describe(configured, settings);
         let workflows = Workflows::load(&settings.workflows.dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
@@ -110,7 +114,9 @@ impl System {
             slots: slots(settings),
             leases: lease_settings.clone(),
         };
-        let worker = Worker::new(engine.clone(), runners.assign(settings), worker_settings);
+        let assigned = runners.assign(settings);
+        let served = assigned.keys().copied().collect();
+        let worker = Worker::new(engine.clone(), assigned, worker_settings);
         let (leases, dispatcher) = Leases::new(engine.clone(), lease_settings);
         Ok(Self {
             engine,
@@ -121,6 +127,8 @@ impl System {
             leases,
             dispatcher: Some(dispatcher),
             runners,
+            served,
+            agents_line,
             clock,
             ids,
             timer_interval: Duration::from_millis(settings.orchestrator.timer_interval_ms),
@@ -132,10 +140,22 @@ impl System {
         })
     }
 
-    /// Returns `true` if an agent type has a runner in this process.
+    /// Returns `true` if any agent type has a runner in this process.
     #[must_use]
     pub fn has_runners(&self) -> bool {
         !self.runners.is_empty()
+    }
+
+    /// Returns `true` if an agent type has a runner in this process.
+    #[must_use]
+    pub fn serves(&self, agent: AgentType) -> bool {
+        self.served.contains(&agent)
+    }
+
+    /// Returns a sentence about who does the work.
+    #[must_use]
+    pub fn agents_line(&self) -> String {
+        self.agents_line.clone()
     }
 
     /// Lets the agents work and the timers run. Whoever has the store alone takes back first what an
