@@ -13,6 +13,7 @@ mod crash;
 mod deploy;
 mod documentation;
 mod documented_commands;
+mod documented_events;
 mod killed;
 mod live;
 mod migrations;

@@ -502,6 +502,20 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_the_frame_of_every_entry() {
+        let page = include_str!("../../../docs/events.md");
+        for (event_type, _, live, _, _) in table() {
+            let start = format!("\n#### `{event_type}`\n");
+            let (_, section) = page.split_once(&start).unwrap_or_else(|| panic!("no {event_type}"));
+            let section = section.split("\n#### ").next().unwrap();
+            assert!(section.contains(&format!("Frame: `{live}`.")), "{event_type}: {section}");
+        }
+        for frame in ["workflow_resumed", "task_progress", "gap", "error", "pong"] {
+            assert!(page.contains(&format!("\n| `{frame}` | ")), "{frame}");
+        }
+    }
+
+    #[test]
     fn a_decision_that_resumes_work_says_so_in_a_frame_without_a_place() {
         let more = json!({
             "user_response": "shorter", "response_comment": "please", "agent_type": "analyst",
