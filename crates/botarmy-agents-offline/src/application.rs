@@ -118,7 +118,7 @@ fn values(product: &Product) -> Values {
         )
         .set(
             "sheet_button",
-            button(product, "sheet", "type=\"button\" data-action=\"sheet\"", "Print this one"),
+            button(product, "sheet", "type=\"button\" data-action=\"sheet\"", "Print"),
         )
         .set("print_button", button(product, "print", "type=\"button\" id=\"print\"", "Print"))
         .set("stories", stories(product))

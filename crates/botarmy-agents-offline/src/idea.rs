@@ -51,6 +51,10 @@ pub(crate) fn tokens(text: &str) -> Vec<String> {
 }
 
 const STOP_WORDS: &[&str] = &[
+    "called",
+    "named",
+    "write",
+    "writes",
     "a",
     "about",
     "after",

@@ -370,8 +370,7 @@ pub(crate) fn of(product: &Product) -> NotBuilt {
         }
     }
     let kind = domain::domain(&product.domain).kind;
-    let built =
-        |feature: &str| has_place(feature, kind) || feature == "request";
+    let built = |feature: &str| has_place(feature, kind) || feature == "request";
     for story in &product.stories {
         if !story.feature.as_deref().is_some_and(built) {
             let line = format!("{}: {}", story.id, clip(&one_line(&story.i_want), 200));

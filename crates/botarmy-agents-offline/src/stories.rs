@@ -144,8 +144,12 @@ fn of_kind(feature: &str, about: &About<'_>) -> Option<Parts> {
             "I do not have to do the sum",
             vec![
                 "An amount, a source and a target give a result at once.".to_owned(),
-                "The page says by which rate it counted, and that the first rates are samples."
-                    .to_owned(),
+                if about.domain.role("note").is_some() {
+                    "The page says by which rate it counted, and that the first rates are samples."
+                } else {
+                    "The page says by which rate it counted."
+                }
+                .to_owned(),
             ],
         ),
         "converse" => (

@@ -45,7 +45,7 @@ window.PANEL = (app) => {
     const [left, right] = [app.title(one), app.title(other)];
     byId("convert-result").textContent = `${text(amount)} ${left} = ${text(amount * factor)} ${right}`;
     byId("convert-how").textContent =
-      `1 ${left} = ${text(factor)} ${right}, by the rates in the list below. The rates are samples until you enter your own.`;
+      `1 ${left} = ${text(factor)} ${right}, by the rates in the list below. ${roles.note ?? ""}`.trim();
   }
 
   function show() {
