@@ -14,6 +14,7 @@ mod deploy;
 mod documentation;
 mod documented_commands;
 mod documented_events;
+mod ideas;
 mod killed;
 mod live;
 mod migrations;
