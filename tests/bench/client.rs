@@ -39,11 +39,11 @@ impl Connection {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Result<Answer<'_>> {
-        self.ask("GET", path, b"").await
+        self.ask("GET", None, path, b"").await
     }
 
     pub(crate) async fn post(&mut self, path: &str, body: &[u8]) -> Result<Answer<'_>> {
-        self.ask("POST", path, body).await
+        self.ask("POST", None, path, body).await
     }
 
     /// Posts JSON and expects success.
@@ -51,11 +51,29 @@ impl Connection {
         self.post(path, body.to_string().as_bytes()).await?.json()
     }
 
-    async fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer<'_>> {
+    /// Like [`Self::create`], with the token of a lease. Older servers give none.
+    pub(crate) async fn create_with(
+        &mut self,
+        token: Option<&str>,
+        path: &str,
+        body: &Value,
+    ) -> Result<Value> {
+        self.ask("POST", token, path, body.to_string().as_bytes()).await?.json()
+    }
+
+    async fn ask(
+        &mut self,
+        method: &str,
+        token: Option<&str>,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Answer<'_>> {
+        let token = token.map(|token| format!("authorization: Bearer {token}\r\n"));
+        let token = token.unwrap_or_default();
         self.request.clear();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n",
+             {token}content-length: {}\r\n\r\n",
             body.len()
         );
         self.request.extend_from_slice(head.as_bytes());

@@ -167,7 +167,9 @@ async fn every_column_is_copied(place: Place) {
         }
         Place::Postgres(database) => {
             let sql = "SELECT string_agg(table_name || '.' || column_name, ',') \
-                 FROM information_schema.columns WHERE table_schema = 'public'";
+                 FROM information_schema.columns JOIN information_schema.tables \
+                 USING (table_schema, table_name) \
+                 WHERE table_schema = 'public' AND table_type = 'BASE TABLE'";
             let connection = services::connect(&database.url()).await.unwrap();
             connection.query_one(sql, &[]).await.unwrap().get::<_, String>(0)
         }

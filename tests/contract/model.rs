@@ -10,7 +10,8 @@ use botarmy_domain::log::LogId;
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
     AgentType, ArtifactType, Caller, Claim, HitlAction, LeaseHolder, NewArtifact, NewProject,
-    NewTask, Oversight, ProjectId, Response, Row, RunError, Scope, TaskId, Usage, WorkerId,
+    NewTask, Oversight, ProjectId, ProjectState, Response, Row, RunError, Scope, TaskId, Usage,
+    WorkerId,
 };
 use botarmy_tests::dice::Dice;
 use botarmy_tests::prove::count;
@@ -39,6 +40,7 @@ name = \"Fix\"
 phase = \"2\"
 agent = \"coder\"
 output = \"source_code\"
+replaces_approved = true
 loop = { with = \"Test\", until = \"passed\", max = 2 }
 ";
 
@@ -60,6 +62,7 @@ enum Command {
     Pause { project: usize },
     Resume { project: usize },
     Cancel { project: usize },
+    Reopen { project: usize },
     Force { project: usize },
     Refresh { agent: AgentType },
     Pass { seconds: u64 },
@@ -89,6 +92,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
         1 => n.clone().prop_map(|project| Command::Pause { project }),
         2 => n.clone().prop_map(|project| Command::Resume { project }),
         1 => n.clone().prop_map(|project| Command::Cancel { project }),
+        3 => n.clone().prop_map(|project| Command::Reopen { project }),
         1 => n.prop_map(|project| Command::Force { project }),
         2 => agent.prop_map(|agent| Command::Refresh { agent }),
         1 => (1..400_u64).prop_map(|seconds| Command::Pass { seconds }),
@@ -160,6 +164,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
                 worker,
                 slots: BTreeMap::from([(AgentType::Coder, slots), (AgentType::Tester, slots)]),
                 lease: Duration::from_secs(300),
+                external: None,
                 context,
             };
             stores.ledger.claim(claim).await.map_err(Into::into)
@@ -270,6 +275,26 @@ async fn run(stores: &Stores, command: &Command) -> String {
         Command::Resume { project: n } => {
             let scope = Scope::project(project(n).await);
             stores.run(scope, move |s| projects::resume(&context, s)).await
+        }
+        Command::Reopen { project: n } => {
+            let id = project(n).await;
+            let found = stores.projects.project(id).await.unwrap();
+            let rejected = match found.as_ref().map(|project| &project.state) {
+                Some(ProjectState::Halted { request_id, .. }) => *request_id,
+                _ => None,
+            };
+            let mut scope = Scope::project(id);
+            if let Some(project) = &found {
+                let (tasks, requests) = projects::interrupted(project);
+                scope.tasks.extend(tasks);
+                scope.requests.extend(requests);
+            }
+            if let Some(rejected) = rejected {
+                let request = stores.requests.request(rejected).await.unwrap();
+                scope.tasks.extend(request.and_then(|request| request.task_id));
+                scope.requests.push(rejected);
+            }
+            stores.run(scope, move |s| projects::reopen(&context, s, rejected, "once more")).await
         }
         Command::Cancel { project: n } => {
             let scope = Scope::project(project(n).await).everything_open();

@@ -100,6 +100,18 @@ pub async fn tasks_and_requests_are_filtered_and_paged(stores: &Stores) {
     assert!(list(with(None, Some(AgentType::Tester), None), 10).await.is_empty());
     assert_eq!(stores.tasks.working(10).await.unwrap().len(), 2);
     assert_eq!(stores.tasks.backlog().await.unwrap(), 4);
+    // Ready are the tasks of active projects, at their time.
+    let ready = async |now| {
+        let found = stores.tasks.ready(now).await.unwrap();
+        found.iter().map(|ready| (ready.agent, ready.count)).collect::<Vec<_>>()
+    };
+    let now = stores.context().now;
+    assert_eq!(ready(now).await, [(AgentType::Coder, 4)]);
+    assert!(ready(now.before(Duration::from_secs(3600))).await.is_empty());
+    let filter = with(Some(TaskStatus::Pending), None, None);
+    let of_other = stores.tasks.tasks(other, filter, 10).await.unwrap().len() as u64;
+    stores.pause(other).await.unwrap();
+    assert_eq!(ready(stores.context().now).await, [(AgentType::Coder, 4 - of_other)]);
 
     let first = stores.raise(project).await;
     let second = stores.raise(other).await;

@@ -99,11 +99,13 @@ pub fn step(
         output_type: Some(output),
         output_schema: None,
         resume: None,
+        workflow: None,
     }
 }
 
-/// Returns a command that follows its instructions, and the file with the id of its process.
-fn command(dir: &std::path::Path) -> (CommandRunner, std::path::PathBuf) {
+/// Returns a command that follows its instructions and the file to which it writes the id of its
+/// process, whose path is its last argument.
+pub fn follower(dir: &std::path::Path) -> (CommandSpec, std::path::PathBuf) {
     let pid = dir.join("pid");
     let script = r#"
         input=$(cat)
@@ -122,10 +124,31 @@ fn command(dir: &std::path::Path) -> (CommandRunner, std::path::PathBuf) {
         esac"#;
     let pid_file = pid.to_string_lossy().into_owned();
     let argv = ["/bin/sh", "-c", script, &pid_file].map(str::to_owned);
-    (
-        CommandRunner::new("fake", CommandSpec::new(argv), dir.join("work"), Arc::new(SystemClock)),
-        pid,
-    )
+    (CommandSpec::new(argv), pid)
+}
+
+/// Returns a runner of commands, with assignments that lead to each kind of result.
+pub fn command(
+    runner: CommandRunner,
+    at_work: impl Fn() -> bool + Send + Sync + 'static,
+) -> Candidate {
+    Candidate {
+        name: "command",
+        runner: Arc::new(runner),
+        completes: planning("Project Planning"),
+        fails_for_good: Some(planning("Fails")),
+        lasts: Some((planning("Lasts"), Box::new(at_work))),
+        asks: Some(planning("Asks")),
+        fails_for_now: Some(planning("Tires")),
+        floods: Some(planning("Floods")),
+        mumbles: Some(planning("Mumbles")),
+        dies: Some(planning("Dies")),
+    }
+}
+
+fn planning(name: &str) -> Assignment {
+    let idea = [(ArtifactType::UserInput, json!({"idea": "A recipe-sharing site"}))];
+    step(name, AgentType::Analyst, ArtifactType::ProjectPlan, &idea)
 }
 
 /// Returns whether the process whose id is in this file is running.
@@ -137,8 +160,6 @@ fn lives(file: &std::path::Path) -> bool {
 }
 
 fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
-    let idea = [(ArtifactType::UserInput, json!({"idea": "A recipe-sharing site"}))];
-    let planning = |name| step(name, AgentType::Analyst, ArtifactType::ProjectPlan, &idea);
     let scripted = Arc::new(
         ScriptedRunner::new(|_| Act::Content(json!({"done": true})))
             .on_step("Fails", std::iter::repeat_n(Act::terminal("no", "No."), 8))
@@ -148,7 +169,8 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
             .on_step("Asks", [Act::ask("Well?", &[])]),
     );
     let at_work = Arc::clone(&scripted);
-    let (command, pid) = command(deploy_dir);
+    let (spec, pid) = follower(deploy_dir);
+    let runner = CommandRunner::new("fake", spec, deploy_dir.join("work"), Arc::new(SystemClock));
     let not_files = [(ArtifactType::SourceCode, json!({"files": "none"}))];
     let broken = step("Deployment", AgentType::Deployer, ArtifactType::DeploymentLog, &not_files);
     vec![
@@ -164,18 +186,7 @@ fn candidates(deploy_dir: &std::path::Path) -> Vec<Candidate> {
             mumbles: None,
             dies: Some(planning("Dies")),
         },
-        Candidate {
-            name: "command",
-            runner: Arc::new(command),
-            completes: planning("Project Planning"),
-            fails_for_good: Some(planning("Fails")),
-            lasts: Some((planning("Lasts"), Box::new(move || lives(&pid)))),
-            asks: Some(planning("Asks")),
-            fails_for_now: Some(planning("Tires")),
-            floods: Some(planning("Floods")),
-            mumbles: Some(planning("Mumbles")),
-            dies: Some(planning("Dies")),
-        },
+        command(runner, move || lives(&pid)),
         Candidate {
             name: "noop",
             runner: Arc::new(NoopRunner),

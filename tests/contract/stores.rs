@@ -15,6 +15,7 @@ use botarmy_domain::{
     Oversight, ProjectId, Row, Scope, Snapshot, TaskId, Timestamp, Usage, WorkerId,
 };
 use botarmy_memory::MemoryStore;
+use botarmy_orchestrator::verify_state;
 use botarmy_postgres::{PostgresSettings, PostgresStore};
 use botarmy_sqlite::{SqliteSettings, SqliteStore};
 use botarmy_tests::services;
@@ -143,6 +144,7 @@ impl Stores {
             worker,
             slots: BTreeMap::from([(AgentType::Coder, slots)]),
             lease: Duration::from_secs(300),
+            external: None,
             context,
         };
         let claimed = self.ledger.claim(claim).await.unwrap();
@@ -206,8 +208,8 @@ impl Stores {
         made.unwrap()
     }
 
-    /// Checks the invariants after a contract: each log is complete up to its head, and the counts
-    /// match the rows.
+    /// Checks the invariants after a contract: each log is complete up to its head, every row
+    /// follows from it, and the counts match the rows.
     pub async fn check(&self) {
         let projects = self.projects.projects(None, None, 10_000).await.unwrap();
         let logs = projects.iter().map(|project| LogId::Project(project.id));
@@ -223,6 +225,8 @@ impl Stores {
             }
             let found = verifier.finish(&HeadMark { seq: head.seq, hash: head.hash });
             assert!(found.valid, "{log:?}: {found:?}");
+            let found = verify_state(&self.ports, log, None, 100).await.unwrap();
+            assert!(found.is_valid(), "{log:?}: {found:?}");
         }
         for project in projects {
             let (_, head) = self.projects.overview(project.id).await.unwrap().unwrap();

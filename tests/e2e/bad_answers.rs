@@ -152,7 +152,7 @@ async fn keeps_its_key(server: &TestServer, project: &str, tasks: &[String]) {
         "audit/projects/{}/export",
         "projects/{}/status",
         "hitl/project/{}/requests?limit=100",
-        "context/project/{}?limit=100",
+        "context/project/{}?limit=100&content=true",
     ] {
         paths.push(format!("/api/v1/{}", rest.replace("{}", project)));
     }

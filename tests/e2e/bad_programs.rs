@@ -143,7 +143,8 @@ async fn every_bad_program_ends_in_a_recorded_attempt_and_nothing_of_it_stays() 
         names.collect::<Vec<_>>()
     };
     server.until(|_| std::future::ready(left() == ["above.html"])).await;
-    let (_, found) = server.get(&format!("/api/v1/context/project/{project}?limit=100")).await;
+    let (_, found) =
+        server.get(&format!("/api/v1/context/project/{project}?limit=100&content=true")).await;
     assert!(!found.to_string().contains("above") && !found.to_string().contains("beside"));
     let export = format!("/api/v1/audit/projects/{project}/export");
     let export = server.raw(reqwest::Method::GET, &export, None).await.unwrap();
@@ -195,13 +196,16 @@ async fn a_worker_that_lies_about_what_it_is_gets_nothing_that_is_not_for_it() {
     assert_eq!(status, 200, "{answer}");
     let lease = &answer["leases"][0];
     assert_eq!(lease["task"]["task"]["agent"], "coder");
-    // The artifact is attributed to the agent type of the task, whatever the body claims.
-    let body = json!({"output": {"agent_type": "tester", "a": 1}, "agent_type": "tester",
+    // The artifact is attributed to the agent type of the task, and a body cannot claim another.
+    let mut body = json!({"output": {"agent_type": "tester", "a": 1}, "agent_type": "tester",
         "artifacts": [{"artifact_type": "test_results", "content": {"passed": true}}]});
-    let path = format!("{LEASES}/{}/complete", lease["lease"].as_str().unwrap());
-    let (status, said) = server.post(&path, body).await;
+    let (status, said) = server.say(lease, "complete", body.clone()).await;
+    assert_eq!(status, 422, "{said}");
+    body.as_object_mut().unwrap().remove("agent_type");
+    let (status, said) = server.say(lease, "complete", body).await;
     assert_eq!(status, 200, "{said}");
-    let (_, found) = server.get(&format!("/api/v1/context/project/{project}?limit=100")).await;
+    let (_, found) =
+        server.get(&format!("/api/v1/context/project/{project}?limit=100&content=true")).await;
     let made = found["items"].as_array().unwrap();
     assert!(!made.is_empty() && made.iter().all(|one| one["source_agent"] == "coder"), "{found}");
     let (_, agents) = server.get("/api/v1/agents/status").await;
@@ -214,15 +218,17 @@ async fn a_worker_that_sends_no_utf_8_or_half_of_its_result_keeps_its_lease() {
     let project = server.by_hand().await;
     let id = server.submit(&project, "coder", "Do it.").await;
     let (_, answer) = take(&server, json!(["coder"])).await;
-    let path = format!("{LEASES}/{}/complete", answer["leases"][0]["lease"].as_str().unwrap());
+    let lease = &answer["leases"][0];
+    let path = format!("{LEASES}/{}/complete", lease["lease"].as_str().unwrap());
     let client = botarmy_tests::server::http_client();
     for body in [&b"{\"output\":{\"a\":\"\xff\"}}"[..], b"{\"output\":{\"a\":", b"", b"\xff\xfe{"] {
         let sent = client.post(format!("{}{path}", server.base)).body(body.to_vec());
         let sent = sent.header("content-type", "application/json");
+        let sent = sent.bearer_auth(lease["token"].as_str().unwrap());
         let response = sent.timeout(Duration::from_secs(10)).send().await.unwrap();
         assert_eq!(response.status().as_u16(), 400, "{:?}", String::from_utf8_lossy(body));
     }
     let (_, task) = server.get(&format!("/api/v1/tasks/{id}")).await;
     assert_eq!((&task["status"], &task["attempt"]), (&json!("working"), &json!(1)), "{task}");
-    assert_eq!(server.post(&path, json!({"output": {"a": 1}})).await.0, 200);
+    assert_eq!(server.say(lease, "complete", json!({"output": {"a": 1}})).await.0, 200);
 }

@@ -43,13 +43,19 @@ fn gates_are_answered_in_the_terminal() {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(b"m\nSing louder on Sundays\nshow\na\nreject\n").unwrap();
+    // A rejection needs a reason and a confirmation.
+    let second_thoughts = "reject\n\nr\nToo loud\nn\n";
+    let lines = format!("m\nSing louder on Sundays\nshow\na\n{second_thoughts}r\nToo late\nyes\n");
+    input.write_all(lines.as_bytes()).unwrap();
     drop(input);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "a rejected project is no success:\n{said}");
     assert!(said.contains("Sing louder on Sundays"), "{said}");
-    assert!(said.contains("halted"), "{said}");
+    assert!(said.contains("halted") && said.contains("/reopen"), "{said}");
+    assert_eq!(said.matches("Why?").count(), 3, "{said}");
+    assert_eq!(said.matches("Reject and halt the project?").count(), 2, "{said}");
+    assert!(said.contains("it keeps waiting after that."), "the deadline is shown:\n{said}");
     assert!(!dir.path().join("choir.zip").exists());
 }
 
@@ -86,7 +92,10 @@ fn without_an_answer_the_project_waits() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8(output.stdout).unwrap().contains("serve` goes on with it"));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let hint =
+        format!("To go on with it: botarmy-server serve --data-dir {}", dir.path().display());
+    assert!(said.contains(&hint), "{said}");
 }
 
 #[test]

@@ -62,7 +62,7 @@ async fn a_program_writes_the_application_and_a_test_run_decides_when_it_is_done
         done.filter(|event| event["event_data"]["step"] == step).count()
     };
     assert_eq!((done("Code Testing"), done("Bug Fix")), (2, 1), "it failed once and was repaired");
-    let path = format!("/api/v1/context/project/{project}?artifact_type=test_results");
+    let path = format!("/api/v1/context/project/{project}?artifact_type=test_results&content=true");
     let (_, results) = server.get(&path).await;
     let mut passed: Vec<_> =
         results["items"].as_array().unwrap().iter().map(|one| &one["content"]["passed"]).collect();

@@ -50,8 +50,7 @@ async fn take(server: &TestServer) -> Value {
 }
 
 async fn say(server: &TestServer, lease: &Value, verb: &str, body: Value) -> (u16, Value) {
-    let lease = lease["lease"].as_str().unwrap();
-    server.post(&format!("{LEASES}/{lease}/{verb}"), body).await
+    server.say(lease, verb, body).await
 }
 
 /// Returns input and output tokens.

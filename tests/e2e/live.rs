@@ -103,6 +103,27 @@ async fn a_reconnected_subscriber_misses_nothing_and_sees_nothing_twice() {
 }
 
 #[tokio::test]
+async fn a_position_after_the_end_of_the_log_is_answered_with_the_position_that_exists() {
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    let task = json!({"agent_type": "coder", "instructions": "Do it"});
+    let path = format!("/api/v1/projects/{project}/tasks");
+    let (_, page) = server.get(&format!("/api/v1/audit/projects/{project}/events")).await;
+    let head = page[0]["seq"].as_u64().unwrap();
+    let mut watcher = Watcher::on(&server.base, &format!("?project_id={project}&after=5000")).await;
+    let gap = watcher.next().await.unwrap();
+    assert_eq!((&gap["event_type"], &gap["project_id"]), (&json!("gap"), &json!(project)));
+    assert_eq!((&gap["data"]["after"], &gap["data"]["head"]), (&json!(5000), &json!(head)));
+    assert_eq!(server.post(&path, task).await.0, 201);
+    let mut seqs = Vec::new();
+    while seqs.is_empty() {
+        let frame = watcher.next().await.unwrap();
+        seqs.extend(frame["seq"].as_u64().filter(|_| frame["project_id"] == project.as_str()));
+    }
+    assert_eq!(seqs, [head + 1], "everything after the end is live");
+}
+
+#[tokio::test]
 async fn it_goes_on_after_a_kill_where_it_was() {
     let mut server = TestServer::start().await;
     let project = server.project("Notes for a choir").await;

@@ -15,6 +15,11 @@ const SECRET: &str = "key-0ddba11";
 
 /// Starts a server whose agents all use the double.
 async fn server(double: &Double) -> TestServer {
+    server_with(double, &[]).await
+}
+
+/// Starts a server whose agents all use the double, with these variables, too.
+async fn server_with(double: &Double, more: &[(&str, &str)]) -> TestServer {
     let url = double.url(Protocol::OpenAi);
     let agents = ["ORCHESTRATOR", "ANALYST", "ARCHITECT", "CODER", "TESTER", "DEPLOYER"];
     let agents = agents.map(|agent| format!("BOTARMY_AGENTS__{agent}__RUNNER"));
@@ -28,6 +33,7 @@ async fn server(double: &Double) -> TestServer {
         ("BOTARMY_WORKER__POLL_MS", "50"),
     ];
     variables.extend(agents.iter().map(|agent| (agent.as_str(), "llm:test/model-1.5")));
+    variables.extend(more);
     TestServer::with(&variables).await
 }
 
@@ -115,6 +121,52 @@ async fn a_provider_that_fails_every_third_time_is_outlasted() {
         let (_, found) = server.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
         assert_eq!(found["valid"], true, "{found}");
     }
+}
+
+#[tokio::test]
+async fn an_idea_that_does_not_fit_is_shown_to_no_model_before_a_person_agrees() {
+    let double = Double::start(sensible).await;
+    let server = server_with(&double, &[("BOTARMY_MODELS__CONTEXT_TOKENS", "500")]).await;
+    let idea = format!("The first words. {} The last words.", "And so on. ".repeat(20_000));
+    let project = server.project(&idea).await;
+
+    let question = server.next_gate(&project).await.unwrap();
+    let text = question["question"].as_str().unwrap();
+    assert_eq!(question["step"], "Project Planning", "{question}");
+    assert!(text.contains("user input") && text.contains("500"), "{text}");
+    assert!(double.asked().is_empty(), "no model was asked");
+    server.respond(&question, serde_json::json!({"action": "approve"})).await;
+
+    let review = server.next_gate(&project).await.unwrap();
+    let text = review["question"].as_str().unwrap();
+    assert!(text.contains("Warning: The model was not shown all of its input"), "{text}");
+    let asked = double.asked()[0].text();
+    for shown in ["The first words.", "[CUT OFF HERE: ", "# What you are not shown"] {
+        assert!(asked.contains(shown), "{shown}");
+    }
+    assert!(!asked.contains("The last words."));
+    let task =
+        server.get(&format!("/api/v1/tasks/{}", review["task_id"].as_str().unwrap())).await.1;
+    let shortened = &task["output"]["context"]["shortened"];
+    assert_eq!(shortened.as_array().map(Vec::len), Some(1), "{task}");
+    let log = server.log.lock().unwrap().clone();
+    assert!(log.contains("the model is not shown all of it"), "{log}");
+    assert!(!log.contains("And so on"), "the log holds no prompt");
+}
+
+#[tokio::test]
+async fn a_provider_on_this_machine_is_asked_without_the_proxy() {
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let variables = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"];
+    let variables = variables.map(|name| (name, address.as_str()));
+    let double = Double::start(sensible).await;
+    let server = server_with(&double, &variables).await;
+    let project = server.project(IDEA).await;
+    server.next_gate(&project).await.unwrap();
+    assert_eq!(double.asked().len(), 1);
+    let accepted = tokio::time::timeout(Duration::from_millis(100), proxy.accept()).await;
+    assert!(accepted.is_err(), "the proxy was asked");
 }
 
 #[tokio::test]

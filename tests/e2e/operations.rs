@@ -72,6 +72,86 @@ fn a_misspelt_setting_is_refused_by_name() {
 }
 
 #[test]
+fn a_number_out_of_its_range_stops_the_start_and_says_why() {
+    for (variable, key) in [
+        ("BOTARMY_HTTP__WORKERS", "http.workers"),
+        ("BOTARMY_HTTP__SHUTDOWN_TIMEOUT_S", "http.shutdown_timeout_s"),
+        ("BOTARMY_STORE__QUEUE", "store.queue"),
+        ("BOTARMY_STORE__READERS", "store.readers"),
+        ("BOTARMY_STORE__MAX_BATCH", "store.max_batch"),
+        ("BOTARMY_WS__PING_INTERVAL_S", "ws.ping_interval_s"),
+        ("BOTARMY_WORKER__LEASE_S", "worker.lease_s"),
+        ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "orchestrator.retry_backoff_ms"),
+    ] {
+        for value in ["4294967296", "9223372036854775807", "18446744073709551615", "-1", "0.4"] {
+            let dir = tempfile::tempdir().unwrap();
+            let (code, said) = say(command(dir.path()).env(variable, value).arg("serve"));
+            assert_eq!(code, Some(1), "{key} = {value}: {said}");
+            assert!(said.contains(key) && said.contains(" to "), "{key} = {value}: {said}");
+        }
+    }
+}
+
+/// The least and the largest values that are accepted must also work.
+#[tokio::test]
+async fn a_server_works_with_every_number_at_an_end_of_its_range() {
+    let largest = [
+        ("BOTARMY_AGENTS__CODER__RUNNER", "noop"),
+        ("BOTARMY_AGENTS__CODER__SLOTS", "10000"),
+        ("BOTARMY_HTTP__WORKERS", "128"),
+        ("BOTARMY_HTTP__BODY_LIMIT_BYTES", "1073741824"),
+        ("BOTARMY_HTTP__SHUTDOWN_TIMEOUT_S", "3600"),
+        ("BOTARMY_WS__MAX_CONNECTIONS", "1000000"),
+        ("BOTARMY_WS__RECENT_FRAMES", "65536"),
+        ("BOTARMY_WS__PING_INTERVAL_S", "3600"),
+        ("BOTARMY_WS__SEND_TIMEOUT_S", "3600"),
+        ("BOTARMY_STORE__READERS", "64"),
+        ("BOTARMY_STORE__MAX_BATCH", "65536"),
+        ("BOTARMY_STORE__QUEUE", "1048576"),
+        ("BOTARMY_STORE__TIMEOUT_S", "3600"),
+        ("BOTARMY_ORCHESTRATOR__GATE_TTL_S", "315360000"),
+        ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "3600000"),
+        ("BOTARMY_ORCHESTRATOR__TIMER_INTERVAL_MS", "3600000"),
+        ("BOTARMY_WORKER__LEASE_S", "86400"),
+        ("BOTARMY_WORKER__FIRST_CALL_S", "86400"),
+        ("BOTARMY_WORKER__POLL_MS", "3600000"),
+        ("BOTARMY_WORKER__ATTEMPT_TIMEOUT_S", "604800"),
+        ("BOTARMY_WORKER__MAX_OUTPUT_BYTES", "1073741824"),
+    ];
+    let least = [
+        ("BOTARMY_AGENTS__CODER__RUNNER", "noop"),
+        ("BOTARMY_AGENTS__CODER__SLOTS", "1"),
+        ("BOTARMY_HTTP__WORKERS", "1"),
+        ("BOTARMY_HTTP__SHUTDOWN_TIMEOUT_S", "0"),
+        ("BOTARMY_WS__MAX_CONNECTIONS", "1"),
+        ("BOTARMY_WS__RECENT_FRAMES", "1"),
+        ("BOTARMY_WS__PING_INTERVAL_S", "1"),
+        ("BOTARMY_WS__SEND_TIMEOUT_S", "1"),
+        ("BOTARMY_STORE__READERS", "1"),
+        ("BOTARMY_STORE__MAX_BATCH", "1"),
+        ("BOTARMY_STORE__TIMEOUT_S", "1"),
+        ("BOTARMY_ORCHESTRATOR__GATE_TTL_S", "1"),
+        ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "0"),
+        ("BOTARMY_ORCHESTRATOR__TIMER_INTERVAL_MS", "1"),
+        ("BOTARMY_WORKER__LEASE_S", "1"),
+        ("BOTARMY_WORKER__FIRST_CALL_S", "1"),
+        ("BOTARMY_WORKER__POLL_MS", "1"),
+        ("BOTARMY_WORKER__ATTEMPT_TIMEOUT_S", "1"),
+    ];
+    for variables in [&largest[..], &least[..]] {
+        let mut server = TestServer::with(variables).await;
+        let project = server.by_hand().await;
+        let body = serde_json::json!({"agent_type": "coder", "instructions": "A greeting"});
+        let path = format!("/api/v1/projects/{project}/tasks");
+        let (status, task) = server.post(&path, body).await;
+        assert_eq!(status, 201, "{task}");
+        let path = format!("/api/v1/tasks/{}", task["task_id"].as_str().unwrap());
+        server.until_is(&path, "/status", "completed").await;
+        assert_eq!(server.terminate().await, Some(0));
+    }
+}
+
+#[test]
 fn what_it_keeps_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let parent = tempfile::tempdir().unwrap();

@@ -172,13 +172,12 @@ async fn an_external_worker_is_served_by_any_server() {
     };
     let ((status, leased), task) = tokio::join!(b.post("/api/v1/worker/leases", waits), submits);
     assert_eq!(status, 200, "{leased}");
-    let lease = leased["leases"][0]["lease"].as_str().unwrap();
-    let say = |verb: &str| format!("/api/v1/worker/leases/{lease}/{verb}");
-    let (status, received) = a.post(&say("heartbeat"), json!({"message": "half way"})).await;
+    let lease = &leased["leases"][0];
+    let (status, received) = a.say(lease, "heartbeat", json!({"message": "half way"})).await;
     assert_eq!((status, &received["cancel"]), (200, &json!(false)), "{received}");
     let done = json!({"output": {"text": "done"}, "usage": {"input_tokens": 5}});
     for server in [&b, &a] {
-        let (status, said) = server.post(&say("complete"), done.clone()).await;
+        let (status, said) = server.say(lease, "complete", done.clone()).await;
         assert_eq!(status, 200, "the same again is the same: {said}");
     }
     a.until_is(&format!("/api/v1/tasks/{task}"), "/status", "completed").await;

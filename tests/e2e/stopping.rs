@@ -77,7 +77,9 @@ async fn a_server_that_is_stopped_while_it_starts_ends_in_order() {
 async fn what_cannot_be_used_is_refused_before_the_database_is_touched() {
     let dir = tempfile::tempdir().unwrap();
     let mut serve = command(dir.path());
-    serve.env("BOTARMY_REDIS__URL", "rediss://:s3cr3t@cache").args(["serve", "--port", "0"]);
+    serve
+        .env("BOTARMY_REDIS__URL", "rediss://:s3cr3t@cache#insecure")
+        .args(["serve", "--port", "0"]);
     let (code, said) = crate::say(&mut serve);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("redis.url") && !said.contains("s3cr3t"), "{said}");

@@ -113,7 +113,7 @@ async fn a_replacement_is_what_the_next_step_works_with() {
     let next = server.next_gate(&project).await.unwrap();
     let question = next["question"].as_str().unwrap();
     assert!(question.contains("Requirements Analysis"), "{question}");
-    let path = format!("/api/v1/context/project/{project}?artifact_type=project_plan");
+    let path = format!("/api/v1/context/project/{project}?artifact_type=project_plan&content=true");
     let (_, plans) = server.get(&path).await;
     let titles: Vec<_> =
         plans["items"].as_array().unwrap().iter().map(|plan| &plan["content"]["title"]).collect();

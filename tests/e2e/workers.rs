@@ -68,9 +68,8 @@ impl Example {
     }
 
     /// Returns the lease that it holds.
-    fn lease(&self) -> String {
-        let state: Value = serde_json::from_slice(&std::fs::read(&self.state).unwrap()).unwrap();
-        state["lease"].as_str().unwrap().to_owned()
+    fn lease(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(&self.state).unwrap()).unwrap()
     }
 }
 
@@ -106,8 +105,7 @@ async fn take(server: &TestServer, worker: &str, wait_s: u32) -> Option<Value> {
 
 /// Sends a request about a lease.
 async fn say(server: &TestServer, lease: &Value, verb: &str, body: Value) -> (u16, Value) {
-    let lease = lease["lease"].as_str().unwrap();
-    server.post(&format!("{LEASES}/{lease}/{verb}"), body).await
+    server.say(lease, verb, body).await
 }
 
 #[tokio::test]
@@ -128,6 +126,78 @@ async fn the_example_asks_a_person_and_finishes_with_the_answer() {
     let completed = events.iter().find(|event| event["event_type"] == "task_completed").unwrap();
     assert_eq!(completed["event_source"], "agent");
     assert!(completed.to_string().contains("external/ada"), "{completed}");
+}
+
+/// Answers gates until the log of a project has an entry of this type for this step.
+async fn go_on_until(server: &TestServer, project: &str, step: &str, kind: &str) -> Value {
+    let started = Instant::now();
+    while started.elapsed() < TIMEOUT {
+        for event in server.events(project).await {
+            if event["event_type"] == kind && event.to_string().contains(&format!("\"{step}\"")) {
+                return event;
+            }
+        }
+        let path = format!("/api/v1/hitl/project/{project}/requests?status_filter=pending");
+        for gate in server.get(&path).await.1.as_array().unwrap() {
+            assert_ne!(gate["kind"], "failure", "{gate}");
+            server.respond(gate, json!({"action": "approve"})).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("there is no {kind} of {step}")
+}
+
+#[tokio::test]
+async fn the_example_makes_documents_of_the_form_that_a_step_needs() {
+    let (server, dir) = (server().await, TempDir::new().unwrap());
+    let _example = Example::start(&server, dir.path(), "ada", 0.0);
+    let project = server.project("A list of recipes").await;
+    for step in ["Code Generation", "Code Refinement"] {
+        let done = go_on_until(&server, &project, step, "task_completed").await;
+        assert!(done.to_string().contains("external/ada"), "{done}");
+    }
+    assert_eq!(count(&server, &project, "task_retry_scheduled").await, 0);
+}
+
+#[tokio::test]
+async fn the_example_reports_a_refused_result_with_the_reason() {
+    let dir = TempDir::new().unwrap();
+    let flows = dir.path().join("flows");
+    std::fs::create_dir(&flows).unwrap();
+    let flow = r#"
+        name = "strict"
+        [[step]]
+        phase = "Build"
+        name = "Numbering"
+        agent = "coder"
+        inputs = ["user_input"]
+        output = "agent_output"
+        max_attempts = 1
+        output_schema = '{"type": "object", "required": ["id"], "properties": {"id": {"type": "string", "pattern": "^[0-9]+$"}}}'
+    "#;
+    std::fs::write(flows.join("strict.toml"), flow).unwrap();
+    let server = TestServer::with(&[
+        ("BOTARMY_AGENTS__CODER__RUNNER", "none"),
+        ("BOTARMY_WORKFLOWS__DIR", flows.to_str().unwrap()),
+        ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "1"),
+    ])
+    .await;
+    let _example = Example::start(&server, dir.path(), "ada", 0.0);
+    let body = json!({"name": "Numbers", "description": "Numbers", "workflow": "strict"});
+    let (status, project) = server.post("/api/v1/projects", body).await;
+    assert_eq!(status, 201, "{project}");
+    let project = project["id"].as_str().unwrap();
+    let question = server.next_gate(project).await.unwrap();
+    server.respond(&question, json!({"action": "approve"})).await;
+    let failure = loop {
+        let gate = server.next_gate(project).await.unwrap();
+        if gate["request_id"] != question["request_id"] {
+            break gate;
+        }
+    };
+    let text = failure["question"].as_str().unwrap();
+    assert!(text.contains("/id") && text.contains("does not match"), "{failure}");
+    assert_eq!(count(&server, project, "task_failed").await, 1);
 }
 
 #[tokio::test]
@@ -166,7 +236,7 @@ async fn what_a_killed_example_had_is_finished_by_another_exactly_once() {
     server.until(|_| packaged()).await;
     let before = server.events(&project).await.len();
     let late = json!({"output": {"markdown": "mine"}});
-    let (status, problem) = server.post(&format!("{LEASES}/{lease}/complete"), late).await;
+    let (status, problem) = say(&server, &lease, "complete", late).await;
     assert_eq!((status, &problem["type"]), (409, &json!("urn:botarmy:problem:lease_lost")));
     assert_eq!(server.events(&project).await.len(), before);
     assert_eq!(count(&server, &project, "task_completed").await, 1);
@@ -270,22 +340,30 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     let project = server.by_hand().await;
     let id = server.submit(&project, "coder", "A greeting").await;
     let lease = take(&server, "w", 0).await.unwrap();
-    let token = lease["lease"].as_str().unwrap();
+    let name = lease["lease"].as_str().unwrap();
     let before = server.events(&project).await.len();
-    // Another fence, another worker, an unknown task, and an invalid lease.
-    let fence = format!("{}00000002{}", &token[..32], &token[40..]);
-    let worker = format!("{token}78");
-    let unknown = format!("{}{}", "0".repeat(32), &token[32..]);
-    for (lie, expected) in [(fence, 409), (worker, 409), (unknown, 409), (format!("{token}f"), 422)]
-    {
+    // Another fence and an unknown task; another worker, for whom the token is not good; and what
+    // is not a lease.
+    let fence = format!("{}00000002{}", &name[..32], &name[40..]);
+    let unknown = format!("{}{}", "0".repeat(32), &name[32..]);
+    for (lie, expected) in [
+        (fence, 409),
+        (unknown, 409),
+        (format!("{name}78"), 401),
+        (name[..name.len() - 2].to_owned(), 404),
+        (format!("{name}f"), 404),
+        (format!("{name}00"), 404),
+        (name.to_uppercase(), 404),
+    ] {
         for (verb, body) in [
             ("heartbeat", json!({})),
             ("complete", json!({"output": {"a": 1}})),
             ("ask", json!({"question": "?"})),
             ("fail", json!({"code": "x", "message": "x", "retryable": false})),
         ] {
-            let (status, said) = server.post(&format!("{LEASES}/{lie}/{verb}"), body).await;
-            assert_eq!(status, expected, "{verb}: {said}");
+            let lie = json!({"lease": lie, "token": lease["token"]});
+            let (status, said) = say(&server, &lie, verb, body).await;
+            assert_eq!(status, expected, "{verb} {lie}: {said}");
         }
     }
     let large = json!({"output": {"text": "x".repeat(11 << 20)}});

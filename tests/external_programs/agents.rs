@@ -67,7 +67,7 @@ async fn project(server: &TestServer) -> String {
 
 /// Returns the page in every version of the source code, oldest first.
 async fn pages(server: &TestServer, project: &str) -> Vec<String> {
-    let path = format!("/api/v1/context/project/{project}?artifact_type=source_code");
+    let path = format!("/api/v1/context/project/{project}?artifact_type=source_code&content=true");
     let (_, found) = server.get(&path).await;
     let mut versions = found["items"].as_array().unwrap().clone();
     versions.sort_by_key(|one| one["created_at"].as_str().unwrap().to_owned());

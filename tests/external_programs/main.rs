@@ -1,6 +1,7 @@
 //! Whole projects against third-party programs, in the versions that are recorded beside this file:
 //! a double of the model providers (aimock), a small model on llama.cpp's server, and three coding
-//! agents. All of them come from package registries, run on this machine and need no network;
+//! agents; the server behind three reverse proxies; and the OpenAPI document in validators and
+//! generators. All of them come from package registries, run on this machine and need no network;
 //! `./tests/run --with-model` fetches them.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -8,9 +9,12 @@ mod agents;
 mod aimock;
 mod faults;
 mod formats;
+mod frameworks;
 mod model;
 mod model_server;
+mod openapi;
 mod program;
+mod proxies;
 mod walk;
 
 /// Runs one test at a time, also within one process (`cargo test`): a model or a coding agent uses

@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod database;
+mod failover;
 mod frozen;
 mod kills;
+mod limits;
 mod news;
+mod pooler;
+mod redis_access;
 mod rolling;
 mod subscribers;
 mod timers;

@@ -9,14 +9,16 @@ use serde_json::json;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_due_happens_once_on_several_replicas() {
     let Some(database) = services::database().await else { return };
-    let cluster = Cluster::on(&database.url(), None).with("ORCHESTRATOR__TIMER_INTERVAL_MS", "20");
+    let cluster = Cluster::on(&database.url(), None)
+        .with("ORCHESTRATOR__TIMER_INTERVAL_MS", "20")
+        .with("ORCHESTRATOR__ON_EXPIRY", "reject");
     let mut servers = Vec::new();
     for role in ["all", "all", "worker"] {
         servers.push(cluster.replica(role).await);
     }
     let mut due = Vec::new();
     for n in 0..30 {
-        // Each request is in a separate project, which it halts when it expires.
+        // Each request is in a separate project, so that their decisions do not wait for each other.
         let project = servers[0].by_hand().await;
         let question =
             json!({"project_id": project, "question": format!("{n}?"), "ttl_seconds": 1});

@@ -9,11 +9,16 @@ use botarmy_tests::services::{self, PostgresServer};
 use serde_json::json;
 
 /// Writes a self-signed certificate for this name.
-fn certificate(folder: &Path, name: &str) {
+pub(crate) fn certificate(folder: &Path, name: &str) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    write(folder, name, &made.cert.pem(), &made.signing_key.serialize_pem());
+}
+
+/// Writes a certificate and its key for servers that run as another user.
+fn write(folder: &Path, name: &str, certificate: &str, private_key: &str) {
     let key = folder.join(format!("{name}.key"));
-    std::fs::write(folder.join(format!("{name}.crt")), made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    std::fs::write(folder.join(format!("{name}.crt")), certificate).unwrap();
+    std::fs::write(&key, private_key).unwrap();
     // The server requires that only it can read its key.
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
@@ -104,4 +109,81 @@ async fn no_encryption_is_refused_where_it_is_asked_for() {
     let Some(database) = services::database().await else { return };
     let said = refused(&format!("{}?sslmode=require", database.url()));
     assert!(said.to_lowercase().contains("tls") || said.contains("encrypt"), "{said}");
+}
+
+/// Writes a certificate as `openssl req -x509` makes one: it signed itself, for this name, and is an
+/// authority by its form.
+fn authority(folder: &Path, name: &str) -> rcgen::Issuer<'static, rcgen::KeyPair> {
+    let mut parameters = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = parameters.self_signed(&key).unwrap().pem();
+    write(folder, name, &certificate, &key.serialize_pem());
+    rcgen::Issuer::new(parameters, key)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exactly_the_named_certificate_is_accepted_where_it_signed_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    authority(folder.path(), "127.0.0.1");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (certificate, key) = (file("127.0.0.1.crt"), file("127.0.0.1.key"));
+    let settings = [("ssl", "on"), ("ssl_cert_file", &*certificate), ("ssl_key_file", &*key)];
+    let Some((_postgres, url)) = PostgresServer::with_database(&settings).await else { return };
+    let checked = format!("{url}?sslmode=verify-full&sslrootcert={certificate}");
+    let server = Cluster::on(&checked, None).replica("all").await;
+    assert_eq!(server.post("/api/v1/projects", json!({"name": "Secret"})).await.0, 201);
+    // Another one of the same form and name is not.
+    let other = tempfile::tempdir().unwrap();
+    authority(other.path(), "127.0.0.1");
+    let other = other.path().join("127.0.0.1.crt");
+    let said = refused(&format!("{url}?sslmode=verify-full&sslrootcert={}", other.display()));
+    assert!(said.contains("invalid peer certificate"), "{said}");
+    // And not under another name.
+    let named = url.replace("@127.0.0.1", "@elsewhere.example");
+    let said = refused(&format!(
+        "{named}?hostaddr=127.0.0.1&sslmode=verify-full&sslrootcert={certificate}"
+    ));
+    assert!(said.contains("not valid for name"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_certificate_opens_a_database_that_asks_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let issuer = authority(folder.path(), "127.0.0.1");
+    // The name of the role is the common name.
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, "botarmy");
+    parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let key = rcgen::KeyPair::generate().unwrap();
+    let client = parameters.signed_by(&key, &issuer).unwrap();
+    write(folder.path(), "client", &client.pem(), &key.serialize_pem());
+    let hba = folder.path().join("pg_hba.conf");
+    std::fs::write(
+        &hba,
+        "hostssl botarmy all 127.0.0.1/32 cert\nhost all all 127.0.0.1/32 trust\n",
+    )
+    .unwrap();
+    let (certificate, key) = (file("127.0.0.1.crt"), file("127.0.0.1.key"));
+    let hba = hba.display().to_string();
+    let settings = [
+        ("ssl", "on"),
+        ("ssl_cert_file", &*certificate),
+        ("ssl_key_file", &*key),
+        ("ssl_ca_file", &*certificate),
+        ("hba_file", &*hba),
+    ];
+    let Some((_postgres, url)) = PostgresServer::with_database(&settings).await else { return };
+    let checked = format!("{url}?sslmode=verify-full&sslrootcert={certificate}");
+    let said = refused(&checked);
+    assert!(said.contains("certificate"), "{said}");
+    let with = format!("{checked}&sslcert={}&sslkey={}", file("client.crt"), file("client.key"));
+    let server = Cluster::on(&with, None).replica("all").await;
+    assert_eq!(server.post("/api/v1/projects", json!({"name": "Secret"})).await.0, 201);
+    let said = refused(&format!("{checked}&sslcert={}&sslkey=/missing.key", file("client.crt")));
+    assert!(said.contains("the private key of sslkey cannot be read"), "{said}");
+    let said = refused(&format!("{checked}&sslcert={}", file("client.crt")));
+    assert!(said.contains("names sslcert and not sslkey"), "{said}");
 }

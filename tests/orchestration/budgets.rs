@@ -111,7 +111,7 @@ async fn at_the_limit_no_attempt_begins_and_a_person_is_asked_once() {
 }
 
 #[tokio::test]
-async fn a_person_can_set_another_limit_or_halt() {
+async fn a_person_can_set_another_limit_or_give_the_work_up() {
     let content = |value: serde_json::Value| Response {
         amended_content: value.as_object().cloned(),
         ..simply(HitlAction::Amend)
@@ -137,9 +137,14 @@ async fn a_person_can_set_another_limit_or_halt() {
     harness.work().await;
     assert_eq!(harness.status(id).await, ProjectStatus::Completed);
 
-    let harness = harness_with_one_waiting().await;
-    harness.0.answer(harness.1, simply(HitlAction::Reject)).await;
-    assert_eq!(harness.0.status(harness.1).await, ProjectStatus::Halted);
+    let (harness, id) = harness_with_one_waiting().await;
+    assert!(
+        harness.gate(id).await.question.ends_with("reject to cancel the tasks that wait for it.")
+    );
+    harness.answer(id, simply(HitlAction::Reject)).await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Active, "there is no workflow to halt");
+    assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Cancelled);
+    harness.check().await;
 }
 
 async fn harness_with_one_waiting() -> (TestHarness, ProjectId) {
@@ -286,8 +291,8 @@ async fn external_workers_are_held_to_limits_too() {
         confidence: None,
         usage: used(30),
     });
-    leases.finish(held.lease.clone(), done.clone()).await.unwrap();
-    leases.finish(held.lease, done).await.unwrap();
+    leases.finish(held.presented(), done.clone()).await.unwrap();
+    leases.finish(held.presented(), done).await.unwrap();
     assert_eq!(
         account(&harness, id).await.taken(harness.now()).tokens,
         30,

@@ -176,7 +176,7 @@ async fn an_external_worker_loses_its_lease() {
     let held = leases.lease(query()).await.unwrap().remove(0);
     let stopped = harness.engine.stop(StopScope::Everything, why(), owner()).await.unwrap();
     assert_eq!(stopped.interrupted, 1);
-    let lost = leases.heartbeat(held.lease, None).await.unwrap_err();
+    let lost = leases.heartbeat(held.presented(), None).await.unwrap_err();
     assert!(
         matches!(lost, Error::Refused(DomainError::Conflict { code: "lease_lost", .. })),
         "{lost}"
@@ -204,7 +204,7 @@ async fn what_was_claimed_while_the_stop_was_recorded_is_requeued_by_the_next_ch
     assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Working);
     assert_eq!(harness.engine.run_due().await.unwrap(), 1);
     assert_eq!(harness.tasks(id).await[0].status(), TaskStatus::Pending);
-    assert!(leases.heartbeat(held.lease, None).await.is_err());
+    assert!(leases.heartbeat(held.presented(), None).await.is_err());
     assert_eq!(harness.engine.run_due().await.unwrap(), 0);
 }
 

@@ -6,8 +6,8 @@ use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::ports::WorkerLeases;
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
-    AgentType, ArtifactType, DomainError, Error, EventType, HeldLease, HitlAction, HitlKind,
-    Outcome, Oversight, ProjectStatus, RunError, TaskStatus, Usage, WorkQuery, WorkerId,
+    AgentType, ArtifactType, DomainError, Error, EventType, HitlAction, HitlKind, Outcome,
+    Oversight, ProjectStatus, RunError, TaskStatus, Usage, WorkQuery, WorkerId,
 };
 use botarmy_orchestrator::Workflows;
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
@@ -170,7 +170,7 @@ async fn an_external_worker_gets_the_validation_error_and_keeps_its_lease() {
         let (artifacts, usage) = (Vec::new(), Usage::default());
         Ok(Outcome::Completed { output, artifacts, confidence: None, usage })
     };
-    let lease: HeldLease = leased.lease.clone();
+    let lease = leased.presented();
     let refused = leases.finish(lease.clone(), brings(bad())).await.unwrap_err();
     let Error::Refused(DomainError::Invalid { field, message }) = refused else {
         panic!("{refused}")

@@ -63,7 +63,10 @@ async fn an_amendment_in_words_runs_the_step_again_with_those_words() {
 async fn a_replacement_becomes_the_artifact_and_the_workflow_goes_on() {
     let (harness, id) = at_first_gate().await;
     let reviewed = harness.gate(id).await.subject.artifacts[0].context_id;
-    let document = json!({"title": "My own plan"});
+    let document = json!({
+        "title": "My own plan", "summary": "Short.", "goals": [], "scope": {"in": [], "out": []},
+        "milestones": [],
+    });
     let response =
         Response { amended_content: document.as_object().cloned(), ..simply(HitlAction::Amend) };
     harness.answer(id, response).await;
@@ -73,6 +76,58 @@ async fn a_replacement_becomes_the_artifact_and_the_workflow_goes_on() {
     assert_eq!(plan.meta.previous, Some(reviewed));
     let seen = harness.runner.seen();
     assert_eq!(seen[1].context[1].meta.id, plan.meta.id, "the next step sees the replacement");
+}
+
+#[tokio::test]
+async fn a_replacement_that_does_not_match_the_schema_is_refused_with_pointers() {
+    let (harness, id) = at_first_gate().await;
+    let gate = harness.gate(id).await;
+    let before = harness.log(id).await.len();
+    let scope = json!({"in": [], "out": []});
+    for (document, pointers) in [
+        (json!({"nonsense": true}), vec!["/amended_content"]),
+        (
+            json!({"summary": "", "goals": [7], "scope": scope, "milestones": []}),
+            vec!["/amended_content/goals/0", "/amended_content/summary"],
+        ),
+    ] {
+        let amended_content = document.as_object().cloned();
+        let response = Response { amended_content, ..simply(HitlAction::Amend) };
+        let refused = harness.engine.respond(gate.id, response, owner()).await.unwrap_err();
+        let Error::Refused(DomainError::InvalidDocument(parts)) = refused else {
+            panic!("{refused:?}")
+        };
+        let mut found: Vec<_> = parts.iter().map(|part| part.pointer.as_str()).collect();
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, pointers);
+    }
+    assert_eq!(harness.log(id).await.len(), before, "a refused amendment changes nothing");
+    assert_eq!(harness.gate(id).await.id, gate.id);
+}
+
+#[tokio::test]
+async fn replaced_source_code_needs_files_that_can_be_written() {
+    let text = "name = \"one\"\n[[step]]\nname = \"A\"\nphase = \"1\"\nagent = \"coder\"\n\
+                output = \"source_code\"\ngate = \"low\"\n";
+    let workflows = Workflows::default().with(botarmy_domain::Workflow::from_toml(text).unwrap());
+    let writes = Act::Content(json!({"files": []}));
+    let runner = ScriptedRunner::default().on_step("A", [writes]);
+    let harness = TestHarness::with_workflows(runner, workflows);
+    let id = harness.start("one", Oversight::Low).await;
+    harness.work().await;
+    let gate = harness.gate(id).await;
+    let file = |path: &str| json!({"files": [{"path": path, "content": "x"}]});
+    for document in [json!({}), file("../x"), file("/etc/passwd")] {
+        let amended_content = document.as_object().cloned();
+        let response = Response { amended_content, ..simply(HitlAction::Amend) };
+        let refused = harness.engine.respond(gate.id, response, owner()).await.unwrap_err();
+        assert!(refused.to_string().contains("/amended_content/files"), "{refused}");
+    }
+    let amended_content = file("x.txt").as_object().cloned();
+    let response = Response { amended_content, ..simply(HitlAction::Amend) };
+    harness.answer(id, response).await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
 }
 
 #[tokio::test]
@@ -133,10 +188,32 @@ async fn a_subject_that_changed_since_it_was_shown_refuses_the_answer() {
 }
 
 #[tokio::test]
-async fn an_unanswered_gate_rejects_on_expiry() {
+async fn an_unanswered_gate_keeps_waiting_and_can_be_answered_at_any_time() {
     let (harness, id) = at_first_gate().await;
     let gate = harness.gate(id).await;
-    harness.pass(DAY - Duration::from_secs(1)).await;
+    for day in 1..=3 {
+        harness.pass(DAY - Duration::from_secs(1)).await;
+        harness.pass(Duration::from_secs(1)).await;
+        assert_eq!(harness.count(id, EventType::HitlTimeout).await, day);
+        let waiting = harness.gate(id).await;
+        assert_eq!(waiting.id, gate.id);
+        let left = waiting.expires_at.since(harness.now());
+        assert!(left > DAY - Duration::from_secs(1), "it has a new deadline: {left:?}");
+    }
+    // The timer has yet to give it another deadline; a person is not refused because of that.
+    harness.clock.advance(DAY);
+    harness.answer(id, simply(HitlAction::Approve)).await;
+    harness.work().await;
+    assert_eq!(harness.status(id).await, ProjectStatus::Active);
+}
+
+#[tokio::test]
+async fn an_unanswered_gate_can_reject_on_expiry() {
+    let harness = TestHarness::with_workflows(content(), one_gate("reject"));
+    let id = harness.start("one", Oversight::Low).await;
+    harness.work().await;
+    let gate = harness.gate(id).await;
+    harness.pass(Duration::from_secs(59)).await;
     assert_eq!(harness.status(id).await, ProjectStatus::Active);
     harness.pass(Duration::from_secs(1)).await;
     assert_eq!(harness.status(id).await, ProjectStatus::Halted);
@@ -173,9 +250,11 @@ async fn a_gate_can_keep_waiting_or_approve_on_expiry() {
 
 #[tokio::test]
 async fn an_answer_after_the_time_is_refused_even_before_the_timer_has_run() {
-    let (harness, id) = at_first_gate().await;
+    let harness = TestHarness::with_workflows(content(), one_gate("reject"));
+    let id = harness.start("one", Oversight::Low).await;
+    harness.work().await;
     let gate = harness.gate(id).await;
-    harness.clock.advance(DAY);
+    harness.clock.advance(Duration::from_secs(60));
     conflict(harness.engine.respond(gate.id, simply(HitlAction::Approve), owner()).await);
 }
 
@@ -210,13 +289,11 @@ async fn a_request_raised_by_hand_holds_completion_up() {
         ttl_s: Some(60),
         artifacts: vec![],
     };
-    harness.engine.raise_request(raised.clone(), owner()).await.unwrap();
+    harness.engine.raise_request(raised, owner()).await.unwrap();
     harness.work().await;
     assert_eq!(harness.status(id).await, ProjectStatus::Active);
     harness.answer(id, simply(HitlAction::Approve)).await;
     assert_eq!(harness.status(id).await, ProjectStatus::Completed);
-    let late = harness.engine.raise_request(raised, owner()).await;
-    assert!(matches!(late, Err(Error::Refused(DomainError::Conflict { .. }))));
 }
 
 /// Returns a result with this confidence.
@@ -246,6 +323,35 @@ async fn a_result_with_low_confidence_is_reviewed_at_any_oversight() {
             harness.work().await;
         }
         assert_eq!(harness.status(id).await, ProjectStatus::Completed, "{confidence}");
+    }
+}
+
+#[tokio::test]
+async fn a_reviewer_reads_the_warnings_of_the_agent() {
+    let warned = |warnings: serde_json::Value| {
+        let object = |value: serde_json::Value| value.as_object().cloned().unwrap();
+        let plan = json!({
+            "summary": "s", "goals": [], "scope": {"in": [], "out": []}, "milestones": [],
+        });
+        let artifacts = vec![NewArtifact::new(ArtifactType::ProjectPlan, object(plan))];
+        let (output, usage) = (object(json!({"warnings": warnings})), Usage::default());
+        Act::Return(Ok(Outcome::Completed { output, artifacts, confidence: None, usage }))
+    };
+    let long = "x".repeat(1_000);
+    for (warnings, expected) in [
+        (json!(["The idea was cut.", 7, long]), " Warning: The idea was cut. Warning: xxx"),
+        (json!(vec!["Once more."; 9]), " Warning: Once more. Warning: Once more."),
+        (json!("no list"), "good to go on with?"),
+        (json!(null), "good to go on with?"),
+    ] {
+        let acts = [warned(warnings.clone())];
+        let harness = TestHarness::new(content().on_step("Project Planning", acts));
+        let id = harness.start("sdlc", Oversight::Standard).await;
+        harness.work().await;
+        let question = harness.gate(id).await.question.clone();
+        assert!(question.contains(expected), "{warnings}: {question}");
+        assert!(question.len() < 700 && question.matches("Warning").count() <= 5, "{question}");
+        assert_eq!(question.contains("Warning"), expected.contains("Warning"), "{question}");
     }
 }
 

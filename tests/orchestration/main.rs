@@ -1,11 +1,16 @@
 //! The use cases in memory, with a manual clock: the reaction of a project to agents and people.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod activity;
 mod budgets;
+mod clock_jumps;
 mod emergency;
 mod forms;
 mod gates;
 mod leases;
 mod projects;
+mod released;
+mod released_model;
+mod reopening;
 mod tasks;
 mod workflows;

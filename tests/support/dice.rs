@@ -15,6 +15,12 @@ impl Dice {
         Self(seed | 1)
     }
 
+    /// Creates a generator from a seed.
+    #[must_use]
+    pub const fn of(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
     /// Returns the seed that starts the same sequence again; only valid before the first number.
     #[must_use]
     pub const fn seed(&self) -> u64 {

@@ -17,6 +17,33 @@ pub const NODE_MODULES: &str = "BOTARMY_TEST_NODE_MODULES";
 /// Variable with the folder of the PyPI wheels: a model, and a server for it.
 pub const WHEELS: &str = "BOTARMY_TEST_WHEELS";
 
+/// Variable with the folder of the agent frameworks from PyPI, each in a folder of its own, because
+/// their dependencies contradict each other.
+pub const FRAMEWORKS: &str = "BOTARMY_TEST_FRAMEWORKS";
+/// Variable with the folder of the PyPI wheels that read OpenAPI documents.
+pub const OPENAPI_TOOLS: &str = "BOTARMY_TEST_OPENAPI_TOOLS";
+
+/// Returns the folder of the programs that read OpenAPI documents.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn openapi_tools() -> Option<PathBuf> {
+    folder("programs that read OpenAPI documents", OPENAPI_TOOLS)
+}
+
+/// Variable with the folder into which the reverse proxies are unpacked.
+pub const PROXIES: &str = "BOTARMY_TEST_PROXIES";
+
+/// Returns the folder of the reverse proxies.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn proxies() -> Option<PathBuf> {
+    folder("reverse proxies", PROXIES)
+}
+
 /// Returns the folder of the npm packages.
 ///
 /// # Panics
@@ -33,6 +60,17 @@ pub fn node_modules() -> Option<PathBuf> {
 #[must_use]
 pub fn wheels() -> Option<PathBuf> {
     folder("a model", WHEELS)
+}
+
+/// Returns the folder of the packages of an agent framework.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn framework(name: &str) -> Option<PathBuf> {
+    let folder = folder("the agent frameworks", FRAMEWORKS)?.join(name);
+    assert!(folder.is_dir(), "{} is not there", folder.display());
+    Some(folder)
 }
 
 fn folder(what: &str, name: &str) -> Option<PathBuf> {

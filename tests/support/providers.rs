@@ -63,6 +63,21 @@ pub enum Reply {
     After(Duration, Box<Self>),
     /// Streams a piece, waits, and so on.
     Slowly(Duration, String),
+    /// Streams these pieces of a body as they are, each after a wait.
+    Pieces(Vec<(Duration, String)>, Last),
+    /// Sends this status and content type, then this piece again and again, as fast as it is read.
+    Endless(u16, &'static str, String),
+}
+
+/// End of a body that a test has written itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Last {
+    /// The body ends regularly.
+    Finished,
+    /// The connection is dropped within the body.
+    Dropped,
+    /// Nothing follows, and the connection stays.
+    Held,
 }
 
 /// A request that the double received.
@@ -116,6 +131,7 @@ pub struct Double {
     script: Arc<Mutex<VecDeque<Reply>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     open: Arc<AtomicUsize>,
+    sent: Arc<AtomicUsize>,
     serving: JoinHandle<()>,
 }
 
@@ -127,11 +143,13 @@ impl Double {
     pub async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let (script, asked, open) = (Arc::default(), Arc::default(), Arc::default());
+        let (script, asked) = (Arc::default(), Arc::default());
+        let (open, sent) = (Arc::default(), Arc::default());
         let desk = Desk {
             script: Arc::clone(&script),
             asked: Arc::clone(&asked),
             open: Arc::clone(&open),
+            sent: Arc::clone(&sent),
             answer: Arc::new(answer),
         };
         let serving = tokio::spawn(async move {
@@ -140,7 +158,7 @@ impl Double {
                 tokio::spawn(async move { desk.serve(stream).await });
             }
         });
-        Self { base, script, asked, open, serving }
+        Self { base, script, asked, open, sent, serving }
     }
 
     /// Starts a double that always streams this text.
@@ -172,6 +190,12 @@ impl Double {
         self.open.load(Ordering::SeqCst)
     }
 
+    /// Returns the number of bytes of endless replies that were sent.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.sent.load(Ordering::SeqCst)
+    }
+
     /// Returns the base URL for this protocol.
     #[must_use]
     pub fn url(&self, protocol: Protocol) -> String {
@@ -194,6 +218,7 @@ struct Desk {
     script: Arc<Mutex<VecDeque<Reply>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
     open: Arc<AtomicUsize>,
+    sent: Arc<AtomicUsize>,
     answer: Arc<Answerer>,
 }
 
@@ -218,7 +243,7 @@ impl Desk {
         let mut nothing = [0; 64];
         // A client that disconnects ends the reply at any point.
         tokio::select! {
-            _ = speak(&mut writer, asked.protocol, reply) => {}
+            _ = speak(&mut writer, asked.protocol, reply, &self.sent) => {}
             _ = reader.read(&mut nothing) => {}
         }
     }
@@ -263,7 +288,12 @@ enum End {
 
 type Sent = std::io::Result<()>;
 
-async fn speak(to: &mut (impl AsyncWriteExt + Unpin), protocol: Protocol, reply: Reply) -> Sent {
+async fn speak(
+    to: &mut (impl AsyncWriteExt + Unpin),
+    protocol: Protocol,
+    reply: Reply,
+    sent: &AtomicUsize,
+) -> Sent {
     match reply {
         Reply::Say(text) => stream(to, protocol, &text, End::Well, Duration::ZERO).await,
         Reply::Slowly(wait, text) => stream(to, protocol, &text, End::Well, wait).await,
@@ -312,7 +342,28 @@ async fn speak(to: &mut (impl AsyncWriteExt + Unpin), protocol: Protocol, reply:
         Reply::Hang => std::future::pending().await,
         Reply::After(wait, reply) => {
             tokio::time::sleep(wait).await;
-            Box::pin(speak(to, protocol, *reply)).await
+            Box::pin(speak(to, protocol, *reply, sent)).await
+        }
+        Reply::Pieces(pieces, last) => {
+            head(to, 200, content_type(protocol)).await?;
+            for (wait, piece) in pieces {
+                tokio::time::sleep(wait).await;
+                chunk(to, &piece).await?;
+                to.flush().await?;
+            }
+            match last {
+                Last::Finished => finish(to).await,
+                Last::Dropped => Ok(()),
+                Last::Held => std::future::pending().await,
+            }
+        }
+        Reply::Endless(status, kind, piece) => {
+            head(to, status, kind).await?;
+            loop {
+                chunk(to, &piece).await?;
+                to.flush().await?;
+                sent.fetch_add(piece.len(), Ordering::SeqCst);
+            }
         }
         Reply::Status(status, headers, body) => whole(to, status, &headers, &body).await,
         Reply::Body(kind, body) => whole(to, 200, &[("content-type", kind.into())], &body).await,
@@ -355,30 +406,46 @@ async fn stream(
 }
 
 async fn begin(to: &mut (impl AsyncWriteExt + Unpin), protocol: Protocol) -> Sent {
-    let kind = match protocol {
-        Protocol::Ollama => "application/x-ndjson",
-        _ => "text/event-stream",
-    };
+    head(to, 200, content_type(protocol)).await?;
+    chunk(to, &begins(protocol)).await
+}
+
+async fn head(to: &mut (impl AsyncWriteExt + Unpin), status: u16, kind: &str) -> Sent {
     let head = format!(
-        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: {kind}\r\n\
+        "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-type: {kind}\r\n\
          transfer-encoding: chunked\r\n\r\n"
     );
-    to.write_all(head.as_bytes()).await?;
-    if protocol == Protocol::Anthropic {
-        let start = json!({"type": "message_start", "message": {"id": "m", "role": "assistant",
-            "content": [], "usage": {"input_tokens": TOKENS.0, "output_tokens": 1}}});
-        let block = json!({"type": "content_block_start", "index": 0,
-            "content_block": {"type": "text", "text": ""}});
-        chunk(
-            to,
-            &format!(
-                "event: message_start\ndata: {start}\n\n\
-                 event: content_block_start\ndata: {block}\n\n"
-            ),
-        )
-        .await?;
+    to.write_all(head.as_bytes()).await
+}
+
+const fn content_type(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Ollama => "application/x-ndjson",
+        _ => "text/event-stream",
     }
-    Ok(())
+}
+
+/// Returns the frames of a regular answer with this text: its beginning, its text, and its end.
+#[must_use]
+pub fn frames(protocol: Protocol, text: &str) -> Vec<String> {
+    let text = pieces(text).into_iter().map(|piece| says(protocol, piece));
+    let end = [ends(protocol, End::Well)];
+    std::iter::once(begins(protocol)).chain(text).chain(end).filter(|one| !one.is_empty()).collect()
+}
+
+/// Returns the frames before the first text.
+fn begins(protocol: Protocol) -> String {
+    if protocol != Protocol::Anthropic {
+        return String::new();
+    }
+    let start = json!({"type": "message_start", "message": {"id": "m", "role": "assistant",
+        "content": [], "usage": {"input_tokens": TOKENS.0, "output_tokens": 1}}});
+    let block = json!({"type": "content_block_start", "index": 0,
+        "content_block": {"type": "text", "text": ""}});
+    format!(
+        "event: message_start\ndata: {start}\n\n\
+         event: content_block_start\ndata: {block}\n\n"
+    )
 }
 
 async fn chunk(to: &mut (impl AsyncWriteExt + Unpin), text: &str) -> Sent {
@@ -415,7 +482,9 @@ fn pieces(text: &str) -> Vec<&str> {
     pieces
 }
 
-fn says(protocol: Protocol, piece: &str) -> String {
+/// Returns the frame of a piece of text.
+#[must_use]
+pub fn says(protocol: Protocol, piece: &str) -> String {
     match protocol {
         Protocol::OpenAi => {
             let delta = json!({"id": "c", "object": "chat.completion.chunk", "choices": [

@@ -274,6 +274,7 @@ mod tests {
             output_type: Some(ArtifactType::AgentOutput),
             output_schema: None,
             resume: None,
+            workflow: None,
         }
     }
 

@@ -46,13 +46,16 @@ pub fn command(data_dir: &Path) -> Command {
     command
 }
 
-/// Returns a command for the binary without the settings and keys of this machine.
+/// Returns a command for the binary without the settings and keys of this machine, and without a
+/// sandbox for the programs that it starts.
 #[must_use]
 pub fn bare() -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars().filter(|(name, _)| is_ours(name)) {
         command.env_remove(name);
     }
+    // Programs of tests write beside their folders, and not every machine has bubblewrap.
+    command.env("BOTARMY_AGENTS__SANDBOX", "none");
     command
 }
 
@@ -124,8 +127,32 @@ impl TestServer {
         Self::launch(Arc::new(TempDir::new().unwrap()), port, owned(variables)).await
     }
 
+    /// Starts a server through a program that is given its command line, such as a shell that sets
+    /// limits first.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn through(mut program: Command, variables: &[(&str, &str)]) -> Self {
+        let dir = Arc::new(TempDir::new().unwrap());
+        let server = command(dir.path());
+        program.arg(server.get_program()).args(server.get_args()).current_dir(dir.path());
+        for (name, _) in std::env::vars().filter(|(name, _)| is_ours(name)) {
+            program.env_remove(name);
+        }
+        Self::spawn(program, dir, 0, owned(variables)).await
+    }
+
     async fn launch(dir: Arc<TempDir>, port: u16, variables: Vec<(String, String)>) -> Self {
-        let mut child = command(dir.path())
+        Self::spawn(command(dir.path()), dir, port, variables).await
+    }
+
+    async fn spawn(
+        mut command: Command,
+        dir: Arc<TempDir>,
+        port: u16,
+        variables: Vec<(String, String)>,
+    ) -> Self {
+        let mut child = command
             .env("BOTARMY_LOG__FORMAT", "json")
             .envs(variables.iter().cloned())
             .args(["serve", "--port", &port.to_string()])
@@ -256,6 +283,26 @@ impl TestServer {
         answer(self.raw(Method::DELETE, path, None).await.unwrap()).await
     }
 
+    /// Makes a call about a lease, with its token.
+    ///
+    /// # Panics
+    /// If there is no answer, or it is no lease.
+    pub async fn say(&self, lease: &Value, verb: &str, body: Value) -> (u16, Value) {
+        self.say_text(lease, verb, body.to_string()).await
+    }
+
+    /// Makes a call about a lease with a body as it is written, for what no [`Value`] can express.
+    ///
+    /// # Panics
+    /// If there is no answer, or it is no lease.
+    pub async fn say_text(&self, lease: &Value, verb: &str, body: String) -> (u16, Value) {
+        let name = lease["lease"].as_str().unwrap();
+        let path = format!("{}/api/v1/worker/leases/{name}/{verb}", self.base);
+        let request = self.client.post(path).bearer_auth(lease["token"].as_str().unwrap());
+        let request = request.header("content-type", "application/json").body(body);
+        answer(request.timeout(TIMEOUT).send().await.unwrap()).await
+    }
+
     /// Sends a JSON body with POST; `None` when there is no answer, as while it is being killed.
     pub async fn try_post(&self, path: &str, body: Value) -> Option<(u16, Value)> {
         let response = self.raw(Method::POST, path, Some(body.to_string())).await.ok()?;
@@ -278,6 +325,15 @@ impl TestServer {
             request = request.header("content-type", "application/json").body(body);
         }
         request.timeout(TIMEOUT).send().await
+    }
+
+    /// Returns whether the server's log has this text.
+    ///
+    /// # Panics
+    /// If reading the log panicked.
+    #[must_use]
+    pub fn said(&self, text: &str) -> bool {
+        self.log.lock().unwrap().contains(text)
     }
 
     /// Polls until the condition holds.

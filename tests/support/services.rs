@@ -9,6 +9,7 @@
 //! let Some(database) = services::database().await else { return };
 //! ```
 
+mod pgbouncer;
 mod postgres;
 mod private;
 mod redis;
@@ -21,6 +22,7 @@ use std::process::Command;
 use anyhow::Context;
 use tokio_postgres::NoTls;
 
+pub use pgbouncer::PgBouncer;
 pub use postgres::PostgresServer;
 pub use private::{command, free_port, free_ports, user};
 pub use redis::RedisServer;
@@ -32,12 +34,16 @@ pub const SERVICES: &str = "BOTARMY_TEST_SERVICES";
 pub const POSTGRES_URL: &str = "BOTARMY_TEST_POSTGRES_URL";
 /// Variable with the folder of `postgres`, `initdb`, `pg_dump` and similar programs.
 pub const POSTGRES_BIN: &str = "BOTARMY_TEST_POSTGRES_BIN";
+/// Variable with the path of `pgbouncer`.
+pub const PGBOUNCER_BIN: &str = "BOTARMY_TEST_PGBOUNCER_BIN";
 /// Variable with the name of the migrated database that is copied for each test.
 pub const POSTGRES_TEMPLATE: &str = "BOTARMY_TEST_POSTGRES_TEMPLATE";
 /// Variable with an address of Redis.
 pub const REDIS_URL: &str = "BOTARMY_TEST_REDIS_URL";
 /// Variable with the path of `redis-server` or a compatible program.
 pub const REDIS_BIN: &str = "BOTARMY_TEST_REDIS_BIN";
+/// Variable with the path of `bwrap`, the program of bubblewrap.
+pub const BWRAP_BIN: &str = "BOTARMY_TEST_BWRAP_BIN";
 
 /// Creates a migrated database, which is dropped with this value.
 ///
@@ -65,6 +71,15 @@ pub async fn empty_database() -> Option<Database> {
 pub fn redis() -> Option<Redis> {
     let url = needed("Redis", REDIS_URL)?;
     Some(Redis { url, prefix: format!("test-{:016x}:", random()) })
+}
+
+/// Returns the path of `bwrap`, whose folder is in `PATH`.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn bwrap() -> Option<PathBuf> {
+    needed("bubblewrap", BWRAP_BIN).map(PathBuf::from)
 }
 
 /// Returns a tool that comes with PostgreSQL, such as `pg_dump`.

@@ -14,10 +14,12 @@ use botarmy_domain::{
     AgentType, Caller, DecisionContext, Entry, EventType, HitlAction, HitlRequest, HitlStatus,
     NewProject, Oversight, Project, ProjectId, ProjectStatus, Response, Task, TaskStatus, WorkerId,
 };
-use botarmy_memory::{CountingIds, ManualClock, MemoryEventBus, MemoryStore, MemoryWakeUps};
+use botarmy_memory::{
+    CountingIds, CountingSecrets, ManualClock, MemoryEventBus, MemoryStore, MemoryWakeUps,
+};
 use botarmy_orchestrator::{
     Budgets, Engine, EngineSettings, LeaseSettings, Leases, Ports, Runners, Worker, WorkerSettings,
-    Workflows,
+    Workflows, verify_state,
 };
 use tokio::sync::watch;
 
@@ -95,17 +97,51 @@ impl TestHarness {
         setup: Setup,
         wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>,
     ) -> Self {
-        let store = MemoryStore::new();
         let clock = Arc::new(ManualClock::default());
+        Self::build_on(Arc::clone(&clock), clock, runner, setup, wrap)
+    }
+
+    /// Like [`Self::build`], with another clock for the use cases than the one that is set by hand.
+    #[must_use]
+    pub fn build_on(
+        clock: Arc<ManualClock>,
+        shown: Arc<dyn Clock>,
+        runner: ScriptedRunner,
+        setup: Setup,
+        wrap: impl FnOnce(Arc<dyn Ledger>) -> Arc<dyn Ledger>,
+    ) -> Self {
+        let store = MemoryStore::new();
+        let stores =
+            StorePorts { ledger: wrap(Arc::new(store.clone())), ..StorePorts::of(store.clone()) };
+        Self::on(clock, shown, runner, setup, store, stores)
+    }
+
+    /// Creates a harness whose artifacts are read from what `wrap` makes of the store.
+    #[must_use]
+    pub fn with_context(
+        runner: ScriptedRunner,
+        wrap: impl FnOnce(MemoryStore) -> Arc<dyn ContextStore>,
+    ) -> Self {
+        let store = MemoryStore::new();
+        let stores = StorePorts { context: wrap(store.clone()), ..StorePorts::of(store.clone()) };
+        let clock = Arc::new(ManualClock::default());
+        Self::on(Arc::clone(&clock), clock, runner, Setup::default(), store, stores)
+    }
+
+    fn on(
+        clock: Arc<ManualClock>,
+        shown: Arc<dyn Clock>,
+        runner: ScriptedRunner,
+        setup: Setup,
+        store: MemoryStore,
+        stores: StorePorts,
+    ) -> Self {
         let bus = MemoryEventBus::default();
         let ports = Ports {
-            stores: StorePorts {
-                ledger: wrap(Arc::new(store.clone())),
-                ..StorePorts::of(store.clone())
-            },
+            stores,
             bus: Arc::new(bus.clone()),
             wake_ups: Arc::new(MemoryWakeUps::default()),
-            clock: clock.clone(),
+            clock: shown,
             ids: Arc::new(CountingIds::default()),
         };
         let engine = Engine::new(ports, setup.workflows, setup.settings);
@@ -158,7 +194,9 @@ impl TestHarness {
     /// Like [`Self::leases_until`], with this poll interval for waits without notifications.
     #[must_use]
     pub fn leases_with(&self, poll: Duration) -> (Leases, watch::Sender<bool>) {
-        let (leases, dispatcher) = Leases::new(self.engine.clone(), lease_settings(poll));
+        let secrets = Arc::new(CountingSecrets::default());
+        let settings = lease_settings(poll);
+        let (leases, dispatcher) = Leases::new(self.engine.clone(), settings, secrets);
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(dispatcher.run(stopped));
         (leases, stop)
@@ -173,8 +211,8 @@ impl TestHarness {
         self.engine.run_due().await.unwrap();
     }
 
-    /// Checks the invariants: every log is complete up to its recorded head, the counts match the
-    /// rows, and every lease has a holder.
+    /// Checks the invariants: every log is complete up to its recorded head, every row follows from
+    /// it, the counts match the rows, and every lease has a holder.
     ///
     /// # Panics
     /// If an invariant is violated.
@@ -186,6 +224,9 @@ impl TestHarness {
             entries.iter().for_each(|entry| verifier.next(entry));
             let found = verifier.finish(&HeadMark { seq: head.seq, hash: head.hash });
             assert!(found.valid, "the log of {} is broken: {found:?}", project.id);
+            let stores = StorePorts::of(self.store.clone());
+            let found = verify_state(&stores, LogId::Project(project.id), None, 100).await.unwrap();
+            assert!(found.is_valid(), "the rows of {} do not follow: {found:?}", project.id);
             let tasks = self.tasks(project.id).await;
             let with = |status| tasks.iter().filter(|task| task.status() == status).count() as u32;
             let counts = head.counts;
@@ -352,6 +393,7 @@ pub fn amend(text: &str) -> Response {
 fn lease_settings(poll: Duration) -> LeaseSettings {
     LeaseSettings {
         lease: botarmy_domain::lease::LEASE,
+        first_call: botarmy_domain::lease::FIRST_CALL,
         attempt_timeout: Duration::from_secs(600),
         poll,
         max_output_bytes: 1 << 20,

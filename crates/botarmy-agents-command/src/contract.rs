@@ -1,7 +1,7 @@
 //! `botarmy.command/1`: the document on a program's standard input, and the JSON Lines that it
 //! prints.
 
-use botarmy_domain::{Assignment, Usage, WorkerDocument};
+use botarmy_domain::{Assignment, Usage, WorkerDocument, json};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -58,8 +58,9 @@ enum Line {
         #[serde(default)]
         level: Option<String>,
         message: String,
+        /// A number of any kind: programs divide.
         #[serde(default)]
-        percent: Option<u8>,
+        percent: Option<f64>,
     },
     Artifact(ReportedArtifact),
     Ask {
@@ -92,10 +93,19 @@ pub(crate) fn progress(line: &str) -> Option<(String, Option<u8>)> {
             let level = level.filter(|level| level == "warn" || level == "error");
             let level = level.map(|level| format!("{level}: ")).unwrap_or_default();
             let message: String = message.chars().take(1000).collect();
-            Some((format!("{level}{message}"), percent.map(|percent| percent.min(100))))
+            Some((format!("{level}{message}"), percent.map(whole)))
         }
         _ => None,
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the number was brought between 0 and 100"
+)]
+fn whole(percent: f64) -> u8 {
+    percent.clamp(0.0, 100.0).round() as u8
 }
 
 /// Reads the whole output of a program that keeps the contract.
@@ -108,6 +118,10 @@ pub(crate) fn read(stdout: &str) -> Report {
         };
         let known = ["event", "artifact", "ask", "result"];
         if !value["type"].as_str().is_some_and(|kind| known.contains(&kind)) {
+            continue;
+        }
+        if let Err(error) = json::check(line, json::MAX_DEPTH) {
+            report.error = Some(format!("A line cannot be taken as it is: {error}."));
             continue;
         }
         match serde_json::from_value(value) {
@@ -123,10 +137,32 @@ pub(crate) fn read(stdout: &str) -> Report {
             Ok(Line::Result { output, confidence, usage, session }) => {
                 report.session = session;
                 report.usage = usage.unwrap_or(report.usage);
-                let confidence = confidence.filter(|value| (0.0..=1.0).contains(value));
+                if confidence.is_some_and(|value| !(0.0..=1.0).contains(&value)) {
+                    let error = "A line does not match botarmy.command/1: confidence is 0 to 1.";
+                    report.error = Some(error.to_owned());
+                }
                 report.answer = Some(Answer::Object(output, confidence));
             }
         }
     }
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_that_would_lose_a_key_or_a_digit_is_an_error() {
+        for (output, reason) in [
+            (r#"{"a":1,"a":2}"#, "output.a: occurs twice"),
+            (r#"{"a":[0.12345678901234567890]}"#, "output.a[0]: the number"),
+        ] {
+            let report = read(&format!("{{\"type\":\"result\",\"output\":{output}}}\n"));
+            assert!(report.answer.is_none(), "{report:?}");
+            assert!(report.error.as_ref().unwrap().contains(reason), "{report:?}");
+        }
+        let report = read("{\"type\":\"result\",\"output\":{\"a\":18446744073709551615}}");
+        assert!(report.error.is_none() && report.answer.is_some(), "{report:?}");
+    }
 }

@@ -6,17 +6,22 @@
 //!
 //! [`CommandSpec`] is the operator's configuration of one program. `contract.rs` is the protocol
 //! `botarmy.command/1`, `presets.rs` adapts programs that speak another one, `folder.rs` is the
-//! working folder and `process.rs` the group of processes.
+//! working folder, which `tree.rs` reaches by its descriptor, `process.rs` the group of processes,
+//! and `sandbox.rs` what keeps them from the rest of the machine.
 #![cfg(unix)]
 
 mod contract;
 mod folder;
 mod presets;
 mod process;
+mod processes;
 mod runner;
+mod sandbox;
 mod session;
 mod spec;
 mod text;
+mod tree;
 
 pub use runner::CommandRunner;
-pub use spec::{CommandSpec, Preset};
+pub use sandbox::Sandbox;
+pub use spec::{CommandSpec, Preset, SandboxMode};

@@ -6,6 +6,9 @@
 //! It is started before the program, so the program never runs without it, and its process id
 //! cannot be reused before it has been waited for. A death signal from the kernel
 //! (`PR_SET_PDEATHSIG`) would reach the first process only, and needs unsafe code.
+//!
+//! A process that leaves the group (`setsid`) escapes, unless there is a sandbox: its first process
+//! is in the group, and takes all others in it along.
 
 use std::ffi::OsString;
 use std::io;
@@ -16,10 +19,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use botarmy_domain::RunError;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::folder::Folder;
+use crate::sandbox;
 use crate::text::printable;
 
 /// Time between SIGTERM and SIGKILL after a cancellation. The port allows one second in all.
@@ -36,8 +40,10 @@ const WATCHDOG: &str = "trap '' TERM INT HUP; read -r _; kill -9 0";
 /// A program to start.
 pub(crate) struct Launch<'a> {
     pub(crate) program: PathBuf,
-    pub(crate) arguments: Vec<String>,
+    pub(crate) arguments: Vec<OsString>,
     pub(crate) variables: Vec<(String, OsString)>,
+    /// File in which the sandbox reports its state, if there is one around the program.
+    pub(crate) sandbox: Option<PathBuf>,
     /// Bytes for the standard input; `/dev/null` when `None`.
     pub(crate) input: Option<Vec<u8>>,
     /// Most bytes of the standard output.
@@ -84,7 +90,7 @@ pub(crate) async fn run(
             format!("The program cannot be started: {error}."),
         )
     };
-    let group = Group::start(folder).map_err(not_started)?;
+    let group = Group::start(folder, launch.sandbox.clone()).map_err(not_started)?;
     let mut child = tokio::process::Command::new(&launch.program)
         .args(&launch.arguments)
         .env_clear()
@@ -148,7 +154,7 @@ pub(crate) async fn run(
             }
             () = &mut stop, if !stopped => {
                 stopped = true;
-                group.signal(Signal::TERM);
+                group.terminate();
             }
             () = &mut kill => break ExitReason::TimedOut,
         }
@@ -167,7 +173,18 @@ pub(crate) async fn run(
     // The program may have left the group.
     drop(child.start_kill());
     drop(child.wait().await);
+    group.until_sandbox_is_gone().await;
     group.end();
+    let reason = match (&launch.sandbox, reason) {
+        (Some(status), ExitReason::Code(_)) if !sandbox::has_exited(status) => {
+            let stderr = locked(&err).text();
+            let detail = format!("The sandbox for the program cannot be made.\n{stderr}");
+            return Err(RunError::retryable("sandbox_failed", detail));
+        }
+        // It reports a signal as a shell does.
+        (Some(_), ExitReason::Code(code @ 129..=192)) => ExitReason::Signal(code - 128),
+        (_, reason) => reason,
+    };
     let captured = locked(&out).finish(launch.on_line);
     let reason = match captured.exceeded {
         Some(scope) if matches!(reason, ExitReason::Code(_) | ExitReason::Signal(_)) => {
@@ -267,12 +284,14 @@ impl Stderr {
 struct Group {
     leader: Pid,
     watchdog: Option<(Child, Option<ChildStdin>)>,
+    /// File in which the sandbox reports its state, if there is one.
+    sandbox: Option<PathBuf>,
     /// Keeps the folder until no process can write to it any more.
     folder: Arc<Folder>,
 }
 
 impl Group {
-    fn start(folder: &Arc<Folder>) -> io::Result<Self> {
+    fn start(folder: &Arc<Folder>, sandbox: Option<PathBuf>) -> io::Result<Self> {
         let mut watchdog = Command::new("/bin/sh")
             .args(["-c", WATCHDOG])
             .env_clear()
@@ -283,7 +302,34 @@ impl Group {
             .process_group(0)
             .spawn()?;
         let (leader, pipe) = (Pid::from_child(&watchdog), watchdog.stdin.take());
-        Ok(Self { leader, watchdog: Some((watchdog, pipe)), folder: Arc::clone(folder) })
+        let watchdog = Some((watchdog, pipe));
+        Ok(Self { leader, watchdog, sandbox, folder: Arc::clone(folder) })
+    }
+
+    /// Asks the program to end. In a sandbox, only the processes in it are asked: its outer process
+    /// would end at once, and take them along.
+    fn terminate(&self) {
+        match &self.sandbox {
+            None => self.signal(Signal::TERM),
+            Some(status) => {
+                for process in sandbox::processes(status, self.leader) {
+                    // An error means that it has ended already.
+                    let _ = kill_process(process, Signal::TERM);
+                }
+            }
+        }
+    }
+
+    /// Waits until no process in the sandbox can write any more. They were killed, and end within
+    /// moments.
+    async fn until_sandbox_is_gone(&self) {
+        let Some(status) = &self.sandbox else { return };
+        let limit = tokio::time::Instant::now() + DRAIN;
+        while sandbox::first_process(status, self.leader).is_some()
+            && tokio::time::Instant::now() < limit
+        {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -309,7 +355,7 @@ fn finish(leader: Pid, mut watchdog: Child, pipe: Option<ChildStdin>) {
 impl Drop for Group {
     fn drop(&mut self) {
         let Some((watchdog, pipe)) = self.watchdog.take() else { return };
-        self.signal(Signal::TERM);
+        self.terminate();
         let (leader, folder) = (self.leader, Arc::clone(&self.folder));
         // A thread, since the runtime may be shutting down. If none can be started, the pipe ends
         // here and the watchdog kills the group.

@@ -10,13 +10,14 @@ use botarmy_domain::budget::Amount;
 use botarmy_domain::ports::{AgentRunner, Clock};
 use botarmy_domain::source_code::SourceFile;
 use botarmy_domain::vocabulary::ArtifactType;
-use botarmy_domain::{Assignment, Outcome, Probe, Question, RunContext, RunError, Usage};
+use botarmy_domain::{Assignment, Outcome, Probe, Question, RunContext, RunError, Usage, json};
 use serde_json::{Map, Value, json};
 
 use crate::contract::{self, Answer, Report, ReportedArtifact};
 use crate::folder::{self, Folder};
 use crate::presets;
 use crate::process::{self, ExitReason, Launch, ProcessOutput};
+use crate::sandbox::{self, Sandbox};
 use crate::session::SavedSession;
 use crate::spec::{CommandSpec, Preset};
 use crate::text::{end, longest_backtick_run, printable};
@@ -33,6 +34,7 @@ pub struct CommandRunner {
     spec: CommandSpec,
     work_dir: PathBuf,
     clock: Arc<dyn Clock>,
+    sandbox: Option<Sandbox>,
 }
 
 impl CommandRunner {
@@ -45,7 +47,14 @@ impl CommandRunner {
         work_dir: impl Into<PathBuf>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { name: name.to_owned(), spec, work_dir: work_dir.into(), clock }
+        Self { name: name.to_owned(), spec, work_dir: work_dir.into(), clock, sandbox: None }
+    }
+
+    /// Lets the command run in this sandbox; without one, it can do what the server's user can do.
+    #[must_use]
+    pub fn with_sandbox(mut self, sandbox: Option<Sandbox>) -> Self {
+        self.sandbox = sandbox;
+        self
     }
 
     /// Returns the folder to work in: the one that was kept for the answer to a question together
@@ -59,15 +68,24 @@ impl CommandRunner {
         let saved = session.and_then(|session| serde_json::from_str::<SavedSession>(session).ok());
         let (base, task, attempt) = (self.work_dir.clone(), job.task_id, job.attempt);
         let (files, now) = (files.to_vec(), self.clock.now());
+        let unshown = self.sandbox.is_none().then(|| self.spec.clone());
         let opened = blocking(move || {
-            if let Some(saved) = saved
-                && let Some(folder) = Folder::reopen(&base, task, &saved.folder)
-            {
-                return Ok((Arc::new(folder), Some(saved)));
+            let kept = saved.and_then(|saved| {
+                let folder = Folder::reopen(&base, task, &saved.folder)?;
+                Some((folder, Some(saved)))
+            });
+            let (folder, saved) = match kept {
+                Some(kept) => kept,
+                None => {
+                    let folder = Folder::open(&base, task, attempt, now)?;
+                    folder.fill(&files)?;
+                    (folder, None)
+                }
+            };
+            if let Some(spec) = unshown {
+                sandbox::link_home_files(&spec, &folder.home())?;
             }
-            let folder = Folder::open(&base, task, attempt, now)?;
-            folder.fill(&files)?;
-            Ok((Arc::new(folder), None))
+            Ok((Arc::new(folder), saved))
         });
         opened.await.map_err(|error: std::io::Error| {
             RunError::retryable(
@@ -86,7 +104,10 @@ impl AgentRunner for CommandRunner {
 
     async fn probe(&self) -> Probe {
         match self.spec.program() {
-            Ok(program) => Probe { ready: true, message: format!("Runs {}.", program.display()) },
+            Ok(program) => {
+                let place = if self.sandbox.is_some() { " in a sandbox" } else { "" };
+                Probe { ready: true, message: format!("Runs {}{place}.", program.display()) }
+            }
             Err(error) => Probe { ready: false, message: error.to_string() },
         }
     }
@@ -120,10 +141,18 @@ impl AgentRunner for CommandRunner {
         let mut arguments = self.spec.arguments(&folder.project(), job.task_id);
         arguments.extend(call.arguments);
         let listens = self.spec.preset == Preset::Contract;
+        let (program, arguments, sandbox) = match &self.sandbox {
+            None => (program, arguments.into_iter().map(OsString::from).collect(), None),
+            Some(sandbox) => {
+                let wrapped = sandbox.wrap(&self.spec, &folder, &program, arguments);
+                (wrapped.program, wrapped.arguments, Some(wrapped.status))
+            }
+        };
         let launch = Launch {
             program,
             arguments,
             variables,
+            sandbox,
             input: call.input,
             output_bytes: self.spec.output_bytes,
             line_bytes: self.spec.line_bytes,
@@ -217,9 +246,19 @@ impl CommandRunner {
                 }
             }
             ExitReason::Code(code) => {
-                let detail = with_reported(format!("{name} ended with exit code {code}."));
+                let hint = self.hint(code);
+                let detail = with_reported(format!("{name} ended with exit code {code}.{hint}"));
                 fail(true, "command_failed", detail)
             }
+        }
+    }
+
+    /// Returns a sentence about a program that may only be missing in the sandbox.
+    fn hint(&self, code: i32) -> &'static str {
+        if self.sandbox.is_some() && sandbox::is_not_started(code) {
+            " In its sandbox, a command sees the folders of the system and those in `read_only`."
+        } else {
+            ""
         }
     }
 
@@ -235,9 +274,9 @@ impl CommandRunner {
     ) -> Result<Outcome, RunError> {
         let tests = job.output_type == Some(ArtifactType::TestResults);
         let code = match output.reason {
-            // A shell returns these for a program that it did not find or could not start.
-            ExitReason::Code(code @ (126 | 127)) => {
-                let detail = format!("{} could not be run: exit code {code}.", self.name);
+            ExitReason::Code(code) if sandbox::is_not_started(code) => {
+                let hint = self.hint(code);
+                let detail = format!("{} could not be run: exit code {code}.{hint}", self.name);
                 return Err(failed(true, "command_failed", detail, output, Usage::default()));
             }
             ExitReason::Code(code) if tests || code == 0 => code,
@@ -397,7 +436,7 @@ fn collect(
             let text = folder.text(&path);
             let text = text.map_err(|why| invalid(format!("The artifact {path:?}: {why}.")))?;
             let json = media_type.as_deref().is_some_and(|kind| kind.ends_with("json"));
-            let parsed = json.then(|| serde_json::from_str(&text)).transpose();
+            let parsed = json.then(|| exact_json(&text)).transpose();
             let parsed = parsed.map_err(|why| invalid(format!("The artifact {path:?}: {why}.")))?;
             parsed.unwrap_or(Value::String(text))
         }
@@ -412,12 +451,19 @@ fn collect(
     Ok(NewArtifact::new(known, content))
 }
 
+/// Reads JSON in which no key and no digit gets lost.
+fn exact_json(text: &str) -> Result<Value, String> {
+    let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    json::check(text, json::MAX_DEPTH).map_err(|error| error.to_string())?;
+    Ok(value)
+}
+
 /// Returns a text answer as a document: the JSON object that it is, or the text under `summary`
 /// or `markdown`.
 fn document(job: &Assignment, text: &str) -> Map<String, Value> {
     let inner = text.trim();
     let fenced = inner.strip_prefix("```json").and_then(|rest| rest.strip_suffix("```"));
-    let parsed = serde_json::from_str(fenced.unwrap_or(inner)).ok();
+    let parsed = exact_json(fenced.unwrap_or(inner)).ok();
     if let Some(Value::Object(object)) = parsed {
         return object;
     }

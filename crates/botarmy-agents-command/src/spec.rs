@@ -1,8 +1,9 @@
 //! The configuration of a command: `[commands.NAME]` in the settings.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use botarmy_domain::RunError;
 use botarmy_domain::ids::TaskId;
@@ -25,6 +26,20 @@ pub struct CommandSpec {
     /// Permanent HOME, for a program that has to be logged in. Without it, each attempt has its own.
     #[serde(default)]
     pub home: Option<PathBuf>,
+    /// Isolation of the program; the server's setting if it is not given.
+    #[serde(default)]
+    pub sandbox: Option<SandboxMode>,
+    /// Whether it has the network in a sandbox; by default the presets for coding agents have it,
+    /// which call their models.
+    #[serde(default)]
+    pub network: Option<bool>,
+    /// Files and folders that it can read in a sandbox beside those of the system.
+    #[serde(default)]
+    pub read_only: Vec<PathBuf>,
+    /// Files and folders that it finds in its HOME, by their path there: its configuration and its
+    /// login. A sandbox shows them read-only.
+    #[serde(default)]
+    pub home_files: BTreeMap<String, PathBuf>,
     /// Names of folders that are never collected as source code.
     #[serde(default = "ignored")]
     pub ignore: Vec<String>,
@@ -53,6 +68,19 @@ pub enum Preset {
     Plain,
 }
 
+/// Isolation of commands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxMode {
+    /// bubblewrap where it works, otherwise no sandbox and a warning.
+    #[default]
+    Auto,
+    /// bubblewrap, or an error at the start.
+    Bwrap,
+    /// No sandbox.
+    None,
+}
+
 fn ignored() -> Vec<String> {
     [".git", "node_modules", "target", "__pycache__", ".venv"].map(str::to_owned).to_vec()
 }
@@ -78,6 +106,10 @@ impl CommandSpec {
             preset: Preset::default(),
             env: Vec::new(),
             home: None,
+            sandbox: None,
+            network: None,
+            read_only: Vec::new(),
+            home_files: BTreeMap::new(),
             ignore: ignored(),
             output_bytes: output_bytes(),
             line_bytes: line_bytes(),
@@ -117,6 +149,22 @@ impl CommandSpec {
         if self.home.as_ref().is_some_and(|home| !home.is_absolute()) {
             return Err("home must be absolute".to_owned());
         }
+        if let Some(path) = self.read_only.iter().find(|path| !path.is_absolute()) {
+            return Err(format!("read_only: {} must be absolute", path.display()));
+        }
+        if self.home.is_some() && !self.home_files.is_empty() {
+            return Err("home_files are for a HOME of the attempt's own; put them into home, or \
+                        leave home out"
+                .to_owned());
+        }
+        for (target, source) in &self.home_files {
+            if !is_plain_path(target) {
+                return Err(format!("home_files: {target:?} must be a path below HOME"));
+            }
+            if !source.is_absolute() {
+                return Err(format!("home_files: {} must be absolute", source.display()));
+            }
+        }
         for (key, value) in [("output_bytes", self.output_bytes), ("line_bytes", self.line_bytes)] {
             if value == 0 {
                 return Err(format!("{key} must be at least 1"));
@@ -125,36 +173,19 @@ impl CommandSpec {
         Ok(())
     }
 
+    /// Returns whether the program has the network in a sandbox.
+    #[must_use]
+    pub fn has_network(&self) -> bool {
+        let calls_models = match self.preset {
+            Preset::Claude | Preset::Codex | Preset::Gemini => true,
+            Preset::Contract | Preset::Plain => false,
+        };
+        self.network.unwrap_or(calls_models)
+    }
+
     /// Returns the path of the program.
     pub(crate) fn program(&self) -> Result<PathBuf, RunError> {
-        let name = self.argv.first().map_or("", String::as_str);
-        let mut found = None;
-        let paths = std::env::var_os("PATH").unwrap_or_default();
-        let candidates: Vec<_> = if name.contains('/') {
-            vec![PathBuf::from(name)]
-        } else {
-            let folders = std::env::split_paths(&paths).filter(|folder| folder.is_absolute());
-            folders.map(|folder| folder.join(name)).collect()
-        };
-        for candidate in candidates {
-            match candidate.metadata() {
-                Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => {
-                    return Ok(candidate);
-                }
-                Ok(_) => found = Some(candidate),
-                Err(_) => {}
-            }
-        }
-        Err(match found {
-            Some(file) => RunError::terminal(
-                "command_not_executable",
-                format!("{} is not an executable file.", file.display()),
-            ),
-            None => RunError::terminal(
-                "command_not_found",
-                format!("The program {name:?} does not exist."),
-            ),
-        })
+        find_program(self.argv.first().map_or("", String::as_str))
     }
 
     /// Returns the arguments after the program, with the placeholders replaced.
@@ -173,6 +204,45 @@ impl CommandSpec {
     }
 }
 
+/// Returns whether a path below a HOME stays below it.
+fn is_plain_path(path: &str) -> bool {
+    let mut parts = Path::new(path).components();
+    !path.is_empty()
+        && !path.contains('\0')
+        && !path.ends_with('/')
+        && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Returns the path of a program, which is looked for in PATH if it is a plain name.
+pub(crate) fn find_program(name: &str) -> Result<PathBuf, RunError> {
+    let mut found = None;
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let candidates: Vec<_> = if name.contains('/') {
+        vec![PathBuf::from(name)]
+    } else {
+        let folders = std::env::split_paths(&paths).filter(|folder| folder.is_absolute());
+        folders.map(|folder| folder.join(name)).collect()
+    };
+    for candidate in candidates {
+        match candidate.metadata() {
+            Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => {
+                return Ok(candidate);
+            }
+            Ok(_) => found = Some(candidate),
+            Err(_) => {}
+        }
+    }
+    Err(match found {
+        Some(file) => RunError::terminal(
+            "command_not_executable",
+            format!("{} is not an executable file.", file.display()),
+        ),
+        None => {
+            RunError::terminal("command_not_found", format!("The program {name:?} does not exist."))
+        }
+    })
+}
+
 /// Returns every `{word}` in an argument.
 fn placeholders(argument: &str) -> impl Iterator<Item = &str> {
     argument.match_indices('{').filter_map(|(at, _)| {
@@ -187,6 +257,24 @@ fn placeholders(argument: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
 
+    fn with_home_file(target: &str, source: &str) -> CommandSpec {
+        let home_files = [(target.to_owned(), source.into())].into();
+        CommandSpec { home_files, ..CommandSpec::new(["a"]) }
+    }
+
+    #[test]
+    fn only_the_presets_that_call_models_have_the_network_by_default() {
+        let with = |preset, network| CommandSpec { preset, network, ..CommandSpec::new(["a"]) };
+        for preset in [Preset::Claude, Preset::Codex, Preset::Gemini] {
+            assert!(with(preset, None).has_network());
+            assert!(!with(preset, Some(false)).has_network());
+        }
+        for preset in [Preset::Contract, Preset::Plain] {
+            assert!(!with(preset, None).has_network());
+            assert!(with(preset, Some(true)).has_network());
+        }
+    }
+
     #[test]
     fn an_invalid_command_is_refused_by_key() {
         let spec = |argv: &[&str]| CommandSpec::new(argv.iter().copied());
@@ -197,11 +285,18 @@ mod tests {
             (spec(&["a", "b\0"]), "NUL"),
             (CommandSpec { env: vec!["BOTARMY_STORE__URL".into()], ..spec(&["a"]) }, "env"),
             (CommandSpec { home: Some("here".into()), ..spec(&["a"]) }, "home"),
+            (CommandSpec { read_only: vec!["tools".into()], ..spec(&["a"]) }, "read_only"),
+            (with_home_file("../x", "/x"), "home_files"),
+            (with_home_file("/x", "/x"), "home_files"),
+            (with_home_file("", "/x"), "home_files"),
+            (with_home_file("x", "x"), "home_files"),
+            (CommandSpec { home: Some("/h".into()), ..with_home_file("x", "/x") }, "home_files"),
             (CommandSpec { output_bytes: 0, ..spec(&["a"]) }, "output_bytes"),
         ] {
             let error = spec.check().unwrap_err();
             assert!(error.contains(word), "{error}");
         }
+        assert_eq!(with_home_file(".codex/auth.json", "/secrets/auth.json").check(), Ok(()));
         let valid = spec(&["a", "{workdir}/x", "{\"json\": {}}", "a b; rm -rf $HOME"]);
         assert_eq!(valid.check(), Ok(()));
     }

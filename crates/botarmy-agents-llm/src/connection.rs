@@ -1,132 +1,61 @@
-//! The connection to a provider: one request, one streamed answer. The only file that names the
-//! library for the providers' protocols; everything else uses [`Wire`].
+//! The connection to a provider: one request, one streamed answer.
 //!
-//! Nothing below repeats a request: the library does not, and the HTTP client is configured not
-//! to. The client follows no redirect, because a key must not reach another host, and accepts no
-//! compression, because a small answer must not become a large one. The library logs answers of
-//! providers, which may hold part of a key: `botarmy-server` never shows its log lines.
+//! Nothing here repeats a request, and the HTTP client is configured not to. The client follows no
+//! redirect, because a key must not reach another host, and accepts no compression, because a small
+//! answer must not become a large one. Every body has a maximum size, also that of an error.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
-use genai::adapter::AdapterKind;
-use genai::chat::{
-    ChatMessage, ChatOptions, ChatRequest, ChatResponseFormat, ChatStreamEvent, JsonSpec,
-    StopReason, Usage as WireUsage,
-};
-use genai::resolver::{AuthData, Endpoint};
-use genai::{Client, ModelIden, ServiceTarget};
+use botarmy_domain::ports::Clock;
+use reqwest::Response;
 use serde_json::Value;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::{AskError, AskErrorKind};
-use crate::provider::{Key, Provider, ProviderKind};
-use crate::usage::Tokens;
+use crate::frames::{Frame, FrameError, Frames, Framing, MAX_FRAME_BYTES};
+use crate::http::{self, SetupError};
+use crate::protocols::{self, Ask, Reading};
+use crate::provider::Provider;
+use crate::provider_error;
 use crate::wire::{Answer, Request, Stop, Wire};
 
 /// Most bytes of one answer, reasoning included.
 const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
-/// Most characters of a provider's error message that are shown.
-const MAX_MESSAGE_CHARS: usize = 300;
-/// Longest wait that a provider can ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
-
-/// A connection to a provider cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The base URL is not an `http://` or `https://` URL, or has a user or a query.
-    #[error(
-        "base_url of the provider {0} must be an http:// or https:// URL without a user or a query"
-    )]
-    BaseUrl(String),
-    /// TLS cannot be set up.
-    #[error("TLS cannot be set up")]
-    Tls(#[from] rustls::Error),
-    /// The HTTP client cannot be created.
-    #[error("the HTTP client cannot be created")]
-    Http(#[from] reqwest::Error),
-    /// The client of the protocol library cannot be created.
-    #[error("the client for {0} cannot be created")]
-    Client(String),
-}
+/// Most bytes of the body of an answer: each of its few bytes comes in a frame of some hundred.
+const MAX_BODY_BYTES: usize = 512 * 1024 * 1024;
+/// Most bytes of a body that is not an answer, such as an error.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// Longest time that the body of an error may take.
+const MAX_ERROR_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait for the end of an answer after its reason. Some servers neither mark the end of their
+/// answers nor close the connection.
+const MAX_WAIT_FOR_END: Duration = Duration::from_secs(2);
 
 /// A client for one model, with its configuration.
 pub(crate) struct Connection {
-    client: Client,
-    target: ServiceTarget,
-    kind: ProviderKind,
-    key: Option<Key>,
-    max_tokens: u32,
-    silence: Duration,
-    schema: bool,
+    client: reqwest::Client,
+    base_url: String,
+    provider: Provider,
+    model: String,
+    clock: Arc<dyn Clock>,
 }
 
 /// Creates a client for a model. Sends nothing.
-pub(crate) fn connect(provider: &Provider, model: &str) -> Result<Connection, SetupError> {
-    let mut base = provider.base_url.trim().to_owned();
-    // Anything else in the URL may be a key, and error messages show the URL.
-    let is_address = reqwest::Url::parse(&base).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-    });
-    if !is_address {
-        return Err(SetupError::BaseUrl(provider.name.clone()));
-    }
-    if !base.ends_with('/') {
-        base.push('/');
-    }
-    let client = Client::builder().with_reqwest(http_client()?).build();
-    let client = client.map_err(|_| SetupError::Client(provider.name.clone()))?;
-    // The library insists on a key, so a server without keys gets a placeholder.
-    let key = provider.key.as_ref().map_or("none", Key::secret);
-    let target = ServiceTarget {
-        endpoint: Endpoint::from_owned(base),
-        auth: AuthData::from_single(key),
-        model: ModelIden::new(adapter(provider.kind), model),
-    };
+pub(crate) fn connect(
+    provider: &Provider,
+    model: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Connection, SetupError> {
+    let (base_url, is_local) = http::base_url(&provider.name, &provider.base_url)?;
     Ok(Connection {
-        client,
-        target,
-        kind: provider.kind,
-        key: provider.key.clone(),
-        max_tokens: provider.max_tokens,
-        silence: provider.silence,
-        schema: provider.schema,
+        client: http::client(is_local)?,
+        base_url,
+        provider: provider.clone(),
+        model: model.to_owned(),
+        clock,
     })
-}
-
-const fn adapter(kind: ProviderKind) -> AdapterKind {
-    match kind {
-        ProviderKind::OpenAi | ProviderKind::Compatible => AdapterKind::OpenAI,
-        ProviderKind::Anthropic => AdapterKind::Anthropic,
-        ProviderKind::Gemini => AdapterKind::Gemini,
-        ProviderKind::Ollama => AdapterKind::Ollama,
-    }
-}
-
-/// Creates an HTTP client with ring and the system's certificates. Without any certificates,
-/// `https://` fails on use and `http://` works.
-fn http_client() -> Result<reqwest::Client, SetupError> {
-    let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let tls = rustls::ClientConfig::builder_with_provider(ring)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .connect_timeout(Duration::from_secs(10))
-        .no_gzip()
-        .user_agent(concat!("botarmy/", env!("CARGO_PKG_VERSION")));
-    Ok(client.build()?)
 }
 
 #[async_trait]
@@ -136,231 +65,250 @@ impl Wire for Connection {
         request: &Request<'_>,
         received: &(dyn Fn(usize) + Send + Sync),
     ) -> Result<Answer, AskError> {
-        let options = self.options(request.schema);
-        let turns = vec![ChatMessage::user(request.text)];
-        let chat = ChatRequest::new(turns).with_system(request.system);
-        let silence = self.silence;
-        let timed_out = |_| AskErrorKind::Silent(silence);
-        let opened = self.client.exec_chat_stream(self.target.clone(), chat, Some(&options));
-        let mut stream = match tokio::time::timeout(silence, opened).await.map_err(timed_out)? {
-            Ok(opened) => opened.stream,
-            Err(error) => return Err(self.error_kind(&error).into()),
+        let mut response = self.open(request).await?;
+        let mut reading = Reading::default();
+        let ended = self.read(&mut response, &mut reading, received).await;
+        let counted = reading.counted;
+        let stop = match (ended, reading.stop()) {
+            (Ok(()), Some(stop)) => stop,
+            (Ok(()), None) if reading.bytes == 0 => {
+                return Err(AskError { kind: AskErrorKind::Empty, counted });
+            }
+            (Ok(()), None) => Stop::BrokenOff(AskErrorKind::CutOff),
+            // The document may be complete all the same.
+            (Err(kind @ (AskErrorKind::CutOff | AskErrorKind::Silent(_))), _)
+                if !reading.text.is_empty() =>
+            {
+                Stop::BrokenOff(kind)
+            }
+            (Err(kind), _) => return Err(AskError { kind, counted }),
         };
-        let mut text = String::new();
-        let mut bytes = 0;
-        let mut tools = BTreeSet::new();
-        while let Some(event) =
-            tokio::time::timeout(silence, stream.next()).await.map_err(timed_out)?
-        {
-            let length = match event {
-                Ok(ChatStreamEvent::Chunk(chunk)) => {
-                    text.push_str(&chunk.content);
-                    chunk.content.len()
-                }
-                Ok(ChatStreamEvent::ReasoningChunk(chunk)) => chunk.content.len(),
-                Ok(ChatStreamEvent::ToolCallChunk(chunk)) => {
-                    tools.insert(chunk.tool_call.call_id);
-                    1
-                }
-                Ok(ChatStreamEvent::End(end)) => {
-                    let tokens = end.captured_usage.as_ref().map(tokens);
-                    let stop = self.stop(end.captured_stop_reason, tokens, !tools.is_empty());
-                    if text.is_empty() && stop == Stop::CutOff && bytes == 0 {
-                        return Err(AskError { kind: AskErrorKind::Empty, tokens });
-                    }
-                    if stop == Stop::CutOff {
-                        return Err(AskError { kind: AskErrorKind::CutOff, tokens });
-                    }
-                    return Ok(Answer { text, stop, tokens: tokens.unwrap_or_default() });
-                }
-                Ok(_) => 0,
-                Err(error) => return Err(self.error_kind(&error).into()),
-            };
-            bytes += length;
-            if bytes > MAX_ANSWER_BYTES {
-                return Err(AskErrorKind::TooLarge(MAX_ANSWER_BYTES).into());
-            }
-            if length > 0 {
-                received(length);
-            }
-        }
-        Err(if bytes == 0 { AskErrorKind::Empty } else { AskErrorKind::CutOff }.into())
+        let stop = match stop {
+            Stop::Other(word) => Stop::Other(self.sanitized(&word)),
+            stop => stop,
+        };
+        Ok(Answer { text: reading.text, stop, counted })
     }
 }
 
 impl Connection {
-    fn options(&self, schema: &Value) -> ChatOptions {
-        let options =
-            ChatOptions::default().with_capture_usage(true).with_max_tokens(self.max_tokens);
-        match (self.schema, self.kind) {
-            (false, _) => options,
-            // The library knows Ollama's JSON mode and not its schemas.
-            (true, ProviderKind::Ollama) => {
-                options.with_response_format(ChatResponseFormat::JsonMode)
-            }
-            (true, _) => options.with_response_format(JsonSpec::new("document", schema.clone())),
-        }
-    }
-
-    fn stop(&self, reason: Option<StopReason>, tokens: Option<Tokens>, tools: bool) -> Stop {
-        match reason {
-            Some(StopReason::MaxTokens(_)) => Stop::Length,
-            Some(StopReason::ContentFilter(_)) => Stop::Refused,
-            Some(StopReason::ToolCall(_)) => Stop::ToolCall,
-            _ if tools => Stop::ToolCall,
-            Some(StopReason::Completed(_) | StopReason::StopSequence(_)) => Stop::Done,
-            Some(StopReason::Other(word)) => Stop::Other(self.sanitized(&word)),
-            // OpenAI's protocol marks its end, and the mark has arrived. For the others the library
-            // reports an end when the connection closes; old versions of Ollama give no reason, but
-            // their last line has token counts.
-            None => match self.kind {
-                ProviderKind::OpenAi | ProviderKind::Compatible => Stop::Done,
-                ProviderKind::Ollama if tokens.is_some_and(|t| t.output > 0) => Stop::Done,
-                _ => Stop::CutOff,
+    /// Sends the request; returns the response if its status is a success.
+    async fn open(&self, request: &Request<'_>) -> Result<Response, AskErrorKind> {
+        let provider = &self.provider;
+        let call = protocols::call(
+            provider.kind,
+            &Ask {
+                model: &self.model,
+                key: provider.key.as_ref(),
+                max_tokens: provider.max_tokens,
+                schema: provider.schema.then_some(request.schema),
+                system: request.system,
+                text: request.text,
             },
+        );
+        let mut post = self.client.post(format!("{}{}", self.base_url, call.path)).json(&call.body);
+        for (name, value) in &call.headers {
+            post = post.header(*name, http::secret_header(value)?);
         }
+        let silent = |_| AskErrorKind::Silent(provider.silence);
+        let sent = timeout(provider.silence, post.send()).await.map_err(silent)?;
+        let response = sent.map_err(|error| http::error_kind(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status().as_u16();
+        let after = http::retry_after(response.headers(), self.clock.now());
+        // An answer that rejects a key may repeat the key.
+        let message = match status {
+            401 | 403 => None,
+            _ => error_body(response).await.and_then(|body| self.message_in(&body)),
+        };
+        Err(AskErrorKind::Status { status, after, message })
     }
 
-    /// Classifies an error of the library. Its text is not used: it may hold the provider's answer.
-    fn error_kind(&self, error: &genai::Error) -> AskErrorKind {
-        if let Some(status) = error.status() {
-            let after = error.headers().and_then(retry_after);
-            let status = status.as_u16();
-            // An answer that rejects a key may repeat the key.
-            let message = match status {
-                401 | 403 => None,
-                _ => body_of(error).and_then(|body| self.message_in(body)),
+    /// Reads the answer until its end. Any byte shows that the provider is alive.
+    async fn read(
+        &self,
+        response: &mut Response,
+        reading: &mut Reading,
+        received: &(dyn Fn(usize) + Send + Sync),
+    ) -> Result<(), AskErrorKind> {
+        let kind = self.provider.kind;
+        let mut frames = Frames::new(protocols::framing(kind));
+        let mut body = Beginning::new(protocols::framing(kind));
+        let mut size = 0;
+        let silence = self.provider.silence;
+        let mut end_by = None;
+        loop {
+            if reading.reason.is_some() {
+                let limit = silence.min(MAX_WAIT_FOR_END);
+                end_by.get_or_insert_with(|| Instant::now() + limit);
+            }
+            let chunk = response.chunk();
+            let waited = match end_by {
+                Some(until) => timeout_at(until, chunk),
+                None => timeout(silence, chunk),
             };
-            return AskErrorKind::Status { status, after, message };
-        }
-        match error {
-            genai::Error::WebStream { error, .. } => {
-                if let Some(inner) = error.downcast_ref::<genai::Error>() {
-                    self.error_kind(inner)
-                } else if let Some(http) = error.downcast_ref::<reqwest::Error>() {
-                    http_error_kind(http)
-                } else {
-                    AskErrorKind::Unreadable
+            let bytes = match waited.await {
+                Ok(Ok(Some(bytes))) => bytes,
+                Ok(Ok(None)) => break,
+                _ if end_by.is_some() => return Ok(()),
+                Ok(Err(error)) => return Err(http::error_kind(&error)),
+                Err(_) => return Err(AskErrorKind::Silent(silence)),
+            };
+            size += bytes.len();
+            if size > MAX_BODY_BYTES {
+                return Err(AskErrorKind::TooLarge(MAX_BODY_BYTES));
+            }
+            body.push(&bytes);
+            if body.is_plain() {
+                if body.is_full() {
+                    break;
+                }
+                continue;
+            }
+            frames.push(&bytes).map_err(frame_error)?;
+            while let Some(frame) = frames.next() {
+                self.take(&frame, reading, &mut body, received)?;
+                if reading.is_ended {
+                    return Ok(());
                 }
             }
-            genai::Error::WebModelCall {
-                webc_error: genai::webc::Error::Reqwest(http), ..
-            } => http_error_kind(http),
-            genai::Error::ChatResponse { body, .. } => {
-                let error = body.get("error").unwrap_or(body);
-                let word = |key| error.get(key).and_then(Value::as_str).map(str::to_owned);
-                let word = word("type").or_else(|| word("status")).unwrap_or_default();
-                let message = match word.as_str() {
-                    "authentication_error" | "permission_error" => None,
-                    _ => error.get("message").and_then(Value::as_str),
-                };
-                AskErrorKind::BrokenOff { word, message: message.map(|text| self.sanitized(text)) }
+        }
+        if !body.is_plain() {
+            frames.finish().map_err(frame_error)?;
+            while let Some(frame) = frames.next() {
+                match self.take(&frame, reading, &mut body, received) {
+                    // It may be cut off.
+                    Err(AskErrorKind::Unreadable) => {}
+                    taken => taken?,
+                }
             }
-            genai::Error::RequiresApiKey { .. } | genai::Error::NoAuthData { .. } => {
-                AskErrorKind::Unusable("it requires a key".to_owned())
+        }
+        if body.is_understood { Ok(()) } else { Err(self.no_answer(&body)) }
+    }
+
+    /// Takes a frame into account.
+    fn take(
+        &self,
+        frame: &Frame,
+        reading: &mut Reading,
+        body: &mut Beginning,
+        received: &(dyn Fn(usize) + Send + Sync),
+    ) -> Result<(), AskErrorKind> {
+        if body.is_plain() {
+            return Ok(());
+        }
+        let data = frame.data.trim();
+        // A sign of life that some proxies send in this form.
+        if data.is_empty() || data.starts_with(':') {
+            return Ok(());
+        }
+        if data == "[DONE]" {
+            (reading.is_ended, body.is_understood) = (true, true);
+            return Ok(());
+        }
+        let Ok(value) = serde_json::from_str::<Value>(data) else {
+            if body.is_understood {
+                return Err(AskErrorKind::Unreadable);
             }
-            genai::Error::AdapterNotSupported { feature, .. } => {
-                AskErrorKind::Unusable(format!("its protocol does not support {feature}"))
-            }
-            _ => AskErrorKind::Unreadable,
+            body.is_no_stream = true;
+            return Ok(());
+        };
+        if let Some(error) = provider_error::find(&value, frame.event == "error") {
+            return Err(provider_error::kind(error, |text| self.sanitized(text)));
+        }
+        body.is_understood = true;
+        let before = reading.bytes;
+        protocols::read(self.provider.kind, &value, reading);
+        if reading.bytes > MAX_ANSWER_BYTES {
+            return Err(AskErrorKind::TooLarge(MAX_ANSWER_BYTES));
+        }
+        if reading.bytes > before {
+            received(reading.bytes - before);
+        }
+        Ok(())
+    }
+
+    /// Returns the error for a body without a frame of the protocol, which may be an error document.
+    fn no_answer(&self, body: &Beginning) -> AskErrorKind {
+        let text = body.bytes.trim_ascii();
+        if text.is_empty() {
+            return AskErrorKind::Empty;
+        }
+        let value = serde_json::from_slice::<Value>(text).ok();
+        match value.as_ref().and_then(|value| provider_error::find(value, false)) {
+            Some(error) => provider_error::kind(error, |text| self.sanitized(text)),
+            None => AskErrorKind::Unreadable,
         }
     }
 
     /// Returns the provider's message in the body of an error.
-    fn message_in(&self, body: &str) -> Option<String> {
-        let body: Value = serde_json::from_str(body).ok()?;
-        // Gemini streams a list.
-        let body = body.get(0).unwrap_or(&body);
-        let error = body.get("error").unwrap_or(body);
-        let text = error.as_str().or_else(|| error.get("message")?.as_str())?;
-        Some(self.sanitized(text))
+    fn message_in(&self, body: &[u8]) -> Option<String> {
+        let body: Value = serde_json::from_slice(body).ok()?;
+        provider_error::message(provider_error::find(&body, true)?).map(|text| self.sanitized(text))
     }
 
     fn sanitized(&self, text: &str) -> String {
-        sanitize(text, self.key.as_ref())
+        provider_error::sanitize(text, self.provider.key.as_ref())
     }
 }
 
-fn body_of(error: &genai::Error) -> Option<&str> {
-    match error {
-        genai::Error::HttpError { body, .. } => Some(body),
-        genai::Error::WebModelCall { webc_error, .. }
-        | genai::Error::WebAdapterCall { webc_error, .. } => match webc_error {
-            genai::webc::Error::ResponseFailedStatus { body, .. } => Some(body),
-            _ => None,
-        },
-        _ => None,
-    }
+/// The beginning of a body, kept as long as no frame of it was understood.
+#[derive(Debug)]
+struct Beginning {
+    framing: Framing,
+    bytes: Vec<u8>,
+    is_understood: bool,
+    /// `true` if a frame is not JSON.
+    is_no_stream: bool,
 }
 
-fn http_error_kind(error: &reqwest::Error) -> AskErrorKind {
-    if error.is_connect() {
-        AskErrorKind::Unreachable
-    } else if error.is_builder() {
-        AskErrorKind::Unusable("the request cannot be built; check base_url and the key".to_owned())
-    } else {
-        AskErrorKind::CutOff
-    }
-}
-
-/// Returns a provider's text in a form that may be shown: one line of at most
-/// [`MAX_MESSAGE_CHARS`] characters, without the key or anything that looks like one.
-fn sanitize(text: &str, key: Option<&Key>) -> String {
-    let text = match key {
-        Some(key) => text.replace(key.secret(), "(key)"),
-        None => text.to_owned(),
-    };
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
-    let words = words.filter(|word| !word.is_empty()).map(|word| {
-        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        let secret = ["sk-", "AIza", "gsk_", "Bearer"].iter().any(|start| bare.starts_with(start));
-        if secret { "(key)" } else { word }
-    });
-    words.collect::<Vec<_>>().join(" ").chars().take(MAX_MESSAGE_CHARS).collect()
-}
-
-fn tokens(usage: &WireUsage) -> Tokens {
-    let count = |n: Option<i32>| u64::try_from(n.unwrap_or(0)).unwrap_or(0);
-    Tokens { input: count(usage.prompt_tokens), output: count(usage.completion_tokens) }
-}
-
-/// Returns the time that a provider asks to wait, from `retry-after-ms` or else from `retry-after`
-/// in seconds (RFC 9110, section 10.2.3). The header's other form, a date, is not supported: none of
-/// the providers uses it.
-fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
-    let number = |name: &str| -> Option<f64> {
-        let value: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
-        (value.is_finite() && value >= 0.0).then_some(value)
-    };
-    let millis = number("retry-after-ms").map(|millis| millis / 1_000.0);
-    let seconds = millis.or_else(|| number("retry-after"))?;
-    Some(Duration::from_secs_f64(seconds.min(MAX_RETRY_AFTER.as_secs_f64())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_shown_without_keys() {
-        let key = Key::new(" s3cr3t\n").unwrap();
-        assert_eq!(
-            sanitize("Wrong key s3cr3t\u{7}, or sk-12***34.", Some(&key)),
-            "Wrong key (key) , or (key)"
-        );
+impl Beginning {
+    const fn new(framing: Framing) -> Self {
+        Self { framing, bytes: Vec::new(), is_understood: false, is_no_stream: false }
     }
 
-    #[test]
-    fn retry_after_is_read_in_seconds_and_in_milliseconds() {
-        let read = |name: &'static str, value: &'static str| {
-            let headers = [(name.parse().unwrap(), value.parse().unwrap())];
-            retry_after(&headers.into_iter().collect())
-        };
-        assert_eq!(read("retry-after", "3600"), Some(Duration::from_secs(3600)));
-        assert_eq!(read("retry-after-ms", "1500"), Some(Duration::from_millis(1500)));
-        assert_eq!(read("retry-after", "99999999"), Some(MAX_RETRY_AFTER));
-        for odd in ["-1", "soon", "nan", "Wed, 21 Oct 2026 07:28:00 GMT"] {
-            assert_eq!(read("retry-after", odd), None);
+    fn push(&mut self, bytes: &[u8]) {
+        if !self.is_understood {
+            let room = MAX_ERROR_BYTES - self.bytes.len();
+            self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
     }
+
+    /// Returns `true` for a document instead of a stream: a frame is not JSON, or it begins as no frame
+    /// does.
+    fn is_plain(&self) -> bool {
+        let start = self.bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        let is_document = match self.framing {
+            Framing::Events => matches!(start, Some(b'<' | b'[' | b'{')),
+            Framing::Lines => matches!(start, Some(b'<' | b'[')),
+        };
+        !self.is_understood && (self.is_no_stream || is_document)
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.len() == MAX_ERROR_BYTES
+    }
+}
+
+fn frame_error(error: FrameError) -> AskErrorKind {
+    match error {
+        FrameError::NotUtf8 => AskErrorKind::Unreadable,
+        FrameError::TooLarge => AskErrorKind::TooLarge(MAX_FRAME_BYTES),
+    }
+}
+
+/// Reads the body of an error, as far as it comes within its limits.
+async fn error_body(mut response: Response) -> Option<Vec<u8>> {
+    let until = Instant::now() + MAX_ERROR_WAIT;
+    let mut body = Vec::new();
+    while let Ok(Ok(Some(bytes))) = timeout_at(until, response.chunk()).await {
+        let room = MAX_ERROR_BYTES - body.len();
+        body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if body.len() == MAX_ERROR_BYTES {
+            return None;
+        }
+    }
+    Some(body)
 }

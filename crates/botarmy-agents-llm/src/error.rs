@@ -5,19 +5,19 @@ use std::time::Duration;
 use botarmy_domain::{RunError, Usage};
 
 use crate::provider::Provider;
-use crate::usage::Tokens;
+use crate::usage::Counted;
 
 /// A conversation that ended without a document.
 #[derive(Debug)]
 pub(crate) struct AskError {
     pub(crate) kind: AskErrorKind,
-    /// Usage of the conversation, where it is known.
-    pub(crate) tokens: Option<Tokens>,
+    /// Tokens that the provider counted.
+    pub(crate) counted: Counted,
 }
 
 impl From<AskErrorKind> for AskError {
     fn from(kind: AskErrorKind) -> Self {
-        Self { kind, tokens: None }
+        Self { kind, counted: Counted::default() }
     }
 }
 
@@ -40,8 +40,9 @@ pub(crate) enum AskErrorKind {
     Unreadable,
     /// The answer exceeds this number of bytes.
     TooLarge(usize),
-    /// The provider ended the answer with an error of this type.
-    BrokenOff { word: String, message: Option<String> },
+    /// The provider sent an error in the place of an answer, of this type and perhaps with an HTTP
+    /// status of its own.
+    BrokenOff { word: String, status: Option<u16>, message: Option<String> },
     /// The request cannot be built.
     Unusable(String),
     /// The model reached the maximum length of an answer.
@@ -54,6 +55,8 @@ pub(crate) enum AskErrorKind {
     Stopped(String),
     /// The document does not have the structure that later steps need.
     InvalidDocument(String),
+    /// The model can be shown nothing of the only input.
+    InputTooLarge,
 }
 
 /// The effect of a retry.
@@ -66,20 +69,26 @@ enum Retry {
     Never,
 }
 
+/// Returns the error code of an HTTP status, and whether a retry can help.
+const fn of_status(status: u16, after: Option<Duration>) -> (&'static str, Retry) {
+    use Retry::{After, Never};
+    match status {
+        429 => ("rate_limited", After(after)),
+        503 | 529 => ("provider_overloaded", After(after)),
+        408 | 409 | 500..=599 => ("provider_unavailable", After(after)),
+        401 | 403 => ("provider_unauthorized", Never),
+        404 => ("model_not_found", Never),
+        413 => ("request_too_large", Never),
+        _ => ("provider_refused_request", Never),
+    }
+}
+
 impl AskErrorKind {
     /// Returns the error code for programs, and whether a retry can help.
     fn code_and_retry(&self) -> (&'static str, Retry) {
         use Retry::{After, Never, WithReason};
         match self {
-            Self::Status { status, after, .. } => match status {
-                429 => ("rate_limited", After(*after)),
-                503 | 529 => ("provider_overloaded", After(*after)),
-                408 | 409 | 500..=599 => ("provider_unavailable", After(*after)),
-                401 | 403 => ("provider_unauthorized", Never),
-                404 => ("model_not_found", Never),
-                413 => ("request_too_large", Never),
-                _ => ("provider_refused_request", Never),
-            },
+            Self::Status { status, after, .. } => of_status(*status, *after),
             Self::Unreachable => ("provider_unreachable", After(None)),
             Self::Silent(_) => ("provider_silent", After(None)),
             Self::Deadline => ("timed_out", After(None)),
@@ -87,11 +96,20 @@ impl AskErrorKind {
             Self::Empty => ("no_answer", After(None)),
             Self::Unreadable => ("unreadable_answer", After(None)),
             Self::TooLarge(_) => ("answer_too_large", Never),
-            Self::BrokenOff { word, .. } => match word.as_str() {
-                "authentication_error" | "permission_error" => ("provider_unauthorized", Never),
-                "invalid_request_error" | "not_found_error" => ("provider_refused_request", Never),
-                "rate_limit_error" => ("rate_limited", After(None)),
-                "overloaded_error" => ("provider_overloaded", After(None)),
+            Self::BrokenOff { word, status, .. } => match (word.as_str(), status) {
+                (
+                    "authentication_error"
+                    | "permission_error"
+                    | "UNAUTHENTICATED"
+                    | "PERMISSION_DENIED",
+                    _,
+                ) => ("provider_unauthorized", Never),
+                ("invalid_request_error" | "not_found_error", _) => {
+                    ("provider_refused_request", Never)
+                }
+                ("rate_limit_error", _) => ("rate_limited", After(None)),
+                ("overloaded_error", _) => ("provider_overloaded", After(None)),
+                (_, Some(status)) => of_status(*status, None),
                 _ => ("provider_broke_off", After(None)),
             },
             Self::Unusable(_) => ("request_unusable", Never),
@@ -100,6 +118,7 @@ impl AskErrorKind {
             Self::ToolCall => ("unexpected_tool_call", After(None)),
             Self::Stopped(_) => ("answer_unfinished", After(None)),
             Self::InvalidDocument(_) => ("unfit_output", WithReason),
+            Self::InputTooLarge => ("input_too_large", Never),
         }
     }
 
@@ -152,9 +171,11 @@ impl AskErrorKind {
                 )
             }
             Self::TooLarge(limit) => format!("The answer of {name} is larger than {limit} bytes."),
-            Self::BrokenOff { message, .. } => {
+            Self::BrokenOff { message, status, .. } => {
+                let number = status.map(|status| format!(" {status}")).unwrap_or_default();
                 let quoted = message.as_ref().map(|message| format!(" Its message: {message}"));
-                format!("{name} ended its answer with an error.{}", quoted.unwrap_or_default())
+                let quoted = quoted.unwrap_or_default();
+                format!("{name} sent the error{number} in the place of an answer.{quoted}")
             }
             Self::Unusable(detail) => format!("The request to {name} cannot be sent: {detail}."),
             Self::CutShort => format!(
@@ -170,6 +191,11 @@ impl AskErrorKind {
             Self::InvalidDocument(problem) => {
                 format!("The model's answer cannot be used: {problem}.")
             }
+            Self::InputTooLarge => format!(
+                "Nothing of the input fits into the context of {name}; raise its context_tokens, \
+                 now {}.",
+                provider.context_tokens
+            ),
         }
     }
 

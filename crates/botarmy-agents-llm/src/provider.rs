@@ -80,7 +80,8 @@ pub struct Provider {
     pub base_url: String,
     /// API key, where the provider requires one.
     pub key: Option<Key>,
-    /// Environment variable that the key comes from, for error messages.
+    /// Environment variable that the key comes from, for error messages; `None` if it has no key or
+    /// its name is not to be shown.
     pub key_env: Option<String>,
     /// Most tokens of one answer.
     pub max_tokens: u32,

@@ -5,25 +5,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::artifact::NewArtifact;
+use botarmy_domain::artifact::{Artifact, NewArtifact};
 use botarmy_domain::budget::Amount;
 use botarmy_domain::ports::{AgentRunner, Clock};
 use botarmy_domain::vocabulary::{ArtifactType, HitlAction};
-use botarmy_domain::{Assignment, Outcome, Probe, RunContext, RunError, Usage};
+use botarmy_domain::{Assignment, Outcome, Probe, Question, RunContext, RunError, Usage};
 use serde_json::{Map, Value, json};
 
 use crate::answer;
-use crate::connection::{self, SetupError};
+use crate::connection;
 use crate::context::Selection;
 use crate::error::{AskError, AskErrorKind};
+use crate::http::SetupError;
 use crate::prompts::Prompts;
 use crate::provider::Provider;
 use crate::schema::OutputSchema;
-use crate::usage::{Meter, Price, Tokens, cost};
+use crate::usage::{Counted, Meter, Price, Tokens, approximate_tokens, cost};
 use crate::wire::{Answer, Request, Stop, Wire};
 
 /// Time before its deadline at which a run ends by itself, so that its usage can be reported.
 const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
+/// Session of a run that asked whether it may work with a part of its only input.
+const MAY_CUT: &str = "may-cut-input";
 /// Longest time that a run may take, whatever its deadline is.
 const MAX_RUN: Duration = Duration::from_secs(86_400);
 
@@ -62,7 +65,7 @@ impl LlmRunner {
         price: Option<Price>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetupError> {
-        let wire = Box::new(connection::connect(&provider, model)?);
+        let wire = Box::new(connection::connect(&provider, model, Arc::clone(&clock))?);
         Ok(Self {
             wire,
             provider,
@@ -90,17 +93,33 @@ impl LlmRunner {
         format!("{}/{}", self.provider.name, self.model)
     }
 
-    /// Holds the conversation, from the prompt to the document.
+    /// Holds the conversation, from the prompt to the document. Settles the usage of a request that
+    /// ended.
     async fn converse(
         &self,
         job: &Assignment,
         schema: &OutputSchema,
         context: &RunContext,
         meter: &Meter,
-    ) -> Result<Outcome, AskError> {
+    ) -> Result<Outcome, AskErrorKind> {
         let label = self.label();
         let output_type = job.output_type.unwrap_or(ArtifactType::AgentOutput);
         let selection = Selection::of(&job.context, self.provider.context_tokens);
+        if let Some(only) = selection.only_input_cut(&job.context) {
+            if !is_allowed_to_cut(job) {
+                return Ok(self.question(job, only));
+            }
+            if selection.text.is_empty() {
+                return Err(AskErrorKind::InputTooLarge);
+            }
+        }
+        if !selection.is_whole() {
+            tracing::warn!(
+                project.id = %job.project_id, task.id = %job.task_id, model = label,
+                "The input of the task does not fit into {} tokens; the model is not shown all of it",
+                self.provider.context_tokens
+            );
+        }
         (context.progress)(selection.line(&label), Some(0));
         let system = self.system(job, schema);
         let text = request_text(job, &selection);
@@ -108,29 +127,73 @@ impl LlmRunner {
         let request = Request { system: &system, text: &text, schema: &json_schema };
         meter.begin(system.len() + text.len());
         let received = |bytes| meter.received(bytes, &label, context);
-        let Answer { text, stop, tokens } = match self.wire.ask(&request, &received).await {
+        let answer = match self.wire.ask(&request, &received).await {
             Ok(answer) => answer,
-            Err(error) => {
-                let estimate = meter.estimate();
-                return Err(AskError { tokens: error.tokens.or(estimate), ..error });
+            Err(AskError { kind, counted }) => {
+                meter.settle(meter.of_failure(counted));
+                return Err(kind);
             }
         };
-        meter.settle(tokens);
-        match stop {
-            Stop::Done => {}
-            Stop::Length => return Err(AskErrorKind::CutShort.into()),
-            Stop::Refused => return Err(AskErrorKind::Refused.into()),
-            Stop::ToolCall => return Err(AskErrorKind::ToolCall.into()),
-            Stop::CutOff => return Err(AskErrorKind::CutOff.into()),
-            Stop::Other(word) => return Err(AskErrorKind::Stopped(word).into()),
-        }
-        let read = answer::read(&text).and_then(|document| {
-            schema.check(&document)?;
-            answer::finish(output_type, document, &job.context)
-        });
-        match read {
-            Ok(document) => Ok(self.outcome(output_type, document, &selection)),
-            Err(problem) => Err(AskErrorKind::InvalidDocument(problem).into()),
+        meter.settle(meter.of_answer(answer.counted));
+        let finish = |document| answer::finish(output_type, document, &job.context);
+        let document = self.document(answer, &|content| {
+            finish(content.clone()).is_ok_and(|document| schema.fits(&document))
+        })?;
+        let document = schema.check(&document).and_then(|()| finish(document));
+        let document = document.map_err(AskErrorKind::InvalidDocument)?;
+        Ok(self.outcome(output_type, document, &selection))
+    }
+
+    /// Returns the document in an answer. If the answer did not end regularly, the document has to be
+    /// complete, the last thing in it, and valid.
+    fn document(
+        &self,
+        answer: Answer,
+        fits: &dyn Fn(&Map<String, Value>) -> bool,
+    ) -> Result<Map<String, Value>, AskErrorKind> {
+        let Answer { text, stop, .. } = answer;
+        let kind = match stop {
+            Stop::Done => {
+                let document = answer::read(&text, fits);
+                return document
+                    .map(|document| document.content)
+                    .map_err(AskErrorKind::InvalidDocument);
+            }
+            Stop::Length => return Err(AskErrorKind::CutShort),
+            Stop::Refused => return Err(AskErrorKind::Refused),
+            Stop::ToolCall => return Err(AskErrorKind::ToolCall),
+            Stop::Other(word) => AskErrorKind::Stopped(word),
+            Stop::BrokenOff(kind) => kind,
+        };
+        let document = answer::read(&text, fits).ok();
+        let document = document.filter(|document| document.is_last && fits(&document.content));
+        let document = document.ok_or(kind)?;
+        tracing::info!(
+            "An answer of {} did not end regularly; its document is complete and is used",
+            self.label()
+        );
+        Ok(document.content)
+    }
+
+    /// Returns the question about a step whose only input cannot be shown in full.
+    fn question(&self, job: &Assignment, input: &Artifact) -> Outcome {
+        let step = job.handoff.as_ref().map_or(job.instructions.as_str(), |handoff| &handoff.step);
+        let step: String = step.chars().take(200).collect();
+        let size = Value::Object(input.content.clone()).to_string().len();
+        let question = format!(
+            "{step}: the only input, the {}, is about {} tokens long, and {} is shown {} of them at \
+             most. Approve to let it work with the beginning, amend to add a shorter text, or reject to \
+             halt the project; a larger context_tokens of the provider shows it more.",
+            input.meta.artifact_type.as_str().replace('_', " "),
+            approximate_tokens(size),
+            self.label(),
+            self.provider.context_tokens,
+        );
+        let options = vec!["Work with the beginning".to_owned()];
+        Outcome::Ask {
+            question: Question { question, options, artifacts: vec![input.meta.id] },
+            usage: Usage::default(),
+            session: Some(MAY_CUT.to_owned()),
         }
     }
 
@@ -159,6 +222,10 @@ impl LlmRunner {
         }
         output.insert("context".to_owned(), selection.record());
         let mut artifact = NewArtifact::new(output_type, document);
+        if !selection.is_whole() {
+            output.insert("warnings".to_owned(), selection.warnings().into());
+            artifact.metadata.insert("warnings".to_owned(), selection.warnings().into());
+        }
         artifact.metadata.insert(
             "generated_by".to_owned(),
             json!({"provider": self.provider.name, "model": self.model, "language_model": true}),
@@ -240,10 +307,10 @@ impl AgentRunner for LlmRunner {
         let left = context.deadline.since(self.clock.now());
         let left = left.saturating_sub(DEADLINE_MARGIN).min(MAX_RUN);
         let conversation = self.converse(&job, &schema, &context, &meter);
-        let ended = match tokio::time::timeout(left, conversation).await {
-            Ok(ended) => ended,
-            Err(_) => Err(AskError { kind: AskErrorKind::Deadline, tokens: meter.estimate() }),
-        };
+        let ended = tokio::time::timeout(left, conversation).await.unwrap_or_else(|_| {
+            meter.settle(meter.of_failure(Counted::default()));
+            Err(AskErrorKind::Deadline)
+        });
         match ended {
             Ok(Outcome::Completed { output, artifacts, confidence, .. }) => {
                 self.note(None);
@@ -253,12 +320,18 @@ impl AgentRunner for LlmRunner {
             }
             Ok(question @ Outcome::Ask { .. }) => Ok(question),
             Err(error) => {
-                meter.settle(error.tokens.unwrap_or_default());
-                self.note(error.kind.is_lasting().then(|| error.kind.detail(&self.provider)));
-                Err(error.kind.into_run_error(&self.provider, self.usage(meter.used())))
+                self.note(error.is_lasting().then(|| error.detail(&self.provider)));
+                Err(error.into_run_error(&self.provider, self.usage(meter.used())))
             }
         }
     }
+}
+
+/// Returns `true` if a person has answered [`LlmRunner::question`].
+fn is_allowed_to_cut(job: &Assignment) -> bool {
+    job.resume.as_ref().is_some_and(|resume| {
+        resume.session.as_deref() == Some(MAY_CUT) && !resume.answers.is_empty()
+    })
 }
 
 /// Returns the request: the task, its context, and the answers of reviewers.
@@ -269,6 +342,7 @@ fn request_text(job: &Assignment, selection: &Selection) -> String {
     }
     text.push_str(&format!("# What is to be done\n\n{}\n\n", job.instructions));
     text.push_str(&selection.text);
+    text.push_str(&selection.note());
     let answers = job.resume.iter().flat_map(|resume| &resume.answers);
     for answer in answers.filter(|answer| answer.action != HitlAction::Approve) {
         let said = answer.content.as_ref().map(|content| match content {

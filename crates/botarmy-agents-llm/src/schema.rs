@@ -2,10 +2,12 @@
 //! least that its artifact type needs.
 //!
 //! The orchestrator validates the output of every runner against the schema of the step. Here the
-//! schema is part of the prompt, and the provider constrains the answer to it.
+//! schema is part of the prompt, the provider constrains the answer to it, and it tells the document
+//! in an answer from drafts and examples.
 
 use botarmy_domain::Assignment;
 use botarmy_domain::vocabulary::ArtifactType;
+use jsonschema::Draft;
 use serde_json::{Map, Value, json};
 
 /// JSON Schema of a document.
@@ -62,6 +64,21 @@ impl OutputSchema {
             }
         }
         Ok(())
+    }
+}
+
+impl OutputSchema {
+    /// Returns `true` if a finished document satisfies the schema. It distinguishes the document from
+    /// drafts and examples; the orchestrator validates what was chosen, and says what is wrong.
+    pub(crate) fn fits(&self, document: &Map<String, Value>) -> bool {
+        if !self.declared {
+            return self.check(document).is_ok();
+        }
+        let schema = Value::Object(self.schema.clone());
+        let validator = jsonschema::options().with_draft(Draft::Draft202012).build(&schema);
+        let mut document = document.clone();
+        document.remove("confidence");
+        validator.is_ok_and(|validator| validator.is_valid(&Value::Object(document)))
     }
 }
 

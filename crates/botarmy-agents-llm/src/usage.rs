@@ -26,6 +26,20 @@ pub(crate) struct Tokens {
     pub(crate) output: u64,
 }
 
+/// Numbers of tokens that a provider counted; `None` for those that it did not report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) input: Option<u64>,
+    pub(crate) output: Option<u64>,
+}
+
+impl Counted {
+    /// Returns `true` if nothing was counted.
+    pub(crate) const fn is_nothing(self) -> bool {
+        self.input.is_none() && self.output.is_none()
+    }
+}
+
 /// Returns the cost of tokens in millionths of a US dollar.
 #[expect(
     clippy::cast_precision_loss,
@@ -40,10 +54,13 @@ pub(crate) fn cost(tokens: Tokens, price: Price) -> u64 {
     (input + output).ceil() as u64
 }
 
-/// Estimates the number of tokens in a text of this many bytes. Every model counts differently;
-/// four bytes per token is close enough for English and code.
+/// Bytes of a token in an estimate. Every model counts differently; four is close enough for English
+/// and code.
+pub(crate) const BYTES_PER_TOKEN: usize = 4;
+
+/// Estimates the number of tokens in a text of this many bytes.
 pub(crate) const fn approximate_tokens(bytes: usize) -> usize {
-    bytes.div_ceil(4)
+    bytes.div_ceil(BYTES_PER_TOKEN)
 }
 
 /// Usage of a run so far, and the time of its last progress message.
@@ -74,7 +91,7 @@ impl Meter {
         }
     }
 
-    /// Adds the usage that the provider reported for the request.
+    /// Adds the usage of the request.
     pub(crate) fn settle(&self, tokens: Tokens) {
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
         settled.input = settled.input.saturating_add(tokens.input);
@@ -83,15 +100,23 @@ impl Meter {
         self.received.store(0, Ordering::Relaxed);
     }
 
-    /// Estimates the usage of an unfinished answer at four bytes per token; `None` if no byte of it
-    /// arrived.
-    pub(crate) fn estimate(&self) -> Option<Tokens> {
-        let received = self.received.load(Ordering::Relaxed);
-        let sent = self.sent.load(Ordering::Relaxed);
-        (received > 0).then(|| Tokens {
-            input: approximate_tokens(sent) as u64,
-            output: approximate_tokens(received) as u64,
-        })
+    /// Returns the usage of an answer: the tokens that the provider counted, and an estimate of those
+    /// that it did not count.
+    pub(crate) fn of_answer(&self, counted: Counted) -> Tokens {
+        let estimate = |bytes: &AtomicUsize| approximate_tokens(bytes.load(Ordering::Relaxed));
+        Tokens {
+            input: counted.input.unwrap_or_else(|| estimate(&self.sent) as u64),
+            output: counted.output.unwrap_or_else(|| estimate(&self.received) as u64),
+        }
+    }
+
+    /// Returns the usage of a request that failed; nothing if the provider counted nothing and no
+    /// byte of an answer arrived.
+    pub(crate) fn of_failure(&self, counted: Counted) -> Tokens {
+        if counted.is_nothing() && self.received.load(Ordering::Relaxed) == 0 {
+            return Tokens::default();
+        }
+        self.of_answer(counted)
     }
 
     /// Returns the usage of all requests.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::error::AskError;
-use crate::usage::Tokens;
+use crate::error::{AskError, AskErrorKind};
+use crate::usage::Counted;
 
 /// A connection to one model.
 #[async_trait]
@@ -29,21 +29,23 @@ pub(crate) struct Request<'a> {
     pub(crate) schema: &'a Value,
 }
 
-/// The complete answer of a model.
+/// The answer of a model, perhaps without its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) text: String,
     pub(crate) stop: Stop,
-    pub(crate) tokens: Tokens,
+    pub(crate) counted: Counted,
 }
 
 /// Reason for the end of an answer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Stop {
     Done,
     Length,
     Refused,
     ToolCall,
-    CutOff,
+    /// A reason that is not known, in the provider's word.
     Other(String),
+    /// The connection ended or fell silent, and no reason had arrived.
+    BrokenOff(AskErrorKind),
 }

@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         idea,
         feedback: arguments.collect(),
         inputs: BTreeMap::new(),
+        is_repaired: true,
     };
     for (step, makes) in [
         (Step::ProjectPlanning, "project_plan"),

@@ -1,20 +1,29 @@
 //! Building the application: a few static files that work from a folder, without a server.
 //!
-//! The first build has one deliberate defect: the main page refers to a style sheet by a name that
-//! no file has. A template engine makes no mistakes of its own, and a workflow whose tests can
-//! never fail would prove nothing. So the tests have a real defect to find, and the fix works from
-//! real test results.
+//! A first build may have one deliberate defect: the main page refers to a style sheet by a name
+//! that no file has. A template engine makes no mistakes of its own, and a test that can never fail
+//! would prove nothing. So the tests have a real defect to find, and the fix works from real test
+//! results. The defect is only made where the workflow has both steps.
+
+mod form;
+mod openapi;
 
 use std::fmt::Write as _;
 
 use botarmy_domain::source_code::{SourceCode, SourceFile};
 use serde_json::json;
 
-use crate::field::{Field, FieldKind};
-use crate::idea::{self, capitalised};
+use crate::domain::domain;
+use crate::english::{capitalised, with_article};
+use crate::field::FieldKind;
+use crate::idea;
+use crate::kind::{Kind, Panel};
+use crate::not_built;
+use crate::places::{PANEL_PLACES, PLACES, has_place, mark};
 use crate::product::Product;
 use crate::statement::STATEMENT;
-use crate::template::{Values, bullets, clip, html, markdown, quotation, render, script_json};
+use crate::stories;
+use crate::template::{Values, bullets, html, markdown, quotation, render, script_json};
 
 /// Path of the page to open first.
 pub(crate) const ENTRY: &str = "index.html";
@@ -28,17 +37,21 @@ const STYLESHEET: &str = "styles.css";
 pub(crate) fn build(product: &Product) -> SourceCode {
     let values = values(product);
     let page = |template| render(template, &values, html);
+    let domain = domain(&product.domain);
     let data = json!({
         "name": product.name,
         "singular": product.singular,
         "plural": product.plural,
+        "with_article": with_article(&product.singular),
         "storage_key": storage_key(product),
         "file_name": product.slug(),
         "fields": product.fields,
+        "roles": domain.roles,
         "samples": product.samples(),
     });
     let export = json!({ "name": product.name, "items": product.samples() });
-    let files = vec![
+    let mut styles = page(include_str!("templates/app/styles.css"));
+    let mut files = vec![
         SourceFile::new("README.md", readme(product)),
         SourceFile::new("about.html", page(include_str!("templates/app/about.html"))),
         SourceFile::new("app.js", include_str!("templates/app/app.js")),
@@ -46,9 +59,17 @@ pub(crate) fn build(product: &Product) -> SourceCode {
         SourceFile::new("data.json", format!("{export:#}\n")),
         SourceFile::new("icon.svg", page(include_str!("templates/app/icon.svg"))),
         SourceFile::new(ENTRY, page(include_str!("templates/app/index.html"))),
-        SourceFile::new(STYLESHEET, page(include_str!("templates/app/styles.css"))),
         SourceFile::new("theme.js", include_str!("templates/app/theme.js")),
     ];
+    if let Some(panel) = panel(product) {
+        let _ = write!(styles, "\n{}", panel.css);
+        files.push(SourceFile::new("panel.js", panel.script));
+    }
+    if product.has("api") {
+        files.push(SourceFile::new("openapi.json", openapi::document(product)));
+    }
+    files.push(SourceFile::new(STYLESHEET, styles));
+    files.sort_by(|a, b| a.path.cmp(&b.path));
     SourceCode { files, entry: ENTRY.to_owned() }
 }
 
@@ -63,50 +84,13 @@ pub(crate) fn first_build(product: &Product) -> SourceCode {
     source
 }
 
-/// Returns the requirements that the application does not implement, as sentences.
-pub(crate) fn gaps(product: &Product) -> Vec<String> {
-    let built: Vec<&str> = PLACES.iter().map(|(feature, _)| *feature).chain(["request"]).collect();
-    product
-        .stories
-        .iter()
-        .filter(|story| !story.feature.as_deref().is_some_and(|feature| built.contains(&feature)))
-        .map(|story| format!("{}: {}", story.id, clip(&story.i_want, 200)))
-        .collect()
-}
-
-/// Number of places in the application where the criteria of a feature are marked. The last place
-/// gets the remaining criteria.
-const PLACES: &[(&str, usize)] = &[
-    ("list", 2),
-    ("add", 2),
-    ("edit", 1),
-    ("delete", 2),
-    ("search", 3),
-    ("keep", 3),
-    ("accessible", 2),
-    ("share", 1),
-    ("print", 1),
-    ("rating", 1),
-    ("photo", 1),
-    ("due", 1),
-    ("price", 1),
-    ("done", 1),
-    ("person", 1),
-    ("tags", 1),
-    ("notes", 1),
-];
-
-/// Returns the attribute that marks a place with its criteria; empty without criteria.
-fn mark(ids: &[&str]) -> String {
-    if ids.is_empty() {
-        String::new()
-    } else {
-        format!(" data-acceptance=\"{}\"", html(&ids.join(" ")))
-    }
+/// Returns the panel of the application, if it has one.
+fn panel(product: &Product) -> Option<&'static Panel> {
+    domain(&product.domain).panel()
 }
 
 fn values(product: &Product) -> Values {
-    let domain = idea::domain(&product.domain);
+    let domain = domain(&product.domain);
     let mut values = Values::default();
     values
         .set("name", &product.name)
@@ -120,19 +104,35 @@ fn values(product: &Product) -> Values {
         .set("singular", &product.singular)
         .set("plural", &product.plural)
         .set("Plural", capitalised(&product.plural))
-        .set("first_label", &product.fields[0].label)
+        .set("a_singular", with_article(&product.singular))
+        .set("overlap_note", stories::overlap(&product.about()))
         .set("filter", filter(product))
         .set("sort_options", sort_options(product))
-        .set("form_fields", product.fields.iter().map(|f| control(product, f)).collect::<String>())
+        .set(
+            "form_fields",
+            product.fields.iter().map(|f| form::control(product, f)).collect::<String>(),
+        )
         .set(
             "share_button",
             button(product, "share", "type=\"button\" data-action=\"share\"", "Share"),
         )
+        .set(
+            "sheet_button",
+            button(product, "sheet", "type=\"button\" data-action=\"sheet\"", "Print"),
+        )
         .set("print_button", button(product, "print", "type=\"button\" id=\"print\"", "Print"))
         .set("stories", stories(product))
         .set("changes", changes(product))
-        .set("gaps", gaps_section(product));
-    for (feature, places) in PLACES {
+        .set("not_built", not_built_section(product))
+        .set("language", language_note(product))
+        .set("idea_lang", idea_lang(product))
+        .set("programs", programs(product));
+    if let Some(state) = domain.role("state")
+        && let Some(field) = product.fields.iter().find(|field| field.name == state)
+    {
+        values.set("state_label", &field.label);
+    }
+    for (feature, places) in PLACES.iter().chain(PANEL_PLACES) {
         let ids = product.criteria_of(feature);
         for place in 0..*places {
             let here: &[&str] = if place + 1 == *places {
@@ -143,72 +143,75 @@ fn values(product: &Product) -> Values {
             values.set(&format!("ac_{feature}_{place}"), mark(here));
         }
     }
+    let panel = panel(product);
+    let html_of = |panel: &Panel| render(panel.html, &values, html);
+    let panel_html = panel.map(html_of).unwrap_or_default();
+    let hides_list = domain.kind == Kind::Quiz;
+    values
+        .set("panel", panel_html)
+        .set("panel_script", if panel.is_some() { PANEL_SCRIPT } else { "" })
+        .set("list_open", list_opening(product, hides_list, panel.is_some()))
+        .set("list_close", if hides_list { "    </details>\n" } else { "" });
     values
 }
 
-fn lead(product: &Product) -> String {
-    let purpose = capitalised(&idea::domain(&product.domain).purpose);
-    match &product.audience {
-        Some(audience) => format!("{purpose}. Made for {audience}."),
-        None => format!("{purpose}."),
+const PANEL_SCRIPT: &str = "  <script src=\"panel.js\" defer></script>\n";
+
+/// Returns what stands before the list: nothing where it is all there is, else a heading; in a quiz
+/// a box to open, because the list holds the answers.
+fn list_opening(product: &Product, hides_list: bool, has_panel: bool) -> String {
+    let many = html(&product.plural);
+    if hides_list {
+        format!(
+            "    <details class=\"behind\">\n      <summary>All {many}, with their answers</summary>\n"
+        )
+    } else if has_panel {
+        format!("    <h2 class=\"list-title\">All {many}</h2>\n")
+    } else {
+        String::new()
     }
+}
+
+/// Returns the note for programs, if the idea asks for it.
+fn programs(product: &Product) -> String {
+    if !product.has("api") {
+        return String::new();
+    }
+    let mark = mark(&product.criteria_of("api"));
+    format!(
+        "      <p{mark}>For programs: <a href=\"data.json\">data.json</a> has the samples, and <a \
+         href=\"openapi.json\">openapi.json</a> describes it. Any host of static files serves both; \
+         there is no server program.</p>\n"
+    )
+}
+
+fn language_note(product: &Product) -> String {
+    product
+        .language_note()
+        .map_or_else(String::new, |note| format!("    <p class=\"language\">{}</p>\n", html(&note)))
+}
+
+/// Returns the attribute with the language of the idea, where it is not that of the page.
+fn idea_lang(product: &Product) -> String {
+    product
+        .foreign_language()
+        .map_or_else(String::new, |language| format!(" lang=\"{}\"", language.tag))
+}
+
+fn lead(product: &Product) -> String {
+    let purpose = capitalised(&domain(&product.domain).purpose);
+    let subject = idea::subject(&product.idea)
+        .map_or_else(String::new, |subject| format!(" About {subject}."));
+    let audience = product
+        .audience
+        .as_ref()
+        .map_or_else(String::new, |audience| format!(" Made for {audience}."));
+    format!("{purpose}.{subject}{audience}")
 }
 
 fn storage_key(product: &Product) -> String {
     let digest = botarmy_domain::artifact::digest_bytes(product.idea.as_bytes());
     format!("{}-{}", product.slug(), &digest[..8])
-}
-
-/// Returns a labelled form control for a field.
-fn control(product: &Product, field: &Field) -> String {
-    let id = format!("field-{}", field.name);
-    let required = if field.required { " required" } else { "" };
-    let common = format!("id=\"{id}\" name=\"{}\"{required}", field.name);
-    let control = match field.kind {
-        FieldKind::Text => format!("<input {common} type=\"text\" maxlength=\"200\">"),
-        FieldKind::Photo => {
-            format!("<input {common} type=\"url\" maxlength=\"2000\" placeholder=\"https://…\">")
-        }
-        FieldKind::Long => format!("<textarea {common} maxlength=\"10000\"></textarea>"),
-        FieldKind::Number => format!("<input {common} type=\"number\" step=\"any\">"),
-        FieldKind::Money => format!("<input {common} type=\"number\" step=\"0.01\" min=\"0\">"),
-        FieldKind::Date => format!("<input {common} type=\"date\">"),
-        FieldKind::Check => format!("<input {common} type=\"checkbox\">"),
-        FieldKind::Choice => {
-            let options = field.options.iter().map(|option| (option.clone(), option.clone()));
-            select(&common, options.collect())
-        }
-        FieldKind::Rating => {
-            select(&common, (1..=5).rev().map(|n: usize| (n.to_string(), "★".repeat(n))).collect())
-        }
-    };
-    // Optional features are marked at their field.
-    let ids: Vec<&str> = PLACES
-        .iter()
-        .filter(|(feature, _)| product.field_for(feature) == Some(field))
-        .flat_map(|(feature, _)| product.criteria_of(feature))
-        .collect();
-    let here = mark(&ids);
-    let hint = if field.required { " <span class=\"hint\">(needed)</span>" } else { "" };
-    format!(
-        "      <div class=\"field\"{here}>\n        <label for=\"{id}\">{}{hint}</label>\n        \
-         {control}\n      </div>\n",
-        html(&field.label)
-    )
-}
-
-fn select(common: &str, options: Vec<(String, String)>) -> String {
-    let mut select = format!("<select {common}>\n          <option value=\"\">–</option>\n");
-    for (value, text) in options {
-        let _ = writeln!(
-            select,
-            "          <option value=\"{}\">{}</option>",
-            html(&value),
-            html(&text)
-        );
-    }
-    select.push_str("        </select>");
-    select
 }
 
 fn button(product: &Product, feature: &str, attributes: &str, text: &str) -> String {
@@ -220,9 +223,10 @@ fn button(product: &Product, feature: &str, attributes: &str, text: &str) -> Str
 }
 
 fn filter(product: &Product) -> String {
-    let Some(field) = product.fields.iter().find(|field| field.kind == FieldKind::Choice) else {
-        return String::new();
-    };
+    let state = domain(&product.domain).role("state");
+    let choices = || product.fields.iter().filter(|field| field.kind == FieldKind::Choice);
+    let of_state = choices().find(|field| Some(field.name.as_str()) == state);
+    let Some(field) = of_state.or_else(|| choices().next()) else { return String::new() };
     let mut options = String::new();
     for option in &field.options {
         let option = html(option);
@@ -237,25 +241,41 @@ fn filter(product: &Product) -> String {
     )
 }
 
+/// Returns the orders of the list. The first one holds when the page opens: the one that a kind of
+/// application is read in.
 fn sort_options(product: &Product) -> String {
+    let domain = domain(&product.domain);
     let sortable = [FieldKind::Date, FieldKind::Number, FieldKind::Money, FieldKind::Rating];
+    let fields = product.fields.iter().filter(|field| sortable.contains(&field.kind)).take(3);
+    let mut orders = vec![
+        ("newest".to_owned(), "Newest first".to_owned()),
+        ("oldest".to_owned(), "Oldest first".to_owned()),
+        ("name".to_owned(), format!("{}, A to Z", product.fields[0].label)),
+    ];
+    orders.extend(fields.map(|field| (field.name.clone(), field.label.clone())));
+    let first = match domain.kind {
+        Kind::Records | Kind::Documents => "newest",
+        Kind::Planner => domain.role("date").unwrap_or("newest"),
+        Kind::Guide => domain.role("order").unwrap_or("oldest"),
+        Kind::Converter | Kind::Conversation | Kind::Quiz | Kind::Streaks => "oldest",
+    };
+    // A stable sort: the others keep their order.
+    orders.sort_by_key(|(value, _)| value != first);
     let mut options = String::new();
-    for field in product.fields.iter().filter(|field| sortable.contains(&field.kind)).take(3) {
-        let _ = writeln!(
-            options,
-            "          <option value=\"{}\">{}</option>",
-            field.name,
-            html(&field.label)
-        );
+    for (value, text) in orders {
+        let text = html(&text);
+        let _ = writeln!(options, "          <option value=\"{}\">{text}</option>", html(&value));
     }
     options
 }
 
 fn stories(product: &Product) -> String {
     let mut out = String::new();
-    let built = product.stories.iter().filter(|story| {
-        story.feature.as_deref().is_some_and(|feature| PLACES.iter().any(|(f, _)| *f == feature))
-    });
+    let kind = domain(&product.domain).kind;
+    let built = product
+        .stories
+        .iter()
+        .filter(|story| story.feature.as_deref().is_some_and(|feature| has_place(feature, kind)));
     for story in built {
         let _ = writeln!(
             out,
@@ -300,19 +320,26 @@ fn changes(product: &Product) -> String {
     out
 }
 
-fn gaps_section(product: &Product) -> String {
-    let gaps = gaps(product);
-    if gaps.is_empty() {
-        return String::new();
+/// Returns the section with what the templates did not build.
+fn not_built_section(product: &Product) -> String {
+    let not_built = not_built::of(product);
+    let mut out = String::from("    <h2 id=\"not-built\">Not built</h2>\n");
+    if not_built.requirements.is_empty() {
+        out.push_str(
+            "    <p>The templates have a part for everything that they recognised in the idea. What \
+             they did not recognise was not built.</p>\n",
+        );
+    } else {
+        out.push_str("    <p>The templates have no part for these requirements.</p>\n    <ul>\n");
+        for line in &not_built.requirements {
+            let _ = writeln!(out, "      <li>{}</li>", html(line));
+        }
+        out.push_str("    </ul>\n");
     }
-    let mut out = String::from(
-        "    <h2>What it cannot do</h2>\n    <p>These requirements have no part in the templates \
-         and were not built.</p>\n    <ul>\n",
-    );
-    for gap in gaps {
-        let _ = writeln!(out, "      <li>{}</li>", html(&gap));
+    if !not_built.words.is_empty() {
+        let words = html(&not_built.words.join(", "));
+        let _ = writeln!(out, "    <p>Words of the idea that changed nothing: {words}.</p>");
     }
-    out.push_str("    </ul>\n");
     out
 }
 
@@ -337,7 +364,15 @@ fn readme(product: &Product) -> String {
         .set("statement", STATEMENT)
         .set("plural", &product.plural)
         .set("storage_key", storage_key(product))
-        .set("files", bullets(FILES.iter().map(|(path, what)| format!("`{path}`: {what}"))))
+        .set(
+            "files",
+            bullets(files(product).iter().map(|(path, what)| format!("`{path}`: {what}"))),
+        )
+        .set("not_built", not_built_markdown(product))
+        .set(
+            "language",
+            product.language_note().map_or_else(String::new, |note| format!("\n{note}\n")),
+        )
         .set("fields", bullets(fields))
         .set("idea", quotation(&product.idea))
         .set("changes", changes);
@@ -347,31 +382,104 @@ fn readme(product: &Product) -> String {
     text
 }
 
-/// Files of the application with their purposes, as the documents list them.
-pub(crate) const FILES: &[(&str, &str)] = &[
-    ("index.html", "the page with the list, the form and the dialogs"),
-    ("styles.css", "the appearance, light and dark, narrow and wide"),
-    ("app.js", "the behaviour: show, search, add, edit, delete, keep, export, import"),
-    ("data.js", "names, fields and samples, as a script so that it also loads from a folder"),
-    ("data.json", "the samples in the form of an export"),
-    ("about.html", "what it is, what it can do, and how it was made"),
-    ("theme.js", "the chosen appearance on the other pages"),
-    ("icon.svg", "the icon"),
-    ("README.md", "how to use it"),
-];
+/// Returns the list of what was not built, as Markdown.
+pub(crate) fn not_built_markdown(product: &Product) -> String {
+    let not_built = not_built::of(product);
+    let mut text = if not_built.requirements.is_empty() {
+        "Nothing that the templates recognised. What they did not recognise was not built."
+            .to_owned()
+    } else {
+        bullets(not_built.requirements.iter().map(|line| markdown(line)))
+    };
+    if !not_built.words.is_empty() {
+        let _ = write!(
+            text,
+            "\n\nWords of the idea that changed nothing: {}.",
+            markdown(&not_built.words.join(", "))
+        );
+    }
+    text
+}
+
+/// Returns the files of the application with their purposes, as the documents list them.
+pub(crate) fn files(product: &Product) -> Vec<(&'static str, &'static str)> {
+    let mut files = vec![
+        ("index.html", "the page with the list, the form and the dialogs"),
+        ("styles.css", "the appearance, light and dark, narrow and wide"),
+        ("app.js", "the behaviour: show, search, add, edit, delete, keep, export, import"),
+        ("data.js", "names, fields and samples, as a script so that it also loads from a folder"),
+        ("data.json", "the samples in the form of an export"),
+        ("about.html", "what it is, what it can do, and how it was made"),
+        ("theme.js", "the chosen appearance on the other pages"),
+        ("icon.svg", "the icon"),
+        ("README.md", "how to use it"),
+    ];
+    if let Some(panel) = panel(product) {
+        files.insert(3, ("panel.js", panel.purpose));
+    }
+    if product.has("api") {
+        files.push(("openapi.json", "the description of data.json for programs"));
+    }
+    files
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// An idea for every kind of application, and an optional file.
+    const IDEAS: &[&str] = &[
+        "x",
+        "recipes",
+        "A currency API",
+        "Invoicing for freelancers",
+        "A chatbot",
+        "A quiz",
+        "Flashcards",
+        "A habit tracker",
+        "An audio guide",
+        "A tool library",
+        "A room booking planner",
+        "An API for recipes",
+    ];
+
     #[test]
     fn the_described_files_are_the_built_files() {
-        let mut built: Vec<_> =
-            build(&Product::from_idea("x")).files.into_iter().map(|file| file.path).collect();
-        let mut described: Vec<_> = FILES.iter().map(|(path, _)| (*path).to_owned()).collect();
-        built.sort();
-        described.sort();
-        assert_eq!(built, described);
+        for idea in IDEAS {
+            let product = Product::from_idea(idea);
+            let mut built: Vec<_> =
+                build(&product).files.into_iter().map(|file| file.path).collect();
+            let mut described: Vec<_> =
+                files(&product).iter().map(|(path, _)| (*path).to_owned()).collect();
+            built.sort();
+            described.sort();
+            assert_eq!(built, described, "{idea}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_application_passes_its_own_tests() {
+        for idea in IDEAS {
+            let product = Product::from_idea(idea);
+            let criteria: Vec<_> = product.criteria().map(|(_, one)| one.clone()).collect();
+            for check in crate::checks::run(&build(&product), Some(&criteria)) {
+                assert_eq!(check.failures, [], "{idea}");
+            }
+        }
+        let kinds: Vec<_> =
+            IDEAS.iter().map(|idea| domain(&Product::from_idea(idea).domain).kind).collect();
+        for kind in Kind::ALL {
+            assert!(kinds.contains(kind), "{kind:?} is not tested");
+        }
+    }
+
+    #[test]
+    fn every_feature_of_a_panel_has_a_story_and_a_place() {
+        for domain in crate::domain::domains() {
+            for feature in domain.features() {
+                assert!(has_place(feature, domain.kind), "{feature}");
+            }
+        }
     }
 
     #[test]
@@ -387,9 +495,10 @@ mod tests {
 
     #[test]
     fn no_placeholder_is_left_in_a_built_file() {
-        for file in build(&Product::from_idea("recipes with photos, ratings, sharing, print")).files
-        {
-            assert!(!file.content.contains("{{"), "{}", file.path);
+        for idea in IDEAS.iter().chain(&["recipes with photos, ratings, sharing, print"]) {
+            for file in build(&Product::from_idea(idea)).files {
+                assert!(!file.content.contains("{{"), "{idea}: {}", file.path);
+            }
         }
     }
 }

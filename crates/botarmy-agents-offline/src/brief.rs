@@ -21,6 +21,9 @@ pub struct Brief {
     pub feedback: Vec<String>,
     /// Newest artifact content of each type, by the name of the type (`project_plan`, …).
     pub inputs: BTreeMap<String, Value>,
+    /// `true` if a later step tests the build and another one repairs it. Only then does a first
+    /// build have its deliberate defect.
+    pub is_repaired: bool,
 }
 
 impl Brief {
@@ -64,11 +67,16 @@ impl Brief {
 
     /// Builds the application: with the deliberate defect of a first build until it was tested.
     pub(crate) fn build(&self, product: &Product) -> SourceCode {
-        if self.input("test_results").is_some() {
-            application::build(product)
-        } else {
+        if self.has_defect() {
             application::first_build(product)
+        } else {
+            application::build(product)
         }
+    }
+
+    /// Returns `true` if the build gets the deliberate defect of a first build.
+    pub(crate) fn has_defect(&self) -> bool {
+        self.is_repaired && self.input("test_results").is_none()
     }
 
     fn idea(&self) -> Result<String, DraftError> {
@@ -114,6 +122,7 @@ mod tests {
             step: Step::CodeGeneration,
             idea: String::new(),
             feedback: Vec::new(),
+            is_repaired: true,
             inputs: inputs.as_object().unwrap().clone().into_iter().collect(),
         };
         let product = brief.product().unwrap();

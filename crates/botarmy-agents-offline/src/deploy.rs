@@ -1,5 +1,5 @@
 //! Deployment of a build to a folder, and the later comparison of the folder with the build. All
-//! file access of this crate is here, and all of it blocks.
+//! file access of this crate is here and in `deployed_files.rs`, and all of it blocks.
 //!
 //! A deployment is written beside the folder that it replaces and then exchanged with it, so that a
 //! reader finds the old folder or the new one, also after a crash. Links are never followed, because
@@ -7,13 +7,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use botarmy_domain::artifact::digest_bytes;
 use botarmy_domain::source_code::SourceCode;
 use serde_json::{Value, json};
 
+use crate::deployed_files::{DeployedFolder, Expected, expected};
 use crate::documents::generated_by;
 use crate::error::DraftError;
 use crate::statement::STATEMENT;
@@ -145,14 +146,6 @@ pub(crate) fn verify(
     Ok(log(Step::FinalCheck, place, &expected, &steps, &findings))
 }
 
-type Expected<'a> = BTreeMap<String, (String, &'a [u8])>;
-
-fn expected(source: &SourceCode) -> Expected<'_> {
-    let with_digest = |bytes| (digest_bytes(bytes), bytes);
-    let files = source.files.iter();
-    files.map(|file| (file.path.clone(), with_digest(file.content.as_bytes()))).collect()
-}
-
 fn logged(deployment: &Value) -> Result<BTreeMap<&str, &str>, DraftError> {
     let malformed = |detail: &str| DraftError::Malformed {
         artifact: "deployment_log",
@@ -216,18 +209,46 @@ fn log(
     })
 }
 
+/// The lock of a place. It is a file, which is removed when the lock is released.
+#[derive(Debug)]
+struct DeploymentLock {
+    path: PathBuf,
+    /// Holds the lock until it is closed, which is after the removal.
+    _file: File,
+}
+
+impl Drop for DeploymentLock {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(%error, "The lock {} cannot be removed", self.path.display());
+        }
+    }
+}
+
 /// Locks the place, so that one deployment of a project runs at a time, also between processes.
-fn lock(place: &Place) -> Result<File, DeployError> {
+fn lock(place: &Place) -> Result<DeploymentLock, DeployError> {
     let path = place.beside("lock");
-    refuse_link(&path)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .during("open the lock of the deployment")?;
-    file.lock().during("lock the deployment")?;
-    Ok(file)
+    loop {
+        refuse_link(&path)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .custom_flags(no_follow())
+            .open(&path)
+            .during("open the lock of the deployment")?;
+        file.lock().during("lock the deployment")?;
+        // The deployment that held the lock has removed its file; a third one may have a new file.
+        let mine = file.metadata().during("look at the lock of the deployment")?;
+        let is_mine = |there: fs::Metadata| (there.dev(), there.ino()) == (mine.dev(), mine.ino());
+        if fs::symlink_metadata(&path).is_ok_and(is_mine) {
+            return Ok(DeploymentLock { path, _file: file });
+        }
+    }
+}
+
+fn no_follow() -> i32 {
+    i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("the flags of open fit")
 }
 
 /// Removes the remains of a deployment that was interrupted, and checks that the place is a folder or
@@ -275,18 +296,10 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn write(folder: &Path, source: &SourceCode) -> Result<(), DeployError> {
-    fs::create_dir(folder).during("make a new folder")?;
-    for file in &source.files {
-        let path = folder.join(&file.path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).during("make a folder for a file")?;
-        }
-        let mut open = OpenOptions::new();
-        let mut out = open.write(true).create_new(true).open(&path).during("make a file")?;
-        out.write_all(file.content.as_bytes()).during("write a file")?;
-        out.sync_all().during("write a file to the disk")?;
-    }
-    Ok(())
+    let folder = DeployedFolder::create(folder).during("make a new folder")?;
+    source.files.iter().try_for_each(|file| {
+        folder.write(&file.path, file.content.as_bytes()).during("write a file to the disk")
+    })
 }
 
 /// Exchanges the new folder with the one in the place.
@@ -304,7 +317,6 @@ fn put_in_place(place: &Place, fresh: &Path) -> Result<(), DeployError> {
     for ending in ["new", "old"] {
         remove(&place.beside(ending)).during("remove the old folder")?;
     }
-    #[cfg(unix)]
     File::open(&place.root).and_then(|root| root.sync_all()).during("write to the disk")?;
     Ok(())
 }
@@ -324,59 +336,14 @@ fn exchange(_: &Path, _: &Path) -> bool {
 
 /// Returns the differences between the files in a folder and the expected ones, one sentence each.
 fn compare(folder: &Path, expected: &Expected<'_>) -> io::Result<Vec<String>> {
-    match fs::symlink_metadata(folder) {
-        Ok(there) if there.is_dir() => {}
-        Ok(_) => return Ok(vec!["The place of the deployment is not a folder.".to_owned()]),
+    match DeployedFolder::open(folder) {
+        Ok(Some(folder)) => folder.differences(expected),
+        Ok(None) => Ok(vec!["The place of the deployment is not a folder.".to_owned()]),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(vec!["The folder of the deployment does not exist.".to_owned()]);
+            Ok(vec!["The folder of the deployment does not exist.".to_owned()])
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
     }
-    let mut findings = Vec::new();
-    let mut found = BTreeMap::new();
-    list(folder, "", &mut found, &mut findings)?;
-    for (path, (digest, bytes)) in expected {
-        match found.remove(path) {
-            None => findings.push(format!("{path} is missing.")),
-            Some(size) if size != bytes.len() as u64 => {
-                findings
-                    .push(format!("{path} was changed: it has {size} bytes, not {}.", bytes.len()));
-            }
-            Some(size) => {
-                let mut content = Vec::new();
-                File::open(folder.join(path))?.take(size + 1).read_to_end(&mut content)?;
-                if digest_bytes(&content) != *digest {
-                    findings.push(format!("{path} was changed: its digest differs."));
-                }
-            }
-        }
-    }
-    findings.extend(found.keys().map(|path| format!("{path} was added.")));
-    findings.sort();
-    Ok(findings)
-}
-
-/// Collects the files below a folder with their sizes. Everything that is not a regular file is a
-/// finding.
-fn list(
-    folder: &Path,
-    prefix: &str,
-    found: &mut BTreeMap<String, u64>,
-    findings: &mut Vec<String>,
-) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        let kind = entry.file_type()?;
-        if kind.is_dir() && prefix.matches('/').count() < 32 {
-            list(&entry.path(), &format!("{path}/"), found, findings)?;
-        } else if kind.is_file() {
-            found.insert(path, entry.metadata()?.len());
-        } else {
-            findings.push(format!("{path} is not a plain file; it was not looked into."));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -417,11 +384,12 @@ mod tests {
             self.place.folder().join(path)
         }
 
+        /// Names of everything that stands beside the deployment.
         fn left_over(&self) -> Vec<String> {
             let entries = fs::read_dir(&self.place.root).unwrap();
             entries
                 .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-                .filter(|name| name.ends_with(".new") || name.ends_with(".old"))
+                .filter(|name| name != PROJECT)
                 .collect()
         }
     }
@@ -503,7 +471,16 @@ mod tests {
 
     #[test]
     fn hostile_paths_are_refused_and_nothing_is_written() {
-        for path in ["../out.txt", "/tmp/out.txt", "a/../../out.txt", "a\\..\\out", "nul", "C:x"] {
+        for path in [
+            "../out.txt",
+            "/tmp/out.txt",
+            "a/../../out.txt",
+            "a\\..\\out",
+            "nul",
+            "C:x",
+            ".git/config",
+            "sub/.hg/hgrc",
+        ] {
             let fixture = Fixture::new();
             let mut source = source();
             source.files.push(SourceFile::new(path, "x"));
@@ -516,7 +493,61 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
+    #[test]
+    fn a_file_as_deep_as_a_path_can_be_is_deployed_and_verified() {
+        let mut source = source();
+        for path in ["a/".repeat(119) + "xy", "b/".repeat(33) + "page.html"] {
+            source.files.push(SourceFile::new(&path, "deep"));
+        }
+        let (fixture, log) = Fixture::deployed(&source);
+        assert_eq!(log["ok"], true, "{log}");
+        let check = verify(&fixture.place, &source, &log).unwrap();
+        assert_eq!(check["ok"], true, "{check}");
+        let deepest = fixture.path(&("a/".repeat(119) + "xy"));
+        fs::write(deepest, "other").unwrap();
+        let mut added = fixture.path("a");
+        for _ in 0..150 {
+            added.push("b");
+        }
+        fs::create_dir_all(added).unwrap();
+        let check = verify(&fixture.place, &source, &log).unwrap();
+        let differences = check["differences"].as_array().unwrap();
+        assert_eq!(differences.len(), 2, "{differences:?}");
+        assert!(
+            differences[0].as_str().unwrap().ends_with("xy was changed: it has 5 bytes, not 4.")
+        );
+        assert!(differences[1].as_str().unwrap().contains("was added"), "{differences:?}");
+    }
+
+    #[test]
+    fn one_deployment_of_a_project_runs_at_a_time_and_no_lock_stays() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let fixture = Fixture::new();
+        let (mut source, running) = (source(), AtomicU32::new(0));
+        source.files.truncate(1);
+        let alone = || {
+            let others = running.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            running.fetch_sub(1, Ordering::SeqCst);
+            assert_eq!(others, 0, "two deployments ran at the same time");
+            true
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        deploy(&fixture.place, &source, alone).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fixture.left_over(), Vec::<String>::new());
+        // One that an earlier version left, and one of a deployment that fails.
+        fs::write(fixture.place.beside("lock"), "").unwrap();
+        assert!(deploy(&fixture.place, &source, || false).is_err());
+        assert_eq!(fixture.left_over(), Vec::<String>::new());
+    }
+
     #[test]
     fn links_are_not_followed() {
         use std::os::unix::fs::symlink;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::brief::Brief;
+use crate::english::count;
 use crate::error::DraftError;
 use crate::step::Step;
 use crate::{checks, documents, refinement, repair};
@@ -22,13 +23,19 @@ pub fn draft(brief: &Brief) -> Result<Value, DraftError> {
         Step::CodeGeneration => {
             let product = brief.product()?;
             let source = brief.build(&product);
-            let summary =
-                format!("{} in {} files, not tested yet.", product.name, source.files.len());
+            let defect = if brief.has_defect() {
+                " This first build has one deliberate defect, so that the tests have something to find."
+            } else {
+                ""
+            };
+            let files = count(source.files.len(), "file");
+            let summary = format!("{} in {files}, not tested yet.{defect}", product.name);
             Ok(documents::source_code(&source, Some(&product), brief.step, &summary, &[]))
         }
         Step::CodeRefinement => refinement::draft(brief),
         Step::CodeTesting => checks::draft(brief),
         Step::BugFix => repair::draft(brief),
+        Step::Coordination => documents::coordination::draft(brief),
         Step::Deployment | Step::FinalCheck => {
             Err(DraftError::Missing { step: brief.step.name(), what: "a folder to deploy to" })
         }
@@ -42,7 +49,7 @@ mod tests {
 
     fn brief(step: Step, inputs: &Value) -> Brief {
         let inputs = inputs.as_object().unwrap().clone().into_iter().collect();
-        Brief { step, idea: String::new(), feedback: Vec::new(), inputs }
+        Brief { step, idea: String::new(), feedback: Vec::new(), inputs, is_repaired: true }
     }
 
     #[test]
@@ -66,6 +73,10 @@ mod tests {
                     "implementation_plan": junk, "source_code": junk, "test_results": junk,
                 });
                 let result = draft(&brief(*step, &inputs));
+                if *step == Step::Coordination {
+                    assert!(result.is_err(), "it has no instructions");
+                    continue;
+                }
                 let reads_code = matches!(
                     step,
                     Step::CodeRefinement

@@ -33,6 +33,14 @@ pub(crate) enum FieldKind {
     Check,
     Rating,
     Photo,
+    /// Time of day, `HH:MM`.
+    Time,
+    /// Address on the web.
+    Link,
+    /// Lines of a document, `text | quantity | price` each; only panels edit and show them.
+    Lines,
+    /// Dates separated by spaces; only panels edit and show them.
+    Days,
     /// One line of text; also used for an unknown kind.
     #[default]
     #[serde(other)]
@@ -52,6 +60,10 @@ impl FieldKind {
             Self::Check => "yes or no",
             Self::Rating => "1 to 5 stars",
             Self::Photo => "address of a picture",
+            Self::Time => "time of day",
+            Self::Link => "address on the web",
+            Self::Lines => "lines with text, quantity and price",
+            Self::Days => "ticked days",
         }
     }
 }

@@ -5,8 +5,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::domain::{self, ANY};
+use crate::english::capitalised;
+use crate::extras::{extras, feature_in};
 use crate::field::{Field, FieldKind};
-use crate::idea::{self, capitalised};
+use crate::idea;
+use crate::language::{self, Language};
+use crate::resource;
+use crate::stories;
 use crate::template::{clean, clip};
 
 /// Most characters of an idea or of a reviewer's text that are kept.
@@ -92,11 +98,15 @@ fn feature_names(features: &[String]) -> String {
             "done" => "ticking off",
             "person" => "a responsible person",
             "print" => "printing",
+            "api" => "a description for programs",
             other => other,
         })
         .collect();
     names.join(", ")
 }
+
+/// Features of every application.
+pub(crate) const BASE: &[&str] = &["list", "add", "edit", "delete", "search", "keep", "accessible"];
 
 /// The product that is being built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,10 +144,20 @@ impl Product {
             changes: Vec::new(),
             idea,
         };
-        for feature in ["list", "add", "edit", "delete", "search", "keep", "accessible"] {
+        resource::adapt(&product.idea, reading.domain, &mut product.fields);
+        for feature in domain::domain(&product.domain).features() {
             product.add_story(feature);
         }
-        for extra in idea::extras(&product.idea.clone()).0 {
+        for feature in BASE {
+            product.add_story(feature);
+        }
+        // The words for the audience ask for nothing: "dog owners" want no owner of each item.
+        let asking = match &product.audience {
+            Some(audience) => product.idea.replacen(audience.trim_end_matches('…'), " ", 1),
+            None => product.idea.clone(),
+        };
+        let covered = domain::domain(&product.domain).kind.covers();
+        for extra in extras(&asking).0.into_iter().filter(|extra| !covered.contains(extra)) {
             product.add_extra(extra);
         }
         product
@@ -187,7 +207,7 @@ impl Product {
         if text.is_empty() || self.changes.iter().any(|change| change.text == text) {
             return;
         }
-        let (wanted, declined) = idea::extras(&text);
+        let (wanted, declined) = extras(&text);
         let added: Vec<String> = wanted
             .into_iter()
             .filter(|feature| self.add_extra(feature))
@@ -242,11 +262,36 @@ impl Product {
         let audience =
             self.audience.as_ref().map_or_else(String::new, |audience| format!(" for {audience}"));
         format!(
-            "{} is a small web application{audience} to {}. It keeps a list of {}.",
+            "{} is a small web application{audience} to {}. It keeps a list of {} in the browser.",
             self.name,
-            idea::domain(&self.domain).purpose,
+            domain::domain(&self.domain).purpose,
             self.plural
         )
+    }
+
+    /// Returns the parts of the product that its stories name.
+    pub(crate) fn about(&self) -> stories::About<'_> {
+        stories::About {
+            domain: domain::domain(&self.domain),
+            singular: &self.singular,
+            plural: &self.plural,
+            fields: &self.fields,
+        }
+    }
+
+    /// Returns the language of the idea, if it is not that of the templates.
+    pub(crate) fn foreign_language(&self) -> Option<Language> {
+        language::foreign(&self.idea)
+    }
+
+    /// Returns a sentence about the language of the idea, if it is not that of the templates.
+    pub(crate) fn language_note(&self) -> Option<String> {
+        let language = self.foreign_language()?;
+        Some(format!(
+            "The idea is written in {}. The templates are in English only: they recognised single \
+             words of it, and everything they wrote is in English.",
+            language.name
+        ))
     }
 
     /// Returns the name as part of a URL: lower-case letters, digits and hyphens.
@@ -326,129 +371,16 @@ impl Product {
     }
 
     fn add_story(&mut self, feature: &str) {
-        let (one, many) = (&self.singular, &self.plural);
-        let (want, so_that, criteria): (String, &str, Vec<String>) = match feature {
-            "list" => (
-                format!("see all {many} in one list"),
-                "I know what is there",
-                vec![
-                    format!("Every {one} is shown with its name and its details."),
-                    "An empty list says that it is empty and what to do next.".to_owned(),
-                ],
-            ),
-            "add" => (
-                format!("add a new {one}"),
-                "nothing gets lost",
-                vec![
-                    format!("A form with a label for every field adds a {one} to the list."),
-                    "When a required field is empty, the form says which one and keeps what was \
-                     entered."
-                        .to_owned(),
-                ],
-            ),
-            "edit" => (
-                format!("edit a {one}"),
-                "mistakes can be corrected",
-                vec![format!("The form opens with the values of the {one} and saves the changes.")],
-            ),
-            "delete" => (
-                format!("delete a {one}"),
-                "the list stays useful",
-                vec![
-                    format!("Every {one} can be deleted."),
-                    "Deleting asks first, naming what would be deleted.".to_owned(),
-                ],
-            ),
-            "search" => (
-                format!("search and narrow down the {many}"),
-                "I find the right one quickly",
-                vec![
-                    "Typing in the search field narrows the list at once, over all fields."
-                        .to_owned(),
-                    "The list can be sorted and, where there is a choice field, filtered."
-                        .to_owned(),
-                    format!("The number of {many} shown is announced."),
-                ],
-            ),
-            "keep" => (
-                format!("have my {many} kept and take them with me"),
-                "my work is still there tomorrow",
-                vec![
-                    "Changes are kept in the browser and are there after a reload.".to_owned(),
-                    format!("All {many} can be exported as a JSON file."),
-                    "An exported file can be imported again; a file of another kind is refused \
-                     and changes nothing."
-                        .to_owned(),
-                ],
-            ),
-            "accessible" => (
-                "use it with a keyboard, on a phone and in the dark".to_owned(),
-                "everybody can use it",
-                vec![
-                    "A skip link leads to the list, and every control has a name.".to_owned(),
-                    "Light and dark appearance follow the system and can be switched.".to_owned(),
-                ],
-            ),
-            "rating" => (
-                format!("rate a {one} with one to five stars"),
-                "the best ones stand out",
-                vec!["The form has a rating, and the list shows it as stars.".to_owned()],
-            ),
-            "share" => (
-                format!("pass a {one} on to somebody else"),
-                "good things get around",
-                vec![format!("Every {one} can be shared or copied as plain text.")],
-            ),
-            "photo" => (
-                format!("see a picture of a {one}"),
-                "I recognise it at once",
-                vec!["The form takes the address of a picture, and the list shows it.".to_owned()],
-            ),
-            "due" => (
-                format!("give a {one} a date"),
-                "I know when it matters",
-                vec!["The form takes a date, and the list shows it.".to_owned()],
-            ),
-            "price" => (
-                format!("note what a {one} costs"),
-                "I can compare",
-                vec!["The form takes an amount, and the list shows it.".to_owned()],
-            ),
-            "done" => (
-                format!("tick off a {one}"),
-                "I see what is left",
-                vec![format!("A {one} can be marked as done, and the list shows it.")],
-            ),
-            "person" => (
-                format!("note who is responsible for a {one}"),
-                "everybody knows whom to ask",
-                vec!["The form takes a name, and the list shows it.".to_owned()],
-            ),
-            "tags" => (
-                format!("put tags on a {one}"),
-                "related ones can be found together",
-                vec!["The form takes tags, the list shows them and search finds them.".to_owned()],
-            ),
-            "notes" => (
-                format!("add remarks to a {one}"),
-                "details are not forgotten",
-                vec!["The form takes remarks, and the list shows them.".to_owned()],
-            ),
-            "print" => (
-                format!("print the {many}"),
-                "they can hang on the wall",
-                vec!["A button prints the list without the controls around it.".to_owned()],
-            ),
-            _ => return,
-        };
+        let Some(text) = stories::text(feature, &self.about()) else { return };
         let n = self.next_number();
         self.stories.push(Story {
             id: format!("US-{n}"),
             feature: Some(feature.to_owned()),
-            as_a: idea::domain(&self.domain).role.clone(),
-            i_want: want,
-            so_that: so_that.to_owned(),
-            acceptance: criteria
+            as_a: domain::domain(&self.domain).role.clone(),
+            i_want: text.want,
+            so_that: text.so_that.to_owned(),
+            acceptance: text
+                .criteria
                 .into_iter()
                 .enumerate()
                 .map(|(at, text)| Criterion { id: format!("AC-{n}.{}", at + 1), text })
@@ -481,7 +413,7 @@ impl Product {
             field.name = name;
         }
         if self.fields.is_empty() {
-            self.fields = idea::domain("items").fields.clone();
+            self.fields = domain::domain(ANY).fields.clone();
         }
         // The first field is the name of an item.
         let first = &mut self.fields[0];
@@ -497,7 +429,7 @@ impl Product {
             }
             let story = &mut self.stories[n];
             if story.feature.is_none() {
-                story.feature = idea::feature_in(&story.i_want).map(str::to_owned);
+                story.feature = feature_in(&story.i_want).map(str::to_owned);
             }
             let id = story.id.clone();
             for (at, criterion) in story.acceptance.iter_mut().enumerate() {
@@ -514,9 +446,11 @@ impl Product {
 
     /// Returns the sample items of the domain, reduced to the fields that the product has.
     pub(crate) fn samples(&self) -> Vec<Map<String, Value>> {
-        let domain = idea::domain(&self.domain);
-        let fill = |value: &Value| match value {
-            Value::String(text) => Value::from(text.replace("{singular}", &self.singular)),
+        let domain = domain::domain(&self.domain);
+        let fill = |field: &Field, value: &Value| match value {
+            Value::String(text) => {
+                Value::from(renamed(domain, field, text).replace("{singular}", &self.singular))
+            }
             other => other.clone(),
         };
         domain
@@ -527,7 +461,7 @@ impl Product {
                 let mut item = Map::new();
                 for field in &self.fields {
                     let value = match (sample.get(&field.name), field.kind) {
-                        (Some(value), _) => fill(value),
+                        (Some(value), _) => fill(field, value),
                         (None, FieldKind::Rating) => Value::from(5 - n % 3),
                         (None, FieldKind::Check) => Value::from(n == 1),
                         (None, _) if field.name == self.fields[0].name => {
@@ -541,6 +475,13 @@ impl Product {
             })
             .collect()
     }
+}
+
+/// Returns the value of a sample, under the present name of the option where one was renamed.
+fn renamed<'a>(domain: &domain::Domain, field: &'a Field, value: &'a str) -> &'a str {
+    let before = domain.fields.iter().find(|one| one.name == field.name);
+    let at = before.and_then(|one| one.options.iter().position(|option| option == value));
+    at.and_then(|at| field.options.get(at)).map_or(value, String::as_str)
 }
 
 fn read<T: serde::de::DeserializeOwned>(document: &Value, key: &str) -> Option<T> {
@@ -620,7 +561,7 @@ mod tests {
 
     #[test]
     fn every_extra_has_a_story_when_it_is_added() {
-        for extra in idea::EXTRAS {
+        for extra in crate::extras::EXTRAS {
             let mut product = Product::from_idea("");
             product.fields.truncate(1);
             assert!(product.add_extra(extra.feature), "{}", extra.feature);

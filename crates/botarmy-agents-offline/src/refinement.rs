@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::brief::Brief;
 use crate::documents;
+use crate::english::count;
 use crate::error::DraftError;
 use crate::product::{Product, kept};
 use crate::statement::STATEMENT;
@@ -19,7 +20,7 @@ pub(crate) fn draft(brief: &Brief) -> Result<Value, DraftError> {
     let notes = refine(&mut source);
     let summary = match notes.len() {
         0 => "Nothing was left to refine.".to_owned(),
-        n => format!("{n} refinement(s) in {} files.", source.files.len()),
+        n => format!("{} in {}.", count(n, "refinement"), count(source.files.len(), "file")),
     };
     Ok(documents::source_code(&source, product.as_ref(), brief.step, &summary, &notes))
 }
@@ -76,7 +77,10 @@ pub(crate) fn refine(source: &mut SourceCode) -> Vec<String> {
         }
     }
     if tidied > 0 {
-        notes.push(format!("Line ends and trailing white space tidied in {tidied} file(s)."));
+        notes.push(format!(
+            "Line ends and trailing white space tidied in {}.",
+            count(tidied, "file")
+        ));
     }
     let sheet = source.files.iter_mut().find(|file| file.extension() == "css");
     if let Some(sheet) = sheet {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::application;
 use crate::brief::Brief;
 use crate::documents;
+use crate::english::count;
 use crate::error::DraftError;
 use crate::product::Product;
 use crate::refinement::{noted, record, refine, with_feedback};
@@ -44,8 +45,10 @@ pub(crate) fn draft(brief: &Brief) -> Result<Value, DraftError> {
     }
     let summary = match (fixed.len(), open.len()) {
         (0, 0) => "Every test had passed; nothing was changed.".to_owned(),
-        (fixed, 0) => format!("{fixed} problem(s) fixed, none left."),
-        (fixed, open) => format!("{fixed} problem(s) fixed, {open} left for a person."),
+        (fixed, 0) => format!("{} fixed, none left.", count(fixed, "problem")),
+        (fixed, open) => {
+            format!("{} fixed, {open} left for a person.", count(fixed, "problem"))
+        }
     };
     let mut notes = fixed;
     notes.extend(open.iter().map(|detail| format!("Not fixed: {detail}")));
@@ -230,7 +233,13 @@ mod tests {
 
     fn brief(inputs: &Value) -> Brief {
         let inputs = inputs.as_object().unwrap().clone().into_iter().collect();
-        Brief { step: Step::BugFix, idea: String::new(), feedback: Vec::new(), inputs }
+        Brief {
+            step: Step::BugFix,
+            idea: String::new(),
+            feedback: Vec::new(),
+            inputs,
+            is_repaired: true,
+        }
     }
 
     fn tested(source: &Value) -> Value {

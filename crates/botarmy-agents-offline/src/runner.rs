@@ -1,5 +1,6 @@
 //! [`OfflineRunner`]: the engine behind the runner's port, with a folder for deployments.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,7 @@ mod tests;
 #[derive(Debug, Clone)]
 pub struct OfflineRunner {
     deploy_dir: PathBuf,
+    serves: BTreeSet<AgentType>,
 }
 
 impl OfflineRunner {
@@ -33,7 +35,30 @@ impl OfflineRunner {
     /// created when it is first needed.
     #[must_use]
     pub fn new(deploy_dir: impl Into<PathBuf>) -> Self {
-        Self { deploy_dir: deploy_dir.into() }
+        Self { deploy_dir: deploy_dir.into(), serves: AgentType::ALL.iter().copied().collect() }
+    }
+
+    /// Sets the agent types that this runner works as; all of them by default. A first build has
+    /// its deliberate defect only where this runner also tests and repairs it.
+    #[must_use]
+    pub fn serving(self, agents: impl IntoIterator<Item = AgentType>) -> Self {
+        Self { serves: agents.into_iter().collect(), ..self }
+    }
+
+    /// Returns `true` if the workflow of an assignment has a step that tests source code and a step
+    /// that repairs it by the results, and this runner does both.
+    fn is_repaired(&self, job: &Assignment) -> bool {
+        let Some(workflow) = &job.workflow else { return false };
+        let tests = |name: &str| {
+            workflow.step(name).is_some_and(|step| {
+                step.output == ArtifactType::TestResults && self.serves.contains(&step.agent)
+            })
+        };
+        workflow.steps.iter().any(|step| {
+            step.output == ArtifactType::SourceCode
+                && self.serves.contains(&step.agent)
+                && step.repeat.as_ref().is_some_and(|repeat| tests(&repeat.with))
+        })
     }
 }
 
@@ -60,18 +85,14 @@ impl AgentRunner for OfflineRunner {
     }
 
     async fn run(&self, job: Assignment, context: RunContext) -> Result<Outcome, RunError> {
-        let Some(step) = step_of(&job) else {
-            return Err(terminal(
-                "no_template",
-                format!("The offline runner has no template for the agent {}.", job.agent),
-            ));
-        };
-        (context.progress)(format!("{step}: drafting from templates"), Some(0));
+        let step = step_of(&job);
+        let is_repaired = self.is_repaired(&job);
         let output_type = job.output_type.unwrap_or_else(|| output_of(step));
         let dir = self.deploy_dir.clone();
         let wanted = Wanted::default();
         let still_wanted = wanted.flag();
-        let work = move || work(&job, step, &dir, || still_wanted.load(Ordering::Acquire));
+        let work =
+            move || work(&job, step, is_repaired, &dir, || still_wanted.load(Ordering::Acquire));
         let content = match tokio::task::spawn_blocking(work).await {
             Ok(result) => result?,
             Err(error) => {
@@ -83,12 +104,12 @@ impl AgentRunner for OfflineRunner {
         };
         drop(wanted);
         let summary = content.get("summary").and_then(Value::as_str).unwrap_or_default().to_owned();
-        (context.progress)(format!("{step}: {summary}"), Some(100));
+        (context.progress)(summary.clone(), Some(100));
         tracing::debug!(step = step.name(), "{step} drafted from templates");
         let mut output = Map::new();
         output.insert("summary".to_owned(), summary.into());
         output.insert("generated_by".to_owned(), STATEMENT.into());
-        for key in ["passed", "ok", "unresolved"] {
+        for key in ["passed", "ok", "unresolved", "not_built"] {
             if let Some(value) = content.get(key) {
                 output.insert(key.to_owned(), value.clone());
             }
@@ -127,10 +148,11 @@ impl Drop for Wanted {
 fn work(
     job: &Assignment,
     step: Step,
+    is_repaired: bool,
     dir: &Path,
     wanted: impl Fn() -> bool,
 ) -> Result<Map<String, Value>, RunError> {
-    let brief = brief_of(job, step);
+    let brief = brief_of(job, step, is_repaired);
     let content = match step {
         Step::Deployment => {
             let (place, source) = deployable(job, &brief, dir)?;
@@ -209,9 +231,8 @@ fn usage() -> Usage {
 
 /// Returns the step of an assignment: by its name in the workflow, or else by the expected output, the
 /// agent type and the artifacts that exist.
-fn step_of(job: &Assignment) -> Option<Step> {
-    let named = job.handoff.as_ref().and_then(|handoff| Step::named(&handoff.step));
-    if named.is_some() {
+fn step_of(job: &Assignment) -> Step {
+    if let Some(named) = job.handoff.as_ref().and_then(|handoff| Step::named(&handoff.step)) {
         return named;
     }
     let has = |kind| job.context.iter().any(|artifact| artifact.meta.artifact_type == kind);
@@ -223,22 +244,20 @@ fn step_of(job: &Assignment) -> Option<Step> {
     let launch =
         || if has(ArtifactType::DeploymentLog) { Step::FinalCheck } else { Step::Deployment };
     match (job.output_type, job.agent) {
-        (Some(ArtifactType::ProjectPlan), _) => Some(Step::ProjectPlanning),
-        (Some(ArtifactType::SoftwareSpecification), _) => Some(Step::RequirementsAnalysis),
-        (Some(ArtifactType::SystemArchitecture), _) => Some(Step::ArchitecturalDesign),
-        (Some(ArtifactType::ImplementationPlan), _) => Some(Step::ImplementationPlanning),
-        (Some(ArtifactType::SourceCode), _) | (_, AgentType::Coder) => Some(code()),
-        (Some(ArtifactType::TestResults), _) | (_, AgentType::Tester) => Some(Step::CodeTesting),
-        (Some(ArtifactType::DeploymentLog), _) | (_, AgentType::Deployer) => Some(launch()),
-        (_, AgentType::Analyst) if has(ArtifactType::ProjectPlan) => {
-            Some(Step::RequirementsAnalysis)
-        }
-        (_, AgentType::Analyst) => Some(Step::ProjectPlanning),
+        (Some(ArtifactType::ProjectPlan), _) => Step::ProjectPlanning,
+        (Some(ArtifactType::SoftwareSpecification), _) => Step::RequirementsAnalysis,
+        (Some(ArtifactType::SystemArchitecture), _) => Step::ArchitecturalDesign,
+        (Some(ArtifactType::ImplementationPlan), _) => Step::ImplementationPlanning,
+        (Some(ArtifactType::SourceCode), _) | (_, AgentType::Coder) => code(),
+        (Some(ArtifactType::TestResults), _) | (_, AgentType::Tester) => Step::CodeTesting,
+        (Some(ArtifactType::DeploymentLog), _) | (_, AgentType::Deployer) => launch(),
+        (_, AgentType::Analyst) if has(ArtifactType::ProjectPlan) => Step::RequirementsAnalysis,
+        (_, AgentType::Analyst) => Step::ProjectPlanning,
         (_, AgentType::Architect) if has(ArtifactType::SystemArchitecture) => {
-            Some(Step::ImplementationPlanning)
+            Step::ImplementationPlanning
         }
-        (_, AgentType::Architect) => Some(Step::ArchitecturalDesign),
-        (_, AgentType::Orchestrator) => None,
+        (_, AgentType::Architect) => Step::ArchitecturalDesign,
+        (_, AgentType::Orchestrator) => Step::Coordination,
     }
 }
 
@@ -251,13 +270,19 @@ const fn output_of(step: Step) -> ArtifactType {
         Step::CodeGeneration | Step::CodeRefinement | Step::BugFix => ArtifactType::SourceCode,
         Step::CodeTesting => ArtifactType::TestResults,
         Step::Deployment | Step::FinalCheck => ArtifactType::DeploymentLog,
+        Step::Coordination => ArtifactType::AgentOutput,
     }
 }
 
 /// Returns the brief for an assignment.
-fn brief_of(job: &Assignment, step: Step) -> Brief {
-    let mut brief =
-        Brief { step, idea: String::new(), feedback: Vec::new(), inputs: Default::default() };
+fn brief_of(job: &Assignment, step: Step, is_repaired: bool) -> Brief {
+    let mut brief = Brief {
+        step,
+        idea: String::new(),
+        feedback: Vec::new(),
+        inputs: Default::default(),
+        is_repaired,
+    };
     for artifact in &job.context {
         let kind = artifact.meta.artifact_type;
         if kind == ArtifactType::HitlResponse {
@@ -275,7 +300,8 @@ fn brief_of(job: &Assignment, step: Step) -> Brief {
         brief.feedback.extend(said.or_else(|| answer.comment.clone()));
     }
     // A task outside a workflow has the idea in its instructions.
-    if job.handoff.is_none() && !brief.inputs.contains_key("user_input") {
+    let is_idea = job.handoff.is_none() && !brief.inputs.contains_key("user_input");
+    if is_idea || step == Step::Coordination {
         brief.idea.clone_from(&job.instructions);
     }
     brief

@@ -1,6 +1,6 @@
 //! The steps of the built-in workflow.
 
-/// A step of the `sdlc` workflow.
+/// A step of the `sdlc` workflow, or the coordination that it does not need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Idea → project plan.
@@ -23,10 +23,12 @@ pub enum Step {
     Deployment,
     /// Deployed files → a deployment log with the result of the comparison.
     FinalCheck,
+    /// Instructions of the orchestrator → a note on what there is and what comes next.
+    Coordination,
 }
 
 impl Step {
-    /// Every step, in the order of the workflow.
+    /// Every step, those of the workflow in its order.
     pub const ALL: &'static [Self] = &[
         Self::ProjectPlanning,
         Self::RequirementsAnalysis,
@@ -38,6 +40,7 @@ impl Step {
         Self::BugFix,
         Self::Deployment,
         Self::FinalCheck,
+        Self::Coordination,
     ];
 
     /// Returns the name of the step in the workflow.
@@ -54,6 +57,7 @@ impl Step {
             Self::BugFix => "Bug Fix",
             Self::Deployment => "Deployment",
             Self::FinalCheck => "Final Check",
+            Self::Coordination => "Coordination",
         }
     }
 

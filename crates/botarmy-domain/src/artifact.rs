@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::error::StoreError;
 use crate::ids::{ContextId, ProjectId};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType};
@@ -33,7 +34,8 @@ pub struct ArtifactRef {
     pub source_agent: AgentType,
     /// Type of the artifact.
     pub artifact_type: ArtifactType,
-    /// SHA-256 of the content's canonical JSON (RFC 8785), in lower-case hexadecimal.
+    /// SHA-256 of the content's canonical JSON, in lower-case hexadecimal; `docs/log.md` describes
+    /// it.
     pub digest: String,
     /// Version that it replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +56,29 @@ pub struct NewArtifact {
     pub metadata: Map<String, Value>,
 }
 
+impl Artifact {
+    /// Checks that the content is the one that the digest was computed from.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it is not.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        if self.is_intact() {
+            return Ok(());
+        }
+        Err(StoreError::Corrupt {
+            table: "artifacts",
+            row: self.meta.id.to_string(),
+            detail: format!("its content does not have the digest {}", self.meta.digest),
+        })
+    }
+
+    /// Returns whether the content is the one that the digest was computed from.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        has_digest(&self.content, &self.meta.digest)
+    }
+}
+
 impl NewArtifact {
     /// Creates an artifact without metadata.
     #[must_use]
@@ -62,7 +87,7 @@ impl NewArtifact {
     }
 }
 
-/// Returns the canonical JSON of a value (RFC 8785).
+/// Returns the canonical JSON of a value: RFC 8785, with every digit of its integers.
 #[must_use]
 pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
     crate::canonical::canonical(value)
@@ -71,7 +96,18 @@ pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
 /// Returns the SHA-256 of a value's canonical JSON, in lower-case hexadecimal.
 #[must_use]
 pub fn digest<T: Serialize>(value: &T) -> String {
-    hex(&Sha256::digest(canonical(value)))
+    // Struct fields keep the order of the source; the maps of a `Value` may be sorted.
+    let value = serde_json::to_value(value).expect("hashed values are JSON with string keys");
+    digest_bytes(&crate::canonical::form_2(&value))
+}
+
+/// Returns whether `digest` is that of the value: in the present form or, if the value contains
+/// numbers of 2^53 or more, in the form of earlier versions, which rounds them.
+#[must_use]
+pub fn has_digest(value: &Map<String, Value>, digest: &str) -> bool {
+    use crate::canonical::{form_1, form_2};
+    digest_bytes(&form_2(value)) == digest
+        || form_1(value).is_some_and(|text| digest_bytes(&text) == digest)
 }
 
 /// Returns the SHA-256 of bytes, in lower-case hexadecimal.
@@ -116,5 +152,19 @@ mod tests {
             digest_bytes(b""),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
+    }
+
+    #[test]
+    fn a_digest_shows_every_digit_of_an_integer_and_one_of_an_earlier_version_stays_valid() {
+        let object = |n: u64| json!({"n": n}).as_object().cloned().unwrap();
+        let (approved, changed) = (object(9_007_199_254_740_992), object(9_007_199_254_740_993));
+        assert_ne!(digest(&approved), digest(&changed));
+        assert!(has_digest(&approved, &digest(&approved)));
+        assert!(!has_digest(&changed, &digest(&approved)));
+        assert!(!has_digest(&approved, &digest(&changed)));
+        // SHA-256 of {"n":9007199254740992}, which earlier versions hashed for both.
+        let earlier = digest_bytes(b"{\"n\":9007199254740992}");
+        assert!(has_digest(&approved, &earlier) && has_digest(&changed, &earlier));
+        assert!(!has_digest(&object(9_007_199_254_740_994), &earlier));
     }
 }

@@ -10,6 +10,7 @@ use crate::ids::{ProjectId, TaskId};
 use crate::task::Answer;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType};
+use crate::workflow::Workflow;
 
 /// Work for an agent, with everything it needs.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Assignment {
     pub output_schema: Option<Map<String, Value>>,
     /// Data to continue with after a question.
     pub resume: Option<Resume>,
+    /// Workflow that the project follows, if it follows one.
+    pub workflow: Option<Arc<Workflow>>,
 }
 
 /// Data that a runner needs to continue after a question.

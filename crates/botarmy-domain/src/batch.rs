@@ -253,7 +253,15 @@ impl Batch {
             let scope = Scope::project(*project).task(*task);
             let context = claim.context.fork(n);
             let started = self.decide(&scope, |snapshot| {
-                decide::tasks::claim(&context, snapshot, *task, &claim.worker, claim.lease)
+                let external = claim.external.as_deref();
+                decide::tasks::claim(
+                    &context,
+                    snapshot,
+                    *task,
+                    &claim.worker,
+                    claim.lease,
+                    external,
+                )
             });
             if let Ok(started) = started {
                 committed.extend(started);
@@ -311,6 +319,7 @@ impl Batch {
             agent_facts: scope
                 .agent_facts
                 .and_then(|agent| Some((agent, self.agent_facts.get(&agent)?.clone()))),
+            is_rebuilt: false,
         }
     }
 

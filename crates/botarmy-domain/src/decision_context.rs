@@ -25,7 +25,7 @@ impl Default for Defaults {
     fn default() -> Self {
         Self {
             gate_ttl_s: 86_400,
-            on_expiry: OnExpiry::Reject,
+            on_expiry: OnExpiry::KeepWaiting,
             backoff: Duration::from_secs(1),
             confidence_threshold: 0.8,
         }

@@ -27,9 +27,29 @@ pub enum DomainError {
         /// Constraint that the field violates.
         message: String,
     },
+    /// The caller did not prove that it may make the request.
+    #[error("{detail}")]
+    Unauthenticated {
+        /// Code for programs, such as `token_required`.
+        code: &'static str,
+        /// Explanation and remedy for people.
+        detail: String,
+    },
+    /// Parts of a document in the request are invalid.
+    #[error("{}", .0.iter().map(|one| format!("{}: {}", one.pointer, one.message)).collect::<Vec<_>>().join("; "))]
+    InvalidDocument(Vec<InvalidPart>),
     /// The request is well-formed but contradicts itself or lacks something.
     #[error("{0}")]
     BadRequest(String),
+}
+
+/// Part of a document that is invalid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidPart {
+    /// JSON Pointer (RFC 6901) of the part in the request.
+    pub pointer: String,
+    /// Constraint that the part violates.
+    pub message: String,
 }
 
 impl DomainError {
@@ -55,7 +75,16 @@ pub enum StoreError {
     /// A concurrent transaction wrote the same rows; the request can be retried at once.
     #[error("the store had a conflicting write; the same request can be tried again")]
     Conflict,
-    /// The store is unreachable, full or overloaded; the request can be retried later.
+    /// The disk of the store is full; an operator has to free space.
+    #[error("the disk of the store is full: {detail}")]
+    Full {
+        /// Operation that failed.
+        detail: String,
+        /// Error of the driver.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The store is unreachable or overloaded; the request can be retried later.
     #[error("the store is unavailable: {detail}")]
     Unavailable {
         /// Operation that failed.
@@ -85,6 +114,14 @@ impl StoreError {
     ) -> Self {
         Self::Unavailable { detail: detail.into(), source: Some(source.into()) }
     }
+
+    /// Creates the error for a store whose disk is full; `detail` names the operation.
+    pub fn full(
+        detail: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Full { detail: detail.into(), source: Some(source.into()) }
+    }
 }
 
 /// Error of a use case.
@@ -96,4 +133,53 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Returns an error with the errors behind it, separated by colons. An error that is part of the text
+/// before it already is left out: some libraries include their causes, and some do not.
+#[must_use]
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut chain = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !chain.contains(&text) {
+            chain.push_str(": ");
+            chain.push_str(&text);
+        }
+        next = cause.source();
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error of a library, with its cause in its text or without.
+    #[derive(Debug, thiserror::Error)]
+    enum Layer {
+        #[error("connection refused")]
+        Bottom,
+        #[error("error connecting to server: {0}")]
+        Including(#[source] Box<Layer>),
+        #[error("no connection")]
+        Plain(#[source] Box<Layer>),
+    }
+
+    #[test]
+    fn a_chain_of_errors_names_every_cause_once() {
+        let including = Layer::Including(Box::new(Layer::Bottom));
+        let twice = Layer::Including(Box::new(Layer::Plain(Box::new(including))));
+        let error = StoreError::unavailable("connecting", twice);
+        assert_eq!(
+            error_chain(&error),
+            "the store is unavailable: connecting: error connecting to server: no connection: \
+             error connecting to server: connection refused"
+        );
+        let plain = Layer::Plain(Box::new(Layer::Including(Box::new(Layer::Bottom))));
+        let chain = error_chain(&plain);
+        assert_eq!(chain, "no connection: error connecting to server: connection refused");
+        assert_eq!(chain.matches("refused").count(), 1);
+    }
 }

@@ -12,6 +12,11 @@ use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType, HitlAction, HitlKind, HitlStatus, OnExpiry};
 
+/// Action in the history of a request whose subject became another artifact.
+pub(crate) const SUBJECT_CHANGED: &str = "subject_changed";
+/// Action in the history of a request that asks again after its project was reopened.
+pub(crate) const REOPENED: &str = "reopen";
+
 /// A question to people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HitlRequest {
@@ -37,6 +42,13 @@ pub struct HitlRequest {
     pub options: Vec<String>,
     /// Artifacts under review.
     pub subject: Subject,
+    /// Set when the subject was stored by hand and would replace an approved artifact. The step
+    /// does not wait for the answer then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Replacement>,
+    /// Request that asked the same before its project was halted and reopened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_request_id: Option<HitlRequestId>,
     /// Limit in question, when the request asks whether to raise it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetQuestion>,
@@ -55,6 +67,14 @@ pub struct HitlRequest {
     pub created_at: Timestamp,
     /// Time of the last change.
     pub updated_at: Timestamp,
+}
+
+/// Document that would replace an approved artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    /// Value of the loop's `until` key in it, where its step is tested in a loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed: Option<bool>,
 }
 
 /// State of a request, with the data that exists only in that state.
@@ -83,6 +103,21 @@ pub enum HitlState {
     },
 }
 
+impl HitlState {
+    /// Returns the status without the data of the state.
+    #[must_use]
+    pub const fn status(&self) -> HitlStatus {
+        match self {
+            Self::Pending => HitlStatus::Pending,
+            Self::Approved(_) => HitlStatus::Approved,
+            Self::Rejected(_) => HitlStatus::Rejected,
+            Self::Amended(_) => HitlStatus::Amended,
+            Self::Expired { .. } => HitlStatus::Expired,
+            Self::Cancelled { .. } => HitlStatus::Cancelled,
+        }
+    }
+}
+
 /// A person's decision on a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
@@ -106,7 +141,8 @@ pub struct Reply {
 pub struct HistoryEntry {
     /// Time of the action.
     pub timestamp: Timestamp,
-    /// `created`, `approve`, `reject`, `amend`, `expire`, `extend` or `cancel`.
+    /// `created`, `approve`, `reject`, `amend`, `expire`, `extend`, `subject_changed`, `reopen` or
+    /// `cancel`.
     pub action: String,
     /// Name of the principal that acted.
     pub user_id: String,
@@ -162,14 +198,20 @@ impl HitlRequest {
     /// Returns the status without the data of the state.
     #[must_use]
     pub const fn status(&self) -> HitlStatus {
-        match self.state {
-            HitlState::Pending => HitlStatus::Pending,
-            HitlState::Approved(_) => HitlStatus::Approved,
-            HitlState::Rejected(_) => HitlStatus::Rejected,
-            HitlState::Amended(_) => HitlStatus::Amended,
-            HitlState::Expired { .. } => HitlStatus::Expired,
-            HitlState::Cancelled { .. } => HitlStatus::Cancelled,
-        }
+        self.state.status()
+    }
+
+    /// Returns whether the subject is not the one that the request was opened with, so that an answer
+    /// has to name the digest it is about.
+    #[must_use]
+    pub fn subject_changed(&self) -> bool {
+        let mut since = self.history.iter().rev().take_while(|entry| entry.action != REOPENED);
+        since.any(|entry| entry.action == SUBJECT_CHANGED)
+    }
+
+    /// Returns the answers in its history, oldest first.
+    pub fn answers(&self) -> impl Iterator<Item = &HistoryEntry> {
+        self.history.iter().filter(|entry| entry.action.parse::<HitlAction>().is_ok())
     }
 
     /// Returns the decision if a person has taken one.
@@ -244,4 +286,6 @@ pub struct Responded {
     pub request: Arc<HitlRequest>,
     /// Whether the workflow continues because of the response.
     pub workflow_resumed: bool,
+    /// Whether the response halted the project.
+    pub project_halted: bool,
 }

@@ -39,6 +39,12 @@ macro_rules! id {
                 self.0
             }
 
+            /// Returns the id that comes next in the order of ids.
+            #[must_use]
+            pub const fn successor(self) -> Self {
+                Self(Uuid::from_u128(self.0.as_u128().wrapping_add(1)))
+            }
+
             /// Returns the sixteen bytes that a store keeps.
             #[must_use]
             pub const fn bytes(&self) -> &[u8; 16] {

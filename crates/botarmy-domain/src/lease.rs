@@ -9,6 +9,10 @@ use crate::timestamp::Timestamp;
 /// Duration of a lease without a heartbeat, unless settings say otherwise.
 pub const LEASE: Duration = Duration::from_secs(300);
 
+/// Time within which an external worker must make its first call under a lease, unless settings say
+/// otherwise.
+pub const FIRST_CALL: Duration = Duration::from_secs(15);
+
 /// Name of a lease holder: a process and a slot in it. Free text, chosen by the worker.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -23,6 +27,12 @@ impl WorkerId {
     #[must_use]
     pub fn external(name: &str) -> Self {
         Self(format!("{}{name}", Self::EXTERNAL))
+    }
+
+    /// Returns the name that an external worker gave itself; `None` for a worker of a server.
+    #[must_use]
+    pub fn external_name(&self) -> Option<&str> {
+        self.0.strip_prefix(Self::EXTERNAL)
     }
 
     /// Returns whether the worker is external.
@@ -49,9 +59,19 @@ pub struct Lease {
     pub started_at: Timestamp,
     /// Time of expiry unless the lease is extended.
     pub expires_at: Timestamp,
+    /// Time by which its holder must make a first call; absent if the lease expires no later anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_call_by: Option<Timestamp>,
 }
 
 impl Lease {
+    /// Returns whether its holder still has to make the first call. Any call either ends the lease or
+    /// moves its expiry.
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        self.first_call_by == Some(self.expires_at)
+    }
+
     /// Returns the holder of this lease, with its fencing token.
     #[must_use]
     pub fn holder(&self) -> LeaseHolder {

@@ -26,15 +26,19 @@ pub mod health;
 pub mod hitl;
 pub mod id_generator;
 pub mod ids;
+pub mod json;
 pub mod lease;
+pub mod lease_token;
 pub mod log;
 pub mod outcome;
 pub mod package;
 pub mod page;
 pub mod ports;
 pub mod project;
+pub mod rebuilt;
 pub mod record;
 pub mod records;
+pub mod replay;
 pub mod scope;
 pub mod source_code;
 pub mod task;
@@ -53,10 +57,10 @@ pub use budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
 pub use bus_message::{BusMessage, TaskProgress};
 pub use caller::{Authentication, Caller, Principal};
 pub use change::{Change, Committed, Decision, Row};
-pub use claim::Claim;
+pub use claim::{Claim, ExternalLease};
 pub use decision_context::{DecisionContext, Defaults};
 pub use emergency::{Stop, StopScope, Stopped};
-pub use error::{DomainError, Error, StoreError};
+pub use error::{DomainError, Error, InvalidPart, StoreError, error_chain};
 pub use event::{EventPayload, PayloadError};
 pub use handoff::Handoff;
 pub use health::{Health, Probe};
@@ -64,22 +68,24 @@ pub use hitl::{HitlRequest, HitlState, NewRequest, Reply, Responded, Response, S
 pub use id_generator::IdGenerator;
 pub use ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
 pub use lease::{Lease, LeaseHolder, WorkerId};
+pub use lease_token::{LeaseSecret, LeaseToken, TokenDigest};
 pub use log::{Entry, EntryFilter, Head, LogId, Origin};
 pub use outcome::{Outcome, Question, RunError};
 pub use package::Package;
 pub use page::Page;
-pub use project::{Completion, Counts, NewProject, Plan, Project, ProjectState};
+pub use project::{Activity, Completion, Counts, NewProject, Plan, Project, ProjectState};
+pub use rebuilt::Rebuilt;
 pub use record::{ColumnKind, ColumnValue, Record, RecordTable};
 pub use records::{Listed, RecordKey, RecordKind, RecordValue};
 pub use scope::{Scope, Snapshot};
 pub use source_code::{SourceCode, SourceFile};
-pub use task::{NewTask, Task, TaskFilter, TaskLine, TaskState, TaskStatusList};
+pub use task::{NewTask, ReadyTasks, Task, TaskFilter, TaskLine, TaskState, TaskStatusList};
 pub use timestamp::Timestamp;
 pub use usage::Usage;
 pub use vocabulary::{
-    AgentStatusKind, AgentType, ArtifactType, EventSource, EventType, HitlAction, HitlKind,
-    HitlStatus, OnExpiry, Oversight, ProjectStatus, StepStatus, TaskStatus,
+    ActivityState, AgentStatusKind, AgentType, ArtifactType, EventSource, EventType, HitlAction,
+    HitlKind, HitlStatus, OnExpiry, Oversight, ProjectStatus, StepStatus, TaskStatus,
 };
-pub use worker::{HeartbeatReply, HeldLease, Leased, WorkQuery};
+pub use worker::{HeartbeatReply, HeldLease, Leased, PresentedLease, WorkQuery};
 pub use worker_document::WorkerDocument;
 pub use workflow::{Progress, Step, Workflow};

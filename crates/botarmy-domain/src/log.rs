@@ -1,5 +1,10 @@
 //! The append-only log: one per project and one for the system. Entries are numbered without a
 //! gap in commit order, and each carries a hash over itself and the hash before it.
+//! `docs/log.md` describes the format for readers outside.
+
+mod export;
+mod line;
+mod verify;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,6 +15,10 @@ use crate::ids::{EventId, HitlRequestId, ProjectId, TaskId};
 use crate::project::Counts;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{EventSource, EventType};
+
+pub use export::{ExportError, ExportVerifier};
+pub use line::{Line, Unreadable};
+pub use verify::{Verification, Verifier};
 
 /// A log: that of a project, or the system log for events without a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,8 +142,18 @@ pub struct Entry {
     /// Position in the log: 1, 2, 3, …
     pub seq: u64,
     /// SHA-256 over the canonical JSON of all fields above and the previous hash, in lower-case
-    /// hexadecimal.
+    /// hexadecimal; see [`Form`].
     pub hash: String,
+}
+
+/// Form of the canonical JSON that a hash was computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// That of earlier versions, which round numbers of 2^53 or more. A hash in this form does not
+    /// show a change of their last digits.
+    Rounded,
+    /// The present one, with every digit of an integer.
+    Exact,
 }
 
 /// Input of the hash: every field of the entry except the hash itself, and the previous hash. In
@@ -185,7 +204,22 @@ impl Entry {
     /// Computes the hash that this entry must have after `previous`.
     #[must_use]
     pub fn seal(&self, previous: &str) -> String {
-        let sealed = Sealed {
+        digest_bytes(&canonical::form_2(&self.sealed(previous)))
+    }
+
+    /// Returns the form in which the entry has the hash that it must have after `previous`, or
+    /// `None` if it has another hash.
+    #[must_use]
+    pub fn form_after(&self, previous: &str) -> Option<Form> {
+        if self.hash == self.seal(previous) {
+            return Some(Form::Exact);
+        }
+        let rounded = canonical::form_1(&self.sealed(previous))?;
+        (self.hash == digest_bytes(&rounded)).then_some(Form::Rounded)
+    }
+
+    fn sealed<'a>(&'a self, previous: &'a str) -> Sealed<'a> {
+        Sealed {
             created_at: self.created_at,
             event_data: &self.event_data,
             event_metadata: &self.event_metadata,
@@ -197,8 +231,7 @@ impl Entry {
             project_id: self.project_id,
             seq: self.seq,
             task_id: self.task_id,
-        };
-        digest_bytes(&canonical::of_ordered(&sealed))
+        }
     }
 
     /// Returns the log that the entry belongs to.
@@ -214,30 +247,7 @@ impl Entry {
     }
 }
 
-/// Checks the hashes of a log entry by entry, in order.
-#[derive(Debug, Clone)]
-pub struct Verifier {
-    log: Option<LogId>,
-    seq: u64,
-    hash: String,
-    first_bad: Option<u64>,
-}
-
-/// Result of checking a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verification {
-    /// Whether every entry is unchanged and in its place.
-    pub valid: bool,
-    /// Number of entries that were read.
-    pub entries: u64,
-    /// Last valid entry.
-    pub head: HeadMark,
-    /// Position of the first entry that is missing or changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_bad_seq: Option<u64>,
-}
-
-/// A position in a log and the hash there.
+/// A position in a log and the hash there. Its text is `SEQ:HASH`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadMark {
     /// Position in the log.
@@ -246,45 +256,23 @@ pub struct HeadMark {
     pub hash: String,
 }
 
-impl Default for Verifier {
-    fn default() -> Self {
-        Self { log: None, seq: 0, hash: GENESIS.to_owned(), first_bad: None }
+impl std::fmt::Display for HeadMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.seq, self.hash)
     }
 }
 
-impl Verifier {
-    /// Checks the next entry.
-    pub fn next(&mut self, entry: &Entry) {
-        let expected = self.seq + 1;
-        let log = *self.log.get_or_insert(entry.log());
-        let good =
-            entry.seq == expected && entry.log() == log && entry.hash == entry.seal(&self.hash);
-        if !good {
-            self.first_bad.get_or_insert(expected);
-        }
-        self.seq = expected;
-        self.hash.clone_from(&entry.hash);
-    }
+impl std::str::FromStr for HeadMark {
+    type Err = String;
 
-    /// Marks the next position as bad because its row is not an entry.
-    pub fn unreadable(&mut self) {
-        self.seq += 1;
-        self.first_bad.get_or_insert(self.seq);
-    }
-
-    /// Returns the result. `head` is the recorded end of the log; it reveals a log that was
-    /// truncated although every remaining entry is valid.
-    #[must_use]
-    pub fn finish(mut self, head: &HeadMark) -> Verification {
-        if self.first_bad.is_none() && (self.seq != head.seq || self.hash != head.hash) {
-            self.first_bad = Some(self.seq.min(head.seq) + 1);
-        }
-        Verification {
-            valid: self.first_bad.is_none(),
-            entries: self.seq,
-            head: HeadMark { seq: self.seq, hash: self.hash },
-            first_bad_seq: self.first_bad,
-        }
+    /// Reads `SEQ:HASH`; the hash may be in upper case.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || "must be SEQ:HASH, a position and the 64 hexadecimal digits there".to_owned();
+        let (seq, hash) = text.trim().split_once(':').ok_or_else(wrong)?;
+        let seq = seq.parse().map_err(|_| wrong())?;
+        hash_bytes(hash).ok_or_else(wrong)?;
+        Ok(Self { seq, hash: hash.to_ascii_lowercase() })
     }
 }
 
@@ -292,7 +280,7 @@ impl Verifier {
 #[must_use]
 pub fn hash_bytes(hash: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    if hash.len() != 64 || !hash.is_ascii() {
+    if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (n, byte) in bytes.iter_mut().enumerate() {
@@ -336,41 +324,31 @@ mod tests {
     use crate::caller::Caller;
     use crate::id_generator::IdGenerator;
 
-    fn log_of(length: usize) -> (Head, Vec<Entry>) {
+    pub(super) fn log_of(length: usize) -> (Head, Vec<Entry>) {
         let mut id_generator = IdGenerator::new(Timestamp::from_micros(1_000_000), 1);
         let mut head = Head::empty(LogId::Project(id_generator.project()));
-        let entries = (0..length)
-            .map(|n| {
-                let mut data = Map::new();
-                data.insert("n".to_owned(), n.into());
-                let event = Event {
-                    id: id_generator.event(),
-                    event_type: EventType::TaskCreated,
-                    origin: Caller::person("someone").origin(),
-                    task_id: Some(id_generator.task()),
-                    hitl_request_id: None,
-                    data,
-                    at: id_generator.now(),
-                };
-                Entry::append(&mut head, event)
-            })
-            .collect();
+        let mut entries = Vec::new();
+        for _ in 0..length {
+            let event = event_after(&entries);
+            entries.push(Entry::append(&mut head, event));
+        }
         (head, entries)
     }
 
-    fn verify(head: &Head, entries: &[Entry]) -> Verification {
-        let mut verifier = Verifier::default();
-        entries.iter().for_each(|entry| verifier.next(entry));
-        verifier.finish(&HeadMark { seq: head.seq, hash: head.hash.clone() })
-    }
-
-    #[test]
-    fn an_untouched_log_is_valid_also_after_a_round_trip_through_json() {
-        let (head, entries) = log_of(5);
-        let json = serde_json::to_string(&entries).unwrap();
-        let read: Vec<Entry> = serde_json::from_str(&json).unwrap();
-        let found = verify(&head, &read);
-        assert!(found.valid && found.entries == 5 && found.first_bad_seq.is_none());
+    /// Returns an event to be appended to these entries.
+    pub(super) fn event_after(entries: &[Entry]) -> Event {
+        let n = entries.len() as u64;
+        let mut id_generator =
+            IdGenerator::new(Timestamp::from_micros(1_000_000), u128::from(n) + 2);
+        Event {
+            id: id_generator.event(),
+            event_type: EventType::TaskCreated,
+            origin: Caller::person("someone").origin(),
+            task_id: Some(id_generator.task()),
+            hitl_request_id: None,
+            data: Map::from_iter([("n".to_owned(), n.into())]),
+            at: id_generator.now(),
+        }
     }
 
     #[test]
@@ -385,22 +363,20 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_tampering_is_found_where_it_is() {
-        type Tamper = fn(&mut Vec<Entry>);
-        let tampering: [(&str, Tamper, u64); 6] = [
-            ("data", |log| drop(log[2].event_data.insert("n".to_owned(), 9.into())), 3),
-            ("time", |log| log[1].created_at = Timestamp::from_micros(5), 2),
-            ("actor", |log| drop(log[0].event_metadata.insert("actor".into(), "x".into())), 1),
-            ("removed", |log| drop(log.remove(3)), 4),
-            ("swapped", |log| log.swap(1, 2), 2),
-            ("cut short", |log| log.truncate(4), 5),
-        ];
-        for (name, tamper, first_bad) in tampering {
-            let (head, mut entries) = log_of(5);
-            tamper(&mut entries);
-            let found = verify(&head, &entries);
-            assert!(!found.valid, "{name}");
-            assert_eq!(found.first_bad_seq, Some(first_bad), "{name}");
+    fn a_head_is_read_from_its_text_in_either_case() {
+        let mark = HeadMark { seq: 7, hash: "ab".repeat(32) };
+        assert_eq!(mark.to_string().parse(), Ok(mark.clone()));
+        assert_eq!(format!(" 7:{} ", "AB".repeat(32)).parse(), Ok(mark));
+        for wrong in [
+            "",
+            "7",
+            "7:",
+            ":",
+            "x:00",
+            &format!("-1:{GENESIS}"),
+            &format!("1:{}+f", "0".repeat(62)),
+        ] {
+            assert!(wrong.parse::<HeadMark>().is_err(), "{wrong}");
         }
     }
 }

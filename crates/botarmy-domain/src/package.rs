@@ -1,7 +1,10 @@
 //! The package of a project: its files, built from the context store only. The same state gives the
 //! same files.
 
+mod active_names;
+mod archive_name;
 mod contents;
+mod folding;
 mod layout;
 mod markdown;
 mod paths;
@@ -11,21 +14,30 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+pub use archive_name::archive_name;
 pub use contents::{Cover, CoverStep, CoverWorkflow, Package, PackageFile, PackageSummary};
 pub use layout::{PackedFile, layout};
-pub use paths::{check_path, path_problems};
+pub use paths::{MAX_PATH, check_path, path_problems};
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, ArtifactRef};
 use crate::project::Project;
 use crate::timestamp::Timestamp;
 
-/// Builds the record of a package from a project and all its artifacts.
+/// Builds the record of a package from a project and all its artifacts. A document that was stored
+/// after an approved one of its type, and was not approved itself, is left out.
 #[must_use]
 pub fn build(project: &Project, artifacts: &[Arc<Artifact>], generated_at: Timestamp) -> Package {
     let cover = Cover::of(project);
+    let released = project.plan.as_ref().and_then(|plan| plan.progress.released.as_ref());
+    let is_unapproved = |artifact: &ArtifactRef| {
+        let released = released.and_then(|released| released.get(&artifact.artifact_type));
+        released.is_some_and(|one| one.request_id.is_some() && artifact.id > one.context_id)
+    };
+    let artifacts: Vec<_> =
+        artifacts.iter().filter(|artifact| !is_unapproved(&artifact.meta)).cloned().collect();
     let mut ids: Vec<_> = artifacts.iter().map(|artifact| artifact.meta.id).collect();
     ids.sort_unstable();
-    let files: Vec<_> = layout(&cover, artifacts).iter().map(PackedFile::record).collect();
+    let files: Vec<_> = layout(&cover, &artifacts).iter().map(PackedFile::record).collect();
     let digest = digest_of(&files);
     Package { project_id: project.id, generated_at, cover, artifacts: ids, files, digest }
 }

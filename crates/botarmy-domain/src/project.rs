@@ -1,16 +1,19 @@
 //! A project: an idea that workflows, agents and people turn into a package.
 
+mod activity;
 mod report;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::ProjectId;
+use crate::ids::{ContextId, HitlRequestId, ProjectId};
+use crate::task::Task;
 use crate::timestamp::Timestamp;
-use crate::vocabulary::{Oversight, ProjectStatus, StepStatus, TaskStatus};
+use crate::vocabulary::{ArtifactType, Oversight, ProjectStatus, StepStatus, TaskStatus};
 use crate::workflow::{Progress, Step, Workflow};
 
+pub use activity::Activity;
 pub use report::{CompletionReport, ProjectDetail, Standing, TaskStatusPage};
 
 /// A project and, when it follows a workflow, its progress in it.
@@ -62,8 +65,12 @@ pub enum ProjectState {
         /// Conditions that were unmet when the project was completed by force, one sentence each.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         overridden: Vec<String>,
+        /// Whether a person completed it for good. A project that is driven by hand and that
+        /// completed by itself is reopened by the next task or request.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        forced: bool,
     },
-    /// A gate was rejected by a person or by its expiry rule.
+    /// A gate was rejected by a person or by its expiry rule. The project can be reopened.
     Halted {
         /// Time of the rejection.
         at: Timestamp,
@@ -71,6 +78,9 @@ pub enum ProjectState {
         by: String,
         /// Reason for people.
         reason: String,
+        /// Request that was rejected; `None` in a project that an older version halted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<HitlRequestId>,
     },
     /// The project cannot continue.
     Failed {
@@ -129,7 +139,61 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Returns the artifacts that an attempt at a step's task is given now: the released artifact of
+    /// each input, people's feedback, and whatever was added to the task since its hand-off. `None`
+    /// if the task is not a step of the plan, or the released artifacts have to be rebuilt first.
+    #[must_use]
+    pub fn context_of(&self, task: &Task) -> Option<TaskContext> {
+        let step = self.workflow.step(task.step()?)?;
+        let released = self.progress.released.as_ref()?;
+        let inputs = step.inputs.iter().filter_map(|input| released.get(input));
+        let feedback = self.progress.of(&step.name).feedback;
+        let handed_over: Vec<_> = inputs.map(|one| one.context_id).chain(feedback).collect();
+        let known = task.handoff.as_ref().map_or(0, |handoff| handoff.context_ids.len());
+        let later = task.context_ids.iter().skip(known).copied();
+        let all = handed_over.iter().copied().chain(later).collect();
+        Some(TaskContext { handed_over, all })
+    }
+
+    /// Returns the step whose review a document of this type needs because a person has approved
+    /// one already, or has decided not to.
+    #[must_use]
+    pub fn approved_at(&self, artifact_type: ArtifactType, oversight: Oversight) -> Option<&Step> {
+        let released = self.progress.released.as_ref()?.get(&artifact_type);
+        let is_approved = released.is_some_and(|released| released.request_id.is_some());
+        let makers = || self.workflow.steps.iter().filter(|step| step.output == artifact_type);
+        let is_over = |step: &&Step| {
+            let status = self.progress.of(&step.name).status;
+            matches!(status, StepStatus::Done | StepStatus::Skipped)
+        };
+        let gated = || makers().filter(|step| step.is_gated(oversight));
+        let over = gated().rfind(is_over);
+        // A step that repairs waits again as soon as its result is approved.
+        over.or_else(|| {
+            gated().next_back().or_else(|| makers().next_back()).filter(|_| is_approved)
+        })
+    }
+}
+
+/// Artifacts that an attempt at a task is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskContext {
+    /// Those of the hand-off: inputs and feedback.
+    pub handed_over: Vec<ContextId>,
+    /// All of them.
+    pub all: Vec<ContextId>,
+}
+
 impl Project {
+    /// Returns whether the next task or request reopens the project: it is driven by hand, and
+    /// completed by itself.
+    #[must_use]
+    pub fn reopens_by_itself(&self) -> bool {
+        let ProjectState::Completed { overridden, forced, .. } = &self.state else { return false };
+        self.plan.is_none() && !forced && overridden.is_empty()
+    }
+
     /// Returns the status without the data of the state.
     #[must_use]
     pub const fn status(&self) -> ProjectStatus {

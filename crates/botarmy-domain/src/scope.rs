@@ -137,6 +137,9 @@ pub struct Snapshot {
     pub records: BTreeMap<RecordKey, Option<RecordValue>>,
     /// Agent type and its facts, if the scope includes them.
     pub agent_facts: Option<(AgentType, AgentFacts)>,
+    /// Whether the project has released artifacts that its row does not have yet. They are written
+    /// with whatever is decided.
+    pub is_rebuilt: bool,
 }
 
 impl Snapshot {

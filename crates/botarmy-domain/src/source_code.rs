@@ -1,6 +1,6 @@
 //! The content of a `source_code` artifact: a set of text files and the one to open first.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::package;
 
@@ -8,6 +8,9 @@ use crate::package;
 pub const MAX_FILES: usize = 2_000;
 /// Most bytes that the files of one `source_code` artifact may hold together.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// Most characters of a path that an error shows.
+const MAX_SHOWN: usize = 300;
 
 /// A set of text files and the one to open first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +128,24 @@ impl SourceCode {
     #[must_use]
     pub fn path_problems(&self) -> Vec<(&str, &'static str)> {
         package::path_problems(self.files.iter().map(|file| file.path.as_str()))
+    }
+}
+
+/// Checks the paths in the list `files` of a `source_code` artifact that is to be stored, by the
+/// rules of [`package::path_problems`]. What has no such list has no paths.
+///
+/// # Errors
+/// The first path that cannot be used, with the reason.
+pub fn check_paths(content: &Map<String, Value>) -> Result<(), String> {
+    let files = content.get("files").and_then(Value::as_array).into_iter().flatten();
+    let paths = files.filter_map(|file| file.get("path")?.as_str());
+    match package::path_problems(paths).first() {
+        None => Ok(()),
+        Some((path, reason)) => {
+            let shown: String = path.chars().take(MAX_SHOWN).collect();
+            let cut = if shown.len() < path.len() { "…" } else { "" };
+            Err(format!("the file path {:?} cannot be used: {reason}", format!("{shown}{cut}")))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::handoff::Handoff;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::lease::Lease;
+use crate::lease_token::TokenDigest;
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
 use crate::vocabulary::{AgentType, ArtifactType, HitlAction, ProjectStatus, TaskStatus};
@@ -42,6 +43,14 @@ pub struct Task {
     /// gave up is not counted.
     #[serde(default)]
     pub failures: u32,
+    /// Number of attempts in a row that were handed to an external worker which made no call about
+    /// them. They are not counted as failures.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unconfirmed: u32,
+    /// Digest of the token of the latest lease of an external worker. It outlives the lease, so that
+    /// a repeated call can be told from a forged one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_token: Option<TokenDigest>,
     /// Hand-off, if the task is a step of a workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handoff: Option<Handoff>,
@@ -111,6 +120,10 @@ pub enum TaskState {
         /// Artifacts that were produced.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         artifacts: Vec<ContextId>,
+        /// SHA-256 of the accepted result as it was sent; absent in a task that an older version
+        /// completed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result_digest: Option<String>,
     },
     /// Failed for good, unless a person retries it.
     Failed {
@@ -128,6 +141,30 @@ pub enum TaskState {
         /// Reason for people.
         reason: String,
     },
+}
+
+impl TaskState {
+    /// Returns the status without the data of the state.
+    #[must_use]
+    pub const fn status(&self) -> TaskStatus {
+        match self {
+            Self::Pending { .. } => TaskStatus::Pending,
+            Self::Working { .. } => TaskStatus::Working,
+            Self::WaitingForHitl { .. } => TaskStatus::WaitingForHitl,
+            Self::Completed { .. } => TaskStatus::Completed,
+            Self::Failed { .. } => TaskStatus::Failed,
+            Self::Cancelled { .. } => TaskStatus::Cancelled,
+        }
+    }
+}
+
+/// Tasks of one agent type that are ready to be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadyTasks {
+    /// The agent type.
+    pub agent: AgentType,
+    /// Number of tasks.
+    pub count: u64,
 }
 
 /// Error of an attempt.
@@ -205,6 +242,8 @@ impl Task {
             max_attempts: DEFAULT_MAX_ATTEMPTS,
             attempt: 0,
             failures: 0,
+            unconfirmed: 0,
+            lease_token: None,
             handoff: None,
             output_type: None,
             timeout_s: None,
@@ -224,14 +263,7 @@ impl Task {
     /// Returns the status without the data of the state.
     #[must_use]
     pub const fn status(&self) -> TaskStatus {
-        match self.state {
-            TaskState::Pending { .. } => TaskStatus::Pending,
-            TaskState::Working { .. } => TaskStatus::Working,
-            TaskState::WaitingForHitl { .. } => TaskStatus::WaitingForHitl,
-            TaskState::Completed { .. } => TaskStatus::Completed,
-            TaskState::Failed { .. } => TaskStatus::Failed,
-            TaskState::Cancelled { .. } => TaskStatus::Cancelled,
-        }
+        self.state.status()
     }
 
     /// Returns the lease while the task is being worked on.
@@ -258,6 +290,12 @@ impl Task {
             _ => None,
         }
     }
+}
+
+/// For `skip_serializing_if`, which passes a reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is set by serde")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Short form of a task, as status lists show it. It is read from a stored [`Task`] without parsing

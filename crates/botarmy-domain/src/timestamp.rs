@@ -36,10 +36,15 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// Returns the time that is `duration` later.
+    /// Last time that can be written.
+    const LAST: i64 = 253_402_300_799_999_999;
+
+    /// Returns the time that is `duration` later, but none after the year 9999: it could be stored and
+    /// never be read again.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros).min(Self::LAST.max(self.0)))
     }
 
     /// Returns the time that is `duration` earlier.
@@ -70,6 +75,14 @@ impl Timestamp {
         i64::try_from(time.unix_timestamp_nanos().div_euclid(1000))
             .map(Self)
             .map_err(|_| MalformedTimestamp)
+    }
+}
+
+impl std::str::FromStr for Timestamp {
+    type Err = MalformedTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, MalformedTimestamp> {
+        Self::parse(text)
     }
 }
 
@@ -230,6 +243,16 @@ mod tests {
             let time = Timestamp::from_micros(micros);
             assert_eq!(time.to_string(), text);
             assert_eq!(serde_json::to_value(time).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_later_time_is_never_one_that_cannot_be_written() {
+        let (now, last) = (Timestamp::from_micros(1_800_000_000_000_000), bounds().1);
+        assert_eq!(now.after(Duration::from_secs(1)).micros(), now.micros() + 1_000_000);
+        for long in [Duration::from_secs(i64::MAX.unsigned_abs()), Duration::MAX] {
+            assert_eq!(now.after(long).micros(), last);
+            assert_eq!(Timestamp::parse(&now.after(long).to_string()), Ok(now.after(long)));
         }
     }
 

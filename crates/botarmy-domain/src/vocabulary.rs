@@ -88,6 +88,18 @@ words! {
         Cancelled = "cancelled",
     }
 
+    /// State of the work on a project.
+    ActivityState {
+        /// A task is running, or is about to be taken by a runner or worker.
+        Working = "working",
+        /// Nothing goes on until a person answers a request.
+        WaitingForPerson = "waiting_for_person",
+        /// A task waits for an agent type that no runner or worker serves.
+        WaitingForWorker = "waiting_for_worker",
+        /// There is nothing to do: the project is driven by hand, paused, or over.
+        Idle = "idle",
+    }
+
     /// Status of a human-in-the-loop request.
     HitlStatus {
         Pending = "pending",
@@ -198,6 +210,7 @@ words! {
         BudgetChanged = "budget_changed",
         EmergencyStopped = "emergency_stopped",
         EmergencyReleased = "emergency_released",
+        ProjectReopened = "project_reopened",
     }
 }
 

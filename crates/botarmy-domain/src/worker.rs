@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::assignment::Assignment;
 use crate::ids::TaskId;
 use crate::lease::{LeaseHolder, WorkerId};
+use crate::lease_token::LeaseToken;
 use crate::task::Task;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::AgentType;
@@ -22,7 +23,7 @@ pub struct WorkQuery {
     pub wait: Duration,
 }
 
-/// A lease as its holder presents it.
+/// A lease, named by its task and its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldLease {
     /// Task of the lease.
@@ -39,17 +40,36 @@ impl HeldLease {
     }
 }
 
+/// A lease as an external worker presents it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentedLease {
+    /// The lease.
+    pub lease: HeldLease,
+    /// Token that came with the call.
+    pub token: Option<LeaseToken>,
+}
+
 /// A leased task.
 #[derive(Debug, Clone)]
 pub struct Leased {
     /// The lease.
     pub lease: HeldLease,
+    /// Token with which its holder proves that it is the holder.
+    pub token: LeaseToken,
     /// Time of expiry unless a heartbeat extends it.
     pub expires_at: Timestamp,
     /// Interval at which the holder should send heartbeats.
     pub heartbeat: Duration,
     /// Work to be done.
     pub job: Assignment,
+}
+
+impl Leased {
+    /// Returns the lease as its holder presents it.
+    #[must_use]
+    pub fn presented(&self) -> PresentedLease {
+        PresentedLease { lease: self.lease.clone(), token: Some(self.token.clone()) }
+    }
 }
 
 /// Reply to a heartbeat.

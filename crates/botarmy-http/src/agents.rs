@@ -37,7 +37,8 @@ struct AgentView<'a> {
     /// Oldest of its running tasks.
     #[schema(value_type = Option<Uuid>)]
     current_task_id: Option<TaskId>,
-    #[schema(value_type = Option<String>, format = DateTime)]
+    /// Time of its last activity; the time of the installation until it has worked.
+    #[schema(value_type = String, format = DateTime)]
     last_activity: Option<Timestamp>,
     error_message: Option<&'a str>,
     /// Number of its running tasks.
@@ -59,7 +60,7 @@ impl<'a> AgentView<'a> {
 
 /// Returns the status of every agent type, by its name.
 #[utoipa::path(
-    get, path = "/api/v1/agents/status", tag = "agents",
+    get, path = "/api/v1/agents/status", operation_id = "list_agent_statuses", tag = "agents",
     responses((status = 200, body = BTreeMap<String, AgentView>)),
 )]
 async fn statuses(state: Data<State>, Caller(caller): Caller) -> Result<HttpResponse, Problem> {
@@ -71,7 +72,8 @@ async fn statuses(state: Data<State>, Caller(caller): Caller) -> Result<HttpResp
 
 /// Returns the status of an agent type.
 #[utoipa::path(
-    get, path = "/api/v1/agents/status/{agent_type}", tag = "agents",
+    get, path = "/api/v1/agents/status/{agent_type}", operation_id = "get_agent_status",
+    tag = "agents",
     params(("agent_type" = vocabulary::AgentType, Path)),
     responses((status = 200, body = AgentView), (status = 422, body = ProblemDocument)),
 )]
@@ -112,7 +114,9 @@ struct AgentHistoryLine<'a> {
 
 /// Returns the earlier statuses of an agent type, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/agents/status-history/{agent_type}", tag = "agents",
+    get, path = "/api/v1/agents/status-history/{agent_type}",
+    operation_id = "list_agent_status_history",
+    tag = "agents",
     params(("agent_type" = vocabulary::AgentType, Path), HistoryQuery),
     responses((status = 200, body = [AgentHistoryLine]), (status = 422, body = ProblemDocument)),
 )]
@@ -152,7 +156,8 @@ struct ResetView {
 ///
 /// Its running tasks go on.
 #[utoipa::path(
-    post, path = "/api/v1/agents/status/{agent_type}/reset", tag = "agents",
+    post, path = "/api/v1/agents/status/{agent_type}/reset", operation_id = "reset_agent_status",
+    tag = "agents",
     params(("agent_type" = vocabulary::AgentType, Path)),
     responses((status = 200, body = ResetView), (status = 422, body = ProblemDocument)),
 )]

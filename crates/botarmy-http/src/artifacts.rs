@@ -1,10 +1,13 @@
 //! Artifacts, which clients reach under `/context`: reading them, and storing one by hand.
 
+use std::sync::Arc;
+
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::{
-    AgentType, Artifact, ArtifactFilter, ArtifactType, ContextId, NewArtifact, ProjectId, Timestamp,
+    AgentType, Artifact, ArtifactFilter, ArtifactType, ContextId, Error, NewArtifact, Page,
+    ProjectId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +15,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
-use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
+use crate::extract::{Caller, Flag, Json, Query, Segment, Whole, in_range};
+use crate::paging::{self, List, map_weight};
 use crate::{State, range, vocabulary};
 
 /// Number of artifacts of a page when the client asks for none. Less than elsewhere, because an
@@ -41,8 +45,9 @@ pub(crate) struct ArtifactView<'a> {
     source_agent: AgentType,
     #[schema(value_type = vocabulary::ArtifactType)]
     artifact_type: ArtifactType,
-    #[schema(value_type = Object)]
-    content: &'a Map<String, Value>,
+    /// Content; in a list, null unless it is asked for.
+    #[schema(value_type = Option<Object>)]
+    content: Option<&'a Map<String, Value>>,
     #[schema(value_type = Object)]
     artifact_metadata: &'a Map<String, Value>,
     /// SHA-256 of the content's canonical JSON (RFC 8785), in hexadecimal.
@@ -64,7 +69,7 @@ impl<'a> ArtifactView<'a> {
             project_id: meta.project_id,
             source_agent: meta.source_agent,
             artifact_type: meta.artifact_type,
-            content: &artifact.content,
+            content: Some(&artifact.content),
             artifact_metadata: &artifact.metadata,
             digest: &meta.digest,
             previous: meta.previous,
@@ -92,7 +97,8 @@ pub(crate) struct NewArtifactBody {
 
 /// Stores an artifact in a project.
 #[utoipa::path(
-    post, path = "/api/v1/context", tag = "context", request_body = NewArtifactBody,
+    post, path = "/api/v1/context", operation_id = "create_artifact",
+    tag = "context", request_body = NewArtifactBody,
     responses(
         (status = 201, body = ArtifactView, headers(("Location" = String), ("ETag" = String))),
         (status = 404, body = ProblemDocument),
@@ -111,8 +117,9 @@ async fn create(
     };
     let artifact =
         state.operations.add_artifact(body.project_id, body.source_agent, new, caller).await?;
+    let location = state.public_path(&format!("/api/v1/context/{}", artifact.meta.id));
     Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, format!("/api/v1/context/{}", artifact.meta.id)))
+        .insert_header((header::LOCATION, location))
         .insert_header((header::ETAG, etag(&artifact)))
         .json(ArtifactView::of(&artifact)))
 }
@@ -127,6 +134,9 @@ struct ArtifactQuery {
     /// Agent type to filter by.
     #[param(value_type = Option<vocabulary::AgentType>)]
     source_agent: Option<AgentType>,
+    /// Whether the items have their content; false when absent.
+    #[param(value_type = Option<bool>)]
+    content: Option<Flag>,
     /// Largest number of items.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Whole>,
@@ -145,8 +155,11 @@ struct ArtifactPage<'a> {
 }
 
 /// Lists the artifacts of a project, oldest first.
+///
+/// The items have no content unless it is asked for. A page ends early when it would be large.
 #[utoipa::path(
-    get, path = "/api/v1/context/project/{project_id}", tag = "context",
+    get, path = "/api/v1/context/project/{project_id}", operation_id = "list_artifacts",
+    tag = "context",
     params(("project_id" = Uuid, Path), ArtifactQuery),
     responses((status = 200, body = ArtifactPage), (status = 404, body = ProblemDocument)),
 )]
@@ -162,17 +175,53 @@ async fn of_project(
         source_agent: query.source_agent,
         after: query.cursor,
     };
-    let page = state.queries.artifacts(&caller, project, filter, limit).await?;
-    let items = page.items.iter().map(|artifact| ArtifactView::of(artifact)).collect();
-    let next_cursor = page.last_before_next().map(|artifact| artifact.meta.id);
-    Ok(HttpResponse::Ok().json(ArtifactPage { items, next_cursor }))
+    let with_content = query.content.is_some_and(|Flag(content)| content);
+    let list = ArtifactList { state: &state, caller: &caller, project, filter, with_content };
+    paging::respond(&list, query.cursor, limit).await
+}
+
+/// Artifacts of a project, oldest first.
+struct ArtifactList<'a> {
+    state: &'a State,
+    caller: &'a botarmy_domain::Caller,
+    project: ProjectId,
+    filter: ArtifactFilter,
+    with_content: bool,
+}
+
+impl List for ArtifactList<'_> {
+    type Item = Artifact;
+    type Cursor = ContextId;
+
+    async fn read(
+        &self,
+        after: Option<ContextId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Artifact>>, Error> {
+        let filter = ArtifactFilter { after, ..self.filter };
+        self.state.queries.artifacts(self.caller, self.project, filter, limit).await
+    }
+
+    fn cursor(artifact: &Artifact) -> ContextId {
+        artifact.meta.id
+    }
+
+    fn weight(artifact: &Artifact) -> usize {
+        size_of::<Artifact>() + map_weight(&artifact.content) + map_weight(&artifact.metadata)
+    }
+
+    fn write(&self, artifact: &Artifact, json: &mut Vec<u8>) -> serde_json::Result<()> {
+        let view = ArtifactView::of(artifact);
+        let content = view.content.filter(|_| self.with_content);
+        serde_json::to_writer(json, &ArtifactView { content, ..view })
+    }
 }
 
 /// Returns an artifact.
 ///
 /// Its `ETag` is the digest of its content.
 #[utoipa::path(
-    get, path = "/api/v1/context/{context_id}", tag = "context",
+    get, path = "/api/v1/context/{context_id}", operation_id = "get_artifact", tag = "context",
     params(("context_id" = Uuid, Path), ("If-None-Match" = Option<String>, Header)),
     responses(
         (status = 200, body = ArtifactView, headers(("ETag" = String))),
@@ -200,7 +249,7 @@ fn etag(artifact: &Artifact) -> String {
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::{DomainError, Page};
+    use botarmy_domain::DomainError;
     use serde_json::json;
 
     use super::*;

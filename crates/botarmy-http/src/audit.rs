@@ -5,13 +5,15 @@ use std::sync::Arc;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use botarmy_domain::log::{HeadMark, LogId};
+use botarmy_domain::log::{GENESIS, HeadMark, Line, LogId, Verification};
+use botarmy_domain::replay::Difference;
 use botarmy_domain::{
     Entry, EntryFilter, Error, EventId, EventSource, EventType, HitlRequestId, Page, ProjectId,
     TaskId, Timestamp,
 };
 use futures_util::{Stream, stream};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
@@ -37,6 +39,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new::<__path_of_task, _, _>(of_task),
         Endpoint::new::<__path_verify, _, _>(verify),
         Endpoint::new::<__path_export, _, _>(export),
+        Endpoint::new::<__path_verify_system, _, _>(verify_system),
+        Endpoint::new::<__path_export_system, _, _>(export_system),
     ]
 }
 
@@ -108,10 +112,10 @@ struct EventQuery {
     /// Source to filter by.
     #[param(value_type = Option<vocabulary::EventSource>)]
     event_source: Option<EventSource>,
-    /// Earliest time.
+    /// Earliest time, or first day (UTC).
     #[param(value_type = Option<String>, format = DateTime)]
     start_date: Option<When>,
-    /// Latest time.
+    /// Latest time, or last day (UTC).
     #[param(value_type = Option<String>, format = DateTime)]
     end_date: Option<When>,
     /// Largest number of entries that a client can ask for.
@@ -127,7 +131,7 @@ struct EventQuery {
 
 impl EventQuery {
     fn filter(&self) -> Result<EntryFilter, Problem> {
-        let (from, to) = (self.start_date.map(|when| when.0), self.end_date.map(|when| when.0));
+        let (from, to) = (self.start_date.map(When::start), self.end_date.map(When::end));
         if let (Some(from), Some(to)) = (from, to)
             && to < from
         {
@@ -151,17 +155,17 @@ impl EventQuery {
 }
 
 /// Responds with a page of entries and, where there is another, a link to it.
-fn respond(request: &HttpRequest, page: &Page<Arc<Entry>>) -> HttpResponse {
+fn respond(state: &State, request: &HttpRequest, page: &Page<Arc<Entry>>) -> HttpResponse {
     let views: Vec<EntryView<'_>> = page.items.iter().map(|entry| EntryView::of(entry)).collect();
     let mut response = HttpResponse::Ok();
     if let Some(last) = page.last_before_next() {
-        response.insert_header((header::LINK, next_link(request, last.id)));
+        response.insert_header((header::LINK, next_link(state, request, last.id)));
     }
     response.json(views)
 }
 
 /// Returns the link to the page after this entry: the same query with another cursor.
-fn next_link(request: &HttpRequest, last: EventId) -> String {
+fn next_link(state: &State, request: &HttpRequest, last: EventId) -> String {
     let mut query: Vec<&str> = request
         .query_string()
         .split('&')
@@ -172,12 +176,14 @@ fn next_link(request: &HttpRequest, last: EventId) -> String {
         .collect();
     let cursor = format!("cursor={last}");
     query.push(&cursor);
-    format!("<{}?{}>; rel=\"next\"", request.path(), query.join("&"))
+    let path = state.public_path(request.path());
+    format!("<{path}?{}>; rel=\"next\"", query.join("&"))
 }
 
 /// Searches all logs, newest entries first.
 #[utoipa::path(
-    get, path = "/api/v1/audit/events", tag = "audit", params(EventQuery),
+    get, path = "/api/v1/audit/events", operation_id = "search_events",
+    tag = "audit", params(EventQuery),
     responses((status = 200, body = [EntryView], headers(("Link" = String)))),
 )]
 async fn events(
@@ -188,12 +194,12 @@ async fn events(
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
     let page = state.logs.entries(&caller, query.filter()?, limit).await?;
-    Ok(respond(&request, &page))
+    Ok(respond(&state, &request, &page))
 }
 
 /// Returns an entry.
 #[utoipa::path(
-    get, path = "/api/v1/audit/events/{event_id}", tag = "audit",
+    get, path = "/api/v1/audit/events/{event_id}", operation_id = "get_event", tag = "audit",
     params(("event_id" = Uuid, Path)),
     responses((status = 200, body = EntryView), (status = 404, body = ProblemDocument)),
 )]
@@ -208,7 +214,9 @@ async fn event(
 
 /// Searches the log of a project, newest entries first.
 #[utoipa::path(
-    get, path = "/api/v1/audit/projects/{project_id}/events", tag = "audit",
+    get, path = "/api/v1/audit/projects/{project_id}/events",
+    operation_id = "search_project_events",
+    tag = "audit",
     params(("project_id" = Uuid, Path), EventQuery),
     responses(
         (status = 200, body = [EntryView], headers(("Link" = String))),
@@ -224,14 +232,15 @@ async fn of_project(
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
     let page = state.logs.project_entries(&caller, id, query.filter()?, limit).await?;
-    Ok(respond(&request, &page))
+    Ok(respond(&state, &request, &page))
 }
 
 /// Searches the entries about a task, newest first.
 ///
 /// Returns 50 entries when no limit is given.
 #[utoipa::path(
-    get, path = "/api/v1/audit/tasks/{task_id}/events", tag = "audit",
+    get, path = "/api/v1/audit/tasks/{task_id}/events", operation_id = "search_task_events",
+    tag = "audit",
     params(("task_id" = Uuid, Path), EventQuery),
     responses(
         (status = 200, body = [EntryView], headers(("Link" = String))),
@@ -247,20 +256,46 @@ async fn of_task(
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, TASK_PAGE, 1..=PAGE_MAX)?;
     let page = state.logs.task_entries(&caller, id, query.filter()?, limit).await?;
-    Ok(respond(&request, &page))
+    Ok(respond(&state, &request, &page))
 }
 
 /// Result of a check of a log.
 #[derive(Serialize, ToSchema)]
 struct VerifyView {
-    /// Whether every entry is unchanged and in its place.
+    /// Whether every entry is unchanged and in its place and, with `state`, the stored state follows
+    /// from the log.
     valid: bool,
     /// Number of entries that were read.
     entries: u64,
+    /// End of the log that was checked.
     head: HeadView,
     /// First position at which the log differs from what was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_bad_seq: Option<u64>,
+    /// Defect at that position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Number of entries by earlier versions whose hashes do not show a change of the last digits
+    /// of numbers of 2^53 or more; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rounded_entries: Option<u64>,
+    /// Result of comparing the stored state; absent without `state`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<StateView>,
+}
+
+impl VerifyView {
+    fn of(found: Verification) -> Self {
+        Self {
+            valid: found.valid,
+            entries: found.entries,
+            head: found.head.into(),
+            first_bad_seq: found.first_bad_seq,
+            reason: found.reason,
+            rounded_entries: Some(found.rounded_entries).filter(|count| *count > 0),
+            state: None,
+        }
+    }
 }
 
 /// Position in a log, with the hash of its entry.
@@ -270,40 +305,141 @@ struct HeadView {
     hash: String,
 }
 
+impl From<HeadMark> for HeadView {
+    fn from(head: HeadMark) -> Self {
+        Self { seq: head.seq, hash: head.hash }
+    }
+}
+
+/// Result of comparing the stored state with the log.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StateVerification)]
+struct StateView {
+    /// Number of rows that were compared; 0 if the log itself is not valid.
+    rows: u64,
+    /// First difference; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<DifferenceView>,
+}
+
+/// Difference between the stored state and the log.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StateDifference)]
+struct DifferenceView {
+    /// Table of the row.
+    table: String,
+    /// Key of the row.
+    row: String,
+    /// Member of the row, such as `state.status`; absent if the row as a whole is missing, unknown to
+    /// the log or unreadable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    /// Position of the log up to which the expected value was determined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    /// Value according to the log, as JSON text; the digest of a long one.
+    expected: String,
+    /// Value in the store, as JSON text; the digest of a long one.
+    found: String,
+}
+
+impl From<Difference> for DifferenceView {
+    fn from(difference: Difference) -> Self {
+        Self {
+            table: difference.table,
+            row: difference.row,
+            field: difference.field,
+            seq: difference.seq,
+            expected: difference.expected,
+            found: difference.found,
+        }
+    }
+}
+
+/// Options of a check.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct VerifyQuery {
+    /// Head that the log must contain, as `SEQ:HASH`: one that was noted earlier. A log that was cut
+    /// off before it, or is another from there on, is not valid.
+    #[serde(default, deserialize_with = "head_mark")]
+    #[param(value_type = Option<String>)]
+    head: Option<HeadMark>,
+    /// Whether to compare the stored state and content with the log too.
+    #[serde(default, deserialize_with = "flag")]
+    #[param(value_type = Option<bool>)]
+    state: bool,
+}
+
+fn head_mark<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<HeadMark>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+}
+
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| D::Error::custom("must be true or false"))
+}
+
 /// Verifies the hash chain of the log of a project.
 ///
-/// The check reads every entry up to the end of the log at the beginning of the check.
+/// The check reads every entry up to the end of the log at the beginning of the check. With `state`
+/// it also compares every stored row and document with the log, and names the first difference.
 #[utoipa::path(
-    get, path = "/api/v1/audit/projects/{project_id}/verify", tag = "audit",
-    params(("project_id" = Uuid, Path)),
+    get, path = "/api/v1/audit/projects/{project_id}/verify", operation_id = "verify_project_log",
+    tag = "audit",
+    params(("project_id" = Uuid, Path), VerifyQuery),
     responses((status = 200, body = VerifyView), (status = 404, body = ProblemDocument)),
 )]
 async fn verify(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
+    Query(query): Query<VerifyQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let found = state.logs.verify_log(&caller, id, state.settings.log_page).await?;
-    Ok(HttpResponse::Ok().json(VerifyView {
-        valid: found.valid,
-        entries: found.entries,
-        head: HeadView { seq: found.head.seq, hash: found.head.hash },
-        first_bad_seq: found.first_bad_seq,
-    }))
+    check(&state, &caller, LogId::Project(id), query).await
 }
 
-/// Last line of an export: the end of the log, which shows whether lines are missing.
-#[derive(Serialize)]
-struct Trailer {
-    head: HeadView,
+/// Verifies the hash chain of the system log.
+///
+/// With `state` it also compares the statuses of the agent types and the emergency stops.
+#[utoipa::path(
+    get, path = "/api/v1/audit/system/verify", tag = "audit", params(VerifyQuery),
+    responses((status = 200, body = VerifyView)),
+)]
+async fn verify_system(
+    state: Data<State>,
+    Caller(caller): Caller,
+    Query(query): Query<VerifyQuery>,
+) -> Result<HttpResponse, Problem> {
+    check(&state, &caller, LogId::System, query).await
+}
+
+async fn check(
+    state: &State,
+    caller: &botarmy_domain::Caller,
+    log: LogId,
+    query: VerifyQuery,
+) -> Result<HttpResponse, Problem> {
+    let page = state.settings.log_page;
+    if !query.state {
+        let found = state.logs.verify_log(caller, log, query.head, page).await?;
+        return Ok(HttpResponse::Ok().json(VerifyView::of(found)));
+    }
+    let found = state.logs.verify_state(caller, log, query.head, page).await?;
+    let valid = found.is_valid();
+    let compared =
+        StateView { rows: found.rows, difference: found.difference.map(DifferenceView::from) };
+    let view = VerifyView { valid, state: Some(compared), ..VerifyView::of(found.log) };
+    Ok(HttpResponse::Ok().json(view))
 }
 
 /// Exports the log of a project as JSON Lines, oldest entry first.
 ///
-/// The last line has the end of the log. The file can be checked without the server:
+/// The last line states the head of the log. The file can be checked without the server:
 /// `botarmy-server audit verify FILE`.
 #[utoipa::path(
-    get, path = "/api/v1/audit/projects/{project_id}/export", tag = "audit",
+    get, path = "/api/v1/audit/projects/{project_id}/export", operation_id = "export_project_log",
+    tag = "audit",
     params(("project_id" = Uuid, Path)),
     responses(
         (status = 200, content_type = "application/x-ndjson", body = String),
@@ -317,43 +453,64 @@ async fn export(
 ) -> Result<HttpResponse, Problem> {
     let head = state.logs.log_head(&caller, LogId::Project(id)).await?;
     let head = head.ok_or_else(|| Problem::not_found("Project", id))?;
-    Ok(HttpResponse::Ok()
-        .content_type("application/x-ndjson")
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{id}_audit.jsonl\""),
-        ))
-        .streaming(lines(state, caller, id, head)))
+    Ok(download(&id.to_string(), lines(state, caller, LogId::Project(id), head)))
 }
 
-/// Returns the lines of the export, a page at a time. An error closes the connection, so that a part
-/// of the log is not taken for the whole.
+/// Exports the system log as JSON Lines, oldest entry first.
+///
+/// The last line states the head of the log, as in the export of a project.
+#[utoipa::path(
+    get, path = "/api/v1/audit/system/export", tag = "audit",
+    responses((status = 200, content_type = "application/x-ndjson", body = String)),
+)]
+async fn export_system(
+    state: Data<State>,
+    Caller(caller): Caller,
+) -> Result<HttpResponse, Problem> {
+    let head = state.logs.log_head(&caller, LogId::System).await?;
+    let head = head.unwrap_or_else(|| HeadMark { seq: 0, hash: GENESIS.to_owned() });
+    Ok(download("system", lines(state, caller, LogId::System, head)))
+}
+
+fn download(name: &str, lines: impl Stream<Item = Result<Bytes, Error>> + 'static) -> HttpResponse {
+    let disposition = format!("attachment; filename=\"{name}_audit.jsonl\"");
+    HttpResponse::Ok()
+        .content_type("application/x-ndjson")
+        .insert_header((header::CONTENT_DISPOSITION, disposition))
+        .streaming(lines)
+}
+
+/// Number of entries that an export reads first, of whose size nothing is known yet.
+const FIRST_LINES: u32 = 8;
+/// About the most bytes of entries that an export reads at once.
+const LINES_BYTES: usize = 2 * 1024 * 1024;
+
+/// Returns the lines of the export, a page at a time. An entry that cannot be read is named in its
+/// place. If the store fails, the connection is closed without the last line, so that a part of the
+/// log is not taken for the whole.
 fn lines(
     state: Data<State>,
     caller: botarmy_domain::Caller,
-    id: ProjectId,
+    log: LogId,
     head: HeadMark,
 ) -> impl Stream<Item = Result<Bytes, Error>> {
-    stream::try_unfold((state, caller, Some((0, head))), move |(state, caller, rest)| async move {
-        let Some((after, head)) = rest else { return Ok(None) };
+    let limit = FIRST_LINES.min(state.settings.log_page);
+    let start = (state, caller, Some((0, head, limit)));
+    stream::try_unfold(start, move |(state, caller, rest)| async move {
+        let Some((after, head, limit)) = rest else { return Ok(None) };
         let mut text = Vec::new();
         let page = if after < head.seq {
-            let limit = state.settings.log_page;
-            state.logs.log_entries(&caller, LogId::Project(id), after, limit).await?
+            state.logs.log_lines(&caller, log, after, limit).await?
         } else {
             Vec::new()
         };
-        // The line is the entry's own JSON: that is what its hash can be computed from again.
-        for entry in page.iter().filter(|entry| entry.seq <= head.seq) {
-            serde_json::to_writer(&mut text, &**entry).expect("an entry can be written");
-            text.push(b'\n');
-        }
+        page.iter().filter(|line| line.seq() <= head.seq).for_each(|line| line.write(&mut text));
         let rest = if let Some(last) = page.last() {
-            Some((last.seq.max(after + 1), head))
+            let fits = page.len() * LINES_BYTES / text.len().max(1);
+            let limit = u32::try_from(fits).unwrap_or(u32::MAX).clamp(1, state.settings.log_page);
+            Some((last.seq().max(after + 1), head, limit))
         } else {
-            let trailer = Trailer { head: HeadView { seq: head.seq, hash: head.hash } };
-            serde_json::to_writer(&mut text, &trailer).expect("a trailer can be written");
-            text.push(b'\n');
+            Line::End(head).write(&mut text);
             None
         };
         Ok(Some((Bytes::from(text), (state, caller, rest))))
@@ -362,7 +519,8 @@ fn lines(
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::log::{Verification, Verifier};
+    use botarmy_domain::log::{ExportVerifier, Unreadable};
+    use botarmy_domain::replay::StateVerification;
     use serde_json::json;
 
     use super::*;
@@ -486,7 +644,7 @@ mod tests {
     #[actix_web::test]
     async fn a_check_shows_what_it_found() {
         let (head, _) = mark(5);
-        for first_bad_seq in [None, Some(4)] {
+        for (first_bad_seq, rounded_entries) in [(None, 0), (Some(4), 2)] {
             let mut fakes = Fakes::default();
             fakes.settings.log_page = 2;
             let found = Verification {
@@ -494,9 +652,12 @@ mod tests {
                 entries: 5,
                 head: head.clone(),
                 first_bad_seq,
+                reason: first_bad_seq.map(|_| "it is missing".to_owned()),
+                rounded_entries,
             };
-            fakes.logs.expect_verify_log().returning(move |_, id, page| {
-                assert_eq!((id, page), (project().id, 2));
+            fakes.logs.expect_verify_log().returning(move |_, log, expected, page| {
+                assert_eq!((log, page), (LogId::Project(project().id), 2));
+                assert!(expected.is_none());
                 Ok(found.clone())
             });
             let body = fakes.send(get(&path("/verify"))).await.json();
@@ -506,35 +667,85 @@ mod tests {
             });
             if let Some(seq) = first_bad_seq {
                 expected["first_bad_seq"] = seq.into();
+                expected["reason"] = "it is missing".into();
+                expected["rounded_entries"] = 2.into();
             }
             assert_eq!(body, expected);
         }
     }
 
     #[actix_web::test]
-    async fn an_export_can_be_checked_without_the_server() {
+    async fn a_check_compares_a_noted_head_and_the_state_on_request() {
+        let (head, _) = mark(5);
+        let noted = HeadMark { seq: 3, hash: "ab".repeat(32) };
+        let mut fakes = Fakes::default();
+        let (end, expected) = (head.clone(), noted.clone());
+        fakes.logs.expect_verify_state().returning(move |_, log, noted, _| {
+            assert_eq!((log, noted), (LogId::System, Some(expected.clone())));
+            let log = Verification {
+                valid: true,
+                entries: 5,
+                head: end.clone(),
+                first_bad_seq: None,
+                reason: None,
+                rounded_entries: 0,
+            };
+            let difference = Difference::unreadable("tasks", "7".to_owned(), "not JSON".to_owned());
+            Ok(StateVerification { log, rows: 4, difference: Some(difference) })
+        });
+        let query = format!("head=3:{}&state=true", noted.hash.to_uppercase());
+        let body = fakes.send(get(&format!("/api/v1/audit/system/verify?{query}"))).await.json();
+        let expected = json!({
+            "valid": false, "entries": 5, "head": {"seq": 5, "hash": head.hash},
+            "state": {"rows": 4, "difference": {
+                "table": "tasks", "row": "7", "expected": "a row that can be read",
+                "found": "not JSON",
+            }},
+        });
+        assert_eq!(body, expected);
+        for (query, field) in [
+            ("head=", "head"),
+            ("head=3", "head"),
+            ("head=3:abc", "head"),
+            ("head=-1:00", "head"),
+            ("state=yes", "state"),
+            ("state=", "state"),
+        ] {
+            let answer = Fakes::default().send(get(&path(&format!("/verify?{query}")))).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{query}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_export_names_an_entry_that_cannot_be_read_and_ends_with_the_head() {
         let (_, entries) = log(7);
         let (head, _) = mark(5);
-        let mut fakes = Fakes::default();
-        fakes.settings.log_page = 2;
-        let end = head.clone();
-        fakes.logs.expect_log_head().returning(move |_, _| Ok(Some(end.clone())));
-        fakes.logs.expect_log_entries().returning(move |_, _, after, limit| {
-            let page = entries.iter().filter(|entry| entry.seq > after);
-            Ok(page.take(limit as usize).cloned().collect())
-        });
-        let answer = fakes.send(get(&path("/export"))).await;
-        assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-ndjson"));
-        let text = String::from_utf8(answer.body.to_vec()).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        let mut verifier = Verifier::default();
-        for line in &lines[..5] {
-            verifier.next(&serde_json::from_str(line).unwrap());
+        for system in [false, true] {
+            let mut fakes = Fakes::default();
+            fakes.settings.log_page = 2;
+            let (end, entries) = (head.clone(), entries.clone());
+            fakes.logs.expect_log_head().returning(move |_, _| Ok(Some(end.clone())));
+            fakes.logs.expect_log_lines().returning(move |_, _, after, limit| {
+                let page = entries.iter().filter(|entry| entry.seq > after).take(limit as usize);
+                let lines = page.map(|entry| match entry.seq {
+                    3 => Line::Unreadable(Unreadable { seq: 3, reason: "not JSON".to_owned() }),
+                    _ => Line::Entry(Arc::clone(entry)),
+                });
+                Ok(lines.collect())
+            });
+            let path = if system { "/api/v1/audit/system/export".into() } else { path("/export") };
+            let answer = fakes.send(get(&path)).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.header("content-type"), "application/x-ndjson");
+            let text = String::from_utf8(answer.body.to_vec()).unwrap();
+            let lines: Vec<Line> = text.lines().map(|line| Line::read(line).unwrap()).collect();
+            assert_eq!(lines.len(), 6);
+            assert!(matches!(&lines[2], Line::Unreadable(found) if found.reason == "not JSON"));
+            assert_eq!(lines[5], Line::End(head.clone()));
+            let mut verifier = ExportVerifier::expecting(Some(head.clone()));
+            text.lines().for_each(|line| verifier.line(line).unwrap());
+            assert_eq!(verifier.finish().unwrap().first_bad_seq, Some(3));
         }
-        assert!(verifier.finish(&head).valid);
-        let trailer: Value = serde_json::from_str(lines[5]).unwrap();
-        assert_eq!(trailer, json!({"head": {"seq": 5, "hash": head.hash}}));
-        assert_eq!(lines.len(), 6);
     }
 
     #[actix_web::test]
@@ -543,9 +754,9 @@ mod tests {
             let mut fakes = Fakes::default();
             fakes.logs.expect_log_head().times(0..=1).returning(|_, _| Ok(None));
             fakes.logs.expect_log_head().times(0..=1).returning(|_, _| Err(away().into()));
-            let missing = |id| Err(no("Project", id));
-            fakes.logs.expect_verify_log().times(0..=1).returning(move |_, id, _| missing(id));
-            fakes.logs.expect_verify_log().times(0..=1).returning(|_, _, _| Err(away().into()));
+            let missing = || Err(no("Project", project().id));
+            fakes.logs.expect_verify_log().times(0..=1).returning(move |_, _, _, _| missing());
+            fakes.logs.expect_verify_log().times(0..=1).returning(|_, _, _, _| Err(away().into()));
             let answers = fakes.send_all([get(&path(rest)), get(&path(rest))]).await;
             assert_eq!((answers[0].status, answers[1].status), (404, 503));
         }

@@ -83,7 +83,8 @@ impl From<BudgetReport> for BudgetView {
 
 /// Returns the budget of a project and the rest of it.
 #[utoipa::path(
-    get, path = "/api/v1/projects/{project_id}/budget", tag = "budgets",
+    get, path = "/api/v1/projects/{project_id}/budget", operation_id = "get_budget",
+    tag = "budgets",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = BudgetView), (status = 404, body = ProblemDocument)),
 )]
@@ -111,7 +112,8 @@ struct BudgetBody {
 /// Tasks that waited for budget and have room now go on. What was spent already counts against the
 /// new limit.
 #[utoipa::path(
-    put, path = "/api/v1/projects/{project_id}/budget", tag = "budgets",
+    put, path = "/api/v1/projects/{project_id}/budget", operation_id = "set_budget",
+    tag = "budgets",
     params(("project_id" = Uuid, Path)), request_body = BudgetBody,
     responses(
         (status = 200, body = BudgetView),
@@ -192,7 +194,8 @@ impl UsageView {
 
 /// Returns the usage of a project by agent type and by model.
 #[utoipa::path(
-    get, path = "/api/v1/projects/{project_id}/usage", tag = "budgets",
+    get, path = "/api/v1/projects/{project_id}/usage", operation_id = "get_project_usage",
+    tag = "budgets",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = UsageView), (status = 404, body = ProblemDocument)),
 )]

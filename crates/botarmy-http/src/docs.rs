@@ -1,43 +1,36 @@
-//! The OpenAPI document, generated from the list of endpoints.
+//! The OpenAPI document, generated from the list of endpoints. `docs/complete.rs` adds what holds for
+//! all operations alike.
 
-use std::sync::OnceLock;
+mod complete;
+mod examples;
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
+use botarmy_web::PublicUrl;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder, Paths, Ref, Required,
-    ResponseBuilder,
+    ResponseBuilder, ServerBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::State;
 use crate::endpoint::Endpoint;
-use crate::error::{CONTENT_TYPE, ProblemDocument};
+use crate::error::ProblemDocument;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::new::<__path_openapi, _, _>(openapi)]
 }
 
-/// Returns the document as JSON.
-pub(crate) fn document(version: &str) -> String {
+/// Returns the document as JSON, for a server that clients reach under this address.
+pub(crate) fn document(version: &str, public_url: Option<&PublicUrl>) -> String {
     let mut paths = Paths::new();
     let mut schemas = Vec::new();
     for endpoint in crate::endpoints() {
         let mut operation = (endpoint.operation)();
         operation.tags = Some((endpoint.tags)().into_iter().map(str::to_owned).collect());
-        // An id for each operation, unique in the document: the method and the path.
-        let word = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-        let method = match endpoint.methods.first() {
-            Some(HttpMethod::Post) => "post",
-            Some(HttpMethod::Delete) => "delete",
-            Some(HttpMethod::Put) => "put",
-            _ => "get",
-        };
-        let path: String = endpoint.path.trim_start_matches("/api/v1").chars().map(word).collect();
-        operation.operation_id = Some(format!("{method}{path}").replace("__", "_"));
-        operation.responses.responses.insert("default".to_owned(), problem().into());
         paths.add_path_operation(&endpoint.path, endpoint.methods, operation);
         (endpoint.schemas)(&mut schemas);
     }
@@ -50,19 +43,36 @@ pub(crate) fn document(version: &str) -> String {
         .license(Some(LicenseBuilder::new().name(env!("CARGO_PKG_LICENSE")).build()))
         .version(version)
         .build();
-    let components = ComponentsBuilder::new().schemas_from_iter(schemas).build();
-    let document =
-        OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).build();
-    document.to_pretty_json().expect("an OpenAPI document can be written")
+    let components = ComponentsBuilder::new()
+        .schemas_from_iter(schemas)
+        .security_scheme("lease_token", lease_token())
+        .build();
+    let server = public_url
+        .map_or_else(|| "/".to_owned(), |url| format!("{}{}", url.origin(), url.prefix()));
+    let document = OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([ServerBuilder::new().url(server).build()]))
+        .paths(paths)
+        .components(Some(components))
+        .build();
+    let mut document = serde_json::to_value(document).expect("an OpenAPI document can be written");
+    complete::complete(&mut document);
+    serde_json::to_string_pretty(&document).expect("an OpenAPI document can be written")
 }
 
-/// Returns the response that every endpoint shares, a problem document.
+/// Returns the way in which calls about a lease carry its token.
+fn lease_token() -> SecurityScheme {
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The `token` that came with the lease."));
+    SecurityScheme::Http(scheme.build())
+}
+
+/// Returns a response with a problem document.
 fn problem() -> utoipa::openapi::Response {
     let schema = Ref::from_schema_name(ProblemDocument::name());
-    ResponseBuilder::new()
-        .description("A problem document (RFC 9457)")
-        .content(CONTENT_TYPE, ContentBuilder::new().schema(Some(schema)).build())
-        .build()
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().content("application/json", content).build()
 }
 
 /// Returns the operation of the WebSocket route, which is served beside this API.
@@ -78,7 +88,7 @@ fn live() -> utoipa::openapi::path::Operation {
             .build()
     };
     OperationBuilder::new()
-        .operation_id(Some("get_ws"))
+        .operation_id(Some("open_live_connection"))
         .tag("live")
         .summary(Some("Opens a WebSocket with the events of a project, or the global ones."))
         .parameter(parameter(
@@ -92,16 +102,22 @@ fn live() -> utoipa::openapi::path::Operation {
             ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer)),
         ))
         .response("101", ResponseBuilder::new().description("The connection becomes a WebSocket"))
-        .response("default", problem())
+        .response("404", problem())
+        .response("426", problem())
         .build()
 }
 
 /// Returns the OpenAPI document of this API.
-#[utoipa::path(get, path = "/openapi.json", tag = "docs", responses((status = 200, body = Object)))]
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "get_openapi_document", tag = "docs",
+    responses((status = 200, body = Object)),
+)]
 async fn openapi(state: Data<State>) -> HttpResponse {
-    static DOCUMENT: OnceLock<String> = OnceLock::new();
-    let document = DOCUMENT.get_or_init(|| document(&state.settings.version));
-    HttpResponse::Ok().content_type("application/json").body(document.as_str())
+    let settings = &state.settings;
+    let document = state
+        .document
+        .get_or_init(|| Bytes::from(document(&settings.version, settings.public_url.as_ref())));
+    HttpResponse::Ok().content_type("application/json").body(document.clone())
 }
 
 #[cfg(test)]
@@ -220,6 +236,48 @@ mod tests {
                 let allow = answer.header("allow").to_owned();
                 assert!(!allow.is_empty() && !allow.contains(method.as_str()), "{path}");
             }
+        }
+    }
+
+    #[actix_web::test]
+    async fn every_operation_refuses_an_unknown_parameter_and_an_unknown_field() {
+        let document = document();
+        let (mut asked, mut requests) = (Vec::new(), Vec::new());
+        for (path, item) in document["paths"].as_object().unwrap() {
+            // Served by whoever is mounted beside.
+            if path == "/ws" {
+                continue;
+            }
+            let uri = path
+                .replace("{agent_type}", "coder")
+                .replace("{lease}", &crate::leases::sample_token())
+                .replace("{file}", "index.html");
+            let uri = uri.split('/').map(|part| match part.strip_prefix('{') {
+                Some(_) => crate::testing::project().id.to_string(),
+                None => part.to_owned(),
+            });
+            let uri = uri.collect::<Vec<_>>().join("/");
+            for (method, operation) in item.as_object().unwrap() {
+                let method: Method = method.to_uppercase().parse().unwrap();
+                let request = |uri: &str| TestRequest::with_uri(uri).method(method.clone());
+                requests.push(request(&format!("{uri}?zzz=1")));
+                asked.push((path, method.clone(), operation));
+                if method != Method::GET {
+                    // A parameter that is required comes before the body.
+                    let query =
+                        if path.ends_with("stop") { "?scope=everything&reason=x" } else { "" };
+                    let query = if operation["requestBody"].is_object() { "" } else { query };
+                    requests.push(request(&format!("{uri}{query}")).set_payload("{\"zzz\": 1}"));
+                    asked.push((path, method.clone(), operation));
+                }
+            }
+        }
+        assert!(asked.len() > 60, "{}", asked.len());
+        let answers = Fakes::default().send_all(requests).await;
+        for ((path, method, _), answer) in asked.into_iter().zip(answers) {
+            assert_eq!((answer.status, answer.field().as_str()), (422, "zzz"), "{method} {path}");
+            let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+            assert!(detail.contains("known"), "{method} {path}: {detail}");
         }
     }
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use actix_web::http::header::{self, ContentEncoding};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::Config;
 
+use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::Problem;
 
@@ -15,24 +17,25 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
 
 /// Returns a page that shows the OpenAPI document.
 #[utoipa::path(
-    get, path = "/docs", tag = "docs",
+    get, path = "/docs", operation_id = "get_docs_page", tag = "docs",
     responses((status = 200, content_type = "text/html", body = String)),
 )]
-async fn page() -> Result<HttpResponse, Problem> {
-    serve("index.html")
+async fn page(state: Data<State>) -> Result<HttpResponse, Problem> {
+    serve(&state, "index.html")
 }
 
 /// Returns a file of the documentation page.
 #[utoipa::path(
-    get, path = "/docs/{file}", tag = "docs", params(("file" = String, Path)),
+    get, path = "/docs/{file}", operation_id = "get_docs_file",
+    tag = "docs", params(("file" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)),
 )]
-async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    serve(request.match_info().get("file").unwrap_or_default())
+async fn asset(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    serve(&state, request.match_info().get("file").unwrap_or_default())
 }
 
-fn serve(name: &str) -> Result<HttpResponse, Problem> {
-    let config = Arc::new(Config::from("/openapi.json"));
+fn serve(state: &State, name: &str) -> Result<HttpResponse, Problem> {
+    let config = Arc::new(Config::from(state.public_path("/openapi.json")));
     let file = utoipa_swagger_ui::serve(name, config)
         .map_err(|error| Problem::internal(error.to_string()))?
         .ok_or_else(|| Problem::not_found("File", name))?;
@@ -46,7 +49,8 @@ fn serve(name: &str) -> Result<HttpResponse, Problem> {
     if name == "index.html" {
         // The page is at /docs without a slash, so its relative links need a base.
         let page = String::from_utf8_lossy(&file.bytes);
-        return Ok(response.body(page.replacen("<head>", "<head><base href=\"/docs/\">", 1)));
+        let head = format!("<head><base href=\"{}\">", state.public_path("/docs/"));
+        return Ok(response.body(page.replacen("<head>", &head, 1)));
     }
     Ok(response.body(file.bytes.into_owned()))
 }
@@ -54,6 +58,22 @@ fn serve(name: &str) -> Result<HttpResponse, Problem> {
 #[cfg(test)]
 mod tests {
     use crate::testing::{Fakes, get};
+
+    #[actix_web::test]
+    async fn below_a_public_address_the_page_finds_its_files_and_its_document() {
+        let mut fakes = Fakes::default();
+        fakes.settings.public_url = Some("https://army.example/bot/army/".parse().unwrap());
+        let paths = ["/bot/army/docs", "/docs", "/bot/army/docs/swagger-initializer.js"];
+        let requests = paths.into_iter().chain(["/bot/army/openapi.json", "/bot/armyx/docs"]);
+        let answers = fakes.send_all(requests.map(get)).await;
+        let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [200, 200, 200, 200, 404]);
+        let text = |n: usize| String::from_utf8_lossy(&answers[n].body).into_owned();
+        assert!(text(0).contains("<base href=\"/bot/army/docs/\">") && text(0) == text(1));
+        assert!(text(2).contains("\"/bot/army/openapi.json\""), "{}", text(2));
+        let servers = &answers[3].json()["servers"];
+        assert_eq!(servers[0]["url"], "https://army.example/bot/army");
+    }
 
     #[actix_web::test]
     async fn the_page_works_without_a_trailing_slash() {

@@ -109,7 +109,8 @@ struct StoppedView<'a> {
 /// Running attempts are ended within a second, and their tasks wait in the queue. Nothing new starts
 /// until the stop is released. A scope that is stopped already stays as it is (200).
 #[utoipa::path(
-    post, path = "/api/v1/emergency-stop", tag = "emergency stop", request_body = StopBody,
+    post, path = "/api/v1/emergency-stop", operation_id = "stop_work",
+    tag = "emergency stop", request_body = StopBody,
     responses(
         (status = 201, body = StoppedView),
         (status = 200, body = StoppedView, description = "The scope was stopped already"),
@@ -138,7 +139,8 @@ struct StopsView<'a> {
 
 /// Returns the emergency stops in force.
 #[utoipa::path(
-    get, path = "/api/v1/emergency-stop", tag = "emergency stop",
+    get, path = "/api/v1/emergency-stop", operation_id = "list_emergency_stops",
+    tag = "emergency stop",
     responses((status = 200, body = StopsView)),
 )]
 async fn stops(state: Data<State>, Caller(caller): Caller) -> Result<HttpResponse, Problem> {
@@ -165,7 +167,8 @@ struct ReleaseQuery {
 
 /// Releases an emergency stop.
 #[utoipa::path(
-    delete, path = "/api/v1/emergency-stop", tag = "emergency stop", params(ReleaseQuery),
+    delete, path = "/api/v1/emergency-stop", operation_id = "release_emergency_stop",
+    tag = "emergency stop", params(ReleaseQuery),
     responses(
         (status = 204, description = "The stop is released"),
         (status = 404, body = ProblemDocument, description = "The scope is not stopped"),

@@ -6,10 +6,11 @@ use actix_web::{
     FromRequest, Handler, HttpRequest, Resource, Responder, Route, Scope, http::Method,
 };
 use utoipa::__dev::{SchemaReferences, Tags};
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterIn};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::error::Problem;
+use crate::extract::{Documented, Parts, Undocumented};
 
 /// Method of a path: the handler, and its description in the OpenAPI document.
 pub(crate) struct Endpoint {
@@ -18,6 +19,7 @@ pub(crate) struct Endpoint {
     pub(crate) operation: fn() -> Operation,
     pub(crate) tags: fn() -> Vec<&'static str>,
     pub(crate) schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
+    documented: Parts,
     route: Route,
     compressed: bool,
 }
@@ -34,13 +36,21 @@ impl Endpoint {
     {
         let methods = P::methods();
         let route = methods.iter().fold(Route::new(), |route, m| route.method(method(m)));
+        let operation = P::operation();
+        let parameters = operation.parameters.unwrap_or_default();
+        let documented = Parts {
+            query: parameters.iter().any(is_in_query),
+            body: operation.request_body.is_some(),
+        };
+        let checked = move |_: Undocumented, args: Args| handler.call(args);
         Self {
             path: P::path(),
             methods,
             operation: P::operation,
             tags: P::tags,
             schemas: P::schemas,
-            route: route.to(handler),
+            documented,
+            route: route.to(checked),
             compressed: true,
         }
     }
@@ -50,6 +60,10 @@ impl Endpoint {
         self.compressed = false;
         self
     }
+}
+
+fn is_in_query(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query)
 }
 
 /// Groups by name, in the order in which the names first occurred.
@@ -137,11 +151,15 @@ fn resource(path: &str, endpoints: Vec<Endpoint>) -> Resource {
         }
     }
     let allow = allow.join(", ");
+    let documented = endpoints
+        .iter()
+        .flat_map(|endpoint| endpoint.methods.iter().map(|m| (method(m), endpoint.documented)));
+    let documented = Documented(documented.collect());
     let refuse = move |request: HttpRequest| {
         let problem = Problem::method_not_allowed(request.method(), &allow);
         async move { Err::<&'static str, _>(problem) }
     };
-    let resource = web::resource(path).default_service(web::to(refuse));
+    let resource = web::resource(path).app_data(documented).default_service(web::to(refuse));
     endpoints.into_iter().fold(resource, |resource, endpoint| resource.route(endpoint.route))
 }
 

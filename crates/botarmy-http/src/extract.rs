@@ -1,20 +1,23 @@
 //! Extractors: the JSON body, the query, the id in the path, and the caller. They parse into typed
-//! values; input that does not parse gets a 4xx that names the field.
+//! values; input that does not parse, or is not known, gets a 4xx that names the field.
 
 use std::future::{Ready, ready};
 use std::str::FromStr;
 
 use actix_web::dev::Payload;
-use actix_web::http::{StatusCode, header};
+use actix_web::error::PayloadError;
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{BytesMut, Data};
 use actix_web::{FromRequest, HttpRequest};
-use botarmy_domain::{Timestamp, text};
+use botarmy_domain::{Timestamp, json, text};
+use botarmy_web::{UnknownFields, field_problem, parse_query, strict};
 use futures_util::StreamExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use crate::State;
+use crate::connections::is_too_slow;
 use crate::error::Problem;
 
 pub(crate) use botarmy_web::Caller;
@@ -31,7 +34,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         Box::pin(async move {
             check_content_type(&request)?;
             let body = read(&request, payload).await?;
-            parse(&body).map(Self)
+            parse(&body, unknown_fields(&request)).map(Self)
         })
     }
 }
@@ -47,11 +50,11 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonOrDefault<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let body = read(&request, payload).await?;
-            if body.is_empty() {
+            if without_mark(&body).is_empty() {
                 return Ok(Self(T::default()));
             }
             check_content_type(&request)?;
-            parse(&body).map(Self)
+            parse(&body, unknown_fields(&request)).map(Self)
         })
     }
 }
@@ -95,7 +98,7 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, P
     }
     let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(64 * 1024));
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::truncated_body())?;
+        let chunk = chunk.map_err(|error| body_error(&error))?;
         if body.len() + chunk.len() > limit {
             return Err(too_large());
         }
@@ -104,45 +107,67 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<BytesMut, P
     Ok(body)
 }
 
+/// Converts the error of a body that did not arrive.
+pub(crate) fn body_error(error: &PayloadError) -> Problem {
+    if is_too_slow(error) {
+        let detail = "The request body arrived too slowly; send it at 16 KiB a second or more.";
+        return Problem::new(StatusCode::REQUEST_TIMEOUT, detail);
+    }
+    Problem::truncated_body()
+}
+
 fn limit_of(request: &HttpRequest) -> usize {
     request.app_data::<Data<State>>().map_or(0, |state| state.settings.body_limit)
 }
 
+fn unknown_fields(request: &HttpRequest) -> UnknownFields {
+    request
+        .app_data::<Data<State>>()
+        .map_or_else(UnknownFields::default, |state| state.settings.unknown_fields)
+}
+
+/// Returns a body without the byte order mark that some editors and languages begin it with (RFC
+/// 8259, section 8.1).
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
 /// Parses a JSON object. Text that is not JSON is a 400, JSON of another shape a 422.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(crate) fn parse<T: DeserializeOwned>(
+    body: &[u8],
+    unknown: UnknownFields,
+) -> Result<T, Problem> {
     let malformed = |detail: String| Problem::bad_request(format!("Malformed JSON: {detail}."));
-    let body = text::clean_json(body);
-    let body = std::str::from_utf8(&body).map_err(|_| malformed("it is not UTF-8".to_owned()))?;
+    let body = std::str::from_utf8(without_mark(body));
+    let body = body.map_err(|_| malformed("it is not UTF-8".to_owned()))?;
     // First whether it is JSON at all, so that a wrong type before a missing brace is still 400.
     serde_json::from_str::<IgnoredAny>(body).map_err(|error| malformed(error.to_string()))?;
     if !body.trim_start().starts_with('{') {
         return Err(Problem::invalid("body", "must be a JSON object"));
     }
+    json::check(body, json::MAX_DEPTH).map_err(|error| {
+        let field = if error.path.is_empty() { "body" } else { error.path.as_str() };
+        Problem::invalid(field, error.message)
+    })?;
+    if let Some(path) = text::find_unstorable(body) {
+        return Err(Problem::invalid(
+            path,
+            "must not contain NUL (\\u0000) or half of a surrogate pair (\\ud800 to \\udfff)",
+        ));
+    }
     let mut deserializer = serde_json::Deserializer::from_str(body);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    // The parser's own limit is a level lower than the one that was checked.
+    deserializer.disable_recursion_limit();
+    strict::deserialize(&mut deserializer, unknown).map_err(|error| {
         let path = error.path().to_string();
         let (error, text) = (error.inner().is_data(), error.inner().to_string());
         match error {
-            true => named(&path, &text),
-            // JSON it is, so these two are what the parser itself does not take.
-            false if text.starts_with("recursion limit") || text.starts_with("number out") => {
-                malformed(text)
-            }
-            false => named(&path, "is not of the right type"),
+            true => field_problem(&path, &text),
+            // JSON it is, so this is what the parser itself does not take.
+            false if text.starts_with("number out") => malformed(text),
+            false => field_problem(&path, "is not of the right type"),
         }
     })
-}
-
-/// Converts an error of the parser into the problem of a field.
-fn named(path: &str, message: &str) -> Problem {
-    let message = message.split(" at line ").next().unwrap_or(message);
-    if let Some(missing) = message.strip_prefix("missing field `") {
-        let field = missing.trim_end_matches('`');
-        let prefix = if path == "." { String::new() } else { format!("{path}.") };
-        return Problem::invalid(format!("{prefix}{field}"), "is required");
-    }
-    let field = if path == "." { "body" } else { path };
-    Problem::invalid(field, message)
 }
 
 /// Parameters from the query string.
@@ -153,72 +178,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse_query(request.query_string()).map(Self))
-    }
-}
-
-fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    // The last of several values counts, as in most frameworks; serde would refuse them.
-    let mut pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
-        .map_err(|_| Problem::invalid("query", "is not a query string"))?;
-    let mut n = 0;
-    while n < pairs.len() {
-        if pairs[n + 1..].iter().any(|(name, _)| *name == pairs[n].0) {
-            pairs.remove(n);
-        } else {
-            n += 1;
-        }
-    }
-    let pairs = pairs.into_iter().map(|(name, value)| (name, Value(value)));
-    let map = serde::de::value::MapDeserializer::<_, serde::de::value::Error>::new(pairs);
-    serde_path_to_error::deserialize(map).map_err(|error| {
-        let path = error.path().to_string();
-        named(&path, &error.into_inner().to_string())
-    })
-}
-
-/// A value of the query, for serde: text, and present even if it is empty.
-struct Value(String);
-
-impl<'de> serde::de::IntoDeserializer<'de, serde::de::value::Error> for Value {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-impl<'de> Deserializer<'de> for Value {
-    type Error = serde::de::value::Error;
-
-    fn deserialize_any<V: serde::de::Visitor<'de>>(
-        self,
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        visitor.visit_string(self.0)
-    }
-
-    fn deserialize_option<V: serde::de::Visitor<'de>>(
-        self,
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_enum<V: serde::de::Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        use serde::de::IntoDeserializer;
-        let word: serde::de::value::StringDeserializer<Self::Error> = self.0.into_deserializer();
-        word.deserialize_enum(name, variants, visitor)
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+        ready(parse_query(request.query_string(), unknown_fields(request)).map(Self))
     }
 }
 
@@ -230,6 +190,17 @@ impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.trim().parse().map(Self).map_err(|_| D::Error::custom("must be a whole number"))
+    }
+}
+
+/// `true` or `false` in a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flag(pub(crate) bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|_| D::Error::custom("must be true or false"))
     }
 }
 
@@ -246,23 +217,100 @@ pub(crate) fn in_range(
     })
 }
 
-/// A date and time in a query (RFC 3339). Without an offset it is UTC.
+/// A date, or a date and time (RFC 3339), in a query. Without an offset it is UTC. A date stands for
+/// the whole day: its first instant where a range begins, its last where it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct When(pub(crate) Timestamp);
+pub(crate) struct When {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+impl When {
+    /// Returns the earliest instant that is meant.
+    pub(crate) const fn start(self) -> Timestamp {
+        self.start
+    }
+
+    /// Returns the latest instant that is meant.
+    pub(crate) const fn end(self) -> Timestamp {
+        self.end
+    }
+}
+
+/// Length of a date, such as `2026-01-31`.
+const DATE: usize = 10;
+/// The last instant of a day in the resolution of timestamps.
+const END_OF_DAY: &str = "T23:59:59.999999Z";
 
 impl<'de> Deserialize<'de> for When {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         // A plus sign that was not escaped arrives as a blank.
         let text = match text.rfind(' ') {
-            Some(at) if at > 10 => format!("{}+{}", &text[..at], &text[at + 1..]),
+            Some(at) if at > DATE => format!("{}+{}", &text[..at], &text[at + 1..]),
             Some(at) => format!("{}T{}", &text[..at], &text[at + 1..]),
             None => text,
         };
-        Timestamp::parse(&text)
+        let start = Timestamp::parse(&text)
             .or_else(|error| Timestamp::parse(&format!("{text}Z")).map_err(|_| error))
-            .map(Self)
-            .map_err(D::Error::custom)
+            .map_err(D::Error::custom)?;
+        let end =
+            if text.len() == DATE { Timestamp::parse(&(text + END_OF_DAY)) } else { Ok(start) };
+        Ok(Self { start, end: end.map_err(D::Error::custom)? })
+    }
+}
+
+/// Check of the parts of a request that its operation does not document. Comes before all other
+/// extractors; see [`Documented`].
+pub(crate) struct Undocumented;
+
+/// The parts of a request that an operation documents, known to its resource by method. What is not
+/// among them must not be there: the typed extractors check the rest.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Documented(pub(crate) Vec<(Method, Parts)>);
+
+/// Parts of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub(crate) query: bool,
+    pub(crate) body: bool,
+}
+
+/// Something without fields.
+#[derive(Deserialize)]
+struct Nothing {}
+
+impl FromRequest for Undocumented {
+    type Error = Problem;
+    type Future =
+        Either<Ready<Result<Self, Problem>>, LocalBoxFuture<'static, Result<Self, Problem>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let documented = request.app_data::<Documented>();
+        let of_method = |(method, _): &&(Method, Parts)| method == request.method();
+        let parts = documented.and_then(|d| d.0.iter().find(of_method)).map(|(_, parts)| *parts);
+        let Some(parts) = parts.filter(|_| unknown_fields(request) == UnknownFields::Reject) else {
+            return Either::Left(ready(Ok(Self)));
+        };
+        if !parts.query
+            && let Err(problem) =
+                parse_query::<Nothing>(request.query_string(), UnknownFields::Reject)
+        {
+            return Either::Left(ready(Err(problem)));
+        }
+        // The body of a GET means nothing (RFC 9110, section 9.3.1).
+        if parts.body || request.method() == Method::GET {
+            return Either::Left(ready(Ok(Self)));
+        }
+        let (request, payload) = (request.clone(), payload.take());
+        Either::Right(Box::pin(async move {
+            let body = read(&request, payload).await?;
+            if without_mark(&body).trim_ascii().is_empty() {
+                return Ok(Self);
+            }
+            check_content_type(&request)?;
+            parse::<Nothing>(&body, UnknownFields::Reject).map(|Nothing {}| Self)
+        }))
     }
 }
 
@@ -303,6 +351,14 @@ mod tests {
         priority: Option<u8>,
     }
 
+    fn read_body(body: &[u8]) -> Result<Body, Problem> {
+        parse(body, UnknownFields::Reject)
+    }
+
+    fn read_list(query: &str) -> Result<List, Problem> {
+        parse_query(query, UnknownFields::Reject)
+    }
+
     fn status_and_field(problem: &Problem) -> (u16, String) {
         let body: serde_json::Value = serde_json::from_str(&problem.body("")).unwrap();
         let field = body["errors"][0]["field"].as_str().unwrap_or_default().to_owned();
@@ -325,11 +381,11 @@ mod tests {
             "{\"priority\":1e999,\"name\":\"\"}",
             deep.as_str(),
         ] {
-            let status = parse::<Body>(body.as_bytes()).unwrap_err().status_code().as_u16();
+            let status = read_body(body.as_bytes()).unwrap_err().status_code().as_u16();
             let expected = if body.len() > 100 { [400, 422] } else { [400, 400] };
             assert!(expected.contains(&status), "{body:.40} is {status}");
         }
-        let (status, _) = status_and_field(&parse::<Body>(b"{\"name\":\"\xff\"}").unwrap_err());
+        let (status, _) = status_and_field(&read_body(b"{\"name\":\"\xff\"}").unwrap_err());
         assert_eq!(status, 400);
     }
 
@@ -351,17 +407,83 @@ mod tests {
             ("{\"name\":\"\",\"priority\":1.5}", "priority"),
             ("{\"name\":\"\",\"priority\":99999999999999999999999999}", "priority"),
         ] {
-            let problem = parse::<Body>(body.as_bytes()).unwrap_err();
+            let problem = read_body(body.as_bytes()).unwrap_err();
             assert_eq!(status_and_field(&problem), (422, field.to_owned()), "{body}");
         }
     }
 
     #[test]
-    fn unknown_fields_are_ignored_and_nul_is_replaced() {
-        let body =
-            parse::<Body>(br#"{"name":"a\u0000b\ud800","x":{"y":[1]},"agent":null}"#).unwrap();
-        assert_eq!(body.name, "a\u{fffd}b\u{fffd}");
+    fn a_number_or_key_that_would_be_lost_is_422_and_named() {
+        #[derive(Debug, Deserialize)]
+        struct Document {
+            content: serde_json::Value,
+        }
+        for (content, field) in [
+            ("{\"a\":[0,1234567890123456789012345]}", "content.a[1]"),
+            ("{\"a\":0.1234567890123456789}", "content.a"),
+            ("{\"a\":9007199254740993.0}", "content.a"),
+            ("{\"a\":{\"b\":1,\"\\u0062\":2}}", "content.a.b"),
+            ("1,\"content\":2", "content"),
+        ] {
+            let body = format!("{{\"content\":{content}}}");
+            let problem = parse::<Document>(body.as_bytes(), UnknownFields::Reject).unwrap_err();
+            assert_eq!(status_and_field(&problem), (422, field.to_owned()), "{body}");
+        }
+        let body = br#"{"content":{"a":18446744073709551615,"b":-9223372036854775808,"c":0.1}}"#;
+        let content = parse::<Document>(body, UnknownFields::Reject).unwrap().content;
+        assert_eq!(content["a"], u64::MAX);
+        assert_eq!(content["b"], i64::MIN);
+    }
+
+    #[test]
+    fn the_depth_of_a_body_has_one_limit_whatever_its_fields_are() {
+        #[derive(Debug, Deserialize)]
+        struct Document {
+            content: serde_json::Value,
+        }
+        for (field, known) in [("content", true), ("unknown", false)] {
+            for depth in [json::MAX_DEPTH - 1, json::MAX_DEPTH] {
+                let nested = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+                let content = if known { "" } else { ",\"content\":1" };
+                let body = format!("{{\"{field}\":{nested}{content}}}");
+                match parse::<Document>(body.as_bytes(), UnknownFields::Ignore) {
+                    Ok(document) => {
+                        assert!(depth < json::MAX_DEPTH, "{field}");
+                        assert_eq!(document.content.is_array(), known);
+                    }
+                    Err(problem) => {
+                        assert_eq!(depth, json::MAX_DEPTH, "{field}");
+                        assert_eq!(status_and_field(&problem), (422, "body".to_owned()));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn text_that_no_store_can_hold_is_refused_by_name_and_a_byte_order_mark_is_not_text() {
+        for (body, field) in [
+            (r#"{"name":"a\u0000b"}"#, "name"),
+            (r#"{"name":"a","ids":["\ud800"]}"#, "ids[0]"),
+            (r#"{"name":"a","agent":"\udc00"}"#, "agent"),
+        ] {
+            let problem = read_body(body.as_bytes()).unwrap_err();
+            assert_eq!(status_and_field(&problem), (422, field.to_owned()), "{body}");
+        }
+        let body = read_body("\u{feff}{\"name\":\"\\ud83d\\ude00\"}".as_bytes()).unwrap();
+        assert_eq!(body.name, "\u{1f600}");
         assert!(body.ids.is_empty() && body.agent.is_none() && body.priority.is_none());
+        assert_eq!(read_body("\u{feff}\u{feff}{}".as_bytes()).unwrap_err().status_code(), 400);
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_unless_they_are_to_be_ignored() {
+        let body = br#"{"name":"a","priorty":1}"#;
+        let problem = read_body(body).unwrap_err();
+        assert_eq!(status_and_field(&problem), (422, "priorty".to_owned()));
+        assert!(problem.to_string().contains("`priority`"), "{problem}");
+        let body: Body = parse(body, UnknownFields::Ignore).unwrap();
+        assert!(body.name == "a" && body.priority.is_none());
     }
 
     #[derive(Debug, Deserialize)]
@@ -383,16 +505,18 @@ mod tests {
             ("project_id=7", "project_id"),
             ("project_id=", "project_id"),
             ("start_date=yesterday", "start_date"),
-            ("x=1&start_date=2026-13-01", "start_date"),
+            ("start_date=2026-13-01", "start_date"),
+            ("x=1", "x"),
+            ("limit=1&limit=3", "limit"),
         ] {
-            let problem = parse_query::<List>(query).unwrap_err();
+            let problem = read_list(query).unwrap_err();
             assert_eq!(status_and_field(&problem), (422, field.to_owned()), "{query}");
         }
     }
 
     #[test]
-    fn a_query_may_repeat_and_have_unknown_parameters() {
-        let list: List = parse_query("limit=1&x=2&limit=3&agent=coder").unwrap();
+    fn a_number_in_a_query_has_a_range() {
+        let list = read_list("limit=3&agent=coder").unwrap();
         assert_eq!((list.limit, list.agent), (Some(Whole(3)), Some(AgentType::Coder)));
         assert!(list.project_id.is_none());
         assert_eq!(in_range("limit", list.limit, 10, 1..=5).unwrap(), 3);
@@ -404,12 +528,19 @@ mod tests {
 
     #[test]
     fn a_time_may_lack_its_offset_or_have_an_unescaped_plus() {
-        let at =
-            |query: &str| parse_query::<List>(query).unwrap().start_date.unwrap().0.to_string();
+        let at = |query: &str| read_list(query).unwrap().start_date.unwrap().start().to_string();
         assert_eq!(at("start_date=2026-01-31"), "2026-01-31T00:00:00.000000Z");
         assert_eq!(at("start_date=2026-01-31T10:00:00"), "2026-01-31T10:00:00.000000Z");
         assert_eq!(at("start_date=2026-01-31 10:00:00"), "2026-01-31T10:00:00.000000Z");
         assert_eq!(at("start_date=2026-01-31T10:00:00+02:00"), "2026-01-31T08:00:00.000000Z");
         assert_eq!(at("start_date=2026-01-31T10%3A00%3A00%2B02:00"), "2026-01-31T08:00:00.000000Z");
+    }
+    #[test]
+    fn a_date_ends_with_its_last_instant() {
+        let end = |query: &str| read_list(query).unwrap().start_date.unwrap().end().to_string();
+        assert_eq!(end("start_date=2026-01-31"), "2026-01-31T23:59:59.999999Z");
+        assert_eq!(end("start_date=2024-02-29"), "2024-02-29T23:59:59.999999Z");
+        assert_eq!(end("start_date=2026-01-31T00:00:00"), "2026-01-31T00:00:00.000000Z");
+        assert_eq!(end("start_date=2026-01-31T10:00:00-02:00"), "2026-01-31T12:00:00.000000Z");
     }
 }

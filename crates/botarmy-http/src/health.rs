@@ -17,7 +17,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 
 /// Components of `GET /health/detailed`.
-const COMPONENTS: [&str; 4] = ["database", "redis", "task_queue", "llm"];
+const COMPONENTS: [&str; 6] = ["database", "redis", "task_queue", "agents", "llm", "audit_system"];
 /// Components of `GET /healthz`.
 const CHECKS: [&str; 4] = ["database", "redis", "task_queue", "audit_system"];
 
@@ -68,7 +68,8 @@ struct HealthView<'a> {
 
 /// Returns name and version of the server.
 #[utoipa::path(
-    get, path = "/health", tag = "health", responses((status = 200, body = HealthView)),
+    get, path = "/health", operation_id = "get_health",
+    tag = "health", responses((status = 200, body = HealthView)),
 )]
 async fn health(state: Data<State>) -> HttpResponse {
     HttpResponse::Ok().json(HealthView {
@@ -112,7 +113,7 @@ impl<'a> ComponentView<'a> {
 ///
 /// The status is 503, with the same body, when a needed component is unhealthy.
 #[utoipa::path(
-    get, path = "/health/detailed", tag = "health",
+    get, path = "/health/detailed", operation_id = "get_detailed_health", tag = "health",
     responses((status = 200, body = DetailedView), (status = 503, body = DetailedView)),
 )]
 async fn detailed(state: Data<State>) -> HttpResponse {
@@ -139,6 +140,8 @@ async fn detailed(state: Data<State>) -> HttpResponse {
 struct ReadyView {
     /// `ready` or `not_ready`.
     status: &'static str,
+    /// The same in a sentence.
+    message: String,
     /// Needed components that are unhealthy.
     failing: Vec<&'static str>,
 }
@@ -151,15 +154,17 @@ async fn ready(state: &State) -> HttpResponse {
         .map(|finding| finding.component)
         .collect();
     if failing.is_empty() {
-        HttpResponse::Ok().json(ReadyView { status: "ready", failing })
+        let message = "The server is ready.".to_owned();
+        HttpResponse::Ok().json(ReadyView { status: "ready", message, failing })
     } else {
-        HttpResponse::ServiceUnavailable().json(ReadyView { status: "not_ready", failing })
+        let message = format!("The server is not ready; failing: {}.", failing.join(", "));
+        HttpResponse::ServiceUnavailable().json(ReadyView { status: "not_ready", message, failing })
     }
 }
 
 /// Returns whether the server is ready to work.
 #[utoipa::path(
-    get, path = "/health/ready", tag = "health",
+    get, path = "/health/ready", operation_id = "get_readiness", tag = "health",
     responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)),
 )]
 async fn health_ready(state: Data<State>) -> HttpResponse {
@@ -168,7 +173,7 @@ async fn health_ready(state: Data<State>) -> HttpResponse {
 
 /// Returns the readiness of the server at the path of Kubernetes probes.
 #[utoipa::path(
-    get, path = "/readyz", tag = "health",
+    get, path = "/readyz", operation_id = "get_readyz", tag = "health",
     responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)),
 )]
 async fn readyz(state: Data<State>) -> HttpResponse {
@@ -183,7 +188,10 @@ struct LiveView {
 }
 
 /// Confirms that the process is alive, without a check of its components.
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, body = LiveView)))]
+#[utoipa::path(
+    get, path = "/livez", operation_id = "get_livez", tag = "health",
+    responses((status = 200, body = LiveView)),
+)]
 async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(LiveView { status: "alive" })
 }
@@ -233,7 +241,7 @@ async fn probe(state: &State) -> HttpResponse {
 ///
 /// The status is 503 only when every configured component fails.
 #[utoipa::path(
-    get, path = "/health/z", tag = "health",
+    get, path = "/health/z", operation_id = "get_health_summary", tag = "health",
     responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)),
 )]
 async fn health_z(state: Data<State>) -> HttpResponse {
@@ -244,7 +252,7 @@ async fn health_z(state: Data<State>) -> HttpResponse {
 ///
 /// The status is 503 only when every configured component fails.
 #[utoipa::path(
-    get, path = "/healthz", tag = "health",
+    get, path = "/healthz", operation_id = "get_healthz", tag = "health",
     responses((status = 200, body = ProbeView), (status = 503, body = ProbeView)),
 )]
 async fn healthz(state: Data<State>) -> HttpResponse {
@@ -310,7 +318,29 @@ mod tests {
         for path in ["/health/ready", "/readyz"] {
             let answer = ask(path, vec![part("database", true, unwell())]).await;
             assert_eq!(answer.status, 503);
-            assert_eq!(answer.json(), json!({"status": "not_ready", "failing": ["database"]}));
+            let message = "The server is not ready; failing: database.";
+            assert_eq!(
+                answer.json(),
+                json!({"status": "not_ready", "message": message, "failing": ["database"]})
+            );
+            let answer = ask(path, vec![part("database", true, well())]).await;
+            let message = "The server is ready.";
+            assert_eq!(
+                answer.json(),
+                json!({"status": "ready", "message": message, "failing": []})
+            );
+        }
+    }
+
+    #[actix_web::test]
+    async fn every_view_shows_the_component_that_makes_the_server_unready() {
+        for name in ["database", "task_queue", "audit_system"] {
+            let parts = || vec![part(name, true, unwell())];
+            assert_eq!(ask("/readyz", parts()).await.json()["failing"], json!([name]));
+            let detailed = ask("/health/detailed", parts()).await;
+            assert_eq!(detailed.json()["components"][name]["status"], "unhealthy", "{name}");
+            let (_, probe) = probe(parts()).await;
+            assert_eq!(probe["checks"][name], "fail", "{name}");
         }
     }
 

@@ -1,13 +1,15 @@
 //! Human-in-the-loop requests: raising, reading and answering them.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
 use botarmy_domain::budget::BudgetQuestion;
 use botarmy_domain::hitl::{HistoryEntry, HitlState, Review};
 use botarmy_domain::{
-    AgentType, ArtifactType, ContextId, HitlAction, HitlKind, HitlRequest, HitlRequestId,
-    HitlStatus, NewRequest, ProjectId, Response, TaskId, Timestamp,
+    AgentType, ArtifactType, ContextId, Error, HitlAction, HitlKind, HitlRequest, HitlRequestId,
+    HitlStatus, NewRequest, Page, ProjectId, Response, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,6 +19,7 @@ use crate::artifacts::ArtifactView;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
+use crate::paging::{self, List};
 use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -52,9 +55,11 @@ struct RequestView<'a> {
     options: &'a [String],
     #[schema(value_type = vocabulary::HitlStatus)]
     status: HitlStatus,
-    /// Text of the person who decided.
-    user_response: Option<&'a str>,
-    /// Comment of the person who decides.
+    /// Decision: `approved`, `rejected` or `amended`. The person's text is in `amended_content` and in
+    /// `history`.
+    #[schema(value_type = Option<vocabulary::HitlStatus>)]
+    user_response: Option<HitlStatus>,
+    /// Comment of the person who decided.
     response_comment: Option<&'a str>,
     /// Amendment, when the request was amended.
     amended_content: Option<AmendedView<'a>>,
@@ -63,8 +68,12 @@ struct RequestView<'a> {
     /// Limit in question, when the request asks to raise one.
     #[schema(value_type = Option<Object>)]
     budget: Option<&'a BudgetQuestion>,
-    /// Events of the request, oldest first.
+    /// Answers to the request, oldest first: none while it is pending, unless the same was asked before
+    /// the project was reopened.
     history: Vec<HistoryView<'a>>,
+    /// Request that asked the same before the project was reopened.
+    #[schema(value_type = Option<Uuid>)]
+    previous_request_id: Option<HitlRequestId>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -73,6 +82,8 @@ struct RequestView<'a> {
     expires_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime)]
     responded_at: Option<Timestamp>,
+    /// Person who decided.
+    responded_by: Option<&'a str>,
 }
 
 /// Amendment.
@@ -110,14 +121,15 @@ struct SubjectArtifactView<'a> {
     digest: &'a str,
 }
 
-/// Event of a request.
+/// Answer to a request.
 #[derive(Serialize, ToSchema)]
 struct HistoryView<'a> {
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
+    /// `approve`, `reject` or `amend`.
     action: &'a str,
     user_id: &'a str,
-    /// Text of the event, as `{"user_content": …}`.
+    /// Text of the answer, as `{"user_content": …}`.
     #[schema(value_type = Option<Object>)]
     content: Option<&'a Value>,
     comment: Option<&'a str>,
@@ -163,7 +175,7 @@ impl<'a> RequestView<'a> {
             question: &request.question,
             options: &request.options,
             status: request.status(),
-            user_response: reply.and_then(|reply| reply.content.as_deref()),
+            user_response: reply.map(|_| request.status()),
             response_comment: reply.and_then(|reply| reply.comment.as_deref()),
             amended_content: amended,
             subject: SubjectView {
@@ -171,11 +183,13 @@ impl<'a> RequestView<'a> {
                 digest: &request.subject.digest,
             },
             budget: request.budget.as_ref(),
-            history: request.history.iter().map(HistoryView::of).collect(),
+            history: request.answers().map(HistoryView::of).collect(),
+            previous_request_id: request.previous_request_id,
             created_at: request.created_at,
             updated_at: request.updated_at,
             expires_at: request.expires_at,
             responded_at: reply.map(|reply| reply.at),
+            responded_by: reply.map(|reply| reply.by.as_str()),
         }
     }
 }
@@ -203,7 +217,8 @@ pub(crate) struct NewRequestBody {
 
 /// Raises a request to a person.
 #[utoipa::path(
-    post, path = "/api/v1/hitl", tag = "hitl", request_body = NewRequestBody,
+    post, path = "/api/v1/hitl", operation_id = "create_request",
+    tag = "hitl", request_body = NewRequestBody,
     responses(
         (status = 201, body = RequestView, headers(("Location" = String))),
         (status = 404, body = ProblemDocument),
@@ -215,6 +230,8 @@ async fn raise(
     Caller(caller): Caller,
     Json(body): Json<NewRequestBody>,
 ) -> Result<HttpResponse, Problem> {
+    state.check_text("question", &body.question)?;
+    state.check_options(body.options.as_deref())?;
     let new = NewRequest {
         project_id: body.project_id,
         task_id: body.task_id,
@@ -224,7 +241,7 @@ async fn raise(
         artifacts: body.artifacts.unwrap_or_default(),
     };
     let request = state.gates.raise_request(new, caller).await?;
-    let location = format!("/api/v1/hitl/{}", request.id);
+    let location = state.public_path(&format!("/api/v1/hitl/{}", request.id));
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location))
         .json(RequestView::of(&request)))
@@ -232,7 +249,8 @@ async fn raise(
 
 /// Returns a request.
 #[utoipa::path(
-    get, path = "/api/v1/hitl/{request_id}", tag = "hitl", params(("request_id" = Uuid, Path)),
+    get, path = "/api/v1/hitl/{request_id}", operation_id = "get_request",
+    tag = "hitl", params(("request_id" = Uuid, Path)),
     responses((status = 200, body = RequestView), (status = 404, body = ProblemDocument)),
 )]
 async fn read(
@@ -260,7 +278,9 @@ struct ProjectQuery {
 ///
 /// An unknown status is answered with 400.
 #[utoipa::path(
-    get, path = "/api/v1/hitl/project/{project_id}/requests", tag = "hitl",
+    get, path = "/api/v1/hitl/project/{project_id}/requests",
+    operation_id = "list_project_requests",
+    tag = "hitl",
     params(("project_id" = Uuid, Path), ProjectQuery),
     responses(
         (status = 200, body = [RequestView]),
@@ -306,7 +326,8 @@ struct RequestPage<'a> {
 
 /// Lists the pending requests of all projects, oldest first.
 #[utoipa::path(
-    get, path = "/api/v1/hitl/pending", tag = "hitl", params(PendingQuery),
+    get, path = "/api/v1/hitl/pending", operation_id = "list_pending_requests",
+    tag = "hitl", params(PendingQuery),
     responses((status = 200, body = RequestPage)),
 )]
 async fn pending(
@@ -315,10 +336,42 @@ async fn pending(
     Query(query): Query<PendingQuery>,
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
-    let page = state.queries.pending_requests(&caller, query.cursor, limit).await?;
-    let items = page.items.iter().map(|request| RequestView::of(request)).collect();
-    let next_cursor = page.last_before_next().map(|request| request.id);
-    Ok(HttpResponse::Ok().json(RequestPage { items, next_cursor }))
+    let list = PendingList { state: &state, caller: &caller };
+    paging::respond(&list, query.cursor, limit).await
+}
+
+/// Pending requests, oldest first.
+struct PendingList<'a> {
+    state: &'a State,
+    caller: &'a botarmy_domain::Caller,
+}
+
+impl List for PendingList<'_> {
+    type Item = HitlRequest;
+    type Cursor = HitlRequestId;
+
+    async fn read(
+        &self,
+        after: Option<HitlRequestId>,
+        limit: u32,
+    ) -> Result<Page<Arc<HitlRequest>>, Error> {
+        self.state.queries.pending_requests(self.caller, after, limit).await
+    }
+
+    fn cursor(request: &HitlRequest) -> HitlRequestId {
+        request.id
+    }
+
+    fn weight(request: &HitlRequest) -> usize {
+        let options: usize = request.options.iter().map(String::len).sum();
+        let contents = request.history.iter().filter_map(|entry| entry.content.as_ref());
+        let history: usize = contents.map(paging::weight).sum();
+        size_of::<HitlRequest>() + request.question.len() + options + history
+    }
+
+    fn write(&self, request: &HitlRequest, json: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(json, &RequestView::of(request))
+    }
 }
 
 /// Artifacts under review, with their content.
@@ -336,7 +389,8 @@ struct UnderReview<'a> {
 
 /// Returns the artifacts under review.
 #[utoipa::path(
-    get, path = "/api/v1/hitl/{request_id}/context", tag = "hitl",
+    get, path = "/api/v1/hitl/{request_id}/context", operation_id = "get_request_artifacts",
+    tag = "hitl",
     params(("request_id" = Uuid, Path)),
     responses((status = 200, body = UnderReview), (status = 404, body = ProblemDocument)),
 )]
@@ -363,11 +417,12 @@ pub(crate) struct RespondBody {
     content: Option<String>,
     /// Comment.
     comment: Option<String>,
-    /// With `amend`: the document that replaces the one under review.
+    /// With `amend`: the document that replaces the one under review. It must match the schema of the
+    /// step's output; what does not is named by JSON Pointers in a 422.
     #[schema(value_type = Option<Object>)]
     amended_content: Option<Map<String, Value>>,
     /// Digest of the artifacts that the person saw. The response is refused with 409 if they have
-    /// changed since.
+    /// changed since, and also if they have changed since the request was opened and this is absent.
     subject_digest: Option<String>,
 }
 
@@ -387,13 +442,15 @@ struct RespondedView {
 
 /// Approves, rejects or amends the subject of a request.
 #[utoipa::path(
-    post, path = "/api/v1/hitl/{request_id}/respond", tag = "hitl",
+    post, path = "/api/v1/hitl/{request_id}/respond", operation_id = "respond_to_request",
+    tag = "hitl",
     params(("request_id" = Uuid, Path)), request_body = RespondBody,
     responses(
         (status = 200, body = RespondedView),
         (status = 400, body = ProblemDocument),
         (status = 404, body = ProblemDocument),
         (status = 409, body = ProblemDocument),
+        (status = 422, body = ProblemDocument),
     ),
 )]
 async fn respond(
@@ -403,6 +460,8 @@ async fn respond(
     Json(body): Json<RespondBody>,
 ) -> Result<HttpResponse, Problem> {
     let action = body.action;
+    state.check_optional("content", body.content.as_deref())?;
+    state.check_optional("comment", body.comment.as_deref())?;
     let response = Response {
         action,
         content: body.content,
@@ -411,12 +470,13 @@ async fn respond(
         subject_digest: body.subject_digest,
     };
     let responded = state.gates.respond(id, response, caller).await?;
-    let message = match (action, responded.workflow_resumed) {
-        (HitlAction::Approve, true) => "The request was approved; work goes on.",
-        (HitlAction::Approve, false) => "The request was approved.",
-        (HitlAction::Reject, _) => "The request was rejected; the project is halted.",
-        (HitlAction::Amend, true) => "The request was amended; work goes on with the amendment.",
-        (HitlAction::Amend, false) => "The request was amended.",
+    let message = match (action, responded.workflow_resumed, responded.project_halted) {
+        (HitlAction::Approve, true, _) => "The request was approved; work goes on.",
+        (HitlAction::Approve, false, _) => "The request was approved.",
+        (HitlAction::Reject, _, true) => "The request was rejected; the project is halted.",
+        (HitlAction::Reject, _, false) => "The request was rejected; the project goes on.",
+        (HitlAction::Amend, true, _) => "The request was amended; work goes on with the amendment.",
+        (HitlAction::Amend, false, _) => "The request was amended.",
     };
     Ok(HttpResponse::Ok().json(RespondedView {
         request_id: id,
@@ -456,13 +516,15 @@ mod tests {
         let mut fakes = Fakes::default();
         fakes.queries.expect_request().returning(move |_, _| {
             let mut request = request(state.clone());
-            request.history.push(HistoryEntry {
-                timestamp: NOW,
-                action: "amend".to_owned(),
-                user_id: "ada".to_owned(),
-                content: Some(json!({"user_content": "Shorter."})),
-                comment: None,
-            });
+            for action in ["created", "subject_changed", "amend", "extend"] {
+                request.history.push(HistoryEntry {
+                    timestamp: NOW,
+                    action: action.to_owned(),
+                    user_id: "ada".to_owned(),
+                    content: Some(json!({"user_content": "Shorter."})),
+                    comment: None,
+                });
+            }
             Ok(request.into())
         });
         fakes.send(get(&path(""))).await.json()
@@ -490,6 +552,7 @@ mod tests {
                     "timestamp": AT, "action": "amend", "user_id": "ada",
                     "content": {"user_content": "Shorter."}, "comment": null,
                 }],
+                "previous_request_id": null, "responded_by": null,
                 "created_at": AT, "updated_at": AT,
                 "expires_at": "2027-01-15T08:01:00.000000Z", "responded_at": null,
             })
@@ -504,8 +567,8 @@ mod tests {
             json!({"amended_content": "Shorter.", "comment": "Please."})
         );
         assert_eq!(
-            (&words["user_response"], &words["responded_at"]),
-            (&"Shorter.".into(), &AT.into())
+            (&words["user_response"], &words["response_comment"], &words["responded_at"]),
+            (&"amended".into(), &"Please.".into(), &AT.into())
         );
         let document = Reply { amended_content: Some(json!({"markdown": "x"})), ..reply() };
         let document = shown(HitlState::Amended(document)).await;
@@ -513,7 +576,11 @@ mod tests {
             document["amended_content"],
             json!({"amended_content": {"markdown": "x"}, "comment": "Please."})
         );
-        assert_eq!(shown(HitlState::Approved(reply())).await["amended_content"], Value::Null);
+        let approved = shown(HitlState::Approved(reply())).await;
+        assert_eq!(
+            (&approved["amended_content"], &approved["user_response"], &approved["responded_by"]),
+            (&Value::Null, &"approved".into(), &"ada".into())
+        );
     }
 
     #[actix_web::test]
@@ -523,7 +590,7 @@ mod tests {
             assert_eq!((response.action, caller.name()), (HitlAction::Amend, "anonymous"));
             assert_eq!(response.amended_content.unwrap()["markdown"], "x");
             let request = request(HitlState::Amended(reply())).into();
-            Ok(Responded { request, workflow_resumed: true })
+            Ok(Responded { request, workflow_resumed: true, project_halted: false })
         });
         let body = json!({"action": "amend", "amended_content": {"markdown": "x"}});
         let answer = fakes.send(post(&path("/respond"), &body)).await;

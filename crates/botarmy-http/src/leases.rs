@@ -1,17 +1,22 @@
-//! Leases of external workers: taking tasks, keeping them, and returning results. `token.rs` has the
-//! form in which a lease travels.
+//! Leases of external workers: taking tasks, keeping them, and returning results. `lease_name.rs` has the
+//! form in which a lease travels, `presented.rs` reads it together with its secret.
 
-mod token;
+mod lease_name;
+mod names;
+mod presented;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpResponse;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use botarmy_domain::ports::WorkerLeases;
 use botarmy_domain::task::TaskState;
 use botarmy_domain::text::non_blank;
 use botarmy_domain::{
-    AgentType, ArtifactType, ContextId, HitlRequestId, Leased, NewArtifact, Outcome, Question,
-    RunError, Task, TaskId, TaskStatus, Timestamp, Usage, WorkQuery, WorkerDocument, WorkerId,
+    AgentType, ArtifactType, ContextId, HeldLease, HitlRequestId, Leased, NewArtifact, Outcome,
+    Question, RunError, Task, TaskId, TaskStatus, Timestamp, Usage, WorkQuery, WorkerDocument,
+    WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,18 +24,19 @@ use utoipa::ToSchema;
 
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
-use crate::extract::{Json, JsonOrDefault, Segment};
+use crate::extract::{Json, JsonOrDefault};
+use crate::peer::{Peer, ReportedBody};
 use crate::worker_document::AssignmentSchema;
 use crate::{State, vocabulary};
 
-use token::Token;
+use lease_name::LeaseName;
+use names::{check_text, check_worker_id};
+use presented::Presented;
 
 /// Largest number of tasks in one response.
 const MAX_LEASES: u32 = 100;
 /// Longest time that a request for work may wait, in seconds.
 const MAX_WAIT_S: u32 = 30;
-/// Longest name of a worker, in characters.
-const MAX_WORKER_ID: usize = 128;
 /// Longest code of a failure, in characters.
 const MAX_CODE: usize = 64;
 /// Longest message about progress or a failure, in characters.
@@ -42,7 +48,8 @@ const MAX_RETRY_AFTER_S: u32 = 86_400;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_lease, _, _>(lease),
+        // A compressed body would be reported as written before all of it is.
+        Endpoint::new::<__path_lease, _, _>(lease).uncompressed(),
         Endpoint::new::<__path_heartbeat, _, _>(heartbeat),
         Endpoint::new::<__path_complete, _, _>(complete),
         Endpoint::new::<__path_ask, _, _>(ask),
@@ -79,12 +86,15 @@ struct HandedOutView<'a> {
 struct HandedOutTask<'a> {
     /// Opaque name of the lease, for the paths of the other calls.
     lease: String,
+    /// Secret that every call about the lease must carry, as `Authorization: Bearer TOKEN`.
+    token: &'a str,
     /// Attempt that the lease is for.
     fence: u32,
-    /// Time at which the lease expires unless a heartbeat extends it.
+    /// Time at which the lease expires unless a heartbeat extends it. The first one is due much
+    /// earlier than the ones after it.
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
-    /// Recommended time between heartbeats, in seconds.
+    /// Longest time between heartbeats that is safe, in seconds. Send the first one at once.
     heartbeat_s: u64,
     #[schema(value_type = AssignmentSchema)]
     task: WorkerDocument<'a>,
@@ -93,7 +103,8 @@ struct HandedOutTask<'a> {
 impl<'a> HandedOutTask<'a> {
     fn of(leased: &'a Leased) -> Self {
         Self {
-            lease: Token(leased.lease.clone()).to_string(),
+            lease: LeaseName(leased.lease.clone()).to_string(),
+            token: leased.token.expose(),
             fence: leased.lease.holder.fence,
             expires_at: leased.expires_at,
             heartbeat_s: leased.heartbeat.as_secs().max(1),
@@ -103,19 +114,24 @@ impl<'a> HandedOutTask<'a> {
 }
 
 /// Leases tasks to a worker, and waits for some if none is ready.
+///
+/// A client that closes its side of the connection before the response gives up: nothing is leased
+/// to it.
 #[utoipa::path(
-    post, path = "/api/v1/worker/leases", tag = "workers", request_body = LeaseQuery,
+    post, path = "/api/v1/worker/leases", operation_id = "lease_tasks",
+    tag = "workers", request_body = LeaseQuery,
     responses(
         (status = 200, body = HandedOutView),
         (status = 204, description = "No task became ready in time; ask again"),
         (status = 422, body = ProblemDocument),
     ),
 )]
-async fn lease(state: Data<State>, Json(body): Json<LeaseQuery>) -> Result<HttpResponse, Problem> {
-    let worker = check_text("worker_id", &body.worker_id, MAX_WORKER_ID)?;
-    if worker.chars().any(char::is_control) {
-        return Err(Problem::invalid("worker_id", "must not have control characters"));
-    }
+async fn lease(
+    request: HttpRequest,
+    state: Data<State>,
+    Json(body): Json<LeaseQuery>,
+) -> Result<HttpResponse, Problem> {
+    let worker = check_worker_id(&body.worker_id)?;
     let mut agents: Vec<AgentType> = Vec::new();
     for agent in body.agents {
         if !agents.contains(&agent) {
@@ -133,12 +149,55 @@ async fn lease(state: Data<State>, Json(body): Json<LeaseQuery>) -> Result<HttpR
         max,
         wait: Duration::from_secs(wait_s.into()),
     };
-    let leased = state.leases.lease(query).await?;
+    let peer = Peer::of(&request);
+    let leased = match &peer {
+        None => state.leases.lease(query).await?,
+        Some(peer) => tokio::select! {
+            biased;
+            // Dropping the call requeues what it is claiming.
+            () = peer.closed() => Vec::new(),
+            leased = state.leases.lease(query) => leased?,
+        },
+    };
     if leased.is_empty() {
         return Ok(HttpResponse::NoContent().finish());
     }
+    let undelivered = Undelivered {
+        port: Arc::clone(&state.leases),
+        leases: leased.iter().map(|leased| leased.lease.clone()).collect(),
+    };
     let leases = leased.iter().map(HandedOutTask::of).collect();
-    Ok(HttpResponse::Ok().json(HandedOutView { leases }))
+    let json = serde_json::to_vec(&HandedOutView { leases }).map_err(Problem::internal)?;
+    let body = ReportedBody::new(Bytes::from(json), peer, move |delivered| {
+        if delivered {
+            undelivered.arrived();
+        }
+    });
+    Ok(HttpResponse::Ok().content_type("application/json").body(body))
+}
+
+/// Leases on their way to a worker. They are requeued when this is dropped before they arrived.
+struct Undelivered {
+    port: Arc<dyn WorkerLeases>,
+    leases: Vec<HeldLease>,
+}
+
+impl Undelivered {
+    fn arrived(mut self) {
+        self.leases.clear();
+    }
+}
+
+impl Drop for Undelivered {
+    fn drop(&mut self) {
+        let (port, leases) = (Arc::clone(&self.port), std::mem::take(&mut self.leases));
+        // Without a runtime the process is ending, and the leases will expire.
+        let (false, Ok(runtime)) = (leases.is_empty(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        runtime.spawn(async move { port.requeue_undelivered(leases).await });
+    }
 }
 
 /// Progress of a worker.
@@ -147,9 +206,9 @@ struct HeartbeatBody {
     /// Line of text for people who watch.
     #[schema(max_length = 4096)]
     message: Option<String>,
-    /// Progress in per cent.
+    /// Progress in per cent; may have a fraction, of which live clients see the whole number.
     #[schema(minimum = 0, maximum = 100)]
-    progress: Option<u32>,
+    progress: Option<f64>,
 }
 
 /// Answer to a heartbeat.
@@ -164,20 +223,22 @@ struct HeardView {
 
 /// Extends a lease.
 #[utoipa::path(
-    post, path = "/api/v1/worker/leases/{lease}/heartbeat", tag = "workers",
-    params(("lease" = String, Path)), request_body = HeartbeatBody,
+    post, path = "/api/v1/worker/leases/{lease}/heartbeat", operation_id = "extend_lease",
+    tag = "workers",
+    params(("lease" = String, Path)), security(("lease_token" = [])), request_body = HeartbeatBody,
     responses(
         (status = 200, body = HeardView),
+        (status = 401, body = ProblemDocument, description = "The token of the lease is missing or wrong"),
+        (status = 404, body = ProblemDocument, description = "There is no lease of this name"),
         (status = 409, body = ProblemDocument, description = "`lease_lost`: another worker may have the task; stop"),
     ),
 )]
 async fn heartbeat(
     state: Data<State>,
-    Segment(Token(lease)): Segment<Token>,
+    Presented(lease): Presented,
     JsonOrDefault(body): JsonOrDefault<HeartbeatBody>,
 ) -> Result<HttpResponse, Problem> {
-    let percent = body.progress.map(|percent| within("progress", percent, 0, 100)).transpose()?;
-    let percent = percent.and_then(|percent| u8::try_from(percent).ok());
+    let percent = body.progress.map(whole_percent).transpose()?;
     let message = body.message.as_deref().and_then(non_blank);
     let message = message.map(|text| check_text("message", text, MAX_MESSAGE)).transpose()?;
     let says = message.is_some() || percent.is_some();
@@ -273,17 +334,20 @@ impl FinishedView {
 ///
 /// A repeated call gets the same answer and changes nothing.
 #[utoipa::path(
-    post, path = "/api/v1/worker/leases/{lease}/complete", tag = "workers",
-    params(("lease" = String, Path)), request_body = CompleteBody,
+    post, path = "/api/v1/worker/leases/{lease}/complete", operation_id = "complete_task",
+    tag = "workers",
+    params(("lease" = String, Path)), security(("lease_token" = [])), request_body = CompleteBody,
     responses(
         (status = 200, body = FinishedView),
+        (status = 401, body = ProblemDocument, description = "The token of the lease is missing or wrong"),
+        (status = 404, body = ProblemDocument, description = "There is no lease of this name"),
         (status = 409, body = ProblemDocument, description = "`lease_lost`: the result is not accepted"),
         (status = 422, body = ProblemDocument),
     ),
 )]
 async fn complete(
     state: Data<State>,
-    Segment(Token(lease)): Segment<Token>,
+    Presented(lease): Presented,
     Json(body): Json<CompleteBody>,
 ) -> Result<HttpResponse, Problem> {
     if body.confidence.is_some_and(|confidence| !(0.0..=1.0).contains(&confidence)) {
@@ -324,22 +388,27 @@ struct AskBody {
 ///
 /// The task is handed out again when the question is answered.
 #[utoipa::path(
-    post, path = "/api/v1/worker/leases/{lease}/ask", tag = "workers",
-    params(("lease" = String, Path)), request_body = AskBody,
+    post, path = "/api/v1/worker/leases/{lease}/ask", operation_id = "ask_question",
+    tag = "workers",
+    params(("lease" = String, Path)), security(("lease_token" = [])), request_body = AskBody,
     responses(
         (status = 202, body = FinishedView),
+        (status = 401, body = ProblemDocument, description = "The token of the lease is missing or wrong"),
+        (status = 404, body = ProblemDocument, description = "There is no lease of this name"),
         (status = 409, body = ProblemDocument, description = "`lease_lost`: another worker may have the task; stop"),
         (status = 422, body = ProblemDocument),
     ),
 )]
 async fn ask(
     state: Data<State>,
-    Segment(Token(lease)): Segment<Token>,
+    Presented(lease): Presented,
     Json(body): Json<AskBody>,
 ) -> Result<HttpResponse, Problem> {
     if body.session.as_ref().is_some_and(|session| session.len() > MAX_SESSION) {
         return Err(Problem::invalid("session", format!("must be at most {MAX_SESSION} bytes")));
     }
+    state.check_text("question", &body.question)?;
+    state.check_options(body.options.as_deref())?;
     let outcome = Outcome::Ask {
         question: Question {
             question: body.question,
@@ -374,17 +443,19 @@ struct FailBody {
 ///
 /// The task is tried again later, or a person is asked.
 #[utoipa::path(
-    post, path = "/api/v1/worker/leases/{lease}/fail", tag = "workers",
-    params(("lease" = String, Path)), request_body = FailBody,
+    post, path = "/api/v1/worker/leases/{lease}/fail", operation_id = "fail_task", tag = "workers",
+    params(("lease" = String, Path)), security(("lease_token" = [])), request_body = FailBody,
     responses(
         (status = 200, body = FinishedView),
+        (status = 401, body = ProblemDocument, description = "The token of the lease is missing or wrong"),
+        (status = 404, body = ProblemDocument, description = "There is no lease of this name"),
         (status = 409, body = ProblemDocument, description = "`lease_lost`: the failure is not recorded"),
         (status = 422, body = ProblemDocument),
     ),
 )]
 async fn fail(
     state: Data<State>,
-    Segment(Token(lease)): Segment<Token>,
+    Presented(lease): Presented,
     Json(body): Json<FailBody>,
 ) -> Result<HttpResponse, Problem> {
     let code = check_text("code", &body.code, MAX_CODE)?.to_owned();
@@ -406,13 +477,17 @@ async fn fail(
     Ok(HttpResponse::Ok().json(FinishedView::of(&task)))
 }
 
-/// Returns the text without surrounding white space, or an error if it is blank or too long.
-fn check_text<'a>(field: &str, text: &'a str, limit: usize) -> Result<&'a str, Problem> {
-    let text = non_blank(text).ok_or_else(|| Problem::invalid(field, "must not be blank"))?;
-    if text.chars().count() > limit {
-        return Err(Problem::invalid(field, format!("must be at most {limit} characters")));
+/// Returns the whole number of a percentage: work that is not finished is never shown as finished.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the number is 0 to 100, and its fraction is left out on purpose"
+)]
+fn whole_percent(percent: f64) -> Result<u8, Problem> {
+    if (0.0..=100.0).contains(&percent) {
+        return Ok(percent as u8);
     }
-    Ok(text)
+    Err(Problem::invalid("progress", "must be 0 to 100"))
 }
 
 fn within(field: &str, number: u32, least: u32, most: u32) -> Result<u32, Problem> {
@@ -422,9 +497,19 @@ fn within(field: &str, number: u32, least: u32, most: u32) -> Result<u32, Proble
     Err(Problem::invalid(field, format!("must be {least} to {most}")))
 }
 
+/// Returns the path of a lease, for tests of all paths.
+#[cfg(test)]
+pub(crate) fn sample_token() -> String {
+    let holder = botarmy_domain::LeaseHolder { worker: WorkerId::external("w-1"), fence: 2 };
+    LeaseName(botarmy_domain::HeldLease { task: crate::testing::task(1).id, holder }).to_string()
+}
+
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::{DomainError, HeartbeatReply, HeldLease, LeaseHolder};
+    use actix_web::test::TestRequest;
+    use botarmy_domain::{
+        DomainError, HeartbeatReply, LeaseHolder, LeaseSecret, LeaseToken, PresentedLease,
+    };
     use serde_json::json;
 
     use super::*;
@@ -438,8 +523,25 @@ mod tests {
         HeldLease { task: task(1).id, holder }
     }
 
-    fn token() -> String {
-        Token(held("w-1")).to_string()
+    /// Returns the name of the lease.
+    fn name() -> String {
+        LeaseName(held("w-1")).to_string()
+    }
+
+    /// Returns the token of the lease.
+    fn token() -> LeaseToken {
+        let HeldLease { task, holder } = held("w-1");
+        LeaseSecret::new([1; 32]).token(task, &holder)
+    }
+
+    /// Returns the lease as a call presents it.
+    fn presented() -> PresentedLease {
+        PresentedLease { lease: held("w-1"), token: Some(token()) }
+    }
+
+    /// Adds the token of the lease to a request.
+    fn bearing(request: TestRequest) -> TestRequest {
+        request.insert_header(("authorization", format!("Bearer {}", token().expose())))
     }
 
     fn query() -> Value {
@@ -455,7 +557,7 @@ mod tests {
     fn leased() -> Leased {
         let job = sample_assignment(Some("s1".to_owned()));
         let heartbeat = Duration::from_secs(100);
-        Leased { lease: held("w-1"), expires_at: NOW, heartbeat, job }
+        Leased { lease: held("w-1"), token: token(), expires_at: NOW, heartbeat, job }
     }
 
     #[actix_web::test]
@@ -472,7 +574,7 @@ mod tests {
         assert_eq!(
             answer.json(),
             json!({"leases": [{
-                "lease": token(), "fence": 2, "expires_at": "2027-01-15T08:00:00.000000Z",
+                "lease": name(), "token": token().expose(), "fence": 2, "expires_at": "2027-01-15T08:00:00.000000Z",
                 "heartbeat_s": 100, "task": golden(),
             }]})
         );
@@ -498,6 +600,8 @@ mod tests {
             ("worker_id", json!(null)),
             ("worker_id", json!(" \t")),
             ("worker_id", json!("a\nb")),
+            ("worker_id", json!("\u{200b}\u{feff}")),
+            ("worker_id", json!("a\u{202e}b")),
             ("worker_id", json!("x".repeat(129))),
             ("agents", json!([])),
             ("agents", json!("coder")),
@@ -521,16 +625,16 @@ mod tests {
         let mut fakes = Fakes::default();
         let heard = |cancel| Ok(HeartbeatReply { expires_at: NOW, cancel });
         fakes.leases.expect_heartbeat().times(1).returning(move |lease, progress| {
-            assert_eq!((lease, progress), (held("w-1"), None));
+            assert_eq!((lease, progress), (presented(), None));
             heard(false)
         });
         fakes.leases.expect_heartbeat().times(1).returning(move |_, progress| {
             assert_eq!(progress, Some(("half way".to_owned(), Some(50))));
             heard(true)
         });
-        let path = format!("{PATH}/{}/heartbeat", token());
+        let path = format!("{PATH}/{}/heartbeat", name());
         let says = json!({"message": " half way ", "progress": 50});
-        let answers = fakes.send_all([raw(&path, ""), post(&path, &says)]).await;
+        let answers = fakes.send_all([bearing(raw(&path, "")), post(&path, &says)]).await;
         assert_eq!(
             answers[0].json(),
             json!({"expires_at": "2027-01-15T08:00:00.000000Z", "cancel": false})
@@ -539,10 +643,62 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn progress_may_have_a_fraction_and_is_shown_as_a_whole_number() {
+        let mut fakes = Fakes::default();
+        let expected = [33, 0, 99, 100];
+        for percent in expected {
+            fakes.leases.expect_heartbeat().times(1).returning(move |_, progress| {
+                assert_eq!(progress, Some((String::new(), Some(percent))));
+                Ok(HeartbeatReply { expires_at: NOW, cancel: false })
+            });
+        }
+        let path = format!("{PATH}/{}/heartbeat", name());
+        let says = [33.3, 0.0, 99.99, 100.0];
+        let says = says.map(|progress| bearing(post(&path, &json!({"progress": progress}))));
+        for answer in fakes.send_all(says).await {
+            assert_eq!(answer.status, 200);
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_token_is_a_bearer_token_and_nothing_else_is_taken_for_one() {
+        let path = format!("{PATH}/{}/heartbeat", name());
+        let good = token().expose().to_owned();
+        let mut fakes = Fakes::default();
+        // Without a token, or with a password for a proxy, the port decides.
+        fakes.leases.expect_heartbeat().times(2).returning(|presented, _| {
+            assert_eq!(presented.token, None);
+            let detail = "Send it.".to_owned();
+            Err(DomainError::Unauthenticated { code: "token_required", detail }.into())
+        });
+        let header = |value: &str| raw(&path, "").insert_header(("authorization", value));
+        let answers = fakes.send_all([raw(&path, ""), header("Basic dTpw")]).await;
+        for answer in answers {
+            assert_eq!(answer.status, 401);
+            assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"botarmy\"");
+        }
+        for wrong in [
+            "Bearer",
+            "Bearer x",
+            &format!("Bearer {good}x"),
+            &format!("Bearer {}", &good[..good.len() - 1]),
+            &format!("bearer {}", good.to_uppercase()),
+        ] {
+            let answer = Fakes::default().send(header(wrong)).await;
+            assert_eq!(answer.status, 401, "{wrong}");
+            assert_eq!(answer.json()["type"], "urn:botarmy:problem:token_invalid");
+            assert!(answer.header("www-authenticate").contains("invalid_token"));
+        }
+        let two = header(&format!("Bearer {good}"));
+        let two = two.append_header(("authorization", format!("Bearer {good}")));
+        assert_eq!(Fakes::default().send(two).await.status, 400);
+    }
+
+    #[actix_web::test]
     async fn finished_work_is_passed_on_whole() {
         let mut fakes = Fakes::default();
         fakes.leases.expect_finish().returning(|lease, result| {
-            assert_eq!(lease, held("w-1"));
+            assert_eq!(lease, presented());
             let Ok(Outcome::Completed { output, artifacts, confidence, usage }) = result else {
                 panic!("{result:?}")
             };
@@ -550,7 +706,12 @@ mod tests {
             assert_eq!(artifacts[0].artifact_type, ArtifactType::SourceCode);
             assert_eq!((artifacts.len(), artifacts[0].metadata["by"].clone()), (1, json!("me")));
             assert_eq!((usage.input_tokens, usage.output_tokens), (7, 0));
-            let state = TaskState::Completed { at: NOW, output: json!({}), artifacts: Vec::new() };
+            let state = TaskState::Completed {
+                at: NOW,
+                output: json!({}),
+                artifacts: Vec::new(),
+                result_digest: None,
+            };
             Ok(Task { state, ..task(1) }.into())
         });
         let body = json!({
@@ -560,7 +721,7 @@ mod tests {
                 "artifact_metadata": {"by": "me"},
             }],
         });
-        let answer = fakes.send(post(&format!("{PATH}/{}/complete", token()), &body)).await;
+        let answer = fakes.send(bearing(post(&format!("{PATH}/{}/complete", name()), &body))).await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.json(), json!({"task_id": task(1).id, "status": "completed"}));
     }
@@ -576,7 +737,7 @@ mod tests {
             Ok(Task { state, ..task(1) }.into())
         });
         let body = json!({"question": "Which?", "options": ["a", "b"], "session": "s"});
-        let answer = fakes.send(post(&format!("{PATH}/{}/ask", token()), &body)).await;
+        let answer = fakes.send(post(&format!("{PATH}/{}/ask", name()), &body)).await;
         assert_eq!(answer.status, 202);
         assert_eq!(answer.json()["hitl_request_id"], json!(id_generator().request()));
         assert_eq!(answer.json()["status"], "waiting_for_hitl");
@@ -594,7 +755,7 @@ mod tests {
             assert_eq!(result, Err(RunError::terminal("no_idea", "I cannot.")));
             Ok(task(1).into())
         });
-        let path = format!("{PATH}/{}/fail", token());
+        let path = format!("{PATH}/{}/fail", name());
         let busy = json!({
             "code": "busy", "message": "Later.", "retryable": true, "retry_after_s": 60,
         });
@@ -634,6 +795,8 @@ mod tests {
             ("complete", made(json!({"artifact_type": "source_code"})), "artifacts[0].content"),
             ("heartbeat", json!({"progress": 101}), "progress"),
             ("heartbeat", json!({"progress": -1}), "progress"),
+            ("heartbeat", json!({"progress": 100.5}), "progress"),
+            ("heartbeat", json!({"progress": "33.3"}), "progress"),
             ("heartbeat", json!({"message": "x".repeat(4097)}), "message"),
             ("ask", json!({}), "question"),
             ("ask", json!({"question": "?", "artifacts": ["x"]}), "artifacts[0]"),
@@ -644,13 +807,15 @@ mod tests {
             ("fail", failed("retryable", json!(null)), "retryable"),
             ("fail", failed("retry_after_s", json!(86401)), "retry_after_s"),
         ] {
-            let path = format!("{PATH}/{}/{verb}", token());
+            let path = format!("{PATH}/{}/{verb}", name());
             let answer = Fakes::default().send(post(&path, &body)).await;
             assert_eq!((answer.status, answer.field().as_str()), (422, field), "{verb} {body:.80}");
         }
         for verb in ["heartbeat", "complete", "ask", "fail"] {
-            let answer = Fakes::default().send(raw(&format!("{PATH}/zzz/{verb}"), "{}")).await;
-            assert_eq!((answer.status, answer.field().as_str()), (422, "lease"));
+            for name in ["zzz".to_owned(), name().to_uppercase(), format!("{}00", name())] {
+                let answer = raw(&format!("{PATH}/{name}/{verb}"), "{}");
+                assert_eq!(Fakes::default().send(bearing(answer)).await.status, 404, "{name}");
+            }
         }
     }
 
@@ -658,7 +823,7 @@ mod tests {
     async fn a_body_that_is_too_large_or_no_json_is_refused() {
         let mut fakes = Fakes::default();
         fakes.settings.body_limit = 100;
-        let path = format!("{PATH}/{}/complete", token());
+        let path = format!("{PATH}/{}/complete", name());
         let large = json!({"output": {"text": "x".repeat(100)}});
         let answers = fakes.send_all([post(&path, &large), raw(&path, "{"), raw(&path, "")]).await;
         let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
@@ -674,7 +839,7 @@ mod tests {
             .leases
             .expect_heartbeat()
             .returning(move |_, _| Err(DomainError::conflict("lease_lost", "It is gone.").into()));
-        let path = |verb| format!("{PATH}/{}/{verb}", token());
+        let path = |verb| format!("{PATH}/{}/{verb}", name());
         let answers = fakes
             .send_all([
                 post(&path("heartbeat"), &json!({})),

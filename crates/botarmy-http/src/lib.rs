@@ -9,6 +9,7 @@ mod agents;
 mod artifacts;
 mod audit;
 mod budgets;
+mod connections;
 mod docs;
 #[cfg(feature = "docs")]
 mod docs_page;
@@ -23,6 +24,7 @@ mod middleware;
 mod origin_check;
 mod packages;
 mod paging;
+mod peer;
 mod projects;
 mod range;
 mod status_cache;
@@ -34,18 +36,26 @@ mod worker_document;
 pub mod zip;
 
 use std::any::Any;
-use std::net::TcpListener;
-use std::sync::Arc;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix_web::dev::{Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer, body::MessageBody, middleware::from_fn};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{Service, apply_fn_factory, map_config};
+use actix_web::dev::{
+    AppConfig, Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse,
+};
+use actix_web::rt::net::TcpStream;
+use actix_web::web::{Bytes, Data, ServiceConfig};
+use actix_web::{App, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
     Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Tasks, WorkerLeases,
 };
-use botarmy_web::OriginRule;
+use botarmy_web::{OriginRule, PublicUrl, UnknownFields};
 
+use crate::connections::{Connections, GuardedStream, WaitingLimits};
+use crate::error::Problem;
 use crate::packages::ZipCache;
 use crate::status_cache::StatusCache;
 
@@ -85,8 +95,22 @@ pub struct HttpSettings {
     pub version: String,
     /// Largest request body, in bytes.
     pub body_limit: usize,
+    /// Largest single text that people write, such as a description, in bytes.
+    pub text_limit: usize,
+    /// Treatment of fields and parameters that a request does not have.
+    pub unknown_fields: UnknownFields,
+    /// Time for the body of a request; one that is not complete by then must arrive at 16 KiB a
+    /// second.
+    pub body_timeout: Duration,
+    /// Largest number of connections from one address that are idle or whose request has not arrived
+    /// completely; 0 for no limit.
+    pub waiting_per_address: usize,
+    /// Largest number of files that the process may have open, which limits connections.
+    pub open_files: u64,
     /// Origins whose pages may read responses and change things.
     pub origins: OriginRule,
+    /// Address that clients use, if it is another than that of the listener.
+    pub public_url: Option<PublicUrl>,
     /// Serve only requests under a loopback name (`localhost`, 127.x.x.x, `[::1]`). Must be set
     /// wherever the server listens on loopback: it keeps out pages that have their own name resolve
     /// to 127.0.0.1.
@@ -113,7 +137,14 @@ impl Default for HttpSettings {
             service: "botarmy".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             body_limit: 10 * 1024 * 1024,
-            origins: OriginRule::new(["http://localhost:3000", "http://localhost:5173"]),
+            text_limit: 1024 * 1024,
+            unknown_fields: UnknownFields::Reject,
+            body_timeout: Duration::from_secs(10),
+            waiting_per_address: 512,
+            open_files: 20_000,
+            origins: OriginRule::new(["http://localhost:3000", "http://localhost:5173"])
+                .with_listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+            public_url: None,
             loopback_only: true,
             probes_only: false,
             page: 100,
@@ -132,12 +163,47 @@ pub(crate) struct State {
     api: Api,
     zips: ZipCache,
     status_cache: StatusCache,
+    /// The OpenAPI document, written when it is first read.
+    document: OnceLock<Bytes>,
 }
 
 impl State {
     fn new(api: Api) -> Data<Self> {
         let zips = ZipCache::new(api.settings.zip_cache);
-        Data::new(Self { api, zips, status_cache: StatusCache::default() })
+        let (status_cache, document) = (StatusCache::default(), OnceLock::new());
+        Data::new(Self { api, zips, status_cache, document })
+    }
+
+    /// Returns the path under which clients reach this path of the server.
+    pub(crate) fn public_path(&self, path: &str) -> String {
+        let prefix = self.settings.public_url.as_ref().map_or("", PublicUrl::prefix);
+        format!("{prefix}{path}")
+    }
+
+    /// Returns an error for a text that is longer than texts may be.
+    pub(crate) fn check_text(&self, field: &str, text: &str) -> Result<(), Problem> {
+        let limit = self.settings.text_limit;
+        if text.len() > limit {
+            let message = format!("has {} bytes; at most {limit} are possible", text.len());
+            return Err(Problem::invalid(field, message));
+        }
+        Ok(())
+    }
+
+    /// Returns an error for an optional text that is longer than texts may be.
+    pub(crate) fn check_optional(&self, field: &str, text: Option<&str>) -> Result<(), Problem> {
+        text.map_or(Ok(()), |text| self.check_text(field, text))
+    }
+
+    /// Returns an error for suggested answers that together are longer than a text may be.
+    pub(crate) fn check_options(&self, options: Option<&[String]>) -> Result<(), Problem> {
+        let limit = self.settings.text_limit;
+        let length: usize = options.unwrap_or_default().iter().map(String::len).sum();
+        if length > limit {
+            let message = format!("have {length} bytes; at most {limit} are possible");
+            return Err(Problem::invalid("options", message));
+        }
+        Ok(())
     }
 }
 
@@ -153,6 +219,18 @@ impl std::ops::Deref for State {
 /// minute, so that none of them sends a request into a connection that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
+/// Time for the head of the first request of a connection.
+const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time for which a connection stays open after a response to a request whose body was not read, so
+/// that the client gets the response although it is still sending.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Number of files that are left for other things than connections.
+const RESERVED_FILES: usize = 128;
+/// Largest number of connections of a worker of the server.
+const MAX_CONNECTIONS: usize = 25_600;
+
 /// Returns a server on this listener. It does nothing until it is polled, and handles no signals:
 /// the caller stops it through its handle.
 ///
@@ -163,28 +241,85 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// An error of the listener.
 pub fn serve(
     listener: TcpListener,
-    api: Api,
+    mut api: Api,
     workers: usize,
     shutdown_timeout: Duration,
     on_connect: impl Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static,
     more: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
-    let state = State::new(api);
-    let server = HttpServer::new(move || app(state.clone(), &more))
-        .workers(workers.max(1))
+    let workers = workers.max(1);
+    let address = listener.local_addr()?;
+    api.settings.origins = api.settings.origins.with_listener(address);
+    // The other half is for the database, for requests that are served, and for what waits for a
+    // worker of the server.
+    let open_files = usize::try_from(api.settings.open_files).unwrap_or(usize::MAX);
+    let connections = Connections::new(WaitingLimits {
+        per_address: api.settings.waiting_per_address,
+        total: open_files / 2,
+    });
+    tokio::spawn(Connections::run(Arc::downgrade(&connections)));
+    let most = (open_files.saturating_sub(RESERVED_FILES) / workers).clamp(1, MAX_CONNECTIONS);
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(most)
         .shutdown_timeout(shutdown_timeout.as_secs())
-        .tcp_nodelay(true)
-        .keep_alive(KEEP_ALIVE)
-        .on_connect(on_connect)
-        .disable_signals()
-        .listen(listener)?;
-    Ok(server.run())
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let state = State::new(api);
+    let on_connect = Arc::new(on_connect);
+    let factory = move || {
+        let (stopping, on_connect) = (stopping.clone(), Arc::clone(&on_connect));
+        let app = app(state.clone(), &more);
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(FIRST_HEAD_TIMEOUT)
+            .client_disconnect_timeout(LINGER)
+            .h1_allow_half_closed(true)
+            .local_addr(address)
+            .on_connect_ext(move |stream: &GuardedStream, data: &mut Extensions| {
+                data.insert(Arc::clone(stream.connection()));
+                data.insert(stream.peer());
+                if let Some(socket) = stream.socket() {
+                    on_connect(socket, data);
+                }
+            })
+            .finish(map_config(app, |()| AppConfig::default()));
+        let connections = Arc::clone(&connections);
+        apply_fn_factory(http, move |socket: TcpStream, http| {
+            let peer = socket.peer_addr().ok();
+            // Fails on a closed socket only, which the next read reports.
+            drop(socket.set_nodelay(true));
+            let stream = GuardedStream::new(socket, &connections);
+            let served = http.call((stream, Protocol::Http1, peer));
+            async move { served.await.inspect_err(|error| log_end(peer, error)) }
+        })
+    };
+    Ok(builder.listen("http", listener, factory)?.run())
+}
+
+/// Logs the end of a connection that did not end well. The protocol layer's own lines name neither
+/// the peer nor the request, so they are left out of the log.
+fn log_end(peer: Option<SocketAddr>, error: &DispatchError) {
+    let peer = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+    match error {
+        DispatchError::Parse(error) => {
+            tracing::info!(peer, %error, "Refused a malformed request from {peer}: {error}");
+        }
+        DispatchError::Body(_) | DispatchError::InternalError => {
+            tracing::error!(peer, %error, "A response to {peer} could not be completed: {error}");
+        }
+        _ => tracing::debug!(peer, %error, "The connection of {peer} ended: {error}"),
+    }
 }
 
 /// Returns the OpenAPI document, version 3.1, as JSON.
 #[must_use]
 pub fn openapi() -> String {
-    docs::document(&HttpSettings::default().version)
+    docs::document(&HttpSettings::default().version, None)
 }
 
 /// Builds the application of one server thread.
@@ -338,6 +473,14 @@ mod tests {
         assert!(answers[4].starts_with("HTTP/1.1 400") || answers[4].is_empty(), "{}", answers[4]);
         assert!(answers[5].starts_with("HTTP/1.1 422"), "{}", answers[5]);
         assert!(answers[5].contains("HTTP/1.1 200"), "a body nobody reads closes nothing");
+    }
+
+    #[actix_web::test]
+    async fn over_the_wire_a_path_that_is_too_long_gets_its_answer() {
+        let path = "0".repeat(1_000_000);
+        let head = format!("POST /api/v1/worker/leases/{path}/heartbeat HTTP/1.1");
+        let answers = exchange(Fakes::default(), move |_| vec![request(&head, "")]).await;
+        assert!(answers[0].starts_with("HTTP/1.1 431"), "{}", answers[0]);
     }
 
     #[actix_web::test]

@@ -2,13 +2,14 @@
 //! logs every request, and turns errors and panics into problem documents.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::{Method, Uri};
+use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::{BytesMut, Data};
 use actix_web::{HttpMessage, ResponseError};
@@ -17,7 +18,9 @@ use futures_util::{FutureExt, StreamExt};
 use tracing::Instrument;
 
 use crate::State;
+use crate::connections::{Connection, Paced, Serving, Tracked};
 use crate::error::{CONTENT_TYPE, Problem, from_framework};
+use crate::extract::body_error;
 use crate::origin_check;
 use botarmy_domain::text;
 
@@ -47,8 +50,9 @@ pub(crate) fn cors(origins: &OriginRule) -> Cors {
 pub(crate) async fn frame(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody + 'static>>, actix_web::Error> {
+) -> Result<ServiceResponse<Tracked<EitherBody<impl MessageBody + 'static>>>, actix_web::Error> {
     let started = Instant::now();
+    let serving = pace(&mut request);
     let id = assign_request_id(&mut request, |request| {
         request.app_data::<Data<State>>().map_or(0, |state| state.ids.seed())
     });
@@ -98,33 +102,48 @@ pub(crate) async fn frame(
     let path = uri.path();
     let ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     if method.is_safe() && status.as_u16() < 400 {
-        tracing::debug!(
-            %method, path, status = status.as_u16(), ms,
-            "{method} {path} {}", status.as_u16()
-        );
+        tracing::debug!(%method, path, status = status.as_u16(), ms, "Answered");
     } else {
-        tracing::info!(
-            %method, path, status = status.as_u16(), ms,
-            "{method} {path} {}", status.as_u16()
-        );
+        tracing::info!(%method, path, status = status.as_u16(), ms, "Answered");
     }
-    Ok(response?)
+    Ok(response?.map_body(|_, body| Tracked::new(body, serving)))
 }
 
-/// Removes a trailing slash from the path, and treats HEAD as GET: the protocol layer remembers the
-/// method that was sent and leaves the body out.
+/// Begins to serve a request: from here its body has to arrive at a certain pace.
+fn pace(request: &mut ServiceRequest) -> Serving {
+    let connection = request.conn_data::<Arc<Connection>>().cloned();
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let is_sent = request.headers().contains_key(header::TRANSFER_ENCODING)
+        || length.is_some_and(|length| length.as_bytes() != b"0");
+    let has_body = is_sent && !request.head().upgrade();
+    if has_body {
+        let timeout = request.app_data::<Data<State>>().map(|state| state.settings.body_timeout);
+        let paced =
+            Paced::new(request.take_payload(), timeout.unwrap_or_default(), connection.as_ref());
+        request.set_payload(paced.into_payload());
+    }
+    Serving::begin(connection.as_ref(), has_body)
+}
+
+/// Removes a trailing slash and the prefix of the public address from the path, and treats HEAD as
+/// GET: the protocol layer remembers the method that was sent and leaves the body out.
 fn normalize(request: &mut ServiceRequest) {
     if request.method() == Method::HEAD {
         request.head_mut().method = Method::GET;
         // Ranges are for GET only (RFC 9110, section 14.2).
         request.headers_mut().remove(header::RANGE);
     }
-    let path = request.path();
-    if path.len() < 2 || !path.ends_with('/') {
+    let state = request.app_data::<Data<State>>();
+    let public_url = state.and_then(|state| state.settings.public_url.as_ref());
+    let whole = request.path();
+    let path = public_url.and_then(|url| url.strip(whole)).unwrap_or(whole);
+    let path = match path.trim_end_matches('/') {
+        "" => "/",
+        path => path,
+    };
+    if path == whole {
         return;
     }
-    let path = path.trim_end_matches('/');
-    let path = if path.is_empty() { "/" } else { path };
     let uri = match request.uri().query() {
         Some(query) => format!("{path}?{query}").parse::<Uri>(),
         None => path.parse::<Uri>(),
@@ -146,7 +165,7 @@ async fn read_small_body(request: &mut ServiceRequest) -> Result<(), Problem> {
     let mut payload = request.take_payload();
     let mut body = BytesMut::with_capacity(length.unwrap_or(0));
     while let Some(chunk) = payload.next().await {
-        body.extend_from_slice(&chunk.map_err(|_| Problem::truncated_body())?);
+        body.extend_from_slice(&chunk.map_err(|error| body_error(&error))?);
     }
     request.set_payload(Payload::from(body.freeze()));
     Ok(())
@@ -180,6 +199,10 @@ fn finish<B: MessageBody + 'static>(
     let added = problem.headers().to_vec();
     let mut response = response.map_body(|_, _| EitherBody::right(body));
     *response.response_mut().status_mut() = status;
+    if status == StatusCode::REQUEST_TIMEOUT {
+        // The rest of the body is not waited for (RFC 9110, section 15.5.9).
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_ENCODING);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
@@ -193,6 +216,7 @@ fn finish<B: MessageBody + 'static>(
 #[cfg(test)]
 mod tests {
     use actix_web::http::StatusCode;
+    use actix_web::http::header::HeaderValue;
     use actix_web::test::TestRequest;
     use actix_web::web::{self, ServiceConfig};
     use actix_web::{HttpResponse, error};
@@ -240,6 +264,7 @@ mod tests {
             assert_eq!(limit, 3);
             Ok(Page::first(Vec::new(), limit))
         });
+        fakes.queries.expect_activities().times(3).returning(|_, _| Ok(Vec::new()));
         let requests =
             ["/api/v1/projects?limit=3", "/api/v1/projects/?limit=3", "/api/v1/projects//?limit=3"];
         for answer in fakes.send_all(requests.map(get)).await {
@@ -365,27 +390,46 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn who_asks_is_who_they_say_or_nobody() {
-        for (user, expected) in [
-            (Some("ada"), "ada"),
-            (Some("ada@example.org"), "ada@example.org"),
-            (Some("  "), "anonymous"),
-            (Some("a\u{e9}"), "anonymous"),
-            (None, "anonymous"),
+    async fn who_asks_is_who_they_say_or_anonymous_or_refused() {
+        let long = "\u{e9}".repeat(129);
+        for (users, expected) in [
+            (&[][..], Some("anonymous")),
+            (&["ada"][..], Some("ada")),
+            (&["  ada@example.org "], Some("ada@example.org")),
+            (&["Zo\u{eb}"], Some("Zo\u{eb}")),
+            (
+                &["\u{438}\u{432}\u{430}\u{43d}\u{43e}\u{432}"],
+                Some("\u{438}\u{432}\u{430}\u{43d}\u{43e}\u{432}"),
+            ),
+            (&[&long[2..]], Some(&long[2..])),
+            (&[&long], None),
+            (&["  "], None),
+            (&["\u{200b}"], None),
+            (&["ada\u{202e}"], None),
+            (&["ada\tb"], None),
+            (&["ada", "ada"], None),
+            (&["ada", "bob"], None),
         ] {
             let mut fakes = Fakes::default();
             fakes.queries.expect_project().returning(|_, _| Ok(project().into()));
+            let name = expected.map(str::to_owned);
             fakes.projects.expect_force_complete().returning(move |_, caller| {
-                assert_eq!(caller.name(), expected);
+                assert_eq!(Some(caller.name()), name.as_deref());
                 Ok(Vec::new())
             });
-            let request = raw(&path("/force-complete"), "");
-            let request = match user {
-                Some(user) => request.insert_header(("x-user-id", user)),
-                None => request,
-            };
-            assert_eq!(fakes.send(request).await.status, 200);
+            let request = users.iter().fold(raw(&path("/force-complete"), ""), |request, user| {
+                request
+                    .append_header(("x-user-id", HeaderValue::from_bytes(user.as_bytes()).unwrap()))
+            });
+            let answer = fakes.send(request).await;
+            assert_eq!(answer.status, if expected.is_some() { 200 } else { 400 }, "{users:?}");
+            if expected.is_none() {
+                assert!(answer.json()["detail"].as_str().unwrap().contains("X-User-Id"));
+            }
         }
+        let latin_1 = HeaderValue::from_bytes(b"Zo\xeb").unwrap();
+        let request = raw(&path("/force-complete"), "").insert_header(("x-user-id", latin_1));
+        assert_eq!(Fakes::default().send(request).await.status, 400);
     }
 
     #[actix_web::test]

@@ -3,7 +3,6 @@
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::web::Data;
-use botarmy_web::check_host;
 
 use crate::State;
 use crate::error::Problem;
@@ -15,12 +14,12 @@ pub(crate) fn check(request: &ServiceRequest) -> Result<(), Problem> {
     let Some(state) = request.app_data::<Data<State>>() else { return Ok(()) };
     let settings = &state.settings;
     if settings.loopback_only {
-        check_host(request.head())?;
+        settings.origins.check_host(request.head())?;
     }
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
-    settings.origins.check(request.head(), request.app_config())
+    settings.origins.check(request.head())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use botarmy_domain::package::PackageSummary;
+use botarmy_domain::package::{PackageSummary, archive_name};
 use botarmy_domain::{Package, ProjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -54,7 +54,8 @@ struct GeneratedView {
 
 /// Builds the package of a project from the artifacts stored now.
 #[utoipa::path(
-    post, path = "/api/v1/artifacts/{project_id}/generate", tag = "artifacts",
+    post, path = "/api/v1/artifacts/{project_id}/generate", operation_id = "generate_package",
+    tag = "artifacts",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = GeneratedView), (status = 404, body = ProblemDocument)),
 )]
@@ -79,14 +80,14 @@ struct SummaryView<'a> {
     #[schema(value_type = Uuid)]
     project_id: ProjectId,
     project_name: &'a str,
-    /// Number of files in the package; 0 without one.
+    /// Number of files in the package.
     artifact_count: usize,
     /// Time at which the package was built; null without one.
     #[schema(value_type = Option<String>, format = DateTime)]
     generated_at: Option<Timestamp>,
     /// Whether the package exists; a download builds a missing one.
     download_available: bool,
-    /// Files of the package.
+    /// Files of the package or, without one, of the package that would be made now.
     artifacts: Vec<FileView<'a>>,
 }
 
@@ -105,9 +106,10 @@ struct FileView<'a> {
     digest: &'a str,
 }
 
-/// Describes the package of a project.
+/// Describes the package of a project, or the one that would be made now.
 #[utoipa::path(
-    get, path = "/api/v1/artifacts/{project_id}/summary", tag = "artifacts",
+    get, path = "/api/v1/artifacts/{project_id}/summary", operation_id = "get_package_summary",
+    tag = "artifacts",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = SummaryView), (status = 404, body = ProblemDocument)),
 )]
@@ -117,7 +119,11 @@ async fn summary(
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
     let PackageSummary { project, package } = state.queries.package(&caller, id).await?;
-    let files = package.as_ref().map_or(&[][..], |package| &package.files);
+    let contents = match &package {
+        Some(package) => Arc::clone(package),
+        None => Arc::new(state.queries.package_preview(&caller, id).await?),
+    };
+    let files = &contents.files;
     let artifacts: Vec<FileView<'_>> = files
         .iter()
         .map(|file| FileView {
@@ -140,7 +146,8 @@ async fn summary(
 
 /// Downloads the package of a project as a ZIP archive, and builds it if it does not exist.
 #[utoipa::path(
-    get, path = "/api/v1/artifacts/{project_id}/download", tag = "artifacts",
+    get, path = "/api/v1/artifacts/{project_id}/download", operation_id = "download_package",
+    tag = "artifacts",
     params(
         ("project_id" = Uuid, Path),
         ("Range" = Option<String>, Header),
@@ -252,23 +259,15 @@ async fn zipped(
     Ok(bytes)
 }
 
-/// Returns `attachment` with the project's name. Characters that a quoted text cannot carry are in
-/// the extended form (RFC 6266, RFC 8187).
+/// Returns `attachment` with the file name of a project's package. Characters that a quoted text
+/// cannot carry are in the extended form (RFC 6266, RFC 8187).
 fn disposition(project: &str) -> String {
-    let name: String = project
-        .trim()
-        .chars()
-        .map(|c| match c {
-            c if c.is_whitespace() || c.is_control() => '_',
-            '"' | '\\' | '/' | ':' | '*' | '?' | '<' | '>' | '|' => '_',
-            c => c,
-        })
-        .collect();
+    let name = archive_name(project);
     let plain: String = name.chars().map(|c| if c.is_ascii() { c } else { '_' }).collect();
-    let mut text = format!("attachment; filename=\"{plain}_artifacts.zip\"");
+    let mut text = format!("attachment; filename=\"{plain}\"");
     if plain != name {
         text.push_str("; filename*=UTF-8''");
-        for byte in name.bytes().chain(*b"_artifacts.zip") {
+        for byte in name.bytes() {
             if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
                 text.push(char::from(byte));
             } else {
@@ -282,14 +281,15 @@ fn disposition(project: &str) -> String {
 /// Result of a deletion.
 #[derive(Serialize, ToSchema)]
 struct MessageView {
-    message: &'static str,
+    message: String,
 }
 
 /// Deletes the package of a project.
 ///
 /// The artifacts stay, so the package can be built again.
 #[utoipa::path(
-    delete, path = "/api/v1/artifacts/{project_id}/artifacts", tag = "artifacts",
+    delete, path = "/api/v1/artifacts/{project_id}/artifacts", operation_id = "delete_package",
+    tag = "artifacts",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = MessageView), (status = 404, body = ProblemDocument)),
 )]
@@ -298,8 +298,13 @@ async fn remove(
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
+    let project = state.queries.project(&caller, id).await?;
     let removed = state.operations.delete_package(id, caller).await?;
-    let message = if removed { "The package was removed." } else { "There was no package." };
+    let message = if removed {
+        format!("The package of \"{}\" was removed.", project.name)
+    } else {
+        format!("There was no package of \"{}\".", project.name)
+    };
     Ok(HttpResponse::Ok().json(MessageView { message }))
 }
 
@@ -322,7 +327,8 @@ struct CleanupView {
 
 /// Deletes old packages.
 #[utoipa::path(
-    delete, path = "/api/v1/artifacts/cleanup-old", tag = "artifacts", params(CleanupQuery),
+    delete, path = "/api/v1/artifacts/cleanup-old", operation_id = "delete_old_packages",
+    tag = "artifacts", params(CleanupQuery),
     responses((status = 200, body = CleanupView)),
 )]
 async fn cleanup(
@@ -338,7 +344,8 @@ async fn cleanup(
 
 /// Deletes old packages, for clients that cannot send DELETE.
 #[utoipa::path(
-    post, path = "/api/v1/artifacts/cleanup-old", tag = "artifacts", params(CleanupQuery),
+    post, path = "/api/v1/artifacts/cleanup-old", operation_id = "delete_old_packages_by_post",
+    tag = "artifacts", params(CleanupQuery),
     responses((status = 200, body = CleanupView)),
 )]
 async fn cleanup_by_post(
@@ -456,6 +463,16 @@ mod tests {
         assert!(manifest.contains("../../etc/passwd"), "{manifest}");
     }
 
+    #[test]
+    fn a_download_has_a_name_that_can_be_saved() {
+        let name = disposition("bill\u{202e}gpj");
+        assert_eq!(name, "attachment; filename=\"billgpj_artifacts.zip\"");
+        let name = disposition(&"語".repeat(255));
+        let (plain, extended) = name.split_once("; filename*=UTF-8''").unwrap();
+        assert!(plain.ends_with("_artifacts.zip\"") && extended.ends_with("_artifacts.zip"));
+        assert_eq!(extended.matches("%E8%AA%9E").count(), 80, "{extended}");
+    }
+
     #[actix_web::test]
     async fn parts_of_a_download_make_up_the_whole() {
         let ranged = |range: &str| get(&path("/download")).insert_header(("range", range));
@@ -501,7 +518,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_summary_lists_the_files_or_says_that_there_is_no_package() {
+    async fn a_summary_lists_the_files_also_before_there_is_a_package() {
         let body = packaged().send(get(&path("/summary"))).await.json();
         assert_eq!(
             (&body["artifact_count"], &body["download_available"]),
@@ -515,12 +532,12 @@ mod tests {
         );
         let mut fakes = Fakes::default();
         fakes.queries.expect_package().returning(|_, _| Ok(summary_of(None)));
+        fakes.queries.expect_package_preview().returning(|_, _| Ok((*made()).clone()));
+        let preview = fakes.send(get(&path("/summary"))).await.json();
+        assert_eq!(preview["artifacts"], body["artifacts"]);
         assert_eq!(
-            fakes.send(get(&path("/summary"))).await.json(),
-            json!({
-                "project_id": project().id, "project_name": "To do", "artifact_count": 0,
-                "generated_at": null, "download_available": false, "artifacts": [],
-            })
+            (&preview["generated_at"], &preview["download_available"], &preview["artifact_count"]),
+            (&json!(null), &json!(false), &json!(4))
         );
     }
 
@@ -529,6 +546,7 @@ mod tests {
         let mut fakes = Fakes::default();
         fakes.operations.expect_generate_package().returning(|_, _| Ok(made()));
         fakes.operations.expect_delete_package().returning(|_, _| Ok(true));
+        fakes.queries.expect_project().returning(|_, _| Ok(project().into()));
         let delete = actix_web::test::TestRequest::delete().uri(&path("/artifacts"));
         let answers = fakes.send_all([raw(&path("/generate"), ""), delete]).await;
         assert_eq!(
@@ -538,7 +556,7 @@ mod tests {
                 "message": "The package was made; it has 4 files.",
             })
         );
-        assert_eq!(answers[1].json(), json!({"message": "The package was removed."}));
+        assert_eq!(answers[1].json(), json!({"message": "The package of \"To do\" was removed."}));
     }
 
     #[actix_web::test]
@@ -574,10 +592,7 @@ mod tests {
         let refuse = || Err(DomainError::not_found("Project", unknown()).into());
         fakes.queries.expect_package().returning(|_, id| Err(no("Project", id)));
         fakes.operations.expect_generate_package().returning(move |_, _| refuse());
-        fakes
-            .operations
-            .expect_delete_package()
-            .returning(|_, _| Err(DomainError::not_found("Project", unknown()).into()));
+        fakes.queries.expect_project().returning(|_, id| Err(no("Project", id)));
         let at = |rest: &str| format!("/api/v1/artifacts/{}{rest}", unknown());
         let answers = fakes
             .send_all([

@@ -26,6 +26,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new::<__path_start, _, _>(start),
         Endpoint::new::<__path_pause, _, _>(pause),
         Endpoint::new::<__path_resume, _, _>(resume),
+        Endpoint::new::<__path_reopen, _, _>(reopen),
         Endpoint::new::<__path_cancel, _, _>(cancel),
     ];
     [status::endpoints(), reading::endpoints(), life_cycle, completion::endpoints()]
@@ -53,7 +54,8 @@ pub(crate) struct NewProjectBody {
 ///
 /// With a workflow, starts it with the description, else the name, as the idea.
 #[utoipa::path(
-    post, path = "/api/v1/projects", tag = "projects", request_body = NewProjectBody,
+    post, path = "/api/v1/projects", operation_id = "create_project",
+    tag = "projects", request_body = NewProjectBody,
     responses((status = 201, body = ProjectView, headers(("Location" = String)))),
 )]
 async fn create(
@@ -61,6 +63,7 @@ async fn create(
     Caller(caller): Caller,
     Json(body): Json<NewProjectBody>,
 ) -> Result<HttpResponse, Problem> {
+    state.check_optional("description", body.description.as_deref())?;
     let new = NewProject {
         name: body.name,
         description: body.description,
@@ -68,7 +71,7 @@ async fn create(
         oversight: body.oversight.unwrap_or(Oversight::Standard),
     };
     let project = state.projects.create_project(new, caller).await?;
-    let location = format!("/api/v1/projects/{}", project.id);
+    let location = state.public_path(&format!("/api/v1/projects/{}", project.id));
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location))
         .json(ProjectView::of(&project)))
@@ -85,7 +88,8 @@ pub(crate) struct StartBody {
 
 /// Starts a workflow in a project that has none.
 #[utoipa::path(
-    post, path = "/api/v1/projects/{project_id}/start", tag = "projects",
+    post, path = "/api/v1/projects/{project_id}/start", operation_id = "start_project",
+    tag = "projects",
     params(("project_id" = Uuid, Path)), request_body = StartBody,
     responses(
         (status = 202, body = ProjectView),
@@ -99,13 +103,15 @@ async fn start(
     Caller(caller): Caller,
     JsonOrDefault(body): JsonOrDefault<StartBody>,
 ) -> Result<HttpResponse, Problem> {
+    state.check_optional("idea", body.idea.as_deref())?;
     let project = state.projects.start_project(id, body.workflow, body.idea, caller).await?;
     Ok(HttpResponse::Accepted().json(ProjectView::of(&project)))
 }
 
 /// Pauses a project; running tasks finish.
 #[utoipa::path(
-    post, path = "/api/v1/projects/{project_id}/pause", tag = "projects",
+    post, path = "/api/v1/projects/{project_id}/pause", operation_id = "pause_project",
+    tag = "projects",
     params(("project_id" = Uuid, Path)),
     responses(
         (status = 200, body = ProjectView),
@@ -124,7 +130,8 @@ async fn pause(
 
 /// Resumes a paused project.
 #[utoipa::path(
-    post, path = "/api/v1/projects/{project_id}/resume", tag = "projects",
+    post, path = "/api/v1/projects/{project_id}/resume", operation_id = "resume_project",
+    tag = "projects",
     params(("project_id" = Uuid, Path)),
     responses(
         (status = 200, body = ProjectView),
@@ -141,9 +148,42 @@ async fn resume(
     Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
 }
 
+/// Reason to reopen a project.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct ReopenBody {
+    /// Reason for the log and the history of the request; must not be blank.
+    #[schema(min_length = 1)]
+    reason: String,
+}
+
+/// Reopens a halted project.
+///
+/// The request that was rejected, or that expired, is asked again as a new request with the history of
+/// the old one. Steps that were running start again.
+#[utoipa::path(
+    post, path = "/api/v1/projects/{project_id}/reopen", operation_id = "reopen_project",
+    tag = "projects",
+    params(("project_id" = Uuid, Path)), request_body = ReopenBody,
+    responses(
+        (status = 200, body = ProjectView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument),
+    ),
+)]
+async fn reopen(
+    state: Data<State>,
+    Segment(id): Segment<ProjectId>,
+    Caller(caller): Caller,
+    Json(body): Json<ReopenBody>,
+) -> Result<HttpResponse, Problem> {
+    let project = state.projects.reopen_project(id, body.reason, caller).await?;
+    Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
+}
+
 /// Cancels a project with everything open in it; running agents are stopped.
 #[utoipa::path(
-    post, path = "/api/v1/projects/{project_id}/cancel", tag = "projects",
+    post, path = "/api/v1/projects/{project_id}/cancel", operation_id = "cancel_project",
+    tag = "projects",
     params(("project_id" = Uuid, Path)),
     responses(
         (status = 200, body = ProjectView),
@@ -176,7 +216,7 @@ mod tests {
             assert_eq!((caller.name(), caller.request_id()), ("ada", Some("r-1")));
             Ok(project().into())
         });
-        let request = post("/api/v1/projects", &json!({"name": "To do", "colour": "red"}))
+        let request = post("/api/v1/projects", &json!({"name": "To do"}))
             .insert_header(("X-User-Id", "ada"))
             .insert_header(("X-Request-Id", "r-1"));
         let answer = fakes.send(request).await;
@@ -229,14 +269,10 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn nul_and_lone_surrogates_are_stored_as_the_replacement_character() {
-        let mut fakes = Fakes::default();
-        fakes.projects.expect_create_project().returning(|new, _| {
-            assert_eq!(new.name, "a\u{fffd}b\u{fffd}");
-            Ok(project().into())
-        });
+    async fn nul_and_lone_surrogates_are_refused() {
         let body = r#"{"name": "a\u0000b\udc00"}"#;
-        assert_eq!(fakes.send(raw("/api/v1/projects", body)).await.status, 201);
+        let answer = Fakes::default().send(raw("/api/v1/projects", body)).await;
+        assert_eq!((answer.status, answer.field().as_str()), (422, "name"));
     }
 
     #[actix_web::test]
@@ -252,6 +288,22 @@ mod tests {
         }
         let answer = Fakes::default().send(raw(&path("/start"), "{\"idea\": 7}")).await;
         assert_eq!((answer.status, answer.field().as_str()), (422, "idea"));
+    }
+
+    #[actix_web::test]
+    async fn a_project_is_reopened_with_a_reason() {
+        let mut fakes = Fakes::default();
+        fakes.projects.expect_reopen_project().returning(|_, reason, caller| {
+            assert_eq!((reason.as_str(), caller.name()), ("a mistake", "ada"));
+            Ok(project().into())
+        });
+        let request = post(&path("/reopen"), &json!({"reason": "a mistake"}));
+        let answer = fakes.send(request.insert_header(("X-User-Id", "ada"))).await;
+        assert_eq!((answer.status, &answer.json()["status"]), (200, &"active".into()));
+        for (body, status, field) in [("{}", 422, "reason"), ("", 400, "")] {
+            let answer = Fakes::default().send(raw(&path("/reopen"), body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (status, field), "{body}");
+        }
     }
 
     #[actix_web::test]

@@ -1,12 +1,14 @@
 //! Tasks: submitting, reading, cancelling and retrying them.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
-    AgentType, ArtifactType, ContextId, HitlRequestId, NewTask, ProjectId, Task, TaskFilter,
-    TaskId, TaskStatus, Timestamp, Usage,
+    AgentType, ArtifactType, ContextId, Error, HitlRequestId, NewTask, Page, ProjectId, Task,
+    TaskFilter, TaskId, TaskStatus, Timestamp, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole};
+use crate::paging::{self, List, is_large, shortened, weight};
 use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -57,7 +60,7 @@ struct SubmittedView {
 
 /// Submits a task to a project.
 #[utoipa::path(
-    post, path = "/api/v1/projects/{project_id}/tasks", tag = "tasks",
+    post, path = "/api/v1/projects/{project_id}/tasks", operation_id = "submit_task", tag = "tasks",
     params(("project_id" = Uuid, Path)), request_body = NewTaskBody,
     responses(
         (status = 201, body = SubmittedView, headers(("Location" = String))),
@@ -71,6 +74,7 @@ async fn submit(
     Caller(caller): Caller,
     Json(body): Json<NewTaskBody>,
 ) -> Result<HttpResponse, Problem> {
+    state.check_text("instructions", &body.instructions)?;
     let new = NewTask {
         project_id,
         agent: body.agent_type,
@@ -80,7 +84,7 @@ async fn submit(
         max_attempts: body.max_attempts,
     };
     let task = state.tasks.submit_task(new, caller).await?;
-    let location = format!("/api/v1/tasks/{}", task.id);
+    let location = state.public_path(&format!("/api/v1/tasks/{}", task.id));
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, location))
         .json(SubmittedView { task_id: task.id, status: "submitted" }))
@@ -98,7 +102,11 @@ struct TaskView<'a> {
     agent_type: AgentType,
     #[schema(value_type = vocabulary::TaskStatus)]
     status: TaskStatus,
+    /// Instructions for the agent; in lists, the beginning of long ones.
     instructions: &'a str,
+    /// True where the instructions are not all of them, or the output is left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
     #[schema(value_type = Vec<Uuid>)]
     context_ids: &'a [ContextId],
     priority: u8,
@@ -214,6 +222,7 @@ impl<'a> TaskView<'a> {
             agent_type: task.agent,
             status: task.status(),
             instructions: &task.instructions,
+            truncated: false,
             context_ids: &task.context_ids,
             priority: task.priority,
             attempt: task.attempt,
@@ -236,6 +245,17 @@ impl<'a> TaskView<'a> {
             ended_at,
             lease,
         }
+    }
+}
+
+impl<'a> TaskView<'a> {
+    /// Returns the form of a task in lists.
+    fn listed(task: &'a Task) -> Self {
+        let whole = Self::of(task);
+        let (instructions, is_cut) = shortened(&task.instructions);
+        let output = whole.output.filter(|output| !is_large(output));
+        let truncated = is_cut || output.is_some() != whole.output.is_some();
+        Self { instructions, output, truncated, ..whole }
     }
 }
 
@@ -267,8 +287,10 @@ struct TaskPage<'a> {
 }
 
 /// Lists the tasks of a project, oldest first.
+///
+/// Long instructions are cut, large outputs left out, and a page ends early when it would be large.
 #[utoipa::path(
-    get, path = "/api/v1/projects/{project_id}/tasks", tag = "tasks",
+    get, path = "/api/v1/projects/{project_id}/tasks", operation_id = "list_tasks", tag = "tasks",
     params(("project_id" = Uuid, Path), TaskQuery),
     responses((status = 200, body = TaskPage), (status = 404, body = ProblemDocument)),
 )]
@@ -280,15 +302,50 @@ async fn list(
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
     let filter = TaskFilter { status: query.status, agent: query.agent_type, after: query.cursor };
-    let page = state.queries.tasks(&caller, project_id, filter, limit).await?;
-    let items = page.items.iter().map(|task| TaskView::of(task)).collect();
-    let next_cursor = page.last_before_next().map(|task| task.id);
-    Ok(HttpResponse::Ok().json(TaskPage { items, next_cursor }))
+    let after = filter.after;
+    let list = TaskList { state: &state, caller: &caller, project_id, filter };
+    paging::respond(&list, after, limit).await
+}
+
+/// Tasks of a project, oldest first.
+struct TaskList<'a> {
+    state: &'a State,
+    caller: &'a botarmy_domain::Caller,
+    project_id: ProjectId,
+    filter: TaskFilter,
+}
+
+impl List for TaskList<'_> {
+    type Item = Task;
+    type Cursor = TaskId;
+
+    async fn read(&self, after: Option<TaskId>, limit: u32) -> Result<Page<Arc<Task>>, Error> {
+        let filter = TaskFilter { after, ..self.filter };
+        self.state.queries.tasks(self.caller, self.project_id, filter, limit).await
+    }
+
+    fn cursor(task: &Task) -> TaskId {
+        task.id
+    }
+
+    fn weight(task: &Task) -> usize {
+        let output = match &task.state {
+            TaskState::Completed { output, .. } => weight(output),
+            _ => 0,
+        };
+        let session = task.session.as_ref().map_or(0, String::len);
+        size_of::<Task>() + task.instructions.len() + session + output
+    }
+
+    fn write(&self, task: &Task, json: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(json, &TaskView::listed(task))
+    }
 }
 
 /// Returns a task.
 #[utoipa::path(
-    get, path = "/api/v1/tasks/{task_id}", tag = "tasks", params(("task_id" = Uuid, Path)),
+    get, path = "/api/v1/tasks/{task_id}", operation_id = "get_task",
+    tag = "tasks", params(("task_id" = Uuid, Path)),
     responses((status = 200, body = TaskView), (status = 404, body = ProblemDocument)),
 )]
 async fn read(
@@ -302,7 +359,7 @@ async fn read(
 
 /// Cancels a task; a running agent is stopped.
 #[utoipa::path(
-    post, path = "/api/v1/tasks/{task_id}/cancel", tag = "tasks",
+    post, path = "/api/v1/tasks/{task_id}/cancel", operation_id = "cancel_task", tag = "tasks",
     params(("task_id" = Uuid, Path)),
     responses(
         (status = 200, body = TaskView),
@@ -321,7 +378,7 @@ async fn cancel(
 
 /// Gives a failed task another round of attempts.
 #[utoipa::path(
-    post, path = "/api/v1/tasks/{task_id}/retry", tag = "tasks",
+    post, path = "/api/v1/tasks/{task_id}/retry", operation_id = "retry_task", tag = "tasks",
     params(("task_id" = Uuid, Path)),
     responses(
         (status = 200, body = TaskView),
@@ -410,16 +467,25 @@ mod tests {
 
     #[actix_web::test]
     async fn a_task_shows_its_lease_or_its_output() {
-        let lease =
-            Lease { worker: WorkerId("w-1".into()), fence: 2, started_at: NOW, expires_at: NOW };
+        let lease = Lease {
+            worker: WorkerId("w-1".into()),
+            fence: 2,
+            started_at: NOW,
+            expires_at: NOW,
+            first_call_by: None,
+        };
         let mut fakes = Fakes::default();
         fakes.queries.expect_task().times(1).returning(move |_, _| {
             let state = TaskState::Working { lease: lease.clone() };
             Ok(Arc::new(Task { state, ..task(1) }))
         });
         fakes.queries.expect_task().times(1).returning(|_, _| {
-            let state =
-                TaskState::Completed { at: NOW, output: json!({"a": 1}), artifacts: Vec::new() };
+            let state = TaskState::Completed {
+                at: NOW,
+                output: json!({"a": 1}),
+                artifacts: Vec::new(),
+                result_digest: None,
+            };
             let started_at = Some(NOW.before(Duration::from_secs(1)));
             Ok(Arc::new(Task { state, started_at, ..task(1) }))
         });
@@ -441,7 +507,7 @@ mod tests {
                 (filter.status, filter.agent),
                 (Some(TaskStatus::Failed), Some(AgentType::Coder))
             );
-            assert_eq!(limit, 100);
+            assert_eq!(limit, 8, "a list is read in parts");
             Ok(Page::first(Vec::new(), limit))
         });
         fakes.queries.expect_tasks().times(1).returning(|_, id, _, _| Err(no("Project", id)));

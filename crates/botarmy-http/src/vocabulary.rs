@@ -32,6 +32,6 @@ macro_rules! words {
 }
 
 words! {
-    AgentStatusKind AgentType ArtifactType EventSource EventType HitlAction HitlKind HitlStatus
+    ActivityState AgentStatusKind AgentType ArtifactType EventSource EventType HitlAction HitlKind HitlStatus
     Oversight ProjectStatus StepStatus TaskStatus
 }

@@ -95,6 +95,7 @@ fn told_as<'a>(
         | EventType::ProjectStarted
         | EventType::ProjectPaused
         | EventType::ProjectResumed
+        | EventType::ProjectReopened
         | EventType::ProjectCompleted
         | EventType::ProjectHalted
         | EventType::ProjectFailed
@@ -130,8 +131,14 @@ fn told_as<'a>(
             ("artifact_created", with(more))
         }
         EventType::HitlResponse => {
-            let amended = response.map_or(Value::Null, amended);
-            ("hitl_response", with(json!({"amended_content": amended})))
+            let more = match response {
+                Some(response) => json!({
+                    "amended_content": amended(response), "user_response": response.status,
+                    "content": response.user_response,
+                }),
+                None => json!({"amended_content": null}),
+            };
+            ("hitl_response", with(more))
         }
         EventType::SystemError | EventType::AgentError => {
             let message = match EventPayload::of(entry) {
@@ -407,7 +414,7 @@ mod tests {
                 response("approve", "approved", json!({"workflow_resumed": false})),
                 "hitl_response",
                 None,
-                json!({"amended_content": null}),
+                json!({"amended_content": null, "user_response": "approved", "content": null}),
             ),
             (E::HitlTimeout, json!({"status": "expired"}), "hitl_timeout", None, own.clone()),
             (E::HitlCancelled, json!({"status": "cancelled"}), "hitl_cancelled", None, own.clone()),
@@ -482,6 +489,13 @@ mod tests {
                 own.clone(),
             ),
             (E::EmergencyReleased, json!({"reason": "r"}), "emergency_released", None, own),
+            (
+                E::ProjectReopened,
+                json!({"status": "active", "reopened_by": "ada", "was": "halted", "reason": "r"}),
+                "workflow_event",
+                None,
+                project("project_reopened", "The project was reopened by ada."),
+            ),
         ]
     }
 
@@ -510,6 +524,20 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_the_frame_of_every_entry() {
+        let page = include_str!("../../../docs/events.md");
+        for (event_type, _, live, _, _) in table() {
+            let start = format!("\n#### `{event_type}`\n");
+            let (_, section) = page.split_once(&start).unwrap_or_else(|| panic!("no {event_type}"));
+            let section = section.split("\n#### ").next().unwrap();
+            assert!(section.contains(&format!("Frame: `{live}`.")), "{event_type}: {section}");
+        }
+        for frame in ["workflow_resumed", "task_progress", "gap", "error", "pong"] {
+            assert!(page.contains(&format!("\n| `{frame}` | ")), "{frame}");
+        }
+    }
+
+    #[test]
     fn a_decision_that_resumes_work_says_so_in_a_frame_without_a_place() {
         let more = json!({
             "user_response": "shorter", "response_comment": "please", "agent_type": "analyst",
@@ -518,6 +546,9 @@ mod tests {
         let (entry, first, then) = frames(LogWriter::project(), EventType::HitlResponse, data);
         let amended = json!({"amended_content": "shorter", "comment": "please"});
         assert_eq!(first["data"]["amended_content"], amended);
+        assert_eq!(first["data"]["user_response"], "amended");
+        assert_eq!(first["data"]["response_comment"], "please");
+        assert_eq!(first["data"]["content"], "shorter");
         let then = then.unwrap();
         assert_eq!(then["event_type"], "workflow_resumed");
         assert_eq!(then["data"]["message"], "The request was amended; work goes on.");

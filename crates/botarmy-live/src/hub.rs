@@ -210,6 +210,17 @@ impl Hub {
         Ok(watch)
     }
 
+    /// Returns the position at which a subscriber that has everything up to `after` begins: that
+    /// position, or the end of the log where it ends before.
+    pub(crate) async fn begin_of(&self, watch: &Watch, after: u64) -> Result<u64, Error> {
+        if after <= watch.head.max(watch.topic.last().unwrap_or(0)) {
+            return Ok(after);
+        }
+        // An entry that another server has committed and told of may not have arrived here yet.
+        let head = self.logs.log_head(&self.reader, watch.topic.log).await?;
+        Ok(head.map_or(0, |head| head.seq).min(after))
+    }
+
     fn topic(&self, log: LogId, begin: Option<u64>) -> Topic {
         Topic::new(log, begin, Arc::clone(&self.settings), Arc::clone(&self.feed))
     }

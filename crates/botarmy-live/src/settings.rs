@@ -18,7 +18,8 @@ pub struct LiveSettings {
     pub reorder_window: usize,
     /// Time that an entry may be late before it is read from the log.
     pub reorder_wait: Duration,
-    /// Number of entries that a subscriber which catches up reads from the log at once.
+    /// Largest number of entries that a subscriber which catches up reads from the log at once; it
+    /// reads fewer if they are large.
     pub page: u32,
     /// Largest number of such reads at the same time, and of reads for logs that miss an entry.
     pub log_reads: usize,

@@ -90,7 +90,14 @@ struct Cursor {
     /// Frames that were taken and are not sent yet.
     pending: VecDeque<ByteString>,
     reading: Option<Reading<Vec<Arc<botarmy_domain::Entry>>>>,
+    /// Number of entries to read at once, so that they stay small together.
+    page: u32,
 }
+
+/// Number of entries of the first read, of whose size nothing is known yet.
+const FIRST_PAGE: u32 = 4;
+/// About the most bytes that a subscriber which catches up reads from the log at once.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// Subscription to the feed of all logs.
 struct Everything {
@@ -131,12 +138,14 @@ impl Subscriber {
     async fn new(hub: Arc<Hub>, after: Option<u64>) -> Result<Self, Error> {
         let (id, wake) = (hub.next_id(), Arc::default());
         let watch = hub.watch(LogId::System, id, &wake).await?;
-        let cursors = vec![Cursor::new(watch, after)];
+        let cursors = vec![Cursor::new(&hub, watch, after).await?];
         Ok(Self { hub, id, wake, cursors, everything: None, turn: 0 })
     }
 
     /// Subscribes to a project from the entry after `after` in its log, else from now on. Returns
     /// the position after which every entry will come; `None` for [`Target::All`].
+    ///
+    /// If the log ends before `after`, a gap frame says where, and the entries after its end come.
     ///
     /// A second subscription to the same project moves the position to `after`, if it is given.
     ///
@@ -163,7 +172,7 @@ impl Subscriber {
         let log = LogId::Project(project);
         if let Some(cursor) = self.cursors.iter_mut().find(|cursor| cursor.log() == log) {
             if let Some(after) = after {
-                cursor.go_to(after);
+                cursor.go_to(&self.hub, after).await?;
             }
             return Ok(Some(cursor.position.after));
         }
@@ -175,7 +184,7 @@ impl Subscriber {
             return Err(SubscribeError::NoSuchProject(project));
         }
         let watch = self.hub.watch(log, self.id, &self.wake).await?;
-        let cursor = Cursor::new(watch, after);
+        let cursor = Cursor::new(&self.hub, watch, after).await?;
         let position = cursor.position.after;
         self.cursors.push(cursor);
         Ok(Some(position))
@@ -292,19 +301,34 @@ impl Drop for Subscriber {
 }
 
 impl Cursor {
-    fn new(watch: Watch, after: Option<u64>) -> Self {
-        let position = watch.topic.position(after.unwrap_or(watch.head));
-        Self { watch, position, pending: VecDeque::new(), reading: None }
+    async fn new(hub: &Hub, watch: Watch, after: Option<u64>) -> Result<Self, Error> {
+        let position = watch.topic.position(watch.head);
+        let mut cursor =
+            Self { watch, position, pending: VecDeque::new(), reading: None, page: FIRST_PAGE };
+        if let Some(after) = after {
+            cursor.go_to(hub, after).await?;
+        }
+        Ok(cursor)
     }
 
     fn log(&self) -> LogId {
         self.watch.topic.log
     }
 
-    fn go_to(&mut self, after: u64) {
-        self.position = self.watch.topic.position(after);
+    async fn go_to(&mut self, hub: &Hub, after: u64) -> Result<(), Error> {
+        let begin = hub.begin_of(&self.watch, after).await?;
+        self.position = self.watch.topic.position(begin);
         self.pending.clear();
         self.reading = None;
+        if begin < after {
+            let data = json!({
+                "message": "The log ends before the position that was asked for, as after the \
+                            restore of a back-up: the entries up to that position do not exist.",
+                "after": after, "head": begin,
+            });
+            self.pending.push_back(frame::gap(self.log().project(), data, hub.now()));
+        }
+        Ok(())
     }
 
     fn ready(&mut self, hub: &Arc<Hub>) -> Option<ByteString> {
@@ -322,7 +346,7 @@ impl Cursor {
             }
             Step::Read => {
                 let (hub, log, after) = (Arc::clone(hub), self.log(), self.position.after);
-                let page = hub.settings.page;
+                let page = self.page.min(hub.settings.page);
                 self.reading = Some(Reading::of(async move { hub.read(log, after, page).await }));
                 None
             }
@@ -331,6 +355,7 @@ impl Cursor {
 
     /// Adds the frames of entries that were read after the position.
     fn receive(&mut self, entries: &[Arc<botarmy_domain::Entry>], now: botarmy_domain::Timestamp) {
+        let mut heaviest = 1;
         for entry in entries {
             if entry.seq > self.position.after + 1 {
                 let data = json!({
@@ -340,10 +365,12 @@ impl Cursor {
                 self.pending.push_back(frame::gap(entry.project_id, data, now));
             }
             let frames = frame::of_entry(entry);
+            heaviest = heaviest.max(frames.bytes());
             self.pending.push_back(frames.first);
             self.pending.extend(frames.then);
             self.position = Position::read_up_to(entry.seq);
         }
+        self.page = u32::try_from(PAGE_BYTES / heaviest).unwrap_or(u32::MAX).max(1);
     }
 }
 

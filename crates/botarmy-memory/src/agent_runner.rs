@@ -89,6 +89,7 @@ mod tests {
             output_type,
             output_schema: schema.map(|schema| schema.as_object().unwrap().clone()),
             resume: None,
+            workflow: None,
         }
     }
 

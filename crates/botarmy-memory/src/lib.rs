@@ -10,7 +10,7 @@ mod state;
 mod wake_ups;
 
 pub use agent_runner::{NoopRunner, least_outcome};
-pub use clock::{CountingIds, ManualClock};
+pub use clock::{CountingIds, CountingSecrets, ManualClock};
 pub use event_bus::MemoryEventBus;
 pub use state::MemoryStore;
 pub use wake_ups::MemoryWakeUps;

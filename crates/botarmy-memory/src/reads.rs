@@ -11,8 +11,8 @@ use botarmy_domain::ports::{
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ArtifactFilter, ContextId, EntryFilter, EventId, Health,
     HitlRequest, HitlRequestId, HitlStatus, Listed, Package, Project, ProjectId, ProjectStatus,
-    RecordKey, RecordKind, RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus,
-    TaskStatusList, Timestamp,
+    ReadyTasks, RecordKey, RecordKind, RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine,
+    TaskStatus, TaskStatusList, Timestamp,
 };
 
 use crate::MemoryStore;
@@ -115,6 +115,24 @@ impl TaskStore for MemoryStore {
         let state = self.state();
         let pending = state.tasks.values().filter(|task| task.status() == TaskStatus::Pending);
         Ok(pending.count() as u64)
+    }
+
+    async fn ready(&self, now: Timestamp) -> Result<Vec<ReadyTasks>, StoreError> {
+        let state = self.state();
+        let is_active = |id: &ProjectId| {
+            state.projects.get(id).is_some_and(|one| one.status() == ProjectStatus::Active)
+        };
+        let ready: Vec<_> = state
+            .tasks
+            .values()
+            .filter(|task| task.status() == TaskStatus::Pending && task.ready_at <= now)
+            .filter(|task| is_active(&task.project_id))
+            .collect();
+        let of = |agent: &AgentType| ReadyTasks {
+            agent: *agent,
+            count: ready.iter().filter(|task| task.agent == *agent).count() as u64,
+        };
+        Ok(AgentType::ALL.iter().map(of).filter(|found| found.count > 0).collect())
     }
 }
 

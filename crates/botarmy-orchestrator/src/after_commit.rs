@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use botarmy_domain::event;
+use botarmy_domain::event::{self, HitlRequestCreated};
 use botarmy_domain::{
-    AgentType, BusMessage, Caller, Committed, EventType, ProjectId, Row, TaskStatus, Timestamp,
+    AgentType, BusMessage, Caller, Committed, Entry, EventPayload, EventType, ProjectId, Row,
+    TaskStatus, Timestamp,
 };
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::engine::Engine;
 
@@ -17,6 +18,7 @@ impl Engine {
         let mut woken = BTreeSet::new();
         for entry in &committed.entries {
             debug!(event.kind = %entry.event_type, log.seq = entry.seq, "Committed {}", entry.event_type);
+            tell_operator(entry);
             match (entry.event_type, entry.project_id) {
                 (EventType::ProjectCompleted, Some(id)) => self.package_in_the_background(id),
                 (EventType::ProjectResumed | EventType::EmergencyReleased, _) => {
@@ -64,5 +66,32 @@ impl Engine {
                 engine.ports.wake_ups.notify(&[agent].into());
             });
         }
+    }
+}
+
+/// Logs what an operator should see without asking: failed tasks and opened requests.
+fn tell_operator(entry: &Entry) {
+    if !matches!(entry.event_type, EventType::TaskFailed | EventType::HitlRequestCreated) {
+        return;
+    }
+    let project = entry.project_id.map(|id| id.to_string()).unwrap_or_default();
+    match EventPayload::of(entry) {
+        Ok(EventPayload::TaskFailed(failed)) => {
+            let task = entry.task_id.map(|id| id.to_string()).unwrap_or_default();
+            let (agent, code) = (failed.agent_type, failed.code);
+            warn!(
+                project.id = project, task.id = task, %agent, code, attempts = failed.failures,
+                "Task {task} of the {agent} failed for good: {code}; a person is asked"
+            );
+        }
+        Ok(EventPayload::HitlRequestCreated(HitlRequestCreated::Opened(opened))) => {
+            let (id, kind) = (opened.hitl_request_id, opened.kind);
+            info!(
+                project.id = project, request.id = %id, %kind, step = opened.step,
+                deadline = %opened.expires_at,
+                "Request {id} ({kind}) waits for a person"
+            );
+        }
+        _ => {}
     }
 }

@@ -6,9 +6,11 @@ use botarmy_domain::decide::budget::accounts_of;
 use botarmy_domain::decide::tasks::{self, Inquiry, Work};
 use botarmy_domain::text::{clean, clean_map, strip_controls, without_controls};
 use botarmy_domain::{
-    ArtifactType, BudgetAccount, BusMessage, Committed, DecisionContext, Error, LeaseHolder,
-    Outcome, RunError, Scope, Task, TaskProgress, Usage,
+    ArtifactType, BudgetAccount, BusMessage, Caller, Committed, DecisionContext, Error,
+    LeaseHolder, NewArtifact, Outcome, RunError, Scope, Task, TaskProgress, Usage,
 };
+use serde_json::{Map, Value};
+use tracing::error;
 
 use crate::engine::Engine;
 
@@ -50,12 +52,7 @@ impl Engine {
         let (who, result) = (holder.clone(), Arc::clone(result));
         self.commit(context, scope, move |context, snapshot| match &*result {
             Ok(Outcome::Completed { output, artifacts, confidence, usage }) => {
-                let work = Work {
-                    output: output.clone(),
-                    artifacts: artifacts.clone(),
-                    confidence: *confidence,
-                    usage: usage.clone(),
-                };
+                let work = work(output, artifacts, *confidence, usage);
                 tasks::complete(context, snapshot, id, &who, &work)
             }
             Ok(Outcome::Ask { question, usage, session }) => {
@@ -70,6 +67,35 @@ impl Engine {
         })
         .await
     }
+
+    /// Ends an attempt whose inputs are not the released ones: logs it and asks a person.
+    pub(crate) async fn refuse_inputs(
+        &self,
+        task: &Task,
+        holder: &LeaseHolder,
+        detail: String,
+    ) -> Result<Committed, Error> {
+        error!(task.id = %task.id, "Task {} is not handed out: {detail}", task.id);
+        let (id, who) = (task.id, holder.clone());
+        let scope = Scope::project(task.project_id).task(id);
+        let scope = scope.records::<BudgetAccount>(accounts_of(task));
+        let context = self.context(Caller::worker(&holder.worker));
+        self.commit(context, scope, move |context, snapshot| {
+            tasks::refuse_inputs(context, snapshot, id, &who, &detail)
+        })
+        .await
+    }
+}
+
+/// Returns the result of an attempt that finished.
+pub(crate) fn work(
+    output: &Map<String, Value>,
+    artifacts: &[NewArtifact],
+    confidence: Option<f64>,
+    usage: &Usage,
+) -> Work {
+    let (output, artifacts) = (output.clone(), artifacts.to_vec());
+    Work { output, artifacts, confidence, usage: usage.clone() }
 }
 
 /// Returns the usage of an attempt, however it ended.

@@ -4,16 +4,24 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use botarmy_domain::ports::{Clock, Decide, EventBus, Ids, StorePorts, WakeUps};
+use botarmy_domain::rebuilt::{RELEASED_UNKNOWN, Rebuilt};
 use botarmy_domain::{
-    AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Error, Scope,
-    Snapshot, StoreError,
+    AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Error, LogId,
+    ProjectId, Scope, Snapshot, StoreError, Timestamp,
 };
 use tokio::sync::Notify;
+use tracing::{debug, info};
 
 use crate::budgets::Budgets;
 use crate::output_validation::OutputValidator;
+use crate::served_agents::ServedAgents;
 use crate::wake_up_fanout::{WakeUpFanout, WakeUpReceiver};
 use crate::workflows::Workflows;
+
+/// Largest number of times that a log is read for one decision.
+const MAX_REBUILDS: usize = 20;
+/// Number of log entries that are read at once.
+const REBUILD_PAGE: u32 = 1_000;
 
 /// The driven ports of the use cases.
 #[derive(Clone)]
@@ -53,6 +61,9 @@ pub struct Inner {
     pub(crate) stale: Notify,
     pub(crate) wake_up_fanout: WakeUpFanout,
     pub(crate) output_validator: OutputValidator,
+    pub(crate) served_agents: ServedAgents,
+    /// Time of the installation, and until it is known, of this start.
+    installed_at: Mutex<Timestamp>,
 }
 
 impl std::ops::Deref for Engine {
@@ -66,7 +77,9 @@ impl Engine {
     /// Creates the use cases on these ports.
     #[must_use]
     pub fn new(ports: Ports, workflows: Workflows, settings: EngineSettings) -> Self {
+        let installed_at = Mutex::new(ports.clock.now());
         Self(Arc::new(Inner {
+            installed_at,
             ports,
             workflows,
             settings,
@@ -74,7 +87,18 @@ impl Engine {
             stale: Notify::new(),
             wake_up_fanout: WakeUpFanout::default(),
             output_validator: OutputValidator::default(),
+            served_agents: ServedAgents::default(),
         }))
+    }
+
+    /// Sets the time of the installation, which stands for the last activity of an agent type that has
+    /// not worked yet.
+    pub fn set_installed_at(&self, time: Timestamp) {
+        *self.installed_at.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    pub(crate) fn installed_at(&self) -> Timestamp {
+        *self.installed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the context of a decision that is taken now on behalf of `caller`.
@@ -89,6 +113,9 @@ impl Engine {
 
     /// Commits a decision, then publishes it. Both are finished once begun: a client that hangs up
     /// must not keep others from learning of what was committed.
+    ///
+    /// A project of an older version does not say which artifacts are released. They are read from
+    /// its log first then, and written with the decision.
     pub(crate) async fn commit(
         &self,
         context: DecisionContext,
@@ -98,8 +125,29 @@ impl Engine {
         + Sync
         + 'static,
     ) -> Result<Committed, Error> {
+        let decide = Arc::new(move |snapshot: &Snapshot| decide(&context, snapshot));
+        let mut rebuilt = None;
+        for _ in 0..MAX_REBUILDS {
+            let (decide, known) = (Arc::clone(&decide), rebuilt.clone());
+            let decide: Decide =
+                Box::new(move |snapshot| match Rebuilt::complete(known.as_ref(), snapshot)? {
+                    Some(snapshot) => decide(&snapshot),
+                    None => decide(snapshot),
+                });
+            match (self.transact(scope.clone(), decide).await, scope.log) {
+                (
+                    Err(Error::Refused(DomainError::Conflict { code: RELEASED_UNKNOWN, .. })),
+                    LogId::Project(id),
+                ) => rebuilt = Some(self.rebuild(id, rebuilt).await?),
+                (done, _) => return done,
+            }
+        }
+        // Every time something else was committed between the reading and the decision.
+        Err(StoreError::Conflict.into())
+    }
+
+    async fn transact(&self, scope: Scope, decide: Decide) -> Result<Committed, Error> {
         let engine = self.clone();
-        let decide: Decide = Box::new(move |snapshot| decide(&context, snapshot));
         let committing = tokio::spawn(async move {
             let committed = engine.ports.stores.ledger.transact(scope, decide).await?;
             engine.publish(&committed).await;
@@ -109,6 +157,26 @@ impl Engine {
             Ok(done) => done,
             Err(error) => Err(StoreError::unavailable("the commit was interrupted", error).into()),
         }
+    }
+
+    /// Reads the released artifacts of a project from its log, from where `known` ends.
+    async fn rebuild(&self, id: ProjectId, known: Option<Rebuilt>) -> Result<Rebuilt, StoreError> {
+        let mut rebuilt = known.unwrap_or_else(|| Rebuilt::new(id));
+        loop {
+            let log = LogId::Project(id);
+            let entries = self.ports.stores.audit.since(log, rebuilt.seq, REBUILD_PAGE).await?;
+            let Some(last) = entries.last() else { break };
+            debug!(project.id = %id, seq = last.seq, "Reading the released artifacts from the log");
+            for entry in &entries {
+                rebuilt.read(entry).map_err(|error| StoreError::Corrupt {
+                    table: "events",
+                    row: entry.id.to_string(),
+                    detail: error.to_string(),
+                })?;
+            }
+        }
+        info!(project.id = %id, "Read the released artifacts of project {id} from its log");
+        Ok(rebuilt)
     }
 
     /// Waits until there may be work, and returns the agent types it is for.

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct LeaseSettings {
     /// Time without a heartbeat after which a task is given to another worker.
     pub lease: Duration,
+    /// Time within which an external worker must make its first call under a lease.
+    pub first_call: Duration,
     /// Longest duration of one attempt, where its step sets no limit.
     pub attempt_timeout: Duration,
     /// Interval between two looks at the queue while there is no wake-up.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use botarmy_domain::Assignment;
 use botarmy_domain::artifact::{NewArtifact, digest};
-use botarmy_domain::package::path_problems;
+use botarmy_domain::source_code::check_paths;
 use botarmy_domain::vocabulary::ArtifactType;
 use botarmy_domain::workflow::{Workflow, WorkflowError};
+use botarmy_domain::{Assignment, InvalidPart};
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value};
 
@@ -81,6 +81,34 @@ impl OutputValidator {
         Ok(())
     }
 
+    /// Returns the errors of a document that a person puts in the place of a result. Their places are
+    /// JSON Pointers into the document.
+    pub(crate) fn errors(
+        &self,
+        output_spec: &OutputSpec,
+        document: &Map<String, Value>,
+    ) -> Vec<InvalidPart> {
+        let part = |pointer: &str, message| InvalidPart { pointer: pointer.to_owned(), message };
+        if output_spec.output_type == Some(ArtifactType::SourceCode)
+            && let Err(message) = check_files(document)
+        {
+            return vec![part("/files", message)];
+        }
+        let Some(schema) = &output_spec.schema else { return Vec::new() };
+        let validator = match self.compiled(schema) {
+            Ok(validator) => validator,
+            Err(message) => return vec![part("", message)],
+        };
+        let document = Value::Object(document.clone());
+        let errors = validator.iter_errors(&document).take(MAX_VALIDATION_ERRORS);
+        errors
+            .map(|error| {
+                let pointer = error.instance_path().to_string();
+                part(&pointer, shortened(&error.masked().to_string()))
+            })
+            .collect()
+    }
+
     fn compiled(&self, schema: &Map<String, Value>) -> Result<Arc<Validator>, String> {
         let key = digest(schema);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,19 +166,11 @@ fn check_files(content: &Map<String, Value>) -> Result<(), String> {
     let files = content.get("files").and_then(Value::as_array);
     let files =
         files.ok_or("source code needs `files`, a list of objects with path and content")?;
-    let mut paths = Vec::with_capacity(files.len());
     for (n, file) in files.iter().enumerate() {
         let text = |key: &str| file.get(key).and_then(Value::as_str);
-        let (Some(path), Some(_)) = (text("path"), text("content")) else {
+        if text("path").is_none() || text("content").is_none() {
             return Err(format!("/files/{n}: a file has a path and a content, both texts"));
-        };
-        paths.push(path);
-    }
-    match path_problems(paths).first() {
-        None => Ok(()),
-        Some((path, why)) => {
-            let path = shortened(path);
-            Err(format!("the file path {path:?} cannot be used: {why}"))
         }
     }
+    check_paths(content)
 }

@@ -3,7 +3,10 @@
 //!
 //! Every caller may read everything today, so the caller is not looked at yet.
 
+mod activity;
+mod log_reader;
 mod logs;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 
@@ -20,12 +23,13 @@ use botarmy_domain::ports::{Queries, RecordsExt};
 use botarmy_domain::project::{CompletionReport, ProjectDetail, TaskStatusPage};
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, Caller, ContextId, DomainError,
-    Error, HitlRequest, HitlRequestId, HitlStatus, Package, Project, ProjectId, ProjectStatus,
-    Stop, Task, TaskId,
+    Activity, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, Caller, ContextId,
+    DomainError, Error, HitlRequest, HitlRequestId, HitlStatus, Package, Project, ProjectId,
+    ProjectStatus, Stop, Task, TaskId,
 };
 
 use crate::engine::Engine;
+use crate::verified_artifacts::verify_contents;
 
 #[async_trait]
 impl Queries for Engine {
@@ -47,7 +51,16 @@ impl Queries for Engine {
     async fn project_detail(&self, _: &Caller, id: ProjectId) -> Result<ProjectDetail, Error> {
         let overview = self.ports.stores.projects.overview(id).await?;
         let (project, head) = overview.ok_or_else(|| no_project(id))?;
-        Ok(ProjectDetail { project, counts: head.counts })
+        let activity = self.activity(&project, &head.counts).await?;
+        Ok(ProjectDetail { project, counts: head.counts, activity })
+    }
+
+    async fn activities(
+        &self,
+        _: &Caller,
+        projects: &[Arc<Project>],
+    ) -> Result<Vec<Activity>, Error> {
+        Ok(self.activities_of(projects).await?)
     }
 
     async fn task_statuses(
@@ -71,7 +84,9 @@ impl Queries for Engine {
         let newest = EntryFilter { project: Some(id), ..EntryFilter::default() };
         let newest = self.ports.stores.audit.entries(newest, 1).await?;
         let last_updated = newest.first().map_or(project.updated_at, |entry| entry.created_at);
-        Ok(CompletionReport { project, counts: head.counts, last_updated })
+        let artifacts_available =
+            head.counts.artifacts > 0 || self.stored_package(id).await?.is_some();
+        Ok(CompletionReport { project, counts: head.counts, artifacts_available, last_updated })
     }
 
     async fn tasks(
@@ -118,8 +133,7 @@ impl Queries for Engine {
     async fn review(&self, _: &Caller, id: HitlRequestId) -> Result<Review, Error> {
         let request = self.existing_request(id).await?;
         let ids: Vec<ContextId> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
-        let artifacts = self.ports.stores.context.artifacts_by_id(&ids).await?;
-        Ok(Review { request, artifacts })
+        Ok(Review { request, artifacts: self.verified_artifacts(&ids).await? })
     }
 
     async fn artifacts(
@@ -130,18 +144,25 @@ impl Queries for Engine {
         limit: u32,
     ) -> Result<Page<Arc<Artifact>>, Error> {
         let found = self.ports.stores.context.artifacts(project, filter, surplus(limit)).await?;
+        verify_contents(&found)?;
         self.of_project(project, found, limit).await
     }
 
     async fn artifact(&self, _: &Caller, id: ContextId) -> Result<Arc<Artifact>, Error> {
         let artifact = self.ports.stores.context.artifact(id).await?;
-        Ok(artifact.ok_or_else(|| DomainError::not_found("Artifact", id))?)
+        let artifact = artifact.ok_or_else(|| DomainError::not_found("Artifact", id))?;
+        artifact.verify()?;
+        Ok(artifact)
     }
 
     async fn package(&self, _: &Caller, project: ProjectId) -> Result<PackageSummary, Error> {
         let found = self.existing_project(project).await?;
-        let package = self.ports.stores.records.record(project).await?;
+        let package = self.stored_package(project).await?;
         Ok(PackageSummary { project: found, package })
+    }
+
+    async fn package_preview(&self, _: &Caller, project: ProjectId) -> Result<Package, Error> {
+        self.build_package(project, self.ports.clock.now()).await
     }
 
     async fn package_sources(
@@ -149,7 +170,7 @@ impl Queries for Engine {
         _: &Caller,
         package: &Package,
     ) -> Result<Vec<Arc<Artifact>>, Error> {
-        Ok(self.ports.stores.context.artifacts_by_id(&package.artifacts).await?)
+        Ok(self.verified_artifacts(&package.artifacts).await?)
     }
 
     async fn budget(&self, _: &Caller, project: ProjectId) -> Result<BudgetReport, Error> {
@@ -167,11 +188,12 @@ impl Queries for Engine {
     }
 
     async fn agents(&self, _: &Caller) -> Result<Vec<AgentRecord>, Error> {
-        Ok(self.ports.stores.agents.statuses().await?)
+        let found = self.ports.stores.agents.statuses().await?;
+        Ok(found.into_iter().map(|record| self.since_installation(record)).collect())
     }
 
     async fn agent(&self, _: &Caller, agent: AgentType) -> Result<AgentRecord, Error> {
-        Ok(self.ports.stores.agents.status_of(agent).await?)
+        Ok(self.since_installation(self.ports.stores.agents.status_of(agent).await?))
     }
 
     async fn agent_history(
@@ -185,6 +207,13 @@ impl Queries for Engine {
 }
 
 impl Engine {
+    /// Returns the record with the time of the installation as the last activity of an agent type that
+    /// has not worked yet.
+    fn since_installation(&self, mut record: AgentRecord) -> AgentRecord {
+        record.last_activity.get_or_insert_with(|| self.installed_at());
+        record
+    }
+
     pub(crate) async fn existing_project(&self, id: ProjectId) -> Result<Arc<Project>, Error> {
         let project = self.ports.stores.projects.project(id).await?;
         Ok(project.ok_or_else(|| no_project(id))?)

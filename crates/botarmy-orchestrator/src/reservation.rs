@@ -60,7 +60,7 @@ impl Engine {
         let committed = match reserved {
             Ok(committed) => committed,
             Err(Error::Refused(refusal)) => {
-                info!(task.id = %id, %refusal, "Task {id} is not started: {refusal}");
+                info!(task.id = %id, %refusal, "The task is not started");
                 return Ok(Start::No);
             }
             Err(Error::Store(error)) => return Err(error),

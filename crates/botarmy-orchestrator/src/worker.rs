@@ -103,6 +103,7 @@ impl Worker {
             worker: self.settings.id.clone(),
             slots,
             lease: self.settings.leases.lease,
+            external: None,
             context: self.engine.context(Caller::worker(&self.settings.id)),
         };
         let committed = self.engine.ports.stores.ledger.claim(claim).await?;
@@ -125,6 +126,9 @@ impl Worker {
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>, grace: Duration) {
         let watching_cancellations = tokio::spawn(Arc::clone(&self).watch_cancellations());
         let watching_stops = tokio::spawn(Arc::clone(&self).watch_stops());
+        let has_slots = |agent: &AgentType| self.settings.slots.get(agent).is_some_and(|n| *n > 0);
+        let served: Vec<_> = self.runners.keys().copied().filter(has_slots).collect();
+        self.engine.served_agents.by_runners(served);
         let receiver = self.engine.wake_up_fanout.add_receiver();
         let mut stopping = stop.clone();
         let over = tokio::spawn(async move {

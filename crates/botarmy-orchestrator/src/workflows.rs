@@ -25,7 +25,7 @@ pub enum WorkflowsError {
         source: std::io::Error,
     },
     /// A file is not a valid definition.
-    #[error("workflow file {path}: {source}")]
+    #[error("workflow file {path} cannot be used")]
     Unsound {
         /// The file.
         path: PathBuf,

@@ -4,17 +4,35 @@
 use async_trait::async_trait;
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::AgentStatus;
-use botarmy_domain::{AgentRecord, AgentType, Listed, RecordKind, StoreError};
+use botarmy_domain::{AgentRecord, AgentType, Listed, RecordKind, StoreError, Timestamp};
 use botarmy_sql::body;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 
 use crate::record_statements;
 use crate::schema::events;
 use crate::store::PostgresStore;
+
+impl PostgresStore {
+    /// Returns the time at which the database was created; in seconds.
+    ///
+    /// # Errors
+    /// The error of the database.
+    pub async fn created_at(&self) -> Result<Timestamp, StoreError> {
+        const CREATED_AT: &str = "(SELECT EXTRACT(EPOCH FROM MIN(run_on))::bigint \
+                                  FROM __diesel_schema_migrations)";
+        let seconds: Option<i64> = self
+            .read("__diesel_schema_migrations", |connection| {
+                let query = diesel::select(sql::<Nullable<BigInt>>(CREATED_AT));
+                async move { query.get_result(connection).await }.boxed()
+            })
+            .await?;
+        Ok(Timestamp::from_micros(seconds.unwrap_or(0).saturating_mul(1_000_000)))
+    }
+}
 
 #[async_trait]
 impl AgentStatus for PostgresStore {

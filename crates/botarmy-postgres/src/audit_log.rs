@@ -6,12 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
 use botarmy_domain::ports::AuditLog;
-use botarmy_domain::{EntryFilter, EventId, EventSource, StoreError};
-use botarmy_sql::{integer, time_of_id};
-use diesel::dsl::sql;
+use botarmy_domain::{EntryFilter, EventId, StoreError};
+use botarmy_sql::integer;
+use botarmy_sql::log_pages::{self, LogReader, SearchMemory};
+use botarmy_sql::log_search::Dialect;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -31,8 +33,8 @@ impl AuditLog for PostgresStore {
     ) -> Result<Vec<Arc<Entry>>, StoreError> {
         let rows = self
             .read(TABLE, |connection| {
-                let filter = filter.clone();
-                async move { page(connection, &filter, limit).await }.boxed()
+                let (filter, memory) = (filter.clone(), self.search_memory());
+                async move { page(connection, &memory, &filter, limit).await }.boxed()
             })
             .await?;
         rows.iter().map(EventRow::entry).collect()
@@ -85,15 +87,21 @@ type Query<'a> = events::BoxedQuery<'a, Pg>;
 /// Returns one page of entries, newest first.
 async fn page(
     connection: &mut AsyncPgConnection,
+    memory: &SearchMemory,
     filter: &EntryFilter,
     limit: u32,
 ) -> QueryResult<Vec<EventRow>> {
-    let mut query = narrowed(filter);
+    if log_pages::is_search(filter) {
+        let mut reader = Reader(connection);
+        return log_pages::page(&mut reader, memory, Dialect::POSTGRES, filter, limit).await;
+    }
+    let mut query: Query<'_> = events::table.into_boxed();
     // A cursor is a position in the order of the page.
     query = match (filter.project, filter.before) {
         (None, None) => query.order(events::id.desc()),
         (None, Some(before)) => before_id(query, before).order(events::id.desc()),
-        (Some(_), before) => {
+        (Some(project), before) => {
+            query = query.filter(events::log.eq(project.uuid()));
             if let Some(before) = before {
                 query = match seq_of(connection, before).await? {
                     Some(seq) => query.filter(events::seq.lt(seq)),
@@ -116,39 +124,50 @@ async fn seq_of(connection: &mut AsyncPgConnection, id: EventId) -> QueryResult<
     query.get_result(connection).await.optional()
 }
 
-/// Returns a query for the entries that pass the filter, without an order.
-fn narrowed(filter: &EntryFilter) -> Query<'_> {
-    let mut query = events::table.into_boxed();
-    if let Some(project) = filter.project {
-        query = query.filter(events::log.eq(project.uuid()));
+/// A connection on which a search runs. Its queries hold their values as text, so that PostgreSQL
+/// plans each of them for its values: partial indexes and limits depend on those.
+struct Reader<'a>(&'a mut AsyncPgConnection);
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[derive(QueryableByName)]
+struct Numbers {
+    #[diesel(sql_type = BigInt)]
+    a: i64,
+    #[diesel(sql_type = BigInt)]
+    b: i64,
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+impl LogReader for Reader<'_> {
+    type Row = EventRow;
+    type Error = diesel::result::Error;
+
+    async fn rows(&mut self, sql: String) -> QueryResult<Vec<EventRow>> {
+        sql_query(sql).load(self.0).await
     }
-    if let Some(task) = filter.task {
-        query = query.filter(events::task_id.eq(task.uuid()));
+
+    async fn names(&mut self, sql: &str) -> QueryResult<Vec<String>> {
+        let names: Vec<Name> = sql_query(sql).load(self.0).await?;
+        Ok(names.into_iter().map(|row| row.name).collect())
     }
-    if let Some(request) = filter.request {
-        query = query.filter(events::hitl_request_id.eq(request.uuid()));
+
+    async fn numbers(&mut self, sql: String) -> QueryResult<Vec<(i64, i64)>> {
+        let numbers: Vec<Numbers> = sql_query(sql).load(self.0).await?;
+        Ok(numbers.into_iter().map(|row| (row.a, row.b)).collect())
     }
-    if let Some(kind) = filter.event_type {
-        query = query.filter(events::event_type.eq(kind.as_str()));
+
+    async fn id(&mut self, sql: String) -> QueryResult<Option<Uuid>> {
+        let ids: Vec<Id> = sql_query(sql).load(self.0).await?;
+        Ok(ids.into_iter().next().map(|row| row.id))
     }
-    if let Some(source) = filter.event_source {
-        query = query.filter(events::event_source.eq(source.as_str()));
-        if matches!(source, EventSource::Webhook | EventSource::Scheduler) {
-            // Literal values, because a generic plan would not use the partial index of these two.
-            query = query.filter(sql::<Bool>("events.event_source IN ('webhook', 'scheduler')"));
-        }
-    }
-    if let Some(from) = filter.from {
-        query = query.filter(events::created_at.ge(from.micros()));
-        if filter.project.is_none() {
-            query = query.filter(events::id.ge(Uuid::from_bytes(time_of_id::first(from))));
-        }
-    }
-    if let Some(to) = filter.to {
-        query = query.filter(events::created_at.le(to.micros()));
-        if filter.project.is_none() {
-            query = query.filter(events::id.le(Uuid::from_bytes(time_of_id::last(to))));
-        }
-    }
-    query
 }

@@ -195,7 +195,7 @@ impl Claims {
                 Err(db_error) => {
                     let db_error = self.writer.recover(db_error).await;
                     if !db_error.is_passing() || tries == TRIES {
-                        error!(error = %db_error, "Claim failed: {db_error}");
+                        error!(error = %db_error, "Claim failed");
                         return Err(db_error.store_error());
                     }
                     tokio::time::sleep(Duration::from_millis(10) * tries * tries).await;

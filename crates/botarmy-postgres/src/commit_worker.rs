@@ -24,7 +24,7 @@ use tracing::warn;
 
 use crate::error::DbError;
 use crate::head_cache::{CachedHead, HeadCache};
-use crate::in_doubt::in_doubt;
+use crate::in_doubt::{before, in_doubt, refused};
 use crate::job::{Job, Message};
 use crate::load;
 use crate::pessimistic::PessimisticTransaction;
@@ -109,6 +109,7 @@ impl CommitWorker {
         if optimistic.is_empty() {
             return left;
         }
+        let before = before(&optimistic);
         match self.try_optimistic(&mut optimistic).await {
             Ok(done) => {
                 for (job, done) in optimistic.into_iter().zip(done) {
@@ -121,6 +122,9 @@ impl CommitWorker {
             Err(db_error) => {
                 self.head_cache.forget_everything();
                 let db_error = self.writer.recover(db_error).await;
+                if matches!(db_error, DbError::Database(_)) {
+                    refused(&mut optimistic, &before);
+                }
                 if matches!(db_error, DbError::Away(_)) {
                     self.writer.give_up(optimistic, &db_error);
                 } else {
@@ -232,6 +236,7 @@ impl CommitWorker {
         async move {
             let mut tries = 1;
             let db_error = loop {
+                let before = before(&jobs);
                 match self.try_pessimistic(&mut jobs).await {
                     Ok(done) => {
                         for (job, done) in jobs.into_iter().zip(done) {
@@ -242,10 +247,13 @@ impl CommitWorker {
                     Err(db_error) => {
                         self.head_cache.forget_everything();
                         let db_error = self.writer.recover(db_error).await;
+                        if matches!(db_error, DbError::Database(_)) {
+                            refused(&mut jobs, &before);
+                        }
                         if !db_error.is_passing() || tries == TRIES {
                             break db_error;
                         }
-                        warn!(error = %db_error, "Transaction failed; retrying: {db_error}");
+                        warn!(error = %db_error, "Transaction failed; retrying");
                         tokio::time::sleep(Duration::from_millis(10) * tries * tries).await;
                         tries += 1;
                     }

@@ -15,6 +15,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Uuid as Sql
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use uuid::Uuid;
 
+use crate::connect::Purpose;
 use crate::error::reading;
 use crate::migrate;
 use crate::open::OpenError;
@@ -51,8 +52,8 @@ impl PostgresDatabaseCopy {
         if let Some(missing) = states.into_iter().find(|migration| !migration.is_applied) {
             return Err(OpenError::Behind { url: url.to_string(), missing: missing.name });
         }
-        let mut connection = migrate::visit(settings).await?;
-        refuse_a_half_on(&mut connection, url).await?;
+        let mut connection = migrate::visit(settings, Purpose::Visiting).await?;
+        refuse_a_half(&mut connection, url).await?;
         let mut source = Self::of(url, connection).await?;
         let begun = source.connection.batch_execute(SNAPSHOT).await;
         begun.map_err(|error| OpenError::database(url, error))?;
@@ -66,7 +67,7 @@ impl PostgresDatabaseCopy {
     /// Returns an error that names the remedy.
     pub async fn target(settings: &PostgresSettings) -> Result<Self, OpenError> {
         let url = &settings.url;
-        let mut connection = migrate::visit(settings).await?;
+        let mut connection = migrate::visit(settings, Purpose::Migrating).await?;
         let is_ours: bool = diesel::select(diesel::dsl::sql::<Bool>(LOCK))
             .get_result(&mut connection)
             .await
@@ -99,12 +100,7 @@ impl PostgresDatabaseCopy {
 }
 
 /// Returns an error for a database that holds an unfinished copy.
-pub(crate) async fn refuse_a_half(settings: &PostgresSettings) -> Result<(), OpenError> {
-    let mut connection = migrate::visit(settings).await?;
-    refuse_a_half_on(&mut connection, &settings.url).await
-}
-
-async fn refuse_a_half_on(
+pub(crate) async fn refuse_a_half(
     connection: &mut AsyncPgConnection,
     url: &PostgresUrl,
 ) -> Result<(), OpenError> {

@@ -10,20 +10,57 @@ pub(crate) fn reading(table: &'static str, error: DieselError) -> StoreError {
     if matches!(error, DieselError::DeserializationError(_)) {
         return StoreError::Corrupt { table, row: "unknown".to_owned(), detail: error.to_string() };
     }
-    StoreError::unavailable(format!("reading {table}"), error)
+    let reading = format!("reading {table}");
+    if is_full(&error) {
+        return StoreError::full(reading, error);
+    }
+    StoreError::unavailable(reading, error)
 }
 
-/// Whether the connection is gone, and the database perhaps with it.
+/// Ends of the messages for a disk or a quota without room: the code 53100, which Diesel does not
+/// pass on.
+const FULL: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+
+/// Whether the disk of the database is full.
+fn is_full(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(_, information) => {
+            FULL.iter().any(|full| information.message().ends_with(full))
+        }
+        _ => false,
+    }
+}
+
+/// Beginnings of the messages with which a server ends a connection or accepts none: the codes
+/// 57P01 to 57P03, which Diesel does not pass on.
+const ENDED: [&str; 2] = ["terminating connection", "the database system is "];
+
+/// Whether the connection is gone or of no use, and the database perhaps with it. A server that
+/// accepts no writes (25006) has become a standby: another one may accept them.
 pub(crate) fn is_lost(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(kind, information) => {
             matches!(
                 kind,
-                DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection
-            ) || information.message().starts_with("terminating connection")
+                DatabaseErrorKind::UnableToSendCommand
+                    | DatabaseErrorKind::ClosedConnection
+                    | DatabaseErrorKind::ReadOnlyTransaction
+            ) || ENDED.iter().any(|ended| information.message().starts_with(ended))
         }
         _ => false,
     }
+}
+
+/// Returns an error and its sources as one text.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
 }
 
 /// Error of a transaction; its outcome may be unknown.
@@ -36,6 +73,10 @@ pub(crate) enum DbError {
     /// executed.
     #[error("the connection to the database was lost: {0}")]
     Lost(String),
+    /// The server accepts no writes (25006), so nothing was written in this attempt. Another server
+    /// may accept them.
+    #[error("the database accepts no writes: {0}")]
+    ReadOnly(String),
     /// There is no connection, so nothing was sent in this attempt. Earlier attempts stay in doubt.
     #[error("the database cannot be reached: {0}")]
     Away(String),
@@ -52,7 +93,9 @@ pub(crate) enum DbError {
 
 impl From<DieselError> for DbError {
     fn from(error: DieselError) -> Self {
-        if is_lost(&error) {
+        if let DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) = &error {
+            Self::ReadOnly(error.to_string())
+        } else if is_lost(&error) {
             Self::Lost(error.to_string())
         } else {
             Self::Database(Arc::new(error))
@@ -70,7 +113,7 @@ impl DbError {
     /// Whether an immediate retry may succeed.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Lost(_) | Self::Moved => true,
+            Self::Lost(_) | Self::ReadOnly(_) | Self::Moved => true,
             Self::Database(error) => {
                 matches!(
                     **error,
@@ -86,12 +129,11 @@ impl DbError {
         matches!(self, Self::Lost(_) | Self::Database(_))
     }
 
-    /// Whether the next write may fail too although the database answers, as with a full disk or a
-    /// read-only database. Errors from locks of other sessions do not count.
+    /// Whether the next write may fail too although the database answers, as with a full disk.
+    /// Errors from locks of other sessions do not count.
     pub(crate) fn may_last(&self) -> bool {
         let Self::Database(error) = self else { return false };
         match &**error {
-            DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => true,
             DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
                 let said = information.message();
                 !said.starts_with("canceling statement") && said != "deadlock detected"
@@ -109,6 +151,7 @@ impl DbError {
                     DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure,
                     _,
                 ) => StoreError::Conflict,
+                _ if is_full(error) => StoreError::full("committing", Arc::clone(error)),
                 _ => StoreError::unavailable("committing", Arc::clone(error)),
             },
             other => StoreError::Unavailable { detail: other.to_string(), source: None },

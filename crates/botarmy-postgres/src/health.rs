@@ -4,16 +4,19 @@ use async_trait::async_trait;
 use botarmy_domain::StoreError;
 use botarmy_sql::health::CheckedDatabase;
 use diesel::dsl::sql;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 
 use crate::store::PostgresStore;
 
-/// Number of the triggers that keep the log append-only and are enabled; there are two.
-const GUARDS: &str = "(SELECT count(*) FROM pg_trigger WHERE tgrelid = 'events'::regclass \
-                      AND tgenabled IN ('O', 'A') \
-                      AND tgname IN ('events_are_not_changed', 'events_are_not_emptied'))";
+/// The guards that are missing or disabled, separated by commas: the triggers that keep the log
+/// append-only and artifacts unchanged.
+const MISSING_GUARDS: &str = "(SELECT coalesce(string_agg(guard, ', ' ORDER BY guard), '') FROM \
+     (VALUES ('events', 'events_are_not_changed'), ('events', 'events_are_not_emptied'), \
+     ('artifacts', 'artifacts_are_not_changed'), ('artifacts', 'artifacts_are_not_emptied')) \
+     AS guards (of_table, guard) WHERE NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = guard \
+     AND tgrelid = of_table::regclass AND tgenabled IN ('O', 'A')))";
 
 #[async_trait]
 impl CheckedDatabase for PostgresStore {
@@ -31,8 +34,12 @@ impl CheckedDatabase for PostgresStore {
         ask(self, "(SELECT count(*) FROM __diesel_schema_migrations)").await.map(drop)
     }
 
-    async fn log_is_guarded(&self) -> Result<bool, StoreError> {
-        Ok(ask(self, GUARDS).await? == 2)
+    async fn missing_guards(&self) -> Result<String, StoreError> {
+        self.read("pg_trigger", |connection| {
+            async move { diesel::select(sql::<Text>(MISSING_GUARDS)).get_result(connection).await }
+                .boxed()
+        })
+        .await
     }
 }
 

@@ -22,6 +22,22 @@ pub(crate) fn in_doubt(jobs: &mut [Job], done: impl IntoIterator<Item = Option<C
     }
 }
 
+/// Returns how many commits of each decision are in doubt, for [`refused`].
+pub(crate) fn before(jobs: &[Job]) -> Vec<usize> {
+    jobs.iter().map(|job| job.in_doubt.len()).collect()
+}
+
+/// Removes the commits of an attempt that the database has refused, on a connection on which it has
+/// rolled back since: nothing of them was committed. Those of earlier attempts stay.
+pub(crate) fn refused(jobs: &mut [Job], before: &[usize]) {
+    for (job, before) in jobs.iter_mut().zip(before) {
+        job.in_doubt.truncate(*before);
+        if job.in_doubt.is_empty() {
+            job.since = None;
+        }
+    }
+}
+
 /// Returns those of these entries that are in a log, with their hashes in hexadecimal.
 pub(crate) async fn committed(
     mut connection: &AsyncPgConnection,

@@ -11,6 +11,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::connect::{self, ConnectError, Purpose};
 use crate::open::{self, OpenError};
+use crate::pooling;
 use crate::settings::PostgresSettings;
 use crate::url::PostgresUrl;
 
@@ -33,7 +34,7 @@ pub struct MigrationState {
 /// # Errors
 /// When the database cannot be reached, belongs to another program or has an unknown version.
 pub async fn status(settings: &PostgresSettings) -> Result<Vec<MigrationState>, OpenError> {
-    let mut connection = visit(settings).await?;
+    let mut connection = visit(settings, Purpose::Visiting).await?;
     let applied = applied(&mut connection, &settings.url).await?;
     let state = |known: Known| MigrationState {
         is_applied: applied.contains(&known.version),
@@ -116,7 +117,7 @@ async fn alone(
             .map_err(|error| failed(error.into()))?;
         let _entered = runtime.enter();
         let connection = runtime.block_on(async {
-            let mut connection = visit(&settings).await?;
+            let mut connection = visit(&settings, Purpose::Migrating).await?;
             let locked = connection.batch_execute(LOCK).await;
             locked.map_err(|error| OpenError::database(url, error))?;
             // The previous holder of the lock may have been a newer version.
@@ -139,8 +140,12 @@ async fn alone(
 }
 
 /// Opens a connection and checks that this version can use the database.
-pub(crate) async fn visit(settings: &PostgresSettings) -> Result<AsyncPgConnection, OpenError> {
-    let mut connection = connect::connect(settings, Purpose::Migrating)
+pub(crate) async fn visit(
+    settings: &PostgresSettings,
+    purpose: Purpose,
+) -> Result<AsyncPgConnection, OpenError> {
+    pooling::refuse(settings, purpose).await?;
+    let mut connection = connect::connect(settings, purpose)
         .await
         .map_err(|error| OpenError::connect(&settings.url, error))?;
     open::inspect(&mut connection, &settings.url).await?;

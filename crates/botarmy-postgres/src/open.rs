@@ -24,6 +24,32 @@ pub enum OpenError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A pooler between this server and the database gives each transaction another session.
+    #[error(
+        "the database {url} is behind a connection pooler, such as PgBouncer, that gives each \
+         transaction another session; prepared statements, session settings and locks do not \
+         survive that. Set pool_mode = session for this database in PgBouncer, or name PostgreSQL \
+         itself in store.url: this server keeps few connections and pools them itself"
+    )]
+    Pooled {
+        /// Address of the database, without its password.
+        url: String,
+    },
+    /// The role, the database or the server allows fewer connections than this server needs.
+    #[error(
+        "the database {url} allows {allowed} connections ({limit}), and this server needs {needed}: \
+         store.readers, store.lanes and one more. Raise the limit, or lower these settings"
+    )]
+    TooFewConnections {
+        /// Address of the database, without its password.
+        url: String,
+        /// Number of connections that are allowed.
+        allowed: i64,
+        /// Origin of the limit.
+        limit: &'static str,
+        /// Number of connections that this server needs.
+        needed: i64,
+    },
     /// The server is too old.
     #[error("the database {url} runs PostgreSQL {version}; 14 or newer is needed")]
     TooOld {

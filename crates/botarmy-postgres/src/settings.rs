@@ -44,4 +44,13 @@ impl PostgresSettings {
             timeout: Duration::from_secs(10),
         }
     }
+
+    /// Returns the number of connections that a server opens at most: those that read, those that
+    /// write, and the one of claims.
+    #[must_use]
+    pub const fn connections(&self) -> usize {
+        let readers = if self.readers == 0 { 1 } else { self.readers };
+        let lanes = if self.lanes == 0 { 1 } else { self.lanes };
+        readers.saturating_add(lanes).saturating_add(1)
+    }
 }

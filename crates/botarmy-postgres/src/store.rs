@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use botarmy_domain::{LogId, StoreError};
 use botarmy_sql::health::WriteHealth;
+use botarmy_sql::log_pages::SearchMemory;
 use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
 };
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -22,11 +23,13 @@ use crate::claims::{Claims, Request};
 use crate::commit_worker::CommitWorker;
 use crate::connect::{self, ConnectError, Purpose};
 use crate::database_copy;
-use crate::error::{is_lost, reading as reading_failed};
+use crate::error::{chain, is_lost, reading as reading_failed};
 use crate::head_cache::HeadCache;
 use crate::job::Message;
+use crate::limits;
 use crate::migrate;
 use crate::open::OpenError;
+use crate::outdated::Outdated;
 use crate::settings::PostgresSettings;
 use crate::writer::Writer;
 
@@ -47,6 +50,8 @@ struct Inner {
     settings: Arc<PostgresSettings>,
     write_health: WriteHealth,
     pool: Pool<AsyncPgConnection>,
+    outdated: Outdated,
+    search_memory: Arc<SearchMemory>,
     lanes: Vec<mpsc::Sender<Message>>,
     claims: mpsc::Sender<Request>,
     working: Mutex<Vec<JoinHandle<()>>>,
@@ -67,14 +72,18 @@ impl PostgresStore {
     /// # Errors
     /// Returns an error that names the remedy; the database has not changed then.
     pub async fn open(settings: PostgresSettings) -> Result<Self, OpenError> {
+        limits::check(&settings).await?;
         let applied = migrate::up(&settings).await?;
-        database_copy::refuse_a_half(&settings).await?;
+        let mut connection = migrate::visit(&settings, Purpose::Migrating).await?;
+        database_copy::refuse_a_half(&mut connection, &settings.url).await?;
+        drop(connection);
         if !applied.is_empty() {
             info!(migrations = ?applied, "The database was brought up to date");
         }
         let settings = Arc::new(settings);
         let write_health = WriteHealth::new(WRITE_ERROR_REPORTED);
-        let writer = || Writer::new(Arc::clone(&settings), write_health.clone());
+        let outdated = Outdated::default();
+        let writer = || Writer::new(Arc::clone(&settings), write_health.clone(), outdated.clone());
         let head_cache = HeadCache::default();
         let mut working = Vec::new();
         let mut lanes = Vec::new();
@@ -89,6 +98,8 @@ impl PostgresStore {
         let inner = Inner {
             pool: pool(&settings)?,
             write_health,
+            outdated,
+            search_memory: Arc::default(),
             lanes,
             claims,
             working: Mutex::new(working),
@@ -163,7 +174,7 @@ impl PostgresStore {
                     return Ok(rows);
                 }
                 Ok(Err(error)) => {
-                    if !is_lost(&error) {
+                    if !is_lost(&error) && connection.answers(limit).await {
                         connection.give_back();
                         return Err(reading_failed(table, error));
                     }
@@ -185,11 +196,29 @@ impl PostgresStore {
 
     async fn connection(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
         let patience = self.inner.settings.patience;
-        match tokio::time::timeout(patience, self.inner.pool.get()).await {
+        let getting = async {
+            loop {
+                let connection = self.inner.pool.get().await;
+                match connection {
+                    Ok(connection)
+                        if self.inner.outdated.is(Object::metrics(&connection).created) =>
+                    {
+                        drop(Object::take(connection));
+                    }
+                    got => return got,
+                }
+            }
+        };
+        match tokio::time::timeout(patience, getting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(StoreError::unavailable("connecting to the database", error)),
             Err(_) => Err(unavailable(format!("no connection was free for {patience:?}"))),
         }
+    }
+
+    /// Returns what searches have found out about the logs.
+    pub(crate) fn search_memory(&self) -> Arc<SearchMemory> {
+        Arc::clone(&self.inner.search_memory)
     }
 
     /// Returns the error of the last transaction, or `None` if it was committed.
@@ -217,6 +246,14 @@ struct Borrowed(Option<Object<AsyncPgConnection>>);
 impl Borrowed {
     fn give_back(mut self) {
         drop(self.0.take());
+    }
+
+    /// Returns whether the connection still answers. The message of an error that ended it may be
+    /// in any language.
+    async fn answers(&mut self, limit: Duration) -> bool {
+        let Some(connection) = &mut self.0 else { return false };
+        let asked = tokio::time::timeout(limit, connection.batch_execute(""));
+        matches!(asked.await, Ok(Ok(())))
     }
 }
 
@@ -260,16 +297,4 @@ fn pool(settings: &Arc<PostgresSettings>) -> Result<Pool<AsyncPgConnection>, Ope
         .max_size(settings.readers.max(1))
         .build()
         .map_err(|error| OpenError::Pool(error.to_string()))
-}
-
-/// Returns an error and its sources as one text.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        next = error.source();
-    }
-    text
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::ports::TaskStore;
-use botarmy_domain::{ProjectId, StoreError, Task, TaskFilter, TaskId, TaskStatusList, Timestamp};
-use botarmy_sql::{Column, body, word};
+use botarmy_domain::{
+    ProjectId, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskStatusList, Timestamp,
+};
+use botarmy_sql::{Column, body, ready_tasks, word};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
@@ -136,5 +138,20 @@ impl TaskStore for PostgresStore {
             })
             .await?;
         Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    async fn ready(&self, now: Timestamp) -> Result<Vec<ReadyTasks>, StoreError> {
+        let query = move || {
+            tasks::table
+                .filter(tasks::status.eq("pending"))
+                .filter(tasks::held.eq(false))
+                .filter(tasks::ready_at.le(now.micros()))
+                .group_by(tasks::agent)
+                .select((tasks::agent, count_star()))
+        };
+        let rows: Vec<(String, i64)> = self
+            .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
+            .await?;
+        ready_tasks(rows)
     }
 }

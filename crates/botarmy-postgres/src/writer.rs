@@ -10,6 +10,7 @@ use tracing::error;
 use crate::connect::{self, Purpose};
 use crate::error::DbError;
 use crate::job::Job;
+use crate::outdated::Outdated;
 use crate::settings::PostgresSettings;
 use crate::statements;
 
@@ -17,12 +18,17 @@ use crate::statements;
 pub(crate) struct Writer {
     pub(crate) settings: Arc<PostgresSettings>,
     pub(crate) write_health: WriteHealth,
+    outdated: Outdated,
     connection: Option<AsyncPgConnection>,
 }
 
 impl Writer {
-    pub(crate) const fn new(settings: Arc<PostgresSettings>, write_health: WriteHealth) -> Self {
-        Self { settings, write_health, connection: None }
+    pub(crate) const fn new(
+        settings: Arc<PostgresSettings>,
+        write_health: WriteHealth,
+        outdated: Outdated,
+    ) -> Self {
+        Self { settings, write_health, outdated, connection: None }
     }
 
     /// Returns the connection; opens one if there is none.
@@ -45,8 +51,14 @@ impl Writer {
     /// is reported as a lost connection.
     pub(crate) async fn recover(&mut self, db_error: DbError) -> DbError {
         let Some(mut connection) = self.connection.take() else { return db_error };
-        if matches!(db_error, DbError::Lost(_) | DbError::Away(_)) {
-            return db_error;
+        match db_error {
+            DbError::Lost(_) | DbError::Away(_) => return db_error,
+            DbError::ReadOnly(_) => {
+                // What is read there may be older than what was acknowledged.
+                self.outdated.mark();
+                return db_error;
+            }
+            _ => {}
         }
         match in_time(self.settings.timeout, connection.batch_execute("ROLLBACK")).await {
             Ok(()) => {
@@ -59,7 +71,7 @@ impl Writer {
 
     /// Answers all decisions with the error.
     pub(crate) fn give_up(&self, jobs: Vec<Job>, db_error: &DbError) {
-        error!(error = %db_error, units = jobs.len(), "Transaction failed: {db_error}");
+        error!(error = %db_error, units = jobs.len(), "Transaction failed");
         // Health checks detect an unreachable database on their own.
         if db_error.may_last() {
             self.write_health.failed(db_error.to_string());

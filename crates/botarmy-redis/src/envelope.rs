@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use botarmy_domain::{AgentType, BusMessage};
+use botarmy_domain::{AgentType, BusMessage, json};
 
 /// Version of all formats in Redis, part of every channel and key: replicas of different versions do
 /// not receive each other's messages.
@@ -91,10 +91,11 @@ pub(crate) fn unpack(message: &[u8]) -> (Vec<BusMessage>, Option<String>) {
     let news = lines
         .map(|line| {
             let read = match line.split_first() {
-                Some((b'E', json)) => {
-                    serde_json::from_slice(json).map(|entry| BusMessage::Entry(Arc::new(entry)))
+                Some((b'E', line)) => {
+                    text(line).and_then(json::read).map(|entry| BusMessage::Entry(Arc::new(entry)))
                 }
-                Some((b'P', json)) => serde_json::from_slice(json)
+                Some((b'P', line)) => text(line)
+                    .and_then(json::read)
                     .map(|progress| BusMessage::Progress(Arc::new(progress))),
                 Some((b'G', [])) => Ok(BusMessage::Lagged),
                 _ => {
@@ -103,12 +104,16 @@ pub(crate) fn unpack(message: &[u8]) -> (Vec<BusMessage>, Option<String>) {
                 }
             };
             read.unwrap_or_else(|error| {
-                error_text = Some(error.to_string());
+                error_text = Some(error);
                 BusMessage::Lagged
             })
         })
         .collect();
     (news, error_text)
+}
+
+fn text(json: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(json).map_err(|error| error.to_string())
 }
 
 /// Packs a wake-up of these agent types.
@@ -159,6 +164,18 @@ mod tests {
             _ => None,
         });
         entries.collect()
+    }
+
+    #[test]
+    fn an_entry_with_the_deepest_document_arrives() {
+        let depth = botarmy_domain::json::MAX_DEPTH;
+        let nested = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        let nested: serde_json::Value = botarmy_domain::json::read(&nested).unwrap();
+        let entry = entry(&json!({ "output": nested }));
+        let messages = pack(1, &[BusMessage::Entry(Arc::clone(&entry))], false, LIMIT);
+        let (news, error) = unpack(&messages[0]);
+        assert_eq!(error, None);
+        assert_eq!(entries(&news), [entry]);
     }
 
     #[test]

@@ -12,21 +12,21 @@ use deadpool_redis::redis::{
 /// Error of an address that cannot be used. Never contains the address itself.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UrlError {
-    /// The address requires TLS, which is not built in.
+    /// The address asks for TLS without a check of the certificate.
     #[error(
-        "rediss:// asks for TLS, which is not built in; use redis:// on a network of your own, or \
-         a local tunnel"
+        "#insecure asks for an encrypted connection to anyone; leave it out, and name the authority \
+         of a certificate of your own in the variable SSL_CERT_FILE"
     )]
-    Tls,
+    Insecure,
     /// The address is not one of Redis.
     #[error(
-        "the Redis address cannot be read; it is redis://USER:PASSWORD@HOST:PORT/DATABASE or \
-         unix:///PATH, with %XX for special characters"
+        "the Redis address cannot be read; it is redis://USER:PASSWORD@HOST:PORT/DATABASE, \
+         rediss:// for the same with TLS, or unix:///PATH, with %XX for special characters"
     )]
     Malformed,
 }
 
-/// `redis://USER:PASSWORD@HOST:PORT/DATABASE` or `unix:///PATH`.
+/// `redis://USER:PASSWORD@HOST:PORT/DATABASE`, `rediss://…` with TLS, or `unix:///PATH`.
 #[derive(Clone)]
 pub struct RedisUrl {
     info: ConnectionInfo,
@@ -42,7 +42,9 @@ impl RedisUrl {
 
     /// Returns the parameters of a connection. Messages are small and must not wait to fill a packet.
     pub(crate) fn connection(&self, protocol: ProtocolVersion) -> ConnectionInfo {
-        let redis = self.info.redis_settings().clone().set_protocol(protocol);
+        // The name of the library would need one more right, and older servers do not know it.
+        let redis = self.info.redis_settings().clone();
+        let redis = redis.set_protocol(protocol).set_skip_set_lib_name();
         let tcp = TcpSettings::default().set_nodelay(true);
         self.info.clone().set_redis_settings(redis).set_tcp_settings(tcp)
     }
@@ -52,14 +54,16 @@ impl FromStr for RedisUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        if text.starts_with("rediss://") || text.starts_with("valkeys://") {
-            return Err(UrlError::Tls);
-        }
         // The error of the library may repeat parts of the address, so it is dropped.
         let info = text.into_connection_info().map_err(|_| UrlError::Malformed)?;
+        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            use_ring();
+        }
         Client::open(info.clone()).map_err(|_| UrlError::Malformed)?;
         let place = match info.addr() {
             ConnectionAddr::Tcp(host, port) => format!("redis://{host}:{port}"),
+            ConnectionAddr::TcpTls { insecure: true, .. } => return Err(UrlError::Insecure),
+            ConnectionAddr::TcpTls { host, port, .. } => format!("rediss://{host}:{port}"),
             ConnectionAddr::Unix(path) => format!("unix://{}", path.display()),
             _ => return Err(UrlError::Malformed),
         };
@@ -69,6 +73,12 @@ impl FromStr for RedisUrl {
         };
         Ok(Self { info, shown })
     }
+}
+
+/// Selects ring as the process's provider of cryptography, because the library asks the process for
+/// one. Another part of the program may have done so already.
+fn use_ring() {
+    drop(rustls::crypto::ring::default_provider().install_default());
 }
 
 /// Without user and password.
@@ -153,7 +163,7 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused_without_being_repeated() {
         for (text, expected) in [
-            ("rediss://:s3cr3t@cache", UrlError::Tls),
+            ("rediss://:s3cr3t@cache#insecure", UrlError::Insecure),
             ("http://:s3cr3t@cache", UrlError::Malformed),
             ("redis://:s3cr3t@cache:port", UrlError::Malformed),
             ("s3cr3t", UrlError::Malformed),
@@ -166,6 +176,8 @@ mod tests {
 
     #[test]
     fn the_database_and_the_port_have_their_usual_defaults() {
+        let tls: RedisUrl = "rediss://:s3cr3t@cache/1".parse().unwrap();
+        assert_eq!((tls.to_string().as_str(), tls.database()), ("rediss://cache:6379/1", 1));
         let url: RedisUrl = "redis://cache".parse().unwrap();
         assert_eq!((url.to_string().as_str(), url.database()), ("redis://cache:6379", 0));
     }

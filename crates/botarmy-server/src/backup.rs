@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use botarmy_sqlite::SqliteDatabaseCopy;
 
 use crate::copy::{Progress, check_logs};
+use crate::output::say;
 use crate::settings::Settings;
 use crate::stores;
 
@@ -27,7 +28,7 @@ pub async fn backup(settings: &Settings, to: &Path) -> anyhow::Result<ExitCode> 
     let mut backup = SqliteDatabaseCopy::file(to)?;
     let logs = check_logs(&mut backup, &mut Progress::new()).await?;
     if logs.bad.is_empty() {
-        println!(
+        say!(
             "Wrote {}: {} logs with {} entries, every hash verified.",
             to.display(),
             logs.logs,
@@ -36,8 +37,8 @@ pub async fn backup(settings: &Settings, to: &Path) -> anyhow::Result<ExitCode> 
         return Ok(ExitCode::SUCCESS);
     }
     for bad in &logs.bad {
-        println!("BAD: {bad}");
+        say!("BAD: {bad}");
     }
-    println!("{} holds what the database holds, and that is not sound.", to.display());
+    say!("{} holds what the database holds, and that is not sound.", to.display());
     Ok(ExitCode::FAILURE)
 }

@@ -137,7 +137,7 @@ mod tests {
         settings.redis.url = "redis://:s3cr3t@cache:6379/1".to_owned();
         let read = redis(&settings, &ids).unwrap().unwrap();
         assert!(!format!("{read:?}").contains("s3cr3t"));
-        settings.redis.url = "rediss://:s3cr3t@cache".to_owned();
+        settings.redis.url = "rediss://:s3cr3t@cache#insecure".to_owned();
         let error = redis(&settings, &ids).unwrap_err().to_string();
         assert!(error.contains("redis.url") && !error.contains("s3cr3t"), "{error}");
     }

@@ -1,12 +1,16 @@
 //! The command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use botarmy_domain::Oversight;
-use clap::{Args, Parser, Subcommand};
+use botarmy_domain::log::HeadMark;
+use botarmy_domain::{Oversight, ProjectId};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::settings::{Role, Settings};
+use crate::output::say;
+use crate::settings::{self, Role, Settings};
 use crate::{audit, backup, copy, health_check, logging, migrate, run, serve};
 
 /// Takes a product idea through a workflow of AI agents, with people deciding at the gates and
@@ -23,6 +27,9 @@ struct Cli {
     /// The data folder [default: data].
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Options of `serve`, the default command.
+    #[command(flatten)]
+    serve: Serve,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -42,24 +49,63 @@ enum Command {
     /// Copy everything to another database, or back it up.
     #[command(subcommand)]
     Store(Store),
-    /// Check exported logs.
+    /// Check logs, and the stored state against them.
     #[command(subcommand)]
     Audit(Audit),
     /// Print the OpenAPI document.
     Openapi,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct Serve {
-    /// The address to listen on [default: 127.0.0.1].
-    #[arg(long)]
-    host: Option<std::net::IpAddr>,
+    /// The address to listen on, or localhost [default: 127.0.0.1].
+    #[arg(long, value_parser = host)]
+    host: Option<IpAddr>,
     /// The port to listen on; 0 takes a free one [default: 8080].
     #[arg(long)]
     port: Option<u16>,
     /// The part of the work that this process does [default: all].
     #[arg(long, value_enum)]
     role: Option<Role>,
+}
+
+impl Serve {
+    /// Returns the first option that was given.
+    fn first_option(&self) -> Option<&'static str> {
+        [
+            ("--host", self.host.is_some()),
+            ("--port", self.port.is_some()),
+            ("--role", self.role.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(name, is_given)| is_given.then_some(name))
+    }
+}
+
+impl Cli {
+    /// Moves the options of `serve` that stand before the command, or without one, to `serve`. Ends
+    /// the program if the command has no use for them.
+    fn place_options_of_serve(&mut self) {
+        let before = std::mem::take(&mut self.serve);
+        let Some(option) = before.first_option() else { return };
+        match &mut self.command {
+            None => self.command = Some(Command::Serve(before)),
+            Some(Command::Serve(serve) | Command::Worker(serve)) => {
+                serve.host = serve.host.or(before.host);
+                serve.port = serve.port.or(before.port);
+                serve.role = serve.role.or(before.role);
+            }
+            Some(_) => {
+                let message = format!("{option} is an option of `serve` and `worker` only");
+                Self::command().error(ErrorKind::ArgumentConflict, message).exit();
+            }
+        }
+    }
+}
+
+/// Reads the address of a host.
+fn host(text: &str) -> Result<IpAddr, String> {
+    settings::host(text).ok_or_else(|| format!("{text:?} is no IP address, and not localhost"))
 }
 
 #[derive(Debug, Args)]
@@ -140,9 +186,25 @@ enum Store {
 #[derive(Debug, Subcommand)]
 enum Audit {
     /// Check an exported log: every hash, every position, and that the end is not missing.
+    ///
+    /// Prints the head that was checked. To find out later whether the end of the log was removed or
+    /// rewritten, note it and pass it to --head.
     Verify {
         /// A file from GET /api/v1/audit/projects/{id}/export, or - for standard input.
         file: PathBuf,
+        /// A head that was noted earlier: the log has to contain it.
+        #[arg(long, value_name = "SEQ:HASH")]
+        head: Option<HeadMark>,
+    },
+    /// Compare the stored state with the logs: every project, task, request, artifact and package.
+    ///
+    /// Every log is checked first, then each row is compared with the entries that it follows from,
+    /// and each document with its digest. The first difference of each log is named. While a server
+    /// uses a SQLite database, ask it instead: GET /api/v1/audit/projects/{id}/verify?state=true.
+    VerifyState {
+        /// The project to check [default: all projects and the system log].
+        #[arg(long, value_name = "ID")]
+        project: Option<ProjectId>,
     },
 }
 
@@ -151,13 +213,15 @@ enum Audit {
 /// # Errors
 /// Returns the error of the command, worded for the terminal.
 pub async fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.place_options_of_serve();
+    let config = cli.config.clone();
     match cli.command {
         Some(Command::Openapi) => {
-            println!("{}", botarmy_http::openapi());
+            say!("{}", botarmy_http::openapi());
             return Ok(ExitCode::SUCCESS);
         }
-        Some(Command::Audit(Audit::Verify { file })) => return audit::verify(&file),
+        Some(Command::Audit(Audit::Verify { file, head })) => return audit::verify(&file, head),
         Some(Command::HealthCheck(HealthCheck { url: Some(url) })) => {
             return health_check::health_check(&url);
         }
@@ -180,6 +244,7 @@ pub async fn main() -> anyhow::Result<ExitCode> {
                 name: run.name,
                 workflow: run.workflow,
                 oversight: run.oversight,
+                config,
             };
             run::run(&settings, wish).await
         }
@@ -194,6 +259,9 @@ pub async fn main() -> anyhow::Result<ExitCode> {
         }
         Some(Command::HealthCheck(_)) => health_check::health_check(&health_check::url(&settings)),
         Some(Command::Store(Store::Backup { to })) => backup::backup(&settings, &to).await,
+        Some(Command::Audit(Audit::VerifyState { project })) => {
+            audit::verify_stored_state(&settings, project).await
+        }
         command => {
             if matches!(command, Some(Command::Worker(_))) {
                 settings.server.role = Role::Worker;
@@ -212,9 +280,29 @@ pub async fn main() -> anyhow::Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
+
+    fn parsed(arguments: &[&str]) -> Cli {
+        let mut cli = Cli::try_parse_from([&["botarmy-server"], arguments].concat()).unwrap();
+        cli.place_options_of_serve();
+        cli
+    }
+
+    #[test]
+    fn the_options_of_serve_work_without_its_name() {
+        for arguments in [
+            &["--port", "9000", "--host", "localhost"][..],
+            &["serve", "--port", "9000", "--host", "LOCALHOST"],
+            &["--port", "9000", "serve", "--host", "127.0.0.1"],
+        ] {
+            let Some(Command::Serve(serve)) = parsed(arguments).command else {
+                panic!("{arguments:?} is not `serve`")
+            };
+            assert_eq!(serve.port, Some(9000), "{arguments:?}");
+            assert_eq!(serve.host, Some(IpAddr::from([127, 0, 0, 1])), "{arguments:?}");
+        }
+        assert!(Cli::try_parse_from(["botarmy-server", "--host", "nowhere"]).is_err());
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -23,6 +23,7 @@ use botarmy_sql::database_copy::{
 };
 use botarmy_sqlite::SqliteDatabaseCopy;
 
+use crate::output::{say, say_error};
 use crate::stores::DATABASE;
 
 /// Approximate size in bytes of the rows that are read and committed at once.
@@ -175,11 +176,11 @@ pub async fn copy(from: &str, to: &str, chunk_rows: Option<u32>) -> anyhow::Resu
         );
     }
     for (table, rows) in &found.rows {
-        println!("{table:<14} {rows:>10}");
+        say!("{table:<14} {rows:>10}");
     }
     if found.differences.is_empty() {
         target.set_mark(None).await?;
-        println!(
+        say!(
             "Copied {} to {}. Every row is the same on both sides, and the {} entries of {} logs \
              have the hashes they should have.",
             mark.source,
@@ -190,9 +191,9 @@ pub async fn copy(from: &str, to: &str, chunk_rows: Option<u32>) -> anyhow::Resu
         return Ok(ExitCode::SUCCESS);
     }
     for difference in &found.differences {
-        println!("DIFFERENT: {difference}");
+        say!("DIFFERENT: {difference}");
     }
-    println!(
+    say!(
         "{} and {} are not the same; the copy stays marked as unfinished, and no server starts on \
          it. Make sure that nothing uses either, empty the target, and copy again.",
         mark.source,
@@ -208,7 +209,7 @@ pub async fn copy(from: &str, to: &str, chunk_rows: Option<u32>) -> anyhow::Resu
 async fn begin_or_resume(target: &mut dyn DatabaseCopy, mark: &CopyMark) -> anyhow::Result<()> {
     match target.mark().await? {
         Some(found) if found.fingerprint == mark.fingerprint => {
-            eprintln!("Going on with the copy of {} that was interrupted", found.source);
+            say_error!("Going on with the copy of {} that was interrupted", found.source);
             Ok(())
         }
         Some(found) if found.source == mark.source => bail!(
@@ -354,7 +355,7 @@ pub(crate) async fn check_logs(
             match entry(&row) {
                 _ if row[0] < head[0] => found.note(without_end(&row)),
                 Ok(entry) => verifier.next(&entry),
-                Err(_) => verifier.unreadable(),
+                Err(error) => verifier.unreadable(error.to_string()),
             }
             next = entries.next(database_copy).await?;
             read += 1;
@@ -363,9 +364,11 @@ pub(crate) async fn check_logs(
         let verification = verifier.finish(&head_mark(&head)?);
         found.logs += 1;
         found.entries += verification.entries;
-        if let Some(seq) = verification.first_bad_seq {
+        if let (Some(seq), Some(reason)) = (verification.first_bad_seq, verification.reason) {
             let log = HEADS.name_of(&head);
-            found.bad.push(format!("the log {log} is not as it was written from entry {seq} on"));
+            found.bad.push(format!(
+                "the log {log} is not as it was written from entry {seq} on: {reason}"
+            ));
         }
     }
     if let Some(row) = next {
@@ -431,7 +434,7 @@ impl Progress {
     fn tell(&mut self, what: &str, table: &Table, rows: usize) {
         if self.0.elapsed() >= PROGRESS {
             self.0 = Instant::now();
-            eprintln!("{}: {rows} {what}", table.name);
+            say_error!("{}: {rows} {what}", table.name);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use actix_web::http::Uri;
 use anyhow::{Context, bail, ensure};
 
+use crate::output::say;
 use crate::settings::Settings;
 
 /// Time limit for the answer. The server gives each of its parts less than a second.
@@ -35,7 +36,7 @@ pub fn url(settings: &Settings) -> String {
 /// When there is no answer.
 pub fn health_check(url: &str) -> anyhow::Result<ExitCode> {
     let (status, body) = get(url).with_context(|| format!("{url} gives no answer"))?;
-    println!("{url} answers {status} {body}");
+    say!("{url} answers {status} {body}");
     Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

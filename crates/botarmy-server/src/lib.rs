@@ -1,6 +1,8 @@
 //! The thin server: settings, wiring, signals and the command line. It knows every crate and
 //! decides nothing.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod audit;
 pub mod backup;
 pub mod channels;
@@ -9,15 +11,19 @@ pub mod copy;
 mod environment;
 pub mod features;
 pub mod health_check;
+mod health_log;
 pub mod logging;
 pub mod migrate;
 #[cfg(feature = "llm")]
 pub mod models;
+mod open_files;
+pub mod output;
 pub mod run;
 mod runners;
 pub mod serve;
 pub mod settings;
 pub mod signals;
+pub mod steady_clock;
 pub mod stores;
 pub mod system;
 pub mod wiring;

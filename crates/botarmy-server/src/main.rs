@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use botarmy_server::cli;
+use botarmy_domain::error_chain;
+use botarmy_server::{cli, output};
 
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the threads cannot be started: {error}");
+            output::write_error(format_args!("error: the threads cannot be started: {error}\n"));
             return ExitCode::FAILURE;
         }
     };
@@ -16,11 +17,15 @@ fn main() -> ExitCode {
     // What had to be finished has been awaited. A migration that waits for another server's, or
     // somebody who was asked something, must not keep the process.
     runtime.shutdown_background();
+    let ended = match output::finish() {
+        Ok(()) => ended,
+        Err(error) => ended.and(Err(anyhow::anyhow!("the output cannot be written: {error}"))),
+    };
     match ended {
         Ok(code) => code,
         Err(error) => {
             // The whole chain, once, for the person who started it.
-            eprintln!("error: {error:#}");
+            output::write_error(format_args!("error: {}\n", error_chain(error.as_ref())));
             ExitCode::FAILURE
         }
     }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::output::say;
 use crate::settings::Settings;
 use crate::stores;
 
@@ -68,7 +69,7 @@ fn migrate_sqlite(path: &std::path::Path, action: Action) -> anyhow::Result<()> 
 
 fn print_states(states: impl Iterator<Item = (String, bool)>) {
     for (name, is_applied) in states {
-        println!("{}  {name}", if is_applied { "applied" } else { "pending" });
+        say!("{}  {name}", if is_applied { "applied" } else { "pending" });
     }
 }
 
@@ -78,9 +79,9 @@ fn report_down(undone: Option<&String>) {
 
 fn report(verb: &str, nothing: &str, names: &[String]) {
     if names.is_empty() {
-        println!("{nothing}");
+        say!("{nothing}");
     }
     for name in names {
-        println!("{verb} {name}");
+        say!("{verb} {name}");
     }
 }

@@ -59,18 +59,23 @@ fn provider_of(
         ("", Some(usual)) => usual.to_owned(),
         (url, _) => url.to_owned(),
     };
-    let key_env = (!configured.key_env.is_empty()).then(|| configured.key_env.clone());
-    let key = match &key_env {
-        None if kind.needs_key() && configured.base_url.is_empty() => {
+    let key_env = &configured.key_env;
+    let key = if key_env.is_empty() {
+        if kind.needs_key() && configured.base_url.is_empty() {
             bail!("providers.{name}.key_env must name the variable with the key")
         }
-        None => None,
-        Some(variable) => {
-            let key = variables(variable).as_deref().and_then(Key::new);
-            Some(key.with_context(|| {
+        None
+    } else {
+        let key = variables(key_env.as_str()).as_deref().and_then(Key::new);
+        Some(key.with_context(|| match key_env.to_show() {
+            Some(variable) => {
                 format!("the variable {variable} with the key of the provider {name} is empty")
-            })?)
-        }
+            }
+            None => format!(
+                "the variable that providers.{name}.key_env names is empty; key_env is the name of a \
+                 variable, and the key belongs into that variable"
+            ),
+        })?)
     };
     let usual = &settings.models;
     Ok(Provider {
@@ -78,7 +83,7 @@ fn provider_of(
         kind,
         base_url,
         key,
-        key_env,
+        key_env: key_env.to_show().map(str::to_owned),
         max_tokens: configured.max_tokens.unwrap_or(usual.max_tokens),
         context_tokens: configured.context_tokens.unwrap_or(usual.context_tokens),
         silence: Duration::from_secs(configured.timeout_s.unwrap_or(usual.timeout_s)),
@@ -119,6 +124,16 @@ mod tests {
         ] {
             let error = format!("{:#}", build(choice, &settings, &|_| None).unwrap_err());
             assert!(error.contains(expected) && !error.contains("s3cr3t"), "{choice}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_its_variable_is_not_repeated() {
+        for key in ["AIzaSyS3CR3T", "gsk_S3CR3T", "S3CR3T"] {
+            let settings = with(&[("BOTARMY_PROVIDERS__OPENAI__KEY_ENV", key)]).unwrap();
+            let error = format!("{:#}", build("llm:openai/m", &settings, &|_| None).unwrap_err());
+            assert!(error.contains("providers.openai.key_env"), "{key}: {error}");
+            assert!(!error.contains("S3CR3T"), "{key}: {error}");
         }
     }
 

@@ -52,6 +52,48 @@ impl BuiltRunners {
         AgentType::ALL.iter().filter_map(runner).collect()
     }
 
+    /// Returns a sentence about who does the work of each agent type. `configured` are the settings
+    /// before "auto" was resolved, `resolved` those after.
+    pub(crate) fn describe(configured: &Settings, resolved: &Settings) -> String {
+        let mut agents: BTreeMap<&RunnerChoice, Vec<&str>> = BTreeMap::new();
+        for agent in AgentType::ALL {
+            agents.entry(&resolved.agent(*agent).runner).or_default().push(agent.as_str());
+        }
+        let is_one = agents.len() == 1;
+        let parts: Vec<String> = agents
+            .iter()
+            .map(|(choice, agents)| {
+                let work = work_of(choice);
+                if is_one { work } else { format!("{}: {work}", agents.join(", ")) }
+            })
+            .collect();
+        let is_auto = AgentType::ALL.iter().any(|agent| {
+            configured.agent(*agent).runner == RunnerChoice::Auto
+                && resolved.agent(*agent).runner == RunnerChoice::Offline
+        });
+        let keys: Vec<&str> = configured
+            .models
+            .prefer
+            .iter()
+            .filter_map(|name| configured.providers.get(name))
+            .filter(|provider| !provider.model.is_empty() && !provider.key_env.is_empty())
+            .map(|provider| provider.key_env.as_str())
+            .collect();
+        let hint = match keys.split_last() {
+            Some((last, before)) if is_auto && Features::COMPILED.llm => {
+                let before = before.join(", ");
+                let keys = if before.is_empty() {
+                    (*last).to_owned()
+                } else {
+                    format!("{before} or {last}")
+                };
+                format!(" Set {keys} to use a model.")
+            }
+            _ => String::new(),
+        };
+        format!("Agents: {}.{hint}", parts.join("; "))
+    }
+
     /// Returns `true` if no agent type has a runner.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -60,6 +102,20 @@ impl BuiltRunners {
     /// Returns the choices as the settings spell them.
     pub(crate) fn names(&self) -> Vec<String> {
         self.0.keys().map(RunnerChoice::to_string).collect()
+    }
+}
+
+/// Returns who works where a runner is chosen, for people.
+fn work_of(choice: &RunnerChoice) -> String {
+    match choice {
+        RunnerChoice::Auto => "chosen at the start".to_owned(),
+        RunnerChoice::Offline => "built-in template engine (no language model)".to_owned(),
+        RunnerChoice::Noop => {
+            "nothing: completes every task at once (no language model)".to_owned()
+        }
+        RunnerChoice::None => "external workers".to_owned(),
+        RunnerChoice::Command(name) => format!("the program [commands.{name}]"),
+        RunnerChoice::Llm { provider, model } => format!("the model {provider}/{model}"),
     }
 }
 
@@ -74,7 +130,7 @@ pub(crate) fn resolve_auto(
 ) -> Settings {
     let ready = |name: &String| {
         let provider = settings.providers.get(name)?;
-        let key = variables(&provider.key_env)?;
+        let key = variables(provider.key_env.as_str())?;
         let model = provider.model.clone();
         let is_ready = non_blank(&key).is_some() && !model.is_empty();
         is_ready.then(|| RunnerChoice::Llm { provider: name.clone(), model })
@@ -104,25 +160,23 @@ fn build(
 ) -> anyhow::Result<Arc<dyn AgentRunner>> {
     Ok(match choice {
         #[cfg(feature = "offline")]
-        RunnerChoice::Offline => offline(settings),
+        RunnerChoice::Offline => {
+            let served = AgentType::ALL.iter().copied();
+            let served = served.filter(|agent| settings.agent(*agent).runner == *choice);
+            Arc::new(offline(settings).serving(served))
+        }
         RunnerChoice::Noop => Arc::new(NoopRunner),
         #[cfg(feature = "command")]
         RunnerChoice::Command(name) => {
             let spec = settings.commands.get(name);
             let spec = spec.with_context(|| format!("there is no [commands.{name}]"))?.clone();
-            let work_dir = std::path::absolute(settings.store.data_dir.join("work"))?;
-            Arc::new(botarmy_agents_command::CommandRunner::new(
-                name,
-                spec,
-                work_dir,
-                Arc::clone(clock),
-            ))
+            Arc::new(command(name, spec, settings, clock)?)
         }
         #[cfg(feature = "llm")]
         RunnerChoice::Llm { provider, model } => {
             let runner = crate::models::runner(provider, model, settings, variables, clock)?;
             #[cfg(feature = "offline")]
-            let runner = runner.with_deployments(offline(settings));
+            let runner = runner.with_deployments(Arc::new(offline(settings)));
             Arc::new(runner)
         }
         RunnerChoice::Auto => bail!("\"auto\" must be resolved before runners are built"),
@@ -132,9 +186,28 @@ fn build(
     })
 }
 
+/// Builds the runner of a command. No command sees the data folder, which holds all projects.
+#[cfg(feature = "command")]
+fn command(
+    name: &str,
+    spec: botarmy_agents_command::CommandSpec,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<botarmy_agents_command::CommandRunner> {
+    use botarmy_agents_command::{CommandRunner, Sandbox};
+    let data_dir = std::path::absolute(&settings.store.data_dir)?;
+    let sandbox =
+        Sandbox::find(settings.agents.sandbox, name, &spec, std::slice::from_ref(&data_dir));
+    let sandbox = sandbox.map_err(|reason| anyhow::anyhow!("commands.{name}: {reason}"))?;
+    let is_isolated = sandbox.is_some();
+    tracing::info!(command.name = name, sandbox = is_isolated, "The command is ready to run");
+    let runner = CommandRunner::new(name, spec, data_dir.join("work"), Arc::clone(clock));
+    Ok(runner.with_sandbox(sandbox))
+}
+
 #[cfg(feature = "offline")]
-fn offline(settings: &Settings) -> Arc<dyn AgentRunner> {
-    Arc::new(botarmy_agents_offline::OfflineRunner::new(deploy_dir(settings)))
+fn offline(settings: &Settings) -> botarmy_agents_offline::OfflineRunner {
+    botarmy_agents_offline::OfflineRunner::new(deploy_dir(settings))
 }
 
 #[cfg(feature = "offline")]
@@ -218,6 +291,28 @@ mod tests {
         let built = BuiltRunners::build(&settings, &key, &clock).unwrap();
         assert_eq!(built.names(), [settings.agents.coder.runner.to_string()]);
         assert_eq!(built.assign(&settings).len(), AgentType::ALL.len());
+    }
+
+    #[test]
+    fn the_line_about_the_agents_says_who_works_and_how_to_get_a_model() {
+        let settings = Settings::defaults();
+        let line = |settings: &Settings, variables: Variables<'_>| {
+            BuiltRunners::describe(settings, &resolve_auto(settings, all(), variables))
+        };
+        let offline = line(&settings, &|_| None);
+        let start = "Agents: built-in template engine (no language model).";
+        assert!(offline.starts_with(start), "{offline}");
+        if Features::COMPILED.llm {
+            let hint = "Set ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY to use a model.";
+            assert!(offline.ends_with(hint), "{offline}");
+        }
+        let model = line(&settings, &|name| (name == "OPENAI_API_KEY").then(|| "k".to_owned()));
+        assert!(model.starts_with("Agents: the model openai/"), "{model}");
+        assert!(!model.contains("Set "), "{model}");
+        let mut mixed = Settings::defaults();
+        mixed.agents.coder.runner = RunnerChoice::None;
+        let mixed = line(&mixed, &|_| None);
+        assert!(mixed.contains("coder: external workers"), "{mixed}");
     }
 
     #[test]

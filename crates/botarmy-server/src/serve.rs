@@ -8,9 +8,13 @@ use anyhow::Context;
 use tracing::info;
 
 use crate::features::Features;
+use crate::output::say;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::wiring::System;
+
+/// Number of connections that may wait to be accepted; the system lowers it to its own limit.
+const BACKLOG: i32 = 4096;
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -22,6 +26,8 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     let listener =
         TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
     listener.set_nonblocking(true)?;
+    // The library asks for 128, which a burst of clients fills while one is accepted.
+    socket2::SockRef::from(&listener).listen(BACKLOG)?;
     let mut system = tokio::select! {
         opened = System::open(settings) => opened?,
         () = signals.told() => {
@@ -78,7 +84,7 @@ fn greet(settings: &Settings, address: SocketAddr) {
         return;
     }
     if !role.answers() {
-        println!("\nBotArmy works here. Health probes are answered on http://{address}/readyz\n");
+        say!("\nBotArmy works here. Health probes are answered on http://{address}/readyz\n");
         return;
     }
     let place = if settings.store.url.is_empty() {
@@ -87,7 +93,7 @@ fn greet(settings: &Settings, address: SocketAddr) {
         "PostgreSQL".to_owned()
     };
     let docs = if Features::COMPILED.docs { "docs" } else { "openapi.json" };
-    println!(
+    say!(
         "\nBotArmy serves on http://{address} and keeps everything in {place}.\n\
          The documentation of its API is at http://{address}/{docs}. Try:\n\n  \
          curl -s http://{address}/api/v1/projects -H 'Content-Type: application/json' -d '{{\"name\": \"Recipes\", \"description\": \

@@ -1,6 +1,8 @@
 //! Settings: the compiled-in defaults, then a file, then `BOTARMY_…` variables. A key that does
 //! not exist is refused by name.
 
+mod ranges;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -9,17 +11,22 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 #[cfg(feature = "command")]
-use botarmy_agents_command::CommandSpec;
+use botarmy_agents_command::{CommandSpec, SandboxMode};
 use botarmy_domain::{AgentType, Amount, Limit, OnExpiry};
 use botarmy_orchestrator::Budgets;
+use botarmy_web::{PublicUrl, UnknownFields};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
+use crate::environment::VariableName;
 use crate::features::{Features, missing};
 
 /// Without the feature `command` a command is only refused: see [`Features`].
 #[cfg(not(feature = "command"))]
 type CommandSpec = serde::de::IgnoredAny;
+/// Without the feature `command` there is nothing to isolate.
+#[cfg(not(feature = "command"))]
+type SandboxMode = serde::de::IgnoredAny;
 
 /// Every setting with its default and one line of why.
 pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
@@ -100,13 +107,50 @@ impl Role {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Http {
+    #[serde(deserialize_with = "read_host")]
     pub host: IpAddr,
     pub port: u16,
     pub allow_remote: bool,
     pub workers: usize,
     pub body_limit_bytes: usize,
+    pub text_limit_bytes: usize,
+    pub unknown_fields: UnknownFields,
+    pub body_timeout_s: u64,
+    pub waiting_per_address: usize,
     pub cors_origins: Vec<String>,
+    pub public_url: String,
     pub shutdown_timeout_s: u64,
+}
+
+impl Http {
+    /// Returns the address that clients use, if it is another than that of the listener.
+    ///
+    /// # Errors
+    /// A text that is no such address.
+    pub(crate) fn public_url(&self) -> anyhow::Result<Option<PublicUrl>> {
+        if self.public_url.is_empty() {
+            return Ok(None);
+        }
+        match self.public_url.parse() {
+            Ok(url) => Ok(Some(url)),
+            Err(error) => bail!("http.public_url: {error}"),
+        }
+    }
+}
+
+/// Returns the address of a host: an IP address, or `localhost` for that of the loopback.
+pub(crate) fn host(text: &str) -> Option<IpAddr> {
+    if text.eq_ignore_ascii_case("localhost") {
+        return Some(IpAddr::from([127, 0, 0, 1]));
+    }
+    text.parse().ok()
+}
+
+fn read_host<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    host(&text).ok_or_else(|| {
+        serde::de::Error::custom(format!("{text:?} is no IP address, and not localhost"))
+    })
 }
 
 /// `[ws]`
@@ -194,6 +238,7 @@ pub struct Orchestration {
 #[expect(missing_docs, reason = "each key is described in config/default.toml")]
 pub struct Work {
     pub lease_s: u64,
+    pub first_call_s: u64,
     pub poll_ms: u64,
     pub attempt_timeout_s: u64,
     pub max_output_bytes: usize,
@@ -206,6 +251,7 @@ pub struct Work {
 pub struct Agents {
     pub deploy_dir: PathBuf,
     pub prompts_dir: PathBuf,
+    pub sandbox: SandboxMode,
     pub orchestrator: Agent,
     pub analyst: Agent,
     pub architect: Agent,
@@ -360,7 +406,7 @@ pub struct ProviderSettings {
     #[serde(default)]
     pub base_url: String,
     #[serde(default)]
-    pub key_env: String,
+    pub key_env: VariableName,
     #[serde(default)]
     pub model: String,
     pub max_tokens: Option<u32>,
@@ -427,7 +473,7 @@ impl Settings {
             if !file.is_file() {
                 bail!("the settings file {} does not exist", file.display());
             }
-            let source = File::from(file).format(FileFormat::Toml);
+            let source = File::from_str(&read_toml(file)?, FileFormat::Toml);
             refuse_passwords(file, Config::builder().add_source(source.clone()).build())?;
             layers = layers.add_source(source);
         }
@@ -439,12 +485,11 @@ impl Settings {
             .with_list_parse_key("http.cors_origins")
             .with_list_parse_key("models.prefer")
             .source(Some(variables));
-        let settings: Self = layers
-            .add_source(variables)
-            .build()
-            .context("the settings cannot be read")?
-            .try_deserialize()
-            .context("the settings are not acceptable")?;
+        let merged = layers.add_source(variables).build().context("the settings cannot be read")?;
+        // Before they are converted, which rounds a fraction and takes a word for a number.
+        let numbers = merged.clone().try_deserialize().context("the settings cannot be read")?;
+        ranges::check(&numbers).context("the settings are not acceptable")?;
+        let settings: Self = merged.try_deserialize().context("the settings are not acceptable")?;
         settings.check()?;
         Ok(settings)
     }
@@ -486,21 +531,6 @@ impl Settings {
         }
     }
 
-    fn check_budgets(&self) -> anyhow::Result<()> {
-        let agents = AgentType::ALL.iter().map(|agent| (*agent, self.agent(*agent)));
-        let dollars = agents.flat_map(|(agent, of)| {
-            [("day_cost_usd", of.day_cost_usd), ("reserve_cost_usd", of.reserve_cost_usd)]
-                .map(|(key, dollars)| (format!("agents.{agent}.{key}"), dollars))
-        });
-        let project = ("budget.project_cost_usd".to_owned(), self.budget.project_cost_usd);
-        for (key, dollars) in dollars.chain([project]) {
-            if !(0.0..=1e9).contains(&dollars) {
-                bail!("{key} must be 0 (no limit) to a thousand million US dollars");
-            }
-        }
-        Ok(())
-    }
-
     /// The settings of an agent type, to change them.
     pub const fn agent_mut(&mut self, agent: AgentType) -> &mut Agent {
         match agent {
@@ -518,29 +548,17 @@ impl Settings {
             if !is_name(name) {
                 bail!("providers.{name:?}: a name is of a-z, 0-9, - and _");
             }
-            for (key, value) in [
-                ("max_tokens", provider.max_tokens.map(u64::from)),
-                ("context_tokens", provider.context_tokens.map(|tokens| tokens as u64)),
-                ("timeout_s", provider.timeout_s),
-            ] {
-                if value == Some(0) {
-                    bail!("providers.{name}.{key} must be at least 1");
-                }
-            }
-        }
-        for (model, price) in &self.prices {
-            let sound = |price: f64| price.is_finite() && price >= 0.0;
-            if !sound(price.input_per_mtok) || !sound(price.output_per_mtok) {
-                bail!("prices.{model:?}: a price is a number that is not negative");
+            if !provider.key_env.is_possible() {
+                bail!(
+                    "providers.{name}.key_env must be the name of an environment variable, of \
+                     letters, digits and _; the key itself belongs into that variable"
+                );
             }
         }
         Ok(())
     }
 
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        if !(0.0..=1.0).contains(&self.orchestrator.confidence_threshold) {
-            bail!("orchestrator.confidence_threshold must be 0 to 1");
-        }
         if !self.http.host.is_loopback() && !self.http.allow_remote {
             bail!(
                 "http.host = {} is not a loopback address, and there is no access control: everyone \
@@ -562,33 +580,7 @@ impl Settings {
         Features::COMPILED.check(self)?;
         self.check_commands()?;
         self.check_models()?;
-        self.check_budgets()?;
-        let at_least_one = [
-            ("models.max_tokens", self.models.max_tokens.into()),
-            ("models.context_tokens", self.models.context_tokens as u64),
-            ("models.timeout_s", self.models.timeout_s),
-            ("http.body_limit_bytes", self.http.body_limit_bytes as u64),
-            ("ws.max_connections", self.ws.max_connections as u64),
-            ("ws.recent_frames", self.ws.recent_frames as u64),
-            ("ws.ping_interval_s", self.ws.ping_interval_s),
-            ("ws.send_timeout_s", self.ws.send_timeout_s),
-            ("store.readers", self.store.readers as u64),
-            ("store.lanes", self.store.lanes as u64),
-            ("store.timeout_s", self.store.timeout_s),
-            ("store.max_batch", self.store.max_batch as u64),
-            ("store.queue", self.store.queue as u64),
-            ("orchestrator.gate_ttl_s", self.orchestrator.gate_ttl_s.into()),
-            ("orchestrator.timer_interval_ms", self.orchestrator.timer_interval_ms),
-            ("worker.lease_s", self.worker.lease_s),
-            ("worker.poll_ms", self.worker.poll_ms),
-            ("worker.attempt_timeout_s", self.worker.attempt_timeout_s),
-            ("worker.max_output_bytes", self.worker.max_output_bytes as u64),
-        ];
-        for (key, value) in at_least_one {
-            if value == 0 {
-                bail!("{key} must be at least 1");
-            }
-        }
+        self.http.public_url()?;
         Ok(())
     }
 }
@@ -615,6 +607,20 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Returns the text of a settings file that is TOML. The error names the place and does not repeat the
+/// line, which may hold a key or a password.
+fn read_toml(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("the settings file {} cannot be read", file.display()))?;
+    if let Err(error) = text.parse::<toml::Table>() {
+        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        bail!("line {line}, column {column} of the settings file {} is not TOML", file.display());
+    }
+    Ok(text)
 }
 
 /// A password in a file ends up in back-ups, images and repositories.
@@ -717,6 +723,36 @@ mod tests {
         assert!(error.contains("BOTARMY_STORE__URL") && !error.contains("s3cr3t"), "{error}");
     }
 
+    #[test]
+    fn a_broken_line_of_a_file_is_named_and_not_repeated() {
+        for (text, place) in [
+            ("[providers.hub]\nkey = sk-s3cr3t\n", "line 2, column"),
+            ("[providers.hub]\nsk-s3cr3t\n", "line 2, column"),
+            ("[providers.hub]\nkey_env = \"s3cr3t\n", "line 2, column"),
+            ("[providers.hub]\n\n  kind = \"openai\" s3cr3t\n", "line 3, column"),
+            ("[store]\nurl = \"a\"\nurl = \"postgres://a:s3cr3t@b\"\n", "line 3, column"),
+            ("s3cr3t", "line 1, column"),
+        ] {
+            let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+            std::fs::write(&file, text).unwrap();
+            let error = format!("{:#}", Settings::load(Some(file.path()), []).unwrap_err());
+            assert!(error.contains(place) && !error.contains("s3cr3t"), "{text}: {error}");
+            assert!(error.contains(&file.path().display().to_string()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_its_variable_is_refused_and_not_repeated() {
+        for key in ["sk-ant-s3cr3t", "s3cr3t==", "1s3cr3t", " s3cr3t"] {
+            let error = with("BOTARMY_PROVIDERS__OPENAI__KEY_ENV", key).unwrap_err();
+            let error = format!("{error:#}");
+            assert!(error.contains("providers.openai.key_env"), "{key}: {error}");
+            assert!(!error.contains("s3cr3t"), "{key}: {error}");
+        }
+        let settings = with("BOTARMY_PROVIDERS__OPENAI__KEY_ENV", "AIzaSys3cr3t").unwrap();
+        assert!(!format!("{settings:?}").contains("s3cr3t"));
+    }
+
     #[cfg(feature = "postgres")]
     #[test]
     fn a_password_in_a_variable_is_accepted_and_not_shown() {
@@ -779,6 +815,9 @@ mod tests {
             ("[commands.mine]\nargv = \"rm -rf\"\n", "argv"),
             ("[commands.mine]\nargv = [\"a\"]\nshell = true\n", "shell"),
             ("[commands.mine]\nargv = [\"a\"]\npreset = \"cursor\"\n", "cursor"),
+            ("[commands.mine]\nargv = [\"a\"]\nsandbox = \"docker\"\n", "docker"),
+            ("[commands.mine]\nargv = [\"a\"]\nread_only = [\"x\"]\n", "commands.mine.read_only"),
+            ("[agents]\nsandbox = \"docker\"\n", "docker"),
             ("[commands.\"A b\"]\nargv = [\"a\"]\n", "A b"),
         ] {
             let error = format!("{:#}", load(text).unwrap_err());
@@ -794,6 +833,10 @@ mod tests {
             ("BOTARMY_WORKER__LEASE_S", "0", "worker.lease_s"),
             ("BOTARMY_HTTP__HOST", "0.0.0.0", "allow_remote"),
             ("BOTARMY_SERVER__ROLE", "worker", "store.url"),
+            ("BOTARMY_HTTP__UNKNOWN_FIELDS", "drop", "drop"),
+            ("BOTARMY_HTTP__PUBLIC_URL", "army.example", "http.public_url"),
+            ("BOTARMY_HTTP__BODY_TIMEOUT_S", "3601", "body_timeout_s"),
+            ("BOTARMY_HTTP__TEXT_LIMIT_BYTES", "0", "http.text_limit_bytes"),
         ] {
             let error = format!("{:#}", with(name, value).unwrap_err());
             assert!(error.contains(expected), "{name}: {error}");

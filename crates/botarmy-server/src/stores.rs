@@ -5,6 +5,7 @@ use std::sync::Arc;
 #[cfg(feature = "postgres")]
 use std::time::Duration;
 
+use botarmy_domain::Timestamp;
 use botarmy_domain::ports::{HealthCheck, StorePorts};
 #[cfg(feature = "postgres")]
 use botarmy_postgres::{PostgresSettings, PostgresStore};
@@ -23,6 +24,8 @@ pub struct Stores {
     pub ports: StorePorts,
     /// Health checks of the database and of the log.
     pub health: Vec<Arc<dyn HealthCheck>>,
+    /// Time at which the database was created.
+    pub created_at: Timestamp,
     database: Database,
 }
 
@@ -44,6 +47,7 @@ impl Stores {
             let store = PostgresStore::open(settings).await?;
             return Ok(Self {
                 ports: StorePorts::of(store.clone()),
+                created_at: store.created_at().await?,
                 health: health_checks(&store),
                 database: Database::Postgres(store),
             });
@@ -52,9 +56,25 @@ impl Stores {
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(settings)).await??;
         Ok(Self {
             ports: StorePorts::of(store.clone()),
+            created_at: store.created_at()?,
             health: health_checks(&store),
             database: Database::Sqlite(store),
         })
+    }
+
+    /// Opens the database that the settings name if it exists and needs no migration.
+    ///
+    /// # Errors
+    /// A database that does not exist, is not up to date, or cannot be used.
+    pub async fn open_unchanged(settings: &Settings) -> anyhow::Result<Self> {
+        #[cfg(feature = "postgres")]
+        if let Some(postgres) = postgres(settings)? {
+            botarmy_postgres::PostgresDatabaseCopy::source(&postgres).await?;
+            return Self::open(settings).await;
+        }
+        let path = sqlite(settings).path;
+        botarmy_sqlite::SqliteDatabaseCopy::source(&path)?;
+        Self::open(settings).await
     }
 
     /// Returns `true` if other replicas can use the database too.

@@ -1,6 +1,6 @@
 //! The choice of an adapter for every port: the one place that names them all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use botarmy_orchestrator::{
     Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases, Ports, Worker, WorkerSettings,
     Workflows,
 };
-use botarmy_web::OriginRule;
+use botarmy_web::{OriginRule, PublicUrl};
 use botarmy_ws::WsSettings;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,10 +25,13 @@ use tracing::{error, warn};
 use crate::channels::{self, Channels};
 use crate::environment::environment;
 use crate::features::Features;
+use crate::health_log;
+use crate::open_files;
 use crate::runners::{BuiltRunners, resolve_auto};
 use crate::settings::{Role, Settings};
+use crate::steady_clock::SteadyClock;
 use crate::stores::Stores;
-use crate::system::{RandomIds, SystemClock};
+use crate::system::{RandomIds, RandomSecrets, SystemClock};
 
 /// Time limit for stopping the agents after their grace. The worker returns its tasks in less, unless
 /// the store hangs.
@@ -50,6 +53,8 @@ pub struct System {
     leases: Leases,
     dispatcher: Option<LeaseDispatcher>,
     runners: BuiltRunners,
+    served: BTreeSet<AgentType>,
+    agents_line: String,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     timer_interval: Duration,
@@ -58,6 +63,7 @@ pub struct System {
     working: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     live: Option<Arc<Hub>>,
+    open_files: u64,
 }
 
 impl System {
@@ -67,9 +73,11 @@ impl System {
     /// A data directory that is in use or cannot be used, a workflow that is not sound, an address
     /// that cannot be read.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let configured = settings;
         let settings = &resolve_auto(settings, Features::COMPILED, &environment);
+        let agents_line = BuiltRunners::describe(configured, settings);
         let workflows = Workflows::load(&settings.workflows.dir)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::new(SystemClock));
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
         // What cannot be used is refused before anything is touched.
         let redis = channels::redis(settings, &*ids)?;
@@ -91,6 +99,7 @@ impl System {
         };
         let engine =
             Engine::new(ports, workflows, EngineSettings { defaults, budgets: settings.budgets() });
+        engine.set_installed_at(stores.created_at);
         if settings.server.role.works() {
             let choices = runners.names();
             if choices.is_empty() {
@@ -101,6 +110,7 @@ impl System {
         }
         let lease_settings = LeaseSettings {
             lease: Duration::from_secs(settings.worker.lease_s),
+            first_call: Duration::from_secs(settings.worker.first_call_s),
             attempt_timeout: Duration::from_secs(settings.worker.attempt_timeout_s),
             poll: Duration::from_millis(settings.worker.poll_ms),
             max_output_bytes: settings.worker.max_output_bytes,
@@ -110,8 +120,11 @@ impl System {
             slots: slots(settings),
             leases: lease_settings.clone(),
         };
-        let worker = Worker::new(engine.clone(), runners.assign(settings), worker_settings);
-        let (leases, dispatcher) = Leases::new(engine.clone(), lease_settings);
+        let assigned = runners.assign(settings);
+        let served = assigned.keys().copied().collect();
+        let worker = Worker::new(engine.clone(), assigned, worker_settings);
+        let secrets = Arc::new(RandomSecrets);
+        let (leases, dispatcher) = Leases::new(engine.clone(), lease_settings, secrets);
         Ok(Self {
             engine,
             stores,
@@ -121,6 +134,8 @@ impl System {
             leases,
             dispatcher: Some(dispatcher),
             runners,
+            served,
+            agents_line,
             clock,
             ids,
             timer_interval: Duration::from_millis(settings.orchestrator.timer_interval_ms),
@@ -129,13 +144,26 @@ impl System {
             working: None,
             background: Vec::new(),
             live: None,
+            open_files: open_files::raise(),
         })
+    }
+
+    /// Returns `true` if any agent type has a runner in this process.
+    #[must_use]
+    pub fn has_runners(&self) -> bool {
+        !self.runners.is_empty()
     }
 
     /// Returns `true` if an agent type has a runner in this process.
     #[must_use]
-    pub fn has_runners(&self) -> bool {
-        !self.runners.is_empty()
+    pub fn serves(&self, agent: AgentType) -> bool {
+        self.served.contains(&agent)
+    }
+
+    /// Returns a sentence about who does the work.
+    #[must_use]
+    pub fn agents_line(&self) -> String {
+        self.agents_line.clone()
     }
 
     /// Lets the agents work and the timers run. Whoever has the store alone takes back first what an
@@ -159,6 +187,7 @@ impl System {
         }
         let engine = self.engine.clone();
         self.background.push(tokio::spawn(async move { engine.watch_agents().await }));
+        self.background.push(tokio::spawn(health_log::watch(self.stores.health.clone())));
         let (engine, interval) = (self.engine.clone(), self.timer_interval);
         self.background.push(tokio::spawn(async move { engine.run_timers(interval).await }));
         Ok(())
@@ -170,6 +199,12 @@ impl System {
     /// When the listener cannot be used.
     pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
         let origins = OriginRule::new(&settings.http.cors_origins);
+        let origins = origins.with_listener(listener.local_addr()?);
+        let public_url = settings.http.public_url()?;
+        let origins = match &public_url {
+            Some(url) => origins.with_public_url(url),
+            None => origins,
+        };
         let bus_carries_all = self.channels.reaches_others() || !self.stores.is_shared();
         let live = Hub::start(
             Arc::clone(&self.channels.bus),
@@ -188,7 +223,7 @@ impl System {
             workers => workers,
         };
         let grace = Duration::from_secs(settings.http.shutdown_timeout_s);
-        let api = self.api(settings, origins.clone());
+        let api = self.api(settings, origins.clone(), public_url);
         let sessions = Arc::new(ws_settings(settings, origins));
         let on_connect = botarmy_ws::on_connect(&sessions);
         let mount = move |config: &mut actix_web::web::ServiceConfig| {
@@ -197,10 +232,11 @@ impl System {
         Ok(botarmy_http::serve(listener, api, workers, grace, on_connect, mount)?)
     }
 
-    fn api(&self, settings: &Settings, origins: OriginRule) -> Api {
+    fn api(&self, settings: &Settings, origins: OriginRule, public_url: Option<PublicUrl>) -> Api {
         let mut health = self.stores.health.clone();
         health.extend(self.channels.health.clone());
         health.push(self.worker.clone());
+        health.push(Arc::new(self.engine.clone()));
         if self.role.works() {
             health.push(Arc::new(self.runners.clone()));
         }
@@ -217,7 +253,13 @@ impl System {
             health,
             settings: HttpSettings {
                 body_limit: settings.http.body_limit_bytes,
+                unknown_fields: settings.http.unknown_fields,
+                text_limit: settings.http.text_limit_bytes,
+                body_timeout: Duration::from_secs(settings.http.body_timeout_s),
+                waiting_per_address: settings.http.waiting_per_address,
+                open_files: self.open_files,
                 origins,
+                public_url,
                 loopback_only: settings.http.host.is_loopback(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 probes_only: !self.role.answers(),
@@ -272,6 +314,7 @@ fn ws_settings(settings: &Settings, origins: OriginRule) -> WsSettings {
     WsSettings {
         heartbeat: Duration::from_secs(settings.ws.ping_interval_s),
         send_timeout: Duration::from_secs(settings.ws.send_timeout_s),
+        unknown_fields: settings.http.unknown_fields,
         origins,
         ..WsSettings::default()
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use botarmy_domain::log::hash_bytes;
-use botarmy_domain::{RecordKind, RecordValue, StoreError};
+use botarmy_domain::{ReadyTasks, RecordKind, RecordValue, StoreError};
 use serde::de::DeserializeOwned;
 
 use crate::json;
@@ -57,6 +57,20 @@ pub fn word<T: FromStr<Err: Display>>(
     text: &str,
 ) -> Result<T, StoreError> {
     text.parse().map_err(|error| corrupt(table, row, format!("{name}: {error}")))
+}
+
+/// Returns the numbers of ready tasks by agent type, in the order of agent types.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if an agent type cannot be read.
+pub fn ready_tasks(rows: Vec<(String, i64)>) -> Result<Vec<ReadyTasks>, StoreError> {
+    let read = |(agent, count): (String, i64)| {
+        let agent = word("tasks", &agent, "agent", &agent)?;
+        Ok(ReadyTasks { agent, count: u64::try_from(count).unwrap_or(0) })
+    };
+    let mut found = rows.into_iter().map(read).collect::<Result<Vec<_>, StoreError>>()?;
+    found.sort_unstable_by_key(|ready| ready.agent);
+    Ok(found)
 }
 
 /// Returns the 32 bytes of a hash for its column.

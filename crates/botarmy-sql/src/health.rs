@@ -60,11 +60,12 @@ pub trait CheckedDatabase: Send + Sync + 'static {
     /// The database cannot be read.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Returns whether all triggers that keep the log append-only exist and are enabled.
+    /// Returns the names of the triggers that keep the log append-only and artifacts unchanged and
+    /// that are missing or disabled, separated by commas.
     ///
     /// # Errors
     /// The database cannot be read.
-    async fn log_is_guarded(&self) -> Result<bool, StoreError>;
+    async fn missing_guards(&self) -> Result<String, StoreError>;
 }
 
 /// Health check of a database: it can be read, and the last write was committed.
@@ -110,13 +111,12 @@ impl<D: CheckedDatabase> HealthCheck for AuditHealth<D> {
     }
 
     async fn check(&self) -> Health {
-        match self.0.log_is_guarded().await {
-            Ok(true) => Health::Healthy("append-only".to_owned()),
-            Ok(false) => Health::Unhealthy(
-                "the triggers that keep the log append-only are missing or disabled; restore the \
-                 database from a backup"
-                    .to_owned(),
-            ),
+        match self.0.missing_guards().await {
+            Ok(missing) if missing.is_empty() => Health::Healthy("append-only".to_owned()),
+            Ok(missing) => Health::Unhealthy(format!(
+                "the triggers that keep the log append-only are missing or disabled ({missing}); \
+                 restore the database from a backup"
+            )),
             Err(error) => Health::Unhealthy(error.to_string()),
         }
     }

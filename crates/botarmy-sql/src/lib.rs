@@ -5,6 +5,10 @@ pub mod column;
 pub mod database_copy;
 pub mod health;
 pub mod json;
+pub mod log_marks;
+pub mod log_pages;
+pub mod log_search;
+pub mod log_zones;
 pub mod time_of_id;
 
-pub use column::{Column, bodies, body, corrupt, hash_column, integer, record, word};
+pub use column::{Column, bodies, body, corrupt, hash_column, integer, ready_tasks, record, word};

@@ -4,17 +4,34 @@
 use async_trait::async_trait;
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::AgentStatus;
-use botarmy_domain::{AgentRecord, AgentType, Listed, RecordKind, StoreError};
+use botarmy_domain::{AgentRecord, AgentType, Listed, RecordKind, StoreError, Timestamp};
 use botarmy_sql::body;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::error::reading;
 use crate::record_statements;
 use crate::schema::events;
 use crate::statements::{EventIsAgentStatus, limited};
 use crate::store::SqliteStore;
+
+impl SqliteStore {
+    /// Returns the time at which the database was created; in seconds.
+    ///
+    /// # Errors
+    /// The error of the database.
+    pub fn created_at(&self) -> Result<Timestamp, StoreError> {
+        const CREATED_AT: &str = "(SELECT CAST(strftime('%s', MIN(run_on)) AS INTEGER) \
+                                  FROM __diesel_schema_migrations)";
+        self.read_now(|connection| {
+            let seconds: Option<i64> = diesel::select(sql::<Nullable<BigInt>>(CREATED_AT))
+                .get_result(connection)
+                .map_err(|error| reading("__diesel_schema_migrations", error))?;
+            Ok(Timestamp::from_micros(seconds.unwrap_or(0).saturating_mul(1_000_000)))
+        })
+    }
+}
 
 #[async_trait]
 impl AgentStatus for SqliteStore {

@@ -1,20 +1,27 @@
 //! Reads of the logs: a single log in the order of its positions, all logs in the order of entry
 //! ids.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
 use botarmy_domain::ports::AuditLog;
-use botarmy_domain::{EntryFilter, EventId, EventSource, StoreError};
-use botarmy_sql::{integer, time_of_id};
+use botarmy_domain::{EntryFilter, EventId, StoreError};
+use botarmy_sql::integer;
+use botarmy_sql::log_pages::{self, LogReader, SearchMemory};
+use botarmy_sql::log_search::Dialect;
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::Sqlite;
+use uuid::Uuid;
 
 use crate::error::reading;
 use crate::rows::{EventRow, head_mark};
 use crate::schema::{events, heads};
-use crate::statements::{EventHasRequest, EventHasTask, EventIsOfRareSource, limited};
+use crate::statements::limited;
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -24,8 +31,10 @@ impl AuditLog for SqliteStore {
         filter: EntryFilter,
         limit: u32,
     ) -> Result<Vec<Arc<Entry>>, StoreError> {
+        let memory = self.search_memory();
         self.read_aside(move |connection| {
-            let rows = page(connection, &filter, limit).map_err(|e| reading("events", e))?;
+            let rows =
+                page(connection, &memory, &filter, limit).map_err(|e| reading("events", e))?;
             rows.iter().map(EventRow::entry).collect()
         })
         .await
@@ -78,15 +87,21 @@ type Query<'a> = events::BoxedQuery<'a, Sqlite>;
 /// Returns one page of entries, newest first.
 fn page(
     connection: &mut SqliteConnection,
+    memory: &SearchMemory,
     filter: &EntryFilter,
     limit: u32,
 ) -> QueryResult<Vec<EventRow>> {
-    let mut query = narrowed(filter);
+    if log_pages::is_search(filter) {
+        let mut reader = Reader(connection);
+        return at_once(log_pages::page(&mut reader, memory, Dialect::SQLITE, filter, limit));
+    }
+    let mut query: Query<'_> = events::table.into_boxed();
     // A cursor is a position in the order of the page.
     query = match (&filter.project, &filter.before) {
         (None, None) => query.order(events::id.desc()),
         (None, Some(before)) => before_id(query, before).order(events::id.desc()),
-        (Some(_), before) => {
+        (Some(project), before) => {
+            query = query.filter(events::log.eq(project.bytes().as_slice()));
             if let Some(before) = before {
                 query = match seq_of(connection, *before)? {
                     Some(seq) => query.filter(events::seq.lt(seq)),
@@ -108,39 +123,59 @@ fn seq_of(connection: &mut SqliteConnection, id: EventId) -> QueryResult<Option<
     query.get_result(connection).optional()
 }
 
-/// Returns a query for the entries that pass the filter, without an order.
-fn narrowed(filter: &EntryFilter) -> Query<'_> {
-    let mut query = events::table.into_boxed();
-    if let Some(project) = &filter.project {
-        query = query.filter(events::log.eq(project.bytes().as_slice()));
+/// A connection on which a search runs. Its queries are answered at once.
+struct Reader<'a>(&'a mut SqliteConnection);
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[derive(QueryableByName)]
+struct Numbers {
+    #[diesel(sql_type = BigInt)]
+    a: i64,
+    #[diesel(sql_type = BigInt)]
+    b: i64,
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = Binary)]
+    id: Vec<u8>,
+}
+
+impl LogReader for Reader<'_> {
+    type Row = EventRow;
+    type Error = diesel::result::Error;
+
+    async fn rows(&mut self, sql: String) -> QueryResult<Vec<EventRow>> {
+        sql_query(sql).load(self.0)
     }
-    if let Some(task) = &filter.task {
-        query = query.filter(EventHasTask).filter(events::task_id.eq(task.bytes().as_slice()));
+
+    async fn names(&mut self, sql: &str) -> QueryResult<Vec<String>> {
+        let names: Vec<Name> = sql_query(sql).load(self.0)?;
+        Ok(names.into_iter().map(|row| row.name).collect())
     }
-    if let Some(request) = &filter.request {
-        let is_about = events::hitl_request_id.eq(request.bytes().as_slice());
-        query = query.filter(EventHasRequest).filter(is_about);
+
+    async fn numbers(&mut self, sql: String) -> QueryResult<Vec<(i64, i64)>> {
+        let numbers: Vec<Numbers> = sql_query(sql).load(self.0)?;
+        Ok(numbers.into_iter().map(|row| (row.a, row.b)).collect())
     }
-    if let Some(kind) = filter.event_type {
-        query = query.filter(events::event_type.eq(kind.as_str()));
+
+    async fn id(&mut self, sql: String) -> QueryResult<Option<Uuid>> {
+        let ids: Vec<Id> = sql_query(sql).load(self.0)?;
+        let id = ids.first().map(|row| Uuid::from_slice(&row.id)).transpose();
+        id.map_err(|error| diesel::result::Error::DeserializationError(error.into()))
     }
-    if let Some(source) = filter.event_source {
-        query = query.filter(events::event_source.eq(source.as_str()));
-        if matches!(source, EventSource::Webhook | EventSource::Scheduler) {
-            query = query.filter(EventIsOfRareSource);
-        }
+}
+
+/// Returns the result of a future that never waits.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(future).poll(&mut context) {
+        Poll::Ready(done) => done,
+        Poll::Pending => unreachable!("SQLite answers on the thread that asks"),
     }
-    if let Some(from) = filter.from {
-        query = query.filter(events::created_at.ge(from.micros()));
-        if filter.project.is_none() {
-            query = query.filter(events::id.ge(time_of_id::first(from).to_vec()));
-        }
-    }
-    if let Some(to) = filter.to {
-        query = query.filter(events::created_at.le(to.micros()));
-        if filter.project.is_none() {
-            query = query.filter(events::id.le(time_of_id::last(to).to_vec()));
-        }
-    }
-    query
 }

@@ -8,9 +8,12 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 /// Messages of SQLite for a damaged file.
 const DAMAGED: [&str; 2] = ["database disk image is malformed", "file is not a database"];
 
+/// Message of SQLite for a disk without room, also for its temporary files.
+const FULL: &str = "database or disk is full";
+
 /// Messages of SQLite for problems of the machine: the same statement would fail alone too.
 const ENVIRONMENT: [&str; 7] = [
-    "database or disk is full",
+    FULL,
     "disk I/O error",
     "database is locked",
     "attempt to write a readonly database",
@@ -43,7 +46,11 @@ pub(crate) fn reading(table: &'static str, error: DieselError) -> StoreError {
     if says(&error, &DAMAGED) || matches!(error, DieselError::DeserializationError(_)) {
         return StoreError::Corrupt { table, row: "unknown".to_owned(), detail: error.to_string() };
     }
-    StoreError::unavailable(format!("reading {table}"), error)
+    let reading = format!("reading {table}");
+    if says(&error, &[FULL]) {
+        return StoreError::full(reading, error);
+    }
+    StoreError::unavailable(reading, error)
 }
 
 /// Error of a transaction that was rolled back.
@@ -75,6 +82,9 @@ impl DbError {
     pub(crate) fn store_error(&self) -> StoreError {
         match self {
             Self::Database(error) if is_taken(error) => StoreError::Conflict,
+            Self::Database(error) if says(error, &[FULL]) => {
+                StoreError::full("committing", Arc::clone(error))
+            }
             Self::Database(error) => StoreError::unavailable("committing", Arc::clone(error)),
             Self::Panic(message) => StoreError::Unavailable {
                 detail: format!("the decision panicked: {message}"),

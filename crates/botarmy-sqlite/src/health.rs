@@ -3,15 +3,21 @@
 use async_trait::async_trait;
 use botarmy_domain::StoreError;
 use botarmy_sql::health::CheckedDatabase;
+use diesel::RunQueryDsl;
+use diesel::dsl::sql;
+use diesel::sql_types::Text;
 
 use crate::connection::number;
 use crate::error::reading;
 use crate::store::SqliteStore;
 
-/// Number of the triggers that keep the log append-only; there are three.
-const GUARDS: &str = "(SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND name IN \
-                      ('events_are_not_changed', 'events_are_not_removed', \
-                      'events_are_not_replaced'))";
+/// The guards that are missing, separated by commas: the triggers that keep the log append-only and
+/// artifacts unchanged.
+const MISSING_GUARDS: &str = "(WITH guards (guard) AS (VALUES ('events_are_not_changed'), \
+     ('events_are_not_removed'), ('events_are_not_replaced'), ('artifacts_are_not_changed'), \
+     ('artifacts_are_not_removed'), ('artifacts_are_not_replaced')) \
+     SELECT coalesce(group_concat(guard, ', '), '') FROM guards WHERE guard NOT IN \
+     (SELECT name FROM sqlite_schema WHERE type = 'trigger'))";
 
 #[async_trait]
 impl CheckedDatabase for SqliteStore {
@@ -29,8 +35,12 @@ impl CheckedDatabase for SqliteStore {
         ask(self, "(SELECT count(*) FROM sqlite_schema)").await.map(drop)
     }
 
-    async fn log_is_guarded(&self) -> Result<bool, StoreError> {
-        Ok(ask(self, GUARDS).await? == 3)
+    async fn missing_guards(&self) -> Result<String, StoreError> {
+        self.read_aside(|connection| {
+            let missing = diesel::select(sql::<Text>(MISSING_GUARDS)).get_result(connection);
+            missing.map_err(|error| reading("sqlite_schema", error))
+        })
+        .await
     }
 }
 

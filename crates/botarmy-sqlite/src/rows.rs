@@ -134,7 +134,7 @@ impl ArtifactRow {
 }
 
 /// An entry of a log.
-#[derive(Queryable, Selectable)]
+#[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = events)]
 pub(crate) struct EventRow {
     id: Vec<u8>,

@@ -114,12 +114,6 @@ literally! {
     ProjectIsOpen = "projects.status IN ('active', 'paused')";
     /// Uses the index `hitl_requests_pending`.
     RequestIsPending = "hitl_requests.status = 'pending'";
-    /// Uses the index `events_by_task`.
-    EventHasTask = "events.task_id IS NOT NULL";
-    /// Uses the index `events_by_request`.
-    EventHasRequest = "events.hitl_request_id IS NOT NULL";
-    /// Uses the index `events_by_rare_source`.
-    EventIsOfRareSource = "events.event_source IN ('webhook', 'scheduler')";
     /// Uses the index `events_by_agent`.
     EventIsAgentStatus = "events.event_type = 'agent_status_changed'";
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use botarmy_domain::StoreError;
 use botarmy_sql::health::WriteHealth;
+use botarmy_sql::log_pages::SearchMemory;
 use diesel::prelude::*;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::info;
@@ -44,6 +45,7 @@ struct Inner {
     /// Connections for longer reads; their number limits how many run at the same time.
     long: Readers,
     long_permits: Arc<Semaphore>,
+    search_memory: Arc<SearchMemory>,
 }
 
 impl std::fmt::Debug for SqliteStore {
@@ -93,6 +95,7 @@ impl SqliteStore {
             writer: Mutex::new(Some(writer)),
             short: Readers::new(&settings),
             long: Readers::new(&settings),
+            search_memory: Arc::default(),
             long_permits: Arc::new(Semaphore::new(settings.readers.max(1))),
             settings,
         };
@@ -174,6 +177,11 @@ impl SqliteStore {
         read: impl FnOnce(&mut SqliteConnection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         if limit <= SHORT_LIST { self.read_now(read) } else { self.read_aside(read).await }
+    }
+
+    /// Returns what searches have found out about the logs.
+    pub(crate) fn search_memory(&self) -> Arc<SearchMemory> {
+        Arc::clone(&self.inner.search_memory)
     }
 
     /// Returns the error of the last transaction, or `None` if it was committed.

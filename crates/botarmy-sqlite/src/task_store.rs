@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::ports::TaskStore;
-use botarmy_domain::{ProjectId, StoreError, Task, TaskFilter, TaskId, TaskStatusList, Timestamp};
-use botarmy_sql::{body, word};
+use botarmy_domain::{
+    ProjectId, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskStatusList, Timestamp,
+};
+use botarmy_sql::{body, ready_tasks, word};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
@@ -109,6 +111,21 @@ impl TaskStore for SqliteStore {
                 .get_result(connection)
                 .map_err(|error| reading("tasks", error))?;
             Ok(u64::try_from(count).unwrap_or(0))
+        })
+        .await
+    }
+
+    async fn ready(&self, now: Timestamp) -> Result<Vec<ReadyTasks>, StoreError> {
+        self.read_aside(move |connection| {
+            let query = tasks::table
+                .filter(TaskIsPending)
+                .filter(tasks::held.eq(false))
+                .filter(tasks::ready_at.le(now.micros()))
+                .group_by(tasks::agent)
+                .select((tasks::agent, count_star()));
+            let rows: Vec<(String, i64)> =
+                query.load(connection).map_err(|error| reading("tasks", error))?;
+            ready_tasks(rows)
         })
         .await
     }

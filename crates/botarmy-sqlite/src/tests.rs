@@ -108,6 +108,7 @@ fn claim(seed: u128, slots: u32) -> Claim {
         worker,
         slots: [(AgentType::Coder, slots)].into(),
         lease: std::time::Duration::from_secs(60),
+        external: None,
         context,
     }
 }
@@ -284,7 +285,7 @@ async fn durability_is_what_the_settings_say() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_unavailable_changes_nothing_and_passes() {
+async fn a_full_disk_is_reported_as_one_changes_nothing_and_passes() {
     let place = place();
     let store = place.open();
     let project = create(&store, 1).await;
@@ -297,7 +298,7 @@ async fn a_full_disk_is_unavailable_changes_nothing_and_passes() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, Error::Store(StoreError::Unavailable { .. })), "{error:?}");
+    assert!(matches!(error, Error::Store(StoreError::Full { .. })), "{error:?}");
     let (_, head) = store.overview(project).await.unwrap().unwrap();
     let tasks = store.tasks(project, Default::default(), 100_000).await.unwrap();
     assert_eq!(head.seq, 1 + tasks.len() as u64);
@@ -520,12 +521,13 @@ async fn every_common_question_is_answered_by_an_index() {
             "hitl_requests_pending",
         ),
         (
-            "SELECT * FROM events WHERE event_type = ?1 AND id < ?2 ORDER BY id DESC LIMIT 5",
-            "events_by_type",
+            "SELECT * FROM events WHERE event_type = ?1 AND event_source = ?2 AND id < ?3 \
+          ORDER BY id DESC LIMIT 5",
+            "events_by_kind",
         ),
         (
             "SELECT * FROM events WHERE events.task_id IS NOT NULL AND task_id = ?1 \
-          ORDER BY id DESC LIMIT 5",
+          LIMIT 5",
             "events_by_task",
         ),
         (

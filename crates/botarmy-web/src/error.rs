@@ -2,6 +2,7 @@
 //! crate may convert into it.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use botarmy_domain::{DomainError, Error, StoreError};
 
 use crate::Problem;
@@ -12,6 +13,9 @@ pub const RETRY_AFTER_S: u64 = 2;
 /// Seconds that a client should wait after too many changes at the same time.
 const RETRY_AFTER_CONFLICT_S: u64 = 1;
 
+/// Seconds that a client should wait while the disk is full: a person has to act.
+const RETRY_AFTER_FULL_S: u64 = 60;
+
 impl From<DomainError> for Problem {
     fn from(error: DomainError) -> Self {
         match error {
@@ -19,7 +23,20 @@ impl From<DomainError> for Problem {
             DomainError::Conflict { code, detail } => {
                 Self::new(StatusCode::CONFLICT, detail).with_code(code)
             }
+            DomainError::Unauthenticated { code, detail } => {
+                // RFC 6750, section 3.1.
+                let challenge = match code {
+                    "token_invalid" => "Bearer realm=\"botarmy\", error=\"invalid_token\"",
+                    _ => "Bearer realm=\"botarmy\"",
+                };
+                Self::new(StatusCode::UNAUTHORIZED, detail)
+                    .with_code(code)
+                    .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+            }
             DomainError::Invalid { field, message } => Self::invalid(field, message),
+            DomainError::InvalidDocument(parts) => {
+                Self::invalid_parts(parts.into_iter().map(|part| (part.pointer, part.message)))
+            }
             DomainError::BadRequest(detail) => Self::bad_request(detail),
         }
     }
@@ -31,6 +48,12 @@ impl From<StoreError> for Problem {
             StoreError::Conflict => Self::unavailable(
                 "Too many changes were made at the same time. Nothing was changed; try again.",
                 RETRY_AFTER_CONFLICT_S,
+            )
+            .with_cause(error),
+            StoreError::Full { .. } => Self::unavailable(
+                "The disk of the store is full. Nothing was changed; an operator has to free \
+                 space on it.",
+                RETRY_AFTER_FULL_S,
             )
             .with_cause(error),
             StoreError::Unavailable { .. } => Self::unavailable(
@@ -55,6 +78,7 @@ impl From<Error> for Problem {
 #[cfg(test)]
 mod tests {
     use actix_web::ResponseError;
+    use botarmy_domain::InvalidPart;
 
     use super::*;
 
@@ -75,6 +99,18 @@ mod tests {
         assert_eq!(body["type"], "urn:botarmy:problem:not_pending");
         let (status, body) = of(DomainError::invalid("name", "must not be blank").into());
         assert_eq!((status, &body["errors"][0]["field"]), (422, &"name".into()));
+        let unauthenticated =
+            DomainError::Unauthenticated { code: "token_invalid", detail: "No.".to_owned() };
+        let (status, body) = of(unauthenticated.into());
+        assert_eq!((status, &body["type"]), (401, &"urn:botarmy:problem:token_invalid".into()));
+        let part = |pointer: &str| InvalidPart {
+            pointer: pointer.to_owned(),
+            message: "is missing".to_owned(),
+        };
+        let (status, body) =
+            of(DomainError::InvalidDocument(vec![part("/a/0"), part("/b")]).into());
+        assert_eq!((status, &body["errors"][1]["field"]), (422, &"/b".into()));
+        assert_eq!(body["detail"], "/a/0: is missing; /b: is missing");
         let (status, _) = of(DomainError::BadRequest("What?".to_owned()).into());
         assert_eq!(status, 400);
         let (status, _) = of(StoreError::Conflict.into());
@@ -82,6 +118,10 @@ mod tests {
         let (status, body) = of(StoreError::unavailable("SELECT 1", "no route to host").into());
         assert_eq!(status, 503);
         assert!(!body.to_string().contains("SELECT"));
+        let (status, body) = of(StoreError::full("INSERT", "no space").into());
+        assert_eq!(status, 503);
+        let detail = body["detail"].as_str().unwrap();
+        assert!(detail.starts_with("The disk of the store is full."), "{detail}");
         let (status, body) = of(StoreError::Corrupt {
             table: "tasks",
             row: "1".to_owned(),

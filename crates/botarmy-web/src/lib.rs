@@ -1,6 +1,6 @@
 //! The parts that every HTTP border needs and that must exist once: problem documents (RFC 9457)
 //! with the match from domain errors to statuses, the rule about foreign web pages and host names,
-//! the caller of a request, and request ids.
+//! the caller of a request, request ids, and the rule about fields and parameters that are unknown.
 //!
 //! A shared leaf: `botarmy-http` and `botarmy-ws` build on it. It has no routes and no state.
 
@@ -8,10 +8,16 @@ mod caller;
 mod error;
 mod origin;
 mod problem;
+mod public_url;
+mod query;
 mod request_id;
+pub mod strict;
 
 pub use caller::Caller;
 pub use error::RETRY_AFTER_S;
-pub use origin::{FOREIGN_ORIGIN, OriginRule, check_host};
+pub use origin::{FOREIGN_ORIGIN, OriginRule};
 pub use problem::{CONTENT_TYPE, FieldError, Problem, ProblemDocument};
+pub use public_url::PublicUrl;
+pub use query::parse_query;
 pub use request_id::{REQUEST_ID, assign_request_id};
+pub use strict::{UnknownFields, field_problem};

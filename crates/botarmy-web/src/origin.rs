@@ -8,16 +8,16 @@
 //!   hijacking; RFC 6455, section 10.2). CORS only keeps the response from the page; the request
 //!   itself arrives. Browsers name the page in `Origin` (Fetch standard, section 3.2); other
 //!   clients send no such header and are not restricted.
-//! - **Foreign names** ([`check_host`], 421): a request for a name that does not always mean this
-//!   machine. A page can have its own name resolve to 127.0.0.1 and is then of the same origin as
+//! - **Foreign names** ([`OriginRule::check_host`], 421): a request for a name that does not always
+//!   mean this machine, and is not the configured one. A page can have its own name resolve to 127.0.0.1 and is then of the same origin as
 //!   this server for the browser (DNS rebinding). The browser still sends that name as `Host`.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use actix_web::dev::{AppConfig, RequestHead};
+use actix_web::dev::RequestHead;
 use actix_web::http::{StatusCode, header};
 
-use crate::Problem;
+use crate::{Problem, PublicUrl};
 
 /// Detail of the 403 for a page of a foreign origin.
 pub const FOREIGN_ORIGIN: &str = "Pages of this origin may not call this server. To allow them, \
@@ -26,30 +26,15 @@ pub const FOREIGN_ORIGIN: &str = "Pages of this origin may not call this server.
 /// Detail of the 421 for a request under a foreign name.
 const FOREIGN_HOST: &str = "The Host of this request is not a name of this machine. The server \
      listens on loopback and responds only to localhost, 127.x.x.x and [::1], so that no web page \
-     can reach it under a name of its own (DNS rebinding). A proxy in front must send such a Host.";
-
-/// Returns an error (421) unless every name under which a request asks for the server, in `Host` or
-/// in an absolute target, is a loopback name. The port may be any. A request that names no host is
-/// accepted: no browser sends one.
-///
-/// # Errors
-/// The problem to respond with.
-pub fn check_host(head: &RequestHead) -> Result<(), Problem> {
-    let is_loopback = |name: &[u8]| {
-        let host = std::str::from_utf8(name).ok().and_then(split_port);
-        host.is_some_and(|(host, _)| host.is_loopback())
-    };
-    if requested_names(head).all(is_loopback) {
-        Ok(())
-    } else {
-        Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, FOREIGN_HOST))
-    }
-}
+     can reach it under a name of its own (DNS rebinding). Behind a proxy, set http.public_url to the \
+     address that clients use.";
 
 /// Origins whose pages may call this server: the configured ones, and its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OriginRule {
     configured: Vec<String>,
+    listener: Option<OwnOrigins>,
+    public: Option<String>,
 }
 
 impl OriginRule {
@@ -70,19 +55,61 @@ impl OriginRule {
                 );
             }
         }
-        Self { configured: origins }
+        Self { configured: origins, listener: None, public: None }
     }
 
-    /// Returns an error (403) unless the request comes from a page that may call this server or
-    /// from no page at all. The configuration is that of the listener which accepted it.
+    /// Adds the origins of pages that this listener serves.
+    #[must_use]
+    pub fn with_listener(mut self, address: SocketAddr) -> Self {
+        self.listener = Some(OwnOrigins { scheme: "http", port: address.port() });
+        self
+    }
+
+    /// Adds the origin of pages that a proxy serves in front of the server, and its name.
+    #[must_use]
+    pub fn with_public_url(mut self, url: &PublicUrl) -> Self {
+        self.public = Some(url.origin().to_owned());
+        self
+    }
+
+    /// Returns the origin of the address that clients use, if one is configured.
+    fn public(&self) -> Option<WebOrigin<'_>> {
+        WebOrigin::parse(self.public.as_deref()?.as_bytes())
+    }
+
+    /// Returns an error (421) unless every name under which a request asks for the server, in `Host`
+    /// or in an absolute target, is a loopback name or that of the public address. The port may be
+    /// any. A request that names no host is accepted: no browser sends one.
     ///
     /// # Errors
     /// The problem to respond with.
-    pub fn check(&self, head: &RequestHead, listener: &AppConfig) -> Result<(), Problem> {
-        let own = OwnOrigins::of(listener);
+    pub fn check_host(&self, head: &RequestHead) -> Result<(), Problem> {
+        let public = self.public();
+        let is_own = |name: &[u8]| {
+            let host = std::str::from_utf8(name).ok().and_then(split_port);
+            host.is_some_and(|(host, _)| {
+                host.is_loopback() || public.is_some_and(|public| public.host == host)
+            })
+        };
+        if requested_names(head).all(is_own) {
+            Ok(())
+        } else {
+            Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, FOREIGN_HOST))
+        }
+    }
+
+    /// Returns an error (403) unless the request comes from a page that may call this server or
+    /// from no page at all.
+    ///
+    /// # Errors
+    /// The problem to respond with.
+    pub fn check(&self, head: &RequestHead) -> Result<(), Problem> {
+        let is_own = |origin: WebOrigin<'_>| {
+            self.public() == Some(origin)
+                || self.listener.is_some_and(|listener| listener.served(origin, head))
+        };
         let may_call = |origin: &[u8]| {
-            self.is_configured(origin)
-                || WebOrigin::parse(origin).is_some_and(|origin| own.served(origin, head))
+            self.is_configured(origin) || WebOrigin::parse(origin).is_some_and(is_own)
         };
         if values(head, &header::ORIGIN).all(may_call) {
             Ok(())
@@ -100,8 +127,8 @@ impl OriginRule {
     }
 }
 
-/// Origins whose pages this server serves itself: its scheme, a loopback name, and the port it
-/// listens on.
+/// Origins whose pages this server serves itself: its scheme, a loopback name, and the port that is
+/// bound, also where port 0 was asked for.
 ///
 /// Names other than loopback are left out on purpose: any name can be made to resolve to this
 /// machine, so that a page was loaded under the name it calls proves nothing.
@@ -112,13 +139,6 @@ struct OwnOrigins {
 }
 
 impl OwnOrigins {
-    /// Returns the own origins of a listener. The port is the one that is bound, also where port 0
-    /// was asked for.
-    fn of(listener: &AppConfig) -> Self {
-        let scheme = if listener.secure() { "https" } else { "http" };
-        Self { scheme, port: listener.local_addr().port() }
-    }
-
     /// Returns `true` if a page of this origin was served here, under the very name and port that it
     /// calls.
     fn served(&self, origin: WebOrigin<'_>, head: &RequestHead) -> bool {
@@ -312,19 +332,22 @@ mod tests {
         }
     }
 
+    fn own() -> OriginRule {
+        OriginRule::default().with_listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))
+    }
+
     fn check(rule: &OriginRule, origins: &[&str], hosts: &[&str]) -> bool {
         let request = TestRequest::default();
         let request =
             origins.iter().fold(request, |request, o| request.append_header(("origin", *o)));
         let request = hosts.iter().fold(request, |request, h| request.append_header(("host", *h)));
         let request = request.to_http_request();
-        assert_eq!(request.app_config().local_addr().port(), 8080, "the framework's default");
-        rule.check(request.head(), request.app_config()).is_ok()
+        rule.check(request.head()).is_ok()
     }
 
     #[test]
     fn own_pages_come_from_the_listener_and_call_it_under_the_name_they_were_loaded_from() {
-        let rule = OriginRule::default();
+        let rule = own();
         for (origin, host, may_call) in [
             ("http://127.0.0.1:8080", "127.0.0.1:8080", true),
             ("http://localhost:8080", "localhost:8080", true),
@@ -362,7 +385,8 @@ mod tests {
 
     #[test]
     fn every_origin_and_every_host_has_to_be_right() {
-        let rule = OriginRule::new(["http://localhost:3000"]);
+        let listener = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+        let rule = OriginRule::new(["http://localhost:3000"]).with_listener(listener);
         let (own, known) = ("http://localhost:8080", "http://localhost:3000");
         let evil = "http://evil.example";
         assert!(check(&rule, &[], &["evil.example"]), "only pages have an origin");
@@ -373,7 +397,7 @@ mod tests {
             .insert_header(("host", "localhost:8080"))
             .insert_header(("origin", own))
             .to_http_request();
-        assert!(rule.check(absolute.head(), absolute.app_config()).is_err());
+        assert!(rule.check(absolute.head()).is_err());
     }
 
     #[test]
@@ -394,5 +418,32 @@ mod tests {
         ] {
             assert_eq!(check(&rule, &[origin], &["anything"]), may_call, "{origin}");
         }
+    }
+    #[test]
+    fn the_public_address_is_an_own_origin_and_an_own_name_after_normalisation() {
+        let url = "https://army.example:8443/botarmy".parse().unwrap();
+        let rule = own().with_public_url(&url);
+        for (origin, host, may_call) in [
+            ("https://army.example:8443", "army.example:8443", true),
+            ("HTTPS://Army.Example.:8443", "127.0.0.1:8080", true),
+            ("http://localhost:8080", "localhost:8080", true),
+            ("http://army.example:8443", "army.example:8443", false),
+            ("https://army.example", "army.example", false),
+            ("https://evil.example:8443", "army.example:8443", false),
+        ] {
+            assert_eq!(check(&rule, &[origin], &[host]), may_call, "{origin} at {host}");
+        }
+        for (host, is_served) in [
+            ("army.example:8443", true),
+            ("ARMY.example.", true),
+            ("localhost:1", true),
+            ("evil.example", false),
+            ("army.example.evil.example", false),
+        ] {
+            let request = TestRequest::default().insert_header(("host", host)).to_http_request();
+            assert_eq!(rule.check_host(request.head()).is_ok(), is_served, "{host}");
+        }
+        let default = own().with_public_url(&"https://army.example".parse().unwrap());
+        assert!(check(&default, &["https://army.example:443"], &["army.example"]));
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
+use botarmy_domain::error_chain;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -114,6 +115,18 @@ impl Problem {
         problem
     }
 
+    /// Creates a 422 for parts of a document, each with its JSON Pointer and the requirement that it
+    /// does not meet.
+    pub fn invalid_parts(parts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let errors: Vec<_> =
+            parts.into_iter().map(|(field, message)| FieldError { field, message }).collect();
+        let detail: Vec<_> =
+            errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail.join("; "));
+        problem.0.errors = errors;
+        problem
+    }
+
     /// Creates a 500. The cause goes to the log alone.
     pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let detail = "The server failed on this request. Its log has the cause under the request's \
@@ -196,17 +209,11 @@ impl Problem {
     /// Logs the cause, if there is one, with all causes behind it.
     pub fn log(&self) {
         let Some(cause) = &self.0.cause else { return };
-        let mut chain = cause.to_string();
-        let mut next = cause.source();
-        while let Some(cause) = next {
-            chain.push_str(": ");
-            chain.push_str(&cause.to_string());
-            next = cause.source();
-        }
+        let error = error_chain(cause.as_ref());
         if self.0.status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(error = %chain, "The request failed: {chain}");
+            tracing::error!(%error, "The request failed");
         } else {
-            tracing::warn!(error = %chain, "The request could not be served now: {chain}");
+            tracing::warn!(%error, "The request could not be served now");
         }
     }
 }

@@ -20,8 +20,9 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, rt};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError};
+use botarmy_domain::json;
 use botarmy_live::{Admission, Hub, SubscribeError, Subscriber, Target};
-use botarmy_web::Problem;
+use botarmy_web::{Problem, UnknownFields, parse_query, strict};
 use bytestring::ByteString;
 use futures_util::Stream;
 use serde::Deserialize;
@@ -101,8 +102,8 @@ async fn connect(
 ) -> Result<HttpResponse, Problem> {
     let Live { hub, settings } = live;
     // A browser opens a WebSocket for any page without asking the server first.
-    settings.origins.check(req.head(), req.app_config())?;
-    let (target, after) = parse_query(req)?;
+    settings.origins.check(req.head())?;
+    let (target, after) = target_and_position(req, settings.unknown_fields)?;
     let admission = hub.admit().ok_or_else(|| too_many_connections(settings))?;
     let system_after = if target.is_none() { after } else { None };
     let mut subscriber = hub.subscriber(system_after).await?;
@@ -122,9 +123,11 @@ async fn connect(
     Ok(response)
 }
 
-fn parse_query(req: &HttpRequest) -> Result<(Option<Target>, Option<u64>), Problem> {
-    let query = web::Query::<Query>::from_query(req.query_string())
-        .map_err(|error| Problem::invalid("query", error.to_string()))?;
+fn target_and_position(
+    req: &HttpRequest,
+    unknown: UnknownFields,
+) -> Result<(Option<Target>, Option<u64>), Problem> {
+    let query: Query = parse_query(req.query_string(), unknown)?;
     let target =
         query.project_id.as_deref().map(Target::from_str).transpose().map_err(|error| {
             Problem::invalid("project_id", format!("{error}, or the word `all` for every project"))
@@ -283,16 +286,20 @@ impl Connection {
             Some(Ok(AggregatedMessage::Binary(_))) => {
                 self.send_error("Binary messages are not accepted; send JSON as text.").await
             }
-            Some(Ok(AggregatedMessage::Text(text))) => match ClientFrame::parse(&text) {
-                Ok(ClientFrame::Ping) => self.reply(&json!({"type": "pong"})).await,
-                Ok(ClientFrame::Subscribe(target, after)) => self.subscribe(target, after).await,
-                Ok(ClientFrame::Unsubscribe(target)) => {
-                    self.subscriber.unsubscribe(target);
-                    let project = target.to_string();
-                    self.reply(&json!({"type": "unsubscribed", "project_id": project})).await
+            Some(Ok(AggregatedMessage::Text(text))) => {
+                match ClientFrame::parse(&text, self.settings.unknown_fields) {
+                    Ok(ClientFrame::Ping) => self.reply(&json!({"type": "pong"})).await,
+                    Ok(ClientFrame::Subscribe(target, after)) => {
+                        self.subscribe(target, after).await
+                    }
+                    Ok(ClientFrame::Unsubscribe(target)) => {
+                        self.subscriber.unsubscribe(target);
+                        let project = target.to_string();
+                        self.reply(&json!({"type": "unsubscribed", "project_id": project})).await
+                    }
+                    Err(message) => self.send_error(&message).await,
                 }
-                Err(message) => self.send_error(&message).await,
-            },
+            }
         }
     }
 
@@ -372,9 +379,14 @@ enum ClientFrame {
 
 impl ClientFrame {
     /// Parses a message. The error is a sentence for the client.
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str, unknown: UnknownFields) -> Result<Self, String> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let value: Value =
             serde_json::from_str(text).map_err(|error| format!("This is not JSON: {error}."))?;
+        if unknown == UnknownFields::Reject {
+            check_members(&value)?;
+        }
+        json::check(text, json::MAX_DEPTH).map_err(|error| format!("{error}."))?;
         let target = || {
             let id = value.get("project_id").and_then(Value::as_str);
             let id = id.ok_or("`project_id` must be given, as text.")?;
@@ -394,6 +406,20 @@ impl ClientFrame {
             }
             _ => Err("`type` must be one of: ping, subscribe, unsubscribe.".to_owned()),
         }
+    }
+}
+
+/// Returns an error for a member that messages of this type do not have.
+fn check_members(message: &Value) -> Result<(), String> {
+    let known: &[&str] = match message.get("type").and_then(Value::as_str) {
+        Some("subscribe") => &["type", "project_id", "after"],
+        Some("unsubscribe") => &["type", "project_id"],
+        _ => &["type"],
+    };
+    let members = message.as_object().into_iter().flat_map(|members| members.keys());
+    match members.into_iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(strict::unknown_name(name, known) + "."),
+        None => Ok(()),
     }
 }
 

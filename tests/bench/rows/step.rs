@@ -70,9 +70,10 @@ pub(crate) async fn sample(scale: Scale) -> Result<Vec<f64>> {
             let output = sensible_document(name, "mended();");
             let id = lease["lease"].as_str().context("a lease has a name")?;
             let path = format!("{LEASES}/{id}/complete");
+            let token = lease["token"].as_str();
             let body = json!({"output": output});
             let began = Instant::now();
-            connection.create(&path, &body).await?;
+            connection.create_with(token, &path, &body).await?;
             if step < STEPS {
                 lease = self::lease(&mut connection).await?;
                 if n >= WARM {
@@ -266,6 +267,7 @@ impl Bench {
             slots: AgentType::ALL.iter().map(|agent| (*agent, 4)).collect::<BTreeMap<_, _>>(),
             leases: LeaseSettings {
                 lease: Duration::from_secs(worker.lease_s),
+                first_call: Duration::from_secs(worker.first_call_s),
                 attempt_timeout: Duration::from_secs(worker.attempt_timeout_s),
                 poll: Duration::from_millis(worker.poll_ms),
                 max_output_bytes: worker.max_output_bytes,

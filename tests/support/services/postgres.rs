@@ -67,6 +67,56 @@ impl PostgresServer {
         Ok(server)
     }
 
+    /// Starts a standby that follows this server.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn standby(&self) -> Self {
+        let private = Private::new().unwrap();
+        let mut server = Self { private, bin: self.bin.clone(), settings: self.settings.clone() };
+        server.clone_of(self).await.unwrap();
+        server.run().await.unwrap();
+        server
+    }
+
+    /// Starts this server, which has ended, anew as a standby that follows `primary`, with a copy of
+    /// its data.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_as_standby_of(&mut self, primary: &Self) {
+        std::fs::remove_dir_all(self.private.folder.join("data")).unwrap();
+        self.clone_of(primary).await.unwrap();
+        self.run().await.unwrap();
+    }
+
+    /// Copies the data of a running server, with the settings of a standby that follows it.
+    async fn clone_of(&mut self, primary: &Self) -> Result<()> {
+        let mut copy = self.private.command(&self.bin.join("pg_basebackup"))?;
+        copy.args(["--pgdata=data", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+        copy.args(["--wal-method=stream", "--dbname", &primary.url()]);
+        let mut copy = tokio::process::Command::from(copy);
+        let status = copy.kill_on_drop(true).status().await.context("pg_basebackup")?;
+        ensure!(status.success(), "pg_basebackup failed; it said:\n{}", self.private.said());
+        Ok(())
+    }
+
+    /// Lets a standby become the primary, and waits until it accepts writes.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn promote(&self) {
+        let promoted = super::connect(&self.url()).await.unwrap();
+        let promoted = promoted.query_one("SELECT pg_promote(true, 30)", &[]).await.unwrap();
+        assert!(promoted.get::<_, bool>(0), "the standby is not promoted");
+    }
+
+    /// Returns the port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.private.port
+    }
+
     async fn run(&mut self) -> Result<()> {
         let Self { private, bin, settings } = self;
         let command = |private: &Private| -> Result<Command> {
@@ -120,5 +170,6 @@ fn is_ready(private: &Private) -> bool {
     let lock = lock.unwrap_or_default();
     let mut lines = lock.lines();
     lines.next().and_then(|pid| pid.parse().ok()) == private.pid()
-        && lines.nth(6).is_some_and(|status| status.trim() == "ready")
+        // A standby says so as well.
+        && lines.nth(6).is_some_and(|status| ["ready", "standby"].contains(&status.trim()))
 }

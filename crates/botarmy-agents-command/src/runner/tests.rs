@@ -114,6 +114,7 @@ fn coder(files: &[(&str, &str)]) -> Assignment {
         output_type: Some(ArtifactType::SourceCode),
         output_schema: None,
         resume: None,
+        workflow: None,
     }
 }
 
@@ -216,7 +217,7 @@ async fn the_standard_input_is_the_golden_document() {
 #[tokio::test]
 async fn events_are_progress_unknown_types_are_ignored_and_the_last_result_wins() {
     let script = r#"echo '{"type":"event","level":"info","message":"half"}'
-        echo '{"type":"event","level":"warn","message":"hm"}'
+        echo '{"type":"event","level":"warn","message":"hm","percent":33.3}'
         echo '{"type":"telemetry","x":1}'; echo 'no json'
         echo '{"type":"result","output":{"n":1},"usage":{"input_tokens":3}}'
         echo '{"type":"result","output":{"n":2},"confidence":0.5}'"#;
@@ -270,6 +271,57 @@ async fn hostile_files_are_refused_and_named() {
 }
 
 #[tokio::test]
+async fn a_program_that_replaces_its_folder_by_a_link_has_nothing_else_taken_in() {
+    let secrets = tempfile::tempdir().unwrap();
+    std::fs::write(secrets.path().join("passwd.txt"), "s3cr3t").unwrap();
+    let secrets = secrets.path().display();
+    for script in [
+        format!("project=$PWD; cd ..; mv project old; ln -s {secrets} project"),
+        format!("rm -rf \"$PWD\"; ln -s {secrets} \"$PWD\""),
+        format!("project=$PWD; cd ..; mv project old; mkdir project; ln -s {secrets} project/a"),
+    ] {
+        let fixture = Fixture::new(Preset::Contract, &format!("{script}; {DONE}"));
+        let (code, detail) = fixture.fails(false).await;
+        assert_eq!(code, "folder_replaced", "{script}: {detail}");
+    }
+    // The attempt's whole folder: the files that were given are still there.
+    let script = format!(
+        "attempt=$(dirname \"$PWD\"); cd /; mv $attempt $attempt.old; \
+                          mkdir $attempt; ln -s {secrets} $attempt/project; {DONE}"
+    );
+    let (_, artifacts) = Fixture::new(Preset::Contract, &script).code().await;
+    assert_eq!(files(&artifacts), [("a.txt".to_owned(), "one\n".to_owned())]);
+}
+
+#[tokio::test]
+async fn metadata_of_version_control_that_a_program_writes_is_not_collected() {
+    let script = format!(
+        "mkdir -p .git sub/.hg .vscode; echo x > .git/config; echo x > sub/.hg/hgrc; \
+         echo x > .vscode/tasks.json; echo x > .envrc; echo x > b.txt; {DONE}"
+    );
+    let (_, artifacts) = Fixture::new(Preset::Contract, &script).code().await;
+    let names: Vec<_> = files(&artifacts).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(names, ["a.txt", "b.txt"]);
+    let refused = artifacts[0].metadata["refused"].as_array().unwrap();
+    let mut refused: Vec<_> = refused.iter().map(|one| one["path"].as_str().unwrap()).collect();
+    refused.sort_unstable();
+    assert_eq!(refused, [".envrc", ".vscode", "sub/.hg"], ".git is ignored by the settings");
+}
+
+#[tokio::test]
+async fn files_for_a_home_are_there_without_a_sandbox_too() {
+    let login = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(login.path(), "login").unwrap();
+    let script = format!("cp \"$HOME/.agent/auth.json\" seen.txt; {DONE}");
+    let mut fixture = Fixture::new(Preset::Contract, &script);
+    let file = (".agent/auth.json".to_owned(), login.path().to_owned());
+    fixture.spec.home_files = [file].into();
+    let (_, artifacts) = fixture.code().await;
+    assert!(files(&artifacts).contains(&("seen.txt".to_owned(), "login".to_owned())));
+    assert!(login.path().exists());
+}
+
+#[tokio::test]
 async fn too_many_and_too_large_files_are_refused() {
     for script in [
         "i=0; while [ $i -le 2000 ]; do : > f$i; i=$((i+1)); done",
@@ -282,7 +334,7 @@ async fn too_many_and_too_large_files_are_refused() {
 
 #[tokio::test]
 async fn hostile_paths_in_the_context_never_reach_the_disk() {
-    for path in ["../x", "/tmp/botarmy-hostile", "a/../../x", "con"] {
+    for path in ["../x", "/tmp/botarmy-hostile", "a/../../x", "con", ".git/config", "x/.hg/hgrc"] {
         let fixture = Fixture::new(Preset::Contract, DONE);
         let ended = fixture.run(coder(&[(path, "")])).await;
         assert!(
@@ -302,6 +354,7 @@ async fn exit_codes_mean_what_the_contract_says() {
         ("printf '{\"type\":\"resu'", false, "protocol_error"),
         ("echo '{\"type\":\"result\",\"output\":3}'", false, "protocol_error"),
         ("printf '\\377\\376{}\\n'", false, "protocol_error"),
+        ("echo '{\"type\":\"result\",\"confidence\":5}'", false, "protocol_error"),
     ] {
         let (found, detail) = Fixture::new(Preset::Contract, script).fails(retry).await;
         assert_eq!(found, code, "{script}: {detail}");

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::brief::Brief;
 use crate::documents::generated_by;
+use crate::english::count;
 use crate::error::DraftError;
 use crate::product::{Criterion, Product, kept};
 use crate::statement::STATEMENT;
@@ -24,11 +25,17 @@ pub(super) fn draft(brief: &Brief) -> Result<Value, DraftError> {
     let checks = run(&source, criteria(brief).as_deref());
     let remarks: Vec<String> = brief.feedback.iter().map(|text| kept(text)).collect();
     let passed = checks.iter().all(|check| check.failures.is_empty());
-    let count = checks.iter().map(|check| check.failures.len()).sum::<usize>();
-    let summary = if passed {
-        format!("All {} checks passed on {} files.", checks.len(), source.files.len())
-    } else {
-        format!("{count} problem(s) found in {} files.", source.files.len())
+    let failed: Vec<&Check> = checks.iter().filter(|check| !check.failures.is_empty()).collect();
+    let files = count(source.files.len(), "file");
+    let summary = match failed.first() {
+        None => format!("All {} checks passed on {files}.", checks.len()),
+        Some(check) => format!(
+            "{} of {} checks failed. {}: {}",
+            failed.len(),
+            checks.len(),
+            check.name,
+            check.failures[0].sentence()
+        ),
     };
     Ok(json!({
         "title": "Test results",
@@ -432,7 +439,11 @@ fn json_files(source: &SourceCode) -> Check {
             Some(Failure::new("json_invalid", &file.path, error.line(), error.to_string()))
         })
         .collect();
-    Check { name: "JSON files parse", detail: format!("{} file(s) parse.", files.len()), failures }
+    Check {
+        name: "JSON files parse",
+        detail: format!("{} parsed.", count(files.len(), "file")),
+        failures,
+    }
 }
 
 fn unbalanced(
@@ -451,7 +462,10 @@ fn unbalanced(
 fn style_sheets(parsed: &ParsedFiles) -> Check {
     Check {
         name: "Style sheets are balanced",
-        detail: format!("{} style sheet(s): brackets, texts and comments.", parsed.styles.len()),
+        detail: format!(
+            "{}: brackets, texts and comments.",
+            count(parsed.styles.len(), "style sheet")
+        ),
         failures: unbalanced("css_unbalanced", &parsed.styles),
     }
 }
@@ -460,8 +474,8 @@ fn scripts(parsed: &ParsedFiles) -> Check {
     Check {
         name: "Scripts are balanced",
         detail: format!(
-            "{} script(s): brackets, texts, templates and comments. They were not run.",
-            parsed.scripts.len()
+            "{}: brackets, texts, templates and comments. Nothing was run.",
+            count(parsed.scripts.len(), "script")
         ),
         failures: unbalanced("js_unbalanced", &parsed.scripts),
     }
@@ -495,7 +509,11 @@ fn coverage(parsed: &ParsedFiles, criteria: Option<&[Criterion]>) -> Check {
             ),
         })
         .collect();
-    let detail = format!("{} criteria are marked where they are implemented.", criteria.len());
+    let detail = format!(
+        "{} of the specification: each is marked in a page, at the part that stands for it. Whether \
+         the part does what the criterion says was not tried in a browser.",
+        count(criteria.len(), "criterion")
+    );
     Check { name, detail, failures }
 }
 

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{document, table};
-use crate::application::FILES;
+use crate::application::files;
+use crate::domain::domain;
+use crate::kind::Kind;
 use crate::product::Product;
 use crate::step::Step;
 use crate::template::{Values, bullets, markdown};
@@ -12,6 +14,7 @@ use crate::template::{Values, bullets, markdown};
 pub(crate) fn draft(product: &Product) -> Value {
     let decisions = decisions(product);
     let flow = flow(product);
+    let files = files(product);
     let fields: Vec<String> = product
         .fields
         .iter()
@@ -31,10 +34,18 @@ pub(crate) fn draft(product: &Product) -> Value {
             "components",
             table(
                 &["File", "Responsible for"],
-                FILES.iter().map(|(path, what)| vec![format!("`{path}`"), (*what).to_owned()]),
+                files.iter().map(|(path, what)| vec![format!("`{path}`"), (*what).to_owned()]),
             ),
         )
         .set("fields", bullets(&fields))
+        .set(
+            "panel",
+            if domain(&product.domain).panel().is_some() {
+                "     │\n  panel.js                           what this kind of application adds\n"
+            } else {
+                ""
+            },
+        )
         .set("flow", bullets(flow.iter().map(|line| markdown(line))))
         .set(
             "decisions",
@@ -52,7 +63,7 @@ pub(crate) fn draft(product: &Product) -> Value {
                 .join("\n\n"),
         );
     let fields = json!({
-        "components": FILES.iter().map(|(path, what)| json!({
+        "components": files.iter().map(|(path, what)| json!({
             "file": path, "responsibility": what,
         })).collect::<Vec<_>>(),
         "entities": [{
@@ -85,7 +96,7 @@ fn decisions(product: &Product) -> Vec<(String, String, String)> {
     let mut decisions = vec![
         (
             "Static files, no framework and no build step".to_owned(),
-            "The product is one list with a form. Files that a browser reads directly can be \
+            "The product is one list with a form and what is shown of it. Files that a browser reads directly can be \
              opened, inspected and hosted by anybody, and nothing has to be kept up to date."
                 .to_owned(),
             "a framework with a bundler, which would cost more than the product itself.".to_owned(),
@@ -113,6 +124,14 @@ fn decisions(product: &Product) -> Vec<(String, String, String)> {
             "string templates with escaping, where one forgotten place is enough.".to_owned(),
         ),
     ];
+    if domain(&product.domain).kind == Kind::Conversation {
+        decisions.push((
+            "Answers are chosen by their words".to_owned(),
+            "Everybody can see why an answer came, and it works without a network.".to_owned(),
+            "a language model, which needs a server and a key, and may invent an answer."
+                .to_owned(),
+        ));
+    }
     if product.has("share") {
         decisions.push((
             "Sharing uses what the device offers".to_owned(),

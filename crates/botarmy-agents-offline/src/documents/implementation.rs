@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{document, table};
-use crate::application::gaps;
+use crate::application::not_built_markdown;
+use crate::domain::domain;
+use crate::english::with_article;
+use crate::extras::EXTRAS;
+use crate::not_built;
 use crate::product::Product;
 use crate::step::Step;
 use crate::template::{Values, bullets, markdown};
@@ -20,7 +24,7 @@ struct Task {
 pub(crate) fn draft(product: &Product) -> Value {
     let tasks = tasks(product);
     let tests = tests();
-    let gaps = gaps(product);
+    let not_built = not_built::of(product).requirements;
     let mut values = Values::default();
     values
         .set(
@@ -39,21 +43,14 @@ pub(crate) fn draft(product: &Product) -> Value {
             ),
         )
         .set("tests", bullets(tests))
-        .set(
-            "gaps",
-            if gaps.is_empty() {
-                "None: every requirement has a task.".to_owned()
-            } else {
-                bullets(gaps.iter().map(|gap| markdown(gap)))
-            },
-        );
+        .set("not_built", not_built_markdown(product));
     let fields = json!({
         "tasks": tasks.iter().map(|task| json!({
             "id": task.id, "title": task.title, "file": task.file,
             "satisfies": task.satisfies, "done_when": task.done_when,
         })).collect::<Vec<_>>(),
         "tests": tests,
-        "not_covered": gaps,
+        "not_covered": not_built,
     });
     let template = include_str!("../templates/implementation.md");
     let title = "Implementation plan";
@@ -61,12 +58,13 @@ pub(crate) fn draft(product: &Product) -> Value {
 }
 
 fn tasks(product: &Product) -> Vec<Task> {
-    let (one, many) = (&product.singular, &product.plural);
+    let many = &product.plural;
+    let a = with_article(&product.singular);
     let criteria = |features: &[&str]| -> Vec<String> {
         features.iter().flat_map(|f| product.criteria_of(f)).map(str::to_owned).collect()
     };
-    let extras =
-        ["share", "print", "rating", "photo", "due", "price", "done", "person", "tags", "notes"];
+    let extras: Vec<&str> = EXTRAS.iter().map(|extra| extra.feature).collect();
+    let domain = domain(&product.domain);
     let mut tasks: Vec<(String, &'static str, Vec<String>, String)> = vec![
         (
             "Write down names, fields and samples".to_owned(),
@@ -81,13 +79,13 @@ fn tasks(product: &Product) -> Vec<Task> {
             "the samples appear on first opening".to_owned(),
         ),
         (
-            format!("Add and edit a {one} in a labelled form"),
+            format!("Add and edit {a} in a labelled form"),
             "app.js",
             criteria(&["add", "edit"]),
             "a saved form changes the list; an incomplete one explains itself".to_owned(),
         ),
         (
-            format!("Delete a {one} after asking"),
+            format!("Delete {a} after asking"),
             "app.js",
             criteria(&["delete"]),
             "the dialog names what would be deleted".to_owned(),
@@ -111,6 +109,14 @@ fn tasks(product: &Product) -> Vec<Task> {
             "everything can be reached and read".to_owned(),
         ),
     ];
+    if let Some(panel) = domain.panel() {
+        tasks.push((
+            format!("Build {}: {}", domain.kind.name(), panel.purpose),
+            "panel.js",
+            criteria(domain.features()),
+            "the panel above the list does what its criteria say".to_owned(),
+        ));
+    }
     if extras.iter().any(|extra| product.has(extra)) {
         tasks.push((
             "Build the parts that were asked for in particular".to_owned(),

@@ -1,6 +1,7 @@
 //! The documents. Each is a JSON object with a Markdown text and the same facts as fields.
 
 pub(super) mod architecture;
+pub(super) mod coordination;
 pub(super) mod implementation;
 pub(super) mod plan;
 pub(super) mod specification;
@@ -8,6 +9,7 @@ pub(super) mod specification;
 use botarmy_domain::source_code::SourceCode;
 use serde_json::{Map, Value, json};
 
+use crate::not_built;
 use crate::product::Product;
 use crate::statement::{ENGINE, STATEMENT};
 use crate::step::Step;
@@ -42,7 +44,11 @@ fn document(
         .set("idea", quotation(&product.idea))
         .set("singular", &product.singular)
         .set("plural", &product.plural)
-        .set("changes", changes(product));
+        .set("changes", changes(product))
+        .set(
+            "language",
+            product.language_note().map_or_else(String::new, |note| format!("\n{note}\n")),
+        );
     let mut text = render(template, values, markdown);
     text.truncate(text.trim_end().len());
     text.push('\n');
@@ -56,6 +62,9 @@ fn document(
     document.insert("summary".to_owned(), summary.into());
     document.insert("markdown".to_owned(), text.into());
     document.insert("product".to_owned(), json!(product));
+    if let Some(language) = product.foreign_language() {
+        document.insert("idea_language".to_owned(), language.name.into());
+    }
     document.insert(
         "changes_requested".to_owned(),
         product
@@ -97,6 +106,7 @@ pub(super) fn source_code(
     });
     if let Some(product) = product {
         content["product"] = json!(product);
+        content["not_built"] = not_built::of(product).requirements.into();
     }
     content
 }

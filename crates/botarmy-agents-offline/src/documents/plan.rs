@@ -3,8 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{document, table};
-use crate::idea::{capitalised, domain};
-use crate::product::Product;
+use crate::application::not_built_markdown;
+use crate::domain::{ANY, domain};
+use crate::english::{capitalised, with_article};
+use crate::not_built;
+use crate::product::{BASE, Product};
 use crate::step::Step;
 use crate::template::{Values, bullets, markdown};
 
@@ -14,6 +17,8 @@ pub(crate) fn draft(product: &Product) -> Value {
         .audience
         .clone()
         .unwrap_or_else(|| format!("every {}", domain(&product.domain).role));
+    let kind = domain(&product.domain).kind;
+    let not_built = not_built::of(product);
     let goals = goals(product);
     let (inside, outside) = scope(product);
     let milestones = milestones(product);
@@ -25,7 +30,8 @@ pub(crate) fn draft(product: &Product) -> Value {
     let mut values = Values::default();
     values
         .set("keywords", keywords)
-        .set("domain", capitalised(&product.domain))
+        .set("domain", kind.name())
+        .set("not_built", not_built_markdown(product))
         .set("goals", bullets(goals.iter().map(|goal| markdown(goal))))
         .set("in_scope", bullets(inside.iter().map(|line| markdown(line))))
         .set("out_of_scope", bullets(outside.iter().map(|line| markdown(line))))
@@ -61,6 +67,7 @@ pub(crate) fn draft(product: &Product) -> Value {
             "risk": risk, "likelihood": likelihood, "mitigation": answer,
         })).collect::<Vec<_>>(),
         "questions": questions,
+        "not_built": not_built.requirements,
     });
     let template = include_str!("../templates/plan.md");
     document(Step::ProjectPlanning, product, "Project plan", template, &mut values, fields)
@@ -69,7 +76,10 @@ pub(crate) fn draft(product: &Product) -> Value {
 fn goals(product: &Product) -> Vec<String> {
     let mut goals = vec![
         format!("{}.", capitalised(&domain(&product.domain).purpose)),
-        format!("A first-time visitor can add a {} without an explanation.", product.singular),
+        format!(
+            "A first-time visitor can add {} without an explanation.",
+            with_article(&product.singular)
+        ),
         "It opens from a folder or any static host: no account, no server, no tracking.".to_owned(),
         "It can be used with a keyboard, on a phone and in the dark.".to_owned(),
     ];
@@ -80,12 +90,13 @@ fn goals(product: &Product) -> Vec<String> {
 }
 
 fn extra_stories(product: &Product) -> impl Iterator<Item = &str> {
-    const BASE: &[&str] =
-        &["list", "add", "edit", "delete", "search", "keep", "accessible", "request"];
     product
         .stories
         .iter()
-        .filter(|story| story.feature.as_deref().is_some_and(|feature| !BASE.contains(&feature)))
+        .filter(|story| {
+            let feature = story.feature.as_deref();
+            feature.is_some_and(|feature| !BASE.contains(&feature) && feature != "request")
+        })
         .map(|story| story.i_want.as_str())
 }
 
@@ -134,7 +145,7 @@ fn risks(product: &Product) -> Vec<(String, &'static str, String)> {
             "The page offers an export and says so when nothing can be kept".to_owned(),
         ),
     ];
-    if product.domain == "items" {
+    if product.domain == ANY {
         risks.push((
             "The idea matched no known kind of product, so a general list is planned".to_owned(),
             "high",
@@ -155,7 +166,11 @@ fn questions(product: &Product) -> Vec<String> {
     let fields: Vec<&str> = product.fields.iter().map(|field| field.label.as_str()).collect();
     let mut questions = vec![
         format!("Is \"{}\" the right name?", product.name),
-        format!("Does a {} need more than these fields: {}?", product.singular, fields.join(", ")),
+        format!(
+            "Does {} need more than these fields: {}?",
+            with_article(&product.singular),
+            fields.join(", ")
+        ),
     ];
     if product.audience.is_none() {
         questions.push("Who is it for? The idea does not say.".to_owned());

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::{document, table};
+use crate::application::not_built_markdown;
+use crate::english::with_article;
+use crate::not_built;
 use crate::product::Product;
 use crate::step::Step;
 use crate::template::{Values, bullets, markdown, quotation};
@@ -13,6 +16,7 @@ use crate::template::{Values, bullets, markdown, quotation};
 pub(crate) fn draft(product: &Product) -> Value {
     let quality = quality();
     let pages = pages(product);
+    let not_built = not_built::of(product);
     let mut values = Values::default();
     values
         .set("stories", stories(product))
@@ -35,6 +39,7 @@ pub(crate) fn draft(product: &Product) -> Value {
             "pages",
             bullets(pages.iter().map(|(path, what)| format!("`{path}`: {}", markdown(what)))),
         )
+        .set("not_built", not_built_markdown(product))
         .set("quality", bullets(quality));
 
     let fields = json!({
@@ -48,6 +53,8 @@ pub(crate) fn draft(product: &Product) -> Value {
         "pages": pages.iter().map(|(path, what)| json!({"path": path, "purpose": what}))
             .collect::<Vec<_>>(),
         "quality": quality,
+        "not_built": not_built.requirements,
+        "unused_words": not_built.words,
     });
     let template = include_str!("../templates/specification.md");
     let title = "Software specification";
@@ -63,8 +70,8 @@ fn stories(product: &Product) -> String {
         } else {
             let _ = write!(
                 text,
-                "As a {}, I want to {}, so that {}.\n\n",
-                markdown(&story.as_a),
+                "As {}, I want to {}, so that {}.\n\n",
+                markdown(&with_article(&story.as_a)),
                 markdown(story.i_want.trim_start_matches("to ")),
                 markdown(&story.so_that)
             );
@@ -92,7 +99,8 @@ fn pages(product: &Product) -> Vec<(&'static str, String)> {
 const fn quality() -> [&'static str; 5] {
     [
         "It opens from a folder in any current browser, without a server.",
-        "It asks no other server for anything except pictures that a person entered.",
+        "It asks no other server for anything except pictures and recordings whose addresses a person \
+         entered.",
         "What a person enters is shown as text and never runs as a program.",
         "Every control has a name, and everything works with the keyboard.",
         "It stays usable on a screen that is 320 pixels wide.",

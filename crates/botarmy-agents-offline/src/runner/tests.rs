@@ -78,6 +78,7 @@ impl Run {
             output_type: Some(output_of(step)),
             output_schema: None,
             resume: None,
+            workflow: Some(sdlc()),
         }
     }
 
@@ -115,6 +116,12 @@ impl Run {
         made.push(self.step(Step::FinalCheck).await);
         made
     }
+}
+
+/// The built-in workflow.
+fn sdlc() -> Arc<Workflow> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/workflows/sdlc.toml");
+    Arc::new(Workflow::from_toml(&fs::read_to_string(path).unwrap()).unwrap())
 }
 
 fn context_id(n: u128) -> ContextId {
@@ -333,7 +340,7 @@ async fn a_run_reports_progress_and_usage() {
         ..context()
     };
     let outcome = run.drafter.run(run.job(Step::ProjectPlanning), context).await.unwrap();
-    assert_eq!(lines.lock().unwrap().len(), 2);
+    assert_eq!(lines.lock().unwrap().len(), 1);
     let Outcome::Completed { usage, .. } = outcome else { panic!("not completed") };
     assert_eq!(usage.provider.as_deref(), Some("offline"));
     assert!(run.drafter.probe().await.ready);
@@ -361,31 +368,111 @@ async fn tasks_given_by_hand_are_told_apart_by_agent_and_context() {
             handoff: None,
             output_type: None,
             output_schema: None,
+            workflow: None,
             instructions: IDEA.to_owned(),
             ..run.job(step)
         };
-        assert_eq!(step_of(&job), Some(step));
+        assert_eq!(step_of(&job), step);
         let outcome = run.drafter.run(job, context()).await.unwrap();
         let Outcome::Completed { artifacts, .. } = outcome else { panic!("not completed") };
         for artifact in artifacts {
             run.store(artifact.artifact_type, &Value::Object(artifact.content));
         }
     }
+}
+
+#[tokio::test]
+async fn a_task_for_the_orchestrator_ends_with_a_coordination_note() {
+    let mut run = Run::new(IDEA);
+    run.step(Step::ProjectPlanning).await;
     let job = Assignment {
         agent: AgentType::Orchestrator,
         handoff: None,
         output_type: None,
         output_schema: None,
+        instructions: "Say where we <stand>.".to_owned(),
         ..run.job(Step::BugFix)
     };
-    let error = run.drafter.run(job, context()).await.unwrap_err();
-    assert_eq!(code(&error), ("no_template", false));
+    let outcome = run.drafter.run(job, context()).await.unwrap();
+    let Outcome::Completed { artifacts, output, .. } = outcome else { panic!("not completed") };
+    assert_eq!(artifacts[0].artifact_type, ArtifactType::AgentOutput);
+    let note = Value::Object(artifacts[0].content.clone());
+    let text = note["markdown"].as_str().unwrap();
+    for expected in
+        ["Say where we &lt;stand&gt;.", "Project plan: ", "An analyst can specify", STATEMENT]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    assert!(output["summary"].as_str().unwrap().starts_with("2 artifacts looked at"), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_defect_is_planted_only_where_it_is_found_and_repaired() {
+    let steps = |names: &[&str]| {
+        let whole = sdlc();
+        let steps = whole.steps.iter().filter(|step| names.contains(&step.name.as_str()));
+        Arc::new(Workflow { steps: steps.cloned().collect(), ..(*whole).clone() })
+    };
+    let everybody = || AgentType::ALL.iter().copied();
+    let not = |agent: AgentType| everybody().filter(move |one| *one != agent).collect::<Vec<_>>();
+    for (workflow, served, planted) in [
+        (Some(sdlc()), everybody().collect(), true),
+        (Some(steps(&["Project Planning", "Code Generation"])), everybody().collect(), false),
+        (Some(steps(&["Code Generation", "Code Testing"])), everybody().collect(), false),
+        (Some(steps(&["Code Generation", "Bug Fix"])), everybody().collect(), false),
+        (Some(sdlc()), not(AgentType::Tester), false),
+        (Some(sdlc()), not(AgentType::Coder), false),
+        (None, everybody().collect(), false),
+    ] {
+        let run = Run::new(IDEA);
+        let job = Assignment { workflow: workflow.clone(), ..run.job(Step::CodeGeneration) };
+        let drafter = run.drafter.clone().serving(served);
+        let Outcome::Completed { artifacts, output, .. } =
+            drafter.run(job, context()).await.unwrap()
+        else {
+            panic!("not completed")
+        };
+        let made = Value::Object(artifacts[0].content.clone());
+        assert_eq!(file(&made, "index.html").contains("\"style.css\""), planted, "{workflow:?}");
+        let says_so = output["summary"].as_str().unwrap().contains("one deliberate defect");
+        assert_eq!(says_so, planted, "{output:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_no_template_covers_is_named_as_not_built() {
+    let mut run = Run::new("A recipe site with payments that brews coffee by moonlight");
+    let made = run.whole_workflow().await;
+    for document in [&made[0], &made[1], &made[3]] {
+        let text = document["markdown"].as_str().unwrap();
+        assert!(text.contains("## Not built"), "{text}");
+        assert!(text.contains("Payments"), "{text}");
+        assert!(text.contains("brews coffee by moonlight"), "{text}");
+    }
+    for source in made.iter().filter(|made| made.get("entry").is_some()) {
+        assert!(file(source, "about.html").contains("brews coffee by moonlight"));
+        assert!(file(source, "README.md").contains("brews coffee by moonlight"));
+        assert_eq!(source["not_built"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_idea_in_another_language_is_said_to_be_one() {
+    let mut run = Run::new("Ein Planer für einen Ruderverein, mit Booten und Terminen");
+    for document in run.whole_workflow().await {
+        let readable = match document["markdown"].as_str() {
+            Some(text) if document.get("product").is_some() => text,
+            Some(_) => continue,
+            None => file(&document, "README.md"),
+        };
+        let is_plan = readable.contains("## The idea\n");
+        assert!(!is_plan || readable.contains("The idea is written in German"), "{readable}");
+    }
 }
 
 /// Runs the built-in workflow as it is configured, each step with its declared inputs.
 async fn configured_workflow(run: &mut Run, replace: impl Fn(Step) -> Option<Value>) -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/workflows/sdlc.toml");
-    let workflow = Workflow::from_toml(&fs::read_to_string(path).unwrap()).unwrap();
+    let workflow = sdlc();
     let mut made = Vec::new();
     let mut all = std::mem::take(&mut run.context);
     let repair = workflow.steps.iter().find(|step| step.repeat.is_some()).unwrap();
@@ -448,6 +535,7 @@ fn drafted(idea: &str, feedback: &[String]) -> Vec<(Step, Value)> {
         idea: idea.to_owned(),
         feedback: feedback.to_vec(),
         inputs: Default::default(),
+        is_repaired: true,
     };
     let steps = Step::ALL[..8].iter().copied().chain([Step::CodeTesting]);
     let mut made = Vec::new();

@@ -1,23 +1,30 @@
 //! Artifacts stored by hand, and packages.
 
+use serde_json::{Map, Value};
+
 use super::builder::DecisionBuilder;
-use crate::artifact::NewArtifact;
+use super::flow;
+use crate::artifact::{ArtifactRef, NewArtifact};
 use crate::change::{Decision, Row};
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
-use crate::hitl::Subject;
+use crate::hitl::{HitlRequest, SUBJECT_CHANGED, Subject};
 use crate::package::Package;
 use crate::records::Listed;
 use crate::scope::Snapshot;
-use crate::vocabulary::{AgentType, HitlKind};
+use crate::source_code::check_paths;
+use crate::vocabulary::{AgentType, ArtifactType, HitlKind};
+use crate::workflow::Step;
 
-/// Stores an artifact. If a step with this output type is under review, the review concerns the new
-/// artifact from now on, and responses to the previous one are refused. Needs a scope with open
-/// requests.
+/// Stores an artifact by hand. If a step with this output type is under review, the review concerns
+/// the new artifact from now on, and responses to the previous one are refused. If a person has
+/// approved an artifact of this type already, a review asks whether to replace it. Otherwise no step
+/// is given it. Needs a scope with open requests.
 ///
 /// # Errors
-/// If the project does not exist or has ended.
+/// If the project does not exist or has ended, or if a path in source code cannot be used. A project
+/// that its user drives by hand may have completed.
 pub fn store(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -25,30 +32,72 @@ pub fn store(
     new: &NewArtifact,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
-    let project = builder.open_project()?.clone();
+    let project = builder.project()?.clone();
+    if !project.reopens_by_itself() {
+        builder.open_project()?;
+    }
+    check_source("content", new.artifact_type, &new.content)?;
     let stored = builder.store_artifact(project.id, source_agent, new.clone(), None);
+    let Some(plan) = &project.plan else { return Ok(builder.finish()) };
+    let verdict = |step: &Step| plan.workflow.verdict(&step.name, &new.content);
+    let mut is_reviewed = false;
     for request in builder.open_requests() {
-        let step = request.step.as_deref();
-        let step = step.and_then(|step| project.plan.as_ref()?.workflow.step(step));
-        let under_review = step.is_some_and(|step| step.output == stored.artifact_type);
-        if request.kind == HitlKind::Approval && under_review {
-            let mut request = (*request).clone();
-            request.subject = Subject::of([&stored]);
-            request.history.push(builder.history("subject_changed", None, None));
-            let changed = event::HitlRequestCreated::SubjectChanged(event::SubjectChanged {
-                hitl_request_id: request.id,
-                question: request.question.clone(),
-                subject: request.subject.clone(),
-                expires_at: request.expires_at,
-                updated: true,
-            });
-            if let Some(step) = request.step.clone() {
-                builder.update_plan(|plan| plan.progress.replaced(&plan.workflow, &step, &stored));
-            }
-            builder.put_request(request, &E::HitlRequestCreated(changed));
+        let step = request.step.as_deref().and_then(|step| plan.workflow.step(step));
+        let step = step.filter(|step| step.output == stored.artifact_type);
+        if let Some(step) = step.filter(|_| request.kind == HitlKind::Approval) {
+            change_subject(&mut builder, &request, &stored, verdict(step));
+            is_reviewed = true;
         }
     }
+    if !is_reviewed && let Some(step) = plan.approved_at(stored.artifact_type, project.oversight) {
+        flow::review_replacement(&mut builder, &project, step, &stored, verdict(step));
+    }
     Ok(builder.finish())
+}
+
+/// Checks the paths of a document that a request brings, if the document is source code. `field` is
+/// its name in the request.
+pub(super) fn check_source(
+    field: &'static str,
+    artifact_type: ArtifactType,
+    document: &Map<String, Value>,
+) -> Result<(), DomainError> {
+    if artifact_type != ArtifactType::SourceCode {
+        return Ok(());
+    }
+    check_paths(document).map_err(|problem| DomainError::invalid(field, problem))
+}
+
+/// Makes an artifact the subject of an open review. `passed` is the value of the loop's `until` key
+/// in it, where the step is tested in a loop.
+fn change_subject(
+    builder: &mut DecisionBuilder<'_>,
+    request: &HitlRequest,
+    stored: &ArtifactRef,
+    passed: Option<bool>,
+) {
+    let mut request = request.clone();
+    request.subject = Subject::of([stored]);
+    request.history.push(builder.history(SUBJECT_CHANGED, None, None));
+    let changed = event::HitlRequestCreated::SubjectChanged(event::SubjectChanged {
+        hitl_request_id: request.id,
+        question: request.question.clone(),
+        subject: request.subject.clone(),
+        expires_at: request.expires_at,
+        updated: true,
+    });
+    match &mut request.replaces {
+        Some(replacement) => replacement.passed = passed,
+        None => {
+            if let Some(step) = request.step.clone() {
+                let by = (stored.id, stored.digest.as_str());
+                builder.update_plan(|plan| {
+                    plan.progress.replaced(&plan.workflow, &step, by, passed);
+                });
+            }
+        }
+    }
+    builder.put_request(request, &E::HitlRequestCreated(changed));
 }
 
 /// Stores the record of a generated package. Needs the scope of its project.

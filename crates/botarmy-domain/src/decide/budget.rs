@@ -123,8 +123,13 @@ fn wait(
             let project = builder.project()?.clone();
             let step = task.step().and_then(|name| project.plan.as_ref()?.workflow.step(name));
             let target = GateTarget { task: Some(task.id), step, agent: Some(task.agent) };
-            let options = ["Raise the limit", "Set another", "Halt"].map(str::to_owned).to_vec();
-            let text = sentence(&question, account.taken(builder.at()));
+            let refuse = if project.plan.is_some() { "Halt" } else { "Cancel the tasks" };
+            let options = ["Raise the limit", "Set another", refuse].map(str::to_owned).to_vec();
+            let refusal = match project.plan {
+                Some(_) => "halt the project",
+                None => "cancel the tasks that wait for it",
+            };
+            let text = sentence(&question, account.taken(builder.at()), refusal);
             let (kind, subject) = (HitlKind::Question, Subject::of([]));
             let mut request =
                 gate::new_request(builder, &project, kind, text, options, subject, target);
@@ -154,7 +159,7 @@ fn wait(
     Ok(())
 }
 
-fn sentence(question: &BudgetQuestion, taken: Amount) -> String {
+fn sentence(question: &BudgetQuestion, taken: Amount, refusal: &str) -> String {
     let whose = match question.account {
         BudgetKey::Project(_) => "The budget of the project".to_owned(),
         BudgetKey::Day(agent, day) => format!("The budget of the {agent} for {day}"),
@@ -178,7 +183,7 @@ fn sentence(question: &BudgetQuestion, taken: Amount) -> String {
     }
     format!(
         "{whose} is not enough: {}. Approve to raise the limit, amend with `amended_content` \
-         {{\"tokens\", \"cost_micro_usd\"}} to set another, or reject to halt the project.",
+         {{\"tokens\", \"cost_micro_usd\"}} to set another, or reject to {refusal}.",
         parts.join("; ")
     )
 }
@@ -284,6 +289,16 @@ fn not_a_limit() -> DomainError {
          numbers."
             .to_owned(),
     )
+}
+
+/// Applies a rejection where there is no workflow to halt: cancels the tasks that waited for the
+/// budget, because each attempt would ask again.
+pub(super) fn refuse(builder: &mut DecisionBuilder<'_>, request: HitlRequestId) {
+    for task in builder.open_tasks() {
+        if matches!(task.state, TaskState::WaitingForHitl { request_id } if request_id == request) {
+            builder.cancel_task(&task, "the budget was not raised");
+        }
+    }
 }
 
 /// Requeues all tasks that waited for this answer; each tries to reserve again.

@@ -56,7 +56,7 @@ impl<'a> DecisionBuilder<'a> {
             counts: snapshot.head.counts,
             next_turn: snapshot.head.next_turn,
             changes: Vec::new(),
-            progressed: false,
+            progressed: snapshot.is_rebuilt,
         }
     }
 
@@ -93,6 +93,22 @@ impl<'a> DecisionBuilder<'a> {
                 format!("Project {} is {status}; only an active project accepts this.", project.id),
             )),
         }
+    }
+
+    /// Reopens a project that is driven by hand and completed by itself: its user goes on.
+    pub(super) fn reopen_by_itself(&mut self) -> Result<(), DomainError> {
+        let project = self.project()?;
+        if project.reopens_by_itself() {
+            let active = Project { state: ProjectState::Active, ..(**project).clone() };
+            let payload = EventPayload::ProjectReopened(event::ProjectReopened {
+                status: ProjectStatus::Active,
+                reopened_by: self.origin.actor.clone(),
+                was: ProjectStatus::Completed,
+                reason: None,
+            });
+            self.put_project(active, &payload);
+        }
+        Ok(())
     }
 
     /// Returns the project if it has not ended.
@@ -319,11 +335,16 @@ impl<'a> DecisionBuilder<'a> {
         }
     }
 
-    pub(super) fn halt(&mut self, reason: &str) -> Result<(), DomainError> {
+    /// Halts the project because of a request that was rejected or has expired.
+    pub(super) fn halt(&mut self, request: HitlRequestId, reason: &str) -> Result<(), DomainError> {
         let mut project = (**self.project()?).clone();
         let by = self.origin.actor.clone();
-        project.state =
-            ProjectState::Halted { at: self.at(), by: by.clone(), reason: reason.to_owned() };
+        project.state = ProjectState::Halted {
+            at: self.at(),
+            by: by.clone(),
+            reason: reason.to_owned(),
+            request_id: Some(request),
+        };
         let payload = EventPayload::ProjectHalted(event::ProjectHalted {
             status: ProjectStatus::Halted,
             halted_by: by,

@@ -2,16 +2,18 @@
 
 use super::builder::DecisionBuilder;
 use super::gate::{self, GateTarget};
+use super::remarks::Remarks;
 use crate::artifact::ArtifactRef;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
 use crate::handoff::Handoff;
-use crate::hitl::Subject;
+use crate::hitl::{Replacement, Subject};
 use crate::ids::TaskId;
 use crate::project::{Counts, Project, ProjectState};
+use crate::rebuilt::RELEASED_UNKNOWN;
 use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Task};
 use crate::vocabulary::{AgentType, HitlKind, ProjectStatus, StepStatus};
-use crate::workflow::{Next, NoProgress, Step};
+use crate::workflow::{Next, NoProgress, Released, Step};
 
 /// Applies every transition that is possible now: starts steps, skips steps, opens gates, completes
 /// the project.
@@ -23,7 +25,7 @@ pub(super) fn advance(builder: &mut DecisionBuilder<'_>) -> Result<(), DomainErr
         };
         match plan.progress.next(&plan.workflow) {
             None => return Ok(()),
-            Some(Next::Start(step)) => start_step(builder, &project, step),
+            Some(Next::Start(step)) => start_step(builder, &project, step)?,
             Some(Next::Skip(step)) => {
                 builder.update_plan(|plan| {
                     // A repair that is no longer needed has served its purpose.
@@ -40,11 +42,20 @@ pub(super) fn advance(builder: &mut DecisionBuilder<'_>) -> Result<(), DomainErr
     Ok(())
 }
 
-fn start_step(builder: &mut DecisionBuilder<'_>, project: &Project, step: &Step) {
-    let Some(plan) = &project.plan else { return };
+fn start_step(
+    builder: &mut DecisionBuilder<'_>,
+    project: &Project,
+    step: &Step,
+) -> Result<(), DomainError> {
+    let Some(plan) = &project.plan else { return Ok(()) };
     let progress = plan.progress.of(&step.name);
-    let latest = step.inputs.iter().filter_map(|input| plan.progress.latest.get(input).copied());
-    let context_ids: Vec<_> = latest.chain(progress.feedback.iter().copied()).collect();
+    let Some(released) = &plan.progress.released else {
+        let detail = "The released artifacts of the project are not known yet.";
+        return Err(DomainError::conflict(RELEASED_UNKNOWN, detail));
+    };
+    let inputs = step.inputs.iter().filter_map(|input| released.get(input));
+    let inputs = inputs.map(|released| released.context_id);
+    let context_ids: Vec<_> = inputs.chain(progress.feedback.iter().copied()).collect();
     let index = plan.workflow.steps.iter().position(|other| other.name == step.name);
     let before = index.map(|index| plan.workflow.dependencies(index)).unwrap_or_default();
     let from = before
@@ -82,16 +93,16 @@ fn start_step(builder: &mut DecisionBuilder<'_>, project: &Project, step: &Step)
         progress.task_id = Some(id);
         progress.runs = run;
     });
+    Ok(())
 }
 
-/// Records the result of a step. `low_confidence` is the confidence of the agent where it is below
-/// the threshold.
+/// Records the result of a step.
 pub(super) fn step_made(
     builder: &mut DecisionBuilder<'_>,
     task: &Task,
     artifact: &ArtifactRef,
     passed: Option<bool>,
-    low_confidence: Option<f64>,
+    remarks: &Remarks,
 ) -> Result<(), DomainError> {
     let Some(name) = task.step() else { return Ok(()) };
     let project = builder.project()?.clone();
@@ -104,10 +115,16 @@ pub(super) fn step_made(
         progress.digest = Some(artifact.digest.clone());
         progress.passed = passed;
     });
-    if step.is_gated(project.oversight) || low_confidence.is_some() {
-        review(builder, &project, step, task.id, artifact, low_confidence);
+    let index = plan.workflow.steps.iter().position(|other| other.name == step.name);
+    // A definition that is loaded today has no such step, but a project may be pinned to one.
+    let replaces =
+        index.and_then(|index| plan.workflow.replaces_reviewed(index, project.oversight));
+    if step.is_gated(project.oversight) || remarks.low_confidence.is_some() || replaces.is_some() {
+        review(builder, &project, step, task.id, artifact, remarks);
     } else {
-        builder.update_plan(|plan| plan.progress.finish(&plan.workflow, name));
+        let digest = artifact.digest.clone();
+        let result = Released { context_id: artifact.id, digest, request_id: None };
+        builder.update_plan(|plan| plan.progress.finish(&plan.workflow, name, result));
     }
     Ok(())
 }
@@ -118,14 +135,14 @@ fn review(
     step: &Step,
     task: TaskId,
     artifact: &ArtifactRef,
-    low_confidence: Option<f64>,
+    remarks: &Remarks,
 ) {
     let question = format!(
         "{}: is this {} of \"{}\" good to go on with?{}",
         step.name,
         step.output.as_str().replace('_', " "),
         project.name,
-        low_confidence.map(in_words).unwrap_or_default()
+        remarks.in_words()
     );
     let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
     let request = gate::new_request(
@@ -146,6 +163,30 @@ fn review(
     });
 }
 
+/// Opens a review of a document that was stored by hand and would replace an approved one.
+/// `passed` is the value of the loop's `until` key in it, where the step is tested in a loop.
+pub(super) fn review_replacement(
+    builder: &mut DecisionBuilder<'_>,
+    project: &Project,
+    step: &Step,
+    artifact: &ArtifactRef,
+    passed: Option<bool>,
+) {
+    let question = format!(
+        "Replace the approved {} of \"{}\" by the one that {} has stored? Rejecting keeps the \
+         approved one.",
+        step.output.as_str().replace('_', " "),
+        project.name,
+        builder.origin.actor
+    );
+    let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
+    let (subject, kind) = (Subject::of([artifact]), HitlKind::Approval);
+    let target = GateTarget { task: None, step: Some(step), agent: Some(step.agent) };
+    let mut request = gate::new_request(builder, project, kind, question, options, subject, target);
+    request.replaces = Some(Replacement { passed });
+    gate::open(builder, request);
+}
+
 /// Opens a review of a task's result because of low confidence; the task is not a step of a
 /// workflow.
 pub(super) fn review_low_confidence(
@@ -153,13 +194,13 @@ pub(super) fn review_low_confidence(
     project: &Project,
     task: &Task,
     made: Option<&ArtifactRef>,
-    confidence: f64,
+    remarks: &Remarks,
 ) {
     let question = format!(
         "Is what the {} made of \"{}\" good to go on with?{}",
         task.agent,
         project.name,
-        in_words(confidence)
+        remarks.in_words()
     );
     let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
     let target = GateTarget { task: Some(task.id), step: None, agent: Some(task.agent) };
@@ -167,10 +208,6 @@ pub(super) fn review_low_confidence(
     let kind = HitlKind::Approval;
     let request = gate::new_request(builder, project, kind, question, options, subject, target);
     gate::open(builder, request);
-}
-
-fn in_words(confidence: f64) -> String {
-    format!(" Its agent is {:.0} % sure of it.", confidence * 100.0)
 }
 
 fn ask_about_loop(builder: &mut DecisionBuilder<'_>, project: &Project, step: &Step) {
@@ -210,7 +247,7 @@ fn ask_about_loop(builder: &mut DecisionBuilder<'_>, project: &Project, step: &S
 fn complete_if_done(builder: &mut DecisionBuilder<'_>) -> Result<(), DomainError> {
     let project = builder.project()?.clone();
     if project.status() == ProjectStatus::Active && unmet(&project, &builder.counts).is_empty() {
-        complete(builder, &project, Vec::new());
+        complete(builder, &project, Vec::new(), false);
     }
     Ok(())
 }
@@ -219,17 +256,18 @@ pub(super) fn complete(
     builder: &mut DecisionBuilder<'_>,
     project: &Project,
     overridden: Vec<String>,
+    forced: bool,
 ) {
     let by = builder.origin.actor.clone();
     let payload = E::ProjectCompleted(event::ProjectCompleted {
         status: ProjectStatus::Completed,
         completed_by: by.clone(),
         completed_at: builder.at(),
-        forced: !overridden.is_empty(),
+        forced,
         overridden: overridden.clone(),
         message: format!("Project \"{}\" is completed.", project.name),
     });
-    let state = ProjectState::Completed { at: builder.at(), by, overridden };
+    let state = ProjectState::Completed { at: builder.at(), by, overridden, forced };
     let completed = Project { state, ..(*project).clone() };
     builder.put_project(completed, &payload);
 }

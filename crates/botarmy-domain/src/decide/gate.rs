@@ -3,8 +3,8 @@
 use super::builder::DecisionBuilder;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
-use crate::hitl::{HitlRequest, HitlState, Subject};
-use crate::ids::{ContextId, ProjectId, TaskId};
+use crate::hitl::{HitlRequest, HitlState, REOPENED, Subject};
+use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::project::Project;
 use crate::scope::Snapshot;
 use crate::text::non_blank;
@@ -51,6 +51,8 @@ pub(super) fn new_request(
         question,
         options,
         subject,
+        replaces: None,
+        previous_request_id: None,
         budget: None,
         state: HitlState::Pending,
         history: vec![builder.history("created", None, None)],
@@ -82,9 +84,31 @@ pub(super) fn open_after(
         step: request.step.clone(),
         agent_type: request.agent,
         expires_at: request.expires_at,
+        previous_request_id: request.previous_request_id,
         usage: usage.cloned(),
     });
     builder.put_request(request, &E::HitlRequestCreated(opened));
+}
+
+/// Asks the question of a request again after its project was reopened, with its history. Returns the
+/// id of the new request.
+pub(super) fn ask_again(
+    builder: &mut DecisionBuilder<'_>,
+    request: &HitlRequest,
+    reason: &str,
+) -> HitlRequestId {
+    let mut again = HitlRequest {
+        id: builder.id_generator.request(),
+        previous_request_id: Some(request.id),
+        state: HitlState::Pending,
+        expires_at: builder.at().after(std::time::Duration::from_secs(request.ttl_s.into())),
+        created_at: builder.at(),
+        ..request.clone()
+    };
+    again.history.push(builder.history(REOPENED, None, Some(reason.to_owned())));
+    let id = again.id;
+    open(builder, again);
+    id
 }
 
 /// Checks that the question is not blank and that the number of suggested answers is within the

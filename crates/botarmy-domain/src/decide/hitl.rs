@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::artifacts::check_source;
 use super::builder::{DecisionBuilder, object};
 use super::flow;
 use super::gate::{self, GateTarget};
@@ -20,6 +21,7 @@ use crate::text::non_blank;
 use crate::vocabulary::{
     AgentType, ArtifactType, HitlAction, HitlKind, HitlStatus, OnExpiry, StepStatus, TaskStatus,
 };
+use crate::workflow::Released;
 
 /// Maximum time to live of a request, in seconds: one year.
 const MAX_TTL_S: u32 = 365 * 86_400;
@@ -35,6 +37,7 @@ pub fn raise(
     new: &NewRequest,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
+    builder.reopen_by_itself()?;
     let project = builder.open_project()?.clone();
     gate::check_question(&new.question, &new.options)?;
     if new.ttl_s.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL_S) {
@@ -95,17 +98,7 @@ pub fn respond(
                 .to_owned(),
         ));
     }
-    if let Some(seen) = &response.subject_digest
-        && *seen != request.subject.digest
-    {
-        return Err(DomainError::conflict(
-            "subject_changed",
-            format!(
-                "The artifacts under review have changed since they were shown; digest: {}.",
-                request.subject.digest
-            ),
-        ));
-    }
+    check_subject(&request, response)?;
     let reply = Reply {
         by: context.caller.name().to_owned(),
         at: builder.at(),
@@ -122,15 +115,39 @@ pub fn respond(
     record(&mut builder, decided.clone(), response.action, resumes);
     match response.action {
         HitlAction::Approve => approved(&mut builder, &decided)?,
-        HitlAction::Reject => builder.halt(&format!("\"{}\" was rejected", request.question))?,
+        HitlAction::Reject => {
+            rejected(&mut builder, &decided, &format!("\"{}\" was rejected", request.question))?;
+        }
         HitlAction::Amend => amend(&mut builder, &decided, response)?,
     }
     Ok(builder.finish())
 }
 
+/// Checks that a response is about the subject as it is now. Once the subject has changed, a
+/// response that names no digest may be about the one before.
+fn check_subject(request: &HitlRequest, response: &Response) -> Result<(), DomainError> {
+    let digest = &request.subject.digest;
+    let detail = match &response.subject_digest {
+        Some(seen) if seen == digest => return Ok(()),
+        Some(_) => format!(
+            "The artifacts under review have changed since they were shown; digest: {digest}."
+        ),
+        None if !request.subject_changed() => return Ok(()),
+        None => format!(
+            "The artifacts under review have changed since the request was opened: name the digest \
+             that the answer is about in `subject_digest`; digest: {digest}."
+        ),
+    };
+    Err(DomainError::conflict("subject_changed", detail))
+}
+
 fn check_pending(request: &HitlRequest, builder: &DecisionBuilder<'_>) -> Result<(), DomainError> {
     let detail = match (&request.state, request.reply()) {
-        (HitlState::Pending, _) if request.expires_at > builder.at() => return Ok(()),
+        (HitlState::Pending, _)
+            if request.expires_at > builder.at() || request.on_expiry == OnExpiry::KeepWaiting =>
+        {
+            return Ok(());
+        }
         (_, Some(reply)) => {
             format!(
                 "Request {} was {} by {} at {}.",
@@ -181,12 +198,66 @@ fn approved(builder: &mut DecisionBuilder<'_>, request: &HitlRequest) -> Result<
     }
     match request.kind {
         HitlKind::Approval => {
-            if let Some(step) = &request.step {
-                builder.update_plan(|plan| plan.progress.finish(&plan.workflow, step));
+            if let Some((step, artifact)) =
+                request.step.as_deref().zip(request.subject.artifacts.first())
+            {
+                let (id, digest) = (artifact.context_id, artifact.digest.clone());
+                let result = Released { context_id: id, digest, request_id: Some(request.id) };
+                release(builder, request, step, result, None);
             }
         }
         HitlKind::Question => answer_task(builder, request, HitlAction::Approve),
         HitlKind::Failure => retry_work(builder, request, None),
+    }
+    flow::advance(builder)
+}
+
+/// Releases the approved result of a step, and finishes the step if it waits for the answer. `passed`
+/// is the value of the loop's `until` key in a document that replaced the one under review.
+fn release(
+    builder: &mut DecisionBuilder<'_>,
+    request: &HitlRequest,
+    step: &str,
+    result: Released,
+    passed: Option<bool>,
+) {
+    builder.update_plan(|plan| {
+        let by = (result.context_id, result.digest.as_str());
+        match &request.replaces {
+            None => {
+                if passed.is_some() || plan.progress.of(step).artifact != Some(result.context_id) {
+                    plan.progress.replaced(&plan.workflow, step, by, passed);
+                }
+                plan.progress.finish(&plan.workflow, step, result);
+            }
+            Some(replacement) => {
+                plan.progress.replaced(&plan.workflow, step, by, passed.or(replacement.passed));
+                if let Some(step) = plan.workflow.step(step) {
+                    plan.progress.release(step.output, result);
+                }
+            }
+        }
+    });
+}
+
+/// Applies the consequences of a rejection: in a workflow it halts the project. Where there is no
+/// workflow, the task that waits for the answer gets it, and everything else continues. A document
+/// that would have replaced an approved one is left aside.
+fn rejected(
+    builder: &mut DecisionBuilder<'_>,
+    request: &HitlRequest,
+    reason: &str,
+) -> Result<(), DomainError> {
+    if request.replaces.is_some() {
+        return flow::advance(builder);
+    }
+    if builder.project()?.plan.is_some() {
+        return builder.halt(request.id, reason);
+    }
+    if request.budget.is_some() {
+        budget::refuse(builder, request.id);
+    } else if request.kind == HitlKind::Question {
+        answer_task(builder, request, HitlAction::Reject);
     }
     flow::advance(builder)
 }
@@ -210,10 +281,14 @@ fn amend(
         (_, step, kind) => {
             let feedback = feedback(builder, request)?;
             if let (Some(step), HitlKind::Approval) = (step, kind) {
+                let replaces = request.replaces.is_some();
                 builder.update_plan(|plan| {
                     let progress = plan.progress.step(step);
-                    progress.status = StepStatus::Waiting;
-                    progress.request_id = None;
+                    let is_over = matches!(progress.status, StepStatus::Done | StepStatus::Skipped);
+                    if is_over || !replaces {
+                        progress.status = StepStatus::Waiting;
+                        progress.request_id = None;
+                    }
                     progress.feedback.push(feedback);
                 });
             } else {
@@ -237,6 +312,7 @@ fn replace(
         step.and_then(|step| project.plan.as_ref().and_then(|plan| plan.workflow.step(step)));
     let output = definition.map_or(ArtifactType::AgentOutput, |step| step.output);
     let agent = definition.map(|step| step.agent).or(request.agent);
+    check_source("amended_content", output, &document)?;
     let verdict = document.clone();
     let mut new = NewArtifact::new(output, document);
     let by = builder.origin.actor.clone();
@@ -244,14 +320,10 @@ fn replace(
     let agent = agent.unwrap_or(AgentType::Orchestrator);
     let stored = builder.store_artifact(project.id, agent, new, request.task_id);
     if let Some(step) = step {
-        builder.update_plan(|plan| {
-            plan.progress.replaced(&plan.workflow, step, &stored);
-            if let Some(repeat) = plan.workflow.repairer_of(step).and_then(|s| s.repeat.as_ref()) {
-                plan.progress.step(step).passed =
-                    Some(verdict.get(&repeat.until) == Some(&Value::Bool(true)));
-            }
-            plan.progress.finish(&plan.workflow, step);
-        });
+        let passed = project.plan.as_ref().and_then(|plan| plan.workflow.verdict(step, &verdict));
+        let result =
+            Released { context_id: stored.id, digest: stored.digest, request_id: Some(request.id) };
+        release(builder, request, step, result, passed);
     }
     Ok(())
 }
@@ -285,11 +357,12 @@ fn answer_task(builder: &mut DecisionBuilder<'_>, request: &HitlRequest, action:
     let content = reply.and_then(|reply| {
         reply.amended_content.clone().or_else(|| reply.content.clone().map(Value::String))
     });
+    let unanswered = || Some("nobody answered in time".to_owned());
     let mut task = (*task).clone();
     task.answers.push(Answer {
         question_id: request.id,
         action,
-        comment: reply.and_then(|reply| reply.comment.clone()),
+        comment: reply.map_or_else(unanswered, |reply| reply.comment.clone()),
         content,
     });
     task.state = TaskState::Pending { last_error: None };
@@ -393,7 +466,8 @@ pub fn expire(
     }
     match on_expiry {
         OnExpiry::Reject => {
-            builder.halt(&format!("nobody answered \"{}\" in time", request.question))?;
+            let reason = format!("nobody answered \"{}\" in time", request.question);
+            rejected(&mut builder, &request, &reason)?;
         }
         OnExpiry::KeepWaiting => {}
         OnExpiry::Approve => approved(&mut builder, &request)?,

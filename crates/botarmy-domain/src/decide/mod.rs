@@ -10,4 +10,5 @@ mod gate;
 pub mod hitl;
 pub mod lease;
 pub mod projects;
+mod remarks;
 pub mod tasks;

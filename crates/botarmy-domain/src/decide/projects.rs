@@ -5,18 +5,19 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::builder::{DecisionBuilder, object};
-use super::flow;
+use super::{flow, gate};
 use crate::artifact::NewArtifact;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
-use crate::ids::ProjectId;
+use crate::ids::{HitlRequestId, ProjectId, TaskId};
 use crate::project::{Counts, NewProject, Plan, Project, ProjectState};
 use crate::scope::Snapshot;
+use crate::task::{Task, TaskState};
 use crate::text::non_blank;
-use crate::vocabulary::{AgentType, ArtifactType, ProjectStatus};
-use crate::workflow::{Progress, Workflow};
+use crate::vocabulary::{AgentType, ArtifactType, HitlKind, ProjectStatus, StepStatus, TaskStatus};
+use crate::workflow::{Progress, Released, Workflow};
 
 /// Maximum length of a name, in characters.
 const MAX_NAME: usize = 255;
@@ -87,6 +88,7 @@ fn begin(
     workflow: &Workflow,
     idea: Option<&str>,
 ) -> Result<(), DomainError> {
+    builder.reopen_by_itself()?;
     let project = builder.active_project()?.clone();
     if let Some(plan) = &project.plan {
         return Err(DomainError::conflict(
@@ -115,7 +117,9 @@ fn begin(
     let started = Project { plan: Some(plan), ..(*project).clone() };
     builder.put_project(started, &payload);
     let input = NewArtifact::new(ArtifactType::UserInput, content);
-    builder.store_artifact(project.id, AgentType::Orchestrator, input, None);
+    let stored = builder.store_artifact(project.id, AgentType::Orchestrator, input, None);
+    let idea = Released { context_id: stored.id, digest: stored.digest, request_id: None };
+    builder.update_plan(|plan| plan.progress.release(ArtifactType::UserInput, idea));
     flow::advance(builder)
 }
 
@@ -172,6 +176,103 @@ pub fn resume(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision
     Ok(builder.finish())
 }
 
+/// Returns the tasks and requests of the steps that a halted project was in the middle of.
+#[must_use]
+pub fn interrupted(project: &Project) -> (Vec<TaskId>, Vec<HitlRequestId>) {
+    let steps = project.plan.iter().flat_map(|plan| plan.progress.steps.values());
+    let open = [StepStatus::Running, StepStatus::InReview, StepStatus::Failed];
+    let steps: Vec<_> = steps.filter(|step| open.contains(&step.status)).collect();
+    let tasks = steps.iter().filter_map(|step| step.task_id).collect();
+    (tasks, steps.iter().filter_map(|step| step.request_id).collect())
+}
+
+/// Reopens a halted project. The request that halted it is asked again, with its history, and so are
+/// the reviews that were open beside it; steps that were running start again. Needs a scope with
+/// that request, its task, and what [`interrupted`] returns.
+///
+/// # Errors
+/// [`DomainError::Invalid`] for a blank reason; a conflict if the project is not halted, or was
+/// halted by another request.
+pub fn reopen(
+    context: &DecisionContext,
+    snapshot: &Snapshot,
+    rejected: Option<HitlRequestId>,
+    reason: &str,
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(context, snapshot);
+    let project = builder.project()?.clone();
+    let ProjectState::Halted { request_id, .. } = &project.state else {
+        let (id, status) = (project.id, project.status());
+        let detail = format!("Project {id} is {status}; only a halted project can be reopened.");
+        return Err(DomainError::conflict("project_not_halted", detail));
+    };
+    if request_id.is_some() && *request_id != rejected {
+        let detail = format!("Project {} was halted once more meanwhile; try again.", project.id);
+        return Err(DomainError::conflict("halted_again", detail));
+    }
+    let reason = non_blank(reason)
+        .ok_or_else(|| DomainError::invalid("reason", "must not be blank"))?
+        .to_owned();
+    let payload = E::ProjectReopened(event::ProjectReopened {
+        status: ProjectStatus::Active,
+        reopened_by: context.caller.name().to_owned(),
+        was: ProjectStatus::Halted,
+        reason: Some(reason.clone()),
+    });
+    let active = Project { state: ProjectState::Active, ..(*project).clone() };
+    builder.put_project(active, &payload);
+    let rejected = rejected.map(|id| builder.request(id)).transpose()?;
+    // The budget is asked about again by the next attempt.
+    let rejected = rejected.filter(|request| request.budget.is_none());
+    let mut asked = Vec::new();
+    for step in project.plan.iter().flat_map(|plan| &plan.workflow.steps) {
+        let progress = project.plan.as_ref().map(|plan| plan.progress.of(&step.name));
+        let progress = progress.unwrap_or_default();
+        match (progress.status, progress.request_id) {
+            (StepStatus::InReview | StepStatus::Failed, Some(request_id)) => {
+                let request = builder.request(request_id)?;
+                let again = gate::ask_again(&mut builder, &request, &reason);
+                asked.push(request_id);
+                builder.update_plan(|plan| plan.progress.step(&step.name).request_id = Some(again));
+            }
+            (StepStatus::InReview | StepStatus::Failed, None) => {
+                builder.update_plan(|plan| {
+                    plan.progress.step(&step.name).status = StepStatus::Waiting;
+                });
+            }
+            (StepStatus::Running, _) => {
+                let asks = rejected.as_ref().filter(|request| {
+                    request.kind == HitlKind::Question
+                        && request.task_id.is_some()
+                        && request.task_id == progress.task_id
+                });
+                // The task that asked waits for the answer again; every other one was cancelled.
+                if asks.is_none() {
+                    builder.update_plan(|plan| {
+                        let progress = plan.progress.step(&step.name);
+                        progress.status = StepStatus::Waiting;
+                        progress.more_rounds += u32::from(step.repeat.is_some());
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(request) = rejected.filter(|request| !asked.contains(&request.id)) {
+        let again = gate::ask_again(&mut builder, &request, &reason);
+        let task = request.task_id.and_then(|id| builder.task(id).ok());
+        let waited = |task: &Arc<Task>| {
+            request.kind == HitlKind::Question && task.status() == TaskStatus::Cancelled
+        };
+        if let Some(task) = task.filter(waited) {
+            let state = TaskState::WaitingForHitl { request_id: again };
+            builder.and_task(Task { state, ..(*task).clone() });
+        }
+    }
+    flow::advance(&mut builder)?;
+    Ok(builder.finish())
+}
+
 /// Cancels the project and everything open in it. Needs a scope with everything open.
 ///
 /// # Errors
@@ -201,13 +302,13 @@ pub fn check_completion(
     let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.project()?.clone();
     if project.status() == ProjectStatus::Active && unmet(&project, &builder.counts).is_empty() {
-        flow::complete(&mut builder, &project, Vec::new());
+        flow::complete(&mut builder, &project, Vec::new(), false);
     }
     Ok(builder.finish())
 }
 
-/// Completes the project even if conditions are unmet, which are recorded; everything open is
-/// cancelled. Decides nothing if the project is completed already. Needs a scope with everything
+/// Completes the project for good even if conditions are unmet, which are recorded; everything open
+/// is cancelled. Decides nothing if the project is completed for good already. Needs a scope with everything
 /// open.
 ///
 /// # Errors
@@ -219,7 +320,7 @@ pub fn force_complete(
     let mut builder = DecisionBuilder::new(context, snapshot);
     let project = builder.project()?.clone();
     match project.status() {
-        ProjectStatus::Completed => return Ok(builder.finish()),
+        ProjectStatus::Completed if !project.reopens_by_itself() => return Ok(builder.finish()),
         ProjectStatus::Cancelled => {
             return Err(DomainError::conflict(
                 "project_over",
@@ -229,7 +330,7 @@ pub fn force_complete(
         _ => {}
     }
     let overridden = unmet(&project, &builder.counts);
-    flow::complete(&mut builder, &project, overridden);
+    flow::complete(&mut builder, &project, overridden, true);
     builder.close_everything("the project was completed by force");
     Ok(builder.finish())
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::budget;
@@ -11,8 +12,10 @@ use super::builder::DecisionBuilder;
 use super::flow;
 use super::gate::{self, GateTarget};
 use super::lease::held;
-use crate::artifact::NewArtifact;
+use super::remarks::Remarks;
+use crate::artifact::{NewArtifact, digest};
 use crate::change::Decision;
+use crate::claim::ExternalLease;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
@@ -30,6 +33,8 @@ use crate::vocabulary::{ArtifactType, HitlKind, StepStatus, TaskStatus};
 
 /// Maximum number of context artifacts of a task.
 const MAX_CONTEXT: usize = 1000;
+/// Code of an attempt whose inputs are not the released ones, byte for byte.
+pub const RELEASED_BYTES_DIFFER: &str = "released_bytes_differ";
 /// Maximum number of attempts of a task.
 const MAX_ATTEMPTS: u32 = 10;
 
@@ -44,6 +49,7 @@ pub fn submit(
     new: &NewTask,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
+    builder.reopen_by_itself()?;
     let project = builder.active_project()?.clone();
     if non_blank(&new.instructions).is_none() {
         return Err(DomainError::invalid("instructions", "must not be blank"));
@@ -82,9 +88,10 @@ pub fn claim(
     id: TaskId,
     worker: &WorkerId,
     lease: Duration,
+    external: Option<&ExternalLease>,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
-    builder.active_project()?;
+    let project = builder.active_project()?.clone();
     let mut task = (*builder.task(id)?).clone();
     if task.status() != TaskStatus::Pending || task.ready_at > builder.at() {
         return Err(DomainError::conflict(
@@ -92,29 +99,57 @@ pub fn claim(
             format!("Task {id} is not ready to be started."),
         ));
     }
+    // What was released since the task was created replaces what it was created with.
+    let inputs = project.plan.as_ref().and_then(|plan| plan.context_of(&task));
+    let replaced = inputs.filter(|inputs| inputs.all != task.context_ids);
+    if let Some((inputs, handoff)) = replaced.clone().zip(task.handoff.as_mut()) {
+        handoff.context_ids = inputs.handed_over;
+        task.context_ids = inputs.all;
+    }
     task.attempt += 1;
     task.started_at = Some(builder.at());
-    task.state = TaskState::Working {
-        lease: Lease {
-            worker: worker.clone(),
-            fence: task.attempt,
-            started_at: builder.at(),
-            expires_at: builder.at().after(lease),
-        },
+    let mut lease = Lease {
+        worker: worker.clone(),
+        fence: task.attempt,
+        started_at: builder.at(),
+        expires_at: builder.at().after(lease),
+        first_call_by: None,
     };
+    task.lease_token = external.map(|terms| {
+        limit_first_lease(&mut lease, &task, terms);
+        terms.secret.token(id, &lease.holder()).digest(worker)
+    });
+    task.state = TaskState::Working { lease };
     let payload = E::TaskStarted(event::TaskStarted {
         agent_type: task.agent,
         status: TaskStatus::Working,
         attempt: task.attempt,
         worker: worker.clone(),
         step: task.step().map(str::to_owned),
+        context_ids: replaced.map(|inputs| inputs.all),
     });
     builder.put_task(task, &payload);
     Ok(builder.finish())
 }
 
+/// Lets the first lease of an external worker expire at the end of the longest attempt, and before
+/// that if no call comes in time.
+fn limit_first_lease(lease: &mut Lease, task: &Task, terms: &ExternalLease) {
+    let limit = task.timeout_s.map(|seconds| Duration::from_secs(seconds.into()));
+    let end = lease.started_at.after(limit.unwrap_or(terms.attempt_timeout));
+    lease.expires_at = lease.expires_at.min(end);
+    // A worker that never sends heartbeats needs longer than that for every attempt. It gets twice
+    // the time with each, so that it is not given the same task forever.
+    let patience = terms.first_call.saturating_mul(1 << task.unconfirmed.min(16));
+    let first_call_by = lease.started_at.after(patience);
+    if first_call_by < lease.expires_at {
+        lease.expires_at = first_call_by;
+        lease.first_call_by = Some(first_call_by);
+    }
+}
+
 /// Result of an attempt that finished.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Work {
     /// Report of the agent about its work.
     pub output: Map<String, Value>,
@@ -142,7 +177,7 @@ pub fn complete(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let task = builder.task(id)?;
-    if task.status() == TaskStatus::Completed && task.attempt == holder.fence {
+    if is_repetition(&task, holder, work)? {
         return Ok(builder.finish());
     }
     let mut task = held(&builder, id, holder)?;
@@ -160,18 +195,15 @@ pub fn complete(
         };
         return fail(context, snapshot, id, holder, &error);
     }
-    let repeat = task.step().and_then(|step| {
-        let plan = project.plan.as_ref()?;
-        plan.workflow.repairer_of(step)?.repeat.as_ref()
-    });
-    let low_confidence =
-        work.confidence.filter(|confidence| *confidence < builder.defaults.confidence_threshold);
+    let threshold = builder.defaults.confidence_threshold;
+    let remarks = Remarks::of(&work.output, work.confidence, threshold);
     let mut result = None;
     let mut made = Vec::new();
     for new in new {
         let is_result = new.artifact_type == expected;
-        let passed =
-            repeat.map(|repeat| new.content.get(&repeat.until) == Some(&Value::Bool(true)));
+        let plan = project.plan.as_ref();
+        let passed = plan.zip(task.step());
+        let passed = passed.and_then(|(plan, step)| plan.workflow.verdict(step, &new.content));
         let stored = builder.store_artifact(project.id, task.agent, new, Some(id));
         made.push(stored.id);
         if is_result {
@@ -179,6 +211,7 @@ pub fn complete(
         }
     }
     task.usage.add(&work.usage);
+    task.unconfirmed = 0;
     task.validation_error = None;
     let payload = E::TaskCompleted(event::TaskCompleted {
         agent_type: task.agent,
@@ -194,22 +227,48 @@ pub fn complete(
         at: builder.at(),
         output: Value::Object(work.output.clone()),
         artifacts: made,
+        result_digest: Some(digest(work)),
     };
     builder.put_task(task.clone(), &payload);
     budget::settle(&mut builder, &task, &work.usage);
     match result {
         Some((artifact, passed)) if task.step().is_some() => {
-            flow::step_made(&mut builder, &task, &artifact, passed, low_confidence)?;
+            flow::step_made(&mut builder, &task, &artifact, passed, &remarks)?;
         }
         result => {
-            if let Some(confidence) = low_confidence {
+            if remarks.low_confidence.is_some() {
                 let made = result.as_ref().map(|(made, _)| made);
-                flow::review_low_confidence(&mut builder, &project, &task, made, confidence);
+                flow::review_low_confidence(&mut builder, &project, &task, made, &remarks);
             }
         }
     }
     flow::advance(&mut builder)?;
     Ok(builder.finish())
+}
+
+/// Returns whether this very result was accepted already from the same attempt.
+///
+/// # Errors
+/// `already_completed` if the attempt was completed with another result.
+pub fn is_repetition(task: &Task, holder: &LeaseHolder, work: &Work) -> Result<bool, DomainError> {
+    let TaskState::Completed { at, output, result_digest, .. } = &task.state else {
+        return Ok(false);
+    };
+    if task.attempt != holder.fence {
+        return Ok(false);
+    }
+    let is_same = match result_digest {
+        Some(accepted) => *accepted == digest(work),
+        None => output.as_object() == Some(&work.output),
+    };
+    if is_same {
+        return Ok(true);
+    }
+    let detail = format!(
+        "Task {} was completed at {at} with another result, which stands; this one is not stored.",
+        task.id
+    );
+    Err(DomainError::conflict("already_completed", detail))
 }
 
 /// Accepts a failure: schedules another attempt or asks a person.
@@ -257,6 +316,7 @@ fn attempt_failed(
     again: Option<Option<Duration>>,
 ) -> Result<(), DomainError> {
     task.failures += 1;
+    task.unconfirmed = 0;
     if let Some(after) = again.filter(|_| task.failures < task.max_attempts) {
         let wait = backoff(builder, task.failures).max(after.unwrap_or_default());
         task.ready_at = builder.at().after(wait);
@@ -285,19 +345,23 @@ fn attempt_failed(
         usage: task.usage.clone(),
         step: task.step().map(str::to_owned),
     });
+    let project = builder.project()?.clone();
+    let (refusal, refuse) = match project.plan {
+        Some(_) => ("halt the project", "Halt"),
+        None => ("leave it failed", "Leave it"),
+    };
     let question = format!(
-        "{} failed: {} Approve to try again, amend to change the instructions, or reject to halt \
-         the project.",
+        "{} failed: {} Approve to try again, amend to change the instructions, or reject to \
+         {refusal}.",
         task.step()
             .map_or_else(|| format!("The {} task", task.agent), |step| format!("\"{step}\"")),
         error.message
     );
     task.state = TaskState::Failed { at: builder.at(), error };
     builder.put_task(task.clone(), &payload);
-    let project = builder.project()?.clone();
     let step = task.step().and_then(|name| project.plan.as_ref()?.workflow.step(name));
     let target = GateTarget { task: Some(task.id), step, agent: Some(task.agent) };
-    let options = ["Try again", "Change the instructions", "Halt"].map(str::to_owned).to_vec();
+    let options = ["Try again", "Change the instructions", refuse].map(str::to_owned).to_vec();
     let kind = HitlKind::Failure;
     let request =
         gate::new_request(builder, &project, kind, question, options, Subject::of([]), target);
@@ -364,6 +428,7 @@ pub fn ask(
         target,
     );
     task.usage.add(&inquiry.usage);
+    task.unconfirmed = 0;
     task.session.clone_from(&inquiry.session);
     task.state = TaskState::WaitingForHitl { request_id: request.id };
     gate::open_after(&mut builder, request, Some(&inquiry.usage));
@@ -372,7 +437,34 @@ pub fn ask(
     Ok(builder.finish())
 }
 
-/// Requeues a task whose lease has expired.
+/// Fails an attempt whose inputs are not the released ones, and asks a person. Another attempt would
+/// be given the same, so none is made.
+///
+/// # Errors
+/// `lease_lost` if the lease is no longer held.
+pub fn refuse_inputs(
+    context: &DecisionContext,
+    snapshot: &Snapshot,
+    id: TaskId,
+    holder: &LeaseHolder,
+    detail: &str,
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(context, snapshot);
+    let task = held(&builder, id, holder)?;
+    let note = event::Note(Map::from_iter([
+        ("code".to_owned(), RELEASED_BYTES_DIFFER.into()),
+        ("message".to_owned(), detail.into()),
+    ]));
+    builder.note(&E::SystemError(note), Some(id));
+    let error = TaskError { code: RELEASED_BYTES_DIFFER.to_owned(), message: detail.to_owned() };
+    let attempted = task.clone();
+    attempt_failed(&mut builder, task, error, None)?;
+    budget::settle(&mut builder, &attempted, &Usage::default());
+    Ok(builder.finish())
+}
+
+/// Requeues a task whose lease has expired. If its holder never made a call, the lease may not have
+/// reached it, and the attempt is not counted as a failure.
 ///
 /// # Errors
 /// A conflict if the lease has not expired or does not exist.
@@ -382,11 +474,16 @@ pub fn expire_lease(
     id: TaskId,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
-    let task = (*builder.task(id)?).clone();
+    let mut task = (*builder.task(id)?).clone();
     let expired = task.lease().filter(|lease| lease.expires_at <= builder.at()).cloned();
     let lease = expired.ok_or_else(|| {
         DomainError::conflict("lease_alive", format!("Task {id} has no expired lease."))
     })?;
+    if lease.is_unconfirmed() {
+        task.unconfirmed += 1;
+        back_into_the_queue(&mut builder, &task, "its worker made no call about it");
+        return Ok(builder.finish());
+    }
     let payload = E::TaskLeaseExpired(event::TaskLeaseExpired {
         agent_type: task.agent,
         status: None,
@@ -495,6 +592,7 @@ pub fn retry(
 pub(super) fn try_again(builder: &mut DecisionBuilder<'_>, task: &Task) {
     let mut task = task.clone();
     task.failures = 0;
+    task.unconfirmed = 0;
     task.validation_error = None;
     task.ready_at = builder.at();
     let payload = E::TaskRetryScheduled(event::TaskRetryScheduled {

@@ -38,6 +38,9 @@ pub struct RequestOpened {
     pub agent_type: Option<AgentType>,
     /// Time at which it expires.
     pub expires_at: Timestamp,
+    /// Request that asked the same before the project was halted and reopened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_request_id: Option<HitlRequestId>,
     /// Usage of the attempt that asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,

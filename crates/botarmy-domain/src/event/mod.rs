@@ -23,7 +23,7 @@ pub use gate::{
 pub use note::Note;
 pub use project::{
     ProjectCancelled, ProjectCompleted, ProjectCreated, ProjectHalted, ProjectPaused,
-    ProjectResumed, ProjectStarted,
+    ProjectReopened, ProjectResumed, ProjectStarted,
 };
 pub use task::{
     HandoffCreated, TaskCancelled, TaskCompleted, TaskCreated, TaskFailed, TaskLeaseExpired,
@@ -125,6 +125,7 @@ payloads! {
     BudgetChanged(BudgetChanged),
     EmergencyStopped(EmergencyStopped),
     EmergencyReleased(EmergencyReleased),
+    ProjectReopened(ProjectReopened),
 }
 
 fn object(payload: &impl Serialize) -> Map<String, Value> {

@@ -89,3 +89,17 @@ pub struct ProjectCancelled {
     /// Name of the principal that cancelled it.
     pub cancelled_by: String,
 }
+
+/// A completed or halted project was reopened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectReopened {
+    /// New status of the project.
+    pub status: ProjectStatus,
+    /// Name of the principal that reopened it.
+    pub reopened_by: String,
+    /// Status before.
+    pub was: ProjectStatus,
+    /// Reason that a person gave; `None` when a new task or request reopened it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}

@@ -66,6 +66,10 @@ pub struct TaskStarted {
     pub worker: WorkerId,
     /// Step of the workflow.
     pub step: Option<String>,
+    /// Artifacts that the attempt is given, where they are not those of the task's creation because
+    /// others were released since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_ids: Option<Vec<ContextId>>,
 }
 
 /// A task was completed.

@@ -16,7 +16,7 @@ use crate::ids::ContextId;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType};
 
-/// Maximum length of a refused path in the manifest, in characters.
+/// Maximum length of a refused path, and of a reason, in the manifest, in characters.
 const SHOWN: usize = 300;
 
 /// A file of a package with its bytes.
@@ -58,7 +58,8 @@ impl PackedFile {
 ///
 /// An artifact that another one replaces is omitted, though the manifest lists it. Source code
 /// becomes files below `source/`, everything else Markdown below `documents/`. A file that cannot
-/// be written safely is omitted and listed in the manifest under `refused`.
+/// be written safely is omitted and listed in the manifest under `refused`, together with the files
+/// that were omitted when the source code was collected.
 #[must_use]
 pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
     let mut artifacts: Vec<&Artifact> = artifacts.iter().map(AsRef::as_ref).collect();
@@ -74,7 +75,7 @@ pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
     let (mut files, refused) = sources(&current);
     files.extend(documents(&current));
     files.extend(requirements_of(&files));
-    files.push(PackedFile::new("README.md", readme(cover, &files), at));
+    files.push(PackedFile::new("README.md", readme(cover, &current, &files), at));
     files.push(PackedFile::new("project_summary.md", summary(cover, &current, &files), at));
     let manifest = Manifest {
         project: cover,
@@ -90,12 +91,19 @@ pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
     files
 }
 
-/// A source file that is omitted from the package, with the reason.
+/// A source file that is omitted from the package or from its artifact, with the reason.
 #[derive(Debug, Serialize)]
 struct RefusedFile {
     artifact: ContextId,
     path: String,
-    reason: &'static str,
+    reason: String,
+}
+
+impl RefusedFile {
+    fn new(artifact: &Artifact, path: &str, reason: &str) -> Self {
+        let shown = |text: &str| text.chars().take(SHOWN).collect();
+        Self { artifact: artifact.meta.id, path: shown(path), reason: shown(reason) }
+    }
 }
 
 /// Returns the files of the source code. If several artifacts contain the same file, the newest one
@@ -119,15 +127,36 @@ fn sources(current: &[&Artifact]) -> (Vec<PackedFile>, Vec<RefusedFile>) {
                     content,
                     artifact.meta.created_at,
                 )),
-                Err(reason) => refused.push(RefusedFile {
-                    artifact: artifact.meta.id,
-                    path: path.unwrap_or_default().chars().take(SHOWN).collect(),
-                    reason,
-                }),
+                Err(reason) => {
+                    refused.push(RefusedFile::new(artifact, path.unwrap_or_default(), reason));
+                }
             }
         }
+        refused.extend(not_collected(artifact));
     }
     (files, refused)
+}
+
+/// Returns the files that were omitted when an artifact was collected from a folder, as its
+/// metadata lists them.
+fn not_collected(artifact: &Artifact) -> Vec<RefusedFile> {
+    let is_source = artifact.meta.artifact_type == ArtifactType::SourceCode;
+    let metadata = is_source.then_some(&artifact.metadata);
+    let listed = metadata.and_then(|metadata| metadata.get("refused")?.as_array());
+    let mut refused: Vec<_> = listed
+        .into_iter()
+        .flatten()
+        .filter_map(|file| {
+            let text = |key: &str| file.get(key).and_then(Value::as_str);
+            Some(RefusedFile::new(artifact, text("path")?, text("reason")?))
+        })
+        .collect();
+    let more = metadata.and_then(|metadata| metadata.get("refused_more")?.as_u64()).unwrap_or(0);
+    if more > 0 {
+        let reason = format!("{more} more files were omitted, which the artifact does not name");
+        refused.push(RefusedFile::new(artifact, "", &reason));
+    }
+    refused
 }
 
 /// Returns the list of files of an artifact that is source code.
@@ -179,14 +208,79 @@ fn requirements_of(files: &[PackedFile]) -> Option<PackedFile> {
     requirements(&sources).map(|text| PackedFile::new("requirements.txt", text, at))
 }
 
-/// Renders `README.md`.
-fn readme(cover: &Cover, files: &[PackedFile]) -> String {
-    let mut text = format!("# {}\n\n", one_line(&cover.name));
+/// Most lines about authors and about missing parts, and the most characters of each.
+const MAX_LINES: usize = 50;
+
+/// Returns what is known about the authors of the artifacts, from `generated_by` in the metadata or
+/// in the content, each statement once.
+fn authors(current: &[&Artifact]) -> Vec<String> {
+    let found = current.iter().filter_map(|artifact| {
+        // The metadata comes from the runner, the content from the agent.
+        let maps = [&artifact.metadata, &artifact.content];
+        maps.into_iter().find_map(|map| author(map.get("generated_by")?))
+    });
+    distinct(found)
+}
+
+/// Returns a statement about an author: its own, or one that names its model.
+fn author(generated_by: &Value) -> Option<String> {
+    let text = |key: &str| generated_by.get(key)?.as_str();
+    if let Some(statement) = generated_by.as_str().or_else(|| text("statement")) {
+        return Some(line(statement));
+    }
+    Some(line(&format!("Written by the model {}/{}", text("provider")?, text("model")?)))
+}
+
+/// Returns the requirements that the artifacts list under `not_built`, each once.
+fn not_built(current: &[&Artifact]) -> Vec<String> {
+    let lists = current.iter().filter_map(|artifact| artifact.content.get("not_built")?.as_array());
+    distinct(lists.flatten().filter_map(Value::as_str).map(line))
+}
+
+fn line(text: &str) -> String {
+    one_line(text).chars().take(SHOWN).collect()
+}
+
+fn distinct(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = Vec::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        if seen.len() < MAX_LINES && !seen.contains(&line) {
+            seen.push(line);
+        }
+    }
+    seen
+}
+
+/// Renders the sections about who made the artifacts, and about what is missing.
+fn provenance(current: &[&Artifact]) -> String {
+    let mut text = String::new();
+    for (heading, lines) in
+        [("How it was made", authors(current)), ("Not built", not_built(current))]
+    {
+        if lines.is_empty() {
+            continue;
+        }
+        let _ = write!(text, "\n## {heading}\n\n");
+        for line in lines {
+            let _ = writeln!(text, "- {}", line.trim_end_matches('.').to_owned() + ".");
+        }
+    }
+    text
+}
+
+/// Writes the description of the project, if there is one.
+fn write_description(cover: &Cover, text: &mut String) {
     if let Some(description) = cover.description.as_deref().map(str::trim)
         && !description.is_empty()
     {
         let _ = writeln!(text, "{description}\n");
     }
+}
+
+/// Renders `README.md`.
+fn readme(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String {
+    let mut text = format!("# {}\n\n", one_line(&cover.name));
+    write_description(cover, &mut text);
     if let Some(workflow) = &cover.workflow
         && Some(workflow.idea.as_str()) != cover.description.as_deref()
         && workflow.idea != cover.name
@@ -210,6 +304,7 @@ fn readme(cover: &Cover, files: &[PackedFile]) -> String {
          - `manifest.json`: every file and every artifact with its SHA-256, and what was left \
          out\n",
     );
+    text.push_str(&provenance(current));
     text
 }
 
@@ -217,9 +312,10 @@ const fn plural(n: usize) -> &'static str {
     if n == 1 { "file" } else { "files" }
 }
 
-/// Renders `project_summary.md`: the status of the project, its steps and its artifacts.
+/// Renders `project_summary.md`: the description, the status of the project, its steps and its artifacts.
 fn summary(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String {
     let mut text = format!("# Summary of {}\n\n", one_line(&cover.name));
+    write_description(cover, &mut text);
     let _ = write!(
         text,
         "| | |\n|---|---|\n| Project | `{}` |\n| Status | {} |\n| Oversight | {} |\n\
@@ -240,6 +336,7 @@ fn summary(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String
             let _ = writeln!(text, "- {}", one_line(sentence));
         }
     }
+    text.push_str(&provenance(current));
     if let Some(workflow) = &cover.workflow {
         text.push_str("\n## Steps\n\n| Phase | Step | Agent | Status |\n|---|---|---|---|\n");
         for step in &workflow.steps {
@@ -454,6 +551,7 @@ mod tests {
                 {"path": "ok.txt", "content": "ok"},
                 {"path": "OK.TXT", "content": "hidden"},
                 {"path": "ok.txt/below", "content": ""},
+                {"path": ".git/config", "content": "[core]"},
                 {"path": 7, "content": ""},
                 {"path": "binary", "content": [1, 2]},
                 "not even an object",
@@ -465,10 +563,49 @@ mod tests {
         );
         let manifest: Value = serde_json::from_str(text(&files, "manifest.json")).unwrap();
         let refused = manifest["refused"].as_array().unwrap();
-        assert_eq!(refused.len(), 9);
+        assert_eq!(refused.len(), 10);
         assert_eq!(refused[0]["path"], "../../etc/cron.d/x");
         assert_eq!(refused[0]["reason"], "the path leads out of its folder");
         assert!(refused.iter().all(|file| file["reason"].as_str().is_some()));
+    }
+
+    #[test]
+    fn files_that_an_attempt_omitted_are_listed_in_the_manifest() {
+        let collected = source(1, &json!([{"path": "index.html", "content": "<p>"}]));
+        let mut collected = (*collected).clone();
+        let long = "x".repeat(1_000);
+        let metadata = json!({
+            "refused": [
+                {"path": "logo.png", "reason": "it is not text"},
+                {"path": "latest", "reason": "it is a link"},
+                {"path": long, "reason": long},
+                {"path": 7, "reason": "malformed"},
+                "malformed",
+            ],
+            "refused_more": 12,
+        });
+        let Value::Object(metadata) = metadata else { unreachable!() };
+        collected.metadata = metadata;
+        let id = collected.meta.id;
+        let plan = artifact(2, ArtifactType::ProjectPlan, json!({"markdown": "x"}));
+        let mut plan = (*plan).clone();
+        plan.metadata = collected.metadata.clone();
+        let files = of(&[Arc::new(collected.clone()), Arc::new(plan)]);
+        let manifest: Value = serde_json::from_str(text(&files, "manifest.json")).unwrap();
+        let refused = manifest["refused"].as_array().unwrap();
+        assert_eq!(
+            refused[0],
+            json!({"artifact": id, "path": "logo.png", "reason": "it is not text"})
+        );
+        assert_eq!(refused[1]["path"], "latest");
+        assert_eq!(refused[2]["path"].as_str().unwrap().len(), SHOWN);
+        assert!(refused[3]["reason"].as_str().unwrap().contains("12 more"), "{refused:?}");
+        assert_eq!(refused.len(), 4);
+        // What was replaced is not in the package, and neither is what it omitted.
+        let fixed = replacing(&collected, &source(3, &json!([{"path": "a", "content": ""}])));
+        let files = of(&[Arc::new(collected), fixed]);
+        let manifest: Value = serde_json::from_str(text(&files, "manifest.json")).unwrap();
+        assert_eq!(manifest["refused"], json!([]));
     }
 
     #[test]
@@ -513,7 +650,8 @@ mod tests {
         let artifacts = [artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "x"}))];
         let mut project = project();
         let package = build(&project, &artifacts, AT);
-        project.state = ProjectState::Completed { at: AT, by: "me".into(), overridden: vec![] };
+        let (by, overridden) = ("me".into(), vec![]);
+        project.state = ProjectState::Completed { at: AT, by, overridden, forced: false };
         let json = serde_json::to_string(&package).unwrap();
         let stored: Package = serde_json::from_str(&json).unwrap();
         assert_eq!(stored, package);
@@ -530,6 +668,7 @@ mod tests {
         )
         .unwrap();
         let mut project = project();
+        project.description = Some(" For small families. ".to_owned());
         project.plan = Some(Plan {
             digest: workflow.digest(),
             idea: "An idea".to_owned(),
@@ -539,10 +678,27 @@ mod tests {
         let plan = artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "x"}));
         let files = layout(&Cover::of(&project), &[Arc::clone(&plan)]);
         let summary = text(&files, "project_summary.md");
+        assert!(summary.contains("\n\nFor small families.\n\n| | |"), "{summary}");
         assert!(summary.contains("| Status | active |"), "{summary}");
         assert!(summary.contains("| One | Plan \\| it | analyst | waiting |"), "{summary}");
         assert!(summary.contains(&plan.meta.digest), "{summary}");
         assert!(text(&files, "README.md").contains("## Idea\n\nAn idea\n"));
+    }
+
+    #[test]
+    fn the_readme_and_the_summary_say_who_made_it_and_what_is_missing() {
+        let made = |n, not_built: &[&str]| {
+            let content = json!({
+                "generated_by": {"statement": "Written by a\nmachine."}, "not_built": not_built,
+            });
+            artifact(n, ArtifactType::ProjectPlan, content)
+        };
+        let files = of(&[made(1, &["Payments"]), made(2, &["Payments", "# Maps"])]);
+        for name in ["README.md", "project_summary.md"] {
+            let text = text(&files, name);
+            assert!(text.contains("\n## How it was made\n\n- Written by a machine.\n"), "{text}");
+            assert!(text.contains("\n## Not built\n\n- Payments.\n- # Maps.\n"), "{text}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value};
 
 use crate::artifact::canonical;
+use crate::json;
 
 /// Deepest level that is rendered with headings; deeper levels are lists.
 const HEADINGS: usize = 3;
@@ -20,8 +21,9 @@ pub(super) fn document(title: &str, content: &Map<String, Value>) -> String {
         return text;
     }
     // A store preserves the canonical form only, which excludes the order of keys.
-    let content: Map<String, Value> = serde_json::from_slice(&canonical(content))
-        .expect("the canonical form of an object is an object");
+    let text = String::from_utf8(canonical(content)).expect("canonical JSON is UTF-8");
+    let content: Map<String, Value> =
+        json::read(&text).expect("the canonical form of an object is an object");
     let mut text = format!("# {title}\n");
     section(&mut text, &content, 2);
     let json = serde_json::to_string_pretty(&content).expect("a JSON value can be written");

@@ -1,4 +1,4 @@
-//! Sources of time and entropy.
+//! Sources of time, entropy and secrets.
 
 use crate::timestamp::Timestamp;
 
@@ -16,4 +16,12 @@ pub trait Clock: Send + Sync + 'static {
 pub trait Ids: Send + Sync + 'static {
     /// Returns 128 bits that are unique to this call.
     fn seed(&self) -> u128;
+}
+
+/// Source of random bytes for secrets.
+///
+/// An implementation MUST draw them from a cryptographic source, and MUST NOT return the same twice.
+pub trait Secrets: Send + Sync + 'static {
+    /// Returns 256 random bits.
+    fn secret(&self) -> [u8; 32];
 }

@@ -10,7 +10,7 @@ use crate::health::Health;
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait HealthCheck: Send + Sync + 'static {
-    /// Returns the name of the component: `database`, `redis`, `task_queue`, `audit_system`, `llm`.
+    /// Returns the name of the component: `database`, `redis`, `task_queue`, `agents`, `audit_system`, `llm`.
     fn component(&self) -> &'static str;
 
     /// Returns whether the server cannot work without the component.

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::ids::{EventId, ProjectId, TaskId};
-use crate::log::{Entry, EntryFilter, HeadMark, LogId, Verification};
+use crate::log::{Entry, EntryFilter, HeadMark, Line, LogId, Verification};
 use crate::page::Page;
+use crate::replay::StateVerification;
 
 /// Reads logs on behalf of a caller. Every caller may read every log today; each method takes the
 /// caller so that a rule about what is visible has one place.
@@ -70,12 +71,34 @@ pub trait LogQueries: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, Error>;
 
-    /// Checks the log of a project, entry by entry, up to its end at the time of the call. It is
-    /// read `page` entries at a time.
+    /// Returns the lines of an export of one log after the position `after`, in order; at most
+    /// `limit`, without the last line of the export. An entry that cannot be read is named in its
+    /// place instead of failing the call.
+    async fn log_lines(
+        &self,
+        caller: &Caller,
+        log: LogId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Line>, Error>;
+
+    /// Checks a log, entry by entry, up to its end at the time of the call, and that it contains the
+    /// head `expected`. It is read `page` entries at a time.
     async fn verify_log(
         &self,
         caller: &Caller,
-        id: ProjectId,
+        log: LogId,
+        expected: Option<HeadMark>,
         page: u32,
     ) -> Result<Verification, Error>;
+
+    /// Checks a log as [`LogQueries::verify_log`] does, and if it is valid, compares the stored
+    /// state of its objects with it.
+    async fn verify_state(
+        &self,
+        caller: &Caller,
+        log: LogId,
+        expected: Option<HeadMark>,
+        page: u32,
+    ) -> Result<StateVerification, Error>;
 }

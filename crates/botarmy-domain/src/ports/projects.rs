@@ -39,6 +39,14 @@ pub trait Projects: Send + Sync + 'static {
     /// Resumes a paused project.
     async fn resume_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error>;
 
+    /// Reopens a halted project: the request that halted it is asked again, with its history.
+    async fn reopen_project(
+        &self,
+        id: ProjectId,
+        reason: String,
+        caller: Caller,
+    ) -> Result<Arc<Project>, Error>;
+
     /// Cancels the project with everything open in it; running agents are stopped.
     async fn cancel_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error>;
 

@@ -14,7 +14,7 @@ use crate::hitl::{HitlRequest, Review};
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::package::{Package, PackageSummary};
 use crate::page::Page;
-use crate::project::{CompletionReport, Project, ProjectDetail, TaskStatusPage};
+use crate::project::{Activity, CompletionReport, Project, ProjectDetail, TaskStatusPage};
 use crate::task::{Task, TaskFilter};
 use crate::vocabulary::{AgentType, HitlStatus, ProjectStatus};
 
@@ -43,6 +43,13 @@ pub trait Queries: Send + Sync + 'static {
 
     /// Returns the project.
     async fn project(&self, caller: &Caller, id: ProjectId) -> Result<Arc<Project>, Error>;
+
+    /// Returns the activity of each of these projects, in this order.
+    async fn activities(
+        &self,
+        caller: &Caller,
+        projects: &[Arc<Project>],
+    ) -> Result<Vec<Activity>, Error>;
 
     /// Returns the project with its counts.
     async fn project_detail(&self, caller: &Caller, id: ProjectId) -> Result<ProjectDetail, Error>;
@@ -109,6 +116,9 @@ pub trait Queries: Send + Sync + 'static {
 
     /// Returns the project with its package, if one was made.
     async fn package(&self, caller: &Caller, project: ProjectId) -> Result<PackageSummary, Error>;
+
+    /// Returns the package that would be made of the project now. Nothing is stored.
+    async fn package_preview(&self, caller: &Caller, project: ProjectId) -> Result<Package, Error>;
 
     /// Returns the artifacts that a package was made of, in its order.
     async fn package_sources(

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::error::StoreError;
 use crate::ids::{ProjectId, TaskId};
-use crate::task::{Task, TaskFilter, TaskStatusList};
+use crate::task::{ReadyTasks, Task, TaskFilter, TaskStatusList};
 use crate::timestamp::Timestamp;
 
 /// Reads tasks. Results MUST include everything that was acknowledged before the call.
@@ -44,4 +44,9 @@ pub trait TaskStore: Send + Sync + 'static {
 
     /// Returns the number of tasks that wait to be claimed, over all projects.
     async fn backlog(&self) -> Result<u64, StoreError>;
+
+    /// Returns the number of tasks of each agent type that could be claimed at `now`, in the order of
+    /// agent types and without those that have none. Tasks of projects that start nothing new are not
+    /// counted.
+    async fn ready(&self, now: Timestamp) -> Result<Vec<ReadyTasks>, StoreError>;
 }

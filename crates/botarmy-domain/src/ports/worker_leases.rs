@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use crate::error::Error;
 use crate::outcome::{Outcome, RunError};
 use crate::task::Task;
-use crate::worker::{HeartbeatReply, HeldLease, Leased, WorkQuery};
+use crate::worker::{HeartbeatReply, HeldLease, Leased, PresentedLease, WorkQuery};
 
 /// Leases tasks to external workers. A call for a lease that is no longer held is refused with
-/// `lease_lost`, and MUST NOT change anything.
+/// `lease_lost`, one without the token of the lease as unauthenticated. Neither MUST change anything.
+/// A lease that was stored before leases had tokens needs none.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait WorkerLeases: Send + Sync + 'static {
@@ -18,14 +19,18 @@ pub trait WorkerLeases: Send + Sync + 'static {
     /// pending in time, or the server is stopping.
     ///
     /// - MUST NOT hold anything of the store while it waits.
-    /// - MUST NOT keep a task from other workers for longer than a lease if the caller is dropped.
+    /// - MUST NOT claim anything once the caller was dropped, and MUST requeue at once whatever it is
+    ///   claiming at that moment.
     async fn lease(&self, query: WorkQuery) -> Result<Vec<Leased>, Error>;
+
+    /// Requeues tasks whose leases did not reach their worker.
+    async fn requeue_undelivered(&self, leases: Vec<HeldLease>);
 
     /// Extends a lease and publishes progress: a message for people, and per cent where they are
     /// known. The reply says whether the task was cancelled.
     async fn heartbeat(
         &self,
-        lease: HeldLease,
+        lease: PresentedLease,
         progress: Option<(String, Option<u8>)>,
     ) -> Result<HeartbeatReply, Error>;
 
@@ -33,7 +38,7 @@ pub trait WorkerLeases: Send + Sync + 'static {
     /// from the same attempt MUST get the same answer and change nothing.
     async fn finish(
         &self,
-        lease: HeldLease,
+        lease: PresentedLease,
         result: Result<Outcome, RunError>,
     ) -> Result<Arc<Task>, Error>;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Counts, Project, ProjectState};
+use super::{Activity, Counts, Project, ProjectState};
 use crate::page::Page;
 use crate::task::TaskLine;
 use crate::timestamp::Timestamp;
@@ -15,6 +15,8 @@ pub struct ProjectDetail {
     pub project: Arc<Project>,
     /// Tasks by status, open requests and artifacts.
     pub counts: Counts,
+    /// Its current work, or the party that it waits for.
+    pub activity: Activity,
 }
 
 /// Circumstances of a project's status; empty for an active project.
@@ -48,6 +50,8 @@ pub struct CompletionReport {
     pub project: Arc<Project>,
     /// Tasks by status, open requests and artifacts.
     pub counts: Counts,
+    /// Whether there are artifacts to download: stored ones, or a package of a project without any.
+    pub artifacts_available: bool,
     /// Time of the project's newest log entry.
     pub last_updated: Timestamp,
 }
@@ -78,11 +82,11 @@ impl Project {
                 let reason = emergency.as_ref().map(|stop| stop.reason.as_str());
                 standing(at, Some(by.as_str()), reason)
             }
-            ProjectState::Completed { at, by, overridden } => {
+            ProjectState::Completed { at, by, overridden, .. } => {
                 Standing { overridden, ..standing(at, Some(by.as_str()), None) }
             }
             ProjectState::Cancelled { at, by } => standing(at, Some(by.as_str()), None),
-            ProjectState::Halted { at, by, reason } => {
+            ProjectState::Halted { at, by, reason, .. } => {
                 standing(at, Some(by.as_str()), Some(reason.as_str()))
             }
             ProjectState::Failed { at, reason } => standing(at, None, Some(reason.as_str())),
@@ -174,14 +178,16 @@ mod tests {
     fn the_standing_has_author_time_and_reason() {
         let (by, reason) = ("ada".to_owned(), "Too large.".to_owned());
         assert_eq!(project(ProjectState::Active).standing(), Standing::default());
-        let halted = project(ProjectState::Halted { at: NOW, by: by.clone(), reason });
+        let halted =
+            project(ProjectState::Halted { at: NOW, by: by.clone(), reason, request_id: None });
         let standing = halted.standing();
         assert_eq!(
             (standing.since, standing.by, standing.reason),
             (Some(NOW), Some("ada"), Some("Too large."))
         );
         let overridden = vec!["Task 1 is pending.".to_owned()];
-        let state = ProjectState::Completed { at: NOW, by, overridden: overridden.clone() };
+        let state =
+            ProjectState::Completed { at: NOW, by, overridden: overridden.clone(), forced: true };
         assert_eq!(project(state).standing().overridden, overridden);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::definition::Workflow;
-use crate::vocabulary::ArtifactType;
+use crate::vocabulary::{ArtifactType, Oversight};
 
 /// Error in a workflow definition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +51,8 @@ impl Workflow {
         }
         self.check_steps()?;
         self.check_order()?;
-        self.check_inputs()
+        self.check_inputs()?;
+        self.check_replacements()
     }
 
     fn check_steps(&self) -> Result<(), WorkflowError> {
@@ -163,16 +164,26 @@ impl Workflow {
         Ok(())
     }
 
-    fn all_before(&self, index: usize) -> BTreeSet<usize> {
-        let mut found = BTreeSet::new();
-        let mut open = vec![index];
-        while let Some(index) = open.pop() {
-            for name in self.dependencies(index) {
-                let before = self.steps.iter().position(|step| step.name == name);
-                open.extend(before.filter(|before| found.insert(*before)));
+    /// Checks that no step replaces what a person approved without a review of its own, unless it
+    /// says so.
+    fn check_replacements(&self) -> Result<(), WorkflowError> {
+        for (index, step) in self.steps.iter().enumerate() {
+            let levels = Oversight::ALL.iter();
+            let mut reviewed =
+                levels.filter_map(|level| Some((self.replaces_reviewed(index, *level)?, level)));
+            if let Some((reviewed, level)) = reviewed.next_back() {
+                return Err(WorkflowError::new(
+                    format!("step \"{}\" gate", step.name),
+                    format!(
+                        "the step replaces the `{}` that a person approves at the gate of \"{}\", \
+                         and is not reviewed itself at the oversight level `{level}`; give it the \
+                         same gate, or set `replaces_approved = true`",
+                        step.output, reviewed.name
+                    ),
+                ));
             }
         }
-        found
+        Ok(())
     }
 }
 
@@ -222,6 +233,44 @@ mod tests {
         ];
         let error = Workflow::from_toml(&text.concat()).unwrap_err().to_string();
         assert!(error.contains("in a cycle: \"Report\", \"Fix\""), "{error}");
+    }
+
+    #[test]
+    fn a_step_that_replaces_what_is_approved_is_reviewed_too_or_says_so() {
+        let step = |name: &str, rest: &str| {
+            format!(
+                "[[step]]\nname = \"{name}\"\nphase = \"1\"\nagent = \"coder\"\noutput = \"source_code\"\n{rest}\n"
+            )
+        };
+        let check = |first: &str, second: &str| {
+            let text = ["name = \"x\"\n".to_owned(), step("Write", first), step("Fix", second)];
+            Workflow::from_toml(&text.concat()).map_err(|error| error.to_string())
+        };
+        let (standard, high) = ("gate = \"standard\"", "gate = \"high\"");
+        for second in ["", high, "depends_on = []"] {
+            let error = check(standard, second).unwrap_err();
+            assert!(error.contains("step \"Fix\" gate") && error.contains("\"Write\""), "{error}");
+        }
+        for (first, second) in [
+            (standard, standard),
+            (high, standard),
+            (high, "gate = \"low\""),
+            ("", standard),
+            ("", ""),
+            (standard, "replaces_approved = true"),
+        ] {
+            assert!(check(first, second).is_ok(), "{first:?}, {second:?}");
+        }
+        // A tested step runs again after the step that repairs it.
+        let repair = "gate = \"high\"\nloop = { with = \"Write\", until = \"passed\" }";
+        let error = check("", repair).unwrap_err();
+        assert!(error.contains("step \"Write\" gate") && error.contains("\"Fix\""), "{error}");
+    }
+
+    #[test]
+    fn a_definition_without_the_key_keeps_its_digest() {
+        let workflow = Workflow::from_toml(GOOD).unwrap();
+        assert!(!serde_json::to_string(&workflow).unwrap().contains("replaces_approved"));
     }
 
     #[test]

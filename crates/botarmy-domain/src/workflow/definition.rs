@@ -1,5 +1,7 @@
 //! Definitions of workflows and their steps.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -34,7 +36,7 @@ pub struct Step {
     pub phase: String,
     /// Agent type that executes it.
     pub agent: AgentType,
-    /// Types of its inputs: the agent is shown the newest artifact of each.
+    /// Types of its inputs: the agent is shown the released artifact of each.
     #[serde(default)]
     pub inputs: Vec<ArtifactType>,
     /// Type of its output.
@@ -49,6 +51,10 @@ pub struct Step {
     /// `standard` also at `high`, with `high` only there. Never when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Oversight>,
+    /// Whether its result replaces an approved artifact of the same type without a review of its
+    /// own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaces_approved: bool,
     /// Consequence of a gate that expires without an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_expiry: Option<OnExpiry>,
@@ -135,6 +141,47 @@ impl Workflow {
     #[must_use]
     pub fn repairer_of(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.repeat.as_ref().is_some_and(|l| l.with == name))
+    }
+
+    /// Returns the value of the loop's `until` key in a result of this step, or `None` if the step is
+    /// not tested in a loop.
+    #[must_use]
+    pub fn verdict(&self, step: &str, content: &Map<String, Value>) -> Option<bool> {
+        let repeat = self.repairer_of(step)?.repeat.as_ref()?;
+        Some(content.get(&repeat.until) == Some(&Value::Bool(true)))
+    }
+
+    /// Returns the steps that must be done before the `index`th, directly or not.
+    pub(super) fn all_before(&self, index: usize) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![index];
+        while let Some(index) = open.pop() {
+            for name in self.dependencies(index) {
+                let before = self.steps.iter().position(|step| step.name == name);
+                open.extend(before.filter(|before| found.insert(*before)));
+            }
+        }
+        found
+    }
+
+    /// Returns a step that is reviewed at this level of oversight, and whose approved result the
+    /// `index`th step would replace without a review.
+    #[must_use]
+    pub fn replaces_reviewed(&self, index: usize, oversight: Oversight) -> Option<&Step> {
+        let step = &self.steps[index];
+        if step.is_gated(oversight) || step.replaces_approved {
+            return None;
+        }
+        let before = self.all_before(index);
+        // A tested step runs again after the step that repairs.
+        let repairer = self.repairer_of(&step.name).map(|step| step.name.as_str());
+        self.steps.iter().enumerate().find_map(|(other, reviewed)| {
+            let comes_before = before.contains(&other)
+                || repairer == Some(reviewed.name.as_str())
+                || other != index && !self.all_before(other).contains(&index);
+            (comes_before && reviewed.output == step.output && reviewed.is_gated(oversight))
+                .then_some(reviewed)
+        })
     }
 }
 

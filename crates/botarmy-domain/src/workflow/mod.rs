@@ -5,7 +5,9 @@ mod check;
 mod definition;
 mod output_schema;
 mod progress;
+mod released;
 
 pub use check::WorkflowError;
 pub use definition::{DEFAULT_LOOP_MAX, Loop, Step, Workflow};
 pub use progress::{Next, NoProgress, Progress, StepProgress};
+pub use released::{Released, ReleasedArtifacts};

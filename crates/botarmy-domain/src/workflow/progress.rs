@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::definition::{Step, Workflow};
+use super::released::{Released, ReleasedArtifacts};
 use crate::artifact::ArtifactRef;
 use crate::ids::{ContextId, HitlRequestId, TaskId};
 use crate::vocabulary::{ArtifactType, StepStatus};
@@ -15,8 +16,13 @@ use crate::vocabulary::{ArtifactType, StepStatus};
 pub struct Progress {
     /// State by name of the step.
     pub steps: BTreeMap<String, StepProgress>,
-    /// Newest artifact of each type, which the next step is shown.
+    /// Newest artifact of each type, for readers.
     pub latest: BTreeMap<ArtifactType, ContextId>,
+    /// Artifact of each type that steps are given: the result of an ungated step, or what a person
+    /// approved. `None` in a project of a version that did not record it; it is rebuilt from the
+    /// log then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released: Option<ReleasedArtifacts>,
 }
 
 /// State of a step.
@@ -105,7 +111,11 @@ impl Progress {
     #[must_use]
     pub fn start(workflow: &Workflow) -> Self {
         let steps = workflow.steps.iter().map(|step| (step.name.clone(), StepProgress::default()));
-        Self { steps: steps.collect(), latest: BTreeMap::new() }
+        Self {
+            steps: steps.collect(),
+            latest: BTreeMap::new(),
+            released: Some(ReleasedArtifacts::new()),
+        }
     }
 
     /// Returns the first transition that is possible now. The caller applies it and calls again;
@@ -151,9 +161,20 @@ impl Progress {
         self.steps.entry(name.to_owned()).or_default()
     }
 
-    /// Marks a step as done. A repairing step resets itself and the tested step to pending instead,
-    /// so that the test runs again.
-    pub(crate) fn finish(&mut self, workflow: &Workflow, name: &str) {
+    /// Gives this artifact to the steps that begin from now on. Where the record has yet to be
+    /// rebuilt from the log, the log says it.
+    pub(crate) fn release(&mut self, artifact_type: ArtifactType, released: Released) {
+        if let Some(all) = &mut self.released {
+            all.insert(artifact_type, released);
+        }
+    }
+
+    /// Marks a step as done and releases its result. A repairing step resets itself and the tested
+    /// step to pending instead, so that the test runs again.
+    pub(crate) fn finish(&mut self, workflow: &Workflow, name: &str, result: Released) {
+        if let Some(step) = workflow.step(name) {
+            self.release(step.output, result);
+        }
         let step = self.step(name);
         step.request_id = None;
         step.feedback.clear();
@@ -169,12 +190,22 @@ impl Progress {
     }
 
     /// Records that a person replaced the output of a step; signs of missing progress do not apply
-    /// to the replacement.
-    pub(crate) fn replaced(&mut self, workflow: &Workflow, name: &str, by: &ArtifactRef) {
+    /// to the replacement. `passed` is the value of the loop's `until` key in it, where the step is
+    /// tested in a loop.
+    pub(crate) fn replaced(
+        &mut self,
+        workflow: &Workflow,
+        name: &str,
+        (id, digest): (ContextId, &str),
+        passed: Option<bool>,
+    ) {
         let step = self.step(name);
-        step.artifact = Some(by.id);
-        step.digest = Some(by.digest.clone());
+        step.artifact = Some(id);
+        step.digest = Some(digest.to_owned());
         step.no_progress = None;
+        if passed.is_some() {
+            step.passed = passed;
+        }
         if let Some(repairer) = workflow.repairer_of(name) {
             self.step(&repairer.name).no_progress = None;
         }
@@ -191,10 +222,8 @@ impl Progress {
     ) {
         let digest = Some(&made.digest);
         if workflow.step(name).is_some_and(|step| step.repeat.is_some()) {
-            let is_given =
-                |step: &&StepProgress| step.artifact.is_some() && step.artifact == made.previous;
-            let unchanged =
-                self.steps.values().filter(is_given).any(|step| step.digest.as_ref() == digest);
+            let given = self.released.as_ref().and_then(|all| all.get(&made.artifact_type));
+            let unchanged = given.map(|released| &released.digest) == digest;
             self.step(name).no_progress = unchanged.then_some(NoProgress::NothingRepaired);
         } else if let Some(repairer) = workflow.repairer_of(name) {
             let before = self.of(name);

@@ -42,6 +42,8 @@ fn workflows() -> impl Strategy<Value = Workflow> {
                     0 => Some(Oversight::Standard),
                     _ => None,
                 },
+                // Every step makes the same type, whether it is gated or not.
+                replaces_approved: true,
                 on_expiry: None,
                 gate_ttl_s: None,
                 repeat: with.map(|with| Loop { with, until: "passed".to_owned(), max }),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::world::{Outcome, World};
 use botarmy_domain::workflow::Workflow;
-use botarmy_domain::{HitlAction, Scope};
+use botarmy_domain::{HitlAction, OnExpiry, Scope};
 
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
@@ -61,12 +61,11 @@ fn project() {
     .unwrap();
     check(
         "
-        state      pause   resume  cancel     force      start   submit  reject
-        active     paused  -       cancelled  completed  active  active  halted
-        paused     -       active  cancelled  completed  -       -       halted
-        completed  -       -       -          completed  -       -       -
-        halted     -       -       -          completed  -       -       -
-        cancelled  -       -       -          -          -       -       -
+        state      pause   resume  cancel     force      start   submit  reject  reopen
+        active     paused  -       cancelled  completed  active  active  active  -
+        paused     -       active  cancelled  completed  -       -       paused  -
+        completed  -       -       -          completed  -       -       -       -
+        cancelled  -       -       -          -          -       -       -       -
         ",
         |state| {
             let mut scene = Scene::new(World::new());
@@ -76,27 +75,75 @@ fn project() {
                 "active" => {}
                 "paused" => drop(scene.world.pause().unwrap()),
                 "completed" => drop(scene.world.force().unwrap()),
-                "halted" => drop(scene.world.respond(request, HitlAction::Reject).unwrap()),
                 "cancelled" => drop(scene.world.cancel().unwrap()),
                 other => panic!("no scene for {other}"),
             }
             scene
         },
-        |scene, action| match action {
-            "pause" => scene.world.pause(),
-            "resume" => scene.world.resume(),
-            "cancel" => scene.world.cancel(),
-            "force" => scene.world.force(),
-            "start" => scene.world.start(&workflow),
-            "submit" => scene.world.submit().map(|_| botarmy_domain::Committed::default()),
-            "reject" => scene.world.respond(scene.request.unwrap(), HitlAction::Reject),
-            other => panic!("no action {other}"),
-        },
-        |scene| {
-            let project = scene.world.project;
-            scene.world.look(&Scope::project(project)).project.unwrap().status().to_string()
-        },
+        |scene, action| act_on_project(scene, &workflow, action),
+        project_status,
     );
+    // A project that completed by itself goes on with the next task; other actions find it over.
+    check(
+        "
+        state      pause   resume  cancel     force      start   submit  reject  reopen
+        completed  -       -       -          completed  active  active  -       -
+        ",
+        |_| {
+            let mut scene = Scene::new(World::new());
+            let request = scene.world.raise().unwrap();
+            scene.request = Some(request);
+            let task = scene.world.submit().unwrap();
+            scene.world.claim(task).unwrap();
+            scene.world.complete(task, 1, serde_json::Map::new()).unwrap();
+            scene.world.respond(request, HitlAction::Approve).unwrap();
+            scene
+        },
+        |scene, action| act_on_project(scene, &workflow, action),
+        project_status,
+    );
+    // Only a workflow can be halted.
+    check(
+        "
+        state      pause   resume  cancel     force      start   submit  reject  reopen
+        active     paused  -       cancelled  completed  -       active  halted  -
+        paused     -       active  cancelled  completed  -       -       halted  -
+        halted     -       -       -          completed  -       -       -       active
+        ",
+        |state| {
+            let mut scene = Scene::new(World::with(Some(&workflow)));
+            let request = scene.world.raise().unwrap();
+            scene.request = Some(request);
+            match state {
+                "active" => {}
+                "paused" => drop(scene.world.pause().unwrap()),
+                "halted" => drop(scene.world.respond(request, HitlAction::Reject).unwrap()),
+                other => panic!("no scene for {other}"),
+            }
+            scene
+        },
+        |scene, action| act_on_project(scene, &workflow, action),
+        project_status,
+    );
+}
+
+fn act_on_project(scene: &mut Scene, workflow: &Workflow, action: &str) -> Outcome {
+    match action {
+        "pause" => scene.world.pause(),
+        "resume" => scene.world.resume(),
+        "cancel" => scene.world.cancel(),
+        "force" => scene.world.force(),
+        "start" => scene.world.start(workflow),
+        "submit" => scene.world.submit().map(|_| botarmy_domain::Committed::default()),
+        "reject" => scene.world.respond(scene.request.unwrap(), HitlAction::Reject),
+        "reopen" => scene.world.reopen(scene.request.unwrap()),
+        other => panic!("no action {other}"),
+    }
+}
+
+fn project_status(scene: &mut Scene) -> String {
+    let project = scene.world.project;
+    scene.world.look(&Scope::project(project)).project.unwrap().status().to_string()
 }
 
 #[test]
@@ -168,13 +215,14 @@ fn request() {
         state      approve   reject    amend    expire   cancel
         pending    approved  rejected  amended  expired  cancelled
         approved   -         -         -        -        approved
-        rejected   -         -         -        -        -
+        rejected   -         -         -        -        rejected
         amended    -         -         -        -        amended
-        expired    -         -         -        -        -
+        expired    -         -         -        -        expired
         cancelled  -         -         -        -        -
         ",
         |state| {
             let mut scene = Scene::new(World::new());
+            scene.world.defaults.on_expiry = OnExpiry::Reject;
             let request = scene.world.raise().unwrap();
             scene.request = Some(request);
             match state {

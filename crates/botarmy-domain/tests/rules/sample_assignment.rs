@@ -83,6 +83,7 @@ pub(crate) fn sample_assignment(session: Option<String>) -> Assignment {
         output_type: Some(ArtifactType::SourceCode),
         output_schema: Some(object(json!({"required": ["files"], "type": "object"}))),
         resume: Some(Resume { session, answers }),
+        workflow: None,
     }
 }
 

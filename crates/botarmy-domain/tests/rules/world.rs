@@ -8,9 +8,9 @@ use botarmy_domain::batch::{Batch, Rows};
 use botarmy_domain::decide::tasks::{Inquiry, Work};
 use botarmy_domain::decide::{hitl, projects, tasks};
 use botarmy_domain::{
-    AgentType, Caller, Committed, Decision, DecisionContext, DomainError, Entry, HitlAction,
-    HitlRequestId, LeaseHolder, NewProject, NewRequest, NewTask, Oversight, ProjectId, Question,
-    Response, RunError, Scope, Snapshot, TaskId, Timestamp, Usage, WorkerId, Workflow,
+    AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Entry,
+    HitlAction, HitlRequestId, LeaseHolder, NewProject, NewRequest, NewTask, Oversight, ProjectId,
+    Question, Response, RunError, Scope, Snapshot, TaskId, Timestamp, Usage, WorkerId, Workflow,
 };
 use serde_json::Map;
 
@@ -18,6 +18,7 @@ pub struct World {
     batch: Batch,
     pub now: Timestamp,
     seed: u128,
+    pub defaults: Defaults,
     pub entries: Vec<Arc<Entry>>,
     pub project: ProjectId,
 }
@@ -34,8 +35,14 @@ impl World {
         let now = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
         let context = DecisionContext::new(now, 0, user());
         let project = context.fork(9).id_generator().project();
-        let mut world =
-            Self { batch: Batch::default(), now, seed: 0, entries: Vec::new(), project };
+        let mut world = Self {
+            batch: Batch::default(),
+            now,
+            seed: 0,
+            defaults: Defaults::default(),
+            entries: Vec::new(),
+            project,
+        };
         let new = NewProject {
             name: "Project".to_owned(),
             description: Some("An idea".to_owned()),
@@ -70,7 +77,8 @@ impl World {
     }
 
     fn context(&self) -> DecisionContext {
-        DecisionContext::new(self.now, self.seed, user())
+        let defaults = self.defaults;
+        DecisionContext { defaults, ..DecisionContext::new(self.now, self.seed, user()) }
     }
 
     fn scope(&self) -> Scope {
@@ -85,6 +93,18 @@ impl World {
 
     pub fn resume(&mut self) -> Outcome {
         self.run(&self.scope(), projects::resume)
+    }
+
+    /// Reopens the project, which this request halted.
+    pub fn reopen(&mut self, rejected: HitlRequestId) -> Outcome {
+        let project = self.project;
+        let seen = self.look(&Scope::project(project)).project.unwrap();
+        let (tasks, requests) = projects::interrupted(&seen);
+        let mut scope = Scope::project(self.project).request(rejected);
+        scope.tasks.extend(tasks);
+        scope.tasks.extend(self.task_of(rejected));
+        scope.requests.extend(requests);
+        self.run(&scope, |c, s| projects::reopen(c, s, Some(rejected), "a mistake"))
     }
 
     pub fn cancel(&mut self) -> Outcome {
@@ -118,7 +138,7 @@ impl World {
     pub fn claim(&mut self, id: TaskId) -> Outcome {
         let lease = Duration::from_secs(300);
         self.run(&self.scope().task(id), |c, s| {
-            tasks::claim(&c.by(Caller::worker(&worker())), s, id, &worker(), lease)
+            tasks::claim(&c.by(Caller::worker(&worker())), s, id, &worker(), lease, None)
         })
     }
 
@@ -230,6 +250,7 @@ impl World {
                 context.id_generator().task(),
                 &worker(),
                 Duration::ZERO,
+                None,
             )
         });
         assert!(looked.is_err(), "looking changes nothing");

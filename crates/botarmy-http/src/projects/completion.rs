@@ -39,6 +39,7 @@ struct CompletionView<'a> {
     waiting_for_hitl_tasks: u32,
     cancelled_tasks: u32,
     artifacts_count: u32,
+    /// Whether there are artifacts or a package to download.
     artifacts_available: bool,
     /// Time of the project's newest log entry.
     #[schema(value_type = String, format = DateTime)]
@@ -48,7 +49,8 @@ struct CompletionView<'a> {
 
 /// Returns the progress of a project towards its completion.
 #[utoipa::path(
-    get, path = "/api/v1/projects/{project_id}/completion", tag = "projects",
+    get, path = "/api/v1/projects/{project_id}/completion", operation_id = "get_project_completion",
+    tag = "projects",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = CompletionView), (status = 404, body = ProblemDocument)),
 )]
@@ -72,7 +74,7 @@ async fn completion(
         waiting_for_hitl_tasks: counts.waiting_for_hitl,
         cancelled_tasks: counts.cancelled,
         artifacts_count: counts.artifacts,
-        artifacts_available: counts.artifacts > 0,
+        artifacts_available: report.artifacts_available,
         last_updated: report.last_updated,
         is_complete: report.is_complete(),
     }))
@@ -91,7 +93,9 @@ struct CheckView {
 
 /// Completes a project if every condition is met, and lists those that are not.
 #[utoipa::path(
-    post, path = "/api/v1/projects/{project_id}/check-completion", tag = "projects",
+    post, path = "/api/v1/projects/{project_id}/check-completion",
+    operation_id = "check_project_completion",
+    tag = "projects",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = CheckView), (status = 404, body = ProblemDocument)),
 )]
@@ -130,7 +134,9 @@ struct ForceView {
 ///
 /// The log records the caller and the conditions that were not met.
 #[utoipa::path(
-    post, path = "/api/v1/projects/{project_id}/force-complete", tag = "projects",
+    post, path = "/api/v1/projects/{project_id}/force-complete",
+    operation_id = "force_complete_project",
+    tag = "projects",
     params(("project_id" = Uuid, Path)),
     responses(
         (status = 200, body = ForceView),
@@ -182,7 +188,12 @@ mod tests {
                 artifacts: 6,
                 ..Counts::default()
             };
-            Ok(CompletionReport { project: project().into(), counts, last_updated: NOW })
+            Ok(CompletionReport {
+                project: project().into(),
+                counts,
+                artifacts_available: true,
+                last_updated: NOW,
+            })
         });
         assert_eq!(
             fakes.send(get(&path("/completion"))).await.json(),
@@ -228,8 +239,12 @@ mod tests {
     async fn completing_by_force_what_is_complete_says_so() {
         let mut fakes = Fakes::default();
         fakes.queries.expect_project().returning(|_, _| {
-            let state =
-                ProjectState::Completed { at: NOW, by: "ada".to_owned(), overridden: Vec::new() };
+            let state = ProjectState::Completed {
+                at: NOW,
+                by: "ada".to_owned(),
+                overridden: Vec::new(),
+                forced: false,
+            };
             Ok(Project { state, ..project() }.into())
         });
         fakes.projects.expect_force_complete().returning(|_, _| Ok(Vec::new()));

@@ -1,11 +1,13 @@
 //! Reading projects: the list, and one with its progress and counts.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use botarmy_domain::project::ProjectDetail;
 use botarmy_domain::{
-    AgentType, ContextId, Counts, HitlRequestId, Plan, ProjectId, ProjectStatus, StepStatus,
-    TaskId, Timestamp,
+    Activity, ActivityState, AgentType, ContextId, Counts, Error, HitlRequestId, Page, Plan,
+    Project, ProjectId, ProjectStatus, StepStatus, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +17,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, Whole};
+use crate::paging::{self, List};
 use crate::vocabulary;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -36,18 +39,55 @@ struct ListQuery {
     cursor: Option<ProjectId>,
 }
 
+/// Current work of a project, or the party that it waits for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Activity)]
+struct ActivityView {
+    #[schema(value_type = vocabulary::ActivityState)]
+    state: ActivityState,
+    /// Start of the attempt, opening of the oldest request, or time at which the task became ready.
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// Number of requests that wait for a person.
+    requests: u32,
+    /// Agent type of the task that is running, that waits for a worker, or that a person is asked
+    /// about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<vocabulary::AgentType>)]
+    agent_type: Option<AgentType>,
+}
+
+impl From<&Activity> for ActivityView {
+    fn from(activity: &Activity) -> Self {
+        let Activity { state, since, requests, agent_type } = *activity;
+        Self { state, since, requests, agent_type }
+    }
+}
+
+/// Project in a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedProject)]
+struct ListedView<'a> {
+    #[serde(flatten)]
+    project: ProjectView<'a>,
+    activity: ActivityView,
+}
+
 /// Page of projects.
 #[derive(Serialize, ToSchema)]
 struct ProjectPage<'a> {
-    items: Vec<ProjectView<'a>>,
+    items: Vec<ListedView<'a>>,
     /// Cursor of the next page; null on the last page.
     #[schema(value_type = Option<String>)]
     next_cursor: Option<ProjectId>,
 }
 
 /// Lists projects, newest first.
+///
+/// Long descriptions are cut, and a page ends early when it would be large.
 #[utoipa::path(
-    get, path = "/api/v1/projects", tag = "projects", params(ListQuery),
+    get, path = "/api/v1/projects", operation_id = "list_projects",
+    tag = "projects", params(ListQuery),
     responses((status = 200, body = ProjectPage)),
 )]
 async fn list(
@@ -56,10 +96,51 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
-    let page = state.queries.projects(&caller, query.status, query.cursor, limit).await?;
-    let items = page.items.iter().map(|project| ProjectView::of(project)).collect();
-    let next_cursor = page.last_before_next().map(|project| project.id);
-    Ok(HttpResponse::Ok().json(ProjectPage { items, next_cursor }))
+    let list = ProjectList { state: &state, caller: &caller, status: query.status };
+    paging::respond(&list, query.cursor, limit).await
+}
+
+/// Projects, newest first.
+struct ProjectList<'a> {
+    state: &'a State,
+    caller: &'a botarmy_domain::Caller,
+    status: Option<ProjectStatus>,
+}
+
+/// A project with what it is doing.
+struct Listed {
+    project: Arc<Project>,
+    activity: Activity,
+}
+
+impl List for ProjectList<'_> {
+    type Item = Listed;
+    type Cursor = ProjectId;
+
+    async fn read(&self, after: Option<ProjectId>, limit: u32) -> Result<Page<Arc<Listed>>, Error> {
+        let queries = &self.state.queries;
+        let page = queries.projects(self.caller, self.status, after, limit).await?;
+        let activities = queries.activities(self.caller, &page.items).await?;
+        let listed = |(project, activity)| Arc::new(Listed { project, activity });
+        let items = page.items.into_iter().zip(activities).map(listed).collect();
+        Ok(Page { items, has_more: page.has_more })
+    }
+
+    fn cursor(listed: &Listed) -> ProjectId {
+        listed.project.id
+    }
+
+    fn weight(listed: &Listed) -> usize {
+        let project = &listed.project;
+        let idea = project.plan.as_ref().map_or(0, |plan| plan.idea.len());
+        size_of::<Project>() + idea + project.description.as_ref().map_or(0, String::len)
+    }
+
+    fn write(&self, listed: &Listed, json: &mut Vec<u8>) -> serde_json::Result<()> {
+        let Listed { project, activity } = listed;
+        let project = ProjectView::listed(project);
+        serde_json::to_writer(json, &ListedView { project, activity: activity.into() })
+    }
 }
 
 /// Project with its progress and counts.
@@ -68,6 +149,7 @@ async fn list(
 struct ProjectDetailView<'a> {
     #[serde(flatten)]
     project: ProjectView<'a>,
+    activity: ActivityView,
     /// Time at which the project reached its status; null while it is active.
     #[schema(value_type = Option<String>, format = DateTime)]
     status_since: Option<Timestamp>,
@@ -195,6 +277,7 @@ impl<'a> ProjectDetailView<'a> {
         let standing = project.standing();
         Self {
             project: ProjectView::of(project),
+            activity: (&detail.activity).into(),
             status_since: standing.since,
             status_by: standing.by,
             status_reason: standing.reason,
@@ -207,7 +290,7 @@ impl<'a> ProjectDetailView<'a> {
 
 /// Returns a project with its progress and counts.
 #[utoipa::path(
-    get, path = "/api/v1/projects/{project_id}", tag = "projects",
+    get, path = "/api/v1/projects/{project_id}", operation_id = "get_project", tag = "projects",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = ProjectDetailView), (status = 404, body = ProblemDocument)),
 )]
@@ -222,11 +305,19 @@ async fn read(
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::Page;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{Fakes, get, no, path, project, started, unknown};
+    use crate::testing::{Fakes, NOW, get, no, path, project, started, unknown};
+
+    fn waiting() -> Activity {
+        Activity {
+            state: ActivityState::WaitingForWorker,
+            since: NOW,
+            requests: 0,
+            agent_type: Some(AgentType::Coder),
+        }
+    }
 
     #[actix_web::test]
     async fn a_list_pages_by_cursor() {
@@ -236,10 +327,19 @@ mod tests {
             let found = if before.is_none() { 2 } else { 1 };
             Ok(Page::first((0..found).map(|_| project().into()).collect(), limit))
         });
+        fakes
+            .queries
+            .expect_activities()
+            .returning(|_, projects| Ok(projects.iter().map(|_| waiting()).collect()));
         let first = "/api/v1/projects?status=active&limit=1";
         let next = format!("{first}&cursor={}", project().id);
         let answers = fakes.send_all([get(first), get(&next)]).await;
         assert_eq!(answers[0].json()["items"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            answers[0].json()["items"][0]["activity"],
+            json!({"state": "waiting_for_worker", "since": "2027-01-15T08:00:00.000000Z",
+                   "requests": 0, "agent_type": "coder"})
+        );
         assert_eq!(answers[0].json()["next_cursor"], json!(project().id));
         assert_eq!(answers[1].json()["next_cursor"], Value::Null);
     }
@@ -282,7 +382,7 @@ mod tests {
             fakes.queries.expect_project_detail().returning(|_, id| {
                 assert_eq!(id, project().id);
                 let counts = Counts::default();
-                Ok(ProjectDetail { project: project().into(), counts })
+                Ok(ProjectDetail { project: project().into(), counts, activity: waiting() })
             });
             let answer = fakes.send(get(&format!("/api/v1/projects/{form}/"))).await;
             assert_eq!(answer.json()["id"], id);
@@ -293,7 +393,8 @@ mod tests {
     async fn a_project_shows_where_it_is_in_its_workflow() {
         let mut fakes = Fakes::default();
         fakes.queries.expect_project_detail().returning(|_, _| {
-            Ok(ProjectDetail { project: started().into(), counts: Counts::default() })
+            let counts = Counts::default();
+            Ok(ProjectDetail { project: started().into(), counts, activity: waiting() })
         });
         let body = fakes.send(get(&path(""))).await.json();
         assert_eq!(body["workflow"], "w");
@@ -303,5 +404,6 @@ mod tests {
         );
         assert_eq!(body["progress"]["steps"][0]["status"], "done");
         assert_eq!(body["counts"]["tasks"]["total"], 0);
+        assert_eq!(body["activity"]["state"], "waiting_for_worker");
     }
 }

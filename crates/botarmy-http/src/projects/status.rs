@@ -83,7 +83,8 @@ const LINE_BYTES: usize = 300;
 
 /// Returns the status of a project and of its tasks.
 #[utoipa::path(
-    get, path = "/api/v1/projects/{project_id}/status", tag = "projects",
+    get, path = "/api/v1/projects/{project_id}/status", operation_id = "get_project_status",
+    tag = "projects",
     params(("project_id" = Uuid, Path)),
     responses((status = 200, body = StatusBoard), (status = 404, body = ProblemDocument)),
 )]

@@ -228,15 +228,47 @@ async fn it_stays_in_order_when_much_happens_while_it_catches_up() {
 }
 
 #[tokio::test]
-async fn a_position_beyond_the_end_waits_for_it() {
+async fn a_position_beyond_the_end_is_answered_with_a_gap_and_then_live() {
     let (world, hub) = start(settings()).await;
     let log = LogWriter::project();
     world.commit_and_announce(log, 3);
+    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let position = subscriber.subscribe(project_of(log), Some(5000)).await.unwrap();
+    assert_eq!(position, Some(3));
+    // The same through a second subscription, and for the log of the system.
+    for again in [false, true] {
+        if again {
+            subscriber.subscribe(project_of(log), Some(4000)).await.unwrap();
+        }
+        let gap = next(&mut subscriber).await;
+        assert_eq!(gap["event_type"], "gap");
+        let after = if again { 4000 } else { 5000 };
+        assert_eq!((&gap["data"]["after"], &gap["data"]["head"]), (&json!(after), &json!(3)));
+        assert_eq!(gap["project_id"], json!(log.project()));
+    }
+    world.commit_and_announce(log, 2);
+    assert_eq!(next_seqs(&mut subscriber, 2).await, [4, 5]);
+    let mut system = hub.subscriber(Some(7)).await.unwrap();
+    let gap = next(&mut system).await;
+    assert_eq!((&gap["event_type"], &gap["data"]["head"]), (&json!("gap"), &json!(0)));
+    assert_eq!(gap["project_id"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_position_that_was_not_announced_here_yet_is_no_gap() {
+    let (world, hub) = start(settings()).await;
+    let log = LogWriter::project();
+    world.commit_and_announce(log, 3);
+    let _watched = watching(&hub, log, None).await;
+    // Another server has committed two entries and told its client of them.
+    let entries = world.commit(log, 2);
     let mut subscriber = watching(&hub, log, Some(5)).await;
-    world.commit_and_announce(log, 2);
+    for entry in &entries {
+        world.announce_entry(entry);
+    }
     assert_silent(&mut subscriber).await;
-    world.commit_and_announce(log, 2);
-    assert_eq!(next_seqs(&mut subscriber, 2).await, [6, 7]);
+    world.commit_and_announce(log, 1);
+    assert_eq!(next_seqs(&mut subscriber, 1).await, [6]);
 }
 
 #[tokio::test]

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::decide::hitl;
 use botarmy_domain::ports::Gates;
+use botarmy_domain::text::{clean_map, strip_controls};
 use botarmy_domain::{
-    BudgetAccount, Caller, DomainError, Error, HitlAction, HitlRequest, HitlRequestId, NewRequest,
-    Responded, Response, Scope,
+    ArtifactType, BudgetAccount, Caller, DomainError, Entry, Error, EventType, HitlAction,
+    HitlKind, HitlRequest, HitlRequestId, HitlStatus, NewRequest, Responded, Response, Scope,
 };
 
 use super::written;
 use crate::engine::Engine;
+use crate::output_validation::OutputSpec;
 
 #[async_trait]
 impl Gates for Engine {
@@ -34,16 +36,36 @@ impl Gates for Engine {
         response: Response,
         caller: Caller,
     ) -> Result<Responded, Error> {
-        let mut scope = self.scope_of_request(id).await?;
+        let mut response = response;
+        let request = self.ports.stores.requests.request(id).await?;
+        let request = request.ok_or_else(|| DomainError::not_found("Request", id))?;
+        let mut scope = scope_of(&request);
         let workflow_resumed = response.action != HitlAction::Reject;
         if !workflow_resumed {
             scope = scope.everything_open();
         }
+        self.check_amendment(&request, &mut response).await?;
         let respond =
             move |context: &_, snapshot: &_| hitl::respond(context, snapshot, id, &response);
         let committed = self.commit(self.context(caller), scope, respond).await?;
-        Ok(Responded { request: written(committed.request(id))?, workflow_resumed })
+        let halted = |entry: &Arc<Entry>| entry.event_type == EventType::ProjectHalted;
+        Ok(Responded {
+            request: written(committed.request(id))?,
+            workflow_resumed,
+            project_halted: committed.entries.iter().any(halted),
+        })
     }
+}
+
+/// Returns the scope of a decision about a request: its project and its task.
+fn scope_of(request: &HitlRequest) -> Scope {
+    let mut scope = Scope::project(request.project_id).request(request.id);
+    scope.tasks.extend(request.task_id);
+    if let Some(question) = &request.budget {
+        // Other tasks may wait for the same budget, and go on with the same answer.
+        scope = scope.everything_open().record::<BudgetAccount>(question.account);
+    }
+    scope
 }
 
 impl Engine {
@@ -51,12 +73,39 @@ impl Engine {
     pub(crate) async fn scope_of_request(&self, id: HitlRequestId) -> Result<Scope, Error> {
         let request = self.ports.stores.requests.request(id).await?;
         let request = request.ok_or_else(|| DomainError::not_found("Request", id))?;
-        let mut scope = Scope::project(request.project_id).request(id);
-        scope.tasks.extend(request.task_id);
-        if let Some(question) = &request.budget {
-            // Other tasks may wait for the same budget, and go on with the same answer.
-            scope = scope.everything_open().record::<BudgetAccount>(question.account);
+        Ok(scope_of(&request))
+    }
+
+    /// Checks that the document of an amendment has the form that its step requires, as if an agent
+    /// had made it, and removes control characters from it. The definition and the step of a request
+    /// never change, so this holds until the decision.
+    async fn check_amendment(
+        &self,
+        request: &HitlRequest,
+        response: &mut Response,
+    ) -> Result<(), Error> {
+        let document = response.amended_content.as_mut();
+        let is_result = response.action == HitlAction::Amend
+            && request.kind == HitlKind::Approval
+            && request.status() == HitlStatus::Pending;
+        let (Some(document), true) = (document, is_result) else { return Ok(()) };
+        let project = self.existing_project(request.project_id).await?;
+        let step = request.step.as_deref();
+        let step = step.and_then(|step| project.plan.as_ref()?.workflow.step(step));
+        clean_map(document);
+        if step.map(|step| step.output) != Some(ArtifactType::SourceCode) {
+            strip_controls(document);
         }
-        Ok(scope)
+        let Some(step) = step else { return Ok(()) };
+        let spec =
+            OutputSpec { output_type: Some(step.output), schema: step.output_schema.clone() };
+        let mut errors = self.output_validator.errors(&spec, document);
+        if errors.is_empty() {
+            return Ok(());
+        }
+        for error in &mut errors {
+            error.pointer.insert_str(0, "/amended_content");
+        }
+        Err(DomainError::InvalidDocument(errors).into())
     }
 }

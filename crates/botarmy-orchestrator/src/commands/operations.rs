@@ -6,14 +6,15 @@ use async_trait::async_trait;
 use botarmy_domain::budget::{BudgetReport, Limit};
 use botarmy_domain::decide::{agents, artifacts, budget};
 use botarmy_domain::emergency::StopScope;
-use botarmy_domain::ports::Operations;
+use botarmy_domain::ports::{Operations, RecordsExt};
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, Caller,
-    DomainError, Error, NewArtifact, Package, ProjectId, Row, Scope, Stopped, package,
+    DomainError, Error, NewArtifact, Package, ProjectId, Row, Scope, Stopped, Timestamp, package,
 };
 
 use super::written;
 use crate::engine::Engine;
+use crate::verified_artifacts::verify_contents;
 
 /// Largest number of artifacts in a package.
 const MAX_PACKAGED: u32 = 10_000;
@@ -100,17 +101,35 @@ impl Engine {
         id: ProjectId,
         caller: Caller,
     ) -> Result<Arc<Package>, Error> {
-        let project = self.ports.stores.projects.project(id).await?;
-        let project = project.ok_or_else(|| DomainError::not_found("Project", id))?;
-        let filter = ArtifactFilter::default();
-        let stored = self.ports.stores.context.artifacts(id, filter, MAX_PACKAGED).await?;
         let context = self.context(caller);
-        let package = Arc::new(package::build(&project, &stored, context.now));
+        let package = Arc::new(self.build_package(id, context.now).await?);
         let made = Arc::clone(&package);
         self.commit(context, Scope::project(id), move |context, snapshot| {
             artifacts::package_made(context, snapshot, &made)
         })
         .await?;
         Ok(package)
+    }
+
+    /// Builds the package of a project from what is stored.
+    pub(crate) async fn build_package(
+        &self,
+        id: ProjectId,
+        now: Timestamp,
+    ) -> Result<Package, Error> {
+        let project = self.ports.stores.projects.project(id).await?;
+        let project = project.ok_or_else(|| DomainError::not_found("Project", id))?;
+        let filter = ArtifactFilter::default();
+        let stored = self.ports.stores.context.artifacts(id, filter, MAX_PACKAGED).await?;
+        verify_contents(&stored)?;
+        Ok(package::build(&project, &stored, now))
+    }
+
+    /// Returns the package of a project that was made last, unless it was deleted.
+    pub(crate) async fn stored_package(
+        &self,
+        project: ProjectId,
+    ) -> Result<Option<Arc<Package>>, Error> {
+        Ok(self.ports.stores.records.record(project).await?)
     }
 }

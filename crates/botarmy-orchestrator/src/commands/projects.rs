@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use botarmy_domain::decide::projects;
 use botarmy_domain::ports::Projects;
 use botarmy_domain::{
-    Caller, Completion, DomainError, Error, NewProject, Project, ProjectId, ProjectState,
-    ProjectStatus, Scope,
+    Caller, Completion, DomainError, Error, HitlRequestId, HitlStatus, NewProject, Project,
+    ProjectId, ProjectState, ProjectStatus, Scope,
 };
 
 use super::written;
@@ -15,6 +15,8 @@ use crate::engine::Engine;
 
 /// The workflow of a project that names none.
 const DEFAULT_WORKFLOW: &str = "sdlc";
+/// Largest number of refused requests that are looked at for the newest one.
+const MAX_REFUSALS: u32 = 1_000;
 
 #[async_trait]
 impl Projects for Engine {
@@ -54,6 +56,32 @@ impl Projects for Engine {
         written(self.commit(context, scope, projects::resume).await?.project())
     }
 
+    async fn reopen_project(
+        &self,
+        id: ProjectId,
+        reason: String,
+        caller: Caller,
+    ) -> Result<Arc<Project>, Error> {
+        let project = self.existing_project(id).await?;
+        let rejected = match &project.state {
+            ProjectState::Halted { request_id: None, .. } => self.newest_refusal(id).await?,
+            ProjectState::Halted { request_id, .. } => *request_id,
+            _ => None,
+        };
+        let (tasks, requests) = projects::interrupted(&project);
+        let mut scope = Scope::project(id);
+        scope.tasks.extend(tasks);
+        scope.requests.extend(requests);
+        if let Some(rejected) = rejected {
+            let request = self.ports.stores.requests.request(rejected).await?;
+            scope.tasks.extend(request.and_then(|request| request.task_id));
+            scope.requests.push(rejected);
+        }
+        let reopen =
+            move |context: &_, snapshot: &_| projects::reopen(context, snapshot, rejected, &reason);
+        written(self.commit(self.context(caller), scope, reopen).await?.project())
+    }
+
     async fn cancel_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
         let (context, scope) = (self.context(caller), Scope::project(id).everything_open());
         written(self.commit(context, scope, projects::cancel).await?.project())
@@ -81,5 +109,16 @@ impl Projects for Engine {
             Some(ProjectState::Completed { overridden, .. }) => overridden.clone(),
             _ => Vec::new(),
         })
+    }
+}
+
+impl Engine {
+    /// Returns the request of a project that was rejected or expired last.
+    async fn newest_refusal(&self, id: ProjectId) -> Result<Option<HitlRequestId>, Error> {
+        let requests = &self.ports.stores.requests;
+        let rejected = requests.requests(id, Some(HitlStatus::Rejected), MAX_REFUSALS).await?;
+        let expired = requests.requests(id, Some(HitlStatus::Expired), MAX_REFUSALS).await?;
+        let newest = rejected.iter().chain(&expired).max_by_key(|request| request.updated_at);
+        Ok(newest.map(|request| request.id))
     }
 }

@@ -7,14 +7,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
-use botarmy_domain::{AgentType, Caller, Claim, HeldLease, Row, StoreError, Task, WorkQuery};
+use botarmy_domain::ports::Secrets;
+use botarmy_domain::{
+    AgentType, Caller, Claim, ExternalLease, HeldLease, LeaseSecret, LeaseToken, Row, StoreError,
+    Task, WorkQuery,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::warn;
 
 use crate::engine::Engine;
+use crate::lease_settings::LeaseSettings;
 use crate::wake_up_fanout::WakeUpReceiver;
 
 /// Largest number of waiting requests; further ones are answered at once.
@@ -40,7 +44,7 @@ impl PollRequest {
     }
 
     fn leave(self, engine: &Engine) {
-        let nothing = ClaimGuard { engine: engine.clone(), tasks: Vec::new() };
+        let nothing = ClaimGuard::empty(engine);
         // The worker may have disconnected.
         drop(self.answer.send(self.failed.map_or(Ok(nothing), Err)));
     }
@@ -50,12 +54,23 @@ impl PollRequest {
 pub(crate) struct ClaimGuard {
     engine: Engine,
     tasks: Vec<Arc<Task>>,
+    /// Source of the tokens of their leases.
+    secret: Option<LeaseSecret>,
 }
 
 impl ClaimGuard {
+    fn empty(engine: &Engine) -> Self {
+        Self { engine: engine.clone(), tasks: Vec::new(), secret: None }
+    }
+
     /// Returns the tasks.
     pub(crate) fn tasks(&self) -> &[Arc<Task>] {
         &self.tasks
+    }
+
+    /// Returns the token of the lease on one of the tasks.
+    pub(crate) fn token(&self, lease: &HeldLease) -> Option<LeaseToken> {
+        Some(self.secret.as_ref()?.token(lease.task, &lease.holder))
     }
 
     /// Marks the tasks as arrived.
@@ -83,8 +98,8 @@ impl Drop for ClaimGuard {
 pub struct LeaseDispatcher {
     engine: Engine,
     receiver: Arc<WakeUpReceiver>,
-    lease: Duration,
-    poll: Duration,
+    settings: LeaseSettings,
+    secrets: Arc<dyn Secrets>,
     coming: mpsc::Receiver<PollRequest>,
     waiting: VecDeque<PollRequest>,
 }
@@ -92,17 +107,17 @@ pub struct LeaseDispatcher {
 impl LeaseDispatcher {
     pub(crate) fn new(
         engine: Engine,
-        lease: Duration,
-        poll: Duration,
+        settings: LeaseSettings,
+        secrets: Arc<dyn Secrets>,
         coming: mpsc::Receiver<PollRequest>,
     ) -> Self {
         let receiver = engine.wake_up_fanout.add_receiver();
-        Self { engine, receiver, lease, poll, coming, waiting: VecDeque::new() }
+        Self { engine, receiver, settings, secrets, coming, waiting: VecDeque::new() }
     }
 
     /// Serves requests until `stop` is set. Requests that still wait are then answered without a task.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut looks = tokio::time::interval(self.poll);
+        let mut looks = tokio::time::interval(self.settings.poll);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !*stop.borrow() {
             let first = self.waiting.iter().map(|request| request.until).min();
@@ -170,9 +185,8 @@ impl LeaseDispatcher {
             return None;
         }
         match self.claim(&request.query, agents).await {
-            Ok(tasks) if tasks.is_empty() => request.failed = None,
-            Ok(tasks) => {
-                let guard = ClaimGuard { engine: self.engine.clone(), tasks };
+            Ok(guard) if guard.tasks.is_empty() => request.failed = None,
+            Ok(guard) => {
                 // If the worker has disconnected, the guard is dropped and returns the tasks.
                 drop(request.answer.send(Ok(guard)));
                 return None;
@@ -193,10 +207,10 @@ impl LeaseDispatcher {
         &self,
         query: &WorkQuery,
         agents: &mut BTreeSet<AgentType>,
-    ) -> Result<Vec<Arc<Task>>, StoreError> {
-        let mut claimed: Vec<Arc<Task>> = Vec::new();
+    ) -> Result<ClaimGuard, StoreError> {
+        let mut guard = ClaimGuard::empty(&self.engine);
         for agent in &query.agents {
-            let taken = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
+            let taken = u32::try_from(guard.tasks.len()).unwrap_or(u32::MAX);
             let room = query.max.saturating_sub(taken);
             if room == 0 {
                 break;
@@ -204,28 +218,35 @@ impl LeaseDispatcher {
             if !agents.contains(agent) {
                 continue;
             }
+            let secret = &mut guard.secret;
+            let secret = secret.get_or_insert_with(|| LeaseSecret::new(self.secrets.secret()));
             let claim = Claim {
                 worker: query.worker.clone(),
                 slots: BTreeMap::from([(*agent, room)]),
-                lease: self.lease,
+                lease: self.settings.lease,
+                external: Some(Box::new(ExternalLease {
+                    first_call: self.settings.first_call,
+                    attempt_timeout: self.settings.attempt_timeout,
+                    secret: secret.clone(),
+                })),
                 context: self.engine.context(Caller::worker(&query.worker)),
             };
             let committed = match self.engine.ports.stores.ledger.claim(claim).await {
                 Ok(committed) => committed,
-                Err(error) if claimed.is_empty() => return Err(error),
+                Err(error) if guard.tasks.is_empty() => return Err(error),
                 Err(_) => break,
             };
-            let before = claimed.len();
-            claimed.extend(committed.rows.iter().filter_map(|row| match row {
+            let before = guard.tasks.len();
+            guard.tasks.extend(committed.rows.iter().filter_map(|row| match row {
                 Row::Task(task) => Some(Arc::clone(task)),
                 _ => None,
             }));
-            if claimed.len() - before < room as usize {
+            if guard.tasks.len() - before < room as usize {
                 agents.remove(agent);
             }
             self.engine.publish(&committed).await;
         }
-        Ok(claimed)
+        Ok(guard)
     }
 
     /// Answers requests whose time is over or whose worker has disconnected.

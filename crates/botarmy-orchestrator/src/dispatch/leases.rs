@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::decide::lease;
-use botarmy_domain::ports::WorkerLeases;
+use botarmy_domain::decide::{lease, tasks};
+use botarmy_domain::ports::{Secrets, WorkerLeases};
 use botarmy_domain::{
     Amount, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased, Outcome,
-    ProjectId, RunError, StoreError, Task, TaskStatus, WorkQuery,
+    PresentedLease, ProjectId, RunError, StoreError, Task, TaskStatus, Timestamp, WorkQuery,
 };
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::dispatcher::{ClaimGuard, LeaseDispatcher, PollRequest};
-use crate::assignment::{SharedProject, no_assignment, schema_of, time_limit};
-use crate::attempt_result::{TooLarge, sanitize};
+use crate::assignment::{SharedProject, schema_of, time_limit};
+use crate::attempt_result::{TooLarge, sanitize, work};
 use crate::engine::Engine;
 use crate::lease_settings::LeaseSettings;
 use crate::output_validation::OutputSpec;
@@ -35,9 +36,13 @@ pub struct Leases {
 impl Leases {
     /// Creates the leases, and the dispatcher that must run for tasks to be handed out.
     #[must_use]
-    pub fn new(engine: Engine, settings: LeaseSettings) -> (Self, LeaseDispatcher) {
+    pub fn new(
+        engine: Engine,
+        settings: LeaseSettings,
+        secrets: Arc<dyn Secrets>,
+    ) -> (Self, LeaseDispatcher) {
         let (dispatcher, coming) = mpsc::channel(POLL_QUEUE);
-        let serving = LeaseDispatcher::new(engine.clone(), settings.lease, settings.poll, coming);
+        let serving = LeaseDispatcher::new(engine.clone(), settings.clone(), secrets, coming);
         (Self { engine, settings, dispatcher }, serving)
     }
 
@@ -62,15 +67,23 @@ impl Leases {
             }
             let project = projects.entry(task.project_id).or_default();
             match self.engine.assignment(task, project).await {
-                Ok(job) => leased.push(Leased {
-                    lease: HeldLease { task: task.id, holder },
-                    expires_at: lease.expires_at,
-                    heartbeat: self.settings.lease / 3,
-                    job,
-                }),
-                Err(error) => {
-                    warn!(task.id = %task.id, %error, "Task {} cannot be handed out", task.id);
-                    let failed = Arc::new(Err(no_assignment(&error)));
+                Ok(job) => {
+                    let held = HeldLease { task: task.id, holder };
+                    let Some(token) = guard.token(&held) else { continue };
+                    leased.push(Leased {
+                        lease: held,
+                        token,
+                        expires_at: lease.expires_at,
+                        heartbeat: self.heartbeat_interval(),
+                        job,
+                    });
+                }
+                Err(reason) => {
+                    warn!(task.id = %task.id, %reason, "Task {} cannot be handed out", task.id);
+                    let held = HeldLease { task: task.id, holder: holder.clone() };
+                    let failed = self.engine.no_assignment(task, held, reason).await;
+                    let Some(failed) = failed else { continue };
+                    let failed = Arc::new(Err(failed));
                     let context = self.engine.context(Caller::worker(&holder.worker));
                     if let Err(error) =
                         self.engine.commit_attempt(task, &holder, true, &failed, context).await
@@ -92,11 +105,39 @@ impl Leases {
         self.engine.reserve(task, holder, amount.unwrap_or_default(), limit).await
     }
 
+    /// Returns the interval at which a worker should send heartbeats: short enough for the first one,
+    /// also for a worker that waits for an interval before it.
+    fn heartbeat_interval(&self) -> Duration {
+        self.settings.lease.min(self.settings.first_call) / 3
+    }
+
+    /// Returns the task of a lease, and checks the token of the lease.
+    async fn authenticate(&self, presented: &PresentedLease) -> Result<Arc<Task>, Error> {
+        let task = self.task(&presented.lease).await?;
+        check_token(&task, presented)?;
+        Ok(task)
+    }
+
     /// Returns the task of a lease. The lease of an unknown task is lost.
     async fn task(&self, lease: &HeldLease) -> Result<Arc<Task>, Error> {
         let task = self.engine.ports.stores.tasks.task(lease.task).await?;
         let missing = || lease::lease_lost(format!("There is no lease on task {}.", lease.task));
         Ok(task.ok_or_else(missing)?)
+    }
+
+    /// Returns the end of the attempt at a task that is being worked on.
+    ///
+    /// # Errors
+    /// `lease_lost` if it has passed: a result that comes later is not accepted, even if the lease
+    /// has not been ended yet.
+    fn deadline(&self, task: &Task, now: Timestamp) -> Result<Timestamp, DomainError> {
+        let limit = time_limit(task, self.settings.attempt_timeout);
+        let deadline = task.lease().map_or(now, |held| held.started_at.after(limit));
+        if deadline > now {
+            return Ok(deadline);
+        }
+        let detail = format!("The attempt took longer than {} seconds.", limit.as_secs());
+        Err(lease::lease_lost(detail))
     }
 
     /// Checks that an outcome has the form its step requires. The worker keeps its lease, so that
@@ -118,6 +159,8 @@ impl Leases {
 #[async_trait]
 impl WorkerLeases for Leases {
     async fn lease(&self, query: WorkQuery) -> Result<Vec<Leased>, Error> {
+        let now = self.engine.ports.clock.now();
+        self.engine.served_agents.by_worker(&query.agents, now, query.wait);
         let (request, answered) = PollRequest::new(query);
         if self.dispatcher.send(request).await.is_err() {
             return Ok(Vec::new());
@@ -128,14 +171,19 @@ impl WorkerLeases for Leases {
         }
     }
 
+    async fn requeue_undelivered(&self, leases: Vec<HeldLease>) {
+        // Failures are logged there.
+        drop(self.engine.requeue_all(leases, "its worker went away").await);
+    }
+
     async fn heartbeat(
         &self,
-        lease: HeldLease,
+        presented: PresentedLease,
         progress: Option<(String, Option<u8>)>,
     ) -> Result<HeartbeatReply, Error> {
-        let task = self.task(&lease).await?;
+        let task = self.authenticate(&presented).await?;
         let now = self.engine.ports.clock.now();
-        let holder = &lease.holder;
+        let holder = &presented.lease.holder;
         if let Err(lost) = lease::check_held(&task, holder) {
             let ours = task.attempt == holder.fence;
             if ours && task.status() == TaskStatus::Cancelled {
@@ -143,14 +191,8 @@ impl WorkerLeases for Leases {
             }
             return Err(lost.into());
         }
-        let limit = time_limit(&task, self.settings.attempt_timeout);
-        let deadline = task.lease().map_or(now, |held| held.started_at.after(limit));
+        let deadline = self.deadline(&task, now)?;
         let expires_at = now.after(self.settings.lease).min(deadline);
-        if expires_at <= now {
-            let limit = limit.as_secs();
-            let detail = format!("The attempt took longer than {limit} seconds.");
-            return Err(lease::lease_lost(detail).into());
-        }
         if !self.engine.ports.stores.ledger.extend(task.id, holder.fence, expires_at).await? {
             let detail = format!("Task {} was taken from {} just now.", task.id, holder.worker);
             return Err(lease::lease_lost(detail).into());
@@ -163,18 +205,28 @@ impl WorkerLeases for Leases {
 
     async fn finish(
         &self,
-        lease: HeldLease,
+        presented: PresentedLease,
         result: Result<Outcome, RunError>,
     ) -> Result<Arc<Task>, Error> {
-        let task = self.task(&lease).await?;
+        let task = self.authenticate(&presented).await?;
+        let PresentedLease { lease, .. } = presented;
         let holder = lease.holder.clone();
-        let again = matches!(result, Ok(Outcome::Completed { .. }))
-            && task.status() == TaskStatus::Completed
-            && task.attempt == holder.fence;
-        if again {
-            return Ok(task);
+        if let (TaskStatus::Completed, Ok(outcome @ Outcome::Completed { .. })) =
+            (task.status(), &result)
+        {
+            let cleaned = sanitize(outcome.clone(), self.settings.max_output_bytes);
+            if let Ok(Outcome::Completed { output, artifacts, confidence, usage }) = &cleaned
+                && tasks::is_repetition(
+                    &task,
+                    &holder,
+                    &work(output, artifacts, *confidence, usage),
+                )?
+            {
+                return Ok(task);
+            }
         }
         lease::check_held(&task, &holder)?;
+        self.deadline(&task, self.engine.ports.clock.now())?;
         let result = match result {
             Ok(outcome) => {
                 check_output(&task, &outcome)?;
@@ -195,6 +247,29 @@ impl WorkerLeases for Leases {
             // The same result was committed a moment before.
             None => self.task(&lease).await,
         }
+    }
+}
+
+/// Checks that a call about the latest lease of a task carries its token. An older lease is lost
+/// anyway, and one from before leases had tokens has no digest.
+fn check_token(task: &Task, presented: &PresentedLease) -> Result<(), DomainError> {
+    let holder = &presented.lease.holder;
+    if task.attempt != holder.fence {
+        return Ok(());
+    }
+    let digest = presented.token.as_ref().map(|token| token.digest(&holder.worker));
+    match (&task.lease_token, digest) {
+        (None, None) => Ok(()),
+        (Some(expected), Some(digest)) if *expected == digest => Ok(()),
+        (Some(_), None) => Err(DomainError::Unauthenticated {
+            code: "token_required",
+            detail: "Send the token that came with the lease, as \"Authorization: Bearer TOKEN\"."
+                .to_owned(),
+        }),
+        (_, Some(_)) => Err(DomainError::Unauthenticated {
+            code: "token_invalid",
+            detail: "This is not the token of the lease.".to_owned(),
+        }),
     }
 }
 

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::log::{EntryFilter, HeadMark, Verification, Verifier};
+use botarmy_domain::log::{EntryFilter, HeadMark, Line, Verification, Verifier};
 use botarmy_domain::page::Page;
 use botarmy_domain::ports::{LogQueries, Queries};
-use botarmy_domain::{
-    Caller, DomainError, Entry, Error, EventId, LogId, ProjectId, StoreError, TaskId,
-};
+use botarmy_domain::replay::StateVerification;
+use botarmy_domain::{Caller, DomainError, Entry, Error, EventId, LogId, ProjectId, TaskId};
 
-use super::{no_project, surplus};
+use super::{log_reader, state, surplus};
 use crate::engine::Engine;
 
 #[async_trait]
@@ -78,37 +77,45 @@ impl LogQueries for Engine {
         Ok(found)
     }
 
+    async fn log_lines(
+        &self,
+        _: &Caller,
+        log: LogId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Line>, Error> {
+        Ok(log_reader::lines(&*self.ports.stores.audit, log, after, limit).await?)
+    }
+
     async fn verify_log(
         &self,
         _: &Caller,
-        id: ProjectId,
+        log: LogId,
+        expected: Option<HeadMark>,
         page: u32,
     ) -> Result<Verification, Error> {
-        let (audit, log) = (&self.ports.stores.audit, LogId::Project(id));
-        let head = audit.head(log).await?.ok_or_else(|| no_project(id))?;
-        let mut verifier = Verifier::default();
+        let audit = &*self.ports.stores.audit;
+        let head = log_reader::existing_head(audit, log).await?;
+        let mut verifier = Verifier::expecting(expected);
         let mut after = 0;
         while after < head.seq {
-            let entries = match audit.since(log, after, page).await {
-                Ok(entries) => entries,
-                // One entry of the page cannot be read: read one at a time until it is passed.
-                Err(StoreError::Corrupt { .. }) => match audit.since(log, after, 1).await {
-                    Ok(one) => one,
-                    Err(StoreError::Corrupt { .. }) => {
-                        verifier.unreadable();
-                        after += 1;
-                        continue;
-                    }
-                    Err(error) => return Err(error.into()),
-                },
-                Err(error) => return Err(error.into()),
-            };
-            let Some(last) = entries.last() else { break };
+            let lines = log_reader::lines(audit, log, after, page).await?;
+            let Some(last) = lines.last() else { break };
             // A store that was tampered with may not count upwards; this always ends.
-            after = last.seq.max(after + 1);
-            let up_to_head = entries.iter().filter(|entry| entry.seq <= head.seq);
-            up_to_head.for_each(|entry| verifier.next(entry));
+            after = last.seq().max(after + 1);
+            let up_to_head = lines.iter().filter(|line| line.seq() <= head.seq);
+            up_to_head.for_each(|line| verifier.line(line));
         }
         Ok(verifier.finish(&head))
+    }
+
+    async fn verify_state(
+        &self,
+        _: &Caller,
+        log: LogId,
+        expected: Option<HeadMark>,
+        page: u32,
+    ) -> Result<StateVerification, Error> {
+        state::verify_state(&self.ports.stores, log, expected, page).await
     }
 }

@@ -10,7 +10,7 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::{
     Caller, Counts, DomainError, Entry, Error, EventType, IdGenerator, LogId, Oversight, Project,
-    ProjectId, ProjectState, StoreError, TaskFilter, Timestamp,
+    ProjectId, ProjectState, RecordValue, StoreError, TaskFilter, Timestamp, package,
 };
 use serde_json::Map;
 
@@ -26,6 +26,7 @@ struct Stores {
     tasks: MockTaskStore,
     requests: MockHitlStore,
     context: MockContextStore,
+    records: MockRecords,
     audit: MockAuditLog,
 }
 
@@ -53,7 +54,7 @@ impl Stores {
             tasks: Arc::new(self.tasks),
             requests: Arc::new(self.requests),
             context: Arc::new(self.context),
-            records: Arc::new(MockRecords::new()),
+            records: Arc::new(self.records),
             audit: Arc::new(self.audit),
             agents: Arc::new(MockAgentStatus::new()),
         };
@@ -185,9 +186,29 @@ async fn the_completion_is_of_the_newest_entry_or_of_the_project_without_one() {
             assert_eq!((filter.project, limit), (Some(id()), 1));
             Ok(entries.clone())
         });
+        stores.records.expect_find().returning(|_| Ok(None));
         let report = stores.engine().completion(&caller(), id()).await.unwrap();
         assert_eq!((report.percentage(), report.last_updated), (30.0, last_updated));
-        assert!(!report.is_complete());
+        assert!(!report.is_complete() && !report.artifacts_available);
+    }
+}
+
+#[tokio::test]
+async fn artifacts_are_available_when_some_are_stored_or_there_is_a_package() {
+    let package = RecordValue::Package(Arc::new(package::build(&project(), &[], NOW)));
+    for (artifacts, found, available) in
+        [(0, None, false), (0, Some(package), true), (1, None, true)]
+    {
+        let mut stores = Stores::default();
+        stores.projects.expect_overview().returning(move |id| {
+            let mut head = Head::empty(LogId::Project(id));
+            head.counts.artifacts = artifacts;
+            Ok(Some((project(), head)))
+        });
+        stores.audit.expect_entries().returning(|_, _| Ok(Vec::new()));
+        stores.records.expect_find().returning(move |_| Ok(found.clone()));
+        let report = stores.engine().completion(&caller(), id()).await.unwrap();
+        assert_eq!(report.artifacts_available, available);
     }
 }
 
@@ -199,7 +220,7 @@ async fn check(head: HeadMark, entries: Vec<Arc<Entry>>) -> Verification {
         let page = entries.iter().filter(|entry| entry.seq > after);
         Ok(page.take(limit as usize).cloned().collect())
     });
-    stores.engine().verify_log(&caller(), id(), 2).await.unwrap()
+    stores.engine().verify_log(&caller(), LogId::Project(id()), None, 2).await.unwrap()
 }
 
 #[tokio::test]
@@ -207,8 +228,8 @@ async fn a_log_is_checked_up_to_where_it_ended() {
     let (_, entries) = log(7);
     let (head, _) = log(5);
     let found = check(head.clone(), entries).await;
-    let expected = Verification { valid: true, entries: 5, head, first_bad_seq: None };
-    assert_eq!(found, expected);
+    assert!(found.valid && found.reason.is_none(), "{found:?}");
+    assert_eq!((found.entries, found.head), (5, head));
 }
 
 #[tokio::test]
@@ -238,8 +259,9 @@ async fn an_entry_that_cannot_be_read_is_found_and_passed() {
         let page = entries.iter().filter(|entry| entry.seq > after);
         Ok(page.take(limit as usize).cloned().collect())
     });
-    let found = stores.engine().verify_log(&caller(), id(), 3).await.unwrap();
+    let found = stores.engine().verify_log(&caller(), LogId::Project(id()), None, 3).await.unwrap();
     assert_eq!((found.valid, found.first_bad_seq, found.entries), (false, Some(2), 5));
+    assert!(found.reason.unwrap().contains("entry 2"));
 }
 
 #[tokio::test]
@@ -249,7 +271,10 @@ async fn a_log_that_does_not_exist_or_cannot_be_read_is_not_checked() {
     let away = || StoreError::unavailable("reading", "gone");
     stores.audit.expect_head().times(1).returning(move |_| Err(away()));
     let engine = stores.engine();
-    assert!(is_missing(&engine.verify_log(&caller(), id(), 2).await, "Project"));
-    let error = engine.verify_log(&caller(), id(), 2).await.unwrap_err();
+    assert!(is_missing(
+        &engine.verify_log(&caller(), LogId::Project(id()), None, 2).await,
+        "Project"
+    ));
+    let error = engine.verify_log(&caller(), LogId::Project(id()), None, 2).await.unwrap_err();
     assert!(matches!(error, Error::Store(StoreError::Unavailable { .. })), "{error}");
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use botarmy_domain::ports::AgentRunner;
 use botarmy_domain::{
-    Assignment, Caller, DomainError, Error, LeaseHolder, Outcome, RunContext, RunError, Task,
+    Assignment, Caller, DomainError, Error, HeldLease, LeaseHolder, Outcome, RunContext, RunError,
+    Task,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -52,8 +53,14 @@ impl Worker {
                 let result = self.attempt(task, fence, job, runner).await;
                 result.and_then(|outcome| self.sanitize(outcome, &output_spec))
             }
+            (_, Err(reason)) => {
+                let lease = HeldLease { task: task.id, holder: holder.clone() };
+                if let Some(failed) = self.engine.no_assignment(task, lease, reason).await {
+                    self.commit_result(task, holder, reserved, Err(failed)).await;
+                }
+                return;
+            }
             (None, _) => Err(no_assignment(&format!("no runner for {}", task.agent))),
-            (_, Err(error)) => Err(no_assignment(&error)),
         };
         self.commit_result(task, holder, reserved, result).await;
     }
@@ -147,7 +154,7 @@ impl Worker {
             {
                 Ok(_) => return,
                 Err(Error::Refused(refusal @ DomainError::Conflict { .. })) => {
-                    info!(task.id = %id, %refusal, "The result of task {id} came too late: {refusal}");
+                    info!(task.id = %id, %refusal, "The result of the task came too late");
                     return;
                 }
                 Err(Error::Refused(refusal)) => {

@@ -42,15 +42,17 @@ async fn serve_limited(limits: LiveSettings, settings: WsSettings) -> Server {
     let world = World::new();
     let (bus, logs, clock) = (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
     let hub = Hub::start(bus, logs, clock, limits);
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = WsSettings { origins: settings.origins.with_listener(address), ..settings };
     let (mounted, settings) = (Arc::clone(&hub), Arc::new(settings));
     let on_connect = on_connect(&settings);
     let mount = move |cfg: &mut web::ServiceConfig| routes(cfg, &mounted, &settings);
     let server = HttpServer::new(move || App::new().configure(&mount))
         .on_connect(on_connect)
         .workers(1)
-        .bind(("127.0.0.1", 0))
+        .listen(listener)
         .unwrap();
-    let address = server.addrs()[0];
     let server = server.run();
     let handle = server.handle();
     tokio::spawn(server);
@@ -180,6 +182,7 @@ async fn whatever_else_a_client_says_gets_an_error_and_the_subscription_stays() 
     let missing = id_of(missing);
     for (said, expected) in [
         ("hello".to_owned(), "not JSON"),
+        ("{\"type\":\"ping\",\"type\":\"ping\"}".to_owned(), "type: occurs twice"),
         ("[1]".to_owned(), "`type` must be one of"),
         (r#"{"type":"sing"}"#.to_owned(), "`type` must be one of"),
         (r#"{"type":"subscribe"}"#.to_owned(), "`project_id` must be given"),
@@ -328,6 +331,34 @@ async fn a_page_from_elsewhere_is_refused_and_one_of_ours_is_not() {
     let mut request = server.url("").into_client_request().unwrap();
     request.headers_mut().insert("origin", "http://localhost:5173".parse().unwrap());
     assert!(connect_async(request).await.is_ok());
+}
+
+#[actix_web::test]
+async fn an_unknown_parameter_or_member_is_refused_and_the_subscription_stays() {
+    let server = serve(WsSettings::default()).await;
+    let (status, problem) = server.refusal("?project=all", &[]).await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (422, &"project".into()));
+    assert!(problem["detail"].as_str().unwrap().contains("`project_id`"), "{problem}");
+    let log = LogWriter::project();
+    let mut client = server.connect(&format!("?project_id={}", id_of(log))).await;
+    for (message, name) in [
+        (r#"{"type":"subscribe","project_id":"all","aftr":7}"#, "aftr"),
+        (r#"{"type":"unsubscribe","project_id":"all","after":7}"#, "after"),
+        (r#"{"type":"ping","x":1}"#, "`x`"),
+    ] {
+        say(&mut client, message).await;
+        let frame = read(&mut client).await;
+        assert_eq!(frame["event_type"], "error");
+        assert!(frame.to_string().contains(name), "{frame}");
+    }
+    server.world.commit_and_announce(log, 1);
+    assert_eq!(read(&mut client).await["seq"], 1);
+
+    let unknown_fields = UnknownFields::Ignore;
+    let server = serve(WsSettings { unknown_fields, ..WsSettings::default() }).await;
+    let mut client = server.connect("?projct=all").await;
+    say(&mut client, r#"{"type":"ping","x":1}"#).await;
+    assert_eq!(read(&mut client).await["type"], "pong");
 }
 
 #[actix_web::test]

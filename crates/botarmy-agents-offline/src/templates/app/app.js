@@ -1,5 +1,5 @@
-// The whole application: a list of items, kept in this browser.
-// What the items are called and which fields they have comes from data.js.
+// The list of items, kept in this browser, with its form. What the items are called and which
+// fields they have comes from data.js; a script panel.js may add to what is shown and checked.
 "use strict";
 
 (function () {
@@ -61,6 +61,24 @@
     return item;
   }
 
+  // "@day-3" stands for three days before today, "@week+2" for the Wednesday of this week, so that
+  // samples are never out of date.
+  function resolved(text) {
+    return text.replace(/@(day|week)([+-]\d{1,4})/g, (_, start, days) => {
+      const day = new Date();
+      if (start === "week") {
+        day.setDate(day.getDate() - ((day.getDay() + 6) % 7));
+      }
+      day.setDate(day.getDate() + Number(days));
+      return isoDay(day);
+    });
+  }
+
+  function isoDay(day) {
+    const two = (number) => String(number).padStart(2, "0");
+    return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
+  }
+
   function readValue(field, value) {
     if (field.kind === "check") {
       return value === true || value === "on";
@@ -72,7 +90,8 @@
       const number = Number(value);
       return Number.isFinite(number) ? number : "";
     }
-    return ["string", "number"].includes(typeof value) ? String(value).trim() : "";
+    const text = ["string", "number"].includes(typeof value) ? String(value).trim() : "";
+    return ["date", "days"].includes(field.kind) ? resolved(text) : text;
   }
 
   let items = load();
@@ -100,8 +119,12 @@
     if (by === "newest") {
       return (a, b) => b.id - a.id;
     }
+    if (by === "oldest") {
+      return (a, b) => a.id - b.id;
+    }
     if (by === "name") {
-      return (a, b) => a[titleField.name].localeCompare(b[titleField.name]);
+      return (a, b) =>
+        a[titleField.name].localeCompare(b[titleField.name], undefined, { numeric: true });
     }
     return (a, b) => {
       const [left, right] = [a[by], b[by]];
@@ -125,6 +148,7 @@
       visible.length === items.length
         ? `${items.length} ${noun}`
         : `${visible.length} of ${items.length} ${noun}`;
+    panel.show?.(visible);
   }
 
   function card(item) {
@@ -139,7 +163,7 @@
       const value = item[field.name];
       if (field.kind === "check") {
         later.push(checkbox(item, field, node));
-      } else if (value === "") {
+      } else if (value === "" || field.kind === "days" || field.kind === "lines") {
         continue;
       } else if (field.kind === "choice") {
         chips.append(element("span", "chip", value));
@@ -147,6 +171,11 @@
         const details = element("details");
         details.append(element("summary", "", field.label), element("p", "long", value));
         later.push(details);
+      } else if (field.kind === "link") {
+        const link = webLink(value);
+        if (link) {
+          facts.append(element("dt", "", field.label), link);
+        }
       } else if (field.kind === "photo") {
         const photo = picture(value, item[titleField.name]);
         if (photo) {
@@ -157,6 +186,7 @@
       }
     }
     body.append(...[chips, facts].filter((part) => part.childElementCount > 0), ...later);
+    panel.decorate?.(node, item);
     for (const button of node.querySelectorAll("button")) {
       button.setAttribute("aria-label", `${button.textContent} ${item[titleField.name]}`);
     }
@@ -178,7 +208,10 @@
 
   function readable(field, value) {
     if (field.kind === "money") {
-      return Number(value).toFixed(2);
+      return money(value);
+    }
+    if (field.kind === "number") {
+      return Number(value).toLocaleString(undefined, { maximumFractionDigits: 12 });
     }
     if (field.kind === "date") {
       const date = new Date(value + "T00:00:00");
@@ -187,6 +220,23 @@
         : date.toLocaleDateString(undefined, { dateStyle: "medium" });
     }
     return String(value);
+  }
+
+  function money(value) {
+    const digits = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
+    return Number(value).toLocaleString(undefined, digits);
+  }
+
+  function webLink(address) {
+    if (!/^https?:\/\//i.test(address)) {
+      return null;
+    }
+    const link = element("a", "", address);
+    link.href = address;
+    link.rel = "noreferrer";
+    const wrapper = element("dd");
+    wrapper.append(link);
+    return wrapper;
   }
 
   function checkbox(item, field, node) {
@@ -244,25 +294,30 @@
 
   let edited = null;
 
-  function openEditor(item) {
+  // Opens the form for an item, or for a new one with these values.
+  function openEditor(item, values = {}) {
     edited = item;
     byId("editor-form").reset();
     byId("editor-errors").hidden = true;
-    byId("editor-title").textContent = `${item ? "Edit this" : "Add a"} ${config.singular}`;
+    byId("editor-title").textContent = item
+      ? `Edit this ${config.singular}`
+      : `Add ${config.with_article}`;
     for (const field of config.fields) {
       const control = byId(`field-${field.name}`);
       control.removeAttribute("aria-invalid");
-      if (item && field.kind === "check") {
-        control.checked = item[field.name];
-      } else if (item) {
-        control.value = item[field.name];
+      if (field.kind === "check") {
+        control.checked = item ? item[field.name] : false;
+      } else {
+        control.value = item ? item[field.name] : (values[field.name] ?? "");
       }
     }
+    panel.edit?.(item);
     byId("editor").showModal();
   }
 
   function submitEditor(event) {
     event.preventDefault();
+    panel.collect?.();
     const problems = [];
     for (const field of config.fields) {
       const control = byId(`field-${field.name}`);
@@ -280,15 +335,19 @@
         control.focus();
       }
     }
-    byId("editor-errors").textContent = problems.join(" ");
-    byId("editor-errors").hidden = problems.length === 0;
-    if (problems.length > 0) {
-      return;
-    }
     const raw = {};
     for (const field of config.fields) {
       const control = byId(`field-${field.name}`);
       raw[field.name] = field.kind === "check" ? control.checked : control.value;
+    }
+    if (problems.length === 0) {
+      problems.push(...(panel.check?.(raw, edited) ?? []));
+    }
+    byId("editor-errors").textContent = problems.join(" ");
+    byId("editor-errors").hidden = problems.length === 0;
+    if (problems.length > 0) {
+      byId("editor-errors").scrollIntoView({ block: "nearest" });
+      return;
     }
     const item = readItem(raw);
     if (edited) {
@@ -330,10 +389,12 @@
   function asText(item) {
     return config.fields
       .filter((field) => field.kind === "check" || item[field.name] !== "")
+      .filter((field) => field.kind !== "days")
       .map((field) => {
         const value = item[field.name];
         const text = field.kind === "check" ? (value ? "yes" : "no") : readable(field, value);
-        return `${field.label}: ${text}`;
+        const parts = field.kind === "lines" ? `\n${text}` : ` ${text}`;
+        return `${field.label}:${parts}`;
       })
       .join("\n");
   }
@@ -427,7 +488,28 @@
 
   // ---- wiring -----------------------------------------------------------------------------
 
-  const actions = { edit: openEditor, delete: askToDelete, share };
+  const app = {
+    byId,
+    config,
+    element,
+    field: (role) => config.fields.find((field) => field.name === config.roles[role]),
+    isoDay,
+    items: () => items,
+    money,
+    openEditor,
+    readable,
+    save,
+    say,
+    show,
+    title: (item) => item[titleField.name],
+  };
+  const panel = window.PANEL ? window.PANEL(app) : {};
+  const actions = {
+    edit: (item) => openEditor(item),
+    delete: askToDelete,
+    share,
+    ...panel.actions,
+  };
 
   byId("list").addEventListener("click", (event) => {
     const button = event.target.closest("button[data-action]");

@@ -1,16 +1,18 @@
-//! The token of a lease: task, fence and worker in hexadecimal.
+//! The name of a lease: task, fence and worker in hexadecimal.
 
 use std::fmt;
 use std::str::FromStr;
 
 use botarmy_domain::{HeldLease, LeaseHolder, TaskId, WorkerId};
 
-/// Lease in the form that workers see, opaque to them. It is not a secret: it names task, fence and
-/// holder, and the decision about the task checks whether they hold.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Token(pub(super) HeldLease);
+use super::names::{MAX_WORKER_ID, check_worker_id};
 
-impl fmt::Display for Token {
+/// Lease in the form that workers see, opaque to them. It is not a secret, but a name for task, fence
+/// and holder. The secret is sent beside it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LeaseName(pub(super) HeldLease);
+
+impl fmt::Display for LeaseName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let HeldLease { task, holder } = &self.0;
         let head = task.bytes().iter().copied().chain(holder.fence.to_be_bytes());
@@ -18,13 +20,21 @@ impl fmt::Display for Token {
     }
 }
 
+/// Length of the longest name: task, fence, and a worker whose every character has four bytes.
+const MAX_TEXT: usize = 2 * (16 + 4 + "external/".len() + 4 * MAX_WORKER_ID);
+
 /// Error of a text that is not a lease.
 const NO_LEASE: &str = "is not a lease that was handed out here";
 
-impl FromStr for Token {
+impl FromStr for LeaseName {
     type Err = &'static str;
 
+    /// Accepts exactly the text that was handed out. Another spelling of it is another name.
     fn from_str(text: &str) -> Result<Self, &'static str> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() > MAX_TEXT || !text.bytes().all(is_digit) {
+            return Err(NO_LEASE);
+        }
         let id = text.get(..32).ok_or(NO_LEASE)?;
         let task: TaskId = id.parse().map_err(|_| NO_LEASE)?;
         let mut rest = Vec::with_capacity(text.len() / 2);
@@ -35,8 +45,9 @@ impl FromStr for Token {
         }
         let (fence, worker) = rest.split_first_chunk().ok_or(NO_LEASE)?;
         let worker = WorkerId(String::from_utf8(worker.to_vec()).map_err(|_| NO_LEASE)?);
-        // A token must not act for a worker of the servers.
-        if !worker.is_external() {
+        // The name must not act for a worker of the servers, nor for one that cannot have asked.
+        let name = worker.external_name().ok_or(NO_LEASE)?;
+        if !check_worker_id(name).is_ok_and(|checked| checked == name) {
             return Err(NO_LEASE);
         }
         let holder = LeaseHolder { worker, fence: u32::from_be_bytes(*fence) };
@@ -58,14 +69,14 @@ mod tests {
     fn a_lease_is_read_back_as_it_was_written_and_nothing_else_is_one() {
         for worker in ["w-1", "Wörker 1/2", &"x".repeat(128)] {
             let held = held(worker);
-            assert_eq!(Token(held.clone()).to_string().parse(), Ok(Token(held)));
+            assert_eq!(LeaseName(held.clone()).to_string().parse(), Ok(LeaseName(held)));
         }
         let servers = HeldLease {
             holder: LeaseHolder { worker: WorkerId("worker-1".to_owned()), fence: 2 },
             ..held("w-1")
         };
-        let servers = Token(servers).to_string();
-        let token = Token(held("w-1")).to_string();
+        let servers = LeaseName(servers).to_string();
+        let token = LeaseName(held("w-1")).to_string();
         let odd = &token[..token.len() - 1];
         for text in [
             "",
@@ -76,8 +87,13 @@ mod tests {
             &servers,
             &format!("{token}zz"),
             &"é".repeat(60),
+            &token.to_uppercase(),
+            &format!("{token}00"),
+            &format!("{token}20"),
+            &LeaseName(held(&"x".repeat(129))).to_string(),
+            &"0".repeat(200_000),
         ] {
-            assert!(text.parse::<Token>().is_err(), "{text}");
+            assert!(text.parse::<LeaseName>().is_err(), "{text}");
         }
     }
 }

@@ -1,0 +1,395 @@
+//! Completes the generated OpenAPI document with what holds for every operation alike: responses to
+//! errors, headers, and descriptions. Programs generate clients from it, so everything has a type.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::examples;
+use crate::error::CONTENT_TYPE;
+
+/// Error statuses: name of the shared response, and its description.
+const ERRORS: [(&str, &str, &str); 13] = [
+    ("400", "BadRequest", "The request is malformed, or the action is invalid as requested"),
+    ("403", "ForeignOrigin", "A page of this origin may not call the server"),
+    ("404", "NotFound", "Something that the path or the body names does not exist"),
+    ("408", "RequestTimeout", "The body arrived too slowly"),
+    ("409", "Conflict", "The state does not allow it, or another request came first"),
+    ("413", "ContentTooLarge", "The body is larger than the limit"),
+    ("415", "UnsupportedMediaType", "The body is not declared as JSON, or is compressed"),
+    ("416", "RangeNotSatisfiable", "The range begins after the end"),
+    ("421", "MisdirectedRequest", "The Host is not a name of this server"),
+    (
+        "422",
+        "UnprocessableContent",
+        "A field or a parameter is invalid or unknown; `errors` names it",
+    ),
+    ("426", "UpgradeRequired", "The request is no WebSocket handshake"),
+    ("500", "InternalError", "The server failed; its log has the cause under the request id"),
+    ("503", "Unavailable", "A dependency is away; `Retry-After` says when to try again"),
+];
+
+/// Descriptions of successful responses that have none.
+const SUCCESSES: [(&str, &str); 6] = [
+    ("200", "The result"),
+    ("201", "It was created"),
+    ("202", "It was accepted"),
+    ("204", "It was done; there is nothing to return"),
+    ("206", "The part that was asked for"),
+    ("304", "The client has it already"),
+];
+
+/// Groups of operations, in the order of the page.
+const TAGS: [(&str, &str); 13] = [
+    ("projects", "Projects: their life cycle, progress and completion"),
+    ("tasks", "Tasks of projects"),
+    ("hitl", "Requests to people, and their answers"),
+    ("context", "Artifacts: documents and source code of a project"),
+    ("artifacts", "Packages of a project's artifacts"),
+    ("audit", "Logs: searching, checking and exporting"),
+    ("agents", "Agent types and their status"),
+    ("workers", "Leases of external workers"),
+    ("budgets", "Spending limits and use"),
+    ("emergency stop", "Stopping work at once"),
+    ("live", "Events as they happen"),
+    ("health", "Probes"),
+    ("docs", "This document"),
+];
+
+/// Fields of responses that are left out where there is nothing to say. All others are always sent.
+const LEFT_OUT: [(&str, &str); 12] = [
+    ("Activity", "agent_type"),
+    ("FinishedView", "hitl_request_id"),
+    ("FinishedView", "retry_at"),
+    ("Problem", "errors"),
+    ("Project", "truncated"),
+    ("ProjectDetail", "overridden"),
+    ("StatusBoard", "truncated"),
+    ("Task", "truncated"),
+    ("VerifyView", "first_bad_seq"),
+    ("VerifyView", "reason"),
+    ("VerifyView", "rounded_entries"),
+    ("VerifyView", "state"),
+];
+
+/// Fields that are one of a few words.
+const WORDS: [(&str, &str, &[&str]); 8] = [
+    ("ComponentView", "status", &["healthy", "unhealthy", "not_configured"]),
+    ("DetailedView", "status", &["healthy", "degraded", "unhealthy"]),
+    ("GeneratedView", "status", &["success"]),
+    ("HealthView", "status", &["healthy"]),
+    ("LiveView", "status", &["alive"]),
+    ("ProbeView", "status", &["healthy", "degraded"]),
+    ("ReadyView", "status", &["ready", "not_ready"]),
+    ("SubmittedView", "status", &["submitted"]),
+];
+
+/// Fields that are a document or a text, or null.
+const DOCUMENTS_OR_TEXTS: [(&str, &str); 2] =
+    [("AmendedView", "amended_content"), ("AnswerView", "content")];
+
+/// Completes the document.
+pub(super) fn complete(document: &mut Value) {
+    document["tags"] = TAGS.iter().map(|(n, d)| json!({"name": n, "description": d})).collect();
+    // There is no access control.
+    document["security"] = json!([]);
+    document["info"]["license"]["identifier"] = json!(env!("CARGO_PKG_LICENSE"));
+    for (schema, field, words) in WORDS {
+        document["components"]["schemas"][schema]["properties"][field]["enum"] = json!(words);
+    }
+    for (schema, field) in DOCUMENTS_OR_TEXTS {
+        document["components"]["schemas"][schema]["properties"][field]["type"] =
+            json!(["object", "string", "null"]);
+    }
+    let sent = reachable(document, "responses");
+    for (name, schema) in object(&mut document["components"]["schemas"]) {
+        free_form(schema);
+        if sent.contains(name) {
+            require(name, schema);
+        }
+    }
+    examples::add(document);
+    document["components"]["responses"] = responses();
+    document["components"]["headers"] = headers();
+    document["components"]["parameters"] = parameters();
+    free_form(&mut document["paths"]);
+    for (path, item) in object(&mut document["paths"]) {
+        for (method, operation) in object(item) {
+            complete_operation(path, method, operation);
+        }
+    }
+}
+
+fn object(value: &mut Value) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.as_object_mut().into_iter().flatten()
+}
+
+fn complete_operation(path: &str, method: &str, operation: &mut Value) {
+    let is_api = path.starts_with("/api/");
+    let has_body = operation["requestBody"].is_object();
+    let names_user = is_api && !path.starts_with("/api/v1/worker/");
+    let mut parameters = vec![reference("parameters", "RequestId")];
+    let mut statuses = vec!["421", "422", "500"];
+    if is_api || path == "/ws" {
+        statuses.push("503");
+    }
+    if method != "get" || path == "/ws" {
+        statuses.push("403");
+    }
+    if names_user {
+        parameters.push(reference("parameters", "UserId"));
+        statuses.push("400");
+    }
+    if has_body {
+        statuses.extend(["400", "408", "413", "415"]);
+    }
+    match operation["parameters"].as_array_mut() {
+        Some(known) => known.extend(parameters),
+        None => operation["parameters"] = parameters.into(),
+    }
+    let Some(responses) = operation["responses"].as_object_mut() else { return };
+    responses.remove("default");
+    for (status, response) in responses.iter_mut() {
+        complete_response(status, response);
+    }
+    for status in statuses {
+        if !responses.contains_key(status)
+            && let Some((_, name, _)) = ERRORS.iter().find(|(known, ..)| *known == status)
+        {
+            responses.insert(status.to_owned(), reference("responses", name));
+        }
+    }
+}
+
+/// Gives a response the content type of problems, its description and the header that every
+/// response has.
+fn complete_response(status: &str, response: &mut Value) {
+    let is_bare = response["description"].as_str().is_none_or(str::is_empty);
+    let is_problem = response.pointer("/content/application~1json/schema/$ref")
+        == Some(&json!("#/components/schemas/Problem"));
+    let shared = ERRORS.iter().find(|(known, ..)| *known == status);
+    if let (true, Some((_, name, _))) = (is_problem && is_bare, shared) {
+        *response = reference("responses", name);
+        return;
+    }
+    if is_problem {
+        response["content"] = problem();
+    }
+    if is_bare {
+        let description = SUCCESSES.iter().find(|(known, _)| *known == status);
+        let description = description.map(|(_, text)| *text);
+        let description = description.or(shared.map(|(_, _, text)| *text));
+        response["description"] = json!(description.unwrap_or("The response"));
+    }
+    for kind in ["application/zip", "application/octet-stream"] {
+        if !response["content"][kind].is_null() {
+            response["content"][kind]["schema"] = json!({"type": "string", "format": "binary"});
+        }
+    }
+    response["headers"]["X-Request-Id"] = reference("headers", "RequestId");
+    if status == "503" {
+        response["headers"]["Retry-After"] = reference("headers", "RetryAfter");
+    }
+}
+
+fn reference(kind: &str, name: &str) -> Value {
+    json!({"$ref": format!("#/components/{kind}/{name}")})
+}
+
+fn problem() -> Value {
+    json!({CONTENT_TYPE: {"schema": reference("schemas", "Problem")}})
+}
+
+fn responses() -> Value {
+    let shared = ERRORS.iter().map(|(status, name, description)| {
+        let mut response = json!({
+            "description": description,
+            "headers": {"X-Request-Id": reference("headers", "RequestId")},
+            "content": problem(),
+        });
+        if *status == "503" {
+            response["headers"]["Retry-After"] = reference("headers", "RetryAfter");
+        }
+        ((*name).to_owned(), response)
+    });
+    Value::Object(shared.collect())
+}
+
+fn headers() -> Value {
+    json!({
+        "RequestId": {
+            "description": "Id of the request, also in the log of the server and in log entries",
+            "schema": {"type": "string"},
+        },
+        "RetryAfter": {
+            "description": "Seconds after which to try again",
+            "schema": {"type": "integer", "minimum": 0},
+        },
+    })
+}
+
+fn parameters() -> Value {
+    json!({
+        "RequestId": {
+            "name": "X-Request-Id", "in": "header", "required": false,
+            "description": "Id of the request. One that is not acceptable is replaced.",
+            "schema": {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9._-]+$"},
+        },
+        "UserId": {
+            "name": "X-User-Id", "in": "header", "required": false,
+            "description": "Name of the user, as the log records it; `anonymous` when absent.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+        },
+    })
+}
+
+/// Returns the names of the schemas that the operations use in this part, directly or through
+/// others.
+fn reachable(document: &Value, part: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut todo = Vec::new();
+    for item in document["paths"].as_object().into_iter().flat_map(Map::values) {
+        for operation in item.as_object().into_iter().flat_map(Map::values) {
+            references(&operation[part], &mut todo);
+        }
+    }
+    while let Some(name) = todo.pop() {
+        if found.insert(name.clone()) {
+            references(&document["components"]["schemas"][&name], &mut todo);
+        }
+    }
+    found
+}
+
+fn references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let name = fields.get("$ref").and_then(Value::as_str);
+            found.extend(
+                name.and_then(|n| n.strip_prefix("#/components/schemas/")).map(str::to_owned),
+            );
+            fields.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+/// Says of objects without fields that their fields are free.
+fn free_form(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            let is_object = match fields.get("type") {
+                Some(Value::String(kind)) => kind == "object",
+                Some(Value::Array(kinds)) => kinds.contains(&json!("object")),
+                _ => false,
+            };
+            let is_open =
+                !fields.contains_key("properties") && !fields.contains_key("additionalProperties");
+            if is_object && is_open {
+                fields.insert("additionalProperties".to_owned(), json!(true));
+            }
+            fields.values_mut().for_each(free_form);
+        }
+        Value::Array(items) => items.iter_mut().for_each(free_form),
+        _ => {}
+    }
+}
+
+/// Requires the fields that are always sent, also those that may be null.
+fn require(name: &str, schema: &mut Value) {
+    if let Some(parts) = schema.get_mut("allOf").and_then(Value::as_array_mut) {
+        parts.iter_mut().for_each(|part| require(name, part));
+    }
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+    let fields = properties.keys().filter(|field| !LEFT_OUT.contains(&(name, field.as_str())));
+    let required: Vec<Value> = fields.map(|field| json!(field)).collect();
+    if !required.is_empty() {
+        schema["required"] = required.into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document() -> Value {
+        serde_json::from_str(&crate::openapi()).unwrap()
+    }
+
+    fn operations(document: &Value) -> Vec<(String, &Value)> {
+        let items = document["paths"].as_object().unwrap().iter();
+        let each = items.flat_map(|(path, item)| {
+            item.as_object().unwrap().iter().map(move |(method, o)| (format!("{method} {path}"), o))
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn every_response_has_a_description_and_every_error_the_type_of_problems() {
+        let document = document();
+        for (name, operation) in operations(&document) {
+            let responses = operation["responses"].as_object().unwrap();
+            for (status, response) in responses {
+                let shared = response["$ref"].as_str().map(|r| r.trim_start_matches('#'));
+                let response = shared.map_or(response, |r| document.pointer(r).unwrap());
+                let description = response["description"].as_str().unwrap_or_default();
+                assert!(!description.is_empty(), "{name} {status}");
+                assert!(response["headers"]["X-Request-Id"].is_object(), "{name} {status}");
+                if status == "503" {
+                    assert!(response["headers"]["Retry-After"].is_object(), "{name}");
+                    continue;
+                }
+                let is_error = status.starts_with('4') || status == "500";
+                assert_eq!(
+                    response["content"][CONTENT_TYPE].is_object(),
+                    is_error,
+                    "{name} {status}"
+                );
+            }
+            assert!(responses.contains_key("422"), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_operation_is_named_by_a_verb_and_no_tag_is_undeclared() {
+        let document = document();
+        let verbs = [
+            "ask", "cancel", "check", "complete", "create", "delete", "download", "export",
+            "extend", "fail", "force", "generate", "get", "lease", "list", "open", "pause",
+            "release", "reopen", "reset", "respond", "resume", "retry", "search", "set", "start",
+            "stop", "submit", "verify",
+        ];
+        let tags: Vec<&str> = TAGS.iter().map(|(name, _)| *name).collect();
+        for (name, operation) in operations(&document) {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(verbs.contains(&id.split('_').next().unwrap()), "{name}: {id}");
+            assert!(tags.contains(&operation["tags"][0].as_str().unwrap()), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_property_has_a_type_and_what_is_left_out_exists() {
+        let document = document();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        for (name, schema) in schemas {
+            let parts = schema["allOf"].as_array().into_iter().flatten();
+            for part in parts.chain([schema]) {
+                let properties = part["properties"].as_object().into_iter().flatten();
+                for (field, schema) in properties {
+                    let is_typed = ["type", "$ref", "oneOf", "allOf", "anyOf"]
+                        .iter()
+                        .any(|key| schema.get(key).is_some());
+                    assert!(is_typed, "{name}.{field}: {schema}");
+                }
+            }
+        }
+        let words = WORDS.iter().map(|(name, field, _)| (name, field));
+        let others = LEFT_OUT.iter().chain(&DOCUMENTS_OR_TEXTS).map(|(name, field)| (name, field));
+        for (name, field) in others.chain(words) {
+            let found = schemas[*name].to_string();
+            assert!(found.contains(&format!("\"{field}\":{{\"")), "{name}.{field}");
+            assert!(schemas[*name]["description"].is_string(), "{name} is no schema of this API");
+        }
+    }
+}

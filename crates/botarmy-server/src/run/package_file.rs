@@ -1,0 +1,104 @@
+//! The file of the package: its place is checked before anything begins, and it is written whole.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+/// Returns the place of the package: the one that was asked for, or else one in the current folder
+/// that is named like the project.
+///
+/// # Errors
+/// A place that is taken by a folder or by another package, or that cannot be written to.
+pub(super) fn place(wanted: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
+    let out = match wanted {
+        Some(out) => out.to_owned(),
+        None => default_place(name)?,
+    };
+    check(&out)?;
+    Ok(out)
+}
+
+fn default_place(name: &str) -> anyhow::Result<PathBuf> {
+    let safe = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
+    let stem: String = name.chars().map(safe).collect();
+    let out = PathBuf::from(format!("{}_artifacts.zip", stem.trim_matches('_')));
+    if out.exists() {
+        bail!(
+            "{} exists already; say where the package is to go with --out FILE.zip",
+            out.display()
+        );
+    }
+    Ok(out)
+}
+
+/// Checks that a package can be written here, by creating the file that it is written to first.
+fn check(out: &Path) -> anyhow::Result<()> {
+    if out.is_dir() {
+        bail!("{} is a folder; --out needs the path of a file", out.display());
+    }
+    let folder = match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        bail!("the folder {} for the package does not exist; create it first", folder.display());
+    }
+    let partial = partial(out);
+    let try_it = || {
+        File::create(&partial)?;
+        fs::remove_file(&partial)
+    };
+    try_it().with_context(|| format!("no file can be written in {}", folder.display()))
+}
+
+fn partial(out: &Path) -> PathBuf {
+    let mut partial = out.as_os_str().to_owned();
+    partial.push(".part");
+    partial.into()
+}
+
+/// Writes the package beside its place and moves it there, so that a file in that place is always
+/// whole.
+///
+/// # Errors
+/// The error of the file system, with the path.
+pub(super) fn write(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let partial = partial(out);
+    let write = || {
+        let mut file = File::create(&partial)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, out)
+    };
+    write().with_context(|| format!("{} cannot be written", out.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_cannot_be_written_to_is_refused_before_anything_begins() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |path: &str| {
+            let error = place(Some(&dir.path().join(path)), "x").unwrap_err();
+            format!("{error:#}")
+        };
+        assert!(refused("gone/p.zip").contains("does not exist"));
+        assert!(refused("").contains("is a folder"));
+        assert!(place(Some(&dir.path().join("p.zip")), "x").is_ok());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "the check leaves nothing behind");
+    }
+
+    #[test]
+    fn a_package_replaces_an_older_one_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("p.zip");
+        write(&out, b"old").unwrap();
+        write(&out, b"new").unwrap();
+        assert_eq!(fs::read(&out).unwrap(), b"new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,141 @@
+//! Parameters of the query string.
+
+use serde::Deserializer;
+use serde::de::value::{Error, MapDeserializer, StringDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer, Visitor};
+
+use crate::strict::{self, UnknownFields};
+use crate::{Problem, field_problem};
+
+/// Parses a query string. A parameter that is unknown, is given twice, or is not text that can be
+/// stored is refused by name, like a value of the wrong kind.
+///
+/// # Errors
+/// A 422 that names the parameter.
+pub fn parse_query<T: DeserializeOwned>(query: &str, unknown: UnknownFields) -> Result<T, Problem> {
+    let mut pairs: Vec<(String, Text)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name).map_err(|message| Problem::invalid("query", message))?;
+        let value = decode(value).map_err(|message| Problem::invalid(&*name, message))?;
+        if pairs.iter().any(|(known, _)| *known == name) {
+            return Err(Problem::invalid(name, "is given more than once"));
+        }
+        pairs.push((name, Text(value)));
+    }
+    let pairs = MapDeserializer::<_, Error>::new(pairs.into_iter());
+    strict::deserialize(pairs, unknown).map_err(|error| {
+        let path = error.path().to_string();
+        field_problem(&path, &error.into_inner().to_string())
+    })
+}
+
+/// Decodes a name or a value. A per cent sign that begins no escape stands for itself.
+fn decode(text: &str) -> Result<String, &'static str> {
+    let digit = |at: usize| text.as_bytes().get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.as_bytes().get(at) {
+        let escaped = match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => u8::try_from(high * 16 + low).ok(),
+            _ => None,
+        };
+        at += if escaped.is_some() { 3 } else { 1 };
+        bytes.push(escaped.unwrap_or(if *byte == b'+' { b' ' } else { *byte }));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "must be UTF-8, in per cent escapes")?;
+    if text.contains('\0') { Err("must not contain NUL (%00)") } else { Ok(text) }
+}
+
+/// A value of the query, for serde: text, and present even if it is empty.
+struct Text(String);
+
+impl<'de> IntoDeserializer<'de, Error> for Text {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Text {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_string(self.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let word: StringDeserializer<Error> = self.0.into_deserializer();
+        word.deserialize_enum(name, variants, visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq, Eq)]
+    struct Search {
+        actor: Option<String>,
+        status: Option<Status>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq, Eq)]
+    #[serde(rename_all = "lowercase")]
+    enum Status {
+        Open,
+    }
+
+    fn field(query: &str) -> String {
+        let problem = parse_query::<Search>(query, UnknownFields::Reject).unwrap_err();
+        let problem: serde_json::Value = serde_json::from_str(&problem.body("")).unwrap();
+        problem["errors"][0]["field"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_query_is_decoded() {
+        let read = |query: &str| parse_query::<Search>(query, UnknownFields::Reject).unwrap();
+        let actor = Some("Zoë & 1%".to_owned());
+        let search = read("actor=Zo%C3%AB+%26+%31%&&status=open");
+        assert_eq!(search, Search { actor, status: Some(Status::Open) });
+        assert_eq!(read(""), Search { actor: None, status: None });
+        let blank = read("actor");
+        assert_eq!(blank.actor.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_by_name() {
+        for (query, name) in [
+            ("acter=ada", "acter"),
+            ("x", "x"),
+            ("=x", ""),
+            ("actor=ada&actor=ada", "actor"),
+            ("actor=ada&%61ctor=bob", "actor"),
+            ("actor=%FF", "actor"),
+            ("actor=%00", "actor"),
+            ("%FF=1", "query"),
+            ("status=shut", "status"),
+        ] {
+            assert_eq!(field(query), name, "{query}");
+        }
+        let ignored: Search = parse_query("acter=ada&actor=bob", UnknownFields::Ignore).unwrap();
+        assert_eq!(ignored.actor.as_deref(), Some("bob"));
+    }
+}

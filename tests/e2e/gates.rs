@@ -1,0 +1,231 @@
+//! Gates over REST: approved documents, amendments, halted projects that go on, and repeated
+//! results.
+
+use botarmy_tests::server::TestServer;
+use serde_json::{Value, json};
+
+const PLAN: &str = "A recipe-sharing site for small families";
+
+/// Starts a project with these gates.
+async fn project(server: &TestServer, oversight: &str) -> String {
+    let body = json!({
+        "name": "Recipes", "description": PLAN, "workflow": "sdlc", "oversight": oversight,
+    });
+    let (status, created) = server.post("/api/v1/projects", body).await;
+    assert_eq!(status, 201, "{created}");
+    created["id"].as_str().unwrap().to_owned()
+}
+
+/// Returns the pending requests, once the gate of this step is among them.
+async fn gate_of(server: &TestServer, project: &str, step: &str) -> Value {
+    let path = format!("/api/v1/hitl/project/{project}/requests?status_filter=pending");
+    let find = async || {
+        let (_, open) = server.get(&path).await;
+        let mut open = open.as_array().unwrap().clone();
+        open.retain(|gate| gate["step"] == step);
+        open.pop()
+    };
+    server.until(|_| async { find().await.is_some() }).await;
+    find().await.unwrap()
+}
+
+async fn approve(server: &TestServer, gate: &Value) {
+    let body = json!({"action": "approve", "subject_digest": gate["subject"]["digest"]});
+    let (status, answer) = server.respond(gate, body).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+async fn status(server: &TestServer, project: &str) -> String {
+    let (_, project) = server.get(&format!("/api/v1/projects/{project}")).await;
+    project["status"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_next_step_is_given_the_approved_document_whatever_is_stored_beside_it() {
+    let server = TestServer::start().await;
+    let project = project(&server, "high").await;
+    approve(&server, &gate_of(&server, &project, "Project Planning").await).await;
+    let specification = gate_of(&server, &project, "Requirements Analysis").await;
+    approve(&server, &specification).await;
+    let approved = &specification["subject"]["artifacts"][0];
+    let design = gate_of(&server, &project, "Architectural Design").await;
+    let body = json!({
+        "project_id": project, "source_agent": "analyst",
+        "artifact_type": "software_specification", "content": {"title": "Nobody approved this"},
+    });
+    let (created, stored) = server.post("/api/v1/context", body).await;
+    assert_eq!(created, 201, "{stored}");
+    let replacement = gate_of(&server, &project, "Requirements Analysis").await;
+    assert_eq!(replacement["subject"]["artifacts"][0]["context_id"], stored["context_id"]);
+    approve(&server, &design).await;
+    gate_of(&server, &project, "Implementation Planning").await;
+    let path = format!("/api/v1/audit/projects/{project}/events?event_type=handoff_created");
+    let (_, handoffs) = server.get(&path).await;
+    let newest = &handoffs[0]["event_data"]["handoff"];
+    assert_eq!(newest["step"], "Implementation Planning");
+    assert_eq!(newest["context_ids"][0], approved["context_id"], "{newest}");
+    // Rejecting the replacement halts nothing: the approved document stays.
+    let (answered, answer) = server.respond(&replacement, json!({"action": "reject"})).await;
+    assert_eq!(answered, 200, "{answer}");
+    assert_eq!(answer["message"], "The request was rejected; the project goes on.");
+    assert_eq!(status(&server, &project).await, "active");
+}
+
+#[tokio::test]
+async fn a_document_that_changed_under_review_needs_the_digest_it_is_approved_by() {
+    let server = TestServer::start().await;
+    let project = project(&server, "standard").await;
+    let shown = gate_of(&server, &project, "Project Planning").await;
+    let body = json!({
+        "project_id": project, "source_agent": "analyst", "artifact_type": "project_plan",
+        "content": {"title": "Swapped"},
+    });
+    assert_eq!(server.post("/api/v1/context", body).await.0, 201);
+    for body in [
+        json!({"action": "approve"}),
+        json!({"action": "approve", "subject_digest": shown["subject"]["digest"]}),
+    ] {
+        let (refused, problem) = server.respond(&shown, body).await;
+        assert_eq!(
+            (refused, &problem["type"]),
+            (409, &json!("urn:botarmy:problem:subject_changed"))
+        );
+    }
+    approve(&server, &gate_of(&server, &project, "Project Planning").await).await;
+}
+
+#[tokio::test]
+async fn an_amendment_that_does_not_match_the_schema_is_422_and_changes_nothing() {
+    let server = TestServer::start().await;
+    let project = project(&server, "standard").await;
+    let gate = gate_of(&server, &project, "Project Planning").await;
+    let scope = json!({"in": [], "out": []});
+    let wrong = json!({"summary": "s", "goals": [7], "scope": scope, "milestones": []});
+    for (document, pointer) in
+        [(json!({"nonsense": true}), "/amended_content"), (wrong, "/amended_content/goals/0")]
+    {
+        let body = json!({"action": "amend", "amended_content": document});
+        let (refused, problem) = server.respond(&gate, body).await;
+        assert_eq!((refused, &problem["errors"][0]["field"]), (422, &json!(pointer)), "{problem}");
+    }
+    let (_, still) =
+        server.get(&format!("/api/v1/hitl/{}", gate["request_id"].as_str().unwrap())).await;
+    assert_eq!(still, gate);
+    let good = json!({"summary": "s", "goals": ["g"], "scope": scope, "milestones": []});
+    let body = json!({"action": "amend", "amended_content": good});
+    assert_eq!(server.respond(&gate, body).await.0, 200);
+    gate_of(&server, &project, "Requirements Analysis").await;
+}
+
+#[tokio::test]
+async fn a_halted_project_is_reopened_and_comes_to_its_end() {
+    let mut server = TestServer::start().await;
+    let project = project(&server, "standard").await;
+    let gate = gate_of(&server, &project, "Project Planning").await;
+    let reject = json!({"action": "reject", "comment": "Not this year"});
+    assert_eq!(server.respond(&gate, reject).await.0, 200);
+    assert_eq!(status(&server, &project).await, "halted");
+    let reopen = format!("/api/v1/projects/{project}/reopen");
+    for (body, field) in [(json!({}), "reason"), (json!({"reason": " "}), "reason")] {
+        let (refused, problem) = server.post(&reopen, body).await;
+        assert_eq!((refused, &problem["errors"][0]["field"]), (422, &json!(field)));
+    }
+    let (reopened, answer) = server.post(&reopen, json!({"reason": "This year after all"})).await;
+    assert_eq!((reopened, &answer["status"]), (200, &json!("active")), "{answer}");
+    assert_eq!(server.post(&reopen, json!({"reason": "Again"})).await.0, 409);
+    server.kill_and_restart().await;
+    let again = gate_of(&server, &project, "Project Planning").await;
+    assert_eq!(again["previous_request_id"], gate["request_id"]);
+    assert_eq!(again["history"][0]["action"], "reject");
+    assert_eq!(again["history"][0]["comment"], "Not this year");
+    assert_eq!(server.approve_all(&project).await, "completed");
+    let (_, found) = server.get(&format!("/api/v1/audit/projects/{project}/verify")).await;
+    assert_eq!(found["valid"], true, "{found}");
+}
+
+#[tokio::test]
+async fn a_project_by_hand_is_reopened_by_the_next_task_and_a_rejection_halts_nothing() {
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    let path = |rest: &str| format!("/api/v1/projects/{project}{rest}");
+    let task = || json!({"agent_type": "coder", "instructions": "A greeting"});
+    for _ in 0..2 {
+        let (created, answer) = server.post(&path("/tasks"), task()).await;
+        assert_eq!(created, 201, "{answer}");
+        server.until_is(&path(""), "/status", "completed").await;
+    }
+    let question = json!({"project_id": project, "question": "Which?"});
+    let (first, other) = (
+        server.post("/api/v1/hitl", question.clone()).await,
+        server.post("/api/v1/hitl", question).await,
+    );
+    assert_eq!((first.0, other.0), (201, 201));
+    let (answered, answer) = server.respond(&first.1, json!({"action": "reject"})).await;
+    assert_eq!((answered, &answer["workflow_resumed"]), (200, &json!(false)), "{answer}");
+    assert_eq!(status(&server, &project).await, "active");
+    assert_eq!(server.respond(&other.1, json!({"action": "approve"})).await.0, 200);
+    assert_eq!(status(&server, &project).await, "completed");
+    let path = format!("/api/v1/audit/projects/{project}/events?event_type=project_reopened");
+    assert_eq!(server.get(&path).await.1.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn another_result_for_a_finished_task_is_409_and_the_same_one_200() {
+    let server = TestServer::with(&[("BOTARMY_AGENTS__CODER__RUNNER", "none")]).await;
+    let project = server.by_hand().await;
+    let task = json!({"agent_type": "coder", "instructions": "A greeting"});
+    assert_eq!(server.post(&format!("/api/v1/projects/{project}/tasks"), task).await.0, 201);
+    let poll = json!({"worker_id": "w", "agents": ["coder"], "max": 1, "wait_s": 10});
+    let (_, answer) = server.post("/api/v1/worker/leases", poll).await;
+    let lease = &answer["leases"][0];
+    let first = json!({"output": {"a": 1}, "usage": {"input_tokens": 3}});
+    for (body, expected) in [
+        (first.clone(), 200),
+        (first.clone(), 200),
+        (json!({"output": {"a": 2}, "usage": {"input_tokens": 3}}), 409),
+        (json!({"output": {"a": 1}}), 409),
+        (first, 200),
+    ] {
+        let (status, answer) = server.say(lease, "complete", body).await;
+        assert_eq!(status, expected, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_project_that_no_worker_serves_is_told_from_one_that_waits_for_a_person() {
+    let server = TestServer::with(&[("BOTARMY_AGENTS__CODER__RUNNER", "none")]).await;
+    let (alone, asks) = (server.by_hand().await, project(&server, "standard").await);
+    let task = json!({"agent_type": "coder", "instructions": "A greeting"});
+    assert_eq!(server.post(&format!("/api/v1/projects/{alone}/tasks"), task).await.0, 201);
+    gate_of(&server, &asks, "Project Planning").await;
+    let (_, found) = server.get(&format!("/api/v1/projects/{asks}")).await;
+    let activity = &found["activity"];
+    assert_eq!(
+        (&activity["state"], &activity["requests"]),
+        (&json!("waiting_for_person"), &json!(1))
+    );
+    assert!(activity["since"].is_string(), "{activity}");
+    let (_, listed) = server.get("/api/v1/projects").await;
+    let of = |id: &str| {
+        let items = listed["items"].as_array().unwrap();
+        items.iter().find(|item| item["id"] == id).unwrap()["activity"].clone()
+    };
+    assert_eq!(of(&alone)["state"], "waiting_for_worker");
+    assert_eq!(of(&alone)["agent_type"], "coder");
+    assert_eq!(of(&asks), *activity);
+    let (status, health) = server.get("/health/detailed").await;
+    assert_eq!((status, &health["status"]), (200, &json!("degraded")), "{health}");
+    let agents = health["components"]["agents"]["message"].as_str().unwrap();
+    assert!(agents.contains("one task waits for the coder"), "{agents}");
+    assert_eq!(server.get("/readyz").await.0, 200);
+    assert_eq!(server.get("/health/ready").await.1["message"], "The server is ready.");
+    let (_, agents) = server.get("/api/v1/agents/status").await;
+    for (name, agent) in agents.as_object().unwrap() {
+        assert!(agent["last_activity"].is_string(), "{name}: {agent}");
+    }
+    assert!(server.said("waits for a person"), "an opened gate is in the server's log");
+    let path = format!("/api/v1/artifacts/{asks}/artifacts");
+    let removed = server.raw(reqwest::Method::DELETE, &path, None);
+    let message = removed.await.unwrap().text().await.unwrap();
+    assert!(message.contains("Recipes"), "{message}");
+}
