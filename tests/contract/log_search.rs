@@ -23,7 +23,7 @@ const IN_SHORT: Duration = Duration::from_secs(1);
 /// Time of the first entry, in microseconds.
 const BEGIN: i64 = 1_800_000_000_000_000;
 
-/// What a search reads of an entry.
+/// Columns of an entry that a search reads.
 #[derive(Debug, Clone)]
 struct Row {
     id: Uuid,

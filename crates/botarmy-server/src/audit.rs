@@ -39,7 +39,7 @@ pub fn verify(file: &Path, expected: Option<HeadMark>) -> anyhow::Result<ExitCod
 /// Checks an export line by line.
 ///
 /// # Errors
-/// When it cannot be read, or has no last line that states the head of the log.
+/// An export that cannot be read, or has no last line that states the head of the log.
 pub fn check(reader: impl BufRead, expected: Option<HeadMark>) -> anyhow::Result<Verification> {
     let mut verifier = ExportVerifier::expecting(expected);
     for (number, line) in (1..).zip(reader.lines()) {

@@ -1,4 +1,4 @@
-//! What the commands print. A reader that goes away (`… | head`) is no failure of a command: the
+//! Output of the commands. A reader that goes away (`… | head`) is no failure of a command: the
 //! rest of its output is dropped, and its exit code stays what it is. `run` asks `is_closed` and
 //! stops. Any other failure, such as a full disk, is reported by [`finish`].
 

@@ -40,7 +40,7 @@ pub trait LogReader: Send {
     -> impl Future<Output = Result<Option<Uuid>, Self::Error>> + Send;
 }
 
-/// What searches have found out about the logs, for the searches after them.
+/// Knowledge about the logs that searches have gained, for the searches after them.
 #[derive(Debug, Default)]
 pub struct SearchMemory {
     marks: Mutex<Marks>,
