@@ -99,11 +99,17 @@ async fn writes_follow_the_primary_and_nothing_acknowledged_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_becomes_read_only_under_its_connections_is_left() {
     let Some(mut pair) = Pair::start(&[]).await else { return };
-    let cluster = Cluster::on(&pair.url, None);
+    // With many lanes, the first write afterwards may take one that was never connected.
+    let cluster = Cluster::on(&pair.url, None).with("STORE__LANES", "16");
     let servers = [cluster.replica("all").await, cluster.replica("all").await];
     let body = json!({"name": "Before"});
     for server in &servers {
-        assert_eq!(server.post("/api/v1/projects", body.clone()).await.0, 201);
+        let (status, project) = server.post("/api/v1/projects", body.clone()).await;
+        assert_eq!(status, 201, "{project}");
+        // Connections for reads, which no error ends.
+        let path = format!("/api/v1/projects/{}", project["id"].as_str().unwrap());
+        let reads = futures_util::future::join_all((0..8).map(|_| server.get(&path))).await;
+        assert!(reads.iter().all(|(status, _)| *status == 200));
     }
     caught_up(&pair).await;
     // No connection ends: only the next write shows that this server accepts none any more.
@@ -112,6 +118,7 @@ async fn a_primary_that_becomes_read_only_under_its_connections_is_left() {
     {
         execute(&pair.primary.url(), setting).await.unwrap();
     }
+    refuses_writes(&pair.primary).await;
     pair.promote().await;
     let followed = all_write(&servers, Instant::now()).await;
     println!("every server wrote {followed:?} after");
@@ -125,6 +132,18 @@ async fn a_primary_that_becomes_read_only_under_its_connections_is_left() {
             let (status, answer) = server.get(&path).await;
             assert_eq!(status, 200, "a server reads from the old primary: {answer}");
         }
+    }
+}
+
+/// Waits until the setting is in effect. A new connection has it only after all others were told.
+async fn refuses_writes(server: &PostgresServer) {
+    let setting = "SELECT current_setting('default_transaction_read_only') = 'on'";
+    loop {
+        let connection = connect(&server.url()).await.unwrap();
+        if connection.query_one(setting, &[]).await.unwrap().get(0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -21,7 +21,7 @@ use tracing::info;
 
 use crate::claims::{Claims, Request};
 use crate::commit_worker::CommitWorker;
-use crate::connect::{self, ConnectError, Purpose};
+use crate::connect::{ConnectError, Purpose};
 use crate::database_copy;
 use crate::error::{chain, is_lost, reading as reading_failed};
 use crate::head_cache::HeadCache;
@@ -96,7 +96,7 @@ impl PostgresStore {
         let (claims, queue) = mpsc::channel(settings.queue.max(1));
         working.push(tokio::spawn(Claims::new(writer(), queue, head_cache).run()));
         let inner = Inner {
-            pool: pool(&settings)?,
+            pool: pool(&settings, &outdated)?,
             write_health,
             outdated,
             search_memory: Arc::default(),
@@ -276,15 +276,18 @@ fn unavailable(detail: String) -> StoreError {
 
 /// Creates the pool of read connections. They are opened on the runtime of the store, also for
 /// callers on another one.
-fn pool(settings: &Arc<PostgresSettings>) -> Result<Pool<AsyncPgConnection>, OpenError> {
+fn pool(
+    settings: &Arc<PostgresSettings>,
+    outdated: &Outdated,
+) -> Result<Pool<AsyncPgConnection>, OpenError> {
     let runtime = Handle::current();
-    let shared = Arc::clone(settings);
+    let shared = (Arc::clone(settings), outdated.clone());
     let mut config = ManagerConfig::default();
     config.recycling_method = RecyclingMethod::Fast;
     config.custom_setup = Box::new(move |_| {
-        let settings = Arc::clone(&shared);
+        let (settings, outdated) = shared.clone();
         let opening =
-            runtime.spawn(async move { connect::connect(&settings, Purpose::Reading).await });
+            runtime.spawn(async move { outdated.connect(&settings, Purpose::Reading).await });
         async move {
             let opened = opening.await.unwrap_or(Err(ConnectError::Interrupted));
             opened.map_err(|error| diesel::ConnectionError::BadConnection(chain(&error)))

@@ -7,7 +7,7 @@ use botarmy_sql::health::WriteHealth;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use tracing::error;
 
-use crate::connect::{self, Purpose};
+use crate::connect::Purpose;
 use crate::error::DbError;
 use crate::job::Job;
 use crate::outdated::Outdated;
@@ -35,7 +35,9 @@ impl Writer {
     pub(crate) async fn open(&mut self) -> Result<&AsyncPgConnection, DbError> {
         if self.connection.is_none() {
             let away = |error: &dyn std::error::Error| DbError::Away(error.to_string());
-            let connection = connect::connect(&self.settings, Purpose::Writing)
+            let connection = self
+                .outdated
+                .connect(&self.settings, Purpose::Writing)
                 .await
                 .map_err(|error| away(&error))?;
             // Pipelined statements have to be prepared before the first batch.
