@@ -157,9 +157,10 @@ async fn thousands_of_slow_clients_do_not_delay_a_normal_one_at_1024_open_files(
         took[took.len() / 2],
         took[took.len() - 1]
     );
-    // In the short form the server is not optimised, and other tests run beside this one.
-    let bounded = if is_full { p99 } else { took[took.len() / 2] };
-    assert!(bounded <= Duration::from_millis(100), "{bounded:?}");
+    // In the short form the server is not optimised, and other tests run beside this one. A server
+    // without a free descriptor answers again only when a slow client is closed, after seconds.
+    let (bounded, limit) = if is_full { (p99, 100) } else { (took[took.len() - 1], 2000) };
+    assert!(bounded <= Duration::from_millis(limit), "{bounded:?}");
     for client in slow {
         client.abort();
     }

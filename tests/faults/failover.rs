@@ -75,12 +75,14 @@ async fn writes_follow_the_primary_and_nothing_acknowledged_is_lost() {
             pair.primary.stop();
         }
         pair.promote().await;
-        let reachable = Instant::now();
-        // The old primary comes back as a standby, which accepts connections and no writes.
-        pair.standby.start_as_standby_of(&pair.primary).await;
-        let followed = all_write(&servers, reachable).await;
+        // Meanwhile the old primary comes back as a standby, which accepts connections and no writes.
+        let (followed, ()) = tokio::join!(
+            all_write(&servers, Instant::now()),
+            pair.standby.start_as_standby_of(&pair.primary)
+        );
         println!("{before} acknowledged before; every server wrote {followed:?} after");
         assert!(followed < FOLLOWED, "{followed:?}");
+        all_write(&servers, Instant::now()).await;
         let now = clients.acknowledged();
         servers[0].until(|_| async { clients.acknowledged() > now + 20 }).await;
         for setting in
