@@ -13,7 +13,7 @@ mod stream;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,8 @@ pub(crate) struct Connection {
     since: AtomicU64,
     /// Arrival of the first byte of a head that is not complete, likewise; 0 without one.
     head_since: AtomicU64,
+    /// Whether the socket was read to its end: before that, a complete request may lie in it.
+    is_read: AtomicBool,
     reader: AtomicWaker,
 }
 
@@ -107,6 +109,7 @@ impl Connections {
                 phase: AtomicU8::new(IDLE),
                 since: AtomicU64::new(self.now()),
                 head_since: AtomicU64::new(0),
+                is_read: AtomicBool::new(false),
                 reader: AtomicWaker::new(),
             });
             known.connections.insert(id, Arc::clone(&connection));
@@ -227,8 +230,14 @@ const fn is_waiting(phase: u8) -> bool {
 }
 
 impl Connection {
+    /// Whether it is known to wait for its client.
     fn waits(&self) -> bool {
-        is_waiting(self.phase.load(Ordering::Acquire))
+        self.is_read.load(Ordering::Acquire) && is_waiting(self.phase.load(Ordering::Acquire))
+    }
+
+    /// Notes that nothing more has arrived.
+    fn is_read_to_the_end(&self) {
+        self.is_read.store(true, Ordering::Release);
     }
 
     fn count_as_waiting(&self) {
@@ -317,6 +326,13 @@ mod tests {
         Connections::new(WaitingLimits { per_address, total })
     }
 
+    /// Adds a connection on which nothing has arrived.
+    fn add(all: &Arc<Connections>, address: &str) -> Arc<Connection> {
+        let connection = all.add(peer(address));
+        connection.is_read_to_the_end();
+        connection
+    }
+
     /// Sets the beginning of the wait into the past of a server that has run for long.
     fn age(connection: &Connection, seconds: u64) {
         let now = connection.all.now();
@@ -333,13 +349,13 @@ mod tests {
     #[test]
     fn above_the_limit_of_an_address_the_connection_that_waited_longest_is_closed() {
         let all = old_server(WaitingLimits { per_address: 2, total: 100 });
-        let one = all.add(peer("10.0.0.1"));
-        let two = all.add(peer("10.0.0.1"));
-        let other = all.add(peer("10.0.0.2"));
+        let one = add(&all, "10.0.0.1");
+        let two = add(&all, "10.0.0.1");
+        let other = add(&all, "10.0.0.2");
         age(&one, 5);
         age(&two, 9);
         age(&other, 99);
-        let three = all.add(peer("10.0.0.1"));
+        let three = add(&all, "10.0.0.1");
         let closed = [&one, &two, &other, &three].map(|connection| connection.is_closed());
         assert_eq!(closed, [false, true, false, false]);
         assert_eq!(all.waiting.load(Ordering::Relaxed), 3);
@@ -348,10 +364,10 @@ mod tests {
     #[test]
     fn a_connection_that_serves_counts_for_nothing_and_stays() {
         let all = old_server(WaitingLimits { per_address: 1, total: 100 });
-        let poll = all.add(peer("10.0.0.1"));
+        let poll = add(&all, "10.0.0.1");
         age(&poll, 99);
         poll.serves();
-        let one = all.add(peer("10.0.0.1"));
+        let one = add(&all, "10.0.0.1");
         age(&one, 9);
         assert!(!poll.is_closed() && !one.is_closed());
         poll.idles();
@@ -361,22 +377,32 @@ mod tests {
     #[test]
     fn a_burst_is_not_cut_by_the_limit_of_an_address_but_by_the_limit_of_all() {
         let burst = all(2, 5);
-        let connections: Vec<_> = (0..5).map(|_| burst.add(peer("10.0.0.1"))).collect();
+        let connections: Vec<_> = (0..5).map(|_| add(&burst, "10.0.0.1")).collect();
         assert!(connections.iter().all(|connection| !connection.is_closed()));
-        let other = burst.add(peer("10.0.0.2"));
+        let other = add(&burst, "10.0.0.2");
         let closed = connections.iter().filter(|connection| connection.is_closed()).count();
         assert_eq!((closed, other.is_closed()), (1, false));
     }
 
     #[test]
+    fn a_connection_that_was_not_read_yet_is_not_closed() {
+        let all = all(100, 2);
+        let unread = all.add(peer("10.0.0.1"));
+        let idle: Vec<_> = (0..4).map(|_| add(&all, "10.0.0.1")).collect();
+        all.sweep();
+        assert!(!unread.is_closed(), "its request may be there");
+        assert!(idle.iter().any(|connection| connection.is_closed()));
+    }
+
+    #[test]
     fn a_sweep_closes_slow_heads_and_what_has_become_too_much() {
         let all = old_server(WaitingLimits { per_address: 2, total: 100 });
-        let slow = all.add(peer("10.0.0.1"));
+        let slow = add(&all, "10.0.0.1");
         slow.head_since.store(all.now() - 10_001, Ordering::Relaxed);
-        let idle = all.add(peer("10.0.0.1"));
+        let idle = add(&all, "10.0.0.1");
         all.sweep();
         assert!(slow.is_closed() && !idle.is_closed());
-        let more: Vec<_> = (0..3).map(|_| all.add(peer("10.0.0.1"))).collect();
+        let more: Vec<_> = (0..3).map(|_| add(&all, "10.0.0.1")).collect();
         all.sweep();
         assert!(more.iter().all(|connection| !connection.is_closed()), "they are young");
         more.iter().chain([&idle]).for_each(|connection| age(connection, 2));
@@ -388,7 +414,7 @@ mod tests {
     #[test]
     fn nothing_is_left_of_connections_that_are_gone() {
         let all = all(2, 5);
-        let (one, two) = (all.add(peer("::1")), all.add(peer("2001:db8:1:2:3::4")));
+        let (one, two) = (add(&all, "::1"), add(&all, "2001:db8:1:2:3::4"));
         assert_eq!(
             network("2001:db8:1:2:3::4".parse().unwrap()),
             "2001:db8:1:2::".parse::<IpAddr>().unwrap()

@@ -66,6 +66,9 @@ impl AsyncRead for GuardedStream {
         if buffer.filled().len() > before {
             self.connection.received();
         }
+        if poll.is_pending() {
+            self.connection.is_read_to_the_end();
+        }
         poll
     }
 }
