@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use botarmy_domain::lease::{FIRST_CALL, LEASE};
 use botarmy_domain::ports::{Decide, Ledger, Projects, Tasks, WorkerLeases};
 use botarmy_domain::{
-    AgentType, ArtifactType, BusMessage, Claim, Committed, DomainError, Error, EventType,
+    AgentType, ArtifactType, BusMessage, Claim, Committed, DomainError, Entry, Error, EventType,
     HeldLease, HitlKind, LeaseHolder, LeaseSecret, Leased, NewArtifact, Outcome, Oversight,
     PresentedLease, ProjectStatus, Question, RunError, Scope, StoreError, TaskId, TaskStatus,
     Timestamp, Usage, WorkQuery, WorkerId, Workflow,
@@ -317,7 +317,10 @@ async fn a_result_that_is_not_acceptable_is_refused_and_the_lease_stays() {
         usage: Usage::default(),
     });
     assert_eq!(field(leases.finish(held.clone(), other).await), "output");
-    assert_eq!(harness.log(id).await.len(), before);
+    let log = harness.log(id).await;
+    let refused = |entry: &Arc<Entry>| entry.event_type == EventType::TaskResultRefused;
+    assert!(log[before..].iter().all(refused), "the reasons are all that is recorded");
+    assert_eq!(log.len(), before + 3);
     let plan = json!({
         "summary": "a\0b", "goals": [], "scope": {"in": [], "out": []}, "milestones": [],
     });

@@ -76,6 +76,10 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "complaint")]
     pub validation_error: Option<String>,
+    /// Last result of the latest attempt that was refused, until one is accepted. The attempt goes
+    /// on, because its worker can correct the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_result: Option<RefusedResult>,
     /// Time at which the latest attempt began; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -176,6 +180,17 @@ pub struct TaskError {
     pub message: String,
 }
 
+/// Result that was refused while its worker kept the lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedResult {
+    /// Reason, in the words in which the worker was told; shortened if it is long.
+    pub reason: String,
+    /// Time of the refusal.
+    pub at: Timestamp,
+    /// Number of refusals of the attempt that were recorded, this one included.
+    pub count: u32,
+}
+
 /// A person's answer to a question of the task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -252,6 +267,7 @@ impl Task {
             session: None,
             usage: Usage::default(),
             validation_error: None,
+            refused_result: None,
             started_at: None,
             turn_at,
             ready_at: now,

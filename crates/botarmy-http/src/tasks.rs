@@ -132,6 +132,8 @@ struct TaskView<'a> {
     error_code: Option<&'a str>,
     /// Message of the last error.
     error_message: Option<&'a str>,
+    /// Last result of the latest attempt that was refused, until one is accepted.
+    refused_result: Option<RefusedResultView<'a>>,
     /// Request that the task waits for.
     #[schema(value_type = Option<Uuid>)]
     hitl_request_id: Option<HitlRequestId>,
@@ -153,6 +155,20 @@ struct TaskView<'a> {
     /// Time of completion, failure or cancellation.
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
+}
+
+/// Result of an external worker that was refused. The worker keeps its lease and can send another.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RefusedResult)]
+struct RefusedResultView<'a> {
+    /// Reason, as the worker was told; the first 2000 characters of a longer one.
+    reason: &'a str,
+    #[schema(value_type = String, format = DateTime)]
+    refused_at: Timestamp,
+    /// Number of refusals of the attempt that were recorded, at most 10. A refusal for the same
+    /// reason as the one before it is not recorded again.
+    #[schema(minimum = 1, maximum = 10)]
+    count: u32,
 }
 
 /// Right of a worker to a task.
@@ -210,6 +226,12 @@ impl<'a> TaskView<'a> {
             TaskState::Cancelled { reason, .. } => Some(reason.as_str()),
             _ => task.error().map(|error| error.message.as_str()),
         };
+        let refused = task.refused_result.as_ref();
+        let refused_result = refused.map(|refused| RefusedResultView {
+            reason: &refused.reason,
+            refused_at: refused.at,
+            count: refused.count,
+        });
         let lease = task.lease().map(|lease| LeaseView {
             worker_id: &lease.worker.0,
             fence: lease.fence,
@@ -235,6 +257,7 @@ impl<'a> TaskView<'a> {
             artifacts,
             error_code: task.error().map(|error| error.code.as_str()),
             error_message,
+            refused_result,
             hitl_request_id,
             usage: UsageView::of(&task.usage),
             ready_at: task.ready_at,

@@ -368,6 +368,10 @@ impl<'a> Terminal<'a> {
             Ok(EventPayload::TaskLeaseExpired(e)) => {
                 format!("  ↻ {}: {}", name(e.step, e.agent_type), text::one_line(&e.reason, 300))
             }
+            Ok(EventPayload::TaskResultRefused(e)) => {
+                let name = name(e.step, e.agent_type);
+                format!("  ↻ {name}: refused: {}", text::one_line(&e.reason, 300))
+            }
             Ok(EventPayload::HitlResponse(e)) => format!("  ● {} by {}", e.status, entry.actor()),
             Ok(EventPayload::HitlTimeout(e)) => format!("  ● {}", text::one_line(&e.comment, 300)),
             Ok(EventPayload::ProjectHalted(e)) => {

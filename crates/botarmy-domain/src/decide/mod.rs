@@ -10,5 +10,6 @@ mod gate;
 pub mod hitl;
 pub mod lease;
 pub mod projects;
+pub mod refusals;
 mod remarks;
 pub mod tasks;

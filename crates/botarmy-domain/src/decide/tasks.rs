@@ -12,6 +12,7 @@ use super::builder::DecisionBuilder;
 use super::flow;
 use super::gate::{self, GateTarget};
 use super::lease::held;
+use super::refusals::sentence;
 use super::remarks::Remarks;
 use crate::artifact::{NewArtifact, digest};
 use crate::change::Decision;
@@ -107,6 +108,7 @@ pub fn claim(
         task.context_ids = inputs.all;
     }
     task.attempt += 1;
+    task.refused_result = None;
     task.started_at = Some(builder.at());
     let mut lease = Lease {
         worker: worker.clone(),
@@ -213,6 +215,7 @@ pub fn complete(
     task.usage.add(&work.usage);
     task.unconfirmed = 0;
     task.validation_error = None;
+    task.refused_result = None;
     let payload = E::TaskCompleted(event::TaskCompleted {
         agent_type: task.agent,
         status: TaskStatus::Completed,
@@ -429,6 +432,7 @@ pub fn ask(
     );
     task.usage.add(&inquiry.usage);
     task.unconfirmed = 0;
+    task.refused_result = None;
     task.session.clone_from(&inquiry.session);
     task.state = TaskState::WaitingForHitl { request_id: request.id };
     gate::open_after(&mut builder, request, Some(&inquiry.usage));
@@ -493,10 +497,14 @@ pub fn expire_lease(
         step: task.step().map(str::to_owned),
     });
     builder.note(&payload, Some(id));
-    let error = TaskError {
-        code: "lease_lapsed".to_owned(),
-        message: format!("The worker {} fell silent.", lease.worker),
-    };
+    let mut message = format!("The worker {} fell silent.", lease.worker);
+    if let Some(refused) = &task.refused_result {
+        let reason = sentence(&refused.reason).into_owned();
+        message.push_str(&format!(" Its last result was refused: {reason}"));
+        // The next attempt is shown it, as after an invalid output of an agent on a server.
+        task.validation_error = Some(reason);
+    }
+    let error = TaskError { code: "lease_lapsed".to_owned(), message };
     attempt_failed(&mut builder, task, error, Some(None))?;
     Ok(builder.finish())
 }

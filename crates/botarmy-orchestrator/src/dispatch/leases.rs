@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::decide::{lease, tasks};
+use botarmy_domain::decide::{lease, refusals, tasks};
 use botarmy_domain::ports::{Secrets, WorkerLeases};
 use botarmy_domain::{
     Amount, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased, Outcome,
-    PresentedLease, ProjectId, RunError, StoreError, Task, TaskStatus, Timestamp, WorkQuery,
+    PresentedLease, ProjectId, RunError, Scope, StoreError, Task, TaskId, TaskStatus, Timestamp,
+    WorkQuery,
 };
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -140,6 +141,71 @@ impl Leases {
         Err(lease::lease_lost(detail))
     }
 
+    /// Accepts the result of an attempt, or the repetition of one that was accepted.
+    async fn accept(
+        &self,
+        task: &Arc<Task>,
+        lease: &HeldLease,
+        result: Result<Outcome, RunError>,
+    ) -> Result<Arc<Task>, Error> {
+        let holder = &lease.holder;
+        if let (TaskStatus::Completed, Ok(outcome @ Outcome::Completed { .. })) =
+            (task.status(), &result)
+        {
+            let cleaned = sanitize(outcome.clone(), self.settings.max_output_bytes);
+            if let Ok(Outcome::Completed { output, artifacts, confidence, usage }) = &cleaned
+                && tasks::is_repetition(task, holder, &work(output, artifacts, *confidence, usage))?
+            {
+                return Ok(Arc::clone(task));
+            }
+        }
+        lease::check_held(task, holder)?;
+        self.deadline(task, self.engine.ports.clock.now())?;
+        let result = match result {
+            Ok(outcome) => {
+                check_output(task, &outcome)?;
+                let too_large = |TooLarge { detail, .. }| DomainError::invalid("output", detail);
+                let outcome =
+                    sanitize(outcome, self.settings.max_output_bytes).map_err(too_large)?;
+                self.check_form(task, &outcome).await?;
+                Ok(outcome)
+            }
+            failed => failed,
+        };
+        let context = self.engine.context(Caller::worker(&holder.worker));
+        let result = Arc::new(result);
+        // Only the budget accounts know whether anything was reserved.
+        let committed = self.engine.commit_attempt(task, holder, true, &result, context).await?;
+        match committed.task(task.id) {
+            Some(task) => Ok(Arc::clone(task)),
+            // The same result was committed a moment before.
+            None => self.task(lease).await,
+        }
+    }
+
+    /// Records why a result was refused, for a caller that has proved that it holds the lease.
+    async fn record_refusal(&self, task: &Task, holder: &LeaseHolder, reason: String) {
+        if !refusals::is_news(task, &reason) {
+            return;
+        }
+        let now = self.engine.ports.clock.now();
+        // A result that comes too late belongs to no attempt.
+        let Ok(deadline) = lease::check_held(task, holder).and_then(|()| self.deadline(task, now))
+        else {
+            return;
+        };
+        let until = now.after(self.settings.lease).min(deadline);
+        let (id, who) = (task.id, holder.clone());
+        let scope = Scope::project(task.project_id).task(id);
+        let context = self.engine.context(Caller::worker(&holder.worker));
+        let recorded = self.engine.commit(context, scope, move |context, snapshot| {
+            refusals::refuse_result(context, snapshot, id, &who, &reason, until)
+        });
+        if let Err(error) = recorded.await {
+            unrecorded(id, &error);
+        }
+    }
+
     /// Checks that an outcome has the form its step requires. The worker keeps its lease, so that
     /// it can correct the output.
     async fn check_form(&self, task: &Task, outcome: &Outcome) -> Result<(), Error> {
@@ -209,44 +275,25 @@ impl WorkerLeases for Leases {
         result: Result<Outcome, RunError>,
     ) -> Result<Arc<Task>, Error> {
         let task = self.authenticate(&presented).await?;
-        let PresentedLease { lease, .. } = presented;
-        let holder = lease.holder.clone();
-        if let (TaskStatus::Completed, Ok(outcome @ Outcome::Completed { .. })) =
-            (task.status(), &result)
-        {
-            let cleaned = sanitize(outcome.clone(), self.settings.max_output_bytes);
-            if let Ok(Outcome::Completed { output, artifacts, confidence, usage }) = &cleaned
-                && tasks::is_repetition(
-                    &task,
-                    &holder,
-                    &work(output, artifacts, *confidence, usage),
-                )?
-            {
-                return Ok(task);
-            }
+        let finished = self.accept(&task, &presented.lease, result).await;
+        if let Err(Error::Refused(invalid @ DomainError::Invalid { .. })) = &finished {
+            self.record_refusal(&task, &presented.lease.holder, invalid.to_string()).await;
         }
-        lease::check_held(&task, &holder)?;
-        self.deadline(&task, self.engine.ports.clock.now())?;
-        let result = match result {
-            Ok(outcome) => {
-                check_output(&task, &outcome)?;
-                let too_large = |TooLarge { detail, .. }| DomainError::invalid("output", detail);
-                let outcome =
-                    sanitize(outcome, self.settings.max_output_bytes).map_err(too_large)?;
-                self.check_form(&task, &outcome).await?;
-                Ok(outcome)
-            }
-            failed => failed,
-        };
-        let context = self.engine.context(Caller::worker(&holder.worker));
-        let result = Arc::new(result);
-        // Only the budget accounts know whether anything was reserved.
-        let committed = self.engine.commit_attempt(&task, &holder, true, &result, context).await?;
-        match committed.task(task.id) {
-            Some(task) => Ok(Arc::clone(task)),
-            // The same result was committed a moment before.
-            None => self.task(&lease).await,
+        finished
+    }
+
+    async fn refuse(&self, presented: PresentedLease, reason: String) {
+        match self.authenticate(&presented).await {
+            Ok(task) => self.record_refusal(&task, &presented.lease.holder, reason).await,
+            Err(error) => unrecorded(presented.lease.task, &error),
         }
+    }
+}
+
+/// Logs that the reason of a refusal is not stored, unless it is not the caller's to store.
+fn unrecorded(task: TaskId, error: &Error) {
+    if let Error::Store(error) = error {
+        warn!(task.id = %task, %error, "The reason for which a result of task {task} was refused could not be stored");
     }
 }
 
