@@ -4,6 +4,7 @@ pub mod agents;
 pub mod artifacts;
 pub mod budget;
 mod builder;
+mod consequences;
 pub mod emergency;
 mod flow;
 mod gate;
