@@ -97,8 +97,9 @@ fn done(output: &Value) -> Result<Outcome, RunError> {
     })
 }
 
-fn untitled(n: usize) -> Value {
-    json!({"title": "x".repeat(21 + n), "n": n})
+/// Returns a document whose title is too long.
+fn untitled() -> Value {
+    json!({"title": "x".repeat(21)})
 }
 
 #[tokio::test]
@@ -143,9 +144,9 @@ async fn the_failure_gate_says_why_the_last_result_of_a_silent_worker_was_refuse
 async fn a_refusal_is_recorded_once_for_each_new_reason_and_ten_times_at_most() {
     let scene = Scene::new().await;
     let lease = scene.take("w").await.presented();
-    let first = scene.refused(&lease, &untitled(0)).await;
+    let first = scene.refused(&lease, &untitled()).await;
     for _ in 0..50 {
-        assert_eq!(scene.refused(&lease, &untitled(0)).await, first, "the answer stays the same");
+        assert_eq!(scene.refused(&lease, &untitled()).await, first, "the answer stays the same");
     }
     assert_eq!(scene.recorded().await, [first.clone()]);
     for _ in 0..20 {
@@ -162,7 +163,7 @@ async fn a_refusal_is_recorded_once_for_each_new_reason_and_ten_times_at_most() 
     // The next attempt is counted anew.
     scene.lapse().await;
     let lease = scene.take("w").await.presented();
-    scene.refused(&lease, &untitled(0)).await;
+    scene.refused(&lease, &untitled()).await;
     assert_eq!(scene.task().await.refused_result.unwrap().count, 1);
     scene.harness.check().await;
 }
@@ -171,7 +172,7 @@ async fn a_refusal_is_recorded_once_for_each_new_reason_and_ten_times_at_most() 
 async fn an_accepted_result_ends_the_refusal_and_a_heartbeat_does_not() {
     let scene = Scene::new().await;
     let lease = scene.take("w").await.presented();
-    scene.refused(&lease, &untitled(0)).await;
+    scene.refused(&lease, &untitled()).await;
     let refused = scene.task().await.refused_result;
     scene.leases.heartbeat(lease.clone(), None).await.unwrap();
     assert!(refused.is_some() && scene.task().await.refused_result == refused);
@@ -186,7 +187,7 @@ async fn an_accepted_result_ends_the_refusal_and_a_heartbeat_does_not() {
 async fn a_question_ends_the_refusal_too() {
     let scene = Scene::new().await;
     let lease = scene.take("w").await.presented();
-    scene.refused(&lease, &untitled(0)).await;
+    scene.refused(&lease, &untitled()).await;
     let question = botarmy_domain::Question {
         question: "Which title?".to_owned(),
         options: Vec::new(),
@@ -218,7 +219,7 @@ async fn only_the_holder_of_the_lease_has_a_refusal_recorded() {
         other_task,
     ] {
         scene.leases.refuse(stranger.clone(), "output: is wrong".to_owned()).await;
-        assert!(scene.leases.finish(stranger, done(&untitled(0))).await.is_err());
+        assert!(scene.leases.finish(stranger, done(&untitled())).await.is_err());
     }
     assert_eq!((scene.task().await, scene.harness.log(scene.id).await.len()), before);
     // Nor has one whose lease is over.
@@ -226,7 +227,7 @@ async fn only_the_holder_of_the_lease_has_a_refusal_recorded() {
     scene.lapse().await;
     let before = scene.task().await;
     scene.leases.refuse(lease.clone(), "output: is wrong".to_owned()).await;
-    assert!(scene.leases.finish(lease, done(&untitled(0))).await.is_err());
+    assert!(scene.leases.finish(lease, done(&untitled())).await.is_err());
     assert_eq!(scene.task().await, before);
     assert!(scene.recorded().await.is_empty());
     scene.harness.check().await;
@@ -237,7 +238,7 @@ async fn a_refused_result_is_the_first_call_about_a_lease() {
     let scene = Scene::new().await;
     let lease = scene.take("w").await.presented();
     scene.harness.clock.advance(FIRST_CALL / 2);
-    scene.refused(&lease, &untitled(0)).await;
+    scene.refused(&lease, &untitled()).await;
     // The worker has the whole lease to correct its result.
     scene.harness.pass(LEASE - Duration::from_secs(1)).await;
     assert_eq!(scene.task().await.status(), TaskStatus::Working);
@@ -256,11 +257,11 @@ async fn a_refused_result_does_not_shorten_a_lease_nor_extend_the_attempt() {
     let expiry = async || scene.task().await.lease().unwrap().expires_at;
     scene.leases.heartbeat(leased.presented(), None).await.unwrap();
     let before = expiry().await;
-    scene.refused(&leased.presented(), &untitled(0)).await;
+    scene.refused(&leased.presented(), &untitled()).await;
     assert!(expiry().await >= before);
-    for n in 1..=2 {
+    for output in [json!({"summary": "x"}), untitled()] {
         scene.harness.clock.advance(LEASE - Duration::from_secs(1));
-        scene.refused(&leased.presented(), &untitled(n)).await;
+        scene.refused(&leased.presented(), &output).await;
     }
     assert_eq!(expiry().await.since(started), ATTEMPT);
     scene.harness.check().await;
