@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use botarmy_domain::decide::{lease, tasks};
 use botarmy_domain::ports::{Secrets, WorkerLeases};
 use botarmy_domain::{
-    Amount, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased, Outcome,
-    PresentedLease, ProjectId, RunError, StoreError, Task, TaskStatus, Timestamp, WorkQuery,
+    Amount, Assignment, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased,
+    Outcome, PresentedLease, ProjectId, RunError, StoreError, Task, TaskStatus, Timestamp,
+    WorkQuery, WorkerDocument,
 };
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -24,6 +25,9 @@ use crate::reservation::Start;
 
 /// Number of poll requests that may wait for the dispatcher; further ones wait to be sent.
 const POLL_QUEUE: usize = 64;
+
+/// About the most bytes of assignments that are handed out at once, unless one alone is larger.
+const LEASED_BYTES: usize = 8 * 1024 * 1024;
 
 /// Leases of external workers.
 #[derive(Clone)]
@@ -50,8 +54,14 @@ impl Leases {
     /// a failed attempt, as on a server.
     async fn equip(&self, guard: ClaimGuard) -> Vec<Leased> {
         let mut projects: BTreeMap<ProjectId, SharedProject> = BTreeMap::new();
-        let mut leased = Vec::new();
-        for task in guard.tasks() {
+        let (mut leased, mut size) = (Vec::new(), 0);
+        for (n, task) in guard.tasks().iter().enumerate() {
+            if size >= LEASED_BYTES {
+                let left = guard.tasks()[n..].iter().filter_map(|task| HeldLease::of(task));
+                // A failure is logged there.
+                drop(self.engine.requeue_all(left.collect(), "it did not fit").await);
+                break;
+            }
             let Some(lease) = task.lease() else { continue };
             let holder = lease.holder();
             match self.may_begin(task, &holder).await {
@@ -70,6 +80,7 @@ impl Leases {
                 Ok(job) => {
                     let held = HeldLease { task: task.id, holder };
                     let Some(token) = guard.token(&held) else { continue };
+                    size += size_of_document(&job);
                     leased.push(Leased {
                         lease: held,
                         token,
@@ -154,6 +165,25 @@ impl Leases {
         Ok(validation_error
             .map_err(|validation_error| DomainError::invalid("output", validation_error))?)
     }
+}
+
+/// Returns the length of the document that a worker gets, in bytes.
+fn size_of_document(job: &Assignment) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, &WorkerDocument::of(job))
+        .expect("a document has text keys only, and counting does not fail");
+    count.0
 }
 
 #[async_trait]
