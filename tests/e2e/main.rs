@@ -18,6 +18,7 @@ mod documented_events;
 mod gates;
 mod ideas;
 mod killed;
+mod lists;
 mod live;
 mod log;
 mod log_lines;

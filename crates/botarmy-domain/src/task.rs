@@ -7,6 +7,7 @@ use crate::handoff::Handoff;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::lease::Lease;
 use crate::lease_token::TokenDigest;
+use crate::page::Page;
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
 use crate::vocabulary::{AgentType, ArtifactType, HitlAction, ProjectStatus, TaskStatus};
@@ -321,6 +322,18 @@ pub struct TaskLine {
     pub updated_at: Timestamp,
 }
 
+/// About the most bytes of lines in a status list.
+pub const STATUS_BYTES: usize = 8 * 1024 * 1024;
+
+impl TaskLine {
+    /// Returns about the memory that the line takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        size_of::<Self>() + length(&self.step) + length(&self.error_message)
+    }
+}
+
 /// Fields of a stored task that its short form needs.
 #[derive(Deserialize)]
 struct Glance {
@@ -384,5 +397,5 @@ pub struct TaskStatusList {
     /// Status of the project.
     pub project_status: ProjectStatus,
     /// Tasks, oldest first.
-    pub tasks: Vec<TaskLine>,
+    pub tasks: Page<TaskLine>,
 }

@@ -265,7 +265,7 @@ impl Hub {
                 self.logs.log_entries(&self.reader, log, after, limit).await
             };
             match read {
-                Ok(entries) if !entries.is_empty() => return entries,
+                Ok(entries) if !entries.is_empty() => return entries.items,
                 Ok(_) => warn!(?log, after, "The log lacks an entry it had; reading it again"),
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;

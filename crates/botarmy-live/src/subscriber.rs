@@ -1,10 +1,11 @@
 //! The subscriptions of one connection, and its position in each of them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::{Error, LogId, ProjectId};
 use bytestring::ByteString;
 use serde_json::json;
@@ -90,21 +91,19 @@ struct Cursor {
     /// Frames that were taken and are not sent yet.
     pending: VecDeque<ByteString>,
     reading: Option<Reading<Vec<Arc<botarmy_domain::Entry>>>>,
-    /// Number of entries to read at once, so that they stay small together.
-    page: u32,
 }
-
-/// Number of entries of the first read, of whose size nothing is known yet.
-const FIRST_PAGE: u32 = 4;
-/// About the most bytes that a subscriber which catches up reads from the log at once.
-const PAGE_BYTES: usize = 1024 * 1024;
 
 /// Subscription to the feed of all logs.
 struct Everything {
     position: u64,
     pending: VecDeque<ByteString>,
-    reading: Option<Reading<Vec<Frames>>>,
+    reading: Option<Reading<Found>>,
+    /// Entries that did not fit in what was read last.
+    left: Vec<(LogId, u64)>,
 }
+
+/// Frames that were read, and the places of those that did not fit.
+type Found = (Vec<Frames>, Vec<(LogId, u64)>);
 
 /// Subscriptions of one connection: the system log always, projects as the client asks.
 pub struct Subscriber {
@@ -165,6 +164,7 @@ impl Subscriber {
                     position: hub.watch_all(id, wake),
                     pending: VecDeque::new(),
                     reading: None,
+                    left: Vec::new(),
                 });
                 return Ok(None);
             }
@@ -243,6 +243,11 @@ impl Subscriber {
         if everything.reading.is_some() {
             return None;
         }
+        if !everything.left.is_empty() {
+            let left = std::mem::take(&mut everything.left);
+            everything.reading = Some(Reading::of(read_everywhere(Arc::clone(&self.hub), left)));
+            return None;
+        }
         let cursors = &self.cursors;
         let elsewhere = |log| cursors.iter().any(|cursor| cursor.log() == log);
         match self.hub.feed.step(&mut everything.position, elsewhere) {
@@ -284,7 +289,8 @@ impl Subscriber {
             && let Poll::Ready(read) = reading.poll(cx)
         {
             everything.reading = None;
-            for frames in read {
+            everything.left = read.1;
+            for frames in read.0 {
                 everything.pending.push_back(frames.first);
                 everything.pending.extend(frames.then);
             }
@@ -303,8 +309,7 @@ impl Drop for Subscriber {
 impl Cursor {
     async fn new(hub: &Hub, watch: Watch, after: Option<u64>) -> Result<Self, Error> {
         let position = watch.topic.position(watch.head);
-        let mut cursor =
-            Self { watch, position, pending: VecDeque::new(), reading: None, page: FIRST_PAGE };
+        let mut cursor = Self { watch, position, pending: VecDeque::new(), reading: None };
         if let Some(after) = after {
             cursor.go_to(hub, after).await?;
         }
@@ -346,7 +351,7 @@ impl Cursor {
             }
             Step::Read => {
                 let (hub, log, after) = (Arc::clone(hub), self.log(), self.position.after);
-                let page = self.page.min(hub.settings.page);
+                let page = hub.settings.page;
                 self.reading = Some(Reading::of(async move { hub.read(log, after, page).await }));
                 None
             }
@@ -355,7 +360,6 @@ impl Cursor {
 
     /// Adds the frames of entries that were read after the position.
     fn receive(&mut self, entries: &[Arc<botarmy_domain::Entry>], now: botarmy_domain::Timestamp) {
-        let mut heaviest = 1;
         for entry in entries {
             if entry.seq > self.position.after + 1 {
                 let data = json!({
@@ -365,28 +369,33 @@ impl Cursor {
                 self.pending.push_back(frame::gap(entry.project_id, data, now));
             }
             let frames = frame::of_entry(entry);
-            heaviest = heaviest.max(frames.bytes());
             self.pending.push_back(frames.first);
             self.pending.extend(frames.then);
             self.position = Position::read_up_to(entry.seq);
         }
-        self.page = u32::try_from(PAGE_BYTES / heaviest).unwrap_or(u32::MAX).max(1);
     }
 }
 
-/// Reads entries of several logs. Returns their frames in the order of `places`.
-async fn read_everywhere(hub: Arc<Hub>, places: Vec<(LogId, u64)>) -> Vec<Frames> {
-    let mut ranges: BTreeMap<LogId, (u64, u64)> = BTreeMap::new();
-    for (log, seq) in &places {
-        let range = ranges.entry(*log).or_insert((*seq, *seq));
-        *range = (range.0.min(*seq), range.1.max(*seq));
-    }
-    let mut read = HashMap::new();
-    for (log, (first, last)) in ranges {
-        let count = u32::try_from(last - first + 1).unwrap_or(u32::MAX).min(1000);
-        for entry in hub.read(log, first - 1, count).await {
-            read.insert((log, entry.seq), frame::of_entry(&entry));
+/// Reads entries of several logs. Returns their frames in the order of `places`, and the places that
+/// are left when the frames have become large.
+async fn read_everywhere(hub: Arc<Hub>, places: Vec<(LogId, u64)>) -> Found {
+    let (mut read, mut bytes) = (HashMap::new(), 0);
+    let mut found = Vec::new();
+    for (n, (log, seq)) in places.iter().enumerate() {
+        if !read.contains_key(&(*log, *seq)) {
+            if bytes >= PART_BYTES {
+                return (found, places[n..].to_vec());
+            }
+            let of_log = places[n..].iter().filter(|place| place.0 == *log);
+            let last = of_log.map(|place| place.1).max().unwrap_or(*seq);
+            let count = u32::try_from(last - seq + 1).unwrap_or(u32::MAX).min(1000);
+            for entry in hub.read(*log, seq - 1, count).await {
+                let frames = frame::of_entry(&entry);
+                bytes += frames.bytes();
+                read.insert((*log, entry.seq), frames);
+            }
         }
+        found.extend(read.remove(&(*log, *seq)));
     }
-    places.iter().filter_map(|place| read.remove(place)).collect()
+    (found, Vec::new())
 }

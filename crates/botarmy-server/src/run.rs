@@ -448,7 +448,8 @@ impl<'a> Terminal<'a> {
     /// Answers every open gate of the project. Returns `false` when the input has ended.
     async fn answer_gates(&mut self) -> anyhow::Result<bool> {
         let pending = Some(HitlStatus::Pending);
-        let open = self.system.stores.ports.requests.requests(self.project, pending, 100).await?;
+        let requests = &self.system.stores.ports.requests;
+        let open = requests.requests(self.project, pending, None, 100).await?;
         for request in open.iter().rev() {
             if self.answered.contains(&request.id) {
                 continue;

@@ -187,6 +187,9 @@ fn complete_response(status: &str, response: &mut Value) {
         }
     }
     response["headers"]["X-Request-Id"] = reference("headers", "RequestId");
+    if response["headers"]["Link"].is_object() {
+        response["headers"]["Link"] = reference("headers", "Link");
+    }
     if status == "503" {
         response["headers"]["Retry-After"] = reference("headers", "RetryAfter");
     }
@@ -220,6 +223,13 @@ fn headers() -> Value {
         "RequestId": {
             "description": "Id of the request, also in the log of the server and in log entries",
             "schema": {"type": "string"},
+        },
+        "Link": {
+            "description": "Link to the next page (RFC 8288), with `rel=\"next\"`; absent on the last \
+                            page. It goes on exactly after the last item, also when items were added \
+                            since",
+            "schema": {"type": "string"},
+            "example": "</api/v1/audit/events?cursor=01890a5d-ac96-774b-bcce-b302099a8057>; rel=\"next\"",
         },
         "RetryAfter": {
             "description": "Seconds after which to try again",

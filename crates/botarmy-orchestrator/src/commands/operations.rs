@@ -119,8 +119,17 @@ impl Engine {
     ) -> Result<Package, Error> {
         let project = self.ports.stores.projects.project(id).await?;
         let project = project.ok_or_else(|| DomainError::not_found("Project", id))?;
-        let filter = ArtifactFilter::default();
-        let stored = self.ports.stores.context.artifacts(id, filter, MAX_PACKAGED).await?;
+        let mut stored = Vec::new();
+        let mut filter = ArtifactFilter::default();
+        loop {
+            let left = MAX_PACKAGED - u32::try_from(stored.len()).unwrap_or(MAX_PACKAGED);
+            let page = self.ports.stores.context.artifacts(id, filter.clone(), left).await?;
+            filter.after = page.last_before_next().map(|artifact| artifact.meta.id);
+            stored.extend(page);
+            if filter.after.is_none() || stored.len() >= MAX_PACKAGED as usize {
+                break;
+            }
+        }
         verify_contents(&stored)?;
         Ok(package::build(&project, &stored, now))
     }
