@@ -80,6 +80,7 @@ contracts! {
         due_things_are_found_when_they_are_due,
         entries_pass_every_filter_and_page,
         a_log_is_read_from_any_position_without_a_gap,
+        lists_of_large_rows_are_short_and_go_on_without_a_gap,
         packages_are_there_until_they_are_deleted,
         agents_are_derived_and_remembered,
         what_does_not_exist_is_none;

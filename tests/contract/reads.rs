@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use botarmy_domain::decide::{agents, artifacts};
 use botarmy_domain::log::LogId;
-use botarmy_domain::ports::RecordsExt;
+use botarmy_domain::ports::{PAGE_BYTES, RecordsExt};
 use botarmy_domain::{
     AgentStatusKind, AgentType, ArtifactFilter, ArtifactType, Caller, ContextId, EntryFilter,
     EventId, EventSource, EventType, HitlRequestId, HitlStatus, Package, ProjectId, ProjectStatus,
@@ -55,7 +55,7 @@ pub async fn artifacts_come_in_the_order_they_are_asked_for(stores: &Stores) {
         (Some(ArtifactType::SourceCode), None, 0),
         (None, Some(AgentType::Tester), 0),
     ] {
-        let filter = ArtifactFilter { artifact_type, source_agent, after: None };
+        let filter = ArtifactFilter { artifact_type, source_agent, ..ArtifactFilter::default() };
         assert_eq!(stores.context.artifacts(project, filter, 10).await.unwrap().len(), count);
     }
 }
@@ -200,6 +200,43 @@ pub async fn a_log_is_read_from_any_position_without_a_gap(stores: &Stores) {
     let unknown = LogId::Project(stores.context().id_generator().project());
     assert!(stores.audit.since(unknown, 0, 5).await.unwrap().is_empty());
     assert_eq!(stores.audit.head(unknown).await.unwrap(), None);
+}
+
+pub async fn lists_of_large_rows_are_short_and_go_on_without_a_gap(stores: &Stores) {
+    let project = stores.project("One").await;
+    // The third reaches the size of a page, the fourth has more than one.
+    let sizes = [PAGE_BYTES / 3, PAGE_BYTES / 3, PAGE_BYTES / 2, 2 * PAGE_BYTES, 10, 10];
+    let mut documents = Vec::new();
+    for size in sizes {
+        stores.ask(project, "x".repeat(size)).await;
+        documents.push(stores.artifact(project, json!({ "text": "x".repeat(size) })).await);
+    }
+    let log = LogId::Project(project);
+    let (mut after, mut pages) = (0, Vec::new());
+    loop {
+        let page = stores.audit.since(log, after, 100).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.iter().map(|entry| entry.seq).eq(after + 1..=last.seq));
+        after = last.seq;
+        pages.push(page.len());
+    }
+    // The creation of the project comes first, and a small entry with each document.
+    assert_eq!(after, 13);
+    assert_eq!(pages, [6, 2, 5]);
+    assert_eq!(stores.audit.since(log, 7, 1).await.unwrap()[0].seq, 8);
+
+    let (mut found, mut pages) = (Vec::new(), Vec::new());
+    loop {
+        let bytes = Some(PAGE_BYTES);
+        let filter = ArtifactFilter { after: found.last().copied(), bytes, ..Default::default() };
+        let page = stores.context.artifacts(project, filter, 100).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page.iter().map(|artifact| artifact.meta.id));
+        pages.push(page.len());
+    }
+    assert_eq!((found, pages), (documents, vec![3, 1, 2]));
 }
 
 pub async fn packages_are_there_until_they_are_deleted(stores: &Stores) {

@@ -175,12 +175,16 @@ impl Stores {
     }
 
     pub async fn raise(&self, project_id: ProjectId) -> HitlRequestId {
+        self.ask(project_id, "Well?".to_owned()).await
+    }
+
+    pub async fn ask(&self, project_id: ProjectId, question: String) -> HitlRequestId {
         let context = self.context();
         let id = context.fork(1).id_generator().request();
         let new = NewRequest {
             project_id,
             task_id: None,
-            question: "Well?".to_owned(),
+            question,
             options: vec!["Yes".to_owned()],
             ttl_s: Some(60),
             artifacts: vec![],

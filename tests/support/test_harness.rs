@@ -331,7 +331,15 @@ impl TestHarness {
     /// # Panics
     /// Never with memory.
     pub async fn log(&self, id: ProjectId) -> Vec<Arc<Entry>> {
-        self.store.since(LogId::Project(id), 0, 100_000).await.unwrap()
+        let mut log: Vec<Arc<Entry>> = Vec::new();
+        loop {
+            let after = log.last().map_or(0, |entry| entry.seq);
+            let page = self.store.since(LogId::Project(id), after, 100_000).await.unwrap();
+            if page.is_empty() {
+                return log;
+            }
+            log.extend(page);
+        }
     }
 
     /// Returns the number of entries with this event type in its log.

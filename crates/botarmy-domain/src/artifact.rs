@@ -136,6 +136,8 @@ pub struct ArtifactFilter {
     pub source_agent: Option<AgentType>,
     /// Artifact after which the page begins.
     pub after: Option<ContextId>,
+    /// Size of the contents in bytes after which the page ends, with the artifact that reaches it.
+    pub bytes: Option<usize>,
 }
 
 #[cfg(test)]

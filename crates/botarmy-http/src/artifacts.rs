@@ -174,6 +174,7 @@ async fn of_project(
         artifact_type: query.artifact_type,
         source_agent: query.source_agent,
         after: query.cursor,
+        bytes: None,
     };
     let with_content = query.content.is_some_and(|Flag(content)| content);
     let list = ArtifactList { state: &state, caller: &caller, project, filter, with_content };

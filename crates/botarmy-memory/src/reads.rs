@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use botarmy_domain::event::agent_record_of;
 use botarmy_domain::log::{Entry, Head, HeadMark, LogId};
 use botarmy_domain::ports::{
-    AgentStatus, AuditLog, ContextStore, HealthCheck, HitlStore, ProjectStore, Records, TaskStore,
+    AgentStatus, AuditLog, ContextStore, HealthCheck, HitlStore, PAGE_BYTES, ProjectStore, Records,
+    TaskStore,
 };
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ArtifactFilter, ContextId, EntryFilter, EventId, Health,
     HitlRequest, HitlRequestId, HitlStatus, Listed, Package, Project, ProjectId, ProjectStatus,
     ReadyTasks, RecordKey, RecordKind, RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine,
-    TaskStatus, TaskStatusList, Timestamp,
+    TaskStatus, TaskStatusList, Timestamp, json,
 };
 
 use crate::MemoryStore;
@@ -20,6 +21,17 @@ use crate::MemoryStore;
 /// Returns the first `limit` rows.
 fn take<T: Clone>(rows: impl Iterator<Item = T>, limit: u32) -> Vec<T> {
     rows.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+}
+
+/// Returns rows until their sizes reach `bytes`, with the row that reaches it.
+fn within<T>(bytes: usize, rows: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<T> {
+    let mut before = 0_usize;
+    let fits = |row: &T| {
+        let fits = before < bytes;
+        before = before.saturating_add(size(row));
+        fits
+    };
+    rows.into_iter().take_while(fits).collect()
 }
 
 #[async_trait]
@@ -206,7 +218,8 @@ impl ContextStore for MemoryStore {
                 && filter.source_agent.is_none_or(|agent| meta.source_agent == agent)
                 && filter.after.is_none_or(|after| meta.id > after)
         });
-        Ok(take(rows.cloned(), limit))
+        let (rows, bytes) = (take(rows.cloned(), limit), filter.bytes.unwrap_or(usize::MAX));
+        Ok(within(bytes, rows, |artifact| json::size(&artifact.content)))
     }
 }
 
@@ -279,7 +292,8 @@ impl AuditLog for MemoryStore {
     ) -> Result<Vec<Arc<Entry>>, StoreError> {
         let state = self.state();
         let after = usize::try_from(after).unwrap_or(usize::MAX);
-        Ok(take(state.logs.get(&log).into_iter().flatten().skip(after).cloned(), limit))
+        let rows = state.logs.get(&log).into_iter().flatten().skip(after).cloned();
+        Ok(within(PAGE_BYTES, take(rows, limit), |entry| json::size(&entry.event_data)))
     }
 
     async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
-use botarmy_domain::ports::AuditLog;
+use botarmy_domain::ports::{AuditLog, PAGE_BYTES};
 use botarmy_domain::{EntryFilter, EventId, StoreError};
-use botarmy_sql::integer;
 use botarmy_sql::log_pages::{self, LogReader, SearchMemory};
 use botarmy_sql::log_search::Dialect;
+use botarmy_sql::{fitting, integer};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::rows::{EventRow, head_mark};
 use crate::schema::{events, heads};
+use crate::sql_functions::octet_length;
 use crate::store::PostgresStore;
 
 const TABLE: &str = "events";
@@ -57,16 +58,26 @@ impl AuditLog for PostgresStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Arc<Entry>>, StoreError> {
-        let query = move || {
+        let query = move |limit: u32| {
             events::table
                 .filter(events::log.eq(log.key().uuid()))
                 .filter(events::seq.gt(integer(after)))
                 .order(events::seq)
                 .limit(limit.into())
-                .select(EventRow::as_select())
         };
         let rows: Vec<EventRow> = self
-            .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
+            .read(TABLE, move |connection| {
+                async move {
+                    let mut limit = limit;
+                    // A list of one needs no sizes.
+                    if limit > 1 {
+                        let sizes = query(limit).select(octet_length(events::event_data));
+                        limit = fitting(PAGE_BYTES, &sizes.load(&mut *connection).await?);
+                    }
+                    query(limit).select(EventRow::as_select()).load(connection).await
+                }
+                .boxed()
+            })
             .await?;
         rows.iter().map(EventRow::entry).collect()
     }

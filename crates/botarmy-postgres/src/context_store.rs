@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::ContextStore;
 use botarmy_domain::{Artifact, ArtifactFilter, ContextId, ProjectId, StoreError};
+use botarmy_sql::fitting;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use crate::rows::ArtifactRow;
 use crate::schema::artifacts;
+use crate::sql_functions::octet_length;
 use crate::store::PostgresStore;
 
 const TABLE: &str = "artifacts";
@@ -48,10 +50,10 @@ impl ContextStore for PostgresStore {
         filter: ArtifactFilter,
         limit: u32,
     ) -> Result<Vec<Arc<Artifact>>, StoreError> {
-        let query = move || {
+        let bytes = filter.bytes;
+        let query = move |limit: u32| {
             let mut query = artifacts::table
                 .filter(artifacts::project_id.eq(project.uuid()))
-                .select(ArtifactRow::as_select())
                 .order(artifacts::id)
                 .limit(limit.into())
                 .into_boxed();
@@ -66,10 +68,18 @@ impl ContextStore for PostgresStore {
             }
             query
         };
-        let rows = self
+        let rows: Vec<ArtifactRow> = self
             .read(TABLE, |connection| {
-                let query = query();
-                async move { query.load(connection).await }.boxed()
+                let query = query.clone();
+                async move {
+                    let mut limit = limit;
+                    if let Some(bytes) = bytes {
+                        let sizes = query(limit).select(octet_length(artifacts::content));
+                        limit = fitting(bytes, &sizes.load(&mut *connection).await?);
+                    }
+                    query(limit).select(ArtifactRow::as_select()).load(connection).await
+                }
+                .boxed()
             })
             .await?;
         rows.iter().map(ArtifactRow::artifact).collect()

@@ -46,6 +46,7 @@ mod records;
 mod rows;
 mod schema;
 mod settings;
+mod sql_functions;
 mod statements;
 mod store;
 mod task_store;

@@ -9,6 +9,8 @@ pub mod log_marks;
 pub mod log_pages;
 pub mod log_search;
 pub mod log_zones;
+mod sized;
 pub mod time_of_id;
 
 pub use column::{Column, bodies, body, corrupt, hash_column, integer, ready_tasks, record, word};
+pub use sized::{fitting, within};

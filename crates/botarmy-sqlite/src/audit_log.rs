@@ -7,11 +7,11 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
-use botarmy_domain::ports::AuditLog;
+use botarmy_domain::ports::{AuditLog, PAGE_BYTES};
 use botarmy_domain::{EntryFilter, EventId, StoreError};
-use botarmy_sql::integer;
 use botarmy_sql::log_pages::{self, LogReader, SearchMemory};
 use botarmy_sql::log_search::Dialect;
+use botarmy_sql::{integer, within};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Text};
@@ -62,9 +62,10 @@ impl AuditLog for SqliteStore {
                 .filter(events::seq.gt(integer(after)))
                 .order(events::seq)
                 .select(EventRow::as_select());
-            let rows =
-                limited(query, limit).load(connection).map_err(|error| reading("events", error))?;
-            rows.iter().map(EventRow::entry).collect()
+            let rows = limited(query, limit).load_iter::<EventRow, _>(connection);
+            let rows = rows.map_err(|error| reading("events", error))?;
+            let rows = rows.map(|row| row.map_err(|error| reading("events", error)));
+            within(PAGE_BYTES, rows.map(|row| row.and_then(|row| Ok((row.size(), row.entry()?)))))
         })
         .await
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::ContextStore;
 use botarmy_domain::{Artifact, ArtifactFilter, ContextId, ProjectId, StoreError};
+use botarmy_sql::within;
 use diesel::prelude::*;
 
 use crate::error::reading;
@@ -48,9 +49,11 @@ impl ContextStore for SqliteStore {
             if let Some(after) = &filter.after {
                 query = query.filter(artifacts::id.gt(after.bytes().as_slice()));
             }
-            let rows = limited(query, limit).load(connection);
+            let rows = limited(query, limit).load_iter::<ArtifactRow, _>(connection);
             let rows = rows.map_err(|error| reading("artifacts", error))?;
-            rows.iter().map(ArtifactRow::artifact).collect()
+            let rows = rows.map(|row| row.map_err(|error| reading("artifacts", error)));
+            let sized = rows.map(|row| row.and_then(|row| Ok((row.size(), row.artifact()?))));
+            within(filter.bytes.unwrap_or(usize::MAX), sized)
         })
         .await
     }

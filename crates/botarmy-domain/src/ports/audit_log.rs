@@ -8,6 +8,10 @@ use crate::error::StoreError;
 use crate::ids::EventId;
 use crate::log::{Entry, EntryFilter, HeadMark, LogId};
 
+/// Size of the data of the entries after which [`AuditLog::since`] ends a list, in bytes. So a
+/// reader holds this much and one entry, however large the entries of a log are.
+pub const PAGE_BYTES: usize = 1024 * 1024;
+
 /// Reads the logs. Entries are written through the [`super::Ledger`], together with the changes
 /// that they record.
 ///
@@ -26,7 +30,9 @@ pub trait AuditLog: Send + Sync + 'static {
     /// Returns the entry, or `None`.
     async fn entry(&self, id: EventId) -> Result<Option<Arc<Entry>>, StoreError>;
 
-    /// Returns the entries of one log after position `after`, in order; at most `limit`.
+    /// Returns the entries of one log after position `after`, in order; at most `limit`, and fewer
+    /// if they are large: an implementation MUST end the list with the entry with which their data
+    /// reach [`PAGE_BYTES`], and MUST NOT return an empty list where there is an entry.
     async fn since(
         &self,
         log: LogId,

@@ -31,7 +31,8 @@ pub trait LogQueries: Send + Sync + 'static {
     /// with entries.
     async fn log_head(&self, caller: &Caller, log: LogId) -> Result<Option<HeadMark>, Error>;
 
-    /// Returns the entries of one log after the position `after`, in order; at most `limit`.
+    /// Returns the entries of one log after the position `after`, in order; at most `limit`, and
+    /// fewer if they are large. Only an empty list says that there are no more.
     async fn log_entries(
         &self,
         caller: &Caller,
@@ -72,7 +73,7 @@ pub trait LogQueries: Send + Sync + 'static {
     ) -> Result<Page<Arc<Entry>>, Error>;
 
     /// Returns the lines of an export of one log after the position `after`, in order; at most
-    /// `limit`, without the last line of the export. An entry that cannot be read is named in its
+    /// `limit`, and fewer if they are large, without the last line of the export. An entry that cannot be read is named in its
     /// place instead of failing the call.
     async fn log_lines(
         &self,
@@ -83,7 +84,7 @@ pub trait LogQueries: Send + Sync + 'static {
     ) -> Result<Vec<Line>, Error>;
 
     /// Checks a log, entry by entry, up to its end at the time of the call, and that it contains the
-    /// head `expected`. It is read `page` entries at a time.
+    /// head `expected`. It is read `page` entries at a time, and fewer if they are large.
     async fn verify_log(
         &self,
         caller: &Caller,

@@ -1,13 +1,13 @@
 //! Reads a log in order, past entries that cannot be read.
 
 use botarmy_domain::log::{GENESIS, HeadMark, Line, Unreadable};
-use botarmy_domain::ports::AuditLog;
-use botarmy_domain::{Error, LogId, StoreError};
+use botarmy_domain::ports::{AuditLog, PAGE_BYTES};
+use botarmy_domain::{Error, LogId, StoreError, json};
 
 use super::no_project;
 
-/// Returns the entries of a log after the position `after`, in order, at most `limit`. An entry that
-/// the store cannot read is named in its place, and ends the page.
+/// Returns the entries of a log after the position `after`, in order, at most `limit`, and fewer if
+/// they are large. An entry that the store cannot read is named in its place, and ends the page.
 pub(super) async fn lines(
     audit: &dyn AuditLog,
     log: LogId,
@@ -20,13 +20,14 @@ pub(super) async fn lines(
         Err(error) => return Err(error),
     }
     // One entry of the page cannot be read: read one at a time until it is passed.
-    let (mut lines, mut last) = (Vec::new(), after);
-    while lines.len() < limit as usize {
+    let (mut lines, mut last, mut bytes) = (Vec::new(), after, 0);
+    while lines.len() < limit as usize && bytes < PAGE_BYTES {
         match audit.since(log, last, 1).await {
             Ok(one) => {
                 let Some(entry) = one.into_iter().next() else { break };
                 // A store that was tampered with may not count upwards; this always ends.
                 last = entry.seq.max(last + 1);
+                bytes += json::size(&entry.event_data);
                 lines.push(Line::Entry(entry));
             }
             Err(StoreError::Corrupt { row, detail, .. }) => {

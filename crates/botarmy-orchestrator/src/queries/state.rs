@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use botarmy_domain::artifact::ArtifactFilter;
 use botarmy_domain::log::{HeadMark, Line, Verifier};
-use botarmy_domain::ports::{RecordsExt, StorePorts};
+use botarmy_domain::ports::{PAGE_BYTES, RecordsExt, StorePorts};
 use botarmy_domain::replay::{Difference, Replay, StateVerification};
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
@@ -15,8 +15,8 @@ use botarmy_domain::{
 
 use super::log_reader::{self, existing_head};
 
-/// Number of artifacts that are read at once; each may be as large as a request body.
-const ARTIFACTS_AT_ONCE: u32 = 16;
+/// Largest number of rows that are read at once; each may have a text of the largest size.
+const ROWS_AT_ONCE: u32 = 16;
 
 /// Number of times that a row which changes while it is compared is read again.
 const ATTEMPTS: u32 = 100;
@@ -133,10 +133,11 @@ impl StateCheck<'_> {
     async fn compare_tasks(&mut self) -> Result<Option<Difference>, Error> {
         let Some(project) = self.log.project() else { return Ok(None) };
         let mut missing = self.replay.task_ids();
+        let page = self.page.min(ROWS_AT_ONCE);
         for status in TaskStatus::ALL {
             let mut filter = TaskFilter { status: Some(*status), ..TaskFilter::default() };
             loop {
-                let found = self.stores.tasks.tasks(project, filter.clone(), self.page).await;
+                let found = self.stores.tasks.tasks(project, filter.clone(), page).await;
                 let Some(tasks) = readable(found)? else {
                     return self.one_by_one(missing, RowKey::Task).await;
                 };
@@ -187,10 +188,9 @@ impl StateCheck<'_> {
     async fn compare_artifacts(&mut self) -> Result<Option<Difference>, Error> {
         let Some(project) = self.log.project() else { return Ok(None) };
         let mut missing = self.replay.artifact_ids();
-        let mut filter = ArtifactFilter::default();
+        let mut filter = ArtifactFilter { bytes: Some(PAGE_BYTES), ..ArtifactFilter::default() };
         loop {
-            let found =
-                self.stores.context.artifacts(project, filter.clone(), ARTIFACTS_AT_ONCE).await;
+            let found = self.stores.context.artifacts(project, filter.clone(), self.page).await;
             let Some(artifacts) = readable(found)? else {
                 return self.one_by_one(missing, RowKey::Artifact).await;
             };
