@@ -169,8 +169,9 @@ impl Queries for Engine {
         &self,
         _: &Caller,
         package: &Package,
+        after: Option<ContextId>,
     ) -> Result<Vec<Arc<Artifact>>, Error> {
-        Ok(self.verified_artifacts(&package.artifacts).await?)
+        self.next_sources(package, after).await
     }
 
     async fn budget(&self, _: &Caller, project: ProjectId) -> Result<BudgetReport, Error> {

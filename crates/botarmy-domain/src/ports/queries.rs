@@ -120,11 +120,16 @@ pub trait Queries: Send + Sync + 'static {
     /// Returns the package that would be made of the project now. Nothing is stored.
     async fn package_preview(&self, caller: &Caller, project: ProjectId) -> Result<Package, Error>;
 
-    /// Returns the artifacts that a package was made of, in its order.
+    /// Returns the next artifacts that a package was made of, in its order: those after the artifact
+    /// `after`, about [`PAGE_BYTES`] of content and at least one. Only an empty list says that there
+    /// are no more.
+    ///
+    /// [`PAGE_BYTES`]: super::PAGE_BYTES
     async fn package_sources(
         &self,
         caller: &Caller,
         package: &Package,
+        after: Option<ContextId>,
     ) -> Result<Vec<Arc<Artifact>>, Error>;
 
     /// Returns the budget of a project now.

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use botarmy_domain::budget::{BudgetReport, Limit};
 use botarmy_domain::decide::{agents, artifacts, budget};
 use botarmy_domain::emergency::StopScope;
-use botarmy_domain::ports::{Operations, RecordsExt};
+use botarmy_domain::package::PackageBuilder;
+use botarmy_domain::ports::{Operations, PAGE_BYTES, RecordsExt};
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, Caller,
-    DomainError, Error, NewArtifact, Package, ProjectId, Row, Scope, Stopped, Timestamp, package,
+    AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, Caller, ContextId,
+    DomainError, Error, NewArtifact, Package, ProjectId, Row, Scope, Stopped, Timestamp,
 };
 
 use super::written;
@@ -119,10 +120,45 @@ impl Engine {
     ) -> Result<Package, Error> {
         let project = self.ports.stores.projects.project(id).await?;
         let project = project.ok_or_else(|| DomainError::not_found("Project", id))?;
-        let filter = ArtifactFilter::default();
-        let stored = self.ports.stores.context.artifacts(id, filter, MAX_PACKAGED).await?;
-        verify_contents(&stored)?;
-        Ok(package::build(&project, &stored, now))
+        let mut builder = PackageBuilder::new(&project, now);
+        let (mut after, mut left) = (None, MAX_PACKAGED);
+        loop {
+            let filter =
+                ArtifactFilter { after, bytes: Some(PAGE_BYTES), ..ArtifactFilter::default() };
+            let page = self.ports.stores.context.artifacts(id, filter, left).await?;
+            let Some(last) = page.last() else { break };
+            verify_contents(&page)?;
+            page.iter().for_each(|artifact| builder.add(artifact));
+            after = Some(last.meta.id);
+            left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(builder.finish())
+    }
+
+    /// Returns the next artifacts that a package was made of: those after the artifact `after`, about
+    /// [`PAGE_BYTES`] of content and at least one.
+    pub(crate) async fn next_sources(
+        &self,
+        package: &Package,
+        mut after: Option<ContextId>,
+    ) -> Result<Vec<Arc<Artifact>>, Error> {
+        loop {
+            let filter =
+                ArtifactFilter { after, bytes: Some(PAGE_BYTES), ..ArtifactFilter::default() };
+            let project = package.project_id;
+            let mut page =
+                self.ports.stores.context.artifacts(project, filter, MAX_PACKAGED).await?;
+            let Some(last) = page.last() else { return Ok(page) };
+            after = Some(last.meta.id);
+            page.retain(|artifact| package.artifacts.binary_search(&artifact.meta.id).is_ok());
+            if !page.is_empty() {
+                verify_contents(&page)?;
+                return Ok(page);
+            }
+        }
     }
 
     /// Returns the package of a project that was made last, unless it was deleted.
