@@ -89,20 +89,25 @@ struct Cursor {
     position: Position,
     /// Frames that were taken and are not sent yet.
     pending: VecDeque<ByteString>,
+    /// Set while entries have to be read from the log, and the read has not begun.
+    behind: bool,
     reading: Option<Reading<Vec<Arc<botarmy_domain::Entry>>>>,
     /// Number of entries to read at once, so that they stay small together.
     page: u32,
 }
 
+/// Number of pages of entries that a connection holds, however many subscriptions it has. More than
+/// one, so that a log that cannot be read does not hold up the others.
+const PAGES: usize = 4;
 /// Number of entries of the first read, of whose size nothing is known yet.
 const FIRST_PAGE: u32 = 4;
-/// About the most bytes that a subscriber which catches up reads from the log at once.
-const PAGE_BYTES: usize = 1024 * 1024;
 
 /// Subscription to the feed of all logs.
 struct Everything {
     position: u64,
     pending: VecDeque<ByteString>,
+    /// Entries to read from their logs, while the read has not begun.
+    behind: Vec<(LogId, u64)>,
     reading: Option<Reading<Vec<Frames>>>,
 }
 
@@ -116,6 +121,8 @@ pub struct Subscriber {
     everything: Option<Everything>,
     /// Subscription that the next frame is taken from, so that a busy log does not delay another.
     turn: usize,
+    /// Subscription for which entries were read last.
+    reader: usize,
 }
 
 impl std::fmt::Debug for Subscriber {
@@ -139,7 +146,7 @@ impl Subscriber {
         let (id, wake) = (hub.next_id(), Arc::default());
         let watch = hub.watch(LogId::System, id, &wake).await?;
         let cursors = vec![Cursor::new(&hub, watch, after).await?];
-        Ok(Self { hub, id, wake, cursors, everything: None, turn: 0 })
+        Ok(Self { hub, id, wake, cursors, everything: None, turn: 0, reader: 0 })
     }
 
     /// Subscribes to a project from the entry after `after` in its log, else from now on. Returns
@@ -164,6 +171,7 @@ impl Subscriber {
                 self.everything.get_or_insert_with(|| Everything {
                     position: hub.watch_all(id, wake),
                     pending: VecDeque::new(),
+                    behind: Vec::new(),
                     reading: None,
                 });
                 return Ok(None);
@@ -218,14 +226,45 @@ impl Subscriber {
         }
     }
 
-    /// Returns a frame that can be sent now.
+    /// Returns a frame that can be sent now, and begins to read entries where that is needed.
     fn ready(&mut self) -> Option<ByteString> {
+        let text = self.taken();
+        self.begin_read();
+        text
+    }
+
+    /// Begins to read entries for the next subscription that is behind, unless what was read for
+    /// [`PAGES`] of them is not sent yet.
+    fn begin_read(&mut self) {
+        let everything = self.everything.as_ref();
+        let everything = everything.filter(|all| all.reading.is_some() || !all.pending.is_empty());
+        let holds_page = |cursor: &&Cursor| cursor.reading.is_some() || !cursor.pending.is_empty();
+        let held =
+            self.cursors.iter().filter(holds_page).count() + usize::from(everything.is_some());
+        if held >= PAGES {
+            return;
+        }
+        let count = self.cursors.len() + 1;
+        for n in 1..=count {
+            let index = self.reader.wrapping_add(n) % count;
+            let begun = match self.cursors.get_mut(index) {
+                Some(cursor) => cursor.begin_read(&self.hub),
+                None => self.everything.as_mut().is_some_and(|all| all.begin_read(&self.hub)),
+            };
+            if begun {
+                self.reader = index;
+                return;
+            }
+        }
+    }
+
+    fn taken(&mut self) -> Option<ByteString> {
         let count = self.cursors.len() + 1;
         self.turn = self.turn.wrapping_add(1);
         for n in 0..count {
             let index = self.turn.wrapping_add(n) % count;
             let text = match self.cursors.get_mut(index) {
-                Some(cursor) => cursor.ready(&self.hub),
+                Some(cursor) => cursor.ready(),
                 None => self.next_of_feed(),
             };
             if text.is_some() {
@@ -240,7 +279,7 @@ impl Subscriber {
         if let Some(text) = everything.pending.pop_front() {
             return Some(text);
         }
-        if everything.reading.is_some() {
+        if everything.reading.is_some() || !everything.behind.is_empty() {
             return None;
         }
         let cursors = &self.cursors;
@@ -252,8 +291,7 @@ impl Subscriber {
                 Some(frames.first)
             }
             FeedStep::Read(places) => {
-                everything.reading =
-                    Some(Reading::of(read_everywhere(Arc::clone(&self.hub), places)));
+                everything.behind = places;
                 None
             }
             FeedStep::Lost(count) => {
@@ -275,7 +313,7 @@ impl Subscriber {
             let Some(reading) = &mut cursor.reading else { continue };
             if let Poll::Ready(entries) = reading.poll(cx) {
                 cursor.reading = None;
-                cursor.receive(&entries, now);
+                cursor.receive(&entries, now, self.hub.settings.page_bytes);
                 poll = Poll::Ready(());
             }
         }
@@ -300,11 +338,29 @@ impl Drop for Subscriber {
     }
 }
 
+impl Everything {
+    /// Begins to read the entries that have to be read. Returns `false` if there are none.
+    fn begin_read(&mut self, hub: &Arc<Hub>) -> bool {
+        let places = std::mem::take(&mut self.behind);
+        if places.is_empty() {
+            return false;
+        }
+        self.reading = Some(Reading::of(read_everywhere(Arc::clone(hub), places)));
+        true
+    }
+}
+
 impl Cursor {
     async fn new(hub: &Hub, watch: Watch, after: Option<u64>) -> Result<Self, Error> {
         let position = watch.topic.position(watch.head);
-        let mut cursor =
-            Self { watch, position, pending: VecDeque::new(), reading: None, page: FIRST_PAGE };
+        let mut cursor = Self {
+            watch,
+            position,
+            pending: VecDeque::new(),
+            behind: false,
+            reading: None,
+            page: FIRST_PAGE,
+        };
         if let Some(after) = after {
             cursor.go_to(hub, after).await?;
         }
@@ -319,6 +375,7 @@ impl Cursor {
         let begin = hub.begin_of(&self.watch, after).await?;
         self.position = self.watch.topic.position(begin);
         self.pending.clear();
+        self.behind = false;
         self.reading = None;
         if begin < after {
             let data = json!({
@@ -331,11 +388,11 @@ impl Cursor {
         Ok(())
     }
 
-    fn ready(&mut self, hub: &Arc<Hub>) -> Option<ByteString> {
+    fn ready(&mut self) -> Option<ByteString> {
         if let Some(text) = self.pending.pop_front() {
             return Some(text);
         }
-        if self.reading.is_some() {
+        if self.reading.is_some() || self.behind {
             return None;
         }
         match self.watch.topic.step(&mut self.position) {
@@ -345,16 +402,31 @@ impl Cursor {
                 Some(frames.first)
             }
             Step::Read => {
-                let (hub, log, after) = (Arc::clone(hub), self.log(), self.position.after);
-                let page = self.page.min(hub.settings.page);
-                self.reading = Some(Reading::of(async move { hub.read(log, after, page).await }));
+                self.behind = true;
                 None
             }
         }
     }
 
+    /// Begins to read the entries after the position, if they have to be read. Returns `false` if
+    /// they need not.
+    fn begin_read(&mut self, hub: &Arc<Hub>) -> bool {
+        if !std::mem::take(&mut self.behind) {
+            return false;
+        }
+        let (hub, log, after) = (Arc::clone(hub), self.log(), self.position.after);
+        let page = self.page.min(hub.settings.page);
+        self.reading = Some(Reading::of(async move { hub.read(log, after, page).await }));
+        true
+    }
+
     /// Adds the frames of entries that were read after the position.
-    fn receive(&mut self, entries: &[Arc<botarmy_domain::Entry>], now: botarmy_domain::Timestamp) {
+    fn receive(
+        &mut self,
+        entries: &[Arc<botarmy_domain::Entry>],
+        now: botarmy_domain::Timestamp,
+        page_bytes: usize,
+    ) {
         let mut heaviest = 1;
         for entry in entries {
             if entry.seq > self.position.after + 1 {
@@ -370,7 +442,7 @@ impl Cursor {
             self.pending.extend(frames.then);
             self.position = Position::read_up_to(entry.seq);
         }
-        self.page = u32::try_from(PAGE_BYTES / heaviest).unwrap_or(u32::MAX).max(1);
+        self.page = u32::try_from(page_bytes / heaviest).unwrap_or(u32::MAX).max(1);
     }
 }
 
@@ -383,9 +455,15 @@ async fn read_everywhere(hub: Arc<Hub>, places: Vec<(LogId, u64)>) -> Vec<Frames
     }
     let mut read = HashMap::new();
     for (log, (first, last)) in ranges {
-        let count = u32::try_from(last - first + 1).unwrap_or(u32::MAX).min(1000);
-        for entry in hub.read(log, first - 1, count).await {
-            read.insert((log, entry.seq), frame::of_entry(&entry));
+        let mut after = first - 1;
+        while after < last {
+            let count = u32::try_from(last - after).unwrap_or(u32::MAX).min(1000);
+            let entries = hub.read(log, after, count).await;
+            // Large entries come in short pages.
+            after = entries.last().map_or(last, |entry| entry.seq.max(after + 1));
+            for entry in entries {
+                read.insert((log, entry.seq), frame::of_entry(&entry));
+            }
         }
     }
     places.iter().filter_map(|place| read.remove(place)).collect()

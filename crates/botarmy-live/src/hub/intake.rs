@@ -130,7 +130,8 @@ impl Hub {
             };
             match read {
                 Ok(entries) => {
-                    let was_all = entries.len() < FILL_PAGE as usize;
+                    // Large entries come in short pages, so only an empty one is the end.
+                    let was_all = entries.is_empty();
                     if topic.fill(entries, was_all) {
                         (before, tries, retry) = (None, 0, RETRY.0);
                         continue;
