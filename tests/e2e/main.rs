@@ -21,6 +21,7 @@ mod killed;
 mod live;
 mod log;
 mod log_lines;
+mod memory;
 mod migrations;
 mod models;
 mod operations;

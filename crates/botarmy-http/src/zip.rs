@@ -158,8 +158,6 @@ fn unnamed_file(folder: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use botarmy_domain::artifact::digest_bytes;
     use botarmy_domain::package::Outline;
     use botarmy_domain::{ArtifactType, Timestamp, package};
