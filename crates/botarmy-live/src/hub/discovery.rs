@@ -80,7 +80,9 @@ impl Hub {
         let may_read = |scan: &Scan| scan.read == 0 || scan.read < self.settings.scan_limit;
         while !scan.complete && may_read(scan) && bytes < SCAN_BYTES {
             let filter = EntryFilter { from: Some(from), before, ..EntryFilter::default() };
-            let page = self.logs.entries(&self.reader, filter, limit).await?;
+            let left = self.settings.scan_limit.saturating_sub(scan.read);
+            let limit_now = limit.min(u32::try_from(left).unwrap_or(u32::MAX)).max(1);
+            let page = self.logs.entries(&self.reader, filter, limit_now).await?;
             before = page.items.last().map(|entry| entry.id);
             let is_newest = scan.read < SCAN_PAGE as usize;
             let sizes = page.items.iter().map(|entry| json::size(&entry.event_data));
