@@ -27,7 +27,12 @@ pub(crate) struct Call {
 }
 
 /// Returns the call for an assignment. `saved` is the session to resume, if it still exists.
-pub(crate) fn call(preset: Preset, job: &Assignment, saved: Option<&SavedSession>) -> Call {
+pub(crate) fn call(
+    preset: Preset,
+    job: &Assignment,
+    saved: Option<&SavedSession>,
+    in_sandbox: bool,
+) -> Call {
     let own = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let session = saved.map(|saved| saved.session.as_str());
     let writes = writes(job);
@@ -55,7 +60,13 @@ pub(crate) fn call(preset: Preset, job: &Assignment, saved: Option<&SavedSession
             Call { arguments, input: Some(prompt.into_bytes()), variables }
         }
         Preset::Codex => {
-            let sandbox = if writes { "workspace-write" } else { "read-only" };
+            // Its own sandbox needs user namespaces, which a process in one of ours may not make
+            // (as root without CAP_SETFCAP, and under the AppArmor profile of bwrap).
+            let sandbox = match (in_sandbox, writes) {
+                (true, _) => "danger-full-access",
+                (false, true) => "workspace-write",
+                (false, false) => "read-only",
+            };
             let mut arguments =
                 own(&["exec", "--json", "--skip-git-repo-check", "-s", sandbox, "--"]);
             arguments.push(prompt(job));

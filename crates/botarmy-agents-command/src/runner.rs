@@ -126,7 +126,7 @@ impl AgentRunner for CommandRunner {
         let given = folder::given(source.as_ref())?;
         let (folder, saved) = self.folder(&job, &given).await?;
 
-        let call = presets::call(self.spec.preset, &job, saved.as_ref());
+        let call = presets::call(self.spec.preset, &job, saved.as_ref(), self.sandbox.is_some());
         let named = call.variables.iter();
         let mut variables: Vec<(String, OsString)> =
             named.map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
@@ -192,7 +192,8 @@ impl AgentRunner for CommandRunner {
                 self.completed(&job, work, source, given, folder).await
             }
             None => {
-                let mut detail = format!("{} ended without a result.", self.name);
+                let network = self.network_hint();
+                let mut detail = format!("{} ended without a result.{network}", self.name);
                 if report.unreadable > 0 {
                     detail.push_str(&format!(" {} lines were not JSON.", report.unreadable));
                 }
@@ -215,9 +216,10 @@ impl CommandRunner {
     fn failure(&self, output: &ProcessOutput, report: &Report) -> Option<RunError> {
         let name = &self.name;
         let reported = report.error.as_deref().map(printable);
+        let network = self.network_hint();
         let with_reported = |sentence: String| match &reported {
-            Some(reported) => format!("{sentence} {reported}"),
-            None => sentence,
+            Some(reported) => format!("{sentence}{network} {reported}"),
+            None => sentence + &network,
         };
         let fail =
             |retry, code, detail| Some(failed(retry, code, detail, output, report.usage.clone()));
@@ -242,7 +244,7 @@ impl CommandRunner {
                 let reported = reported?;
                 match self.spec.preset {
                     Preset::Contract => fail(false, "protocol_error", reported),
-                    _ => fail(true, "agent_failed", reported),
+                    _ => fail(true, "agent_failed", format!("{reported}{network}")),
                 }
             }
             ExitReason::Code(code) => {
@@ -260,6 +262,18 @@ impl CommandRunner {
         } else {
             ""
         }
+    }
+
+    /// Returns a sentence about a coding agent that cannot reach its model from the sandbox.
+    fn network_hint(&self) -> String {
+        if self.sandbox.is_none() || self.spec.has_network() || !self.spec.preset.calls_a_model() {
+            return String::new();
+        }
+        format!(
+            " It has no network in its sandbox, over which a coding agent calls its model: set \
+             network = true in [commands.{}], or leave it out.",
+            self.name
+        )
     }
 
     /// Completes an assignment by the exit code of the program, which is the verdict of a test

@@ -726,6 +726,6 @@ async fn a_test_run_without_a_verdict_is_invalid_output() {
 fn a_prompt_fits_into_an_argument() {
     let mut job = coder(&[]);
     job.instructions = "ż".repeat(200_000);
-    let call = presets::call(Preset::Codex, &job, None);
+    let call = presets::call(Preset::Codex, &job, None, false);
     assert!(call.arguments.last().unwrap().len() < 128 << 10);
 }
