@@ -141,7 +141,7 @@ struct ArtifactQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Whole>,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<ContextId>,
 }
 

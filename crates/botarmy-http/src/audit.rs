@@ -125,7 +125,7 @@ struct EventQuery {
     #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000)]
     offset: Option<Whole>,
     /// Cursor of the page, instead of `offset`; the `Link` header of the page before has it.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<EventId>,
 }
 
@@ -363,7 +363,7 @@ struct VerifyQuery {
     /// Head that the log must contain, as `SEQ:HASH`: one that was noted earlier. A log that was cut
     /// off before it, or is another from there on, is not valid.
     #[serde(default, deserialize_with = "head_mark")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}:[0-9A-Fa-f]{64}$")]
     head: Option<HeadMark>,
     /// Whether to compare the stored state and content with the log too.
     #[serde(default, deserialize_with = "flag")]

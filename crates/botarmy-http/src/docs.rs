@@ -94,12 +94,15 @@ fn live() -> utoipa::openapi::path::Operation {
         .parameter(parameter(
             "project_id",
             "Project, or `all`; global events only when absent.",
-            text(),
+            text().pattern(Some("^(all|[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12})$")),
         ))
         .parameter(parameter(
             "after",
-            "Position in the log after which the stream begins.",
-            ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer)),
+            "Position in the log of the project after which the stream begins.",
+            ObjectBuilder::new()
+                .schema_type(SchemaType::new(Type::Integer))
+                .minimum(Some(0))
+                .maximum(Some(i64::MAX as isize)),
         ))
         .response("101", ResponseBuilder::new().description("The connection becomes a WebSocket"))
         .response("404", problem())

@@ -208,7 +208,7 @@ pub(crate) struct NewRequestBody {
     /// Suggested answers, in the order in which to show them.
     options: Option<Vec<String>>,
     /// Seconds until the request expires; the server's setting when absent.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 31_536_000)]
     ttl_seconds: Option<u32>,
     /// Artifacts under review, of the same project.
     #[schema(value_type = Option<Vec<Uuid>>)]
@@ -311,7 +311,7 @@ struct PendingQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<HitlRequestId>,
 }
 

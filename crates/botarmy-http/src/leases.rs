@@ -426,9 +426,9 @@ async fn ask(
 #[derive(Deserialize, ToSchema)]
 struct FailBody {
     /// Code for programs, such as `rate_limited`.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64, pattern = r"^\s*[A-Za-z0-9_.-]+\s*$")]
     code: String,
-    /// Message for people.
+    /// Message for people; must not be blank.
     #[schema(min_length = 1, max_length = 4096)]
     message: String,
     /// Whether another attempt may succeed.

@@ -35,7 +35,7 @@ struct ListQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<ProjectId>,
 }
 
