@@ -47,9 +47,18 @@ const SANDBOX: &str = "sandbox = \"bwrap\"\n";
 
 /// Starts a server whose coder is this command, with these variables and a folder for its files.
 async fn server(folder: &TempDir, command: &str, variables: &[(&str, &str)]) -> TestServer {
+    server_for(WORKFLOW, folder, command, variables).await
+}
+
+async fn server_for(
+    workflow: &str,
+    folder: &TempDir,
+    command: &str,
+    variables: &[(&str, &str)],
+) -> TestServer {
     let workflows = folder.path().join("workflows");
     std::fs::create_dir(&workflows).unwrap();
-    std::fs::write(workflows.join("page.toml"), WORKFLOW).unwrap();
+    std::fs::write(workflows.join("page.toml"), workflow).unwrap();
     let settings = folder.path().join("botarmy.toml");
     let text = format!("[agents.coder]\nrunner = \"command:agent\"\nslots = 1\n{command}");
     std::fs::write(&settings, text).unwrap();
@@ -287,6 +296,9 @@ async fn a_coding_agent_without_network_fails_with_the_name_of_the_setting() {
     let (Some(claude), Some(modules)) = (claude(), node_modules()) else { return };
     let unused = fixture(&json!({"userMessage": "BUILD"}), &json!({"content": "Not reached."}));
     let Some(double) = Aimock::start(&[unused], 1, &[]).await else { return };
+    // Codex CLI waits for the network until its time is up.
+    let short = "output = \"source_code\"\ntimeout_s = 20\n";
+    let workflow = WORKFLOW.replace("output = \"source_code\"\n", short);
     for preset in ["claude", "codex", "gemini"] {
         let folder = TempDir::new().unwrap();
         let command = match preset {
@@ -302,7 +314,8 @@ async fn a_coding_agent_without_network_fails_with_the_name_of_the_setting() {
             ("GOOGLE_GEMINI_BASE_URL", &*double.base),
             ("GEMINI_API_KEY", "dummy"),
         ];
-        let server = server(&folder, &(command + "network = false\n"), &variables).await;
+        let command = command + "network = false\n";
+        let server = server_for(&workflow, &folder, &command, &variables).await;
         let project = project(&server).await;
         let events = format!("/api/v1/audit/projects/{project}/events");
         let failure = async || {
