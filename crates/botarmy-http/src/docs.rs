@@ -94,7 +94,9 @@ fn live() -> utoipa::openapi::path::Operation {
         .parameter(parameter(
             "project_id",
             "Project, or `all`; global events only when absent.",
-            text().pattern(Some("^(all|[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$")),
+            text().pattern(Some(
+                "^(all|[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$",
+            )),
         ))
         .parameter(parameter(
             "after",

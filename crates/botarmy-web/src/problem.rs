@@ -88,8 +88,8 @@ impl Problem {
     #[must_use]
     pub fn truncated_body() -> Self {
         Self::bad_request(
-            "The request body was truncated or malformed: the connection ended before its end, or a \
-             chunk of it is none.",
+            "The request body was truncated or malformed: the connection ended before its end, or \
+             one of its chunks cannot be read.",
         )
     }
 
