@@ -321,8 +321,10 @@ async fn a_coding_agent_without_network_fails_with_the_name_of_the_setting() {
         let failure = async || {
             let (_, events) = server.get(&events).await;
             let mut events = events.as_array().unwrap().iter();
-            let failed =
-                |one: &&Value| one["event_type"].as_str().unwrap().starts_with("task_retry");
+            let failed = |one: &&Value| {
+                ["task_retry_scheduled", "task_failed"]
+                    .contains(&one["event_type"].as_str().unwrap())
+            };
             events.find(failed).map(|event| event["event_data"].clone())
         };
         let begun = Instant::now();

@@ -383,7 +383,7 @@ impl CommandRunner {
             && !has(kind)
         {
             let missing = |what: &str| {
-                let detail = format!("{} {what}.", self.name);
+                let detail = format!("{} {what}.{}", self.name, self.network_hint());
                 with_usage(RunError::InvalidOutput { detail, usage: Box::default() })
             };
             match kind {
