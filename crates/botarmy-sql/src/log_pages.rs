@@ -145,7 +145,8 @@ async fn in_log<R: LogReader>(
     if has_dates && length > SHORT_LOG {
         read_times(reader, memory, &search, log, length).await?;
         let (from, to) = (search.filter.from, search.filter.to);
-        parts = memory.zones().parts(log, length, from, to).map(|part| part.within(all)).into();
+        parts = memory.zones().parts(log, length, from, to);
+        parts.iter_mut().for_each(|part| *part = part.within(all));
     }
     if has_kind {
         find_types(reader, &mut search).await?;
