@@ -23,7 +23,10 @@ pub fn zip_bytes(files: &[PackedFile]) -> Vec<u8> {
             .expect("a package's names are short and each is there once");
         archive.write_all(&file.bytes).expect("memory can be written to");
     }
-    archive.finish().expect("memory can be written to").into_inner()
+    let mut bytes = archive.finish().expect("memory can be written to").into_inner();
+    // Kept for later downloads, where its length is what counts.
+    bytes.shrink_to_fit();
+    bytes
 }
 
 #[cfg(test)]
@@ -49,6 +52,7 @@ mod tests {
         let (a, b) = (file("a.txt", "first"), file("source/größe.py", "second"));
         let bytes = zip_bytes(&[a.clone(), b.clone()]);
         assert_eq!(bytes, zip_bytes(&[b, a]));
+        assert_eq!(bytes.capacity(), bytes.len(), "a kept archive takes what it counts for");
         let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
         let mut content = String::new();
         archive.by_name("source/größe.py").unwrap().read_to_string(&mut content).unwrap();
