@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use botarmy_domain::decide::agents;
 use botarmy_domain::ports::{AgentStatus, HealthCheck};
-use botarmy_domain::{AgentRecord, AgentType, BusMessage, Health, Scope, StoreError};
+use botarmy_domain::{
+    AgentRecord, AgentType, BusMessage, Health, Page, PastStatus, Scope, StoreError,
+};
 use botarmy_redis::{Redis, RedisAgentStatus, RedisHealth, RedisSettings};
 use botarmy_tests::server::TIMEOUT;
 use botarmy_tests::services::RedisServer;
@@ -82,8 +84,13 @@ impl AgentStatus for Fragile {
         Ok(all.into_iter().find(|record| record.agent_type == agent).unwrap())
     }
 
-    async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
-        self.agents.history(agent, limit).await
+    async fn history(
+        &self,
+        agent: AgentType,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<PastStatus>, StoreError> {
+        self.agents.history(agent, before, limit).await
     }
 }
 

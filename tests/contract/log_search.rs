@@ -1,16 +1,20 @@
 //! Searches in a long log: they find what a plain filter finds, by indexes, and in time.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use botarmy_domain::ports::AuditLog;
+use botarmy_domain::ports::{AuditLog, Clock, Ids, Ledger};
 use botarmy_domain::{
-    EntryFilter, EventId, EventSource, EventType, HitlRequestId, ProjectId, TaskId, Timestamp,
+    Caller, DecisionContext, EntryFilter, EventId, EventSource, EventType, HitlRequestId,
+    NewProject, Oversight, ProjectId, Scope, TaskId, Timestamp, decide,
 };
 use botarmy_postgres::{PostgresSettings, PostgresStore};
+use botarmy_server::system::{RandomIds, SystemClock};
 use botarmy_sql::log_search::{Dialect, Positions, SHORT_LOG, Search};
 use botarmy_sqlite::{SqliteSettings, SqliteStore};
 use botarmy_tests::dice::Dice;
+use botarmy_tests::server::{TestServer, http_client};
 use botarmy_tests::{prove, services};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -119,7 +123,8 @@ fn statements(rows: &[Row], id: fn(Uuid) -> String, hash: &str) -> Vec<String> {
             ("hash, previous, counts", format!("{hash}, {hash}, '{{}}'"))
         };
         statements.push(format!(
-            "INSERT INTO heads (log, seq, {columns}, next_turn) VALUES ({}, {seq}, {values}, 0)",
+            "INSERT INTO heads (log, seq, {columns}, next_turn) VALUES ({}, {seq}, {values}, 0) \
+             ON CONFLICT (log) DO UPDATE SET seq = excluded.seq",
             id(log)
         ));
     }
@@ -327,25 +332,42 @@ fn plans(dialect: Dialect) -> Vec<(String, &'static str)> {
     ]
 }
 
+fn file(dir: &Path) -> PathBuf {
+    dir.join("botarmy.db")
+}
+
 async fn sqlite(rows: &[Row]) -> (tempfile::TempDir, SqliteStore) {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("data/botarmy.db");
-    let settings = SqliteSettings::new(&path);
+    let settings = SqliteSettings::new(file(dir.path()));
     let open = || SqliteStore::open(settings.clone()).unwrap();
     open().close().await;
-    let mut beside = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+    fill_sqlite(dir.path(), rows);
+    (dir, open())
+}
+
+fn fill_sqlite(dir: &Path, rows: &[Row]) {
+    let mut beside = SqliteConnection::establish(file(dir).to_str().unwrap()).unwrap();
     beside.batch_execute("PRAGMA synchronous = OFF; BEGIN").unwrap();
     let hash = format!("x'{}'", "5a".repeat(32));
     for sql in statements(rows, Dialect::SQLITE.id, &hash) {
         beside.batch_execute(&sql).unwrap();
     }
     beside.batch_execute("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-    drop(beside);
-    (dir, open())
 }
 
 async fn postgres(rows: &[Row]) -> Option<(services::Database, PostgresStore)> {
     let database = services::database().await?;
+    fill_postgres(&database, rows).await;
+    let store = open_postgres(&database).await;
+    Some((database, store))
+}
+
+async fn open_postgres(database: &services::Database) -> PostgresStore {
+    let settings = PostgresSettings::new(database.url().parse().unwrap());
+    PostgresStore::open(settings).await.unwrap()
+}
+
+async fn fill_postgres(database: &services::Database, rows: &[Row]) {
     let admin = services::connect(&database.url()).await.unwrap();
     let hash = format!("'\\x{}'::bytea", "5a".repeat(32));
     admin.batch_execute("BEGIN").await.unwrap();
@@ -354,8 +376,6 @@ async fn postgres(rows: &[Row]) -> Option<(services::Database, PostgresStore)> {
     }
     admin.batch_execute("COMMIT").await.unwrap();
     admin.batch_execute("VACUUM ANALYZE events").await.unwrap();
-    let settings = PostgresSettings::new(database.url().parse().unwrap());
-    Some((database, PostgresStore::open(settings).await.unwrap()))
 }
 
 /// Long enough for every way of searching: a long project, several marks and blocks.
@@ -388,7 +408,7 @@ async fn an_entry_that_comes_late_is_counted_on_sqlite() {
         let far = EntryFilter { offset: SHORT - 30, ..EntryFilter::default() };
         let before = store.entries(far.clone(), 10).await.unwrap();
         assert_eq!(before.len(), 10);
-        let path = dir.path().join("data/botarmy.db");
+        let path = file(dir.path());
         let mut beside = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
         let mut late = late;
         late.log = log(500);
@@ -413,7 +433,7 @@ async fn an_entry_that_comes_late_is_counted_on_sqlite() {
 async fn no_search_reads_the_whole_log_on_sqlite() {
     let (dir, store) = sqlite(&[]).await;
     store.close().await;
-    let path = dir.path().join("data/botarmy.db");
+    let path = file(dir.path());
     let mut beside = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     #[derive(QueryableByName)]
     struct Line {
@@ -473,4 +493,112 @@ async fn a_page_of_every_documented_filter_is_in_time_on_postgres() {
     let Some((_database, store)) = postgres(&rows).await else { return };
     is_in_time(&store, &rows, &mut Dice::new()).await;
     store.close().await;
+}
+
+/// Creates the project of the longest log, so that the server has it; returns the entries that
+/// follow its first one.
+async fn with_project(ledger: &dyn Ledger, mut rows: Vec<Row>) -> Vec<Row> {
+    let project = ProjectId::from_uuid(log(0));
+    let context =
+        DecisionContext::new(SystemClock.now(), RandomIds.seed(), Caller::person("reader"));
+    let new = NewProject {
+        name: "Long".to_owned(),
+        description: None,
+        workflow: None,
+        oversight: Oversight::Standard,
+    };
+    let create = move |snapshot: &botarmy_domain::Snapshot| {
+        decide::projects::create(&context, snapshot, project, &new, None)
+    };
+    ledger.transact(Scope::project(project), Box::new(create)).await.unwrap();
+    rows.iter_mut().filter(|row| row.log == log(0)).for_each(|row| row.seq += 1);
+    rows
+}
+
+/// Returns the path of a search, as a client writes it.
+fn path_of(filter: &EntryFilter) -> String {
+    let (project, mut path) = (filter.project, "/api/v1/audit/events?limit=100".to_owned());
+    if let Some(project) = project {
+        path = format!("/api/v1/audit/projects/{project}/events?limit=100");
+    }
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            write!(path, "&{name}={value}").unwrap();
+        }
+    };
+    add("event_type", filter.event_type.map(|value| value.to_string()));
+    add("event_source", filter.event_source.map(|value| value.to_string()));
+    add("start_date", filter.from.map(|value| value.to_string()));
+    add("end_date", filter.to.map(|value| value.to_string()));
+    add("task_id", filter.task.map(|value| value.to_string()));
+    add("hitl_request_id", filter.request.map(|value| value.to_string()));
+    add("cursor", filter.before.map(|value| value.to_string()));
+    add("offset", Some(filter.offset).filter(|offset| *offset > 0).map(|value| value.to_string()));
+    path
+}
+
+/// Measures each documented filter as a client of the server sees it.
+async fn is_in_time_over_http(server: &TestServer, rows: &[Row], dice: &mut Dice) {
+    let is_full = rows.len() == FULL as usize;
+    let (count, limit) = if is_full { (200, IN_TIME) } else { (10, IN_SHORT) };
+    let client = http_client();
+    let mut filters = documented(rows, dice);
+    let middle = Some(EventId::from_uuid(rows[rows.len() / 2].id));
+    let project = Some(ProjectId::from_uuid(log(0)));
+    for (name, project) in [("cursor", None), ("project_id and cursor", project)] {
+        let filter = EntryFilter { before: middle, project, ..EntryFilter::default() };
+        filters.push((name.to_owned(), filter));
+    }
+    let mut late = Vec::new();
+    for (name, filter) in filters {
+        let url = format!("{}{}", server.base, path_of(&filter));
+        let mut times = Vec::new();
+        for n in 0..=count {
+            let began = Instant::now();
+            let response = client.get(&url).send().await.unwrap();
+            let status = response.status();
+            let body = response.bytes().await.unwrap();
+            if n > 0 {
+                times.push(began.elapsed());
+            }
+            let answer = || String::from_utf8_lossy(&body).into_owned();
+            assert_eq!(status, 200, "{url}: {}", answer());
+            if n == 0 {
+                let found = serde_json::from_slice::<Vec<serde_json::Value>>(&body).unwrap().len();
+                // The entry of the creation of the project comes before all others.
+                let expected = expected(rows, &filter, 100).len();
+                assert!((expected..=expected + 1).contains(&found), "{url}: {found}");
+            }
+        }
+        times.sort_unstable();
+        let (median, p99) = (times[count / 2], times[count * 99 / 100 - 1]);
+        println!("{name}: p50 {median:.2?}, p99 {p99:.2?}");
+        if p99 > limit {
+            late.push(format!("{name}: {p99:?}"));
+        }
+    }
+    assert!(late.is_empty(), "too slow at {} entries: {late:#?}", rows.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_answers_every_documented_filter_in_time_on_sqlite() {
+    let rows = rows(prove::count(SHORT, FULL).into());
+    let (dir, store) = sqlite(&[]).await;
+    let rows = with_project(&store, rows).await;
+    store.close().await;
+    fill_sqlite(dir.path(), &rows);
+    let server = TestServer::on(dir, &[]).await;
+    is_in_time_over_http(&server, &rows, &mut Dice::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_answers_every_documented_filter_in_time_on_postgres() {
+    let rows = rows(prove::count(SHORT, FULL).into());
+    let Some((database, store)) = postgres(&[]).await else { return };
+    let rows = with_project(&store, rows).await;
+    store.close().await;
+    fill_postgres(&database, &rows).await;
+    let url = database.url();
+    let server = TestServer::with(&[("BOTARMY_STORE__URL", url.as_str())]).await;
+    is_in_time_over_http(&server, &rows, &mut Dice::new()).await;
 }

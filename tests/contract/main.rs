@@ -80,6 +80,7 @@ contracts! {
         due_things_are_found_when_they_are_due,
         entries_pass_every_filter_and_page,
         a_log_is_read_from_any_position_without_a_gap,
+        a_page_ends_with_the_row_that_reaches_its_bytes,
         packages_are_there_until_they_are_deleted,
         agents_are_derived_and_remembered,
         what_does_not_exist_is_none;

@@ -341,7 +341,7 @@ async fn all(stores: &Stores) -> Vec<String> {
             lines.push(format!("{task:?}"));
         }
         lines.push(format!("{:?}", stores.tasks.status(project.id, 1000).await.unwrap()));
-        for request in stores.requests.requests(project.id, None, 1000).await.unwrap() {
+        for request in stores.requests.requests(project.id, None, None, 1000).await.unwrap() {
             lines.push(format!("{request:?}"));
         }
         for artifact in

@@ -1,16 +1,20 @@
 //! Contract of the query ports.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::decide::{agents, artifacts};
 use botarmy_domain::log::LogId;
+use botarmy_domain::page::{PART_BYTES, Page};
 use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{
-    AgentStatusKind, AgentType, ArtifactFilter, ArtifactType, Caller, ContextId, EntryFilter,
-    EventId, EventSource, EventType, HitlRequestId, HitlStatus, Package, ProjectId, ProjectStatus,
-    Scope, TaskFilter, TaskId, TaskLine, TaskStatus, package,
+    AgentStatusKind, AgentType, ArtifactFilter, ArtifactType, Caller, ContextId, Entry,
+    EntryFilter, EventId, EventSource, EventType, HitlRequestId, HitlStatus, Package, ProjectId,
+    ProjectStatus, Scope, TaskFilter, TaskId, TaskLine, TaskStatus, package,
 };
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::stores::Stores;
 
@@ -34,7 +38,7 @@ pub async fn everything_comes_back_as_it_was_written(stores: &Stores) {
     assert_eq!(found.name, "Ünïcödé \u{1f600}");
     assert_eq!(found.description.as_deref(), Some("Ünïcödé \u{1f600} \"quoted\""));
     let board = stores.tasks.status(project, 10).await.unwrap().unwrap();
-    assert_eq!(board.tasks, [TaskLine::from(&*task)]);
+    assert_eq!(board.tasks.items, [TaskLine::from(&*task)]);
     assert_eq!(board.project_status, ProjectStatus::Active);
 }
 
@@ -116,12 +120,14 @@ pub async fn tasks_and_requests_are_filtered_and_paged(stores: &Stores) {
     let first = stores.raise(project).await;
     let second = stores.raise(other).await;
     let third = stores.raise(project).await;
-    let newest: Vec<_> = stores.requests.requests(project, None, 10).await.unwrap();
+    let newest = stores.requests.requests(project, None, None, 10).await.unwrap();
     assert_eq!(newest.iter().map(|request| request.id).collect::<Vec<_>>(), [third, first]);
+    let older = stores.requests.requests(project, None, Some(third), 10).await.unwrap();
+    assert_eq!(older.iter().map(|request| request.id).collect::<Vec<_>>(), [first]);
     let pending = stores.requests.pending(Some(first), 10).await.unwrap();
     assert_eq!(pending.iter().map(|request| request.id).collect::<Vec<_>>(), [second, third]);
     let rejected = Some(HitlStatus::Rejected);
-    assert!(stores.requests.requests(project, rejected, 10).await.unwrap().is_empty());
+    assert!(stores.requests.requests(project, rejected, None, 10).await.unwrap().is_empty());
 }
 
 pub async fn due_things_are_found_when_they_are_due(stores: &Stores) {
@@ -254,11 +260,15 @@ pub async fn agents_are_derived_and_remembered(stores: &Stores) {
     assert_eq!(working.current_task_id, Some(task));
     stores.complete(project, task).await.unwrap();
     assert_eq!(refresh().await.status, AgentStatusKind::Idle);
-    let history = stores.agents.history(AgentType::Coder, 10).await.unwrap();
-    let kinds: Vec<_> = history.iter().map(|record| record.status).collect();
+    let history = stores.agents.history(AgentType::Coder, None, 10).await.unwrap();
+    let kinds: Vec<_> = history.iter().map(|past| past.record.status).collect();
     assert_eq!(kinds, [AgentStatusKind::Idle, AgentStatusKind::Working]);
-    assert_eq!(stores.agents.history(AgentType::Coder, 1).await.unwrap().len(), 1);
-    assert!(stores.agents.history(AgentType::Tester, 10).await.unwrap().is_empty());
+    let newest = stores.agents.history(AgentType::Coder, None, 1).await.unwrap();
+    assert_eq!((&newest[..], newest.has_more), (&history[..1], true));
+    let before = Some(newest[0].seq);
+    let older = stores.agents.history(AgentType::Coder, before, 1).await.unwrap();
+    assert_eq!((&older[..], older.has_more), (&history[1..], false));
+    assert!(stores.agents.history(AgentType::Tester, None, 10).await.unwrap().is_empty());
 }
 
 pub async fn what_does_not_exist_is_none(stores: &Stores) {
@@ -275,4 +285,152 @@ pub async fn what_does_not_exist_is_none(stores: &Stores) {
     assert!(stores.records.record::<Package>(project).await.unwrap().is_none());
     let refused = stores.pause(project).await.unwrap_err();
     assert_eq!(refused.to_string(), format!("Project {project} does not exist"));
+}
+
+/// A list as it is walked: the ids of a page with the sizes of their rows.
+type Walked = Page<(Uuid, usize)>;
+
+fn walked<T>(page: Page<Arc<T>>, of: impl Fn(&T) -> (Uuid, usize)) -> Walked {
+    page.try_map(|item| Ok::<_, Infallible>(of(&item))).unwrap()
+}
+
+/// Follows a list from page to page, and calls `meanwhile` after the first one. Checks that each
+/// page ends with the row that reaches its bytes.
+async fn walk(
+    read: impl AsyncFn(Option<Uuid>) -> Walked,
+    meanwhile: impl AsyncFn() -> (),
+) -> Vec<Uuid> {
+    let (mut seen, mut pages) = (Vec::new(), 0);
+    loop {
+        let page = read(seen.last().copied()).await;
+        let size: usize = page.iter().map(|(_, size)| size).sum();
+        let last = page.last().map_or(0, |(_, size)| *size);
+        assert!(!page.is_empty(), "a page that was announced is empty");
+        assert!(size - last < PART_BYTES, "a page of {size} bytes ends too late");
+        assert!(!page.has_more || size > PART_BYTES * 9 / 10, "{size} bytes are too few");
+        seen.extend(page.iter().map(|(id, _)| id));
+        pages += 1;
+        if !page.has_more {
+            assert!(pages > 2, "{pages} pages");
+            return seen;
+        }
+        if pages == 1 {
+            meanwhile().await;
+        }
+    }
+}
+
+pub async fn a_page_ends_with_the_row_that_reaches_its_bytes(stores: &Stores) {
+    // Some rows are as large as a page, and the small ones between them do not hide that.
+    let text = |n: usize| match n % 4 {
+        0 => "x".repeat(PART_BYTES + 1),
+        1 => "short".to_owned(),
+        // Such a text cannot be compressed much.
+        2 => (0..400_000_u64).map(|n| char::from(b'a' + (n * n / 7 % 23) as u8)).collect(),
+        _ => "yz".repeat(200_000),
+    };
+    let size = |json: String| json.len();
+    let project = stores.project("One").await;
+    let task = stores.submit(project, 5).await;
+    let (mut projects, mut requests, mut tasks, mut artifacts) = (vec![], vec![], vec![], vec![]);
+    for n in 0..9 {
+        projects.push(stores.project_with("Large", &text(n)).await.uuid());
+        requests.push(stores.raise_with(project, &text(n)).await.uuid());
+        tasks.push(stores.submit_with(project, &text(n), 5, &[]).await.unwrap().uuid());
+        artifacts.push(stores.artifact(project, json!({ "text": text(n) })).await.uuid());
+    }
+    let nothing = async || {};
+
+    let read = async |after: Option<Uuid>| {
+        let after = after.map(ContextId::from_uuid);
+        let filter = ArtifactFilter { after, ..ArtifactFilter::default() };
+        let page = stores.context.artifacts(project, filter, 100).await.unwrap();
+        walked(page, |a| (a.meta.id.uuid(), size(json!([a.content, a.metadata]).to_string())))
+    };
+    assert_eq!(walk(read, nothing).await, artifacts);
+    let read = async |after: Option<Uuid>| {
+        let filter =
+            TaskFilter { after: after.map(TaskId::from_uuid).or(Some(task)), ..Default::default() };
+        let page = stores.tasks.tasks(project, filter, 100).await.unwrap();
+        walked(page, |task| (task.id.uuid(), size(json!(task).to_string())))
+    };
+    assert_eq!(walk(read, nothing).await, tasks);
+    let read = async |before: Option<Uuid>| {
+        let before = before.map(ProjectId::from_uuid);
+        let page = stores.projects.projects(None, before, 10).await.unwrap();
+        walked(page, |project| (project.id.uuid(), size(json!(project).to_string())))
+    };
+    let newest_first: Vec<Uuid> = projects.iter().rev().copied().chain([project.uuid()]).collect();
+    assert_eq!(walk(read, nothing).await, newest_first);
+    let add = async || {
+        stores.raise(project).await;
+    };
+    let read = async |before: Option<Uuid>| {
+        let before = before.map(HitlRequestId::from_uuid);
+        let status = Some(HitlStatus::Pending);
+        let page = stores.requests.requests(project, status, before, 100).await.unwrap();
+        walked(page, |request| (request.id.uuid(), size(json!(request).to_string())))
+    };
+    let newest_first: Vec<Uuid> = requests.iter().rev().copied().collect();
+    assert_eq!(walk(read, add).await, newest_first);
+    let read = async |after: Option<Uuid>| {
+        let after = after.map(HitlRequestId::from_uuid);
+        let page = stores.requests.pending(after, 100).await.unwrap();
+        walked(page, |request| (request.id.uuid(), size(json!(request).to_string())))
+    };
+    assert_eq!(walk(read, nothing).await[..9], requests);
+
+    // Every way in which the logs are searched.
+    let of = |entry: &Entry| {
+        let size = size(json!([entry.event_data, entry.event_metadata]).to_string());
+        (entry.id.uuid(), size)
+    };
+    let log = LogId::Project(project);
+    let mut entries = Vec::new();
+    loop {
+        let after = entries.last().map_or(0, |entry: &Arc<Entry>| entry.seq);
+        let page = stores.audit.since(log, after, 100).await.unwrap();
+        let sizes: Vec<usize> = page.iter().map(|entry| of(entry).1).collect();
+        assert!(sizes[..sizes.len() - 1].iter().sum::<usize>() < PART_BYTES);
+        let has_more = page.has_more;
+        entries.extend(page);
+        if !has_more {
+            break;
+        }
+    }
+    assert!(entries.iter().map(|entry| entry.seq).eq(1..=entries.len() as u64));
+    let any = EntryFilter::default;
+    let of_project = EntryFilter { project: Some(project), ..any() };
+    let created = Some(EventType::HitlRequestCreated);
+    let (from, to) = (Some(entries[0].created_at), Some(entries[entries.len() - 1].created_at));
+    for filter in [
+        any(),
+        EntryFilter { from, to, ..any() },
+        EntryFilter { event_type: created, ..any() },
+        of_project.clone(),
+        EntryFilter { offset: 3, ..of_project.clone() },
+        EntryFilter { from, to, ..of_project.clone() },
+        EntryFilter { event_type: created, ..of_project.clone() },
+        EntryFilter { event_type: created, from, to, ..of_project },
+    ] {
+        let read = async |before: Option<Uuid>| {
+            let before = before.map(EventId::from_uuid);
+            let offset = if before.is_some() { 0 } else { filter.offset };
+            let filter = EntryFilter { before, offset, ..filter.clone() };
+            walked(stores.audit.entries(filter, 1000).await.unwrap(), of)
+        };
+        let found = walk(read, async || {}).await;
+        let expected: Vec<Uuid> = entries
+            .iter()
+            .rev()
+            .filter(|entry| filter.event_type.is_none_or(|kind| entry.event_type == kind))
+            .skip(filter.offset as usize)
+            .map(|entry| entry.id.uuid())
+            .collect();
+        let own: Vec<Uuid> = match filter.project {
+            Some(_) => found,
+            None => found.into_iter().filter(|id| expected.contains(id)).collect(),
+        };
+        assert_eq!(own, expected, "{filter:?}");
+    }
 }

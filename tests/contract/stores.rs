@@ -12,7 +12,8 @@ use botarmy_domain::ports::{AgentStatus, Ledger, StorePorts};
 use botarmy_domain::{
     AgentType, ArtifactType, Caller, Claim, Committed, ContextId, Decision, DecisionContext,
     DomainError, Error, HitlRequestId, LeaseHolder, NewArtifact, NewProject, NewRequest, NewTask,
-    Oversight, ProjectId, Row, Scope, Snapshot, TaskId, Timestamp, Usage, WorkerId,
+    Oversight, Project, ProjectId, Row, Scope, Snapshot, Task, TaskFilter, TaskId, Timestamp,
+    Usage, WorkerId,
 };
 use botarmy_memory::MemoryStore;
 use botarmy_orchestrator::verify_state;
@@ -97,11 +98,15 @@ impl Stores {
     }
 
     pub async fn project(&self, name: &str) -> ProjectId {
+        self.project_with(name, "Ünïcödé \u{1f600} \"quoted\"").await
+    }
+
+    pub async fn project_with(&self, name: &str, description: &str) -> ProjectId {
         let context = self.context();
         let id = context.fork(1).id_generator().project();
         let new = NewProject {
             name: name.to_owned(),
-            description: Some("Ünïcödé \u{1f600} \"quoted\"".to_owned()),
+            description: Some(description.to_owned()),
             workflow: None,
             oversight: Oversight::High,
         };
@@ -121,12 +126,22 @@ impl Stores {
         priority: u8,
         artifacts: &[ContextId],
     ) -> Result<TaskId, Error> {
+        self.submit_with(project_id, "Do it", priority, artifacts).await
+    }
+
+    pub async fn submit_with(
+        &self,
+        project_id: ProjectId,
+        instructions: &str,
+        priority: u8,
+        artifacts: &[ContextId],
+    ) -> Result<TaskId, Error> {
         let context = self.context();
         let id = context.fork(1).id_generator().task();
         let new = NewTask {
             project_id,
             agent: AgentType::Coder,
-            instructions: "Do it".to_owned(),
+            instructions: instructions.to_owned(),
             context_ids: artifacts.to_vec(),
             priority: Some(priority),
             max_attempts: None,
@@ -175,12 +190,16 @@ impl Stores {
     }
 
     pub async fn raise(&self, project_id: ProjectId) -> HitlRequestId {
+        self.raise_with(project_id, "Well?").await
+    }
+
+    pub async fn raise_with(&self, project_id: ProjectId, question: &str) -> HitlRequestId {
         let context = self.context();
         let id = context.fork(1).id_generator().request();
         let new = NewRequest {
             project_id,
             task_id: None,
-            question: "Well?".to_owned(),
+            question: question.to_owned(),
             options: vec!["Yes".to_owned()],
             ttl_s: Some(60),
             artifacts: vec![],
@@ -208,10 +227,37 @@ impl Stores {
         made.unwrap()
     }
 
+    async fn all_projects(&self) -> Vec<Arc<Project>> {
+        let mut projects: Vec<Arc<Project>> = Vec::new();
+        loop {
+            let before = projects.last().map(|project| project.id);
+            let page = self.projects.projects(None, before, 10_000).await.unwrap();
+            let has_more = page.has_more;
+            projects.extend(page);
+            if !has_more {
+                return projects;
+            }
+        }
+    }
+
+    async fn all_tasks(&self, project: ProjectId) -> Vec<Arc<Task>> {
+        let mut tasks: Vec<Arc<Task>> = Vec::new();
+        loop {
+            let after = tasks.last().map(|task| task.id);
+            let filter = TaskFilter { after, ..TaskFilter::default() };
+            let page = self.tasks.tasks(project, filter, 10_000).await.unwrap();
+            let has_more = page.has_more;
+            tasks.extend(page);
+            if !has_more {
+                return tasks;
+            }
+        }
+    }
+
     /// Checks the invariants after a contract: each log is complete up to its head, every row
     /// follows from it, and the counts match the rows.
     pub async fn check(&self) {
-        let projects = self.projects.projects(None, None, 10_000).await.unwrap();
+        let projects = self.all_projects().await;
         let logs = projects.iter().map(|project| LogId::Project(project.id));
         for log in logs.chain([LogId::System]) {
             let Some(head) = self.audit.head(log).await.unwrap() else { continue };
@@ -230,7 +276,7 @@ impl Stores {
         }
         for project in projects {
             let (_, head) = self.projects.overview(project.id).await.unwrap().unwrap();
-            let tasks = self.tasks.tasks(project.id, Default::default(), 100_000).await.unwrap();
+            let tasks = self.all_tasks(project.id).await;
             assert_eq!(head.counts.total() as usize, tasks.len());
             let open = tasks.iter().filter(|task| !task.status().is_final()).count();
             assert_eq!(head.counts.open() as usize, open);

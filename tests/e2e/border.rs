@@ -1,6 +1,7 @@
 //! The border of the REST API: what is not understood is refused by name, and lists stay small.
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -180,5 +181,130 @@ async fn a_malformed_request_is_logged_once_with_its_peer_and_is_no_error_of_the
         let lines: Vec<_> = log.lines().filter(|line| line.contains(peer.as_str())).collect();
         assert_eq!(lines.len(), 1, "{peer}: {log}");
         assert!(lines[0].contains("Refused a malformed request"), "{}", lines[0]);
+    }
+}
+
+/// Sends these bytes on a connection of its own, and returns the response: a head, and what came of
+/// the body.
+fn raw(server: &TestServer, parts: &[&[u8]]) -> String {
+    let address = server.base.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    for part in parts {
+        // The server may have answered and closed already.
+        let _ = stream.write_all(part);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut buffer) {
+            Ok(length @ 1..) => answer.extend_from_slice(&buffer[..length]),
+            Ok(_) | Err(_) => break,
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_malformed_length_or_chunk_gets_an_answer_whatever_the_request_is_for() {
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    let mut targets = vec![
+        ("POST", "/api/v1/projects".to_owned()),
+        ("POST", "/api/v1/worker/leases".to_owned()),
+        ("POST", format!("/api/v1/projects/{project}/pause")),
+        ("DELETE", "/api/v1/artifacts/cleanup-old".to_owned()),
+    ];
+    // These wait for the store, and for no body.
+    for path in ["/api/v1/projects", "/api/v1/audit/events", "/health/detailed", "/openapi.json"] {
+        targets.push(("GET", path.to_owned()));
+    }
+    targets.push(("GET", format!("/api/v1/audit/projects/{project}/export")));
+    let long = format!("1;{}\0", "x".repeat(200_000));
+    let chunks: [&[u8]; 10] = [
+        b"FFFFFFFFFFFFFFFFF\r\n",
+        b"1FFFFFFFFFFFFFFFF\r\n{}",
+        b"zz\r\n",
+        b"-1\r\n",
+        b"0x2\r\n{}\r\n0\r\n\r\n",
+        b"2 x\r\n{}",
+        b"2\r\n{}xx",
+        b"2\r\n{}\r\nzz\r\n",
+        b"2;a\0\r\n{}\r\n",
+        long.as_bytes(),
+    ];
+    for (method, path) in &targets {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
+        for chunk in chunks {
+            let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
+            let at_once = [head.as_bytes(), chunk].concat();
+            for parts in [&[head.as_bytes(), chunk][..], &[&at_once]] {
+                let answer = raw(&server, parts);
+                let sent = String::from_utf8_lossy(&chunk[..chunk.len().min(20)]);
+                let is_refused = answer.starts_with("HTTP/1.1 400 ");
+                assert!(is_refused, "{method} {path} {sent:?}: {answer:?}");
+                assert!(answer.contains("problem+json"), "{answer:?}");
+            }
+        }
+        for (length, status) in [
+            ("18446744073709551616", &["400"][..]),
+            ("99999999999999999999999999", &["400"]),
+            ("-1", &["400"]),
+            ("0x2", &["400"]),
+            ("2, 2", &["400"]),
+            // It fits, and is refused by whatever reads a body.
+            ("18446744073709551615", &["413", "200"]),
+        ] {
+            let head = format!("{head}Content-Length: {length}\r\n\r\n{{}}");
+            let answer = raw(&server, &[head.as_bytes()]);
+            let found = answer.split(' ').nth(1).unwrap_or_default();
+            assert!(status.contains(&found), "{method} {path} {length}: {answer:?}");
+        }
+    }
+    let (_, project) = server.get(&format!("/api/v1/projects/{project}")).await;
+    assert_eq!(project["status"], "active", "nothing was done");
+}
+
+#[tokio::test]
+async fn a_chunk_extension_without_end_gets_an_answer_and_an_end() {
+    let server = TestServer::with(&[("BOTARMY_HTTP__BODY_TIMEOUT_S", "1")]).await;
+    for method in ["GET", "POST"] {
+        let head = format!(
+            "{method} /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n\
+             Transfer-Encoding: chunked\r\n\r\n2;"
+        );
+        let extension = vec![b'x'; 16 * 1024];
+        let mut parts = vec![head.as_bytes()];
+        parts.extend(std::iter::repeat_n(extension.as_slice(), 100));
+        let answer = raw(&server, &parts);
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{method}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_arrives_whatever_its_size() {
+    let server = TestServer::start().await;
+    for size in [10, 70_000, 900_000] {
+        let description = "x".repeat(size);
+        let body = json!({"name": "x", "description": description}).to_string();
+        let parts: Vec<_> = body.as_bytes().chunks(10_000).map(<[u8]>::to_vec).collect();
+        let stream = futures_util::stream::iter(parts.into_iter().map(std::io::Result::Ok));
+        let client = botarmy_tests::server::http_client();
+        let request = client.post(format!("{}/api/v1/projects", server.base));
+        let response = request.body(reqwest::Body::wrap_stream(stream)).send().await.unwrap();
+        assert_eq!(response.status(), 201, "{size}");
+        let project: Value = response.json().await.unwrap();
+        assert_eq!(project["description"].as_str().map(str::len), Some(size));
+    }
+    // Where a body means nothing, a small one is read over and a large one refused.
+    for (size, status) in [(10, 200), (100_000, 413)] {
+        let stream = futures_util::stream::iter([std::io::Result::Ok(vec![b'x'; size])]);
+        let client = botarmy_tests::server::http_client();
+        let request = client.get(format!("{}/api/v1/projects", server.base));
+        // Without it, the client leaves a body of unknown length out.
+        let request = request.header("transfer-encoding", "chunked");
+        let response = request.body(reqwest::Body::wrap_stream(stream)).send().await.unwrap();
+        assert_eq!(response.status(), status, "{size}");
     }
 }

@@ -1,17 +1,22 @@
-//! Workers that end while they wait for a task: nothing is leased to them, however they end. The
-//! next worker gets the task, through a proxy that hides the end too.
+//! Workers that wait for a task. Many of them cost the store no more than one. To those that end
+//! meanwhile nothing is leased, however they end; the next worker gets the task, through a proxy
+//! that hides the end too.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use botarmy_tests::dice::Dice;
 use botarmy_tests::prove::count;
-use botarmy_tests::server::TestServer;
+use botarmy_tests::server::{TestServer, client_builder};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 const LEASES: &str = "/api/v1/worker/leases";
 
@@ -23,11 +28,15 @@ const A_MOMENT: Duration = Duration::from_millis(150);
 
 /// Starts a server without coders of its own, where only a wake-up or a request claims anything.
 async fn server() -> TestServer {
-    TestServer::with(&[
-        ("BOTARMY_AGENTS__CODER__RUNNER", "none"),
-        ("BOTARMY_WORKER__POLL_MS", "600000"),
-    ])
-    .await
+    server_with(&[]).await
+}
+
+/// The same with these settings.
+async fn server_with(more: &[(&str, &str)]) -> TestServer {
+    let mut variables =
+        vec![("BOTARMY_AGENTS__CODER__RUNNER", "none"), ("BOTARMY_WORKER__POLL_MS", "600000")];
+    variables.extend(more);
+    TestServer::with(&variables).await
 }
 
 fn address(server: &TestServer) -> SocketAddr {
@@ -144,7 +153,13 @@ async fn nothing_is_leased_to_a_worker_that_ended_while_it_waited() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_arrives_while_its_worker_ends_is_not_lost() {
-    let server = server().await;
+    // A response that left just before the end looks as if it had arrived. So most of the time of
+    // this test is spent waiting for the first call about a lease that nobody has.
+    let server = server_with(&[
+        ("BOTARMY_WORKER__FIRST_CALL_S", "1"),
+        ("BOTARMY_ORCHESTRATOR__TIMER_INTERVAL_MS", "20"),
+    ])
+    .await;
     let mut dice = Dice::new();
     for round in 1..=count(ROUNDS.0, ROUNDS.1 * 4) {
         let project = server.by_hand().await;
@@ -221,4 +236,66 @@ async fn behind_a_proxy_that_hides_the_end_the_next_worker_waits_for_seconds_onl
     for event in returned {
         assert_eq!(event["event_data"]["reason"], "its worker made no call about it");
     }
+}
+
+/// Returns how many times the thread that writes to the database has waited for something to do:
+/// once for each batch of claims and decisions.
+fn batches(server: &TestServer) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let read = |path: &Path, name| std::fs::read_to_string(path.join(name)).unwrap_or_default();
+    let mut threads = threads.map(|thread| thread.unwrap().path());
+    let writer = threads.find(|path| read(path, "comm").trim() == "sqlite-writer").unwrap();
+    let status = read(&writer, "status");
+    let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Polls again and again, each time for this many seconds, and returns when it gets a lease.
+async fn poll_until_leased(
+    client: reqwest::Client,
+    url: String,
+    wait_s: u64,
+    polls: Arc<AtomicU64>,
+) -> Value {
+    let body = json!({"worker_id": "w", "agents": ["coder"], "max": 1, "wait_s": wait_s});
+    loop {
+        let response = client.post(&url).json(&body).send().await.unwrap();
+        polls.fetch_add(1, Ordering::Relaxed);
+        if response.status() == 200 {
+            return response.json().await.unwrap();
+        }
+        assert_eq!(response.status(), 204);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_waiting_workers_ask_the_database_no_more_often_than_one() {
+    let server = server().await;
+    let project = server.by_hand().await;
+    let client = client_builder().pool_max_idle_per_host(2000).build().unwrap();
+    let (polls, url) = (Arc::new(AtomicU64::new(0)), format!("{}{LEASES}", server.base));
+    let (workers, seconds) = (u64::from(count(400, 1000)), count(3, 30));
+    let mut waiting = JoinSet::new();
+    for n in 0..workers {
+        let (client, url, polls) = (client.clone(), url.clone(), Arc::clone(&polls));
+        waiting.spawn(poll_until_leased(client, url, 2 + n % 8, polls));
+    }
+    // All of them wait when some have polled again.
+    server.until(|_| async { polls.load(Ordering::Relaxed) > 80 }).await;
+    let (begun, polled, before) = (Instant::now(), polls.load(Ordering::Relaxed), batches(&server));
+    tokio::time::sleep(Duration::from_secs(seconds.into())).await;
+    let (asked, polled) = (batches(&server) - before, polls.load(Ordering::Relaxed) - polled);
+    // Five looks at the queue in a second, and some for what else happens in a server.
+    let most = u64::try_from(begun.elapsed().as_millis()).unwrap() / 200 + 20;
+    println!("{polled} polls in {:?}: {asked} batches", begun.elapsed());
+    assert!(polled > 80, "only {polled} workers polled again");
+    assert!(asked <= most, "{polled} polls took {asked} batches, not {most}");
+
+    // A task goes to one of them, and the others go on waiting.
+    let id = submit(&server, &project).await;
+    let answer = tokio::time::timeout(Duration::from_secs(5), waiting.join_next()).await;
+    let answer = answer.expect("nobody gets the task").unwrap().unwrap();
+    assert_eq!(answer["leases"][0]["task"]["task"]["id"], json!(id));
+    complete(&server, &answer["leases"][0]).await;
+    assert!(waiting.try_join_next().is_none(), "it went to two of them");
 }

@@ -366,11 +366,15 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
             assert_eq!(status, expected, "{verb} {lie}: {said}");
         }
     }
+    assert_eq!(server.events(&project).await.len(), before);
+
+    // The holder of the lease is refused too, and the reasons are all that is recorded.
     let large = json!({"output": {"text": "x".repeat(11 << 20)}});
     assert_eq!(say(&server, &lease, "complete", large).await.0, 413);
     let foreign = json!({"question": "?", "artifacts": [project]});
     assert_eq!(say(&server, &lease, "ask", foreign).await.0, 422);
-    assert_eq!(server.events(&project).await.len(), before);
+    assert_eq!(count(&server, &project, "task_result_refused").await, 2);
+    assert_eq!(server.events(&project).await.len(), before + 2);
 
     // Paths out of the folder are refused, and the lease stays.
     let with = |path: &str| {
@@ -381,7 +385,8 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     let (status, said) = say(&server, &lease, "complete", with("../../etc/passwd")).await;
     assert_eq!((status, &said["errors"][0]["field"]), (422, &json!("output")), "{said}");
     assert!(said.to_string().contains("leads out of its folder"), "{said}");
-    assert_eq!(server.events(&project).await.len(), before);
+    assert_eq!(count(&server, &project, "task_result_refused").await, 3);
+    assert_eq!(server.events(&project).await.len(), before + 3);
     assert_eq!(say(&server, &lease, "complete", with("b.py")).await.0, 200);
     assert_eq!(server.task(&id).await["status"], "completed");
     let path = format!("/api/v1/artifacts/{project}");
@@ -390,6 +395,63 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     let names: Vec<_> =
         summary["artifacts"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
     assert!(names.contains(&json!("source/a.py")), "{names:?}");
+}
+
+#[tokio::test]
+async fn the_reason_of_a_refused_result_is_shown_with_the_task_and_at_the_failure_gate() {
+    let server = forgiving("4").await;
+    let project = server.by_hand().await;
+    let body = json!({"agent_type": "coder", "instructions": "A greeting", "max_attempts": 1});
+    let (_, submitted) = server.post(&format!("/api/v1/projects/{project}/tasks"), body).await;
+    let id = submitted["task_id"].as_str().unwrap().to_owned();
+    let lease = take(&server, "w", 0).await.unwrap();
+    assert_eq!(server.task(&id).await["refused_result"], Value::Null);
+    let path = format!("{}{LEASES}/{}/complete", server.base, lease["lease"].as_str().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let complete = async |token: &str, body: String| {
+        let request = client.post(&path).bearer_auth(token).body(body);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let token = lease["token"].as_str().unwrap();
+    let deep = format!("{{\"output\":{{\"a\":{}{}}}}}", "[".repeat(127), "]".repeat(127));
+    let twice = r#"{"output":{"a":1,"a":2}}"#;
+    for (body, status, reason) in [
+        ("{\"output\":", 400, "Malformed JSON"),
+        (deep.as_str(), 422, "is nested more than 128 levels deep"),
+        (r#"{"output":{"a":1234567890123456789012345}}"#, 422, "output.a: the number"),
+        (r#"{"output":{},"confidence":2}"#, 422, "confidence: must be 0 to 1"),
+        (twice, 422, "output.a: occurs twice in the same object"),
+    ] {
+        // Once from a stranger, and twice from the worker.
+        assert_eq!(
+            complete(&token.replace(char::is_alphanumeric, "0"), body.to_owned()).await / 100,
+            4
+        );
+        for _ in 0..2 {
+            assert_eq!(complete(token, body.to_owned()).await, status, "{body:.40}");
+        }
+        let task = server.task(&id).await;
+        assert_eq!((&task["status"], &task["attempt"]), (&json!("working"), &json!(1)));
+        let told = task["refused_result"]["reason"].as_str().unwrap();
+        assert!(told.contains(reason), "{told}");
+    }
+    let task = server.task(&id).await;
+    assert_eq!(task["refused_result"]["count"], 5);
+    assert_eq!(count(&server, &project, "task_result_refused").await, 5);
+    let (_, listed) = server.get(&format!("/api/v1/projects/{project}/tasks")).await;
+    assert_eq!(listed["items"][0]["refused_result"], task["refused_result"]);
+
+    let gate = server.next_gate(&project).await.unwrap();
+    let question = gate["question"].as_str().unwrap();
+    let silent = "The worker external/w fell silent. Its last result was refused: output.a: occurs \
+                  twice in the same object. Approve to try again";
+    assert!(question.contains(silent), "{question}");
+    let task = server.task(&id).await;
+    assert_eq!(task["error_code"], "lease_lapsed");
+    assert!(task["error_message"].as_str().unwrap().contains("output.a: occurs twice"), "{task}");
+    let verified = format!("/api/v1/audit/projects/{project}/verify?state=true");
+    let (status, verified) = server.get(&verified).await;
+    assert_eq!((status, &verified["valid"]), (200, &json!(true)), "{verified}");
 }
 
 #[tokio::test]

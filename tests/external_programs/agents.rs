@@ -1,9 +1,10 @@
 //! Coding agents as their vendors ship them, each through its preset, with a double of the
 //! providers and an invalid key. The double only selects the actions; the agents execute them: they
-//! write files, ask for permissions, and count their tokens.
+//! write files, ask for permissions, and count their tokens. They do so outside of a sandbox, and in
+//! one with the defaults of their presets.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use botarmy_tests::external_programs::node_modules;
 use botarmy_tests::server::TestServer;
@@ -40,11 +41,24 @@ const POLISHED: &str = "<!doctype html><title>Recipes</title><p>Finished</p>";
 const POLISH: &str = "python3 -c \"import pathlib; page = pathlib.Path('index.html'); \
                       page.write_text(page.read_text().replace('Draft', 'Finished'))\"";
 
+/// A sandbox in which everything else is as the preset has it: the network, and a HOME for each
+/// attempt.
+const SANDBOX: &str = "sandbox = \"bwrap\"\n";
+
 /// Starts a server whose coder is this command, with these variables and a folder for its files.
 async fn server(folder: &TempDir, command: &str, variables: &[(&str, &str)]) -> TestServer {
+    server_for(WORKFLOW, folder, command, variables).await
+}
+
+async fn server_for(
+    workflow: &str,
+    folder: &TempDir,
+    command: &str,
+    variables: &[(&str, &str)],
+) -> TestServer {
     let workflows = folder.path().join("workflows");
     std::fs::create_dir(&workflows).unwrap();
-    std::fs::write(workflows.join("page.toml"), WORKFLOW).unwrap();
+    std::fs::write(workflows.join("page.toml"), workflow).unwrap();
     let settings = folder.path().join("botarmy.toml");
     let text = format!("[agents.coder]\nrunner = \"command:agent\"\nslots = 1\n{command}");
     std::fs::write(&settings, text).unwrap();
@@ -108,6 +122,15 @@ fn claude_command(claude: &Path) -> String {
 
 #[tokio::test]
 async fn claude_code_asks_for_a_tool_it_was_denied_and_goes_on_with_it_when_that_is_approved() {
+    asks_and_goes_on("").await;
+}
+
+#[tokio::test]
+async fn claude_code_does_the_same_in_a_sandbox() {
+    asks_and_goes_on(SANDBOX).await;
+}
+
+async fn asks_and_goes_on(more: &str) {
     let _alone = crate::alone().await;
     let Some(claude) = claude() else { return };
     let write = json!({"file_path": "index.html", "content": BUILT});
@@ -121,7 +144,7 @@ async fn claude_code_asks_for_a_tool_it_was_denied_and_goes_on_with_it_when_that
     let Some(double) = Aimock::start(&fixtures.concat(), 1, &[]).await else { return };
     let folder = TempDir::new().unwrap();
     let variables = [("ANTHROPIC_BASE_URL", &*double.base), ("ANTHROPIC_API_KEY", "dummy")];
-    let server = server(&folder, &claude_command(&claude), &variables).await;
+    let server = server(&folder, &(claude_command(&claude) + more), &variables).await;
     let project = project(&server).await;
 
     // Writing files was permitted from the start; running a program needs permission.
@@ -176,8 +199,44 @@ async fn claude_code_without_its_endpoint_has_failed_whatever_it_calls_that() {
     assert_eq!(failed[2]["code"], "command_failed", "{failed:#?}");
 }
 
+/// Returns the key with the HOME of an agent, in which it finds this file: a permanent one, or that
+/// of each attempt in a sandbox.
+fn home(folder: &TempDir, file: &str, text: &str, in_sandbox: bool) -> String {
+    let home = folder.path().join("home");
+    let path = home.join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap();
+    if in_sandbox {
+        format!("{SANDBOX}home_files = {{{file:?} = {path:?}}}\n")
+    } else {
+        format!("home = {home:?}\n")
+    }
+}
+
+fn codex_command(folder: &TempDir, modules: &Path, base: &str, in_sandbox: bool) -> String {
+    let settings = format!(
+        "model = \"gpt-5\"\nmodel_provider = \"double\"\n[model_providers.double]\n\
+         name = \"double\"\nbase_url = \"{base}/v1\"\nwire_api = \"responses\"\n\
+         env_key = \"OPENAI_API_KEY\"\nrequest_max_retries = 1\nstream_max_retries = 1\n"
+    );
+    format!(
+        "[commands.agent]\npreset = \"codex\"\nargv = [{:?}]\nenv = [\"OPENAI_API_KEY\"]\n{}",
+        modules.join(".bin/codex"),
+        home(folder, ".codex/config.toml", &settings, in_sandbox)
+    )
+}
+
 #[tokio::test]
 async fn codex_cli_changes_files_and_its_tokens_are_counted() {
+    codex(false).await;
+}
+
+#[tokio::test]
+async fn codex_cli_does_the_same_in_a_sandbox() {
+    codex(true).await;
+}
+
+async fn codex(in_sandbox: bool) {
     let _alone = crate::alone().await;
     let Some(modules) = node_modules() else { return };
     let build = json!({"cmd": format!("printf '%s' '{BUILT}' > index.html")});
@@ -187,25 +246,36 @@ async fn codex_cli_changes_files_and_its_tokens_are_counted() {
     ];
     let Some(double) = Aimock::start(&fixtures.concat(), 1, &[]).await else { return };
     let folder = TempDir::new().unwrap();
-    let home = folder.path().join("home");
-    std::fs::create_dir_all(home.join(".codex")).unwrap();
-    let settings = format!(
-        "model = \"gpt-5\"\nmodel_provider = \"double\"\n[model_providers.double]\n\
-         name = \"double\"\nbase_url = \"{}/v1\"\nwire_api = \"responses\"\n\
-         env_key = \"OPENAI_API_KEY\"\n",
-        double.base
-    );
-    std::fs::write(home.join(".codex/config.toml"), settings).unwrap();
-    let command = format!(
-        "[commands.agent]\npreset = \"codex\"\nargv = [{:?}]\nenv = [\"OPENAI_API_KEY\"]\n\
-         home = {home:?}\n",
-        modules.join(".bin/codex")
-    );
+    let command = codex_command(&folder, &modules, &double.base, in_sandbox);
     polishes(&server(&folder, &command, &[("OPENAI_API_KEY", "dummy")]).await, "openai").await;
+}
+
+fn gemini_command(folder: &TempDir, modules: &Path, in_sandbox: bool) -> String {
+    // With a custom endpoint it requires an explicit key.
+    let settings = json!({
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "privacy": {"usageStatisticsEnabled": false},
+    });
+    format!(
+        "[commands.agent]\npreset = \"gemini\"\n\
+         argv = [{:?}, \"--model\", \"gemini-2.5-pro\"]\n\
+         env = [\"GEMINI_API_KEY\", \"GOOGLE_GEMINI_BASE_URL\"]\n{}",
+        modules.join(".bin/gemini"),
+        home(folder, ".gemini/settings.json", &settings.to_string(), in_sandbox)
+    )
 }
 
 #[tokio::test]
 async fn gemini_cli_changes_files_and_its_tokens_are_counted() {
+    gemini(false).await;
+}
+
+#[tokio::test]
+async fn gemini_cli_does_the_same_in_a_sandbox() {
+    gemini(true).await;
+}
+
+async fn gemini(in_sandbox: bool) {
     let _alone = crate::alone().await;
     let Some(modules) = node_modules() else { return };
     let write = |content: &str| json!({"file_path": "index.html", "content": content});
@@ -215,22 +285,60 @@ async fn gemini_cli_changes_files_and_its_tokens_are_counted() {
     ];
     let Some(double) = Aimock::start(&fixtures.concat(), 1, &[]).await else { return };
     let folder = TempDir::new().unwrap();
-    let home = folder.path().join("home");
-    std::fs::create_dir_all(home.join(".gemini")).unwrap();
-    // With a custom endpoint it requires an explicit key.
-    let settings = json!({
-        "security": {"auth": {"selectedType": "gemini-api-key"}},
-        "privacy": {"usageStatisticsEnabled": false},
-    });
-    std::fs::write(home.join(".gemini/settings.json"), settings.to_string()).unwrap();
-    let command = format!(
-        "[commands.agent]\npreset = \"gemini\"\nhome = {home:?}\n\
-         argv = [{:?}, \"--model\", \"gemini-2.5-pro\"]\n\
-         env = [\"GEMINI_API_KEY\", \"GOOGLE_GEMINI_BASE_URL\"]\n",
-        modules.join(".bin/gemini")
-    );
+    let command = gemini_command(&folder, &modules, in_sandbox);
     let variables = [("GOOGLE_GEMINI_BASE_URL", &*double.base), ("GEMINI_API_KEY", "dummy")];
     polishes(&server(&folder, &command, &variables).await, "gemini").await;
+}
+
+#[tokio::test]
+async fn a_coding_agent_without_network_fails_with_the_name_of_the_setting() {
+    let _alone = crate::alone().await;
+    let (Some(claude), Some(modules)) = (claude(), node_modules()) else { return };
+    let unused = fixture(&json!({"userMessage": "BUILD"}), &json!({"content": "Not reached."}));
+    let Some(double) = Aimock::start(&[unused], 1, &[]).await else { return };
+    // Codex CLI waits for the network until its time is up.
+    let short = "output = \"source_code\"\ntimeout_s = 20\n";
+    let workflow = WORKFLOW.replace("output = \"source_code\"\n", short);
+    for preset in ["claude", "codex", "gemini"] {
+        let folder = TempDir::new().unwrap();
+        let command = match preset {
+            "claude" => claude_command(&claude) + SANDBOX,
+            "codex" => codex_command(&folder, &modules, &double.base, true),
+            _ => gemini_command(&folder, &modules, true),
+        };
+        let variables = [
+            ("ANTHROPIC_BASE_URL", &*double.base),
+            ("ANTHROPIC_API_KEY", "dummy"),
+            ("CLAUDE_CODE_MAX_RETRIES", "0"),
+            ("OPENAI_API_KEY", "dummy"),
+            ("GOOGLE_GEMINI_BASE_URL", &*double.base),
+            ("GEMINI_API_KEY", "dummy"),
+        ];
+        let command = command + "network = false\n";
+        let server = server_for(&workflow, &folder, &command, &variables).await;
+        let project = project(&server).await;
+        let events = format!("/api/v1/audit/projects/{project}/events");
+        let failure = async || {
+            let (_, events) = server.get(&events).await;
+            let mut events = events.as_array().unwrap().iter();
+            let failed = |one: &&Value| {
+                ["task_retry_scheduled", "task_failed"]
+                    .contains(&one["event_type"].as_str().unwrap())
+            };
+            events.find(failed).map(|event| event["event_data"].clone())
+        };
+        let begun = Instant::now();
+        let failure = loop {
+            if let Some(found) = failure().await {
+                break found;
+            }
+            assert!(begun.elapsed() < TIMEOUT, "{preset}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        let named = "network = true in [commands.agent]";
+        assert!(failure.to_string().contains(named), "{preset}: {failure}");
+        assert_eq!(double.journal().await, Vec::<Value>::new(), "{preset}");
+    }
 }
 
 /// Checks that both steps are completed without a question, and that both runs are counted.

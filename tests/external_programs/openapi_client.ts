@@ -29,6 +29,19 @@ async function call<T>(method: string, path: string, status: number, body?: unkn
   return JSON.parse(text) as T;
 }
 
+// Returns a list that is an array, from page to page.
+async function list<T>(path: string): Promise<T[]> {
+  const items: T[] = [];
+  let next: string | undefined = path;
+  while (next !== undefined) {
+    const response: Response = await send("GET", next);
+    check(response.status === 200, `${next}: ${response.status}`);
+    items.push(...(JSON.parse(await response.text()) as T[]));
+    next = /^<([^>]+)>; rel="next"$/.exec(response.headers.get("Link") ?? "")?.[1];
+  }
+  return items;
+}
+
 function check(holds: boolean, message: string): void {
   if (!holds) throw new Error(message);
 }
@@ -70,8 +83,8 @@ async function main(): Promise<void> {
   check(zip.status === 200 && bytes[0] === 0x50 && bytes[1] === 0x4b, "no ZIP");
   const verified = await call<Json<"verify_project_log", 200>>(
     "GET", path("/api/v1/audit/projects/{project_id}/verify", id), 200);
-  const events = await call<Json<"search_project_events", 200>>(
-    "GET", path("/api/v1/audit/projects/{project_id}/events", id) + "?limit=1000", 200);
+  const events = await list<Json<"search_project_events", 200>[number]>(
+    path("/api/v1/audit/projects/{project_id}/events", id) + "?limit=1000");
   check(verified.valid && verified.entries === events.length, "the log is not whole");
   const missing = { project_id: "0190a0b0-0000-7000-8000-00000000000a" };
   const problem = await call<Schemas["Problem"]>(

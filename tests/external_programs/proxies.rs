@@ -1,13 +1,18 @@
 //! The examples of `docs/proxies.md`, word for word but for addresses and TLS, in the programs that
-//! they are for: the server behind each of them works as it does without one.
+//! they are for: the server behind each of them works as it does without one, also for workers that
+//! end while they wait.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use botarmy_tests::external_programs::proxies;
+use botarmy_tests::prove::count;
 use botarmy_tests::server::{TIMEOUT, TestServer, http_client};
 use reqwest::{Method, Response};
+use rustix::net::sockopt::set_socket_linger;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -63,10 +68,10 @@ async fn start(folder: TempDir, mut command: Command, port: u16) -> Proxy {
     let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let proxy = Proxy { child, port, _folder: folder };
     let started = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
         let output = std::fs::read_to_string(proxy._folder.path().join("output"));
         assert!(started.elapsed() < TIMEOUT, "{command:?} did not start: {output:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     proxy
 }
@@ -164,30 +169,142 @@ async fn use_through(name: &str, proxy: &Proxy) {
     assert_eq!(live.status(), 101, "{name}");
 }
 
+/// Proxies, by the names of their programs.
+const PROXIES: [&str; 3] = ["nginx", "caddy", "haproxy"];
+
+/// Starts a server and a proxy of this name in front of it, as the page says.
+async fn behind(tree: &Path, name: &str, settings: &[(&str, &str)]) -> (TestServer, Proxy) {
+    let program: PathBuf = ["usr/sbin", "usr/bin"]
+        .map(|folder| tree.join(folder).join(name))
+        .into_iter()
+        .find(|program| program.exists())
+        .unwrap_or_else(|| panic!("{name} is not in {}", tree.display()));
+    let port = free_port();
+    let public_url = format!("http://army.example:{port}/botarmy");
+    let settings = [settings, &[("BOTARMY_HTTP__PUBLIC_URL", public_url.as_str())]].concat();
+    let server = TestServer::with(&settings).await;
+    let address = server.base.trim_start_matches("http://");
+    let command = unpacked(tree, &program);
+    let proxy = match name {
+        "nginx" => nginx(command, address, port).await,
+        "caddy" => caddy(command, address, port).await,
+        _ => haproxy(command, address, port).await,
+    };
+    (server, proxy)
+}
+
 #[tokio::test]
 async fn the_server_works_behind_each_proxy_as_the_page_says() {
     let Some(tree) = proxies() else { return };
     let _alone = alone().await;
-    for name in ["nginx", "caddy", "haproxy"] {
-        let program: PathBuf = ["usr/sbin", "usr/bin"]
-            .map(|folder| tree.join(folder).join(name))
-            .into_iter()
-            .find(|program| program.exists())
-            .unwrap_or_else(|| panic!("{name} is not in {}", tree.display()));
-        let port = free_port();
-        let public_url = format!("http://army.example:{port}/botarmy");
-        let server = TestServer::with(&[("BOTARMY_HTTP__PUBLIC_URL", &public_url)]).await;
-        let address = server.base.trim_start_matches("http://");
-        let command = unpacked(&tree, &program);
-        let proxy = match name {
-            "nginx" => nginx(command, address, port).await,
-            "caddy" => caddy(command, address, port).await,
-            _ => haproxy(command, address, port).await,
-        };
+    for name in PROXIES {
+        let (server, proxy) = behind(&tree, name, &[]).await;
         use_through(name, &proxy).await;
         // Without the setting the same request is for another host.
         let foreign = server.base.clone() + "/livez";
         let foreign = http_client().get(foreign).header("host", "other.example").send().await;
         assert_eq!(foreign.unwrap().status(), 421, "{name}");
+    }
+}
+
+const LEASES: &str = "/botarmy/api/v1/worker/leases";
+
+/// Rounds of each way to end, in a test run and in the long form.
+const ROUNDS: (u32, u32) = (3, 25);
+
+/// Time in which a request surely is with the server, and the end of a connection with the proxy.
+const A_MOMENT: Duration = Duration::from_millis(500);
+
+/// Time within which a live worker has a task, whatever became of the one before it.
+const NEXT_WORKER: Duration = Duration::from_secs(20);
+
+fn work(worker: &str, wait_s: u64) -> String {
+    json!({"worker_id": worker, "agents": ["coder"], "max": 1, "wait_s": wait_s}).to_string()
+}
+
+/// Begins a request for work through the proxy, on a connection of its own.
+fn poll(proxy: &Proxy) -> TcpStream {
+    let body = work("gone", 30);
+    let head = format!(
+        "POST {LEASES} HTTP/1.1\r\nHost: army.example:{}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        proxy.port,
+        body.len()
+    );
+    let mut stream = TcpStream::connect(("127.0.0.1", proxy.port)).unwrap();
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    stream
+}
+
+/// Begins requests for work through the proxy, and ends them in one of several ways.
+type End = fn(&Proxy, u32);
+
+const ENDS: [(&str, End); 3] = [
+    ("a close", |proxy, rounds| {
+        let streams: Vec<_> = (0..rounds).map(|_| poll(proxy)).collect();
+        std::thread::sleep(A_MOMENT);
+        drop(streams);
+    }),
+    ("a reset", |proxy, rounds| {
+        let streams: Vec<_> = (0..rounds).map(|_| poll(proxy)).collect();
+        std::thread::sleep(A_MOMENT);
+        for stream in streams {
+            set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+        }
+    }),
+    ("SIGKILL", |proxy, rounds| {
+        let begin = |_| {
+            let mut curl = Command::new("curl");
+            curl.args(["-sS", "--noproxy", "*", "-H", "Content-Type: application/json"]);
+            curl.args(["-d", &work("gone", 30), "-H"])
+                .arg(format!("Host: army.example:{}", proxy.port));
+            curl.arg(format!("http://127.0.0.1:{}{LEASES}", proxy.port));
+            curl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            curl.spawn().expect("curl is not installed, and the tests need it")
+        };
+        let workers: Vec<Child> = (0..rounds).map(begin).collect();
+        std::thread::sleep(A_MOMENT);
+        for mut worker in workers {
+            worker.kill().unwrap();
+            worker.wait().unwrap();
+        }
+    }),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_each_proxy_the_next_live_worker_has_the_task_of_one_that_ended() {
+    let Some(tree) = proxies() else { return };
+    let _alone = alone().await;
+    let rounds = count(ROUNDS.0, ROUNDS.1);
+    let settings =
+        [("BOTARMY_AGENTS__CODER__RUNNER", "none"), ("BOTARMY_WORKER__POLL_MS", "600000")];
+    for name in PROXIES {
+        let (server, proxy) = behind(&tree, name, &settings).await;
+        for (how, end) in ENDS {
+            let project = server.by_hand().await;
+            tokio::task::block_in_place(|| end(&proxy, rounds));
+            tokio::time::sleep(A_MOMENT).await;
+            for _ in 0..rounds {
+                let body = json!({"agent_type": "coder", "instructions": "A greeting"});
+                let path = format!("/api/v1/projects/{project}/tasks");
+                assert_eq!(server.post(&path, body).await.0, 201, "{name}");
+            }
+            let (started, mut again) = (Instant::now(), 0);
+            for _ in 0..rounds {
+                let body = Some(work("live", 30));
+                let leased = send(&proxy, Method::POST, LEASES, &[], body).await;
+                assert_eq!(leased.status(), 200, "{name}, {how}");
+                let leased: Value = leased.json().await.unwrap();
+                let lease = &leased["leases"][0];
+                again += u32::from(lease["fence"] != json!(1));
+                let (status, said) = server.say(lease, "complete", json!({"output": {}})).await;
+                assert_eq!(status, 200, "{name}, {how}: {said}");
+            }
+            let took = started.elapsed();
+            println!("{name}, {how}: {again} of {rounds} were leased before, all within {took:?}");
+            assert!(took < NEXT_WORKER, "{name}, {how}: {took:?}");
+            // Each of the examples passes the end on, so that nothing is leased to nobody.
+            assert_eq!(again, 0, "{name}, {how}");
+        }
     }
 }

@@ -41,11 +41,7 @@ pub(crate) async fn to_the_end(
 
 /// Returns the log of a project, oldest entry first.
 pub(crate) async fn events(server: &TestServer, project: &str) -> Vec<Value> {
-    let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
-    let (_, Value::Array(mut events)) = server.get(&path).await else { panic!("no log") };
-    assert!(events.len() < 1000, "there is more of the log");
-    events.sort_by_key(|event| event["seq"].as_u64().unwrap());
-    events
+    server.events(project).await
 }
 
 /// Returns every task of a project, from its log.

@@ -11,6 +11,7 @@ mod news;
 mod pooler;
 mod redis_access;
 mod rolling;
+mod soak;
 mod subscribers;
 mod timers;
 mod tls;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use botarmy_domain::lease::{FIRST_CALL, LEASE};
 use botarmy_domain::ports::{Decide, Ledger, Projects, Tasks, WorkerLeases};
 use botarmy_domain::{
-    AgentType, ArtifactType, BusMessage, Claim, Committed, DomainError, Error, EventType,
+    AgentType, ArtifactType, BusMessage, Claim, Committed, DomainError, Entry, Error, EventType,
     HeldLease, HitlKind, LeaseHolder, LeaseSecret, Leased, NewArtifact, Outcome, Oversight,
     PresentedLease, ProjectStatus, Question, RunError, Scope, StoreError, TaskId, TaskStatus,
     Timestamp, Usage, WorkQuery, WorkerId, Workflow,
@@ -317,7 +317,10 @@ async fn a_result_that_is_not_acceptable_is_refused_and_the_lease_stays() {
         usage: Usage::default(),
     });
     assert_eq!(field(leases.finish(held.clone(), other).await), "output");
-    assert_eq!(harness.log(id).await.len(), before);
+    let log = harness.log(id).await;
+    let refused = |entry: &Arc<Entry>| entry.event_type == EventType::TaskResultRefused;
+    assert!(log[before..].iter().all(refused), "the reasons are all that is recorded");
+    assert_eq!(log.len(), before + 3);
     let plan = json!({
         "summary": "a\0b", "goals": [], "scope": {"in": [], "out": []}, "milestones": [],
     });
@@ -565,7 +568,8 @@ async fn many_waiting_workers_cause_no_more_claims_than_one_and_are_served_in_tu
             leases.lease(query(&format!("w-{n}"), Duration::from_secs(20))).await.unwrap()
         });
     }
-    while asked.load(Ordering::SeqCst) < 200 {
+    // The second look at the queue comes when all of them wait.
+    while asked.load(Ordering::SeqCst) < 2 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let before = asked.load(Ordering::SeqCst);
@@ -580,4 +584,32 @@ async fn many_waiting_workers_cause_no_more_claims_than_one_and_are_served_in_tu
     assert_eq!(tasks.len(), 5, "each task went to one of them");
     let asked = asked.load(Ordering::SeqCst) - before;
     assert!(asked <= 10, "five tasks took {asked} claims, with 200 workers waiting");
+}
+
+#[tokio::test]
+async fn workers_that_poll_again_and_again_cause_no_more_claims_than_one() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let harness = TestHarness::with_ledger(|ledger| Arc::new(Counting(ledger, Arc::clone(&asked))));
+    let (leases, _stop) = harness.leases_with(Duration::from_secs(3600));
+    let id = harness.by_hand().await;
+    let (mut polls, began) = (0, std::time::Instant::now());
+    while polls < 1000 || began.elapsed() < Duration::from_millis(500) {
+        let polling = (0..100).map(|n| {
+            let leases = leases.clone();
+            async move { leases.lease(query(&format!("w-{n}"), Duration::from_millis(5))).await }
+        });
+        for leased in futures_util::future::join_all(polling).await {
+            assert!(leased.unwrap().is_empty());
+        }
+        polls += 100;
+    }
+    // Five in a second, and one at the beginning.
+    let most = began.elapsed().as_millis() as usize / 200 + 1;
+    let claims = asked.load(Ordering::SeqCst);
+    assert!((1..=most).contains(&claims), "{polls} polls took {claims} claims, not {most}");
+    // What comes meanwhile is handed out, also to a worker that does not wait.
+    submit(&harness, id).await;
+    assert!(take(&leases, "w").await.is_some());
+    submit(&harness, id).await;
+    assert_eq!(leases.lease(query("w", Duration::from_secs(20))).await.unwrap().len(), 1);
 }

@@ -9,6 +9,7 @@ mod forms;
 mod gates;
 mod leases;
 mod projects;
+mod refusals;
 mod released;
 mod released_model;
 mod reopening;

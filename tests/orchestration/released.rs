@@ -225,7 +225,7 @@ impl ContextStore for Damaged {
         project: ProjectId,
         filter: botarmy_domain::ArtifactFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Artifact>>, botarmy_domain::StoreError> {
+    ) -> Result<botarmy_domain::Page<Arc<Artifact>>, botarmy_domain::StoreError> {
         self.0.artifacts(project, filter, limit).await
     }
 

@@ -319,8 +319,8 @@ async fn agents_are_working_waiting_and_idle_as_leases_and_gates_say() {
     assert_eq!(status.status, AgentStatusKind::WaitingForHitl);
     harness.answer(id, simply(HitlAction::Reject)).await;
     harness.engine.settle_agents().await;
-    let history = harness.store.history(AgentType::Analyst, 10).await.unwrap();
-    let kinds: Vec<_> = history.iter().map(|record| record.status).collect();
+    let history = harness.store.history(AgentType::Analyst, None, 10).await.unwrap();
+    let kinds: Vec<_> = history.iter().map(|past| past.record.status).collect();
     assert_eq!(
         kinds,
         [AgentStatusKind::Idle, AgentStatusKind::WaitingForHitl, AgentStatusKind::Working]

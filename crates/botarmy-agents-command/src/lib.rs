@@ -11,6 +11,7 @@
 #![cfg(unix)]
 
 mod contract;
+mod exact;
 mod folder;
 mod presets;
 mod process;

@@ -3,12 +3,14 @@
 //! Gemini CLI 0.61.
 
 use std::fmt::Write as _;
+use std::iter;
 
 use botarmy_domain::vocabulary::{ArtifactType, HitlAction};
-use botarmy_domain::{Assignment, Usage};
+use botarmy_domain::{Assignment, Usage, json};
 use serde_json::Value;
 
 use crate::contract::{Answer, Report, input};
+use crate::exact::{self, NotExact};
 use crate::session::SavedSession;
 use crate::spec::Preset;
 use crate::text::beginning;
@@ -27,7 +29,12 @@ pub(crate) struct Call {
 }
 
 /// Returns the call for an assignment. `saved` is the session to resume, if it still exists.
-pub(crate) fn call(preset: Preset, job: &Assignment, saved: Option<&SavedSession>) -> Call {
+pub(crate) fn call(
+    preset: Preset,
+    job: &Assignment,
+    saved: Option<&SavedSession>,
+    in_sandbox: bool,
+) -> Call {
     let own = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let session = saved.map(|saved| saved.session.as_str());
     let writes = writes(job);
@@ -55,7 +62,13 @@ pub(crate) fn call(preset: Preset, job: &Assignment, saved: Option<&SavedSession
             Call { arguments, input: Some(prompt.into_bytes()), variables }
         }
         Preset::Codex => {
-            let sandbox = if writes { "workspace-write" } else { "read-only" };
+            // Its own sandbox needs user namespaces, which a process in one of ours may not make
+            // (as root without CAP_SETFCAP, and under the AppArmor profile of bwrap).
+            let sandbox = match (in_sandbox, writes) {
+                (true, _) => "danger-full-access",
+                (false, true) => "workspace-write",
+                (false, false) => "read-only",
+            };
             let mut arguments =
                 own(&["exec", "--json", "--skip-git-repo-check", "-s", sandbox, "--"]);
             arguments.push(prompt(job));
@@ -157,14 +170,17 @@ fn prompt(job: &Assignment) -> String {
 /// cost is that of the whole session.
 pub(crate) fn read_claude(stdout: &str, saved: Option<&SavedSession>) -> Report {
     let mut report = Report::default();
-    let lines = stdout.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let whole = serde_json::from_str::<Value>(stdout).ok();
+    let is_result = |text: &str| {
+        let value = json::read::<Value>(text).ok()?;
+        (value["type"] == "result").then_some(value)
+    };
     // With --verbose it prints a list of all events.
-    let found = whole.into_iter().chain(lines).find_map(|value| match value {
-        Value::Array(list) => list.into_iter().rev().find(|one| one["type"] == "result"),
-        one => (one["type"] == "result").then_some(one),
+    let found = iter::once(stdout).chain(stdout.lines().rev()).find_map(|text| {
+        let events = exact::elements(text);
+        let texts = events.into_iter().rev().chain(iter::once(text));
+        texts.map(|text| (text, is_result(text))).find_map(|(text, value)| Some((text, value?)))
     });
-    let Some(result) = found else { return report };
+    let Some((printed, result)) = found else { return report };
     let usage = &result["usage"];
     let tokens = |key: &str| usage[key].as_u64().unwrap_or(0);
     report.usage = Usage {
@@ -184,6 +200,10 @@ pub(crate) fn read_claude(stdout: &str, saved: Option<&SavedSession>) -> Report 
         report.error = Some(
             words.unwrap_or_else(|| "The program reports a failure without a reason.".to_owned()),
         );
+        return report;
+    }
+    if let Some(lossy) = lossy(printed) {
+        report.answer = Some(lossy);
         return report;
     }
     let denied = result["permission_denials"].as_array().map_or(&[][..], Vec::as_slice);
@@ -217,13 +237,15 @@ pub(crate) fn read_claude(stdout: &str, saved: Option<&SavedSession>) -> Report 
 pub(crate) fn read_codex(stdout: &str) -> Report {
     let mut report = Report::default();
     for line in stdout.lines() {
-        let Ok(event) = serde_json::from_str::<Value>(line) else { continue };
+        let Ok(event) = json::read::<Value>(line) else { continue };
         match event["type"].as_str().unwrap_or_default() {
             "thread.started" => report.session = text(&event["thread_id"]),
             "item.completed" if event["item"]["type"] == "agent_message" => {
-                report.answer = text(&event["item"]["text"]).map(Answer::Text);
+                report.answer =
+                    lossy(line).or_else(|| text(&event["item"]["text"]).map(Answer::Text));
             }
             "turn.completed" => {
+                report.answer = lossy(line).or(report.answer);
                 let tokens = |key: &str| event["usage"][key].as_u64().unwrap_or(0);
                 report.error = None;
                 report.usage.add(&Usage {
@@ -249,7 +271,8 @@ pub(crate) fn read_codex(stdout: &str) -> Report {
 pub(crate) fn read_gemini(stdout: &str) -> Report {
     let mut report = Report::default();
     let begin = stdout.find("{\n").or_else(|| stdout.find('{')).unwrap_or(0);
-    let Ok(result) = serde_json::from_str::<Value>(stdout[begin..].trim()) else { return report };
+    let printed = stdout[begin..].trim();
+    let Ok(result) = json::read::<Value>(printed) else { return report };
     report.session = text(&result["session_id"]);
     for (model, stats) in result["stats"]["models"].as_object().into_iter().flatten() {
         let tokens = |key: &str| stats["tokens"][key].as_u64().unwrap_or(0);
@@ -266,8 +289,16 @@ pub(crate) fn read_gemini(stdout: &str) -> Report {
         report.error = Some(words.unwrap_or_else(|| result["error"].to_string()));
         return report;
     }
-    report.answer = text(&result["response"]).map(Answer::Text);
+    report.answer = lossy(printed).or_else(|| text(&result["response"]).map(Answer::Text));
     report
+}
+
+/// Returns the answer for JSON in which a key or a digit would get lost.
+fn lossy(printed: &str) -> Option<Answer> {
+    match exact::read(printed) {
+        Err(NotExact::Lossy(error)) => Some(Answer::Lossy(error)),
+        _ => None,
+    }
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -14,6 +14,7 @@ use botarmy_domain::{Assignment, Outcome, Probe, Question, RunContext, RunError,
 use serde_json::{Map, Value, json};
 
 use crate::contract::{self, Answer, Report, ReportedArtifact};
+use crate::exact::{self, NotExact};
 use crate::folder::{self, Folder};
 use crate::presets;
 use crate::process::{self, ExitReason, Launch, ProcessOutput};
@@ -126,7 +127,7 @@ impl AgentRunner for CommandRunner {
         let given = folder::given(source.as_ref())?;
         let (folder, saved) = self.folder(&job, &given).await?;
 
-        let call = presets::call(self.spec.preset, &job, saved.as_ref());
+        let call = presets::call(self.spec.preset, &job, saved.as_ref(), self.sandbox.is_some());
         let named = call.variables.iter();
         let mut variables: Vec<(String, OsString)> =
             named.map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
@@ -186,13 +187,15 @@ impl AgentRunner for CommandRunner {
                 self.completed(&job, work, source, given, folder).await
             }
             Some(Answer::Text(text)) => {
-                let output = document(&job, &text);
+                let output = document(&job, &text).map_err(|error| self.lossy(&error, &usage))?;
                 let artifacts = report.artifacts;
                 let work = Completion { output, confidence: None, usage, artifacts };
                 self.completed(&job, work, source, given, folder).await
             }
+            Some(Answer::Lossy(error)) => Err(self.lossy(&error, &usage)),
             None => {
-                let mut detail = format!("{} ended without a result.", self.name);
+                let network = self.network_hint();
+                let mut detail = format!("{} ended without a result.{network}", self.name);
                 if report.unreadable > 0 {
                     detail.push_str(&format!(" {} lines were not JSON.", report.unreadable));
                 }
@@ -211,13 +214,21 @@ struct Completion {
 }
 
 impl CommandRunner {
+    /// Returns the error for an answer in which a key or a digit would get lost. The program can be
+    /// asked for another.
+    fn lossy(&self, error: &json::JsonError, usage: &Usage) -> RunError {
+        let detail = format!("The answer of {} cannot be taken as it is: {error}.", self.name);
+        RunError::InvalidOutput { detail, usage: Box::new(usage.clone()) }
+    }
+
     /// Returns the error for a program that ended badly or that reports an error.
     fn failure(&self, output: &ProcessOutput, report: &Report) -> Option<RunError> {
         let name = &self.name;
         let reported = report.error.as_deref().map(printable);
+        let network = self.network_hint();
         let with_reported = |sentence: String| match &reported {
-            Some(reported) => format!("{sentence} {reported}"),
-            None => sentence,
+            Some(reported) => format!("{sentence}{network} {reported}"),
+            None => sentence + &network,
         };
         let fail =
             |retry, code, detail| Some(failed(retry, code, detail, output, report.usage.clone()));
@@ -242,7 +253,7 @@ impl CommandRunner {
                 let reported = reported?;
                 match self.spec.preset {
                     Preset::Contract => fail(false, "protocol_error", reported),
-                    _ => fail(true, "agent_failed", reported),
+                    _ => fail(true, "agent_failed", format!("{reported}{network}")),
                 }
             }
             ExitReason::Code(code) => {
@@ -260,6 +271,18 @@ impl CommandRunner {
         } else {
             ""
         }
+    }
+
+    /// Returns a sentence about a coding agent that cannot reach its model from the sandbox.
+    fn network_hint(&self) -> String {
+        if self.sandbox.is_none() || self.spec.has_network() || !self.spec.preset.calls_a_model() {
+            return String::new();
+        }
+        format!(
+            " It has no network in its sandbox, over which a coding agent calls its model: set \
+             network = true in [commands.{}], or leave it out.",
+            self.name
+        )
     }
 
     /// Completes an assignment by the exit code of the program, which is the verdict of a test
@@ -285,8 +308,12 @@ impl CommandRunner {
                 return Err(error.unwrap_or_else(|| RunError::retryable("command_failed", "")));
             }
         };
-        let output =
-            if tests { self.test_results(code, output) } else { document(job, &evidence(output)) };
+        let output = if tests {
+            self.test_results(code, output)
+        } else {
+            let usage = Usage::default();
+            document(job, &evidence(output)).map_err(|error| self.lossy(&error, &usage))?
+        };
         let work =
             Completion { output, confidence: None, usage: Usage::default(), artifacts: Vec::new() };
         self.completed(job, work, source, given, folder).await
@@ -369,7 +396,7 @@ impl CommandRunner {
             && !has(kind)
         {
             let missing = |what: &str| {
-                let detail = format!("{} {what}.", self.name);
+                let detail = format!("{} {what}.{}", self.name, self.network_hint());
                 with_usage(RunError::InvalidOutput { detail, usage: Box::default() })
             };
             match kind {
@@ -436,7 +463,7 @@ fn collect(
             let text = folder.text(&path);
             let text = text.map_err(|why| invalid(format!("The artifact {path:?}: {why}.")))?;
             let json = media_type.as_deref().is_some_and(|kind| kind.ends_with("json"));
-            let parsed = json.then(|| exact_json(&text)).transpose();
+            let parsed = json.then(|| exact::read(&text)).transpose();
             let parsed = parsed.map_err(|why| invalid(format!("The artifact {path:?}: {why}.")))?;
             parsed.unwrap_or(Value::String(text))
         }
@@ -451,27 +478,26 @@ fn collect(
     Ok(NewArtifact::new(known, content))
 }
 
-/// Reads JSON in which no key and no digit gets lost.
-fn exact_json(text: &str) -> Result<Value, String> {
-    let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    json::check(text, json::MAX_DEPTH).map_err(|error| error.to_string())?;
-    Ok(value)
-}
-
 /// Returns a text answer as a document: the JSON object that it is, or the text under `summary`
 /// or `markdown`.
-fn document(job: &Assignment, text: &str) -> Map<String, Value> {
+///
+/// # Errors
+/// A JSON object in which a key or a digit would get lost.
+fn document(job: &Assignment, text: &str) -> Result<Map<String, Value>, json::JsonError> {
     let inner = text.trim();
     let fenced = inner.strip_prefix("```json").and_then(|rest| rest.strip_suffix("```"));
-    let parsed = exact_json(fenced.unwrap_or(inner)).ok();
-    if let Some(Value::Object(object)) = parsed {
-        return object;
+    match exact::read(fenced.unwrap_or(inner)) {
+        Ok(Value::Object(object)) => return Ok(object),
+        Err(NotExact::Lossy(error)) if fenced.unwrap_or(inner).trim_start().starts_with('{') => {
+            return Err(error);
+        }
+        _ => {}
     }
     if presets::writes(job) {
-        return object(json!({"summary": text}));
+        return Ok(object(json!({"summary": text})));
     }
     let title = job.output_type.map_or("agent_output", ArtifactType::as_str).replace('_', " ");
-    object(json!({"title": title, "markdown": text}))
+    Ok(object(json!({"title": title, "markdown": text})))
 }
 
 /// Returns the ends of both output streams.

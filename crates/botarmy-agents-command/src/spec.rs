@@ -68,6 +68,16 @@ pub enum Preset {
     Plain,
 }
 
+impl Preset {
+    /// Returns whether its programs are coding agents, which call a model over the network.
+    pub(crate) const fn calls_a_model(self) -> bool {
+        match self {
+            Self::Claude | Self::Codex | Self::Gemini => true,
+            Self::Contract | Self::Plain => false,
+        }
+    }
+}
+
 /// Isolation of commands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -176,11 +186,7 @@ impl CommandSpec {
     /// Returns whether the program has the network in a sandbox.
     #[must_use]
     pub fn has_network(&self) -> bool {
-        let calls_models = match self.preset {
-            Preset::Claude | Preset::Codex | Preset::Gemini => true,
-            Preset::Contract | Preset::Plain => false,
-        };
-        self.network.unwrap_or(calls_models)
+        self.network.unwrap_or(self.preset.calls_a_model())
     }
 
     /// Returns the path of the program.

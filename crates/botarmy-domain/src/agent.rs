@@ -57,6 +57,15 @@ impl AgentRecord {
     }
 }
 
+/// Earlier status of an agent type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastStatus {
+    /// Position of its entry in the system log.
+    pub seq: u64,
+    /// The record from then on.
+    pub record: AgentRecord,
+}
+
 /// Facts about an agent type in open projects, from which its status is derived.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AgentFacts {

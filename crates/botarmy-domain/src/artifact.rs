@@ -59,6 +59,14 @@ pub struct NewArtifact {
 impl Artifact {
     /// Checks that the content is the one that the digest was computed from.
     ///
+    /// A content that is not has one of two outcomes. When a task is handed out, its attempt fails
+    /// with the code [`RELEASED_BYTES_DIFFER`] and a person is asked, because the project cannot go on
+    /// and another attempt would be given the same. Everywhere else, where a document is read,
+    /// reviewed or packed, the request fails with the error of this function: nothing is handed over,
+    /// and nothing changes.
+    ///
+    /// [`RELEASED_BYTES_DIFFER`]: crate::decide::tasks::RELEASED_BYTES_DIFFER
+    ///
     /// # Errors
     /// [`StoreError::Corrupt`] if it is not.
     pub fn verify(&self) -> Result<(), StoreError> {
@@ -72,7 +80,8 @@ impl Artifact {
         })
     }
 
-    /// Returns whether the content is the one that the digest was computed from.
+    /// Returns whether the content is the one that the digest was computed from. [`Artifact::verify`]
+    /// names the outcomes if it is not.
     #[must_use]
     pub fn is_intact(&self) -> bool {
         has_digest(&self.content, &self.meta.digest)

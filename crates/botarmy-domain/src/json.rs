@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::marker::PhantomData;
 
 use serde::de::{DeserializeOwned, DeserializeSeed};
+use serde_json::{Map, Value};
 
 /// Maximum nesting of arrays and objects in a JSON text from outside: a request body, the result of
 /// an agent, a message of a live client.
@@ -23,6 +24,22 @@ const MAX_DIGITS: usize = 17;
 
 /// Number of digits up to which a number of an ordinary size always keeps its value.
 const SAFE_DIGITS: usize = 15;
+
+/// Returns about the size of an object as JSON text, in bytes, without writing it: that of its texts
+/// and names, and a few bytes for everything else.
+#[must_use]
+pub fn size(object: &Map<String, Value>) -> usize {
+    object.iter().map(|(name, value)| name.len() + 4 + value_size(value)).sum::<usize>() + 2
+}
+
+fn value_size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| value_size(item) + 1).sum::<usize>() + 2,
+        Value::Object(object) => size(object),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 4,
+    }
+}
 
 /// Rule that a JSON text violates.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,7 +50,7 @@ pub mod worker;
 pub mod worker_document;
 pub mod workflow;
 
-pub use agent::{AgentFacts, AgentRecord};
+pub use agent::{AgentFacts, AgentRecord, PastStatus};
 pub use artifact::{Artifact, ArtifactFilter, ArtifactRef, NewArtifact};
 pub use assignment::{Assignment, Resume, RunContext};
 pub use budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};

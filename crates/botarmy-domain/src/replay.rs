@@ -123,6 +123,7 @@ impl Replay {
             | E::TaskCancelled(_)
             | E::TaskRetryScheduled(_)
             | E::TaskLeaseExpired(_)
+            | E::TaskResultRefused(_)
             | E::HandoffCreated(_) => self.apply_to_task(entry, payload),
             E::HitlRequestCreated(_)
             | E::HitlResponse(_)

@@ -7,6 +7,7 @@ use crate::handoff::Handoff;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::lease::Lease;
 use crate::lease_token::TokenDigest;
+use crate::page::Page;
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
 use crate::vocabulary::{AgentType, ArtifactType, HitlAction, ProjectStatus, TaskStatus};
@@ -76,6 +77,10 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "complaint")]
     pub validation_error: Option<String>,
+    /// Last result of the latest attempt that was refused, until one is accepted. The attempt goes
+    /// on, because its worker can correct the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_result: Option<RefusedResult>,
     /// Time at which the latest attempt began; absent before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -176,6 +181,17 @@ pub struct TaskError {
     pub message: String,
 }
 
+/// Result that was refused while its worker kept the lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedResult {
+    /// Reason, in the words in which the worker was told; shortened if it is long.
+    pub reason: String,
+    /// Time of the refusal.
+    pub at: Timestamp,
+    /// Number of refusals of the attempt that were recorded, this one included.
+    pub count: u32,
+}
+
 /// A person's answer to a question of the task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -252,6 +268,7 @@ impl Task {
             session: None,
             usage: Usage::default(),
             validation_error: None,
+            refused_result: None,
             started_at: None,
             turn_at,
             ready_at: now,
@@ -321,6 +338,18 @@ pub struct TaskLine {
     pub updated_at: Timestamp,
 }
 
+/// About the most bytes of lines in a status list.
+pub const STATUS_BYTES: usize = 8 * 1024 * 1024;
+
+impl TaskLine {
+    /// Returns about the memory that the line takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        size_of::<Self>() + length(&self.step) + length(&self.error_message)
+    }
+}
+
 /// Fields of a stored task that its short form needs.
 #[derive(Deserialize)]
 struct Glance {
@@ -384,5 +413,5 @@ pub struct TaskStatusList {
     /// Status of the project.
     pub project_status: ProjectStatus,
     /// Tasks, oldest first.
-    pub tasks: Vec<TaskLine>,
+    pub tasks: Page<TaskLine>,
 }

@@ -211,6 +211,7 @@ words! {
         EmergencyStopped = "emergency_stopped",
         EmergencyReleased = "emergency_released",
         ProjectReopened = "project_reopened",
+        TaskResultRefused = "task_result_refused",
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
-use botarmy_domain::{AgentRecord, AgentStatusKind, AgentType, TaskId, Timestamp};
+use actix_web::{HttpRequest, HttpResponse};
+use botarmy_domain::{
+    AgentRecord, AgentStatusKind, AgentType, Error, Page, PastStatus, TaskId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -12,6 +14,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, Whole, in_range};
+use crate::paging::{self, List, Range};
 use crate::vocabulary;
 
 /// Number of status changes when the client asks for none.
@@ -93,6 +96,9 @@ struct HistoryQuery {
     /// Largest number of status changes; 10 when absent.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
+    /// Cursor of the page; the `Link` header of the page before has it.
+    #[param(value_type = Option<u64>, minimum = 1)]
+    cursor: Option<u64>,
 }
 
 /// Earlier status of an agent type.
@@ -113,33 +119,61 @@ struct AgentHistoryLine<'a> {
 }
 
 /// Returns the earlier statuses of an agent type, newest first.
+///
+/// A page ends early when it would be large; the `Link` header names the next one.
 #[utoipa::path(
     get, path = "/api/v1/agents/status-history/{agent_type}",
     operation_id = "list_agent_status_history",
     tag = "agents",
     params(("agent_type" = vocabulary::AgentType, Path), HistoryQuery),
-    responses((status = 200, body = [AgentHistoryLine]), (status = 422, body = ProblemDocument)),
+    responses(
+        (status = 200, body = [AgentHistoryLine], headers(("Link" = String))),
+        (status = 422, body = ProblemDocument),
+    ),
 )]
 async fn history(
     state: Data<State>,
     Segment(agent): Segment<AgentType>,
     Caller(caller): Caller,
     Query(query): Query<HistoryQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, HISTORY, 1..=state.settings.page_max)?;
-    let records = state.queries.agent_history(&caller, agent, limit).await?;
-    let lines: Vec<AgentHistoryLine<'_>> = records
-        .iter()
-        .map(|record| AgentHistoryLine {
+    let list = HistoryList { state: &state, caller: &caller, agent };
+    paging::respond_array(&state, &request, &list, Range { after: query.cursor, limit }).await
+}
+
+/// Earlier statuses of an agent type, newest first.
+struct HistoryList<'a> {
+    state: &'a State,
+    caller: &'a botarmy_domain::Caller,
+    agent: AgentType,
+}
+
+impl List for HistoryList<'_> {
+    type Item = PastStatus;
+    type Cursor = u64;
+
+    async fn read(&self, before: Option<u64>, limit: u32) -> Result<Page<PastStatus>, Error> {
+        self.state.queries.agent_history(self.caller, self.agent, before, limit).await
+    }
+
+    fn cursor(past: &PastStatus) -> u64 {
+        past.seq
+    }
+
+    fn write(&self, past: &PastStatus, json: &mut Vec<u8>) -> serde_json::Result<()> {
+        let record = &past.record;
+        let line = AgentHistoryLine {
             agent_type: record.agent_type,
             status: record.status,
             current_task_id: record.current_task_id,
             last_activity: record.last_activity,
             error_message: record.error_message.as_deref(),
             updated_at: record.updated_at,
-        })
-        .collect();
-    Ok(HttpResponse::Ok().json(lines))
+        };
+        serde_json::to_writer(json, &line)
+    }
 }
 
 /// Agent type after a reset.
@@ -224,13 +258,13 @@ mod tests {
     #[actix_web::test]
     async fn the_history_has_ten_lines_unless_asked_for_more() {
         let mut fakes = Fakes::default();
-        fakes.queries.expect_agent_history().times(1).returning(|_, _, limit| {
+        fakes.queries.expect_agent_history().times(1).returning(|_, _, _, limit| {
             assert_eq!(limit, 10);
-            Ok(vec![coder()])
+            Ok(Page { items: vec![PastStatus { seq: 7, record: coder() }], has_more: false })
         });
-        fakes.queries.expect_agent_history().times(1).returning(|_, _, limit| {
+        fakes.queries.expect_agent_history().times(1).returning(|_, _, _, limit| {
             assert_eq!(limit, 1000);
-            Ok(Vec::new())
+            Ok(Page { items: Vec::new(), has_more: false })
         });
         let path = "/api/v1/agents/status-history/coder";
         let limited = |limit: &str| get(&format!("{path}?limit={limit}"));

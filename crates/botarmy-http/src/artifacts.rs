@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Flag, Json, Query, Segment, Whole, in_range};
-use crate::paging::{self, List, map_weight};
+use crate::paging::{self, List, Range};
 use crate::{State, range, vocabulary};
 
 /// Number of artifacts of a page when the client asks for none. Less than elsewhere, because an
@@ -141,7 +141,7 @@ struct ArtifactQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
     limit: Option<Whole>,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<ContextId>,
 }
 
@@ -161,13 +161,17 @@ struct ArtifactPage<'a> {
     get, path = "/api/v1/context/project/{project_id}", operation_id = "list_artifacts",
     tag = "context",
     params(("project_id" = Uuid, Path), ArtifactQuery),
-    responses((status = 200, body = ArtifactPage), (status = 404, body = ProblemDocument)),
+    responses(
+        (status = 200, body = ArtifactPage, headers(("Link" = String))),
+        (status = 404, body = ProblemDocument),
+    ),
 )]
 async fn of_project(
     state: Data<State>,
     Segment(project): Segment<ProjectId>,
     Caller(caller): Caller,
     Query(query): Query<ArtifactQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
     let filter = ArtifactFilter {
@@ -177,7 +181,7 @@ async fn of_project(
     };
     let with_content = query.content.is_some_and(|Flag(content)| content);
     let list = ArtifactList { state: &state, caller: &caller, project, filter, with_content };
-    paging::respond(&list, query.cursor, limit).await
+    paging::respond(&state, &request, &list, Range { after: query.cursor, limit }).await
 }
 
 /// Artifacts of a project, oldest first.
@@ -190,7 +194,7 @@ struct ArtifactList<'a> {
 }
 
 impl List for ArtifactList<'_> {
-    type Item = Artifact;
+    type Item = Arc<Artifact>;
     type Cursor = ContextId;
 
     async fn read(
@@ -202,15 +206,11 @@ impl List for ArtifactList<'_> {
         self.state.queries.artifacts(self.caller, self.project, filter, limit).await
     }
 
-    fn cursor(artifact: &Artifact) -> ContextId {
+    fn cursor(artifact: &Arc<Artifact>) -> ContextId {
         artifact.meta.id
     }
 
-    fn weight(artifact: &Artifact) -> usize {
-        size_of::<Artifact>() + map_weight(&artifact.content) + map_weight(&artifact.metadata)
-    }
-
-    fn write(&self, artifact: &Artifact, json: &mut Vec<u8>) -> serde_json::Result<()> {
+    fn write(&self, artifact: &Arc<Artifact>, json: &mut Vec<u8>) -> serde_json::Result<()> {
         let view = ArtifactView::of(artifact);
         let content = view.content.filter(|_| self.with_content);
         serde_json::to_writer(json, &ArtifactView { content, ..view })

@@ -20,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, When, Whole, in_range};
+use crate::paging::{self, List, Range};
 use crate::{State, vocabulary};
 
 /// Number of entries when the client asks for none.
@@ -125,7 +126,7 @@ struct EventQuery {
     #[param(value_type = Option<u32>, minimum = 0, maximum = 1_000_000)]
     offset: Option<Whole>,
     /// Cursor of the page, instead of `offset`; the `Link` header of the page before has it.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<EventId>,
 }
 
@@ -154,33 +155,66 @@ impl EventQuery {
     }
 }
 
-/// Responds with a page of entries and, where there is another, a link to it.
-fn respond(state: &State, request: &HttpRequest, page: &Page<Arc<Entry>>) -> HttpResponse {
-    let views: Vec<EntryView<'_>> = page.items.iter().map(|entry| EntryView::of(entry)).collect();
-    let mut response = HttpResponse::Ok();
-    if let Some(last) = page.last_before_next() {
-        response.insert_header((header::LINK, next_link(state, request, last.id)));
-    }
-    response.json(views)
+/// Logs that are searched.
+#[derive(Clone, Copy)]
+enum Searched {
+    All,
+    Project(ProjectId),
+    Task(TaskId),
 }
 
-/// Returns the link to the page after this entry: the same query with another cursor.
-fn next_link(state: &State, request: &HttpRequest, last: EventId) -> String {
-    let mut query: Vec<&str> = request
-        .query_string()
-        .split('&')
-        .filter(|pair| {
-            let name = pair.split('=').next().unwrap_or_default();
-            !name.is_empty() && name != "cursor" && name != "offset"
-        })
-        .collect();
-    let cursor = format!("cursor={last}");
-    query.push(&cursor);
-    let path = state.public_path(request.path());
-    format!("<{path}?{}>; rel=\"next\"", query.join("&"))
+/// Entries of logs, newest first.
+struct EntryList<'a> {
+    state: &'a State,
+    caller: &'a botarmy_domain::Caller,
+    searched: Searched,
+    filter: EntryFilter,
+}
+
+impl List for EntryList<'_> {
+    type Item = Arc<Entry>;
+    type Cursor = EventId;
+
+    async fn read(&self, before: Option<EventId>, limit: u32) -> Result<Page<Arc<Entry>>, Error> {
+        let mut filter = EntryFilter { before, ..self.filter.clone() };
+        if before.is_some() {
+            // The offset is from the newest entry, and a cursor is already beyond it.
+            filter.offset = 0;
+        }
+        let Self { state, caller, .. } = self;
+        match self.searched {
+            Searched::All => state.logs.entries(caller, filter, limit).await,
+            Searched::Project(id) => state.logs.project_entries(caller, id, filter, limit).await,
+            Searched::Task(id) => state.logs.task_entries(caller, id, filter, limit).await,
+        }
+    }
+
+    fn cursor(entry: &Arc<Entry>) -> EventId {
+        entry.id
+    }
+
+    fn write(&self, entry: &Arc<Entry>, json: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(json, &EntryView::of(entry))
+    }
+}
+
+/// Responds with a page of entries and, where there is another, a link to it.
+async fn respond(
+    state: &State,
+    request: &HttpRequest,
+    caller: &botarmy_domain::Caller,
+    searched: Searched,
+    query: &EventQuery,
+) -> Result<HttpResponse, Problem> {
+    let page = if let Searched::Task(_) = searched { TASK_PAGE } else { PAGE };
+    let limit = in_range("limit", query.limit, page, 1..=PAGE_MAX)?;
+    let list = EntryList { state, caller, searched, filter: query.filter()? };
+    paging::respond_array(state, request, &list, Range { after: query.cursor, limit }).await
 }
 
 /// Searches all logs, newest entries first.
+///
+/// A page ends early when it would be large; the `Link` header names the next one.
 #[utoipa::path(
     get, path = "/api/v1/audit/events", operation_id = "search_events",
     tag = "audit", params(EventQuery),
@@ -192,9 +226,7 @@ async fn events(
     Query(query): Query<EventQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
-    let page = state.logs.entries(&caller, query.filter()?, limit).await?;
-    Ok(respond(&state, &request, &page))
+    respond(&state, &request, &caller, Searched::All, &query).await
 }
 
 /// Returns an entry.
@@ -213,6 +245,8 @@ async fn event(
 }
 
 /// Searches the log of a project, newest entries first.
+///
+/// A page ends early when it would be large; the `Link` header names the next one.
 #[utoipa::path(
     get, path = "/api/v1/audit/projects/{project_id}/events",
     operation_id = "search_project_events",
@@ -230,14 +264,13 @@ async fn of_project(
     Query(query): Query<EventQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let limit = in_range("limit", query.limit, PAGE, 1..=PAGE_MAX)?;
-    let page = state.logs.project_entries(&caller, id, query.filter()?, limit).await?;
-    Ok(respond(&state, &request, &page))
+    respond(&state, &request, &caller, Searched::Project(id), &query).await
 }
 
 /// Searches the entries about a task, newest first.
 ///
-/// Returns 50 entries when no limit is given.
+/// Returns 50 entries when no limit is given. A page ends early when it would be large; the `Link`
+/// header names the next one.
 #[utoipa::path(
     get, path = "/api/v1/audit/tasks/{task_id}/events", operation_id = "search_task_events",
     tag = "audit",
@@ -254,9 +287,7 @@ async fn of_task(
     Query(query): Query<EventQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let limit = in_range("limit", query.limit, TASK_PAGE, 1..=PAGE_MAX)?;
-    let page = state.logs.task_entries(&caller, id, query.filter()?, limit).await?;
-    Ok(respond(&state, &request, &page))
+    respond(&state, &request, &caller, Searched::Task(id), &query).await
 }
 
 /// Result of a check of a log.
@@ -363,7 +394,7 @@ struct VerifyQuery {
     /// Head that the log must contain, as `SEQ:HASH`: one that was noted earlier. A log that was cut
     /// off before it, or is another from there on, is not valid.
     #[serde(default, deserialize_with = "head_mark")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}:[0-9A-Fa-f]{64}$")]
     head: Option<HeadMark>,
     /// Whether to compare the stored state and content with the log too.
     #[serde(default, deserialize_with = "flag")]
@@ -480,11 +511,6 @@ fn download(name: &str, lines: impl Stream<Item = Result<Bytes, Error>> + 'stati
         .streaming(lines)
 }
 
-/// Number of entries that an export reads first, of whose size nothing is known yet.
-const FIRST_LINES: u32 = 8;
-/// About the most bytes of entries that an export reads at once.
-const LINES_BYTES: usize = 2 * 1024 * 1024;
-
 /// Returns the lines of the export, a page at a time. An entry that cannot be read is named in its
 /// place. If the store fails, the connection is closed without the last line, so that a part of the
 /// log is not taken for the whole.
@@ -494,11 +520,11 @@ fn lines(
     log: LogId,
     head: HeadMark,
 ) -> impl Stream<Item = Result<Bytes, Error>> {
-    let limit = FIRST_LINES.min(state.settings.log_page);
-    let start = (state, caller, Some((0, head, limit)));
+    let start = (state, caller, Some((0, head)));
     stream::try_unfold(start, move |(state, caller, rest)| async move {
-        let Some((after, head, limit)) = rest else { return Ok(None) };
+        let Some((after, head)) = rest else { return Ok(None) };
         let mut text = Vec::new();
+        let limit = state.settings.log_page;
         let page = if after < head.seq {
             state.logs.log_lines(&caller, log, after, limit).await?
         } else {
@@ -506,9 +532,7 @@ fn lines(
         };
         page.iter().filter(|line| line.seq() <= head.seq).for_each(|line| line.write(&mut text));
         let rest = if let Some(last) = page.last() {
-            let fits = page.len() * LINES_BYTES / text.len().max(1);
-            let limit = u32::try_from(fits).unwrap_or(u32::MAX).clamp(1, state.settings.log_page);
-            Some((last.seq().max(after + 1), head, limit))
+            Some((last.seq().max(after + 1), head))
         } else {
             Line::End(head).write(&mut text);
             None

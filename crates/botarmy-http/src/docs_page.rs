@@ -9,7 +9,7 @@ use utoipa_swagger_ui::Config;
 
 use crate::State;
 use crate::endpoint::Endpoint;
-use crate::error::Problem;
+use crate::error::{Problem, ProblemDocument};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::new::<__path_page, _, _>(page), Endpoint::new::<__path_asset, _, _>(asset)]
@@ -28,7 +28,10 @@ async fn page(state: Data<State>) -> Result<HttpResponse, Problem> {
 #[utoipa::path(
     get, path = "/docs/{file}", operation_id = "get_docs_file",
     tag = "docs", params(("file" = String, Path)),
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>)),
+    responses(
+        (status = 200, content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 404, body = ProblemDocument),
+    ),
 )]
 async fn asset(state: Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     serve(&state, request.match_info().get("file").unwrap_or_default())

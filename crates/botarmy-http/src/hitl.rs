@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::budget::BudgetQuestion;
 use botarmy_domain::hitl::{HistoryEntry, HitlState, Review};
 use botarmy_domain::{
@@ -19,7 +19,7 @@ use crate::artifacts::ArtifactView;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
-use crate::paging::{self, List};
+use crate::paging::{self, List, Range};
 use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -208,7 +208,7 @@ pub(crate) struct NewRequestBody {
     /// Suggested answers, in the order in which to show them.
     options: Option<Vec<String>>,
     /// Seconds until the request expires; the server's setting when absent.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 31_536_000)]
     ttl_seconds: Option<u32>,
     /// Artifacts under review, of the same project.
     #[schema(value_type = Option<Vec<Uuid>>)]
@@ -272,18 +272,22 @@ struct ProjectQuery {
     /// Largest number of items; 1000 when absent.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
+    /// Cursor of the page; the `Link` header of the page before has it.
+    #[param(value_type = Option<String>)]
+    cursor: Option<HitlRequestId>,
 }
 
 /// Lists the requests of a project, newest first.
 ///
-/// An unknown status is answered with 400.
+/// A page ends early when it would be large; the `Link` header names the next one. An unknown status
+/// is answered with 400.
 #[utoipa::path(
     get, path = "/api/v1/hitl/project/{project_id}/requests",
     operation_id = "list_project_requests",
     tag = "hitl",
     params(("project_id" = Uuid, Path), ProjectQuery),
     responses(
-        (status = 200, body = [RequestView]),
+        (status = 200, body = [RequestView], headers(("Link" = String))),
         (status = 400, body = ProblemDocument),
         (status = 404, body = ProblemDocument),
     ),
@@ -293,14 +297,43 @@ async fn of_project(
     Segment(project): Segment<ProjectId>,
     Caller(caller): Caller,
     Query(query): Query<ProjectQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let status = query.status_filter.as_deref().map(str::parse::<HitlStatus>).transpose();
     let status = status.map_err(|e| Problem::bad_request(format!("status_filter: {e}.")))?;
     let max = state.settings.page_max;
     let limit = in_range("limit", query.limit, max, 1..=max)?;
-    let found = state.queries.requests(&caller, project, status, limit).await?;
-    let views: Vec<_> = found.iter().map(|request| RequestView::of(request)).collect();
-    Ok(HttpResponse::Ok().json(views))
+    let list = ProjectList { state: &state, caller: &caller, project, status };
+    paging::respond_array(&state, &request, &list, Range { after: query.cursor, limit }).await
+}
+
+/// Requests of a project, newest first.
+struct ProjectList<'a> {
+    state: &'a State,
+    caller: &'a botarmy_domain::Caller,
+    project: ProjectId,
+    status: Option<HitlStatus>,
+}
+
+impl List for ProjectList<'_> {
+    type Item = Arc<HitlRequest>;
+    type Cursor = HitlRequestId;
+
+    async fn read(
+        &self,
+        before: Option<HitlRequestId>,
+        limit: u32,
+    ) -> Result<Page<Arc<HitlRequest>>, Error> {
+        self.state.queries.requests(self.caller, self.project, self.status, before, limit).await
+    }
+
+    fn cursor(request: &Arc<HitlRequest>) -> HitlRequestId {
+        request.id
+    }
+
+    fn write(&self, request: &Arc<HitlRequest>, json: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(json, &RequestView::of(request))
+    }
 }
 
 /// Page of pending requests.
@@ -311,7 +344,7 @@ struct PendingQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<HitlRequestId>,
 }
 
@@ -328,16 +361,17 @@ struct RequestPage<'a> {
 #[utoipa::path(
     get, path = "/api/v1/hitl/pending", operation_id = "list_pending_requests",
     tag = "hitl", params(PendingQuery),
-    responses((status = 200, body = RequestPage)),
+    responses((status = 200, body = RequestPage, headers(("Link" = String)))),
 )]
 async fn pending(
     state: Data<State>,
     Caller(caller): Caller,
     Query(query): Query<PendingQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
     let list = PendingList { state: &state, caller: &caller };
-    paging::respond(&list, query.cursor, limit).await
+    paging::respond(&state, &request, &list, Range { after: query.cursor, limit }).await
 }
 
 /// Pending requests, oldest first.
@@ -347,7 +381,7 @@ struct PendingList<'a> {
 }
 
 impl List for PendingList<'_> {
-    type Item = HitlRequest;
+    type Item = Arc<HitlRequest>;
     type Cursor = HitlRequestId;
 
     async fn read(
@@ -358,18 +392,11 @@ impl List for PendingList<'_> {
         self.state.queries.pending_requests(self.caller, after, limit).await
     }
 
-    fn cursor(request: &HitlRequest) -> HitlRequestId {
+    fn cursor(request: &Arc<HitlRequest>) -> HitlRequestId {
         request.id
     }
 
-    fn weight(request: &HitlRequest) -> usize {
-        let options: usize = request.options.iter().map(String::len).sum();
-        let contents = request.history.iter().filter_map(|entry| entry.content.as_ref());
-        let history: usize = contents.map(paging::weight).sum();
-        size_of::<HitlRequest>() + request.question.len() + options + history
-    }
-
-    fn write(&self, request: &HitlRequest, json: &mut Vec<u8>) -> serde_json::Result<()> {
+    fn write(&self, request: &Arc<HitlRequest>, json: &mut Vec<u8>) -> serde_json::Result<()> {
         serde_json::to_writer(json, &RequestView::of(request))
     }
 }
@@ -640,11 +667,11 @@ mod tests {
     #[actix_web::test]
     async fn the_requests_of_a_project_are_an_array_and_a_bad_filter_is_400() {
         let mut fakes = Fakes::default();
-        fakes.queries.expect_requests().times(1).returning(|_, _, status, limit| {
+        fakes.queries.expect_requests().times(1).returning(|_, _, status, _, limit| {
             assert_eq!((status, limit), (Some(HitlStatus::Pending), 1000));
-            Ok(vec![request(HitlState::Pending).into()])
+            Ok(Page::first(vec![request(HitlState::Pending).into()], 1))
         });
-        fakes.queries.expect_requests().times(1).returning(|_, id, _, _| Err(no("Project", id)));
+        fakes.queries.expect_requests().times(1).returning(|_, id, _, _, _| Err(no("Project", id)));
         let list = format!("/api/v1/hitl/project/{}/requests", project().id);
         let filtered = |filter: &str| get(&format!("{list}?status_filter={filter}"));
         let answers =

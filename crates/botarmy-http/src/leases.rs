@@ -15,8 +15,8 @@ use botarmy_domain::task::TaskState;
 use botarmy_domain::text::non_blank;
 use botarmy_domain::{
     AgentType, ArtifactType, ContextId, HeldLease, HitlRequestId, Leased, NewArtifact, Outcome,
-    Question, RunError, Task, TaskId, TaskStatus, Timestamp, Usage, WorkQuery, WorkerDocument,
-    WorkerId,
+    PresentedLease, Question, RunError, Task, TaskId, TaskStatus, Timestamp, Usage, WorkQuery,
+    WorkerDocument, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -348,24 +348,46 @@ impl FinishedView {
 async fn complete(
     state: Data<State>,
     Presented(lease): Presented,
-    Json(body): Json<CompleteBody>,
+    body: Result<Json<CompleteBody>, Problem>,
 ) -> Result<HttpResponse, Problem> {
-    if body.confidence.is_some_and(|confidence| !(0.0..=1.0).contains(&confidence)) {
-        return Err(Problem::invalid("confidence", "must be 0 to 1"));
-    }
-    let made = body.artifacts.unwrap_or_default().into_iter().map(|made| NewArtifact {
-        artifact_type: made.artifact_type,
-        content: made.content,
-        metadata: made.artifact_metadata.unwrap_or_default(),
-    });
-    let outcome = Outcome::Completed {
-        output: body.output,
-        artifacts: made.collect(),
-        confidence: body.confidence,
-        usage: body.usage.map(Usage::from).unwrap_or_default(),
-    };
-    let task = state.leases.finish(lease, Ok(outcome)).await?;
+    let outcome = body.and_then(|Json(body)| body.outcome());
+    let task = deliver(&state, lease, outcome.map(Ok)).await?;
     Ok(HttpResponse::Ok().json(FinishedView::of(&task)))
+}
+
+impl CompleteBody {
+    fn outcome(self) -> Result<Outcome, Problem> {
+        if self.confidence.is_some_and(|confidence| !(0.0..=1.0).contains(&confidence)) {
+            return Err(Problem::invalid("confidence", "must be 0 to 1"));
+        }
+        let made = self.artifacts.unwrap_or_default().into_iter().map(|made| NewArtifact {
+            artifact_type: made.artifact_type,
+            content: made.content,
+            metadata: made.artifact_metadata.unwrap_or_default(),
+        });
+        Ok(Outcome::Completed {
+            output: self.output,
+            artifacts: made.collect(),
+            confidence: self.confidence,
+            usage: self.usage.map(Usage::from).unwrap_or_default(),
+        })
+    }
+}
+
+/// Passes the result of an attempt on. Why it cannot be read is recorded with the attempt, because
+/// its worker may not report it to anyone.
+async fn deliver(
+    state: &State,
+    lease: PresentedLease,
+    result: Result<Result<Outcome, RunError>, Problem>,
+) -> Result<Arc<Task>, Problem> {
+    match result {
+        Ok(result) => Ok(state.leases.finish(lease, result).await?),
+        Err(problem) => {
+            state.leases.refuse(lease, problem.to_string()).await;
+            Err(problem)
+        }
+    }
 }
 
 /// Question to a person.
@@ -402,33 +424,42 @@ struct AskBody {
 async fn ask(
     state: Data<State>,
     Presented(lease): Presented,
-    Json(body): Json<AskBody>,
+    body: Result<Json<AskBody>, Problem>,
 ) -> Result<HttpResponse, Problem> {
-    if body.session.as_ref().is_some_and(|session| session.len() > MAX_SESSION) {
-        return Err(Problem::invalid("session", format!("must be at most {MAX_SESSION} bytes")));
-    }
-    state.check_text("question", &body.question)?;
-    state.check_options(body.options.as_deref())?;
-    let outcome = Outcome::Ask {
-        question: Question {
-            question: body.question,
-            options: body.options.unwrap_or_default(),
-            artifacts: body.artifacts.unwrap_or_default(),
-        },
-        usage: body.usage.map(Usage::from).unwrap_or_default(),
-        session: body.session,
-    };
-    let task = state.leases.finish(lease, Ok(outcome)).await?;
+    let outcome = body.and_then(|Json(body)| body.outcome(&state));
+    let task = deliver(&state, lease, outcome.map(Ok)).await?;
     Ok(HttpResponse::Accepted().json(FinishedView::of(&task)))
+}
+
+impl AskBody {
+    fn outcome(self, state: &State) -> Result<Outcome, Problem> {
+        if self.session.as_ref().is_some_and(|session| session.len() > MAX_SESSION) {
+            return Err(Problem::invalid(
+                "session",
+                format!("must be at most {MAX_SESSION} bytes"),
+            ));
+        }
+        state.check_text("question", &self.question)?;
+        state.check_options(self.options.as_deref())?;
+        Ok(Outcome::Ask {
+            question: Question {
+                question: self.question,
+                options: self.options.unwrap_or_default(),
+                artifacts: self.artifacts.unwrap_or_default(),
+            },
+            usage: self.usage.map(Usage::from).unwrap_or_default(),
+            session: self.session,
+        })
+    }
 }
 
 /// Failure of an attempt.
 #[derive(Deserialize, ToSchema)]
 struct FailBody {
     /// Code for programs, such as `rate_limited`.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 64, pattern = r"^\s*[A-Za-z0-9_.-]+\s*$")]
     code: String,
-    /// Message for people.
+    /// Message for people; must not be blank.
     #[schema(min_length = 1, max_length = 4096)]
     message: String,
     /// Whether another attempt may succeed.
@@ -456,25 +487,32 @@ struct FailBody {
 async fn fail(
     state: Data<State>,
     Presented(lease): Presented,
-    Json(body): Json<FailBody>,
+    body: Result<Json<FailBody>, Problem>,
 ) -> Result<HttpResponse, Problem> {
-    let code = check_text("code", &body.code, MAX_CODE)?.to_owned();
-    let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if !code.chars().all(is_word) {
-        return Err(Problem::invalid("code", "must be one word of letters, digits, `_`, `-`, `.`"));
-    }
-    let detail = check_text("message", &body.message, MAX_MESSAGE)?.to_owned();
-    let after = body.retry_after_s;
-    let after = after.map(|s| within("retry_after_s", s, 0, MAX_RETRY_AFTER_S)).transpose()?;
-    let usage = Box::new(body.usage.map(Usage::from).unwrap_or_default());
-    let error = if body.retryable {
-        let after = after.map(|seconds| Duration::from_secs(seconds.into()));
-        RunError::Retryable { code, detail, after, usage }
-    } else {
-        RunError::Terminal { code, detail, usage }
-    };
-    let task = state.leases.finish(lease, Err(error)).await?;
+    let error = body.and_then(|Json(body)| body.error());
+    let task = deliver(&state, lease, error.map(Err)).await?;
     Ok(HttpResponse::Ok().json(FinishedView::of(&task)))
+}
+
+impl FailBody {
+    fn error(self) -> Result<RunError, Problem> {
+        let code = check_text("code", &self.code, MAX_CODE)?.to_owned();
+        let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if !code.chars().all(is_word) {
+            let message = "must be one word of letters, digits, `_`, `-`, `.`";
+            return Err(Problem::invalid("code", message));
+        }
+        let detail = check_text("message", &self.message, MAX_MESSAGE)?.to_owned();
+        let after = self.retry_after_s;
+        let after = after.map(|s| within("retry_after_s", s, 0, MAX_RETRY_AFTER_S)).transpose()?;
+        let usage = Box::new(self.usage.map(Usage::from).unwrap_or_default());
+        if self.retryable {
+            let after = after.map(|seconds| Duration::from_secs(seconds.into()));
+            Ok(RunError::Retryable { code, detail, after, usage })
+        } else {
+            Ok(RunError::Terminal { code, detail, usage })
+        }
+    }
 }
 
 /// Returns the whole number of a percentage: work that is not finished is never shown as finished.
@@ -507,9 +545,7 @@ pub(crate) fn sample_token() -> String {
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
-    use botarmy_domain::{
-        DomainError, HeartbeatReply, LeaseHolder, LeaseSecret, LeaseToken, PresentedLease,
-    };
+    use botarmy_domain::{DomainError, HeartbeatReply, LeaseHolder, LeaseSecret, LeaseToken};
     use serde_json::json;
 
     use super::*;
@@ -766,7 +802,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn what_a_worker_brings_is_refused_naming_the_field_and_reaches_nobody() {
+    async fn a_malformed_result_is_refused_naming_the_field_and_the_reason_is_recorded() {
         let made = |made: Value| json!({"output": {}, "artifacts": [made]});
         let failed = |field: &str, value: Value| {
             let mut body = json!({"code": "x", "message": "x", "retryable": true});
@@ -808,7 +844,14 @@ mod tests {
             ("fail", failed("retry_after_s", json!(86401)), "retry_after_s"),
         ] {
             let path = format!("{PATH}/{}/{verb}", name());
-            let answer = Fakes::default().send(post(&path, &body)).await;
+            let mut fakes = Fakes::default();
+            // A heartbeat brings no result.
+            let results = usize::from(verb != "heartbeat");
+            fakes.leases.expect_refuse().times(results).returning(move |lease, reason| {
+                assert_eq!(lease, presented());
+                assert!(reason.starts_with(&format!("{field}: ")), "{reason}");
+            });
+            let answer = fakes.send(bearing(post(&path, &body))).await;
             assert_eq!((answer.status, answer.field().as_str()), (422, field), "{verb} {body:.80}");
         }
         for verb in ["heartbeat", "complete", "ask", "fail"] {
@@ -822,12 +865,34 @@ mod tests {
     #[actix_web::test]
     async fn a_body_that_is_too_large_or_no_json_is_refused() {
         let mut fakes = Fakes::default();
-        fakes.settings.body_limit = 100;
+        fakes.settings.body_limit = 400;
+        for reason in [
+            "The body is larger than 400 bytes, which is the limit.",
+            "Malformed JSON: ",
+            "Malformed JSON: ",
+            "output.a: occurs twice in the same object",
+            "output.a: the number 0.1234567890123456789 cannot be stored exactly",
+            "is nested more than 128 levels deep",
+        ] {
+            fakes.leases.expect_refuse().times(1).returning(move |_, told| {
+                assert!(told.contains(reason), "{told}");
+            });
+        }
         let path = format!("{PATH}/{}/complete", name());
-        let large = json!({"output": {"text": "x".repeat(100)}});
-        let answers = fakes.send_all([post(&path, &large), raw(&path, "{"), raw(&path, "")]).await;
+        let large = json!({"output": {"text": "x".repeat(400)}});
+        let deep = format!("{{\"output\":{{\"a\":{}{}}}}}", "[".repeat(127), "]".repeat(127));
+        let answers = fakes
+            .send_all([
+                post(&path, &large),
+                raw(&path, "{"),
+                raw(&path, ""),
+                raw(&path, r#"{"output":{"a":1,"a":2}}"#),
+                raw(&path, r#"{"output":{"a":0.1234567890123456789}}"#),
+                raw(&path, deep),
+            ])
+            .await;
         let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
-        assert_eq!(statuses, [413, 400, 400]);
+        assert_eq!(statuses, [413, 400, 400, 422, 422, 422]);
     }
 
     #[actix_web::test]

@@ -37,6 +37,7 @@ pub mod zip;
 
 use std::any::Any;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -125,8 +126,11 @@ pub struct HttpSettings {
     pub status_tasks: u32,
     /// Number of log entries that an export or a check reads at a time.
     pub log_page: u32,
-    /// Memory for finished ZIPs, in bytes.
+    /// Size of the finished ZIPs that are kept, in bytes.
     pub zip_cache: usize,
+    /// Folder for the temporary files of ZIPs; where it cannot be written to, they are in the folder
+    /// of the machine for temporary files.
+    pub spool: PathBuf,
     /// Time that one component has to respond to a health probe.
     pub probe_timeout: Duration,
 }
@@ -151,7 +155,8 @@ impl Default for HttpSettings {
             page_max: 1000,
             status_tasks: 10_000,
             log_page: 250,
-            zip_cache: 64 * 1024 * 1024,
+            zip_cache: 512 * 1024 * 1024,
+            spool: std::env::temp_dir(),
             // A probe responds within a second, so each component gets a little less.
             probe_timeout: Duration::from_millis(900),
         }

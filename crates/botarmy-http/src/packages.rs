@@ -3,14 +3,18 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
+use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::package::{PackageSummary, archive_name};
 use botarmy_domain::{Package, ProjectId, Timestamp};
+use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
@@ -20,13 +24,14 @@ use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, Whole, in_range};
 use crate::range::{self, Part};
-use crate::zip::zip_bytes;
+use crate::zip::{ZipFile, ZipSpool};
 
 /// Age from which a package is old when the client names none, in hours.
 const MAX_AGE_HOURS: u32 = 24;
 /// Largest age that a client can name, in hours: a hundred years.
 const OLDEST_HOURS: u32 = 876_600;
-/// Number of ZIPs that are built at the same time; each needs the memory of its whole package.
+/// Number of ZIPs that are built at the same time; each needs the memory of its largest document, a
+/// few times, and a processor.
 const ZIPS_AT_ONCE: usize = 2;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -181,32 +186,48 @@ async fn download(
     if range::is_known(&request, &etag) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish());
     }
-    let (package, bytes) = packed(&state, package, caller).await?;
+    let (package, zip) = packed(&state, package, caller).await?;
     let etag = etag_of(&package);
-    let mut response = match range::part(&request, &etag, bytes.len()) {
+    let (mut response, part) = match range::part(&request, &etag, zip.len()) {
         Part::Unsatisfiable => {
-            let detail = format!("The package has {} bytes.", bytes.len());
-            let range = HeaderValue::from_str(&format!("bytes */{}", bytes.len()));
+            let detail = format!("The package has {} bytes.", zip.len());
+            let range = HeaderValue::from_str(&format!("bytes */{}", zip.len()));
             let range = range.expect("a number is a header value");
             return Err(Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, detail)
                 .with_header(header::CONTENT_RANGE, range));
         }
-        Part::Whole => (HttpResponse::Ok(), bytes),
+        Part::Whole => (HttpResponse::Ok(), 0..zip.len()),
         Part::Bytes(part) => {
             let mut response = HttpResponse::PartialContent();
-            let range = format!("bytes {}-{}/{}", part.start, part.end - 1, bytes.len());
+            let range = format!("bytes {}-{}/{}", part.start, part.end - 1, zip.len());
             response.insert_header((header::CONTENT_RANGE, range));
-            (response, bytes.slice(part))
+            (response, part)
         }
     };
     Ok(response
-        .0
         .content_type("application/zip")
         .insert_header((header::ETAG, etag))
         .insert_header((header::ACCEPT_RANGES, "bytes"))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .insert_header((header::CONTENT_DISPOSITION, disposition(&project.name)))
-        .body(response.1))
+        .body(SizedStream::new(part.len() as u64, bytes_of(zip, part))))
+}
+
+/// Number of bytes of a ZIP that are read from its file at once.
+const CHUNK: usize = 128 * 1024;
+
+/// Returns these bytes of a ZIP, a chunk at a time.
+fn bytes_of(zip: ZipFile, part: Range<usize>) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::try_unfold((zip, part), |(zip, part)| async move {
+        if part.is_empty() {
+            return Ok(None);
+        }
+        let (start, len) = (part.start, part.len().min(CHUNK));
+        let reading = zip.clone();
+        let bytes =
+            web::block(move || reading.read(start, len)).await.map_err(io::Error::other)??;
+        Ok(Some((Bytes::from(bytes), (zip, start + len..part.end))))
+    })
 }
 
 /// Returns the entity tag of a package's ZIP: the package's digest, which is over everything that
@@ -221,42 +242,69 @@ async fn packed(
     state: &State,
     package: Arc<Package>,
     caller: botarmy_domain::Caller,
-) -> Result<(Arc<Package>, Bytes), Problem> {
-    if let Some(bytes) = zipped(state, &package, &caller).await? {
-        return Ok((package, bytes));
+) -> Result<(Arc<Package>, ZipFile), Problem> {
+    if let Some(zip) = zipped(state, &package, &caller).await? {
+        return Ok((package, zip));
     }
     tracing::warn!(project.id = %package.project_id, "A package is outdated; it is made anew");
     let package = state.operations.generate_package(package.project_id, caller.clone()).await?;
-    let bytes = zipped(state, &package, &caller).await?;
-    let bytes = bytes.ok_or_else(|| Problem::internal("a package differs from its own record"))?;
-    Ok((package, bytes))
+    let zip = zipped(state, &package, &caller).await?;
+    let zip = zip.ok_or_else(|| Problem::internal("a package differs from its own record"))?;
+    Ok((package, zip))
 }
 
-/// Returns the ZIP of exactly what the package's record lists, or `None` when it cannot be built.
+/// Returns the ZIP of exactly what the package's record lists, or `None` when it cannot be built. It
+/// is written to a temporary file, a few artifacts at a time: the memory it needs is that of the
+/// largest of them, a few times.
 async fn zipped(
     state: &State,
     package: &Arc<Package>,
     caller: &botarmy_domain::Caller,
-) -> Result<Option<Bytes>, Problem> {
-    if let Some(bytes) = state.zips.get(&package.digest) {
-        return Ok(Some(bytes));
+) -> Result<Option<ZipFile>, Problem> {
+    if let Some(zip) = state.zips.get(&package.digest) {
+        return Ok(Some(zip));
     }
     let _turn = state.zips.turn.acquire().await.map_err(Problem::internal)?;
     // Another request may have built it while this one waited.
-    if let Some(bytes) = state.zips.get(&package.digest) {
-        return Ok(Some(bytes));
+    if let Some(zip) = state.zips.get(&package.digest) {
+        return Ok(Some(zip));
     }
-    let artifacts = state.queries.package_sources(caller, package).await?;
+    let folders = vec![state.settings.spool.clone(), std::env::temp_dir()];
+    let mut outline = package.outline();
+    let mut spool = blocking(move || ZipSpool::new(folders)).await?;
+    let mut after = None;
+    loop {
+        let page = state.queries.package_sources(caller, package, after).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.meta.id);
+        (outline, spool) = blocking(move || {
+            for artifact in page {
+                outline.add(&artifact, |key, bytes| spool.add(key, bytes))?;
+            }
+            Ok((outline, spool))
+        })
+        .await?;
+    }
     let wanted = Arc::clone(package);
-    let bytes = web::block(move || {
-        let files = wanted.unpack(&artifacts);
-        wanted.matches(&files).then(|| Bytes::from(zip_bytes(&files)))
+    let zip = blocking(move || {
+        let plan = outline.plan();
+        wanted.matches(&plan).then(|| spool.finish(&plan)).transpose()
     });
-    let bytes = bytes.await.map_err(|error| Problem::internal(error.to_string()))?;
-    if let Some(bytes) = &bytes {
-        state.zips.put(&package.digest, bytes.clone());
+    let zip = zip.await?;
+    if let Some(zip) = &zip {
+        state.zips.put(&package.digest, zip.clone());
     }
-    Ok(bytes)
+    Ok(zip)
+}
+
+/// Runs what reads or writes a temporary file on a thread that may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = web::block(work).await.map_err(|error| Problem::internal(error.to_string()))?;
+    done.map_err(|error| {
+        Problem::internal(format!("the ZIP of a package cannot be written to a file: {error}"))
+    })
 }
 
 /// Returns `attachment` with the file name of a project's package. Characters that a quoted text
@@ -356,7 +404,11 @@ async fn cleanup_by_post(
     cleanup(state, caller, query).await
 }
 
-/// The ZIPs that were built last, by digest, up to a number of bytes.
+/// Largest number of kept ZIPs; each is an open file.
+const MAX_KEPT: usize = 64;
+
+/// The ZIPs that were built last, by digest, up to a number of bytes and [`MAX_KEPT`]. They are in
+/// temporary files.
 pub(crate) struct ZipCache {
     kept: Mutex<Kept>,
     limit: usize,
@@ -366,7 +418,7 @@ pub(crate) struct ZipCache {
 #[derive(Default)]
 struct Kept {
     /// Least recently used first.
-    zips: VecDeque<(String, Bytes)>,
+    zips: VecDeque<(String, ZipFile)>,
     bytes: usize,
 }
 
@@ -375,26 +427,26 @@ impl ZipCache {
         Self { kept: Mutex::default(), limit, turn: Semaphore::new(ZIPS_AT_ONCE) }
     }
 
-    fn get(&self, digest: &str) -> Option<Bytes> {
+    fn get(&self, digest: &str) -> Option<ZipFile> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let at = kept.zips.iter().position(|(known, _)| known == digest)?;
         let zip = kept.zips.remove(at)?;
-        let bytes = zip.1.clone();
+        let found = zip.1.clone();
         kept.zips.push_back(zip);
-        Some(bytes)
+        Some(found)
     }
 
-    fn put(&self, digest: &str, bytes: Bytes) {
-        if bytes.len() > self.limit {
+    fn put(&self, digest: &str, zip: ZipFile) {
+        if zip.len() > self.limit {
             return;
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.zips.iter().any(|(known, _)| known == digest) {
             return;
         }
-        kept.bytes += bytes.len();
-        kept.zips.push_back((digest.to_owned(), bytes));
-        while kept.bytes > self.limit {
+        kept.bytes += zip.len();
+        kept.zips.push_back((digest.to_owned(), zip));
+        while kept.bytes > self.limit || kept.zips.len() > MAX_KEPT {
             let Some((_, oldest)) = kept.zips.pop_front() else { return };
             kept.bytes -= oldest.len();
         }
@@ -405,7 +457,7 @@ impl ZipCache {
 mod tests {
     use std::io::{Cursor, Read};
 
-    use botarmy_domain::{Artifact, ArtifactType, DomainError, package};
+    use botarmy_domain::{Artifact, ArtifactType, DomainError, Error, package};
     use serde_json::json;
 
     use super::*;
@@ -418,6 +470,10 @@ mod tests {
             {"path": "C:\\windows\\x", "content": ""},
         ]});
         vec![artifact(1, ArtifactType::SourceCode, files)]
+    }
+
+    fn next(after: Option<botarmy_domain::ContextId>) -> Result<Vec<Arc<Artifact>>, Error> {
+        Ok(if after.is_none() { sources() } else { Vec::new() })
     }
 
     fn made() -> Arc<Package> {
@@ -436,7 +492,7 @@ mod tests {
     fn packaged() -> Fakes {
         let mut fakes = Fakes::default();
         fakes.queries.expect_package().returning(|_, _| Ok(summary_of(Some(made()))));
-        fakes.queries.expect_package_sources().times(0..=1).returning(|_, _| Ok(sources()));
+        fakes.queries.expect_package_sources().times(0..=2).returning(|_, _, after| next(after));
         fakes
     }
 
@@ -509,7 +565,7 @@ mod tests {
         for stored in [None, Some(outdated())] {
             let mut fakes = Fakes::default();
             fakes.queries.expect_package().returning(move |_, _| Ok(summary_of(stored.clone())));
-            fakes.queries.expect_package_sources().returning(|_, _| Ok(sources()));
+            fakes.queries.expect_package_sources().returning(|_, _, after| next(after));
             fakes.operations.expect_generate_package().times(1).returning(|_, _| Ok(made()));
             let answer = fakes.send(get(&path("/download"))).await;
             assert_eq!(answer.status, 200);
@@ -608,13 +664,16 @@ mod tests {
     #[test]
     fn the_cache_keeps_what_was_used_last_and_never_too_much() {
         let cache = ZipCache::new(10);
-        cache.put("a", Bytes::from_static(b"1234"));
-        cache.put("b", Bytes::from_static(b"1234"));
+        cache.put("a", ZipFile::of(b"1234"));
+        cache.put("b", ZipFile::of(b"1234"));
         assert!(cache.get("a").is_some());
-        cache.put("c", Bytes::from_static(b"1234"));
+        cache.put("c", ZipFile::of(b"1234"));
         assert!(cache.get("b").is_none() && cache.get("a").is_some() && cache.get("c").is_some());
-        cache.put("large", Bytes::from_static(b"12345678901"));
+        cache.put("large", ZipFile::of(b"12345678901"));
         assert!(cache.get("large").is_none() && cache.get("a").is_some());
+        let empty = (0..2 * MAX_KEPT).map(|n| n.to_string());
+        empty.for_each(|digest| cache.put(&digest, ZipFile::of(b"")));
+        assert_eq!(cache.kept.lock().unwrap().zips.len(), MAX_KEPT, "each is an open file");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Pages of lists: their length in items and in bytes.
 //!
 //! An item can be as large as a request body, so a page is not only limited in items. It is read in
-//! parts whose size follows from the items read so far, written as it is read, and ends early when
-//! it has become too large; its cursor says where the next one begins.
+//! the parts that the store reads at once, written as it is read, and ends early when it has become
+//! too large; its cursor says where the next one begins.
 
-use std::sync::Arc;
+use std::fmt::Display;
 
-use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::{Error, Page};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -17,8 +18,6 @@ use crate::extract::{Whole, in_range};
 
 /// Largest page in bytes, if it has more than one item.
 pub(crate) const PAGE_BYTES: usize = 8 * 1024 * 1024;
-/// Number of items of the first part, of which nothing is known yet.
-const FIRST_PART: u32 = 8;
 /// Longest text in an item of a list, in bytes. The item itself has all of it.
 const LISTED_TEXT: usize = 2048;
 /// Largest document in an item of a list, in bytes.
@@ -34,23 +33,29 @@ impl State {
 /// Reader of a list, part by part.
 pub(crate) trait List {
     type Item;
-    type Cursor: Copy + Serialize;
+    type Cursor: Copy + Display + Serialize;
 
-    /// Reads up to `limit` items after the cursor.
+    /// Reads up to `limit` items after the cursor. The page may end before.
     async fn read(
         &self,
         after: Option<Self::Cursor>,
         limit: u32,
-    ) -> Result<Page<Arc<Self::Item>>, Error>;
+    ) -> Result<Page<Self::Item>, Error>;
 
     /// Returns the cursor of an item.
     fn cursor(item: &Self::Item) -> Self::Cursor;
 
-    /// Returns about the memory that an item takes, in bytes.
-    fn weight(item: &Self::Item) -> usize;
-
     /// Writes an item as it is shown in the list.
     fn write(&self, item: &Self::Item, json: &mut Vec<u8>) -> serde_json::Result<()>;
+}
+
+/// Position and length of a page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Range<C> {
+    /// Cursor after which it begins.
+    pub(crate) after: Option<C>,
+    /// Largest number of items.
+    pub(crate) limit: u32,
 }
 
 /// A page as it is written.
@@ -61,33 +66,82 @@ struct Written<C> {
     has_more: bool,
 }
 
-/// Responds with a page of a list: `items` and `next_cursor`.
+impl<C: Copy> Written<C> {
+    /// Returns the cursor of the next page.
+    fn next(&self) -> Option<C> {
+        self.last.filter(|_| self.has_more)
+    }
+}
+
+/// Responds with a page of a list: `items` and `next_cursor`, and a link to the next page.
 pub(crate) async fn respond<L: List>(
+    state: &State,
+    request: &HttpRequest,
     list: &L,
-    after: Option<L::Cursor>,
-    limit: u32,
+    range: Range<L::Cursor>,
 ) -> Result<HttpResponse, Problem> {
-    let mut page = read_page(list, after, limit).await?;
-    let next = page.last.filter(|_| page.has_more);
+    let mut page = read_page(list, range, b"{\"items\":[").await?;
+    let next = page.next();
     page.json.extend_from_slice(b"],\"next_cursor\":");
     serde_json::to_writer(&mut page.json, &next).map_err(Problem::internal)?;
     page.json.push(b'}');
-    Ok(HttpResponse::Ok().content_type("application/json").body(page.json))
+    Ok(response(state, request, page.json, next))
+}
+
+/// Responds with a page of a list: an array, and a link to the next page.
+pub(crate) async fn respond_array<L: List>(
+    state: &State,
+    request: &HttpRequest,
+    list: &L,
+    range: Range<L::Cursor>,
+) -> Result<HttpResponse, Problem> {
+    let mut page = read_page(list, range, b"[").await?;
+    let next = page.next();
+    page.json.push(b']');
+    Ok(response(state, request, page.json, next))
+}
+
+fn response(
+    state: &State,
+    request: &HttpRequest,
+    json: Vec<u8>,
+    next: Option<impl Display>,
+) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if let Some(next) = next {
+        response.insert_header((header::LINK, next_link(state, request, next)));
+    }
+    response.content_type("application/json").body(json)
+}
+
+/// Returns the link to the page after this cursor, as in RFC 8288: the same query with another
+/// cursor.
+fn next_link(state: &State, request: &HttpRequest, next: impl Display) -> String {
+    let mut query: Vec<&str> = request
+        .query_string()
+        .split('&')
+        .filter(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            !name.is_empty() && name != "cursor" && name != "offset"
+        })
+        .collect();
+    let cursor = format!("cursor={next}");
+    query.push(&cursor);
+    let path = state.public_path(request.path());
+    format!("<{path}?{}>; rel=\"next\"", query.join("&"))
 }
 
 async fn read_page<L: List>(
     list: &L,
-    after: Option<L::Cursor>,
-    limit: u32,
+    range: Range<L::Cursor>,
+    begin: &[u8],
 ) -> Result<Written<L::Cursor>, Problem> {
-    let mut page =
-        Written { json: b"{\"items\":[".to_vec(), count: 0, last: after, has_more: true };
-    let mut part = FIRST_PART.min(limit);
-    let mut heaviest = 1;
+    let Range { after, limit } = range;
+    let mut page = Written { json: begin.to_vec(), count: 0, last: after, has_more: true };
     while page.has_more && page.count < limit {
-        let read = list.read(page.last, part).await?;
+        let read = list.read(page.last, limit - page.count).await?;
         page.has_more = read.has_more;
-        for item in read.items {
+        for item in read {
             let end = page.json.len();
             if page.count > 0 {
                 page.json.push(b',');
@@ -98,12 +152,9 @@ async fn read_page<L: List>(
                 page.has_more = true;
                 return Ok(page);
             }
-            heaviest = heaviest.max(L::weight(&item));
             page.count += 1;
             page.last = Some(L::cursor(&item));
         }
-        let fits = u32::try_from(PAGE_BYTES / heaviest).unwrap_or(u32::MAX).max(1);
-        part = fits.min(limit - page.count.min(limit));
     }
     Ok(page)
 }
@@ -123,7 +174,7 @@ pub(crate) fn is_large(document: &Value) -> bool {
 }
 
 /// Returns about the memory that a document takes, in bytes.
-pub(crate) fn weight(document: &Value) -> usize {
+fn weight(document: &Value) -> usize {
     let inside = match document {
         Value::String(text) => text.len(),
         Value::Array(items) => items.iter().map(weight).sum(),
@@ -134,7 +185,7 @@ pub(crate) fn weight(document: &Value) -> usize {
 }
 
 /// Returns about the memory that an object takes, in bytes.
-pub(crate) fn map_weight(fields: &Map<String, Value>) -> usize {
+fn map_weight(fields: &Map<String, Value>) -> usize {
     fields.iter().map(|(name, value)| size_of::<String>() + name.len() + weight(value)).sum()
 }
 
@@ -142,9 +193,11 @@ pub(crate) fn map_weight(fields: &Map<String, Value>) -> usize {
 mod tests {
     use std::sync::Mutex;
 
+    use botarmy_domain::page::PART_BYTES;
+
     use super::*;
 
-    /// A list of texts of these lengths.
+    /// A list of texts of these lengths, read in parts as a store reads them.
     struct Texts {
         lengths: Vec<usize>,
         parts: Mutex<Vec<u32>>,
@@ -154,24 +207,16 @@ mod tests {
         type Item = (usize, String);
         type Cursor = usize;
 
-        async fn read(
-            &self,
-            after: Option<usize>,
-            limit: u32,
-        ) -> Result<Page<Arc<Self::Item>>, Error> {
+        async fn read(&self, after: Option<usize>, limit: u32) -> Result<Page<Self::Item>, Error> {
             self.parts.lock().unwrap().push(limit);
             let start = after.map_or(0, |after| after + 1);
-            let items = self.lengths.iter().enumerate().skip(start).take(limit as usize + 1);
-            let items = items.map(|(n, length)| Arc::new((n, "x".repeat(*length))));
-            Ok(Page::first(items.collect(), limit))
+            let items = self.lengths.iter().enumerate().skip(start);
+            let items = items.map(|(n, length)| Ok(((n, "x".repeat(*length)), *length)));
+            Page::part(items, limit, PART_BYTES)
         }
 
         fn cursor(item: &Self::Item) -> usize {
             item.0
-        }
-
-        fn weight(item: &Self::Item) -> usize {
-            item.1.len()
         }
 
         fn write(&self, item: &Self::Item, json: &mut Vec<u8>) -> serde_json::Result<()> {
@@ -184,24 +229,25 @@ mod tests {
         lengths: &[usize],
         after: Option<usize>,
         limit: u32,
-    ) -> (Vec<usize>, Value, Vec<u32>) {
+    ) -> (Vec<usize>, Option<usize>, Vec<u32>) {
         let list = Texts { lengths: lengths.to_vec(), parts: Mutex::default() };
-        let response = respond(&list, after, limit).await.unwrap();
-        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
-        assert!(body.len() < PAGE_BYTES + 1000 || limit == 1, "{}", body.len());
-        let page: Value = serde_json::from_slice(&body).unwrap();
-        let items = page["items"].as_array().unwrap().iter();
-        let lengths = items.map(|item| item.as_str().unwrap().len()).collect();
-        (lengths, page["next_cursor"].clone(), list.parts.into_inner().unwrap())
+        let page = read_page(&list, Range { after, limit }, b"[").await.unwrap();
+        let next = page.next();
+        let mut json = page.json;
+        json.push(b']');
+        assert!(json.len() < PAGE_BYTES + 1000 || page.count == 1, "{}", json.len());
+        let texts: Vec<String> = serde_json::from_slice(&json).unwrap();
+        let lengths = texts.iter().map(String::len).collect();
+        (lengths, next, list.parts.into_inner().unwrap())
     }
 
     #[tokio::test]
-    async fn small_items_are_read_in_two_parts_and_end_with_the_limit() {
+    async fn small_items_are_read_at_once_and_end_with_the_limit() {
         let lengths: Vec<usize> = (0..50).collect();
         let (items, next, parts) = page(&lengths, None, 20).await;
-        assert_eq!((items, next, parts), ((0..20).collect(), 19.into(), vec![8, 12]));
+        assert_eq!((items, next, parts), ((0..20).collect(), Some(19), vec![20]));
         let (items, next, _) = page(&lengths, Some(39), 20).await;
-        assert_eq!((items, next), ((40..50).collect(), Value::Null));
+        assert_eq!((items, next), ((40..50).collect(), None));
         assert!(page(&[], None, 20).await.0.is_empty());
     }
 
@@ -214,8 +260,10 @@ mod tests {
             let (items, next, _) = page(&lengths, after, 100).await;
             assert!((1..=2).contains(&items.len()), "{}", items.len());
             seen += items.len();
-            let Some(next) = next.as_u64() else { break };
-            after = usize::try_from(next).ok();
+            after = next;
+            if after.is_none() {
+                break;
+            }
         }
         assert_eq!(seen, 7);
     }
@@ -223,17 +271,18 @@ mod tests {
     #[tokio::test]
     async fn an_item_that_is_larger_than_a_page_is_a_page_of_its_own() {
         let (items, next, _) = page(&[PAGE_BYTES + 1, 1], None, 1).await;
-        assert_eq!((items.len(), next), (1, 0.into()));
+        assert_eq!((items.len(), next), (1, Some(0)));
+        let (items, next, _) = page(&[PAGE_BYTES + 1, 1], None, 10).await;
+        assert_eq!((items.len(), next), (1, Some(0)));
     }
 
     #[tokio::test]
     async fn heavy_items_are_read_in_small_parts() {
         let mut lengths = vec![1024 * 1024; 8];
         lengths.extend([10; 100]);
-        let list = Texts { lengths, parts: Mutex::default() };
-        let page = read_page(&list, None, 100).await.unwrap();
-        assert!(page.has_more && page.count == 7, "{}", page.count);
-        assert_eq!(*list.parts.lock().unwrap(), [8]);
+        let (items, next, parts) = page(&lengths, None, 100).await;
+        assert_eq!((items.len(), next), (7, Some(6)));
+        assert_eq!(parts, [100, 99, 98, 97, 96, 95, 94, 93]);
     }
 
     #[test]

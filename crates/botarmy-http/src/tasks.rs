@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
     AgentType, ArtifactType, ContextId, Error, HitlRequestId, NewTask, Page, ProjectId, Task,
@@ -17,7 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole};
-use crate::paging::{self, List, is_large, shortened, weight};
+use crate::paging::{self, List, Range, is_large, shortened};
 use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -132,6 +132,8 @@ struct TaskView<'a> {
     error_code: Option<&'a str>,
     /// Message of the last error.
     error_message: Option<&'a str>,
+    /// Last result of the latest attempt that was refused, until one is accepted.
+    refused_result: Option<RefusedResultView<'a>>,
     /// Request that the task waits for.
     #[schema(value_type = Option<Uuid>)]
     hitl_request_id: Option<HitlRequestId>,
@@ -153,6 +155,20 @@ struct TaskView<'a> {
     /// Time of completion, failure or cancellation.
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
+}
+
+/// Result of an external worker that was refused. The worker keeps its lease and can send another.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RefusedResult)]
+struct RefusedResultView<'a> {
+    /// Reason, as the worker was told; the first 2000 characters of a longer one.
+    reason: &'a str,
+    #[schema(value_type = String, format = DateTime)]
+    refused_at: Timestamp,
+    /// Number of refusals of the attempt that were recorded, at most 10. A refusal for the same
+    /// reason as the one before it is not recorded again.
+    #[schema(minimum = 1, maximum = 10)]
+    count: u32,
 }
 
 /// Right of a worker to a task.
@@ -210,6 +226,12 @@ impl<'a> TaskView<'a> {
             TaskState::Cancelled { reason, .. } => Some(reason.as_str()),
             _ => task.error().map(|error| error.message.as_str()),
         };
+        let refused = task.refused_result.as_ref();
+        let refused_result = refused.map(|refused| RefusedResultView {
+            reason: &refused.reason,
+            refused_at: refused.at,
+            count: refused.count,
+        });
         let lease = task.lease().map(|lease| LeaseView {
             worker_id: &lease.worker.0,
             fence: lease.fence,
@@ -235,6 +257,7 @@ impl<'a> TaskView<'a> {
             artifacts,
             error_code: task.error().map(|error| error.code.as_str()),
             error_message,
+            refused_result,
             hitl_request_id,
             usage: UsageView::of(&task.usage),
             ready_at: task.ready_at,
@@ -273,7 +296,7 @@ struct TaskQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<TaskId>,
 }
 
@@ -292,19 +315,23 @@ struct TaskPage<'a> {
 #[utoipa::path(
     get, path = "/api/v1/projects/{project_id}/tasks", operation_id = "list_tasks", tag = "tasks",
     params(("project_id" = Uuid, Path), TaskQuery),
-    responses((status = 200, body = TaskPage), (status = 404, body = ProblemDocument)),
+    responses(
+        (status = 200, body = TaskPage, headers(("Link" = String))),
+        (status = 404, body = ProblemDocument),
+    ),
 )]
 async fn list(
     state: Data<State>,
     Segment(project_id): Segment<ProjectId>,
     Caller(caller): Caller,
     Query(query): Query<TaskQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
     let filter = TaskFilter { status: query.status, agent: query.agent_type, after: query.cursor };
     let after = filter.after;
     let list = TaskList { state: &state, caller: &caller, project_id, filter };
-    paging::respond(&list, after, limit).await
+    paging::respond(&state, &request, &list, Range { after, limit }).await
 }
 
 /// Tasks of a project, oldest first.
@@ -316,7 +343,7 @@ struct TaskList<'a> {
 }
 
 impl List for TaskList<'_> {
-    type Item = Task;
+    type Item = Arc<Task>;
     type Cursor = TaskId;
 
     async fn read(&self, after: Option<TaskId>, limit: u32) -> Result<Page<Arc<Task>>, Error> {
@@ -324,20 +351,11 @@ impl List for TaskList<'_> {
         self.state.queries.tasks(self.caller, self.project_id, filter, limit).await
     }
 
-    fn cursor(task: &Task) -> TaskId {
+    fn cursor(task: &Arc<Task>) -> TaskId {
         task.id
     }
 
-    fn weight(task: &Task) -> usize {
-        let output = match &task.state {
-            TaskState::Completed { output, .. } => weight(output),
-            _ => 0,
-        };
-        let session = task.session.as_ref().map_or(0, String::len);
-        size_of::<Task>() + task.instructions.len() + session + output
-    }
-
-    fn write(&self, task: &Task, json: &mut Vec<u8>) -> serde_json::Result<()> {
+    fn write(&self, task: &Arc<Task>, json: &mut Vec<u8>) -> serde_json::Result<()> {
         serde_json::to_writer(json, &TaskView::listed(task))
     }
 }
@@ -507,7 +525,7 @@ mod tests {
                 (filter.status, filter.agent),
                 (Some(TaskStatus::Failed), Some(AgentType::Coder))
             );
-            assert_eq!(limit, 8, "a list is read in parts");
+            assert_eq!(limit, 100, "the store ends a part");
             Ok(Page::first(Vec::new(), limit))
         });
         fakes.queries.expect_tasks().times(1).returning(|_, id, _, _| Err(no("Project", id)));

@@ -240,6 +240,7 @@ pub(crate) fn task(n: u64) -> Task {
         answers: Vec::new(),
         session: None,
         validation_error: None,
+        refused_result: None,
         usage: Usage::default(),
         started_at: None,
         turn_at: NOW,

@@ -1,39 +1,170 @@
 //! A package's files as the bytes of a ZIP archive: the same files give the same bytes.
+//!
+//! `ZipSpool` writes an archive to a temporary file, one content at a time, so that the archive of
+//! a large package needs the memory of one of its documents.
 
-use std::io::{Cursor, Write};
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use botarmy_domain::package::PackedFile;
+use botarmy_domain::package::{Content, ContentKey, PackedFile, Plan};
+use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-/// Returns a ZIP archive of these files, sorted by name, all dated 1980-01-01 (the first day of the
-/// format) and readable by all users.
+/// Returns the options of every file: all dated 1980-01-01 (the first day of the format) and
+/// readable by all users.
+fn options() -> SimpleFileOptions {
+    SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .last_modified_time(DateTime::DEFAULT)
+        .unix_permissions(0o644)
+}
+
+/// Returns a ZIP archive of these files, sorted by name.
 #[must_use]
 pub fn zip_bytes(files: &[PackedFile]) -> Vec<u8> {
     let mut files: Vec<&PackedFile> = files.iter().collect();
     files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .last_modified_time(DateTime::DEFAULT)
-        .unix_permissions(0o644);
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     for file in files {
         archive
-            .start_file(file.name.as_str(), options)
+            .start_file(file.name.as_str(), options())
             .expect("a package's names are short and each is there once");
         archive.write_all(&file.bytes).expect("memory can be written to");
     }
     archive.finish().expect("memory can be written to").into_inner()
 }
 
+/// An archive that is being written: contents are compressed in the order in which they come, into a
+/// temporary file, and copied from there in the order of the names of the files.
+pub(crate) struct ZipSpool {
+    folders: Vec<PathBuf>,
+    contents: ZipWriter<File>,
+    /// Number of each content in `contents`.
+    numbers: HashMap<ContentKey, usize>,
+}
+
+impl ZipSpool {
+    /// Creates an archive without files. Its temporary files have no name, and are in the first of
+    /// these folders that can be written to.
+    pub(crate) fn new(folders: Vec<PathBuf>) -> io::Result<Self> {
+        let contents = ZipWriter::new(temporary_file(&folders)?);
+        Ok(Self { folders, contents, numbers: HashMap::new() })
+    }
+
+    /// Adds a content, which may be used for a file in the end.
+    pub(crate) fn add(&mut self, key: ContentKey, bytes: &[u8]) -> io::Result<()> {
+        let number = self.numbers.len();
+        self.contents.start_file(number.to_string(), options())?;
+        self.contents.write_all(bytes)?;
+        self.numbers.insert(key, number);
+        Ok(())
+    }
+
+    /// Returns the archive of these files.
+    pub(crate) fn finish(self, plan: &Plan) -> io::Result<ZipFile> {
+        let mut contents = ZipArchive::new(self.contents.finish()?)?;
+        let mut archive = ZipWriter::new(temporary_file(&self.folders)?);
+        for file in &plan.files {
+            match &file.content {
+                Content::Text(text) => {
+                    archive.start_file(file.name.as_str(), options())?;
+                    archive.write_all(text.as_bytes())?;
+                }
+                Content::Of(key) => {
+                    let number = self.numbers.get(key).ok_or(ZipError::FileNotFound)?;
+                    let content = contents.by_index_raw(*number)?;
+                    archive.raw_copy_file_rename(content, file.name.as_str())?;
+                }
+            }
+        }
+        ZipFile::new(archive.finish()?)
+    }
+}
+
+/// A finished archive, in a temporary file that is gone once the last copy of this is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct ZipFile {
+    file: Arc<Mutex<File>>,
+    len: usize,
+}
+
+impl ZipFile {
+    fn new(mut file: File) -> io::Result<Self> {
+        let len = file.seek(SeekFrom::End(0))?;
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        Ok(Self { file: Arc::new(Mutex::new(file)), len })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut file = temporary_file(&[std::env::temp_dir()]).unwrap();
+        file.write_all(bytes).unwrap();
+        Self::new(file).unwrap()
+    }
+
+    /// Returns the size of the archive, in bytes.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Reads these bytes of the archive.
+    pub(crate) fn read(&self, start: usize, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(start as u64))?;
+        file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Creates a file without a name in the first of these folders that can be written to.
+fn temporary_file(folders: &[PathBuf]) -> io::Result<File> {
+    let mut error = io::Error::from(io::ErrorKind::NotFound);
+    for folder in folders {
+        match unnamed_file(folder) {
+            Ok(file) => return Ok(file),
+            Err(found) => error = found,
+        }
+    }
+    Err(error)
+}
+
+fn unnamed_file(folder: &Path) -> io::Result<File> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let process = std::process::id();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!(".botarmy-package-{process}-{number}.tmp"));
+        match options.open(&path) {
+            Ok(file) => {
+                std::fs::remove_file(&path)?;
+                return Ok(file);
+            }
+            // One that a process of the same id left behind when it was killed between the two.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
-    use botarmy_domain::Timestamp;
     use botarmy_domain::artifact::digest_bytes;
+    use botarmy_domain::package::Outline;
+    use botarmy_domain::{ArtifactType, Timestamp, package};
+    use serde_json::json;
 
     use super::*;
+    use crate::testing::{NOW, artifact, project};
 
     fn file(name: &str, content: &str) -> PackedFile {
         PackedFile {
@@ -56,6 +187,35 @@ mod tests {
         let first = archive.by_index(0).unwrap();
         assert_eq!((&*first.name().unwrap(), first.unix_mode()), ("a.txt", Some(0o100_644)));
         assert_eq!(first.last_modified(), Some(DateTime::DEFAULT));
+    }
+
+    #[test]
+    fn an_archive_in_a_file_has_the_files_and_bytes_of_one_in_memory() {
+        let sources = |files| artifact(1, ArtifactType::SourceCode, json!({ "files": files }));
+        let artifacts = vec![
+            artifact(2, ArtifactType::ProjectPlan, json!({"größe": "one ".repeat(5000)})),
+            sources(json!([
+                {"path": "z.py", "content": "import flask\n"},
+                {"path": "größe/a.py", "content": "print(1)\n"},
+                {"path": "../x", "content": "refused"},
+            ])),
+        ];
+        let made = package::build(&project(), &artifacts, NOW);
+        let mut outline: Outline = made.outline();
+        let missing = PathBuf::from("/nowhere/at/all");
+        let folders = vec![missing.clone(), std::env::temp_dir()];
+        let mut spool = ZipSpool::new(folders).unwrap();
+        for artifact in &artifacts {
+            outline.add(artifact, |key, bytes| spool.add(key, bytes)).unwrap();
+        }
+        let plan = outline.plan();
+        assert!(made.matches(&plan));
+        let archive = spool.finish(&plan).unwrap();
+        let bytes = archive.read(0, archive.len()).unwrap();
+        assert_eq!(bytes[7..20], archive.read(7, 13).unwrap());
+        let expected = zip_bytes(&package::layout(&made.cover, &artifacts));
+        assert_eq!(bytes, expected, "{} and {} bytes", bytes.len(), expected.len());
+        assert!(ZipSpool::new(vec![missing]).is_err());
     }
 
     #[test]

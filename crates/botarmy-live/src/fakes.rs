@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use botarmy_domain::log::{Event, HeadMark, Line, Verification, Verifier};
+use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::{Clock, EventBus, LogQueries, Subscription};
 use botarmy_domain::replay::StateVerification;
 use botarmy_domain::{
@@ -189,12 +190,15 @@ impl LogQueries for World {
         log: LogId,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, Error> {
+    ) -> Result<Page<Arc<Entry>>, Error> {
         self.reading().await?;
         let logs = self.logs();
         let entries = logs.get(&log).map(|(_, entries)| entries.as_slice()).unwrap_or_default();
-        let after = entries.iter().filter(|entry| entry.seq > after);
-        Ok(after.take(limit as usize).cloned().collect())
+        let after = entries.iter().filter(|entry| entry.seq > after).map(|entry| {
+            let size = serde_json::to_string(&entry.event_data).map_or(0, |json| json.len());
+            Ok((Arc::clone(entry), size))
+        });
+        Page::part(after, limit, PART_BYTES)
     }
 
     async fn entry(&self, _: &Caller, id: EventId) -> Result<Arc<Entry>, Error> {

@@ -31,6 +31,8 @@ struct Item {
     /// `None` for a notice of loss.
     log: Option<LogId>,
     seq: Option<u64>,
+    /// Size of the frames, in bytes.
+    bytes: usize,
     /// `None` once the item is too old to keep them.
     frames: Option<Frames>,
 }
@@ -111,8 +113,9 @@ impl Feed {
         if !self.is_watched() {
             return;
         }
-        state.bytes += frames.bytes();
-        state.items.push_back(Item { log: Some(log), seq, frames: Some(frames) });
+        let bytes = frames.bytes();
+        state.bytes += bytes;
+        state.items.push_back(Item { log: Some(log), seq, bytes, frames: Some(frames) });
         let LiveSettings { recent_frames, recent_bytes, feed_backlog, .. } = *self.settings;
         let end = state.first + state.items.len() as u64;
         while state.kept + 1 < end
@@ -137,7 +140,7 @@ impl Feed {
     pub(crate) fn publish_loss(&self, frames: Frames) {
         let mut state = self.state();
         if self.is_watched() {
-            state.items.push_back(Item { log: None, seq: None, frames: Some(frames) });
+            state.items.push_back(Item { log: None, seq: None, bytes: 0, frames: Some(frames) });
             drop(state);
             self.listeners.wake();
         }
@@ -152,7 +155,8 @@ impl Feed {
             *position = state.first;
             return FeedStep::Lost(lost);
         }
-        let mut to_read = Vec::new();
+        let (mut to_read, mut bytes) = (Vec::new(), 0_usize);
+        let LiveSettings { page, page_bytes, .. } = *self.settings;
         let skip = usize::try_from(*position - state.first).unwrap_or(usize::MAX);
         for item in state.items.iter().skip(skip) {
             if !item.log.is_some_and(&elsewhere) {
@@ -161,8 +165,9 @@ impl Feed {
                         *position += 1;
                         return FeedStep::Frames(frames.clone());
                     }
-                    (None, Some(seq)) if to_read.len() < self.settings.page as usize => {
+                    (None, Some(seq)) if to_read.len() < page as usize && bytes < page_bytes => {
                         to_read.extend(item.log.map(|log| (log, seq)));
+                        bytes += item.bytes;
                     }
                     // An event of the moment that is too old to send.
                     (None, None) => {}
@@ -206,6 +211,19 @@ mod tests {
         assert!(matches!(feed.step(&mut position, |_| false), FeedStep::Frames(_)));
         assert!(matches!(feed.step(&mut position, |_| false), FeedStep::Frames(_)));
         assert_eq!(feed.step(&mut position, |_| false), FeedStep::Idle);
+    }
+
+    #[test]
+    fn a_slow_subscriber_reads_large_entries_one_by_one() {
+        let settings = LiveSettings { recent_bytes: 1, page_bytes: 1, ..LiveSettings::default() };
+        let feed = Feed::new(Arc::new(settings));
+        let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
+        let log = publish(&feed, 3);
+        for seq in [1, 2] {
+            let step = feed.step(&mut position, |_| false);
+            assert_eq!(step, FeedStep::Read(vec![(log, seq)]));
+        }
+        assert!(matches!(feed.step(&mut position, |_| false), FeedStep::Frames(_)));
     }
 
     #[test]

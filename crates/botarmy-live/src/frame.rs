@@ -157,6 +157,7 @@ fn told_as<'a>(
         | EventType::TaskCancelled
         | EventType::TaskRetryScheduled
         | EventType::TaskLeaseExpired
+        | EventType::TaskResultRefused
         | EventType::HitlRequestCreated
         | EventType::HitlTimeout
         | EventType::HitlCancelled
@@ -402,6 +403,13 @@ mod tests {
                 own.clone(),
             ),
             (E::TaskLeaseExpired, task("pending"), "task_lease_lapsed", Some("coder"), own.clone()),
+            (
+                E::TaskResultRefused,
+                json!({"agent_type": "coder", "attempt": 1, "reason": "output: is missing"}),
+                "task_result_refused",
+                Some("coder"),
+                own.clone(),
+            ),
             (
                 E::HitlRequestCreated,
                 json!({"hitl_request_id": "r", "question": "Good?", "expires_at": "then"}),

@@ -12,8 +12,10 @@
 //! A lost one is noticed by the entry after it, by [`BusMessage::Lagged`], by a new subscription to
 //! the bus, or by reading a log that has been silent for a while.
 //!
-//! **Invariant**: there is no queue per session. A hub keeps a bounded number of frames per watched
-//! log, and nothing of a log that is not watched.
+//! **Invariant**: there is no queue per session. A hub keeps frames of a bounded number and size per
+//! watched log, shared by all sessions, and nothing of a log that is not watched. A session that
+//! falls behind holds a few pages of logs, of a bounded size. A single frame can be larger than
+//! either bound.
 //!
 //! This file has the life of the hub, the registry of topics, and reads for sessions; `intake.rs`
 //! what arrives from the bus and what is missing; `discovery.rs` the scan of all logs.
@@ -265,7 +267,7 @@ impl Hub {
                 self.logs.log_entries(&self.reader, log, after, limit).await
             };
             match read {
-                Ok(entries) if !entries.is_empty() => return entries,
+                Ok(entries) if !entries.is_empty() => return entries.items,
                 Ok(_) => warn!(?log, after, "The log lacks an entry it had; reading it again"),
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;

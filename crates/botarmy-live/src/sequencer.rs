@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use botarmy_domain::Entry;
+use botarmy_domain::{Entry, json};
 
 /// Puts the entries of one log in order.
 #[derive(Debug)]
@@ -15,15 +15,26 @@ pub(crate) struct Sequencer {
     known: u64,
     /// Entries that arrived before one that has to leave first.
     early: BTreeMap<u64, Arc<Entry>>,
-    /// Largest number of entries that are held back.
-    window: usize,
+    /// Size of those entries, in bytes.
+    bytes: usize,
+    /// Most that is held back.
+    window: Window,
+}
+
+/// Most that a sequencer holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Number of entries.
+    pub(crate) entries: usize,
+    /// Size of their data, in bytes.
+    pub(crate) bytes: usize,
 }
 
 impl Sequencer {
     /// Creates a sequencer that begins after entry `last`, or where [`Sequencer::begin`] says. It
-    /// holds back at most `window` entries.
-    pub(crate) const fn new(last: Option<u64>, window: usize) -> Self {
-        Self { last, known: 0, early: BTreeMap::new(), window }
+    /// holds back at most `window`.
+    pub(crate) const fn new(last: Option<u64>, window: Window) -> Self {
+        Self { last, known: 0, early: BTreeMap::new(), bytes: 0, window }
     }
 
     /// Returns the last entry that left.
@@ -60,10 +71,14 @@ impl Sequencer {
                 self.drain(out);
             }
             _ => {
-                self.early.insert(seq, entry);
-                // `known` remembers that the dropped one exists, so that it is read from the log.
-                if self.early.len() > self.window {
-                    self.early.pop_last();
+                self.bytes += size(&entry);
+                if let Some(twice) = self.early.insert(seq, entry) {
+                    self.bytes -= size(&twice);
+                }
+                // `known` remembers that the dropped ones exist, so that they are read from the log.
+                while self.early.len() > self.window.entries || self.bytes > self.window.bytes {
+                    let Some((_, latest)) = self.early.pop_last() else { break };
+                    self.bytes -= size(&latest);
                 }
             }
         }
@@ -76,6 +91,7 @@ impl Sequencer {
                 break;
             }
             let entry = next.remove();
+            self.bytes -= size(&entry);
             if entry.seq == last + 1 {
                 last = entry.seq;
                 out.push(entry);
@@ -92,18 +108,29 @@ impl Sequencer {
     /// Stops waiting for entries that are not in the log either.
     pub(crate) fn give_up(&mut self) {
         self.early.clear();
+        self.bytes = 0;
         self.known = self.last.unwrap_or(0);
     }
+}
+
+fn size(entry: &Entry) -> usize {
+    json::size(&entry.event_data)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fakes::log_of;
+    use crate::fakes::{LogWriter, log_of};
+    use botarmy_domain::{EventType, LogId};
+    use serde_json::json;
 
-    fn order(begin: Option<u64>, window: usize, order: &[usize]) -> (Vec<u64>, Sequencer) {
+    fn window(entries: usize) -> Window {
+        Window { entries, bytes: usize::MAX }
+    }
+
+    fn order(begin: Option<u64>, entries: usize, order: &[usize]) -> (Vec<u64>, Sequencer) {
         let log = log_of(20);
-        let mut sequencer = Sequencer::new(begin, window);
+        let mut sequencer = Sequencer::new(begin, window(entries));
         let mut out = Vec::new();
         for seq in order {
             sequencer.receive(Arc::clone(&log[seq - 1]), &mut out);
@@ -136,10 +163,29 @@ mod tests {
     }
 
     #[test]
+    fn the_window_is_full_at_its_size_in_bytes_too() {
+        let mut log = LogWriter::new(LogId::System);
+        let mut write =
+            |n: usize| log.write(EventType::SystemWarning, json!({ "message": "x".repeat(n) }));
+        let log = [write(10), write(400), write(400), write(400), write(400)];
+        let mut sequencer = Sequencer::new(Some(0), Window { entries: 9, bytes: 1000 });
+        let mut out = Vec::new();
+        for seq in [2, 3, 3, 4, 5] {
+            sequencer.receive(Arc::clone(&log[seq - 1]), &mut out);
+            assert!(sequencer.bytes <= 1000, "{}", sequencer.bytes);
+        }
+        assert_eq!((sequencer.early.len(), out.len()), (2, 0));
+        sequencer.receive(Arc::clone(&log[0]), &mut out);
+        assert_eq!(out.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        assert!(sequencer.is_waiting(), "4 and 5 have to be read from the log");
+        assert_eq!(sequencer.bytes, 0);
+    }
+
+    #[test]
     fn it_begins_before_the_first_entry_that_is_held_back() {
         let log = log_of(9);
         for (head, expected) in [(9, vec![6, 7]), (3, vec![]), (5, vec![6, 7])] {
-            let mut sequencer = Sequencer::new(None, 9);
+            let mut sequencer = Sequencer::new(None, window(9));
             let mut out = Vec::new();
             sequencer.receive(Arc::clone(&log[6]), &mut out);
             sequencer.receive(Arc::clone(&log[5]), &mut out);

@@ -16,11 +16,15 @@ pub struct LiveSettings {
     pub recent_bytes: usize,
     /// Largest number of entries of one log that are held back while an earlier one is missing.
     pub reorder_window: usize,
+    /// Memory for those entries, in bytes.
+    pub reorder_bytes: usize,
     /// Time that an entry may be late before it is read from the log.
     pub reorder_wait: Duration,
     /// Largest number of entries that a subscriber which catches up reads from the log at once; it
     /// reads fewer if they are large.
     pub page: u32,
+    /// Size of such entries in bytes at which a read ends, with the entry that reaches it.
+    pub page_bytes: usize,
     /// Largest number of such reads at the same time, and of reads for logs that miss an entry.
     pub log_reads: usize,
     /// Time that a watched log may be silent before it is read, in case the bus lost messages.
@@ -47,8 +51,10 @@ impl Default for LiveSettings {
             recent_frames: 256,
             recent_bytes: 1024 * 1024,
             reorder_window: 1024,
+            reorder_bytes: 1024 * 1024,
             reorder_wait: Duration::from_millis(20),
             page: 32,
+            page_bytes: 1024 * 1024,
             log_reads: 4,
             recheck: Duration::from_secs(5),
             feed_backlog: 16_384,

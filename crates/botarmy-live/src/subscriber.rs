@@ -1,10 +1,11 @@
 //! The subscriptions of one connection, and its position in each of them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::{Error, LogId, ProjectId};
 use bytestring::ByteString;
 use serde_json::json;
@@ -89,22 +90,26 @@ struct Cursor {
     position: Position,
     /// Frames that were taken and are not sent yet.
     pending: VecDeque<ByteString>,
+    /// Set while entries have to be read from the log, and the read has not begun.
+    behind: bool,
     reading: Option<Reading<Vec<Arc<botarmy_domain::Entry>>>>,
-    /// Number of entries to read at once, so that they stay small together.
-    page: u32,
 }
 
-/// Number of entries of the first read, of whose size nothing is known yet.
-const FIRST_PAGE: u32 = 4;
-/// About the most bytes that a subscriber which catches up reads from the log at once.
-const PAGE_BYTES: usize = 1024 * 1024;
+/// Number of pages of entries that a connection holds, however many subscriptions it has. More than
+/// one, so that a log that cannot be read does not hold up the others.
+const PAGES: usize = 4;
 
 /// Subscription to the feed of all logs.
 struct Everything {
     position: u64,
     pending: VecDeque<ByteString>,
-    reading: Option<Reading<Vec<Frames>>>,
+    /// Entries to read from their logs, while the read has not begun.
+    behind: Vec<(LogId, u64)>,
+    reading: Option<Reading<Found>>,
 }
+
+/// Frames that were read, and the places of those that did not fit.
+type Found = (Vec<Frames>, Vec<(LogId, u64)>);
 
 /// Subscriptions of one connection: the system log always, projects as the client asks.
 pub struct Subscriber {
@@ -116,6 +121,8 @@ pub struct Subscriber {
     everything: Option<Everything>,
     /// Subscription that the next frame is taken from, so that a busy log does not delay another.
     turn: usize,
+    /// Subscription for which entries were read last.
+    reader: usize,
 }
 
 impl std::fmt::Debug for Subscriber {
@@ -139,7 +146,7 @@ impl Subscriber {
         let (id, wake) = (hub.next_id(), Arc::default());
         let watch = hub.watch(LogId::System, id, &wake).await?;
         let cursors = vec![Cursor::new(&hub, watch, after).await?];
-        Ok(Self { hub, id, wake, cursors, everything: None, turn: 0 })
+        Ok(Self { hub, id, wake, cursors, everything: None, turn: 0, reader: 0 })
     }
 
     /// Subscribes to a project from the entry after `after` in its log, else from now on. Returns
@@ -164,6 +171,7 @@ impl Subscriber {
                 self.everything.get_or_insert_with(|| Everything {
                     position: hub.watch_all(id, wake),
                     pending: VecDeque::new(),
+                    behind: Vec::new(),
                     reading: None,
                 });
                 return Ok(None);
@@ -218,14 +226,45 @@ impl Subscriber {
         }
     }
 
-    /// Returns a frame that can be sent now.
+    /// Returns a frame that can be sent now, and begins to read entries where that is needed.
     fn ready(&mut self) -> Option<ByteString> {
+        let text = self.taken();
+        self.begin_read();
+        text
+    }
+
+    /// Begins to read entries for the next subscription that is behind, unless what was read for
+    /// [`PAGES`] of them is not sent yet.
+    fn begin_read(&mut self) {
+        let everything = self.everything.as_ref();
+        let everything = everything.filter(|all| all.reading.is_some() || !all.pending.is_empty());
+        let holds_page = |cursor: &&Cursor| cursor.reading.is_some() || !cursor.pending.is_empty();
+        let held =
+            self.cursors.iter().filter(holds_page).count() + usize::from(everything.is_some());
+        if held >= PAGES {
+            return;
+        }
+        let count = self.cursors.len() + 1;
+        for n in 1..=count {
+            let index = self.reader.wrapping_add(n) % count;
+            let begun = match self.cursors.get_mut(index) {
+                Some(cursor) => cursor.begin_read(&self.hub),
+                None => self.everything.as_mut().is_some_and(|all| all.begin_read(&self.hub)),
+            };
+            if begun {
+                self.reader = index;
+                return;
+            }
+        }
+    }
+
+    fn taken(&mut self) -> Option<ByteString> {
         let count = self.cursors.len() + 1;
         self.turn = self.turn.wrapping_add(1);
         for n in 0..count {
             let index = self.turn.wrapping_add(n) % count;
             let text = match self.cursors.get_mut(index) {
-                Some(cursor) => cursor.ready(&self.hub),
+                Some(cursor) => cursor.ready(),
                 None => self.next_of_feed(),
             };
             if text.is_some() {
@@ -240,7 +279,7 @@ impl Subscriber {
         if let Some(text) = everything.pending.pop_front() {
             return Some(text);
         }
-        if everything.reading.is_some() {
+        if everything.reading.is_some() || !everything.behind.is_empty() {
             return None;
         }
         let cursors = &self.cursors;
@@ -252,8 +291,7 @@ impl Subscriber {
                 Some(frames.first)
             }
             FeedStep::Read(places) => {
-                everything.reading =
-                    Some(Reading::of(read_everywhere(Arc::clone(&self.hub), places)));
+                everything.behind = places;
                 None
             }
             FeedStep::Lost(count) => {
@@ -284,7 +322,8 @@ impl Subscriber {
             && let Poll::Ready(read) = reading.poll(cx)
         {
             everything.reading = None;
-            for frames in read {
+            everything.behind = read.1;
+            for frames in read.0 {
                 everything.pending.push_back(frames.first);
                 everything.pending.extend(frames.then);
             }
@@ -300,11 +339,27 @@ impl Drop for Subscriber {
     }
 }
 
+impl Everything {
+    /// Begins to read the entries that have to be read, when those before are sent. Returns `false`
+    /// if there is nothing to begin.
+    fn begin_read(&mut self, hub: &Arc<Hub>) -> bool {
+        if !self.pending.is_empty() {
+            return false;
+        }
+        let places = std::mem::take(&mut self.behind);
+        if places.is_empty() {
+            return false;
+        }
+        self.reading = Some(Reading::of(read_everywhere(Arc::clone(hub), places)));
+        true
+    }
+}
+
 impl Cursor {
     async fn new(hub: &Hub, watch: Watch, after: Option<u64>) -> Result<Self, Error> {
         let position = watch.topic.position(watch.head);
         let mut cursor =
-            Self { watch, position, pending: VecDeque::new(), reading: None, page: FIRST_PAGE };
+            Self { watch, position, pending: VecDeque::new(), behind: false, reading: None };
         if let Some(after) = after {
             cursor.go_to(hub, after).await?;
         }
@@ -319,6 +374,7 @@ impl Cursor {
         let begin = hub.begin_of(&self.watch, after).await?;
         self.position = self.watch.topic.position(begin);
         self.pending.clear();
+        self.behind = false;
         self.reading = None;
         if begin < after {
             let data = json!({
@@ -331,11 +387,11 @@ impl Cursor {
         Ok(())
     }
 
-    fn ready(&mut self, hub: &Arc<Hub>) -> Option<ByteString> {
+    fn ready(&mut self) -> Option<ByteString> {
         if let Some(text) = self.pending.pop_front() {
             return Some(text);
         }
-        if self.reading.is_some() {
+        if self.reading.is_some() || self.behind {
             return None;
         }
         match self.watch.topic.step(&mut self.position) {
@@ -345,17 +401,26 @@ impl Cursor {
                 Some(frames.first)
             }
             Step::Read => {
-                let (hub, log, after) = (Arc::clone(hub), self.log(), self.position.after);
-                let page = self.page.min(hub.settings.page);
-                self.reading = Some(Reading::of(async move { hub.read(log, after, page).await }));
+                self.behind = true;
                 None
             }
         }
     }
 
+    /// Begins to read the entries after the position, if they have to be read. Returns `false` if
+    /// they need not.
+    fn begin_read(&mut self, hub: &Arc<Hub>) -> bool {
+        if !std::mem::take(&mut self.behind) {
+            return false;
+        }
+        let (hub, log, after) = (Arc::clone(hub), self.log(), self.position.after);
+        let page = hub.settings.page;
+        self.reading = Some(Reading::of(async move { hub.read(log, after, page).await }));
+        true
+    }
+
     /// Adds the frames of entries that were read after the position.
     fn receive(&mut self, entries: &[Arc<botarmy_domain::Entry>], now: botarmy_domain::Timestamp) {
-        let mut heaviest = 1;
         for entry in entries {
             if entry.seq > self.position.after + 1 {
                 let data = json!({
@@ -365,28 +430,33 @@ impl Cursor {
                 self.pending.push_back(frame::gap(entry.project_id, data, now));
             }
             let frames = frame::of_entry(entry);
-            heaviest = heaviest.max(frames.bytes());
             self.pending.push_back(frames.first);
             self.pending.extend(frames.then);
             self.position = Position::read_up_to(entry.seq);
         }
-        self.page = u32::try_from(PAGE_BYTES / heaviest).unwrap_or(u32::MAX).max(1);
     }
 }
 
-/// Reads entries of several logs. Returns their frames in the order of `places`.
-async fn read_everywhere(hub: Arc<Hub>, places: Vec<(LogId, u64)>) -> Vec<Frames> {
-    let mut ranges: BTreeMap<LogId, (u64, u64)> = BTreeMap::new();
-    for (log, seq) in &places {
-        let range = ranges.entry(*log).or_insert((*seq, *seq));
-        *range = (range.0.min(*seq), range.1.max(*seq));
-    }
-    let mut read = HashMap::new();
-    for (log, (first, last)) in ranges {
-        let count = u32::try_from(last - first + 1).unwrap_or(u32::MAX).min(1000);
-        for entry in hub.read(log, first - 1, count).await {
-            read.insert((log, entry.seq), frame::of_entry(&entry));
+/// Reads entries of several logs. Returns their frames in the order of `places`, and the places that
+/// are left when the frames have become large.
+async fn read_everywhere(hub: Arc<Hub>, places: Vec<(LogId, u64)>) -> Found {
+    let (mut read, mut bytes) = (HashMap::new(), 0);
+    let mut found = Vec::new();
+    for (n, (log, seq)) in places.iter().enumerate() {
+        if !read.contains_key(&(*log, *seq)) {
+            if bytes >= PART_BYTES {
+                return (found, places[n..].to_vec());
+            }
+            let of_log = places[n..].iter().filter(|place| place.0 == *log);
+            let last = of_log.map(|place| place.1).max().unwrap_or(*seq);
+            let count = u32::try_from(last - seq + 1).unwrap_or(u32::MAX).min(1000);
+            for entry in hub.read(*log, seq - 1, count).await {
+                let frames = frame::of_entry(&entry);
+                bytes += frames.bytes();
+                read.insert((*log, entry.seq), frames);
+            }
         }
+        found.extend(read.remove(&(*log, *seq)));
     }
-    places.iter().filter_map(|place| read.remove(place)).collect()
+    (found, Vec::new())
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::feed::Feed;
 use crate::frame::{self, Frames};
 use crate::listeners::Listeners;
-use crate::sequencer::Sequencer;
+use crate::sequencer::{Sequencer, Window};
 use crate::settings::LiveSettings;
 
 /// Position of a subscriber in a log.
@@ -100,8 +100,9 @@ impl Topic {
         settings: Arc<LiveSettings>,
         feed: Arc<Feed>,
     ) -> Self {
+        let window = Window { entries: settings.reorder_window, bytes: settings.reorder_bytes };
         let state = State {
-            sequencer: Sequencer::new(begin, settings.reorder_window),
+            sequencer: Sequencer::new(begin, window),
             recent: VecDeque::new(),
             first: 0,
             bytes: 0,

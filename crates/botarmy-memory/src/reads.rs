@@ -1,21 +1,35 @@
 //! The ports that read.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::event::agent_record_of;
 use botarmy_domain::log::{Entry, Head, HeadMark, LogId};
+use botarmy_domain::page::{PART_BYTES, Page};
 use botarmy_domain::ports::{
     AgentStatus, AuditLog, ContextStore, HealthCheck, HitlStore, ProjectStore, Records, TaskStore,
 };
+use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ArtifactFilter, ContextId, EntryFilter, EventId, Health,
-    HitlRequest, HitlRequestId, HitlStatus, Listed, Package, Project, ProjectId, ProjectStatus,
-    ReadyTasks, RecordKey, RecordKind, RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine,
-    TaskStatus, TaskStatusList, Timestamp,
+    HitlRequest, HitlRequestId, HitlStatus, Listed, Package, PastStatus, Project, ProjectId,
+    ProjectStatus, ReadyTasks, RecordKey, RecordKind, RecordValue, StoreError, Task, TaskFilter,
+    TaskId, TaskLine, TaskStatus, TaskStatusList, Timestamp,
 };
 
+use serde::Serialize;
+
 use crate::MemoryStore;
+
+/// Returns the page that begins with these rows; their size is that of their JSON.
+fn page<T: Serialize>(rows: impl Iterator<Item = Arc<T>>, limit: u32) -> Page<Arc<T>> {
+    let rows = rows.map(|row| {
+        let size = serde_json::to_string(&*row).map_or(0, |json| json.len());
+        Ok::<_, Infallible>((row, size))
+    });
+    Page::part(rows, limit, PART_BYTES).unwrap_or_else(|never| match never {})
+}
 
 /// Returns the first `limit` rows.
 fn take<T: Clone>(rows: impl Iterator<Item = T>, limit: u32) -> Vec<T> {
@@ -42,13 +56,13 @@ impl ProjectStore for MemoryStore {
         status: Option<ProjectStatus>,
         before: Option<ProjectId>,
         limit: u32,
-    ) -> Result<Vec<Arc<Project>>, StoreError> {
+    ) -> Result<Page<Arc<Project>>, StoreError> {
         let state = self.state();
         let rows = state.projects.values().rev().filter(|project| {
             status.is_none_or(|status| project.status() == status)
                 && before.is_none_or(|before| project.id < before)
         });
-        Ok(take(rows.cloned(), limit))
+        Ok(page(rows.cloned(), limit))
     }
 }
 
@@ -63,7 +77,7 @@ impl TaskStore for MemoryStore {
         project: ProjectId,
         filter: TaskFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Task>>, StoreError> {
+    ) -> Result<Page<Arc<Task>>, StoreError> {
         let state = self.state();
         let rows = state.tasks.values().filter(|task| {
             task.project_id == project
@@ -71,7 +85,7 @@ impl TaskStore for MemoryStore {
                 && filter.agent.is_none_or(|agent| task.agent == agent)
                 && filter.after.is_none_or(|after| task.id > after)
         });
-        Ok(take(rows.cloned(), limit))
+        Ok(page(rows.cloned(), limit))
     }
 
     async fn status(
@@ -82,11 +96,17 @@ impl TaskStore for MemoryStore {
         let state = self.state();
         let Some(found) = state.projects.get(&project) else { return Ok(None) };
         let rows = state.tasks.values().filter(|task| task.project_id == project);
+        let lines = rows.map(|task| {
+            let line = TaskLine::from(&**task);
+            let size = line.size();
+            Ok::<_, StoreError>((line, size))
+        });
+        let tasks = Page::part(lines, limit, STATUS_BYTES)?;
         let head = state.heads.get(&LogId::Project(project));
         Ok(Some(TaskStatusList {
             seq: head.map_or(0, |head| head.seq),
             project_status: found.status(),
-            tasks: take(rows.map(|task| TaskLine::from(&**task)), limit),
+            tasks,
         }))
     }
 
@@ -146,25 +166,28 @@ impl HitlStore for MemoryStore {
         &self,
         project: ProjectId,
         status: Option<HitlStatus>,
+        before: Option<HitlRequestId>,
         limit: u32,
-    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+    ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
         let state = self.state();
         let rows = state.requests.values().rev().filter(|request| {
-            request.project_id == project && status.is_none_or(|status| request.status() == status)
+            request.project_id == project
+                && status.is_none_or(|status| request.status() == status)
+                && before.is_none_or(|before| request.id < before)
         });
-        Ok(take(rows.cloned(), limit))
+        Ok(page(rows.cloned(), limit))
     }
 
     async fn pending(
         &self,
         after: Option<HitlRequestId>,
         limit: u32,
-    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+    ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
         let state = self.state();
         let rows = state.requests.values().filter(|request| {
             request.status() == HitlStatus::Pending && after.is_none_or(|after| request.id > after)
         });
-        Ok(take(rows.cloned(), limit))
+        Ok(page(rows.cloned(), limit))
     }
 
     async fn expired(
@@ -197,7 +220,7 @@ impl ContextStore for MemoryStore {
         project: ProjectId,
         filter: ArtifactFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Artifact>>, StoreError> {
+    ) -> Result<Page<Arc<Artifact>>, StoreError> {
         let state = self.state();
         let rows = state.artifacts.values().filter(|artifact| {
             let meta = &artifact.meta;
@@ -206,7 +229,7 @@ impl ContextStore for MemoryStore {
                 && filter.source_agent.is_none_or(|agent| meta.source_agent == agent)
                 && filter.after.is_none_or(|after| meta.id > after)
         });
-        Ok(take(rows.cloned(), limit))
+        Ok(page(rows.cloned(), limit))
     }
 }
 
@@ -242,7 +265,7 @@ impl AuditLog for MemoryStore {
         &self,
         filter: EntryFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+    ) -> Result<Page<Arc<Entry>>, StoreError> {
         let state = self.state();
         let newest_first: Box<dyn Iterator<Item = &Arc<Entry>>> = match filter.project {
             None => Box::new(state.entries.values().rev()),
@@ -264,7 +287,7 @@ impl AuditLog for MemoryStore {
                 && before(entry)
         });
         let offset = usize::try_from(filter.offset).unwrap_or(usize::MAX);
-        Ok(take(rows.skip(offset).cloned(), limit))
+        Ok(page(rows.skip(offset).cloned(), limit))
     }
 
     async fn entry(&self, id: EventId) -> Result<Option<Arc<Entry>>, StoreError> {
@@ -276,10 +299,10 @@ impl AuditLog for MemoryStore {
         log: LogId,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+    ) -> Result<Page<Arc<Entry>>, StoreError> {
         let state = self.state();
         let after = usize::try_from(after).unwrap_or(usize::MAX);
-        Ok(take(state.logs.get(&log).into_iter().flatten().skip(after).cloned(), limit))
+        Ok(page(state.logs.get(&log).into_iter().flatten().skip(after).cloned(), limit))
     }
 
     async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError> {
@@ -305,11 +328,21 @@ impl AgentStatus for MemoryStore {
         Ok(record.map_or_else(|| AgentRecord::idle(agent), |record| (**record).clone()))
     }
 
-    async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
+    async fn history(
+        &self,
+        agent: AgentType,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<PastStatus>, StoreError> {
         let state = self.state();
         let log = state.logs.get(&LogId::System).into_iter().flatten().rev();
-        let records = log.filter_map(|entry| agent_record_of(entry));
-        Ok(take(records.filter(|record| record.agent_type == agent), limit))
+        let log = log.filter(|entry| before.is_none_or(|before| entry.seq < before));
+        let found = log.filter_map(|entry| {
+            let record = agent_record_of(entry).filter(|record| record.agent_type == agent)?;
+            let size = record.error_message.as_ref().map_or(0, String::len);
+            Some(Ok((PastStatus { seq: entry.seq, record }, size)))
+        });
+        Page::part(found, limit, PART_BYTES)
     }
 }
 

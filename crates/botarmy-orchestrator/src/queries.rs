@@ -24,8 +24,8 @@ use botarmy_domain::project::{CompletionReport, ProjectDetail, TaskStatusPage};
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
     Activity, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, Caller, ContextId,
-    DomainError, Error, HitlRequest, HitlRequestId, HitlStatus, Package, Project, ProjectId,
-    ProjectStatus, Stop, Task, TaskId,
+    DomainError, Error, HitlRequest, HitlRequestId, HitlStatus, Package, PastStatus, Project,
+    ProjectId, ProjectStatus, Stop, Task, TaskId,
 };
 
 use crate::engine::Engine;
@@ -40,8 +40,7 @@ impl Queries for Engine {
         before: Option<ProjectId>,
         limit: u32,
     ) -> Result<Page<Arc<Project>>, Error> {
-        let found = self.ports.stores.projects.projects(status, before, surplus(limit)).await?;
-        Ok(Page::first(found, limit))
+        Ok(self.ports.stores.projects.projects(status, before, limit).await?)
     }
 
     async fn project(&self, _: &Caller, id: ProjectId) -> Result<Arc<Project>, Error> {
@@ -69,13 +68,9 @@ impl Queries for Engine {
         id: ProjectId,
         limit: u32,
     ) -> Result<TaskStatusPage, Error> {
-        let list = self.ports.stores.tasks.status(id, surplus(limit)).await?;
+        let list = self.ports.stores.tasks.status(id, limit).await?;
         let list = list.ok_or_else(|| no_project(id))?;
-        Ok(TaskStatusPage {
-            seq: list.seq,
-            project_status: list.project_status,
-            tasks: Page::first(list.tasks, limit),
-        })
+        Ok(TaskStatusPage { seq: list.seq, project_status: list.project_status, tasks: list.tasks })
     }
 
     async fn completion(&self, _: &Caller, id: ProjectId) -> Result<CompletionReport, Error> {
@@ -96,8 +91,8 @@ impl Queries for Engine {
         filter: TaskFilter,
         limit: u32,
     ) -> Result<Page<Arc<Task>>, Error> {
-        let found = self.ports.stores.tasks.tasks(project, filter, surplus(limit)).await?;
-        self.of_project(project, found, limit).await
+        let found = self.ports.stores.tasks.tasks(project, filter, limit).await?;
+        self.of_project(project, found).await
     }
 
     async fn task(&self, _: &Caller, id: TaskId) -> Result<Arc<Task>, Error> {
@@ -110,10 +105,11 @@ impl Queries for Engine {
         _: &Caller,
         project: ProjectId,
         status: Option<HitlStatus>,
+        before: Option<HitlRequestId>,
         limit: u32,
-    ) -> Result<Vec<Arc<HitlRequest>>, Error> {
-        let found = self.ports.stores.requests.requests(project, status, limit).await?;
-        Ok(self.of_project(project, found, limit).await?.items)
+    ) -> Result<Page<Arc<HitlRequest>>, Error> {
+        let found = self.ports.stores.requests.requests(project, status, before, limit).await?;
+        self.of_project(project, found).await
     }
 
     async fn pending_requests(
@@ -122,8 +118,7 @@ impl Queries for Engine {
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, Error> {
-        let found = self.ports.stores.requests.pending(after, surplus(limit)).await?;
-        Ok(Page::first(found, limit))
+        Ok(self.ports.stores.requests.pending(after, limit).await?)
     }
 
     async fn request(&self, _: &Caller, id: HitlRequestId) -> Result<Arc<HitlRequest>, Error> {
@@ -143,9 +138,9 @@ impl Queries for Engine {
         filter: ArtifactFilter,
         limit: u32,
     ) -> Result<Page<Arc<Artifact>>, Error> {
-        let found = self.ports.stores.context.artifacts(project, filter, surplus(limit)).await?;
+        let found = self.ports.stores.context.artifacts(project, filter, limit).await?;
         verify_contents(&found)?;
-        self.of_project(project, found, limit).await
+        self.of_project(project, found).await
     }
 
     async fn artifact(&self, _: &Caller, id: ContextId) -> Result<Arc<Artifact>, Error> {
@@ -169,8 +164,9 @@ impl Queries for Engine {
         &self,
         _: &Caller,
         package: &Package,
+        after: Option<ContextId>,
     ) -> Result<Vec<Arc<Artifact>>, Error> {
-        Ok(self.verified_artifacts(&package.artifacts).await?)
+        self.next_sources(package, after).await
     }
 
     async fn budget(&self, _: &Caller, project: ProjectId) -> Result<BudgetReport, Error> {
@@ -200,9 +196,10 @@ impl Queries for Engine {
         &self,
         _: &Caller,
         agent: AgentType,
+        before: Option<u64>,
         limit: u32,
-    ) -> Result<Vec<AgentRecord>, Error> {
-        Ok(self.ports.stores.agents.history(agent, limit).await?)
+    ) -> Result<Page<PastStatus>, Error> {
+        Ok(self.ports.stores.agents.history(agent, before, limit).await?)
     }
 }
 
@@ -226,16 +223,11 @@ impl Engine {
 
     /// Returns a page of what was found of a project. The project is read only where nothing was
     /// found: anything found proves that it exists.
-    async fn of_project<T>(
-        &self,
-        project: ProjectId,
-        found: Vec<T>,
-        limit: u32,
-    ) -> Result<Page<T>, Error> {
+    async fn of_project<T>(&self, project: ProjectId, found: Page<T>) -> Result<Page<T>, Error> {
         if found.is_empty() {
             self.existing_project(project).await?;
         }
-        Ok(Page::first(found, limit))
+        Ok(found)
     }
 
     /// Returns the budget account of a project that exists; an empty one before its first entry.
@@ -254,10 +246,4 @@ impl Engine {
 
 fn no_project(id: ProjectId) -> DomainError {
     DomainError::not_found("Project", id)
-}
-
-/// Returns the number of items to read for a page of `limit`: one more tells whether there is
-/// another page.
-const fn surplus(limit: u32) -> u32 {
-    limit.saturating_add(1)
 }

@@ -3,15 +3,19 @@
 
 use async_trait::async_trait;
 use botarmy_domain::log::LogId;
+use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::AgentStatus;
-use botarmy_domain::{AgentRecord, AgentType, Listed, RecordKind, StoreError, Timestamp};
-use botarmy_sql::body;
+use botarmy_domain::{
+    AgentRecord, AgentType, Listed, Page, PastStatus, RecordKind, StoreError, Timestamp,
+};
+use botarmy_sql::{body, integer};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 
+use crate::part::{Columns, page, part, surplus};
 use crate::record_statements;
 use crate::schema::events;
 use crate::store::PostgresStore;
@@ -54,22 +58,33 @@ impl AgentStatus for PostgresStore {
         Ok(record.map_or_else(|| AgentRecord::idle(agent), |record| (**record).clone()))
     }
 
-    async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
+    async fn history(
+        &self,
+        agent: AgentType,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<PastStatus>, StoreError> {
+        const COLUMNS: Columns = Columns { all: "seq, event_data", json: &["event_data"] };
         let query = move || {
-            events::table
+            let query = events::table
                 .filter(events::event_type.eq("agent_status_changed"))
                 .filter(
                     sql::<Bool>("events.event_data ->> 'agent_type' = ")
                         .bind::<Text, _>(agent.as_str()),
                 )
                 .filter(events::log.eq(LogId::System.key().uuid()))
+                .filter(events::seq.lt(before.map_or(i64::MAX, integer)))
                 .order(events::seq.desc())
-                .limit(limit.into())
-                .select((events::seq, events::event_data))
+                .limit(surplus(limit))
+                .select((events::seq, events::event_data));
+            part(query, COLUMNS, PART_BYTES)
         };
-        let rows: Vec<(i64, String)> = self
+        let rows: Vec<((i64, String), i64)> = self
             .read("events", move |connection| async move { query().load(connection).await }.boxed())
             .await?;
-        rows.iter().map(|(seq, row)| body("events", seq, row)).collect()
+        page(rows, limit).try_map(|(seq, row)| {
+            let record = body("events", seq, &row)?;
+            Ok(PastStatus { seq: u64::try_from(seq).unwrap_or(0), record })
+        })
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
+use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::AuditLog;
-use botarmy_domain::{EntryFilter, EventId, StoreError};
+use botarmy_domain::{EntryFilter, EventId, Page, StoreError};
 use botarmy_sql::integer;
 use botarmy_sql::log_pages::{self, LogReader, SearchMemory};
 use botarmy_sql::log_search::Dialect;
@@ -18,7 +19,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
-use crate::rows::{EventRow, head_mark};
+use crate::part::{page, part, surplus};
+use crate::rows::{EventRow, LISTED_EVENT, head_mark};
 use crate::schema::{events, heads};
 use crate::store::PostgresStore;
 
@@ -30,14 +32,14 @@ impl AuditLog for PostgresStore {
         &self,
         filter: EntryFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+    ) -> Result<Page<Arc<Entry>>, StoreError> {
         let rows = self
             .read(TABLE, |connection| {
                 let (filter, memory) = (filter.clone(), self.search_memory());
-                async move { page(connection, &memory, &filter, limit).await }.boxed()
+                async move { newest(connection, &memory, &filter, limit).await }.boxed()
             })
             .await?;
-        rows.iter().map(EventRow::entry).collect()
+        rows.try_map(|row| row.entry())
     }
 
     async fn entry(&self, id: EventId) -> Result<Option<Arc<Entry>>, StoreError> {
@@ -56,19 +58,20 @@ impl AuditLog for PostgresStore {
         log: LogId,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+    ) -> Result<Page<Arc<Entry>>, StoreError> {
         let query = move || {
-            events::table
+            let query = events::table
                 .filter(events::log.eq(log.key().uuid()))
                 .filter(events::seq.gt(integer(after)))
                 .order(events::seq)
-                .limit(limit.into())
-                .select(EventRow::as_select())
+                .limit(surplus(limit))
+                .select(EventRow::as_select());
+            part(query, LISTED_EVENT, PART_BYTES)
         };
-        let rows: Vec<EventRow> = self
+        let rows: Vec<(EventRow, i64)> = self
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
             .await?;
-        rows.iter().map(EventRow::entry).collect()
+        page(rows, limit).try_map(|row| row.entry())
     }
 
     async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError> {
@@ -85,14 +88,14 @@ impl AuditLog for PostgresStore {
 type Query<'a> = events::BoxedQuery<'a, Pg>;
 
 /// Returns one page of entries, newest first.
-async fn page(
+async fn newest(
     connection: &mut AsyncPgConnection,
     memory: &SearchMemory,
     filter: &EntryFilter,
     limit: u32,
-) -> QueryResult<Vec<EventRow>> {
+) -> QueryResult<Page<EventRow>> {
     if log_pages::is_search(filter) {
-        let mut reader = Reader(connection);
+        let mut reader = Reader { connection, left: PART_BYTES };
         return log_pages::page(&mut reader, memory, Dialect::POSTGRES, filter, limit).await;
     }
     let mut query: Query<'_> = events::table.into_boxed();
@@ -112,7 +115,8 @@ async fn page(
         }
     };
     let query = query.select(EventRow::as_select());
-    query.limit(limit.into()).offset(filter.offset.into()).load(connection).await
+    let query = query.limit(surplus(limit)).offset(filter.offset.into());
+    Ok(page(part(query, LISTED_EVENT, PART_BYTES).load(connection).await?, limit))
 }
 
 fn before_id(query: Query<'_>, before: EventId) -> Query<'_> {
@@ -126,7 +130,20 @@ async fn seq_of(connection: &mut AsyncPgConnection, id: EventId) -> QueryResult<
 
 /// A connection on which a search runs. Its queries hold their values as text, so that PostgreSQL
 /// plans each of them for its values: partial indexes and limits depend on those.
-struct Reader<'a>(&'a mut AsyncPgConnection);
+struct Reader<'a> {
+    connection: &'a mut AsyncPgConnection,
+    /// Number of bytes of entries that still fit in the page.
+    left: usize,
+}
+
+/// An entry, and the number of entries that a query has found.
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(embed)]
+    event: EventRow,
+    #[diesel(sql_type = BigInt)]
+    found: i64,
+}
 
 #[derive(QueryableByName)]
 struct Name {
@@ -152,22 +169,28 @@ impl LogReader for Reader<'_> {
     type Row = EventRow;
     type Error = diesel::result::Error;
 
-    async fn rows(&mut self, sql: String) -> QueryResult<Vec<EventRow>> {
-        sql_query(sql).load(self.0).await
+    async fn rows(&mut self, sql: String) -> QueryResult<Page<EventRow>> {
+        let (head, tail) = LISTED_EVENT.around(self.left);
+        let rows: Vec<Found> =
+            sql_query(format!("{head}{sql}{tail}")).load(self.connection).await?;
+        let page = page(rows.into_iter().map(|row| (row.event, row.found)).collect(), u32::MAX);
+        let size: usize = page.iter().map(EventRow::size).sum();
+        self.left = self.left.saturating_sub(size);
+        Ok(page)
     }
 
     async fn names(&mut self, sql: &str) -> QueryResult<Vec<String>> {
-        let names: Vec<Name> = sql_query(sql).load(self.0).await?;
+        let names: Vec<Name> = sql_query(sql).load(self.connection).await?;
         Ok(names.into_iter().map(|row| row.name).collect())
     }
 
     async fn numbers(&mut self, sql: String) -> QueryResult<Vec<(i64, i64)>> {
-        let numbers: Vec<Numbers> = sql_query(sql).load(self.0).await?;
+        let numbers: Vec<Numbers> = sql_query(sql).load(self.connection).await?;
         Ok(numbers.into_iter().map(|row| (row.a, row.b)).collect())
     }
 
     async fn id(&mut self, sql: String) -> QueryResult<Option<Uuid>> {
-        let ids: Vec<Id> = sql_query(sql).load(self.0).await?;
+        let ids: Vec<Id> = sql_query(sql).load(self.connection).await?;
         Ok(ids.into_iter().next().map(|row| row.id))
     }
 }

@@ -4,18 +4,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::ContextStore;
-use botarmy_domain::{Artifact, ArtifactFilter, ContextId, ProjectId, StoreError};
+use botarmy_domain::{Artifact, ArtifactFilter, ContextId, Page, ProjectId, StoreError};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
+use crate::part::{Columns, page, part, surplus};
 use crate::rows::ArtifactRow;
 use crate::schema::artifacts;
 use crate::store::PostgresStore;
 
 const TABLE: &str = "artifacts";
+/// Columns of an artifact in a page.
+const LISTED: Columns = Columns {
+    all: "id, project_id, source_agent, artifact_type, digest, previous, created_at, metadata, \
+          content",
+    json: &["metadata", "content"],
+};
 
 #[async_trait]
 impl ContextStore for PostgresStore {
@@ -47,13 +55,13 @@ impl ContextStore for PostgresStore {
         project: ProjectId,
         filter: ArtifactFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Artifact>>, StoreError> {
+    ) -> Result<Page<Arc<Artifact>>, StoreError> {
         let query = move || {
             let mut query = artifacts::table
                 .filter(artifacts::project_id.eq(project.uuid()))
                 .select(ArtifactRow::as_select())
                 .order(artifacts::id)
-                .limit(limit.into())
+                .limit(surplus(limit))
                 .into_boxed();
             if let Some(kind) = filter.artifact_type {
                 query = query.filter(artifacts::artifact_type.eq(kind.as_str()));
@@ -64,14 +72,14 @@ impl ContextStore for PostgresStore {
             if let Some(after) = filter.after {
                 query = query.filter(artifacts::id.gt(after.uuid()));
             }
-            query
+            part(query, LISTED, PART_BYTES)
         };
-        let rows = self
+        let rows: Vec<(ArtifactRow, i64)> = self
             .read(TABLE, |connection| {
                 let query = query();
                 async move { query.load(connection).await }.boxed()
             })
             .await?;
-        rows.iter().map(ArtifactRow::artifact).collect()
+        page(rows, limit).try_map(|row| row.artifact())
     }
 }

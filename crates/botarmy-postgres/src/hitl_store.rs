@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::HitlStore;
-use botarmy_domain::{HitlRequest, HitlRequestId, HitlStatus, ProjectId, StoreError, Timestamp};
+use botarmy_domain::{
+    HitlRequest, HitlRequestId, HitlStatus, Page, ProjectId, StoreError, Timestamp,
+};
 use botarmy_sql::{bodies, body};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
+use crate::part::{DOCUMENT, page, part, surplus};
 use crate::schema::hitl_requests;
 use crate::store::PostgresStore;
 
@@ -34,44 +38,49 @@ impl HitlStore for PostgresStore {
         &self,
         project: ProjectId,
         status: Option<HitlStatus>,
+        before: Option<HitlRequestId>,
         limit: u32,
-    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+    ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
         let query = move || {
             let mut query = hitl_requests::table
                 .filter(hitl_requests::project_id.eq(project.uuid()))
                 .select(COLUMNS)
                 .order(hitl_requests::id.desc())
-                .limit(limit.into())
+                .limit(surplus(limit))
                 .into_boxed();
             if let Some(status) = status {
                 query = query.filter(hitl_requests::status.eq(status.as_str()));
             }
-            query
+            if let Some(before) = before {
+                query = query.filter(hitl_requests::id.lt(before.uuid()));
+            }
+            part(query, DOCUMENT, PART_BYTES)
         };
-        let rows: Vec<(Uuid, String)> = self
+        let rows: Vec<((Uuid, String), i64)> = self
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
             .await?;
-        bodies(TABLE, rows)
+        page(rows, limit).try_map(|(id, text)| Ok(Arc::new(body(TABLE, id, &text)?)))
     }
 
     async fn pending(
         &self,
         after: Option<HitlRequestId>,
         limit: u32,
-    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+    ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
         let after = after.map_or_else(Uuid::nil, HitlRequestId::uuid);
         let query = move || {
-            hitl_requests::table
+            let query = hitl_requests::table
                 .filter(hitl_requests::status.eq("pending"))
                 .filter(hitl_requests::id.gt(after))
                 .order(hitl_requests::id)
-                .limit(limit.into())
-                .select(COLUMNS)
+                .limit(surplus(limit))
+                .select(COLUMNS);
+            part(query, DOCUMENT, PART_BYTES)
         };
-        let rows: Vec<(Uuid, String)> = self
+        let rows: Vec<((Uuid, String), i64)> = self
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
             .await?;
-        bodies(TABLE, rows)
+        page(rows, limit).try_map(|(id, text)| Ok(Arc::new(body(TABLE, id, &text)?)))
     }
 
     async fn expired(

@@ -37,6 +37,7 @@ mod load_error;
 pub mod migrate;
 mod open;
 mod outdated;
+mod part;
 mod pessimistic;
 mod pooling;
 mod project_store;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::log::{Head, LogId};
+use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::ProjectStore;
-use botarmy_domain::{Project, ProjectId, ProjectStatus, StoreError};
-use botarmy_sql::{bodies, body};
+use botarmy_domain::{Page, Project, ProjectId, ProjectStatus, StoreError};
+use botarmy_sql::body;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
+use crate::part::{DOCUMENT, page, part, surplus};
 use crate::rows::{self, HeadRow};
 use crate::schema::{heads, projects};
 use crate::store::PostgresStore;
@@ -57,12 +59,12 @@ impl ProjectStore for PostgresStore {
         status: Option<ProjectStatus>,
         before: Option<ProjectId>,
         limit: u32,
-    ) -> Result<Vec<Arc<Project>>, StoreError> {
+    ) -> Result<Page<Arc<Project>>, StoreError> {
         let query = move || {
             let mut query = projects::table
                 .select((projects::id, projects::body))
                 .order(projects::id.desc())
-                .limit(limit.into())
+                .limit(surplus(limit))
                 .into_boxed();
             if let Some(status) = status {
                 query = query.filter(projects::status.eq(status.as_str()));
@@ -70,11 +72,11 @@ impl ProjectStore for PostgresStore {
             if let Some(before) = before {
                 query = query.filter(projects::id.lt(before.uuid()));
             }
-            query
+            part(query, DOCUMENT, PART_BYTES)
         };
-        let rows: Vec<(Uuid, String)> = self
+        let rows: Vec<((Uuid, String), i64)> = self
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
             .await?;
-        bodies(TABLE, rows)
+        page(rows, limit).try_map(|(id, text)| Ok(Arc::new(body(TABLE, id, &text)?)))
     }
 }

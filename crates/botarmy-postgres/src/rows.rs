@@ -11,6 +11,7 @@ use botarmy_sql::{Column, body};
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use crate::part::Columns;
 use crate::schema::{artifacts, events};
 
 /// The columns of the end of a log: its key, position, hash, counts and next turn.
@@ -121,7 +122,19 @@ pub(crate) struct EventRow {
     event_data: String,
 }
 
+/// Columns of an entry in a page.
+pub(crate) const LISTED_EVENT: Columns = Columns {
+    all: "id, log, seq, event_type, event_source, task_id, hitl_request_id, created_at, hash, \
+          event_metadata, event_data",
+    json: &["event_metadata", "event_data"],
+};
+
 impl EventRow {
+    /// Returns the size of the texts, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.event_metadata.len() + self.event_data.len()
+    }
+
     pub(crate) fn entry(&self) -> Result<Arc<Entry>, StoreError> {
         let row = self.id.to_string();
         let column = Column { table: "events", row: &row };

@@ -3,25 +3,33 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::TaskStore;
+use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
-    ProjectId, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskStatusList, Timestamp,
+    Page, ProjectId, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatusList,
+    Timestamp,
 };
 use botarmy_sql::{Column, body, ready_tasks, word};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryStreamExt};
 use uuid::Uuid;
 
+use crate::part::{Columns, page, part, surplus};
 use crate::rows::{self, TaskRow};
 use crate::schema::{heads, projects, tasks};
 use crate::store::PostgresStore;
 
 const TABLE: &str = "tasks";
+/// The position of a log, the status of its project, and a task.
+type StatusRow = (i64, String, Option<(Uuid, String)>);
 /// Columns that a task is read from.
 const COLUMNS: (tasks::id, tasks::lease_expires_at, tasks::body) =
     (tasks::id, tasks::lease_expires_at, tasks::body);
+/// The same for a page.
+const LISTED: Columns = Columns { all: "id, lease_expires_at, body", json: &["body"] };
 
 #[async_trait]
 impl TaskStore for PostgresStore {
@@ -40,13 +48,13 @@ impl TaskStore for PostgresStore {
         project: ProjectId,
         filter: TaskFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Task>>, StoreError> {
+    ) -> Result<Page<Arc<Task>>, StoreError> {
         let query = move || {
             let mut query = tasks::table
                 .filter(tasks::project_id.eq(project.uuid()))
                 .select(COLUMNS)
                 .order(tasks::id)
-                .limit(limit.into())
+                .limit(surplus(limit))
                 .into_boxed();
             if let Some(status) = filter.status {
                 query = query.filter(tasks::status.eq(status.as_str()));
@@ -57,15 +65,15 @@ impl TaskStore for PostgresStore {
             if let Some(after) = filter.after {
                 query = query.filter(tasks::id.gt(after.uuid()));
             }
-            query
+            part(query, LISTED, PART_BYTES)
         };
-        let rows: Vec<TaskRow> = self
+        let rows: Vec<(TaskRow, i64)> = self
             .read(TABLE, |connection| {
                 let query = query();
                 async move { query.load(connection).await }.boxed()
             })
             .await?;
-        rows::tasks(rows)
+        page(rows, limit).try_map(|row| rows::task(row).map(Arc::new))
     }
 
     async fn status(
@@ -81,19 +89,35 @@ impl TaskStore for PostgresStore {
                 .left_join(tasks::table)
                 .filter(projects::id.eq(project.uuid()))
                 .order(tasks::id)
-                .limit(limit.max(1).into())
+                .limit(surplus(limit))
                 .select((heads::seq, projects::status, (tasks::id, tasks::body).nullable()))
         };
-        let rows: Vec<(i64, String, Option<(Uuid, String)>)> = self
-            .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
+        // A task can be megabytes; its line is short. So each is read when it arrives.
+        let (project_row, lines) = self
+            .read(TABLE, move |connection| {
+                let reading = async move {
+                    let mut rows = query().load_stream::<StatusRow>(connection).await?;
+                    let (mut project_row, mut lines) = (None, Vec::new());
+                    while let Some((seq, status, task)) = rows.try_next().await? {
+                        project_row.get_or_insert((seq, status));
+                        let line = |(id, text): (Uuid, String)| body::<TaskLine>(TABLE, id, &text);
+                        lines.extend(task.map(line));
+                    }
+                    Ok((project_row, lines))
+                };
+                reading.boxed()
+            })
             .await?;
-        let [(seq, status, _), ..] = rows.as_slice() else { return Ok(None) };
-        let project_status = word("projects", project, "status", status)?;
+        let Some((seq, status)) = project_row else { return Ok(None) };
+        let project_status = word("projects", project, "status", &status)?;
         let row = project.to_string();
-        let seq = Column { table: "heads", row: &row }.number("seq", *seq)?;
-        let rows = rows.into_iter().filter_map(|(_, _, task)| task);
-        let rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
-        let tasks = rows.map(|(id, text)| body(TABLE, id, &text)).collect::<Result<_, _>>()?;
+        let seq = Column { table: "heads", row: &row }.number("seq", seq)?;
+        let lines = lines.into_iter().map(|line| {
+            let line = line?;
+            let size = line.size();
+            Ok::<_, StoreError>((line, size))
+        });
+        let tasks = Page::part(lines, limit, STATUS_BYTES)?;
         Ok(Some(TaskStatusList { seq, project_status, tasks }))
     }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use botarmy_domain::ports::{AgentStatus, AuditLog};
-use botarmy_domain::{AgentRecord, AgentType, LogId, StoreError};
+use botarmy_domain::{AgentRecord, AgentType, LogId, Page, PastStatus, StoreError};
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
@@ -113,8 +113,13 @@ impl AgentStatus for RedisAgentStatus {
         }
     }
 
-    async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
-        self.truth.agents.history(agent, limit).await
+    async fn history(
+        &self,
+        agent: AgentType,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<PastStatus>, StoreError> {
+        self.truth.agents.history(agent, before, limit).await
     }
 }
 

@@ -368,6 +368,10 @@ impl<'a> Terminal<'a> {
             Ok(EventPayload::TaskLeaseExpired(e)) => {
                 format!("  ↻ {}: {}", name(e.step, e.agent_type), text::one_line(&e.reason, 300))
             }
+            Ok(EventPayload::TaskResultRefused(e)) => {
+                let name = name(e.step, e.agent_type);
+                format!("  ↻ {name}: refused: {}", text::one_line(&e.reason, 300))
+            }
             Ok(EventPayload::HitlResponse(e)) => format!("  ● {} by {}", e.status, entry.actor()),
             Ok(EventPayload::HitlTimeout(e)) => format!("  ● {}", text::one_line(&e.comment, 300)),
             Ok(EventPayload::ProjectHalted(e)) => {
@@ -448,7 +452,8 @@ impl<'a> Terminal<'a> {
     /// Answers every open gate of the project. Returns `false` when the input has ended.
     async fn answer_gates(&mut self) -> anyhow::Result<bool> {
         let pending = Some(HitlStatus::Pending);
-        let open = self.system.stores.ports.requests.requests(self.project, pending, 100).await?;
+        let requests = &self.system.stores.ports.requests;
+        let open = requests.requests(self.project, pending, None, 100).await?;
         for request in open.iter().rev() {
             if self.answered.contains(&request.id) {
                 continue;

@@ -263,6 +263,7 @@ impl System {
                 loopback_only: settings.http.host.is_loopback(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 probes_only: !self.role.answers(),
+                spool: settings.store.data_dir.clone(),
                 ..HttpSettings::default()
             },
         }

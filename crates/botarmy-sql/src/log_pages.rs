@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use botarmy_domain::EntryFilter;
+use botarmy_domain::{EntryFilter, Page};
 use uuid::Uuid;
 
 use crate::log_marks::{Lengths, Marks, Next, STEP};
@@ -19,11 +19,12 @@ pub trait LogReader: Send {
     /// Error of a query.
     type Error: Send;
 
-    /// Reads entries.
+    /// Reads entries, at least one if there is one. The page ends early, and then has more, where the
+    /// entries that this reader has read would have more than [`botarmy_domain::page::PART_BYTES`].
     fn rows(
         &mut self,
         sql: String,
-    ) -> impl Future<Output = Result<Vec<Self::Row>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Page<Self::Row>, Self::Error>> + Send;
 
     /// Reads texts from the column `name`.
     fn names(&mut self, sql: &str)
@@ -77,7 +78,22 @@ pub async fn page<R: LogReader>(
     dialect: Dialect,
     filter: &EntryFilter,
     limit: u32,
-) -> Result<Vec<R::Row>, R::Error> {
+) -> Result<Page<R::Row>, R::Error> {
+    // One entry more shows whether there is another page.
+    let found = search(reader, memory, dialect, filter, limit.saturating_add(1)).await?;
+    let is_cut = found.has_more;
+    let page = Page::first(found.items, limit);
+    Ok(Page { has_more: page.has_more || is_cut, ..page })
+}
+
+/// Returns entries, newest first.
+async fn search<R: LogReader>(
+    reader: &mut R,
+    memory: &SearchMemory,
+    dialect: Dialect,
+    filter: &EntryFilter,
+    limit: u32,
+) -> Result<Page<R::Row>, R::Error> {
     let mut search = Search { dialect, filter: filter.clone(), types: Vec::new(), below: None };
     if let Some(project) = filter.project {
         let mut cursor = None;
@@ -99,7 +115,7 @@ pub async fn page<R: LogReader>(
     if has_kind(filter) {
         find_types(reader, &mut search).await?;
         if search.is_empty() {
-            return Ok(Vec::new());
+            return Ok(none());
         }
         return reader.rows(search.by_kind(limit)).await;
     }
@@ -108,6 +124,11 @@ pub async fn page<R: LogReader>(
         return far(reader, memory, search, limit).await;
     }
     reader.rows(search.by_time(limit)).await
+}
+
+/// Returns the page of a search that finds nothing.
+const fn none<T>() -> Page<T> {
+    Page { items: Vec::new(), has_more: false }
 }
 
 /// Reads the types that are in the logs if the search does not name one.
@@ -131,7 +152,7 @@ async fn in_log<R: LogReader>(
     log: Uuid,
     cursor: Option<u64>,
     limit: u32,
-) -> Result<Vec<R::Row>, R::Error> {
+) -> Result<Page<R::Row>, R::Error> {
     let filter = &search.filter;
     let length = positive(&reader.numbers(search.length(log)).await?).unwrap_or(0);
     let mut all = Positions { first: 1, last: cursor.map_or(length, |seq| length.min(seq - 1)) };
@@ -145,18 +166,19 @@ async fn in_log<R: LogReader>(
     if has_dates && length > SHORT_LOG {
         read_times(reader, memory, &search, log, length).await?;
         let (from, to) = (search.filter.from, search.filter.to);
-        parts = memory.zones().parts(log, length, from, to).map(|part| part.within(all)).into();
+        parts = memory.zones().parts(log, length, from, to);
+        parts.iter_mut().for_each(|part| *part = part.within(all));
     }
     if has_kind {
         find_types(reader, &mut search).await?;
         if search.is_empty() {
-            return Ok(Vec::new());
+            return Ok(none());
         }
         parts = parts.into_iter().flat_map(Positions::split).collect();
     }
-    let mut found = Vec::new();
+    let mut found = none();
     for part in parts.into_iter().filter(|part| !part.is_empty()) {
-        let left = limit - u32::try_from(found.len()).unwrap_or(limit).min(limit);
+        let left = limit - u32::try_from(found.items.len()).unwrap_or(limit).min(limit);
         if left == 0 {
             break;
         }
@@ -168,7 +190,11 @@ async fn in_log<R: LogReader>(
         } else if !rows.is_empty() {
             search.filter.offset = 0;
         }
-        found.extend(rows);
+        found.items.extend(rows.items);
+        if rows.has_more {
+            found.has_more = true;
+            break;
+        }
     }
     Ok(found)
 }
@@ -195,7 +221,7 @@ async fn far<R: LogReader>(
     memory: &SearchMemory,
     mut search: Search,
     limit: u32,
-) -> Result<Vec<R::Row>, R::Error> {
+) -> Result<Page<R::Row>, R::Error> {
     let mut marks = memory.marks().clone();
     let all = match marks.fresh() {
         Some(all) => all,
@@ -226,11 +252,11 @@ async fn far<R: LogReader>(
         }
     };
     let Some(rank) = all.checked_sub(search.filter.offset.into()).filter(|rank| *rank > 0) else {
-        return Ok(Vec::new());
+        return Ok(none());
     };
     let place = marks.place(rank);
     let first = search.oldest_after(place.after, place.skip);
-    let Some(first) = reader.id(first).await? else { return Ok(Vec::new()) };
+    let Some(first) = reader.id(first).await? else { return Ok(none()) };
     search.filter.offset = 0;
     reader.rows(search.page_that_begins_with(first, limit)).await
 }

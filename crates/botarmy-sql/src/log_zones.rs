@@ -2,7 +2,9 @@
 //!
 //! Positions and times of a log nearly always grow together, but a clock may be set back. So the
 //! earliest and the latest time of each block of positions are kept in memory; a full block never
-//! changes. A search by date reads the blocks that can hold an entry of these dates.
+//! changes. A search by date reads the blocks that can hold an entry of these dates. Where the clock
+//! was set, a block can hold any date between the two times; what lies between that block and the
+//! others is not read.
 
 use std::collections::HashMap;
 
@@ -13,6 +15,8 @@ use crate::log_search::Positions;
 
 /// Number of positions in a block.
 pub const BLOCK: u64 = 1024;
+/// Number of blocks from which on it costs less to search before and after them than to read them.
+const GAP: usize = 8;
 /// Maximum number of logs whose times are kept.
 const KEPT: usize = 64;
 
@@ -47,7 +51,7 @@ impl Zones {
     }
 
     /// Returns the parts of a log in which all entries of these dates are, newest first: those that
-    /// are in no block yet, and the blocks from the first to the last that can hold one.
+    /// are in no block yet, and the runs of blocks that can hold one.
     #[must_use]
     pub fn parts(
         &self,
@@ -55,17 +59,27 @@ impl Zones {
         length: u64,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
-    ) -> [Positions; 2] {
+    ) -> Vec<Positions> {
         let zones = self.0.get(&log).map_or(&[][..], Vec::as_slice);
         let may_hold = |(earliest, latest): &Zone| {
             from.is_none_or(|from| *latest >= from.micros())
                 && to.is_none_or(|to| *earliest <= to.micros())
         };
+        let mut runs: Vec<(usize, usize)> = Vec::new();
+        for (block, _) in zones.iter().enumerate().filter(|(_, zone)| may_hold(zone)) {
+            match runs.last_mut() {
+                Some((_, last)) if block - *last <= GAP => *last = block,
+                _ => runs.push((block, block)),
+            }
+        }
         let end = |block: usize| (block as u64 + 1) * BLOCK;
-        let newest = Positions { first: zones.len() as u64 * BLOCK + 1, last: length };
-        let first = zones.iter().position(may_hold).map_or(1, |block| end(block) - BLOCK + 1);
-        let last = zones.iter().rposition(may_hold).map_or(0, end);
-        [newest, Positions { first, last }]
+        let mut parts = vec![Positions { first: zones.len() as u64 * BLOCK + 1, last: length }];
+        parts.extend(
+            runs.into_iter()
+                .rev()
+                .map(|(first, last)| Positions { first: end(first) - BLOCK + 1, last: end(last) }),
+        );
+        parts
     }
 }
 
@@ -94,7 +108,7 @@ mod tests {
         assert_eq!(parts(at(45), None)[1], blocks(5, 5));
         assert!(parts(at(60), None).iter().all(|part| part.is_empty()));
         // The newest entries are in no full block yet.
-        let [newest, _] = zones.parts(log, 5 * BLOCK + 3, at(60), None);
+        let newest = zones.parts(log, 5 * BLOCK + 3, at(60), None)[0];
         assert_eq!(newest, Positions { first: 5 * BLOCK + 1, last: 5 * BLOCK + 3 });
     }
 
@@ -103,7 +117,18 @@ mod tests {
         let log = Uuid::from_u128(1);
         let mut zones = Zones::default();
         zones.add(log, 0, vec![(0, 9), (10, 90), (20, 29), (80, 95)]);
-        let [_, found] = zones.parts(log, 4 * BLOCK, at(85), at(95));
+        let found = zones.parts(log, 4 * BLOCK, at(85), at(95))[1];
         assert_eq!(found, Positions { first: BLOCK + 1, last: 4 * BLOCK });
+    }
+
+    #[test]
+    fn a_block_in_which_the_clock_was_set_is_searched_without_all_blocks_before_it() {
+        let log = Uuid::from_u128(1);
+        let mut zones = Zones::default();
+        let times = (0..100).map(|n| if n == 80 { (5, 809) } else { (n * 10, n * 10 + 9) });
+        zones.add(log, 0, times.collect());
+        let found = zones.parts(log, 100 * BLOCK, at(55), at(56));
+        let block = |n: u64| Positions { first: n * BLOCK + 1, last: (n + 1) * BLOCK };
+        assert_eq!(found[1..], [block(80), block(5)]);
     }
 }

@@ -4,8 +4,10 @@
 use async_trait::async_trait;
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::AgentStatus;
-use botarmy_domain::{AgentRecord, AgentType, Listed, RecordKind, StoreError, Timestamp};
-use botarmy_sql::body;
+use botarmy_domain::{
+    AgentRecord, AgentType, Listed, Page, PastStatus, RecordKind, StoreError, Timestamp,
+};
+use botarmy_sql::{body, integer};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -13,7 +15,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use crate::error::reading;
 use crate::record_statements;
 use crate::schema::events;
-use crate::statements::{EventIsAgentStatus, limited};
+use crate::statements::{EventIsAgentStatus, limited, page};
 use crate::store::SqliteStore;
 
 impl SqliteStore {
@@ -55,7 +57,12 @@ impl AgentStatus for SqliteStore {
         })
     }
 
-    async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError> {
+    async fn history(
+        &self,
+        agent: AgentType,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<PastStatus>, StoreError> {
         self.read_list(limit, move |connection| {
             let system = LogId::System.key();
             let query = events::table
@@ -65,11 +72,13 @@ impl AgentStatus for SqliteStore {
                         .bind::<Text, _>(agent.as_str()),
                 )
                 .filter(events::log.eq(system.bytes().as_slice()))
+                .filter(events::seq.lt(before.map_or(i64::MAX, integer)))
                 .order(events::seq.desc())
                 .select((events::seq, events::event_data));
-            let rows: Vec<(i64, String)> =
-                limited(query, limit).load(connection).map_err(|error| reading("events", error))?;
-            rows.iter().map(|(seq, row)| body("events", seq, row)).collect()
+            page(connection, "events", limited(query, limit), |(seq, row): &(i64, String)| {
+                let record = body("events", seq, row)?;
+                Ok((PastStatus { seq: u64::try_from(*seq).unwrap_or(0), record }, row.len()))
+            })
         })
         .await
     }

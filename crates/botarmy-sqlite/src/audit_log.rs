@@ -7,11 +7,13 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
+use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::AuditLog;
-use botarmy_domain::{EntryFilter, EventId, StoreError};
+use botarmy_domain::{EntryFilter, EventId, Page, StoreError};
 use botarmy_sql::integer;
-use botarmy_sql::log_pages::{self, LogReader, SearchMemory};
+use botarmy_sql::log_pages::{self, LogReader};
 use botarmy_sql::log_search::Dialect;
+use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Text};
@@ -21,7 +23,7 @@ use uuid::Uuid;
 use crate::error::reading;
 use crate::rows::{EventRow, head_mark};
 use crate::schema::{events, heads};
-use crate::statements::limited;
+use crate::statements::{limited, page};
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -30,12 +32,18 @@ impl AuditLog for SqliteStore {
         &self,
         filter: EntryFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+    ) -> Result<Page<Arc<Entry>>, StoreError> {
         let memory = self.search_memory();
         self.read_aside(move |connection| {
-            let rows =
-                page(connection, &memory, &filter, limit).map_err(|e| reading("events", e))?;
-            rows.iter().map(EventRow::entry).collect()
+            if log_pages::is_search(&filter) {
+                let mut reader = Reader { connection, left: PART_BYTES };
+                let found = log_pages::page(&mut reader, &memory, Dialect::SQLITE, &filter, limit);
+                let found = at_once(found).map_err(|error| reading("events", error))?;
+                return found.try_map(|row| row.entry());
+            }
+            let query = newest(connection, &filter).map_err(|error| reading("events", error))?;
+            let query = limited(query.select(EventRow::as_select()), limit).after(filter.offset);
+            page(connection, "events", query, entry)
         })
         .await
     }
@@ -54,7 +62,7 @@ impl AuditLog for SqliteStore {
         log: LogId,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+    ) -> Result<Page<Arc<Entry>>, StoreError> {
         self.read_list(limit, move |connection| {
             let key = log.key();
             let query = events::table
@@ -62,9 +70,7 @@ impl AuditLog for SqliteStore {
                 .filter(events::seq.gt(integer(after)))
                 .order(events::seq)
                 .select(EventRow::as_select());
-            let rows =
-                limited(query, limit).load(connection).map_err(|error| reading("events", error))?;
-            rows.iter().map(EventRow::entry).collect()
+            page(connection, "events", limited(query, limit), entry)
         })
         .await
     }
@@ -84,17 +90,16 @@ impl AuditLog for SqliteStore {
 
 type Query<'a> = events::BoxedQuery<'a, Sqlite>;
 
-/// Returns one page of entries, newest first.
-fn page(
+/// Reads an entry and its size.
+fn entry(row: &EventRow) -> Result<(Arc<Entry>, usize), StoreError> {
+    Ok((row.entry()?, row.size()))
+}
+
+/// Returns the query for entries, newest first, of a filter that needs no search.
+fn newest<'a>(
     connection: &mut SqliteConnection,
-    memory: &SearchMemory,
-    filter: &EntryFilter,
-    limit: u32,
-) -> QueryResult<Vec<EventRow>> {
-    if log_pages::is_search(filter) {
-        let mut reader = Reader(connection);
-        return at_once(log_pages::page(&mut reader, memory, Dialect::SQLITE, filter, limit));
-    }
+    filter: &'a EntryFilter,
+) -> QueryResult<Query<'a>> {
     let mut query: Query<'_> = events::table.into_boxed();
     // A cursor is a position in the order of the page.
     query = match (&filter.project, &filter.before) {
@@ -111,7 +116,7 @@ fn page(
             query.order(events::seq.desc())
         }
     };
-    limited(query.select(EventRow::as_select()), limit).after(filter.offset).load(connection)
+    Ok(query)
 }
 
 fn before_id<'a>(query: Query<'a>, before: &'a EventId) -> Query<'a> {
@@ -124,7 +129,11 @@ fn seq_of(connection: &mut SqliteConnection, id: EventId) -> QueryResult<Option<
 }
 
 /// A connection on which a search runs. Its queries are answered at once.
-struct Reader<'a>(&'a mut SqliteConnection);
+struct Reader<'a> {
+    connection: &'a mut SqliteConnection,
+    /// Number of bytes of entries that still fit in the page.
+    left: usize,
+}
 
 #[derive(QueryableByName)]
 struct Name {
@@ -150,22 +159,32 @@ impl LogReader for Reader<'_> {
     type Row = EventRow;
     type Error = diesel::result::Error;
 
-    async fn rows(&mut self, sql: String) -> QueryResult<Vec<EventRow>> {
-        sql_query(sql).load(self.0)
+    async fn rows(&mut self, sql: String) -> QueryResult<Page<EventRow>> {
+        let query = sql_query(sql);
+        let rows = query.load_iter::<EventRow, DefaultLoadingMode>(self.connection)?;
+        let rows = rows.map(|row| {
+            let row = row?;
+            let size = row.size();
+            Ok::<_, diesel::result::Error>((row, size))
+        });
+        let page = Page::part(rows, u32::MAX, self.left)?;
+        let size: usize = page.iter().map(EventRow::size).sum();
+        self.left = self.left.saturating_sub(size);
+        Ok(page)
     }
 
     async fn names(&mut self, sql: &str) -> QueryResult<Vec<String>> {
-        let names: Vec<Name> = sql_query(sql).load(self.0)?;
+        let names: Vec<Name> = sql_query(sql).load(self.connection)?;
         Ok(names.into_iter().map(|row| row.name).collect())
     }
 
     async fn numbers(&mut self, sql: String) -> QueryResult<Vec<(i64, i64)>> {
-        let numbers: Vec<Numbers> = sql_query(sql).load(self.0)?;
+        let numbers: Vec<Numbers> = sql_query(sql).load(self.connection)?;
         Ok(numbers.into_iter().map(|row| (row.a, row.b)).collect())
     }
 
     async fn id(&mut self, sql: String) -> QueryResult<Option<Uuid>> {
-        let ids: Vec<Id> = sql_query(sql).load(self.0)?;
+        let ids: Vec<Id> = sql_query(sql).load(self.connection)?;
         let id = ids.first().map(|row| Uuid::from_slice(&row.id)).transpose();
         id.map_err(|error| diesel::result::Error::DeserializationError(error.into()))
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::ports::ContextStore;
-use botarmy_domain::{Artifact, ArtifactFilter, ContextId, ProjectId, StoreError};
+use botarmy_domain::{Artifact, ArtifactFilter, ContextId, Page, ProjectId, StoreError};
 use diesel::prelude::*;
 
 use crate::error::reading;
 use crate::rows::ArtifactRow;
 use crate::schema::artifacts;
-use crate::statements::limited;
+use crate::statements::{limited, page};
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -32,7 +32,7 @@ impl ContextStore for SqliteStore {
         project: ProjectId,
         filter: ArtifactFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Artifact>>, StoreError> {
+    ) -> Result<Page<Arc<Artifact>>, StoreError> {
         self.read_aside(move |connection| {
             let mut query = artifacts::table
                 .filter(artifacts::project_id.eq(project.bytes().as_slice()))
@@ -48,9 +48,9 @@ impl ContextStore for SqliteStore {
             if let Some(after) = &filter.after {
                 query = query.filter(artifacts::id.gt(after.bytes().as_slice()));
             }
-            let rows = limited(query, limit).load(connection);
-            let rows = rows.map_err(|error| reading("artifacts", error))?;
-            rows.iter().map(ArtifactRow::artifact).collect()
+            page(connection, "artifacts", limited(query, limit), |row: &ArtifactRow| {
+                Ok((row.artifact()?, row.size()))
+            })
         })
         .await
     }

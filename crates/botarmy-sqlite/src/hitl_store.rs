@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::ports::HitlStore;
-use botarmy_domain::{HitlRequest, HitlRequestId, HitlStatus, ProjectId, StoreError, Timestamp};
+use botarmy_domain::{
+    HitlRequest, HitlRequestId, HitlStatus, Page, ProjectId, StoreError, Timestamp,
+};
 use botarmy_sql::body;
 use diesel::prelude::*;
 
 use crate::error::reading;
 use crate::rows::bodies;
 use crate::schema::hitl_requests;
-use crate::statements::{RequestIsPending, limited};
+use crate::statements::{RequestIsPending, entity, limited, page};
 use crate::store::SqliteStore;
 
 const TABLE: &str = "hitl_requests";
@@ -34,8 +36,9 @@ impl HitlStore for SqliteStore {
         &self,
         project: ProjectId,
         status: Option<HitlStatus>,
+        before: Option<HitlRequestId>,
         limit: u32,
-    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+    ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
         self.read_list(limit, move |connection| {
             let mut query = hitl_requests::table
                 .filter(hitl_requests::project_id.eq(project.bytes().as_slice()))
@@ -45,8 +48,10 @@ impl HitlStore for SqliteStore {
             if let Some(status) = status {
                 query = query.filter(hitl_requests::status.eq(status.as_str()));
             }
-            let rows = limited(query, limit).load(connection);
-            bodies(TABLE, rows.map_err(|error| reading(TABLE, error))?)
+            if let Some(before) = &before {
+                query = query.filter(hitl_requests::id.lt(before.bytes().as_slice()));
+            }
+            page(connection, TABLE, limited(query, limit), entity(TABLE))
         })
         .await
     }
@@ -55,7 +60,7 @@ impl HitlStore for SqliteStore {
         &self,
         after: Option<HitlRequestId>,
         limit: u32,
-    ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
+    ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
         self.read_list(limit, move |connection| {
             let after = after.map_or_else(Vec::new, |id| id.bytes().to_vec());
             let query = hitl_requests::table
@@ -63,8 +68,7 @@ impl HitlStore for SqliteStore {
                 .filter(hitl_requests::id.gt(after))
                 .order(hitl_requests::id)
                 .select((hitl_requests::id, hitl_requests::body));
-            let rows = limited(query, limit).load(connection);
-            bodies(TABLE, rows.map_err(|error| reading(TABLE, error))?)
+            page(connection, TABLE, limited(query, limit), entity(TABLE))
         })
         .await
     }

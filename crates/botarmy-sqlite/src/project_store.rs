@@ -5,14 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::log::{Head, LogId};
 use botarmy_domain::ports::ProjectStore;
-use botarmy_domain::{Project, ProjectId, ProjectStatus, StoreError};
+use botarmy_domain::{Page, Project, ProjectId, ProjectStatus, StoreError};
 use botarmy_sql::body;
 use diesel::prelude::*;
 
 use crate::error::reading;
-use crate::rows::{HeadRow, bodies};
+use crate::rows::HeadRow;
 use crate::schema::{heads, projects};
-use crate::statements::limited;
+use crate::statements::{entity, limited, page};
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -47,7 +47,7 @@ impl ProjectStore for SqliteStore {
         status: Option<ProjectStatus>,
         before: Option<ProjectId>,
         limit: u32,
-    ) -> Result<Vec<Arc<Project>>, StoreError> {
+    ) -> Result<Page<Arc<Project>>, StoreError> {
         self.read_list(limit, move |connection| {
             let mut query = projects::table
                 .select((projects::id, projects::body))
@@ -59,8 +59,7 @@ impl ProjectStore for SqliteStore {
             if let Some(before) = &before {
                 query = query.filter(projects::id.lt(before.bytes().as_slice()));
             }
-            let rows = limited(query, limit).load(connection);
-            bodies("projects", rows.map_err(|error| reading("projects", error))?)
+            page(connection, "projects", limited(query, limit), entity("projects"))
         })
         .await
     }

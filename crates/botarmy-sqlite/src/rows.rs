@@ -123,6 +123,11 @@ pub(crate) struct ArtifactRow {
 }
 
 impl ArtifactRow {
+    /// Returns the size of the texts, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.metadata.len() + self.content.len()
+    }
+
     pub(crate) fn artifact(&self) -> Result<Arc<Artifact>, StoreError> {
         let meta = self.meta.artifact_ref()?;
         let row = meta.id.to_string();
@@ -151,6 +156,11 @@ pub(crate) struct EventRow {
 }
 
 impl EventRow {
+    /// Returns the size of the texts, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.event_metadata.len() + self.event_data.len()
+    }
+
     pub(crate) fn entry(&self) -> Result<Arc<Entry>, StoreError> {
         let row = key_text(&self.id);
         let column = Column { table: "events", row: &row };

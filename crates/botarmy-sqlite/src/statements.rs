@@ -1,10 +1,21 @@
 //! Small pieces that Diesel's query builder lacks, so that hot statements are prepared once.
 
+use std::sync::Arc;
+
+use botarmy_domain::StoreError;
+use botarmy_domain::page::{PART_BYTES, Page};
+use botarmy_sql::body;
+use diesel::connection::DefaultLoadingMode;
 use diesel::expression::{Expression, ValidGrouping, is_aggregate};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_dsl::methods::LoadQuery;
 use diesel::sql_types::{BigInt, Bool};
 use diesel::sqlite::Sqlite;
+use serde::de::DeserializeOwned;
+
+use crate::error::reading;
+use crate::rows::key_text;
 
 /// An insert that becomes an update where the row exists. Diesel prepares its own `ON CONFLICT`
 /// anew each time; this one is kept. `otherwise` must follow from the table alone.
@@ -76,6 +87,43 @@ impl<Select: QueryFragment<Sqlite>> QueryFragment<Sqlite> for Limited<Select> {
 }
 
 impl<Select> RunQueryDsl<SqliteConnection> for Limited<Select> {}
+
+/// Returns the page that begins with the first rows of a query, read one by one, so that no more
+/// than a page is in memory. `read` returns an item and its size in bytes.
+pub(crate) fn page<'query, Select, Row, T>(
+    connection: &mut SqliteConnection,
+    table: &'static str,
+    query: Limited<Select>,
+    read: impl Fn(&Row) -> Result<(T, usize), StoreError>,
+) -> Result<Page<T>, StoreError>
+where
+    Limited<Select>: LoadQuery<'query, SqliteConnection, Row>,
+    Row: 'static,
+{
+    let limit = u32::try_from(query.limit).unwrap_or(u32::MAX);
+    // One row more shows whether there is another page.
+    let query = Limited { limit: query.limit.saturating_add(1), ..query };
+    let rows = query
+        .load_iter::<Row, DefaultLoadingMode>(connection)
+        .map_err(|error| reading(table, error))?;
+    Page::part(
+        rows.map(|row| read(&row.map_err(|error| reading(table, error))?)),
+        limit,
+        PART_BYTES,
+    )
+}
+
+/// A row's key and its body.
+type Keyed = (Vec<u8>, String);
+/// An entity with the size of its row, in bytes.
+type SizedEntity<T> = (Arc<T>, usize);
+
+/// Returns a reader of an entity from its key and body, for [`page`].
+pub(crate) fn entity<T: DeserializeOwned>(
+    table: &'static str,
+) -> impl Fn(&Keyed) -> Result<SizedEntity<T>, StoreError> {
+    move |(key, text)| Ok((Arc::new(body(table, key_text(key), text)?), text.len()))
+}
 
 /// Conditions that have to stand in a statement word for word: SQLite uses a partial index only
 /// for a statement that says literally what the index says.

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::ports::TaskStore;
+use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
-    ProjectId, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskStatusList, Timestamp,
+    Page, ProjectId, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatusList,
+    Timestamp,
 };
 use botarmy_sql::{body, ready_tasks, word};
+use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
 use crate::error::reading;
 use crate::rows::{bodies, key_text};
 use crate::schema::{heads, projects, tasks};
-use crate::statements::{TaskIsPending, TaskIsWorking, limited};
+use crate::statements::{TaskIsPending, TaskIsWorking, entity, limited, page};
 use crate::store::SqliteStore;
 
 /// Maximum number of tasks of a status list that are read on the calling thread.
@@ -36,7 +39,7 @@ impl TaskStore for SqliteStore {
         project: ProjectId,
         filter: TaskFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Task>>, StoreError> {
+    ) -> Result<Page<Arc<Task>>, StoreError> {
         self.read_list(limit, move |connection| {
             let mut query = tasks::table
                 .filter(tasks::project_id.eq(project.bytes().as_slice()))
@@ -52,8 +55,7 @@ impl TaskStore for SqliteStore {
             if let Some(after) = &filter.after {
                 query = query.filter(tasks::id.gt(after.bytes().as_slice()));
             }
-            let rows = limited(query, limit).load(connection);
-            bodies("tasks", rows.map_err(|error| reading("tasks", error))?)
+            page(connection, "tasks", limited(query, limit), entity("tasks"))
         })
         .await
     }
@@ -67,7 +69,7 @@ impl TaskStore for SqliteStore {
         let glance =
             self.read_now(|connection| status_list(connection, project, limit.min(GLANCE)))?;
         match &glance {
-            Some(seen) if limit > GLANCE && seen.tasks.len() == GLANCE as usize => {
+            Some(seen) if limit > GLANCE && seen.tasks.has_more => {
                 self.read_aside(move |connection| status_list(connection, project, limit)).await
             }
             _ => Ok(glance),
@@ -148,14 +150,22 @@ fn status_list(
         .filter(projects::id.eq(project.bytes().as_slice()))
         .order(tasks::id)
         .select((heads::seq, projects::status, (tasks::id, tasks::body).nullable()));
-    let rows: Vec<(i64, String, Option<Keyed>)> =
-        limited(query, limit.max(1)).load(connection).map_err(|error| reading("tasks", error))?;
-    let Some((seq, status, _)) = rows.first() else { return Ok(None) };
-    let project_status = word("projects", project, "status", status)?;
-    let seq = u64::try_from(*seq).unwrap_or(0);
-    let rows = rows.into_iter().filter_map(|(_, _, task)| task);
-    let rows = rows.take(usize::try_from(limit).unwrap_or(usize::MAX));
-    let tasks =
-        rows.map(|(id, text)| body("tasks", key_text(&id), &text)).collect::<Result<_, _>>()?;
+    let mut rows = limited(query, limit.saturating_add(1))
+        .load_iter::<(i64, String, Option<Keyed>), DefaultLoadingMode>(connection)
+        .map_err(|error| reading("tasks", error))?
+        .map(|row| row.map_err(|error| reading("tasks", error)));
+    let Some(first) = rows.next().transpose()? else { return Ok(None) };
+    let (seq, project_status) = (first.0, word("projects", project, "status", &first.1)?);
+    // A task can be megabytes; its line is short.
+    let lines = std::iter::once(Ok(first)).chain(rows).filter_map(|row| match row {
+        Ok((_, _, task)) => task.map(|(id, text)| {
+            let line: TaskLine = body("tasks", key_text(&id), &text)?;
+            let size = line.size();
+            Ok((line, size))
+        }),
+        Err(error) => Some(Err(error)),
+    });
+    let tasks = Page::part(lines, limit, STATUS_BYTES)?;
+    let seq = u64::try_from(seq).unwrap_or(0);
     Ok(Some(TaskStatusList { seq, project_status, tasks }))
 }

@@ -300,7 +300,7 @@ async fn a_full_disk_is_reported_as_one_changes_nothing_and_passes() {
     };
     assert!(matches!(error, Error::Store(StoreError::Full { .. })), "{error:?}");
     let (_, head) = store.overview(project).await.unwrap().unwrap();
-    let tasks = store.tasks(project, Default::default(), 100_000).await.unwrap();
+    let tasks = store.status(project, 100_000).await.unwrap().unwrap().tasks;
     assert_eq!(head.seq, 1 + tasks.len() as u64);
     assert_eq!(head.counts.pending as usize, tasks.len());
     let health = DatabaseHealth(store.clone()).check().await;

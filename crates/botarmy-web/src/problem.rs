@@ -87,7 +87,10 @@ impl Problem {
     /// Creates a 400 for a body of which the end did not arrive.
     #[must_use]
     pub fn truncated_body() -> Self {
-        Self::bad_request("The request body was truncated: the connection ended before its end.")
+        Self::bad_request(
+            "The request body was truncated or malformed: the connection ended before its end, or \
+             one of its chunks cannot be read.",
+        )
     }
 
     /// Creates a 404 for a thing of this kind.

@@ -89,6 +89,14 @@ impl<D> Strict<D> {
     }
 }
 
+macro_rules! forward_numbers {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.inner.$method(WholeNumber(visitor))
+        }
+    )*};
+}
+
 macro_rules! forward {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -103,10 +111,13 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     // Values without a type, such as documents, have no fields of their own: they pass unchecked.
     forward! {
         deserialize_any deserialize_ignored_any deserialize_identifier deserialize_bool
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-        deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string
+        deserialize_i128 deserialize_u128 deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string
         deserialize_bytes deserialize_byte_buf deserialize_unit
+    }
+
+    forward_numbers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -181,6 +192,41 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
 
     fn is_human_readable(&self) -> bool {
         self.inner.is_human_readable()
+    }
+}
+
+/// Visitor of a whole number, which may be written with a fraction of zero: `5.0` is an integer (JSON
+/// Schema, validation, section 4.2.3), and some languages write it that way.
+struct WholeNumber<V>(V);
+
+/// Smallest number of which an `f64` cannot tell every whole number apart from its neighbours.
+const INEXACT: f64 = 9_007_199_254_740_992.0;
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for WholeNumber<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<V::Value, E> {
+        self.0.visit_i64(number)
+    }
+
+    /// Refuses what no column of a database can hold, instead of storing another number.
+    fn visit_u64<E: Error>(self, number: u64) -> Result<V::Value, E> {
+        if i64::try_from(number).is_err() {
+            return Err(E::custom(format_args!("must be at most {}", i64::MAX)));
+        }
+        self.0.visit_u64(number)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and in the range")]
+    fn visit_f64<E: Error>(self, number: f64) -> Result<V::Value, E> {
+        if number.fract() == 0.0 && number.abs() < INEXACT {
+            return self.0.visit_i64(number as i64);
+        }
+        self.0.visit_f64(number)
     }
 }
 
@@ -365,6 +411,27 @@ mod tests {
         assert_eq!(outer.free["a"]["b"][0]["c"], 1);
         let (field, message) = refused(&json!({"name": "x", "inner": [1]}));
         assert_eq!((field.as_str(), message.contains("expected an object")), ("inner", true));
+    }
+
+    #[test]
+    fn a_whole_number_may_have_a_fraction_of_zero_and_no_other() {
+        let read = |number: &str| {
+            let mut json = serde_json::Deserializer::from_str(number);
+            deserialize::<u32, _>(&mut json, UnknownFields::Reject).ok()
+        };
+        assert_eq!(["7", "7.0", "-0.0", "7e1"].map(read), [Some(7), Some(7), Some(0), Some(70)]);
+        for refused in ["7.5", "-7.0", "4294967296.0", "1e300", "\"7\""] {
+            assert_eq!(read(refused), None, "{refused}");
+        }
+        let largest = |number: &str| {
+            let mut json = serde_json::Deserializer::from_str(number);
+            deserialize::<u64, _>(&mut json, UnknownFields::Reject).ok()
+        };
+        assert_eq!(largest("9223372036854775807"), Some(i64::MAX.unsigned_abs()));
+        assert_eq!(largest("9223372036854775808"), None, "a column cannot hold it");
+        let mut json = serde_json::Deserializer::from_str(r#"{"name": "x", "free": {"a": 7.0}}"#);
+        let outer: Outer = deserialize(&mut json, UnknownFields::Reject).unwrap();
+        assert!(outer.free["a"].is_f64(), "a document stays as it is");
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! ```
 
 mod guard;
+mod outgoing;
 mod session;
 mod settings;
 

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_web::body::{BodyStream, MessageBody};
 use actix_web::dev::{self, Extensions};
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
@@ -23,15 +24,15 @@ use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReaso
 use botarmy_domain::json;
 use botarmy_live::{Admission, Hub, SubscribeError, Subscriber, Target};
 use botarmy_web::{Problem, UnknownFields, parse_query, strict};
-use bytestring::ByteString;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::{debug, error};
 
 use crate::WsSettings;
 use crate::guard::{Guard, TooLong};
+use crate::outgoing::{self, Message, Stalled};
 
 /// The largest position in a log: the largest integer of every store.
 const MAX_POSITION: u64 = i64::MAX as u64;
@@ -111,14 +112,24 @@ async fn connect(
         subscriber.subscribe(target, after).await.map_err(refused)?;
     }
     let (payload, too_long) = guarded(req, payload, settings.max_frame_bytes).await;
-    let (response, session, messages) =
+    let (response, _, messages) =
         actix_ws::handle(req, payload).map_err(|error| no_handshake(&error))?;
+    let (sender, receiver) = outgoing::queue();
+    // The body of the WebSocket crate takes 32 messages whatever their size, and writes them into
+    // one buffer. It is kept because its end tells the stream of messages that the connection ended.
+    let response = response.map_body(|_, original| {
+        let bytes = receiver.map(move |bytes| {
+            let _alive = &original;
+            bytes
+        });
+        BodyStream::new(bytes).boxed()
+    });
     // The guard has checked every length, also that of a message in fragments.
     let no_limit = usize::MAX;
     let messages =
         messages.max_frame_size(no_limit).aggregate_continuations().max_continuation_size(no_limit);
     let (hub, settings) = (Arc::clone(hub), Arc::clone(settings));
-    let connection = Connection { hub, settings, subscriber, session, too_long };
+    let connection = Connection { hub, settings, subscriber, sender, too_long };
     rt::spawn(connection.run(messages, admission));
     Ok(response)
 }
@@ -212,7 +223,7 @@ struct Connection {
     hub: Arc<Hub>,
     settings: Arc<WsSettings>,
     subscriber: Subscriber,
-    session: actix_ws::Session,
+    sender: outgoing::Sender,
     too_long: Arc<AtomicBool>,
 }
 
@@ -230,8 +241,10 @@ impl Connection {
         let end = self.serve(&mut messages).await;
         debug!(subscriber = ?self.subscriber, reason = ?end.0, "The live connection ended");
         if end.0.is_some() {
-            // Best effort: the connection ends whether or not the frame arrives.
-            drop(timeout(CLOSE_TIMEOUT, self.session.close(end.0)).await);
+            let reason = end
+                .0
+                .map(|reason| (u16::from(reason.code), reason.description.unwrap_or_default()));
+            self.sender.close(reason, CLOSE_TIMEOUT).await;
         }
         drop(admission);
     }
@@ -258,7 +271,7 @@ impl Connection {
                         self.ping().await
                     }
                 }
-                text = self.subscriber.next() => self.send(text).await,
+                text = self.subscriber.next() => self.send(Message::Text(text)).await,
             };
             if let Err(end) = done {
                 return end;
@@ -280,9 +293,7 @@ impl Connection {
                 Err(End(Some(CloseReason { code, description: None })))
             }
             Some(Ok(AggregatedMessage::Pong(_))) => Ok(()),
-            Some(Ok(AggregatedMessage::Ping(bytes))) => {
-                within(self.settings.send_timeout, self.session.pong(&bytes)).await
-            }
+            Some(Ok(AggregatedMessage::Ping(bytes))) => self.send(Message::Pong(bytes)).await,
             Some(Ok(AggregatedMessage::Binary(_))) => {
                 self.send_error("Binary messages are not accepted; send JSON as text.").await
             }
@@ -325,19 +336,21 @@ impl Connection {
 
     async fn send_error(&mut self, message: &str) -> Result<(), End> {
         let text = self.hub.error_frame(message);
-        self.send(text).await
+        self.send(Message::Text(text)).await
     }
 
     async fn reply(&mut self, reply: &Value) -> Result<(), End> {
-        self.send(reply.to_string().into()).await
+        self.send(Message::Text(reply.to_string().into())).await
     }
 
-    async fn send(&mut self, text: ByteString) -> Result<(), End> {
-        within(self.settings.send_timeout, self.session.text(text)).await
+    async fn ping(&self) -> Result<(), End> {
+        self.send(Message::Ping).await
     }
 
-    async fn ping(&mut self) -> Result<(), End> {
-        within(self.settings.send_timeout, self.session.ping(b"")).await
+    /// Sends a message. The connection ends without a close frame when the client takes nothing.
+    async fn send(&self, message: Message) -> Result<(), End> {
+        let sending = self.sender.send(message, self.settings.send_timeout);
+        sending.await.map_err(|Stalled| End(None))
     }
 
     /// Returns the close code for an error in what the client sent (RFC 6455, section 7.4.1).
@@ -359,14 +372,6 @@ impl Connection {
             other => End::with(CloseCode::Protocol, &other.to_string()),
         }
     }
-}
-
-/// Awaits a send. The connection ends without a close frame when it fails or takes too long.
-async fn within<E>(
-    limit: Duration,
-    sending: impl Future<Output = Result<(), E>>,
-) -> Result<(), End> {
-    timeout(limit, sending).await.map_or(Err(End(None)), |sent| sent.map_err(|_| End(None)))
 }
 
 /// A request of the client.

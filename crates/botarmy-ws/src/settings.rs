@@ -15,7 +15,8 @@ pub struct WsSettings {
     pub retry_after: Duration,
     /// Interval between pings. A client that sends nothing for two intervals is disconnected.
     pub heartbeat: Duration,
-    /// Time that sending one frame may take before the client is disconnected.
+    /// Time that a client to which frames have to be sent may accept nothing before it is
+    /// disconnected.
     pub send_timeout: Duration,
     /// Largest message that a client may send, in bytes; a larger one closes with 1009.
     pub max_frame_bytes: usize,

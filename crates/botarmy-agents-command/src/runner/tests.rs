@@ -722,10 +722,98 @@ async fn a_test_run_without_a_verdict_is_invalid_output() {
     assert!(matches!(&ended, Err(RunError::InvalidOutput { .. })), "{ended:?}");
 }
 
+/// Returns what a coding agent of each preset prints when this is its answer.
+fn printed(answer: &str) -> [(Preset, String); 3] {
+    let text = Value::from(answer).to_string();
+    [
+        (Preset::Claude, CLAUDE.replace("\"I added a button.\"", &text)),
+        (Preset::Codex, CODEX.replace("\"Renamed it.\"", &text)),
+        (Preset::Gemini, GEMINI.replace(r##""# Plan\n\nSmall steps.""##, &text)),
+    ]
+}
+
+fn prints(text: &str) -> String {
+    format!("cat > /dev/null; cat <<'END'\n{text}\nEND")
+}
+
+fn planner() -> Assignment {
+    let output_type = Some(ArtifactType::ProjectPlan);
+    Assignment { agent: AgentType::Analyst, output_type, ..coder(&[("a.txt", "")]) }
+}
+
+/// Documents that would not be stored as they are, with the reason.
+const LOSSY: [(&str, &str); 4] = [
+    (r#"{"goals":[{"a":1,"a":2}]}"#, "goals[0].a: occurs twice in the same object"),
+    (r#"{"n":1234567890123456789012345}"#, "n: the number 1234567890123456789012345 cannot"),
+    (r#"{"n":{"m":3.141592653589793238}}"#, "n.m: the number 3.141592653589793238 cannot"),
+    (r#"{"n":1e-400}"#, "n: the number 1e-400 cannot be stored exactly"),
+];
+
+fn is_invalid(ended: &Result<Outcome, RunError>, reason: &str) -> bool {
+    matches!(ended, Err(RunError::InvalidOutput { detail, usage })
+        if detail.contains(reason) && usage.output_tokens > 0)
+}
+
+#[tokio::test]
+async fn an_answer_of_a_coding_agent_that_would_lose_a_key_or_a_digit_is_refused() {
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(128), "]".repeat(128));
+    let deep = (deep.as_str(), "is nested more than 128 levels deep");
+    for (document, reason) in LOSSY.into_iter().chain([deep]) {
+        for answer in [document.to_owned(), format!("```json\n{document}\n```")] {
+            for (preset, output) in printed(&answer) {
+                let ended = Fixture::new(preset, &prints(&output)).run(planner()).await;
+                assert!(is_invalid(&ended, reason), "{preset:?} {document:.60}: {ended:?}");
+            }
+        }
+    }
+    let exact = r#"{"n":18446744073709551615,"m":0.30000000000000004,"a":{"a":1}}"#;
+    for (preset, output) in printed(exact) {
+        let (output, _) = completed(Fixture::new(preset, &prints(&output)).run(planner()).await);
+        assert_eq!(Value::Object(output).to_string(), exact, "{preset:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_json_around_an_answer_is_refused_where_it_would_lose_a_key_or_a_digit() {
+    let text = "\"I added a button.\"";
+    let claude = |formed: &str| CLAUDE.replace("\"num_turns\":2", formed);
+    for (document, reason) in LOSSY {
+        let output = claude(&format!("\"structured_output\":{document}"));
+        for output in [output.clone(), format!("[{{\"type\":\"system\"}},{output}]")] {
+            let ended = Fixture::new(Preset::Claude, &prints(&output)).run(planner()).await;
+            assert!(is_invalid(&ended, reason), "{output}: {ended:?}");
+        }
+    }
+    let twice = |output: &str, member: &str, value: &str| {
+        output.replace(&format!("{member}:{value}"), &format!("{member}:\"\",{member}:{value}"))
+    };
+    for (preset, output, reason) in [
+        (Preset::Claude, twice(CLAUDE, "\"result\"", text), "result: occurs twice"),
+        (Preset::Codex, twice(CODEX, "\"text\"", "\"Renamed it.\""), "item.text: occurs twice"),
+        (Preset::Codex, CODEX.replace("24763", "18446744073709551616"), "usage.input_tokens: the"),
+        (
+            Preset::Gemini,
+            GEMINI.replace("\"stats\"", "\"response\":\"\",\"stats\""),
+            "response: occurs",
+        ),
+    ] {
+        let ended = Fixture::new(preset, &prints(&output)).run(planner()).await;
+        assert!(is_invalid(&ended, reason), "{preset:?}: {ended:?}");
+    }
+    // Other events of a list, and earlier messages, are not the answer.
+    let other = r#"{"type":"user","input":{"n":1234567890123456789012345,"a":1,"a":2}}"#;
+    let listed = format!("[{other},{CLAUDE},{other}]");
+    let earlier = CODEX.replace("\"text\":\"Looking.\"", "\"text\":\"\",\"text\":\"Looking.\"");
+    for (preset, output) in [(Preset::Claude, listed), (Preset::Codex, earlier)] {
+        let ended = Fixture::new(preset, &prints(&output)).run(planner()).await;
+        assert!(ended.is_ok(), "{preset:?}: {ended:?}");
+    }
+}
+
 #[test]
 fn a_prompt_fits_into_an_argument() {
     let mut job = coder(&[]);
     job.instructions = "ż".repeat(200_000);
-    let call = presets::call(Preset::Codex, &job, None);
+    let call = presets::call(Preset::Codex, &job, None, false);
     assert!(call.arguments.last().unwrap().len() < 128 << 10);
 }

@@ -1,7 +1,5 @@
 //! Artifacts stored by hand, and packages.
 
-use serde_json::{Map, Value};
-
 use super::builder::DecisionBuilder;
 use super::flow;
 use crate::artifact::{ArtifactRef, NewArtifact};
@@ -36,7 +34,9 @@ pub fn store(
     if !project.reopens_by_itself() {
         builder.open_project()?;
     }
-    check_source("content", new.artifact_type, &new.content)?;
+    if new.artifact_type == ArtifactType::SourceCode {
+        check_paths(&new.content).map_err(|problem| DomainError::invalid("content", problem))?;
+    }
     let stored = builder.store_artifact(project.id, source_agent, new.clone(), None);
     let Some(plan) = &project.plan else { return Ok(builder.finish()) };
     let verdict = |step: &Step| plan.workflow.verdict(&step.name, &new.content);
@@ -53,19 +53,6 @@ pub fn store(
         flow::review_replacement(&mut builder, &project, step, &stored, verdict(step));
     }
     Ok(builder.finish())
-}
-
-/// Checks the paths of a document that a request brings, if the document is source code. `field` is
-/// its name in the request.
-pub(super) fn check_source(
-    field: &'static str,
-    artifact_type: ArtifactType,
-    document: &Map<String, Value>,
-) -> Result<(), DomainError> {
-    if artifact_type != ArtifactType::SourceCode {
-        return Ok(());
-    }
-    check_paths(document).map_err(|problem| DomainError::invalid(field, problem))
 }
 
 /// Makes an artifact the subject of an open review. `passed` is the value of the loop's `until` key

@@ -27,7 +27,7 @@ pub use project::{
 };
 pub use task::{
     HandoffCreated, TaskCancelled, TaskCompleted, TaskCreated, TaskFailed, TaskLeaseExpired,
-    TaskRetryScheduled, TaskStarted,
+    TaskResultRefused, TaskRetryScheduled, TaskStarted,
 };
 
 use crate::agent::AgentRecord;
@@ -126,6 +126,7 @@ payloads! {
     EmergencyStopped(EmergencyStopped),
     EmergencyReleased(EmergencyReleased),
     ProjectReopened(ProjectReopened),
+    TaskResultRefused(TaskResultRefused),
 }
 
 fn object(payload: &impl Serialize) -> Map<String, Value> {

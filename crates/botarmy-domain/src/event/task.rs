@@ -155,6 +155,21 @@ pub struct TaskRetryScheduled {
     pub step: Option<String>,
 }
 
+/// A result was refused. The attempt goes on, because its worker can correct the result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskResultRefused {
+    /// Agent type of the task.
+    pub agent_type: AgentType,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// Worker that holds the lease.
+    pub worker: WorkerId,
+    /// Reason, in the words in which the worker was told; shortened if it is long.
+    pub reason: String,
+    /// Step of the workflow.
+    pub step: Option<String>,
+}
+
 /// A lease ended without a result, and its task is pending again or has failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskLeaseExpired {

@@ -1,6 +1,7 @@
 //! Files of a package and their content.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use serde_json::{Map, Value};
 use super::contents::{Cover, PackageFile};
 use super::markdown::{cell, document, one_line, title};
 use super::paths::Paths;
-use super::requirements::requirements;
-use crate::artifact::{Artifact, digest_bytes};
+use super::requirements::{imports, requirements};
+use crate::artifact::{Artifact, ArtifactRef, digest_bytes};
 use crate::ids::ContextId;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType};
@@ -32,67 +33,233 @@ pub struct PackedFile {
     pub created_at: Timestamp,
 }
 
-impl PackedFile {
-    fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>, created_at: Timestamp) -> Self {
-        let bytes = bytes.into();
-        Self { name: name.into(), digest: digest_bytes(&bytes), bytes, created_at }
+/// Returns the files of a package, sorted by name, with their bytes. The same cover and the same
+/// artifacts give the same bytes, whatever the order of the artifacts. [`Outline`] does the same
+/// without holding more than one content.
+#[must_use]
+pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
+    let mut outline = Outline::new(cover.clone());
+    let mut contents: BTreeMap<ContentKey, Vec<u8>> = BTreeMap::new();
+    for artifact in artifacts {
+        let added = outline.add(artifact, |key, bytes| {
+            contents.insert(key, bytes.to_vec());
+            Ok::<_, Infallible>(())
+        });
+        let Ok(()) = added;
+    }
+    let file = |file: PlannedFile| {
+        let bytes = match file.content {
+            Content::Text(text) => text.into_bytes(),
+            Content::Of(key) => contents.get(&key).cloned().unwrap_or_default(),
+        };
+        PackedFile { name: file.name, bytes, digest: file.digest, created_at: file.created_at }
+    };
+    outline.plan().files.into_iter().map(file).collect()
+}
+
+/// What a package needs to know of its artifacts, without their contents. Artifacts are added one
+/// after the other, so that only one content has to be in memory.
+///
+/// An artifact that another one replaces is omitted from the package, though the manifest lists it.
+/// Source code becomes files below `source/`, everything else Markdown below `documents/`. A file
+/// that cannot be written safely is omitted and listed in the manifest under `refused`, together
+/// with the files that were omitted when the source code was collected.
+#[derive(Debug)]
+pub struct Outline {
+    cover: Cover,
+    parts: BTreeMap<ContextId, OutlinePart>,
+}
+
+/// A content that an artifact adds to a package: one of its source files, or its document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentKey {
+    /// The artifact.
+    pub artifact: ContextId,
+    /// Number of the source file in the artifact; `None` for the document.
+    pub file: Option<usize>,
+}
+
+/// The files of a package, sorted by name, without the contents that come from artifacts.
+#[derive(Debug)]
+pub struct Plan {
+    /// The files.
+    pub files: Vec<PlannedFile>,
+}
+
+/// A file of a package.
+#[derive(Debug)]
+pub struct PlannedFile {
+    /// Path in the package, with `/` between folders.
+    pub name: String,
+    /// Size in bytes.
+    pub size: usize,
+    /// SHA-256 of the content, in lower-case hexadecimal.
+    pub digest: String,
+    /// Time of creation of the content.
+    pub created_at: Timestamp,
+    /// Content of the file.
+    pub content: Content,
+}
+
+/// Content of a planned file.
+#[derive(Debug)]
+pub enum Content {
+    /// The text itself.
+    Text(String),
+    /// The content that [`Outline::add`] passed on under this key.
+    Of(ContentKey),
+}
+
+/// Size and digest of a content.
+#[derive(Debug, Clone)]
+struct Stamp {
+    size: usize,
+    digest: String,
+}
+
+impl Stamp {
+    fn of(bytes: &[u8]) -> Self {
+        Self { size: bytes.len(), digest: digest_bytes(bytes) }
+    }
+}
+
+/// One artifact in an outline.
+#[derive(Debug)]
+struct OutlinePart {
+    meta: ArtifactRef,
+    author: Option<String>,
+    not_built: Vec<String>,
+    sources: Vec<SourceFile>,
+    document: Option<Stamp>,
+    not_collected: Vec<RefusedFile>,
+}
+
+/// An item in the list of files of source code.
+#[derive(Debug)]
+struct SourceFile {
+    path: Option<String>,
+    /// `None` if the content is not text.
+    content: Option<Stamp>,
+    /// Modules that a Python file imports.
+    imports: Vec<String>,
+}
+
+impl Outline {
+    /// Creates an outline without artifacts.
+    #[must_use]
+    pub const fn new(cover: Cover) -> Self {
+        Self { cover, parts: BTreeMap::new() }
+    }
+
+    /// Adds an artifact, and passes each content that it may add to the package on to `write`. Some
+    /// of them are not in the package in the end, as where a later artifact replaces this one.
+    ///
+    /// # Errors
+    /// The error of `write`.
+    pub fn add<E>(
+        &mut self,
+        artifact: &Artifact,
+        mut write: impl FnMut(ContentKey, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let id = artifact.meta.id;
+        let mut sources = Vec::new();
+        for (n, file) in source_files(artifact).into_iter().flatten().enumerate() {
+            let path = file.get("path").and_then(Value::as_str);
+            let text = file.get("content").and_then(Value::as_str);
+            if let (Some(_), Some(text)) = (path, text) {
+                write(ContentKey { artifact: id, file: Some(n) }, text.as_bytes())?;
+            }
+            let is_python = path.is_some_and(|path| path.ends_with(".py"));
+            let python = text.filter(|_| is_python).unwrap_or_default();
+            let imports: BTreeSet<&str> = imports(python).into_iter().collect();
+            sources.push(SourceFile {
+                path: path.map(str::to_owned),
+                content: text.map(|text| Stamp::of(text.as_bytes())),
+                imports: imports.into_iter().map(str::to_owned).collect(),
+            });
+        }
+        let mut stamp = None;
+        if let Some(text) = document_of(artifact) {
+            write(ContentKey { artifact: id, file: None }, text.as_bytes())?;
+            stamp = Some(Stamp::of(text.as_bytes()));
+        }
+        let part = OutlinePart {
+            meta: artifact.meta.clone(),
+            author: author_of(artifact),
+            not_built: not_built_of(artifact),
+            sources,
+            document: stamp,
+            not_collected: not_collected(artifact),
+        };
+        self.parts.insert(id, part);
+        Ok(())
+    }
+
+    /// Returns the files of the package.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let replaced: BTreeMap<ContextId, ContextId> =
+            self.parts.values().filter_map(|a| Some((a.meta.previous?, a.meta.id))).collect();
+        let current: Vec<&OutlinePart> =
+            self.parts.values().filter(|a| !replaced.contains_key(&a.meta.id)).collect();
+        let newest = self.parts.values().map(|part| part.meta.created_at).max();
+        let at = newest.unwrap_or(self.cover.created_at);
+
+        let (mut files, refused) = sources(&current);
+        files.extend(documents(&current));
+        files.extend(requirements_of(&files, &current));
+        let text = |name, text| PlannedFile::text(name, text, at);
+        files.push(text("README.md", readme(&self.cover, &current, &files)));
+        files.push(text("project_summary.md", summary(&self.cover, &current, &files)));
+        let manifest = Manifest {
+            project: &self.cover,
+            files: files.iter().map(ManifestFile::of).collect(),
+            artifacts: self
+                .parts
+                .values()
+                .map(|part| ManifestArtifact::of(&part.meta, &replaced))
+                .collect(),
+            refused,
+        };
+        files.push(text("manifest.json", manifest.json()));
+        files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Plan { files }
+    }
+}
+
+impl Plan {
+    /// Returns the records of the files.
+    #[must_use]
+    pub fn records(&self) -> Vec<PackageFile> {
+        self.files.iter().map(PlannedFile::record).collect()
+    }
+}
+
+impl PlannedFile {
+    fn text(name: &str, text: String, created_at: Timestamp) -> Self {
+        Self::new(name.to_owned(), Stamp::of(text.as_bytes()), created_at, Content::Text(text))
+    }
+
+    fn new(name: String, stamp: Stamp, created_at: Timestamp, content: Content) -> Self {
+        Self { name, size: stamp.size, digest: stamp.digest, created_at, content }
     }
 
     /// Returns the record of the file, without its content.
-    #[must_use]
-    pub fn record(&self) -> PackageFile {
+    fn record(&self) -> PackageFile {
         let base = self.name.rsplit('/').next().unwrap_or_default();
         let ending = base.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
         PackageFile {
             name: self.name.clone(),
             file_type: ending.filter(|e| !e.is_empty()).unwrap_or_else(|| "file".to_owned()),
             created_at: self.created_at,
-            size: self.bytes.len() as u64,
+            size: self.size as u64,
             digest: self.digest.clone(),
         }
     }
 }
 
-/// Returns the files of a package, sorted by name. The same cover and the same artifacts give the
-/// same bytes, whatever the order of the artifacts.
-///
-/// An artifact that another one replaces is omitted, though the manifest lists it. Source code
-/// becomes files below `source/`, everything else Markdown below `documents/`. A file that cannot
-/// be written safely is omitted and listed in the manifest under `refused`, together with the files
-/// that were omitted when the source code was collected.
-#[must_use]
-pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
-    let mut artifacts: Vec<&Artifact> = artifacts.iter().map(AsRef::as_ref).collect();
-    artifacts.sort_unstable_by_key(|artifact| artifact.meta.id);
-    artifacts.dedup_by_key(|artifact| artifact.meta.id);
-    let replaced: BTreeMap<ContextId, ContextId> =
-        artifacts.iter().filter_map(|a| Some((a.meta.previous?, a.meta.id))).collect();
-    let current: Vec<&Artifact> =
-        artifacts.iter().filter(|a| !replaced.contains_key(&a.meta.id)).copied().collect();
-    let newest = artifacts.iter().map(|artifact| artifact.meta.created_at).max();
-    let at = newest.unwrap_or(cover.created_at);
-
-    let (mut files, refused) = sources(&current);
-    files.extend(documents(&current));
-    files.extend(requirements_of(&files));
-    files.push(PackedFile::new("README.md", readme(cover, &current, &files), at));
-    files.push(PackedFile::new("project_summary.md", summary(cover, &current, &files), at));
-    let manifest = Manifest {
-        project: cover,
-        files: files.iter().map(ManifestFile::of).collect(),
-        artifacts: artifacts
-            .iter()
-            .map(|artifact| ManifestArtifact::of(artifact, &replaced))
-            .collect(),
-        refused,
-    };
-    files.push(PackedFile::new("manifest.json", manifest.json(), at));
-    files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    files
-}
-
 /// A source file that is omitted from the package or from its artifact, with the reason.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct RefusedFile {
     artifact: ContextId,
     path: String,
@@ -100,39 +267,39 @@ struct RefusedFile {
 }
 
 impl RefusedFile {
-    fn new(artifact: &Artifact, path: &str, reason: &str) -> Self {
+    fn new(artifact: ContextId, path: &str, reason: &str) -> Self {
         let shown = |text: &str| text.chars().take(SHOWN).collect();
-        Self { artifact: artifact.meta.id, path: shown(path), reason: shown(reason) }
+        Self { artifact, path: shown(path), reason: shown(reason) }
     }
 }
 
 /// Returns the files of the source code. If several artifacts contain the same file, the newest one
 /// counts.
-fn sources(current: &[&Artifact]) -> (Vec<PackedFile>, Vec<RefusedFile>) {
+fn sources(current: &[&OutlinePart]) -> (Vec<PlannedFile>, Vec<RefusedFile>) {
     let mut paths = Paths::default();
     let mut files = Vec::new();
     let mut refused = Vec::new();
-    for artifact in current.iter().rev() {
-        for file in source_files(artifact).into_iter().flatten() {
-            let path = file.get("path").and_then(Value::as_str);
-            let content = file.get("content").and_then(Value::as_str);
-            let taken = match (path, content) {
+    for part in current.iter().rev() {
+        for (n, file) in part.sources.iter().enumerate() {
+            let taken = match (file.path.as_deref(), &file.content) {
                 (None, _) => Err("it has no path"),
                 (_, None) => Err("its content is not text"),
-                (Some(path), Some(content)) => paths.take(path).map(|path| (path, content)),
+                (Some(path), Some(stamp)) => paths.take(path).map(|path| (path, stamp)),
             };
             match taken {
-                Ok((path, content)) => files.push(PackedFile::new(
+                Ok((path, stamp)) => files.push(PlannedFile::new(
                     format!("source/{path}"),
-                    content,
-                    artifact.meta.created_at,
+                    stamp.clone(),
+                    part.meta.created_at,
+                    Content::Of(ContentKey { artifact: part.meta.id, file: Some(n) }),
                 )),
                 Err(reason) => {
-                    refused.push(RefusedFile::new(artifact, path.unwrap_or_default(), reason));
+                    let path = file.path.as_deref().unwrap_or_default();
+                    refused.push(RefusedFile::new(part.meta.id, path, reason));
                 }
             }
         }
-        refused.extend(not_collected(artifact));
+        refused.extend(part.not_collected.iter().cloned());
     }
     (files, refused)
 }
@@ -148,13 +315,13 @@ fn not_collected(artifact: &Artifact) -> Vec<RefusedFile> {
         .flatten()
         .filter_map(|file| {
             let text = |key: &str| file.get(key).and_then(Value::as_str);
-            Some(RefusedFile::new(artifact, text("path")?, text("reason")?))
+            Some(RefusedFile::new(artifact.meta.id, text("path")?, text("reason")?))
         })
         .collect();
     let more = metadata.and_then(|metadata| metadata.get("refused_more")?.as_u64()).unwrap_or(0);
     if more > 0 {
         let reason = format!("{more} more files were omitted, which the artifact does not name");
-        refused.push(RefusedFile::new(artifact, "", &reason));
+        refused.push(RefusedFile::new(artifact.meta.id, "", &reason));
     }
     refused
 }
@@ -167,59 +334,79 @@ fn source_files(artifact: &Artifact) -> Option<&Vec<Value>> {
     artifact.content.get("files")?.as_array()
 }
 
-/// Renders all artifacts other than source files as Markdown: one document each, numbered from the
-/// second of its type on.
-fn documents(current: &[&Artifact]) -> Vec<PackedFile> {
+/// Renders an artifact as Markdown, without its source files. Returns `None` for source code that
+/// has nothing else.
+fn document_of(artifact: &Artifact) -> Option<String> {
+    let title = title(artifact.meta.artifact_type.as_str());
+    if source_files(artifact).is_none() {
+        return Some(document(&title, &artifact.content));
+    }
+    let rest = artifact.content.iter().filter(|(name, _)| *name != "files");
+    let rest: Map<String, Value> =
+        rest.map(|(name, value)| (name.clone(), value.clone())).collect();
+    (!rest.is_empty()).then(|| document(&title, &rest))
+}
+
+/// Returns the documents, numbered from the second of its type on.
+fn documents(current: &[&OutlinePart]) -> Vec<PlannedFile> {
     let mut seen: BTreeMap<ArtifactType, u32> = BTreeMap::new();
     let mut files = Vec::new();
-    for artifact in current {
-        let word = artifact.meta.artifact_type.as_str();
-        let text = match source_files(artifact) {
-            None => document(&title(word), &artifact.content),
-            Some(_) => {
-                let mut rest: Map<String, Value> = artifact.content.clone();
-                rest.remove("files");
-                if rest.is_empty() {
-                    continue;
-                }
-                document(&title(word), &rest)
-            }
-        };
-        let n = seen.entry(artifact.meta.artifact_type).or_insert(0);
+    for part in current {
+        let Some(stamp) = &part.document else { continue };
+        let word = part.meta.artifact_type.as_str();
+        let n = seen.entry(part.meta.artifact_type).or_insert(0);
         *n += 1;
         let name = match *n {
             1 => format!("documents/{word}.md"),
             n => format!("documents/{word}_{n}.md"),
         };
-        files.push(PackedFile::new(name, text, artifact.meta.created_at));
+        let content = Content::Of(ContentKey { artifact: part.meta.id, file: None });
+        files.push(PlannedFile::new(name, stamp.clone(), part.meta.created_at, content));
     }
     files
 }
 
 /// Returns `requirements.txt` if Python sources import third-party modules.
-fn requirements_of(files: &[PackedFile]) -> Option<PackedFile> {
-    let sources: BTreeMap<&str, &str> = files
-        .iter()
-        .filter_map(|file| {
-            Some((file.name.strip_prefix("source/")?, std::str::from_utf8(&file.bytes).ok()?))
-        })
-        .collect();
+fn requirements_of(files: &[PlannedFile], current: &[&OutlinePart]) -> Option<PlannedFile> {
+    let parts: BTreeMap<ContextId, &OutlinePart> =
+        current.iter().map(|part| (part.meta.id, *part)).collect();
+    let mut python: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut own = None;
+    for file in files {
+        let (Some(path), Content::Of(key)) = (file.name.strip_prefix("source/"), &file.content)
+        else {
+            continue;
+        };
+        if path == "requirements.txt" {
+            own = Some((file, *key));
+        }
+        if path.ends_with(".py") {
+            let source = key.file.and_then(|n| parts.get(&key.artifact)?.sources.get(n));
+            let imports = source.into_iter().flat_map(|source| &source.imports);
+            python.insert(path, imports.map(String::as_str).collect());
+        }
+    }
     let at = files.iter().map(|file| file.created_at).max()?;
-    requirements(&sources).map(|text| PackedFile::new("requirements.txt", text, at))
+    let needed = requirements(&python)?;
+    Some(match own {
+        // The list of the sources is kept as it is.
+        Some((file, key)) => {
+            let stamp = Stamp { size: file.size, digest: file.digest.clone() };
+            PlannedFile::new("requirements.txt".to_owned(), stamp, at, Content::Of(key))
+        }
+        None => PlannedFile::text("requirements.txt", needed, at),
+    })
 }
 
 /// Most lines about authors and about missing parts, and the most characters of each.
 const MAX_LINES: usize = 50;
 
-/// Returns what is known about the authors of the artifacts, from `generated_by` in the metadata or
-/// in the content, each statement once.
-fn authors(current: &[&Artifact]) -> Vec<String> {
-    let found = current.iter().filter_map(|artifact| {
-        // The metadata comes from the runner, the content from the agent.
-        let maps = [&artifact.metadata, &artifact.content];
-        maps.into_iter().find_map(|map| author(map.get("generated_by")?))
-    });
-    distinct(found)
+/// Returns what is known about the authors of an artifact, from `generated_by` in the metadata or in
+/// the content.
+fn author_of(artifact: &Artifact) -> Option<String> {
+    // The metadata comes from the runner, the content from the agent.
+    let maps = [&artifact.metadata, &artifact.content];
+    maps.into_iter().find_map(|map| author(map.get("generated_by")?))
 }
 
 /// Returns a statement about an author: its own, or one that names its model.
@@ -231,10 +418,11 @@ fn author(generated_by: &Value) -> Option<String> {
     Some(line(&format!("Written by the model {}/{}", text("provider")?, text("model")?)))
 }
 
-/// Returns the requirements that the artifacts list under `not_built`, each once.
-fn not_built(current: &[&Artifact]) -> Vec<String> {
-    let lists = current.iter().filter_map(|artifact| artifact.content.get("not_built")?.as_array());
-    distinct(lists.flatten().filter_map(Value::as_str).map(line))
+/// Returns the requirements that an artifact lists under `not_built`, each once. More of them than a
+/// package names are left out, which cannot change what it names.
+fn not_built_of(artifact: &Artifact) -> Vec<String> {
+    let list = artifact.content.get("not_built").and_then(Value::as_array);
+    distinct(list.into_iter().flatten().filter_map(Value::as_str).map(line))
 }
 
 fn line(text: &str) -> String {
@@ -252,11 +440,11 @@ fn distinct(lines: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// Renders the sections about who made the artifacts, and about what is missing.
-fn provenance(current: &[&Artifact]) -> String {
+fn provenance(current: &[&OutlinePart]) -> String {
     let mut text = String::new();
-    for (heading, lines) in
-        [("How it was made", authors(current)), ("Not built", not_built(current))]
-    {
+    let authors = distinct(current.iter().filter_map(|part| part.author.clone()));
+    let not_built = distinct(current.iter().flat_map(|part| part.not_built.iter().cloned()));
+    for (heading, lines) in [("How it was made", authors), ("Not built", not_built)] {
         if lines.is_empty() {
             continue;
         }
@@ -278,7 +466,7 @@ fn write_description(cover: &Cover, text: &mut String) {
 }
 
 /// Renders `README.md`.
-fn readme(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String {
+fn readme(cover: &Cover, current: &[&OutlinePart], files: &[PlannedFile]) -> String {
     let mut text = format!("# {}\n\n", one_line(&cover.name));
     write_description(cover, &mut text);
     if let Some(workflow) = &cover.workflow
@@ -313,7 +501,7 @@ const fn plural(n: usize) -> &'static str {
 }
 
 /// Renders `project_summary.md`: the description, the status of the project, its steps and its artifacts.
-fn summary(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String {
+fn summary(cover: &Cover, current: &[&OutlinePart], files: &[PlannedFile]) -> String {
     let mut text = format!("# Summary of {}\n\n", one_line(&cover.name));
     write_description(cover, &mut text);
     let _ = write!(
@@ -356,8 +544,8 @@ fn summary(cover: &Cover, current: &[&Artifact], files: &[PackedFile]) -> String
         return text;
     }
     text.push_str("| Artifact | Made by | At | Id | SHA-256 |\n|---|---|---|---|---|\n");
-    for artifact in current {
-        let meta = &artifact.meta;
+    for part in current {
+        let meta = &part.meta;
         let _ = writeln!(
             text,
             "| {} | {} | {} | `{}` | `{}` |",
@@ -406,14 +594,13 @@ impl Manifest<'_> {
 }
 
 impl<'a> ManifestFile<'a> {
-    fn of(file: &'a PackedFile) -> Self {
-        Self { name: &file.name, size: file.bytes.len(), sha256: &file.digest }
+    fn of(file: &'a PlannedFile) -> Self {
+        Self { name: &file.name, size: file.size, sha256: &file.digest }
     }
 }
 
 impl<'a> ManifestArtifact<'a> {
-    fn of(artifact: &'a Artifact, replaced: &BTreeMap<ContextId, ContextId>) -> Self {
-        let meta = &artifact.meta;
+    fn of(meta: &'a ArtifactRef, replaced: &BTreeMap<ContextId, ContextId>) -> Self {
         Self {
             id: meta.id,
             artifact_type: meta.artifact_type,
@@ -432,7 +619,7 @@ mod tests {
 
     use super::super::{Package, build};
     use super::*;
-    use crate::artifact::{ArtifactRef, digest};
+    use crate::artifact::digest;
     use crate::id_generator::IdGenerator;
     use crate::project::{Plan, Project, ProjectState};
     use crate::vocabulary::Oversight;
@@ -524,6 +711,17 @@ mod tests {
         assert_eq!(text(&files, "documents/project_plan.md"), "# Plan\n");
         assert_eq!(text(&files, "source/src/app.py"), "import flask\n");
         assert_eq!(text(&files, "requirements.txt"), "flask\n");
+    }
+
+    #[test]
+    fn the_own_list_of_requirements_of_the_sources_is_kept() {
+        let own = json!({"path": "requirements.txt", "content": "flask==3.0\n"});
+        let with = |import: &str| {
+            let python = json!({"path": "app.py", "content": import});
+            of(&[source(1, &json!([python, own]))])
+        };
+        assert_eq!(text(&with("import flask"), "requirements.txt"), "flask==3.0\n");
+        assert!(!names(&with("import os")).contains(&"requirements.txt"));
     }
 
     #[test]
@@ -655,9 +853,16 @@ mod tests {
         let json = serde_json::to_string(&package).unwrap();
         let stored: Package = serde_json::from_str(&json).unwrap();
         assert_eq!(stored, package);
-        assert!(stored.matches(&stored.unpack(&artifacts)));
+        let plan_of = |artifacts: &[Arc<Artifact>]| {
+            let mut outline = stored.outline();
+            for artifact in artifacts {
+                outline.add(artifact, |_, _| Ok::<_, Infallible>(())).unwrap();
+            }
+            outline.plan()
+        };
+        assert!(stored.matches(&plan_of(&artifacts)));
         assert_ne!(build(&project, &artifacts, AT).digest, package.digest);
-        assert!(!stored.matches(&stored.unpack(&[])));
+        assert!(!stored.matches(&plan_of(&[])));
     }
 
     #[test]
@@ -703,7 +908,7 @@ mod tests {
 
     #[test]
     fn a_files_type_is_its_ending() {
-        let kind = |name: &str| PackedFile::new(name, "", AT).record().file_type;
+        let kind = |name| PlannedFile::text(name, String::new(), AT).record().file_type;
         assert_eq!(kind("source/a.B/index.HTML"), "html");
         assert_eq!(kind("source/a.b/Dockerfile"), "file");
         assert_eq!(kind("source/x."), "file");

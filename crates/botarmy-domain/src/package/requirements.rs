@@ -47,35 +47,32 @@ const RENAMED: [(&str, &str); 20] = [
     ("yaml", "PyYAML"),
 ];
 
-/// Returns the `requirements.txt` for these files, by path; `None` if no third-party module is
-/// imported. A `requirements.txt` in the top folder of the sources is returned as it is.
-pub(super) fn requirements(files: &BTreeMap<&str, &str>) -> Option<String> {
-    let python = || files.iter().filter(|(path, _)| path.ends_with(".py"));
+/// Returns the `requirements.txt` for these Python files, by path, each with the modules that it
+/// imports; `None` if no third-party module is imported.
+pub(super) fn requirements(python: &BTreeMap<&str, Vec<&str>>) -> Option<String> {
     let mut local: BTreeSet<&str> = BTreeSet::new();
-    for (path, _) in python() {
+    for path in python.keys() {
         let mut parts = path.split('/').rev();
         local.extend(parts.next().and_then(|file| file.strip_suffix(".py")));
         local.extend(parts);
     }
     let standard: BTreeSet<&str> = STANDARD.split_whitespace().collect();
-    let needed: BTreeSet<&str> = python()
-        .flat_map(|(_, text)| imports(text))
-        .filter(|module| !local.contains(module) && !standard.contains(module))
+    let needed: BTreeSet<&str> = python
+        .values()
+        .flatten()
+        .filter(|module| !local.contains(*module) && !standard.contains(*module))
         .map(|module| {
-            RENAMED.iter().find(|(name, _)| *name == module).map_or(module, |(_, package)| package)
+            RENAMED.iter().find(|(name, _)| name == module).map_or(*module, |(_, package)| package)
         })
         .collect();
     if needed.is_empty() {
         return None;
     }
-    if let Some(own) = files.get("requirements.txt") {
-        return Some((*own).to_owned());
-    }
     Some(needed.into_iter().flat_map(|package| [package, "\n"]).collect())
 }
 
 /// Returns the top-level modules that a Python file imports, in order, without relative imports.
-fn imports(text: &str) -> Vec<&str> {
+pub(super) fn imports(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut inside: Option<&str> = None;
     for line in text.lines() {
@@ -136,7 +133,8 @@ mod tests {
     use super::*;
 
     fn of(files: &[(&str, &str)]) -> Option<String> {
-        requirements(&files.iter().copied().collect())
+        let python = files.iter().filter(|(path, _)| path.ends_with(".py"));
+        requirements(&python.map(|(path, text)| (*path, imports(text))).collect())
     }
 
     #[test]
@@ -158,15 +156,5 @@ mod tests {
             of(&[("main.py", text), ("helpers.py", ""), ("pkg/sub.py", ""), ("a.js", "import x")]),
             None
         );
-    }
-
-    #[test]
-    fn the_sources_own_list_is_kept() {
-        let own = "flask==3.0\n";
-        assert_eq!(
-            of(&[("app.py", "import flask"), ("requirements.txt", own)]).as_deref(),
-            Some(own)
-        );
-        assert_eq!(of(&[("app.py", "import os"), ("requirements.txt", own)]), None);
     }
 }

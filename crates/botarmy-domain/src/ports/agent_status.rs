@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::agent::AgentRecord;
+use crate::agent::{AgentRecord, PastStatus};
 use crate::error::StoreError;
+use crate::page::Page;
 use crate::vocabulary::AgentType;
 
 /// The status board of the agent types.
@@ -20,6 +21,13 @@ pub trait AgentStatus: Send + Sync + 'static {
     /// Returns one agent type.
     async fn status_of(&self, agent: AgentType) -> Result<AgentRecord, StoreError>;
 
-    /// Returns earlier records of an agent type, newest first; at most `limit`.
-    async fn history(&self, agent: AgentType, limit: u32) -> Result<Vec<AgentRecord>, StoreError>;
+    /// Returns earlier records of an agent type, newest first, those before the position `before` of
+    /// the system log; at most `limit`, and no more than with which the page has
+    /// [`crate::page::PART_BYTES`].
+    async fn history(
+        &self,
+        agent: AgentType,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<PastStatus>, StoreError>;
 }

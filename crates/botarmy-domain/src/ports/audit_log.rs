@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::error::StoreError;
 use crate::ids::EventId;
 use crate::log::{Entry, EntryFilter, HeadMark, LogId};
+use crate::page::Page;
 
 /// Reads the logs. Entries are written through the [`super::Ledger`], together with the changes
 /// that they record.
@@ -14,14 +15,19 @@ use crate::log::{Entry, EntryFilter, HeadMark, LogId};
 /// An implementation
 /// - MUST NOT offer a way to change or remove an entry;
 /// - MUST answer [`AuditLog::since`] without a gap up to the last entry that was acknowledged;
-/// - MUST return an entry so that its hash can be computed again.
+/// - MUST return an entry so that its hash can be computed again;
+/// - MUST end a page with the entry with which it has [`crate::page::PART_BYTES`], and MUST NOT read
+///   much more than that.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AuditLog: Send + Sync + 'static {
     /// Returns entries that pass the filter, newest first: by position if the filter names a
     /// project, otherwise by id, which is in order of time. At most `limit`.
-    async fn entries(&self, filter: EntryFilter, limit: u32)
-    -> Result<Vec<Arc<Entry>>, StoreError>;
+    async fn entries(
+        &self,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Entry>>, StoreError>;
 
     /// Returns the entry, or `None`.
     async fn entry(&self, id: EventId) -> Result<Option<Arc<Entry>>, StoreError>;
@@ -32,7 +38,7 @@ pub trait AuditLog: Send + Sync + 'static {
         log: LogId,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, StoreError>;
+    ) -> Result<Page<Arc<Entry>>, StoreError>;
 
     /// Returns the end of a log, or `None` for a log without entries.
     async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError>;

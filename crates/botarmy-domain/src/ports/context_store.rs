@@ -7,13 +7,16 @@ use async_trait::async_trait;
 use crate::artifact::{Artifact, ArtifactFilter};
 use crate::error::StoreError;
 use crate::ids::{ContextId, ProjectId};
+use crate::page::Page;
 
 /// Reads artifacts. They are written through the [`super::Ledger`].
 ///
 /// An implementation
 /// - MUST return an artifact exactly as it was stored, to the byte of its canonical content;
 /// - MUST NOT offer a way to change or remove an artifact;
-/// - MUST include everything that was acknowledged before the call.
+/// - MUST include everything that was acknowledged before the call;
+/// - MUST end a page with the artifact with which it has [`crate::page::PART_BYTES`], and MUST NOT
+///   read much more than that.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ContextStore: Send + Sync + 'static {
@@ -29,5 +32,5 @@ pub trait ContextStore: Send + Sync + 'static {
         project: ProjectId,
         filter: ArtifactFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Artifact>>, StoreError>;
+    ) -> Result<Page<Arc<Artifact>>, StoreError>;
 }

@@ -7,23 +7,31 @@ use async_trait::async_trait;
 use crate::error::StoreError;
 use crate::hitl::HitlRequest;
 use crate::ids::{HitlRequestId, ProjectId};
+use crate::page::Page;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::HitlStatus;
 
-/// Reads requests. Results MUST include everything that was acknowledged before the call.
+/// Reads requests.
+///
+/// An implementation
+/// - MUST include everything that was acknowledged before the call;
+/// - MUST end a page with the request with which it has [`crate::page::PART_BYTES`], and MUST NOT
+///   read much more than that.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait HitlStore: Send + Sync + 'static {
     /// Returns the request, or `None`.
     async fn request(&self, id: HitlRequestId) -> Result<Option<Arc<HitlRequest>>, StoreError>;
 
-    /// Returns requests of a project, newest first; at most `limit`.
+    /// Returns requests of a project, newest first, those created before the request `before`; at
+    /// most `limit`.
     async fn requests(
         &self,
         project: ProjectId,
         status: Option<HitlStatus>,
+        before: Option<HitlRequestId>,
         limit: u32,
-    ) -> Result<Vec<Arc<HitlRequest>>, StoreError>;
+    ) -> Result<Page<Arc<HitlRequest>>, StoreError>;
 
     /// Returns pending requests of all projects, oldest first, those created after the request
     /// `after`; at most `limit`.
@@ -31,7 +39,7 @@ pub trait HitlStore: Send + Sync + 'static {
         &self,
         after: Option<HitlRequestId>,
         limit: u32,
-    ) -> Result<Vec<Arc<HitlRequest>>, StoreError>;
+    ) -> Result<Page<Arc<HitlRequest>>, StoreError>;
 
     /// Returns pending requests that expired at `now` or before; at most `limit`.
     async fn expired(

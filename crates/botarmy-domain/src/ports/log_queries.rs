@@ -17,6 +17,7 @@ use crate::replay::StateVerification;
 /// An implementation
 /// - MUST include everything that was acknowledged before the call;
 /// - MUST NOT leave out an entry between two that it returns of one log;
+/// - MUST end a page with the entry with which it has [`crate::page::PART_BYTES`];
 /// - MUST NOT change anything.
 ///
 /// # Errors
@@ -31,14 +32,15 @@ pub trait LogQueries: Send + Sync + 'static {
     /// with entries.
     async fn log_head(&self, caller: &Caller, log: LogId) -> Result<Option<HeadMark>, Error>;
 
-    /// Returns the entries of one log after the position `after`, in order; at most `limit`.
+    /// Returns the entries of one log after the position `after`, in order; at most `limit`, and
+    /// only so many that they have about [`crate::page::PART_BYTES`].
     async fn log_entries(
         &self,
         caller: &Caller,
         log: LogId,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, Error>;
+    ) -> Result<Page<Arc<Entry>>, Error>;
 
     /// Returns the entry.
     async fn entry(&self, caller: &Caller, id: EventId) -> Result<Arc<Entry>, Error>;
@@ -72,7 +74,7 @@ pub trait LogQueries: Send + Sync + 'static {
     ) -> Result<Page<Arc<Entry>>, Error>;
 
     /// Returns the lines of an export of one log after the position `after`, in order; at most
-    /// `limit`, without the last line of the export. An entry that cannot be read is named in its
+    /// `limit` and about [`crate::page::PART_BYTES`], without the last line of the export. An entry that cannot be read is named in its
     /// place instead of failing the call.
     async fn log_lines(
         &self,

@@ -7,10 +7,16 @@ use async_trait::async_trait;
 use crate::error::StoreError;
 use crate::ids::ProjectId;
 use crate::log::Head;
+use crate::page::Page;
 use crate::project::Project;
 use crate::vocabulary::ProjectStatus;
 
-/// Reads projects. Results MUST include everything that was acknowledged before the call.
+/// Reads projects.
+///
+/// An implementation
+/// - MUST include everything that was acknowledged before the call;
+/// - MUST end a page with the project with which it has [`crate::page::PART_BYTES`], and MUST NOT
+///   read much more than that.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ProjectStore: Send + Sync + 'static {
@@ -26,5 +32,5 @@ pub trait ProjectStore: Send + Sync + 'static {
         status: Option<ProjectStatus>,
         before: Option<ProjectId>,
         limit: u32,
-    ) -> Result<Vec<Arc<Project>>, StoreError>;
+    ) -> Result<Page<Arc<Project>>, StoreError>;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::agent::AgentRecord;
+use crate::agent::{AgentRecord, PastStatus};
 use crate::artifact::{Artifact, ArtifactFilter};
 use crate::budget::{BudgetReport, UsageReport};
 use crate::caller::Caller;
@@ -25,6 +25,7 @@ use crate::vocabulary::{AgentType, HitlStatus, ProjectStatus};
 /// - MUST include everything that was acknowledged before the call;
 /// - MUST refuse with [`crate::DomainError::NotFound`] where a named project, task, request or
 ///   artifact does not exist, also for an empty list of a project that does not exist;
+/// - MUST end a page with the item with which it has [`crate::page::PART_BYTES`];
 /// - MUST NOT change anything.
 ///
 /// # Errors
@@ -78,14 +79,15 @@ pub trait Queries: Send + Sync + 'static {
     /// Returns the task.
     async fn task(&self, caller: &Caller, id: TaskId) -> Result<Arc<Task>, Error>;
 
-    /// Returns requests of a project, newest first; at most `limit`.
+    /// Returns requests of a project, newest first, those made before the request `before`.
     async fn requests(
         &self,
         caller: &Caller,
         project: ProjectId,
         status: Option<HitlStatus>,
+        before: Option<HitlRequestId>,
         limit: u32,
-    ) -> Result<Vec<Arc<HitlRequest>>, Error>;
+    ) -> Result<Page<Arc<HitlRequest>>, Error>;
 
     /// Returns pending requests of all projects, oldest first, those made after the request
     /// `after`.
@@ -120,11 +122,14 @@ pub trait Queries: Send + Sync + 'static {
     /// Returns the package that would be made of the project now. Nothing is stored.
     async fn package_preview(&self, caller: &Caller, project: ProjectId) -> Result<Package, Error>;
 
-    /// Returns the artifacts that a package was made of, in its order.
+    /// Returns the next artifacts that a package was made of, in its order: those after the artifact
+    /// `after`, about [`crate::page::PART_BYTES`] of content and at least one. Only an empty list
+    /// says that there are no more.
     async fn package_sources(
         &self,
         caller: &Caller,
         package: &Package,
+        after: Option<ContextId>,
     ) -> Result<Vec<Arc<Artifact>>, Error>;
 
     /// Returns the budget of a project now.
@@ -142,11 +147,13 @@ pub trait Queries: Send + Sync + 'static {
     /// Returns the status of one agent type.
     async fn agent(&self, caller: &Caller, agent: AgentType) -> Result<AgentRecord, Error>;
 
-    /// Returns earlier statuses of an agent type, newest first; at most `limit`.
+    /// Returns earlier statuses of an agent type, newest first, those before the position `before`
+    /// of the system log.
     async fn agent_history(
         &self,
         caller: &Caller,
         agent: AgentType,
+        before: Option<u64>,
         limit: u32,
-    ) -> Result<Vec<AgentRecord>, Error>;
+    ) -> Result<Page<PastStatus>, Error>;
 }

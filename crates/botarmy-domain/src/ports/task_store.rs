@@ -6,10 +6,16 @@ use async_trait::async_trait;
 
 use crate::error::StoreError;
 use crate::ids::{ProjectId, TaskId};
+use crate::page::Page;
 use crate::task::{ReadyTasks, Task, TaskFilter, TaskStatusList};
 use crate::timestamp::Timestamp;
 
-/// Reads tasks. Results MUST include everything that was acknowledged before the call.
+/// Reads tasks.
+///
+/// An implementation
+/// - MUST include everything that was acknowledged before the call;
+/// - MUST end a page with the task with which it has [`crate::page::PART_BYTES`], and MUST NOT read
+///   much more than that.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TaskStore: Send + Sync + 'static {
@@ -22,10 +28,12 @@ pub trait TaskStore: Send + Sync + 'static {
         project: ProjectId,
         filter: TaskFilter,
         limit: u32,
-    ) -> Result<Vec<Arc<Task>>, StoreError>;
+    ) -> Result<Page<Arc<Task>>, StoreError>;
 
-    /// Returns the project's status and its tasks, oldest first, at most `limit`; `None` without
-    /// the project. Both MUST be of the same instant.
+    /// Returns the project's status and its tasks, oldest first, at most `limit` and only so many
+    /// that their lines have at most about [`crate::task::STATUS_BYTES`]; `None` without the
+    /// project. Both MUST be of the same instant. The tasks themselves MUST NOT be in memory at the
+    /// same time.
     async fn status(
         &self,
         project: ProjectId,

@@ -35,10 +35,22 @@ pub trait WorkerLeases: Send + Sync + 'static {
     ) -> Result<HeartbeatReply, Error>;
 
     /// Accepts the result of the work and returns the task after it. Work that was already accepted
-    /// from the same attempt MUST get the same answer and change nothing.
+    /// from the same attempt MUST get the same answer and change nothing. A result that is not
+    /// acceptable is refused as invalid; its worker keeps the lease, and the reason is recorded as
+    /// [`WorkerLeases::refuse`] does.
     async fn finish(
         &self,
         lease: PresentedLease,
         result: Result<Outcome, RunError>,
     ) -> Result<Arc<Task>, Error>;
+
+    /// Records with the attempt why a result was refused that could not be read. Without the lease
+    /// and its token nothing is recorded, and a failure to record it is logged: the caller is told
+    /// the reason for which its result was refused, not this.
+    ///
+    /// - MUST NOT record a reason that repeats the one before it.
+    /// - MUST NOT record more than [`MAX_REFUSALS`] reasons for one attempt.
+    ///
+    /// [`MAX_REFUSALS`]: crate::decide::refusals::MAX_REFUSALS
+    async fn refuse(&self, lease: PresentedLease, reason: String);
 }

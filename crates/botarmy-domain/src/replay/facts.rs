@@ -8,7 +8,7 @@ use crate::handoff::Handoff;
 use crate::hitl::{HistoryEntry, HitlState, Subject};
 use crate::ids::{ContextId, TaskId};
 use crate::project::ProjectState;
-use crate::task::{Answer, TaskState};
+use crate::task::{Answer, RefusedResult, TaskState};
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
 use crate::vocabulary::{AgentType, ArtifactType, HitlKind, Oversight};
@@ -57,6 +57,7 @@ pub(super) struct TaskFacts {
     pub(super) state: TaskState,
     pub(super) answers: Vec<Answer>,
     pub(super) usage: Usage,
+    pub(super) refused_result: Option<RefusedResult>,
     pub(super) started_at: Option<Timestamp>,
     pub(super) ready_at: Timestamp,
     pub(super) created_at: Timestamp,

@@ -12,7 +12,7 @@ use crate::hitl::Reply;
 use crate::ids::{HitlRequestId, TaskId};
 use crate::lease::Lease;
 use crate::log::{Entry, LogId};
-use crate::task::{Answer, Task, TaskError, TaskState};
+use crate::task::{Answer, RefusedResult, Task, TaskError, TaskState};
 use crate::usage::Usage;
 use crate::vocabulary::{HitlAction, TaskStatus};
 
@@ -33,6 +33,7 @@ impl Replay {
             E::TaskStarted(started) => task.start(entry, &started),
             E::TaskCompleted(completed) => {
                 task.usage.add(&completed.usage);
+                task.refused_result = None;
                 task.state = comparable(TaskState::Completed {
                     at: at(entry),
                     output: Value::Object(completed.output),
@@ -58,6 +59,11 @@ impl Replay {
             }
             // Without a status, the failure that follows states it.
             E::TaskLeaseExpired(expired) if expired.status.is_some() => task.requeue(entry),
+            E::TaskResultRefused(refused) => {
+                let count = task.refused_result.as_ref().map_or(0, |before| before.count) + 1;
+                let (reason, at) = (refused.reason, at(entry));
+                task.refused_result = Some(RefusedResult { reason, at, count });
+            }
             E::TaskCancelled(cancelled) => {
                 task.state = TaskState::Cancelled {
                     at: at(entry),
@@ -98,6 +104,7 @@ impl Replay {
             state: TaskState::Pending { last_error: None },
             answers: Vec::new(),
             usage: Usage::default(),
+            refused_result: None,
             started_at: None,
             ready_at: at(entry),
             created_at: at(entry),
@@ -157,9 +164,10 @@ impl Replay {
         task.requeue(entry);
     }
 
-    /// Adds the usage of an attempt that asked a question.
+    /// Ends an attempt that asked a question.
     pub(super) fn asked(&mut self, task: TaskId, usage: &Usage) {
         if let Some(task) = self.tasks.get_mut(&task) {
+            task.refused_result = None;
             task.usage.add(usage);
         }
     }
@@ -177,6 +185,7 @@ impl TaskFacts {
 
     fn start(&mut self, entry: &Entry, started: &TaskStarted) {
         self.attempt = started.attempt;
+        self.refused_result = None;
         if let Some(ids) = &started.context_ids {
             // What was added to the task since its hand-off stays at the end.
             if let Some(handoff) = &mut self.handoff {
@@ -223,6 +232,7 @@ impl TaskFacts {
         row.compare("timeout_s", &self.timeout_s, &stored.timeout_s)?;
         row.compare("answers", &self.answers, &stored.answers)?;
         row.compare("usage", &self.usage, &stored.usage)?;
+        row.compare("refused_result", &self.refused_result, &stored.refused_result)?;
         row.compare("started_at", &self.started_at, &stored.started_at)?;
         row.compare("ready_at", &self.ready_at, &stored.ready_at)?;
         row.compare("created_at", &self.created_at, &stored.created_at)

@@ -176,6 +176,20 @@ fn overseen() -> World {
     world
 }
 
+/// A result that is refused, and a worker that falls silent after it.
+fn refused() -> World {
+    let mut world = World::new();
+    let task = world.submit().unwrap();
+    for fence in 1..=2 {
+        world.claim(task).unwrap();
+        world.refuse(task, fence, "output: /goals: is missing").unwrap();
+        world.pass(Duration::from_secs(301));
+        world.expire_lease(task).unwrap();
+        world.pass(Duration::from_secs(10));
+    }
+    world
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
 fn object(value: serde_json::Value) -> Map<String, serde_json::Value> {
     value.as_object().cloned().unwrap()
@@ -186,7 +200,7 @@ fn stored_events_look_as_they_always_did() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules/events.jsonl");
     let before = std::fs::read_to_string(&path).unwrap();
     let before: Vec<_> = before.split_inclusive('\n').collect();
-    let worlds = [life(), cancelled(), overseen(), reopened(), replaced()];
+    let worlds = [life(), cancelled(), overseen(), reopened(), replaced(), refused()];
     let entries: Vec<&Entry> =
         worlds.iter().flat_map(|world| &world.entries).map(AsRef::as_ref).collect();
     let mut lines: Vec<_> =

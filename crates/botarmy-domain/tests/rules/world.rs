@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use botarmy_domain::batch::{Batch, Rows};
 use botarmy_domain::decide::tasks::{Inquiry, Work};
-use botarmy_domain::decide::{hitl, projects, tasks};
+use botarmy_domain::decide::{hitl, projects, refusals, tasks};
 use botarmy_domain::{
     AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Entry,
     HitlAction, HitlRequestId, LeaseHolder, NewProject, NewRequest, NewTask, Oversight, ProjectId,
@@ -176,6 +176,15 @@ impl World {
         };
         self.run(&self.scope().task(id), |c, s| {
             tasks::ask(&c.by(Caller::worker(&holder.worker)), s, id, &holder, &inquiry)
+        })
+    }
+
+    pub fn refuse(&mut self, id: TaskId, fence: u32, reason: &str) -> Outcome {
+        let holder = LeaseHolder { worker: worker(), fence };
+        self.run(&self.scope().task(id), |c, s| {
+            let until = c.now.after(Duration::from_secs(300));
+            let c = c.by(Caller::worker(&holder.worker));
+            refusals::refuse_result(&c, s, id, &holder, reason, until)
         })
     }
 

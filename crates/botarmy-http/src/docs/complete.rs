@@ -57,13 +57,16 @@ const TAGS: [(&str, &str); 13] = [
 ];
 
 /// Fields of responses that are left out where there is nothing to say. All others are always sent.
-const LEFT_OUT: [(&str, &str); 12] = [
+const LEFT_OUT: [(&str, &str); 15] = [
     ("Activity", "agent_type"),
     ("FinishedView", "hitl_request_id"),
     ("FinishedView", "retry_at"),
     ("Problem", "errors"),
     ("Project", "truncated"),
     ("ProjectDetail", "overridden"),
+    ("StateDifference", "field"),
+    ("StateDifference", "seq"),
+    ("StateVerification", "difference"),
     ("StatusBoard", "truncated"),
     ("Task", "truncated"),
     ("VerifyView", "first_bad_seq"),
@@ -88,6 +91,27 @@ const WORDS: [(&str, &str, &[&str]); 8] = [
 const DOCUMENTS_OR_TEXTS: [(&str, &str); 2] =
     [("AmendedView", "amended_content"), ("AnswerView", "content")];
 
+/// Fields of requests that must have a visible character.
+const VISIBLE: [(&str, &str); 8] = [
+    ("AskBody", "question"),
+    ("FailBody", "message"),
+    ("LeaseQuery", "worker_id"),
+    ("NewEmergencyStop", "reason"),
+    ("NewProjectBody", "name"),
+    ("NewRequestBody", "question"),
+    ("NewTaskBody", "instructions"),
+    ("ReopenBody", "reason"),
+];
+
+/// Pattern of a text with a visible character: not a space, a control character, or a character
+/// without a glyph. Those beyond U+FFFF are left out, because regular expressions differ there.
+const VISIBLE_PATTERN: &str = "[^\\s\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\
+    \\u180b-\\u180f\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\
+    \\ufff0-\\ufff8]";
+
+/// Operations whose body may be left out.
+const OPTIONAL_BODIES: [&str; 2] = ["extend_lease", "start_project"];
+
 /// Completes the document.
 pub(super) fn complete(document: &mut Value) {
     document["tags"] = TAGS.iter().map(|(n, d)| json!({"name": n, "description": d})).collect();
@@ -101,11 +125,19 @@ pub(super) fn complete(document: &mut Value) {
         document["components"]["schemas"][schema]["properties"][field]["type"] =
             json!(["object", "string", "null"]);
     }
+    for (schema, field) in VISIBLE {
+        document["components"]["schemas"][schema]["properties"][field]["pattern"] =
+            json!(VISIBLE_PATTERN);
+    }
     let sent = reachable(document, "responses");
+    let taken = reachable(document, "requestBody");
     for (name, schema) in object(&mut document["components"]["schemas"]) {
         free_form(schema);
         if sent.contains(name) {
             require(name, schema);
+        } else if taken.contains(name) && schema["properties"].is_object() {
+            // What a request does not have is refused.
+            schema["additionalProperties"] = json!(false);
         }
     }
     examples::add(document);
@@ -129,7 +161,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let has_body = operation["requestBody"].is_object();
     let names_user = is_api && !path.starts_with("/api/v1/worker/");
     let mut parameters = vec![reference("parameters", "RequestId")];
-    let mut statuses = vec!["421", "422", "500"];
+    // The body that an operation does not have is read as well, and refused.
+    let mut statuses = vec!["400", "408", "413", "421", "422", "500"];
     if is_api || path == "/ws" {
         statuses.push("503");
     }
@@ -138,13 +171,20 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     }
     if names_user {
         parameters.push(reference("parameters", "UserId"));
-        statuses.push("400");
     }
-    if has_body {
-        statuses.extend(["400", "408", "413", "415"]);
+    if has_body || method != "get" {
+        statuses.push("415");
+    }
+    if let Some(id) = operation["operationId"].as_str()
+        && OPTIONAL_BODIES.contains(&id)
+    {
+        operation["requestBody"]["required"] = json!(false);
     }
     match operation["parameters"].as_array_mut() {
-        Some(known) => known.extend(parameters),
+        Some(known) => {
+            known.iter_mut().for_each(complete_parameter);
+            known.extend(parameters);
+        }
         None => operation["parameters"] = parameters.into(),
     }
     let Some(responses) = operation["responses"].as_object_mut() else { return };
@@ -158,6 +198,18 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         {
             responses.insert(status.to_owned(), reference("responses", name));
         }
+    }
+}
+
+/// Describes a time that may also be a day, and a reason that must not be blank.
+fn complete_parameter(parameter: &mut Value) {
+    match parameter["name"].as_str() {
+        Some("start_date" | "end_date") => {
+            let formats = ["date-time", "date"].map(|f| json!({"type": "string", "format": f}));
+            parameter["schema"] = json!({"anyOf": formats});
+        }
+        Some("reason") => parameter["schema"]["pattern"] = json!(VISIBLE_PATTERN),
+        _ => {}
     }
 }
 
@@ -187,6 +239,9 @@ fn complete_response(status: &str, response: &mut Value) {
         }
     }
     response["headers"]["X-Request-Id"] = reference("headers", "RequestId");
+    if response["headers"]["Link"].is_object() {
+        response["headers"]["Link"] = reference("headers", "Link");
+    }
     if status == "503" {
         response["headers"]["Retry-After"] = reference("headers", "RetryAfter");
     }
@@ -221,6 +276,13 @@ fn headers() -> Value {
             "description": "Id of the request, also in the log of the server and in log entries",
             "schema": {"type": "string"},
         },
+        "Link": {
+            "description": "Link to the next page (RFC 8288), with `rel=\"next\"`; absent on the last \
+                            page. It goes on exactly after the last item, also when items were added \
+                            since",
+            "schema": {"type": "string"},
+            "example": "</api/v1/audit/events?cursor=01890a5d-ac96-774b-bcce-b302099a8057>; rel=\"next\"",
+        },
         "RetryAfter": {
             "description": "Seconds after which to try again",
             "schema": {"type": "integer", "minimum": 0},
@@ -232,15 +294,26 @@ fn parameters() -> Value {
     json!({
         "RequestId": {
             "name": "X-Request-Id", "in": "header", "required": false,
-            "description": "Id of the request. One that is not acceptable is replaced.",
-            "schema": {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9._-]+$"},
+            "description": "Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other \
+                            value is replaced by a new id.",
+            "schema": {"type": "string"},
         },
         "UserId": {
             "name": "X-User-Id", "in": "header", "required": false,
-            "description": "Name of the user, as the log records it; `anonymous` when absent.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+            "description": "Name of the user in UTF-8, as the log records it; `anonymous` when absent.",
+            "schema": {
+                "type": "string", "minLength": 1, "maxLength": 128, "pattern": user_pattern(),
+            },
         },
     })
+}
+
+/// Returns the pattern of a name of a user: no control character and no mark of writing direction,
+/// and something visible.
+fn user_pattern() -> String {
+    const REFUSED: &str =
+        "\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069";
+    format!("^[^{REFUSED}]*{VISIBLE_PATTERN}[^{REFUSED}]*$")
 }
 
 /// Returns the names of the schemas that the operations use in this part, directly or through
@@ -385,7 +458,11 @@ mod tests {
             }
         }
         let words = WORDS.iter().map(|(name, field, _)| (name, field));
-        let others = LEFT_OUT.iter().chain(&DOCUMENTS_OR_TEXTS).map(|(name, field)| (name, field));
+        let others = LEFT_OUT
+            .iter()
+            .chain(&DOCUMENTS_OR_TEXTS)
+            .chain(&VISIBLE)
+            .map(|(name, field)| (name, field));
         for (name, field) in others.chain(words) {
             let found = schemas[*name].to_string();
             assert!(found.contains(&format!("\"{field}\":{{\"")), "{name}.{field}");

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::project::ProjectDetail;
 use botarmy_domain::{
     Activity, ActivityState, AgentType, ContextId, Counts, Error, HitlRequestId, Page, Plan,
@@ -17,7 +17,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, Whole};
-use crate::paging::{self, List};
+use crate::paging::{self, List, Range};
 use crate::vocabulary;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -35,7 +35,7 @@ struct ListQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
     /// `next_cursor` of the page before.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<ProjectId>,
 }
 
@@ -88,16 +88,17 @@ struct ProjectPage<'a> {
 #[utoipa::path(
     get, path = "/api/v1/projects", operation_id = "list_projects",
     tag = "projects", params(ListQuery),
-    responses((status = 200, body = ProjectPage)),
+    responses((status = 200, body = ProjectPage, headers(("Link" = String)))),
 )]
 async fn list(
     state: Data<State>,
     Caller(caller): Caller,
     Query(query): Query<ListQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
     let list = ProjectList { state: &state, caller: &caller, status: query.status };
-    paging::respond(&list, query.cursor, limit).await
+    paging::respond(&state, &request, &list, Range { after: query.cursor, limit }).await
 }
 
 /// Projects, newest first.
@@ -117,23 +118,17 @@ impl List for ProjectList<'_> {
     type Item = Listed;
     type Cursor = ProjectId;
 
-    async fn read(&self, after: Option<ProjectId>, limit: u32) -> Result<Page<Arc<Listed>>, Error> {
+    async fn read(&self, after: Option<ProjectId>, limit: u32) -> Result<Page<Listed>, Error> {
         let queries = &self.state.queries;
         let page = queries.projects(self.caller, self.status, after, limit).await?;
         let activities = queries.activities(self.caller, &page.items).await?;
-        let listed = |(project, activity)| Arc::new(Listed { project, activity });
+        let listed = |(project, activity)| Listed { project, activity };
         let items = page.items.into_iter().zip(activities).map(listed).collect();
         Ok(Page { items, has_more: page.has_more })
     }
 
     fn cursor(listed: &Listed) -> ProjectId {
         listed.project.id
-    }
-
-    fn weight(listed: &Listed) -> usize {
-        let project = &listed.project;
-        let idea = project.plan.as_ref().map_or(0, |plan| plan.idea.len());
-        size_of::<Project>() + idea + project.description.as_ref().map_or(0, String::len)
     }
 
     fn write(&self, listed: &Listed, json: &mut Vec<u8>) -> serde_json::Result<()> {

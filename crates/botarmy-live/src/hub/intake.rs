@@ -130,8 +130,8 @@ impl Hub {
             };
             match read {
                 Ok(entries) => {
-                    let was_all = entries.len() < FILL_PAGE as usize;
-                    if topic.fill(entries, was_all) {
+                    let was_all = !entries.has_more;
+                    if topic.fill(entries.items, was_all) {
                         (before, tries, retry) = (None, 0, RETRY.0);
                         continue;
                     }

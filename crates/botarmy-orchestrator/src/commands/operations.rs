@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use botarmy_domain::budget::{BudgetReport, Limit};
 use botarmy_domain::decide::{agents, artifacts, budget};
 use botarmy_domain::emergency::StopScope;
+use botarmy_domain::package::PackageBuilder;
 use botarmy_domain::ports::{Operations, RecordsExt};
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, Caller,
-    DomainError, Error, NewArtifact, Package, ProjectId, Row, Scope, Stopped, Timestamp, package,
+    AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, Caller, ContextId,
+    DomainError, Error, NewArtifact, Package, ProjectId, Row, Scope, Stopped, Timestamp,
 };
 
 use super::written;
@@ -119,10 +120,41 @@ impl Engine {
     ) -> Result<Package, Error> {
         let project = self.ports.stores.projects.project(id).await?;
         let project = project.ok_or_else(|| DomainError::not_found("Project", id))?;
-        let filter = ArtifactFilter::default();
-        let stored = self.ports.stores.context.artifacts(id, filter, MAX_PACKAGED).await?;
-        verify_contents(&stored)?;
-        Ok(package::build(&project, &stored, now))
+        let mut builder = PackageBuilder::new(&project, now);
+        let (mut filter, mut left) = (ArtifactFilter::default(), MAX_PACKAGED);
+        loop {
+            let page = self.ports.stores.context.artifacts(id, filter.clone(), left).await?;
+            verify_contents(&page)?;
+            page.iter().for_each(|artifact| builder.add(artifact));
+            left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+            filter.after = page.last_before_next().map(|artifact| artifact.meta.id);
+            if filter.after.is_none() || left == 0 {
+                break;
+            }
+        }
+        Ok(builder.finish())
+    }
+
+    /// Returns the next artifacts that a package was made of: those after the artifact `after`, a
+    /// page of them and at least one. An empty list is the end.
+    pub(crate) async fn next_sources(
+        &self,
+        package: &Package,
+        after: Option<ContextId>,
+    ) -> Result<Vec<Arc<Artifact>>, Error> {
+        let mut filter = ArtifactFilter { after, ..ArtifactFilter::default() };
+        loop {
+            let project = package.project_id;
+            let page =
+                self.ports.stores.context.artifacts(project, filter.clone(), MAX_PACKAGED).await?;
+            filter.after = page.last_before_next().map(|artifact| artifact.meta.id);
+            let mut sources = page.items;
+            sources.retain(|artifact| package.artifacts.binary_search(&artifact.meta.id).is_ok());
+            if !sources.is_empty() || filter.after.is_none() {
+                verify_contents(&sources)?;
+                return Ok(sources);
+            }
+        }
     }
 
     /// Returns the package of a project that was made last, unless it was deleted.

@@ -7,7 +7,7 @@ use botarmy_domain::decide::projects;
 use botarmy_domain::ports::Projects;
 use botarmy_domain::{
     Caller, Completion, DomainError, Error, HitlRequestId, HitlStatus, NewProject, Project,
-    ProjectId, ProjectState, ProjectStatus, Scope,
+    ProjectId, ProjectState, ProjectStatus, Scope, Timestamp,
 };
 
 use super::written;
@@ -116,9 +116,20 @@ impl Engine {
     /// Returns the request of a project that was rejected or expired last.
     async fn newest_refusal(&self, id: ProjectId) -> Result<Option<HitlRequestId>, Error> {
         let requests = &self.ports.stores.requests;
-        let rejected = requests.requests(id, Some(HitlStatus::Rejected), MAX_REFUSALS).await?;
-        let expired = requests.requests(id, Some(HitlStatus::Expired), MAX_REFUSALS).await?;
-        let newest = rejected.iter().chain(&expired).max_by_key(|request| request.updated_at);
-        Ok(newest.map(|request| request.id))
+        let mut newest: Option<(Timestamp, HitlRequestId)> = None;
+        for status in [HitlStatus::Rejected, HitlStatus::Expired] {
+            let (mut before, mut left) = (None, MAX_REFUSALS);
+            loop {
+                let page = requests.requests(id, Some(status), before, left).await?;
+                let updated = page.iter().map(|request| (request.updated_at, request.id));
+                newest = newest.into_iter().chain(updated).max();
+                left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(left));
+                before = page.last_before_next().map(|request| request.id);
+                if before.is_none() || left == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(newest.map(|(_, id)| id))
     }
 }

@@ -3,10 +3,12 @@
 //!
 //! It claims when a request arrives, when there is a wake-up, and once per poll interval while a
 //! request waits. A claim that found less than it had room for has emptied the queue of its agent
-//! type, which is then not asked for again until the next of these.
+//! type, which is then not asked for again until the next of these. A request that arrives shortly
+//! after waits for its turn: workers that poll again and again cause no more claims either.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use botarmy_domain::ports::Secrets;
 use botarmy_domain::{
@@ -17,12 +19,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::warn;
 
+use super::waiting::Waiting;
 use crate::engine::Engine;
 use crate::lease_settings::LeaseSettings;
 use crate::wake_up_fanout::WakeUpReceiver;
 
 /// Largest number of waiting requests; further ones are answered at once.
 const MAX_WAITING: usize = 10_000;
+/// Time for which a queue that was found empty counts as empty, unless a wake-up says otherwise. A
+/// task that becomes ready without one, on another server, is found so much later.
+const STAYS_EMPTY: Duration = Duration::from_millis(200);
 
 /// A waiting request for tasks.
 pub(crate) struct PollRequest {
@@ -101,7 +107,11 @@ pub struct LeaseDispatcher {
     settings: LeaseSettings,
     secrets: Arc<dyn Secrets>,
     coming: mpsc::Receiver<PollRequest>,
-    waiting: VecDeque<PollRequest>,
+    waiting: Waiting<PollRequest>,
+    /// Agent types whose queue was found empty, with the time of that. A wake-up removes them.
+    emptied: BTreeMap<AgentType, Instant>,
+    /// Agent types that requests arrived for meanwhile, with the time of the claim for them.
+    postponed: BTreeMap<AgentType, Instant>,
 }
 
 impl LeaseDispatcher {
@@ -112,7 +122,8 @@ impl LeaseDispatcher {
         coming: mpsc::Receiver<PollRequest>,
     ) -> Self {
         let receiver = engine.wake_up_fanout.add_receiver();
-        Self { engine, receiver, settings, secrets, coming, waiting: VecDeque::new() }
+        let (waiting, emptied, postponed) = Default::default();
+        Self { engine, receiver, settings, secrets, coming, waiting, emptied, postponed }
     }
 
     /// Serves requests until `stop` is set. Requests that still wait are then answered without a task.
@@ -120,13 +131,17 @@ impl LeaseDispatcher {
         let mut looks = tokio::time::interval(self.settings.poll);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !*stop.borrow() {
-            let first = self.waiting.iter().map(|request| request.until).min();
-            let nobody = first.is_none();
-            let patience = tokio::time::sleep_until(first.unwrap_or_else(Instant::now));
+            let nobody = self.waiting.is_empty();
+            let first_claim = self.postponed.values().min().copied();
+            let next = self.waiting.first_end().into_iter().chain(first_claim).min();
+            let timer = tokio::time::sleep_until(next.unwrap_or_else(Instant::now));
             tokio::select! {
                 biased;
                 changed = stop.changed() => if changed.is_err() { break },
-                woken = self.engine.recv_wake_up(&self.receiver) => self.serve(woken).await,
+                woken = self.engine.recv_wake_up(&self.receiver) => {
+                    self.emptied.retain(|agent, _| !woken.contains(agent));
+                    self.serve(woken).await;
+                }
                 coming = self.coming.recv() => match coming {
                     Some(request) => {
                         if nobody {
@@ -136,75 +151,100 @@ impl LeaseDispatcher {
                     }
                     None => break,
                 },
-                () = patience, if !nobody => {}
+                () = timer, if next.is_some() => {}
                 _ = looks.tick(), if !nobody => {
+                    self.waiting.retain(|request| !request.answer.is_closed());
                     self.serve(AgentType::ALL.iter().copied().collect()).await;
                 }
             }
+            self.serve_postponed().await;
             self.dismiss();
         }
-        for request in self.waiting.drain(..) {
-            request.leave(&self.engine);
+        while let Some(number) = self.waiting.first(0, &AgentType::ALL.iter().copied().collect()) {
+            if let Some(request) = self.waiting.remove(number) {
+                request.leave(&self.engine);
+            }
         }
     }
 
     async fn welcome(&mut self, mut request: PollRequest) {
         if self.waiting.len() >= MAX_WAITING {
+            self.waiting.retain(|request| !request.answer.is_closed());
+        }
+        if self.waiting.len() >= MAX_WAITING {
             let detail = "too many workers wait".to_owned();
             request.failed = Some(StoreError::Unavailable { detail, source: None });
             return request.leave(&self.engine);
         }
-        let mut agents = request.query.agents.iter().copied().collect();
-        if let Some(request) = self.attend(request, &mut agents).await {
-            self.waiting.push_back(request);
+        let (mut agents, now) = (BTreeSet::new(), Instant::now());
+        for agent in &request.query.agents {
+            match self.emptied.get(agent).map(|at| *at + STAYS_EMPTY) {
+                // A request that does not wait gets what there is now.
+                Some(again) if again > now && !request.query.wait.is_zero() => {
+                    self.postponed.entry(*agent).or_insert(again);
+                }
+                _ => {
+                    agents.insert(*agent);
+                }
+            }
+        }
+        let (types, until) = (request.query.agents.clone(), request.until);
+        let number = self.waiting.push(types, until, request);
+        self.attend(number, &mut agents).await;
+    }
+
+    /// Claims for the agent types whose time has come.
+    async fn serve_postponed(&mut self) {
+        let now = Instant::now();
+        let due = self.postponed.iter().filter(|(_, at)| **at <= now);
+        let due: BTreeSet<AgentType> = due.map(|(agent, _)| *agent).collect();
+        if !due.is_empty() {
+            self.serve(due).await;
         }
     }
 
     /// Goes along the line as long as there is anything for these agent types.
     async fn serve(&mut self, mut agents: BTreeSet<AgentType>) {
-        let mut left = VecDeque::new();
-        while let Some(request) = self.waiting.pop_front() {
-            if agents.is_empty() {
-                left.push_back(request);
-                break;
-            }
-            let Some(request) = self.attend(request, &mut agents).await else { continue };
-            left.push_back(request);
+        self.postponed.retain(|agent, _| !agents.contains(agent));
+        let mut from = 0;
+        while let Some(number) = self.waiting.first(from, &agents) {
+            from = number + 1;
+            self.attend(number, &mut agents).await;
         }
-        left.append(&mut self.waiting);
-        self.waiting = left;
     }
 
-    /// Claims tasks of these agent types for one request. Returns the request if it still waits.
-    async fn attend(
-        &self,
-        mut request: PollRequest,
-        agents: &mut BTreeSet<AgentType>,
-    ) -> Option<PollRequest> {
+    /// Claims tasks of these agent types for one request, which leaves when it gets some or its
+    /// worker has disconnected.
+    async fn attend(&mut self, number: u64, agents: &mut BTreeSet<AgentType>) {
+        let Some(request) = self.waiting.get_mut(number) else { return };
         if request.answer.is_closed() {
-            return None;
+            self.waiting.remove(number);
+            return;
         }
-        match self.claim(&request.query, agents).await {
+        let query = request.query.clone();
+        let claimed = self.claim(&query, agents).await;
+        let Some(request) = self.waiting.get_mut(number) else { return };
+        match claimed {
             Ok(guard) if guard.tasks.is_empty() => request.failed = None,
             Ok(guard) => {
-                // If the worker has disconnected, the guard is dropped and returns the tasks.
-                drop(request.answer.send(Ok(guard)));
-                return None;
+                if let Some(request) = self.waiting.remove(number) {
+                    // If the worker has disconnected, the guard is dropped and returns the tasks.
+                    drop(request.answer.send(Ok(guard)));
+                }
             }
             Err(error) => {
-                warn!(%error, "Claim for worker {} failed", request.query.worker);
+                warn!(%error, "Claim for worker {} failed", query.worker);
                 request.failed = Some(error);
                 // The store is away, and would be for the next request too.
                 agents.clear();
             }
         }
-        Some(request)
     }
 
     /// Claims waiting tasks of these agent types for one worker. Removes agent types whose queue is
     /// empty from `agents`.
     async fn claim(
-        &self,
+        &mut self,
         query: &WorkQuery,
         agents: &mut BTreeSet<AgentType>,
     ) -> Result<ClaimGuard, StoreError> {
@@ -231,6 +271,8 @@ impl LeaseDispatcher {
                 })),
                 context: self.engine.context(Caller::worker(&query.worker)),
             };
+            let at = Instant::now();
+            self.emptied.remove(agent);
             let committed = match self.engine.ports.stores.ledger.claim(claim).await {
                 Ok(committed) => committed,
                 Err(error) if guard.tasks.is_empty() => return Err(error),
@@ -243,22 +285,17 @@ impl LeaseDispatcher {
             }));
             if guard.tasks.len() - before < room as usize {
                 agents.remove(agent);
+                self.emptied.insert(*agent, at);
             }
             self.engine.publish(&committed).await;
         }
         Ok(guard)
     }
 
-    /// Answers requests whose time is over or whose worker has disconnected.
+    /// Answers requests whose time is over.
     fn dismiss(&mut self) {
         let now = Instant::now();
-        let over = |request: &PollRequest| request.until <= now || request.answer.is_closed();
-        if !self.waiting.iter().any(over) {
-            return;
-        }
-        let (over, left) = std::mem::take(&mut self.waiting).into_iter().partition(over);
-        self.waiting = left;
-        for request in Vec::from(over) {
+        while let Some(request) = self.waiting.pop_over(now) {
             request.leave(&self.engine);
         }
     }

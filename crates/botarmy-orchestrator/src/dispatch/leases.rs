@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::decide::{lease, tasks};
+use botarmy_domain::decide::{lease, refusals, tasks};
 use botarmy_domain::ports::{Secrets, WorkerLeases};
 use botarmy_domain::{
-    Amount, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased, Outcome,
-    PresentedLease, ProjectId, RunError, StoreError, Task, TaskStatus, Timestamp, WorkQuery,
+    Amount, Assignment, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased,
+    Outcome, PresentedLease, ProjectId, RunError, Scope, StoreError, Task, TaskId, TaskStatus,
+    Timestamp, WorkQuery, WorkerDocument,
 };
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -24,6 +25,9 @@ use crate::reservation::Start;
 
 /// Number of poll requests that may wait for the dispatcher; further ones wait to be sent.
 const POLL_QUEUE: usize = 64;
+
+/// About the most bytes of assignments that are handed out at once, unless one alone is larger.
+const LEASED_BYTES: usize = 8 * 1024 * 1024;
 
 /// Leases of external workers.
 #[derive(Clone)]
@@ -50,8 +54,14 @@ impl Leases {
     /// a failed attempt, as on a server.
     async fn equip(&self, guard: ClaimGuard) -> Vec<Leased> {
         let mut projects: BTreeMap<ProjectId, SharedProject> = BTreeMap::new();
-        let mut leased = Vec::new();
-        for task in guard.tasks() {
+        let (mut leased, mut size) = (Vec::new(), 0);
+        for (n, task) in guard.tasks().iter().enumerate() {
+            if size >= LEASED_BYTES {
+                let left = guard.tasks()[n..].iter().filter_map(|task| HeldLease::of(task));
+                // A failure is logged there.
+                drop(self.engine.requeue_all(left.collect(), "it did not fit").await);
+                break;
+            }
             let Some(lease) = task.lease() else { continue };
             let holder = lease.holder();
             match self.may_begin(task, &holder).await {
@@ -70,6 +80,7 @@ impl Leases {
                 Ok(job) => {
                     let held = HeldLease { task: task.id, holder };
                     let Some(token) = guard.token(&held) else { continue };
+                    size += size_of_document(&job);
                     leased.push(Leased {
                         lease: held,
                         token,
@@ -140,6 +151,71 @@ impl Leases {
         Err(lease::lease_lost(detail))
     }
 
+    /// Accepts the result of an attempt, or the repetition of one that was accepted.
+    async fn accept(
+        &self,
+        task: &Arc<Task>,
+        lease: &HeldLease,
+        result: Result<Outcome, RunError>,
+    ) -> Result<Arc<Task>, Error> {
+        let holder = &lease.holder;
+        if let (TaskStatus::Completed, Ok(outcome @ Outcome::Completed { .. })) =
+            (task.status(), &result)
+        {
+            let cleaned = sanitize(outcome.clone(), self.settings.max_output_bytes);
+            if let Ok(Outcome::Completed { output, artifacts, confidence, usage }) = &cleaned
+                && tasks::is_repetition(task, holder, &work(output, artifacts, *confidence, usage))?
+            {
+                return Ok(Arc::clone(task));
+            }
+        }
+        lease::check_held(task, holder)?;
+        self.deadline(task, self.engine.ports.clock.now())?;
+        let result = match result {
+            Ok(outcome) => {
+                check_output(task, &outcome)?;
+                let too_large = |TooLarge { detail, .. }| DomainError::invalid("output", detail);
+                let outcome =
+                    sanitize(outcome, self.settings.max_output_bytes).map_err(too_large)?;
+                self.check_form(task, &outcome).await?;
+                Ok(outcome)
+            }
+            failed => failed,
+        };
+        let context = self.engine.context(Caller::worker(&holder.worker));
+        let result = Arc::new(result);
+        // Only the budget accounts know whether anything was reserved.
+        let committed = self.engine.commit_attempt(task, holder, true, &result, context).await?;
+        match committed.task(task.id) {
+            Some(task) => Ok(Arc::clone(task)),
+            // The same result was committed a moment before.
+            None => self.task(lease).await,
+        }
+    }
+
+    /// Records why a result was refused, for a caller that has proved that it holds the lease.
+    async fn record_refusal(&self, task: &Task, holder: &LeaseHolder, reason: String) {
+        if !refusals::is_news(task, &reason) {
+            return;
+        }
+        let now = self.engine.ports.clock.now();
+        // A result that comes too late belongs to no attempt.
+        let Ok(deadline) = lease::check_held(task, holder).and_then(|()| self.deadline(task, now))
+        else {
+            return;
+        };
+        let until = now.after(self.settings.lease).min(deadline);
+        let (id, who) = (task.id, holder.clone());
+        let scope = Scope::project(task.project_id).task(id);
+        let context = self.engine.context(Caller::worker(&holder.worker));
+        let recorded = self.engine.commit(context, scope, move |context, snapshot| {
+            refusals::refuse_result(context, snapshot, id, &who, &reason, until)
+        });
+        if let Err(error) = recorded.await {
+            unrecorded(id, &error);
+        }
+    }
+
     /// Checks that an outcome has the form its step requires. The worker keeps its lease, so that
     /// it can correct the output.
     async fn check_form(&self, task: &Task, outcome: &Outcome) -> Result<(), Error> {
@@ -154,6 +230,25 @@ impl Leases {
         Ok(validation_error
             .map_err(|validation_error| DomainError::invalid("output", validation_error))?)
     }
+}
+
+/// Returns the length of the document that a worker gets, in bytes.
+fn size_of_document(job: &Assignment) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, &WorkerDocument::of(job))
+        .expect("a document has text keys only, and counting does not fail");
+    count.0
 }
 
 #[async_trait]
@@ -209,44 +304,25 @@ impl WorkerLeases for Leases {
         result: Result<Outcome, RunError>,
     ) -> Result<Arc<Task>, Error> {
         let task = self.authenticate(&presented).await?;
-        let PresentedLease { lease, .. } = presented;
-        let holder = lease.holder.clone();
-        if let (TaskStatus::Completed, Ok(outcome @ Outcome::Completed { .. })) =
-            (task.status(), &result)
-        {
-            let cleaned = sanitize(outcome.clone(), self.settings.max_output_bytes);
-            if let Ok(Outcome::Completed { output, artifacts, confidence, usage }) = &cleaned
-                && tasks::is_repetition(
-                    &task,
-                    &holder,
-                    &work(output, artifacts, *confidence, usage),
-                )?
-            {
-                return Ok(task);
-            }
+        let finished = self.accept(&task, &presented.lease, result).await;
+        if let Err(Error::Refused(invalid @ DomainError::Invalid { .. })) = &finished {
+            self.record_refusal(&task, &presented.lease.holder, invalid.to_string()).await;
         }
-        lease::check_held(&task, &holder)?;
-        self.deadline(&task, self.engine.ports.clock.now())?;
-        let result = match result {
-            Ok(outcome) => {
-                check_output(&task, &outcome)?;
-                let too_large = |TooLarge { detail, .. }| DomainError::invalid("output", detail);
-                let outcome =
-                    sanitize(outcome, self.settings.max_output_bytes).map_err(too_large)?;
-                self.check_form(&task, &outcome).await?;
-                Ok(outcome)
-            }
-            failed => failed,
-        };
-        let context = self.engine.context(Caller::worker(&holder.worker));
-        let result = Arc::new(result);
-        // Only the budget accounts know whether anything was reserved.
-        let committed = self.engine.commit_attempt(&task, &holder, true, &result, context).await?;
-        match committed.task(task.id) {
-            Some(task) => Ok(Arc::clone(task)),
-            // The same result was committed a moment before.
-            None => self.task(&lease).await,
+        finished
+    }
+
+    async fn refuse(&self, presented: PresentedLease, reason: String) {
+        match self.authenticate(&presented).await {
+            Ok(task) => self.record_refusal(&task, &presented.lease.holder, reason).await,
+            Err(error) => unrecorded(presented.lease.task, &error),
         }
+    }
+}
+
+/// Logs that the reason of a refusal is not stored, unless it is not the caller's to store.
+fn unrecorded(task: TaskId, error: &Error) {
+    if let Error::Store(error) = error {
+        warn!(task.id = %task, %error, "The reason for which a result of task {task} was refused could not be stored");
     }
 }
 

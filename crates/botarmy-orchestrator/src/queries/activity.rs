@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use botarmy_domain::ports::HealthCheck;
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
-    Activity, ActivityState, AgentType, Counts, Health, HitlStatus, Project, ProjectStatus,
-    StoreError, Task, TaskStatus,
+    Activity, ActivityState, AgentType, Counts, Health, HitlRequest, HitlStatus, Page, Project,
+    ProjectStatus, StoreError, Task, TaskId, TaskStatus,
 };
 use tokio::task::JoinSet;
 
@@ -61,35 +61,35 @@ impl Engine {
         }
         let activity = |state, since, agent_type| Activity { state, since, requests, agent_type };
         if counts.working > 0
-            && let Some(task) = self.oldest(project, TaskStatus::Working).await?.first()
+            && let Some(task) = self.oldest(project, TaskStatus::Working, None, 1).await?.first()
         {
             let since = task.started_at.unwrap_or(task.updated_at);
             return Ok(activity(ActivityState::Working, since, Some(task.agent)));
         }
-        let pending = match counts.pending {
-            0 => Vec::new(),
-            _ => self.oldest(project, TaskStatus::Pending).await?,
-        };
-        let mut unserved = None;
-        for task in &pending {
-            if self.is_served(task.agent).await? {
-                let since = task.ready_at;
-                return Ok(activity(ActivityState::Working, since, Some(task.agent)));
+        let (mut unserved, mut after, mut left) = (None, None, MAX_SEEN);
+        while counts.pending > 0 && left > 0 {
+            let pending = self.oldest(project, TaskStatus::Pending, after, left).await?;
+            for task in &pending {
+                if self.is_served(task.agent).await? {
+                    let since = task.ready_at;
+                    return Ok(activity(ActivityState::Working, since, Some(task.agent)));
+                }
+                unserved = unserved.or(Some((task.ready_at, task.agent)));
             }
-            unserved = unserved.or(Some(task));
+            left = left.saturating_sub(u32::try_from(pending.len()).unwrap_or(left));
+            after = pending.last_before_next().map(|task| task.id);
+            if after.is_none() {
+                break;
+            }
         }
         if requests > 0 {
-            let pending = Some(HitlStatus::Pending);
-            let stores = &self.ports.stores;
-            let open = stores.requests.requests(project.id, pending, MAX_SEEN).await?;
-            let since = open.last().map_or(project.updated_at, |oldest| oldest.created_at);
-            let agent = open.last().and_then(|oldest| oldest.agent);
+            let oldest = self.oldest_request(project).await?;
+            let since = oldest.as_ref().map_or(project.updated_at, |oldest| oldest.created_at);
+            let agent = oldest.as_ref().and_then(|oldest| oldest.agent);
             return Ok(activity(ActivityState::WaitingForPerson, since, agent));
         }
         Ok(match unserved {
-            Some(task) => {
-                activity(ActivityState::WaitingForWorker, task.ready_at, Some(task.agent))
-            }
+            Some((since, agent)) => activity(ActivityState::WaitingForWorker, since, Some(agent)),
             None => activity(ActivityState::Idle, project.updated_at, None),
         })
     }
@@ -103,14 +103,34 @@ impl Engine {
         Ok(self.ports.stores.agents.status_of(agent).await?.active_tasks > 0)
     }
 
+    /// Returns the oldest pending request of a project.
+    async fn oldest_request(
+        &self,
+        project: &Project,
+    ) -> Result<Option<Arc<HitlRequest>>, StoreError> {
+        let requests = &self.ports.stores.requests;
+        let pending = Some(HitlStatus::Pending);
+        let (mut oldest, mut seen, mut before) = (None, 0, None);
+        loop {
+            let page = requests.requests(project.id, pending, before, MAX_SEEN).await?;
+            seen += page.len();
+            before = page.last_before_next().map(|request| request.id);
+            oldest = page.into_iter().last().or(oldest);
+            if before.is_none() || seen >= MAX_SEEN as usize {
+                return Ok(oldest);
+            }
+        }
+    }
+
     /// Returns tasks of a project with this status, the oldest first.
     async fn oldest(
         &self,
         project: &Project,
         status: TaskStatus,
-    ) -> Result<Vec<Arc<Task>>, StoreError> {
-        let filter = TaskFilter { status: Some(status), ..TaskFilter::default() };
-        let limit = if status == TaskStatus::Working { 1 } else { MAX_SEEN };
+        after: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Task>>, StoreError> {
+        let filter = TaskFilter { status: Some(status), after, ..TaskFilter::default() };
         self.ports.stores.tasks.tasks(project.id, filter, limit).await
     }
 }

@@ -6,8 +6,9 @@ use botarmy_domain::{Error, LogId, StoreError};
 
 use super::no_project;
 
-/// Returns the entries of a log after the position `after`, in order, at most `limit`. An entry that
-/// the store cannot read is named in its place, and ends the page.
+/// Returns the entries of a log after the position `after`, in order, at most `limit` and as many as
+/// the store reads at once. An entry that the store cannot read is named in its place, and ends the
+/// page.
 pub(super) async fn lines(
     audit: &dyn AuditLog,
     log: LogId,

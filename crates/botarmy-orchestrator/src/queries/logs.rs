@@ -9,7 +9,7 @@ use botarmy_domain::ports::{LogQueries, Queries};
 use botarmy_domain::replay::StateVerification;
 use botarmy_domain::{Caller, DomainError, Entry, Error, EventId, LogId, ProjectId, TaskId};
 
-use super::{log_reader, state, surplus};
+use super::{log_reader, state};
 use crate::engine::Engine;
 
 #[async_trait]
@@ -28,7 +28,7 @@ impl LogQueries for Engine {
         log: LogId,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<Arc<Entry>>, Error> {
+    ) -> Result<Page<Arc<Entry>>, Error> {
         Ok(self.ports.stores.audit.since(log, after, limit).await?)
     }
 
@@ -43,8 +43,7 @@ impl LogQueries for Engine {
         filter: EntryFilter,
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, Error> {
-        let found = self.ports.stores.audit.entries(filter, surplus(limit)).await?;
-        Ok(Page::first(found, limit))
+        Ok(self.ports.stores.audit.entries(filter, limit).await?)
     }
 
     async fn project_entries(

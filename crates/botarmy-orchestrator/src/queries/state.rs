@@ -164,20 +164,27 @@ impl StateCheck<'_> {
         let Some(project) = self.log.project() else { return Ok(None) };
         let mut missing = self.replay.request_ids();
         for status in HitlStatus::ALL {
-            let found = self.stores.requests.requests(project, Some(*status), u32::MAX).await;
-            let Some(requests) = readable(found)? else {
-                return self.one_by_one(missing, RowKey::Request).await;
-            };
-            for request in requests {
-                self.rows += 1;
-                missing.remove(&request.id);
-                if self.replay.request(&request).is_err()
-                    && let Some(found) = self.settle(RowKey::Request(request.id)).await?
-                {
-                    return Ok(Some(found));
-                }
-                if request.status() != *status {
-                    return Ok(Some(column("hitl_requests", request.id, status, request.status())));
+            let mut before = None;
+            loop {
+                let found =
+                    self.stores.requests.requests(project, Some(*status), before, self.page).await;
+                let Some(requests) = readable(found)? else {
+                    return self.one_by_one(missing, RowKey::Request).await;
+                };
+                let Some(last) = requests.last() else { break };
+                before = Some(last.id);
+                for request in &requests {
+                    self.rows += 1;
+                    missing.remove(&request.id);
+                    if self.replay.request(request).is_err()
+                        && let Some(found) = self.settle(RowKey::Request(request.id)).await?
+                    {
+                        return Ok(Some(found));
+                    }
+                    if request.status() != *status {
+                        let (id, found) = (request.id, request.status());
+                        return Ok(Some(column("hitl_requests", id, status, found)));
+                    }
                 }
             }
         }
@@ -339,7 +346,7 @@ fn column(
 }
 
 /// Returns the rows of a list, or `None` if one of them cannot be read.
-fn readable<T>(found: Result<Vec<T>, StoreError>) -> Result<Option<Vec<T>>, StoreError> {
+fn readable<T>(found: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     match found {
         Ok(rows) => Ok(Some(rows)),
         Err(StoreError::Corrupt { .. }) => Ok(None),

@@ -9,8 +9,8 @@ use botarmy_domain::ports::{
     StorePorts,
 };
 use botarmy_domain::{
-    Caller, Counts, DomainError, Entry, Error, EventType, IdGenerator, LogId, Oversight, Project,
-    ProjectId, ProjectState, RecordValue, StoreError, TaskFilter, Timestamp, package,
+    Caller, Counts, DomainError, Entry, Error, EventType, IdGenerator, LogId, Oversight, Page,
+    Project, ProjectId, ProjectState, RecordValue, StoreError, TaskFilter, Timestamp, package,
 };
 use serde_json::Map;
 
@@ -115,35 +115,21 @@ fn is_missing<T>(result: &Result<T, Error>, what: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_page_is_read_with_one_item_more_than_it_holds() {
-    let mut stores = Stores::default();
-    stores.projects.expect_projects().returning(|_, before, limit| {
-        assert_eq!(limit, 2);
-        Ok((0..if before.is_none() { 2 } else { 1 }).map(|_| project()).collect())
-    });
-    let engine = stores.engine();
-    let first = engine.projects(&caller(), None, None, 1).await.unwrap();
-    assert_eq!((first.items.len(), first.has_more), (1, true));
-    let last = engine.projects(&caller(), None, Some(id()), 1).await.unwrap();
-    assert_eq!((last.items.len(), last.has_more), (1, false));
-}
-
-#[tokio::test]
 async fn the_project_of_an_empty_list_is_read_and_must_exist() {
     let mut stores = Stores::default();
     stores.tasks.expect_tasks().returning(|_, _, limit| {
-        assert_eq!(limit, 101);
-        Ok(Vec::new())
+        assert_eq!(limit, 100);
+        Ok(Page::default())
     });
-    stores.requests.expect_requests().returning(|_, _, _| Ok(Vec::new()));
-    stores.context.expect_artifacts().returning(|_, _, _| Ok(Vec::new()));
+    stores.requests.expect_requests().returning(|_, _, _, _| Ok(Page::default()));
+    stores.context.expect_artifacts().returning(|_, _, _| Ok(Page::default()));
     stores.projects.expect_project().times(1).returning(|_| Ok(Some(project())));
     stores.projects.expect_project().times(3).returning(|_| Ok(None));
     let engine = stores.engine();
     let tasks = async || engine.tasks(&caller(), id(), TaskFilter::default(), 100).await;
     assert!(tasks().await.unwrap().items.is_empty());
     assert!(is_missing(&tasks().await, "Project"));
-    assert!(is_missing(&engine.requests(&caller(), id(), None, 100).await, "Project"));
+    assert!(is_missing(&engine.requests(&caller(), id(), None, None, 100).await, "Project"));
     let artifacts = engine.artifacts(&caller(), id(), Default::default(), 100).await;
     assert!(is_missing(&artifacts, "Project"));
 }
@@ -153,12 +139,12 @@ async fn the_logs_of_a_project_and_of_a_task_know_when_there_is_none() {
     let task = IdGenerator::new(NOW, 8).task();
     let mut stores = Stores::default();
     stores.audit.expect_entries().times(1).returning(|filter, limit| {
-        assert_eq!((filter.project, limit), (Some(id()), 101));
-        Ok(Vec::new())
+        assert_eq!((filter.project, limit), (Some(id()), 100));
+        Ok(Page::default())
     });
     stores.audit.expect_entries().times(1).returning(move |filter, limit| {
-        assert_eq!((filter.task, limit), (Some(task), 51));
-        Ok(Vec::new())
+        assert_eq!((filter.task, limit), (Some(task), 50));
+        Ok(Page::default())
     });
     stores.audit.expect_entry().returning(|_| Ok(None));
     stores.projects.expect_project().returning(|_| Ok(None));
@@ -184,7 +170,7 @@ async fn the_completion_is_of_the_newest_entry_or_of_the_project_without_one() {
         });
         stores.audit.expect_entries().returning(move |filter, limit| {
             assert_eq!((filter.project, limit), (Some(id()), 1));
-            Ok(entries.clone())
+            Ok(entries.iter().cloned().collect())
         });
         stores.records.expect_find().returning(|_| Ok(None));
         let report = stores.engine().completion(&caller(), id()).await.unwrap();
@@ -205,7 +191,7 @@ async fn artifacts_are_available_when_some_are_stored_or_there_is_a_package() {
             head.counts.artifacts = artifacts;
             Ok(Some((project(), head)))
         });
-        stores.audit.expect_entries().returning(|_, _| Ok(Vec::new()));
+        stores.audit.expect_entries().returning(|_, _| Ok(Page::default()));
         stores.records.expect_find().returning(move |_| Ok(found.clone()));
         let report = stores.engine().completion(&caller(), id()).await.unwrap();
         assert_eq!(report.artifacts_available, available);

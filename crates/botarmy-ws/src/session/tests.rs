@@ -7,6 +7,7 @@ use botarmy_web::OriginRule;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message, protocol};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};

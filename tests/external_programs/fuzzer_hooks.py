@@ -1,0 +1,110 @@
+"""What the fuzzer cannot know from the OpenAPI document: rules between two fields or about what is
+stored, and how a worker comes by a lease. All of its own checks are on. `positive_data_acceptance`
+runs from here, so that a refusal for one of these rules, and only for that, is no failure."""
+
+import json
+
+import schemathesis
+from requests import Session
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+# Operation, field and beginning of the message. No schema can state these rules: a parameter that
+# excludes another, a range, an id that has to belong to the same project, a name that has to exist.
+RULES = [
+    ("stop_work", "agent_type", "does not go with this scope"),
+    ("stop_work", "project_id", "does not go with this scope"),
+    ("stop_work", "agent_type", "must be named"),
+    ("stop_work", "project_id", "must be named"),
+    ("release_emergency_stop", "agent_type", "does not go with this scope"),
+    ("release_emergency_stop", "project_id", "does not go with this scope"),
+    ("release_emergency_stop", "agent_type", "must be named"),
+    ("release_emergency_stop", "project_id", "must be named"),
+    ("search_events", "cursor", "cannot be combined with offset"),
+    ("search_project_events", "cursor", "cannot be combined with offset"),
+    ("search_task_events", "cursor", "cannot be combined with offset"),
+    ("search_events", "end_date", "must not be before start_date"),
+    ("search_project_events", "end_date", "must not be before start_date"),
+    ("search_task_events", "end_date", "must not be before start_date"),
+    ("submit_task", "context_ids", "artifact "),
+    ("create_request", "task_id", "task "),
+    ("create_request", "artifacts", "artifact "),
+    ("ask_question", "artifacts", "artifact "),
+    ("create_project", "workflow", "there is no workflow "),
+    ("start_project", "workflow", "there is no workflow "),
+    ("create_artifact", "content", "source code "),
+    ("complete_task", "output", "source code "),
+    ("open_live_connection", "after", "`after` is a position in one project's log"),
+]
+# A number in a document of free form that no program could read back exactly.
+INEXACT = "cannot be stored exactly"
+FREE_FORM = ("content", "artifact_metadata", "amended_content", "output", "artifacts")
+
+SESSION = Session()
+
+
+def refused_by_a_rule(case, response):
+    """Returns whether the response names one of the rules, and nothing else."""
+    operation = case.operation.definition.raw["operationId"]
+    # It speaks no WebSocket.
+    if operation == "open_live_connection" and response.status_code == 426:
+        return True
+    if response.status_code == 400 and operation == "respond_to_request":
+        return json.loads(response.content)["detail"].startswith("An amendment needs `content`")
+    if response.status_code != 422:
+        return False
+    errors = json.loads(response.content).get("errors") or [{"field": "", "message": ""}]
+    return all(is_known(operation, error["field"], error["message"]) for error in errors)
+
+
+def is_known(operation, field, message):
+    if message.endswith(INEXACT) and field.split(".")[0].split("[")[0] in FREE_FORM:
+        return True
+    return any((operation, field) == rule[:2] and message.startswith(rule[2]) for rule in RULES)
+
+
+def follows_a_null(case):
+    """Returns whether the tool took `null` for an id, in a link that it inferred by itself."""
+    values = [*(case.path_parameters or {}).values(), *(case.query or {}).values()]
+    return any(value in (None, "None", "null") for value in values)
+
+
+@schemathesis.check
+def valid_requests_are_accepted(ctx, response, case):
+    if refused_by_a_rule(case, response) or follows_a_null(case):
+        return None
+    return positive_data_acceptance(ctx, response, case)
+
+
+def post(base, path, body):
+    response = SESSION.post(base + path, json=body, timeout=30)
+    return response.json() if response.content else {}
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Lets no call wait long for work."""
+    body = case.body
+    if case.operation.path.endswith("/leases") and isinstance(body, dict):
+        if body.get("wait_s") in range(2, 31):
+            body["wait_s"] = 1
+
+
+@schemathesis.auth(refresh_interval=None).apply_to(path_regex="[{]lease[}]")
+class Lease:
+    """A lease of a task of its own, for each call about one."""
+
+    def get(self, case, context):
+        base = case.operation.schema.get_base_url().rstrip("/")
+        project = post(base, "/api/v1/projects", {"name": "Leases"})["id"]
+        task = {"agent_type": "tester", "instructions": "Test the page."}
+        post(base, f"/api/v1/projects/{project}/tasks", task)
+        work = {"worker_id": "fuzzer", "agents": ["tester"]}
+        return (post(base, "/api/v1/worker/leases", work).get("leases") or [None])[0]
+
+    def set(self, case, lease, context):
+        modes = case.meta.components if case.meta else {}
+        path = modes.get(ParameterLocation.PATH)
+        if path is None or path.mode.is_positive:
+            case.path_parameters["lease"] = lease["lease"]
+        case.headers["Authorization"] = f"Bearer {lease['token']}"
