@@ -8,6 +8,7 @@ mod database_copy;
 mod edges;
 mod event_bus;
 mod faults;
+mod idempotency;
 mod in_doubt;
 mod ledger;
 mod llm;
@@ -88,6 +89,12 @@ contracts! {
         one_budget_account_is_charged_by_many_logs_at_once,
         stopped_work_is_not_claimed_until_it_is_released,
         budget_accounts_and_stops_are_read_back_as_written;
+    idempotency:
+        a_reply_is_kept_with_its_decision_or_not_at_all,
+        of_calls_with_one_key_about_different_logs_one_is_decided,
+        each_part_of_a_call_is_decided_once,
+        a_reply_is_forgotten_when_it_has_expired_and_not_before,
+        a_sample_has_pending_requests_and_the_newest_of_the_others;
     edges:
         numbers_come_back_to_the_last_bit,
         a_deep_document_comes_back,

@@ -68,4 +68,8 @@ impl Ledger for PublishingLedger {
     async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
         self.ledger.extend(task, fence, until).await
     }
+
+    async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        self.ledger.forget_replies(now, limit).await
+    }
 }

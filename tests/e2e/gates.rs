@@ -229,3 +229,146 @@ async fn a_project_that_no_worker_serves_is_told_from_one_that_waits_for_a_perso
     let message = removed.await.unwrap().text().await.unwrap();
     assert!(message.contains("Recipes"), "{message}");
 }
+
+/// Raises a question in a project and returns its id.
+async fn question(server: &TestServer, project: &str) -> String {
+    let body = json!({"project_id": project, "question": "Which?"});
+    let (status, raised) = server.post("/api/v1/hitl", body).await;
+    assert_eq!(status, 201, "{raised}");
+    raised["request_id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn one_answer_to_many_requests_decides_each_on_its_own() {
+    const BULK: &str = "/api/v1/hitl/bulk/respond";
+    const NOWHERE: &str = "00000000-0000-7000-8000-000000000000";
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(question(&server, &project).await);
+    }
+    let single = format!("/api/v1/hitl/{}/respond", ids[0]);
+    assert_eq!(server.post(&single, json!({"action": "reject"})).await.0, 200);
+
+    let (status, refused) =
+        server.post(BULK, json!({"request_ids": [ids[1], ids[1]], "action": "approve"})).await;
+    assert_eq!((status, &refused["errors"][0]["field"]), (422, &json!("request_ids[1]")));
+    let (_, pending) = server.get("/api/v1/hitl/pending").await;
+    assert_eq!(pending["items"].as_array().unwrap().len(), 3, "a refused call decides nothing");
+
+    let items = json!([
+        {"request_id": ids[0]}, {"request_id": ids[1]}, {"request_id": NOWHERE},
+        {"request_id": ids[2], "subject_digest": "0"}, {"request_id": ids[3]},
+    ]);
+    let body = json!({"items": items, "action": "approve", "comment": "Fine."});
+    let (status, answer) = server.post(BULK, body).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!((&answer["succeeded"], &answer["failed"]), (&json!(2), &json!(3)), "{answer}");
+    let results = answer["results"].as_array().unwrap();
+    let found: Vec<_> = results
+        .iter()
+        .map(|one| (one["status"].as_u64().unwrap(), one["problem"]["type"].as_str()))
+        .collect();
+    let code = |code: &'static str| Some(code);
+    assert_eq!(
+        found,
+        [
+            (409, code("urn:botarmy:problem:not_pending")),
+            (200, None),
+            (404, code("about:blank")),
+            (409, code("urn:botarmy:problem:subject_changed")),
+            (200, None),
+        ]
+    );
+    for (result, id) in results.iter().zip([&ids[0], &ids[1], NOWHERE, &ids[2], &ids[3]]) {
+        assert_eq!(result["request_id"], *id);
+        if result["status"] == 200 {
+            // Each result is what the route of a single request responds with.
+            let path = format!("/api/v1/hitl/{id}/respond");
+            let same = json!({"action": "approve", "comment": "Fine."});
+            assert_eq!(server.post(&path, same).await.1, result["response"]);
+            let (_, request) = server.get(&format!("/api/v1/hitl/{id}")).await;
+            assert_eq!(request["response_comment"], "Fine.");
+        }
+    }
+    let (_, pending) = server.get("/api/v1/hitl/pending").await;
+    assert_eq!(pending["items"].as_array().unwrap().len(), 1);
+    let path = format!("/api/v1/audit/projects/{project}/events?event_type=hitl_response");
+    assert_eq!(server.get(&path).await.1.as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn the_same_answer_gets_the_first_response_and_another_409() {
+    let server = TestServer::start().await;
+    let project = project(&server, "high").await;
+    let gate = gate_of(&server, &project, "Project Planning").await;
+    let path = format!("/api/v1/hitl/{}/respond", gate["request_id"].as_str().unwrap());
+    let answer = json!({"action": "reject", "comment": "Not this year"}).to_string();
+    let send = async |body: String| {
+        let response = server.raw(reqwest::Method::POST, &path, Some(body)).await.unwrap();
+        let replayed = response.headers().get("idempotency-replayed").cloned();
+        (response.status().as_u16(), replayed, response.text().await.unwrap())
+    };
+    let first = send(answer.clone()).await;
+    assert_eq!((first.0, &first.1), (200, &None), "{first:?}");
+    assert!(first.2.contains("the project is halted"), "{first:?}");
+    let reopen = format!("/api/v1/projects/{project}/reopen");
+    assert_eq!(server.post(&reopen, json!({"reason": "A mistake"})).await.0, 200);
+    let again = send(answer).await;
+    assert_eq!((again.0, &again.2), (200, &first.2));
+    assert_eq!(again.1.unwrap(), "true");
+    for other in [json!({"action": "reject"}), json!({"action": "approve"})] {
+        let other = send(other.to_string()).await;
+        assert_eq!((other.0, &other.1), (409, &None), "{other:?}");
+        assert!(other.2.contains("was rejected by anonymous"), "{other:?}");
+    }
+}
+
+#[tokio::test]
+async fn statistics_count_what_is_pending_and_what_was_answered() {
+    const STATISTICS: &str = "/api/v1/hitl/statistics";
+    let server = TestServer::start().await;
+    let (one, two) = (server.by_hand().await, server.by_hand().await);
+    let (_, empty) = server.get(STATISTICS).await;
+    assert_eq!(empty["oldest_pending"], Value::Null, "{empty}");
+    assert_eq!(
+        empty["time_to_answer"],
+        json!({"answered": 0, "median_s": null, "p90_s": null}),
+        "{empty}"
+    );
+    let oldest = question(&server, &two).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(question(&server, &one).await);
+    }
+    for (id, action) in ids.iter().zip(["approve", "reject"]) {
+        let path = format!("/api/v1/hitl/{id}/respond");
+        assert_eq!(server.post(&path, json!({"action": action})).await.0, 200);
+    }
+    let (status, all) = server.get(STATISTICS).await;
+    assert_eq!(status, 200, "{all}");
+    assert_eq!((&all["window_hours"], &all["truncated"]), (&json!(168), &json!(false)));
+    let statuses = json!({
+        "pending": 2, "approved": 1, "rejected": 1, "amended": 0, "expired": 0, "cancelled": 0,
+    });
+    assert_eq!(all["by_status"], statuses);
+    assert_eq!(all["by_kind"], json!({"approval": 0, "question": 4, "failure": 0}));
+    assert_eq!(all["without_agent_type"], 4);
+    assert_eq!(all["oldest_pending"]["request_id"], oldest);
+    assert_eq!(all["oldest_pending"]["project_id"], two);
+    let times = &all["time_to_answer"];
+    let (median, p90) = (times["median_s"].as_f64().unwrap(), times["p90_s"].as_f64().unwrap());
+    assert_eq!(times["answered"], 2);
+    assert!(0.0 < median && median <= p90 && p90 < 60.0, "{times}");
+    let (_, of_one) = server.get(&format!("{STATISTICS}?project_id={one}&window_hours=1")).await;
+    assert_eq!((&of_one["by_status"]["pending"], &of_one["project_id"]), (&json!(1), &json!(one)));
+    assert_eq!(of_one["oldest_pending"]["request_id"], ids[2]);
+    let (_, of_two) = server.get(&format!("{STATISTICS}?project_id={two}")).await;
+    assert_eq!(
+        (&of_two["by_status"]["pending"], &of_two["by_status"]["approved"]),
+        (&json!(1), &json!(0))
+    );
+    let nowhere = format!("{STATISTICS}?project_id=00000000-0000-7000-8000-000000000000");
+    assert_eq!(server.get(&nowhere).await.0, 404);
+}

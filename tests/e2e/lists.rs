@@ -272,6 +272,8 @@ const BOUNDS: &[(&str, &str, &[&str], Bound)] = &[
     ("GET", "/health/ready", &["failing"], Bound::Lines),
     ("GET", "/readyz", &["failing"], Bound::Lines),
     ("POST", "/api/v1/hitl", OF_REQUESTS, Bound::Part),
+    ("POST", "/api/v1/hitl/bulk/respond", &["results"], Bound::Lines),
+    ("POST", "/api/v1/hitl/bulk/respond", &["results.problem.errors"], Bound::Part),
     ("POST", "/api/v1/projects/{project_id}/check-completion", &["unmet"], Bound::Part),
     ("POST", "/api/v1/projects/{project_id}/force-complete", &["overridden"], Bound::Part),
     ("POST", "/api/v1/tasks/{task_id}/cancel", OF_TASKS, Bound::Part),

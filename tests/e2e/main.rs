@@ -17,6 +17,7 @@ mod documented_commands;
 mod documented_events;
 mod gates;
 mod ideas;
+mod idempotency;
 mod killed;
 mod lists;
 mod live;

@@ -128,7 +128,7 @@ async fn of_two_people_who_answer_at_once_exactly_one_wins() {
     let gate = server.next_gate(&project).await.unwrap();
     let answers = futures_util::future::join_all((0..8).map(|n| {
         let action = if n % 2 == 0 { "approve" } else { "reject" };
-        server.respond(&gate, json!({ "action": action }))
+        server.respond(&gate, json!({ "action": action, "comment": format!("Person {n}") }))
     }))
     .await;
     let won = answers.iter().filter(|(status, _)| *status == 200).count();

@@ -132,10 +132,13 @@ def use_everything():
     ask("get_request", request, status=200)
     ask("get_request_artifacts", request, status=200)
     ask("list_pending_requests", status=200)
+    ask("get_request_statistics", status=200)
     ask("list_project_requests", one, status=200)
     ask("respond_to_request", request, body={"action": "amend"}, status=400)
     ask("respond_to_request", request, body={"action": "approve", "content": "a"}, status=200)
     ask("respond_to_request", request, body={"action": "reject"}, status=409)
+    many = {"request_ids": [request["request_id"], UNKNOWN], "action": "reject"}
+    ask("respond_to_requests", body=many, status=200)
     ask("get_request", request, status=200)
     leased = ask("lease_tasks", body=work, status=200)["leases"][0]
     lease, token = leased["lease"], {"Authorization": f"Bearer {leased['token']}"}

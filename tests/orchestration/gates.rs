@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use botarmy_domain::ports::{Gates, HitlStore, Operations};
 use botarmy_domain::{
-    AgentType, ArtifactType, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus,
-    NewArtifact, NewRequest, Outcome, Oversight, ProjectStatus, Response, TaskStatus, Usage,
+    AgentType, ArtifactType, Caller, DomainError, Error, EventType, HitlAction, HitlKind,
+    HitlStatus, NewArtifact, NewRequest, Outcome, Oversight, ProjectStatus, Response, TaskStatus,
+    Usage,
 };
 use botarmy_orchestrator::Workflows;
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
@@ -160,7 +161,8 @@ async fn of_many_people_who_answer_at_once_exactly_one_wins() {
     let answers = (0..20).map(|n| {
         let engine = harness.engine.clone();
         let action = if n % 2 == 0 { HitlAction::Approve } else { HitlAction::Reject };
-        tokio::spawn(async move { engine.respond(gate, simply(action), owner()).await.is_ok() })
+        let caller = Caller::person(format!("person {n}"));
+        tokio::spawn(async move { engine.respond(gate, simply(action), caller).await.is_ok() })
     });
     let mut won = 0;
     for answer in answers.collect::<Vec<_>>() {

@@ -553,6 +553,10 @@ impl Ledger for Counting {
     async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
         self.0.extend(task, fence, until).await
     }
+
+    async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        self.0.forget_replies(now, limit).await
+    }
 }
 
 #[tokio::test]

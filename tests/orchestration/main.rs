@@ -7,6 +7,7 @@ mod clock_jumps;
 mod emergency;
 mod forms;
 mod gates;
+mod idempotency;
 mod leases;
 mod projects;
 mod refusals;

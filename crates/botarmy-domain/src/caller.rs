@@ -1,5 +1,8 @@
 //! The party on whose behalf something is done, from a request at the border to the log.
 
+use std::sync::Arc;
+
+use crate::idempotency::{CallKey, KeyedCall};
 use crate::lease::WorkerId;
 use crate::log::Origin;
 use crate::vocabulary::EventSource;
@@ -32,6 +35,7 @@ pub struct Caller {
     principal: Principal,
     authentication: Authentication,
     request_id: Option<String>,
+    keyed_call: Option<Arc<KeyedCall>>,
 }
 
 impl Caller {
@@ -61,7 +65,7 @@ impl Caller {
     }
 
     const fn new(principal: Principal, authentication: Authentication) -> Self {
-        Self { principal, authentication, request_id: None }
+        Self { principal, authentication, request_id: None, keyed_call: None }
     }
 
     /// Adds the id of the request, as in the log of the server.
@@ -69,6 +73,32 @@ impl Caller {
     pub fn with_request_id(mut self, id: Option<String>) -> Self {
         self.request_id = id;
         self
+    }
+
+    /// Returns the key of a call by this principal with this idempotency key. Two principals never share
+    /// one.
+    #[must_use]
+    pub fn call_key(&self, key: &str) -> CallKey {
+        let kind = match self.principal {
+            Principal::Person(_) => "person",
+            Principal::Worker(_) => "worker",
+            Principal::System => "system",
+            Principal::Scheduler => "scheduler",
+        };
+        CallKey::new(kind, self.name(), key)
+    }
+
+    /// Adds the idempotency key that the call came with.
+    #[must_use]
+    pub fn with_keyed_call(mut self, call: KeyedCall) -> Self {
+        self.keyed_call = Some(Arc::new(call));
+        self
+    }
+
+    /// Returns the call, if it came with an idempotency key.
+    #[must_use]
+    pub const fn keyed_call(&self) -> Option<&Arc<KeyedCall>> {
+        self.keyed_call.as_ref()
     }
 
     /// Returns the acting party.
@@ -130,6 +160,17 @@ mod tests {
             let origin = caller.origin();
             assert_eq!((origin.source, origin.actor.as_str()), (source, actor));
             assert_eq!(origin.request_id.as_deref(), caller.request_id());
+        }
+    }
+
+    #[test]
+    fn an_idempotency_key_belongs_to_its_principal() {
+        let (ada, bob) = (Caller::person("ada"), Caller::person("bob"));
+        let worker = Caller::worker(&WorkerId("ada".to_owned()));
+        let key = ada.call_key("1");
+        assert_eq!(key, ada.clone().with_request_id(Some("r".to_owned())).call_key("1"));
+        for other in [bob.call_key("1"), worker.call_key("1"), ada.call_key("2")] {
+            assert_ne!(key, other);
         }
     }
 

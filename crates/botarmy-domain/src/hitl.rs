@@ -1,5 +1,7 @@
 //! A human-in-the-loop request: a question to people, its subject and its outcome.
 
+mod statistics;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,8 +11,11 @@ use sha2::{Digest, Sha256};
 use crate::artifact::{Artifact, ArtifactRef};
 use crate::budget::BudgetQuestion;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
+use crate::text::non_blank;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType, HitlAction, HitlKind, HitlStatus, OnExpiry};
+
+pub use statistics::{Counted, HitlLine, HitlSample, HitlStatistics, OldestRequest};
 
 /// Action in the history of a request whose subject became another artifact.
 pub(crate) const SUBJECT_CHANGED: &str = "subject_changed";
@@ -214,6 +219,25 @@ impl HitlRequest {
         self.history.iter().filter(|entry| entry.action.parse::<HitlAction>().is_ok())
     }
 
+    /// Returns whether it was decided by this principal with the same answer. A response that names no
+    /// digest is about the subject as it was decided on.
+    #[must_use]
+    pub fn is_decided_with(&self, by: &str, response: &Response) -> bool {
+        let (action, reply) = match &self.state {
+            HitlState::Approved(reply) => (HitlAction::Approve, reply),
+            HitlState::Rejected(reply) => (HitlAction::Reject, reply),
+            HitlState::Amended(reply) => (HitlAction::Amend, reply),
+            _ => return false,
+        };
+        let document = response.amended_content.as_ref().filter(|_| action == HitlAction::Amend);
+        action == response.action
+            && reply.by == by
+            && reply.content.as_deref() == response.content.as_deref().and_then(non_blank)
+            && reply.comment.as_deref() == response.comment.as_deref().and_then(non_blank)
+            && reply.amended_content.as_ref().and_then(Value::as_object) == document
+            && response.subject_digest.as_ref().is_none_or(|seen| *seen == self.subject.digest)
+    }
+
     /// Returns the decision if a person has taken one.
     #[must_use]
     pub const fn reply(&self) -> Option<&Reply> {
@@ -288,4 +312,6 @@ pub struct Responded {
     pub workflow_resumed: bool,
     /// Whether the response halted the project.
     pub project_halted: bool,
+    /// Whether the same answer had been recorded before, so that nothing was changed.
+    pub replayed: bool,
 }

@@ -25,6 +25,7 @@ pub mod handoff;
 pub mod health;
 pub mod hitl;
 pub mod id_generator;
+pub mod idempotency;
 pub mod ids;
 pub mod json;
 pub mod lease;
@@ -64,8 +65,12 @@ pub use error::{DomainError, Error, InvalidPart, StoreError, error_chain};
 pub use event::{EventPayload, PayloadError};
 pub use handoff::Handoff;
 pub use health::{Health, Probe};
-pub use hitl::{HitlRequest, HitlState, NewRequest, Reply, Responded, Response, Subject};
+pub use hitl::{
+    HitlRequest, HitlSample, HitlState, HitlStatistics, NewRequest, Reply, Responded, Response,
+    Subject,
+};
 pub use id_generator::IdGenerator;
+pub use idempotency::{CallKey, CallReply, KeptReply, KeyedCall, RequestDigest};
 pub use ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
 pub use lease::{Lease, LeaseHolder, WorkerId};
 pub use lease_token::{LeaseSecret, LeaseToken, TokenDigest};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::agent::AgentRecord;
 use crate::budget::BudgetAccount;
 use crate::emergency::Stop;
+use crate::idempotency::KeptReply;
 use crate::package::Package;
 use crate::record::{ColumnValue, Record, RecordTable};
 
@@ -156,6 +157,8 @@ records! {
     BudgetAccount: BudgetAccount;
     /// An emergency stop.
     Stop: Stop;
+    /// The reply to a call with an idempotency key.
+    KeptReply: KeptReply;
 }
 
 #[cfg(test)]

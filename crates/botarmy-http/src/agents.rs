@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::{
@@ -14,6 +15,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, Whole, in_range};
+use crate::idempotency::{Keyed, reply};
 use crate::paging::{self, List, Range};
 use crate::vocabulary;
 
@@ -25,7 +27,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new::<__path_statuses, _, _>(statuses),
         Endpoint::new::<__path_status, _, _>(status),
         Endpoint::new::<__path_history, _, _>(history),
-        Endpoint::new::<__path_reset, _, _>(reset),
+        Endpoint::new::<__path_reset, _, _>(reset).keyed(),
     ]
 }
 
@@ -199,13 +201,14 @@ async fn reset(
     state: Data<State>,
     Segment(agent): Segment<AgentType>,
     Caller(caller): Caller,
+    keyed: Keyed,
 ) -> Result<HttpResponse, Problem> {
-    let record = state.operations.reset_agent(agent, caller).await?;
-    Ok(HttpResponse::Ok().json(ResetView {
-        message: format!("The status of agent type {agent} was reset."),
-        agent_type: agent,
-        status: record.status,
-    }))
+    let shape = move |record: &AgentRecord| {
+        let message = format!("The status of agent type {agent} was reset.");
+        reply(StatusCode::OK, &ResetView { message, agent_type: agent, status: record.status })
+    };
+    let reset = async |caller| state.operations.reset_agent(agent, caller).await;
+    state.once(&keyed, caller, shape, reset).await
 }
 
 #[cfg(test)]

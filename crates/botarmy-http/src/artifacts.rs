@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::{
-    AgentType, Artifact, ArtifactFilter, ArtifactType, ContextId, Error, NewArtifact, Page,
-    ProjectId, Timestamp,
+    AgentType, Artifact, ArtifactFilter, ArtifactType, CallReply, ContextId, Error, NewArtifact,
+    Page, ProjectId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Flag, Json, Query, Segment, Whole, in_range};
+use crate::idempotency::{Keyed, reply};
 use crate::paging::{self, List, Range};
 use crate::{State, range, vocabulary};
 
@@ -27,7 +28,7 @@ const PAGE_MAX: u32 = 100;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_create, _, _>(create),
+        Endpoint::new::<__path_create, _, _>(create).keyed(),
         Endpoint::new::<__path_of_project, _, _>(of_project),
         Endpoint::new::<__path_read, _, _>(read).uncompressed(),
     ]
@@ -108,6 +109,7 @@ pub(crate) struct NewArtifactBody {
 async fn create(
     state: Data<State>,
     Caller(caller): Caller,
+    keyed: Keyed,
     Json(body): Json<NewArtifactBody>,
 ) -> Result<HttpResponse, Problem> {
     let new = NewArtifact {
@@ -115,13 +117,16 @@ async fn create(
         content: body.content,
         metadata: body.artifact_metadata.unwrap_or_default(),
     };
-    let artifact =
-        state.operations.add_artifact(body.project_id, body.source_agent, new, caller).await?;
-    let location = state.public_path(&format!("/api/v1/context/{}", artifact.meta.id));
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, location))
-        .insert_header((header::ETAG, etag(&artifact)))
-        .json(ArtifactView::of(&artifact)))
+    let paths = state.clone();
+    let shape = move |artifact: &Arc<Artifact>| CallReply {
+        location: Some(paths.public_path(&format!("/api/v1/context/{}", artifact.meta.id))),
+        etag: Some(etag(artifact)),
+        ..reply(StatusCode::CREATED, &ArtifactView::of(artifact))
+    };
+    let add = async |caller| {
+        state.operations.add_artifact(body.project_id, body.source_agent, new, caller).await
+    };
+    state.once(&keyed, caller, shape, add).await
 }
 
 /// Filter and page of the artifacts of a project.

@@ -11,7 +11,7 @@ use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, Para
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder, Paths, Ref, Required,
+    ContentBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder, Paths, Ref, RefOr, Required,
     ResponseBuilder, ServerBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
@@ -30,6 +30,10 @@ pub(crate) fn document(version: &str, public_url: Option<&PublicUrl>) -> String 
     let mut schemas = Vec::new();
     for endpoint in crate::endpoints() {
         let mut operation = (endpoint.operation)();
+        if endpoint.is_keyed() {
+            let key = Ref::new(format!("#/components/parameters/{}", complete::KEY));
+            operation.parameters.get_or_insert_default().push(RefOr::Ref(key));
+        }
         operation.tags = Some((endpoint.tags)().into_iter().map(str::to_owned).collect());
         paths.add_path_operation(&endpoint.path, endpoint.methods, operation);
         (endpoint.schemas)(&mut schemas);

@@ -1,20 +1,22 @@
 //! Emergency stops: stopping work at once, listing the stops, and releasing them.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use botarmy_domain::emergency::{Stop, StopScope};
-use botarmy_domain::{AgentType, ProjectId, Timestamp};
+use botarmy_domain::{AgentType, ProjectId, Stopped, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query};
+use crate::idempotency::{Keyed, reply};
 use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_stop, _, _>(stop),
+        Endpoint::new::<__path_stop, _, _>(stop).keyed(),
         Endpoint::new::<__path_stops, _, _>(stops),
         Endpoint::new::<__path_release, _, _>(release),
     ]
@@ -122,13 +124,17 @@ struct StoppedView<'a> {
 async fn stop(
     state: Data<State>,
     Caller(caller): Caller,
+    keyed: Keyed,
     Json(body): Json<StopBody>,
 ) -> Result<HttpResponse, Problem> {
     let scope = scope_of(body.scope, body.agent_type, body.project_id)?;
-    let stopped = state.operations.stop(scope, body.reason, caller).await?;
-    let view = StoppedView { stop: StopView::of(&stopped.stop), interrupted: stopped.interrupted };
-    let mut answer = if stopped.is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
-    Ok(answer.json(view))
+    let shape = |stopped: &Stopped| {
+        let stop = StopView::of(&stopped.stop);
+        let status = if stopped.is_new { StatusCode::CREATED } else { StatusCode::OK };
+        reply(status, &StoppedView { stop, interrupted: stopped.interrupted })
+    };
+    let stop = async |caller| state.operations.stop(scope, body.reason, caller).await;
+    state.once(&keyed, caller, shape, stop).await
 }
 
 /// Emergency stops in force.

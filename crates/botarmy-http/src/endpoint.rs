@@ -41,6 +41,7 @@ impl Endpoint {
         let documented = Parts {
             query: parameters.iter().any(is_in_query),
             body: operation.request_body.is_some(),
+            key: false,
         };
         let checked = move |_: Undocumented, args: Args| handler.call(args);
         Self {
@@ -53,6 +54,17 @@ impl Endpoint {
             route: route.to(checked),
             compressed: true,
         }
+    }
+
+    /// Takes an idempotency key. The handler passes it on with `State::once`.
+    pub(crate) const fn keyed(mut self) -> Self {
+        self.documented.key = true;
+        self
+    }
+
+    /// Returns whether requests may have an idempotency key.
+    pub(crate) const fn is_keyed(&self) -> bool {
+        self.documented.key
     }
 
     /// Turns compression off, because the bytes have a strong `ETag` (RFC 9110, section 8.8.3).

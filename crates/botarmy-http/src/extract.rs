@@ -19,6 +19,7 @@ use serde::{Deserialize, Deserializer};
 use crate::State;
 use crate::connections::is_too_slow;
 use crate::error::Problem;
+use crate::idempotency;
 
 pub(crate) use botarmy_web::Caller;
 
@@ -34,7 +35,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
         Box::pin(async move {
             check_content_type(&request)?;
             let body = read(&request, payload).await?;
-            parse(&body, unknown_fields(&request)).map(Self)
+            let parsed = parse(&body, unknown_fields(&request))?;
+            idempotency::remember_body(&request, without_mark(&body));
+            Ok(Self(parsed))
         })
     }
 }
@@ -54,7 +57,9 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonOrDefault<T> {
                 return Ok(Self(T::default()));
             }
             check_content_type(&request)?;
-            parse(&body, unknown_fields(&request)).map(Self)
+            let parsed = parse(&body, unknown_fields(&request))?;
+            idempotency::remember_body(&request, without_mark(&body));
+            Ok(Self(parsed))
         })
     }
 }
@@ -274,6 +279,8 @@ pub(crate) struct Documented(pub(crate) Vec<(Method, Parts)>);
 pub(crate) struct Parts {
     pub(crate) query: bool,
     pub(crate) body: bool,
+    /// Whether a POST may have an idempotency key.
+    pub(crate) key: bool,
 }
 
 /// Something without fields.
@@ -289,6 +296,12 @@ impl FromRequest for Undocumented {
         let documented = request.app_data::<Documented>();
         let of_method = |(method, _): &&(Method, Parts)| method == request.method();
         let parts = documented.and_then(|d| d.0.iter().find(of_method)).map(|(_, parts)| *parts);
+        if request.method() == Method::POST
+            && parts.is_some_and(|parts| !parts.key)
+            && let Err(problem) = idempotency::refuse_key(request)
+        {
+            return Either::Left(ready(Err(problem)));
+        }
         let Some(parts) = parts.filter(|_| unknown_fields(request) == UnknownFields::Reject) else {
             return Either::Left(ready(Ok(Self)));
         };

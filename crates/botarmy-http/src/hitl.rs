@@ -1,15 +1,22 @@
-//! Human-in-the-loop requests: raising, reading and answering them.
+//! Human-in-the-loop requests: raising, reading and answering them. `hitl/bulk.rs` answers many at
+//! once, `hitl/statistics.rs` counts them.
 
+mod bulk;
+mod responded;
+mod statistics;
+
+use std::cell::Cell;
 use std::sync::Arc;
 
-use actix_web::http::header;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderValue;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::budget::BudgetQuestion;
 use botarmy_domain::hitl::{HistoryEntry, HitlState, Review};
 use botarmy_domain::{
-    AgentType, ArtifactType, ContextId, Error, HitlAction, HitlKind, HitlRequest, HitlRequestId,
-    HitlStatus, NewRequest, Page, ProjectId, Response, TaskId, Timestamp,
+    AgentType, ArtifactType, CallReply, ContextId, Error, HitlAction, HitlKind, HitlRequest,
+    HitlRequestId, HitlStatus, NewRequest, Page, ProjectId, Responded, Response, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,17 +26,23 @@ use crate::artifacts::ArtifactView;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
+use crate::idempotency::{Keyed, REPLAYED, reply};
 use crate::paging::{self, List, Range};
 use crate::{State, vocabulary};
+use bulk::{__path_respond_to_many, respond_to_many};
+use responded::RespondedView;
+use statistics::{__path_statistics, statistics};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_raise, _, _>(raise),
+        Endpoint::new::<__path_raise, _, _>(raise).keyed(),
         Endpoint::new::<__path_pending, _, _>(pending),
+        Endpoint::new::<__path_statistics, _, _>(statistics),
+        Endpoint::new::<__path_respond_to_many, _, _>(respond_to_many).keyed(),
         Endpoint::new::<__path_of_project, _, _>(of_project),
         Endpoint::new::<__path_read, _, _>(read),
         Endpoint::new::<__path_subject, _, _>(subject),
-        Endpoint::new::<__path_respond, _, _>(respond),
+        Endpoint::new::<__path_respond, _, _>(respond).keyed(),
     ]
 }
 
@@ -228,6 +241,7 @@ pub(crate) struct NewRequestBody {
 async fn raise(
     state: Data<State>,
     Caller(caller): Caller,
+    keyed: Keyed,
     Json(body): Json<NewRequestBody>,
 ) -> Result<HttpResponse, Problem> {
     state.check_text("question", &body.question)?;
@@ -240,11 +254,13 @@ async fn raise(
         ttl_s: body.ttl_seconds,
         artifacts: body.artifacts.unwrap_or_default(),
     };
-    let request = state.gates.raise_request(new, caller).await?;
-    let location = state.public_path(&format!("/api/v1/hitl/{}", request.id));
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, location))
-        .json(RequestView::of(&request)))
+    let paths = state.clone();
+    let shape = move |request: &Arc<HitlRequest>| CallReply {
+        location: Some(paths.public_path(&format!("/api/v1/hitl/{}", request.id))),
+        ..reply(StatusCode::CREATED, &RequestView::of(request))
+    };
+    let raise = async |caller| state.gates.raise_request(new, caller).await;
+    state.once(&keyed, caller, shape, raise).await
 }
 
 /// Returns a request.
@@ -453,21 +469,10 @@ pub(crate) struct RespondBody {
     subject_digest: Option<String>,
 }
 
-/// Effect of a response.
-#[derive(Serialize, ToSchema)]
-struct RespondedView {
-    #[schema(value_type = Uuid)]
-    request_id: HitlRequestId,
-    #[schema(value_type = vocabulary::HitlAction)]
-    action: HitlAction,
-    #[schema(value_type = vocabulary::HitlStatus)]
-    status: HitlStatus,
-    message: &'static str,
-    /// Whether work goes on because of the response.
-    workflow_resumed: bool,
-}
-
 /// Approves, rejects or amends the subject of a request.
+///
+/// The same answer by the same person gets the first response again, with `Idempotency-Replayed`.
+/// Another answer to a decided request is refused with 409.
 #[utoipa::path(
     post, path = "/api/v1/hitl/{request_id}/respond", operation_id = "respond_to_request",
     tag = "hitl",
@@ -484,6 +489,7 @@ async fn respond(
     state: Data<State>,
     Segment(id): Segment<HitlRequestId>,
     Caller(caller): Caller,
+    keyed: Keyed,
     Json(body): Json<RespondBody>,
 ) -> Result<HttpResponse, Problem> {
     let action = body.action;
@@ -496,28 +502,25 @@ async fn respond(
         amended_content: body.amended_content,
         subject_digest: body.subject_digest,
     };
-    let responded = state.gates.respond(id, response, caller).await?;
-    let message = match (action, responded.workflow_resumed, responded.project_halted) {
-        (HitlAction::Approve, true, _) => "The request was approved; work goes on.",
-        (HitlAction::Approve, false, _) => "The request was approved.",
-        (HitlAction::Reject, _, true) => "The request was rejected; the project is halted.",
-        (HitlAction::Reject, _, false) => "The request was rejected; the project goes on.",
-        (HitlAction::Amend, true, _) => "The request was amended; work goes on with the amendment.",
-        (HitlAction::Amend, false, _) => "The request was amended.",
+    let is_known = Cell::new(false);
+    let shape =
+        move |responded: &Responded| reply(StatusCode::OK, &RespondedView::of(action, responded));
+    let respond = async |caller| {
+        let responded = state.gates.respond(id, response, caller).await?;
+        is_known.set(responded.replayed);
+        Ok(responded)
     };
-    Ok(HttpResponse::Ok().json(RespondedView {
-        request_id: id,
-        action,
-        status: responded.request.status(),
-        message,
-        workflow_resumed: responded.workflow_resumed,
-    }))
+    let mut response = state.once(&keyed, caller, shape, respond).await?;
+    if is_known.get() {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 #[cfg(test)]
 mod tests {
     use botarmy_domain::hitl::Reply;
-    use botarmy_domain::{DomainError, Page, Responded};
+    use botarmy_domain::{DomainError, Page};
     use serde_json::json;
 
     use super::*;
@@ -617,7 +620,8 @@ mod tests {
             assert_eq!((response.action, caller.name()), (HitlAction::Amend, "anonymous"));
             assert_eq!(response.amended_content.unwrap()["markdown"], "x");
             let request = request(HitlState::Amended(reply())).into();
-            Ok(Responded { request, workflow_resumed: true, project_halted: false })
+            let (workflow_resumed, project_halted, replayed) = (true, false, false);
+            Ok(Responded { request, workflow_resumed, project_halted, replayed })
         });
         let body = json!({"action": "amend", "amended_content": {"markdown": "x"}});
         let answer = fakes.send(post(&path("/respond"), &body)).await;

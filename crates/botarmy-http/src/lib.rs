@@ -19,6 +19,7 @@ mod error;
 mod extract;
 mod health;
 mod hitl;
+mod idempotency;
 mod leases;
 mod middleware;
 mod origin_check;
@@ -57,6 +58,7 @@ use botarmy_web::{OriginRule, PublicUrl, UnknownFields};
 
 use crate::connections::{Connections, GuardedStream, WaitingLimits};
 use crate::error::Problem;
+use crate::idempotency::InProgress;
 use crate::packages::ZipCache;
 use crate::status_cache::StatusCache;
 
@@ -168,6 +170,7 @@ pub(crate) struct State {
     api: Api,
     zips: ZipCache,
     status_cache: StatusCache,
+    in_progress: InProgress,
     /// The OpenAPI document, written when it is first read.
     document: OnceLock<Bytes>,
 }
@@ -176,7 +179,8 @@ impl State {
     fn new(api: Api) -> Data<Self> {
         let zips = ZipCache::new(api.settings.zip_cache);
         let (status_cache, document) = (StatusCache::default(), OnceLock::new());
-        Data::new(Self { api, zips, status_cache, document })
+        let in_progress = InProgress::default();
+        Data::new(Self { api, zips, status_cache, in_progress, document })
     }
 
     /// Returns the path under which clients reach this path of the server.

@@ -23,6 +23,7 @@ use crate::State;
 use crate::connections::{Connection, Paced, Serving, Tracked};
 use crate::error::{CONTENT_TYPE, Problem, from_framework};
 use crate::extract::body_error;
+use crate::idempotency::REPLAYED;
 use crate::origin_check;
 use botarmy_domain::text;
 
@@ -38,6 +39,7 @@ pub(crate) fn cors(origins: &OriginRule) -> Cors {
         .allow_any_header()
         .expose_headers([
             REQUEST_ID,
+            REPLAYED,
             header::CONTENT_DISPOSITION,
             header::ETAG,
             header::LINK,

@@ -23,6 +23,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, Whole, in_range};
+use crate::idempotency::{Keyed, reply};
 use crate::range::{self, Part};
 use crate::zip::{ZipFile, ZipSpool};
 
@@ -38,7 +39,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new::<__path_cleanup, _, _>(cleanup),
         Endpoint::new::<__path_cleanup_by_post, _, _>(cleanup_by_post),
-        Endpoint::new::<__path_generate, _, _>(generate),
+        Endpoint::new::<__path_generate, _, _>(generate).keyed(),
         Endpoint::new::<__path_summary, _, _>(summary),
         Endpoint::new::<__path_download, _, _>(download).uncompressed(),
         Endpoint::new::<__path_remove, _, _>(remove),
@@ -68,15 +69,16 @@ async fn generate(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
+    keyed: Keyed,
 ) -> Result<HttpResponse, Problem> {
-    let package = state.operations.generate_package(id, caller).await?;
-    let artifact_count = package.files.len();
-    Ok(HttpResponse::Ok().json(GeneratedView {
-        project_id: id,
-        status: "success",
-        message: format!("The package was made; it has {artifact_count} files."),
-        artifact_count,
-    }))
+    let shape = move |package: &Arc<Package>| {
+        let artifact_count = package.files.len();
+        let message = format!("The package was made; it has {artifact_count} files.");
+        let view = GeneratedView { project_id: id, status: "success", message, artifact_count };
+        reply(StatusCode::OK, &view)
+    };
+    let generate = async |caller| state.operations.generate_package(id, caller).await;
+    state.once(&keyed, caller, shape, generate).await
 }
 
 /// Description of a package.

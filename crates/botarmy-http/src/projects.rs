@@ -5,10 +5,12 @@ mod reading;
 mod status;
 mod view;
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use botarmy_domain::{NewProject, Oversight, ProjectId};
+use botarmy_domain::{CallReply, NewProject, Oversight, Project, ProjectId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -16,23 +18,29 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, JsonOrDefault, Segment};
+use crate::idempotency::{Keyed, reply};
 use crate::vocabulary;
 use view::ProjectView;
 
 /// Returns the endpoints, the busiest first.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     let life_cycle = vec![
-        Endpoint::new::<__path_create, _, _>(create),
-        Endpoint::new::<__path_start, _, _>(start),
-        Endpoint::new::<__path_pause, _, _>(pause),
-        Endpoint::new::<__path_resume, _, _>(resume),
-        Endpoint::new::<__path_reopen, _, _>(reopen),
-        Endpoint::new::<__path_cancel, _, _>(cancel),
+        Endpoint::new::<__path_create, _, _>(create).keyed(),
+        Endpoint::new::<__path_start, _, _>(start).keyed(),
+        Endpoint::new::<__path_pause, _, _>(pause).keyed(),
+        Endpoint::new::<__path_resume, _, _>(resume).keyed(),
+        Endpoint::new::<__path_reopen, _, _>(reopen).keyed(),
+        Endpoint::new::<__path_cancel, _, _>(cancel).keyed(),
     ];
     [status::endpoints(), reading::endpoints(), life_cycle, completion::endpoints()]
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// Returns the reply to a change of a project.
+fn changed(project: &Arc<Project>) -> CallReply {
+    reply(StatusCode::OK, &ProjectView::of(project))
 }
 
 /// Request for a new project.
@@ -61,6 +69,7 @@ pub(crate) struct NewProjectBody {
 async fn create(
     state: Data<State>,
     Caller(caller): Caller,
+    keyed: Keyed,
     Json(body): Json<NewProjectBody>,
 ) -> Result<HttpResponse, Problem> {
     state.check_optional("description", body.description.as_deref())?;
@@ -70,11 +79,13 @@ async fn create(
         workflow: body.workflow,
         oversight: body.oversight.unwrap_or(Oversight::Standard),
     };
-    let project = state.projects.create_project(new, caller).await?;
-    let location = state.public_path(&format!("/api/v1/projects/{}", project.id));
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, location))
-        .json(ProjectView::of(&project)))
+    let paths = state.clone();
+    let shape = move |project: &Arc<Project>| CallReply {
+        location: Some(paths.public_path(&format!("/api/v1/projects/{}", project.id))),
+        ..reply(StatusCode::CREATED, &ProjectView::of(project))
+    };
+    let create = async |caller| state.projects.create_project(new, caller).await;
+    state.once(&keyed, caller, shape, create).await
 }
 
 /// Choice of a workflow and an idea.
@@ -101,11 +112,14 @@ async fn start(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
+    keyed: Keyed,
     JsonOrDefault(body): JsonOrDefault<StartBody>,
 ) -> Result<HttpResponse, Problem> {
     state.check_optional("idea", body.idea.as_deref())?;
-    let project = state.projects.start_project(id, body.workflow, body.idea, caller).await?;
-    Ok(HttpResponse::Accepted().json(ProjectView::of(&project)))
+    let shape = |project: &Arc<Project>| reply(StatusCode::ACCEPTED, &ProjectView::of(project));
+    let start =
+        async |caller| state.projects.start_project(id, body.workflow, body.idea, caller).await;
+    state.once(&keyed, caller, shape, start).await
 }
 
 /// Pauses a project; running tasks finish.
@@ -123,9 +137,10 @@ async fn pause(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
+    keyed: Keyed,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.projects.pause_project(id, caller).await?;
-    Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
+    let pause = async |caller| state.projects.pause_project(id, caller).await;
+    state.once(&keyed, caller, changed, pause).await
 }
 
 /// Resumes a paused project.
@@ -143,9 +158,10 @@ async fn resume(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
+    keyed: Keyed,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.projects.resume_project(id, caller).await?;
-    Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
+    let resume = async |caller| state.projects.resume_project(id, caller).await;
+    state.once(&keyed, caller, changed, resume).await
 }
 
 /// Reason to reopen a project.
@@ -174,10 +190,11 @@ async fn reopen(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
+    keyed: Keyed,
     Json(body): Json<ReopenBody>,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.projects.reopen_project(id, body.reason, caller).await?;
-    Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
+    let reopen = async |caller| state.projects.reopen_project(id, body.reason, caller).await;
+    state.once(&keyed, caller, changed, reopen).await
 }
 
 /// Cancels a project with everything open in it; running agents are stopped.
@@ -195,9 +212,10 @@ async fn cancel(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
+    keyed: Keyed,
 ) -> Result<HttpResponse, Problem> {
-    let project = state.projects.cancel_project(id, caller).await?;
-    Ok(HttpResponse::Ok().json(ProjectView::of(&project)))
+    let cancel = async |caller| state.projects.cancel_project(id, caller).await;
+    state.once(&keyed, caller, changed, cancel).await
 }
 
 #[cfg(test)]

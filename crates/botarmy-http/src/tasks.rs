@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header;
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
-    AgentType, ArtifactType, ContextId, Error, HitlRequestId, NewTask, Page, ProjectId, Task,
-    TaskFilter, TaskId, TaskStatus, Timestamp, Usage,
+    AgentType, ArtifactType, CallReply, ContextId, Error, HitlRequestId, NewTask, Page, ProjectId,
+    Task, TaskFilter, TaskId, TaskStatus, Timestamp, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,16 +17,17 @@ use utoipa::{IntoParams, ToSchema};
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Query, Segment, Whole};
+use crate::idempotency::{Keyed, reply};
 use crate::paging::{self, List, Range, is_large, shortened};
 use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_submit, _, _>(submit),
+        Endpoint::new::<__path_submit, _, _>(submit).keyed(),
         Endpoint::new::<__path_list, _, _>(list),
         Endpoint::new::<__path_read, _, _>(read),
-        Endpoint::new::<__path_cancel, _, _>(cancel),
-        Endpoint::new::<__path_retry, _, _>(retry),
+        Endpoint::new::<__path_cancel, _, _>(cancel).keyed(),
+        Endpoint::new::<__path_retry, _, _>(retry).keyed(),
     ]
 }
 
@@ -72,6 +73,7 @@ async fn submit(
     state: Data<State>,
     Segment(project_id): Segment<ProjectId>,
     Caller(caller): Caller,
+    keyed: Keyed,
     Json(body): Json<NewTaskBody>,
 ) -> Result<HttpResponse, Problem> {
     state.check_text("instructions", &body.instructions)?;
@@ -83,11 +85,13 @@ async fn submit(
         priority: body.priority,
         max_attempts: body.max_attempts,
     };
-    let task = state.tasks.submit_task(new, caller).await?;
-    let location = state.public_path(&format!("/api/v1/tasks/{}", task.id));
-    Ok(HttpResponse::Created()
-        .insert_header((header::LOCATION, location))
-        .json(SubmittedView { task_id: task.id, status: "submitted" }))
+    let paths = state.clone();
+    let shape = move |task: &Arc<Task>| CallReply {
+        location: Some(paths.public_path(&format!("/api/v1/tasks/{}", task.id))),
+        ..reply(StatusCode::CREATED, &SubmittedView { task_id: task.id, status: "submitted" })
+    };
+    let submit = async |caller| state.tasks.submit_task(new, caller).await;
+    state.once(&keyed, caller, shape, submit).await
 }
 
 /// Task.
@@ -389,9 +393,11 @@ async fn cancel(
     state: Data<State>,
     Segment(id): Segment<TaskId>,
     Caller(caller): Caller,
+    keyed: Keyed,
 ) -> Result<HttpResponse, Problem> {
-    let task = state.tasks.cancel_task(id, caller).await?;
-    Ok(HttpResponse::Ok().json(TaskView::of(&task)))
+    let shape = |task: &Arc<Task>| reply(StatusCode::OK, &TaskView::of(task));
+    let cancel = async |caller| state.tasks.cancel_task(id, caller).await;
+    state.once(&keyed, caller, shape, cancel).await
 }
 
 /// Gives a failed task another round of attempts.
@@ -408,9 +414,11 @@ async fn retry(
     state: Data<State>,
     Segment(id): Segment<TaskId>,
     Caller(caller): Caller,
+    keyed: Keyed,
 ) -> Result<HttpResponse, Problem> {
-    let task = state.tasks.retry_task(id, caller).await?;
-    Ok(HttpResponse::Ok().json(TaskView::of(&task)))
+    let shape = |task: &Arc<Task>| reply(StatusCode::OK, &TaskView::of(task));
+    let retry = async |caller| state.tasks.retry_task(id, caller).await;
+    state.once(&keyed, caller, shape, retry).await
 }
 
 #[cfg(test)]

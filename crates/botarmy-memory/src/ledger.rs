@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::{Decide, Ledger};
 use botarmy_domain::{
-    Claim, Committed, Error, ProjectStatus, Scope, Stop, StopScope, StoreError, TaskId, TaskState,
-    TaskStatus, Timestamp,
+    Claim, Committed, Error, KeptReply, Listed, ProjectStatus, Scope, Stop, StopScope, StoreError,
+    TaskId, TaskState, TaskStatus, Timestamp,
 };
 
 use crate::MemoryStore;
@@ -64,5 +64,18 @@ impl Ledger for MemoryStore {
             lease.expires_at = until;
         }
         Ok(true)
+    }
+
+    async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        let mut state = self.state();
+        let kept = state.records.values().filter_map(KeptReply::of);
+        let mut expired: Vec<_> = kept
+            .filter(|kept| kept.expires_at <= now)
+            .map(|kept| (kept.expires_at, KeptReply::any_key(kept.key)))
+            .collect();
+        expired.sort_unstable();
+        expired.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        expired.iter().for_each(|(_, key)| drop(state.records.remove(key)));
+        Ok(u32::try_from(expired.len()).unwrap_or(u32::MAX))
     }
 }

@@ -1,10 +1,12 @@
 //! The ports that read.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::event::agent_record_of;
+use botarmy_domain::hitl::{Counted, HitlLine, OldestRequest};
 use botarmy_domain::log::{Entry, Head, HeadMark, LogId};
 use botarmy_domain::page::{PART_BYTES, Page};
 use botarmy_domain::ports::{
@@ -13,9 +15,9 @@ use botarmy_domain::ports::{
 use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ArtifactFilter, ContextId, EntryFilter, EventId, Health,
-    HitlRequest, HitlRequestId, HitlStatus, Listed, Package, PastStatus, Project, ProjectId,
-    ProjectStatus, ReadyTasks, RecordKey, RecordKind, RecordValue, StoreError, Task, TaskFilter,
-    TaskId, TaskLine, TaskStatus, TaskStatusList, Timestamp,
+    HitlKind, HitlRequest, HitlRequestId, HitlSample, HitlStatus, Listed, Package, PastStatus,
+    Project, ProjectId, ProjectStatus, ReadyTasks, RecordKey, RecordKind, RecordValue, StoreError,
+    Task, TaskFilter, TaskId, TaskLine, TaskStatus, TaskStatusList, Timestamp,
 };
 
 use serde::Serialize;
@@ -188,6 +190,36 @@ impl HitlStore for MemoryStore {
             request.status() == HitlStatus::Pending && after.is_none_or(|after| request.id > after)
         });
         Ok(page(rows.cloned(), limit))
+    }
+
+    async fn sample(
+        &self,
+        project: Option<ProjectId>,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<HitlSample, StoreError> {
+        let state = self.state();
+        let of_project =
+            |request: &&Arc<HitlRequest>| project.is_none_or(|id| request.project_id == id);
+        let is_pending = |request: &&Arc<HitlRequest>| request.status() == HitlStatus::Pending;
+        let mut pending: BTreeMap<(HitlKind, Option<AgentType>), u64> = BTreeMap::new();
+        for request in state.requests.values().filter(of_project).filter(is_pending) {
+            *pending.entry((request.kind, request.agent)).or_default() += 1;
+        }
+        let counted = |((kind, agent), count)| Counted { kind, agent, count };
+        let oldest = state.requests.values().filter(of_project).find(is_pending);
+        let ended = state.requests.values().rev().filter(of_project).filter(|request| {
+            request.status() != HitlStatus::Pending && request.created_at >= since
+        });
+        Ok(HitlSample {
+            pending: pending.into_iter().map(counted).collect(),
+            oldest: oldest.map(|request| OldestRequest {
+                id: request.id,
+                project_id: request.project_id,
+                created_at: request.created_at,
+            }),
+            ended: take(ended.map(|request| HitlLine::from(&**request)), limit),
+        })
     }
 
     async fn expired(

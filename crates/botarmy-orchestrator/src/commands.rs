@@ -6,16 +6,14 @@ mod operations;
 mod projects;
 mod tasks;
 
-use std::sync::Arc;
-
 use botarmy_domain::{Error, StoreError};
 
-/// Returns a row that a decision has just written.
-fn written<T>(row: Option<&Arc<T>>) -> Result<Arc<T>, Error> {
+/// Returns what follows from a decision that has just been committed.
+fn written<T>(row: Option<T>) -> Result<T, Error> {
     let lost = || StoreError::Corrupt {
         table: "ledger",
         row: std::any::type_name::<T>().to_owned(),
-        detail: "a decision was committed without the row it writes".to_owned(),
+        detail: "a decision was committed without the rows it writes".to_owned(),
     };
-    Ok(row.cloned().ok_or_else(lost)?)
+    Ok(row.ok_or_else(lost)?)
 }

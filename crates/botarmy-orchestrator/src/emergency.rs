@@ -5,7 +5,9 @@ use std::sync::Arc;
 use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::ports::RecordsExt;
-use botarmy_domain::{Caller, Error, HeldLease, LogId, Scope, Stopped, StoreError, Task};
+use botarmy_domain::{
+    Caller, Committed, Error, HeldLease, LogId, Scope, Stopped, StoreError, Task,
+};
 use tracing::{info, warn};
 
 use crate::engine::Engine;
@@ -26,25 +28,29 @@ impl Engine {
         let running = self.running_in(scope).await?.len();
         let stop =
             move |context: &_, snapshot: &_| emergency::stop(context, snapshot, scope, &reason);
-        let committed = self.commit(self.context(caller), rows_of(scope), stop).await?;
+        let stopped = move |committed: &Committed| {
+            let stop = Stop::clone(committed.record::<Stop>(scope)?);
+            Some(Stopped { stop, is_new: true, interrupted: running })
+        };
+        let context = self.context(caller);
+        let new = self.commit_call(context, rows_of(scope), stop, stopped).await?;
         // The tasks of a project went back with the decision. Later checks find what fails here.
         if !matches!(scope, StopScope::Project(_))
             && let Err(error) = self.take_back_running(scope, |_| true).await
         {
             warn!(%scope, %error, "Running tasks of {scope} could not all be returned to the queue; the timers try again");
         }
-        let new = committed.record::<Stop>(scope).map(|stop| Stop::clone(stop));
-        let is_new = new.is_some();
-        let stop = match new {
-            Some(stop) => stop,
+        let stopped = match new {
+            Some(stopped) => stopped,
             None => {
                 let standing = self.ports.stores.records.record::<Stop>(scope).await?;
                 // Released in between, so the earlier stop is not known any more.
-                Stop::clone(&*standing.ok_or(StoreError::Conflict)?)
+                let stop = Stop::clone(&*standing.ok_or(StoreError::Conflict)?);
+                Stopped { stop, is_new: false, interrupted: running }
             }
         };
         info!(%scope, running, "Stopped: {scope}; {running} tasks were running");
-        Ok(Stopped { stop, is_new, interrupted: running })
+        Ok(stopped)
     }
 
     /// Ends an emergency stop.

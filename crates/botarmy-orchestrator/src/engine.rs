@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use botarmy_domain::decide::keyed;
 use botarmy_domain::ports::{Clock, Decide, EventBus, Ids, StorePorts, WakeUps};
 use botarmy_domain::rebuilt::{RELEASED_UNKNOWN, Rebuilt};
 use botarmy_domain::{
-    AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Error, LogId,
-    ProjectId, Scope, Snapshot, StoreError, Timestamp,
+    AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Error,
+    KeptReply, LogId, ProjectId, Scope, Snapshot, StoreError, Timestamp,
 };
 use tokio::sync::Notify;
 use tracing::{debug, info};
@@ -62,6 +63,8 @@ pub struct Inner {
     pub(crate) wake_up_fanout: WakeUpFanout,
     pub(crate) output_validator: OutputValidator,
     pub(crate) served_agents: ServedAgents,
+    /// Time from which kept replies are looked through for expired ones again.
+    pub(crate) next_forgetting: Mutex<Timestamp>,
     /// Time of the installation, and until it is known, of this start.
     installed_at: Mutex<Timestamp>,
 }
@@ -77,9 +80,10 @@ impl Engine {
     /// Creates the use cases on these ports.
     #[must_use]
     pub fn new(ports: Ports, workflows: Workflows, settings: EngineSettings) -> Self {
-        let installed_at = Mutex::new(ports.clock.now());
+        let now = ports.clock.now();
         Self(Arc::new(Inner {
-            installed_at,
+            installed_at: Mutex::new(now),
+            next_forgetting: Mutex::new(now),
             ports,
             workflows,
             settings,
@@ -144,6 +148,31 @@ impl Engine {
         }
         // Every time something else was committed between the reading and the decision.
         Err(StoreError::Conflict.into())
+    }
+
+    /// Commits the decision of a call and returns its result, which `result` takes from the changed rows;
+    /// `None` where the decision changed nothing. If the call came with an idempotency key, the reply is
+    /// kept with the decision.
+    pub(crate) async fn commit_call<T: 'static>(
+        &self,
+        context: DecisionContext,
+        scope: Scope,
+        decide: impl Fn(&DecisionContext, &Snapshot) -> Result<Decision, DomainError>
+        + Send
+        + Sync
+        + 'static,
+        result: impl Fn(&Committed) -> Option<T> + Clone + Send + Sync + 'static,
+    ) -> Result<Option<T>, Error> {
+        let Some(call) = context.caller.keyed_call().cloned() else {
+            return Ok(result(&self.commit(context, scope, decide).await?));
+        };
+        let scope = scope.records::<KeptReply>(call.keys());
+        let of = result.clone();
+        let once = move |context: &DecisionContext, snapshot: &Snapshot| {
+            let reply = |rows: &Committed| of(rows).map(|result| call.reply(&result));
+            keyed::once(context, snapshot, &call, || decide(context, snapshot), reply)
+        };
+        Ok(result(&self.commit(context, scope, once).await?))
     }
 
     async fn transact(&self, scope: Scope, decide: Decide) -> Result<Committed, Error> {

@@ -11,6 +11,7 @@ pub(crate) mod state;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use botarmy_domain::artifact::ArtifactFilter;
@@ -23,13 +24,16 @@ use botarmy_domain::ports::{Queries, RecordsExt};
 use botarmy_domain::project::{CompletionReport, ProjectDetail, TaskStatusPage};
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
-    Activity, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, Caller, ContextId,
-    DomainError, Error, HitlRequest, HitlRequestId, HitlStatus, Package, PastStatus, Project,
-    ProjectId, ProjectStatus, Stop, Task, TaskId,
+    Activity, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, CallKey, Caller,
+    ContextId, DomainError, Error, HitlRequest, HitlRequestId, HitlStatistics, HitlStatus,
+    KeptReply, Package, PastStatus, Project, ProjectId, ProjectStatus, Stop, Task, TaskId,
 };
 
 use crate::engine::Engine;
 use crate::verified_artifacts::verify_contents;
+
+/// Largest number of ended requests that statistics are computed from.
+const MAX_SAMPLE: u32 = 10_000;
 
 #[async_trait]
 impl Queries for Engine {
@@ -129,6 +133,27 @@ impl Queries for Engine {
         let request = self.existing_request(id).await?;
         let ids: Vec<ContextId> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
         Ok(Review { request, artifacts: self.verified_artifacts(&ids).await? })
+    }
+
+    async fn hitl_statistics(
+        &self,
+        _: &Caller,
+        project: Option<ProjectId>,
+        window_hours: u32,
+    ) -> Result<HitlStatistics, Error> {
+        if let Some(project) = project {
+            self.existing_project(project).await?;
+        }
+        let window = Duration::from_secs(u64::from(window_hours) * 3600);
+        let since = self.ports.clock.now().before(window);
+        let requests = &self.ports.stores.requests;
+        let sample = requests.sample(project, since, MAX_SAMPLE + 1).await?;
+        Ok(HitlStatistics::of(&sample, since, MAX_SAMPLE))
+    }
+
+    async fn kept_reply(&self, _: &Caller, key: CallKey) -> Result<Option<Arc<KeptReply>>, Error> {
+        let kept = self.ports.stores.records.record::<KeptReply>(key).await?;
+        Ok(kept.filter(|kept| kept.expires_at > self.ports.clock.now()))
     }
 
     async fn artifacts(

@@ -1,4 +1,4 @@
-//! Claims of tasks and extensions of leases. They have a connection of their own, so that they do
+//! Claims of tasks, extensions of leases, and the removal of kept replies. They have a connection of their own, so that they do
 //! not wait behind decisions.
 //!
 //! A claim locks the ends of logs and tasks in the order of the queue and skips rows that another
@@ -26,7 +26,7 @@ use crate::in_doubt::{committed, first_id, is_among};
 use crate::job::guarded;
 use crate::pessimistic::finish;
 use crate::read_view::ReadView;
-use crate::statements::{ExtendLease, NextInQueue, Projects, QueueRow, Waiting};
+use crate::statements::{ExtendLease, ForgetReplies, NextInQueue, Projects, QueueRow, Waiting};
 use crate::writer::{Writer, in_time};
 use crate::{load, rows};
 
@@ -45,6 +45,8 @@ pub(crate) enum Request {
     Claim(Claim, oneshot::Sender<Result<Committed, StoreError>>),
     /// Extends a lease.
     Extend(Extension, oneshot::Sender<Result<bool, StoreError>>),
+    /// Removes kept replies that have expired.
+    Forget(Timestamp, u32, oneshot::Sender<Result<u32, StoreError>>),
     /// Closes the queue; waiting jobs are still processed.
     Close,
 }
@@ -81,10 +83,12 @@ impl Claims {
         while self.queue.recv_many(&mut requests, 256).await > 0 {
             let mut extensions = Vec::new();
             let mut claims = Vec::new();
+            let mut removals = Vec::new();
             for request in requests.drain(..) {
                 match request {
                     Request::Claim(claim, caller) => claims.push((claim, caller)),
                     Request::Extend(extension, caller) => extensions.push((extension, caller)),
+                    Request::Forget(now, limit, caller) => removals.push((now, limit, caller)),
                     Request::Close => self.queue.close(),
                 }
             }
@@ -93,6 +97,9 @@ impl Claims {
             }
             for (claim, caller) in claims {
                 drop(caller.send(self.claim(&claim).await));
+            }
+            for (now, limit, caller) in removals {
+                drop(caller.send(self.forget(now, limit).await));
             }
         }
     }
@@ -126,6 +133,22 @@ impl Claims {
         }
         if let Some(db_error) = lost {
             self.writer.recover(db_error).await;
+        }
+    }
+
+    async fn forget(&mut self, now: Timestamp, most: u32) -> Result<u32, StoreError> {
+        let limit = self.writer.settings.timeout;
+        let forgotten = match self.writer.open().await {
+            Ok(connection) => in_time(limit, forget(connection, now, most)).await,
+            Err(db_error) => return Err(db_error.store_error()),
+        };
+        match forgotten {
+            Ok(count) => Ok(count),
+            Err(db_error) => {
+                let error = db_error.store_error();
+                self.writer.recover(db_error).await;
+                Err(error)
+            }
         }
     }
 
@@ -204,6 +227,16 @@ impl Claims {
             }
         }
     }
+}
+
+async fn forget(
+    mut connection: &AsyncPgConnection,
+    now: Timestamp,
+    limit: u32,
+) -> Result<u32, DbError> {
+    let statement = ForgetReplies { now: now.micros(), limit: limit.into() };
+    let forgotten: Vec<String> = statement.load(&mut connection).await?;
+    Ok(u32::try_from(forgotten.len()).unwrap_or(u32::MAX))
 }
 
 async fn extend(mut connection: &AsyncPgConnection, extension: Extension) -> Result<bool, DbError> {

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use botarmy_domain::hitl::OldestRequest;
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::HitlStore;
 use botarmy_domain::{
-    HitlRequest, HitlRequestId, HitlStatus, Page, ProjectId, StoreError, Timestamp,
+    HitlRequest, HitlRequestId, HitlSample, HitlStatus, Page, ProjectId, StoreError, Timestamp,
 };
-use botarmy_sql::{bodies, body};
+use botarmy_sql::hitl_lines::{self, CountedRow, LineRow};
+use botarmy_sql::{bodies, body, time_of_id};
+use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -81,6 +85,80 @@ impl HitlStore for PostgresStore {
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
             .await?;
         page(rows, limit).try_map(|(id, text)| Ok(Arc::new(body(TABLE, id, &text)?)))
+    }
+
+    async fn sample(
+        &self,
+        project: Option<ProjectId>,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<HitlSample, StoreError> {
+        let pending = move || {
+            let query = hitl_requests::table
+                .filter(hitl_requests::status.eq("pending"))
+                .group_by((hitl_requests::kind, hitl_requests::agent))
+                .select((hitl_requests::kind, hitl_requests::agent, count_star()))
+                .into_boxed();
+            match project {
+                Some(id) => query.filter(hitl_requests::project_id.eq(id.uuid())),
+                None => query,
+            }
+        };
+        let oldest = move || {
+            let query = hitl_requests::table
+                .filter(hitl_requests::status.eq("pending"))
+                .order(hitl_requests::id)
+                .limit(1)
+                .select((hitl_requests::id, hitl_requests::project_id, hitl_requests::created_at))
+                .into_boxed();
+            match project {
+                Some(id) => query.filter(hitl_requests::project_id.eq(id.uuid())),
+                None => query,
+            }
+        };
+        let ended = move || {
+            let query = hitl_requests::table
+                .filter(hitl_requests::id.ge(Uuid::from_bytes(time_of_id::first(since))))
+                .filter(hitl_requests::status.ne("pending"))
+                .order(hitl_requests::id.desc())
+                .limit(limit.into())
+                .select((
+                    hitl_requests::status,
+                    hitl_requests::kind,
+                    hitl_requests::agent,
+                    hitl_requests::created_at,
+                    sql::<Nullable<Text>>(
+                        "CASE WHEN status IN ('approved', 'rejected', 'amended') \
+                         THEN body -> 'state' ->> 'at' END",
+                    ),
+                    sql::<Nullable<Text>>("body -> 'state' ->> 'by'"),
+                ))
+                .into_boxed();
+            match project {
+                Some(id) => query.filter(hitl_requests::project_id.eq(id.uuid())),
+                None => query,
+            }
+        };
+        let counts: Vec<CountedRow> = self
+            .read(TABLE, move |connection| async move { pending().load(connection).await }.boxed())
+            .await?;
+        let first: Option<(Uuid, Uuid, i64)> = self
+            .read(TABLE, move |connection| {
+                async move { oldest().get_result(connection).await.optional() }.boxed()
+            })
+            .await?;
+        let lines: Vec<LineRow> = self
+            .read(TABLE, move |connection| async move { ended().load(connection).await }.boxed())
+            .await?;
+        Ok(HitlSample {
+            pending: hitl_lines::counted(counts)?,
+            oldest: first.map(|(id, project, at)| OldestRequest {
+                id: HitlRequestId::from_uuid(id),
+                project_id: ProjectId::from_uuid(project),
+                created_at: Timestamp::from_micros(at),
+            }),
+            ended: hitl_lines::lines(lines)?,
+        })
     }
 
     async fn expired(

@@ -29,4 +29,10 @@ impl Ledger for PostgresStore {
         self.request(Request::Extend(Extension { task, fence, until }, caller)).await?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
+
+    async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        let (caller, answer) = oneshot::channel();
+        self.request(Request::Forget(now, limit, caller)).await?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
 }

@@ -185,6 +185,15 @@ statement! {
 }
 
 statement! {
+    /// Removes kept replies that have expired. One that is written anew meanwhile stays: the outer
+    /// condition is checked again once its row is locked.
+    ForgetReplies -> Text;
+    "DELETE FROM kept_replies WHERE expires_at <= " [now: i64 => BigInt]
+    " AND key_digest IN (SELECT key_digest FROM kept_replies ORDER BY expires_at LIMIT "
+    [limit: i64 => BigInt] ") RETURNING key_digest"
+}
+
+statement! {
     /// Those of these entries that are in a log, with their hashes.
     Committed -> (SqlUuid, Binary);
     "SELECT id, hash FROM events WHERE id = ANY (" [ids: Vec<Uuid> => Array<SqlUuid>] ")"

@@ -4,6 +4,7 @@
 pub mod column;
 pub mod database_copy;
 pub mod health;
+pub mod hitl_lines;
 pub mod json;
 pub mod log_marks;
 pub mod log_pages;

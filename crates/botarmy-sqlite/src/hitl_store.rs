@@ -3,20 +3,31 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use botarmy_domain::hitl::OldestRequest;
 use botarmy_domain::ports::HitlStore;
 use botarmy_domain::{
-    HitlRequest, HitlRequestId, HitlStatus, Page, ProjectId, StoreError, Timestamp,
+    HitlRequest, HitlRequestId, HitlSample, HitlStatus, Page, ProjectId, StoreError, Timestamp,
 };
-use botarmy_sql::body;
+use botarmy_sql::hitl_lines::{self, CountedRow, LineRow};
+use botarmy_sql::{body, corrupt, time_of_id};
+use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
+use uuid::Uuid;
 
 use crate::error::reading;
-use crate::rows::bodies;
+use crate::rows::{bodies, key_text, project_id};
 use crate::schema::hitl_requests;
 use crate::statements::{RequestIsPending, entity, limited, page};
 use crate::store::SqliteStore;
 
 const TABLE: &str = "hitl_requests";
+
+/// Reads the id of a request.
+fn request_id(key: &[u8]) -> Result<HitlRequestId, StoreError> {
+    let uuid = Uuid::from_slice(key).map_err(|error| corrupt(TABLE, key_text(key), error))?;
+    Ok(HitlRequestId::from_uuid(uuid))
+}
 
 #[async_trait]
 impl HitlStore for SqliteStore {
@@ -69,6 +80,66 @@ impl HitlStore for SqliteStore {
                 .order(hitl_requests::id)
                 .select((hitl_requests::id, hitl_requests::body));
             page(connection, TABLE, limited(query, limit), entity(TABLE))
+        })
+        .await
+    }
+
+    async fn sample(
+        &self,
+        project: Option<ProjectId>,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<HitlSample, StoreError> {
+        self.read_aside(move |connection| {
+            let error = |error| reading(TABLE, error);
+            let of = project.map(|id| id.bytes().to_vec());
+            let mut pending = hitl_requests::table
+                .filter(RequestIsPending)
+                .group_by((hitl_requests::kind, hitl_requests::agent))
+                .select((hitl_requests::kind, hitl_requests::agent, count_star()))
+                .into_boxed();
+            let mut oldest = hitl_requests::table
+                .filter(RequestIsPending)
+                .order(hitl_requests::id)
+                .select((hitl_requests::id, hitl_requests::project_id, hitl_requests::created_at))
+                .into_boxed();
+            let mut ended = hitl_requests::table
+                .filter(hitl_requests::id.ge(time_of_id::first(since).to_vec()))
+                .filter(hitl_requests::status.ne("pending"))
+                .order(hitl_requests::id.desc())
+                .select((
+                    hitl_requests::status,
+                    hitl_requests::kind,
+                    hitl_requests::agent,
+                    hitl_requests::created_at,
+                    sql::<Nullable<Text>>(
+                        "CASE WHEN status IN ('approved', 'rejected', 'amended') \
+                         THEN body ->> '$.state.at' END",
+                    ),
+                    sql::<Nullable<Text>>("body ->> '$.state.by'"),
+                ))
+                .into_boxed();
+            if let Some(of) = of {
+                pending = pending.filter(hitl_requests::project_id.eq(of.clone()));
+                oldest = oldest.filter(hitl_requests::project_id.eq(of.clone()));
+                ended = ended.filter(hitl_requests::project_id.eq(of));
+            }
+            let pending: Vec<CountedRow> = pending.load(connection).map_err(error)?;
+            let oldest: Option<(Vec<u8>, Vec<u8>, i64)> =
+                limited(oldest, 1).get_result(connection).optional().map_err(error)?;
+            let ended: Vec<LineRow> = limited(ended, limit).load(connection).map_err(error)?;
+            let oldest = oldest.map(|(id, project, at)| {
+                Ok::<_, StoreError>(OldestRequest {
+                    id: request_id(&id)?,
+                    project_id: project_id(TABLE, &project)?,
+                    created_at: Timestamp::from_micros(at),
+                })
+            });
+            Ok(HitlSample {
+                pending: hitl_lines::counted(pending)?,
+                oldest: oldest.transpose()?,
+                ended: hitl_lines::lines(ended)?,
+            })
         })
         .await
     }

@@ -93,6 +93,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    kept_replies (key_digest) {
+        key_digest -> Text,
+        expires_at -> BigInt,
+        body -> Text,
+    }
+}
+
+diesel::table! {
     copies_in_progress (source) {
         source -> Text,
         fingerprint -> Text,

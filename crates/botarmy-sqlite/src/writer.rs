@@ -17,6 +17,7 @@ use botarmy_domain::{
 };
 use botarmy_sql::health::WriteHealth;
 use diesel::connection::SimpleConnection;
+use diesel::delete;
 use diesel::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
@@ -24,6 +25,8 @@ use tracing::{error, warn};
 use crate::error::DbError;
 use crate::load;
 use crate::load_error::LoadError;
+use crate::schema::kept_replies;
+use crate::statements::limited;
 use crate::write;
 
 /// Job for the writer, with the channel for its result. The caller may have stopped waiting.
@@ -34,6 +37,8 @@ pub(crate) enum Job {
     Claim(Claim, oneshot::Sender<Result<Committed, StoreError>>),
     /// Extends a lease.
     Extend(Extension, oneshot::Sender<Result<bool, StoreError>>),
+    /// Removes kept replies that have expired.
+    Forget(Timestamp, u32, oneshot::Sender<Result<u32, StoreError>>),
     /// Closes the queue; waiting jobs are still processed.
     Close,
     /// Executes a setting on the connection, between two transactions.
@@ -54,6 +59,7 @@ enum Outcome {
     Transact(Result<Committed, Error>),
     Claim(Result<Committed, StoreError>),
     Extend(Result<bool, StoreError>),
+    Forget(u32),
     Nothing,
 }
 
@@ -64,6 +70,7 @@ impl Job {
             (Self::Transact(.., caller), Outcome::Transact(result)) => drop(caller.send(result)),
             (Self::Claim(.., caller), Outcome::Claim(result)) => drop(caller.send(result)),
             (Self::Extend(.., caller), Outcome::Extend(result)) => drop(caller.send(result)),
+            (Self::Forget(.., caller), Outcome::Forget(count)) => drop(caller.send(Ok(count))),
             _ => {}
         }
     }
@@ -73,6 +80,7 @@ impl Job {
             Self::Transact(.., caller) => drop(caller.send(Err(error.into()))),
             Self::Claim(.., caller) => drop(caller.send(Err(error))),
             Self::Extend(.., caller) => drop(caller.send(Err(error))),
+            Self::Forget(.., caller) => drop(caller.send(Err(error))),
             _ => {}
         }
     }
@@ -143,14 +151,16 @@ impl Writer {
     fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>, DbError> {
         self.has_written = false;
         self.connection.batch_execute("BEGIN IMMEDIATE")?;
-        // Extensions go first: they change rows that decisions may then load.
-        let mut extended = Vec::new();
+        // These go first: they change rows that decisions may then load.
+        let (mut extended, mut forgotten) = (Vec::new(), Vec::new());
         for job in jobs {
-            if let Job::Extend(extension, _) = job {
-                extended.push(self.extend(*extension)?);
+            match job {
+                Job::Extend(extension, _) => extended.push(self.extend(*extension)?),
+                Job::Forget(now, limit, _) => forgotten.push(self.forget(*now, *limit)?),
+                _ => {}
             }
         }
-        let mut extended = extended.into_iter();
+        let (mut extended, mut forgotten) = (extended.into_iter(), forgotten.into_iter());
         let mut batch = Batch::default();
         let mut outcomes = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -161,6 +171,9 @@ impl Writer {
                 Job::Claim(claim, _) => Outcome::Claim(self.claim(&mut batch, claim)?),
                 Job::Extend(..) => {
                     Outcome::Extend(extended.next().expect("every extension was tried above"))
+                }
+                Job::Forget(..) => {
+                    Outcome::Forget(forgotten.next().expect("every removal was done above"))
                 }
                 _ => Outcome::Nothing,
             });
@@ -221,6 +234,19 @@ impl Writer {
         let loaded = load::load(&mut self.connection, &read_set)?;
         batch.admit(&read_set, loaded);
         Ok(())
+    }
+
+    fn forget(&mut self, now: Timestamp, limit: u32) -> Result<u32, DbError> {
+        let expired = kept_replies::table
+            .filter(kept_replies::expires_at.le(now.micros()))
+            .order(kept_replies::expires_at)
+            .select(kept_replies::key_digest);
+        let keys: Vec<String> = limited(expired, limit).load(&mut self.connection)?;
+        for key in &keys {
+            self.has_written = true;
+            delete(kept_replies::table.find(key)).execute(&mut self.connection)?;
+        }
+        Ok(u32::try_from(keys.len()).unwrap_or(u32::MAX))
     }
 
     fn extend(&mut self, extension: Extension) -> Result<Result<bool, StoreError>, DbError> {

@@ -212,6 +212,10 @@ impl Ledger for TimedLedger {
     async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
         self.ledger.extend(task, fence, until).await
     }
+
+    async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        self.ledger.forget_replies(now, limit).await
+    }
 }
 
 fn note(committed: &Committed, event: EventType, times: &Times) {

@@ -66,9 +66,10 @@ pub fn raise(
     Ok(builder.finish())
 }
 
-/// Applies a person's response to a request. Needs a scope with its task; a rejection needs
-/// everything open. The document of an amendment has the form that its step requires: the schema and
-/// the paths of source code are checked together, before the decision, as they are for an agent.
+/// Applies a person's response to a request. Decides nothing if the same person gave the same answer
+/// before. Needs a scope with its task; a rejection needs everything open. The document of an amendment
+/// has the form that its step requires: the schema and the paths of source code are checked together,
+/// before the decision, as they are for an agent.
 ///
 /// # Errors
 /// A conflict if the request was decided already, has expired, or its subject has changed;
@@ -81,6 +82,9 @@ pub fn respond(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot);
     let request = builder.request(id)?;
+    if request.is_decided_with(context.caller.name(), response) {
+        return Ok(builder.finish());
+    }
     check_pending(&request, &builder)?;
     builder.open_project()?;
     let content = response.content.as_deref().and_then(non_blank).map(str::to_owned);

@@ -9,6 +9,7 @@ pub mod emergency;
 mod flow;
 mod gate;
 pub mod hitl;
+pub mod keyed;
 pub mod lease;
 pub mod projects;
 pub mod refusals;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::StoreError;
-use crate::hitl::HitlRequest;
+use crate::hitl::{HitlRequest, HitlSample};
 use crate::ids::{HitlRequestId, ProjectId};
 use crate::page::Page;
 use crate::timestamp::Timestamp;
@@ -40,6 +40,16 @@ pub trait HitlStore: Send + Sync + 'static {
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError>;
+
+    /// Reads what the statistics are computed from, of one project or of all: the pending requests, and
+    /// the newest of those that were raised at `since` or later and are not pending any more, at most
+    /// `limit`. May include such that were raised in the millisecond before `since`.
+    async fn sample(
+        &self,
+        project: Option<ProjectId>,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<HitlSample, StoreError>;
 
     /// Returns pending requests that expired at `now` or before; at most `limit`.
     async fn expired(

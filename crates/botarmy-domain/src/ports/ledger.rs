@@ -46,10 +46,19 @@ pub trait Ledger: Send + Sync + 'static {
     /// The error of the store.
     async fn claim(&self, claim: Claim) -> Result<Committed, StoreError>;
 
-    /// Extends a lease that is still held under this fence, and returns whether it was. This is the
-    /// only change that the log does not record.
+    /// Extends a lease that is still held under this fence, and returns whether it was. The log does not
+    /// record it.
     ///
     /// # Errors
     /// The error of the store.
     async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError>;
+
+    /// Removes kept replies that expired at `now` or before, at most `limit`, and returns their number.
+    /// The log does not record it.
+    ///
+    /// - MUST NOT remove one that was written anew meanwhile.
+    ///
+    /// # Errors
+    /// The error of the store.
+    async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError>;
 }

@@ -10,7 +10,8 @@ use crate::budget::{BudgetReport, UsageReport};
 use crate::caller::Caller;
 use crate::emergency::Stop;
 use crate::error::Error;
-use crate::hitl::{HitlRequest, Review};
+use crate::hitl::{HitlRequest, HitlStatistics, Review};
+use crate::idempotency::{CallKey, KeptReply};
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::package::{Package, PackageSummary};
 use crate::page::Page;
@@ -103,6 +104,22 @@ pub trait Queries: Send + Sync + 'static {
 
     /// Returns the request with the artifacts under review.
     async fn review(&self, caller: &Caller, id: HitlRequestId) -> Result<Review, Error>;
+
+    /// Returns the statistics of the requests of a project, or of all projects, over a window of this
+    /// many hours.
+    async fn hitl_statistics(
+        &self,
+        caller: &Caller,
+        project: Option<ProjectId>,
+        window_hours: u32,
+    ) -> Result<HitlStatistics, Error>;
+
+    /// Returns what was kept of the caller's call with this key, unless it has expired.
+    async fn kept_reply(
+        &self,
+        caller: &Caller,
+        key: CallKey,
+    ) -> Result<Option<Arc<KeptReply>>, Error>;
 
     /// Returns artifacts of a project, oldest first.
     async fn artifacts(

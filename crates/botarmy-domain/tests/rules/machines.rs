@@ -108,7 +108,7 @@ fn project() {
         state      pause   resume  cancel     force      start   submit  reject  reopen
         active     paused  -       cancelled  completed  -       active  halted  -
         paused     -       active  cancelled  completed  -       -       halted  -
-        halted     -       -       -          completed  -       -       -       active
+        halted     -       -       -          completed  -       -       halted  active
         ",
         |state| {
             let mut scene = Scene::new(World::with(Some(&workflow)));
@@ -214,9 +214,9 @@ fn request() {
         "
         state      approve   reject    amend    expire   cancel
         pending    approved  rejected  amended  expired  cancelled
-        approved   -         -         -        -        approved
-        rejected   -         -         -        -        rejected
-        amended    -         -         -        -        amended
+        approved   approved  -         -        -        approved
+        rejected   -         rejected  -        -        rejected
+        amended    -         -         amended  -        amended
         expired    -         -         -        -        expired
         cancelled  -         -         -        -        -
         ",

@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use super::examples;
 use crate::error::CONTENT_TYPE;
 
+/// Name of the parameter for the idempotency key.
+pub(super) const KEY: &str = "IdempotencyKey";
+
 /// Error statuses: name of the shared response, and its description.
 const ERRORS: [(&str, &str, &str); 13] = [
     ("400", "BadRequest", "The request is malformed, or the action is invalid as requested"),
@@ -180,6 +183,12 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     {
         operation["requestBody"]["required"] = json!(false);
     }
+    let key = reference("parameters", KEY);
+    let known = operation["parameters"].as_array();
+    let is_keyed = known.is_some_and(|known| known.contains(&key));
+    if is_keyed {
+        statuses.push("409");
+    }
     match operation["parameters"].as_array_mut() {
         Some(known) => {
             known.iter_mut().for_each(complete_parameter);
@@ -191,6 +200,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     responses.remove("default");
     for (status, response) in responses.iter_mut() {
         complete_response(status, response);
+        if is_keyed && status.starts_with('2') {
+            response["headers"]["Idempotency-Replayed"] = reference("headers", "Replayed");
+        }
     }
     for status in statuses {
         if !responses.contains_key(status)
@@ -283,6 +295,10 @@ fn headers() -> Value {
             "schema": {"type": "string"},
             "example": "</api/v1/audit/events?cursor=01890a5d-ac96-774b-bcce-b302099a8057>; rel=\"next\"",
         },
+        "Replayed": {
+            "description": "`true` where the response is the one to an earlier request",
+            "schema": {"type": "string", "enum": ["true"]},
+        },
         "RetryAfter": {
             "description": "Seconds after which to try again",
             "schema": {"type": "integer", "minimum": 0},
@@ -292,6 +308,15 @@ fn headers() -> Value {
 
 fn parameters() -> Value {
     json!({
+        KEY: {
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "Key of the request, such as a UUID. For 24 hours, a request with the same \
+                            key by the same principal gets the response to the first one, with \
+                            `Idempotency-Replayed: true`, and changes nothing. Another request with \
+                            the key is refused with 422; while the first is in progress, a second is \
+                            refused with 409.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 512},
+        },
         "RequestId": {
             "name": "X-Request-Id", "in": "header", "required": false,
             "description": "Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other \

@@ -47,6 +47,11 @@ fn of(schema: &str) -> Option<Value> {
             "content": "Leave the comments out of the first version.",
             "comment": "They can come later.",
         }),
+        "BulkBody" => json!({
+            "items": [{"request_id": ID, "subject_digest": "0".repeat(64)}],
+            "action": "approve",
+            "comment": "Fine.",
+        }),
         "NewArtifactBody" => json!({
             "project_id": ID,
             "source_agent": "analyst",

@@ -1,8 +1,12 @@
 //! Completion of projects: how much is done, and completing, also by force.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use botarmy_domain::{ProjectId, ProjectStatus, Timestamp};
+use botarmy_domain::{Completion, ProjectId, ProjectStatus, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,13 +14,14 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Segment};
+use crate::idempotency::{Keyed, reply};
 use crate::vocabulary;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new::<__path_completion, _, _>(completion),
-        Endpoint::new::<__path_check_completion, _, _>(check_completion),
-        Endpoint::new::<__path_force_complete, _, _>(force_complete),
+        Endpoint::new::<__path_check_completion, _, _>(check_completion).keyed(),
+        Endpoint::new::<__path_force_complete, _, _>(force_complete).keyed(),
     ]
 }
 
@@ -103,19 +108,24 @@ async fn check_completion(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
+    keyed: Keyed,
 ) -> Result<HttpResponse, Problem> {
-    let completion = state.projects.check_completion(id, caller).await?;
-    let message = if completion.is_complete {
-        "The project is complete.".to_owned()
-    } else {
-        format!("The project is not complete. {}", completion.unmet.join(" "))
+    let shape = move |completion: &Completion| {
+        let message = if completion.is_complete {
+            "The project is complete.".to_owned()
+        } else {
+            format!("The project is not complete. {}", completion.unmet.join(" "))
+        };
+        let view = CheckView {
+            project_id: id,
+            is_complete: completion.is_complete,
+            message: message.trim_end().to_owned(),
+            unmet: completion.unmet.clone(),
+        };
+        reply(StatusCode::OK, &view)
     };
-    Ok(HttpResponse::Ok().json(CheckView {
-        project_id: id,
-        is_complete: completion.is_complete,
-        message: message.trim_end().to_owned(),
-        unmet: completion.unmet,
-    }))
+    let check = async |caller| state.projects.check_completion(id, caller).await;
+    state.once(&keyed, caller, shape, check).await
 }
 
 /// Completed project.
@@ -148,23 +158,28 @@ async fn force_complete(
     state: Data<State>,
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
+    keyed: Keyed,
 ) -> Result<HttpResponse, Problem> {
-    // The command does not tell whether it changed anything. Another caller may complete the project
-    // between the two calls: then the message is wrong, but the log is right.
-    let was_complete =
-        state.queries.project(&caller, id).await?.status() == ProjectStatus::Completed;
-    let overridden = state.projects.force_complete(id, caller).await?;
-    let message = if was_complete {
-        "The project was complete already; nothing was changed."
-    } else {
-        "The project was completed by force."
+    let was_complete = Arc::new(AtomicBool::new(false));
+    let known = Arc::clone(&was_complete);
+    let shape = move |overridden: &Vec<String>| {
+        let message = if known.load(Ordering::SeqCst) {
+            "The project was complete already; nothing was changed."
+        } else {
+            "The project was completed by force."
+        };
+        let status = ProjectStatus::Completed;
+        let overridden = overridden.clone();
+        reply(StatusCode::OK, &ForceView { project_id: id, message, status, overridden })
     };
-    Ok(HttpResponse::Ok().json(ForceView {
-        project_id: id,
-        message,
-        status: ProjectStatus::Completed,
-        overridden,
-    }))
+    let force = async |caller| {
+        // The command does not tell whether it changed anything. Another caller may complete the
+        // project between the two calls: then the message is wrong, but the log is right.
+        let status = state.queries.project(&caller, id).await?.status();
+        was_complete.store(status == ProjectStatus::Completed, Ordering::SeqCst);
+        state.projects.force_complete(id, caller).await
+    };
+    state.once(&keyed, caller, shape, force).await
 }
 
 #[cfg(test)]

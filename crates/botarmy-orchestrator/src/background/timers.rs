@@ -1,5 +1,6 @@
-//! Work that is due because of time: expired requests, expired leases, stopped tasks.
+//! Work that is due because of time: expired requests, expired leases, stopped tasks, kept replies.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use botarmy_domain::decide::{hitl, tasks};
@@ -10,6 +11,8 @@ use crate::engine::Engine;
 
 /// Number of requests or leases that are read at once.
 const PAGE: u32 = 500;
+/// Time between two searches for kept replies that have expired.
+const FORGETTING: Duration = Duration::from_secs(60);
 
 impl Engine {
     /// Does whatever is due at intervals. Does not return.
@@ -32,7 +35,26 @@ impl Engine {
         // A failure of one does not keep the others from running.
         let (stopped, expired, expired_leases) =
             (self.end_stopped().await, self.expire_requests().await, self.reap_leases().await);
+        self.forget_replies().await?;
         Ok(stopped? + expired? + expired_leases?)
+    }
+
+    /// Removes kept replies that have expired, once a minute; a part of many, and the others the next
+    /// time.
+    async fn forget_replies(&self) -> Result<(), Error> {
+        let now = self.ports.clock.now();
+        {
+            let mut next = self.next_forgetting.lock().unwrap_or_else(PoisonError::into_inner);
+            if *next > now {
+                return Ok(());
+            }
+            *next = now.after(FORGETTING);
+        }
+        let forgotten = self.ports.stores.ledger.forget_replies(now, PAGE).await?;
+        if forgotten == PAGE {
+            *self.next_forgetting.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        }
+        Ok(())
     }
 
     async fn expire_requests(&self) -> Result<usize, Error> {

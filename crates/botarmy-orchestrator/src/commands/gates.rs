@@ -7,13 +7,17 @@ use botarmy_domain::decide::hitl;
 use botarmy_domain::ports::Gates;
 use botarmy_domain::text::{clean_map, strip_controls};
 use botarmy_domain::{
-    ArtifactType, BudgetAccount, Caller, DomainError, Entry, Error, EventType, HitlAction,
-    HitlKind, HitlRequest, HitlRequestId, HitlStatus, NewRequest, Responded, Response, Scope,
+    ArtifactType, BudgetAccount, Caller, Committed, DomainError, Entry, EntryFilter, Error,
+    EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId, HitlStatus, NewRequest, Project,
+    ProjectStatus, Responded, Response, Scope,
 };
 
 use super::written;
 use crate::engine::Engine;
 use crate::output_validation::OutputSpec;
+
+/// Largest number of entries of a request that are searched for its response, the newest first.
+const MAX_ENTRIES: u32 = 1_000;
 
 #[async_trait]
 impl Gates for Engine {
@@ -27,7 +31,8 @@ impl Gates for Engine {
         let mut scope = Scope::project(new.project_id).artifacts(&new.artifacts);
         scope.tasks.extend(new.task_id);
         let raise = move |context: &_, snapshot: &_| hitl::raise(context, snapshot, id, &new);
-        written(self.commit(context, scope, raise).await?.request(id))
+        let raised = move |committed: &Committed| committed.request(id).cloned();
+        written(self.commit_call(context, scope, raise, raised).await?)
     }
 
     async fn respond(
@@ -47,13 +52,20 @@ impl Gates for Engine {
         self.check_amendment(&request, &mut response).await?;
         let respond =
             move |context: &_, snapshot: &_| hitl::respond(context, snapshot, id, &response);
-        let committed = self.commit(self.context(caller), scope, respond).await?;
-        let halted = |entry: &Arc<Entry>| entry.event_type == EventType::ProjectHalted;
-        Ok(Responded {
-            request: written(committed.request(id))?,
-            workflow_resumed,
-            project_halted: committed.entries.iter().any(halted),
-        })
+        let responded = move |committed: &Committed| {
+            let halted = |project: &Arc<Project>| project.status() == ProjectStatus::Halted;
+            Some(Responded {
+                request: committed.request(id)?.clone(),
+                workflow_resumed,
+                project_halted: committed.project().is_some_and(halted),
+                replayed: false,
+            })
+        };
+        let context = self.context(caller);
+        match self.commit_call(context, scope, respond, responded).await? {
+            Some(responded) => Ok(responded),
+            None => self.responded_before(id, workflow_resumed).await,
+        }
     }
 }
 
@@ -69,6 +81,32 @@ fn scope_of(request: &HitlRequest) -> Scope {
 }
 
 impl Engine {
+    /// Returns the result of a response that was recorded before. A rejection that halted its project
+    /// is followed by that in the log.
+    async fn responded_before(
+        &self,
+        id: HitlRequestId,
+        workflow_resumed: bool,
+    ) -> Result<Responded, Error> {
+        let request = self.ports.stores.requests.request(id).await?;
+        let request = request.ok_or_else(|| DomainError::not_found("Request", id))?;
+        let mut project_halted = false;
+        if request.status() == HitlStatus::Rejected {
+            let audit = &self.ports.stores.audit;
+            let filter = EntryFilter { request: Some(id), ..EntryFilter::default() };
+            let entries = audit.entries(filter, MAX_ENTRIES).await?;
+            let is_response = |entry: &&Arc<Entry>| entry.event_type == EventType::HitlResponse;
+            if let Some(response) = entries.iter().find(is_response) {
+                let next = audit.since(response.log(), response.seq, 1).await?;
+                project_halted = next.first().is_some_and(|next| {
+                    next.event_type == EventType::ProjectHalted
+                        && next.created_at == response.created_at
+                });
+            }
+        }
+        Ok(Responded { request, workflow_resumed, project_halted, replayed: true })
+    }
+
     /// Returns the scope of a decision about a request: its project and its task.
     pub(crate) async fn scope_of_request(&self, id: HitlRequestId) -> Result<Scope, Error> {
         let request = self.ports.stores.requests.request(id).await?;
@@ -85,9 +123,7 @@ impl Engine {
         response: &mut Response,
     ) -> Result<(), Error> {
         let document = response.amended_content.as_mut();
-        let is_result = response.action == HitlAction::Amend
-            && request.kind == HitlKind::Approval
-            && request.status() == HitlStatus::Pending;
+        let is_result = response.action == HitlAction::Amend && request.kind == HitlKind::Approval;
         let (Some(document), true) = (document, is_result) else { return Ok(()) };
         let project = self.existing_project(request.project_id).await?;
         let step = request.step.as_deref();
@@ -96,7 +132,9 @@ impl Engine {
         if step.map(|step| step.output) != Some(ArtifactType::SourceCode) {
             strip_controls(document);
         }
-        let Some(step) = step else { return Ok(()) };
+        let Some(step) = step.filter(|_| request.status() == HitlStatus::Pending) else {
+            return Ok(());
+        };
         let spec =
             OutputSpec { output_type: Some(step.output), schema: step.output_schema.clone() };
         let mut errors = self.output_validator.errors(&spec, document);

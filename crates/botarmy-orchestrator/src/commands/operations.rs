@@ -9,8 +9,8 @@ use botarmy_domain::emergency::StopScope;
 use botarmy_domain::package::PackageBuilder;
 use botarmy_domain::ports::{Operations, RecordsExt};
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, Caller, ContextId,
-    DomainError, Error, NewArtifact, Package, ProjectId, Row, Scope, Stopped, Timestamp,
+    AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, Caller, Committed,
+    ContextId, DomainError, Error, NewArtifact, Package, ProjectId, Row, Scope, Stopped, Timestamp,
 };
 
 use super::written;
@@ -35,11 +35,13 @@ impl Operations for Engine {
         let store = move |context: &_, snapshot: &_| {
             artifacts::store(context, snapshot, source_agent, &new)
         };
-        let committed = self.commit(context, scope, store).await?;
-        written(committed.rows.iter().find_map(|row| match row {
-            Row::Artifact(artifact) => Some(artifact),
-            _ => None,
-        }))
+        let stored = |committed: &Committed| {
+            committed.rows.iter().find_map(|row| match row {
+                Row::Artifact(artifact) => Some(Arc::clone(artifact)),
+                _ => None,
+            })
+        };
+        written(self.commit_call(context, scope, store, stored).await?)
     }
 
     async fn generate_package(&self, id: ProjectId, caller: Caller) -> Result<Arc<Package>, Error> {
@@ -72,7 +74,7 @@ impl Operations for Engine {
         let scope = Scope::project(id).everything_open().record::<BudgetAccount>(key);
         let set = move |context: &_, snapshot: &_| budget::set(context, snapshot, id, limit);
         let committed = self.commit(self.context(caller), scope, set).await?;
-        let account = written(committed.record(key))?;
+        let account = written(committed.record(key).cloned())?;
         Ok(self.budget_report(id, &account))
     }
 
@@ -90,8 +92,11 @@ impl Operations for Engine {
     }
 
     async fn reset_agent(&self, agent: AgentType, caller: Caller) -> Result<AgentRecord, Error> {
-        self.commit(self.context(caller), Scope::agent(agent), agents::reset).await?;
-        Ok(self.ports.stores.agents.status_of(agent).await?)
+        let (context, scope) = (self.context(caller), Scope::agent(agent));
+        let reset = move |committed: &Committed| {
+            committed.record::<AgentRecord>(agent).map(|record| AgentRecord::clone(record))
+        };
+        written(self.commit_call(context, scope, agents::reset, reset).await?)
     }
 }
 
@@ -104,11 +109,11 @@ impl Engine {
     ) -> Result<Arc<Package>, Error> {
         let context = self.context(caller);
         let package = Arc::new(self.build_package(id, context.now).await?);
-        let made = Arc::clone(&package);
-        self.commit(context, Scope::project(id), move |context, snapshot| {
-            artifacts::package_made(context, snapshot, &made)
-        })
-        .await?;
+        let (made, result) = (Arc::clone(&package), Arc::clone(&package));
+        let make =
+            move |context: &_, snapshot: &_| artifacts::package_made(context, snapshot, &made);
+        let result = move |_: &Committed| Some(Arc::clone(&result));
+        self.commit_call(context, Scope::project(id), make, result).await?;
         Ok(package)
     }
 

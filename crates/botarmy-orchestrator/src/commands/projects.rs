@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use botarmy_domain::decide::projects;
 use botarmy_domain::ports::Projects;
 use botarmy_domain::{
-    Caller, Completion, DomainError, Error, HitlRequestId, HitlStatus, NewProject, Project,
-    ProjectId, ProjectState, ProjectStatus, Scope, Timestamp,
+    Caller, Committed, Completion, DomainError, Error, HitlRequestId, HitlStatus, NewProject,
+    Project, ProjectId, ProjectState, ProjectStatus, Scope, Timestamp,
 };
 
 use super::written;
@@ -28,8 +28,8 @@ impl Projects for Engine {
         let create = move |context: &_, snapshot: &_| {
             projects::create(context, snapshot, id, &new, workflow.as_deref())
         };
-        let committed = self.commit(context, Scope::project(id), create).await?;
-        written(committed.project())
+        let scope = Scope::project(id);
+        written(self.commit_call(context, scope, create, the_project).await?)
     }
 
     async fn start_project(
@@ -43,17 +43,18 @@ impl Projects for Engine {
         let start = move |context: &_, snapshot: &_| {
             projects::start(context, snapshot, &workflow, idea.as_deref())
         };
-        written(self.commit(self.context(caller), Scope::project(id), start).await?.project())
+        let (context, scope) = (self.context(caller), Scope::project(id));
+        written(self.commit_call(context, scope, start, the_project).await?)
     }
 
     async fn pause_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
         let (context, scope) = (self.context(caller), Scope::project(id));
-        written(self.commit(context, scope, projects::pause).await?.project())
+        written(self.commit_call(context, scope, projects::pause, the_project).await?)
     }
 
     async fn resume_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
         let (context, scope) = (self.context(caller), Scope::project(id));
-        written(self.commit(context, scope, projects::resume).await?.project())
+        written(self.commit_call(context, scope, projects::resume, the_project).await?)
     }
 
     async fn reopen_project(
@@ -79,17 +80,23 @@ impl Projects for Engine {
         }
         let reopen =
             move |context: &_, snapshot: &_| projects::reopen(context, snapshot, rejected, &reason);
-        written(self.commit(self.context(caller), scope, reopen).await?.project())
+        written(self.commit_call(self.context(caller), scope, reopen, the_project).await?)
     }
 
     async fn cancel_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
         let (context, scope) = (self.context(caller), Scope::project(id).everything_open());
-        written(self.commit(context, scope, projects::cancel).await?.project())
+        written(self.commit_call(context, scope, projects::cancel, the_project).await?)
     }
 
     async fn check_completion(&self, id: ProjectId, caller: Caller) -> Result<Completion, Error> {
         let (context, scope) = (self.context(caller), Scope::project(id));
-        self.commit(context, scope, projects::check_completion).await?;
+        let completed = |committed: &Committed| {
+            committed.project().map(|_| Completion { is_complete: true, unmet: Vec::new() })
+        };
+        let check = projects::check_completion;
+        if let Some(completion) = self.commit_call(context, scope, check, completed).await? {
+            return Ok(completion);
+        }
         let (project, head) = self
             .ports
             .stores
@@ -104,12 +111,18 @@ impl Projects for Engine {
 
     async fn force_complete(&self, id: ProjectId, caller: Caller) -> Result<Vec<String>, Error> {
         let (context, scope) = (self.context(caller), Scope::project(id).everything_open());
-        let committed = self.commit(context, scope, projects::force_complete).await?;
-        Ok(match committed.project().map(|project| &project.state) {
-            Some(ProjectState::Completed { overridden, .. }) => overridden.clone(),
-            _ => Vec::new(),
-        })
+        let overridden = |committed: &Committed| match &committed.project()?.state {
+            ProjectState::Completed { overridden, .. } => Some(overridden.clone()),
+            _ => None,
+        };
+        let force = projects::force_complete;
+        Ok(self.commit_call(context, scope, force, overridden).await?.unwrap_or_default())
     }
+}
+
+/// Returns the project that a decision wrote.
+fn the_project(committed: &Committed) -> Option<Arc<Project>> {
+    committed.project().cloned()
 }
 
 impl Engine {

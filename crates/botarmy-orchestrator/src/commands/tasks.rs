@@ -17,19 +17,19 @@ impl Tasks for Engine {
         let id = context.fork(1).id_generator().task();
         let scope = Scope::project(new.project_id).artifacts(&new.context_ids);
         let submit = move |context: &_, snapshot: &_| tasks::submit(context, snapshot, id, &new);
-        written(self.commit(context, scope, submit).await?.task(id))
+        written(self.commit_call(context, scope, submit, move |done| done.task(id).cloned()).await?)
     }
 
     async fn cancel_task(&self, id: TaskId, caller: Caller) -> Result<Arc<Task>, Error> {
         let (context, scope) = (self.context(caller), self.scope_of_task(id).await?);
         let cancel = move |context: &_, snapshot: &_| tasks::cancel(context, snapshot, id);
-        written(self.commit(context, scope, cancel).await?.task(id))
+        written(self.commit_call(context, scope, cancel, move |done| done.task(id).cloned()).await?)
     }
 
     async fn retry_task(&self, id: TaskId, caller: Caller) -> Result<Arc<Task>, Error> {
         let (context, scope) = (self.context(caller), self.scope_of_task(id).await?);
         let retry = move |context: &_, snapshot: &_| tasks::retry(context, snapshot, id);
-        written(self.commit(context, scope, retry).await?.task(id))
+        written(self.commit_call(context, scope, retry, move |done| done.task(id).cloned()).await?)
     }
 }
 

@@ -1,0 +1,333 @@
+//! One answer to many requests, each of which is decided on its own.
+
+use std::collections::BTreeSet;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use botarmy_domain::{
+    CallKey, CallReply, Error, HitlAction, HitlRequestId, RequestDigest, Responded, Response,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::responded::RespondedView;
+use crate::State;
+use crate::error::{Problem, ProblemDocument};
+use crate::extract::{Caller, Json};
+use crate::idempotency::{Keyed, reply, response};
+
+/// Largest number of requests in one call.
+const MAX_ITEMS: usize = 100;
+
+/// One answer to many requests.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct BulkBody {
+    /// Requests to answer, 1 to 100, each once. Either these or `items`.
+    #[schema(value_type = Option<Vec<Uuid>>, min_items = 1, max_items = 100)]
+    request_ids: Option<Vec<HitlRequestId>>,
+    /// Requests to answer, each with the digest of the artifacts that the person saw.
+    #[schema(min_items = 1, max_items = 100)]
+    items: Option<Vec<BulkItem>>,
+    action: BulkAction,
+    /// Comment, the same for every request.
+    comment: Option<String>,
+}
+
+/// Answer to many requests. An amendment belongs to a single request.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum BulkAction {
+    /// The subject is accepted.
+    Approve,
+    /// The subject is refused.
+    Reject,
+}
+
+/// Request to answer.
+#[derive(Deserialize, ToSchema)]
+struct BulkItem {
+    #[schema(value_type = Uuid)]
+    request_id: HitlRequestId,
+    /// Digest of the artifacts that the person saw. The response is refused with 409 if they have
+    /// changed since, and also if they have changed since the request was opened and this is absent.
+    subject_digest: Option<String>,
+}
+
+/// Results of the answers, in the order of the requests.
+#[derive(Serialize, ToSchema)]
+struct BulkView {
+    results: Vec<BulkResult>,
+    /// Number of requests that were decided as asked.
+    succeeded: usize,
+    /// Number of requests whose answer was refused.
+    failed: usize,
+}
+
+/// Result of one answer.
+#[derive(Serialize, ToSchema)]
+struct BulkResult {
+    #[schema(value_type = Uuid)]
+    request_id: HitlRequestId,
+    /// HTTP status that the route of a single request would respond with.
+    status: u16,
+    /// Effect of the response; null where it was refused.
+    #[schema(value_type = Option<RespondedView>)]
+    response: Option<Value>,
+    /// Reason of the refusal; null where there was none.
+    #[schema(value_type = Option<ProblemDocument>)]
+    problem: Option<Value>,
+}
+
+impl BulkResult {
+    fn of(request_id: HitlRequestId, done: Result<CallReply, Problem>) -> Self {
+        match done {
+            Ok(reply) => Self {
+                request_id,
+                status: reply.status,
+                response: serde_json::from_str(&reply.body).ok(),
+                problem: None,
+            },
+            Err(problem) => {
+                problem.log();
+                let path = format!("/api/v1/hitl/{request_id}/respond");
+                Self {
+                    request_id,
+                    status: actix_web::ResponseError::status_code(&problem).as_u16(),
+                    response: None,
+                    problem: serde_json::from_str(&problem.body(&path)).ok(),
+                }
+            }
+        }
+    }
+}
+
+/// Approves or rejects the subjects of many requests.
+///
+/// Every request is decided on its own: one that is refused changes nothing for the others. With an
+/// `Idempotency-Key`, each decision is taken once; a repetition replays those that were taken, and
+/// tries again what was refused.
+#[utoipa::path(
+    post, path = "/api/v1/hitl/bulk/respond", operation_id = "respond_to_requests",
+    tag = "hitl", request_body = BulkBody,
+    responses((status = 200, body = BulkView)),
+)]
+pub(super) async fn respond_to_many(
+    state: Data<State>,
+    Caller(caller): Caller,
+    keyed: Keyed,
+    Json(body): Json<BulkBody>,
+) -> Result<HttpResponse, Problem> {
+    state.check_optional("comment", body.comment.as_deref())?;
+    let items = items(body.request_ids, body.items)?;
+    let action = match body.action {
+        BulkAction::Approve => HitlAction::Approve,
+        BulkAction::Reject => HitlAction::Reject,
+    };
+    let call = keyed.call(&caller)?;
+    let (_turn, is_known) = match &call {
+        Some((key, request)) => {
+            let (turn, is_known) = state.begin_parts(&caller, *key, request).await?;
+            (Some(turn), is_known)
+        }
+        None => (None, false),
+    };
+    let mut results = Vec::with_capacity(items.len());
+    let mut decided_now = 0;
+    for (n, item) in (0..).zip(items) {
+        let (id, comment) = (item.request_id, body.comment.clone());
+        let answer = Response {
+            action,
+            content: None,
+            comment,
+            amended_content: None,
+            subject_digest: item.subject_digest,
+        };
+        let part = call.as_ref().map(|(key, request)| (*key, key.part(n), request));
+        let done = respond(&state, &caller, part, id, answer).await;
+        decided_now += usize::from(matches!(&done, Ok((_, false))));
+        results.push(BulkResult::of(id, done.map(|(reply, _)| reply)));
+    }
+    let succeeded = results.iter().filter(|result| result.response.is_some()).count();
+    let failed = results.len() - succeeded;
+    let view = BulkView { results, succeeded, failed };
+    Ok(response(reply(StatusCode::OK, &view), is_known && decided_now == 0))
+}
+
+/// Answers one of the requests. Returns the reply, and whether it was decided before.
+async fn respond(
+    state: &State,
+    caller: &botarmy_domain::Caller,
+    part: Option<(CallKey, CallKey, &RequestDigest)>,
+    id: HitlRequestId,
+    answer: Response,
+) -> Result<(CallReply, bool), Problem> {
+    let action = answer.action;
+    let shape =
+        move |responded: &Responded| reply(StatusCode::OK, &RespondedView::of(action, responded));
+    let Some(part) = part else {
+        let responded = state.gates.respond(id, answer, caller.clone()).await?;
+        return Ok((shape(&responded), responded.replayed));
+    };
+    let respond = async |caller| -> Result<Responded, Error> {
+        state.gates.respond(id, answer, caller).await
+    };
+    state.once_in_parts(part, caller, shape, respond).await
+}
+
+/// Returns the requests to answer, each once.
+fn items(
+    ids: Option<Vec<HitlRequestId>>,
+    items: Option<Vec<BulkItem>>,
+) -> Result<Vec<BulkItem>, Problem> {
+    let (field, items) = match (ids, items) {
+        (Some(ids), None) => {
+            let item = |request_id| BulkItem { request_id, subject_digest: None };
+            ("request_ids", ids.into_iter().map(item).collect())
+        }
+        (None, Some(items)) => ("items", items),
+        (Some(_), Some(_)) => return Err(Problem::invalid("items", "excludes request_ids")),
+        (None, None) => {
+            return Err(Problem::invalid("request_ids", "is required, unless there are items"));
+        }
+    };
+    if !(1..=MAX_ITEMS).contains(&items.len()) {
+        return Err(Problem::invalid(field, format!("must have 1 to {MAX_ITEMS} items")));
+    }
+    let mut known = BTreeSet::new();
+    for (n, item) in items.iter().enumerate() {
+        if !known.insert(item.request_id) {
+            let field = if field == "items" {
+                format!("items[{n}].request_id")
+            } else {
+                format!("request_ids[{n}]")
+            };
+            return Err(Problem::invalid(field, "occurs twice"));
+        }
+    }
+    Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use botarmy_domain::hitl::{HitlState, Reply};
+    use botarmy_domain::{DomainError, KeptReply, Timestamp};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Fakes, NOW, post, request, unknown};
+
+    const BULK: &str = "/api/v1/hitl/bulk/respond";
+
+    fn approved() -> Responded {
+        let reply = Reply {
+            by: "anonymous".to_owned(),
+            at: NOW,
+            content: None,
+            comment: None,
+            amended_content: None,
+        };
+        Responded {
+            request: request(HitlState::Approved(reply)).into(),
+            workflow_resumed: true,
+            project_halted: false,
+            replayed: false,
+        }
+    }
+
+    #[actix_web::test]
+    async fn every_request_gets_the_status_of_the_single_route() {
+        let mut fakes = Fakes::default();
+        let known = request(HitlState::Pending).id;
+        fakes.gates.expect_respond().times(2).returning(move |id, response, _| {
+            assert_eq!(response.comment.as_deref(), Some("Fine."));
+            if id == known {
+                assert_eq!(response.subject_digest.as_deref(), Some("d"));
+                Ok(approved())
+            } else {
+                Err(DomainError::conflict("not_pending", "Request 1 was approved.").into())
+            }
+        });
+        let body = json!({
+            "items": [{"request_id": known, "subject_digest": "d"}, {"request_id": unknown()}],
+            "action": "approve", "comment": "Fine.",
+        });
+        let answer = fakes.send(post(BULK, &body)).await;
+        let body = answer.json();
+        assert_eq!(answer.status, 200, "{body}");
+        assert_eq!((&body["succeeded"], &body["failed"]), (&json!(1), &json!(1)));
+        let results = &body["results"];
+        assert_eq!((&results[0]["status"], &results[0]["problem"]), (&json!(200), &Value::Null));
+        assert_eq!(results[0]["response"]["status"], "approved");
+        assert_eq!((&results[1]["status"], &results[1]["response"]), (&json!(409), &Value::Null));
+        assert_eq!(results[1]["problem"]["type"], "urn:botarmy:problem:not_pending");
+    }
+
+    #[actix_web::test]
+    async fn a_bad_call_is_422_naming_the_field_and_decides_nothing() {
+        let id = unknown();
+        let many: Vec<_> = (0..101).map(|n| format!("{n:032x}")).collect();
+        for (body, field) in [
+            (json!({"action": "approve"}), "request_ids"),
+            (json!({"action": "approve", "request_ids": []}), "request_ids"),
+            (json!({"action": "approve", "request_ids": many}), "request_ids"),
+            (json!({"action": "approve", "request_ids": [id, id]}), "request_ids[1]"),
+            (
+                json!({"action": "reject", "items": [{"request_id": id}, {"request_id": id}]}),
+                "items[1].request_id",
+            ),
+            (
+                json!({"action": "approve", "request_ids": [id], "items": [{"request_id": id}]}),
+                "items",
+            ),
+            (json!({"action": "amend", "request_ids": [id]}), "action"),
+            (json!({"request_ids": [id]}), "action"),
+            (json!({"action": "approve", "items": [{"id": id}]}), "items[0].id"),
+        ] {
+            let answer = Fakes::default().send(post(BULK, &body)).await;
+            assert_eq!((answer.status, answer.field().as_str()), (422, field), "{body}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_repetition_decides_only_what_is_left() {
+        let id = request(HitlState::Pending).id;
+        let body = json!({"action": "approve", "request_ids": [id, unknown()]});
+        let caller = botarmy_domain::Caller::person("anonymous");
+        let whole = caller.call_key("k");
+        let object = body.as_object().unwrap();
+        let digest = botarmy_domain::artifact::digest(object);
+        let request = RequestDigest::of("POST", BULK, "", &digest);
+        let mut fakes = Fakes::default();
+        fakes.queries.expect_kept_reply().returning(move |_, key| {
+            let body = "{\"status\":\"approved\"}".to_owned();
+            let first = CallReply { status: 200, location: None, etag: None, body };
+            let kept = |reply| KeptReply {
+                key,
+                request: request.clone(),
+                reply,
+                expires_at: Timestamp::from_micros(i64::MAX),
+            };
+            Ok(match key {
+                _ if key == whole => Some(kept(None).into()),
+                _ if key == whole.part(0) => Some(kept(Some(first)).into()),
+                _ => None,
+            })
+        });
+        fakes.gates.expect_respond().times(1).returning(move |asked, _, caller| {
+            let call = caller.keyed_call().unwrap();
+            assert_eq!((call.key(), call.whole()), (whole.part(1), Some(whole)));
+            Err(DomainError::not_found("Request", asked).into())
+        });
+        let keyed = || post(BULK, &body).insert_header(("idempotency-key", "k"));
+        let other = post(BULK, &json!({"action": "reject", "request_ids": [id]}))
+            .insert_header(("idempotency-key", "\"k\""));
+        let answers = fakes.send_all([keyed(), other]).await;
+        assert_eq!((answers[0].status, answers[0].header("idempotency-replayed")), (200, "true"));
+        let results = answers[0].json()["results"].clone();
+        assert_eq!(results[0]["response"]["status"], "approved");
+        assert_eq!(results[1]["status"], 404);
+        assert_eq!((answers[1].status, answers[1].field().as_str()), (422, "Idempotency-Key"));
+    }
+}

@@ -1,0 +1,54 @@
+//! What the statistics of requests are computed from: conversion of the columns that both databases
+//! select.
+
+use botarmy_domain::hitl::{Counted, HitlLine};
+use botarmy_domain::{AgentType, StoreError, Timestamp};
+
+use crate::{corrupt, word};
+
+const TABLE: &str = "hitl_requests";
+
+/// A number of pending requests: kind, agent type, number.
+pub type CountedRow = (String, Option<String>, i64);
+
+/// A request that is not pending: status, kind, agent type, time of creation, and time and author of
+/// the reply.
+pub type LineRow = (String, String, Option<String>, i64, Option<String>, Option<String>);
+
+/// Reads the numbers of pending requests.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] for an unknown word.
+pub fn counted(rows: Vec<CountedRow>) -> Result<Vec<Counted>, StoreError> {
+    let read = |(kind, agent, count): CountedRow| {
+        Ok(Counted {
+            kind: word(TABLE, "pending", "kind", &kind)?,
+            agent: agent_type(agent.as_deref())?,
+            count: u64::try_from(count).unwrap_or(0),
+        })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// Reads requests that are not pending.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] for an unknown word or a malformed time.
+pub fn lines(rows: Vec<LineRow>) -> Result<Vec<HitlLine>, StoreError> {
+    let read = |(status, kind, agent, created_at, at, by): LineRow| {
+        let at = at.as_deref().map(Timestamp::parse).transpose();
+        let at = at.map_err(|error| corrupt(TABLE, created_at, format!("state.at: {error}")))?;
+        let columns = (
+            word(TABLE, created_at, "status", &status)?,
+            word(TABLE, created_at, "kind", &kind)?,
+            agent_type(agent.as_deref())?,
+        );
+        let reply = at.zip(by.as_deref());
+        Ok(HitlLine::new(columns, Timestamp::from_micros(created_at), reply))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+fn agent_type(agent: Option<&str>) -> Result<Option<AgentType>, StoreError> {
+    agent.map(|agent| word(TABLE, agent, "agent", agent)).transpose()
+}
