@@ -33,8 +33,8 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 # Loopback inside a container cannot be reached from outside, so the server listens on all addresses.
-# It starts only with BOTARMY_HTTP__ALLOW_REMOTE=true, which the image does not set, because there is no
-# access control.
+# There it starts only with BOTARMY_HTTP__ALLOW_REMOTE, BOTARMY_HTTP__HOSTS, and TLS or
+# BOTARMY_HTTP__TRUSTED_PROXIES, which the image does not set, because there is no access control.
 ENV BOTARMY_HTTP__HOST=0.0.0.0 \
     BOTARMY_HTTP__PORT=8080 \
     BOTARMY_STORE__DATA_DIR=/data \

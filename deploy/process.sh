@@ -50,9 +50,10 @@ stop_replica() {
 
 alive() { pid_of "$1" >/dev/null; }
 
+# A certificate is for the name that clients use, which is not this one.
 ready() {
-  alive "$1" && curl --silent --fail --noproxy '*' --max-time 3 --output /dev/null \
-    "http://127.0.0.1:$((BASE_PORT + $1 - 1))/readyz"
+  alive "$1" && curl --silent --fail --insecure --noproxy '*' --max-time 3 --output /dev/null \
+    "http${BOTARMY_HTTP__TLS_CERT:+s}://127.0.0.1:$((BASE_PORT + $1 - 1))/readyz"
 }
 
 # Prints the process id of a replica. An id alone may belong to another process by now; an id and a start

@@ -77,7 +77,7 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
 #[test]
 fn a_library_lives_in_one_crate_only() {
     let ours = ours(&metadata());
-    let homes: [(&str, &[&str]); 16] = [
+    let homes: [(&str, &[&str]); 18] = [
         // The bench measures the database itself beside it.
         ("diesel", &["botarmy-sqlite", "botarmy-postgres", "botarmy-tests"]),
         ("diesel-async", &["botarmy-postgres"]),
@@ -95,6 +95,9 @@ fn a_library_lives_in_one_crate_only() {
         ("actix-http", &["botarmy-http"]),
         ("actix-service", &["botarmy-http"]),
         ("actix-ws", &["botarmy-ws"]),
+        // The sockets of the server, and clients of it.
+        ("tokio-rustls", &["botarmy-http", "botarmy-tests"]),
+        ("ipnet", &["botarmy-web"]),
         ("actix-cors", &["botarmy-http"]),
         // The problem document stands in the OpenAPI document of every border.
         ("utoipa", &["botarmy-http", "botarmy-web"]),

@@ -83,6 +83,7 @@ fn replica() -> BTreeMap<String, String> {
 #[test]
 fn a_replica_accepts_the_settings_it_is_given_in_a_container() {
     let settings = Settings::load(None, replica()).unwrap();
+    settings.http.check_exposure().unwrap();
     assert!(settings.http.host.is_unspecified(), "loopback in a container cannot be reached");
     assert_eq!(settings.http.port.to_string(), last("EXPOSE"));
     assert_eq!(settings.store.data_dir, PathBuf::from(last("VOLUME")));
@@ -92,8 +93,11 @@ fn a_replica_accepts_the_settings_it_is_given_in_a_container() {
 
 #[test]
 fn the_image_alone_does_not_allow_remote_access() {
-    let error = format!("{:#}", Settings::load(None, image()).unwrap_err());
-    assert!(error.contains("http.allow_remote"), "{error}");
+    let settings = Settings::load(None, image()).unwrap();
+    let error = format!("{:#}", settings.http.check_exposure().unwrap_err());
+    for missing in ["http.allow_remote", "http.hosts", "http.trusted_proxies"] {
+        assert!(error.contains(missing), "{error}");
+    }
 }
 
 #[test]

@@ -83,7 +83,8 @@ pub fn client_builder() -> reqwest::ClientBuilder {
 /// A running server.
 pub struct TestServer {
     child: Child,
-    /// Address, such as `http://127.0.0.1:PORT`.
+    /// Address, such as `http://127.0.0.1:PORT`; `https` if the server has TLS, whose certificate the
+    /// methods here do not check.
     pub base: String,
     dir: Arc<TempDir>,
     port: u16,
@@ -168,7 +169,7 @@ impl TestServer {
         std::thread::spawn(move || {
             for line in reader.lines().map_while(Result::ok) {
                 kept.lock().unwrap().push_str(&(line.clone() + "\n"));
-                if let Some((_, rest)) = line.split_once("Serving on http://") {
+                if let Some((_, rest)) = line.split_once("Serving on ") {
                     let address: String =
                         rest.chars().take_while(|c| !c.is_whitespace() && *c != '"').collect();
                     drop(say.send(address));
@@ -180,8 +181,10 @@ impl TestServer {
             drop(child.kill());
             panic!("the server did not start:\n{}", log.lock().unwrap());
         };
-        let base = format!("http://{address}");
-        let client = http_client();
+        // What listens everywhere is reached on loopback.
+        let base = address.replace("//0.0.0.0:", "//127.0.0.1:");
+        let has_tls = base.starts_with("https://");
+        let client = client_builder().tls_danger_accept_invalid_certs(has_tls).build().unwrap();
         let server = Self { child, base, dir, port, variables, log, client };
         server.until(|server| async move { server.get("/readyz").await.0 == 200 }).await;
         server

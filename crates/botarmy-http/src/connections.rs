@@ -5,7 +5,8 @@
 //! for as long as it likes. So there is a limit for each address and one for all together. Above a
 //! limit the connections that have waited longest are closed, which makes room for clients that send
 //! their requests at once. A connection whose request is being served, a long poll or a WebSocket
-//! among them, counts for nothing and is never closed here.
+//! among them, counts for nothing and is never closed here. The limit for each address does not hold
+//! for trusted proxies, which connect for many clients.
 
 mod pace;
 mod serving;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use botarmy_web::TrustedProxies;
 use futures_util::task::AtomicWaker;
 
 pub(crate) use pace::{Paced, is_too_slow};
@@ -43,10 +45,20 @@ pub(crate) struct WaitingLimits {
 /// All connections of a server.
 pub(crate) struct Connections {
     limits: WaitingLimits,
+    trusted: TrustedProxies,
     started: Instant,
     waiting: AtomicUsize,
     next_id: AtomicU64,
-    addresses: Mutex<HashMap<IpAddr, Address>>,
+    addresses: Mutex<HashMap<Source, Address>>,
+}
+
+/// Source of connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Source {
+    /// A client, by what [`network`] returns for its address.
+    Client(IpAddr),
+    /// A trusted proxy, by its address.
+    Proxy(IpAddr),
 }
 
 /// Connections from one address.
@@ -68,7 +80,7 @@ const CLOSED: u8 = 3;
 /// One connection: what it does now, and since when.
 pub(crate) struct Connection {
     id: u64,
-    address: IpAddr,
+    source: Source,
     all: Arc<Connections>,
     /// Number of waiting connections from the same address.
     waiting_beside: Arc<AtomicUsize>,
@@ -84,9 +96,10 @@ pub(crate) struct Connection {
 
 impl Connections {
     /// Creates an empty set.
-    pub(crate) fn new(limits: WaitingLimits) -> Arc<Self> {
+    pub(crate) fn new(limits: WaitingLimits, trusted: TrustedProxies) -> Arc<Self> {
         Arc::new(Self {
             limits,
+            trusted,
             started: Instant::now(),
             waiting: AtomicUsize::new(0),
             next_id: AtomicU64::new(0),
@@ -96,14 +109,19 @@ impl Connections {
 
     /// Adds a connection. It is removed when its stream is dropped.
     pub(crate) fn add(self: &Arc<Self>, peer: Option<SocketAddr>) -> Arc<Connection> {
-        let address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| network(peer.ip()));
+        let address = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.ip());
+        let source = if self.trusted.contains(address) {
+            Source::Proxy(address.to_canonical())
+        } else {
+            Source::Client(network(address))
+        };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let connection = {
             let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = addresses.entry(address).or_default();
+            let known = addresses.entry(source).or_default();
             let connection = Arc::new(Connection {
                 id,
-                address,
+                source,
                 all: Arc::clone(self),
                 waiting_beside: Arc::clone(&known.waiting),
                 phase: AtomicU8::new(IDLE),
@@ -124,10 +142,10 @@ impl Connections {
             connection.count_as_over();
         }
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = addresses.get_mut(&connection.address) {
+        if let Some(known) = addresses.get_mut(&connection.source) {
             known.connections.remove(&connection.id);
             if known.connections.is_empty() {
-                addresses.remove(&connection.address);
+                addresses.remove(&connection.source);
             }
         }
     }
@@ -137,9 +155,17 @@ impl Connections {
         u64::try_from(self.started.elapsed().as_millis()).map_or(u64::MAX, |now| now.max(1))
     }
 
+    /// Returns the largest number of waiting connections of a source; 0 for no limit.
+    const fn limit(&self, source: Source) -> usize {
+        match source {
+            Source::Client(_) => self.limits.per_address,
+            Source::Proxy(_) => 0,
+        }
+    }
+
     /// Closes the connections that have waited longest, as far as there are too many.
-    fn make_room(&self, beside: &AtomicUsize, address: IpAddr) {
-        let limit = self.limits.per_address;
+    fn make_room(&self, beside: &AtomicUsize, source: Source) {
+        let limit = self.limit(source);
         let too_many_beside = || limit > 0 && beside.load(Ordering::Relaxed) > limit;
         let too_many = || self.waiting.load(Ordering::Relaxed) > self.limits.total;
         if !too_many_beside() && !too_many() {
@@ -147,7 +173,7 @@ impl Connections {
         }
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if too_many_beside()
-            && let Some(known) = addresses.get(&address)
+            && let Some(known) = addresses.get(&source)
         {
             let young = self.now().saturating_sub(millis(GRACE));
             close_oldest(known, some(limit), young);
@@ -165,14 +191,14 @@ impl Connections {
     fn sweep(&self) {
         let now = self.now();
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        for known in addresses.values() {
+        for (source, known) in addresses.iter() {
             for connection in known.connections.values() {
                 let begun = connection.head_since.load(Ordering::Relaxed);
                 if begun > 0 && begun + millis(HEAD_TIMEOUT) < now {
                     connection.close();
                 }
             }
-            let limit = self.limits.per_address;
+            let limit = self.limit(*source);
             let excess = known.waiting.load(Ordering::Relaxed).saturating_sub(limit);
             if limit > 0 && excess > 0 {
                 close_oldest(known, excess, now.saturating_sub(millis(GRACE)));
@@ -243,7 +269,7 @@ impl Connection {
     fn count_as_waiting(&self) {
         self.all.waiting.fetch_add(1, Ordering::Relaxed);
         self.waiting_beside.fetch_add(1, Ordering::Relaxed);
-        self.all.make_room(&self.waiting_beside, self.address);
+        self.all.make_room(&self.waiting_beside, self.source);
     }
 
     fn count_as_over(&self) {
@@ -323,7 +349,7 @@ mod tests {
     }
 
     fn all(per_address: usize, total: usize) -> Arc<Connections> {
-        Connections::new(WaitingLimits { per_address, total })
+        Connections::new(WaitingLimits { per_address, total }, TrustedProxies::default())
     }
 
     /// Adds a connection on which nothing has arrived.
@@ -340,7 +366,11 @@ mod tests {
     }
 
     fn old_server(limits: WaitingLimits) -> Arc<Connections> {
-        let all = Connections::new(limits);
+        old_server_behind(TrustedProxies::default(), limits)
+    }
+
+    fn old_server_behind(trusted: TrustedProxies, limits: WaitingLimits) -> Arc<Connections> {
+        let all = Connections::new(limits, trusted);
         let Ok(mut all) = Arc::try_unwrap(all) else { unreachable!("it is not shared yet") };
         all.started = all.started.checked_sub(Duration::from_secs(1000)).unwrap();
         Arc::new(all)
@@ -359,6 +389,28 @@ mod tests {
         let closed = [&one, &two, &other, &three].map(|connection| connection.is_closed());
         assert_eq!(closed, [false, true, false, false]);
         assert_eq!(all.waiting.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn the_limit_of_an_address_does_not_hold_for_trusted_proxies_and_that_of_all_does() {
+        let trusted = TrustedProxies::parse(["10.0.0.1", "2001:db8::1"]).unwrap();
+        let limits = WaitingLimits { per_address: 1, total: 8 };
+        let all = old_server_behind(trusted, limits);
+        let old = |address: &str| {
+            let connection = add(&all, address);
+            age(&connection, 9);
+            connection
+        };
+        let proxy = ["10.0.0.1", "::ffff:10.0.0.1", "10.0.0.1", "2001:db8::1", "2001:db8::1"];
+        let proxy = proxy.map(old);
+        // A neighbour in the same network is no proxy.
+        let client = ["2001:db8::2", "2001:db8::3"].map(old);
+        all.sweep();
+        assert!(proxy.iter().all(|connection| !connection.is_closed()));
+        assert!(client[0].is_closed() && !client[1].is_closed());
+        let more: Vec<_> = (0..4).map(|_| old("10.0.0.1")).collect();
+        let closed = proxy.iter().chain(&more).filter(|connection| connection.is_closed());
+        assert_eq!(closed.count(), 2, "the limit of all");
     }
 
     #[test]

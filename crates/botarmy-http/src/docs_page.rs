@@ -11,6 +11,12 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 
+/// Policy of the page: that of every page, the images that its style sheet holds, and the style sheet
+/// inside the logo, by its digest.
+const POLICY: &str = "default-src 'self'; \
+     style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; \
+     img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'";
+
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![Endpoint::new::<__path_page, _, _>(page), Endpoint::new::<__path_asset, _, _>(asset)]
 }
@@ -38,7 +44,9 @@ async fn asset(state: Data<State>, request: HttpRequest) -> Result<HttpResponse,
 }
 
 fn serve(state: &State, name: &str) -> Result<HttpResponse, Problem> {
-    let config = Arc::new(Config::from(state.public_path("/openapi.json")));
+    // The page would send the document's address to a validator elsewhere.
+    let config = Config::from(state.public_path("/openapi.json")).validator_url("none");
+    let config = Arc::new(config);
     let file = utoipa_swagger_ui::serve(name, config)
         .map_err(|error| Problem::internal(error.to_string()))?
         .ok_or_else(|| Problem::not_found("File", name))?;
@@ -50,10 +58,16 @@ fn serve(state: &State, name: &str) -> Result<HttpResponse, Problem> {
     response.content_type(file.content_type + charset);
     response.insert_header((header::CACHE_CONTROL, "max-age=3600"));
     if name == "index.html" {
-        // The page is at /docs without a slash, so its relative links need a base.
+        response.insert_header((header::CONTENT_SECURITY_POLICY, POLICY));
+        // The page is at /docs without a slash, so its links have to name the folder. A base for
+        // them is not possible: the policy of pages forbids it, also to whatever is put into one.
         let page = String::from_utf8_lossy(&file.bytes);
-        let head = format!("<head><base href=\"{}\">", state.public_path("/docs/"));
-        return Ok(response.body(page.replacen("<head>", &head, 1)));
+        let folder = state.public_path("/docs/");
+        let page = ["href=\"", "src=\""].into_iter().fold(page.into_owned(), |page, attribute| {
+            let replaced = format!("{attribute}{folder}");
+            page.replace(&format!("{attribute}./"), attribute).replace(attribute, &replaced)
+        });
+        return Ok(response.body(page));
     }
     Ok(response.body(file.bytes.into_owned()))
 }
@@ -72,7 +86,8 @@ mod tests {
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [200, 200, 200, 200, 404]);
         let text = |n: usize| String::from_utf8_lossy(&answers[n].body).into_owned();
-        assert!(text(0).contains("<base href=\"/bot/army/docs/\">") && text(0) == text(1));
+        assert!(text(0).contains("src=\"/bot/army/docs/swagger-ui-bundle.js\""), "{}", text(0));
+        assert_eq!(text(0), text(1));
         assert!(text(2).contains("\"/bot/army/openapi.json\""), "{}", text(2));
         let servers = &answers[3].json()["servers"];
         assert_eq!(servers[0]["url"], "https://army.example/bot/army");
@@ -91,7 +106,22 @@ mod tests {
         let answers = Fakes::default().send_all(requests).await;
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [200, 200, 200, 200, 404, 200]);
-        assert!(String::from_utf8_lossy(&answers[0].body).contains("<base href=\"/docs/\">"));
+        let page = String::from_utf8_lossy(&answers[0].body);
+        let links: Vec<_> = ["href=\"", "src=\""]
+            .iter()
+            .flat_map(|attribute| page.split(attribute).skip(1))
+            .map(|rest| rest.split('"').next().unwrap().to_owned())
+            .collect();
+        assert!(
+            links.len() > 5 && links.iter().all(|link| link.starts_with("/docs/")),
+            "{links:?}"
+        );
+        for answer in Fakes::default().send_all(links.iter().map(|link| get(link))).await {
+            assert_eq!(answer.status, 200, "{links:?}");
+        }
+        let policy = answers[0].header("content-security-policy");
+        assert!(policy.contains("base-uri 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert!(!page.contains("<base") && !page.contains("style="), "{page}");
         assert!(answers[0].header("content-type").starts_with("text/html"));
         assert!(String::from_utf8_lossy(&answers[3].body).contains("/openapi.json"));
     }

@@ -28,10 +28,12 @@ mod paging;
 mod peer;
 mod projects;
 mod range;
+mod security_headers;
 mod status_cache;
 mod tasks;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod vocabulary;
 mod worker_document;
 pub mod zip;
@@ -54,13 +56,14 @@ use actix_web::{App, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
     Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Tasks, WorkerLeases,
 };
-use botarmy_web::{OriginRule, PublicUrl, UnknownFields};
+use botarmy_web::{OriginRule, PublicUrl, TrustedProxies, UnknownFields};
 
 use crate::connections::{Connections, GuardedStream, WaitingLimits};
 use crate::error::Problem;
 use crate::idempotency::InProgress;
 use crate::packages::ZipCache;
 use crate::status_cache::StatusCache;
+pub use crate::tls::{ServerIdentity, TlsError};
 
 /// Parts of the API: the ports that it calls, and its settings.
 #[derive(Clone)]
@@ -110,14 +113,15 @@ pub struct HttpSettings {
     pub waiting_per_address: usize,
     /// Largest number of files that the process may have open, which limits connections.
     pub open_files: u64,
-    /// Origins whose pages may read responses and change things.
+    /// Origins whose pages may read responses and change things, and the names of the server.
     pub origins: OriginRule,
+    /// Proxies whose `X-Forwarded-For` is believed, and to which the limit of connections from one
+    /// address does not apply.
+    pub trusted_proxies: TrustedProxies,
     /// Address that clients use, if it is another than that of the listener.
     pub public_url: Option<PublicUrl>,
-    /// Serve only requests under a loopback name (`localhost`, 127.x.x.x, `[::1]`). Must be set
-    /// wherever the server listens on loopback: it keeps out pages that have their own name resolve
-    /// to 127.0.0.1.
-    pub loopback_only: bool,
+    /// The server has TLS of its own; set by [`serve`].
+    pub has_tls: bool,
     /// Serve only health probes, as in a process that has no other role than to work.
     pub probes_only: bool,
     /// Length of a page of a list when the client asks for none.
@@ -149,9 +153,10 @@ impl Default for HttpSettings {
             waiting_per_address: 512,
             open_files: 20_000,
             origins: OriginRule::new(["http://localhost:3000", "http://localhost:5173"])
-                .with_listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+                .with_listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), false),
+            trusted_proxies: TrustedProxies::default(),
             public_url: None,
-            loopback_only: true,
+            has_tls: false,
             probes_only: false,
             page: 100,
             page_max: 1000,
@@ -243,13 +248,15 @@ const MAX_CONNECTIONS: usize = 25_600;
 /// Returns a server on this listener. It does nothing until it is polled, and handles no signals:
 /// the caller stops it through its handle.
 ///
-/// `more` mounts routes of other crates into the same application, behind the same middleware; the
-/// WebSocket route is one. `on_connect` is called with every new connection.
+/// With an `identity`, every connection is encrypted. `more` mounts routes of other crates into the
+/// same application, behind the same middleware; the WebSocket route is one. `on_connect` is called
+/// with every new connection, before a handshake.
 ///
 /// # Errors
 /// An error of the listener.
 pub fn serve(
     listener: TcpListener,
+    identity: Option<&ServerIdentity>,
     mut api: Api,
     workers: usize,
     shutdown_timeout: Duration,
@@ -258,14 +265,16 @@ pub fn serve(
 ) -> std::io::Result<Server> {
     let workers = workers.max(1);
     let address = listener.local_addr()?;
-    api.settings.origins = api.settings.origins.with_listener(address);
+    let acceptor = identity.map(ServerIdentity::acceptor).transpose();
+    let acceptor = acceptor.map_err(std::io::Error::other)?;
+    api.settings.has_tls = acceptor.is_some();
+    api.settings.origins = api.settings.origins.with_listener(address, api.settings.has_tls);
     // The other half is for the database, for requests that are served, and for what waits for a
     // worker of the server.
     let open_files = usize::try_from(api.settings.open_files).unwrap_or(usize::MAX);
-    let connections = Connections::new(WaitingLimits {
-        per_address: api.settings.waiting_per_address,
-        total: open_files / 2,
-    });
+    let limits =
+        WaitingLimits { per_address: api.settings.waiting_per_address, total: open_files / 2 };
+    let connections = Connections::new(limits, api.settings.trusted_proxies.clone());
     tokio::spawn(Connections::run(Arc::downgrade(&connections)));
     let most = (open_files.saturating_sub(RESERVED_FILES) / workers).clamp(1, MAX_CONNECTIONS);
     let builder = Server::build()
@@ -297,12 +306,12 @@ pub fn serve(
                 }
             })
             .finish(map_config(app, |()| AppConfig::default()));
-        let connections = Arc::clone(&connections);
+        let (connections, acceptor) = (Arc::clone(&connections), acceptor.clone());
         apply_fn_factory(http, move |socket: TcpStream, http| {
             let peer = socket.peer_addr().ok();
             // Fails on a closed socket only, which the next read reports.
             drop(socket.set_nodelay(true));
-            let stream = GuardedStream::new(socket, &connections);
+            let stream = GuardedStream::new(socket, acceptor.as_ref(), &connections);
             let served = http.call((stream, Protocol::Http1, peer));
             async move { served.await.inspect_err(|error| log_end(peer, error)) }
         })
@@ -403,7 +412,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let patience = Duration::from_secs(60);
-        let server = serve(listener, fakes.api(), 1, patience, |_, _| {}, |_| {}).unwrap();
+        let server = serve(listener, None, fakes.api(), 1, patience, |_, _| {}, |_| {}).unwrap();
         let handle = server.handle();
         let running = actix_web::rt::spawn(server);
         let exchange = actix_web::web::block(move || {
@@ -430,7 +439,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let patience = Duration::from_secs(60);
         let server =
-            serve(listener, Fakes::default().api(), 1, patience, |_, _| {}, |_| {}).unwrap();
+            serve(listener, None, Fakes::default().api(), 1, patience, |_, _| {}, |_| {}).unwrap();
         let handle = server.handle();
         let running = actix_web::rt::spawn(server);
         let idle = actix_web::web::block(move || {

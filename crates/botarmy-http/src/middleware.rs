@@ -1,5 +1,6 @@
-//! The outermost middleware: assigns request ids, refuses foreign pages and hosts, normalises paths,
-//! logs every request, and turns errors and panics into problem documents.
+//! The outermost middleware: assigns request ids, finds the client's address, refuses foreign pages
+//! and hosts, normalises paths, logs every request, turns errors and panics into problem documents,
+//! and adds the headers that every response has.
 
 use std::future::ready;
 use std::panic::AssertUnwindSafe;
@@ -15,7 +16,7 @@ use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{HttpMessage, ResponseError};
-use botarmy_web::{OriginRule, REQUEST_ID, assign_request_id};
+use botarmy_web::{ClientAddress, OriginRule, REQUEST_ID, assign_request_id};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use tracing::Instrument;
 
@@ -25,6 +26,7 @@ use crate::error::{CONTENT_TYPE, Problem, from_framework};
 use crate::extract::body_error;
 use crate::idempotency::REPLAYED;
 use crate::origin_check;
+use crate::security_headers::SecurityHeaders;
 use botarmy_domain::text;
 
 /// The largest body that is read before routing, in bytes.
@@ -63,7 +65,12 @@ pub(crate) async fn frame(
     let method = request.method().clone();
     let uri = request.uri().clone();
     // Before the path is rewritten, which would drop the host of an absolute target.
-    let checked = origin_check::check(&request);
+    let checked = origin_check::check(&request).and_then(|()| refuse_credentials(&uri));
+    let client = client_address(&request);
+    if let Some(client) = client {
+        request.extensions_mut().insert(client);
+    }
+    let has_tls = request.app_data::<Data<State>>().is_some_and(|state| state.settings.has_tls);
     normalize(&mut request);
     let accepted = match checked {
         Ok(()) => read_small_body(&mut request).await,
@@ -98,19 +105,53 @@ pub(crate) async fn frame(
             Err(Problem::internal(format!("a handler panicked: {}", text::panic_message(&*panic))))
         }
     };
-    let response = response.map_err(|problem| {
-        problem.log();
-        problem.at(uri.path()).with_header(REQUEST_ID, id.clone())
-    });
+    let headers = SecurityHeaders::new(has_tls);
+    let response = response
+        .map(|mut response| {
+            headers.add(response.headers_mut());
+            response
+        })
+        .map_err(|problem| {
+            problem.log();
+            headers.add_to_problem(problem.at(uri.path()).with_header(REQUEST_ID, id.clone()))
+        });
     let status = response.as_ref().map_or_else(ResponseError::status_code, ServiceResponse::status);
     let path = uri.path();
     let ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-    if method.is_safe() && status.as_u16() < 400 {
-        tracing::debug!(%method, path, status = status.as_u16(), ms, "Answered");
+    // The query is left out: it may hold what does not belong into a log.
+    let (status, client) = (status.as_u16(), client.map(tracing::field::display));
+    if method.is_safe() && status < 400 {
+        tracing::debug!(%method, path, status, ms, client, "Answered");
     } else {
-        tracing::info!(%method, path, status = status.as_u16(), ms, "Answered");
+        tracing::info!(%method, path, status, ms, client, "Answered");
     }
     Ok(response?.map_body(|_, body| Tracked::new(body, serving)))
+}
+
+/// Names under which clients of other servers send credentials in a query.
+const CREDENTIALS: [&str; 4] = ["token", "key", "api_key", "access_token"];
+
+/// Returns an error for a request with a credential in its query, where proxies, browsers and other
+/// servers log it. It does not repeat the value.
+fn refuse_credentials(uri: &Uri) -> Result<(), Problem> {
+    let mut names = uri.query().unwrap_or_default().split('&').map(|pair| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        CREDENTIALS.iter().find(|known| known.eq_ignore_ascii_case(name))
+    });
+    match names.find_map(|name| name) {
+        Some(name) => Err(Problem::bad_request(format!(
+            "`{name}` stands in the query. Credentials are not accepted there, because queries are \
+             logged on their way; treat this one as known to others and replace it."
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Returns the address of the client of a request; `None` in a test without a socket.
+fn client_address(request: &ServiceRequest) -> Option<ClientAddress> {
+    let peer = request.peer_addr()?.ip();
+    let state = request.app_data::<Data<State>>()?;
+    Some(ClientAddress(state.settings.trusted_proxies.client(peer, request.headers())))
 }
 
 /// Begins to serve a request: from here its body has to arrive at a certain pace.
@@ -370,6 +411,19 @@ mod tests {
         assert!(answers[0].header("access-control-expose-headers").contains("x-request-id"));
         assert_eq!(answers[3].status, 400);
         assert!(answers[3].json()["detail"].as_str().unwrap().contains("http.cors_origins"));
+    }
+
+    #[actix_web::test]
+    async fn a_credential_in_a_query_is_400_on_every_path_whatever_unknown_fields_mean() {
+        for path in ["/livez?token=s3cr3t", "/api/v1/projects?limit=1&API_KEY=s3cr3t", "/x?key"] {
+            let mut fakes = Fakes::default();
+            fakes.settings.unknown_fields = botarmy_web::UnknownFields::Ignore;
+            let answer = fakes.send(get(path)).await;
+            assert_eq!(answer.status, 400, "{path}");
+            assert!(!String::from_utf8_lossy(&answer.body).contains("s3cr3t"), "{path}");
+        }
+        let other = get("/livez?keys=1&tokens=2");
+        assert_eq!(Fakes::default().send(other).await.status, 422, "it is merely unknown");
     }
 
     #[actix_web::test]

@@ -13,9 +13,7 @@ use crate::error::Problem;
 pub(crate) fn check(request: &ServiceRequest) -> Result<(), Problem> {
     let Some(state) = request.app_data::<Data<State>>() else { return Ok(()) };
     let settings = &state.settings;
-    if settings.loopback_only {
-        settings.origins.check_host(request.head())?;
-    }
+    settings.origins.check_host(request.head())?;
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return Ok(());
     }
@@ -24,6 +22,8 @@ pub(crate) fn check(request: &ServiceRequest) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use actix_web::test::TestRequest;
     use actix_web::web::{self, ServiceConfig};
     use botarmy_web::OriginRule;
@@ -136,11 +136,12 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_server_that_others_reach_answers_to_any_name_but_not_to_any_page() {
+    async fn a_server_that_others_reach_answers_to_its_names_only_and_not_to_any_page() {
         let send = async |headers: &[(&str, &str)]| {
             let mut fakes = Fakes::default();
-            fakes.settings.loopback_only = false;
-            fakes.settings.origins = OriginRule::new(["https://army.example"]);
+            fakes.settings.origins = OriginRule::new(["https://army.example"])
+                .with_listener(SocketAddr::from(([0, 0, 0, 0], 8080)), false)
+                .with_hosts(["army.example"]);
             fakes.projects.expect_create_project().returning(|_, _| Ok(project().into()));
             let create = post("/api/v1/projects", &json!({"name": "x"}));
             fakes.send(with(create, headers)).await.status
@@ -148,7 +149,12 @@ mod tests {
         let host = ("host", "army.example");
         assert_eq!(send(&[host]).await, 201);
         assert_eq!(send(&[host, ("origin", "https://army.example")]).await, 201);
-        assert_eq!(send(&[host, ("origin", "http://army.example")]).await, 403);
+        assert_eq!(send(&[host, ("origin", "http://army.example:8080")]).await, 403);
+        let own = ("host", "army.example:8080");
+        assert_eq!(send(&[own, ("origin", "http://army.example:8080")]).await, 201);
+        for foreign in ["localhost:8080", "127.0.0.1", "evil.example", ""] {
+            assert_eq!(send(&[("host", foreign)]).await, 421, "{foreign}");
+        }
     }
 
     #[actix_web::test]

@@ -1,6 +1,8 @@
 //! Sockets of clients. A socket reports that its client has closed it, also while a request
 //! is being handled, and whether a response left.
 //!
+//! Under TLS the end of a client is its `close_notify`, or the end of the connection without one.
+//!
 //! The web framework reads on while a handler waits, but keeps what it finds to itself: a client that
 //! closed its side may still read, so by default the response is made and sent. A request for work is
 //! different. What is claimed for a client that is gone is kept from all others.
@@ -19,6 +21,8 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use crate::tls::Socket;
+
 /// Longest time for which a connection that the server ended takes more bytes.
 const MAX_LINGER: Duration = Duration::from_secs(1);
 /// Largest number of bytes that it takes.
@@ -27,20 +31,20 @@ const MAX_LINGER_BYTES: usize = 4 << 20;
 /// Connection of a client: its socket, and the state that its requests see.
 pub(crate) struct PeerStream {
     /// Absent only while the connection is dropped.
-    socket: Option<TcpStream>,
+    socket: Option<Socket>,
     peer: Peer,
 }
 
 impl PeerStream {
-    pub(crate) fn new(socket: TcpStream) -> Self {
+    pub(crate) fn new(socket: Socket) -> Self {
         Self { socket: Some(socket), peer: Peer::default() }
     }
 
     pub(crate) fn socket(&self) -> Option<&TcpStream> {
-        self.socket.as_ref()
+        self.socket.as_ref().and_then(Socket::connection)
     }
 
-    fn pinned(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+    fn pinned(&mut self) -> io::Result<Pin<&mut Socket>> {
         self.socket.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
@@ -77,7 +81,7 @@ impl Drop for PeerStream {
 /// Takes what the client is still sending, for a moment. Closing a socket with unread bytes resets the
 /// connection, and the client may lose the response that tells it what is wrong (RFC 9112, section
 /// 9.6).
-async fn linger(mut socket: TcpStream) {
+async fn linger(mut socket: Socket) {
     // The protocol layer may have done it already.
     drop(socket.shutdown().await);
     let drain = async {
@@ -279,7 +283,7 @@ mod tests {
         let client = Client::connect(listener.local_addr().unwrap()).unwrap();
         let (served, _) = listener.accept().unwrap();
         served.set_nonblocking(true).unwrap();
-        (client, PeerStream::new(TcpStream::from_std(served).unwrap()))
+        (client, PeerStream::new(Socket::Plain(TcpStream::from_std(served).unwrap())))
     }
 
     fn reported(peer: &Peer) -> (Rc<Cell<Option<bool>>>, ReportedBody) {

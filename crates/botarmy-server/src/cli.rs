@@ -9,6 +9,7 @@ use botarmy_domain::{Oversight, ProjectId};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::health_check::Target;
 use crate::output::say;
 use crate::settings::{self, Role, Settings};
 use crate::{audit, backup, copy, health_check, logging, migrate, run, serve};
@@ -148,6 +149,10 @@ struct HealthCheck {
     /// [default: the server on this machine with the same settings].
     #[arg(long)]
     url: Option<String>,
+    /// A PEM file with the authorities that an https address is checked against, or with the
+    /// certificate itself [default: the authorities of the system].
+    #[arg(long, value_name = "FILE", requires = "url")]
+    ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -222,8 +227,8 @@ pub async fn main() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Audit(Audit::Verify { file, head })) => return audit::verify(&file, head),
-        Some(Command::HealthCheck(HealthCheck { url: Some(url) })) => {
-            return health_check::health_check(&url);
+        Some(Command::HealthCheck(HealthCheck { url: Some(url), ca })) => {
+            return health_check::health_check(&Target::other(url, ca));
         }
         Some(Command::Store(Store::Copy { from, to, chunk })) => {
             return copy::copy(&from, &to, chunk).await;
@@ -257,7 +262,7 @@ pub async fn main() -> anyhow::Result<ExitCode> {
             };
             migrate::migrate(&settings, action).await
         }
-        Some(Command::HealthCheck(_)) => health_check::health_check(&health_check::url(&settings)),
+        Some(Command::HealthCheck(_)) => health_check::health_check(&Target::own(&settings)),
         Some(Command::Store(Store::Backup { to })) => backup::backup(&settings, &to).await,
         Some(Command::Audit(Audit::VerifyState { project })) => {
             audit::verify_stored_state(&settings, project).await
@@ -272,6 +277,7 @@ pub async fn main() -> anyhow::Result<ExitCode> {
                 settings.http.port = serve.port.unwrap_or(settings.http.port);
                 settings.check()?;
             }
+            settings.http.check_exposure()?;
             logging::start(&settings.log, false)?;
             serve::serve(&settings).await
         }

@@ -1,15 +1,22 @@
 //! `health-check`: asks a running server whether it is well, for images that hold no other client.
 
+mod verifier;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::Uri;
 use anyhow::{Context, bail, ensure};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 
 use crate::output::say;
 use crate::settings::Settings;
+use verifier::Trust;
 
 /// Time limit for the answer. The server gives each of its parts less than a second.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -17,16 +24,42 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// The most of an answer that is read; the answer of a probe is a hundredth of it.
 const LONGEST: u64 = 64 * 1024;
 
-/// The probe of a server on this machine that has these settings.
-#[must_use]
-pub fn url(settings: &Settings) -> String {
-    let host = match settings.http.host {
-        // What listens everywhere is reached on loopback.
-        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        host => host,
-    };
-    format!("http://{}/readyz", SocketAddr::new(host, settings.http.port))
+/// Server to ask.
+#[derive(Debug)]
+pub struct Target {
+    url: String,
+    /// Name for `Host`, if it is another than that in the address.
+    host: Option<String>,
+    trust: Trust,
+}
+
+impl Target {
+    /// Returns the probe of a server on this machine that has these settings.
+    #[must_use]
+    pub fn own(settings: &Settings) -> Self {
+        let host = match settings.http.host {
+            // What listens everywhere is reached on loopback.
+            IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            host => host,
+        };
+        let scheme = if settings.http.has_tls() { "https" } else { "http" };
+        let url = format!("{scheme}://{}/readyz", SocketAddr::new(host, settings.http.port));
+        let name = settings.http.hosts.first().filter(|_| !settings.http.host.is_loopback());
+        // An IPv6 address stands in brackets there.
+        let name = name.map(|name| match name.trim().parse::<Ipv6Addr>() {
+            Ok(address) => format!("[{address}]"),
+            Err(_) => name.trim().to_owned(),
+        });
+        Self { url, host: name, trust: Trust::Any }
+    }
+
+    /// Returns the server at this address. Its certificate is checked with the authorities in a
+    /// file, or else with those of the system.
+    #[must_use]
+    pub fn other(url: String, authorities: Option<PathBuf>) -> Self {
+        Self { url, host: None, trust: authorities.map_or(Trust::System, Trust::File) }
+    }
 }
 
 /// Asks once, and says what the answer was. The exit code is 0 for the status 200 and 1 for any
@@ -34,30 +67,49 @@ pub fn url(settings: &Settings) -> String {
 ///
 /// # Errors
 /// When there is no answer.
-pub fn health_check(url: &str) -> anyhow::Result<ExitCode> {
-    let (status, body) = get(url).with_context(|| format!("{url} gives no answer"))?;
+pub fn health_check(target: &Target) -> anyhow::Result<ExitCode> {
+    let url = &target.url;
+    let (status, body) = get(target).with_context(|| format!("{url} gives no answer"))?;
     say!("{url} answers {status} {body}");
     Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}
+
 /// HTTP/1.0 by hand: one request, one answer, the end. A client library would be a thousand times
 /// as much code.
-fn get(url: &str) -> anyhow::Result<(u16, String)> {
+fn get(target: &Target) -> anyhow::Result<(u16, String)> {
     let until = Instant::now() + LIMIT;
     let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-    let uri: Uri = url.parse().context("it is not an address")?;
-    ensure!(uri.scheme_str() == Some("http"), "an address here begins with http://");
+    let uri: Uri = target.url.parse().context("it is not an address")?;
+    let has_tls = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => bail!("an address here begins with http:// or https://"),
+    };
     let authority = uri.authority().context("it names no host")?;
     let path = if uri.path() == "/" { "/readyz" } else { uri.path() };
     let host = authority.host().trim_matches(['[', ']']);
-    let addresses = (host, authority.port_u16().unwrap_or(80)).to_socket_addrs()?;
-    let mut stream = connect(addresses, left)?;
-    stream.set_write_timeout(Some(left()))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {authority}\r\nConnection: close\r\n\r\n")?;
+    let port = authority.port_u16().unwrap_or(if has_tls { 443 } else { 80 });
+    let socket = connect((host, port).to_socket_addrs()?, left)?;
+    socket.set_write_timeout(Some(left()))?;
+    socket.set_read_timeout(Some(left()))?;
+    let mut stream: Box<dyn ReadWrite> = if has_tls {
+        let name = ServerName::try_from(host.to_owned()).context("its host is no name")?;
+        let config = Arc::new(verifier::client_config(&target.trust)?);
+        Box::new(StreamOwned::new(ClientConnection::new(config, name)?, socket.try_clone()?))
+    } else {
+        Box::new(socket.try_clone()?)
+    };
+    let name = target.host.as_deref().unwrap_or(authority.as_str());
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {name}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
+    stream.flush()?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     while (answer.len() as u64) < LONGEST {
-        stream.set_read_timeout(Some(left()))?;
+        socket.set_read_timeout(Some(left()))?;
         match stream.read(&mut piece).context("no whole answer in time")? {
             0 => break,
             read => answer.extend_from_slice(&piece[..read]),
@@ -100,6 +152,7 @@ mod tests {
 
     #[test]
     fn the_server_of_these_settings_is_asked_on_loopback_where_it_listens_everywhere() {
+        let url = |settings: &Settings| Target::own(settings).url;
         let mut settings = Settings::defaults();
         assert_eq!(url(&settings), "http://127.0.0.1:8080/readyz");
         settings.http.host = Ipv4Addr::UNSPECIFIED.into();
@@ -108,7 +161,19 @@ mod tests {
         settings.http.host = Ipv6Addr::UNSPECIFIED.into();
         assert_eq!(url(&settings), "http://[::1]:9000/readyz");
         settings.http.host = [10, 0, 0, 7].into();
-        assert_eq!(url(&settings), "http://10.0.0.7:9000/readyz");
+        settings.http.tls_cert = "cert.pem".into();
+        assert_eq!(url(&settings), "https://10.0.0.7:9000/readyz");
+    }
+
+    #[test]
+    fn a_server_that_others_reach_is_asked_under_its_first_name() {
+        let mut settings = Settings::defaults();
+        settings.http.hosts = vec!["army.example".to_owned()];
+        assert_eq!(Target::own(&settings).host, None, "it listens on loopback");
+        settings.http.host = Ipv4Addr::UNSPECIFIED.into();
+        assert_eq!(Target::own(&settings).host.as_deref(), Some("army.example"));
+        settings.http.hosts = vec!["fd00::7".to_owned()];
+        assert_eq!(Target::own(&settings).host.as_deref(), Some("[fd00::7]"));
     }
 
     #[test]
@@ -123,11 +188,12 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_is_said() {
         for (url, expected) in [
-            ("https://127.0.0.1/", "begins with http://"),
+            ("ftp://127.0.0.1/", "begins with http://"),
             ("/readyz", "begins with http://"),
             ("http://", "not an address"),
         ] {
-            let error = format!("{:#}", health_check(url).unwrap_err());
+            let error =
+                format!("{:#}", health_check(&Target::other(url.to_owned(), None)).unwrap_err());
             assert!(error.contains(expected), "{url}: {error}");
         }
     }

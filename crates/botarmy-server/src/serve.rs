@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use actix_web::dev::ServerHandle;
 use anyhow::Context;
-use tracing::info;
+use botarmy_http::ServerIdentity;
+use tracing::{error, info};
 
 use crate::features::Features;
 use crate::output::say;
 use crate::settings::Settings;
-use crate::signals::Signals;
+use crate::signals::{Hangups, Signals};
 use crate::wiring::System;
 
 /// Number of connections that may wait to be accepted; the system lowers it to its own limit.
@@ -22,6 +23,10 @@ const BACKLOG: i32 = 4096;
 /// What keeps it from starting, or from going on.
 pub async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
+    let identity = settings.http.identity()?;
+    if let Some(identity) = identity.clone() {
+        tokio::spawn(reload_identity(Hangups::listen()?, identity));
+    }
     let address = SocketAddr::new(settings.http.host, settings.http.port);
     let listener =
         TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
@@ -37,7 +42,7 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
     };
     let mut handle = None;
     let ended = tokio::select! {
-        ended = answer(&mut system, listener, settings, &mut handle) => ended,
+        ended = answer(&mut system, listener, identity.as_ref(), settings, &mut handle) => ended,
         () = signals.told() => Ok(()),
     };
     // A second signal ends it at once; nothing is lost by that, only handed back later.
@@ -62,11 +67,12 @@ pub async fn serve(settings: &Settings) -> anyhow::Result<ExitCode> {
 async fn answer(
     system: &mut System,
     listener: TcpListener,
+    identity: Option<&ServerIdentity>,
     settings: &Settings,
     handle: &mut Option<ServerHandle>,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
-    let server = system.http(listener, settings)?;
+    let server = system.http(listener, identity, settings)?;
     system.start().await?;
     greet(settings, address);
     *handle = Some(server.handle());
@@ -77,14 +83,28 @@ async fn answer(
         .context("the HTTP server stopped")
 }
 
+/// Reads certificate and key again at every SIGHUP. What cannot be used changes nothing.
+async fn reload_identity(mut hangups: Hangups, identity: ServerIdentity) {
+    while hangups.next().await {
+        match identity.reload() {
+            Ok(()) => info!("Certificate and key were read again; new connections use them"),
+            Err(error) => error!(
+                %error,
+                "Certificate and key cannot be used; the server goes on with the earlier ones: {error}"
+            ),
+        }
+    }
+}
+
 fn greet(settings: &Settings, address: SocketAddr) {
     let role = settings.server.role;
-    info!(%address, ?role, data_dir = %settings.store.data_dir.display(), "Serving on http://{address}");
+    let scheme = if settings.http.has_tls() { "https" } else { "http" };
+    info!(%address, ?role, data_dir = %settings.store.data_dir.display(), "Serving on {scheme}://{address}");
     if settings.log.format != crate::settings::LogFormat::Text {
         return;
     }
     if !role.answers() {
-        say!("\nBotArmy works here. Health probes are answered on http://{address}/readyz\n");
+        say!("\nBotArmy works here. Health probes are answered on {scheme}://{address}/readyz\n");
         return;
     }
     let place = if settings.store.url.is_empty() {
@@ -94,10 +114,10 @@ fn greet(settings: &Settings, address: SocketAddr) {
     };
     let docs = if Features::COMPILED.docs { "docs" } else { "openapi.json" };
     say!(
-        "\nBotArmy serves on http://{address} and keeps everything in {place}.\n\
-         The documentation of its API is at http://{address}/{docs}. Try:\n\n  \
-         curl -s http://{address}/api/v1/projects -H 'Content-Type: application/json' -d '{{\"name\": \"Recipes\", \"description\": \
+        "\nBotArmy serves on {scheme}://{address} and keeps everything in {place}.\n\
+         The documentation of its API is at {scheme}://{address}/{docs}. Try:\n\n  \
+         curl -s {scheme}://{address}/api/v1/projects -H 'Content-Type: application/json' -d '{{\"name\": \"Recipes\", \"description\": \
          \"A recipe-sharing site for small families\", \"workflow\": \"sdlc\"}}'\n  \
-         curl -s http://{address}/api/v1/hitl/pending\n"
+         curl -s {scheme}://{address}/api/v1/hitl/pending\n"
     );
 }

@@ -13,8 +13,9 @@ use anyhow::{Context, bail};
 #[cfg(feature = "command")]
 use botarmy_agents_command::{CommandSpec, SandboxMode};
 use botarmy_domain::{AgentType, Amount, Limit, OnExpiry};
+use botarmy_http::ServerIdentity;
 use botarmy_orchestrator::Budgets;
-use botarmy_web::{PublicUrl, UnknownFields};
+use botarmy_web::{PublicUrl, TrustedProxies, UnknownFields, is_host};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 
@@ -111,6 +112,10 @@ pub struct Http {
     pub host: IpAddr,
     pub port: u16,
     pub allow_remote: bool,
+    pub hosts: Vec<String>,
+    pub trusted_proxies: Vec<String>,
+    pub tls_cert: PathBuf,
+    pub tls_key: PathBuf,
     pub workers: usize,
     pub body_limit_bytes: usize,
     pub text_limit_bytes: usize,
@@ -135,6 +140,84 @@ impl Http {
             Ok(url) => Ok(Some(url)),
             Err(error) => bail!("http.public_url: {error}"),
         }
+    }
+
+    /// Returns the proxies whose `X-Forwarded-For` is believed.
+    ///
+    /// # Errors
+    /// An entry that is no network.
+    pub(crate) fn trusted_proxies(&self) -> anyhow::Result<TrustedProxies> {
+        match TrustedProxies::parse(&self.trusted_proxies) {
+            Ok(proxies) => Ok(proxies),
+            Err(error) => bail!("http.trusted_proxies: {error}"),
+        }
+    }
+
+    /// Returns `true` if the server has TLS of its own.
+    pub(crate) fn has_tls(&self) -> bool {
+        !self.tls_cert.as_os_str().is_empty()
+    }
+
+    /// Reads the certificate and the key, if TLS is configured.
+    ///
+    /// # Errors
+    /// Files that cannot be used.
+    pub(crate) fn identity(&self) -> anyhow::Result<Option<ServerIdentity>> {
+        if !self.has_tls() {
+            return Ok(None);
+        }
+        Ok(Some(ServerIdentity::load(&self.tls_cert, &self.tls_key)?))
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if let Some(host) = self.hosts.iter().find(|host| !is_host(host)) {
+            bail!(
+                "http.hosts: {host:?} is no host; write a name or an address without scheme and \
+                 port, such as army.example"
+            );
+        }
+        match (self.has_tls(), self.tls_key.as_os_str().is_empty()) {
+            (true, true) => bail!("http.tls_cert is set and http.tls_key is not; TLS needs both"),
+            (false, false) => bail!("http.tls_key is set and http.tls_cert is not; TLS needs both"),
+            _ => {}
+        }
+        self.trusted_proxies()?;
+        self.public_url()?;
+        Ok(())
+    }
+
+    /// Checks that a server may listen on its address: on loopback always, elsewhere only if the
+    /// operator wants that and has said how clients call the server and what encrypts the way.
+    ///
+    /// # Errors
+    /// The settings that are missing.
+    pub fn check_exposure(&self) -> anyhow::Result<()> {
+        if self.host.is_loopback() {
+            return Ok(());
+        }
+        let has_protection = self.has_tls() || !self.trusted_proxies.is_empty();
+        let missing: Vec<_> = [
+            (self.allow_remote, "http.allow_remote = true"),
+            (!self.hosts.is_empty(), "http.hosts (the names under which clients call the server)"),
+            (
+                has_protection,
+                "http.tls_cert and http.tls_key, or http.trusted_proxies (the addresses of the \
+                 proxies in front of the server)",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(is_there, name)| (!is_there).then_some(name))
+        .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        bail!(
+            "http.host = {} is not a loopback address, and there is no access control: everyone who \
+             reaches the port can do everything. To listen there, set also: {}. Or use 127.0.0.1. \
+             docs/security.md explains it.",
+            self.host,
+            missing.join("; ")
+        )
     }
 }
 
@@ -483,6 +566,8 @@ impl Settings {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("http.cors_origins")
+            .with_list_parse_key("http.hosts")
+            .with_list_parse_key("http.trusted_proxies")
             .with_list_parse_key("models.prefer")
             .source(Some(variables));
         let merged = layers.add_source(variables).build().context("the settings cannot be read")?;
@@ -559,14 +644,6 @@ impl Settings {
     }
 
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        if !self.http.host.is_loopback() && !self.http.allow_remote {
-            bail!(
-                "http.host = {} is not a loopback address, and there is no access control: everyone \
-                 who reaches the port could do everything. Use 127.0.0.1, or set \
-                 http.allow_remote = true if that is what you want.",
-                self.http.host
-            );
-        }
         if self.server.role != Role::All && self.store.url.is_empty() {
             bail!(
                 "server.role = {:?} needs store.url: SQLite serves one process, which has to do \
@@ -580,8 +657,7 @@ impl Settings {
         Features::COMPILED.check(self)?;
         self.check_commands()?;
         self.check_models()?;
-        self.http.public_url()?;
-        Ok(())
+        self.http.check()
     }
 }
 
@@ -704,6 +780,10 @@ mod tests {
     fn a_list_comes_from_a_variable_with_commas() {
         let settings = with("BOTARMY_HTTP__CORS_ORIGINS", "http://a,http://b").unwrap();
         assert_eq!(settings.http.cors_origins, ["http://a", "http://b"]);
+        let settings = with("BOTARMY_HTTP__HOSTS", "army.example,10.0.0.7").unwrap();
+        assert_eq!(settings.http.hosts, ["army.example", "10.0.0.7"]);
+        let settings = with("BOTARMY_HTTP__TRUSTED_PROXIES", "10.0.0.7").unwrap();
+        assert_eq!(settings.http.trusted_proxies, ["10.0.0.7"]);
     }
 
     #[test]
@@ -831,7 +911,12 @@ mod tests {
             ("BOTARMY_HTTP__PORT", "eighty", "port"),
             ("BOTARMY_STORE__SYNCHRONOUS", "sometimes", "sometimes"),
             ("BOTARMY_WORKER__LEASE_S", "0", "worker.lease_s"),
-            ("BOTARMY_HTTP__HOST", "0.0.0.0", "allow_remote"),
+            ("BOTARMY_HTTP__HOSTS", "army.example,https://army.example", "http.hosts"),
+            ("BOTARMY_HTTP__HOSTS", "army.example:8443", "http.hosts"),
+            ("BOTARMY_HTTP__TRUSTED_PROXIES", "10.0.0.1,proxy", "http.trusted_proxies"),
+            ("BOTARMY_HTTP__TRUSTED_PROXIES", "0.0.0.0/0", "http.trusted_proxies"),
+            ("BOTARMY_HTTP__TLS_CERT", "cert.pem", "http.tls_key"),
+            ("BOTARMY_HTTP__TLS_KEY", "key.pem", "http.tls_cert"),
             ("BOTARMY_SERVER__ROLE", "worker", "store.url"),
             ("BOTARMY_HTTP__UNKNOWN_FIELDS", "drop", "drop"),
             ("BOTARMY_HTTP__PUBLIC_URL", "army.example", "http.public_url"),

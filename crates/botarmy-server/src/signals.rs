@@ -1,4 +1,4 @@
-//! Being told to stop: SIGTERM, and SIGINT from a terminal.
+//! Being told to stop: SIGTERM, and SIGINT from a terminal. Being told to read files again: SIGHUP.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
@@ -26,5 +26,24 @@ impl Signals {
             _ = self.terminate.recv() => info!("Told to terminate"),
             _ = self.interrupt.recv() => info!("Told to stop"),
         }
+    }
+}
+
+/// SIGHUP, from when this was made. Until then it ends the process.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn listen() -> std::io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one; returns `false` when there are no more.
+    pub async fn next(&mut self) -> bool {
+        self.0.recv().await.is_some()
     }
 }

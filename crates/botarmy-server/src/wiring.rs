@@ -10,7 +10,7 @@ use anyhow::Context;
 use botarmy_domain::Defaults;
 use botarmy_domain::ports::{Clock, Ids, StorePorts};
 use botarmy_domain::{AgentType, WorkerId};
-use botarmy_http::{Api, HttpSettings};
+use botarmy_http::{Api, HttpSettings, ServerIdentity};
 use botarmy_live::{Hub, LiveSettings};
 use botarmy_orchestrator::{
     Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases, Ports, Worker, WorkerSettings,
@@ -193,13 +193,21 @@ impl System {
         Ok(())
     }
 
-    /// A server for REST and WebSocket clients on this listener; it runs when it is awaited.
+    /// A server for REST and WebSocket clients on this listener, with TLS if there is an identity; it
+    /// runs when it is awaited.
     ///
     /// # Errors
     /// When the listener cannot be used.
-    pub fn http(&mut self, listener: TcpListener, settings: &Settings) -> anyhow::Result<Server> {
-        let origins = OriginRule::new(&settings.http.cors_origins);
-        let origins = origins.with_listener(listener.local_addr()?);
+    pub fn http(
+        &mut self,
+        listener: TcpListener,
+        identity: Option<&ServerIdentity>,
+        settings: &Settings,
+    ) -> anyhow::Result<Server> {
+        let origins = OriginRule::new(&settings.http.cors_origins)
+            .with_listener(listener.local_addr()?, identity.is_some())
+            .with_hosts(&settings.http.hosts);
+        let trusted_proxies = settings.http.trusted_proxies()?;
         let public_url = settings.http.public_url()?;
         let origins = match &public_url {
             Some(url) => origins.with_public_url(url),
@@ -223,13 +231,14 @@ impl System {
             workers => workers,
         };
         let grace = Duration::from_secs(settings.http.shutdown_timeout_s);
-        let api = self.api(settings, origins.clone(), public_url);
+        let mut api = self.api(settings, origins.clone(), public_url);
+        api.settings.trusted_proxies = trusted_proxies;
         let sessions = Arc::new(ws_settings(settings, origins));
         let on_connect = botarmy_ws::on_connect(&sessions);
         let mount = move |config: &mut actix_web::web::ServiceConfig| {
             botarmy_ws::routes(config, &live, &sessions);
         };
-        Ok(botarmy_http::serve(listener, api, workers, grace, on_connect, mount)?)
+        Ok(botarmy_http::serve(listener, identity, api, workers, grace, on_connect, mount)?)
     }
 
     fn api(&self, settings: &Settings, origins: OriginRule, public_url: Option<PublicUrl>) -> Api {
@@ -260,7 +269,6 @@ impl System {
                 open_files: self.open_files,
                 origins,
                 public_url,
-                loopback_only: settings.http.host.is_loopback(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 probes_only: !self.role.answers(),
                 spool: settings.store.data_dir.clone(),

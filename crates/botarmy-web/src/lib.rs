@@ -1,10 +1,11 @@
 //! The parts that every HTTP border needs and that must exist once: problem documents (RFC 9457)
 //! with the match from domain errors to statuses, the rule about foreign web pages and host names,
-//! the caller of a request, request ids, and the rule about fields and parameters that are unknown.
+//! the caller of a request and its address, request ids, and the rule about fields and parameters that are unknown.
 //!
 //! A shared leaf: `botarmy-http` and `botarmy-ws` build on it. It has no routes and no state.
 
 mod caller;
+mod client_address;
 mod error;
 mod origin;
 mod problem;
@@ -14,8 +15,9 @@ mod request_id;
 pub mod strict;
 
 pub use caller::Caller;
+pub use client_address::{ClientAddress, TrustedProxies};
 pub use error::RETRY_AFTER_S;
-pub use origin::{FOREIGN_ORIGIN, OriginRule};
+pub use origin::{FOREIGN_ORIGIN, OriginRule, is_host};
 pub use problem::{CONTENT_TYPE, FieldError, Problem, ProblemDocument};
 pub use public_url::PublicUrl;
 pub use query::parse_query;

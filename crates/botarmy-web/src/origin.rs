@@ -8,9 +8,10 @@
 //!   hijacking; RFC 6455, section 10.2). CORS only keeps the response from the page; the request
 //!   itself arrives. Browsers name the page in `Origin` (Fetch standard, section 3.2); other
 //!   clients send no such header and are not restricted.
-//! - **Foreign names** ([`OriginRule::check_host`], 421): a request for a name that does not always
-//!   mean this machine, and is not the configured one. A page can have its own name resolve to 127.0.0.1 and is then of the same origin as
-//!   this server for the browser (DNS rebinding). The browser still sends that name as `Host`.
+//! - **Foreign names** ([`OriginRule::check_host`], 421): a request for a name that is neither
+//!   configured nor, where the server listens on loopback, a name that always means this machine. A
+//!   page can have its own name resolve to the address of this server and is then of the same origin
+//!   as the server for the browser (DNS rebinding). The browser still sends that name as `Host`.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -24,17 +25,26 @@ pub const FOREIGN_ORIGIN: &str = "Pages of this origin may not call this server.
      add the origin to http.cors_origins as scheme, host and port.";
 
 /// Detail of the 421 for a request under a foreign name.
-const FOREIGN_HOST: &str = "The Host of this request is not a name of this machine. The server \
-     listens on loopback and responds only to localhost, 127.x.x.x and [::1], so that no web page \
-     can reach it under a name of its own (DNS rebinding). Behind a proxy, set http.public_url to the \
-     address that clients use.";
+const FOREIGN_HOST: &str = "The Host of this request is not a name of this server. It responds to the \
+     names in http.hosts, to the host of http.public_url and, while it listens on loopback, to \
+     localhost, 127.x.x.x and [::1], so that no web page can reach it under a name of its own (DNS \
+     rebinding). Add the name that clients use to http.hosts.";
 
-/// Origins whose pages may call this server: the configured ones, and its own.
+/// Returns `true` if a text can be a name of the server: a host name or an IP address, without a
+/// scheme and a port.
+#[must_use]
+pub fn is_host(text: &str) -> bool {
+    Host::configured(text.trim()).is_some()
+}
+
+/// Origins whose pages may call this server, the configured ones and its own, and the names of the
+/// server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OriginRule {
     configured: Vec<String>,
     listener: Option<OwnOrigins>,
     public: Option<String>,
+    hosts: Vec<String>,
 }
 
 impl OriginRule {
@@ -55,13 +65,24 @@ impl OriginRule {
                 );
             }
         }
-        Self { configured: origins, listener: None, public: None }
+        Self { configured: origins, listener: None, public: None, hosts: Vec::new() }
     }
 
-    /// Adds the origins of pages that this listener serves.
+    /// Adds the origins of pages that this listener serves, with TLS or without, and the loopback
+    /// names if that is where it listens.
     #[must_use]
-    pub fn with_listener(mut self, address: SocketAddr) -> Self {
-        self.listener = Some(OwnOrigins { scheme: "http", port: address.port() });
+    pub fn with_listener(mut self, address: SocketAddr, has_tls: bool) -> Self {
+        let scheme = if has_tls { "https" } else { "http" };
+        let is_loopback = address.ip().is_loopback();
+        self.listener = Some(OwnOrigins { scheme, port: address.port(), is_loopback });
+        self
+    }
+
+    /// Adds names of the server, such as `army.example` or `10.0.0.7`. An entry for which
+    /// [`is_host`] is false names nothing.
+    #[must_use]
+    pub fn with_hosts<S: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
+        self.hosts.extend(hosts.into_iter().map(|host| host.as_ref().trim().to_owned()));
         self
     }
 
@@ -77,18 +98,27 @@ impl OriginRule {
         WebOrigin::parse(self.public.as_deref()?.as_bytes())
     }
 
+    /// Returns `true` if a host is one of the configured names.
+    fn is_named(&self, host: Host<'_>) -> bool {
+        self.hosts.iter().any(|name| Host::configured(name) == Some(host))
+    }
+
     /// Returns an error (421) unless every name under which a request asks for the server, in `Host`
-    /// or in an absolute target, is a loopback name or that of the public address. The port may be
-    /// any. A request that names no host is accepted: no browser sends one.
+    /// or in an absolute target, is a configured name, that of the public address or, where the
+    /// server listens on loopback, a loopback name. The port may be any. A request that names no
+    /// host is accepted: no browser sends one.
     ///
     /// # Errors
     /// The problem to respond with.
     pub fn check_host(&self, head: &RequestHead) -> Result<(), Problem> {
         let public = self.public();
+        let on_loopback = self.listener.is_some_and(|listener| listener.is_loopback);
         let is_own = |name: &[u8]| {
             let host = std::str::from_utf8(name).ok().and_then(split_port);
             host.is_some_and(|(host, _)| {
-                host.is_loopback() || public.is_some_and(|public| public.host == host)
+                (on_loopback && host.is_loopback())
+                    || public.is_some_and(|public| public.host == host)
+                    || self.is_named(host)
             })
         };
         if requested_names(head).all(is_own) {
@@ -106,7 +136,10 @@ impl OriginRule {
     pub fn check(&self, head: &RequestHead) -> Result<(), Problem> {
         let is_own = |origin: WebOrigin<'_>| {
             self.public() == Some(origin)
-                || self.listener.is_some_and(|listener| listener.served(origin, head))
+                || self.listener.is_some_and(|listener| {
+                    (origin.host.is_loopback() || self.is_named(origin.host))
+                        && listener.served(origin, head)
+                })
         };
         let may_call = |origin: &[u8]| {
             self.is_configured(origin) || WebOrigin::parse(origin).is_some_and(is_own)
@@ -127,24 +160,24 @@ impl OriginRule {
     }
 }
 
-/// Origins whose pages this server serves itself: its scheme, a loopback name, and the port that is
-/// bound, also where port 0 was asked for.
+/// Origins whose pages this server serves itself: its scheme, a loopback or configured name, and the
+/// port that is bound, also where port 0 was asked for.
 ///
-/// Names other than loopback are left out on purpose: any name can be made to resolve to this
-/// machine, so that a page was loaded under the name it calls proves nothing.
+/// Other names are left out on purpose: any name can be made to resolve to this machine, so that a
+/// page was loaded under the name it calls proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct OwnOrigins {
     scheme: &'static str,
     port: u16,
+    is_loopback: bool,
 }
 
 impl OwnOrigins {
     /// Returns `true` if a page of this origin was served here, under the very name and port that it
     /// calls.
     fn served(&self, origin: WebOrigin<'_>, head: &RequestHead) -> bool {
-        let is_listener = origin.scheme.eq_ignore_ascii_case(self.scheme)
-            && origin.host.is_loopback()
-            && origin.port == Some(self.port);
+        let is_listener =
+            origin.scheme.eq_ignore_ascii_case(self.scheme) && origin.port == Some(self.port);
         // Another name or port in `Host` means that the page was loaded from elsewhere, for
         // instance from a local server that a port mapping has put on this server's port.
         let is_called = |name: &[u8]| {
@@ -218,6 +251,15 @@ impl<'a> Host<'a> {
         }
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         (!name.is_empty() && name.bytes().all(is_part)).then_some(Self::Name(name))
+    }
+
+    /// Parses a name as it stands in the settings: without a port, and an IPv6 address with or
+    /// without brackets.
+    fn configured(text: &'a str) -> Option<Self> {
+        match text.parse() {
+            Ok(address) => Some(Self::V6(address)),
+            Err(_) => Self::parse(text),
+        }
     }
 
     /// Returns `true` if the host always means the machine itself.
@@ -333,7 +375,7 @@ mod tests {
     }
 
     fn own() -> OriginRule {
-        OriginRule::default().with_listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))
+        OriginRule::default().with_listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), false)
     }
 
     fn check(rule: &OriginRule, origins: &[&str], hosts: &[&str]) -> bool {
@@ -369,7 +411,7 @@ mod tests {
 
     #[test]
     fn on_a_default_port_the_port_may_be_left_out() {
-        let own = OwnOrigins { scheme: "https", port: 443 };
+        let own = OwnOrigins { scheme: "https", port: 443, is_loopback: true };
         for (origin, host, served) in [
             ("https://localhost", "localhost", true),
             ("https://localhost:443", "localhost", true),
@@ -386,7 +428,7 @@ mod tests {
     #[test]
     fn every_origin_and_every_host_has_to_be_right() {
         let listener = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
-        let rule = OriginRule::new(["http://localhost:3000"]).with_listener(listener);
+        let rule = OriginRule::new(["http://localhost:3000"]).with_listener(listener, false);
         let (own, known) = ("http://localhost:8080", "http://localhost:3000");
         let evil = "http://evil.example";
         assert!(check(&rule, &[], &["evil.example"]), "only pages have an origin");
@@ -445,5 +487,56 @@ mod tests {
         }
         let default = own().with_public_url(&"https://army.example".parse().unwrap());
         assert!(check(&default, &["https://army.example:443"], &["army.example"]));
+    }
+    #[test]
+    fn elsewhere_than_on_loopback_only_configured_names_are_answered() {
+        let listener = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8443));
+        let rule = OriginRule::default().with_listener(listener, true).with_hosts([
+            "Army.example.",
+            "10.0.0.7",
+            "fd00::7",
+            " [fd00::8] ",
+            "not a host",
+        ]);
+        for (host, is_served) in [
+            ("army.example", true),
+            ("ARMY.EXAMPLE.:1", true),
+            ("10.0.0.7:8443", true),
+            ("[fd00:0::7]", true),
+            ("[fd00::8]:8443", true),
+            ("fd00::7", false),
+            ("localhost", false),
+            ("127.0.0.1:8443", false),
+            ("10.0.0.8", false),
+            ("x.army.example", false),
+            ("army.example.evil.example", false),
+            ("army.example@evil.example", false),
+            ("not a host", false),
+            ("", false),
+        ] {
+            let request = TestRequest::default().insert_header(("host", host)).to_http_request();
+            assert_eq!(rule.check_host(request.head()).is_ok(), is_served, "{host}");
+        }
+        for (origin, host, may_call) in [
+            ("https://army.example:8443", "army.example:8443", true),
+            ("http://army.example:8443", "army.example:8443", false),
+            ("https://army.example", "army.example", false),
+            ("https://army.example:8443", "10.0.0.7:8443", false),
+            ("https://evil.example:8443", "evil.example:8443", false),
+        ] {
+            assert_eq!(check(&rule, &[origin], &[host]), may_call, "{origin} at {host}");
+        }
+    }
+
+    #[test]
+    fn a_configured_name_is_a_host_without_scheme_and_port() {
+        for text in ["army.example", "army", "10.0.0.7", "::1", "[::1]", "a_b.example."] {
+            assert!(is_host(text), "{text}");
+        }
+        for text in
+            ["", ".", "*", "*.example", "https://a", "a:80", "a/b", "a b", "[::1]:80", "a,b"]
+        {
+            assert!(!is_host(text), "{text}");
+        }
     }
 }

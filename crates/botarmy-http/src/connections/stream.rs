@@ -7,9 +7,11 @@ use std::task::{Context, Poll};
 
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsAcceptor;
 
 use super::{Connection, Connections};
 use crate::peer::{Peer, PeerStream};
+use crate::tls::Socket;
 
 /// Socket of a [`Connection`].
 pub(crate) struct GuardedStream {
@@ -18,10 +20,14 @@ pub(crate) struct GuardedStream {
 }
 
 impl GuardedStream {
-    /// Adds the connection of this socket.
-    pub(crate) fn new(socket: TcpStream, all: &Arc<Connections>) -> Self {
+    /// Adds the connection of this socket, which begins with a handshake where there is TLS.
+    pub(crate) fn new(
+        socket: TcpStream,
+        tls: Option<&TlsAcceptor>,
+        all: &Arc<Connections>,
+    ) -> Self {
         let connection = all.add(socket.peer_addr().ok());
-        Self { socket: PeerStream::new(socket), connection }
+        Self { socket: PeerStream::new(Socket::new(socket, tls)), connection }
     }
 
     pub(crate) fn socket(&self) -> Option<&TcpStream> {
