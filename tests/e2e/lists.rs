@@ -118,6 +118,32 @@ async fn a_list_of_large_items_ends_at_8_mib_and_its_link_goes_on_exactly_there(
 }
 
 #[tokio::test]
+async fn the_links_of_a_history_and_of_a_query_in_any_spelling_lead_to_every_item_once() {
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    let path = "/api/v1/agents/status-history/coder";
+    for n in 1..4 {
+        server.submit(&project, "coder", &format!("Part {n}")).await;
+        server.post("/api/v1/agents/status/coder/reset", json!({})).await;
+        server.until(|s| async { s.get(path).await.1.as_array().unwrap().len() >= n }).await;
+    }
+    let whole = server.get(&format!("{path}?limit=1000")).await.1;
+    let whole = whole.as_array().unwrap();
+    let found = walk(&server, &format!("{path}?limit=1"), async || ()).await;
+    assert_eq!(found[found.len() - whole.len()..], whole[..]);
+    for refused in ["0", "-1", "x", "1.5", "18446744073709551616"] {
+        let (status, problem) = server.get(&format!("{path}?cursor={refused}")).await;
+        assert_eq!(status, 422, "{refused}: {problem}");
+    }
+
+    let events = format!("/api/v1/audit/projects/{project}/events");
+    let plain = walk(&server, &format!("{events}?limit=1&offset=1"), async || ()).await;
+    let encoded = walk(&server, &format!("{events}?%6Cimit=1&offse%74=1"), async || ()).await;
+    // The last task may still have added to the log.
+    assert_eq!(encoded[encoded.len() - plain.len()..], plain[..]);
+}
+
+#[tokio::test]
 async fn a_worker_is_given_no_more_than_fits_in_one_response() {
     let server = TestServer::with(&[("BOTARMY_AGENTS__CODER__RUNNER", "none")]).await;
     let project = server.by_hand().await;

@@ -71,6 +71,33 @@ async fn a_slow_body_gets_408_and_a_slow_head_an_end() {
     assert_eq!(projects["items"], serde_json::json!([]));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_response_to_a_body_that_does_not_come_says_that_the_connection_ends() {
+    let server = TestServer::with(&[("BOTARMY_HTTP__BODY_TIMEOUT_S", "1")]).await;
+    let address = address(&server);
+    for (target, body) in [
+        ("POST /api/v1/projects", "Transfer-Encoding: chunked\r\n\r\n2\r\n{"),
+        ("GET /api/v1/projects", "Transfer-Encoding: chunked\r\n\r\n2\r\n{"),
+        ("POST /api/v1/projects", "Content-Length: 2\r\n\r\n{"),
+    ] {
+        let request = format!("{target} HTTP/1.1\r\nHost: localhost\r\n{body}");
+        let address = address.clone();
+        let silent = tokio::task::spawn_blocking(move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let (mut answer, mut byte) = (Vec::new(), [0]);
+            while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+                answer.push(byte[0]);
+            }
+            String::from_utf8(answer).unwrap()
+        });
+        let answer = silent.await.unwrap().to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 408"), "{target} {body:?}: {answer}");
+        assert!(answer.contains("connection: close"), "{target} {body:?}: {answer}");
+    }
+}
+
 #[tokio::test]
 async fn the_limit_of_open_files_is_raised_as_far_as_it_may_be() {
     let mut command = Command::new("sh");

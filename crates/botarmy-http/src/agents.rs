@@ -100,7 +100,7 @@ struct HistoryQuery {
     limit: Option<Whole>,
     /// Cursor of the page; the `Link` header of the page before has it.
     #[param(value_type = Option<u64>, minimum = 1)]
-    cursor: Option<u64>,
+    cursor: Option<Whole>,
 }
 
 /// Earlier status of an agent type.
@@ -141,8 +141,9 @@ async fn history(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let limit = in_range("limit", query.limit, HISTORY, 1..=state.settings.page_max)?;
+    let after = query.cursor.map(|cursor| cursor.positive("cursor")).transpose()?;
     let list = HistoryList { state: &state, caller: &caller, agent };
-    paging::respond_array(&state, &request, &list, Range { after: query.cursor, limit }).await
+    paging::respond_array(&state, &request, &list, Range { after, limit }).await
 }
 
 /// Earlier statuses of an agent type, newest first.

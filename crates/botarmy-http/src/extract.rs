@@ -198,6 +198,14 @@ impl<'de> Deserialize<'de> for Whole {
     }
 }
 
+impl Whole {
+    /// Returns the number. One that is not positive is a 422.
+    pub(crate) fn positive(self, field: &str) -> Result<u64, Problem> {
+        let number = u64::try_from(self.0).ok().filter(|number| *number > 0);
+        number.ok_or_else(|| Problem::invalid(field, "must be at least 1"))
+    }
+}
+
 /// `true` or `false` in a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flag(pub(crate) bool);

@@ -289,7 +289,7 @@ struct ProjectQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
     /// Cursor of the page; the `Link` header of the page before has it.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Uuid>)]
     cursor: Option<HitlRequestId>,
 }
 

@@ -16,7 +16,7 @@ use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{HttpMessage, ResponseError};
-use botarmy_web::{ClientAddress, OriginRule, REQUEST_ID, assign_request_id};
+use botarmy_web::{ClientAddress, OriginRule, REQUEST_ID, assign_request_id, ends_connection};
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use tracing::Instrument;
 
@@ -267,8 +267,7 @@ fn finish<B: MessageBody + 'static>(
     let added = problem.headers().to_vec();
     let mut response = response.map_body(|_, _| EitherBody::right(body));
     *response.response_mut().status_mut() = status;
-    if status == StatusCode::REQUEST_TIMEOUT {
-        // The rest of the body is not waited for (RFC 9110, section 15.5.9).
+    if ends_connection(status) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     let headers = response.headers_mut();

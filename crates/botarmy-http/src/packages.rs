@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::io;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::body::SizedStream;
@@ -13,7 +14,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::package::{PackageSummary, archive_name};
-use botarmy_domain::{Package, ProjectId, Timestamp};
+use botarmy_domain::{Error, Package, ProjectId, Timestamp};
+use botarmy_web::RETRY_AFTER_FULL_S;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -271,7 +273,40 @@ async fn zipped(
     if let Some(zip) = state.zips.get(&package.digest) {
         return Ok(Some(zip));
     }
-    let folders = vec![state.settings.spool.clone(), std::env::temp_dir()];
+    let mut folders = vec![state.settings.spool.clone(), std::env::temp_dir()];
+    let zip = loop {
+        match build(state, package, caller, folders.clone()).await {
+            Err(Unbuilt::File(error)) if is_full(&error) && folders.len() > 1 => {
+                folders.remove(0);
+            }
+            built => break built?,
+        }
+    };
+    if let Some(zip) = &zip {
+        state.zips.put(&package.digest, zip.clone());
+    }
+    Ok(zip)
+}
+
+/// Why a ZIP was not built.
+enum Unbuilt {
+    /// A temporary file cannot be written.
+    File(io::Error),
+    Problem(Problem),
+}
+
+impl From<Error> for Unbuilt {
+    fn from(error: Error) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+async fn build(
+    state: &State,
+    package: &Arc<Package>,
+    caller: &botarmy_domain::Caller,
+    folders: Vec<PathBuf>,
+) -> Result<Option<ZipFile>, Unbuilt> {
     let mut outline = package.outline();
     let mut spool = blocking(move || ZipSpool::new(folders)).await?;
     let mut after = None;
@@ -288,25 +323,43 @@ async fn zipped(
         .await?;
     }
     let wanted = Arc::clone(package);
-    let zip = blocking(move || {
+    blocking(move || {
         let plan = outline.plan();
         wanted.matches(&plan).then(|| spool.finish(&plan)).transpose()
-    });
-    let zip = zip.await?;
-    if let Some(zip) = &zip {
-        state.zips.put(&package.digest, zip.clone());
-    }
-    Ok(zip)
+    })
+    .await
 }
 
 /// Runs what reads or writes a temporary file on a thread that may wait.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, Problem> {
-    let done = web::block(work).await.map_err(|error| Problem::internal(error.to_string()))?;
-    done.map_err(|error| {
-        Problem::internal(format!("the ZIP of a package cannot be written to a file: {error}"))
-    })
+) -> Result<T, Unbuilt> {
+    match web::block(work).await {
+        Ok(done) => done.map_err(Unbuilt::File),
+        Err(error) => Err(Unbuilt::Problem(Problem::internal(error.to_string()))),
+    }
+}
+
+/// Whether the disk of a temporary file has no room for it.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+impl From<Unbuilt> for Problem {
+    fn from(unbuilt: Unbuilt) -> Self {
+        match unbuilt {
+            Unbuilt::Problem(problem) => problem,
+            Unbuilt::File(error) if is_full(&error) => Self::unavailable(
+                "There is no room for the ZIP of this package on the disk. An operator has to \
+                 free space on it.",
+                RETRY_AFTER_FULL_S,
+            )
+            .with_cause(error),
+            Unbuilt::File(error) => {
+                Self::internal(format!("the ZIP of a package cannot be written to a file: {error}"))
+            }
+        }
+    }
 }
 
 /// Returns `attachment` with the file name of a project's package. Characters that a quoted text

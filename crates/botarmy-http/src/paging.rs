@@ -9,6 +9,7 @@ use std::fmt::Display;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::{Error, Page};
+use botarmy_web::parameter_name;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -121,7 +122,7 @@ fn next_link(state: &State, request: &HttpRequest, next: impl Display) -> String
         .query_string()
         .split('&')
         .filter(|pair| {
-            let name = pair.split('=').next().unwrap_or_default();
+            let name = parameter_name(pair).unwrap_or_default();
             !name.is_empty() && name != "cursor" && name != "offset"
         })
         .collect();

@@ -43,7 +43,7 @@ pub fn zip_bytes(files: &[PackedFile]) -> Vec<u8> {
 /// temporary file, and copied from there in the order of the names of the files.
 pub(crate) struct ZipSpool {
     folders: Vec<PathBuf>,
-    contents: ZipWriter<File>,
+    contents: ZipWriter<Spool>,
     /// Number of each content in `contents`.
     numbers: HashMap<ContentKey, usize>,
 }
@@ -52,7 +52,7 @@ impl ZipSpool {
     /// Creates an archive without files. Its temporary files have no name, and are in the first of
     /// these folders that can be written to.
     pub(crate) fn new(folders: Vec<PathBuf>) -> io::Result<Self> {
-        let contents = ZipWriter::new(temporary_file(&folders)?);
+        let contents = ZipWriter::new(Spool::new(&folders)?);
         Ok(Self { folders, contents, numbers: HashMap::new() })
     }
 
@@ -67,8 +67,8 @@ impl ZipSpool {
 
     /// Returns the archive of these files.
     pub(crate) fn finish(self, plan: &Plan) -> io::Result<ZipFile> {
-        let mut contents = ZipArchive::new(self.contents.finish()?)?;
-        let mut archive = ZipWriter::new(temporary_file(&self.folders)?);
+        let mut contents = ZipArchive::new(self.contents.finish()?.file)?;
+        let mut archive = ZipWriter::new(Spool::new(&self.folders)?);
         for file in &plan.files {
             match &file.content {
                 Content::Text(text) => {
@@ -82,7 +82,67 @@ impl ZipSpool {
                 }
             }
         }
-        ZipFile::new(archive.finish()?)
+        ZipFile::new(archive.finish()?.file)
+    }
+}
+
+/// A temporary file that is written. After an error it accepts everything and keeps nothing, because
+/// the library finishes an archive that is dropped, and prints an error of that to the standard
+/// error output.
+struct Spool {
+    file: File,
+    /// Position after an error, and the length that the file would have.
+    failed: Option<(u64, u64)>,
+}
+
+impl Spool {
+    fn new(folders: &[PathBuf]) -> io::Result<Self> {
+        Ok(Self { file: temporary_file(folders)?, failed: None })
+    }
+
+    fn note<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
+        if done.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
+            let at = self.file.stream_position().unwrap_or(0);
+            let len = self.file.metadata().map_or(at, |file| file.len().max(at));
+            self.failed = Some((at, len));
+        }
+        done
+    }
+}
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some((at, len)) = &mut self.failed {
+            *at += bytes.len() as u64;
+            *len = (*at).max(*len);
+            return Ok(bytes.len());
+        }
+        let written = self.file.write(bytes);
+        self.note(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.failed.is_some() {
+            return Ok(());
+        }
+        let flushed = self.file.flush();
+        self.note(flushed)
+    }
+}
+
+impl Seek for Spool {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        if let Some((at, len)) = &mut self.failed {
+            let sought = match to {
+                SeekFrom::Start(position) => Some(position),
+                SeekFrom::Current(offset) => at.checked_add_signed(offset),
+                SeekFrom::End(offset) => len.checked_add_signed(offset),
+            };
+            *at = sought.ok_or(io::ErrorKind::InvalidInput)?;
+            return Ok(*at);
+        }
+        let sought = self.file.seek(to);
+        self.note(sought)
     }
 }
 
@@ -221,5 +281,18 @@ mod tests {
     #[test]
     fn no_files_are_an_empty_archive() {
         assert_eq!(zip::ZipArchive::new(Cursor::new(zip_bytes(&[]))).unwrap().len(), 0);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_without_room_is_an_error_once_and_then_accepts_the_end_of_the_archive() {
+        let full = OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
+        let mut spool = Spool { file: full, failed: None };
+        let error = spool.write(b"local header").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!((spool.write(b"central").unwrap(), spool.stream_position().unwrap()), (7, 7));
+        assert_eq!(spool.seek(SeekFrom::Start(3)).unwrap(), 3);
+        assert_eq!(spool.seek(SeekFrom::End(-1)).unwrap(), 6);
+        assert!(spool.seek(SeekFrom::Current(-7)).is_err() && spool.flush().is_ok());
     }
 }

@@ -14,7 +14,7 @@ pub const RETRY_AFTER_S: u64 = 2;
 const RETRY_AFTER_CONFLICT_S: u64 = 1;
 
 /// Seconds that a client should wait while the disk is full: a person has to act.
-const RETRY_AFTER_FULL_S: u64 = 60;
+pub const RETRY_AFTER_FULL_S: u64 = 60;
 
 impl From<DomainError> for Problem {
     fn from(error: DomainError) -> Self {

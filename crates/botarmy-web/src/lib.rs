@@ -16,10 +16,10 @@ pub mod strict;
 
 pub use caller::Caller;
 pub use client_address::{ClientAddress, TrustedProxies};
-pub use error::RETRY_AFTER_S;
+pub use error::{RETRY_AFTER_FULL_S, RETRY_AFTER_S};
 pub use origin::{FOREIGN_ORIGIN, OriginRule, is_host};
-pub use problem::{CONTENT_TYPE, FieldError, Problem, ProblemDocument};
+pub use problem::{CONTENT_TYPE, FieldError, Problem, ProblemDocument, ends_connection};
 pub use public_url::PublicUrl;
-pub use query::parse_query;
+pub use query::{parameter_name, parse_query};
 pub use request_id::{REQUEST_ID, assign_request_id};
 pub use strict::{UnknownFields, field_problem};

@@ -247,11 +247,21 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.0.status);
+        if ends_connection(self.0.status) {
+            response.force_close();
+        }
         for (name, value) in self.headers() {
             response.insert_header((name.clone(), value.clone()));
         }
         response.content_type(CONTENT_TYPE).body(self.body(""))
     }
+}
+
+/// Whether the connection ends with a response of this status: the rest of the body is not waited
+/// for (RFC 9110, sections 15.5.9 and 15.5.14).
+#[must_use]
+pub fn ends_connection(status: StatusCode) -> bool {
+    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 #[cfg(test)]

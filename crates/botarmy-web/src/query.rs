@@ -30,6 +30,12 @@ pub fn parse_query<T: DeserializeOwned>(query: &str, unknown: UnknownFields) -> 
     })
 }
 
+/// Returns the name of a parameter that is accepted; `pair` is a part of a query between `&`.
+#[must_use]
+pub fn parameter_name(pair: &str) -> Option<String> {
+    decode(pair.split_once('=').map_or(pair, |(name, _)| name)).ok()
+}
+
 /// Decodes a name or a value. A per cent sign that begins no escape stands for itself.
 fn decode(text: &str) -> Result<String, &'static str> {
     let digit = |at: usize| text.as_bytes().get(at).and_then(|byte| char::from(*byte).to_digit(16));

@@ -45,7 +45,8 @@ async fn serve_limited(limits: LiveSettings, settings: WsSettings) -> Server {
     let hub = Hub::start(bus, logs, clock, limits);
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let settings = WsSettings { origins: settings.origins.with_listener(address), ..settings };
+    let settings =
+        WsSettings { origins: settings.origins.with_listener(address, false), ..settings };
     let (mounted, settings) = (Arc::clone(&hub), Arc::new(settings));
     let on_connect = on_connect(&settings);
     let mount = move |cfg: &mut web::ServiceConfig| routes(cfg, &mounted, &settings);
