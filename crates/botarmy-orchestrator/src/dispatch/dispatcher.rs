@@ -286,6 +286,8 @@ impl LeaseDispatcher {
             if guard.tasks.len() - before < room as usize {
                 agents.remove(agent);
                 self.emptied.insert(*agent, at);
+                // The requests that waited for that claim would find nothing either.
+                self.postponed.remove(agent);
             }
             self.engine.publish(&committed).await;
         }
