@@ -3,6 +3,7 @@ stored, and how a worker comes by a lease. All of its own checks are on. `positi
 runs from here, so that a refusal for one of these rules, and only for that, is no failure."""
 
 import json
+from uuid import uuid4
 
 import schemathesis
 from requests import Session
@@ -83,7 +84,14 @@ def post(base, path, body):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Lets no call wait long for work."""
+    """Lets no call wait long for work, and gives each call an idempotency key of its own.
+
+    That a key is good for one request, and which characters it may have, is no part of the schema.
+    """
+    for name in [name for name in case.headers or {} if name.lower() == "idempotency-key"]:
+        # What is too short or too long for the schema stays, and has to be refused.
+        if 1 <= len(str(case.headers[name])) <= 512:
+            case.headers[name] = str(uuid4())
     body = case.body
     if case.operation.path.endswith("/leases") and isinstance(body, dict):
         if body.get("wait_s") in range(2, 31):
