@@ -25,7 +25,7 @@ const MAX_ITEMS: usize = 100;
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct BulkBody {
     /// Requests to answer, 1 to 100, each once. Either these or `items`.
-    #[schema(value_type = Option<Vec<Uuid>>, min_items = 1, max_items = 100)]
+    #[schema(value_type = Option<Vec<Uuid>>, required = false, min_items = 1, max_items = 100)]
     request_ids: Option<Vec<HitlRequestId>>,
     /// Requests to answer, each with the digest of the artifacts that the person saw.
     #[schema(min_items = 1, max_items = 100)]
