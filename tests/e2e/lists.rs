@@ -175,7 +175,7 @@ async fn a_worker_is_given_no_more_than_fits_in_one_response() {
     assert_eq!((given, polls), (wanted, 2));
 }
 
-/// How a list that a response has is bounded in bytes.
+/// Bound in bytes of a list in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bound {
     /// The response is a page: it ends at its bytes, and a `Link` header names the next one.

@@ -288,7 +288,7 @@ async fn zipped(
     Ok(zip)
 }
 
-/// Why a ZIP was not built.
+/// Error of building a ZIP.
 enum Unbuilt {
     /// A temporary file cannot be written.
     File(io::Error),

@@ -14,7 +14,7 @@ impl Signals {
     /// Begins to listen.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// Returns the error of the system, which may refuse it.
     pub fn listen() -> std::io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
         Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
@@ -37,7 +37,7 @@ impl Hangups {
     /// Begins to listen.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// Returns the error of the system, which may refuse it.
     pub fn listen() -> std::io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }

@@ -1,4 +1,4 @@
-//! What the statistics of requests are computed from: conversion of the columns that both databases
+//! Input of the statistics of requests: conversion of the columns that both databases
 //! select.
 
 use botarmy_domain::hitl::{Counted, HitlLine};

@@ -54,9 +54,9 @@ struct Queue {
 
 #[derive(Debug)]
 struct Outgoing {
-    /// What is left of the header.
+    /// Remaining bytes of the header.
     header: Bytes,
-    /// What is left of the payload.
+    /// Remaining bytes of the payload.
     payload: Bytes,
     /// Memory for the whole message, in bytes.
     size: usize,

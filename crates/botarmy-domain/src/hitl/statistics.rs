@@ -9,7 +9,7 @@ use crate::ids::{HitlRequestId, ProjectId};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, HitlKind, HitlStatus};
 
-/// What a store reads for the statistics.
+/// Rows that a store reads for the statistics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HitlSample {
     /// All pending requests, counted by kind and agent type.

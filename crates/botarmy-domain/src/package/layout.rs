@@ -57,7 +57,7 @@ pub fn layout(cover: &Cover, artifacts: &[Arc<Artifact>]) -> Vec<PackedFile> {
     outline.plan().files.into_iter().map(file).collect()
 }
 
-/// What a package needs to know of its artifacts, without their contents. Artifacts are added one
+/// Facts about the artifacts of a package, without their contents. Artifacts are added one
 /// after the other, so that only one content has to be in memory.
 ///
 /// An artifact that another one replaces is omitted from the package, though the manifest lists it.
