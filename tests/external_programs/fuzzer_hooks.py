@@ -28,7 +28,6 @@ RULES = [
     ("search_project_events", "end_date", "must not be before start_date"),
     ("search_task_events", "end_date", "must not be before start_date"),
     ("submit_task", "context_ids", "artifact "),
-    ("respond_to_requests", "items", "excludes request_ids"),
     ("create_request", "task_id", "task "),
     ("create_request", "artifacts", "artifact "),
     ("ask_question", "artifacts", "artifact "),
