@@ -42,6 +42,15 @@ mod waiting_workers;
 mod walkthrough;
 mod workers;
 
+/// Returns the names of the migrations, in order; both databases have the same.
+fn migrations() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/sqlite");
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 /// Runs the binary; returns its exit code and its output.
 fn say(command: &mut std::process::Command) -> (Option<i32>, String) {
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();

@@ -24,7 +24,7 @@ use crate::time_of_id;
 
 /// Number of entries at the beginning of a log that are searched one after the other. The same
 /// number is in the condition of the index `events_of_long_logs`.
-pub const SHORT_LOG: u64 = 25_000;
+pub const SHORT_LOG: u64 = 5_000;
 
 /// The columns of an entry.
 const COLUMNS: &str = "id, log, seq, event_type, event_source, task_id, hitl_request_id, \

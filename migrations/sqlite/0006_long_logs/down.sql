@@ -1,0 +1,3 @@
+DROP INDEX events_of_long_logs;
+CREATE INDEX events_of_long_logs ON events (log, event_type, event_source, seq)
+WHERE seq > 25000 AND log <> x'00000000000000000000000000000000';
