@@ -113,8 +113,7 @@ async fn everything_goes_down_to_nothing_and_up_again() {
     assert_eq!(left.get::<_, i64>(0), 0);
     let (code, said) = migrate(dir.path(), &url, "");
     assert_eq!(code, Some(0));
-    let applied = names.iter().rev().map(|name| format!("Applied {name}\n"));
-    assert_eq!(said, applied.collect::<String>());
+    assert_eq!(said, lines("Applied ", &migrations()));
 }
 
 #[tokio::test]
@@ -201,7 +200,8 @@ async fn an_empty_postgres_says_what_it_lacks_and_a_rehearsal_leaves_it_empty() 
     let Some(database) = services::empty_database().await else { return };
     let dir = tempfile::tempdir().unwrap();
     let url = database.url();
-    let (pending, rehearsed) = (lines("pending  ", &migrations()), lines("Would apply ", &migrations()));
+    let (pending, rehearsed) =
+        (lines("pending  ", &migrations()), lines("Would apply ", &migrations()));
     assert_eq!(migrate(dir.path(), &url, "--status"), (Some(0), pending.clone()));
     assert_eq!(migrate(dir.path(), &url, "--dry-run"), (Some(0), rehearsed));
     assert_eq!(migrate(dir.path(), &url, "--status"), (Some(0), pending));
