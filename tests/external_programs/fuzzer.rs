@@ -46,8 +46,6 @@ async fn thousands_of_requests_made_from_the_document_find_no_difference_to_it()
     command.args(["-m", "schemathesis.cli", "--config-file"]).arg(here.join("fuzzer.toml"));
     command.arg("run").arg(format!("{}/openapi.json", server.base));
     command.args(["--seed", "1", "--max-time", &count(SECONDS.0, SECONDS.1).to_string()]);
-    // Its body has one of two members; the tool takes each for required. Tests in tests/e2e cover it.
-    command.args(["--exclude-operation-id", "respond_to_requests"]);
     command.args(["--continue-on-failure", "--generation-database", "none", "--no-color"]);
     command.args(["--max-response-time", "10", "--request-timeout", "40"]);
     // The hooks run it themselves.

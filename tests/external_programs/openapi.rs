@@ -49,10 +49,14 @@ async fn the_document_is_valid_for_two_validators() {
     let folder = document();
     let file = folder.path().join("openapi.json");
     run(python(&tools).args(["-m", "openapi_spec_validator"]).arg(&file));
-    // A live connection begins with 101, the only response of an operation that is not 2xx.
     let mut redocly = Command::new(node.join(".bin/redocly"));
     redocly.env("REDOCLY_TELEMETRY", "off").current_dir(folder.path());
-    redocly.args(["lint", "--format", "summary", "--skip-rule", "operation-2xx-response"]);
+    redocly.args(["lint", "--format", "summary"]);
+    // A live connection begins with 101, the only response of an operation that is not 2xx.
+    redocly.args(["--skip-rule", "operation-2xx-response"]);
+    // It compares members that both forms of a bulk answer require, and misses that the list of the
+    // one is null in the other.
+    redocly.args(["--skip-rule", "no-illogical-composition-keywords"]);
     let said = run(redocly.arg(&file));
     assert!(said.contains("valid") && !said.contains("You have"), "{said}");
 }

@@ -112,6 +112,11 @@ const VISIBLE_PATTERN: &str = "[^\\s\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f
     \\u180b-\\u180f\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\
     \\ufff0-\\ufff8]";
 
+/// Bodies that need exactly one of several members: name of the schema; each member, and the name of
+/// the schema for a body with it.
+const ALTERNATIVES: [(&str, [(&str, &str); 2]); 1] =
+    [("BulkBody", [("request_ids", "BulkRequestIds"), ("items", "BulkItems")])];
+
 /// Operations whose body may be left out.
 const OPTIONAL_BODIES: [&str; 2] = ["extend_lease", "start_project"];
 
@@ -131,6 +136,9 @@ pub(super) fn complete(document: &mut Value) {
     for (schema, field) in VISIBLE {
         document["components"]["schemas"][schema]["properties"][field]["pattern"] =
             json!(VISIBLE_PATTERN);
+    }
+    for (schema, members) in ALTERNATIVES {
+        alternatives(&mut document["components"]["schemas"], schema, &members);
     }
     let sent = reachable(document, "responses");
     let taken = reachable(document, "requestBody");
@@ -394,6 +402,35 @@ fn free_form(schema: &mut Value) {
     }
 }
 
+/// Replaces the schema of a body that needs exactly one of several members by one schema for each:
+/// there it is required, and the other members are absent or null.
+fn alternatives(schemas: &mut Value, name: &str, members: &[(&str, &str)]) {
+    let whole = schemas[name].clone();
+    for (member, alternative) in members {
+        let mut schema = whole.clone();
+        schema["description"] = json!(format!("The alternative of {name} with `{member}`."));
+        let properties = object(&mut schema["properties"]);
+        for (field, property) in properties.filter(|(field, _)| is_one_of(members, field)) {
+            if field == member {
+                property["type"] = json!("array");
+                property["uniqueItems"] = json!(true);
+            } else {
+                *property = json!({"type": "null"});
+            }
+        }
+        if let Some(required) = schema["required"].as_array_mut() {
+            required.push(json!(member));
+        }
+        schemas[*alternative] = schema;
+    }
+    let one_of: Vec<Value> = members.iter().map(|(_, name)| reference("schemas", name)).collect();
+    schemas[name] = json!({"description": whole["description"], "oneOf": one_of});
+}
+
+fn is_one_of(members: &[(&str, &str)], field: &str) -> bool {
+    members.iter().any(|(member, _)| *member == field)
+}
+
 /// Requires the fields that are always sent, also those that may be null.
 fn require(name: &str, schema: &mut Value) {
     if let Some(parts) = schema.get_mut("allOf").and_then(Value::as_array_mut) {
@@ -446,6 +483,25 @@ mod tests {
                 );
             }
             assert!(responses.contains_key("422"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bulk_answer_has_exactly_one_of_two_lists() {
+        let document = document();
+        let schemas = &document["components"]["schemas"];
+        let references = ["BulkRequestIds", "BulkItems"].map(|name| reference("schemas", name));
+        assert_eq!(schemas["BulkBody"]["oneOf"], json!(references));
+        for (name, own, other) in
+            [("BulkRequestIds", "request_ids", "items"), ("BulkItems", "items", "request_ids")]
+        {
+            let schema = &schemas[name];
+            assert_eq!(schema["required"], json!(["action", own]), "{name}");
+            assert_eq!(schema["additionalProperties"], json!(false), "{name}");
+            assert_eq!(schema["properties"][own]["type"], "array", "{name}");
+            assert_eq!(schema["properties"][own]["maxItems"], 100, "{name}");
+            assert_eq!(schema["properties"][own]["uniqueItems"], true, "{name}");
+            assert_eq!(schema["properties"][other], json!({"type": "null"}), "{name}");
         }
     }
 

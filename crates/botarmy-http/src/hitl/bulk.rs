@@ -22,12 +22,15 @@ use crate::idempotency::{Keyed, reply, response};
 const MAX_ITEMS: usize = 100;
 
 /// One answer to many requests.
+///
+/// Exactly one of the two lists is given. The document describes each alternative as a schema.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct BulkBody {
-    /// Requests to answer, 1 to 100, each once. Either these or `items`.
+    /// Requests to answer, 1 to 100, each once.
     #[schema(value_type = Option<Vec<Uuid>>, required = false, min_items = 1, max_items = 100)]
     request_ids: Option<Vec<HitlRequestId>>,
-    /// Requests to answer, each with the digest of the artifacts that the person saw.
+    /// Requests to answer, 1 to 100, each once and with the digest of the artifacts that the person
+    /// saw.
     #[schema(min_items = 1, max_items = 100)]
     items: Option<Vec<BulkItem>>,
     action: BulkAction,
