@@ -106,7 +106,8 @@ fn check(export: &str, head: Option<&str>) -> Value {
     found
 }
 
-fn database(server: &TestServer) -> SqliteConnection {
+/// Returns a connection to the database of a server.
+pub(crate) fn database(server: &TestServer) -> SqliteConnection {
     let file = server.data_dir().join("botarmy.db");
     SqliteConnection::establish(file.to_str().unwrap()).unwrap()
 }

@@ -15,9 +15,12 @@ use std::time::{Duration, Instant};
 use botarmy_tests::prove::count;
 use botarmy_tests::server::{TIMEOUT, TestServer};
 use botarmy_tests::watcher::Watcher;
+use diesel::connection::SimpleConnection;
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
+
+use crate::log::database;
 
 /// Number of times that the largest text may be in memory during a request.
 const COPIES: u64 = 10;
@@ -125,6 +128,42 @@ async fn an_export_and_a_check_need_the_memory_of_one_entry() {
     let (status, found) = server.get(&format!("{log}/verify")).await;
     growth.end(&format!("check of {entries} entries of {mb} MB"), mb);
     assert_eq!((status, &found["valid"]), (200, &Value::Bool(true)), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comparison_of_the_state_needs_the_memory_of_one_text() {
+    let (text, mb, entries, _) = sizes();
+    let server = server_for(text).await;
+    let project = server.by_hand().await;
+    write_entries(&server, &project, text, entries).await;
+    let instructions = "word ".repeat(text / 5);
+    for _ in 0..entries {
+        server.submit(&project, "coder", &instructions).await;
+    }
+    let path = format!("/api/v1/audit/projects/{project}/verify?state=true");
+
+    let growth = Growth::of(&server);
+    let (status, found) = server.get(&path).await;
+    growth.end(&format!("comparison of {entries} requests and {entries} tasks of {mb} MB"), mb);
+    assert_eq!((status, &found["valid"]), (200, &json!(true)), "{found}");
+    assert!(found["state"]["rows"].as_u64().unwrap() > 2 * entries as u64, "{found}");
+
+    let longer = "UPDATE hitl_requests SET body = json_set(body, '$.question', \
+                  json_extract(body, '$.question') || '!') \
+                  WHERE id = (SELECT max(id) FROM hitl_requests)";
+    database(&server).batch_execute(longer).unwrap();
+    let found = server.get(&path).await.1;
+    let difference = &found["state"]["difference"];
+    let said = |name: &str| difference[name].as_str().unwrap_or_default().to_owned();
+    assert_eq!((said("table"), said("field")), ("hitl_requests".into(), "question".into()));
+    let length = 5 * (text / 5);
+    for (name, length) in [("expected", length), ("found", length + 1)] {
+        let value = said(name);
+        let digest = format!("({length} characters with the digest ");
+        assert!(value.starts_with("\"word word ") && value.contains(&digest), "{name}: {value}");
+        assert!(value.len() < 300, "{name}: {value}");
+    }
+    assert_ne!(said("expected"), said("found"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

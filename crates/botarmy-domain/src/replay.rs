@@ -10,6 +10,7 @@ mod project;
 mod request;
 mod row;
 mod task;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::text::Text;
 use crate::budget::BudgetQuestion;
 use crate::handoff::Handoff;
 use crate::hitl::{HistoryEntry, HitlState, Subject};
@@ -39,12 +40,12 @@ pub(super) struct PlanFacts {
     pub(super) runs: BTreeMap<String, (TaskId, u32)>,
 }
 
-/// A task.
+/// A task, with its texts in the short form.
 #[derive(Debug)]
 pub(super) struct TaskFacts {
     pub(super) seq: u64,
     pub(super) agent: AgentType,
-    pub(super) instructions: String,
+    pub(super) instructions: Text,
     pub(super) context_ids: Vec<ContextId>,
     pub(super) priority: u8,
     pub(super) max_attempts: u32,
@@ -63,7 +64,7 @@ pub(super) struct TaskFacts {
     pub(super) created_at: Timestamp,
 }
 
-/// A request.
+/// A request, with its texts in the short form.
 #[derive(Debug)]
 pub(super) struct RequestFacts {
     pub(super) seq: u64,

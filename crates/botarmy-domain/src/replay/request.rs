@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::facts::{Answered, RequestFacts};
 use super::row::{Difference, Row};
+use super::text::short;
 use super::{Replay, at};
 use crate::budget::BudgetQuestion;
 use crate::event::{
@@ -33,7 +34,7 @@ impl Replay {
                 request.seq = entry.seq;
                 let reason = cancelled.reason;
                 request.history.push(history(entry, "cancel", None, Some(reason.clone())));
-                request.state = HitlState::Cancelled { at: at(entry), reason };
+                request.state = HitlState::Cancelled { at: at(entry), reason: short(reason) };
                 if request.budget.is_some() {
                     self.requeue_waiting(entry, cancelled.hitl_request_id);
                 }
@@ -64,8 +65,8 @@ impl Replay {
             step: opened.step,
             agent: opened.agent_type,
             kind: opened.kind,
-            question: opened.question,
-            options: opened.options,
+            question: short(opened.question),
+            options: short(opened.options),
             subject: opened.subject,
             budget: None,
             state: HitlState::Pending,
@@ -94,7 +95,7 @@ impl Replay {
     fn subject_changed(&mut self, entry: &Entry, changed: SubjectChanged) {
         let Some(request) = self.requests.get_mut(&changed.hitl_request_id) else { return };
         request.seq = entry.seq;
-        request.question = changed.question;
+        request.question = short(changed.question);
         request.subject = changed.subject;
         request.expires_at = changed.expires_at;
         request.history.push(history(entry, "subject_changed", None, None));
@@ -130,7 +131,7 @@ impl Replay {
         let comment = reply.comment.clone();
         request.seq = entry.seq;
         request.history.push(history(entry, action.as_str(), content, comment));
-        request.state = action.decides(reply.clone());
+        request.state = action.decides(short(reply.clone()));
         let (task_id, kind, is_budget) = (request.task_id, request.kind, request.budget.is_some());
         if action == HitlAction::Reject {
             // In a workflow it halts the project.
@@ -200,16 +201,16 @@ impl RequestFacts {
     pub(super) fn compare(&self, stored: &HitlRequest, log: LogId) -> Result<(), Box<Difference>> {
         let row = Row::new("hitl_requests", stored.id, self.seq);
         row.compare("project_id", &log.project(), &Some(stored.project_id))?;
-        row.compare_within("state", &self.state, &stored.state)?;
+        row.compare_within("state", &self.state, &short(stored.state.clone()))?;
         row.compare("task_id", &self.task_id, &stored.task_id)?;
         row.compare("step", &self.step, &stored.step)?;
         row.compare("agent", &self.agent, &stored.agent)?;
         row.compare("kind", &self.kind, &stored.kind)?;
-        row.compare("question", &self.question, &stored.question)?;
-        row.compare("options", &self.options, &stored.options)?;
+        row.compare("question", &self.question, &short(stored.question.clone()))?;
+        row.compare("options", &self.options, &short(stored.options.clone()))?;
         row.compare_within("subject", &self.subject, &stored.subject)?;
         row.compare("budget", &self.budget, &stored.budget)?;
-        row.compare("history", &self.history, &stored.history)?;
+        row.compare("history", &self.history, &short(stored.history.clone()))?;
         row.compare("expires_at", &self.expires_at, &stored.expires_at)?;
         row.compare("created_at", &self.created_at, &stored.created_at)
     }
@@ -221,11 +222,11 @@ fn history(
     content: Option<&str>,
     comment: Option<String>,
 ) -> HistoryEntry {
-    HistoryEntry {
+    short(HistoryEntry {
         timestamp: at(entry),
         action: action.to_owned(),
         user_id: entry.actor().to_owned(),
         content: content.map(|content| json!({ "user_content": content })),
         comment,
-    }
+    })
 }

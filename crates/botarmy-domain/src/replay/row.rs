@@ -5,8 +5,11 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Maximum length of a value that a difference shows; of a longer one it shows the digest.
-const MAX_SHOWN: usize = 200;
+use super::text::short;
+
+/// Maximum length in bytes of a value that a difference shows whole. The short form of a text is
+/// not longer.
+const MAX_SHOWN: usize = 300;
 
 /// First difference between the stored state and the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,12 +166,5 @@ fn value<T: Serialize>(value: &T) -> Value {
 
 fn shown(value: &Value) -> String {
     let text = value.to_string();
-    if text.len() <= MAX_SHOWN {
-        return text;
-    }
-    format!(
-        "{} characters of JSON with the digest {}",
-        text.chars().count(),
-        crate::artifact::digest(value)
-    )
+    if text.len() > MAX_SHOWN { short(text) } else { text }
 }

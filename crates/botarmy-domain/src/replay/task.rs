@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::facts::TaskFacts;
 use super::row::{Difference, Row};
+use super::text::{Text, short};
 use super::{Replay, at};
 use crate::artifact::digest;
 use crate::event::{EventPayload as E, TaskCreated, TaskRetryScheduled, TaskStarted};
@@ -45,14 +46,15 @@ impl Replay {
                 task.failures = failed.failures;
                 task.usage = failed.usage;
                 let error = TaskError { code: failed.code, message: failed.error };
-                task.state = TaskState::Failed { at: at(entry), error };
+                task.state = TaskState::Failed { at: at(entry), error: short(error) };
             }
             E::TaskRetryScheduled(scheduled) => {
                 // A retry on request, because of the answer.
                 if let Some(answered) = answered.filter(|_| scheduled.failures.is_none()) {
                     task.context_ids.extend(answered.feedback);
                     if let Some(text) = answered.content {
-                        task.instructions = format!("{}\n\n{text}", task.instructions);
+                        task.instructions.push_str("\n\n");
+                        task.instructions.push_str(&text);
                     }
                 }
                 task.schedule_retry(scheduled);
@@ -61,14 +63,14 @@ impl Replay {
             E::TaskLeaseExpired(expired) if expired.status.is_some() => task.requeue(entry),
             E::TaskResultRefused(refused) => {
                 let count = task.refused_result.as_ref().map_or(0, |before| before.count) + 1;
-                let (reason, at) = (refused.reason, at(entry));
+                let (reason, at) = (short(refused.reason), at(entry));
                 task.refused_result = Some(RefusedResult { reason, at, count });
             }
             E::TaskCancelled(cancelled) => {
                 task.state = TaskState::Cancelled {
                     at: at(entry),
                     by: cancelled.cancelled_by,
-                    reason: cancelled.reason,
+                    reason: short(cancelled.reason),
                 };
             }
             _ => {}
@@ -82,7 +84,7 @@ impl Replay {
             project.seq = entry.seq;
             plan.runs.insert(handoff.step.clone(), (id, run));
         }
-        self.handoffs.insert(id, handoff);
+        self.handoffs.insert(id, short(handoff));
     }
 
     fn task_created(&mut self, entry: &Entry, id: TaskId, created: TaskCreated) {
@@ -92,7 +94,7 @@ impl Replay {
         let task = TaskFacts {
             seq: entry.seq,
             agent: created.agent_type,
-            instructions: created.instructions,
+            instructions: Text::of(created.instructions),
             context_ids: created.context_ids,
             priority: created.priority,
             max_attempts: created.max_attempts,
@@ -154,12 +156,12 @@ impl Replay {
             return;
         }
         let content = reply.amended_content.clone();
-        task.answers.push(Answer {
+        task.answers.push(short(Answer {
             question_id,
             action,
             comment: reply.comment.clone(),
             content: content.or_else(|| reply.content.clone().map(Value::String)),
-        });
+        }));
         task.seq = entry.seq;
         task.requeue(entry);
     }
@@ -213,7 +215,7 @@ impl TaskFacts {
             self.usage = usage;
         }
         self.ready_at = scheduled.retry_at;
-        self.state = TaskState::Pending { last_error: scheduled.error };
+        self.state = TaskState::Pending { last_error: short(scheduled.error) };
     }
 
     pub(super) fn compare(&self, stored: &Task, log: LogId) -> Result<(), Box<Difference>> {
@@ -221,26 +223,30 @@ impl TaskFacts {
         row.compare("project_id", &log.project(), &Some(stored.project_id))?;
         row.compare_within("state", &self.state, &comparable(stored.state.clone()))?;
         row.compare("agent", &self.agent, &stored.agent)?;
-        row.compare("instructions", &self.instructions, &stored.instructions)?;
+        row.compare(
+            "instructions",
+            &self.instructions.short(),
+            &short(stored.instructions.clone()),
+        )?;
         row.compare("context_ids", &self.context_ids, &stored.context_ids)?;
         row.compare("priority", &self.priority, &stored.priority)?;
         row.compare("max_attempts", &self.max_attempts, &stored.max_attempts)?;
         row.compare("attempt", &self.attempt, &stored.attempt)?;
         row.compare("failures", &self.failures, &stored.failures)?;
-        row.compare("handoff", &self.handoff, &stored.handoff)?;
+        row.compare("handoff", &self.handoff, &short(stored.handoff.clone()))?;
         row.compare("output_type", &self.output_type, &stored.output_type)?;
         row.compare("timeout_s", &self.timeout_s, &stored.timeout_s)?;
-        row.compare("answers", &self.answers, &stored.answers)?;
+        row.compare("answers", &self.answers, &short(stored.answers.clone()))?;
         row.compare("usage", &self.usage, &stored.usage)?;
-        row.compare("refused_result", &self.refused_result, &stored.refused_result)?;
+        row.compare("refused_result", &self.refused_result, &short(stored.refused_result.clone()))?;
         row.compare("started_at", &self.started_at, &stored.started_at)?;
         row.compare("ready_at", &self.ready_at, &stored.ready_at)?;
         row.compare("created_at", &self.created_at, &stored.created_at)
     }
 }
 
-/// Returns the state with the digest of the output in its place, which is all that has to be kept
-/// of it, and without the end of the lease, which heartbeats move and no event states.
+/// Returns the state with the digest of the output in its place, its texts in the short form, and
+/// without the end of the lease, which heartbeats move and no event states.
 pub(super) fn comparable(state: TaskState) -> TaskState {
     match state {
         TaskState::Completed { at, output, artifacts, .. } => {
@@ -252,6 +258,6 @@ pub(super) fn comparable(state: TaskState) -> TaskState {
             lease.first_call_by = None;
             TaskState::Working { lease }
         }
-        other => other,
+        other => short(other),
     }
 }
