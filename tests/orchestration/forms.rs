@@ -98,6 +98,32 @@ async fn a_second_invalid_document_is_reviewed_by_a_person() {
 }
 
 #[tokio::test]
+async fn a_persons_retry_shows_the_agent_why_the_last_result_was_refused() {
+    let lost = Act::terminal("lost", "The line was cut.");
+    let late = json!({"title": "x", "files": "none"});
+    let harness = harness([makes(&bad()), makes(&late), makes(&bad()), lost, makes(&good())]);
+    let id = harness.start("titled", Oversight::Low).await;
+    let work_twice = async || {
+        for _ in 0..2 {
+            harness.work().await;
+            harness.pass(Duration::from_secs(2)).await;
+        }
+    };
+    work_twice().await;
+    harness.answer(id, simply(HitlAction::Approve)).await;
+    work_twice().await;
+    let again = harness.runner.seen()[2].instructions.clone();
+    assert!(again.starts_with("Write\n\n") && again.contains("needs `files`"), "{again}");
+    // The refusal before another error has not been corrected either.
+    harness.answer(id, amend("Use short titles")).await;
+    harness.work().await;
+    let last = harness.runner.seen()[4].instructions.clone();
+    assert!(last.contains("Use short titles") && last.contains("/title"), "{last}");
+    assert_eq!(harness.status(id).await, ProjectStatus::Completed);
+    assert_eq!(harness.tasks(id).await[0].validation_error, None);
+}
+
+#[tokio::test]
 async fn a_transient_error_keeps_the_validation_error() {
     let flaky = Act::retryable("flaky", "The line was bad.");
     let harness = harness([makes(&bad()), flaky, makes(&bad())]);

@@ -132,10 +132,10 @@ async fn the_failure_gate_says_why_the_last_result_of_a_silent_worker_was_refuse
     assert!(gate.question.contains("is a required property. Approve to try again"), "{gate:?}");
     scene.harness.check().await;
 
-    // A person's word begins it anew.
+    // A person's word begins it anew, and the next worker learns what was wrong.
     scene.harness.answer(scene.id, simply(HitlAction::Approve)).await;
-    let leased = scene.take("w").await;
-    assert_eq!(leased.job.instructions, "Write");
+    let told = scene.take("w").await.job.instructions;
+    assert!(told.starts_with("Write\n\n") && told.contains("is a required property"), "{told}");
     assert_eq!(scene.task().await.refused_result, None);
     scene.harness.check().await;
 }

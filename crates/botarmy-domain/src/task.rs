@@ -72,8 +72,9 @@ pub struct Task {
     /// Usage of all attempts together.
     #[serde(default, skip_serializing_if = "Usage::is_empty")]
     pub usage: Usage,
-    /// Reason why the output of the previous attempt was invalid. The agent of the next attempt is
-    /// shown it, and a second invalid output in a row is recognised by it.
+    /// Reason why the latest output was invalid, until one is accepted. The agent of the next attempt
+    /// is shown it, also when a person has the task tried again, and a second invalid output in the
+    /// same round of attempts is recognised by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "complaint")]
     pub validation_error: Option<String>,

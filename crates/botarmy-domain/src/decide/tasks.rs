@@ -121,12 +121,12 @@ pub fn retry(
     Ok(builder.finish())
 }
 
-/// Requeues a failed task with all its attempts.
+/// Requeues a failed task with all its attempts. Its validation error stays, so that the next attempt
+/// is shown why the last result was refused.
 pub(super) fn try_again(builder: &mut DecisionBuilder<'_>, task: &Task) {
     let mut task = task.clone();
     task.failures = 0;
     task.unconfirmed = 0;
-    task.validation_error = None;
     task.ready_at = builder.at();
     let payload = E::TaskRetryScheduled(event::TaskRetryScheduled {
         agent_type: task.agent,

@@ -123,7 +123,8 @@ fn task(task: &Task) -> String {
     if let Some(error) = error {
         let _ = writeln!(text, "Error ({}):\n{}", error.code, indented(&lines(&error.message)));
     }
-    if let Some(reason) = &task.validation_error {
+    let is_new = |reason: &&String| error.is_none_or(|error| error.message != **reason);
+    if let Some(reason) = task.validation_error.as_ref().filter(is_new) {
         let _ = writeln!(text, "The last output was not accepted:\n{}", indented(&lines(reason)));
     }
     let _ = writeln!(text, "Instructions:\n{}", indented(&lines(&task.instructions)));

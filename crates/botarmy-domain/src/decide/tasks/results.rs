@@ -163,20 +163,15 @@ pub fn fail(
     let mut task = held(&builder, id, holder)?;
     let attempted = task.clone();
     task.usage.add(error.usage());
-    let validation_error = task.validation_error.take();
+    // A validation error that has not been corrected stays; the next attempt is shown it again.
     let (code, message, again) = match error.clone() {
-        RunError::Retryable { code, detail, after, .. } => {
-            // The validation error has not been corrected yet; the next attempt is shown it again.
-            task.validation_error = validation_error;
-            (code, detail, Some(after))
-        }
+        RunError::Retryable { code, detail, after, .. } => (code, detail, Some(after)),
         RunError::Terminal { code, detail, .. } => (code, detail, None),
         RunError::InvalidOutput { detail, .. } => {
-            let again = validation_error.is_none().then(|| {
-                task.validation_error = Some(detail.clone());
-                Some(Duration::ZERO)
-            });
-            ("unfit_output".to_owned(), detail, again)
+            // Without failures, it is the one that a person saw before this round of attempts.
+            let is_first = task.validation_error.is_none() || task.failures == 0;
+            task.validation_error = Some(detail.clone());
+            ("unfit_output".to_owned(), detail, is_first.then_some(Some(Duration::ZERO)))
         }
     };
     attempt_failed(&mut builder, task, TaskError { code, message }, again)?;
