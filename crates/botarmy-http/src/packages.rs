@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix_web::body::SizedStream;
@@ -14,7 +13,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::package::{PackageSummary, archive_name};
-use botarmy_domain::{Error, Package, ProjectId, Timestamp};
+use botarmy_domain::{Package, ProjectId, Timestamp};
 use botarmy_web::RETRY_AFTER_FULL_S;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
@@ -27,7 +26,7 @@ use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Query, Segment, Whole, in_range};
 use crate::idempotency::{Keyed, reply};
 use crate::range::{self, Part};
-use crate::zip::{ZipFile, ZipSpool};
+use crate::zip::{ZipError, ZipFile, zip_package};
 
 /// Age from which a package is old when the client names none, in hours.
 const MAX_AGE_HOURS: u32 = 24;
@@ -257,9 +256,7 @@ async fn packed(
     Ok((package, zip))
 }
 
-/// Returns the ZIP of exactly what the package's record lists, or `None` when it cannot be built. It
-/// is written to a temporary file, a few artifacts at a time: the memory it needs is that of the
-/// largest of them, a few times.
+/// Returns the ZIP of exactly what the package's record lists, or `None` when it cannot be built.
 async fn zipped(
     state: &State,
     package: &Arc<Package>,
@@ -273,91 +270,26 @@ async fn zipped(
     if let Some(zip) = state.zips.get(&package.digest) {
         return Ok(Some(zip));
     }
-    let mut folders = vec![state.settings.spool.clone(), std::env::temp_dir()];
-    let zip = loop {
-        match build(state, package, caller, folders.clone()).await {
-            Err(Unbuilt::File(error)) if is_full(&error) && folders.len() > 1 => {
-                folders.remove(0);
-            }
-            built => break built?,
-        }
-    };
+    let folders = vec![state.settings.spool.clone(), std::env::temp_dir()];
+    let zip = zip_package(&*state.queries, package, caller, folders).await?;
     if let Some(zip) = &zip {
         state.zips.put(&package.digest, zip.clone());
     }
     Ok(zip)
 }
 
-/// Error of building a ZIP.
-enum Unbuilt {
-    /// A temporary file cannot be written.
-    File(io::Error),
-    Problem(Problem),
-}
-
-impl From<Error> for Unbuilt {
-    fn from(error: Error) -> Self {
-        Self::Problem(error.into())
-    }
-}
-
-async fn build(
-    state: &State,
-    package: &Arc<Package>,
-    caller: &botarmy_domain::Caller,
-    folders: Vec<PathBuf>,
-) -> Result<Option<ZipFile>, Unbuilt> {
-    let mut outline = package.outline();
-    let mut spool = blocking(move || ZipSpool::new(folders)).await?;
-    let mut after = None;
-    loop {
-        let page = state.queries.package_sources(caller, package, after).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.meta.id);
-        (outline, spool) = blocking(move || {
-            for artifact in page {
-                outline.add(&artifact, |key, bytes| spool.add(key, bytes))?;
-            }
-            Ok((outline, spool))
-        })
-        .await?;
-    }
-    let wanted = Arc::clone(package);
-    blocking(move || {
-        let plan = outline.plan();
-        wanted.matches(&plan).then(|| spool.finish(&plan)).transpose()
-    })
-    .await
-}
-
-/// Runs what reads or writes a temporary file on a thread that may wait.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, Unbuilt> {
-    match web::block(work).await {
-        Ok(done) => done.map_err(Unbuilt::File),
-        Err(error) => Err(Unbuilt::Problem(Problem::internal(error.to_string()))),
-    }
-}
-
-/// Whether the disk of a temporary file has no room for it.
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-impl From<Unbuilt> for Problem {
-    fn from(unbuilt: Unbuilt) -> Self {
-        match unbuilt {
-            Unbuilt::Problem(problem) => problem,
-            Unbuilt::File(error) if is_full(&error) => Self::unavailable(
+impl From<ZipError> for Problem {
+    fn from(error: ZipError) -> Self {
+        let is_full = error.is_full();
+        match error {
+            ZipError::Contents(error) => error.into(),
+            ZipError::File(error) if is_full => Self::unavailable(
                 "There is no room for the ZIP of this package on the disk. An operator has to \
                  free space on it.",
                 RETRY_AFTER_FULL_S,
             )
             .with_cause(error),
-            Unbuilt::File(error) => {
-                Self::internal(format!("the ZIP of a package cannot be written to a file: {error}"))
-            }
+            error => Self::internal(error),
         }
     }
 }

@@ -1,17 +1,20 @@
-//! A package's files as the bytes of a ZIP archive: the same files give the same bytes.
+//! The ZIP archive of a package: the same files give the same bytes.
 //!
-//! `ZipSpool` writes an archive to a temporary file, one content at a time, so that the archive of
-//! a large package needs the memory of one of its documents.
+//! An archive is written to a temporary file, one content at a time, so that the archive of a large
+//! package needs the memory of one of its documents.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use botarmy_domain::package::{Content, ContentKey, PackedFile, Plan};
-use zip::result::ZipError;
+use actix_web::error::BlockingError;
+use actix_web::web;
+use botarmy_domain::package::{Content, ContentKey, Plan};
+use botarmy_domain::ports::Queries;
+use botarmy_domain::{Caller, Error, Package};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
@@ -24,24 +27,83 @@ fn options() -> SimpleFileOptions {
         .unix_permissions(0o644)
 }
 
-/// Returns a ZIP archive of these files, sorted by name.
-#[must_use]
-pub fn zip_bytes(files: &[PackedFile]) -> Vec<u8> {
-    let mut files: Vec<&PackedFile> = files.iter().collect();
-    files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-    for file in files {
-        archive
-            .start_file(file.name.as_str(), options())
-            .expect("a package's names are short and each is there once");
-        archive.write_all(&file.bytes).expect("memory can be written to");
+/// Error of building an archive.
+#[derive(Debug, thiserror::Error)]
+pub enum ZipError {
+    /// A temporary file cannot be written.
+    #[error("the ZIP of a package cannot be written to a file")]
+    File(#[from] io::Error),
+    /// The contents cannot be read.
+    #[error(transparent)]
+    Contents(#[from] Error),
+    /// The server stops.
+    #[error("the ZIP of a package was not finished, because the server stops")]
+    Stopped(#[from] BlockingError),
+}
+
+impl ZipError {
+    /// Returns whether the disk of the temporary file has no room for it.
+    pub(crate) fn is_full(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, Self::File(error) if full.contains(&error.kind()))
     }
-    archive.finish().expect("memory can be written to").into_inner()
+}
+
+/// Returns the archive of exactly what the record of the package lists, or `None` if it cannot be
+/// built from the stored artifacts. Its temporary files have no name, and are in the first of these
+/// folders that can be written to and has room. The memory it needs is that of the largest artifact,
+/// a few times.
+///
+/// # Errors
+/// An artifact that cannot be read, or a file that cannot be written.
+pub async fn zip_package(
+    queries: &dyn Queries,
+    package: &Arc<Package>,
+    caller: &Caller,
+    mut folders: Vec<PathBuf>,
+) -> Result<Option<ZipFile>, ZipError> {
+    loop {
+        match zip_in(queries, package, caller, folders.clone()).await {
+            Err(error) if error.is_full() && folders.len() > 1 => {
+                folders.remove(0);
+            }
+            built => return built,
+        }
+    }
+}
+
+async fn zip_in(
+    queries: &dyn Queries,
+    package: &Arc<Package>,
+    caller: &Caller,
+    folders: Vec<PathBuf>,
+) -> Result<Option<ZipFile>, ZipError> {
+    let mut outline = package.outline();
+    let mut spool = web::block(move || ZipSpool::new(folders)).await??;
+    let mut after = None;
+    loop {
+        let page = queries.package_sources(caller, package, after).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.meta.id);
+        (outline, spool) = web::block(move || {
+            for artifact in page {
+                outline.add(&artifact, |key, bytes| spool.add(key, bytes))?;
+            }
+            Ok::<_, io::Error>((outline, spool))
+        })
+        .await??;
+    }
+    let wanted = Arc::clone(package);
+    let finish = move || {
+        let plan = outline.plan();
+        wanted.matches(&plan).then(|| spool.finish(&plan)).transpose()
+    };
+    Ok(web::block(finish).await??)
 }
 
 /// An archive that is being written: contents are compressed in the order in which they come, into a
 /// temporary file, and copied from there in the order of the names of the files.
-pub(crate) struct ZipSpool {
+struct ZipSpool {
     folders: Vec<PathBuf>,
     contents: ZipWriter<Spool>,
     /// Number of each content in `contents`.
@@ -51,13 +113,13 @@ pub(crate) struct ZipSpool {
 impl ZipSpool {
     /// Creates an archive without files. Its temporary files have no name, and are in the first of
     /// these folders that can be written to.
-    pub(crate) fn new(folders: Vec<PathBuf>) -> io::Result<Self> {
+    fn new(folders: Vec<PathBuf>) -> io::Result<Self> {
         let contents = ZipWriter::new(Spool::new(&folders)?);
         Ok(Self { folders, contents, numbers: HashMap::new() })
     }
 
     /// Adds a content, which may be used for a file in the end.
-    pub(crate) fn add(&mut self, key: ContentKey, bytes: &[u8]) -> io::Result<()> {
+    fn add(&mut self, key: ContentKey, bytes: &[u8]) -> io::Result<()> {
         let number = self.numbers.len();
         self.contents.start_file(number.to_string(), options())?;
         self.contents.write_all(bytes)?;
@@ -66,7 +128,7 @@ impl ZipSpool {
     }
 
     /// Returns the archive of these files.
-    pub(crate) fn finish(self, plan: &Plan) -> io::Result<ZipFile> {
+    fn finish(self, plan: &Plan) -> io::Result<ZipFile> {
         let mut contents = ZipArchive::new(self.contents.finish()?.file)?;
         let mut archive = ZipWriter::new(Spool::new(&self.folders)?);
         for file in &plan.files {
@@ -76,7 +138,8 @@ impl ZipSpool {
                     archive.write_all(text.as_bytes())?;
                 }
                 Content::Of(key) => {
-                    let number = self.numbers.get(key).ok_or(ZipError::FileNotFound)?;
+                    let number =
+                        self.numbers.get(key).ok_or(zip::result::ZipError::FileNotFound)?;
                     let content = contents.by_index_raw(*number)?;
                     archive.raw_copy_file_rename(content, file.name.as_str())?;
                 }
@@ -148,7 +211,7 @@ impl Seek for Spool {
 
 /// A finished archive, in a temporary file that is gone once the last copy of this is dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct ZipFile {
+pub struct ZipFile {
     file: Arc<Mutex<File>>,
     len: usize,
 }
@@ -168,8 +231,20 @@ impl ZipFile {
     }
 
     /// Returns the size of the archive, in bytes.
-    pub(crate) const fn len(&self) -> usize {
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "an archive without files has bytes too")]
+    pub const fn len(&self) -> usize {
         self.len
+    }
+
+    /// Copies the archive.
+    ///
+    /// # Errors
+    /// The error of reading the temporary file or of writing the copy.
+    pub fn copy_to(&self, to: &mut impl Write) -> io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.rewind()?;
+        io::copy(&mut *file, to).map(drop)
     }
 
     /// Reads these bytes of the archive.
@@ -218,8 +293,10 @@ fn unnamed_file(folder: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use botarmy_domain::artifact::digest_bytes;
-    use botarmy_domain::package::Outline;
+    use botarmy_domain::package::{Outline, PackedFile};
     use botarmy_domain::{ArtifactType, Timestamp, package};
     use serde_json::json;
 
@@ -233,6 +310,20 @@ mod tests {
             digest: digest_bytes(content.as_bytes()),
             created_at: Timestamp::from_micros(1_800_000_000_000_000),
         }
+    }
+
+    /// Returns a ZIP archive of these files, sorted by name, made in memory.
+    fn zip_bytes(files: &[PackedFile]) -> Vec<u8> {
+        let mut files: Vec<&PackedFile> = files.iter().collect();
+        files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        for file in files {
+            archive
+                .start_file(file.name.as_str(), options())
+                .expect("a package's names are short and each is there once");
+            archive.write_all(&file.bytes).expect("memory can be written to");
+        }
+        archive.finish().expect("memory can be written to").into_inner()
     }
 
     #[test]
@@ -273,6 +364,9 @@ mod tests {
         let archive = spool.finish(&plan).unwrap();
         let bytes = archive.read(0, archive.len()).unwrap();
         assert_eq!(bytes[7..20], archive.read(7, 13).unwrap());
+        let mut copy = Vec::new();
+        archive.copy_to(&mut copy).unwrap();
+        assert_eq!(copy, bytes);
         let expected = zip_bytes(&package::layout(&made.cover, &artifacts));
         assert_eq!(bytes, expected, "{} and {} bytes", bytes.len(), expected.len());
         assert!(ZipSpool::new(vec![missing]).is_err());

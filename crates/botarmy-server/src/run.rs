@@ -16,8 +16,9 @@ use botarmy_domain::ports::{Gates, Operations, Projects, Queries};
 use botarmy_domain::{
     AgentType, BusMessage, Caller, Entry, EventPayload, HitlAction, HitlKind, HitlRequest,
     HitlRequestId, HitlStatus, NewProject, OnExpiry, Oversight, Project, ProjectId, ProjectState,
-    Response, TaskId, Timestamp, Usage, package,
+    Response, TaskId, Timestamp, Usage,
 };
+use botarmy_http::zip::zip_package;
 use serde_json::{Map, Value};
 use tracing::warn;
 
@@ -253,15 +254,14 @@ async fn finish(system: &System, project: &Project, out: &Path) -> anyhow::Resul
         }
     }
     let made = system.engine.generate_package(project.id, Caller::system()).await?;
-    let artifacts = system.stores.ports.context.artifacts_by_id(&made.artifacts).await?;
-    artifacts.iter().try_for_each(|artifact| artifact.verify())?;
-    let files = package::layout(&made.cover, &artifacts);
-    let bytes = botarmy_http::zip::zip_bytes(&files);
-    package_file::write(out, &bytes)?;
+    let folders = vec![package_file::folder(out).to_owned(), std::env::temp_dir()];
+    let zip = zip_package(&system.engine, &made, &Caller::system(), folders).await?;
+    let zip = zip.context("the package differs from its own record")?;
+    package_file::write(out, |file| zip.copy_to(file))?;
     say!(
         "\nCompleted. {} files, {} KB: {}",
         made.files.len(),
-        bytes.len().div_ceil(1024),
+        zip.len().div_ceil(1024),
         out.display()
     );
     if let Some(entry) = made.files.iter().find(|file| file.name.ends_with("index.html")) {

@@ -1,7 +1,7 @@
 //! The file of the package: its place is checked before anything begins, and it is written whole.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -38,10 +38,7 @@ fn check(out: &Path) -> anyhow::Result<()> {
     if out.is_dir() {
         bail!("{} is a folder; --out needs the path of a file", out.display());
     }
-    let folder = match out.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder(out);
     if !folder.is_dir() {
         bail!("the folder {} for the package does not exist; create it first", folder.display());
     }
@@ -59,24 +56,46 @@ fn partial(out: &Path) -> PathBuf {
     partial.into()
 }
 
+/// Returns the folder of the package.
+pub(super) fn folder(out: &Path) -> &Path {
+    match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
 /// Writes the package beside its place and moves it there, so that a file in that place is always
-/// whole.
+/// whole. A write that fails leaves nothing behind, and keeps an older package.
 ///
 /// # Errors
 /// The error of the file system, with the path.
-pub(super) fn write(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(super) fn write(
+    out: &Path,
+    content: impl FnOnce(&mut File) -> io::Result<()>,
+) -> anyhow::Result<()> {
     let partial = partial(out);
     let write = || {
         let mut file = File::create(&partial)?;
-        file.write_all(bytes)?;
+        content(&mut file)?;
         file.sync_all()?;
-        fs::rename(&partial, out)
+        fs::rename(&partial, out)?;
+        // The new name is on the disk once its folder is.
+        #[cfg(unix)]
+        File::open(folder(out))?.sync_all()?;
+        Ok::<_, io::Error>(())
     };
-    write().with_context(|| format!("{} cannot be written", out.display()))
+    let written = write();
+    if written.is_err() {
+        // It may not exist; the first error says more than one about that.
+        let _ = fs::remove_file(&partial);
+    }
+    written.with_context(|| format!("{} cannot be written", out.display()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -96,9 +115,23 @@ mod tests {
     fn a_package_replaces_an_older_one_whole() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("p.zip");
-        write(&out, b"old").unwrap();
-        write(&out, b"new").unwrap();
+        write(&out, |file| file.write_all(b"old")).unwrap();
+        write(&out, |file| file.write_all(b"new")).unwrap();
         assert_eq!(fs::read(&out).unwrap(), b"new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_write_that_fails_keeps_the_older_package_and_leaves_no_half_of_the_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("p.zip");
+        write(&out, |file| file.write_all(b"old")).unwrap();
+        let failed = write(&out, |file| {
+            file.write_all(b"half")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert!(format!("{:#}", failed.unwrap_err()).contains("p.zip cannot be written"));
+        assert_eq!(fs::read(&out).unwrap(), b"old");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }
