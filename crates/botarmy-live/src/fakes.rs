@@ -78,6 +78,11 @@ pub fn log_of(length: usize) -> Vec<Arc<Entry>> {
     (0..length).map(|n| writer.write(EventType::TaskCreated, json!({"n": n}))).collect()
 }
 
+/// Returns an entry with its size, as a page of a log counts it.
+fn sized(entry: &Arc<Entry>) -> Result<(Arc<Entry>, usize), Error> {
+    Ok((Arc::clone(entry), botarmy_domain::json::size(&entry.event_data)))
+}
+
 type Logs = HashMap<LogId, (LogWriter, Vec<Arc<Entry>>)>;
 
 /// Logs, a bus and a clock, with switches for what can go wrong.
@@ -194,10 +199,7 @@ impl LogQueries for World {
         self.reading().await?;
         let logs = self.logs();
         let entries = logs.get(&log).map(|(_, entries)| entries.as_slice()).unwrap_or_default();
-        let after = entries.iter().filter(|entry| entry.seq > after).map(|entry| {
-            let size = serde_json::to_string(&entry.event_data).map_or(0, |json| json.len());
-            Ok((Arc::clone(entry), size))
-        });
+        let after = entries.iter().filter(|entry| entry.seq > after).map(sized);
         Page::part(after, limit, PART_BYTES)
     }
 
@@ -226,7 +228,7 @@ impl LogQueries for World {
             .cloned()
             .collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
-        Ok(Page::first(entries, limit))
+        Page::part(entries.iter().map(sized), limit, PART_BYTES)
     }
 
     async fn project_entries(

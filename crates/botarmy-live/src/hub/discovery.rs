@@ -11,13 +11,9 @@ use super::Hub;
 use crate::frame;
 use crate::topic::Topic;
 
-/// Largest number of entries of all logs that a scan reads at once.
+/// Largest number of entries of all logs that a scan reads at once. A page of large entries ends
+/// earlier, at [`botarmy_domain::page::PART_BYTES`].
 const SCAN_PAGE: u32 = 200;
-/// Number of times that a page of a scan may be as long as the page before. The first has one entry,
-/// because nothing is known of the size of the entries yet; it ends most scans.
-const SCAN_GROWTH: u32 = 4;
-/// About the most bytes of entries that a scan reads at once.
-const SCAN_PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// Most bytes of entries that a scan finds; beyond them it ends as it does at its limit.
 const SCAN_BYTES: usize = 16 * 1024 * 1024;
 /// Time after its timestamp that an entry may be committed, by another server's clock, and still be
@@ -76,19 +72,15 @@ impl Hub {
     /// Reads the entries of all logs since `from`, newest first. On an error, the scan holds what
     /// was found until then.
     async fn scan(&self, from: Timestamp, full: bool, scan: &mut Scan) -> Result<(), Error> {
-        let (mut before, mut limit, mut bytes) = (None, 1_u32, 0);
+        let (mut before, mut bytes) = (None, 0);
         let may_read = |scan: &Scan| scan.read == 0 || scan.read < self.settings.scan_limit;
         while !scan.complete && may_read(scan) && bytes < SCAN_BYTES {
             let filter = EntryFilter { from: Some(from), before, ..EntryFilter::default() };
             let left = self.settings.scan_limit.saturating_sub(scan.read);
-            let limit_now = limit.min(u32::try_from(left).unwrap_or(u32::MAX)).max(1);
-            let page = self.logs.entries(&self.reader, filter, limit_now).await?;
+            let limit = SCAN_PAGE.min(u32::try_from(left).unwrap_or(u32::MAX)).max(1);
+            let page = self.logs.entries(&self.reader, filter, limit).await?;
             before = page.items.last().map(|entry| entry.id);
             let is_newest = scan.read < SCAN_PAGE as usize;
-            let sizes = page.items.iter().map(|entry| json::size(&entry.event_data));
-            let heaviest = sizes.max().unwrap_or(0).max(1);
-            let fits = u32::try_from(SCAN_PAGE_BYTES / heaviest).unwrap_or(u32::MAX);
-            limit = fits.clamp(1, SCAN_PAGE.min(limit * SCAN_GROWTH));
             let (size, is_last) = (page.items.len(), !page.has_more);
             let unpublished = self.unpublished(page.items);
             scan.read += size;

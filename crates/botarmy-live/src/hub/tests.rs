@@ -535,6 +535,19 @@ async fn what_a_bus_lost_is_found_among_much_that_it_carried() {
 }
 
 #[tokio::test]
+async fn a_scan_reads_pages_as_long_as_the_store_gives_them() {
+    let (world, hub) = start(LiveSettings { bus_carries_all: false, ..settings() }).await;
+    let mut subscriber = hub.subscriber(None).await.unwrap();
+    subscriber.subscribe(Target::All, None).await.unwrap();
+    let log = LogWriter::project();
+    world.commit(log, 600);
+    let reads = world.reads.load(SeqCst);
+    hub.discover().await;
+    assert_eq!(world.reads.load(SeqCst) - reads, 3, "600 entries in pages of 200");
+    assert_eq!(received_until(&mut subscriber, log, 600).await, (range(1, 600), 0));
+}
+
+#[tokio::test]
 async fn a_log_that_is_younger_than_the_last_look_is_told_from_its_beginning() {
     let (world, hub) = start(settings()).await;
     let mut subscriber = hub.subscriber(None).await.unwrap();
