@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use botarmy_tests::server::{TIMEOUT, bare, command};
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{Winsize, tcsetwinsize};
 use tempfile::TempDir;
 
 /// Returns a standard output whose reader has gone away.
@@ -351,19 +352,76 @@ fn a_task_without_a_runner_is_said_to_wait_for_an_external_worker() {
     }
 }
 
-/// Runs a command whose standard error is a terminal; returns what it wrote there.
-fn at_a_terminal(command: &mut Command) -> String {
+#[test]
+fn a_gate_is_shown_after_the_step_that_led_to_it() {
+    for round in 0..10 {
+        let dir = TempDir::new().unwrap();
+        let arguments = ["run", "A to-do list", "--out", "p.zip"];
+        let (_, said) = answered(command(dir.path()).args(arguments), "a\na\n");
+        let mut last = "";
+        let mut gates = 0;
+        for line in said.lines() {
+            if line.starts_with("The deadline") {
+                assert!(last.starts_with("  ✓"), "round {round}, after {last:?}: {said}");
+                gates += 1;
+            } else if line.starts_with("  ▸") || line.starts_with("  ✓") {
+                last = line;
+            }
+        }
+        assert!(gates >= 2, "{said}");
+    }
+}
+
+#[test]
+fn a_run_breaks_its_lines_between_words() {
+    let dir = TempDir::new().unwrap();
+    let run = || {
+        let mut command = command(dir.path());
+        command.args(["run", "An idea"]).current_dir(dir.path());
+        command
+    };
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let agents = crate::say(&mut run()).1;
+    let agents = words(agents.lines().next().unwrap());
+    assert!(agents.len() > 10, "{agents:?}");
+    for columns in [60, 120] {
+        let (mut terminal, slave) = terminal(columns);
+        let mut command = run();
+        let mut child = command.stdin(Stdio::null()).stdout(slave).spawn().unwrap();
+        command.stdout(Stdio::null());
+        let mut said = Vec::new();
+        // When no process has the terminal any more, reading ends with an error.
+        drop(terminal.read_to_end(&mut said));
+        child.wait().unwrap();
+        let said = String::from_utf8(said).unwrap();
+        let long = said.lines().find(|line| line.chars().count() > usize::from(columns));
+        // The command to go on is one word for a shell, so it stays in one line.
+        assert!(long.is_none_or(|line| line.contains("serve --data-dir")), "{long:?}: {said}");
+        assert_eq!(words(&said)[..agents.len()], agents, "{said}");
+        assert!(words(&said).ends_with(&agents), "{said}");
+    }
+}
+
+/// Returns a terminal of this width, and the end of it for a program.
+fn terminal(columns: u16) -> (File, File) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
     let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&slave, size).unwrap();
+    (File::from(master), slave)
+}
+
+/// Runs a command whose standard error is a terminal; returns what it wrote there.
+fn at_a_terminal(command: &mut Command) -> String {
+    let (mut master, slave) = terminal(80);
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(slave).spawn().unwrap();
     // The copy of the terminal in the command keeps it open in this process.
     command.stderr(Stdio::null());
-    let mut master = File::from(master);
     let mut said = Vec::new();
     let mut part = [0; 4096];
     // When no process has the terminal any more, reading ends with an error.

@@ -15,8 +15,8 @@ use anyhow::{Context, bail};
 use botarmy_domain::ports::{Gates, Operations, Projects, Queries};
 use botarmy_domain::{
     AgentType, BusMessage, Caller, Entry, EventPayload, HitlAction, HitlKind, HitlRequest,
-    HitlRequestId, HitlStatus, NewProject, OnExpiry, Oversight, Project, ProjectId, ProjectState,
-    Response, TaskId, Timestamp, Usage,
+    HitlRequestId, HitlStatus, LogId, NewProject, OnExpiry, Oversight, Project, ProjectId,
+    ProjectState, Response, TaskId, Timestamp, Usage,
 };
 use botarmy_http::zip::zip_package;
 use serde_json::{Map, Value};
@@ -58,6 +58,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Longest wait for a moment without messages.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
+/// Number of entries that are read at once to catch up with the log.
+const PAGE: u32 = 100;
+
 /// First answer to a signal; what runs may take a while to end.
 const STOPPING: &str = "\nStopping: what runs now may end, and then the project waits. Press Ctrl-C again to stop at \
                         once.";
@@ -84,7 +87,7 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
              workers, and `run` has no API that they could connect to. Use `serve`, or set a runner"
         );
     }
-    let agents = system.agents_line();
+    let agents = text::wrap(&system.agents_line(), text::width());
     say!("{agents}");
     system.start().await?;
     let code = follow(&system, &wish, name, &out, &mut signals).await;
@@ -145,10 +148,10 @@ async fn follow(
     let mut terminal = Terminal::new(system, project.id, wish.yes);
     let ended = 'following: loop {
         tokio::select! {
-            heard = news.next() => terminal.hear(&heard.unwrap_or(BusMessage::Lagged)),
+            heard = news.next() => terminal.hear(&heard.unwrap_or(BusMessage::Lagged)).await?,
             () = tokio::time::sleep(GLANCE) => {}
             () = signals.told() => {
-                say!("{STOPPING}");
+                terminal.print(STOPPING);
                 break None;
             }
         }
@@ -159,24 +162,28 @@ async fn follow(
         while !is_closed() {
             tokio::select! {
                 heard = tokio::time::timeout(PAUSE, news.next()) => match heard {
-                    Ok(Some(heard)) => terminal.hear(&heard),
+                    Ok(Some(heard)) => terminal.hear(&heard).await?,
                     _ => break,
                 },
                 () = &mut patience => break,
                 () = signals.told() => {
-                    say!("{STOPPING}");
+                    terminal.print(STOPPING);
                     break 'following None;
                 }
             }
         }
-        if is_closed() || terminal.is_stuck().await? {
+        if is_closed() {
+            break None;
+        }
+        terminal.catch_up().await?;
+        if terminal.is_stuck().await? {
             break None;
         }
         // The project waits at the gate, even if the person leaves.
         let answered = tokio::select! {
             answered = terminal.answer_gates() => answered?,
             () = signals.told() => {
-                say!("{STOPPING}");
+                terminal.print(STOPPING);
                 false
             }
         };
@@ -193,8 +200,9 @@ async fn follow(
         if !now.status().is_open() {
             // What led to it is on its way still.
             while let Ok(Some(heard)) = tokio::time::timeout(LAST_MESSAGES, news.next()).await {
-                terminal.hear(&heard);
+                terminal.hear(&heard).await?;
             }
+            terminal.catch_up().await?;
             break Some(now);
         }
     };
@@ -239,13 +247,14 @@ async fn finish(system: &System, project: &Project, out: &Path) -> anyhow::Resul
     match &project.state {
         ProjectState::Completed { .. } => {}
         ProjectState::Halted { by, reason, .. } => {
-            say!(
+            let halted = format!(
                 "\nThe project was halted by {by}: {}.\nTo go on after all: start \
                  `botarmy-server serve` on the same data, and \
                  POST /api/v1/projects/{}/reopen {{\"reason\": …}}.",
                 text::printable(reason),
                 project.id
             );
+            say!("{}", text::wrap(&halted, text::width()));
             return Ok(ExitCode::FAILURE);
         }
         _ => {
@@ -283,6 +292,8 @@ struct Terminal<'a> {
     project: ProjectId,
     yes: bool,
     width: Option<usize>,
+    /// Position of the last entry of the project's log that was shown.
+    shown: u64,
     answered: BTreeSet<HitlRequestId>,
     /// Number of failures that `--yes` still answers with another try.
     second_chances: u32,
@@ -301,6 +312,7 @@ impl<'a> Terminal<'a> {
             project,
             yes,
             width: text::width(),
+            shown: 0,
             answered: BTreeSet::new(),
             second_chances: SECOND_CHANCES,
             started: BTreeMap::new(),
@@ -314,10 +326,14 @@ impl<'a> Terminal<'a> {
         say!("{}", text::wrap(text, self.width));
     }
 
-    fn hear(&mut self, news: &BusMessage) {
+    async fn hear(&mut self, news: &BusMessage) -> anyhow::Result<()> {
         match news {
             BusMessage::Entry(entry) if entry.project_id == Some(self.project) => {
-                self.show_entry(entry);
+                if entry.seq == self.shown + 1 {
+                    self.show_entry(entry);
+                } else if entry.seq > self.shown {
+                    self.catch_up().await?;
+                }
             }
             BusMessage::Progress(progress) if progress.project_id == self.project => {
                 let message = text::one_line(&progress.message, 300);
@@ -328,10 +344,25 @@ impl<'a> Terminal<'a> {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Shows the entries of the project's log that were not shown yet: the bus delivers an entry a
+    /// moment after its commit, and may lose some.
+    async fn catch_up(&mut self) -> anyhow::Result<()> {
+        let (audit, log) = (&self.system.stores.ports.audit, LogId::Project(self.project));
+        loop {
+            let page = audit.since(log, self.shown, PAGE).await?;
+            page.items.iter().for_each(|entry| self.show_entry(entry));
+            if !page.has_more {
+                return Ok(());
+            }
+        }
     }
 
     /// Prints the line for an entry that a person at the terminal wants to see.
     fn show_entry(&mut self, entry: &Entry) {
+        self.shown = entry.seq;
         let line = match EventPayload::of(entry) {
             Ok(EventPayload::TaskCreated(e)) => match self.waiting(entry, e.agent_type, e.step) {
                 Some(line) => line,
@@ -458,6 +489,8 @@ impl<'a> Terminal<'a> {
             if self.answered.contains(&request.id) {
                 continue;
             }
+            // The step that led to the gate was committed with it or before.
+            self.catch_up().await?;
             let response = if self.yes { self.nod(request) } else { self.ask(request).await? };
             let Some(response) = response else { return Ok(false) };
             let caller = Caller::person("terminal");
