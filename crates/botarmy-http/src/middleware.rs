@@ -11,7 +11,7 @@ use std::time::Instant;
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, BytesMut, Data};
@@ -32,6 +32,17 @@ use botarmy_domain::text;
 /// The largest body that is read before routing, in bytes.
 const SMALL_BODY: usize = 64 * 1024;
 
+/// Headers that pages of other origins may read.
+const EXPOSED: [HeaderName; 7] = [
+    REQUEST_ID,
+    REPLAYED,
+    header::CONTENT_DISPOSITION,
+    header::ETAG,
+    header::LINK,
+    header::LOCATION,
+    header::RETRY_AFTER,
+];
+
 /// Grants cross-origin access to the configured origins and no others.
 pub(crate) fn cors(origins: &OriginRule) -> Cors {
     let origins = origins.clone();
@@ -39,17 +50,27 @@ pub(crate) fn cors(origins: &OriginRule) -> Cors {
         .allowed_origin_fn(move |origin, _| origins.is_configured(origin.as_bytes()))
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
         .allow_any_header()
-        .expose_headers([
-            REQUEST_ID,
-            REPLAYED,
-            header::CONTENT_DISPOSITION,
-            header::ETAG,
-            header::LINK,
-            header::LOCATION,
-            header::RETRY_AFTER,
-        ])
+        .expose_headers(EXPOSED)
         .supports_credentials()
         .max_age(3600)
+}
+
+/// Returns the origin of a request, if it is one of the configured ones.
+fn configured_origin(request: &ServiceRequest) -> Option<HeaderValue> {
+    let origin = request.headers().get(header::ORIGIN)?;
+    let state = request.app_data::<Data<State>>()?;
+    state.settings.origins.is_configured(origin.as_bytes()).then(|| origin.clone())
+}
+
+/// Lets a page of this origin read an error that did not pass through the CORS layer.
+fn readable_from(problem: Problem, origin: HeaderValue) -> Problem {
+    let exposed = EXPOSED.map(|name| name.to_string()).join(", ");
+    let exposed = HeaderValue::from_str(&exposed).expect("names of headers are visible ASCII");
+    problem
+        .with_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
+        .with_header(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"))
+        .with_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed)
+        .with_header(header::VARY, HeaderValue::from_static("Origin"))
 }
 
 /// Handles one request from its arrival to its response.
@@ -64,8 +85,16 @@ pub(crate) async fn frame(
     });
     let method = request.method().clone();
     let uri = request.uri().clone();
-    // Before the path is rewritten, which would drop the host of an absolute target.
-    let checked = origin_check::check(&request).and_then(|()| refuse_credentials(&uri));
+    let origin = configured_origin(&request);
+    let is_preflight = method == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let checked = if is_preflight && origin.is_some() {
+        // The request that follows it is checked; a page cannot read why a preflight was refused.
+        Ok(())
+    } else {
+        // Before the path is rewritten, which would drop the host of an absolute target.
+        origin_check::check(&request).and_then(|()| refuse_credentials(&uri))
+    };
     let client = client_address(&request);
     if let Some(client) = client {
         request.extensions_mut().insert(client);
@@ -113,7 +142,12 @@ pub(crate) async fn frame(
         })
         .map_err(|problem| {
             problem.log();
-            headers.add_to_problem(problem.at(uri.path()).with_header(REQUEST_ID, id.clone()))
+            let problem = problem.at(uri.path()).with_header(REQUEST_ID, id.clone());
+            let problem = headers.add_to_problem(problem);
+            match origin {
+                Some(origin) => readable_from(problem, origin),
+                None => problem,
+            }
         });
     let status = response.as_ref().map_or_else(ResponseError::status_code, ServiceResponse::status);
     let path = uri.path();
@@ -410,6 +444,43 @@ mod tests {
         assert!(answers[0].header("access-control-expose-headers").contains("x-request-id"));
         assert_eq!(answers[3].status, 400);
         assert!(answers[3].json()["detail"].as_str().unwrap().contains("http.cors_origins"));
+    }
+
+    #[actix_web::test]
+    async fn a_page_of_a_configured_origin_can_read_errors_made_before_routing() {
+        let own = "http://localhost:3000";
+        let preflight = |path: &str| {
+            TestRequest::with_uri(path)
+                .method(actix_web::http::Method::OPTIONS)
+                .insert_header(("access-control-request-method", "GET"))
+        };
+        for (origin, allowed) in [(own, own), ("http://evil.example", "")] {
+            let from = |request: TestRequest| request.insert_header(("origin", origin));
+            let mut fakes = Fakes::default();
+            fakes.queries.expect_project().returning(|_, _| panic!("on purpose"));
+            let requests = [
+                from(get("/livez?token=s3cr3t")),
+                from(get("/livez").insert_header(("host", "elsewhere.example"))),
+                from(get(&path(""))),
+            ];
+            let answers = fakes.send_all(requests).await;
+            let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+            assert_eq!(statuses, [400, 421, 500], "{origin}");
+            for answer in answers {
+                assert_eq!(answer.header("access-control-allow-origin"), allowed);
+                let exposed = answer.header("access-control-expose-headers");
+                assert_eq!(exposed.contains("x-request-id"), origin == own, "{exposed}");
+                assert_eq!(answer.header("vary").contains("Origin"), origin == own);
+            }
+        }
+        let preflights = [
+            preflight("/livez?token=s3cr3t"),
+            preflight("/livez").insert_header(("host", "elsewhere.example")),
+        ];
+        let preflights = preflights.map(|request| request.insert_header(("origin", own)));
+        for answer in Fakes::default().send_all(preflights).await {
+            assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, own));
+        }
     }
 
     #[actix_web::test]
