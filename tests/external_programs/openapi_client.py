@@ -15,11 +15,12 @@ from client.api.audit import export_project_log, search_project_events, verify_p
 from client.api.context import list_artifacts  # noqa: E402
 from client.api.hitl import (  # noqa: E402
     get_request, get_request_artifacts, list_pending_requests, list_project_requests, respond_to_request,
+    respond_to_requests,
 )
 from client.api.projects import create_project, get_project, get_project_completion, list_projects  # noqa: E402
 from client.api.tasks import get_task, list_tasks  # noqa: E402
 from client.models import (  # noqa: E402
-    HitlAction, HitlStatus, NewProjectBody, Problem, RespondBody,
+    BulkAction, BulkItem, BulkItems, HitlAction, HitlStatus, NewProjectBody, Problem, RespondBody,
 )
 
 client = Client(base_url=sys.argv[2])
@@ -46,11 +47,16 @@ for _ in range(600):
         read = ok(get_request.sync_detailed(gate.request_id, client=client))
         review = ok(get_request_artifacts.sync_detailed(gate.request_id, client=client))
         assert review.subject_digest == read.subject.digest
-        if actions:
-            body = RespondBody(action=HitlAction.APPROVE, subject_digest=read.subject.digest)
+        if len(actions) == 1:
+            item = BulkItem(request_id=gate.request_id, subject_digest=read.subject.digest)
+            body = BulkItems(action=BulkAction.APPROVE, items=[item])
+            done = ok(respond_to_requests.sync_detailed(client=client, body=body)).results[0].response
         else:
-            body = RespondBody(action=HitlAction.AMEND, content="Leave the comments out.")
-        done = ok(respond_to_request.sync_detailed(gate.request_id, client=client, body=body))
+            if actions:
+                body = RespondBody(action=HitlAction.APPROVE, subject_digest=read.subject.digest)
+            else:
+                body = RespondBody(action=HitlAction.AMEND, content="Leave the comments out.")
+            done = ok(respond_to_request.sync_detailed(gate.request_id, client=client, body=body))
         actions.append(done.action)
         again = ok(get_request.sync_detailed(gate.request_id, client=client))
         assert again.status != "pending" and again.history
