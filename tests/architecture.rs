@@ -54,11 +54,17 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
         match name.as_str() {
             "botarmy-server" | "botarmy-tests" => {}
             "botarmy-domain" => assert!(on_ours.is_empty(), "the domain knows {on_ours:?}"),
-            // The one twig: what both dialects of the store share.
-            "botarmy-sqlite" | "botarmy-postgres" => {
+            // What both dialects of the store share.
+            "botarmy-sqlite" => {
                 let both = ["botarmy-domain", "botarmy-sql"];
                 assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
             }
+            "botarmy-postgres" => {
+                let all = ["botarmy-domain", "botarmy-sql", "botarmy-tls"];
+                assert_eq!(on_ours, all.into(), "{name} leans on {on_ours:?}");
+            }
+            // Certificates are no matter of the domain.
+            "botarmy-tls" => assert!(on_ours.is_empty(), "{name} leans on {on_ours:?}"),
             // What every border over HTTP shares, and the live frames that some of them serve.
             "botarmy-http" => {
                 let both = ["botarmy-domain", "botarmy-web"];
@@ -71,13 +77,13 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
             _ => assert_eq!(on_ours, ["botarmy-domain"].into(), "{name} leans on {on_ours:?}"),
         }
     }
-    assert_eq!(ours.len(), 16, "a new crate has its place in this test: {names:?}");
+    assert_eq!(ours.len(), 17, "a new crate has its place in this test: {names:?}");
 }
 
 #[test]
 fn a_library_lives_in_one_crate_only() {
     let ours = ours(&metadata());
-    let homes: [(&str, &[&str]); 18] = [
+    let homes: [(&str, &[&str]); 19] = [
         // The bench measures the database itself beside it.
         ("diesel", &["botarmy-sqlite", "botarmy-postgres", "botarmy-tests"]),
         ("diesel-async", &["botarmy-postgres"]),
@@ -97,6 +103,7 @@ fn a_library_lives_in_one_crate_only() {
         ("actix-ws", &["botarmy-ws"]),
         // The sockets of the server, and clients of it.
         ("tokio-rustls", &["botarmy-http", "botarmy-tests"]),
+        ("rustls-native-certs", &["botarmy-tls", "botarmy-agents-llm"]),
         ("ipnet", &["botarmy-web"]),
         ("actix-cors", &["botarmy-http"]),
         // The problem document stands in the OpenAPI document of every border.

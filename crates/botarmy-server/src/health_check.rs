@@ -1,7 +1,5 @@
 //! `health-check`: asks a running server whether it is well, for images that hold no other client.
 
-mod verifier;
-
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
@@ -11,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::Uri;
 use anyhow::{Context, bail, ensure};
+use botarmy_tls::{Trust, TrustError, verifier};
+use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::output::say;
 use crate::settings::Settings;
-use verifier::Trust;
 
 /// Time limit for the answer. The server gives each of its parts less than a second.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -51,6 +50,8 @@ impl Target {
             Ok(address) => format!("[{address}]"),
             Err(_) => name.trim().to_owned(),
         });
+        // The connection does not leave this machine, and the request holds no secret. The files in
+        // the settings may be newer than what the server uses.
         Self { url, host: name, trust: Trust::Any }
     }
 
@@ -97,7 +98,7 @@ fn get(target: &Target) -> anyhow::Result<(u16, String)> {
     socket.set_read_timeout(Some(left()))?;
     let mut stream: Box<dyn ReadWrite> = if has_tls {
         let name = ServerName::try_from(host.to_owned()).context("its host is no name")?;
-        let config = Arc::new(verifier::client_config(&target.trust)?);
+        let config = Arc::new(client_config(&target.trust)?);
         Box::new(StreamOwned::new(ClientConnection::new(config, name)?, socket.try_clone()?))
     } else {
         Box::new(socket.try_clone()?)
@@ -117,6 +118,20 @@ fn get(target: &Target) -> anyhow::Result<(u16, String)> {
         ensure!(Instant::now() < until, "no whole answer in time");
     }
     parse(&String::from_utf8_lossy(&answer))
+}
+
+/// Returns the settings of a connection that accepts these certificates.
+fn client_config(trust: &Trust) -> anyhow::Result<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = match verifier(trust, &provider) {
+        Err(error @ TrustError::NoAuthorities) => bail!("{error}; name a file with --ca"),
+        verifier => verifier?,
+    };
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
 }
 
 /// A name may lead to several addresses, of which the server listens on one.
