@@ -43,7 +43,7 @@ pub fn status(path: &Path) -> Result<Vec<MigrationState>, OpenError> {
     Ok(known().into_iter().map(state).collect())
 }
 
-/// Applies the missing migrations, each in a transaction of its own, and returns their names.
+/// Applies the missing migrations in one transaction, and returns their names.
 ///
 /// # Errors
 /// When the file is in use, belongs to another program, is damaged or has an unknown version, or a
@@ -81,22 +81,36 @@ pub fn dry_run(path: &Path) -> Result<Vec<String>, OpenError> {
     open::inspect(path)?;
     let mut connection = connection::rehearsal(Some(path).filter(|path| path.exists()))
         .map_err(|error| OpenError::sqlite(path, error))?;
+    in_a_transaction(&mut connection, path, false)
+}
+
+/// Applies the missing migrations in one transaction: a start on an empty folder waits for the disk
+/// once, and an upgrade that fails leaves the file as it was.
+pub(crate) fn apply(
+    connection: &mut SqliteConnection,
+    path: &Path,
+) -> Result<Vec<String>, OpenError> {
+    in_a_transaction(connection, path, true)
+}
+
+/// Applies the missing migrations, and keeps them or rolls them back.
+fn in_a_transaction(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    is_kept: bool,
+) -> Result<Vec<String>, OpenError> {
     let mut names = Ok(Vec::new());
-    let rehearsed: QueryResult<()> = connection.immediate_transaction(|connection| {
-        names = apply(connection, path);
-        Err(DieselError::RollbackTransaction)
+    let done: QueryResult<()> = connection.immediate_transaction(|connection| {
+        names = apply_each(connection, path);
+        if is_kept && names.is_ok() { Ok(()) } else { Err(DieselError::RollbackTransaction) }
     });
-    match rehearsed {
+    match done {
         Ok(()) | Err(DieselError::RollbackTransaction) => names,
         Err(error) => Err(OpenError::sqlite(path, error)),
     }
 }
 
-/// Applies the missing migrations.
-pub(crate) fn apply(
-    connection: &mut SqliteConnection,
-    path: &Path,
-) -> Result<Vec<String>, OpenError> {
+fn apply_each(connection: &mut SqliteConnection, path: &Path) -> Result<Vec<String>, OpenError> {
     let applied = connection
         .run_pending_migrations(MIGRATIONS)
         .map_err(|source| OpenError::Migration { path: path.to_owned(), source })?;
