@@ -480,18 +480,18 @@ impl Load {
         }
     }
 
-    /// Begins to wait for work, and leaves.
+    /// Begins to wait for work, and leaves while it waits. Work that comes before that is done: a task
+    /// that one client after another leaves with would not end in time.
     async fn left(&self, dice: &mut Dice) {
-        let body =
-            json!({"worker_id": "left", "agents": [EXTERNAL], "max": 1, "wait_s": 30}).to_string();
-        let head = format!(
-            "POST {LEASES} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let mut stream = TcpStream::connect(self.address()).await.unwrap();
-        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
-        tokio::time::sleep(self.stay.mul_f64(dice.below(100) as f64 / 100.0)).await;
+        let poll = json!({"worker_id": "left", "agents": [EXTERNAL], "max": 1, "wait_s": 30});
+        let stay = self.stay.mul_f64(dice.below(100) as f64 / 100.0);
+        let Ok((_, answer)) = tokio::time::timeout(stay, self.post(LEASES, &poll)).await else {
+            return;
+        };
+        for lease in answer["leases"].as_array().into_iter().flatten() {
+            self.beat(lease, 0).await;
+            self.work(lease, dice).await;
+        }
     }
 
     /// Verifies and exports a log, or a part of it.
