@@ -32,13 +32,14 @@ COPY config/workflows /etc/botarmy/workflows
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
-# Loopback inside a container cannot be reached from outside, so the server listens on all addresses.
-# There it starts only with BOTARMY_HTTP__ALLOW_REMOTE, BOTARMY_HTTP__HOSTS, and TLS or
-# BOTARMY_HTTP__TRUSTED_PROXIES, which the image does not set, because there is no access control.
 # Two arenas of the C library's allocator: it would keep freed memory in many.
 ENV MALLOC_ARENA_MAX=2
+# Loopback inside a container cannot be reached from outside, so the server listens on all addresses.
+# There it starts only with keys, and with BOTARMY_HTTP__ALLOW_REMOTE, BOTARMY_HTTP__HOSTS, and TLS or
+# BOTARMY_HTTP__TRUSTED_PROXIES, which the image does not set: they depend on where it runs.
 ENV BOTARMY_HTTP__HOST=0.0.0.0 \
     BOTARMY_HTTP__PORT=8080 \
+    BOTARMY_ACCESS__MODE=keys \
     BOTARMY_STORE__DATA_DIR=/data \
     BOTARMY_WORKFLOWS__DIR=/etc/botarmy/workflows
 EXPOSE 8080

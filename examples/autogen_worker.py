@@ -3,7 +3,7 @@
 OPENAI_BASE_URL.
 
     pip install autogen-agentchat 'autogen-ext[openai]'
-    OPENAI_API_KEY=... python3 examples/autogen_worker.py analyst
+    BOTARMY_KEY=... OPENAI_API_KEY=... python3 examples/autogen_worker.py analyst
 """
 import asyncio, os
 

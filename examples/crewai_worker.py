@@ -2,7 +2,7 @@
 """A worker with a crew of CrewAI. The model is that of OPENAI_MODEL, at OPENAI_BASE_URL.
 
     pip install crewai
-    OPENAI_API_KEY=... python3 examples/crewai_worker.py analyst
+    BOTARMY_KEY=... OPENAI_API_KEY=... python3 examples/crewai_worker.py analyst
 """
 import os
 

@@ -4,7 +4,7 @@ is that of OPENAI_MODEL, at OPENAI_BASE_URL. The file of checkpoints has to be s
 of an agent type: the answer may reach another one than the one that asked.
 
     pip install langgraph langgraph-checkpoint-sqlite langchain-openai
-    OPENAI_API_KEY=... python3 examples/langgraph_worker.py analyst
+    BOTARMY_KEY=... OPENAI_API_KEY=... python3 examples/langgraph_worker.py analyst
 """
 import os, sqlite3
 from typing import TypedDict

@@ -3,7 +3,7 @@
 OPENAI_BASE_URL.
 
     pip install openai-agents
-    OPENAI_API_KEY=... python3 examples/openai_agents_worker.py analyst
+    BOTARMY_KEY=... OPENAI_API_KEY=... python3 examples/openai_agents_worker.py analyst
 """
 import os
 

@@ -2,7 +2,7 @@
 """A worker with an agent of Pydantic AI. The model is that of OPENAI_MODEL, at OPENAI_BASE_URL.
 
     pip install 'pydantic-ai-slim[openai]'
-    OPENAI_API_KEY=... python3 examples/pydantic_ai_worker.py analyst
+    BOTARMY_KEY=... OPENAI_API_KEY=... python3 examples/pydantic_ai_worker.py analyst
 """
 import os
 

@@ -2,8 +2,9 @@
 """An external worker for BotArmy that needs only Python's standard library. It takes tasks, asks a
 person in the middle of the work, and returns a document. After a kill it continues where it was.
 
-    python3 examples/worker.py coder --url http://127.0.0.1:8080
+    BOTARMY_KEY=... python3 examples/worker.py coder --url http://127.0.0.1:8080
 
+The key is that of a program with the role worker: `botarmy-server keys create coder --role worker`.
 The examples for agent frameworks beside this file use its `main` and its `prompt`.
 """
 import argparse, json, os, threading, time, urllib.error, urllib.request
@@ -57,8 +58,9 @@ def work(task, say):
 def call(path, body, token=None):
     """Sends JSON and returns the status and the answer; retries while the server is unavailable."""
     data, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
-    if token:  # The secret of a lease, with every call about it.
-        headers["Authorization"] = f"Bearer {token}"
+    # The token of a lease with every call about it, and the worker's own key to get one.
+    if credential := token or os.environ.get("BOTARMY_KEY"):
+        headers["Authorization"] = f"Bearer {credential}"
     while True:
         try:
             request = urllib.request.Request(f"{args.url}/api/v1/worker/leases{path}", data, headers)

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
+use botarmy_tests::access::header_line;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,6 +47,11 @@ impl Connection {
         self.ask("POST", None, path, body).await
     }
 
+    /// Puts JSON and expects success.
+    pub(crate) async fn put(&mut self, path: &str, body: &Value) -> Result<Value> {
+        self.ask("PUT", None, path, body.to_string().as_bytes()).await?.json()
+    }
+
     /// Posts JSON and expects success.
     pub(crate) async fn create(&mut self, path: &str, body: &Value) -> Result<Value> {
         self.post(path, body.to_string().as_bytes()).await?.json()
@@ -68,8 +74,10 @@ impl Connection {
         path: &str,
         body: &[u8],
     ) -> Result<Answer<'_>> {
-        let token = token.map(|token| format!("authorization: Bearer {token}\r\n"));
-        let token = token.unwrap_or_default();
+        let token = match token {
+            Some(token) => format!("authorization: Bearer {token}\r\n"),
+            None => header_line(),
+        };
         self.request.clear();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\

@@ -3,9 +3,11 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use botarmy_tests::access;
 use tempfile::TempDir;
 
 use crate::client::Connection;
@@ -69,6 +71,16 @@ pub(crate) fn binary() -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Returns whether the server knows keys. Older ones, with which it is compared, refuse such settings.
+fn has_keys() -> Result<bool> {
+    static HAS_KEYS: OnceLock<bool> = OnceLock::new();
+    if let Some(has_keys) = HAS_KEYS.get() {
+        return Ok(*has_keys);
+    }
+    let help = Command::new(binary()?).args(["keys", "--help"]).output()?;
+    Ok(*HAS_KEYS.get_or_init(|| help.status.success()))
+}
+
 /// A running server; killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
@@ -90,6 +102,7 @@ impl Server {
             .arg("--data-dir")
             .arg(data)
             .args(["serve", "--port", &address.port().to_string()])
+            .envs(if has_keys()? { access::variables() } else { Vec::new() })
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -113,6 +126,10 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         server.started_in = began.elapsed();
+        if has_keys()? && access::needs_keys() && !settings.iter().any(|one| one.1 == "worker") {
+            let path = format!("/api/v1/access/principals/{}/grants", access::admin());
+            Connection::open(address).await?.put(&path, &access::worker_grants()).await?;
+        }
         Ok(server)
     }
 

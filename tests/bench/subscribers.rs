@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use botarmy_domain::Timestamp;
+use botarmy_tests::watcher::request;
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -19,7 +20,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens a connection with the subscriptions of this query.
 pub(crate) async fn connect(address: SocketAddr, query: &str) -> Result<Socket> {
-    let (socket, _) = connect_async(format!("ws://{address}/ws?{query}")).await?;
+    let (socket, _) = connect_async(request(&format!("ws://{address}/ws?{query}"))).await?;
     Ok(socket)
 }
 

@@ -84,11 +84,31 @@ fn agent(name: &str) -> Row {
     vec![Cell::Text(name.to_owned()), Cell::Text("{}".to_owned())]
 }
 
+fn id(n: u8) -> Cell {
+    Cell::Bytes(vec![n; 16])
+}
+
+fn project(n: u8, creator: Option<u8>) -> Row {
+    let (status, body) = (Cell::Text("active".to_owned()), Cell::Text("{}".to_owned()));
+    vec![id(n), status, creator.map_or(Cell::Null, id), body]
+}
+
+fn key_use(n: u8, at: i64) -> Row {
+    vec![id(n), Cell::Integer(at)]
+}
+
+fn record(n: u8) -> Row {
+    vec![id(n), Cell::Text("{\"a\" :  1e23}".to_owned())]
+}
+
 async fn rows_are_read_back_unchanged_in_key_order(place: Place) {
     let mut target = place.target().await;
     for (table, mut rows) in [
         (&HEADS, vec![head(3, 1), head(0x80, 2), head(0, i64::MAX), head(0xff, 4), head(1, 5)]),
         (table("agents"), ["b", "Z", "a", "a b", "ä", "_", "A"].map(agent).into()),
+        (table("projects"), vec![project(2, Some(9)), project(1, None), project(0x80, Some(1))]),
+        (table("key_uses"), vec![key_use(2, i64::MAX), key_use(1, 0)]),
+        (table("api_keys"), vec![record(3), record(1)]),
     ] {
         assert_eq!(target.last(table).await.unwrap(), None);
         target.append(table, &rows).await.unwrap();

@@ -10,7 +10,7 @@ use botarmy_domain::idempotency::{ALREADY_REPLIED, KEPT_FOR, MAX_REPLY};
 use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{
     CallKey, CallReply, Committed, DomainError, Error, HitlAction, HitlKind, HitlRequestId,
-    HitlStatus, KeptReply, KeyedCall, LogId, NewProject, Oversight, Project, ProjectId,
+    HitlStatus, KeptReply, KeyedCall, LogId, NewProject, Oversight, Project, ProjectId, Reach,
     RequestDigest, Response, Scope, Timestamp,
 };
 
@@ -120,7 +120,10 @@ pub async fn of_calls_with_one_key_about_different_logs_one_is_decided(stores: &
         let reply = kept(stores, key).await.unwrap().reply.clone().unwrap();
         assert_eq!(reply.location, Some(format!("/projects/{}", created[0].0)));
     }
-    assert_eq!(stores.projects.projects(None, None, 100).await.unwrap().len(), 5);
+    assert_eq!(
+        stores.projects.projects(&Reach::everything(), None, None, 100).await.unwrap().len(),
+        5
+    );
 }
 
 pub async fn each_part_of_a_call_is_decided_once(stores: &Stores) {
@@ -146,7 +149,10 @@ pub async fn each_part_of_a_call_is_decided_once(stores: &Stores) {
     assert!(is_another_request(&other), "{other:?}");
     let marker = kept(stores, whole).await.unwrap();
     assert_eq!((&marker.reply, &marker.request), (&None, &digest("/bulk")));
-    assert_eq!(stores.projects.projects(None, None, 100).await.unwrap().len(), 2);
+    assert_eq!(
+        stores.projects.projects(&Reach::everything(), None, None, 100).await.unwrap().len(),
+        2
+    );
 }
 
 pub async fn a_reply_is_forgotten_when_it_has_expired_and_not_before(stores: &Stores) {
@@ -202,8 +208,9 @@ pub async fn a_sample_has_pending_requests_and_the_newest_of_the_others(stores: 
     }
     stores.raise(one).await;
     let start = Timestamp::from_micros(0);
-    let sample =
-        async |project, since, limit| stores.requests.sample(project, since, limit).await.unwrap();
+    let sample = async |project, since, limit| {
+        stores.requests.sample(&Reach::everything(), project, since, limit).await.unwrap()
+    };
     let all = sample(None, since, 10).await;
     let pending: Vec<_> = all.pending.iter().map(|one| (one.kind, one.agent, one.count)).collect();
     assert_eq!(pending, [(HitlKind::Question, None, 2)]);

@@ -1,5 +1,6 @@
 //! Searches in a long log: they find what a plain filter finds, by indexes, and in time.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,11 +8,12 @@ use std::time::{Duration, Instant};
 use botarmy_domain::ports::{AuditLog, Clock, Ids, Ledger};
 use botarmy_domain::{
     Caller, DecisionContext, EntryFilter, EventId, EventSource, EventType, HitlRequestId,
-    NewProject, Oversight, ProjectId, Scope, TaskId, Timestamp, decide,
+    NewProject, Oversight, PrincipalId, ProjectId, Reach, Scope, Sight, TaskId, Timestamp, decide,
 };
 use botarmy_postgres::{PostgresSettings, PostgresStore};
 use botarmy_server::system::{RandomIds, SystemClock};
-use botarmy_sql::log_search::{Dialect, Positions, SHORT_LOG, Search};
+use botarmy_sql::dialect::Dialect;
+use botarmy_sql::log_search::{Positions, SHORT_LOG, Search};
 use botarmy_sqlite::{SqliteSettings, SqliteStore};
 use botarmy_tests::dice::Dice;
 use botarmy_tests::server::{TestServer, http_client};
@@ -22,6 +24,9 @@ use uuid::Uuid;
 
 /// Limit of a page at a million entries.
 const IN_TIME: Duration = Duration::from_millis(20);
+/// Limit of a page within a limited reach at a million entries. The worst one holds 400,000 entries, none
+/// of them among the newest, and all of them are read.
+const WITHIN_REACH: Duration = Duration::from_secs(3);
 /// Limit in every test run, where the databases are not optimised and share the machine.
 const IN_SHORT: Duration = Duration::from_secs(1);
 /// Time of the first entry, in microseconds.
@@ -45,12 +50,34 @@ fn log(n: u64) -> Uuid {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + u128::from(n))
 }
 
+/// Returns the creator of a project: one of five principals for the small ones.
+fn creator_of(log: Uuid) -> Option<PrincipalId> {
+    let n = log.as_u128() - self::log(0).as_u128();
+    (1..=OLD.into()).contains(&n).then(|| PrincipalId::from_uuid(Uuid::from_u128(n % 5)))
+}
+
 /// Entries of many projects, in the order in which they are written. Some types and sources are
 /// frequent, some rare, some only old; for a while the clock is an hour slow.
 fn rows(count: u64) -> Vec<Row> {
+    rows_of(count, |n| if n % 10 < 7 { log(0) } else { log(1 + n % 89) })
+}
+
+/// A large project without entries among the newest fifth.
+const OLD: u64 = 200;
+
+/// The same entries with the project [`OLD`], for searches within a reach.
+fn rows_with_old(count: u64) -> Vec<Row> {
+    rows_of(count, |n| match n {
+        _ if n % 2 == 0 && n < count * 4 / 5 => log(OLD),
+        _ if n % 10 < 8 => log(0),
+        _ => log(1 + n % 89),
+    })
+}
+
+fn rows_of(count: u64, log_of: impl Fn(u64) -> Uuid) -> Vec<Row> {
     let mut lengths = std::collections::HashMap::new();
     let rows = (0..count).map(|n| {
-        let log = if n % 10 < 7 { log(0) } else { log(1 + n % 89) };
+        let log = log_of(n);
         let seq = lengths.entry(log).or_insert(0);
         *seq += 1;
         let event_type = match n {
@@ -116,6 +143,16 @@ fn statements(rows: &[Row], id: fn(Uuid) -> String, hash: &str) -> Vec<String> {
     for row in rows {
         ends.insert(row.log, row.seq);
     }
+    for log in ends.keys() {
+        if let Some(creator) = creator_of(*log) {
+            statements.push(format!(
+                "INSERT INTO projects (id, status, creator, body) \
+                 VALUES ({}, 'completed', {}, '{{}}') ON CONFLICT DO NOTHING",
+                id(*log),
+                id(creator.uuid())
+            ));
+        }
+    }
     for (log, seq) in ends {
         let (columns, values) = if hash.starts_with("x'") {
             ("hash, counts", format!("{hash}, '{{}}'"))
@@ -135,6 +172,7 @@ fn statements(rows: &[Row], id: fn(Uuid) -> String, hash: &str) -> Vec<String> {
 fn expected(rows: &[Row], filter: &EntryFilter, limit: u32) -> Vec<EventId> {
     let mut found: Vec<&Row> = rows
         .iter()
+        .filter(|row| filter.reach.sees(ProjectId::from_uuid(row.log), creator_of(row.log)))
         .filter(|row| filter.project.is_none_or(|project| row.log == project.uuid()))
         .filter(|row| filter.task.is_none_or(|task| row.task == Some(task.uuid())))
         .filter(|row| filter.request.is_none_or(|request| row.request == Some(request.uuid())))
@@ -144,7 +182,9 @@ fn expected(rows: &[Row], filter: &EntryFilter, limit: u32) -> Vec<EventId> {
         .filter(|row| filter.to.is_none_or(|to| row.at <= to.micros()))
         .collect();
     let cursor = filter.before.map(|before| {
-        let seq = rows.iter().find(|row| row.id == before.uuid()).map(|row| row.seq);
+        let project = filter.project.map(|project| project.uuid());
+        let in_log = rows.iter().filter(|row| Some(row.log) == project);
+        let seq = in_log.filter(|row| row.id == before.uuid()).map(|row| row.seq).next();
         (before.uuid(), seq)
     });
     if let Some((id, seq)) = cursor {
@@ -203,7 +243,23 @@ fn any_filter(rows: &[Row], dice: &mut Dice) -> EntryFilter {
         2 => filter.before = Some(EventId::from_uuid(row(dice).id)),
         _ => {}
     }
+    if dice.below(2) == 0 {
+        filter.reach = any_reach(dice);
+    }
     filter
+}
+
+/// Returns a random limited reach, with few entries or with most of them.
+fn any_reach(dice: &mut Dice) -> Reach {
+    let projects = (0..dice.below(4)).map(|_| match dice.below(5) {
+        0 => ProjectId::from_uuid(log(0)),
+        1 => ProjectId::from_uuid(log(OLD)),
+        _ => ProjectId::from_uuid(log(dice.below(95))),
+    });
+    let projects = projects.collect();
+    let creator =
+        (dice.below(3) == 0).then(|| PrincipalId::from_uuid(Uuid::from_u128(dice.below(6).into())));
+    Reach::limited([Sight { projects, creator }])
 }
 
 /// The filters of the documents, one at a time, on all logs and on one project.
@@ -260,26 +316,72 @@ fn documented(rows: &[Row], dice: &mut Dice) -> Vec<(String, EntryFilter)> {
     filters
 }
 
-async fn finds_what_a_filter_finds(store: &dyn AuditLog, rows: &[Row], dice: &mut Dice) {
-    let mut wanted = documented(rows, dice);
+async fn finds_what_a_filter_finds(
+    store: &dyn AuditLog,
+    rows: &[Row],
+    mut wanted: Vec<(String, EntryFilter)>,
+    dice: &mut Dice,
+) {
     for _ in 0..prove::count(150, 300) {
         wanted.push((String::new(), any_filter(rows, dice)));
     }
     for (name, filter) in wanted {
         let limit = 1 + dice.below(120) as u32;
-        let found = store.entries(filter.clone(), limit).await.unwrap();
-        let found: Vec<_> = found.iter().map(|entry| entry.id).collect();
-        assert_eq!(found, expected(rows, &filter, limit), "{name} {filter:?} limit {limit}");
+        let page = store.entries(filter.clone(), limit).await.unwrap();
+        let found: Vec<_> = page.iter().map(|entry| entry.id).collect();
+        let mut expected = expected(rows, &filter, limit + 1);
+        let has_more = expected.len() > limit as usize;
+        expected.truncate(limit as usize);
+        assert_eq!(found, expected, "{name} {filter:?} limit {limit}");
+        assert_eq!(page.has_more, has_more, "{name} {filter:?} limit {limit}");
     }
+}
+
+/// The documented filters over all logs within a limited reach: with a few entries, with most of them,
+/// and with a tenth that is all at the beginning of the logs.
+fn within_reach(rows: &[Row], dice: &mut Dice) -> Vec<(String, EntryFilter)> {
+    let named = |projects: &[u64]| {
+        let projects = projects.iter().map(|n| ProjectId::from_uuid(log(*n))).collect();
+        Reach::limited([Sight { projects, creator: None }])
+    };
+    let own = Sight {
+        projects: BTreeSet::new(),
+        creator: Some(PrincipalId::from_uuid(Uuid::from_u128(1))),
+    };
+    let reaches = [
+        ("few", named(&[1, 2, 3])),
+        ("own", Reach::limited([own])),
+        ("most", named(&[0])),
+        ("old", named(&[OLD])),
+    ];
+    let mut filters = documented(rows, dice);
+    filters.push(("everything".to_owned(), EntryFilter::default()));
+    filters.retain(|(_, filter)| filter.project.is_none());
+    let filters = reaches.into_iter().flat_map(|(of, reach)| {
+        let filters = filters.clone().into_iter();
+        filters.map(move |(name, filter)| {
+            (format!("{of}: {name}"), EntryFilter { reach: reach.clone(), ..filter })
+        })
+    });
+    filters.collect()
 }
 
 /// Measures each documented filter, with the first search of all left out: it reads what the others
 /// remember.
-async fn is_in_time(store: &dyn AuditLog, rows: &[Row], dice: &mut Dice) {
+async fn is_in_time(
+    store: &dyn AuditLog,
+    rows: &[Row],
+    filters: Vec<(String, EntryFilter)>,
+    in_time: Duration,
+) {
     let is_full = rows.len() == FULL as usize;
-    let (count, limit) = if is_full { (200, IN_TIME) } else { (10, IN_SHORT) };
+    let (count, limit) = match is_full {
+        true if in_time == IN_TIME => (200, in_time),
+        true => (20, in_time),
+        false => (10, IN_SHORT),
+    };
     let mut late = Vec::new();
-    for (name, filter) in documented(rows, dice) {
+    for (name, filter) in filters {
         drop(store.entries(filter.clone(), 101).await.unwrap());
         let mut times = Vec::new();
         for _ in 0..count {
@@ -302,7 +404,8 @@ fn plans(dialect: Dialect) -> Vec<(String, &'static str)> {
     let any = EntryFilter::default;
     let types = EventType::ALL.iter().map(|event_type| event_type.as_str().to_owned());
     let types: Vec<_> = types.collect();
-    let search = |filter| Search { dialect, filter, types: types.clone(), below: None };
+    let search =
+        |filter| Search { dialect, filter, types: types.clone(), below: None, floor: None };
     let kind = search(EntryFilter { event_type: Some(EventType::ProjectPaused), ..any() });
     let source = search(EntryFilter { event_source: Some(EventSource::User), ..any() });
     let dates = search(EntryFilter {
@@ -313,6 +416,20 @@ fn plans(dialect: Dialect) -> Vec<(String, &'static str)> {
     let task = search(EntryFilter {
         task: Some(TaskId::from_uuid(log(1))),
         project: Some(ProjectId::from_uuid(log(0))),
+        ..any()
+    });
+    let some = [1, 2, 3].map(|n| ProjectId::from_uuid(log(n)));
+    let own = Some(PrincipalId::from_uuid(Uuid::from_u128(1)));
+    let few = search(EntryFilter {
+        event_type: Some(EventType::TaskStarted),
+        reach: Reach::limited([Sight { projects: some.into(), creator: own }]),
+        ..any()
+    });
+    let many = search(EntryFilter {
+        reach: Reach::limited([Sight {
+            projects: [ProjectId::from_uuid(log(0))].into(),
+            creator: None,
+        }]),
         ..any()
     });
     let long = Positions { first: SHORT_LOG + 1, last: 50_000 };
@@ -329,6 +446,14 @@ fn plans(dialect: Dialect) -> Vec<(String, &'static str)> {
         (dates.oldest_after(log(5), 4095), "by_id"),
         (dates.length(log(0)), "log_seq"),
         (task.by_subject(None, 100), "events_by_task"),
+        (few.within_reach(100), "log_seq"),
+        (many.within_reach(100), "log_seq"),
+        (Search { below: Some(log(9)), ..many.clone() }.nth_newest(20_000), "by_id"),
+        (Search { floor: Some(log(0)), ..many.clone() }.by_time(100), "by_id"),
+        (Search { floor: Some(log(0)), ..many }.count(100), "by_id"),
+        (few.by_kind(100), "events_by_kind"),
+        (few.count(100), "events_by_kind"),
+        (few.count_of_kind(20_000), "events_by_kind"),
     ]
 }
 
@@ -386,7 +511,8 @@ const FULL: u32 = 1_000_000;
 async fn searches_find_what_a_plain_filter_finds_on_sqlite() {
     let rows = rows(SHORT.into());
     let (_dir, store) = sqlite(&rows).await;
-    finds_what_a_filter_finds(&store, &rows, &mut Dice::new()).await;
+    let mut dice = Dice::new();
+    finds_what_a_filter_finds(&store, &rows, documented(&rows, &mut dice), &mut dice).await;
     store.close().await;
 }
 
@@ -394,7 +520,26 @@ async fn searches_find_what_a_plain_filter_finds_on_sqlite() {
 async fn searches_find_what_a_plain_filter_finds_on_postgres() {
     let rows = rows(SHORT.into());
     let Some((_database, store)) = postgres(&rows).await else { return };
-    finds_what_a_filter_finds(&store, &rows, &mut Dice::new()).await;
+    let mut dice = Dice::new();
+    finds_what_a_filter_finds(&store, &rows, documented(&rows, &mut dice), &mut dice).await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_within_a_reach_find_what_a_plain_filter_finds_on_sqlite() {
+    let rows = rows_with_old(SHORT.into());
+    let (_dir, store) = sqlite(&rows).await;
+    let mut dice = Dice::new();
+    finds_what_a_filter_finds(&store, &rows, within_reach(&rows, &mut dice), &mut dice).await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_within_a_reach_find_what_a_plain_filter_finds_on_postgres() {
+    let rows = rows_with_old(SHORT.into());
+    let Some((_database, store)) = postgres(&rows).await else { return };
+    let mut dice = Dice::new();
+    finds_what_a_filter_finds(&store, &rows, within_reach(&rows, &mut dice), &mut dice).await;
     store.close().await;
 }
 
@@ -483,7 +628,7 @@ async fn no_search_reads_the_whole_log_on_postgres() {
 async fn a_page_of_every_documented_filter_is_in_time_on_sqlite() {
     let rows = rows(prove::count(SHORT, FULL).into());
     let (_dir, store) = sqlite(&rows).await;
-    is_in_time(&store, &rows, &mut Dice::new()).await;
+    is_in_time(&store, &rows, documented(&rows, &mut Dice::new()), IN_TIME).await;
     store.close().await;
 }
 
@@ -491,7 +636,29 @@ async fn a_page_of_every_documented_filter_is_in_time_on_sqlite() {
 async fn a_page_of_every_documented_filter_is_in_time_on_postgres() {
     let rows = rows(prove::count(SHORT, FULL).into());
     let Some((_database, store)) = postgres(&rows).await else { return };
-    is_in_time(&store, &rows, &mut Dice::new()).await;
+    is_in_time(&store, &rows, documented(&rows, &mut Dice::new()), IN_TIME).await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_within_a_reach_is_in_time_on_sqlite() {
+    let rows = rows_with_old(prove::count(SHORT, FULL).into());
+    let (_dir, store) = sqlite(&rows).await;
+    let mut filters = within_reach(&rows, &mut Dice::new());
+    // An offset far into a large reach costs as much as the entries that it skips.
+    filters.retain(|(_, filter)| filter.offset == 0);
+    is_in_time(&store, &rows, filters, WITHIN_REACH).await;
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_within_a_reach_is_in_time_on_postgres() {
+    let rows = rows_with_old(prove::count(SHORT, FULL).into());
+    let Some((_database, store)) = postgres(&rows).await else { return };
+    let mut filters = within_reach(&rows, &mut Dice::new());
+    // An offset far into a large reach costs as much as the entries that it skips.
+    filters.retain(|(_, filter)| filter.offset == 0);
+    is_in_time(&store, &rows, filters, WITHIN_REACH).await;
     store.close().await;
 }
 
@@ -537,6 +704,9 @@ fn path_of(filter: &EntryFilter) -> String {
     path
 }
 
+/// Number of entries of the first start with a key: a principal, a key, and grants for the tests.
+const STARTED: usize = 3;
+
 /// Measures each documented filter as a client of the server sees it.
 async fn is_in_time_over_http(server: &TestServer, rows: &[Row], dice: &mut Dice) {
     let is_full = rows.len() == FULL as usize;
@@ -565,9 +735,10 @@ async fn is_in_time_over_http(server: &TestServer, rows: &[Row], dice: &mut Dice
             assert_eq!(status, 200, "{url}: {}", answer());
             if n == 0 {
                 let found = serde_json::from_slice::<Vec<serde_json::Value>>(&body).unwrap().len();
-                // The entry of the creation of the project comes before all others.
+                // The entry of the creation of the project comes before all others, and those of the first
+                // start after them.
                 let expected = expected(rows, &filter, 100).len();
-                assert!((expected..=expected + 1).contains(&found), "{url}: {found}");
+                assert!((expected..=expected + 1 + STARTED).contains(&found), "{url}: {found}");
             }
         }
         times.sort_unstable();

@@ -2,6 +2,7 @@
 //! function that opens an empty store, and a line at the end of this file.
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "these are tests")]
 
+mod access;
 mod agent_status;
 mod channels;
 mod database_copy;
@@ -17,6 +18,7 @@ mod llm_documents;
 mod log_search;
 mod model;
 mod oversight;
+mod reach;
 mod reads;
 mod runners;
 mod sandbox;
@@ -104,6 +106,18 @@ contracts! {
         a_paused_project_keeps_its_place_in_the_queue,
         the_tasks_of_an_ended_project_are_not_claimed,
         an_agent_stays_in_error_until_it_is_cleared_or_answered;
+    reach:
+        the_creator_of_a_project_is_stored,
+        lists_are_those_of_the_projects_within_the_reach,
+        a_sample_is_that_of_the_projects_within_the_reach,
+        searches_find_entries_within_the_reach,
+        a_claim_takes_the_first_tasks_within_its_reach,
+        a_claim_finds_its_task_behind_many_others,
+        workers_at_once_take_each_task_once_and_only_their_own,
+        the_latest_use_of_a_key_is_kept;
+    access:
+        principals_and_keys_come_back_as_written,
+        changes_of_access_at_once_are_all_counted;
     => memory, sqlite, postgres
 }
 

@@ -10,8 +10,8 @@ use botarmy_domain::log::LogId;
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
     AgentType, ArtifactType, Caller, Claim, HitlAction, LeaseHolder, NewArtifact, NewProject,
-    NewTask, Oversight, ProjectId, ProjectState, Response, Row, RunError, Scope, TaskId, Usage,
-    WorkerId,
+    NewTask, Oversight, ProjectId, ProjectState, Reach, Response, Row, RunError, Scope, TaskId,
+    Usage, WorkerId,
 };
 use botarmy_tests::dice::Dice;
 use botarmy_tests::prove::count;
@@ -105,13 +105,15 @@ async fn run(stores: &Stores, command: &Command) -> String {
     let context = stores.context();
     let fresh = context.id_generator();
     let project = async |n: usize| -> ProjectId {
-        let all = stores.projects.projects(None, None, 100).await.unwrap();
+        let all = stores.projects.projects(&Reach::everything(), None, None, 100).await.unwrap();
         let found = all.get(n % all.len().max(1)).map(|project| project.id);
         found.unwrap_or_else(|| fresh.clone().project())
     };
     let task = async |n: usize| -> (ProjectId, TaskId, u32) {
         let mut all = Vec::new();
-        for project in stores.projects.projects(None, None, 100).await.unwrap() {
+        for project in
+            stores.projects.projects(&Reach::everything(), None, None, 100).await.unwrap()
+        {
             all.extend(stores.tasks.tasks(project.id, Default::default(), 100).await.unwrap());
         }
         // Tasks with a lease are the interesting ones.
@@ -123,7 +125,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
         )
     };
     let request = async |n: usize| {
-        let all = stores.requests.pending(None, 100).await.unwrap();
+        let all = stores.requests.pending(&Reach::everything(), None, 100).await.unwrap();
         all.get(n % all.len().max(1)).cloned()
     };
     let holder = |fence| LeaseHolder { worker: WorkerId("worker".to_owned()), fence };
@@ -161,6 +163,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
             let worker = WorkerId("worker".to_owned());
             let context = context.by(Caller::worker(&worker));
             let claim = Claim {
+                reach: Reach::everything(),
                 worker,
                 slots: BTreeMap::from([(AgentType::Coder, slots), (AgentType::Tester, slots)]),
                 lease: Duration::from_secs(300),
@@ -333,7 +336,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
 /// Returns everything that a store holds, as text.
 async fn all(stores: &Stores) -> Vec<String> {
     let mut lines = Vec::new();
-    let projects = stores.projects.projects(None, None, 1000).await.unwrap();
+    let projects = stores.projects.projects(&Reach::everything(), None, None, 1000).await.unwrap();
     for project in &projects {
         lines.push(format!("{project:?}"));
         lines.push(format!("{:?}", stores.projects.overview(project.id).await.unwrap()));

@@ -10,8 +10,8 @@ use botarmy_domain::page::{PART_BYTES, Page};
 use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{
     AgentStatusKind, AgentType, ArtifactFilter, ArtifactType, Caller, ContextId, Entry,
-    EntryFilter, EventId, EventSource, EventType, HitlRequestId, HitlStatus, Package, ProjectId,
-    ProjectStatus, Scope, TaskFilter, TaskId, TaskLine, TaskStatus, package,
+    EntryFilter, EventId, EventSource, EventType, HitlRequestId, HitlStatus, Package, Permission,
+    ProjectId, ProjectStatus, Reach, Scope, TaskFilter, TaskId, TaskLine, TaskStatus, package,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -73,14 +73,22 @@ pub async fn projects_are_paged_newest_first(stores: &Stores) {
     stores.pause(ids[2]).await.unwrap();
     let mut seen = Vec::new();
     while let Some(last) = {
-        let page = stores.projects.projects(None, seen.last().copied(), 3).await.unwrap();
+        let page = stores
+            .projects
+            .projects(&Reach::everything(), None, seen.last().copied(), 3)
+            .await
+            .unwrap();
         seen.extend(page.iter().map(|project| project.id));
         page.last().map(|project| project.id)
     } {
         assert_eq!(seen.last(), Some(&last));
     }
     assert_eq!(seen, ids);
-    let paused = stores.projects.projects(Some(ProjectStatus::Paused), None, 10).await.unwrap();
+    let paused = stores
+        .projects
+        .projects(&Reach::everything(), Some(ProjectStatus::Paused), None, 10)
+        .await
+        .unwrap();
     assert_eq!(paused.iter().map(|project| project.id).collect::<Vec<_>>(), [ids[2]]);
 }
 
@@ -124,7 +132,7 @@ pub async fn tasks_and_requests_are_filtered_and_paged(stores: &Stores) {
     assert_eq!(newest.iter().map(|request| request.id).collect::<Vec<_>>(), [third, first]);
     let older = stores.requests.requests(project, None, Some(third), 10).await.unwrap();
     assert_eq!(older.iter().map(|request| request.id).collect::<Vec<_>>(), [first]);
-    let pending = stores.requests.pending(Some(first), 10).await.unwrap();
+    let pending = stores.requests.pending(&Reach::everything(), Some(first), 10).await.unwrap();
     assert_eq!(pending.iter().map(|request| request.id).collect::<Vec<_>>(), [second, third]);
     let rejected = Some(HitlStatus::Rejected);
     assert!(stores.requests.requests(project, rejected, None, 10).await.unwrap().is_empty());
@@ -229,7 +237,7 @@ pub async fn packages_are_there_until_they_are_deleted(stores: &Stores) {
         let context = context.clone();
         let deleted = stores
             .run(Scope::project(project).record::<Package>(project), move |s| {
-                artifacts::package_deleted(&context, s)
+                artifacts::package_deleted(&context, s, Permission::ProjectManage)
             })
             .await
             .unwrap();
@@ -357,7 +365,7 @@ pub async fn a_page_ends_with_the_row_that_reaches_its_bytes(stores: &Stores) {
     assert_eq!(walk(read, nothing).await, tasks);
     let read = async |before: Option<Uuid>| {
         let before = before.map(ProjectId::from_uuid);
-        let page = stores.projects.projects(None, before, 10).await.unwrap();
+        let page = stores.projects.projects(&Reach::everything(), None, before, 10).await.unwrap();
         walked(page, |project| (project.id.uuid(), size(json!(project).to_string())))
     };
     let newest_first: Vec<Uuid> = projects.iter().rev().copied().chain([project.uuid()]).collect();
@@ -375,7 +383,7 @@ pub async fn a_page_ends_with_the_row_that_reaches_its_bytes(stores: &Stores) {
     assert_eq!(walk(read, add).await, newest_first);
     let read = async |after: Option<Uuid>| {
         let after = after.map(HitlRequestId::from_uuid);
-        let page = stores.requests.pending(after, 100).await.unwrap();
+        let page = stores.requests.pending(&Reach::everything(), after, 100).await.unwrap();
         walked(page, |request| (request.id.uuid(), size(json!(request).to_string())))
     };
     assert_eq!(walk(read, nothing).await[..9], requests);

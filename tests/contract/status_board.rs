@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::ports::{AuditLog, Decide, EventBus, Ledger};
-use botarmy_domain::{BusMessage, Claim, Committed, Error, Scope, StoreError, TaskId, Timestamp};
+use botarmy_domain::{
+    BusMessage, Claim, Committed, CredentialId, Error, Scope, StoreError, TaskId, Timestamp,
+};
 use botarmy_redis::{Redis, RedisAgentStatus, RedisEventBus};
 use botarmy_tests::services;
 
@@ -67,6 +69,10 @@ impl Ledger for PublishingLedger {
 
     async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
         self.ledger.extend(task, fence, until).await
+    }
+
+    async fn note_key_use(&self, key: CredentialId, at: Timestamp) -> Result<(), StoreError> {
+        self.ledger.note_key_use(key, at).await
     }
 
     async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {

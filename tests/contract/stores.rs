@@ -12,8 +12,8 @@ use botarmy_domain::ports::{AgentStatus, Ledger, StorePorts};
 use botarmy_domain::{
     AgentType, ArtifactType, Caller, Claim, Committed, ContextId, Decision, DecisionContext,
     DomainError, Error, HitlRequestId, LeaseHolder, NewArtifact, NewProject, NewRequest, NewTask,
-    Oversight, Project, ProjectId, Row, Scope, Snapshot, Task, TaskFilter, TaskId, Timestamp,
-    Usage, WorkerId,
+    Oversight, Project, ProjectId, Reach, Row, Scope, Snapshot, Task, TaskFilter, TaskId,
+    Timestamp, Usage, WorkerId,
 };
 use botarmy_memory::MemoryStore;
 use botarmy_orchestrator::verify_state;
@@ -102,7 +102,16 @@ impl Stores {
     }
 
     pub async fn project_with(&self, name: &str, description: &str) -> ProjectId {
-        let context = self.context();
+        self.create(user(), name, description).await
+    }
+
+    /// Creates a project on behalf of this caller.
+    pub async fn project_as(&self, creator: Caller, name: &str) -> ProjectId {
+        self.create(creator, name, "Whatever").await
+    }
+
+    async fn create(&self, creator: Caller, name: &str, description: &str) -> ProjectId {
+        let context = self.context().by(creator);
         let id = context.fork(1).id_generator().project();
         let new = NewProject {
             name: name.to_owned(),
@@ -156,6 +165,7 @@ impl Stores {
         let worker = WorkerId("worker".to_owned());
         let context = self.context().by(Caller::worker(&worker));
         let claim = Claim {
+            reach: Reach::everything(),
             worker,
             slots: BTreeMap::from([(AgentType::Coder, slots)]),
             lease: Duration::from_secs(300),
@@ -231,7 +241,8 @@ impl Stores {
         let mut projects: Vec<Arc<Project>> = Vec::new();
         loop {
             let before = projects.last().map(|project| project.id);
-            let page = self.projects.projects(None, before, 10_000).await.unwrap();
+            let page =
+                self.projects.projects(&Reach::everything(), None, before, 10_000).await.unwrap();
             let has_more = page.has_more;
             projects.extend(page);
             if !has_more {

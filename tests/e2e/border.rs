@@ -6,7 +6,8 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use botarmy_tests::server::TestServer;
+use botarmy_tests::access::{MODE, header_line};
+use botarmy_tests::server::{TestServer, bare_client_builder};
 
 use crate::rest::{field, put_in, send};
 
@@ -59,8 +60,9 @@ async fn a_misspelt_field_or_parameter_is_refused_with_the_name_that_was_meant()
 
 #[tokio::test]
 async fn a_decision_is_recorded_under_the_name_of_the_user_or_not_at_all() {
-    let server = TestServer::start().await;
-    let client = botarmy_tests::server::http_client();
+    // With keys, the name is that of the principal.
+    let server = TestServer::with(&[(MODE, "open")]).await;
+    let client = bare_client_builder().build().unwrap();
     for (name, status) in [
         (&b"Zo\xc3\xab"[..], 200),
         ("\u{438}\u{432}\u{430}\u{43d}".as_bytes(), 200),
@@ -152,7 +154,10 @@ async fn a_list_shows_the_beginning_of_long_texts_and_no_contents() {
 async fn a_malformed_request_is_logged_once_with_its_peer_and_is_no_error_of_the_server() {
     let server = TestServer::start().await;
     let address = server.base.trim_start_matches("http://").to_owned();
-    let chunked = "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked";
+    let key = header_line();
+    let chunked = format!(
+        "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n{key}Transfer-Encoding: chunked"
+    );
     let requests = [
         "GARBAGE\r\n\r\n".to_owned(),
         "GET / HTTP/9.9\r\nHost: localhost\r\n\r\n".to_owned(),
@@ -235,7 +240,7 @@ async fn a_malformed_length_or_chunk_gets_an_answer_whatever_the_request_is_for(
         long.as_bytes(),
     ];
     for (method, path) in &targets {
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{}", header_line());
         for chunk in chunks {
             let head = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
             let at_once = [head.as_bytes(), chunk].concat();
@@ -271,8 +276,9 @@ async fn a_chunk_extension_without_end_gets_an_answer_and_an_end() {
     let server = TestServer::with(&[("BOTARMY_HTTP__BODY_TIMEOUT_S", "1")]).await;
     for method in ["GET", "POST"] {
         let head = format!(
-            "{method} /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n\
-             Transfer-Encoding: chunked\r\n\r\n2;"
+            "{method} /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n{}\
+             Transfer-Encoding: chunked\r\n\r\n2;",
+            header_line()
         );
         let extension = vec![b'x'; 16 * 1024];
         let mut parts = vec![head.as_bytes()];

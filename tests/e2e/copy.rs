@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use botarmy_domain::change::Row;
 use botarmy_domain::ports::{Ledger, TaskStore};
-use botarmy_domain::{AgentType, Caller, Claim, DecisionContext, Timestamp, WorkerId};
+use botarmy_domain::{AgentType, Caller, Claim, DecisionContext, Reach, Timestamp, WorkerId};
 use botarmy_postgres::{PostgresSettings, PostgresStore};
 use botarmy_sqlite::{SqliteSettings, SqliteStore};
+use botarmy_tests::access::MODE;
 use botarmy_tests::dice::Dice;
 use botarmy_tests::server::{TestServer, bare, command};
 use botarmy_tests::services::{self, Database, PostgresServer};
@@ -32,7 +33,16 @@ fn copy(from: &str, to: &str) -> (Option<i32>, String) {
 /// Returns a data directory of a stopped server: a project that waits at its third gate, a paused
 /// one without a workflow and with a pending task, and a completed one.
 async fn database_copy() -> (TestServer, Vec<String>) {
-    let mut server = TestServer::with(&[NO_ORCHESTRATOR]).await;
+    copied_from(&[NO_ORCHESTRATOR]).await
+}
+
+/// The same with a database without keys, which can be taken back to an older version.
+async fn without_keys() -> (TestServer, Vec<String>) {
+    copied_from(&[NO_ORCHESTRATOR, (MODE, "open")]).await
+}
+
+async fn copied_from(variables: &[(&str, &str)]) -> (TestServer, Vec<String>) {
+    let mut server = TestServer::with(variables).await;
     let waiting = server.project("Notes for a choir, «übermorgen»").await;
     let gate = server.next_gate(&waiting).await.unwrap();
     let answer = json!({"action": "amend", "content": "Sing louder \u{1f3b6}\n on Sundays"});
@@ -175,7 +185,7 @@ async fn a_copy_between_two_of_a_kind_is_the_same_too() {
 
 #[tokio::test]
 async fn a_database_that_may_not_be_touched_is_refused_with_what_to_do() {
-    let (origin, _) = database_copy().await;
+    let (origin, _) = without_keys().await;
     let from = address(origin.data_dir());
     let other = TestServer::start().await;
     other.by_hand().await;
@@ -209,11 +219,11 @@ async fn a_database_that_may_not_be_touched_is_refused_with_what_to_do() {
 
 #[tokio::test]
 async fn a_target_of_an_older_version_is_refused_and_stays_as_it_is() {
-    let (origin, _) = database_copy().await;
+    let (origin, _) = without_keys().await;
     let from = address(origin.data_dir());
     let database = services::database().await;
     for url in [Some(String::new()), database.as_ref().map(Database::url)].iter().flatten() {
-        let mut server = TestServer::with(&[("BOTARMY_STORE__URL", url)]).await;
+        let mut server = TestServer::with(&[(MODE, "open"), ("BOTARMY_STORE__URL", url)]).await;
         server.by_hand().await;
         assert_eq!(server.terminate().await, Some(0));
         let dir = server.data_dir();
@@ -272,7 +282,7 @@ fn cut_short(from: &str, to: &str, after: Duration) -> bool {
 #[tokio::test]
 async fn a_copy_that_is_killed_goes_on_and_until_it_is_whole_no_server_starts_on_it() {
     let mut dice = Dice::new();
-    let (mut origin, projects) = database_copy().await;
+    let (mut origin, projects) = without_keys().await;
     origin.kill_and_restart().await;
     // One row at a time, these take more than a second.
     turn(&origin, &projects[1], "resume").await;
@@ -282,7 +292,7 @@ async fn a_copy_that_is_killed_goes_on_and_until_it_is_whole_no_server_starts_on
     turn(&origin, &projects[1], "pause").await;
     let before = seen(&origin, &projects).await;
     assert_eq!(origin.terminate().await, Some(0));
-    let (other, _) = database_copy().await;
+    let (other, _) = without_keys().await;
     let from = address(origin.data_dir());
     let database = services::empty_database().await;
     for url in [Some(String::new()), database.as_ref().map(Database::url)].iter().flatten() {
@@ -325,7 +335,7 @@ async fn a_copy_that_is_killed_goes_on_and_until_it_is_whole_no_server_starts_on
         let (code, said) = copy(&from, &to);
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("Going on with the copy"), "{said}");
-        let server = TestServer::on(dir, &[("BOTARMY_STORE__URL", url)]).await;
+        let server = TestServer::on(dir, &[(MODE, "open"), ("BOTARMY_STORE__URL", url)]).await;
         is_as(&server, &projects, &before).await;
     }
 }
@@ -350,8 +360,10 @@ async fn a_lease_that_was_extended_moves_as_it_is() {
     );
     let lease = Duration::from_secs(60);
     let slots = [(AgentType::Orchestrator, 1)].into();
-    let claimed =
-        open.claim(Claim { worker, slots, lease, external: None, context }).await.unwrap();
+    let claimed = open
+        .claim(Claim { reach: Reach::everything(), worker, slots, lease, external: None, context })
+        .await
+        .unwrap();
     let Some(Row::Task(task)) = claimed.rows.iter().find(|row| matches!(row, Row::Task(_))) else {
         panic!("{claimed:?}")
     };

@@ -34,8 +34,12 @@ impl Environment {
         let dir = TempDir::new().unwrap();
         let base_port = services::free_ports(2).unwrap();
         let path = dir.path().display();
+        let access = botarmy_tests::access::variables();
+        let access = access.iter().map(|(name, value)| format!("{name}={value}\n"));
+        let access: String = access.collect();
         let text = format!(
-            "STATE='{path}/state'\nBASE_PORT={base_port}\nREPLICAS=2\nREADY_TIMEOUT_S=20\n{settings}\n"
+            "STATE='{path}/state'\nBASE_PORT={base_port}\nREPLICAS=2\nREADY_TIMEOUT_S=20\n{access}\
+             {settings}\n"
         );
         std::fs::write(dir.path().join("test.env"), text).unwrap();
         Self { dir, base_port }

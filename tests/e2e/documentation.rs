@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use botarmy_domain::Workflow;
+use botarmy_domain::{Permission, Workflow};
+use botarmy_tests::access::MODE;
 use botarmy_tests::server::{TestServer, binary};
 use botarmy_tests::unzip;
 use serde_json::Value;
@@ -85,10 +86,18 @@ async fn run(script: &str, folder: &Path) -> (String, String) {
     (said, all)
 }
 
+/// Starts a server as a user does, and returns it with a folder in which `data` is its data folder.
+pub(crate) async fn first_start(variables: &[(&str, &str)]) -> (TestServer, tempfile::TempDir) {
+    let variables = [&[(MODE, "keys")], variables].concat();
+    let server = TestServer::with(&variables).await;
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(server.data_dir(), dir.path().join("data")).unwrap();
+    (server, dir)
+}
+
 #[tokio::test]
 async fn the_first_minute_of_the_readme_works_word_for_word() {
-    let server = TestServer::start().await;
-    let dir = tempfile::tempdir().unwrap();
+    let (server, dir) = first_start(&[]).await;
     let blocks = blocks(&read("README.md"), "sh minute");
     assert_eq!(blocks.len(), 1);
     let (said, all) = run(&script(&blocks, &server.base), dir.path()).await;
@@ -100,8 +109,7 @@ async fn the_first_minute_of_the_readme_works_word_for_word() {
 
 #[tokio::test]
 async fn the_tour_of_the_documentation_works_word_for_word() {
-    let server = TestServer::start().await;
-    let dir = tempfile::tempdir().unwrap();
+    let (server, dir) = first_start(&[]).await;
     let tour = script(&blocks(&read("docs/tour.md"), "sh tour"), &server.base);
     assert!(tour.contains("' audit verify"), "the tour checks an export");
     let (said, all) = run(&tour, dir.path()).await;
@@ -130,8 +138,9 @@ async fn the_tour_of_the_documentation_works_word_for_word() {
         assert!(said.contains(expected), "{expected:?} is not in what the tour said:\n{all}");
     }
 
-    let folder = std::fs::read_dir(dir.path()).unwrap().next().expect("the tour's folder").unwrap();
-    let package = unzip(Cursor::new(std::fs::read(folder.path().join("recipes.zip")).unwrap()));
+    let mut folders = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let folder = folders.find(|path| !path.ends_with("data")).expect("the tour's folder");
+    let package = unzip(Cursor::new(std::fs::read(folder.join("recipes.zip")).unwrap()));
     let file = |name: &str| {
         let found = package.iter().find(|(known, _)| known == name);
         String::from_utf8(found.unwrap_or_else(|| panic!("{name} is missing")).1.clone()).unwrap()
@@ -171,7 +180,7 @@ fn every_setting_in_the_documentation_exists() {
     let upper: BTreeSet<_> =
         defaults.keys().map(|key| key.to_uppercase().replace('.', "__")).collect();
     // The path of the settings file, and the variables that a program is given.
-    let others = ["CONFIG", "TASK_ID", "ATTEMPT", "DEADLINE"];
+    let others = ["CONFIG", "KEY", "TASK_ID", "ATTEMPT", "DEADLINE"];
     let mut named = 0;
     for (document, text) in guides() {
         for name in quoted(&text) {
@@ -180,7 +189,8 @@ fn every_setting_in_the_documentation_exists() {
             let parts: Vec<_> = key.split('.').collect();
             let ending = parts.last().copied().unwrap_or_default();
             let is_file = ["db", "lock", "toml", "html", "zip", "md", "rs"].contains(&ending);
-            if parts.len() < 2 || is_file || !sections.contains(parts[0]) {
+            let is_permission = key.parse::<Permission>().is_ok();
+            if parts.len() < 2 || is_file || is_permission || !sections.contains(parts[0]) {
                 continue;
             }
             if parts.iter().all(|part| word(part)) {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
+use botarmy_tests::access::MODE;
 use botarmy_tests::server::{TIMEOUT, TestServer, client_builder, command};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -37,11 +38,15 @@ fn starts<'a>(host: &'a str, cert: &'a str, key: &'a str) -> Vec<Start<'a>> {
     let proxies = vec![("BOTARMY_HTTP__TRUSTED_PROXIES", "10.0.0.7")];
     let ways = [vec![], tls.clone(), proxies.clone(), [tls, proxies].concat()];
     let mut found = Vec::new();
-    for allow in [false, true] {
+    for (allow, keys) in [(false, false), (false, true), (true, false), (true, true)] {
         for hosts in [false, true] {
             for way in &ways {
-                let mut variables = vec![("BOTARMY_HTTP__HOST", host)];
+                let mode = if keys { "keys" } else { "open" };
+                let mut variables = vec![("BOTARMY_HTTP__HOST", host), (MODE, mode)];
                 let mut missing = Vec::new();
+                if !keys {
+                    missing.push("access.mode");
+                }
                 if allow {
                     variables.push(EVERYWHERE[1]);
                 } else {
@@ -87,6 +92,7 @@ async fn elsewhere_than_on_loopback_a_server_starts_only_with_all_settings_and_n
         let data = tempfile::tempdir().unwrap();
         let said = refused("serve", &variables, data.path());
         let all = [
+            "access.mode",
             "http.allow_remote",
             "http.hosts",
             "http.tls_cert",
@@ -98,7 +104,7 @@ async fn elsewhere_than_on_loopback_a_server_starts_only_with_all_settings_and_n
         assert_eq!(data.path().read_dir().unwrap().count(), 0, "nothing was begun");
         stopped += 1;
     }
-    assert_eq!((started, stopped), (3, 13));
+    assert_eq!((started, stopped), (3, 29));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use botarmy_tests::access::{client_of, knows};
 use botarmy_tests::dice::Dice;
 use botarmy_tests::prove::{count, repeat};
-use botarmy_tests::server::{TIMEOUT, TestServer, http_client};
+use botarmy_tests::server::{TIMEOUT, TestServer};
 use botarmy_tests::services;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
@@ -44,14 +45,23 @@ struct User<'a> {
 }
 
 impl<'a> User<'a> {
-    fn of(server: &'a TestServer, name: &'a str) -> Self {
-        Self { client: http_client(), base: &server.base, name }
+    async fn of(server: &'a TestServer, name: &'a str) -> Self {
+        Self { client: client_of(server, name).await, base: &server.base, name }
+    }
+
+    /// Returns the same user as a client of another server on the same database.
+    async fn on<'b>(&self, other: &'b TestServer) -> User<'b>
+    where
+        'a: 'b,
+    {
+        knows(other, &self.client).await;
+        User { client: self.client.clone(), base: &other.base, name: self.name }
     }
 
     /// Sends a request with a key; `None` if there is no response.
     async fn try_send(&self, key: &str, path: &str, body: &Value) -> Option<Sent> {
         let request = self.client.post(format!("{}{path}", self.base)).timeout(TIMEOUT);
-        let request = request.header("x-user-id", self.name).header("idempotency-key", key);
+        let request = request.header("idempotency-key", key);
         let response =
             request.header("content-type", "application/json").body(body.to_string()).send();
         let response = response.await.ok()?;
@@ -114,7 +124,7 @@ const NO_RUNNERS: [(&str, &str); 2] =
 #[tokio::test]
 async fn every_operation_that_takes_a_key_replays_its_first_response() {
     let server = TestServer::with(&NO_RUNNERS).await;
-    let user = User::of(&server, "ada");
+    let user = User::of(&server, "ada").await;
     let mut covered = BTreeSet::new();
     let mut number = 0;
     let mut twice = async |operation: &str, path: String, body: Value| {
@@ -202,7 +212,7 @@ async fn every_operation_that_takes_a_key_replays_its_first_response() {
 #[tokio::test]
 async fn another_request_with_the_same_key_is_422_and_changes_nothing() {
     let server = TestServer::with(&NO_RUNNERS).await;
-    let user = User::of(&server, "ada");
+    let user = User::of(&server, "ada").await;
     let first = user.send("k", PROJECTS, &project("One")).await;
     let path = first.location.clone().unwrap();
     let before = newest(&server).await;
@@ -222,7 +232,7 @@ async fn another_request_with_the_same_key_is_422_and_changes_nothing() {
     // White space and the order of keys make no other request; quotation marks make no other key.
     let same = "{\"description\": \"Notes for a choir\",\n \"name\": \"One\"}";
     let raw = user.client.post(format!("{}{PROJECTS}", server.base));
-    let raw = raw.header("x-user-id", "ada").header("idempotency-key", "\"k\"");
+    let raw = raw.header("idempotency-key", "\"k\"");
     let response = raw.body(same).send().await.unwrap();
     assert_eq!(response.headers()["idempotency-replayed"], "true");
     assert_eq!(response.text().await.unwrap(), first.body);
@@ -231,7 +241,7 @@ async fn another_request_with_the_same_key_is_422_and_changes_nothing() {
 #[tokio::test]
 async fn a_refused_request_keeps_nothing_and_may_be_corrected() {
     let server = TestServer::with(&NO_RUNNERS).await;
-    let user = User::of(&server, "ada");
+    let user = User::of(&server, "ada").await;
     for (body, status) in [
         (json!({"name": " "}), 422),
         (json!({"nme": "One"}), 422),
@@ -256,7 +266,7 @@ async fn a_refused_request_keeps_nothing_and_may_be_corrected() {
 #[tokio::test]
 async fn a_key_is_its_principals_own_and_a_malformed_one_is_400() {
     let server = TestServer::with(&NO_RUNNERS).await;
-    let (ada, bob) = (User::of(&server, "ada"), User::of(&server, "bob"));
+    let (ada, bob) = (User::of(&server, "ada").await, User::of(&server, "bob").await);
     let (first, other) = (
         ada.send("k", PROJECTS, &project("Shared")).await,
         bob.send("k", PROJECTS, &project("Shared")).await,
@@ -280,7 +290,7 @@ async fn a_key_is_its_principals_own_and_a_malformed_one_is_400() {
 #[tokio::test]
 async fn while_the_first_is_in_progress_a_second_is_409_and_another_request_422() {
     let server = TestServer::with(&NO_RUNNERS).await;
-    let user = User::of(&server, "ada");
+    let user = User::of(&server, "ada").await;
     let file = server.data_dir().join("botarmy.db");
     let mut database = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
     // While another program writes, the decision waits.
@@ -307,7 +317,7 @@ async fn while_the_first_is_in_progress_a_second_is_409_and_another_request_422(
 #[tokio::test]
 async fn of_many_at_once_one_has_an_effect() {
     let server = TestServer::with(&NO_RUNNERS).await;
-    let user = User::of(&server, "ada");
+    let user = User::of(&server, "ada").await;
     let body = project("At once");
     let sent =
         futures_util::future::join_all((0..32).map(|_| user.send("k", PROJECTS, &body))).await;
@@ -322,15 +332,14 @@ async fn of_many_at_once_one_has_an_effect() {
 /// that arrived.
 async fn while_killed(
     server: &TestServer,
+    user: &User<'_>,
     keys: &[String],
     body: impl Fn(&str) -> Value,
     delay: Duration,
 ) -> Vec<Option<Sent>> {
     let pid = rustix::process::Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
-    let user = User::of(server, "ada");
     let sending = keys.iter().map(|key| {
         let body = body(key);
-        let user = &user;
         async move { user.try_send(key, PROJECTS, &body).await }
     });
     let killing = async {
@@ -349,14 +358,20 @@ async fn kills_between_commit_and_response(
     other: Option<&TestServer>,
 ) {
     const MAX_ROUNDS: usize = 60;
+    let client = client_of(server, "ada").await;
+    if let Some(other) = other {
+        knows(other, &client).await;
+    }
     let (mut unsent, mut rounds) = (0, 0);
     while unsent == 0 {
         assert!(rounds < MAX_ROUNDS, "no decision was committed without its response");
         let keys: Vec<_> = (0..32).map(|n| format!("{rounds}/{n}")).collect();
         let delay = Duration::from_micros(dice.below(40_000));
-        let first = while_killed(server, &keys, project, delay).await;
+        let user = User { client: client.clone(), base: &server.base, name: "ada" };
+        let first = while_killed(server, &user, &keys, project, delay).await;
         server.kill_and_restart().await;
-        let user = User::of(other.unwrap_or(&*server), "ada");
+        let base = &other.unwrap_or(&*server).base;
+        let user = User { client: client.clone(), base, name: "ada" };
         for (key, first) in keys.iter().zip(first) {
             let again = user.send(key, PROJECTS, &project(key)).await;
             assert_eq!(again.status, 201, "{again:?}");
@@ -427,7 +442,11 @@ async fn of_two_servers_that_get_the_same_request_one_has_an_effect() {
     let url = database.url();
     let variables = replica_variables(&url);
     let (a, b) = tokio::join!(TestServer::with(&variables), TestServer::with(&variables));
-    let (ada, same) = (User::of(&a, "ada"), User::of(&b, "ada"));
+    let ada = User::of(&a, "ada").await;
+    let same = ada.on(&b).await;
+    // The other server notices the new key within a second.
+    let is_known = async || same.send("", PROJECTS, &json!({})).await.status != 401;
+    b.until(|_| is_known()).await;
     for round in 0..count(20, 200) {
         let (key, body) = (format!("k-{round}"), project(&format!("Round {round}")));
         let (one, two) =
@@ -455,7 +474,7 @@ async fn of_two_servers_that_get_the_same_request_one_has_an_effect() {
 #[tokio::test]
 async fn a_response_that_is_too_large_to_be_kept_is_refused_before_anything_is_changed() {
     let server = TestServer::with(&NO_RUNNERS).await;
-    let user = User::of(&server, "ada");
+    let user = User::of(&server, "ada").await;
     let id = server.by_hand().await;
     let artifact = |size: usize| {
         json!({

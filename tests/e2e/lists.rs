@@ -270,6 +270,18 @@ fn every_list_of_the_api_has_a_bound_in_bytes() {
 
 /// The bound of every list that the API responds with; `""` is the response itself.
 const BOUNDS: &[(&str, &str, &[&str], Bound)] = &[
+    ("DELETE", "/api/v1/access/keys/{key_id}", &["grants"], Bound::Part),
+    ("GET", "/api/v1/access/keys", &["items"], Bound::Paged),
+    ("GET", "/api/v1/access/keys", &["items.grants"], Bound::Part),
+    ("GET", "/api/v1/access/keys/{key_id}", &["grants"], Bound::Part),
+    (
+        "GET",
+        "/api/v1/access/me",
+        &["grants", "groups", "permissions", "permissions.project_ids"],
+        Bound::Part,
+    ),
+    ("GET", "/api/v1/access/principals", &["items"], Bound::Paged),
+    ("GET", "/api/v1/access/principals", &["items.grants", "items.groups"], Bound::Part),
     ("GET", "/api/v1/agents/status-history/{agent_type}", &[""], Bound::Paged),
     ("GET", "/api/v1/artifacts/{project_id}/summary", &["artifacts"], Bound::Lines),
     ("GET", "/api/v1/audit/events", &[""], Bound::Paged),
@@ -297,9 +309,18 @@ const BOUNDS: &[(&str, &str, &[&str], Bound)] = &[
     ("GET", "/api/v1/tasks/{task_id}", OF_TASKS, Bound::Part),
     ("GET", "/health/ready", &["failing"], Bound::Lines),
     ("GET", "/readyz", &["failing"], Bound::Lines),
+    ("POST", "/api/v1/access/keys", &["grants"], Bound::Part),
+    ("POST", "/api/v1/access/keys/{key_id}/rotate", &["grants"], Bound::Part),
+    ("POST", "/api/v1/access/principals", OF_PRINCIPALS, Bound::Part),
+    ("POST", "/api/v1/access/ticket", &["protocols"], Bound::Part),
     ("POST", "/api/v1/hitl", OF_REQUESTS, Bound::Part),
     ("POST", "/api/v1/hitl/bulk/respond", &["results"], Bound::Lines),
-    ("POST", "/api/v1/hitl/bulk/respond", &["results.problem.errors"], Bound::Part),
+    (
+        "POST",
+        "/api/v1/hitl/bulk/respond",
+        &["results.problem.errors", "results.problem.violated-policies"],
+        Bound::Part,
+    ),
     ("POST", "/api/v1/projects/{project_id}/check-completion", &["unmet"], Bound::Part),
     ("POST", "/api/v1/projects/{project_id}/force-complete", &["overridden"], Bound::Part),
     ("POST", "/api/v1/tasks/{task_id}/cancel", OF_TASKS, Bound::Part),
@@ -311,7 +332,13 @@ const BOUNDS: &[(&str, &str, &[&str], Bound)] = &[
         &["leases.task.context", "leases.task.resume.answers"],
         Bound::Part,
     ),
+    ("PUT", "/api/v1/access/principals/{principal_id}/disabled", OF_PRINCIPALS, Bound::Part),
+    ("PUT", "/api/v1/access/principals/{principal_id}/grants", OF_PRINCIPALS, Bound::Part),
+    ("PUT", "/api/v1/access/principals/{principal_id}/groups", OF_PRINCIPALS, Bound::Part),
 ];
+
+/// Lists of a principal.
+const OF_PRINCIPALS: &[&str] = &["grants", "groups"];
 
 /// Lists of a request.
 const OF_REQUESTS: &[&str] = &["history", "options", "subject.artifacts"];

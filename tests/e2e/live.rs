@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use botarmy_tests::server::{TIMEOUT, TestServer};
-use botarmy_tests::watcher::Watcher;
+use botarmy_tests::watcher::{Watcher, request};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
@@ -179,7 +179,7 @@ async fn a_stranger_is_refused_before_the_upgrade() {
         ("?project_id=all&after=3", 422),
     ] {
         let url = format!("{}/ws{query}", server.base.replace("http", "ws"));
-        let error = connect_async(url).await.unwrap_err();
+        let error = connect_async(request(&url)).await.unwrap_err();
         let tokio_tungstenite::tungstenite::Error::Http(response) = error else {
             panic!("{query}: {error}")
         };

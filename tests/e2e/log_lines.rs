@@ -11,6 +11,7 @@ async fn the_line_of_a_request_says_method_path_and_status_once() {
     let project = server.by_hand().await;
     let path = format!("/api/v1/projects/{project}/pause");
     server.post(&path, json!({})).await;
+    server.until(|server| async { server.said(&path) }).await;
     let log = server.log.lock().unwrap().clone();
     let line = log.lines().find(|line| line.contains(&path)).unwrap();
     assert_eq!(line.matches(&path).count(), 1, "{line}");

@@ -1,6 +1,7 @@
 //! Tests from outside: the real server as a process, used like a user does.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod access;
 mod backup;
 mod bad_answers;
 mod bad_programs;

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use botarmy_tests::access::MODE;
 use botarmy_tests::server::{TestServer, command};
 use botarmy_tests::services;
 use diesel::connection::SimpleConnection;
@@ -38,7 +39,8 @@ async fn the_last_migration_goes_down_and_up_and_the_data_stays() {
     let database = services::database().await;
     let urls = [Some(String::new()), database.as_ref().map(services::Database::url)];
     for url in urls.iter().flatten() {
-        let mut server = TestServer::with(&[("BOTARMY_STORE__URL", url)]).await;
+        // A database with keys goes no further down: the log has entries about them.
+        let mut server = TestServer::with(&[(MODE, "open"), ("BOTARMY_STORE__URL", url)]).await;
         let project = server.project("Notes for a choir").await;
         server.next_gate(&project).await.unwrap();
         assert_eq!(server.terminate().await, Some(0));
@@ -71,7 +73,7 @@ async fn a_log_with_budget_events_is_not_given_to_a_version_that_cannot_read_it(
     let database = services::database().await;
     let urls = [Some(String::new()), database.as_ref().map(services::Database::url)];
     for url in urls.iter().flatten() {
-        let mut server = TestServer::with(&[("BOTARMY_STORE__URL", url)]).await;
+        let mut server = TestServer::with(&[(MODE, "open"), ("BOTARMY_STORE__URL", url)]).await;
         let project = server.by_hand().await;
         let path = format!("/api/v1/projects/{project}/budget");
         let body = Some("{\"tokens\": 5}".to_owned());
@@ -86,6 +88,61 @@ async fn a_log_with_budget_events_is_not_given_to_a_version_that_cannot_read_it(
         assert!(said.contains("the_log_tells_of_budgets_or_stops"), "{said}");
         server.start_again().await;
         assert_eq!(server.get(&path).await.1["limit"]["tokens"], 5, "nothing has changed");
+    }
+}
+
+#[tokio::test]
+async fn a_log_with_events_of_access_is_not_given_to_a_version_that_cannot_read_it() {
+    let database = services::database().await;
+    let urls = [Some(String::new()), database.as_ref().map(services::Database::url)];
+    for url in urls.iter().flatten() {
+        let dir = TempDir::new().unwrap();
+        migrate(dir.path(), url, "");
+        let bytes = |hex: &str, length: usize| match url.as_str() {
+            "" => format!("x'{}'", hex.repeat(length)),
+            _ => format!("decode('{}', 'hex')", hex.repeat(length)),
+        };
+        let id = |hex: &str| match url.as_str() {
+            "" => bytes(hex, 16),
+            _ => format!("'{}'::uuid", hex.repeat(16)),
+        };
+        let execute = async |sql: String| {
+            if let Some(database) = database.as_ref().filter(|_| !url.is_empty()) {
+                services::execute(&database.url(), &sql).await.unwrap();
+            } else {
+                let file = dir.path().join("botarmy.db");
+                let mut beside = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+                beside.batch_execute(&sql).unwrap();
+            }
+        };
+        let head = if url.is_empty() { "" } else { "previous, " };
+        let previous = if url.is_empty() { String::new() } else { bytes("00", 32) + ", " };
+        execute(format!(
+            "INSERT INTO heads (log, seq, hash, {head}counts, next_turn) \
+             VALUES ({}, 1, {}, {previous}'{{}}', 0); \
+             INSERT INTO events (id, log, seq, event_type, event_source, created_at, hash, \
+             event_metadata, event_data) \
+             VALUES ({}, {}, 1, 'key_created', 'user', 0, {}, '{{}}', '{{}}'); \
+             INSERT INTO api_keys (id, body) VALUES ({}, '{{}}')",
+            id("00"),
+            bytes("5a", 32),
+            id("01"),
+            id("00"),
+            bytes("5a", 32),
+            id("02"),
+        ))
+        .await;
+        let later = migrations().into_iter().rev().take_while(|name| name.as_str() > "0007_access");
+        for name in later {
+            let (code, _) = migrate(dir.path(), url, "--down");
+            assert_eq!(code, Some(0), "{name} has no data of its own");
+        }
+        let (code, said) = migrate(dir.path(), url, "--down");
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("the_log_tells_of_access"), "{said}");
+        // Its tables are still there.
+        execute(format!("INSERT INTO api_keys (id, body) SELECT {}, body FROM api_keys", id("03")))
+            .await;
     }
 }
 

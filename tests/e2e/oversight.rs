@@ -144,7 +144,11 @@ async fn a_stop_ends_the_model_call_within_a_second_and_survives_a_kill() {
     ] {
         let (_, found) = server.get(&format!("/api/v1/audit/events?event_type={event}")).await;
         let data = &found[0]["event_data"];
-        assert_eq!((&data["reason"], &data[who]), (&json!(why), &json!("anonymous")), "{found}");
+        assert_eq!(
+            (&data["reason"], &data[who]),
+            (&json!(why), &json!(botarmy_tests::access::actor())),
+            "{found}"
+        );
     }
 }
 

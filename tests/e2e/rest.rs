@@ -305,7 +305,8 @@ async fn a_question_is_raised_answered_once_and_kept_with_its_history() {
     assert_eq!((status, &answer["status"]), (200, &json!("amended")), "{answer}");
     let (status, problem) = server.post(&respond, json!({"action": "approve"})).await;
     assert_eq!(status, 409);
-    assert!(problem["detail"].as_str().unwrap().contains("amended by anonymous"), "{problem}");
+    let by = format!("amended by {}", botarmy_tests::access::actor());
+    assert!(problem["detail"].as_str().unwrap().contains(&by), "{problem}");
 
     let (_, decided) = server.get(&format!("/api/v1/hitl/{id}")).await;
     assert_eq!(decided["user_response"], "amended");

@@ -7,16 +7,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use botarmy_tests::access::header_line;
 use botarmy_tests::prove::count;
 use botarmy_tests::server::TestServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Beginning of a request whose body never arrives completely.
-const SLOW_BODY: &str = "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n\
-     Content-Length: 100000\r\n\r\n{\"name\": \"";
+fn slow_body() -> String {
+    format!(
+        "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: 100000\r\n\r\n\
+         {{\"name\": \"",
+        header_line()
+    )
+}
+
 /// The same with the largest chunk that there is.
-const HUGE_CHUNK: &str = "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n\
-     Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n{\"name\":";
+fn huge_chunk() -> String {
+    format!(
+        "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n{}Transfer-Encoding: chunked\r\n\r\n\
+         FFFFFFFFFFFFFFFF\r\n{{\"name\":",
+        header_line()
+    )
+}
+
 /// A request that is complete, and the beginning of another.
 const SLOW_HEAD: &str = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET /livez HTT";
 
@@ -51,9 +64,9 @@ async fn a_slow_body_gets_408_and_a_slow_head_an_end() {
     let server = TestServer::with(&[("BOTARMY_HTTP__BODY_TIMEOUT_S", "1")]).await;
     let address = address(&server);
     let pause = Duration::from_millis(100);
-    let clients = [SLOW_BODY, HUGE_CHUNK, SLOW_HEAD].map(|beginning| {
+    let clients = [slow_body(), huge_chunk(), SLOW_HEAD.to_owned()].map(|beginning| {
         let address = address.clone();
-        tokio::task::spawn_blocking(move || drip(&address, beginning, pause))
+        tokio::task::spawn_blocking(move || drip(&address, &beginning, pause))
     });
     for (client, (statuses, limit)) in
         clients.into_iter().zip([("408", 10), ("408", 15), ("200", 20)])
@@ -80,7 +93,8 @@ async fn the_response_to_a_body_that_does_not_come_says_that_the_connection_ends
         ("GET /api/v1/projects", "Transfer-Encoding: chunked\r\n\r\n2\r\n{"),
         ("POST /api/v1/projects", "Content-Length: 2\r\n\r\n{"),
     ] {
-        let request = format!("{target} HTTP/1.1\r\nHost: localhost\r\n{body}");
+        let key = header_line();
+        let request = format!("{target} HTTP/1.1\r\nHost: localhost\r\n{key}{body}");
         let address = address.clone();
         let silent = tokio::task::spawn_blocking(move || {
             let mut stream = TcpStream::connect(address).unwrap();
@@ -112,7 +126,7 @@ async fn the_limit_of_open_files_is_raised_as_far_as_it_may_be() {
 /// A client that connects, sends the beginning of a request, then a byte in each second, and begins
 /// again when it is closed.
 async fn slow_client(address: String, n: usize, stop: Arc<AtomicBool>, connects: Arc<AtomicUsize>) {
-    let beginning = ["", "GET /li", SLOW_BODY, HUGE_CHUNK, SLOW_HEAD][n % 5];
+    let beginning = ["", "GET /li", &slow_body(), &huge_chunk(), SLOW_HEAD][n % 5].to_owned();
     while !stop.load(Ordering::Relaxed) {
         let Ok(mut stream) = tokio::net::TcpStream::connect(&address).await else { continue };
         connects.fetch_add(1, Ordering::Relaxed);
@@ -163,7 +177,7 @@ async fn thousands_of_slow_clients_do_not_delay_a_normal_one_at_1024_open_files(
         .collect();
     server.until(|_| async { connects.load(Ordering::Relaxed) >= clients }).await;
     let body = r#"{"name": "In between"}"#;
-    let head = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let head = format!("HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}", header_line());
     let create =
         format!("POST /api/v1/projects {head}Content-Length: {}\r\n\r\n{body}", body.len());
     let read = format!("GET /livez {head}\r\n");

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use botarmy_tests::access::header_line;
 use botarmy_tests::server::{TIMEOUT, TestServer, client_builder, command};
+use botarmy_tests::watcher::request;
 use futures_util::StreamExt;
 use reqwest::{Certificate, Client, Method};
 use rustix::net::sockopt::set_socket_linger;
@@ -155,7 +157,7 @@ async fn live_frames_are_encrypted_too() {
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let stream = connector.connect(name, socket).await.unwrap();
     let url = format!("ws://{address}/ws?project_id=all");
-    let (mut live, _) = client_async(url, stream).await.unwrap();
+    let (mut live, _) = client_async(request(&url), stream).await.unwrap();
     let project = server.by_hand().await;
     loop {
         let frame = tokio::time::timeout(TIMEOUT, live.next()).await.unwrap().unwrap().unwrap();
@@ -408,7 +410,8 @@ async fn handshakes_that_do_not_end_count_for_the_limit_of_their_address() {
 async fn a_slow_body_gets_408_under_tls_too() {
     let encrypted = Encrypted::with(&[("BOTARMY_HTTP__BODY_TIMEOUT_S", "1")]).await;
     let mut stream = encrypted.connect(&encrypted.cert);
-    let head = "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
+    let head = "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n";
+    let head = format!("{head}{}Content-Length: 100\r\n\r\n{{", header_line());
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = Vec::new();
     // The client hears of the end, too: `read_to_end` fails without a close_notify.
@@ -455,7 +458,8 @@ async fn a_worker_that_leaves_an_encrypted_connection_is_leased_nothing() {
         let mut stream = encrypted.connect(&encrypted.cert);
         let head = format!(
             "POST /api/v1/worker/leases HTTP/1.1\r\nHost: localhost\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+             Content-Type: application/json\r\n{}Content-Length: {}\r\n\r\n",
+            header_line(),
             body.len()
         );
         stream.write_all(format!("{head}{body}").as_bytes()).unwrap();

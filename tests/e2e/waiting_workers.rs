@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use botarmy_tests::access::header_line;
 use botarmy_tests::dice::Dice;
 use botarmy_tests::prove::count;
 use botarmy_tests::server::{TestServer, client_builder};
@@ -49,7 +50,8 @@ fn poll(address: SocketAddr) -> TcpStream {
         json!({"worker_id": "gone", "agents": ["coder"], "max": 1, "wait_s": 30}).to_string();
     let head = format!(
         "POST {LEASES} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n",
+         {}Content-Length: {}\r\n\r\n",
+        header_line(),
         body.len()
     );
     let mut stream = TcpStream::connect(address).unwrap();
@@ -63,6 +65,7 @@ fn poll_in_a_process(server: &TestServer) -> Child {
         json!({"worker_id": "gone", "agents": ["coder"], "max": 1, "wait_s": 30}).to_string();
     Command::new("curl")
         .args(["-sS", "--noproxy", "*", "-H", "Content-Type: application/json", "-d", &body])
+        .args(["-H", header_line().trim_end()])
         .arg(format!("{}{LEASES}", server.base))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use botarmy_tests::server::{TIMEOUT, TestServer};
+use botarmy_tests::access::worker;
+use botarmy_tests::server::{TIMEOUT, TestServer, client_builder};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::documentation::{BASE, blocks, read, root};
+use super::documentation::{BASE, blocks, first_start, read, root};
 
 const LEASES: &str = "/api/v1/worker/leases";
 
@@ -50,6 +51,7 @@ impl Example {
             .arg(&state)
             .args(["--seconds", &seconds.to_string()])
             .env("no_proxy", "*")
+            .envs(botarmy_tests::access::environment())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)
@@ -125,7 +127,7 @@ async fn the_example_asks_a_person_and_finishes_with_the_answer() {
     let events = server.events(&project).await;
     let completed = events.iter().find(|event| event["event_type"] == "task_completed").unwrap();
     assert_eq!(completed["event_source"], "agent");
-    assert!(completed.to_string().contains("external/ada"), "{completed}");
+    assert!(completed.to_string().contains(&worker("ada")), "{completed}");
 }
 
 /// Answers gates until the log of a project has an entry of this type for this step.
@@ -154,7 +156,7 @@ async fn the_example_makes_documents_of_the_form_that_a_step_needs() {
     let project = server.project("A list of recipes").await;
     for step in ["Code Generation", "Code Refinement"] {
         let done = go_on_until(&server, &project, step, "task_completed").await;
-        assert!(done.to_string().contains("external/ada"), "{done}");
+        assert!(done.to_string().contains(&worker("ada")), "{done}");
     }
     assert_eq!(count(&server, &project, "task_retry_scheduled").await, 0);
 }
@@ -258,7 +260,7 @@ async fn a_frozen_example_comes_too_late_and_takes_the_next_task() {
     example.signal(Signal::CONT);
     let next = server.submit(&project, "coder", "A greeting").await;
     until(&server, &next, "waiting_for_hitl", 1).await;
-    assert_eq!(server.task(&id).await["lease"]["worker_id"], "external/bob");
+    assert_eq!(server.task(&id).await["lease"]["worker_id"], worker("bob"));
     let (status, done) = say(&server, &lease, "complete", json!({"output": {"by": "bob"}})).await;
     assert_eq!((status, &done["status"]), (200, &json!("completed")));
     assert_eq!(server.task(&id).await["output"], json!({"by": "bob"}));
@@ -320,7 +322,7 @@ async fn a_stopping_server_answers_waiting_workers_and_a_killed_one_keeps_its_le
     assert_eq!(say(&server, &lease, "heartbeat", json!({"progress": 50})).await.0, 200);
 
     let body = json!({"worker_id": "w", "agents": ["coder"], "max": 1, "wait_s": 30}).to_string();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client_builder().no_proxy().build().unwrap();
     let poll = client.post(format!("{}{LEASES}", server.base)).body(body).send();
     let waiting = tokio::spawn(poll);
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -350,7 +352,8 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
         (fence, 409),
         (unknown, 409),
         (format!("{name}78"), 401),
-        (name[..name.len() - 2].to_owned(), 404),
+        // Without the name of a worker.
+        (name[..40 + 2 * "external/".len()].to_owned(), 404),
         (format!("{name}f"), 404),
         (format!("{name}00"), 404),
         (name.to_uppercase(), 404),
@@ -407,7 +410,7 @@ async fn the_reason_of_a_refused_result_is_shown_with_the_task_and_at_the_failur
     let lease = take(&server, "w", 0).await.unwrap();
     assert_eq!(server.task(&id).await["refused_result"], Value::Null);
     let path = format!("{}{LEASES}/{}/complete", server.base, lease["lease"].as_str().unwrap());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client_builder().no_proxy().build().unwrap();
     let complete = async |token: &str, body: String| {
         let request = client.post(&path).bearer_auth(token).body(body);
         request.send().await.unwrap().status().as_u16()
@@ -443,9 +446,12 @@ async fn the_reason_of_a_refused_result_is_shown_with_the_task_and_at_the_failur
 
     let gate = server.next_gate(&project).await.unwrap();
     let question = gate["question"].as_str().unwrap();
-    let silent = "The worker external/w fell silent. Its last result was refused: output.a: occurs \
-                  twice in the same object. Approve to try again";
-    assert!(question.contains(silent), "{question}");
+    let silent = format!(
+        "The worker {} fell silent. Its last result was refused: output.a: occurs twice in the same \
+         object. Approve to try again",
+        worker("w")
+    );
+    assert!(question.contains(&silent), "{question}");
     let task = server.task(&id).await;
     assert_eq!(task["error_code"], "lease_lapsed");
     assert!(task["error_message"].as_str().unwrap().contains("output.a: occurs twice"), "{task}");
@@ -456,10 +462,12 @@ async fn the_reason_of_a_refused_result_is_shown_with_the_task_and_at_the_failur
 
 #[tokio::test]
 async fn the_conversation_in_the_documentation_is_one() {
-    let server = server().await;
+    let (server, dir) = first_start(&[("BOTARMY_AGENTS__CODER__RUNNER", "none")]).await;
     let script = blocks(&read("docs/workers.md"), "sh worker").join("\n");
     let script = format!("set -euo pipefail\n{}", script.replace(BASE, &server.base));
-    let talk = Command::new("bash").args(["-c", &script]).env("no_proxy", "*").output();
+    let mut talk = Command::new("bash");
+    talk.args(["-c", &script]).env("no_proxy", "*").current_dir(dir.path());
+    let talk = talk.output();
     let output = tokio::time::timeout(TIMEOUT, talk).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));

@@ -32,6 +32,7 @@ fn start(name: &str, server: &TestServer, double: &Aimock, folder: &Path) -> Opt
         .args(["analyst", "--url", &server.base, "--name", name])
         .current_dir(folder)
         .env("PYTHONPATH", packages)
+        .envs(botarmy_tests::access::environment())
         .env("HOME", folder)
         .env("OPENAI_BASE_URL", double.url(Protocol::OpenAi))
         .env("OPENAI_API_KEY", "none")

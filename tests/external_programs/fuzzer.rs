@@ -42,6 +42,7 @@ async fn thousands_of_requests_made_from_the_document_find_no_difference_to_it()
     let path = std::env::join_paths([&tools, &here]).unwrap();
     let mut command = Command::new("python3");
     command.env("PYTHONPATH", path).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.envs(botarmy_tests::access::environment());
     command.env("SCHEMATHESIS_HOOKS", "fuzzer_hooks").current_dir(folder.path());
     command.args(["-m", "schemathesis.cli", "--config-file"]).arg(here.join("fuzzer.toml"));
     command.arg("run").arg(format!("{}/openapi.json", server.base));

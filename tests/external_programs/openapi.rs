@@ -30,6 +30,7 @@ fn run(command: &mut Command) -> String {
 fn python(tools: &Path) -> Command {
     let mut command = Command::new("python3");
     command.env("PYTHONPATH", tools).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.envs(botarmy_tests::access::environment());
     command
 }
 
@@ -95,6 +96,7 @@ async fn a_client_with_generated_types_drives_a_project_from_the_idea_to_the_log
     let server = TestServer::start().await;
     let mut client = Command::new("node");
     client.current_dir(folder.path()).arg("openapi_client.js").arg(&server.base);
+    client.envs(botarmy_tests::access::environment());
     let said = tokio::task::spawn_blocking(move || run(&mut client)).await.unwrap();
     assert!(said.contains("done:"), "{said}");
 }

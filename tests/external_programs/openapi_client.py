@@ -2,13 +2,14 @@
 FOLDER, against the server at BASE: python3 openapi_client.py FOLDER BASE"""
 
 import io
+import os
 import sys
 import time
 import zipfile
 
 sys.path.insert(0, sys.argv[1])
 
-from client import Client  # noqa: E402
+from client import AuthenticatedClient, Client  # noqa: E402
 from client.api.agents import list_agent_statuses  # noqa: E402
 from client.api.artifacts import download_package, generate_package, get_package_summary  # noqa: E402
 from client.api.audit import export_project_log, search_project_events, verify_project_log  # noqa: E402
@@ -23,7 +24,8 @@ from client.models import (  # noqa: E402
     BulkAction, BulkItem, BulkItems, HitlAction, HitlStatus, NewProjectBody, Problem, RespondBody,
 )
 
-client = Client(base_url=sys.argv[2])
+key = os.environ.get("BOTARMY_KEY")
+client = AuthenticatedClient(sys.argv[2], key) if key else Client(sys.argv[2])
 
 
 def ok(answer, status=200):

@@ -9,15 +9,18 @@ type Json<O extends keyof operations, S extends keyof operations[O]["responses"]
 type Body<O extends keyof operations> =
   operations[O] extends { requestBody: { content: { "application/json": infer B } } } ? B : never;
 
-declare const process: { argv: string[] };
+declare const process: { argv: string[]; env: Record<string, string | undefined> };
 const base = process.argv[2];
+const key = process.env["BOTARMY_KEY"];
 
 function path<P extends keyof paths>(template: P, values: Record<string, string> = {}): string {
   return template.replace(/\{(\w+)\}/g, (_, name: string) => values[name]);
 }
 
 async function send(method: string, path: string, body?: unknown): Promise<Response> {
-  const init: RequestInit = { method, headers: { "Content-Type": "application/json" } };
+  const headers: Record<string, string> = { "Content-Type": "application/json" };
+  if (key !== undefined) headers["Authorization"] = `Bearer ${key}`;
+  const init: RequestInit = { method, headers };
   if (body !== undefined) init.body = JSON.stringify(body);
   return fetch(base + path, init);
 }

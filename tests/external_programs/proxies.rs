@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use botarmy_tests::access::header_line;
 use botarmy_tests::external_programs::proxies;
 use botarmy_tests::prove::count;
 use botarmy_tests::server::{TIMEOUT, TestServer, http_client};
@@ -227,8 +228,9 @@ fn poll(proxy: &Proxy) -> TcpStream {
     let body = work("gone", 30);
     let head = format!(
         "POST {LEASES} HTTP/1.1\r\nHost: army.example:{}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n",
+         {}Content-Length: {}\r\n\r\n",
         proxy.port,
+        header_line(),
         body.len()
     );
     let mut stream = TcpStream::connect(("127.0.0.1", proxy.port)).unwrap();
@@ -256,6 +258,7 @@ const ENDS: [(&str, End); 3] = [
         let begin = |_| {
             let mut curl = Command::new("curl");
             curl.args(["-sS", "--noproxy", "*", "-H", "Content-Type: application/json"]);
+            curl.args(["-H", header_line().trim_end()]);
             curl.args(["-d", &work("gone", 30), "-H"])
                 .arg(format!("Host: army.example:{}", proxy.port));
             curl.arg(format!("http://127.0.0.1:{}{LEASES}", proxy.port));

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use botarmy_tests::access::header_line;
 use botarmy_tests::dice::Dice;
 use botarmy_tests::prove::count;
 use botarmy_tests::server::{TIMEOUT, TestServer, client_builder};
@@ -459,12 +460,12 @@ impl Load {
     /// Sends the beginning of a request, then a byte now and then, until the server has enough or
     /// the client does.
     async fn slow(&self, dice: &mut Dice) {
-        let beginning = [
-            "",
-            "GET /li",
-            "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n\
-            Content-Length: 100000\r\n\r\n{\"name\": \"",
-        ][dice.below(3) as usize];
+        let body = format!(
+            "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: 100000\r\n\r\n\
+             {{\"name\": \"",
+            header_line()
+        );
+        let beginning = ["", "GET /li", &body][dice.below(3) as usize];
         let mut stream = TcpStream::connect(self.address()).await.unwrap();
         // The server may have closed it meanwhile.
         drop(stream.write_all(beginning.as_bytes()).await);

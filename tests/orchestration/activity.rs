@@ -69,6 +69,7 @@ async fn a_task_of_an_agent_type_that_nobody_serves_is_named() {
         agents: vec![agent],
         max: 1,
         wait: Duration::ZERO,
+        caller: owner(),
     };
     assert!(leases.lease(query(AgentType::Tester)).await.unwrap().is_empty());
     assert_eq!(activity(&harness, id).await.state, ActivityState::WaitingForWorker);

@@ -277,7 +277,7 @@ async fn external_workers_are_held_to_limits_too() {
     let leases = harness.leases();
     let lease = async || {
         let (worker, agents) = (WorkerId::external("w"), vec![AgentType::Coder]);
-        let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
+        let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO, caller: owner() };
         leases.lease(query).await.unwrap().pop()
     };
     submit(&harness, id).await;

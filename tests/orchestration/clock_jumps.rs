@@ -72,7 +72,7 @@ impl World {
 
     async fn take(&self) -> Option<Leased> {
         let (worker, agents) = (WorkerId::external("w"), vec![AgentType::Coder]);
-        let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
+        let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO, caller: owner() };
         self.leases.lease(query).await.unwrap().pop()
     }
 

@@ -118,6 +118,14 @@ impl Ledger for Slow {
         self.0.extend(task, fence, until).await
     }
 
+    async fn note_key_use(
+        &self,
+        key: botarmy_domain::CredentialId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.0.note_key_use(key, at).await
+    }
+
     async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {
         self.0.forget_replies(now, limit).await
     }
@@ -176,6 +184,7 @@ async fn an_external_worker_loses_its_lease() {
         agents: vec![AgentType::Coder],
         max: 1,
         wait: Duration::ZERO,
+        caller: owner(),
     };
     let held = leases.lease(query()).await.unwrap().remove(0);
     let stopped = harness.engine.stop(StopScope::Everything, why(), owner()).await.unwrap();
@@ -195,7 +204,7 @@ async fn what_was_claimed_while_the_stop_was_recorded_is_requeued_by_the_next_ch
     submit(&harness, id).await;
     let leases = harness.leases();
     let (worker, agents) = (WorkerId::external("w"), vec![AgentType::Coder]);
-    let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
+    let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO, caller: owner() };
     let held = leases.lease(query).await.unwrap().remove(0);
     // Records the stop only, without the interruption that follows it.
     let (scope, at) = (StopScope::Everything, harness.context());

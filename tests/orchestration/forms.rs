@@ -11,7 +11,7 @@ use botarmy_domain::{
 };
 use botarmy_orchestrator::Workflows;
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
-use botarmy_tests::test_harness::{TestHarness, amend, simply};
+use botarmy_tests::test_harness::{TestHarness, amend, owner, simply};
 use serde_json::{Value, json};
 
 /// A workflow with one step that produces source code with a title.
@@ -188,7 +188,7 @@ async fn an_external_worker_gets_the_validation_error_and_keeps_its_lease() {
     let leases = harness.leases();
     let worker = WorkerId::external("w");
     let agents = vec![AgentType::Coder];
-    let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO };
+    let query = WorkQuery { worker, agents, max: 1, wait: Duration::ZERO, caller: owner() };
     let leased = leases.lease(query).await.unwrap().remove(0);
     assert_eq!(leased.job.output_schema.as_ref().unwrap()["required"], json!(["title", "files"]));
     let brings = |content: Value| -> Result<Outcome, RunError> {

@@ -11,8 +11,8 @@ use botarmy_domain::ports::{Decide, Ledger, Projects, Tasks, WorkerLeases};
 use botarmy_domain::{
     AgentType, ArtifactType, BusMessage, Claim, Committed, DomainError, Entry, Error, EventType,
     HeldLease, HitlKind, LeaseHolder, LeaseSecret, Leased, NewArtifact, Outcome, Oversight,
-    PresentedLease, ProjectStatus, Question, RunError, Scope, StoreError, TaskId, TaskStatus,
-    Timestamp, Usage, WorkQuery, WorkerId, Workflow,
+    PresentedLease, ProjectStatus, Question, Reach, RunError, Scope, StoreError, TaskId,
+    TaskStatus, Timestamp, Usage, WorkQuery, WorkerId, Workflow,
 };
 use botarmy_orchestrator::{Leases, Workflows};
 use botarmy_tests::scripted_runner::ScriptedRunner;
@@ -23,7 +23,7 @@ use super::tasks::submit;
 
 fn query(worker: &str, wait: Duration) -> WorkQuery {
     let worker = WorkerId::external(worker);
-    WorkQuery { worker, agents: vec![AgentType::Coder], max: 1, wait }
+    WorkQuery { worker, agents: vec![AgentType::Coder], max: 1, wait, caller: owner() }
 }
 
 /// Leases a pending task for this worker, if there is one.
@@ -427,6 +427,7 @@ async fn a_lease_from_before_leases_had_tokens_needs_none() {
     // As a server without tokens claimed it.
     let worker = WorkerId::external("old");
     let claim = Claim {
+        reach: Reach::everything(),
         worker: worker.clone(),
         slots: [(AgentType::Coder, 1)].into(),
         lease: LEASE,
@@ -435,7 +436,8 @@ async fn a_lease_from_before_leases_had_tokens_needs_none() {
     };
     harness.store.claim(claim).await.unwrap();
     let holder = LeaseHolder { worker, fence: 1 };
-    let old = PresentedLease { lease: HeldLease { task: task.id, holder }, token: None };
+    let old =
+        PresentedLease { lease: HeldLease { task: task.id, holder }, token: None, caller: None };
     let forged = LeaseSecret::new([9; 32]).token(task.id, &old.lease.holder);
     let forged = PresentedLease { token: Some(forged), ..old.clone() };
     assert!(is_unauthenticated(leases.finish(forged, done(&json!({}))).await));
@@ -552,6 +554,14 @@ impl Ledger for Counting {
 
     async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
         self.0.extend(task, fence, until).await
+    }
+
+    async fn note_key_use(
+        &self,
+        key: botarmy_domain::CredentialId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.0.note_key_use(key, at).await
     }
 
     async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {

@@ -1,6 +1,7 @@
 //! The use cases in memory, with a manual clock: the reaction of a project to agents and people.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod access;
 mod activity;
 mod budgets;
 mod clock_jumps;

@@ -14,7 +14,7 @@ use botarmy_domain::{
 };
 use botarmy_orchestrator::{Leases, Workflows};
 use botarmy_tests::scripted_runner::ScriptedRunner;
-use botarmy_tests::test_harness::{TestHarness, simply};
+use botarmy_tests::test_harness::{TestHarness, owner, simply};
 use serde_json::{Value, json};
 
 /// A workflow with one step whose document has a title.
@@ -55,6 +55,7 @@ impl Scene {
             agents: vec![AgentType::Coder],
             max: 1,
             wait: Duration::ZERO,
+            caller: owner(),
         };
         self.leases.lease(query).await.unwrap().pop().expect("the task is ready")
     }

@@ -3,6 +3,7 @@
 
 use std::io::Read;
 
+pub mod access;
 pub mod cluster;
 pub mod dice;
 pub mod external_programs;

@@ -7,10 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::access;
 
 /// Time limit of any wait in a test.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
@@ -63,7 +66,7 @@ fn is_ours(name: &str) -> bool {
     name.starts_with("BOTARMY_") || name.ends_with("_API_KEY")
 }
 
-/// Creates an HTTP client.
+/// Creates an HTTP client with the [key](crate::access) of the servers under test.
 ///
 /// # Panics
 /// Never.
@@ -72,9 +75,26 @@ pub fn http_client() -> reqwest::Client {
     client_builder().build().unwrap()
 }
 
-/// Creates a builder of HTTP clients. The build of `reqwest` leaves the choice of the TLS provider
-/// to the program.
+/// Creates a builder of HTTP clients with the [key](crate::access) of the servers under test. A
+/// request with another credential of its own sends that alone.
+///
+/// # Panics
+/// Never.
 pub fn client_builder() -> reqwest::ClientBuilder {
+    let builder = bare_client_builder();
+    if !access::needs_keys() {
+        return builder;
+    }
+    let mut headers = HeaderMap::new();
+    let mut credential = HeaderValue::from_str(&access::bearer()).unwrap();
+    credential.set_sensitive(true);
+    headers.insert(AUTHORIZATION, credential);
+    builder.default_headers(headers)
+}
+
+/// Creates a builder of HTTP clients without a key. The build of `reqwest` leaves the choice of the
+/// TLS provider to the program.
+pub fn bare_client_builder() -> reqwest::ClientBuilder {
     // Another test may have installed it already.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder()
@@ -153,8 +173,11 @@ impl TestServer {
         port: u16,
         variables: Vec<(String, String)>,
     ) -> Self {
+        let mode = variables.iter().find(|(name, _)| name == access::MODE);
+        let mode = mode.map(|(_, mode)| mode.clone());
         let mut child = command
             .env("BOTARMY_LOG__FORMAT", "json")
+            .envs(if mode.is_some() { Vec::new() } else { access::variables() })
             .envs(variables.iter().cloned())
             .args(["serve", "--port", &port.to_string()])
             .stdin(Stdio::null())
@@ -184,9 +207,17 @@ impl TestServer {
         // What listens everywhere is reached on loopback.
         let base = address.replace("//0.0.0.0:", "//127.0.0.1:");
         let has_tls = base.starts_with("https://");
-        let client = client_builder().tls_danger_accept_invalid_certs(has_tls).build().unwrap();
+        // With a mode of its own a test tries credentials itself.
+        let builder = if mode.is_some() { bare_client_builder() } else { client_builder() };
+        let client = builder.tls_danger_accept_invalid_certs(has_tls).build().unwrap();
+        let is_worker =
+            |(name, role): &(String, String)| name.ends_with("__ROLE") && role == "worker";
+        let answers = !variables.iter().any(is_worker);
         let server = Self { child, base, dir, port, variables, log, client };
         server.until(|server| async move { server.get("/readyz").await.0 == 200 }).await;
+        if access::needs_keys() && mode.is_none() && answers {
+            server.until(access::let_admin_work).await;
+        }
         server
     }
 

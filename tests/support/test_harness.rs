@@ -12,7 +12,8 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::{
     AgentType, Caller, DecisionContext, Entry, EventType, HitlAction, HitlRequest, HitlStatus,
-    NewProject, Oversight, Project, ProjectId, ProjectStatus, Response, Task, TaskStatus, WorkerId,
+    NewProject, Oversight, Project, ProjectId, ProjectStatus, Reach, Response, Task, TaskStatus,
+    WorkerId,
 };
 use botarmy_memory::{
     CountingIds, CountingSecrets, ManualClock, MemoryEventBus, MemoryStore, MemoryWakeUps,
@@ -217,7 +218,7 @@ impl TestHarness {
     /// # Panics
     /// If an invariant is violated.
     pub async fn check(&self) {
-        for project in self.store.projects(None, None, 1000).await.unwrap() {
+        for project in self.store.projects(&Reach::everything(), None, None, 1000).await.unwrap() {
             let (_, head) = self.store.overview(project.id).await.unwrap().unwrap();
             let entries = self.log(project.id).await;
             let mut verifier = Verifier::default();

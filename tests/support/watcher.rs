@@ -3,10 +3,26 @@
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
+use crate::access;
 use crate::server::TIMEOUT;
+
+/// Returns the request that opens a WebSocket, with the [key](access) of the servers under test.
+///
+/// # Panics
+/// If this is no address.
+#[must_use]
+pub fn request(url: &str) -> Request {
+    let mut request = url.into_client_request().unwrap();
+    if access::needs_keys() {
+        request.headers_mut().insert("authorization", access::bearer().parse().unwrap());
+    }
+    request
+}
 
 /// A subscriber to live events.
 #[derive(Debug)]
@@ -29,8 +45,8 @@ impl Watcher {
     /// # Panics
     /// If there is no answer at all.
     pub async fn try_on(base: &str, query: &str) -> Result<Self, Box<Error>> {
-        let url = format!("{}/ws{query}", base.replace("http", "ws"));
-        let connecting = tokio::time::timeout(TIMEOUT, connect_async(url)).await;
+        let request = request(&format!("{}/ws{query}", base.replace("http", "ws")));
+        let connecting = tokio::time::timeout(TIMEOUT, connect_async(request)).await;
         let (stream, _) = connecting.expect("no answer")?;
         Ok(Self(stream))
     }
@@ -46,7 +62,8 @@ impl Watcher {
         let address = base.strip_prefix("http://").unwrap();
         let stream = socket.connect(address.parse().unwrap()).await.unwrap();
         let stream = MaybeTlsStream::Plain(stream);
-        let (stream, _) = client_async(format!("ws://{address}/ws{query}"), stream).await.unwrap();
+        let request = request(&format!("ws://{address}/ws{query}"));
+        let (stream, _) = client_async(request, stream).await.unwrap();
         Self(stream)
     }
 

@@ -1,71 +1,224 @@
-//! The party on whose behalf something is done, from a request at the border to the log.
+//! The party on whose behalf something is done, from a request at the border to the log, and the check
+//! of what it may do.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::access::{ApiKey, Grant, Principal, Reach, Rights};
+use crate::actor::Actor;
+use crate::error::DomainError;
 use crate::idempotency::{CallKey, KeyedCall};
+use crate::ids::{CredentialId, PrincipalId, ProjectId};
 use crate::lease::WorkerId;
-use crate::log::Origin;
-use crate::vocabulary::EventSource;
+use crate::log::{Origin, Proof};
+use crate::vocabulary::{Authentication, EventSource, Permission, PrincipalKind, Role};
 
-/// The acting party.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Principal {
-    /// A person or a program of theirs, under the name that its request gives.
-    Person(String),
-    /// A worker that holds leases.
-    Worker(WorkerId),
-    /// The server itself.
-    System,
-    /// The timers of the server.
-    Scheduler,
-}
+/// Name of the server itself in the log.
+const SYSTEM: &str = "system";
+/// Name of the timers in the log.
+const SCHEDULER: &str = "scheduler";
 
-/// Proof of an identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Authentication {
-    /// None: the name is taken from the request as it is.
-    None,
-    /// A part of this server.
-    Internal,
-}
-
-/// Principal of a call, with the proof of its identity and the request that it came with.
+/// Principal of a call, with the proof of its identity, its rights, and the request that it came with.
+/// Clones share the principal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    principal: Principal,
-    authentication: Authentication,
+    identity: Arc<Identity>,
     request_id: Option<String>,
+    claimed_user: Option<String>,
     keyed_call: Option<Arc<KeyedCall>>,
 }
 
+/// The part of a caller that is the same for all calls with one credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    source: EventSource,
+    name: String,
+    kind: PrincipalKind,
+    principal: Option<PrincipalId>,
+    groups: BTreeSet<String>,
+    authentication: Authentication,
+    credential: Option<CredentialId>,
+    rights: Rights,
+}
+
+/// Where something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the installation as a whole.
+    Installation,
+    /// In a project that does not exist yet.
+    NewProject,
+    /// In a project.
+    Project {
+        /// Id of the project.
+        id: ProjectId,
+        /// Principal that created it, if it is known.
+        creator: Option<PrincipalId>,
+    },
+}
+
 impl Caller {
-    /// Returns the caller of a request that names a person without proof.
+    /// Returns the caller of a request that names a person without proof, as on an open server. It may
+    /// do everything that people and workers do.
     pub fn person(name: impl Into<String>) -> Self {
-        Self::new(Principal::Person(name.into()), Authentication::None)
+        Self::unproven(name, Authentication::Open)
     }
 
-    /// Returns the worker as the caller. Workers of a server are internal; an external worker is
-    /// authenticated by nothing but its lease.
+    /// Returns the caller of a command that has access to the store itself, and so may do everything.
+    pub fn local(name: impl Into<String>) -> Self {
+        Self::unproven(name, Authentication::Local)
+    }
+
+    fn unproven(name: impl Into<String>, authentication: Authentication) -> Self {
+        let grants = [Grant::on_all(Role::Admin), Grant::on_all(Role::Worker)];
+        Self::new(Identity {
+            source: EventSource::User,
+            name: name.into(),
+            kind: PrincipalKind::Person,
+            principal: None,
+            groups: BTreeSet::new(),
+            authentication,
+            credential: None,
+            rights: Rights::of(&grants, None),
+        })
+    }
+
+    /// Returns the caller with this API key.
+    #[must_use]
+    pub fn with_key(principal: &Principal, key: &ApiKey) -> Self {
+        let rights = Rights::of(&principal.grants, key.grants.as_deref());
+        Self::proven(principal, Authentication::Key, key.id, rights)
+    }
+
+    /// Returns the caller that this principal is after another proof, such as a session.
+    #[must_use]
+    pub fn proven(
+        principal: &Principal,
+        authentication: Authentication,
+        credential: CredentialId,
+        rights: Rights,
+    ) -> Self {
+        Self::new(Identity {
+            source: EventSource::User,
+            name: principal.name.clone(),
+            kind: principal.kind,
+            principal: Some(principal.id),
+            groups: principal.groups.clone(),
+            authentication,
+            credential: Some(credential),
+            rights,
+        })
+    }
+
+    /// Returns the worker as the caller: a worker of a server is a part of it, an external worker has
+    /// proved that it holds a lease.
     #[must_use]
     pub fn worker(id: &WorkerId) -> Self {
-        let proof = if id.is_external() { Authentication::None } else { Authentication::Internal };
-        Self::new(Principal::Worker(id.clone()), proof)
+        let (kind, authentication, rights) = if id.is_external() {
+            let rights = Rights::of(&[Grant::on_all(Role::Worker)], None);
+            (PrincipalKind::Service, Authentication::Lease, rights)
+        } else {
+            (PrincipalKind::System, Authentication::System, Rights::of_the_server())
+        };
+        Self::new(Identity {
+            source: EventSource::Agent,
+            name: id.0.clone(),
+            kind,
+            principal: None,
+            groups: BTreeSet::new(),
+            authentication,
+            credential: None,
+            rights,
+        })
     }
 
     /// Returns the server itself as the caller.
     #[must_use]
-    pub const fn system() -> Self {
-        Self::new(Principal::System, Authentication::Internal)
+    pub fn system() -> Self {
+        Self::server(EventSource::System, SYSTEM)
     }
 
     /// Returns the timers of the server as the caller.
     #[must_use]
-    pub const fn scheduler() -> Self {
-        Self::new(Principal::Scheduler, Authentication::Internal)
+    pub fn scheduler() -> Self {
+        Self::server(EventSource::Scheduler, SCHEDULER)
     }
 
-    const fn new(principal: Principal, authentication: Authentication) -> Self {
-        Self { principal, authentication, request_id: None, keyed_call: None }
+    fn server(source: EventSource, name: &str) -> Self {
+        Self::new(Identity {
+            source,
+            name: name.to_owned(),
+            kind: PrincipalKind::System,
+            principal: None,
+            groups: BTreeSet::new(),
+            authentication: Authentication::System,
+            credential: None,
+            rights: Rights::of_the_server(),
+        })
+    }
+
+    fn new(identity: Identity) -> Self {
+        Self {
+            identity: Arc::new(identity),
+            request_id: None,
+            claimed_user: None,
+            keyed_call: None,
+        }
+    }
+
+    /// Returns the same principal as this external worker, which is an agent in the log.
+    #[must_use]
+    pub fn as_worker(&self, id: &WorkerId) -> Self {
+        let identity = Identity {
+            source: EventSource::Agent,
+            name: id.0.clone(),
+            ..Identity::clone(&self.identity)
+        };
+        Self { identity: Arc::new(identity), ..self.clone() }
+    }
+
+    /// Returns the id of the external worker to which its principal gives this name. Workers of different
+    /// principals have different ids; on an open server the name alone is the id.
+    #[must_use]
+    pub fn worker_id(&self, name: &str) -> WorkerId {
+        match self.principal() {
+            None => WorkerId::external(name),
+            Some(id) if id == Principal::local_id(self.name()) => {
+                WorkerId::external(&format!("{}/{name}", self.name()))
+            }
+            // Providers may give one name to several people.
+            Some(id) => WorkerId::external(&format!("{id}/{name}")),
+        }
+    }
+
+    /// Returns the party that the caller is, to be compared with another.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor { name: self.name().to_owned(), principal: self.principal() }
+    }
+
+    /// Returns whether the caller is this party, or an external worker of the caller is. Names count
+    /// where one of both has no id.
+    #[must_use]
+    pub fn is(&self, actor: &Actor) -> bool {
+        match (actor.principal, self.principal()) {
+            (Some(id), Some(own)) => id == own,
+            _ => actor.name == self.name() || self.is_worker(&WorkerId(actor.name.clone())),
+        }
+    }
+
+    /// Returns whether this is the id of a worker of its principal.
+    #[must_use]
+    pub fn is_worker(&self, id: &WorkerId) -> bool {
+        let own = self.worker_id("");
+        self.principal().is_some() && id.0.starts_with(&own.0)
+    }
+
+    /// Returns the same call as that of another caller: the same principal as it is now.
+    #[must_use]
+    pub fn with_identity_of(mut self, other: &Self) -> Self {
+        self.identity = Arc::clone(&other.identity);
+        self
     }
 
     /// Adds the id of the request, as in the log of the server.
@@ -75,17 +228,11 @@ impl Caller {
         self
     }
 
-    /// Returns the key of a call by this principal with this idempotency key. Two principals never share
-    /// one.
+    /// Adds the user whom a program names, which the log records beside the principal.
     #[must_use]
-    pub fn call_key(&self, key: &str) -> CallKey {
-        let kind = match self.principal {
-            Principal::Person(_) => "person",
-            Principal::Worker(_) => "worker",
-            Principal::System => "system",
-            Principal::Scheduler => "scheduler",
-        };
-        CallKey::new(kind, self.name(), key)
+    pub fn with_claimed_user(mut self, name: Option<String>) -> Self {
+        self.claimed_user = name;
+        self
     }
 
     /// Adds the idempotency key that the call came with.
@@ -95,22 +242,58 @@ impl Caller {
         self
     }
 
+    /// Returns the key of a call by this principal with this idempotency key. Two principals never share
+    /// one.
+    #[must_use]
+    pub fn call_key(&self, key: &str) -> CallKey {
+        match (self.identity.principal, self.identity.source) {
+            (Some(id), _) => CallKey::new("principal", &id.to_string(), key),
+            (None, EventSource::User) => CallKey::new("person", self.name(), key),
+            (None, EventSource::Agent) => CallKey::new("worker", self.name(), key),
+            (None, source) => CallKey::new(source.as_str(), self.name(), key),
+        }
+    }
+
     /// Returns the call, if it came with an idempotency key.
     #[must_use]
     pub const fn keyed_call(&self) -> Option<&Arc<KeyedCall>> {
         self.keyed_call.as_ref()
     }
 
-    /// Returns the acting party.
+    /// Returns the id of the principal; `None` on an open server and for parts of the server.
     #[must_use]
-    pub const fn principal(&self) -> &Principal {
-        &self.principal
+    pub fn principal(&self) -> Option<PrincipalId> {
+        self.identity.principal
+    }
+
+    /// Returns the kind of the principal.
+    #[must_use]
+    pub fn kind(&self) -> PrincipalKind {
+        self.identity.kind
+    }
+
+    /// Returns the groups that the principal is in.
+    #[must_use]
+    pub fn groups(&self) -> &BTreeSet<String> {
+        &self.identity.groups
     }
 
     /// Returns the proof of its identity.
     #[must_use]
-    pub const fn authentication(&self) -> Authentication {
-        self.authentication
+    pub fn authentication(&self) -> Authentication {
+        self.identity.authentication
+    }
+
+    /// Returns the credential that the call came with.
+    #[must_use]
+    pub fn credential(&self) -> Option<CredentialId> {
+        self.identity.credential
+    }
+
+    /// Returns the rights, for answers that do not depend on one place.
+    #[must_use]
+    pub fn rights(&self) -> &Rights {
+        &self.identity.rights
     }
 
     /// Returns the id of the request that the call came with.
@@ -122,24 +305,84 @@ impl Caller {
     /// Returns the name of the principal, as the log records it.
     #[must_use]
     pub fn name(&self) -> &str {
-        match &self.principal {
-            Principal::Person(name) => name,
-            Principal::Worker(id) => &id.0,
-            Principal::System => "system",
-            Principal::Scheduler => "scheduler",
+        &self.identity.name
+    }
+
+    /// Checks that the caller may do something that needs this permission in this place.
+    ///
+    /// # Errors
+    /// [`DomainError::NotFound`] for a project that the caller does not see, as for one that does not
+    /// exist; [`DomainError::NotPermitted`] otherwise.
+    pub fn check(&self, permission: Permission, place: Place) -> Result<(), DomainError> {
+        let rights = self.rights();
+        let is_permitted = match place {
+            Place::Installation => rights.has_globally(permission),
+            Place::NewProject => rights.has_for_new(permission),
+            Place::Project { id, creator } => {
+                if !self.sees(id, creator) {
+                    return Err(DomainError::not_found("Project", id));
+                }
+                if permission.is_global() {
+                    rights.has_globally(permission)
+                } else {
+                    rights.has(permission, id, self.is_own(creator))
+                }
+            }
+        };
+        if is_permitted {
+            return Ok(());
         }
+        let needs_all = place == Place::Installation || permission.is_global();
+        Err(DomainError::NotPermitted {
+            permission,
+            elsewhere: needs_all && rights.has_somewhere(permission),
+        })
+    }
+
+    /// Returns whether the caller has any permission on this project. A project on which it has none
+    /// does not exist for it.
+    #[must_use]
+    pub fn sees(&self, id: ProjectId, creator: Option<PrincipalId>) -> bool {
+        let (rights, is_own) = (self.rights(), self.is_own(creator));
+        Permission::ALL.iter().any(|permission| rights.has(*permission, id, is_own))
+    }
+
+    /// Returns the projects on which the caller has this permission.
+    ///
+    /// # Errors
+    /// [`DomainError::NotPermitted`] if it has the permission on none, not even on such as it may
+    /// create.
+    pub fn reach(&self, permission: Permission) -> Result<Reach, DomainError> {
+        if !self.rights().has_somewhere(permission) {
+            return Err(DomainError::NotPermitted { permission, elsewhere: false });
+        }
+        Ok(self.rights().reach(permission, self.identity.principal))
+    }
+
+    fn is_own(&self, creator: Option<PrincipalId>) -> bool {
+        creator.is_some() && creator == self.identity.principal
     }
 
     /// Returns the origin that the log records. This is the only place that creates one.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        let source = match self.principal {
-            Principal::Person(_) => EventSource::User,
-            Principal::Worker(_) => EventSource::Agent,
-            Principal::System => EventSource::System,
-            Principal::Scheduler => EventSource::Scheduler,
-        };
-        Origin { source, actor: self.name().to_owned(), request_id: self.request_id.clone() }
+        let identity = &self.identity;
+        let is_proven = identity.principal.is_some()
+            || matches!(identity.authentication, Authentication::Local);
+        let proof = is_proven.then(|| {
+            Arc::new(Proof {
+                principal: identity.principal,
+                authentication: identity.authentication,
+                credential: identity.credential,
+                claimed_user: self.claimed_user.clone(),
+            })
+        });
+        Origin {
+            source: identity.source,
+            actor: identity.name.clone(),
+            request_id: self.request_id.clone(),
+            proof,
+        }
     }
 }
 
@@ -175,10 +418,45 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_belongs_to_the_principal_whose_name_is_in_its_id() {
+        let caller = |name: &str, id| {
+            let principal = Principal {
+                id,
+                kind: PrincipalKind::Service,
+                name: name.to_owned(),
+                openid: None,
+                groups: BTreeSet::new(),
+                grants: Vec::new(),
+                disabled: false,
+                deleted_at: None,
+                created_at: crate::timestamp::Timestamp::from_micros(0),
+                updated_at: crate::timestamp::Timestamp::from_micros(0),
+            };
+            let credential = CredentialId::from_uuid(uuid::Uuid::nil());
+            Caller::proven(&principal, Authentication::Key, credential, Rights::none())
+        };
+        let local = |name: &str| caller(name, Principal::local_id(name));
+        let (ci, ci2) = (local("ci"), local("ci2"));
+        let worker = ci.worker_id("a/b");
+        assert_eq!(worker, WorkerId::external("ci/a/b"));
+        assert!(ci.is_worker(&worker) && !ci2.is_worker(&worker));
+        assert!(
+            !ci.is_worker(&WorkerId::external("a")) && !ci.is_worker(&WorkerId::external("ci"))
+        );
+        let namesake = caller("ci", PrincipalId::from_uuid(uuid::Uuid::from_u128(7)));
+        assert!(!namesake.is_worker(&worker) && !ci.is_worker(&namesake.worker_id("a")));
+        let open = Caller::person("ci");
+        assert_eq!(open.worker_id("a"), WorkerId::external("a"));
+        assert!(!open.is_worker(&worker) && !open.is_worker(&open.worker_id("a")));
+    }
+
+    #[test]
     fn an_external_worker_is_not_internal() {
         let inside = Caller::worker(&WorkerId("host/1".to_owned()));
         let outside = Caller::worker(&WorkerId::external("example"));
-        assert_eq!(inside.authentication(), Authentication::Internal);
-        assert_eq!(outside.authentication(), Authentication::None);
+        assert_eq!(inside.authentication(), Authentication::System);
+        assert_eq!(outside.authentication(), Authentication::Lease);
+        assert!(inside.rights().has_globally(Permission::ServerRun));
+        assert!(!outside.rights().has_globally(Permission::ProjectRead));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::access::Reach;
 use crate::decision_context::DecisionContext;
 use crate::lease::WorkerId;
 use crate::lease_token::LeaseSecret;
@@ -15,6 +16,8 @@ pub struct Claim {
     pub worker: WorkerId,
     /// Maximum number of tasks to start for each agent type.
     pub slots: BTreeMap<AgentType, u32>,
+    /// Projects whose tasks the worker may do.
+    pub reach: Reach,
     /// Duration of the leases.
     pub lease: Duration,
     /// Additional terms for an external worker; `None` for the worker of a server.

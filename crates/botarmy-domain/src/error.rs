@@ -1,5 +1,7 @@
 //! Errors, named for what the caller can do about them.
 
+use crate::vocabulary::{Permission, Role};
+
 /// Error of a decision that was refused. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DomainError {
@@ -35,6 +37,22 @@ pub enum DomainError {
         /// Explanation and remedy for people.
         detail: String,
     },
+    /// The caller may see the object, but not do this.
+    #[error("{}", not_permitted(*.permission, *.elsewhere))]
+    NotPermitted {
+        /// Permission that is needed.
+        permission: Permission,
+        /// Whether the caller has the permission on some projects, but would need it on all.
+        elsewhere: bool,
+    },
+    /// The caller is of the wrong kind, whatever its permissions are.
+    #[error("{detail}")]
+    Forbidden {
+        /// Code for programs, such as `persons_only`.
+        code: &'static str,
+        /// Explanation and remedy for people.
+        detail: String,
+    },
     /// Parts of a document in the request are invalid.
     #[error("{}", .0.iter().map(|one| format!("{}: {}", one.pointer, one.message)).collect::<Vec<_>>().join("; "))]
     InvalidDocument(Vec<InvalidPart>),
@@ -50,6 +68,18 @@ pub struct InvalidPart {
     pub pointer: String,
     /// Constraint that the part violates.
     pub message: String,
+}
+
+/// Returns the explanation of a missing permission.
+fn not_permitted(permission: Permission, elsewhere: bool) -> String {
+    let roles: Vec<_> = permission.roles().map(Role::as_str).collect();
+    let roles = match roles.as_slice() {
+        [] => "no role has it".to_owned(),
+        [role] => format!("the role {role} has it"),
+        [some @ .., last] => format!("the roles {} and {last} have it", some.join(", ")),
+    };
+    let place = if elsewhere { " on all projects" } else { "" };
+    format!("This needs the permission {permission}{place}; {roles}.")
 }
 
 impl DomainError {

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::artifact::{Artifact, ArtifactRef};
 use crate::budget::BudgetQuestion;
-use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
+use crate::ids::{ContextId, HitlRequestId, PrincipalId, ProjectId, TaskId};
 use crate::text::non_blank;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType, HitlAction, HitlKind, HitlStatus, OnExpiry};
@@ -151,6 +151,9 @@ pub struct HistoryEntry {
     pub action: String,
     /// Name of the principal that acted.
     pub user_id: String,
+    /// Id of the principal that acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<PrincipalId>,
     /// Answer, as `{"user_content": …}`.
     pub content: Option<Value>,
     /// Remark for the record.

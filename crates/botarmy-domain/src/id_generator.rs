@@ -3,7 +3,7 @@
 
 use uuid::{Builder, Uuid};
 
-use crate::ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
+use crate::ids::{ContextId, CredentialId, EventId, HitlRequestId, ProjectId, TaskId};
 use crate::timestamp::Timestamp;
 
 /// Makes the ids of one decision, in ascending order.
@@ -74,6 +74,11 @@ impl IdGenerator {
     /// Returns a new log entry id.
     pub fn event(&mut self) -> EventId {
         EventId::from_uuid(self.uuid())
+    }
+
+    /// Returns a new id of a credential.
+    pub fn credential(&mut self) -> CredentialId {
+        CredentialId::from_uuid(self.uuid())
     }
 }
 

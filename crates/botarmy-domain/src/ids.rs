@@ -97,6 +97,11 @@ id! {
     ContextId
     /// Id of a log entry.
     EventId
+    /// Id of a principal. It follows from the name of a local principal, or from the issuer and the
+    /// subject of one at an OpenID provider, so a name belongs to one principal for ever.
+    PrincipalId
+    /// Id of a credential: of an API key, or of a session.
+    CredentialId
 }
 
 #[cfg(test)]

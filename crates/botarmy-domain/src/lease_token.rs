@@ -13,7 +13,8 @@ use crate::lease::{LeaseHolder, WorkerId};
 /// First characters of every token, by which scanners recognise a leaked one.
 const PREFIX: &str = "botarmy_w_";
 /// Digits of a token, in the order of their values.
-const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) const DIGITS: &[u8; 62] =
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Number of digits that hold 256 bits.
 const LENGTH: usize = 43;
 
@@ -101,7 +102,7 @@ impl FromStr for LeaseToken {
 pub struct TokenDigest(String);
 
 /// Writes 256 bits with [`LENGTH`] digits to the base of 62.
-fn base62(mut number: [u8; 32]) -> String {
+pub(crate) fn base62(mut number: [u8; 32]) -> String {
     let mut digits = [0_u8; LENGTH];
     for digit in digits.iter_mut().rev() {
         let mut rest = 0_u32;

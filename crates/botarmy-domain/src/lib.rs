@@ -6,6 +6,8 @@
 //! returns either changes or an error; a [`ports::Ledger`] commits the changes with their log
 //! entries in one transaction; the caller then publishes the entries.
 
+pub mod access;
+pub mod actor;
 pub mod agent;
 pub mod artifact;
 pub mod assignment;
@@ -22,6 +24,7 @@ pub mod emergency;
 pub mod error;
 pub mod event;
 pub mod handoff;
+mod hash;
 pub mod health;
 pub mod hitl;
 pub mod id_generator;
@@ -30,6 +33,7 @@ pub mod ids;
 pub mod json;
 pub mod lease;
 pub mod lease_token;
+pub mod limits;
 pub mod log;
 pub mod outcome;
 pub mod package;
@@ -51,12 +55,17 @@ pub mod worker;
 pub mod worker_document;
 pub mod workflow;
 
+pub use access::{
+    AccessVersion, ApiKey, ApiKeyText, Grant, GrantTarget, KeyDigest, KeySecret, Principal, Reach,
+    Rights, Sight,
+};
+pub use actor::Actor;
 pub use agent::{AgentFacts, AgentRecord, PastStatus};
 pub use artifact::{Artifact, ArtifactFilter, ArtifactRef, NewArtifact};
 pub use assignment::{Assignment, Resume, RunContext};
 pub use budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
 pub use bus_message::{BusMessage, TaskProgress};
-pub use caller::{Authentication, Caller, Principal};
+pub use caller::{Caller, Place};
 pub use change::{Change, Committed, Decision, Row};
 pub use claim::{Claim, ExternalLease};
 pub use decision_context::{DecisionContext, Defaults};
@@ -71,10 +80,10 @@ pub use hitl::{
 };
 pub use id_generator::IdGenerator;
 pub use idempotency::{CallKey, CallReply, KeptReply, KeyedCall, RequestDigest};
-pub use ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
+pub use ids::{ContextId, CredentialId, EventId, HitlRequestId, PrincipalId, ProjectId, TaskId};
 pub use lease::{Lease, LeaseHolder, WorkerId};
 pub use lease_token::{LeaseSecret, LeaseToken, TokenDigest};
-pub use log::{Entry, EntryFilter, Head, LogId, Origin};
+pub use log::{Entry, EntryFilter, Head, LogId, Origin, Proof};
 pub use outcome::{Outcome, Question, RunError};
 pub use package::Package;
 pub use page::Page;
@@ -88,8 +97,9 @@ pub use task::{NewTask, ReadyTasks, Task, TaskFilter, TaskLine, TaskState, TaskS
 pub use timestamp::Timestamp;
 pub use usage::Usage;
 pub use vocabulary::{
-    ActivityState, AgentStatusKind, AgentType, ArtifactType, EventSource, EventType, HitlAction,
-    HitlKind, HitlStatus, OnExpiry, Oversight, ProjectStatus, StepStatus, TaskStatus,
+    ActivityState, AgentStatusKind, AgentType, ArtifactType, Authentication, EventSource,
+    EventType, Exclusion, HitlAction, HitlKind, HitlStatus, OnExpiry, Oversight, Permission,
+    PrincipalKind, ProjectStatus, Role, StepStatus, TaskStatus,
 };
 pub use worker::{HeartbeatReply, HeldLease, Leased, PresentedLease, WorkQuery};
 pub use worker_document::WorkerDocument;

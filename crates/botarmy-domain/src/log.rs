@@ -6,16 +6,20 @@ mod export;
 mod line;
 mod verify;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::artifact::{digest_bytes, hex};
+use crate::access::Reach;
+use crate::artifact::digest_bytes;
 use crate::canonical;
-use crate::ids::{EventId, HitlRequestId, ProjectId, TaskId};
+use crate::ids::{CredentialId, EventId, HitlRequestId, PrincipalId, ProjectId, TaskId};
 use crate::project::Counts;
 use crate::timestamp::Timestamp;
-use crate::vocabulary::{EventSource, EventType};
+use crate::vocabulary::{Authentication, EventSource, EventType};
 
+pub use crate::hash::{hash_bytes, hash_text};
 pub use export::{ExportError, ExportVerifier};
 pub use line::{Line, Unreadable};
 pub use verify::{Verification, Verifier};
@@ -97,6 +101,36 @@ pub struct Origin {
     pub actor: String,
     /// Id of the request that caused it, as in the server's own log.
     pub request_id: Option<String>,
+    /// Proof of the identity; `None` for parts of the server and on an open server.
+    pub proof: Option<Arc<Proof>>,
+}
+
+/// Principal behind an entry, and how it proved that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// Id of the principal; `None` for a command with access to the store.
+    pub principal: Option<PrincipalId>,
+    /// Way in which it proved its identity.
+    pub authentication: Authentication,
+    /// Id of the credential.
+    pub credential: Option<CredentialId>,
+    /// User whom a program named.
+    pub claimed_user: Option<String>,
+}
+
+impl Proof {
+    /// Adds the proof to the metadata of an entry.
+    fn add_to(&self, metadata: &mut Map<String, Value>) {
+        let mut add = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                metadata.insert(name.to_owned(), Value::String(value));
+            }
+        };
+        add("principal", self.principal.map(|id| id.to_string()));
+        add("auth", Some(self.authentication.to_string()));
+        add("credential", self.credential.map(|id| id.to_string()));
+        add("claimed_user", self.claimed_user.clone());
+    }
 }
 
 /// An event before it has a position in a log.
@@ -135,7 +169,7 @@ pub struct Entry {
     pub event_source: EventSource,
     /// Payload; its form depends on the event type.
     pub event_data: Map<String, Value>,
-    /// `actor` and, if known, `request_id`.
+    /// `actor` and, if known, `request_id`, `principal`, `auth`, `credential` and `claimed_user`.
     pub event_metadata: Map<String, Value>,
     /// Time of the event.
     pub created_at: Timestamp,
@@ -181,6 +215,9 @@ impl Entry {
         metadata.insert("actor".to_owned(), Value::String(event.origin.actor));
         if let Some(request_id) = event.origin.request_id {
             metadata.insert("request_id".to_owned(), Value::String(request_id));
+        }
+        if let Some(proof) = &event.origin.proof {
+            proof.add_to(&mut metadata);
         }
         let mut entry = Self {
             id: event.id,
@@ -240,6 +277,12 @@ impl Entry {
         self.project_id.map_or(LogId::System, LogId::Project)
     }
 
+    /// Returns the id of the principal that caused the entry.
+    #[must_use]
+    pub fn principal(&self) -> Option<PrincipalId> {
+        self.event_metadata.get("principal")?.as_str()?.parse().ok()
+    }
+
     /// Returns the name of the party that caused the entry.
     #[must_use]
     pub fn actor(&self) -> &str {
@@ -276,25 +319,6 @@ impl std::str::FromStr for HeadMark {
     }
 }
 
-/// Decodes a hexadecimal hash into the bytes that a store keeps.
-#[must_use]
-pub fn hash_bytes(hash: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (n, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&hash[n * 2..n * 2 + 2], 16).ok()?;
-    }
-    Some(bytes)
-}
-
-/// Encodes a stored hash as hexadecimal.
-#[must_use]
-pub fn hash_text(bytes: &[u8]) -> String {
-    hex(bytes)
-}
-
 /// Filter for entries of all logs. A field that is `None` does not restrict the result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EntryFilter {
@@ -316,6 +340,8 @@ pub struct EntryFilter {
     pub before: Option<EventId>,
     /// Number of entries to skip.
     pub offset: u32,
+    /// Projects whose entries the caller sees. Entries of the system log are in no limited reach.
+    pub reach: Reach,
 }
 
 #[cfg(test)]

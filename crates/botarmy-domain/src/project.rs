@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ContextId, HitlRequestId, ProjectId};
+use crate::actor::Actor;
+use crate::ids::{ContextId, HitlRequestId, PrincipalId, ProjectId};
 use crate::task::Task;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{ArtifactType, Oversight, ProjectStatus, StepStatus, TaskStatus};
@@ -26,6 +27,9 @@ pub struct Project {
     /// Description by the owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Principal that created it; `None` on an open server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creator: Option<PrincipalId>,
     /// Number of gates that the owner wants.
     pub oversight: Oversight,
     /// State, with the data of that state.
@@ -119,6 +123,9 @@ pub struct Plan {
     pub digest: String,
     /// Idea that the project was started with.
     pub idea: String,
+    /// Party that started the project; `None` in a project that an older version started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starter: Option<Actor>,
     /// State of each step.
     pub progress: Progress,
 }

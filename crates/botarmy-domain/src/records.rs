@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeSeed;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::access::{AccessVersion, ApiKey, Principal};
 use crate::agent::AgentRecord;
 use crate::budget::BudgetAccount;
 use crate::emergency::Stop;
@@ -159,6 +160,12 @@ records! {
     Stop: Stop;
     /// The reply to a call with an idempotency key.
     KeptReply: KeptReply;
+    /// A principal.
+    Principal: Principal;
+    /// An API key.
+    ApiKey: ApiKey;
+    /// The counter of the changes of access.
+    AccessVersion: AccessVersion;
 }
 
 #[cfg(test)]

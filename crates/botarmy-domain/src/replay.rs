@@ -5,6 +5,7 @@
 //! state; [`Replay::project`] and its neighbours compare a stored row with it and return the first
 //! member that differs.
 
+mod access;
 mod facts;
 mod project;
 mod request;
@@ -14,6 +15,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::access::{ApiKey, Principal};
 use crate::agent::AgentRecord;
 use crate::artifact::{Artifact, ArtifactRef};
 use crate::budget::{BudgetAccount, BudgetKey, Limit};
@@ -24,7 +26,7 @@ use crate::event::{
 };
 use crate::handoff::Handoff;
 use crate::hitl::HitlRequest;
-use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
+use crate::ids::{ContextId, CredentialId, HitlRequestId, PrincipalId, ProjectId, TaskId};
 use crate::log::{Entry, GENESIS, HeadMark, LogId, Verification};
 use crate::package::Package;
 use crate::project::{Counts, Project};
@@ -33,6 +35,7 @@ use crate::task::Task;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType, HitlStatus};
 
+use access::AccessFacts;
 use facts::{Answered, PackageFacts, ProjectFacts, RequestFacts, TaskFacts};
 pub use row::Difference;
 use row::Row;
@@ -52,6 +55,7 @@ pub struct Replay {
     limits: BTreeMap<BudgetKey, Limit>,
     stops: BTreeMap<StopScope, Stop>,
     agents: BTreeMap<AgentType, AgentRecord>,
+    access: AccessFacts,
     /// The answer that the next entry may follow from.
     answered: Option<Answered>,
 }
@@ -91,6 +95,7 @@ impl Replay {
             limits: BTreeMap::new(),
             stops: BTreeMap::new(),
             agents: BTreeMap::new(),
+            access: AccessFacts::default(),
             answered: None,
         }
     }
@@ -147,13 +152,21 @@ impl Replay {
             E::AgentStatusChanged(AgentStatusChanged(record)) => {
                 self.agents.insert(record.agent_type, record);
             }
+            E::PrincipalCreated(_)
+            | E::GrantChanged(_)
+            | E::KeyCreated(_)
+            | E::KeyRotated(_)
+            | E::KeyRevoked(_) => self.access.apply(entry, payload),
             // These change no row that is compared.
             E::BudgetReserved(_)
             | E::ProjectFailed(_)
             | E::AgentError(_)
             | E::SystemError(_)
             | E::SystemWarning(_)
-            | E::WebhookReceived(_) => {}
+            | E::WebhookReceived(_)
+            | E::SessionStarted(_)
+            | E::SessionEnded(_)
+            | E::AccessDenied(_) => {}
         }
         self.end = HeadMark { seq: entry.seq, hash: entry.hash.clone() };
         Ok(())
@@ -325,6 +338,42 @@ impl Replay {
         let expected = self.agents.get(&stored.agent_type).unwrap_or(&idle);
         Row::new(AgentRecord::TABLE.name, stored.agent_type, self.end.seq)
             .compare_members(expected, stored)
+    }
+
+    /// Compares a principal, or its absence.
+    ///
+    /// # Errors
+    /// The first member that differs.
+    pub fn principal(
+        &self,
+        id: PrincipalId,
+        stored: Option<&Principal>,
+    ) -> Result<(), Box<Difference>> {
+        self.access.principal(id, stored, self.end.seq)
+    }
+
+    /// Compares an API key, or its absence. No event states its digest.
+    ///
+    /// # Errors
+    /// The first member that differs.
+    pub fn api_key(
+        &self,
+        id: CredentialId,
+        stored: Option<&ApiKey>,
+    ) -> Result<(), Box<Difference>> {
+        self.access.api_key(id, stored, self.end.seq)
+    }
+
+    /// Returns the principals of the log.
+    #[must_use]
+    pub fn principal_ids(&self) -> BTreeSet<PrincipalId> {
+        self.access.principal_ids()
+    }
+
+    /// Returns the API keys of the log.
+    #[must_use]
+    pub fn api_key_ids(&self) -> BTreeSet<CredentialId> {
+        self.access.api_key_ids()
     }
 
     /// Returns the scopes of all emergency stops of the log that are in force.

@@ -134,6 +134,87 @@ words! {
         Approve = "approve",
     }
 
+    /// Permission to do or to see something.
+    Permission {
+        /// To see a project and everything in it.
+        ProjectRead = "project.read",
+        /// To create projects.
+        ProjectCreate = "project.create",
+        /// To run a project: start, pause, cancel, submit tasks, store artifacts, raise requests.
+        ProjectRun = "project.run",
+        /// To answer requests to people.
+        GateAnswer = "gate.answer",
+        /// To manage a project: force its completion, set its budget, delete its package.
+        ProjectManage = "project.manage",
+        /// To stop work at once.
+        StopSet = "stop.set",
+        /// To release stopped work.
+        StopRelease = "stop.release",
+        /// To see the status of the agent types.
+        AgentsRead = "agents.read",
+        /// To reset agent types.
+        AgentsReset = "agents.reset",
+        /// To delete old packages of all projects.
+        PackagesClean = "packages.clean",
+        /// To see detailed health, metrics and the system log.
+        SystemRead = "system.read",
+        /// To lease tasks and return their results.
+        WorkDo = "work.do",
+        /// To manage principals, grants and keys.
+        AccessManage = "access.manage",
+        /// To do what a server does by itself. No role has it.
+        ServerRun = "server.run",
+    }
+
+    /// Named set of permissions.
+    Role {
+        Viewer = "viewer",
+        Operator = "operator",
+        Reviewer = "reviewer",
+        Worker = "worker",
+        Admin = "admin",
+    }
+
+    /// Kind of principal.
+    PrincipalKind {
+        /// A human.
+        Person = "person",
+        /// A program.
+        Service = "service",
+        /// A part of the server.
+        System = "system",
+    }
+
+    /// Way in which a caller proved its identity.
+    Authentication {
+        /// An API key.
+        Key = "key",
+        /// A session of a browser.
+        Session = "session",
+        /// An OpenID provider.
+        OpenId = "oidc",
+        /// A one-time link.
+        Link = "link",
+        /// The token of a lease.
+        Lease = "lease",
+        /// Access to the store itself, as a command of the server has it.
+        Local = "local",
+        /// None was needed: a part of the server.
+        System = "system",
+        /// None: the server is open, and the name is what the client says.
+        Open = "none",
+    }
+
+    /// Principal that may not approve the result of a step.
+    Exclusion {
+        /// Whoever made the result.
+        Author = "author",
+        /// Whoever started the project.
+        Starter = "starter",
+        /// Whoever replaced the result while it was under review.
+        Amender = "amender",
+    }
+
     /// Degree of oversight that people want: it selects the gates of a project.
     Oversight {
         Low = "low",
@@ -212,6 +293,33 @@ words! {
         EmergencyReleased = "emergency_released",
         ProjectReopened = "project_reopened",
         TaskResultRefused = "task_result_refused",
+        PrincipalCreated = "principal_created",
+        GrantChanged = "grant_changed",
+        KeyCreated = "key_created",
+        KeyRotated = "key_rotated",
+        KeyRevoked = "key_revoked",
+        SessionStarted = "session_started",
+        SessionEnded = "session_ended",
+        AccessDenied = "access_denied",
+    }
+}
+
+impl EventType {
+    /// Returns whether events of this type are in the system log only.
+    #[must_use]
+    pub const fn is_of_system(self) -> bool {
+        matches!(
+            self,
+            Self::AgentStatusChanged
+                | Self::PrincipalCreated
+                | Self::GrantChanged
+                | Self::KeyCreated
+                | Self::KeyRotated
+                | Self::KeyRevoked
+                | Self::SessionStarted
+                | Self::SessionEnded
+                | Self::AccessDenied
+        )
     }
 }
 

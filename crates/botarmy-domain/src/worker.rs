@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::assignment::Assignment;
+use crate::caller::Caller;
 use crate::ids::TaskId;
 use crate::lease::{LeaseHolder, WorkerId};
 use crate::lease_token::LeaseToken;
@@ -13,7 +14,7 @@ use crate::vocabulary::AgentType;
 /// A worker's poll for work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkQuery {
-    /// Worker that polls.
+    /// Worker that polls, with the name that it gives itself.
     pub worker: WorkerId,
     /// Agent types that it serves, most preferred first.
     pub agents: Vec<AgentType>,
@@ -21,6 +22,8 @@ pub struct WorkQuery {
     pub max: u32,
     /// Time to wait if there is no work; zero answers at once.
     pub wait: Duration,
+    /// Caller of the poll, which limits the projects of the tasks.
+    pub caller: Caller,
 }
 
 /// A lease, named by its task and its holder.
@@ -47,6 +50,21 @@ pub struct PresentedLease {
     pub lease: HeldLease,
     /// Token that came with the call.
     pub token: Option<LeaseToken>,
+    /// Caller of a call that came with another credential than the token.
+    pub caller: Option<Caller>,
+}
+
+impl PresentedLease {
+    /// Returns the worker as the caller of a decision about the lease: the principal of the call, or
+    /// whoever has the token.
+    #[must_use]
+    pub fn worker(&self) -> Caller {
+        let id = &self.lease.holder.worker;
+        match (&self.token, &self.caller) {
+            (None, Some(caller)) if caller.principal().is_some() => caller.as_worker(id),
+            _ => Caller::worker(id),
+        }
+    }
 }
 
 /// A leased task.
@@ -68,7 +86,7 @@ impl Leased {
     /// Returns the lease as its holder presents it.
     #[must_use]
     pub fn presented(&self) -> PresentedLease {
-        PresentedLease { lease: self.lease.clone(), token: Some(self.token.clone()) }
+        PresentedLease { lease: self.lease.clone(), token: Some(self.token.clone()), caller: None }
     }
 }
 

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::{
-    AgentRecord, AgentStatusKind, AgentType, Error, Page, PastStatus, TaskId, Timestamp,
+    AgentRecord, AgentStatusKind, AgentType, Error, Page, PastStatus, Permission, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -24,10 +24,10 @@ const HISTORY: u32 = 10;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_statuses, _, _>(statuses),
-        Endpoint::new::<__path_status, _, _>(status),
-        Endpoint::new::<__path_history, _, _>(history),
-        Endpoint::new::<__path_reset, _, _>(reset).keyed(),
+        Endpoint::new::<__path_statuses, _, _>(statuses, Permission::AgentsRead),
+        Endpoint::new::<__path_status, _, _>(status, Permission::AgentsRead),
+        Endpoint::new::<__path_history, _, _>(history, Permission::AgentsRead),
+        Endpoint::new::<__path_reset, _, _>(reset, Permission::AgentsReset).keyed(),
     ]
 }
 

@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::{
     AgentType, Artifact, ArtifactFilter, ArtifactType, CallReply, ContextId, Error, NewArtifact,
-    Page, ProjectId, Timestamp,
+    Page, Permission, ProjectId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -28,9 +28,9 @@ const PAGE_MAX: u32 = 100;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_create, _, _>(create).keyed(),
-        Endpoint::new::<__path_of_project, _, _>(of_project),
-        Endpoint::new::<__path_read, _, _>(read).uncompressed(),
+        Endpoint::new::<__path_create, _, _>(create, Permission::ProjectRun).keyed(),
+        Endpoint::new::<__path_of_project, _, _>(of_project, Permission::ProjectRead),
+        Endpoint::new::<__path_read, _, _>(read, Permission::ProjectRead).uncompressed(),
     ]
 }
 

@@ -8,8 +8,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::log::{GENESIS, HeadMark, Line, LogId, Verification};
 use botarmy_domain::replay::Difference;
 use botarmy_domain::{
-    Entry, EntryFilter, Error, EventId, EventSource, EventType, HitlRequestId, Page, ProjectId,
-    TaskId, Timestamp,
+    Entry, EntryFilter, Error, EventId, EventSource, EventType, HitlRequestId, Page, Permission,
+    ProjectId, Reach, TaskId, Timestamp,
 };
 use futures_util::{Stream, stream};
 use serde::de::Error as _;
@@ -34,14 +34,14 @@ const MAX_OFFSET: u32 = 1_000_000;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_events, _, _>(events),
-        Endpoint::new::<__path_event, _, _>(event),
-        Endpoint::new::<__path_of_project, _, _>(of_project),
-        Endpoint::new::<__path_of_task, _, _>(of_task),
-        Endpoint::new::<__path_verify, _, _>(verify),
-        Endpoint::new::<__path_export, _, _>(export),
-        Endpoint::new::<__path_verify_system, _, _>(verify_system),
-        Endpoint::new::<__path_export_system, _, _>(export_system),
+        Endpoint::new::<__path_events, _, _>(events, Permission::ProjectRead),
+        Endpoint::new::<__path_event, _, _>(event, Permission::ProjectRead),
+        Endpoint::new::<__path_of_project, _, _>(of_project, Permission::ProjectRead),
+        Endpoint::new::<__path_of_task, _, _>(of_task, Permission::ProjectRead),
+        Endpoint::new::<__path_verify, _, _>(verify, Permission::ProjectRead).heavy(),
+        Endpoint::new::<__path_export, _, _>(export, Permission::ProjectRead).heavy(),
+        Endpoint::new::<__path_verify_system, _, _>(verify_system, Permission::SystemRead).heavy(),
+        Endpoint::new::<__path_export_system, _, _>(export_system, Permission::SystemRead).heavy(),
     ]
 }
 
@@ -142,6 +142,7 @@ impl EventQuery {
             return Err(Problem::invalid("cursor", "cannot be combined with offset"));
         }
         Ok(EntryFilter {
+            reach: Reach::everything(),
             project: self.project_id,
             task: self.task_id,
             request: self.hitl_request_id,
@@ -525,6 +526,8 @@ fn lines(
         let Some((after, head)) = rest else { return Ok(None) };
         let mut text = Vec::new();
         let limit = state.settings.log_page;
+        // An export can take long, and ends with the credential that it was asked for with.
+        let caller = if after == 0 { caller } else { state.current(&caller)? };
         let page = if after < head.seq {
             state.logs.log_lines(&caller, log, after, limit).await?
         } else {
@@ -561,6 +564,7 @@ mod tests {
         let mut fakes = Fakes::default();
         fakes.logs.expect_entries().returning(move |_, filter, limit| {
             let expected = EntryFilter {
+                reach: Reach::everything(),
                 project: Some(project().id),
                 task: Some(task),
                 request: None,

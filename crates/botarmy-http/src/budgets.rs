@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use botarmy_domain::ProjectId;
 use botarmy_domain::budget::{Amount, BudgetReport, Limit, UsageReport, UsageTotal};
+use botarmy_domain::{Permission, ProjectId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,9 +16,9 @@ use crate::extract::{Caller, Json, Segment};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_budget, _, _>(budget),
-        Endpoint::new::<__path_set_budget, _, _>(set_budget),
-        Endpoint::new::<__path_usage, _, _>(usage),
+        Endpoint::new::<__path_budget, _, _>(budget, Permission::ProjectRead),
+        Endpoint::new::<__path_set_budget, _, _>(set_budget, Permission::ProjectManage),
+        Endpoint::new::<__path_usage, _, _>(usage, Permission::ProjectRead),
     ]
 }
 

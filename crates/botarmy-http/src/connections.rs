@@ -241,7 +241,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// Returns the address that a limit is for: of IPv6 the network, because a client has all of it.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

@@ -6,10 +6,12 @@ mod examples;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data};
+use botarmy_domain::Permission;
 use botarmy_web::PublicUrl;
+use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, LicenseBuilder, OpenApiBuilder, Paths, Ref, RefOr, Required,
     ResponseBuilder, ServerBuilder,
@@ -17,11 +19,11 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::State;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Requires};
 use crate::error::ProblemDocument;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::new::<__path_openapi, _, _>(openapi)]
+    vec![Endpoint::new::<__path_openapi, _, _>(openapi, Requires::Docs)]
 }
 
 /// Returns the document as JSON, for a server that clients reach under this address.
@@ -33,6 +35,11 @@ pub(crate) fn document(version: &str, public_url: Option<&PublicUrl>) -> String 
         if endpoint.is_keyed() {
             let key = Ref::new(format!("#/components/parameters/{}", complete::KEY));
             operation.parameters.get_or_insert_default().push(RefOr::Ref(key));
+        }
+        operation.security = Some(security(endpoint.requires));
+        if let Some(permission) = endpoint.requires.permission() {
+            let permission = ExtensionsBuilder::new().add("x-permission", permission.as_str());
+            operation.extensions = Some(permission.build());
         }
         operation.tags = Some((endpoint.tags)().into_iter().map(str::to_owned).collect());
         paths.add_path_operation(&endpoint.path, endpoint.methods, operation);
@@ -49,7 +56,8 @@ pub(crate) fn document(version: &str, public_url: Option<&PublicUrl>) -> String 
         .build();
     let components = ComponentsBuilder::new()
         .schemas_from_iter(schemas)
-        .security_scheme("lease_token", lease_token())
+        .security_scheme(API_KEY, api_key())
+        .security_scheme(LEASE_TOKEN, lease_token())
         .build();
     let server = public_url
         .map_or_else(|| "/".to_owned(), |url| format!("{}{}", url.origin(), url.prefix()));
@@ -62,6 +70,30 @@ pub(crate) fn document(version: &str, public_url: Option<&PublicUrl>) -> String 
     let mut document = serde_json::to_value(document).expect("an OpenAPI document can be written");
     complete::complete(&mut document);
     serde_json::to_string_pretty(&document).expect("an OpenAPI document can be written")
+}
+
+/// Name of the scheme of API keys.
+const API_KEY: &str = "api_key";
+/// Name of the scheme of lease tokens.
+const LEASE_TOKEN: &str = "lease_token";
+
+/// Returns the credentials of which an operation takes one.
+fn security(requires: Requires) -> Vec<SecurityRequirement> {
+    let schemes: &[&str] = match requires {
+        Requires::Public | Requires::Docs => &[],
+        Requires::AnyCaller | Requires::Permission(_) => &[API_KEY],
+        Requires::Lease => &[LEASE_TOKEN, API_KEY],
+    };
+    schemes.iter().map(|name| SecurityRequirement::new::<_, [&str; 0], _>(*name, [])).collect()
+}
+
+/// Returns the way in which requests carry an API key.
+fn api_key() -> SecurityScheme {
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "An API key, `botarmy_k_…`. A server with `access.mode = \"open\"` takes requests without one. \
+         What a caller may do is in `x-permission`, and in `GET /api/v1/access/me`.",
+    ));
+    SecurityScheme::Http(scheme.build())
 }
 
 /// Returns the way in which calls about a lease carry its token.
@@ -109,6 +141,10 @@ fn live() -> utoipa::openapi::path::Operation {
                 .schema_type(SchemaType::new(Type::Integer))
                 .minimum(Some(0))
                 .maximum(Some(i64::MAX as isize)),
+        ))
+        .security(SecurityRequirement::new::<_, [&str; 0], _>(API_KEY, []))
+        .extensions(Some(
+            ExtensionsBuilder::new().add("x-permission", Permission::ProjectRead.as_str()).build(),
         ))
         .response("101", ResponseBuilder::new().description("The connection becomes a WebSocket"))
         .response("404", problem())
@@ -195,6 +231,7 @@ mod tests {
             }
         }
         let expected = [
+            "access",
             "agents",
             "artifacts",
             "audit",

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa_swagger_ui::Config;
 
 use crate::State;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Requires};
 use crate::error::{Problem, ProblemDocument};
 
 /// Policy of the page: that of every page, the images that its style sheet holds, and the style sheet
@@ -18,7 +18,10 @@ const POLICY: &str = "default-src 'self'; \
      img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'";
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::new::<__path_page, _, _>(page), Endpoint::new::<__path_asset, _, _>(asset)]
+    vec![
+        Endpoint::new::<__path_page, _, _>(page, Requires::Docs),
+        Endpoint::new::<__path_asset, _, _>(asset, Requires::Docs),
+    ]
 }
 
 /// Returns a page that shows the OpenAPI document.

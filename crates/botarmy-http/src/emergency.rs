@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use botarmy_domain::emergency::{Stop, StopScope};
-use botarmy_domain::{AgentType, ProjectId, Stopped, Timestamp};
+use botarmy_domain::{AgentType, Permission, ProjectId, Stopped, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -16,9 +16,9 @@ use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_stop, _, _>(stop).keyed(),
-        Endpoint::new::<__path_stops, _, _>(stops),
-        Endpoint::new::<__path_release, _, _>(release),
+        Endpoint::new::<__path_stop, _, _>(stop, Permission::StopSet).keyed(),
+        Endpoint::new::<__path_stops, _, _>(stops, Permission::ProjectRead),
+        Endpoint::new::<__path_release, _, _>(release, Permission::StopRelease),
     ]
 }
 

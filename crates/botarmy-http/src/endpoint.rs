@@ -9,8 +9,56 @@ use utoipa::__dev::{SchemaReferences, Tags};
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterIn};
 use utoipa::openapi::{RefOr, Schema};
 
+use botarmy_domain::Permission;
+
+use crate::documented::{Documented, Parts};
 use crate::error::Problem;
-use crate::extract::{Documented, Parts, Undocumented};
+use crate::extract::Undocumented;
+
+/// Right that an operation needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Requires {
+    /// None. Credentials are ignored.
+    Public,
+    /// None, if the documentation of the API is public; otherwise a credential.
+    Docs,
+    /// A credential, whatever it permits.
+    AnyCaller,
+    /// This permission. The domain checks it, where the objects are known.
+    Permission(Permission),
+    /// The permission to work, or the token of the lease that the path names.
+    Lease,
+}
+
+impl From<Permission> for Requires {
+    fn from(permission: Permission) -> Self {
+        Self::Permission(permission)
+    }
+}
+
+impl Requires {
+    /// Returns the permission that is needed, if it is one.
+    pub(crate) const fn permission(self) -> Option<Permission> {
+        match self {
+            Self::Permission(permission) => Some(permission),
+            Self::Lease => Some(Permission::WorkDo),
+            Self::Public | Self::Docs | Self::AnyCaller => None,
+        }
+    }
+}
+
+/// Effort of an operation, which the limits of a principal depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// A read or a write.
+    Plain,
+    /// A read or a write of much: an export, a check, a package.
+    Heavy,
+    /// A request that waits for something.
+    LongPoll,
+    /// A connection that stays open.
+    Stream,
+}
 
 /// Method of a path: the handler, and its description in the OpenAPI document.
 pub(crate) struct Endpoint {
@@ -19,6 +67,8 @@ pub(crate) struct Endpoint {
     pub(crate) operation: fn() -> Operation,
     pub(crate) tags: fn() -> Vec<&'static str>,
     pub(crate) schemas: fn(&mut Vec<(String, RefOr<Schema>)>),
+    pub(crate) requires: Requires,
+    pub(crate) effort: Effort,
     documented: Parts,
     route: Route,
     compressed: bool,
@@ -27,13 +77,14 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// Creates the endpoint that `#[utoipa::path]` on the handler describes; `P` is the type that the
     /// attribute generates.
-    pub(crate) fn new<P, F, Args>(handler: F) -> Self
+    pub(crate) fn new<P, F, Args>(handler: F, requires: impl Into<Requires>) -> Self
     where
         P: utoipa::Path + SchemaReferences + Tags<'static>,
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
+        let requires = requires.into();
         let methods = P::methods();
         let route = methods.iter().fold(Route::new(), |route, m| route.method(method(m)));
         let operation = P::operation();
@@ -42,6 +93,7 @@ impl Endpoint {
             query: parameters.iter().any(is_in_query),
             body: operation.request_body.is_some(),
             key: false,
+            permission: requires.permission(),
         };
         let checked = move |_: Undocumented, args: Args| handler.call(args);
         Self {
@@ -50,6 +102,8 @@ impl Endpoint {
             operation: P::operation,
             tags: P::tags,
             schemas: P::schemas,
+            requires,
+            effort: Effort::Plain,
             documented,
             route: route.to(checked),
             compressed: true,
@@ -65,6 +119,18 @@ impl Endpoint {
     /// Returns whether requests may have an idempotency key.
     pub(crate) const fn is_keyed(&self) -> bool {
         self.documented.key
+    }
+
+    /// Counts as heavy.
+    pub(crate) const fn heavy(mut self) -> Self {
+        self.effort = Effort::Heavy;
+        self
+    }
+
+    /// Counts as a request that waits.
+    pub(crate) const fn long_poll(mut self) -> Self {
+        self.effort = Effort::LongPoll;
+        self
     }
 
     /// Turns compression off, because the bytes have a strong `ETag` (RFC 9110, section 8.8.3).
@@ -175,7 +241,7 @@ fn resource(path: &str, endpoints: Vec<Endpoint>) -> Resource {
     endpoints.into_iter().fold(resource, |resource, endpoint| resource.route(endpoint.route))
 }
 
-fn method(method: &HttpMethod) -> Method {
+pub(crate) fn method(method: &HttpMethod) -> Method {
     match method {
         HttpMethod::Get => Method::GET,
         HttpMethod::Post => Method::POST,

@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::State;
 use crate::connections::is_too_slow;
+use crate::documented::Documented;
 use crate::error::Problem;
 use crate::idempotency;
 
@@ -277,20 +278,6 @@ impl<'de> Deserialize<'de> for When {
 /// extractors; see [`Documented`].
 pub(crate) struct Undocumented;
 
-/// The parts of a request that an operation documents, known to its resource by method. What is not
-/// among them must not be there: the typed extractors check the rest.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Documented(pub(crate) Vec<(Method, Parts)>);
-
-/// Parts of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Parts {
-    pub(crate) query: bool,
-    pub(crate) body: bool,
-    /// Whether a POST may have an idempotency key.
-    pub(crate) key: bool,
-}
-
 /// Something without fields.
 #[derive(Deserialize)]
 struct Nothing {}
@@ -301,9 +288,7 @@ impl FromRequest for Undocumented {
         Either<Ready<Result<Self, Problem>>, LocalBoxFuture<'static, Result<Self, Problem>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let documented = request.app_data::<Documented>();
-        let of_method = |(method, _): &&(Method, Parts)| method == request.method();
-        let parts = documented.and_then(|d| d.0.iter().find(of_method)).map(|(_, parts)| *parts);
+        let parts = Documented::of(request);
         if request.method() == Method::POST
             && parts.is_some_and(|parts| !parts.key)
             && let Err(problem) = idempotency::refuse_key(request)

@@ -8,13 +8,15 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use botarmy_domain::ports::HealthCheck;
-use botarmy_domain::{Health, Timestamp};
+use botarmy_domain::{Health, Permission, Place, Timestamp};
 use futures_util::future::join_all;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Requires};
+use crate::error::Problem;
+use crate::extract::Caller;
 
 /// Components of `GET /health/detailed`.
 const COMPONENTS: [&str; 6] = ["database", "redis", "task_queue", "agents", "llm", "audit_system"];
@@ -23,13 +25,13 @@ const CHECKS: [&str; 4] = ["database", "redis", "task_queue", "audit_system"];
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_health, _, _>(health),
-        Endpoint::new::<__path_detailed, _, _>(detailed),
-        Endpoint::new::<__path_health_ready, _, _>(health_ready),
-        Endpoint::new::<__path_health_z, _, _>(health_z),
-        Endpoint::new::<__path_healthz, _, _>(healthz),
-        Endpoint::new::<__path_livez, _, _>(livez),
-        Endpoint::new::<__path_readyz, _, _>(readyz),
+        Endpoint::new::<__path_health, _, _>(health, Requires::Public),
+        Endpoint::new::<__path_detailed, _, _>(detailed, Permission::SystemRead),
+        Endpoint::new::<__path_health_ready, _, _>(health_ready, Requires::Public),
+        Endpoint::new::<__path_health_z, _, _>(health_z, Requires::Public),
+        Endpoint::new::<__path_healthz, _, _>(healthz, Requires::Public),
+        Endpoint::new::<__path_livez, _, _>(livez, Requires::Public),
+        Endpoint::new::<__path_readyz, _, _>(readyz, Requires::Public),
     ]
 }
 
@@ -116,7 +118,9 @@ impl<'a> ComponentView<'a> {
     get, path = "/health/detailed", operation_id = "get_detailed_health", tag = "health",
     responses((status = 200, body = DetailedView), (status = 503, body = DetailedView)),
 )]
-async fn detailed(state: Data<State>) -> HttpResponse {
+async fn detailed(state: Data<State>, Caller(caller): Caller) -> Result<HttpResponse, Problem> {
+    // No call of the domain follows that would check it.
+    caller.check(Permission::SystemRead, Place::Installation)?;
     let findings = findings(&state).await;
     let of = |name: &str| findings.iter().find(|finding| finding.component == name);
     let status = if findings.iter().any(|finding| finding.needed && finding.is_unwell()) {
@@ -127,12 +131,12 @@ async fn detailed(state: Data<State>) -> HttpResponse {
         "healthy"
     };
     let code = if status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    HttpResponse::build(code).json(DetailedView {
+    Ok(HttpResponse::build(code).json(DetailedView {
         status,
         service: &state.settings.service,
         version: &state.settings.version,
         components: COMPONENTS.iter().map(|name| (*name, ComponentView::of(of(name)))).collect(),
-    })
+    }))
 }
 
 /// Readiness of the server.

@@ -16,7 +16,8 @@ use botarmy_domain::budget::BudgetQuestion;
 use botarmy_domain::hitl::{HistoryEntry, HitlState, Review};
 use botarmy_domain::{
     AgentType, ArtifactType, CallReply, ContextId, Error, HitlAction, HitlKind, HitlRequest,
-    HitlRequestId, HitlStatus, NewRequest, Page, ProjectId, Responded, Response, TaskId, Timestamp,
+    HitlRequestId, HitlStatus, NewRequest, Page, Permission, ProjectId, Responded, Response,
+    TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -35,14 +36,15 @@ use statistics::{__path_statistics, statistics};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_raise, _, _>(raise).keyed(),
-        Endpoint::new::<__path_pending, _, _>(pending),
-        Endpoint::new::<__path_statistics, _, _>(statistics),
-        Endpoint::new::<__path_respond_to_many, _, _>(respond_to_many).keyed(),
-        Endpoint::new::<__path_of_project, _, _>(of_project),
-        Endpoint::new::<__path_read, _, _>(read),
-        Endpoint::new::<__path_subject, _, _>(subject),
-        Endpoint::new::<__path_respond, _, _>(respond).keyed(),
+        Endpoint::new::<__path_raise, _, _>(raise, Permission::ProjectRun).keyed(),
+        Endpoint::new::<__path_pending, _, _>(pending, Permission::ProjectRead),
+        Endpoint::new::<__path_statistics, _, _>(statistics, Permission::ProjectRead),
+        Endpoint::new::<__path_respond_to_many, _, _>(respond_to_many, Permission::GateAnswer)
+            .keyed(),
+        Endpoint::new::<__path_of_project, _, _>(of_project, Permission::ProjectRead),
+        Endpoint::new::<__path_read, _, _>(read, Permission::ProjectRead),
+        Endpoint::new::<__path_subject, _, _>(subject, Permission::ProjectRead),
+        Endpoint::new::<__path_respond, _, _>(respond, Permission::GateAnswer).keyed(),
     ]
 }
 
@@ -548,6 +550,7 @@ mod tests {
             let mut request = request(state.clone());
             for action in ["created", "subject_changed", "amend", "extend"] {
                 request.history.push(HistoryEntry {
+                    principal: None,
                     timestamp: NOW,
                     action: action.to_owned(),
                     user_id: "ada".to_owned(),

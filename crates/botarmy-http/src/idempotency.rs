@@ -1,6 +1,8 @@
 //! The header `Idempotency-Key`: reading it, refusing what cannot be repeated under it, and replaying
 //! the reply to the first request.
 
+pub(crate) mod replayable;
+
 use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +14,13 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use botarmy_domain::artifact::{digest, digest_bytes};
 use botarmy_domain::idempotency::{ALREADY_REPLIED, IDEMPOTENCY_KEY};
 use botarmy_domain::{
-    CallKey, CallReply, Caller, DomainError, Error, KeptReply, KeyedCall, RequestDigest,
+    CallKey, CallReply, Caller, DomainError, Error, KeptReply, KeyedCall, Permission, RequestDigest,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::State;
+use crate::documented::Documented;
 use crate::error::Problem;
 
 /// The header of a request.
@@ -51,8 +54,8 @@ pub(crate) fn refuse_key(request: &HttpRequest) -> Result<(), Problem> {
     if !request.headers().contains_key(KEY) {
         return Ok(());
     }
-    let detail = "This operation takes no Idempotency-Key. Leave it out: a repetition does no harm \
-                  here, the documentation of the operation says why.";
+    let detail = "This operation takes no Idempotency-Key. Leave it out; the documentation of the \
+                  operation says what a repetition does.";
     Err(Problem::bad_request(detail).with_code("idempotency_key_not_taken"))
 }
 
@@ -69,6 +72,11 @@ impl FromRequest for Keyed {
 }
 
 impl Keyed {
+    /// Returns the permission that the operation needs, and the path of the request.
+    fn target(&self) -> (Option<Permission>, &str) {
+        (Documented::of(&self.0).and_then(|parts| parts.permission), self.0.path())
+    }
+
     /// Returns the key of the call, and the digest of what it asks for. Has to be called after the body
     /// was read.
     pub(crate) fn call(
@@ -216,6 +224,7 @@ impl State {
         };
         let _turn = self.in_progress.begin(key, &request)?;
         if let Some(kept) = self.queries.kept_reply(&caller, key).await? {
+            replayable::check(self, keyed.target(), &caller, &kept).await?;
             return replay(&kept, &request);
         }
         let shape = Arc::new(shape);
@@ -225,7 +234,10 @@ impl State {
             Ok(result) => Ok(response(shape(&result), false)),
             Err(error) if is_already_replied(&error) => {
                 match self.queries.kept_reply(&caller, key).await? {
-                    Some(kept) => replay(&kept, &request),
+                    Some(kept) => {
+                        replayable::check(self, keyed.target(), &caller, &kept).await?;
+                        replay(&kept, &request)
+                    }
                     None => Err(error.into()),
                 }
             }

@@ -15,16 +15,16 @@ use botarmy_domain::task::TaskState;
 use botarmy_domain::text::non_blank;
 use botarmy_domain::{
     AgentType, ArtifactType, ContextId, HeldLease, HitlRequestId, Leased, NewArtifact, Outcome,
-    PresentedLease, Question, RunError, Task, TaskId, TaskStatus, Timestamp, Usage, WorkQuery,
-    WorkerDocument, WorkerId,
+    Permission, PresentedLease, Question, RunError, Task, TaskId, TaskStatus, Timestamp, Usage,
+    WorkQuery, WorkerDocument, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Requires};
 use crate::error::{Problem, ProblemDocument};
-use crate::extract::{Json, JsonOrDefault};
+use crate::extract::{Caller, Json, JsonOrDefault};
 use crate::peer::{Peer, ReportedBody};
 use crate::worker_document::AssignmentSchema;
 use crate::{State, vocabulary};
@@ -49,11 +49,11 @@ const MAX_RETRY_AFTER_S: u32 = 86_400;
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
         // A compressed body would be reported as written before all of it is.
-        Endpoint::new::<__path_lease, _, _>(lease).uncompressed(),
-        Endpoint::new::<__path_heartbeat, _, _>(heartbeat),
-        Endpoint::new::<__path_complete, _, _>(complete),
-        Endpoint::new::<__path_ask, _, _>(ask),
-        Endpoint::new::<__path_fail, _, _>(fail),
+        Endpoint::new::<__path_lease, _, _>(lease, Permission::WorkDo).long_poll().uncompressed(),
+        Endpoint::new::<__path_heartbeat, _, _>(heartbeat, Requires::Lease),
+        Endpoint::new::<__path_complete, _, _>(complete, Requires::Lease),
+        Endpoint::new::<__path_ask, _, _>(ask, Requires::Lease),
+        Endpoint::new::<__path_fail, _, _>(fail, Requires::Lease),
     ]
 }
 
@@ -129,6 +129,7 @@ impl<'a> HandedOutTask<'a> {
 async fn lease(
     request: HttpRequest,
     state: Data<State>,
+    Caller(caller): Caller,
     Json(body): Json<LeaseQuery>,
 ) -> Result<HttpResponse, Problem> {
     let worker = check_worker_id(&body.worker_id)?;
@@ -148,16 +149,25 @@ async fn lease(
         agents,
         max,
         wait: Duration::from_secs(wait_s.into()),
+        caller: caller.clone(),
     };
     let peer = Peer::of(&request);
-    let leased = match &peer {
-        None => state.leases.lease(query).await?,
-        Some(peer) => tokio::select! {
-            biased;
-            // Dropping the call requeues what it is claiming.
-            () = peer.closed() => Vec::new(),
-            leased = state.leases.lease(query) => leased?,
-        },
+    let closed = async {
+        match &peer {
+            Some(peer) => peer.closed().await,
+            None => std::future::pending().await,
+        }
+    };
+    let leased = tokio::select! {
+        biased;
+        // Dropping the call requeues what it is claiming.
+        () = closed => Vec::new(),
+        changed = state.changed(&caller) => {
+            changed?;
+            // What the worker may have now, it gets with its next request.
+            Vec::new()
+        }
+        leased = state.leases.lease(query) => leased?,
     };
     if leased.is_empty() {
         return Ok(HttpResponse::NoContent().finish());
@@ -166,6 +176,8 @@ async fn lease(
         port: Arc::clone(&state.leases),
         leases: leased.iter().map(|leased| leased.lease.clone()).collect(),
     };
+    // The credential may have been revoked while the request waited.
+    state.access.recheck(&caller)?;
     let leases = leased.iter().map(HandedOutTask::of).collect();
     let json = serde_json::to_vec(&HandedOutView { leases }).map_err(Problem::internal)?;
     let body = ReportedBody::new(Bytes::from(json), peer, move |delivered| {
@@ -572,7 +584,7 @@ mod tests {
 
     /// Returns the lease as a call presents it.
     fn presented() -> PresentedLease {
-        PresentedLease { lease: held("w-1"), token: Some(token()) }
+        PresentedLease { lease: held("w-1"), token: Some(token()), caller: None }
     }
 
     /// Adds the token of the lease to a request.
@@ -713,16 +725,17 @@ mod tests {
             assert_eq!(answer.status, 401);
             assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"botarmy\"");
         }
-        for wrong in [
-            "Bearer",
-            "Bearer x",
-            &format!("Bearer {good}x"),
-            &format!("Bearer {}", &good[..good.len() - 1]),
-            &format!("bearer {}", good.to_uppercase()),
+        for (wrong, code) in [
+            // What is not even meant as a token is taken for a key.
+            ("Bearer", "key_invalid"),
+            ("Bearer x", "key_invalid"),
+            (&*format!("Bearer {good}x"), "token_invalid"),
+            (&*format!("Bearer {}", &good[..good.len() - 1]), "token_invalid"),
+            (&*format!("bearer {}", good.to_uppercase()), "key_invalid"),
         ] {
             let answer = Fakes::default().send(header(wrong)).await;
             assert_eq!(answer.status, 401, "{wrong}");
-            assert_eq!(answer.json()["type"], "urn:botarmy:problem:token_invalid");
+            assert_eq!(answer.json()["type"], format!("urn:botarmy:problem:{code}"));
             assert!(answer.header("www-authenticate").contains("invalid_token"));
         }
         let two = header(&format!("Bearer {good}"));

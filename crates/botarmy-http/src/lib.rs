@@ -5,6 +5,8 @@
 //! awaited. Every response, also an error of the framework, passes through one middleware that adds
 //! an `X-Request-Id` and, where it is an error, a problem document (RFC 9457).
 
+mod access;
+mod admission;
 mod agents;
 mod artifacts;
 mod audit;
@@ -13,6 +15,7 @@ mod connections;
 mod docs;
 #[cfg(feature = "docs")]
 mod docs_page;
+mod documented;
 mod emergency;
 mod endpoint;
 mod error;
@@ -29,6 +32,7 @@ mod peer;
 mod projects;
 mod range;
 mod security_headers;
+mod small_body;
 mod status_cache;
 mod tasks;
 #[cfg(test)]
@@ -54,10 +58,13 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{App, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
-    Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Tasks, WorkerLeases,
+    Access, Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Secrets,
+    Tasks, WorkerLeases,
 };
 use botarmy_web::{OriginRule, PublicUrl, TrustedProxies, UnknownFields};
 
+use crate::admission::Admission;
+pub use crate::admission::{Concurrency, LimitSettings};
 use crate::connections::{Connections, GuardedStream, WaitingLimits};
 use crate::error::Problem;
 use crate::idempotency::InProgress;
@@ -82,10 +89,14 @@ pub struct Api {
     pub queries: Arc<dyn Queries>,
     /// Reads the logs.
     pub logs: Arc<dyn LogQueries>,
-    /// Time, for `timestamp` in a health response.
+    /// Recognises callers, and manages principals and keys.
+    pub access: Arc<dyn Access>,
+    /// Time, for `timestamp` in a health response and for limits.
     pub clock: Arc<dyn Clock>,
     /// Entropy, for the ids of requests that bring none.
     pub ids: Arc<dyn Ids>,
+    /// Random bytes, for tickets.
+    pub secrets: Arc<dyn Secrets>,
     /// Components that a health probe checks.
     pub health: Vec<Arc<dyn HealthCheck>>,
     /// Limits and names.
@@ -111,6 +122,10 @@ pub struct HttpSettings {
     /// Largest number of connections from one address that are idle or whose request has not arrived
     /// completely; 0 for no limit.
     pub waiting_per_address: usize,
+    /// Limits of principals and of failed authentication.
+    pub limits: LimitSettings,
+    /// Whether the documentation of the API is open to everyone.
+    pub docs_public: bool,
     /// Largest number of files that the process may have open, which limits connections.
     pub open_files: u64,
     /// Origins whose pages may read responses and change things, and the names of the server.
@@ -151,6 +166,8 @@ impl Default for HttpSettings {
             unknown_fields: UnknownFields::Reject,
             body_timeout: Duration::from_secs(10),
             waiting_per_address: 512,
+            limits: LimitSettings::default(),
+            docs_public: true,
             open_files: 20_000,
             origins: OriginRule::new(["http://localhost:3000", "http://localhost:5173"])
                 .with_listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), false),
@@ -176,6 +193,7 @@ pub(crate) struct State {
     zips: ZipCache,
     status_cache: StatusCache,
     in_progress: InProgress,
+    admission: Admission,
     /// The OpenAPI document, written when it is first read.
     document: OnceLock<Bytes>,
 }
@@ -185,7 +203,9 @@ impl State {
         let zips = ZipCache::new(api.settings.zip_cache);
         let (status_cache, document) = (StatusCache::default(), OnceLock::new());
         let in_progress = InProgress::default();
-        Data::new(Self { api, zips, status_cache, in_progress, document })
+        let HttpSettings { docs_public, limits, .. } = &api.settings;
+        let admission = Admission::new(&endpoints(), *docs_public, limits);
+        Data::new(Self { api, zips, status_cache, in_progress, admission, document })
     }
 
     /// Returns the path under which clients reach this path of the server.
@@ -366,6 +386,7 @@ fn app<M: Fn(&mut ServiceConfig)>(
             }
         })
         .default_service(actix_web::web::to(error::unknown_route))
+        .wrap(from_fn(admission::admit))
         .wrap(cors)
         .wrap(from_fn(middleware::frame))
 }
@@ -383,6 +404,7 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
         artifacts::endpoints(),
         packages::endpoints(),
         audit::endpoints(),
+        access::endpoints(),
         health::endpoints(),
         docs::endpoints(),
         #[cfg(feature = "docs")]
@@ -491,6 +513,20 @@ mod tests {
         assert!(answers[4].starts_with("HTTP/1.1 400") || answers[4].is_empty(), "{}", answers[4]);
         assert!(answers[5].starts_with("HTTP/1.1 422"), "{}", answers[5]);
         assert!(answers[5].contains("HTTP/1.1 200"), "a body nobody reads closes nothing");
+    }
+
+    #[actix_web::test]
+    async fn over_the_wire_a_body_is_not_waited_for_before_the_credential_is_checked() {
+        let (access, _) = crate::testing::with_keys(&[]);
+        let fakes = Fakes { access: Some(access), ..Fakes::default() };
+        // One is small enough to be read before routing, and neither arrives completely.
+        let requests = [9, 3_000_000].map(|length| {
+            let head = format!("POST /api/v1/projects HTTP/1.1\r\nContent-Length: {length}");
+            request(&head, "{\"na")
+        });
+        for answer in exchange(fakes, |_| requests.into()).await {
+            assert!(answer.starts_with("HTTP/1.1 401"), "{answer:.200}");
+        }
     }
 
     #[actix_web::test]

@@ -1,39 +1,37 @@
-//! The outermost middleware: assigns request ids, finds the client's address, refuses foreign pages
-//! and hosts, normalises paths, logs every request, turns errors and panics into problem documents,
-//! and adds the headers that every response has.
+//! The outermost middleware: assigns request ids, finds the client's address, refuses foreign pages,
+//! hosts and proxies, normalises paths, logs every request, turns errors and panics into problem
+//! documents, and adds the headers that every response has.
 
-use std::future::ready;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, Method, StatusCode, Uri};
+use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
-use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::web::Data;
 use actix_web::{HttpMessage, ResponseError};
-use botarmy_web::{ClientAddress, OriginRule, REQUEST_ID, assign_request_id, ends_connection};
-use futures_util::{FutureExt, Stream, StreamExt, stream};
+use botarmy_web::{
+    ClientAddress, OriginRule, REQUEST_ID, assign_request_id, ends_connection, has_credential,
+    names_credential,
+};
+use futures_util::FutureExt;
 use tracing::Instrument;
 
 use crate::State;
+use crate::admission::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::connections::{Connection, Paced, Serving, Tracked};
 use crate::error::{CONTENT_TYPE, Problem, from_framework};
-use crate::extract::body_error;
 use crate::idempotency::REPLAYED;
 use crate::origin_check;
 use crate::security_headers::SecurityHeaders;
 use botarmy_domain::text;
 
-/// The largest body that is read before routing, in bytes.
-const SMALL_BODY: usize = 64 * 1024;
-
 /// Headers that pages of other origins may read.
-const EXPOSED: [HeaderName; 7] = [
+const EXPOSED: [HeaderName; 10] = [
     REQUEST_ID,
     REPLAYED,
     header::CONTENT_DISPOSITION,
@@ -41,6 +39,9 @@ const EXPOSED: [HeaderName; 7] = [
     header::LINK,
     header::LOCATION,
     header::RETRY_AFTER,
+    header::WWW_AUTHENTICATE,
+    RATE_LIMIT,
+    RATE_LIMIT_POLICY,
 ];
 
 /// Grants cross-origin access to the configured origins and no others.
@@ -51,7 +52,6 @@ pub(crate) fn cors(origins: &OriginRule) -> Cors {
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
         .allow_any_header()
         .expose_headers(EXPOSED)
-        .supports_credentials()
         .max_age(3600)
 }
 
@@ -68,7 +68,6 @@ fn readable_from(problem: Problem, origin: HeaderValue) -> Problem {
     let exposed = HeaderValue::from_str(&exposed).expect("names of headers are visible ASCII");
     problem
         .with_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
-        .with_header(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"))
         .with_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed)
         .with_header(header::VARY, HeaderValue::from_static("Origin"))
 }
@@ -93,7 +92,9 @@ pub(crate) async fn frame(
         Ok(())
     } else {
         // Before the path is rewritten, which would drop the host of an absolute target.
-        origin_check::check(&request).and_then(|()| refuse_credentials(&uri))
+        origin_check::check(&request)
+            .and_then(|()| origin_check::refuse_unknown_proxies(&request))
+            .and_then(|()| refuse_credentials(&uri))
     };
     let client = client_address(&request);
     if let Some(client) = client {
@@ -101,10 +102,6 @@ pub(crate) async fn frame(
     }
     let has_tls = request.app_data::<Data<State>>().is_some_and(|state| state.settings.has_tls);
     normalize(&mut request);
-    let accepted = match checked {
-        Ok(()) => read_small_body(&mut request).await,
-        Err(problem) => Err(problem),
-    };
 
     let name = id.to_str().unwrap_or_default();
     let span = if method.is_safe() {
@@ -114,7 +111,7 @@ pub(crate) async fn frame(
     };
     // In a block of its own, so that a panic before the first await is caught too.
     let result = async move {
-        accepted?;
+        checked?;
         next.call(request).await
     };
     let result = result.instrument(span.clone());
@@ -150,7 +147,7 @@ pub(crate) async fn frame(
             }
         });
     let status = response.as_ref().map_or_else(ResponseError::status_code, ServiceResponse::status);
-    let path = uri.path();
+    let path = without_credentials(uri.path());
     let ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     // The query is left out: it may hold what does not belong into a log.
     let (status, client) = (status.as_u16(), client.map(tracing::field::display));
@@ -162,23 +159,21 @@ pub(crate) async fn frame(
     Ok(response?.map_body(|_, body| Tracked::new(body, serving)))
 }
 
-/// Names under which clients of other servers send credentials in a query.
-const CREDENTIALS: [&str; 4] = ["token", "key", "api_key", "access_token"];
-
 /// Returns an error for a request with a credential in its query, where proxies, browsers and other
 /// servers log it. It does not repeat the value.
 fn refuse_credentials(uri: &Uri) -> Result<(), Problem> {
-    let mut names = uri.query().unwrap_or_default().split('&').map(|pair| {
-        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-        CREDENTIALS.iter().find(|known| known.eq_ignore_ascii_case(name))
-    });
-    match names.find_map(|name| name) {
+    match uri.query().and_then(names_credential) {
         Some(name) => Err(Problem::bad_request(format!(
-            "`{name}` stands in the query. Credentials are not accepted there, because queries are \
+            "{name} stands in the query. Credentials are not accepted there, because queries are \
              logged on their way; treat this one as known to others and replace it."
         ))),
         None => Ok(()),
     }
+}
+
+/// Returns a path as it may be logged: one with a credential is left out.
+fn without_credentials(path: &str) -> &str {
+    if has_credential(path) { "(a path with a credential)" } else { path }
 }
 
 /// Returns the address of the client of a request; `None` in a test without a socket.
@@ -230,47 +225,6 @@ fn normalize(request: &mut ServiceRequest) {
     let Ok(uri) = uri else { return };
     request.match_info_mut().get_mut().update(&uri);
     request.head_mut().uri = uri;
-}
-
-/// Reads a small body before the request is routed. The protocol layer has to close a connection
-/// whose request got its response before its body was read; a client that sent `{}` to an endpoint
-/// without a body would need a new connection each time.
-///
-/// A body in chunks is read as far as it is small, because the protocol layer ends a connection at
-/// once when a chunk is malformed: a handler that waits for something else then gives no response,
-/// and only one that waits for the body does.
-async fn read_small_body(request: &mut ServiceRequest) -> Result<(), Problem> {
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    let is_small = length.is_some_and(|length| (1..=SMALL_BODY).contains(&length));
-    let is_chunked =
-        request.headers().contains_key(header::TRANSFER_ENCODING) && !request.head().upgrade();
-    if !is_small && !is_chunked {
-        return Ok(());
-    }
-    let mut payload = request.take_payload();
-    let mut body = BytesMut::with_capacity(length.unwrap_or(0));
-    while let Some(chunk) = payload.next().await {
-        body.extend_from_slice(&chunk.map_err(|error| body_error(&error))?);
-        if body.len() > SMALL_BODY {
-            return put_back(request, body.freeze(), payload);
-        }
-    }
-    request.set_payload(Payload::from(body.freeze()));
-    Ok(())
-}
-
-/// Gives a request its body again, of which the beginning was read already. Where a body means
-/// nothing, a large one is refused.
-fn put_back(request: &mut ServiceRequest, beginning: Bytes, rest: Payload) -> Result<(), Problem> {
-    let method = request.method();
-    if method.is_safe() || method == Method::DELETE {
-        let detail = format!("The body of {method} means nothing here; leave it out.");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-    }
-    let body = stream::once(ready(Ok(beginning))).chain(rest);
-    request.set_payload(Payload::from(Box::pin(body) as Pin<Box<dyn Stream<Item = _>>>));
-    Ok(())
 }
 
 /// Adds the request id to a response and, where it is an error, the problem document.

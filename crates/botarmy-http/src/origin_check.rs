@@ -1,7 +1,8 @@
 //! Applies the rule about foreign pages and host names (`botarmy-web/src/origin.rs`) to requests.
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName};
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
 
 use crate::State;
@@ -18,6 +19,28 @@ pub(crate) fn check(request: &ServiceRequest) -> Result<(), Problem> {
         return Ok(());
     }
     settings.origins.check(request.head())
+}
+
+/// Headers that proxies add to the requests that they pass on.
+const PROXY_HEADERS: [HeaderName; 3] =
+    [header::FORWARDED, header::VIA, HeaderName::from_static("x-real-ip")];
+
+/// Returns an error (403) for a request that came through a proxy, if the server has no access control
+/// and knows of no proxy: whoever reaches the proxy would reach everything.
+pub(crate) fn refuse_unknown_proxies(request: &ServiceRequest) -> Result<(), Problem> {
+    let Some(state) = request.app_data::<Data<State>>() else { return Ok(()) };
+    if state.access.is_required() || !state.settings.trusted_proxies.is_empty() {
+        return Ok(());
+    }
+    let headers = request.headers();
+    let is_forwarded = PROXY_HEADERS.iter().any(|name| headers.contains_key(name))
+        || headers.keys().any(|name| name.as_str().starts_with("x-forwarded-"));
+    if !is_forwarded {
+        return Ok(());
+    }
+    let detail = "The request came through a proxy, and this server has no access control. Set \
+                  access.mode = \"keys\", or name the proxy in http.trusted_proxies.";
+    Err(Problem::new(StatusCode::FORBIDDEN, detail).with_code("proxied_without_access_control"))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::package::{PackageSummary, archive_name};
-use botarmy_domain::{Package, ProjectId, Timestamp};
+use botarmy_domain::{Package, Permission, ProjectId, Timestamp};
 use botarmy_web::RETRY_AFTER_FULL_S;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
@@ -38,12 +38,14 @@ const ZIPS_AT_ONCE: usize = 2;
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_cleanup, _, _>(cleanup),
-        Endpoint::new::<__path_cleanup_by_post, _, _>(cleanup_by_post),
-        Endpoint::new::<__path_generate, _, _>(generate).keyed(),
-        Endpoint::new::<__path_summary, _, _>(summary),
-        Endpoint::new::<__path_download, _, _>(download).uncompressed(),
-        Endpoint::new::<__path_remove, _, _>(remove),
+        Endpoint::new::<__path_cleanup, _, _>(cleanup, Permission::PackagesClean),
+        Endpoint::new::<__path_cleanup_by_post, _, _>(cleanup_by_post, Permission::PackagesClean),
+        Endpoint::new::<__path_generate, _, _>(generate, Permission::ProjectRun).heavy().keyed(),
+        Endpoint::new::<__path_summary, _, _>(summary, Permission::ProjectRead),
+        Endpoint::new::<__path_download, _, _>(download, Permission::ProjectRead)
+            .heavy()
+            .uncompressed(),
+        Endpoint::new::<__path_remove, _, _>(remove, Permission::ProjectManage),
     ]
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use botarmy_domain::{CallReply, NewProject, Oversight, Project, ProjectId};
+use botarmy_domain::{CallReply, NewProject, Oversight, Permission, Project, ProjectId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -25,12 +25,12 @@ use view::ProjectView;
 /// Returns the endpoints, the busiest first.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     let life_cycle = vec![
-        Endpoint::new::<__path_create, _, _>(create).keyed(),
-        Endpoint::new::<__path_start, _, _>(start).keyed(),
-        Endpoint::new::<__path_pause, _, _>(pause).keyed(),
-        Endpoint::new::<__path_resume, _, _>(resume).keyed(),
-        Endpoint::new::<__path_reopen, _, _>(reopen).keyed(),
-        Endpoint::new::<__path_cancel, _, _>(cancel).keyed(),
+        Endpoint::new::<__path_create, _, _>(create, Permission::ProjectCreate).keyed(),
+        Endpoint::new::<__path_start, _, _>(start, Permission::ProjectRun).keyed(),
+        Endpoint::new::<__path_pause, _, _>(pause, Permission::ProjectRun).keyed(),
+        Endpoint::new::<__path_resume, _, _>(resume, Permission::ProjectRun).keyed(),
+        Endpoint::new::<__path_reopen, _, _>(reopen, Permission::ProjectRun).keyed(),
+        Endpoint::new::<__path_cancel, _, _>(cancel, Permission::ProjectRun).keyed(),
     ];
     [status::endpoints(), reading::endpoints(), life_cycle, completion::endpoints()]
         .into_iter()

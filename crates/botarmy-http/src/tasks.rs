@@ -7,8 +7,8 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
-    AgentType, ArtifactType, CallReply, ContextId, Error, HitlRequestId, NewTask, Page, ProjectId,
-    Task, TaskFilter, TaskId, TaskStatus, Timestamp, Usage,
+    AgentType, ArtifactType, CallReply, ContextId, Error, HitlRequestId, NewTask, Page, Permission,
+    ProjectId, Task, TaskFilter, TaskId, TaskStatus, Timestamp, Usage,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,11 +23,11 @@ use crate::{State, vocabulary};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_submit, _, _>(submit).keyed(),
-        Endpoint::new::<__path_list, _, _>(list),
-        Endpoint::new::<__path_read, _, _>(read),
-        Endpoint::new::<__path_cancel, _, _>(cancel).keyed(),
-        Endpoint::new::<__path_retry, _, _>(retry).keyed(),
+        Endpoint::new::<__path_submit, _, _>(submit, Permission::ProjectRun).keyed(),
+        Endpoint::new::<__path_list, _, _>(list, Permission::ProjectRead),
+        Endpoint::new::<__path_read, _, _>(read, Permission::ProjectRead),
+        Endpoint::new::<__path_cancel, _, _>(cancel, Permission::ProjectRun).keyed(),
+        Endpoint::new::<__path_retry, _, _>(retry, Permission::ProjectRun).keyed(),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Test helpers: an API on mocks, requests to it, and values to answer with.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::body::to_bytes;
@@ -11,14 +12,15 @@ use botarmy_domain::artifact::{ArtifactRef, digest};
 use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
-    Clock, HealthCheck, Ids, MockGates, MockLogQueries, MockOperations, MockProjects, MockQueries,
-    MockTasks, MockWorkerLeases,
+    Clock, Denial, HealthCheck, Ids, MockAccess, MockGates, MockLogQueries, MockOperations,
+    MockProjects, MockQueries, MockTasks, MockWorkerLeases, Secrets,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
-    AgentType, Artifact, ArtifactType, Caller, DomainError, Entry, Error, EventType, Health,
-    HitlKind, HitlRequest, IdGenerator, LogId, OnExpiry, Oversight, Plan, Progress, Project,
-    ProjectId, ProjectState, StepStatus, Task, Timestamp, Usage, Workflow,
+    AgentType, ApiKey, Artifact, ArtifactType, Caller, CredentialId, DomainError, Entry, Error,
+    EventType, Grant, Health, HitlKind, HitlRequest, IdGenerator, KeySecret, LogId, OnExpiry,
+    Oversight, Plan, Principal, PrincipalKind, Progress, Project, ProjectId, ProjectState,
+    StepStatus, Task, Timestamp, Usage, Workflow,
 };
 use serde_json::{Map, Value, json};
 
@@ -39,6 +41,8 @@ pub(crate) struct Fakes {
     pub(crate) leases: MockWorkerLeases,
     pub(crate) queries: MockQueries,
     pub(crate) logs: MockLogQueries,
+    /// Access control; an open server that knows no credential if a test sets none.
+    pub(crate) access: Option<MockAccess>,
     pub(crate) health: Vec<Arc<dyn HealthCheck>>,
     pub(crate) settings: HttpSettings,
 }
@@ -81,6 +85,25 @@ impl Ids for OneSeed {
     }
 }
 
+struct OneSecret;
+
+impl Secrets for OneSecret {
+    fn secret(&self) -> [u8; 32] {
+        [7; 32]
+    }
+}
+
+/// Returns the access control of an open server that knows no credential.
+fn open_access() -> MockAccess {
+    let mut access = MockAccess::new();
+    access.expect_is_required().return_const(false);
+    access.expect_authenticate().returning(|_| Err(Denial::Invalid));
+    access.expect_recheck().returning(|caller| Ok(caller.clone()));
+    access.expect_principal_of().returning(|_| None);
+    access.expect_record_denial().returning(|_, _| ());
+    access
+}
+
 impl Fakes {
     pub(crate) fn api(self) -> Api {
         Api {
@@ -91,8 +114,10 @@ impl Fakes {
             leases: Arc::new(self.leases),
             queries: Arc::new(self.queries),
             logs: Arc::new(self.logs),
+            access: Arc::new(self.access.unwrap_or_else(open_access)),
             clock: Arc::new(StoppedClock),
             ids: Arc::new(OneSeed),
+            secrets: Arc::new(OneSecret),
             health: self.health,
             settings: self.settings,
         }
@@ -133,6 +158,78 @@ async fn read(response: actix_web::HttpResponse) -> Answer {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = to_bytes(response.into_body()).await.map_err(|_| "the body ended early").unwrap();
     Answer { status, headers, body }
+}
+
+/// A key that the access control of [`with_keys`] knows.
+pub(crate) fn key(n: u8) -> String {
+    KeySecret::new([n; 32]).text().expose().to_owned()
+}
+
+/// Denials that were recorded: reason and source.
+pub(crate) type Denials = Arc<Mutex<Vec<(&'static str, String)>>>;
+
+/// Returns an access control that requires a key and knows the first of these, in order, and the list
+/// of the denials that it records.
+pub(crate) fn with_keys(callers: &[Result<Caller, Denial>]) -> (MockAccess, Denials) {
+    let denials = Denials::default();
+    let known: HashMap<String, Result<Caller, Denial>> =
+        (1..).map(key).zip(callers.iter().cloned()).collect();
+    let mut access = MockAccess::new();
+    access.expect_is_required().return_const(true);
+    access
+        .expect_authenticate()
+        .returning(move |key| known.get(key).cloned().unwrap_or(Err(Denial::Invalid)));
+    access.expect_recheck().returning(|caller| Ok(caller.clone()));
+    access.expect_principal_of().returning(|_| None);
+    let recorded = Arc::clone(&denials);
+    access.expect_record_denial().returning(move |reason, source| {
+        recorded.lock().unwrap().push((reason, source));
+    });
+    (access, denials)
+}
+
+/// Returns the principal of this name with these grants.
+pub(crate) fn principal(name: &str, kind: PrincipalKind, grants: &[Grant]) -> Principal {
+    Principal {
+        id: Principal::local_id(name),
+        kind,
+        name: name.to_owned(),
+        openid: None,
+        groups: ["reviewers".to_owned()].into(),
+        grants: grants.to_vec(),
+        disabled: false,
+        deleted_at: None,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// Returns a key of this principal.
+pub(crate) fn api_key(principal: &Principal) -> ApiKey {
+    let text = KeySecret::new([7; 32]).text();
+    ApiKey {
+        id: CredentialId::from_uuid(principal.id.uuid()),
+        principal: principal.id,
+        name: "laptop".to_owned(),
+        hint: text.hint(),
+        digest: text.digest(),
+        grants: None,
+        created_at: NOW,
+        expires_at: None,
+        revoked_at: None,
+        replaced_by: None,
+    }
+}
+
+/// Returns the caller with a key of this principal.
+pub(crate) fn caller(name: &str, kind: PrincipalKind, grants: &[Grant]) -> Caller {
+    let principal = principal(name, kind, grants);
+    Caller::with_key(&principal, &api_key(&principal))
+}
+
+/// Adds a key to a request.
+pub(crate) fn bearing(request: TestRequest, key: &str) -> TestRequest {
+    request.insert_header(("authorization", format!("Bearer {key}")))
 }
 
 /// Returns a GET request.
@@ -185,6 +282,7 @@ pub(crate) fn project() -> Project {
         id: id_generator().project(),
         name: "To do".to_owned(),
         description: None,
+        creator: None,
         oversight: Oversight::Standard,
         state: ProjectState::Active,
         plan: None,
@@ -210,8 +308,13 @@ pub(crate) fn started() -> Project {
     let mut progress = Progress::start(&workflow);
     progress.steps.get_mut("a").unwrap().status = StepStatus::Done;
     progress.steps.get_mut("b").unwrap().status = StepStatus::InReview;
-    let plan =
-        Plan { digest: workflow.digest(), workflow: workflow.into(), idea: "x".into(), progress };
+    let plan = Plan {
+        digest: workflow.digest(),
+        workflow: workflow.into(),
+        idea: "x".into(),
+        starter: None,
+        progress,
+    };
     Project { plan: Some(plan), ..project() }
 }
 

@@ -32,6 +32,6 @@ macro_rules! words {
 }
 
 words! {
-    ActivityState AgentStatusKind AgentType ArtifactType EventSource EventType HitlAction HitlKind HitlStatus
-    Oversight ProjectStatus StepStatus TaskStatus
+    ActivityState AgentStatusKind AgentType ArtifactType Authentication EventSource EventType HitlAction HitlKind HitlStatus
+    Oversight Permission PrincipalKind ProjectStatus Role StepStatus TaskStatus
 }

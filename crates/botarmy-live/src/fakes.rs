@@ -41,11 +41,16 @@ impl LogWriter {
 
     /// Appends an entry. The data must be a JSON object.
     pub fn write(&mut self, event_type: EventType, data: Value) -> Arc<Entry> {
+        self.write_by(&Caller::person("ada"), event_type, data)
+    }
+
+    /// Appends an entry of this caller. The data must be a JSON object.
+    pub fn write_by(&mut self, caller: &Caller, event_type: EventType, data: Value) -> Arc<Entry> {
         let Value::Object(data) = data else { panic!("event data is an object") };
         let event = Event {
             id: id_generator().event(),
             event_type,
-            origin: Caller::person("ada").origin(),
+            origin: caller.origin(),
             task_id: Some(self.task),
             hitl_request_id: None,
             data,
@@ -123,6 +128,16 @@ impl World {
         let entry = writer.write(event_type, data);
         entries.push(Arc::clone(&entry));
         entry
+    }
+
+    /// Begins the log of a new project that this caller creates. Returns the log.
+    pub fn create_project(&self, caller: &Caller) -> LogId {
+        let log = LogWriter::project();
+        let mut writer = LogWriter::new(log);
+        let entry = writer.write_by(caller, EventType::ProjectCreated, json!({}));
+        self.logs().insert(log, (writer, vec![Arc::clone(&entry)]));
+        self.announce_entry(&entry);
+        log
     }
 
     /// Sends a message to every subscriber of the bus.

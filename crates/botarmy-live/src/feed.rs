@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use botarmy_domain::{LogId, Timestamp};
+use botarmy_domain::{LogId, ProjectId, Timestamp};
 use tokio::sync::Notify;
 
 use crate::frame::Frames;
@@ -24,6 +24,17 @@ pub(crate) enum FeedStep {
     Read(Vec<(LogId, u64)>),
     /// Number of entries that are no longer known.
     Lost(u64),
+    /// Project of which it has to be known whether the subscriber sees it.
+    Ask(ProjectId),
+}
+
+/// Whether a subscriber gets the entries of a log from the feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Yes,
+    No,
+    /// It is not known whether it sees this project.
+    Unknown(ProjectId),
 }
 
 #[derive(Debug)]
@@ -146,9 +157,9 @@ impl Feed {
         }
     }
 
-    /// Returns the next step at a position, and moves the position past it. Skips the logs for
-    /// which `elsewhere` is true: the subscriber gets them by themselves.
-    pub(crate) fn step(&self, position: &mut u64, elsewhere: impl Fn(LogId) -> bool) -> FeedStep {
+    /// Returns the next step at a position, and moves the position past it. Skips the logs that are
+    /// not shown: those that the subscriber does not see, and those that it gets by themselves.
+    pub(crate) fn step(&self, position: &mut u64, shown: impl Fn(LogId) -> Shown) -> FeedStep {
         let state = self.state();
         if *position < state.first {
             let lost = state.first - *position;
@@ -159,7 +170,15 @@ impl Feed {
         let LiveSettings { page, page_bytes, .. } = *self.settings;
         let skip = usize::try_from(*position - state.first).unwrap_or(usize::MAX);
         for item in state.items.iter().skip(skip) {
-            if !item.log.is_some_and(&elsewhere) {
+            // A notice of loss is of no log, and for everyone.
+            let shown = item.log.map_or(Shown::Yes, &shown);
+            if let Shown::Unknown(project) = shown {
+                if to_read.is_empty() {
+                    return FeedStep::Ask(project);
+                }
+                break;
+            }
+            if shown == Shown::Yes {
                 match (&item.frames, item.seq) {
                     (Some(frames), _) if to_read.is_empty() => {
                         *position += 1;
@@ -206,11 +225,11 @@ mod tests {
         let feed = feed(2, 10);
         let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
         let log = publish(&feed, 5);
-        let step = feed.step(&mut position, |_| false);
+        let step = feed.step(&mut position, |_| Shown::Yes);
         assert_eq!(step, FeedStep::Read(vec![(log, 1), (log, 2), (log, 3)]));
-        assert!(matches!(feed.step(&mut position, |_| false), FeedStep::Frames(_)));
-        assert!(matches!(feed.step(&mut position, |_| false), FeedStep::Frames(_)));
-        assert_eq!(feed.step(&mut position, |_| false), FeedStep::Idle);
+        assert!(matches!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Frames(_)));
+        assert!(matches!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Frames(_)));
+        assert_eq!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Idle);
     }
 
     #[test]
@@ -220,10 +239,10 @@ mod tests {
         let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
         let log = publish(&feed, 3);
         for seq in [1, 2] {
-            let step = feed.step(&mut position, |_| false);
+            let step = feed.step(&mut position, |_| Shown::Yes);
             assert_eq!(step, FeedStep::Read(vec![(log, seq)]));
         }
-        assert!(matches!(feed.step(&mut position, |_| false), FeedStep::Frames(_)));
+        assert!(matches!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Frames(_)));
     }
 
     #[test]
@@ -231,9 +250,9 @@ mod tests {
         let feed = feed(2, 4);
         let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
         publish(&feed, 10);
-        assert_eq!(feed.step(&mut position, |_| false), FeedStep::Lost(6));
+        assert_eq!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Lost(6));
         assert!(
-            matches!(feed.step(&mut position, |_| false), FeedStep::Read(to_read) if to_read.len() == 2)
+            matches!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Read(to_read) if to_read.len() == 2)
         );
     }
 
@@ -243,8 +262,27 @@ mod tests {
         let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
         let entry = LogWriter::new(LogId::System).write(EventType::SystemWarning, json!({}));
         feed.publish(LogId::System, Some(1), frame::of_entry(&entry));
-        assert_eq!(feed.step(&mut position, |log| log == LogId::System), FeedStep::Idle);
+        assert_eq!(
+            feed.step(&mut position, |log| if log == LogId::System {
+                Shown::No
+            } else {
+                Shown::Yes
+            }),
+            FeedStep::Idle
+        );
         assert_eq!(position, 1);
+    }
+
+    #[test]
+    fn an_entry_waits_until_it_is_known_whether_it_is_seen() {
+        let feed = feed(8, 8);
+        let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
+        let log = publish(&feed, 1);
+        let project = log.project().unwrap();
+        let unknown = |log: LogId| Shown::Unknown(log.project().unwrap());
+        assert_eq!(feed.step(&mut position, unknown), FeedStep::Ask(project));
+        assert_eq!(feed.step(&mut position, unknown), FeedStep::Ask(project), "it is still there");
+        assert!(matches!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Frames(_)));
     }
 
     #[test]
@@ -255,9 +293,9 @@ mod tests {
         let loss = frame::loss(Timestamp::from_micros(0));
         feed.publish_loss(loss.clone());
         let other = publish(&feed, 3);
-        assert_eq!(feed.step(&mut position, |_| false), FeedStep::Read(vec![(log, 1)]));
-        assert_eq!(feed.step(&mut position, |_| true), FeedStep::Frames(loss));
-        assert_eq!(feed.step(&mut position, |_| false), FeedStep::Read(vec![(other, 1)]));
+        assert_eq!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Read(vec![(log, 1)]));
+        assert_eq!(feed.step(&mut position, |_| Shown::No), FeedStep::Frames(loss));
+        assert_eq!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Read(vec![(other, 1)]));
     }
 
     #[test]

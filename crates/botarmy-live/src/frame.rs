@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use botarmy_domain::event::{self, HitlResponse};
 use botarmy_domain::{
-    AgentType, Entry, EventId, EventPayload, EventType, HitlAction, ProjectId, TaskId,
+    AgentType, Entry, EventId, EventPayload, EventType, HitlAction, Permission, ProjectId, TaskId,
     TaskProgress, Timestamp,
 };
 use bytestring::ByteString;
@@ -21,11 +21,13 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Frames {
     pub(crate) first: ByteString,
     pub(crate) then: Option<ByteString>,
+    /// Permission that is needed to see them, in a log that is seen.
+    pub(crate) needs: Permission,
 }
 
 impl Frames {
     const fn one(first: ByteString) -> Self {
-        Self { first, then: None }
+        Self { first, then: None, needs: Permission::ProjectRead }
     }
 
     /// Returns the size of the frames, in bytes.
@@ -71,7 +73,19 @@ pub(crate) fn of_entry(entry: &Entry) -> Frames {
         seq: Some(entry.seq),
         id: Some(entry.id),
     };
-    Frames { first: frame.text(), then: response.and_then(|response| resumed(entry, &response)) }
+    let then = response.and_then(|response| resumed(entry, &response));
+    Frames { first: frame.text(), then, needs: needs(entry) }
+}
+
+/// Returns the permission that is needed to see an entry, in a log that is seen.
+fn needs(entry: &Entry) -> Permission {
+    match entry.event_type {
+        _ if entry.project_id.is_some() => Permission::ProjectRead,
+        EventType::AgentStatusChanged => Permission::AgentsRead,
+        // Work that was stopped everywhere was stopped in every project.
+        EventType::EmergencyStopped | EventType::EmergencyReleased => Permission::ProjectRead,
+        _ => Permission::SystemRead,
+    }
 }
 
 /// Returns the live type of an entry, and the data that goes with it. Only the payloads that a live
@@ -169,6 +183,14 @@ fn told_as<'a>(
         | EventType::BudgetChanged
         | EventType::EmergencyStopped
         | EventType::EmergencyReleased
+        | EventType::PrincipalCreated
+        | EventType::GrantChanged
+        | EventType::KeyCreated
+        | EventType::KeyRotated
+        | EventType::KeyRevoked
+        | EventType::SessionStarted
+        | EventType::SessionEnded
+        | EventType::AccessDenied
         | EventType::WebhookReceived => (entry.event_type.as_str(), as_it_is),
     }
 }
@@ -496,6 +518,20 @@ mod tests {
                 Some("coder"),
                 own.clone(),
             ),
+            (
+                E::PrincipalCreated,
+                json!({"principal_id": ID, "name": "ci"}),
+                "principal_created",
+                None,
+                own.clone(),
+            ),
+            (E::GrantChanged, json!({"grants": []}), "grant_changed", None, own.clone()),
+            (E::KeyCreated, json!({"key_id": ID}), "key_created", None, own.clone()),
+            (E::KeyRotated, json!({"key_id": ID}), "key_rotated", None, own.clone()),
+            (E::KeyRevoked, json!({"key_id": ID}), "key_revoked", None, own.clone()),
+            (E::SessionStarted, json!({"session_id": ID}), "session_started", None, own.clone()),
+            (E::SessionEnded, json!({"session_id": ID}), "session_ended", None, own.clone()),
+            (E::AccessDenied, json!({"count": 1}), "access_denied", None, own.clone()),
             (E::EmergencyReleased, json!({"reason": "r"}), "emergency_released", None, own),
             (
                 E::ProjectReopened,

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use botarmy_domain::ports::{Clock, EventBus, LogQueries};
-use botarmy_domain::{Caller, Entry, Error, LogId, ProjectId, Timestamp};
+use botarmy_domain::{Caller, Entry, Error, EventType, LogId, PrincipalId, ProjectId, Timestamp};
 use bytestring::ByteString;
 use tokio::sync::{Notify, Semaphore, watch};
 use tracing::warn;
@@ -40,6 +40,7 @@ use crate::feed::Feed;
 use crate::frame;
 use crate::settings::LiveSettings;
 use crate::topic::Topic;
+use crate::visibility::Creators;
 
 /// The shortest and the longest wait before a failed operation is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -53,6 +54,7 @@ pub struct Hub {
     /// Logs, read on behalf of the server: one read serves all sessions.
     logs: Arc<dyn LogQueries>,
     reader: Caller,
+    pub(crate) creators: Creators,
     topics: Mutex<HashMap<LogId, Arc<Topic>>>,
     /// Held during a scan of all logs, so that one runs at a time.
     scanning: tokio::sync::Mutex<()>,
@@ -93,6 +95,7 @@ impl Hub {
             bus,
             logs,
             reader: Caller::system(),
+            creators: Creators::default(),
             topics: Mutex::default(),
             scanning: tokio::sync::Mutex::default(),
             scanned_up_to: AtomicI64::new(0),
@@ -169,6 +172,35 @@ impl Hub {
 
     pub(crate) async fn project_exists(&self, id: ProjectId) -> Result<bool, Error> {
         self.logs.project_exists(&self.reader, id).await
+    }
+
+    /// Reads the creator of a project from the first entry of its log, and remembers it. Waits until the
+    /// log can be read.
+    pub(crate) async fn learn_creator(&self, id: ProjectId) -> Option<PrincipalId> {
+        if let Some(creator) = self.creators.get(id) {
+            return creator;
+        }
+        let mut wait = RETRY.0;
+        loop {
+            let read = {
+                let _turn = self.catch_up_reads.acquire().await;
+                self.logs.log_entries(&self.reader, LogId::Project(id), 0, 1).await
+            };
+            match read {
+                Ok(entries) => {
+                    // Of a project that does not exist nothing is remembered.
+                    let creator = creator_of(entries.items.first()?);
+                    self.creators.insert(id, creator);
+                    return creator;
+                }
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    warn!(%id, error, "Cannot read the creator of a project; trying again");
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
+        }
     }
 
     pub(crate) fn next_id(&self) -> u64 {
@@ -283,6 +315,14 @@ impl Hub {
     pub(crate) fn topic_of(&self, log: LogId) -> Option<Arc<Topic>> {
         self.topics().get(&log).cloned()
     }
+}
+
+/// Returns the principal that created the project of this entry, if the entry says so.
+fn creator_of(entry: &Entry) -> Option<PrincipalId> {
+    if entry.event_type != EventType::ProjectCreated {
+        return None;
+    }
+    entry.event_metadata.get("principal")?.as_str()?.parse().ok()
 }
 
 /// Room for one connection, until it is dropped.

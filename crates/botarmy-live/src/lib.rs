@@ -14,6 +14,7 @@ mod sequencer;
 mod settings;
 mod subscriber;
 mod topic;
+mod visibility;
 
 pub use hub::{Admission, Hub};
 pub use settings::LiveSettings;

@@ -4,18 +4,23 @@ use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use botarmy_domain::page::PART_BYTES;
-use botarmy_domain::{Error, LogId, ProjectId};
+use botarmy_domain::{Caller, Error, LogId, PrincipalId, ProjectId};
 use bytestring::ByteString;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::feed::FeedStep;
+use crate::feed::{FeedStep, Shown};
 use crate::frame::{self, Frames};
 use crate::hub::{Hub, Watch};
 use crate::topic::{Position, Step};
+use crate::visibility::{Seen, Visibility};
+
+/// Longest time to wait for the creator of a project whose subscriber has other rights than before.
+const CREATOR_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Something that can be subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,18 +107,23 @@ const PAGES: usize = 4;
 /// Subscription to the feed of all logs.
 struct Everything {
     position: u64,
-    pending: VecDeque<ByteString>,
+    /// Frames with their log; without it where they follow a frame that was just sent.
+    pending: VecDeque<(Option<LogId>, ByteString)>,
     /// Entries to read from their logs, while the read has not begun.
     behind: Vec<(LogId, u64)>,
     reading: Option<Reading<Found>>,
+    /// Read of the creator of the project of the next entry.
+    asking: Option<Reading<Option<PrincipalId>>>,
 }
 
 /// Frames that were read, and the places of those that did not fit.
-type Found = (Vec<Frames>, Vec<(LogId, u64)>);
+type Found = (Vec<(LogId, Frames)>, Vec<(LogId, u64)>);
 
-/// Subscriptions of one connection: the system log always, projects as the client asks.
+/// Subscriptions of one connection: the system log if its caller sees all projects, and projects as the
+/// client asks.
 pub struct Subscriber {
     hub: Arc<Hub>,
+    visibility: Visibility,
     id: u64,
     wake: Arc<Notify>,
     /// The system log first, then projects.
@@ -132,21 +142,91 @@ impl std::fmt::Debug for Subscriber {
 }
 
 impl Hub {
-    /// Creates a subscriber to the system log, from the entry after `after`, else from now on.
+    /// Creates a subscriber for a caller. If the caller sees all projects, it is subscribed to the system
+    /// log, from the entry after `after`, else from now on. Entries there that the caller has no
+    /// permission for are left out.
     ///
     /// # Errors
     /// Returns an error if the log cannot be read.
-    pub async fn subscriber(self: &Arc<Self>, after: Option<u64>) -> Result<Subscriber, Error> {
-        Subscriber::new(Arc::clone(self), after).await
+    pub async fn subscriber(
+        self: &Arc<Self>,
+        caller: &Caller,
+        after: Option<u64>,
+    ) -> Result<Subscriber, Error> {
+        Subscriber::new(Arc::clone(self), Visibility::of(caller), after).await
     }
 }
 
 impl Subscriber {
-    async fn new(hub: Arc<Hub>, after: Option<u64>) -> Result<Self, Error> {
+    async fn new(hub: Arc<Hub>, visibility: Visibility, after: Option<u64>) -> Result<Self, Error> {
         let (id, wake) = (hub.next_id(), Arc::default());
-        let watch = hub.watch(LogId::System, id, &wake).await?;
-        let cursors = vec![Cursor::new(&hub, watch, after).await?];
-        Ok(Self { hub, id, wake, cursors, everything: None, turn: 0, reader: 0 })
+        let mut cursors = Vec::new();
+        if visibility.has_system_log() {
+            let watch = hub.watch(LogId::System, id, &wake).await?;
+            cursors.push(Cursor::new(&hub, watch, after).await?);
+        }
+        Ok(Self { hub, visibility, id, wake, cursors, everything: None, turn: 0, reader: 0 })
+    }
+
+    /// Continues with the rights that the caller has now. Returns the subscriptions that end with those
+    /// it has lost. The system log that it did not see before comes with a new connection only.
+    pub async fn set_caller(&mut self, caller: &Caller) -> Vec<Target> {
+        let visibility = Visibility::of(caller);
+        if visibility == self.visibility {
+            return Vec::new();
+        }
+        self.visibility = visibility;
+        let mut ended = Vec::new();
+        for cursor in std::mem::take(&mut self.cursors) {
+            match cursor.log() {
+                LogId::System if self.visibility.has_system_log() => {
+                    // What was read for other rights may be more than these show.
+                    self.cursors.push(Cursor { pending: VecDeque::new(), ..cursor });
+                }
+                LogId::System => {}
+                LogId::Project(project) => {
+                    let seen = self.sees(project);
+                    if tokio::time::timeout(CREATOR_TIMEOUT, seen).await.unwrap_or(false) {
+                        self.cursors.push(cursor);
+                    } else {
+                        ended.push(Target::Project(project));
+                    }
+                }
+            }
+        }
+        if self.everything.is_some() && !self.visibility.has_projects() {
+            self.unsubscribe(Target::All);
+            ended.push(Target::All);
+        }
+        self.withhold_unseen();
+        ended
+    }
+
+    /// Drops what was read for a subscriber of `all` and is no longer seen. Entries of a project whose
+    /// creator is not known are among it.
+    fn withhold_unseen(&mut self) {
+        let (visibility, hub) = (&self.visibility, &self.hub);
+        let sees = |log: LogId| match log {
+            LogId::System => visibility.has_system_log(),
+            LogId::Project(id) => visibility.project(id, hub.creators.get(id)) == Seen::Yes,
+        };
+        if let Some(everything) = &mut self.everything {
+            everything.pending.retain(|(log, _)| log.is_some_and(sees));
+            everything.behind.retain(|(log, _)| sees(*log));
+        }
+    }
+
+    /// Returns whether the caller sees a project. Reads its creator where it depends on that.
+    async fn sees(&self, project: ProjectId) -> bool {
+        let seen = self.visibility.project(project, self.hub.creators.get(project));
+        match seen {
+            Seen::Yes => true,
+            Seen::No => false,
+            Seen::Unknown => {
+                let creator = self.hub.learn_creator(project).await;
+                self.visibility.project(project, Some(creator)) == Seen::Yes
+            }
+        }
     }
 
     /// Subscribes to a project from the entry after `after` in its log, else from now on. Returns
@@ -173,6 +253,7 @@ impl Subscriber {
                     pending: VecDeque::new(),
                     behind: Vec::new(),
                     reading: None,
+                    asking: None,
                 });
                 return Ok(None);
             }
@@ -185,10 +266,12 @@ impl Subscriber {
             return Ok(Some(cursor.position.after));
         }
         let limit = self.hub.settings.max_subscriptions;
-        if self.cursors.len() > limit {
+        let of_projects = self.cursors.iter().filter(|cursor| cursor.log() != LogId::System);
+        if of_projects.count() >= limit {
             return Err(SubscribeError::TooMany(limit));
         }
-        if !self.hub.project_exists(project).await? {
+        // A project that is not seen is one that does not exist.
+        if !self.sees(project).await || !self.hub.project_exists(project).await? {
             return Err(SubscribeError::NoSuchProject(project));
         }
         let watch = self.hub.watch(log, self.id, &self.wake).await?;
@@ -264,7 +347,7 @@ impl Subscriber {
         for n in 0..count {
             let index = self.turn.wrapping_add(n) % count;
             let text = match self.cursors.get_mut(index) {
-                Some(cursor) => cursor.ready(),
+                Some(cursor) => cursor.ready(&self.visibility),
                 None => self.next_of_feed(),
             };
             if text.is_some() {
@@ -276,31 +359,55 @@ impl Subscriber {
 
     fn next_of_feed(&mut self) -> Option<ByteString> {
         let everything = self.everything.as_mut()?;
-        if let Some(text) = everything.pending.pop_front() {
+        if let Some((_, text)) = everything.pending.pop_front() {
             return Some(text);
         }
-        if everything.reading.is_some() || !everything.behind.is_empty() {
+        if everything.waits() {
             return None;
         }
-        let cursors = &self.cursors;
-        let elsewhere = |log| cursors.iter().any(|cursor| cursor.log() == log);
-        match self.hub.feed.step(&mut everything.position, elsewhere) {
+        let (cursors, visibility, hub) = (&self.cursors, &self.visibility, &self.hub);
+        let shown = |log| {
+            if cursors.iter().any(|cursor| cursor.log() == log) {
+                return Shown::No;
+            }
+            let LogId::Project(id) = log else { return Shown::No };
+            match visibility.project(id, hub.creators.get(id)) {
+                Seen::Yes => Shown::Yes,
+                Seen::No => Shown::No,
+                Seen::Unknown => Shown::Unknown(id),
+            }
+        };
+        match hub.feed.step(&mut everything.position, shown) {
             FeedStep::Idle => None,
             FeedStep::Frames(frames) => {
-                everything.pending.extend(frames.then);
+                everything.pending.extend(frames.then.map(|text| (None, text)));
                 Some(frames.first)
             }
             FeedStep::Read(places) => {
                 everything.behind = places;
                 None
             }
+            FeedStep::Ask(project) => {
+                let hub = Arc::clone(hub);
+                let asking = async move {
+                    let creator = hub.learn_creator(project).await;
+                    // Also of a log that is no longer kept, or the question would come again.
+                    hub.creators.insert(project, creator);
+                    creator
+                };
+                everything.asking = Some(Reading::of(asking));
+                None
+            }
             FeedStep::Lost(count) => {
-                let data = json!({
+                let mut data = json!({
                     "message": "This client was too slow: events were left out. Read the audit \
                                 log, or subscribe to a project with `after`.",
-                    "missed": count,
                 });
-                Some(frame::gap(None, data, self.hub.now()))
+                // The number counts events of all projects.
+                if visibility.has_all_projects() {
+                    data["missed"] = count.into();
+                }
+                Some(frame::gap(None, data, hub.now()))
             }
         }
     }
@@ -313,20 +420,29 @@ impl Subscriber {
             let Some(reading) = &mut cursor.reading else { continue };
             if let Poll::Ready(entries) = reading.poll(cx) {
                 cursor.reading = None;
-                cursor.receive(&entries, now);
+                cursor.receive(&entries, &self.visibility, now);
                 poll = Poll::Ready(());
             }
         }
-        if let Some(everything) = &mut self.everything
-            && let Some(reading) = &mut everything.reading
+        let Some(everything) = &mut self.everything else { return poll };
+        if let Some(asking) = &mut everything.asking
+            && asking.poll(cx).is_ready()
+        {
+            // The hub remembers the answer, and the next step finds it there.
+            everything.asking = None;
+            poll = Poll::Ready(());
+        }
+        if let Some(reading) = &mut everything.reading
             && let Poll::Ready(read) = reading.poll(cx)
         {
             everything.reading = None;
             everything.behind = read.1;
-            for frames in read.0 {
-                everything.pending.push_back(frames.first);
-                everything.pending.extend(frames.then);
+            for (log, frames) in read.0 {
+                everything.pending.push_back((Some(log), frames.first));
+                everything.pending.extend(frames.then.map(|text| (Some(log), text)));
             }
+            // The caller may have lost rights while it was read.
+            self.withhold_unseen();
             poll = Poll::Ready(());
         }
         poll
@@ -340,6 +456,11 @@ impl Drop for Subscriber {
 }
 
 impl Everything {
+    /// Returns `true` while it waits for a read.
+    fn waits(&self) -> bool {
+        self.reading.is_some() || self.asking.is_some() || !self.behind.is_empty()
+    }
+
     /// Begins to read the entries that have to be read, when those before are sent. Returns `false`
     /// if there is nothing to begin.
     fn begin_read(&mut self, hub: &Arc<Hub>) -> bool {
@@ -387,14 +508,20 @@ impl Cursor {
         Ok(())
     }
 
-    fn ready(&mut self) -> Option<ByteString> {
+    fn ready(&mut self, visibility: &Visibility) -> Option<ByteString> {
         if let Some(text) = self.pending.pop_front() {
             return Some(text);
         }
         if self.reading.is_some() || self.behind {
             return None;
         }
-        match self.watch.topic.step(&mut self.position) {
+        let mut step = self.watch.topic.step(&mut self.position);
+        while let Step::Frames(frames) = &step
+            && !visibility.has(frames.needs)
+        {
+            step = self.watch.topic.step(&mut self.position);
+        }
+        match step {
             Step::Idle => None,
             Step::Frames(frames) => {
                 self.pending.extend(frames.then);
@@ -420,7 +547,12 @@ impl Cursor {
     }
 
     /// Adds the frames of entries that were read after the position.
-    fn receive(&mut self, entries: &[Arc<botarmy_domain::Entry>], now: botarmy_domain::Timestamp) {
+    fn receive(
+        &mut self,
+        entries: &[Arc<botarmy_domain::Entry>],
+        visibility: &Visibility,
+        now: botarmy_domain::Timestamp,
+    ) {
         for entry in entries {
             if entry.seq > self.position.after + 1 {
                 let data = json!({
@@ -430,8 +562,10 @@ impl Cursor {
                 self.pending.push_back(frame::gap(entry.project_id, data, now));
             }
             let frames = frame::of_entry(entry);
-            self.pending.push_back(frames.first);
-            self.pending.extend(frames.then);
+            if visibility.has(frames.needs) {
+                self.pending.push_back(frames.first);
+                self.pending.extend(frames.then);
+            }
             self.position = Position::read_up_to(entry.seq);
         }
     }
@@ -456,7 +590,7 @@ async fn read_everywhere(hub: Arc<Hub>, places: Vec<(LogId, u64)>) -> Found {
                 read.insert((*log, entry.seq), frames);
             }
         }
-        found.extend(read.remove(&(*log, *seq)));
+        found.extend(read.remove(&(*log, *seq)).map(|frames| (*log, frames)));
     }
     (found, Vec::new())
 }

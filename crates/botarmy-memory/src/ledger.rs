@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::ports::{Decide, Ledger};
 use botarmy_domain::{
-    Claim, Committed, Error, KeptReply, Listed, ProjectStatus, Scope, Stop, StopScope, StoreError,
-    TaskId, TaskState, TaskStatus, Timestamp,
+    Claim, Committed, CredentialId, Error, KeptReply, Listed, ProjectStatus, Scope, Stop,
+    StopScope, StoreError, TaskId, TaskState, TaskStatus, Timestamp,
 };
 
 use crate::MemoryStore;
@@ -40,6 +40,7 @@ impl Ledger for MemoryStore {
                             .projects
                             .get(&task.project_id)
                             .is_some_and(|project| project.status() == ProjectStatus::Active)
+                        && state.sees(&claim.reach, task.project_id)
                 })
                 .collect();
             ready.sort_by_key(|task| (u8::MAX - task.priority, task.turn_at, task.id));
@@ -64,6 +65,13 @@ impl Ledger for MemoryStore {
             lease.expires_at = until;
         }
         Ok(true)
+    }
+
+    async fn note_key_use(&self, key: CredentialId, at: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let used_at = state.key_uses.entry(key).or_insert(at);
+        *used_at = at.max(*used_at);
+        Ok(())
     }
 
     async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {

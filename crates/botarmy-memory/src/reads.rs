@@ -14,10 +14,11 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, ArtifactFilter, ContextId, EntryFilter, EventId, Health,
-    HitlKind, HitlRequest, HitlRequestId, HitlSample, HitlStatus, Listed, Package, PastStatus,
-    Project, ProjectId, ProjectStatus, ReadyTasks, RecordKey, RecordKind, RecordValue, StoreError,
-    Task, TaskFilter, TaskId, TaskLine, TaskStatus, TaskStatusList, Timestamp,
+    AgentRecord, AgentType, Artifact, ArtifactFilter, ContextId, CredentialId, EntryFilter,
+    EventId, Health, HitlKind, HitlRequest, HitlRequestId, HitlSample, HitlStatus, Listed, Package,
+    PastStatus, Project, ProjectId, ProjectStatus, Reach, ReadyTasks, RecordKey, RecordKind,
+    RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus, TaskStatusList,
+    Timestamp,
 };
 
 use serde::Serialize;
@@ -55,6 +56,7 @@ impl ProjectStore for MemoryStore {
 
     async fn projects(
         &self,
+        reach: &Reach,
         status: Option<ProjectStatus>,
         before: Option<ProjectId>,
         limit: u32,
@@ -63,6 +65,7 @@ impl ProjectStore for MemoryStore {
         let rows = state.projects.values().rev().filter(|project| {
             status.is_none_or(|status| project.status() == status)
                 && before.is_none_or(|before| project.id < before)
+                && reach.sees(project.id, project.creator)
         });
         Ok(page(rows.cloned(), limit))
     }
@@ -182,25 +185,31 @@ impl HitlStore for MemoryStore {
 
     async fn pending(
         &self,
+        reach: &Reach,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
         let state = self.state();
         let rows = state.requests.values().filter(|request| {
-            request.status() == HitlStatus::Pending && after.is_none_or(|after| request.id > after)
+            request.status() == HitlStatus::Pending
+                && after.is_none_or(|after| request.id > after)
+                && state.sees(reach, request.project_id)
         });
         Ok(page(rows.cloned(), limit))
     }
 
     async fn sample(
         &self,
+        reach: &Reach,
         project: Option<ProjectId>,
         since: Timestamp,
         limit: u32,
     ) -> Result<HitlSample, StoreError> {
         let state = self.state();
-        let of_project =
-            |request: &&Arc<HitlRequest>| project.is_none_or(|id| request.project_id == id);
+        let of_project = |request: &&Arc<HitlRequest>| {
+            project.is_none_or(|id| request.project_id == id)
+                && state.sees(reach, request.project_id)
+        };
         let is_pending = |request: &&Arc<HitlRequest>| request.status() == HitlStatus::Pending;
         let mut pending: BTreeMap<(HitlKind, Option<AgentType>), u64> = BTreeMap::new();
         for request in state.requests.values().filter(of_project).filter(is_pending) {
@@ -279,6 +288,10 @@ impl Records for MemoryStore {
         Ok(take(found.into_iter().map(|(_, record)| record.clone()), limit))
     }
 
+    async fn key_uses(&self) -> Result<Vec<(CredentialId, Timestamp)>, StoreError> {
+        Ok(self.state().key_uses.iter().map(|(key, at)| (*key, *at)).collect())
+    }
+
     async fn packages_before(
         &self,
         time: Timestamp,
@@ -303,8 +316,14 @@ impl AuditLog for MemoryStore {
             None => Box::new(state.entries.values().rev()),
             Some(id) => Box::new(state.logs.get(&LogId::Project(id)).into_iter().flatten().rev()),
         };
-        // A cursor is a position in the order of the page.
+        // A cursor is a position in the order of the page, if its entry is in this log.
         let cursor = filter.before.and_then(|id| state.entries.get(&id));
+        let cursor = cursor.filter(|entry| entry.project_id == filter.project);
+        let reach = &filter.reach;
+        let is_visible = |entry: &Entry| match entry.project_id {
+            Some(id) => state.sees(reach, id),
+            None => reach.is_everything(),
+        };
         let before = |entry: &Entry| match (filter.project, cursor) {
             (Some(_), Some(cursor)) => entry.seq < cursor.seq,
             _ => filter.before.is_none_or(|before| entry.id < before),
@@ -317,6 +336,7 @@ impl AuditLog for MemoryStore {
                 && filter.from.is_none_or(|from| entry.created_at >= from)
                 && filter.to.is_none_or(|to| entry.created_at <= to)
                 && before(entry)
+                && is_visible(entry)
         });
         let offset = usize::try_from(filter.offset).unwrap_or(usize::MAX);
         Ok(page(rows.skip(offset).cloned(), limit))

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use botarmy_domain::batch::{Batch, ReadSet, Rows, WriteSet};
-use botarmy_domain::ids::{ContextId, EventId, HitlRequestId, ProjectId, TaskId};
+use botarmy_domain::ids::{ContextId, CredentialId, EventId, HitlRequestId, ProjectId, TaskId};
 use botarmy_domain::log::{Entry, Head, LogId};
 use botarmy_domain::{
-    AgentFacts, AgentType, Artifact, HitlKind, HitlRequest, HitlStatus, Listed, Project, RecordKey,
-    RecordValue, Task, TaskStatus,
+    AgentFacts, AgentType, Artifact, HitlKind, HitlRequest, HitlStatus, Listed, Project, Reach,
+    RecordKey, RecordValue, Task, TaskStatus, Timestamp,
 };
 
 /// All storage ports in memory. Clones share what they hold.
@@ -39,6 +39,7 @@ pub(crate) struct State {
     pub(crate) requests: BTreeMap<HitlRequestId, Arc<HitlRequest>>,
     pub(crate) artifacts: BTreeMap<ContextId, Arc<Artifact>>,
     pub(crate) records: BTreeMap<RecordKey, RecordValue>,
+    pub(crate) key_uses: BTreeMap<CredentialId, Timestamp>,
     pub(crate) logs: HashMap<LogId, Vec<Arc<Entry>>>,
     pub(crate) entries: BTreeMap<EventId, Arc<Entry>>,
 }
@@ -96,6 +97,12 @@ impl State {
     /// Returns the record with this key.
     pub(crate) fn record<R: Listed>(&self, key: R::Key) -> Option<&Arc<R>> {
         self.records.get(&R::any_key(key)).and_then(R::of)
+    }
+
+    /// Returns whether a project is within the reach.
+    pub(crate) fn sees(&self, reach: &Reach, id: ProjectId) -> bool {
+        let creator = self.projects.get(&id).and_then(|project| project.creator);
+        reach.sees(id, creator)
     }
 
     fn agent_facts(&self, agent: AgentType) -> AgentFacts {

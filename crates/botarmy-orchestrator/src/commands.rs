@@ -9,7 +9,7 @@ mod tasks;
 use botarmy_domain::{Error, StoreError};
 
 /// Returns what follows from a decision that has just been committed.
-fn written<T>(row: Option<T>) -> Result<T, Error> {
+pub(crate) fn written<T>(row: Option<T>) -> Result<T, Error> {
     let lost = || StoreError::Corrupt {
         table: "ledger",
         row: std::any::type_name::<T>().to_owned(),

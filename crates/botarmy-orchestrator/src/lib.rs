@@ -4,6 +4,7 @@
 //! Start with `engine.rs`, which all other files use. `commands` and `queries` are the driving
 //! ports; `worker`, `dispatch` and `background` run beside them.
 
+mod access;
 mod after_commit;
 mod assignment;
 mod attempt_result;
@@ -20,10 +21,12 @@ mod requeue;
 mod reservation;
 mod served_agents;
 mod verified_artifacts;
+mod visibility;
 mod wake_up_fanout;
 mod worker;
 mod workflows;
 
+pub use access::{AccessControl, AccessSettings};
 pub use budgets::Budgets;
 pub use dispatch::{LeaseDispatcher, Leases};
 pub use engine::{Engine, EngineSettings, Ports};

@@ -1,7 +1,8 @@
 //! Reading: one method for each thing that a border shows. What is not stored as it is shown is
 //! composed here; arithmetic is in the domain.
 //!
-//! Every caller may read everything today, so the caller is not looked at yet.
+//! Lists are limited to the reach of the caller by the store. Everything else is checked against the
+//! project that it belongs to (`visibility.rs`).
 
 mod activity;
 mod log_reader;
@@ -26,11 +27,13 @@ use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
     Activity, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, CallKey, Caller,
     ContextId, DomainError, Error, HitlRequest, HitlRequestId, HitlStatistics, HitlStatus,
-    KeptReply, Package, PastStatus, Project, ProjectId, ProjectStatus, Stop, Task, TaskId,
+    KeptReply, Package, PastStatus, Permission, Place, Project, ProjectId, ProjectStatus, Reach,
+    Stop, StopScope, Task, TaskId,
 };
 
 use crate::engine::Engine;
 use crate::verified_artifacts::verify_contents;
+use crate::visibility::no_project;
 
 /// Largest number of ended requests that statistics are computed from.
 const MAX_SAMPLE: u32 = 10_000;
@@ -39,19 +42,21 @@ const MAX_SAMPLE: u32 = 10_000;
 impl Queries for Engine {
     async fn projects(
         &self,
-        _: &Caller,
+        caller: &Caller,
         status: Option<ProjectStatus>,
         before: Option<ProjectId>,
         limit: u32,
     ) -> Result<Page<Arc<Project>>, Error> {
-        Ok(self.ports.stores.projects.projects(status, before, limit).await?)
+        let reach = caller.reach(Permission::ProjectRead)?;
+        Ok(self.ports.stores.projects.projects(&reach, status, before, limit).await?)
     }
 
-    async fn project(&self, _: &Caller, id: ProjectId) -> Result<Arc<Project>, Error> {
-        self.existing_project(id).await
+    async fn project(&self, caller: &Caller, id: ProjectId) -> Result<Arc<Project>, Error> {
+        self.readable_project(caller, id).await
     }
 
-    async fn project_detail(&self, _: &Caller, id: ProjectId) -> Result<ProjectDetail, Error> {
+    async fn project_detail(&self, caller: &Caller, id: ProjectId) -> Result<ProjectDetail, Error> {
+        self.check_readable(caller, id).await?;
         let overview = self.ports.stores.projects.overview(id).await?;
         let (project, head) = overview.ok_or_else(|| no_project(id))?;
         let activity = self.activity(&project, &head.counts).await?;
@@ -68,16 +73,18 @@ impl Queries for Engine {
 
     async fn task_statuses(
         &self,
-        _: &Caller,
+        caller: &Caller,
         id: ProjectId,
         limit: u32,
     ) -> Result<TaskStatusPage, Error> {
+        self.check_readable(caller, id).await?;
         let list = self.ports.stores.tasks.status(id, limit).await?;
         let list = list.ok_or_else(|| no_project(id))?;
         Ok(TaskStatusPage { seq: list.seq, project_status: list.project_status, tasks: list.tasks })
     }
 
-    async fn completion(&self, _: &Caller, id: ProjectId) -> Result<CompletionReport, Error> {
+    async fn completion(&self, caller: &Caller, id: ProjectId) -> Result<CompletionReport, Error> {
+        self.check_readable(caller, id).await?;
         let overview = self.ports.stores.projects.overview(id).await?;
         let (project, head) = overview.ok_or_else(|| no_project(id))?;
         let newest = EntryFilter { project: Some(id), ..EntryFilter::default() };
@@ -90,64 +97,73 @@ impl Queries for Engine {
 
     async fn tasks(
         &self,
-        _: &Caller,
+        caller: &Caller,
         project: ProjectId,
         filter: TaskFilter,
         limit: u32,
     ) -> Result<Page<Arc<Task>>, Error> {
+        self.check_readable(caller, project).await?;
         let found = self.ports.stores.tasks.tasks(project, filter, limit).await?;
         self.of_project(project, found).await
     }
 
-    async fn task(&self, _: &Caller, id: TaskId) -> Result<Arc<Task>, Error> {
+    async fn task(&self, caller: &Caller, id: TaskId) -> Result<Arc<Task>, Error> {
         let task = self.ports.stores.tasks.task(id).await?;
+        let project = task.as_ref().map(|task| task.project_id);
+        self.check_readable_object(caller, project, "Task", id).await?;
         Ok(task.ok_or_else(|| DomainError::not_found("Task", id))?)
     }
 
     async fn requests(
         &self,
-        _: &Caller,
+        caller: &Caller,
         project: ProjectId,
         status: Option<HitlStatus>,
         before: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, Error> {
+        self.check_readable(caller, project).await?;
         let found = self.ports.stores.requests.requests(project, status, before, limit).await?;
         self.of_project(project, found).await
     }
 
     async fn pending_requests(
         &self,
-        _: &Caller,
+        caller: &Caller,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, Error> {
-        Ok(self.ports.stores.requests.pending(after, limit).await?)
+        let reach = caller.reach(Permission::ProjectRead)?;
+        Ok(self.ports.stores.requests.pending(&reach, after, limit).await?)
     }
 
-    async fn request(&self, _: &Caller, id: HitlRequestId) -> Result<Arc<HitlRequest>, Error> {
-        self.existing_request(id).await
+    async fn request(&self, caller: &Caller, id: HitlRequestId) -> Result<Arc<HitlRequest>, Error> {
+        self.readable_request(caller, id).await
     }
 
-    async fn review(&self, _: &Caller, id: HitlRequestId) -> Result<Review, Error> {
-        let request = self.existing_request(id).await?;
+    async fn review(&self, caller: &Caller, id: HitlRequestId) -> Result<Review, Error> {
+        let request = self.readable_request(caller, id).await?;
         let ids: Vec<ContextId> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
         Ok(Review { request, artifacts: self.verified_artifacts(&ids).await? })
     }
 
     async fn hitl_statistics(
         &self,
-        _: &Caller,
+        caller: &Caller,
         project: Option<ProjectId>,
         window_hours: u32,
     ) -> Result<HitlStatistics, Error> {
-        if let Some(project) = project {
-            self.existing_project(project).await?;
-        }
+        let reach = match project {
+            Some(project) => {
+                self.readable_project(caller, project).await?;
+                Reach::everything()
+            }
+            None => caller.reach(Permission::ProjectRead)?,
+        };
         let window = Duration::from_secs(u64::from(window_hours) * 3600);
         let since = self.ports.clock.now().before(window);
         let requests = &self.ports.stores.requests;
-        let sample = requests.sample(project, since, MAX_SAMPLE + 1).await?;
+        let sample = requests.sample(&reach, project, since, MAX_SAMPLE + 1).await?;
         Ok(HitlStatistics::of(&sample, since, MAX_SAMPLE))
     }
 
@@ -158,72 +174,98 @@ impl Queries for Engine {
 
     async fn artifacts(
         &self,
-        _: &Caller,
+        caller: &Caller,
         project: ProjectId,
         filter: ArtifactFilter,
         limit: u32,
     ) -> Result<Page<Arc<Artifact>>, Error> {
+        self.check_readable(caller, project).await?;
         let found = self.ports.stores.context.artifacts(project, filter, limit).await?;
         verify_contents(&found)?;
         self.of_project(project, found).await
     }
 
-    async fn artifact(&self, _: &Caller, id: ContextId) -> Result<Arc<Artifact>, Error> {
+    async fn artifact(&self, caller: &Caller, id: ContextId) -> Result<Arc<Artifact>, Error> {
         let artifact = self.ports.stores.context.artifact(id).await?;
+        let project = artifact.as_ref().map(|artifact| artifact.meta.project_id);
+        self.check_readable_object(caller, project, "Artifact", id).await?;
         let artifact = artifact.ok_or_else(|| DomainError::not_found("Artifact", id))?;
         artifact.verify()?;
         Ok(artifact)
     }
 
-    async fn package(&self, _: &Caller, project: ProjectId) -> Result<PackageSummary, Error> {
-        let found = self.existing_project(project).await?;
+    async fn package(&self, caller: &Caller, project: ProjectId) -> Result<PackageSummary, Error> {
+        let found = self.readable_project(caller, project).await?;
         let package = self.stored_package(project).await?;
         Ok(PackageSummary { project: found, package })
     }
 
-    async fn package_preview(&self, _: &Caller, project: ProjectId) -> Result<Package, Error> {
+    async fn package_preview(&self, caller: &Caller, project: ProjectId) -> Result<Package, Error> {
+        self.check_readable(caller, project).await?;
         self.build_package(project, self.ports.clock.now()).await
     }
 
     async fn package_sources(
         &self,
-        _: &Caller,
+        caller: &Caller,
         package: &Package,
         after: Option<ContextId>,
     ) -> Result<Vec<Arc<Artifact>>, Error> {
+        self.check_readable(caller, package.project_id).await?;
         self.next_sources(package, after).await
     }
 
-    async fn budget(&self, _: &Caller, project: ProjectId) -> Result<BudgetReport, Error> {
+    async fn budget(&self, caller: &Caller, project: ProjectId) -> Result<BudgetReport, Error> {
+        self.readable_project(caller, project).await?;
         let account = self.project_account(project).await?;
         Ok(self.budget_report(project, &account))
     }
 
-    async fn usage(&self, _: &Caller, project: ProjectId) -> Result<UsageReport, Error> {
+    async fn usage(&self, caller: &Caller, project: ProjectId) -> Result<UsageReport, Error> {
+        self.readable_project(caller, project).await?;
         Ok(self.project_account(project).await?.usage())
     }
 
-    async fn emergency_stops(&self, _: &Caller) -> Result<Vec<Stop>, Error> {
-        let stops = self.ports.stores.records.all::<Stop>().await?;
-        Ok(stops.iter().map(|stop| Stop::clone(stop)).collect())
+    async fn emergency_stops(&self, caller: &Caller) -> Result<Vec<Stop>, Error> {
+        let is_limited = !caller.reach(Permission::ProjectRead)?.is_everything();
+        let mut visible = Vec::new();
+        for stop in self.ports.stores.records.all::<Stop>().await? {
+            let mut stop = Stop::clone(&stop);
+            if let StopScope::Project(id) = stop.scope {
+                match self.check_readable(caller, id).await {
+                    Ok(()) => {}
+                    Err(Error::Refused(_)) => continue,
+                    Err(error) => return Err(error),
+                }
+            } else if is_limited {
+                // Work of the caller waits because of it, whatever the reason is.
+                stop.reason.clear();
+                stop.by.clear();
+            }
+            visible.push(stop);
+        }
+        Ok(visible)
     }
 
-    async fn agents(&self, _: &Caller) -> Result<Vec<AgentRecord>, Error> {
+    async fn agents(&self, caller: &Caller) -> Result<Vec<AgentRecord>, Error> {
+        caller.check(Permission::AgentsRead, Place::Installation)?;
         let found = self.ports.stores.agents.statuses().await?;
         Ok(found.into_iter().map(|record| self.since_installation(record)).collect())
     }
 
-    async fn agent(&self, _: &Caller, agent: AgentType) -> Result<AgentRecord, Error> {
+    async fn agent(&self, caller: &Caller, agent: AgentType) -> Result<AgentRecord, Error> {
+        caller.check(Permission::AgentsRead, Place::Installation)?;
         Ok(self.since_installation(self.ports.stores.agents.status_of(agent).await?))
     }
 
     async fn agent_history(
         &self,
-        _: &Caller,
+        caller: &Caller,
         agent: AgentType,
         before: Option<u64>,
         limit: u32,
     ) -> Result<Page<PastStatus>, Error> {
+        caller.check(Permission::AgentsRead, Place::Installation)?;
         Ok(self.ports.stores.agents.history(agent, before, limit).await?)
     }
 }
@@ -241,8 +283,14 @@ impl Engine {
         Ok(project.ok_or_else(|| no_project(id))?)
     }
 
-    async fn existing_request(&self, id: HitlRequestId) -> Result<Arc<HitlRequest>, Error> {
+    async fn readable_request(
+        &self,
+        caller: &Caller,
+        id: HitlRequestId,
+    ) -> Result<Arc<HitlRequest>, Error> {
         let request = self.ports.stores.requests.request(id).await?;
+        let project = request.as_ref().map(|request| request.project_id);
+        self.check_readable_object(caller, project, "Request", id).await?;
         Ok(request.ok_or_else(|| DomainError::not_found("Request", id))?)
     }
 
@@ -255,9 +303,8 @@ impl Engine {
         Ok(found)
     }
 
-    /// Returns the budget account of a project that exists; an empty one before its first entry.
+    /// Returns the budget account of a project; an empty one before its first entry.
     async fn project_account(&self, id: ProjectId) -> Result<Arc<BudgetAccount>, Error> {
-        self.existing_project(id).await?;
         let key = BudgetKey::Project(id);
         let account = self.ports.stores.records.record::<BudgetAccount>(key).await?;
         Ok(account.unwrap_or_else(|| BudgetAccount::new(key).into()))
@@ -267,8 +314,4 @@ impl Engine {
     pub(crate) fn budget_report(&self, id: ProjectId, account: &BudgetAccount) -> BudgetReport {
         account.report(id, self.settings.budgets.per_project, self.ports.clock.now())
     }
-}
-
-fn no_project(id: ProjectId) -> DomainError {
-    DomainError::not_found("Project", id)
 }

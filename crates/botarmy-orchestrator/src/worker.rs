@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use botarmy_domain::ports::{AgentRunner, HealthCheck};
 use botarmy_domain::{
-    AgentType, Caller, Claim, Health, HeldLease, LeaseHolder, ProjectId, Row, StoreError, Task,
-    TaskId, WorkerId,
+    AgentType, Caller, Claim, Health, HeldLease, LeaseHolder, ProjectId, Reach, Row, StoreError,
+    Task, TaskId, WorkerId,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -100,6 +100,7 @@ impl Worker {
             return Ok(0);
         }
         let claim = Claim {
+            reach: Reach::everything(),
             worker: self.settings.id.clone(),
             slots,
             lease: self.settings.leases.lease,

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::AuditLog;
-use botarmy_domain::{EntryFilter, EventId, Page, StoreError};
+use botarmy_domain::{EntryFilter, EventId, Page, ProjectId, StoreError};
+use botarmy_sql::dialect::Dialect;
 use botarmy_sql::integer;
 use botarmy_sql::log_pages::{self, LogReader, SearchMemory};
-use botarmy_sql::log_search::Dialect;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -106,7 +106,7 @@ async fn newest(
         (Some(project), before) => {
             query = query.filter(events::log.eq(project.uuid()));
             if let Some(before) = before {
-                query = match seq_of(connection, before).await? {
+                query = match seq_of(connection, before, project).await? {
                     Some(seq) => query.filter(events::seq.lt(seq)),
                     None => before_id(query, before),
                 };
@@ -123,8 +123,16 @@ fn before_id(query: Query<'_>, before: EventId) -> Query<'_> {
     query.filter(events::id.lt(before.uuid()))
 }
 
-async fn seq_of(connection: &mut AsyncPgConnection, id: EventId) -> QueryResult<Option<i64>> {
-    let query = events::table.filter(events::id.eq(id.uuid())).select(events::seq);
+/// Returns the position of an entry in the log of this project, if it is in it.
+async fn seq_of(
+    connection: &mut AsyncPgConnection,
+    id: EventId,
+    project: ProjectId,
+) -> QueryResult<Option<i64>> {
+    let query = events::table
+        .filter(events::id.eq(id.uuid()))
+        .filter(events::log.eq(project.uuid()))
+        .select(events::seq);
     query.get_result(connection).await.optional()
 }
 

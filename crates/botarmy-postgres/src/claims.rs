@@ -1,5 +1,5 @@
-//! Claims of tasks, extensions of leases, and the removal of kept replies. They have a connection of their own, so that they do
-//! not wait behind decisions.
+//! Claims of tasks, extensions of leases, notes of the uses of keys, and the removal of kept replies.
+//! They have a connection of their own, so that they do not wait behind decisions.
 //!
 //! A claim locks the ends of logs and tasks in the order of the queue and skips rows that another
 //! transaction has locked. Only when it finds no unlocked task, although tasks are pending, does it
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use botarmy_domain::batch::{Batch, Rows};
 use botarmy_domain::{
-    AgentType, Claim, Committed, LogId, Project, ProjectId, Scope, StoreError, TaskId, Timestamp,
+    AgentType, Claim, Committed, CredentialId, LogId, Project, ProjectId, Scope, StoreError,
+    TaskId, Timestamp,
 };
 use botarmy_sql::body;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -26,7 +27,10 @@ use crate::in_doubt::{committed, first_id, is_among};
 use crate::job::guarded;
 use crate::pessimistic::finish;
 use crate::read_view::ReadView;
-use crate::statements::{ExtendLease, ForgetReplies, NextInQueue, Projects, QueueRow, Waiting};
+use crate::statements::{
+    ExtendLease, ForgetReplies, NextInQueue, NoteKeyUse, Projects, QueueRow, Waiting,
+};
+use crate::within::Within;
 use crate::writer::{Writer, in_time};
 use crate::{load, rows};
 
@@ -47,6 +51,8 @@ pub(crate) enum Request {
     Extend(Extension, oneshot::Sender<Result<bool, StoreError>>),
     /// Removes kept replies that have expired.
     Forget(Timestamp, u32, oneshot::Sender<Result<u32, StoreError>>),
+    /// Notes that a key was used.
+    NoteKeyUse(CredentialId, Timestamp, oneshot::Sender<Result<(), StoreError>>),
     /// Closes the queue; waiting jobs are still processed.
     Close,
 }
@@ -84,11 +90,13 @@ impl Claims {
             let mut extensions = Vec::new();
             let mut claims = Vec::new();
             let mut removals = Vec::new();
+            let mut uses = Vec::new();
             for request in requests.drain(..) {
                 match request {
                     Request::Claim(claim, caller) => claims.push((claim, caller)),
                     Request::Extend(extension, caller) => extensions.push((extension, caller)),
                     Request::Forget(now, limit, caller) => removals.push((now, limit, caller)),
+                    Request::NoteKeyUse(key, at, caller) => uses.push((key, at, caller)),
                     Request::Close => self.queue.close(),
                 }
             }
@@ -100,6 +108,9 @@ impl Claims {
             }
             for (now, limit, caller) in removals {
                 drop(caller.send(self.forget(now, limit).await));
+            }
+            for (key, at, caller) in uses {
+                drop(caller.send(self.note_key_use(key, at).await));
             }
         }
     }
@@ -142,8 +153,22 @@ impl Claims {
             Ok(connection) => in_time(limit, forget(connection, now, most)).await,
             Err(db_error) => return Err(db_error.store_error()),
         };
-        match forgotten {
-            Ok(count) => Ok(count),
+        self.recovered(forgotten).await
+    }
+
+    async fn note_key_use(&mut self, key: CredentialId, at: Timestamp) -> Result<(), StoreError> {
+        let limit = self.writer.settings.timeout;
+        let noted = match self.writer.open().await {
+            Ok(connection) => in_time(limit, note_key_use(connection, key, at)).await,
+            Err(db_error) => return Err(db_error.store_error()),
+        };
+        self.recovered(noted).await
+    }
+
+    /// Returns the result of a statement; after an error, makes sure that the connection can be used.
+    async fn recovered<T>(&mut self, result: Result<T, DbError>) -> Result<T, StoreError> {
+        match result {
+            Ok(done) => Ok(done),
             Err(db_error) => {
                 let error = db_error.store_error();
                 self.writer.recover(db_error).await;
@@ -239,6 +264,16 @@ async fn forget(
     Ok(u32::try_from(forgotten.len()).unwrap_or(u32::MAX))
 }
 
+async fn note_key_use(
+    mut connection: &AsyncPgConnection,
+    key: CredentialId,
+    at: Timestamp,
+) -> Result<(), DbError> {
+    let statement = NoteKeyUse { key: key.uuid(), at: at.micros() };
+    let _: Vec<Uuid> = statement.load(&mut connection).await?;
+    Ok(())
+}
+
 async fn extend(mut connection: &AsyncPgConnection, extension: Extension) -> Result<bool, DbError> {
     let statement = ExtendLease {
         until: extension.until.micros(),
@@ -286,8 +321,14 @@ impl Round<'_> {
         if let Some(claimed) = self.settle_in_doubt(in_doubt).await? {
             return Ok(claimed);
         }
-        let next = NextInQueue { agents: agents.clone(), slots: slots.clone(), now };
-        let waiting = Waiting { agents, slots, now };
+        let within = Within::of(&self.claim.reach);
+        let next = NextInQueue {
+            agents: agents.clone(),
+            slots: slots.clone(),
+            now,
+            within: within.clone(),
+        };
+        let waiting = Waiting { agents, slots, now, within };
         let rows: Vec<QueueRow> = if self.waits {
             let first: Vec<(Uuid, Uuid)> = waiting.load(&mut connection).await?;
             let Some((_, project)) = first.into_iter().next() else {

@@ -7,13 +7,15 @@ use botarmy_domain::hitl::OldestRequest;
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::HitlStore;
 use botarmy_domain::{
-    HitlRequest, HitlRequestId, HitlSample, HitlStatus, Page, ProjectId, StoreError, Timestamp,
+    HitlRequest, HitlRequestId, HitlSample, HitlStatus, Page, ProjectId, Reach, StoreError,
+    Timestamp,
 };
+use botarmy_sql::dialect::Dialect;
 use botarmy_sql::hitl_lines::{self, CountedRow, LineRow};
-use botarmy_sql::{bodies, body, time_of_id};
+use botarmy_sql::{bodies, body, reach, time_of_id};
 use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{Bool, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -23,6 +25,8 @@ use crate::schema::hitl_requests;
 use crate::store::PostgresStore;
 
 const TABLE: &str = "hitl_requests";
+/// Column with the project of a request.
+const PROJECT: &str = "hitl_requests.project_id";
 /// Columns that a request is read from.
 const COLUMNS: (hitl_requests::id, hitl_requests::body) = (hitl_requests::id, hitl_requests::body);
 
@@ -68,56 +72,74 @@ impl HitlStore for PostgresStore {
 
     async fn pending(
         &self,
+        reach: &Reach,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
         let after = after.map_or_else(Uuid::nil, HitlRequestId::uuid);
-        let query = move || {
-            let query = hitl_requests::table
+        let within = reach::filter(Dialect::POSTGRES, PROJECT, reach);
+        let query = || {
+            let mut query = hitl_requests::table
                 .filter(hitl_requests::status.eq("pending"))
                 .filter(hitl_requests::id.gt(after))
                 .order(hitl_requests::id)
                 .limit(surplus(limit))
-                .select(COLUMNS);
+                .select(COLUMNS)
+                .into_boxed();
+            if let Some(within) = &within {
+                query = query.filter(sql::<Bool>(within));
+            }
             part(query, DOCUMENT, PART_BYTES)
         };
         let rows: Vec<((Uuid, String), i64)> = self
-            .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
+            .read(TABLE, |connection| {
+                let query = query();
+                async move { query.load(connection).await }.boxed()
+            })
             .await?;
         page(rows, limit).try_map(|(id, text)| Ok(Arc::new(body(TABLE, id, &text)?)))
     }
 
     async fn sample(
         &self,
+        reach: &Reach,
         project: Option<ProjectId>,
         since: Timestamp,
         limit: u32,
     ) -> Result<HitlSample, StoreError> {
-        let pending = move || {
-            let query = hitl_requests::table
+        let within = reach::filter(Dialect::POSTGRES, PROJECT, reach);
+        let within_by_index = reach::condition(Dialect::POSTGRES, PROJECT, reach);
+        let pending = || {
+            let mut query = hitl_requests::table
                 .filter(hitl_requests::status.eq("pending"))
                 .group_by((hitl_requests::kind, hitl_requests::agent))
                 .select((hitl_requests::kind, hitl_requests::agent, count_star()))
                 .into_boxed();
-            match project {
-                Some(id) => query.filter(hitl_requests::project_id.eq(id.uuid())),
-                None => query,
+            if let Some(id) = project {
+                query = query.filter(hitl_requests::project_id.eq(id.uuid()));
             }
+            if let Some(within) = &within {
+                query = query.filter(sql::<Bool>(within));
+            }
+            query
         };
-        let oldest = move || {
-            let query = hitl_requests::table
+        let oldest = || {
+            let mut query = hitl_requests::table
                 .filter(hitl_requests::status.eq("pending"))
                 .order(hitl_requests::id)
                 .limit(1)
                 .select((hitl_requests::id, hitl_requests::project_id, hitl_requests::created_at))
                 .into_boxed();
-            match project {
-                Some(id) => query.filter(hitl_requests::project_id.eq(id.uuid())),
-                None => query,
+            if let Some(id) = project {
+                query = query.filter(hitl_requests::project_id.eq(id.uuid()));
             }
+            if let Some(within) = &within {
+                query = query.filter(sql::<Bool>(within));
+            }
+            query
         };
-        let ended = move || {
-            let query = hitl_requests::table
+        let ended = || {
+            let mut query = hitl_requests::table
                 .filter(hitl_requests::id.ge(Uuid::from_bytes(time_of_id::first(since))))
                 .filter(hitl_requests::status.ne("pending"))
                 .order(hitl_requests::id.desc())
@@ -134,21 +156,31 @@ impl HitlStore for PostgresStore {
                     sql::<Nullable<Text>>("body -> 'state' ->> 'by'"),
                 ))
                 .into_boxed();
-            match project {
-                Some(id) => query.filter(hitl_requests::project_id.eq(id.uuid())),
-                None => query,
+            if let Some(id) = project {
+                query = query.filter(hitl_requests::project_id.eq(id.uuid()));
             }
+            if let Some(within) = &within_by_index {
+                query = query.filter(sql::<Bool>(within));
+            }
+            query
         };
         let counts: Vec<CountedRow> = self
-            .read(TABLE, move |connection| async move { pending().load(connection).await }.boxed())
+            .read(TABLE, |connection| {
+                let query = pending();
+                async move { query.load(connection).await }.boxed()
+            })
             .await?;
         let first: Option<(Uuid, Uuid, i64)> = self
-            .read(TABLE, move |connection| {
-                async move { oldest().get_result(connection).await.optional() }.boxed()
+            .read(TABLE, |connection| {
+                let query = oldest();
+                async move { query.get_result(connection).await.optional() }.boxed()
             })
             .await?;
         let lines: Vec<LineRow> = self
-            .read(TABLE, move |connection| async move { ended().load(connection).await }.boxed())
+            .read(TABLE, |connection| {
+                let query = ended();
+                async move { query.load(connection).await }.boxed()
+            })
             .await?;
         Ok(HitlSample {
             pending: hitl_lines::counted(counts)?,

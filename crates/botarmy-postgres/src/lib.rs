@@ -52,6 +52,7 @@ mod store;
 mod task_store;
 mod tls;
 mod url;
+mod within;
 mod write;
 mod writer;
 

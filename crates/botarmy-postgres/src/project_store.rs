@@ -6,9 +6,12 @@ use async_trait::async_trait;
 use botarmy_domain::log::{Head, LogId};
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::ProjectStore;
-use botarmy_domain::{Page, Project, ProjectId, ProjectStatus, StoreError};
-use botarmy_sql::body;
+use botarmy_domain::{Page, Project, ProjectId, ProjectStatus, Reach, StoreError};
+use botarmy_sql::dialect::Dialect;
+use botarmy_sql::{body, reach};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -56,11 +59,13 @@ impl ProjectStore for PostgresStore {
 
     async fn projects(
         &self,
+        reach: &Reach,
         status: Option<ProjectStatus>,
         before: Option<ProjectId>,
         limit: u32,
     ) -> Result<Page<Arc<Project>>, StoreError> {
-        let query = move || {
+        let within = reach::of_projects(Dialect::POSTGRES, reach);
+        let query = || {
             let mut query = projects::table
                 .select((projects::id, projects::body))
                 .order(projects::id.desc())
@@ -72,10 +77,16 @@ impl ProjectStore for PostgresStore {
             if let Some(before) = before {
                 query = query.filter(projects::id.lt(before.uuid()));
             }
+            if let Some(within) = &within {
+                query = query.filter(sql::<Bool>(within));
+            }
             part(query, DOCUMENT, PART_BYTES)
         };
         let rows: Vec<((Uuid, String), i64)> = self
-            .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
+            .read(TABLE, |connection| {
+                let query = query();
+                async move { query.load(connection).await }.boxed()
+            })
             .await?;
         page(rows, limit).try_map(|(id, text)| Ok(Arc::new(body(TABLE, id, &text)?)))
     }

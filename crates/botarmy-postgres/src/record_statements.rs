@@ -117,6 +117,12 @@ impl Default for RecordWrites {
     }
 }
 
+/// The text of the part is always the same.
+impl QueryId for RecordWrites {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
 impl RecordWrites {
     /// Returns the part that makes these changes, which are of different records.
     pub(crate) fn of(writes: &[RecordWrite]) -> Self {

@@ -2,14 +2,16 @@
 
 use async_trait::async_trait;
 use botarmy_domain::ports::Records;
-use botarmy_domain::{ProjectId, RecordKey, RecordKind, RecordValue, StoreError, Timestamp};
+use botarmy_domain::{
+    CredentialId, ProjectId, RecordKey, RecordKind, RecordValue, StoreError, Timestamp,
+};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
 use crate::record_statements::{self, Row, Select};
-use crate::schema::packages;
+use crate::schema::{key_uses, packages};
 use crate::store::PostgresStore;
 
 impl PostgresStore {
@@ -34,6 +36,19 @@ impl Records for PostgresStore {
 
     async fn list(&self, kind: RecordKind, limit: u32) -> Result<Vec<RecordValue>, StoreError> {
         self.read_records(record_statements::list(kind, limit)).await
+    }
+
+    async fn key_uses(&self) -> Result<Vec<(CredentialId, Timestamp)>, StoreError> {
+        let query = || {
+            key_uses::table.order(key_uses::key_id).select((key_uses::key_id, key_uses::used_at))
+        };
+        let rows: Vec<(Uuid, i64)> = self
+            .read("key_uses", move |connection| {
+                async move { query().load(connection).await }.boxed()
+            })
+            .await?;
+        let read = |(key, at)| (CredentialId::from_uuid(key), Timestamp::from_micros(at));
+        Ok(rows.into_iter().map(read).collect())
     }
 
     async fn packages_before(

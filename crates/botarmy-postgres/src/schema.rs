@@ -15,6 +15,7 @@ diesel::table! {
     projects (id) {
         id -> Uuid,
         status -> Text,
+        creator -> Nullable<Uuid>,
         body -> Text,
     }
 }
@@ -83,6 +84,13 @@ diesel::table! {
         hash -> Binary,
         event_metadata -> Text,
         event_data -> Text,
+    }
+}
+
+diesel::table! {
+    key_uses (key_id) {
+        key_id -> Uuid,
+        used_at -> BigInt,
     }
 }
 

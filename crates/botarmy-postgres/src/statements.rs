@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::json_text::JsonText;
 use crate::record_statements::RecordWrites;
+use crate::within::Within;
 
 /// A statement as text with its parameters where they stand, and the type of its rows. It may end
 /// with a part in braces that adds text and parameters of its own.
@@ -32,7 +33,7 @@ macro_rules! statement {
 
         impl QueryId for $name {
             type QueryId = Self;
-            const HAS_STATIC_QUERY_ID: bool = true;
+            const HAS_STATIC_QUERY_ID: bool = true $(&& <$of as QueryId>::HAS_STATIC_QUERY_ID)?;
         }
 
         impl Query for $name {
@@ -156,7 +157,8 @@ statement! {
      WHERE t.status = 'pending' AND NOT t.held AND t.agent = wanted.agent AND NOT EXISTS ( \
      SELECT FROM emergency_stops WHERE scope IN ('everything', 'agent/' || wanted.agent)) \
      AND t.ready_at <= "
-    [now: i64 => BigInt]
+    [now: i64 => BigInt] ""
+    {within: Within}
     " ORDER BY t.agent, t.priority DESC, t.turn_at, t.id LIMIT wanted.slots \
      FOR UPDATE OF h, t SKIP LOCKED) AS next"
 }
@@ -172,7 +174,8 @@ statement! {
      WHERE t.status = 'pending' AND NOT t.held AND t.agent = wanted.agent AND NOT EXISTS ( \
      SELECT FROM emergency_stops WHERE scope IN ('everything', 'agent/' || wanted.agent)) \
      AND t.ready_at <= "
-    [now: i64 => BigInt]
+    [now: i64 => BigInt] ""
+    {within: Within}
     " ORDER BY t.agent, t.priority DESC, t.turn_at, t.id LIMIT wanted.slots) AS next"
 }
 
@@ -191,6 +194,15 @@ statement! {
     "DELETE FROM kept_replies WHERE expires_at <= " [now: i64 => BigInt]
     " AND key_digest IN (SELECT key_digest FROM kept_replies ORDER BY expires_at LIMIT "
     [limit: i64 => BigInt] ") RETURNING key_digest"
+}
+
+statement! {
+    /// Notes the time at which a key was used, unless a later one is noted.
+    NoteKeyUse -> SqlUuid;
+    "INSERT INTO key_uses AS old (key_id, used_at) VALUES (" [key: Uuid => SqlUuid]
+    ", " [at: i64 => BigInt]
+    ") ON CONFLICT (key_id) DO UPDATE SET used_at = excluded.used_at \
+     WHERE excluded.used_at > old.used_at RETURNING key_id"
 }
 
 statement! {
@@ -273,11 +285,12 @@ macro_rules! writing_rows {
             $(#[$meta])*
             $name;
             ", written_projects AS ( \
-             INSERT INTO projects AS old (id, status, body) SELECT new.* FROM unnest("
+             INSERT INTO projects AS old (id, status, creator, body) SELECT new.* FROM unnest("
             [projects: Vec<Uuid> => Array<SqlUuid>] ", "
             [project_statuses: Vec<&'static str> => Array<Text>] ", "
+            [project_creators: Vec<Option<Uuid>> => Array<Nullable<SqlUuid>>] ", "
             [project_bodies: Vec<JsonText> => Array<Json>]
-            ") AS new (id, status, body) WHERE new.id IN (SELECT log FROM moved) \
+            ") AS new (id, status, creator, body) WHERE new.id IN (SELECT log FROM moved) \
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, body = excluded.body), \
              written_requests AS ( \
              INSERT INTO hitl_requests AS old (id, project_id, agent, kind, status, expires_at, created_at, \

@@ -144,6 +144,7 @@ macro_rules! rows {
             fn project(&mut self, project: &Project) {
                 self.projects.push(project.id.uuid());
                 self.project_statuses.push(project.status().as_str());
+                self.project_creators.push(project.creator.map(|id| id.uuid()));
                 self.project_bodies.push(text(project));
             }
 

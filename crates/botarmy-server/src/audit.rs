@@ -10,7 +10,7 @@ use anyhow::Context;
 use botarmy_domain::log::{ExportVerifier, HeadMark, LogId, Verification};
 use botarmy_domain::ports::StorePorts;
 use botarmy_domain::replay::StateVerification;
-use botarmy_domain::{EntryFilter, EventType, ProjectId, StoreError};
+use botarmy_domain::{EntryFilter, EventType, ProjectId, Reach, StoreError};
 use botarmy_orchestrator::verify_state;
 
 use crate::output::say;
@@ -104,13 +104,14 @@ async fn all_logs(stores: &StorePorts) -> anyhow::Result<BTreeSet<LogId>> {
     let mut logs = BTreeSet::from([LogId::System]);
     let (mut before, mut unreadable) = (None, false);
     loop {
-        let projects = match stores.projects.projects(None, before, PAGE).await {
-            Err(StoreError::Corrupt { .. }) => {
-                unreadable = true;
-                break;
-            }
-            projects => projects?,
-        };
+        let projects =
+            match stores.projects.projects(&Reach::everything(), None, before, PAGE).await {
+                Err(StoreError::Corrupt { .. }) => {
+                    unreadable = true;
+                    break;
+                }
+                projects => projects?,
+            };
         let Some(last) = projects.last() else { break };
         before = Some(last.id);
         logs.extend(projects.iter().map(|project| LogId::Project(project.id)));

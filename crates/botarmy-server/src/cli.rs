@@ -9,6 +9,8 @@ use botarmy_domain::{Oversight, ProjectId};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::access::grants::{self, Grants};
+use crate::access::keys::{self, Keys};
 use crate::health_check::Target;
 use crate::output::say;
 use crate::settings::{self, Role, Settings};
@@ -47,6 +49,15 @@ enum Command {
     Migrate(Migrate),
     /// Ask a running server whether it is ready: exit code 0 if it is, 1 if it is not.
     HealthCheck(HealthCheck),
+    /// Create, list, revoke and replace the keys that clients need, in the store itself.
+    ///
+    /// Whoever can read and write the store needs no key for this. While a server uses a SQLite
+    /// database, ask it instead: /api/v1/access/keys.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Show and set what persons and programs may do, in the store itself.
+    #[command(subcommand)]
+    Grants(Grants),
     /// Copy everything to another database, or back it up.
     #[command(subcommand)]
     Store(Store),
@@ -262,6 +273,8 @@ pub async fn main() -> anyhow::Result<ExitCode> {
             };
             migrate::migrate(&settings, action).await
         }
+        Some(Command::Keys(command)) => keys::run(&settings, command).await,
+        Some(Command::Grants(command)) => grants::run(&settings, command).await,
         Some(Command::HealthCheck(_)) => health_check::health_check(&Target::own(&settings)),
         Some(Command::Store(Store::Backup { to })) => backup::backup(&settings, &to).await,
         Some(Command::Audit(Audit::VerifyState { project })) => {
@@ -277,7 +290,7 @@ pub async fn main() -> anyhow::Result<ExitCode> {
                 settings.http.port = serve.port.unwrap_or(settings.http.port);
                 settings.check()?;
             }
-            settings.http.check_exposure()?;
+            settings.check_exposure()?;
             logging::start(&settings.log, false)?;
             serve::serve(&settings).await
         }

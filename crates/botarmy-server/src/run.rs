@@ -135,7 +135,7 @@ async fn follow(
         workflow: Some(wish.workflow.clone()),
         oversight: wish.oversight,
     };
-    let project = system.engine.create_project(new, Caller::person("terminal")).await?;
+    let project = system.engine.create_project(new, Caller::local("terminal")).await?;
     say!("Project {} \"{}\"", project.id, text::printable(&project.name));
     let others = other_projects::lines(system, project.id).await?;
     if !others.is_empty() {
@@ -493,7 +493,7 @@ impl<'a> Terminal<'a> {
             self.catch_up().await?;
             let response = if self.yes { self.nod(request) } else { self.ask(request).await? };
             let Some(response) = response else { return Ok(false) };
-            let caller = Caller::person("terminal");
+            let caller = Caller::local("terminal");
             if let Err(error) = self.system.engine.respond(request.id, response, caller).await {
                 self.print(&format!("  {error}"));
             } else {
@@ -571,7 +571,7 @@ impl<'a> Terminal<'a> {
 
     /// Shows what a request is about.
     async fn show(&self, request: &HitlRequest) -> anyhow::Result<()> {
-        let caller = Caller::person("terminal");
+        let caller = Caller::local("terminal");
         let review = self.system.engine.review(&caller, request.id).await?;
         let task = match request.task_id {
             Some(id) => self.system.stores.ports.tasks.task(id).await?,
@@ -584,7 +584,7 @@ impl<'a> Terminal<'a> {
 
     /// Shows a file of the source code that a request is about.
     async fn show_file(&self, request: &HitlRequest, path: &str) -> anyhow::Result<()> {
-        let caller = Caller::person("terminal");
+        let caller = Caller::local("terminal");
         let review = self.system.engine.review(&caller, request.id).await?;
         match readable::file(&review.artifacts, path) {
             Some(text) => say!("\n{text}\n"),

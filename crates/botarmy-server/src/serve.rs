@@ -8,6 +8,7 @@ use anyhow::Context;
 use botarmy_http::ServerIdentity;
 use tracing::{error, info};
 
+use crate::access::{FirstStart, prepare};
 use crate::features::Features;
 use crate::output::say;
 use crate::settings::Settings;
@@ -72,9 +73,10 @@ async fn answer(
     handle: &mut Option<ServerHandle>,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
+    let first_start = prepare(settings, &system.stores, &system.access).await?;
     let server = system.http(listener, identity, settings)?;
     system.start().await?;
-    greet(settings, address);
+    greet(settings, address, &first_start);
     *handle = Some(server.handle());
     // A task of its own: it goes on until it is stopped, also when nobody waits here any more.
     tokio::spawn(server)
@@ -96,7 +98,7 @@ async fn reload_identity(mut hangups: Hangups, identity: ServerIdentity) {
     }
 }
 
-fn greet(settings: &Settings, address: SocketAddr) {
+fn greet(settings: &Settings, address: SocketAddr, first_start: &FirstStart) {
     let role = settings.server.role;
     let scheme = if settings.http.has_tls() { "https" } else { "http" };
     info!(%address, ?role, data_dir = %settings.store.data_dir.display(), "Serving on {scheme}://{address}");
@@ -113,11 +115,24 @@ fn greet(settings: &Settings, address: SocketAddr) {
         "PostgreSQL".to_owned()
     };
     let docs = if Features::COMPILED.docs { "docs" } else { "openapi.json" };
+    let (header, hint) = match first_start {
+        FirstStart::Open => (String::new(), String::new()),
+        FirstStart::Header(path) => {
+            let path = path.display();
+            (format!(" -H @{path}"), format!("The key of the administrator is in {path}.\n"))
+        }
+        FirstStart::OwnKey => (
+            " -H \"Authorization: Bearer $BOTARMY_KEY\"".to_owned(),
+            "Put your key into the variable BOTARMY_KEY. If it is lost, `botarmy-server keys create` \
+             makes another.\n"
+                .to_owned(),
+        ),
+    };
     say!(
-        "\nBotArmy serves on {scheme}://{address} and keeps everything in {place}.\n\
+        "\nBotArmy serves on {scheme}://{address} and keeps everything in {place}.\n{hint}\
          The documentation of its API is at {scheme}://{address}/{docs}. Try:\n\n  \
-         curl -s {scheme}://{address}/api/v1/projects -H 'Content-Type: application/json' -d '{{\"name\": \"Recipes\", \"description\": \
+         curl -s{header} {scheme}://{address}/api/v1/projects -H 'Content-Type: application/json' -d '{{\"name\": \"Recipes\", \"description\": \
          \"A recipe-sharing site for small families\", \"workflow\": \"sdlc\"}}'\n  \
-         curl -s {scheme}://{address}/api/v1/hitl/pending\n"
+         curl -s{header} {scheme}://{address}/api/v1/hitl/pending\n"
     );
 }

@@ -1,6 +1,7 @@
 //! Settings: the compiled-in defaults, then a file, then `BOTARMY_…` variables. A key that does
 //! not exist is refused by name.
 
+mod access;
 mod ranges;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ use serde::Deserialize;
 use crate::environment::VariableName;
 use crate::features::{Features, missing};
 
+pub use access::{Access, AccessMode, FirstKey, Limits};
+
 /// Without the feature `command` a command is only refused: see [`Features`].
 #[cfg(not(feature = "command"))]
 type CommandSpec = serde::de::IgnoredAny;
@@ -40,6 +43,10 @@ pub struct Settings {
     pub server: Server,
     /// Addresses and limits of HTTP.
     pub http: Http,
+    /// Access control.
+    pub access: Access,
+    /// Limits for callers.
+    pub limits: Limits,
     /// Live frames.
     pub ws: Ws,
     /// Database and data directory.
@@ -187,17 +194,19 @@ impl Http {
     }
 
     /// Checks that a server may listen on its address: on loopback always, elsewhere only if the
-    /// operator wants that and has said how clients call the server and what encrypts the way.
+    /// operator wants that, clients need keys, and it is set how they call the server and what
+    /// encrypts the way.
     ///
     /// # Errors
     /// The settings that are missing.
-    pub fn check_exposure(&self) -> anyhow::Result<()> {
+    fn check_exposure(&self, access: &Access) -> anyhow::Result<()> {
         if self.host.is_loopback() {
             return Ok(());
         }
         let has_protection = self.has_tls() || !self.trusted_proxies.is_empty();
         let missing: Vec<_> = [
             (self.allow_remote, "http.allow_remote = true"),
+            (access.needs_keys(), "access.mode = \"keys\""),
             (!self.hosts.is_empty(), "http.hosts (the names under which clients call the server)"),
             (
                 has_protection,
@@ -212,9 +221,8 @@ impl Http {
             return Ok(());
         }
         bail!(
-            "http.host = {} is not a loopback address, and there is no access control: everyone who \
-             reaches the port can do everything. To listen there, set also: {}. Or use 127.0.0.1. \
-             docs/security.md explains it.",
+            "http.host = {} is not a loopback address, so that others reach the server. To listen \
+             there, set also: {}. Or use 127.0.0.1. docs/security.md explains it.",
             self.host,
             missing.join("; ")
         )
@@ -551,6 +559,8 @@ impl Settings {
         let mut variables: std::collections::HashMap<String, String> =
             variables.into_iter().filter(|(name, _)| name.starts_with("BOTARMY_")).collect();
         let named = variables.remove("BOTARMY_CONFIG").map(PathBuf::from);
+        // Clients of the server take their key from it; it is no setting.
+        variables.remove("BOTARMY_KEY");
         let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
         if let Some(file) = file.or(named.as_deref()) {
             if !file.is_file() {
@@ -657,7 +667,16 @@ impl Settings {
         Features::COMPILED.check(self)?;
         self.check_commands()?;
         self.check_models()?;
+        self.access.check()?;
         self.http.check()
+    }
+
+    /// Checks that a server may listen on its address.
+    ///
+    /// # Errors
+    /// The settings that are missing.
+    pub fn check_exposure(&self) -> anyhow::Result<()> {
+        self.http.check_exposure(&self.access)
     }
 }
 
@@ -703,6 +722,13 @@ fn read_toml(file: &Path) -> anyhow::Result<String> {
 fn refuse_passwords(file: &Path, read: Result<Config, config::ConfigError>) -> anyhow::Result<()> {
     // What is wrong with the file otherwise is said when all layers are read.
     let Ok(read) = read else { return Ok(()) };
+    if !read.get_string("access.first_key").unwrap_or_default().is_empty() {
+        bail!(
+            "{} holds a key in access.first_key; put it into the variable BOTARMY_ACCESS__FIRST_KEY \
+             instead",
+            file.display()
+        );
+    }
     for (key, variable) in
         [("store.url", "BOTARMY_STORE__URL"), ("redis.url", "BOTARMY_REDIS__URL")]
     {
@@ -801,6 +827,28 @@ mod tests {
         std::fs::write(&file, "[store]\nurl = \"postgres://army:s3cr3t@db/botarmy\"\n").unwrap();
         let error = format!("{:#}", Settings::load(Some(file.path()), []).unwrap_err());
         assert!(error.contains("BOTARMY_STORE__URL") && !error.contains("s3cr3t"), "{error}");
+    }
+
+    #[test]
+    fn a_first_key_is_accepted_in_a_variable_only_and_is_not_shown() {
+        let key = botarmy_domain::KeySecret::new([7; 32]).text();
+        let settings = with("BOTARMY_ACCESS__FIRST_KEY", key.expose()).unwrap();
+        assert_eq!(settings.access.first_key.key(), Some(key.clone()));
+        assert!(!format!("{settings:?}").contains("botarmy_k_"));
+        let wrong = &key.expose()[..50];
+        let error = format!("{:#}", with("BOTARMY_ACCESS__FIRST_KEY", wrong).unwrap_err());
+        assert!(error.contains("access.first_key") && !error.contains(wrong), "{error}");
+        let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+        let text = format!("[access]\nfirst_key = \"{}\"\n", key.expose());
+        std::fs::write(&file, text).unwrap();
+        let error = format!("{:#}", Settings::load(Some(file.path()), []).unwrap_err());
+        assert!(error.contains("BOTARMY_ACCESS__FIRST_KEY"), "{error}");
+        assert!(!error.contains(key.expose()), "{error}");
+    }
+
+    #[test]
+    fn the_variable_with_the_key_of_a_client_is_no_setting() {
+        with("BOTARMY_KEY", "botarmy_k_x").unwrap();
     }
 
     #[test]
@@ -922,6 +970,8 @@ mod tests {
             ("BOTARMY_HTTP__PUBLIC_URL", "army.example", "http.public_url"),
             ("BOTARMY_HTTP__BODY_TIMEOUT_S", "3601", "body_timeout_s"),
             ("BOTARMY_HTTP__TEXT_LIMIT_BYTES", "0", "http.text_limit_bytes"),
+            ("BOTARMY_ACCESS__MODE", "password", "password"),
+            ("BOTARMY_ACCESS__KEY_DAYS", "0", "access.key_days"),
         ] {
             let error = format!("{:#}", with(name, value).unwrap_err());
             assert!(error.contains(expected), "{name}: {error}");

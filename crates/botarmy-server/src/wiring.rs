@@ -8,13 +8,13 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use anyhow::Context;
 use botarmy_domain::Defaults;
-use botarmy_domain::ports::{Clock, Ids, StorePorts};
+use botarmy_domain::ports::{Clock, Ids, Secrets, StorePorts};
 use botarmy_domain::{AgentType, WorkerId};
-use botarmy_http::{Api, HttpSettings, ServerIdentity};
+use botarmy_http::{Api, Concurrency, HttpSettings, LimitSettings, ServerIdentity};
 use botarmy_live::{Hub, LiveSettings};
 use botarmy_orchestrator::{
-    Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases, Ports, Worker, WorkerSettings,
-    Workflows,
+    AccessControl, AccessSettings, Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases,
+    Ports, Worker, WorkerSettings, Workflows,
 };
 use botarmy_web::{OriginRule, PublicUrl};
 use botarmy_ws::WsSettings;
@@ -44,6 +44,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct System {
     /// The use cases.
     pub engine: Engine,
+    /// Principals and keys.
+    pub access: AccessControl,
     /// Everything that is stored.
     pub stores: Stores,
     /// Channels for messages, wake-ups and agent statuses.
@@ -57,11 +59,14 @@ pub struct System {
     agents_line: String,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    secrets: Arc<dyn Secrets>,
     timer_interval: Duration,
     grace: Duration,
     stop: watch::Sender<bool>,
     working: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
+    /// Follows changes of access; ends when everything else has.
+    following_access: Option<(watch::Sender<bool>, JoinHandle<()>)>,
     live: Option<Arc<Hub>>,
     open_files: u64,
 }
@@ -91,14 +96,7 @@ impl System {
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
         };
-        let defaults = Defaults {
-            gate_ttl_s: settings.orchestrator.gate_ttl_s,
-            on_expiry: settings.orchestrator.on_expiry,
-            backoff: Duration::from_millis(settings.orchestrator.retry_backoff_ms),
-            confidence_threshold: settings.orchestrator.confidence_threshold,
-        };
-        let engine =
-            Engine::new(ports, workflows, EngineSettings { defaults, budgets: settings.budgets() });
+        let engine = Engine::new(ports, workflows, engine_settings(settings));
         engine.set_installed_at(stores.created_at);
         if settings.server.role.works() {
             let choices = runners.names();
@@ -123,10 +121,13 @@ impl System {
         let assigned = runners.assign(settings);
         let served = assigned.keys().copied().collect();
         let worker = Worker::new(engine.clone(), assigned, worker_settings);
-        let secrets = Arc::new(RandomSecrets);
-        let (leases, dispatcher) = Leases::new(engine.clone(), lease_settings, secrets);
+        let secrets: Arc<dyn Secrets> = Arc::new(RandomSecrets);
+        let (leases, dispatcher) =
+            Leases::new(engine.clone(), lease_settings, Arc::clone(&secrets));
+        let access = access_control(settings, engine.clone());
         Ok(Self {
             engine,
+            access,
             stores,
             channels,
             role: settings.server.role,
@@ -138,11 +139,13 @@ impl System {
             agents_line,
             clock,
             ids,
+            secrets,
             timer_interval: Duration::from_millis(settings.orchestrator.timer_interval_ms),
             grace: Duration::from_secs(settings.http.shutdown_timeout_s),
             stop: watch::channel(false).0,
             working: None,
             background: Vec::new(),
+            following_access: None,
             live: None,
             open_files: open_files::raise(),
         })
@@ -185,6 +188,8 @@ impl System {
         if let Some(dispatcher) = self.dispatcher.take().filter(|_| self.role.answers()) {
             self.background.push(tokio::spawn(dispatcher.run(self.stop.subscribe())));
         }
+        let (stop, stopped) = watch::channel(false);
+        self.following_access = Some((stop, tokio::spawn(self.access.clone().run(stopped))));
         let engine = self.engine.clone();
         self.background.push(tokio::spawn(async move { engine.watch_agents().await }));
         self.background.push(tokio::spawn(health_log::watch(self.stores.health.clone())));
@@ -234,9 +239,10 @@ impl System {
         let mut api = self.api(settings, origins.clone(), public_url);
         api.settings.trusted_proxies = trusted_proxies;
         let sessions = Arc::new(ws_settings(settings, origins));
+        let access = Arc::clone(&api.access);
         let on_connect = botarmy_ws::on_connect(&sessions);
         let mount = move |config: &mut actix_web::web::ServiceConfig| {
-            botarmy_ws::routes(config, &live, &sessions);
+            botarmy_ws::routes(config, &live, &access, &sessions);
         };
         Ok(botarmy_http::serve(listener, identity, api, workers, grace, on_connect, mount)?)
     }
@@ -257,8 +263,10 @@ impl System {
             leases: Arc::new(self.leases.clone()),
             queries: Arc::new(self.engine.clone()),
             logs: Arc::new(self.engine.clone()),
+            access: Arc::new(self.access.clone()),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
+            secrets: Arc::clone(&self.secrets),
             health,
             settings: HttpSettings {
                 body_limit: settings.http.body_limit_bytes,
@@ -266,6 +274,8 @@ impl System {
                 text_limit: settings.http.text_limit_bytes,
                 body_timeout: Duration::from_secs(settings.http.body_timeout_s),
                 waiting_per_address: settings.http.waiting_per_address,
+                limits: limits(settings),
+                docs_public: settings.access.docs_public,
                 open_files: self.open_files,
                 origins,
                 public_url,
@@ -308,10 +318,61 @@ impl System {
     /// Commits what waits, lets the last news leave, and lets go of the store. What a store that
     /// hangs does not commit was not acknowledged.
     pub async fn close(self) {
+        if let Some((stop, mut following)) = self.following_access {
+            stop.send_replace(true);
+            if tokio::time::timeout(CLOSE_TIMEOUT, &mut following).await.is_err() {
+                following.abort();
+            }
+        }
         self.channels.close().await;
         if tokio::time::timeout(CLOSE_TIMEOUT, self.stores.close()).await.is_err() {
             warn!("The database was not closed in time; what was acknowledged is in it");
         }
+    }
+}
+
+/// Returns the settings of the use cases.
+pub(crate) fn engine_settings(settings: &Settings) -> EngineSettings {
+    let defaults = Defaults {
+        gate_ttl_s: settings.orchestrator.gate_ttl_s,
+        on_expiry: settings.orchestrator.on_expiry,
+        backoff: Duration::from_millis(settings.orchestrator.retry_backoff_ms),
+        confidence_threshold: settings.orchestrator.confidence_threshold,
+    };
+    EngineSettings { defaults, budgets: settings.budgets() }
+}
+
+/// Returns access control, before principals and keys were read.
+pub(crate) fn access_control(settings: &Settings, engine: Engine) -> AccessControl {
+    const DAY: u64 = 24 * 3600;
+    let access = AccessSettings {
+        is_required: settings.access.needs_keys(),
+        key_lifetime: Some(Duration::from_secs(u64::from(settings.access.key_days) * DAY)),
+    };
+    AccessControl::new(engine, Arc::new(RandomSecrets), access)
+}
+
+fn limits(settings: &Settings) -> LimitSettings {
+    let limits = &settings.limits;
+    LimitSettings {
+        person_units_per_s: limits.person_units_per_s,
+        person_burst: limits.person_burst,
+        service_units_per_s: limits.service_units_per_s,
+        service_burst: limits.service_burst,
+        failures_per_minute: limits.failures_per_minute,
+        failures_burst: limits.failures_burst,
+        person: Concurrency {
+            requests: limits.person_requests,
+            long_polls: limits.person_polls,
+            streams: limits.person_streams,
+            heavy: limits.person_heavy,
+        },
+        service: Concurrency {
+            requests: limits.service_requests,
+            long_polls: limits.service_polls,
+            streams: limits.service_streams,
+            heavy: limits.service_heavy,
+        },
     }
 }
 

@@ -143,10 +143,15 @@ pub static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
     ROWS.into_iter().chain(records).chain([EVENTS, HEADS]).collect()
 });
 
-const ROWS: [Table; 4] = [
+const ROWS: [Table; 5] = [
     Table {
         name: "projects",
-        columns: &[("id", Kind::Id), ("status", Kind::Text), ("body", Kind::Json)],
+        columns: &[
+            ("id", Kind::Id),
+            ("status", Kind::Text),
+            ("creator", Kind::Id),
+            ("body", Kind::Json),
+        ],
         key: 1,
     },
     TASKS,
@@ -177,6 +182,11 @@ const ROWS: [Table; 4] = [
             ("metadata", Kind::Json),
             ("content", Kind::Json),
         ],
+        key: 1,
+    },
+    Table {
+        name: "key_uses",
+        columns: &[("key_id", Kind::Id), ("used_at", Kind::Integer)],
         key: 1,
     },
 ];

@@ -1,8 +1,10 @@
 //! Code shared by the storage crates, independent of the dialect: entities as JSON text, conversion
-//! of columns, errors for unreadable rows, a whole database as rows, and health checks.
+//! of columns, errors for unreadable rows, reaches as conditions, a whole database as rows, and
+//! health checks.
 
 pub mod column;
 pub mod database_copy;
+pub mod dialect;
 pub mod health;
 pub mod hitl_lines;
 pub mod json;
@@ -10,6 +12,7 @@ pub mod log_marks;
 pub mod log_pages;
 pub mod log_search;
 pub mod log_zones;
+pub mod reach;
 pub mod time_of_id;
 
 pub use column::{Column, bodies, body, corrupt, hash_column, integer, ready_tasks, record, word};

@@ -2,11 +2,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use botarmy_domain::{EntryFilter, Page};
+use botarmy_domain::{EntryFilter, Page, Reach};
 use uuid::Uuid;
 
+use crate::dialect::Dialect;
 use crate::log_marks::{Lengths, Marks, Next, STEP};
-use crate::log_search::{Dialect, Positions, SHORT_LOG, Search, TYPES, has_kind, has_subject};
+use crate::log_search::{
+    FEW, FEW_LOGS, Positions, SHORT_LOG, Search, TYPES, has_kind, has_subject,
+};
 use crate::log_zones::{BLOCK, Zones};
 
 /// Offset over all logs from which a page is found by its rank.
@@ -60,8 +63,9 @@ impl SearchMemory {
 
 /// Whether a page needs a search, or follows from an index on ids or positions alone.
 #[must_use]
-pub const fn is_search(filter: &EntryFilter) -> bool {
-    has_kind(filter)
+pub fn is_search(filter: &EntryFilter) -> bool {
+    !filter.reach.is_everything()
+        || has_kind(filter)
         || has_subject(filter)
         || filter.from.is_some()
         || filter.to.is_some()
@@ -94,13 +98,22 @@ async fn search<R: LogReader>(
     filter: &EntryFilter,
     limit: u32,
 ) -> Result<Page<R::Row>, R::Error> {
-    let mut search = Search { dialect, filter: filter.clone(), types: Vec::new(), below: None };
+    let mut search =
+        Search { dialect, filter: filter.clone(), types: Vec::new(), below: None, floor: None };
     if let Some(project) = filter.project {
+        if !filter.reach.is_everything() {
+            let within = search.is_within_reach(project.uuid());
+            if positive(&reader.numbers(within).await?).is_none() {
+                return Ok(none());
+            }
+            // All entries of the log are within the reach, or none.
+            search.filter.reach = Reach::everything();
+        }
         let mut cursor = None;
         if let Some(before) = filter.before {
-            let seq = search.seq_of(before.uuid());
+            let seq = search.seq_of(before.uuid(), project.uuid());
             cursor = positive(&reader.numbers(seq).await?);
-            // An id of no entry is a moment in time.
+            // An id of no entry of this log is a moment in time.
             search.below = if cursor.is_none() { Some(before.uuid()) } else { None };
         }
         if has_subject(filter) {
@@ -117,10 +130,16 @@ async fn search<R: LogReader>(
         if search.is_empty() {
             return Ok(none());
         }
+    }
+    let is_limited = !filter.reach.is_everything();
+    if is_limited && !is_better_by_kind_or_time(reader, &mut search, limit).await? {
+        return reader.rows(search.within_reach(limit)).await;
+    }
+    if has_kind(filter) {
         return reader.rows(search.by_kind(limit)).await;
     }
     let is_plain = filter.from.is_none() && filter.to.is_none() && filter.before.is_none();
-    if is_plain && filter.offset > FAR {
+    if is_plain && !is_limited && filter.offset > FAR {
         return far(reader, memory, search, limit).await;
     }
     reader.rows(search.by_time(limit)).await
@@ -129,6 +148,54 @@ async fn search<R: LogReader>(
 /// Returns the page of a search that finds nothing.
 const fn none<T>() -> Page<T> {
     Page { items: Vec::new(), has_more: false }
+}
+
+/// Returns whether a page within a limited reach is found at less cost among the entries of all projects
+/// than among all entries within the reach, and limits the search to the newest of them.
+async fn is_better_by_kind_or_time<R: LogReader>(
+    reader: &mut R,
+    search: &mut Search,
+    limit: u32,
+) -> Result<bool, R::Error> {
+    let extent = reader.numbers(search.extent()).await?;
+    let (logs, entries) = extent.first().copied().unwrap_or_default();
+    let (logs, entries) = (u64::try_from(logs).unwrap_or(0), u64::try_from(entries).unwrap_or(0));
+    if logs > FEW_LOGS {
+        return Ok(true);
+    }
+    if entries <= FEW {
+        return Ok(false);
+    }
+    if has_whole_page(reader, search, FEW, limit).await? {
+        return Ok(true);
+    }
+    if has_kind(&search.filter) {
+        let of_kind = positive(&reader.numbers(search.count_of_kind(entries)).await?).unwrap_or(0);
+        if of_kind < entries {
+            return Ok(true);
+        }
+    }
+    has_whole_page(reader, search, entries, limit).await
+}
+
+/// Returns whether a search finds a whole page among so many of the newest entries, or these are all
+/// entries; limits it to them in the first case.
+async fn has_whole_page<R: LogReader>(
+    reader: &mut R,
+    search: &mut Search,
+    newest: u64,
+    limit: u32,
+) -> Result<bool, R::Error> {
+    search.floor = reader.id(search.nth_newest(newest)).await?;
+    if search.floor.is_none() {
+        return Ok(true);
+    }
+    let found = positive(&reader.numbers(search.count(limit)).await?).unwrap_or(0);
+    if found < limit.into() {
+        search.floor = None;
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 /// Reads the types that are in the logs if the search does not name one.

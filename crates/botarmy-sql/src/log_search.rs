@@ -9,6 +9,11 @@
 //!    entries of each.
 //! 3. *By position*: everything else is a range of positions, of ids or of times.
 //!
+//! A search over the projects of a limited reach reads all entries of these projects if they are
+//! [few](FEW), and otherwise goes the same ways with one condition more. It goes them among the
+//! newest entries only, as many as these projects have: if it does not find a page there, it reads
+//! all entries of these projects, or all of its kind if those are fewer.
+//!
 //! In a single log the order is that of its positions. A log is *short* up to [`SHORT_LOG`]
 //! entries: these are read one after the other. Only the entries beyond are in an index by type and
 //! source, which costs nothing where logs are short.
@@ -20,11 +25,18 @@ use std::fmt::Write as _;
 use botarmy_domain::{EntryFilter, EventSource};
 use uuid::Uuid;
 
-use crate::time_of_id;
+use crate::dialect::Dialect;
+use crate::{reach, time_of_id};
 
 /// Number of entries at the beginning of a log that are searched one after the other. The same
 /// number is in the condition of the index `events_of_long_logs`.
 pub const SHORT_LOG: u64 = 5_000;
+
+/// Number of entries within a reach up to which all of them are read, and number of the newest
+/// entries of all projects that are searched first if there are more.
+pub const FEW: u64 = 20_000;
+/// Number of logs within a reach up to which their entries are counted.
+pub const FEW_LOGS: u64 = 1_024;
 
 /// The columns of an entry.
 const COLUMNS: &str = "id, log, seq, event_type, event_source, task_id, hitl_request_id, \
@@ -38,29 +50,6 @@ pub const TYPES: &str = "WITH RECURSIVE types (name) AS ( \
      WHERE types.name IS NOT NULL) \
      SELECT name FROM types WHERE name IS NOT NULL";
 
-/// The parts of SQL in which the databases differ.
-#[derive(Debug, Clone, Copy)]
-pub struct Dialect {
-    /// Writes an id.
-    pub id: fn(Uuid) -> String,
-    /// Writes the condition that a column has this value, so that no index serves it.
-    pub without_index: fn(column: &str, value: &str) -> String,
-}
-
-impl Dialect {
-    /// SQLite.
-    pub const SQLITE: Self = Self {
-        id: |id| format!("x'{}'", id.simple()),
-        without_index: |column, value| format!("+{column} = {value}"),
-    };
-
-    /// PostgreSQL.
-    pub const POSTGRES: Self = Self {
-        id: |id| format!("'{id}'::uuid"),
-        without_index: |column, value| format!("({column} = {value}) IS TRUE"),
-    };
-}
-
 /// A page of a search, newest entries first.
 #[derive(Debug, Clone)]
 pub struct Search {
@@ -72,6 +61,8 @@ pub struct Search {
     pub types: Vec<String>,
     /// Id below which the page begins.
     pub below: Option<Uuid>,
+    /// Id of the oldest entry that is searched, for searches over all logs.
+    pub floor: Option<Uuid>,
 }
 
 /// Positions of a log, both ends included.
@@ -131,18 +122,19 @@ impl Search {
         if let Some(task) = filter.task {
             let task = self.id(task.uuid());
             conditions.push(if filter.request.is_some() {
-                (self.dialect.without_index)("task_id", &task)
+                (self.dialect.without_index)("task_id", &format!("= {task}"))
             } else {
                 format!("task_id = {task}")
             });
         }
         sql.push_str(&conditions.join(" AND "));
         if let Some(project) = filter.project {
-            let log = self.id(project.uuid());
+            let log = format!("= {}", self.id(project.uuid()));
             write_condition(&mut sql, &(self.dialect.without_index)("log", &log));
         }
         self.push_kind(&mut sql);
         self.push_times(&mut sql);
+        self.push_reach(&mut sql);
         let order = if filter.project.is_some() { "seq" } else { "id" };
         if let Some(seq) = cursor {
             write_condition(&mut sql, &format!("seq < {seq}"));
@@ -155,28 +147,119 @@ impl Search {
     /// Returns the search over all logs by type, source or both.
     #[must_use]
     pub fn by_kind(&self, limit: u32) -> String {
+        let ids = self.ids_by_kind(limit);
+        format!("SELECT {COLUMNS} FROM events WHERE id IN ({ids}) ORDER BY id DESC")
+    }
+
+    fn ids_by_kind(&self, limit: u32) -> String {
         let room = u64::from(limit) + u64::from(self.filter.offset);
         let mut rest = self.ids();
         self.push_times(&mut rest);
+        self.push_reach(&mut rest);
+        let mut ids = format!("SELECT id FROM ({}) AS found", self.arms(&rest, room));
+        push_page(&mut ids, "id", limit, self.filter.offset);
+        ids
+    }
+
+    fn arms(&self, rest: &str, room: u64) -> String {
         let arms = self.pairs().map(|(event_type, source)| {
             format!(
                 "SELECT id FROM (SELECT id FROM events WHERE event_type = '{event_type}' \
                  AND event_source = '{source}'{rest} ORDER BY id DESC LIMIT {room}) AS newest"
             )
         });
-        let arms = arms.collect::<Vec<_>>().join(" UNION ALL ");
-        let mut ids = format!("SELECT id FROM ({arms}) AS found");
-        push_page(&mut ids, "id", limit, self.filter.offset);
-        format!("SELECT {COLUMNS} FROM events WHERE id IN ({ids}) ORDER BY id DESC")
+        arms.collect::<Vec<_>>().join(" UNION ALL ")
+    }
+
+    /// Returns the query for the number of entries of the kind that is searched, in the projects of all
+    /// reaches, up to `most`.
+    #[must_use]
+    pub fn count_of_kind(&self, most: u64) -> String {
+        let arms = self.arms(&self.ids(), most);
+        format!(
+            "SELECT count(*) AS a, count(*) AS b FROM (SELECT id FROM ({arms}) AS arms \
+             LIMIT {most}) AS found"
+        )
     }
 
     /// Returns the search over all logs by time, or for everything.
     #[must_use]
     pub fn by_time(&self, limit: u32) -> String {
-        let mut sql = format!("SELECT {COLUMNS} FROM events WHERE true{}", self.ids());
+        self.select_by_time(COLUMNS, limit)
+    }
+
+    fn select_by_time(&self, columns: &str, limit: u32) -> String {
+        let mut sql = format!("SELECT {columns} FROM events WHERE true{}", self.ids());
         self.push_times(&mut sql);
+        self.push_reach(&mut sql);
         push_page(&mut sql, "id", limit, self.filter.offset);
         sql
+    }
+
+    /// Returns the query for the number of entries that a search over all logs would find by kind or
+    /// time, up to the limit.
+    #[must_use]
+    pub fn count(&self, limit: u32) -> String {
+        let found = if has_kind(&self.filter) {
+            self.ids_by_kind(limit)
+        } else {
+            self.select_by_time("id", limit)
+        };
+        format!("SELECT count(*) AS a, count(*) AS b FROM ({found}) AS found")
+    }
+
+    /// Returns the query for an id: that of the entry so many entries before the newest one of a search
+    /// over all logs.
+    #[must_use]
+    pub fn nth_newest(&self, n: u64) -> String {
+        let ids = self.ids();
+        format!("SELECT id FROM events WHERE true{ids} ORDER BY id DESC LIMIT 1 OFFSET {n}")
+    }
+
+    /// Returns the search among all entries of the projects within a limited reach.
+    #[must_use]
+    pub fn within_reach(&self, limit: u32) -> String {
+        let mut own = "SELECT id FROM events WHERE true".to_owned();
+        if let Some(condition) = reach::condition(self.dialect, "log", &self.filter.reach) {
+            write_condition(&mut own, &condition);
+        }
+        self.push_kind(&mut own);
+        self.push_times(&mut own);
+        if let Some(below) = self.below {
+            let test = format!("< {}", self.id(below));
+            write_condition(&mut own, &(self.dialect.without_index)("id", &test));
+        }
+        let mut ids = "SELECT id FROM own".to_owned();
+        push_page(&mut ids, "id", limit, self.filter.offset);
+        // The entries are selected before they are sorted, or the database might go through the
+        // entries of all projects in the order of the page.
+        format!(
+            "WITH own AS MATERIALIZED ({own}) \
+             SELECT {COLUMNS} FROM events WHERE id IN ({ids}) ORDER BY id DESC"
+        )
+    }
+
+    /// Returns the query for the number of logs within a limited reach, at most one more than
+    /// [`FEW_LOGS`], and for the sum of their lengths.
+    #[must_use]
+    pub fn extent(&self) -> String {
+        let condition = reach::condition(self.dialect, "log", &self.filter.reach);
+        let condition = condition.as_deref().unwrap_or("true");
+        format!(
+            "SELECT count(*) AS a, CAST(coalesce(sum(seq), 0) AS bigint) AS b FROM \
+             (SELECT seq FROM heads WHERE {condition} LIMIT {FEW_LOGS} + 1) AS logs"
+        )
+    }
+
+    /// Returns the query for the number of these logs that are within the reach, which is one or
+    /// none.
+    #[must_use]
+    pub fn is_within_reach(&self, log: Uuid) -> String {
+        let condition = reach::condition(self.dialect, "log", &self.filter.reach);
+        let (log, condition) = (self.id(log), condition.as_deref().unwrap_or("true"));
+        format!(
+            "SELECT count(*) AS a, count(*) AS b FROM (SELECT {log} AS log) AS one WHERE {condition}"
+        )
     }
 
     /// Returns the page that begins with this entry.
@@ -194,10 +277,11 @@ impl Search {
         format!("SELECT id FROM events WHERE id > {after} ORDER BY id LIMIT 1 OFFSET {skip}")
     }
 
-    /// Returns the query for the position of an entry in its log.
+    /// Returns the query for the position of an entry in this log, if it is in it.
     #[must_use]
-    pub fn seq_of(&self, id: Uuid) -> String {
-        format!("SELECT seq AS a, seq AS b FROM events WHERE id = {}", self.id(id))
+    pub fn seq_of(&self, id: Uuid, log: Uuid) -> String {
+        let log = (self.dialect.without_index)("log", &format!("= {}", self.id(log)));
+        format!("SELECT seq AS a, seq AS b FROM events WHERE id = {} AND {log}", self.id(id))
     }
 
     /// Returns the query for the last position of a log.
@@ -333,11 +417,11 @@ impl Search {
     fn push_kind(&self, sql: &mut String) {
         let without_index = self.dialect.without_index;
         if let Some(event_type) = self.filter.event_type {
-            let value = format!("'{}'", event_type.as_str());
+            let value = format!("= '{}'", event_type.as_str());
             write_condition(sql, &without_index("event_type", &value));
         }
         if let Some(source) = self.filter.event_source {
-            let value = format!("'{}'", source.as_str());
+            let value = format!("= '{}'", source.as_str());
             write_condition(sql, &without_index("event_source", &value));
         }
     }
@@ -351,6 +435,12 @@ impl Search {
         }
     }
 
+    fn push_reach(&self, sql: &mut String) {
+        if let Some(condition) = reach::filter(self.dialect, "log", &self.filter.reach) {
+            write_condition(sql, &condition);
+        }
+    }
+
     fn push_below(&self, sql: &mut String) {
         if let Some(below) = self.below {
             write_condition(sql, &format!("id < {}", self.id(below)));
@@ -361,6 +451,9 @@ impl Search {
     fn ids(&self) -> String {
         let mut sql = String::new();
         self.push_below(&mut sql);
+        if let Some(floor) = self.floor {
+            write_condition(&mut sql, &format!("id >= {}", self.id(floor)));
+        }
         if let Some(from) = self.filter.from {
             let first = Uuid::from_bytes(time_of_id::first(from));
             write_condition(&mut sql, &format!("id >= {}", self.id(first)));

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use botarmy_domain::log::{Entry, HeadMark, LogId};
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::AuditLog;
-use botarmy_domain::{EntryFilter, EventId, Page, StoreError};
+use botarmy_domain::{EntryFilter, EventId, Page, ProjectId, StoreError};
+use botarmy_sql::dialect::Dialect;
 use botarmy_sql::integer;
 use botarmy_sql::log_pages::{self, LogReader};
-use botarmy_sql::log_search::Dialect;
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -108,7 +108,7 @@ fn newest<'a>(
         (Some(project), before) => {
             query = query.filter(events::log.eq(project.bytes().as_slice()));
             if let Some(before) = before {
-                query = match seq_of(connection, *before)? {
+                query = match seq_of(connection, *before, *project)? {
                     Some(seq) => query.filter(events::seq.lt(seq)),
                     None => before_id(query, before),
                 };
@@ -123,8 +123,16 @@ fn before_id<'a>(query: Query<'a>, before: &'a EventId) -> Query<'a> {
     query.filter(events::id.lt(before.bytes().as_slice()))
 }
 
-fn seq_of(connection: &mut SqliteConnection, id: EventId) -> QueryResult<Option<i64>> {
-    let query = events::table.filter(events::id.eq(id.bytes().as_slice())).select(events::seq);
+/// Returns the position of an entry in the log of this project, if it is in it.
+fn seq_of(
+    connection: &mut SqliteConnection,
+    id: EventId,
+    project: ProjectId,
+) -> QueryResult<Option<i64>> {
+    let query = events::table
+        .filter(events::id.eq(id.bytes().as_slice()))
+        .filter(events::log.eq(project.bytes().as_slice()))
+        .select(events::seq);
     query.get_result(connection).optional()
 }
 

@@ -6,13 +6,15 @@ use async_trait::async_trait;
 use botarmy_domain::hitl::OldestRequest;
 use botarmy_domain::ports::HitlStore;
 use botarmy_domain::{
-    HitlRequest, HitlRequestId, HitlSample, HitlStatus, Page, ProjectId, StoreError, Timestamp,
+    HitlRequest, HitlRequestId, HitlSample, HitlStatus, Page, ProjectId, Reach, StoreError,
+    Timestamp,
 };
+use botarmy_sql::dialect::Dialect;
 use botarmy_sql::hitl_lines::{self, CountedRow, LineRow};
-use botarmy_sql::{body, corrupt, time_of_id};
+use botarmy_sql::{body, corrupt, reach, time_of_id};
 use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{Bool, Nullable, Text};
 use uuid::Uuid;
 
 use crate::error::reading;
@@ -22,6 +24,8 @@ use crate::statements::{RequestIsPending, entity, limited, page};
 use crate::store::SqliteStore;
 
 const TABLE: &str = "hitl_requests";
+/// Column with the project of a request.
+const PROJECT: &str = "hitl_requests.project_id";
 
 /// Reads the id of a request.
 fn request_id(key: &[u8]) -> Result<HitlRequestId, StoreError> {
@@ -69,9 +73,11 @@ impl HitlStore for SqliteStore {
 
     async fn pending(
         &self,
+        reach: &Reach,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
+        let within = reach::filter(Dialect::SQLITE, PROJECT, reach);
         self.read_list(limit, move |connection| {
             let after = after.map_or_else(Vec::new, |id| id.bytes().to_vec());
             let query = hitl_requests::table
@@ -79,17 +85,26 @@ impl HitlStore for SqliteStore {
                 .filter(hitl_requests::id.gt(after))
                 .order(hitl_requests::id)
                 .select((hitl_requests::id, hitl_requests::body));
-            page(connection, TABLE, limited(query, limit), entity(TABLE))
+            match &within {
+                None => page(connection, TABLE, limited(query, limit), entity(TABLE)),
+                Some(within) => {
+                    let query = query.filter(sql::<Bool>(within));
+                    page(connection, TABLE, limited(query, limit), entity(TABLE))
+                }
+            }
         })
         .await
     }
 
     async fn sample(
         &self,
+        reach: &Reach,
         project: Option<ProjectId>,
         since: Timestamp,
         limit: u32,
     ) -> Result<HitlSample, StoreError> {
+        let within = reach::filter(Dialect::SQLITE, PROJECT, reach);
+        let within_by_index = reach::condition(Dialect::SQLITE, PROJECT, reach);
         self.read_aside(move |connection| {
             let error = |error| reading(TABLE, error);
             let of = project.map(|id| id.bytes().to_vec());
@@ -123,6 +138,13 @@ impl HitlStore for SqliteStore {
                 pending = pending.filter(hitl_requests::project_id.eq(of.clone()));
                 oldest = oldest.filter(hitl_requests::project_id.eq(of.clone()));
                 ended = ended.filter(hitl_requests::project_id.eq(of));
+            }
+            if let Some(within) = &within {
+                pending = pending.filter(sql::<Bool>(within));
+                oldest = oldest.filter(sql::<Bool>(within));
+            }
+            if let Some(within) = &within_by_index {
+                ended = ended.filter(sql::<Bool>(within));
             }
             let pending: Vec<CountedRow> = pending.load(connection).map_err(error)?;
             let oldest: Option<(Vec<u8>, Vec<u8>, i64)> =

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use botarmy_domain::ports::{Decide, Ledger};
-use botarmy_domain::{Claim, Committed, Error, Scope, StoreError, TaskId, Timestamp};
+use botarmy_domain::{Claim, Committed, CredentialId, Error, Scope, StoreError, TaskId, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::error::closed;
@@ -26,6 +26,12 @@ impl Ledger for SqliteStore {
     async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError> {
         let (caller, answer) = oneshot::channel();
         self.enqueue(Job::Extend(Extension { task, fence, until }, caller)).await?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    async fn note_key_use(&self, key: CredentialId, at: Timestamp) -> Result<(), StoreError> {
+        let (caller, answer) = oneshot::channel();
+        self.enqueue(Job::NoteKeyUse(key, at, caller)).await?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 

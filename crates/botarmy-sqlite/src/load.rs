@@ -7,9 +7,11 @@ use botarmy_domain::ids::{ProjectId, TaskId};
 use botarmy_domain::{
     AgentFacts, AgentType, Claim, HitlKind, HitlRequest, StopScope, Task, Timestamp,
 };
-use botarmy_sql::body;
-use diesel::dsl::count_star;
+use botarmy_sql::dialect::Dialect;
+use botarmy_sql::{body, reach};
+use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -157,6 +159,7 @@ pub(crate) fn candidates(
     claim: &Claim,
 ) -> QueryResult<Vec<(ProjectId, TaskId)>> {
     let mut candidates = Vec::new();
+    let within = reach::filter(Dialect::SQLITE, "tasks.project_id", &claim.reach);
     let stopped: Vec<String> =
         emergency_stops::table.select(emergency_stops::scope).load(connection)?;
     let is_stopped = |scope: StopScope| stopped.iter().any(|stop| *stop == scope.to_string());
@@ -165,7 +168,13 @@ pub(crate) fn candidates(
         if is_stopped(StopScope::Everything) || is_stopped(StopScope::Agent(*agent)) {
             continue;
         }
-        candidates.extend(next_in_queue(connection, *agent, claim.context.now, *slots)?);
+        candidates.extend(next_in_queue(
+            connection,
+            *agent,
+            claim.context.now,
+            *slots,
+            within.as_deref(),
+        )?);
     }
     Ok(candidates)
 }
@@ -175,6 +184,7 @@ fn next_in_queue(
     agent: AgentType,
     now: Timestamp,
     slots: u32,
+    within: Option<&str>,
 ) -> QueryResult<Vec<(ProjectId, TaskId)>> {
     let queue = tasks::table
         .filter(TaskIsPending)
@@ -183,7 +193,10 @@ fn next_in_queue(
         .filter(tasks::ready_at.le(now.micros()))
         .order((tasks::priority.desc(), tasks::turn_at, tasks::id))
         .select((tasks::project_id, tasks::id));
-    let rows: Vec<(Vec<u8>, Vec<u8>)> = limited(queue, slots).load(connection)?;
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = match within {
+        None => limited(queue, slots).load(connection)?,
+        Some(within) => limited(queue.filter(sql::<Bool>(within)), slots).load(connection)?,
+    };
     let uuid = |bytes: &[u8]| Uuid::from_slice(bytes).ok();
     let ids = rows.iter().filter_map(|(project, task)| Some((uuid(project)?, uuid(task)?)));
     Ok(ids.map(|(p, t)| (ProjectId::from_uuid(p), TaskId::from_uuid(t))).collect())

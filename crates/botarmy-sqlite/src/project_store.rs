@@ -5,9 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::log::{Head, LogId};
 use botarmy_domain::ports::ProjectStore;
-use botarmy_domain::{Page, Project, ProjectId, ProjectStatus, StoreError};
-use botarmy_sql::body;
+use botarmy_domain::{Page, Project, ProjectId, ProjectStatus, Reach, StoreError};
+use botarmy_sql::dialect::Dialect;
+use botarmy_sql::{body, reach};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use crate::error::reading;
 use crate::rows::HeadRow;
@@ -44,10 +47,12 @@ impl ProjectStore for SqliteStore {
 
     async fn projects(
         &self,
+        reach: &Reach,
         status: Option<ProjectStatus>,
         before: Option<ProjectId>,
         limit: u32,
     ) -> Result<Page<Arc<Project>>, StoreError> {
+        let within = reach::of_projects(Dialect::SQLITE, reach);
         self.read_list(limit, move |connection| {
             let mut query = projects::table
                 .select((projects::id, projects::body))
@@ -58,6 +63,9 @@ impl ProjectStore for SqliteStore {
             }
             if let Some(before) = &before {
                 query = query.filter(projects::id.lt(before.bytes().as_slice()));
+            }
+            if let Some(within) = &within {
+                query = query.filter(sql::<Bool>(within));
             }
             page(connection, "projects", limited(query, limit), entity("projects"))
         })

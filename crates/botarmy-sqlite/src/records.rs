@@ -2,13 +2,17 @@
 
 use async_trait::async_trait;
 use botarmy_domain::ports::Records;
-use botarmy_domain::{ProjectId, RecordKey, RecordKind, RecordValue, StoreError, Timestamp};
+use botarmy_domain::{
+    CredentialId, ProjectId, RecordKey, RecordKind, RecordValue, StoreError, Timestamp,
+};
+use botarmy_sql::corrupt;
 use diesel::prelude::*;
+use uuid::Uuid;
 
 use crate::error::reading;
 use crate::record_statements;
-use crate::rows::project_id;
-use crate::schema::packages;
+use crate::rows::{key_text, project_id};
+use crate::schema::{key_uses, packages};
 use crate::statements::limited;
 use crate::store::SqliteStore;
 
@@ -21,6 +25,24 @@ impl Records for SqliteStore {
     async fn list(&self, kind: RecordKind, limit: u32) -> Result<Vec<RecordValue>, StoreError> {
         self.read_list(limit, move |connection| record_statements::list(connection, kind, limit))
             .await
+    }
+
+    async fn key_uses(&self) -> Result<Vec<(CredentialId, Timestamp)>, StoreError> {
+        const TABLE: &str = "key_uses";
+        self.read_aside(|connection| {
+            let query = key_uses::table
+                .order(key_uses::key_id)
+                .select((key_uses::key_id, key_uses::used_at));
+            let rows: Vec<(Vec<u8>, i64)> =
+                query.load(connection).map_err(|error| reading(TABLE, error))?;
+            let read = |(key, at): (Vec<u8>, i64)| {
+                let id = Uuid::from_slice(&key);
+                let id = id.map_err(|error| corrupt(TABLE, key_text(&key), error))?;
+                Ok((CredentialId::from_uuid(id), Timestamp::from_micros(at)))
+            };
+            rows.into_iter().map(read).collect()
+        })
+        .await
     }
 
     async fn packages_before(

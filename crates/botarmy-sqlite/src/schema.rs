@@ -14,6 +14,7 @@ diesel::table! {
     projects (id) {
         id -> Binary,
         status -> Text,
+        creator -> Nullable<Binary>,
         body -> Text,
     }
 }
@@ -97,6 +98,13 @@ diesel::table! {
         key_digest -> Text,
         expires_at -> BigInt,
         body -> Text,
+    }
+}
+
+diesel::table! {
+    key_uses (key_id) {
+        key_id -> Binary,
+        used_at -> BigInt,
     }
 }
 

@@ -64,10 +64,11 @@ fn write_head(connection: &mut SqliteConnection, head: &Head) -> QueryResult<()>
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = projects)]
+#[diesel(table_name = projects, treat_none_as_default_value = false)]
 struct ProjectRow<'a> {
     id: &'a [u8],
     status: &'a str,
+    creator: Option<&'a [u8]>,
     body: String,
 }
 
@@ -75,6 +76,7 @@ fn write_project(connection: &mut SqliteConnection, project: &Project) -> QueryR
     let insert = insert_into(projects::table).values(ProjectRow {
         id: project.id.bytes(),
         status: project.status().as_str(),
+        creator: project.creator.as_ref().map(|id| id.bytes().as_slice()),
         body: json::write(project),
     });
     let otherwise =

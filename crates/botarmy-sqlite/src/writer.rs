@@ -13,20 +13,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use botarmy_domain::batch::Batch;
 use botarmy_domain::ports::Decide;
 use botarmy_domain::{
-    Claim, Committed, Error, Scope, StoreError, Task, TaskId, TaskState, Timestamp,
+    Claim, Committed, CredentialId, Error, Scope, StoreError, Task, TaskId, TaskState, Timestamp,
 };
 use botarmy_sql::health::WriteHealth;
 use diesel::connection::SimpleConnection;
-use diesel::delete;
 use diesel::prelude::*;
+use diesel::{delete, insert_into};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use crate::error::DbError;
 use crate::load;
 use crate::load_error::LoadError;
-use crate::schema::kept_replies;
-use crate::statements::limited;
+use crate::schema::{kept_replies, key_uses};
+use crate::statements::{Upsert, limited};
 use crate::write;
 
 /// Job for the writer, with the channel for its result. The caller may have stopped waiting.
@@ -39,6 +39,8 @@ pub(crate) enum Job {
     Extend(Extension, oneshot::Sender<Result<bool, StoreError>>),
     /// Removes kept replies that have expired.
     Forget(Timestamp, u32, oneshot::Sender<Result<u32, StoreError>>),
+    /// Notes that a key was used.
+    NoteKeyUse(CredentialId, Timestamp, oneshot::Sender<Result<(), StoreError>>),
     /// Closes the queue; waiting jobs are still processed.
     Close,
     /// Executes a setting on the connection, between two transactions.
@@ -60,6 +62,7 @@ enum Outcome {
     Claim(Result<Committed, StoreError>),
     Extend(Result<bool, StoreError>),
     Forget(u32),
+    NoteKeyUse,
     Nothing,
 }
 
@@ -71,6 +74,7 @@ impl Job {
             (Self::Claim(.., caller), Outcome::Claim(result)) => drop(caller.send(result)),
             (Self::Extend(.., caller), Outcome::Extend(result)) => drop(caller.send(result)),
             (Self::Forget(.., caller), Outcome::Forget(count)) => drop(caller.send(Ok(count))),
+            (Self::NoteKeyUse(.., caller), Outcome::NoteKeyUse) => drop(caller.send(Ok(()))),
             _ => {}
         }
     }
@@ -81,6 +85,7 @@ impl Job {
             Self::Claim(.., caller) => drop(caller.send(Err(error))),
             Self::Extend(.., caller) => drop(caller.send(Err(error))),
             Self::Forget(.., caller) => drop(caller.send(Err(error))),
+            Self::NoteKeyUse(.., caller) => drop(caller.send(Err(error))),
             _ => {}
         }
     }
@@ -175,6 +180,10 @@ impl Writer {
                 Job::Forget(..) => {
                     Outcome::Forget(forgotten.next().expect("every removal was done above"))
                 }
+                Job::NoteKeyUse(key, at, _) => {
+                    self.note_key_use(*key, *at)?;
+                    Outcome::NoteKeyUse
+                }
                 _ => Outcome::Nothing,
             });
         }
@@ -247,6 +256,16 @@ impl Writer {
             delete(kept_replies::table.find(key)).execute(&mut self.connection)?;
         }
         Ok(u32::try_from(keys.len()).unwrap_or(u32::MAX))
+    }
+
+    fn note_key_use(&mut self, key: CredentialId, at: Timestamp) -> Result<(), DbError> {
+        self.has_written = true;
+        let row = (key_uses::key_id.eq(key.bytes().as_slice()), key_uses::used_at.eq(at.micros()));
+        let otherwise = " ON CONFLICT (key_id) DO UPDATE SET used_at = excluded.used_at \
+                         WHERE excluded.used_at > key_uses.used_at";
+        let insert = insert_into(key_uses::table).values(row);
+        Upsert { insert, otherwise }.execute(&mut self.connection)?;
+        Ok(())
     }
 
     fn extend(&mut self, extension: Extension) -> Result<Result<bool, StoreError>, DbError> {

@@ -1,20 +1,22 @@
-//! The caller of a request. Without authentication, the client's own statement is all there is.
+//! The caller of a request, as it was found when the request arrived.
 
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::HeaderValue;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use botarmy_domain::ports::Denial;
 use botarmy_domain::text;
 
-use crate::{Problem, REQUEST_ID};
+use crate::{Problem, has_credential};
 
 /// The header in which a client names its user.
 const USER_ID: &str = "X-User-Id";
 /// The longest name of a user, in characters.
 const MAX_USER_ID: usize = 128;
 
-/// The person behind a request, `anonymous` where the client names no user.
+/// The caller of a request, an extension of the request. It is put there in one place, before the
+/// request is routed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller(pub botarmy_domain::Caller);
 
@@ -22,17 +24,32 @@ impl Caller {
     /// Returns the caller of this request.
     ///
     /// # Errors
-    /// A 400 for a name that cannot be recorded as it is: nothing is ever recorded under another.
+    /// A 401 for a request whose caller was not found.
     pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
-        let mut names = request.headers().get_all(USER_ID);
-        let user = match (names.next(), names.next()) {
-            (None, _) => "anonymous",
-            (Some(name), None) => user_name(name).map_err(refused)?,
-            (Some(_), Some(_)) => return Err(refused("must be sent once")),
-        };
-        let request_id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
-        let caller = botarmy_domain::Caller::person(user);
-        Ok(Self(caller.with_request_id(request_id.map(str::to_owned))))
+        let caller = request.extensions().get::<Self>().cloned();
+        caller.ok_or_else(|| Denial::Required.into())
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
+/// Returns the user whom a client names in `X-User-Id`.
+///
+/// # Errors
+/// A 400 for a name that cannot be recorded as it is: nothing is ever recorded under another.
+pub fn named_user(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut names = headers.get_all(USER_ID);
+    match (names.next(), names.next()) {
+        (None, _) => Ok(None),
+        (Some(name), None) => user_name(name).map(Some).map_err(refused),
+        (Some(_), Some(_)) => Err(refused("must be sent once")),
     }
 }
 
@@ -46,18 +63,12 @@ fn user_name(value: &HeaderValue) -> Result<&str, &'static str> {
     if name.chars().any(|c| c.is_control() || text::is_bidi(c)) {
         return Err("must not have control characters or marks of writing direction");
     }
+    if has_credential(name) {
+        return Err("must not have a credential in it");
+    }
     Ok(name)
 }
 
 fn refused(rule: &str) -> Problem {
     Problem::bad_request(format!("{USER_ID} {rule}: it is recorded as the name of the user."))
-}
-
-impl FromRequest for Caller {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::of(request))
-    }
 }

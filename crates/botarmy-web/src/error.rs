@@ -1,8 +1,11 @@
 //! The one match from domain errors to statuses. It stands beside [`Problem`] because only this
 //! crate may convert into it.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use botarmy_domain::ports::Denial;
 use botarmy_domain::{DomainError, Error, StoreError};
 
 use crate::Problem;
@@ -24,20 +27,58 @@ impl From<DomainError> for Problem {
                 Self::new(StatusCode::CONFLICT, detail).with_code(code)
             }
             DomainError::Unauthenticated { code, detail } => {
-                // RFC 6750, section 3.1.
-                let challenge = match code {
-                    "token_invalid" => "Bearer realm=\"botarmy\", error=\"invalid_token\"",
-                    _ => "Bearer realm=\"botarmy\"",
-                };
-                Self::new(StatusCode::UNAUTHORIZED, detail)
-                    .with_code(code)
-                    .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+                unauthenticated(code, detail.into(), code == "token_invalid")
+            }
+            DomainError::NotPermitted { elsewhere, .. } => {
+                let code = if elsewhere { "needs_all_projects" } else { "not_permitted" };
+                Self::new(StatusCode::FORBIDDEN, error.to_string()).with_code(code)
+            }
+            DomainError::Forbidden { code, detail } => {
+                Self::new(StatusCode::FORBIDDEN, detail).with_code(code)
             }
             DomainError::Invalid { field, message } => Self::invalid(field, message),
             DomainError::InvalidDocument(parts) => {
                 Self::invalid_parts(parts.into_iter().map(|part| (part.pointer, part.message)))
             }
             DomainError::BadRequest(detail) => Self::bad_request(detail),
+        }
+    }
+}
+
+/// Returns a 401 with its challenge (RFC 6750, section 3.1).
+fn unauthenticated(code: &'static str, detail: Cow<'static, str>, was_sent: bool) -> Problem {
+    let challenge = if was_sent {
+        "Bearer realm=\"botarmy\", error=\"invalid_token\""
+    } else {
+        "Bearer realm=\"botarmy\""
+    };
+    Problem::new(StatusCode::UNAUTHORIZED, detail)
+        .with_code(code)
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+}
+
+impl From<Denial> for Problem {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Required => unauthenticated(
+                "key_required",
+                "Send an API key, as `Authorization: Bearer KEY`. An administrator creates one with \
+                 `botarmy-server keys create NAME --role ROLE`, or with POST /api/v1/access/keys."
+                    .into(),
+                false,
+            ),
+            Denial::Invalid => {
+                unauthenticated("key_invalid", "The credential is not valid.".into(), true)
+            }
+            Denial::Expired => unauthenticated(
+                "key_expired",
+                "The key has expired. Ask an administrator for a new one.".into(),
+                true,
+            ),
+            Denial::Unavailable => Self::unavailable(
+                "The credentials cannot be checked now; try again in a moment.",
+                RETRY_AFTER_S,
+            ),
         }
     }
 }

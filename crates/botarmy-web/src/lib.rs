@@ -6,6 +6,7 @@
 
 mod caller;
 mod client_address;
+mod credential;
 mod error;
 mod origin;
 mod problem;
@@ -14,12 +15,13 @@ mod query;
 mod request_id;
 pub mod strict;
 
-pub use caller::Caller;
+pub use caller::{Caller, named_user};
 pub use client_address::{ClientAddress, TrustedProxies};
+pub use credential::has_credential;
 pub use error::{RETRY_AFTER_FULL_S, RETRY_AFTER_S};
 pub use origin::{FOREIGN_ORIGIN, OriginRule, is_host};
 pub use problem::{CONTENT_TYPE, FieldError, Problem, ProblemDocument, ends_connection};
 pub use public_url::PublicUrl;
-pub use query::{parameter_name, parse_query};
+pub use query::{names_credential, parameter_name, parse_query};
 pub use request_id::{REQUEST_ID, assign_request_id};
 pub use strict::{UnknownFields, field_problem};

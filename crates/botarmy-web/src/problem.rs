@@ -14,6 +14,12 @@ use utoipa::ToSchema;
 /// The content type of a problem document.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
+/// The type of a 429, registered with IANA (draft-ietf-httpapi-ratelimit-headers-10, section 6.1).
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+/// The title that is registered with it.
+const QUOTA_EXCEEDED_TITLE: &str =
+    "Request cannot be satisfied as assigned quota has been exceeded";
+
 /// An error on its way to the client: the status, the document and its headers, and the cause,
 /// which is for the log alone.
 #[derive(Debug)]
@@ -27,6 +33,8 @@ struct Inner {
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
     instance: Option<String>,
+    /// Policies of which the quota is used up.
+    violated: &'static [&'static str],
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -57,6 +65,9 @@ pub struct ProblemDocument<'a> {
     /// Fields that are not acceptable.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    /// Names of the limits that the request exceeds, with status 429.
+    #[serde(rename = "violated-policies", skip_serializing_if = "<[_]>::is_empty")]
+    violated_policies: &'a [&'a str],
 }
 
 impl Problem {
@@ -69,6 +80,7 @@ impl Problem {
             errors: Vec::new(),
             headers: Vec::new(),
             instance: None,
+            violated: &[],
             cause: None,
         }))
     }
@@ -145,6 +157,24 @@ impl Problem {
             .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_s))
     }
 
+    /// Creates a 429: a limit is used up, and the same request may succeed after a number of seconds.
+    pub fn too_many_requests(
+        detail: impl Into<Cow<'static, str>>,
+        policies: &'static [&'static str],
+        retry_after_s: u64,
+    ) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+            .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
+        problem.0.violated = policies;
+        problem
+    }
+
+    /// Returns the name of the kind of problem, for programs.
+    #[must_use]
+    pub fn code(&self) -> Option<&'static str> {
+        self.0.code
+    }
+
     /// Adds the name of the kind of problem, for programs.
     #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {
@@ -183,6 +213,7 @@ impl Problem {
             errors: self.0.errors.clone(),
             headers: self.0.headers.clone(),
             instance: self.0.instance.clone(),
+            violated: self.0.violated,
             cause: None,
         }))
     }
@@ -190,15 +221,21 @@ impl Problem {
     /// Returns the document as JSON. The path is used where [`Problem::at`] has set none.
     #[must_use]
     pub fn body(&self, path: &str) -> String {
+        let (kind, title) = match self.0.code {
+            _ if !self.0.violated.is_empty() => {
+                (QUOTA_EXCEEDED.into(), QUOTA_EXCEEDED_TITLE.into())
+            }
+            Some(code) => (format!("urn:botarmy:problem:{code}").into(), title(code).into()),
+            None => (Cow::Borrowed("about:blank"), Cow::Borrowed(reason(self.0.status))),
+        };
         let document = ProblemDocument {
-            r#type: self.0.code.map_or(Cow::Borrowed("about:blank"), |code| {
-                Cow::Owned(format!("urn:botarmy:problem:{code}"))
-            }),
-            title: self.0.code.map_or(Cow::Borrowed(reason(self.0.status)), |c| title(c).into()),
+            r#type: kind,
+            title,
             status: self.0.status.as_u16(),
             detail: &self.0.detail,
             instance: self.0.instance.as_deref().unwrap_or(path),
             errors: &self.0.errors,
+            violated_policies: self.0.violated,
         };
         serde_json::to_string(&document).expect("texts and numbers can be written as JSON")
     }

@@ -4,6 +4,7 @@ use serde::Deserializer;
 use serde::de::value::{Error, MapDeserializer, StringDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer, Visitor};
 
+use crate::credential::has_credential;
 use crate::strict::{self, UnknownFields};
 use crate::{Problem, field_problem};
 
@@ -34,6 +35,27 @@ pub fn parse_query<T: DeserializeOwned>(query: &str, unknown: UnknownFields) -> 
 #[must_use]
 pub fn parameter_name(pair: &str) -> Option<String> {
     decode(pair.split_once('=').map_or(pair, |(name, _)| name)).ok()
+}
+
+/// Names under which clients of other servers send credentials in a query.
+const CREDENTIAL_NAMES: [&str; 4] = ["token", "key", "api_key", "access_token"];
+/// Returns the name of a parameter with a credential, if the query has one: by its name, or because
+/// its value begins like a credential of this server.
+#[must_use]
+pub fn names_credential(query: &str) -> Option<String> {
+    query.split('&').find_map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode(name).ok()?;
+        let is_known = CREDENTIAL_NAMES.iter().any(|known| known.eq_ignore_ascii_case(&name));
+        let is_credential = || has_credential(&decode(value).unwrap_or_default());
+        // The name may be the credential itself.
+        let is_bare = has_credential(&name);
+        match (is_known || is_credential(), is_bare) {
+            (_, true) => Some("A credential".to_owned()),
+            (true, false) => Some(format!("`{name}`")),
+            (false, false) => None,
+        }
+    })
 }
 
 /// Decodes a name or a value. A per cent sign that begins no escape stands for itself.

@@ -6,7 +6,7 @@
 //! let on_connect = botarmy_ws::on_connect(&settings);
 //! let mount = {
 //!     let hub = Arc::clone(&hub);
-//!     move |cfg: &mut ServiceConfig| botarmy_ws::routes(cfg, &hub, &settings)
+//!     move |cfg: &mut ServiceConfig| botarmy_ws::routes(cfg, &hub, &access, &settings)
 //! };
 //! HttpServer::new(move || App::new().configure(&mount)).on_connect(on_connect);
 //! // Before the HTTP server is stopped:

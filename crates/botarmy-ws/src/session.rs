@@ -2,8 +2,9 @@
 //! only file that knows the WebSocket crate.
 //!
 //! Everything that can be refused is refused before the upgrade, with a problem document: a foreign
-//! origin (403), an invalid query (422), too many connections (503), an unknown project (404), and
-//! last a request that is no WebSocket handshake (426).
+//! origin (403), a caller without permission (403), an invalid query (422), too many connections (503),
+//! an unknown project (404), and last a request that is no WebSocket handshake (426). The caller was
+//! found before the request came here. It is rechecked while the connection lasts.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -21,7 +22,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, rt};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError};
-use botarmy_domain::json;
+use botarmy_domain::ports::{Access, Denial};
+use botarmy_domain::{Caller, DomainError, Permission, json};
 use botarmy_live::{Admission, Hub, SubscribeError, Subscriber, Target};
 use botarmy_web::{Problem, UnknownFields, parse_query, strict};
 use futures_util::{Stream, StreamExt};
@@ -38,16 +40,30 @@ use crate::outgoing::{self, Message, Stalled};
 const MAX_POSITION: u64 = i64::MAX as u64;
 /// Time that sending the close frame may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Interval at which a caller is rechecked. Another server's change of access takes half a second to
+/// arrive here, and a connection ends within a second of it.
+const RECHECK: Duration = Duration::from_millis(400);
+/// Protocol of the frames, which clients with a ticket have to offer beside it.
+const PROTOCOL: &str = "botarmy.v1";
+/// Close code for a credential that was revoked or has expired.
+const UNAUTHENTICATED: u16 = 4401;
 
 /// State that the sessions of a process share.
 struct Live {
     hub: Arc<Hub>,
+    access: Arc<dyn Access>,
     settings: Arc<WsSettings>,
 }
 
-/// Mounts `GET /ws`.
-pub fn routes(cfg: &mut web::ServiceConfig, hub: &Arc<Hub>, settings: &Arc<WsSettings>) {
-    let live = Live { hub: Arc::clone(hub), settings: Arc::clone(settings) };
+/// Mounts `GET /ws`. Requests must have their caller as an extension.
+pub fn routes(
+    cfg: &mut web::ServiceConfig,
+    hub: &Arc<Hub>,
+    access: &Arc<dyn Access>,
+    settings: &Arc<WsSettings>,
+) {
+    let live =
+        Live { hub: Arc::clone(hub), access: Arc::clone(access), settings: Arc::clone(settings) };
     cfg.service(
         web::resource(["/ws", "/ws/"])
             .app_data(web::Data::new(live))
@@ -101,19 +117,29 @@ async fn connect(
     payload: web::Payload,
     live: &Live,
 ) -> Result<HttpResponse, Problem> {
-    let Live { hub, settings } = live;
+    let Live { hub, access, settings } = live;
     // A browser opens a WebSocket for any page without asking the server first.
     settings.origins.check(req.head())?;
+    let botarmy_web::Caller(caller) = botarmy_web::Caller::of(req)?;
+    let reach = caller.reach(Permission::ProjectRead)?;
     let (target, after) = target_and_position(req, settings.unknown_fields)?;
     let admission = hub.admit().ok_or_else(|| too_many_connections(settings))?;
     let system_after = if target.is_none() { after } else { None };
-    let mut subscriber = hub.subscriber(system_after).await?;
+    if system_after.is_some() && !reach.is_everything() {
+        let permission = Permission::SystemRead;
+        return Err(DomainError::NotPermitted { permission, elsewhere: true }.into());
+    }
+    let mut subscriber = hub.subscriber(&caller, system_after).await?;
     if let Some(target) = target {
         subscriber.subscribe(target, after).await.map_err(refused)?;
     }
     let (payload, too_long) = guarded(req, payload, settings.max_frame_bytes).await;
-    let (response, _, messages) =
+    let (mut response, _, messages) =
         actix_ws::handle(req, payload).map_err(|error| no_handshake(&error))?;
+    if offers_protocol(req) {
+        let protocol = HeaderValue::from_static(PROTOCOL);
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
     let (sender, receiver) = outgoing::queue();
     // The body of the WebSocket crate takes 32 messages whatever their size, and writes them into
     // one buffer. It is kept because its end tells the stream of messages that the connection ended.
@@ -128,8 +154,8 @@ async fn connect(
     let no_limit = usize::MAX;
     let messages =
         messages.max_frame_size(no_limit).aggregate_continuations().max_continuation_size(no_limit);
-    let (hub, settings) = (Arc::clone(hub), Arc::clone(settings));
-    let connection = Connection { hub, settings, subscriber, sender, too_long };
+    let (hub, access, settings) = (Arc::clone(hub), Arc::clone(access), Arc::clone(settings));
+    let connection = Connection { hub, access, caller, settings, subscriber, sender, too_long };
     rt::spawn(connection.run(messages, admission));
     Ok(response)
 }
@@ -151,6 +177,14 @@ fn target_and_position(
         }
         both => Ok(both),
     }
+}
+
+/// Returns `true` if the client offers the protocol of the frames. It is the one that is answered: a
+/// ticket among the offers is a credential.
+fn offers_protocol(req: &HttpRequest) -> bool {
+    let offers = req.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL);
+    let mut offers = offers.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
+    offers.any(|offer| offer.trim() == PROTOCOL)
 }
 
 fn parse_position(text: &str) -> Result<u64, String> {
@@ -221,6 +255,8 @@ async fn guarded(
 /// An open connection.
 struct Connection {
     hub: Arc<Hub>,
+    access: Arc<dyn Access>,
+    caller: Caller,
     settings: Arc<WsSettings>,
     subscriber: Subscriber,
     sender: outgoing::Sender,
@@ -254,6 +290,10 @@ impl Connection {
         let mut beats = interval_at(Instant::now() + heartbeat, heartbeat);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent_beats = 0;
+        let mut rechecks = interval_at(Instant::now() + RECHECK, RECHECK);
+        rechecks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Without a credential there is nothing that could end.
+        let is_proven = self.caller.credential().is_some();
         let hub = Arc::clone(&self.hub);
         let mut stopped = std::pin::pin!(hub.stopped());
         loop {
@@ -271,12 +311,36 @@ impl Connection {
                         self.ping().await
                     }
                 }
+                _ = rechecks.tick(), if is_proven => self.recheck().await,
                 text = self.subscriber.next() => self.send(Message::Text(text)).await,
             };
             if let Err(end) = done {
                 return end;
             }
         }
+    }
+
+    /// Ends the connection with its credential, and the subscriptions with the right to them.
+    async fn recheck(&mut self) -> Result<(), End> {
+        let caller = self.access.recheck(&self.caller).map_err(|denial| match denial {
+            Denial::Unavailable => {
+                End::with(CloseCode::Again, "The credentials cannot be checked now; come back.")
+            }
+            Denial::Required | Denial::Invalid | Denial::Expired => {
+                End::with(CloseCode::Other(UNAUTHENTICATED), "The credential is no longer valid.")
+            }
+        })?;
+        for target in self.subscriber.set_caller(&caller).await {
+            let message = match target {
+                Target::Project(id) => SubscribeError::NoSuchProject(id).to_string(),
+                Target::All => "No project is visible any more.".to_owned(),
+            };
+            self.send_error(&message).await?;
+            let project = target.to_string();
+            self.reply(&json!({"type": "unsubscribed", "project_id": project})).await?;
+        }
+        self.caller = caller;
+        Ok(())
     }
 
     /// Handles a message of the client.

@@ -213,6 +213,14 @@ impl Ledger for TimedLedger {
         self.ledger.extend(task, fence, until).await
     }
 
+    async fn note_key_use(
+        &self,
+        key: botarmy_domain::CredentialId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.ledger.note_key_use(key, at).await
+    }
+
     async fn forget_replies(&self, now: Timestamp, limit: u32) -> Result<u32, StoreError> {
         self.ledger.forget_replies(now, limit).await
     }

@@ -7,30 +7,31 @@ use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
 use crate::scope::Snapshot;
-use crate::vocabulary::AgentStatusKind;
+use crate::vocabulary::{AgentStatusKind, Permission};
 
 /// Records the status of an agent type if it has changed.
 ///
 /// # Errors
-/// Never.
+/// If the caller is no part of the server.
 pub fn refresh(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
-    settle(context, snapshot, false)
+    settle(context, snapshot, Permission::ServerRun)
 }
 
 /// Clears the error state of an agent type; its leases and gates stay.
 ///
 /// # Errors
-/// Never.
+/// If the caller lacks [`Permission::AgentsReset`].
 pub fn reset(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
-    settle(context, snapshot, true)
+    settle(context, snapshot, Permission::AgentsReset)
 }
 
 fn settle(
     context: &DecisionContext,
     snapshot: &Snapshot,
-    sweep: bool,
+    permission: Permission,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let sweep = permission == Permission::AgentsReset;
+    let mut builder = DecisionBuilder::new(context, snapshot, permission)?;
     let Some((agent, facts)) = &snapshot.agent_facts else { return Ok(builder.finish()) };
     let record = snapshot.record::<AgentRecord>(*agent);
     let record = record.map_or_else(|| AgentRecord::idle(*agent), |record| (**record).clone());

@@ -12,7 +12,7 @@ use crate::package::Package;
 use crate::records::Listed;
 use crate::scope::Snapshot;
 use crate::source_code::check_paths;
-use crate::vocabulary::{AgentType, ArtifactType, HitlKind};
+use crate::vocabulary::{AgentType, ArtifactType, HitlKind, Permission};
 use crate::workflow::Step;
 
 /// Stores an artifact by hand. If a step with this output type is under review, the review concerns
@@ -29,7 +29,7 @@ pub fn store(
     source_agent: AgentType,
     new: &NewArtifact,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     let project = builder.project()?.clone();
     if !project.reopens_by_itself() {
         builder.open_project()?;
@@ -96,7 +96,7 @@ pub fn package_made(
     snapshot: &Snapshot,
     package: &Package,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     let project = builder.project()?.clone();
     let payload = E::ArtifactsGenerated(event::ArtifactsGenerated {
         message: format!("The package of \"{}\" can be downloaded.", project.name),
@@ -109,15 +109,17 @@ pub fn package_made(
     Ok(builder.finish())
 }
 
-/// Removes the package; decides nothing if there is none. Needs a scope with the package.
+/// Removes the package; decides nothing if there is none. Needs a scope with the package. The
+/// permission is that to manage the project, or that to clean up all.
 ///
 /// # Errors
 /// If the project does not exist.
 pub fn package_deleted(
     context: &DecisionContext,
     snapshot: &Snapshot,
+    permission: Permission,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, permission)?;
     let project = builder.project()?.id;
     if let Some(package) = snapshot.record::<Package>(project).cloned() {
         let payload = E::ArtifactsDeleted(event::ArtifactsDeleted {

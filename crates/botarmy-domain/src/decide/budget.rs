@@ -18,7 +18,7 @@ use crate::scope::Snapshot;
 use crate::task::{Task, TaskState};
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
-use crate::vocabulary::{HitlKind, TaskStatus};
+use crate::vocabulary::{HitlKind, Permission, TaskStatus};
 
 /// Reservation that an attempt needs, with the limits that apply where people have set none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub fn reserve(
     wanted: &Wanted,
     asks: bool,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::WorkDo)?;
     let task = held(&builder, id, holder)?;
     let (now, mut is_limited) = (builder.at(), false);
     for key in accounts_of(&task) {
@@ -213,7 +213,7 @@ pub fn set(
     id: ProjectId,
     limit: Limit,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectManage)?;
     builder.open_project()?;
     let key = BudgetKey::Project(id);
     change(&mut builder, key, limit);

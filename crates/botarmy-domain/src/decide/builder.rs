@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::artifact::{Artifact, ArtifactRef, NewArtifact, digest};
 use crate::budget::{BudgetAccount, BudgetKey};
+use crate::caller::Place;
 use crate::change::{Change, Decision, Row};
 use crate::decision_context::{DecisionContext, Defaults};
 use crate::error::DomainError;
@@ -15,13 +16,13 @@ use crate::event::{self, EventPayload};
 use crate::hitl::{HistoryEntry, HitlRequest, HitlState};
 use crate::id_generator::IdGenerator;
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
-use crate::log::{Event, Origin};
+use crate::log::{Event, LogId, Origin};
 use crate::project::{Counts, Project, ProjectState};
 use crate::records::{Listed, RecordKey, RecordValue};
 use crate::scope::Snapshot;
 use crate::task::{Task, TaskState};
 use crate::timestamp::Timestamp;
-use crate::vocabulary::{AgentType, HitlStatus, ProjectStatus, TaskStatus};
+use crate::vocabulary::{AgentType, HitlStatus, Permission, ProjectStatus, TaskStatus};
 
 /// Minimum distance between two tasks of one project in the queue, so that a project with many
 /// pending tasks lets others in between.
@@ -43,8 +44,20 @@ pub(super) struct DecisionBuilder<'a> {
 }
 
 impl<'a> DecisionBuilder<'a> {
-    pub(super) fn new(context: &DecisionContext, snapshot: &'a Snapshot) -> Self {
-        Self {
+    /// Creates the builder of a decision that needs this permission. There is no other way to create
+    /// one, so nothing is decided for a caller that may not do it. The check sees the rows as they are
+    /// locked for the decision.
+    ///
+    /// # Errors
+    /// [`DomainError::NotFound`] if the project does not exist or the caller does not see it;
+    /// [`DomainError::NotPermitted`] if it lacks the permission.
+    pub(super) fn new(
+        context: &DecisionContext,
+        snapshot: &'a Snapshot,
+        permission: Permission,
+    ) -> Result<Self, DomainError> {
+        context.caller.check(permission, place_of(snapshot, permission)?)?;
+        Ok(Self {
             snapshot,
             id_generator: context.id_generator(),
             origin: context.caller.origin(),
@@ -57,7 +70,7 @@ impl<'a> DecisionBuilder<'a> {
             next_turn: snapshot.head.next_turn,
             changes: Vec::new(),
             progressed: snapshot.is_rebuilt,
-        }
+        })
     }
 
     /// Returns the decision. If the project's progress changed, its row goes with the last event.
@@ -365,9 +378,22 @@ impl<'a> DecisionBuilder<'a> {
             timestamp: self.at(),
             action: action.to_owned(),
             user_id: self.origin.actor.clone(),
+            principal: self.origin.proof.as_ref().and_then(|proof| proof.principal),
             content: content.map(|content| json!({"user_content": content})),
             comment,
         }
+    }
+}
+
+/// Returns where a decision about these rows takes place.
+fn place_of(snapshot: &Snapshot, permission: Permission) -> Result<Place, DomainError> {
+    match (snapshot.head.log, &snapshot.project) {
+        (LogId::System, _) => Ok(Place::Installation),
+        (LogId::Project(id), Some(project)) => Ok(Place::Project { id, creator: project.creator }),
+        (LogId::Project(_), None) if permission == Permission::ProjectCreate => {
+            Ok(Place::NewProject)
+        }
+        (LogId::Project(id), None) => Err(DomainError::not_found("Project", id)),
     }
 }
 

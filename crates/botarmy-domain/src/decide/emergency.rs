@@ -11,7 +11,7 @@ use crate::project::{Emergency, ProjectState};
 use crate::records::Listed;
 use crate::scope::Snapshot;
 use crate::text::non_blank;
-use crate::vocabulary::{AgentType, TaskStatus};
+use crate::vocabulary::{AgentType, Permission, TaskStatus};
 
 /// Maximum length of a reason, in characters.
 const MAX_REASON: usize = 2000;
@@ -29,7 +29,7 @@ pub fn stop(
     scope: StopScope,
     reason: &str,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::StopSet)?;
     let reason = sound(reason)?.to_owned();
     if snapshot.record::<Stop>(scope).is_some() {
         return Ok(builder.finish());
@@ -73,7 +73,7 @@ pub fn release(
     scope: StopScope,
     reason: &str,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::StopRelease)?;
     let reason = sound(reason)?;
     let stop = snapshot.record::<Stop>(scope);
     let stop = stop.ok_or_else(|| DomainError::not_found("Emergency stop", scope))?.clone();

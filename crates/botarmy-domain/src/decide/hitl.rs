@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::budget;
 use super::builder::DecisionBuilder;
 use super::consequences::{amend, approved, rejected};
+use super::exclusion;
 use super::gate::{self, GateTarget};
 use crate::budget::BudgetKey;
 use crate::change::Decision;
@@ -15,7 +16,7 @@ use crate::hitl::{HitlRequest, HitlState, NewRequest, Reply, Response, Subject};
 use crate::ids::HitlRequestId;
 use crate::scope::Snapshot;
 use crate::text::non_blank;
-use crate::vocabulary::{HitlAction, HitlKind, HitlStatus, OnExpiry};
+use crate::vocabulary::{HitlAction, HitlKind, HitlStatus, OnExpiry, Permission, PrincipalKind};
 
 /// Maximum time to live of a request, in seconds: one year.
 const MAX_TTL_S: u32 = 365 * 86_400;
@@ -30,7 +31,7 @@ pub fn raise(
     id: HitlRequestId,
     new: &NewRequest,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     builder.reopen_by_itself()?;
     let project = builder.open_project()?.clone();
     gate::check_question(&new.question, &new.options)?;
@@ -80,7 +81,12 @@ pub fn respond(
     id: HitlRequestId,
     response: &Response,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
+    if context.caller.kind() != PrincipalKind::Person {
+        let detail =
+            "Only a person answers a request to people; this credential belongs to a program.";
+        return Err(DomainError::Forbidden { code: "persons_only", detail: detail.to_owned() });
+    }
     let request = builder.request(id)?;
     if request.is_decided_with(context.caller.name(), response) {
         return Ok(builder.finish());
@@ -98,6 +104,9 @@ pub fn respond(
         ));
     }
     check_subject(&request, response)?;
+    if response.action != HitlAction::Reject {
+        exclusion::check(&request, builder.project()?, &context.caller)?;
+    }
     let reply = Reply {
         by: context.caller.name().to_owned(),
         at: builder.at(),
@@ -199,7 +208,7 @@ pub fn expire(
     snapshot: &Snapshot,
     id: HitlRequestId,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ServerRun)?;
     let mut request = (*builder.request(id)?).clone();
     if request.status() != HitlStatus::Pending || request.expires_at > builder.at() {
         return Err(DomainError::conflict(

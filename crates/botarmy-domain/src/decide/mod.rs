@@ -1,11 +1,13 @@
 //! The use cases as pure functions: each takes a snapshot and returns a decision or an error.
 
+pub mod access;
 pub mod agents;
 pub mod artifacts;
 pub mod budget;
 mod builder;
 mod consequences;
 pub mod emergency;
+mod exclusion;
 mod flow;
 mod gate;
 pub mod hitl;

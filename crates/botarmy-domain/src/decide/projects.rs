@@ -7,6 +7,7 @@ use serde_json::json;
 use super::builder::{DecisionBuilder, object};
 use super::{flow, gate};
 use crate::artifact::NewArtifact;
+use crate::caller::Caller;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
@@ -16,7 +17,9 @@ use crate::project::{Counts, NewProject, Plan, Project, ProjectState};
 use crate::scope::Snapshot;
 use crate::task::{Task, TaskState};
 use crate::text::non_blank;
-use crate::vocabulary::{AgentType, ArtifactType, HitlKind, ProjectStatus, StepStatus, TaskStatus};
+use crate::vocabulary::{
+    AgentType, ArtifactType, HitlKind, Permission, ProjectStatus, StepStatus, TaskStatus,
+};
 use crate::workflow::{Progress, Released, Workflow};
 
 /// Maximum length of a name, in characters.
@@ -43,11 +46,12 @@ pub fn create(
     if snapshot.project.is_some() {
         return Err(DomainError::conflict("exists", format!("Project {id} exists already.")));
     }
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectCreate)?;
     let project = Project {
         id,
         name: new.name.clone(),
         description: new.description.clone(),
+        creator: context.caller.principal(),
         oversight: new.oversight,
         state: ProjectState::Active,
         plan: None,
@@ -60,10 +64,11 @@ pub fn create(
         oversight: project.oversight,
         workflow: workflow.map(|workflow| workflow.name.clone()),
         status: ProjectStatus::Active,
+        creator: project.creator,
     });
     builder.put_project(project, &payload);
     if let Some(workflow) = workflow {
-        begin(&mut builder, workflow, None)?;
+        begin(&mut builder, workflow, None, &context.caller)?;
     }
     Ok(builder.finish())
 }
@@ -78,8 +83,8 @@ pub fn start(
     workflow: &Workflow,
     idea: Option<&str>,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
-    begin(&mut builder, workflow, idea)?;
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
+    begin(&mut builder, workflow, idea, &context.caller)?;
     Ok(builder.finish())
 }
 
@@ -87,6 +92,7 @@ fn begin(
     builder: &mut DecisionBuilder<'_>,
     workflow: &Workflow,
     idea: Option<&str>,
+    caller: &Caller,
 ) -> Result<(), DomainError> {
     builder.reopen_by_itself()?;
     let project = builder.active_project()?.clone();
@@ -113,7 +119,8 @@ fn begin(
         idea: idea.clone(),
     });
     let content = object(json!({"idea": idea}));
-    let plan = Plan { workflow: definition, digest, idea, progress: Progress::start(workflow) };
+    let (starter, progress) = (Some(caller.actor()), Progress::start(workflow));
+    let plan = Plan { workflow: definition, digest, idea, starter, progress };
     let started = Project { plan: Some(plan), ..(*project).clone() };
     builder.put_project(started, &payload);
     let input = NewArtifact::new(ArtifactType::UserInput, content);
@@ -128,7 +135,7 @@ fn begin(
 /// # Errors
 /// A conflict if the project is not active.
 pub fn pause(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     let mut project = (**builder.active_project()?).clone();
     let by = context.caller.name().to_owned();
     project.state = ProjectState::Paused { at: builder.at(), by, emergency: None };
@@ -145,7 +152,7 @@ pub fn pause(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision,
 /// # Errors
 /// A conflict if the project is not paused.
 pub fn resume(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     let mut project = (**builder.project()?).clone();
     if project.status() != ProjectStatus::Paused {
         return Err(DomainError::conflict(
@@ -199,7 +206,7 @@ pub fn reopen(
     rejected: Option<HitlRequestId>,
     reason: &str,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     let project = builder.project()?.clone();
     let ProjectState::Halted { request_id, .. } = &project.state else {
         let (id, status) = (project.id, project.status());
@@ -278,7 +285,7 @@ pub fn reopen(
 /// # Errors
 /// A conflict if the project has ended already.
 pub fn cancel(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     let mut project = (**builder.open_project()?).clone();
     project.state =
         ProjectState::Cancelled { at: builder.at(), by: context.caller.name().to_owned() };
@@ -299,7 +306,7 @@ pub fn check_completion(
     context: &DecisionContext,
     snapshot: &Snapshot,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     let project = builder.project()?.clone();
     if project.status() == ProjectStatus::Active && unmet(&project, &builder.counts).is_empty() {
         flow::complete(&mut builder, &project, Vec::new(), false);
@@ -317,7 +324,7 @@ pub fn force_complete(
     context: &DecisionContext,
     snapshot: &Snapshot,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectManage)?;
     let project = builder.project()?.clone();
     match project.status() {
         ProjectStatus::Completed if !project.reopens_by_itself() => return Ok(builder.finish()),
@@ -350,7 +357,7 @@ pub fn system_note(
     snapshot: &Snapshot,
     payload: &E,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ServerRun)?;
     builder.note(payload, None);
     Ok(builder.finish())
 }

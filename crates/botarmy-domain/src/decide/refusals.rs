@@ -14,6 +14,7 @@ use crate::scope::Snapshot;
 use crate::task::{RefusedResult, Task, TaskState};
 use crate::text::{clean, without_controls};
 use crate::timestamp::Timestamp;
+use crate::vocabulary::Permission;
 
 /// Maximum number of refusals of one attempt that are recorded: a worker that sends one wrong result
 /// after the other must not fill the log.
@@ -35,7 +36,7 @@ pub fn refuse_result(
     reason: &str,
     until: Timestamp,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::WorkDo)?;
     let mut task = held(&builder, id, holder)?;
     if !is_news(&task, reason) {
         return Ok(builder.finish());

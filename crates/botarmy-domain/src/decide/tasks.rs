@@ -17,7 +17,7 @@ use crate::ids::TaskId;
 use crate::scope::Snapshot;
 use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, MAX_PRIORITY, NewTask, Task, TaskState};
 use crate::text::non_blank;
-use crate::vocabulary::{StepStatus, TaskStatus};
+use crate::vocabulary::{Permission, StepStatus, TaskStatus};
 
 pub(super) use attempts::back_into_the_queue;
 pub use attempts::{RELEASED_BYTES_DIFFER, claim, expire_lease, refuse_inputs, requeue};
@@ -38,7 +38,7 @@ pub fn submit(
     id: TaskId,
     new: &NewTask,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     builder.reopen_by_itself()?;
     let project = builder.active_project()?.clone();
     if non_blank(&new.instructions).is_none() {
@@ -77,7 +77,7 @@ pub fn cancel(
     snapshot: &Snapshot,
     id: TaskId,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     let task = builder.task(id)?;
     builder.open_project()?;
     if task.status().is_final() && task.status() != TaskStatus::Failed {
@@ -107,7 +107,7 @@ pub fn retry(
     snapshot: &Snapshot,
     id: TaskId,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectRun)?;
     builder.open_project()?;
     let task = builder.task(id)?;
     if task.status() != TaskStatus::Failed {

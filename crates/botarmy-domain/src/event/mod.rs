@@ -1,6 +1,7 @@
 //! Typed payloads of log entries: one struct for each event. Their JSON is what an entry stores, so
 //! a field is never renamed and never changes its meaning.
 
+mod access;
 mod agent;
 mod artifact;
 mod budget;
@@ -13,6 +14,10 @@ mod task;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use access::{
+    AccessDenied, GrantChanged, KeyCreated, KeyRevoked, KeyRotated, PrincipalCreated, SessionEnded,
+    SessionStarted,
+};
 pub use agent::AgentStatusChanged;
 pub use artifact::{ArtifactCreated, ArtifactsDeleted, ArtifactsGenerated};
 pub use budget::{BudgetChanged, BudgetExhausted, BudgetReserved};
@@ -127,6 +132,14 @@ payloads! {
     EmergencyReleased(EmergencyReleased),
     ProjectReopened(ProjectReopened),
     TaskResultRefused(TaskResultRefused),
+    PrincipalCreated(PrincipalCreated),
+    GrantChanged(GrantChanged),
+    KeyCreated(KeyCreated),
+    KeyRotated(KeyRotated),
+    KeyRevoked(KeyRevoked),
+    SessionStarted(SessionStarted),
+    SessionEnded(SessionEnded),
+    AccessDenied(AccessDenied),
 }
 
 fn object(payload: &impl Serialize) -> Map<String, Value> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+use crate::ids::PrincipalId;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{Oversight, ProjectStatus};
 use crate::workflow::Workflow;
@@ -20,6 +21,9 @@ pub struct ProjectCreated {
     pub workflow: Option<String>,
     /// Status of the project.
     pub status: ProjectStatus,
+    /// Principal that created it; absent on an open server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creator: Option<PrincipalId>,
 }
 
 /// A workflow was started.

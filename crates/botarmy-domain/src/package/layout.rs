@@ -632,6 +632,7 @@ mod tests {
             id: IdGenerator::new(AT, 1).project(),
             name: "A to-do list".to_owned(),
             description: Some("For two.".to_owned()),
+            creator: None,
             oversight: Oversight::Standard,
             state: ProjectState::Active,
             plan: None,
@@ -877,6 +878,7 @@ mod tests {
         project.plan = Some(Plan {
             digest: workflow.digest(),
             idea: "An idea".to_owned(),
+            starter: None,
             progress: Progress::start(&workflow),
             workflow: workflow.into(),
         });

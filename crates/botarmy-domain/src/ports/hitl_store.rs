@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::access::Reach;
 use crate::error::StoreError;
 use crate::hitl::{HitlRequest, HitlSample};
 use crate::ids::{HitlRequestId, ProjectId};
@@ -33,19 +34,21 @@ pub trait HitlStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError>;
 
-    /// Returns pending requests of all projects, oldest first, those created after the request
-    /// `after`; at most `limit`.
+    /// Returns pending requests of all projects within the reach, oldest first, those created after the
+    /// request `after`; at most `limit`.
     async fn pending(
         &self,
+        reach: &Reach,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError>;
 
-    /// Reads what the statistics are computed from, of one project or of all: the pending requests, and
-    /// the newest of those that were raised at `since` or later and are not pending any more, at most
-    /// `limit`. May include such that were raised in the millisecond before `since`.
+    /// Reads what the statistics are computed from, of one project or of all within the reach: the
+    /// pending requests, and the newest of those that were raised at `since` or later and are not pending
+    /// any more, at most `limit`. May include such that were raised in the millisecond before `since`.
     async fn sample(
         &self,
+        reach: &Reach,
         project: Option<ProjectId>,
         since: Timestamp,
         limit: u32,

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::change::{Committed, Decision};
 use crate::claim::Claim;
 use crate::error::{DomainError, Error, StoreError};
-use crate::ids::TaskId;
+use crate::ids::{CredentialId, TaskId};
 use crate::scope::{Scope, Snapshot};
 use crate::timestamp::Timestamp;
 
@@ -52,6 +52,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// # Errors
     /// The error of the store.
     async fn extend(&self, task: TaskId, fence: u32, until: Timestamp) -> Result<bool, StoreError>;
+
+    /// Notes that a key was used at `at`, unless a later use is noted. The log does not record it.
+    ///
+    /// # Errors
+    /// The error of the store.
+    async fn note_key_use(&self, key: CredentialId, at: Timestamp) -> Result<(), StoreError>;
 
     /// Removes kept replies that expired at `now` or before, at most `limit`, and returns their number.
     /// The log does not record it.

@@ -1,8 +1,9 @@
 //! The ports: driven ones, which adapters implement for the use cases, and driving ones (`Projects`,
-//! `Tasks`, `Gates`, `Operations`, `Queries`, `LogQueries`, `WorkerLeases`), which the use cases
-//! implement for the borders. Each lists what an implementation MUST do; the contract tests check
+//! `Tasks`, `Gates`, `Operations`, `Queries`, `LogQueries`, `WorkerLeases`, `Access`), which the use
+//! cases implement for the borders. Each lists what an implementation MUST do; the contract tests check
 //! every adapter.
 
+mod access;
 mod agent_runner;
 mod agent_status;
 mod audit_log;
@@ -26,6 +27,7 @@ mod tasks;
 mod wake_ups;
 mod worker_leases;
 
+pub use access::*;
 pub use agent_runner::*;
 pub use agent_status::*;
 pub use audit_log::*;

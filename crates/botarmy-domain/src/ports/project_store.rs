@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::access::Reach;
 use crate::error::StoreError;
 use crate::ids::ProjectId;
 use crate::log::Head;
@@ -26,9 +27,11 @@ pub trait ProjectStore: Send + Sync + 'static {
     /// Returns the project with the head of its log and so its counts, both of the same instant.
     async fn overview(&self, id: ProjectId) -> Result<Option<(Arc<Project>, Head)>, StoreError>;
 
-    /// Returns projects, newest first, those created before the project `before`; at most `limit`.
+    /// Returns projects within the reach, newest first, those created before the project `before`; at
+    /// most `limit`.
     async fn projects(
         &self,
+        reach: &Reach,
         status: Option<ProjectStatus>,
         before: Option<ProjectId>,
         limit: u32,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::StoreError;
-use crate::ids::ProjectId;
+use crate::ids::{CredentialId, ProjectId};
 use crate::records::{Listed, RecordKey, RecordKind, RecordValue};
 use crate::timestamp::Timestamp;
 
@@ -22,6 +22,9 @@ pub trait Records: Send + Sync + 'static {
 
     /// Returns the records of a kind, at most `limit`.
     async fn list(&self, kind: RecordKind, limit: u32) -> Result<Vec<RecordValue>, StoreError>;
+
+    /// Returns the time of the last use of each key that was used.
+    async fn key_uses(&self) -> Result<Vec<(CredentialId, Timestamp)>, StoreError>;
 
     /// Returns the projects whose package was made before `time`, at most `limit`.
     async fn packages_before(

@@ -10,14 +10,16 @@ use crate::task::Task;
 use crate::worker::{HeartbeatReply, HeldLease, Leased, PresentedLease, WorkQuery};
 
 /// Leases tasks to external workers. A call for a lease that is no longer held is refused with
-/// `lease_lost`, one without the token of the lease as unauthenticated. Neither MUST change anything.
-/// A lease that was stored before leases had tokens needs none.
+/// `lease_lost`, one without the token of the lease as unauthenticated, unless it is a call of the
+/// principal that took the lease. Neither MUST change anything. A lease that was stored before leases
+/// had tokens needs none.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait WorkerLeases: Send + Sync + 'static {
     /// Leases pending tasks of these agent types; waits if there are none. Empty if none became
     /// pending in time, or the server is stopping.
     ///
+    /// - MUST NOT lease a task of a project on which the caller lacks the permission to work.
     /// - MUST NOT hold anything of the store while it waits.
     /// - MUST NOT claim anything once the caller was dropped, and MUST requeue at once whatever it is
     ///   claiming at that moment.

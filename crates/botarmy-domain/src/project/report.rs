@@ -132,6 +132,7 @@ mod tests {
             id: IdGenerator::new(NOW, 7).project(),
             name: "To do".to_owned(),
             description: None,
+            creator: None,
             oversight: Oversight::Standard,
             state,
             plan: None,
@@ -154,6 +155,7 @@ mod tests {
             digest: workflow.digest(),
             workflow: workflow.into(),
             idea: "x".into(),
+            starter: None,
             progress,
         };
         Project { plan: Some(plan), ..project(ProjectState::Active) }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::text::Text;
+use crate::actor::Actor;
 use crate::budget::BudgetQuestion;
 use crate::handoff::Handoff;
 use crate::hitl::{HistoryEntry, HitlState, Subject};
-use crate::ids::{ContextId, TaskId};
+use crate::ids::{ContextId, PrincipalId, TaskId};
 use crate::project::ProjectState;
 use crate::task::{Answer, RefusedResult, TaskState};
 use crate::timestamp::Timestamp;
@@ -21,6 +22,7 @@ pub(super) struct ProjectFacts {
     pub(super) seq: u64,
     pub(super) name: String,
     pub(super) description: Option<String>,
+    pub(super) creator: Option<PrincipalId>,
     pub(super) oversight: Oversight,
     pub(super) state: ProjectState,
     /// Reason for which it was reopened last.
@@ -35,6 +37,7 @@ pub(super) struct PlanFacts {
     pub(super) workflow: Arc<Workflow>,
     pub(super) digest: String,
     pub(super) idea: String,
+    pub(super) starter: Actor,
     pub(super) latest: BTreeMap<ArtifactType, ContextId>,
     /// Last task and number of runs of each step that has begun.
     pub(super) runs: BTreeMap<String, (TaskId, u32)>,

@@ -3,6 +3,7 @@
 use super::facts::{PackageFacts, PlanFacts, ProjectFacts};
 use super::row::{Difference, Row};
 use super::{Replay, at};
+use crate::actor::Actor;
 use crate::event::{EmergencyStopped, EventPayload as E};
 use crate::log::Entry;
 use crate::package::Package;
@@ -16,6 +17,7 @@ impl Replay {
                 seq: entry.seq,
                 name: created.name,
                 description: created.description,
+                creator: created.creator,
                 oversight: created.oversight,
                 state: ProjectState::Active,
                 plan: None,
@@ -33,6 +35,7 @@ impl Replay {
                     workflow: started.definition,
                     digest: started.workflow_digest,
                     idea: started.idea,
+                    starter: Actor { name: entry.actor().to_owned(), principal: entry.principal() },
                     latest: Default::default(),
                     runs: Default::default(),
                 });
@@ -98,6 +101,7 @@ impl ProjectFacts {
         row.compare_within("state", &self.state, &comparable(stored.state.clone()))?;
         row.compare("name", &self.name, &stored.name)?;
         row.compare("description", &self.description, &stored.description)?;
+        row.compare("creator", &self.creator, &stored.creator)?;
         row.compare("oversight", &self.oversight, &stored.oversight)?;
         row.compare("created_at", &self.created_at, &stored.created_at)?;
         let (Some(expected), Some(found)) = (&self.plan, &stored.plan) else {
@@ -106,6 +110,9 @@ impl ProjectFacts {
         row.compare("plan.digest", &expected.digest, &found.digest)?;
         row.compare("plan.workflow", &*expected.workflow, &*found.workflow)?;
         row.compare("plan.idea", &expected.idea, &found.idea)?;
+        if found.starter.is_some() {
+            row.compare("plan.starter", &Some(&expected.starter), &found.starter.as_ref())?;
+        }
         row.compare("plan.progress.latest", &expected.latest, &found.progress.latest)?;
         for step in &expected.workflow.steps {
             let found = found.progress.of(&step.name);

@@ -226,6 +226,7 @@ fn history(
         timestamp: at(entry),
         action: action.to_owned(),
         user_id: entry.actor().to_owned(),
+        principal: entry.principal(),
         content: content.map(|content| json!({ "user_content": content })),
         comment,
     })

@@ -85,6 +85,12 @@ impl Workflow {
                     "must be at least 1",
                 ));
             }
+            if !step.exclude.is_empty() && step.gate.is_none() {
+                return Err(WorkflowError::new(
+                    key("four_eyes"),
+                    "needs a `gate`: without a review there is no second pair of eyes",
+                ));
+            }
             if let Some(repeat) = &step.repeat {
                 if repeat.max == 0 || repeat.max > 100 {
                     return Err(WorkflowError::new(key("loop.max"), "must be 1 to 100"));
@@ -190,6 +196,7 @@ impl Workflow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::Exclusion;
 
     const GOOD: &str = r#"
         name = "two"
@@ -270,7 +277,31 @@ mod tests {
     #[test]
     fn a_definition_without_the_key_keeps_its_digest() {
         let workflow = Workflow::from_toml(GOOD).unwrap();
-        assert!(!serde_json::to_string(&workflow).unwrap().contains("replaces_approved"));
+        let stored = serde_json::to_string(&workflow).unwrap();
+        assert!(!stored.contains("replaces_approved") && !stored.contains("exclude"));
+    }
+
+    #[test]
+    fn four_eyes_are_stored_as_the_principals_that_they_exclude() {
+        let with = |line: &str| {
+            Workflow::from_toml(&GOOD.replacen(
+                "phase = \"1\"",
+                &format!("phase = \"1\"\n{line}"),
+                1,
+            ))
+        };
+        let gate = "gate = \"standard\"\n";
+        let workflow = with(&format!("{gate}four_eyes = true")).unwrap();
+        assert_eq!(workflow.steps[0].exclude, Exclusion::ALL);
+        let stored = serde_json::to_value(&workflow).unwrap();
+        let excluded = serde_json::json!(["author", "starter", "amender"]);
+        assert_eq!(stored["step"][0]["exclude"], excluded);
+        assert_eq!(serde_json::from_value::<Workflow>(stored).unwrap(), workflow);
+        assert_eq!(with(&format!("{gate}four_eyes = false")).unwrap().steps[0].exclude, []);
+        let error = with("four_eyes = true").unwrap_err().to_string();
+        assert!(error.contains("four_eyes: needs a `gate`"), "{error}");
+        let error = with("four_eyes = 2").unwrap_err().to_string();
+        assert!(error.contains("must be true or false"), "{error}");
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::output_schema;
+use super::{exclusion, output_schema};
 use crate::artifact::digest;
-use crate::vocabulary::{AgentType, ArtifactType, OnExpiry, Oversight};
+use crate::vocabulary::{AgentType, ArtifactType, Exclusion, OnExpiry, Oversight};
 
 /// Number of rounds of a loop before a person is asked, unless the step sets another.
 pub const DEFAULT_LOOP_MAX: u32 = 3;
@@ -61,6 +61,15 @@ pub struct Step {
     /// Time to live of the gate, in seconds; the server's setting when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate_ttl_s: Option<u32>,
+    /// Principals that may reject the result, but not approve or amend it. In a file,
+    /// `four_eyes = true` stands for all of them.
+    #[serde(
+        default,
+        alias = "four_eyes",
+        deserialize_with = "exclusion::from_list_or_flag",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub exclude: Vec<Exclusion>,
     /// Loop in which this step repairs another one.
     #[serde(default, rename = "loop", skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Loop>,

@@ -3,6 +3,7 @@
 
 mod check;
 mod definition;
+mod exclusion;
 mod output_schema;
 mod progress;
 mod released;

@@ -44,6 +44,7 @@ fn workflows() -> impl Strategy<Value = Workflow> {
                 },
                 // Every step makes the same type, whether it is gated or not.
                 replaces_approved: true,
+                exclude: Vec::new(),
                 on_expiry: None,
                 gate_ttl_s: None,
                 repeat: with.map(|with| Loop { with, until: "passed".to_owned(), max }),

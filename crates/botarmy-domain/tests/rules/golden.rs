@@ -9,13 +9,16 @@ use std::time::Duration;
 use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
-use botarmy_domain::decide::{agents, artifacts, emergency, projects};
+use botarmy_domain::decide::{access, agents, artifacts, emergency, projects};
 use botarmy_domain::emergency::{Stop, StopScope};
-use botarmy_domain::event::{EventPayload, Note};
+use botarmy_domain::event::{AccessDenied, EventPayload, Note, SessionEnded, SessionStarted};
+use botarmy_domain::ports::{NewPrincipal, PrincipalChange};
+use botarmy_domain::records::Listed;
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
-    AgentType, ArtifactType, Caller, Entry, EventType, HitlAction, LeaseHolder, OnExpiry,
-    Oversight, Package, Scope, package,
+    AgentType, ApiKey, ArtifactType, Authentication, Caller, Committed, DecisionContext, Entry,
+    EventType, Grant, HitlAction, KeySecret, LeaseHolder, OnExpiry, Oversight, Package, Principal,
+    PrincipalKind, Role, Row, Scope, package,
 };
 use serde_json::{Map, json};
 
@@ -75,7 +78,10 @@ fn life() -> World {
         })
         .unwrap();
     let with_package = scope.clone().record::<Package>(project.id);
-    world.run(&with_package, artifacts::package_deleted).unwrap();
+    let delete = |context: &_, snapshot: &_| {
+        artifacts::package_deleted(context, snapshot, botarmy_domain::Permission::ProjectManage)
+    };
+    world.run(&with_package, delete).unwrap();
     world.run(&Scope::agent(AgentType::Coder), agents::reset).unwrap();
     let note = || Note(object(json!({"message": "…"})));
     for event in [
@@ -190,6 +196,87 @@ fn refused() -> World {
     world
 }
 
+/// Principals, keys, sessions and denials.
+fn managed() -> World {
+    let mut world = World::new();
+    let key = |c: &DecisionContext, byte: u8| {
+        let text = KeySecret::new([byte; 32]).text();
+        access::NewApiKey {
+            id: c.fork(1).id_generator().credential(),
+            name: "laptop".to_owned(),
+            hint: text.hint(),
+            digest: text.digest(),
+            grants: None,
+            expires_at: Some(c.now.after(Duration::from_secs(3600))),
+        }
+    };
+    let first = access::first_admin_scope();
+    let made = world.run(&first, |c, s| access::first_admin(c, s, &key(c, 1))).unwrap();
+    let keys = |rows: &Committed| {
+        rows.rows.iter().find_map(|row| match row {
+            Row::Record(record) => ApiKey::of(record).cloned(),
+            _ => None,
+        })
+    };
+    let admin = made.record::<Principal>(Principal::local_id("admin")).unwrap();
+    let admin = Caller::with_key(admin, &keys(&made).unwrap());
+    let service = NewPrincipal {
+        name: "ci".to_owned(),
+        kind: PrincipalKind::Service,
+        groups: vec!["builders".to_owned()],
+        grants: vec![Grant::on_own(Role::Operator), Grant::on_project(Role::Worker, world.project)],
+    };
+    let id = Principal::local_id("ci");
+    let of_service = access::scope().record::<Principal>(id);
+    world
+        .run(&of_service, |c, s| access::create_principal(&c.by(admin.clone()), s, &service))
+        .unwrap();
+    let narrowed = Some(vec![Grant::on_all(Role::Viewer)]);
+    let made = world.run(&of_service, |c, s| {
+        let new = access::NewApiKey { grants: narrowed.clone(), ..key(c, 2) };
+        access::create_key(&c.by(admin.clone()), s, id, &new)
+    });
+    let old = keys(&made.unwrap()).unwrap().id;
+    let of_key = of_service.clone().record::<ApiKey>(old);
+    let day = Duration::from_secs(86_400);
+    world
+        .run(&of_key, |c, s| access::rotate_key(&c.by(admin.clone()), s, old, &key(c, 3), day))
+        .unwrap();
+    world.run(&of_key, |c, s| access::revoke_key(&c.by(Caller::local("cli")), s, old)).unwrap();
+    let change = PrincipalChange { disabled: Some(true), ..PrincipalChange::default() };
+    world
+        .run(&of_service, |c, s| access::change_principal(&c.by(admin.clone()), s, id, &change))
+        .unwrap();
+    let system = Scope::log(botarmy_domain::LogId::System);
+    let (start, session_id) = (world.now, old);
+    for event in [
+        EventPayload::SessionStarted(SessionStarted {
+            session_id,
+            principal_id: id,
+            auth: Authentication::OpenId,
+            expires_at: start,
+        }),
+        EventPayload::SessionEnded(SessionEnded {
+            session_id,
+            principal_id: id,
+            reason: "signed out".to_owned(),
+        }),
+    ] {
+        let note =
+            |c: &DecisionContext, s: &_| projects::system_note(&c.by(Caller::system()), s, &event);
+        world.run(&system, note).unwrap();
+    }
+    let denied = [AccessDenied {
+        reason: "key_invalid".to_owned(),
+        source: "192.0.2.1".to_owned(),
+        count: 3,
+        first_at: start,
+        last_at: start.after(Duration::from_secs(1)),
+    }];
+    world.run(&system, |c, s| access::note_denials(&c.by(Caller::system()), s, &denied)).unwrap();
+    world
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
 fn object(value: serde_json::Value) -> Map<String, serde_json::Value> {
     value.as_object().cloned().unwrap()
@@ -200,7 +287,7 @@ fn stored_events_look_as_they_always_did() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules/events.jsonl");
     let before = std::fs::read_to_string(&path).unwrap();
     let before: Vec<_> = before.split_inclusive('\n').collect();
-    let worlds = [life(), cancelled(), overseen(), reopened(), replaced(), refused()];
+    let worlds = [life(), cancelled(), overseen(), reopened(), replaced(), refused(), managed()];
     let entries: Vec<&Entry> =
         worlds.iter().flat_map(|world| &world.entries).map(AsRef::as_ref).collect();
     let mut lines: Vec<_> =

@@ -2,6 +2,7 @@
 //! stored form of events as a golden file.
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "these are tests")]
 
+mod access;
 mod flow;
 mod golden;
 mod machines;

@@ -266,6 +266,17 @@ impl World {
         seen.into_inner().unwrap()
     }
 
+    /// Looks at rows of the system log.
+    pub fn look_at_log(&mut self, scope: &Scope) -> Snapshot {
+        let seen = std::cell::RefCell::new(None);
+        let looked = self.run(scope, |_, snapshot| {
+            *seen.borrow_mut() = Some(snapshot.clone());
+            Err(DomainError::BadRequest("only a look".to_owned()))
+        });
+        assert!(looked.is_err(), "looking changes nothing");
+        seen.into_inner().unwrap()
+    }
+
     pub fn pending_requests(&mut self) -> Vec<HitlRequestId> {
         let scope = self.scope();
         self.look(&scope).requests.keys().copied().collect()

@@ -12,9 +12,15 @@ use crate::error::CONTENT_TYPE;
 pub(super) const KEY: &str = "IdempotencyKey";
 
 /// Error statuses: name of the shared response, and its description.
-const ERRORS: [(&str, &str, &str); 13] = [
+const ERRORS: [(&str, &str, &str); 15] = [
     ("400", "BadRequest", "The request is malformed, or the action is invalid as requested"),
-    ("403", "ForeignOrigin", "A page of this origin may not call the server"),
+    ("401", "Unauthenticated", "The credential is missing, wrong or expired; the code says which"),
+    (
+        "403",
+        "Forbidden",
+        "The caller lacks the permission (`not_permitted`, `needs_all_projects`), or a page of this \
+         origin may not call the server",
+    ),
     ("404", "NotFound", "Something that the path or the body names does not exist"),
     ("408", "RequestTimeout", "The body arrived too slowly"),
     ("409", "Conflict", "The state does not allow it, or another request came first"),
@@ -28,6 +34,7 @@ const ERRORS: [(&str, &str, &str); 13] = [
         "A field or a parameter is invalid or unknown; `errors` names it",
     ),
     ("426", "UpgradeRequired", "The request is no WebSocket handshake"),
+    ("429", "TooManyRequests", "A limit is used up; `Retry-After` says when to try again"),
     ("500", "InternalError", "The server failed; its log has the cause under the request id"),
     ("503", "Unavailable", "A dependency is away; `Retry-After` says when to try again"),
 ];
@@ -43,7 +50,7 @@ const SUCCESSES: [(&str, &str); 6] = [
 ];
 
 /// Groups of operations, in the order of the page.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("projects", "Projects: their life cycle, progress and completion"),
     ("tasks", "Tasks of projects"),
     ("hitl", "Requests to people, and their answers"),
@@ -54,17 +61,19 @@ const TAGS: [(&str, &str); 13] = [
     ("workers", "Leases of external workers"),
     ("budgets", "Spending limits and use"),
     ("emergency stop", "Stopping work at once"),
+    ("access", "Callers, principals and keys"),
     ("live", "Events as they happen"),
     ("health", "Probes"),
     ("docs", "This document"),
 ];
 
 /// Fields of responses that are left out where there is nothing to say. All others are always sent.
-const LEFT_OUT: [(&str, &str); 15] = [
+const LEFT_OUT: [(&str, &str); 16] = [
     ("Activity", "agent_type"),
     ("FinishedView", "hitl_request_id"),
     ("FinishedView", "retry_at"),
     ("Problem", "errors"),
+    ("Problem", "violated-policies"),
     ("Project", "truncated"),
     ("ProjectDetail", "overridden"),
     ("StateDifference", "field"),
@@ -95,11 +104,13 @@ const DOCUMENTS_OR_TEXTS: [(&str, &str); 2] =
     [("AmendedView", "amended_content"), ("AnswerView", "content")];
 
 /// Fields of requests that must have a visible character.
-const VISIBLE: [(&str, &str); 8] = [
+const VISIBLE: [(&str, &str); 10] = [
     ("AskBody", "question"),
     ("FailBody", "message"),
     ("LeaseQuery", "worker_id"),
     ("NewEmergencyStop", "reason"),
+    ("NewKeyBody", "name"),
+    ("NewPrincipalBody", "name"),
     ("NewProjectBody", "name"),
     ("NewRequestBody", "question"),
     ("NewTaskBody", "instructions"),
@@ -118,13 +129,13 @@ const ALTERNATIVES: [(&str, [(&str, &str); 2]); 1] =
     [("BulkBody", [("request_ids", "BulkRequestIds"), ("items", "BulkItems")])];
 
 /// Operations whose body may be left out.
-const OPTIONAL_BODIES: [&str; 2] = ["extend_lease", "start_project"];
+const OPTIONAL_BODIES: [&str; 3] = ["extend_lease", "rotate_key", "start_project"];
 
 /// Completes the document.
 pub(super) fn complete(document: &mut Value) {
     document["tags"] = TAGS.iter().map(|(n, d)| json!({"name": n, "description": d})).collect();
-    // There is no access control.
-    document["security"] = json!([]);
+    // Operations that need no credential say so.
+    document["security"] = json!([{"api_key": []}]);
     document["info"]["license"]["identifier"] = json!(env!("CARGO_PKG_LICENSE"));
     for (schema, field, words) in WORDS {
         document["components"]["schemas"][schema]["properties"][field]["enum"] = json!(words);
@@ -177,8 +188,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     if is_api || path == "/ws" {
         statuses.push("503");
     }
-    if method != "get" || path == "/ws" {
-        statuses.push("403");
+    let is_public = operation["security"].as_array().is_some_and(Vec::is_empty);
+    if !is_public {
+        statuses.extend(["401", "403", "429"]);
     }
     if names_user {
         parameters.push(reference("parameters", "UserId"));
@@ -262,7 +274,7 @@ fn complete_response(status: &str, response: &mut Value) {
     if response["headers"]["Link"].is_object() {
         response["headers"]["Link"] = reference("headers", "Link");
     }
-    if status == "503" {
+    if matches!(status, "429" | "503") {
         response["headers"]["Retry-After"] = reference("headers", "RetryAfter");
     }
 }
@@ -282,7 +294,7 @@ fn responses() -> Value {
             "headers": {"X-Request-Id": reference("headers", "RequestId")},
             "content": problem(),
         });
-        if *status == "503" {
+        if matches!(*status, "429" | "503") {
             response["headers"]["Retry-After"] = reference("headers", "RetryAfter");
         }
         ((*name).to_owned(), response)
@@ -333,7 +345,9 @@ fn parameters() -> Value {
         },
         "UserId": {
             "name": "X-User-Id", "in": "header", "required": false,
-            "description": "Name of the user in UTF-8, as the log records it; `anonymous` when absent.",
+            "description": "Name of the user in UTF-8. The log records it beside a service that names it; \
+                            for an authenticated person it is ignored. On an open server it is the \
+                            name of the caller, `anonymous` when absent.",
             "schema": {
                 "type": "string", "minLength": 1, "maxLength": 128, "pattern": user_pattern(),
             },
@@ -511,8 +525,8 @@ mod tests {
         let verbs = [
             "ask", "cancel", "check", "complete", "create", "delete", "download", "export",
             "extend", "fail", "force", "generate", "get", "lease", "list", "open", "pause",
-            "release", "reopen", "reset", "respond", "resume", "retry", "search", "set", "start",
-            "stop", "submit", "verify",
+            "release", "reopen", "reset", "respond", "resume", "retry", "revoke", "rotate",
+            "search", "set", "start", "stop", "submit", "verify",
         ];
         let tags: Vec<&str> = TAGS.iter().map(|(name, _)| *name).collect();
         for (name, operation) in operations(&document) {

@@ -30,6 +30,16 @@ fn of(schema: &str) -> Option<Value> {
         }),
         "ReopenBody" => json!({"reason": "The gate was rejected by mistake."}),
         "StartBody" => json!({"workflow": "sdlc", "idea": "A recipe-sharing site"}),
+        "NewPrincipalBody" => json!({
+            "name": "ci",
+            "kind": "service",
+            "grants": [{"role": "operator", "on": "own"}],
+        }),
+        "GrantsBody" => json!({"grants": [{"role": "viewer", "on": "project", "project_id": ID}]}),
+        "GroupsBody" => json!({"groups": ["reviewers"]}),
+        "DisabledBody" => json!({"disabled": true}),
+        "NewKeyBody" => json!({"principal_id": ID, "name": "laptop", "expires_in_days": 90}),
+        "RotateBody" => json!({"overlap_s": 3600}),
         "NewTaskBody" => json!({
             "agent_type": "coder",
             "instructions": "Write the page that lists the recipes.",

@@ -6,7 +6,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use botarmy_domain::{
-    CallKey, CallReply, Error, HitlAction, HitlRequestId, RequestDigest, Responded, Response,
+    CallKey, CallReply, Error, HitlAction, HitlRequestId, Permission, RequestDigest, Responded,
+    Response,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +17,7 @@ use super::responded::RespondedView;
 use crate::State;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json};
-use crate::idempotency::{Keyed, reply, response};
+use crate::idempotency::{Keyed, replayable, reply, response};
 
 /// Largest number of requests in one call.
 const MAX_ITEMS: usize = 100;
@@ -173,6 +174,8 @@ async fn respond(
         let responded = state.gates.respond(id, answer, caller.clone()).await?;
         return Ok((shape(&responded), responded.replayed));
     };
+    // The reply may have been kept before the caller lost the right to it.
+    replayable::check_request(state, caller, Permission::GateAnswer, id).await?;
     let respond = async |caller| -> Result<Responded, Error> {
         state.gates.respond(id, answer, caller).await
     };

@@ -20,8 +20,9 @@ impl fmt::Display for LeaseName {
     }
 }
 
-/// Length of the longest name: task, fence, and a worker whose every character has four bytes.
-const MAX_TEXT: usize = 2 * (16 + 4 + "external/".len() + 4 * MAX_WORKER_ID);
+/// Length of the longest name: task, fence, and a principal and a worker whose every character has four
+/// bytes.
+const MAX_TEXT: usize = 2 * (16 + 4 + "external//".len() + 2 * 4 * MAX_WORKER_ID);
 
 /// Error of a text that is not a lease.
 const NO_LEASE: &str = "is not a lease that was handed out here";
@@ -47,7 +48,10 @@ impl FromStr for LeaseName {
         let worker = WorkerId(String::from_utf8(worker.to_vec()).map_err(|_| NO_LEASE)?);
         // The name must not act for a worker of the servers, nor for one that cannot have asked.
         let name = worker.external_name().ok_or(NO_LEASE)?;
-        if !check_worker_id(name).is_ok_and(|checked| checked == name) {
+        // With access control, the name of its principal stands before it.
+        let is_name = |name: &str| check_worker_id(name).is_ok_and(|checked| checked == name);
+        let are_names = |(principal, worker)| is_name(principal) && is_name(worker);
+        if !is_name(name) && !name.split_once('/').is_some_and(are_names) {
             return Err(NO_LEASE);
         }
         let holder = LeaseHolder { worker, fence: u32::from_be_bytes(*fence) };
@@ -67,7 +71,9 @@ mod tests {
 
     #[test]
     fn a_lease_is_read_back_as_it_was_written_and_nothing_else_is_one() {
-        for worker in ["w-1", "Wörker 1/2", &"x".repeat(128)] {
+        let longest = "\u{1f600}".repeat(128);
+        let longest = format!("{longest}/{longest}");
+        for worker in ["w-1", "Wörker 1/2", &"x".repeat(128), &longest] {
             let held = held(worker);
             assert_eq!(LeaseName(held.clone()).to_string().parse(), Ok(LeaseName(held)));
         }
@@ -91,6 +97,8 @@ mod tests {
             &format!("{token}00"),
             &format!("{token}20"),
             &LeaseName(held(&"x".repeat(129))).to_string(),
+            &LeaseName(held(&format!("a/{}", "x".repeat(129)))).to_string(),
+            &LeaseName(held(&format!("/{}", "x".repeat(128)))).to_string(),
             &"0".repeat(200_000),
         ] {
             assert!(text.parse::<LeaseName>().is_err(), "{text}");

@@ -4,11 +4,13 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use botarmy_domain::{DomainError, LeaseToken, PresentedLease};
 
 use super::lease_name::LeaseName;
+use crate::admission::credentials;
 use crate::error::Problem;
+use crate::extract::Caller;
 
 /// Name of the lease in the path and, from the header `Authorization`, its token.
 pub(super) struct Presented(pub(super) PresentedLease);
@@ -30,28 +32,21 @@ fn presented(request: &HttpRequest) -> Result<PresentedLease, Problem> {
                       /api/v1/worker/leases.";
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
-    Ok(PresentedLease { lease, token })
+    // A request with a token has no caller: the token stands for itself.
+    let caller = request.extensions().get::<Caller>().map(|caller| caller.0.clone());
+    Ok(PresentedLease { lease, token, caller })
 }
 
-/// Returns the bearer token of a request (RFC 6750, section 2.1). Credentials of another scheme are
-/// meant for a proxy in front of the server.
+/// Returns the token of a lease, where the request carries one. What else it carries was checked before
+/// it was routed.
 fn bearer(request: &HttpRequest) -> Result<Option<LeaseToken>, Problem> {
-    let mut found = None;
-    for value in request.headers().get_all(header::AUTHORIZATION) {
-        let value = value.as_bytes();
-        let Some((scheme, rest)) = value.split_at_checked("Bearer".len()) else { continue };
-        if !scheme.eq_ignore_ascii_case(b"Bearer") || !matches!(rest.first(), None | Some(b' ')) {
-            continue;
-        }
-        if found.is_some() {
-            return Err(Problem::bad_request("Send one token in Authorization, not two."));
-        }
-        let token = std::str::from_utf8(rest).ok();
-        let token = token.and_then(|text| text.trim_start_matches(' ').parse().ok());
-        found = Some(token.ok_or_else(|| {
-            let detail = "The token in Authorization is not the token of a lease.".to_owned();
-            Problem::from(DomainError::Unauthenticated { code: "token_invalid", detail })
-        })?);
-    }
-    Ok(found)
+    let value = request.headers().get(header::AUTHORIZATION);
+    let text = value.and_then(|value| credentials::bearer(value.as_bytes()));
+    let Some(text) = text.filter(|text| text.starts_with(credentials::LEASE_TOKEN)) else {
+        return Ok(None);
+    };
+    text.parse().map(Some).map_err(|_| {
+        let detail = "The token in Authorization is not the token of a lease.".to_owned();
+        DomainError::Unauthenticated { code: "token_invalid", detail }.into()
+    })
 }

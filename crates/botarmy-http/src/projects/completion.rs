@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use botarmy_domain::{Completion, ProjectId, ProjectStatus, Timestamp};
+use botarmy_domain::{Completion, Permission, ProjectId, ProjectStatus, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,9 +19,11 @@ use crate::vocabulary;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new::<__path_completion, _, _>(completion),
-        Endpoint::new::<__path_check_completion, _, _>(check_completion).keyed(),
-        Endpoint::new::<__path_force_complete, _, _>(force_complete).keyed(),
+        Endpoint::new::<__path_completion, _, _>(completion, Permission::ProjectRead),
+        Endpoint::new::<__path_check_completion, _, _>(check_completion, Permission::ProjectRun)
+            .keyed(),
+        Endpoint::new::<__path_force_complete, _, _>(force_complete, Permission::ProjectManage)
+            .keyed(),
     ]
 }
 

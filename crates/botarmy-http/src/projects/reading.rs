@@ -6,8 +6,8 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::project::ProjectDetail;
 use botarmy_domain::{
-    Activity, ActivityState, AgentType, ContextId, Counts, Error, HitlRequestId, Page, Plan,
-    Project, ProjectId, ProjectStatus, StepStatus, TaskId, Timestamp,
+    Activity, ActivityState, AgentType, ContextId, Counts, Error, HitlRequestId, Page, Permission,
+    Plan, Project, ProjectId, ProjectStatus, StepStatus, TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -21,7 +21,10 @@ use crate::paging::{self, List, Range};
 use crate::vocabulary;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::new::<__path_list, _, _>(list), Endpoint::new::<__path_read, _, _>(read)]
+    vec![
+        Endpoint::new::<__path_list, _, _>(list, Permission::ProjectRead),
+        Endpoint::new::<__path_read, _, _>(read, Permission::ProjectRead),
+    ]
 }
 
 /// Filter and page of a list of projects.

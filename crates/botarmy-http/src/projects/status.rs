@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data};
 use botarmy_domain::log::LogId;
 use botarmy_domain::project::TaskStatusPage;
-use botarmy_domain::{AgentType, ProjectId, ProjectStatus, TaskId, TaskStatus, Timestamp};
+use botarmy_domain::{
+    AgentType, Permission, ProjectId, ProjectStatus, TaskId, TaskStatus, Timestamp,
+};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -16,7 +18,7 @@ use crate::extract::{Caller, Segment};
 use crate::vocabulary;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![Endpoint::new::<__path_status, _, _>(status)]
+    vec![Endpoint::new::<__path_status, _, _>(status, Permission::ProjectRead)]
 }
 
 /// Status of a project's tasks at one instant.

@@ -45,7 +45,7 @@ fn project_of(log: LogId) -> Target {
 }
 
 async fn watching(hub: &Arc<Hub>, log: LogId, after: Option<u64>) -> Subscriber {
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     subscriber.subscribe(project_of(log), after).await.unwrap();
     subscriber
 }
@@ -232,7 +232,7 @@ async fn a_position_beyond_the_end_is_answered_with_a_gap_and_then_live() {
     let (world, hub) = start(settings()).await;
     let log = LogWriter::project();
     world.commit_and_announce(log, 3);
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     let position = subscriber.subscribe(project_of(log), Some(5000)).await.unwrap();
     assert_eq!(position, Some(3));
     // The same through a second subscription, and for the log of the system.
@@ -248,7 +248,7 @@ async fn a_position_beyond_the_end_is_answered_with_a_gap_and_then_live() {
     }
     world.commit_and_announce(log, 2);
     assert_eq!(next_seqs(&mut subscriber, 2).await, [4, 5]);
-    let mut system = hub.subscriber(Some(7)).await.unwrap();
+    let mut system = hub.subscriber(&Caller::system(), Some(7)).await.unwrap();
     let gap = next(&mut system).await;
     assert_eq!((&gap["event_type"], &gap["data"]["head"]), (&json!("gap"), &json!(0)));
     assert_eq!(gap["project_id"], Value::Null);
@@ -360,7 +360,7 @@ async fn events_of_the_system_reach_everybody_and_those_of_a_project_its_subscri
     let (world, hub) = start(settings()).await;
     let (log, other) = (LogWriter::project(), LogWriter::project());
     let mut of_project = watching(&hub, log, None).await;
-    let mut of_system = hub.subscriber(None).await.unwrap();
+    let mut of_system = hub.subscriber(&Caller::system(), None).await.unwrap();
     world.commit_and_announce(other, 1);
     world.commit_and_announce(log, 1);
     let data = json!({"agent_type": "coder", "status": "working"});
@@ -378,7 +378,7 @@ async fn events_of_the_system_reach_everybody_and_those_of_a_project_its_subscri
 async fn without_a_project_a_position_is_one_in_the_system_log() {
     let (world, hub) = start(settings()).await;
     world.commit_and_announce(LogId::System, 5);
-    let mut subscriber = hub.subscriber(Some(2)).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), Some(2)).await.unwrap();
     assert_eq!(next_seqs(&mut subscriber, 3).await, [3, 4, 5]);
 }
 
@@ -387,7 +387,7 @@ async fn progress_is_told_to_those_who_keep_up() {
     let (world, hub) = start(settings()).await;
     let log = LogWriter::project();
     let mut subscriber = watching(&hub, log, None).await;
-    let mut everything = hub.subscriber(None).await.unwrap();
+    let mut everything = hub.subscriber(&Caller::system(), None).await.unwrap();
     everything.subscribe(Target::All, None).await.unwrap();
     let entry = world.commit(log, 1).remove(0);
     let progress = TaskProgress {
@@ -420,7 +420,7 @@ async fn a_decision_is_followed_by_what_it_sets_off_live_and_from_the_log() {
     world.announce_entry(&world.commit_one(log, EventType::HitlResponse, data));
     world.commit_and_announce(log, 1);
     let mut later = {
-        let mut subscriber = hub.subscriber(None).await.unwrap();
+        let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
         subscriber.subscribe(project_of(log), Some(0)).await.unwrap();
         subscriber
     };
@@ -437,7 +437,7 @@ async fn a_subscriber_of_everything_gets_every_log_in_its_order() {
     let logs = [LogWriter::project(), LogWriter::project(), LogId::System];
     world.commit_and_announce(logs[0], 3);
     announced(&world, &hub).await;
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     let mut entries: Vec<_> = logs.iter().flat_map(|log| world.commit(*log, 5)).collect();
     entries.swap(0, 3);
@@ -459,7 +459,7 @@ async fn a_subscriber_of_everything_gets_every_log_in_its_order() {
 async fn a_slow_subscriber_of_everything_reads_the_logs() {
     let (world, hub) = start(settings()).await;
     let logs = [LogWriter::project(), LogWriter::project()];
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     for _ in 0..50 {
         logs.iter().for_each(|log| world.commit_and_announce(*log, 1));
@@ -475,7 +475,7 @@ async fn a_slow_subscriber_of_everything_reads_the_logs() {
 #[tokio::test]
 async fn a_subscriber_of_everything_hears_of_a_project_whose_news_were_lost() {
     let (world, hub) = start(settings()).await;
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     let log = LogWriter::project();
     world.commit(log, 3);
@@ -502,7 +502,7 @@ async fn received_until(subscriber: &mut Subscriber, log: LogId, seq: u64) -> (V
 #[tokio::test]
 async fn without_news_of_others_what_they_did_is_found_among_much_that_was_done_here() {
     let (world, hub) = start(LiveSettings { bus_carries_all: false, ..settings() }).await;
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     let (here, there) = (LogWriter::project(), LogWriter::project());
     world.commit(there, 2);
@@ -517,7 +517,7 @@ async fn without_news_of_others_what_they_did_is_found_among_much_that_was_done_
 #[tokio::test]
 async fn what_a_bus_lost_is_found_among_much_that_it_carried() {
     let (world, hub) = start(settings()).await;
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     let (here, there) = (LogWriter::project(), LogWriter::project());
     // The bus is away for a while.
@@ -537,7 +537,7 @@ async fn what_a_bus_lost_is_found_among_much_that_it_carried() {
 #[tokio::test]
 async fn a_scan_reads_pages_as_long_as_the_store_gives_them() {
     let (world, hub) = start(LiveSettings { bus_carries_all: false, ..settings() }).await;
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     let log = LogWriter::project();
     world.commit(log, 600);
@@ -550,7 +550,7 @@ async fn a_scan_reads_pages_as_long_as_the_store_gives_them() {
 #[tokio::test]
 async fn a_log_that_is_younger_than_the_last_look_is_told_from_its_beginning() {
     let (world, hub) = start(settings()).await;
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     hub.discover().await;
     advance(Duration::from_secs(60));
@@ -566,7 +566,7 @@ async fn when_more_was_done_than_is_looked_through_that_is_told() {
     let (world, hub) = start(limits).await;
     let (old, other) = (LogWriter::project(), LogWriter::project());
     advance(Duration::from_secs(60));
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     world.commit(other, 1);
     world.commit(old, 1300);
@@ -604,7 +604,7 @@ async fn nothing_is_kept_of_a_log_that_nobody_watches() {
     world.commit_and_announce(log, 5);
     assert_eq!(hub.watched_logs(), 0);
     let mut subscriber = watching(&hub, log, None).await;
-    let mut everything = hub.subscriber(None).await.unwrap();
+    let mut everything = hub.subscriber(&Caller::system(), None).await.unwrap();
     everything.subscribe(Target::All, None).await.unwrap();
     world.commit_and_announce(LogWriter::project(), 1);
     next(&mut everything).await;
@@ -622,7 +622,7 @@ async fn logs_kept_for_subscribers_of_everything_are_bounded() {
     let recheck = Duration::from_millis(10);
     let limits = LiveSettings { recheck, scan_limit: 1000, feed_logs: 1000, ..settings() };
     let (world, hub) = start(limits).await;
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     subscriber.subscribe(Target::All, None).await.unwrap();
     for _ in 0..1100 {
         world.commit_and_announce(LogWriter::project(), 1);
@@ -651,7 +651,7 @@ async fn what_cannot_be_subscribed_to_changes_nothing() {
     let (world, hub) = start(LiveSettings { max_subscriptions: 1, ..settings() }).await;
     let (log, other, missing) = (LogWriter::project(), LogWriter::project(), LogWriter::project());
     world.hide(missing.project().unwrap());
-    let mut subscriber = hub.subscriber(None).await.unwrap();
+    let mut subscriber = hub.subscriber(&Caller::system(), None).await.unwrap();
     let refused = subscriber.subscribe(project_of(missing), None).await;
     assert!(matches!(refused, Err(SubscribeError::NoSuchProject(_))));
     let refused = subscriber.subscribe(Target::All, Some(1)).await;

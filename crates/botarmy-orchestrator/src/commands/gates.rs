@@ -43,6 +43,8 @@ impl Gates for Engine {
     ) -> Result<Responded, Error> {
         let mut response = response;
         let request = self.ports.stores.requests.request(id).await?;
+        let project = request.as_ref().map(|request| request.project_id);
+        self.check_seen_object(&caller, project, "Request", id).await?;
         let request = request.ok_or_else(|| DomainError::not_found("Request", id))?;
         let mut scope = scope_of(&request);
         let workflow_resumed = response.action != HitlAction::Reject;

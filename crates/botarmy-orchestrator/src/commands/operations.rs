@@ -10,7 +10,8 @@ use botarmy_domain::package::PackageBuilder;
 use botarmy_domain::ports::{Operations, RecordsExt};
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ArtifactFilter, BudgetAccount, BudgetKey, Caller, Committed,
-    ContextId, DomainError, Error, NewArtifact, Package, ProjectId, Row, Scope, Stopped, Timestamp,
+    ContextId, DomainError, Error, NewArtifact, Package, Permission, Place, ProjectId, Row, Scope,
+    Stopped, Timestamp,
 };
 
 use super::written;
@@ -45,21 +46,23 @@ impl Operations for Engine {
     }
 
     async fn generate_package(&self, id: ProjectId, caller: Caller) -> Result<Arc<Package>, Error> {
+        self.project_for(&caller, id, Permission::ProjectRun).await?;
         self.make_package(id, caller).await
     }
 
     async fn delete_package(&self, id: ProjectId, caller: Caller) -> Result<bool, Error> {
-        let (context, scope) = (self.context(caller), Scope::project(id).record::<Package>(id));
-        let committed = self.commit(context, scope, artifacts::package_deleted).await?;
-        Ok(!committed.entries.is_empty())
+        self.remove_package(id, Permission::ProjectManage, caller).await
     }
 
     async fn delete_old_packages(&self, max_age_hours: u32, caller: Caller) -> Result<u32, Error> {
+        caller.check(Permission::PackagesClean, Place::Installation)?;
         let age = std::time::Duration::from_secs(u64::from(max_age_hours) * 3600);
         let time = self.ports.clock.now().before(age);
         let mut removed = 0;
         for project in self.ports.stores.records.packages_before(time, MAX_CLEANED).await? {
-            removed += u32::from(self.delete_package(project, caller.clone()).await?);
+            let is_removed =
+                self.remove_package(project, Permission::PackagesClean, caller.clone());
+            removed += u32::from(is_removed.await?);
         }
         Ok(removed)
     }
@@ -101,6 +104,21 @@ impl Operations for Engine {
 }
 
 impl Engine {
+    /// Deletes the package of a project with this permission. Returns whether there was one.
+    async fn remove_package(
+        &self,
+        id: ProjectId,
+        permission: Permission,
+        caller: Caller,
+    ) -> Result<bool, Error> {
+        let (context, scope) = (self.context(caller), Scope::project(id).record::<Package>(id));
+        let delete = move |context: &_, snapshot: &_| {
+            artifacts::package_deleted(context, snapshot, permission)
+        };
+        let committed = self.commit(context, scope, delete).await?;
+        Ok(!committed.entries.is_empty())
+    }
+
     /// Builds and records the package of a project.
     pub(crate) async fn make_package(
         &self,

@@ -7,7 +7,7 @@ use botarmy_domain::decide::projects;
 use botarmy_domain::ports::Projects;
 use botarmy_domain::{
     Caller, Committed, Completion, DomainError, Error, HitlRequestId, HitlStatus, NewProject,
-    Project, ProjectId, ProjectState, ProjectStatus, Scope, Timestamp,
+    Permission, Project, ProjectId, ProjectState, ProjectStatus, Scope, Timestamp,
 };
 
 use super::written;
@@ -63,7 +63,7 @@ impl Projects for Engine {
         reason: String,
         caller: Caller,
     ) -> Result<Arc<Project>, Error> {
-        let project = self.existing_project(id).await?;
+        let project = self.project_for(&caller, id, Permission::ProjectRun).await?;
         let rejected = match &project.state {
             ProjectState::Halted { request_id: None, .. } => self.newest_refusal(id).await?,
             ProjectState::Halted { request_id, .. } => *request_id,

@@ -21,13 +21,15 @@ impl Tasks for Engine {
     }
 
     async fn cancel_task(&self, id: TaskId, caller: Caller) -> Result<Arc<Task>, Error> {
-        let (context, scope) = (self.context(caller), self.scope_of_task(id).await?);
+        let scope = self.scope_of_task(&caller, id).await?;
+        let context = self.context(caller);
         let cancel = move |context: &_, snapshot: &_| tasks::cancel(context, snapshot, id);
         written(self.commit_call(context, scope, cancel, move |done| done.task(id).cloned()).await?)
     }
 
     async fn retry_task(&self, id: TaskId, caller: Caller) -> Result<Arc<Task>, Error> {
-        let (context, scope) = (self.context(caller), self.scope_of_task(id).await?);
+        let scope = self.scope_of_task(&caller, id).await?;
+        let context = self.context(caller);
         let retry = move |context: &_, snapshot: &_| tasks::retry(context, snapshot, id);
         written(self.commit_call(context, scope, retry, move |done| done.task(id).cloned()).await?)
     }
@@ -35,8 +37,10 @@ impl Tasks for Engine {
 
 impl Engine {
     /// Returns the scope of a decision about a task: its project, and everything open there.
-    async fn scope_of_task(&self, id: TaskId) -> Result<Scope, Error> {
+    async fn scope_of_task(&self, caller: &Caller, id: TaskId) -> Result<Scope, Error> {
         let task = self.ports.stores.tasks.task(id).await?;
+        let project = task.as_ref().map(|task| task.project_id);
+        self.check_seen_object(caller, project, "Task", id).await?;
         let task = task.ok_or_else(|| DomainError::not_found("Task", id))?;
         Ok(Scope::project(task.project_id).task(id).everything_open())
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use botarmy_domain::ports::Secrets;
 use botarmy_domain::{
-    AgentType, Caller, Claim, ExternalLease, HeldLease, LeaseSecret, LeaseToken, Row, StoreError,
+    AgentType, Claim, ExternalLease, HeldLease, LeaseSecret, LeaseToken, Reach, Row, StoreError,
     Task, WorkQuery,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -33,6 +33,8 @@ const STAYS_EMPTY: Duration = Duration::from_millis(200);
 /// A waiting request for tasks.
 pub(crate) struct PollRequest {
     query: WorkQuery,
+    /// Projects on which its caller may work.
+    reach: Reach,
     until: Instant,
     answer: oneshot::Sender<Result<ClaimGuard, StoreError>>,
     /// Error of the last claim for it.
@@ -43,10 +45,11 @@ impl PollRequest {
     /// Creates a request that waits from now on, and the receiver of its answer.
     pub(crate) fn new(
         query: WorkQuery,
+        reach: Reach,
     ) -> (Self, oneshot::Receiver<Result<ClaimGuard, StoreError>>) {
         let (answer, answered) = oneshot::channel();
         let until = Instant::now() + query.wait;
-        (Self { query, until, answer, failed: None }, answered)
+        (Self { query, reach, until, answer, failed: None }, answered)
     }
 
     fn leave(self, engine: &Engine) {
@@ -100,6 +103,14 @@ impl Drop for ClaimGuard {
     }
 }
 
+/// Queue of an agent type that was found empty.
+struct EmptyQueue {
+    agent: AgentType,
+    /// Projects whose tasks were looked for.
+    reach: Reach,
+    at: Instant,
+}
+
 /// Claims tasks for waiting external workers.
 pub struct LeaseDispatcher {
     engine: Engine,
@@ -108,8 +119,8 @@ pub struct LeaseDispatcher {
     secrets: Arc<dyn Secrets>,
     coming: mpsc::Receiver<PollRequest>,
     waiting: Waiting<PollRequest>,
-    /// Agent types whose queue was found empty, with the time of that. A wake-up removes them.
-    emptied: BTreeMap<AgentType, Instant>,
+    /// Queues that were found empty lately. A wake-up removes them.
+    emptied: Vec<EmptyQueue>,
     /// Agent types that requests arrived for meanwhile, with the time of the claim for them.
     postponed: BTreeMap<AgentType, Instant>,
 }
@@ -139,7 +150,7 @@ impl LeaseDispatcher {
                 biased;
                 changed = stop.changed() => if changed.is_err() { break },
                 woken = self.engine.recv_wake_up(&self.receiver) => {
-                    self.emptied.retain(|agent, _| !woken.contains(agent));
+                    self.emptied.retain(|empty| !woken.contains(&empty.agent));
                     self.serve(woken).await;
                 }
                 coming = self.coming.recv() => match coming {
@@ -178,7 +189,7 @@ impl LeaseDispatcher {
         }
         let (mut agents, now) = (BTreeSet::new(), Instant::now());
         for agent in &request.query.agents {
-            match self.emptied.get(agent).map(|at| *at + STAYS_EMPTY) {
+            match self.emptied_at(*agent, &request.reach).map(|at| at + STAYS_EMPTY) {
                 // A request that does not wait gets what there is now.
                 Some(again) if again > now && !request.query.wait.is_zero() => {
                     self.postponed.entry(*agent).or_insert(again);
@@ -190,7 +201,14 @@ impl LeaseDispatcher {
         }
         let (types, until) = (request.query.agents.clone(), request.until);
         let number = self.waiting.push(types, until, request);
-        self.attend(number, &mut agents).await;
+        self.attend(number, &mut agents, now).await;
+    }
+
+    /// Returns the time at which no task of an agent type was found within this reach.
+    fn emptied_at(&self, agent: AgentType, reach: &Reach) -> Option<Instant> {
+        let covers = |empty: &&EmptyQueue| empty.reach.is_everything() || empty.reach == *reach;
+        let empty = self.emptied.iter().filter(|empty| empty.agent == agent).filter(covers);
+        empty.map(|empty| empty.at).max()
     }
 
     /// Claims for the agent types whose time has come.
@@ -206,23 +224,23 @@ impl LeaseDispatcher {
     /// Goes along the line as long as there is anything for these agent types.
     async fn serve(&mut self, mut agents: BTreeSet<AgentType>) {
         self.postponed.retain(|agent, _| !agents.contains(agent));
-        let mut from = 0;
+        let (mut from, began) = (0, Instant::now());
         while let Some(number) = self.waiting.first(from, &agents) {
             from = number + 1;
-            self.attend(number, &mut agents).await;
+            self.attend(number, &mut agents, began).await;
         }
     }
 
     /// Claims tasks of these agent types for one request, which leaves when it gets some or its
-    /// worker has disconnected.
-    async fn attend(&mut self, number: u64, agents: &mut BTreeSet<AgentType>) {
+    /// worker has disconnected. Queues that were found empty after `began` are not asked again.
+    async fn attend(&mut self, number: u64, agents: &mut BTreeSet<AgentType>, began: Instant) {
         let Some(request) = self.waiting.get_mut(number) else { return };
         if request.answer.is_closed() {
             self.waiting.remove(number);
             return;
         }
-        let query = request.query.clone();
-        let claimed = self.claim(&query, agents).await;
+        let (query, reach) = (request.query.clone(), request.reach.clone());
+        let claimed = self.claim(&query, &reach, agents, began).await;
         let Some(request) = self.waiting.get_mut(number) else { return };
         match claimed {
             Ok(guard) if guard.tasks.is_empty() => request.failed = None,
@@ -246,7 +264,9 @@ impl LeaseDispatcher {
     async fn claim(
         &mut self,
         query: &WorkQuery,
+        reach: &Reach,
         agents: &mut BTreeSet<AgentType>,
+        began: Instant,
     ) -> Result<ClaimGuard, StoreError> {
         let mut guard = ClaimGuard::empty(&self.engine);
         for agent in &query.agents {
@@ -255,12 +275,14 @@ impl LeaseDispatcher {
             if room == 0 {
                 break;
             }
-            if !agents.contains(agent) {
+            let is_empty = self.emptied_at(*agent, reach).is_some_and(|at| at > began);
+            if !agents.contains(agent) || is_empty {
                 continue;
             }
             let secret = &mut guard.secret;
             let secret = secret.get_or_insert_with(|| LeaseSecret::new(self.secrets.secret()));
             let claim = Claim {
+                reach: reach.clone(),
                 worker: query.worker.clone(),
                 slots: BTreeMap::from([(*agent, room)]),
                 lease: self.settings.lease,
@@ -269,10 +291,10 @@ impl LeaseDispatcher {
                     attempt_timeout: self.settings.attempt_timeout,
                     secret: secret.clone(),
                 })),
-                context: self.engine.context(Caller::worker(&query.worker)),
+                context: self.engine.context(query.caller.as_worker(&query.worker)),
             };
             let at = Instant::now();
-            self.emptied.remove(agent);
+            self.emptied.retain(|empty| empty.agent != *agent || empty.reach != *reach);
             let committed = match self.engine.ports.stores.ledger.claim(claim).await {
                 Ok(committed) => committed,
                 Err(error) if guard.tasks.is_empty() => return Err(error),
@@ -284,10 +306,13 @@ impl LeaseDispatcher {
                 _ => None,
             }));
             if guard.tasks.len() - before < room as usize {
-                agents.remove(agent);
-                self.emptied.insert(*agent, at);
-                // The requests that waited for that claim would find nothing either.
-                self.postponed.remove(agent);
+                self.emptied.retain(|empty| empty.at + STAYS_EMPTY > at);
+                self.emptied.push(EmptyQueue { agent: *agent, reach: reach.clone(), at });
+                if reach.is_everything() {
+                    agents.remove(agent);
+                    // The requests that waited for that claim would find nothing either.
+                    self.postponed.remove(agent);
+                }
             }
             self.engine.publish(&committed).await;
         }

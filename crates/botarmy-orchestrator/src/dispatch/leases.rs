@@ -9,8 +9,8 @@ use botarmy_domain::decide::{lease, refusals, tasks};
 use botarmy_domain::ports::{Secrets, WorkerLeases};
 use botarmy_domain::{
     Amount, Assignment, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased,
-    Outcome, PresentedLease, ProjectId, RunError, Scope, StoreError, Task, TaskId, TaskStatus,
-    Timestamp, WorkQuery, WorkerDocument,
+    Outcome, Permission, PresentedLease, ProjectId, RunError, Scope, StoreError, Task, TaskId,
+    TaskStatus, Timestamp, WorkQuery, WorkerDocument,
 };
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -125,7 +125,10 @@ impl Leases {
     /// Returns the task of a lease, and checks the token of the lease.
     async fn authenticate(&self, presented: &PresentedLease) -> Result<Arc<Task>, Error> {
         let task = self.task(&presented.lease).await?;
-        check_token(&task, presented)?;
+        check_proof(&task, presented)?;
+        if let (None, Some(caller)) = (&presented.token, &presented.caller) {
+            self.engine.check_work(caller, task.project_id).await?;
+        }
         Ok(task)
     }
 
@@ -155,10 +158,10 @@ impl Leases {
     async fn accept(
         &self,
         task: &Arc<Task>,
-        lease: &HeldLease,
+        presented: &PresentedLease,
         result: Result<Outcome, RunError>,
     ) -> Result<Arc<Task>, Error> {
-        let holder = &lease.holder;
+        let holder = &presented.lease.holder;
         if let (TaskStatus::Completed, Ok(outcome @ Outcome::Completed { .. })) =
             (task.status(), &result)
         {
@@ -182,19 +185,20 @@ impl Leases {
             }
             failed => failed,
         };
-        let context = self.engine.context(Caller::worker(&holder.worker));
+        let context = self.engine.context(presented.worker());
         let result = Arc::new(result);
         // Only the budget accounts know whether anything was reserved.
         let committed = self.engine.commit_attempt(task, holder, true, &result, context).await?;
         match committed.task(task.id) {
             Some(task) => Ok(Arc::clone(task)),
             // The same result was committed a moment before.
-            None => self.task(lease).await,
+            None => self.task(&presented.lease).await,
         }
     }
 
     /// Records why a result was refused, for a caller that has proved that it holds the lease.
-    async fn record_refusal(&self, task: &Task, holder: &LeaseHolder, reason: String) {
+    async fn record_refusal(&self, task: &Task, presented: &PresentedLease, reason: String) {
+        let holder = &presented.lease.holder;
         if !refusals::is_news(task, &reason) {
             return;
         }
@@ -207,7 +211,7 @@ impl Leases {
         let until = now.after(self.settings.lease).min(deadline);
         let (id, who) = (task.id, holder.clone());
         let scope = Scope::project(task.project_id).task(id);
-        let context = self.engine.context(Caller::worker(&holder.worker));
+        let context = self.engine.context(presented.worker());
         let recorded = self.engine.commit(context, scope, move |context, snapshot| {
             refusals::refuse_result(context, snapshot, id, &who, &reason, until)
         });
@@ -253,10 +257,14 @@ fn size_of_document(job: &Assignment) -> usize {
 
 #[async_trait]
 impl WorkerLeases for Leases {
-    async fn lease(&self, query: WorkQuery) -> Result<Vec<Leased>, Error> {
+    async fn lease(&self, mut query: WorkQuery) -> Result<Vec<Leased>, Error> {
+        let reach = query.caller.reach(Permission::WorkDo)?;
+        if let Some(name) = query.worker.external_name() {
+            query.worker = query.caller.worker_id(name);
+        }
         let now = self.engine.ports.clock.now();
         self.engine.served_agents.by_worker(&query.agents, now, query.wait);
-        let (request, answered) = PollRequest::new(query);
+        let (request, answered) = PollRequest::new(query, reach);
         if self.dispatcher.send(request).await.is_err() {
             return Ok(Vec::new());
         }
@@ -304,16 +312,16 @@ impl WorkerLeases for Leases {
         result: Result<Outcome, RunError>,
     ) -> Result<Arc<Task>, Error> {
         let task = self.authenticate(&presented).await?;
-        let finished = self.accept(&task, &presented.lease, result).await;
+        let finished = self.accept(&task, &presented, result).await;
         if let Err(Error::Refused(invalid @ DomainError::Invalid { .. })) = &finished {
-            self.record_refusal(&task, &presented.lease.holder, invalid.to_string()).await;
+            self.record_refusal(&task, &presented, invalid.to_string()).await;
         }
         finished
     }
 
     async fn refuse(&self, presented: PresentedLease, reason: String) {
         match self.authenticate(&presented).await {
-            Ok(task) => self.record_refusal(&task, &presented.lease.holder, reason).await,
+            Ok(task) => self.record_refusal(&task, &presented, reason).await,
             Err(error) => unrecorded(presented.lease.task, &error),
         }
     }
@@ -326,27 +334,36 @@ fn unrecorded(task: TaskId, error: &Error) {
     }
 }
 
-/// Checks that a call about the latest lease of a task carries its token. An older lease is lost
-/// anyway, and one from before leases had tokens has no digest.
-fn check_token(task: &Task, presented: &PresentedLease) -> Result<(), DomainError> {
+/// Checks that a call about the latest lease of a task carries its token, or is one of the principal
+/// that took the lease. An older lease is lost anyway, and one from before leases had tokens has no
+/// digest.
+fn check_proof(task: &Task, presented: &PresentedLease) -> Result<(), DomainError> {
     let holder = &presented.lease.holder;
     if task.attempt != holder.fence {
         return Ok(());
+    }
+    let principal = presented.caller.as_ref().filter(|caller| caller.principal().is_some());
+    if let (Some(caller), None) = (principal, &presented.token) {
+        if caller.is_worker(&holder.worker) {
+            return Ok(());
+        }
+        return Err(token_required());
     }
     let digest = presented.token.as_ref().map(|token| token.digest(&holder.worker));
     match (&task.lease_token, digest) {
         (None, None) => Ok(()),
         (Some(expected), Some(digest)) if *expected == digest => Ok(()),
-        (Some(_), None) => Err(DomainError::Unauthenticated {
-            code: "token_required",
-            detail: "Send the token that came with the lease, as \"Authorization: Bearer TOKEN\"."
-                .to_owned(),
-        }),
+        (Some(_), None) => Err(token_required()),
         (_, Some(_)) => Err(DomainError::Unauthenticated {
             code: "token_invalid",
             detail: "This is not the token of the lease.".to_owned(),
         }),
     }
+}
+
+fn token_required() -> DomainError {
+    let detail = "Send the token that came with the lease, as \"Authorization: Bearer TOKEN\".";
+    DomainError::Unauthenticated { code: "token_required", detail: detail.to_owned() }
 }
 
 /// Checks that an outcome contains the artifact type that the step requires. A worker can still add

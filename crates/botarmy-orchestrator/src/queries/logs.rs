@@ -7,42 +7,65 @@ use botarmy_domain::log::{EntryFilter, HeadMark, Line, Verification, Verifier};
 use botarmy_domain::page::Page;
 use botarmy_domain::ports::{LogQueries, Queries};
 use botarmy_domain::replay::StateVerification;
-use botarmy_domain::{Caller, DomainError, Entry, Error, EventId, LogId, ProjectId, TaskId};
+use botarmy_domain::{
+    Caller, DomainError, Entry, Error, EventId, EventType, LogId, Permission, ProjectId, TaskId,
+};
 
 use super::{log_reader, state};
 use crate::engine::Engine;
 
+/// Number of entries that are read at once where some are left out.
+const READ_AT_ONCE: u32 = 500;
+/// Largest number of such readings for one page.
+const MAX_READS: u32 = 100;
+
 #[async_trait]
 impl LogQueries for Engine {
-    async fn project_exists(&self, _: &Caller, id: ProjectId) -> Result<bool, Error> {
-        Ok(self.ports.stores.projects.project(id).await?.is_some())
+    async fn project_exists(&self, caller: &Caller, id: ProjectId) -> Result<bool, Error> {
+        match self.readable_project(caller, id).await {
+            Ok(_) => Ok(true),
+            Err(Error::Refused(DomainError::NotFound { .. })) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
-    async fn log_head(&self, _: &Caller, log: LogId) -> Result<Option<HeadMark>, Error> {
+    async fn log_head(&self, caller: &Caller, log: LogId) -> Result<Option<HeadMark>, Error> {
+        self.check_log(caller, log).await?;
         Ok(self.ports.stores.audit.head(log).await?)
     }
 
     async fn log_entries(
         &self,
-        _: &Caller,
+        caller: &Caller,
         log: LogId,
         after: u64,
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, Error> {
+        self.check_log(caller, log).await?;
         Ok(self.ports.stores.audit.since(log, after, limit).await?)
     }
 
-    async fn entry(&self, _: &Caller, id: EventId) -> Result<Arc<Entry>, Error> {
+    async fn entry(&self, caller: &Caller, id: EventId) -> Result<Arc<Entry>, Error> {
         let entry = self.ports.stores.audit.entry(id).await?;
+        let is_of_system = entry.as_ref().is_some_and(|entry| entry.project_id.is_none());
+        if !is_of_system || !caller.rights().has_globally(Permission::SystemRead) {
+            let project = entry.as_ref().and_then(|entry| entry.project_id);
+            self.check_readable_object(caller, project, "Event", id).await?;
+        }
         Ok(entry.ok_or_else(|| DomainError::not_found("Event", id))?)
     }
 
     async fn entries(
         &self,
-        _: &Caller,
+        caller: &Caller,
         filter: EntryFilter,
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, Error> {
+        let filter = EntryFilter { reach: caller.reach(Permission::ProjectRead)?, ..filter };
+        let is_system_hidden = !caller.rights().has_globally(Permission::SystemRead);
+        if filter.reach.is_everything() && is_system_hidden {
+            return self.entries_of_projects(filter, limit).await;
+        }
         Ok(self.ports.stores.audit.entries(filter, limit).await?)
     }
 
@@ -53,8 +76,9 @@ impl LogQueries for Engine {
         filter: EntryFilter,
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, Error> {
+        self.check_readable(caller, id).await?;
         let filter = EntryFilter { project: Some(id), ..filter };
-        let found = self.entries(caller, filter, limit).await?;
+        let found = self.ports.stores.audit.entries(filter, limit).await?;
         if found.items.is_empty() {
             self.existing_project(id).await?;
         }
@@ -68,8 +92,11 @@ impl LogQueries for Engine {
         filter: EntryFilter,
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, Error> {
+        if !caller.rights().has_globally(Permission::ProjectRead) {
+            self.task(caller, id).await?;
+        }
         let filter = EntryFilter { task: Some(id), ..filter };
-        let found = self.entries(caller, filter, limit).await?;
+        let found = self.ports.stores.audit.entries(filter, limit).await?;
         if found.items.is_empty() {
             self.task(caller, id).await?;
         }
@@ -78,21 +105,23 @@ impl LogQueries for Engine {
 
     async fn log_lines(
         &self,
-        _: &Caller,
+        caller: &Caller,
         log: LogId,
         after: u64,
         limit: u32,
     ) -> Result<Vec<Line>, Error> {
+        self.check_log(caller, log).await?;
         Ok(log_reader::lines(&*self.ports.stores.audit, log, after, limit).await?)
     }
 
     async fn verify_log(
         &self,
-        _: &Caller,
+        caller: &Caller,
         log: LogId,
         expected: Option<HeadMark>,
         page: u32,
     ) -> Result<Verification, Error> {
+        self.check_log(caller, log).await?;
         let audit = &*self.ports.stores.audit;
         let head = log_reader::existing_head(audit, log).await?;
         let mut verifier = Verifier::expecting(expected);
@@ -110,11 +139,50 @@ impl LogQueries for Engine {
 
     async fn verify_state(
         &self,
-        _: &Caller,
+        caller: &Caller,
         log: LogId,
         expected: Option<HeadMark>,
         page: u32,
     ) -> Result<StateVerification, Error> {
+        self.check_log(caller, log).await?;
         state::verify_state(&self.ports.stores, log, expected, page).await
+    }
+}
+
+impl Engine {
+    /// Returns entries of all projects that pass the filter, newest first, without those of the system
+    /// log. A page may be shorter than `limit` where many of those lie between.
+    async fn entries_of_projects(
+        &self,
+        filter: EntryFilter,
+        limit: u32,
+    ) -> Result<Page<Arc<Entry>>, Error> {
+        let mut found = Page::default();
+        if filter.event_type.is_some_and(EventType::is_of_system) {
+            return Ok(found);
+        }
+        let mut skipped = filter.offset;
+        let mut filter = EntryFilter { offset: 0, ..filter };
+        let limit = limit as usize;
+        for _ in 0..MAX_READS {
+            let page = self.ports.stores.audit.entries(filter.clone(), READ_AT_ONCE).await?;
+            let next = page.last_before_next().map(|entry| entry.id);
+            for entry in page.items.into_iter().filter(|entry| entry.project_id.is_some()) {
+                if skipped > 0 {
+                    skipped -= 1;
+                } else if found.items.len() < limit {
+                    found.items.push(entry);
+                } else {
+                    found.has_more = true;
+                    return Ok(found);
+                }
+            }
+            filter.before = next;
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+        found.has_more = !found.items.is_empty();
+        Ok(found)
     }
 }

@@ -9,8 +9,9 @@ use botarmy_domain::ports::{RecordsExt, StorePorts};
 use botarmy_domain::replay::{Difference, Replay, StateVerification};
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
-    AgentRecord, AgentType, BudgetAccount, BudgetKey, ContextId, Error, HitlRequestId, HitlStatus,
-    LogId, Package, Stop, StopScope, StoreError, TaskId, TaskStatus,
+    AgentRecord, AgentType, ApiKey, BudgetAccount, BudgetKey, ContextId, CredentialId, Error,
+    HitlRequestId, HitlStatus, LogId, Package, Principal, PrincipalId, Reach, Stop, StopScope,
+    StoreError, TaskId, TaskStatus,
 };
 
 use super::log_reader::{self, existing_head};
@@ -66,6 +67,8 @@ enum RowKey {
     Limit,
     Stop(StopScope),
     Agent(AgentType),
+    Principal(PrincipalId),
+    ApiKey(CredentialId),
 }
 
 struct StateCheck<'a> {
@@ -227,7 +230,22 @@ impl StateCheck<'_> {
                 return Ok(Some(found));
             }
         }
-        Ok(None)
+        self.compare_access().await
+    }
+
+    /// Compares the principals and their keys.
+    async fn compare_access(&mut self) -> Result<Option<Difference>, Error> {
+        let records = &self.stores.records;
+        let principals = readable(records.all::<Principal>().await)?.unwrap_or_default();
+        let keys = readable(records.all::<ApiKey>().await)?.unwrap_or_default();
+        let mut ids = self.replay.principal_ids();
+        ids.extend(principals.iter().map(|principal| principal.id));
+        if let Some(found) = self.one_by_one(ids, RowKey::Principal).await? {
+            return Ok(Some(found));
+        }
+        let mut ids = self.replay.api_key_ids();
+        ids.extend(keys.iter().map(|key| key.id));
+        self.one_by_one(ids, RowKey::ApiKey).await
     }
 
     /// Compares rows that a list did not have, or could not be read in one.
@@ -293,7 +311,10 @@ impl StateCheck<'_> {
                 let Some((row, _)) = &stored else { return Ok(Ok(())) };
                 // The status is a column of its own too.
                 let (status, next) = (row.status(), project.successor());
-                let listed = stores.projects.projects(Some(status), Some(next), 1).await?;
+                let listed = stores
+                    .projects
+                    .projects(&Reach::everything(), Some(status), Some(next), 1)
+                    .await?;
                 if listed.first().is_some_and(|listed| listed.id == project) {
                     Ok(())
                 } else {
@@ -329,6 +350,14 @@ impl StateCheck<'_> {
                 let stored = stores.records.record::<AgentRecord>(agent).await?;
                 let idle = AgentRecord::idle(agent);
                 replay.agent(stored.as_deref().unwrap_or(&idle))
+            }
+            RowKey::Principal(id) => {
+                let stored = stores.records.record::<Principal>(id).await?;
+                replay.principal(id, stored.as_deref())
+            }
+            RowKey::ApiKey(id) => {
+                let stored = stores.records.record::<ApiKey>(id).await?;
+                replay.api_key(id, stored.as_deref())
             }
         })
     }

@@ -82,6 +82,7 @@ fn project() -> Arc<Project> {
         id: id(),
         name: "To do".to_owned(),
         description: None,
+        creator: None,
         oversight: Oversight::Standard,
         state: ProjectState::Active,
         plan: None,

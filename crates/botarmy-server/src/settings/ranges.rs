@@ -24,6 +24,8 @@ const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 const WEEK: u64 = 7 * DAY;
 const TEN_YEARS: u64 = 3650 * DAY;
+/// More requests than a server can answer in a second, or keep open.
+const LIMIT: u64 = 1_000_000;
 /// More tokens than any limit needs.
 const TOKENS: u64 = 1_000_000_000_000_000;
 /// More US dollars than any limit needs.
@@ -39,6 +41,21 @@ pub(super) const RANGES: &[(&str, Range)] = &[
     ("http.body_timeout_s", Whole(1, HOUR)),
     ("http.waiting_per_address", Whole(0, 1_000_000)),
     ("http.shutdown_timeout_s", Whole(0, HOUR)),
+    ("access.key_days", Whole(1, 3650)),
+    ("limits.person_units_per_s", Whole(0, LIMIT)),
+    ("limits.person_burst", Whole(1, LIMIT)),
+    ("limits.service_units_per_s", Whole(0, LIMIT)),
+    ("limits.service_burst", Whole(1, LIMIT)),
+    ("limits.person_requests", Whole(0, LIMIT)),
+    ("limits.person_polls", Whole(0, LIMIT)),
+    ("limits.person_streams", Whole(0, LIMIT)),
+    ("limits.person_heavy", Whole(0, LIMIT)),
+    ("limits.service_requests", Whole(0, LIMIT)),
+    ("limits.service_polls", Whole(0, LIMIT)),
+    ("limits.service_streams", Whole(0, LIMIT)),
+    ("limits.service_heavy", Whole(0, LIMIT)),
+    ("limits.failures_burst", Whole(1, LIMIT)),
+    ("limits.failures_per_minute", Whole(0, LIMIT)),
     ("ws.max_connections", Whole(1, 1_000_000)),
     ("ws.recent_frames", Whole(1, 65_536)),
     ("ws.ping_interval_s", Whole(1, HOUR)),

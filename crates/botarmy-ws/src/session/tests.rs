@@ -1,8 +1,12 @@
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::time::Instant as Time;
 
-use actix_web::{App, HttpServer};
+use actix_web::dev::Service;
+use actix_web::{App, HttpMessage, HttpServer};
 use botarmy_domain::ProjectId;
+use botarmy_domain::ports::MockAccess;
 use botarmy_web::OriginRule;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,6 +21,8 @@ use botarmy_domain::LogId;
 use botarmy_live::LiveSettings;
 use botarmy_live::fakes::{LogWriter, World};
 
+mod access;
+
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 const SOON: Duration = Duration::from_secs(10);
@@ -24,8 +30,20 @@ const SOON: Duration = Duration::from_secs(10);
 struct Server {
     world: Arc<World>,
     hub: Arc<Hub>,
+    callers: Callers,
     address: SocketAddr,
     handle: dev::ServerHandle,
+}
+
+/// Header in which a client of these tests names one of [`Callers`].
+const CALLER: &str = "x-caller";
+
+/// Callers by name, as they are now.
+type Callers = Arc<Mutex<HashMap<String, Result<Caller, Denial>>>>;
+
+fn caller_of(callers: &Callers, name: &str) -> Result<Caller, Denial> {
+    let callers = callers.lock().unwrap();
+    callers.get(name).cloned().unwrap_or_else(|| Ok(Caller::person(name)))
 }
 
 impl Drop for Server {
@@ -49,19 +67,33 @@ async fn serve_limited(limits: LiveSettings, settings: WsSettings) -> Server {
         WsSettings { origins: settings.origins.with_listener(address, false), ..settings };
     let (mounted, settings) = (Arc::clone(&hub), Arc::new(settings));
     let on_connect = on_connect(&settings);
-    let mount = move |cfg: &mut web::ServiceConfig| routes(cfg, &mounted, &settings);
-    let server = HttpServer::new(move || App::new().configure(&mount))
-        .on_connect(on_connect)
-        .workers(1)
-        .listen(listener)
-        .unwrap();
+    let callers = Callers::default();
+    let mut access = MockAccess::new();
+    let known = Arc::clone(&callers);
+    access.expect_recheck().returning(move |caller| caller_of(&known, caller.name()));
+    let access: Arc<dyn Access> = Arc::new(access);
+    let mount = move |cfg: &mut web::ServiceConfig| routes(cfg, &mounted, &access, &settings);
+    let known = Arc::clone(&callers);
+    let app = move || {
+        let known = Arc::clone(&known);
+        // As the middleware of the server does it.
+        let app = App::new().wrap_fn(move |request, service| {
+            let name = request.headers().get(CALLER).and_then(|name| name.to_str().ok());
+            if let Ok(caller) = caller_of(&known, name.unwrap_or("anonymous")) {
+                request.extensions_mut().insert(botarmy_web::Caller(caller));
+            }
+            service.call(request)
+        });
+        app.configure(&mount)
+    };
+    let server = HttpServer::new(app).on_connect(on_connect).workers(1).listen(listener).unwrap();
     let server = server.run();
     let handle = server.handle();
     tokio::spawn(server);
     while world.subscribers() == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    Server { world, hub, address, handle }
+    Server { world, hub, callers, address, handle }
 }
 
 impl Server {

@@ -19,7 +19,7 @@ use crate::lease::{Lease, LeaseHolder, WorkerId};
 use crate::scope::Snapshot;
 use crate::task::{Task, TaskError, TaskState};
 use crate::usage::Usage;
-use crate::vocabulary::TaskStatus;
+use crate::vocabulary::{Permission, TaskStatus};
 
 /// Code of an attempt whose inputs are not the released ones, byte for byte.
 pub const RELEASED_BYTES_DIFFER: &str = "released_bytes_differ";
@@ -36,7 +36,7 @@ pub fn claim(
     lease: Duration,
     external: Option<&ExternalLease>,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::WorkDo)?;
     let project = builder.active_project()?.clone();
     let mut task = (*builder.task(id)?).clone();
     if task.status() != TaskStatus::Pending || task.ready_at > builder.at() {
@@ -107,7 +107,7 @@ pub fn refuse_inputs(
     holder: &LeaseHolder,
     detail: &str,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::WorkDo)?;
     let task = held(&builder, id, holder)?;
     let note = event::Note(Map::from_iter([
         ("code".to_owned(), RELEASED_BYTES_DIFFER.into()),
@@ -131,7 +131,7 @@ pub fn expire_lease(
     snapshot: &Snapshot,
     id: TaskId,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ServerRun)?;
     let mut task = (*builder.task(id)?).clone();
     let expired = task.lease().filter(|lease| lease.expires_at <= builder.at()).cloned();
     let lease = expired.ok_or_else(|| {
@@ -175,7 +175,7 @@ pub fn requeue(
     holder: &LeaseHolder,
     reason: &str,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::WorkDo)?;
     let task = held(&builder, id, holder)?;
     back_into_the_queue(&mut builder, &task, reason);
     Ok(builder.finish())

@@ -22,7 +22,7 @@ use crate::outcome::{Question, RunError};
 use crate::scope::Snapshot;
 use crate::task::{Task, TaskError, TaskState};
 use crate::usage::Usage;
-use crate::vocabulary::{ArtifactType, HitlKind, StepStatus, TaskStatus};
+use crate::vocabulary::{ArtifactType, HitlKind, Permission, StepStatus, TaskStatus};
 
 /// Result of an attempt that finished.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,7 +51,7 @@ pub fn complete(
     holder: &LeaseHolder,
     work: &Work,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::WorkDo)?;
     let task = builder.task(id)?;
     if is_repetition(&task, holder, work)? {
         return Ok(builder.finish());
@@ -159,7 +159,7 @@ pub fn fail(
     holder: &LeaseHolder,
     error: &RunError,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::WorkDo)?;
     let mut task = held(&builder, id, holder)?;
     let attempted = task.clone();
     task.usage.add(error.usage());
@@ -280,7 +280,7 @@ pub fn ask(
     holder: &LeaseHolder,
     inquiry: &Inquiry,
 ) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot);
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::WorkDo)?;
     let mut task = held(&builder, id, holder)?;
     let project = builder.open_project()?.clone();
     let question = &inquiry.question;

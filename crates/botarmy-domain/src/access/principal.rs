@@ -1,0 +1,194 @@
+//! Principals: the persons and programs that hold grants.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::grant::Grant;
+use super::rights::Rights;
+use crate::error::DomainError;
+use crate::ids::PrincipalId;
+use crate::record::{ColumnKind, ColumnValue, Record, RecordTable};
+use crate::text;
+use crate::timestamp::Timestamp;
+use crate::vocabulary::{Permission, PrincipalKind};
+
+/// Longest name of a principal or of a group, in characters.
+const MAX_NAME: usize = 128;
+/// Largest number of groups of a principal.
+const MAX_GROUPS: usize = 64;
+
+/// A person or a program that holds grants. It is never removed, so that the log can always be read:
+/// one that was deleted keeps its name, and its id is never given to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Principal {
+    /// Id, which follows from the name or from the identity at a provider.
+    pub id: PrincipalId,
+    /// Kind; it belongs to the principal, not to its credentials.
+    pub kind: PrincipalKind,
+    /// Name, as the log records it.
+    pub name: String,
+    /// Identity at an OpenID provider; `None` for a local principal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openid: Option<OpenIdSubject>,
+    /// Groups that it is in.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<String>,
+    /// Grants.
+    #[serde(default)]
+    pub grants: Vec<Grant>,
+    /// Whether its credentials are refused for now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
+    /// Time of deletion; its credentials are refused for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
+    /// Time of creation.
+    pub created_at: Timestamp,
+    /// Time of the last change.
+    pub updated_at: Timestamp,
+}
+
+/// Identity of a person at an OpenID provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenIdSubject {
+    /// Issuer, as in its tokens.
+    pub issuer: String,
+    /// Subject, which the issuer never gives to another.
+    pub subject: String,
+}
+
+impl Principal {
+    /// Returns the id of the local principal with this name. Names that differ in case or form only are
+    /// the same name.
+    #[must_use]
+    pub fn local_id(name: &str) -> PrincipalId {
+        id_of(&["local", &name.to_lowercase()])
+    }
+
+    /// Returns the id of a person at an OpenID provider.
+    #[must_use]
+    pub fn openid_id(subject: &OpenIdSubject) -> PrincipalId {
+        id_of(&["openid", &subject.issuer, &subject.subject])
+    }
+
+    /// Returns whether its credentials are accepted.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        !self.disabled && self.deleted_at.is_none()
+    }
+
+    /// Returns whether it is active and may manage principals and keys.
+    #[must_use]
+    pub fn manages_access(&self) -> bool {
+        self.is_active() && Rights::of(&self.grants, None).has_globally(Permission::AccessManage)
+    }
+}
+
+/// Returns the UUID (version 8) of a text.
+fn id_of(parts: &[&str]) -> PrincipalId {
+    let digest = Sha256::digest(["botarmy.principal/1", &parts.join("\0")].join("\0"));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    PrincipalId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+/// Returns the name of a principal or of a group without surrounding white space.
+///
+/// # Errors
+/// [`DomainError::Invalid`] for a name that is blank, too long, or not of one visible line. A slash is
+/// refused because the names of lease holders have one between their parts.
+pub(crate) fn sound_name(field: &'static str, name: &str) -> Result<String, DomainError> {
+    let invalid = |message: &str| Err(DomainError::invalid(field, message));
+    let Some(name) = text::non_blank(name) else { return invalid("must not be blank") };
+    if name.chars().count() > MAX_NAME {
+        return invalid("must be at most 128 characters");
+    }
+    if name.chars().any(|c| c.is_control() || text::is_bidi(c) || c == '/') {
+        return invalid("must not have control characters, marks of writing direction or slashes");
+    }
+    Ok(name.to_owned())
+}
+
+/// Returns the names of groups.
+///
+/// # Errors
+/// [`DomainError::Invalid`] for too many groups, or for a name that [`sound_name`] refuses.
+pub(crate) fn sound_groups(groups: &[String]) -> Result<BTreeSet<String>, DomainError> {
+    if groups.len() > MAX_GROUPS {
+        return Err(DomainError::invalid("groups", format!("must be at most {MAX_GROUPS}")));
+    }
+    groups.iter().map(|group| sound_name("groups", group)).collect()
+}
+
+impl Record for Principal {
+    type Key = PrincipalId;
+
+    const TABLE: RecordTable =
+        RecordTable { name: "principals", key: ("id", ColumnKind::Id), extra: &[] };
+
+    fn key(&self) -> PrincipalId {
+        self.id
+    }
+
+    fn stored_key(key: PrincipalId) -> ColumnValue {
+        ColumnValue::Id(key.uuid())
+    }
+}
+
+/// Counter of the changes of principals, grants, keys and sessions. A server that remembers them
+/// compares it with its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AccessVersion {
+    /// Number of changes so far.
+    pub version: u64,
+}
+
+impl AccessVersion {
+    /// The key: there is one such record.
+    pub const KEY: PrincipalId = PrincipalId::from_uuid(Uuid::nil());
+}
+
+impl Record for AccessVersion {
+    type Key = PrincipalId;
+
+    const TABLE: RecordTable =
+        RecordTable { name: "access_version", key: ("id", ColumnKind::Id), extra: &[] };
+
+    fn key(&self) -> PrincipalId {
+        Self::KEY
+    }
+
+    fn stored_key(key: PrincipalId) -> ColumnValue {
+        ColumnValue::Id(key.uuid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_follows_from_the_identity() {
+        assert_eq!(Principal::local_id("Ada"), Principal::local_id("ada"));
+        assert_ne!(Principal::local_id("ada"), Principal::local_id("bob"));
+        let subject = |issuer: &str, subject: &str| {
+            Principal::openid_id(&OpenIdSubject {
+                issuer: issuer.to_owned(),
+                subject: subject.to_owned(),
+            })
+        };
+        assert_ne!(subject("a", "bc"), subject("ab", "c"));
+        assert_eq!(Principal::local_id("ada").uuid().get_version_num(), 8);
+    }
+
+    #[test]
+    fn names_are_of_one_visible_line_without_slashes() {
+        assert_eq!(sound_name("name", " Ada L. ").as_deref(), Ok("Ada L."));
+        for name in ["", " ", "a/b", "a\nb", "\u{202e}a", "\u{200b}", &"a".repeat(129)] {
+            assert!(sound_name("name", name).is_err(), "{name:?}");
+        }
+    }
+}

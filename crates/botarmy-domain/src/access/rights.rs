@@ -1,0 +1,190 @@
+//! The grants of a caller in the form in which they are checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::grant::{Grant, GrantTarget};
+use super::permission::PermissionSet;
+use super::reach::{Reach, Sight};
+use crate::ids::{PrincipalId, ProjectId};
+use crate::vocabulary::{Permission, Role};
+
+/// Rights of a caller: those of its principal, narrowed by those of its key. Clones share them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights(Arc<Vec<Held>>);
+
+/// Permissions by target. A permission is held if every element of [`Rights`] has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Held {
+    all: PermissionSet,
+    own: PermissionSet,
+    projects: BTreeMap<ProjectId, PermissionSet>,
+}
+
+impl Held {
+    fn of(grants: &[Grant]) -> Self {
+        let mut held = Self::default();
+        for grant in grants {
+            let set = match grant.target {
+                GrantTarget::All => &mut held.all,
+                GrantTarget::Own => &mut held.own,
+                GrantTarget::Project(id) => held.projects.entry(id).or_default(),
+            };
+            *set = set.union(grant.role.permissions());
+        }
+        held
+    }
+
+    fn has(&self, permission: Permission, project: ProjectId, is_own: bool) -> bool {
+        self.all.has(permission)
+            || (is_own && self.own.has(permission))
+            || self.projects.get(&project).is_some_and(|set| set.has(permission))
+    }
+
+    fn sight(&self, permission: Permission, principal: Option<PrincipalId>) -> Option<Sight> {
+        if self.all.has(permission) {
+            return None;
+        }
+        let named = self.projects.iter().filter(|(_, set)| set.has(permission));
+        Some(Sight {
+            projects: named.map(|(id, _)| *id).collect(),
+            creator: principal.filter(|_| self.own.has(permission)),
+        })
+    }
+
+    fn anywhere(&self) -> PermissionSet {
+        self.projects.values().fold(self.all.union(self.own), |set, more| set.union(*more))
+    }
+}
+
+impl Rights {
+    /// Returns no rights at all.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::of(&[], None)
+    }
+
+    /// Returns the rights of the server itself: every permission on everything.
+    #[must_use]
+    pub fn of_the_server() -> Self {
+        let held = Held { all: PermissionSet::ALL, ..Held::default() };
+        Self(Arc::new(vec![held]))
+    }
+
+    /// Returns the rights of these grants, narrowed to those of a key.
+    #[must_use]
+    pub fn of(grants: &[Grant], narrowed: Option<&[Grant]>) -> Self {
+        let mut held = vec![Held::of(grants)];
+        held.extend(narrowed.map(Held::of));
+        Self(Arc::new(held))
+    }
+
+    /// Returns whether the permission is held on this project.
+    #[must_use]
+    pub fn has(&self, permission: Permission, project: ProjectId, is_own: bool) -> bool {
+        self.0.iter().all(|held| held.has(permission, project, is_own))
+    }
+
+    /// Returns whether the permission is held on everything.
+    #[must_use]
+    pub fn has_globally(&self, permission: Permission) -> bool {
+        self.0.iter().all(|held| held.all.has(permission))
+    }
+
+    /// Returns whether the permission is held on everything or on the caller's own projects, as it is
+    /// needed to create one.
+    #[must_use]
+    pub fn has_for_new(&self, permission: Permission) -> bool {
+        self.0.iter().all(|held| held.all.has(permission) || held.own.has(permission))
+    }
+
+    /// Returns whether the permission is held on anything.
+    #[must_use]
+    pub fn has_somewhere(&self, permission: Permission) -> bool {
+        self.0.iter().all(|held| held.anywhere().has(permission))
+    }
+
+    /// Returns the projects on which the permission is held by this principal.
+    #[must_use]
+    pub fn reach(&self, permission: Permission, principal: Option<PrincipalId>) -> Reach {
+        Reach::limited(self.0.iter().filter_map(|held| held.sight(permission, principal)))
+    }
+
+    /// Returns whether a grant gives nothing that is not held already, so that it may be passed on.
+    /// Whoever manages a project may let workers work on it, without being one.
+    #[must_use]
+    pub fn covers(&self, grant: &Grant) -> bool {
+        let wanted = grant.role.permissions();
+        let is_covered = |held: PermissionSet| {
+            held.includes(wanted)
+                || (grant.role == Role::Worker && held.has(Permission::ProjectManage))
+        };
+        self.0.iter().all(|held| {
+            let on_target = match grant.target {
+                GrantTarget::All => held.all,
+                // What the other creates is not what the caller created.
+                GrantTarget::Own => held.all,
+                GrantTarget::Project(id) => {
+                    held.all.union(held.projects.get(&id).copied().unwrap_or_default())
+                }
+            };
+            is_covered(on_target)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn project(n: u128) -> ProjectId {
+        ProjectId::from_uuid(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn a_key_never_widens_the_grants_of_its_principal() {
+        let (one, two) = (project(1), project(2));
+        let of_one = [Grant::on_project(Role::Admin, one)];
+        let narrowed = Rights::of(&of_one, Some(&[Grant::on_all(Role::Viewer)]));
+        assert!(narrowed.has(Permission::ProjectRead, one, false));
+        assert!(!narrowed.has(Permission::ProjectRun, one, false));
+        assert!(!narrowed.has(Permission::ProjectRead, two, true));
+        assert!(!narrowed.has_globally(Permission::ProjectRead));
+        assert_eq!(
+            narrowed.reach(Permission::ProjectRead, None),
+            Reach::limited([Sight { projects: [one].into(), creator: None }])
+        );
+    }
+
+    #[test]
+    fn own_projects_are_those_of_the_principal() {
+        let ada = PrincipalId::from_uuid(Uuid::from_u128(1));
+        let rights = Rights::of(&[Grant::on_own(Role::Operator)], None);
+        assert!(rights.has(Permission::ProjectRun, project(1), true));
+        assert!(!rights.has(Permission::ProjectRun, project(1), false));
+        assert!(rights.has_for_new(Permission::ProjectCreate));
+        assert!(!rights.has_globally(Permission::ProjectCreate));
+        assert!(rights.has_somewhere(Permission::AgentsRead));
+        assert!(!rights.has_globally(Permission::AgentsRead));
+        let reach = rights.reach(Permission::ProjectRead, Some(ada));
+        assert!(reach.sees(project(9), Some(ada)) && !reach.sees(project(9), None));
+    }
+
+    #[test]
+    fn only_what_is_held_can_be_granted() {
+        let one = project(1);
+        let admin = Rights::of(&[Grant::on_project(Role::Admin, one)], None);
+        assert!(admin.covers(&Grant::on_project(Role::Viewer, one)));
+        assert!(admin.covers(&Grant::on_project(Role::Admin, one)));
+        assert!(admin.covers(&Grant::on_project(Role::Worker, one)));
+        let operator = Rights::of(&[Grant::on_project(Role::Operator, one)], None);
+        assert!(!operator.covers(&Grant::on_project(Role::Worker, one)));
+        for target in [GrantTarget::All, GrantTarget::Own, GrantTarget::Project(project(2))] {
+            assert!(!admin.covers(&Grant { role: Role::Viewer, target }), "{target:?}");
+        }
+        assert!(Rights::of_the_server().covers(&Grant::on_all(Role::Admin)));
+        assert!(!Rights::none().covers(&Grant::on_project(Role::Viewer, one)));
+    }
+}

@@ -1,0 +1,154 @@
+//! Principals: their creation, and the changes of their grants and states.
+
+use super::keys;
+use super::rules::{count_version, existing, passed_on};
+use crate::access::{ApiKey, Principal, sound_groups, sound_name};
+use crate::change::{Decision, Row};
+use crate::decide::builder::DecisionBuilder;
+use crate::decision_context::DecisionContext;
+use crate::error::DomainError;
+use crate::event::{self, EventPayload as E};
+use crate::ids::{CredentialId, PrincipalId};
+use crate::ports::{NewPrincipal, PrincipalChange};
+use crate::records::Listed;
+use crate::scope::Snapshot;
+use crate::vocabulary::{Permission, PrincipalKind};
+
+/// Returns the id that a new local principal gets.
+///
+/// # Errors
+/// An unsuitable name.
+pub fn id_of(new: &NewPrincipal) -> Result<PrincipalId, DomainError> {
+    Ok(Principal::local_id(&sound_name("name", &new.name)?))
+}
+
+/// Creates a local principal. Needs a scope with the principal of [`id_of`].
+///
+/// # Errors
+/// A name that is unsuitable or was ever taken; a kind that only parts of the server have; a grant that
+/// the caller does not hold.
+pub fn create_principal(
+    context: &DecisionContext,
+    snapshot: &Snapshot,
+    new: &NewPrincipal,
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::AccessManage)?;
+    let name = sound_name("name", &new.name)?;
+    if new.kind == PrincipalKind::System {
+        return Err(DomainError::invalid("kind", "must be person or service"));
+    }
+    let groups = sound_groups(&new.groups)?;
+    let grants = passed_on(&context.caller, &new.grants, &[])?;
+    let id = Principal::local_id(&name);
+    if let Some(taken) = snapshot.record::<Principal>(id) {
+        let detail = match taken.deleted_at {
+            None => format!("There is a principal \"{}\" already.", taken.name),
+            Some(at) => format!(
+                "The name belonged to a principal that was deleted at {at}; names in the log stay \
+                 unambiguous, so choose another."
+            ),
+        };
+        return Err(DomainError::conflict("name_taken", detail));
+    }
+    let (created_at, updated_at) = (builder.at(), builder.at());
+    let principal = Principal {
+        id,
+        kind: new.kind,
+        name,
+        openid: None,
+        groups,
+        grants,
+        disabled: false,
+        deleted_at: None,
+        created_at,
+        updated_at,
+    };
+    put_new(&mut builder, &principal);
+    count_version(&mut builder);
+    Ok(builder.finish())
+}
+
+/// Writes a new principal.
+pub(super) fn put_new(builder: &mut DecisionBuilder<'_>, principal: &Principal) {
+    let payload = E::PrincipalCreated(event::PrincipalCreated {
+        principal_id: principal.id,
+        name: principal.name.clone(),
+        kind: principal.kind,
+        openid: principal.openid.clone(),
+        groups: principal.groups.clone(),
+        grants: principal.grants.clone(),
+    });
+    builder.put_row(Row::Record(principal.clone().into()), &payload);
+}
+
+/// Changes a principal; decides nothing if nothing changes. A deletion revokes its keys. Needs a scope
+/// with the principal, with its keys for a deletion, and with some other administrators if the
+/// principal is one: they prove that it is not the last.
+///
+/// # Errors
+/// If the principal does not exist; a grant that the caller does not hold; the conflict `last_admin` if
+/// nobody could manage access afterwards.
+pub fn change_principal(
+    context: &DecisionContext,
+    snapshot: &Snapshot,
+    id: PrincipalId,
+    change: &PrincipalChange,
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::AccessManage)?;
+    let before = existing(&builder, id)?;
+    let mut after = before.clone();
+    if let Some(grants) = &change.grants {
+        after.grants = passed_on(&context.caller, grants, &before.grants)?;
+    }
+    if let Some(groups) = &change.groups {
+        after.groups = sound_groups(groups)?;
+    }
+    if let Some(disabled) = change.disabled {
+        after.disabled = disabled;
+    }
+    if change.deleted {
+        after.deleted_at = Some(builder.at());
+    }
+    if after == before {
+        return Ok(builder.finish());
+    }
+    if before.manages_access() && !after.manages_access() && !has_other_admin(snapshot, id) {
+        let detail = format!(
+            "\"{}\" is the last principal that can manage access; make another one an admin first.",
+            before.name
+        );
+        return Err(DomainError::conflict("last_admin", detail));
+    }
+    after.updated_at = builder.at();
+    let payload = E::GrantChanged(event::GrantChanged {
+        principal_id: id,
+        name: after.name.clone(),
+        groups: after.groups.clone(),
+        grants: after.grants.clone(),
+        disabled: after.disabled,
+        deleted: change.deleted,
+    });
+    builder.put_row(Row::Record(after.into()), &payload);
+    if change.deleted {
+        for key in keys_of(snapshot, id) {
+            keys::revoke(&mut builder, &key);
+        }
+    }
+    count_version(&mut builder);
+    Ok(builder.finish())
+}
+
+/// Returns whether the scope has another principal that manages access.
+fn has_other_admin(snapshot: &Snapshot, id: PrincipalId) -> bool {
+    let principals = snapshot.records.values().flatten().filter_map(Principal::of);
+    principals.into_iter().any(|other| other.id != id && other.manages_access())
+}
+
+/// Returns the keys of a principal in the scope that were not revoked.
+fn keys_of(snapshot: &Snapshot, id: PrincipalId) -> Vec<ApiKey> {
+    let keys = snapshot.records.values().flatten().filter_map(ApiKey::of);
+    let keys = keys.filter(|key| key.principal == id && key.revoked_at.is_none());
+    let mut keys: Vec<ApiKey> = keys.map(|key| ApiKey::clone(key)).collect();
+    keys.sort_by_key(|key: &ApiKey| -> CredentialId { key.id });
+    keys
+}

@@ -1,0 +1,64 @@
+//! Rules that all decisions about access share.
+
+use std::collections::BTreeSet;
+
+use crate::access::{AccessVersion, Grant, Principal, check_grants};
+use crate::caller::Caller;
+use crate::change::Row;
+use crate::decide::builder::DecisionBuilder;
+use crate::error::DomainError;
+use crate::ids::PrincipalId;
+use crate::log::LogId;
+use crate::scope::Scope;
+
+/// Returns the scope of a decision about access, without the principals and keys that it is about.
+#[must_use]
+pub fn scope() -> Scope {
+    Scope::log(LogId::System).record::<AccessVersion>(AccessVersion::KEY)
+}
+
+/// Counts a change of principals or keys. Comes after its events.
+pub(super) fn count_version(builder: &mut DecisionBuilder<'_>) {
+    let version = builder.record::<AccessVersion>(AccessVersion::KEY);
+    let version = version.map_or(0, |counted| counted.version);
+    builder.and_row(Row::Record(AccessVersion { version: version + 1 }.into()));
+}
+
+/// Returns grants in order and without repetitions, if the caller may pass on those that were not
+/// `held` before.
+///
+/// # Errors
+/// A grant that the caller does not hold; too many projects.
+pub(super) fn passed_on(
+    caller: &Caller,
+    grants: &[Grant],
+    held: &[Grant],
+) -> Result<Vec<Grant>, DomainError> {
+    let grants: BTreeSet<Grant> = grants.iter().copied().collect();
+    let grants: Vec<Grant> = grants.into_iter().collect();
+    check_grants(&grants)?;
+    let mut new = grants.iter().filter(|grant| !held.contains(grant));
+    match new.find(|grant| !caller.rights().covers(grant)) {
+        None => Ok(grants),
+        Some(grant) => {
+            let detail = format!(
+                "The role {} can be granted there only by a principal that holds it there.",
+                grant.role
+            );
+            Err(DomainError::Forbidden { code: "grant_not_held", detail })
+        }
+    }
+}
+
+/// Returns a principal that was not deleted, as this decision leaves it.
+pub(super) fn existing(
+    builder: &DecisionBuilder<'_>,
+    id: PrincipalId,
+) -> Result<Principal, DomainError> {
+    let found = builder.record::<Principal>(id).filter(|found| found.deleted_at.is_none());
+    found.map(|found| Principal::clone(found)).ok_or_else(|| no_principal(id))
+}
+
+fn no_principal(id: PrincipalId) -> DomainError {
+    DomainError::not_found("Principal", id)
+}

@@ -1,0 +1,218 @@
+//! Access control: who a caller is, and the principals and keys.
+//!
+//! Every principal and every key is in memory ([`cache`]), so that recognising a caller reads nothing.
+//! The table is replaced as a whole when its version changes, which [`AccessControl::run`] notices by a
+//! message and by comparing the version with the stored one.
+
+mod cache;
+mod commands;
+mod denials;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use botarmy_domain::decide::access::note_denials;
+use botarmy_domain::event::AccessDenied;
+use botarmy_domain::ports::{Denial, Secrets, Subscription};
+use botarmy_domain::{
+    ApiKeyText, BusMessage, Caller, CredentialId, EventType, KeySecret, LogId, Scope, StoreError,
+    Timestamp,
+};
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+use tracing::{debug, warn};
+
+use crate::engine::Engine;
+use cache::Cache;
+use denials::DenialLog;
+use table::Entry;
+
+/// Interval at which the stored version is compared with that in memory.
+const COMPARISON: Duration = Duration::from_millis(500);
+/// Longest duration of one comparison.
+const COMPARISON_TIMEOUT: Duration = Duration::from_secs(2);
+/// Interval at which summaries of refused requests are looked at.
+const DENIALS: Duration = Duration::from_secs(1);
+/// Least time between two notes of the use of one key.
+const USE_INTERVAL: Duration = Duration::from_secs(60);
+/// Largest number of uses that wait to be noted; a later use is noted in place of one that is left out.
+const USES: usize = 1_024;
+
+/// Settings of access control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessSettings {
+    /// Whether requests need a credential.
+    pub is_required: bool,
+    /// Time until a key expires, unless it is created with another; `None` for never.
+    pub key_lifetime: Option<Duration>,
+}
+
+/// Access control. Clones share everything.
+#[derive(Clone)]
+pub struct AccessControl(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    secrets: Arc<dyn Secrets>,
+    settings: AccessSettings,
+    cache: Cache,
+    denials: DenialLog,
+    uses: mpsc::Sender<(CredentialId, Timestamp)>,
+    coming_uses: Mutex<Option<mpsc::Receiver<(CredentialId, Timestamp)>>>,
+}
+
+impl AccessControl {
+    /// Creates access control without principals; [`AccessControl::load`] reads them.
+    #[must_use]
+    pub fn new(engine: Engine, secrets: Arc<dyn Secrets>, settings: AccessSettings) -> Self {
+        let (uses, coming_uses) = mpsc::channel(USES);
+        Self(Arc::new(Inner {
+            engine,
+            secrets,
+            settings,
+            cache: Cache::default(),
+            denials: DenialLog::default(),
+            uses,
+            coming_uses: Mutex::new(Some(coming_uses)),
+        }))
+    }
+
+    /// Reads the principals and keys.
+    ///
+    /// # Errors
+    /// The error of the store.
+    pub async fn load(&self) -> Result<(), StoreError> {
+        self.0.cache.compare(&*self.0.engine.ports.stores.records).await
+    }
+
+    /// Returns the text of a new key.
+    #[must_use]
+    pub fn new_key(&self) -> ApiKeyText {
+        KeySecret::new(self.0.secrets.secret()).text()
+    }
+
+    /// Follows changes that other servers make, and writes denials and uses of keys, until `stop` is
+    /// set. Credentials are refused as [`Denial::Unavailable`] a few seconds after it ended.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let work = async {
+            tokio::join!(self.follow_changes(), self.write_denials(), self.write_uses());
+        };
+        tokio::select! {
+            () = work => {}
+            _ = stop.wait_for(|stopped| *stopped) => {}
+        }
+        self.flush_denials(self.0.denials.take_all()).await;
+    }
+
+    async fn follow_changes(&self) {
+        let mut ticks = tokio::time::interval(COMPARISON);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut messages = None;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    if messages.is_none() {
+                        messages = self.0.engine.ports.bus.subscribe().await.ok();
+                    }
+                }
+                is_about_access = next_about_access(&mut messages) => {
+                    if !is_about_access {
+                        continue;
+                    }
+                }
+            }
+            match tokio::time::timeout(COMPARISON_TIMEOUT, self.load()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    warn!(%error, "The version of access could not be read; trying again");
+                }
+                Err(_) => warn!("Reading the version of access takes too long; trying again"),
+            }
+        }
+    }
+
+    async fn write_denials(&self) {
+        let mut ticks = tokio::time::interval(DENIALS);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.0.denials.first() => {}
+            }
+            let due = self.0.denials.take_due(tokio::time::Instant::now());
+            self.flush_denials(due).await;
+        }
+    }
+
+    async fn flush_denials(&self, due: Vec<AccessDenied>) {
+        if due.is_empty() {
+            return;
+        }
+        let denials = due.clone();
+        let note = move |context: &_, snapshot: &_| note_denials(context, snapshot, &denials);
+        let engine = &self.0.engine;
+        let context = engine.context(Caller::system());
+        if let Err(error) = engine.commit(context, Scope::log(LogId::System), note).await {
+            warn!(%error, "Refused requests could not be logged; trying again");
+            self.0.denials.put_back(due);
+        }
+    }
+
+    async fn write_uses(&self) {
+        let uses = self.0.coming_uses.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut uses) = uses else { return };
+        while let Some((key, at)) = uses.recv().await {
+            if let Err(error) = self.0.engine.ports.stores.ledger.note_key_use(key, at).await {
+                debug!(%error, key.id = %key, "The use of a key could not be noted");
+            }
+        }
+    }
+
+    /// Returns the caller of a valid entry.
+    fn accept<'a>(&self, entry: &'a Entry) -> Result<(&'a Caller, Timestamp), Denial> {
+        let now = self.0.engine.ports.clock.now();
+        if entry.key.has_expired(now) { Err(Denial::Expired) } else { Ok((&entry.caller, now)) }
+    }
+
+    /// Returns the caller with this key, and notes its use.
+    fn recognise(&self, credential: &str) -> Result<Caller, Denial> {
+        let key: ApiKeyText = credential.parse().map_err(|_| Denial::Invalid)?;
+        let table = self.0.cache.table().ok_or(Denial::Unavailable)?;
+        let entry = table.with_digest(&key.digest()).ok_or(Denial::Invalid)?;
+        let (caller, now) = self.accept(entry)?;
+        if entry.is_use_news(now, USE_INTERVAL) {
+            // A full queue leaves it to a later use.
+            self.0.uses.try_send((entry.key.id, now)).ok();
+        }
+        Ok(caller.clone())
+    }
+}
+
+/// Waits for the next message, and returns whether it may be about access. Without a subscription it
+/// waits for ever.
+async fn next_about_access(messages: &mut Option<Box<dyn Subscription>>) -> bool {
+    let Some(subscription) = messages else { return std::future::pending().await };
+    match subscription.next().await {
+        Some(BusMessage::Entry(entry)) => is_about_access(entry.event_type),
+        Some(BusMessage::Progress(_)) => false,
+        Some(BusMessage::Lagged) => true,
+        None => {
+            *messages = None;
+            false
+        }
+    }
+}
+
+const fn is_about_access(event: EventType) -> bool {
+    matches!(
+        event,
+        EventType::PrincipalCreated
+            | EventType::GrantChanged
+            | EventType::KeyCreated
+            | EventType::KeyRotated
+            | EventType::KeyRevoked
+    )
+}

@@ -1,0 +1,322 @@
+//! The driving port `Access`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use botarmy_domain::decide::access::{
+    NewApiKey, change_principal, create_key, create_principal, first_admin, first_admin_scope,
+    id_of, revoke_key, rotate_key, scope,
+};
+use botarmy_domain::ports::{
+    Access, Denial, IssuedKey, Lifetime, NewKey, NewPrincipal, PrincipalChange, RecordsExt, UsedKey,
+};
+use botarmy_domain::{
+    AccessVersion, ApiKey, ApiKeyText, Authentication, Caller, Committed, CredentialId,
+    DecisionContext, DomainError, Error, Grant, Page, Permission, Place, Principal, PrincipalId,
+    Scope, StoreError, Timestamp,
+};
+use tracing::{info, warn};
+
+use super::AccessControl;
+use crate::engine::Engine;
+
+/// Largest number of other administrators whose existence a decision checks.
+const WITNESSES: usize = 16;
+/// Longest lifetime of a key that expires.
+const MAX_LIFETIME: Duration = Duration::from_secs(100 * 365 * 86_400);
+/// Longest time for which a key works after it was replaced.
+const MAX_OVERLAP: Duration = Duration::from_secs(365 * 86_400);
+/// Name of the key of the first administrator.
+const FIRST_KEY: &str = "first key";
+
+#[async_trait]
+impl Access for AccessControl {
+    fn is_required(&self) -> bool {
+        self.0.settings.is_required
+    }
+
+    fn authenticate(&self, credential: &str) -> Result<Caller, Denial> {
+        self.recognise(credential)
+    }
+
+    fn recheck(&self, caller: &Caller) -> Result<Caller, Denial> {
+        let Some(id) = caller.credential() else { return Ok(caller.clone()) };
+        let table = self.0.cache.table().ok_or(Denial::Unavailable)?;
+        let entry = table.with_id(id).filter(|_| caller.authentication() == Authentication::Key);
+        let (now, _) = self.accept(entry.ok_or(Denial::Invalid)?)?;
+        Ok(caller.clone().with_identity_of(now))
+    }
+
+    fn principal_of(&self, caller: &Caller) -> Option<Arc<Principal>> {
+        self.0.cache.latest().principal(caller.principal()?).cloned()
+    }
+
+    fn record_denial(&self, reason: &'static str, source: String) {
+        self.0.denials.record(reason, &source, self.engine().ports.clock.now());
+    }
+
+    async fn principals(
+        &self,
+        caller: &Caller,
+        after: Option<PrincipalId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Principal>>, Error> {
+        caller.check(Permission::AccessManage, Place::Installation)?;
+        let mut found = self.engine().ports.stores.records.all::<Principal>().await?;
+        found.retain(|one| one.deleted_at.is_none() && Some(one.id) > after);
+        Ok(Page::first(found, limit))
+    }
+
+    async fn create_principal(
+        &self,
+        new: NewPrincipal,
+        caller: Caller,
+    ) -> Result<Arc<Principal>, Error> {
+        caller.check(Permission::AccessManage, Place::Installation)?;
+        let id = id_of(&new)?;
+        let context = self.engine().context(caller);
+        let create = move |context: &_, snapshot: &_| create_principal(context, snapshot, &new);
+        let created = move |committed: &Committed| committed.record::<Principal>(id).cloned();
+        let scope = scope().record::<Principal>(id);
+        let created = self.engine().commit_call(context, scope, create, created).await?;
+        self.update().await;
+        let created = crate::commands::written(created)?;
+        info!(principal.id = %id, "Created the principal \"{}\"", created.name);
+        Ok(created)
+    }
+
+    async fn change_principal(
+        &self,
+        id: PrincipalId,
+        change: PrincipalChange,
+        caller: Caller,
+    ) -> Result<Arc<Principal>, Error> {
+        caller.check(Permission::AccessManage, Place::Installation)?;
+        let scope = self.scope_of_change(id, &change).await?;
+        let context = self.engine().context(caller);
+        let decide =
+            move |context: &_, snapshot: &_| change_principal(context, snapshot, id, &change);
+        let changed = move |committed: &Committed| committed.record::<Principal>(id).cloned();
+        let changed = self.engine().commit_call(context, scope, decide, changed).await?;
+        self.update().await;
+        match changed {
+            Some(changed) => {
+                info!(principal.id = %id, "Changed the principal \"{}\"", changed.name);
+                Ok(changed)
+            }
+            // It was as wanted already.
+            None => self.existing_principal(id).await,
+        }
+    }
+
+    async fn keys(
+        &self,
+        caller: &Caller,
+        principal: Option<PrincipalId>,
+        after: Option<CredentialId>,
+        limit: u32,
+    ) -> Result<Page<UsedKey>, Error> {
+        caller.check(Permission::AccessManage, Place::Installation)?;
+        let mut found = self.engine().ports.stores.records.all::<ApiKey>().await?;
+        found.retain(|key| {
+            Some(key.id) > after && principal.is_none_or(|owner| key.principal == owner)
+        });
+        let page = Page::first(found, limit);
+        let keys = self.with_uses(page.items).await?;
+        Ok(Page { items: keys, has_more: page.has_more })
+    }
+
+    async fn key(&self, caller: &Caller, id: CredentialId) -> Result<UsedKey, Error> {
+        caller.check(Permission::AccessManage, Place::Installation)?;
+        let key = self.existing_key(id).await?;
+        let found = self.with_uses(vec![key]).await?.pop();
+        Ok(found.ok_or_else(|| no_key(id))?)
+    }
+
+    async fn create_key(&self, new: NewKey, caller: Caller) -> Result<IssuedKey, Error> {
+        let context = self.engine().context(caller);
+        let text = self.new_key();
+        let expires_at = self.expiry(context.now, new.lifetime)?;
+        let mut key = new_api_key(&context, &text, new.name, expires_at);
+        key.grants = new.grants;
+        let (id, owner) = (key.id, new.principal);
+        let create = move |context: &_, snapshot: &_| create_key(context, snapshot, owner, &key);
+        let issued = self.issue(context, scope().record::<Principal>(owner), create, id, text);
+        crate::commands::written(issued.await?)
+    }
+
+    async fn revoke_key(&self, id: CredentialId, caller: Caller) -> Result<Arc<ApiKey>, Error> {
+        let context = self.engine().context(caller);
+        let revoke = move |context: &_, snapshot: &_| revoke_key(context, snapshot, id);
+        let revoked = move |committed: &Committed| committed.record::<ApiKey>(id).cloned();
+        let scope = scope().record::<ApiKey>(id);
+        let revoked = self.engine().commit_call(context, scope, revoke, revoked).await?;
+        self.update().await;
+        match revoked {
+            Some(revoked) => {
+                info!(key.id = %id, "Revoked the key \"{}\" (…{})", revoked.name, revoked.hint);
+                Ok(revoked)
+            }
+            None => self.existing_key(id).await,
+        }
+    }
+
+    async fn rotate_key(
+        &self,
+        id: CredentialId,
+        overlap: Duration,
+        caller: Caller,
+    ) -> Result<IssuedKey, Error> {
+        caller.check(Permission::AccessManage, Place::Installation)?;
+        if overlap > MAX_OVERLAP {
+            return Err(DomainError::invalid("overlap_s", "must be at most a year").into());
+        }
+        let context = self.engine().context(caller);
+        let old = self.existing_key(id).await?;
+        let lifetime = old.expires_at.map(|end| end.since(old.created_at));
+        let expires_at = lifetime.map(|lifetime| context.now.after(lifetime));
+        let text = self.new_key();
+        let key = new_api_key(&context, &text, old.name.clone(), expires_at);
+        let new = key.id;
+        let scope = scope().record::<ApiKey>(id).record::<Principal>(old.principal);
+        let rotate =
+            move |context: &_, snapshot: &_| rotate_key(context, snapshot, id, &key, overlap);
+        crate::commands::written(self.issue(context, scope, rotate, new, text).await?)
+    }
+}
+
+impl AccessControl {
+    /// Creates the first administrator with this key, unless access was set up before: then it returns
+    /// `None`.
+    ///
+    /// # Errors
+    /// If the caller may not manage access, or the error of the store.
+    pub async fn create_first_admin(
+        &self,
+        text: ApiKeyText,
+        caller: Caller,
+    ) -> Result<Option<IssuedKey>, Error> {
+        let context = self.engine().context(caller);
+        let expires_at = self.expiry(context.now, Lifetime::Default)?;
+        let key = new_api_key(&context, &text, FIRST_KEY.to_owned(), expires_at);
+        let id = key.id;
+        let create = move |context: &_, snapshot: &_| first_admin(context, snapshot, &key);
+        self.issue(context, first_admin_scope(), create, id, text).await
+    }
+
+    /// Returns whether access was set up: there is, or was, a principal.
+    ///
+    /// # Errors
+    /// The error of the store.
+    pub async fn is_set_up(&self) -> Result<bool, StoreError> {
+        let records = &self.engine().ports.stores.records;
+        Ok(records.record::<AccessVersion>(AccessVersion::KEY).await?.is_some())
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// Commits the decision about a new key, and returns it with its text. The reply is never kept for
+    /// a repetition of the call, because it has the secret.
+    async fn issue(
+        &self,
+        context: DecisionContext,
+        scope: Scope,
+        decide: impl Fn(
+            &DecisionContext,
+            &botarmy_domain::Snapshot,
+        ) -> Result<botarmy_domain::Decision, DomainError>
+        + Send
+        + Sync
+        + 'static,
+        id: CredentialId,
+        text: ApiKeyText,
+    ) -> Result<Option<IssuedKey>, Error> {
+        let committed = self.engine().commit(context, scope, decide).await?;
+        self.update().await;
+        let Some(key) = committed.record::<ApiKey>(id).cloned() else { return Ok(None) };
+        info!(key.id = %id, "Created the key \"{}\" (…{})", key.name, key.hint);
+        Ok(Some(IssuedKey { key, text }))
+    }
+
+    /// Brings the table in memory up to date before a change is acknowledged.
+    async fn update(&self) {
+        if let Err(error) = self.0.cache.changed(&*self.engine().ports.stores.records).await {
+            warn!(%error, "Keys are refused until the store can be read again");
+        }
+    }
+
+    /// Returns the scope of a change, with what it needs: the keys that a deletion revokes, and other
+    /// administrators, so that the last one stays.
+    async fn scope_of_change(
+        &self,
+        id: PrincipalId,
+        change: &PrincipalChange,
+    ) -> Result<Scope, StoreError> {
+        let records = &self.engine().ports.stores.records;
+        let others = records.all::<Principal>().await?;
+        let others = others.iter().filter(|other| other.id != id && other.manages_access());
+        let others = others.map(|other| other.id).take(WITNESSES);
+        let mut scope = scope().record::<Principal>(id).records::<Principal>(others);
+        if change.deleted {
+            let keys = records.all::<ApiKey>().await?;
+            let keys = keys.iter().filter(|key| key.principal == id && key.revoked_at.is_none());
+            scope = scope.records::<ApiKey>(keys.map(|key| key.id));
+        }
+        Ok(scope)
+    }
+
+    /// Returns the time at which a key that is created now expires.
+    fn expiry(&self, now: Timestamp, lifetime: Lifetime) -> Result<Option<Timestamp>, DomainError> {
+        let lifetime = match lifetime {
+            Lifetime::Default => self.0.settings.key_lifetime,
+            Lifetime::For(lifetime) if lifetime.is_zero() || lifetime > MAX_LIFETIME => {
+                let message = "must be more than nothing and at most 100 years";
+                return Err(DomainError::invalid("expires", message));
+            }
+            Lifetime::For(lifetime) => Some(lifetime),
+            Lifetime::Unlimited => None,
+        };
+        Ok(lifetime.map(|lifetime| now.after(lifetime)))
+    }
+
+    async fn existing_principal(&self, id: PrincipalId) -> Result<Arc<Principal>, Error> {
+        let found = self.engine().ports.stores.records.record::<Principal>(id).await?;
+        Ok(found.ok_or_else(|| DomainError::not_found("Principal", id))?)
+    }
+
+    async fn existing_key(&self, id: CredentialId) -> Result<Arc<ApiKey>, Error> {
+        let found = self.engine().ports.stores.records.record::<ApiKey>(id).await?;
+        Ok(found.ok_or_else(|| no_key(id))?)
+    }
+
+    async fn with_uses(&self, keys: Vec<Arc<ApiKey>>) -> Result<Vec<UsedKey>, StoreError> {
+        let uses = self.engine().ports.stores.records.key_uses().await?;
+        let uses: std::collections::HashMap<_, _> = uses.into_iter().collect();
+        let used = |key: Arc<ApiKey>| UsedKey { last_used_at: uses.get(&key.id).copied(), key };
+        Ok(keys.into_iter().map(used).collect())
+    }
+}
+
+/// Returns what is stored of a new key with this text.
+fn new_api_key(
+    context: &DecisionContext,
+    text: &ApiKeyText,
+    name: String,
+    expires_at: Option<Timestamp>,
+) -> NewApiKey {
+    NewApiKey {
+        id: context.fork(1).id_generator().credential(),
+        name,
+        hint: text.hint(),
+        digest: text.digest(),
+        grants: None::<Vec<Grant>>,
+        expires_at,
+    }
+}
+
+fn no_key(id: CredentialId) -> DomainError {
+    DomainError::not_found("Key", id)
+}
