@@ -37,6 +37,12 @@ RULES = [
     ("create_artifact", "content", "source code "),
     ("complete_task", "output", "source code "),
     ("open_live_connection", "after", "`after` is a position in one project's log"),
+    ("create_key", "expires_in_days", "contradicts `never`"),
+    # A name in which something can be seen, of one line and without a slash.
+    ("create_principal", "name", "must not "),
+    ("create_principal", "groups", "must not "),
+    ("set_groups", "groups", "must not "),
+    ("create_key", "name", "must not "),
 ]
 # A number in a document of free form that no program could read back exactly.
 INEXACT = "cannot be stored exactly"
@@ -67,6 +73,9 @@ def is_known(operation, field, message):
     # Two items may name one request with different digests.
     if (operation, message) == ("respond_to_requests", "occurs twice") and field.startswith("items["):
         return True
+    # A grant on one project names it, and no other grant does.
+    if operation in ("create_key", "create_principal", "set_grants") and field.startswith("grants["):
+        return message == "is required" or message.startswith("belongs to a grant on one project")
     # A document that replaces the one under review has the form of its step.
     if operation == "respond_to_request" and field.startswith("/amended_content"):
         return True

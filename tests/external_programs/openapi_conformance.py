@@ -129,7 +129,8 @@ def use_everything():
     token = {"Authorization": f"Bearer {leased['leases'][0]['token']}"}
     ask("lease_tasks", body={"worker_id": "w", "agents": ["tester"]}, status=204)
     ask("extend_lease", lease, body={"progress": 5}, status=200, headers=token)
-    ask("extend_lease", lease, body={"progress": 5}, status=401)
+    ask("extend_lease", lease, body={"progress": 5}, status=401,
+        headers={"Authorization": "Bearer none"})
     question = {"question": "Which?", "options": ["a"]}
     asked = ask("ask_question", lease, body=question, status=202, headers=token)
     request = {"request_id": asked["hitl_request_id"]}

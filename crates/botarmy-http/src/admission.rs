@@ -183,7 +183,11 @@ fn credential_of(
                     let user = named_user(headers)?.map(str::to_owned);
                     caller.with_claimed_user(user)
                 }
-                PrincipalKind::Person | PrincipalKind::System => caller,
+                // It counts for nothing, and a malformed one is a mistake all the same.
+                PrincipalKind::Person | PrincipalKind::System => {
+                    named_user(headers)?;
+                    caller
+                }
             };
             Ok(Authenticated::Caller(caller))
         }

@@ -234,7 +234,7 @@ async fn a_service_names_a_user_and_a_person_does_not() {
     let name = |name: &str| name.to_owned();
     assert_eq!(claimed(key(2), "eve").await, (200, Some((name("ci"), Some(name("eve"))))));
     assert_eq!(claimed(key(1), "eve").await, (200, Some((name("ada"), None))));
-    assert_eq!(claimed(key(1), " ").await, (200, Some((name("ada"), None))));
+    assert_eq!(claimed(key(1), " ").await, (400, None), "malformed, although it does not count");
     assert_eq!(claimed(key(2), " ").await, (400, None));
 }
 
