@@ -41,7 +41,9 @@ RULES = [
     # A name in which something can be seen, of one line and without a slash.
     ("create_principal", "name", "must not "),
     ("create_principal", "groups", "must not "),
+    ("create_principal", "groups", "must be at most 128 characters"),
     ("set_groups", "groups", "must not "),
+    ("set_groups", "groups", "must be at most 128 characters"),
     ("create_key", "name", "must not "),
 ]
 # A number in a document of free form that no program could read back exactly.
