@@ -41,7 +41,7 @@ struct Identity {
     rights: Rights,
 }
 
-/// Where something is done.
+/// Place in which something is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// In the installation as a whole.

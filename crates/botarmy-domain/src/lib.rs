@@ -11,6 +11,7 @@ pub mod actor;
 pub mod agent;
 pub mod artifact;
 pub mod assignment;
+mod base62;
 pub mod batch;
 pub mod budget;
 pub mod bus_message;

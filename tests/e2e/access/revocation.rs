@@ -1,4 +1,4 @@
-//! What is revoked is refused within a second, on every server and on every connection.
+//! Revocation: refused within a second, on every server and on every connection.
 
 use std::time::{Duration, Instant};
 

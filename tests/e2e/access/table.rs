@@ -193,7 +193,7 @@ const ROLES: [(Role, &[Permission]); 5] = [
     ),
 ];
 
-/// What the requests of a caller are about.
+/// Objects that the requests of a caller are about.
 struct Target {
     project: Project,
     /// Principal that administrators may change.

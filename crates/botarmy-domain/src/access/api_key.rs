@@ -7,15 +7,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::grant::Grant;
+use crate::base62::{DIGITS, LENGTH, base62};
 use crate::ids::{CredentialId, PrincipalId};
-use crate::lease_token::{DIGITS, base62};
 use crate::record::{ColumnKind, ColumnValue, Record, RecordTable};
 use crate::timestamp::Timestamp;
 
 /// First characters of every key, by which scanners recognise a leaked one.
 const PREFIX: &str = "botarmy_k_";
-/// Number of digits that hold 256 bits.
-const LENGTH: usize = 43;
 /// Number of digits of the checksum.
 const CHECK_LENGTH: usize = 6;
 /// Number of digits at the end by which people tell their keys apart.

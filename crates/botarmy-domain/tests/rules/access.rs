@@ -1,4 +1,5 @@
-//! Who may change principals and keys, and that a sequence of such changes gains nothing.
+//! Changes of principals and keys: the callers that may make them, and that no sequence of them gains
+//! anything.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use super::header_file;
 use crate::settings::Settings;
 use crate::stores::Stores;
 
-/// What a user needs for a first request.
+/// State of access after a start, with which a user makes a first request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FirstStart {
     /// Nothing: the server is open.
