@@ -63,10 +63,15 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
                 let all = ["botarmy-domain", "botarmy-sql", "botarmy-tls"];
                 assert_eq!(on_ours, all.into(), "{name} leans on {on_ours:?}");
             }
+            // The certificate of the provider is checked like that of a database.
+            "botarmy-openid" => {
+                let both = ["botarmy-domain", "botarmy-tls"];
+                assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
+            }
             // Certificates are no matter of the domain.
             "botarmy-tls" => assert!(on_ours.is_empty(), "{name} leans on {on_ours:?}"),
             // What every border over HTTP shares, and the live frames that some of them serve.
-            "botarmy-http" => {
+            "botarmy-http" | "botarmy-console" => {
                 let both = ["botarmy-domain", "botarmy-web"];
                 assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
             }
@@ -77,13 +82,13 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
             _ => assert_eq!(on_ours, ["botarmy-domain"].into(), "{name} leans on {on_ours:?}"),
         }
     }
-    assert_eq!(ours.len(), 17, "a new crate has its place in this test: {names:?}");
+    assert_eq!(ours.len(), 19, "a new crate has its place in this test: {names:?}");
 }
 
 #[test]
 fn a_library_lives_in_one_crate_only() {
     let ours = ours(&metadata());
-    let homes: [(&str, &[&str]); 19] = [
+    let homes: [(&str, &[&str]); 22] = [
         // The bench measures the database itself beside it.
         ("diesel", &["botarmy-sqlite", "botarmy-postgres", "botarmy-tests"]),
         ("diesel-async", &["botarmy-postgres"]),
@@ -95,8 +100,16 @@ fn a_library_lives_in_one_crate_only() {
         // The server mounts the borders, and the tests have a provider's double.
         (
             "actix-web",
-            &["botarmy-web", "botarmy-http", "botarmy-ws", "botarmy-server", "botarmy-tests"],
+            &[
+                "botarmy-web",
+                "botarmy-http",
+                "botarmy-console",
+                "botarmy-ws",
+                "botarmy-server",
+                "botarmy-tests",
+            ],
         ),
+        ("askama", &["botarmy-console"]),
         // The server on connections that report their end.
         ("actix-http", &["botarmy-http"]),
         ("actix-service", &["botarmy-http"]),
@@ -104,6 +117,9 @@ fn a_library_lives_in_one_crate_only() {
         // The sockets of the server, and clients of it.
         ("tokio-rustls", &["botarmy-http", "botarmy-tests"]),
         ("rustls-native-certs", &["botarmy-tls", "botarmy-agents-llm"]),
+        // The signatures of a provider's tokens, and those of its double.
+        ("ring", &["botarmy-openid", "botarmy-tests"]),
+        ("reqwest", &["botarmy-agents-llm", "botarmy-openid", "botarmy-tests"]),
         ("ipnet", &["botarmy-web"]),
         ("actix-cors", &["botarmy-http"]),
         // The problem document stands in the OpenAPI document of every border.
@@ -144,6 +160,7 @@ fn the_smallest_server_has_no_optional_library() {
         "botarmy-redis",
         "deadpool-redis",
         "botarmy-agents-llm",
+        "botarmy-openid",
         "reqwest",
         "botarmy-agents-command",
         "similar",
@@ -174,6 +191,8 @@ fn the_domain_has_no_runtime_no_framework_and_no_database() {
         "serde_json",
         "serde_json_canonicalizer",
         "sha2",
+        // Comparison of secrets.
+        "subtle",
         "thiserror",
         "time",
         "toml",
@@ -214,7 +233,7 @@ fn the_borders_do_not_name_a_port_of_the_store() {
         "AgentStatus",
         "StorePorts",
     ];
-    for border in ["botarmy-http", "botarmy-live", "botarmy-web", "botarmy-ws"] {
+    for border in ["botarmy-console", "botarmy-http", "botarmy-live", "botarmy-web", "botarmy-ws"] {
         for file in sources(&root().join("crates").join(border).join("src")) {
             let text = std::fs::read_to_string(&file).unwrap();
             let is_code = |line: &&str| !line.trim_start().starts_with("//");

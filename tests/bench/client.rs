@@ -14,6 +14,8 @@ pub(crate) struct Connection {
     stream: TcpStream,
     request: Vec<u8>,
     answer: Vec<u8>,
+    /// Whether requests have the key of the servers under test.
+    has_key: bool,
 }
 
 /// Answer to a request.
@@ -36,7 +38,13 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, request: Vec::new(), answer: Vec::with_capacity(4096) })
+        Ok(Self { stream, request: Vec::new(), answer: Vec::with_capacity(4096), has_key: true })
+    }
+
+    /// Sends no key from now on, as to an open server.
+    pub(crate) fn without_key(mut self) -> Self {
+        self.has_key = false;
+        self
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Result<Answer<'_>> {
@@ -76,7 +84,8 @@ impl Connection {
     ) -> Result<Answer<'_>> {
         let token = match token {
             Some(token) => format!("authorization: Bearer {token}\r\n"),
-            None => header_line(),
+            None if self.has_key => header_line(),
+            None => String::new(),
         };
         self.request.clear();
         let head = format!(

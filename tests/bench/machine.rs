@@ -58,6 +58,17 @@ pub(crate) async fn wait_until_idle(patience: Duration) -> Option<u64> {
     }
 }
 
+/// Returns the processor time that the threads of a process have used so far (proc(5), `schedstat`).
+/// Threads that have ended do not count.
+pub(crate) fn processor_time(pid: u32) -> Option<Duration> {
+    let mut nanos = 0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        nanos += text.split_whitespace().next()?.parse::<u64>().ok()?;
+    }
+    Some(Duration::from_nanos(nanos))
+}
+
 /// Returns the resident memory of a process, in bytes.
 pub(crate) fn resident(pid: u32) -> Option<u64> {
     status(pid, "VmRSS:")

@@ -326,6 +326,7 @@ mod tests {
             ("status", &[PerSecond]),
             ("audit", &[Milliseconds, Milliseconds]),
             ("fanout", &[Milliseconds]),
+            ("access", &[Milliseconds]),
             ("boot", &[Milliseconds, Milliseconds, Megabytes]),
             ("full-submit", &[PerSecond, Milliseconds]),
             ("full-start", &[Milliseconds, Milliseconds]),

@@ -126,7 +126,9 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         server.started_in = began.elapsed();
-        if has_keys()? && access::needs_keys() && !settings.iter().any(|one| one.1 == "worker") {
+        let is_open = settings.contains(&(access::MODE, "open"));
+        let is_worker = settings.iter().any(|one| one.1 == "worker");
+        if has_keys()? && access::needs_keys() && !is_open && !is_worker {
             let path = format!("/api/v1/access/principals/{}/grants", access::admin());
             Connection::open(address).await?.put(&path, &access::worker_grants()).await?;
         }

@@ -109,6 +109,7 @@ async fn rows_are_read_back_unchanged_in_key_order(place: Place) {
         (table("projects"), vec![project(2, Some(9)), project(1, None), project(0x80, Some(1))]),
         (table("key_uses"), vec![key_use(2, i64::MAX), key_use(1, 0)]),
         (table("api_keys"), vec![record(3), record(1)]),
+        (table("sessions"), vec![record(3), record(1)]),
     ] {
         assert_eq!(target.last(table).await.unwrap(), None);
         target.append(table, &rows).await.unwrap();

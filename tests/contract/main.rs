@@ -17,6 +17,7 @@ mod llm_bodies;
 mod llm_documents;
 mod log_search;
 mod model;
+mod openid;
 mod oversight;
 mod reach;
 mod reads;
@@ -117,7 +118,11 @@ contracts! {
         the_latest_use_of_a_key_is_kept;
     access:
         principals_and_keys_come_back_as_written,
-        changes_of_access_at_once_are_all_counted;
+        changes_of_access_at_once_are_all_counted,
+        sessions_and_links_come_back_as_written,
+        a_link_starts_one_session_however_many_try,
+        sign_ins_at_once_leave_no_more_sessions_than_allowed,
+        records_are_read_together_as_of_one_commit;
     => memory, sqlite, postgres
 }
 

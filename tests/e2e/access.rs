@@ -2,11 +2,20 @@
 //! and end.
 
 mod enumeration;
+mod escalation;
 mod first_start;
+mod four_eyes;
 mod guessing;
+mod isolation;
 mod leases;
+mod openid;
+mod origins;
 mod references;
 mod revocation;
 mod secrets;
+mod sessions;
 mod table;
+mod timing;
+mod unauthorised;
+mod upgrade;
 mod world;

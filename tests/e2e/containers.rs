@@ -1,13 +1,26 @@
-//! The image, the compose file and the environment files agree with the code. None of these tests
-//! needs a container engine.
+//! The image, the compose file, the environment files and the example for Kubernetes agree with the code,
+//! and the server works as they start it. None of these tests needs a container engine: `image.rs`
+//! assembles the image, and `container.rs` runs it.
+
+mod container;
+mod image;
+mod kubernetes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use botarmy_server::Settings;
+use botarmy_tests::server::{TIMEOUT, bare_client_builder};
+use botarmy_tests::services::{self, PostgresServer};
+use reqwest::Client;
+use serde_json::{Value, json};
 
-use crate::documentation::{defaults, read, root};
+use crate::documentation::{blocks, defaults, guides, read, root};
+use container::{Network, Plan};
+use image::Image;
 
 /// Returns the instructions of the Dockerfile, with continued lines joined and without comments.
 fn instructions() -> Vec<(String, String)> {
@@ -27,32 +40,9 @@ fn last(word: &str) -> String {
     found.next_back().unwrap_or_else(|| panic!("the Dockerfile has no {word}")).1
 }
 
-/// Returns the variables that the image sets.
-fn image() -> BTreeMap<String, String> {
-    let pairs = last("ENV");
-    let pair = |pair: &str| {
-        let (name, value) = pair.split_once('=').unwrap();
-        (name.to_owned(), value.to_owned())
-    };
-    pairs.split_whitespace().map(pair).collect()
-}
-
-/// Returns the part of the compose file that begins with this line, up to the next of the same
-/// depth.
-fn block(text: &str, heading: &str) -> String {
-    let depth = heading.len() - heading.trim_start().len();
-    let mut lines = text.lines().skip_while(|line| *line != heading).skip(1);
-    let mut found = String::new();
-    for line in lines.by_ref() {
-        let is_deeper = line.len() - line.trim_start().len() > depth;
-        if !line.trim().is_empty() && !is_deeper {
-            break;
-        }
-        found.push_str(line);
-        found.push('\n');
-    }
-    assert!(!found.is_empty(), "compose.yaml has no {heading}");
-    found
+/// Returns the compose file, with its anchors resolved.
+fn compose() -> Value {
+    serde_saphyr::from_str(&read("compose.yaml")).unwrap()
 }
 
 /// Returns a value as compose reads it: `${NAME:-default}` is the default, `${NAME:?…}` is a
@@ -65,18 +55,26 @@ fn filled_in(value: &str) -> String {
         let replacement = inside.split_once(":-").map_or("s3cr3t", |(_, default)| default);
         text = format!("{}{replacement}{}", &text[..start], &text[end + 1..]);
     }
-    text.trim_matches('"').to_owned()
+    text
+}
+
+/// Returns the variables of a service of the compose file.
+fn environment(service: &Value) -> BTreeMap<String, String> {
+    let pairs = service["environment"].as_object().unwrap().iter();
+    pairs.map(|(name, value)| (name.clone(), filled_in(value.as_str().unwrap()))).collect()
+}
+
+/// Returns the command of a service, with `$$` as the dollar that it stands for.
+fn command(service: &Value) -> Vec<String> {
+    let words = service["command"].as_array().into_iter().flatten();
+    words.map(|word| word.as_str().unwrap().replace("$$", "$")).collect()
 }
 
 /// Returns the variables of a replica in containers: those of the image, overridden by the compose
 /// file.
 fn replica() -> BTreeMap<String, String> {
-    let text = read("compose.yaml");
-    let environment = block(&block(&text, "x-botarmy: &botarmy"), "  environment:");
-    let pairs = environment.lines().filter(|line| !line.trim().starts_with('#'));
-    let pairs = pairs.map(|line| line.trim().split_once(": ").unwrap());
-    let mut variables = image();
-    variables.extend(pairs.map(|(name, value)| (name.to_owned(), filled_in(value))));
+    let mut variables = Image::read().env;
+    variables.extend(environment(&compose()["services"]["botarmy-1"]));
     variables
 }
 
@@ -93,7 +91,7 @@ fn a_replica_accepts_the_settings_it_is_given_in_a_container() {
 
 #[test]
 fn the_image_alone_does_not_allow_remote_access() {
-    let settings = Settings::load(None, image()).unwrap();
+    let settings = Settings::load(None, Image::read().env).unwrap();
     let error = format!("{:#}", settings.check_exposure().unwrap_err());
     for missing in ["http.allow_remote", "http.hosts", "http.trusted_proxies"] {
         assert!(error.contains(missing), "{error}");
@@ -237,11 +235,283 @@ fn the_compose_file_publishes_on_loopback_only_and_holds_no_password() {
 
 #[test]
 fn a_container_is_given_as_long_to_stop_as_the_server_takes() {
-    let text = read("compose.yaml");
-    let grace = block(&text, "x-botarmy: &botarmy");
-    let grace = grace.split("stop_grace_period: ").nth(1).unwrap().split('s').next().unwrap();
     let needed = Settings::load(None, replica()).unwrap().http.shutdown_timeout_s;
-    assert!(grace.parse::<u64>().unwrap() > needed, "{grace} s against {needed} s");
+    for service in ["botarmy-1", "botarmy-2", "worker"] {
+        let grace = grace(&compose()["services"][service]);
+        assert!(grace.as_secs() > needed, "{service}: {grace:?} against {needed} s");
+    }
+}
+
+/// Returns how long a service may take to stop.
+fn grace(service: &Value) -> Duration {
+    let text = service["stop_grace_period"].as_str().unwrap();
+    Duration::from_secs(text.strip_suffix('s').expect("seconds").parse().unwrap())
+}
+
+/// Returns the command of the health check of a service.
+fn health_check(service: &Value) -> Vec<String> {
+    let test = service["healthcheck"]["test"].as_array().unwrap();
+    let words: Vec<_> = test.iter().map(|word| word.as_str().unwrap().replace("$$", "$")).collect();
+    match words[0].as_str() {
+        "CMD" => words[1..].to_vec(),
+        "CMD-SHELL" => vec!["sh".to_owned(), "-c".to_owned(), words[1].clone()],
+        _ => panic!("{words:?}"),
+    }
+}
+
+/// Redis as the compose file starts it, in the network of a test. It ends with this value.
+struct Redis(std::process::Child);
+
+impl Redis {
+    /// Starts it, and waits until its health check succeeds.
+    async fn start(network: &Network, service: &Value) -> Self {
+        let binary = PathBuf::from(std::env::var(services::REDIS_BIN).unwrap());
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", binary.parent().unwrap().display());
+        let user = services::user().expect("the tests run as root");
+        let run = |words: Vec<String>| {
+            let mut run = network.command(user);
+            let libraries = services::command(&binary);
+            let libraries = libraries.get_envs().filter_map(|(name, value)| Some((name, value?)));
+            run.args(words).envs(libraries).envs(environment(service)).env("PATH", &path);
+            run.current_dir("/").stdin(std::process::Stdio::null());
+            run.stdout(std::process::Stdio::null());
+            run
+        };
+        let redis = Self(run(command(service)).spawn().unwrap());
+        let begun = Instant::now();
+        while !run(health_check(service)).status().unwrap().success() {
+            assert!(begun.elapsed() < TIMEOUT, "Redis does not start with {:?}", command(service));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        redis
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Returns the only line that a command printed on standard output.
+fn line(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap().trim().to_owned()
+}
+
+/// Requests a path with this `Host`, and this key if it is not empty; returns status and body.
+async fn get(client: &Client, base: &str, host: &str, key: &str, path: &str) -> (u16, Value) {
+    let mut request = client.get(format!("{base}{path}")).header("host", host).timeout(TIMEOUT);
+    if !key.is_empty() {
+        request = request.bearer_auth(key);
+    }
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, response.json().await.unwrap_or_default())
+}
+
+/// Creates a project with this key once it is known, which may take a second; returns its path.
+async fn create(client: &Client, base: &str, key: &str) -> String {
+    let begun = Instant::now();
+    loop {
+        let request = client.post(format!("{base}/api/v1/projects")).bearer_auth(key);
+        let response = request.json(&json!({"name": "x"})).send().await.unwrap();
+        if response.status() == 201 {
+            return response.headers()["location"].to_str().unwrap().to_owned();
+        }
+        assert_eq!(response.status(), 401, "{}", response.text().await.unwrap());
+        assert!(begun.elapsed() < TIMEOUT, "the key does not become known");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Returns the words of the line of the guide that begins with this, without the comment behind it.
+fn guide_line(beginning: &str) -> Vec<String> {
+    let text = read("docs/deploying.md").replace("\\\n", " ");
+    let line = text.lines().find(|line| line.starts_with(beginning));
+    let line = line.unwrap_or_else(|| panic!("the guide has no line {beginning}"));
+    line.split('#').next().unwrap().split_whitespace().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_image_runs_with_the_settings_of_the_compose_file() {
+    let Some(bwrap) = container::bwrap() else { return };
+    let (postgres, _) = PostgresServer::with_database(&[]).await.expect("it is where bwrap is");
+    let (image, files, compose) = (Image::read(), Image::assemble(&bwrap), compose());
+    let service = |name: &str| &compose["services"][name];
+    let folder = container::volumes();
+    let volume = container::volume_of_image(&image, files.path(), folder.path());
+    let network = Network::new(&bwrap);
+    let plan = |name: &str| {
+        let mut words = command(service(name));
+        if words.is_empty() {
+            words.clone_from(&image.command);
+        }
+        assert_eq!(service(name)["cap_drop"], json!(["ALL"]), "containers here have none");
+        assert_eq!(service(name)["security_opt"], json!(["no-new-privileges:true"]));
+        assert_eq!(service(name)["volumes"], json!([format!("data:{}", image.volume)]));
+        Plan {
+            names: &["postgres", "redis"],
+            env: environment(service(name)),
+            command: words,
+            read_only: service(name)["read_only"] == true,
+            ..Plan::new(&bwrap, &image, files.path(), &network, &volume)
+        }
+    };
+
+    // The databases have the names, the ports and the passwords of the file.
+    network.reach(5432, postgres.port());
+    let own = environment(service("postgres"));
+    assert_eq!((&*own["POSTGRES_USER"], &*own["POSTGRES_DB"]), ("botarmy", "botarmy"));
+    let check = health_check(service("postgres"));
+    let tool = services::postgres_tool(&check[0]).unwrap();
+    let mut ready = network.command((0, 0));
+    ready.arg(tool.get_program()).args(&check[1..]);
+    ready.envs(tool.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(ready.status().unwrap().success(), "{check:?}");
+    let redis = Redis::start(&network, service("redis")).await;
+    let shown = std::fs::read(format!("/proc/{}/cmdline", redis.0.id())).unwrap();
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    assert!(shown.contains("redis-server") && !shown.contains("s3cr3t"), "{shown}");
+
+    let migrated = plan("migrate").run();
+    assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+
+    let first = plan("botarmy-1");
+    let replica = first.start().await;
+    let (user, group) = image.user;
+    assert_eq!(replica.status("Uid"), format!("{user} {user} {user} {user}"));
+    assert_eq!(replica.status("Gid"), format!("{group} {group} {group} {group}"));
+    assert!(replica.status("NSpid").ends_with(" 1"), "it is the first process");
+    assert_eq!(replica.writable(), [image.volume.as_str()]);
+
+    let (client, base) = (bare_client_builder().build().unwrap(), network.publish(image.port));
+    let (status, said) = get(&client, &base, "localhost:8080", "", "/api/v1/projects").await;
+    assert_eq!(
+        (status, &said["type"]),
+        (401, &json!("urn:botarmy:problem:key_required")),
+        "{said}"
+    );
+    let (status, said) = get(&client, &base, "evil.example", "", "/livez").await;
+    assert_eq!(status, 421, "{said}");
+    let words = guide_line("docker compose exec botarmy-1 botarmy-server keys create");
+    let key = line(&replica.exec(&words[4..]));
+    create(&client, &base, &key).await;
+    let (status, health) = get(&client, &base, "127.0.0.1", &key, "/health/detailed").await;
+    assert_eq!((status, &health["status"]), (200, &json!("healthy")), "{health}");
+    assert_eq!(health["components"]["redis"]["status"], "healthy", "{health}");
+    assert!(!replica.log().contains("s3cr3t"), "{}", replica.log());
+    let (code, took) = replica.stop().await;
+    assert_eq!(code, Some(0));
+    assert!(took < grace(service("botarmy-1")), "{took:?}");
+
+    // A replica that only works has probes alone.
+    let working = plan("worker");
+    let worker = working.start().await;
+    assert_eq!(get(&client, &base, "localhost", &key, "/api/v1/projects").await.0, 404);
+    assert_eq!(worker.stop().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_image_runs_alone_as_the_guide_says() {
+    let Some(bwrap) = container::bwrap() else { return };
+    let (image, files) = (Image::read(), Image::assemble(&bwrap));
+    let folder = container::volumes();
+    let volume = container::volume_of_image(&image, files.path(), folder.path());
+    let network = Network::new(&bwrap);
+    let words = guide_line("docker run ");
+    let value = |option: &str| {
+        let pairs = words.windows(2).filter(|pair| pair[0] == option);
+        pairs.map(|pair| pair[1].clone()).collect::<Vec<_>>()
+    };
+    let own = image.port;
+    assert_eq!(value("-p"), [format!("127.0.0.1:{own}:{own}")]);
+    assert_eq!(value("-v"), [format!("botarmy:{}", image.volume)]);
+    assert!(!words.iter().any(|word| word == "--read-only"), "the container would be another one");
+    let variables = value("-e");
+    let variables = variables.iter().map(|pair| pair.split_once('=').unwrap());
+    let env: BTreeMap<String, String> =
+        variables.map(|(name, is)| (name.into(), is.into())).collect();
+    let mut plan = Plan::new(&bwrap, &image, files.path(), &network, &volume);
+    plan.read_only = false;
+    let refused = plan.run();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    for name in env.keys() {
+        let key = name.trim_start_matches("BOTARMY_").to_lowercase().replace("__", ".");
+        assert!(said.contains(&key), "{said}");
+    }
+
+    plan.env = env;
+    let server = plan.start().await;
+    // Everybody may write to `/tmp` of Debian's image. Nothing else belongs to the user.
+    assert_eq!(server.writable(), ["/data", "/tmp"]);
+    let owner = volume.join("admin.header").metadata().unwrap();
+    assert_eq!((owner.uid(), owner.mode() & 0o777), (image.user.0, 0o600));
+    let words = guide_line("docker exec botarmy ");
+    let header = line(&server.exec(&words[3..]));
+    let key = header.strip_prefix("Authorization: Bearer ").unwrap();
+    let (client, base) = (bare_client_builder().build().unwrap(), network.publish(own));
+    let project = create(&client, &base, key).await;
+    assert_eq!(server.stop().await.0, Some(0));
+
+    // The data stays in the volume.
+    let server = plan.start().await;
+    assert_eq!(get(&client, &base, "localhost", key, &project).await.0, 200);
+    assert_eq!(server.stop().await.0, Some(0));
+}
+
+#[test]
+fn every_example_of_yaml_in_the_guides_can_be_read() {
+    let mut found = 0;
+    for (guide, text) in guides() {
+        for example in blocks(&text, "yaml") {
+            let read: Result<Vec<Value>, _> = serde_saphyr::from_multiple(&example);
+            let read = read.unwrap_or_else(|error| panic!("{guide}: {error}\n{example}"));
+            assert!(read.iter().all(Value::is_object), "{guide}: {example}");
+            found += 1;
+        }
+    }
+    assert!(found > 0, "there is no example");
+}
+
+/// Runs an environment file of the script as the script does; returns the settings in it.
+fn settings_of(file: &str, filled_in: &str) -> BTreeMap<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".env"), filled_in).unwrap();
+    let output = Command::new("bash")
+        .args(["-euc", "set -a; . \"$1\"; exec env -0", "bash"])
+        .arg(root().join(file))
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+    let variables = String::from_utf8(output.stdout).unwrap();
+    let variables = variables.split('\0').filter_map(|variable| variable.split_once('='));
+    let ours = variables.filter(|(name, _)| name.starts_with("BOTARMY_"));
+    ours.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn the_environment_files_give_settings_that_a_replica_accepts() {
+    let generated = botarmy_tests::server::bare().args(["keys", "generate"]).output().unwrap();
+    let key = line(&generated);
+    let example = read(".env.example");
+    let filled_in = example
+        .replace("PASSWORD=\n", "PASSWORD=s3cr3t\n")
+        .replace("#FIRST_KEY=\n", &format!("FIRST_KEY={key}\n"));
+    assert!(filled_in.contains(&key), "the example names the key");
+    let variables = settings_of("deploy/local.env", &filled_in);
+    let settings = Settings::load(None, variables.clone()).unwrap();
+    settings.check_exposure().unwrap();
+    assert_eq!(variables["BOTARMY_ACCESS__MODE"], "keys");
+    assert_eq!(variables["BOTARMY_ACCESS__FIRST_KEY"], key);
+    assert!(settings.store.url.contains(":s3cr3t@"), "the password is in the address");
+    assert_eq!(settings_of("deploy/staging.env.example", ""), BTreeMap::new());
 }
 
 /// Returns all our code as one text, with multi-line strings joined.

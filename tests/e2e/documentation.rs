@@ -129,7 +129,7 @@ async fn the_tour_of_the_documentation_works_word_for_word() {
         r#""status":"halted""#,
         // The log is verified, by the server and by the command.
         r#"{"valid":true,"#,
-        r#""actor":"grandma""#,
+        r#""actor":"grandma "#,
         "\"valid\": true",
         // The project without a workflow waits for its request, and then is complete.
         "One request waits for a person.",

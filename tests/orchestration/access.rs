@@ -1,8 +1,10 @@
 //! Keys, principals, and what each of them sees and may do.
 
+mod escalation;
 mod four_eyes;
 mod isolation;
 mod keys;
+mod sessions;
 mod workers;
 
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use botarmy_domain::ports::{Access, NewKey, NewPrincipal, StorePorts};
 use botarmy_domain::{Caller, CredentialId, Grant, Principal, PrincipalId, PrincipalKind};
 use botarmy_memory::CountingSecrets;
-use botarmy_orchestrator::{AccessControl, AccessSettings, Engine};
+use botarmy_orchestrator::{AccessControl, AccessSettings, Engine, Leases};
 use botarmy_tests::scripted_runner::ScriptedRunner;
 use botarmy_tests::test_harness::TestHarness;
 use tokio::sync::watch;
@@ -63,6 +65,14 @@ impl Guarded {
         self.access.authenticate(&key).unwrap()
     }
 
+    /// Returns leases for workers with keys, which are granted until the test ends.
+    fn leases(&self) -> Leases {
+        let access = Arc::new(self.access.clone());
+        let (leases, stop) = self.harness.leases_under(access, Duration::from_millis(20));
+        std::mem::forget(stop);
+        leases
+    }
+
     async fn person(&self, name: &str, grants: &[Grant]) -> Caller {
         self.caller(name, PrincipalKind::Person, grants).await
     }
@@ -79,8 +89,11 @@ fn id_of(name: &str) -> PrincipalId {
 
 /// Access control of a server on this engine.
 fn access_on(engine: Engine) -> AccessControl {
-    let settings =
-        AccessSettings { is_required: true, key_lifetime: Some(Duration::from_secs(365 * 86_400)) };
+    access_with(engine, AccessSettings::default())
+}
+
+/// Access control with these settings.
+fn access_with(engine: Engine, settings: AccessSettings) -> AccessControl {
     AccessControl::new(engine, Arc::new(CountingSecrets::default()), settings)
 }
 

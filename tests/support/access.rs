@@ -27,6 +27,23 @@ pub const UNLIMITED: [(&str, &str); 6] = [
     ("BOTARMY_LIMITS__FAILURES_PER_MINUTE", "0"),
 ];
 
+/// Returns the settings with the limits that users have, from the file of the defaults.
+///
+/// # Panics
+/// If the file has none.
+#[must_use]
+pub fn default_limits() -> Vec<(String, String)> {
+    let file = include_str!("../../config/default.toml");
+    let (_, section) = file.split_once("\n[limits]\n").unwrap();
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    let settings = lines.filter_map(|line| line.split_once(" = "));
+    let settings = settings.filter(|(name, _)| !name.starts_with('#'));
+    let variable = |name: &str| format!("BOTARMY_LIMITS__{}", name.to_uppercase());
+    let found: Vec<_> = settings.map(|(name, value)| (variable(name), value.to_owned())).collect();
+    assert!(found.len() >= UNLIMITED.len());
+    found
+}
+
 /// Key of the administrator of every server under test.
 static KEY: LazyLock<String> = LazyLock::new(|| KeySecret::new([7; 32]).text().expose().to_owned());
 

@@ -44,6 +44,18 @@ pub fn fuzzer() -> Option<PathBuf> {
     folder("a fuzzer", FUZZER)
 }
 
+/// Variable with the folder of the PyPI wheels of an OpenID provider.
+pub const OPENID_MOCK: &str = "BOTARMY_TEST_OPENID_MOCK";
+
+/// Returns the folder of the OpenID provider from PyPI. The one from npm is among [`node_modules`].
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn openid_mock() -> Option<PathBuf> {
+    folder("an OpenID provider", OPENID_MOCK)
+}
+
 /// Variable with the folder into which the reverse proxies are unpacked.
 pub const PROXIES: &str = "BOTARMY_TEST_PROXIES";
 
@@ -54,6 +66,42 @@ pub const PROXIES: &str = "BOTARMY_TEST_PROXIES";
 #[must_use]
 pub fn proxies() -> Option<PathBuf> {
     folder("reverse proxies", PROXIES)
+}
+
+/// Variable with the path of Chromium. Its driver is found beside it on the PATH.
+pub const CHROMIUM: &str = "BOTARMY_TEST_CHROMIUM";
+
+/// Returns the path of Chromium.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn chromium() -> Option<PathBuf> {
+    required(EXTERNAL_PROGRAMS, "Chromium", CHROMIUM, "./tests/run --with-model").map(PathBuf::from)
+}
+
+/// Variable with the folder of the PyPI wheels that read the files of containers.
+pub const CONTAINER_TOOLS: &str = "BOTARMY_TEST_CONTAINER_TOOLS";
+
+/// Returns the folder of a linter for Dockerfiles, and of the schemas of Kubernetes.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn container_tools() -> Option<PathBuf> {
+    folder("programs that read the files of containers", CONTAINER_TOOLS)
+}
+
+/// Variable with the folder into which Docker Compose is unpacked.
+pub const COMPOSE: &str = "BOTARMY_TEST_COMPOSE";
+
+/// Returns the program of Docker Compose. It has no engine.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn compose() -> Option<PathBuf> {
+    Some(folder("Docker Compose", COMPOSE)?.join("usr/libexec/docker/cli-plugins/docker-compose"))
 }
 
 /// Returns the folder of the npm packages.

@@ -4,10 +4,14 @@
 use std::io::Read;
 
 pub mod access;
+pub mod browser;
 pub mod cluster;
+pub mod cookie_client;
 pub mod dice;
 pub mod external_programs;
 pub mod follower;
+pub mod openid_provider;
+pub mod pipeline;
 pub mod prove;
 pub mod providers;
 pub mod scripted_runner;

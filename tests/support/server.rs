@@ -261,6 +261,15 @@ impl TestServer {
         *self = again;
     }
 
+    /// Starts it again on the same data, after it has ended, with these variables in place of its own.
+    ///
+    /// # Panics
+    /// If it does not start again.
+    pub async fn start_again_with(&mut self, variables: &[(&str, &str)]) {
+        self.variables = owned(variables);
+        self.start_again().await;
+    }
+
     /// Asks it to stop (SIGTERM) and waits; returns its exit code.
     ///
     /// # Panics

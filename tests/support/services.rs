@@ -82,6 +82,17 @@ pub fn bwrap() -> Option<PathBuf> {
     needed("bubblewrap", BWRAP_BIN).map(PathBuf::from)
 }
 
+/// Returns whether the tests run as root, which some need for the owners of files and for networks of
+/// their own. Otherwise reports the skipped test.
+#[must_use]
+pub fn root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        leave_out("needs root");
+    }
+    is_root
+}
+
 /// Returns a tool that comes with PostgreSQL, such as `pg_dump`.
 ///
 /// # Panics
@@ -107,12 +118,17 @@ pub(crate) fn required(must: &str, what: &str, name: &str, command: &str) -> Opt
             panic!("{must} is set and {name} is not; {command} sets both");
         }));
     }
+    leave_out(&format!("needs {what}; {command} gets it"));
+    None
+}
+
+/// Reports a skipped test, with the reason.
+fn leave_out(reason: &str) {
     let thread = std::thread::current();
     let test = thread.name().filter(|name| *name != "main").unwrap_or("a test");
     // `eprintln!` would be captured by the test runner while the test passes.
-    let line = format!("left out: {test}: needs {what}; {command} gets it\n");
+    let line = format!("left out: {test}: {reason}\n");
     drop(std::io::stderr().write_all(line.as_bytes()));
-    None
 }
 
 fn variable(name: &str) -> String {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
-    AgentRunner, AuditLog, Clock, ContextStore, Gates, HitlStore, Ids, Ledger, ProjectStore,
-    Projects, StorePorts, TaskStore,
+    Access, AgentRunner, AuditLog, Clock, ContextStore, Gates, HitlStore, Ids, Ledger,
+    ProjectStore, Projects, StorePorts, TaskStore,
 };
 use botarmy_domain::{
     AgentType, Caller, DecisionContext, Entry, EventType, HitlAction, HitlRequest, HitlStatus,
@@ -19,8 +19,8 @@ use botarmy_memory::{
     CountingIds, CountingSecrets, ManualClock, MemoryEventBus, MemoryStore, MemoryWakeUps,
 };
 use botarmy_orchestrator::{
-    Budgets, Engine, EngineSettings, LeaseSettings, Leases, Ports, Runners, Worker, WorkerSettings,
-    Workflows, verify_state,
+    AccessControl, AccessSettings, Budgets, Engine, EngineSettings, LeaseSettings, Leases, Ports,
+    Runners, Worker, WorkerSettings, Workflows, verify_state,
 };
 use tokio::sync::watch;
 
@@ -195,9 +195,24 @@ impl TestHarness {
     /// Like [`Self::leases_until`], with this poll interval for waits without notifications.
     #[must_use]
     pub fn leases_with(&self, poll: Duration) -> (Leases, watch::Sender<bool>) {
+        // No principal has a key, so no lease asks for one.
+        let settings =
+            AccessSettings { is_required: false, key_lifetime: None, ..AccessSettings::default() };
+        let secrets = Arc::new(CountingSecrets::default());
+        let access = AccessControl::new(self.engine.clone(), secrets, settings);
+        self.leases_under(Arc::new(access), poll)
+    }
+
+    /// Like [`Self::leases_with`], for workers with keys of this access control.
+    #[must_use]
+    pub fn leases_under(
+        &self,
+        access: Arc<dyn Access>,
+        poll: Duration,
+    ) -> (Leases, watch::Sender<bool>) {
         let secrets = Arc::new(CountingSecrets::default());
         let settings = lease_settings(poll);
-        let (leases, dispatcher) = Leases::new(self.engine.clone(), settings, secrets);
+        let (leases, dispatcher) = Leases::new(self.engine.clone(), settings, secrets, access);
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(dispatcher.run(stopped));
         (leases, stop)

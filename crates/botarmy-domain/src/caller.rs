@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::access::{ApiKey, Grant, Principal, Reach, Rights};
+use crate::access::{ApiKey, Grant, OpenIdIdentity, Principal, Reach, Rights, Session, shown_name};
 use crate::actor::Actor;
 use crate::error::DomainError;
 use crate::idempotency::{CallKey, KeyedCall};
 use crate::ids::{CredentialId, PrincipalId, ProjectId};
-use crate::lease::WorkerId;
+use crate::lease::{LeaseTaker, WorkerId};
 use crate::log::{Origin, Proof};
 use crate::vocabulary::{Authentication, EventSource, Permission, PrincipalKind, Role};
 
@@ -88,6 +88,28 @@ impl Caller {
     pub fn with_key(principal: &Principal, key: &ApiKey) -> Self {
         let rights = Rights::of(&principal.grants, key.grants.as_deref());
         Self::proven(principal, Authentication::Key, key.id, rights)
+    }
+
+    /// Returns the caller with this session.
+    #[must_use]
+    pub fn with_session(person: &Principal, session: &Session) -> Self {
+        let rights = Rights::of(&person.grants, session.narrowing.grants.as_deref());
+        Self::proven(person, Authentication::Session, session.id, rights)
+    }
+
+    /// Returns the person that an OpenID provider has confirmed, who may do nothing yet but sign in.
+    #[must_use]
+    pub fn openid(identity: &OpenIdIdentity) -> Self {
+        Self::new(Identity {
+            source: EventSource::User,
+            name: shown_name(identity),
+            kind: PrincipalKind::Person,
+            principal: Some(Principal::openid_id(&identity.subject)),
+            groups: BTreeSet::new(),
+            authentication: Authentication::OpenId,
+            credential: None,
+            rights: Rights::none(),
+        })
     }
 
     /// Returns the caller that this principal is after another proof, such as a session.
@@ -175,6 +197,27 @@ impl Caller {
             ..Identity::clone(&self.identity)
         };
         Self { identity: Arc::new(identity), ..self.clone() }
+    }
+
+    /// Returns the same principal as the holder of a lease that it took, which has the token of the lease
+    /// and not the credential of the principal.
+    #[must_use]
+    pub fn with_token_as(&self, id: &WorkerId) -> Self {
+        let identity = Identity {
+            source: EventSource::Agent,
+            name: id.0.clone(),
+            authentication: Authentication::Lease,
+            ..Identity::clone(&self.identity)
+        };
+        Self { identity: Arc::new(identity), ..self.clone() }
+    }
+
+    /// Returns the principal with its credential, as a lease that it takes remembers them; `None` on an
+    /// open server and for parts of the server.
+    #[must_use]
+    pub fn lease_taker(&self) -> Option<LeaseTaker> {
+        let (principal, credential) = (self.principal()?, self.credential()?);
+        Some(LeaseTaker { principal, credential })
     }
 
     /// Returns the id of the external worker to which its principal gives this name. Workers of different
@@ -311,40 +354,58 @@ impl Caller {
     /// Checks that the caller may do something that needs this permission in this place.
     ///
     /// # Errors
-    /// [`DomainError::NotFound`] for a project that the caller does not see, as for one that does not
+    /// That of [`Caller::missing`] for a project that the caller does not see, as for one that does not
     /// exist; [`DomainError::NotPermitted`] otherwise.
     pub fn check(&self, permission: Permission, place: Place) -> Result<(), DomainError> {
         let rights = self.rights();
-        let is_permitted = match place {
-            Place::Installation => rights.has_globally(permission),
-            Place::NewProject => rights.has_for_new(permission),
+        let (is_permitted, is_hidden) = match place {
+            Place::Installation => (rights.has_globally(permission), None),
+            Place::NewProject => (rights.has_for_new(permission), None),
+            Place::Project { id, .. } if permission.is_global() => {
+                (rights.has_globally(permission), (!self.sees(place)).then_some(id))
+            }
             Place::Project { id, creator } => {
-                if !self.sees(id, creator) {
-                    return Err(DomainError::not_found("Project", id));
-                }
-                if permission.is_global() {
-                    rights.has_globally(permission)
-                } else {
-                    rights.has(permission, id, self.is_own(creator))
-                }
+                let is_permitted = rights.has(permission, id, self.is_own(creator));
+                (is_permitted, (!self.sees(place)).then_some(id))
             }
         };
         if is_permitted {
             return Ok(());
         }
-        let needs_all = place == Place::Installation || permission.is_global();
+        if let Some(id) = is_hidden {
+            return Err(self.missing(permission, DomainError::not_found("Project", id)));
+        }
+        let is_narrow = !matches!(place, Place::Project { .. }) || permission.is_global();
         Err(DomainError::NotPermitted {
             permission,
-            elsewhere: needs_all && rights.has_somewhere(permission),
+            elsewhere: is_narrow && rights.has_somewhere(permission),
         })
     }
 
-    /// Returns whether the caller has any permission on this project. A project on which it has none
-    /// does not exist for it.
+    /// Returns whether the caller may read in this place. A project in which it may not read does not
+    /// exist for it.
     #[must_use]
-    pub fn sees(&self, id: ProjectId, creator: Option<PrincipalId>) -> bool {
-        let (rights, is_own) = (self.rights(), self.is_own(creator));
-        Permission::ALL.iter().any(|permission| rights.has(*permission, id, is_own))
+    pub fn sees(&self, place: Place) -> bool {
+        match place {
+            Place::Installation | Place::NewProject => true,
+            Place::Project { id, creator } => {
+                self.rights().has(Permission::ProjectRead, id, self.is_own(creator))
+            }
+        }
+    }
+
+    /// Returns the error for an object that does not exist, or that the caller may not see, where
+    /// something that needs this permission was to be done with it: the error `missing`. A caller that
+    /// has neither this permission nor that to read on anything is told that it lacks the permission,
+    /// so that it learns nothing of any object.
+    #[must_use]
+    pub fn missing(&self, permission: Permission, missing: DomainError) -> DomainError {
+        let rights = self.rights();
+        let is_blind = !rights.has_somewhere(Permission::ProjectRead);
+        if is_blind && !rights.has_somewhere(permission) {
+            return DomainError::NotPermitted { permission, elsewhere: false };
+        }
+        missing
     }
 
     /// Returns the projects on which the caller has this permission.

@@ -42,7 +42,8 @@ pub enum DomainError {
     NotPermitted {
         /// Permission that is needed.
         permission: Permission,
-        /// Whether the caller has the permission on some projects, but would need it on all.
+        /// Whether the caller has the permission on some projects, but would need it on all, or to
+        /// create a project on those that it creates.
         elsewhere: bool,
     },
     /// The caller is of the wrong kind, whatever its permissions are.
@@ -78,7 +79,11 @@ fn not_permitted(permission: Permission, elsewhere: bool) -> String {
         [role] => format!("the role {role} has it"),
         [some @ .., last] => format!("the roles {} and {last} have it", some.join(", ")),
     };
-    let place = if elsewhere { " on all projects" } else { "" };
+    let place = match permission {
+        _ if !elsewhere => "",
+        Permission::ProjectCreate => " on all projects, or on those that the caller creates",
+        _ => " on all projects",
+    };
     format!("This needs the permission {permission}{place}; {roles}.")
 }
 

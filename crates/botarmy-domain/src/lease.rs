@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::{CredentialId, PrincipalId};
 use crate::timestamp::Timestamp;
 
 /// Duration of a lease without a heartbeat, unless settings say otherwise.
@@ -77,6 +78,16 @@ impl Lease {
     pub fn holder(&self) -> LeaseHolder {
         LeaseHolder { worker: self.worker.clone(), fence: self.fence }
     }
+}
+
+/// Principal that took a lease, and the credential with which it did. The token of the lease is good
+/// for as long as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseTaker {
+    /// Id of the principal.
+    pub principal: PrincipalId,
+    /// Id of the credential.
+    pub credential: CredentialId,
 }
 
 /// Claimed holder of a lease.

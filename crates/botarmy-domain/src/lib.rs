@@ -57,8 +57,9 @@ pub mod worker_document;
 pub mod workflow;
 
 pub use access::{
-    AccessVersion, ApiKey, ApiKeyText, Grant, GrantTarget, KeyDigest, KeySecret, Principal, Reach,
-    Rights, Sight,
+    AccessVersion, ApiKey, ApiKeyText, Browser, FormToken, Grant, GrantTarget, KeyDigest,
+    KeySecret, OpenIdIdentity, OpenIdSubject, PersonSessions, Principal, Reach, Rights, Session,
+    SessionText, Sight, SignInLink, SignInLinkText,
 };
 pub use actor::Actor;
 pub use agent::{AgentFacts, AgentRecord, PastStatus};
@@ -82,7 +83,7 @@ pub use hitl::{
 pub use id_generator::IdGenerator;
 pub use idempotency::{CallKey, CallReply, KeptReply, KeyedCall, RequestDigest};
 pub use ids::{ContextId, CredentialId, EventId, HitlRequestId, PrincipalId, ProjectId, TaskId};
-pub use lease::{Lease, LeaseHolder, WorkerId};
+pub use lease::{Lease, LeaseHolder, LeaseTaker, WorkerId};
 pub use lease_token::{LeaseSecret, LeaseToken, TokenDigest};
 pub use log::{Entry, EntryFilter, Head, LogId, Origin, Proof};
 pub use outcome::{Outcome, Question, RunError};
@@ -98,9 +99,9 @@ pub use task::{NewTask, ReadyTasks, Task, TaskFilter, TaskLine, TaskState, TaskS
 pub use timestamp::Timestamp;
 pub use usage::Usage;
 pub use vocabulary::{
-    ActivityState, AgentStatusKind, AgentType, ArtifactType, Authentication, EventSource,
-    EventType, Exclusion, HitlAction, HitlKind, HitlStatus, OnExpiry, Oversight, Permission,
-    PrincipalKind, ProjectStatus, Role, StepStatus, TaskStatus,
+    ActivityState, AddressClass, AgentStatusKind, AgentType, ArtifactType, Authentication,
+    EventSource, EventType, Exclusion, HitlAction, HitlKind, HitlStatus, OnExpiry, Oversight,
+    Permission, PrincipalKind, ProjectStatus, Role, SessionEnd, StepStatus, TaskStatus,
 };
 pub use worker::{HeartbeatReply, HeldLease, Leased, PresentedLease, WorkQuery};
 pub use worker_document::WorkerDocument;

@@ -33,7 +33,8 @@ pub struct Rebuilt {
     workflow: Option<Arc<Workflow>>,
     stored: BTreeMap<ContextId, (ArtifactType, String)>,
     subjects: BTreeMap<HitlRequestId, (String, Subject)>,
-    /// Result of a step whose review, if there is one, opens next, with the artifact before it.
+    /// Result of a step, or amendment of one, whose review, if there is one, opens next, with the
+    /// artifact before it.
     unreviewed: Option<(ContextId, ArtifactType, Option<Released>)>,
     /// Amendment whose document is stored next.
     amendment: Option<(HitlRequestId, ArtifactType, String)>,
@@ -150,9 +151,14 @@ impl Rebuilt {
             && !self.released.contains_key(&artifact_type);
         let amendment = self.amendment.take_if(|(_, output, _)| *output == artifact_type);
         if is_idea || amendment.is_some() {
+            let is_amendment = amendment.is_some();
             let request_id = amendment.map(|(id, ..)| id);
             let released = Released { context_id: id, digest: digest.clone(), request_id };
-            self.released.insert(artifact_type, released);
+            let before = self.released.insert(artifact_type, released);
+            // Where another person has to approve it, the same decision opens the review.
+            if is_amendment {
+                self.unreviewed = Some((id, artifact_type, before));
+            }
         }
         self.stored.insert(id, (artifact_type, digest));
     }

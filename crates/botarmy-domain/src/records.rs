@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeSeed;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::access::{AccessVersion, ApiKey, Principal};
+use crate::access::{AccessVersion, ApiKey, PersonSessions, Principal};
 use crate::agent::AgentRecord;
 use crate::budget::BudgetAccount;
 use crate::emergency::Stop;
@@ -166,6 +166,8 @@ records! {
     ApiKey: ApiKey;
     /// The counter of the changes of access.
     AccessVersion: AccessVersion;
+    /// The sessions and sign-in links of a person.
+    PersonSessions: PersonSessions;
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::access::{ApiKey, Principal};
+use crate::access::{ApiKey, PersonSessions, Principal};
 use crate::agent::AgentRecord;
 use crate::artifact::{Artifact, ArtifactRef};
 use crate::budget::{BudgetAccount, BudgetKey, Limit};
@@ -156,7 +156,10 @@ impl Replay {
             | E::GrantChanged(_)
             | E::KeyCreated(_)
             | E::KeyRotated(_)
-            | E::KeyRevoked(_) => self.access.apply(entry, payload),
+            | E::KeyRevoked(_)
+            | E::SessionStarted(_)
+            | E::SessionEnded(_)
+            | E::SignInLinkCreated(_) => self.access.apply(entry, payload),
             // These change no row that is compared.
             E::BudgetReserved(_)
             | E::ProjectFailed(_)
@@ -164,8 +167,6 @@ impl Replay {
             | E::SystemError(_)
             | E::SystemWarning(_)
             | E::WebhookReceived(_)
-            | E::SessionStarted(_)
-            | E::SessionEnded(_)
             | E::AccessDenied(_) => {}
         }
         self.end = HeadMark { seq: entry.seq, hash: entry.hash.clone() };
@@ -362,6 +363,25 @@ impl Replay {
         stored: Option<&ApiKey>,
     ) -> Result<(), Box<Difference>> {
         self.access.api_key(id, stored, self.end.seq)
+    }
+
+    /// Compares the sessions and links of a person, or their absence. No event states their digests and
+    /// browsers.
+    ///
+    /// # Errors
+    /// The first member that differs.
+    pub fn sessions(
+        &self,
+        id: PrincipalId,
+        stored: Option<&PersonSessions>,
+    ) -> Result<(), Box<Difference>> {
+        self.access.sessions(id, stored, self.end.seq)
+    }
+
+    /// Returns the persons of the log that have, or had, sessions or links.
+    #[must_use]
+    pub fn session_ids(&self) -> BTreeSet<PrincipalId> {
+        self.access.session_ids()
     }
 
     /// Returns the principals of the log.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::handoff::Handoff;
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
-use crate::lease::Lease;
+use crate::lease::{Lease, LeaseTaker};
 use crate::lease_token::TokenDigest;
 use crate::page::Page;
 use crate::timestamp::Timestamp;
@@ -52,6 +52,10 @@ pub struct Task {
     /// a repeated call can be told from a forged one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_token: Option<TokenDigest>,
+    /// Principal that took the latest lease as an external worker. It outlives the lease as the digest
+    /// does; `None` for a lease that was taken on an open server or by an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_taker: Option<LeaseTaker>,
     /// Hand-off, if the task is a step of a workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handoff: Option<Handoff>,
@@ -261,6 +265,7 @@ impl Task {
             failures: 0,
             unconfirmed: 0,
             lease_token: None,
+            lease_taker: None,
             handoff: None,
             output_type: None,
             timeout_s: None,

@@ -161,7 +161,7 @@ fn is_visible(c: char) -> bool {
 
 /// Returns `true` for characters without a glyph: the property `Default_Ignorable_Code_Point`
 /// (Unicode standard, section 5.21), and the empty pattern of Braille.
-const fn is_invisible(c: char) -> bool {
+pub(crate) const fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

@@ -205,6 +205,32 @@ words! {
         Open = "none",
     }
 
+    /// Class of the address that a client has.
+    AddressClass {
+        /// An address of the machine itself.
+        Loopback = "loopback",
+        /// An address of a private network.
+        Private = "private",
+        /// Any other address.
+        Public = "public",
+    }
+
+    /// Reason for which a session was ended.
+    SessionEnd {
+        /// Its person signed out in its browser.
+        SignedOut = "signed_out",
+        /// Its person signed out everywhere, in its browser.
+        SignedOutEverywhere = "signed_out_everywhere",
+        /// Its person signed out everywhere, in another browser.
+        SignedOutElsewhere = "signed_out_elsewhere",
+        /// Its person signed in once more than sessions are kept.
+        Superseded = "superseded",
+        /// Its person ended it elsewhere, or an admin did.
+        Revoked = "revoked",
+        /// A cookie of its person came back after its sign-out.
+        Reused = "reused",
+    }
+
     /// Principal that may not approve the result of a step.
     Exclusion {
         /// Whoever made the result.
@@ -301,6 +327,7 @@ words! {
         SessionStarted = "session_started",
         SessionEnded = "session_ended",
         AccessDenied = "access_denied",
+        SignInLinkCreated = "sign_in_link_created",
     }
 }
 
@@ -319,6 +346,7 @@ impl EventType {
                 | Self::SessionStarted
                 | Self::SessionEnded
                 | Self::AccessDenied
+                | Self::SignInLinkCreated
         )
     }
 }

@@ -54,19 +54,6 @@ pub struct PresentedLease {
     pub caller: Option<Caller>,
 }
 
-impl PresentedLease {
-    /// Returns the worker as the caller of a decision about the lease: the principal of the call, or
-    /// whoever has the token.
-    #[must_use]
-    pub fn worker(&self) -> Caller {
-        let id = &self.lease.holder.worker;
-        match (&self.token, &self.caller) {
-            (None, Some(caller)) if caller.principal().is_some() => caller.as_worker(id),
-            _ => Caller::worker(id),
-        }
-    }
-}
-
 /// A leased task.
 #[derive(Debug, Clone)]
 pub struct Leased {

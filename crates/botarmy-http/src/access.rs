@@ -1,8 +1,9 @@
-//! Access control: the caller itself, principals, keys, and tickets for live connections.
+//! Access control: the caller itself, principals, keys, sessions, and tickets for live connections.
 
 mod grants;
 mod keys;
 mod principals;
+mod sessions;
 
 use std::collections::BTreeSet;
 
@@ -12,11 +13,11 @@ use actix_web::web::Data;
 use botarmy_domain::{
     Authentication, CredentialId, Permission, PrincipalId, PrincipalKind, ProjectId,
 };
+use botarmy_web::{Ticket, TicketOffice};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::State;
-use crate::admission::TICKET_LIFETIME;
 use crate::endpoint::{Endpoint, Requires};
 use crate::extract::Caller;
 use crate::vocabulary;
@@ -28,7 +29,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new::<__path_me, _, _>(me, Requires::AnyCaller),
         Endpoint::new::<__path_ticket, _, _>(ticket, Requires::AnyCaller),
     ];
-    [own, principals::endpoints(), keys::endpoints()].into_iter().flatten().collect()
+    let groups = [own, principals::endpoints(), keys::endpoints(), sessions::endpoints()];
+    groups.into_iter().flatten().collect()
 }
 
 /// The caller of this request.
@@ -102,34 +104,18 @@ async fn me(state: Data<State>, Caller(caller): Caller) -> HttpResponse {
     })
 }
 
-/// Ticket for one live connection.
-#[derive(Serialize, ToSchema)]
-struct TicketView {
-    /// Secret that opens one WebSocket.
-    ticket: String,
-    /// Protocols to offer when the WebSocket is opened, the second with the ticket. The server answers
-    /// with the first.
-    protocols: [String; 2],
-    /// Seconds for which the ticket is good.
-    expires_in_s: u64,
-}
-
 /// Issues a ticket with which a page opens one WebSocket.
 ///
 /// The ticket is good once, for 30 seconds, and on the server that issued it: with several servers
 /// behind one address, a client that is refused asks for another one.
 #[utoipa::path(
     post, path = "/api/v1/access/ticket", operation_id = "create_ticket", tag = "access",
-    responses((status = 201, body = TicketView)),
+    responses((status = 201, body = Ticket)),
 )]
 async fn ticket(state: Data<State>, Caller(caller): Caller) -> HttpResponse {
-    let ticket = state.issue_ticket(caller);
-    let protocols = ["botarmy.v1".to_owned(), format!("botarmy.ticket.{ticket}")];
-    HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(TicketView {
-        ticket,
-        protocols,
-        expires_in_s: TICKET_LIFETIME.as_secs(),
-    })
+    HttpResponse::Created()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(state.issue(caller))
 }
 
 #[cfg(test)]

@@ -25,7 +25,10 @@ use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use botarmy_domain::ports::Denial;
 use botarmy_domain::{Caller, DomainError, PrincipalKind};
-use botarmy_web::{REQUEST_ID, named_user};
+use botarmy_web::{
+    ClientAddress, REQUEST_ID, RefusedSignIn, SESSION_COOKIE, Session, Ticket, TicketOffice,
+    accepts_html, browser, cookie, is_page, named_user,
+};
 use pin_project_lite::pin_project;
 
 use crate::State;
@@ -41,7 +44,7 @@ use source::Source;
 
 pub use limiter::{Concurrency, LimitSettings};
 pub(crate) use rate_limit_headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
-pub(crate) use tickets::{TICKET_LIFETIME, Tickets};
+use tickets::{TICKET_LIFETIME, Tickets};
 
 /// Interval at which the caller of a request that waits is rechecked.
 const RECHECK: Duration = Duration::from_millis(400);
@@ -52,7 +55,7 @@ const WORKER: &str = "/api/v1/worker/";
 pub(crate) struct Admission {
     routes: Routes,
     limiter: Limiter,
-    pub(crate) tickets: Tickets,
+    tickets: Tickets,
 }
 
 impl Admission {
@@ -70,6 +73,8 @@ impl Admission {
 struct Admitted {
     /// Caller; none for a public operation, and for a lease token, which the decision checks.
     caller: Option<Caller>,
+    /// Session that the caller was found by, if it was one.
+    session: Option<Session>,
     quota: Option<Quota>,
     /// Place among the requests of the caller, until the response has been sent.
     slot: Option<Slot>,
@@ -83,11 +88,11 @@ pub(crate) async fn admit(
 ) -> Result<ServiceResponse<EitherBody<Held<impl MessageBody + 'static>, BoxBody>>, actix_web::Error>
 {
     let state = request.app_data::<Data<State>>().cloned().expect("the state belongs to the app");
-    let admitted = match admission(&state, &request) {
+    let admitted = match admission(&state, &request).await {
         Ok(admitted) => admitted,
         Err(problem) => return Ok(request.error_response(problem).map_into_right_body()),
     };
-    let Admitted { caller, quota, slot, has_lease_token } = admitted;
+    let Admitted { caller, session, quota, slot, has_lease_token } = admitted;
     if let Err(problem) = read_small_body(&mut request).await {
         return Ok(request.error_response(problem).map_into_right_body());
     }
@@ -95,6 +100,9 @@ pub(crate) async fn admit(
     let principal = caller.as_ref().and_then(Caller::principal);
     if let Some(caller) = caller {
         request.extensions_mut().insert(botarmy_web::Caller(caller));
+    }
+    if let Some(session) = session {
+        request.extensions_mut().insert(session);
     }
     let mut response = next.call(request).await?;
     let problem = response.response().error().and_then(actix_web::Error::as_error::<Problem>);
@@ -114,6 +122,14 @@ pub(crate) async fn admit(
             }
         }
     }
+    let refused = response.response().extensions().get::<RefusedSignIn>().copied();
+    if let Some(RefusedSignIn { code, is_guess }) = refused {
+        state.access.record_denial(code, source.to_string());
+        if is_guess && let Err(problem) = state.failed(source) {
+            let response = ServiceResponse::from_err(problem, response.into_parts().0);
+            return Ok(response.map_into_right_body());
+        }
+    }
     if let Some(quota) = quota {
         quota.write(response.headers_mut());
     }
@@ -121,35 +137,52 @@ pub(crate) async fn admit(
 }
 
 /// Finds the caller of a request, and its place among the requests of that caller.
-fn admission(state: &State, request: &ServiceRequest) -> Result<Admitted, Problem> {
+async fn admission(state: &State, request: &ServiceRequest) -> Result<Admitted, Problem> {
     if is_preflight(request) {
         return Ok(Admitted::default());
     }
     // The path as the router sees it.
     let path = request.match_info().as_str();
     let policy = state.admission.routes.policy(request.method(), path);
-    if policy.audience == Audience::Public {
-        return Ok(Admitted::default());
+    // A browser adds the cookie of a session to every request, whichever page has sent it.
+    if is_page(path) && !request.method().is_safe() {
+        state.settings.origins.check_own(request.head())?;
+        refuse_encoded(request.headers())?;
     }
-    let caller = match credential_of(state, request, &policy)? {
-        Authenticated::Caller(caller) => caller,
+    let found = match policy.audience {
+        Audience::Public => return Ok(Admitted::default()),
+        Audience::SignIns => {
+            state.admission.limiter.login(Source::of(request), state.now_micros())?;
+            return Ok(Admitted::default());
+        }
+        // A browser that is sent to the console.
+        Audience::Callers if is_home(request) => return Ok(Admitted::default()),
+        Audience::Sessions => session_of(state, request).await?,
+        Audience::Callers | Audience::LeaseHolders => credential_of(state, request, &policy)?,
+    };
+    let (caller, session) = match found {
+        Authenticated::Caller(caller) => (caller, None),
+        Authenticated::Person(caller, session) => (caller, Some(session)),
         Authenticated::LeaseToken => {
             return Ok(Admitted { has_lease_token: true, ..Admitted::default() });
         }
     };
     let request_id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
     let caller = caller.with_request_id(request_id.map(str::to_owned));
+    let admitted = Admitted { session, ..Admitted::default() };
     let Some(principal) = caller.principal() else {
-        return Ok(Admitted { caller: Some(caller), ..Admitted::default() });
+        return Ok(Admitted { caller: Some(caller), ..admitted });
     };
     let now = state.now_micros();
     let (quota, slot) = state.admission.limiter.begin(principal, caller.kind(), &policy, now)?;
-    Ok(Admitted { caller: Some(caller), quota, slot: Some(slot), has_lease_token: false })
+    Ok(Admitted { caller: Some(caller), quota, slot: Some(slot), ..admitted })
 }
 
 /// Result of a valid authentication.
 enum Authenticated {
     Caller(Caller),
+    /// A person with the cookie of a session.
+    Person(Caller, Session),
     /// The token of a lease, on a path that takes one.
     LeaseToken,
 }
@@ -161,7 +194,7 @@ fn credential_of(
 ) -> Result<Authenticated, Problem> {
     let headers = request.headers();
     let is_live = request.match_info().as_str() == LIVE;
-    let credential = credentials::read(headers, is_live)?;
+    let credential = sent_credential(state, request, is_live)?;
     let was_sent = credential.is_some();
     let found = match credential {
         None if state.access.is_required() => Err(Denial::Required),
@@ -195,6 +228,69 @@ fn credential_of(
     }
 }
 
+/// Refuses the body of a form that is compressed: no browser sends one, and a small one can stand for very
+/// much text.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING);
+    if encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Ok(());
+    }
+    let detail = "Send the form as it is, without Content-Encoding.";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}
+
+/// Returns the credential that the headers carry, if there is one.
+fn sent_credential<'a>(
+    state: &State,
+    request: &'a ServiceRequest,
+    takes_ticket: bool,
+) -> Result<Option<Credential<'a>>, Problem> {
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    let is_from_proxy = peer.is_some_and(|peer| state.settings.trusted_proxies.contains(peer));
+    credentials::read(request.headers(), takes_ticket, is_from_proxy)
+}
+
+/// Returns the person who asks for a page. A key opens no page, so that nothing but a sign-in leads to
+/// one; and the cookie of a session is looked at for pages alone.
+async fn session_of(state: &State, request: &ServiceRequest) -> Result<Authenticated, Problem> {
+    let headers = request.headers();
+    let kept = cookie(headers, SESSION_COOKIE)?;
+    let has_key = sent_credential(state, request, false)?.is_some();
+    let text = match kept {
+        Some(_) if has_key => return Err(credentials::two()),
+        Some(text) => text,
+        None if has_key || state.access.is_required() => return Err(no_session()),
+        None => return Ok(Authenticated::Caller(unproven(request)?)),
+    };
+    let client = request.extensions().get::<ClientAddress>().copied();
+    let (browser, source) = (browser(headers, client), Source::of(request));
+    let found = match state.sessions.caller_of(text, &browser) {
+        // Strangers do not have the server read its store as often as they like.
+        Err(_) if !state.admission.limiter.is_failing(source, state.now_micros()) => {
+            state.sessions.find_caller(text, &browser).await
+        }
+        found => found,
+    };
+    match (found, text.parse()) {
+        (Ok(caller), Ok(text)) => Ok(Authenticated::Person(caller, Session(text))),
+        (Ok(_), Err(_)) => Err(no_session()),
+        (Err(denial), _) => Err(state.session_denied(denial, source)),
+    }
+}
+
+/// Returns the 401 of a request for a page that has no session.
+fn no_session() -> Problem {
+    let detail = "Sign in at /console/login. Pages take the cookie of a session, and no key.";
+    Problem::new(StatusCode::UNAUTHORIZED, detail).with_code("session_required")
+}
+
+/// Returns `true` for a browser that asks for the server itself.
+fn is_home(request: &ServiceRequest) -> bool {
+    request.method() == Method::GET
+        && request.match_info().as_str() == "/"
+        && accepts_html(request.headers())
+}
+
 /// Returns the caller of a request without a credential, on an open server.
 fn unproven(request: &ServiceRequest) -> Result<Caller, Problem> {
     let name =
@@ -221,7 +317,7 @@ impl State {
     }
 
     /// Issues a ticket for a connection of this caller.
-    pub(crate) fn issue_ticket(&self, caller: Caller) -> String {
+    fn issue_ticket(&self, caller: Caller) -> String {
         self.admission.tickets.issue(self.secrets.secret(), caller, self.now_micros())
     }
 
@@ -259,9 +355,32 @@ impl State {
         problem
     }
 
+    /// Records the denial of a session, and returns its problem. One that has expired was not guessed.
+    fn session_denied(&self, denial: Denial, source: Source) -> Problem {
+        let (code, detail) = match denial {
+            Denial::Required => return no_session(),
+            Denial::Invalid => ("session_invalid", "Your session has ended. Sign in again."),
+            Denial::Expired => ("session_expired", "Your session has expired. Sign in again."),
+            Denial::Unavailable => return denial.into(),
+        };
+        self.access.record_denial(code, source.to_string());
+        if denial == Denial::Invalid
+            && let Err(limited) = self.failed(source)
+        {
+            return limited;
+        }
+        Problem::new(StatusCode::UNAUTHORIZED, detail).with_code(code)
+    }
+
     /// Counts a failed authentication, and returns an error above the limit of its source.
     fn failed(&self, source: Source) -> Result<(), Problem> {
         self.admission.limiter.failed(source, self.now_micros())
+    }
+}
+
+impl TicketOffice for State {
+    fn issue(&self, caller: Caller) -> Ticket {
+        Ticket::new(self.issue_ticket(caller), TICKET_LIFETIME.as_secs())
     }
 }
 

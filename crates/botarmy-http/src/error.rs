@@ -3,7 +3,7 @@
 use actix_cors::CorsError;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
-use botarmy_web::{FOREIGN_ORIGIN, RETRY_AFTER_S};
+use botarmy_web::{FOREIGN_ORIGIN, RETRY_AFTER_S, has_credential};
 
 pub(crate) use botarmy_web::{CONTENT_TYPE, Problem, ProblemDocument};
 
@@ -33,6 +33,8 @@ pub(crate) async fn unknown_route(request: HttpRequest) -> Result<HttpResponse, 
     } else {
         "See /openapi.json for the paths that exist."
     };
-    let detail = format!("There is nothing at {}. {help}", request.path());
+    // A path with a credential is not repeated.
+    let path = if has_credential(request.path()) { "this path" } else { request.path() };
+    let detail = format!("There is nothing at {path}. {help}");
     Err(Problem::new(StatusCode::NOT_FOUND, detail))
 }

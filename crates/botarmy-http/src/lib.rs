@@ -59,9 +59,9 @@ use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{App, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
     Access, Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Secrets,
-    Tasks, WorkerLeases,
+    Sessions, Tasks, WorkerLeases,
 };
-use botarmy_web::{OriginRule, PublicUrl, TrustedProxies, UnknownFields};
+use botarmy_web::{ErrorPages, OriginRule, PublicUrl, TicketOffice, TrustedProxies, UnknownFields};
 
 use crate::admission::Admission;
 pub use crate::admission::{Concurrency, LimitSettings};
@@ -91,6 +91,10 @@ pub struct Api {
     pub logs: Arc<dyn LogQueries>,
     /// Recognises callers, and manages principals and keys.
     pub access: Arc<dyn Access>,
+    /// Recognises people who are signed in.
+    pub sessions: Arc<dyn Sessions>,
+    /// Writes the errors of requests for pages; without it they are problem documents.
+    pub pages: Option<Arc<dyn ErrorPages>>,
     /// Time, for `timestamp` in a health response and for limits.
     pub clock: Arc<dyn Clock>,
     /// Entropy, for the ids of requests that bring none.
@@ -375,8 +379,10 @@ fn app<M: Fn(&mut ServiceConfig)>(
 > {
     let cors = middleware::cors(&state.settings.origins);
     let probes_only = state.settings.probes_only;
+    let tickets: Arc<dyn TicketOffice> = state.clone().into_inner();
     App::new()
         .app_data(state)
+        .app_data(Data::from(tickets))
         .configure(|config| {
             if probes_only {
                 endpoint::mount(config, health::endpoints());

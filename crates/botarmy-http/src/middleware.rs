@@ -9,14 +9,15 @@ use std::time::Instant;
 use actix_cors::Cors;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage, ResponseError};
+use actix_web::{HttpMessage, HttpResponse, ResponseError};
 use botarmy_web::{
-    ClientAddress, OriginRule, REQUEST_ID, assign_request_id, ends_connection, has_credential,
-    names_credential,
+    ClientAddress, ErrorPage, ErrorPages, OriginRule, PageRequest, REQUEST_ID, assign_request_id,
+    ends_connection, is_credential_in_path, names_credential,
 };
 use futures_util::FutureExt;
 use tracing::Instrument;
@@ -62,13 +63,24 @@ fn configured_origin(request: &ServiceRequest) -> Option<HeaderValue> {
     state.settings.origins.is_configured(origin.as_bytes()).then(|| origin.clone())
 }
 
+/// Returns the names in [`EXPOSED`] as the value of a header.
+fn exposed() -> HeaderValue {
+    let exposed = EXPOSED.map(|name| name.to_string()).join(", ");
+    HeaderValue::from_str(&exposed).expect("names of headers are visible ASCII")
+}
+
+/// Writes the exposed headers in one order; that of the CORS layer differs between processes.
+fn sort_exposed(headers: &mut HeaderMap) {
+    if headers.contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed());
+    }
+}
+
 /// Lets a page of this origin read an error that did not pass through the CORS layer.
 fn readable_from(problem: Problem, origin: HeaderValue) -> Problem {
-    let exposed = EXPOSED.map(|name| name.to_string()).join(", ");
-    let exposed = HeaderValue::from_str(&exposed).expect("names of headers are visible ASCII");
     problem
         .with_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
-        .with_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed)
+        .with_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed())
         .with_header(header::VARY, HeaderValue::from_static("Origin"))
 }
 
@@ -102,6 +114,7 @@ pub(crate) async fn frame(
     }
     let has_tls = request.app_data::<Data<State>>().is_some_and(|state| state.settings.has_tls);
     normalize(&mut request);
+    let page = Page::of(&request);
 
     let name = id.to_str().unwrap_or_default();
     let span = if method.is_safe() {
@@ -124,8 +137,9 @@ pub(crate) async fn frame(
         span
     };
     let _inside = span.enter();
+    let path = without_credentials(uri.path());
     let response = match result {
-        Ok(Ok(response)) => finish(response, uri.path(), &id),
+        Ok(Ok(response)) => finish(response, path, &id, page.as_ref()),
         Ok(Err(error)) => Err(from_framework(&error)),
         Err(panic) => {
             Err(Problem::internal(format!("a handler panicked: {}", text::panic_message(&*panic))))
@@ -135,19 +149,25 @@ pub(crate) async fn frame(
     let response = response
         .map(|mut response| {
             headers.add(response.headers_mut());
+            sort_exposed(response.headers_mut());
             response
         })
         .map_err(|problem| {
             problem.log();
-            let problem = problem.at(uri.path()).with_header(REQUEST_ID, id.clone());
+            let problem = problem.at(path).with_header(REQUEST_ID, id.clone());
             let problem = headers.add_to_problem(problem);
             match origin {
                 Some(origin) => readable_from(problem, origin),
                 None => problem,
             }
         });
-    let status = response.as_ref().map_or_else(ResponseError::status_code, ServiceResponse::status);
-    let path = without_credentials(uri.path());
+    let response = response.map_err(|problem| match &page {
+        Some(page) => page.error(&problem, headers),
+        None => problem.into(),
+    });
+    let status = response
+        .as_ref()
+        .map_or_else(|error| error.as_response_error().status_code(), ServiceResponse::status);
     let ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     // The query is left out: it may hold what does not belong into a log.
     let (status, client) = (status.as_u16(), client.map(tracing::field::display));
@@ -159,21 +179,23 @@ pub(crate) async fn frame(
     Ok(response?.map_body(|_, body| Tracked::new(body, serving)))
 }
 
-/// Returns an error for a request with a credential in its query, where proxies, browsers and other
-/// servers log it. It does not repeat the value.
+/// Returns an error for a request with a credential in its path or query, where proxies, browsers and
+/// other servers log it. It does not repeat the value.
 fn refuse_credentials(uri: &Uri) -> Result<(), Problem> {
-    match uri.query().and_then(names_credential) {
-        Some(name) => Err(Problem::bad_request(format!(
-            "{name} stands in the query. Credentials are not accepted there, because queries are \
-             logged on their way; treat this one as known to others and replace it."
-        ))),
-        None => Ok(()),
-    }
+    let place = match uri.query().and_then(names_credential) {
+        _ if is_credential_in_path(uri.path()) => "A credential stands in the path.".to_owned(),
+        Some(name) => format!("{name} stands in the query."),
+        None => return Ok(()),
+    };
+    Err(Problem::bad_request(format!(
+        "{place} Credentials are not accepted there, because paths and queries are logged on their \
+         way; treat this one as known to others and replace it."
+    )))
 }
 
-/// Returns a path as it may be logged: one with a credential is left out.
+/// Returns a path as it may be logged and repeated: one with a credential is left out.
 fn without_credentials(path: &str) -> &str {
-    if has_credential(path) { "(a path with a credential)" } else { path }
+    if is_credential_in_path(path) { "(a path with a credential)" } else { path }
 }
 
 /// Returns the address of the client of a request; `None` in a test without a socket.
@@ -227,11 +249,53 @@ fn normalize(request: &mut ServiceRequest) {
     request.head_mut().uri = uri;
 }
 
-/// Adds the request id to a response and, where it is an error, the problem document.
+/// Request for a page, and the writer of pages of errors.
+struct Page {
+    pages: Arc<dyn ErrorPages>,
+    request: PageRequest,
+}
+
+impl Page {
+    fn of(request: &ServiceRequest) -> Option<Self> {
+        let pages = request.app_data::<Data<State>>()?.pages.clone()?;
+        Some(Self { pages, request: PageRequest::of(request)? })
+    }
+
+    /// Returns a problem that has not become a response as an error with its page.
+    fn error(&self, problem: &Problem, headers: SecurityHeaders) -> actix_web::Error {
+        let ErrorPage { status, headers: own, body } = self.pages.page(problem, &self.request);
+        let mut response = HttpResponse::build(status);
+        if ends_connection(problem.status_code()) {
+            response.force_close();
+        }
+        let mut response = response.body(body);
+        for (name, value) in own {
+            response.headers_mut().insert(name, value);
+        }
+        if let Ok(id) = HeaderValue::from_str(&self.request.request_id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        headers.add(response.headers_mut());
+        InternalError::from_response(problem.to_string(), response).into()
+    }
+}
+
+/// Returns a problem as it is sent: as a page, or as a problem document.
+fn written(problem: &Problem, path: &str, page: Option<&Page>) -> ErrorPage {
+    if let Some(page) = page {
+        return page.pages.page(problem, &page.request);
+    }
+    let mut headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))];
+    headers.extend(problem.headers().iter().cloned());
+    ErrorPage { status: problem.status_code(), headers, body: problem.body(path) }
+}
+
+/// Adds the request id to a response and, where it is an error, the problem document or the page.
 fn finish<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
     path: &str,
     id: &HeaderValue,
+    page: Option<&Page>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Problem> {
     let status = response.status();
     let error = response.response().error();
@@ -250,17 +314,20 @@ fn finish<B: MessageBody + 'static>(
         }
     };
     problem.log();
-    let body = BoxBody::new(problem.body(path));
-    let status = problem.status_code();
-    let added = problem.headers().to_vec();
+    let ends = ends_connection(problem.status_code());
+    let ErrorPage { status, headers: added, body } = written(problem, path, page);
+    let body = BoxBody::new(body);
     let mut response = response.map_body(|_, _| EitherBody::right(body));
     *response.response_mut().status_mut() = status;
-    if ends_connection(status) {
+    if ends {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_ENCODING);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    if page.is_some() {
+        headers.remove(header::WWW_AUTHENTICATE);
+        headers.remove(header::CONTENT_TYPE);
+    }
     for (name, value) in added {
         headers.insert(name, value);
     }
@@ -395,9 +462,28 @@ mod tests {
             answers.iter().map(|answer| answer.header("access-control-allow-origin")).collect();
         assert_eq!(allowed, [own, "", own, "", ""]);
         assert_eq!((answers[0].status, answers[1].status, answers[2].status), (200, 200, 200));
-        assert!(answers[0].header("access-control-expose-headers").contains("x-request-id"));
+        let exposed = super::EXPOSED.map(|name| name.to_string()).join(", ");
+        assert_eq!(answers[0].header("access-control-expose-headers"), exposed);
         assert_eq!(answers[3].status, 400);
         assert!(answers[3].json()["detail"].as_str().unwrap().contains("http.cors_origins"));
+    }
+
+    #[actix_web::test]
+    async fn a_credential_in_a_path_is_refused_and_repeated_nowhere() {
+        let key = crate::testing::key(1);
+        let paths = [
+            format!("/api/v1/projects/{key}"),
+            format!("/nothing/{key}/"),
+            format!("/api/v1/projects/{}", key.replace('_', "%5F")),
+            format!("/api/v1/projects/%62{}", &key[1..]),
+        ];
+        let requests = paths.iter().map(|path| get(path));
+        for answer in Fakes::default().send_all(requests).await {
+            assert_eq!(answer.status, 400);
+            let body = answer.json();
+            assert_eq!(body["instance"], "(a path with a credential)");
+            assert!(!body.to_string().contains(&key[20..]), "{body}");
+        }
     }
 
     #[actix_web::test]

@@ -13,7 +13,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use botarmy_domain::package::{PackageSummary, archive_name};
-use botarmy_domain::{Package, Permission, ProjectId, Timestamp};
+use botarmy_domain::{Error, Package, Permission, ProjectId, Timestamp};
 use botarmy_web::RETRY_AFTER_FULL_S;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
@@ -191,7 +191,7 @@ async fn download(
     if range::is_known(&request, &etag) {
         return Ok(HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish());
     }
-    let (package, zip) = packed(&state, package, caller).await?;
+    let (package, zip) = packed(&state, package, caller.clone()).await?;
     let etag = etag_of(&package);
     let (mut response, part) = match range::part(&request, &etag, zip.len()) {
         Part::Unsatisfiable => {
@@ -215,24 +215,50 @@ async fn download(
         .insert_header((header::ACCEPT_RANGES, "bytes"))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .insert_header((header::CONTENT_DISPOSITION, disposition(&project.name)))
-        .body(SizedStream::new(part.len() as u64, bytes_of(zip, part))))
+        .body(SizedStream::new(part.len() as u64, bytes_of(state, caller, id, zip, part))))
 }
 
 /// Number of bytes of a ZIP that are read from its file at once.
 const CHUNK: usize = 128 * 1024;
 
-/// Returns these bytes of a ZIP, a chunk at a time.
-fn bytes_of(zip: ZipFile, part: Range<usize>) -> impl Stream<Item = io::Result<Bytes>> {
-    stream::try_unfold((zip, part), |(zip, part)| async move {
+/// Returns these bytes of a ZIP, a chunk at a time. A download can take long, and ends with the right of
+/// its caller to read the project.
+fn bytes_of(
+    state: Data<State>,
+    caller: botarmy_domain::Caller,
+    project: ProjectId,
+    zip: ZipFile,
+    part: Range<usize>,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    let first = part.start;
+    stream::try_unfold((state, caller, zip, part), move |(state, caller, zip, part)| async move {
         if part.is_empty() {
             return Ok(None);
         }
+        let caller = if part.start == first {
+            caller
+        } else {
+            still_reads(&state, caller, project).await.map_err(io::Error::other)?
+        };
         let (start, len) = (part.start, part.len().min(CHUNK));
         let reading = zip.clone();
         let bytes =
             web::block(move || reading.read(start, len)).await.map_err(io::Error::other)??;
-        Ok(Some((Bytes::from(bytes), (zip, start + len..part.end))))
+        Ok(Some((Bytes::from(bytes), (state, caller, zip, start + len..part.end))))
     })
+}
+
+/// Returns the caller as it is now. The project is read again only where its rights have changed.
+async fn still_reads(
+    state: &State,
+    caller: botarmy_domain::Caller,
+    project: ProjectId,
+) -> Result<botarmy_domain::Caller, Error> {
+    let now = state.current(&caller)?;
+    if now.rights() != caller.rights() {
+        state.queries.project(&now, project).await?;
+    }
+    Ok(now)
 }
 
 /// Returns the entity tag of a package's ZIP: the package's digest, which is over everything that
@@ -335,8 +361,8 @@ async fn remove(
     Segment(id): Segment<ProjectId>,
     Caller(caller): Caller,
 ) -> Result<HttpResponse, Problem> {
+    let removed = state.operations.delete_package(id, caller.clone()).await?;
     let project = state.queries.project(&caller, id).await?;
-    let removed = state.operations.delete_package(id, caller).await?;
     let message = if removed {
         format!("The package of \"{}\" was removed.", project.name)
     } else {
@@ -637,6 +663,8 @@ mod tests {
         let refuse = || Err(DomainError::not_found("Project", unknown()).into());
         fakes.queries.expect_package().returning(|_, id| Err(no("Project", id)));
         fakes.operations.expect_generate_package().returning(move |_, _| refuse());
+        let refuse = || Err(DomainError::not_found("Project", unknown()).into());
+        fakes.operations.expect_delete_package().returning(move |_, _| refuse());
         fakes.queries.expect_project().returning(|_, id| Err(no("Project", id)));
         let at = |rest: &str| format!("/api/v1/artifacts/{}{rest}", unknown());
         let answers = fakes

@@ -13,7 +13,7 @@ use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
     Clock, Denial, HealthCheck, Ids, MockAccess, MockGates, MockLogQueries, MockOperations,
-    MockProjects, MockQueries, MockTasks, MockWorkerLeases, Secrets,
+    MockProjects, MockQueries, MockSessions, MockTasks, MockWorkerLeases, Secrets,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
@@ -22,6 +22,7 @@ use botarmy_domain::{
     Oversight, Plan, Principal, PrincipalKind, Progress, Project, ProjectId, ProjectState,
     StepStatus, Task, Timestamp, Usage, Workflow,
 };
+use botarmy_web::ErrorPages;
 use serde_json::{Map, Value, json};
 
 #[path = "../../botarmy-domain/tests/rules/sample_assignment.rs"]
@@ -43,6 +44,9 @@ pub(crate) struct Fakes {
     pub(crate) logs: MockLogQueries,
     /// Access control; an open server that knows no credential if a test sets none.
     pub(crate) access: Option<MockAccess>,
+    pub(crate) sessions: MockSessions,
+    /// Pages of errors, if a test has some.
+    pub(crate) pages: Option<Arc<dyn ErrorPages>>,
     pub(crate) health: Vec<Arc<dyn HealthCheck>>,
     pub(crate) settings: HttpSettings,
 }
@@ -115,6 +119,8 @@ impl Fakes {
             queries: Arc::new(self.queries),
             logs: Arc::new(self.logs),
             access: Arc::new(self.access.unwrap_or_else(open_access)),
+            sessions: Arc::new(self.sessions),
+            pages: self.pages,
             clock: Arc::new(StoppedClock),
             ids: Arc::new(OneSeed),
             secrets: Arc::new(OneSecret),
@@ -336,6 +342,7 @@ pub(crate) fn task(n: u64) -> Task {
         failures: 0,
         unconfirmed: 0,
         lease_token: None,
+        lease_taker: None,
         handoff: None,
         output_type: None,
         timeout_s: None,

@@ -32,6 +32,26 @@ macro_rules! words {
 }
 
 words! {
-    ActivityState AgentStatusKind AgentType ArtifactType Authentication EventSource EventType HitlAction HitlKind HitlStatus
+    ActivityState AddressClass AgentStatusKind AgentType ArtifactType Authentication EventSource EventType HitlAction HitlKind HitlStatus
     Oversight Permission PrincipalKind ProjectStatus Role StepStatus TaskStatus
+}
+
+/// The schema of the name of a group.
+pub(crate) struct GroupName;
+
+impl PartialSchema for GroupName {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .description(Some("Name of a group of principals, without slashes."))
+            .min_length(Some(1))
+            .max_length(Some(128))
+            .into()
+    }
+}
+
+impl ToSchema for GroupName {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("GroupName")
+    }
 }

@@ -191,6 +191,7 @@ fn told_as<'a>(
         | EventType::SessionStarted
         | EventType::SessionEnded
         | EventType::AccessDenied
+        | EventType::SignInLinkCreated
         | EventType::WebhookReceived => (entry.event_type.as_str(), as_it_is),
     }
 }
@@ -532,6 +533,13 @@ mod tests {
             (E::SessionStarted, json!({"session_id": ID}), "session_started", None, own.clone()),
             (E::SessionEnded, json!({"session_id": ID}), "session_ended", None, own.clone()),
             (E::AccessDenied, json!({"count": 1}), "access_denied", None, own.clone()),
+            (
+                E::SignInLinkCreated,
+                json!({"link_id": ID}),
+                "sign_in_link_created",
+                None,
+                own.clone(),
+            ),
             (E::EmergencyReleased, json!({"reason": "r"}), "emergency_released", None, own),
             (
                 E::ProjectReopened,

@@ -288,6 +288,20 @@ impl Records for MemoryStore {
         Ok(take(found.into_iter().map(|(_, record)| record.clone()), limit))
     }
 
+    async fn together(&self, kinds: &'static [RecordKind]) -> Result<Vec<RecordValue>, StoreError> {
+        let state = self.state();
+        let mut found: Vec<_> = state
+            .records
+            .iter()
+            .filter_map(|(key, record)| {
+                let kind = kinds.iter().position(|kind| *kind == key.kind())?;
+                Some((kind, key.to_string(), record.clone()))
+            })
+            .collect();
+        found.sort_by(|(kind, key, _), (other, another, _)| (kind, key).cmp(&(other, another)));
+        Ok(found.into_iter().map(|(_, _, record)| record).collect())
+    }
+
     async fn key_uses(&self) -> Result<Vec<(CredentialId, Timestamp)>, StoreError> {
         Ok(self.state().key_uses.iter().map(|(key, at)| (*key, *at)).collect())
     }

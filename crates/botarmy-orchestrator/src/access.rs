@@ -1,16 +1,19 @@
-//! Access control: who a caller is, and the principals and keys.
+//! Access control: who a caller is, and the principals, keys and sessions.
 //!
-//! Every principal and every key is in memory ([`cache`]), so that recognising a caller reads nothing.
+//! Every principal, key and session is in memory ([`cache`]), so that recognising a caller reads nothing.
 //! The table is replaced as a whole when its version changes, which [`AccessControl::run`] notices by a
 //! message and by comparing the version with the stored one.
 
+mod admins;
 mod cache;
 mod commands;
 mod denials;
+mod sessions;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,14 +21,15 @@ use botarmy_domain::decide::access::note_denials;
 use botarmy_domain::event::AccessDenied;
 use botarmy_domain::ports::{Denial, Secrets, Subscription};
 use botarmy_domain::{
-    ApiKeyText, BusMessage, Caller, CredentialId, EventType, KeySecret, LogId, Scope, StoreError,
-    Timestamp,
+    ApiKeyText, BusMessage, Caller, CredentialId, EventType, KeyDigest, KeySecret, LogId,
+    PrincipalId, Role, Scope, StoreError, Timestamp,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
 use crate::engine::Engine;
+pub use admins::{AdminKey, Admins};
 use cache::Cache;
 use denials::DenialLog;
 use table::Entry;
@@ -41,13 +45,36 @@ const USE_INTERVAL: Duration = Duration::from_secs(60);
 /// Largest number of uses that wait to be noted; a later use is noted in place of one that is left out.
 const USES: usize = 1_024;
 
+/// Longest interval at which the noted uses of sessions are read.
+const USES_READ: Duration = Duration::from_secs(30);
+/// Largest number of cookies of sessions that were signed out and wait to be acted on.
+const REUSES: usize = 64;
+
 /// Settings of access control.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessSettings {
     /// Whether requests need a credential.
     pub is_required: bool,
     /// Time until a key expires, unless it is created with another; `None` for never.
     pub key_lifetime: Option<Duration>,
+    /// Time until a session ends, however much it is used.
+    pub session_lifetime: Duration,
+    /// Time until a session ends that is not used.
+    pub session_idle: Duration,
+    /// Roles on all projects that the groups of an OpenID provider have, by the names of the groups.
+    pub group_roles: BTreeMap<String, BTreeSet<Role>>,
+}
+
+impl Default for AccessSettings {
+    fn default() -> Self {
+        Self {
+            is_required: true,
+            key_lifetime: Some(Duration::from_secs(365 * 86_400)),
+            session_lifetime: Duration::from_secs(12 * 3_600),
+            session_idle: Duration::from_secs(3_600),
+            group_roles: BTreeMap::new(),
+        }
+    }
 }
 
 /// Access control. Clones share everything.
@@ -62,6 +89,9 @@ struct Inner {
     denials: DenialLog,
     uses: mpsc::Sender<(CredentialId, Timestamp)>,
     coming_uses: Mutex<Option<mpsc::Receiver<(CredentialId, Timestamp)>>>,
+    /// Cookies of sessions that were signed out, by person and session.
+    reuses: mpsc::Sender<(PrincipalId, CredentialId)>,
+    coming_reuses: Mutex<Option<mpsc::Receiver<(PrincipalId, CredentialId)>>>,
 }
 
 impl AccessControl {
@@ -69,6 +99,7 @@ impl AccessControl {
     #[must_use]
     pub fn new(engine: Engine, secrets: Arc<dyn Secrets>, settings: AccessSettings) -> Self {
         let (uses, coming_uses) = mpsc::channel(USES);
+        let (reuses, coming_reuses) = mpsc::channel(REUSES);
         Self(Arc::new(Inner {
             engine,
             secrets,
@@ -77,14 +108,22 @@ impl AccessControl {
             denials: DenialLog::default(),
             uses,
             coming_uses: Mutex::new(Some(coming_uses)),
+            reuses,
+            coming_reuses: Mutex::new(Some(coming_reuses)),
         }))
     }
 
-    /// Reads the principals and keys.
+    /// Reads the principals, keys and sessions, and when they were used.
     ///
     /// # Errors
     /// The error of the store.
     pub async fn load(&self) -> Result<(), StoreError> {
+        self.compare().await?;
+        self.read_uses().await
+    }
+
+    /// Brings the table in memory up to date.
+    async fn compare(&self) -> Result<(), StoreError> {
         self.0.cache.compare(&*self.0.engine.ports.stores.records).await
     }
 
@@ -98,7 +137,13 @@ impl AccessControl {
     /// set. Credentials are refused as [`Denial::Unavailable`] a few seconds after it ended.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let work = async {
-            tokio::join!(self.follow_changes(), self.write_denials(), self.write_uses());
+            tokio::join!(
+                self.follow_changes(),
+                self.write_denials(),
+                self.write_uses(),
+                self.follow_uses(),
+                self.end_reused_sessions(),
+            );
         };
         tokio::select! {
             () = work => {}
@@ -124,7 +169,7 @@ impl AccessControl {
                     }
                 }
             }
-            match tokio::time::timeout(COMPARISON_TIMEOUT, self.load()).await {
+            match tokio::time::timeout(COMPARISON_TIMEOUT, self.compare()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     warn!(%error, "The version of access could not be read; trying again");
@@ -166,7 +211,18 @@ impl AccessControl {
         let Some(mut uses) = uses else { return };
         while let Some((key, at)) = uses.recv().await {
             if let Err(error) = self.0.engine.ports.stores.ledger.note_key_use(key, at).await {
-                debug!(%error, key.id = %key, "The use of a key could not be noted");
+                debug!(%error, key.id = %key, "The use of a key or session could not be noted");
+            }
+        }
+    }
+
+    async fn follow_uses(&self) {
+        let mut ticks = tokio::time::interval(self.part_of_idle(USES_READ));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.read_uses().await {
+                debug!(%error, "The uses of sessions could not be read; trying again");
             }
         }
     }
@@ -179,15 +235,20 @@ impl AccessControl {
 
     /// Returns the caller with this key, and notes its use.
     fn recognise(&self, credential: &str) -> Result<Caller, Denial> {
-        let key: ApiKeyText = credential.parse().map_err(|_| Denial::Invalid)?;
+        let digest = KeyDigest::of_key(credential).map_err(|_| Denial::Invalid)?;
         let table = self.0.cache.table().ok_or(Denial::Unavailable)?;
-        let entry = table.with_digest(&key.digest()).ok_or(Denial::Invalid)?;
+        let entry = table.with_digest(&digest).ok_or(Denial::Invalid)?;
         let (caller, now) = self.accept(entry)?;
-        if entry.is_use_news(now, USE_INTERVAL) {
+        self.note_use(entry, now);
+        Ok(caller.clone())
+    }
+
+    /// Notes the use of a key, unless it was noted a moment ago.
+    fn note_use(&self, entry: &Entry, now: Timestamp) {
+        if entry.uses.is_news(now, USE_INTERVAL) {
             // A full queue leaves it to a later use.
             self.0.uses.try_send((entry.key.id, now)).ok();
         }
-        Ok(caller.clone())
     }
 }
 
@@ -214,5 +275,8 @@ const fn is_about_access(event: EventType) -> bool {
             | EventType::KeyCreated
             | EventType::KeyRotated
             | EventType::KeyRevoked
+            | EventType::SessionStarted
+            | EventType::SessionEnded
+            | EventType::SignInLinkCreated
     )
 }

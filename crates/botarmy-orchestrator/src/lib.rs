@@ -26,7 +26,7 @@ mod wake_up_fanout;
 mod worker;
 mod workflows;
 
-pub use access::{AccessControl, AccessSettings};
+pub use access::{AccessControl, AccessSettings, AdminKey, Admins};
 pub use budgets::Budgets;
 pub use dispatch::{LeaseDispatcher, Leases};
 pub use engine::{Engine, EngineSettings, Ports};

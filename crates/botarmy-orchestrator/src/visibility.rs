@@ -10,28 +10,25 @@ use botarmy_domain::{
 
 use crate::engine::Engine;
 
-/// Permissions of which every caller has one on each project that it sees: all roles but that of a
-/// worker can read.
-const SEEING: [Permission; 2] = [Permission::ProjectRead, Permission::WorkDo];
-
 impl Engine {
-    /// Returns the project, if it exists and the caller has any permission on it.
+    /// Returns the project, if it exists and the caller may read in it or has this permission on it.
     async fn seen_project(
         &self,
         caller: &Caller,
         id: ProjectId,
+        permission: Permission,
     ) -> Result<Option<Arc<Project>>, StoreError> {
         let projects = &self.ports.stores.projects;
-        if SEEING.iter().any(|permission| caller.rights().has_globally(*permission)) {
+        let seeing = [Permission::ProjectRead, permission];
+        if seeing.iter().any(|permission| caller.rights().has_globally(*permission)) {
             return projects.project(id).await;
         }
-        for permission in SEEING {
+        for permission in seeing {
             let Ok(reach) = caller.reach(permission) else { continue };
             let this = Sight { projects: [id].into(), creator: None };
             let reach = Reach::limited(reach.sights().iter().cloned().chain([this]));
             let found = projects.projects(&reach, None, None, 1).await?;
-            let found = found.into_iter().find(|found| found.id == id);
-            if let Some(found) = found.filter(|found| caller.sees(id, found.creator)) {
+            if let Some(found) = found.into_iter().find(|found| found.id == id) {
                 return Ok(Some(found));
             }
         }
@@ -41,16 +38,16 @@ impl Engine {
     /// Checks that the caller has a permission on a project.
     ///
     /// # Errors
-    /// The `hidden` error for a project that it does not see, or that does not exist; then
+    /// For a project that it does not see, or that does not exist, that of [`Caller::missing`]; then
     /// [`DomainError::NotPermitted`].
     async fn check_place(
         &self,
         caller: &Caller,
         id: ProjectId,
         permission: Permission,
-        hidden: impl FnOnce() -> DomainError,
     ) -> Result<Arc<Project>, Error> {
-        let found = self.seen_project(caller, id).await?.ok_or_else(hidden)?;
+        let found = self.seen_project(caller, id, permission).await?;
+        let found = found.ok_or_else(|| caller.missing(permission, no_project(id)))?;
         caller.check(permission, Place::Project { id, creator: found.creator })?;
         Ok(found)
     }
@@ -61,7 +58,7 @@ impl Engine {
         caller: &Caller,
         id: ProjectId,
     ) -> Result<Arc<Project>, Error> {
-        self.check_place(caller, id, Permission::ProjectRead, || no_project(id)).await
+        self.check_place(caller, id, Permission::ProjectRead).await
     }
 
     /// Returns a project on which the caller has this permission.
@@ -71,7 +68,7 @@ impl Engine {
         id: ProjectId,
         permission: Permission,
     ) -> Result<Arc<Project>, Error> {
-        self.check_place(caller, id, permission, || no_project(id)).await
+        self.check_place(caller, id, permission).await
     }
 
     /// Checks that the caller may read in a project. Of a caller that may read everything it is not
@@ -95,7 +92,7 @@ impl Engine {
     /// exist.
     ///
     /// # Errors
-    /// That the object does not exist, if the caller does not see its project.
+    /// That of [`Caller::missing`], if the caller does not see its project.
     pub(crate) async fn check_readable_object(
         &self,
         caller: &Caller,
@@ -103,45 +100,30 @@ impl Engine {
         what: &'static str,
         id: impl std::fmt::Display + Send,
     ) -> Result<(), Error> {
-        self.check_object(caller, project, Some(Permission::ProjectRead), what, id).await
+        self.check_seen_object(caller, project, Permission::ProjectRead, what, id).await
     }
 
-    /// Checks that the caller sees an object of this project, of which a decision is to be taken; `None`
-    /// for an object that does not exist.
+    /// Checks that the caller sees an object of this project, of which a decision is to be taken that
+    /// needs this permission; `None` for an object that does not exist.
     ///
     /// # Errors
-    /// That the object does not exist, if the caller does not see its project.
+    /// That of [`Caller::missing`], if the caller does not see its project.
     pub(crate) async fn check_seen_object(
         &self,
         caller: &Caller,
         project: Option<ProjectId>,
+        permission: Permission,
         what: &'static str,
         id: impl std::fmt::Display + Send,
     ) -> Result<(), Error> {
-        self.check_object(caller, project, None, what, id).await
-    }
-
-    async fn check_object(
-        &self,
-        caller: &Caller,
-        project: Option<ProjectId>,
-        permission: Option<Permission>,
-        what: &'static str,
-        id: impl std::fmt::Display + Send,
-    ) -> Result<(), Error> {
-        let known = permission.unwrap_or(Permission::ProjectRead);
-        if caller.rights().has_globally(known) {
-            return match project {
-                Some(_) => Ok(()),
-                None => Err(DomainError::not_found(what, id).into()),
-            };
+        let missing = || caller.missing(permission, DomainError::not_found(what, id));
+        if caller.rights().has_globally(Permission::ProjectRead) {
+            return if project.is_some() { Ok(()) } else { Err(missing().into()) };
         }
         // No project has this id, and it is looked for so that the answer takes as long.
         let project = project.unwrap_or(LogId::System.key());
-        let found = self.seen_project(caller, project).await?;
-        let found = found.ok_or_else(|| DomainError::not_found(what, id))?;
-        if let Some(permission) = permission {
-            caller.check(permission, Place::Project { id: project, creator: found.creator })?;
+        if self.seen_project(caller, project, permission).await?.is_none() {
+            return Err(missing().into());
         }
         Ok(())
     }

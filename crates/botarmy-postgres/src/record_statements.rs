@@ -53,6 +53,38 @@ pub(crate) fn list(kind: RecordKind, limit: u32) -> Select {
     Select { kind, pieces: &reads(kind).list, parameters: vec![Parameter::Number(limit.into())] }
 }
 
+/// Returns the statement that selects all records of these kinds, each row with the name of its table.
+pub(crate) fn together(kinds: &[RecordKind]) -> SelectTogether {
+    let select = |kind: &RecordKind| {
+        let table = kind.table();
+        let (name, (key, _)) = (table.name, table.key);
+        format!("SELECT '{name}'::text AS name, {key}::text AS key, body FROM {name}")
+    };
+    let selects: Vec<_> = kinds.iter().map(select).collect();
+    SelectTogether(selects.join(" UNION ALL ") + " ORDER BY name, key")
+}
+
+/// A statement that selects rows of records of several kinds.
+#[derive(Debug, Clone)]
+pub(crate) struct SelectTogether(String);
+
+// Prepared statements are cached by text.
+impl QueryId for SelectTogether {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for SelectTogether {
+    type SqlType = (Text, Text, Text);
+}
+
+impl QueryFragment<Pg> for SelectTogether {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(&self.0);
+        Ok(())
+    }
+}
+
 /// The statements that read a kind of record, each in pieces with a parameter between two of them.
 struct Reads {
     find: Vec<String>,

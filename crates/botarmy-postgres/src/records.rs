@@ -38,6 +38,24 @@ impl Records for PostgresStore {
         self.read_records(record_statements::list(kind, limit)).await
     }
 
+    async fn together(&self, kinds: &'static [RecordKind]) -> Result<Vec<RecordValue>, StoreError> {
+        // One statement sees one state of the database.
+        let rows: Vec<(String, String, String)> = self
+            .read("access_version", move |connection| {
+                record_statements::together(kinds).load(connection).boxed()
+            })
+            .await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for kind in kinds {
+            let table = kind.table().name;
+            let of_kind = rows.iter().filter(|(of, ..)| of == table);
+            for (_, row, text) in of_kind {
+                found.push(botarmy_sql::record(*kind, row, text)?);
+            }
+        }
+        Ok(found)
+    }
+
     async fn key_uses(&self) -> Result<Vec<(CredentialId, Timestamp)>, StoreError> {
         let query = || {
             key_uses::table.order(key_uses::key_id).select((key_uses::key_id, key_uses::used_at))

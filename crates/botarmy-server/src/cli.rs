@@ -11,6 +11,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::access::grants::{self, Grants};
 use crate::access::keys::{self, Keys};
+use crate::access::login::{self, Login};
+use crate::access::sessions::{self, Sessions};
 use crate::health_check::Target;
 use crate::output::say;
 use crate::settings::{self, Role, Settings};
@@ -58,6 +60,16 @@ enum Command {
     /// Show and set what persons and programs may do, in the store itself.
     #[command(subcommand)]
     Grants(Grants),
+    /// Print a one-time link with which a person signs in to the console, in a browser.
+    ///
+    /// The link is good for ten minutes. While a server uses a SQLite database, the command asks that
+    /// server for it, with the key in admin.header.
+    Login(Login),
+    /// List and end the sessions of people who are signed in to the console, in the store itself.
+    ///
+    /// While a server uses a SQLite database, ask it instead: /api/v1/access/sessions.
+    #[command(subcommand)]
+    Sessions(Sessions),
     /// Copy everything to another database, or back it up.
     #[command(subcommand)]
     Store(Store),
@@ -275,6 +287,8 @@ pub async fn main() -> anyhow::Result<ExitCode> {
         }
         Some(Command::Keys(command)) => keys::run(&settings, command).await,
         Some(Command::Grants(command)) => grants::run(&settings, command).await,
+        Some(Command::Login(login)) => login::run(&settings, login).await,
+        Some(Command::Sessions(command)) => sessions::run(&settings, command).await,
         Some(Command::HealthCheck(_)) => health_check::health_check(&Target::own(&settings)),
         Some(Command::Store(Store::Backup { to })) => backup::backup(&settings, &to).await,
         Some(Command::Audit(Audit::VerifyState { project })) => {

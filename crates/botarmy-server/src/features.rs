@@ -16,6 +16,8 @@ pub struct Features {
     pub command: bool,
     /// `offline`: the runner that works from templates.
     pub offline: bool,
+    /// `openid`: sign-in with an OpenID provider.
+    pub openid: bool,
     /// `docs`: the page with the API documentation at `/docs`.
     pub docs: bool,
 }
@@ -28,6 +30,7 @@ impl Features {
         llm: cfg!(feature = "llm"),
         command: cfg!(feature = "command"),
         offline: cfg!(feature = "offline"),
+        openid: cfg!(feature = "openid"),
         docs: cfg!(feature = "docs"),
     };
 }
@@ -52,6 +55,7 @@ mod tests {
         llm: false,
         command: false,
         offline: false,
+        openid: false,
         docs: false,
     };
     const ALL: Features = Features {
@@ -60,6 +64,7 @@ mod tests {
         llm: true,
         command: true,
         offline: true,
+        openid: true,
         docs: true,
     };
 
@@ -71,7 +76,7 @@ mod tests {
     #[test]
     fn a_setting_that_needs_a_missing_feature_is_refused_by_key_and_feature() {
         type Change = fn(&mut Settings);
-        let cases: [(Change, Features, &str, &str); 5] = [
+        let cases: [(Change, Features, &str, &str); 6] = [
             (
                 |settings| settings.store.url = "postgres://army:s3cr3t@db/botarmy".to_owned(),
                 Features { postgres: false, ..ALL },
@@ -101,6 +106,12 @@ mod tests {
                 Features { offline: false, ..ALL },
                 "agents.analyst.runner",
                 "offline",
+            ),
+            (
+                |settings| settings.oidc.issuer = "https://id.example".to_owned(),
+                Features { openid: false, ..ALL },
+                "oidc.issuer",
+                "openid",
             ),
         ];
         for (change, without, key, feature) in cases {

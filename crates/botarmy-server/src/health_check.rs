@@ -55,6 +55,12 @@ impl Target {
         Self { url, host: name, trust: Trust::Any }
     }
 
+    /// Returns another path of the same server.
+    pub(crate) fn at(mut self, path: &str) -> Self {
+        self.url = self.url.replace("/readyz", path);
+        self
+    }
+
     /// Returns the server at this address. Its certificate is checked with the authorities in a
     /// file, or else with those of the system.
     #[must_use]
@@ -70,7 +76,8 @@ impl Target {
 /// When there is no answer.
 pub fn health_check(target: &Target) -> anyhow::Result<ExitCode> {
     let url = &target.url;
-    let (status, body) = get(target).with_context(|| format!("{url} gives no answer"))?;
+    let (status, body) =
+        exchange(target, &Question::default()).with_context(|| format!("{url} gives no answer"))?;
     say!("{url} answers {status} {body}");
     Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -78,9 +85,23 @@ pub fn health_check(target: &Target) -> anyhow::Result<ExitCode> {
 trait ReadWrite: Read + Write {}
 impl<T: Read + Write> ReadWrite for T {}
 
+/// Request, apart from the server that it is for.
+#[derive(Debug, Default)]
+pub(crate) struct Question<'a> {
+    /// JSON to send with POST; without it the method is GET.
+    pub(crate) json: Option<&'a str>,
+    /// More lines of the head, each with its end.
+    pub(crate) head: &'a str,
+}
+
+/// Sends one request, and returns the status and the body of the answer.
+///
 /// HTTP/1.0 by hand: one request, one answer, the end. A client library would be a thousand times
 /// as much code.
-fn get(target: &Target) -> anyhow::Result<(u16, String)> {
+///
+/// # Errors
+/// An address that cannot be used, and no answer in time.
+pub(crate) fn exchange(target: &Target, question: &Question<'_>) -> anyhow::Result<(u16, String)> {
     let until = Instant::now() + LIMIT;
     let left = || until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
     let uri: Uri = target.url.parse().context("it is not an address")?;
@@ -104,7 +125,18 @@ fn get(target: &Target) -> anyhow::Result<(u16, String)> {
         Box::new(socket.try_clone()?)
     };
     let name = target.host.as_deref().unwrap_or(authority.as_str());
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {name}\r\nConnection: close\r\n\r\n");
+    let Question { json, head } = question;
+    let method = if json.is_some() { "POST" } else { "GET" };
+    let json = json.unwrap_or_default();
+    let length = match json.len() {
+        0 => String::new(),
+        length => {
+            format!("Content-Type: application/json\r\nContent-Length: {length}\r\n")
+        }
+    };
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {name}\r\n{head}{length}Connection: close\r\n\r\n{json}"
+    );
     stream.write_all(request.as_bytes())?;
     stream.flush()?;
     let mut answer = Vec::new();

@@ -18,6 +18,7 @@ pub mod migrate;
 #[cfg(feature = "llm")]
 pub mod models;
 mod open_files;
+mod openid;
 pub mod output;
 pub mod run;
 mod runners;

@@ -14,9 +14,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use botarmy_domain::ports::{Gates, Operations, Projects, Queries};
 use botarmy_domain::{
-    AgentType, BusMessage, Caller, Entry, EventPayload, HitlAction, HitlKind, HitlRequest,
-    HitlRequestId, HitlStatus, LogId, NewProject, OnExpiry, Oversight, Project, ProjectId,
-    ProjectState, Response, TaskId, Timestamp, Usage,
+    AgentType, BusMessage, Caller, DomainError, Entry, Error, EventPayload, HitlAction, HitlKind,
+    HitlRequest, HitlRequestId, HitlStatus, LogId, NewProject, OnExpiry, Oversight, Project,
+    ProjectId, ProjectState, Response, TaskId, Timestamp, Usage,
 };
 use botarmy_http::zip::zip_package;
 use serde_json::{Map, Value};
@@ -496,6 +496,14 @@ impl<'a> Terminal<'a> {
             let caller = Caller::local("terminal");
             if let Err(error) = self.system.engine.respond(request.id, response, caller).await {
                 self.print(&format!("  {error}"));
+                let needs_another = matches!(
+                    &error,
+                    Error::Refused(DomainError::Forbidden { code: "four_eyes", .. })
+                );
+                // The same answer would be refused for ever.
+                if self.yes && needs_another {
+                    return Ok(false);
+                }
             } else {
                 self.answered.insert(request.id);
             }

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use actix_web::dev::ServerHandle;
 use anyhow::Context;
+use botarmy_domain::ports::Sessions;
+use botarmy_domain::{Caller, Principal};
 use botarmy_http::ServerIdentity;
 use tracing::{error, info};
 
-use crate::access::{FirstStart, prepare};
+use crate::access::{FirstStart, command, prepare, sign_in_address};
 use crate::features::Features;
 use crate::output::say;
 use crate::settings::Settings;
@@ -76,7 +78,8 @@ async fn answer(
     let first_start = prepare(settings, &system.stores, &system.access).await?;
     let server = system.http(listener, identity, settings)?;
     system.start().await?;
-    greet(settings, address, &first_start);
+    let link = first_link(settings, system, address, &first_start).await;
+    greet(settings, address, &first_start, link.as_deref());
     *handle = Some(server.handle());
     // A task of its own: it goes on until it is stopped, also when nobody waits here any more.
     tokio::spawn(server)
@@ -98,7 +101,28 @@ async fn reload_identity(mut hangups: Hangups, identity: ServerIdentity) {
     }
 }
 
-fn greet(settings: &Settings, address: SocketAddr, first_start: &FirstStart) {
+/// Creates the link with which the first administrator signs in. It is printed for people alone: a log
+/// must not have it.
+async fn first_link(
+    settings: &Settings,
+    system: &System,
+    address: SocketAddr,
+    first_start: &FirstStart,
+) -> Option<String> {
+    let is_new = matches!(first_start, FirstStart::Header { is_new: true, .. });
+    if !is_new || settings.log.format != crate::settings::LogFormat::Text {
+        return None;
+    }
+    let admin = Principal::local_id("admin");
+    let issued = system.access.create_link(admin, Caller::local("local")).await;
+    let link = issued
+        .map_err(anyhow::Error::from)
+        .and_then(|issued| sign_in_address(settings, address.port(), &issued.text));
+    // The server works without it, and `login` makes another.
+    link.inspect_err(|error| error!(%error, "No sign-in link could be created: {error}")).ok()
+}
+
+fn greet(settings: &Settings, address: SocketAddr, first_start: &FirstStart, link: Option<&str>) {
     let role = settings.server.role;
     let scheme = if settings.http.has_tls() { "https" } else { "http" };
     info!(%address, ?role, data_dir = %settings.store.data_dir.display(), "Serving on {scheme}://{address}");
@@ -117,16 +141,23 @@ fn greet(settings: &Settings, address: SocketAddr, first_start: &FirstStart) {
     let docs = if Features::COMPILED.docs { "docs" } else { "openapi.json" };
     let (header, hint) = match first_start {
         FirstStart::Open => (String::new(), String::new()),
-        FirstStart::Header(path) => {
+        FirstStart::Header { path, .. } => {
             let path = path.display();
-            (format!(" -H @{path}"), format!("The key of the administrator is in {path}.\n"))
+            let console = match link {
+                Some(link) => format!(
+                    "Sign in with a browser, once and within ten minutes:\n\n  {link}\n\n\
+                     `botarmy-server login` prints another link. "
+                ),
+                None => {
+                    "`botarmy-server login` prints a link to sign in with a browser. ".to_owned()
+                }
+            };
+            let hint = format!("{console}The key of the administrator is in {path}.\n");
+            (format!(" -H @{path}"), hint)
         }
-        FirstStart::OwnKey => (
-            " -H \"Authorization: Bearer $BOTARMY_KEY\"".to_owned(),
-            "Put your key into the variable BOTARMY_KEY. If it is lost, `botarmy-server keys create` \
-             makes another.\n"
-                .to_owned(),
-        ),
+        FirstStart::OwnKey => {
+            (" -H \"Authorization: Bearer $BOTARMY_KEY\"".to_owned(), own_key_hint(settings))
+        }
     };
     say!(
         "\nBotArmy serves on {scheme}://{address} and keeps everything in {place}.\n{hint}\
@@ -135,4 +166,14 @@ fn greet(settings: &Settings, address: SocketAddr, first_start: &FirstStart) {
          \"A recipe-sharing site for small families\", \"workflow\": \"sdlc\"}}'\n  \
          curl -s{header} {scheme}://{address}/api/v1/hitl/pending\n"
     );
+}
+
+/// Returns how a caller gets a key that the server does not know where to find.
+fn own_key_hint(settings: &Settings) -> String {
+    let command = command(settings);
+    let first = if settings.store.url.is_empty() { "stop the server, and " } else { "" };
+    format!(
+        "Put your key into the variable BOTARMY_KEY. If it is lost, {first}run `{command} keys create \
+         NAME`, with the name of its owner.\n"
+    )
 }

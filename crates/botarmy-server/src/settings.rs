@@ -2,6 +2,7 @@
 //! not exist is refused by name.
 
 mod access;
+mod oidc;
 mod ranges;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::environment::VariableName;
 use crate::features::{Features, missing};
 
 pub use access::{Access, AccessMode, FirstKey, Limits};
+pub use oidc::Oidc;
 
 /// Without the feature `command` a command is only refused: see [`Features`].
 #[cfg(not(feature = "command"))]
@@ -45,6 +47,8 @@ pub struct Settings {
     pub http: Http,
     /// Access control.
     pub access: Access,
+    /// OpenID provider with which people sign in.
+    pub oidc: Oidc,
     /// Limits for callers.
     pub limits: Limits,
     /// Live frames.
@@ -579,6 +583,7 @@ impl Settings {
             .with_list_parse_key("http.hosts")
             .with_list_parse_key("http.trusted_proxies")
             .with_list_parse_key("models.prefer")
+            .with_list_parse_key("oidc.scopes")
             .source(Some(variables));
         let merged = layers.add_source(variables).build().context("the settings cannot be read")?;
         // Before they are converted, which rounds a fraction and takes a word for a number.
@@ -668,6 +673,7 @@ impl Settings {
         self.check_commands()?;
         self.check_models()?;
         self.access.check()?;
+        self.oidc.check()?;
         self.http.check()
     }
 
@@ -676,7 +682,8 @@ impl Settings {
     /// # Errors
     /// The settings that are missing.
     pub fn check_exposure(&self) -> anyhow::Result<()> {
-        self.http.check_exposure(&self.access)
+        self.http.check_exposure(&self.access)?;
+        self.oidc.check_exposure(&self.http)
     }
 }
 
@@ -756,6 +763,9 @@ impl Features {
         }
         if !settings.redis.url.is_empty() {
             require(self.redis, "redis.url", "redis")?;
+        }
+        if settings.oidc.is_used() {
+            require(self.openid, "oidc.issuer", "openid")?;
         }
         if let Some(name) = settings.commands.keys().next() {
             require(self.command, &format!("[commands.{name}]"), "command")?;
@@ -953,6 +963,77 @@ mod tests {
         }
     }
 
+    /// Settings of a provider that can be used.
+    #[cfg(feature = "openid")]
+    const PROVIDER: &str = "[oidc]\nissuer = \"https://id.example\"\nclient_id = \"army\"\n\
+         client_secret_env = \"ARMY_SECRET\"\n[oidc.grants]\n\"Army Admins\" = [\"admin\"]\n\
+         \"/eu/ops.team\" = [\"operator\", \"reviewer\"]\n";
+
+    #[cfg(feature = "openid")]
+    fn load_text(text: &str) -> anyhow::Result<Settings> {
+        let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+        std::fs::write(&file, text).unwrap();
+        Settings::load(Some(file.path()), [])
+    }
+
+    #[cfg(feature = "openid")]
+    #[test]
+    fn groups_of_a_provider_have_roles() {
+        use botarmy_domain::Role;
+
+        let roles = load_text(PROVIDER).unwrap().oidc.group_roles();
+        assert_eq!(roles.keys().collect::<Vec<_>>(), ["/eu/ops.team", "Army Admins"]);
+        assert_eq!(roles["Army Admins"], [Role::Admin].into());
+        assert_eq!(roles["/eu/ops.team"], [Role::Operator, Role::Reviewer].into());
+    }
+
+    #[cfg(feature = "openid")]
+    #[test]
+    fn a_provider_that_cannot_be_used_is_refused_by_key() {
+        for (part, by, key) in [
+            ("https://id.example", "http://id.example", "oidc.issuer"),
+            ("https://id.example", "id.example", "oidc.issuer"),
+            ("https://id.example", "", "oidc.client_id is set and oidc.issuer is not"),
+            ("\"army\"", "\"\"", "oidc.client_id"),
+            ("ARMY_SECRET", "s3cr3t==", "oidc.client_secret_env"),
+            ("ARMY_SECRET", "BOTARMY_SECRET", "must not begin with BOTARMY_"),
+            ("[\"admin\"]", "[\"root\"]", "\"Army Admins\" has an unknown role"),
+            ("[\"admin\"]", "[\"Admin\"]", "unknown role"),
+            ("[\"admin\"]", "[]", "has no role"),
+            ("[\"admin\"]", "\"admin\"", "grants"),
+            ("Army Admins", " ", "no name of a group"),
+            ("client_id", "scopes = [\"profile\"]\nclient_id", "oidc.scopes must have"),
+            ("client_id", "scopes = [\"openid profile\"]\nclient_id", "oidc.scopes"),
+            ("client_id", "groups_claim = \"\"\nclient_id", "oidc.groups_claim"),
+            ("client_id", "client_secret = \"s3cr3t\"\nclient_id", "client_secret"),
+        ] {
+            assert!(PROVIDER.contains(part), "{part}");
+            let error = format!("{:#}", load_text(&PROVIDER.replace(part, by)).unwrap_err());
+            assert!(error.contains(key) && !error.contains("s3cr3t"), "{by}: {error}");
+        }
+        let (without_grants, _) = PROVIDER.split_once("[oidc.grants]").unwrap();
+        let error = format!("{:#}", load_text(without_grants).unwrap_err());
+        assert!(error.contains("oidc.grants is empty"), "{error}");
+    }
+
+    #[cfg(feature = "openid")]
+    #[test]
+    fn a_provider_needs_a_public_address_unless_the_server_is_on_loopback() {
+        load_text(PROVIDER).unwrap().check_exposure().unwrap();
+        let exposed = "[http]\nhost = \"0.0.0.0\"\nallow_remote = true\nhosts = [\"army.example\"]\n\
+             trusted_proxies = [\"10.0.0.7\"]\n";
+        for (url, expected) in [
+            ("", "http.public_url"),
+            ("http://army.example", "https://"),
+            ("https://army.example/bots", ""),
+        ] {
+            let text = format!("{exposed}public_url = \"{url}\"\n{PROVIDER}");
+            let checked = load_text(&text).unwrap().check_exposure();
+            let error = checked.map_or_else(|error| format!("{error:#}"), |()| String::new());
+            assert!(error.contains(expected) && error.is_empty() == expected.is_empty(), "{error}");
+        }
+    }
+
     #[test]
     fn a_value_that_makes_no_sense_is_refused_by_key() {
         for (name, value, expected) in [
@@ -970,7 +1051,11 @@ mod tests {
             ("BOTARMY_HTTP__PUBLIC_URL", "army.example", "http.public_url"),
             ("BOTARMY_HTTP__BODY_TIMEOUT_S", "3601", "body_timeout_s"),
             ("BOTARMY_HTTP__TEXT_LIMIT_BYTES", "0", "http.text_limit_bytes"),
-            ("BOTARMY_ACCESS__MODE", "password", "password"),
+            (
+                "BOTARMY_ACCESS__MODE",
+                "password",
+                "must be \"keys\" or \"open\" for key `access.mode`",
+            ),
             ("BOTARMY_ACCESS__KEY_DAYS", "0", "access.key_days"),
         ] {
             let error = format!("{:#}", with(name, value).unwrap_err());

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use anyhow::Context;
+use botarmy_console::Console;
 use botarmy_domain::Defaults;
-use botarmy_domain::ports::{Clock, Ids, Secrets, StorePorts};
+use botarmy_domain::ports::{Clock, IdentityProvider, Ids, Secrets, StorePorts};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, Concurrency, HttpSettings, LimitSettings, ServerIdentity};
 use botarmy_live::{Hub, LiveSettings};
@@ -27,6 +28,7 @@ use crate::environment::environment;
 use crate::features::Features;
 use crate::health_log;
 use crate::open_files;
+use crate::openid;
 use crate::runners::{BuiltRunners, resolve_auto};
 use crate::settings::{Role, Settings};
 use crate::steady_clock::SteadyClock;
@@ -46,6 +48,8 @@ pub struct System {
     pub engine: Engine,
     /// Principals and keys.
     pub access: AccessControl,
+    /// OpenID provider with which people sign in, if there is one.
+    pub provider: Option<Arc<dyn IdentityProvider>>,
     /// Everything that is stored.
     pub stores: Stores,
     /// Channels for messages, wake-ups and agent statuses.
@@ -87,6 +91,8 @@ impl System {
         // What cannot be used is refused before anything is touched.
         let redis = channels::redis(settings, &*ids)?;
         let runners = BuiltRunners::build(settings, &environment, &clock)?;
+        let secrets: Arc<dyn Secrets> = Arc::new(RandomSecrets);
+        let provider = openid::provider(settings, &environment, &clock, &secrets)?;
         let stores = Stores::open(settings).await?;
         let channels = Channels::open(settings, redis, &stores);
         let ports = Ports {
@@ -121,13 +127,17 @@ impl System {
         let assigned = runners.assign(settings);
         let served = assigned.keys().copied().collect();
         let worker = Worker::new(engine.clone(), assigned, worker_settings);
-        let secrets: Arc<dyn Secrets> = Arc::new(RandomSecrets);
-        let (leases, dispatcher) =
-            Leases::new(engine.clone(), lease_settings, Arc::clone(&secrets));
         let access = access_control(settings, engine.clone());
+        let (leases, dispatcher) = Leases::new(
+            engine.clone(),
+            lease_settings,
+            Arc::clone(&secrets),
+            Arc::new(access.clone()),
+        );
         Ok(Self {
             engine,
             access,
+            provider,
             stores,
             channels,
             role: settings.server.role,
@@ -236,13 +246,22 @@ impl System {
             workers => workers,
         };
         let grace = Duration::from_secs(settings.http.shutdown_timeout_s);
+        let console = Console {
+            access: Arc::new(self.access.clone()),
+            sessions: Arc::new(self.access.clone()),
+            provider: self.provider.clone(),
+            public_url: public_url.clone(),
+            has_tls: identity.is_some(),
+        };
         let mut api = self.api(settings, origins.clone(), public_url);
         api.settings.trusted_proxies = trusted_proxies;
+        api.pages = Some(Arc::new(console.clone()));
         let sessions = Arc::new(ws_settings(settings, origins));
         let access = Arc::clone(&api.access);
         let on_connect = botarmy_ws::on_connect(&sessions);
         let mount = move |config: &mut actix_web::web::ServiceConfig| {
             botarmy_ws::routes(config, &live, &access, &sessions);
+            botarmy_console::routes(config, &console);
         };
         Ok(botarmy_http::serve(listener, identity, api, workers, grace, on_connect, mount)?)
     }
@@ -264,6 +283,8 @@ impl System {
             queries: Arc::new(self.engine.clone()),
             logs: Arc::new(self.engine.clone()),
             access: Arc::new(self.access.clone()),
+            sessions: Arc::new(self.access.clone()),
+            pages: None,
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             secrets: Arc::clone(&self.secrets),
@@ -348,6 +369,9 @@ pub(crate) fn access_control(settings: &Settings, engine: Engine) -> AccessContr
     let access = AccessSettings {
         is_required: settings.access.needs_keys(),
         key_lifetime: Some(Duration::from_secs(u64::from(settings.access.key_days) * DAY)),
+        session_lifetime: Duration::from_secs(settings.access.session_max_s),
+        session_idle: Duration::from_secs(settings.access.session_idle_s),
+        group_roles: settings.oidc.group_roles(),
     };
     AccessControl::new(engine, Arc::new(RandomSecrets), access)
 }
@@ -361,6 +385,7 @@ fn limits(settings: &Settings) -> LimitSettings {
         service_burst: limits.service_burst,
         failures_per_minute: limits.failures_per_minute,
         failures_burst: limits.failures_burst,
+        logins_per_minute: limits.logins_per_minute,
         person: Concurrency {
             requests: limits.person_requests,
             long_polls: limits.person_polls,

@@ -27,6 +27,17 @@ impl Records for SqliteStore {
             .await
     }
 
+    async fn together(&self, kinds: &'static [RecordKind]) -> Result<Vec<RecordValue>, StoreError> {
+        self.read_aside(move |connection| {
+            let lists = connection.transaction(|connection| {
+                let list = |kind| record_statements::list(connection, kind, u32::MAX);
+                Ok(kinds.iter().copied().map(list).collect::<Result<Vec<_>, _>>())
+            });
+            Ok(lists.map_err(|error| reading("access_version", error))??.concat())
+        })
+        .await
+    }
+
     async fn key_uses(&self) -> Result<Vec<(CredentialId, Timestamp)>, StoreError> {
         const TABLE: &str = "key_uses";
         self.read_aside(|connection| {

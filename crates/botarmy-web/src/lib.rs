@@ -4,24 +4,30 @@
 //!
 //! A shared leaf: `botarmy-http` and `botarmy-ws` build on it. It has no routes and no state.
 
+mod browser;
 mod caller;
 mod client_address;
 mod credential;
 mod error;
 mod origin;
+mod pages;
 mod problem;
 mod public_url;
 mod query;
 mod request_id;
 pub mod strict;
+mod ticket;
 
+pub use browser::{RefusedSignIn, SESSION_COOKIE, SameSite, Session, browser, cookie, set_cookie};
 pub use caller::{Caller, named_user};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use credential::has_credential;
 pub use error::{RETRY_AFTER_FULL_S, RETRY_AFTER_S};
-pub use origin::{FOREIGN_ORIGIN, OriginRule, is_host};
+pub use origin::{FOREIGN_ORIGIN, OWN_LOOPBACK_NAME, OriginRule, is_host};
+pub use pages::{ErrorPage, ErrorPages, PageRequest, accepts_html, is_page};
 pub use problem::{CONTENT_TYPE, FieldError, Problem, ProblemDocument, ends_connection};
-pub use public_url::PublicUrl;
-pub use query::{names_credential, parameter_name, parse_query};
+pub use public_url::{PublicUrl, origin_of};
+pub use query::{is_credential_in_path, names_credential, parameter_name, parse_query};
 pub use request_id::{REQUEST_ID, assign_request_id};
 pub use strict::{UnknownFields, field_problem};
+pub use ticket::{Ticket, TicketOffice};

@@ -16,18 +16,35 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use actix_web::dev::RequestHead;
+use actix_web::http::header::HeaderName;
 use actix_web::http::{StatusCode, header};
 
 use crate::{Problem, PublicUrl};
+
+/// Name under which browsers reach the server on their own machine (RFC 6761, section 6.3). Cookies of
+/// pages under it are not sent to other servers of the machine, which browsers know as `localhost`.
+pub const OWN_LOOPBACK_NAME: &str = "botarmy.localhost";
+
+/// Names that always mean the machine itself. Others below `localhost` are left out, because not every
+/// resolver keeps them on the machine.
+const LOOPBACK_NAMES: [&str; 2] = ["localhost", OWN_LOOPBACK_NAME];
+
+/// Detail of the 403 for a change that does not come from a page of the server itself.
+const NOT_OWN_PAGE: &str = "Changes in the console are accepted from its own pages only. A browser says \
+     which page sends a request, in Origin or Sec-Fetch-Site; this request names another page or none. \
+     Programs use the API with a key. Behind a proxy, http.public_url must be the address in the browser.";
 
 /// Detail of the 403 for a page of a foreign origin.
 pub const FOREIGN_ORIGIN: &str = "Pages of this origin may not call this server. To allow them, \
      add the origin to http.cors_origins as scheme, host and port.";
 
+/// Header in which a browser says where a request comes from (Fetch Metadata, section 2.3).
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// Detail of the 421 for a request under a foreign name.
 const FOREIGN_HOST: &str = "The Host of this request is not a name of this server. It responds to the \
      names in http.hosts, to the host of http.public_url and, while it listens on loopback, to \
-     localhost, 127.x.x.x and [::1], so that no web page can reach it under a name of its own (DNS \
+     localhost, botarmy.localhost, 127.x.x.x and [::1], so that no web page can reach it under a name of its own (DNS \
      rebinding). Add the name that clients use to http.hosts.";
 
 /// Returns `true` if a text can be a name of the server: a host name or an IP address, without a
@@ -134,21 +151,40 @@ impl OriginRule {
     /// # Errors
     /// The problem to respond with.
     pub fn check(&self, head: &RequestHead) -> Result<(), Problem> {
-        let is_own = |origin: WebOrigin<'_>| {
-            self.public() == Some(origin)
-                || self.listener.is_some_and(|listener| {
-                    (origin.host.is_loopback() || self.is_named(origin.host))
-                        && listener.served(origin, head)
-                })
-        };
-        let may_call = |origin: &[u8]| {
-            self.is_configured(origin) || WebOrigin::parse(origin).is_some_and(is_own)
-        };
+        let may_call = |origin: &[u8]| self.is_configured(origin) || self.is_own(origin, head);
         if values(head, &header::ORIGIN).all(may_call) {
             Ok(())
         } else {
             Err(Problem::new(StatusCode::FORBIDDEN, FOREIGN_ORIGIN))
         }
+    }
+
+    /// Returns an error (403) unless the browser says that the request comes from a page of this server:
+    /// by its origin, or where it sends none, by `Sec-Fetch-Site`. The configured origins do not count.
+    ///
+    /// # Errors
+    /// The problem to respond with.
+    pub fn check_own(&self, head: &RequestHead) -> Result<(), Problem> {
+        let mut origins = values(head, &header::ORIGIN).peekable();
+        let mut sites = values(head, &SEC_FETCH_SITE).peekable();
+        let is_told = origins.peek().is_some() || sites.peek().is_some();
+        let is_own = origins.all(|origin| self.is_own(origin, head))
+            && sites.all(|site| site == b"same-origin");
+        if is_told && is_own {
+            Ok(())
+        } else {
+            Err(Problem::new(StatusCode::FORBIDDEN, NOT_OWN_PAGE).with_code("foreign_page"))
+        }
+    }
+
+    /// Returns `true` if this value of `Origin` is that of a page of this server.
+    fn is_own(&self, origin: &[u8], head: &RequestHead) -> bool {
+        let Some(origin) = WebOrigin::parse(origin) else { return false };
+        self.public() == Some(origin)
+            || self.listener.is_some_and(|listener| {
+                (origin.host.is_loopback() || self.is_named(origin.host))
+                    && listener.served(origin, head)
+            })
     }
 
     /// Returns `true` if this value of `Origin` is one of the configured origins.
@@ -265,7 +301,7 @@ impl<'a> Host<'a> {
     /// Returns `true` if the host always means the machine itself.
     fn is_loopback(self) -> bool {
         match self {
-            Self::Name(name) => name.eq_ignore_ascii_case("localhost"),
+            Self::Name(name) => LOOPBACK_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)),
             Self::V4(address) => address.is_loopback(),
             Self::V6(address) => address.is_loopback(),
         }
@@ -314,6 +350,40 @@ mod tests {
     fn same(one: &str, other: &str) -> bool {
         let parse = |text| WebOrigin::parse(str::as_bytes(text)).expect(text);
         parse(one) == parse(other)
+    }
+
+    #[test]
+    fn a_change_in_the_console_comes_from_a_page_of_the_server_itself() {
+        let rule = OriginRule::new(["http://localhost:3000"])
+            .with_listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), false);
+        let own = "http://botarmy.localhost:8080";
+        for (origin, site, expected) in [
+            (Some(own), None, true),
+            (Some(own), Some("same-origin"), true),
+            (None, Some("same-origin"), true),
+            (None, None, false),
+            (Some("null"), None, false),
+            (Some("null"), Some("same-origin"), false),
+            (Some(own), Some("same-site"), false),
+            (Some(own), Some("cross-site"), false),
+            (None, Some("none"), false),
+            (Some("http://localhost:3000"), None, false),
+            (Some("http://localhost:8080"), None, false),
+            (Some("http://botarmy.localhost:8081"), Some("same-site"), false),
+            (Some("http://evil.localhost:8080"), None, false),
+        ] {
+            let mut request = TestRequest::post().insert_header(("host", "botarmy.localhost:8080"));
+            if let Some(origin) = origin {
+                request = request.insert_header(("origin", origin));
+            }
+            if let Some(site) = site {
+                request = request.insert_header(("sec-fetch-site", site));
+            }
+            let request = request.to_http_request();
+            rule.check_host(request.head()).unwrap();
+            let checked = rule.check_own(request.head());
+            assert_eq!(checked.is_ok(), expected, "{origin:?} {site:?}");
+        }
     }
 
     #[test]

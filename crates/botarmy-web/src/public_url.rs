@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use actix_web::http::Uri;
+use actix_web::dev::RequestHead;
+use actix_web::http::{Uri, header};
+
+use crate::Problem;
 
 /// Address of the server for its clients: scheme, host, port, and the path below which a proxy
 /// serves it.
@@ -38,6 +41,25 @@ impl PublicUrl {
             rest => rest.starts_with('/').then_some(rest),
         }
     }
+}
+
+/// Returns the scheme, host and port under which a client reaches the server: those of the public address,
+/// or else those that the request names, which were checked to be the server's.
+///
+/// # Errors
+/// A 400 for a request without a host.
+pub fn origin_of(
+    head: &RequestHead,
+    public_url: Option<&PublicUrl>,
+    has_tls: bool,
+) -> Result<String, Problem> {
+    if let Some(url) = public_url {
+        return Ok(url.origin().to_owned());
+    }
+    let host = head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.ok_or_else(|| Problem::bad_request("The request names no host."))?;
+    let scheme = if has_tls { "https" } else { "http" };
+    Ok(format!("{scheme}://{host}"))
 }
 
 impl FromStr for PublicUrl {

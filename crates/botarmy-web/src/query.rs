@@ -58,8 +58,25 @@ pub fn names_credential(query: &str) -> Option<String> {
     })
 }
 
+/// Returns whether a path has a credential of this server in it, in per cent escapes or not.
+#[must_use]
+pub fn is_credential_in_path(path: &str) -> bool {
+    has_credential(path) || (path.contains('%') && has_credential(&decode_lossy(path)))
+}
+
+/// Decodes a path as far as it can be.
+fn decode_lossy(path: &str) -> String {
+    String::from_utf8_lossy(&decoded_bytes(path)).into_owned()
+}
+
 /// Decodes a name or a value. A per cent sign that begins no escape stands for itself.
 fn decode(text: &str) -> Result<String, &'static str> {
+    let text = String::from_utf8(decoded_bytes(text));
+    let text = text.map_err(|_| "must be UTF-8, in per cent escapes")?;
+    if text.contains('\0') { Err("must not contain NUL (%00)") } else { Ok(text) }
+}
+
+fn decoded_bytes(text: &str) -> Vec<u8> {
     let digit = |at: usize| text.as_bytes().get(at).and_then(|byte| char::from(*byte).to_digit(16));
     let mut bytes = Vec::with_capacity(text.len());
     let mut at = 0;
@@ -71,8 +88,7 @@ fn decode(text: &str) -> Result<String, &'static str> {
         at += if escaped.is_some() { 3 } else { 1 };
         bytes.push(escaped.unwrap_or(if *byte == b'+' { b' ' } else { *byte }));
     }
-    let text = String::from_utf8(bytes).map_err(|_| "must be UTF-8, in per cent escapes")?;
-    if text.contains('\0') { Err("must not contain NUL (%00)") } else { Ok(text) }
+    bytes
 }
 
 /// A value of the query, for serde: text, and present even if it is empty.
@@ -135,6 +151,16 @@ mod tests {
         let problem = parse_query::<Search>(query, UnknownFields::Reject).unwrap_err();
         let problem: serde_json::Value = serde_json::from_str(&problem.body("")).unwrap();
         problem["errors"][0]["field"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_credential_is_recognised_in_a_path_however_it_is_escaped() {
+        for path in
+            ["/x/botarmy_k_a", "/x/botarmy%5Fk%5fa", "/x/botarmy%5Fk_a%ff", "/%ff/botarmy_s_a"]
+        {
+            assert!(is_credential_in_path(path), "{path}");
+        }
+        assert!(!is_credential_in_path("/x/botarmy%20k_a%ff"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The rows of the benchmark table.
 
+pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod boot;
 pub(crate) mod fanout;
@@ -63,6 +64,7 @@ pub(crate) const ALL: &[Row] = &[
     row!("status", status),
     row!("audit", audit),
     row!("fanout", fanout),
+    row!("access", access, in_process: access::IN_PROCESS),
     row!("boot", boot),
     row!("full-submit", full::submit),
     row!("full-start", full::start),

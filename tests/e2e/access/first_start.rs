@@ -17,6 +17,7 @@ use super::world::{client, send, unknown_key};
 use crate::say;
 
 const KEYS: [(&str, &str); 1] = [(MODE, "keys")];
+const OPEN: [(&str, &str); 1] = [(MODE, "open")];
 
 /// Returns the key in the header file of a data folder.
 fn key_in(folder: &Path) -> String {
@@ -192,6 +193,237 @@ async fn commands_manage_keys_and_roles_in_the_store_and_name_the_way_while_a_se
     let events = send(&client(), &server.base, Some(&admin), path, None).await;
     let events: Value = events.json().await.unwrap();
     assert_eq!(events[0]["event_metadata"]["auth"], "local", "{events}");
+}
+
+/// Creates a principal on an open server, and a key for it; returns the key.
+async fn made_open(server: &TestServer, name: &str, role: &str) -> (String, String) {
+    let grants = json!([{"role": role, "on": "all"}]);
+    let new = json!({"name": name, "kind": "person", "grants": grants});
+    let (status, made) = server.post("/api/v1/access/principals", new).await;
+    assert_eq!(status, 201, "{made}");
+    let new = json!({"principal_id": made["id"], "name": "a key"});
+    let (status, key) = server.post("/api/v1/access/keys", new).await;
+    assert_eq!(status, 201, "{key}");
+    (key["id"].as_str().unwrap().to_owned(), key["key"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn administrators_from_the_time_of_an_open_server_are_named_and_are_no_way_in() {
+    for name in ["mallory", "admin"] {
+        let mut server = TestServer::with(&OPEN).await;
+        let (id, key) = made_open(&server, name, "admin").await;
+        let (harmless, _) = made_open(&server, "eve", "viewer").await;
+        server.terminate().await;
+        server.start_again_with(&KEYS).await;
+        let folder = server.data_dir().to_owned();
+        // It still works, and the log says so.
+        assert_eq!(who(&server, Some(&key)).await, (200, json!(name)));
+        let hint = format!("can manage access with the key {id}");
+        assert!(server.said(&hint) && server.said("keys list"), "{}", server.log.lock().unwrap());
+        assert!(!server.said(&harmless), "a viewer is none");
+        assert!(!server.said(&key));
+        let own = key_in(&folder);
+        assert_eq!(who(&server, Some(&own)).await, (200, json!("admin")));
+        assert_eq!(server.log.lock().unwrap().matches("can manage access with").count(), 1);
+        // A key that is made with it is named, too.
+        let (status, laundered) = {
+            let path = format!("/api/v1/access/keys/{id}/rotate");
+            let request = (&Method::POST, path.as_str());
+            let body = json!({"overlap_s": 3600});
+            let response = send(&client(), &server.base, Some(&key), request, Some(&body)).await;
+            (response.status().as_u16(), response.json::<Value>().await.unwrap())
+        };
+        assert_eq!(status, 201, "{laundered}");
+        let other = laundered["id"].as_str().unwrap();
+        // It is said until the keys are gone, and no further key is made.
+        server.terminate().await;
+        server.start_again().await;
+        assert!(server.said(&hint) && server.said(&format!("access with the key {other}")));
+        assert_eq!(key_in(&folder), own);
+        for id in [id.as_str(), other] {
+            let path = format!("/api/v1/access/keys/{id}");
+            let request = (&Method::DELETE, path.as_str());
+            let response = send(&client(), &server.base, Some(&own), request, None).await;
+            assert_eq!(response.status(), 200);
+        }
+        server.terminate().await;
+        server.start_again().await;
+        assert!(!server.said("can manage access with"));
+        assert_eq!(who(&server, Some(&key)).await.0, 401);
+        assert_eq!(who(&server, Some(&own)).await, (200, json!("admin")));
+    }
+}
+
+#[tokio::test]
+async fn a_role_and_a_key_that_an_open_server_gave_are_named_for_any_principal() {
+    let mut server = TestServer::with(&KEYS).await;
+    let folder = server.data_dir().to_owned();
+    let own = key_in(&folder);
+    server.terminate().await;
+    let (_, viewer, said) = on(&folder, "", &["keys", "create", "ada", "--role", "viewer"]);
+    assert!(!viewer.is_empty(), "{said}");
+    server.start_again_with(&OPEN).await;
+    // A right for a key that was made with a proof, and a key for a principal that was.
+    let ada = botarmy_domain::Principal::local_id("ada");
+    let grants = json!({"grants": [{"role": "admin", "on": "all"}]});
+    let path = format!("/api/v1/access/principals/{ada}/grants");
+    assert_eq!(server.put(&path, grants).await.0, 200);
+    let admin = botarmy_domain::Principal::local_id("admin");
+    let new = json!({"principal_id": admin, "name": "another"});
+    let (status, made) = server.post("/api/v1/access/keys", new).await;
+    assert_eq!(status, 201, "{made}");
+    // A later change hides nothing.
+    let path = format!("/api/v1/access/principals/{ada}/groups");
+    server.terminate().await;
+    server.start_again_with(&KEYS).await;
+    let named = |server: &TestServer| {
+        let log = server.log.lock().unwrap().clone();
+        ["\\\"ada\\\" can manage", made["id"].as_str().unwrap()].map(|text| log.contains(text))
+    };
+    assert_eq!(named(&server), [true, true], "{}", server.log.lock().unwrap());
+    let request = (&Method::PUT, path.as_str());
+    let groups = json!({"groups": ["friends"]});
+    let response = send(&client(), &server.base, Some(&own), request, Some(&groups)).await;
+    assert_eq!(response.status(), 200);
+    server.terminate().await;
+    server.start_again().await;
+    assert_eq!(named(&server), [true, true]);
+    // The remedies that the documentation names.
+    server.terminate().await;
+    for arguments in [
+        &["grants", "set", "ada", "--role", "viewer"][..],
+        &["grants", "set", "ada", "--role", "admin"],
+        &["keys", "rotate", made["id"].as_str().unwrap(), "--overlap", "0"],
+    ] {
+        let (code, _, said) = on(&folder, "", arguments);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    server.start_again().await;
+    assert_eq!(named(&server), [false, false]);
+    assert_eq!(key_in(&folder), own);
+}
+
+#[tokio::test]
+async fn a_start_without_any_administrator_says_with_which_command_one_is_made() {
+    let mut server = TestServer::with(&KEYS).await;
+    let folder = server.data_dir().to_owned();
+    let own = key_in(&folder);
+    let data = format!("botarmy-server --data-dir {}", folder.display());
+    for (arguments, remedy) in [
+        (&["grants", "disable", "admin"][..], format!("{data} grants enable admin")),
+        (&["grants", "set", "admin", "--role", "viewer"], format!("{data} grants set admin")),
+    ] {
+        server.terminate().await;
+        let (code, _, said) = on(&folder, "", arguments);
+        assert_eq!(code, Some(0), "a command on the store may do it: {said}");
+        server.start_again().await;
+        assert!(server.said(&remedy), "{}", server.log.lock().unwrap());
+        assert_ne!(who(&server, Some(&own)).await, (200, json!("root")));
+        server.terminate().await;
+        let (code, _, said) = on(&folder, "", &["grants", "enable", "admin"]);
+        assert_eq!(code, Some(0), "{said}");
+        let set = ["grants", "set", "admin", "--role", "admin"];
+        assert_eq!(on(&folder, "", &set).0, Some(0));
+        server.start_again().await;
+        assert!(!server.said("No principal can manage access"));
+        assert_eq!(who(&server, Some(&own)).await, (200, json!("admin")));
+    }
+    // With the command that it names, in the words in which it names it.
+    server.terminate().await;
+    let (_, listed, _) = on(&folder, "", &["keys", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(on(&folder, "", &["keys", "revoke", listed[0]["id"].as_str().unwrap()]).0, Some(0));
+    server.start_again().await;
+    assert!(server.said(&format!("{data} keys create admin")), "{}", server.log.lock().unwrap());
+    assert_eq!(key_in(&folder), own, "the file is not written again");
+    server.terminate().await;
+    let (code, key, said) = on(&folder, "", &["keys", "create", "admin"]);
+    assert_eq!(code, Some(0), "{said}");
+    server.start_again().await;
+    assert_eq!(who(&server, Some(&key)).await, (200, json!("admin")));
+}
+
+#[tokio::test]
+async fn no_key_is_created_for_a_principal_whose_keys_are_refused() {
+    let mut server = TestServer::with(&KEYS).await;
+    let folder = server.data_dir().to_owned();
+    server.terminate().await;
+    for name in ["ada", "bob"] {
+        assert_eq!(on(&folder, "", &["keys", "create", name, "--role", "viewer"]).0, Some(0));
+    }
+    let (code, said, _) = on(&folder, "", &["grants", "disable", "ada"]);
+    assert_eq!((code, said.as_str()), (Some(0), "\"ada\" is disabled."));
+    let (code, printed, said) = on(&folder, "", &["keys", "create", "ada"]);
+    assert_eq!((code, printed.as_str()), (Some(1), ""), "{said}");
+    assert!(said.contains("grants enable \"ada\""), "{said}");
+    assert_eq!(on(&folder, "", &["grants", "enable", "ada"]).0, Some(0));
+    assert_eq!(on(&folder, "", &["keys", "create", "ada"]).0, Some(0));
+    server.start_again().await;
+    let admin = key_in(&folder);
+    let path = format!("/api/v1/access/principals/{}", botarmy_domain::Principal::local_id("bob"));
+    let request = (&Method::DELETE, path.as_str());
+    let response = send(&client(), &server.base, Some(&admin), request, None).await;
+    assert_eq!(response.status(), 204);
+    server.terminate().await;
+    for arguments in
+        [&["keys", "create", "bob"][..], &["keys", "create", "bob", "--role", "viewer"]]
+    {
+        let (code, printed, said) = on(&folder, "", arguments);
+        assert_eq!((code, printed.as_str()), (Some(1), ""), "{said}");
+        assert!(said.contains("was deleted"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_key_of_an_administrator_stays_over_the_api() {
+    let server = TestServer::with(&KEYS).await;
+    let own = key_in(server.data_dir());
+    let admin = botarmy_domain::Principal::local_id("admin");
+    let ask = async |method: Method, path: String, body: Option<Value>| {
+        let request = (&method, path.as_str());
+        let response = send(&client(), &server.base, Some(&own), request, body.as_ref()).await;
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.unwrap_or_default())
+    };
+    let create = |name: &str, grants: Value| {
+        let new = json!({"name": name, "kind": "person", "grants": grants});
+        ask(Method::POST, "/api/v1/access/principals".to_owned(), Some(new))
+    };
+    let key_for = |id: Value, grants: Option<Value>| {
+        let mut new = json!({"principal_id": id, "name": "a key"});
+        if let Some(grants) = grants {
+            new["grants"] = grants;
+        }
+        ask(Method::POST, "/api/v1/access/keys".to_owned(), Some(new))
+    };
+    // Another administrator without a key that can manage anything.
+    let everything = json!([{"role": "admin", "on": "all"}]);
+    let (_, two) = create("two", everything).await;
+    key_for(two["id"].clone(), Some(json!([{"role": "viewer", "on": "all"}]))).await;
+    let (_, keys) =
+        ask(Method::GET, format!("/api/v1/access/keys?principal_id={admin}"), None).await;
+    let first = keys["items"][0]["id"].as_str().unwrap().to_owned();
+    let principal = format!("/api/v1/access/principals/{admin}");
+    let attempts = || {
+        [
+            (Method::DELETE, format!("/api/v1/access/keys/{first}"), None),
+            (Method::DELETE, principal.clone(), None),
+            (Method::PUT, format!("{principal}/disabled"), Some(json!({"disabled": true}))),
+            (Method::PUT, format!("{principal}/grants"), Some(json!({"grants": []}))),
+        ]
+    };
+    for (method, path, body) in attempts() {
+        let (status, problem) = ask(method.clone(), path.clone(), body).await;
+        assert_eq!(status, 409, "{method} {path}: {problem}");
+        assert_eq!(problem["type"], "urn:botarmy:problem:last_admin");
+    }
+    assert_eq!(who(&server, Some(&own)).await, (200, json!("admin")));
+    let (status, key) = key_for(two["id"].clone(), None).await;
+    assert_eq!(status, 201, "{key}");
+    let (method, path, body) = attempts()[0].clone();
+    assert_eq!(ask(method, path, body).await.0, 200);
+    assert_eq!(who(&server, Some(&own)).await.0, 401);
+    assert_eq!(who(&server, key["key"].as_str()).await, (200, json!("two")));
 }
 
 #[test]

@@ -13,11 +13,12 @@ use tokio::task::JoinSet;
 use super::world::{client, send};
 
 /// Wrong keys in every test run, and in the long form.
-const GUESSES: (u32, u32) = (3_000, 100_000);
+const GUESSES: (u32, u32) = (2_000, 100_000);
 /// Number of clients that guess.
 const CLIENTS: u32 = 16;
-/// Longest time of a valid request among the fastest 99 of 100, in the long form.
-const IN_TIME: Duration = Duration::from_millis(25);
+/// Longest time of a valid request among the fastest 99 of 100: in every test run, with a build without
+/// optimisation on a machine that does something else, and in the long form.
+const IN_TIME: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(25));
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_address_that_guesses_is_limited_and_a_valid_key_works_from_there() {
@@ -70,13 +71,14 @@ async fn one_address_that_guesses_is_limited_and_a_valid_key_works_from_there() 
     took.sort_unstable();
     let p99 = took[took.len() * 99 / 100];
     println!(
-        "{guesses} guesses: {refused} got 401, {limited} got 429; valid requests: p99 {p99:?}"
+        "{guesses} guesses: 0 accepted, {refused} got 401, {limited} got 429; {} valid requests: p99 \
+         {p99:?}",
+        took.len()
     );
     assert!(refused <= 10 + 10 * 60, "{refused} guesses were tried");
     assert!(limited > guesses / 2, "{limited}");
-    if guesses == GUESSES.1 {
-        assert!(p99 <= IN_TIME, "{p99:?}");
-    }
+    let in_time = if guesses == GUESSES.1 { IN_TIME.1 } else { IN_TIME.0 };
+    assert!(p99 <= in_time, "{p99:?}");
     // The log of the system has summaries, and not a line for each.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let events = server.list("/api/v1/audit/events?event_type=access_denied&limit=1000").await;

@@ -4,9 +4,10 @@ use botarmy_tests::server::TestServer;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::world::{NO_RUNNERS, Project, client, key_for, principal, send};
+use super::world::{Keyed, NO_RUNNERS, Project, client, key_for, principal, send};
 
 const LEASES: &str = "/api/v1/worker/leases";
+const TOKEN_INVALID: &str = "urn:botarmy:problem:token_invalid";
 
 /// Asks for a coder's task with a key.
 async fn lease(server: &TestServer, key: &str) -> Option<Value> {
@@ -101,6 +102,104 @@ async fn a_token_ends_with_its_lease() {
         assert!([401, 409].contains(&say(&server, &again, verb, token).await.0), "{verb}");
     }
     assert_eq!(say(&server, &again, "complete", again["token"].as_str().unwrap()).await.0, 200);
+}
+
+/// Takes the right to work from the holder of a key, in one of several ways.
+async fn end(server: &TestServer, keyed: &Keyed, way: &str, elsewhere: &str) {
+    let (key, principal) = (
+        format!("/api/v1/access/keys/{}", keyed.key_id),
+        format!("/api/v1/access/principals/{}", keyed.principal),
+    );
+    let (status, answer) = match way {
+        "revoked" => server.delete(&key).await,
+        "expired" => server.post(&format!("{key}/rotate"), json!({"overlap_s": 0})).await,
+        "disabled" => server.put(&format!("{principal}/disabled"), json!({"disabled": true})).await,
+        "deleted" => server.delete(&principal).await,
+        "elsewhere" => {
+            let grant = json!({"role": "worker", "on": "project", "project_id": elsewhere});
+            server.put(&format!("{principal}/grants"), json!({"grants": [grant]})).await
+        }
+        other => unreachable!("{other}"),
+    };
+    assert!([200, 201, 204].contains(&status), "{way}: {answer}");
+}
+
+#[tokio::test]
+async fn a_token_ends_with_the_right_of_its_worker_and_the_task_goes_to_another() {
+    let server = TestServer::with(&NO_RUNNERS).await;
+    let worker = json!([{"role": "worker", "on": "all"}]);
+    let other = principal(&server, "service", worker.clone()).await;
+    let (project, elsewhere) = (server.by_hand().await, server.by_hand().await);
+    for way in ["revoked", "expired", "disabled", "deleted", "elsewhere"] {
+        for verb in ["heartbeat", "ask", "fail", "complete"] {
+            let mine = principal(&server, "service", worker.clone()).await;
+            let task = server.submit(&project, "coder", "A greeting").await;
+            let leased = lease(&server, &mine.key).await.unwrap();
+            let token = leased["token"].as_str().unwrap();
+            assert_eq!(say(&server, &leased, "heartbeat", token).await.0, 200);
+            end(&server, &mine, way, &elsewhere).await;
+            for _ in 0..2 {
+                let (status, code) = say(&server, &leased, verb, token).await;
+                assert_eq!((status, code.as_str()), (401, TOKEN_INVALID), "{verb}, {way}");
+            }
+            let again = lease(&server, &other.key).await.expect("the task was requeued");
+            assert_eq!(again["task"]["task"]["id"], json!(task), "{verb}, {way}");
+            assert_eq!(say(&server, &leased, verb, token).await.0, 409, "{verb}, {way}");
+            let new_token = again["token"].as_str().unwrap();
+            assert_eq!(say(&server, &again, "complete", new_token).await.0, 200, "{verb}, {way}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_was_accepted_is_not_confirmed_to_a_worker_whose_key_was_revoked() {
+    let server = TestServer::with(&NO_RUNNERS).await;
+    let mine = principal(&server, "service", json!([{"role": "worker", "on": "all"}])).await;
+    let project = server.by_hand().await;
+    server.submit(&project, "coder", "A greeting").await;
+    let leased = lease(&server, &mine.key).await.unwrap();
+    let token = leased["token"].as_str().unwrap();
+    for _ in 0..2 {
+        assert_eq!(say(&server, &leased, "complete", token).await.0, 200);
+    }
+    end(&server, &mine, "revoked", "").await;
+    assert_eq!(say(&server, &leased, "complete", token).await.0, 401);
+}
+
+#[tokio::test]
+async fn the_log_names_the_principal_and_the_key_behind_a_lease() {
+    let server = TestServer::with(&NO_RUNNERS).await;
+    let mine = principal(&server, "service", json!([{"role": "worker", "on": "all"}])).await;
+    let second = key_for(&server, &mine.principal).await;
+    let project = server.by_hand().await;
+    for (verb, event) in [
+        ("complete", "task_completed"),
+        ("ask", "hitl_request_created"),
+        ("fail", "task_retry_scheduled"),
+    ] {
+        for (is_token, key, auth) in [(true, &mine, "lease"), (false, &second, "key")] {
+            let task = server.submit(&project, "coder", "A greeting").await;
+            let leased = lease(&server, &mine.key).await.unwrap();
+            let token = leased["token"].as_str().unwrap();
+            let credential = if is_token { token } else { &second.key };
+            let expected = if verb == "ask" { 202 } else { 200 };
+            assert_eq!(say(&server, &leased, verb, credential).await.0, expected);
+            let events = server.events(&project).await;
+            let found = events
+                .iter()
+                .find(|entry| entry["event_type"] == event && entry["task_id"] == json!(task));
+            let metadata = &found.unwrap_or_else(|| panic!("no {event}"))["event_metadata"];
+            assert_eq!(metadata["principal"], json!(mine.principal), "{verb} {auth}");
+            assert_eq!(metadata["credential"], json!(key.key_id), "{verb} {auth}");
+            assert_eq!(metadata["auth"], auth, "{verb}");
+            assert!(metadata["actor"].as_str().unwrap().starts_with("external/"), "{metadata}");
+            if verb == "fail" {
+                // It may be tried again now.
+                let path = format!("/api/v1/tasks/{task}/cancel");
+                assert_eq!(server.post(&path, json!({})).await.0, 200);
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use botarmy_tests::prove::count;
 use botarmy_tests::server::{TIMEOUT, TestServer};
-use botarmy_tests::services;
-use botarmy_tests::services::Database;
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::json;
@@ -23,16 +20,6 @@ async fn accepts(server: &TestServer, key: &str) -> bool {
     let status = send(&client(), &server.base, Some(key), request, None).await.status().as_u16();
     assert!([200, 401].contains(&status), "{status}");
     status == 200
-}
-
-/// Returns the time until no server accepts a key.
-async fn refused_after(servers: &[&TestServer], key: &str, since: Instant) -> Duration {
-    for server in servers {
-        while accepts(server, key).await {
-            assert!(since.elapsed() < TIMEOUT, "a revoked key is still accepted");
-        }
-    }
-    since.elapsed()
 }
 
 async fn revoke(server: &TestServer, keyed: &Keyed) {
@@ -124,46 +111,6 @@ async fn a_narrower_grant_ends_a_subscription_and_a_disabled_principal_all_of_it
     assert!(!accepts(&server, &keyed.key).await);
     assert_eq!(server.put(&set("disabled"), json!({"disabled": false})).await.0, 200);
     assert!(accepts(&server, &keyed.key).await);
-}
-
-/// Revokes keys on one of three servers, and measures until all of them refuse each.
-async fn on_three(database: &Database, redis: Option<(&str, &str)>) {
-    let url = database.url();
-    let mut variables = vec![("BOTARMY_STORE__URL", url.as_str())];
-    if let Some((url, prefix)) = redis {
-        variables.extend([("BOTARMY_REDIS__URL", url), ("BOTARMY_REDIS__PREFIX", prefix)]);
-    }
-    let (a, b, c) = tokio::join!(
-        TestServer::with(&variables),
-        TestServer::with(&variables),
-        TestServer::with(&variables)
-    );
-    let mut slowest = Duration::ZERO;
-    let rounds = count(10, 200);
-    for _ in 0..rounds {
-        let keyed = principal(&a, "service", json!([{"role": "viewer", "on": "all"}])).await;
-        for server in [&b, &c] {
-            server.until(|server| accepts(server, &keyed.key)).await;
-        }
-        revoke(&a, &keyed).await;
-        let since = Instant::now();
-        slowest = slowest.max(refused_after(&[&a, &b, &c], &keyed.key, since).await);
-    }
-    println!("{rounds} revocations, Redis {}: slowest {slowest:?}", redis.is_some());
-    assert!(slowest <= AT_MOST, "{slowest:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn three_servers_refuse_a_revoked_key_within_a_second_without_redis() {
-    let Some(database) = services::database().await else { return };
-    on_three(&database, None).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn three_servers_refuse_a_revoked_key_within_a_second_with_redis() {
-    let Some(database) = services::database().await else { return };
-    let Some(redis) = services::redis() else { return };
-    on_three(&database, Some((&redis.url, &redis.prefix))).await;
 }
 
 #[tokio::test]

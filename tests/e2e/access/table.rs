@@ -10,9 +10,11 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::world::{Keyed, NO_RUNNERS, Project, client, new_name, principal, send, unknown_key};
+use super::world::{
+    Keyed, LONG_LEASES, NO_RUNNERS, Project, client, new_name, principal, send, unknown_key,
+};
 
-use Needs::{AnyCaller, Create, Global, LeaseHolder, List, Live, On, Public};
+use Needs::{AnyCaller, Create, Global, LeaseHolder, List, Live, On, Owner, Public};
 use Permission as P;
 
 /// Unauthorised requests in every test run, and in the long form.
@@ -22,7 +24,7 @@ const CLIENTS: usize = 16;
 
 /// Right that an operation needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
+pub(super) enum Needs {
     Public,
     AnyCaller,
     /// The permission on the project of the object.
@@ -35,15 +37,17 @@ enum Needs {
     Create,
     /// The token of the lease, or the key with which it was taken.
     LeaseHolder,
+    /// To be the owner of the object, which exists for no one else.
+    Owner,
     /// To see projects at all, and then the permission on the one that the connection is about.
     Live,
 }
 
 /// An operation, its right, and an acceptable body for it.
-type Row = (&'static str, Needs, Option<fn(&Target) -> Value>);
+pub(super) type Row = (&'static str, Needs, Option<fn(&Target) -> Value>);
 
 /// The operations in an order in which each finds what it needs: those that end something come last.
-const TABLE: &[Row] = &[
+pub(super) const TABLE: &[Row] = &[
     ("get_livez", Public, None),
     ("get_readyz", Public, None),
     ("get_health", Public, None),
@@ -55,6 +59,10 @@ const TABLE: &[Row] = &[
     ("get_docs_file", Public, None),
     ("get_caller", AnyCaller, None),
     ("create_ticket", AnyCaller, None),
+    ("list_sessions", AnyCaller, None),
+    // For oneself; another person needs `access.manage`, as sessions.rs tests.
+    ("create_sign_in_link", AnyCaller, Some(|_| json!({}))),
+    ("revoke_session", Owner, None),
     ("list_projects", List(P::ProjectRead), None),
     ("get_project", On(P::ProjectRead), None),
     ("get_project_status", On(P::ProjectRead), None),
@@ -194,15 +202,15 @@ const ROLES: [(Role, &[Permission]); 5] = [
 ];
 
 /// Objects that the requests of a caller are about.
-struct Target {
-    project: Project,
+pub(super) struct Target {
+    pub(super) project: Project,
     /// Principal that administrators may change.
     victim: Keyed,
 }
 
 /// Place of the grant of a caller, relative to its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     All,
     Target,
     Elsewhere,
@@ -210,7 +218,7 @@ enum Place {
 
 /// Caller of a column of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Column {
+pub(super) enum Column {
     Anonymous,
     WrongKey,
     LeaseToken,
@@ -219,7 +227,7 @@ enum Column {
 
 /// Result that the table demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expected {
+pub(super) enum Expected {
     /// Anything but a refusal of the caller.
     Permitted,
     /// This status.
@@ -230,7 +238,7 @@ enum Expected {
     NotTheirs,
 }
 
-fn expected(needs: Needs, column: Column) -> Expected {
+pub(super) fn expected(needs: Needs, column: Column) -> Expected {
     use Expected::{NotTheirs, Permitted, Refused, Unknown};
     let (role, place) = match (column, needs) {
         (_, Public) | (Column::LeaseToken, LeaseHolder) => return Permitted,
@@ -242,19 +250,22 @@ fn expected(needs: Needs, column: Column) -> Expected {
     match needs {
         Public | AnyCaller => Permitted,
         LeaseHolder => NotTheirs,
+        Owner => Unknown,
         List(permission) => when(held.contains(&permission)),
         Global(permission) => when(held.contains(&permission) && place == Place::All),
         Create => when(held.contains(&P::ProjectCreate) && place == Place::All),
         Live if !held.contains(&P::ProjectRead) => Refused(403),
         Live if place == Place::Elsewhere => Unknown,
         Live => Permitted,
+        // One that may read nothing does not learn which ids there are, and needs no other answer.
+        On(_) if !held.contains(&P::ProjectRead) && place == Place::Elsewhere => Refused(403),
         On(_) if place == Place::Elsewhere => Unknown,
         On(permission) => when(held.contains(&permission)),
     }
 }
 
 /// Operations of the document by id.
-fn operations() -> BTreeMap<String, (Method, String)> {
+pub(super) fn operations() -> BTreeMap<String, (Method, String)> {
     let document: Value = serde_json::from_str(&botarmy_http::openapi()).unwrap();
     let mut found = BTreeMap::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -269,7 +280,7 @@ fn operations() -> BTreeMap<String, (Method, String)> {
 }
 
 /// Returns the path of an operation with the ids of a target, or with ids that do not exist.
-fn filled(path: &str, operation: &str, target: &Target) -> String {
+pub(super) fn filled(path: &str, operation: &str, target: &Target) -> String {
     let project = &target.project;
     let mut path = path.to_owned();
     for (name, value) in [
@@ -281,6 +292,7 @@ fn filled(path: &str, operation: &str, target: &Target) -> String {
         ("agent_type", "coder"),
         ("file", "swagger-ui.css"),
         ("key_id", &target.victim.key_id),
+        ("session_id", "0190a0b0-0000-7000-8000-00000000000a"),
         ("principal_id", &target.victim.principal),
         ("lease", project.lease["lease"].as_str().unwrap_or_default()),
     ] {
@@ -321,14 +333,14 @@ async fn status(response: reqwest::Response, operation: &str) -> u16 {
     u16::try_from(answer["results"][0]["status"].as_u64().unwrap()).unwrap()
 }
 
-async fn target(server: &TestServer) -> Target {
+pub(super) async fn target(server: &TestServer) -> Target {
     let project = Project::new(server).await;
     let grants = json!([{"role": "viewer", "on": "all"}]);
     Target { project, victim: principal(server, "service", grants).await }
 }
 
 /// Returns the credential of a column for a target. Grants elsewhere are on the project `other`.
-async fn credential(
+pub(super) async fn credential(
     server: &TestServer,
     column: Column,
     target: &Target,
@@ -351,7 +363,7 @@ async fn credential(
     }
 }
 
-fn columns() -> Vec<Column> {
+pub(super) fn columns() -> Vec<Column> {
     let mut columns = vec![Column::Anonymous, Column::WrongKey];
     for place in [Place::Elsewhere, Place::Target, Place::All] {
         columns.extend(ROLES.iter().map(|(role, _)| Column::Role(*role, place)));
@@ -403,7 +415,7 @@ async fn every_operation_answers_every_caller_as_the_table_of_permissions_says()
     assert_eq!(in_table, known, "each operation has one row");
     assert_eq!(in_table.len(), TABLE.len(), "each operation has one row");
 
-    let server = TestServer::with(&NO_RUNNERS).await;
+    let server = TestServer::with(&[&NO_RUNNERS[..], &LONG_LEASES].concat()).await;
     let other = server.by_hand().await;
     let (client, unknown) = (client(), nowhere());
     let (mut wrong, mut refusals) = (Vec::new(), Vec::new());

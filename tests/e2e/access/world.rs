@@ -10,6 +10,13 @@ use serde_json::{Value, json};
 pub(super) const NO_RUNNERS: [(&str, &str); 2] =
     [("BOTARMY_AGENTS__CODER__RUNNER", "none"), ("BOTARMY_AGENTS__TESTER__RUNNER", "none")];
 
+/// Leases that outlive a test: the end of one is a change, too, and lets another have the task.
+pub(super) const LONG_LEASES: [(&str, &str); 3] = [
+    ("BOTARMY_WORKER__LEASE_S", "86400"),
+    ("BOTARMY_WORKER__FIRST_CALL_S", "86400"),
+    ("BOTARMY_WORKER__ATTEMPT_TIMEOUT_S", "86400"),
+];
+
 /// Number of names that were made, so that each is new.
 static NAMES: AtomicU32 = AtomicU32::new(0);
 

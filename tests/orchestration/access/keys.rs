@@ -23,7 +23,7 @@ use super::{Guarded, access_on, cli, id_of, run, stores};
 
 /// Records that can be held up and made to fail.
 #[derive(Clone)]
-struct Unreliable {
+pub(super) struct Unreliable {
     store: MemoryStore,
     fails: Arc<AtomicBool>,
     /// While it is set, a list of keys that was read is not returned.
@@ -36,6 +36,11 @@ impl Unreliable {
     fn new(store: MemoryStore) -> Self {
         let (fails, holds, held, go_on) = Default::default();
         Self { store, fails, holds, held, go_on }
+    }
+
+    /// Lets every read fail, or none.
+    pub(super) fn fail(&self, fails: bool) {
+        self.fails.store(fails, Ordering::SeqCst);
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -55,8 +60,13 @@ impl Records for Unreliable {
 
     async fn list(&self, kind: RecordKind, limit: u32) -> Result<Vec<RecordValue>, StoreError> {
         self.check()?;
-        let found = self.store.list(kind, limit).await;
-        if kind == RecordKind::ApiKey && self.holds.swap(false, Ordering::SeqCst) {
+        self.store.list(kind, limit).await
+    }
+
+    async fn together(&self, kinds: &'static [RecordKind]) -> Result<Vec<RecordValue>, StoreError> {
+        self.check()?;
+        let found = self.store.together(kinds).await;
+        if self.holds.swap(false, Ordering::SeqCst) {
             self.held.notify_one();
             self.go_on.notified().await;
         }
@@ -86,7 +96,7 @@ impl Ids for OtherIds {
 }
 
 /// Another server on the store of the harness, whose messages do not reach it.
-fn another_server(guarded: &Guarded) -> (AccessControl, Unreliable) {
+pub(super) fn another_server(guarded: &Guarded) -> (AccessControl, Unreliable) {
     let records = Unreliable::new(guarded.harness.store.clone());
     let stores = StorePorts { records: Arc::new(records.clone()), ..stores(&guarded.harness) };
     let ports = Ports {
@@ -101,7 +111,7 @@ fn another_server(guarded: &Guarded) -> (AccessControl, Unreliable) {
 }
 
 /// Waits until something is the case.
-async fn until(is_so: impl Fn() -> bool) {
+pub(super) async fn until(is_so: impl Fn() -> bool) {
     while !is_so() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

@@ -79,7 +79,7 @@ async fn a_worker_is_given_tasks_of_its_projects_only() {
     let task = submit(&guarded, ours).await;
     let grants = [Grant::on_project(Role::Worker, ours)];
     let ci = guarded.caller("ci", PrincipalKind::Service, &grants).await;
-    let leases = guarded.harness.leases();
+    let leases = guarded.leases();
     let got = take(&leases, &ci, 10).await;
     assert_eq!(got.iter().map(|leased| leased.lease.task).collect::<Vec<_>>(), [task]);
     assert_eq!(got[0].lease.holder.worker, WorkerId::external("ci/w"));
@@ -103,7 +103,7 @@ async fn workers_that_wait_are_served_although_others_see_nothing() {
     let guarded = Guarded::new().await;
     let ours = project(&guarded, cli()).await;
     let theirs = project(&guarded, cli()).await;
-    let leases = guarded.harness.leases();
+    let leases = guarded.leases();
     let mut waiting = Vec::new();
     for (name, on) in [("one", theirs), ("two", ours), ("three", ours)] {
         let grants = [Grant::on_project(Role::Worker, on)];
@@ -131,7 +131,7 @@ async fn a_lease_is_used_with_its_token_or_by_its_principal() {
     let worker = [Grant::on_all(Role::Worker)];
     let ci = guarded.caller("ci", PrincipalKind::Service, &worker).await;
     let other = guarded.caller("other", PrincipalKind::Service, &worker).await;
-    let leases = guarded.harness.leases();
+    let leases = guarded.leases();
     let leased = take(&leases, &ci, 1).await.remove(0);
     let with_token = leased.presented();
     let nothing = PresentedLease { token: None, ..with_token.clone() };
@@ -169,7 +169,7 @@ async fn a_worker_that_lost_its_grant_cannot_use_its_lease_with_its_key() {
         .key_of("ci", PrincipalKind::Service, &[Grant::on_project(Role::Worker, ours)])
         .await;
     let ci = guarded.access.authenticate(&key).unwrap();
-    let leases = guarded.harness.leases();
+    let leases = guarded.leases();
     let leased = take(&leases, &ci, 1).await.remove(0);
     let change = PrincipalChange { grants: Some(Vec::new()), ..PrincipalChange::default() };
     guarded.access.change_principal(id_of("ci"), change, cli()).await.unwrap();
@@ -178,6 +178,46 @@ async fn a_worker_that_lost_its_grant_cannot_use_its_lease_with_its_key() {
         leases.heartbeat(by_key(&leased, &ci), None).await.map(drop),
         leases.finish(by_key(&leased, &ci), done()).await.map(drop),
     ] {
-        assert!(matches!(refused, Err(Error::Refused(DomainError::NotFound { .. }))));
+        assert!(matches!(refused, Err(Error::Refused(DomainError::NotPermitted { .. }))));
     }
+}
+
+#[tokio::test]
+async fn the_token_of_a_worker_without_a_right_requeues_its_task_and_accepts_no_result() {
+    let guarded = Guarded::new().await;
+    let ours = project(&guarded, cli()).await;
+    let leases = guarded.leases();
+    let change = |change| guarded.access.change_principal(id_of("ci"), change, cli());
+    let grants = |grants: &[Grant]| PrincipalChange {
+        grants: Some(grants.to_vec()),
+        ..PrincipalChange::default()
+    };
+    let is_disabled =
+        |disabled| PrincipalChange { disabled: Some(disabled), ..PrincipalChange::default() };
+    let worker = [Grant::on_project(Role::Worker, ours)];
+    let key = guarded.key_of("ci", PrincipalKind::Service, &worker).await;
+    for (ended, restored) in
+        [(grants(&[]), grants(&worker)), (is_disabled(true), is_disabled(false))]
+    {
+        let task = submit(&guarded, ours).await;
+        let ci = guarded.access.authenticate(&key).unwrap();
+        let leased = take(&leases, &ci, 1).await.remove(0);
+        leases.heartbeat(leased.presented(), None).await.unwrap();
+        change(ended).await.unwrap();
+        assert!(is_unauthenticated(leases.heartbeat(leased.presented(), None).await));
+        assert!(is_unauthenticated(leases.finish(leased.presented(), done()).await));
+        leases.refuse(leased.presented(), "It cannot be read".to_owned()).await;
+        change(restored).await.unwrap();
+        // The lease is lost for good.
+        let lost = leases.finish(leased.presented(), done()).await.unwrap_err();
+        assert!(matches!(lost, Error::Refused(DomainError::Conflict { code: "lease_lost", .. })));
+        let events = guarded.harness.log(ours).await;
+        let refused = EventType::TaskResultRefused;
+        assert!(events.iter().all(|entry| entry.event_type != refused));
+        let ci = guarded.access.authenticate(&key).unwrap();
+        let again = take(&leases, &ci, 1).await.remove(0);
+        assert_eq!(again.lease.task, task);
+        leases.finish(again.presented(), done()).await.unwrap();
+    }
+    guarded.harness.check().await;
 }

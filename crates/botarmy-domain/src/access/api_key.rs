@@ -33,9 +33,9 @@ impl KeySecret {
     /// Returns the text of the key.
     #[must_use]
     pub fn text(&self) -> ApiKeyText {
-        let body = format!("{PREFIX}{}", base62(self.0));
-        let check = checksum(&body);
-        ApiKeyText(body + &check)
+        let mut text = format!("{PREFIX}{}", base62(self.0));
+        text.extend(checksum(&text).map(char::from));
+        ApiKeyText(text)
     }
 }
 
@@ -62,7 +62,7 @@ impl ApiKeyText {
     /// stretching, and a search by the digest says nothing about the key through its duration.
     #[must_use]
     pub fn digest(&self) -> KeyDigest {
-        KeyDigest(Sha256::digest(self.0.as_bytes()).into())
+        KeyDigest::of(&self.0)
     }
 
     /// Returns the last characters of the random part, by which its owner recognises it.
@@ -89,33 +89,53 @@ impl FromStr for ApiKeyText {
     type Err = MalformedKey;
 
     fn from_str(text: &str) -> Result<Self, MalformedKey> {
-        let digits = text.strip_prefix(PREFIX).ok_or(MalformedKey)?;
-        let is_sound = digits.len() == LENGTH + CHECK_LENGTH
-            && digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !is_sound {
-            return Err(MalformedKey);
-        }
-        let (body, check) = text.split_at(PREFIX.len() + LENGTH);
-        if checksum(body) == check { Ok(Self(text.to_owned())) } else { Err(MalformedKey) }
+        check(text).map(|()| Self(text.to_owned()))
     }
 }
 
+/// Checks that a text has the form of a key, and the checksum of one.
+fn check(text: &str) -> Result<(), MalformedKey> {
+    let digits = text.strip_prefix(PREFIX).ok_or(MalformedKey)?;
+    let is_sound = digits.len() == LENGTH + CHECK_LENGTH
+        && digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_sound {
+        return Err(MalformedKey);
+    }
+    let (body, check) = text.split_at(PREFIX.len() + LENGTH);
+    if checksum(body) == check.as_bytes() { Ok(()) } else { Err(MalformedKey) }
+}
+
 /// Writes the CRC-32 of a text with [`CHECK_LENGTH`] digits.
-fn checksum(text: &str) -> String {
+fn checksum(text: &str) -> [u8; CHECK_LENGTH] {
     let mut number = crc32fast::hash(text.as_bytes());
     let mut digits = [0; CHECK_LENGTH];
     for digit in digits.iter_mut().rev() {
         *digit = DIGITS[(number % 62) as usize];
         number /= 62;
     }
-    digits.iter().map(|digit| char::from(*digit)).collect()
+    digits
 }
 
-/// SHA-256 of a key. The key cannot be found from it.
+/// SHA-256 of the text of a key, a session or a link. The text cannot be found from it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
+    /// Returns the digest of the key with this text. Every request with a key needs it, so nothing is
+    /// allocated.
+    ///
+    /// # Errors
+    /// [`MalformedKey`] if the text is no key.
+    pub fn of_key(text: &str) -> Result<Self, MalformedKey> {
+        check(text).map(|()| Self::of(text))
+    }
+
+    /// Returns the digest of a text.
+    #[must_use]
+    pub(crate) fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+
     /// Returns the bytes.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {
@@ -206,6 +226,7 @@ mod tests {
             let text = key.expose();
             assert_eq!(text.len(), 59);
             assert_eq!(text.parse(), Ok(key.clone()));
+            assert_eq!(KeyDigest::of_key(text), Ok(key.digest()));
             assert!(text[PREFIX.len()..].contains(&key.hint()));
             for other in [
                 "",
@@ -218,6 +239,7 @@ mod tests {
                 &format!("{}é", &text[..text.len() - 2]),
             ] {
                 assert_eq!(other.parse::<ApiKeyText>(), Err(MalformedKey), "{other}");
+                assert_eq!(KeyDigest::of_key(other), Err(MalformedKey), "{other}");
             }
         }
     }
@@ -227,7 +249,7 @@ mod tests {
         for text in ["", "a", "botarmy_k_"] {
             let mut number = [0; 32];
             number[28..].copy_from_slice(&crc32fast::hash(text.as_bytes()).to_be_bytes());
-            assert_eq!(checksum(text), base62(number)[LENGTH - CHECK_LENGTH..]);
+            assert_eq!(checksum(text), base62(number).as_bytes()[LENGTH - CHECK_LENGTH..]);
         }
     }
 

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use icu_casemap::CaseMapper;
+use icu_normalizer::ComposingNormalizerBorrowed;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::api_key::ApiKey;
 use super::grant::Grant;
 use super::rights::Rights;
 use crate::error::DomainError;
@@ -19,6 +22,10 @@ use crate::vocabulary::{Permission, PrincipalKind};
 const MAX_NAME: usize = 128;
 /// Largest number of groups of a principal.
 const MAX_GROUPS: usize = 64;
+/// Names under which the log records parts of the server, commands, and callers of an open server.
+const RESERVED: [&str; 6] = ["system", "scheduler", "anonymous", "local", "terminal", "external"];
+/// Beginning of the names of the workers that a server runs itself.
+const WORKER: &str = "worker-";
 
 /// A person or a program that holds grants. It is never removed, so that the log can always be read:
 /// one that was deleted keeps its name, and its id is never given to another.
@@ -85,14 +92,38 @@ impl Principal {
     pub fn manages_access(&self) -> bool {
         self.is_active() && Rights::of(&self.grants, None).has_globally(Permission::AccessManage)
     }
+
+    /// Returns whether it may manage principals and keys with this key at this time.
+    #[must_use]
+    pub fn manages_access_with(&self, key: &ApiKey, now: Timestamp) -> bool {
+        let is_valid = self.is_active()
+            && key.principal == self.id
+            && key.revoked_at.is_none()
+            && !key.has_expired(now);
+        is_valid
+            && Rights::of(&self.grants, key.grants.as_deref())
+                .has_globally(Permission::AccessManage)
+    }
+
+    /// Returns whether readers could take a name for that of the principal: they differ in nothing but
+    /// case, compatible forms of characters, and characters that are not visible.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        folded(&self.name) == folded(name)
+    }
+}
+
+/// Returns the id of an identity.
+fn id_of(parts: &[&str]) -> PrincipalId {
+    PrincipalId::from_uuid(derived_uuid("botarmy.principal/1", parts))
 }
 
 /// Returns the UUID (version 8) of a text.
-fn id_of(parts: &[&str]) -> PrincipalId {
-    let digest = Sha256::digest(["botarmy.principal/1", &parts.join("\0")].join("\0"));
+pub(super) fn derived_uuid(purpose: &str, parts: &[&str]) -> Uuid {
+    let digest = Sha256::digest([purpose, &parts.join("\0")].join("\0"));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
-    PrincipalId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// Returns the name of a principal or of a group without surrounding white space.
@@ -106,10 +137,45 @@ pub(crate) fn sound_name(field: &'static str, name: &str) -> Result<String, Doma
     if name.chars().count() > MAX_NAME {
         return invalid("must be at most 128 characters");
     }
-    if name.chars().any(|c| c.is_control() || text::is_bidi(c) || c == '/') {
-        return invalid("must not have control characters, marks of writing direction or slashes");
+    let is_unsound = |c: char| {
+        c.is_control() || text::is_invisible(c) || (c.is_whitespace() && c != ' ') || c == '/'
+    };
+    if name.chars().any(is_unsound) {
+        return invalid("must not have control characters, invisible characters or slashes");
     }
     Ok(name.to_owned())
+}
+
+/// Returns the name of a new principal, as [`sound_name`] does, in canonical composition.
+///
+/// # Errors
+/// Also for a name that the log gives to something else.
+pub(crate) fn new_name(name: &str) -> Result<String, DomainError> {
+    let name = sound_name("name", name)?;
+    let name = ComposingNormalizerBorrowed::new_nfc().normalize(&name).into_owned();
+    let folded = folded(&name);
+    let is_of_worker = folded
+        .strip_prefix(WORKER)
+        .is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if is_of_worker || RESERVED.contains(&folded.as_str()) {
+        let message = "must not be a name under which the log records parts of the server, commands \
+                       or unknown callers";
+        return Err(DomainError::invalid("name", message));
+    }
+    // The workers of a person at a provider have its id in their names.
+    if Uuid::try_parse(&folded).is_ok() {
+        return Err(DomainError::invalid("name", "must not be a UUID"));
+    }
+    Ok(name)
+}
+
+/// Returns the form of a name in which it is compared with others: compatibility composition (NFKC) in
+/// full case folding, without characters that are not visible.
+fn folded(name: &str) -> String {
+    let normalizer = ComposingNormalizerBorrowed::new_nfkc();
+    let visible: String = name.chars().filter(|c| !text::is_invisible(*c)).collect();
+    let folded = CaseMapper::new().fold_string(&normalizer.normalize(&visible)).into_owned();
+    normalizer.normalize(folded.trim()).into_owned()
 }
 
 /// Returns the names of groups.
@@ -118,7 +184,10 @@ pub(crate) fn sound_name(field: &'static str, name: &str) -> Result<String, Doma
 /// [`DomainError::Invalid`] for too many groups, or for a name that [`sound_name`] refuses.
 pub(crate) fn sound_groups(groups: &[String]) -> Result<BTreeSet<String>, DomainError> {
     if groups.len() > MAX_GROUPS {
-        return Err(DomainError::invalid("groups", format!("must be at most {MAX_GROUPS}")));
+        return Err(DomainError::invalid(
+            "groups",
+            format!("must name at most {MAX_GROUPS} groups"),
+        ));
     }
     groups.iter().map(|group| sound_name("groups", group)).collect()
 }
@@ -185,9 +254,52 @@ mod tests {
     }
 
     #[test]
+    fn a_new_name_is_not_mistaken_for_another() {
+        assert_eq!(new_name("Ame\u{301}lie").as_deref(), Ok("Am\u{e9}lie"));
+        for name in [
+            "system",
+            "System",
+            "\u{ff53}ystem",
+            "SCHEDULER",
+            "anonymou\u{17f}",
+            "local",
+            "terminal",
+            "worker-0123456789abcdef",
+            "0190a0b0-0000-7000-8000-00000000000a",
+            "sys\u{200d}tem",
+            "a\u{ad}da",
+        ] {
+            assert!(new_name(name).is_err(), "{name:?}");
+        }
+        for name in ["systems", "worker-1", "Local hero"] {
+            assert_eq!(new_name(name).as_deref(), Ok(name));
+        }
+        let called = |name: &str| Principal {
+            id: Principal::local_id(name),
+            kind: PrincipalKind::Service,
+            name: name.to_owned(),
+            openid: None,
+            groups: BTreeSet::new(),
+            grants: Vec::new(),
+            disabled: false,
+            deleted_at: None,
+            created_at: Timestamp::from_micros(0),
+            updated_at: Timestamp::from_micros(0),
+        };
+        for (one, other) in
+            [("Ada", "aDA"), ("ame\u{301}", "AM\u{c9}"), ("a\u{200b}b", "ab"), ("\u{ff41}", "a")]
+        {
+            assert!(called(one).is_called(other), "{one:?} {other:?}");
+        }
+        assert!(!called("ada").is_called("adam"));
+    }
+
+    #[test]
     fn names_are_of_one_visible_line_without_slashes() {
         assert_eq!(sound_name("name", " Ada L. ").as_deref(), Ok("Ada L."));
-        for name in ["", " ", "a/b", "a\nb", "\u{202e}a", "\u{200b}", &"a".repeat(129)] {
+        for name in
+            ["", " ", "a/b", "a\nb", "\u{202e}a", "\u{200b}", "a\u{200b}b", &"a".repeat(129)]
+        {
             assert!(sound_name("name", name).is_err(), "{name:?}");
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::actor::Actor;
 use crate::artifact::{Artifact, ArtifactRef, NewArtifact, digest};
 use crate::budget::{BudgetAccount, BudgetKey};
 use crate::caller::Place;
@@ -15,7 +16,7 @@ use crate::error::DomainError;
 use crate::event::{self, EventPayload};
 use crate::hitl::{HistoryEntry, HitlRequest, HitlState};
 use crate::id_generator::IdGenerator;
-use crate::ids::{HitlRequestId, ProjectId, TaskId};
+use crate::ids::{HitlRequestId, PrincipalId, ProjectId, TaskId};
 use crate::log::{Event, LogId, Origin};
 use crate::project::{Counts, Project, ProjectState};
 use crate::records::{Listed, RecordKey, RecordValue};
@@ -44,20 +45,46 @@ pub(super) struct DecisionBuilder<'a> {
 }
 
 impl<'a> DecisionBuilder<'a> {
-    /// Creates the builder of a decision that needs this permission. There is no other way to create
-    /// one, so nothing is decided for a caller that may not do it. The check sees the rows as they are
-    /// locked for the decision.
+    /// Creates the builder of a decision that needs this permission. There is no way to create one
+    /// without a check, so nothing is decided for a caller that may not do it. The check sees the rows
+    /// as they are locked for the decision.
     ///
     /// # Errors
-    /// [`DomainError::NotFound`] if the project does not exist or the caller does not see it;
+    /// That of [`Caller::missing`] if the project does not exist or the caller does not see it;
     /// [`DomainError::NotPermitted`] if it lacks the permission.
+    ///
+    /// [`Caller::missing`]: crate::caller::Caller::missing
     pub(super) fn new(
         context: &DecisionContext,
         snapshot: &'a Snapshot,
         permission: Permission,
     ) -> Result<Self, DomainError> {
-        context.caller.check(permission, place_of(snapshot, permission)?)?;
-        Ok(Self {
+        let caller = &context.caller;
+        let place = place_of(snapshot, permission);
+        caller.check(permission, place.map_err(|missing| caller.missing(permission, missing))?)?;
+        Ok(Self::checked(context, snapshot))
+    }
+
+    /// Creates the builder of a decision about the sessions of a person. It needs no permission for the
+    /// person itself, and [`Permission::AccessManage`] for anyone else.
+    ///
+    /// # Errors
+    /// [`DomainError::NotPermitted`] if the caller is another principal without the permission.
+    pub(super) fn of_person(
+        context: &DecisionContext,
+        snapshot: &'a Snapshot,
+        person: PrincipalId,
+    ) -> Result<Self, DomainError> {
+        if context.caller.principal() == Some(person) {
+            Ok(Self::checked(context, snapshot))
+        } else {
+            Self::new(context, snapshot, Permission::AccessManage)
+        }
+    }
+
+    /// Creates the builder of a decision whose caller was checked.
+    fn checked(context: &DecisionContext, snapshot: &'a Snapshot) -> Self {
+        Self {
             snapshot,
             id_generator: context.id_generator(),
             origin: context.caller.origin(),
@@ -70,7 +97,12 @@ impl<'a> DecisionBuilder<'a> {
             next_turn: snapshot.head.next_turn,
             changes: Vec::new(),
             progressed: snapshot.is_rebuilt,
-        })
+        }
+    }
+
+    /// Returns whether anything was decided so far.
+    pub(super) const fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
     }
 
     /// Returns the decision. If the project's progress changed, its row goes with the last event.
@@ -88,6 +120,12 @@ impl<'a> DecisionBuilder<'a> {
     }
 
     // Reading.
+
+    /// Returns the party on whose behalf the decision is taken.
+    pub(super) fn actor(&self) -> Actor {
+        let principal = self.origin.proof.as_ref().and_then(|proof| proof.principal);
+        Actor { name: self.origin.actor.clone(), principal }
+    }
 
     /// Returns the project as this decision leaves it.
     pub(super) fn project(&self) -> Result<&Arc<Project>, DomainError> {
@@ -166,6 +204,11 @@ impl<'a> DecisionBuilder<'a> {
     pub(super) fn account(&self, key: BudgetKey) -> BudgetAccount {
         self.record(key)
             .map_or_else(|| BudgetAccount::new(key), |account| BudgetAccount::clone(account))
+    }
+
+    /// Returns all records of the scope as this decision leaves them.
+    pub(super) const fn records(&self) -> &BTreeMap<RecordKey, Option<RecordValue>> {
+        &self.records
     }
 
     /// Returns a record of the scope as this decision leaves it.

@@ -3,14 +3,16 @@
 use serde_json::{Value, json};
 
 use super::builder::{DecisionBuilder, object};
-use super::{budget, flow, tasks};
+use super::{budget, exclusion, flow, tasks};
 use crate::artifact::NewArtifact;
 use crate::error::DomainError;
 use crate::hitl::{HitlRequest, Response};
 use crate::ids::ContextId;
 use crate::task::{Answer, Task, TaskState};
-use crate::vocabulary::{AgentType, ArtifactType, HitlAction, HitlKind, StepStatus, TaskStatus};
-use crate::workflow::Released;
+use crate::vocabulary::{
+    AgentType, ArtifactType, Exclusion, HitlAction, HitlKind, StepStatus, TaskStatus,
+};
+use crate::workflow::{Released, Step};
 
 /// Applies the consequences of an approval.
 pub(super) fn approved(
@@ -105,6 +107,9 @@ pub(super) fn amend(
         (_, _, HitlKind::Question) => answer_task(builder, request, HitlAction::Amend),
         (_, step, kind) => {
             let feedback = feedback(builder, request)?;
+            if let Some(step) = step {
+                add_amender(builder, step);
+            }
             if let (Some(step), HitlKind::Approval) = (step, kind) {
                 let replaces = request.replaces.is_some();
                 builder.update_plan(|plan| {
@@ -124,8 +129,21 @@ pub(super) fn amend(
     flow::advance(builder)
 }
 
-/// Stores a replacement document as the artifact and completes the step. Without a step, the task
-/// stays completed.
+/// Remembers the person who answers as one of those who change the result of a step, if the step wants
+/// another person to approve it.
+fn add_amender(builder: &mut DecisionBuilder<'_>, step: &str) {
+    let actor = builder.actor();
+    builder.update_plan(|plan| {
+        let wants_another = |step: &Step| step.exclude.contains(&Exclusion::Amender);
+        let amenders = &mut plan.progress.step(step).amenders;
+        if plan.workflow.step(step).is_some_and(wants_another) && !amenders.contains(&actor) {
+            amenders.push(actor);
+        }
+    });
+}
+
+/// Stores a replacement document as the artifact, and completes the step or opens another review, where
+/// another person has to approve it. Without a step, the task stays completed.
 fn replace(
     builder: &mut DecisionBuilder<'_>,
     request: &HitlRequest,
@@ -145,6 +163,13 @@ fn replace(
     let stored = builder.store_artifact(project.id, agent, new, request.task_id);
     if let Some(step) = step {
         let passed = project.plan.as_ref().and_then(|plan| plan.workflow.verdict(step, &verdict));
+        if let (true, Some(definition)) =
+            (exclusion::reviews_amendments(request, &project), definition)
+        {
+            add_amender(builder, step);
+            flow::review_amendment(builder, &project, definition, request, &stored, passed);
+            return Ok(());
+        }
         let result =
             Released { context_id: stored.id, digest: stored.digest, request_id: Some(request.id) };
         release(builder, request, step, result, passed);

@@ -7,7 +7,7 @@ use crate::artifact::ArtifactRef;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
 use crate::handoff::Handoff;
-use crate::hitl::{Replacement, Subject};
+use crate::hitl::{HitlRequest, Replacement, Subject};
 use crate::ids::TaskId;
 use crate::project::{Counts, Project, ProjectState};
 use crate::rebuilt::RELEASED_UNKNOWN;
@@ -185,6 +185,44 @@ pub(super) fn review_replacement(
     let mut request = gate::new_request(builder, project, kind, question, options, subject, target);
     request.replaces = Some(Replacement { passed });
     gate::open(builder, request);
+}
+
+/// Opens a review of a document with which a person amended the result of a step, because another person
+/// has to approve it. `passed` is the value of the loop's `until` key in it, where the step is tested
+/// in a loop.
+pub(super) fn review_amendment(
+    builder: &mut DecisionBuilder<'_>,
+    project: &Project,
+    step: &Step,
+    amended: &HitlRequest,
+    artifact: &ArtifactRef,
+    passed: Option<bool>,
+) {
+    let question = format!(
+        "{}: is this {} of \"{}\", as {} has amended it, good to go on with?",
+        step.name,
+        step.output.as_str().replace('_', " "),
+        project.name,
+        builder.origin.actor
+    );
+    let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
+    let (subject, kind) = (Subject::of([artifact]), HitlKind::Approval);
+    let target = GateTarget { task: amended.task_id, step: Some(step), agent: Some(step.agent) };
+    let mut request = gate::new_request(builder, project, kind, question, options, subject, target);
+    let before = amended.replaces.as_ref();
+    request.replaces = before.map(|before| Replacement { passed: passed.or(before.passed) });
+    let (id, is_replacement) = (request.id, before.is_some());
+    gate::open(builder, request);
+    if is_replacement {
+        return;
+    }
+    builder.update_plan(|plan| {
+        let by = (artifact.id, artifact.digest.as_str());
+        plan.progress.replaced(&plan.workflow, &step.name, by, passed);
+        let progress = plan.progress.step(&step.name);
+        progress.status = StepStatus::InReview;
+        progress.request_id = Some(id);
+    });
 }
 
 /// Opens a review of a task's result because of low confidence; the task is not a step of a

@@ -104,7 +104,12 @@ pub fn respond(
         ));
     }
     check_subject(&request, response)?;
-    if response.action != HitlAction::Reject {
+    let releases = match response.action {
+        HitlAction::Approve => true,
+        HitlAction::Amend => amended.is_some(),
+        HitlAction::Reject => false,
+    };
+    if releases {
         exclusion::check(&request, builder.project()?, &context.caller)?;
     }
     let reply = Reply {
@@ -119,7 +124,13 @@ pub fn respond(
     let mut decided = (*request).clone();
     decided.history.push(builder.history(response.action.as_str(), content.as_deref(), comment));
     decided.state = response.action.decides(reply);
-    let resumes = response.action != HitlAction::Reject;
+    let resumes = match response.action {
+        HitlAction::Approve => true,
+        HitlAction::Reject => false,
+        HitlAction::Amend => {
+            amended.is_none() || !exclusion::reviews_amendments(&request, builder.project()?)
+        }
+    };
     record(&mut builder, decided.clone(), response.action, resumes);
     match response.action {
         HitlAction::Approve => approved(&mut builder, &decided)?,

@@ -94,6 +94,15 @@ pub struct SessionStarted {
     pub principal_id: PrincipalId,
     /// Proof with which it signed in.
     pub auth: Authentication,
+    /// Link with which it signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_id: Option<CredentialId>,
+    /// Key with which the session ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<CredentialId>,
+    /// Grants to which it narrows those of its principal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<Grant>>,
     /// Time at which the session ends at the latest.
     pub expires_at: Timestamp,
 }
@@ -105,8 +114,28 @@ pub struct SessionEnded {
     pub session_id: CredentialId,
     /// Principal that was signed in.
     pub principal_id: PrincipalId,
-    /// Reason in a few words.
+    /// Reason, such as `signed_out`.
     pub reason: String,
+}
+
+/// A one-time sign-in link was created.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignInLinkCreated {
+    /// Id of the link.
+    pub link_id: CredentialId,
+    /// Principal that can sign in with it.
+    pub principal_id: PrincipalId,
+    /// Key with which the session ends that it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<CredentialId>,
+    /// Grants to which that session narrows those of its principal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<Grant>>,
+    /// Time at which that session ends at the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_expires_at: Option<Timestamp>,
+    /// Time from which it is refused.
+    pub expires_at: Timestamp,
 }
 
 /// Requests were refused because of their credential or a missing permission.

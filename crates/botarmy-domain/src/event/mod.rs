@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 pub use access::{
     AccessDenied, GrantChanged, KeyCreated, KeyRevoked, KeyRotated, PrincipalCreated, SessionEnded,
-    SessionStarted,
+    SessionStarted, SignInLinkCreated,
 };
 pub use agent::AgentStatusChanged;
 pub use artifact::{ArtifactCreated, ArtifactsDeleted, ArtifactsGenerated};
@@ -140,6 +140,7 @@ payloads! {
     SessionStarted(SessionStarted),
     SessionEnded(SessionEnded),
     AccessDenied(AccessDenied),
+    SignInLinkCreated(SignInLinkCreated),
 }
 
 fn object(payload: &impl Serialize) -> Map<String, Value> {

@@ -130,6 +130,13 @@ pub trait Access: Send + Sync + 'static {
     /// A [`Denial`]. A caller without a credential stays as it is.
     fn recheck(&self, caller: &Caller) -> Result<Caller, Denial>;
 
+    /// Returns the caller with the key of this id as it is now. The token of a lease is good for as long
+    /// as the key with which the lease was taken. Takes no time and waits for nothing.
+    ///
+    /// # Errors
+    /// A [`Denial`].
+    fn caller_with_key(&self, key: CredentialId) -> Result<Caller, Denial>;
+
     /// Returns the principal of a caller, which may see its own grants; `None` on an open server. Takes
     /// no time and waits for nothing.
     fn principal_of(&self, caller: &Caller) -> Option<Arc<Principal>>;

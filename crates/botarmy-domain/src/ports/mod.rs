@@ -1,5 +1,5 @@
 //! The ports: driven ones, which adapters implement for the use cases, and driving ones (`Projects`,
-//! `Tasks`, `Gates`, `Operations`, `Queries`, `LogQueries`, `WorkerLeases`, `Access`), which the use
+//! `Tasks`, `Gates`, `Operations`, `Queries`, `LogQueries`, `WorkerLeases`, `Access`, `Sessions`), which the use
 //! cases implement for the borders. Each lists what an implementation MUST do; the contract tests check
 //! every adapter.
 
@@ -13,6 +13,7 @@ mod event_bus;
 mod gates;
 mod health;
 mod hitl_store;
+mod identity_provider;
 mod ledger;
 mod log_queries;
 mod operations;
@@ -21,6 +22,7 @@ mod project_store;
 mod projects;
 mod queries;
 mod records;
+mod sessions;
 mod store_ports;
 mod task_store;
 mod tasks;
@@ -37,6 +39,7 @@ pub use event_bus::*;
 pub use gates::*;
 pub use health::*;
 pub use hitl_store::*;
+pub use identity_provider::*;
 pub use ledger::*;
 pub use log_queries::*;
 pub use operations::*;
@@ -45,6 +48,7 @@ pub use project_store::*;
 pub use projects::*;
 pub use queries::*;
 pub use records::*;
+pub use sessions::*;
 pub use store_ports::*;
 pub use task_store::*;
 pub use tasks::*;

@@ -23,6 +23,9 @@ pub trait Records: Send + Sync + 'static {
     /// Returns the records of a kind, at most `limit`.
     async fn list(&self, kind: RecordKind, limit: u32) -> Result<Vec<RecordValue>, StoreError>;
 
+    /// Returns all records of these kinds, kind by kind, as they are together after one commit.
+    async fn together(&self, kinds: &'static [RecordKind]) -> Result<Vec<RecordValue>, StoreError>;
+
     /// Returns the time of the last use of each key that was used.
     async fn key_uses(&self) -> Result<Vec<(CredentialId, Timestamp)>, StoreError>;
 

@@ -13,6 +13,10 @@ use crate::worker::{HeartbeatReply, HeldLease, Leased, PresentedLease, WorkQuery
 /// `lease_lost`, one without the token of the lease as unauthenticated, unless it is a call of the
 /// principal that took the lease. Neither MUST change anything. A lease that was stored before leases
 /// had tokens needs none.
+///
+/// The token of a lease MUST be refused within a second after the key with which the lease was taken was
+/// revoked or has expired, its principal was disabled or deleted, or the principal lost the permission
+/// to work on the project. A call with such a token MUST return the task to the queue, and nothing else.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait WorkerLeases: Send + Sync + 'static {

@@ -1,20 +1,24 @@
-//! Principals and keys as the entries of the system log state them.
+//! Principals, keys and sessions as the entries of the system log state them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::row::{Difference, Row};
-use crate::access::{ApiKey, Principal};
-use crate::event::{EventPayload as E, KeyCreated};
+use crate::access::{
+    ApiKey, Browser, KeyDigest, Narrowing, PersonSessions, Principal, Session, SignInLink,
+};
+use crate::event::{EventPayload as E, KeyCreated, SessionStarted, SignInLinkCreated};
 use crate::ids::{CredentialId, PrincipalId};
 use crate::log::Entry;
 use crate::record::Record;
 use crate::timestamp::Timestamp;
 
-/// Principals and keys, as far as entries state them.
+/// Principals, keys and sessions, as far as entries state them.
 #[derive(Debug, Default)]
 pub(super) struct AccessFacts {
     principals: BTreeMap<PrincipalId, Principal>,
     keys: BTreeMap<CredentialId, KeyFacts>,
+    /// Sessions and links by person, without digests and browsers.
+    sessions: BTreeMap<PrincipalId, PersonSessions>,
 }
 
 /// A key, without its digest.
@@ -27,7 +31,7 @@ struct KeyFacts {
 }
 
 impl AccessFacts {
-    /// Applies an entry about a principal or a key.
+    /// Applies an entry about a principal, a key or a session.
     pub(super) fn apply(&mut self, entry: &Entry, payload: E) {
         let at = entry.created_at;
         match payload {
@@ -50,6 +54,7 @@ impl AccessFacts {
                 let Some(principal) = self.principals.get_mut(&changed.principal_id) else {
                     return;
                 };
+                principal.name = changed.name;
                 principal.groups = changed.groups;
                 principal.grants = changed.grants;
                 principal.disabled = changed.disabled;
@@ -69,8 +74,51 @@ impl AccessFacts {
                     key.revoked_at = Some(at);
                 }
             }
+            E::SessionStarted(started) => self.session_started(started, at),
+            E::SessionEnded(ended) => {
+                let reason = ended.reason.parse();
+                if let (Some(person), Ok(reason)) =
+                    (self.sessions.get_mut(&ended.principal_id), reason)
+                {
+                    person.end(ended.session_id, reason, at);
+                }
+            }
+            E::SignInLinkCreated(created) => self.link_created(created, at),
             _ => {}
         }
+    }
+
+    fn session_started(&mut self, started: SessionStarted, at: Timestamp) {
+        let session = Session {
+            id: started.session_id,
+            principal: started.principal_id,
+            place: 0,
+            digest: KeyDigest::of(""),
+            started_with: started.auth,
+            narrowing: Narrowing { key: started.key_id, grants: started.grants },
+            browser: Browser::default().binding(),
+            started_at: at,
+            expires_at: started.expires_at,
+            ended: None,
+        };
+        self.person(started.principal_id).start(session, started.link_id, at);
+    }
+
+    fn link_created(&mut self, created: SignInLinkCreated, at: Timestamp) {
+        let link = SignInLink {
+            id: created.link_id,
+            principal: created.principal_id,
+            digest: KeyDigest::of(""),
+            narrowing: Narrowing { key: created.key_id, grants: created.grants },
+            session_until: created.session_expires_at,
+            created_at: at,
+            expires_at: created.expires_at,
+        };
+        self.person(created.principal_id).add_link(link, at);
+    }
+
+    fn person(&mut self, id: PrincipalId) -> &mut PersonSessions {
+        self.sessions.entry(id).or_insert_with(|| PersonSessions::new(id))
     }
 
     fn created(&mut self, created: KeyCreated, created_at: Timestamp) {
@@ -126,8 +174,39 @@ impl AccessFacts {
         }
     }
 
+    pub(super) fn sessions(
+        &self,
+        id: PrincipalId,
+        stored: Option<&PersonSessions>,
+        seq: u64,
+    ) -> Result<(), Box<Difference>> {
+        let table = PersonSessions::TABLE.name;
+        match (self.sessions.get(&id), stored) {
+            (None, None) => Ok(()),
+            (Some(_), None) => Err(Difference::missing(table, id, seq)),
+            (None, Some(_)) => Err(Difference::unknown(table, id)),
+            (Some(facts), Some(found)) => {
+                let mut expected = facts.clone();
+                for session in &mut expected.sessions {
+                    if let Some(found) = found.session(session.id) {
+                        (session.digest, session.browser) = (found.digest, found.browser);
+                    }
+                }
+                for link in &mut expected.links {
+                    let found = found.links.iter().find(|found| found.id == link.id);
+                    link.digest = found.map_or(link.digest, |found| found.digest);
+                }
+                Row::new(table, id, seq).compare_members(&expected, found)
+            }
+        }
+    }
+
     pub(super) fn principal_ids(&self) -> BTreeSet<PrincipalId> {
         self.principals.keys().copied().collect()
+    }
+
+    pub(super) fn session_ids(&self) -> BTreeSet<PrincipalId> {
+        self.sessions.keys().copied().collect()
     }
 
     pub(super) fn api_key_ids(&self) -> BTreeSet<CredentialId> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{Step, Workflow};
 use super::released::{Released, ReleasedArtifacts};
+use crate::actor::Actor;
 use crate::artifact::ArtifactRef;
 use crate::ids::{ContextId, HitlRequestId, TaskId};
 use crate::vocabulary::{ArtifactType, StepStatus};
@@ -58,6 +59,10 @@ pub struct StepProgress {
     /// Artifacts with people's feedback, which the next run is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<ContextId>,
+    /// Persons whose words or documents are in the result that is being made or reviewed; recorded for
+    /// a step whose result they may not approve. Ends with its approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amenders: Vec<Actor>,
 }
 
 /// Sign that a loop makes no progress: an input or output is the same as in the previous round.
@@ -88,6 +93,7 @@ impl Default for StepProgress {
             more_rounds: 0,
             no_progress: None,
             feedback: Vec::new(),
+            amenders: Vec::new(),
         }
     }
 }
@@ -178,6 +184,7 @@ impl Progress {
         let step = self.step(name);
         step.request_id = None;
         step.feedback.clear();
+        step.amenders.clear();
         step.status = StepStatus::Done;
         if let Some(repeat) = workflow.step(name).and_then(|step| step.repeat.as_ref()) {
             let step = self.step(name);

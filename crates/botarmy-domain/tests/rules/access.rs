@@ -1,6 +1,8 @@
 //! Changes of principals and keys: the callers that may make them, and that no sequence of them gains
 //! anything.
 
+mod sessions;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -245,30 +247,50 @@ fn the_first_administrator_is_created_once() {
 }
 
 #[test]
-fn the_last_administrator_stays() {
+fn the_last_administrator_with_a_valid_key_stays() {
     let mut installation = Installation::new();
     let cli = || Caller::local("cli");
+    let first = *installation.keys.first().unwrap();
+    let admin = installation.caller(first);
     let viewer = PrincipalChange {
         grants: Some(vec![Grant::on_all(Role::Viewer)]),
         ..PrincipalChange::default()
     };
-    let disabled = PrincipalChange { disabled: Some(true), ..PrincipalChange::default() };
-    let changes = [viewer, disabled, deleted()];
-    for change in &changes {
-        let error = installation.change(cli(), admin_id(), change).unwrap_err();
-        assert_eq!(code(&error), "last_admin");
-    }
+    let is_disabled =
+        |disabled| PrincipalChange { disabled: Some(disabled), ..PrincipalChange::default() };
     let two = Principal::local_id("two");
     installation.create(cli(), "two", vec![Grant::on_all(Role::Admin)]).unwrap();
-    let disabled = &changes[1];
-    installation.change(cli(), two, disabled).unwrap();
-    let error = installation.change(cli(), admin_id(), &deleted()).unwrap_err();
-    assert_eq!(code(&error), "last_admin", "one that is disabled does not count");
-    let enabled = PrincipalChange { disabled: Some(false), ..PrincipalChange::default() };
-    installation.change(cli(), two, &enabled).unwrap();
-    installation.change(cli(), admin_id(), &deleted()).unwrap();
-    let error = installation.change(cli(), two, disabled).unwrap_err();
-    assert_eq!(code(&error), "last_admin");
+    // A principal without a key, with a narrower key, and with one that has expired.
+    let narrowed = Some(vec![Grant::on_all(Role::Viewer)]);
+    installation.create_key(cli(), two, narrowed.clone()).unwrap();
+    let expired = installation.create_key(cli(), two, None).unwrap();
+    installation.rotate(cli(), expired, Duration::ZERO).unwrap();
+    let replacement = installation.key(expired).replaced_by.unwrap();
+    installation.revoke(cli(), replacement).unwrap();
+    let also_narrowed = installation.create_key(cli(), admin_id(), narrowed).unwrap();
+    let refused = |installation: &mut Installation, caller: &Caller| {
+        for change in [&viewer, &is_disabled(true), &deleted()] {
+            let error = installation.change(caller.clone(), admin_id(), change).unwrap_err();
+            assert_eq!(code(&error), "last_admin");
+        }
+        let error = installation.revoke(caller.clone(), first).unwrap_err();
+        assert_eq!(code(&error), "last_admin");
+    };
+    refused(&mut installation, &admin);
+    let usable = installation.create_key(cli(), two, None).unwrap();
+    installation.change(cli(), two, &is_disabled(true)).unwrap();
+    refused(&mut installation, &admin);
+    installation.change(cli(), two, &is_disabled(false)).unwrap();
+    // What does not concern the right is permitted, and so is a key in place of the last one.
+    installation.revoke(admin.clone(), also_narrowed).unwrap();
+    installation.rotate(admin.clone(), usable, Duration::ZERO).unwrap();
+    installation.change(admin, admin_id(), &deleted()).unwrap();
+    let last = installation.key(usable).replaced_by.unwrap();
+    let caller = installation.caller(last);
+    assert_eq!(code(&installation.revoke(caller.clone(), last).unwrap_err()), "last_admin");
+    installation.rotate(caller, last, Duration::ZERO).unwrap();
+    // A command on the store may: it can make another.
+    installation.change(cli(), two, &deleted()).unwrap();
 }
 
 #[test]

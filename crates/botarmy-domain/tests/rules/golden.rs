@@ -16,9 +16,10 @@ use botarmy_domain::ports::{NewPrincipal, PrincipalChange};
 use botarmy_domain::records::Listed;
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
-    AgentType, ApiKey, ArtifactType, Authentication, Caller, Committed, DecisionContext, Entry,
-    EventType, Grant, HitlAction, KeySecret, LeaseHolder, OnExpiry, Oversight, Package, Principal,
-    PrincipalKind, Role, Row, Scope, package,
+    AgentType, ApiKey, ArtifactType, Authentication, Browser, Caller, Committed, CredentialId,
+    DecisionContext, Entry, EventType, Grant, HitlAction, KeySecret, LeaseHolder, OnExpiry,
+    OpenIdIdentity, OpenIdSubject, Oversight, Package, PersonSessions, Principal, PrincipalKind,
+    Role, Row, Scope, SessionText, SignInLinkText, package,
 };
 use serde_json::{Map, json};
 
@@ -254,6 +255,9 @@ fn managed() -> World {
             session_id,
             principal_id: id,
             auth: Authentication::OpenId,
+            link_id: None,
+            key_id: None,
+            grants: None,
             expires_at: start,
         }),
         EventPayload::SessionEnded(SessionEnded {
@@ -277,6 +281,74 @@ fn managed() -> World {
     world
 }
 
+/// Sessions and links of a person.
+fn signed_in() -> World {
+    let mut world = World::new();
+    let identity = OpenIdIdentity {
+        subject: OpenIdSubject {
+            issuer: "https://id.example".to_owned(),
+            subject: "4711".to_owned(),
+        },
+        name: "Ada".to_owned(),
+        groups: vec!["army-staff".to_owned()],
+    };
+    let person = Principal::openid_id(&identity.subject);
+    let browser = Browser { agent: "a browser".to_owned(), address: None }.binding();
+    let session = |c: &DecisionContext, byte: u8| access::NewSession {
+        id: c.fork(1).id_generator().credential(),
+        digest: SessionText::new([byte; 32]).digest(),
+        browser,
+        lifetime: Duration::from_secs(3600),
+    };
+    let scope = access::sessions_scope(person, None);
+    let proof = access::SignInProof::OpenId(identity.clone(), BTreeSet::from([Role::Admin]));
+    let by_provider = Caller::openid(&identity);
+    let made = world
+        .run(&scope, |c, s| {
+            let c = c.by(by_provider.clone());
+            access::start_session(&c, s, person, &proof, &session(&c, 1))
+        })
+        .unwrap();
+    let ada = made.record::<Principal>(person).unwrap();
+    let first = made.record::<PersonSessions>(person).unwrap().sessions[0].clone();
+    let first = Caller::with_session(ada, &first);
+    let text = KeySecret::new([2; 32]).text();
+    let key = access::NewApiKey {
+        id: CredentialId::from_uuid(uuid::Uuid::from_u128(7)),
+        name: "laptop".to_owned(),
+        hint: text.hint(),
+        digest: text.digest(),
+        grants: Some(vec![Grant::on_all(Role::Viewer)]),
+        expires_at: None,
+    };
+    let with_key = access::sessions_scope(person, Some(key.id));
+    let made = world
+        .run(&with_key, |c, s| access::create_key(&c.by(first.clone()), s, person, &key))
+        .unwrap();
+    let by_key = Caller::with_key(ada, made.record::<ApiKey>(key.id).unwrap());
+    let code = SignInLinkText::new([3; 32]).digest();
+    for caller in [&first, &by_key] {
+        world
+            .run(&with_key, |c, s| {
+                let id = c.fork(1).id_generator().credential();
+                let digest = if caller == &by_key { code } else { text.digest() };
+                let new = access::NewLink { id, digest };
+                access::create_link(&c.by(caller.clone()), s, person, &new)
+            })
+            .unwrap();
+    }
+    let proof = access::SignInProof::Link(code);
+    world
+        .run(&with_key, |c, s| {
+            let c = c.by(by_key.clone());
+            access::start_session(&c, s, person, &proof, &session(&c, 4))
+        })
+        .unwrap();
+    let own = first.credential();
+    world.run(&scope, |c, s| access::sign_out(&c.by(first.clone()), s, person, own, true)).unwrap();
+    world
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
 fn object(value: serde_json::Value) -> Map<String, serde_json::Value> {
     value.as_object().cloned().unwrap()
@@ -287,7 +359,16 @@ fn stored_events_look_as_they_always_did() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules/events.jsonl");
     let before = std::fs::read_to_string(&path).unwrap();
     let before: Vec<_> = before.split_inclusive('\n').collect();
-    let worlds = [life(), cancelled(), overseen(), reopened(), replaced(), refused(), managed()];
+    let worlds = [
+        life(),
+        cancelled(),
+        overseen(),
+        reopened(),
+        replaced(),
+        refused(),
+        managed(),
+        signed_in(),
+    ];
     let entries: Vec<&Entry> =
         worlds.iter().flat_map(|world| &world.entries).map(AsRef::as_ref).collect();
     let mut lines: Vec<_> =

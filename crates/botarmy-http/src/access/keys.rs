@@ -234,11 +234,16 @@ fn issued(issued: &IssuedKey) -> HttpResponse {
 
 /// Revokes a key for ever. It is refused within a second, by every server.
 ///
-/// One that was revoked already stays as it is.
+/// One that was revoked already stays as it is. The last one with which an administrator can manage
+/// access is not revoked (409): create another key first, or rotate it.
 #[utoipa::path(
     delete, path = "/api/v1/access/keys/{key_id}", operation_id = "revoke_key", tag = "access",
     params(("key_id" = Uuid, Path)),
-    responses((status = 200, body = KeyView), (status = 404, body = ProblemDocument)),
+    responses(
+        (status = 200, body = KeyView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument, description = "`last_admin`"),
+    ),
 )]
 async fn revoke(
     state: Data<State>,

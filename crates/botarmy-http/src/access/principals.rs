@@ -141,12 +141,13 @@ enum NewKind {
 /// Principal to create.
 #[derive(Deserialize, ToSchema)]
 struct NewPrincipalBody {
-    /// Name, at most 128 characters, without slashes. No other principal has or had it.
+    /// Name, at most 128 characters, without slashes and invisible characters. No other principal has or
+    /// had it, or one that looks like it, and the log gives it to no part of the server.
     #[schema(min_length = 1, max_length = 128)]
     name: String,
     kind: NewKind,
     /// Groups; none when absent.
-    #[schema(max_items = 64)]
+    #[schema(value_type = Option<Vec<vocabulary::GroupName>>, max_items = 64)]
     groups: Option<Vec<String>>,
     /// Grants; none when absent.
     grants: Option<Vec<GrantBody>>,
@@ -191,7 +192,8 @@ struct GrantsBody {
 
 /// Sets the grants of a principal, in place of all that it has.
 ///
-/// A grant that is new is one that the caller holds. The last administrator keeps its grant (409).
+/// A grant that is new is one that the caller holds, and its project exists. The last administrator with
+/// a valid key keeps its grant (409).
 #[utoipa::path(
     put, path = "/api/v1/access/principals/{principal_id}/grants", operation_id = "set_grants",
     tag = "access", params(("principal_id" = Uuid, Path)), request_body = GrantsBody,
@@ -215,7 +217,7 @@ async fn set_grants(
 #[derive(Deserialize, ToSchema)]
 struct GroupsBody {
     /// All groups that the principal is to be in.
-    #[schema(max_items = 64)]
+    #[schema(value_type = Vec<vocabulary::GroupName>, max_items = 64)]
     groups: Vec<String>,
 }
 
@@ -243,7 +245,8 @@ struct DisabledBody {
 
 /// Disables a principal, or enables it again.
 ///
-/// Its credentials are refused within a second. The last administrator cannot be disabled (409).
+/// Its credentials are refused within a second. The last administrator with a valid key cannot be
+/// disabled (409).
 #[utoipa::path(
     put, path = "/api/v1/access/principals/{principal_id}/disabled", operation_id = "set_disabled",
     tag = "access", params(("principal_id" = Uuid, Path)), request_body = DisabledBody,
@@ -265,8 +268,8 @@ async fn set_disabled(
 
 /// Deletes a principal for ever, and revokes its keys.
 ///
-/// The log keeps its name, which no other principal gets. The last administrator cannot be deleted
-/// (409).
+/// The log keeps its name, which no other principal gets. The last administrator with a valid key cannot
+/// be deleted (409).
 #[utoipa::path(
     delete, path = "/api/v1/access/principals/{principal_id}", operation_id = "delete_principal",
     tag = "access", params(("principal_id" = Uuid, Path)),

@@ -22,21 +22,25 @@ pub(super) enum Credential<'a> {
 }
 
 /// Returns the credential of a request: the bearer token in `Authorization` (RFC 6750, section 2.1), or
-/// for a WebSocket a ticket among its protocols. Credentials of another scheme are meant for a proxy in
-/// front of the server.
+/// for a WebSocket a ticket among its protocols. A header of another scheme or without one is a key that
+/// is not valid, and not an anonymous request. Another scheme is meant for a proxy in front of the server,
+/// and is ignored, if the request comes from one that is known, or beside a ticket: a browser sends the
+/// credentials of the proxy with every request.
 ///
 /// # Errors
 /// A 400 for more than one credential.
 pub(super) fn read(
     headers: &HeaderMap,
     takes_ticket: bool,
+    is_from_proxy: bool,
 ) -> Result<Option<Credential<'_>>, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION);
     let (value, second) = (values.next(), values.next());
     if second.is_some() {
         return Err(two());
     }
-    let bearer = value.and_then(|value| bearer(value.as_bytes()));
+    let value = value.filter(|value| !is_from_proxy || !has_other_scheme(value.as_bytes()));
+    let bearer = value.map(|value| bearer(value.as_bytes()));
     let mut ticket = None;
     for protocol in takes_ticket.then(|| protocols(headers)).into_iter().flatten() {
         let text = protocol.strip_prefix(TICKET);
@@ -44,9 +48,10 @@ pub(super) fn read(
             return Err(two());
         }
     }
-    match (bearer, ticket) {
-        (Some(_), Some(_)) => Err(two()),
-        (None, ticket) => Ok(ticket.map(Credential::Ticket)),
+    match (bearer.map(|text| text.unwrap_or_default()), ticket) {
+        (Some(_), Some(_)) if bearer.flatten().is_some() => Err(two()),
+        (_, Some(ticket)) => Ok(Some(Credential::Ticket(ticket))),
+        (None, None) => Ok(None),
         (Some(text), None) if text.starts_with(LEASE_TOKEN) => Ok(Some(Credential::LeaseToken)),
         (Some(text), None) => Ok(Some(Credential::Key(text))),
     }
@@ -61,13 +66,20 @@ pub(crate) fn bearer(value: &[u8]) -> Option<&str> {
     Some(std::str::from_utf8(rest).unwrap_or_default().trim_matches(' '))
 }
 
+/// Returns whether the value of the header has a scheme, and not that of bearer tokens.
+fn has_other_scheme(value: &[u8]) -> bool {
+    let has_scheme = value.iter().position(|byte| *byte == b' ').is_some_and(|at| at > 0);
+    has_scheme && bearer(value).is_none()
+}
+
 /// Returns the protocols that a client of a WebSocket offers.
 fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL);
     values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
 }
 
-fn two() -> Problem {
+/// Returns the 400 of a request with more than one credential.
+pub(super) fn two() -> Problem {
     let detail = "Send one credential. This request has two, and it is not clear which is meant.";
     Problem::new(StatusCode::BAD_REQUEST, detail).with_code("two_credentials")
 }
@@ -92,8 +104,11 @@ mod tests {
         const P: HeaderName = header::SEC_WEBSOCKET_PROTOCOL;
         for (pairs, expected) in [
             (&[][..], Ok(None)),
-            (&[(A, "Basic dTpw")], Ok(None)),
-            (&[(A, "Bearerx")], Ok(None)),
+            (&[(A, "Basic dTpw")], Ok(Some(Credential::Key("")))),
+            (&[(A, "Bearerx")], Ok(Some(Credential::Key("")))),
+            (&[(A, "botarmy_k_x")], Ok(Some(Credential::Key("")))),
+            (&[(A, "")], Ok(Some(Credential::Key("")))),
+            (&[(A, "Basic a"), (P, "botarmy.ticket.t")], Ok(Some(Credential::Ticket("t")))),
             (&[(A, "Bearer")], Ok(Some(Credential::Key("")))),
             (&[(A, "bEARER  x ")], Ok(Some(Credential::Key("x")))),
             (&[(A, "Bearer a, Bearer b")], Ok(Some(Credential::Key("a, Bearer b")))),
@@ -107,9 +122,23 @@ mod tests {
             (&[(P, "botarmy.ticket.t, botarmy.ticket.t")], Err(())),
         ] {
             let headers = headers(pairs);
-            assert_eq!(read(&headers, true).map_err(|_| ()), expected, "{pairs:?}");
+            assert_eq!(read(&headers, true, false).map_err(|_| ()), expected, "{pairs:?}");
+        }
+        for (value, expected) in [
+            ("Basic dTpw", None),
+            ("Digest username=\"u\"", None),
+            ("Bearer x", Some(Credential::Key("x"))),
+            ("botarmy_k_x", Some(Credential::Key(""))),
+            (" ", Some(Credential::Key(""))),
+        ] {
+            let behind_proxy = headers(&[(A, value)]);
+            assert_eq!(read(&behind_proxy, true, true).map_err(|_| ()), Ok(expected), "{value}");
         }
         let ticket = headers(&[(P, "botarmy.ticket.t")]);
-        assert_eq!(read(&ticket, false).map_err(|_| ()), Ok(None), "a ticket opens a socket only");
+        assert_eq!(
+            read(&ticket, false, false).map_err(|_| ()),
+            Ok(None),
+            "a ticket opens a socket only"
+        );
     }
 }

@@ -30,6 +30,8 @@ pub struct LimitSettings {
     pub failures_per_minute: u32,
     /// Failed authentications from there at once.
     pub failures_burst: u32,
+    /// Sign-ins that one address, or one network of IPv6, may begin per minute.
+    pub logins_per_minute: u32,
     /// Requests of a person at the same time.
     pub person: Concurrency,
     /// Requests of a service at the same time.
@@ -58,13 +60,14 @@ impl Default for LimitSettings {
             service_burst: 4000,
             failures_per_minute: 10,
             failures_burst: 10,
+            logins_per_minute: 30,
             person: Concurrency { requests: 64, long_polls: 64, streams: 100, heavy: 2 },
             service: Concurrency { requests: 1024, long_polls: 2000, streams: 2000, heavy: 4 },
         }
     }
 }
 
-/// Number of sources whose failures are remembered, for all that have failed within their window.
+/// Number of sources that are remembered, for all that have failed or signed in within their window.
 const MAX_SOURCES: usize = 65_536;
 /// Number of principals that are remembered, before those that do nothing are forgotten.
 const MAX_PRINCIPALS: usize = 16_384;
@@ -75,8 +78,8 @@ const BUSY_RETRY_AFTER_S: u64 = 1;
 pub(super) struct Limiter {
     person: Limits,
     service: Limits,
-    failures: Option<Rate>,
-    sources: Mutex<HashMap<Source, Meter>>,
+    failures: Sources,
+    logins: Sources,
     principals: RwLock<HashMap<PrincipalId, Arc<Usage>>>,
 }
 
@@ -84,6 +87,46 @@ pub(super) struct Limiter {
 struct Limits {
     rate: Option<Rate>,
     at_once: Concurrency,
+}
+
+/// Limit of something for each source.
+struct Sources {
+    rate: Option<Rate>,
+    meters: Mutex<HashMap<Source, Meter>>,
+}
+
+impl Sources {
+    fn new(rate: Option<Rate>) -> Self {
+        Self { rate, meters: Mutex::default() }
+    }
+
+    /// Returns whether one more of this source would be too many.
+    fn is_used_up(&self, source: Source, now: u64) -> bool {
+        let Some(rate) = self.rate else { return false };
+        let meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        let meter = meters.get(&source).copied().unwrap_or_default();
+        rate.take(meter, 1, now).wait.is_some()
+    }
+
+    /// Counts one.
+    ///
+    /// # Errors
+    /// The time to wait if there are too many from this source.
+    fn take(&self, source: Source, now: u64) -> Result<(), Duration> {
+        let Some(rate) = self.rate else { return Ok(()) };
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        if meters.len() >= MAX_SOURCES && !meters.contains_key(&source) {
+            meters.retain(|_, meter| !meter.is_full(now));
+            // A flood from very many networks: each of them gets its burst again.
+            if meters.len() >= MAX_SOURCES {
+                meters.clear();
+            }
+        }
+        let meter = meters.entry(source).or_default();
+        let taken = rate.take(*meter, 1, now);
+        *meter = taken.meter;
+        taken.wait.map_or(Ok(()), Err)
+    }
 }
 
 /// Use of its limits by a principal.
@@ -111,8 +154,16 @@ impl Limiter {
         Self {
             person,
             service,
-            failures: Rate::new(settings.failures_per_minute, minute, settings.failures_burst),
-            sources: Mutex::default(),
+            failures: Sources::new(Rate::new(
+                settings.failures_per_minute,
+                minute,
+                settings.failures_burst,
+            )),
+            logins: Sources::new(Rate::new(
+                settings.logins_per_minute,
+                minute,
+                settings.logins_per_minute,
+            )),
             principals: RwLock::default(),
         }
     }
@@ -122,26 +173,28 @@ impl Limiter {
     /// # Errors
     /// A 429 if there are too many from its source.
     pub(super) fn failed(&self, source: Source, now: u64) -> Result<(), Problem> {
-        let Some(rate) = self.failures else { return Ok(()) };
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if sources.len() >= MAX_SOURCES && !sources.contains_key(&source) {
-            sources.retain(|_, meter| !meter.is_full(now));
-            // A flood from very many networks: each of them gets its burst again.
-            if sources.len() >= MAX_SOURCES {
-                sources.clear();
-            }
-        }
-        let meter = sources.entry(source).or_default();
-        let taken = rate.take(*meter, 1, now);
-        *meter = taken.meter;
-        match taken.wait {
-            None => Ok(()),
-            Some(wait) => {
-                let detail = "Too many credentials from this address were not valid. Valid ones are \
-                              accepted from it at any time.";
-                Err(Problem::too_many_requests(detail, &["failed-authentication"], seconds(wait)))
-            }
-        }
+        self.failures.take(source, now).map_err(|wait| {
+            let detail = "Too many credentials from this address were not valid. Valid ones are \
+                          accepted from it at any time.";
+            Problem::too_many_requests(detail, &["failed-authentication"], seconds(wait))
+        })
+    }
+
+    /// Returns whether a further failed authentication of this source would be above its limit.
+    pub(super) fn is_failing(&self, source: Source, now: u64) -> bool {
+        self.failures.is_used_up(source, now)
+    }
+
+    /// Counts a sign-in that begins.
+    ///
+    /// # Errors
+    /// A 429 if there are too many from its source.
+    pub(super) fn login(&self, source: Source, now: u64) -> Result<(), Problem> {
+        self.logins.take(source, now).map_err(|wait| {
+            let detail = "Too many sign-ins were begun from this address. Those who are signed in are \
+                          not affected.";
+            Problem::too_many_requests(detail, &["sign-ins"], seconds(wait))
+        })
     }
 
     /// Begins a request of a principal. Returns its quota, if its units are limited, and its place
@@ -317,7 +370,7 @@ mod tests {
         for n in 0..200_000 {
             drop(limiter.failed(source(n), NOW + u64::from(n)));
         }
-        assert!(limiter.sources.lock().unwrap().len() <= MAX_SOURCES);
+        assert!(limiter.failures.meters.lock().unwrap().len() <= MAX_SOURCES);
     }
 
     #[test]

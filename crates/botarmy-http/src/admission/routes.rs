@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use actix_web::http::Method;
+use botarmy_web::is_page;
 
 use crate::endpoint::{Effort, Endpoint, Requires, method};
 
@@ -19,6 +20,10 @@ pub(super) enum Audience {
     Callers,
     /// Callers, and whoever has the token of the lease that the path names.
     LeaseHolders,
+    /// Persons with the cookie of a session, and with nothing else.
+    Sessions,
+    /// Everyone, as often as an address may begin to sign in. Credentials are ignored.
+    SignIns,
 }
 
 /// Treatment of a request before it is routed.
@@ -29,6 +34,14 @@ pub(super) struct Policy {
     /// Units that it costs.
     pub(super) units: u64,
 }
+
+/// Pages that are open to everyone, with their methods and audiences; all others need a session.
+const PAGES: [(&str, Method, Audience); 4] = [
+    ("/console/login", Method::GET, Audience::Public),
+    ("/console/login", Method::POST, Audience::SignIns),
+    ("/console/login/callback", Method::GET, Audience::SignIns),
+    ("/console/assets/{file}", Method::GET, Audience::Public),
+];
 
 /// Units of a read.
 const READ: u64 = 1;
@@ -77,6 +90,9 @@ impl Routes {
             routes.add(&endpoint.path, methods, audience, endpoint.effort);
         }
         routes.add(LIVE, vec![Method::GET], Audience::Callers, Effort::Stream);
+        for (path, method, audience) in PAGES {
+            routes.add(path, vec![method], audience, Effort::Plain);
+        }
         routes
     }
 
@@ -97,9 +113,9 @@ impl Routes {
         let last = path.rsplit('/').next().unwrap_or_default();
         let candidates = [last, ""].into_iter().filter_map(|last| self.special.get(last)).flatten();
         let special = candidates.into_iter().find(|special| special.matches(method, path));
-        let (audience, effort) = special.map_or((Audience::Callers, Effort::Plain), |special| {
-            (special.audience, special.effort)
-        });
+        let others = if is_page(path) { Audience::Sessions } else { Audience::Callers };
+        let (audience, effort) =
+            special.map_or((others, Effort::Plain), |special| (special.audience, special.effort));
         let units = match effort {
             Effort::Heavy => HEAVY,
             _ if method.is_safe() => READ,
@@ -121,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_to_be_public_needs_a_caller() {
-        use Audience::{Callers, LeaseHolders, Public};
+        use Audience::{Callers, LeaseHolders, Public, Sessions, SignIns};
         use Effort::{Heavy, LongPoll, Plain, Stream};
         let id = "019c0a5e-7c3a-7b7e-8f5a-3d9d0c1b2a4f";
         for (method, path, expected) in [
@@ -137,6 +153,18 @@ mod tests {
             (Method::GET, "/nothing", (Callers, Plain, 1)),
             (Method::GET, "/", (Callers, Plain, 1)),
             (Method::GET, "/ws", (Callers, Stream, 1)),
+            (Method::GET, "/console/login", (Public, Plain, 1)),
+            (Method::POST, "/console/login", (SignIns, Plain, 5)),
+            (Method::PUT, "/console/login", (Sessions, Plain, 5)),
+            (Method::GET, "/console/login/callback", (SignIns, Plain, 1)),
+            (Method::POST, "/console/login/callback", (Sessions, Plain, 5)),
+            (Method::GET, "/console/assets/x.css", (Public, Plain, 1)),
+            (Method::GET, "/console/assets/x/y", (Sessions, Plain, 1)),
+            (Method::GET, "/console", (Sessions, Plain, 1)),
+            (Method::POST, "/console/logout", (Sessions, Plain, 5)),
+            (Method::GET, "/console/nothing", (Sessions, Plain, 1)),
+            (Method::GET, "/consoles", (Callers, Plain, 1)),
+            (Method::GET, "//console", (Callers, Plain, 1)),
             (Method::POST, "/api/v1/worker/leases", (Callers, LongPoll, 5)),
             (Method::POST, "/api/v1/worker/leases/x/heartbeat", (LeaseHolders, Plain, 5)),
             (Method::POST, "/api/v1/worker/leases//heartbeat", (Callers, Plain, 5)),

@@ -2,14 +2,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::http::Method;
+use actix_web::http::header::HeaderValue;
 use actix_web::test::TestRequest;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, ResponseError};
 use botarmy_domain::ports::{MockAccess, WorkerLeases};
 use botarmy_domain::{
-    DomainError, Error, Grant, HeartbeatReply, HeldLease, Leased, Outcome, Page, Permission,
-    PresentedLease, PrincipalKind, Role, RunError, Task, WorkQuery,
+    Browser, DomainError, Error, Grant, HeartbeatReply, HeldLease, Leased, Outcome, Page,
+    Permission, PresentedLease, PrincipalKind, Role, RunError, Task, WorkQuery,
 };
-use botarmy_web::TrustedProxies;
+use botarmy_web::{ErrorPage, ErrorPages, PageRequest, TrustedProxies};
 use serde_json::{Value, json};
 
 use super::*;
@@ -108,7 +110,7 @@ async fn every_denial_has_its_code_and_its_challenge() {
     let answers = fakes.send_all(requests).await;
     let expected = [
         (401, "key_required"),
-        (401, "key_required"),
+        (401, "key_invalid"),
         (401, "key_invalid"),
         (401, "key_invalid"),
         (401, "key_invalid"),
@@ -127,14 +129,7 @@ async fn every_denial_has_its_code_and_its_challenge() {
     let reasons: Vec<_> = denials.iter().map(|(reason, _)| *reason).collect();
     assert_eq!(
         reasons,
-        [
-            "key_required",
-            "key_required",
-            "key_invalid",
-            "key_invalid",
-            "key_invalid",
-            "key_expired"
-        ]
+        ["key_required", "key_invalid", "key_invalid", "key_invalid", "key_invalid", "key_expired"]
     );
     assert!(denials.iter().all(|(_, source)| source == "192.0.2.1"));
 }
@@ -536,4 +531,192 @@ fn a_key_of_the_tests_is_one() {
     let principal = principal("ada", PrincipalKind::Person, &[]);
     assert_eq!(api_key(&principal).principal, principal.id);
     assert_eq!(key(1).len(), 59);
+}
+
+/// Writes errors as texts, and serves one page.
+struct Pages;
+
+impl ErrorPages for Pages {
+    fn page(&self, problem: &Problem, request: &PageRequest) -> ErrorPage {
+        let body = format!("{} {} {}", problem.code().unwrap_or_default(), request.target, problem);
+        let headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static("text/html"))];
+        ErrorPage { status: problem.status_code(), headers, body }
+    }
+}
+
+const COOKIE: &str = "botarmy_s_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Returns an API with pages that knows one cookie, that of a person in the browser `x` on this machine.
+fn with_pages() -> (Fakes, Denials) {
+    let (mut fakes, denials) = closed();
+    fakes.pages = Some(Arc::new(Pages));
+    let found = |cookie: &str, browser: &Browser| {
+        let is_own = browser.agent == "x" && browser.address.is_some_and(|one| one.is_loopback());
+        match cookie {
+            COOKIE if is_own => Ok(admin()),
+            "expired" => Err(Denial::Expired),
+            _ => Err(Denial::Invalid),
+        }
+    };
+    fakes.sessions.expect_caller_of().returning(found);
+    fakes.sessions.expect_find_caller().returning(found);
+    (fakes, denials)
+}
+
+fn pages(config: &mut ServiceConfig) {
+    let page = async |caller: botarmy_web::Caller, session: Option<Session>| {
+        let token = session.map(|Session(text)| text.form_token().matches("x"));
+        format!("{} {token:?}", caller.0.name())
+    };
+    let refused = async || {
+        let mut response = HttpResponse::Unauthorized().content_type("text/html").body("no");
+        let refused = RefusedSignIn { code: "sign_in_invalid", is_guess: true };
+        response.extensions_mut().insert(refused);
+        response
+    };
+    config
+        .route("/console", web::to(page))
+        .route("/console/panic", web::to(async || -> &'static str { panic!("on purpose") }))
+        .service(
+            web::resource("/console/login")
+                .route(web::get().to(async || "sign in"))
+                .route(web::post().to(refused)),
+        );
+}
+
+fn browser_of(request: TestRequest, cookie: &str) -> TestRequest {
+    let request = request.insert_header(("cookie", format!("__Host-botarmy={cookie}")));
+    from(request.insert_header(("user-agent", "x")), "127.0.0.1")
+}
+
+#[actix_web::test]
+async fn a_page_takes_the_cookie_of_a_session_and_nothing_else() {
+    let (fakes, denials) = with_pages();
+    let requests = [
+        browser_of(get("/console"), COOKIE),
+        browser_of(get("/console/"), COOKIE),
+        browser_of(get("/console"), "y"),
+        browser_of(get("/console"), "expired"),
+        browser_of(get("/console"), COOKIE).insert_header(("user-agent", "y")),
+        from(get("/console"), "127.0.0.1"),
+        bearing(from(get("/console"), "127.0.0.1"), &key(1)),
+        bearing(browser_of(get("/console"), COOKIE), &key(1)),
+        browser_of(get("/console"), COOKIE)
+            .append_header(("cookie", format!("__Host-botarmy={COOKIE}"))),
+        browser_of(get("/api/v1/access/me"), COOKIE),
+        browser_of(get("/nothing"), COOKIE),
+        browser_of(get("/console/panic"), COOKIE),
+    ];
+    let answers = send_all(fakes.api(), &pages, requests).await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [200, 200, 401, 401, 401, 401, 401, 400, 400, 401, 401, 500]);
+    let text = |n: usize| String::from_utf8_lossy(&answers[n].body).into_owned();
+    assert_eq!(text(0), "ada Some(false)");
+    for (n, code) in [
+        (2, "session_invalid"),
+        (3, "session_expired"),
+        (4, "session_invalid"),
+        (5, "session_required"),
+        (6, "session_required"),
+        (7, "two_credentials"),
+        (8, "two_credentials"),
+    ] {
+        assert!(text(n).starts_with(&format!("{code} /console ")), "{}", text(n));
+        assert_eq!(answers[n].header("content-type"), "text/html");
+        assert!(!answers[n].header("x-request-id").is_empty());
+    }
+    assert_eq!(answers[9].header("content-type"), "application/problem+json");
+    assert!(text(11).contains("/console/panic") && !text(11).contains("purpose"), "{}", text(11));
+    assert_eq!(answers[11].header("content-type"), "text/html");
+    assert!(!answers[11].header("x-request-id").is_empty());
+    let reasons: Vec<_> = denials.lock().unwrap().iter().map(|(reason, _)| *reason).collect();
+    let expected =
+        ["session_invalid", "session_expired", "session_invalid", "key_required", "key_required"];
+    assert_eq!(reasons, expected);
+}
+
+#[actix_web::test]
+async fn a_change_of_a_page_comes_from_the_server_itself() {
+    let own = ("origin", "http://127.0.0.1:8080");
+    let host = ("host", "127.0.0.1:8080");
+    let post = |path: &str| browser_of(TestRequest::post().uri(path), COOKIE).insert_header(host);
+    let (fakes, _) = with_pages();
+    let requests = [
+        post("/console").insert_header(own),
+        post("/console").insert_header(("sec-fetch-site", "same-origin")),
+        post("/console"),
+        post("/console").insert_header(("origin", "http://localhost:3000")),
+        post("/console").insert_header(("origin", "http://evil.example")),
+        post("/console").insert_header(own).insert_header(("sec-fetch-site", "same-site")),
+        // Before anything is asked about the session.
+        TestRequest::post().uri("/console").insert_header(host),
+    ];
+    let answers = send_all(fakes.api(), &pages, requests).await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [200, 200, 403, 403, 403, 403, 403]);
+    assert!(answers[2..].iter().all(|answer| answer.header("content-type") == "text/html"));
+}
+
+#[actix_web::test]
+async fn a_compressed_form_is_refused_before_it_is_expanded() {
+    let sign_in = || {
+        let post = TestRequest::post().uri("/console/login");
+        from(post.insert_header(("sec-fetch-site", "same-origin")), "192.0.2.1")
+    };
+    let (fakes, denials) = with_pages();
+    let requests = [
+        sign_in().insert_header(("content-encoding", "gzip")),
+        sign_in().insert_header(("content-encoding", "identity, deflate")),
+        sign_in().insert_header(("content-encoding", "identity")),
+    ];
+    let answers = send_all(fakes.api(), &pages, requests).await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [415, 415, 401]);
+    assert_eq!(denials.lock().unwrap().len(), 1);
+}
+
+#[actix_web::test]
+async fn sign_ins_are_limited_by_address_and_refused_ones_count_as_guesses() {
+    let sign_in = |address: &str| {
+        let post = TestRequest::post().uri("/console/login");
+        from(post.insert_header(("sec-fetch-site", "same-origin")), address)
+    };
+    let (mut fakes, denials) = with_pages();
+    fakes.settings.limits.logins_per_minute = 5;
+    fakes.settings.limits.failures_burst = 3;
+    let requests = (0..7).map(|_| sign_in("192.0.2.1")).chain([sign_in("192.0.2.2")]);
+    let requests = requests.chain([from(get("/console/login"), "192.0.2.1")]);
+    let answers = send_all(fakes.api(), &pages, requests.collect::<Vec<_>>()).await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [401, 401, 401, 429, 429, 429, 429, 401, 200]);
+    let text = |n: usize| String::from_utf8_lossy(&answers[n].body).into_owned();
+    assert!(text(3).contains("not valid") && text(6).contains("Too many sign-ins"), "{}", text(6));
+    assert_eq!(denials.lock().unwrap()[0], ("sign_in_invalid", "192.0.2.1".to_owned()));
+}
+
+#[actix_web::test]
+async fn only_a_browser_may_ask_for_the_server_itself_without_a_credential() {
+    let (fakes, _) = with_pages();
+    let html = ("accept", "text/html,*/*");
+    let requests = [
+        get("/").insert_header(html),
+        get("/"),
+        TestRequest::post().uri("/").insert_header(html),
+        get("/nothing").insert_header(html),
+    ];
+    let answers = send_all(fakes.api(), &pages, requests).await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [404, 401, 401, 401], "the page itself is not mounted here");
+}
+
+#[actix_web::test]
+async fn a_stranger_has_the_store_read_only_until_its_failures_are_used_up() {
+    let (mut fakes, _) = closed();
+    fakes.settings.limits.failures_burst = 3;
+    fakes.sessions.expect_caller_of().times(10).returning(|_, _| Err(Denial::Invalid));
+    fakes.sessions.expect_find_caller().times(3).returning(|_, _| Err(Denial::Invalid));
+    let requests = (0..10).map(|_| browser_of(get("/console"), COOKIE)).collect::<Vec<_>>();
+    let answers = send_all(fakes.api(), &pages, requests).await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [401, 401, 401, 429, 429, 429, 429, 429, 429, 429]);
 }

@@ -61,7 +61,7 @@ const TAGS: [(&str, &str); 14] = [
     ("workers", "Leases of external workers"),
     ("budgets", "Spending limits and use"),
     ("emergency stop", "Stopping work at once"),
-    ("access", "Callers, principals and keys"),
+    ("access", "Callers, principals, keys and sessions"),
     ("live", "Events as they happen"),
     ("health", "Probes"),
     ("docs", "This document"),
@@ -129,7 +129,8 @@ const ALTERNATIVES: [(&str, [(&str, &str); 2]); 1] =
     [("BulkBody", [("request_ids", "BulkRequestIds"), ("items", "BulkItems")])];
 
 /// Operations whose body may be left out.
-const OPTIONAL_BODIES: [&str; 3] = ["extend_lease", "rotate_key", "start_project"];
+const OPTIONAL_BODIES: [&str; 4] =
+    ["create_sign_in_link", "extend_lease", "rotate_key", "start_project"];
 
 /// Completes the document.
 pub(super) fn complete(document: &mut Value) {

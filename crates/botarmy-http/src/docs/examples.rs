@@ -39,6 +39,7 @@ fn of(schema: &str) -> Option<Value> {
         "GroupsBody" => json!({"groups": ["reviewers"]}),
         "DisabledBody" => json!({"disabled": true}),
         "NewKeyBody" => json!({"principal_id": ID, "name": "laptop", "expires_in_days": 90}),
+        "NewLinkBody" => json!({"principal_id": ID}),
         "RotateBody" => json!({"overlap_s": 3600}),
         "NewTaskBody" => json!({
             "agent_type": "coder",

@@ -30,7 +30,9 @@ impl RespondedView {
             (HitlAction::Amend, true, _) => {
                 "The request was amended; work goes on with the amendment."
             }
-            (HitlAction::Amend, false, _) => "The request was amended.",
+            (HitlAction::Amend, false, _) => {
+                "The request was amended; another person has to approve the amendment."
+            }
         };
         Self {
             request_id: responded.request.id,

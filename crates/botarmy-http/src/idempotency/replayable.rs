@@ -40,6 +40,9 @@ pub(crate) async fn check_request(
     if caller.rights().has_globally(permission) {
         return Ok(());
     }
+    if !caller.rights().has_somewhere(Permission::ProjectRead) {
+        caller.reach(permission)?;
+    }
     let request = state.queries.request(caller, id).await?;
     check_project(state, caller, permission, request.project_id).await
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use botarmy_domain::{Completion, Permission, ProjectId, ProjectStatus, Timestamp};
+use botarmy_domain::{Completion, Error, Permission, ProjectId, ProjectStatus, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -177,8 +177,15 @@ async fn force_complete(
     let force = async |caller| {
         // The command does not tell whether it changed anything. Another caller may complete the
         // project between the two calls: then the message is wrong, but the log is right.
-        let status = state.queries.project(&caller, id).await?.status();
-        was_complete.store(status == ProjectStatus::Completed, Ordering::SeqCst);
+        match state.queries.project(&caller, id).await {
+            Ok(project) => {
+                let is_complete = project.status() == ProjectStatus::Completed;
+                was_complete.store(is_complete, Ordering::SeqCst);
+            }
+            // The command names the permission that it needs.
+            Err(Error::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
         state.projects.force_complete(id, caller).await
     };
     state.once(&keyed, caller, shape, force).await

@@ -5,16 +5,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use botarmy_domain::ports::{Records, RecordsExt};
-use botarmy_domain::{AccessVersion, ApiKey, Principal, StoreError};
+use botarmy_domain::{AccessVersion, StoreError};
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::table::Table;
+use super::table::{KINDS, Table};
 
 /// Time for which a table is used after it was last known to be current.
 const USABLE: Duration = Duration::from_secs(5);
-/// Number of times that a table is read which changes meanwhile.
-const ATTEMPTS: u32 = 10;
+
+/// Number of times that a table is read which is out of date when it was read.
+const ATTEMPTS: u32 = 3;
 
 /// Table with its freshness.
 pub(super) struct Cache {
@@ -73,31 +74,18 @@ impl Cache {
     }
 
     async fn compare_now(&self, records: &dyn Records) -> Result<(), StoreError> {
-        let mut began = self.start.elapsed();
-        let mut version = version_of(records).await?;
-        let known = self.latest();
-        for attempt in 1.. {
-            if version == known.version && attempt == 1 {
-                break;
+        for _ in 0..ATTEMPTS {
+            let began = self.start.elapsed();
+            let known = self.latest();
+            let is_current = version_of(records).await? == known.version;
+            if !is_current {
+                self.install(Table::new(&records.together(KINDS).await?, &known));
             }
-            let principals = records.all::<Principal>().await?;
-            let keys = records.all::<ApiKey>().await?;
-            let after = version_of(records).await?;
-            // A table that was read while something changed is a mixture. After many attempts it is
-            // used all the same, as a table of the version before it, so that it is read again soon.
-            if after == version || attempt == ATTEMPTS {
-                self.install(Table::new(version, principals, keys, &known));
-                if after == version {
-                    break;
-                }
-                return Ok(());
-            }
-            began = self.start.elapsed();
-            version = version_of(records).await?;
-        }
-        if self.latest().version == version {
             let micros = u64::try_from(began.as_micros()).unwrap_or(u64::MAX - 1);
             self.confirmed.fetch_max(micros + 1, Ordering::AcqRel);
+            if is_current {
+                break;
+            }
         }
         Ok(())
     }
@@ -107,7 +95,7 @@ impl Cache {
     pub(super) fn install(&self, table: Table) {
         let mut current = self.table.write().unwrap_or_else(PoisonError::into_inner);
         if table.version > current.version {
-            debug!(version = table.version, "Read the principals and keys");
+            debug!(version = table.version, "Read the principals, keys and sessions");
             *current = Arc::new(table);
         }
     }

@@ -1,34 +1,50 @@
 //! The driving port `Access`.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use botarmy_domain::access::MAX_PROJECTS;
 use botarmy_domain::decide::access::{
-    NewApiKey, change_principal, create_key, create_principal, first_admin, first_admin_scope,
-    id_of, revoke_key, rotate_key, scope,
+    FIRST_ADMIN, NewApiKey, change_principal, create_key, create_principal, first_admin,
+    first_admin_scope, id_of, restore_first_admin, revoke_key, rotate_key, scope,
 };
 use botarmy_domain::ports::{
     Access, Denial, IssuedKey, Lifetime, NewKey, NewPrincipal, PrincipalChange, RecordsExt, UsedKey,
 };
 use botarmy_domain::{
     AccessVersion, ApiKey, ApiKeyText, Authentication, Caller, Committed, CredentialId,
-    DecisionContext, DomainError, Error, Grant, Page, Permission, Place, Principal, PrincipalId,
-    Scope, StoreError, Timestamp,
+    DecisionContext, DomainError, EntryFilter, Error, Grant, GrantTarget, Page, Permission, Place,
+    Principal, PrincipalId, ProjectId, Scope, StoreError, Timestamp,
 };
 use tracing::{info, warn};
 
 use super::AccessControl;
+use super::admins::{AdminKey, Admins, EVENTS};
 use crate::engine::Engine;
 
-/// Largest number of other administrators whose existence a decision checks.
+/// Largest number of keys of other administrators whose validity a decision checks.
 const WITNESSES: usize = 16;
+/// Number of entries that are read at once.
+const PAGE: u32 = 500;
 /// Longest lifetime of a key that expires.
 const MAX_LIFETIME: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Longest time for which a key works after it was replaced.
 const MAX_OVERLAP: Duration = Duration::from_secs(365 * 86_400);
 /// Name of the key of the first administrator.
 const FIRST_KEY: &str = "first key";
+
+/// Keys that a change of a principal is about.
+#[derive(Debug, Clone, Copy)]
+enum Changed {
+    /// None: the change is about the principal itself.
+    Principal,
+    /// This one.
+    Key(CredentialId),
+    /// All of the principal.
+    AllKeys,
+}
 
 #[async_trait]
 impl Access for AccessControl {
@@ -43,9 +59,20 @@ impl Access for AccessControl {
     fn recheck(&self, caller: &Caller) -> Result<Caller, Denial> {
         let Some(id) = caller.credential() else { return Ok(caller.clone()) };
         let table = self.0.cache.table().ok_or(Denial::Unavailable)?;
-        let entry = table.with_id(id).filter(|_| caller.authentication() == Authentication::Key);
-        let (now, _) = self.accept(entry.ok_or(Denial::Invalid)?)?;
+        let now = match caller.authentication() {
+            Authentication::Key => self.accept(table.with_id(id).ok_or(Denial::Invalid)?)?.0,
+            Authentication::Session => {
+                self.accept_session(table.session_with_id(id).ok_or(Denial::Invalid)?)?.0
+            }
+            _ => return Err(Denial::Invalid),
+        };
         Ok(caller.clone().with_identity_of(now))
+    }
+
+    fn caller_with_key(&self, key: CredentialId) -> Result<Caller, Denial> {
+        let table = self.0.cache.table().ok_or(Denial::Unavailable)?;
+        let entry = table.with_id(key).ok_or(Denial::Invalid)?;
+        Ok(self.accept(entry)?.0.clone())
     }
 
     fn principal_of(&self, caller: &Caller) -> Option<Arc<Principal>> {
@@ -75,6 +102,17 @@ impl Access for AccessControl {
     ) -> Result<Arc<Principal>, Error> {
         caller.check(Permission::AccessManage, Place::Installation)?;
         let id = id_of(&new)?;
+        self.check_projects(&new.grants, &[]).await?;
+        // A name of an earlier version, or in another form, has another id.
+        let all = self.engine().ports.stores.records.all::<Principal>().await?;
+        if let Some(taken) = all.iter().find(|other| other.id != id && other.is_called(&new.name)) {
+            let detail = format!(
+                "The name \"{}\" differs from that of the principal {} in its form only; choose \
+                 another.",
+                new.name, taken.id
+            );
+            return Err(DomainError::conflict("name_taken", detail).into());
+        }
         let context = self.engine().context(caller);
         let create = move |context: &_, snapshot: &_| create_principal(context, snapshot, &new);
         let created = move |committed: &Committed| committed.record::<Principal>(id).cloned();
@@ -93,7 +131,12 @@ impl Access for AccessControl {
         caller: Caller,
     ) -> Result<Arc<Principal>, Error> {
         caller.check(Permission::AccessManage, Place::Installation)?;
-        let scope = self.scope_of_change(id, &change).await?;
+        if let Some(grants) = &change.grants {
+            let before = self.existing_principal(id).await?;
+            self.check_projects(grants, &before.grants).await?;
+        }
+        let changed = if change.deleted { Changed::AllKeys } else { Changed::Principal };
+        let scope = self.scope_of_change(id, changed).await?;
         let context = self.engine().context(caller);
         let decide =
             move |context: &_, snapshot: &_| change_principal(context, snapshot, id, &change);
@@ -135,6 +178,8 @@ impl Access for AccessControl {
     }
 
     async fn create_key(&self, new: NewKey, caller: Caller) -> Result<IssuedKey, Error> {
+        caller.check(Permission::AccessManage, Place::Installation)?;
+        self.check_projects(new.grants.as_deref().unwrap_or_default(), &[]).await?;
         let context = self.engine().context(caller);
         let text = self.new_key();
         let expires_at = self.expiry(context.now, new.lifetime)?;
@@ -147,10 +192,12 @@ impl Access for AccessControl {
     }
 
     async fn revoke_key(&self, id: CredentialId, caller: Caller) -> Result<Arc<ApiKey>, Error> {
+        caller.check(Permission::AccessManage, Place::Installation)?;
+        let owner = self.existing_key(id).await?.principal;
         let context = self.engine().context(caller);
         let revoke = move |context: &_, snapshot: &_| revoke_key(context, snapshot, id);
         let revoked = move |committed: &Committed| committed.record::<ApiKey>(id).cloned();
-        let scope = scope().record::<ApiKey>(id);
+        let scope = self.scope_of_change(owner, Changed::Key(id)).await?;
         let revoked = self.engine().commit_call(context, scope, revoke, revoked).await?;
         self.update().await;
         match revoked {
@@ -179,7 +226,7 @@ impl Access for AccessControl {
         let text = self.new_key();
         let key = new_api_key(&context, &text, old.name.clone(), expires_at);
         let new = key.id;
-        let scope = scope().record::<ApiKey>(id).record::<Principal>(old.principal);
+        let scope = self.scope_of_change(old.principal, Changed::Key(id)).await?;
         let rotate =
             move |context: &_, snapshot: &_| rotate_key(context, snapshot, id, &key, overlap);
         crate::commands::written(self.issue(context, scope, rotate, new, text).await?)
@@ -205,6 +252,76 @@ impl AccessControl {
         self.issue(context, first_admin_scope(), create, id, text).await
     }
 
+    /// Makes this key one of the person `admin`, who is created if there never was one. Returns `None`,
+    /// and changes nothing, if the person is disabled or deleted or may not manage access.
+    ///
+    /// # Errors
+    /// If the caller may not manage access, or the error of the store.
+    pub async fn restore_first_admin(
+        &self,
+        text: ApiKeyText,
+        caller: Caller,
+    ) -> Result<Option<IssuedKey>, Error> {
+        let context = self.engine().context(caller);
+        let expires_at = self.expiry(context.now, Lifetime::Default)?;
+        let key = new_api_key(&context, &text, FIRST_KEY.to_owned(), expires_at);
+        let id = key.id;
+        let restore = move |context: &_, snapshot: &_| restore_first_admin(context, snapshot, &key);
+        self.issue(context, first_admin_scope(), restore, id, text).await
+    }
+
+    /// Returns the valid keys with which principals manage access, and reads in the log where they come
+    /// from.
+    ///
+    /// # Errors
+    /// The error of the store.
+    pub async fn admins(&self) -> Result<Admins, StoreError> {
+        let (stores, now) = (&self.engine().ports.stores, self.engine().ports.clock.now());
+        let principals = stores.records.all::<Principal>().await?;
+        let principals: HashMap<PrincipalId, Arc<Principal>> =
+            principals.into_iter().map(|one| (one.id, one)).collect();
+        let keys = stores.records.all::<ApiKey>().await?.into_iter().filter_map(|key| {
+            let principal = Arc::clone(principals.get(&key.principal)?);
+            principal.manages_access_with(&key, now).then_some(AdminKey { principal, key })
+        });
+        let keys: Vec<AdminKey> = keys.collect();
+        if keys.is_empty() {
+            return Ok(Admins::default());
+        }
+        let mut entries = Vec::new();
+        for event in EVENTS {
+            let mut filter = EntryFilter { event_type: Some(event), ..EntryFilter::default() };
+            loop {
+                let page = stores.audit.entries(filter.clone(), PAGE).await?;
+                filter.before = page.last_before_next().map(|entry| entry.id);
+                entries.extend(page.items);
+                if filter.before.is_none() {
+                    break;
+                }
+            }
+        }
+        Admins::told_apart(keys, entries)
+    }
+
+    /// Returns whether there is, or was, a key with this text.
+    ///
+    /// # Errors
+    /// The error of the store.
+    pub async fn has_key(&self, text: &ApiKeyText) -> Result<bool, StoreError> {
+        let digest = text.digest();
+        let keys = self.engine().ports.stores.records.all::<ApiKey>().await?;
+        Ok(keys.iter().any(|key| key.digest == digest))
+    }
+
+    /// Returns the person `admin`, if there is, or was, one.
+    ///
+    /// # Errors
+    /// The error of the store.
+    pub async fn first_admin(&self) -> Result<Option<Arc<Principal>>, StoreError> {
+        let id = Principal::local_id(FIRST_ADMIN);
+        self.engine().ports.stores.records.record::<Principal>(id).await
+    }
+
     /// Returns whether access was set up: there is, or was, a principal.
     ///
     /// # Errors
@@ -214,7 +331,7 @@ impl AccessControl {
         Ok(records.record::<AccessVersion>(AccessVersion::KEY).await?.is_some())
     }
 
-    fn engine(&self) -> &Engine {
+    pub(super) fn engine(&self) -> &Engine {
         &self.0.engine
     }
 
@@ -242,30 +359,60 @@ impl AccessControl {
     }
 
     /// Brings the table in memory up to date before a change is acknowledged.
-    async fn update(&self) {
+    pub(super) async fn update(&self) {
         if let Err(error) = self.0.cache.changed(&*self.engine().ports.stores.records).await {
             warn!(%error, "Keys are refused until the store can be read again");
         }
     }
 
-    /// Returns the scope of a change, with what it needs: the keys that a deletion revokes, and other
-    /// administrators, so that the last one stays.
+    /// Returns the scope of a change of a principal or of one of its keys, with what it needs: the keys
+    /// that it changes, and some with which administrators manage access, so that the last one stays.
     async fn scope_of_change(
         &self,
         id: PrincipalId,
-        change: &PrincipalChange,
+        changed: Changed,
     ) -> Result<Scope, StoreError> {
         let records = &self.engine().ports.stores.records;
-        let others = records.all::<Principal>().await?;
-        let others = others.iter().filter(|other| other.id != id && other.manages_access());
-        let others = others.map(|other| other.id).take(WITNESSES);
-        let mut scope = scope().record::<Principal>(id).records::<Principal>(others);
-        if change.deleted {
-            let keys = records.all::<ApiKey>().await?;
-            let keys = keys.iter().filter(|key| key.principal == id && key.revoked_at.is_none());
-            scope = scope.records::<ApiKey>(keys.map(|key| key.id));
+        let now = self.engine().ports.clock.now();
+        let principals = records.all::<Principal>().await?;
+        let keys = records.all::<ApiKey>().await?;
+        let owners: HashMap<PrincipalId, &Arc<Principal>> =
+            principals.iter().map(|one| (one.id, one)).collect();
+        let is_witness = |key: &&Arc<ApiKey>| {
+            let owner = owners.get(&key.principal);
+            owner.is_some_and(|owner| owner.manages_access_with(key, now))
+        };
+        let is_own = |key: &&Arc<ApiKey>| key.principal == id;
+        let own = keys.iter().filter(|key| is_own(key) && is_witness(key)).take(WITNESSES);
+        let others = keys.iter().filter(|key| !is_own(key) && is_witness(key)).take(WITNESSES);
+        let changed = keys.iter().filter(|key| match changed {
+            Changed::Principal => false,
+            Changed::Key(changed) => key.id == changed,
+            Changed::AllKeys => is_own(key) && key.revoked_at.is_none(),
+        });
+        let chosen = own.chain(others).chain(changed).map(|key| (key.id, key.principal));
+        let chosen: BTreeMap<CredentialId, PrincipalId> = chosen.collect();
+        let owners: BTreeSet<PrincipalId> = chosen.values().copied().chain([id]).collect();
+        Ok(scope().records::<Principal>(owners).records::<ApiKey>(chosen.into_keys()))
+    }
+
+    /// Checks that the projects of grants exist, apart from those of grants that were held before.
+    async fn check_projects(&self, grants: &[Grant], held: &[Grant]) -> Result<(), Error> {
+        let new = grants.iter().filter(|grant| !held.contains(grant));
+        let ids: BTreeSet<ProjectId> = new
+            .filter_map(|grant| match grant.target {
+                GrantTarget::Project(id) => Some(id),
+                GrantTarget::All | GrantTarget::Own => None,
+            })
+            .collect();
+        // The decision refuses more of them.
+        for id in ids.into_iter().take(MAX_PROJECTS) {
+            if self.engine().ports.stores.projects.project(id).await?.is_none() {
+                let message = format!("name the project {id}, which does not exist");
+                return Err(DomainError::invalid("grants", message).into());
+            }
         }
-        Ok(scope)
+        Ok(())
     }
 
     /// Returns the time at which a key that is created now expires.
@@ -294,7 +441,7 @@ impl AccessControl {
 
     async fn with_uses(&self, keys: Vec<Arc<ApiKey>>) -> Result<Vec<UsedKey>, StoreError> {
         let uses = self.engine().ports.stores.records.key_uses().await?;
-        let uses: std::collections::HashMap<_, _> = uses.into_iter().collect();
+        let uses: HashMap<_, _> = uses.into_iter().collect();
         let used = |key: Arc<ApiKey>| UsedKey { last_used_at: uses.get(&key.id).copied(), key };
         Ok(keys.into_iter().map(used).collect())
     }

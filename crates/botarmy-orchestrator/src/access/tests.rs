@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use botarmy_domain::ids::{CredentialId, PrincipalId};
 use botarmy_domain::{
-    ApiKey, ApiKeyText, Grant, KeySecret, Principal, PrincipalKind, Role, Timestamp,
+    AccessVersion, ApiKey, ApiKeyText, Grant, KeySecret, Principal, PrincipalKind, RecordValue,
+    Role, Timestamp,
 };
 
 use super::cache::Cache;
@@ -46,8 +47,15 @@ fn key(byte: u8, principal: PrincipalId) -> (ApiKeyText, Arc<ApiKey>) {
     (text, Arc::new(key))
 }
 
-fn table(version: u64, keys: Vec<Arc<ApiKey>>) -> Table {
-    Table::new(version, vec![principal("ci")], keys, &Table::default())
+fn table(version: u64, keys: &[Arc<ApiKey>]) -> Table {
+    table_after(version, &principal("ci"), keys, &Table::default())
+}
+
+fn table_after(version: u64, owner: &Principal, keys: &[Arc<ApiKey>], before: &Table) -> Table {
+    let mut records: Vec<RecordValue> =
+        vec![AccessVersion { version }.into(), owner.clone().into()];
+    records.extend(keys.iter().map(|key| RecordValue::from(ApiKey::clone(key))));
+    Table::new(&records, before)
 }
 
 #[tokio::test]
@@ -55,14 +63,14 @@ async fn a_table_that_was_read_before_another_never_replaces_it() {
     let (text, key) = key(1, Principal::local_id("ci"));
     let cache = Cache::default();
     let is_known = || cache.latest().with_digest(&text.digest()).is_some();
-    cache.install(table(5, vec![Arc::clone(&key)]));
+    cache.install(table(5, &[Arc::clone(&key)]));
     assert!(is_known());
-    cache.install(table(6, Vec::new()));
+    cache.install(table(6, &[]));
     for version in [0, 5, 6] {
-        cache.install(table(version, vec![Arc::clone(&key)]));
+        cache.install(table(version, &[Arc::clone(&key)]));
         assert!(!is_known(), "version {version}");
     }
-    cache.install(table(7, vec![key]));
+    cache.install(table(7, &[key]));
     assert!(is_known());
 }
 
@@ -70,8 +78,7 @@ async fn a_table_that_was_read_before_another_never_replaces_it() {
 fn only_valid_keys_of_active_principals_are_in_a_table() {
     let (text, valid) = key(1, Principal::local_id("ci"));
     let is_known = |principal: Principal, key: ApiKey| {
-        let table =
-            Table::new(1, vec![Arc::new(principal)], vec![Arc::new(key)], &Table::default());
+        let table = table_after(1, &principal, &[Arc::new(key)], &Table::default());
         table.with_digest(&text.digest()).is_some()
     };
     let (ci, valid) = (Principal::clone(&principal("ci")), ApiKey::clone(&valid));
@@ -85,13 +92,13 @@ fn only_valid_keys_of_active_principals_are_in_a_table() {
 #[test]
 fn the_note_of_a_use_outlives_its_table() {
     let (text, key) = key(1, Principal::local_id("ci"));
-    let first = table(1, vec![Arc::clone(&key)]);
+    let first = table(1, &[Arc::clone(&key)]);
     let minute = Duration::from_secs(60);
     let is_news =
-        |table: &Table, now| table.with_digest(&text.digest()).unwrap().is_use_news(now, minute);
+        |table: &Table, now| table.with_digest(&text.digest()).unwrap().uses.is_news(now, minute);
     assert!(is_news(&first, NOW));
     assert!(!is_news(&first, NOW));
-    let second = Table::new(2, vec![principal("ci")], vec![key], &first);
+    let second = table_after(2, &principal("ci"), &[key], &first);
     assert!(!is_news(&second, NOW.after(minute - Duration::from_micros(1))));
     assert!(is_news(&second, NOW.after(minute)));
 }

@@ -8,9 +8,11 @@ use botarmy_domain::ports::Gates;
 use botarmy_domain::text::{clean_map, strip_controls};
 use botarmy_domain::{
     ArtifactType, BudgetAccount, Caller, Committed, DomainError, Entry, EntryFilter, Error,
-    EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId, HitlStatus, NewRequest, Project,
-    ProjectStatus, Responded, Response, Scope,
+    EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId, HitlStatus, NewRequest,
+    Permission, Project, ProjectStatus, Responded, Response, Row, Scope,
 };
+
+use serde_json::Value;
 
 use super::written;
 use crate::engine::Engine;
@@ -42,13 +44,14 @@ impl Gates for Engine {
         caller: Caller,
     ) -> Result<Responded, Error> {
         let mut response = response;
+        let action = response.action;
         let request = self.ports.stores.requests.request(id).await?;
         let project = request.as_ref().map(|request| request.project_id);
-        self.check_seen_object(&caller, project, "Request", id).await?;
+        let permission = Permission::GateAnswer;
+        self.check_seen_object(&caller, project, permission, "Request", id).await?;
         let request = request.ok_or_else(|| DomainError::not_found("Request", id))?;
         let mut scope = scope_of(&request);
-        let workflow_resumed = response.action != HitlAction::Reject;
-        if !workflow_resumed {
+        if response.action == HitlAction::Reject {
             scope = scope.everything_open();
         }
         self.check_amendment(&request, &mut response).await?;
@@ -58,7 +61,8 @@ impl Gates for Engine {
             let halted = |project: &Arc<Project>| project.status() == ProjectStatus::Halted;
             Some(Responded {
                 request: committed.request(id)?.clone(),
-                workflow_resumed,
+                // The rows alone tell it: a kept reply is made before there are entries.
+                workflow_resumed: action != HitlAction::Reject && !opens_another(committed, id),
                 project_halted: committed.project().is_some_and(halted),
                 replayed: false,
             })
@@ -66,7 +70,7 @@ impl Gates for Engine {
         let context = self.context(caller);
         match self.commit_call(context, scope, respond, responded).await? {
             Some(responded) => Ok(responded),
-            None => self.responded_before(id, workflow_resumed).await,
+            None => self.responded_before(id).await,
         }
     }
 }
@@ -82,29 +86,46 @@ fn scope_of(request: &HitlRequest) -> Scope {
     scope
 }
 
+/// Returns whether a decision about a request opened another one for its step, as the amendment of a
+/// person does that needs the approval of another.
+fn opens_another(committed: &Committed, id: HitlRequestId) -> bool {
+    let step = committed.request(id).map(|request| &request.step);
+    committed.rows.iter().any(|row| match row {
+        Row::Request(other) => other.id != id && other.step.is_some() && Some(&other.step) == step,
+        _ => false,
+    })
+}
+
+/// Returns whether an entry is the response to a request.
+fn is_response(entry: &&Arc<Entry>) -> bool {
+    entry.event_type == EventType::HitlResponse
+}
+
+/// Returns whether work went on after the response of this entry.
+fn resumes(response: &Arc<Entry>) -> bool {
+    response.event_data.get("workflow_resumed").and_then(Value::as_bool) == Some(true)
+}
+
 impl Engine {
     /// Returns the result of a response that was recorded before. A rejection that halted its project
     /// is followed by that in the log.
-    async fn responded_before(
-        &self,
-        id: HitlRequestId,
-        workflow_resumed: bool,
-    ) -> Result<Responded, Error> {
+    async fn responded_before(&self, id: HitlRequestId) -> Result<Responded, Error> {
         let request = self.ports.stores.requests.request(id).await?;
         let request = request.ok_or_else(|| DomainError::not_found("Request", id))?;
-        let mut project_halted = false;
-        if request.status() == HitlStatus::Rejected {
-            let audit = &self.ports.stores.audit;
-            let filter = EntryFilter { request: Some(id), ..EntryFilter::default() };
-            let entries = audit.entries(filter, MAX_ENTRIES).await?;
-            let is_response = |entry: &&Arc<Entry>| entry.event_type == EventType::HitlResponse;
-            if let Some(response) = entries.iter().find(is_response) {
-                let next = audit.since(response.log(), response.seq, 1).await?;
-                project_halted = next.first().is_some_and(|next| {
-                    next.event_type == EventType::ProjectHalted
-                        && next.created_at == response.created_at
-                });
-            }
+        let audit = &self.ports.stores.audit;
+        let filter = EntryFilter { request: Some(id), ..EntryFilter::default() };
+        let entries = audit.entries(filter, MAX_ENTRIES).await?;
+        let response = entries.iter().find(is_response);
+        let (mut workflow_resumed, mut project_halted) = (response.is_some_and(resumes), false);
+        if response.is_none() {
+            workflow_resumed = request.status() != HitlStatus::Rejected;
+        }
+        if let Some(response) = response.filter(|_| request.status() == HitlStatus::Rejected) {
+            let next = audit.since(response.log(), response.seq, 1).await?;
+            project_halted = next.first().is_some_and(|next| {
+                next.event_type == EventType::ProjectHalted
+                    && next.created_at == response.created_at
+            });
         }
         Ok(Responded { request, workflow_resumed, project_halted, replayed: true })
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::decide::tasks;
 use botarmy_domain::ports::Tasks;
-use botarmy_domain::{Caller, DomainError, Error, NewTask, Scope, Task, TaskId};
+use botarmy_domain::{Caller, DomainError, Error, NewTask, Permission, Scope, Task, TaskId};
 
 use super::written;
 use crate::engine::Engine;
@@ -40,7 +40,8 @@ impl Engine {
     async fn scope_of_task(&self, caller: &Caller, id: TaskId) -> Result<Scope, Error> {
         let task = self.ports.stores.tasks.task(id).await?;
         let project = task.as_ref().map(|task| task.project_id);
-        self.check_seen_object(caller, project, "Task", id).await?;
+        let permission = Permission::ProjectRun;
+        self.check_seen_object(caller, project, permission, "Task", id).await?;
         let task = task.ok_or_else(|| DomainError::not_found("Task", id))?;
         Ok(Scope::project(task.project_id).task(id).everything_open())
     }

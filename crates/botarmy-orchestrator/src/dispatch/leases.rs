@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use botarmy_domain::decide::{lease, refusals, tasks};
-use botarmy_domain::ports::{Secrets, WorkerLeases};
+use botarmy_domain::ports::{Access, Denial, Secrets, WorkerLeases};
 use botarmy_domain::{
-    Amount, Assignment, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder, Leased,
-    Outcome, Permission, PresentedLease, ProjectId, RunError, Scope, StoreError, Task, TaskId,
-    TaskStatus, Timestamp, WorkQuery, WorkerDocument,
+    Amount, Assignment, Caller, DomainError, Error, HeartbeatReply, HeldLease, LeaseHolder,
+    LeaseTaker, Leased, Outcome, Permission, PresentedLease, ProjectId, RunError, Scope,
+    StoreError, Task, TaskId, TaskStatus, Timestamp, WorkQuery, WorkerDocument,
 };
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -34,7 +34,15 @@ const LEASED_BYTES: usize = 8 * 1024 * 1024;
 pub struct Leases {
     engine: Engine,
     settings: LeaseSettings,
+    access: Arc<dyn Access>,
     dispatcher: mpsc::Sender<PollRequest>,
+}
+
+/// A lease whose holder was recognised.
+struct Recognised {
+    task: Arc<Task>,
+    /// Caller of the decisions about the lease.
+    worker: Caller,
 }
 
 impl Leases {
@@ -44,10 +52,11 @@ impl Leases {
         engine: Engine,
         settings: LeaseSettings,
         secrets: Arc<dyn Secrets>,
+        access: Arc<dyn Access>,
     ) -> (Self, LeaseDispatcher) {
         let (dispatcher, coming) = mpsc::channel(POLL_QUEUE);
         let serving = LeaseDispatcher::new(engine.clone(), settings.clone(), secrets, coming);
-        (Self { engine, settings, dispatcher }, serving)
+        (Self { engine, settings, access, dispatcher }, serving)
     }
 
     /// Returns the claimed tasks with their assignments. A task whose assignment cannot be loaded is
@@ -122,21 +131,67 @@ impl Leases {
         self.settings.lease.min(self.settings.first_call) / 3
     }
 
-    /// Returns the task of a lease, and checks the token of the lease.
-    async fn authenticate(&self, presented: &PresentedLease) -> Result<Arc<Task>, Error> {
-        let task = self.task(&presented.lease).await?;
-        check_proof(&task, presented)?;
-        if let (None, Some(caller)) = (&presented.token, &presented.caller) {
-            self.engine.check_work(caller, task.project_id).await?;
+    /// Returns the task of a lease with its holder, and checks that the holder may still work on it. A
+    /// caller without a proof learns nothing of the task, not even whether there is one.
+    async fn authenticate(&self, presented: &PresentedLease) -> Result<Recognised, Error> {
+        let holder = &presented.lease.holder;
+        let caller = presented.caller.as_ref().filter(|caller| caller.principal().is_some());
+        let by_key = caller.filter(|_| presented.token.is_none());
+        if by_key.is_some_and(|caller| !caller.is_worker(&holder.worker)) {
+            return Err(token_required().into());
         }
-        Ok(task)
+        let task = self.task(&presented.lease).await?;
+        // The proofs of earlier attempts are not kept.
+        if task.attempt != holder.fence {
+            return Err(no_lease(&presented.lease).into());
+        }
+        let taker = task.lease_taker;
+        if let Some(caller) = by_key {
+            if taker.is_some_and(|taker| caller.principal() != Some(taker.principal)) {
+                return Err(no_lease(&presented.lease).into());
+            }
+            self.engine.check_work(caller, task.project_id).await?;
+            return Ok(Recognised { worker: caller.as_worker(&holder.worker), task });
+        }
+        check_token(&task, presented)?;
+        let Some(taker) = taker else {
+            return Ok(Recognised { worker: Caller::worker(&holder.worker), task });
+        };
+        match self.taker(&task, taker).await {
+            Ok(taker) => Ok(Recognised { worker: taker.with_token_as(&holder.worker), task }),
+            Err(Error::Store(error)) => Err(error.into()),
+            Err(Error::Refused(refused)) => {
+                // A failure is logged there; the lease expires then.
+                let lease = vec![presented.lease.clone()];
+                drop(self.engine.requeue_all(lease, "its worker may not work any more").await);
+                Err(refused.into())
+            }
+        }
+    }
+
+    /// Returns the principal that took the latest lease of a task, if it may still work on it with the
+    /// credential with which it took the lease.
+    async fn taker(&self, task: &Task, taker: LeaseTaker) -> Result<Caller, Error> {
+        let caller = match self.access.caller_with_key(taker.credential) {
+            Ok(caller) => caller,
+            Err(denial @ Denial::Unavailable) => {
+                return Err(StoreError::unavailable(denial.to_string(), denial).into());
+            }
+            Err(Denial::Required | Denial::Invalid | Denial::Expired) => {
+                return Err(token_ended().into());
+            }
+        };
+        match self.engine.check_work(&caller, task.project_id).await {
+            Ok(()) => Ok(caller),
+            Err(Error::Refused(_)) => Err(token_ended().into()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the task of a lease. The lease of an unknown task is lost.
     async fn task(&self, lease: &HeldLease) -> Result<Arc<Task>, Error> {
         let task = self.engine.ports.stores.tasks.task(lease.task).await?;
-        let missing = || lease::lease_lost(format!("There is no lease on task {}.", lease.task));
-        Ok(task.ok_or_else(missing)?)
+        Ok(task.ok_or_else(|| no_lease(lease))?)
     }
 
     /// Returns the end of the attempt at a task that is being worked on.
@@ -157,7 +212,7 @@ impl Leases {
     /// Accepts the result of an attempt, or the repetition of one that was accepted.
     async fn accept(
         &self,
-        task: &Arc<Task>,
+        Recognised { task, worker }: &Recognised,
         presented: &PresentedLease,
         result: Result<Outcome, RunError>,
     ) -> Result<Arc<Task>, Error> {
@@ -185,7 +240,7 @@ impl Leases {
             }
             failed => failed,
         };
-        let context = self.engine.context(presented.worker());
+        let context = self.engine.context(worker.clone());
         let result = Arc::new(result);
         // Only the budget accounts know whether anything was reserved.
         let committed = self.engine.commit_attempt(task, holder, true, &result, context).await?;
@@ -197,7 +252,12 @@ impl Leases {
     }
 
     /// Records why a result was refused, for a caller that has proved that it holds the lease.
-    async fn record_refusal(&self, task: &Task, presented: &PresentedLease, reason: String) {
+    async fn record_refusal(
+        &self,
+        Recognised { task, worker }: &Recognised,
+        presented: &PresentedLease,
+        reason: String,
+    ) {
         let holder = &presented.lease.holder;
         if !refusals::is_news(task, &reason) {
             return;
@@ -211,7 +271,7 @@ impl Leases {
         let until = now.after(self.settings.lease).min(deadline);
         let (id, who) = (task.id, holder.clone());
         let scope = Scope::project(task.project_id).task(id);
-        let context = self.engine.context(presented.worker());
+        let context = self.engine.context(worker.clone());
         let recorded = self.engine.commit(context, scope, move |context, snapshot| {
             refusals::refuse_result(context, snapshot, id, &who, &reason, until)
         });
@@ -284,7 +344,7 @@ impl WorkerLeases for Leases {
         presented: PresentedLease,
         progress: Option<(String, Option<u8>)>,
     ) -> Result<HeartbeatReply, Error> {
-        let task = self.authenticate(&presented).await?;
+        let Recognised { task, .. } = self.authenticate(&presented).await?;
         let now = self.engine.ports.clock.now();
         let holder = &presented.lease.holder;
         if let Err(lost) = lease::check_held(&task, holder) {
@@ -311,17 +371,17 @@ impl WorkerLeases for Leases {
         presented: PresentedLease,
         result: Result<Outcome, RunError>,
     ) -> Result<Arc<Task>, Error> {
-        let task = self.authenticate(&presented).await?;
-        let finished = self.accept(&task, &presented, result).await;
+        let lease = self.authenticate(&presented).await?;
+        let finished = self.accept(&lease, &presented, result).await;
         if let Err(Error::Refused(invalid @ DomainError::Invalid { .. })) = &finished {
-            self.record_refusal(&task, &presented, invalid.to_string()).await;
+            self.record_refusal(&lease, &presented, invalid.to_string()).await;
         }
         finished
     }
 
     async fn refuse(&self, presented: PresentedLease, reason: String) {
         match self.authenticate(&presented).await {
-            Ok(task) => self.record_refusal(&task, &presented, reason).await,
+            Ok(lease) => self.record_refusal(&lease, &presented, reason).await,
             Err(error) => unrecorded(presented.lease.task, &error),
         }
     }
@@ -334,22 +394,11 @@ fn unrecorded(task: TaskId, error: &Error) {
     }
 }
 
-/// Checks that a call about the latest lease of a task carries its token, or is one of the principal
-/// that took the lease. An older lease is lost anyway, and one from before leases had tokens has no
-/// digest.
-fn check_proof(task: &Task, presented: &PresentedLease) -> Result<(), DomainError> {
-    let holder = &presented.lease.holder;
-    if task.attempt != holder.fence {
-        return Ok(());
-    }
-    let principal = presented.caller.as_ref().filter(|caller| caller.principal().is_some());
-    if let (Some(caller), None) = (principal, &presented.token) {
-        if caller.is_worker(&holder.worker) {
-            return Ok(());
-        }
-        return Err(token_required());
-    }
-    let digest = presented.token.as_ref().map(|token| token.digest(&holder.worker));
+/// Checks that a call about the latest lease of a task carries its token. A lease from before leases
+/// had tokens has no digest.
+fn check_token(task: &Task, presented: &PresentedLease) -> Result<(), DomainError> {
+    let digest = presented.token.as_ref();
+    let digest = digest.map(|token| token.digest(&presented.lease.holder.worker));
     match (&task.lease_token, digest) {
         (None, None) => Ok(()),
         (Some(expected), Some(digest)) if *expected == digest => Ok(()),
@@ -361,9 +410,24 @@ fn check_proof(task: &Task, presented: &PresentedLease) -> Result<(), DomainErro
     }
 }
 
+/// Returns the error for a lease that is not the latest one of its task, or of a task that does not
+/// exist.
+fn no_lease(lease: &HeldLease) -> DomainError {
+    let (task, fence) = (lease.task, lease.holder.fence);
+    lease::lease_lost(format!("There is no lease on task {task} for attempt {fence}; stop."))
+}
+
 fn token_required() -> DomainError {
     let detail = "Send the token that came with the lease, as \"Authorization: Bearer TOKEN\".";
     DomainError::Unauthenticated { code: "token_required", detail: detail.to_owned() }
+}
+
+/// Returns the error for the token of a lease whose taker may not work on the task any more. It does
+/// not say why, as for a key.
+fn token_ended() -> DomainError {
+    let detail = "The token is not valid any more, because its worker may not work on this task any \
+                  more. The task is given to another worker; stop.";
+    DomainError::Unauthenticated { code: "token_invalid", detail: detail.to_owned() }
 }
 
 /// Checks that an outcome contains the artifact type that the step requires. A worker can still add

@@ -10,8 +10,8 @@ use botarmy_domain::replay::{Difference, Replay, StateVerification};
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
     AgentRecord, AgentType, ApiKey, BudgetAccount, BudgetKey, ContextId, CredentialId, Error,
-    HitlRequestId, HitlStatus, LogId, Package, Principal, PrincipalId, Reach, Stop, StopScope,
-    StoreError, TaskId, TaskStatus,
+    HitlRequestId, HitlStatus, LogId, Package, PersonSessions, Principal, PrincipalId, Reach, Stop,
+    StopScope, StoreError, TaskId, TaskStatus,
 };
 
 use super::log_reader::{self, existing_head};
@@ -69,6 +69,7 @@ enum RowKey {
     Agent(AgentType),
     Principal(PrincipalId),
     ApiKey(CredentialId),
+    Sessions(PrincipalId),
 }
 
 struct StateCheck<'a> {
@@ -233,7 +234,7 @@ impl StateCheck<'_> {
         self.compare_access().await
     }
 
-    /// Compares the principals and their keys.
+    /// Compares the principals, their keys and their sessions.
     async fn compare_access(&mut self) -> Result<Option<Difference>, Error> {
         let records = &self.stores.records;
         let principals = readable(records.all::<Principal>().await)?.unwrap_or_default();
@@ -245,7 +246,13 @@ impl StateCheck<'_> {
         }
         let mut ids = self.replay.api_key_ids();
         ids.extend(keys.iter().map(|key| key.id));
-        self.one_by_one(ids, RowKey::ApiKey).await
+        if let Some(found) = self.one_by_one(ids, RowKey::ApiKey).await? {
+            return Ok(Some(found));
+        }
+        let sessions = readable(self.stores.records.all::<PersonSessions>().await)?;
+        let mut ids = self.replay.session_ids();
+        ids.extend(sessions.unwrap_or_default().iter().map(|person| person.principal));
+        self.one_by_one(ids, RowKey::Sessions).await
     }
 
     /// Compares rows that a list did not have, or could not be read in one.
@@ -354,6 +361,10 @@ impl StateCheck<'_> {
             RowKey::Principal(id) => {
                 let stored = stores.records.record::<Principal>(id).await?;
                 replay.principal(id, stored.as_deref())
+            }
+            RowKey::Sessions(id) => {
+                let stored = stores.records.record::<PersonSessions>(id).await?;
+                replay.sessions(id, stored.as_deref())
             }
             RowKey::ApiKey(id) => {
                 let stored = stores.records.record::<ApiKey>(id).await?;

@@ -2,14 +2,18 @@
 
 use std::path::PathBuf;
 
+use botarmy_domain::decide::access::FIRST_ADMIN;
 use botarmy_domain::ports::Access;
-use botarmy_domain::{ApiKeyText, Caller};
-use botarmy_orchestrator::AccessControl;
+use botarmy_domain::{ApiKeyText, Caller, Principal};
+use botarmy_orchestrator::{AccessControl, AdminKey};
 use tracing::{info, warn};
 
 use super::header_file;
 use crate::settings::Settings;
 use crate::stores::Stores;
+
+/// Largest number of keys that are named in the log at a start.
+const MAX_NAMED: usize = 20;
 
 /// State of access after a start, with which a user makes a first request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +21,12 @@ pub(crate) enum FirstStart {
     /// Nothing: the server is open.
     Open,
     /// The header in this file.
-    Header(PathBuf),
+    Header {
+        /// Path of the file.
+        path: PathBuf,
+        /// Whether the administrator was created just now.
+        is_new: bool,
+    },
     /// A key that the server does not know where to find.
     OwnKey,
 }
@@ -25,6 +34,9 @@ pub(crate) enum FirstStart {
 /// Makes sure that a server with its own database has an administrator whose key is in the data
 /// folder. On a shared database an administrator is created only with a key from the settings,
 /// because a file would be on one machine of several.
+///
+/// A folder that was in use without keys may have administrators already. Those that the log does not
+/// account for are named, and do not count: the person `admin` gets a key of its own then.
 ///
 /// The file is written before the administrator: if the process ends in between, the next start uses
 /// the key in the file. So there is never an administrator without a file.
@@ -73,18 +85,123 @@ pub(crate) async fn prepare(
         access.create_first_admin(key, Caller::system()).await?;
         let path = header_file::path(folder);
         info!(path = %path.display(), "Created the person \"admin\"; the key is in {}", path.display());
-        return Ok(FirstStart::Header(path));
+        return Ok(FirstStart::Header { path, is_new: true });
     }
-    Ok(if stores.is_shared() { FirstStart::OwnKey } else { of_the_file(settings, access) })
+    let admins = access.admins().await?;
+    warn_of_unproven(&admins.unproven);
+    if stores.is_shared() {
+        if admins.is_empty() {
+            warn_of_no_admin(settings, access.first_admin().await?.as_deref(), true);
+        }
+        return Ok(FirstStart::OwnKey);
+    }
+    let first_admin = access.first_admin().await?;
+    if let Some(path) = of_the_file(settings, access) {
+        if admins.is_empty() {
+            warn_of_no_admin(settings, first_admin.as_deref(), false);
+        }
+        return Ok(FirstStart::Header { path, is_new: false });
+    }
+    let is_missing = match &first_admin {
+        None => admins.proven.is_empty(),
+        Some(admin) => {
+            admins.proven.is_empty() && !admins.unproven.is_empty() && admin.manages_access()
+        }
+    };
+    if is_missing && settings.server.role.answers() {
+        return restore(settings, access).await;
+    }
+    if admins.is_empty() {
+        warn_of_no_admin(settings, first_admin.as_deref(), false);
+    }
+    Ok(FirstStart::OwnKey)
 }
 
 /// Returns the file, if its key still works.
-fn of_the_file(settings: &Settings, access: &AccessControl) -> FirstStart {
+fn of_the_file(settings: &Settings, access: &AccessControl) -> Option<PathBuf> {
     let is_valid = |key: &ApiKeyText| access.authenticate(key.expose()).is_ok();
     match header_file::read(&settings.store.data_dir) {
-        Ok(Some(key)) if is_valid(&key) => {
-            FirstStart::Header(header_file::path(&settings.store.data_dir))
+        Ok(Some(key)) if is_valid(&key) => Some(header_file::path(&settings.store.data_dir)),
+        _ => None,
+    }
+}
+
+/// Gives the person `admin` a key in the file, because every key that manages access was created while
+/// the server was open, or there is none. The file is written first, as on a first start; one whose key
+/// was revoked is not used again.
+async fn restore(settings: &Settings, access: &AccessControl) -> anyhow::Result<FirstStart> {
+    let folder = &settings.store.data_dir;
+    let key = match header_file::read(folder)? {
+        Some(key) if access.has_key(&key).await? => {
+            warn!(
+                "The key in {} does not work any more. Remove the file and restart the server, so \
+                 that it makes another",
+                header_file::path(folder).display()
+            );
+            return Ok(FirstStart::OwnKey);
         }
-        _ => FirstStart::OwnKey,
+        Some(key) => key,
+        None => {
+            let key = access.new_key();
+            header_file::write(folder, &key)?;
+            key
+        }
+    };
+    access.restore_first_admin(key, Caller::system()).await?;
+    let path = header_file::path(folder);
+    info!(
+        path = %path.display(),
+        "Made a key for the person \"admin\", because there was none but those from the time when the \
+         server was open; it is in {}",
+        path.display()
+    );
+    Ok(FirstStart::Header { path, is_new: true })
+}
+
+/// Names the keys that manage access and that anyone may have created.
+fn warn_of_unproven(unproven: &[AdminKey]) {
+    for AdminKey { principal, key } in unproven.iter().take(MAX_NAMED) {
+        warn!(
+            principal.name = %principal.name, key.id = %key.id,
+            "\"{}\" can manage access with the key {} (…{}), which it got while the server was open: \
+             anyone may have created it. Look at it with `botarmy-server keys list` and \
+             `botarmy-server grants list`, or at /api/v1/access/keys, and revoke it unless you know \
+             who has it",
+            principal.name, key.id, key.hint
+        );
+    }
+    let more = unproven.len().saturating_sub(MAX_NAMED);
+    if more > 0 {
+        warn!("{more} more keys that manage access were created while the server was open");
+    }
+}
+
+/// Says with which commands an administrator is made, where no key manages access.
+fn warn_of_no_admin(settings: &Settings, first_admin: Option<&Principal>, is_shared: bool) {
+    let command = command(settings);
+    let remedy = match first_admin {
+        Some(admin) if admin.manages_access() => format!("`{command} keys create {FIRST_ADMIN}`"),
+        Some(admin) if admin.disabled && admin.deleted_at.is_none() => format!(
+            "`{command} grants enable {FIRST_ADMIN}` and `{command} keys create {FIRST_ADMIN}`"
+        ),
+        Some(admin) if admin.deleted_at.is_none() => format!(
+            "`{command} grants set {FIRST_ADMIN} --role admin --add` and `{command} keys create \
+             {FIRST_ADMIN}`"
+        ),
+        Some(_) => format!("`{command} keys create NAME --person --role admin`"),
+        None => format!("`{command} keys create {FIRST_ADMIN} --person --role admin`"),
+    };
+    let first = if is_shared { "" } else { "stop the server, and " };
+    warn!(
+        "No principal can manage access with a valid key. To make one that can, {first}run {remedy}"
+    );
+}
+
+/// Returns the beginning of a command on the store of these settings.
+pub(crate) fn command(settings: &Settings) -> String {
+    if settings.store.url.is_empty() {
+        format!("botarmy-server --data-dir {}", settings.store.data_dir.display())
+    } else {
+        "botarmy-server".to_owned()
     }
 }

@@ -19,6 +19,10 @@ pub enum Grants {
     List(List),
     /// Set the roles of a principal in place of those it has.
     Set(Set),
+    /// Refuse the credentials of a principal until it is enabled again.
+    Disable(Switch),
+    /// Accept the credentials of a principal that was disabled.
+    Enable(Switch),
 }
 
 /// Options of `grants list`.
@@ -49,6 +53,16 @@ pub struct Set {
     json: bool,
 }
 
+/// Options of `grants disable` and `grants enable`.
+#[derive(Debug, Args)]
+pub struct Switch {
+    /// The name of the principal.
+    name: String,
+    /// Print a JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs a command.
 ///
 /// # Errors
@@ -58,6 +72,8 @@ pub async fn run(settings: &Settings, command: Grants) -> anyhow::Result<ExitCod
     let done = match command {
         Grants::List(options) => list(&local, options).await,
         Grants::Set(options) => set(&local, options).await,
+        Grants::Disable(options) => switch(&local, options, true).await,
+        Grants::Enable(options) => switch(&local, options, false).await,
     };
     local.close().await;
     done.map(|()| ExitCode::SUCCESS)
@@ -102,6 +118,17 @@ async fn set(local: &Local, options: Set) -> anyhow::Result<()> {
         say!("{}", serde_json::to_string_pretty(&as_json(&changed))?);
     } else {
         say!("\"{}\" is {}.", changed.name, grants_text(&changed.grants));
+    }
+    Ok(())
+}
+
+async fn switch(local: &Local, options: Switch, is_disabled: bool) -> anyhow::Result<()> {
+    let principal = local.principal(&options.name).await?;
+    let changed = local.set_disabled(&principal, is_disabled).await?;
+    if options.json {
+        say!("{}", serde_json::to_string_pretty(&as_json(&changed))?);
+    } else {
+        say!("\"{}\" is {}.", changed.name, if changed.disabled { "disabled" } else { "active" });
     }
     Ok(())
 }

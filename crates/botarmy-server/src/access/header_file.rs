@@ -1,6 +1,6 @@
 //! The file with the key of the first administrator, as a header that `curl -H @FILE` sends.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -35,10 +35,11 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Option<ApiKeyText>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(cannot),
     };
-    if !there.is_file() || there.mode() & OTHERS != 0 {
+    if !is_private(&there, rustix::process::geteuid().as_raw()) {
         bail!(
-            "{} must be a file that only its owner can read, because its key would become that of \
-             the administrator. Remove it, or restrict it with chmod 600",
+            "{} must be a file that belongs to the user of the server and that no other user can read, \
+             because its key would become that of the administrator. Remove it, or restrict it with \
+             chown and chmod 600",
             path.display()
         );
     }
@@ -51,6 +52,12 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<Option<ApiKeyText>> {
         Some(key) => Ok(Some(key)),
         None => bail!("{} holds no key; remove it, so that a new one is made", path.display()),
     }
+}
+
+/// Returns whether this is a file that belongs to a user and that no other user can read. The key of
+/// another user who can write into the folder must not become that of the administrator.
+fn is_private(there: &Metadata, user: u32) -> bool {
+    there.is_file() && there.mode() & OTHERS == 0 && there.uid() == user
 }
 
 /// Writes the file. It appears complete or not at all, survives a loss of power, and no other file is
@@ -114,6 +121,15 @@ mod tests {
         assert_eq!(text, format!("Authorization: Bearer {}\n", one.expose()));
         write(folder.path(), &two).unwrap_err();
         assert_eq!(read(folder.path()).unwrap(), Some(one));
+    }
+
+    #[test]
+    fn the_file_of_another_user_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path(), &KeySecret::new([1; 32]).text()).unwrap();
+        let there = fs::symlink_metadata(&path).unwrap();
+        assert!(is_private(&there, there.uid()));
+        assert!(!is_private(&there, there.uid() + 1));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::local::{self, Local, PAGE};
-use super::text::{GrantOptions, duration, grants_text, lifetime, table};
+use super::text::{GrantOptions, duration, grants_text, lifetime, short, table};
 use crate::output::{say, say_error};
 use crate::settings::Settings;
 use crate::system::{RandomSecrets, SystemClock};
@@ -109,6 +109,12 @@ async fn create(local: &Local, options: Create) -> anyhow::Result<()> {
     let (principal, narrowed) = match local.find(&options.name).await? {
         Some(principal) => {
             ensure!(
+                !principal.disabled,
+                "{} is disabled, so a key of it would be refused; `grants enable {:?}` enables it",
+                principal.name,
+                principal.name
+            );
+            ensure!(
                 options.groups.is_empty(),
                 "{} exists; its groups are not changed by a new key",
                 principal.name
@@ -131,6 +137,12 @@ async fn create(local: &Local, options: Create) -> anyhow::Result<()> {
             (principal, is_narrower.then_some(wanted))
         }
         None => {
+            ensure!(
+                !local.was_deleted(&options.name).await?,
+                "{:?} was deleted, and its name stays taken so that the log is unambiguous; choose \
+                 another",
+                options.name
+            );
             if wanted.is_empty() {
                 bail!("there is no principal {:?} yet; name its roles with --role", options.name);
             }
@@ -284,10 +296,4 @@ fn state(key: &UsedKey, now: Timestamp) -> &'static str {
     } else {
         "valid"
     }
-}
-
-/// Returns a time to the second.
-fn short(time: Timestamp) -> String {
-    let text = time.to_string();
-    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }

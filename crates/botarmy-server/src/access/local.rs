@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use botarmy_domain::ports::{Access, PrincipalChange};
+use botarmy_domain::ports::{Access, PrincipalChange, RecordsExt, Sessions};
 use botarmy_domain::{Caller, Grant, Principal};
 use botarmy_memory::{MemoryEventBus, MemoryWakeUps};
-use botarmy_orchestrator::{Engine, Ports, Workflows};
+use botarmy_orchestrator::{AccessControl, Engine, Ports, Workflows};
 
 use super::header_file;
 use crate::settings::Settings;
@@ -21,6 +21,7 @@ pub(super) const PAGE: u32 = 500;
 /// The store with the access control on it.
 pub(super) struct Local {
     pub(super) access: Arc<dyn Access>,
+    pub(super) sessions: Arc<dyn Sessions>,
     stores: Stores,
 }
 
@@ -33,7 +34,7 @@ impl Local {
         let stores =
             Stores::open_unchanged(settings).await.map_err(|error| explain(settings, error))?;
         let access = control(settings, &stores).await?;
-        Ok(Self { access, stores })
+        Ok(Self { access: Arc::new(access.clone()), sessions: Arc::new(access), stores })
     }
 
     /// Returns the caller of the commands.
@@ -56,20 +57,46 @@ impl Local {
         Ok(found)
     }
 
-    /// Returns the principal with this name, if there is one.
+    /// Returns the local principal with this name, or the principal with this id, if there is one. The
+    /// name of a person at a provider is what the provider says, so it chooses none.
     pub(super) async fn find(&self, name: &str) -> anyhow::Result<Option<Arc<Principal>>> {
-        let id = Principal::local_id(name.trim());
-        let mut all = self.principals().await?.into_iter();
-        // A person at a provider is found by the name that the log records.
-        Ok(all.find(|one| one.id == id || one.name == name))
+        let name = name.trim();
+        let id = name.parse().unwrap_or_else(|_| Principal::local_id(name));
+        Ok(self.principals().await?.into_iter().find(|one| one.id == id))
     }
 
-    /// Returns the principal with this name.
+    /// Returns the local principal with this name, or the principal with this id.
+    ///
+    /// # Errors
+    /// That there is none; persons at a provider with this name are listed with their ids.
     pub(super) async fn principal(&self, name: &str) -> anyhow::Result<Arc<Principal>> {
-        match self.find(name).await? {
-            Some(principal) => Ok(principal),
-            None => bail!("there is no principal {name:?}; `grants list` lists all of them"),
+        if let Some(principal) = self.find(name).await? {
+            return Ok(principal);
         }
+        let all = self.principals().await?;
+        let same = all.iter().filter(|one| one.openid.is_some() && one.name == name);
+        let same: Vec<_> = same.map(|one| one.id.to_string()).collect();
+        if same.is_empty() {
+            bail!("there is no principal {name:?}; `grants list` lists all of them");
+        }
+        bail!("{name:?} is the name of a person at a provider; give the id: {}", same.join(", "))
+    }
+
+    /// Returns the principal with this name that was deleted, if there is one. Its name is taken for ever.
+    pub(super) async fn was_deleted(&self, name: &str) -> anyhow::Result<bool> {
+        let id = Principal::local_id(name.trim());
+        let stored = self.stores.ports.records.record::<Principal>(id).await?;
+        Ok(stored.is_some_and(|stored| stored.deleted_at.is_some()))
+    }
+
+    /// Disables or enables a principal.
+    pub(super) async fn set_disabled(
+        &self,
+        principal: &Principal,
+        is_disabled: bool,
+    ) -> anyhow::Result<Arc<Principal>> {
+        let change = PrincipalChange { disabled: Some(is_disabled), ..PrincipalChange::default() };
+        Ok(self.access.change_principal(principal.id, change, Self::caller()).await?)
     }
 
     /// Gives a principal these grants in place of its own.
@@ -90,7 +117,7 @@ impl Local {
 
 /// Returns the access control on a store. Servers that share it compare what they remember with it
 /// twice a second.
-async fn control(settings: &Settings, stores: &Stores) -> anyhow::Result<Arc<dyn Access>> {
+async fn control(settings: &Settings, stores: &Stores) -> anyhow::Result<AccessControl> {
     let ports = Ports {
         stores: stores.ports.clone(),
         bus: Arc::new(MemoryEventBus::default()),
@@ -101,27 +128,33 @@ async fn control(settings: &Settings, stores: &Stores) -> anyhow::Result<Arc<dyn
     let engine = Engine::new(ports, Workflows::default(), engine_settings(settings));
     let access = access_control(settings, engine);
     access.load().await?;
-    Ok(Arc::new(access))
+    Ok(access)
 }
 
-/// Adds the remedy to the error of a store that cannot be opened. A server uses SQLite alone.
-fn explain(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
-    let is_in_use = error.chain().any(|cause| {
+/// Returns whether a store could not be opened because a server uses it.
+pub(super) fn is_in_use(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
         matches!(
             cause.downcast_ref::<botarmy_sqlite::OpenError>(),
             Some(botarmy_sqlite::OpenError::InUse { .. })
         )
-    });
-    if !is_in_use {
+    })
+}
+
+/// Adds the remedy to the error of a store that cannot be opened. A server uses SQLite alone.
+fn explain(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+    if !is_in_use(&error) {
         return error;
     }
-    let header = header_file::path(&settings.store.data_dir);
+    let header = match header_file::read(&settings.store.data_dir) {
+        Ok(Some(_)) => format!("@{}", header_file::path(&settings.store.data_dir).display()),
+        Ok(None) | Err(_) => "\"Authorization: Bearer $BOTARMY_KEY\"".to_owned(),
+    };
     let scheme = if settings.http.has_tls() { "https" } else { "http" };
     let host = std::net::SocketAddr::new(settings.http.host, settings.http.port);
     error.context(format!(
-        "a server uses this data folder. Ask it instead, as in `curl -H @{} \
-         {scheme}://{host}/api/v1/access/keys`, or stop it first",
-        header.display()
+        "a server uses this data folder. Ask it instead, as in `curl -H {header} \
+         {scheme}://{host}/api/v1/access/keys`, or stop it first"
     ))
 }
 
@@ -136,5 +169,5 @@ pub(super) async fn open(settings: &Settings) -> anyhow::Result<Local> {
             path.display()
         );
     }
-    Local::open(settings).await.context("the keys cannot be reached")
+    Local::open(settings).await.context("access control cannot be reached")
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use botarmy_domain::ports::Lifetime;
-use botarmy_domain::{Grant, GrantTarget, ProjectId, Role};
+use botarmy_domain::{Grant, GrantTarget, ProjectId, Role, Timestamp};
 use clap::Args;
 
 /// Roles on targets, as options.
@@ -80,6 +80,12 @@ pub(super) fn lifetime(text: &str) -> Result<Lifetime, String> {
             time => Ok(Lifetime::For(time)),
         },
     }
+}
+
+/// Returns a time to the second.
+pub(super) fn short(time: Timestamp) -> String {
+    let text = time.to_string();
+    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
 /// Returns rows as text with aligned columns.

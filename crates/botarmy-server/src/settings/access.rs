@@ -4,7 +4,8 @@ use std::fmt;
 
 use anyhow::bail;
 use botarmy_domain::ApiKeyText;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// `[access]`
 #[derive(Debug, Clone, Deserialize)]
@@ -13,18 +14,30 @@ use serde::Deserialize;
 pub struct Access {
     pub mode: AccessMode,
     pub key_days: u32,
+    pub session_idle_s: u64,
+    pub session_max_s: u64,
     pub docs_public: bool,
     pub first_key: FirstKey,
 }
 
 /// Requests that a server answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessMode {
     /// Those with a valid key.
     Keys,
     /// All of them.
     Open,
+}
+
+/// The library that reads the settings names no values that are possible.
+impl<'de> Deserialize<'de> for AccessMode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "keys" => Ok(Self::Keys),
+            "open" => Ok(Self::Open),
+            _ => Err(D::Error::custom("must be \"keys\" or \"open\"")),
+        }
+    }
 }
 
 impl Access {
@@ -86,4 +99,5 @@ pub struct Limits {
     pub service_heavy: u32,
     pub failures_burst: u32,
     pub failures_per_minute: u32,
+    pub logins_per_minute: u32,
 }

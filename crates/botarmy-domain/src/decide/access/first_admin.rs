@@ -37,6 +37,35 @@ pub fn first_admin(
     if snapshot.record::<AccessVersion>(AccessVersion::KEY).is_some() {
         return Ok(builder.finish());
     }
+    create(&mut builder, key)?;
+    Ok(builder.finish())
+}
+
+/// Gives the person [`FIRST_ADMIN`] a key, and creates the person first if there never was one. Decides
+/// nothing if the person is disabled or deleted, or may not manage access any more. Needs the scope of [`first_admin_scope`].
+///
+/// # Errors
+/// If the caller lacks [`Permission::AccessManage`].
+pub fn restore_first_admin(
+    context: &DecisionContext,
+    snapshot: &Snapshot,
+    key: &NewApiKey,
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::AccessManage)?;
+    let admin = snapshot.record::<Principal>(Principal::local_id(FIRST_ADMIN));
+    match admin {
+        None => create(&mut builder, key)?,
+        Some(admin) if admin.manages_access() => {
+            keys::put_new(&mut builder, admin.id, key)?;
+            count_version(&mut builder);
+        }
+        Some(_) => {}
+    }
+    Ok(builder.finish())
+}
+
+/// Creates the person with a key.
+fn create(builder: &mut DecisionBuilder<'_>, key: &NewApiKey) -> Result<(), DomainError> {
     let admin = Principal {
         id: Principal::local_id(FIRST_ADMIN),
         kind: PrincipalKind::Person,
@@ -49,8 +78,8 @@ pub fn first_admin(
         created_at: builder.at(),
         updated_at: builder.at(),
     };
-    principals::put_new(&mut builder, &admin);
-    keys::put_new(&mut builder, admin.id, key)?;
-    count_version(&mut builder);
-    Ok(builder.finish())
+    principals::put_new(builder, &admin);
+    keys::put_new(builder, admin.id, key)?;
+    count_version(builder);
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rules::{count_version, existing, passed_on};
+use super::rules::{check_admin_left, count_version, existing, passed_on};
 use crate::access::{ApiKey, Grant, KeyDigest, sound_name};
 use crate::change::{Decision, Row};
 use crate::decide::builder::DecisionBuilder;
@@ -102,14 +102,17 @@ pub fn rotate_key(
     });
     builder.put_row(Row::Record(key.into()), &payload);
     builder.and_row(Row::Record(replacement.into()));
+    check_admin_left(&builder, &context.caller)?;
     count_version(&mut builder);
     Ok(builder.finish())
 }
 
-/// Revokes a key; decides nothing if it was revoked before. Needs a scope with the key.
+/// Revokes a key; decides nothing if it was revoked before. Needs a scope with the key and its owner,
+/// and with other keys of administrators and their owners: they prove that it is not the last.
 ///
 /// # Errors
-/// If the key does not exist.
+/// If the key does not exist; the conflict `last_admin` if no principal could manage access with a valid
+/// key afterwards.
 pub fn revoke_key(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -119,6 +122,7 @@ pub fn revoke_key(
     let key = existing_key(&builder, id)?;
     if key.revoked_at.is_none() {
         revoke(&mut builder, &key);
+        check_admin_left(&builder, &context.caller)?;
         count_version(&mut builder);
     }
     Ok(builder.finish())

@@ -1,8 +1,8 @@
 //! Principals: their creation, and the changes of their grants and states.
 
 use super::keys;
-use super::rules::{count_version, existing, passed_on};
-use crate::access::{ApiKey, Principal, sound_groups, sound_name};
+use super::rules::{check_admin_left, count_version, existing, passed_on};
+use crate::access::{ApiKey, Principal, new_name, sound_groups};
 use crate::change::{Decision, Row};
 use crate::decide::builder::DecisionBuilder;
 use crate::decision_context::DecisionContext;
@@ -19,7 +19,7 @@ use crate::vocabulary::{Permission, PrincipalKind};
 /// # Errors
 /// An unsuitable name.
 pub fn id_of(new: &NewPrincipal) -> Result<PrincipalId, DomainError> {
-    Ok(Principal::local_id(&sound_name("name", &new.name)?))
+    Ok(Principal::local_id(&new_name(&new.name)?))
 }
 
 /// Creates a local principal. Needs a scope with the principal of [`id_of`].
@@ -33,7 +33,7 @@ pub fn create_principal(
     new: &NewPrincipal,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::AccessManage)?;
-    let name = sound_name("name", &new.name)?;
+    let name = new_name(&new.name)?;
     if new.kind == PrincipalKind::System {
         return Err(DomainError::invalid("kind", "must be person or service"));
     }
@@ -82,12 +82,12 @@ pub(super) fn put_new(builder: &mut DecisionBuilder<'_>, principal: &Principal) 
 }
 
 /// Changes a principal; decides nothing if nothing changes. A deletion revokes its keys. Needs a scope
-/// with the principal, with its keys for a deletion, and with some other administrators if the
-/// principal is one: they prove that it is not the last.
+/// with the principal and its keys, and with keys of other administrators and their owners: they prove
+/// that it is not the last.
 ///
 /// # Errors
 /// If the principal does not exist; a grant that the caller does not hold; the conflict `last_admin` if
-/// nobody could manage access afterwards.
+/// no principal could manage access with a valid key afterwards.
 pub fn change_principal(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -112,36 +112,29 @@ pub fn change_principal(
     if after == before {
         return Ok(builder.finish());
     }
-    if before.manages_access() && !after.manages_access() && !has_other_admin(snapshot, id) {
-        let detail = format!(
-            "\"{}\" is the last principal that can manage access; make another one an admin first.",
-            before.name
-        );
-        return Err(DomainError::conflict("last_admin", detail));
-    }
     after.updated_at = builder.at();
-    let payload = E::GrantChanged(event::GrantChanged {
-        principal_id: id,
-        name: after.name.clone(),
-        groups: after.groups.clone(),
-        grants: after.grants.clone(),
-        disabled: after.disabled,
-        deleted: change.deleted,
-    });
-    builder.put_row(Row::Record(after.into()), &payload);
+    put_changed(&mut builder, after, change.deleted);
     if change.deleted {
         for key in keys_of(snapshot, id) {
             keys::revoke(&mut builder, &key);
         }
     }
+    check_admin_left(&builder, &context.caller)?;
     count_version(&mut builder);
     Ok(builder.finish())
 }
 
-/// Returns whether the scope has another principal that manages access.
-fn has_other_admin(snapshot: &Snapshot, id: PrincipalId) -> bool {
-    let principals = snapshot.records.values().flatten().filter_map(Principal::of);
-    principals.into_iter().any(|other| other.id != id && other.manages_access())
+/// Writes a principal that has changed.
+pub(super) fn put_changed(builder: &mut DecisionBuilder<'_>, after: Principal, deleted: bool) {
+    let payload = E::GrantChanged(event::GrantChanged {
+        principal_id: after.id,
+        name: after.name.clone(),
+        groups: after.groups.clone(),
+        grants: after.grants.clone(),
+        disabled: after.disabled,
+        deleted,
+    });
+    builder.put_row(Row::Record(after.into()), &payload);
 }
 
 /// Returns the keys of a principal in the scope that were not revoked.

@@ -1,15 +1,18 @@
 //! Rules that all decisions about access share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::access::{AccessVersion, Grant, Principal, check_grants};
+use crate::access::{AccessVersion, ApiKey, Grant, Principal, check_grants};
 use crate::caller::Caller;
 use crate::change::Row;
 use crate::decide::builder::DecisionBuilder;
 use crate::error::DomainError;
 use crate::ids::PrincipalId;
 use crate::log::LogId;
+use crate::records::{Listed, RecordKey, RecordValue};
 use crate::scope::Scope;
+use crate::timestamp::Timestamp;
+use crate::vocabulary::Authentication;
 
 /// Returns the scope of a decision about access, without the principals and keys that it is about.
 #[must_use]
@@ -48,6 +51,36 @@ pub(super) fn passed_on(
             Err(DomainError::Forbidden { code: "grant_not_held", detail })
         }
     }
+}
+
+/// Checks that the decision so far leaves a principal that manages access with a valid key, if there is
+/// one now. Needs a scope with the principals and keys that the decision changes, and with some that it
+/// does not: they prove that it changes not the last. A command on the store can do without any.
+///
+/// # Errors
+/// The conflict `last_admin`.
+pub(super) fn check_admin_left(
+    builder: &DecisionBuilder<'_>,
+    caller: &Caller,
+) -> Result<(), DomainError> {
+    let (before, after) = (&builder.snapshot.records, builder.records());
+    let is_kept = caller.authentication() == Authentication::Local
+        || !has_admin(before, builder.at())
+        || has_admin(after, builder.at());
+    if is_kept {
+        return Ok(());
+    }
+    let detail = "Afterwards no principal could manage access with a valid key. Make another one an \
+                  admin first, and create a key for it.";
+    Err(DomainError::conflict("last_admin", detail))
+}
+
+/// Returns whether a principal among these records manages access with a key among them.
+fn has_admin(records: &BTreeMap<RecordKey, Option<RecordValue>>, now: Timestamp) -> bool {
+    let owner = |id| records.get(&Principal::any_key(id))?.as_ref().and_then(Principal::of);
+    let keys = records.values().flatten().filter_map(ApiKey::of);
+    let mut owned = keys.filter_map(|key| Some((owner(key.principal)?, key)));
+    owned.any(|(owner, key)| owner.manages_access_with(key, now))
 }
 
 /// Returns a principal that was not deleted, as this decision leaves it.

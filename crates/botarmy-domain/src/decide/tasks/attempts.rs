@@ -66,6 +66,7 @@ pub fn claim(
         limit_first_lease(&mut lease, &task, terms);
         terms.secret.token(id, &lease.holder()).digest(worker)
     });
+    task.lease_taker = external.and_then(|_| context.caller.lease_taker());
     task.state = TaskState::Working { lease };
     let payload = E::TaskStarted(event::TaskStarted {
         agent_type: task.agent,

@@ -1,0 +1,91 @@
+//! The person who asks for a page, and the check that a change was asked for on a page of its session.
+//!
+//! The session was found before the request was routed. A change also has to come from a page of this
+//! server, which was checked there too, and has to carry the form token, which only such a page has.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use botarmy_domain::{Caller, FormToken};
+use botarmy_web::{Problem, Session};
+use serde::Deserialize;
+
+use crate::form;
+
+/// Person who asks for a page.
+#[derive(Debug, Clone)]
+pub(crate) struct Visitor {
+    pub(crate) caller: Caller,
+    /// Token of the session; none on an open server, where there are no sessions.
+    token: Option<FormToken>,
+}
+
+impl Visitor {
+    fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let botarmy_web::Caller(caller) = botarmy_web::Caller::of(request)?;
+        let token = request.extensions().get::<Session>().map(|Session(text)| text.form_token());
+        Ok(Self { caller, token })
+    }
+
+    /// Returns the token as forms carry it.
+    pub(crate) fn form_token(&self) -> &str {
+        self.token.as_ref().map_or("", FormToken::expose)
+    }
+
+    /// Returns an error unless this is the token of the session. Without a session there is nothing
+    /// that a foreign page could abuse; such a caller has no credential, and no token.
+    fn check(&self, text: &str) -> Result<(), Problem> {
+        let is_right = match &self.token {
+            Some(token) => token.matches(text),
+            None => self.caller.credential().is_none() && text.is_empty(),
+        };
+        if is_right {
+            return Ok(());
+        }
+        let detail = "This form does not belong to your session, or is from an earlier one. Load the \
+                      page again and repeat what you did.";
+        Err(Problem::new(StatusCode::FORBIDDEN, detail).with_code("form_token_invalid"))
+    }
+}
+
+impl FromRequest for Visitor {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Self::of(request))
+    }
+}
+
+/// The only field of forms that ask for nothing else.
+#[derive(Default, Deserialize)]
+struct TokenForm {
+    form_token: Option<String>,
+}
+
+/// Person who asks for a change on a page of its session.
+#[derive(Debug, Clone)]
+pub(crate) struct Confirmed(pub(crate) Caller);
+
+impl FromRequest for Confirmed {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (visitor, body) = (Visitor::of(request), Bytes::from_request(request, payload));
+        let request = request.clone();
+        Box::pin(async move {
+            let visitor = visitor?;
+            let body = body.await.map_err(|error| {
+                Problem::new(error.as_response_error().status_code(), error.to_string())
+            })?;
+            let form: TokenForm = form::read(&request, &body)?;
+            visitor.check(&form.form_token.unwrap_or_default())?;
+            Ok(Self(visitor.caller))
+        })
+    }
+}

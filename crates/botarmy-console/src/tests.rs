@@ -1,0 +1,377 @@
+//! The pages against mocked ports. Cookies, limits and the order of checks belong to `botarmy-http`; here
+//! the caller is put into the request as it would do it.
+
+use std::sync::Arc;
+
+use actix_web::body::to_bytes;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::{Method, StatusCode};
+use actix_web::test::{TestRequest, init_service, try_call_service};
+use actix_web::{App, HttpMessage};
+use botarmy_domain::access::{
+    Browser, LoginAttempt, Narrowing, OpenIdIdentity, OpenIdSubject, SessionText,
+};
+use botarmy_domain::ports::{
+    BegunLogin, MockAccess, MockIdentityProvider, MockSessions, ProviderError, SignIn,
+    SignInRefusal, StartedSession, UsedSession,
+};
+use botarmy_domain::{
+    Authentication, Caller, CredentialId, Grant, Page, Principal, PrincipalKind, Rights, Role,
+    Timestamp,
+};
+use botarmy_web::{ErrorPages, PageRequest, Problem, RefusedSignIn, Session, Ticket, TicketOffice};
+use uuid::Uuid;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+struct Office;
+
+impl TicketOffice for Office {
+    fn issue(&self, caller: Caller) -> Ticket {
+        Ticket::new(format!("ticket-of-{}", caller.name()), 30)
+    }
+}
+
+fn ada() -> Principal {
+    Principal {
+        id: Principal::local_id("ada"),
+        kind: PrincipalKind::Person,
+        name: "ada <b>".to_owned(),
+        openid: None,
+        groups: ["reviewers".to_owned()].into(),
+        grants: vec![Grant::on_all(Role::Reviewer), Grant::on_own(Role::Operator)],
+        disabled: false,
+        deleted_at: None,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+fn session(n: u128) -> botarmy_domain::access::Session {
+    botarmy_domain::access::Session {
+        id: CredentialId::from_uuid(Uuid::from_u128(n)),
+        principal: ada().id,
+        place: 0,
+        digest: text().digest(),
+        started_with: if n == 1 { Authentication::Key } else { Authentication::Link },
+        narrowing: Narrowing {
+            key: None,
+            grants: (n == 1).then(|| vec![Grant::on_all(Role::Viewer)]),
+        },
+        browser: Browser::default().binding(),
+        started_at: NOW,
+        expires_at: NOW,
+        ended: None,
+    }
+}
+
+fn text() -> SessionText {
+    SessionText::new([7; 32])
+}
+
+fn caller() -> Caller {
+    let (principal, session) = (ada(), session(1));
+    let rights = Rights::of(&principal.grants, session.narrowing.grants.as_deref());
+    Caller::proven(&principal, Authentication::Session, session.id, rights)
+}
+
+fn started() -> StartedSession {
+    StartedSession { session: Arc::new(session(1)), caller: caller(), text: text() }
+}
+
+struct Fakes {
+    access: MockAccess,
+    sessions: MockSessions,
+    provider: Option<MockIdentityProvider>,
+    public_url: Option<PublicUrl>,
+}
+
+impl Default for Fakes {
+    fn default() -> Self {
+        let mut access = MockAccess::new();
+        access.expect_is_required().return_const(true);
+        access.expect_principal_of().returning(|_| Some(Arc::new(ada())));
+        Self { access, sessions: MockSessions::new(), provider: None, public_url: None }
+    }
+}
+
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: String,
+    refused: Option<RefusedSignIn>,
+}
+
+impl Answer {
+    fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    fn cookies(&self) -> Vec<&str> {
+        self.headers.get_all(header::SET_COOKIE).map(|value| value.to_str().unwrap()).collect()
+    }
+}
+
+impl Fakes {
+    fn console(self) -> Console {
+        Console {
+            access: Arc::new(self.access),
+            sessions: Arc::new(self.sessions),
+            provider: self.provider.map(|provider| Arc::new(provider) as _),
+            public_url: self.public_url,
+            has_tls: false,
+        }
+    }
+
+    async fn send(self, request: TestRequest, is_signed_in: bool) -> Answer {
+        let console = self.console();
+        let office: Arc<dyn TicketOffice> = Arc::new(Office);
+        let app = App::new().app_data(Data::from(office));
+        let service = init_service(app.configure(|config| routes(config, &console))).await;
+        let request = request.insert_header(("host", "localhost:8080")).to_request();
+        if is_signed_in {
+            request.extensions_mut().insert(botarmy_web::Caller(caller()));
+            request.extensions_mut().insert(Session(text()));
+        }
+        let response = match try_call_service(&service, request).await {
+            Ok(response) => response.into_parts().1.map_into_boxed_body(),
+            Err(error) => error.error_response(),
+        };
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let refused = response.extensions().get::<RefusedSignIn>().copied();
+        let body = to_bytes(response.into_body()).await.map_err(|_| "the body ended").unwrap();
+        Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap(), refused }
+    }
+}
+
+fn get(path: &str) -> TestRequest {
+    TestRequest::get().uri(path)
+}
+
+fn form(path: &str, body: &str) -> TestRequest {
+    TestRequest::post()
+        .uri(path)
+        .insert_header(("content-type", "application/x-www-form-urlencoded"))
+        .set_payload(body.to_owned())
+}
+
+#[actix_web::test]
+async fn the_page_of_a_person_shows_roles_and_sessions_and_escapes_names() {
+    let mut fakes = Fakes::default();
+    fakes.sessions.expect_sessions().returning(|_, principal, _, limit| {
+        assert_eq!((principal, limit), (Some(ada().id), 10));
+        let used = |n| UsedSession {
+            session: Arc::new(session(n)),
+            name: "ada".to_owned(),
+            last_used_at: NOW,
+        };
+        Ok(Page::first(vec![used(1), used(2)], limit))
+    });
+    let answer = fakes.send(get("/console"), true).await;
+    assert_eq!(answer.status, 200);
+    let body = answer.body;
+    assert!(body.contains("ada &#60;b&#62;") && !body.contains("<b>ada"), "{body}");
+    for text in ["reviewer", "on all projects", "on your own projects", "viewer", "reviewers"] {
+        assert!(body.contains(text), "{text}: {body}");
+    }
+    assert_eq!(body.matches("This browser").count(), 1);
+    assert_eq!(body.matches("/end\"").count(), 1, "{body}");
+    let token = format!("name=\"form_token\" value=\"{}\"", text().form_token().expose());
+    assert_eq!(body.matches(&token).count(), 3, "{body}");
+    assert!(!body.contains(text().expose()));
+}
+
+#[actix_web::test]
+async fn without_a_caller_there_is_no_page_and_without_the_token_no_change() {
+    assert_eq!(Fakes::default().send(get("/console"), false).await.status, 401);
+    for path in ["/console/logout", "/console/ticket", "/console/sessions/x/end"] {
+        let signed_out = Fakes::default().send(form(path, "form_token=x"), false).await;
+        assert_eq!(signed_out.status, 401, "{path}");
+        for body in ["", "form_token=", "form_token=x", "form_token=x&form_token=y"] {
+            let answer = Fakes::default().send(form(path, body), true).await;
+            assert!([403, 422].contains(&answer.status), "{path} {body}: {}", answer.status);
+        }
+        let token = text().form_token();
+        let json = TestRequest::post()
+            .uri(path)
+            .insert_header(("content-type", "application/json"))
+            .set_payload(format!("form_token={}", token.expose()));
+        assert_eq!(Fakes::default().send(json, true).await.status, 415, "{path}");
+    }
+    let body = format!("form_token={}", text().form_token().expose());
+    let answer = Fakes::default().send(form("/console/ticket", &body), true).await;
+    assert_eq!(answer.status, 201);
+    assert!(answer.body.contains("\"botarmy.ticket.ticket-of-ada"), "{}", answer.body);
+    assert_eq!(answer.header(header::CACHE_CONTROL), "no-store");
+}
+
+#[actix_web::test]
+async fn a_refused_sign_in_says_why_and_is_counted_only_if_it_was_a_guess() {
+    for (refusal, status, guess) in [
+        (SignInRefusal::Invalid, 401, Some(true)),
+        (SignInRefusal::Expired, 401, Some(true)),
+        (SignInRefusal::NotAPerson, 403, Some(false)),
+        (SignInRefusal::NoMappedGroup, 403, Some(false)),
+        (SignInRefusal::Disabled, 403, Some(false)),
+        (SignInRefusal::Unavailable, 503, None),
+    ] {
+        let (text, code) = (refusal.to_string(), refusal.code());
+        let mut fakes = Fakes::default();
+        let refusal = std::sync::Mutex::new(Some(refusal));
+        fakes.sessions.expect_sign_in().returning(move |proof, _, _| {
+            assert_eq!(proof, SignIn::Key("botarmy_k_x".to_owned()));
+            Err(refusal.lock().unwrap().take().unwrap())
+        });
+        let answer = fakes.send(form("/console/login", "key=botarmy_k_x"), false).await;
+        assert_eq!(answer.status, status, "{text}");
+        assert!(answer.body.contains(&text), "{}", answer.body);
+        assert!(answer.cookies().is_empty());
+        let expected = guess.map(|is_guess| RefusedSignIn { code, is_guess });
+        assert_eq!(answer.refused, expected, "{text}");
+    }
+    for body in ["key=&code=", "", "key=+"] {
+        let answer = Fakes::default().send(form("/console/login", body), false).await;
+        assert_eq!(answer.status, 422, "{body}");
+    }
+    let both = form("/console/login", "key=x&code=y");
+    assert_eq!(Fakes::default().send(both, false).await.status, 400);
+}
+
+fn provider(finished: Result<OpenIdIdentity, ProviderError>) -> MockIdentityProvider {
+    let mut provider = MockIdentityProvider::new();
+    provider.expect_begin().returning(|uri| {
+        assert_eq!(uri, "http://localhost:8080/console/login/callback");
+        let attempt = LoginAttempt::new([9; 32]);
+        Ok(BegunLogin { url: "https://idp.example/auth?a=1&b=\"".to_owned(), attempt })
+    });
+    provider.expect_finish().returning(move |_, attempt, answer| {
+        assert_eq!(*attempt, LoginAttempt::new([9; 32]));
+        assert_eq!(answer.code.as_deref(), Some("c"));
+        assert_eq!(answer.iss.as_deref(), Some("https://idp.example"));
+        finished.clone()
+    });
+    provider
+}
+
+fn identity() -> OpenIdIdentity {
+    let subject =
+        OpenIdSubject { issuer: "https://idp.example".to_owned(), subject: "1".to_owned() };
+    OpenIdIdentity { subject, name: "Ada".to_owned(), groups: Vec::new() }
+}
+
+const CALLBACK: &str =
+    "/console/login/callback?code=c&state=s&iss=https://idp.example&session_state=unknown";
+
+#[actix_web::test]
+async fn a_sign_in_with_a_provider_leaves_and_comes_back() {
+    let fakes = Fakes { provider: Some(provider(Ok(identity()))), ..Fakes::default() };
+    let begin = form("/console/login", "openid=1&next=/console/x?y=1%2B");
+    let answer = fakes.send(begin, false).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let refresh = "content=\"0; url=https://idp.example/auth?a=1&#38;b=&#34;\"";
+    assert!(answer.body.contains(refresh), "{}", answer.body);
+    let attempt = LoginAttempt::new([9; 32]);
+    let value = format!("{}./console/x?y=1+", attempt.expose());
+    let cookie = format!(
+        "__Host-botarmy-login={value}; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=600"
+    );
+    assert_eq!(answer.cookies(), [cookie.as_str()]);
+
+    let mut fakes = Fakes { provider: Some(provider(Ok(identity()))), ..Fakes::default() };
+    fakes.sessions.expect_sign_in().returning(|proof, _, _| {
+        assert_eq!(proof, SignIn::OpenId(identity()));
+        Ok(started())
+    });
+    let back = get(CALLBACK).insert_header(("cookie", format!("__Host-botarmy-login={value}")));
+    let answer = fakes.send(back, false).await;
+    // No redirection: the browser would leave the new cookie out, since another site sent it here.
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let url = "url=/console/signed-in?next=/console/x%3Fy%3D1%2B\"";
+    assert!(answer.body.contains(url), "{}", answer.body);
+    let set =
+        format!("__Host-botarmy={}; HttpOnly; SameSite=Strict; Secure; Path=/", text().expose());
+    let gone = "__Host-botarmy-login=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0";
+    assert_eq!(answer.cookies(), [set.as_str(), gone]);
+}
+
+#[actix_web::test]
+async fn what_a_provider_does_not_confirm_starts_no_session() {
+    let attempt = LoginAttempt::new([9; 32]);
+    let cookie = format!("__Host-botarmy-login={}./console", attempt.expose());
+    for (error, status) in [
+        (ProviderError::ForeignState, 400),
+        (ProviderError::Denied("access_denied".to_owned()), 403),
+        (ProviderError::Untrusted("the nonce is wrong".to_owned()), 502),
+        (ProviderError::Unavailable("no answer".to_owned()), 503),
+    ] {
+        let (text, code) = (error.to_string(), error.code());
+        let fakes = Fakes { provider: Some(provider(Err(error))), ..Fakes::default() };
+        let request = get(CALLBACK).insert_header(("cookie", cookie.clone()));
+        let answer = fakes.send(request, false).await;
+        assert_eq!(answer.status, status);
+        assert!(answer.body.contains(&text), "{}", answer.body);
+        assert_eq!(answer.refused, Some(RefusedSignIn { code, is_guess: false }));
+        assert!(answer.cookies()[0].starts_with("__Host-botarmy-login=;"));
+        assert_eq!(answer.cookies().len(), 1);
+    }
+    // Without the cookie of the attempt nothing is asked of the provider.
+    for cookie in ["", "__Host-botarmy-login=", "__Host-botarmy-login=x./console"] {
+        let fakes = Fakes { provider: Some(MockIdentityProvider::new()), ..Fakes::default() };
+        let answer = fakes.send(get(CALLBACK).insert_header(("cookie", cookie)), false).await;
+        assert_eq!(answer.status, 400, "{cookie}");
+    }
+    assert_eq!(Fakes::default().send(get(CALLBACK), false).await.status, 404, "there is none");
+    let none = form("/console/login", "openid=1");
+    assert_eq!(Fakes::default().send(none, false).await.status, 404);
+}
+
+#[actix_web::test]
+async fn below_a_public_address_all_links_have_its_path() {
+    let url = || Some("https://army.example/bot".parse().unwrap());
+    let fakes = Fakes { public_url: url(), ..Fakes::default() };
+    let page = fakes.send(get("/console/login?next=/console/x"), false).await;
+    let links: Vec<_> = ["href=\"", "src=\"", "action=\""]
+        .iter()
+        .flat_map(|attribute| page.body.split(attribute).skip(1))
+        .map(|rest| rest.split('"').next().unwrap())
+        .filter(|link| !link.starts_with('#'))
+        .collect();
+    assert!(links.len() >= 5, "{links:?}");
+    assert!(links.iter().all(|link| link.starts_with("/bot/console/")), "{links:?}");
+    let home = get("/").insert_header(("accept", "text/html"));
+    let fakes = Fakes { public_url: url(), ..Fakes::default() };
+    assert_eq!(fakes.send(home, false).await.header(header::LOCATION), "/bot/console");
+    assert_eq!(Fakes::default().send(get("/"), false).await.status, 404);
+}
+
+#[test]
+fn a_request_without_a_session_is_led_to_the_sign_in_if_it_is_for_a_page() {
+    let console = Fakes::default().console();
+    let page = |method: Method, target: &str, is_cross_site, code: &'static str| {
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, "No.").with_code(code);
+        let request = PageRequest {
+            method,
+            target: target.to_owned(),
+            is_cross_site,
+            request_id: "r-1".to_owned(),
+        };
+        let page = console.page(&problem, &request);
+        let find = |name| page.headers.iter().find(|(known, _)| *known == name);
+        let text = |name| find(name).map_or("", |(_, value)| value.to_str().unwrap()).to_owned();
+        (page.status.as_u16(), text(header::LOCATION), text(header::SET_COOKIE), page.body)
+    };
+    let (status, location, cookie, _) =
+        page(Method::GET, "/console/a?b=c", false, "session_required");
+    assert_eq!((status, location.as_str()), (303, "/console/login?next=/console/a%3Fb%3Dc"));
+    assert_eq!(cookie, "", "there was none");
+    let (_, _, cookie, _) = page(Method::GET, "/console", false, "session_expired");
+    assert!(cookie.starts_with("__Host-botarmy=; ") && cookie.ends_with("Max-Age=0"), "{cookie}");
+    let (status, location, _, body) =
+        page(Method::GET, "/console//evil.example", true, "session_required");
+    assert_eq!((status, location.as_str()), (200, ""));
+    assert!(body.contains("content=\"0; url=/console\""), "{body}");
+    let (status, _, _, body) = page(Method::POST, "/console/logout", false, "session_required");
+    assert!(status == 401 && body.contains("r-1"), "{body}");
+}

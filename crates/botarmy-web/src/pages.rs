@@ -1,0 +1,132 @@
+//! Errors as pages: people who use a browser get HTML in place of a problem document.
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode, header};
+
+use crate::{Problem, REQUEST_ID};
+
+/// First part of the paths that are pages.
+const PAGES: &str = "/console";
+
+/// Returns whether a path of the server is that of a page, or of something that belongs to pages.
+#[must_use]
+pub fn is_page(path: &str) -> bool {
+    let rest = path.strip_prefix(PAGES);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Returns whether the sender of a request shows HTML.
+#[must_use]
+pub fn accepts_html(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    let mut types = values.flat_map(|value| value.split(','));
+    types.any(|one| {
+        let name = one.split(';').next().unwrap_or_default().trim();
+        name.eq_ignore_ascii_case("text/html")
+    })
+}
+
+/// Request for a page, as far as the page of its error depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Method.
+    pub method: Method,
+    /// Path without the prefix of the public address, and query.
+    pub target: String,
+    /// Whether a page of another site has sent the browser here, so that it left out the cookie of the
+    /// session.
+    pub is_cross_site: bool,
+    /// Id of the request.
+    pub request_id: String,
+}
+
+impl PageRequest {
+    /// Returns the request if it is one for a page. Its path must have been normalised, and its id
+    /// assigned.
+    #[must_use]
+    pub fn of(request: &ServiceRequest) -> Option<Self> {
+        if !is_page(request.path()) {
+            return None;
+        }
+        let site = request.headers().get("sec-fetch-site");
+        let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        let target = request.uri().path_and_query();
+        Some(Self {
+            method: request.method().clone(),
+            target: target.map_or_else(String::new, ToString::to_string),
+            is_cross_site: site
+                .is_some_and(|site| matches!(site.as_bytes(), b"cross-site" | b"same-site")),
+            request_id: id.unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// Error of a request for a page, as a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// Status; that of the problem, or of a redirection in its place.
+    pub status: StatusCode,
+    /// Headers beside those of the problem.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// HTML.
+    pub body: String,
+}
+
+/// Writes errors as pages.
+pub trait ErrorPages: Send + Sync + 'static {
+    /// Returns the page in place of this problem.
+    fn page(&self, problem: &Problem, request: &PageRequest) -> ErrorPage;
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn pages_are_below_one_path() {
+        for (path, expected) in [
+            ("/console", true),
+            ("/console/login", true),
+            ("/consoles", false),
+            ("/api/v1/console", false),
+            ("//console", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_page(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_browser_says_that_it_shows_html() {
+        for (accept, expected) in [
+            ("text/html,application/xhtml+xml,*/*;q=0.8", true),
+            ("application/json, Text/HTML;q=0.5", true),
+            ("*/*", false),
+            ("application/json", false),
+            ("text/html5", false),
+        ] {
+            let request = TestRequest::get().insert_header(("accept", accept)).to_srv_request();
+            assert_eq!(accepts_html(request.headers()), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_request_for_a_page_says_where_it_comes_from() {
+        for (site, expected) in
+            [("none", false), ("same-origin", false), ("same-site", true), ("cross-site", true)]
+        {
+            let request = TestRequest::get()
+                .uri("/console?x=1")
+                .insert_header(("sec-fetch-site", site))
+                .insert_header((REQUEST_ID, "r-1"))
+                .to_srv_request();
+            let page = PageRequest::of(&request).unwrap();
+            assert_eq!((page.target.as_str(), page.is_cross_site), ("/console?x=1", expected));
+            assert_eq!(page.request_id, "r-1");
+        }
+        assert_eq!(PageRequest::of(&TestRequest::get().uri("/x").to_srv_request()), None);
+    }
+}
