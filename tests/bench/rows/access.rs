@@ -1,4 +1,4 @@
-//! What access control costs: durable submissions with keys next to those of an open server of the same
+//! Costs of access control: durable submissions with keys next to those of an open server of the same
 //! run, and the processor time that a key adds to a cheap request.
 //!
 //! Both servers run at the same time and have the same work, block by block in alternation, so that what

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use super::image::Image;
 
-/// Where programs are looked up, as in Debian's image.
+/// Folders in which programs are looked up, as in Debian's image.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Opens a file for the reports of bubblewrap, and becomes it.
@@ -124,7 +124,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream) {
     });
 }
 
-/// What a container is made from.
+/// Parts from which a container is made.
 pub(super) struct Plan<'a> {
     pub(super) bwrap: &'a Path,
     pub(super) image: &'a Image,

@@ -47,9 +47,7 @@ impl Admins {
     pub fn is_empty(&self) -> bool {
         self.proven.is_empty() && self.unproven.is_empty()
     }
-}
 
-impl Admins {
     /// Tells keys with which principals manage access apart, by the entries of these [`EVENTS`].
     ///
     /// # Errors

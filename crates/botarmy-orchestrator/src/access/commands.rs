@@ -244,9 +244,7 @@ impl AccessControl {
         text: ApiKeyText,
         caller: Caller,
     ) -> Result<Option<IssuedKey>, Error> {
-        let context = self.engine().context(caller);
-        let expires_at = self.expiry(context.now, Lifetime::Default)?;
-        let key = new_api_key(&context, &text, FIRST_KEY.to_owned(), expires_at);
+        let (context, key) = self.first_key(&text, caller)?;
         let id = key.id;
         let create = move |context: &_, snapshot: &_| first_admin(context, snapshot, &key);
         self.issue(context, first_admin_scope(), create, id, text).await
@@ -262,12 +260,22 @@ impl AccessControl {
         text: ApiKeyText,
         caller: Caller,
     ) -> Result<Option<IssuedKey>, Error> {
-        let context = self.engine().context(caller);
-        let expires_at = self.expiry(context.now, Lifetime::Default)?;
-        let key = new_api_key(&context, &text, FIRST_KEY.to_owned(), expires_at);
+        let (context, key) = self.first_key(&text, caller)?;
         let id = key.id;
         let restore = move |context: &_, snapshot: &_| restore_first_admin(context, snapshot, &key);
         self.issue(context, first_admin_scope(), restore, id, text).await
+    }
+
+    /// Returns a key with this text for the first administrator, and the context in which it is created.
+    fn first_key(
+        &self,
+        text: &ApiKeyText,
+        caller: Caller,
+    ) -> Result<(DecisionContext, NewApiKey), Error> {
+        let context = self.engine().context(caller);
+        let expires_at = self.expiry(context.now, Lifetime::Default)?;
+        let key = new_api_key(&context, text, FIRST_KEY.to_owned(), expires_at);
+        Ok((context, key))
     }
 
     /// Returns the valid keys with which principals manage access, and reads in the log where they come

@@ -74,14 +74,7 @@ pub(crate) async fn prepare(
             );
             return Ok(FirstStart::OwnKey);
         }
-        let key = match header_file::read(folder)? {
-            Some(key) => key,
-            None => {
-                let key = access.new_key();
-                header_file::write(folder, &key)?;
-                key
-            }
-        };
+        let key = key_in_file(header_file::read(folder)?, settings, access)?;
         access.create_first_admin(key, Caller::system()).await?;
         let path = header_file::path(folder);
         info!(path = %path.display(), "Created the person \"admin\"; the key is in {}", path.display());
@@ -126,27 +119,37 @@ fn of_the_file(settings: &Settings, access: &AccessControl) -> Option<PathBuf> {
     }
 }
 
+/// Returns the key in the file, or a new one that it has written there.
+fn key_in_file(
+    kept: Option<ApiKeyText>,
+    settings: &Settings,
+    access: &AccessControl,
+) -> anyhow::Result<ApiKeyText> {
+    if let Some(key) = kept {
+        return Ok(key);
+    }
+    let key = access.new_key();
+    header_file::write(&settings.store.data_dir, &key)?;
+    Ok(key)
+}
+
 /// Gives the person `admin` a key in the file, because every key that manages access was created while
 /// the server was open, or there is none. The file is written first, as on a first start; one whose key
 /// was revoked is not used again.
 async fn restore(settings: &Settings, access: &AccessControl) -> anyhow::Result<FirstStart> {
     let folder = &settings.store.data_dir;
-    let key = match header_file::read(folder)? {
-        Some(key) if access.has_key(&key).await? => {
-            warn!(
-                "The key in {} does not work any more. Remove the file and restart the server, so \
-                 that it makes another",
-                header_file::path(folder).display()
-            );
-            return Ok(FirstStart::OwnKey);
-        }
-        Some(key) => key,
-        None => {
-            let key = access.new_key();
-            header_file::write(folder, &key)?;
-            key
-        }
-    };
+    let kept = header_file::read(folder)?;
+    if let Some(key) = &kept
+        && access.has_key(key).await?
+    {
+        warn!(
+            "The key in {} does not work any more. Remove the file and restart the server, so that it \
+             makes another",
+            header_file::path(folder).display()
+        );
+        return Ok(FirstStart::OwnKey);
+    }
+    let key = key_in_file(kept, settings, access)?;
     access.restore_first_admin(key, Caller::system()).await?;
     let path = header_file::path(folder);
     info!(
