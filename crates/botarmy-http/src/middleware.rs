@@ -3,7 +3,7 @@
 //! documents, and adds the headers that every response has.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use actix_cors::Cors;
@@ -63,16 +63,19 @@ fn configured_origin(request: &ServiceRequest) -> Option<HeaderValue> {
     state.settings.origins.is_configured(origin.as_bytes()).then(|| origin.clone())
 }
 
-/// Returns the names in [`EXPOSED`] as the value of a header.
-fn exposed() -> HeaderValue {
+/// Names in [`EXPOSED`] as the value of a header.
+static EXPOSED_VALUE: LazyLock<HeaderValue> = LazyLock::new(|| {
     let exposed = EXPOSED.map(|name| name.to_string()).join(", ");
     HeaderValue::from_str(&exposed).expect("names of headers are visible ASCII")
-}
+});
 
-/// Writes the exposed headers in one order; that of the CORS layer differs between processes.
-fn sort_exposed(headers: &mut HeaderMap) {
-    if headers.contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS) {
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed());
+/// Leaves the names of exposed headers to responses that a page of another origin reads, in one order. The
+/// CORS layer adds them to every response, in an order that differs between processes.
+fn write_exposed(headers: &mut HeaderMap, has_origin: bool) {
+    if has_origin && headers.contains_key(header::ACCESS_CONTROL_EXPOSE_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_VALUE.clone());
+    } else {
+        headers.remove(header::ACCESS_CONTROL_EXPOSE_HEADERS);
     }
 }
 
@@ -80,7 +83,7 @@ fn sort_exposed(headers: &mut HeaderMap) {
 fn readable_from(problem: Problem, origin: HeaderValue) -> Problem {
     problem
         .with_header(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)
-        .with_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed())
+        .with_header(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_VALUE.clone())
         .with_header(header::VARY, HeaderValue::from_static("Origin"))
 }
 
@@ -96,6 +99,7 @@ pub(crate) async fn frame(
     });
     let method = request.method().clone();
     let uri = request.uri().clone();
+    let has_origin = request.headers().contains_key(header::ORIGIN);
     let origin = configured_origin(&request);
     let is_preflight = method == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -149,7 +153,7 @@ pub(crate) async fn frame(
     let response = response
         .map(|mut response| {
             headers.add(response.headers_mut());
-            sort_exposed(response.headers_mut());
+            write_exposed(response.headers_mut(), has_origin);
             response
         })
         .map_err(|problem| {
@@ -464,6 +468,9 @@ mod tests {
         assert_eq!((answers[0].status, answers[1].status, answers[2].status), (200, 200, 200));
         let exposed = super::EXPOSED.map(|name| name.to_string()).join(", ");
         assert_eq!(answers[0].header("access-control-expose-headers"), exposed);
+        let without = Fakes::default().send(get("/livez")).await;
+        assert_eq!(without.header("access-control-expose-headers"), "", "no page reads it");
+        assert!(without.header("vary").contains("Origin"), "a cache keeps them apart");
         assert_eq!(answers[3].status, 400);
         assert!(answers[3].json()["detail"].as_str().unwrap().contains("http.cors_origins"));
     }

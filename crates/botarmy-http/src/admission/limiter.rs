@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use actix_web::http::header::HeaderValue;
 use botarmy_domain::limits::{Meter, Rate};
 use botarmy_domain::{PrincipalId, PrincipalKind};
 
-use super::rate_limit_headers::{Quota, UNITS};
+use super::rate_limit_headers::{Quota, UNITS, policy};
 use super::routes::Policy;
 use super::source::Source;
 use crate::endpoint::Effort;
@@ -83,10 +84,18 @@ pub(super) struct Limiter {
     principals: RwLock<HashMap<PrincipalId, Arc<Usage>>>,
 }
 
-#[derive(Clone, Copy)]
+/// Limits of principals of a kind.
 struct Limits {
-    rate: Option<Rate>,
+    /// Rate, with its policy as a header.
+    rate: Option<(Rate, HeaderValue)>,
     at_once: Concurrency,
+}
+
+impl Limits {
+    fn new(units_per_s: u32, burst: u32, at_once: Concurrency) -> Self {
+        let rate = Rate::new(units_per_s, Duration::from_secs(1), burst);
+        Self { rate: rate.map(|rate| (rate, policy(rate))), at_once }
+    }
 }
 
 /// Limit of something for each source.
@@ -145,15 +154,18 @@ impl Usage {
 
 impl Limiter {
     pub(super) fn new(settings: &LimitSettings) -> Self {
-        let second = Duration::from_secs(1);
-        let rate = Rate::new(settings.person_units_per_s, second, settings.person_burst);
-        let person = Limits { rate, at_once: settings.person };
-        let rate = Rate::new(settings.service_units_per_s, second, settings.service_burst);
-        let service = Limits { rate, at_once: settings.service };
         let minute = Duration::from_secs(60);
         Self {
-            person,
-            service,
+            person: Limits::new(
+                settings.person_units_per_s,
+                settings.person_burst,
+                settings.person,
+            ),
+            service: Limits::new(
+                settings.service_units_per_s,
+                settings.service_burst,
+                settings.service,
+            ),
             failures: Sources::new(Rate::new(
                 settings.failures_per_minute,
                 minute,
@@ -210,11 +222,13 @@ impl Limiter {
         now: u64,
     ) -> Result<(Option<Quota>, Slot), Problem> {
         let limits = match kind {
-            PrincipalKind::Person => self.person,
-            PrincipalKind::Service | PrincipalKind::System => self.service,
+            PrincipalKind::Person => &self.person,
+            PrincipalKind::Service | PrincipalKind::System => &self.service,
         };
         let usage = self.usage(principal, now);
-        let quota = limits.rate.map(|rate| take(&usage, rate, policy.units, now)).transpose()?;
+        let rate = limits.rate.as_ref();
+        let quota = rate.map(|(rate, header)| take(&usage, *rate, header, policy.units, now));
+        let quota = quota.transpose()?;
         let slot = Slot::take(usage, policy.effort, limits.at_once)?;
         Ok((quota, slot))
     }
@@ -235,11 +249,17 @@ impl Limiter {
 }
 
 /// Takes units of a principal.
-fn take(usage: &Usage, rate: Rate, units: u64, now: u64) -> Result<Quota, Problem> {
+fn take(
+    usage: &Usage,
+    rate: Rate,
+    policy: &HeaderValue,
+    units: u64,
+    now: u64,
+) -> Result<Quota, Problem> {
     let mut known = usage.meter.load(Ordering::Relaxed);
     loop {
         let taken = rate.take(Meter(known), units, now);
-        let quota = Quota::new(rate, taken);
+        let quota = Quota::new(policy.clone(), taken);
         if let Some(wait) = taken.wait {
             let detail = "This principal has used its units up. A read costs 1, a write 5, an export, \
                           a check or a package 50; see the header RateLimit.";
