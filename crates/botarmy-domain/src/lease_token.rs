@@ -1,6 +1,5 @@
 //! Tokens of leases: the secret that the holder of a lease presents with each call about it.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -10,20 +9,21 @@ use crate::artifact::digest_bytes;
 use crate::base62::{LENGTH, base62};
 use crate::ids::TaskId;
 use crate::lease::{LeaseHolder, WorkerId};
+use crate::secret::Secret;
 
 /// First characters of every token, by which scanners recognise a leaked one.
 const PREFIX: &str = "botarmy_w_";
 
 /// Random bytes of one claim, from which the tokens of its leases follow. They are kept in memory
 /// only, until the response with the tokens has been built.
-#[derive(Clone, PartialEq, Eq)]
-pub struct LeaseSecret([u8; 32]);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseSecret(Secret<[u8; 32]>);
 
 impl LeaseSecret {
     /// Creates a secret of random bytes.
     #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Secret::new(bytes))
     }
 
     /// Returns the token of the lease that this claim gave to `holder`. Tokens of different tasks
@@ -32,45 +32,31 @@ impl LeaseSecret {
     pub fn token(&self, task: TaskId, holder: &LeaseHolder) -> LeaseToken {
         // All parts have a fixed length, so no two inputs are the same bytes.
         let hash = Sha256::new()
-            .chain_update(self.0)
+            .chain_update(self.0.expose())
             .chain_update(task.bytes())
             .chain_update(holder.fence.to_be_bytes())
             .finalize();
-        LeaseToken(format!("{PREFIX}{}", base62(hash.into())))
-    }
-}
-
-/// Without the bytes.
-impl fmt::Debug for LeaseSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LeaseSecret(…)")
+        LeaseToken(Secret::new(format!("{PREFIX}{}", base62(hash.into()))))
     }
 }
 
 /// Token of a lease: `botarmy_w_` and 43 letters and digits. Whoever has it may act for the holder
 /// of that lease, and can do nothing else.
-#[derive(Clone, PartialEq, Eq)]
-pub struct LeaseToken(String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseToken(Secret<String>);
 
 impl LeaseToken {
     /// Returns the token as it is sent to its holder.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 
     /// Returns the digest that is stored in place of the token. It covers the name of the holder,
     /// so that a token is good for the exact lease with which it was handed out.
     #[must_use]
     pub fn digest(&self, worker: &WorkerId) -> TokenDigest {
-        TokenDigest(digest_bytes(format!("{}\n{worker}", self.0).as_bytes()))
-    }
-}
-
-/// Without the token.
-impl fmt::Debug for LeaseToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LeaseToken(…)")
+        TokenDigest(digest_bytes(format!("{}\n{worker}", self.expose()).as_bytes()))
     }
 }
 
@@ -88,7 +74,7 @@ impl FromStr for LeaseToken {
         if digits.len() != LENGTH || !digits.bytes().all(is_digit) {
             return Err(MalformedToken);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(Secret::new(text.to_owned())))
     }
 }
 

@@ -109,7 +109,7 @@ impl OpenId {
         let verifier = attempt.verifier();
         let tokens =
             exchange(&self.http, settings, &metadata, &code, &verifier, redirect_uri).await?;
-        let claims = self.verified_claims(&metadata, &tokens.id_token).await?;
+        let claims = self.verified_claims(&metadata, tokens.id_token.expose()).await?;
         let nonce = attempt.nonce();
         let expected = Expected {
             issuer: &settings.issuer,
@@ -158,7 +158,7 @@ impl OpenId {
         if is_complete(&claims, &self.settings.groups_claim) {
             return Ok(claims);
         }
-        let request = self.http.get(endpoint).bearer_auth(access_token);
+        let request = self.http.get(endpoint).bearer_auth(access_token.expose());
         let mut all = fetch("the answer of the userinfo endpoint", request).await?;
         // Section 5.3.2: the answer may be about another person.
         if all.get("sub").and_then(serde_json::Value::as_str) != Some(subject) {

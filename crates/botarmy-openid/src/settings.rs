@@ -1,8 +1,8 @@
 //! The provider, and this server as its client.
 
-use std::fmt;
 use std::net::IpAddr;
 
+use botarmy_domain::Secret;
 use botarmy_tls::TrustError;
 use url::Url;
 
@@ -23,24 +23,18 @@ pub struct OpenIdSettings {
 }
 
 /// Secret of a client. It is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ClientSecret(String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientSecret(Secret<String>);
 
 impl ClientSecret {
     /// Creates a secret from its text.
     #[must_use]
-    pub const fn new(text: String) -> Self {
-        Self(text)
+    pub fn new(text: String) -> Self {
+        Self(Secret::new(text))
     }
 
     pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ClientSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ClientSecret(…)")
+        self.0.expose()
     }
 }
 

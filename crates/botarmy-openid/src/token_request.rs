@@ -1,9 +1,8 @@
 //! The exchange of a code for tokens (RFC 6749, section 4.1.3; RFC 7636, section 4.5).
 
-use std::fmt;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use botarmy_domain::Secret;
 use botarmy_domain::ports::ProviderError;
 use reqwest::header::HeaderValue;
 use reqwest::{RequestBuilder, StatusCode};
@@ -18,17 +17,11 @@ use crate::settings::{ClientSecret, OpenIdSettings};
 const ANSWER: &str = "the answer of the token endpoint";
 
 /// Tokens of a person.
+#[derive(Debug)]
 pub(crate) struct Tokens {
-    pub(crate) id_token: String,
+    pub(crate) id_token: Secret<String>,
     /// Token for the userinfo endpoint.
-    pub(crate) access_token: Option<String>,
-}
-
-/// Without the tokens.
-impl fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tokens(…)")
-    }
+    pub(crate) access_token: Option<Secret<String>>,
 }
 
 /// Exchanges a code.
@@ -120,7 +113,8 @@ fn read(body: &Map<String, Value>) -> Result<Tokens, ProviderError> {
         .and_then(Value::as_str)
         .is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
     let access_token = body.get("access_token").and_then(Value::as_str).filter(|_| is_bearer);
-    Ok(Tokens { id_token: id_token.clone(), access_token: access_token.map(str::to_owned) })
+    let secret = |text: &str| Secret::new(text.to_owned());
+    Ok(Tokens { id_token: secret(id_token), access_token: access_token.map(secret) })
 }
 
 #[cfg(test)]
@@ -141,6 +135,6 @@ mod tests {
         let body = serde_json::json!({ "id_token": "s3cr3t", "access_token": "s3cr3t" });
         let tokens = read(body.as_object().unwrap()).unwrap();
         assert!(tokens.access_token.is_none(), "a token of an unknown type is not used");
-        assert_eq!(format!("{tokens:?}"), "Tokens(…)");
+        assert_eq!(format!("{tokens:?}"), "Tokens { id_token: …, access_token: None }");
     }
 }

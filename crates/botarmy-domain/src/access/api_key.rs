@@ -10,6 +10,7 @@ use super::grant::Grant;
 use crate::base62::{DIGITS, LENGTH, base62};
 use crate::ids::{CredentialId, PrincipalId};
 use crate::record::{ColumnKind, ColumnValue, Record, RecordTable};
+use crate::secret::Secret;
 use crate::timestamp::Timestamp;
 
 /// First characters of every key, by which scanners recognise a leaked one.
@@ -20,63 +21,49 @@ const CHECK_LENGTH: usize = 6;
 const HINT: usize = 4;
 
 /// Random bytes of a new key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeySecret([u8; 32]);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySecret(Secret<[u8; 32]>);
 
 impl KeySecret {
     /// Creates a secret of random bytes.
     #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(Secret::new(bytes))
     }
 
     /// Returns the text of the key.
     #[must_use]
     pub fn text(&self) -> ApiKeyText {
-        let mut text = format!("{PREFIX}{}", base62(self.0));
+        let mut text = format!("{PREFIX}{}", base62(*self.0.expose()));
         text.extend(checksum(&text).map(char::from));
-        ApiKeyText(text)
-    }
-}
-
-/// Without the bytes.
-impl fmt::Debug for KeySecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeySecret(…)")
+        ApiKeyText(Secret::new(text))
     }
 }
 
 /// Text of a key: `botarmy_k_`, 43 letters and digits for 256 random bits, and 6 for the CRC-32 of
 /// everything before, so that a key is recognised without asking a server.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ApiKeyText(String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKeyText(Secret<String>);
 
 impl ApiKeyText {
     /// Returns the key as its owner sends it.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 
     /// Returns the digest that is stored in place of the key. Its 256 random bits need neither salt nor
     /// stretching, and a search by the digest says nothing about the key through its duration.
     #[must_use]
     pub fn digest(&self) -> KeyDigest {
-        KeyDigest::of(&self.0)
+        KeyDigest::of(self.expose())
     }
 
     /// Returns the last characters of the random part, by which its owner recognises it.
     #[must_use]
     pub fn hint(&self) -> String {
         let end = PREFIX.len() + LENGTH;
-        self.0[end - HINT..end].to_owned()
-    }
-}
-
-/// Without the key.
-impl fmt::Debug for ApiKeyText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKeyText(…)")
+        self.expose()[end - HINT..end].to_owned()
     }
 }
 
@@ -89,7 +76,7 @@ impl FromStr for ApiKeyText {
     type Err = MalformedKey;
 
     fn from_str(text: &str) -> Result<Self, MalformedKey> {
-        check(text).map(|()| Self(text.to_owned()))
+        check(text).map(|()| Self(Secret::new(text.to_owned())))
     }
 }
 

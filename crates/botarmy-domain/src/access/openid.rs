@@ -1,12 +1,12 @@
 //! Persons as an OpenID provider describes them, and the secrets of one sign-in with it.
 
-use std::fmt;
 use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
 use super::principal::OpenIdSubject;
 use crate::base62::{DIGITS, LENGTH, base62};
+use crate::secret::Secret;
 
 /// Person who has signed in with an OpenID provider, as its token describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,20 +21,20 @@ pub struct OpenIdIdentity {
 
 /// Secret of a sign-in that has begun, from which `state`, `nonce` and the code verifier follow. It
 /// is kept in a cookie of the browser that began the sign-in, and nowhere else.
-#[derive(Clone, PartialEq, Eq)]
-pub struct LoginAttempt(String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginAttempt(Secret<String>);
 
 impl LoginAttempt {
     /// Creates an attempt from 256 random bits.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(base62(bytes))
+        Self(Secret::new(base62(bytes)))
     }
 
     /// Returns the text for the cookie: 43 letters and digits.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 
     /// Returns the value that binds the answer of the provider to the browser (RFC 6749, section
@@ -57,14 +57,7 @@ impl LoginAttempt {
     }
 
     fn derive(&self, purpose: &str) -> String {
-        base62(Sha256::digest(format!("botarmy.login/1\0{purpose}\0{}", self.0)).into())
-    }
-}
-
-/// Without the secret.
-impl fmt::Debug for LoginAttempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LoginAttempt(…)")
+        base62(Sha256::digest(format!("botarmy.login/1\0{purpose}\0{}", self.expose())).into())
     }
 }
 
@@ -78,7 +71,7 @@ impl FromStr for LoginAttempt {
 
     fn from_str(text: &str) -> Result<Self, MalformedAttempt> {
         let is_sound = text.len() == LENGTH && text.bytes().all(|byte| DIGITS.contains(&byte));
-        if is_sound { Ok(Self(text.to_owned())) } else { Err(MalformedAttempt) }
+        if is_sound { Ok(Self(Secret::new(text.to_owned()))) } else { Err(MalformedAttempt) }
     }
 }
 

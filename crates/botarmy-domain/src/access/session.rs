@@ -1,7 +1,6 @@
 //! Sessions of browsers, and the one-time links with which they start.
 
 use core::net::IpAddr;
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::principal::derived_uuid;
 use crate::base62::{LENGTH, base62};
 use crate::ids::{CredentialId, PrincipalId};
 use crate::record::{ColumnKind, ColumnValue, Record, RecordTable};
+use crate::secret::Secret;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AddressClass, Authentication, SessionEnd};
 
@@ -32,33 +32,26 @@ const SIGN_OUT_GRACE: Duration = Duration::from_secs(5);
 macro_rules! secret_text {
     ($(#[$meta:meta])* $text:ident, $prefix:literal, $(#[$error_meta:meta])* $malformed:ident, $message:literal) => {
         $(#[$meta])*
-        #[derive(Clone, PartialEq, Eq)]
-        pub struct $text(String);
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $text(Secret<String>);
 
         impl $text {
             /// Creates the text of 256 random bits.
             #[must_use]
             pub fn new(bytes: [u8; 32]) -> Self {
-                Self(format!("{}{}", $prefix, base62(bytes)))
+                Self(Secret::new(format!("{}{}", $prefix, base62(bytes))))
             }
 
             /// Returns the secret as its holder sends it.
             #[must_use]
             pub fn expose(&self) -> &str {
-                &self.0
+                self.0.expose()
             }
 
             /// Returns the digest that is stored in its place. The secret cannot be found from it.
             #[must_use]
             pub fn digest(&self) -> KeyDigest {
-                KeyDigest::of(&self.0)
-            }
-        }
-
-        /// Without the secret.
-        impl fmt::Debug for $text {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($text), "(…)"))
+                KeyDigest::of(self.expose())
             }
         }
 
@@ -74,7 +67,7 @@ macro_rules! secret_text {
                 let digits = text.strip_prefix($prefix).ok_or($malformed)?;
                 let is_sound = digits.len() == LENGTH
                     && digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-                if is_sound { Ok(Self(text.to_owned())) } else { Err($malformed) }
+                if is_sound { Ok(Self(Secret::new(text.to_owned()))) } else { Err($malformed) }
             }
         }
     };
@@ -100,32 +93,25 @@ impl SessionText {
     #[must_use]
     pub fn form_token(&self) -> FormToken {
         let digest = Sha256::digest(["botarmy.form/1", self.expose()].join("\0"));
-        FormToken(base62(digest.into()))
+        FormToken(Secret::new(base62(digest.into())))
     }
 }
 
 /// Token in the forms of a session, which shows that a change was asked for on one of its pages.
-#[derive(Clone)]
-pub struct FormToken(String);
+#[derive(Debug, Clone)]
+pub struct FormToken(Secret<String>);
 
 impl FormToken {
     /// Returns the token as a page contains it: 43 letters and digits.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 
     /// Returns whether this text is the token. The duration says nothing about the token.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        self.0.as_bytes().ct_eq(text.as_bytes()).into()
-    }
-}
-
-/// Without the token.
-impl fmt::Debug for FormToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FormToken(…)")
+        self.expose().as_bytes().ct_eq(text.as_bytes()).into()
     }
 }
 
