@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE, USER_AGENT};
 use reqwest::redirect::Policy;
-use reqwest::{Method, Response, Url};
+use reqwest::{ClientBuilder, Method, Response, Url};
 
 use crate::server::bare_client_builder;
 
 /// Largest number of redirections and pages that refer onward.
 const MAX_STEPS: usize = 20;
+
+/// Name of a client, if a test gives it no other.
+const AGENT: &str = "Mozilla/5.0 (tests)";
 
 /// Cookie of a server.
 #[derive(Debug, Clone)]
@@ -43,7 +46,7 @@ pub struct Page {
 
 impl Default for CookieClient {
     fn default() -> Self {
-        Self::new("Mozilla/5.0 (tests)")
+        Self::new(AGENT)
     }
 }
 
@@ -54,7 +57,17 @@ impl CookieClient {
     /// Never.
     #[must_use]
     pub fn new(agent: &str) -> Self {
-        let client = bare_client_builder().redirect(Policy::none()).build().unwrap();
+        Self::with(bare_client_builder(), agent)
+    }
+
+    /// Creates a client that makes a connection for every request.
+    #[must_use]
+    pub fn without_reuse() -> Self {
+        Self::with(bare_client_builder().pool_max_idle_per_host(0), AGENT)
+    }
+
+    fn with(builder: ClientBuilder, agent: &str) -> Self {
+        let client = builder.redirect(Policy::none()).build().unwrap();
         Self { client, cookies: BTreeMap::new(), agent: agent.to_owned(), visited: Vec::new() }
     }
 

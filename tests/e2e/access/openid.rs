@@ -7,9 +7,11 @@ use botarmy_tests::access::{FIRST_KEY, MODE, bearer, key};
 use botarmy_tests::cookie_client::{CookieClient, Page};
 use botarmy_tests::openid_provider::{CLIENT_ID, CLIENT_SECRET, Canned, OpenIdProvider, Signature};
 use botarmy_tests::server::{TestServer, bare_client_builder};
+use botarmy_tests::services;
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
+use tokio::net::{TcpListener, TcpStream};
 
 const SESSION: &str = "__Host-botarmy";
 const ATTEMPT: &str = "__Host-botarmy-login";
@@ -24,21 +26,8 @@ struct World {
 impl World {
     async fn new() -> Self {
         let provider = OpenIdProvider::start(Arc::new(SystemClock)).await;
-        let settings = NamedTempFile::with_suffix(".toml").unwrap();
-        let text = format!(
-            "[oidc]\nissuer = {:?}\nclient_id = {CLIENT_ID:?}\nclient_secret_env = \"ARMY_SECRET\"\n\
-             [oidc.grants]\n\"army-admins\" = [\"admin\"]\n\"/eu/Readers\" = [\"viewer\"]\n",
-            provider.issuer()
-        );
-        std::fs::write(&settings, text).unwrap();
-        let server = TestServer::with(&[
-            (MODE, "keys"),
-            (FIRST_KEY, key()),
-            ("BOTARMY_CONFIG", settings.path().to_str().unwrap()),
-            ("BOTARMY_LOG__LEVEL", "trace"),
-            ("ARMY_SECRET", CLIENT_SECRET),
-        ])
-        .await;
+        let settings = settings_with(&provider);
+        let server = server_with(&settings, &[]).await;
         Self { server, provider, _settings: settings }
     }
 
@@ -88,6 +77,44 @@ impl World {
     }
 }
 
+/// Writes a settings file with the provider.
+fn settings_with(provider: &OpenIdProvider) -> NamedTempFile {
+    let settings = NamedTempFile::with_suffix(".toml").unwrap();
+    let text = format!(
+        "[oidc]\nissuer = {:?}\nclient_id = {CLIENT_ID:?}\nclient_secret_env = \"ARMY_SECRET\"\n\
+         [oidc.grants]\n\"army-admins\" = [\"admin\"]\n\"/eu/Readers\" = [\"viewer\"]\n",
+        provider.issuer()
+    );
+    std::fs::write(&settings, text).unwrap();
+    settings
+}
+
+/// Starts a server with this settings file and these additional variables.
+async fn server_with(settings: &NamedTempFile, more: &[(&str, &str)]) -> TestServer {
+    let mut variables = vec![
+        (MODE, "keys"),
+        (FIRST_KEY, key()),
+        ("BOTARMY_CONFIG", settings.path().to_str().unwrap()),
+        ("BOTARMY_LOG__LEVEL", "trace"),
+        ("ARMY_SECRET", CLIENT_SECRET),
+    ];
+    variables.extend(more);
+    TestServer::with(&variables).await
+}
+
+/// Passes every connection on to the next of these servers, in turn.
+async fn in_turn(listener: TcpListener, bases: Vec<String>) {
+    for n in 0.. {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let address = bases[n % bases.len()].trim_start_matches("http://").to_owned();
+        tokio::spawn(async move {
+            let mut server = TcpStream::connect(address).await.unwrap();
+            // Either side may end it.
+            tokio::io::copy_bidirectional(&mut client, &mut server).await.ok();
+        });
+    }
+}
+
 fn roles(person: &Value) -> Vec<&str> {
     let grants = person["grants"].as_array().unwrap().iter();
     grants.map(|grant| grant["role"].as_str().unwrap()).collect()
@@ -131,6 +158,46 @@ async fn a_person_has_the_roles_of_its_groups_as_they_are_at_each_sign_in() {
     assert!(roles(after).is_empty(), "names of groups are compared exactly: {persons:?}");
     let page = browser.open(&format!("{}/console", world.server.base)).await;
     assert_ne!(page.status, 500, "an open session has what its person has: {}", page.body);
+}
+
+#[tokio::test]
+async fn a_sign_in_goes_on_at_whichever_replica_a_request_reaches() {
+    let Some(database) = services::database().await else { return };
+    let provider = OpenIdProvider::start(Arc::new(SystemClock)).await;
+    let settings = settings_with(&provider);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let public = format!("http://{}", listener.local_addr().unwrap());
+    let store = database.url();
+    let shared =
+        [("BOTARMY_STORE__URL", store.as_str()), ("BOTARMY_HTTP__PUBLIC_URL", public.as_str())];
+    let one = server_with(&settings, &shared).await;
+    let other = server_with(&settings, &shared).await;
+    tokio::spawn(in_turn(listener, vec![one.base.clone(), other.base.clone()]));
+
+    let mut browser = CookieClient::without_reuse();
+    let login = format!("{public}/console/login");
+    let page = browser.open(&login).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    let page = browser.submit(&page, &login, &[("openid", "1")]).await;
+    assert_eq!((page.status, page.url.path()), (200, "/console"), "{}", page.body);
+    assert!(page.body.contains("Ada"), "{}", page.body);
+    assert_eq!(provider.complaints(), Vec::<String>::new());
+    for _ in 0..4 {
+        let page = browser.open(&format!("{public}/console")).await;
+        assert_eq!((page.status, page.url.path()), (200, "/console"), "{}", page.body);
+    }
+    // Each of them has served the browser: the sign-in began on one and ended on the other.
+    for server in [&one, &other] {
+        let log = server.log.lock().unwrap().clone();
+        let served = |method: &str, path: &str| {
+            let parts = [format!("\"method\":\"{method}\""), format!("\"path\":\"{path}\"")];
+            log.lines().any(|line| parts.iter().all(|part| line.contains(part)))
+        };
+        assert!(served("GET", "/console"), "it served no page");
+        let began = served("POST", "/console/login");
+        let ended = served("GET", "/console/login/callback");
+        assert!(began != ended, "began {began}, ended {ended}");
+    }
 }
 
 #[tokio::test]
