@@ -7,6 +7,7 @@
 
 mod api_key;
 mod grant;
+mod object;
 mod openid;
 mod openid_person;
 mod permission;
@@ -17,6 +18,7 @@ mod session;
 
 pub use api_key::{ApiKey, ApiKeyText, KeyDigest, KeySecret, MalformedKey};
 pub use grant::{Grant, GrantTarget, MAX_PROJECTS, check_grants};
+pub use object::ObjectId;
 pub use openid::{LoginAttempt, MalformedAttempt, OpenIdIdentity};
 pub(crate) use openid_person::{kept_groups, shown_name};
 pub use permission::PermissionSet;

@@ -1,6 +1,6 @@
 //! The ports that read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use botarmy_domain::ports::{
 use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ArtifactFilter, ContextId, CredentialId, EntryFilter,
-    EventId, Health, HitlKind, HitlRequest, HitlRequestId, HitlSample, HitlStatus, Listed, Package,
-    PastStatus, Project, ProjectId, ProjectStatus, Reach, ReadyTasks, RecordKey, RecordKind,
-    RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus, TaskStatusList,
-    Timestamp,
+    EventId, Health, HitlKind, HitlRequest, HitlRequestId, HitlSample, HitlStatus, Listed,
+    ObjectId, Package, PastStatus, Project, ProjectId, ProjectStatus, Reach, ReadyTasks, RecordKey,
+    RecordKind, RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus,
+    TaskStatusList, Timestamp,
 };
 
 use serde::Serialize;
@@ -68,6 +68,20 @@ impl ProjectStore for MemoryStore {
                 && reach.sees(project.id, project.creator)
         });
         Ok(page(rows.cloned(), limit))
+    }
+
+    async fn within(
+        &self,
+        reach: &Reach,
+        objects: &[ObjectId],
+    ) -> Result<BTreeSet<ObjectId>, StoreError> {
+        let state = self.state();
+        let is_within = |object: &&ObjectId| {
+            let (project, exists) = state.nearest(**object);
+            project.is_some_and(|id| state.projects.contains_key(&id) && state.sees(reach, id))
+                && exists
+        };
+        Ok(objects.iter().filter(is_within).copied().collect())
     }
 }
 

@@ -7,8 +7,8 @@ use botarmy_domain::batch::{Batch, ReadSet, Rows, WriteSet};
 use botarmy_domain::ids::{ContextId, CredentialId, EventId, HitlRequestId, ProjectId, TaskId};
 use botarmy_domain::log::{Entry, Head, LogId};
 use botarmy_domain::{
-    AgentFacts, AgentType, Artifact, HitlKind, HitlRequest, HitlStatus, Listed, Project, Reach,
-    RecordKey, RecordValue, Task, TaskStatus, Timestamp,
+    AgentFacts, AgentType, Artifact, HitlKind, HitlRequest, HitlStatus, Listed, ObjectId, Project,
+    Reach, RecordKey, RecordValue, Task, TaskStatus, Timestamp,
 };
 
 /// All storage ports in memory. Clones share what they hold.
@@ -97,6 +97,33 @@ impl State {
     /// Returns the record with this key.
     pub(crate) fn record<R: Listed>(&self, key: R::Key) -> Option<&Arc<R>> {
         self.records.get(&R::any_key(key)).and_then(R::of)
+    }
+
+    /// Returns the project of the last object of its kind whose id is not after this one, and whether
+    /// that is this object. Looking for an object that does not exist is the same work as looking for one
+    /// that does.
+    pub(crate) fn nearest(&self, object: ObjectId) -> (Option<ProjectId>, bool) {
+        fn last<K: Ord + Copy, V>(rows: &BTreeMap<K, V>, id: K) -> Option<(K, &V)> {
+            rows.range(..=id).next_back().map(|(found, row)| (*found, row))
+        }
+        let (project, found) = match object {
+            ObjectId::Project(id) => {
+                last(&self.projects, id).map(|(found, row)| (Some(row.id), found == id))
+            }
+            ObjectId::Task(id) => {
+                last(&self.tasks, id).map(|(found, row)| (Some(row.project_id), found == id))
+            }
+            ObjectId::Request(id) => {
+                last(&self.requests, id).map(|(found, row)| (Some(row.project_id), found == id))
+            }
+            ObjectId::Artifact(id) => last(&self.artifacts, id)
+                .map(|(found, row)| (Some(row.meta.project_id), found == id)),
+            ObjectId::Entry(id) => {
+                last(&self.entries, id).map(|(found, row)| (row.project_id, found == id))
+            }
+        }
+        .unwrap_or_default();
+        (project, found)
     }
 
     /// Returns whether a project is within the reach.

@@ -6,7 +6,7 @@ use botarmy_domain::decide::emergency;
 use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{
-    Caller, Committed, Error, HeldLease, LogId, Scope, Stopped, StoreError, Task,
+    Caller, Committed, Error, HeldLease, LogId, Permission, Scope, Stopped, StoreError, Task,
 };
 use tracing::{info, warn};
 
@@ -25,6 +25,9 @@ impl Engine {
         reason: String,
         caller: Caller,
     ) -> Result<Stopped, Error> {
+        if let StopScope::Project(id) = scope {
+            self.check_project(&caller, Permission::StopSet, id).await?;
+        }
         let running = self.running_in(scope).await?.len();
         let stop =
             move |context: &_, snapshot: &_| emergency::stop(context, snapshot, scope, &reason);
@@ -60,6 +63,9 @@ impl Engine {
         reason: String,
         caller: Caller,
     ) -> Result<(), Error> {
+        if let StopScope::Project(id) = scope {
+            self.check_project(&caller, Permission::StopRelease, id).await?;
+        }
         let release =
             move |context: &_, snapshot: &_| emergency::release(context, snapshot, scope, &reason);
         self.commit(self.context(caller), rows_of(scope), release).await?;

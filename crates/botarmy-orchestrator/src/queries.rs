@@ -27,8 +27,8 @@ use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
     Activity, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, CallKey, Caller,
     ContextId, DomainError, Error, HitlRequest, HitlRequestId, HitlStatistics, HitlStatus,
-    KeptReply, Package, PastStatus, Permission, Place, Project, ProjectId, ProjectStatus, Reach,
-    Stop, StopScope, Task, TaskId,
+    KeptReply, ObjectId, Package, PastStatus, Permission, Place, Project, ProjectId, ProjectStatus,
+    Reach, Stop, StopScope, Task, TaskId,
 };
 
 use crate::engine::Engine;
@@ -108,10 +108,7 @@ impl Queries for Engine {
     }
 
     async fn task(&self, caller: &Caller, id: TaskId) -> Result<Arc<Task>, Error> {
-        let task = self.ports.stores.tasks.task(id).await?;
-        let project = task.as_ref().map(|task| task.project_id);
-        self.check_readable_object(caller, project, "Task", id).await?;
-        Ok(task.ok_or_else(|| DomainError::not_found("Task", id))?)
+        self.task_for(caller, id, Permission::ProjectRead).await
     }
 
     async fn requests(
@@ -138,11 +135,11 @@ impl Queries for Engine {
     }
 
     async fn request(&self, caller: &Caller, id: HitlRequestId) -> Result<Arc<HitlRequest>, Error> {
-        self.readable_request(caller, id).await
+        self.request_for(caller, id, Permission::ProjectRead).await
     }
 
     async fn review(&self, caller: &Caller, id: HitlRequestId) -> Result<Review, Error> {
-        let request = self.readable_request(caller, id).await?;
+        let request = self.request_for(caller, id, Permission::ProjectRead).await?;
         let ids: Vec<ContextId> = request.subject.artifacts.iter().map(|a| a.context_id).collect();
         Ok(Review { request, artifacts: self.verified_artifacts(&ids).await? })
     }
@@ -186,9 +183,8 @@ impl Queries for Engine {
     }
 
     async fn artifact(&self, caller: &Caller, id: ContextId) -> Result<Arc<Artifact>, Error> {
+        self.check_seen(caller, Permission::ProjectRead, ObjectId::Artifact(id)).await?;
         let artifact = self.ports.stores.context.artifact(id).await?;
-        let project = artifact.as_ref().map(|artifact| artifact.meta.project_id);
-        self.check_readable_object(caller, project, "Artifact", id).await?;
         let artifact = artifact.ok_or_else(|| DomainError::not_found("Artifact", id))?;
         artifact.verify()?;
         Ok(artifact)
@@ -283,15 +279,31 @@ impl Engine {
         Ok(project.ok_or_else(|| no_project(id))?)
     }
 
-    async fn readable_request(
+    /// Returns a request that the caller sees, if something that needs this permission is to be done with
+    /// it.
+    pub(crate) async fn request_for(
         &self,
         caller: &Caller,
         id: HitlRequestId,
+        permission: Permission,
     ) -> Result<Arc<HitlRequest>, Error> {
+        self.check_seen(caller, permission, ObjectId::Request(id)).await?;
         let request = self.ports.stores.requests.request(id).await?;
-        let project = request.as_ref().map(|request| request.project_id);
-        self.check_readable_object(caller, project, "Request", id).await?;
-        Ok(request.ok_or_else(|| DomainError::not_found("Request", id))?)
+        let missing = || caller.missing(permission, DomainError::not_found("Request", id));
+        Ok(request.ok_or_else(missing)?)
+    }
+
+    /// Returns a task that the caller sees, if something that needs this permission is to be done with it.
+    pub(crate) async fn task_for(
+        &self,
+        caller: &Caller,
+        id: TaskId,
+        permission: Permission,
+    ) -> Result<Arc<Task>, Error> {
+        self.check_seen(caller, permission, ObjectId::Task(id)).await?;
+        let task = self.ports.stores.tasks.task(id).await?;
+        let missing = || caller.missing(permission, DomainError::not_found("Task", id));
+        Ok(task.ok_or_else(missing)?)
     }
 
     /// Returns a page of what was found of a project. The project is read only where nothing was

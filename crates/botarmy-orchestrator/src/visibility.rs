@@ -1,52 +1,97 @@
 //! The part of the projects that a caller sees. An object that it does not see is answered like one that
-//! does not exist, and about as quickly: the store filters, and reads as much for an unknown id.
+//! does not exist, and as quickly: the store says whether the object is within the reach of the caller,
+//! with the same work for both, and only then anything of it is read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use botarmy_domain::{
-    Caller, DomainError, Error, LogId, Permission, Place, Project, ProjectId, Reach, Sight,
+    Caller, DomainError, Error, LogId, ObjectId, Permission, Place, Project, ProjectId, Reach,
     StoreError,
 };
 
 use crate::engine::Engine;
 
+/// Returns the reaches in which a caller sees objects, if something that needs this permission is to be
+/// done with them: what it may read, and what it has this permission on.
+fn reaches(caller: &Caller, permission: Permission) -> impl Iterator<Item = Reach> {
+    // Most permissions come with that to read.
+    let implies_reading =
+        permission.roles().all(|role| role.permissions().has(Permission::ProjectRead));
+    let further = (!implies_reading).then_some(permission);
+    [Permission::ProjectRead].into_iter().chain(further).filter_map(|one| caller.reach(one).ok())
+}
+
 impl Engine {
-    /// Returns the project, if it exists and the caller may read in it or has this permission on it.
-    async fn seen_project(
+    /// Returns those of these objects that a caller sees, if something that needs this permission is to be
+    /// done with them. Of a caller that may read everything it is not checked whether they exist, so that
+    /// nothing is read.
+    pub(crate) async fn seen(
         &self,
         caller: &Caller,
-        id: ProjectId,
         permission: Permission,
-    ) -> Result<Option<Arc<Project>>, StoreError> {
-        let projects = &self.ports.stores.projects;
-        let seeing = [Permission::ProjectRead, permission];
-        if seeing.iter().any(|permission| caller.rights().has_globally(*permission)) {
-            return projects.project(id).await;
+        objects: impl IntoIterator<Item = ObjectId>,
+    ) -> Result<BTreeSet<ObjectId>, StoreError> {
+        let objects: Vec<_> = objects.into_iter().collect();
+        if objects.is_empty() || caller.rights().has_globally(Permission::ProjectRead) {
+            return Ok(objects.into_iter().collect());
         }
-        for permission in seeing {
-            let Ok(reach) = caller.reach(permission) else { continue };
-            let this = Sight { projects: [id].into(), creator: None };
-            let reach = Reach::limited(reach.sights().iter().cloned().chain([this]));
-            let found = projects.projects(&reach, None, None, 1).await?;
-            if let Some(found) = found.into_iter().find(|found| found.id == id) {
-                return Ok(Some(found));
+        let mut seen = BTreeSet::new();
+        for reach in reaches(caller, permission) {
+            if reach.is_everything() {
+                return Ok(objects.into_iter().collect());
+            }
+            if seen.len() < objects.len() {
+                seen.extend(self.ports.stores.projects.within(&reach, &objects).await?);
             }
         }
-        Ok(None)
+        Ok(seen)
     }
 
-    /// Checks that the caller has a permission on a project.
+    /// Checks that a caller sees an object with which something is to be done that needs this permission.
+    /// Of a caller that may read everything it is not checked whether the object exists.
+    ///
+    /// # Errors
+    /// That of [`Caller::missing`], if the caller does not see it, or it does not exist.
+    pub(crate) async fn check_seen(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+        object: ObjectId,
+    ) -> Result<(), Error> {
+        if !caller.rights().has_globally(Permission::ProjectRead)
+            && self.seen(caller, permission, [object]).await?.is_empty()
+        {
+            let missing = DomainError::not_found(object.kind(), object.uuid());
+            return Err(caller.missing(permission, missing).into());
+        }
+        Ok(())
+    }
+
+    /// Checks that a caller sees a project before anything of it is loaded for a decision that needs this
+    /// permission. The decision checks the permission.
+    pub(crate) async fn check_project(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+        id: ProjectId,
+    ) -> Result<(), Error> {
+        self.check_seen(caller, permission, ObjectId::Project(id)).await
+    }
+
+    /// Returns a project on which the caller has this permission.
     ///
     /// # Errors
     /// For a project that it does not see, or that does not exist, that of [`Caller::missing`]; then
     /// [`DomainError::NotPermitted`].
-    async fn check_place(
+    pub(crate) async fn project_for(
         &self,
         caller: &Caller,
         id: ProjectId,
         permission: Permission,
     ) -> Result<Arc<Project>, Error> {
-        let found = self.seen_project(caller, id, permission).await?;
+        self.check_project(caller, permission, id).await?;
+        let found = self.ports.stores.projects.project(id).await?;
         let found = found.ok_or_else(|| caller.missing(permission, no_project(id)))?;
         caller.check(permission, Place::Project { id, creator: found.creator })?;
         Ok(found)
@@ -58,72 +103,19 @@ impl Engine {
         caller: &Caller,
         id: ProjectId,
     ) -> Result<Arc<Project>, Error> {
-        self.check_place(caller, id, Permission::ProjectRead).await
-    }
-
-    /// Returns a project on which the caller has this permission.
-    pub(crate) async fn project_for(
-        &self,
-        caller: &Caller,
-        id: ProjectId,
-        permission: Permission,
-    ) -> Result<Arc<Project>, Error> {
-        self.check_place(caller, id, permission).await
+        self.project_for(caller, id, Permission::ProjectRead).await
     }
 
     /// Checks that the caller may read in a project. Of a caller that may read everything it is not
     /// checked whether the project exists, so that nothing is read.
     pub(crate) async fn check_readable(&self, caller: &Caller, id: ProjectId) -> Result<(), Error> {
-        if !caller.rights().has_globally(Permission::ProjectRead) {
-            self.readable_project(caller, id).await?;
-        }
-        Ok(())
+        self.check_project(caller, Permission::ProjectRead, id).await
     }
 
     /// Checks that an external worker may work in a project.
     pub(crate) async fn check_work(&self, caller: &Caller, id: ProjectId) -> Result<(), Error> {
         if !caller.rights().has_globally(Permission::WorkDo) {
             self.project_for(caller, id, Permission::WorkDo).await?;
-        }
-        Ok(())
-    }
-
-    /// Checks that the caller may read an object of this project; `None` for an object that does not
-    /// exist.
-    ///
-    /// # Errors
-    /// That of [`Caller::missing`], if the caller does not see its project.
-    pub(crate) async fn check_readable_object(
-        &self,
-        caller: &Caller,
-        project: Option<ProjectId>,
-        what: &'static str,
-        id: impl std::fmt::Display + Send,
-    ) -> Result<(), Error> {
-        self.check_seen_object(caller, project, Permission::ProjectRead, what, id).await
-    }
-
-    /// Checks that the caller sees an object of this project, of which a decision is to be taken that
-    /// needs this permission; `None` for an object that does not exist.
-    ///
-    /// # Errors
-    /// That of [`Caller::missing`], if the caller does not see its project.
-    pub(crate) async fn check_seen_object(
-        &self,
-        caller: &Caller,
-        project: Option<ProjectId>,
-        permission: Permission,
-        what: &'static str,
-        id: impl std::fmt::Display + Send,
-    ) -> Result<(), Error> {
-        let missing = || caller.missing(permission, DomainError::not_found(what, id));
-        if caller.rights().has_globally(Permission::ProjectRead) {
-            return if project.is_some() { Ok(()) } else { Err(missing().into()) };
-        }
-        // No project has this id, and it is looked for so that the answer takes as long.
-        let project = project.unwrap_or(LogId::System.key());
-        if self.seen_project(caller, project, permission).await?.is_none() {
-            return Err(missing().into());
         }
         Ok(())
     }

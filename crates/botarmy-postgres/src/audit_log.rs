@@ -14,13 +14,13 @@ use botarmy_sql::log_pages::{self, LogReader, SearchMemory};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt;
 use uuid::Uuid;
 
 use crate::part::{page, part, surplus};
-use crate::rows::{EventRow, LISTED_EVENT, head_mark};
+use crate::rows::{EventRow, IdRow, LISTED_EVENT, head_mark};
 use crate::schema::{events, heads};
 use crate::store::PostgresStore;
 
@@ -167,12 +167,6 @@ struct Numbers {
     b: i64,
 }
 
-#[derive(QueryableByName)]
-struct Id {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-}
-
 impl LogReader for Reader<'_> {
     type Row = EventRow;
     type Error = diesel::result::Error;
@@ -198,7 +192,7 @@ impl LogReader for Reader<'_> {
     }
 
     async fn id(&mut self, sql: String) -> QueryResult<Option<Uuid>> {
-        let ids: Vec<Id> = sql_query(sql).load(self.connection).await?;
+        let ids: Vec<IdRow> = sql_query(sql).load(self.connection).await?;
         Ok(ids.into_iter().next().map(|row| row.id))
     }
 }

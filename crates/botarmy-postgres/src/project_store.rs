@@ -1,23 +1,25 @@
 //! Reads of projects.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::log::{Head, LogId};
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::ProjectStore;
-use botarmy_domain::{Page, Project, ProjectId, ProjectStatus, Reach, StoreError};
+use botarmy_domain::{ObjectId, Page, Project, ProjectId, ProjectStatus, Reach, StoreError};
 use botarmy_sql::dialect::Dialect;
 use botarmy_sql::{body, reach};
 use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_query;
 use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use uuid::Uuid;
 
 use crate::part::{DOCUMENT, page, part, surplus};
-use crate::rows::{self, HeadRow};
+use crate::rows::{self, HeadRow, IdRow};
 use crate::schema::{heads, projects};
 use crate::store::PostgresStore;
 
@@ -89,5 +91,23 @@ impl ProjectStore for PostgresStore {
             })
             .await?;
         page(rows, limit).try_map(|(id, text)| Ok(Arc::new(body(TABLE, id, &text)?)))
+    }
+
+    async fn within(
+        &self,
+        reach: &Reach,
+        objects: &[ObjectId],
+    ) -> Result<BTreeSet<ObjectId>, StoreError> {
+        let mut found = BTreeSet::new();
+        for (sql, object) in reach::within(Dialect::POSTGRES, reach, objects) {
+            let rows: Vec<IdRow> = self
+                .read(TABLE, |connection| {
+                    let query = sql_query(sql.clone());
+                    async move { query.load(connection).await }.boxed()
+                })
+                .await?;
+            found.extend(rows.into_iter().map(|row| object(row.id)));
+        }
+        Ok(found)
     }
 }

@@ -9,10 +9,18 @@ use botarmy_domain::{
 };
 use botarmy_sql::{Column, body};
 use diesel::prelude::*;
+use diesel::sql_types::Uuid as SqlUuid;
 use uuid::Uuid;
 
 use crate::part::Columns;
 use crate::schema::{artifacts, events};
+
+/// An id as the only column, with this name.
+#[derive(QueryableByName)]
+pub(crate) struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    pub(crate) id: Uuid,
+}
 
 /// The columns of the end of a log: its key, position, hash, counts and next turn.
 pub(crate) type HeadRow = (Uuid, i64, Vec<u8>, String, i64);

@@ -16,12 +16,12 @@ use botarmy_sql::log_pages::{self, LogReader};
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 
 use crate::error::reading;
-use crate::rows::{EventRow, head_mark};
+use crate::rows::{EventRow, IdRow, head_mark};
 use crate::schema::{events, heads};
 use crate::statements::{limited, page};
 use crate::store::SqliteStore;
@@ -157,12 +157,6 @@ struct Numbers {
     b: i64,
 }
 
-#[derive(QueryableByName)]
-struct Id {
-    #[diesel(sql_type = Binary)]
-    id: Vec<u8>,
-}
-
 impl LogReader for Reader<'_> {
     type Row = EventRow;
     type Error = diesel::result::Error;
@@ -192,9 +186,8 @@ impl LogReader for Reader<'_> {
     }
 
     async fn id(&mut self, sql: String) -> QueryResult<Option<Uuid>> {
-        let ids: Vec<Id> = sql_query(sql).load(self.connection)?;
-        let id = ids.first().map(|row| Uuid::from_slice(&row.id)).transpose();
-        id.map_err(|error| diesel::result::Error::DeserializationError(error.into()))
+        let ids: Vec<IdRow> = sql_query(sql).load(self.connection)?;
+        ids.first().map(IdRow::uuid).transpose()
     }
 }
 

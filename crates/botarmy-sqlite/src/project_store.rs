@@ -1,22 +1,27 @@
 //! Reads of projects.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::log::{Head, LogId};
 use botarmy_domain::ports::ProjectStore;
-use botarmy_domain::{Page, Project, ProjectId, ProjectStatus, Reach, StoreError};
+use botarmy_domain::{ObjectId, Page, Project, ProjectId, ProjectStatus, Reach, StoreError};
 use botarmy_sql::dialect::Dialect;
 use botarmy_sql::{body, reach};
 use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_query;
 use diesel::sql_types::Bool;
 
 use crate::error::reading;
-use crate::rows::HeadRow;
+use crate::rows::{HeadRow, IdRow};
 use crate::schema::{heads, projects};
 use crate::statements::{entity, limited, page};
 use crate::store::SqliteStore;
+
+/// Maximum number of objects that are looked for on the calling thread.
+const FEW: usize = 16;
 
 #[async_trait]
 impl ProjectStore for SqliteStore {
@@ -70,5 +75,25 @@ impl ProjectStore for SqliteStore {
             page(connection, "projects", limited(query, limit), entity("projects"))
         })
         .await
+    }
+
+    async fn within(
+        &self,
+        reach: &Reach,
+        objects: &[ObjectId],
+    ) -> Result<BTreeSet<ObjectId>, StoreError> {
+        let statements: Vec<_> = reach::within(Dialect::SQLITE, reach, objects).collect();
+        let find = move |connection: &mut SqliteConnection| {
+            let mut found = BTreeSet::new();
+            for (sql, object) in statements {
+                let rows: Vec<IdRow> =
+                    sql_query(sql).load(connection).map_err(|error| reading("projects", error))?;
+                for row in rows {
+                    found.insert(object(row.uuid().map_err(|error| reading("projects", error))?));
+                }
+            }
+            Ok(found)
+        };
+        if objects.len() <= FEW { self.read_now(find) } else { self.read_aside(find).await }
     }
 }

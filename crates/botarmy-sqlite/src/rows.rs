@@ -9,6 +9,7 @@ use botarmy_domain::{
 };
 use botarmy_sql::{Column, corrupt, hash_column, integer, json};
 use diesel::prelude::*;
+use diesel::sql_types::Binary;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -36,6 +37,20 @@ pub(crate) fn key_text(key: &[u8]) -> String {
 /// Reads an id from its sixteen bytes.
 fn uuid(column: Column<'_>, name: &str, bytes: &[u8]) -> Result<Uuid, StoreError> {
     Uuid::from_slice(bytes).map_err(|error| column.bad(name, error))
+}
+
+/// An id as the only column, with this name.
+#[derive(QueryableByName)]
+pub(crate) struct IdRow {
+    #[diesel(sql_type = Binary)]
+    id: Vec<u8>,
+}
+
+impl IdRow {
+    pub(crate) fn uuid(&self) -> QueryResult<Uuid> {
+        Uuid::from_slice(&self.id)
+            .map_err(|error| diesel::result::Error::DeserializationError(error.into()))
+    }
 }
 
 /// The end of a log: its position, hash and counts.

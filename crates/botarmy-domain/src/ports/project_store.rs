@@ -1,10 +1,11 @@
 //! Queries for projects.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::access::Reach;
+use crate::access::{ObjectId, Reach};
 use crate::error::StoreError;
 use crate::ids::ProjectId;
 use crate::log::Head;
@@ -36,4 +37,15 @@ pub trait ProjectStore: Send + Sync + 'static {
         before: Option<ProjectId>,
         limit: u32,
     ) -> Result<Page<Arc<Project>>, StoreError>;
+
+    /// Returns those of these objects that exist in a project within the reach.
+    ///
+    /// - MUST do the same work for an object of another project as for one that does not exist, so that
+    ///   the time of an answer does not tell them apart.
+    /// - MUST NOT return an entry of the system log, whatever the reach is.
+    async fn within(
+        &self,
+        reach: &Reach,
+        objects: &[ObjectId],
+    ) -> Result<BTreeSet<ObjectId>, StoreError>;
 }

@@ -28,10 +28,11 @@ impl Gates for Engine {
         new: NewRequest,
         caller: Caller,
     ) -> Result<Arc<HitlRequest>, Error> {
+        self.check_project(&caller, Permission::ProjectRun, new.project_id).await?;
+        let scope = Scope::project(new.project_id);
+        let scope = self.with_seen(scope, &caller, &new.artifacts, new.task_id).await?;
         let context = self.context(caller);
         let id = context.fork(1).id_generator().request();
-        let mut scope = Scope::project(new.project_id).artifacts(&new.artifacts);
-        scope.tasks.extend(new.task_id);
         let raise = move |context: &_, snapshot: &_| hitl::raise(context, snapshot, id, &new);
         let raised = move |committed: &Committed| committed.request(id).cloned();
         written(self.commit_call(context, scope, raise, raised).await?)
@@ -45,11 +46,7 @@ impl Gates for Engine {
     ) -> Result<Responded, Error> {
         let mut response = response;
         let action = response.action;
-        let request = self.ports.stores.requests.request(id).await?;
-        let project = request.as_ref().map(|request| request.project_id);
-        let permission = Permission::GateAnswer;
-        self.check_seen_object(&caller, project, permission, "Request", id).await?;
-        let request = request.ok_or_else(|| DomainError::not_found("Request", id))?;
+        let request = self.request_for(&caller, id, Permission::GateAnswer).await?;
         let mut scope = scope_of(&request);
         if response.action == HitlAction::Reject {
             scope = scope.everything_open();

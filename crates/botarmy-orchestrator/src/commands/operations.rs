@@ -32,6 +32,7 @@ impl Operations for Engine {
         new: NewArtifact,
         caller: Caller,
     ) -> Result<Arc<Artifact>, Error> {
+        self.check_project(&caller, Permission::ProjectRun, project).await?;
         let (context, scope) = (self.context(caller), Scope::project(project).open_requests());
         let store = move |context: &_, snapshot: &_| {
             artifacts::store(context, snapshot, source_agent, &new)
@@ -73,6 +74,7 @@ impl Operations for Engine {
         limit: Limit,
         caller: Caller,
     ) -> Result<BudgetReport, Error> {
+        self.check_project(&caller, Permission::ProjectManage, id).await?;
         let key = BudgetKey::Project(id);
         let scope = Scope::project(id).everything_open().record::<BudgetAccount>(key);
         let set = move |context: &_, snapshot: &_| budget::set(context, snapshot, id, limit);
@@ -111,6 +113,7 @@ impl Engine {
         permission: Permission,
         caller: Caller,
     ) -> Result<bool, Error> {
+        self.check_project(&caller, permission, id).await?;
         let (context, scope) = (self.context(caller), Scope::project(id).record::<Package>(id));
         let delete = move |context: &_, snapshot: &_| {
             artifacts::package_deleted(context, snapshot, permission)

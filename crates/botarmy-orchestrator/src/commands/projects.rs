@@ -40,6 +40,7 @@ impl Projects for Engine {
         caller: Caller,
     ) -> Result<Arc<Project>, Error> {
         let workflow = self.workflows.named(workflow.as_deref().unwrap_or(DEFAULT_WORKFLOW))?;
+        self.check_project(&caller, Permission::ProjectRun, id).await?;
         let start = move |context: &_, snapshot: &_| {
             projects::start(context, snapshot, &workflow, idea.as_deref())
         };
@@ -48,11 +49,13 @@ impl Projects for Engine {
     }
 
     async fn pause_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
+        self.check_project(&caller, Permission::ProjectRun, id).await?;
         let (context, scope) = (self.context(caller), Scope::project(id));
         written(self.commit_call(context, scope, projects::pause, the_project).await?)
     }
 
     async fn resume_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
+        self.check_project(&caller, Permission::ProjectRun, id).await?;
         let (context, scope) = (self.context(caller), Scope::project(id));
         written(self.commit_call(context, scope, projects::resume, the_project).await?)
     }
@@ -84,11 +87,13 @@ impl Projects for Engine {
     }
 
     async fn cancel_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
+        self.check_project(&caller, Permission::ProjectRun, id).await?;
         let (context, scope) = (self.context(caller), Scope::project(id).everything_open());
         written(self.commit_call(context, scope, projects::cancel, the_project).await?)
     }
 
     async fn check_completion(&self, id: ProjectId, caller: Caller) -> Result<Completion, Error> {
+        self.check_project(&caller, Permission::ProjectRun, id).await?;
         let (context, scope) = (self.context(caller), Scope::project(id));
         let completed = |committed: &Committed| {
             committed.project().map(|_| Completion { is_complete: true, unmet: Vec::new() })
@@ -110,6 +115,7 @@ impl Projects for Engine {
     }
 
     async fn force_complete(&self, id: ProjectId, caller: Caller) -> Result<Vec<String>, Error> {
+        self.check_project(&caller, Permission::ProjectManage, id).await?;
         let (context, scope) = (self.context(caller), Scope::project(id).everything_open());
         let overridden = |committed: &Committed| match &committed.project()?.state {
             ProjectState::Completed { overridden, .. } => Some(overridden.clone()),

@@ -8,7 +8,8 @@ use botarmy_domain::page::Page;
 use botarmy_domain::ports::{LogQueries, Queries};
 use botarmy_domain::replay::StateVerification;
 use botarmy_domain::{
-    Caller, DomainError, Entry, Error, EventId, EventType, LogId, Permission, ProjectId, TaskId,
+    Caller, DomainError, Entry, Error, EventId, EventType, LogId, ObjectId, Permission, ProjectId,
+    Reach, TaskId,
 };
 
 use super::{log_reader, state};
@@ -46,12 +47,16 @@ impl LogQueries for Engine {
     }
 
     async fn entry(&self, caller: &Caller, id: EventId) -> Result<Arc<Entry>, Error> {
-        let entry = self.ports.stores.audit.entry(id).await?;
-        let is_of_system = entry.as_ref().is_some_and(|entry| entry.project_id.is_none());
-        if !is_of_system || !caller.rights().has_globally(Permission::SystemRead) {
-            let project = entry.as_ref().and_then(|entry| entry.project_id);
-            self.check_readable_object(caller, project, "Event", id).await?;
+        let object = ObjectId::Entry(id);
+        self.check_seen(caller, Permission::ProjectRead, object).await?;
+        if !caller.rights().has_globally(Permission::SystemRead) {
+            // One that may read all projects, but not the system log.
+            let everything = Reach::everything();
+            if self.ports.stores.projects.within(&everything, &[object]).await?.is_empty() {
+                return Err(DomainError::not_found("Event", id).into());
+            }
         }
+        let entry = self.ports.stores.audit.entry(id).await?;
         Ok(entry.ok_or_else(|| DomainError::not_found("Event", id))?)
     }
 
@@ -62,6 +67,9 @@ impl LogQueries for Engine {
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, Error> {
         let filter = EntryFilter { reach: caller.reach(Permission::ProjectRead)?, ..filter };
+        if !self.sees_named(caller, &filter).await? {
+            return Ok(Page::default());
+        }
         let is_system_hidden = !caller.rights().has_globally(Permission::SystemRead);
         if filter.reach.is_everything() && is_system_hidden {
             return self.entries_of_projects(filter, limit).await;
@@ -77,6 +85,9 @@ impl LogQueries for Engine {
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, Error> {
         self.check_readable(caller, id).await?;
+        if !self.sees_named(caller, &filter).await? {
+            return Ok(Page::default());
+        }
         let filter = EntryFilter { project: Some(id), ..filter };
         let found = self.ports.stores.audit.entries(filter, limit).await?;
         if found.items.is_empty() {
@@ -92,8 +103,9 @@ impl LogQueries for Engine {
         filter: EntryFilter,
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, Error> {
-        if !caller.rights().has_globally(Permission::ProjectRead) {
-            self.task(caller, id).await?;
+        self.check_seen(caller, Permission::ProjectRead, ObjectId::Task(id)).await?;
+        if !self.sees_named(caller, &filter).await? {
+            return Ok(Page::default());
         }
         let filter = EntryFilter { task: Some(id), ..filter };
         let found = self.ports.stores.audit.entries(filter, limit).await?;
@@ -150,6 +162,19 @@ impl LogQueries for Engine {
 }
 
 impl Engine {
+    /// Returns whether the caller sees the objects that a filter names. A search for entries of one that it
+    /// does not see would find nothing, but take longer than one for an object that does not exist.
+    async fn sees_named(&self, caller: &Caller, filter: &EntryFilter) -> Result<bool, Error> {
+        let named = [
+            filter.project.map(ObjectId::Project),
+            filter.task.map(ObjectId::Task),
+            filter.request.map(ObjectId::Request),
+        ];
+        let named = named.iter().flatten().copied();
+        let seen = self.seen(caller, Permission::ProjectRead, named.clone()).await?;
+        Ok(seen.len() == named.count())
+    }
+
     /// Returns entries of all projects that pass the filter, newest first, without those of the system
     /// log. A page may be shorter than `limit` where many of those lie between.
     async fn entries_of_projects(

@@ -1,16 +1,19 @@
 //! Tests on mocks of the stores: what is read, and what is made of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use botarmy_domain::log::{EntryFilter, Event, Head, HeadMark, Verification};
 use botarmy_domain::ports::{
-    Clock, Ids, LogQueries, MockAgentStatus, MockAuditLog, MockContextStore, MockEventBus,
-    MockHitlStore, MockLedger, MockProjectStore, MockRecords, MockTaskStore, MockWakeUps, Queries,
-    StorePorts,
+    Clock, Gates, Ids, LogQueries, MockAgentStatus, MockAuditLog, MockContextStore, MockEventBus,
+    MockHitlStore, MockLedger, MockProjectStore, MockRecords, MockTaskStore, MockWakeUps,
+    Operations, Projects, Queries, StorePorts, Tasks,
 };
 use botarmy_domain::{
-    Caller, Counts, DomainError, Entry, Error, EventType, IdGenerator, LogId, Oversight, Page,
-    Project, ProjectId, ProjectState, RecordValue, StoreError, TaskFilter, Timestamp, package,
+    Authentication, Caller, Counts, DomainError, Entry, Error, EventType, Grant, HitlAction,
+    IdGenerator, LogId, Oversight, Page, Principal, PrincipalKind, Project, ProjectId,
+    ProjectState, RecordValue, Response, Rights, Role, StopScope, StoreError, TaskFilter,
+    Timestamp, package,
 };
 use serde_json::Map;
 
@@ -264,4 +267,79 @@ async fn a_log_that_does_not_exist_or_cannot_be_read_is_not_checked() {
     ));
     let error = engine.verify_log(&caller(), LogId::Project(id()), None, 2).await.unwrap_err();
     assert!(matches!(error, Error::Store(StoreError::Unavailable { .. })), "{error}");
+}
+
+/// A person that may read and answer in one project, which is not the one of the tests.
+fn stranger() -> Caller {
+    let elsewhere = IdGenerator::new(NOW, 70).project();
+    let grants = vec![
+        Grant::on_project(Role::Reviewer, elsewhere),
+        Grant::on_project(Role::Operator, elsewhere),
+    ];
+    let rights = Rights::of(&grants, None);
+    let person = Principal {
+        id: Principal::local_id("eve"),
+        kind: PrincipalKind::Person,
+        name: "eve".to_owned(),
+        openid: None,
+        groups: BTreeSet::new(),
+        grants,
+        disabled: false,
+        deleted_at: None,
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    let credential = IdGenerator::new(NOW, 71).credential();
+    Caller::proven(&person, Authentication::Key, credential, rights)
+}
+
+/// Of an object outside of the reach nothing is read: neither by a query nor for a decision. The other
+/// mocks would panic.
+#[tokio::test]
+async fn an_object_outside_of_the_reach_is_not_read() {
+    let mut new_ids = IdGenerator::new(NOW, 7);
+    let (task, request, event) = (new_ids.task(), new_ids.request(), new_ids.event());
+    let artifact = new_ids.context();
+    let mut stores = Stores::default();
+    stores.projects.expect_within().returning(|reach, objects| {
+        assert!(!reach.is_everything() && objects.len() == 1, "{reach:?} {objects:?}");
+        Ok(BTreeSet::new())
+    });
+    let (engine, eve) = (stores.engine(), stranger());
+    assert!(is_missing(&engine.project(&eve, id()).await, "Project"));
+    assert!(is_missing(&engine.project_detail(&eve, id()).await, "Project"));
+    assert!(is_missing(&engine.task(&eve, task).await, "Task"));
+    assert!(is_missing(&engine.request(&eve, request).await, "Request"));
+    assert!(is_missing(&engine.review(&eve, request).await, "Request"));
+    assert!(is_missing(&engine.artifact(&eve, artifact).await, "Artifact"));
+    assert!(is_missing(&engine.entry(&eve, event).await, "Event"));
+    let filter = EntryFilter { task: Some(task), ..EntryFilter::default() };
+    assert!(engine.entries(&eve, filter.clone(), 10).await.unwrap().is_empty());
+    assert!(is_missing(&engine.project_entries(&eve, id(), filter.clone(), 10).await, "Project"));
+    assert!(is_missing(&engine.task_entries(&eve, task, filter, 10).await, "Task"));
+    assert!(is_missing(&engine.cancel_task(task, eve.clone()).await, "Task"));
+    assert!(is_missing(&engine.retry_task(task, eve.clone()).await, "Task"));
+    assert!(is_missing(&engine.pause_project(id(), eve.clone()).await, "Project"));
+    assert!(is_missing(&engine.delete_package(id(), eve.clone()).await, "Project"));
+    let stop = engine.stop(StopScope::Project(id()), String::new(), eve.clone()).await;
+    assert!(is_missing(&stop, "Project"));
+    let approval = Response {
+        action: HitlAction::Approve,
+        content: None,
+        comment: None,
+        amended_content: None,
+        subject_digest: None,
+    };
+    assert!(is_missing(&engine.respond(request, approval, eve).await, "Request"));
+}
+
+#[tokio::test]
+async fn for_a_caller_that_may_read_everything_the_store_is_not_asked_what_it_sees() {
+    let mut stores = Stores::default();
+    stores.projects.expect_project().times(1).returning(|_| Ok(Some(project())));
+    stores.tasks.expect_task().times(1).returning(|_| Ok(None));
+    let engine = stores.engine();
+    engine.project(&caller(), id()).await.unwrap();
+    let task = IdGenerator::new(NOW, 8).task();
+    assert!(is_missing(&engine.task(&caller(), task).await, "Task"));
 }
