@@ -226,7 +226,7 @@ impl Caller {
     pub fn worker_id(&self, name: &str) -> WorkerId {
         match self.principal() {
             None => WorkerId::external(name),
-            Some(id) if id == Principal::local_id(self.name()) => {
+            Some(id) if Principal::is_local_id(id, self.name()) => {
                 WorkerId::external(&format!("{}/{name}", self.name()))
             }
             // Providers may give one name to several people.

@@ -225,7 +225,7 @@ words! {
         SignedOutElsewhere = "signed_out_elsewhere",
         /// Its person signed in once more than sessions are kept.
         Superseded = "superseded",
-        /// Its person ended it elsewhere, or an admin did.
+        /// Its person ended it elsewhere, or an admin did, or an admin disabled, enabled or deleted the person.
         Revoked = "revoked",
         /// A cookie of its person came back after its sign-out.
         Reused = "reused",

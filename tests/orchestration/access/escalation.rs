@@ -172,7 +172,7 @@ impl Game {
             }
             6 => {
                 let overlap = Duration::from_secs(dice.below(2) * 3600);
-                let issued = access.rotate_key(credential, overlap, caller).await;
+                let issued = access.rotate_key(credential, overlap, None, caller).await;
                 self.keep(issued)
             }
             _ => {

@@ -193,9 +193,17 @@ async fn a_key_expires_by_the_clock() {
     guarded.harness.clock.advance(hour - Duration::from_secs(1));
     assert!(guarded.access.authenticate(short.text.expose()).is_ok());
     let overlap = Duration::from_secs(60);
-    let next = guarded.access.rotate_key(short.key.id, overlap, cli()).await.unwrap();
+    let next = guarded.access.rotate_key(short.key.id, overlap, None, cli()).await.unwrap();
     let lifetime = next.key.expires_at.map(|end| end.since(next.key.created_at));
     assert_eq!(lifetime, Some(hour), "as long as before");
+    for (given, expected) in
+        [(Lifetime::For(2 * hour), Some(2 * hour)), (Lifetime::Unlimited, None)]
+    {
+        let key = guarded.access.create_key(new(Lifetime::For(hour)), cli()).await.unwrap();
+        let rotated = guarded.access.rotate_key(key.key.id, overlap, Some(given), cli()).await;
+        let rotated = rotated.unwrap().key;
+        assert_eq!(rotated.expires_at.map(|end| end.since(rotated.created_at)), expected);
+    }
     guarded.harness.clock.advance(Duration::from_secs(1));
     assert_eq!(guarded.access.authenticate(short.text.expose()), Err(Denial::Expired));
     assert!(guarded.access.authenticate(next.text.expose()).is_ok());
@@ -418,5 +426,7 @@ async fn principals_and_keys_are_listed_in_pages_for_admins_only() {
     let new = admin("mallory");
     assert!(refused(guarded.access.create_principal(new, nobody.clone()).await.unwrap_err()));
     let overlap = Duration::ZERO;
-    assert!(refused(guarded.access.rotate_key(keys[0].id, overlap, nobody).await.unwrap_err()));
+    assert!(refused(
+        guarded.access.rotate_key(keys[0].id, overlap, None, nobody).await.unwrap_err()
+    ));
 }

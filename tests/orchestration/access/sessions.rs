@@ -77,7 +77,7 @@ impl Guarded {
     }
 }
 
-fn is_not_found(done: &Result<(), Error>) -> bool {
+fn is_not_found<T>(done: &Result<T, Error>) -> bool {
     matches!(done, Err(Error::Refused(DomainError::NotFound { .. })))
 }
 
@@ -173,7 +173,7 @@ async fn a_session_never_has_more_than_its_key_and_ends_with_it() {
     assert_eq!(guarded.access.recheck(&started.caller), Err(Denial::Invalid));
     let (id, key) = guarded.another_key(id_of("ada"), None).await;
     let started = guarded.with_key(&key).await;
-    guarded.access.rotate_key(id, MINUTE, cli()).await.unwrap();
+    guarded.access.rotate_key(id, MINUTE, None, cli()).await.unwrap();
     guarded.knows(&started).unwrap();
     guarded.pass(MINUTE);
     assert_eq!(guarded.knows(&started), Err(Denial::Expired), "the key was replaced");
@@ -195,6 +195,7 @@ async fn changes_of_a_person_reach_its_sessions_at_once() {
     guarded.change("ada", PrincipalChange { disabled: Some(true), ..Default::default() }).await;
     assert_eq!(guarded.knows(&started), Err(Denial::Invalid));
     guarded.change("ada", PrincipalChange { disabled: Some(false), ..Default::default() }).await;
+    assert_eq!(guarded.knows(&started), Err(Denial::Invalid), "it does not come back");
     guarded.change("ada", PrincipalChange { deleted: true, ..Default::default() }).await;
     assert_eq!(guarded.knows(&started), Err(Denial::Invalid));
     guarded.verify().await;
@@ -282,9 +283,9 @@ async fn a_person_has_ten_sessions_and_sees_its_own() {
     assert!(is_not_found(&guarded.access.end_session(unknown, cli()).await));
     guarded.access.end_session(started[2].session.id, ada.clone()).await.unwrap();
     assert_eq!(guarded.knows(&started[2]), Err(Denial::Invalid));
-    guarded.access.end_session(bob.session.id, cli()).await.unwrap();
+    assert!(guarded.access.end_session(bob.session.id, cli()).await.unwrap());
     assert_eq!(guarded.knows(&bob), Err(Denial::Invalid));
-    guarded.access.end_session(bob.session.id, cli()).await.unwrap();
+    assert!(!guarded.access.end_session(bob.session.id, cli()).await.unwrap(), "it has ended");
     guarded.verify().await;
 }
 

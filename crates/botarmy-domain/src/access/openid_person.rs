@@ -15,9 +15,10 @@ const MAX_NAME: usize = 128;
 /// subject, or the id.
 pub(crate) fn shown_name(identity: &OpenIdIdentity) -> String {
     let cleaned = |name: &str| -> Option<String> {
-        let visible = |c: &char| !c.is_control() && !text::is_bidi(*c);
+        let visible = |c: &char| !c.is_control() && !text::is_invisible(*c);
         let name: String = name.chars().filter(visible).take(MAX_NAME).collect();
-        sound_name("name", &name.replace('/', "-")).ok()
+        let words: Vec<_> = name.split(' ').filter(|word| !word.is_empty()).collect();
+        sound_name("name", &words.join(" ").replace('/', "-")).ok()
     };
     cleaned(&identity.name)
         .or_else(|| cleaned(&identity.subject.subject))
@@ -46,6 +47,7 @@ mod tests {
     fn every_name_of_a_provider_becomes_one_that_a_principal_can_have() {
         assert_eq!(shown_name(&identity("Ada L.", "1")), "Ada L.");
         assert_eq!(shown_name(&identity(" Sales/Ada\n\u{202e} ", "1")), "Sales-Ada");
+        assert_eq!(shown_name(&identity("Ada  \u{fff9}L.", "1")), "Ada L.");
         assert_eq!(shown_name(&identity("\n", "4711")), "4711");
         assert!(shown_name(&identity("", "\u{200b}")).starts_with("person "));
         for name in ["", "/", "a\0b", "\u{202e}", &"ä/".repeat(200), " \u{200b} "] {

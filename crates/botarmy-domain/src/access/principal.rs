@@ -68,11 +68,18 @@ pub struct OpenIdSubject {
 }
 
 impl Principal {
-    /// Returns the id of the local principal with this name. Names that differ in case or form only are
-    /// the same name.
+    /// Returns the id of the local principal with this name. It follows from the form in which names are
+    /// compared, so that of two principals whose names readers could confuse, one exists at most.
     #[must_use]
     pub fn local_id(name: &str) -> PrincipalId {
-        id_of(&["local", &name.to_lowercase()])
+        id_of(&["local", &folded(name)])
+    }
+
+    /// Returns whether this is the id of the local principal with this name, also of one whose id was
+    /// made of the name in lower case, as it once was.
+    #[must_use]
+    pub fn is_local_id(id: PrincipalId, name: &str) -> bool {
+        id == Self::local_id(name) || id == id_of(&["local", &name.to_lowercase()])
     }
 
     /// Returns the id of a person at an OpenID provider.
@@ -106,7 +113,7 @@ impl Principal {
     }
 
     /// Returns whether readers could take a name for that of the principal: they differ in nothing but
-    /// case, compatible forms of characters, and characters that are not visible.
+    /// case, compatible forms of characters, the number of spaces, and characters that are not visible.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
         folded(&self.name) == folded(name)
@@ -137,11 +144,17 @@ pub(crate) fn sound_name(field: &'static str, name: &str) -> Result<String, Doma
     if name.chars().count() > MAX_NAME {
         return invalid("must be at most 128 characters");
     }
-    let is_unsound = |c: char| {
-        c.is_control() || text::is_invisible(c) || (c.is_whitespace() && c != ' ') || c == '/'
-    };
-    if name.chars().any(is_unsound) {
-        return invalid("must not have control characters, invisible characters or slashes");
+    if name.contains('/') {
+        return invalid("must not have slashes");
+    }
+    let is_unsound =
+        |c: &char| c.is_control() || text::is_invisible(*c) || (c.is_whitespace() && *c != ' ');
+    if let Some(c) = name.chars().find(is_unsound) {
+        let code = u32::from(c);
+        return invalid(&format!(
+            "must not have control characters, invisible characters or white space other than \
+             spaces, such as U+{code:04X}"
+        ));
     }
     Ok(name.to_owned())
 }
@@ -149,9 +162,14 @@ pub(crate) fn sound_name(field: &'static str, name: &str) -> Result<String, Doma
 /// Returns the name of a new principal, as [`sound_name`] does, in canonical composition.
 ///
 /// # Errors
-/// Also for a name that the log gives to something else.
+/// Also for a name with spaces in a row, which pages show as one, and for a name that the log gives to
+/// something else.
 pub(crate) fn new_name(name: &str) -> Result<String, DomainError> {
     let name = sound_name("name", name)?;
+    if name.contains("  ") {
+        let message = "must not have two spaces in a row, which cannot be told from one";
+        return Err(DomainError::invalid("name", message));
+    }
     let name = ComposingNormalizerBorrowed::new_nfc().normalize(&name).into_owned();
     let folded = folded(&name);
     let is_of_worker = folded
@@ -170,12 +188,13 @@ pub(crate) fn new_name(name: &str) -> Result<String, DomainError> {
 }
 
 /// Returns the form of a name in which it is compared with others: compatibility composition (NFKC) in
-/// full case folding, without characters that are not visible.
+/// full case folding, without characters that are not visible, and with single spaces.
 fn folded(name: &str) -> String {
     let normalizer = ComposingNormalizerBorrowed::new_nfkc();
     let visible: String = name.chars().filter(|c| !text::is_invisible(*c)).collect();
     let folded = CaseMapper::new().fold_string(&normalizer.normalize(&visible)).into_owned();
-    normalizer.normalize(folded.trim()).into_owned()
+    let words: Vec<_> = folded.split_whitespace().collect();
+    normalizer.normalize(&words.join(" ")).into_owned()
 }
 
 /// Returns the names of groups.
@@ -241,7 +260,17 @@ mod tests {
 
     #[test]
     fn an_id_follows_from_the_identity() {
-        assert_eq!(Principal::local_id("Ada"), Principal::local_id("ada"));
+        for (one, other) in
+            [("Ada", "ada"), ("\u{ff41}da", "ada"), ("Stra\u{df}e", "strasse"), ("a  b", "A b")]
+        {
+            assert_eq!(Principal::local_id(one), Principal::local_id(other), "{one:?}");
+        }
+        // Ids are stored, and those of most names never changed.
+        let id = id_of(&["local", "ada l."]);
+        assert!(Principal::is_local_id(id, "Ada L.") && Principal::local_id("Ada L.") == id);
+        let former = id_of(&["local", "stra\u{df}e"]);
+        assert!(Principal::is_local_id(former, "Stra\u{df}e"));
+        assert!(!Principal::is_local_id(former, "Strasse"));
         assert_ne!(Principal::local_id("ada"), Principal::local_id("bob"));
         let subject = |issuer: &str, subject: &str| {
             Principal::openid_id(&OpenIdSubject {
@@ -268,6 +297,9 @@ mod tests {
             "0190a0b0-0000-7000-8000-00000000000a",
             "sys\u{200d}tem",
             "a\u{ad}da",
+            "a\u{fff9}da",
+            "a\u{fffb}da",
+            "Ada  L.",
         ] {
             assert!(new_name(name).is_err(), "{name:?}");
         }
@@ -286,9 +318,13 @@ mod tests {
             created_at: Timestamp::from_micros(0),
             updated_at: Timestamp::from_micros(0),
         };
-        for (one, other) in
-            [("Ada", "aDA"), ("ame\u{301}", "AM\u{c9}"), ("a\u{200b}b", "ab"), ("\u{ff41}", "a")]
-        {
+        for (one, other) in [
+            ("Ada", "aDA"),
+            ("ame\u{301}", "AM\u{c9}"),
+            ("a\u{200b}b", "ab"),
+            ("\u{ff41}", "a"),
+            ("a  b", "a b"),
+        ] {
             assert!(called(one).is_called(other), "{one:?} {other:?}");
         }
         assert!(!called("ada").is_called("adam"));
@@ -301,6 +337,11 @@ mod tests {
             ["", " ", "a/b", "a\nb", "\u{202e}a", "\u{200b}", "a\u{200b}b", &"a".repeat(129)]
         {
             assert!(sound_name("name", name).is_err(), "{name:?}");
+        }
+        for c in ['\u{fff9}', '\u{fffa}', '\u{fffb}', '\u{70f}', '\u{13430}', '\u{1d159}', '\u{a0}']
+        {
+            let error = sound_name("name", &format!("a{c}b")).unwrap_err().to_string();
+            assert!(error.contains(&format!("U+{:04X}", u32::from(c))), "{error}");
         }
     }
 }

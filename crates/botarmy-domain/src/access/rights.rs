@@ -110,6 +110,21 @@ impl Rights {
         Reach::limited(self.0.iter().filter_map(|held| held.sight(permission, principal)))
     }
 
+    /// Returns whether all permissions of a grant are held on its target by the principal itself.
+    #[must_use]
+    pub fn has_all_of(&self, grant: &Grant) -> bool {
+        self.0.iter().all(|held| {
+            let on_target = match grant.target {
+                GrantTarget::All => held.all,
+                GrantTarget::Own => held.all.union(held.own),
+                GrantTarget::Project(id) => {
+                    held.all.union(held.projects.get(&id).copied().unwrap_or_default())
+                }
+            };
+            on_target.includes(grant.role.permissions())
+        })
+    }
+
     /// Returns whether a grant gives nothing that is not held already, so that it may be passed on.
     /// Whoever manages a project may let workers work on it, without being one.
     #[must_use]
@@ -170,6 +185,29 @@ mod tests {
         assert!(!rights.has_globally(Permission::AgentsRead));
         let reach = rights.reach(Permission::ProjectRead, Some(ada));
         assert!(reach.sees(project(9), Some(ada)) && !reach.sees(project(9), None));
+    }
+
+    #[test]
+    fn a_role_is_held_where_all_of_its_permissions_are() {
+        let (one, two) = (project(1), project(2));
+        let rights =
+            Rights::of(&[Grant::on_project(Role::Admin, one), Grant::on_own(Role::Operator)], None);
+        for held in [
+            Grant::on_project(Role::Viewer, one),
+            Grant::on_project(Role::Reviewer, one),
+            Grant::on_own(Role::Viewer),
+            Grant::on_own(Role::Operator),
+        ] {
+            assert!(rights.has_all_of(&held), "{held:?}");
+        }
+        for other in [
+            Grant::on_project(Role::Worker, one),
+            Grant::on_project(Role::Viewer, two),
+            Grant::on_own(Role::Reviewer),
+            Grant::on_all(Role::Viewer),
+        ] {
+            assert!(!rights.has_all_of(&other), "{other:?}");
+        }
     }
 
     #[test]

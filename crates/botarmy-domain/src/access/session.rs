@@ -330,6 +330,21 @@ impl PersonSessions {
         self.tidy(at);
     }
 
+    /// Ends all sessions and removes all links, because the person was disabled, enabled or deleted.
+    /// Returns whether there were any.
+    pub(crate) fn close(&mut self, at: Timestamp) -> bool {
+        let mut has_changed = !self.links.is_empty();
+        self.links.clear();
+        for session in self.sessions.iter_mut().filter(|session| session.ended.is_none()) {
+            session.ended = Some(EndedSession { at, reason: SessionEnd::Revoked });
+            has_changed = true;
+        }
+        if has_changed {
+            self.tidy(at);
+        }
+        has_changed
+    }
+
     /// Adds a link.
     pub(crate) fn add_link(&mut self, link: SignInLink, at: Timestamp) {
         self.links.push(link);

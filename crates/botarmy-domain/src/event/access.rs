@@ -42,6 +42,10 @@ pub struct GrantChanged {
     pub disabled: bool,
     /// Whether it was deleted.
     pub deleted: bool,
+    /// Whether the change ended the sessions and the sign-in links of the person: it was disabled, enabled
+    /// or deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sessions_ended: bool,
 }
 
 /// A key was created.

@@ -186,11 +186,13 @@ pub trait Access: Send + Sync + 'static {
     /// Revokes a key. One that was revoked already stays as it is.
     async fn revoke_key(&self, id: CredentialId, caller: Caller) -> Result<Arc<ApiKey>, Error>;
 
-    /// Creates a key that takes the place of another, which expires after `overlap`.
+    /// Creates a key that takes the place of another, which expires after `overlap`. Without a
+    /// `lifetime`, it has that of the other one.
     async fn rotate_key(
         &self,
         id: CredentialId,
         overlap: Duration,
+        lifetime: Option<Lifetime>,
         caller: Caller,
     ) -> Result<IssuedKey, Error>;
 }

@@ -160,8 +160,8 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// Ends a session: one of the caller's own, or any with
     /// [`Permission::AccessManage`](crate::vocabulary::Permission::AccessManage). One that has ended
-    /// already stays as it is.
-    async fn end_session(&self, id: CredentialId, caller: Caller) -> Result<(), Error>;
+    /// already stays as it is. Returns whether this call ended it.
+    async fn end_session(&self, id: CredentialId, caller: Caller) -> Result<bool, Error>;
 
     /// Creates a link with which a person can sign in once within ten minutes. For the caller itself, its
     /// sessions have at most the rights of the credential that the caller has now, and end with it.

@@ -60,6 +60,10 @@ impl AccessFacts {
                 principal.disabled = changed.disabled;
                 principal.deleted_at = changed.deleted.then_some(at);
                 principal.updated_at = at;
+                let sessions = self.sessions.get_mut(&changed.principal_id);
+                if let (true, Some(sessions)) = (changed.sessions_ended, sessions) {
+                    sessions.close(at);
+                }
             }
             E::KeyCreated(created) => self.created(created, at),
             E::KeyRotated(rotated) => {

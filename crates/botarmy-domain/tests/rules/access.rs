@@ -308,7 +308,7 @@ fn a_deleted_principal_loses_its_keys_and_keeps_its_name() {
     assert_eq!(installation.version(), version + 1, "one change");
     assert!(keys.iter().all(|key| installation.key(*key).revoked_at.is_some()));
     assert!(installation.principal(id).deleted_at.is_some());
-    for name in ["ci", "CI", " ci "] {
+    for name in ["ci", "CI", " ci ", "\u{ff43}i"] {
         let error = installation.create(cli(), name.trim(), Vec::new()).unwrap_err();
         assert_eq!(code(&error), "name_taken");
     }

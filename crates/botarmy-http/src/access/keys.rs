@@ -254,17 +254,23 @@ async fn revoke(
     Ok(HttpResponse::Ok().json(KeyView::of(&key, None)))
 }
 
-/// Time for which the old key still works.
+/// Time for which the old key still works, and lifetime of the new one.
 #[derive(Default, Deserialize, ToSchema)]
 struct RotateBody {
     /// Seconds until the old key expires; a day when absent, 0 for at once.
     #[schema(minimum = 0, maximum = 2_592_000)]
     overlap_s: Option<u32>,
+    /// Days until the new key expires. Without this and `never`, it has the lifetime of the old one.
+    #[schema(minimum = 1, maximum = 3650)]
+    expires_in_days: Option<u32>,
+    /// Whether the new key never expires.
+    never: Option<bool>,
 }
 
 /// Creates a key that takes the place of another.
 ///
-/// It has the name and the grants of the old one, which works for a while longer. The response has the
+/// It has the name and the grants of the old one, which works for a while longer, and its lifetime if
+/// none is given. The response has the
 /// secret, so it is not kept for a repetition. A key that was replaced already cannot be rotated (409).
 #[utoipa::path(
     post, path = "/api/v1/access/keys/{key_id}/rotate", operation_id = "rotate_key",
@@ -286,5 +292,7 @@ async fn rotate(
         return Err(Problem::invalid("overlap_s", format!("must be 0 to {MAX_OVERLAP_S}")));
     }
     let overlap = Duration::from_secs(overlap_s.into());
-    Ok(issued(&state.access.rotate_key(id, overlap, caller).await?))
+    let lifetime = lifetime(body.expires_in_days, body.never)?;
+    let lifetime = (lifetime != Lifetime::Default).then_some(lifetime);
+    Ok(issued(&state.access.rotate_key(id, overlap, lifetime, caller).await?))
 }

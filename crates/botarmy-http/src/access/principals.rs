@@ -141,7 +141,7 @@ enum NewKind {
 /// Principal to create.
 #[derive(Deserialize, ToSchema)]
 struct NewPrincipalBody {
-    /// Name, at most 128 characters, without slashes and invisible characters. No other principal has or
+    /// Name, at most 128 characters, without slashes, invisible characters and repeated spaces. No other principal has or
     /// had it, or one that looks like it, and the log gives it to no part of the server.
     #[schema(min_length = 1, max_length = 128)]
     name: String,
@@ -245,8 +245,8 @@ struct DisabledBody {
 
 /// Disables a principal, or enables it again.
 ///
-/// Its credentials are refused within a second. The last administrator with a valid key cannot be
-/// disabled (409).
+/// Its credentials are refused within a second, and the sessions of a person end for good. The last
+/// administrator with a valid key cannot be disabled (409).
 #[utoipa::path(
     put, path = "/api/v1/access/principals/{principal_id}/disabled", operation_id = "set_disabled",
     tag = "access", params(("principal_id" = Uuid, Path)), request_body = DisabledBody,

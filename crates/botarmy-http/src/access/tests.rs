@@ -244,24 +244,35 @@ async fn the_text_of_a_key_is_shown_once_and_never_kept() {
 }
 
 #[actix_web::test]
-async fn a_rotation_says_how_long_the_old_key_works() {
+async fn a_rotation_says_how_long_the_old_key_works_and_the_new_one_lives() {
     let id = issued().key.id;
     let path = format!("/api/v1/access/keys/{id}/rotate");
-    for (request, overlap_s) in [
-        (raw(&path, ""), 86_400),
-        (post(&path, &json!({})), 86_400),
-        (post(&path, &json!({"overlap_s": 0})), 0),
-        (post(&path, &json!({"overlap_s": 60})), 60),
+    let days = Lifetime::For(Duration::from_secs(90 * 86_400));
+    for (request, overlap_s, lifetime) in [
+        (raw(&path, ""), 86_400, None),
+        (post(&path, &json!({})), 86_400, None),
+        (post(&path, &json!({"overlap_s": 0})), 0, None),
+        (post(&path, &json!({"overlap_s": 60, "never": false})), 60, None),
+        (post(&path, &json!({"expires_in_days": 90})), 86_400, Some(days)),
+        (post(&path, &json!({"never": true})), 86_400, Some(Lifetime::Unlimited)),
     ] {
         let mut access = access(admin());
-        access.expect_rotate_key().times(1).returning(move |rotated, overlap, _| {
+        access.expect_rotate_key().times(1).returning(move |rotated, overlap, given, _| {
             assert_eq!((rotated, overlap), (id, Duration::from_secs(overlap_s)));
+            assert_eq!(given, lifetime);
             Ok(issued())
         });
         assert_eq!(send(access, request).await.status, 201);
     }
-    let answer = send(access(admin()), post(&path, &json!({"overlap_s": 2_592_001}))).await;
-    assert_eq!((answer.status, answer.field().as_str()), (422, "overlap_s"));
+    for (body, field) in [
+        (json!({"overlap_s": 2_592_001}), "overlap_s"),
+        (json!({"expires_in_days": 0}), "expires_in_days"),
+        (json!({"expires_in_days": 3651}), "expires_in_days"),
+        (json!({"expires_in_days": 90, "never": true}), "expires_in_days"),
+    ] {
+        let answer = send(access(admin()), post(&path, &body)).await;
+        assert_eq!((answer.status, answer.field().as_str()), (422, field), "{body}");
+    }
 }
 
 #[actix_web::test]

@@ -40,7 +40,7 @@ fn of(schema: &str) -> Option<Value> {
         "DisabledBody" => json!({"disabled": true}),
         "NewKeyBody" => json!({"principal_id": ID, "name": "laptop", "expires_in_days": 90}),
         "NewLinkBody" => json!({"principal_id": ID}),
-        "RotateBody" => json!({"overlap_s": 3600}),
+        "RotateBody" => json!({"overlap_s": 3600, "expires_in_days": 90}),
         "NewTaskBody" => json!({
             "agent_type": "coder",
             "instructions": "Write the page that lists the recipes.",

@@ -15,8 +15,8 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::{
     AccessVersion, ApiKey, ApiKeyText, Authentication, Caller, Committed, CredentialId,
-    DecisionContext, DomainError, EntryFilter, Error, Grant, GrantTarget, Page, Permission, Place,
-    Principal, PrincipalId, ProjectId, Scope, StoreError, Timestamp,
+    DecisionContext, DomainError, EntryFilter, Error, Grant, GrantTarget, Page, Permission,
+    PersonSessions, Place, Principal, PrincipalId, ProjectId, Scope, StoreError, Timestamp,
 };
 use tracing::{info, warn};
 
@@ -213,6 +213,7 @@ impl Access for AccessControl {
         &self,
         id: CredentialId,
         overlap: Duration,
+        lifetime: Option<Lifetime>,
         caller: Caller,
     ) -> Result<IssuedKey, Error> {
         caller.check(Permission::AccessManage, Place::Installation)?;
@@ -221,8 +222,12 @@ impl Access for AccessControl {
         }
         let context = self.engine().context(caller);
         let old = self.existing_key(id).await?;
-        let lifetime = old.expires_at.map(|end| end.since(old.created_at));
-        let expires_at = lifetime.map(|lifetime| context.now.after(lifetime));
+        let as_before = || {
+            let lifetime = old.expires_at.map(|end| end.since(old.created_at));
+            Ok(lifetime.map(|lifetime| context.now.after(lifetime)))
+        };
+        let expires_at =
+            lifetime.map_or_else(as_before, |lifetime| self.expiry(context.now, lifetime))?;
         let text = self.new_key();
         let key = new_api_key(&context, &text, old.name.clone(), expires_at);
         let new = key.id;
@@ -393,15 +398,19 @@ impl AccessControl {
         let is_own = |key: &&Arc<ApiKey>| key.principal == id;
         let own = keys.iter().filter(|key| is_own(key) && is_witness(key)).take(WITNESSES);
         let others = keys.iter().filter(|key| !is_own(key) && is_witness(key)).take(WITNESSES);
-        let changed = keys.iter().filter(|key| match changed {
+        let concerned = keys.iter().filter(|key| match changed {
             Changed::Principal => false,
             Changed::Key(changed) => key.id == changed,
             Changed::AllKeys => is_own(key) && key.revoked_at.is_none(),
         });
-        let chosen = own.chain(others).chain(changed).map(|key| (key.id, key.principal));
+        let chosen = own.chain(others).chain(concerned).map(|key| (key.id, key.principal));
         let chosen: BTreeMap<CredentialId, PrincipalId> = chosen.collect();
         let owners: BTreeSet<PrincipalId> = chosen.values().copied().chain([id]).collect();
-        Ok(scope().records::<Principal>(owners).records::<ApiKey>(chosen.into_keys()))
+        let scope = scope().records::<Principal>(owners).records::<ApiKey>(chosen.into_keys());
+        Ok(match changed {
+            Changed::Principal | Changed::AllKeys => scope.record::<PersonSessions>(id),
+            Changed::Key(_) => scope,
+        })
     }
 
     /// Checks that the projects of grants exist, apart from those of grants that were held before.

@@ -144,7 +144,7 @@ impl Sessions for AccessControl {
         Ok(Page::first(found, limit))
     }
 
-    async fn end_session(&self, id: CredentialId, caller: Caller) -> Result<(), Error> {
+    async fn end_session(&self, id: CredentialId, caller: Caller) -> Result<bool, Error> {
         self.compare().await?;
         let person = self.0.cache.latest().owner_of_session(id);
         let manages = caller.check(Permission::AccessManage, Place::Installation).is_ok();
@@ -153,10 +153,13 @@ impl Sessions for AccessControl {
         let person = person.ok_or_else(|| DomainError::not_found("Session", id))?;
         let context = self.engine().context(caller);
         let decide = move |context: &_, snapshot: &_| end_session(context, snapshot, person, id);
-        self.engine().commit(context, sessions_scope(person, None), decide).await?;
+        let done = self.engine().commit(context, sessions_scope(person, None), decide).await?;
         self.update().await;
-        info!(session.id = %id, "Ended a session");
-        Ok(())
+        let is_ended = !done.entries.is_empty();
+        if is_ended {
+            info!(session.id = %id, "Ended a session");
+        }
+        Ok(is_ended)
     }
 
     async fn create_link(

@@ -68,7 +68,7 @@ pub struct Switch {
 /// # Errors
 /// A store that cannot be opened, and what access control refuses.
 pub async fn run(settings: &Settings, command: Grants) -> anyhow::Result<ExitCode> {
-    let local = local::open(settings).await?;
+    let local = local::open(settings, "principals").await?;
     let done = match command {
         Grants::List(options) => list(&local, options).await,
         Grants::Set(options) => set(&local, options).await,
@@ -89,9 +89,10 @@ async fn list(local: &Local, options: List) -> anyhow::Result<()> {
         say!("{}", serde_json::to_string_pretty(&principals)?);
         return Ok(());
     }
-    let mut rows = vec![["PRINCIPAL", "KIND", "STATE", "ROLES"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["ID", "PRINCIPAL", "KIND", "STATE", "ROLES"].map(str::to_owned).to_vec()];
     for one in principals {
         rows.push(vec![
+            one.id.to_string(),
             one.name.clone(),
             one.kind.to_string(),
             if one.disabled { "disabled" } else { "active" }.to_owned(),

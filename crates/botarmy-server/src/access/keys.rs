@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use botarmy_domain::ports::{Clock, IssuedKey, Lifetime, NewKey, NewPrincipal, Secrets, UsedKey};
-use botarmy_domain::{CredentialId, KeySecret, Principal, PrincipalKind, Timestamp};
+use botarmy_domain::{CredentialId, KeySecret, Principal, PrincipalKind, Rights, Timestamp};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -21,7 +21,8 @@ pub enum Keys {
     /// Create a key and print it. It is shown once and stored nowhere.
     ///
     /// A principal that does not exist is created with the roles; it is a program, or with --person a
-    /// human. For one that exists, the roles narrow the key: it can do nothing else.
+    /// human. For one that exists, the roles narrow the key: it can do nothing
+    /// else, and no more than the principal.
     Create(Create),
     /// List the keys, without their text.
     List(List),
@@ -78,6 +79,9 @@ pub struct Rotate {
     /// The time for which the old key still works, such as 1h; 0 ends it at once.
     #[arg(long, value_parser = duration, default_value = "24h")]
     overlap: Duration,
+    /// The time until the new key expires, such as 90d, or never [default: as long as the old one had].
+    #[arg(long, value_parser = lifetime)]
+    expires: Option<Lifetime>,
     /// Print a JSON object with the key.
     #[arg(long)]
     json: bool,
@@ -92,7 +96,7 @@ pub async fn run(settings: &Settings, command: Keys) -> anyhow::Result<ExitCode>
         say!("{}", KeySecret::new(RandomSecrets.secret()).text().expose());
         return Ok(ExitCode::SUCCESS);
     }
-    let local = local::open(settings).await?;
+    let local = local::open(settings, "keys").await?;
     let done = match command {
         Keys::Generate => Ok(()),
         Keys::Create(options) => create(&local, options).await,
@@ -125,15 +129,17 @@ async fn create(local: &Local, options: Create) -> anyhow::Result<()> {
                 principal.name,
                 principal.kind
             );
+            let held = Rights::of(&principal.grants, None);
             let missing: Vec<_> =
-                wanted.iter().filter(|one| !principal.grants.contains(one)).copied().collect();
+                wanted.iter().filter(|one| !held.has_all_of(one)).copied().collect();
             ensure!(
                 missing.is_empty(),
-                "{} exists and is not {}; `grants set` changes what it may do",
+                "{} exists and may not do all that {} may; `grants set` changes what it may do",
                 principal.name,
                 grants_text(&missing)
             );
-            let is_narrower = !wanted.is_empty() && wanted.len() < principal.grants.len();
+            // A key for exactly the roles that the principal has gets what is added to them later.
+            let is_narrower = !wanted.is_empty() && wanted != principal.grants;
             (principal, is_narrower.then_some(wanted))
         }
         None => {
@@ -217,7 +223,10 @@ async fn revoke(local: &Local, id: CredentialId) -> anyhow::Result<()> {
 }
 
 async fn rotate(local: &Local, options: Rotate) -> anyhow::Result<()> {
-    let issued = local.access.rotate_key(options.id, options.overlap, Local::caller()).await?;
+    let issued = local
+        .access
+        .rotate_key(options.id, options.overlap, options.expires, Local::caller())
+        .await?;
     let all = local.principals().await?;
     let Some(principal) = all.iter().find(|one| one.id == issued.key.principal) else {
         bail!("the principal of the key was deleted");

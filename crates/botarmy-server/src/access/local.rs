@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use botarmy_domain::ports::{Access, PrincipalChange, RecordsExt, Sessions};
-use botarmy_domain::{Caller, Grant, Principal};
+use botarmy_domain::{Caller, Grant, Principal, PrincipalId};
 use botarmy_memory::{MemoryEventBus, MemoryWakeUps};
 use botarmy_orchestrator::{AccessControl, Engine, Ports, Workflows};
 
@@ -26,13 +26,14 @@ pub(super) struct Local {
 }
 
 impl Local {
-    /// Opens the store that the settings name.
+    /// Opens the store that the settings name. `list` is the collection of the API that does the same
+    /// while a server uses the store.
     ///
     /// # Errors
     /// A database that does not exist, or that a server uses alone.
-    pub(super) async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let stores =
-            Stores::open_unchanged(settings).await.map_err(|error| explain(settings, error))?;
+    pub(super) async fn open(settings: &Settings, list: &str) -> anyhow::Result<Self> {
+        let stores = Stores::open_unchanged(settings).await;
+        let stores = stores.map_err(|error| explain(settings, list, error))?;
         let access = control(settings, &stores).await?;
         Ok(Self { access: Arc::new(access.clone()), sessions: Arc::new(access), stores })
     }
@@ -61,8 +62,11 @@ impl Local {
     /// name of a person at a provider is what the provider says, so it chooses none.
     pub(super) async fn find(&self, name: &str) -> anyhow::Result<Option<Arc<Principal>>> {
         let name = name.trim();
-        let id = name.parse().unwrap_or_else(|_| Principal::local_id(name));
-        Ok(self.principals().await?.into_iter().find(|one| one.id == id))
+        let is_meant = |one: &Arc<Principal>| match name.parse::<PrincipalId>() {
+            Ok(id) => one.id == id,
+            Err(_) => Principal::is_local_id(one.id, name),
+        };
+        Ok(self.principals().await?.into_iter().find(is_meant))
     }
 
     /// Returns the local principal with this name, or the principal with this id.
@@ -142,7 +146,7 @@ pub(super) fn is_in_use(error: &anyhow::Error) -> bool {
 }
 
 /// Adds the remedy to the error of a store that cannot be opened. A server uses SQLite alone.
-fn explain(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+fn explain(settings: &Settings, list: &str, error: anyhow::Error) -> anyhow::Error {
     if !is_in_use(&error) {
         return error;
     }
@@ -154,12 +158,12 @@ fn explain(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
     let host = std::net::SocketAddr::new(settings.http.host, settings.http.port);
     error.context(format!(
         "a server uses this data folder. Ask it instead, as in `curl -H {header} \
-         {scheme}://{host}/api/v1/access/keys`, or stop it first"
+         {scheme}://{host}/api/v1/access/{list}`, or stop it first"
     ))
 }
 
-/// Refuses a folder without a database by its remedy.
-pub(super) async fn open(settings: &Settings) -> anyhow::Result<Local> {
+/// Opens the store as [`Local::open`] does, and refuses a folder without a database by its remedy.
+pub(super) async fn open(settings: &Settings, list: &str) -> anyhow::Result<Local> {
     let is_sqlite = settings.store.url.is_empty();
     let path = stores::sqlite(settings).path;
     if is_sqlite && !path.exists() {
@@ -169,5 +173,5 @@ pub(super) async fn open(settings: &Settings) -> anyhow::Result<Local> {
             path.display()
         );
     }
-    Local::open(settings).await.context("access control cannot be reached")
+    Local::open(settings, list).await.context("access control cannot be reached")
 }

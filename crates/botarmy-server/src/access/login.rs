@@ -31,7 +31,7 @@ pub struct Login {
 /// A store that cannot be opened, and what access control refuses.
 pub async fn run(settings: &Settings, options: Login) -> anyhow::Result<ExitCode> {
     let Login { name } = options;
-    let code = match local::open(settings).await {
+    let code = match local::open(settings, "links").await {
         Ok(local) => {
             let code = of_the_store(&local, &name).await;
             local.close().await;

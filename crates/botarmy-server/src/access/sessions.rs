@@ -39,7 +39,7 @@ pub struct List {
 /// # Errors
 /// A store that cannot be opened, and what access control refuses.
 pub async fn run(settings: &Settings, command: Sessions) -> anyhow::Result<ExitCode> {
-    let local = local::open(settings).await?;
+    let local = local::open(settings, "sessions").await?;
     let done = match command {
         Sessions::List(options) => list(&local, options).await,
         Sessions::End { id } => end(&local, id).await,
@@ -104,7 +104,10 @@ fn as_json(used: &UsedSession) -> Value {
 }
 
 async fn end(local: &Local, id: CredentialId) -> anyhow::Result<()> {
-    local.sessions.end_session(id, Local::caller()).await?;
-    say!("Ended the session {id}.");
+    if local.sessions.end_session(id, Local::caller()).await? {
+        say!("Ended the session {id}.");
+    } else {
+        say!("The session {id} had ended already.");
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::rules::{check_admin_left, count_version, existing, passed_on};
-use crate::access::{ApiKey, Principal, new_name, sound_groups};
+use crate::access::{ApiKey, PersonSessions, Principal, new_name, sound_groups};
 use crate::change::{Decision, Row};
 use crate::decide::builder::DecisionBuilder;
 use crate::decision_context::DecisionContext;
@@ -42,6 +42,11 @@ pub fn create_principal(
     let id = Principal::local_id(&name);
     if let Some(taken) = snapshot.record::<Principal>(id) {
         let detail = match taken.deleted_at {
+            None if taken.name != name => format!(
+                "The name \"{name}\" differs from that of the principal \"{}\" in its form only; choose \
+                 another.",
+                taken.name
+            ),
             None => format!("There is a principal \"{}\" already.", taken.name),
             Some(at) => format!(
                 "The name belonged to a principal that was deleted at {at}; names in the log stay \
@@ -81,8 +86,9 @@ pub(super) fn put_new(builder: &mut DecisionBuilder<'_>, principal: &Principal) 
     builder.put_row(Row::Record(principal.clone().into()), &payload);
 }
 
-/// Changes a principal; decides nothing if nothing changes. A deletion revokes its keys. Needs a scope
-/// with the principal and its keys, and with keys of other administrators and their owners: they prove
+/// Changes a principal; decides nothing if nothing changes. A deletion revokes its keys. A person that is
+/// disabled, enabled or deleted loses its sessions and links for good. Needs a scope with the principal,
+/// its sessions and its keys, and with keys of other administrators and their owners: they prove
 /// that it is not the last.
 ///
 /// # Errors
@@ -113,7 +119,9 @@ pub fn change_principal(
         return Ok(builder.finish());
     }
     after.updated_at = builder.at();
-    put_changed(&mut builder, after, change.deleted);
+    let is_switched = after.disabled != before.disabled || change.deleted;
+    let ended = is_switched.then(|| closed(&builder, id)).flatten();
+    put_changed(&mut builder, after, ended);
     if change.deleted {
         for key in keys_of(snapshot, id) {
             keys::revoke(&mut builder, &key);
@@ -124,17 +132,31 @@ pub fn change_principal(
     Ok(builder.finish())
 }
 
-/// Writes a principal that has changed.
-pub(super) fn put_changed(builder: &mut DecisionBuilder<'_>, after: Principal, deleted: bool) {
+/// Returns the sessions and links of a person, all ended; `None` if there are none that could be used.
+fn closed(builder: &DecisionBuilder<'_>, person: PrincipalId) -> Option<PersonSessions> {
+    let mut record = PersonSessions::clone(builder.record::<PersonSessions>(person)?);
+    record.close(builder.at()).then_some(record)
+}
+
+/// Writes a principal that has changed, with its sessions if the change ended them.
+pub(super) fn put_changed(
+    builder: &mut DecisionBuilder<'_>,
+    after: Principal,
+    ended: Option<PersonSessions>,
+) {
     let payload = E::GrantChanged(event::GrantChanged {
         principal_id: after.id,
         name: after.name.clone(),
         groups: after.groups.clone(),
         grants: after.grants.clone(),
         disabled: after.disabled,
-        deleted,
+        deleted: after.deleted_at.is_some(),
+        sessions_ended: ended.is_some(),
     });
     builder.put_row(Row::Record(after.into()), &payload);
+    if let Some(ended) = ended {
+        builder.and_row(Row::Record(ended.into()));
+    }
 }
 
 /// Returns the keys of a principal in the scope that were not revoked.

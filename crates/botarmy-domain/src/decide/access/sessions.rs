@@ -351,7 +351,7 @@ fn put_identity(
         Some(before) if before == after => return Ok(false),
         Some(_) => {
             after.updated_at = at;
-            principals::put_changed(builder, after, false);
+            principals::put_changed(builder, after, None);
         }
     }
     Ok(true)

@@ -527,3 +527,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_person_that_is_disabled_enabled_or_deleted_loses_its_sessions_and_links_for_good() {
+    let switched = |disabled| PrincipalChange { disabled: Some(disabled), ..Default::default() };
+    for change in [switched(true), PrincipalChange { deleted: true, ..Default::default() }] {
+        let mut installation = Installation::new();
+        let ada = installation.person("ada", Vec::new());
+        let key = installation.key_of(ada, None);
+        let sessions = [(); 2].map(|()| installation.sign_in_with_key(key).unwrap());
+        let link = installation.link(&cli(), ada).unwrap();
+        let scope = installation.all();
+        let done = installation
+            .run(&scope, &cli(), |context, snapshot| {
+                change_principal(context, snapshot, ada, &change)
+            })
+            .unwrap();
+        assert_eq!(done.entries[0].event_data["sessions_ended"], true);
+        let record = installation.sessions(ada);
+        assert!(record.links.is_empty());
+        assert!(sessions.iter().all(|one| record.session(one.id).unwrap().ended.is_some()));
+        if change.deleted {
+            continue;
+        }
+        let enable = switched(false);
+        let done = installation
+            .run(&scope, &cli(), |context, snapshot| {
+                change_principal(context, snapshot, ada, &enable)
+            })
+            .unwrap();
+        assert!(!done.entries[0].event_data.contains_key("sessions_ended"), "there were none");
+        assert_eq!(installation.sessions(ada), record);
+        assert!(installation.sign_in_with_link(ada, link).is_err());
+        installation.sign_in_with_key(key).unwrap();
+    }
+}
+
+#[test]
+fn a_change_of_grants_ends_no_session() {
+    let mut installation = Installation::new();
+    let ada = installation.person("ada", Vec::new());
+    let key = installation.key_of(ada, None);
+    let session = installation.sign_in_with_key(key).unwrap();
+    let (scope, grants) = (installation.all(), Some(vec![Grant::on_own(Role::Viewer)]));
+    let change = PrincipalChange { grants, ..Default::default() };
+    installation
+        .run(&scope, &cli(), |context, snapshot| change_principal(context, snapshot, ada, &change))
+        .unwrap();
+    assert_eq!(installation.session(ada, session.id), session);
+}
