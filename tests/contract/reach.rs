@@ -10,13 +10,14 @@ use botarmy_domain::decide::{agents, hitl};
 use botarmy_domain::hitl::HitlLine;
 use botarmy_domain::log::LogId;
 use botarmy_domain::{
-    AgentType, Authentication, Caller, Claim, CredentialId, Entry, EntryFilter, EventId,
-    EventSource, EventType, Grant, HitlAction, HitlRequest, HitlRequestId, HitlStatus, Page,
-    PrincipalId, Project, ProjectId, ProjectStatus, Reach, Response, Rights, Role, Row, Scope,
-    Sight, Task, TaskFilter, TaskId, TaskStatus, WorkerId,
+    AgentType, ArtifactFilter, Authentication, Caller, Claim, ContextId, CredentialId, Entry,
+    EntryFilter, EventId, EventSource, EventType, Grant, HitlAction, HitlRequest, HitlRequestId,
+    HitlStatus, ObjectId, Page, PrincipalId, Project, ProjectId, ProjectStatus, Reach, Response,
+    Rights, Role, Row, Scope, Sight, Task, TaskFilter, TaskId, TaskStatus, WorkerId,
 };
 use botarmy_tests::dice::Dice;
 use botarmy_tests::prove;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::stores::Stores;
@@ -340,6 +341,102 @@ pub async fn searches_find_entries_within_the_reach(stores: &Stores) {
     let named = Sight { projects: all.projects.keys().copied().collect(), creator: None };
     let filter = EntryFilter { reach: Reach::limited([named]), ..filter };
     assert!(stores.audit.entries(filter, 10).await.unwrap().is_empty());
+}
+
+/// Returns every object of every project, with its project.
+async fn objects(stores: &Stores, all: &Contents) -> BTreeMap<ObjectId, ProjectId> {
+    let mut found: BTreeMap<_, _> =
+        all.projects.keys().map(|id| (ObjectId::Project(*id), *id)).collect();
+    for id in all.projects.keys().copied() {
+        let tasks = stores.tasks.tasks(id, TaskFilter::default(), 1000).await.unwrap();
+        found.extend(tasks.iter().map(|task| (ObjectId::Task(task.id), id)));
+        let filter = ArtifactFilter::default();
+        let artifacts = stores.context.artifacts(id, filter, 1000).await.unwrap();
+        found.extend(artifacts.iter().map(|one| (ObjectId::Artifact(one.meta.id), id)));
+    }
+    let requests = all.requests.values();
+    found.extend(requests.map(|request| (ObjectId::Request(request.id), request.project_id)));
+    let entries = all.entries.values().filter_map(|one| Some((one.id, one.project_id?)));
+    found.extend(entries.map(|(id, project)| (ObjectId::Entry(id), project)));
+    found
+}
+
+/// Returns an object of the same kind with another id.
+fn with_id(object: ObjectId, id: Uuid) -> ObjectId {
+    match object {
+        ObjectId::Project(_) => ObjectId::Project(ProjectId::from_uuid(id)),
+        ObjectId::Task(_) => ObjectId::Task(TaskId::from_uuid(id)),
+        ObjectId::Request(_) => ObjectId::Request(HitlRequestId::from_uuid(id)),
+        ObjectId::Artifact(_) => ObjectId::Artifact(ContextId::from_uuid(id)),
+        ObjectId::Entry(_) => ObjectId::Entry(EventId::from_uuid(id)),
+    }
+}
+
+pub async fn an_object_is_found_if_it_exists_in_a_project_within_the_reach(stores: &Stores) {
+    let mut dice = Dice::new();
+    fill(stores, &mut dice).await;
+    let projects: Vec<_> = Contents::of(stores).await.projects.into_keys().collect();
+    for n in 0..20 {
+        let project = projects[dice.below(projects.len() as u64) as usize];
+        stores.artifact(project, json!({ "n": n })).await;
+    }
+    let all = Contents::of(stores).await;
+    let objects = objects(stores, &all).await;
+    let kinds: BTreeSet<_> = objects.keys().map(|object| object.kind()).collect();
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
+    for _ in 0..prove::count(60, 1000) {
+        let reach = all.any_reach(&mut dice);
+        let mut wanted = BTreeSet::new();
+        for _ in 0..1 + dice.below(8) {
+            let nth = dice.below(objects.len() as u64) as usize;
+            let (object, _) = objects.iter().nth(nth).unwrap();
+            let id = object.uuid().as_u128();
+            wanted.insert(match dice.below(4) {
+                // Ids next to one that exists, and at both ends of all ids.
+                0 => with_id(*object, Uuid::from_u128(id + 1)),
+                1 => with_id(*object, Uuid::from_u128(id - 1)),
+                2 if dice.below(3) == 0 => with_id(*object, Uuid::nil()),
+                2 if dice.below(3) == 0 => with_id(*object, Uuid::max()),
+                _ => *object,
+            });
+        }
+        let is_within = |object: &&ObjectId| {
+            objects.get(object).is_some_and(|project| all.sees(&reach, *project))
+        };
+        let expected: BTreeSet<_> = wanted.iter().filter(is_within).copied().collect();
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        let found = stores.projects.within(&reach, &wanted).await.unwrap();
+        assert_eq!(found, expected, "{reach:?} {wanted:?}");
+    }
+    assert!(stores.projects.within(&Reach::everything(), &[]).await.unwrap().is_empty());
+}
+
+pub async fn an_entry_of_the_system_is_within_no_reach(stores: &Stores) {
+    let mut dice = Dice::new();
+    fill(stores, &mut dice).await;
+    let all = Contents::of(stores).await;
+    let of_system = |entry: &&Arc<Entry>| entry.project_id.is_none();
+    let entries: Vec<_> =
+        all.entries.values().filter(of_system).map(|entry| ObjectId::Entry(entry.id)).collect();
+    assert!(!entries.is_empty());
+    let named = [ProjectId::from_uuid(Uuid::nil())].into();
+    let nil = Reach::limited([Sight { projects: named, creator: None }]);
+    for reach in [Reach::everything(), nil] {
+        assert!(stores.projects.within(&reach, &entries).await.unwrap().is_empty(), "{reach:?}");
+    }
+}
+
+pub async fn many_objects_are_looked_for_at_once(stores: &Stores) {
+    let (mine, foreign) = (stores.project("Mine").await, stores.project("Foreign").await);
+    let (mut wanted, mut expected) = (Vec::new(), BTreeSet::new());
+    for n in 0..130 {
+        let own = ObjectId::Artifact(stores.artifact(mine, json!({ "n": n })).await);
+        let other = ObjectId::Artifact(stores.artifact(foreign, json!({ "n": n })).await);
+        wanted.extend([own, other]);
+        expected.insert(own);
+    }
+    let reach = Reach::limited([Sight { projects: [mine].into(), creator: None }]);
+    assert_eq!(stores.projects.within(&reach, &wanted).await.unwrap(), expected);
 }
 
 /// Claims as a coder with this reach; returns the claimed tasks in order.

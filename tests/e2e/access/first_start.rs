@@ -139,6 +139,11 @@ async fn commands_manage_keys_and_roles_in_the_store_and_name_the_way_while_a_se
     let (code, _, said) = on(&folder, "", &["keys", "list"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("curl -H @") && said.contains("/api/v1/access/keys"), "{said}");
+    for (command, path) in [("grants", "principals"), ("sessions", "sessions")] {
+        let (code, _, said) = on(&folder, "", &[command, "list"]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(&format!("/api/v1/access/{path}`")), "{said}");
+    }
     server.terminate().await;
 
     let create =
@@ -153,21 +158,30 @@ async fn commands_manage_keys_and_roles_in_the_store_and_name_the_way_while_a_se
     let (code, _, said) = on(&folder, "", &["keys", "create", "ci", "--role", "admin"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("grants set"), "{said}");
+    // A role that is part of what the principal may do narrows the key.
+    let viewer = ["keys", "create", "ci", "--role", "viewer", "--own", "--json"];
+    let (code, viewer, said) = on(&folder, "", &viewer);
+    assert_eq!(code, Some(0), "{said}");
+    let viewer: Value = serde_json::from_str(&viewer).unwrap();
+    assert_eq!(viewer["grants"], json!([{"role": "viewer", "on": "own"}]));
+    let (code, _, said) = on(&folder, "", &["keys", "revoke", viewer["id"].as_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
     let (code, _, said) = on(&folder, "", &["keys", "create", "nobody"]);
     assert!(code == Some(1) && said.contains("--role"), "{said}");
     let person = ["keys", "create", "ada", "--person", "--role", "reviewer", "--role", "viewer"];
     let (code, ada, said) = on(&folder, "", &person);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("reviewer on all projects") && !said.contains(&ada), "{said}");
-    let (_, rotated, said) = on(&folder, "", &["keys", "rotate", id, "--overlap", "0"]);
-    assert!(said.contains("refused from now on"), "{said}");
+    let rotate = ["keys", "rotate", id, "--overlap", "0", "--expires", "never"];
+    let (_, rotated, said) = on(&folder, "", &rotate);
+    assert!(said.contains("refused from now on") && said.contains("never expires"), "{said}");
     let set = ["grants", "set", "ada", "--role", "worker", "--add", "--json"];
     let (code, set, said) = on(&folder, "", &set);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(serde_json::from_str::<Value>(&set).unwrap()["grants"].as_array().unwrap().len(), 3);
     let (_, list, _) = on(&folder, "", &["keys", "list"]);
     assert!(
-        list.lines().count() == 5 && list.contains("expired") && list.contains("ada"),
+        list.lines().count() == 6 && list.contains("expired") && list.contains("ada"),
         "{list}"
     );
     for secret in [&key, &ada, &rotated] {
@@ -175,6 +189,7 @@ async fn commands_manage_keys_and_roles_in_the_store_and_name_the_way_while_a_se
     }
     let (_, roles, _) = on(&folder, "", &["grants", "list"]);
     assert!(roles.contains("operator on its own projects"), "{roles}");
+    assert!(roles.contains(made["principal_id"].as_str().unwrap()), "{roles}");
 
     server.start_again().await;
     assert_eq!(who(&server, Some(&rotated)).await, (200, json!("ci")));

@@ -448,6 +448,11 @@ async fn a_sign_out_ends_the_live_connection_and_a_disabled_person_stays_out() {
         let shown = Browser::new(&server).sign_in(&[form]).await;
         assert_eq!((shown.status, shown.set_cookie()), (401, None), "{}", shown.body);
     }
+    // What was ended does not come back: neither the session nor the link.
+    assert_eq!(server.put(&set, json!({"disabled": false})).await.0, 200);
+    assert!(!browser.is_signed_in().await);
+    assert_eq!(Browser::new(&server).sign_in(&[("code", code.as_str())]).await.status, 401);
+    assert_eq!(Browser::new(&server).sign_in(&[("key", ada.key.as_str())]).await.status, 303);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -747,7 +752,9 @@ async fn the_api_and_the_commands_list_and_end_sessions_and_make_links() {
     let id = with_key.unwrap()["id"].as_str().unwrap();
     assert_eq!(with_key.unwrap()["person"], "admin");
     assert!(run(&["sessions", "list"]).1.contains(id));
-    assert_eq!(run(&["sessions", "end", id]).0, Some(0));
+    assert!(run(&["sessions", "end", id]).1.contains("Ended the session"));
+    let (code, said, _) = run(&["sessions", "end", id]);
+    assert!(code == Some(0) && said.contains("had ended already"), "{said}");
     let (code, link, said) = run(&["login", "admin"]);
     assert_eq!(code, Some(0), "{said}");
     server.start_again().await;

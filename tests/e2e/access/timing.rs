@@ -78,8 +78,8 @@ struct Route {
     /// Path, with `ID` in place of the id.
     path: String,
     kind: Kind,
-    /// Body for an id.
-    body: fn(&str) -> Option<Value>,
+    /// Body for an id, and the id of the caller's own project.
+    body: fn(&str, &str) -> Option<Value>,
 }
 
 /// Kind of an id.
@@ -97,7 +97,7 @@ fn routes(mine: &str) -> Vec<Route> {
         method: "GET",
         path: format!("/api/v1/{path}"),
         kind,
-        body: |_| None,
+        body: |_, _| None,
     };
     let write = |path: &str, kind, body| Route {
         method: "POST",
@@ -112,12 +112,23 @@ fn routes(mine: &str) -> Vec<Route> {
         read("audit/projects/ID/events", Kind::Project),
         read("tasks/ID", Kind::Task),
         read("hitl/ID", Kind::Request),
+        read("hitl/ID/context", Kind::Request),
         read("context/ID", Kind::Artifact),
         read("audit/events/ID", Kind::Event),
-        write("hitl/ID/respond", Kind::Request, |_| Some(json!({"action": "approve"}))),
-        write("projects/ID/pause", Kind::Project, |_| None),
-        write(&format!("projects/{mine}/tasks"), Kind::Artifact, |id| {
+        read("audit/tasks/ID/events", Kind::Task),
+        read("audit/events?task_id=ID", Kind::Task),
+        write("hitl/ID/respond", Kind::Request, |_, _| Some(json!({"action": "approve"}))),
+        write("hitl/bulk/respond", Kind::Request, |id, _| {
+            Some(json!({"request_ids": [id], "action": "approve"}))
+        }),
+        write("projects/ID/pause", Kind::Project, |_, _| None),
+        write("tasks/ID/cancel", Kind::Task, |_, _| None),
+        write(&format!("projects/{mine}/tasks"), Kind::Artifact, |id, _| {
             Some(json!({"agent_type": "tester", "instructions": "x", "context_ids": [id]}))
+        }),
+        write("hitl", Kind::Project, |id, _| Some(json!({"project_id": id, "question": "x"}))),
+        write("hitl", Kind::Task, |id, mine| {
+            Some(json!({"project_id": mine, "question": "x", "task_id": id}))
         }),
     ]
 }
@@ -137,9 +148,10 @@ async fn a_foreign_id_takes_as_long_as_an_unknown_one_on_every_kind_of_route() {
     let (ratio, distance) = if pairs == PAIRS.1 {
         (RATIO, DISTANCE)
     } else {
-        // A build without optimisation on a busy machine: what it finds is a route that reads much more
-        // for one of the ids.
-        (1.5, 0.35)
+        // On a busy machine the medians of a build without optimisation differ by up to 7 %. Chance alone
+        // moves the area of 300 pairs by 0.024 (standard deviation); a row that was read for one of the ids
+        // moved it by 0.2 to 0.4.
+        (1.2, 0.12)
     };
     let (mut report, mut differ) = (String::new(), false);
     for Route { method, path, kind, body } in routes(&mine) {
@@ -158,9 +170,15 @@ async fn a_foreign_id_takes_as_long_as_an_unknown_one_on_every_kind_of_route() {
             let mut statuses = Vec::new();
             for is_foreign in order {
                 let id = if is_foreign { theirs } else { &none };
-                let call = Call::with_key(method, &path.replace("ID", id), &key, body(id).as_ref());
+                let call =
+                    Call::with_key(method, &path.replace("ID", id), &key, body(id, &mine).as_ref());
                 let (reply, time) = pipeline.timed(&call).await;
-                assert!([404, 422].contains(&reply.status), "{} {}", reply.status, reply.text());
+                assert!(
+                    [200, 404, 422].contains(&reply.status),
+                    "{} {}",
+                    reply.status,
+                    reply.text()
+                );
                 statuses.push(reply.status);
                 if n >= WARM_UP {
                     let times = if is_foreign { &mut times.foreign } else { &mut times.unknown };

@@ -346,6 +346,18 @@ fn signed_in() -> World {
         .unwrap();
     let own = first.credential();
     world.run(&scope, |c, s| access::sign_out(&c.by(first.clone()), s, person, own, true)).unwrap();
+    let proof = access::SignInProof::OpenId(identity, BTreeSet::from([Role::Admin]));
+    world
+        .run(&scope, |c, s| {
+            let c = c.by(by_provider.clone());
+            access::start_session(&c, s, person, &proof, &session(&c, 5))
+        })
+        .unwrap();
+    let change = PrincipalChange { disabled: Some(true), ..PrincipalChange::default() };
+    let cli = Caller::local("cli");
+    world
+        .run(&scope, |c, s| access::change_principal(&c.by(cli.clone()), s, person, &change))
+        .unwrap();
     world
 }
 
