@@ -11,8 +11,7 @@ use crate::log::{Entry, EntryFilter, HeadMark, Line, LogId, Verification};
 use crate::page::Page;
 use crate::replay::StateVerification;
 
-/// Reads logs on behalf of a caller. Every caller may read every log today; each method takes the
-/// caller so that a rule about what is visible has one place.
+/// Reads logs on behalf of a caller, which sees those of the projects that it may read.
 ///
 /// An implementation
 /// - MUST include everything that was acknowledged before the call;
