@@ -270,6 +270,25 @@ pub async fn lists_are_those_of_the_projects_within_the_reach(stores: &Stores) {
             }
         }
 
+        let mut rest = Vec::new();
+        for project in all.projects.values().filter(|project| all.sees(&reach, project.id)) {
+            let filter = TaskFilter { status: Some(TaskStatus::Working), agent: None, after: None };
+            let working = stores.tasks.tasks(project.id, filter, 1000).await.unwrap();
+            rest.extend(working.iter().map(|task| task.id));
+        }
+        rest.sort();
+        let mut after = None;
+        loop {
+            let page = stores.tasks.leased(&reach, after, limit).await.unwrap();
+            let expected = cut(rest.iter().copied(), limit as usize);
+            assert_eq!(ids(&page, |task| task.id), expected, "{reach:?}");
+            rest.drain(..page.len());
+            after = page.last().map(|task| task.id);
+            if !page.has_more {
+                break;
+            }
+        }
+
         let pending = |request: &&Arc<HitlRequest>| {
             request.status() == HitlStatus::Pending && all.sees(&reach, request.project_id)
         };

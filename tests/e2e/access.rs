@@ -11,6 +11,7 @@ mod leases;
 mod names;
 mod openid;
 mod origins;
+mod preview;
 mod references;
 mod revocation;
 mod secrets;

@@ -1,6 +1,7 @@
 //! The console in Chromium: the cookie that it keeps on plain HTTP on this machine, the sign-in by a link,
 //! by a key and without scripts, and the way out. Nothing overflows on a phone, and nothing is reported
-//! about the policy of the pages.
+//! about the policy of the pages. Also the way of a reviewer from the inbox to a decision, by keyboard and
+//! by click, and the parts of pages that change by themselves.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -69,15 +70,15 @@ async fn heading(browser: &WebDriver) -> String {
     browser.find(By::Tag("h1")).await.unwrap().text().await.unwrap()
 }
 
-/// Waits until the page of the account is shown; returns its address.
+/// Waits until there is such an element, and returns it.
+async fn until(browser: &WebDriver, css: &str) -> WebElement {
+    let query = browser.query(By::Css(css)).wait(TIMEOUT, std::time::Duration::from_millis(20));
+    query.first().await.unwrap_or_else(|error| panic!("{css}: {error}"))
+}
+
+/// Waits until a page for people who are signed in is shown; returns its address.
 async fn signed_in(browser: &WebDriver) -> String {
-    browser
-        .query(By::Css("form[action$='/logout']"))
-        .wait(TIMEOUT, std::time::Duration::from_millis(20))
-        .first()
-        .await
-        .unwrap();
-    assert_eq!(heading(browser).await, "admin");
+    until(browser, "form[action$='/logout']").await;
     browser.current_url().await.unwrap().to_string()
 }
 
@@ -137,7 +138,9 @@ async fn a_person_signs_in_with_a_browser_by_link_and_key_with_and_without_scrip
         let link = link(&server, host).await;
         browser.goto(&link).await.unwrap();
         let url = signed_in(&browser).await;
-        assert_eq!(url, format!("http://{host}:{port}/console"), "the code is nowhere");
+        let inbox = format!("http://{host}:{port}/console/inbox");
+        assert_eq!(url, inbox, "the code is nowhere");
+        assert_eq!(heading(&browser).await, "Inbox");
         let cookie = browser.get_named_cookie("__Host-botarmy").await.unwrap();
         assert_eq!((cookie.secure, cookie.path.as_deref()), (Some(true), Some("/")));
         // A script of the page does not see it.
@@ -168,7 +171,8 @@ async fn a_person_signs_in_with_a_browser_by_link_and_key_with_and_without_scrip
     let other = driver.browser().await;
     other.goto(link(&server, "localhost").await).await.unwrap();
     signed_in(&other).await;
-    browser.refresh().await.unwrap();
+    browser.goto(format!("{base}/console/account")).await.unwrap();
+    assert_eq!(heading(&browser).await, "admin");
     looks(&browser, "account").await;
     browser.goto(format!("{base}/console/nothing")).await.unwrap();
     looks(&browser, "error").await;
@@ -200,5 +204,109 @@ async fn a_person_signs_in_with_a_browser_by_link_and_key_with_and_without_scrip
     browser.find(button).await.unwrap().click().await.unwrap();
     signed_in(&browser).await;
     sign_out(&browser).await;
+    browser.quit().await.unwrap();
+}
+
+/// Presses keys where the focus is.
+async fn press(browser: &WebDriver, keys: impl Into<TypingData>) {
+    browser.active_element().await.unwrap().send_keys(keys).await.unwrap();
+}
+
+async fn text_of(browser: &WebDriver, css: &str) -> String {
+    until(browser, css).await.text().await.unwrap()
+}
+
+/// Waits until a page says this.
+async fn says(browser: &WebDriver, text: &str) {
+    let began = std::time::Instant::now();
+    while !browser.source().await.unwrap().contains(text) {
+        assert!(began.elapsed() < TIMEOUT, "the page does not say: {text}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reviewer_decides_by_keyboard_and_by_click_and_pages_change_by_themselves() {
+    let Some(chromium) = chromium() else { return };
+    let _alone = alone().await;
+    let server = TestServer::start().await;
+    let driver = Driver::start(chromium).await;
+    let browser = driver.browser().await;
+    let port = server.base.rsplit(':').next().unwrap().to_owned();
+    let base = format!("http://botarmy.localhost:{port}");
+    browser.goto(link(&server, "botarmy.localhost").await).await.unwrap();
+    signed_in(&browser).await;
+    says(&browser, "in three steps").await;
+    looks(&browser, "inbox-first").await;
+
+    // A request appears by itself, and the page is the same.
+    until(&browser, "#live:not([hidden]):not(.stale)").await;
+    browser.execute("window.kept = true", Vec::new()).await.unwrap();
+    let project = server.project("Recipes for two").await;
+    server.next_gate(&project).await.unwrap();
+    until(&browser, ".req").await;
+    let kept = browser.execute("return window.kept === true", Vec::new()).await.unwrap();
+    assert!(kept.convert::<bool>().unwrap());
+    until(&browser, "[data-waiting='1']").await;
+    assert_eq!(browser.title().await.unwrap(), "Inbox (1) · BotArmy");
+    looks(&browser, "inbox").await;
+
+    // By keyboard alone: to the request, to the answer, and on.
+    press(&browser, "j").await;
+    press(&browser, Key::Enter).await;
+    until(&browser, "#decide-form").await;
+    assert_eq!(heading(&browser).await, "Approve the project plan?");
+    looks(&browser, "review").await;
+    press(&browser, "a").await;
+    press(&browser, Key::Control + Key::Enter).await;
+    until(&browser, "dialog[open] #confirm").await;
+    press(&browser, Key::Enter).await;
+    says(&browser, "Your answer is recorded.").await;
+    looks(&browser, "decided").await;
+    let second = server.next_gate(&project).await.unwrap();
+    browser.refresh().await.unwrap();
+    press(&browser, "n").await;
+    until(&browser, "#decide-form").await;
+    assert_eq!(heading(&browser).await, "Approve the software specification?");
+
+    // By click, with feedback; nothing is sent before the question is answered.
+    let amend = "input[name='action'][value='amend']";
+    until(&browser, amend).await.click().await.unwrap();
+    until(&browser, "#words").await.send_keys("Print recipes <b>large</b>").await.unwrap();
+    until(&browser, "button.if-amend").await.click().await.unwrap();
+    until(&browser, "dialog[open] [data-cancel]").await.click().await.unwrap();
+    let path = format!("/api/v1/hitl/{}", second["request_id"].as_str().unwrap());
+    assert_eq!(server.get(&path).await.1["status"], "pending");
+    until(&browser, "button.if-amend").await.click().await.unwrap();
+    assert!(text_of(&browser, "dialog[open]").await.contains("Print recipes <b>large</b>"));
+    until(&browser, "dialog[open] [value='yes']").await.click().await.unwrap();
+    says(&browser, "Your answer is recorded.").await;
+    let third = server.next_gate(&project).await.unwrap();
+    browser
+        .goto(format!("{base}/console/requests/{}", third["request_id"].as_str().unwrap()))
+        .await
+        .unwrap();
+    until(&browser, "a[href*='view=changes']").await.click().await.unwrap();
+    says(&browser, "Print recipes &lt;b&gt;large&lt;/b&gt;").await;
+    looks(&browser, "changes").await;
+
+    // Decided elsewhere: the page says so, and takes no answer; the typed text is there.
+    until(&browser, "#comment").await.send_keys("Half a word").await.unwrap();
+    until(&browser, "#live:not([hidden]):not(.stale)").await;
+    let answer = json!({"action": "approve", "comment": "Good"});
+    assert_eq!(server.respond(&third, answer).await.0, 200);
+    says(&browser, "<q>Good</q>").await;
+    let gone = browser.find_all(By::Css("#decide-form button")).await.unwrap();
+    assert!(gone.is_empty(), "an answer would be refused");
+    let script = "return document.querySelector('#comment').value";
+    let typed = browser.execute(script, Vec::new()).await.unwrap();
+    assert_eq!(typed.convert::<String>().unwrap(), "Half a word");
+    let messages = browser.get_log("browser").await.unwrap();
+    assert!(messages.is_empty(), "{messages:?}");
+
+    browser.goto(format!("{base}/console/settings")).await.unwrap();
+    looks(&browser, "settings").await;
+    press(&browser, "?").await;
+    until(&browser, "dialog[open] #help").await;
     browser.quit().await.unwrap();
 }

@@ -129,7 +129,7 @@ async fn people_sign_in_with(provider: &Provider, name: &str) {
     }
     provider.set_groups(&["army-admins", "readers", "others"]).await;
     let (browser, page) = provider.sign_in(&server).await;
-    assert_eq!((page.status, page.url.path()), (200, "/console"), "{}", page.body);
+    assert_eq!((page.status, page.url.path()), (200, "/console/inbox"), "{}", page.body);
     assert!(page.body.contains("Ada Lovelace"), "{}", page.body);
     assert!(browser.cookie(&server.base, "__Host-botarmy").is_some());
     let found = persons(&server, "Ada Lovelace").await;

@@ -127,7 +127,7 @@ impl Browser {
     /// # Panics
     /// If the page of the account is not shown.
     pub async fn token(&mut self) -> String {
-        let shown = self.show("/console").await;
+        let shown = self.show("/console/account").await;
         assert_eq!(shown.status, 200, "{} {}", shown.header("location"), shown.body);
         shown.form_token()
     }
@@ -139,12 +139,12 @@ impl Browser {
     pub async fn is_signed_in(&mut self) -> bool {
         // The cookie is kept for the next time, also if the server has it deleted.
         let cookie = self.cookie.clone();
-        let shown = self.show("/console").await;
+        let shown = self.show("/console/account").await;
         self.cookie = cookie;
         match shown.status {
             200 => true,
             303 => {
-                assert_eq!(shown.header("location"), "/console/login");
+                assert_eq!(shown.header("location"), "/console/login?next=/console/account");
                 false
             }
             status => panic!("{status} {}", shown.body),

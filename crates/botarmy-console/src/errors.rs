@@ -11,6 +11,7 @@ use botarmy_web::{
 };
 
 use crate::html::{HEADERS, Layout, Onward};
+use crate::pages::preview;
 use crate::{Console, next};
 
 /// Path to which a sign-in leads first. A browser that arrives there without its session has not kept the
@@ -36,6 +37,9 @@ struct ErrorTemplate<'a> {
 
 impl ErrorPages for Console {
     fn page(&self, problem: &Problem, request: &PageRequest) -> ErrorPage {
+        if let Some(page) = preview::error(problem, &request.target) {
+            return page;
+        }
         let status = problem.status_code();
         let mut page = self.written(problem, request, status);
         // A browser that kept it would be refused again on each page.

@@ -13,6 +13,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use botarmy_domain::{Caller, FormToken};
 use botarmy_web::{Problem, Session};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::form;
 
@@ -25,7 +26,7 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    fn of(request: &HttpRequest) -> Result<Self, Problem> {
+    pub(crate) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let botarmy_web::Caller(caller) = botarmy_web::Caller::of(request)?;
         let token = request.extensions().get::<Session>().map(|Session(text)| text.form_token());
         Ok(Self { caller, token })
@@ -61,17 +62,19 @@ impl FromRequest for Visitor {
     }
 }
 
-/// The only field of forms that ask for nothing else.
-#[derive(Default, Deserialize)]
-struct TokenForm {
-    form_token: Option<String>,
+/// Fields of a form, among them the token of the session.
+pub(crate) trait HasToken {
+    fn form_token(&self) -> &str;
 }
 
-/// Person who asks for a change on a page of its session.
+/// Fields that a person has sent from a page of its session.
 #[derive(Debug, Clone)]
-pub(crate) struct Confirmed(pub(crate) Caller);
+pub(crate) struct Form<T> {
+    pub(crate) caller: Caller,
+    pub(crate) fields: T,
+}
 
-impl FromRequest for Confirmed {
+impl<T: DeserializeOwned + HasToken + 'static> FromRequest for Form<T> {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
@@ -83,9 +86,36 @@ impl FromRequest for Confirmed {
             let body = body.await.map_err(|error| {
                 Problem::new(error.as_response_error().status_code(), error.to_string())
             })?;
-            let form: TokenForm = form::read(&request, &body)?;
-            visitor.check(&form.form_token.unwrap_or_default())?;
-            Ok(Self(visitor.caller))
+            let fields: T = form::read(&request, &body)?;
+            visitor.check(fields.form_token())?;
+            Ok(Self { caller: visitor.caller, fields })
         })
+    }
+}
+
+/// The only field of forms that ask for nothing else.
+#[derive(Default, Deserialize)]
+pub(crate) struct TokenForm {
+    #[serde(default)]
+    form_token: String,
+}
+
+impl HasToken for TokenForm {
+    fn form_token(&self) -> &str {
+        &self.form_token
+    }
+}
+
+/// Person who asks for a change on a page of its session.
+#[derive(Debug, Clone)]
+pub(crate) struct Confirmed(pub(crate) Caller);
+
+impl FromRequest for Confirmed {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let form = Form::<TokenForm>::from_request(request, payload);
+        Box::pin(async move { Ok(Self(form.await?.caller)) })
     }
 }

@@ -6,6 +6,8 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use askama::Template;
 use botarmy_web::Problem;
 
+use crate::preferences::Preferences;
+use crate::view::waiting::Waiting;
 use crate::{Console, assets};
 
 /// Policy of pages: files and calls of their own origin, no script or style in the page itself, no frame
@@ -35,6 +37,9 @@ pub(crate) struct Layout {
     pub(crate) style: String,
     pub(crate) script: String,
     pub(crate) icon: String,
+    pub(crate) manifest: String,
+    /// Appearance that the person has chosen, if it is not that of the system.
+    pub(crate) theme: Option<&'static str>,
 }
 
 impl Layout {
@@ -45,7 +50,16 @@ impl Layout {
             style: asset("console.css"),
             script: asset("console.js"),
             icon: asset("icon.svg"),
+            manifest: asset("console.webmanifest"),
+            theme: None,
         }
+    }
+
+    /// Sets the appearance, and the icon with the number of waiting requests.
+    pub(crate) fn with(mut self, preferences: &Preferences, waiting: Waiting) -> Self {
+        self.theme = preferences.theme.forced();
+        self.icon = format!("{}{}", self.prefix, assets::icon(waiting.count));
+        self
     }
 }
 
@@ -66,12 +80,16 @@ pub(crate) struct Onward<'a> {
 /// # Errors
 /// A 500 for a template that fails.
 pub(crate) fn respond(status: StatusCode, page: &impl Template) -> Result<HttpResponse, Problem> {
-    let body = page.render().map_err(Problem::internal)?;
+    Ok(respond_html(status, page.render().map_err(Problem::internal)?))
+}
+
+/// Returns a response with this HTML.
+pub(crate) fn respond_html(status: StatusCode, html: String) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     for header in HEADERS {
         response.insert_header(header);
     }
-    Ok(response.body(body))
+    response.body(html)
 }
 
 /// Returns a redirection to this path.

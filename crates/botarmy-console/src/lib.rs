@@ -1,41 +1,91 @@
-//! Pages for people who use a browser: sign-in, and the page with one's own roles and sessions. Rendered
-//! by the server; they work without scripts.
+//! Pages for people who use a browser. Rendered by the server; they work without scripts.
 //!
 //! [`routes`] mounts them into the application of `botarmy-http`, which finds the caller of each request
 //! from the cookie of its session before it is routed. [`Console`] also writes the errors of requests for
 //! pages ([`ErrorPages`](botarmy_web::ErrorPages)).
+//!
+//! # Adding a page
+//!
+//! 1. `view/NOUN.rs`: pure functions from domain values to a view model; texts are in `view/texts.rs`.
+//! 2. `templates/NOUN/page.html`: `{% extends "frame.html" %}` with the block `main`. Its struct has the
+//!    fields `layout: Layout` and `frame: Frame`, which `frame.html` reads.
+//! 3. `pages/NOUN.rs`: a handler that takes a [`PageContext`](context::PageContext), parses its query with
+//!    [`query`](context::PageContext::query), calls the ports of [`Console`], and returns
+//!    [`respond`](context::PageContext::respond). Errors are returned as `Err`; they become pages by
+//!    themselves, objects that the caller does not see are a 404.
+//! 4. A line in [`routes`]: [`page`] for a page, [`change`] for a form. A form is read with
+//!    [`Form`](guard::Form), which checks the form token, and answered with a redirection.
+//!
+//! A *live part* is a template of its own, rendered with [`Part::new`](part::Part::new) and put into the
+//! page with `{{ part }}`. With `?part=NAME` the page returns only that part
+//! ([`respond_part`](context::PageContext::respond_part)). Rows in it have an `id` and a `data-v`
+//! ([`Versioned`](part::Versioned)).
+//!
+//! Icons are values of [`Icon`](view::icon::Icon), written as `{{ Icon::Inbox }}`. Times are
+//! [`TimeView`](view::time::TimeView)s, written with `parts/time.html`, which shows the variable `time`.
+//! No template uses the filter `safe`; a test says so. HTML is written as it is only from types of this
+//! crate that are `HtmlSafe`.
 
+mod api_source;
 mod assets;
+mod context;
 mod errors;
+mod etag;
 mod form;
+mod frame;
 mod guard;
 mod html;
 mod next;
 mod pages;
+mod part;
+mod preferences;
 mod view;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::guard::{GuardContext, fn_guard};
-use actix_web::middleware::Compress;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use botarmy_domain::ports::{Access, IdentityProvider, Sessions};
+use botarmy_domain::AgentType;
+use botarmy_domain::ports::{
+    Access, Clock, Gates, IdentityProvider, LogQueries, Operations, Projects, Queries, Sessions,
+    Tasks,
+};
 use botarmy_web::{Problem, PublicUrl, accepts_html};
 
-/// Parts of the console: the ports that its pages call, and its settings.
+/// Parts of the console: the driving ports that its pages call, and its settings.
 #[derive(Clone)]
 pub struct Console {
     /// Tells whether a sign-in is needed, and the roles of a person.
     pub access: Arc<dyn Access>,
     /// Signs people in and out.
     pub sessions: Arc<dyn Sessions>,
+    /// Reads what pages show.
+    pub queries: Arc<dyn Queries>,
+    /// Reads logs.
+    pub logs: Arc<dyn LogQueries>,
+    /// Takes the answers to requests.
+    pub gates: Arc<dyn Gates>,
+    /// Creates projects, pauses, cancels and completes them.
+    pub projects: Arc<dyn Projects>,
+    /// Creates tasks, cancels and retries them.
+    pub tasks: Arc<dyn Tasks>,
+    /// Changes budgets, makes packages.
+    pub operations: Arc<dyn Operations>,
+    /// Parties that do the work of each agent type, for people; without those that have no runner.
+    pub runners: Arc<BTreeMap<AgentType, String>>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
     /// OpenID provider, if people sign in with one.
     pub provider: Option<Arc<dyn IdentityProvider>>,
     /// Address that clients use, if it is another than that of the listener.
     pub public_url: Option<PublicUrl>,
     /// Whether the server has TLS of its own.
     pub has_tls: bool,
+    /// Largest body of a form, in bytes.
+    pub body_limit: usize,
 }
 
 impl Console {
@@ -50,6 +100,7 @@ impl Console {
 /// `Data<dyn TicketOffice>`.
 pub fn routes(config: &mut ServiceConfig, console: &Console) {
     let pages = web::scope("/console")
+        .app_data(web::PayloadConfig::new(console.body_limit))
         .service(
             web::resource("/login")
                 .route(web::get().to(pages::login::show))
@@ -62,18 +113,116 @@ pub fn routes(config: &mut ServiceConfig, console: &Console) {
         .service(change("/ticket", web::post().to(pages::ticket::create)))
         .service(change("/sessions/{id}/end", web::post().to(pages::account::end_session)))
         .service(page("/assets/{file}", web::get().to(assets::serve)))
-        .service(page("", web::get().to(pages::account::show)))
+        .service(page("/account", web::get().to(pages::account::show)))
+        .service(
+            web::resource("/settings")
+                .route(web::get().to(pages::settings::show))
+                .route(web::post().to(pages::settings::save))
+                .default_service(web::to(allow_get_and_post)),
+        )
+        .service(page("/inbox", web::get().to(pages::inbox::show)))
+        .service(
+            web::resource("/inbox/answer")
+                .route(web::get().to(pages::requests::show_together))
+                .route(web::post().to(pages::requests::answer_together))
+                .default_service(web::to(allow_get_and_post)),
+        )
+        .service(page("/requests/{id}", web::get().to(pages::requests::show)))
+        .service(change("/requests/{id}/answer", web::post().to(pages::requests::answer)))
+        .service(page("/find", web::get().to(pages::find::show)))
+        .service(page("/help", web::get().to(pages::help::show)))
+        .service(page("/waiting", web::get().to(pages::waiting::show)))
+        .configure(project_routes)
+        .service(page("/preview/{token}/{path:.*}", web::get().to(pages::preview::file)))
+        .configure(operator_routes)
+        .configure(access_routes)
+        .service(page("/more", web::get().to(pages::more::show)))
+        .service(page("", web::get().to(go_to_inbox)))
+        .wrap(from_fn(etag::answer_unchanged))
         .wrap(Compress::default());
     config
         .app_data(Data::new(console.clone()))
-        .service(web::resource("/").guard(fn_guard(shows_html)).route(web::get().to(go_to_console)))
+        .service(web::resource("/").guard(fn_guard(shows_html)).route(web::get().to(go_to_inbox)))
         .service(pages);
 }
 
+/// Mounts the pages around projects.
+fn project_routes(config: &mut ServiceConfig) {
+    config
+        .service(page("/projects", web::get().to(pages::projects::show)))
+        .service(
+            web::resource("/projects/new")
+                .route(web::get().to(pages::projects::new))
+                .route(web::post().to(pages::projects::create))
+                .default_service(web::to(allow_get_and_post)),
+        )
+        .service(page("/projects/{id}", web::get().to(pages::project::show)))
+        .service(
+            web::resource("/projects/{id}/tasks")
+                .route(web::get().to(pages::tasks::show))
+                .route(web::post().to(pages::tasks::add))
+                .default_service(web::to(allow_get_and_post)),
+        )
+        .service(page("/projects/{id}/artifacts", web::get().to(pages::artifacts::show)))
+        .service(page("/projects/{id}/log", web::get().to(pages::log::show)))
+        .service(page("/projects/{id}/usage", web::get().to(pages::usage::show)))
+        .service(change("/projects/{id}/budget", web::post().to(pages::usage::set_budget)))
+        .service(change("/projects/{id}/pause", web::post().to(pages::project::pause)))
+        .service(change("/projects/{id}/resume", web::post().to(pages::project::resume)))
+        .service(
+            web::resource("/projects/{id}/{change}")
+                .route(web::get().to(pages::project::ask))
+                .route(web::post().to(pages::project::make))
+                .default_service(web::to(allow_get_and_post)),
+        )
+        .service(page("/tasks/{id}", web::get().to(pages::tasks::task)))
+        .service(change("/tasks/{id}/retry", web::post().to(pages::tasks::retry)))
+        .service(change("/tasks/{id}/cancel", web::post().to(pages::tasks::cancel)))
+        .service(page("/artifacts/{id}", web::get().to(pages::artifacts::artifact)))
+        .service(page("/entries/{id}", web::get().to(pages::log::entry)));
+}
+
+/// Mounts the pages for operators and auditors.
+fn operator_routes(config: &mut ServiceConfig) {
+    config
+        .service(page("/agents", web::get().to(pages::agents::show)))
+        .service(page("/agents/{name}", web::get().to(pages::agents::agent)))
+        .service(change("/agents/{name}/reset", web::post().to(pages::agents::reset)))
+        .service(page("/workers", web::get().to(pages::workers::show)))
+        .service(page("/audit", web::get().to(pages::audit::show)))
+        .service(page("/audit/verify", web::get().to(pages::audit::verify)))
+        .service(form("/stop", web::get().to(pages::stop::show), web::post().to(pages::stop::set)))
+        .service(page("/stop/bar", web::get().to(pages::stop::bar)))
+        .service(change("/stop/release", web::post().to(pages::stop::release)));
+}
+
+/// Mounts the pages for administrators.
+fn access_routes(config: &mut ServiceConfig) {
+    let (people, keys) =
+        (web::post().to(pages::people::create), web::post().to(pages::keys::create));
+    config
+        .service(form("/settings/people", web::get().to(pages::people::show), people))
+        .service(page("/settings/people/{id}", web::get().to(pages::people::one)))
+        .service(change("/settings/people/{id}/link", web::post().to(pages::people::link)))
+        .service(change("/settings/people/{id}/{change}", web::post().to(pages::people::change)))
+        .service(form("/settings/keys", web::get().to(pages::keys::show), keys))
+        .service(change("/settings/keys/{id}/rotate", web::post().to(pages::keys::rotate)))
+        .service(change("/settings/keys/{id}/revoke", web::post().to(pages::keys::revoke)))
+        .service(page("/settings/sessions", web::get().to(pages::sessions::show)))
+        .service(change("/settings/sessions/{id}/end", web::post().to(pages::sessions::end)));
+}
+
+/// Returns the resource of a page and of its form.
+fn form(path: &str, show: actix_web::Route, send: actix_web::Route) -> actix_web::Resource {
+    web::resource(path).route(show).route(send).default_service(web::to(allow_get_and_post))
+}
+
+/// Returns the resource of a page.
 fn page(path: &str, route: actix_web::Route) -> actix_web::Resource {
     web::resource(path).route(route).default_service(web::to(allow_get))
 }
 
+/// Returns the resource of a form.
 fn change(path: &str, route: actix_web::Route) -> actix_web::Resource {
     web::resource(path).route(route).default_service(web::to(allow_post))
 }
@@ -95,9 +244,9 @@ fn shows_html(context: &GuardContext<'_>) -> bool {
     accepts_html(context.head().headers())
 }
 
-/// Sends a browser that asks for the server itself to the console.
-async fn go_to_console(console: Data<Console>) -> HttpResponse {
-    html::redirect(&console.path("/console"))
+/// Sends a browser that asks for the server itself, or for the console, to the inbox.
+async fn go_to_inbox(console: Data<Console>) -> HttpResponse {
+    html::redirect(&console.path(next::HOME))
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use std::fmt::Write;
 use botarmy_web::is_page;
 
 /// Page where people arrive when they asked for none.
-pub(crate) const HOME: &str = "/console";
+pub(crate) const HOME: &str = "/console/inbox";
+/// Path that leads there.
+pub(crate) const CONSOLE: &str = "/console";
 /// Longest path and query.
 const MAX_LENGTH: usize = 2000;
 
@@ -31,7 +33,7 @@ pub(crate) fn own(target: &str) -> &str {
         && is_page(path)
         && !path.split('/').skip(1).any(|part| part.is_empty() || is_dots(part))
         && !is_sign_in;
-    if is_own { target } else { HOME }
+    if is_own && target != CONSOLE { target } else { HOME }
 }
 
 /// Returns the path and the query of a page of the sign-in, with the page to return to.
@@ -43,7 +45,7 @@ pub(crate) fn with_next(path: &str, next: &str) -> String {
 }
 
 /// Escapes a value of a query.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             out.push(char::from(byte));
@@ -61,7 +63,7 @@ mod tests {
     #[test]
     fn only_pages_of_the_console_are_returned_to() {
         for target in [
-            "/console",
+            "/console/account",
             "/console?tab=x",
             "/console/projects/1?tab=log&q=a%20b",
             "/console/x?next=//evil.example",
@@ -72,6 +74,7 @@ mod tests {
         for target in [
             "",
             "/",
+            "/console",
             "//evil.example",
             "///evil.example",
             "/\\evil.example",

@@ -12,17 +12,22 @@ use botarmy_domain::access::{
     Browser, LoginAttempt, Narrowing, OpenIdIdentity, OpenIdSubject, SessionText,
 };
 use botarmy_domain::ports::{
-    BegunLogin, MockAccess, MockIdentityProvider, MockSessions, ProviderError, SignIn,
-    SignInRefusal, StartedSession, UsedSession,
+    BegunLogin, MockAccess, MockGates, MockIdentityProvider, MockLogQueries, MockOperations,
+    MockProjects, MockQueries, MockSessions, MockTasks, ProviderError, SignIn, SignInRefusal,
+    StartedSession, UsedSession,
 };
 use botarmy_domain::{
     Authentication, Caller, CredentialId, Grant, Page, Principal, PrincipalKind, Rights, Role,
-    Timestamp,
+    Stop, Timestamp,
 };
 use botarmy_web::{ErrorPages, PageRequest, Problem, RefusedSignIn, Session, Ticket, TicketOffice};
 use uuid::Uuid;
 
 use super::*;
+
+mod access;
+mod operators;
+mod projects;
 
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
@@ -77,13 +82,40 @@ fn caller() -> Caller {
     Caller::proven(&principal, Authentication::Session, session.id, rights)
 }
 
+/// Returns the person with this role on all projects.
+fn caller_with(role: Role) -> Caller {
+    let rights = Rights::of(&[Grant::on_all(role)], None);
+    Caller::proven(&ada(), Authentication::Session, session(1).id, rights)
+}
+
 fn started() -> StartedSession {
     StartedSession { session: Arc::new(session(1)), caller: caller(), text: text() }
 }
 
+mod requests;
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+/// Console on mocks. A call that a test does not expect panics.
 struct Fakes {
     access: MockAccess,
     sessions: MockSessions,
+    queries: MockQueries,
+    logs: MockLogQueries,
+    gates: MockGates,
+    projects: MockProjects,
+    tasks: MockTasks,
+    operations: MockOperations,
+    /// Emergency stops in force.
+    stops: Vec<Stop>,
+    /// Role of the person on all projects; that of `caller()` if there is none.
+    role: Option<Role>,
     provider: Option<MockIdentityProvider>,
     public_url: Option<PublicUrl>,
 }
@@ -93,7 +125,20 @@ impl Default for Fakes {
         let mut access = MockAccess::new();
         access.expect_is_required().return_const(true);
         access.expect_principal_of().returning(|_| Some(Arc::new(ada())));
-        Self { access, sessions: MockSessions::new(), provider: None, public_url: None }
+        Self {
+            access,
+            sessions: MockSessions::new(),
+            queries: MockQueries::new(),
+            logs: MockLogQueries::new(),
+            gates: MockGates::new(),
+            projects: MockProjects::new(),
+            tasks: MockTasks::new(),
+            operations: MockOperations::new(),
+            stops: Vec::new(),
+            role: None,
+            provider: None,
+            public_url: None,
+        }
     }
 }
 
@@ -115,10 +160,28 @@ impl Answer {
 }
 
 impl Fakes {
-    fn console(self) -> Console {
+    /// Returns fakes on which no request waits.
+    fn idle() -> Self {
+        let mut fakes = Self::default();
+        fakes.queries.expect_pending_requests().returning(|_, _, _| Ok(Page::default()));
+        fakes
+    }
+
+    fn console(mut self) -> Console {
+        let stops = self.stops;
+        self.queries.expect_emergency_stops().returning(move |_| Ok(stops.clone()));
         Console {
             access: Arc::new(self.access),
             sessions: Arc::new(self.sessions),
+            queries: Arc::new(self.queries),
+            logs: Arc::new(self.logs),
+            gates: Arc::new(self.gates),
+            projects: Arc::new(self.projects),
+            tasks: Arc::new(self.tasks),
+            operations: Arc::new(self.operations),
+            runners: Arc::new([(AgentType::Coder, "the <model>".to_owned())].into()),
+            clock: Arc::new(StoppedClock),
+            body_limit: 1024 * 1024,
             provider: self.provider.map(|provider| Arc::new(provider) as _),
             public_url: self.public_url,
             has_tls: false,
@@ -126,13 +189,18 @@ impl Fakes {
     }
 
     async fn send(self, request: TestRequest, is_signed_in: bool) -> Answer {
+        let person = self.role.map_or_else(caller, caller_with);
+        self.send_as(request, is_signed_in.then_some(person)).await
+    }
+
+    async fn send_as(self, request: TestRequest, caller: Option<Caller>) -> Answer {
         let console = self.console();
         let office: Arc<dyn TicketOffice> = Arc::new(Office);
         let app = App::new().app_data(Data::from(office));
         let service = init_service(app.configure(|config| routes(config, &console))).await;
         let request = request.insert_header(("host", "localhost:8080")).to_request();
-        if is_signed_in {
-            request.extensions_mut().insert(botarmy_web::Caller(caller()));
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(botarmy_web::Caller(caller));
             request.extensions_mut().insert(Session(text()));
         }
         let response = match try_call_service(&service, request).await {
@@ -159,7 +227,7 @@ fn form(path: &str, body: &str) -> TestRequest {
 
 #[actix_web::test]
 async fn the_page_of_a_person_shows_roles_and_sessions_and_escapes_names() {
-    let mut fakes = Fakes::default();
+    let mut fakes = Fakes::idle();
     fakes.sessions.expect_sessions().returning(|_, principal, _, limit| {
         assert_eq!((principal, limit), (Some(ada().id), 10));
         let used = |n| UsedSession {
@@ -169,7 +237,7 @@ async fn the_page_of_a_person_shows_roles_and_sessions_and_escapes_names() {
         };
         Ok(Page::first(vec![used(1), used(2)], limit))
     });
-    let answer = fakes.send(get("/console"), true).await;
+    let answer = fakes.send(get("/console/account"), true).await;
     assert_eq!(answer.status, 200);
     let body = answer.body;
     assert!(body.contains("ada &#60;b&#62;") && !body.contains("<b>ada"), "{body}");
@@ -179,13 +247,13 @@ async fn the_page_of_a_person_shows_roles_and_sessions_and_escapes_names() {
     assert_eq!(body.matches("This browser").count(), 1);
     assert_eq!(body.matches("/end\"").count(), 1, "{body}");
     let token = format!("name=\"form_token\" value=\"{}\"", text().form_token().expose());
-    assert_eq!(body.matches(&token).count(), 3, "{body}");
+    assert_eq!(body.matches(&token).count(), 4, "{body}");
     assert!(!body.contains(text().expose()));
 }
 
 #[actix_web::test]
 async fn without_a_caller_there_is_no_page_and_without_the_token_no_change() {
-    assert_eq!(Fakes::default().send(get("/console"), false).await.status, 401);
+    assert_eq!(Fakes::default().send(get("/console/account"), false).await.status, 401);
     for path in ["/console/logout", "/console/ticket", "/console/sessions/x/end"] {
         let signed_out = Fakes::default().send(form(path, "form_token=x"), false).await;
         assert_eq!(signed_out.status, 401, "{path}");
@@ -342,7 +410,7 @@ async fn below_a_public_address_all_links_have_its_path() {
     assert!(links.iter().all(|link| link.starts_with("/bot/console/")), "{links:?}");
     let home = get("/").insert_header(("accept", "text/html"));
     let fakes = Fakes { public_url: url(), ..Fakes::default() };
-    assert_eq!(fakes.send(home, false).await.header(header::LOCATION), "/bot/console");
+    assert_eq!(fakes.send(home, false).await.header(header::LOCATION), "/bot/console/inbox");
     assert_eq!(Fakes::default().send(get("/"), false).await.status, 404);
 }
 
@@ -371,7 +439,70 @@ fn a_request_without_a_session_is_led_to_the_sign_in_if_it_is_for_a_page() {
     let (status, location, _, body) =
         page(Method::GET, "/console//evil.example", true, "session_required");
     assert_eq!((status, location.as_str()), (200, ""));
-    assert!(body.contains("content=\"0; url=/console\""), "{body}");
+    assert!(body.contains("content=\"0; url=/console/inbox\""), "{body}");
     let (status, _, _, body) = page(Method::POST, "/console/logout", false, "session_required");
     assert!(status == 401 && body.contains("r-1"), "{body}");
+}
+
+#[actix_web::test]
+async fn a_page_that_the_browser_has_is_not_sent_again_and_every_page_has_the_policy() {
+    let answer = Fakes::idle().send(get("/console/settings"), true).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let tag = answer.header(header::ETAG).to_owned();
+    assert!(tag.starts_with("W/\""), "{tag}");
+    assert_eq!(answer.header(header::CACHE_CONTROL), "private, no-cache");
+    let policy = answer.header(header::CONTENT_SECURITY_POLICY);
+    assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
+    let again = get("/console/settings").insert_header(("if-none-match", tag.as_str()));
+    let again = Fakes::idle().send(again, true).await;
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    assert_eq!(again.header(header::ETAG), tag);
+    let other = get("/console/settings").insert_header(("if-none-match", "\"x\""));
+    assert_eq!(Fakes::idle().send(other, true).await.status, 200);
+}
+
+#[actix_web::test]
+async fn settings_are_kept_in_a_cookie_and_change_the_next_page() {
+    let token = text().form_token();
+    let fields = |rest: &str| format!("form_token={}&{rest}", token.expose());
+    let body = fields("theme=dark&zone=utc&shortcuts=off");
+    let answer = Fakes::default().send(form("/console/settings", &body), true).await;
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    assert_eq!(answer.header(header::LOCATION), "/console/settings?saved=1");
+    let cookie = answer.cookies()[0].split(';').next().unwrap().to_owned();
+    let page = get("/console/settings?saved=1").insert_header(("cookie", cookie));
+    let page = Fakes::idle().send(page, true).await.body;
+    for part in ["data-theme=\"dark\"", " data-utc", "value=\"off\" checked", "are saved"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains(" data-shortcuts"), "{page}");
+    for rest in ["theme=red&zone=utc&shortcuts=on", "theme=dark&zone=mars&shortcuts=on"] {
+        let answer = Fakes::default().send(form("/console/settings", &fields(rest)), true).await;
+        assert_eq!(answer.status, 422, "{rest}");
+    }
+    let without = form("/console/settings", "theme=dark&zone=utc&shortcuts=on");
+    assert_eq!(Fakes::default().send(without, true).await.status, 403);
+}
+
+/// The filter `safe` switches escaping off. HTML is written as it is from types that make it so.
+#[test]
+fn no_template_switches_escaping_off() {
+    let mut folders =
+        vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/templates"))];
+    let mut count = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for word in ["|safe", "| safe", "escape none", "autoescape"] {
+                assert!(!text.contains(word), "{}: {word}", path.display());
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 5);
 }

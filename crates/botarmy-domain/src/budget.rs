@@ -19,7 +19,7 @@ use crate::timestamp::Timestamp;
 use crate::usage::Usage;
 use crate::vocabulary::AgentType;
 
-pub use report::{BudgetReport, UsageReport, UsageTotal};
+pub use report::{BudgetReport, DayBudget, UsageReport, UsageTotal};
 
 /// Maximum number of models that a budget account lists separately; further ones are counted
 /// together. External workers choose the names of their models.

@@ -59,8 +59,8 @@ pub mod workflow;
 
 pub use access::{
     AccessVersion, ApiKey, ApiKeyText, Browser, FormToken, Grant, GrantTarget, KeyDigest,
-    KeySecret, ObjectId, OpenIdIdentity, OpenIdSubject, PersonSessions, Principal, Reach, Rights,
-    Session, SessionText, Sight, SignInLink, SignInLinkText,
+    KeySecret, ObjectId, OpenIdIdentity, OpenIdSubject, PersonSessions, PreviewToken, Principal,
+    Reach, Rights, Session, SessionText, Sight, SignInLink, SignInLinkText,
 };
 pub use actor::Actor;
 pub use agent::{AgentFacts, AgentRecord, PastStatus};

@@ -24,10 +24,10 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use botarmy_domain::ports::Denial;
-use botarmy_domain::{Caller, DomainError, PrincipalKind};
+use botarmy_domain::{Caller, DomainError, PreviewToken, PrincipalKind};
 use botarmy_web::{
-    ClientAddress, REQUEST_ID, RefusedSignIn, SESSION_COOKIE, Session, Ticket, TicketOffice,
-    accepts_html, browser, cookie, is_page, named_user,
+    ClientAddress, Preview, REQUEST_ID, RefusedSignIn, SESSION_COOKIE, Session, Ticket,
+    TicketOffice, accepts_html, browser, cookie, is_page, named_user, preview_path,
 };
 use pin_project_lite::pin_project;
 
@@ -75,6 +75,8 @@ struct Admitted {
     caller: Option<Caller>,
     /// Session that the caller was found by, if it was one.
     session: Option<Session>,
+    /// Artifact that the caller may see a preview of, if that is all.
+    preview: Option<Preview>,
     quota: Option<Quota>,
     /// Place among the requests of the caller, until the response has been sent.
     slot: Option<Slot>,
@@ -92,7 +94,7 @@ pub(crate) async fn admit(
         Ok(admitted) => admitted,
         Err(problem) => return Ok(request.error_response(problem).map_into_right_body()),
     };
-    let Admitted { caller, session, quota, slot, has_lease_token } = admitted;
+    let Admitted { caller, session, preview, quota, slot, has_lease_token } = admitted;
     if let Err(problem) = read_small_body(&mut request).await {
         return Ok(request.error_response(problem).map_into_right_body());
     }
@@ -103,6 +105,9 @@ pub(crate) async fn admit(
     }
     if let Some(session) = session {
         request.extensions_mut().insert(session);
+    }
+    if let Some(preview) = preview {
+        request.extensions_mut().insert(preview);
     }
     let mut response = next.call(request).await?;
     let problem = response.response().error().and_then(actix_web::Error::as_error::<Problem>);
@@ -158,18 +163,27 @@ async fn admission(state: &State, request: &ServiceRequest) -> Result<Admitted, 
         // A browser that is sent to the console.
         Audience::Callers if is_home(request) => return Ok(Admitted::default()),
         Audience::Sessions => session_of(state, request).await?,
+        Audience::Previews => preview_of(state, request, path).await?,
         Audience::Callers | Audience::LeaseHolders => credential_of(state, request, &policy)?,
     };
-    let (caller, session) = match found {
-        Authenticated::Caller(caller) => (caller, None),
-        Authenticated::Person(caller, session) => (caller, Some(session)),
+    let (mut session, mut preview) = (None, None);
+    let caller = match found {
+        Authenticated::Caller(caller) => caller,
+        Authenticated::Person(caller, found) => {
+            session = Some(found);
+            caller
+        }
+        Authenticated::Viewer(caller, found) => {
+            preview = Some(found);
+            caller
+        }
         Authenticated::LeaseToken => {
             return Ok(Admitted { has_lease_token: true, ..Admitted::default() });
         }
     };
     let request_id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
     let caller = caller.with_request_id(request_id.map(str::to_owned));
-    let admitted = Admitted { session, ..Admitted::default() };
+    let admitted = Admitted { session, preview, ..Admitted::default() };
     let Some(principal) = caller.principal() else {
         return Ok(Admitted { caller: Some(caller), ..admitted });
     };
@@ -183,6 +197,8 @@ enum Authenticated {
     Caller(Caller),
     /// A person with the cookie of a session.
     Person(Caller, Session),
+    /// A person with the token of a preview.
+    Viewer(Caller, Preview),
     /// The token of a lease, on a path that takes one.
     LeaseToken,
 }
@@ -278,6 +294,35 @@ async fn session_of(state: &State, request: &ServiceRequest) -> Result<Authentic
     }
 }
 
+/// Returns the person in whose session the token in the path of a preview was made. Cookies are not looked
+/// at: the frame in which a preview runs has none, and what it shows must not depend on them.
+async fn preview_of(
+    state: &State,
+    request: &ServiceRequest,
+    path: &str,
+) -> Result<Authenticated, Problem> {
+    if sent_credential(state, request, false)?.is_some() {
+        return Err(credentials::two());
+    }
+    let (token, _) = preview_path(path).unwrap_or_default();
+    let token = token.parse::<PreviewToken>().map_err(|_| Denial::Invalid);
+    let preview = token.as_ref().map(|token| Preview(token.artifact())).ok();
+    let found = match &token {
+        Ok(token) if token.session().is_none() && !state.access.is_required() => unproven(request),
+        Ok(token) => {
+            let client = request.extensions().get::<ClientAddress>().copied();
+            let browser = browser(request.headers(), client);
+            let found = state.sessions.caller_of_preview(token, &browser).await;
+            found.map_err(|denial| state.preview_denied(denial, Source::of(request)))
+        }
+        Err(denial) => Err(state.preview_denied(*denial, Source::of(request))),
+    };
+    match (found?, preview) {
+        (caller, Some(preview)) => Ok(Authenticated::Viewer(caller, preview)),
+        (_, None) => Err(no_session()),
+    }
+}
+
 /// Returns the 401 of a request for a page that has no session.
 fn no_session() -> Problem {
     let detail = "Sign in at /console/login. Pages take the cookie of a session, and no key.";
@@ -361,6 +406,26 @@ impl State {
             Denial::Required => return no_session(),
             Denial::Invalid => ("session_invalid", "Your session has ended. Sign in again."),
             Denial::Expired => ("session_expired", "Your session has expired. Sign in again."),
+            Denial::Unavailable => return denial.into(),
+        };
+        self.access.record_denial(code, source.to_string());
+        if denial == Denial::Invalid
+            && let Err(limited) = self.failed(source)
+        {
+            return limited;
+        }
+        Problem::new(StatusCode::UNAUTHORIZED, detail).with_code(code)
+    }
+
+    /// Records the denial of a preview, and returns its problem.
+    fn preview_denied(&self, denial: Denial, source: Source) -> Problem {
+        let (code, detail) = match denial {
+            Denial::Required | Denial::Invalid => {
+                ("preview_invalid", "This preview has ended. Load the page of the console again.")
+            }
+            Denial::Expired => {
+                ("preview_expired", "This preview has expired. Load the page of the console again.")
+            }
             Denial::Unavailable => return denial.into(),
         };
         self.access.record_denial(code, source.to_string());

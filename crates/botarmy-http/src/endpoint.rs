@@ -110,6 +110,16 @@ impl Endpoint {
         }
     }
 
+    /// Returns the path below [`RAW`] under which browsers read the same; `None` for an endpoint that
+    /// changes something, does not end, or is open to everyone.
+    pub(crate) fn path_for_pages(&self) -> Option<&str> {
+        let is_read = self.methods.iter().all(|method| matches!(method, HttpMethod::Get));
+        let is_answered = matches!(self.effort, Effort::Plain | Effort::Heavy);
+        let is_checked = matches!(self.requires, Requires::Permission(_));
+        let path = self.path.strip_prefix("/api/v1")?;
+        (is_read && is_answered && is_checked).then_some(path)
+    }
+
     /// Takes an idempotency key. The handler passes it on with `State::once`.
     pub(crate) const fn keyed(mut self) -> Self {
         self.documented.key = true;
@@ -175,6 +185,21 @@ pub(crate) fn mount(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
         });
         config.service(scope);
     }
+}
+
+/// Beginning of the paths under which people who are signed in read what the API returns.
+pub(crate) const RAW: &str = "/console/raw";
+
+/// Routes the reading endpoints once more, for browsers: the cookie of a session is accepted for pages
+/// alone, and a page offers what it shows as JSON, and packages as files.
+pub(crate) fn mount_for_pages(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
+    let mut paths = group(endpoints.into_iter().filter_map(|endpoint| {
+        let path = endpoint.path_for_pages()?.to_owned();
+        Some((path, endpoint))
+    }));
+    // What stands there literally is never an id.
+    paths.sort_by_key(|(path, _)| path.matches('{').count());
+    config.service(paths.into_iter().fold(web::scope(RAW), mount_path));
 }
 
 /// Mounts a path in a scope.

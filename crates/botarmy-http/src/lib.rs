@@ -387,6 +387,7 @@ fn app<M: Fn(&mut ServiceConfig)>(
             if probes_only {
                 endpoint::mount(config, health::endpoints());
             } else {
+                endpoint::mount_for_pages(config, endpoints());
                 more(config);
                 endpoint::mount(config, endpoints());
             }

@@ -17,7 +17,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 use botarmy_web::{
     ClientAddress, ErrorPage, ErrorPages, OriginRule, PageRequest, REQUEST_ID, assign_request_id,
-    ends_connection, is_credential_in_path, names_credential,
+    ends_connection, has_preview_token, is_credential_in_path, names_credential,
 };
 use futures_util::FutureExt;
 use tracing::Instrument;
@@ -199,7 +199,13 @@ fn refuse_credentials(uri: &Uri) -> Result<(), Problem> {
 
 /// Returns a path as it may be logged and repeated: one with a credential is left out.
 fn without_credentials(path: &str) -> &str {
-    if is_credential_in_path(path) { "(a path with a credential)" } else { path }
+    if has_preview_token(path) {
+        "/console/preview/(token)"
+    } else if is_credential_in_path(path) {
+        "(a path with a credential)"
+    } else {
+        path
+    }
 }
 
 /// Returns the address of the client of a request; `None` in a test without a socket.

@@ -150,6 +150,21 @@ impl TaskStore for MemoryStore {
         Ok(take(state.tasks.values().filter(|task| task.lease().is_some()).cloned(), limit))
     }
 
+    async fn leased(
+        &self,
+        reach: &Reach,
+        after: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Task>>, StoreError> {
+        let state = self.state();
+        let rows = state.tasks.values().filter(|task| {
+            task.lease().is_some()
+                && after.is_none_or(|after| task.id > after)
+                && state.sees(reach, task.project_id)
+        });
+        Ok(page(rows.cloned(), limit))
+    }
+
     async fn backlog(&self) -> Result<u64, StoreError> {
         let state = self.state();
         let pending = state.tasks.values().filter(|task| task.status() == TaskStatus::Pending);

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use botarmy_domain::artifact::ArtifactFilter;
-use botarmy_domain::budget::{BudgetReport, UsageReport};
+use botarmy_domain::budget::{BudgetReport, DayBudget, UsageReport};
 use botarmy_domain::hitl::Review;
 use botarmy_domain::log::EntryFilter;
 use botarmy_domain::package::PackageSummary;
@@ -26,9 +26,9 @@ use botarmy_domain::project::{CompletionReport, ProjectDetail, TaskStatusPage};
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
     Activity, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, CallKey, Caller,
-    ContextId, DomainError, Error, HitlRequest, HitlRequestId, HitlStatistics, HitlStatus,
+    ContextId, Day, DomainError, Error, HitlRequest, HitlRequestId, HitlStatistics, HitlStatus,
     KeptReply, ObjectId, Package, PastStatus, Permission, Place, Project, ProjectId, ProjectStatus,
-    Reach, Stop, StopScope, Task, TaskId,
+    Reach, Stop, StopScope, Task, TaskId, Workflow,
 };
 
 use crate::engine::Engine;
@@ -40,6 +40,10 @@ const MAX_SAMPLE: u32 = 10_000;
 
 #[async_trait]
 impl Queries for Engine {
+    async fn workflows(&self, _: &Caller) -> Result<Vec<Arc<Workflow>>, Error> {
+        Ok(self.workflows.all().map(Arc::clone).collect())
+    }
+
     async fn projects(
         &self,
         caller: &Caller,
@@ -109,6 +113,16 @@ impl Queries for Engine {
 
     async fn task(&self, caller: &Caller, id: TaskId) -> Result<Arc<Task>, Error> {
         self.task_for(caller, id, Permission::ProjectRead).await
+    }
+
+    async fn leased_tasks(
+        &self,
+        caller: &Caller,
+        after: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Task>>, Error> {
+        let reach = caller.reach(Permission::ProjectRead)?;
+        Ok(self.ports.stores.tasks.leased(&reach, after, limit).await?)
     }
 
     async fn requests(
@@ -252,6 +266,17 @@ impl Queries for Engine {
     async fn agent(&self, caller: &Caller, agent: AgentType) -> Result<AgentRecord, Error> {
         caller.check(Permission::AgentsRead, Place::Installation)?;
         Ok(self.since_installation(self.ports.stores.agents.status_of(agent).await?))
+    }
+
+    async fn day_budget(&self, caller: &Caller, agent: AgentType) -> Result<DayBudget, Error> {
+        caller.check(Permission::AgentsRead, Place::Installation)?;
+        let now = self.ports.clock.now();
+        let day = Day::of(now);
+        let key = BudgetKey::Day(agent, day);
+        let account = self.ports.stores.records.record::<BudgetAccount>(key).await?;
+        let account = account.unwrap_or_else(|| BudgetAccount::new(key).into());
+        let configured = self.settings.budgets.per_day.get(&agent).copied().unwrap_or_default();
+        Ok(account.day(day, configured, now))
     }
 
     async fn agent_history(

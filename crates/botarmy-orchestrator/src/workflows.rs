@@ -113,6 +113,11 @@ impl Workflows {
         })
     }
 
+    /// Returns the workflows in the alphabetical order of their names.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Workflow>> {
+        self.0.values()
+    }
+
     /// Returns the names in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -127,6 +132,8 @@ mod tests {
     fn the_compiled_in_workflow_is_sound() {
         let workflows = Workflows::default();
         assert_eq!(workflows.names().collect::<Vec<_>>(), ["sdlc"]);
+        let all: Vec<_> = workflows.all().map(|workflow| workflow.name.as_str()).collect();
+        assert_eq!(all, ["sdlc"]);
         let sdlc = workflows.named("sdlc").unwrap();
         check_schemas(&sdlc).unwrap();
         assert!(sdlc.steps.iter().all(|step| step.output_schema.is_some()));

@@ -7,12 +7,14 @@ use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::TaskStore;
 use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
-    Page, ProjectId, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatusList,
-    Timestamp,
+    Page, ProjectId, Reach, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskLine,
+    TaskStatusList, Timestamp,
 };
-use botarmy_sql::{Column, body, ready_tasks, word};
-use diesel::dsl::count_star;
+use botarmy_sql::dialect::Dialect;
+use botarmy_sql::{Column, body, reach, ready_tasks, word};
+use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use futures_util::{FutureExt, TryStreamExt};
 use uuid::Uuid;
@@ -23,6 +25,8 @@ use crate::schema::{heads, projects, tasks};
 use crate::store::PostgresStore;
 
 const TABLE: &str = "tasks";
+/// Column with the project of a task.
+const PROJECT: &str = "tasks.project_id";
 /// The position of a log, the status of its project, and a task.
 type StatusRow = (i64, String, Option<(Uuid, String)>);
 /// Columns that a task is read from.
@@ -152,6 +156,36 @@ impl TaskStore for PostgresStore {
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
             .await?;
         rows::tasks(rows)
+    }
+
+    async fn leased(
+        &self,
+        reach: &Reach,
+        after: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Task>>, StoreError> {
+        let after = after.map_or_else(Uuid::nil, TaskId::uuid);
+        let within = reach::filter(Dialect::POSTGRES, PROJECT, reach);
+        let query = || {
+            let mut query = tasks::table
+                .filter(tasks::status.eq("working"))
+                .filter(tasks::id.gt(after))
+                .order(tasks::id)
+                .limit(surplus(limit))
+                .select(COLUMNS)
+                .into_boxed();
+            if let Some(within) = &within {
+                query = query.filter(sql::<Bool>(within));
+            }
+            part(query, LISTED, PART_BYTES)
+        };
+        let rows: Vec<(TaskRow, i64)> = self
+            .read(TABLE, |connection| {
+                let query = query();
+                async move { query.load(connection).await }.boxed()
+            })
+            .await?;
+        page(rows, limit).try_map(|row| rows::task(row).map(Arc::new))
     }
 
     async fn backlog(&self) -> Result<u64, StoreError> {

@@ -105,6 +105,16 @@ impl BuiltRunners {
     }
 }
 
+/// Returns who does the work of each agent type that has a runner, for people. The settings must not
+/// contain "auto".
+pub(crate) fn work_by_agent(settings: &Settings) -> BTreeMap<AgentType, String> {
+    let runner = |agent: &AgentType| {
+        let choice = &settings.agent(*agent).runner;
+        (*choice != RunnerChoice::None).then(|| (*agent, work_of(choice)))
+    };
+    AgentType::ALL.iter().filter_map(runner).collect()
+}
+
 /// Returns who works where a runner is chosen, for people.
 fn work_of(choice: &RunnerChoice) -> String {
     match choice {

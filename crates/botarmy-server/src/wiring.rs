@@ -29,7 +29,7 @@ use crate::features::Features;
 use crate::health_log;
 use crate::open_files;
 use crate::openid;
-use crate::runners::{BuiltRunners, resolve_auto};
+use crate::runners::{BuiltRunners, resolve_auto, work_by_agent};
 use crate::settings::{Role, Settings};
 use crate::steady_clock::SteadyClock;
 use crate::stores::Stores;
@@ -61,6 +61,8 @@ pub struct System {
     runners: BuiltRunners,
     served: BTreeSet<AgentType>,
     agents_line: String,
+    /// Parties that do the work of each agent type with a runner.
+    work_by_agent: Arc<BTreeMap<AgentType, String>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     secrets: Arc<dyn Secrets>,
@@ -147,6 +149,7 @@ impl System {
             runners,
             served,
             agents_line,
+            work_by_agent: Arc::new(work_by_agent(settings)),
             clock,
             ids,
             secrets,
@@ -249,9 +252,18 @@ impl System {
         let console = Console {
             access: Arc::new(self.access.clone()),
             sessions: Arc::new(self.access.clone()),
+            queries: Arc::new(self.engine.clone()),
+            logs: Arc::new(self.engine.clone()),
+            gates: Arc::new(self.engine.clone()),
+            projects: Arc::new(self.engine.clone()),
+            tasks: Arc::new(self.engine.clone()),
+            operations: Arc::new(self.engine.clone()),
+            runners: Arc::clone(&self.work_by_agent),
+            clock: Arc::clone(&self.clock),
             provider: self.provider.clone(),
             public_url: public_url.clone(),
             has_tls: identity.is_some(),
+            body_limit: settings.http.body_limit_bytes,
         };
         let mut api = self.api(settings, origins.clone(), public_url);
         api.settings.trusted_proxies = trusted_proxies;

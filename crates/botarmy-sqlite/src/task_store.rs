@@ -6,13 +6,15 @@ use async_trait::async_trait;
 use botarmy_domain::ports::TaskStore;
 use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
-    Page, ProjectId, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatusList,
-    Timestamp,
+    Page, ProjectId, Reach, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskLine,
+    TaskStatusList, Timestamp,
 };
-use botarmy_sql::{body, ready_tasks, word};
+use botarmy_sql::dialect::Dialect;
+use botarmy_sql::{body, reach, ready_tasks, word};
 use diesel::connection::DefaultLoadingMode;
-use diesel::dsl::count_star;
+use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use crate::error::reading;
 use crate::rows::{bodies, key_text};
@@ -20,6 +22,8 @@ use crate::schema::{heads, projects, tasks};
 use crate::statements::{TaskIsPending, TaskIsWorking, entity, limited, page};
 use crate::store::SqliteStore;
 
+/// Column with the project of a task.
+const PROJECT: &str = "tasks.project_id";
 /// Maximum number of tasks of a status list that are read on the calling thread.
 const GLANCE: u32 = 64;
 
@@ -101,6 +105,31 @@ impl TaskStore for SqliteStore {
                 .select((tasks::id, tasks::body));
             let rows = limited(query, limit).load(connection);
             bodies("tasks", rows.map_err(|error| reading("tasks", error))?)
+        })
+        .await
+    }
+
+    async fn leased(
+        &self,
+        reach: &Reach,
+        after: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Task>>, StoreError> {
+        let within = reach::filter(Dialect::SQLITE, PROJECT, reach);
+        self.read_list(limit, move |connection| {
+            let after = after.map_or_else(Vec::new, |id| id.bytes().to_vec());
+            let query = tasks::table
+                .filter(TaskIsWorking)
+                .filter(tasks::id.gt(after))
+                .order(tasks::id)
+                .select((tasks::id, tasks::body));
+            match &within {
+                None => page(connection, "tasks", limited(query, limit), entity("tasks")),
+                Some(within) => {
+                    let query = query.filter(sql::<Bool>(within));
+                    page(connection, "tasks", limited(query, limit), entity("tasks"))
+                }
+            }
         })
         .await
     }

@@ -24,7 +24,10 @@ pub use client_address::{ClientAddress, TrustedProxies};
 pub use credential::has_credential;
 pub use error::{RETRY_AFTER_FULL_S, RETRY_AFTER_S};
 pub use origin::{FOREIGN_ORIGIN, OWN_LOOPBACK_NAME, OriginRule, is_host};
-pub use pages::{ErrorPage, ErrorPages, PageRequest, accepts_html, is_page};
+pub use pages::{
+    ErrorPage, ErrorPages, PageRequest, Preview, accepts_html, has_preview_token, is_page,
+    preview_path,
+};
 pub use problem::{CONTENT_TYPE, FieldError, Problem, ProblemDocument, ends_connection};
 pub use public_url::{PublicUrl, origin_of};
 pub use query::{is_credential_in_path, names_credential, parameter_name, parse_query};

@@ -3,11 +3,34 @@
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode, header};
+use botarmy_domain::ContextId;
 
 use crate::{Problem, REQUEST_ID};
 
 /// First part of the paths that are pages.
 const PAGES: &str = "/console";
+
+/// Beginning of the paths of previews; a token follows.
+const PREVIEWS: &str = "/console/preview/";
+
+/// Returns the token and the rest of the path of a preview; `None` for another path.
+#[must_use]
+pub fn preview_path(path: &str) -> Option<(&str, &str)> {
+    let rest = path.strip_prefix(PREVIEWS)?;
+    Some(rest.split_once('/').unwrap_or((rest, "")))
+}
+
+/// Returns whether a path, with the prefix of the public address or without it, is that of a preview. Its
+/// token must not be logged.
+#[must_use]
+pub fn has_preview_token(path: &str) -> bool {
+    path.contains(PREVIEWS)
+}
+
+/// Artifact whose preview a request asks for, an extension of the request. It is put there in one place,
+/// after the token was found to be valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preview(pub ContextId);
 
 /// Returns whether a path of the server is that of a page, or of something that belongs to pages.
 #[must_use]
@@ -96,6 +119,20 @@ mod tests {
             ("/", false),
         ] {
             assert_eq!(is_page(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_preview_begins_with_its_token() {
+        for (path, expected) in [
+            ("/console/preview/t/a/b.js", Some(("t", "a/b.js"))),
+            ("/console/preview/t/", Some(("t", ""))),
+            ("/console/preview/t", Some(("t", ""))),
+            ("/console/preview/", Some(("", ""))),
+            ("/console/preview", None),
+            ("/console/previews/t", None),
+        ] {
+            assert_eq!(preview_path(path), expected, "{path}");
         }
     }
 

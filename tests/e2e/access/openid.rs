@@ -128,7 +128,7 @@ async fn a_person_has_the_roles_of_its_groups_as_they_are_at_each_sign_in() {
     let (status, local) = world.api(Method::POST, "principals", Some(local)).await;
     assert_eq!(status, 201, "{local}");
     let (mut browser, page) = world.sign_in().await;
-    assert_eq!((page.status, page.url.path()), (200, "/console"), "{}", page.body);
+    assert_eq!((page.status, page.url.path()), (200, "/console/inbox"), "{}", page.body);
     assert!(page.body.contains("Ada"), "{}", page.body);
     assert!(world.is_signed_in(&browser));
     assert_eq!(browser.cookie(&world.server.base, ATTEMPT), None, "the attempt is over");
@@ -156,7 +156,7 @@ async fn a_person_has_the_roles_of_its_groups_as_they_are_at_each_sign_in() {
     let persons = world.persons("Ada").await;
     let after = persons.iter().find(|one| one["id"] == found["id"]).unwrap();
     assert!(roles(after).is_empty(), "names of groups are compared exactly: {persons:?}");
-    let page = browser.open(&format!("{}/console", world.server.base)).await;
+    let page = browser.open(&format!("{}/console/account", world.server.base)).await;
     assert_ne!(page.status, 500, "an open session has what its person has: {}", page.body);
 }
 
@@ -179,12 +179,12 @@ async fn a_sign_in_goes_on_at_whichever_replica_a_request_reaches() {
     let page = browser.open(&login).await;
     assert_eq!(page.status, 200, "{}", page.body);
     let page = browser.submit(&page, &login, &[("openid", "1")]).await;
-    assert_eq!((page.status, page.url.path()), (200, "/console"), "{}", page.body);
+    assert_eq!((page.status, page.url.path()), (200, "/console/inbox"), "{}", page.body);
     assert!(page.body.contains("Ada"), "{}", page.body);
     assert_eq!(provider.complaints(), Vec::<String>::new());
     for _ in 0..4 {
-        let page = browser.open(&format!("{public}/console")).await;
-        assert_eq!((page.status, page.url.path()), (200, "/console"), "{}", page.body);
+        let page = browser.open(&format!("{public}/console/account")).await;
+        assert_eq!((page.status, page.url.path()), (200, "/console/account"), "{}", page.body);
     }
     // Each of them has served the browser: the sign-in began on one and ended on the other.
     for server in [&one, &other] {
@@ -193,7 +193,7 @@ async fn a_sign_in_goes_on_at_whichever_replica_a_request_reaches() {
             let parts = [format!("\"method\":\"{method}\""), format!("\"path\":\"{path}\"")];
             log.lines().any(|line| parts.iter().all(|part| line.contains(part)))
         };
-        assert!(served("GET", "/console"), "it served no page");
+        assert!(served("GET", "/console/account"), "it served no page");
         let began = served("POST", "/console/login");
         let ended = served("GET", "/console/login/callback");
         assert!(began != ended, "began {began}, ended {ended}");

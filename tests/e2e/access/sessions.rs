@@ -67,8 +67,10 @@ async fn a_key_or_a_link_signs_a_person_in_and_the_page_says_who_it_is() {
     let server = TestServer::with(&NO_RUNNERS).await;
     let ada = person(&server, "reviewer").await;
     let mut browser = Browser::new(&server);
-    let shown = browser.show("/console").await;
-    assert_eq!((shown.status, shown.header("location")), (303, "/console/login"));
+    for page in ["/console", "/console/inbox"] {
+        let shown = browser.show(page).await;
+        assert_eq!((shown.status, shown.header("location")), (303, "/console/login"));
+    }
     is_page(&browser.show("/console/login").await);
 
     let shown = browser.sign_in(&[("key", &ada.key)]).await;
@@ -76,8 +78,8 @@ async fn a_key_or_a_link_signs_a_person_in_and_the_page_says_who_it_is() {
     let set = shown.set_cookie().unwrap();
     assert!(set.starts_with("__Host-botarmy=botarmy_s_") && set.ends_with(ATTRIBUTES), "{set}");
     let shown = browser.show("/console/signed-in").await;
-    assert_eq!((shown.status, shown.header("location")), (303, "/console"));
-    let shown = browser.show("/console").await;
+    assert_eq!((shown.status, shown.header("location")), (303, "/console/inbox"));
+    let shown = browser.show("/console/account").await;
     assert_eq!(shown.status, 200);
     is_page(&shown);
     for text in ["Signed in with a key", "reviewer", "on all projects", "This browser"] {
@@ -86,19 +88,19 @@ async fn a_key_or_a_link_signs_a_person_in_and_the_page_says_who_it_is() {
     let mut other = Browser::new(&server);
     let code = link(&server, &ada.principal).await;
     assert_eq!(other.sign_in(&[("code", &code)]).await.status, 303);
-    let shown = other.show("/console").await;
+    let shown = other.show("/console/account").await;
     assert!(shown.body.contains("Signed in with a one-time link"), "{}", shown.body);
     // Each sees both, and ends the other.
     assert_eq!(shown.body.matches("/end\"").count(), 1, "{}", shown.body);
     let action = shown.body.split("action=\"").find(|rest| rest.contains("/end\"")).unwrap();
     let action = action.split('"').next().unwrap();
     let ended = other.submit(action, &[("form_token", &shown.form_token())]).await;
-    assert_eq!((ended.status, ended.header("location")), (303, "/console"));
+    assert_eq!((ended.status, ended.header("location")), (303, "/console/account"));
     assert!(!browser.is_signed_in().await && other.is_signed_in().await);
 
     // The entry page of the server leads people to it, and programs nowhere.
     let shown = Browser::new(&server).show("/").await;
-    assert_eq!((shown.status, shown.header("location")), (303, "/console"));
+    assert_eq!((shown.status, shown.header("location")), (303, "/console/inbox"));
     let response = client().get(format!("{}/", server.base)).send().await.unwrap();
     assert_eq!(response.status(), 401);
 }
@@ -400,7 +402,7 @@ async fn a_session_has_the_rights_of_its_key_and_ends_with_it_on_every_connectio
     let (status, narrow) = server.post("/api/v1/access/keys", body).await;
     assert_eq!(status, 201, "{narrow}");
     let mut browser = Browser::with_key(&server, narrow["key"].as_str().unwrap()).await;
-    let shown = browser.show("/console").await;
+    let shown = browser.show("/console/account").await;
     assert!(shown.body.contains("This session") && shown.body.contains(&mine), "{}", shown.body);
     assert_eq!(live(&server, &mut browser, &other).await.err(), Some(404));
     let mut socket = live(&server, &mut browser, &mine).await.unwrap();
@@ -566,7 +568,7 @@ async fn a_sign_in_leads_to_a_page_of_the_console_and_nowhere_else() {
         let path =
             format!("/console/signed-in?{}", botarmy_tests::browser::urlencoded(&[("next", evil)]));
         let shown = browser.show(&path).await;
-        assert_eq!((shown.status, shown.header("location")), (303, "/console"), "{evil}");
+        assert_eq!((shown.status, shown.header("location")), (303, "/console/inbox"), "{evil}");
         let path =
             format!("/console/login?{}", botarmy_tests::browser::urlencoded(&[("next", evil)]));
         let shown = browser.show(&path).await;
@@ -581,7 +583,7 @@ async fn errors_are_pages_with_the_id_of_the_request() {
     for (method, path, headers, status) in [
         (Method::GET, "/console/nothing", &[][..], 404),
         (Method::PUT, "/console", &[("sec-fetch-site", "same-origin")], 405),
-        (Method::GET, "/console?x=1", &[], 422),
+        (Method::GET, "/console/account?x=1", &[], 422),
         (Method::GET, "/console", &[("host", "evil.example")], 421),
         (Method::GET, "/console?token=x", &[], 400),
     ] {
@@ -609,7 +611,7 @@ async fn errors_are_pages_with_the_id_of_the_request() {
     // The name of links on this machine.
     let port = server.base.rsplit(':').next().unwrap();
     let host = format!("botarmy.localhost:{port}");
-    let shown = browser.send(Method::GET, "/console", &[("host", &host)], None).await;
+    let shown = browser.send(Method::GET, "/console/account", &[("host", &host)], None).await;
     assert_eq!(shown.status, 200);
 }
 
@@ -624,7 +626,7 @@ async fn files_are_kept_for_ever_under_names_that_change_with_them() {
         .map(|rest| rest.split('"').next().unwrap().to_owned())
         .filter(|link| link.starts_with("/console/assets/"))
         .collect();
-    assert_eq!(links.len(), 3, "{links:?}");
+    assert_eq!(links.len(), 4, "{links:?}");
     for link in links {
         let shown = browser.show(&link).await;
         assert_eq!(shown.status, 200, "{link}");
@@ -663,7 +665,7 @@ async fn cookies_links_and_tokens_are_in_no_log_and_no_error() {
         }
     }
     let (token, cookie) = (browser.token().await, browser.cookie.clone().unwrap());
-    let pages = ["/console", "/console/login", "/console/nothing", "/console/signed-in"];
+    let pages = ["/console/account", "/console/login", "/console/nothing", "/console/signed-in"];
     for path in pages {
         received += &browser.show(path).await.body.replace(&token, "");
         received += &browser.show(&format!("{path}?x={cookie}")).await.body;
@@ -692,7 +694,7 @@ async fn an_open_server_needs_no_sign_in_and_its_pages_still_take_no_change_from
     let mut browser = Browser::new(&server);
     let shown = browser.show("/console/login").await;
     assert!(shown.body.contains("needs no sign-in"), "{}", shown.body);
-    let shown = browser.show("/console").await;
+    let shown = browser.show("/console/account").await;
     assert_eq!(shown.status, 200);
     assert!(shown.body.contains("anonymous"), "{}", shown.body);
     let shown = browser.submit("/console/ticket", &[]).await;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use botarmy_domain::access::MAX_SESSIONS;
+use botarmy_domain::access::{MAX_SESSIONS, PreviewToken};
 use botarmy_domain::log::LogId;
 use botarmy_domain::ports::{
     Access, AuditLog, Denial, PrincipalChange, Sessions, SignIn, SignInRefusal, StartedSession,
 };
 use botarmy_domain::{
-    Authentication, Browser, Caller, CredentialId, DomainError, Error, EventType, Grant,
+    Authentication, Browser, Caller, ContextId, CredentialId, DomainError, Error, EventType, Grant,
     OpenIdIdentity, OpenIdSubject, Permission, Principal, PrincipalId, PrincipalKind, Role,
 };
 use botarmy_orchestrator::{AccessControl, AccessSettings, verify_state};
@@ -153,6 +153,38 @@ async fn a_session_ends_when_it_is_unused_and_in_any_case_after_its_time() {
         Err(Denial::Expired)
     );
     guarded.verify().await;
+}
+
+#[tokio::test]
+async fn a_preview_belongs_to_its_session_and_does_not_keep_it_alive() {
+    let guarded = Guarded::new().await;
+    let key = guarded.key_of("ada", PrincipalKind::Person, &[]).await;
+    let (one, other) = (guarded.with_key(&key).await, guarded.with_key(&key).await);
+    let artifact = ContextId::from_uuid(one.session.id.uuid());
+    let token = |started: &StartedSession, id| {
+        PreviewToken::new(&started.text, id, artifact, guarded.harness.now())
+    };
+    let ask =
+        async |token: &PreviewToken| guarded.access.caller_of_preview(token, &browser()).await;
+    let right = token(&one, one.session.id);
+    assert_eq!(ask(&right).await.unwrap(), one.caller);
+    // Made with the cookie of one session, in the name of the other.
+    assert_eq!(ask(&token(&one, other.session.id)).await, Err(Denial::Invalid));
+    let unknown = CredentialId::from_uuid(one.session.principal.uuid());
+    assert_eq!(ask(&token(&one, unknown)).await, Err(Denial::Invalid));
+    assert_eq!(ask(&PreviewToken::open(artifact)).await, Err(Denial::Invalid));
+    let thief = Browser { agent: "Browser/2".to_owned(), ..browser() };
+    assert_eq!(guarded.access.caller_of_preview(&right, &thief).await, Err(Denial::Invalid));
+    guarded.access.sign_out(one.caller.clone(), false).await.unwrap();
+    assert_eq!(ask(&right).await, Err(Denial::Invalid));
+    // The frame of the other session asks all the time, and its person does nothing.
+    for _ in 0..6 {
+        guarded.pass(9 * MINUTE);
+        ask(&token(&other, other.session.id)).await.unwrap();
+    }
+    let last = token(&other, other.session.id);
+    guarded.pass(7 * MINUTE);
+    assert_eq!(ask(&last).await, Err(Denial::Expired), "an hour without a use");
 }
 
 /// Returns whether the session was started less than an hour ago.

@@ -1,6 +1,5 @@
 //! The page with one's own name, roles and sessions, and the way out.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -12,10 +11,15 @@ use serde::Deserialize;
 
 use super::sign_in::delete_session;
 use crate::Console;
+use crate::context::PageContext;
 use crate::errors::LOGIN;
-use crate::guard::{Confirmed, Visitor};
+use crate::frame::{Frame, Section};
+use crate::guard::Confirmed;
 use crate::html::{self, Layout};
 use crate::view::account::{AccountView, view};
+
+/// Path of the page.
+const ACCOUNT: &str = "/console/account";
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
@@ -23,18 +27,15 @@ const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 #[template(path = "account.html")]
 struct AccountTemplate<'a> {
     layout: Layout,
+    frame: Frame,
     form_token: &'a str,
     account: AccountView,
 }
 
 /// Shows the page.
-pub(crate) async fn show(
-    console: Data<Console>,
-    visitor: Visitor,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    let NoQuery {} = parse_query(request.query_string(), UnknownFields::Reject)?;
-    let caller = &visitor.caller;
+pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> {
+    let NoQuery {} = context.query()?;
+    let (console, caller) = (&context.console, context.caller());
     let principal = console.access.principal_of(caller);
     let sessions = match caller.principal() {
         Some(id) => {
@@ -44,12 +45,13 @@ pub(crate) async fn show(
         }
         None => Vec::new(),
     };
-    let page = AccountTemplate {
-        layout: Layout::of(&console),
-        form_token: visitor.form_token(),
+    let (layout, frame) = context.frame(Section::Account, caller.name()).await?;
+    context.respond(&AccountTemplate {
+        layout,
+        frame: frame.called("Account"),
+        form_token: context.visitor.form_token(),
         account: view(caller, principal.as_deref(), &sessions),
-    };
-    html::respond(StatusCode::OK, &page)
+    })
 }
 
 #[derive(Default, Deserialize)]
@@ -89,5 +91,5 @@ pub(crate) async fn end_session(
 ) -> Result<HttpResponse, Problem> {
     let id: CredentialId = id.parse().map_err(|_| Problem::not_found("Session", id.as_str()))?;
     console.sessions.end_session(id, caller).await?;
-    Ok(html::redirect(&console.path("/console")))
+    Ok(html::redirect(&console.path(ACCOUNT)))
 }

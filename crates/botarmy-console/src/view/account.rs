@@ -69,7 +69,7 @@ pub(crate) fn view(
     }
 }
 
-fn roles(grants: &[Grant]) -> Vec<RoleView> {
+pub(super) fn roles(grants: &[Grant]) -> Vec<RoleView> {
     let view = |grant: &Grant| RoleView {
         role: grant.role.as_str(),
         place: match grant.target {
@@ -81,7 +81,7 @@ fn roles(grants: &[Grant]) -> Vec<RoleView> {
     grants.iter().map(view).collect()
 }
 
-fn session(used: &UsedSession, is_current: bool) -> SessionView {
+pub(super) fn session(used: &UsedSession, is_current: bool) -> SessionView {
     let session = &used.session;
     SessionView {
         id: session.id.to_string(),
@@ -98,7 +98,7 @@ fn session(used: &UsedSession, is_current: bool) -> SessionView {
     }
 }
 
-fn kind(kind: PrincipalKind) -> &'static str {
+pub(super) fn kind(kind: PrincipalKind) -> &'static str {
     match kind {
         PrincipalKind::Person => "Person",
         PrincipalKind::Service => "Program",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Amount, BudgetAccount, Limit, Spent};
+use super::{Amount, BudgetAccount, Day, Limit, Spent};
 use crate::ids::ProjectId;
 use crate::timestamp::Timestamp;
 
@@ -21,6 +21,19 @@ pub struct BudgetReport {
     pub reserved: Amount,
     /// Rest of the limit; no limit where the limit has none.
     pub left: Limit,
+}
+
+/// Budget of an agent type on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayBudget {
+    /// Limit of the day; it was raised if a person agreed to that.
+    pub limit: Limit,
+    /// Amount that was spent on this day.
+    pub used: Amount,
+    /// Amount that running attempts may still spend.
+    pub reserved: Amount,
+    /// End of the day (in UTC), when a new one begins.
+    pub ends_at: Timestamp,
 }
 
 /// Sum of what attempts used.
@@ -84,6 +97,18 @@ impl BudgetAccount {
         }
     }
 
+    /// Returns the budget of the agent type whose account for this day this is. `configured` is the limit
+    /// of a day for which people set none.
+    #[must_use]
+    pub fn day(&self, day: Day, configured: Limit, now: Timestamp) -> DayBudget {
+        DayBudget {
+            limit: self.limit.unwrap_or(configured),
+            used: self.spent(),
+            reserved: self.reserved(now),
+            ends_at: day.end(),
+        }
+    }
+
     /// Returns the usage that the account has settled.
     #[must_use]
     pub fn usage(&self) -> UsageReport {
@@ -129,6 +154,21 @@ mod tests {
             ],
             ..BudgetAccount::new(BudgetKey::Project(project()))
         }
+    }
+
+    #[test]
+    fn a_day_has_its_own_limit_or_the_configured_one_and_ends_at_midnight() {
+        let configured = Limit { tokens: Some(100), cost_micro_usd: None };
+        let day = Day::of(NOW);
+        let mut account = BudgetAccount { key: BudgetKey::Day(AgentType::Coder, day), ..account() };
+        let amount = Amount { tokens: 7, cost_micro_usd: 0 };
+        let until = NOW.after(std::time::Duration::from_secs(1));
+        account.reserve(IdGenerator::new(NOW, 8).task(), Reservation { amount, until }, NOW);
+        let report = account.day(day, configured, NOW);
+        assert_eq!((report.limit, report.used.tokens, report.reserved), (configured, 63, amount));
+        assert_eq!(report.ends_at.to_string(), "2027-01-16T00:00:00.000000Z");
+        account.limit = Some(Limit { tokens: Some(200), cost_micro_usd: None });
+        assert_eq!(account.day(day, configured, until).limit.tokens, Some(200));
     }
 
     #[test]

@@ -153,6 +153,9 @@ pub trait Access: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page<Arc<Principal>>, Error>;
 
+    /// Returns the principal, unless it was deleted.
+    async fn principal(&self, caller: &Caller, id: PrincipalId) -> Result<Arc<Principal>, Error>;
+
     /// Creates a principal. It gets only grants that the caller could pass on.
     async fn create_principal(
         &self,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::agent::{AgentRecord, PastStatus};
 use crate::artifact::{Artifact, ArtifactFilter};
-use crate::budget::{BudgetReport, UsageReport};
+use crate::budget::{BudgetReport, DayBudget, UsageReport};
 use crate::caller::Caller;
 use crate::emergency::Stop;
 use crate::error::Error;
@@ -18,6 +18,7 @@ use crate::page::Page;
 use crate::project::{Activity, CompletionReport, Project, ProjectDetail, TaskStatusPage};
 use crate::task::{Task, TaskFilter};
 use crate::vocabulary::{AgentType, HitlStatus, ProjectStatus};
+use crate::workflow::Workflow;
 
 /// Reads on behalf of a caller. Every caller may read everything today; each method takes the
 /// caller so that a rule about what is visible has one place.
@@ -34,6 +35,9 @@ use crate::vocabulary::{AgentType, HitlStatus, ProjectStatus};
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Queries: Send + Sync + 'static {
+    /// Returns the workflows that a project can be started with, by name.
+    async fn workflows(&self, caller: &Caller) -> Result<Vec<Arc<Workflow>>, Error>;
+
     /// Returns projects, newest first, those made before the project `before`.
     async fn projects(
         &self,
@@ -79,6 +83,14 @@ pub trait Queries: Send + Sync + 'static {
 
     /// Returns the task.
     async fn task(&self, caller: &Caller, id: TaskId) -> Result<Arc<Task>, Error>;
+
+    /// Returns tasks of all projects that a worker holds, by id, those after the task `after`.
+    async fn leased_tasks(
+        &self,
+        caller: &Caller,
+        after: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Task>>, Error>;
 
     /// Returns requests of a project, newest first, those made before the request `before`.
     async fn requests(
@@ -163,6 +175,9 @@ pub trait Queries: Send + Sync + 'static {
 
     /// Returns the status of one agent type.
     async fn agent(&self, caller: &Caller, agent: AgentType) -> Result<AgentRecord, Error>;
+
+    /// Returns the budget of one agent type on the present day.
+    async fn day_budget(&self, caller: &Caller, agent: AgentType) -> Result<DayBudget, Error>;
 
     /// Returns earlier statuses of an agent type, newest first, those before the position `before`
     /// of the system log.

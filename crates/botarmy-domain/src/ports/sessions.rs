@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::access::Denial;
-use crate::access::{Browser, OpenIdIdentity, Session, SessionText, SignInLink, SignInLinkText};
+use crate::access::{
+    Browser, OpenIdIdentity, PreviewToken, Session, SessionText, SignInLink, SignInLinkText,
+};
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::ids::{CredentialId, PrincipalId};
@@ -142,6 +144,20 @@ pub trait Sessions: Send + Sync + 'static {
     /// does not know, or takes for unused, may have been started or used on another server a moment
     /// ago, so it then reads the store before it refuses.
     async fn find_caller(&self, cookie: &str, browser: &Browser) -> Result<Caller, Denial>;
+
+    /// Returns the person in whose session this token was made, signed in, for reading the artifact of the
+    /// token and nothing else. Its use does not count as a use of the session: the token is used by pages
+    /// that agents wrote. A session that this server does not know is looked for in the store.
+    ///
+    /// # Errors
+    /// [`Denial::Invalid`] for a token of a session that is unknown, was ended or is that of another
+    /// browser, or that was not made in it; [`Denial::Expired`] for a token whose time is over, or whose
+    /// session has lasted or was unused for too long.
+    async fn caller_of_preview(
+        &self,
+        token: &PreviewToken,
+        browser: &Browser,
+    ) -> Result<Caller, Denial>;
 
     /// Signs the caller out: ends its session, or all sessions and links of the person. Does nothing for
     /// a session that has ended.

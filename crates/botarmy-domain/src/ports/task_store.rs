@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::access::Reach;
 use crate::error::StoreError;
 use crate::ids::{ProjectId, TaskId};
 use crate::page::Page;
@@ -49,6 +50,15 @@ pub trait TaskStore: Send + Sync + 'static {
 
     /// Returns all working tasks, at most `limit`; a single server reads them when it starts.
     async fn working(&self, limit: u32) -> Result<Vec<Arc<Task>>, StoreError>;
+
+    /// Returns working tasks of projects within the reach, by id, those after the task `after`; at most
+    /// `limit`.
+    async fn leased(
+        &self,
+        reach: &Reach,
+        after: Option<TaskId>,
+        limit: u32,
+    ) -> Result<Page<Arc<Task>>, StoreError>;
 
     /// Returns the number of tasks that wait to be claimed, over all projects.
     async fn backlog(&self) -> Result<u64, StoreError>;

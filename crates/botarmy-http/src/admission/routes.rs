@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use actix_web::http::Method;
-use botarmy_web::is_page;
+use botarmy_web::{is_page, preview_path};
 
-use crate::endpoint::{Effort, Endpoint, Requires, method};
+use crate::endpoint::{Effort, Endpoint, RAW, Requires, method};
 
 /// Path of the WebSocket route, which is mounted beside the API.
 pub(super) const LIVE: &str = "/ws";
@@ -22,6 +22,8 @@ pub(super) enum Audience {
     LeaseHolders,
     /// Persons with the cookie of a session, and with nothing else.
     Sessions,
+    /// Those who have the token that the path of a preview names.
+    Previews,
     /// Everyone, as often as an address may begin to sign in. Credentials are ignored.
     SignIns,
 }
@@ -42,6 +44,9 @@ const PAGES: [(&str, Method, Audience); 4] = [
     ("/console/login/callback", Method::GET, Audience::SignIns),
     ("/console/assets/{file}", Method::GET, Audience::Public),
 ];
+
+/// Page that reads a whole log.
+const CHECK: &str = "/console/audit/verify";
 
 /// Units of a read.
 const READ: u64 = 1;
@@ -86,10 +91,17 @@ impl Routes {
                 Requires::Lease => Audience::LeaseHolders,
                 Requires::Docs | Requires::AnyCaller | Requires::Permission(_) => Audience::Callers,
             };
-            let methods = endpoint.methods.iter().map(method).collect();
+            let methods: Vec<_> = endpoint.methods.iter().map(method).collect();
+            if let Some(path) = endpoint.path_for_pages()
+                && endpoint.effort == Effort::Heavy
+            {
+                let path = format!("{RAW}{path}");
+                routes.add(&path, methods.clone(), Audience::Sessions, endpoint.effort);
+            }
             routes.add(&endpoint.path, methods, audience, endpoint.effort);
         }
         routes.add(LIVE, vec![Method::GET], Audience::Callers, Effort::Stream);
+        routes.add(CHECK, vec![Method::GET], Audience::Sessions, Effort::Heavy);
         for (path, method, audience) in PAGES {
             routes.add(path, vec![method], audience, Effort::Plain);
         }
@@ -113,7 +125,11 @@ impl Routes {
         let last = path.rsplit('/').next().unwrap_or_default();
         let candidates = [last, ""].into_iter().filter_map(|last| self.special.get(last)).flatten();
         let special = candidates.into_iter().find(|special| special.matches(method, path));
-        let others = if is_page(path) { Audience::Sessions } else { Audience::Callers };
+        let others = match path {
+            path if preview_path(path).is_some() && *method == Method::GET => Audience::Previews,
+            path if is_page(path) => Audience::Sessions,
+            _ => Audience::Callers,
+        };
         let (audience, effort) =
             special.map_or((others, Effort::Plain), |special| (special.audience, special.effort));
         let units = match effort {
@@ -137,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_to_be_public_needs_a_caller() {
-        use Audience::{Callers, LeaseHolders, Public, Sessions, SignIns};
+        use Audience::{Callers, LeaseHolders, Previews, Public, Sessions, SignIns};
         use Effort::{Heavy, LongPoll, Plain, Stream};
         let id = "019c0a5e-7c3a-7b7e-8f5a-3d9d0c1b2a4f";
         for (method, path, expected) in [
@@ -163,6 +179,11 @@ mod tests {
             (Method::GET, "/console", (Sessions, Plain, 1)),
             (Method::POST, "/console/logout", (Sessions, Plain, 5)),
             (Method::GET, "/console/nothing", (Sessions, Plain, 1)),
+            (Method::GET, "/console/preview/x", (Previews, Plain, 1)),
+            (Method::GET, "/console/preview/x/y/z.js", (Previews, Plain, 1)),
+            (Method::POST, "/console/preview/x/y", (Sessions, Plain, 5)),
+            (Method::GET, "/console/preview", (Sessions, Plain, 1)),
+            (Method::GET, "/console/login/callback/x", (Sessions, Plain, 1)),
             (Method::GET, "/consoles", (Callers, Plain, 1)),
             (Method::GET, "//console", (Callers, Plain, 1)),
             (Method::POST, "/api/v1/worker/leases", (Callers, LongPoll, 5)),
@@ -173,6 +194,8 @@ mod tests {
             (Method::GET, &format!("/api/v1/artifacts/{id}/download"), (Callers, Heavy, 50)),
             (Method::POST, &format!("/api/v1/artifacts/{id}/generate"), (Callers, Heavy, 50)),
             (Method::GET, &format!("/api/v1/projects/{id}"), (Callers, Plain, 1)),
+            (Method::GET, &format!("/console/raw/projects/{id}"), (Sessions, Plain, 1)),
+            (Method::GET, &format!("/console/raw/artifacts/{id}/download"), (Sessions, Heavy, 50)),
         ] {
             assert_eq!(policy(&method, path), expected, "{method} {path}");
         }

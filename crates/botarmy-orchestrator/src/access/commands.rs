@@ -95,6 +95,15 @@ impl Access for AccessControl {
         Ok(Page::first(found, limit))
     }
 
+    async fn principal(&self, caller: &Caller, id: PrincipalId) -> Result<Arc<Principal>, Error> {
+        caller.check(Permission::AccessManage, Place::Installation)?;
+        let found = self.existing_principal(id).await?;
+        if found.deleted_at.is_some() {
+            return Err(DomainError::not_found("Principal", id).into());
+        }
+        Ok(found)
+    }
+
     async fn create_principal(
         &self,
         new: NewPrincipal,

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::access::BrowserBinding;
+use botarmy_domain::access::{BrowserBinding, PreviewCheck};
 use botarmy_domain::decide::access::{
     NOT_A_PERSON, NewLink, NewSession, PERSON_DISABLED, SIGN_IN_EXPIRED, SIGN_IN_INVALID,
     SignInProof, create_link, end_reused, end_session, sessions_scope, sign_out, start_session,
@@ -15,8 +15,8 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::{
     ApiKeyText, Authentication, Browser, Caller, CredentialId, DomainError, Error, OpenIdIdentity,
-    Page, Permission, PersonSessions, Place, Principal, PrincipalId, Rights, Role, SessionText,
-    SignInLinkText, StoreError, Timestamp,
+    Page, Permission, PersonSessions, Place, PreviewToken, Principal, PrincipalId, Rights, Role,
+    SessionText, SignInLinkText, StoreError, Timestamp,
 };
 use tracing::{info, warn};
 
@@ -97,6 +97,31 @@ impl Sessions for AccessControl {
                 Err(Denial::Unavailable)
             }
         }
+    }
+
+    async fn caller_of_preview(
+        &self,
+        token: &PreviewToken,
+        browser: &Browser,
+    ) -> Result<Caller, Denial> {
+        let id = token.session().ok_or(Denial::Invalid)?;
+        if self.0.cache.latest().session_with_id(id).is_none() {
+            // It may have been started on another server a moment ago.
+            if let Err(error) = self.compare().await {
+                warn!(%error, "A session could not be looked for in the store");
+                return Err(Denial::Unavailable);
+            }
+        }
+        match self.check_preview(id, token, browser) {
+            // It may have been used on another server.
+            Err(Denial::Expired) => {}
+            found => return found,
+        }
+        if let Err(error) = self.read_uses().await {
+            warn!(%error, "The uses of a session could not be read");
+            return Err(Denial::Unavailable);
+        }
+        self.check_preview(id, token, browser)
     }
 
     async fn sign_out(&self, caller: Caller, everywhere: bool) -> Result<(), Error> {
@@ -261,6 +286,27 @@ impl AccessControl {
                 self.0.cache.latest().session_with_id(id)?.session.narrowing.key
             }
             _ => None,
+        }
+    }
+
+    /// Returns the person of the session with this id, in which the token must have been made.
+    fn check_preview(
+        &self,
+        id: CredentialId,
+        token: &PreviewToken,
+        browser: &Browser,
+    ) -> Result<Caller, Denial> {
+        let table = self.0.cache.table().ok_or(Denial::Unavailable)?;
+        let entry = table.session_with_id(id).ok_or(Denial::Invalid)?;
+        let now = self.engine().ports.clock.now();
+        let checked = token.check(&entry.session.digest, now);
+        if checked == PreviewCheck::Forged || entry.session.browser != browser.binding() {
+            return Err(Denial::Invalid);
+        }
+        let (caller, _) = self.accept_session(entry)?;
+        match checked {
+            PreviewCheck::Valid => Ok(caller.clone()),
+            PreviewCheck::Expired | PreviewCheck::Forged => Err(Denial::Expired),
         }
     }
 

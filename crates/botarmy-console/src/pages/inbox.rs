@@ -1,0 +1,270 @@
+//! The inbox: requests that wait for a person, with filters, and those that were decided.
+
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use askama::Template;
+use botarmy_domain::{
+    AgentType, DomainError, EntryFilter, Error, EventType, HitlRequest, HitlStatus, Project,
+    ProjectId, ProjectStatus,
+};
+use botarmy_web::Problem;
+use serde::Deserialize;
+
+use super::queue;
+use crate::context::PageContext;
+use crate::frame::{Frame, Section};
+use crate::html::Layout;
+use crate::part::{Part, Versioned as _};
+use crate::view::icon::Icon;
+use crate::view::inbox::{self, DecidedView, Filter, KindFilter, ListView, Names};
+use crate::view::texts;
+use crate::view::waiting::Waiting;
+
+/// Number of decided requests on a page.
+const MAX_DECIDED: u32 = 50;
+/// Number of running projects on a page without requests.
+const MAX_PROJECTS: u32 = 5;
+
+#[derive(Debug, Default, Deserialize)]
+struct InboxQuery {
+    kind: Option<String>,
+    project: Option<String>,
+    agent: Option<String>,
+    /// `decided`, or absent for those that wait.
+    tab: Option<String>,
+}
+
+impl InboxQuery {
+    /// Returns the filter. An empty value, as a form sends it, is none.
+    fn filter(&self) -> Result<Filter, Problem> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let kind = given(&self.kind).map(|text| {
+            let unknown =
+                || Problem::invalid("kind", "must be approval, question, failure or budget");
+            KindFilter::parse(&text).ok_or_else(unknown)
+        });
+        let project = given(&self.project).map(|text| {
+            text.parse::<ProjectId>()
+                .map_err(|error| Problem::invalid("project", error.to_string()))
+        });
+        let agent = given(&self.agent).map(|text| {
+            text.parse::<AgentType>().map_err(|error| Problem::invalid("agent", error.to_string()))
+        });
+        Ok(Filter {
+            kind: kind.transpose()?,
+            project: project.transpose()?,
+            agent: agent.transpose()?,
+        })
+    }
+
+    fn is_decided(&self) -> Result<bool, Problem> {
+        match self.tab.as_deref() {
+            None | Some("" | "waiting") => Ok(false),
+            Some("decided") => Ok(true),
+            Some(_) => Err(Problem::invalid("tab", "must be waiting or decided")),
+        }
+    }
+}
+
+/// Choice in a filter.
+struct Choice {
+    value: String,
+    label: String,
+    is_chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "inbox/page.html")]
+struct InboxTemplate {
+    layout: Layout,
+    frame: Frame,
+    list: Part,
+    waiting: Waiting,
+    is_decided: bool,
+    is_filtered: bool,
+    kinds: Vec<Choice>,
+    agents: Vec<Choice>,
+    /// Project of the filter, with its name.
+    project: Option<(String, String)>,
+}
+
+/// Running project, on a page without requests.
+#[derive(Hash)]
+struct RunningView {
+    path: String,
+    name: String,
+    step: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "inbox/waiting.html")]
+struct WaitingListTemplate<'a> {
+    prefix: &'a str,
+    list: &'a ListView,
+    is_filtered: bool,
+    running: Vec<RunningView>,
+    /// Whether there is no project yet.
+    is_first_use: bool,
+    waiting: Waiting,
+}
+
+#[derive(Template)]
+#[template(path = "inbox/decided.html")]
+struct DecidedTemplate<'a> {
+    prefix: &'a str,
+    rows: Vec<DecidedView>,
+}
+
+/// Shows the page.
+pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> {
+    let query: InboxQuery = context.query()?;
+    let (filter, is_decided) = (query.filter()?, query.is_decided()?);
+    let read = queue::read(&context).await?;
+    let waiting = read.count();
+    let list = if is_decided {
+        decided_part(&context).await?
+    } else {
+        waiting_part(&context, &filter, read.requests, waiting).await?
+    };
+    if let Some(name) = context.part() {
+        return context.respond_part(name, &[&list]);
+    }
+    let project = match filter.project {
+        Some(id) => Some((
+            id.to_string(),
+            context.console.queries.project(context.caller(), id).await?.name.clone(),
+        )),
+        None => None,
+    };
+    let (layout, frame) = context.frame_with(Section::Inbox, "Inbox", waiting);
+    context.respond(&InboxTemplate {
+        layout,
+        frame,
+        list,
+        waiting,
+        is_decided,
+        is_filtered: !filter.is_none(),
+        kinds: kinds(&filter),
+        agents: agents(&filter),
+        project,
+    })
+}
+
+async fn waiting_part(
+    context: &PageContext,
+    filter: &Filter,
+    requests: Vec<Arc<HitlRequest>>,
+    waiting: Waiting,
+) -> Result<Part, Problem> {
+    let wanted: Vec<_> = requests.into_iter().filter(|request| filter.has(request)).collect();
+    let now = context.now();
+    let shown = inbox::sorted(wanted, now);
+    let names = names(context, shown.iter().take(inbox::MAX_ROWS)).await?;
+    let list = inbox::list(shown, &names, now);
+    let (mut running, mut is_first_use) = (Vec::new(), false);
+    if list.is_empty() && filter.is_none() {
+        let projects = projects(context, Some(ProjectStatus::Active)).await?;
+        is_first_use = projects.is_empty() && projects_exist(context).await?.is_empty();
+        running = projects.iter().map(|project| running_view(context, project)).collect();
+    }
+    // Running projects change with every event, requests with their own.
+    let topic = if list.is_empty() { "all" } else { "all hitl_" };
+    Part::new(
+        "list",
+        topic,
+        &WaitingListTemplate {
+            prefix: &context.path(""),
+            list: &list,
+            is_filtered: !filter.is_none(),
+            running,
+            is_first_use,
+            waiting,
+        },
+    )
+}
+
+async fn projects_exist(context: &PageContext) -> Result<Vec<Arc<Project>>, Problem> {
+    projects(context, None).await
+}
+
+async fn projects(
+    context: &PageContext,
+    status: Option<ProjectStatus>,
+) -> Result<Vec<Arc<Project>>, Problem> {
+    let page = context.console.queries.projects(context.caller(), status, None, MAX_PROJECTS).await;
+    match page {
+        Err(Error::Refused(DomainError::NotPermitted { .. })) => Ok(Vec::new()),
+        page => Ok(page?.items),
+    }
+}
+
+fn running_view(context: &PageContext, project: &Project) -> RunningView {
+    RunningView {
+        path: context.path(&format!("/console/projects/{}", project.id)),
+        name: project.name.clone(),
+        step: project
+            .plan
+            .as_ref()
+            .and_then(|plan| plan.current_step())
+            .map(|step| step.name.clone()),
+    }
+}
+
+async fn decided_part(context: &PageContext) -> Result<Part, Problem> {
+    let filter =
+        EntryFilter { event_type: Some(EventType::HitlResponse), ..EntryFilter::default() };
+    let entries = context.console.logs.entries(context.caller(), filter, MAX_DECIDED).await;
+    let entries = match entries {
+        Err(Error::Refused(DomainError::NotPermitted { .. })) => Vec::new(),
+        entries => entries?.items,
+    };
+    let mut requests = Vec::new();
+    for id in entries.iter().filter_map(|entry| entry.hitl_request_id) {
+        match context.console.queries.request(context.caller(), id).await {
+            Ok(request) if request.status() != HitlStatus::Pending => requests.push(request),
+            Ok(_) | Err(Error::Refused(DomainError::NotFound { .. })) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let names = names(context, requests.iter()).await?;
+    let now = context.now();
+    let rows = requests.iter().filter_map(|request| inbox::decided(request, &names, now));
+    let (prefix, rows) = (context.path(""), rows.collect());
+    Part::new("list", "all hitl_", &DecidedTemplate { prefix: &prefix, rows })
+}
+
+/// Reads the names of the projects of these requests.
+pub(super) async fn names(
+    context: &PageContext,
+    requests: impl Iterator<Item = &Arc<HitlRequest>>,
+) -> Result<Names, Problem> {
+    let mut names = Names::new();
+    for request in requests {
+        if let Entry::Vacant(name) = names.entry(request.project_id) {
+            let id = *name.key();
+            let project = context.console.queries.project(context.caller(), id).await?;
+            name.insert(project.name.clone());
+        }
+    }
+    Ok(names)
+}
+
+fn kinds(filter: &Filter) -> Vec<Choice> {
+    let kinds = KindFilter::ALL.map(|kind| Choice {
+        value: kind.as_str().to_owned(),
+        label: kind.label().to_owned(),
+        is_chosen: filter.kind == Some(kind),
+    });
+    kinds.into()
+}
+
+fn agents(filter: &Filter) -> Vec<Choice> {
+    let agents = AgentType::ALL.iter().map(|agent| Choice {
+        value: agent.as_str().to_owned(),
+        label: texts::agent(*agent).to_owned(),
+        is_chosen: filter.agent == Some(*agent),
+    });
+    agents.collect()
+}

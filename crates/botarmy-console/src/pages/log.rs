@@ -1,0 +1,224 @@
+//! The log of a project, and one of its entries.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::Path;
+use askama::Template;
+use botarmy_domain::{Entry, EntryFilter, EventId, EventSource, EventType};
+use botarmy_web::Problem;
+use serde::Deserialize;
+
+use super::project::{self as page, NoQuery, Shared};
+use crate::api_source::ApiSource;
+use crate::context::PageContext;
+use crate::frame::{Frame, Section};
+use crate::html::Layout;
+use crate::part::{Part, Versioned as _};
+use crate::view::document;
+use crate::view::icon::Icon;
+use crate::view::log::{self, EntryView};
+use crate::view::markup::Markup;
+use crate::view::project::Tab;
+
+/// Number of entries on a page.
+const WINDOW: u32 = 100;
+
+#[derive(Debug, Default, Deserialize)]
+struct LogQuery {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    source: Option<String>,
+    /// Entry before which the page begins.
+    before: Option<EventId>,
+}
+
+/// Choice in a filter.
+struct Choice {
+    value: &'static str,
+    label: String,
+    is_chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "project/log.html")]
+struct LogTemplate {
+    layout: Layout,
+    frame: Frame,
+    shared: Shared,
+    list: Part,
+    path: String,
+    kinds: Vec<Choice>,
+    sources: Vec<Choice>,
+    is_filtered: bool,
+}
+
+#[derive(Template)]
+#[template(path = "project/log_list.html")]
+struct ListTemplate<'a> {
+    prefix: &'a str,
+    path: &'a str,
+    rows: Vec<EntryView>,
+    is_filtered: bool,
+    is_earlier: bool,
+    next: Option<String>,
+    /// Position and hash of the newest entry that is shown.
+    head: Option<(u64, String)>,
+}
+
+/// Shows the entries, newest first.
+pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let query: LogQuery = context.query()?;
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let kind = match given(&query.kind) {
+        None => None,
+        Some(word) => Some(
+            word.parse::<EventType>()
+                .map_err(|error| Problem::invalid("type", error.to_string()))?,
+        ),
+    };
+    let source = match given(&query.source) {
+        None => None,
+        Some(word) => Some(
+            word.parse::<EventSource>()
+                .map_err(|error| Problem::invalid("source", error.to_string()))?,
+        ),
+    };
+    let loaded = page::load(&context, page::project_id(&id)?).await?;
+    let id = loaded.project().id;
+    let filter = EntryFilter {
+        event_type: kind,
+        event_source: source,
+        before: query.before,
+        ..EntryFilter::default()
+    };
+    let logs = &context.console.logs;
+    let found = logs.project_entries(context.caller(), id, filter, WINDOW).await?;
+    let path = loaded.path(&context, "/log");
+    let mut pairs = String::new();
+    if let Some(kind) = kind {
+        pairs.push_str(&format!("type={kind}&"));
+    }
+    if let Some(source) = source {
+        pairs.push_str(&format!("source={source}&"));
+    }
+    let is_filtered = kind.is_some() || source.is_some();
+    let prefix = context.path("");
+    let list = ListTemplate {
+        prefix: &prefix,
+        path: &path,
+        next: found.last_before_next().map(|last| format!("{path}?{pairs}before={}", last.id)),
+        rows: log::entries(&found.items, context.now(), is_filtered),
+        is_filtered,
+        is_earlier: query.before.is_some(),
+        head: found.items.first().map(|first| (first.seq, first.hash.clone())),
+    };
+    let list = Part::new("list", &page::topic(id), &list)?;
+    let api = format!("/audit/projects/{id}/events");
+    let shared = page::shared(&context, &loaded, Tab::Log, &api)?;
+    if let Some(name) = context.part() {
+        return context.respond_part(name, &[&list, &shared.head, &shared.tabs]);
+    }
+    let title = format!("Log of {}", loaded.project().name);
+    let (layout, frame) = page::frame(&context, &loaded, &title, Some("Log")).await?;
+    let kinds = kinds(kind);
+    let sources = EventSource::ALL.iter().map(|one| Choice {
+        value: one.as_str(),
+        label: document::title(one.as_str()),
+        is_chosen: source == Some(*one),
+    });
+    let sources = sources.collect();
+    context.respond(&LogTemplate { layout, frame, shared, list, path, kinds, sources, is_filtered })
+}
+
+/// Returns the types of entries that a project has; those of the installation are left out.
+fn kinds(chosen: Option<EventType>) -> Vec<Choice> {
+    const OF_PROJECTS: [&str; 9] = [
+        "project_",
+        "task_",
+        "hitl_",
+        "artifact",
+        "handoff_",
+        "budget_",
+        "emergency_",
+        "webhook_",
+        "agent_error",
+    ];
+    let is_known = |kind: &&EventType| {
+        OF_PROJECTS.iter().any(|begin| kind.as_str().starts_with(begin)) || chosen == Some(**kind)
+    };
+    let choice = |kind: &EventType| Choice {
+        value: kind.as_str(),
+        label: document::title(kind.as_str()),
+        is_chosen: chosen == Some(*kind),
+    };
+    EventType::ALL.iter().filter(is_known).map(choice).collect()
+}
+
+#[derive(Template)]
+#[template(path = "entry/page.html")]
+struct EntryTemplate {
+    layout: Layout,
+    frame: Frame,
+    api: ApiSource,
+    entry: EntryView,
+    json: Markup,
+    origin: Vec<(&'static str, String)>,
+}
+
+/// Shows an entry with its payload.
+pub(crate) async fn entry(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let NoQuery {} = context.query()?;
+    let id: EventId = id.parse().map_err(|_| Problem::not_found("Entry", id.as_str()))?;
+    let found = context.console.logs.entry(context.caller(), id).await?;
+    let view = log::entries(&[Arc::clone(&found)], context.now(), true);
+    let view = view.into_iter().next().ok_or_else(|| Problem::not_found("Entry", id))?;
+    let title = format!("Entry {}", found.seq);
+    let (layout, frame) = context.frame(Section::Projects, title).await?;
+    let frame = match found.project_id {
+        None => frame,
+        Some(project) => {
+            let project = context.console.queries.project(context.caller(), project).await?;
+            let own = context.path(&format!("/console/projects/{}", project.id));
+            frame
+                .below([
+                    ("Projects".to_owned(), context.path("/console/projects")),
+                    (project.name.clone(), own.clone()),
+                    ("Log".to_owned(), format!("{own}/log")),
+                ])
+                .following(project.id)
+        }
+    };
+    let template = EntryTemplate {
+        layout,
+        frame,
+        api: ApiSource::new(&context, &format!("/audit/events/{id}"))?,
+        json: log::json(&found),
+        origin: origin(&found),
+        entry: view,
+    };
+    context.respond(&template)
+}
+
+/// Returns who caused an entry, and how it was proven.
+fn origin(entry: &Entry) -> Vec<(&'static str, String)> {
+    let names = [
+        ("Actor", "actor"),
+        ("Signed in by", "auth"),
+        ("Claimed user", "claimed_user"),
+        ("Request", "request_id"),
+    ];
+    let found = names.into_iter().filter_map(|(label, name)| {
+        let value = entry.event_metadata.get(name)?.as_str()?;
+        Some((label, value.to_owned()))
+    });
+    let source = ("Source", texts_of(entry.event_source));
+    found.chain([source]).collect()
+}
+
+fn texts_of(source: EventSource) -> String {
+    match source {
+        EventSource::Agent => "an agent".to_owned(),
+        other => other.as_str().to_owned(),
+    }
+}

@@ -1,0 +1,28 @@
+//! Requests to people: the page of one, its answer, and the answer to several together.
+
+mod answer;
+mod document;
+mod load;
+mod page;
+mod together;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::Path;
+use botarmy_web::Problem;
+
+use crate::context::PageContext;
+
+pub(crate) use answer::answer;
+pub(crate) use together::{answer_together, show_together};
+
+/// Shows the page of a request.
+pub(crate) async fn show(
+    context: PageContext,
+    path: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let query: page::ReviewQuery = context.query()?;
+    let subject = load::load(&context, load::id(&path)?).await?;
+    let notice = query.notice(&subject);
+    page::respond(&context, &subject, &query, page::Typed::default(), notice, StatusCode::OK).await
+}

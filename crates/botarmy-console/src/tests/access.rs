@@ -1,0 +1,337 @@
+//! The pages for administrators: people, programs, keys and sessions.
+
+use botarmy_domain::access::SignInLinkText;
+use botarmy_domain::ports::{IssuedKey, IssuedLink, Lifetime, PrincipalChange, UsedKey};
+use botarmy_domain::{ApiKey, DomainError, KeySecret, PrincipalId};
+
+use super::*;
+
+/// Text that would run if it were not escaped.
+const EVIL: &str = "<img src=x onerror=alert(1)>";
+
+fn with_token(fields: &str) -> String {
+    format!("form_token={}&{fields}", text().form_token().expose())
+}
+
+fn key_text() -> String {
+    KeySecret::new([7; 32]).text().expose().to_owned()
+}
+
+fn api_key() -> ApiKey {
+    let text = KeySecret::new([7; 32]).text();
+    ApiKey {
+        id: CredentialId::from_uuid(Uuid::from_u128(5)),
+        principal: ada().id,
+        name: EVIL.to_owned(),
+        hint: text.hint(),
+        digest: text.digest(),
+        grants: Some(vec![Grant::on_own(Role::Viewer)]),
+        created_at: NOW,
+        expires_at: None,
+        revoked_at: None,
+        replaced_by: None,
+    }
+}
+
+fn issued() -> IssuedKey {
+    IssuedKey { key: Arc::new(api_key()), text: KeySecret::new([7; 32]).text() }
+}
+
+fn evil() -> Principal {
+    Principal { name: EVIL.to_owned(), groups: [EVIL.to_owned()].into(), ..ada() }
+}
+
+/// Returns fakes with a person who has a key and a session, seen by an administrator.
+fn admin() -> Fakes {
+    let mut fakes = Fakes { role: Some(Role::Admin), ..Fakes::idle() };
+    fakes
+        .access
+        .expect_principals()
+        .returning(|_, _, limit| Ok(Page::first(vec![Arc::new(evil())], limit)));
+    fakes.access.expect_principal().returning(|_, id| {
+        if id == ada().id {
+            return Ok(Arc::new(evil()));
+        }
+        Err(DomainError::not_found("Principal", id).into())
+    });
+    fakes.access.expect_keys().returning(|_, _, _, limit| {
+        let used = UsedKey { key: Arc::new(api_key()), last_used_at: Some(NOW) };
+        Ok(Page::first(vec![used], limit))
+    });
+    fakes.sessions.expect_sessions().returning(|_, _, _, limit| {
+        let used = |n| UsedSession {
+            session: Arc::new(session(n)),
+            name: EVIL.to_owned(),
+            last_used_at: NOW,
+        };
+        Ok(Page::first(vec![used(1), used(2)], limit))
+    });
+    fakes
+}
+
+fn person(end: &str) -> String {
+    format!("/console/settings/people/{}{end}", ada().id)
+}
+
+#[actix_web::test]
+async fn everything_is_shown_escaped_to_administrators_and_to_no_one_else() {
+    let key = format!("/console/settings/keys?principal={}", ada().id);
+    for path in [
+        "/console/settings/people",
+        "/console/settings/keys",
+        &key,
+        "/console/settings/sessions",
+        &person(""),
+    ] {
+        let answer = admin().send(get(path), true).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        assert!(!answer.body.contains("<img"), "{path}: {}", answer.body);
+        assert!(answer.body.contains("&#60;img src=x"), "{path}: {}", answer.body);
+        assert!(!answer.body.contains(&key_text()), "{path}: {}", answer.body);
+        for role in [Role::Viewer, Role::Operator, Role::Reviewer, Role::Worker] {
+            let fakes = Fakes { role: Some(role), ..Fakes::idle() };
+            let answer = fakes.send(get(path), true).await;
+            assert_eq!(answer.status, 403, "{path} {role}: {}", answer.body);
+        }
+    }
+    let unknown = format!("/console/settings/people/{}", Uuid::from_u128(9));
+    for path in [unknown.as_str(), "/console/settings/people/x"] {
+        assert_eq!(admin().send(get(path), true).await.status, 404, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn changes_are_for_administrators() {
+    let key = format!("/console/settings/keys/{}", Uuid::from_u128(5));
+    for path in [
+        "/console/settings/people".to_owned(),
+        person("/roles"),
+        person("/delete"),
+        person("/link"),
+        "/console/settings/keys".to_owned(),
+        format!("{key}/rotate"),
+        format!("{key}/revoke"),
+        format!("/console/settings/sessions/{}/end", Uuid::from_u128(2)),
+    ] {
+        // A call of a port would panic.
+        for (role, fields) in [(Role::Operator, with_token("")), (Role::Admin, String::new())] {
+            let fakes = Fakes { role: Some(role), ..Fakes::idle() };
+            let answer = fakes.send(form(&path, &fields), true).await;
+            assert_eq!(answer.status, 403, "{path} {role}: {}", answer.body);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_person_is_created_with_the_roles_of_the_form() {
+    let project = Uuid::from_u128(3);
+    let mut fakes = admin();
+    fakes.access.expect_create_principal().times(1).returning(move |new, caller| {
+        assert_eq!((new.name.as_str(), new.kind), ("ci", PrincipalKind::Service));
+        assert_eq!(
+            (new.groups.as_slice(), caller.name()),
+            (&["a".to_owned(), "b c".to_owned()][..], "ada <b>")
+        );
+        let expected = [
+            Grant::on_all(Role::Viewer),
+            Grant::on_project(Role::Operator, project.to_string().parse().unwrap()),
+        ];
+        assert_eq!(new.grants, expected);
+        Ok(Arc::new(ada()))
+    });
+    let fields = format!("name=ci&kind=service&groups=a,b+c&all.viewer=1&in.operator={project}");
+    let answer = fakes.send(form("/console/settings/people", &with_token(&fields)), true).await;
+    assert_eq!((answer.status, answer.header(header::LOCATION)), (303, person("").as_str()));
+    for (fields, text) in [
+        ("name=ci&kind=service&in.viewer=recipes", "names “recipes”, which is no id"),
+        ("name=&kind=person", "must not be blank"),
+        ("name=taken&kind=person&own.viewer=1", "choose another"),
+    ] {
+        let mut fakes = admin();
+        fakes.access.expect_create_principal().returning(|new, _| match new.name.as_str() {
+            "" => Err(DomainError::invalid("name", "must not be blank").into()),
+            _ => Err(DomainError::conflict("name_taken", "It is taken; choose another.").into()),
+        });
+        let answer = fakes.send(form("/console/settings/people", &with_token(fields)), true).await;
+        assert!([409, 422].contains(&answer.status), "{fields}: {}", answer.status);
+        assert!(answer.body.contains(text), "{text}: {}", answer.body);
+        let typed = ["value=\"ci\"", "name=\"own.viewer\" value=\"1\" checked", "value=\"\""];
+        assert!(typed.iter().any(|typed| answer.body.contains(typed)), "{}", answer.body);
+    }
+    for fields in
+        ["name=x&kind=system", "name=x", "name=x&kind=person&all.king=1", "kind=person&admin=1"]
+    {
+        let answer =
+            admin().send(form("/console/settings/people", &with_token(fields)), true).await;
+        assert_eq!(answer.status, 422, "{fields}");
+    }
+}
+
+#[actix_web::test]
+async fn each_part_of_a_person_is_changed_by_itself() {
+    let none = PrincipalChange::default();
+    for (end, fields, expected, location) in [
+        (
+            "/roles",
+            "own.operator=1",
+            PrincipalChange { grants: Some(vec![Grant::on_own(Role::Operator)]), ..none.clone() },
+            person("?saved=1"),
+        ),
+        (
+            "/groups",
+            "groups=a%2Cb",
+            PrincipalChange { groups: Some(vec!["a".into(), "b".into()]), ..none.clone() },
+            person("?saved=1"),
+        ),
+        (
+            "/disable",
+            "",
+            PrincipalChange { disabled: Some(true), ..none.clone() },
+            person("?saved=1"),
+        ),
+        (
+            "/enable",
+            "",
+            PrincipalChange { disabled: Some(false), ..none.clone() },
+            person("?saved=1"),
+        ),
+        (
+            "/delete",
+            "",
+            PrincipalChange { deleted: true, ..none.clone() },
+            "/console/settings/people".to_owned(),
+        ),
+    ] {
+        let mut fakes = admin();
+        fakes.access.expect_change_principal().times(1).returning(move |id, change, _| {
+            assert_eq!((id, change), (ada().id, expected.clone()));
+            Ok(Arc::new(ada()))
+        });
+        let answer = fakes.send(form(&person(end), &with_token(fields)), true).await;
+        assert_eq!((answer.status, answer.header(header::LOCATION)), (303, location.as_str()));
+    }
+    let mut fakes = admin();
+    fakes.access.expect_change_principal().returning(|_, _, _| {
+        Err(DomainError::conflict("last_admin", "It is the last administrator.").into())
+    });
+    let answer = fakes.send(form(&person("/delete"), &with_token("")), true).await;
+    assert_eq!(answer.status, 409);
+    assert!(answer.body.contains("It is the last administrator."), "{}", answer.body);
+    for (end, fields) in [("/delete", "groups=x"), ("/promote", "")] {
+        let answer = admin().send(form(&person(end), &with_token(fields)), true).await;
+        assert!([404, 422].contains(&answer.status), "{end}: {}", answer.status);
+    }
+}
+
+#[actix_web::test]
+async fn a_key_is_shown_once_in_a_response_that_nothing_keeps() {
+    let principal: PrincipalId = ada().id;
+    for (fields, lifetime, grants) in [
+        ("lifetime=default", Lifetime::Default, None),
+        ("lifetime=never&all.viewer=1", Lifetime::Unlimited, None),
+        (
+            "lifetime=&narrow=1&all.viewer=1",
+            Lifetime::Default,
+            Some(vec![Grant::on_all(Role::Viewer)]),
+        ),
+        ("lifetime=default&narrow=1", Lifetime::Default, Some(vec![])),
+    ] {
+        let mut fakes = admin();
+        fakes.access.expect_create_key().times(1).returning(move |new, _| {
+            assert_eq!((new.principal, new.name.as_str()), (principal, "laptop"));
+            assert_eq!((new.lifetime, new.grants), (lifetime, grants.clone()));
+            Ok(issued())
+        });
+        let fields = with_token(&format!("principal={principal}&name=laptop&{fields}"));
+        let answer = fakes.send(form("/console/settings/keys", &fields), true).await;
+        assert_eq!((answer.status, answer.header(header::CACHE_CONTROL)), (200, "no-store"));
+        assert!(answer.body.contains(&key_text()), "{}", answer.body);
+        assert!(answer.headers.get(header::ETAG).is_none(), "a tag follows from the key");
+        let urls =
+            answer.body.split("href=\"").skip(1).chain(answer.body.split("action=\"").skip(1));
+        for url in urls.map(|rest| rest.split('"').next().unwrap()) {
+            assert!(!url.contains("botarmy_k_"), "{url}");
+        }
+        assert!(answer.body.contains("Bearer $BOTARMY_KEY"), "{}", answer.body);
+    }
+    for fields in ["name=x", "principal=x&name=x", "principal=1&name=x&lifetime=1"] {
+        let answer = admin().send(form("/console/settings/keys", &with_token(fields)), true).await;
+        assert_eq!(answer.status, 422, "{fields}");
+    }
+}
+
+#[actix_web::test]
+async fn a_key_is_rotated_and_revoked() {
+    let path = |word: &str| format!("/console/settings/keys/{}/{word}", Uuid::from_u128(5));
+    let mut fakes = admin();
+    fakes.access.expect_rotate_key().times(1).returning(|id, overlap, lifetime, _| {
+        assert_eq!((id, overlap.as_secs(), lifetime), (api_key().id, 3600, None));
+        Ok(issued())
+    });
+    let answer = fakes.send(form(&path("rotate"), &with_token("overlap=3600")), true).await;
+    assert_eq!((answer.status, answer.header(header::CACHE_CONTROL)), (200, "no-store"));
+    assert!(answer.body.contains(&key_text()) && answer.body.contains("works until"));
+    let mut fakes = admin();
+    fakes.access.expect_revoke_key().times(1).returning(|id, _| {
+        assert_eq!(id, api_key().id);
+        Ok(Arc::new(api_key()))
+    });
+    let answer = fakes.send(form(&path("revoke"), &with_token("")), true).await;
+    assert_eq!(
+        (answer.status, answer.header(header::LOCATION)),
+        (303, "/console/settings/keys?revoked=1")
+    );
+    let mut fakes = admin();
+    fakes.access.expect_revoke_key().returning(|_, _| {
+        Err(DomainError::conflict("last_admin", "No other key manages access.").into())
+    });
+    let answer = fakes.send(form(&path("revoke"), &with_token("")), true).await;
+    assert_eq!(answer.status, 409);
+    assert!(answer.body.contains("No other key manages access."), "{}", answer.body);
+    for (word, fields, status) in
+        [("rotate", "overlap=1", 422), ("rotate", "", 422), ("rotate", "overlap=0&x=1", 422)]
+    {
+        let answer = admin().send(form(&path(word), &with_token(fields)), true).await;
+        assert_eq!(answer.status, status, "{fields}");
+    }
+}
+
+#[actix_web::test]
+async fn a_sign_in_link_is_shown_once() {
+    let code = || SignInLinkText::new([8; 32]);
+    let mut fakes = admin();
+    fakes.sessions.expect_create_link().times(1).returning(move |principal, _| {
+        let link = botarmy_domain::access::SignInLink {
+            id: CredentialId::from_uuid(Uuid::from_u128(6)),
+            principal,
+            digest: code().digest(),
+            narrowing: Narrowing::default(),
+            session_until: None,
+            created_at: NOW,
+            expires_at: NOW,
+        };
+        Ok(IssuedLink { link: Arc::new(link), text: code() })
+    });
+    let answer = fakes.send(form(&person("/link"), &with_token("")), true).await;
+    assert_eq!((answer.status, answer.header(header::CACHE_CONTROL)), (200, "no-store"));
+    let url = format!("value=\"http://localhost:8080/console/login#{}\"", code().expose());
+    assert!(answer.body.contains(&url), "{}", answer.body);
+}
+
+#[actix_web::test]
+async fn sessions_of_everyone_can_be_ended_but_not_by_accident_ones_own() {
+    let body = admin().send(get("/console/settings/sessions"), true).await.body;
+    assert_eq!(body.matches("/end\"").count(), 1, "{body}");
+    assert_eq!(body.matches("This browser").count(), 1 + 1, "the tab of the settings, too: {body}");
+    let mut fakes = admin();
+    fakes.sessions.expect_end_session().times(1).returning(|id, _| {
+        assert_eq!(id, session(2).id);
+        Ok(true)
+    });
+    let path = format!("/console/settings/sessions/{}/end", session(2).id);
+    let answer = fakes.send(form(&path, &with_token("")), true).await;
+    assert_eq!(
+        (answer.status, answer.header(header::LOCATION)),
+        (303, "/console/settings/sessions")
+    );
+}
