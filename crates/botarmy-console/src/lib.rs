@@ -9,20 +9,20 @@
 //! 1. `view/NOUN.rs`: pure functions from domain values to a view model; texts are in `view/texts.rs`.
 //! 2. `templates/NOUN/page.html`: `{% extends "frame.html" %}` with the block `main`. Its struct has the
 //!    fields `layout: Layout` and `frame: Frame`, which `frame.html` reads.
-//! 3. `pages/NOUN.rs`: a handler that takes a [`PageContext`](context::PageContext), parses its query with
-//!    [`query`](context::PageContext::query), calls the ports of [`Console`], and returns
-//!    [`respond`](context::PageContext::respond). Errors are returned as `Err`; they become pages by
+//! 3. `pages/NOUN.rs`: a handler that takes a `PageContext`, parses its query with
+//!    `query`, calls the ports of [`Console`], and returns
+//!    `respond`. Errors are returned as `Err`; they become pages by
 //!    themselves, objects that the caller does not see are a 404.
-//! 4. A line in [`routes`]: [`page`] for a page, [`change`] for a form. A form is read with
-//!    [`Form`](guard::Form), which checks the form token, and answered with a redirection.
+//! 4. A line in [`routes`]: `page` for a page, `change` for a form. A form is read with
+//!    `Form`, which checks the form token, and answered with a redirection.
 //!
-//! A *live part* is a template of its own, rendered with [`Part::new`](part::Part::new) and put into the
+//! A *live part* is a template of its own, rendered with `Part::new` and put into the
 //! page with `{{ part }}`. With `?part=NAME` the page returns only that part
-//! ([`respond_part`](context::PageContext::respond_part)). Rows in it have an `id` and a `data-v`
-//! ([`Versioned`](part::Versioned)).
+//! (`respond_part`). Rows in it have an `id` and a `data-v`
+//! (`Versioned`).
 //!
-//! Icons are values of [`Icon`](view::icon::Icon), written as `{{ Icon::Inbox }}`. Times are
-//! [`TimeView`](view::time::TimeView)s, written with `parts/time.html`, which shows the variable `time`.
+//! Icons are values of `Icon`, written as `{{ Icon::Inbox }}`. Times are
+//! `TimeView`s, written with `parts/time.html`, which shows the variable `time`.
 //! No template uses the filter `safe`; a test says so. HTML is written as it is only from types of this
 //! crate that are `HtmlSafe`.
 

@@ -1,5 +1,7 @@
 //! Parameters of the query string.
 
+use std::collections::HashSet;
+
 use serde::Deserializer;
 use serde::de::value::{Error, MapDeserializer, StringDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer, Visitor};
@@ -8,18 +10,25 @@ use crate::credential::has_credential;
 use crate::strict::{self, UnknownFields};
 use crate::{Problem, field_problem};
 
+/// Largest number of parameters of a query string or a form.
+const MAX_PARAMETERS: usize = 1000;
+
 /// Parses a query string. A parameter that is unknown, is given twice, or is not text that can be
 /// stored is refused by name, like a value of the wrong kind.
 ///
 /// # Errors
 /// A 422 that names the parameter.
 pub fn parse_query<T: DeserializeOwned>(query: &str, unknown: UnknownFields) -> Result<T, Problem> {
-    let mut pairs: Vec<(String, Text)> = Vec::new();
+    if query.split('&').count() > MAX_PARAMETERS {
+        let message = format!("has more than {MAX_PARAMETERS} parameters");
+        return Err(Problem::invalid("query", message));
+    }
+    let (mut pairs, mut names) = (Vec::<(String, Text)>::new(), HashSet::new());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name).map_err(|message| Problem::invalid("query", message))?;
         let value = decode(value).map_err(|message| Problem::invalid(&*name, message))?;
-        if pairs.iter().any(|(known, _)| *known == name) {
+        if !names.insert(name.clone()) {
             return Err(Problem::invalid(name, "is given more than once"));
         }
         pairs.push((name, Text(value)));
@@ -133,6 +142,8 @@ impl<'de> Deserializer<'de> for Text {
 mod tests {
     use serde::Deserialize;
 
+    use actix_web::ResponseError;
+
     use super::*;
 
     #[derive(Debug, Deserialize, PartialEq, Eq)]
@@ -151,6 +162,24 @@ mod tests {
         let problem = parse_query::<Search>(query, UnknownFields::Reject).unwrap_err();
         let problem: serde_json::Value = serde_json::from_str(&problem.body("")).unwrap();
         problem["errors"][0]["field"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_number_of_parameters_has_a_limit() {
+        let query = |count: usize| -> String {
+            (0..count)
+                .map(|n| format!("p{n}=&"))
+                .collect::<String>()
+                .trim_end_matches('&')
+                .to_owned()
+        };
+        type Map = std::collections::BTreeMap<String, String>;
+        let read = |count| parse_query::<Map>(&query(count), UnknownFields::Reject);
+        assert_eq!(read(MAX_PARAMETERS).unwrap().len(), MAX_PARAMETERS);
+        let problem = read(MAX_PARAMETERS + 1).unwrap_err();
+        assert_eq!(problem.status_code(), 422);
+        // A large one is refused before it is read.
+        assert_eq!(read(1_000_000).unwrap_err().status_code(), 422);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! result that this file does not write. Raw HTML becomes text. Links keep `https`, `http`, `mailto` and
 //! fragments. An image becomes a link, so nothing is fetched.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
@@ -111,7 +111,8 @@ struct Writer {
     is_head: bool,
     /// Whether a link is open: links do not nest.
     is_in_link: bool,
-    ids: BTreeSet<String>,
+    /// Ids of headings, with the last number that was added to each to make another.
+    ids: BTreeMap<String, usize>,
 }
 
 impl Writer {
@@ -307,11 +308,18 @@ impl Writer {
 
     fn free_id(&mut self, text: &str) -> String {
         let slug = slug(text);
-        let id = (1_usize..)
-            .map(|n| if n == 1 { slug.clone() } else { format!("{slug}-{n}") })
-            .find(|id| !self.ids.contains(id))
-            .expect("there are more numbers than headings");
-        self.ids.insert(id.clone());
+        // Headings that are equal go on counting, so that each is looked at a few times only.
+        let mut n = self.ids.get(&slug).map_or(1, |last| last + 1);
+        let mut id = slug.clone();
+        while n > 1 {
+            id = format!("{slug}-{n}");
+            if !self.ids.contains_key(&id) {
+                break;
+            }
+            n += 1;
+        }
+        self.ids.insert(slug, n);
+        self.ids.entry(id.clone()).or_insert(1);
         format!("{ID_PREFIX}{id}")
     }
 
@@ -470,7 +478,7 @@ mod tests {
     fn check(text: &str) -> String {
         let html = render(text);
         let parsed = parse(&html);
-        let mut ids = BTreeSet::new();
+        let mut ids = std::collections::BTreeSet::new();
         for (name, attributes) in &parsed.tags {
             let (_, allowed) = TAGS
                 .iter()
@@ -622,6 +630,7 @@ mod tests {
             (format!("{}\n{}x", "- ".repeat(300), "\n".repeat(half)), "x"),
             ((0..3_000).map(|n| format!("{}- x\n", " ".repeat(n % 80))).collect(), "x"),
             (format!("x\n{}", "|a".repeat(half / 2)), "x"),
+            ("# x\n".repeat(20_000), "x"),
         ] {
             let began = Instant::now();
             let html = check(&text);

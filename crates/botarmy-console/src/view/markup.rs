@@ -11,7 +11,6 @@ pub(crate) struct Markup(String);
 
 impl Markup {
     /// Returns a text as HTML.
-    #[cfg(test)]
     pub(crate) fn text(text: &str) -> Self {
         let mut html = Self::default();
         html.push_text(text);

@@ -21,8 +21,11 @@ pub(crate) fn highlight(language: &str, text: &str) -> Markup {
     html
 }
 
+/// Largest number of lines of a file that a page shows.
+const MAX_LINES: usize = 10_000;
+
 /// Returns the lines of a file with colours, without their ends. A text that ends with a line end has no
-/// empty line after it.
+/// empty line after it. Of a file with very many lines the first are returned, and one that says so.
 pub(crate) fn lines(path: &str, text: &str) -> Vec<Markup> {
     let mut lines = Vec::new();
     let mut line = Markup::default();
@@ -31,6 +34,13 @@ pub(crate) fn lines(path: &str, text: &str) -> Vec<Markup> {
         push(&mut line, class, parts.next().unwrap_or_default());
         for part in parts {
             lines.push(std::mem::take(&mut line));
+            if lines.len() == MAX_LINES {
+                let more = line_count(text) - MAX_LINES;
+                if more > 0 {
+                    lines.push(Markup::text(&format!("… {more} more lines are not shown here.")));
+                }
+                return lines;
+            }
             push(&mut line, class, part);
         }
     }
@@ -199,6 +209,10 @@ mod tests {
         let texts: Vec<_> = all.iter().map(Markup::as_str).collect();
         assert_eq!(texts, ["<span class=\"c\">/* a</span>", "<span class=\"c\">b */</span>"]);
         assert_eq!((lines("a", "").len(), lines("a", "\n\na").len()), (0, 3));
+        assert_eq!(lines("a", &"\n".repeat(MAX_LINES)).len(), MAX_LINES);
+        let many = lines("a", &"\n".repeat(MAX_LINES + 5));
+        assert_eq!(many.len(), MAX_LINES + 1);
+        assert!(many[MAX_LINES].as_str().contains("5 more lines"));
     }
 
     #[test]

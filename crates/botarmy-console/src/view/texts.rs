@@ -85,11 +85,21 @@ pub(crate) fn money(micro_usd: u64) -> String {
 
 /// Reads an amount in dollars as millionths of them.
 pub(crate) fn micro_usd(text: &str) -> Option<u64> {
-    let text = text.trim().trim_start_matches('$').replace(',', "");
-    let (dollars, rest) = text.split_once('.').unwrap_or((&text, ""));
+    let text = text.trim().trim_start_matches('$');
+    let (dollars, rest) = text.split_once('.').unwrap_or((text, ""));
+    // Commas stand between thousands. In many countries one stands before the cents, which is not
+    // taken for the other.
+    if dollars.contains(',') {
+        let mut groups = dollars.split(',');
+        let is_first = |group: &str| (1..=3).contains(&group.len());
+        if !groups.next().is_some_and(is_first) || groups.any(|group| group.len() != 3) {
+            return None;
+        }
+    }
+    let dollars = dollars.replace(',', "");
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if rest.len() > 6
-        || !is_number(dollars)
+        || !is_number(&dollars)
         || !is_number(rest)
         || (dollars.is_empty() && rest.is_empty())
     {
@@ -116,6 +126,23 @@ pub(crate) fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comma_stands_between_thousands_only() {
+        for (text, micro_usd) in [
+            ("2.50", Some(2_500_000)),
+            ("$1,250", Some(1_250_000_000)),
+            ("1,250,000.5", Some(1_250_000_500_000)),
+            ("2,50", None),
+            ("2,5000", None),
+            (",500", None),
+            ("1,,000", None),
+            ("1000,000", None),
+            ("1.000,50", None),
+        ] {
+            assert_eq!(super::micro_usd(text), micro_usd, "{text}");
+        }
+    }
 
     #[test]
     fn one_is_not_many() {
