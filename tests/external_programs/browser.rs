@@ -163,7 +163,7 @@ async fn a_person_signs_in_with_a_browser_by_link_and_key_with_and_without_scrip
     browser.find(By::Id("key")).await.unwrap().send_keys("botarmy_k_wrong").await.unwrap();
     let button = By::XPath("//button[contains(., 'with the key')]");
     browser.find(button.clone()).await.unwrap().click().await.unwrap();
-    assert!(browser.source().await.unwrap().contains("is not valid"));
+    says(&browser, "is not valid").await;
     looks(&browser, "refused").await;
     browser.find(By::Id("key")).await.unwrap().send_keys(key()).await.unwrap();
     browser.find(button.clone()).await.unwrap().click().await.unwrap();
