@@ -39,6 +39,7 @@ RULES = [
     ("complete_task", "output", "source code "),
     ("open_live_connection", "after", "`after` is a position in one project's log"),
     ("create_key", "expires_in_days", "contradicts `never`"),
+    ("rotate_key", "expires_in_days", "contradicts `never`"),
     # A name in which something can be seen, of one line and without a slash.
     ("create_principal", "name", "must not "),
     ("create_principal", "groups", "must not "),
