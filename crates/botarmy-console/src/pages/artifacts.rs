@@ -11,6 +11,7 @@ use botarmy_domain::{
 use botarmy_web::{Problem, Session};
 use serde::Deserialize;
 
+use super::choice::{self, Choice};
 use super::preview;
 use super::project::{self as page, Shared};
 use crate::api_source::ApiSource;
@@ -39,13 +40,6 @@ struct ListQuery {
     after: Option<ContextId>,
 }
 
-/// Choice in the filter.
-struct Choice {
-    value: &'static str,
-    label: &'static str,
-    is_chosen: bool,
-}
-
 #[derive(Template)]
 #[template(path = "project/artifacts.html")]
 struct ArtifactsTemplate {
@@ -72,13 +66,7 @@ struct ListTemplate<'a> {
 /// Shows the list, oldest first.
 pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
     let query: ListQuery = context.query()?;
-    let kind = match query.kind.as_deref().filter(|kind| !kind.is_empty()) {
-        None => None,
-        Some(word) => Some(
-            word.parse::<ArtifactType>()
-                .map_err(|error| Problem::invalid("type", error.to_string()))?,
-        ),
-    };
+    let kind: Option<ArtifactType> = choice::given("type", query.kind.as_deref())?;
     let loaded = page::load(&context, page::project_id(&id)?).await?;
     let id = loaded.project().id;
     let filter =
@@ -104,12 +92,7 @@ pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpR
     }
     let title = format!("Artifacts of {}", loaded.project().name);
     let (layout, frame) = page::frame(&context, &loaded, &title, Some("Artifacts")).await?;
-    let kinds = ArtifactType::ALL.iter().map(|one| Choice {
-        value: one.as_str(),
-        label: texts::artifact(*one),
-        is_chosen: kind == Some(*one),
-    });
-    let kinds = kinds.collect();
+    let kinds = choice::of(ArtifactType::ALL, kind, texts::artifact);
     let is_filtered = kind.is_some();
     context.respond(&ArtifactsTemplate { layout, frame, shared, list, path, kinds, is_filtered })
 }

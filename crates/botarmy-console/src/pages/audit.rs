@@ -12,13 +12,13 @@ use botarmy_domain::{
 use botarmy_web::Problem;
 use serde::Deserialize;
 
+use super::choice::{self, Choice};
 use crate::api_source::ApiSource;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
 use crate::html::Layout;
 use crate::next::escaped;
 use crate::view::audit::{self, RowView, VerdictView};
-use crate::view::document;
 use crate::view::icon::Icon;
 use crate::view::inbox::Names;
 
@@ -67,10 +67,9 @@ impl AuditQuery {
     /// Reads the filters. An empty value, as a form sends it, is none.
     fn filters(&self) -> Result<Filters, Problem> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-        let project =
-            given(&self.project).map(|text| parsed("project", text.trim())).transpose()?;
-        let kind = given(&self.kind).map(|text| parsed("type", &text)).transpose()?;
-        let source = given(&self.source).map(|text| parsed("source", &text)).transpose()?;
+        let project = choice::given("project", given(&self.project).as_deref().map(str::trim))?;
+        let kind = choice::given("type", given(&self.kind).as_deref())?;
+        let source = choice::given("source", given(&self.source).as_deref())?;
         let (from, to) = (given(&self.from), given(&self.to));
         let earliest = from.as_deref().map(|text| time("from", text, "")).transpose()?;
         let latest = to.as_deref().map(|text| time("to", text, "T23:59:59.999999Z")).transpose()?;
@@ -95,13 +94,6 @@ impl AuditQuery {
             },
         })
     }
-}
-
-fn parsed<T: std::str::FromStr<Err: ToString>>(
-    field: &'static str,
-    text: &str,
-) -> Result<T, Problem> {
-    text.parse().map_err(|error: T::Err| Problem::invalid(field, error.to_string()))
 }
 
 /// Reads a time. `end` is added to a date alone.
@@ -134,13 +126,6 @@ impl Filters {
         });
         given.collect::<Vec<_>>().join("&")
     }
-}
-
-/// Choice in a filter.
-struct Choice {
-    value: String,
-    label: String,
-    is_chosen: bool,
 }
 
 #[derive(Template)]
@@ -179,11 +164,6 @@ pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> 
         value: value.to_owned(),
         label,
     });
-    let sources = EventSource::ALL.iter().map(|source| Choice {
-        value: source.to_string(),
-        label: document::title(source.as_str()),
-        is_chosen: filters.source == Some(*source),
-    });
     let project = |(id, name): (&ProjectId, &String)| Choice {
         value: id.to_string(),
         label: name.clone(),
@@ -204,7 +184,7 @@ pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> 
         api,
         rows,
         kinds: kinds.collect(),
-        sources: sources.collect(),
+        sources: choice::sources(filters.source),
         projects: names.iter().map(project).collect(),
         is_filtered: !filters.is_none(),
         is_earlier: query.before.is_some(),
@@ -335,7 +315,7 @@ pub(crate) async fn verify(context: PageContext) -> Result<HttpResponse, Problem
     let (console, caller) = (&context.console, context.caller());
     let log = match query.log.trim() {
         "system" => LogId::System,
-        id => LogId::Project(parsed("log", id)?),
+        id => LogId::Project(choice::parsed("log", id)?),
     };
     let (name, part) = match log {
         LogId::System => {
@@ -352,7 +332,7 @@ pub(crate) async fn verify(context: PageContext) -> Result<HttpResponse, Problem
         return Ok(crate::html::redirect(&export));
     }
     let head = query.head.filter(|text| !text.trim().is_empty());
-    let head: Option<HeadMark> = head.map(|text| parsed("head", &text)).transpose()?;
+    let head: Option<HeadMark> = head.map(|text| choice::parsed("head", &text)).transpose()?;
     let verdict = if query.state.is_some() {
         let found = console.logs.verify_state(caller, log, head.clone(), PART).await?;
         audit::verdict_of_state(found)

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use askama::Template;
 use botarmy_domain::{
-    AgentType, DomainError, EntryFilter, Error, EventType, HitlRequest, HitlStatus, Project,
-    ProjectId, ProjectStatus,
+    DomainError, EntryFilter, Error, EventType, HitlRequest, HitlStatus, Project, ProjectStatus,
 };
 use botarmy_web::Problem;
 use serde::Deserialize;
 
+use super::choice::{self, Choice};
 use super::queue;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
@@ -19,7 +19,6 @@ use crate::html::Layout;
 use crate::part::{Part, Versioned as _};
 use crate::view::icon::Icon;
 use crate::view::inbox::{self, DecidedView, Filter, KindFilter, ListView, Names};
-use crate::view::texts;
 use crate::view::waiting::Waiting;
 
 /// Number of decided requests on a page.
@@ -39,23 +38,15 @@ struct InboxQuery {
 impl InboxQuery {
     /// Returns the filter. An empty value, as a form sends it, is none.
     fn filter(&self) -> Result<Filter, Problem> {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let kind = given(&self.kind).map(|text| {
+        let kind = self.kind.as_deref().filter(|text| !text.is_empty()).map(|text| {
             let unknown =
                 || Problem::invalid("kind", "must be approval, question, failure or budget");
-            KindFilter::parse(&text).ok_or_else(unknown)
-        });
-        let project = given(&self.project).map(|text| {
-            text.parse::<ProjectId>()
-                .map_err(|error| Problem::invalid("project", error.to_string()))
-        });
-        let agent = given(&self.agent).map(|text| {
-            text.parse::<AgentType>().map_err(|error| Problem::invalid("agent", error.to_string()))
+            KindFilter::parse(text).ok_or_else(unknown)
         });
         Ok(Filter {
             kind: kind.transpose()?,
-            project: project.transpose()?,
-            agent: agent.transpose()?,
+            project: choice::given("project", self.project.as_deref())?,
+            agent: choice::given("agent", self.agent.as_deref())?,
         })
     }
 
@@ -66,13 +57,6 @@ impl InboxQuery {
             Some(_) => Err(Problem::invalid("tab", "must be waiting or decided")),
         }
     }
-}
-
-/// Choice in a filter.
-struct Choice {
-    value: String,
-    label: String,
-    is_chosen: bool,
 }
 
 #[derive(Template)]
@@ -147,7 +131,7 @@ pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> 
         is_decided,
         is_filtered: !filter.is_none(),
         kinds: kinds(&filter),
-        agents: agents(&filter),
+        agents: choice::agents(filter.agent),
         project,
     })
 }
@@ -258,13 +242,4 @@ fn kinds(filter: &Filter) -> Vec<Choice> {
         is_chosen: filter.kind == Some(kind),
     });
     kinds.into()
-}
-
-fn agents(filter: &Filter) -> Vec<Choice> {
-    let agents = AgentType::ALL.iter().map(|agent| Choice {
-        value: agent.as_str().to_owned(),
-        label: texts::agent(*agent).to_owned(),
-        is_chosen: filter.agent == Some(*agent),
-    });
-    agents.collect()
 }

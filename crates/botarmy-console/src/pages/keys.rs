@@ -12,6 +12,7 @@ use botarmy_domain::{CredentialId, PrincipalId};
 use botarmy_web::{Problem, origin_of};
 use serde::Deserialize;
 
+use super::choice::Choice;
 use super::fields::{FieldError, Fields};
 use super::people::{check, field_error, secret, status_of};
 use crate::api_source::ApiSource;
@@ -54,13 +55,6 @@ struct ListQuery {
     after: Option<CredentialId>,
     /// Present after a revocation.
     revoked: Option<String>,
-}
-
-/// Choice in a form.
-struct Choice {
-    value: String,
-    label: String,
-    is_chosen: bool,
 }
 
 #[derive(Template)]

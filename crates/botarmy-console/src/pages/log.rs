@@ -9,6 +9,7 @@ use botarmy_domain::{Entry, EntryFilter, EventId, EventSource, EventType};
 use botarmy_web::Problem;
 use serde::Deserialize;
 
+use super::choice::{self, Choice};
 use super::project::{self as page, NoQuery, Shared};
 use crate::api_source::ApiSource;
 use crate::context::PageContext;
@@ -31,13 +32,6 @@ struct LogQuery {
     source: Option<String>,
     /// Entry before which the page begins.
     before: Option<EventId>,
-}
-
-/// Choice in a filter.
-struct Choice {
-    value: &'static str,
-    label: String,
-    is_chosen: bool,
 }
 
 #[derive(Template)]
@@ -69,21 +63,8 @@ struct ListTemplate<'a> {
 /// Shows the entries, newest first.
 pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
     let query: LogQuery = context.query()?;
-    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let kind = match given(&query.kind) {
-        None => None,
-        Some(word) => Some(
-            word.parse::<EventType>()
-                .map_err(|error| Problem::invalid("type", error.to_string()))?,
-        ),
-    };
-    let source = match given(&query.source) {
-        None => None,
-        Some(word) => Some(
-            word.parse::<EventSource>()
-                .map_err(|error| Problem::invalid("source", error.to_string()))?,
-        ),
-    };
+    let kind: Option<EventType> = choice::given("type", query.kind.as_deref())?;
+    let source: Option<EventSource> = choice::given("source", query.source.as_deref())?;
     let loaded = page::load(&context, page::project_id(&id)?).await?;
     let id = loaded.project().id;
     let filter = EntryFilter {
@@ -122,12 +103,7 @@ pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpR
     let title = format!("Log of {}", loaded.project().name);
     let (layout, frame) = page::frame(&context, &loaded, &title, Some("Log")).await?;
     let kinds = kinds(kind);
-    let sources = EventSource::ALL.iter().map(|one| Choice {
-        value: one.as_str(),
-        label: document::title(one.as_str()),
-        is_chosen: source == Some(*one),
-    });
-    let sources = sources.collect();
+    let sources = choice::sources(source);
     context.respond(&LogTemplate { layout, frame, shared, list, path, kinds, sources, is_filtered })
 }
 
@@ -147,12 +123,9 @@ fn kinds(chosen: Option<EventType>) -> Vec<Choice> {
     let is_known = |kind: &&EventType| {
         OF_PROJECTS.iter().any(|begin| kind.as_str().starts_with(begin)) || chosen == Some(**kind)
     };
-    let choice = |kind: &EventType| Choice {
-        value: kind.as_str(),
-        label: document::title(kind.as_str()),
-        is_chosen: chosen == Some(*kind),
-    };
-    EventType::ALL.iter().filter(is_known).map(choice).collect()
+    choice::of(EventType::ALL.iter().filter(is_known), chosen, |kind| {
+        document::title(kind.as_str())
+    })
 }
 
 #[derive(Template)]

@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod agents;
 pub(crate) mod artifacts;
 pub(crate) mod audit;
+mod choice;
 pub(crate) mod fields;
 pub(crate) mod find;
 pub(crate) mod help;

@@ -13,6 +13,7 @@ use botarmy_domain::{
 use botarmy_web::Problem;
 use serde::Deserialize;
 
+use super::choice;
 use super::project::NoQuery;
 use crate::Console;
 use crate::api_source::ApiSource;
@@ -70,13 +71,7 @@ struct ListTemplate<'a> {
 /// Shows the list.
 pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> {
     let query: ListQuery = context.query()?;
-    let status = match query.status.as_deref().filter(|status| !status.is_empty()) {
-        None => None,
-        Some(word) => Some(
-            word.parse::<ProjectStatus>()
-                .map_err(|error| Problem::invalid("status", error.to_string()))?,
-        ),
-    };
+    let status: Option<ProjectStatus> = choice::given("status", query.status.as_deref())?;
     let may_create = may_create(&context);
     let list = list(&context, status, query.before, may_create).await?;
     if let Some(name) = context.part() {

@@ -6,13 +6,14 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 use botarmy_domain::log::EntryFilter;
 use botarmy_domain::{
-    AgentType, Artifact, ContextId, DomainError, Error, NewTask, Permission, Task, TaskFilter,
-    TaskId, TaskStatus,
+    Artifact, ContextId, DomainError, Error, NewTask, Permission, Task, TaskFilter, TaskId,
+    TaskStatus,
 };
 use botarmy_web::Problem;
 use serde::Deserialize;
 use std::sync::Arc;
 
+use super::choice::{self, Choice};
 use super::project::{self as page, Loaded, NoQuery, Shared};
 use crate::Console;
 use crate::api_source::ApiSource;
@@ -24,8 +25,8 @@ use crate::part::{Part, Versioned as _};
 use crate::view::artifact;
 use crate::view::icon::Icon;
 use crate::view::project::{Tab, requires};
+use crate::view::state;
 use crate::view::task::{self, RowView, TaskView};
-use crate::view::{state, texts};
 
 /// Number of tasks on a page.
 const WINDOW: u32 = 100;
@@ -45,44 +46,10 @@ struct TasksQuery {
 impl TasksQuery {
     /// Returns the filter. An empty value, as a form sends it, is none.
     fn filter(&self) -> Result<TaskFilter, Problem> {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let status = given(&self.status).map(|text| {
-            text.parse().map_err(|error: botarmy_domain::vocabulary::UnknownWord| {
-                Problem::invalid("status", error.to_string())
-            })
-        });
-        let agent = given(&self.agent).map(|text| {
-            text.parse().map_err(|error: botarmy_domain::vocabulary::UnknownWord| {
-                Problem::invalid("agent", error.to_string())
-            })
-        });
-        Ok(TaskFilter { status: status.transpose()?, agent: agent.transpose()?, after: self.after })
+        let status = choice::given("status", self.status.as_deref())?;
+        let agent = choice::given("agent", self.agent.as_deref())?;
+        Ok(TaskFilter { status, agent, after: self.after })
     }
-}
-
-/// Choice in a filter.
-pub(super) struct Choice {
-    pub(super) value: &'static str,
-    pub(super) label: String,
-    pub(super) is_chosen: bool,
-}
-
-fn agents(chosen: Option<AgentType>) -> Vec<Choice> {
-    let choice = |agent: &AgentType| Choice {
-        value: agent.as_str(),
-        label: texts::agent(*agent).to_owned(),
-        is_chosen: chosen == Some(*agent),
-    };
-    AgentType::ALL.iter().map(choice).collect()
-}
-
-fn statuses(chosen: Option<TaskStatus>) -> Vec<Choice> {
-    let choice = |status: &TaskStatus| Choice {
-        value: status.as_str(),
-        label: state::task(*status).label,
-        is_chosen: chosen == Some(*status),
-    };
-    TaskStatus::ALL.iter().map(choice).collect()
 }
 
 #[derive(Template)]
@@ -169,7 +136,7 @@ async fn list_page(
     let form = FormView {
         forbidden: (!loaded.allowed.run).then(|| requires("Adding a task", Permission::ProjectRun)),
         action: path.clone(),
-        agents: agents(fields.agent.parse().ok()),
+        agents: choice::agents(fields.agent.parse().ok()),
         fields,
         error,
     };
@@ -179,8 +146,8 @@ async fn list_page(
         shared,
         list,
         path,
-        statuses: statuses(filter.status),
-        agents: agents(filter.agent),
+        statuses: choice::of(TaskStatus::ALL, filter.status, |one| state::task(one).label),
+        agents: choice::agents(filter.agent),
         is_filtered,
         form,
     };

@@ -19,7 +19,7 @@ const MAX_TITLE: usize = 160;
 /// First option of a request about another round of a loop.
 const ANOTHER_ROUND: &str = "Try another round";
 
-/// What a request is about, as far as its answers depend on it.
+/// Subject of a request, as far as its answers depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Case {
     /// The result of a step or of a task.

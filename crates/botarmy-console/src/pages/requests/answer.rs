@@ -104,7 +104,7 @@ struct ConfirmTemplate {
     digest: String,
     short_digest: String,
     form: AnswerForm,
-    /// What is sent beside the decision, each with its name.
+    /// Texts and values that are sent beside the decision, each with its name.
     said: Vec<(&'static str, String)>,
     is_rejection: bool,
     name: String,
