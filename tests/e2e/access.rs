@@ -8,6 +8,7 @@ mod four_eyes;
 mod guessing;
 mod isolation;
 mod leases;
+mod members;
 mod names;
 mod openid;
 mod origins;

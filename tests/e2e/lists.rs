@@ -298,6 +298,8 @@ const BOUNDS: &[(&str, &str, &[&str], Bound)] = &[
     ("GET", "/api/v1/hitl/{request_id}", OF_REQUESTS, Bound::Part),
     ("GET", "/api/v1/hitl/{request_id}/context", &["artifacts"], Bound::Part),
     ("GET", "/api/v1/projects", &["items"], Bound::Paged),
+    ("GET", "/api/v1/projects/{project_id}/members", &["items"], Bound::Paged),
+    ("GET", "/api/v1/projects/{project_id}/members", &["items.roles"], Bound::Part),
     ("GET", "/api/v1/projects/{project_id}", &["overridden", "progress.steps"], Bound::Part),
     ("GET", "/api/v1/projects/{project_id}/status", &["tasks"], Bound::Cut),
     ("GET", "/api/v1/projects/{project_id}/tasks", &["items"], Bound::Paged),
@@ -337,6 +339,7 @@ const BOUNDS: &[(&str, &str, &[&str], Bound)] = &[
     ("PUT", "/api/v1/access/principals/{principal_id}/disabled", OF_PRINCIPALS, Bound::Part),
     ("PUT", "/api/v1/access/principals/{principal_id}/grants", OF_PRINCIPALS, Bound::Part),
     ("PUT", "/api/v1/access/principals/{principal_id}/groups", OF_PRINCIPALS, Bound::Part),
+    ("PUT", "/api/v1/projects/{project_id}/members/{principal_id}", &["roles"], Bound::Part),
 ];
 
 /// Lists of a principal.

@@ -169,6 +169,11 @@ fn project_routes(config: &mut ServiceConfig) {
         .service(change("/projects/{id}/budget", web::post().to(pages::usage::set_budget)))
         .service(change("/projects/{id}/pause", web::post().to(pages::project::pause)))
         .service(change("/projects/{id}/resume", web::post().to(pages::project::resume)))
+        .service(form(
+            "/projects/{id}/members",
+            web::get().to(pages::members::show),
+            web::post().to(pages::members::set_roles),
+        ))
         .service(
             web::resource("/projects/{id}/{change}")
                 .route(web::get().to(pages::project::ask))

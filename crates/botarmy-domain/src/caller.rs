@@ -382,6 +382,18 @@ impl Caller {
         })
     }
 
+    /// Returns whether a role in this place gives nothing that the caller does not hold there, so that it
+    /// may be passed on.
+    #[must_use]
+    pub fn covers(&self, role: Role, place: Place) -> bool {
+        match place {
+            Place::Installation | Place::NewProject => self.rights().covers(&Grant::on_all(role)),
+            Place::Project { id, creator } => {
+                self.rights().covers_on(role, id, self.is_own(creator))
+            }
+        }
+    }
+
     /// Returns whether the caller may read in this place. A project in which it may not read does not
     /// exist for it.
     #[must_use]

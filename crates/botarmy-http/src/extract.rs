@@ -320,10 +320,10 @@ impl FromRequest for Undocumented {
     }
 }
 
-/// The variable segment of the path: an id or a word.
-pub(crate) struct Segment<T>(pub(crate) T);
+/// A variable segment of the path: an id or a word. `N` counts those before it.
+pub(crate) struct Segment<T, const N: usize = 0>(pub(crate) T);
 
-impl<T> FromRequest for Segment<T>
+impl<T, const N: usize> FromRequest for Segment<T, N>
 where
     T: FromStr + 'static,
     T::Err: std::fmt::Display,
@@ -332,7 +332,7 @@ where
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (name, value) = request.match_info().iter().next().unwrap_or(("path", ""));
+        let (name, value) = request.match_info().iter().nth(N).unwrap_or(("path", ""));
         ready(match value.parse() {
             Ok(value) => Ok(Self(value)),
             Err(error) => Err(Problem::invalid(name, error.to_string())),

@@ -1,6 +1,7 @@
 //! Projects: creating them, and the life cycle from start to end.
 
 mod completion;
+mod members;
 mod reading;
 mod status;
 mod view;
@@ -32,9 +33,11 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new::<__path_reopen, _, _>(reopen, Permission::ProjectRun).keyed(),
         Endpoint::new::<__path_cancel, _, _>(cancel, Permission::ProjectRun).keyed(),
     ];
-    [status::endpoints(), reading::endpoints(), life_cycle, completion::endpoints()]
+    let rest = [completion::endpoints(), members::endpoints()].into_iter().flatten();
+    [status::endpoints(), reading::endpoints(), life_cycle]
         .into_iter()
         .flatten()
+        .chain(rest)
         .collect()
 }
 

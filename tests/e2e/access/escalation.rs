@@ -125,7 +125,7 @@ impl<'a> Game<'a> {
         let of_principal = one(dice, &self.principals).clone();
         let key_id = one(dice, &self.key_ids).clone();
         let project = one(dice, self.projects).id.clone();
-        let (method, path, body) = match dice.below(10) {
+        let (method, path, body) = match dice.below(12) {
             0 | 1 => (
                 "POST",
                 "/api/v1/access/principals".to_owned(),
@@ -153,7 +153,12 @@ impl<'a> Game<'a> {
                 format!("/api/v1/access/principals/{of_principal}/groups"),
                 json!({"groups": ["admins"]}),
             ),
-            8 => ("POST", "/api/v1/projects".to_owned(), json!({"name": "Made by a caller"})),
+            8 | 9 => {
+                let roles: Vec<_> = grants.iter().map(|grant| grant["role"].clone()).collect();
+                let path = format!("/api/v1/projects/{project}/members/{of_principal}");
+                ("PUT", path, json!({"roles": roles}))
+            }
+            10 => ("POST", "/api/v1/projects".to_owned(), json!({"name": "Made by a caller"})),
             _ => (
                 "POST",
                 format!("/api/v1/projects/{project}/tasks"),

@@ -127,6 +127,8 @@ pub(super) const TABLE: &[Row] = &[
     ("retry_task", On(P::ProjectRun), None),
     ("cancel_task", On(P::ProjectRun), None),
     ("set_budget", On(P::ProjectManage), Some(|_| json!({}))),
+    ("list_members", On(P::ProjectManage), None),
+    ("set_member_roles", On(P::ProjectManage), Some(|_| json!({"roles": ["viewer"]}))),
     (
         "respond_to_requests",
         On(P::GateAnswer),

@@ -138,7 +138,12 @@ impl Game {
         let access = self.guarded.access.clone();
         let principal = one(dice, &self.principals);
         let credential = one(dice, &self.credentials);
-        match dice.below(8) {
+        match dice.below(9) {
+            8 => {
+                let roles = self.any_grants(dice).into_iter().map(|grant| grant.role).collect();
+                let project = one(dice, &self.projects);
+                access.set_member_roles(project, principal, roles, caller).await.is_ok()
+            }
             0 | 1 => {
                 self.names += 1;
                 let new = NewPrincipal {

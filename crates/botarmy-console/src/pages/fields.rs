@@ -1,6 +1,6 @@
 //! Forms with fields for roles: one line for each role, with the places where it is granted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use botarmy_domain::{Grant, GrantTarget, ProjectId, Role};
 use botarmy_web::Problem;
@@ -47,6 +47,22 @@ impl Fields {
             Some(name) => Err(Problem::invalid(name.clone(), "is not a field of this form")),
             None => Ok(()),
         }
+    }
+
+    /// Reads the boxes of roles, in a form with these fields besides.
+    ///
+    /// # Errors
+    /// A 422 that names a field that is no role and none of these.
+    pub(super) fn roles(&self, known: &[&str]) -> Result<BTreeSet<Role>, Problem> {
+        let mut roles = BTreeSet::new();
+        for name in self.0.keys().filter(|name| !known.contains(&name.as_str())) {
+            match name.strip_prefix("role.").map(str::parse) {
+                Some(Ok(role)) => drop(roles.insert(role)),
+                _ if name == "form_token" => {}
+                _ => return Err(Problem::invalid(name.clone(), "is not a field of this form")),
+            }
+        }
+        Ok(roles)
     }
 
     /// Reads the roles.
@@ -136,6 +152,15 @@ mod tests {
             assert!(fields(&format!("{name}=1")).check_names(&["name"]).is_err(), "{name}");
         }
         fields("name=x&form_token=y").check_names(&["name"]).unwrap();
+    }
+
+    #[test]
+    fn boxes_of_roles_are_read() {
+        let roles = fields("principal=x&role.viewer=1&role.admin=1&form_token=y");
+        assert_eq!(roles.roles(&["principal"]).unwrap(), [Role::Viewer, Role::Admin].into());
+        for bad in ["role.king=1", "viewer=1", "all.viewer=1"] {
+            assert!(fields(bad).roles(&["principal"]).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(crate) mod inbox;
 pub(crate) mod keys;
 pub(crate) mod log;
 pub(crate) mod login;
+pub(crate) mod members;
 pub(crate) mod more;
 pub(crate) mod openid;
 pub(crate) mod people;

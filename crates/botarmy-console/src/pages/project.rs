@@ -126,7 +126,7 @@ pub(super) fn shared(
         forbidden,
         api: ApiSource::new(context, api)?,
     };
-    let tabs = project::tabs(project, &loaded.detail.counts, loaded.entries, tab);
+    let tabs = project::tabs(project, &loaded.detail.counts, loaded.entries, loaded.allowed, tab);
     let topic = topic(project.id);
     Ok(Shared {
         head: Part::new("head", &topic, &head)?,

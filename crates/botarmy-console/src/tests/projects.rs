@@ -2,6 +2,7 @@
 
 use botarmy_domain::budget::{BudgetReport, UsageReport};
 use botarmy_domain::log::HeadMark;
+use botarmy_domain::ports::Member;
 use botarmy_domain::project::{Counts, ProjectDetail};
 use botarmy_domain::task::{TaskError, TaskState};
 use botarmy_domain::{
@@ -164,7 +165,7 @@ async fn a_part_is_returned_alone_and_reads_only_what_it_shows() {
 
 #[actix_web::test]
 async fn a_project_that_is_not_seen_does_not_exist() {
-    for end in ["", "/tasks", "/artifacts", "/log", "/usage", "/cancel"] {
+    for end in ["", "/tasks", "/artifacts", "/log", "/usage", "/members", "/cancel"] {
         let mut fakes = Fakes::default();
         fakes
             .queries
@@ -187,7 +188,9 @@ async fn pausing_needs_the_token_and_leads_back_to_the_project() {
     });
     let answer = fakes.send(form(&path("/pause"), &form_of("")), true).await;
     assert_eq!((answer.status, answer.header(header::LOCATION)), (303, path("").as_str()));
-    for end in ["/pause", "/resume", "/cancel", "/complete", "/reopen", "/budget", "/tasks"] {
+    for end in
+        ["/pause", "/resume", "/cancel", "/complete", "/reopen", "/budget", "/members", "/tasks"]
+    {
         let answer = Fakes::default().send(form(&path(end), "form_token=x"), true).await;
         assert_eq!(answer.status, 403, "{end}");
     }
@@ -432,6 +435,90 @@ async fn the_budget_is_changed_by_those_who_may() {
     });
     let answer = right.send(form(&path("/budget"), &form_of("dollars=&tokens=1,000")), true).await;
     assert_eq!((answer.status, answer.header(header::LOCATION)), (303, path("/usage").as_str()));
+}
+
+fn member(name: &str, roles: &[Role]) -> Member {
+    Member {
+        principal: Principal::local_id(name),
+        name: name.to_owned(),
+        kind: PrincipalKind::Person,
+        roles: roles.iter().copied().collect(),
+    }
+}
+
+#[actix_web::test]
+async fn members_are_shown_to_those_who_manage_the_project_and_set_by_name_or_id() {
+    let bob = "<img src=x onerror=alert(1)>";
+    let manager = || {
+        let mut fakes = with_project(project_at("Project Planning"), 0, Role::Admin);
+        fakes.access.expect_members().returning(move |_, id, _, limit| {
+            assert_eq!(id, project_id());
+            Ok(Page::first(vec![member(bob, &[Role::Viewer, Role::Worker])], limit))
+        });
+        fakes
+    };
+    let page = manager().send(get(&path("/members")), true).await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert!(page.body.contains("<bdi>&lt;img") || page.body.contains("<bdi>&#60;img"));
+    assert!(!page.body.contains(bob), "{}", page.body);
+    for (role, is_ticked) in [("viewer", true), ("worker", true), ("admin", false)] {
+        let ticked = format!("name=\"role.{role}\" value=\"1\" checked");
+        assert_eq!(page.body.contains(&ticked), is_ticked, "{role}");
+    }
+    assert!(page.body.contains("aria-current=\"page\">Members"), "{}", page.body);
+
+    // Others have no such tab, and no such page.
+    let mut viewer = with_project(project_at("Project Planning"), 0, Role::Viewer);
+    viewer.access.expect_members().returning(|_, _, _, _| {
+        let permission = Permission::ProjectManage;
+        Err(DomainError::NotPermitted { permission, elsewhere: false }.into())
+    });
+    assert_eq!(viewer.send(get(&path("/members")), true).await.status, 403);
+
+    // A name is the id of a local principal; an id is one.
+    let other = Principal::local_id("x").to_string();
+    for named in ["Carol", other.as_str()] {
+        let mut fakes = manager();
+        let id = named.parse().unwrap_or_else(|_| Principal::local_id(named));
+        fakes.access.expect_set_member_roles().times(1).returning(
+            move |_, found, roles, caller| {
+                assert_eq!((found, caller.name()), (id, "ada <b>"));
+                assert_eq!(roles, [Role::Viewer, Role::Reviewer].into());
+                Ok(member("Carol", &[]))
+            },
+        );
+        let fields = format!("principal={named}&role.viewer=1&role.reviewer=1");
+        let answer = fakes.send(form(&path("/members"), &form_of(&fields)), true).await;
+        assert_eq!(
+            (answer.status, answer.header(header::LOCATION)),
+            (303, path("/members").as_str())
+        );
+    }
+
+    // What was refused keeps what was filled in.
+    type Refuse = fn() -> Error;
+    let refusals: [(Refuse, u16, &str); 2] = [
+        (|| DomainError::not_found("Principal", "x").into(), 422, "is no person and no program"),
+        (
+            || {
+                let detail = "The role admin can be granted there only by a principal.".to_owned();
+                DomainError::Forbidden { code: "grant_not_held", detail }.into()
+            },
+            409,
+            "can be granted there only",
+        ),
+    ];
+    for (refuse, status, text) in refusals {
+        let mut fakes = manager();
+        fakes.access.expect_set_member_roles().returning(move |_, _, _, _| Err(refuse()));
+        let fields = form_of("principal=dave&role.admin=1");
+        let page = fakes.send(form(&path("/members"), &fields), true).await;
+        assert_eq!(page.status, status, "{}", page.body);
+        assert!(page.body.contains(text) && page.body.contains("value=\"dave\""), "{}", page.body);
+        assert!(page.body.contains("name=\"role.admin\" value=\"1\" checked"), "{}", page.body);
+    }
+    let unknown = form_of("principal=dave&role.king=1");
+    assert_eq!(manager().send(form(&path("/members"), &unknown), true).await.status, 422);
 }
 
 #[actix_web::test]

@@ -1,8 +1,8 @@
 //! People, programs, their roles and keys, as the pages for administrators show them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use botarmy_domain::ports::{UsedKey, UsedSession};
+use botarmy_domain::ports::{Member, UsedKey, UsedSession};
 use botarmy_domain::{
     Caller, Grant, GrantTarget, Principal, PrincipalId, PrincipalKind, Role, Timestamp,
 };
@@ -106,6 +106,38 @@ pub(crate) fn grant_rows(grants: &[Grant]) -> Vec<GrantRow> {
         }
     };
     Role::ALL.iter().map(row).collect()
+}
+
+/// Box of a role in a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoleChoice {
+    pub(crate) role: &'static str,
+    pub(crate) is_chosen: bool,
+}
+
+/// Returns the boxes of all roles, those of these roles ticked.
+pub(crate) fn role_choices(chosen: &BTreeSet<Role>) -> Vec<RoleChoice> {
+    let choice = |role: &Role| RoleChoice { role: role.as_str(), is_chosen: chosen.contains(role) };
+    Role::ALL.iter().map(choice).collect()
+}
+
+/// Member of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MemberView {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) choices: Vec<RoleChoice>,
+}
+
+/// Returns a member as it is shown.
+pub(crate) fn member(member: &Member) -> MemberView {
+    MemberView {
+        id: member.principal.to_string(),
+        name: member.name.clone(),
+        kind: account::kind(member.kind),
+        choices: role_choices(&member.roles),
+    }
 }
 
 /// API key, without its secret.

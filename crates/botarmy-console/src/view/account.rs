@@ -11,6 +11,8 @@ use super::time::TimeView;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccountView {
     pub(crate) name: String,
+    /// Id, by which managers of projects may name the person; `None` on an open server.
+    pub(crate) id: Option<String>,
     pub(crate) kind: &'static str,
     /// Sentence about the proof of identity.
     pub(crate) signed_in: &'static str,
@@ -55,6 +57,7 @@ pub(crate) fn view(
     newest_first.sort_by_key(|used| std::cmp::Reverse(used.session.started_at));
     AccountView {
         name: caller.name().to_owned(),
+        id: caller.principal().map(|id| id.to_string()),
         kind: kind(caller.kind()),
         signed_in: match current {
             Some(used) => sentence(used.session.started_with),

@@ -71,7 +71,7 @@ fn cost(budget: &BudgetReport) -> String {
 pub(crate) struct Allowed {
     /// Pause, resume, cancel, reopen; tasks.
     pub(crate) run: bool,
-    /// Complete by force; budget.
+    /// Complete by force; budget; members.
     pub(crate) manage: bool,
     /// Answer requests.
     pub(crate) answer: bool,
@@ -225,23 +225,32 @@ pub(crate) enum Tab {
     Artifacts,
     Log,
     Usage,
+    Members,
 }
 
 /// Returns the tabs. `entries` is the number of entries of the log.
-pub(crate) fn tabs(project: &Project, counts: &Counts, entries: u64, current: Tab) -> Vec<TabView> {
+pub(crate) fn tabs(
+    project: &Project,
+    counts: &Counts,
+    entries: u64,
+    allowed: Allowed,
+    current: Tab,
+) -> Vec<TabView> {
     let tab = |tab, label, end: &str, count: Option<u64>| TabView {
         label,
         path: format!("/console/projects/{}{end}", project.id),
         count: count.map(texts::grouped),
         is_current: tab == current,
     };
-    vec![
+    let members = allowed.manage.then(|| tab(Tab::Members, "Members", "/members", None));
+    let tabs = [
         tab(Tab::Overview, "Overview", "", None),
         tab(Tab::Tasks, "Tasks", "/tasks", Some(counts.total().into())),
         tab(Tab::Artifacts, "Artifacts", "/artifacts", Some(counts.artifacts.into())),
         tab(Tab::Log, "Log", "/log", Some(entries)),
         tab(Tab::Usage, "Usage", "/usage", None),
-    ]
+    ];
+    tabs.into_iter().chain(members).collect()
 }
 
 /// Action on a project: a button, or a link to a page that asks first.

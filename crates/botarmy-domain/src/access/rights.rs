@@ -41,6 +41,13 @@ impl Held {
             || self.projects.get(&project).is_some_and(|set| set.has(permission))
     }
 
+    /// Returns the permissions on a project.
+    fn on_project(&self, project: ProjectId, is_own: bool) -> PermissionSet {
+        let named = self.projects.get(&project).copied().unwrap_or_default();
+        let held = self.all.union(named);
+        if is_own { held.union(self.own) } else { held }
+    }
+
     fn sight(&self, permission: Permission, principal: Option<PrincipalId>) -> Option<Sight> {
         if self.all.has(permission) {
             return None;
@@ -117,9 +124,7 @@ impl Rights {
             let on_target = match grant.target {
                 GrantTarget::All => held.all,
                 GrantTarget::Own => held.all.union(held.own),
-                GrantTarget::Project(id) => {
-                    held.all.union(held.projects.get(&id).copied().unwrap_or_default())
-                }
+                GrantTarget::Project(id) => held.on_project(id, false),
             };
             on_target.includes(grant.role.permissions())
         })
@@ -129,23 +134,27 @@ impl Rights {
     /// Whoever manages a project may let workers work on it, without being one.
     #[must_use]
     pub fn covers(&self, grant: &Grant) -> bool {
-        let wanted = grant.role.permissions();
-        let is_covered = |held: PermissionSet| {
-            held.includes(wanted)
-                || (grant.role == Role::Worker && held.has(Permission::ProjectManage))
-        };
-        self.0.iter().all(|held| {
-            let on_target = match grant.target {
-                GrantTarget::All => held.all,
-                // What the other creates is not what the caller created.
-                GrantTarget::Own => held.all,
-                GrantTarget::Project(id) => {
-                    held.all.union(held.projects.get(&id).copied().unwrap_or_default())
-                }
-            };
-            is_covered(on_target)
-        })
+        match grant.target {
+            // What the other creates is not what the caller created.
+            GrantTarget::All | GrantTarget::Own => {
+                self.0.iter().all(|held| may_pass_on(held.all, grant.role))
+            }
+            GrantTarget::Project(id) => self.covers_on(grant.role, id, false),
+        }
     }
+
+    /// Returns whether a role on this project gives nothing that is not held there, as
+    /// [`Rights::covers`]; `is_own` if the caller created the project.
+    #[must_use]
+    pub fn covers_on(&self, role: Role, project: ProjectId, is_own: bool) -> bool {
+        self.0.iter().all(|held| may_pass_on(held.on_project(project, is_own), role))
+    }
+}
+
+/// Returns whether one that holds these permissions may grant a role there.
+fn may_pass_on(held: PermissionSet, role: Role) -> bool {
+    held.includes(role.permissions())
+        || (role == Role::Worker && held.has(Permission::ProjectManage))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod denials;
 mod first_admin;
 mod keys;
+mod members;
 mod principals;
 mod rules;
 mod sessions;
@@ -11,6 +12,7 @@ mod sessions;
 pub use denials::note_denials;
 pub use first_admin::{FIRST_ADMIN, first_admin, first_admin_scope, restore_first_admin};
 pub use keys::{NewApiKey, create_key, revoke_key, rotate_key};
+pub use members::set_member_roles;
 pub use principals::{change_principal, create_principal, id_of};
 pub use rules::scope;
 pub use sessions::{

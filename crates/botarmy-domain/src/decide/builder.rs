@@ -59,9 +59,23 @@ impl<'a> DecisionBuilder<'a> {
         snapshot: &'a Snapshot,
         permission: Permission,
     ) -> Result<Self, DomainError> {
-        let caller = &context.caller;
         let place = place_of(snapshot, permission);
-        caller.check(permission, place.map_err(|missing| caller.missing(permission, missing))?)?;
+        let place = place.map_err(|missing| context.caller.missing(permission, missing))?;
+        Self::in_place(context, snapshot, permission, place)
+    }
+
+    /// Creates the builder of a decision that needs this permission in a place that its rows do not show:
+    /// what is decided about a project and written to the system log.
+    ///
+    /// # Errors
+    /// As [`DecisionBuilder::new`].
+    pub(super) fn in_place(
+        context: &DecisionContext,
+        snapshot: &'a Snapshot,
+        permission: Permission,
+        place: Place,
+    ) -> Result<Self, DomainError> {
+        context.caller.check(permission, place)?;
         Ok(Self::checked(context, snapshot))
     }
 

@@ -1,17 +1,18 @@
 //! The driving port for access control: it recognises callers, and manages principals and keys.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::access::{ApiKey, ApiKeyText, Grant, Principal};
+use crate::access::{ApiKey, ApiKeyText, Grant, GrantTarget, Principal};
 use crate::caller::Caller;
 use crate::error::Error;
-use crate::ids::{CredentialId, PrincipalId};
+use crate::ids::{CredentialId, PrincipalId, ProjectId};
 use crate::page::Page;
 use crate::timestamp::Timestamp;
-use crate::vocabulary::PrincipalKind;
+use crate::vocabulary::{PrincipalKind, Role};
 
 /// Reason for which a credential is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +101,35 @@ pub struct PrincipalChange {
     pub deleted: bool,
 }
 
+/// A principal that has roles on one project by name. Nothing else about the principal is in it, because
+/// the managers of the project see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Id of the principal.
+    pub principal: PrincipalId,
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: PrincipalKind,
+    /// Roles that were granted on this project by name; none after the last one was taken away.
+    pub roles: BTreeSet<Role>,
+}
+
+impl Member {
+    /// Returns what the managers of a project see of a principal.
+    #[must_use]
+    pub fn of(principal: &Principal, project: ProjectId) -> Self {
+        let target = GrantTarget::Project(project);
+        let on_project = principal.grants.iter().filter(|grant| grant.target == target);
+        Self {
+            principal: principal.id,
+            name: principal.name.clone(),
+            kind: principal.kind,
+            roles: on_project.map(|grant| grant.role).collect(),
+        }
+    }
+}
+
 /// Recognises callers by their credentials, and manages principals and keys.
 ///
 /// An implementation
@@ -170,6 +200,26 @@ pub trait Access: Send + Sync + 'static {
         change: PrincipalChange,
         caller: Caller,
     ) -> Result<Arc<Principal>, Error>;
+
+    /// Returns the members of a project by id, those after the principal `after`: principals with roles on
+    /// this project by name. Those with roles on all projects, or on their own, are not among them.
+    async fn members(
+        &self,
+        caller: &Caller,
+        project: ProjectId,
+        after: Option<PrincipalId>,
+        limit: u32,
+    ) -> Result<Page<Member>, Error>;
+
+    /// Sets the roles that a principal has on a project by name. It gets only roles that the caller
+    /// could pass on there, or had before.
+    async fn set_member_roles(
+        &self,
+        project: ProjectId,
+        principal: PrincipalId,
+        roles: BTreeSet<Role>,
+        caller: Caller,
+    ) -> Result<Member, Error>;
 
     /// Returns keys by id, those after the key `after`, of one principal or of all.
     async fn keys(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use botarmy_domain::decide::access::{
     NewApiKey, change_principal, create_key, create_principal, first_admin, first_admin_scope,
-    note_denials, revoke_key, rotate_key, scope,
+    note_denials, revoke_key, rotate_key, scope, set_member_roles,
 };
 use botarmy_domain::ports::{NewPrincipal, PrincipalChange};
 use botarmy_domain::records::Listed;
@@ -120,6 +120,19 @@ impl Installation {
         let scope = self.everything();
         self.run(&scope, &caller, |context, snapshot| {
             change_principal(context, snapshot, id, change)
+        })
+    }
+
+    fn set_roles(
+        &mut self,
+        caller: Caller,
+        id: PrincipalId,
+        project: (ProjectId, Option<PrincipalId>),
+        roles: BTreeSet<Role>,
+    ) -> Outcome {
+        let scope = scope().record::<Principal>(id);
+        self.run(&scope, &caller, |context, snapshot| {
+            set_member_roles(context, snapshot, project, id, &roles)
         })
     }
 
@@ -362,9 +375,72 @@ fn malformed_principals_are_refused() {
 enum Call {
     Create(Vec<Grant>),
     Change(Index, Vec<Grant>),
+    Member(Index, ProjectId, BTreeSet<Role>),
     CreateKey(Index, Option<Vec<Grant>>),
     Rotate(Index),
     Revoke(Index),
+}
+
+#[test]
+fn managers_of_a_project_decide_about_its_members_and_nothing_else() {
+    let mut installation = Installation::new();
+    let [one, two] = projects();
+    let manager = installation.caller_with("manager", vec![Grant::on_project(Role::Admin, one)]);
+    let on_all = vec![Grant::on_all(Role::Viewer), Grant::on_project(Role::Operator, two)];
+    installation.create(Caller::local("cli"), "ada", on_all.clone()).unwrap();
+    let ada = Principal::local_id("ada");
+    let roles = |roles: &[Role]| roles.iter().copied().collect::<BTreeSet<_>>();
+
+    // Each change replaces the roles there, and leaves the other grants.
+    let before = installation.version();
+    for given in [&[Role::Reviewer, Role::Admin][..], &[Role::Worker], &[]] {
+        installation.set_roles(manager.clone(), ada, (one, None), roles(given)).unwrap();
+        let on_one = given.iter().map(|role| Grant::on_project(*role, one));
+        let wanted: BTreeSet<_> = on_all.iter().copied().chain(on_one).collect();
+        assert_eq!(installation.principal(ada).grants, wanted.into_iter().collect::<Vec<_>>());
+    }
+    assert_eq!(installation.version(), before + 3, "other servers notice each");
+    let again = installation.set_roles(manager.clone(), ada, (one, None), roles(&[])).unwrap();
+    assert!(again.entries.is_empty(), "nothing has changed");
+
+    // Another project does not exist for them, and a principal that does not exist is unknown.
+    let elsewhere = installation.set_roles(manager.clone(), ada, (two, None), roles(&[]));
+    assert!(matches!(elsewhere, Err(DomainError::NotFound { .. })), "{elsewhere:?}");
+    let bob = Principal::local_id("bob");
+    let unknown = installation.set_roles(manager, bob, (one, None), roles(&[]));
+    assert!(matches!(unknown, Err(DomainError::NotFound { .. })), "{unknown:?}");
+
+    // Roles below that of a manager do not suffice, and those on all projects do.
+    for role in [Role::Viewer, Role::Operator, Role::Reviewer] {
+        let name = format!("one {role}");
+        let caller = installation.caller_with(&name, vec![Grant::on_project(role, one)]);
+        let refused = installation.set_roles(caller, ada, (one, None), roles(&[Role::Viewer]));
+        let lacks = Permission::ProjectManage;
+        assert!(
+            matches!(refused, Err(DomainError::NotPermitted { permission, .. }) if permission == lacks),
+            "{refused:?}"
+        );
+    }
+    let admin = installation.caller_with("chief", vec![Grant::on_all(Role::Admin)]);
+    installation.set_roles(admin, ada, (two, None), roles(&[Role::Reviewer])).unwrap();
+
+    // One that manages what it creates passes on what it holds there, on its own projects alone.
+    let creator = installation.caller_with("creator", vec![Grant::on_own(Role::Admin)]);
+    let own = creator.principal();
+    let given = roles(&[Role::Operator, Role::Worker]);
+    installation.set_roles(creator.clone(), ada, (one, own), given.clone()).unwrap();
+    let refused = installation.set_roles(creator, ada, (one, Some(ada)), given);
+    assert!(matches!(refused, Err(DomainError::NotFound { .. })), "{refused:?}");
+
+    // A key that is narrowed to another role manages nothing.
+    let id = installation.create_key(
+        Caller::local("cli"),
+        Principal::local_id("chief"),
+        Some(vec![Grant::on_all(Role::Operator)]),
+    );
+    let narrowed = installation.caller(id.unwrap());
+    let refused = installation.set_roles(narrowed, ada, (one, None), roles(&[]));
+    assert!(matches!(refused, Err(DomainError::NotPermitted { .. })), "{refused:?}");
 }
 
 fn projects() -> [ProjectId; 2] {
@@ -384,10 +460,16 @@ fn any_grants() -> impl Strategy<Value = Vec<Grant>> {
     )
 }
 
+fn any_roles() -> impl Strategy<Value = BTreeSet<Role>> {
+    proptest::collection::btree_set(proptest::sample::select(Role::ALL.to_vec()), 0..3)
+}
+
 fn any_call() -> impl Strategy<Value = Call> {
     prop_oneof![
         any_grants().prop_map(Call::Create),
         (any::<Index>(), any_grants()).prop_map(|(of, grants)| Call::Change(of, grants)),
+        (any::<Index>(), proptest::sample::select(projects().to_vec()), any_roles())
+            .prop_map(|(of, project, roles)| Call::Member(of, project, roles)),
         (any::<Index>(), proptest::option::of(any_grants()))
             .prop_map(|(of, grants)| Call::CreateKey(of, grants)),
         any::<Index>().prop_map(Call::Rotate),
@@ -457,6 +539,10 @@ proptest! {
                     let change = PrincipalChange { grants: Some(grants), ..Default::default() };
                     let id = principals[of.index(principals.len())];
                     installation.change(caller.clone(), id, &change).map(drop)
+                }
+                Call::Member(of, project, roles) => {
+                    let id = principals[of.index(principals.len())];
+                    installation.set_roles(caller.clone(), id, (project, None), roles).map(drop)
                 }
                 Call::CreateKey(of, grants) => {
                     let id = principals[of.index(principals.len())];

@@ -36,6 +36,7 @@ fn of(schema: &str) -> Option<Value> {
             "grants": [{"role": "operator", "on": "own"}],
         }),
         "GrantsBody" => json!({"grants": [{"role": "viewer", "on": "project", "project_id": ID}]}),
+        "MemberRolesBody" => json!({"roles": ["viewer", "reviewer"]}),
         "GroupsBody" => json!({"groups": ["reviewers"]}),
         "DisabledBody" => json!({"disabled": true}),
         "NewKeyBody" => json!({"principal_id": ID, "name": "laptop", "expires_in_days": 90}),

@@ -8,15 +8,16 @@ use async_trait::async_trait;
 use botarmy_domain::access::MAX_PROJECTS;
 use botarmy_domain::decide::access::{
     FIRST_ADMIN, NewApiKey, change_principal, create_key, create_principal, first_admin,
-    first_admin_scope, id_of, restore_first_admin, revoke_key, rotate_key, scope,
+    first_admin_scope, id_of, restore_first_admin, revoke_key, rotate_key, scope, set_member_roles,
 };
 use botarmy_domain::ports::{
-    Access, Denial, IssuedKey, Lifetime, NewKey, NewPrincipal, PrincipalChange, RecordsExt, UsedKey,
+    Access, Denial, IssuedKey, Lifetime, Member, NewKey, NewPrincipal, PrincipalChange, RecordsExt,
+    UsedKey,
 };
 use botarmy_domain::{
     AccessVersion, ApiKey, ApiKeyText, Authentication, Caller, Committed, CredentialId,
     DecisionContext, DomainError, EntryFilter, Error, Grant, GrantTarget, Page, Permission,
-    PersonSessions, Place, Principal, PrincipalId, ProjectId, Scope, StoreError, Timestamp,
+    PersonSessions, Place, Principal, PrincipalId, ProjectId, Role, Scope, StoreError, Timestamp,
 };
 use tracing::{info, warn};
 
@@ -160,6 +161,51 @@ impl Access for AccessControl {
             // It was as wanted already.
             None => self.existing_principal(id).await,
         }
+    }
+
+    async fn members(
+        &self,
+        caller: &Caller,
+        project: ProjectId,
+        after: Option<PrincipalId>,
+        limit: u32,
+    ) -> Result<Page<Member>, Error> {
+        self.engine().project_for(caller, project, Permission::ProjectManage).await?;
+        let all = self.engine().ports.stores.records.all::<Principal>().await?;
+        let later = all.iter().filter(|one| one.deleted_at.is_none() && Some(one.id) > after);
+        let members = later.map(|one| Member::of(one, project));
+        Ok(Page::first(members.filter(|member| !member.roles.is_empty()).collect(), limit))
+    }
+
+    async fn set_member_roles(
+        &self,
+        project: ProjectId,
+        principal: PrincipalId,
+        roles: BTreeSet<Role>,
+        caller: Caller,
+    ) -> Result<Member, Error> {
+        // The creator of a project, on which the check depends, never changes.
+        let stored = self.engine().project_for(&caller, project, Permission::ProjectManage).await?;
+        let on = (project, stored.creator);
+        let context = self.engine().context(caller);
+        let decide = move |context: &_, snapshot: &_| {
+            set_member_roles(context, snapshot, on, principal, &roles)
+        };
+        let changed =
+            move |committed: &Committed| committed.record::<Principal>(principal).cloned();
+        let scope = scope().record::<Principal>(principal);
+        let changed = self.engine().commit_call(context, scope, decide, changed).await?;
+        self.update().await;
+        let changed = match changed {
+            Some(changed) => {
+                let name = &changed.name;
+                info!(principal.id = %principal, project.id = %project, "Changed the roles of \"{name}\" on a project");
+                changed
+            }
+            // It was as wanted already.
+            None => self.existing_principal(principal).await?,
+        };
+        Ok(Member::of(&changed, project))
     }
 
     async fn keys(

@@ -12,7 +12,7 @@ use crate::log::LogId;
 use crate::records::{Listed, RecordKey, RecordValue};
 use crate::scope::Scope;
 use crate::timestamp::Timestamp;
-use crate::vocabulary::Authentication;
+use crate::vocabulary::{Authentication, Role};
 
 /// Returns the scope of a decision about access, without the principals and keys that it is about.
 #[must_use]
@@ -37,20 +37,32 @@ pub(super) fn passed_on(
     grants: &[Grant],
     held: &[Grant],
 ) -> Result<Vec<Grant>, DomainError> {
-    let grants: BTreeSet<Grant> = grants.iter().copied().collect();
-    let grants: Vec<Grant> = grants.into_iter().collect();
-    check_grants(&grants)?;
+    let grants = checked_grants(grants.iter().copied())?;
     let mut new = grants.iter().filter(|grant| !held.contains(grant));
     match new.find(|grant| !caller.rights().covers(grant)) {
         None => Ok(grants),
-        Some(grant) => {
-            let detail = format!(
-                "The role {} can be granted there only by a principal that holds it there.",
-                grant.role
-            );
-            Err(DomainError::Forbidden { code: "grant_not_held", detail })
-        }
+        Some(grant) => Err(grant_not_held(grant.role)),
     }
+}
+
+/// Returns grants in order and without repetitions.
+///
+/// # Errors
+/// Too many projects.
+pub(super) fn checked_grants(
+    grants: impl Iterator<Item = Grant>,
+) -> Result<Vec<Grant>, DomainError> {
+    let grants: BTreeSet<Grant> = grants.collect();
+    let grants: Vec<Grant> = grants.into_iter().collect();
+    check_grants(&grants)?;
+    Ok(grants)
+}
+
+/// Returns the refusal of a role that the caller does not hold where it is to be granted.
+pub(super) fn grant_not_held(role: Role) -> DomainError {
+    let detail =
+        format!("The role {role} can be granted there only by a principal that holds it there.");
+    DomainError::Forbidden { code: "grant_not_held", detail }
 }
 
 /// Checks that the decision so far leaves a principal that manages access with a valid key, if there is
