@@ -8,6 +8,7 @@ pub mod browser;
 pub mod cluster;
 pub mod cookie_client;
 pub mod dice;
+pub mod documented;
 pub mod external_programs;
 pub mod follower;
 pub mod openid_provider;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::access;
+use crate::documented;
 
 /// Time limit of any wait in a test.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
@@ -357,17 +358,22 @@ impl TestServer {
     ///
     /// # Errors
     /// If there is no answer.
+    ///
+    /// # Panics
+    /// If the documentation of the operation does not name the status of the response.
     pub async fn raw(
         &self,
         method: Method,
         path: &str,
         body: Option<String>,
     ) -> reqwest::Result<Response> {
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.base));
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        request.timeout(TIMEOUT).send().await
+        let response = request.timeout(TIMEOUT).send().await?;
+        documented::check(&method, path, response.status().as_u16());
+        Ok(response)
     }
 
     /// Returns whether the server's log has this text.

@@ -818,3 +818,14 @@ async fn the_first_start_prints_a_link_that_signs_the_administrator_in() {
     assert!(!text.contains("botarmy_l_"), "only the first start prints one: {text}");
     assert!(text.contains("botarmy-server login"), "{text}");
 }
+
+#[tokio::test]
+async fn a_link_for_a_disabled_person_is_refused_as_documented() {
+    let server = TestServer::with(&NO_RUNNERS).await;
+    let person = person(&server, "viewer").await;
+    let path = format!("/api/v1/access/principals/{}/disabled", person.principal);
+    assert_eq!(server.put(&path, json!({"disabled": true})).await.0, 200);
+    let body = json!({"principal_id": person.principal});
+    let (status, refused) = server.post("/api/v1/access/links", body).await;
+    assert_eq!((status, &refused["type"]), (409, &json!("urn:botarmy:problem:person_disabled")));
+}

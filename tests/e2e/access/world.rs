@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use botarmy_tests::documented;
 use botarmy_tests::server::{TIMEOUT, TestServer, bare_client_builder};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
@@ -129,7 +130,9 @@ pub(super) async fn send(
     if let Some(body) = body {
         request = request.header("content-type", "application/json").body(body.to_string());
     }
-    request.send().await.unwrap()
+    let response = request.send().await.unwrap();
+    documented::check(method, path, response.status().as_u16());
+    response
 }
 
 /// Returns a key of the right form that was never created.

@@ -208,7 +208,11 @@ struct LinkView<'a> {
 #[utoipa::path(
     post, path = "/api/v1/access/links", operation_id = "create_sign_in_link", tag = "access",
     request_body = NewLinkBody,
-    responses((status = 201, body = LinkView), (status = 404, body = ProblemDocument)),
+    responses(
+        (status = 201, body = LinkView),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument, description = "The person is disabled"),
+    ),
 )]
 async fn create_link(
     state: Data<State>,
