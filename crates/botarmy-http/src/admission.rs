@@ -311,9 +311,15 @@ async fn preview_of(
         Ok(token) if token.session().is_none() && !state.access.is_required() => unproven(request),
         Ok(token) => {
             let client = request.extensions().get::<ClientAddress>().copied();
-            let browser = browser(request.headers(), client);
-            let found = state.sessions.caller_of_preview(token, &browser).await;
-            found.map_err(|denial| state.preview_denied(denial, Source::of(request)))
+            let (browser, source) = (browser(request.headers(), client), Source::of(request));
+            let found = match state.sessions.caller_of_preview(token, &browser) {
+                // As for cookies: strangers do not have the server read its store.
+                Err(_) if !state.admission.limiter.is_failing(source, state.now_micros()) => {
+                    state.sessions.find_caller_of_preview(token, &browser).await
+                }
+                found => found,
+            };
+            found.map_err(|denial| state.preview_denied(denial, source))
         }
         Err(denial) => Err(state.preview_denied(*denial, Source::of(request))),
     };

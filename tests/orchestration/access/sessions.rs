@@ -165,7 +165,7 @@ async fn a_preview_belongs_to_its_session_and_does_not_keep_it_alive() {
         PreviewToken::new(&started.text, id, artifact, guarded.harness.now())
     };
     let ask =
-        async |token: &PreviewToken| guarded.access.caller_of_preview(token, &browser()).await;
+        async |token: &PreviewToken| guarded.access.find_caller_of_preview(token, &browser()).await;
     let right = token(&one, one.session.id);
     assert_eq!(ask(&right).await.unwrap(), one.caller);
     // Made with the cookie of one session, in the name of the other.
@@ -174,7 +174,7 @@ async fn a_preview_belongs_to_its_session_and_does_not_keep_it_alive() {
     assert_eq!(ask(&token(&one, unknown)).await, Err(Denial::Invalid));
     assert_eq!(ask(&PreviewToken::open(artifact)).await, Err(Denial::Invalid));
     let thief = Browser { agent: "Browser/2".to_owned(), ..browser() };
-    assert_eq!(guarded.access.caller_of_preview(&right, &thief).await, Err(Denial::Invalid));
+    assert_eq!(guarded.access.find_caller_of_preview(&right, &thief).await, Err(Denial::Invalid));
     guarded.access.sign_out(one.caller.clone(), false).await.unwrap();
     assert_eq!(ask(&right).await, Err(Denial::Invalid));
     // The frame of the other session asks all the time, and its person does nothing.

@@ -147,13 +147,18 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// Returns the person in whose session this token was made, signed in, for reading the artifact of the
     /// token and nothing else. Its use does not count as a use of the session: the token is used by pages
-    /// that agents wrote. A session that this server does not know is looked for in the store.
+    /// that agents wrote. Takes no time and waits for nothing.
     ///
     /// # Errors
     /// [`Denial::Invalid`] for a token of a session that is unknown, was ended or is that of another
     /// browser, or that was not made in it; [`Denial::Expired`] for a token whose time is over, or whose
     /// session has lasted or was unused for too long.
-    async fn caller_of_preview(
+    fn caller_of_preview(&self, token: &PreviewToken, browser: &Browser) -> Result<Caller, Denial>;
+
+    /// Returns the person in whose session this token was made as [`Sessions::caller_of_preview`] does. A
+    /// session that this server does not know, or takes for unused, is looked for in the store before it
+    /// is refused.
+    async fn find_caller_of_preview(
         &self,
         token: &PreviewToken,
         browser: &Browser,

@@ -8,8 +8,9 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError};
 use botarmy_domain::ports::{MockAccess, WorkerLeases};
 use botarmy_domain::{
-    Browser, DomainError, Error, Grant, HeartbeatReply, HeldLease, Leased, Outcome, Page,
-    Permission, PresentedLease, PrincipalKind, Role, RunError, Task, WorkQuery,
+    Browser, ContextId, CredentialId, DomainError, Error, Grant, HeartbeatReply, HeldLease, Leased,
+    Outcome, Page, Permission, PresentedLease, PrincipalKind, Role, RunError, SessionText, Task,
+    Timestamp, WorkQuery,
 };
 use botarmy_web::{ErrorPage, ErrorPages, PageRequest, TrustedProxies};
 use serde_json::{Value, json};
@@ -707,6 +708,24 @@ async fn only_a_browser_may_ask_for_the_server_itself_without_a_credential() {
     let answers = send_all(fakes.api(), &pages, requests).await;
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     assert_eq!(statuses, [404, 401, 401, 401], "the page itself is not mounted here");
+}
+
+#[actix_web::test]
+async fn a_forged_preview_has_the_store_read_only_until_its_failures_are_used_up() {
+    let (mut fakes, _) = with_pages();
+    fakes.settings.limits.failures_burst = 3;
+    let denied = |_: &PreviewToken, _: &Browser| Err(Denial::Invalid);
+    fakes.sessions.expect_caller_of_preview().times(10).returning(denied);
+    fakes.sessions.expect_find_caller_of_preview().times(3).returning(denied);
+    let text: SessionText = COOKIE.parse().unwrap();
+    let id: CredentialId = "0190a0b0-0000-7000-8000-00000000000a".parse().unwrap();
+    let artifact: ContextId = "0190a0b0-0000-7000-8000-00000000000b".parse().unwrap();
+    let token = PreviewToken::new(&text, id, artifact, Timestamp::from_micros(0));
+    let path = format!("/console/preview/{}/index.html", token.expose());
+    let requests = (0..10).map(|_| from(get(&path), "192.0.2.1")).collect::<Vec<_>>();
+    let answers = send_all(fakes.api(), &pages, requests).await;
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [401, 401, 401, 429, 429, 429, 429, 429, 429, 429]);
 }
 
 #[actix_web::test]

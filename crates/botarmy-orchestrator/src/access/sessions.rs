@@ -99,7 +99,12 @@ impl Sessions for AccessControl {
         }
     }
 
-    async fn caller_of_preview(
+    fn caller_of_preview(&self, token: &PreviewToken, browser: &Browser) -> Result<Caller, Denial> {
+        let id = token.session().ok_or(Denial::Invalid)?;
+        self.check_preview(id, token, browser)
+    }
+
+    async fn find_caller_of_preview(
         &self,
         token: &PreviewToken,
         browser: &Browser,
