@@ -79,6 +79,7 @@ contracts! {
     reads:
         everything_comes_back_as_it_was_written,
         artifacts_come_in_the_order_they_are_asked_for,
+        artifacts_are_listed_without_their_contents,
         projects_are_paged_newest_first,
         tasks_and_requests_are_filtered_and_paged,
         due_things_are_found_when_they_are_due,

@@ -60,8 +60,39 @@ pub async fn artifacts_come_in_the_order_they_are_asked_for(stores: &Stores) {
         (None, Some(AgentType::Tester), 0),
     ] {
         let filter = ArtifactFilter { artifact_type, source_agent, after: None };
+        let refs = stores.context.artifact_refs(project, filter.clone(), 10).await.unwrap();
+        assert_eq!((refs.len(), refs.has_more), (count, false));
         assert_eq!(stores.context.artifacts(project, filter, 10).await.unwrap().len(), count);
     }
+}
+
+pub async fn artifacts_are_listed_without_their_contents(stores: &Stores) {
+    let project = stores.project("One").await;
+    let large = json!({ "text": "é\"\n".repeat(200_000) });
+    let (first, second) =
+        (stores.artifact(project, json!({})).await, stores.artifact(project, large.clone()).await);
+    let third = stores.artifact(project, large.clone()).await;
+    let all = stores.context.artifacts_by_id(&[first, second, third]).await.unwrap();
+    let read = async |after, limit| {
+        let filter = ArtifactFilter { after, ..ArtifactFilter::default() };
+        stores.context.artifact_refs(project, filter, limit).await.unwrap()
+    };
+    // A page with contents would end before.
+    let page = read(None, 3).await;
+    assert!(!page.has_more);
+    assert_eq!(page.items, all.iter().map(|one| one.meta.clone()).collect::<Vec<_>>());
+    let page = read(None, 2).await;
+    assert_eq!((page.len(), page.has_more), (2, true));
+    assert_eq!(read(Some(second), 2).await.items, [all[2].meta.clone()]);
+    let other = stores.project("Other").await;
+    let none = stores.context.artifact_refs(other, ArtifactFilter::default(), 9).await.unwrap();
+    assert!(none.is_empty());
+
+    let unknown = ContextId::from_uuid(project.uuid());
+    let mut sizes = stores.context.artifact_sizes(&[third, unknown, first]).await.unwrap();
+    sizes.sort_unstable();
+    let bytes = |value: &serde_json::Value| value.to_string().len() as u64;
+    assert_eq!(sizes, [(first, bytes(&json!({}))), (third, bytes(&large))]);
 }
 
 pub async fn projects_are_paged_newest_first(stores: &Stores) {

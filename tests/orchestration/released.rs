@@ -229,6 +229,25 @@ impl ContextStore for Damaged {
         self.0.artifacts(project, filter, limit).await
     }
 
+    async fn artifact_refs(
+        &self,
+        project: ProjectId,
+        filter: botarmy_domain::ArtifactFilter,
+        limit: u32,
+    ) -> Result<
+        botarmy_domain::Page<botarmy_domain::artifact::ArtifactRef>,
+        botarmy_domain::StoreError,
+    > {
+        self.0.artifact_refs(project, filter, limit).await
+    }
+
+    async fn artifact_sizes(
+        &self,
+        ids: &[botarmy_domain::ContextId],
+    ) -> Result<Vec<(botarmy_domain::ContextId, u64)>, botarmy_domain::StoreError> {
+        self.0.artifact_sizes(ids).await
+    }
+
     async fn artifacts_by_id(
         &self,
         ids: &[botarmy_domain::ContextId],

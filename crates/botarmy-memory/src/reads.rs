@@ -14,10 +14,10 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
-    AgentRecord, AgentType, Artifact, ArtifactFilter, ContextId, CredentialId, EntryFilter,
-    EventId, Health, HitlKind, HitlRequest, HitlRequestId, HitlSample, HitlStatus, Listed,
-    ObjectId, Package, PastStatus, Project, ProjectId, ProjectStatus, Reach, ReadyTasks, RecordKey,
-    RecordKind, RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus,
+    AgentRecord, AgentType, Artifact, ArtifactFilter, ArtifactRef, ContextId, CredentialId,
+    EntryFilter, EventId, Health, HitlKind, HitlRequest, HitlRequestId, HitlSample, HitlStatus,
+    Listed, ObjectId, Package, PastStatus, Project, ProjectId, ProjectStatus, Reach, ReadyTasks,
+    RecordKey, RecordKind, RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus,
     TaskStatusList, Timestamp,
 };
 
@@ -292,15 +292,39 @@ impl ContextStore for MemoryStore {
         limit: u32,
     ) -> Result<Page<Arc<Artifact>>, StoreError> {
         let state = self.state();
-        let rows = state.artifacts.values().filter(|artifact| {
-            let meta = &artifact.meta;
-            meta.project_id == project
-                && filter.artifact_type.is_none_or(|kind| meta.artifact_type == kind)
-                && filter.source_agent.is_none_or(|agent| meta.source_agent == agent)
-                && filter.after.is_none_or(|after| meta.id > after)
-        });
+        let rows = state.artifacts.values().filter(|one| matches(&one.meta, project, &filter));
         Ok(page(rows.cloned(), limit))
     }
+
+    async fn artifact_refs(
+        &self,
+        project: ProjectId,
+        filter: ArtifactFilter,
+        limit: u32,
+    ) -> Result<Page<ArtifactRef>, StoreError> {
+        let state = self.state();
+        let rows = state.artifacts.values().map(|artifact| &artifact.meta);
+        let rows = rows.filter(|meta| matches(meta, project, &filter));
+        Ok(Page::first(rows.take(limit as usize + 1).cloned().collect(), limit))
+    }
+
+    async fn artifact_sizes(&self, ids: &[ContextId]) -> Result<Vec<(ContextId, u64)>, StoreError> {
+        let state = self.state();
+        let found = ids.iter().filter_map(|id| state.artifacts.get(id));
+        let size = |artifact: &Arc<Artifact>| {
+            let text = serde_json::to_string(&artifact.content).unwrap_or_default();
+            (artifact.meta.id, text.len() as u64)
+        };
+        Ok(found.map(size).collect())
+    }
+}
+
+/// Whether an artifact is one of this project that passes the filter.
+fn matches(meta: &ArtifactRef, project: ProjectId, filter: &ArtifactFilter) -> bool {
+    meta.project_id == project
+        && filter.artifact_type.is_none_or(|kind| meta.artifact_type == kind)
+        && filter.source_agent.is_none_or(|agent| meta.source_agent == agent)
+        && filter.after.is_none_or(|after| meta.id > after)
 }
 
 #[async_trait]

@@ -11,6 +11,7 @@ pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +26,10 @@ use botarmy_domain::ports::{Queries, RecordsExt};
 use botarmy_domain::project::{CompletionReport, ProjectDetail, TaskStatusPage};
 use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
-    Activity, AgentRecord, AgentType, Artifact, BudgetAccount, BudgetKey, CallKey, Caller,
-    ContextId, Day, DomainError, Error, HitlRequest, HitlRequestId, HitlStatistics, HitlStatus,
-    KeptReply, ObjectId, Package, PastStatus, Permission, Place, Project, ProjectId, ProjectStatus,
-    Reach, Stop, StopScope, Task, TaskId, Workflow,
+    Activity, AgentRecord, AgentType, Artifact, ArtifactRef, BudgetAccount, BudgetKey, CallKey,
+    Caller, ContextId, Day, DomainError, Error, HitlRequest, HitlRequestId, HitlStatistics,
+    HitlStatus, KeptReply, ObjectId, Package, PastStatus, Permission, Place, Project, ProjectId,
+    ProjectStatus, Reach, Stop, StopScope, Task, TaskId, Workflow,
 };
 
 use crate::engine::Engine;
@@ -194,6 +195,37 @@ impl Queries for Engine {
         let found = self.ports.stores.context.artifacts(project, filter, limit).await?;
         verify_contents(&found)?;
         self.of_project(project, found).await
+    }
+
+    async fn artifact_refs(
+        &self,
+        caller: &Caller,
+        project: ProjectId,
+        filter: ArtifactFilter,
+        limit: u32,
+    ) -> Result<Page<ArtifactRef>, Error> {
+        self.check_readable(caller, project).await?;
+        let found = self.ports.stores.context.artifact_refs(project, filter, limit).await?;
+        self.of_project(project, found).await
+    }
+
+    async fn subject_sizes(
+        &self,
+        _: &Caller,
+        requests: &[Arc<HitlRequest>],
+    ) -> Result<Vec<u64>, Error> {
+        let ids = requests.iter().flat_map(|request| &request.subject.artifacts);
+        let ids: Vec<ContextId> = ids.map(|artifact| artifact.context_id).collect();
+        if ids.is_empty() {
+            return Ok(vec![0; requests.len()]);
+        }
+        let sizes = self.ports.stores.context.artifact_sizes(&ids).await?;
+        let sizes: HashMap<ContextId, u64> = sizes.into_iter().collect();
+        let of = |request: &Arc<HitlRequest>| {
+            let ids = request.subject.artifacts.iter().map(|artifact| artifact.context_id);
+            ids.filter_map(|id| sizes.get(&id)).sum()
+        };
+        Ok(requests.iter().map(of).collect())
     }
 
     async fn artifact(&self, caller: &Caller, id: ContextId) -> Result<Arc<Artifact>, Error> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::artifact::{Artifact, ArtifactFilter};
+use crate::artifact::{Artifact, ArtifactFilter, ArtifactRef};
 use crate::error::StoreError;
 use crate::ids::{ContextId, ProjectId};
 use crate::page::Page;
@@ -33,4 +33,17 @@ pub trait ContextStore: Send + Sync + 'static {
         filter: ArtifactFilter,
         limit: u32,
     ) -> Result<Page<Arc<Artifact>>, StoreError>;
+
+    /// Returns artifacts of a project without their contents, oldest first; at most `limit`. MUST NOT
+    /// read the contents.
+    async fn artifact_refs(
+        &self,
+        project: ProjectId,
+        filter: ArtifactFilter,
+        limit: u32,
+    ) -> Result<Page<ArtifactRef>, StoreError>;
+
+    /// Returns the sizes of the contents of these artifacts, as compact JSON in bytes, in any order and
+    /// without those that do not exist. MUST NOT return the contents from the database.
+    async fn artifact_sizes(&self, ids: &[ContextId]) -> Result<Vec<(ContextId, u64)>, StoreError>;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::agent::{AgentRecord, PastStatus};
-use crate::artifact::{Artifact, ArtifactFilter};
+use crate::artifact::{Artifact, ArtifactFilter, ArtifactRef};
 use crate::budget::{BudgetReport, DayBudget, UsageReport};
 use crate::caller::Caller;
 use crate::emergency::Stop;
@@ -141,6 +141,23 @@ pub trait Queries: Send + Sync + 'static {
         filter: ArtifactFilter,
         limit: u32,
     ) -> Result<Page<Arc<Artifact>>, Error>;
+
+    /// Returns artifacts of a project without their contents, oldest first.
+    async fn artifact_refs(
+        &self,
+        caller: &Caller,
+        project: ProjectId,
+        filter: ArtifactFilter,
+        limit: u32,
+    ) -> Result<Page<ArtifactRef>, Error>;
+
+    /// Returns the size of the documents that each of these requests is about, in this order: that of
+    /// their contents as compact JSON, in bytes. The caller has read the requests before.
+    async fn subject_sizes(
+        &self,
+        caller: &Caller,
+        requests: &[Arc<HitlRequest>],
+    ) -> Result<Vec<u64>, Error>;
 
     /// Returns the artifact.
     async fn artifact(&self, caller: &Caller, id: ContextId) -> Result<Arc<Artifact>, Error>;
