@@ -11,6 +11,7 @@ use crate::idempotency::{CallKey, KeyedCall};
 use crate::ids::{CredentialId, PrincipalId, ProjectId};
 use crate::lease::{LeaseTaker, WorkerId};
 use crate::log::{Origin, Proof};
+use crate::seen::Seen;
 use crate::vocabulary::{Authentication, EventSource, Permission, PrincipalKind, Role};
 
 /// Name of the server itself in the log.
@@ -26,6 +27,7 @@ pub struct Caller {
     request_id: Option<String>,
     claimed_user: Option<String>,
     keyed_call: Option<Arc<KeyedCall>>,
+    seen: Option<Seen>,
 }
 
 /// The part of a caller that is the same for all calls with one credential.
@@ -185,6 +187,7 @@ impl Caller {
             request_id: None,
             claimed_user: None,
             keyed_call: None,
+            seen: None,
         }
     }
 
@@ -283,6 +286,23 @@ impl Caller {
     pub fn with_keyed_call(mut self, call: KeyedCall) -> Self {
         self.keyed_call = Some(Arc::new(call));
         self
+    }
+
+    /// Adds the version of the state that the caller was shown. The decisions that change grants and
+    /// groups, complete a project by force and release a stop refuse another state.
+    #[must_use]
+    pub fn with_seen(mut self, seen: Seen) -> Self {
+        self.seen = Some(seen);
+        self
+    }
+
+    /// Checks that the state is the one that the caller was shown, if it said so. `what` names it in a
+    /// sentence.
+    ///
+    /// # Errors
+    /// A conflict if it is another one.
+    pub fn check_seen(&self, now: impl FnOnce() -> Seen, what: &str) -> Result<(), DomainError> {
+        self.seen.as_ref().map_or(Ok(()), |seen| seen.check(&now(), what))
     }
 
     /// Returns the key of a call by this principal with this idempotency key. Two principals never share

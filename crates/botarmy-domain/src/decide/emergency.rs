@@ -10,6 +10,7 @@ use crate::event::{self, EventPayload as E};
 use crate::project::{Emergency, ProjectState};
 use crate::records::Listed;
 use crate::scope::Snapshot;
+use crate::seen::Seen;
 use crate::text::non_blank;
 use crate::vocabulary::{AgentType, Permission, TaskStatus};
 
@@ -66,7 +67,8 @@ pub fn stop(
 /// Releases stopped work. A project that was paused before the stop stays paused.
 ///
 /// # Errors
-/// If there is no such stop; a blank or overlong reason.
+/// If there is no such stop; a blank or overlong reason; a conflict if it is another stop than the one that
+/// the caller was shown.
 pub fn release(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -77,6 +79,7 @@ pub fn release(
     let reason = sound(reason)?;
     let stop = snapshot.record::<Stop>(scope);
     let stop = stop.ok_or_else(|| DomainError::not_found("Emergency stop", scope))?.clone();
+    context.caller.check_seen(|| Seen::of_stop(&stop), "The stop")?;
     let payload = E::EmergencyReleased(event::EmergencyReleased {
         scope,
         agent_type: agent_of(scope),

@@ -26,11 +26,7 @@ pub(super) fn reviews_amendments(request: &HitlRequest, project: &Project) -> bo
 ///
 /// # Errors
 /// [`DomainError::Forbidden`] with the part that the caller has in the result.
-pub(super) fn check(
-    request: &HitlRequest,
-    project: &Project,
-    caller: &Caller,
-) -> Result<(), DomainError> {
+pub fn check(request: &HitlRequest, project: &Project, caller: &Caller) -> Result<(), DomainError> {
     let Some((plan, step)) = step_of(request, project) else { return Ok(()) };
     let acted = |action: &str| {
         request.history.iter().any(|entry| entry.action == action && is_by(entry, caller))

@@ -7,7 +7,7 @@ pub mod budget;
 mod builder;
 mod consequences;
 pub mod emergency;
-mod exclusion;
+pub mod exclusion;
 mod flow;
 mod gate;
 pub mod hitl;

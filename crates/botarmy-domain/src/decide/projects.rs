@@ -15,6 +15,7 @@ use crate::event::{self, EventPayload as E};
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
 use crate::project::{Counts, NewProject, Plan, Project, ProjectState};
 use crate::scope::Snapshot;
+use crate::seen::Seen;
 use crate::task::{Task, TaskState};
 use crate::text::non_blank;
 use crate::vocabulary::{
@@ -337,6 +338,7 @@ pub fn force_complete(
         _ => {}
     }
     let overridden = unmet(&project, &builder.counts);
+    context.caller.check_seen(|| Seen::of_unmet(&overridden), "The conditions that are not met")?;
     flow::complete(&mut builder, &project, overridden, true);
     builder.close_everything("the project was completed by force");
     Ok(builder.finish())

@@ -233,7 +233,8 @@ pub trait Access: Send + Sync + 'static {
     /// Returns the key.
     async fn key(&self, caller: &Caller, id: CredentialId) -> Result<UsedKey, Error>;
 
-    /// Creates a key for a principal.
+    /// Creates a key for a principal. The reply to a call with an idempotency key is made of the
+    /// `Arc<ApiKey>`, so that no text of a key is kept; the same goes for a rotation.
     async fn create_key(&self, new: NewKey, caller: Caller) -> Result<IssuedKey, Error>;
 
     /// Revokes a key. One that was revoked already stays as it is.

@@ -15,7 +15,7 @@ use botarmy_domain::records::Listed;
 use botarmy_domain::{
     AccessVersion, ApiKey, Caller, Committed, CredentialId, DecisionContext, DomainError,
     EventType, Grant, GrantTarget, KeySecret, Permission, Principal, PrincipalId, PrincipalKind,
-    ProjectId, Rights, Role, Row, Scope,
+    ProjectId, Rights, Role, Row, Scope, Seen,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -242,6 +242,30 @@ fn only_admins_on_everything_and_the_operator_of_the_store_manage_access() {
             assert_eq!(code(&denied.unwrap_err()), "not_permitted", "the server alone does this");
         }
     }
+}
+
+#[test]
+fn roles_and_groups_are_changed_as_they_were_shown() {
+    let mut installation = Installation::new();
+    let (id, cli) = (admin_id(), || Caller::local("cli"));
+    let shown = installation.principal(id);
+    let grants = |role| PrincipalChange {
+        grants: Some(vec![Grant::on_all(Role::Admin), Grant::on_own(role)]),
+        ..PrincipalChange::default()
+    };
+    let groups =
+        PrincipalChange { groups: Some(vec!["a".to_owned()]), ..PrincipalChange::default() };
+    let seen = Seen::of_grants(&shown.grants);
+    installation.change(cli().with_seen(seen.clone()), id, &grants(Role::Viewer)).unwrap();
+    let version = installation.version();
+    let stale = installation.change(cli().with_seen(seen), id, &grants(Role::Operator));
+    assert_eq!(code(&stale.unwrap_err()), "changed_meanwhile");
+    let other = installation.change(cli().with_seen(Seen::of_grants(&[])), id, &groups);
+    assert_eq!(code(&other.unwrap_err()), "changed_meanwhile");
+    assert_eq!(installation.version(), version);
+    // Groups do not depend on the roles, and a caller that was shown nothing decides as ever.
+    installation.change(cli().with_seen(Seen::of_groups(&shown.groups)), id, &groups).unwrap();
+    installation.change(cli(), id, &grants(Role::Operator)).unwrap();
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod flow;
 mod golden;
 mod machines;
 mod sample_assignment;
+mod seen;
 mod worker_document;
 mod world;

@@ -12,6 +12,7 @@ use crate::ids::{CredentialId, PrincipalId};
 use crate::ports::{NewPrincipal, PrincipalChange};
 use crate::records::Listed;
 use crate::scope::Snapshot;
+use crate::seen::Seen;
 use crate::vocabulary::{Permission, PrincipalKind};
 
 /// Returns the id that a new local principal gets.
@@ -104,9 +105,11 @@ pub fn change_principal(
     let before = existing(&builder, id)?;
     let mut after = before.clone();
     if let Some(grants) = &change.grants {
+        context.caller.check_seen(|| Seen::of_grants(&before.grants), "The roles")?;
         after.grants = passed_on(&context.caller, grants, &before.grants)?;
     }
     if let Some(groups) = &change.groups {
+        context.caller.check_seen(|| Seen::of_groups(&before.groups), "The groups")?;
         after.groups = sound_groups(groups)?;
     }
     if let Some(disabled) = change.disabled {
