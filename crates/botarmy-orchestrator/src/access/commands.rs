@@ -403,8 +403,8 @@ impl AccessControl {
         &self.0.engine
     }
 
-    /// Commits the decision about a new key, and returns it with its text. The reply is never kept for
-    /// a repetition of the call, because it has the secret.
+    /// Commits the decision about a new key, and returns it with its text. The reply that is kept for a
+    /// repetition of the call is made of the key, which has no secret.
     async fn issue(
         &self,
         context: DecisionContext,
@@ -419,9 +419,10 @@ impl AccessControl {
         id: CredentialId,
         text: ApiKeyText,
     ) -> Result<Option<IssuedKey>, Error> {
-        let committed = self.engine().commit(context, scope, decide).await?;
+        let issued = move |committed: &Committed| committed.record::<ApiKey>(id).cloned();
+        let key = self.engine().commit_call(context, scope, decide, issued).await?;
         self.update().await;
-        let Some(key) = committed.record::<ApiKey>(id).cloned() else { return Ok(None) };
+        let Some(key) = key else { return Ok(None) };
         info!(key.id = %id, "Created the key \"{}\" (…{})", key.name, key.hint);
         Ok(Some(IssuedKey { key, text }))
     }
