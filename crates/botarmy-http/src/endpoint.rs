@@ -1,6 +1,9 @@
 //! Endpoints: routing and documentation come from one list, so neither can omit one.
 
-use actix_web::middleware::Compress;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{
     FromRequest, Handler, HttpRequest, Resource, Responder, Route, Scope, http::Method,
@@ -199,7 +202,20 @@ pub(crate) fn mount_for_pages(config: &mut ServiceConfig, endpoints: Vec<Endpoin
     }));
     // What stands there literally is never an id.
     paths.sort_by_key(|(path, _)| path.matches('{').count());
-    config.service(paths.into_iter().fold(web::scope(RAW), mount_path));
+    let scope = paths.into_iter().fold(web::scope(RAW), mount_path);
+    config.service(scope.wrap(from_fn(keep_private)));
+}
+
+/// Keeps what was read with the cookie of a session out of caches that others share.
+async fn keep_private(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let mut response = next.call(request).await?;
+    let is_compared = response.headers().contains_key(header::ETAG);
+    let value = if is_compared { "private, no-cache" } else { "private, no-store" };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
+    Ok(response)
 }
 
 /// Mounts a path in a scope.
