@@ -64,7 +64,9 @@ function localise(root) {
       // Times in a log or on an axis are short, and have a date only if they are not of today.
       time.title = `${local} · ${date.toISOString()}`;
       const isToday = date.toDateString() === new Date().toDateString();
-      const shown = isToday ? { timeStyle: clock } : { dateStyle: "short", timeStyle: "short" };
+      // On an axis of some minutes the seconds differ, and no date is needed.
+      const shown = clock === "exact" ? { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }
+        : isToday ? { timeStyle: clock } : { dateStyle: "short", timeStyle: "short" };
       if (!("utc" in page)) time.textContent = date.toLocaleString(undefined, shown);
     } else if (near) time.textContent = distance(time.textContent, date);
     else if (!("utc" in page)) time.textContent = local;
@@ -125,6 +127,8 @@ function source(part) {
   if (part.dataset.src) return part.dataset.src;
   const url = new URL(location);
   url.hash = "";
+  // A page that answers a form is at the address of the form.
+  url.pathname = url.pathname.replace(/\/answer$/, "").replace(/\/budget$/, "/usage");
   url.searchParams.set("part", part.dataset.part);
   if (form && part.dataset.part === "state") {
     url.searchParams.set("seen", form.elements.subject_digest.value);
@@ -137,7 +141,56 @@ function mark(part) {
   const delay = Math.max(250, last + 1000 - Date.now());
   due.set(part, setTimeout(() => refresh(part), delay));
 }
-async function refresh(part) {
+// Rows that would arrive above what is being read are held back, until they are asked for or the reader
+// comes to their place.
+const held = new Map();
+const later = document.createElement("button");
+later.className = "btn primary held";
+later.type = "button";
+later.hidden = true;
+one(".top")?.after(later);
+const barHeight = () => one(".top")?.offsetHeight ?? 0;
+function hold(part, fresh) {
+  const edge = barHeight();
+  let next = null;
+  let count = 0;
+  for (const row of all("[data-v][id]", fresh).reverse()) {
+    const known = document.getElementById(row.id);
+    if (known && part.contains(known)) next = known;
+    else if (next && next.getBoundingClientRect().top < edge) {
+      row.remove();
+      count += 1;
+    }
+  }
+  if (count) {
+    // The part is not as the server has it, so its version is not that one.
+    delete fresh.dataset.v;
+    held.set(part, count);
+  } else held.delete(part);
+  offer();
+}
+function offer() {
+  const count = [...held.values()].reduce((sum, one) => sum + one, 0);
+  later.hidden = !count;
+  later.textContent = `${count} new`;
+}
+function release(part) {
+  held.delete(part);
+  tags.delete(part);
+  offer();
+  return refresh(part, true);
+}
+later.addEventListener("click", async () => {
+  const [[part]] = held;
+  await Promise.all([...held.keys()].map(release));
+  part.scrollIntoView();
+  one("[data-v] a", part)?.focus({ preventScroll: true });
+});
+addEventListener("scroll", () => {
+  const edge = barHeight();
+  for (const part of held.keys()) if (part.getBoundingClientRect().top >= edge) release(part);
+}, { passive: true });
+async function refresh(part, isAsked = false) {
   due.delete(part);
   part.fetched = Date.now();
   const headers = tags.has(part) ? { "If-None-Match": tags.get(part) } : {};
@@ -152,6 +205,7 @@ async function refresh(part) {
   const fresh = parsed(await response.text()).body.firstElementChild;
   if (!fresh) return;
   if (part.dataset.count !== undefined) return count(fresh);
+  if (!isAsked) hold(part, fresh);
   sync(part, fresh);
   localise(part);
   if (part.dataset.part === "state") judge(part);

@@ -22,6 +22,8 @@ const MAX_OPENED: usize = 64;
 const ID_PREFIX: &str = "doc-";
 /// Longest id of a heading, in characters.
 const MAX_ID: usize = 60;
+/// Start tag of a cell in the head of a table.
+const HEAD_CELL: &str = "<th scope=\"col\">";
 /// Attributes of links that leave the console.
 const EXTERNAL: &str = "rel=\"noopener noreferrer nofollow\"";
 
@@ -195,7 +197,7 @@ impl Writer {
                 self.element("<thead><tr>", "</tr></thead><tbody>")
             }
             Tag::TableRow => self.element("<tr>", "</tr>"),
-            Tag::TableCell if self.is_head => self.element("<th scope=\"col\">", "</th>"),
+            Tag::TableCell if self.is_head => self.element(HEAD_CELL, "</th>"),
             Tag::TableCell => self.element("<td>", "</td>"),
             Tag::Emphasis => self.element("<em>", "</em>"),
             Tag::Strong => self.element("<strong>", "</strong>"),
@@ -271,6 +273,10 @@ impl Writer {
         }
         match self.open.pop() {
             None => {}
+            // A head without text is no head: a screen reader would announce nothing.
+            Some(Open::Element("</th>")) if self.html.remove_tags(HEAD_CELL) => {
+                self.html.push_tags("<td></td>");
+            }
             Some(Open::Element(end)) => {
                 // The body of the table began with the end of its head.
                 if tag == TagEnd::Table && end == "</table></div>" {
@@ -592,6 +598,9 @@ mod tests {
         ] {
             assert!(html.contains(part), "{part}: {html}");
         }
+        let html = check("|   | B |\n|---|---|\n| 1 | 2 |\n\n|   |\n|---|\n| 3 |");
+        let heads = ["<tr><td></td><th scope=\"col\">B</th></tr>", "<tr><td></td></tr></thead>"];
+        assert!(heads.iter().all(|head| html.contains(head)), "an empty head is none: {html}");
     }
 
     #[test]

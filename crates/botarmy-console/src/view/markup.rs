@@ -43,6 +43,16 @@ impl Markup {
         self.0.push_str(tags);
     }
 
+    /// Removes tags of our own from the end; returns whether they were there. No text looks like tags,
+    /// because it is escaped.
+    pub(super) fn remove_tags(&mut self, tags: &'static str) -> bool {
+        let kept = self.0.strip_suffix(tags).map(str::len);
+        if let Some(length) = kept {
+            self.0.truncate(length);
+        }
+        kept.is_some()
+    }
+
     /// Appends other HTML.
     pub(super) fn push(&mut self, html: &Self) {
         self.0.push_str(&html.0);

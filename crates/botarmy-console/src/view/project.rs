@@ -323,6 +323,8 @@ pub(crate) struct WorkflowView {
     pub(crate) steps: Vec<StepView>,
     pub(crate) gaps: Vec<BarView>,
     pub(crate) ticks: Vec<TimeView>,
+    /// Whether the times on the axis are shown to the second, because minutes would repeat.
+    pub(crate) has_seconds: bool,
     /// Durations of the periods that are drawn short, as a part of a sentence.
     pub(crate) shortened: Option<String>,
 }
@@ -341,23 +343,33 @@ pub(crate) fn workflow(
         .map(|(n, step)| step_view(n, step, &plan.progress.of(&step.name), timeline))
         .collect();
     let looks: Vec<StepLook> = plan.workflow.steps.iter().zip(&steps).map(step_look).collect();
+    let ticks = timeline.map_or(&[][..], |timeline| &timeline.ticks);
+    let has_seconds = ticks.windows(2).any(|pair| minute(pair[0]) == minute(pair[1]));
     WorkflowView {
         graph: graph::view(&plan.workflow, &looks),
         gaps: timeline.map_or_else(Vec::new, |timeline| {
             timeline.gaps.iter().map(|span| bar_view(*span, "gap")).collect()
         }),
-        ticks: timeline.map_or_else(Vec::new, |timeline| {
-            timeline.ticks.iter().map(|tick| tick_view(*tick, now)).collect()
-        }),
+        ticks: ticks.iter().map(|tick| tick_view(*tick, now, has_seconds)).collect(),
+        has_seconds,
         shortened: timeline.map(|timeline| listed(&timeline.shortened)).filter(|t| !t.is_empty()),
         steps,
     }
 }
 
-fn tick_view(tick: Timestamp, now: Timestamp) -> TimeView {
+/// Returns the minute of a time, as the axis shows it.
+const fn minute(time: Timestamp) -> i64 {
+    time.micros().div_euclid(60_000_000)
+}
+
+fn tick_view(tick: Timestamp, now: Timestamp, has_seconds: bool) -> TimeView {
     let text = tick.to_string();
     let is_today = text.get(..10) == now.to_string().get(..10);
-    let shown = if is_today { text.get(11..16) } else { text.get(5..16) };
+    let shown = match (has_seconds, is_today) {
+        (true, _) => text.get(11..19),
+        (false, true) => text.get(11..16),
+        (false, false) => text.get(5..16),
+    };
     let shown = shown.unwrap_or(&text).replace('T', " ");
     TimeView { exact: None, ..TimeView::with_text(tick, shown) }
 }
@@ -511,6 +523,7 @@ pub(crate) const PENDING: Option<HitlStatus> = Some(HitlStatus::Pending);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use botarmy_domain::{ActivityState, ProjectState};
@@ -543,6 +556,26 @@ mod tests {
         let bar = super::bar(&detail.project, &two, 7, ALL, NOW).unwrap();
         assert_eq!(bar.lead, "7 requests are waiting for you.");
         assert_eq!(bar.path, format!("/console/inbox?project={}", project_id()));
+    }
+
+    #[test]
+    fn times_on_the_axis_have_seconds_where_minutes_would_repeat() {
+        let ticks = |seconds: i64| {
+            let tick = |n: i64| Timestamp::from_micros(NOW.micros() + n * seconds * 1_000_000);
+            let timeline = TimelineView {
+                ticks: (0..5).map(tick).collect(),
+                gaps: Vec::new(),
+                shortened: Vec::new(),
+                steps: BTreeMap::new(),
+            };
+            let plan = project_at("Code Refinement").plan.unwrap();
+            let view = workflow(&plan, Some(&timeline), NOW);
+            let texts: Vec<String> = view.ticks.into_iter().map(|tick| tick.text).collect();
+            (view.has_seconds, texts.join(" "))
+        };
+        assert_eq!(ticks(60), (false, "08:00 08:01 08:02 08:03 08:04".to_owned()));
+        let exact = "08:00:00 08:00:15 08:00:30 08:00:45 08:01:00";
+        assert_eq!(ticks(15), (true, exact.to_owned()));
     }
 
     #[test]
