@@ -27,7 +27,7 @@ pub struct Caller {
     request_id: Option<String>,
     claimed_user: Option<String>,
     keyed_call: Option<Arc<KeyedCall>>,
-    seen: Option<Seen>,
+    seen: Option<Box<Seen>>,
 }
 
 /// The part of a caller that is the same for all calls with one credential.
@@ -292,7 +292,7 @@ impl Caller {
     /// groups, complete a project by force and release a stop refuse another state.
     #[must_use]
     pub fn with_seen(mut self, seen: Seen) -> Self {
-        self.seen = Some(seen);
+        self.seen = Some(Box::new(seen));
         self
     }
 
