@@ -87,16 +87,7 @@ pub(crate) fn money(micro_usd: u64) -> String {
 pub(crate) fn micro_usd(text: &str) -> Option<u64> {
     let text = text.trim().trim_start_matches('$');
     let (dollars, rest) = text.split_once('.').unwrap_or((text, ""));
-    // Commas stand between thousands. In many countries one stands before the cents, which is not
-    // taken for the other.
-    if dollars.contains(',') {
-        let mut groups = dollars.split(',');
-        let is_first = |group: &str| (1..=3).contains(&group.len());
-        if !groups.next().is_some_and(is_first) || groups.any(|group| group.len() != 3) {
-            return None;
-        }
-    }
-    let dollars = dollars.replace(',', "");
+    let dollars = ungrouped(dollars)?;
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if rest.len() > 6
         || !is_number(&dollars)
@@ -108,6 +99,26 @@ pub(crate) fn micro_usd(text: &str) -> Option<u64> {
     let dollars: u64 = if dollars.is_empty() { 0 } else { dollars.parse().ok()? };
     let rest: u64 = format!("{rest:0<6}").parse().ok()?;
     dollars.checked_mul(1_000_000)?.checked_add(rest)
+}
+
+/// Reads a whole number.
+pub(crate) fn whole(text: &str) -> Option<u64> {
+    let digits = ungrouped(text.trim())?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
+/// Returns a number without the commas or spaces between its thousands. In many countries a comma stands
+/// before the cents, which is not taken for the other.
+fn ungrouped(text: &str) -> Option<String> {
+    let text = text.replace(' ', ",");
+    if text.contains(',') {
+        let mut groups = text.split(',');
+        let is_first = |group: &str| (1..=3).contains(&group.len());
+        if !groups.next().is_some_and(is_first) || groups.any(|group| group.len() != 3) {
+            return None;
+        }
+    }
+    Some(text.replace(',', ""))
 }
 
 /// Returns a number with commas between its thousands.
@@ -141,6 +152,17 @@ mod tests {
             ("1.000,50", None),
         ] {
             assert_eq!(super::micro_usd(text), micro_usd, "{text}");
+        }
+        for (text, number) in [
+            ("1,250", Some(1_250)),
+            (" 1 250 ", Some(1_250)),
+            ("1250", Some(1_250)),
+            ("1,5", None),
+            ("1.5", None),
+            ("+5", None),
+            ("", None),
+        ] {
+            assert_eq!(whole(text), number, "{text}");
         }
     }
 

@@ -167,15 +167,13 @@ pub(crate) fn fields(limit: Limit) -> (String, String) {
 /// # Errors
 /// The name of the field with what is expected of it.
 pub(crate) fn limit(dollars: &str, tokens: &str) -> Result<Limit, (&'static str, &'static str)> {
-    let clean = |text: &str| text.trim().trim_start_matches('$').replace([',', ' '], "");
-    let (dollars, tokens) = (clean(dollars), clean(tokens));
-    let cost_micro_usd = match dollars.as_str() {
+    let cost_micro_usd = match dollars.trim() {
         "" => None,
         text => Some(texts::micro_usd(text).ok_or(("dollars", "must be an amount such as 2.50"))?),
     };
-    let tokens = match tokens.as_str() {
+    let tokens = match tokens.trim() {
         "" => None,
-        text => Some(text.parse().map_err(|_| ("tokens", "must be a whole number"))?),
+        text => Some(texts::whole(text).ok_or(("tokens", "must be a whole number"))?),
     };
     Ok(Limit { tokens, cost_micro_usd })
 }
@@ -239,6 +237,8 @@ mod tests {
             ("1.2345678", "", "dollars"),
             (".", "", "dollars"),
             ("99999999999999999999", "", "dollars"),
+            ("2,50", "", "dollars"),
+            ("", "1,5", "tokens"),
             ("", "1.5", "tokens"),
             ("", "-1", "tokens"),
         ] {
