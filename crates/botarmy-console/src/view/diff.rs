@@ -4,7 +4,7 @@
 //! coarser, and a page shows a limited number of rows.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use similar::{DiffOp, TextDiff};
 
@@ -16,6 +16,8 @@ const MAX_BYTES: usize = 2 * 1024 * 1024;
 const MAX_LINES: usize = 100_000;
 /// Time after which the comparison of two texts becomes coarser.
 const TIMEOUT: Duration = Duration::from_millis(100);
+/// Time after which all comparisons for one page become coarser.
+const PAGE_TIMEOUT: Duration = Duration::from_millis(300);
 /// Unchanged lines that are shown before and after a change.
 const CONTEXT: usize = 3;
 /// Longest changed part whose words are compared, in bytes.
@@ -116,11 +118,20 @@ struct Room {
     rows: usize,
     lines: usize,
     inline_bytes: usize,
+    until: Instant,
+}
+
+impl Room {
+    /// Returns the time that one comparison may take.
+    fn timeout(&self) -> Duration {
+        TIMEOUT.min(self.until.saturating_duration_since(Instant::now()))
+    }
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { rows: MAX_ROWS, lines: MAX_LINES, inline_bytes: MAX_INLINE_TOTAL }
+        let until = Instant::now() + PAGE_TIMEOUT;
+        Self { rows: MAX_ROWS, lines: MAX_LINES, inline_bytes: MAX_INLINE_TOTAL, until }
     }
 }
 
@@ -132,7 +143,7 @@ fn compare(old: &str, new: &str, all: bool, room: &mut Room) -> Changes {
     room.lines -= before + after;
     let (old, new): (Vec<&str>, Vec<&str>) = (split(old), split(new));
     let mut config = TextDiff::configure();
-    let diff = config.timeout(TIMEOUT).diff_slices(&old, &new);
+    let diff = config.timeout(room.timeout()).diff_slices(&old, &new);
     let mut builder = Builder { old: &old, new: &new, changes: Changes::default(), room, all };
     let ops = diff.ops();
     for (n, op) in ops.iter().enumerate() {
@@ -219,7 +230,7 @@ impl Builder<'_> {
 
     fn replaced(&mut self, old: usize, old_len: usize, new: usize, new_len: usize) {
         let (before, after) = (&self.old[old..old + old_len], &self.new[new..new + new_len]);
-        let marked = words(before, after, &mut self.room.inline_bytes);
+        let marked = words(before, after, self.room);
         let Some((removed, added)) = marked else {
             self.removed(old, old_len);
             self.added(new, new_len);
@@ -244,16 +255,16 @@ fn code(line: &str) -> Markup {
 
 /// Returns the lines of a changed part with marks around the words that differ; `None` if too few are the
 /// same, or it is too long.
-fn words(old: &[&str], new: &[&str], room: &mut usize) -> Option<(Vec<Markup>, Vec<Markup>)> {
+fn words(old: &[&str], new: &[&str], room: &mut Room) -> Option<(Vec<Markup>, Vec<Markup>)> {
     let length: usize = old.iter().chain(new).map(|line| line.len() + 1).sum();
-    if length > MAX_INLINE_BYTES.min(*room) {
+    if length > MAX_INLINE_BYTES.min(room.inline_bytes) {
         return None;
     }
-    *room -= length;
+    room.inline_bytes -= length;
     let (old, new) = (old.join("\n"), new.join("\n"));
     let (old, new) = (divide(&old), divide(&new));
     let mut config = TextDiff::configure();
-    let diff = config.timeout(TIMEOUT).diff_slices(&old, &new);
+    let diff = config.timeout(room.timeout()).diff_slices(&old, &new);
     let equal = diff.ops().iter().filter(|op| matches!(op, DiffOp::Equal { .. }));
     let same: usize = equal.map(|op| word_length(&old[op.old_range()])).sum();
     // Equal spaces and marks do not make two texts alike.
@@ -338,8 +349,6 @@ impl Side {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -431,6 +440,25 @@ mod tests {
             prop_assert_eq!(before, old);
             prop_assert_eq!(after, new);
         }
+    }
+
+    #[test]
+    fn the_time_for_many_files_is_that_of_one_page() {
+        // Lines in an order that makes a comparison long.
+        let text = |seed: usize| -> String {
+            (0..700_usize).map(|n| format!("{}\n", n.wrapping_mul(seed) % 97)).collect()
+        };
+        let (old, new) = (text(31), text(57));
+        let time = |count: usize| {
+            let paths: Vec<_> = (0..count).map(|n| format!("f{n}")).collect();
+            let began = Instant::now();
+            let of = |text| paths.iter().map(move |path| (path.as_str(), text));
+            let found = files(of(old.as_str()), of(new.as_str()), false);
+            assert_eq!(found.len(), count);
+            began.elapsed()
+        };
+        let (few, many) = (time(16), time(64));
+        assert!(many < few * 2 + PAGE_TIMEOUT, "{few:?}, then {many:?}");
     }
 
     #[test]

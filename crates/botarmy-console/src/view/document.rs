@@ -363,9 +363,9 @@ fn columns(items: &[Value]) -> Option<Vec<&str>> {
             if !names.iter().any(|(known, _)| *known == name) {
                 names.push((name, value));
             }
-        }
-        if names.len() > MAX_COLUMNS {
-            return None;
+            if names.len() > MAX_COLUMNS {
+                return None;
+            }
         }
     }
     let all: Map<String, Value> =

@@ -107,6 +107,11 @@ enum Open {
 struct Writer {
     html: Markup,
     open: Vec<Open>,
+    /// Places in `open` of those that collect text. Nested marks are many, so that they are not looked
+    /// through.
+    collecting: Vec<usize>,
+    /// Whether an image is open: it has text only.
+    is_in_image: bool,
     /// Number of open lists and quotations with tags.
     depth: usize,
     /// Whether the row of the table is its head.
@@ -154,20 +159,18 @@ impl Writer {
     /// Keeps a text for an open block of code, an image or the id of a heading; returns whether it is
     /// written later.
     fn is_collected(&mut self, more: &str) -> bool {
-        for open in self.open.iter_mut().rev() {
-            match open {
-                Open::Code { text, .. } | Open::Image { text, .. } => {
-                    text.push_str(more);
-                    return true;
-                }
-                Open::Heading { text, .. } => {
-                    text.push_str(more);
-                    return false;
-                }
-                Open::Element(_) | Open::Link | Open::Shown { .. } => {}
+        let open = self.collecting.last().and_then(|at| self.open.get_mut(*at));
+        match open {
+            Some(Open::Code { text, .. } | Open::Image { text, .. }) => {
+                text.push_str(more);
+                true
             }
+            Some(Open::Heading { text, .. }) => {
+                text.push_str(more);
+                false
+            }
+            Some(Open::Element(_) | Open::Link | Open::Shown { .. }) | None => false,
         }
-        false
     }
 
     fn start(&mut self, tag: Tag<'_>) {
@@ -203,18 +206,23 @@ impl Writer {
             Tag::Strong => self.element("<strong>", "</strong>"),
             Tag::Strikethrough => self.element("<del>", "</del>"),
             Tag::Link { dest_url, .. } => self.link(&dest_url),
+            // Its text is a part of that of the image around it.
+            Tag::Image { .. } if self.is_in_image => Open::Element(""),
             Tag::Image { dest_url, .. } => {
+                self.is_in_image = true;
                 Open::Image { address: dest_url.to_string(), text: String::new() }
             }
             // None of the others is switched on, or has a tag: their text is shown.
             _ => Open::Element(""),
         };
+        if matches!(open, Open::Heading { .. } | Open::Code { .. } | Open::Image { .. }) {
+            self.collecting.push(self.open.len());
+        }
         self.open.push(open);
     }
 
     fn element(&mut self, start: &'static str, end: &'static str) -> Open {
-        // An image has text only.
-        if self.open.iter().any(|open| matches!(open, Open::Image { .. })) {
+        if self.is_in_image {
             return Open::Element("");
         }
         self.html.push_tags(start);
@@ -243,7 +251,7 @@ impl Writer {
     }
 
     fn link(&mut self, address: &str) -> Open {
-        if self.is_in_link {
+        if self.is_in_link || self.is_in_image {
             return Open::Element("");
         }
         match kept(address) {
@@ -271,7 +279,7 @@ impl Writer {
         if tag == TagEnd::TableHead {
             self.is_head = false;
         }
-        match self.open.pop() {
+        match self.close() {
             None => {}
             // A head without text is no head: a screen reader would announce nothing.
             Some(Open::Element("</th>")) if self.html.remove_tags(HEAD_CELL) => {
@@ -293,6 +301,18 @@ impl Writer {
             Some(Open::Shown { address }) => self.shown(&address),
             Some(Open::Image { address, text }) => self.image(&address, &text),
         }
+    }
+
+    /// Returns the innermost open element, which is closed.
+    fn close(&mut self) -> Option<Open> {
+        let open = self.open.pop()?;
+        if self.collecting.last() == Some(&self.open.len()) {
+            self.collecting.pop();
+        }
+        if matches!(open, Open::Image { .. }) {
+            self.is_in_image = false;
+        }
+        Some(open)
     }
 
     fn end_heading(&mut self, level: u8, outer: Markup, text: &str) {
@@ -330,7 +350,7 @@ impl Writer {
     }
 
     fn code(&mut self, language: Option<&str>, text: &str) {
-        if self.open.iter().any(|open| matches!(open, Open::Image { .. })) {
+        if self.is_in_image {
             return;
         }
         self.html.push_tags("<pre class=\"code\" tabindex=\"0\"><code>");
@@ -371,7 +391,7 @@ impl Writer {
 
     fn finish(&mut self) {
         // The parser closes all that it opens; this makes the writer independent of it.
-        while let Some(open) = self.open.pop() {
+        while let Some(open) = self.close() {
             match open {
                 Open::Element(end) => self.html.push_tags(end),
                 Open::Link => self.html.push_tags("</a>"),
@@ -619,6 +639,79 @@ mod tests {
         let html = render(&text);
         assert!(html.as_str().starts_with("<pre tabindex=\"0\">*a* "));
         assert_eq!(parse(&html).text, text);
+    }
+
+    /// Returns the shortest time of several times that a text is rendered this often.
+    fn time_of(text: &str, often: usize) -> Duration {
+        let time = || {
+            let began = Instant::now();
+            for _ in 0..often {
+                assert!(!render(text).is_empty());
+            }
+            began.elapsed()
+        };
+        (0..5).map(|_| time()).min().unwrap_or_default()
+    }
+
+    #[test]
+    fn four_times_the_text_takes_about_four_times_as_long() {
+        /// Times that a text may take in place of its four quarters, which take as long as it if the work
+        /// does not grow with the square. Both last equally long, so that a busy machine changes little.
+        const MOST: f64 = 2.5;
+        let times = |part: &str, bytes: usize| part.repeat(bytes / part.len());
+        let both = |begin: &str, end: &str, bytes: usize| {
+            let count = bytes / (begin.len() + end.len());
+            format!("{}x{}", begin.repeat(count), end.repeat(count))
+        };
+        type Make = Box<dyn Fn(usize) -> String>;
+        let makers: Vec<(&str, Make)> = vec![
+            ("emphasis", Box::new(move |n| both("*a **b ", " c** d*", n))),
+            ("emphasis that is not closed", Box::new(move |n| times("*a **b _c ", n))),
+            ("strikethrough", Box::new(move |n| both("~~a *b ", " c* d~~", n))),
+            ("links", Box::new(move |n| times("[a](https://b.example) ", n))),
+            ("links in links", Box::new(move |n| both("[a ", "](https://b.example)", n))),
+            ("images in images", Box::new(move |n| both("![a ", "](https://b.example)", n))),
+            ("an image around much", Box::new(move |n| both("![*a ", "*](b)", n))),
+            ("references", Box::new(move |n| times("[a][b] ", n) + "\n\n[b]: https://c.example\n")),
+            (
+                "definitions",
+                Box::new(move |n| {
+                    (0..n / 24).map(|m| format!("[{m:06}]: https://c.d\n")).collect()
+                }),
+            ),
+            ("quotations", Box::new(move |n| times("> > > > > > > > a\n", n))),
+            ("quotations that alternate", Box::new(move |n| times("> > > a\n\nb\n\n> c\n", n))),
+            ("lists", Box::new(move |n| times("- a\n  - b\n    - c\n", n))),
+            ("lists in quotations", Box::new(move |n| times("> - a\n>   1. b\n", n))),
+            (
+                "a table of many rows",
+                Box::new(move |n| format!("|a|b|\n|-|-|\n{}", times("|*c*|d|\n", n))),
+            ),
+            (
+                "a table of many columns",
+                Box::new(move |n| {
+                    format!(
+                        "{}\n{}\n{}",
+                        times("|a", n / 3),
+                        times("|-", n / 3),
+                        times("|b", n / 3)
+                    )
+                }),
+            ),
+            ("headings", Box::new(move |n| times("# a\n", n))),
+            ("code", Box::new(move |n| times("```rust\nlet a = 1;\n```\n", n))),
+            ("code in lines", Box::new(move |n| times("`a` ``b`` ", n))),
+            ("HTML", Box::new(move |n| times("<b>a</b> <!-- c --> ", n))),
+            ("brackets", Box::new(move |n| times("[", n))),
+            ("entities", Box::new(move |n| times("&amp;&#x20;&", n))),
+        ];
+        for (name, make) in makers {
+            let quarters = time_of(&make(MAX_BYTES / 16), 4);
+            let whole = time_of(&make(MAX_BYTES / 4), 1);
+            // What is over in a moment is measured badly.
+            let most = quarters.max(Duration::from_millis(4)).mul_f64(MOST);
+            assert!(whole < most, "{name}: four of {quarters:?}, then {whole:?}");
+        }
     }
 
     #[test]

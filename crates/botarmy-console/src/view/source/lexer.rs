@@ -83,9 +83,10 @@ impl<'a> Lexer<'a> {
             }
             let c = rest.chars().next().unwrap_or_default();
             if is_line_start && grammar.keys == Keys::Toml && c == '[' {
-                let line = rest.split('\n').next().unwrap_or_default();
-                if let Some(length) = line.find(']') {
+                let end = rest.find([']', '\n']);
+                if let Some(length) = end.filter(|at| rest[*at..].starts_with(']')) {
                     self.take(Class::Keyword, length + 1);
+                    is_line_start = false;
                     continue;
                 }
             }
@@ -232,8 +233,9 @@ fn character(text: &str) -> Option<usize> {
     let mut chars = text.char_indices().skip(1);
     let (_, first) = chars.next()?;
     if first == '\\' {
-        let line = text.get(3..)?.split('\n').next()?;
-        return Some(3 + line.find('\'')? + 1);
+        let rest = text.get(3..)?;
+        let end = rest.find(['\'', '\n']).filter(|at| rest[*at..].starts_with('\''))?;
+        return Some(3 + end + 1);
     }
     let (at, mark) = chars.next()?;
     (first != '\'' && mark == '\'').then_some(at + 1)
