@@ -10,12 +10,17 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use botarmy_domain::artifact::digest_bytes;
 use botarmy_domain::{Caller, FormToken};
 use botarmy_web::{Problem, Session};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::form;
+
+/// Number of hexadecimal digits of a mark.
+const MARK: usize = 32;
 
 /// Person who asks for a page.
 #[derive(Debug, Clone)]
@@ -35,6 +40,20 @@ impl Visitor {
     /// Returns the token as forms carry it.
     pub(crate) fn form_token(&self) -> &str {
         self.token.as_ref().map_or("", FormToken::expose)
+    }
+
+    /// Returns the mark of a redirection after a change of this session. The page that follows says what was
+    /// done only with it, so that no link from elsewhere makes it say so. Without a session there is none.
+    pub(crate) fn mark(&self, parts: &[String]) -> Option<String> {
+        let token = self.token.as_ref()?;
+        let mut mark = digest_bytes(json!([token.expose(), parts]).to_string().as_bytes());
+        mark.truncate(MARK);
+        Some(mark)
+    }
+
+    /// Whether this is the mark of a change with these parts.
+    pub(crate) fn has_mark(&self, mark: Option<&str>, parts: &[String]) -> bool {
+        mark.is_some() && self.mark(parts).as_deref() == mark
     }
 
     /// Returns an error unless this is the token of the session. Without a session there is nothing

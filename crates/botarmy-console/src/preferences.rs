@@ -68,6 +68,11 @@ impl Preferences {
         }
     }
 
+    /// Whether settings came with a request.
+    pub(crate) fn are_kept(headers: &HeaderMap) -> bool {
+        cookie(headers, COOKIE).is_ok_and(|kept| kept.is_some())
+    }
+
     /// Returns the header that has the browser keep them.
     pub(crate) fn cookie(self, path: &str) -> HeaderValue {
         let zone = if self.is_utc { ".utc" } else { "" };

@@ -2,6 +2,7 @@
 //! the caller is put into the request as it would do it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_web::body::to_bytes;
 use actix_web::http::header::{self, HeaderMap};
@@ -18,7 +19,7 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::{
     Authentication, Caller, CredentialId, Grant, Page, Principal, PrincipalKind, Rights, Role,
-    Stop, Timestamp,
+    Seen, Stop, Timestamp,
 };
 use botarmy_web::{ErrorPages, PageRequest, Problem, RefusedSignIn, Session, Ticket, TicketOffice};
 use uuid::Uuid;
@@ -92,6 +93,7 @@ fn started() -> StartedSession {
     StartedSession { session: Arc::new(session(1)), caller: caller(), text: text() }
 }
 
+mod once;
 mod requests;
 
 struct StoppedClock;
@@ -214,8 +216,29 @@ impl Fakes {
     }
 }
 
+/// Returns a result, the longest time for which it held the thread that serves, and the time that it took.
+async fn held<T>(work: impl Future<Output = T>) -> (T, Duration, Duration) {
+    let mut work = std::pin::pin!(work);
+    let (began, mut longest) = (Instant::now(), Duration::ZERO);
+    std::future::poll_fn(move |context| {
+        let asked = Instant::now();
+        let polled = work.as_mut().poll(context);
+        longest = longest.max(asked.elapsed());
+        polled.map(|result| (result, longest, began.elapsed()))
+    })
+    .await
+}
+
 fn get(path: &str) -> TestRequest {
     TestRequest::get().uri(path)
+}
+
+/// Returns the person with the session of the tests.
+fn visitor() -> crate::guard::Visitor {
+    let request = TestRequest::default().to_http_request();
+    request.extensions_mut().insert(botarmy_web::Caller(caller()));
+    request.extensions_mut().insert(Session(text()));
+    crate::guard::Visitor::of(&request).unwrap()
 }
 
 fn form(path: &str, body: &str) -> TestRequest {
@@ -472,7 +495,9 @@ async fn settings_are_kept_in_a_cookie_and_change_the_next_page() {
     let cookie = answer.cookies()[0].split(';').next().unwrap().to_owned();
     let page = get("/console/settings?saved=1").insert_header(("cookie", cookie));
     let page = Fakes::idle().send(page, true).await.body;
-    for part in ["data-theme=\"dark\"", " data-utc", "value=\"off\" checked", "are saved"] {
+    for part in
+        ["data-theme=\"dark\"", " data-utc", "value=\"off\" checked", "keeps these settings"]
+    {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!page.contains(" data-shortcuts"), "{page}");

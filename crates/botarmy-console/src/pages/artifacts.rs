@@ -6,7 +6,8 @@ use actix_web::web::Path;
 use actix_web::{HttpMessage, HttpResponse, web};
 use askama::Template;
 use botarmy_domain::{
-    Artifact, ArtifactFilter, ArtifactType, ContextId, PreviewToken, ProjectId, SessionText,
+    Artifact, ArtifactFilter, ArtifactRef, ArtifactType, ContextId, PreviewToken, ProjectId,
+    SessionText,
 };
 use botarmy_web::{Problem, Session};
 use serde::Deserialize;
@@ -23,14 +24,14 @@ use crate::view::artifact::{self, ChangesView, ContentView, RowView, VersionView
 use crate::view::diff::{FileChange, Row};
 use crate::view::document;
 use crate::view::icon::Icon;
-use crate::view::markup::Markup;
 use crate::view::project::Tab;
+use crate::view::raw::{self, RawView};
 use crate::view::texts;
 
 /// Number of artifacts on a page.
 const WINDOW: u32 = 100;
 /// Most versions of one type that are listed.
-const MAX_VERSIONS: usize = 200;
+const MAX_VERSIONS: u32 = 200;
 
 #[derive(Debug, Default, Deserialize)]
 struct ListQuery {
@@ -57,6 +58,8 @@ struct ArtifactsTemplate {
 struct ListTemplate<'a> {
     prefix: &'a str,
     path: &'a str,
+    /// Path of the first page with the same filters.
+    first: String,
     rows: Vec<RowView>,
     is_filtered: bool,
     is_later: bool,
@@ -79,6 +82,7 @@ pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpR
     let list = ListTemplate {
         prefix: &prefix,
         path: &path,
+        first: choice::with(&path, &pairs),
         next: found.last_before_next().map(|last| format!("{path}?{pairs}after={}", last.meta.id)),
         rows: found.items.iter().map(|one| artifact::row(one, now)).collect(),
         is_filtered: kind.is_some(),
@@ -145,7 +149,7 @@ enum Body {
     },
     /// There is nothing to compare it with.
     Only,
-    Raw(Markup),
+    Raw(RawView),
 }
 
 /// Tab of the page.
@@ -167,6 +171,8 @@ struct ArtifactTemplate {
     versions: Vec<VersionView>,
     digest: String,
     path: String,
+    /// Path of all of it as JSON.
+    whole: String,
     tabs: Vec<TabLink>,
     body: Body,
 }
@@ -183,11 +189,15 @@ pub(crate) async fn artifact(
     let found = queries.artifact(caller, id).await?;
     let project = queries.project(caller, found.meta.project_id).await?;
     let of_type = of_type(&context, project.id, found.meta.artifact_type).await?;
-    let number = of_type.iter().position(|one| one.meta.id == id).map_or(0, |at| at + 1);
+    let number = of_type.iter().position(|one| one.id == id).map_or(0, |at| at + 1);
     let now = context.now();
     let path = context.path(&format!("/console/artifacts/{id}"));
-    let code = document::source_code(found.meta.artifact_type, &found.content);
-    let entry = code.as_ref().and_then(preview::entry).map(str::to_owned);
+    let read = Arc::clone(&found);
+    let work = move || {
+        let code = document::source_code(read.meta.artifact_type, &read.content);
+        (code.is_some(), code.as_ref().and_then(preview::entry).map(str::to_owned))
+    };
+    let (is_code, entry) = blocking(work).await?;
     let body = match view {
         View::Content => {
             let (found, file) = (Arc::clone(&found), query.file.clone());
@@ -195,7 +205,7 @@ pub(crate) async fn artifact(
         }
         View::Raw => {
             let found = Arc::clone(&found);
-            Body::Raw(blocking(move || artifact::json(&found)).await?)
+            Body::Raw(blocking(move || raw::view(&found.content)).await?)
         }
         View::Preview => match &entry {
             Some(entry) => Body::Preview { src: preview_path(&context, id, entry) },
@@ -211,7 +221,10 @@ pub(crate) async fn artifact(
                     }
                     Some(old)
                 }
-                None => number.checked_sub(2).and_then(|at| of_type.get(at)).map(Arc::clone),
+                None => match number.checked_sub(2).and_then(|at| of_type.get(at)) {
+                    Some(before) => Some(queries.artifact(caller, before.id).await?),
+                    None => None,
+                },
             };
             changes(&of_type, old, Arc::clone(&found), query.all.is_some()).await?
         }
@@ -221,7 +234,7 @@ pub(crate) async fn artifact(
         path: format!("{path}{end}"),
         is_current: view == of,
     };
-    let content = if code.is_some() { "Files" } else { "Document" };
+    let content = if is_code { "Files" } else { "Document" };
     let mut tabs = vec![tab(content, "", View::Content)];
     if entry.is_some() {
         tabs.insert(0, tab("Preview", "?view=preview", View::Preview));
@@ -252,39 +265,41 @@ pub(crate) async fn artifact(
         versions: artifact::versions(&of_type, id, now),
         digest: found.meta.digest.clone(),
         path,
+        whole: context.path(&format!("/console/raw/context/{id}")),
         tabs,
         body,
     })
 }
 
 /// Runs work that takes long for large documents beside the threads that serve.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(in crate::pages) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     web::block(work).await.map_err(Problem::internal)
 }
 
 async fn changes(
-    of_type: &[Arc<Artifact>],
+    of_type: &[ArtifactRef],
     old: Option<Arc<Artifact>>,
     new: Arc<Artifact>,
     all: bool,
 ) -> Result<Body, Problem> {
     let Some(old) = old else { return Ok(Body::Only) };
-    let place = of_type.iter().position(|one| one.meta.id == old.meta.id);
+    let place = of_type.iter().position(|one| one.id == old.meta.id);
     let number = place.map_or(0, |at| at + 1);
     let changes = blocking(move || artifact::changes(&old, &new, all)).await?;
     Ok(Body::Changes { changes, old: number, all })
 }
 
-/// Reads all artifacts of a type, oldest first.
-pub(super) async fn of_type(
+/// Reads which artifacts of a type there are, oldest first.
+async fn of_type(
     context: &PageContext,
     project: ProjectId,
     kind: ArtifactType,
-) -> Result<Vec<Arc<Artifact>>, Problem> {
+) -> Result<Vec<ArtifactRef>, Problem> {
     let filter = ArtifactFilter { artifact_type: Some(kind), ..ArtifactFilter::default() };
-    page::artifacts(context, project, &filter, MAX_VERSIONS).await
+    let queries = &context.console.queries;
+    Ok(queries.artifact_refs(context.caller(), project, filter, MAX_VERSIONS).await?.items)
 }
 
 /// Returns the address of a preview for the frame that shows it.

@@ -13,6 +13,7 @@ use botarmy_web::Problem;
 use serde::Deserialize;
 
 use super::choice::{self, Choice};
+use super::entries::{self, Found};
 use crate::api_source::ApiSource;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
@@ -21,15 +22,12 @@ use crate::next::escaped;
 use crate::view::audit::{self, RowView, VerdictView};
 use crate::view::icon::Icon;
 use crate::view::inbox::Names;
+use crate::view::sentence::Sentence;
 
 /// Path of the page.
 const AUDIT: &str = "/console/audit";
-/// Number of entries on a page.
-const WINDOW: u32 = 100;
-/// Number of entries that are read at once to find those of one party, or to check a log.
+/// Number of entries that are read at once to check a log.
 const PART: u32 = 1000;
-/// Number of times that entries are read to find those of one party, before the page ends.
-const MAX_PARTS: u32 = 10;
 /// Most projects that the forms offer.
 const MAX_PROJECTS: u32 = 100;
 /// Length of a date, such as `2026-01-31`.
@@ -109,8 +107,8 @@ impl Filters {
         entries == EntryFilter::default() && self.actor.is_empty()
     }
 
-    /// Returns the query of the page with these filters that begins before this entry.
-    fn query(&self, before: EventId) -> String {
+    /// Returns the query of the page with these filters that begins before this entry, or with the newest.
+    fn query(&self, before: Option<EventId>) -> String {
         let pairs = [
             ("project", self.project.map(|id| id.to_string())),
             ("type", self.kind.map(|kind| kind.to_string())),
@@ -118,7 +116,7 @@ impl Filters {
             ("actor", Some(self.actor.clone())),
             ("from", Some(self.from.clone())),
             ("to", Some(self.to.clone())),
-            ("before", Some(before.to_string())),
+            ("before", before.map(|id| id.to_string())),
         ];
         let given = pairs.into_iter().filter_map(|(name, value)| {
             let value = value.filter(|value| !value.is_empty())?;
@@ -141,6 +139,8 @@ struct AuditTemplate {
     filters: Filters,
     is_filtered: bool,
     is_earlier: bool,
+    /// Path of the newest entries with the same filters.
+    first: String,
     next: Option<String>,
     /// Number of entries that were looked through for those of one party.
     searched: Option<usize>,
@@ -171,7 +171,7 @@ pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> 
     };
     let logs = logs(&names, sees_system, filters.project.map(LogId::Project));
     let next =
-        found.next.map(|before| format!("{}?{}", context.path(AUDIT), filters.query(before)));
+        found.next.map(|before| choice::with(&context.path(AUDIT), &filters.query(Some(before))));
     let api = match filters.project {
         Some(id) => format!("/audit/projects/{id}/events"),
         None => "/audit/events".to_owned(),
@@ -188,6 +188,7 @@ pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> 
         projects: names.iter().map(project).collect(),
         is_filtered: !filters.is_none(),
         is_earlier: query.before.is_some(),
+        first: choice::with(&context.path(AUDIT), &filters.query(None)),
         next,
         searched: found.searched,
         logs,
@@ -195,51 +196,15 @@ pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> 
     })
 }
 
-/// Entries of a page.
-#[derive(Default)]
-struct Found {
-    entries: Vec<Arc<Entry>>,
-    /// Entry before which the next page begins.
-    next: Option<EventId>,
-    searched: Option<usize>,
-}
-
-/// Reads a page of entries. No index knows the names of parties, so entries of one are searched for in a
-/// limited number, and the next page goes on from there.
+/// Reads a page of entries.
 async fn find(context: &PageContext, filters: &Filters) -> Result<Found, Problem> {
     let (logs, caller) = (&context.console.logs, context.caller());
     if let Some(id) = filters.project {
         // A project that the person does not see is not found, rather than empty.
         context.console.queries.project(caller, id).await?;
     }
-    if filters.actor.is_empty() {
-        let page = logs.entries(caller, filters.entries.clone(), WINDOW).await?;
-        let next = page.last_before_next().map(|last| last.id);
-        return Ok(Found { entries: page.items, next, searched: None });
-    }
-    let (mut found, mut searched) = (Found::default(), 0);
-    let mut before = filters.entries.before;
-    for _ in 0..MAX_PARTS {
-        let filter = EntryFilter { before, ..filters.entries.clone() };
-        let page = logs.entries(caller, filter, PART).await?;
-        let count = page.items.len();
-        for (n, entry) in page.items.into_iter().enumerate() {
-            searched += 1;
-            before = Some(entry.id);
-            if entry.actor() == filters.actor {
-                found.entries.push(entry);
-            }
-            if found.entries.len() == WINDOW as usize {
-                let is_last = n + 1 == count && !page.has_more;
-                found.next = before.filter(|_| !is_last);
-                return Ok(Found { searched: Some(searched), ..found });
-            }
-        }
-        if !page.has_more {
-            return Ok(Found { searched: Some(searched), ..found });
-        }
-    }
-    Ok(Found { next: before, searched: Some(searched), ..found })
+    let read = async |filter, limit| logs.entries(caller, filter, limit).await;
+    Ok(entries::find(&filters.entries, &filters.actor, read).await?)
 }
 
 /// Returns the names of the newest projects, and of those that the page is about.
@@ -300,7 +265,7 @@ struct VerifyTemplate {
     layout: Layout,
     frame: Frame,
     api: ApiSource,
-    name: String,
+    name: Sentence,
     verdict: VerdictView,
     /// Path of the check, once more.
     again: String,
@@ -320,11 +285,11 @@ pub(crate) async fn verify(context: PageContext) -> Result<HttpResponse, Problem
     let (name, part) = match log {
         LogId::System => {
             caller.check(Permission::SystemRead, Place::Installation)?;
-            ("the log of the system".to_owned(), "system".to_owned())
+            (Sentence::from("the log of the system"), "system".to_owned())
         }
         LogId::Project(id) => {
             let project = console.queries.project(caller, id).await?;
-            (format!("the log of “{}”", project.name), format!("projects/{id}"))
+            (Sentence::from("the log of “").name(&project.name).text("”"), format!("projects/{id}"))
         }
     };
     let export = context.path(&format!("/console/raw/audit/{part}/export"));
@@ -354,7 +319,8 @@ pub(crate) async fn verify(context: PageContext) -> Result<HttpResponse, Problem
         LogId::System => context.path(AUDIT),
         LogId::Project(id) => context.path(&format!("/console/projects/{id}/log")),
     };
-    let (layout, frame) = context.frame(Section::Audit, format!("Check of {name}")).await?;
+    let (layout, frame) =
+        context.frame(Section::Audit, format!("Check of {}", name.plain())).await?;
     let frame = frame.below([("Audit log", context.path(AUDIT))]).called("Check");
     context.respond(&VerifyTemplate { layout, frame, api, name, verdict, again, export, log })
 }
@@ -392,7 +358,7 @@ mod tests {
     fn the_next_page_has_the_same_filters() {
         let filters = query("type=task_created&actor=a%26b").unwrap();
         let id: EventId = "0190a0b000007000800000000000000a".parse().unwrap();
-        let text = filters.query(id);
+        let text = filters.query(Some(id));
         assert_eq!(text, format!("type=task_created&actor=a%26b&before={id}"));
         let again = query(&text).unwrap();
         assert_eq!((again.kind, again.actor), (filters.kind, filters.actor));

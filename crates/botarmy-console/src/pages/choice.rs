@@ -38,6 +38,14 @@ pub(super) fn sources(chosen: Option<EventSource>) -> Vec<Choice> {
     of(EventSource::ALL, chosen, |source| document::title(source.as_str()))
 }
 
+/// Returns a path with these parameters, which may end with an ampersand.
+pub(super) fn with(path: &str, pairs: &str) -> String {
+    match pairs.trim_end_matches('&') {
+        "" => path.to_owned(),
+        pairs => format!("{path}?{pairs}"),
+    }
+}
+
 /// Returns the value of a parameter. An empty one, as a form sends it, is none.
 ///
 /// # Errors

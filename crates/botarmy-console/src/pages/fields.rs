@@ -32,6 +32,12 @@ impl Fields {
         self.0.get(name).map_or("", String::as_str)
     }
 
+    /// Returns all fields but these, with their values.
+    pub(super) fn others(&self, known: &[&str]) -> Vec<(&str, &str)> {
+        let fields = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        fields.filter(|(name, _)| !known.contains(name)).collect()
+    }
+
     /// Checks that there are no fields but these, the token, and those for roles.
     ///
     /// # Errors

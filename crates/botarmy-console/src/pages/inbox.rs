@@ -18,7 +18,7 @@ use crate::frame::{Frame, Section};
 use crate::html::Layout;
 use crate::part::{Part, Versioned as _};
 use crate::view::icon::Icon;
-use crate::view::inbox::{self, DecidedView, Filter, KindFilter, ListView, Names};
+use crate::view::inbox::{self, DecidedView, Filter, KindFilter, ListView, Names, Sizes};
 use crate::view::waiting::Waiting;
 
 /// Number of decided requests on a page.
@@ -146,7 +146,8 @@ async fn waiting_part(
     let now = context.now();
     let shown = inbox::sorted(wanted, now);
     let names = names(context, shown.iter().take(inbox::MAX_ROWS)).await?;
-    let list = inbox::list(shown, &names, now);
+    let sizes = sizes(context, shown.iter().take(inbox::MAX_ROWS)).await?;
+    let list = inbox::list(shown, &names, &sizes, now);
     let (mut running, mut is_first_use) = (Vec::new(), false);
     if list.is_empty() && filter.is_none() {
         let projects = projects(context, Some(ProjectStatus::Active)).await?;
@@ -167,6 +168,19 @@ async fn waiting_part(
             waiting,
         },
     )
+}
+
+/// Reads the sizes of the documents of these requests.
+async fn sizes(
+    context: &PageContext,
+    requests: impl Iterator<Item = &Arc<HitlRequest>>,
+) -> Result<Sizes, Problem> {
+    let requests: Vec<_> = requests.cloned().collect();
+    if requests.is_empty() {
+        return Ok(Sizes::new());
+    }
+    let sizes = context.console.queries.subject_sizes(context.caller(), &requests).await?;
+    Ok(requests.iter().map(|request| request.id).zip(sizes).collect())
 }
 
 async fn projects_exist(context: &PageContext) -> Result<Vec<Arc<Project>>, Problem> {

@@ -1,6 +1,7 @@
 //! API keys, for administrators: the list with the form for a new one, rotation and revocation. The text
 //! of a key is in one response, and nowhere else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -8,12 +9,13 @@ use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
 use botarmy_domain::ports::{IssuedKey, Lifetime, NewKey};
-use botarmy_domain::{CredentialId, PrincipalId};
+use botarmy_domain::{ApiKey, Caller, CredentialId, DomainError, Error, PrincipalId};
 use botarmy_web::{Problem, origin_of};
 use serde::Deserialize;
 
-use super::choice::Choice;
+use super::choice::{self, Choice};
 use super::fields::{FieldError, Fields};
+use super::once::{self, Sent};
 use super::people::{check, field_error, secret, status_of};
 use crate::api_source::ApiSource;
 use crate::context::PageContext;
@@ -53,8 +55,8 @@ struct ListQuery {
     principal: Option<String>,
     /// Key after which the page begins.
     after: Option<CredentialId>,
-    /// Present after a revocation.
-    revoked: Option<String>,
+    /// Key that was revoked, after a revocation.
+    revoked: Option<CredentialId>,
 }
 
 #[derive(Template)]
@@ -67,6 +69,8 @@ struct ListTemplate {
     /// Name of the owner, if the list has the keys of one only.
     owner: Option<String>,
     is_later: bool,
+    /// Path of the first keys of the same owner.
+    first: String,
     next: Option<String>,
     owners: Vec<Choice>,
     lifetimes: Vec<Choice>,
@@ -74,7 +78,9 @@ struct ListTemplate {
     name: String,
     grants: Vec<GrantRow>,
     is_narrowed: bool,
-    is_revoked: bool,
+    /// Key under which the form creates a key once.
+    form_key: String,
+    notice: Option<Notice>,
     error: Option<FieldError>,
 }
 
@@ -90,8 +96,30 @@ pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> 
             Some(id.map_err(|_| Problem::invalid("principal", "must be the id of a principal"))?)
         }
     };
-    let page = Page { principal, after: query.after, is_revoked: query.revoked.is_some() };
+    let notice = match query.revoked {
+        Some(id) => revoked(&context, id).await?,
+        None => None,
+    };
+    let page = Page { principal, after: query.after, notice };
     list(&context, page, &Fields::default(), None).await
+}
+
+/// Message above the list.
+enum Notice {
+    /// The key with this name is revoked.
+    Revoked(String),
+    /// The form that was sent again has created the key with this name before.
+    Created(String),
+}
+
+/// Returns the message that a key is revoked, if it is.
+async fn revoked(context: &PageContext, id: CredentialId) -> Result<Option<Notice>, Problem> {
+    let found = match context.console.access.key(context.caller(), id).await {
+        Err(Error::Refused(DomainError::NotFound { .. })) => return Ok(None),
+        found => found?,
+    };
+    let is_revoked = found.key.revoked_at.is_some();
+    Ok(is_revoked.then(|| Notice::Revoked(found.key.name.clone())))
 }
 
 /// Part of the list that is shown.
@@ -99,7 +127,7 @@ pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> 
 struct Page {
     principal: Option<PrincipalId>,
     after: Option<CredentialId>,
-    is_revoked: bool,
+    notice: Option<Notice>,
 }
 
 async fn list(
@@ -156,6 +184,7 @@ async fn list(
         rows: found.items.iter().map(|used| access::key(used, &owners, now)).collect(),
         owner,
         is_later: page.after.is_some(),
+        first: choice::with(&path, &of),
         next,
         owners: choices,
         lifetimes: lifetimes.into(),
@@ -163,7 +192,8 @@ async fn list(
         name: fields.get("name").to_owned(),
         grants: fields.grant_rows(),
         is_narrowed: !fields.get("narrow").is_empty(),
-        is_revoked: page.is_revoked,
+        form_key: once::new_key(context),
+        notice: page.notice,
         error,
     };
     html::respond(status, &template)
@@ -190,7 +220,8 @@ pub(crate) async fn create(
     Form { caller, fields }: Form<Fields>,
 ) -> Result<HttpResponse, Problem> {
     check(&caller)?;
-    fields.check_names(&["principal", "name", "lifetime", "narrow"])?;
+    fields.check_names(&["key", "principal", "name", "lifetime", "narrow"])?;
+    once::check_key(fields.get("key"))?;
     let principal = fields.get("principal").parse();
     let principal = principal.map_err(|_| Problem::invalid("principal", "must be chosen"))?;
     let lifetime = lifetime(fields.get("lifetime"))?;
@@ -199,14 +230,47 @@ pub(crate) async fn create(
         Err(error) => error,
         Ok(grants) => {
             let name = fields.get("name").to_owned();
-            let new = NewKey { principal, name, grants, lifetime };
-            match context.console.access.create_key(new, caller).await {
-                Ok(issued) => return issued_page(&context, &issued, None).await,
+            let new = NewKey { principal, name: name.clone(), grants, lifetime };
+            match issue(&context, &fields, new, caller).await {
+                Ok(Some(issued)) => return issued_page(&context, &issued, None).await,
+                Ok(None) => {
+                    let notice = Some(Notice::Created(name));
+                    let page = Page { principal: Some(principal), notice, ..Page::default() };
+                    return list(&context, page, &Fields::default(), None).await;
+                }
+                Err(Error::Refused(error)) if once::is_of_another(&error) => {
+                    let text = "The form was sent before with other fields, and created another key. \
+                                To create this one too, send it again.";
+                    (String::new(), text.to_owned())
+                }
                 Err(error) => field_error(error)?,
             }
         }
     };
     list(&context, Page::default(), &fields, Some(error)).await
+}
+
+/// Creates the key once for the key of the form. Returns `None` if the form was sent before: its response
+/// had the text of the key, which is kept nowhere.
+async fn issue(
+    context: &PageContext,
+    fields: &Fields,
+    new: NewKey,
+    caller: Caller,
+) -> Result<Option<IssuedKey>, Error> {
+    let others = fields.others(&["form_token", "key"]);
+    let others: Vec<&str> = others.iter().flat_map(|(name, value)| [*name, *value]).collect();
+    let sent = Sent { key: fields.get("key"), path: KEYS, fields: &others };
+    let (place, mut issued) = (format!("{KEYS}?principal={}", new.principal), None);
+    // The reply that is kept is made of the key without its text.
+    let call = async |caller| {
+        let made = context.console.access.create_key(new, caller).await?;
+        let key = Arc::clone(&made.key);
+        issued = Some(made);
+        Ok(key)
+    };
+    once::once(context, caller, sent, move |_: &Arc<ApiKey>| place.clone(), call).await?;
+    Ok(issued)
 }
 
 /// Reads a lifetime in days.
@@ -284,7 +348,7 @@ pub(crate) async fn revoke(
     check(&caller)?;
     let id = key_id(&id)?;
     match context.console.access.revoke_key(id, caller).await {
-        Ok(_) => Ok(html::redirect(&context.path(&format!("{KEYS}?revoked=1")))),
+        Ok(_) => Ok(html::redirect(&context.path(&format!("{KEYS}?revoked={id}")))),
         Err(error) => {
             let error = field_error(error)?;
             list(&context, Page::default(), &Fields::default(), Some(error)).await

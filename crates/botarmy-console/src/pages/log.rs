@@ -9,27 +9,29 @@ use botarmy_domain::{Entry, EntryFilter, EventId, EventSource, EventType};
 use botarmy_web::Problem;
 use serde::Deserialize;
 
+use super::artifacts::blocking;
 use super::choice::{self, Choice};
+use super::entries;
 use super::project::{self as page, NoQuery, Shared};
 use crate::api_source::ApiSource;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
 use crate::html::Layout;
+use crate::next::escaped;
 use crate::part::{Part, Versioned as _};
 use crate::view::document;
 use crate::view::icon::Icon;
 use crate::view::log::{self, EntryView};
-use crate::view::markup::Markup;
 use crate::view::project::Tab;
-
-/// Number of entries on a page.
-const WINDOW: u32 = 100;
+use crate::view::raw::{self, RawView};
 
 #[derive(Debug, Default, Deserialize)]
 struct LogQuery {
     #[serde(rename = "type")]
     kind: Option<String>,
     source: Option<String>,
+    /// Name of the party.
+    actor: Option<String>,
     /// Entry before which the page begins.
     before: Option<EventId>,
 }
@@ -44,6 +46,7 @@ struct LogTemplate {
     path: String,
     kinds: Vec<Choice>,
     sources: Vec<Choice>,
+    actor: String,
     is_filtered: bool,
 }
 
@@ -52,10 +55,15 @@ struct LogTemplate {
 struct ListTemplate<'a> {
     prefix: &'a str,
     path: &'a str,
+    /// Path of the first page with the same filters.
+    first: String,
     rows: Vec<EntryView>,
     is_filtered: bool,
     is_earlier: bool,
     next: Option<String>,
+    /// Number of entries that were looked through for those of the actor.
+    searched: Option<usize>,
+    actor: &'a str,
     /// Position and hash of the newest entry that is shown.
     head: Option<(u64, String)>,
 }
@@ -74,7 +82,10 @@ pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpR
         ..EntryFilter::default()
     };
     let logs = &context.console.logs;
-    let found = logs.project_entries(context.caller(), id, filter, WINDOW).await?;
+    let actor = query.actor.as_deref().unwrap_or_default().trim();
+    let read =
+        async |filter, limit| logs.project_entries(context.caller(), id, filter, limit).await;
+    let found = entries::find(&filter, actor, read).await?;
     let path = loaded.path(&context, "/log");
     let mut pairs = String::new();
     if let Some(kind) = kind {
@@ -83,18 +94,27 @@ pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpR
     if let Some(source) = source {
         pairs.push_str(&format!("source={source}&"));
     }
-    let is_filtered = kind.is_some() || source.is_some();
+    if !actor.is_empty() {
+        pairs.push_str(&format!("actor={}&", escaped(actor)));
+    }
+    let is_filtered = kind.is_some() || source.is_some() || !actor.is_empty();
     let prefix = context.path("");
     let list = ListTemplate {
         prefix: &prefix,
         path: &path,
-        next: found.last_before_next().map(|last| format!("{path}?{pairs}before={}", last.id)),
-        rows: log::entries(&found.items, context.now(), is_filtered),
+        first: choice::with(&path, &pairs),
+        next: found.next.map(|last| format!("{path}?{pairs}before={last}")),
+        rows: log::entries(&found.entries, context.now(), is_filtered),
+        searched: found.searched,
+        actor,
         is_filtered,
         is_earlier: query.before.is_some(),
-        head: found.items.first().map(|first| (first.seq, first.hash.clone())),
+        head: found.entries.first().map(|first| (first.seq, first.hash.clone())),
     };
-    let list = Part::new("list", &page::topic(id), &list)?;
+    // To look through thousands of entries whenever there is a new one would be too much.
+    let topic = page::topic(id);
+    let topic = if actor.is_empty() { topic } else { format!("{topic} none") };
+    let list = Part::new("list", &topic, &list)?;
     let api = format!("/audit/projects/{id}/events");
     let shared = page::shared(&context, &loaded, Tab::Log, &api)?;
     if let Some(name) = context.part() {
@@ -103,8 +123,10 @@ pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpR
     let title = format!("Log of {}", loaded.project().name);
     let (layout, frame) = page::frame(&context, &loaded, &title, Some("Log")).await?;
     let kinds = kinds(kind);
-    let sources = choice::sources(source);
-    context.respond(&LogTemplate { layout, frame, shared, list, path, kinds, sources, is_filtered })
+    let (sources, actor) = (choice::sources(source), actor.to_owned());
+    let template =
+        LogTemplate { layout, frame, shared, list, path, kinds, sources, actor, is_filtered };
+    context.respond(&template)
 }
 
 /// Returns the types of entries that a project has; those of the installation are left out.
@@ -135,7 +157,9 @@ struct EntryTemplate {
     frame: Frame,
     api: ApiSource,
     entry: EntryView,
-    json: Markup,
+    raw: RawView,
+    /// Path of all of it.
+    whole: String,
     origin: Vec<(&'static str, String)>,
 }
 
@@ -144,7 +168,9 @@ pub(crate) async fn entry(context: PageContext, id: Path<String>) -> Result<Http
     let NoQuery {} = context.query()?;
     let id: EventId = id.parse().map_err(|_| Problem::not_found("Entry", id.as_str()))?;
     let found = context.console.logs.entry(context.caller(), id).await?;
-    let view = log::entries(&[Arc::clone(&found)], context.now(), true);
+    let (shown, now) = (Arc::clone(&found), context.now());
+    let work = move || (log::entries(&[Arc::clone(&shown)], now, true), raw::view(&*shown));
+    let (view, raw) = blocking(work).await?;
     let view = view.into_iter().next().ok_or_else(|| Problem::not_found("Entry", id))?;
     let title = format!("Entry {}", found.seq);
     let (layout, frame) = context.frame(Section::Projects, title).await?;
@@ -166,7 +192,8 @@ pub(crate) async fn entry(context: PageContext, id: Path<String>) -> Result<Http
         layout,
         frame,
         api: ApiSource::new(&context, &format!("/audit/events/{id}"))?,
-        json: log::json(&found),
+        raw,
+        whole: context.path(&format!("/console/raw/audit/events/{id}")),
         origin: origin(&found),
         entry: view,
     };

@@ -3,15 +3,21 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
+use askama::Template;
+use botarmy_domain::Caller;
 use botarmy_domain::ports::SignIn;
-use botarmy_web::{Problem, UnknownFields, parse_query};
+use botarmy_web::{
+    ClientAddress, Problem, SESSION_COOKIE, UnknownFields, browser, cookie, parse_query,
+};
 use serde::Deserialize;
 
 use super::openid;
+use super::people::secret;
 use super::sign_in::{delete_session, keep_session, page, refused, start};
 use crate::errors::SIGNED_IN;
 use crate::guard::Visitor;
+use crate::html::Layout;
 use crate::{Console, form, html, next};
 
 /// Beginning of the line in the file with the key of the administrator, which people paste whole.
@@ -21,7 +27,7 @@ const HEADER: &str = "Authorization: Bearer ";
 struct LoginQuery {
     /// Page to return to.
     next: Option<String>,
-    /// Present after a sign-out: `here` or `everywhere`.
+    /// Present after a sign-out.
     signed_out: Option<String>,
 }
 
@@ -31,10 +37,8 @@ pub(crate) async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let query: LoginQuery = parse_query(request.query_string(), UnknownFields::Reject)?;
-    let notice = query.signed_out.as_deref().map(|where_| match where_ {
-        "everywhere" => "You are signed out, here and everywhere else.",
-        _ => "You are signed out.",
-    });
+    let is_signed_out = cookie(request.headers(), SESSION_COOKIE)?.is_none();
+    let notice = query.signed_out.filter(|_| is_signed_out).map(|_| "You are signed out.");
     let next = next::own(query.next.as_deref().unwrap_or_default());
     let mut response = page(&console, StatusCode::OK, next, None, notice)?;
     if !console.access.is_required() && request.headers().contains_key(header::COOKIE) {
@@ -51,6 +55,18 @@ struct LoginForm {
     /// Present for a sign-in with the OpenID provider.
     openid: Option<String>,
     next: Option<String>,
+    /// `yes` to sign in with a code in place of the person who is signed in.
+    confirmed: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "switch.html")]
+struct SwitchTemplate<'a> {
+    layout: Layout,
+    /// Name of the person who is signed in.
+    name: &'a str,
+    code: &'a str,
+    next: &'a str,
 }
 
 /// Signs a person in, and leads to the page that was asked for.
@@ -72,6 +88,14 @@ pub(crate) async fn sign_in(
         }
         _ => return Err(Problem::bad_request("Send one of the fields key, code and openid.")),
     };
+    // A link can come from anyone. Who opens it must not become another person without noticing.
+    if let SignIn::Link(code) = &proof
+        && form.confirmed.as_deref() != Some("yes")
+        && let Some(caller) = signed_in_person(&console, &request).await?
+    {
+        let layout = Layout::of(&console);
+        return secret(&SwitchTemplate { layout, name: caller.name(), code, next });
+    }
     match start(&console, &request, proof).await {
         Ok(started) => {
             let mut response = html::redirect(&console.path(&next::with_next(SIGNED_IN, next)));
@@ -80,6 +104,18 @@ pub(crate) async fn sign_in(
         }
         Err(refusal) => refused(&console, refusal, next),
     }
+}
+
+/// Returns the person whose session the browser has.
+async fn signed_in_person(
+    console: &Console,
+    request: &HttpRequest,
+) -> Result<Option<Caller>, Problem> {
+    let headers = request.headers();
+    let Some(kept) = cookie(headers, SESSION_COOKIE)? else { return Ok(None) };
+    let client = request.extensions().get::<ClientAddress>().copied();
+    // A session that this server cannot tell to be valid is not kept by asking.
+    Ok(console.sessions.find_caller(kept, &browser(headers, client)).await.ok())
 }
 
 /// Leads on after a sign-in: the browser has sent the cookie of its session.

@@ -9,8 +9,9 @@ use actix_web::web::Path;
 use askama::Template;
 use botarmy_domain::access::MAX_SESSIONS;
 use botarmy_domain::ports::{NewPrincipal, PrincipalChange};
+use botarmy_domain::seen::CHANGED_MEANWHILE;
 use botarmy_domain::{
-    Caller, DomainError, Error, Permission, Place, Principal, PrincipalId, PrincipalKind,
+    Caller, DomainError, Error, Permission, Place, Principal, PrincipalId, PrincipalKind, Seen,
 };
 use botarmy_web::{Problem, origin_of};
 use serde::Deserialize;
@@ -176,7 +177,7 @@ fn principal_id(text: &str) -> Result<PrincipalId, Problem> {
 
 #[derive(Default, Deserialize)]
 struct OneQuery {
-    /// Present after a change.
+    /// Mark of the change, after one.
     saved: Option<String>,
 }
 
@@ -189,6 +190,9 @@ struct OneTemplate {
     person: PrincipalView,
     grants: Vec<GrantRow>,
     groups: String,
+    /// Versions of the roles and of the groups that are shown.
+    seen_roles: Seen,
+    seen_groups: Seen,
     keys: Vec<KeyView>,
     sessions: Vec<PersonSession>,
     is_saved: bool,
@@ -201,7 +205,13 @@ pub(crate) async fn one(context: PageContext, id: Path<String>) -> Result<HttpRe
     let query: OneQuery = context.query()?;
     let found = context.console.access.principal(context.caller(), principal_id(&id)?).await?;
     let filled = Filled::of(&found);
-    one_page(&context, &found, filled, query.saved.is_some(), None).await
+    let is_saved = context.visitor.has_mark(query.saved.as_deref(), &changed(&found));
+    one_page(&context, &found, filled, is_saved, None).await
+}
+
+/// Returns the parts of the mark of a change, which hold until the next one.
+fn changed(principal: &Principal) -> [String; 2] {
+    [principal.id.to_string(), principal.updated_at.to_string()]
 }
 
 /// Forms of the page, as they are filled in.
@@ -249,6 +259,8 @@ async fn one_page(
         person: access::principal(found),
         grants: filled.grants,
         groups: filled.groups,
+        seen_roles: Seen::of_grants(&found.grants),
+        seen_groups: Seen::of_groups(&found.groups),
         keys: keys.iter().map(|used| access::key(used, &owners, now)).collect(),
         sessions: access::sessions(&sessions, caller),
         is_saved,
@@ -272,11 +284,11 @@ pub(crate) async fn change(
     let (change, known): (Result<_, FieldError>, &[&str]) = match word.as_str() {
         "roles" => {
             let change = |grants| PrincipalChange { grants: Some(grants), ..none };
-            (fields.grants().map(change), &[])
+            (fields.grants().map(change), &["seen"])
         }
         "groups" => {
             let groups = Some(fields.list("groups"));
-            (Ok(PrincipalChange { groups, ..none }), &["groups"])
+            (Ok(PrincipalChange { groups, ..none }), &["groups", "seen"])
         }
         "disable" => (Ok(PrincipalChange { disabled: Some(true), ..none }), &[]),
         "enable" => (Ok(PrincipalChange { disabled: Some(false), ..none }), &[]),
@@ -284,15 +296,25 @@ pub(crate) async fn change(
         _ => return Err(Problem::not_found("Page", &word)),
     };
     fields.check_names(known)?;
+    let caller =
+        if known.contains(&"seen") { caller.with_seen(seen(fields.get("seen"))?) } else { caller };
     let error = match change {
         Err(error) => error,
         Ok(change) => {
             let is_deleted = change.deleted;
             match access.change_principal(id, change, caller).await {
                 Ok(_) if is_deleted => return Ok(html::redirect(&context.path(PEOPLE))),
-                Ok(_) => {
-                    let path = format!("{}?saved=1", path_of(&context, id));
-                    return Ok(html::redirect(&path));
+                Ok(now) => {
+                    let mark = context.visitor.mark(&changed(&now));
+                    let mark = mark.map_or_else(String::new, |mark| format!("?saved={mark}"));
+                    return Ok(html::redirect(&format!("{}{mark}", path_of(&context, id))));
+                }
+                Err(Error::Refused(error)) if is_changed(&error) => {
+                    let found = access.principal(context.caller(), id).await?;
+                    let text =
+                        format!("{error} They are shown as they are now. Change them again.");
+                    let error = Some((String::new(), text));
+                    return one_page(&context, &found, Filled::of(&found), false, error).await;
                 }
                 Err(error) => field_error(error)?,
             }
@@ -305,6 +327,22 @@ pub(crate) async fn change(
         _ => {}
     }
     one_page(&context, &found, filled, false, Some(error)).await
+}
+
+/// Reads the version of the state that a form was shown with.
+///
+/// # Errors
+/// A 422 without one.
+pub(super) fn seen(text: &str) -> Result<Seen, Problem> {
+    if text.is_empty() {
+        return Err(Problem::invalid("seen", "must be the version that the page was shown with"));
+    }
+    Ok(Seen::with_text(text))
+}
+
+/// Whether a change was refused because the state is another one than was shown.
+pub(super) fn is_changed(error: &DomainError) -> bool {
+    matches!(error, DomainError::Conflict { code: CHANGED_MEANWHILE, .. })
 }
 
 #[derive(Template)]

@@ -8,25 +8,26 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::{Data, ReqData};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use botarmy_domain::package::check_path;
-use botarmy_domain::{ContextId, SourceCode, SourceFile};
+use botarmy_domain::{Artifact, ContextId, SourceCode, SourceFile};
 use botarmy_web::{ErrorPage, Preview, Problem, preview_path};
 
+use super::artifacts::blocking;
 use crate::Console;
 use crate::html;
 use crate::view::document;
 use crate::view::shim;
 
 /// Policy of previews. `sandbox` takes their origin away, wherever they are shown; `connect-src` and
-/// `form-action` keep them from sending anything.
+/// `form-action` keep them from sending anything, and so does `webrtc` where a browser knows it.
 const POLICY: &str = "sandbox allow-scripts allow-forms allow-modals; default-src 'self' \
      'unsafe-inline' data: blob:; connect-src 'none'; form-action 'none'; base-uri 'none'; \
-     frame-ancestors 'self'";
+     frame-ancestors 'self'; webrtc 'block'";
 /// Policy of a preview that is refused: a text that the frame shows.
 const REFUSED_POLICY: &str = "sandbox; default-src 'none'; frame-ancestors 'self'";
 
 /// Headers of previews. A frame without an origin is foreign to its own files, so they may be read from
 /// everywhere by those who know the token.
-const HEADERS: [(HeaderName, HeaderValue); 6] = [
+const HEADERS: [(HeaderName, HeaderValue); 7] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
     (
         HeaderName::from_static("cross-origin-resource-policy"),
@@ -36,6 +37,8 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    // A name that is looked up can carry what an application knows.
+    (HeaderName::from_static("x-dns-prefetch-control"), HeaderValue::from_static("off")),
 ];
 
 /// Returns a file of the application.
@@ -54,21 +57,24 @@ pub(crate) async fn file(
     if destination == Some(b"document") {
         return Ok(html::redirect(&console.path(&page_of(id))));
     }
-    let path = request.match_info().get("path").unwrap_or_default();
+    let path = request.match_info().get("path").unwrap_or_default().to_owned();
     let artifact = console.queries.artifact(&caller, id).await?;
-    let code = document::source_code(artifact.meta.artifact_type, &artifact.content);
-    let code = code.ok_or_else(|| Problem::not_found("Preview", id))?;
-    let file = find(&code, path).ok_or_else(|| Problem::not_found("File", path))?;
-    let kind = content_type(&file.extension());
-    let body = match kind {
-        HTML => shim::add(&file.content),
-        _ => file.content.clone(),
-    };
+    let (kind, body) = blocking(move || read(&artifact, &path)).await??;
     let mut response = HttpResponse::Ok();
     for header in HEADERS {
         response.insert_header(header);
     }
     Ok(response.insert_header((header::CONTENT_TYPE, kind)).body(body))
+}
+
+/// Returns the kind and the content of a file of this artifact.
+fn read(artifact: &Artifact, path: &str) -> Result<(&'static str, String), Problem> {
+    let code = document::source_code(artifact.meta.artifact_type, &artifact.content);
+    let code = code.ok_or_else(|| Problem::not_found("Preview", artifact.meta.id))?;
+    let file = find(&code, path).ok_or_else(|| Problem::not_found("File", path))?;
+    let kind = content_type(&file.extension());
+    let body = if kind == HTML { shim::add(&file.content) } else { file.content.clone() };
+    Ok((kind, body))
 }
 
 /// Returns the path of the page of the console that shows this preview.

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use askama::Template;
 use botarmy_domain::log::LogId;
 use botarmy_domain::project::ProjectDetail;
 use botarmy_domain::{
-    Artifact, ArtifactFilter, Caller, Entry, EntryFilter, HitlRequest, Permission, Project,
-    ProjectId, ProjectStatus, Timestamp,
+    ArtifactFilter, Caller, Entry, EntryFilter, Error, HitlRequest, Permission, Project, ProjectId,
+    ProjectStatus, Seen, Timestamp,
 };
 use botarmy_web::Problem;
 use serde::Deserialize;
 
+use super::artifacts::blocking;
+use super::people::{is_changed, seen};
 use crate::Console;
 use crate::api_source::ApiSource;
 use crate::context::PageContext;
@@ -26,6 +29,7 @@ use crate::view::log::EntryView;
 use crate::view::project::{
     self, ActionView, Allowed, HeadView, LatestView, PENDING, Tab, TabView, WorkflowView,
 };
+use crate::view::sentence::Sentence;
 use crate::view::usage::{self, BudgetView};
 use crate::view::{log, timeline};
 
@@ -33,10 +37,8 @@ use crate::view::{log, timeline};
 const LATEST: u32 = 8;
 /// Number of entries that are read at once for the timeline.
 const ENTRIES_AT_ONCE: u32 = 500;
-/// Number of artifacts that are read at once, and how often for the overview: a page of them has about a
-/// mebibyte.
-const ARTIFACTS_AT_ONCE: u32 = 100;
-const MAX_PAGES: usize = 4;
+/// Most artifacts of which the overview counts the versions.
+const MAX_ARTIFACTS: u32 = 400;
 
 /// Project with all that each of its pages shows.
 pub(super) struct Loaded {
@@ -222,11 +224,14 @@ async fn workflow(context: &PageContext, loaded: &Loaded) -> Result<Part, Proble
     let now = context.now();
     let view = match &project.plan {
         None => None,
-        Some(plan) => {
+        Some(_) => {
             let entries = log_entries(context, project.id, loaded.entries).await?;
-            let end = end_of(project, now);
-            let timeline = timeline::view(entries.iter().map(AsRef::as_ref), end);
-            Some(project::workflow(plan, timeline.as_ref(), now))
+            let (project, end) = (Arc::clone(project), end_of(project, now));
+            let work = move || {
+                let timeline = timeline::view(entries.iter().map(AsRef::as_ref), end);
+                project.plan.as_ref().map(|plan| project::workflow(plan, timeline.as_ref(), now))
+            };
+            blocking(work).await?
         }
     };
     let (prefix, tasks) = (context.path(""), loaded.path(context, "/tasks"));
@@ -287,51 +292,26 @@ async fn side(context: &PageContext, loaded: &Loaded) -> Result<Part, Problem> {
     Part::new("side", &topic(id), &template)
 }
 
-/// Returns the newest artifact of each type. With their versions, if not too much has to be read to count
-/// them.
+/// Returns the newest artifact of each type. With their versions, if there are not too many to count them.
 async fn latest_artifacts(
     context: &PageContext,
     project: &Project,
 ) -> Result<Vec<LatestView>, Problem> {
     let (queries, caller) = (&context.console.queries, context.caller());
-    let mut found: Vec<Arc<Artifact>> = Vec::new();
-    let mut filter = ArtifactFilter::default();
-    for _ in 0..MAX_PAGES {
-        let page = queries.artifacts(caller, project.id, filter.clone(), ARTIFACTS_AT_ONCE).await?;
-        filter.after = page.last_before_next().map(|last| last.meta.id);
-        found.extend(page.items);
-        if filter.after.is_none() {
-            return Ok(project::latest(&found, true));
-        }
+    let filter = ArtifactFilter::default();
+    let refs = queries.artifact_refs(caller, project.id, filter, MAX_ARTIFACTS).await?;
+    let newest = if refs.has_more {
+        // They are read from the oldest, so the newest are not among them.
+        let plan = project.plan.iter();
+        plan.flat_map(|plan| plan.progress.latest.values()).map(|id| (*id, None)).collect()
+    } else {
+        project::newest(&refs.items)
+    };
+    let mut found = Vec::with_capacity(newest.len());
+    for (id, versions) in newest {
+        found.push((queries.artifact(caller, id).await?, versions));
     }
-    // They are read from the oldest, so the newest are not among them.
-    found.clear();
-    for id in project.plan.iter().flat_map(|plan| plan.progress.latest.values()) {
-        found.push(queries.artifact(caller, *id).await?);
-    }
-    found.sort_by_key(|one| one.meta.id);
-    Ok(project::latest(&found, false))
-}
-
-/// Reads artifacts of a project, oldest first, at most about this many.
-pub(super) async fn artifacts(
-    context: &PageContext,
-    id: ProjectId,
-    filter: &ArtifactFilter,
-    most: usize,
-) -> Result<Vec<Arc<Artifact>>, Problem> {
-    let mut found: Vec<Arc<Artifact>> = Vec::new();
-    let mut filter = filter.clone();
-    loop {
-        let queries = &context.console.queries;
-        let page =
-            queries.artifacts(context.caller(), id, filter.clone(), ARTIFACTS_AT_ONCE).await?;
-        filter.after = page.last_before_next().map(|last| last.meta.id);
-        found.extend(page.items);
-        if filter.after.is_none() || found.len() >= most {
-            return Ok(found);
-        }
-    }
+    Ok(project::latest(found))
 }
 
 /// Pauses the project.
@@ -391,7 +371,7 @@ impl Change {
 struct ChangeTemplate {
     layout: Layout,
     frame: Frame,
-    question: String,
+    question: Sentence,
     consequence: &'static str,
     /// Conditions that are not met.
     unmet: Vec<String>,
@@ -402,6 +382,10 @@ struct ChangeTemplate {
     back: String,
     /// Sentence in place of the form.
     forbidden: Option<String>,
+    /// Version of the conditions that are shown.
+    seen: Option<Seen>,
+    /// Reason for which the change was not made.
+    error: Option<String>,
 }
 
 /// Asks whether the project shall be cancelled, reopened or completed by force.
@@ -412,7 +396,18 @@ pub(crate) async fn ask(
     let NoQuery {} = context.query()?;
     let (id, word) = path.into_inner();
     let change = Change::parse(&word).ok_or_else(|| Problem::not_found("Page", &word))?;
-    let loaded = load(&context, project_id(&id)?).await?;
+    question(&context, project_id(&id)?, change, &word, None).await
+}
+
+/// Shows the question, with the reason for which the change was not made.
+async fn question(
+    context: &PageContext,
+    id: ProjectId,
+    change: Change,
+    word: &str,
+    error: Option<String>,
+) -> Result<HttpResponse, Problem> {
+    let loaded = load(context, id).await?;
     let name = &loaded.project().name;
     let is_allowed = match change {
         Change::Cancel | Change::Reopen => loaded.allowed.run,
@@ -421,7 +416,7 @@ pub(crate) async fn ask(
     let mut unmet = Vec::new();
     let (question, consequence, what, class, button) = match change {
         Change::Cancel => (
-            format!("Cancel “{name}”?"),
+            Sentence::from("Cancel “").name(name).text("”?"),
             "Running agents are stopped, waiting requests are cancelled, and nothing of it starts \
              again. Documents and log stay.",
             "Cancelling a project",
@@ -429,7 +424,7 @@ pub(crate) async fn ask(
             "Cancel the project",
         ),
         Change::Reopen => (
-            format!("Reopen “{name}”?"),
+            Sentence::from("Reopen “").name(name).text("”?"),
             "The rejected step is put up for review again, with its history.",
             "Reopening a project",
             "primary",
@@ -443,7 +438,7 @@ pub(crate) async fn ask(
                 );
             }
             (
-                format!("Complete “{name}” by force?"),
+                Sentence::from("Complete “").name(name).text("” by force?"),
                 "It counts as completed although conditions are not met. Open tasks and requests are \
                  cancelled, and the package is made of what there is. The log names you and the \
                  conditions.",
@@ -454,20 +449,24 @@ pub(crate) async fn ask(
         }
     };
     let forbidden = (!is_allowed).then(|| project::requires(what, change.permission()));
-    let (layout, frame) = frame(&context, &loaded, &question, Some(button)).await?;
-    context.respond(&ChangeTemplate {
+    let (layout, frame) = frame(context, &loaded, &question.plain(), Some(button)).await?;
+    let status = if error.is_some() { StatusCode::CONFLICT } else { StatusCode::OK };
+    let page = ChangeTemplate {
         layout,
         frame,
         question,
         consequence,
+        seen: (change == Change::Complete).then(|| Seen::of_unmet(&unmet)),
         unmet,
         has_reason: change == Change::Reopen,
         class,
         button,
-        action: loaded.path(&context, &format!("/{word}")),
-        back: loaded.path(&context, ""),
+        action: loaded.path(context, &format!("/{word}")),
+        back: loaded.path(context, ""),
         forbidden,
-    })
+        error,
+    };
+    html::respond(status, &page)
 }
 
 /// Form of a change.
@@ -478,6 +477,9 @@ pub(crate) struct ChangeForm {
     /// Reason for reopening.
     #[serde(default)]
     reason: String,
+    /// Version of the conditions that were shown before a completion by force.
+    #[serde(default)]
+    seen: String,
 }
 
 impl HasToken for ChangeForm {
@@ -488,15 +490,23 @@ impl HasToken for ChangeForm {
 
 /// Makes the change.
 pub(crate) async fn make(
-    console: Data<Console>,
+    context: PageContext,
     path: Path<(String, String)>,
     Form { caller, fields }: Form<ChangeForm>,
 ) -> Result<HttpResponse, Problem> {
     let (id, word) = path.into_inner();
     let change = Change::parse(&word).ok_or_else(|| Problem::not_found("Page", &word))?;
     let id = project_id(&id)?;
-    change_project(&console, id, change, fields.reason, caller).await?;
-    Ok(back(&console, id))
+    let caller =
+        if change == Change::Complete { caller.with_seen(seen(&fields.seen)?) } else { caller };
+    match change_project(&context.console, id, change, fields.reason, caller).await {
+        Ok(()) => Ok(back(&context.console, id)),
+        Err(Error::Refused(error)) if is_changed(&error) => {
+            let text = format!("{error} They are shown as they are now.");
+            question(&context, id, change, &word, Some(text)).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn change_project(
@@ -505,7 +515,7 @@ async fn change_project(
     change: Change,
     reason: String,
     caller: Caller,
-) -> Result<(), Problem> {
+) -> Result<(), Error> {
     match change {
         Change::Cancel => {
             console.projects.cancel_project(id, caller).await?;

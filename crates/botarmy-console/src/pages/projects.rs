@@ -7,13 +7,14 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use askama::Template;
 use botarmy_domain::{
-    DomainError, Error, NewProject, Oversight, Permission, Place, Project, ProjectId,
-    ProjectStatus, Workflow, text,
+    Caller, DomainError, Error, Limit, NewProject, Oversight, Permission, Place, Project,
+    ProjectId, ProjectStatus, Workflow, text,
 };
 use botarmy_web::Problem;
 use serde::Deserialize;
 
 use super::choice;
+use super::once::{self, Created, Sent};
 use super::project::NoQuery;
 use crate::Console;
 use crate::api_source::ApiSource;
@@ -63,6 +64,8 @@ struct ListTemplate<'a> {
     rows: Vec<RowView>,
     status: Option<&'static str>,
     is_later: bool,
+    /// Path of the newest projects with the same filter.
+    first: String,
     next: Option<String>,
     may_create: bool,
     has_costs: bool,
@@ -128,6 +131,7 @@ async fn list(
         rows,
         status: status.map(texts::project_status),
         is_later: before.is_some(),
+        first: choice::with(&context.path("/console/projects"), &filter),
         next,
         may_create,
         has_costs,
@@ -149,6 +153,9 @@ struct WorkflowView {
 pub(crate) struct NewForm {
     #[serde(default)]
     form_token: String,
+    /// Key under which the project is created once.
+    #[serde(default)]
+    key: String,
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -181,6 +188,8 @@ struct NewTemplate {
     /// Whether the person may also set the budget.
     may_limit: bool,
     workflows: Vec<WorkflowView>,
+    /// Key of the form that is shown.
+    key: String,
     fields: NewForm,
     /// Field that is invalid, and what is expected of it.
     error: Option<(String, String)>,
@@ -220,7 +229,9 @@ async fn new_page(
     let (layout, frame) = context.frame(Section::Projects, "New project").await?;
     let frame = frame.below([("Projects", context.path("/console/projects"))]);
     let api = ApiSource::new(context, "/projects")?;
-    let page = NewTemplate { layout, frame, api, forbidden, may_limit, workflows, fields, error };
+    let key = once::new_key(context);
+    let page =
+        NewTemplate { layout, frame, api, forbidden, may_limit, workflows, key, fields, error };
     html::respond(status, &page)
 }
 
@@ -230,17 +241,18 @@ pub(crate) async fn create(
     console: Data<Console>,
     Form { caller, fields }: Form<NewForm>,
 ) -> Result<HttpResponse, Problem> {
+    once::check_key(&fields.key)?;
     let invalid = |field: &str, message: String| Some((field.to_owned(), message));
     let error = match new_project(&fields) {
         Err((field, message)) => invalid(field, message),
         Ok(new) => match usage::limit(&fields.dollars, &fields.tokens) {
             Err((field, message)) => invalid(field, message.to_owned()),
-            Ok(limit) => match console.projects.create_project(new, caller.clone()).await {
-                Ok(project) => {
-                    if !limit.is_none() {
-                        console.operations.set_budget(project.id, limit, caller).await?;
-                    }
-                    return Ok(created(&console, &project));
+            Ok(limit) => match make(&context, &fields, new, limit, caller).await {
+                Ok(path) => return Ok(html::redirect(&console.path(&path))),
+                Err(Error::Refused(error)) if once::is_of_another(&error) => {
+                    let text = "was sent before with other fields, and created another project; to \
+                                create this one too, send it again";
+                    invalid("form", text.to_owned())
                 }
                 Err(Error::Refused(DomainError::Invalid { field, message })) => {
                     invalid(if field == "description" { "idea" } else { field }, message)
@@ -250,6 +262,48 @@ pub(crate) async fn create(
         },
     };
     new_page(&context, fields, error, StatusCode::UNPROCESSABLE_ENTITY).await
+}
+
+/// Creates the project with its budget, once for the key of the form, and returns its path.
+async fn make(
+    context: &PageContext,
+    fields: &NewForm,
+    new: NewProject,
+    limit: Limit,
+    caller: Caller,
+) -> Result<String, Error> {
+    let console = &context.console;
+    let sent = Sent {
+        key: &fields.key,
+        path: "/console/projects/new",
+        fields: &[
+            &fields.name,
+            &fields.idea,
+            &fields.workflow,
+            &fields.oversight,
+            &fields.dollars,
+            &fields.tokens,
+        ],
+    };
+    let call = async |caller| console.projects.create_project(new, caller).await;
+    let path = |project: &Arc<Project>| path_of(project.id);
+    let made = once::once(context, caller.clone(), sent, path, call).await?;
+    let (id, path) = match made {
+        Created::Now(project) => (Some(project.id), path_of(project.id)),
+        Created::Before(path) => (path.rsplit('/').next().and_then(|id| id.parse().ok()), path),
+    };
+    // A form that was sent again may find its project without the budget, if the first one was interrupted.
+    if let Some(id) = id
+        && !limit.is_none()
+        && !console.queries.budget(&caller, id).await?.is_set
+    {
+        console.operations.set_budget(id, limit, caller).await?;
+    }
+    Ok(path)
+}
+
+fn path_of(id: ProjectId) -> String {
+    format!("/console/projects/{id}")
 }
 
 fn new_project(fields: &NewForm) -> Result<NewProject, (&'static str, String)> {
@@ -297,10 +351,6 @@ fn name_of(idea: &str) -> String {
         name.push_str(word);
     }
     if name.is_empty() { sentence.chars().take(MAX).collect() } else { name }
-}
-
-fn created(console: &Console, project: &Project) -> HttpResponse {
-    html::redirect(&console.path(&format!("/console/projects/{}", project.id)))
 }
 
 #[cfg(test)]

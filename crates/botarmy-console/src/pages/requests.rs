@@ -1,6 +1,7 @@
 //! Requests to people: the page of one, its answer, and the answer to several together.
 
 mod answer;
+mod content;
 mod document;
 mod load;
 mod page;
@@ -23,6 +24,6 @@ pub(crate) async fn show(
 ) -> Result<HttpResponse, Problem> {
     let query: page::ReviewQuery = context.query()?;
     let subject = load::load(&context, load::id(&path)?).await?;
-    let notice = query.notice(&subject);
+    let notice = query.notice(&subject, context.caller());
     page::respond(&context, &subject, &query, page::Typed::default(), notice, StatusCode::OK).await
 }

@@ -46,7 +46,7 @@ pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> 
     let query: SettingsQuery = context.query()?;
     let theme = context.preferences.theme.as_str();
     let (layout, frame) = context.frame(Section::Settings, "Settings").await?;
-    let is_saved = query.saved.is_some();
+    let is_saved = query.saved.is_some() && Preferences::are_kept(context.request.headers());
     context.respond(&SettingsTemplate { layout, frame, themes: &THEMES, theme, is_saved })
 }
 

@@ -6,11 +6,12 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 use botarmy_domain::{
-    DomainError, Error, Permission, Place, Project, ProjectId, ProjectStatus, StopScope,
+    DomainError, Error, Permission, Place, Project, ProjectId, ProjectStatus, Seen, Stop, StopScope,
 };
 use botarmy_web::Problem;
 use serde::Deserialize;
 
+use super::people::{is_changed, seen};
 use crate::api_source::ApiSource;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
@@ -30,10 +31,14 @@ const MAX_PROJECTS: u32 = 100;
 struct StopQuery {
     /// Scope that the form begins with.
     scope: Option<String>,
+    /// Scope of the stop that was set.
+    stopped: Option<String>,
     /// Number of tasks that were interrupted, after a stop.
-    interrupted: Option<u32>,
-    /// Present after a release.
+    interrupted: Option<String>,
+    /// Scope of the stop that was released.
     released: Option<String>,
+    /// Mark of the change, after one.
+    mark: Option<String>,
 }
 
 /// Form of a stop.
@@ -93,22 +98,45 @@ pub(crate) async fn bar(context: PageContext) -> Result<HttpResponse, Problem> {
 #[derive(Default, Deserialize)]
 struct NoQuery {}
 
+/// Returns the message after a change of this session, as long as it holds.
+fn notice(context: &PageContext, query: &StopQuery) -> Option<String> {
+    let in_force = |text: &str| {
+        let scope: StopScope = text.parse().ok()?;
+        context.stops.iter().find(|stop| stop.scope == scope)
+    };
+    let count = query.interrupted.as_deref().and_then(|count| count.parse::<usize>().ok());
+    if let (Some(scope), Some(count)) = (&query.stopped, count) {
+        let parts = stopped(in_force(scope)?, count);
+        return context.visitor.has_mark(query.mark.as_deref(), &parts).then(|| match count {
+            0 => "Work is stopped. No task was running.".to_owned(),
+            1 => "Work is stopped. 1 running task is back in the queue.".to_owned(),
+            count => format!("Work is stopped. {count} running tasks are back in the queue."),
+        });
+    }
+    let scope = query.released.as_ref()?;
+    let is_released = in_force(scope).is_none()
+        && context.visitor.has_mark(query.mark.as_deref(), &released(scope));
+    is_released.then(|| "The stop is released. Work goes on.".to_owned())
+}
+
+/// Returns the parts of the mark of a stop that interrupted this number of tasks.
+fn stopped(stop: &Stop, interrupted: usize) -> [String; 2] {
+    [Seen::of_stop(stop).as_str().to_owned(), interrupted.to_string()]
+}
+
+/// Returns the parts of the mark of a release.
+fn released(scope: &str) -> [String; 2] {
+    ["released".to_owned(), scope.to_owned()]
+}
+
 /// Shows the page.
 pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> {
     let query: StopQuery = context.query()?;
-    let form = StopForm { scope: query.scope.unwrap_or_default(), ..StopForm::default() };
+    let form = StopForm { scope: query.scope.clone().unwrap_or_default(), ..StopForm::default() };
     if !form.scope.is_empty() {
         scope(&form.scope)?;
     }
-    let notice = match (query.interrupted, query.released) {
-        (Some(0), _) => Some("Work is stopped. No task was running.".to_owned()),
-        (Some(1), _) => Some("Work is stopped. 1 running task is back in the queue.".to_owned()),
-        (Some(count), _) => {
-            Some(format!("Work is stopped. {count} running tasks are back in the queue."))
-        }
-        (None, Some(_)) => Some("The stop is released. Work goes on.".to_owned()),
-        (None, None) => None,
-    };
+    let notice = notice(&context, &query);
     page(&context, form, None, notice, StatusCode::OK).await
 }
 
@@ -211,8 +239,13 @@ pub(crate) async fn set(
     let name = project.as_ref().map(|project| project.name.as_str());
     let error = if stop::is_confirmed(&fields.confirm, chosen, name) {
         match context.console.operations.stop(chosen, fields.reason.clone(), caller).await {
-            Ok(stopped) => {
-                let path = format!("{STOP}?interrupted={}", stopped.interrupted);
+            Ok(done) => {
+                let count = done.interrupted;
+                let mark = context.visitor.mark(&stopped(&done.stop, count));
+                let path = mark.map_or_else(
+                    || STOP.to_owned(),
+                    |mark| format!("{STOP}?stopped={chosen}&interrupted={count}&mark={mark}"),
+                );
                 return Ok(html::redirect(&context.path(&path)));
             }
             Err(Error::Refused(DomainError::Invalid { field: "reason", message })) => {
@@ -245,6 +278,9 @@ pub(crate) struct ReleaseForm {
     scope: String,
     #[serde(default)]
     reason: String,
+    /// Version of the stop that was shown.
+    #[serde(default)]
+    seen: String,
 }
 
 impl HasToken for ReleaseForm {
@@ -260,6 +296,22 @@ pub(crate) async fn release(
 ) -> Result<HttpResponse, Problem> {
     let chosen = scope(&fields.scope)?;
     check(&context, Permission::StopRelease, chosen).await?;
-    context.console.operations.release(chosen, fields.reason, caller).await?;
-    Ok(html::redirect(&context.path(&format!("{STOP}?released=1"))))
+    let caller = caller.with_seen(seen(&fields.seen)?);
+    match context.console.operations.release(chosen, fields.reason, caller).await {
+        Ok(()) => {
+            let mark = context.visitor.mark(&released(&chosen.to_string()));
+            let path = mark.map_or_else(
+                || STOP.to_owned(),
+                |mark| format!("{STOP}?released={chosen}&mark={mark}"),
+            );
+            Ok(html::redirect(&context.path(&path)))
+        }
+        Err(Error::Refused(error)) if is_changed(&error) => {
+            let text = "It was released meanwhile, and another one was set. The stops are shown as they \
+                        are now.";
+            let error = Some(("release", text.to_owned()));
+            page(&context, StopForm::default(), error, None, StatusCode::CONFLICT).await
+        }
+        Err(error) => Err(error.into()),
+    }
 }

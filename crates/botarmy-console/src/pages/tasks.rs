@@ -6,14 +6,16 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 use botarmy_domain::log::EntryFilter;
 use botarmy_domain::{
-    Artifact, ContextId, DomainError, Error, NewTask, Permission, Task, TaskFilter, TaskId,
+    Artifact, Caller, ContextId, DomainError, Error, NewTask, Permission, Task, TaskFilter, TaskId,
     TaskStatus,
 };
 use botarmy_web::Problem;
 use serde::Deserialize;
 use std::sync::Arc;
 
+use super::artifacts::blocking;
 use super::choice::{self, Choice};
+use super::once::{self, Created, Sent};
 use super::project::{self as page, Loaded, NoQuery, Shared};
 use crate::Console;
 use crate::api_source::ApiSource;
@@ -71,6 +73,8 @@ struct TasksTemplate {
 struct ListTemplate<'a> {
     prefix: &'a str,
     path: &'a str,
+    /// Path of the first page with the same filters.
+    first: String,
     rows: Vec<RowView>,
     is_filtered: bool,
     is_later: bool,
@@ -83,6 +87,8 @@ struct FormView {
     forbidden: Option<String>,
     action: String,
     agents: Vec<Choice>,
+    /// Key of the form that is shown.
+    key: String,
     fields: TaskForm,
     error: Option<(String, String)>,
 }
@@ -121,6 +127,7 @@ async fn list_page(
     let list = ListTemplate {
         prefix: &prefix,
         path: &path,
+        first: choice::with(&path, &pairs),
         next: found.last_before_next().map(|last| format!("{path}?{pairs}after={}", last.id)),
         rows: found.items.iter().map(|task| task::row(task, now)).collect(),
         is_filtered,
@@ -137,6 +144,7 @@ async fn list_page(
         forbidden: (!loaded.allowed.run).then(|| requires("Adding a task", Permission::ProjectRun)),
         action: path.clone(),
         agents: choice::agents(fields.agent.parse().ok()),
+        key: once::new_key(context),
         fields,
         error,
     };
@@ -159,6 +167,9 @@ async fn list_page(
 pub(crate) struct TaskForm {
     #[serde(default)]
     form_token: String,
+    /// Key under which the task is submitted once.
+    #[serde(default)]
+    key: String,
     #[serde(default)]
     agent: String,
     #[serde(default)]
@@ -182,13 +193,16 @@ pub(crate) async fn add(
     id: Path<String>,
     Form { caller, fields }: Form<TaskForm>,
 ) -> Result<HttpResponse, Problem> {
+    once::check_key(&fields.key)?;
     let loaded = page::load(&context, page::project_id(&id)?).await?;
     let error = match new_task(loaded.project().id, &fields) {
         Err((field, message)) => (field.to_owned(), message),
-        Ok(new) => match context.console.tasks.submit_task(new, caller).await {
-            Ok(task) => {
-                let path = context.path(&format!("/console/tasks/{}", task.id));
-                return Ok(html::redirect(&path));
+        Ok(new) => match submit(&context, &fields, new, caller).await {
+            Ok(path) => return Ok(html::redirect(&context.path(&path))),
+            Err(Error::Refused(error)) if once::is_of_another(&error) => {
+                let text = "was sent before with other fields, and added another task; to add this one \
+                            too, send it again";
+                ("form".to_owned(), text.to_owned())
             }
             Err(Error::Refused(DomainError::Invalid { field, message })) => {
                 let field = if field == "context_ids" { "context" } else { field };
@@ -200,6 +214,27 @@ pub(crate) async fn add(
     let query = TasksQuery::default();
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     list_page(&context, &loaded, &query, fields, Some(error), status).await
+}
+
+/// Submits the task once for the key of the form, and returns its path.
+async fn submit(
+    context: &PageContext,
+    fields: &TaskForm,
+    new: NewTask,
+    caller: Caller,
+) -> Result<String, Error> {
+    let path = format!("/console/projects/{}/tasks", new.project_id);
+    let sent = Sent {
+        key: &fields.key,
+        path: &path,
+        fields: &[&fields.agent, &fields.instructions, &fields.context, &fields.priority],
+    };
+    let of = |task: &Arc<Task>| format!("/console/tasks/{}", task.id);
+    let call = async |caller| context.console.tasks.submit_task(new, caller).await;
+    Ok(match once::once(context, caller, sent, of, call).await? {
+        Created::Now(task) => of(&task),
+        Created::Before(path) => path,
+    })
 }
 
 fn new_task(
@@ -260,7 +295,8 @@ pub(crate) async fn task(context: PageContext, id: Path<String>) -> Result<HttpR
     let mut entries =
         entries.task_entries(caller, task.id, EntryFilter::default(), MAX_ENTRIES).await?.items;
     entries.reverse();
-    let view = task::view(&task, &entries, context.now());
+    let (shown, now) = (Arc::clone(&task), context.now());
+    let view = blocking(move || task::view(&shown, &entries, now)).await?;
     let can_change = view.can_retry || view.can_cancel;
     let prefix = context.path("");
     let state = StateTemplate {
@@ -276,7 +312,6 @@ pub(crate) async fn task(context: PageContext, id: Path<String>) -> Result<HttpR
     }
     let all = project.plan.as_ref().and_then(|plan| plan.context_of(&task));
     let ids = all.map_or_else(|| task.context_ids.clone(), |context| context.all);
-    let now = context.now();
     let rows = |found: Vec<Arc<Artifact>>| {
         found.iter().map(|one| artifact::row(one, now)).collect::<Vec<_>>()
     };

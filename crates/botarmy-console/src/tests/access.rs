@@ -167,34 +167,90 @@ async fn a_person_is_created_with_the_roles_of_the_form() {
     }
 }
 
+/// Returns the version of what a change is about.
+fn seen_by(change: &PrincipalChange) -> Seen {
+    if change.grants.is_some() {
+        Seen::of_grants(&evil().grants)
+    } else {
+        Seen::of_groups(&evil().groups)
+    }
+}
+
+#[actix_web::test]
+async fn roles_that_changed_after_they_were_shown_are_shown_again_and_nothing_is_saved() {
+    let page = admin().send(get(&person("")), true).await;
+    for seen in [Seen::of_grants(&evil().grants), Seen::of_groups(&evil().groups)] {
+        let field = format!("name=\"seen\" value=\"{}\"", seen.as_str());
+        assert_eq!(page.body.matches(&field).count(), 1, "{}", page.body);
+    }
+    for (end, fields) in [("/roles", "all.admin=1"), ("/groups", "groups=x")] {
+        let mut fakes = admin();
+        fakes.access.expect_change_principal().times(1).returning(|_, change, caller| {
+            caller.check_seen(|| seen_by(&change), "The roles")?;
+            panic!("the page showed others");
+        });
+        let fields = format!("{fields}&seen={}", Seen::of_grants(&[]).as_str());
+        let answer = fakes.send(form(&person(end), &with_token(&fields)), true).await;
+        assert_eq!(answer.status, 409, "{}", answer.body);
+        assert!(answer.body.contains("They are shown as they are now."), "{}", answer.body);
+        assert!(!answer.body.contains("name=\"all.admin\" value=\"1\" checked"), "as they are");
+        let answer = admin().send(form(&person(end), &with_token("")), true).await;
+        assert_eq!(answer.status, 422, "without the version");
+    }
+}
+
+#[actix_web::test]
+async fn only_the_session_that_has_changed_something_is_told_so() {
+    let mark = visitor().mark(&[ada().id.to_string(), NOW.to_string()]).unwrap();
+    for (query, is_shown) in
+        [(format!("?saved={mark}"), true), ("?saved=1".to_owned(), false), (String::new(), false)]
+    {
+        let page = admin().send(get(&person(&query)), true).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        assert_eq!(page.body.contains("The change is in force"), is_shown, "{query}");
+    }
+    for (revoked_at, is_shown) in [(None, false), (Some(NOW), true)] {
+        let mut fakes = admin();
+        fakes.access.expect_key().returning(move |_, _| {
+            let key = Arc::new(ApiKey { revoked_at, ..api_key() });
+            Ok(UsedKey { key, last_used_at: None })
+        });
+        let path = format!("/console/settings/keys?revoked={}", api_key().id);
+        let page = fakes.send(get(&path), true).await;
+        assert_eq!(page.body.contains("</bdi>” is revoked."), is_shown, "{}", page.body);
+    }
+    let login = |cookie: bool| {
+        let request = get("/console/login?signed_out=everywhere");
+        if cookie { request.insert_header(("cookie", "__Host-botarmy=x")) } else { request }
+    };
+    for (has_cookie, is_shown) in [(false, true), (true, false)] {
+        let page = Fakes::default().send(login(has_cookie), false).await;
+        assert_eq!(page.body.contains("You are signed out"), is_shown, "{}", page.body);
+    }
+}
+
 #[actix_web::test]
 async fn each_part_of_a_person_is_changed_by_itself() {
     let none = PrincipalChange::default();
+    let mark = visitor().mark(&[ada().id.to_string(), NOW.to_string()]).unwrap();
+    let saved = person(&format!("?saved={mark}"));
+    let roles = format!("own.operator=1&seen={}", Seen::of_grants(&evil().grants).as_str());
+    let groups = format!("groups=a%2Cb&seen={}", Seen::of_groups(&evil().groups).as_str());
     for (end, fields, expected, location) in [
         (
             "/roles",
-            "own.operator=1",
+            roles.as_str(),
             PrincipalChange { grants: Some(vec![Grant::on_own(Role::Operator)]), ..none.clone() },
-            person("?saved=1"),
+            saved.clone(),
         ),
         (
             "/groups",
-            "groups=a%2Cb",
+            groups.as_str(),
             PrincipalChange { groups: Some(vec!["a".into(), "b".into()]), ..none.clone() },
-            person("?saved=1"),
+            saved.clone(),
         ),
-        (
-            "/disable",
-            "",
-            PrincipalChange { disabled: Some(true), ..none.clone() },
-            person("?saved=1"),
-        ),
-        (
-            "/enable",
-            "",
-            PrincipalChange { disabled: Some(false), ..none.clone() },
-            person("?saved=1"),
-        ),
+        ("/disable", "", PrincipalChange { disabled: Some(true), ..none.clone() }, saved.clone()),
+        ("/enable", "", PrincipalChange { disabled: Some(false), ..none.clone() }, saved.clone()),
         (
             "/delete",
             "",
@@ -203,7 +259,8 @@ async fn each_part_of_a_person_is_changed_by_itself() {
         ),
     ] {
         let mut fakes = admin();
-        fakes.access.expect_change_principal().times(1).returning(move |id, change, _| {
+        fakes.access.expect_change_principal().times(1).returning(move |id, change, caller| {
+            caller.check_seen(|| seen_by(&change), "It")?;
             assert_eq!((id, change), (ada().id, expected.clone()));
             Ok(Arc::new(ada()))
         });
@@ -237,12 +294,14 @@ async fn a_key_is_shown_once_in_a_response_that_nothing_keeps() {
         ("lifetime=default&narrow=1", Lifetime::Default, Some(vec![])),
     ] {
         let mut fakes = admin();
-        fakes.access.expect_create_key().times(1).returning(move |new, _| {
+        fakes.access.expect_create_key().times(1).returning(move |new, caller| {
+            let reply = caller.keyed_call().expect("the form has a key").reply(&issued().key);
+            assert!(!format!("{reply:?}").contains(&key_text()), "the text is kept nowhere");
             assert_eq!((new.principal, new.name.as_str()), (principal, "laptop"));
             assert_eq!((new.lifetime, new.grants), (lifetime, grants.clone()));
             Ok(issued())
         });
-        let fields = with_token(&format!("principal={principal}&name=laptop&{fields}"));
+        let fields = with_token(&format!("key=k&principal={principal}&name=laptop&{fields}"));
         let answer = fakes.send(form("/console/settings/keys", &fields), true).await;
         assert_eq!((answer.status, answer.header(header::CACHE_CONTROL)), (200, "no-store"));
         assert!(answer.body.contains(&key_text()), "{}", answer.body);
@@ -254,7 +313,12 @@ async fn a_key_is_shown_once_in_a_response_that_nothing_keeps() {
         }
         assert!(answer.body.contains("Bearer $BOTARMY_KEY"), "{}", answer.body);
     }
-    for fields in ["name=x", "principal=x&name=x", "principal=1&name=x&lifetime=1"] {
+    for fields in [
+        "key=k&name=x",
+        "key=k&principal=x&name=x",
+        "key=k&principal=1&name=x&lifetime=1",
+        &format!("principal={principal}&name=x"),
+    ] {
         let answer = admin().send(form("/console/settings/keys", &with_token(fields)), true).await;
         assert_eq!(answer.status, 422, "{fields}");
     }
@@ -279,7 +343,7 @@ async fn a_key_is_rotated_and_revoked() {
     let answer = fakes.send(form(&path("revoke"), &with_token("")), true).await;
     assert_eq!(
         (answer.status, answer.header(header::LOCATION)),
-        (303, "/console/settings/keys?revoked=1")
+        (303, format!("/console/settings/keys?revoked={}", api_key().id).as_str())
     );
     let mut fakes = admin();
     fakes.access.expect_revoke_key().returning(|_, _| {

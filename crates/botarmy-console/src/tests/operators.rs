@@ -183,7 +183,7 @@ async fn stops_are_listed_and_the_form_is_for_those_who_may() {
     };
     let admin = show(Role::Admin).await;
     is_escaped(&admin);
-    assert!(admin.body.contains("The project “Recipes &#60;for&#62; two” is stopped"));
+    assert!(admin.body.contains("The project “<bdi>Recipes &#60;for&#62; two</bdi>” is stopped"));
     assert_eq!(admin.body.matches("/console/stop/release").count(), 2, "{}", admin.body);
     assert!(admin.body.contains("value=\"agent/coder\" selected"), "{}", admin.body);
     let operator = show(Role::Operator).await.body;
@@ -205,11 +205,29 @@ async fn a_stop_needs_its_scope_typed_in() {
         let stop = in_force(scope);
         Ok(Stopped { stop, is_new: true, interrupted: 3 })
     });
+    let mark = |count: usize| {
+        let seen = Seen::of_stop(&in_force(StopScope::Agent(AgentType::Coder)));
+        visitor().mark(&[seen.as_str().to_owned(), count.to_string()]).unwrap()
+    };
     let answer = fakes.send(send("scope=agent/coder&reason=too+dear&confirm=coder"), true).await;
     assert_eq!(
         (answer.status, answer.header(header::LOCATION)),
-        (303, "/console/stop?interrupted=3")
+        (303, format!("/console/stop?stopped=agent/coder&interrupted=3&mark={}", mark(3)).as_str())
     );
+    // The message is that of the stop that this session has set, as long as it is in force.
+    for (count, mark, is_there, is_shown) in [
+        (3, mark(3), true, true),
+        (4, mark(3), true, false),
+        (3, String::new(), true, false),
+        (3, mark(3), false, false),
+    ] {
+        let scope = StopScope::Agent(AgentType::Coder);
+        let stops = is_there.then(|| in_force(scope)).into_iter().collect();
+        let fakes = Fakes { stops, ..as_role(Role::Operator) };
+        let path = format!("/console/stop?stopped=agent/coder&interrupted={count}&mark={mark}");
+        let answer = fakes.send(get(&path), true).await;
+        assert_eq!(answer.body.contains("running tasks are back"), is_shown, "{}", answer.body);
+    }
     let answer = as_role(Role::Operator)
         .send(send("scope=everything&reason=kept&confirm=coder"), true)
         .await;
@@ -229,14 +247,61 @@ async fn a_stop_needs_its_scope_typed_in() {
 
 #[actix_web::test]
 async fn a_stop_is_released_by_those_who_may() {
-    let send = || form("/console/stop/release", &with_token("scope=everything&reason=mended"));
+    let seen = Seen::of_stop(&in_force(StopScope::Everything));
+    let fields = format!("scope=everything&reason=mended&seen={}", seen.as_str());
+    let send = || form("/console/stop/release", &with_token(&fields));
     let mut fakes = as_role(Role::Admin);
-    fakes.operations.expect_release().times(1).returning(|scope, reason, _| {
+    fakes.operations.expect_release().times(1).returning(|scope, reason, caller| {
         assert_eq!((scope, reason.as_str()), (StopScope::Everything, "mended"));
+        caller.check_seen(|| Seen::of_stop(&in_force(scope)), "The stop")?;
         Ok(())
     });
-    assert_eq!(fakes.send(send(), true).await.status, 303);
+    let released = fakes.send(send(), true).await;
+    assert_eq!(released.status, 303);
     assert_eq!(as_role(Role::Operator).send(send(), true).await.status, 403);
+    // The page says so to the session that has released it, and only until there is another stop.
+    let path = released.header(header::LOCATION);
+    let forged = format!("{}&mark=x", path.split("&mark=").next().unwrap());
+    for (path, stops, is_shown) in [
+        (path, vec![], true),
+        (path, vec![in_force(StopScope::Everything)], false),
+        (&forged, vec![], false),
+        ("/console/stop?released=everything", vec![], false),
+    ] {
+        let shown = Fakes { stops, ..as_role(Role::Admin) }.send(get(path), true).await;
+        assert_eq!(shown.status, 200, "{path}: {}", shown.body);
+        assert_eq!(
+            shown.body.contains("The stop is released."),
+            is_shown,
+            "{path}: {}",
+            shown.body
+        );
+    }
+}
+
+#[actix_web::test]
+async fn another_stop_than_the_one_that_was_shown_is_not_released() {
+    let page = Fakes { stops: vec![in_force(StopScope::Everything)], ..as_role(Role::Admin) };
+    let page = page.send(get("/console/stop"), true).await;
+    let seen = Seen::of_stop(&in_force(StopScope::Everything));
+    let field = format!("name=\"seen\" value=\"{}\"", seen.as_str());
+    assert!(page.body.contains(&field), "{}", page.body);
+
+    let later =
+        Stop { at: Timestamp::from_micros(NOW.micros() + 1), ..in_force(StopScope::Everything) };
+    let stops = vec![later.clone()];
+    let mut fakes = Fakes { stops, ..as_role(Role::Admin) };
+    fakes.operations.expect_release().times(1).returning(move |_, _, caller| {
+        caller.check_seen(|| Seen::of_stop(&later), "The stop")?;
+        panic!("it is another stop");
+    });
+    let fields = format!("scope=everything&reason=mended&seen={}", seen.as_str());
+    let answer = fakes.send(form("/console/stop/release", &with_token(&fields)), true).await;
+    assert_eq!(answer.status, 409, "{}", answer.body);
+    assert!(answer.body.contains("Nothing was released."), "{}", answer.body);
+    let without = with_token("scope=everything&reason=mended");
+    let answer = as_role(Role::Admin).send(form("/console/stop/release", &without), true).await;
+    assert_eq!(answer.status, 422);
 }
 
 #[actix_web::test]

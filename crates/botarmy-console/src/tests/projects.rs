@@ -77,7 +77,7 @@ fn documents() -> Vec<Arc<Artifact>> {
 }
 
 /// Returns fakes with a project, seen by a person with this role.
-fn with_project(project: Project, requests: u32, role: Role) -> Fakes {
+pub(super) fn with_project(project: Project, requests: u32, role: Role) -> Fakes {
     let mut fakes = Fakes { role: Some(role), ..Fakes::idle() };
     let found = Arc::new(project.clone());
     fakes.queries.expect_project_detail().returning(move |_, id| {
@@ -108,6 +108,12 @@ fn with_project(project: Project, requests: u32, role: Role) -> Fakes {
         let found = found.filter(|one| kind.is_none_or(|kind| one.meta.artifact_type == kind));
         Ok(Page::first(found.collect(), limit))
     });
+    fakes.queries.expect_artifact_refs().returning(|_, _, filter, limit| {
+        let kind = filter.artifact_type;
+        let found = documents().into_iter().map(|one| one.meta.clone());
+        let found = found.filter(|one| kind.is_none_or(|kind| one.artifact_type == kind));
+        Ok(Page::first(found.collect(), limit))
+    });
     fakes.queries.expect_artifact().returning(|_, id| {
         let found = documents().into_iter().find(|one| one.meta.id == id);
         found.ok_or_else(|| DomainError::not_found("Artifact", id).into())
@@ -133,7 +139,7 @@ async fn the_overview_shows_what_waits_the_steps_the_log_usage_and_artifacts() {
         "<title>Project Planning: waiting for a person</title>",
         "<svg viewBox=\"0 0 980 ",
         "Entry 93",
-        "<b>Project Planning</b></a> started, attempt 1, by w&#60;1&#62;",
+        "<b>Project Planning</b></a> started, attempt 1, by <bdi>w&#60;1&#62;</bdi>",
         "aria-label=\"$0.50 spent and $0.00 reserved of $2.00\"",
         "width=\"25.0%\"",
         "version 1, 2 files",
@@ -203,7 +209,7 @@ async fn what_cannot_be_undone_is_asked_about_with_the_conditions_that_are_not_m
     let page = fakes.send(get(&path("/complete")), true).await;
     assert_eq!(page.status, 200, "{}", page.body);
     for part in [
-        "Complete “Recipes &#60;for&#62; two” by force?",
+        "Complete “<bdi>Recipes &#60;for&#62; two</bdi>” by force?",
         "Step &#34;Project Planning&#34; is in_review.",
         "<button class=\"btn danger big\" type=\"submit\">Complete the project by force</button>",
     ] {
@@ -214,6 +220,34 @@ async fn what_cannot_be_undone_is_asked_about_with_the_conditions_that_are_not_m
     assert!(page.body.contains("Completing a project by force requires the admin role."));
     assert!(!page.body.contains("Step &#34;"), "{}", page.body);
     assert!(!page.body.contains(&format!("action=\"{}\"", path("/complete"))));
+
+    // The decision is about the conditions that were shown.
+    let seen = |conditions: &[&str]| {
+        let owned: Vec<_> = conditions.iter().map(|one| (*one).to_owned()).collect();
+        botarmy_domain::Seen::of_unmet(&owned)
+    };
+    let fakes = with_project(project_at("Project Planning"), 0, Role::Admin);
+    let page = fakes.send(get(&path("/complete")), true).await.body;
+    let (_, shown) = page.split_once("name=\"seen\" value=\"").expect(&page);
+    let shown = shown.split('"').next().unwrap().to_owned();
+    for (fields, now, status) in [
+        (format!("seen={shown}"), None, 303),
+        (format!("seen={shown}"), Some(seen(&["Another."])), 409),
+        (String::new(), None, 422),
+    ] {
+        let mut fakes = with_project(project_at("Project Planning"), 0, Role::Admin);
+        let same = botarmy_domain::Seen::with_text(&shown);
+        fakes.projects.expect_force_complete().returning(move |_, caller| {
+            caller.check_seen(|| now.clone().unwrap_or_else(|| same.clone()), "The conditions")?;
+            Ok(Vec::new())
+        });
+        let answer = fakes.send(form(&path("/complete"), &form_of(&fields)), true).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+        if status == 409 {
+            assert!(answer.body.contains("Nothing was changed."), "{}", answer.body);
+            assert!(answer.body.contains("name=\"seen\""), "it can be decided again");
+        }
+    }
 
     let mut fakes = Fakes { role: Some(Role::Operator), ..Fakes::default() };
     fakes.projects.expect_reopen_project().times(1).returning(|_, reason, _| {
@@ -241,7 +275,7 @@ async fn a_new_project_shows_its_gates_and_an_error_keeps_what_was_typed() {
     assert!(page.body.contains("Creating a project requires the operator role."));
     assert!(!page.body.contains("<textarea"));
 
-    let body = form_of("idea=&name=%3Cb%3E&workflow=sdlc&oversight=high");
+    let body = form_of("key=k&idea=&name=%3Cb%3E&workflow=sdlc&oversight=high");
     let page = fakes(Role::Operator).send(form("/console/projects/new", &body), true).await;
     assert_eq!(page.status, 422);
     assert!(page.body.contains("value=\"&#60;b&#62;\"") && page.body.contains("must not be blank"));
@@ -252,12 +286,15 @@ async fn a_new_project_shows_its_gates_and_an_error_keeps_what_was_typed() {
         assert_eq!(new.description.as_deref(), Some("Recipes. Shared."));
         Ok(Arc::new(project_at("Project Planning")))
     });
+    let unset = |_: &Caller, _| Ok(BudgetReport { is_set: false, ..budget(Limit::default()) });
+    right.queries.expect_budget().returning(unset);
     right.operations.expect_set_budget().times(1).returning(|id, limit, _| {
         assert_eq!(id, project_id());
         assert_eq!(limit, Limit { tokens: None, cost_micro_usd: Some(2_500_000) });
         Ok(budget(limit))
     });
-    let body = form_of("idea=Recipes.+Shared.&workflow=sdlc&oversight=low&dollars=2.5&tokens=");
+    let body =
+        form_of("key=k&idea=Recipes.+Shared.&workflow=sdlc&oversight=low&dollars=2.5&tokens=");
     let answer = right.send(form("/console/projects/new", &body), true).await;
     assert_eq!((answer.status, answer.header(header::LOCATION)), (303, path("").as_str()));
 }
@@ -278,6 +315,20 @@ async fn the_list_of_projects_leads_on_and_is_empty_with_a_way_out() {
     assert_eq!(page.body.matches("<tr id=\"p-").count(), 100);
     let next = format!("?status=active&#38;before={}\">Older", project_id());
     assert!(page.body.contains(&next), "{}", page.body);
+    assert!(!page.body.contains(">Newest<"), "{}", page.body);
+    let mut later = Fakes { role: Some(Role::Operator), ..Fakes::idle() };
+    later.queries.expect_projects().returning(|_, _, before, limit| {
+        assert_eq!(before, Some(project_id()));
+        Ok(Page::first(vec![Arc::new(project_at("Project Planning"))], limit))
+    });
+    later
+        .queries
+        .expect_activities()
+        .returning(|_, _| Ok(vec![detail(project_at("Project Planning"), 2).activity]));
+    later.queries.expect_budget().returning(|_, _| Ok(budget(Limit::default())));
+    let url = format!("/console/projects?status=active&before={}", project_id());
+    let page = later.send(get(&url), true).await;
+    assert!(page.body.contains("/console/projects?status=active\">Newest<"), "{}", page.body);
     let mut empty = Fakes { role: Some(Role::Viewer), ..Fakes::idle() };
     empty.queries.expect_projects().returning(|_, _, _, _| Ok(Page::default()));
     empty.queries.expect_activities().returning(|_, _| Ok(Vec::new()));
@@ -346,7 +397,7 @@ async fn tasks_are_listed_in_windows_and_added_by_hand() {
     let viewer = fakes(Role::Viewer).send(get(&path("/tasks")), true).await;
     assert!(viewer.body.contains("Adding a task requires the operator role."));
     assert!(!viewer.body.contains("name=\"instructions\""));
-    let body = form_of("agent=coder&instructions=+&context=&priority=");
+    let body = form_of("key=k&agent=coder&instructions=+&context=&priority=");
     let wrong = fakes(Role::Operator).send(form(&path("/tasks"), &body), true).await;
     assert!(wrong.status == 422 && wrong.body.contains("must not be blank"), "{}", wrong.body);
     let mut right = fakes(Role::Operator);
@@ -356,9 +407,37 @@ async fn tasks_are_listed_in_windows_and_added_by_hand() {
         Ok(Arc::new(task(TaskState::Pending { last_error: None })))
     });
     let ids = format!("{}%2C+{}", Uuid::from_u128(1), Uuid::from_u128(2));
-    let body = form_of(&format!("agent=tester&instructions=Do+it&context={ids}&priority=9"));
+    let body = form_of(&format!("key=k&agent=tester&instructions=Do+it&context={ids}&priority=9"));
     let answer = right.send(form(&path("/tasks"), &body), true).await;
     assert!(answer.header(header::LOCATION).starts_with("/console/tasks/"), "{}", answer.body);
+}
+
+#[actix_web::test]
+async fn large_texts_do_not_hold_the_thread_that_serves() {
+    let text = "**a** _b_ `c` [d](https://e.example) ".repeat(6_000);
+    let plan = Arc::new(artifact(7, ArtifactType::ProjectPlan, &json!({"markdown": text})));
+    let mut long = task(TaskState::Pending { last_error: None });
+    long.instructions = text;
+    let long = Arc::new(long);
+    let id = Uuid::from_u128(7);
+    for url in [format!("/console/tasks/{id}"), format!("/console/artifacts/{id}")] {
+        let mut fakes = Fakes { role: Some(Role::Viewer), ..Fakes::idle() };
+        fakes.queries.expect_project().returning(|_, _| Ok(project_at("Project Planning").into()));
+        let (one, meta, long) = (Arc::clone(&plan), plan.meta.clone(), Arc::clone(&long));
+        fakes.queries.expect_artifact().returning(move |_, _| Ok(Arc::clone(&one)));
+        fakes
+            .queries
+            .expect_artifact_refs()
+            .returning(move |_, _, _, limit| Ok(Page::first(vec![meta.clone()], limit)));
+        fakes.queries.expect_task().returning(move |_, _| Ok(Arc::clone(&long)));
+        fakes
+            .logs
+            .expect_task_entries()
+            .returning(|_, _, _, limit| Ok(Page::first(vec![started(3)], limit)));
+        let (answer, longest, all) = held(fakes.send(get(&url), true)).await;
+        assert_eq!(answer.status, 200, "{url}: {}", answer.body);
+        assert!(longest < all / 2, "{url}: {longest:?} of {all:?}");
+    }
 }
 
 #[actix_web::test]
@@ -400,6 +479,15 @@ async fn the_log_has_positions_and_hashes_and_marks_what_is_missing() {
     let page = fakes.send(get(&path("/log?type=task_started")), true).await;
     assert!(!page.body.contains("missing here"), "a filter leaves entries out");
     assert_eq!(Fakes::default().send(get(&path("/log?type=x")), true).await.status, 422);
+    for (query, count, text) in [
+        ("?actor=ada", 2, "2 entries were looked through for those by <b><bdi>ada</bdi></b>."),
+        ("?actor=+eve+&type=task_started", 0, "No entry matches these filters"),
+    ] {
+        let fakes = with_project(project_at("Project Planning"), 0, Role::Viewer);
+        let page = fakes.send(get(&path(&format!("/log{query}"))), true).await;
+        assert_eq!(page.body.matches("<li id=\"e-").count(), count, "{query}: {}", page.body);
+        assert!(page.body.contains(text), "{query}: {}", page.body);
+    }
     let mut fakes = with_project(project_at("Project Planning"), 0, Role::Viewer);
     fakes.logs.expect_entry().returning(|_, _| Ok(started(93)));
     let page = fakes.send(get(&format!("/console/entries/{}", Uuid::from_u128(93))), true).await;
@@ -534,7 +622,7 @@ async fn a_refused_change_is_a_page_with_the_reason() {
     let (by, reason) = ("ada".to_owned(), "Too <large>".to_owned());
     halted.state = ProjectState::Halted { at: NOW, by, reason, request_id: None };
     let page = with_project(halted, 0, Role::Operator).send(get(&path("")), true).await;
-    assert!(page.body.contains("Halted by ada: Too &#60;large&#62;"), "{}", page.body);
+    assert!(page.body.contains("Halted by <bdi>ada</bdi>: Too &#60;large&#62;"), "{}", page.body);
     assert!(page.body.contains("/reopen\">"), "{}", page.body);
 }
 
@@ -567,7 +655,9 @@ async fn a_preview_serves_the_files_of_its_artifact_to_frames_only() {
     assert_eq!(page.status, 200, "{}", page.body);
     assert!(page.body.starts_with("<!doctype html><script>"), "{}", page.body);
     let policy = page.header(header::CONTENT_SECURITY_POLICY);
-    for part in ["sandbox allow-scripts", "connect-src 'none'", "frame-ancestors 'self'"] {
+    for part in
+        ["sandbox allow-scripts", "connect-src 'none'", "frame-ancestors 'self'", "webrtc 'block'"]
+    {
         assert!(policy.contains(part), "{policy}");
     }
     assert_eq!(send("app.js", "script").await.body, "let a = \"<b>\";");

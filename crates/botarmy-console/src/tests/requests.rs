@@ -7,7 +7,7 @@ use botarmy_domain::idempotency::ALREADY_REPLIED;
 use botarmy_domain::{
     Artifact, ArtifactType, CallKey, CallReply, DomainError, Error, HitlKind, HitlRequest,
     HitlState, KeptReply, OnExpiry, ProjectStatus, Reply, RequestDigest, Responded, Response,
-    Subject,
+    StoreError, Subject,
 };
 use serde_json::{Value, json};
 
@@ -44,6 +44,7 @@ fn with(request: &HitlRequest, artifacts: &[Artifact]) -> Fakes {
         .expect_requests()
         .returning(move |_, _, _, _, _| Ok(Page::first(vec![Arc::clone(&known)], 100)));
     queries.expect_request().returning(move |_, _| Ok(Arc::clone(&one)));
+    queries.expect_subject_sizes().returning(|_, requests| Ok(vec![12_345; requests.len()]));
     queries.expect_project().returning(|_, _| Ok(project_at("Project Planning").into()));
     queries.expect_artifact().returning(move |_, id| {
         let found = all.iter().find(|artifact| artifact.meta.id == id);
@@ -105,6 +106,7 @@ async fn the_inbox_lists_requests_and_escapes_what_others_wrote() {
             "&#60;img src=x onerror=alert(1)&#62; Which?",
             "Recipes &#60;for&#62; two",
             "Expires in 21 min",
+            "<li>12 KiB</li>",
             "Expiring soon",
             "3 suggested answers",
             "waiting 14 min",
@@ -280,7 +282,7 @@ async fn a_decided_request_says_who_and_when_and_keeps_what_was_typed() {
             &answer,
             &[
                 "already decided. Your answer was not recorded.",
-                "Approved by ops-key",
+                "Approved by <bdi>ops-key</bdi>",
                 "2 min ago",
                 "<q>Good</q>",
                 ">Print it</textarea>",
@@ -513,4 +515,198 @@ async fn an_id_leads_to_what_it_names_and_a_text_to_projects() {
     contains(&answer, &["Nothing was found"]);
     let answer = fakes(true).send_as(get("/console/find"), reviewer()).await;
     assert!(!answer.body.contains("Nothing was found"), "{}", answer.body);
+}
+
+/// Document that takes long to be shown.
+fn large(n: usize) -> Artifact {
+    let line = |row: usize| format!("**a** _b_ `c` [d](https://e.example) {}\n", row * n % 977);
+    let text: String = (0..5_500).map(line).collect();
+    artifact(n as u128, ArtifactType::ProjectPlan, &json!({"markdown": text}))
+}
+
+#[actix_web::test]
+async fn a_large_document_does_not_hold_the_thread_that_serves() {
+    let (before, mut after) = (large(31), large(57));
+    after.meta.previous = Some(before.meta.id);
+    let mut request = pending();
+    request.subject = Subject::of([&after.meta]);
+    let documents = [before, after];
+    let shown = with(&request, &documents).send_as(get(&path("")), reviewer());
+    let (answer, longest, all) = held(shown).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(longest < all / 2, "{longest:?} of {all:?}");
+}
+
+#[actix_web::test]
+async fn a_confirmation_shows_the_amounts_and_the_changes_that_are_committed() {
+    let mut budget = pending();
+    budget.subject = Subject::of([]);
+    budget.budget = Some(botarmy_domain::budget::BudgetQuestion {
+        account: botarmy_domain::BudgetKey::Project(project_id()),
+        limit: botarmy_domain::Limit { tokens: None, cost_micro_usd: Some(2_000_000) },
+        needs: botarmy_domain::Amount::default(),
+    });
+    let answer = post(with(&budget, &[]), &budget, "action=amend&dollars=2.509999&tokens=").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    contains(
+        &answer,
+        &["New limit in US dollars", ">$2.509999<", "New limit in tokens", ">as before<"],
+    );
+    let answer = post(with(&budget, &[]), &budget, "action=amend&dollars=&tokens=12,000").await;
+    contains(&answer, &[">12,000<", ">as before<"]);
+    for wrong in ["dollars=2,50&tokens=", "dollars=&tokens=1,5"] {
+        let answer = post(with(&budget, &[]), &budget, &format!("action=amend&{wrong}")).await;
+        assert_eq!(answer.status, 422, "{wrong}");
+    }
+
+    let request = pending();
+    let rest =
+        "action=amend&document=%23+Plan%0D%0A%0D%0AFor+three.%0D%0AAnd+more.&edited=markdown";
+    let answer = post(with(&request, &[plan_document()]), &request, rest).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let Value::Object(mine) = json!({"markdown": "# Plan\n\nFor three.\nAnd more."}) else {
+        panic!()
+    };
+    let digest = botarmy_domain::artifact::digest(&mine);
+    contains(&answer, &["2 lines added, 1 line removed; 28 bytes", &digest]);
+}
+
+#[actix_web::test]
+async fn only_the_person_who_has_answered_is_told_so() {
+    let answered = |name: &str, principal| {
+        let mut request = pending();
+        request.state = HitlState::Approved(reply(name));
+        request.history.push(botarmy_domain::hitl::HistoryEntry {
+            timestamp: NOW,
+            action: "approve".to_owned(),
+            user_id: name.to_owned(),
+            principal,
+            content: None,
+            comment: None,
+        });
+        request
+    };
+    let other = botarmy_domain::Principal::local_id("eve");
+    for (request, is_told) in [
+        (answered("ada <b>", Some(ada().id)), true),
+        (answered("ada <b>", Some(other)), false),
+        (answered("eve", Some(other)), false),
+        (pending(), false),
+    ] {
+        let fakes = with(&request, &[plan_document()]);
+        let answer = fakes.send_as(get(&path("?answered=1")), reviewer()).await;
+        assert_eq!(answer.body.contains("Your answer is recorded."), is_told, "{}", answer.body);
+    }
+}
+
+#[actix_web::test]
+async fn a_long_document_is_shown_in_part_as_json_with_a_link_to_all_of_it() {
+    let text = "x ".repeat(200_000);
+    let document = artifact(7, ArtifactType::ProjectPlan, &json!({"markdown": text}));
+    let mut request = pending();
+    request.subject = Subject::of([&document.meta]);
+    let fakes = with(&request, std::slice::from_ref(&document));
+    let answer = fakes.send_as(get(&path("?view=raw")), reviewer()).await;
+    let all = format!("href=\"/console/raw/context/{}\"", document.meta.id);
+    contains(&answer, &["These are the first 256 KiB of", &all]);
+    assert!(answer.body.len() < 600_000, "{}", answer.body.len());
+    let short = with(&pending(), &[plan_document()]);
+    let answer = short.send_as(get(&path("?view=raw")), reviewer()).await;
+    assert!(!answer.body.contains("These are the first"), "{}", answer.body);
+}
+
+#[actix_web::test]
+async fn a_person_with_a_part_in_the_document_learns_it_before_answering() {
+    let mut project = project_at("Project Planning");
+    let mut workflow = botarmy_domain::Workflow::clone(&project.plan.as_ref().unwrap().workflow);
+    let step = workflow.steps.iter_mut().find(|step| step.name == "Project Planning").unwrap();
+    step.exclude = vec![botarmy_domain::Exclusion::Starter];
+    let plan = project.plan.as_mut().unwrap();
+    plan.workflow = workflow.into();
+    plan.starter =
+        Some(botarmy_domain::Actor { name: "ada <b>".into(), principal: Some(ada().id) });
+    let mut fakes = Fakes::default();
+    let project = Arc::new(project);
+    fakes.queries.expect_project().returning(move |_, _| Ok(Arc::clone(&project)));
+    let given = with(&pending(), &[plan_document()]);
+    // The expectations that come first count.
+    fakes.queries.expect_review().returning(|_, _| {
+        Ok(Review { request: pending().into(), artifacts: vec![plan_document().into()] })
+    });
+    fakes.queries.expect_pending_requests().returning(|_, _, _| Ok(Page::default()));
+    fakes.queries.expect_requests().returning(|_, _, _, _, _| Ok(Page::default()));
+    let answer = fakes.send_as(get(&path("")), reviewer()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    contains(&answer, &["Another person must approve.", "because you started the project"]);
+    assert!(!answer.body.contains("value=\"approve\""), "{}", answer.body);
+    assert!(answer.body.contains("value=\"amend\" checked"), "{}", answer.body);
+    let answer = given.send_as(get(&path("")), reviewer()).await;
+    assert!(!answer.body.contains("Another person must approve."), "{}", answer.body);
+}
+
+#[actix_web::test]
+async fn when_the_store_fails_on_the_way_each_answer_is_accounted_for() {
+    let fail = || StoreError::Unavailable { detail: "gone".to_owned(), source: None };
+    let ids: Vec<_> = (1..=4).map(request_id).collect();
+    let of = |n: usize| HitlRequest { id: request_id(n as u128), ..pending() };
+    let mut fakes = Fakes::default();
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    fakes.queries.expect_request().returning(move |_, id| {
+        let n = (1..=4).find(|n| request_id(*n as u128) == id).unwrap();
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        // Read before the decisions, and after the first one; then the store is gone.
+        if *count > 5 { Err(fail().into()) } else { Ok(of(n).into()) }
+    });
+    fakes.queries.expect_project().returning(|_, _| Ok(project_at("Project Planning").into()));
+    fakes.queries.expect_pending_requests().returning(move |_, _, _| Err(fail().into()));
+    let given = responded(&pending());
+    let times = Arc::new(Mutex::new(0));
+    fakes.gates.expect_respond().times(2).returning(move |_, _, _| {
+        let mut times = times.lock().unwrap();
+        *times += 1;
+        if *times == 1 { Ok(given.clone()) } else { Err(fail().into()) }
+    });
+    let digest = pending().subject.digest;
+    let fields: Vec<_> = ids.iter().map(|id| format!("r.{id}={digest}")).collect();
+    let body = format!(
+        "form_token={}&{}&action=approve&comment=%3Cx%3E",
+        text().form_token().expose(),
+        fields.join("&")
+    );
+    let answer = fakes.send_as(form("/console/inbox/answer", &body), reviewer()).await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    contains(
+        &answer,
+        &[
+            "1 of 4 answers is recorded",
+            "cannot tell whether it did",
+            "Send 3 again",
+            "&#60;x&#62;",
+        ],
+    );
+    assert_eq!(answer.body.matches("did not come to it").count(), 2, "{}", answer.body);
+    for (n, is_there) in [(1, false), (2, true), (3, true), (4, true)] {
+        let field = format!("name=\"r.{}\"", request_id(n));
+        assert_eq!(answer.body.contains(&field), is_there, "{n}: {}", answer.body);
+    }
+}
+
+#[actix_web::test]
+async fn a_name_that_is_written_from_right_to_left_stays_in_its_place() {
+    let name = "\u{5d0}\u{5d1} 5";
+    let mut request = pending();
+    request.state = HitlState::Approved(reply(name));
+    let answer = with(&request, &[plan_document()]).send_as(get(&path("")), reviewer()).await;
+    assert_eq!(
+        answer.body.matches(name).count(),
+        answer.body.matches(&format!("<bdi>{name}</bdi>")).count()
+    );
+    contains(
+        &answer,
+        &[&format!("Approved by <bdi>{name}</bdi>"), "<bdi>Recipes &#60;for&#62; two</bdi></a>"],
+    );
+    let answer = with(&pending(), &[]).send_as(get("/console/inbox"), reviewer()).await;
+    contains(&answer, &["<b><bdi>Recipes &#60;for&#62; two</bdi></b>"]);
 }

@@ -1,6 +1,8 @@
 //! Artifacts: their list, their versions, and the page of one.
 
-use botarmy_domain::{Artifact, ArtifactType, ContextId, SourceCode, SourceFile, Timestamp};
+use botarmy_domain::{
+    Artifact, ArtifactRef, ArtifactType, ContextId, SourceCode, SourceFile, Timestamp,
+};
 
 use super::amounts;
 use super::diff::{self, Changes, FileChanges};
@@ -52,19 +54,19 @@ pub(crate) struct VersionView {
 
 /// Returns the versions of an artifact, the newest first: all of its project that have its type.
 pub(crate) fn versions(
-    of_type: &[impl AsRef<Artifact>],
+    of_type: &[ArtifactRef],
     current: ContextId,
     now: Timestamp,
 ) -> Vec<VersionView> {
-    let version = |(n, artifact): (usize, &Artifact)| VersionView {
-        id: artifact.meta.id.to_string(),
+    let version = |(n, meta): (usize, &ArtifactRef)| VersionView {
+        id: meta.id.to_string(),
         number: n + 1,
-        agent: texts::agent(artifact.meta.source_agent),
-        digest: shortened_hash(&artifact.meta.digest),
-        created: TimeView::relative(artifact.meta.created_at, now),
-        is_current: artifact.meta.id == current,
+        agent: texts::agent(meta.source_agent),
+        digest: shortened_hash(&meta.digest),
+        created: TimeView::relative(meta.created_at, now),
+        is_current: meta.id == current,
     };
-    let mut views: Vec<_> = of_type.iter().map(AsRef::as_ref).enumerate().map(version).collect();
+    let mut views: Vec<_> = of_type.iter().enumerate().map(version).collect();
     views.reverse();
     views
 }
@@ -198,12 +200,6 @@ fn pairs(code: &SourceCode) -> impl Iterator<Item = (&str, &str)> {
     code.files.iter().map(|file| (file.path.as_str(), file.content.as_str()))
 }
 
-/// Returns the content of an artifact as JSON.
-pub(crate) fn json(artifact: &Artifact) -> Markup {
-    let text = serde_json::to_string_pretty(&artifact.content).unwrap_or_default();
-    source::highlight("json", &text)
-}
-
 /// Whether two artifacts can be versions of each other.
 pub(crate) fn are_comparable(one: &Artifact, other: &Artifact) -> bool {
     one.meta.project_id == other.meta.project_id
@@ -217,8 +213,6 @@ pub(crate) const fn label(kind: ArtifactType) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::*;
@@ -246,8 +240,8 @@ mod tests {
 
     #[test]
     fn versions_are_numbered_from_the_oldest_and_listed_from_the_newest() {
-        let all = [Arc::new(code(1, "a")), Arc::new(code(2, "b"))];
-        let views = versions(&all, all[0].meta.id, NOW);
+        let all = [code(1, "a").meta, code(2, "b").meta];
+        let views = versions(&all, all[0].id, NOW);
         let shown: Vec<_> = views.iter().map(|view| (view.number, view.is_current)).collect();
         assert_eq!(shown, [(2, false), (1, true)]);
     }

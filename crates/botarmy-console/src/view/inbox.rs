@@ -7,8 +7,10 @@ use botarmy_domain::{
     AgentType, HitlKind, HitlRequest, HitlRequestId, HitlStatus, ProjectId, Timestamp,
 };
 
+use super::amounts;
 use super::icon::Icon;
 use super::request::{self, Case, Deadline};
+use super::sentence::Sentence;
 use super::texts;
 use super::time::{TimeView, duration, seconds};
 
@@ -18,11 +20,14 @@ pub(crate) const MAX_ROWS: usize = 100;
 /// Names of projects by id.
 pub(crate) type Names = BTreeMap<ProjectId, String>;
 
+/// Sizes of the documents of requests, in bytes.
+pub(crate) type Sizes = BTreeMap<HitlRequestId, u64>;
+
 /// Row of the inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RowView {
     pub(crate) id: String,
-    pub(crate) title: String,
+    pub(crate) title: Sentence,
     pub(crate) icon: Icon,
     pub(crate) class: &'static str,
     pub(crate) deadline: Deadline,
@@ -132,18 +137,23 @@ pub(crate) fn sorted(mut requests: Vec<Arc<HitlRequest>>, now: Timestamp) -> Vec
 }
 
 /// Returns the list of these requests.
-pub(crate) fn list(requests: Vec<Arc<HitlRequest>>, names: &Names, now: Timestamp) -> ListView {
+pub(crate) fn list(
+    requests: Vec<Arc<HitlRequest>>,
+    names: &Names,
+    sizes: &Sizes,
+    now: Timestamp,
+) -> ListView {
     let sorted = sorted(requests, now);
     let hidden = sorted.len().saturating_sub(MAX_ROWS);
     let mut list = ListView { hidden, ..ListView::default() };
     for one in sorted.iter().take(MAX_ROWS) {
-        let row = row(one, names, now);
+        let row = row(one, names, sizes.get(&one.id).copied(), now);
         if row.deadline.is_urgent { list.urgent.push(row) } else { list.others.push(row) }
     }
     list
 }
 
-fn row(request: &HitlRequest, names: &Names, now: Timestamp) -> RowView {
+fn row(request: &HitlRequest, names: &Names, size: Option<u64>, now: Timestamp) -> RowView {
     let project = names.get(&request.project_id).cloned().unwrap_or_default();
     let (icon, class) = request::icon(request);
     RowView {
@@ -154,15 +164,16 @@ fn row(request: &HitlRequest, names: &Names, now: Timestamp) -> RowView {
         deadline: request::expiry(request, now),
         kind: texts::kind(request.kind, request.budget.is_some()),
         project,
-        facts: facts(request, now),
+        facts: facts(request, size, now),
         digest: (Case::of(request) == Case::Review).then(|| request.subject.digest.clone()),
     }
 }
 
-fn facts(request: &HitlRequest, now: Timestamp) -> Vec<String> {
+fn facts(request: &HitlRequest, size: Option<u64>, now: Timestamp) -> Vec<String> {
     let mut facts = Vec::new();
     facts.extend(request.step.clone());
     facts.extend(request.agent.map(|agent| texts::agent(agent).to_owned()));
+    facts.extend(size.filter(|size| *size > 0).map(amounts::size));
     if let Some(budget) = &request.budget {
         facts.push(format!("limit {}", request::limit(&budget.limit)));
     }
@@ -181,7 +192,7 @@ fn facts(request: &HitlRequest, now: Timestamp) -> Vec<String> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct DecidedView {
     pub(crate) id: HitlRequestId,
-    pub(crate) title: String,
+    pub(crate) title: Sentence,
     pub(crate) project: String,
     pub(crate) outcome: &'static str,
     pub(crate) class: &'static str,
@@ -247,18 +258,21 @@ mod tests {
             at(4, -5, 60, OnExpiry::Approve),
         ];
         let names = Names::from([(project_id(), "Recipes".to_owned())]);
-        let list = list(requests, &names, NOW);
+        let sizes = Sizes::from([(request_id(2), 2_048)]);
+        let list = list(requests, &names, &sizes, NOW);
         let ids: Vec<_> = [4, 3, 2, 1].map(|n| request_id(n).to_string()).to_vec();
         assert_eq!(list.ids(), ids);
         assert_eq!((list.urgent.len(), list.others.len(), list.hidden), (2, 2, 0));
         assert_eq!(list.others[0].deadline.label, "No deadline");
         assert_eq!(list.others[0].facts.last().unwrap(), "waiting 1 min");
+        let has_size = |row: &RowView| row.facts.contains(&"2,048 bytes".to_owned());
+        assert!(has_size(&list.others[0]) && !has_size(&list.others[1]));
     }
 
     #[test]
     fn a_page_has_a_window_of_rows() {
         let requests = (0..150).map(|n| at(n, 0, 90_000, OnExpiry::Reject)).collect();
-        let list = list(requests, &Names::new(), NOW);
+        let list = list(requests, &Names::new(), &Sizes::new(), NOW);
         assert_eq!((list.ids().len(), list.hidden), (MAX_ROWS, 50));
     }
 

@@ -4,8 +4,7 @@ use botarmy_domain::event::{EventPayload, HitlRequestCreated};
 use botarmy_domain::{Entry, EventType, HitlAction, ProjectStatus, Timestamp};
 
 use super::document;
-use super::markup::Markup;
-use super::source;
+use super::sentence::Sentence;
 use super::texts;
 use super::time::TimeView;
 
@@ -20,7 +19,7 @@ pub(crate) struct EntryView {
     pub(crate) time: TimeView,
     /// Words in bold, with which the sentence begins.
     pub(crate) lead: String,
-    pub(crate) rest: String,
+    pub(crate) rest: Sentence,
     /// Short form of a digest, if the entry is about a document.
     pub(crate) digest: Option<String>,
     pub(crate) actor: String,
@@ -102,15 +101,15 @@ fn artifact_path(entry: &Entry) -> Option<String> {
 }
 
 /// Returns the words in bold, the rest of the sentence, and a digest.
-fn sentence(entry: &Entry) -> (String, String, Option<String>) {
-    let by = |text: &str| format!("{text} by {}", entry.actor());
+fn sentence(entry: &Entry) -> (String, Sentence, Option<String>) {
+    let by = |text: &str| Sentence::from(format!("{text} by ")).name(entry.actor());
     let of = |step: &Option<String>, agent: &dyn std::fmt::Display| match step {
         Some(step) => step.clone(),
         None => format!("A task of the {agent}"),
     };
-    let plain = |lead: &str, rest: String| (lead.to_owned(), rest, None);
+    let plain = |lead: &str, rest: Sentence| (lead.to_owned(), rest, None);
     let Ok(payload) = EventPayload::of(entry) else {
-        return (document::title(entry.event_type.as_str()), "cannot be read".to_owned(), None);
+        return (document::title(entry.event_type.as_str()), "cannot be read".into(), None);
     };
     match payload {
         EventPayload::ProjectCreated(_) => plain("Project", by("created")),
@@ -124,56 +123,63 @@ fn sentence(entry: &Entry) -> (String, String, Option<String>) {
             plain("Project", by(how))
         }
         EventPayload::ProjectHalted(halted) => {
-            plain("Project", format!("{}: {}", by("halted"), quoted(&halted.reason)))
+            plain("Project", by("halted").text(format!(": {}", quoted(&halted.reason))))
         }
         EventPayload::ProjectCancelled(_) => plain("Project", by("cancelled")),
         EventPayload::ProjectReopened(reopened) => {
             let reason = reopened.reason.as_deref().map_or_else(String::new, said);
             let how = if reopened.was == ProjectStatus::Halted { "reopened" } else { "continued" };
-            plain("Project", format!("{}{reason}", by(how)))
+            plain("Project", by(how).text(reason))
         }
         EventPayload::TaskCreated(created) => {
-            (of(&created.step, &created.agent_type), "is ready to start".to_owned(), None)
+            (of(&created.step, &created.agent_type), "is ready to start".into(), None)
         }
         EventPayload::TaskStarted(started) => (
             of(&started.step, &started.agent_type),
-            format!("started, attempt {}, by {}", started.attempt, started.worker),
+            Sentence::from(format!("started, attempt {}, by ", started.attempt))
+                .name(started.worker.to_string()),
             None,
         ),
-        EventPayload::TaskCompleted(done) => {
-            (of(&done.step, &done.agent_type), format!("completed by {}", done.agent_type), None)
-        }
+        EventPayload::TaskCompleted(done) => (
+            of(&done.step, &done.agent_type),
+            format!("completed by {}", done.agent_type).into(),
+            None,
+        ),
         EventPayload::TaskFailed(failed) => (
             of(&failed.step, &failed.agent_type),
-            format!("failed in attempt {}{}", failed.attempt, said(&failed.error)),
+            format!("failed in attempt {}{}", failed.attempt, said(&failed.error)).into(),
             None,
         ),
         EventPayload::TaskCancelled(cancelled) => {
-            plain("Task", format!("{}{}", by("cancelled"), said(&cancelled.reason)))
+            plain("Task", by("cancelled").text(said(&cancelled.reason)))
         }
         EventPayload::TaskRetryScheduled(retry) => {
             let error = retry.error.map_or_else(String::new, |error| said(&error.message));
-            (of(&retry.step, &retry.agent_type), format!("will be tried again{error}"), None)
+            (of(&retry.step, &retry.agent_type), format!("will be tried again{error}").into(), None)
         }
         EventPayload::TaskLeaseExpired(expired) => (
             of(&expired.step, &expired.agent_type),
-            format!("lost its worker{}", said(&expired.reason)),
+            format!("lost its worker{}", said(&expired.reason)).into(),
             None,
         ),
         EventPayload::TaskResultRefused(refused) => (
             of(&refused.step, &refused.agent_type),
-            format!("had its result refused{}", said(&refused.reason)),
+            format!("had its result refused{}", said(&refused.reason)).into(),
             None,
         ),
         EventPayload::HandoffCreated(handoff) => {
             let handoff = handoff.handoff;
-            (handoff.step, format!("handed from the {} to the {}", handoff.from, handoff.to), None)
+            (
+                handoff.step,
+                format!("handed from the {} to the {}", handoff.from, handoff.to).into(),
+                None,
+            )
         }
         EventPayload::HitlRequestCreated(HitlRequestCreated::Opened(opened)) => {
-            plain("Request created:", quoted(&opened.question))
+            plain("Request created:", quoted(&opened.question).into())
         }
         EventPayload::HitlRequestCreated(HitlRequestCreated::SubjectChanged(changed)) => {
-            plain("Request changed:", quoted(&changed.question))
+            plain("Request changed:", quoted(&changed.question).into())
         }
         EventPayload::HitlResponse(response) => {
             let verb = match response.action {
@@ -183,31 +189,31 @@ fn sentence(entry: &Entry) -> (String, String, Option<String>) {
             };
             let comment = response.response_comment.as_deref().map_or_else(String::new, said);
             let lead = response.step.unwrap_or_else(|| "Request".to_owned());
-            (lead, format!("{}{comment}", by(verb)), Some(response.subject_digest))
+            (lead, by(verb).text(comment), Some(response.subject_digest))
         }
         EventPayload::HitlTimeout(timeout) => {
-            plain("Request expired", format!("and is {}", timeout.status))
+            plain("Request expired", format!("and is {}", timeout.status).into())
         }
         EventPayload::HitlCancelled(cancelled) => {
-            plain("Request cancelled:", quoted(&cancelled.reason))
+            plain("Request cancelled:", quoted(&cancelled.reason).into())
         }
-        EventPayload::AgentStatusChanged(_) => plain("Agent", "changed its status".to_owned()),
+        EventPayload::AgentStatusChanged(_) => plain("Agent", "changed its status".into()),
         EventPayload::ArtifactCreated(created) => (
             texts::artifact(created.artifact_type).to_owned(),
-            format!("stored by {}", created.source_agent),
+            format!("stored by {}", created.source_agent).into(),
             Some(created.digest),
         ),
         EventPayload::ArtifactsGenerated(generated) => (
             "Package".to_owned(),
-            format!("made of {} files", generated.artifact_count),
+            format!("made of {} files", generated.artifact_count).into(),
             Some(generated.digest),
         ),
         EventPayload::ArtifactsDeleted(deleted) => {
             ("Package".to_owned(), by("deleted"), Some(deleted.digest))
         }
         EventPayload::BudgetChanged(_) => plain("Budget", by("changed")),
-        EventPayload::BudgetReserved(_) => plain("Budget", "reserved for an attempt".to_owned()),
-        EventPayload::BudgetExhausted(_) => plain("Budget", "exhausted".to_owned()),
+        EventPayload::BudgetReserved(_) => plain("Budget", "reserved for an attempt".into()),
+        EventPayload::BudgetExhausted(_) => plain("Budget", "exhausted".into()),
         EventPayload::EmergencyStopped(_) => plain("Emergency stop", by("set")),
         EventPayload::EmergencyReleased(_) => plain("Emergency stop", by("released")),
         other => (document::title(other.event_type().as_str()), by("recorded"), None),
@@ -226,12 +232,6 @@ fn quoted(text: &str) -> String {
     }
     let cut: String = line.chars().take(MAX_QUOTE).collect();
     format!("{}…", cut.trim_end())
-}
-
-/// Returns the payload and the metadata of an entry as JSON.
-pub(crate) fn json(entry: &Entry) -> Markup {
-    let text = serde_json::to_string_pretty(entry).unwrap_or_default();
-    source::highlight("json", &text)
 }
 
 #[cfg(test)]
@@ -279,15 +279,16 @@ mod tests {
         let views = entries(&found, NOW, false);
         let shown: Vec<_> = views
             .iter()
-            .map(|view| (view.lead.as_str(), view.rest.as_str(), view.missing_after))
+            .map(|view| (view.lead.clone(), view.rest.to_string(), view.missing_after))
             .collect();
         assert_eq!(
             shown,
             [
-                ("Project", "paused by ada", 2),
+                ("Project", "paused by <bdi>ada</bdi>", 2),
                 ("Project plan", "stored by analyst", 0),
                 ("Project halted", "cannot be read", 0),
             ]
+            .map(|(lead, rest, missing)| (lead.to_owned(), rest.to_owned(), missing))
         );
         assert_eq!(views[1].digest.as_deref(), Some("abcdefgh…efgh"));
         assert_eq!(views[1].path, Some(format!("/console/artifacts/{}", Uuid::from_u128(5))));
@@ -303,7 +304,8 @@ mod tests {
         let reason = format!("line\n<b>{}", "x".repeat(500));
         let data = json!({"status": "halted", "halted_by": "ada", "reason": reason});
         let view = &entries(&[entry(1, EventType::ProjectHalted, data)], NOW, false)[0];
-        assert!(view.rest.starts_with("halted by ada: line <b>xxx") && view.rest.ends_with('…'));
-        assert!(view.rest.chars().count() < MAX_QUOTE + 30);
+        let rest = view.rest.plain();
+        assert!(rest.starts_with("halted by ada: line <b>xxx") && rest.ends_with('…'));
+        assert!(rest.chars().count() < MAX_QUOTE + 30);
     }
 }

@@ -18,10 +18,12 @@ pub(crate) mod log;
 mod markdown;
 pub(crate) mod markup;
 pub(crate) mod project;
+pub(crate) mod raw;
 pub(crate) mod request;
 pub(crate) mod review;
 #[cfg(test)]
 pub(crate) mod samples;
+pub(crate) mod sentence;
 pub(crate) mod shim;
 pub(crate) mod source;
 pub(crate) mod state;

@@ -1,17 +1,22 @@
 //! Projects: rows of their list, the head of their pages, their steps, and what can be done with them.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use botarmy_domain::artifact::ArtifactRef;
 use botarmy_domain::budget::BudgetReport;
 use botarmy_domain::project::{Counts, ProjectDetail};
 use botarmy_domain::workflow::StepProgress;
 use botarmy_domain::{
-    Activity, Artifact, ArtifactType, Caller, HitlRequest, HitlStatus, Oversight, Permission,
-    Place, Plan, Project, ProjectStatus, Role, Step, StepStatus, Timestamp, Workflow,
+    Activity, Artifact, ArtifactType, Caller, ContextId, HitlRequest, HitlStatus, Oversight,
+    Permission, Place, Plan, Project, ProjectStatus, Role, Step, StepStatus, Timestamp, Workflow,
 };
 
 use super::amounts;
 use super::graph::{self, GraphView, Look, StepLook};
 use super::icon::Icon;
 use super::request;
+use super::sentence::Sentence;
 use super::state::{self, StateView};
 use super::texts;
 use super::time::TimeView;
@@ -105,7 +110,7 @@ pub(crate) struct HeadView {
     pub(crate) state: StateView,
     pub(crate) facts: Vec<String>,
     pub(crate) started: TimeView,
-    pub(crate) standing: Option<String>,
+    pub(crate) standing: Option<Sentence>,
     pub(crate) pending: Option<PendingView>,
 }
 
@@ -114,7 +119,7 @@ pub(crate) struct HeadView {
 pub(crate) struct PendingView {
     /// Words in bold.
     pub(crate) lead: String,
-    pub(crate) text: String,
+    pub(crate) text: Sentence,
     /// Words and time of the deadline, if there is one.
     pub(crate) deadline: Option<(&'static str, TimeView)>,
     /// Path of the request, or of the inbox if there are several.
@@ -156,9 +161,12 @@ pub(crate) fn head(
 }
 
 /// Returns why a project does not go on.
-fn standing(project: &Project) -> Option<String> {
+fn standing(project: &Project) -> Option<Sentence> {
     let standing = project.standing();
-    let by = standing.by.map_or_else(String::new, |by| format!(" by {by}"));
+    let by = |verb: &str| match &standing.by {
+        Some(by) => Sentence::from(format!("{verb} by ")).name(by.to_string()),
+        None => verb.into(),
+    };
     let reason = standing.reason.map_or_else(String::new, |reason| format!(": {reason}"));
     let verb = match project.status() {
         ProjectStatus::Active => return None,
@@ -166,13 +174,13 @@ fn standing(project: &Project) -> Option<String> {
         ProjectStatus::Completed if standing.overridden.is_empty() => return None,
         ProjectStatus::Completed => {
             let unmet = standing.overridden.join(" ");
-            return Some(format!("Completed{by} although: {unmet}"));
+            return Some(by("Completed").text(format!(" although: {unmet}")));
         }
         ProjectStatus::Halted => "Halted",
         ProjectStatus::Failed => "Failed",
         ProjectStatus::Cancelled => "Cancelled",
     };
-    Some(format!("{verb}{by}{reason}"))
+    Some(by(verb).text(reason))
 }
 
 fn bar(
@@ -454,30 +462,34 @@ pub(crate) struct LatestView {
     pub(crate) note: String,
 }
 
-/// Returns the newest artifact of each type, the last type first. The artifacts are in the order of their
-/// making; `is_all` says whether none is left out.
-pub(crate) fn latest(artifacts: &[impl AsRef<Artifact>], is_all: bool) -> Vec<LatestView> {
-    let mut found: Vec<LatestView> = Vec::new();
-    let mut kinds: Vec<ArtifactType> = Vec::new();
-    for artifact in artifacts.iter().rev().map(AsRef::as_ref) {
+/// Returns the newest artifact of each type with the number of its versions. The artifacts are in the order
+/// of their making.
+pub(crate) fn newest(all: &[ArtifactRef]) -> Vec<(ContextId, Option<usize>)> {
+    let mut kinds: BTreeMap<ArtifactType, (ContextId, usize)> = BTreeMap::new();
+    for one in all.iter().filter(|one| one.artifact_type != ArtifactType::HitlResponse) {
+        let (newest, versions) = kinds.entry(one.artifact_type).or_insert((one.id, 0));
+        *newest = one.id;
+        *versions += 1;
+    }
+    kinds.into_values().map(|(id, versions)| (id, Some(versions))).collect()
+}
+
+/// Returns these artifacts with the numbers of their versions, where they are known, the last one first.
+pub(crate) fn latest(mut found: Vec<(Arc<Artifact>, Option<usize>)>) -> Vec<LatestView> {
+    found.sort_by_key(|(one, _)| std::cmp::Reverse(one.meta.id));
+    let view = |(artifact, versions): &(Arc<Artifact>, Option<usize>)| {
         let kind = artifact.meta.artifact_type;
-        if kinds.contains(&kind) || kind == ArtifactType::HitlResponse {
-            continue;
-        }
-        kinds.push(kind);
-        let versions =
-            artifacts.iter().filter(|one| one.as_ref().meta.artifact_type == kind).count();
+        let version = versions.map(|versions| format!("version {versions}"));
         let outcome = super::document::outcome(kind, &artifact.content);
-        let version = is_all.then(|| format!("version {versions}"));
         let note: Vec<String> = version.into_iter().chain(outcome).collect();
-        found.push(LatestView {
+        LatestView {
             id: artifact.meta.id.to_string(),
             label: texts::artifact(kind),
             icon: artifact_icon(kind),
             note: note.join(", "),
-        });
-    }
-    found
+        }
+    };
+    found.iter().map(view).collect()
 }
 
 /// Returns the icon of a type of artifact.
@@ -546,7 +558,7 @@ mod tests {
         assert_eq!(head.facts[0], "1 of 10 steps started");
         let bar = head.pending.unwrap();
         assert_eq!(bar.lead, "Project Planning is waiting for you.");
-        assert_eq!(bar.text, "Approve the project plan?");
+        assert_eq!(bar.text.plain(), "Approve the project plan?");
         assert_eq!(bar.path, format!("/console/requests/{}", request().id));
         assert_eq!((bar.deadline, bar.button), (None, "Review"));
         let viewer = Allowed { run: false, manage: false, answer: false };
@@ -599,7 +611,7 @@ mod tests {
         let reason = "Too large".to_owned();
         project.state = ProjectState::Halted { at, by: by.clone(), reason, request_id: None };
         assert_eq!(names(&project, ALL).0, ["Reopen"]);
-        assert_eq!(standing(&project).as_deref(), Some("Halted by ada: Too large"));
+        assert_eq!(standing(&project).unwrap().to_string(), "Halted by <bdi>ada</bdi>: Too large");
         project.state = ProjectState::Cancelled { at, by };
         assert_eq!(names(&project, ALL), (vec![], vec!["Complete by force"]));
     }

@@ -9,6 +9,7 @@ use botarmy_domain::{
 };
 
 use super::icon::Icon;
+use super::sentence::Sentence;
 use super::texts;
 use super::time::{TimeView, duration, seconds};
 
@@ -57,11 +58,11 @@ impl Case {
 }
 
 /// Returns the question of a request in one short line.
-pub(crate) fn title(request: &HitlRequest, project: &str) -> String {
+pub(crate) fn title(request: &HitlRequest, project: &str) -> Sentence {
     let subject = request.subject.artifacts.first();
     let subject = subject.map(|one| texts::artifact_in_sentence(one.artifact_type));
     let step = request.step.as_deref();
-    match (Case::of(request), subject, step) {
+    let text = match (Case::of(request), subject, step) {
         (Case::Review, Some(subject), _) => format!("Approve the {subject}?"),
         (Case::Review, None, Some(step)) => format!("Approve the result of “{step}”?"),
         (Case::Review, None, None) => "Approve the result of the task?".to_owned(),
@@ -78,10 +79,11 @@ pub(crate) fn title(request: &HitlRequest, project: &str) -> String {
             Some(BudgetKey::Day(agent, day)) => {
                 format!("Raise the budget of the {agent} for {day}?")
             }
-            _ => format!("Raise the budget for “{project}”?"),
+            _ => return Sentence::from("Raise the budget for “").name(project).text("”?"),
         },
         (Case::Question, ..) => shortened(&request.question),
-    }
+    };
+    text.into()
 }
 
 /// Returns the first line of a text, cut where it is long.
@@ -428,8 +430,8 @@ mod tests {
         let mut request = request();
         request.kind = HitlKind::Question;
         request.question = "x".repeat(MAX_TITLE + 1);
-        assert_eq!(title(&request, "P").chars().count(), MAX_TITLE + 1);
+        assert_eq!(title(&request, "P").plain().chars().count(), MAX_TITLE + 1);
         request.question = "Which?\nLong story".to_owned();
-        assert_eq!(title(&request, "P"), "Which?");
+        assert_eq!(title(&request, "P").plain(), "Which?");
     }
 }

@@ -15,6 +15,7 @@ use super::icon::Icon;
 use super::inbox::outcome;
 use super::markup::Markup;
 use super::request::{self, Deadline};
+use super::sentence::Sentence;
 use super::texts;
 use super::time::TimeView;
 
@@ -73,7 +74,7 @@ impl Tab {
 /// State of a request, above its subject.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct StateView {
-    pub(crate) title: String,
+    pub(crate) title: Sentence,
     pub(crate) status: &'static str,
     pub(crate) class: &'static str,
     pub(crate) icon: Icon,
@@ -91,7 +92,7 @@ pub(crate) struct StateView {
 /// End of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct OutcomeView {
-    pub(crate) sentence: String,
+    pub(crate) sentence: Sentence,
     pub(crate) time: TimeView,
     pub(crate) said: Option<String>,
     /// Consequence, where it is not plain from the sentence.
@@ -142,7 +143,7 @@ fn remark(request: &HitlRequest) -> Option<String> {
         &request.question
     };
     let text = text.trim();
-    let is_title = text == request::title(request, "");
+    let is_title = text == request::title(request, "").plain();
     (!text.is_empty() && !is_title).then(|| text.to_owned())
 }
 
@@ -155,14 +156,14 @@ pub(crate) fn end(request: &HitlRequest, project: &Project, now: Timestamp) -> O
         HitlState::Approved(reply) | HitlState::Rejected(reply) | HitlState::Amended(reply) => {
             let (status, ..) = outcome(request.status());
             let said = reply.comment.clone().or_else(|| reply.content.clone());
-            (format!("{status} by {}", reply.by), reply.at, said, None)
+            (Sentence::from(format!("{status} by ")).name(&reply.by), reply.at, said, None)
         }
         HitlState::Expired { at } if request.on_expiry == OnExpiry::Reject => {
-            ("Expired without an answer".to_owned(), *at, None, halted())
+            ("Expired without an answer".into(), *at, None, halted())
         }
-        HitlState::Expired { at } => ("Expired without an answer".to_owned(), *at, None, None),
+        HitlState::Expired { at } => ("Expired without an answer".into(), *at, None, None),
         HitlState::Cancelled { at, reason } => {
-            ("Cancelled".to_owned(), *at, Some(reason.clone()), None)
+            ("Cancelled".into(), *at, Some(reason.clone()), None)
         }
     };
     let time = TimeView::relative(at, now);
@@ -401,7 +402,7 @@ mod tests {
         });
         let view = state(&request, &project_at("Project Planning"), &[], NOW);
         let outcome = view.outcome.unwrap();
-        assert_eq!(outcome.sentence, "Approved by ops-key");
+        assert_eq!(outcome.sentence.to_string(), "Approved by <bdi>ops-key</bdi>");
         assert_eq!(
             (outcome.time.text.as_str(), outcome.said.as_deref()),
             ("2 min ago", Some("Good"))

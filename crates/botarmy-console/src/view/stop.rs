@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use botarmy_domain::{AgentType, Project, ProjectId, Stop, StopScope, Timestamp};
+use botarmy_domain::{AgentType, Project, ProjectId, Seen, Stop, StopScope, Timestamp};
 
 use super::icon::Icon;
+use super::sentence::Sentence;
 use super::time::TimeView;
 
 /// Names of projects by id.
@@ -14,7 +15,7 @@ pub(crate) type Names = BTreeMap<ProjectId, String>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct BarView {
     pub(crate) icon: Icon,
-    pub(crate) title: String,
+    pub(crate) title: Sentence,
     pub(crate) time: TimeView,
     /// Name of the person, if the reader may know it.
     pub(crate) by: Option<String>,
@@ -23,13 +24,13 @@ pub(crate) struct BarView {
 
 /// Returns the bars of emergency stops, that of the widest scope first.
 pub(crate) fn bars(stops: &[Stop], now: Timestamp) -> Vec<BarView> {
-    stops.iter().map(|stop| bar(stop, "A project is stopped".to_owned(), now)).collect()
+    stops.iter().map(|stop| bar(stop, "A project is stopped".into(), now)).collect()
 }
 
-fn bar(stop: &Stop, of_project: String, now: Timestamp) -> BarView {
+fn bar(stop: &Stop, of_project: Sentence, now: Timestamp) -> BarView {
     let title = match stop.scope {
-        StopScope::Everything => "All work is stopped".to_owned(),
-        StopScope::Agent(agent) => format!("The agent type {agent} is stopped"),
+        StopScope::Everything => "All work is stopped".into(),
+        StopScope::Agent(agent) => format!("The agent type {agent} is stopped").into(),
         StopScope::Project(_) => of_project,
     };
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -48,6 +49,8 @@ pub(crate) struct StopView {
     pub(crate) bar: BarView,
     /// Scope, as the form sends it.
     pub(crate) scope: String,
+    /// Version of the stop, which the form sends with a release.
+    pub(crate) seen: String,
     /// Path of what is stopped, if it has a page.
     pub(crate) path: Option<String>,
     pub(crate) may_release: bool,
@@ -63,10 +66,10 @@ pub(crate) fn stops(
     let view = |stop: &Stop| {
         let of_project = match stop.scope {
             StopScope::Project(id) => match names.get(&id) {
-                Some(name) => format!("The project “{name}” is stopped"),
-                None => format!("The project {id} is stopped"),
+                Some(name) => Sentence::from("The project “").name(name).text("” is stopped"),
+                None => format!("The project {id} is stopped").into(),
             },
-            _ => String::new(),
+            _ => Sentence::default(),
         };
         let path = match stop.scope {
             StopScope::Everything => None,
@@ -76,6 +79,7 @@ pub(crate) fn stops(
         StopView {
             bar: bar(stop, of_project, now),
             scope: stop.scope.to_string(),
+            seen: Seen::of_stop(stop).as_str().to_owned(),
             path,
             may_release: may_release(stop.scope),
         }
@@ -161,7 +165,7 @@ mod tests {
             stop(StopScope::Project(project_id())),
         ];
         let bars = bars(&all, NOW);
-        let titles: Vec<_> = bars.iter().map(|bar| bar.title.as_str()).collect();
+        let titles: Vec<_> = bars.iter().map(|bar| bar.title.plain()).collect();
         assert_eq!(
             titles,
             ["All work is stopped", "The agent type coder is stopped", "A project is stopped"]
@@ -175,7 +179,8 @@ mod tests {
         let names = Names::from([(project_id(), "Recipes".to_owned())]);
         let all = [stop(StopScope::Project(project_id())), stop(StopScope::Everything)];
         let views = stops(&all, &names, |scope| scope == StopScope::Everything, NOW);
-        assert_eq!(views[0].bar.title, "The project “Recipes” is stopped");
+        let title = views[0].bar.title.to_string();
+        assert_eq!(title, "The project “<bdi>Recipes</bdi>” is stopped");
         assert_eq!(views[0].path, Some(format!("/console/projects/{}", project_id())));
         assert_eq!((views[0].may_release, views[1].may_release), (false, true));
         assert_eq!(views[1].scope, "everything");

@@ -9,6 +9,7 @@ use super::amounts;
 use super::document;
 use super::markdown;
 use super::markup::Markup;
+use super::sentence::Sentence;
 use super::source;
 use super::state::{self, StateView};
 use super::texts;
@@ -65,7 +66,7 @@ pub(crate) struct TaskView {
     pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) state: StateView,
-    pub(crate) facts: Vec<String>,
+    pub(crate) facts: Vec<Sentence>,
     pub(crate) created: TimeView,
     pub(crate) error: Option<ErrorView>,
     pub(crate) refused: Option<String>,
@@ -112,21 +113,21 @@ pub(crate) struct AttemptView {
 /// Returns a task with its attempts. `entries` are those of the log about it, oldest first.
 pub(crate) fn view(task: &Task, entries: &[impl AsRef<Entry>], now: Timestamp) -> TaskView {
     let status = task.status();
-    let mut facts = vec![texts::agent(task.agent).to_owned()];
+    let mut facts: Vec<Sentence> = vec![texts::agent(task.agent).into()];
     if let Some(handoff) = &task.handoff {
-        facts.push(handoff.phase.clone());
+        facts.push(handoff.phase.clone().into());
     }
     facts.push(match task.attempt {
-        0 => "not started".to_owned(),
-        n => format!("attempt {n}"),
+        0 => "not started".into(),
+        n => format!("attempt {n}").into(),
     });
     facts.push(match task.failures {
-        0 => format!("at most {} attempts", task.max_attempts),
-        n => format!("{n} of {} attempts failed", task.max_attempts),
+        0 => format!("at most {} attempts", task.max_attempts).into(),
+        n => format!("{n} of {} attempts failed", task.max_attempts).into(),
     });
-    facts.push(format!("priority {}", task.priority));
+    facts.push(format!("priority {}", task.priority).into());
     if let Some(lease) = task.lease() {
-        facts.push(format!("worked on by {}", lease.worker));
+        facts.push(Sentence::from("worked on by ").name(lease.worker.to_string()));
     }
     TaskView {
         id: task.id.to_string(),

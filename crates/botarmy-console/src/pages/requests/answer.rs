@@ -5,17 +5,18 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
-use botarmy_domain::artifact::digest_bytes;
+use botarmy_domain::artifact::{digest, digest_bytes};
 use botarmy_domain::hitl::HitlState;
-use botarmy_domain::idempotency::{ALREADY_REPLIED, IDEMPOTENCY_KEY};
+use botarmy_domain::idempotency::ALREADY_REPLIED;
 use botarmy_domain::{
-    CallReply, Caller, DomainError, Error, HitlAction, HitlRequestId, HitlStatus, KeyedCall,
+    CallReply, Caller, DomainError, Error, HitlAction, HitlRequestId, HitlStatus, KeyedCall, Limit,
     Permission, Place, RequestDigest, Responded, Response,
 };
 use botarmy_web::Problem;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::content;
 use super::document;
 use super::load::{self, Subject};
 use super::page::{self, Notice, ReviewQuery, Typed};
@@ -23,12 +24,11 @@ use crate::context::PageContext;
 use crate::frame::{Frame, Section};
 use crate::guard::{Form, HasToken};
 use crate::html::{self, Layout};
+use crate::pages::artifacts::blocking;
+use crate::pages::once;
 use crate::view::icon::Icon;
 use crate::view::request::{self, AnswerView, Case};
-use crate::view::{review, texts};
-
-/// Longest key of a form, in characters.
-const MAX_KEY: usize = 64;
+use crate::view::{diff, review, texts, usage};
 
 /// The form.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -117,9 +117,7 @@ pub(crate) async fn answer(
     Form { caller, fields }: Form<AnswerForm>,
 ) -> Result<HttpResponse, Problem> {
     let id = load::id(&path)?;
-    if fields.key.is_empty() || fields.key.len() > MAX_KEY {
-        return Err(Problem::invalid("key", format!("must have 1 to {MAX_KEY} characters")));
-    }
+    once::check_key(&fields.key)?;
     let subject = load::load(&context, id).await?;
     match fields.confirmed.as_deref() {
         Some("no") => refused(&context, &subject, &fields, None, StatusCode::OK).await,
@@ -143,7 +141,7 @@ async fn confirm(
         let notice = Notice::bad(error.to_string());
         return refused(context, subject, form, Some(notice), StatusCode::FORBIDDEN).await;
     }
-    let response = match response(subject, form) {
+    let response = match read(subject, form).await? {
         Ok(response) => response,
         Err(problem) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -152,9 +150,11 @@ async fn confirm(
         }
     };
     let request = &subject.request;
+    let (whole, asked, given) = (subject.clone(), form.clone(), response.clone());
+    let said = blocking(move || said(&whole, &asked, &given)).await?;
     let case = Case::of(request);
     let answer = answer_of(subject, response.action, form);
-    let title = request::title(request, &subject.project.name);
+    let title = request::title(request, &subject.project.name).plain();
     let (layout, frame) = context.frame_with(Section::Inbox, title, subject.waiting);
     let path = format!("/console/requests/{}", request.id);
     let frame = frame.called("Confirm").below([
@@ -170,7 +170,7 @@ async fn confirm(
             question: question(case, response.action, subject, form.document.is_some()),
             digest: request.subject.digest.clone(),
             short_digest: review::short(&request.subject.digest),
-            said: said(&response),
+            said,
             form: form.clone(),
             is_rejection: response.action == HitlAction::Reject,
             name: context.caller().name().to_owned(),
@@ -221,20 +221,48 @@ fn question(case: Case, action: HitlAction, subject: &Subject, is_edited: bool) 
     }
 }
 
-/// Returns the texts of a response with their names.
-fn said(response: &Response) -> Vec<(&'static str, String)> {
+/// Returns the texts and values of a response with their names.
+fn said(subject: &Subject, form: &AnswerForm, response: &Response) -> Vec<(&'static str, String)> {
     let mut said = Vec::new();
     if let Some(content) = &response.content {
         let name =
             if response.action == HitlAction::Amend { "Your feedback" } else { "Your answer" };
         said.push((name, content.clone()));
     }
-    if let Some(document) = &response.amended_content {
-        let size = serde_json::to_string(document).map_or(0, |text| text.len());
-        said.push(("Your version", format!("{} bytes", texts::grouped(size as u64))));
+    match (&response.amended_content, Case::of(&subject.request)) {
+        (Some(amounts), Case::Budget) => said.extend(limits(amounts)),
+        (Some(document), _) => {
+            said.push(("Your version", changed_lines(subject, form)));
+            said.push(("Its digest", digest(document)));
+        }
+        (None, _) => {}
     }
     said.extend(response.comment.clone().map(|comment| ("Comment", comment)));
     said
+}
+
+/// Returns the limits that a person has entered, to the last digit. One that is left out stays.
+fn limits(amounts: &Map<String, Value>) -> [(&'static str, String); 2] {
+    let amount = |name: &str| amounts.get(name).and_then(Value::as_u64);
+    let limit = Limit { tokens: amount("tokens"), cost_micro_usd: amount("cost_micro_usd") };
+    let same = || "as before".to_owned();
+    let (dollars, _) = usage::fields(limit);
+    let dollars = limit.cost_micro_usd.map_or_else(same, |_| format!("${dollars}"));
+    [
+        ("New limit in tokens", limit.tokens.map_or_else(same, texts::grouped)),
+        ("New limit in US dollars", dollars),
+    ]
+}
+
+/// Returns the number of lines in which the version of a person differs from the document, and its size.
+fn changed_lines(subject: &Subject, form: &AnswerForm) -> String {
+    let text = lines(form.document.as_deref().unwrap_or_default());
+    let before = subject.artifacts.first();
+    let before = before.map(|one| content::editable(one, form.typed().is_json).0);
+    let changes = diff::texts(&before.unwrap_or_default(), &text, false);
+    let count = |lines| texts::counted(lines, "line", "lines");
+    let size = texts::grouped(text.len() as u64);
+    format!("{} added, {} removed; {size} bytes", count(changes.added), count(changes.removed))
 }
 
 /// Returns the reason for which a request takes no answer to this subject, and the status of the page.
@@ -292,7 +320,7 @@ async fn commit(
 ) -> Result<HttpResponse, Problem> {
     let id = subject.request.id;
     let done = format!("/console/requests/{id}?answered=1");
-    let response = match response(&subject, form) {
+    let response = match read(&subject, form).await? {
         Ok(response) => response,
         Err(problem) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -338,7 +366,7 @@ async fn after_refusal(
     let subject = load::load(context, id).await?;
     let (notice, status) = match obstacle(&subject, form) {
         Some(obstacle) => obstacle,
-        None if is_other_call(&error) => {
+        None if once::is_of_another(&error) => {
             let text =
                 "This page was used for another answer. Load it again, and repeat your answer.";
             (Notice::bad(text), StatusCode::CONFLICT)
@@ -352,12 +380,10 @@ async fn after_refusal(
     refused(context, &subject, form, Some(notice), status).await
 }
 
-fn is_other_call(error: &DomainError) -> bool {
-    match error {
-        DomainError::Invalid { field, .. } => *field == IDEMPOTENCY_KEY,
-        DomainError::Conflict { code, .. } => *code == ALREADY_REPLIED,
-        _ => false,
-    }
+/// Returns the response that a form stands for, read beside the threads that serve.
+async fn read(subject: &Subject, form: &AnswerForm) -> Result<Result<Response, Problem>, Problem> {
+    let (subject, form) = (subject.clone(), form.clone());
+    blocking(move || response(&subject, &form)).await
 }
 
 /// Returns the response that a form stands for.
@@ -419,7 +445,7 @@ fn suggested(subject: &Subject, form: &AnswerForm) -> Option<String> {
 fn edited(subject: &Subject, text: &str, is_json: bool) -> Result<Map<String, Value>, Problem> {
     let artifact = subject.artifacts.first();
     let artifact = artifact.ok_or_else(|| missing("There is no document to edit."))?;
-    let (before, is_markdown) = page::editable(artifact, is_json);
+    let (before, is_markdown) = content::editable(artifact, is_json);
     let text = lines(text);
     if text == before {
         return Err(missing("Your version is the same as the document under review."));
@@ -436,8 +462,8 @@ fn edited(subject: &Subject, text: &str, is_json: bool) -> Result<Map<String, Va
 fn limit(form: &AnswerForm) -> Result<Map<String, Value>, Problem> {
     let mut content = Map::new();
     if !form.tokens.trim().is_empty() {
-        let tokens = form.tokens.trim().replace([',', ' '], "");
-        let tokens: u64 = tokens.parse().map_err(|_| missing("Tokens are a whole number."))?;
+        let tokens =
+            texts::whole(&form.tokens).ok_or_else(|| missing("Tokens are a whole number."))?;
         content.insert("tokens".to_owned(), tokens.into());
     }
     if !form.dollars.trim().is_empty() {

@@ -17,6 +17,7 @@ const MAX_VERSIONS: usize = 50;
 const MAX_REQUESTS: u32 = 100;
 
 /// A request with everything around it.
+#[derive(Clone)]
 pub(super) struct Subject {
     pub(super) request: Arc<HitlRequest>,
     /// Artifacts under review.

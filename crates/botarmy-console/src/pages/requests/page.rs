@@ -4,31 +4,33 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 use botarmy_domain::artifact::digest_bytes;
-use botarmy_domain::{Artifact, EntryFilter, EventType, HitlStatus, Permission, Place};
+use botarmy_domain::decide::exclusion;
+use botarmy_domain::{Actor, Caller, EntryFilter, EventType, HitlStatus, Permission, Place};
 use botarmy_web::Problem;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::content::{self, Content, EditView, FileLink, OpenFile, Raw, Shown};
 use super::load::Subject;
 use crate::api_source::ApiSource;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
 use crate::html::{self, Layout};
-use crate::pages::{artifacts, preview};
+use crate::pages::artifacts;
 use crate::part::Part;
-use crate::view::diff::{self, FileChange, FileChanges, Row};
+use crate::view::diff::{FileChanges, Row};
 use crate::view::icon::Icon;
-use crate::view::markup::Markup;
 use crate::view::request::{self, AnswerView, Case};
 use crate::view::review::{self, ContextView, DocumentView, GivenView, StateView, Tab, TrailView};
+use crate::view::sentence::Sentence;
+use crate::view::texts;
 use crate::view::time::TimeView;
-use crate::view::{source, texts};
 
 /// Number of entries of the history beside the document.
 const SHORT_HISTORY: usize = 12;
 
 /// Parameters of the page.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct ReviewQuery {
     /// Tab.
     view: Option<String>,
@@ -42,28 +44,51 @@ pub(super) struct ReviewQuery {
     edit: Option<String>,
     /// Digest that the person has seen, for the part with the state.
     seen: Option<String>,
-    /// Present after an answer.
+    /// Present after an answer, which the page then confirms to the person who gave it.
     answered: Option<String>,
 }
 
 impl ReviewQuery {
-    fn tab(&self, subject: &Subject) -> Result<Tab, Problem> {
-        let first = first_tab(subject);
+    /// Returns the tab that is asked for.
+    fn tab(&self) -> Result<Option<Tab>, Problem> {
         let Some(text) = self.view.as_deref().filter(|text| !text.is_empty()) else {
-            return Ok(first);
+            return Ok(None);
         };
         let tab = Tab::parse(text).ok_or_else(|| {
             let names = Tab::ALL.map(Tab::as_str).join(", ");
             Problem::invalid("view", format!("must be one of {names}"))
         })?;
-        // A link to a tab that this subject does not have leads to the first.
-        Ok(if tabs(subject).contains(&tab) { tab } else { first })
+        Ok(Some(tab))
+    }
+
+    /// Returns the file that is asked for.
+    pub(super) fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
+    /// Whether unchanged lines are shown, too.
+    pub(super) const fn shows_all(&self) -> bool {
+        self.all.is_some()
+    }
+
+    /// Whether the document is edited.
+    pub(super) const fn is_editing(&self) -> bool {
+        self.edit.is_some()
+    }
+
+    /// Whether the document is edited as JSON.
+    pub(super) fn edits_json(&self) -> bool {
+        self.edit.as_deref() == Some("json")
     }
 
     /// Returns the message above the page.
-    pub(super) fn notice(&self, subject: &Subject) -> Option<Notice> {
-        let is_over = subject.request.status() != HitlStatus::Pending;
-        (self.answered.is_some() && is_over).then(|| Notice::good("Your answer is recorded."))
+    pub(super) fn notice(&self, subject: &Subject, caller: &Caller) -> Option<Notice> {
+        let request = &subject.request;
+        let is_over = request.status() != HitlStatus::Pending && request.reply().is_some();
+        let last = request.answers().last().filter(|_| is_over)?;
+        let by = Actor { name: last.user_id.clone(), principal: last.principal };
+        (self.answered.is_some() && caller.is(&by))
+            .then(|| Notice::good("Your answer is recorded."))
     }
 }
 
@@ -126,12 +151,7 @@ struct TabView {
 /// Content of the chosen tab.
 enum Body {
     Documents(Vec<DocumentView>),
-    Edit {
-        text: String,
-        is_markdown: bool,
-        /// Whether there are members beside the text.
-        has_members: bool,
-    },
+    Edit(EditView),
     /// The application, in a frame.
     Preview {
         src: String,
@@ -146,35 +166,13 @@ enum Body {
     Raw(Vec<Raw>),
 }
 
-struct FileLink {
-    path: String,
-    name: String,
-    is_current: bool,
-    change: String,
-}
-
-struct OpenFile {
-    name: String,
-    size: usize,
-    lines: Vec<Markup>,
-}
-
 struct Changes {
     from: usize,
     to: usize,
     /// Author and text of the feedback that caused them.
-    feedback: Option<(String, String)>,
+    feedback: Option<(Sentence, String)>,
     files: Vec<FileChanges>,
-    added: usize,
-    removed: usize,
     all_path: String,
-}
-
-struct Raw {
-    id: String,
-    name: &'static str,
-    digest: String,
-    json: Markup,
 }
 
 /// Form with the answers.
@@ -190,6 +188,8 @@ struct FormView {
     is_review: bool,
     is_question: bool,
     is_budget: bool,
+    /// Sentence for a person who may not approve, because of its part in the document.
+    excluded: Option<String>,
     /// Whether the document can be edited.
     is_editable: bool,
     is_editing: bool,
@@ -255,28 +255,21 @@ pub(super) async fn respond(
     if let Some(name) = context.part() {
         return context.respond_part(name, &[&state]);
     }
-    let tab = query.tab(subject)?;
+    let wanted = query.tab()?;
     let place = Place::Project { id: subject.project.id, creator: subject.project.creator };
     let permitted = context.caller().check(Permission::GateAnswer, place);
     let is_pending = request.status() == HitlStatus::Pending;
-    let is_editing = query.edit.is_some() || typed.document.is_some();
+    let is_editing = query.is_editing() || typed.document.is_some();
     let form = (is_pending && permitted.is_ok())
         .then(|| form(context, subject, query, &typed, is_editing));
-    let changes = (tab == Tab::Changes || subject.previous().is_some())
-        .then(|| changes(context, subject, query.all.is_some()))
-        .flatten();
-    let tabs = tab_views(context, subject, tab, changes.as_ref());
-    let body = match tab {
-        Tab::Document if is_editing && form.is_some() => edit(subject, query, &typed),
-        Tab::Document => Body::Documents(documents(subject)),
-        Tab::Preview => preview_of(context, subject),
-        Tab::Files => files(context, subject, query, changes.as_ref()),
-        Tab::Changes => changes.map_or_else(|| Body::Documents(documents(subject)), Body::Changes),
-        Tab::Context => Body::Context(given(context, subject).await?),
-        Tab::History => Body::History,
-        Tab::Raw => Body::Raw(raw(subject)),
-    };
-    let title = request::title(request, &subject.project.name);
+    let (whole, asked, written) = (subject.clone(), query.clone(), typed.clone());
+    let may_edit = form.is_some();
+    let work = move || content::content(&whole, &asked, wanted, &written, may_edit);
+    let content = artifacts::blocking(work).await?;
+    let tabs = tab_views(context, subject, &content);
+    let (tab, first) = (content.tab, content.tabs[0]);
+    let body = body(context, subject, tab, content.shown).await?;
+    let title = request::title(request, &subject.project.name).plain();
     let (layout, frame) = context.frame_with(Section::Inbox, title, subject.waiting);
     let project_path = context.path(&format!("/console/projects/{}", subject.project.id));
     let frame = frame
@@ -323,7 +316,7 @@ pub(super) async fn respond(
         previous_path: subject.before().map(path),
         next_path: subject.next().map(path),
         project_path,
-        changes_path: subject.previous().map(|_| tab_path(context, subject, Tab::Changes)),
+        changes_path: subject.previous().map(|_| tab_path(context, subject, Tab::Changes, first)),
     };
     html::respond(status, &page)
 }
@@ -344,165 +337,68 @@ fn state(context: &PageContext, subject: &Subject, query: &ReviewQuery) -> Resul
     Part::new("state", &topic, &template)
 }
 
-/// Returns the tabs that a subject has.
-fn tabs(subject: &Subject) -> Vec<Tab> {
-    let code = subject.artifacts.first().and_then(|one| review::source(one));
-    let mut tabs = match &code {
-        Some(code) if preview::entry(code).is_some() => vec![Tab::Preview, Tab::Files],
-        Some(_) => vec![Tab::Files],
-        None => vec![Tab::Document],
-    };
-    if subject.previous().is_some() {
-        tabs.push(Tab::Changes);
-    }
-    tabs.extend([Tab::Context, Tab::History]);
-    if !subject.artifacts.is_empty() {
-        tabs.push(Tab::Raw);
-    }
-    tabs
-}
-
-fn first_tab(subject: &Subject) -> Tab {
-    tabs(subject)[0]
-}
-
-fn tab_path(context: &PageContext, subject: &Subject, tab: Tab) -> String {
+fn tab_path(context: &PageContext, subject: &Subject, tab: Tab, first: Tab) -> String {
     let path = context.path(&format!("/console/requests/{}", subject.request.id));
-    if tab == first_tab(subject) { path } else { format!("{path}?view={}", tab.as_str()) }
+    if tab == first { path } else { format!("{path}?view={}", tab.as_str()) }
 }
 
-fn tab_views(
-    context: &PageContext,
-    subject: &Subject,
-    current: Tab,
-    changes: Option<&Changes>,
-) -> Vec<TabView> {
+fn tab_views(context: &PageContext, subject: &Subject, content: &Content) -> Vec<TabView> {
     let view = |tab: Tab| TabView {
-        path: tab_path(context, subject, tab),
+        path: tab_path(context, subject, tab, content.tabs[0]),
         label: tab.label(),
-        is_current: tab == current,
+        is_current: tab == content.tab,
         count: match tab {
-            Tab::Files => subject
-                .artifacts
-                .first()
-                .and_then(|one| review::source(one))
-                .map(|source| source.files.len()),
+            Tab::Files => content.files,
             Tab::Context => {
                 subject.task.as_ref().map(|task| task.context_ids.len()).filter(|count| *count > 0)
             }
             _ => None,
         },
-        changes: changes.filter(|_| tab == Tab::Changes).map(|all| (all.added, all.removed)),
+        changes: content.totals.filter(|_| tab == Tab::Changes),
     };
-    tabs(subject).into_iter().map(view).collect()
+    content.tabs.iter().copied().map(view).collect()
 }
 
-fn documents(subject: &Subject) -> Vec<DocumentView> {
-    subject.artifacts.iter().map(|artifact| review::read(artifact)).collect()
-}
-
-fn preview_of(context: &PageContext, subject: &Subject) -> Body {
-    let artifact = subject.artifacts.first();
-    let code = artifact.and_then(|one| review::source(one));
-    match (artifact, code.as_ref().and_then(preview::entry)) {
-        (Some(artifact), Some(entry)) => {
-            Body::Preview { src: artifacts::preview_path(context, artifact.meta.id, entry) }
-        }
-        _ => Body::Documents(documents(subject)),
-    }
-}
-
-/// Returns the text of a document as it is edited, and whether that is its Markdown: the text under
-/// `markdown`, or all of it as JSON if there is none or JSON is asked for.
-pub(super) fn editable(artifact: &Artifact, is_json: bool) -> (String, bool) {
-    match artifact.content.get("markdown") {
-        Some(Value::String(text)) if !is_json => (text.clone(), true),
-        _ => (pretty(artifact), false),
-    }
-}
-
-fn pretty(artifact: &Artifact) -> String {
-    serde_json::to_string_pretty(&artifact.content).expect("an object can be written as JSON")
-}
-
-fn edit(subject: &Subject, query: &ReviewQuery, typed: &Typed) -> Body {
-    let is_json = typed.is_json || query.edit.as_deref() == Some("json");
-    let artifact = subject.artifacts.first();
-    let (text, is_markdown) =
-        artifact.map_or_else(|| (String::new(), true), |one| editable(one, is_json));
-    Body::Edit {
-        text: typed.document.clone().unwrap_or(text),
-        is_markdown,
-        has_members: artifact.is_some_and(|one| one.content.len() > 1),
-    }
-}
-
-fn files(
+/// Returns what the tab shows, as the page has it.
+async fn body(
     context: &PageContext,
     subject: &Subject,
-    query: &ReviewQuery,
-    changes: Option<&Changes>,
-) -> Body {
-    let Some(code) = subject.artifacts.first().and_then(|one| review::source(one)) else {
-        return Body::Documents(documents(subject));
-    };
-    let wanted = query.file.as_deref().unwrap_or(&code.entry);
-    let open = code.files.iter().find(|file| file.path == wanted).or_else(|| code.files.first());
-    let current = open.map(|file| file.path.clone()).unwrap_or_default();
-    let path = context.path(&format!("/console/requests/{}", subject.request.id));
-    let change = |name: &str| {
-        let Some(file) = changes.and_then(|all| all.files.iter().find(|file| file.path == name))
-        else {
-            return String::new();
-        };
-        match file.kind {
-            FileChange::Added => "new".to_owned(),
-            _ => format!("+{} −{}", file.changes.added, file.changes.removed),
-        }
-    };
-    let links = code.files.iter().map(|file| FileLink {
-        path: format!("{path}?view=files&file={}", crate::next::escaped(&file.path)),
-        name: file.path.clone(),
-        is_current: file.path == current,
-        change: change(&file.path),
-    });
-    let open = open.map(|file| OpenFile {
-        name: file.path.clone(),
-        size: file.content.len(),
-        lines: source::lines(&file.path, &file.content),
-    });
-    Body::Files { files: links.collect(), open }
+    tab: Tab,
+    shown: Shown,
+) -> Result<Body, Problem> {
+    Ok(match shown {
+        Shown::Documents(documents) => Body::Documents(documents),
+        Shown::Edit(edit) => Body::Edit(edit),
+        Shown::Files { files, open } => Body::Files { files, open },
+        Shown::Changes(files) => Body::Changes(changes(context, subject, files)),
+        Shown::Raw(raw) => Body::Raw(raw),
+        Shown::Preview(entry) => match subject.artifacts.first() {
+            Some(one) => {
+                Body::Preview { src: artifacts::preview_path(context, one.meta.id, &entry) }
+            }
+            None => Body::Documents(Vec::new()),
+        },
+        Shown::Other if tab == Tab::Context => Body::Context(given(context, subject).await?),
+        Shown::Other => Body::History,
+    })
 }
 
-fn changes(context: &PageContext, subject: &Subject, all: bool) -> Option<Changes> {
-    let (old, new) = (subject.previous()?, subject.versions.last()?);
-    let files = match (review::source(old), review::source(new)) {
-        (Some(old), Some(new)) => {
-            let old = old.files.iter().map(|file| (file.path.as_str(), file.content.as_str()));
-            let new = new.files.iter().map(|file| (file.path.as_str(), file.content.as_str()));
-            diff::files(old, new, all)
-        }
-        _ => {
-            let changes = diff::texts(&review::text(old), &review::text(new), all);
-            let path = new.meta.artifact_type.as_str().to_owned();
-            vec![FileChanges { path, kind: FileChange::Changed, changes }]
-        }
-    };
-    let (added, removed) = diff::totals(&files);
+fn changes(context: &PageContext, subject: &Subject, files: Vec<FileChanges>) -> Changes {
     let step = subject.request.step.as_deref();
     let name = context.caller().name();
-    let feedback = review::feedback(&subject.requests, step, new.meta.created_at)
-        .map(|(by, text)| (if by == name { "Your".to_owned() } else { format!("{by}’s") }, text));
+    let made = subject.versions.last().map(|new| new.meta.created_at);
+    let feedback =
+        made.and_then(|made| review::feedback(&subject.requests, step, made)).map(|(by, text)| {
+            (if by == name { "Your".into() } else { Sentence::default().name(by).text("’s") }, text)
+        });
     let path = context.path(&format!("/console/requests/{}", subject.request.id));
-    Some(Changes {
-        from: subject.version() - 1,
+    Changes {
+        from: subject.version().saturating_sub(1),
         to: subject.version(),
         feedback,
         files,
-        added,
-        removed,
         all_path: format!("{path}?view=changes&all=1"),
-    })
+    }
 }
 
 /// Reads what the agent was given, and what it reported.
@@ -527,16 +423,6 @@ async fn given(context: &PageContext, subject: &Subject) -> Result<ContextView, 
     Ok(review::context(Some(task), given, confidence.and_then(Value::as_f64)))
 }
 
-fn raw(subject: &Subject) -> Vec<Raw> {
-    let raw = |artifact: &std::sync::Arc<Artifact>| Raw {
-        id: artifact.meta.id.to_string(),
-        name: texts::artifact(artifact.meta.artifact_type),
-        digest: artifact.meta.digest.clone(),
-        json: source::highlight("json", &pretty(artifact)),
-    };
-    subject.artifacts.iter().map(raw).collect()
-}
-
 fn form(
     context: &PageContext,
     subject: &Subject,
@@ -551,10 +437,14 @@ fn form(
         // Both would be the answer in words.
         answers.retain(|answer| answer.action != "amend");
     }
+    let excluded = exclusion::check(request, &subject.project, context.caller()).err();
+    if excluded.is_some() {
+        answers.retain(|answer| answer.action != "approve");
+    }
     let digest = request.subject.digest.clone();
     let is_known = |action: &&str| answers.iter().any(|answer| answer.action == *action);
     let wanted = typed.action.as_deref().or(query.choose.as_deref());
-    let default = if is_editing { "amend" } else { "approve" };
+    let default = if is_editing || excluded.is_some() { "amend" } else { "approve" };
     let chosen = wanted.filter(is_known).unwrap_or(default).to_owned();
     let options = request.options.iter().enumerate().map(|(index, text)| OptionView {
         index,
@@ -572,7 +462,8 @@ fn form(
         is_review: case.is_review(),
         is_question: case == Case::Question,
         is_budget: case == Case::Budget,
-        is_editable: case.is_review() && subject.artifacts.len() == 1,
+        is_editable: case.is_review() && subject.artifacts.len() == 1 && excluded.is_none(),
+        excluded: excluded.map(|error| error.to_string()),
         is_editing,
         answers,
     }

@@ -2,13 +2,18 @@
 //! and each is a decision of its own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
-use botarmy_domain::{DomainError, Error, HitlAction, HitlRequestId, HitlStatus, Response};
+use botarmy_domain::{
+    Caller, DomainError, Error, HitlAction, HitlRequest, HitlRequestId, HitlStatus, Project,
+    Response, StoreError, error_chain,
+};
 use botarmy_web::{Problem, UnknownFields, parse_query};
 use serde::Deserialize;
+use tracing::warn;
 
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
@@ -18,6 +23,8 @@ use crate::view::icon::Icon;
 use crate::view::inbox::outcome;
 use crate::view::request::{self, Case};
 use crate::view::review;
+use crate::view::sentence::Sentence;
+use crate::view::waiting::Waiting;
 
 /// Largest number of requests that are answered together.
 const MAX_TOGETHER: usize = 100;
@@ -31,7 +38,7 @@ type Fields = BTreeMap<String, String>;
 struct RowView {
     id: String,
     path: String,
-    title: String,
+    title: Sentence,
     project: String,
     /// Digest that was shown in the inbox.
     digest: String,
@@ -40,7 +47,7 @@ struct RowView {
     approval: String,
     rejection: String,
     /// Reason for which it cannot be answered here.
-    obstacle: Option<String>,
+    obstacle: Option<Sentence>,
 }
 
 #[derive(Template)]
@@ -57,7 +64,7 @@ struct TogetherTemplate {
 
 struct ResultView {
     path: String,
-    title: String,
+    title: Sentence,
     project: String,
     status: &'static str,
     class: &'static str,
@@ -72,6 +79,10 @@ struct ResultsTemplate {
     frame: Frame,
     rows: Vec<ResultView>,
     recorded: usize,
+    /// Ids and digests of those whose result is unknown, or that were not tried.
+    again: Vec<(String, String)>,
+    action: &'static str,
+    comment: String,
 }
 
 /// Form with one field per request.
@@ -134,11 +145,11 @@ async fn row(context: &PageContext, id: HitlRequestId, digest: &str) -> Result<R
     let answer = |action| request::answer(Case::of(&request), action, &request, &project, 0);
     let obstacle = if request.status() != HitlStatus::Pending {
         review::end(&request, &project, context.now())
-            .map(|end| format!("{} {}", end.sentence, end.time.text))
+            .map(|end| end.sentence.text(format!(" {}", end.time.text)))
     } else if Case::of(&request) != Case::Review {
-        Some("Has to be answered on its own page".to_owned())
+        Some("Has to be answered on its own page".into())
     } else if request.subject.digest != digest {
-        Some("The document has changed since the list was shown".to_owned())
+        Some("The document has changed since the list was shown".into())
     } else {
         None
     };
@@ -171,39 +182,162 @@ pub(crate) async fn answer_together(
             return list(&context, &chosen, notice, comment, status).await;
         }
     };
-    let mut rows = Vec::new();
-    let mut recorded = 0;
-    for (id, digest) in chosen {
-        let response = Response {
-            action,
-            content: None,
-            comment: Some(comment.clone()).filter(|comment| !comment.trim().is_empty()),
-            amended_content: None,
-            subject_digest: Some(digest),
+    let answer = Answer { action, comment };
+    let mut results = Vec::new();
+    let mut is_failing = false;
+    for one in prepared(&context, chosen).await? {
+        // A store that fails would let each of the others wait for it.
+        let result = if is_failing {
+            Some(Outcome::NotTried)
+        } else {
+            record(&context, &one, answer.to(&one), caller.clone()).await
         };
-        let detail = match context.console.gates.respond(id, response, caller.clone()).await {
-            Ok(_) => {
-                recorded += 1;
-                None
-            }
-            Err(Error::Refused(DomainError::NotFound { .. })) => continue,
-            Err(Error::Refused(error)) => Some(format!("{error} Your answer was not recorded.")),
-            Err(error) => return Err(error.into()),
-        };
-        let request = context.console.queries.request(context.caller(), id).await?;
-        let project = context.console.queries.project(context.caller(), request.project_id).await?;
-        let (status, class, icon) = outcome(request.status());
-        rows.push(ResultView {
-            path: context.path(&format!("/console/requests/{id}")),
-            title: request::title(&request, &project.name),
-            project: project.name.clone(),
-            status,
-            class,
-            icon,
-            detail,
-        });
+        let Some(result) = result else { continue };
+        is_failing |= matches!(result, Outcome::Unknown);
+        results.push((one, result));
     }
-    let (layout, frame) = context.frame(Section::Inbox, "Answered together").await?;
+    results_page(&context, &answer, &results).await
+}
+
+/// Answer that is given to all.
+struct Answer {
+    action: HitlAction,
+    comment: String,
+}
+
+impl Answer {
+    fn to(&self, one: &Prepared) -> Response {
+        Response {
+            action: self.action,
+            content: None,
+            comment: Some(self.comment.clone()).filter(|comment| !comment.trim().is_empty()),
+            amended_content: None,
+            subject_digest: Some(one.digest.clone()),
+        }
+    }
+}
+
+/// Request with what the results say of it, read before anything is decided.
+struct Prepared {
+    request: Arc<HitlRequest>,
+    project: Arc<Project>,
+    /// Digest that was shown.
+    digest: String,
+}
+
+/// Result of one answer.
+enum Outcome {
+    /// The answer is recorded; the request as it is now, if it could be read.
+    Recorded(Option<Arc<HitlRequest>>),
+    /// The answer is not recorded, for this reason.
+    Refused(String),
+    /// The store has failed: the answer may be recorded.
+    Unknown,
+    /// The store failed before it.
+    NotTried,
+}
+
+/// Reads the requests. Those that do not exist for the caller are left out.
+async fn prepared(
+    context: &PageContext,
+    chosen: Vec<(HitlRequestId, String)>,
+) -> Result<Vec<Prepared>, Problem> {
+    let (queries, caller) = (&context.console.queries, context.caller());
+    let mut prepared = Vec::with_capacity(chosen.len());
+    for (id, digest) in chosen {
+        let request = match queries.request(caller, id).await {
+            Err(Error::Refused(DomainError::NotFound { .. })) => continue,
+            request => request?,
+        };
+        let project = queries.project(caller, request.project_id).await?;
+        prepared.push(Prepared { request, project, digest });
+    }
+    Ok(prepared)
+}
+
+/// Gives one answer; `None` for a request that is gone.
+async fn record(
+    context: &PageContext,
+    one: &Prepared,
+    response: Response,
+    caller: Caller,
+) -> Option<Outcome> {
+    const NOT_RECORDED: &str = "Your answer was not recorded.";
+    let id = one.request.id;
+    let name = caller.name().to_owned();
+    let given = context.console.gates.respond(id, response.clone(), caller).await;
+    let now = context.console.queries.request(context.caller(), id).await.ok();
+    Some(match given {
+        Ok(_) => Outcome::Recorded(now),
+        Err(Error::Refused(DomainError::NotFound { .. })) => return None,
+        Err(Error::Refused(error)) => Outcome::Refused(format!("{error} {NOT_RECORDED}")),
+        Err(Error::Store(StoreError::Conflict)) => {
+            Outcome::Refused(format!("Something else was decided at the same time. {NOT_RECORDED}"))
+        }
+        Err(Error::Store(error)) => {
+            let chain = error_chain(&error);
+            warn!(request.id = %id, error = chain, "An answer may or may not be recorded");
+            match now {
+                Some(now) if now.is_decided_with(&name, &response) => Outcome::Recorded(Some(now)),
+                _ => Outcome::Unknown,
+            }
+        }
+    })
+}
+
+async fn results_page(
+    context: &PageContext,
+    answer: &Answer,
+    results: &[(Prepared, Outcome)],
+) -> Result<HttpResponse, Problem> {
+    let rows: Vec<_> = results.iter().map(|(one, result)| shown(context, one, result)).collect();
+    let recorded = results.iter().filter(|(_, one)| matches!(one, Outcome::Recorded(_))).count();
+    let again: Vec<_> = results
+        .iter()
+        .filter(|(_, result)| matches!(result, Outcome::Unknown | Outcome::NotTried))
+        .map(|(one, _)| (one.request.id.to_string(), one.digest.clone()))
+        .collect();
+    // The number of waiting requests must not keep the results from the person.
+    let waiting = match context.waiting().await {
+        Err(_) if !again.is_empty() => Waiting::default(),
+        waiting => waiting?,
+    };
+    let (layout, frame) = context.frame_with(Section::Inbox, "Answered together", waiting);
     let frame = frame.below([("Inbox", context.path("/console/inbox"))]);
-    context.respond(&ResultsTemplate { layout, frame, rows, recorded })
+    let status = if again.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let (action, comment) = (answer.action.as_str(), answer.comment.clone());
+    let page = ResultsTemplate { layout, frame, rows, recorded, again, action, comment };
+    html::respond(status, &page)
+}
+
+fn shown(context: &PageContext, one: &Prepared, result: &Outcome) -> ResultView {
+    let now = match result {
+        Outcome::Recorded(Some(now)) => now,
+        _ => &one.request,
+    };
+    let (status, class, icon) = match result {
+        Outcome::Recorded(Some(now)) => outcome(now.status()),
+        Outcome::Recorded(None) => ("Recorded", "ok", Icon::Done),
+        Outcome::Refused(_) => ("Not recorded", "bad", Icon::Failed),
+        Outcome::Unknown => ("Unknown", "bad", Icon::Question),
+        Outcome::NotTried => ("Not recorded", "bad", Icon::Failed),
+    };
+    let detail = match result {
+        Outcome::Recorded(_) => None,
+        Outcome::Refused(detail) => Some(detail.clone()),
+        Outcome::Unknown => Some(
+            "The server lost its store while it recorded your answer, and cannot tell whether it did."
+                .to_owned(),
+        ),
+        Outcome::NotTried => Some("The server did not come to it.".to_owned()),
+    };
+    ResultView {
+        path: context.path(&format!("/console/requests/{}", one.request.id)),
+        title: request::title(now, &one.project.name),
+        project: one.project.name.clone(),
+        status,
+        class,
+        icon,
+        detail,
+    }
 }
