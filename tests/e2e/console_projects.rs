@@ -5,6 +5,11 @@ use botarmy_tests::browser::Browser;
 use botarmy_tests::server::TestServer;
 use serde_json::{Value, json};
 
+/// Returns the key of the form on a page.
+async fn key_of(browser: &mut Browser, path: &str) -> String {
+    browser.show(path).await.hidden("key")
+}
+
 /// Sends a form of a page, and returns where it leads.
 async fn submit(browser: &mut Browser, path: &str, fields: &[(&str, &str)]) -> String {
     let token = browser.token().await;
@@ -29,7 +34,9 @@ async fn an_idea_is_entered_followed_paused_and_cancelled_without_scripts() {
     assert!(show(&mut browser, "/console/projects").await.contains("There is no project yet"));
     let form = show(&mut browser, "/console/projects/new").await;
     assert!(form.contains("sdlc: A person reviews the results of 2 steps"), "{form}");
+    let key = key_of(&mut browser, "/console/projects/new").await;
     let fields = [
+        ("key", key.as_str()),
         ("name", "Recipes <b>"),
         ("idea", "A site for the recipes of a family, with a search."),
         ("workflow", "sdlc"),
@@ -38,6 +45,10 @@ async fn an_idea_is_entered_followed_paused_and_cancelled_without_scripts() {
         ("tokens", ""),
     ];
     let path = submit(&mut browser, "/console/projects/new", &fields).await;
+    // A second click, or the page loaded again.
+    assert_eq!(submit(&mut browser, "/console/projects/new", &fields).await, path);
+    let (_, all) = server.get("/api/v1/projects").await;
+    assert_eq!(all["items"].as_array().unwrap().len(), 1, "{all}");
     let id = path.strip_prefix("/console/projects/").unwrap().to_owned();
     let gate = server.next_gate(&id).await.unwrap();
     let page = show(&mut browser, &path).await;
@@ -68,10 +79,23 @@ async fn an_idea_is_entered_followed_paused_and_cancelled_without_scripts() {
     submit(&mut browser, &format!("{path}/resume"), &[]).await;
     let ask = show(&mut browser, &format!("{path}/complete")).await;
     assert!(ask.contains("Step &#34;Project Planning&#34; is in_review."), "{ask}");
+    let token = browser.token().await;
+    let seen = browser.show(&format!("{path}/complete")).await.hidden("seen");
     let budget = [("dollars", ""), ("tokens", "1,000,000")];
     submit(&mut browser, &format!("{path}/budget"), &budget).await;
     let (_, set) = server.get(&format!("/api/v1/projects/{id}/budget")).await;
     assert_eq!(set["limit"], json!({"tokens": 1_000_000, "cost_micro_usd": null}));
+    // What was shown has changed: the plan is approved, and other conditions are not met now.
+    let (status, answer) = server.respond(&gate, json!({"action": "approve"})).await;
+    assert_eq!(status, 200, "{answer}");
+    server.next_gate(&id).await.unwrap();
+    let form = [("form_token", token.as_str()), ("seen", &seen)];
+    let stale = browser.submit(&format!("{path}/complete"), &form).await;
+    assert_eq!(stale.status, 409, "{}", stale.body);
+    assert!(stale.body.contains("Nothing was changed."), "{}", stale.body);
+    assert_ne!(stale.hidden("seen"), seen);
+    let (_, project) = server.get(&format!("/api/v1/projects/{id}")).await;
+    assert_eq!(project["status"], "active");
     submit(&mut browser, &format!("{path}/cancel"), &[]).await;
     let (_, project) = server.get(&format!("/api/v1/projects/{id}")).await;
     assert_eq!(project["status"], "cancelled");
@@ -84,9 +108,16 @@ async fn a_task_is_added_by_hand_and_its_page_tells_of_its_attempts() {
     let project = server.by_hand().await;
     let path = format!("/console/projects/{project}");
     assert!(show(&mut browser, &path).await.contains("driven task by task"));
-    let fields =
-        [("agent", "analyst"), ("instructions", "Plan <it>"), ("context", ""), ("priority", "")];
+    let key = key_of(&mut browser, &format!("{path}/tasks")).await;
+    let fields = [
+        ("key", key.as_str()),
+        ("agent", "analyst"),
+        ("instructions", "Plan <it>"),
+        ("context", ""),
+        ("priority", ""),
+    ];
     let task = submit(&mut browser, &format!("{path}/tasks"), &fields).await;
+    assert_eq!(submit(&mut browser, &format!("{path}/tasks"), &fields).await, task, "once");
     let id = task.strip_prefix("/console/tasks/").unwrap();
     server.until_is(&format!("/api/v1/tasks/{id}"), "/status", "completed").await;
     let page = show(&mut browser, &task).await;
@@ -104,6 +135,14 @@ async fn the_cookie_reads_json_and_packages_below_the_console_and_nowhere_else()
     let shown = browser.show(&format!("/console/raw/projects/{project}")).await;
     assert_eq!(shown.status, 200, "{}", shown.body);
     assert_eq!(shown.header("content-type"), "application/json");
+    assert!(
+        shown.header("cache-control").starts_with("private, no-"),
+        "{:?}",
+        shown.header("cache-control")
+    );
+    let statuses = browser.show(&format!("/console/raw/projects/{project}/tasks/status")).await;
+    let expected = if statuses.header("etag").is_empty() { "no-store" } else { "no-cache" };
+    assert_eq!(statuses.header("cache-control"), format!("private, {expected}"));
     let by_cookie: Value = serde_json::from_str(&shown.body).unwrap();
     assert_eq!(by_cookie["id"], by_key["id"]);
     let shown = browser.show(&format!("/api/v1/projects/{project}")).await;

@@ -44,13 +44,24 @@ async fn person(browser: &mut Browser, name: &str, role: &str) -> String {
 /// Creates a key for the person with this page; returns its id and its text.
 async fn key_of(browser: &mut Browser, page: &str, name: &str) -> (String, String) {
     let id = page.rsplit('/').next().unwrap();
-    let fields = [("principal", id), ("name", name), ("lifetime", "30")];
+    let form_key = browser.show(KEYS).await.hidden("key");
+    let fields =
+        [("key", form_key.as_str()), ("principal", id), ("name", name), ("lifetime", "30")];
     let shown = submit(browser, KEYS, &fields).await;
     assert_eq!((shown.status, shown.header("cache-control")), (200, "no-store"), "{}", shown.body);
     let text = between(&shown, "id=\"key\" value=\"", '"').to_owned();
     assert!(text.starts_with("botarmy_k_"), "{text}");
+    // A second click creates no other, and does not show it again.
+    let again = submit(browser, KEYS, &fields).await;
+    assert!(
+        again.status == 200 && again.body.contains("The form was sent twice."),
+        "{}",
+        again.body
+    );
+    assert!(!again.body.contains(&text), "{}", again.body);
     let list = browser.show(&format!("{KEYS}?principal={id}")).await;
     assert!(!list.body.contains(&text), "the key is shown once only");
+    assert_eq!(list.body.matches("<li id=\"k-").count(), 1, "{}", list.body);
     let key = between(&list, "<li id=\"k-", '"').to_owned();
     (key, text)
 }
@@ -80,7 +91,9 @@ async fn a_key_that_was_made_in_the_console_works_until_it_is_revoked_there() {
         .find(|one| one["revoked_at"].is_null() && next.contains(one["hint"].as_str().unwrap()));
     let id = id.unwrap()["id"].as_str().unwrap().to_owned();
     let shown = submit(&mut admin, &format!("{KEYS}/{id}/revoke"), &[]).await;
-    assert_eq!((shown.status, shown.header("location")), (303, "/console/settings/keys?revoked=1"));
+    let told = format!("/console/settings/keys?revoked={id}");
+    assert_eq!((shown.status, shown.header("location")), (303, told.as_str()));
+    assert!(admin.show(&told).await.body.contains("” is revoked."));
     assert_eq!(status_with(&server, &next, "/api/v1/projects").await, 401);
 
     // The log names the administrator.
@@ -103,6 +116,29 @@ async fn a_link_signs_a_person_in_once_and_disabling_ends_the_session() {
     assert_eq!(ada.sign_in(&[("code", code)]).await.status, 303);
     assert!(ada.is_signed_in().await);
     assert_eq!(Browser::new(&server).sign_in(&[("code", code)]).await.status, 401);
+    // Who is signed in is asked before becoming another person.
+    let shown = submit(&mut admin, &format!("{page}/link"), &[]).await;
+    let url = between(&shown, "id=\"link\" value=\"", '"').to_owned();
+    let (_, code) = url.split_once('#').unwrap();
+    let mut other = Browser::with_key(&server, key()).await;
+    let asked = other.sign_in(&[("code", code)]).await;
+    assert_eq!((asked.status, asked.set_cookie()), (200, None), "{}", asked.body);
+    assert!(asked.body.contains("You are signed in as"), "{}", asked.body);
+    assert!(other.show("/console/account").await.body.contains(access::actor()));
+    assert_eq!(other.sign_in(&[("code", code), ("confirmed", "yes")]).await.status, 303);
+    assert!(other.show("/console/account").await.body.contains("<h1>Ada</h1>"));
+    let out = submit(&mut other, "/console/logout", &[]).await;
+    assert_eq!(out.status, 303, "{}", out.body);
+    // Roles that others have changed meanwhile are not overwritten.
+    let seen = admin.show(&page).await.hidden("seen");
+    let roles = [("seen", seen.as_str()), ("all.operator", "1")];
+    let saved = submit(&mut admin, &format!("{page}/roles"), &roles).await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    let stale =
+        submit(&mut admin, &format!("{page}/roles"), &[roles[0], ("all.viewer", "1")]).await;
+    assert_eq!(stale.status, 409, "{}", stale.body);
+    let grants = "name=\"all.operator\" value=\"1\" checked";
+    assert!(admin.show(&page).await.body.contains(grants), "they are as they were saved");
     // The administrator sees the session and ends it.
     let sessions = admin.show("/console/settings/sessions").await;
     let end = format!("/console/settings/sessions/{}", {
@@ -144,14 +180,29 @@ async fn work_is_stopped_and_released_in_the_console() {
     assert_eq!(stops["stops"], json!([]), "nothing was stopped");
     let right = [stop[0], stop[1], ("confirm", "coder")];
     let shown = submit(&mut admin, "/console/stop", &right).await;
-    assert_eq!((shown.status, shown.header("location")), (303, "/console/stop?interrupted=1"));
+    assert_eq!(shown.status, 303, "{}", shown.body);
+    let told = shown.header("location").to_owned();
+    assert!(told.starts_with("/console/stop?stopped=agent/coder&interrupted=1&mark="), "{told}");
+    assert!(admin.show(&told).await.body.contains("1 running task is back in the queue."));
+    let more = told.replace("interrupted=1", "interrupted=2");
+    assert!(!admin.show(&more).await.body.contains("back in the queue"), "only what is true");
     let (_, stops) = server.get("/api/v1/emergency-stop").await;
     assert_eq!(stops["stops"][0]["agent_type"], json!("coder"), "{stops}");
     // Every page says so, until it is released.
     let page = admin.show("/console/settings").await;
     assert!(page.body.contains("The agent type coder is stopped"), "{}", page.body);
     assert!(page.body.contains("&#60;b&#62;too much") && !page.body.contains("<b>too much"));
-    let release = [("scope", "agent/coder"), ("reason", "The price is right now")];
+    // Another page releases the stop and sets another, which this one has not shown.
+    let seen = admin.show("/console/stop").await.hidden("seen");
+    let stop_api = "/api/v1/emergency-stop?scope=agent_type&agent_type=coder&reason=x";
+    assert!(server.delete(stop_api).await.0 < 300);
+    assert!(submit(&mut admin, "/console/stop", &right).await.status == 303);
+    let release = [("scope", "agent/coder"), ("reason", "The price is right now"), ("seen", &seen)];
+    let stale = submit(&mut admin, "/console/stop/release", &release).await;
+    assert_eq!(stale.status, 409, "{}", stale.body);
+    assert!(stale.body.contains("Nothing was released."), "{}", stale.body);
+    let seen = stale.hidden("seen");
+    let release = [("scope", "agent/coder"), ("reason", "The price is right now"), ("seen", &seen)];
     let shown = submit(&mut admin, "/console/stop/release", &release).await;
     assert_eq!(shown.status, 303, "{}", shown.body);
     let page = admin.show("/console/settings").await;

@@ -60,7 +60,17 @@ impl Shown {
     /// If it has none.
     #[must_use]
     pub fn form_token(&self) -> String {
-        let (_, rest) = self.body.split_once("name=\"form_token\" value=\"").expect(&self.body);
+        self.hidden("form_token")
+    }
+
+    /// Returns the value of the first hidden field with this name on the page.
+    ///
+    /// # Panics
+    /// If it has none.
+    #[must_use]
+    pub fn hidden(&self, name: &str) -> String {
+        let field = format!("type=\"hidden\" name=\"{name}\" value=\"");
+        let (_, rest) = self.body.split_once(&field).expect(&self.body);
         rest.split('"').next().unwrap().to_owned()
     }
 }

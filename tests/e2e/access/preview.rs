@@ -92,11 +92,12 @@ async fn a_preview_is_read_without_a_cookie_and_its_response_isolates_it() {
         ("referrer-policy", "no-referrer"),
         ("cross-origin-resource-policy", "cross-origin"),
         ("cache-control", "no-store"),
+        ("x-dns-prefetch-control", "off"),
         (
             "content-security-policy",
             "sandbox allow-scripts allow-forms allow-modals; default-src \
           'self' 'unsafe-inline' data: blob:; connect-src 'none'; form-action 'none'; base-uri \
-          'none'; frame-ancestors 'self'",
+          'none'; frame-ancestors 'self'; webrtc 'block'",
         ),
     ] {
         assert_eq!(shown.header(name), value, "{name}");
