@@ -140,7 +140,7 @@ async fn the_cookie_reads_json_and_packages_below_the_console_and_nowhere_else()
         "{:?}",
         shown.header("cache-control")
     );
-    let statuses = browser.show(&format!("/console/raw/projects/{project}/tasks/status")).await;
+    let statuses = browser.show(&format!("/console/raw/projects/{project}/status")).await;
     let expected = if statuses.header("etag").is_empty() { "no-store" } else { "no-cache" };
     assert_eq!(statuses.header("cache-control"), format!("private, {expected}"));
     let by_cookie: Value = serde_json::from_str(&shown.body).unwrap();
