@@ -35,7 +35,7 @@ fn replaced(text: &str, part: &str, by: &str) -> String {
 }
 
 /// A proxy that ends with this value.
-struct Proxy {
+pub(crate) struct Proxy {
     child: Child,
     port: u16,
     _folder: TempDir,
@@ -49,7 +49,7 @@ impl Drop for Proxy {
 }
 
 /// Returns a port that is free now. The server has to know it before the proxy begins.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -77,7 +77,17 @@ async fn start(folder: TempDir, mut command: Command, port: u16) -> Proxy {
     proxy
 }
 
-async fn nginx(mut command: Command, server: &str, port: u16) -> Proxy {
+async fn nginx(command: Command, server: &str, port: u16) -> Proxy {
+    nginx_before(command, server, "", port).await
+}
+
+/// Starts nginx from this tree with the example, in front of the group of servers with this name, which
+/// `upstream` defines.
+pub(crate) async fn nginx_with(tree: &Path, name: &str, upstream: &str, port: u16) -> Proxy {
+    nginx_before(unpacked(tree, &program(tree, "nginx")), name, upstream, port).await
+}
+
+async fn nginx_before(mut command: Command, server: &str, upstream: &str, port: u16) -> Proxy {
     let folder = TempDir::new().unwrap();
     let location = replaced(&example("nginx"), "127.0.0.1:8080", server);
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -85,7 +95,7 @@ async fn nginx(mut command: Command, server: &str, port: u16) -> Proxy {
         .concat();
     let config = format!(
         "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n\
-         access_log off;\n{temporary}server {{\nlisten 127.0.0.1:{port};\n{location}}}\n}}\n"
+         access_log off;\n{temporary}{upstream}server {{\nlisten 127.0.0.1:{port};\n{location}}}\n}}\n"
     );
     std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
     command.arg("-p").arg(folder.path()).args(["-c", "nginx.conf", "-e", "stderr"]);
@@ -173,13 +183,18 @@ async fn use_through(name: &str, proxy: &Proxy) {
 /// Proxies, by the names of their programs.
 const PROXIES: [&str; 3] = ["nginx", "caddy", "haproxy"];
 
-/// Starts a server and a proxy of this name in front of it, as the page says.
-async fn behind(tree: &Path, name: &str, settings: &[(&str, &str)]) -> (TestServer, Proxy) {
-    let program: PathBuf = ["usr/sbin", "usr/bin"]
+/// Returns the path of a program of the tree.
+fn program(tree: &Path, name: &str) -> PathBuf {
+    ["usr/sbin", "usr/bin"]
         .map(|folder| tree.join(folder).join(name))
         .into_iter()
         .find(|program| program.exists())
-        .unwrap_or_else(|| panic!("{name} is not in {}", tree.display()));
+        .unwrap_or_else(|| panic!("{name} is not in {}", tree.display()))
+}
+
+/// Starts a server and a proxy of this name in front of it, as the page says.
+async fn behind(tree: &Path, name: &str, settings: &[(&str, &str)]) -> (TestServer, Proxy) {
+    let program = program(tree, name);
     let port = free_port();
     let public_url = format!("http://army.example:{port}/botarmy");
     let settings = [settings, &[("BOTARMY_HTTP__PUBLIC_URL", public_url.as_str())]].concat();
