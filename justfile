@@ -57,9 +57,13 @@ bench *ARGS:
     cargo build --release --workspace --bins
     target/release/services -- target/release/bench {{ARGS}}
 
-# Run the counted tests in their long form: release build, full counts, a seed that repeats them
+# Run the counted tests in their long form: release build, full counts, a seed that repeats them (--with-model: those against external programs)
 prove *ARGS:
     ./tests/prove {{ARGS}}
+
+# Make the pictures of docs/console.md anew
+pictures:
+    BOTARMY_TEST_DOCS_PICTURES={{justfile_directory()}}/docs/console ./tests/run --with-model -E 'test(pictures::)'
 
 # Run everything that must pass before a change lands
 ci:
