@@ -75,6 +75,12 @@ function localise(root) {
 localise(document);
 setInterval(() => document.hidden || localise(document), 20_000);
 
+// On a small screen the current tab may be beside it.
+for (const tab of all(".tabs [aria-current]")) {
+  const tabs = tab.parentElement;
+  tabs.scrollLeft = tab.offsetLeft - tabs.offsetLeft - 16;
+}
+
 // ---- Live parts ----------------------------------------------------------------------------------
 
 // Makes an element like another one. Rows that have the same version stay as they are, with focus,
