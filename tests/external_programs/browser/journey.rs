@@ -112,11 +112,18 @@ async fn an_idea_becomes_a_package_in_the_browser() {
     travel(&driver, link(&server, HOST).await, &base_of(&server)).await;
 }
 
-/// Starts a proxy that takes turns between these servers, under `/botarmy`.
+/// Starts a proxy under `/botarmy` that sends each request to another of these servers, but tickets and
+/// live connections to the first.
 async fn in_turn(tree: &Path, servers: &[TestServer], port: u16) -> Proxy {
-    let hosts = servers.iter().map(|server| server.base.trim_start_matches("http://"));
-    let hosts: String = hosts.map(|host| format!("server {host};\n")).collect();
-    nginx_with(tree, "replicas", &format!("upstream replicas {{\n{hosts}}}\n"), port).await
+    let hosts: Vec<_> =
+        servers.iter().map(|server| server.base.trim_start_matches("http://")).collect();
+    let all: String = hosts.iter().map(|host| format!("server {host};\n")).collect();
+    let groups = format!(
+        "upstream replicas {{\n{all}}}\nupstream first {{\nserver {};\n}}\n\
+         map $uri $group {{\n~/(ws|ticket)$ first;\ndefault replicas;\n}}\n",
+        hosts[0]
+    );
+    nginx_with(tree, "$group", &groups, port).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

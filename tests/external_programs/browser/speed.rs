@@ -1,8 +1,8 @@
 //! What pages cost: bytes, requests, the time until something is shown, shifts of the layout, and the time
-//! of the server. The full form judges the release build; the short form has the same limits for bytes and
-//! requests, and times eight limits for times, because the server of a debug build is slow and the machine
-//! may be busy.
+//! of the server. The full form judges all of them, on the release build. The short form judges bytes and
+//! requests, and prints times only: the server of a debug build is slow, and the machine may be busy.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use botarmy_tests::access::key;
@@ -25,23 +25,24 @@ use crate::alone;
 /// Tasks of the type `orchestrator` stay in the queue.
 const SETTINGS: [(&str, &str); 1] = [("BOTARMY_AGENTS__ORCHESTRATOR__RUNNER", "none")];
 
-/// Factor of the limits for times in the short form.
-const SHORT: u32 = 8;
-
 /// Asks for pages as a browser does, and measures the answers.
 struct Meter {
+    is_full: bool,
+    /// Figures above their limits.
+    over: RefCell<Vec<String>>,
     client: reqwest::Client,
     base: String,
     cookie: String,
 }
 
 impl Meter {
-    async fn new(server: &TestServer) -> Self {
+    async fn new(server: &TestServer, is_full: bool) -> Self {
         let browser = Browser::with_key(server, key()).await;
         // The session is bound to the name of the browser, and a page of the sign-in is not measured.
         let client = bare_client_builder().user_agent(browser.agent).redirect(Policy::none());
         let cookie = format!("{COOKIE}={}", browser.cookie.unwrap());
-        Self { client: client.build().unwrap(), base: server.base.clone(), cookie }
+        let client = client.build().unwrap();
+        Self { is_full, over: RefCell::default(), client, base: server.base.clone(), cookie }
     }
 
     /// Returns the number of compressed bytes of a response, and the time until its last one.
@@ -59,7 +60,7 @@ impl Meter {
     async fn weighs(&self, what: &str, path: &str, limit: usize) {
         let (bytes, _) = self.get(path).await;
         println!("{what}: {bytes} bytes compressed; limit {limit}");
-        assert!(bytes <= limit, "{what}: {bytes} bytes");
+        self.judge(bytes <= limit, format!("{what}: {bytes} bytes"));
     }
 
     /// Prints and judges the 99th percentile of the time of a page.
@@ -71,13 +72,15 @@ impl Meter {
         times.sort_unstable();
         let (median, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
         println!("{what}: {median:?} median, {p99:?} p99 of {rounds}; limit {limit:?}");
-        assert!(p99 <= limit, "{what}: {p99:?}");
+        self.judge(!self.is_full || p99 <= limit, format!("{what}: {p99:?}"));
     }
-}
 
-/// Returns a limit for a time: longer in the short form.
-fn limit(ms: u32, is_full: bool) -> Duration {
-    Duration::from_millis(u64::from(if is_full { ms } else { ms * SHORT }))
+    /// Notes a figure that is above its limit; the others are still measured.
+    fn judge(&self, is_fine: bool, figure: String) {
+        if !is_fine {
+            self.over.borrow_mut().push(figure);
+        }
+    }
 }
 
 /// Submits this many tasks, several at a time.
@@ -142,7 +145,14 @@ setTimeout(() => {
 }, 1500);";
 
 /// Opens a page several times with an empty cache; prints and judges the medians.
-async fn paints(browser: &WebDriver, what: &str, url: &str, rounds: u32, limits: (f64, f64)) {
+async fn paints(
+    meter: &Meter,
+    browser: &WebDriver,
+    what: &str,
+    url: &str,
+    rounds: u32,
+    most_ms: f64,
+) {
     let mut all: Vec<[f64; 3]> = Vec::new();
     for _ in 0..rounds {
         tool(browser, "Network.clearBrowserCache", json!({})).await;
@@ -157,13 +167,15 @@ async fn paints(browser: &WebDriver, what: &str, url: &str, rounds: u32, limits:
     };
     let (paint, blocked, shift) = (median(0), median(1), median(2));
     println!(
-        "{what}: first contentful paint {paint:.0} ms of at most {:.0}, blocked {blocked:.0} ms of at \
-         most {:.0}, layout shift {shift:.4} of at most 0.02; median of {rounds}",
-        limits.0, limits.1
+        "{what}: first contentful paint {paint:.0} ms of at most {most_ms}, blocked {blocked:.0} ms of at \
+         most 100, layout shift {shift:.4} of at most 0.02; median of {rounds}"
     );
-    assert!(paint <= limits.0, "{what}: {paint} ms");
-    assert!(blocked <= limits.1, "{what}: {blocked} ms");
-    assert!(shift <= 0.02, "{what}: {shift}");
+    let is_fast = paint <= most_ms && blocked <= 100.0;
+    meter.judge(
+        !meter.is_full || is_fast,
+        format!("{what}: {paint:.0} ms, blocked {blocked:.0} ms"),
+    );
+    meter.judge(shift <= 0.02, format!("{what}: layout shift {shift}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,7 +186,7 @@ async fn pages_are_small_and_shown_at_once() {
     let is_full = tasks == 10_000;
     let rounds = if is_full { 1_000 } else { 100 };
     let server = TestServer::with(&SETTINGS).await;
-    let meter = Meter::new(&server).await;
+    let meter = Meter::new(&server, is_full).await;
     ask_fifty(&server).await;
     let project = server.by_hand().await;
     let began = Instant::now();
@@ -197,11 +209,18 @@ async fn pages_are_small_and_shown_at_once() {
     meter.weighs("inbox of 50", "/console/inbox", 15 * 1024).await;
     meter.weighs(&format!("project with {tasks} tasks"), &of_project, 30 * 1024).await;
     meter.weighs(&format!("list of {tasks} tasks"), &of_tasks, 30 * 1024).await;
-    meter.takes("inbox of 50", "/console/inbox", rounds, limit(10, is_full)).await;
+    meter.takes("inbox of 50", "/console/inbox", rounds, Duration::from_millis(10)).await;
     meter
-        .takes(&format!("project with {tasks} tasks"), &of_project, rounds, limit(50, is_full))
+        .takes(
+            &format!("project with {tasks} tasks"),
+            &of_project,
+            rounds,
+            Duration::from_millis(50),
+        )
         .await;
-    meter.takes(&format!("list of {tasks} tasks"), &of_tasks, rounds, limit(50, is_full)).await;
+    meter
+        .takes(&format!("list of {tasks} tasks"), &of_tasks, rounds, Duration::from_millis(50))
+        .await;
 
     let driver = Driver::start(chromium).await;
     let browser = driver.recording(&[]).await;
@@ -231,15 +250,13 @@ async fn pages_are_small_and_shown_at_once() {
     let browser = driver.browser().await;
     sign_in(&browser, &server).await;
     let rounds = if is_full { 9 } else { 1 };
-    let factor = if is_full { 1.0 } else { f64::from(SHORT) };
     let pages = [
         ("inbox", &inbox),
         ("request", &format!("{base}{of_request}")),
         ("project", &format!("{base}/console/projects/{reviewed}")),
     ];
     for (what, url) in pages {
-        let limits = (400.0 * factor, 100.0 * factor);
-        paints(&browser, what, url, rounds, limits).await;
+        paints(&meter, &browser, what, url, rounds, 400.0).await;
     }
     show_on(&browser, Screen::Phone, Scheme::Light).await;
     tool(&browser, "Emulation.setCPUThrottlingRate", json!({"rate": 4})).await;
@@ -250,8 +267,10 @@ async fn pages_are_small_and_shown_at_once() {
     tool(&browser, "Network.enable", json!({})).await;
     tool(&browser, "Network.emulateNetworkConditions", line).await;
     for (what, url) in pages {
-        let limits = (1200.0 * factor, 100.0 * factor);
-        paints(&browser, &format!("{what} on a phone"), url, rounds, limits).await;
+        let what = format!("{what} on a phone");
+        paints(&meter, &browser, &what, url, rounds, 1200.0).await;
     }
     browser.quit().await.unwrap();
+    let over = meter.over.borrow();
+    assert!(over.is_empty(), "{over:?}");
 }
