@@ -300,7 +300,8 @@ fn corpus(trap: u16) -> Vec<String> {
         .chain(COMMANDS.map(str::to_owned))
         .chain(shapes());
     let local = format!("http://127.0.0.1:{trap}/trap");
-    let address = |n: usize| if n % 2 == 0 { format!("http://{TRAP}/x") } else { local.clone() };
+    let address =
+        |n: usize| if n.is_multiple_of(2) { format!("http://{TRAP}/x") } else { local.clone() };
     let texts = all.enumerate().map(|(n, text)| filled(&text, &address(n)));
     texts.collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -429,7 +430,7 @@ async fn plant(server: &TestServer, item: &str, n: usize) -> Made {
     let ask = json!({"project_id": project, "question": item, "options": [item, "No"]});
     if let Some(request) = post(server, "/api/v1/hitl", ask).await {
         made.request = text(&request, "request_id");
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             let answer = json!({"action": "approve", "comment": item});
             let path = format!("/api/v1/hitl/{}/respond", made.request);
             post(server, &path, answer).await;

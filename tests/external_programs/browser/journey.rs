@@ -29,8 +29,8 @@ const FEEDBACK: &str = "Grandparents must be able to print a recipe in large typ
 async fn package(folder: &Path) -> BTreeSet<String> {
     let began = Instant::now();
     loop {
-        let files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
-        let done = files.filter(|file| file.extension().is_some_and(|end| end == "zip")).next();
+        let mut files = folder.read_dir().unwrap().map(|entry| entry.unwrap().path());
+        let done = files.find(|file| file.extension().is_some_and(|end| end == "zip"));
         if let Some(file) = done {
             let archive = zip::ZipArchive::new(File::open(file).unwrap()).unwrap();
             return archive.file_names().map(|name| name.unwrap().into_owned()).collect();
