@@ -28,6 +28,7 @@
 
 mod api_source;
 mod assets;
+mod blocking;
 mod context;
 mod errors;
 mod etag;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::web::Path;
-use actix_web::{HttpMessage, HttpResponse, web};
+use actix_web::{HttpMessage, HttpResponse};
 use askama::Template;
 use botarmy_domain::{
     Artifact, ArtifactFilter, ArtifactRef, ArtifactType, ContextId, PreviewToken, ProjectId,
@@ -16,6 +16,7 @@ use super::choice::{self, Choice};
 use super::preview;
 use super::project::{self as page, Shared};
 use crate::api_source::ApiSource;
+use crate::blocking::blocking;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
 use crate::html::Layout;
@@ -269,13 +270,6 @@ pub(crate) async fn artifact(
         tabs,
         body,
     })
-}
-
-/// Runs work that takes long for large documents beside the threads that serve.
-pub(in crate::pages) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Problem> {
-    web::block(work).await.map_err(Problem::internal)
 }
 
 async fn changes(

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use botarmy_domain::{Grant, GrantTarget, ProjectId, Role};
+use botarmy_domain::seen::CHANGED_MEANWHILE;
+use botarmy_domain::{DomainError, Grant, GrantTarget, ProjectId, Role, Seen};
 use botarmy_web::Problem;
 use serde::Deserialize;
 
@@ -119,6 +120,22 @@ impl Fields {
         let separators = |c: char| c.is_whitespace() || c == ',';
         self.get(name).split(separators).filter(|word| !word.is_empty())
     }
+}
+
+/// Reads the version of the state that a form was shown with.
+///
+/// # Errors
+/// A 422 without one.
+pub(super) fn seen(text: &str) -> Result<Seen, Problem> {
+    if text.is_empty() {
+        return Err(Problem::invalid("seen", "must be the version that the page was shown with"));
+    }
+    Ok(Seen::with_text(text))
+}
+
+/// Whether a change was refused because the state is another one than was shown.
+pub(super) fn is_changed(error: &DomainError) -> bool {
+    matches!(error, DomainError::Conflict { code: CHANGED_MEANWHILE, .. })
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use botarmy_domain::{Entry, EntryFilter, EventId, EventSource, EventType};
 use botarmy_web::Problem;
 use serde::Deserialize;
 
-use super::artifacts::blocking;
 use super::choice::{self, Choice};
 use super::entries;
 use super::project::{self as page, NoQuery, Shared};
 use crate::api_source::ApiSource;
+use crate::blocking::blocking;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
 use crate::html::Layout;

@@ -9,14 +9,13 @@ use actix_web::web::Path;
 use askama::Template;
 use botarmy_domain::access::MAX_SESSIONS;
 use botarmy_domain::ports::{NewPrincipal, PrincipalChange};
-use botarmy_domain::seen::CHANGED_MEANWHILE;
 use botarmy_domain::{
     Caller, DomainError, Error, Permission, Place, Principal, PrincipalId, PrincipalKind, Seen,
 };
 use botarmy_web::{Problem, origin_of};
 use serde::Deserialize;
 
-use super::fields::{FieldError, Fields};
+use super::fields::{FieldError, Fields, is_changed, seen};
 use crate::api_source::ApiSource;
 use crate::context::PageContext;
 use crate::errors::LOGIN;
@@ -327,22 +326,6 @@ pub(crate) async fn change(
         _ => {}
     }
     one_page(&context, &found, filled, false, Some(error)).await
-}
-
-/// Reads the version of the state that a form was shown with.
-///
-/// # Errors
-/// A 422 without one.
-pub(super) fn seen(text: &str) -> Result<Seen, Problem> {
-    if text.is_empty() {
-        return Err(Problem::invalid("seen", "must be the version that the page was shown with"));
-    }
-    Ok(Seen::with_text(text))
-}
-
-/// Whether a change was refused because the state is another one than was shown.
-pub(super) fn is_changed(error: &DomainError) -> bool {
-    matches!(error, DomainError::Conflict { code: CHANGED_MEANWHILE, .. })
 }
 
 #[derive(Template)]

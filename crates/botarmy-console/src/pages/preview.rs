@@ -11,8 +11,8 @@ use botarmy_domain::package::check_path;
 use botarmy_domain::{Artifact, ContextId, SourceCode, SourceFile};
 use botarmy_web::{ErrorPage, Preview, Problem, preview_path};
 
-use super::artifacts::blocking;
 use crate::Console;
+use crate::blocking::blocking;
 use crate::html;
 use crate::view::document;
 use crate::view::shim;

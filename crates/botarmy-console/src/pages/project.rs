@@ -15,10 +15,10 @@ use botarmy_domain::{
 use botarmy_web::Problem;
 use serde::Deserialize;
 
-use super::artifacts::blocking;
-use super::people::{is_changed, seen};
+use super::fields::{is_changed, seen};
 use crate::Console;
 use crate::api_source::ApiSource;
+use crate::blocking::blocking;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
 use crate::guard::{Confirmed, Form, HasToken};

@@ -11,7 +11,7 @@ use botarmy_domain::{
 use botarmy_web::Problem;
 use serde::Deserialize;
 
-use super::people::{is_changed, seen};
+use super::fields::{is_changed, seen};
 use crate::api_source::ApiSource;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};

@@ -13,12 +13,12 @@ use botarmy_web::Problem;
 use serde::Deserialize;
 use std::sync::Arc;
 
-use super::artifacts::blocking;
 use super::choice::{self, Choice};
 use super::once::{self, Created, Sent};
 use super::project::{self as page, Loaded, NoQuery, Shared};
 use crate::Console;
 use crate::api_source::ApiSource;
+use crate::blocking::blocking;
 use crate::context::PageContext;
 use crate::frame::Frame;
 use crate::guard::{Confirmed, Form, HasToken};

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::content::{self, Content, EditView, FileLink, OpenFile, Raw, Shown};
 use super::load::Subject;
 use crate::api_source::ApiSource;
+use crate::blocking::blocking;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};
 use crate::html::{self, Layout};
@@ -265,7 +266,7 @@ pub(super) async fn respond(
     let (whole, asked, written) = (subject.clone(), query.clone(), typed.clone());
     let may_edit = form.is_some();
     let work = move || content::content(&whole, &asked, wanted, &written, may_edit);
-    let content = artifacts::blocking(work).await?;
+    let content = blocking(work).await?;
     let tabs = tab_views(context, subject, &content);
     let (tab, first) = (content.tab, content.tabs[0]);
     let body = body(context, subject, tab, content.shown).await?;
