@@ -9,6 +9,7 @@ use crate::access::Grant;
 use crate::artifact::digest_bytes;
 use crate::emergency::Stop;
 use crate::error::DomainError;
+use crate::vocabulary::Role;
 
 /// Code of the conflict with a change that was made after the state was shown.
 pub const CHANGED_MEANWHILE: &str = "changed_meanwhile";
@@ -30,6 +31,12 @@ impl Seen {
         let mut grants = grants.to_vec();
         grants.sort_unstable();
         Self::of("grants", &grants)
+    }
+
+    /// Returns the version of the roles of a member of a project.
+    #[must_use]
+    pub fn of_roles(roles: &BTreeSet<Role>) -> Self {
+        Self::of("roles", roles)
     }
 
     /// Returns the version of the groups of a principal.
@@ -78,7 +85,6 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vocabulary::Role;
 
     #[test]
     fn the_order_of_grants_does_not_count_and_each_grant_does() {

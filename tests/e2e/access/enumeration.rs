@@ -65,6 +65,7 @@ fn body_for(path: &str, method: &Method) -> Option<Value> {
         "respond" => json!({"action": "approve"}),
         "reopen" => json!({"reason": "x"}),
         "start" | "budget" => json!({}),
+        "{principal_id}" => json!({"roles": []}),
         _ => return None,
     })
 }

@@ -6,6 +6,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use askama::Template;
 use botarmy_domain::Caller;
+use botarmy_domain::access::SignInLinkText;
 use botarmy_domain::ports::SignIn;
 use botarmy_web::{
     ClientAddress, Problem, SESSION_COOKIE, UnknownFields, browser, cookie, parse_query,
@@ -88,8 +89,10 @@ pub(crate) async fn sign_in(
         }
         _ => return Err(Problem::bad_request("Send one of the fields key, code and openid.")),
     };
-    // A link can come from anyone. Who opens it must not become another person without noticing.
+    // A link can come from anyone. Who opens it must not become another person without noticing. What is
+    // no code is refused, and not sent back: it may be a key.
     if let SignIn::Link(code) = &proof
+        && code.parse::<SignInLinkText>().is_ok()
         && form.confirmed.as_deref() != Some("yes")
         && let Some(caller) = signed_in_person(&console, &request).await?
     {

@@ -6,11 +6,11 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
-use botarmy_domain::{DomainError, Error, Principal, PrincipalId, Role};
+use botarmy_domain::{DomainError, Error, Principal, PrincipalId, Role, Seen};
 use botarmy_web::Problem;
 use serde::Deserialize;
 
-use super::fields::{FieldError, Fields};
+use super::fields::{FieldError, Fields, is_changed, seen};
 use super::people::{field_error, status_of};
 use super::project::{self as page, Loaded, Shared};
 use crate::context::PageContext;
@@ -49,6 +49,8 @@ struct MembersTemplate {
     next: Option<String>,
     principal: String,
     choices: Vec<RoleChoice>,
+    /// Version of the roles of one that is no member yet.
+    seen: Seen,
     error: Option<FieldError>,
 }
 
@@ -89,6 +91,7 @@ async fn list(
         next,
         principal: new.principal,
         choices: access::role_choices(&new.roles),
+        seen: Seen::of_roles(&BTreeSet::new()),
         error,
     };
     html::respond(status, &template)
@@ -101,7 +104,8 @@ pub(crate) async fn set_roles(
     Form { caller, fields }: Form<Fields>,
 ) -> Result<HttpResponse, Problem> {
     let loaded = page::load(&context, page::project_id(&id)?).await?;
-    let roles = fields.roles(&["principal"])?;
+    let roles = fields.roles(&["principal", "seen"])?;
+    let caller = caller.with_seen(seen(fields.get("seen"))?);
     let named = fields.get("principal").trim().to_owned();
     // The id of a local principal follows from its name.
     let principal = named.parse().unwrap_or_else(|_| Principal::local_id(&named));
@@ -113,6 +117,11 @@ pub(crate) async fn set_roles(
             let message = "is no person and no program here. A person who signs in with a provider is named by \
                            its id, which its account page shows";
             ("principal".to_owned(), message.to_owned())
+        }
+        Err(Error::Refused(error)) if is_changed(&error) => {
+            let text = format!("{error} They are shown as they are now.");
+            return list(&context, &loaded, None, NewView::default(), Some((String::new(), text)))
+                .await;
         }
         Err(error) => field_error(error)?,
     };

@@ -1,5 +1,7 @@
 //! The pages around projects.
 
+use std::collections::BTreeSet;
+
 use botarmy_domain::budget::{BudgetReport, UsageReport};
 use botarmy_domain::log::HeadMark;
 use botarmy_domain::ports::Member;
@@ -7,8 +9,8 @@ use botarmy_domain::project::{Counts, ProjectDetail};
 use botarmy_domain::task::{TaskError, TaskState};
 use botarmy_domain::{
     Activity, ActivityState, AgentType, Amount, Artifact, ArtifactType, DomainError, Entry, Error,
-    EventId, EventSource, EventType, Limit, Permission, PreviewToken, Project, ProjectState, Task,
-    TaskId,
+    EventId, EventSource, EventType, Limit, Permission, PreviewToken, Project, ProjectState, Seen,
+    Task, TaskId,
 };
 use serde_json::{Map, Value, json};
 
@@ -563,6 +565,14 @@ async fn members_are_shown_to_those_who_manage_the_project_and_set_by_name_or_id
     });
     assert_eq!(viewer.send(get(&path("/members")), true).await.status, 403);
 
+    // Without the version of the roles that were shown, nothing is decided.
+    let blind = form_of("principal=dave&role.admin=1");
+    assert_eq!(manager().send(form(&path("/members"), &blind), true).await.status, 422);
+    let form_of = |fields: &str| {
+        let seen = Seen::of_roles(&BTreeSet::new());
+        form_of(&format!("{fields}&seen={}", seen.as_str()))
+    };
+
     // A name is the id of a local principal; an id is one.
     let other = Principal::local_id("x").to_string();
     for named in ["Carol", other.as_str()] {
@@ -585,6 +595,14 @@ async fn members_are_shown_to_those_who_manage_the_project_and_set_by_name_or_id
 
     // What was refused keeps what was filled in.
     type Refuse = fn() -> Error;
+    let mut stale = manager();
+    stale.access.expect_set_member_roles().returning(|_, _, _, caller| {
+        caller.check_seen(|| Seen::of_roles(&[Role::Admin].into()), "The roles")?;
+        unreachable!("the form was shown without a role")
+    });
+    let answer = stale.send(form(&path("/members"), &form_of("principal=dave")), true).await;
+    assert_eq!(answer.status, 409, "{}", answer.body);
+    assert!(answer.body.contains("They are shown as they are now."), "{}", answer.body);
     let refusals: [(Refuse, u16, &str); 2] = [
         (|| DomainError::not_found("Principal", "x").into(), 422, "is no person and no program"),
         (

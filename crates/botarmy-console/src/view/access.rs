@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use botarmy_domain::ports::{Member, UsedKey, UsedSession};
 use botarmy_domain::{
-    Caller, Grant, GrantTarget, Principal, PrincipalId, PrincipalKind, Role, Timestamp,
+    Caller, Grant, GrantTarget, Principal, PrincipalId, PrincipalKind, Role, Seen, Timestamp,
 };
 
 use super::account::{self, RoleView, SessionView};
@@ -128,6 +128,8 @@ pub(crate) struct MemberView {
     pub(crate) name: String,
     pub(crate) kind: &'static str,
     pub(crate) choices: Vec<RoleChoice>,
+    /// Version of the roles.
+    pub(crate) seen: Seen,
 }
 
 /// Returns a member as it is shown.
@@ -137,6 +139,7 @@ pub(crate) fn member(member: &Member) -> MemberView {
         name: member.name.clone(),
         kind: account::kind(member.kind),
         choices: role_choices(&member.roles),
+        seen: Seen::of_roles(&member.roles),
     }
 }
 

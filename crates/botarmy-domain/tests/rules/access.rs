@@ -427,6 +427,13 @@ fn managers_of_a_project_decide_about_its_members_and_nothing_else() {
     let again = installation.set_roles(manager.clone(), ada, (one, None), roles(&[])).unwrap();
     assert!(again.entries.is_empty(), "nothing has changed");
 
+    // What was decided about other roles than there are now is refused.
+    let stale = manager.clone().with_seen(Seen::of_roles(&roles(&[Role::Admin])));
+    let refused = installation.set_roles(stale, ada, (one, None), roles(&[Role::Viewer]));
+    assert_eq!(code(&refused.unwrap_err()), "changed_meanwhile");
+    let fresh = manager.clone().with_seen(Seen::of_roles(&roles(&[])));
+    installation.set_roles(fresh, ada, (one, None), roles(&[])).unwrap();
+
     // Another project does not exist for them, and a principal that does not exist is unknown.
     let elsewhere = installation.set_roles(manager.clone(), ada, (two, None), roles(&[]));
     assert!(matches!(elsewhere, Err(DomainError::NotFound { .. })), "{elsewhere:?}");

@@ -12,7 +12,9 @@ use crate::decide::builder::DecisionBuilder;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::ids::{PrincipalId, ProjectId};
+use crate::ports::Member;
 use crate::scope::Snapshot;
+use crate::seen::Seen;
 use crate::vocabulary::{Permission, Role};
 
 /// Sets the roles that a principal has on a project by name, in place of those that it has there; its
@@ -21,7 +23,8 @@ use crate::vocabulary::{Permission, Role};
 ///
 /// # Errors
 /// That of a caller that does not manage the project; if the principal does not exist; a role that the
-/// caller does not hold on the project; a principal with grants on too many projects.
+/// caller does not hold on the project; a principal with grants on too many projects; a conflict if the
+/// roles are others than those that the caller was shown.
 pub fn set_member_roles(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -33,6 +36,8 @@ pub fn set_member_roles(
     let mut builder =
         DecisionBuilder::in_place(context, snapshot, Permission::ProjectManage, place)?;
     let before = existing(&builder, id)?;
+    let has_now = || Seen::of_roles(&Member::of(&before, project).roles);
+    context.caller.check_seen(has_now, "The roles of this member")?;
     let target = GrantTarget::Project(project);
     let on_project = |role: &Role| Grant { role: *role, target };
     let is_new = |role: &&Role| !before.grants.contains(&on_project(role));
