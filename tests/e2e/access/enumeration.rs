@@ -126,7 +126,7 @@ async fn an_id_of_a_foreign_project_and_an_unknown_one_get_the_same_bytes() {
             .find(|(name, _)| template.contains(name))
             .unwrap();
             let body = body_for(template, method);
-            let of = |id: &str| template.replace(name, id);
+            let of = |id: &str| template.replace(name, id).replace("{principal_id}", UNKNOWN);
             let (theirs, none) = (of(id), of(UNKNOWN));
             let theirs =
                 anonymised(&client, &server.base, &key, (method, &theirs), body.as_ref(), id).await;

@@ -1,6 +1,7 @@
 //! Requests to people: the page of one, its answer, and the answer to several together.
 
 mod answer;
+mod asked;
 mod content;
 mod document;
 mod load;
@@ -22,8 +23,8 @@ pub(crate) async fn show(
     context: PageContext,
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let query: page::ReviewQuery = context.query()?;
+    let query: asked::ReviewQuery = context.query()?;
     let subject = load::load(&context, load::id(&path)?).await?;
     let notice = query.notice(&subject, context.caller());
-    page::respond(&context, &subject, &query, page::Typed::default(), notice, StatusCode::OK).await
+    page::respond(&context, &subject, &query, asked::Typed::default(), notice, StatusCode::OK).await
 }

@@ -16,10 +16,11 @@ use botarmy_web::Problem;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::asked::{Notice, ReviewQuery, Typed};
 use super::content;
 use super::document;
 use super::load::{self, Subject};
-use super::page::{self, Notice, ReviewQuery, Typed};
+use super::page;
 use crate::blocking::blocking;
 use crate::context::PageContext;
 use crate::frame::{Frame, Section};

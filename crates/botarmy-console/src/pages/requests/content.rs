@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use botarmy_domain::{Artifact, SourceCode};
 use serde_json::Value;
 
+use super::asked::{ReviewQuery, Typed};
 use super::load::Subject;
-use super::page::{ReviewQuery, Typed};
 use crate::pages::preview;
 use crate::view::diff::{self, FileChange, FileChanges};
 use crate::view::markup::Markup;
