@@ -8,6 +8,8 @@ use super::world::{NO_RUNNERS, Project, client, principal, send};
 
 /// Id that nothing has.
 const UNKNOWN: &str = "0190a0b0-0000-7000-8000-00000000000a";
+/// Id of a principal that does not exist, beside an id that is compared.
+const PRINCIPAL: &str = "0190a0b0-0000-8000-8000-00000000000b";
 
 /// Returns status, headers and body of a response, with `ID` in place of the id that was asked for.
 pub(super) async fn anonymised(
@@ -126,7 +128,7 @@ async fn an_id_of_a_foreign_project_and_an_unknown_one_get_the_same_bytes() {
             .find(|(name, _)| template.contains(name))
             .unwrap();
             let body = body_for(template, method);
-            let of = |id: &str| template.replace(name, id).replace("{principal_id}", UNKNOWN);
+            let of = |id: &str| template.replace(name, id).replace("{principal_id}", PRINCIPAL);
             let (theirs, none) = (of(id), of(UNKNOWN));
             let theirs =
                 anonymised(&client, &server.base, &key, (method, &theirs), body.as_ref(), id).await;
