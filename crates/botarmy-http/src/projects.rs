@@ -33,12 +33,14 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new::<__path_reopen, _, _>(reopen, Permission::ProjectRun).keyed(),
         Endpoint::new::<__path_cancel, _, _>(cancel, Permission::ProjectRun).keyed(),
     ];
-    let rest = [completion::endpoints(), members::endpoints()].into_iter().flatten();
-    [status::endpoints(), reading::endpoints(), life_cycle]
-        .into_iter()
-        .flatten()
-        .chain(rest)
-        .collect()
+    let groups = [
+        status::endpoints(),
+        reading::endpoints(),
+        life_cycle,
+        completion::endpoints(),
+        members::endpoints(),
+    ];
+    groups.into_iter().flatten().collect()
 }
 
 /// Returns the reply to a change of a project.

@@ -1,4 +1,4 @@
-//! What pages cost: bytes, requests, the time until something is shown, shifts of the layout, and the time
+//! Costs of pages: bytes, requests, the time until something is shown, shifts of the layout, and the time
 //! of the server. The full form judges all of them, on the release build. The short form judges bytes and
 //! requests, and prints times only: the server of a debug build is slow, and the machine may be busy.
 

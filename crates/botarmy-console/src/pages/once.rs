@@ -49,11 +49,11 @@ pub(super) struct Sent<'a> {
     pub(super) fields: &'a [&'a str],
 }
 
-/// What a form has created.
+/// Result of a form that creates something.
 pub(super) enum Created<T> {
     /// This time.
     Now(T),
-    /// When it was sent before: the path of what was created.
+    /// Path of what was created when the form was sent before.
     Before(String),
 }
 

@@ -1,4 +1,4 @@
-//! What the page of a request is asked with, what was typed into it, and the message above it.
+//! Parameters of the page of a request, the texts that were typed into it, and the message above it.
 
 use botarmy_domain::{Actor, Caller, HitlStatus};
 use botarmy_web::Problem;

@@ -28,7 +28,7 @@ pub(super) struct Content {
     pub(super) shown: Shown,
 }
 
-/// What the tab shows.
+/// Contents of the tab.
 pub(super) enum Shown {
     Documents(Vec<DocumentView>),
     Edit(EditView),
