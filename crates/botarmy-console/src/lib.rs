@@ -97,17 +97,15 @@ impl Console {
     }
 }
 
-/// Mounts the pages. The requests must have their callers as extensions, and the application must have a
-/// `Data<dyn TicketOffice>`.
+/// Mounts the pages. The requests must have their callers as extensions.
 pub fn routes(config: &mut ServiceConfig, console: &Console) {
     let pages = web::scope("/console")
         .app_data(web::PayloadConfig::new(console.body_limit))
-        .service(
-            web::resource("/login")
-                .route(web::get().to(pages::login::show))
-                .route(web::post().to(pages::login::sign_in))
-                .default_service(web::to(allow_get_and_post)),
-        )
+        .service(form(
+            "/login",
+            web::get().to(pages::login::show),
+            web::post().to(pages::login::sign_in),
+        ))
         .service(page("/login/callback", web::get().to(pages::openid::callback)))
         .service(page("/signed-in", web::get().to(pages::login::signed_in)))
         .service(change("/logout", web::post().to(pages::account::sign_out)))
@@ -115,28 +113,24 @@ pub fn routes(config: &mut ServiceConfig, console: &Console) {
         .service(change("/sessions/{id}/end", web::post().to(pages::account::end_session)))
         .service(page("/assets/{file}", web::get().to(assets::serve)))
         .service(page("/account", web::get().to(pages::account::show)))
-        .service(
-            web::resource("/settings")
-                .route(web::get().to(pages::settings::show))
-                .route(web::post().to(pages::settings::save))
-                .default_service(web::to(allow_get_and_post)),
-        )
         .service(page("/inbox", web::get().to(pages::inbox::show)))
+        .service(form(
+            "/inbox/answer",
+            web::get().to(pages::requests::show_together),
+            web::post().to(pages::requests::answer_together),
+        ))
         .service(
-            web::resource("/inbox/answer")
-                .route(web::get().to(pages::requests::show_together))
-                .route(web::post().to(pages::requests::answer_together))
-                .default_service(web::to(allow_get_and_post)),
+            web::scope("/requests/{id}")
+                .service(page("", web::get().to(pages::requests::show)))
+                .service(change("/answer", web::post().to(pages::requests::answer))),
         )
-        .service(page("/requests/{id}", web::get().to(pages::requests::show)))
-        .service(change("/requests/{id}/answer", web::post().to(pages::requests::answer)))
         .service(page("/find", web::get().to(pages::find::show)))
         .service(page("/help", web::get().to(pages::help::show)))
         .service(page("/waiting", web::get().to(pages::waiting::show)))
         .configure(project_routes)
         .service(page("/preview/{token}/{path:.*}", web::get().to(pages::preview::file)))
         .configure(operator_routes)
-        .configure(access_routes)
+        .configure(settings_routes)
         .service(page("/more", web::get().to(pages::more::show)))
         .service(page("", web::get().to(go_to_inbox)))
         .wrap(from_fn(etag::answer_unchanged))
@@ -147,53 +141,61 @@ pub fn routes(config: &mut ServiceConfig, console: &Console) {
         .service(pages);
 }
 
-/// Mounts the pages around projects.
+/// Mounts the pages around projects. Paths with the same beginning share a scope, so that each id is
+/// matched once.
 fn project_routes(config: &mut ServiceConfig) {
-    config
-        .service(page("/projects", web::get().to(pages::projects::show)))
-        .service(
-            web::resource("/projects/new")
-                .route(web::get().to(pages::projects::new))
-                .route(web::post().to(pages::projects::create))
-                .default_service(web::to(allow_get_and_post)),
-        )
-        .service(page("/projects/{id}", web::get().to(pages::project::show)))
-        .service(
-            web::resource("/projects/{id}/tasks")
-                .route(web::get().to(pages::tasks::show))
-                .route(web::post().to(pages::tasks::add))
-                .default_service(web::to(allow_get_and_post)),
-        )
-        .service(page("/projects/{id}/artifacts", web::get().to(pages::artifacts::show)))
-        .service(page("/projects/{id}/log", web::get().to(pages::log::show)))
-        .service(page("/projects/{id}/usage", web::get().to(pages::usage::show)))
-        .service(change("/projects/{id}/budget", web::post().to(pages::usage::set_budget)))
-        .service(change("/projects/{id}/pause", web::post().to(pages::project::pause)))
-        .service(change("/projects/{id}/resume", web::post().to(pages::project::resume)))
+    let project = web::scope("/{id}")
+        .service(page("", web::get().to(pages::project::show)))
         .service(form(
-            "/projects/{id}/members",
+            "/tasks",
+            web::get().to(pages::tasks::show),
+            web::post().to(pages::tasks::add),
+        ))
+        .service(page("/artifacts", web::get().to(pages::artifacts::show)))
+        .service(page("/log", web::get().to(pages::log::show)))
+        .service(page("/usage", web::get().to(pages::usage::show)))
+        .service(change("/budget", web::post().to(pages::usage::set_budget)))
+        .service(change("/pause", web::post().to(pages::project::pause)))
+        .service(change("/resume", web::post().to(pages::project::resume)))
+        .service(form(
+            "/members",
             web::get().to(pages::members::show),
             web::post().to(pages::members::set_roles),
         ))
+        .service(form(
+            "/{change}",
+            web::get().to(pages::project::ask),
+            web::post().to(pages::project::make),
+        ));
+    let task = web::scope("/{id}")
+        .service(page("", web::get().to(pages::tasks::task)))
+        .service(change("/retry", web::post().to(pages::tasks::retry)))
+        .service(change("/cancel", web::post().to(pages::tasks::cancel)));
+    let (new, create) =
+        (web::get().to(pages::projects::new), web::post().to(pages::projects::create));
+    config
         .service(
-            web::resource("/projects/{id}/{change}")
-                .route(web::get().to(pages::project::ask))
-                .route(web::post().to(pages::project::make))
-                .default_service(web::to(allow_get_and_post)),
+            web::scope("/projects")
+                .service(page("", web::get().to(pages::projects::show)))
+                .service(form("/new", new, create))
+                .service(project),
         )
-        .service(page("/tasks/{id}", web::get().to(pages::tasks::task)))
-        .service(change("/tasks/{id}/retry", web::post().to(pages::tasks::retry)))
-        .service(change("/tasks/{id}/cancel", web::post().to(pages::tasks::cancel)))
+        .service(web::scope("/tasks").service(task))
         .service(page("/artifacts/{id}", web::get().to(pages::artifacts::artifact)))
         .service(page("/entries/{id}", web::get().to(pages::log::entry)));
 }
 
 /// Mounts the pages for operators and auditors.
 fn operator_routes(config: &mut ServiceConfig) {
+    let agent = web::scope("/{name}")
+        .service(page("", web::get().to(pages::agents::agent)))
+        .service(change("/reset", web::post().to(pages::agents::reset)));
     config
-        .service(page("/agents", web::get().to(pages::agents::show)))
-        .service(page("/agents/{name}", web::get().to(pages::agents::agent)))
-        .service(change("/agents/{name}/reset", web::post().to(pages::agents::reset)))
+        .service(
+            web::scope("/agents")
+                .service(page("", web::get().to(pages::agents::show)))
+                .service(agent),
+        )
         .service(page("/workers", web::get().to(pages::workers::show)))
         .service(page("/audit", web::get().to(pages::audit::show)))
         .service(page("/audit/verify", web::get().to(pages::audit::verify)))
@@ -202,20 +204,35 @@ fn operator_routes(config: &mut ServiceConfig) {
         .service(change("/stop/release", web::post().to(pages::stop::release)));
 }
 
-/// Mounts the pages for administrators.
-fn access_routes(config: &mut ServiceConfig) {
-    let (people, keys) =
-        (web::post().to(pages::people::create), web::post().to(pages::keys::create));
-    config
-        .service(form("/settings/people", web::get().to(pages::people::show), people))
-        .service(page("/settings/people/{id}", web::get().to(pages::people::one)))
-        .service(change("/settings/people/{id}/link", web::post().to(pages::people::link)))
-        .service(change("/settings/people/{id}/{change}", web::post().to(pages::people::change)))
-        .service(form("/settings/keys", web::get().to(pages::keys::show), keys))
-        .service(change("/settings/keys/{id}/rotate", web::post().to(pages::keys::rotate)))
-        .service(change("/settings/keys/{id}/revoke", web::post().to(pages::keys::revoke)))
-        .service(page("/settings/sessions", web::get().to(pages::sessions::show)))
-        .service(change("/settings/sessions/{id}/end", web::post().to(pages::sessions::end)));
+/// Mounts the pages of settings: one's own, and those for administrators.
+fn settings_routes(config: &mut ServiceConfig) {
+    let person = web::scope("/{id}")
+        .service(page("", web::get().to(pages::people::one)))
+        .service(change("/link", web::post().to(pages::people::link)))
+        .service(change("/{change}", web::post().to(pages::people::change)));
+    let people = web::scope("/people")
+        .service(form(
+            "",
+            web::get().to(pages::people::show),
+            web::post().to(pages::people::create),
+        ))
+        .service(person);
+    let key = web::scope("/{id}")
+        .service(change("/rotate", web::post().to(pages::keys::rotate)))
+        .service(change("/revoke", web::post().to(pages::keys::revoke)));
+    let keys = web::scope("/keys")
+        .service(form("", web::get().to(pages::keys::show), web::post().to(pages::keys::create)))
+        .service(key);
+    let (show, save) =
+        (web::get().to(pages::settings::show), web::post().to(pages::settings::save));
+    config.service(
+        web::scope("/settings")
+            .service(form("", show, save))
+            .service(people)
+            .service(keys)
+            .service(page("/sessions", web::get().to(pages::sessions::show)))
+            .service(change("/sessions/{id}/end", web::post().to(pages::sessions::end))),
+    );
 }
 
 /// Returns the resource of a page and of its form.

@@ -1,5 +1,7 @@
 //! Endpoints: routing and documentation come from one list, so neither can omit one.
 
+use std::cmp::Reverse;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
@@ -164,30 +166,38 @@ type Ordered<T> = Vec<(String, Vec<T>)>;
 ///
 /// The router tries one after the other, and for a path with an id each try is a regular expression.
 /// So paths with the same beginning share a scope: first by the name of the collection, which is
-/// compared as text, then by the id, which is matched once for all paths behind it. Ten paths behind
+/// compared as text, then up to the first id, which is matched once for all paths behind it. Ten paths behind
 /// one id took 3.0 µs without scopes, and take 0.9 µs with them.
 pub(crate) fn mount(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
-    let collections = group(endpoints.into_iter().map(|endpoint| {
-        let (collection, rest) = split(&endpoint.path);
+    let paths = endpoints.into_iter().map(|endpoint| (endpoint.path.clone(), endpoint));
+    for scope in scopes(paths) {
+        config.service(scope);
+    }
+}
+
+/// Returns the scopes of collections.
+fn scopes(paths: impl Iterator<Item = (String, Endpoint)>) -> Vec<Scope> {
+    let collections = group(paths.map(|(path, endpoint)| {
+        let (collection, rest) = split(&path);
         (collection.to_owned(), (rest.to_owned(), endpoint))
     }));
-    for (collection, endpoints) in collections {
+    let scope = |(collection, endpoints): (String, Vec<(String, Endpoint)>)| {
         let mut items = group(endpoints.into_iter().map(|(rest, endpoint)| {
             let (item, rest) = split_item(&rest);
             (item.to_owned(), (rest.to_owned(), endpoint))
         }));
         // What stands there literally is never an id.
-        items.sort_by_key(|(item, _)| !item.is_empty());
-        let scope = items.into_iter().fold(web::scope(&collection), |scope, (item, endpoints)| {
+        items.sort_by_key(|(item, _)| (!item.is_empty(), Reverse(item.find('{'))));
+        items.into_iter().fold(web::scope(&collection), |scope, (item, endpoints)| {
             let paths = group(endpoints);
             if item.is_empty() {
                 paths.into_iter().fold(scope, mount_path)
             } else {
                 scope.service(paths.into_iter().fold(web::scope(&item), mount_path))
             }
-        });
-        config.service(scope);
-    }
+        })
+    };
+    collections.into_iter().map(scope).collect()
 }
 
 /// Beginning of the paths under which people who are signed in read what the API returns.
@@ -196,13 +206,11 @@ pub(crate) const RAW: &str = "/console/raw";
 /// Routes the reading endpoints once more, for browsers: the cookie of a session is accepted for pages
 /// alone, and a page offers what it shows as JSON, and packages as files.
 pub(crate) fn mount_for_pages(config: &mut ServiceConfig, endpoints: Vec<Endpoint>) {
-    let mut paths = group(endpoints.into_iter().filter_map(|endpoint| {
+    let paths = endpoints.into_iter().filter_map(|endpoint| {
         let path = endpoint.path_for_pages()?.to_owned();
         Some((path, endpoint))
-    }));
-    // What stands there literally is never an id.
-    paths.sort_by_key(|(path, _)| path.matches('{').count());
-    let scope = paths.into_iter().fold(web::scope(RAW), mount_path);
+    });
+    let scope = scopes(paths).into_iter().fold(web::scope(RAW), Scope::service);
     config.service(scope.wrap(from_fn(keep_private)));
 }
 
@@ -231,18 +239,15 @@ fn mount_path(scope: Scope, (path, endpoints): (String, Vec<Endpoint>)) -> Scope
 
 /// Splits a path into the name of its collection and the rest.
 fn split(path: &str) -> (&str, &str) {
-    let end = if path.starts_with("/api/v1/") {
-        path.match_indices('/').nth(3).map_or(path.len(), |(at, _)| at)
-    } else {
-        0
-    };
-    path.split_at(end)
+    const API: &str = "/api/v1";
+    let start = if path.starts_with(API) { API.len() } else { 0 };
+    let slash = path[start..].match_indices('/').nth(1);
+    path.split_at(slash.map_or(path.len(), |(at, _)| start + at))
 }
 
-/// Splits a path into the id at its beginning, if there is one, and the rest.
+/// Splits a path after the first id in it; without an id, all of it is the rest.
 fn split_item(path: &str) -> (&str, &str) {
-    let end = if path.starts_with("/{") { path.find('}').map_or(0, |at| at + 1) } else { 0 };
-    path.split_at(end)
+    path.split_at(path.find('}').map_or(0, |at| at + 1))
 }
 
 /// Groups by key, in the order in which the keys first occur: routing depends on the order.
