@@ -25,6 +25,7 @@ mod runners;
 mod sandbox;
 mod status_board;
 mod stores;
+mod tickets;
 mod wake_ups;
 
 /// Generates a test for every contract and every adapter, and a list of the tests to check the
@@ -155,4 +156,14 @@ contracts! {
         agents_are_derived_and_remembered,
         an_agent_stays_in_error_until_it_is_cleared_or_answered;
     => memory, sqlite, postgres, redis, redis_away
+}
+
+contracts! {
+    ticketing with tickets;
+    tickets:
+        a_ticket_comes_back_once_on_either_server,
+        of_many_that_use_a_ticket_one_gets_it,
+        a_holder_pushes_out_only_its_own_oldest_ticket,
+        tickets_that_have_expired_leave_when_another_comes;
+    => memory, postgres
 }

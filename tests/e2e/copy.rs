@@ -316,8 +316,10 @@ async fn a_copy_that_is_killed_goes_on_and_until_it_is_whole_no_server_starts_on
         assert!(said.contains("Run the same `store copy` again"), "{said}");
         // Versions that know of copies may open it; older ones would take the incomplete copy for a
         // complete one.
-        for name in
-            migrations().iter().rev().take_while(|name| name.as_str() > "0002_copies_in_progress")
+        for name in migrations(url)
+            .iter()
+            .rev()
+            .take_while(|name| name.as_str() > "0002_copies_in_progress")
         {
             assert_eq!(on_it(&["migrate", "--down"]), (Some(0), format!("Took back {name}\n")));
         }

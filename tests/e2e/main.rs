@@ -46,9 +46,12 @@ mod waiting_workers;
 mod walkthrough;
 mod workers;
 
-/// Returns the names of the migrations, in order; both databases have the same.
-fn migrations() -> Vec<String> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/sqlite");
+/// Returns the names of the migrations of the database at this address, in order: SQLite without one.
+fn migrations(url: &str) -> Vec<String> {
+    let folder = match url {
+        "" => concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/sqlite"),
+        _ => concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations/postgres"),
+    };
     let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<String> = names.map(|name| name.into_string().unwrap()).collect();
     names.sort();

@@ -47,7 +47,7 @@ async fn the_last_migration_goes_down_and_up_and_the_data_stays() {
         let dir = server.data_dir().to_owned();
 
         let (code, said) = migrate(&dir, url, "--down");
-        let names = migrations();
+        let names = migrations(url);
         let (last, earlier) = names.split_last().unwrap();
         assert_eq!((code, said), (Some(0), format!("Took back {last}\n")));
         let (_, said) = migrate(&dir, url, "--status");
@@ -79,7 +79,8 @@ async fn a_log_with_budget_events_is_not_given_to_a_version_that_cannot_read_it(
         let body = Some("{\"tokens\": 5}".to_owned());
         assert_eq!(server.raw(reqwest::Method::PUT, &path, body).await.unwrap().status(), 200);
         assert_eq!(server.terminate().await, Some(0));
-        for name in migrations().iter().rev().take_while(|name| name.as_str() > "0003_oversight") {
+        for name in migrations(url).iter().rev().take_while(|name| name.as_str() > "0003_oversight")
+        {
             let (code, _) = migrate(server.data_dir(), url, "--down");
             assert_eq!(code, Some(0), "{name} has no data of its own");
         }
@@ -132,7 +133,8 @@ async fn a_log_with_events_of_access_is_not_given_to_a_version_that_cannot_read_
             id("02"),
         ))
         .await;
-        let later = migrations().into_iter().rev().take_while(|name| name.as_str() > "0007_access");
+        let later =
+            migrations(url).into_iter().rev().take_while(|name| name.as_str() > "0007_access");
         for name in later {
             let (code, _) = migrate(dir.path(), url, "--down");
             assert_eq!(code, Some(0), "{name} has no data of its own");
@@ -151,7 +153,7 @@ async fn everything_goes_down_to_nothing_and_up_again() {
     let Some(database) = services::database().await else { return };
     let dir = tempfile::tempdir().unwrap();
     let url = database.url();
-    for name in migrations().iter().rev() {
+    for name in migrations(&url).iter().rev() {
         assert_eq!(migrate(dir.path(), &url, "--down").1, format!("Took back {name}\n"));
     }
     assert_eq!(migrate(dir.path(), &url, "--down").1, "Nothing to take back.\n");
@@ -170,7 +172,7 @@ async fn everything_goes_down_to_nothing_and_up_again() {
     assert_eq!(left.get::<_, i64>(0), 0);
     let (code, said) = migrate(dir.path(), &url, "");
     assert_eq!(code, Some(0));
-    assert_eq!(said, lines("Applied ", &migrations()));
+    assert_eq!(said, lines("Applied ", &migrations(&url)));
 }
 
 #[tokio::test]
@@ -258,7 +260,7 @@ async fn an_empty_postgres_says_what_it_lacks_and_a_rehearsal_leaves_it_empty() 
     let dir = tempfile::tempdir().unwrap();
     let url = database.url();
     let (pending, rehearsed) =
-        (lines("pending  ", &migrations()), lines("Would apply ", &migrations()));
+        (lines("pending  ", &migrations(&url)), lines("Would apply ", &migrations(&url)));
     assert_eq!(migrate(dir.path(), &url, "--status"), (Some(0), pending.clone()));
     assert_eq!(migrate(dir.path(), &url, "--dry-run"), (Some(0), rehearsed));
     assert_eq!(migrate(dir.path(), &url, "--status"), (Some(0), pending));

@@ -5,6 +5,7 @@ mod four_eyes;
 mod isolation;
 mod keys;
 mod sessions;
+mod tickets;
 mod workers;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use botarmy_domain::ports::{Access, NewKey, NewPrincipal, StorePorts};
 use botarmy_domain::{Caller, CredentialId, Grant, Principal, PrincipalId, PrincipalKind};
-use botarmy_memory::CountingSecrets;
+use botarmy_memory::{CountingSecrets, MemoryTickets};
 use botarmy_orchestrator::{AccessControl, AccessSettings, Engine, Leases};
 use botarmy_tests::scripted_runner::ScriptedRunner;
 use botarmy_tests::test_harness::TestHarness;
@@ -94,7 +95,8 @@ fn access_on(engine: Engine) -> AccessControl {
 
 /// Access control with these settings.
 fn access_with(engine: Engine, settings: AccessSettings) -> AccessControl {
-    AccessControl::new(engine, Arc::new(CountingSecrets::default()), settings)
+    let secrets = Arc::new(CountingSecrets::default());
+    AccessControl::new(engine, secrets, Arc::new(MemoryTickets::default()), settings)
 }
 
 /// Runs access control until the sender is dropped.

@@ -16,7 +16,8 @@ use botarmy_domain::{
     WorkerId,
 };
 use botarmy_memory::{
-    CountingIds, CountingSecrets, ManualClock, MemoryEventBus, MemoryStore, MemoryWakeUps,
+    CountingIds, CountingSecrets, ManualClock, MemoryEventBus, MemoryStore, MemoryTickets,
+    MemoryWakeUps,
 };
 use botarmy_orchestrator::{
     AccessControl, AccessSettings, Budgets, Engine, EngineSettings, LeaseSettings, Leases, Ports,
@@ -199,7 +200,12 @@ impl TestHarness {
         let settings =
             AccessSettings { is_required: false, key_lifetime: None, ..AccessSettings::default() };
         let secrets = Arc::new(CountingSecrets::default());
-        let access = AccessControl::new(self.engine.clone(), secrets, settings);
+        let access = AccessControl::new(
+            self.engine.clone(),
+            secrets,
+            Arc::new(MemoryTickets::default()),
+            settings,
+        );
         self.leases_under(Arc::new(access), poll)
     }
 

@@ -19,9 +19,9 @@ use botarmy_domain::ports::{
 };
 use botarmy_domain::{
     Authentication, Caller, CredentialId, Grant, Page, Principal, PrincipalKind, Rights, Role,
-    Seen, Stop, Timestamp,
+    Seen, Stop, TicketText, Timestamp,
 };
-use botarmy_web::{ErrorPages, PageRequest, Problem, RefusedSignIn, Session, Ticket, TicketOffice};
+use botarmy_web::{ErrorPages, PageRequest, Problem, RefusedSignIn, Session};
 use uuid::Uuid;
 
 use super::*;
@@ -31,14 +31,6 @@ mod operators;
 mod projects;
 
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
-
-struct Office;
-
-impl TicketOffice for Office {
-    fn issue(&self, caller: Caller) -> Ticket {
-        Ticket::new(format!("ticket-of-{}", caller.name()), 30)
-    }
-}
 
 fn ada() -> Principal {
     Principal {
@@ -197,9 +189,7 @@ impl Fakes {
 
     async fn send_as(self, request: TestRequest, caller: Option<Caller>) -> Answer {
         let console = self.console();
-        let office: Arc<dyn TicketOffice> = Arc::new(Office);
-        let app = App::new().app_data(Data::from(office));
-        let service = init_service(app.configure(|config| routes(config, &console))).await;
+        let service = init_service(App::new().configure(|config| routes(config, &console))).await;
         let request = request.insert_header(("host", "localhost:8080")).to_request();
         if let Some(caller) = caller {
             request.extensions_mut().insert(botarmy_web::Caller(caller));
@@ -292,9 +282,17 @@ async fn without_a_caller_there_is_no_page_and_without_the_token_no_change() {
         assert_eq!(Fakes::default().send(json, true).await.status, 415, "{path}");
     }
     let body = format!("form_token={}", text().form_token().expose());
-    let answer = Fakes::default().send(form("/console/ticket", &body), true).await;
+    let mut fakes = Fakes::default();
+    let ticket = TicketText::new([7; 32]);
+    let issued = ticket.clone();
+    fakes.access.expect_issue_ticket().returning(move |caller| {
+        assert_eq!(caller.name(), ada().name);
+        Ok(issued.clone())
+    });
+    let answer = fakes.send(form("/console/ticket", &body), true).await;
     assert_eq!(answer.status, 201);
-    assert!(answer.body.contains("\"botarmy.ticket.ticket-of-ada"), "{}", answer.body);
+    let protocol = format!("\"botarmy.ticket.{}\"", ticket.expose());
+    assert!(answer.body.contains(&protocol), "{}", answer.body);
     assert_eq!(answer.header(header::CACHE_CONTROL), "no-store");
 }
 

@@ -15,7 +15,9 @@ mod preview;
 mod principal;
 mod reach;
 mod rights;
+mod secret_text;
 mod session;
+mod ticket;
 
 pub use api_key::{ApiKey, ApiKeyText, KeyDigest, KeySecret, MalformedKey};
 pub use grant::{Grant, GrantTarget, MAX_PROJECTS, check_grants};
@@ -33,3 +35,4 @@ pub use session::{
     MalformedLink, MalformedSession, Narrowing, PersonSessions, Session, SessionText, SignInLink,
     SignInLinkText,
 };
+pub use ticket::{MAX_TICKETS, MalformedTicket, TICKET_LIFETIME, Ticket, TicketHolder, TicketText};

@@ -61,7 +61,7 @@ pub mod workflow;
 pub use access::{
     AccessVersion, ApiKey, ApiKeyText, Browser, FormToken, Grant, GrantTarget, KeyDigest,
     KeySecret, ObjectId, OpenIdIdentity, OpenIdSubject, PersonSessions, PreviewToken, Principal,
-    Reach, Rights, Session, SessionText, Sight, SignInLink, SignInLinkText,
+    Reach, Rights, Session, SessionText, Sight, SignInLink, SignInLinkText, Ticket, TicketText,
 };
 pub use actor::Actor;
 pub use agent::{AgentFacts, AgentRecord, PastStatus};

@@ -13,12 +13,13 @@ use actix_web::web::Data;
 use botarmy_domain::{
     Authentication, CredentialId, Permission, PrincipalId, PrincipalKind, ProjectId,
 };
-use botarmy_web::{Ticket, TicketOffice};
+use botarmy_web::Ticket;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::State;
 use crate::endpoint::{Endpoint, Requires};
+use crate::error::Problem;
 use crate::extract::Caller;
 use crate::vocabulary;
 
@@ -106,16 +107,17 @@ async fn me(state: Data<State>, Caller(caller): Caller) -> HttpResponse {
 
 /// Issues a ticket with which a page opens one WebSocket.
 ///
-/// The ticket is good once, for 30 seconds, and on the server that issued it: with several servers
-/// behind one address, a client that is refused asks for another one.
+/// The ticket is good once, for 30 seconds, on every server of the same database.
 #[utoipa::path(
     post, path = "/api/v1/access/ticket", operation_id = "create_ticket", tag = "access",
     responses((status = 201, body = Ticket)),
 )]
-async fn ticket(state: Data<State>, Caller(caller): Caller) -> HttpResponse {
-    HttpResponse::Created()
+async fn ticket(state: Data<State>, Caller(caller): Caller) -> Result<HttpResponse, Problem> {
+    let ticket = state.access.issue_ticket(&caller).await?;
+    let response = HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(state.issue(caller))
+        .json(Ticket::from(ticket));
+    Ok(response)
 }
 
 #[cfg(test)]

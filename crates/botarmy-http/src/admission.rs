@@ -10,7 +10,6 @@ mod limiter;
 mod rate_limit_headers;
 mod routes;
 mod source;
-mod tickets;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -24,10 +23,10 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use botarmy_domain::ports::Denial;
-use botarmy_domain::{Caller, DomainError, PreviewToken, PrincipalKind};
+use botarmy_domain::{Caller, DomainError, PreviewToken, PrincipalKind, TicketText};
 use botarmy_web::{
-    ClientAddress, Preview, REQUEST_ID, RefusedSignIn, SESSION_COOKIE, Session, Ticket,
-    TicketOffice, accepts_html, browser, cookie, is_page, named_user, preview_path,
+    ClientAddress, Preview, REQUEST_ID, RefusedSignIn, SESSION_COOKIE, Session, accepts_html,
+    browser, cookie, is_page, named_user, preview_path,
 };
 use pin_project_lite::pin_project;
 
@@ -44,7 +43,6 @@ use source::Source;
 
 pub use limiter::{Concurrency, LimitSettings};
 pub(crate) use rate_limit_headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
-use tickets::{TICKET_LIFETIME, Tickets};
 
 /// Interval at which the caller of a request that waits is rechecked.
 const RECHECK: Duration = Duration::from_millis(400);
@@ -55,16 +53,11 @@ const WORKER: &str = "/api/v1/worker/";
 pub(crate) struct Admission {
     routes: Routes,
     limiter: Limiter,
-    tickets: Tickets,
 }
 
 impl Admission {
     pub(crate) fn new(endpoints: &[Endpoint], docs_public: bool, limits: &LimitSettings) -> Self {
-        Self {
-            routes: Routes::new(endpoints, docs_public),
-            limiter: Limiter::new(limits),
-            tickets: Tickets::default(),
-        }
+        Self { routes: Routes::new(endpoints, docs_public), limiter: Limiter::new(limits) }
     }
 }
 
@@ -164,7 +157,9 @@ async fn admission(state: &State, request: &ServiceRequest) -> Result<Admitted, 
         Audience::Callers if is_home(request) => return Ok(Admitted::default()),
         Audience::Sessions => session_of(state, request).await?,
         Audience::Previews => preview_of(state, request, path).await?,
-        Audience::Callers | Audience::LeaseHolders => credential_of(state, request, &policy)?,
+        Audience::Callers | Audience::LeaseHolders => {
+            credential_of(state, request, &policy).await?
+        }
     };
     let (mut session, mut preview) = (None, None);
     let caller = match found {
@@ -203,7 +198,7 @@ enum Authenticated {
     LeaseToken,
 }
 
-fn credential_of(
+async fn credential_of(
     state: &State,
     request: &ServiceRequest,
     policy: &Policy,
@@ -211,7 +206,7 @@ fn credential_of(
     let headers = request.headers();
     let is_live = request.match_info().as_str() == LIVE;
     let credential = sent_credential(state, request, is_live)?;
-    let was_sent = credential.is_some();
+    let (was_sent, source) = (credential.is_some(), Source::of(request));
     let found = match credential {
         None if state.access.is_required() => Err(Denial::Required),
         None => return Ok(Authenticated::Caller(unproven(request)?)),
@@ -220,10 +215,14 @@ fn credential_of(
         }
         Some(Credential::LeaseToken) => Err(Denial::Invalid),
         Some(Credential::Key(key)) => state.access.authenticate(key),
-        Some(Credential::Ticket(ticket)) => {
-            let caller = state.admission.tickets.redeem(ticket, state.now_micros());
-            caller.ok_or(Denial::Invalid).and_then(|caller| state.access.recheck(&caller))
-        }
+        Some(Credential::Ticket(ticket)) => match ticket.parse::<TicketText>() {
+            // As for cookies: strangers do not have the server read its store.
+            Ok(_) if state.admission.limiter.is_failing(source, state.now_micros()) => {
+                Err(Denial::Invalid)
+            }
+            Ok(ticket) => state.access.redeem_ticket(&ticket).await,
+            Err(_) => Err(Denial::Invalid),
+        },
     };
     match found {
         Ok(caller) => {
@@ -240,7 +239,7 @@ fn credential_of(
             };
             Ok(Authenticated::Caller(caller))
         }
-        Err(denial) => Err(state.denied(denial, was_sent, Source::of(request))),
+        Err(denial) => Err(state.denied(denial, was_sent, source)),
     }
 }
 
@@ -367,11 +366,6 @@ impl State {
         u64::try_from(self.clock.now().micros()).unwrap_or(0)
     }
 
-    /// Issues a ticket for a connection of this caller.
-    fn issue_ticket(&self, caller: Caller) -> String {
-        self.admission.tickets.issue(self.secrets.secret(), caller, self.now_micros())
-    }
-
     /// Returns the caller as it is now, for a response that takes long.
     pub(crate) fn current(&self, caller: &Caller) -> Result<Caller, DomainError> {
         self.access.recheck(caller).map_err(|denial| {
@@ -446,12 +440,6 @@ impl State {
     /// Counts a failed authentication, and returns an error above the limit of its source.
     fn failed(&self, source: Source) -> Result<(), Problem> {
         self.admission.limiter.failed(source, self.now_micros())
-    }
-}
-
-impl TicketOffice for State {
-    fn issue(&self, caller: Caller) -> Ticket {
-        Ticket::new(self.issue_ticket(caller), TICKET_LIFETIME.as_secs())
     }
 }
 

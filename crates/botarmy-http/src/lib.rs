@@ -58,10 +58,10 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{App, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
-    Access, Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Secrets,
-    Sessions, Tasks, WorkerLeases,
+    Access, Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Sessions,
+    Tasks, WorkerLeases,
 };
-use botarmy_web::{ErrorPages, OriginRule, PublicUrl, TicketOffice, TrustedProxies, UnknownFields};
+use botarmy_web::{ErrorPages, OriginRule, PublicUrl, TrustedProxies, UnknownFields};
 
 use crate::admission::Admission;
 pub use crate::admission::{Concurrency, LimitSettings};
@@ -99,8 +99,6 @@ pub struct Api {
     pub clock: Arc<dyn Clock>,
     /// Entropy, for the ids of requests that bring none.
     pub ids: Arc<dyn Ids>,
-    /// Random bytes, for tickets.
-    pub secrets: Arc<dyn Secrets>,
     /// Components that a health probe checks.
     pub health: Vec<Arc<dyn HealthCheck>>,
     /// Limits and names.
@@ -379,10 +377,8 @@ fn app<M: Fn(&mut ServiceConfig)>(
 > {
     let cors = middleware::cors(&state.settings.origins);
     let probes_only = state.settings.probes_only;
-    let tickets: Arc<dyn TicketOffice> = state.clone().into_inner();
     App::new()
         .app_data(state)
-        .app_data(Data::from(tickets))
         .configure(|config| {
             if probes_only {
                 endpoint::mount(config, health::endpoints());

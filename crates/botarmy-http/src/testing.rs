@@ -13,7 +13,7 @@ use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
     Clock, Denial, HealthCheck, Ids, MockAccess, MockGates, MockLogQueries, MockOperations,
-    MockProjects, MockQueries, MockSessions, MockTasks, MockWorkerLeases, Secrets,
+    MockProjects, MockQueries, MockSessions, MockTasks, MockWorkerLeases,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
@@ -89,14 +89,6 @@ impl Ids for OneSeed {
     }
 }
 
-struct OneSecret;
-
-impl Secrets for OneSecret {
-    fn secret(&self) -> [u8; 32] {
-        [7; 32]
-    }
-}
-
 /// Returns the access control of an open server that knows no credential.
 fn open_access() -> MockAccess {
     let mut access = MockAccess::new();
@@ -123,7 +115,6 @@ impl Fakes {
             pages: self.pages,
             clock: Arc::new(StoppedClock),
             ids: Arc::new(OneSeed),
-            secrets: Arc::new(OneSecret),
             health: self.health,
             settings: self.settings,
         }

@@ -7,10 +7,12 @@ mod event_bus;
 mod ledger;
 mod reads;
 mod state;
+mod tickets;
 mod wake_ups;
 
 pub use agent_runner::{NoopRunner, least_outcome};
 pub use clock::{CountingIds, CountingSecrets, ManualClock};
 pub use event_bus::MemoryEventBus;
 pub use state::MemoryStore;
+pub use tickets::MemoryTickets;
 pub use wake_ups::MemoryWakeUps;

@@ -12,6 +12,7 @@ mod sessions;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use botarmy_domain::decide::access::note_denials;
 use botarmy_domain::event::AccessDenied;
-use botarmy_domain::ports::{Denial, Secrets, Subscription};
+use botarmy_domain::ports::{Denial, Secrets, Subscription, Tickets};
 use botarmy_domain::{
     ApiKeyText, BusMessage, Caller, CredentialId, EventType, KeyDigest, KeySecret, LogId,
     PrincipalId, Role, Scope, StoreError, Timestamp,
@@ -84,6 +85,7 @@ pub struct AccessControl(Arc<Inner>);
 struct Inner {
     engine: Engine,
     secrets: Arc<dyn Secrets>,
+    tickets: Arc<dyn Tickets>,
     settings: AccessSettings,
     cache: Cache,
     denials: DenialLog,
@@ -97,12 +99,18 @@ struct Inner {
 impl AccessControl {
     /// Creates access control without principals; [`AccessControl::load`] reads them.
     #[must_use]
-    pub fn new(engine: Engine, secrets: Arc<dyn Secrets>, settings: AccessSettings) -> Self {
+    pub fn new(
+        engine: Engine,
+        secrets: Arc<dyn Secrets>,
+        tickets: Arc<dyn Tickets>,
+        settings: AccessSettings,
+    ) -> Self {
         let (uses, coming_uses) = mpsc::channel(USES);
         let (reuses, coming_reuses) = mpsc::channel(REUSES);
         Self(Arc::new(Inner {
             engine,
             secrets,
+            tickets,
             settings,
             cache: Cache::default(),
             denials: DenialLog::default(),

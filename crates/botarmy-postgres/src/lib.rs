@@ -50,6 +50,7 @@ mod settings;
 mod statements;
 mod store;
 mod task_store;
+mod tickets;
 mod tls;
 mod url;
 mod within;

@@ -206,6 +206,23 @@ statement! {
 }
 
 statement! {
+    /// Keeps a ticket, and removes those that have expired and the oldest of its holder above the limit.
+    KeepTicket -> Binary;
+    "WITH removed AS (DELETE FROM tickets WHERE expires_at <= " [now: i64 => BigInt]
+    " OR digest IN (SELECT digest FROM tickets WHERE holder = " [of: String => Text]
+    " ORDER BY expires_at DESC OFFSET " [kept: i64 => BigInt] ") RETURNING digest) \
+     INSERT INTO tickets (digest, holder, expires_at) VALUES (" [digest: [u8; 32] => Binary]
+    ", " [holder: String => Text] ", " [expires_at: i64 => BigInt] ") RETURNING digest"
+}
+
+statement! {
+    /// Removes the ticket with this digest, and returns it.
+    TakeTicket -> (Text, BigInt);
+    "DELETE FROM tickets WHERE digest = " [digest: [u8; 32] => Binary]
+    " RETURNING holder, expires_at"
+}
+
+statement! {
     /// Those of these entries that are in a log, with their hashes.
     Committed -> (SqlUuid, Binary);
     "SELECT id, hash FROM events WHERE id = ANY (" [ids: Vec<Uuid> => Array<SqlUuid>] ")"

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::Timestamp;
-use botarmy_domain::ports::{HealthCheck, StorePorts};
+use botarmy_domain::ports::{HealthCheck, StorePorts, Tickets};
+use botarmy_memory::MemoryTickets;
 #[cfg(feature = "postgres")]
 use botarmy_postgres::{PostgresSettings, PostgresStore};
 use botarmy_sql::health::{AuditHealth, CheckedDatabase, DatabaseHealth};
@@ -22,6 +23,8 @@ pub const DATABASE: &str = "botarmy.db";
 pub struct Stores {
     /// The storage ports, all served by this database.
     pub ports: StorePorts,
+    /// Tickets: of all servers of the database.
+    pub tickets: Arc<dyn Tickets>,
     /// Health checks of the database and of the log.
     pub health: Vec<Arc<dyn HealthCheck>>,
     /// Time at which the database was created.
@@ -47,6 +50,7 @@ impl Stores {
             let store = PostgresStore::open(settings).await?;
             return Ok(Self {
                 ports: StorePorts::of(store.clone()),
+                tickets: Arc::new(store.clone()),
                 created_at: store.created_at().await?,
                 health: health_checks(&store),
                 database: Database::Postgres(store),
@@ -56,6 +60,8 @@ impl Stores {
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(settings)).await??;
         Ok(Self {
             ports: StorePorts::of(store.clone()),
+            // No other server uses the file.
+            tickets: Arc::new(MemoryTickets::default()),
             created_at: store.created_at()?,
             health: health_checks(&store),
             database: Database::Sqlite(store),

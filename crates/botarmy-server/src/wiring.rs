@@ -65,7 +65,6 @@ pub struct System {
     work_by_agent: Arc<BTreeMap<AgentType, String>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
-    secrets: Arc<dyn Secrets>,
     timer_interval: Duration,
     grace: Duration,
     stop: watch::Sender<bool>,
@@ -129,13 +128,9 @@ impl System {
         let assigned = runners.assign(settings);
         let served = assigned.keys().copied().collect();
         let worker = Worker::new(engine.clone(), assigned, worker_settings);
-        let access = access_control(settings, engine.clone());
-        let (leases, dispatcher) = Leases::new(
-            engine.clone(),
-            lease_settings,
-            Arc::clone(&secrets),
-            Arc::new(access.clone()),
-        );
+        let access = access_control(settings, engine.clone(), &stores);
+        let (leases, dispatcher) =
+            Leases::new(engine.clone(), lease_settings, secrets, Arc::new(access.clone()));
         Ok(Self {
             engine,
             access,
@@ -152,7 +147,6 @@ impl System {
             work_by_agent: Arc::new(work_by_agent(settings)),
             clock,
             ids,
-            secrets,
             timer_interval: Duration::from_millis(settings.orchestrator.timer_interval_ms),
             grace: Duration::from_secs(settings.http.shutdown_timeout_s),
             stop: watch::channel(false).0,
@@ -299,7 +293,6 @@ impl System {
             pages: None,
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
-            secrets: Arc::clone(&self.secrets),
             health,
             settings: HttpSettings {
                 body_limit: settings.http.body_limit_bytes,
@@ -376,7 +369,11 @@ pub(crate) fn engine_settings(settings: &Settings) -> EngineSettings {
 }
 
 /// Returns access control, before principals and keys were read.
-pub(crate) fn access_control(settings: &Settings, engine: Engine) -> AccessControl {
+pub(crate) fn access_control(
+    settings: &Settings,
+    engine: Engine,
+    stores: &Stores,
+) -> AccessControl {
     const DAY: u64 = 24 * 3600;
     let access = AccessSettings {
         is_required: settings.access.needs_keys(),
@@ -385,7 +382,7 @@ pub(crate) fn access_control(settings: &Settings, engine: Engine) -> AccessContr
         session_idle: Duration::from_secs(settings.access.session_idle_s),
         group_roles: settings.oidc.group_roles(),
     };
-    AccessControl::new(engine, Arc::new(RandomSecrets), access)
+    AccessControl::new(engine, Arc::new(RandomSecrets), Arc::clone(&stores.tickets), access)
 }
 
 fn limits(settings: &Settings) -> LimitSettings {

@@ -33,4 +33,4 @@ pub use public_url::{PublicUrl, origin_of};
 pub use query::{is_credential_in_path, names_credential, parameter_name, parse_query};
 pub use request_id::{REQUEST_ID, assign_request_id};
 pub use strict::{UnknownFields, field_problem};
-pub use ticket::{Ticket, TicketOffice};
+pub use ticket::{TICKET_PROTOCOL, Ticket};

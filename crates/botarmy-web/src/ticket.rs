@@ -1,8 +1,14 @@
 //! Tickets, with which a page opens a WebSocket.
 
-use botarmy_domain::Caller;
+use botarmy_domain::TicketText;
+use botarmy_domain::access::TICKET_LIFETIME;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// Protocol of the frames.
+const PROTOCOL: &str = "botarmy.v1";
+/// Beginning of the protocol that carries a ticket.
+pub const TICKET_PROTOCOL: &str = "botarmy.ticket.";
 
 /// Ticket for one live connection.
 #[derive(Serialize, ToSchema)]
@@ -17,17 +23,10 @@ pub struct Ticket {
     expires_in_s: u64,
 }
 
-impl Ticket {
-    /// Creates a ticket with this secret.
-    #[must_use]
-    pub fn new(secret: String, expires_in_s: u64) -> Self {
-        let protocols = ["botarmy.v1".to_owned(), format!("botarmy.ticket.{secret}")];
-        Self { ticket: secret, protocols, expires_in_s }
+impl From<TicketText> for Ticket {
+    fn from(text: TicketText) -> Self {
+        let ticket = text.expose().to_owned();
+        let protocols = [PROTOCOL.to_owned(), format!("{TICKET_PROTOCOL}{ticket}")];
+        Self { ticket, protocols, expires_in_s: TICKET_LIFETIME.as_secs() }
     }
-}
-
-/// Issues tickets. The application has one as its data, as `Data<dyn TicketOffice>`.
-pub trait TicketOffice: Send + Sync + 'static {
-    /// Returns a ticket that opens one connection of this caller on this server.
-    fn issue(&self, caller: Caller) -> Ticket;
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use botarmy_tests::access::{FIRST_KEY, MODE, key};
 use botarmy_tests::browser::{Browser, COOKIE, Shown};
 use botarmy_tests::server::{TIMEOUT, TestServer, bare_client_builder, command};
+use botarmy_tests::services;
 use futures_util::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -362,24 +363,26 @@ async fn a_session_belongs_to_its_browser() {
     assert!(browser.is_signed_in().await);
 }
 
+type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
+
 /// Opens a live connection with a ticket of the console.
-async fn live(
-    server: &TestServer,
-    browser: &mut Browser,
-    project: &str,
-) -> Result<
-    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>,
-    u16,
-> {
+async fn live(server: &TestServer, browser: &mut Browser, project: &str) -> Result<Socket, u16> {
+    let protocols = ticket(browser).await;
+    live_with(&protocols, server, project).await
+}
+
+/// Returns the protocols with a ticket of the console.
+async fn ticket(browser: &mut Browser) -> String {
     let token = browser.token().await;
     let shown = browser.submit("/console/ticket", &[("form_token", &token)]).await;
     assert_eq!(shown.status, 201, "{}", shown.body);
     let ticket: Value = serde_json::from_str(&shown.body).unwrap();
-    let protocols = format!(
-        "{}, {}",
-        ticket["protocols"][0].as_str().unwrap(),
-        ticket["protocols"][1].as_str().unwrap()
-    );
+    let protocol = |n: usize| ticket["protocols"][n].as_str().unwrap().to_owned();
+    [protocol(0), protocol(1)].join(", ")
+}
+
+async fn live_with(protocols: &str, server: &TestServer, project: &str) -> Result<Socket, u16> {
     let url = format!("{}/ws?project_id={project}", server.base.replace("http", "ws"));
     let mut request = url.into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", protocols.parse().unwrap());
@@ -389,6 +392,28 @@ async fn live(
             Err(response.status().as_u16())
         }
         Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_opens_one_connection_on_whichever_replica_it_reaches() {
+    let Some(database) = services::database().await else { return };
+    let store = database.url();
+    let [coder, tester] = NO_RUNNERS;
+    let settings = [("BOTARMY_STORE__URL", store.as_str()), coder, tester];
+    let (one, other) = tokio::join!(TestServer::with(&settings), TestServer::with(&settings));
+    let project = one.by_hand().await;
+    for (issuer, opener) in [(&one, &other), (&other, &one), (&one, &one)] {
+        // Its person, its key and its session are as new as the ticket.
+        let ada = person(issuer, "viewer").await;
+        let mut browser = Browser::with_key(issuer, &ada.key).await;
+        let protocols = ticket(&mut browser).await;
+        let opened = live_with(&protocols, opener, &project).await;
+        assert!(opened.is_ok(), "{opened:?}");
+        for server in [&one, &other] {
+            let again = live_with(&protocols, server, &project).await;
+            assert_eq!(again.err(), Some(401), "it was used");
+        }
     }
 }
 

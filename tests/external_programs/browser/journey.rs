@@ -112,18 +112,12 @@ async fn an_idea_becomes_a_package_in_the_browser() {
     travel(&driver, link(&server, HOST).await, &base_of(&server)).await;
 }
 
-/// Starts a proxy under `/botarmy` that sends each request to another of these servers, but tickets and
-/// live connections to the first.
+/// Starts a proxy under `/botarmy` that sends each request to another of these servers.
 async fn in_turn(tree: &Path, servers: &[TestServer], port: u16) -> Proxy {
     let hosts: Vec<_> =
         servers.iter().map(|server| server.base.trim_start_matches("http://")).collect();
     let all: String = hosts.iter().map(|host| format!("server {host};\n")).collect();
-    let groups = format!(
-        "upstream replicas {{\n{all}}}\nupstream first {{\nserver {};\n}}\n\
-         map $uri $group {{\n~/(ws|ticket)$ first;\ndefault replicas;\n}}\n",
-        hosts[0]
-    );
-    nginx_with(tree, "$group", &groups, port).await
+    nginx_with(tree, "replicas", &format!("upstream replicas {{\n{all}}}\n"), port).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

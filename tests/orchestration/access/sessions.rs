@@ -27,7 +27,7 @@ fn browser() -> Browser {
 }
 
 impl Guarded {
-    async fn with(settings: AccessSettings) -> Self {
+    pub(super) async fn with(settings: AccessSettings) -> Self {
         let harness = TestHarness::new(ScriptedRunner::default());
         let access = access_with(harness.engine.clone(), settings);
         access.load().await.unwrap();
@@ -38,7 +38,7 @@ impl Guarded {
         self.access.sign_in(proof, &browser(), Some("r-1".to_owned())).await
     }
 
-    async fn with_key(&self, key: &str) -> StartedSession {
+    pub(super) async fn with_key(&self, key: &str) -> StartedSession {
         self.sign_in(SignIn::Key(key.to_owned())).await.unwrap()
     }
 

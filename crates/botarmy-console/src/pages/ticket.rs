@@ -3,16 +3,19 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
-use botarmy_web::TicketOffice;
+use botarmy_web::{Problem, Ticket};
 
+use crate::Console;
 use crate::guard::Confirmed;
 
 /// Issues a ticket.
 pub(crate) async fn create(
     Confirmed(caller): Confirmed,
-    office: Data<dyn TicketOffice>,
-) -> HttpResponse {
-    HttpResponse::Created()
+    console: Data<Console>,
+) -> Result<HttpResponse, Problem> {
+    let ticket = console.access.issue_ticket(&caller).await?;
+    let response = HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(office.issue(caller))
+        .json(Ticket::from(ticket));
+    Ok(response)
 }

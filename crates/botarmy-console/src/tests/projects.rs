@@ -653,9 +653,7 @@ async fn a_preview_serves_the_files_of_its_artifact_to_frames_only() {
             Ok(Arc::clone(&documents()[1]))
         });
         let console = fakes.console();
-        let office: Arc<dyn TicketOffice> = Arc::new(Office);
-        let app = App::new().app_data(Data::from(office));
-        let service = init_service(app.configure(|config| routes(config, &console))).await;
+        let service = init_service(App::new().configure(|config| routes(config, &console))).await;
         let url = format!("/console/preview/token/{file}");
         let request = get(&url).insert_header(("sec-fetch-dest", dest)).to_request();
         request.extensions_mut().insert(botarmy_web::Caller(caller()));

@@ -1,7 +1,6 @@
 //! Sessions of browsers, and the one-time links with which they start.
 
 use core::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,8 @@ use subtle::ConstantTimeEq;
 use super::api_key::KeyDigest;
 use super::grant::Grant;
 use super::principal::derived_uuid;
-use crate::base62::{LENGTH, base62};
+use super::secret_text::secret_text;
+use crate::base62::base62;
 use crate::ids::{CredentialId, PrincipalId};
 use crate::record::{ColumnKind, ColumnValue, Record, RecordTable};
 use crate::secret::Secret;
@@ -28,50 +28,6 @@ pub const MAX_LINKS: usize = 10;
 pub const LINK_LIFETIME: Duration = Duration::from_secs(600);
 /// Time after a sign-out in which its cookie may still arrive with requests that were under way.
 const SIGN_OUT_GRACE: Duration = Duration::from_secs(5);
-
-macro_rules! secret_text {
-    ($(#[$meta:meta])* $text:ident, $prefix:literal, $(#[$error_meta:meta])* $malformed:ident, $message:literal) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        pub struct $text(Secret<String>);
-
-        impl $text {
-            /// Creates the text of 256 random bits.
-            #[must_use]
-            pub fn new(bytes: [u8; 32]) -> Self {
-                Self(Secret::new(format!("{}{}", $prefix, base62(bytes))))
-            }
-
-            /// Returns the secret as its holder sends it.
-            #[must_use]
-            pub fn expose(&self) -> &str {
-                self.0.expose()
-            }
-
-            /// Returns the digest that is stored in its place. The secret cannot be found from it.
-            #[must_use]
-            pub fn digest(&self) -> KeyDigest {
-                KeyDigest::of(self.expose())
-            }
-        }
-
-        $(#[$error_meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-        #[error($message)]
-        pub struct $malformed;
-
-        impl FromStr for $text {
-            type Err = $malformed;
-
-            fn from_str(text: &str) -> Result<Self, $malformed> {
-                let digits = text.strip_prefix($prefix).ok_or($malformed)?;
-                let is_sound = digits.len() == LENGTH
-                    && digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-                if is_sound { Ok(Self(Secret::new(text.to_owned()))) } else { Err($malformed) }
-            }
-        }
-    };
-}
 
 secret_text!(
     /// Cookie of a session: `botarmy_s_` and 43 letters and digits for 256 random bits.
@@ -387,6 +343,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::base62::LENGTH;
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
     const HOUR: Duration = Duration::from_secs(3_600);

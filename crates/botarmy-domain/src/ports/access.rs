@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::access::{ApiKey, ApiKeyText, Grant, GrantTarget, Principal};
+use crate::access::{ApiKey, ApiKeyText, Grant, GrantTarget, Principal, TicketText};
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::ids::{CredentialId, PrincipalId, ProjectId};
@@ -166,6 +166,17 @@ pub trait Access: Send + Sync + 'static {
     /// # Errors
     /// A [`Denial`].
     fn caller_with_key(&self, key: CredentialId) -> Result<Caller, Denial>;
+
+    /// Issues a ticket, with which the caller opens one live connection on any server within
+    /// [`TICKET_LIFETIME`](crate::access::TICKET_LIFETIME).
+    async fn issue_ticket(&self, caller: &Caller) -> Result<TicketText, Error>;
+
+    /// Uses a ticket up, and returns the caller that it was issued to as it is now.
+    ///
+    /// # Errors
+    /// A [`Denial`]: the ticket is unknown, was used or has expired, or the credential with which it was
+    /// asked for is refused now.
+    async fn redeem_ticket(&self, ticket: &TicketText) -> Result<Caller, Denial>;
 
     /// Returns the principal of a caller, which may see its own grants; `None` on an open server. Takes
     /// no time and waits for nothing.

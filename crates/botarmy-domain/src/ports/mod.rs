@@ -26,6 +26,7 @@ mod sessions;
 mod store_ports;
 mod task_store;
 mod tasks;
+mod tickets;
 mod wake_ups;
 mod worker_leases;
 
@@ -52,5 +53,6 @@ pub use sessions::*;
 pub use store_ports::*;
 pub use task_store::*;
 pub use tasks::*;
+pub use tickets::*;
 pub use wake_ups::*;
 pub use worker_leases::*;

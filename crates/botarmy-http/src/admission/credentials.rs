@@ -3,12 +3,12 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 
+use botarmy_web::TICKET_PROTOCOL;
+
 use crate::error::Problem;
 
 /// Prefix of the tokens of leases.
 pub(crate) const LEASE_TOKEN: &str = "botarmy_w_";
-/// Prefix of a ticket among the protocols of a WebSocket.
-const TICKET: &str = "botarmy.ticket.";
 
 /// Credential of a request. Nothing is known of its validity.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) fn read(
     let bearer = value.map(|value| bearer(value.as_bytes()));
     let mut ticket = None;
     for protocol in takes_ticket.then(|| protocols(headers)).into_iter().flatten() {
-        let text = protocol.strip_prefix(TICKET);
+        let text = protocol.strip_prefix(TICKET_PROTOCOL);
         if text.is_some_and(|text| ticket.replace(text).is_some()) {
             return Err(two());
         }

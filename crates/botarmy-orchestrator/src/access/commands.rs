@@ -17,7 +17,8 @@ use botarmy_domain::ports::{
 use botarmy_domain::{
     AccessVersion, ApiKey, ApiKeyText, Authentication, Caller, Committed, CredentialId,
     DecisionContext, DomainError, EntryFilter, Error, Grant, GrantTarget, Page, Permission,
-    PersonSessions, Place, Principal, PrincipalId, ProjectId, Role, Scope, StoreError, Timestamp,
+    PersonSessions, Place, Principal, PrincipalId, ProjectId, Role, Scope, StoreError, TicketText,
+    Timestamp,
 };
 use tracing::{info, warn};
 
@@ -74,6 +75,14 @@ impl Access for AccessControl {
         let table = self.0.cache.table().ok_or(Denial::Unavailable)?;
         let entry = table.with_id(key).ok_or(Denial::Invalid)?;
         Ok(self.accept(entry)?.0.clone())
+    }
+
+    async fn issue_ticket(&self, caller: &Caller) -> Result<TicketText, Error> {
+        self.new_ticket(caller).await
+    }
+
+    async fn redeem_ticket(&self, ticket: &TicketText) -> Result<Caller, Denial> {
+        self.holder_of(ticket).await
     }
 
     fn principal_of(&self, caller: &Caller) -> Option<Arc<Principal>> {

@@ -130,7 +130,7 @@ async fn control(settings: &Settings, stores: &Stores) -> anyhow::Result<AccessC
         ids: Arc::new(RandomIds),
     };
     let engine = Engine::new(ports, Workflows::default(), engine_settings(settings));
-    let access = access_control(settings, engine);
+    let access = access_control(settings, engine, stores);
     access.load().await?;
     Ok(access)
 }

@@ -1,0 +1,2 @@
+-- Live connections that are about to be opened are refused once; their clients ask for another ticket.
+DROP TABLE tickets;
