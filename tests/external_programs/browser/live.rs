@@ -8,7 +8,10 @@ use botarmy_tests::prove::count;
 use botarmy_tests::server::TestServer;
 use serde_json::{Value, json};
 
-use super::driver::{Driver, base_of, is_live, is_quiet, run, signed_in_browser, text_of, until};
+use super::driver::{
+    Driver, Scheme, Screen, base_of, is_live, is_quiet, run, show_on, signed_in_browser, text_of,
+    until,
+};
 use crate::alone;
 
 /// Tasks of the type `orchestrator` are done by the test, and tried again at once.
@@ -65,6 +68,7 @@ async fn a_hundred_rows_with_a_hundred_changes_a_second_leave_text_and_scroll_al
     for n in 0..100 {
         server.submit(&project, "orchestrator", &format!("Write page {n} of the handbook")).await;
     }
+    show_on(&browser, Screen::Desk, Scheme::Light).await;
     // Each has failed once, so that no row grows by its first error.
     change(&server, 200, 100).await;
     browser.goto(format!("{}/console/projects/{project}/tasks", base_of(&server))).await.unwrap();

@@ -24,6 +24,15 @@ const line = ({ id, nodes }) => id + ': ' + nodes.slice(0, 3).map((node) =>
 axe.run(document, { iframes: false, resultTypes: ['violations'] })
   .then(({ violations }) => done(violations.map(line)), (error) => done([String(error)]));";
 
+/// Widths of windows between those of the screens.
+const BETWEEN: [i64; 4] = [600, 800, 970, 1_120];
+
+/// Returns the width of the page, and a name in a table whose column is too narrow for words.
+const SHAPE: &str = r"
+const names = [...document.querySelectorAll('.steps .name')];
+const squeezed = names.find((name) => name.offsetWidth > 0 && name.offsetWidth < 96);
+return { wide: document.documentElement.scrollWidth, squeezed: squeezed?.innerText };";
+
 /// Looks at pages, and notes what is wrong with them.
 struct Looker {
     browser: WebDriver,
@@ -68,6 +77,13 @@ impl Looker {
                 self.note(&format!("{name}: {over} pixels too wide at {}", screen.width()));
             }
             picture(&self.browser, name, screen, scheme).await;
+        }
+        let width = BETWEEN[self.states % BETWEEN.len()];
+        let size = json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false});
+        tool(&self.browser, "Emulation.setDeviceMetricsOverride", size).await;
+        let shown = run(&self.browser, SHAPE).await;
+        if shown["wide"].as_i64() > Some(width) || !shown["squeezed"].is_null() {
+            self.note(&format!("{name} at {width}: {shown}"));
         }
         for message in messages(&self.browser).await {
             if expected.is_empty() || !message.contains(expected) {
