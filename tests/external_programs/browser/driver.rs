@@ -63,7 +63,8 @@ impl Driver {
     async fn browser_with(&self, arguments: &[&str], logs: Value) -> WebDriver {
         let mut wanted = DesiredCapabilities::chrome();
         wanted.set_binary(self.chromium.to_str().unwrap()).unwrap();
-        let always = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"];
+        let always =
+            ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"];
         for argument in always.iter().chain(arguments) {
             wanted.add_arg(argument).unwrap();
         }
