@@ -1,5 +1,6 @@
 //! Keys, principals, and what each of them sees and may do.
 
+mod day_budgets;
 mod escalation;
 mod four_eyes;
 mod isolation;

@@ -7,7 +7,8 @@ use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Day, Limit};
 use botarmy_domain::ports::{Gates, Operations, RecordsExt, Tasks, WorkerLeases};
 use botarmy_domain::{
     AgentType, Defaults, DomainError, Error, EventType, HitlAction, HitlKind, HitlStatus, OnExpiry,
-    Outcome, ProjectId, ProjectStatus, Response, RunError, TaskStatus, Usage, WorkQuery, WorkerId,
+    Outcome, ProjectId, ProjectStatus, Response, RunError, Seen, TaskStatus, Usage, WorkQuery,
+    WorkerId,
 };
 use botarmy_orchestrator::{Budgets, EngineSettings};
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
@@ -168,6 +169,22 @@ async fn a_limit_that_is_raised_beside_the_question_answers_it() {
     assert_eq!(harness.count(id, EventType::BudgetChanged).await, 2);
     let over = harness.engine.set_budget(id, limit(1), owner()).await.unwrap_err();
     assert!(matches!(over, Error::Refused(DomainError::Conflict { .. })), "{over}");
+}
+
+#[tokio::test]
+async fn a_limit_that_has_changed_since_it_was_shown_is_not_replaced() {
+    let harness = harness([], Budgets::default());
+    let id = harness.by_hand().await;
+    let shown = |set| owner().with_seen(Seen::of_limit(set));
+    harness.engine.set_budget(id, limit(70), shown(None)).await.unwrap();
+    for stale in [None, Some(limit(71)), Some(Limit::default())] {
+        let error = harness.engine.set_budget(id, limit(1), shown(stale)).await.unwrap_err();
+        let is_conflict = matches!(error, Error::Refused(DomainError::Conflict { .. }));
+        assert!(is_conflict, "{error}");
+    }
+    assert_eq!(account(&harness, id).await.limit, Some(limit(70)));
+    harness.engine.set_budget(id, limit(1), shown(Some(limit(70)))).await.unwrap();
+    assert_eq!(account(&harness, id).await.limit, Some(limit(1)));
 }
 
 #[tokio::test]

@@ -70,11 +70,19 @@ impl PageContext {
         self.console.path(path)
     }
 
-    /// Reads the parameters of the page. The one that asks for a part is not among them.
+    /// Reads the parameters of a page without parts.
     ///
     /// # Errors
     /// A 422 that names the parameter.
     pub(crate) fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        parse_query(self.request.query_string(), UnknownFields::Reject)
+    }
+
+    /// Reads the parameters of a page with parts. The one that asks for a part is not among them.
+    ///
+    /// # Errors
+    /// A 422 that names the parameter.
+    pub(crate) fn query_beside_part<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let pairs = self.request.query_string().split('&');
         let own: Vec<_> = pairs.filter(|pair| !is_part(pair)).collect();
         parse_query(&own.join("&"), UnknownFields::Reject)

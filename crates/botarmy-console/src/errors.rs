@@ -132,6 +132,7 @@ fn title(status: StatusCode) -> &'static str {
         403 => "This is not possible for you",
         404 => "This page does not exist",
         405 => "This is not possible here",
+        409 => "This is not possible any more",
         413 => "This is too large",
         421 => "This is not a name of the server",
         429 => "Too many requests",

@@ -1,5 +1,7 @@
 //! Forms, as browsers send them. Like every request, one with a field that it does not have is refused.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
@@ -29,4 +31,29 @@ pub(crate) fn read<T: DeserializeOwned>(request: &HttpRequest, body: &Bytes) -> 
             problem
         }
     })
+}
+
+/// Checks that no text of a form is longer than texts may be, but its document, if it has one.
+///
+/// # Errors
+/// A 422 that names the field.
+pub(crate) fn check_texts(
+    body: &Bytes,
+    limit: usize,
+    document: Option<&str>,
+) -> Result<(), Problem> {
+    if body.len() <= limit {
+        return Ok(());
+    }
+    let text = std::str::from_utf8(body).map_err(|_| Problem::bad_request("A form is ASCII."))?;
+    let fields: BTreeMap<String, String> = parse_query(text, UnknownFields::Reject)?;
+    let long =
+        |(name, text): &(&String, &String)| text.len() > limit && Some(name.as_str()) != document;
+    match fields.iter().find(long) {
+        Some((name, text)) => {
+            let message = format!("has {} bytes; at most {limit} are possible", text.len());
+            Err(Problem::invalid(name.clone(), message))
+        }
+        None => Ok(()),
+    }
 }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use botarmy_domain::artifact::digest_bytes;
 use botarmy_domain::{Caller, FormToken};
@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::Console;
 use crate::form;
 
 /// Number of hexadecimal digits of a mark.
@@ -83,6 +84,9 @@ impl FromRequest for Visitor {
 
 /// Fields of a form, among them the token of the session.
 pub(crate) trait HasToken {
+    /// Field that may be as large as the form: a document.
+    const DOCUMENT: Option<&'static str> = None;
+
     fn form_token(&self) -> &str;
 }
 
@@ -107,6 +111,9 @@ impl<T: DeserializeOwned + HasToken + 'static> FromRequest for Form<T> {
             })?;
             let fields: T = form::read(&request, &body)?;
             visitor.check(fields.form_token())?;
+            let console = request.app_data::<Data<Console>>();
+            let limit = console.expect("the pages are mounted with their console").text_limit;
+            form::check_texts(&body, limit, T::DOCUMENT)?;
             Ok(Self { caller: visitor.caller, fields })
         })
     }

@@ -87,6 +87,8 @@ pub struct Console {
     pub has_tls: bool,
     /// Largest body of a form, in bytes.
     pub body_limit: usize,
+    /// Largest text in a field, in bytes; a document that is edited may be as large as a body.
+    pub text_limit: usize,
 }
 
 impl Console {

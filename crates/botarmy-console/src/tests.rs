@@ -176,6 +176,7 @@ impl Fakes {
             runners: Arc::new([(AgentType::Coder, "the <model>".to_owned())].into()),
             clock: Arc::new(StoppedClock),
             body_limit: 1024 * 1024,
+            text_limit: 512 * 1024,
             provider: self.provider.map(|provider| Arc::new(provider) as _),
             public_url: self.public_url,
             has_tls: false,

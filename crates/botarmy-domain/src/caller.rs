@@ -288,8 +288,8 @@ impl Caller {
         self
     }
 
-    /// Adds the version of the state that the caller was shown. The decisions that change grants and
-    /// groups, complete a project by force and release a stop refuse another state.
+    /// Adds the version of the state that the caller was shown. The decisions that change grants,
+    /// groups and budgets, complete a project by force and release a stop refuse another state.
     #[must_use]
     pub fn with_seen(mut self, seen: Seen) -> Self {
         self.seen = Some(Box::new(seen));

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::access::Grant;
 use crate::artifact::digest_bytes;
+use crate::budget::Limit;
 use crate::emergency::Stop;
 use crate::error::DomainError;
 use crate::vocabulary::Role;
@@ -49,6 +50,13 @@ impl Seen {
     #[must_use]
     pub fn of_unmet(conditions: &[String]) -> Self {
         Self::of("unmet", conditions)
+    }
+
+    /// Returns the version of the limit that was set for a project; `None` while that of the settings
+    /// applies.
+    #[must_use]
+    pub fn of_limit(set: Option<Limit>) -> Self {
+        Self::of("limit", &set)
     }
 
     /// Returns the version of an emergency stop: its scope, and the time since which it is in force.

@@ -206,7 +206,7 @@ async fn credential_of(
     let headers = request.headers();
     let is_live = request.match_info().as_str() == LIVE;
     let credential = sent_credential(state, request, is_live)?;
-    let (was_sent, source) = (credential.is_some(), Source::of(request));
+    let was_sent = credential.is_some();
     let found = match credential {
         None if state.access.is_required() => Err(Denial::Required),
         None => return Ok(Authenticated::Caller(unproven(request)?)),
@@ -216,10 +216,6 @@ async fn credential_of(
         Some(Credential::LeaseToken) => Err(Denial::Invalid),
         Some(Credential::Key(key)) => state.access.authenticate(key),
         Some(Credential::Ticket(ticket)) => match ticket.parse::<TicketText>() {
-            // As for cookies: strangers do not have the server read its store.
-            Ok(_) if state.admission.limiter.is_failing(source, state.now_micros()) => {
-                Err(Denial::Invalid)
-            }
             Ok(ticket) => state.access.redeem_ticket(&ticket).await,
             Err(_) => Err(Denial::Invalid),
         },
@@ -239,7 +235,7 @@ async fn credential_of(
             };
             Ok(Authenticated::Caller(caller))
         }
-        Err(denial) => Err(state.denied(denial, was_sent, source)),
+        Err(denial) => Err(state.denied(denial, was_sent, Source::of(request))),
     }
 }
 

@@ -14,9 +14,9 @@ pub struct MemoryTickets(Mutex<HashMap<KeyDigest, Ticket>>);
 
 #[async_trait]
 impl Tickets for MemoryTickets {
-    async fn keep(&self, ticket: Ticket, now: Timestamp) -> Result<(), StoreError> {
+    async fn keep(&self, ticket: Ticket, expired: Timestamp) -> Result<(), StoreError> {
         let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tickets.retain(|_, ticket| ticket.expires_at > now);
+        tickets.retain(|_, ticket| ticket.expires_at > expired);
         let of_holder = tickets.values().filter(|other| other.holder == ticket.holder);
         let of_holder: Vec<_> = of_holder.map(|one| (one.expires_at, one.digest)).collect();
         if of_holder.len() >= MAX_TICKETS

@@ -1,4 +1,4 @@
-//! Claims of tasks, extensions of leases, notes of the uses of keys, tickets, and the removal of kept replies.
+//! Claims of tasks, extensions of leases, notes of the uses of keys, and the removal of kept replies.
 //! They have a connection of their own, so that they do not wait behind decisions.
 //!
 //! A claim locks the ends of logs and tasks in the order of the queue and skips rows that another
@@ -9,28 +9,26 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use botarmy_domain::access::MAX_TICKETS;
 use botarmy_domain::batch::{Batch, Rows};
 use botarmy_domain::{
-    AgentType, Claim, Committed, CredentialId, KeyDigest, LogId, Project, ProjectId, Scope,
-    StoreError, TaskId, Ticket, Timestamp,
+    AgentType, Claim, Committed, CredentialId, LogId, Project, ProjectId, Scope, StoreError,
+    TaskId, Timestamp,
 };
-use botarmy_sql::{body, json};
+use botarmy_sql::body;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 use uuid::Uuid;
 
-use crate::error::{DbError, reading};
+use crate::error::DbError;
 use crate::head_cache::HeadCache;
 use crate::in_doubt::{committed, first_id, is_among};
 use crate::job::guarded;
 use crate::pessimistic::finish;
 use crate::read_view::ReadView;
 use crate::statements::{
-    ExtendLease, ForgetReplies, KeepTicket, NextInQueue, NoteKeyUse, Projects, QueueRow,
-    TakeTicket, Waiting,
+    ExtendLease, ForgetReplies, NextInQueue, NoteKeyUse, Projects, QueueRow, Waiting,
 };
 use crate::within::Within;
 use crate::writer::{Writer, in_time};
@@ -55,10 +53,6 @@ pub(crate) enum Request {
     Forget(Timestamp, u32, oneshot::Sender<Result<u32, StoreError>>),
     /// Notes that a key was used.
     NoteKeyUse(CredentialId, Timestamp, oneshot::Sender<Result<(), StoreError>>),
-    /// Keeps a ticket that was issued at this time.
-    KeepTicket(Ticket, Timestamp, oneshot::Sender<Result<(), StoreError>>),
-    /// Uses a ticket up.
-    TakeTicket(KeyDigest, oneshot::Sender<Result<Option<Ticket>, StoreError>>),
     /// Closes the queue; waiting jobs are still processed.
     Close,
 }
@@ -97,15 +91,12 @@ impl Claims {
             let mut claims = Vec::new();
             let mut removals = Vec::new();
             let mut uses = Vec::new();
-            let (mut kept, mut taken) = (Vec::new(), Vec::new());
             for request in requests.drain(..) {
                 match request {
                     Request::Claim(claim, caller) => claims.push((claim, caller)),
                     Request::Extend(extension, caller) => extensions.push((extension, caller)),
                     Request::Forget(now, limit, caller) => removals.push((now, limit, caller)),
                     Request::NoteKeyUse(key, at, caller) => uses.push((key, at, caller)),
-                    Request::KeepTicket(ticket, now, caller) => kept.push((ticket, now, caller)),
-                    Request::TakeTicket(digest, caller) => taken.push((digest, caller)),
                     Request::Close => self.queue.close(),
                 }
             }
@@ -120,12 +111,6 @@ impl Claims {
             }
             for (key, at, caller) in uses {
                 drop(caller.send(self.note_key_use(key, at).await));
-            }
-            for (ticket, now, caller) in kept {
-                drop(caller.send(self.keep_ticket(&ticket, now).await));
-            }
-            for (digest, caller) in taken {
-                drop(caller.send(self.take_ticket(digest).await));
             }
         }
     }
@@ -178,29 +163,6 @@ impl Claims {
             Err(db_error) => return Err(db_error.store_error()),
         };
         self.recovered(noted).await
-    }
-
-    async fn keep_ticket(&mut self, ticket: &Ticket, now: Timestamp) -> Result<(), StoreError> {
-        let limit = self.writer.settings.timeout;
-        let kept = match self.writer.open().await {
-            Ok(connection) => in_time(limit, keep_ticket(connection, ticket, now)).await,
-            Err(db_error) => return Err(db_error.store_error()),
-        };
-        self.recovered(kept).await
-    }
-
-    async fn take_ticket(&mut self, digest: KeyDigest) -> Result<Option<Ticket>, StoreError> {
-        let limit = self.writer.settings.timeout;
-        let taken = match self.writer.open().await {
-            Ok(connection) => in_time(limit, take_ticket(connection, digest)).await,
-            Err(db_error) => return Err(db_error.store_error()),
-        };
-        let Some((holder, expires_at)) = self.recovered(taken).await? else { return Ok(None) };
-        let holder = serde_json::from_str(&holder).map_err(|error| {
-            reading("tickets", diesel::result::Error::DeserializationError(error.into()))
-        })?;
-        let expires_at = Timestamp::from_micros(expires_at);
-        Ok(Some(Ticket { digest, holder, expires_at }))
     }
 
     /// Returns the result of a statement; after an error, makes sure that the connection can be used.
@@ -310,35 +272,6 @@ async fn note_key_use(
     let statement = NoteKeyUse { key: key.uuid(), at: at.micros() };
     let _: Vec<Uuid> = statement.load(&mut connection).await?;
     Ok(())
-}
-
-async fn keep_ticket(
-    mut connection: &AsyncPgConnection,
-    ticket: &Ticket,
-    now: Timestamp,
-) -> Result<(), DbError> {
-    let holder = json::write(&ticket.holder);
-    let statement = KeepTicket {
-        now: now.micros(),
-        of: holder.clone(),
-        // With the one that is added.
-        kept: i64::try_from(MAX_TICKETS - 1).unwrap_or(i64::MAX),
-        digest: *ticket.digest.bytes(),
-        holder,
-        expires_at: ticket.expires_at.micros(),
-    };
-    let _: Vec<Vec<u8>> = statement.load(&mut connection).await?;
-    Ok(())
-}
-
-/// Returns the holder of the ticket, and the time at which it expires.
-async fn take_ticket(
-    mut connection: &AsyncPgConnection,
-    digest: KeyDigest,
-) -> Result<Option<(String, i64)>, DbError> {
-    let taken: Vec<(String, i64)> =
-        TakeTicket { digest: *digest.bytes() }.load(&mut connection).await?;
-    Ok(taken.into_iter().next())
 }
 
 async fn extend(mut connection: &AsyncPgConnection, extension: Extension) -> Result<bool, DbError> {

@@ -208,11 +208,11 @@ statement! {
 statement! {
     /// Keeps a ticket, and removes those that have expired and the oldest of its holder above the limit.
     KeepTicket -> Binary;
-    "WITH removed AS (DELETE FROM tickets WHERE expires_at <= " [now: i64 => BigInt]
+    "WITH removed AS (DELETE FROM tickets WHERE expires_at <= " [expired: i64 => BigInt]
     " OR digest IN (SELECT digest FROM tickets WHERE holder = " [of: String => Text]
     " ORDER BY expires_at DESC OFFSET " [kept: i64 => BigInt] ") RETURNING digest) \
      INSERT INTO tickets (digest, holder, expires_at) VALUES (" [digest: [u8; 32] => Binary]
-    ", " [holder: String => Text] ", " [expires_at: i64 => BigInt] ") RETURNING digest"
+    ", " [holder: String => Text] ", " [expires_at: i64 => BigInt] ") ON CONFLICT DO NOTHING RETURNING digest"
 }
 
 statement! {

@@ -258,6 +258,7 @@ impl System {
             public_url: public_url.clone(),
             has_tls: identity.is_some(),
             body_limit: settings.http.body_limit_bytes,
+            text_limit: settings.http.text_limit_bytes,
         };
         let mut api = self.api(settings, origins.clone(), public_url);
         api.settings.trusted_proxies = trusted_proxies;

@@ -48,7 +48,7 @@ struct ListTemplate<'a> {
 
 /// Shows the list.
 pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> {
-    let NoQuery {} = context.query()?;
+    let NoQuery {} = context.query_beside_part()?;
     let records = context.console.queries.agents(context.caller()).await?;
     // Those of the context are for pages, and this may be a part of one.
     let stops = context.read_stops().await?;
@@ -114,7 +114,7 @@ pub(crate) async fn agent(
     context: PageContext,
     name: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let query: AgentQuery = context.query()?;
+    let query: AgentQuery = context.query_beside_part()?;
     let (queries, caller) = (&context.console.queries, context.caller());
     // A person who may not see any must not learn which there are, either.
     caller.check(Permission::AgentsRead, Place::Installation)?;

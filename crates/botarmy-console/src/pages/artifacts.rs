@@ -69,7 +69,7 @@ struct ListTemplate<'a> {
 
 /// Shows the list, oldest first.
 pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let query: ListQuery = context.query()?;
+    let query: ListQuery = context.query_beside_part()?;
     let kind: Option<ArtifactType> = choice::given("type", query.kind.as_deref())?;
     let loaded = page::load(&context, page::project_id(&id)?).await?;
     let id = loaded.project().id;

@@ -103,7 +103,7 @@ struct DecidedTemplate<'a> {
 
 /// Shows the page.
 pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> {
-    let query: InboxQuery = context.query()?;
+    let query: InboxQuery = context.query_beside_part()?;
     let (filter, is_decided) = (query.filter()?, query.is_decided()?);
     let read = queue::read(&context).await?;
     let waiting = read.count();

@@ -70,7 +70,7 @@ struct ListTemplate<'a> {
 
 /// Shows the entries, newest first.
 pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let query: LogQuery = context.query()?;
+    let query: LogQuery = context.query_beside_part()?;
     let kind: Option<EventType> = choice::given("type", query.kind.as_deref())?;
     let source: Option<EventSource> = choice::given("source", query.source.as_deref())?;
     let loaded = page::load(&context, page::project_id(&id)?).await?;

@@ -56,7 +56,7 @@ struct MembersTemplate {
 
 /// Shows the members.
 pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let query: ListQuery = context.query()?;
+    let query: ListQuery = context.query_beside_part()?;
     let loaded = page::load(&context, page::project_id(&id)?).await?;
     list(&context, &loaded, query.after, NewView::default(), None).await
 }

@@ -295,6 +295,11 @@ pub(crate) async fn change(
         _ => return Err(Problem::not_found("Page", &word)),
     };
     fields.check_names(known)?;
+    if caller.principal() == Some(id) && matches!(word.as_str(), "disable" | "delete") {
+        let detail =
+            "You would sign yourself out and could not undo it. Ask another administrator.";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
     let caller =
         if known.contains(&"seen") { caller.with_seen(seen(fields.get("seen"))?) } else { caller };
     let error = match change {

@@ -198,7 +198,7 @@ pub(super) struct NoQuery {}
 
 /// Shows the overview.
 pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let NoQuery {} = context.query()?;
+    let NoQuery {} = context.query_beside_part()?;
     let id = project_id(&id)?;
     let loaded = load(&context, id).await?;
     let shared = shared(&context, &loaded, Tab::Overview, &format!("/projects/{id}"))?;

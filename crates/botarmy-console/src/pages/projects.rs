@@ -73,7 +73,7 @@ struct ListTemplate<'a> {
 
 /// Shows the list.
 pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> {
-    let query: ListQuery = context.query()?;
+    let query: ListQuery = context.query_beside_part()?;
     let status: Option<ProjectStatus> = choice::given("status", query.status.as_deref())?;
     let may_create = may_create(&context);
     let list = list(&context, status, query.before, may_create).await?;
@@ -203,6 +203,11 @@ pub(crate) async fn new(context: PageContext) -> Result<HttpResponse, Problem> {
     new_page(&context, fields, None, StatusCode::OK).await
 }
 
+/// Whether the person may set the budget of a project that it creates.
+fn may_limit(context: &PageContext) -> bool {
+    context.caller().check(Permission::ProjectManage, Place::NewProject).is_ok()
+}
+
 async fn new_page(
     context: &PageContext,
     fields: NewForm,
@@ -225,7 +230,7 @@ async fn new_page(
     let workflows = workflows.iter().enumerate().map(view).collect();
     let forbidden = (!may_create(context))
         .then(|| project::requires("Creating a project", Permission::ProjectCreate));
-    let may_limit = context.caller().check(Permission::ProjectManage, Place::NewProject).is_ok();
+    let may_limit = may_limit(context);
     let (layout, frame) = context.frame(Section::Projects, "New project").await?;
     let frame = frame.below([("Projects", context.path("/console/projects"))]);
     let api = ApiSource::new(context, "/projects")?;
@@ -247,6 +252,9 @@ pub(crate) async fn create(
         Err((field, message)) => invalid(field, message),
         Ok(new) => match usage::limit(&fields.dollars, &fields.tokens) {
             Err((field, message)) => invalid(field, message.to_owned()),
+            Ok(limit) if !limit.is_none() && !may_limit(&context) => {
+                invalid("dollars", "can be set by an administrator only; leave it empty".to_owned())
+            }
             Ok(limit) => match make(&context, &fields, new, limit, caller).await {
                 Ok(path) => return Ok(html::redirect(&console.path(&path))),
                 Err(Error::Refused(error)) if once::is_of_another(&error) => {

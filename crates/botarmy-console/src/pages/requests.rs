@@ -23,7 +23,7 @@ pub(crate) async fn show(
     context: PageContext,
     path: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let query: asked::ReviewQuery = context.query()?;
+    let query: asked::ReviewQuery = context.query_beside_part()?;
     let subject = load::load(&context, load::id(&path)?).await?;
     let notice = query.notice(&subject, context.caller());
     page::respond(&context, &subject, &query, asked::Typed::default(), notice, StatusCode::OK).await

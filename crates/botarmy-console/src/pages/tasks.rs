@@ -95,7 +95,7 @@ struct FormView {
 
 /// Shows the list.
 pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let query: TasksQuery = context.query()?;
+    let query: TasksQuery = context.query_beside_part()?;
     let loaded = page::load(&context, page::project_id(&id)?).await?;
     let fields = TaskForm::default();
     list_page(&context, &loaded, &query, fields, None, StatusCode::OK).await
@@ -286,7 +286,7 @@ struct StateTemplate<'a> {
 
 /// Shows a task.
 pub(crate) async fn task(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let NoQuery {} = context.query()?;
+    let NoQuery {} = context.query_beside_part()?;
     let (queries, caller) = (&context.console.queries, context.caller());
     let task = queries.task(caller, task_id(&id)?).await?;
     let project = queries.project(caller, task.project_id).await?;

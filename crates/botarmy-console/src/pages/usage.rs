@@ -4,10 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
-use botarmy_domain::{DomainError, Error, Permission, TaskFilter};
+use botarmy_domain::{DomainError, Error, Permission, Seen, TaskFilter};
 use botarmy_web::Problem;
 use serde::Deserialize;
 
+use super::fields::{is_changed, seen};
 use super::project::{self as page, Loaded, NoQuery, Shared};
 use crate::context::PageContext;
 use crate::frame::Frame;
@@ -47,7 +48,7 @@ struct TablesTemplate<'a> {
 
 /// Shows the usage.
 pub(crate) async fn show(context: PageContext, id: Path<String>) -> Result<HttpResponse, Problem> {
-    let NoQuery {} = context.query()?;
+    let NoQuery {} = context.query_beside_part()?;
     let loaded = page::load(&context, page::project_id(&id)?).await?;
     usage_page(&context, &loaded, None, None, StatusCode::OK).await
 }
@@ -64,10 +65,11 @@ async fn usage_page(
     let budget = queries.budget(caller, project.id).await?;
     let report = queries.usage(caller, project.id).await?;
     let tasks = queries.tasks(caller, project.id, TaskFilter::default(), MAX_TASKS).await?;
-    let fields = fields.unwrap_or_else(|| {
+    let mut fields = fields.unwrap_or_else(|| {
         let (dollars, tokens) = usage::fields(budget.limit);
         BudgetForm { dollars, tokens, ..BudgetForm::default() }
     });
+    Seen::of_limit(budget.is_set.then_some(budget.limit)).as_str().clone_into(&mut fields.seen);
     let prefix = context.path("");
     let tables = TablesTemplate {
         prefix: &prefix,
@@ -106,6 +108,9 @@ pub(crate) struct BudgetForm {
     dollars: String,
     #[serde(default)]
     tokens: String,
+    /// Version of the budget that was shown.
+    #[serde(default)]
+    seen: String,
 }
 
 impl HasToken for BudgetForm {
@@ -125,11 +130,19 @@ pub(crate) async fn set_budget(
         Err((field, message)) => (field.to_owned(), message.to_owned()),
         Ok(limit) => {
             let id = loaded.project().id;
+            let caller = caller.with_seen(seen(&fields.seen)?);
             match context.console.operations.set_budget(id, limit, caller).await {
                 Ok(_) => return Ok(html::redirect(&loaded.path(&context, "/usage"))),
                 Err(Error::Refused(DomainError::Invalid { field, message })) => {
                     let field = if field == "cost_micro_usd" { "dollars" } else { field };
                     (field.to_owned(), message)
+                }
+                Err(Error::Refused(error)) if is_changed(&error) => {
+                    let message = "is another one since the page was shown; it stands above as it \
+                                   is now. Set it again to replace it";
+                    let error = Some(("budget".to_owned(), message.to_owned()));
+                    let status = StatusCode::CONFLICT;
+                    return usage_page(&context, &loaded, Some(fields), error, status).await;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -50,7 +50,7 @@ struct ListTemplate<'a> {
 
 /// Shows the page.
 pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> {
-    let query: WorkersQuery = context.query()?;
+    let query: WorkersQuery = context.query_beside_part()?;
     let (console, caller) = (&context.console, context.caller());
     let found = console.queries.leased_tasks(caller, query.after, WINDOW).await?;
     let names = names(&context, found.items.iter().map(|task| &**task)).await?;

@@ -42,6 +42,12 @@ fn evil() -> Principal {
 }
 
 /// Returns fakes with a person who has a key and a session, seen by an administrator.
+fn another_admin() -> Caller {
+    let principal = Principal { id: Principal::local_id("root"), name: "root".to_owned(), ..ada() };
+    let rights = Rights::of(&[Grant::on_all(Role::Admin)], None);
+    Caller::proven(&principal, Authentication::Session, session(1).id, rights)
+}
+
 fn admin() -> Fakes {
     let mut fakes = Fakes { role: Some(Role::Admin), ..Fakes::idle() };
     fakes
@@ -264,14 +270,21 @@ async fn each_part_of_a_person_is_changed_by_itself() {
             assert_eq!((id, change), (ada().id, expected.clone()));
             Ok(Arc::new(ada()))
         });
-        let answer = fakes.send(form(&person(end), &with_token(fields)), true).await;
+        let request = form(&person(end), &with_token(fields));
+        let answer = fakes.send_as(request, Some(another_admin())).await;
         assert_eq!((answer.status, answer.header(header::LOCATION)), (303, location.as_str()));
+    }
+    for end in ["/disable", "/delete"] {
+        let answer = admin().send(form(&person(end), &with_token("")), true).await;
+        assert_eq!(answer.status, 409, "an administrator does not remove itself by a click");
+        assert!(answer.body.contains("Ask another administrator."), "{}", answer.body);
     }
     let mut fakes = admin();
     fakes.access.expect_change_principal().returning(|_, _, _| {
         Err(DomainError::conflict("last_admin", "It is the last administrator.").into())
     });
-    let answer = fakes.send(form(&person("/delete"), &with_token("")), true).await;
+    let request = form(&person("/delete"), &with_token(""));
+    let answer = fakes.send_as(request, Some(another_admin())).await;
     assert_eq!(answer.status, 409);
     assert!(answer.body.contains("It is the last administrator."), "{}", answer.body);
     for (end, fields) in [("/delete", "groups=x"), ("/promote", "")] {

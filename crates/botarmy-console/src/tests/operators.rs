@@ -449,3 +449,14 @@ async fn the_navigation_has_what_the_person_may_see() {
     };
     assert!(tabs(Role::Admin).await && !tabs(Role::Operator).await);
 }
+
+#[actix_web::test]
+async fn a_page_without_parts_refuses_to_show_one() {
+    // With a part, it would leave out the emergency stops.
+    for page in ["/console/stop", "/console/audit", "/console/help", "/console/settings"] {
+        for query in ["part", "part=", "part=x", "p%61rt=list"] {
+            let answer = Fakes::idle().send(get(&format!("{page}?{query}")), true).await;
+            assert_eq!(answer.status, 422, "{page}?{query}: {}", answer.body);
+        }
+    }
+}

@@ -518,13 +518,32 @@ async fn the_budget_is_changed_by_those_who_may() {
     assert!(!page.body.contains("name=\"dollars\""));
     let wrong = admin().send(form(&path("/budget"), &form_of("dollars=x&tokens=")), true).await;
     assert!(wrong.status == 422 && wrong.body.contains("value=\"x\""), "{}", wrong.body);
-    let mut right = admin();
-    right.operations.expect_set_budget().times(1).returning(|_, limit, _| {
-        assert_eq!(limit, Limit { tokens: Some(1_000), cost_micro_usd: None });
-        Ok(budget(limit))
-    });
-    let answer = right.send(form(&path("/budget"), &form_of("dollars=&tokens=1,000")), true).await;
-    assert_eq!((answer.status, answer.header(header::LOCATION)), (303, path("/usage").as_str()));
+    let unseen = admin().send(form(&path("/budget"), &form_of("tokens=1")), true).await;
+    assert_eq!(unseen.status, 422, "{}", unseen.body);
+    let shown = Seen::of_limit(Some(Limit { tokens: None, cost_micro_usd: Some(2_000_000) }));
+    assert!(page_of(admin()).await.contains(shown.as_str()));
+    for (now, expected) in [(Some(2_000_000), 303), (Some(1_000_000), 409)] {
+        let mut right = admin();
+        right.operations.expect_set_budget().times(1).returning(move |_, limit, caller| {
+            assert_eq!(limit, Limit { tokens: Some(1_000), cost_micro_usd: None });
+            let set = Limit { tokens: None, cost_micro_usd: now };
+            caller.check_seen(|| Seen::of_limit(Some(set)), "The budget")?;
+            Ok(budget(limit))
+        });
+        let fields = form_of(&format!("dollars=&tokens=1,000&seen={}", shown.as_str()));
+        let answer = right.send(form(&path("/budget"), &fields), true).await;
+        assert_eq!(answer.status, expected, "{}", answer.body);
+        if expected == 303 {
+            assert_eq!(answer.header(header::LOCATION), path("/usage").as_str());
+        } else {
+            assert!(answer.body.contains("is another one since the page was shown"));
+            assert!(answer.body.contains("value=\"1,000\""), "{}", answer.body);
+        }
+    }
+}
+
+async fn page_of(fakes: Fakes) -> String {
+    fakes.send(get(&path("/usage")), true).await.body
 }
 
 fn member(name: &str, roles: &[Role]) -> Member {

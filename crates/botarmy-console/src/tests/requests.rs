@@ -242,7 +242,7 @@ async fn the_first_form_asks_and_the_second_commits() {
         assert_eq!(call.reply(&given).status, 303);
         Ok(given.clone())
     });
-    let rest = "action=approve&comment=Good%0D%0Awork&content=left+over&confirmed=yes";
+    let rest = "action=approve&comment=Good%0D%0Awork&confirmed=yes";
     let answer = post(fakes, &request, rest).await;
     assert_eq!(answer.status, 303, "{}", answer.body);
     assert_eq!(answer.header(header::LOCATION), path("?answered=1"));
@@ -251,6 +251,34 @@ async fn the_first_form_asks_and_the_second_commits() {
     let answer = post(with(&request, &[plan_document()]), &request, rest).await;
     assert_eq!(answer.status, 200);
     contains(&answer, &["value=\"amend\" checked", ">Shorter</textarea>"]);
+}
+
+#[actix_web::test]
+async fn an_answer_that_would_drop_what_was_written_is_refused_and_keeps_it() {
+    let request = pending();
+    for (rest, kept) in [
+        ("action=approve&content=left+over", ">left over</textarea>"),
+        ("action=reject&content=left+over&confirmed=yes", ">left over</textarea>"),
+        ("action=approve&document=Mine&edited=markdown", "Mine</textarea>"),
+    ] {
+        let answer = post(with(&request, &[plan_document()]), &request, rest).await;
+        assert_eq!(answer.status, 422, "{rest}: {}", answer.body);
+        contains(&answer, &["takes neither feedback nor an edited document", kept]);
+    }
+}
+
+#[actix_web::test]
+async fn a_text_is_limited_as_over_the_api_and_a_document_by_the_body() {
+    let request = pending();
+    let long = "x".repeat(600 * 1024);
+    for rest in [format!("action=amend&content={long}"), format!("action=approve&comment={long}")] {
+        let answer = post(with(&request, &[plan_document()]), &request, &rest).await;
+        assert_eq!(answer.status, 422, "{}", answer.body);
+        contains(&answer, &["has 614400 bytes; at most 524288 are possible"]);
+    }
+    let rest = format!("action=amend&document={long}&edited=markdown");
+    let answer = post(with(&request, &[plan_document()]), &request, &rest).await;
+    assert_eq!(answer.status, 200);
 }
 
 #[actix_web::test]

@@ -15,6 +15,7 @@ use crate::hitl::{HitlRequest, Subject};
 use crate::ids::{HitlRequestId, ProjectId, TaskId};
 use crate::lease::LeaseHolder;
 use crate::scope::Snapshot;
+use crate::seen::Seen;
 use crate::task::{Task, TaskState};
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
@@ -216,6 +217,8 @@ pub fn set(
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::ProjectManage)?;
     builder.open_project()?;
     let key = BudgetKey::Project(id);
+    let set = builder.account(key).limit;
+    context.caller.check_seen(|| Seen::of_limit(set), "The budget")?;
     change(&mut builder, key, limit);
     let taken = builder.account(key).taken(builder.at());
     for request in builder.open_requests() {

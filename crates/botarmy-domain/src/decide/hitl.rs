@@ -8,6 +8,7 @@ use super::consequences::{amend, approved, rejected};
 use super::exclusion;
 use super::gate::{self, GateTarget};
 use crate::budget::BudgetKey;
+use crate::caller::Place;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
@@ -111,6 +112,11 @@ pub fn respond(
     };
     if releases {
         exclusion::check(&request, builder.project()?, &context.caller)?;
+        let account = request.budget.as_ref().map(|question| question.account);
+        if matches!(account, Some(BudgetKey::Day(..))) {
+            // All projects take from it.
+            context.caller.check(Permission::GateAnswer, Place::Installation)?;
+        }
     }
     let reply = Reply {
         by: context.caller.name().to_owned(),

@@ -11,13 +11,12 @@ use crate::timestamp::Timestamp;
 /// An implementation
 /// - MUST return each ticket to one call of [`Tickets::take`] at most, on whichever server;
 /// - MUST drop the oldest ticket of a holder that has [`MAX_TICKETS`](crate::access::MAX_TICKETS) already;
-/// - MUST drop tickets that have expired when it keeps another one;
 /// - MAY lose tickets when it ends: a client asks for another one.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Tickets: Send + Sync + 'static {
-    /// Keeps a ticket that was issued at `now`.
-    async fn keep(&self, ticket: Ticket, now: Timestamp) -> Result<(), StoreError>;
+    /// Keeps a ticket, and drops those that had expired at the time `expired`.
+    async fn keep(&self, ticket: Ticket, expired: Timestamp) -> Result<(), StoreError>;
 
     /// Uses up the ticket with this digest, and returns it; `None` where there is none. It may have
     /// expired.

@@ -58,6 +58,8 @@ pub(crate) struct AnswerForm {
 }
 
 impl HasToken for AnswerForm {
+    const DOCUMENT: Option<&'static str> = Some("document");
+
     fn form_token(&self) -> &str {
         &self.form_token
     }
@@ -416,8 +418,19 @@ fn response(subject: &Subject, form: &AnswerForm) -> Result<Response, Problem> {
                 return Err(missing("Write what should change, or edit the document."));
             }
         }
-        // Feedback that was typed before another answer was chosen.
-        (_, HitlAction::Approve | HitlAction::Reject) => content = None,
+        (_, HitlAction::Approve | HitlAction::Reject) => {
+            let is_edited = form.document.as_deref().is_some_and(|text| {
+                let before = subject.artifacts.first();
+                before
+                    .is_none_or(|one| content::editable(one, form.typed().is_json).0 != lines(text))
+            });
+            if content.is_some() || is_edited {
+                return Err(missing(
+                    "This answer takes neither feedback nor an edited document, and you have \
+                     written one: choose the other answer to send it, or take your changes back.",
+                ));
+            }
+        }
     }
     Ok(Response {
         action,

@@ -8,8 +8,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
 use botarmy_domain::{
-    Caller, DomainError, Error, HitlAction, HitlRequest, HitlRequestId, HitlStatus, Project,
-    Response, StoreError, error_chain,
+    Caller, DomainError, Error, HitlAction, HitlRequest, HitlRequestId, HitlStatus, Permission,
+    Place, Project, Response, StoreError, error_chain,
 };
 use botarmy_web::{Problem, UnknownFields, parse_query};
 use serde::Deserialize;
@@ -143,7 +143,10 @@ async fn row(context: &PageContext, id: HitlRequestId, digest: &str) -> Result<R
     let request = context.console.queries.request(context.caller(), id).await?;
     let project = context.console.queries.project(context.caller(), request.project_id).await?;
     let answer = |action| request::answer(Case::of(&request), action, &request, &project, 0);
-    let obstacle = if request.status() != HitlStatus::Pending {
+    let place = Place::Project { id: project.id, creator: project.creator };
+    let obstacle = if context.caller().check(Permission::GateAnswer, place).is_err() {
+        Some("Your roles do not let you answer it".into())
+    } else if request.status() != HitlStatus::Pending {
         review::end(&request, &project, context.now())
             .map(|end| end.sentence.text(format!(" {}", end.time.text)))
     } else if Case::of(&request) != Case::Review {
@@ -182,6 +185,10 @@ pub(crate) async fn answer_together(
             return list(&context, &chosen, notice, comment, status).await;
         }
     };
+    if chosen.is_empty() {
+        let detail = "Select at least one request in the inbox.";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+    }
     let answer = Answer { action, comment };
     let mut results = Vec::new();
     let mut is_failing = false;
