@@ -308,7 +308,12 @@ async function again(response) {
   socket = null;
   lost ||= setTimeout(stale, 3000);
   // Signed out, or a token of an earlier session: the page has to be loaded again.
-  if ([401, 403, 404].includes(response?.status)) return stale();
+  if ([401, 403, 404].includes(response?.status)) {
+    clearTimeout(lost);
+    stale();
+    if (response.status === 401) indicator.firstElementChild.textContent = "Signed out";
+    return;
+  }
   retries += 1;
   await wait(Math.min(5000, 500 * 2 ** Math.min(retries, 6)) * (0.75 + Math.random() / 2));
   connect();

@@ -31,8 +31,8 @@ struct ErrorTemplate<'a> {
     title: &'a str,
     detail: &'a str,
     request_id: &'a str,
-    /// Whether a sign-in would help.
-    is_signed_out: bool,
+    /// Path and query of the sign-in, if it would help.
+    sign_in: Option<String>,
 }
 
 impl ErrorPages for Console {
@@ -64,7 +64,13 @@ impl Console {
             }
             return self.to_login(next);
         }
-        let detail = problem.to_string();
+        let detail = if status == StatusCode::UNAUTHORIZED {
+            "Your session has ended, and nothing was recorded. Go back in your browser to copy what you \
+             have written, then sign in again."
+                .to_owned()
+        } else {
+            problem.to_string()
+        };
         self.error(problem, request, title(status), &detail)
     }
 
@@ -82,7 +88,7 @@ impl Console {
             title,
             detail,
             request_id: &request.request_id,
-            is_signed_out: status == StatusCode::UNAUTHORIZED,
+            sign_in: (status == StatusCode::UNAUTHORIZED).then(|| sign_in_from(request)),
         };
         let mut headers = problem.headers().to_vec();
         headers.extend(HEADERS);
@@ -124,6 +130,13 @@ impl Console {
                       for this address, or use one of these.";
         self.error(problem, request, "The sign-in was not kept", detail)
     }
+}
+
+/// Returns the path and the query of the sign-in, which leads back to the page with the form.
+fn sign_in_from(request: &PageRequest) -> String {
+    let referer = request.referer.as_deref().unwrap_or_default();
+    let page = referer.find("/console/").map_or("", |at| &referer[at..]);
+    next::with_next(LOGIN, next::own(page))
 }
 
 fn title(status: StatusCode) -> &'static str {

@@ -106,14 +106,19 @@ impl<T: DeserializeOwned + HasToken + 'static> FromRequest for Form<T> {
         let request = request.clone();
         Box::pin(async move {
             let visitor = visitor?;
-            let body = body.await.map_err(|error| {
-                Problem::new(error.as_response_error().status_code(), error.to_string())
-            })?;
+            let console = request.app_data::<Data<Console>>().cloned();
+            let console = console.expect("the pages are mounted with their console");
+            let body =
+                body.await.map_err(|error| match error.as_response_error().status_code() {
+                    status @ StatusCode::PAYLOAD_TOO_LARGE => {
+                        let limit = console.body_limit;
+                        Problem::new(status, format!("A form has at most {limit} bytes."))
+                    }
+                    status => Problem::new(status, error.to_string()),
+                })?;
             let fields: T = form::read(&request, &body)?;
             visitor.check(fields.form_token())?;
-            let console = request.app_data::<Data<Console>>();
-            let limit = console.expect("the pages are mounted with their console").text_limit;
-            form::check_texts(&body, limit, T::DOCUMENT)?;
+            form::check_texts(&body, console.text_limit, T::DOCUMENT)?;
             Ok(Self { caller: visitor.caller, fields })
         })
     }

@@ -438,6 +438,7 @@ async fn below_a_public_address_all_links_have_its_path() {
 
 #[test]
 fn a_request_without_a_session_is_led_to_the_sign_in_if_it_is_for_a_page() {
+    const REQUEST: &str = "/console/requests/1?edit=1";
     let console = Fakes::default().console();
     let page = |method: Method, target: &str, is_cross_site, code: &'static str| {
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "No.").with_code(code);
@@ -445,6 +446,7 @@ fn a_request_without_a_session_is_led_to_the_sign_in_if_it_is_for_a_page() {
             method,
             target: target.to_owned(),
             is_cross_site,
+            referer: Some(format!("http://botarmy.localhost:8080/bot{REQUEST}")),
             request_id: "r-1".to_owned(),
         };
         let page = console.page(&problem, &request);
@@ -464,6 +466,8 @@ fn a_request_without_a_session_is_led_to_the_sign_in_if_it_is_for_a_page() {
     assert!(body.contains("content=\"0; url=/console/inbox\""), "{body}");
     let (status, _, _, body) = page(Method::POST, "/console/logout", false, "session_required");
     assert!(status == 401 && body.contains("r-1"), "{body}");
+    assert!(body.contains("href=\"/console/login?next=/console/requests/1%3Fedit%3D1\""), "{body}");
+    assert!(body.contains("nothing was recorded"), "{body}");
 }
 
 #[actix_web::test]

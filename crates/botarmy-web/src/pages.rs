@@ -60,6 +60,8 @@ pub struct PageRequest {
     /// Whether a page of another site has sent the browser here, so that it left out the cookie of the
     /// session.
     pub is_cross_site: bool,
+    /// Address of the page from which it was sent, as the browser says; it may be any text.
+    pub referer: Option<String>,
     /// Id of the request.
     pub request_id: String,
 }
@@ -74,12 +76,14 @@ impl PageRequest {
         }
         let site = request.headers().get("sec-fetch-site");
         let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        let referer = request.headers().get(header::REFERER);
         let target = request.uri().path_and_query();
         Some(Self {
             method: request.method().clone(),
             target: target.map_or_else(String::new, ToString::to_string),
             is_cross_site: site
                 .is_some_and(|site| matches!(site.as_bytes(), b"cross-site" | b"same-site")),
+            referer: referer.and_then(|url| url.to_str().ok()).map(str::to_owned),
             request_id: id.unwrap_or_default().to_owned(),
         })
     }
