@@ -1,7 +1,7 @@
 //! Entries of a log as sentences.
 
 use botarmy_domain::event::{EventPayload, HitlRequestCreated};
-use botarmy_domain::{Entry, EventType, HitlAction, ProjectStatus, Timestamp};
+use botarmy_domain::{AgentStatusKind, Entry, EventType, HitlAction, ProjectStatus, Timestamp};
 
 use super::document;
 use super::sentence::Sentence;
@@ -171,7 +171,11 @@ fn sentence(entry: &Entry) -> (String, Sentence, Option<String>) {
             let handoff = handoff.handoff;
             (
                 handoff.step,
-                format!("handed from the {} to the {}", handoff.from, handoff.to).into(),
+                if handoff.from == handoff.to {
+                    format!("stays with the {}", handoff.to).into()
+                } else {
+                    format!("handed from the {} to the {}", handoff.from, handoff.to).into()
+                },
                 None,
             )
         }
@@ -197,7 +201,15 @@ fn sentence(entry: &Entry) -> (String, Sentence, Option<String>) {
         EventPayload::HitlCancelled(cancelled) => {
             plain("Request cancelled:", quoted(&cancelled.reason).into())
         }
-        EventPayload::AgentStatusChanged(_) => plain("Agent", "changed its status".into()),
+        EventPayload::AgentStatusChanged(agent) => {
+            let status = match agent.0.status {
+                AgentStatusKind::Idle => "is idle",
+                AgentStatusKind::Working => "is working",
+                AgentStatusKind::WaitingForHitl => "waits for a person",
+                AgentStatusKind::Error => "has an error",
+            };
+            plain(&format!("Agent {}", agent.0.agent_type), status.into())
+        }
         EventPayload::ArtifactCreated(created) => (
             texts::artifact(created.artifact_type).to_owned(),
             format!("stored by {}", created.source_agent).into(),
@@ -216,7 +228,10 @@ fn sentence(entry: &Entry) -> (String, Sentence, Option<String>) {
         EventPayload::BudgetExhausted(_) => plain("Budget", "exhausted".into()),
         EventPayload::EmergencyStopped(_) => plain("Emergency stop", by("set")),
         EventPayload::EmergencyReleased(_) => plain("Emergency stop", by("released")),
-        other => (document::title(other.event_type().as_str()), by("recorded"), None),
+        other => {
+            let by = Sentence::from("by ").name(entry.actor());
+            (document::title(other.event_type().as_str()), by, None)
+        }
     }
 }
 
