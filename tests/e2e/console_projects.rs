@@ -81,8 +81,12 @@ async fn an_idea_is_entered_followed_paused_and_cancelled_without_scripts() {
     assert!(ask.contains("Step &#34;Project Planning&#34; is in_review."), "{ask}");
     let token = browser.token().await;
     let seen = browser.show(&format!("{path}/complete")).await.hidden("seen");
-    let budget = [("dollars", ""), ("tokens", "1,000,000")];
+    let shown = browser.show(&format!("{path}/usage")).await.hidden("seen");
+    let budget = [("dollars", ""), ("tokens", "1,000,000"), ("seen", shown.as_str())];
     submit(&mut browser, &format!("{path}/budget"), &budget).await;
+    let stale = [("form_token", token.as_str()), ("dollars", "5"), ("seen", &shown)];
+    let stale = browser.submit(&format!("{path}/budget"), &stale).await;
+    assert_eq!(stale.status, 409, "another limit was set since: {}", stale.body);
     let (_, set) = server.get(&format!("/api/v1/projects/{id}/budget")).await;
     assert_eq!(set["limit"], json!({"tokens": 1_000_000, "cost_micro_usd": null}));
     // What was shown has changed: the plan is approved, and other conditions are not met now.
