@@ -348,7 +348,9 @@ async fn a_server_that_was_frozen_while_a_key_was_revoked_does_not_accept_it_aft
     servers[1].signal(Signal::CONT);
     for status in join_all(asking).await {
         let status = status.unwrap();
-        assert!([401, 503].contains(&status), "{status}");
+        // actix-http counts the time for the head of a request from a clock that it reads twice a second. A
+        // connection that is accepted before the first tick after the pause is one that came too late.
+        assert!([401, 408, 503].contains(&status), "{status}");
     }
     refused_for_good(&servers[1], &revoked).await;
 }
