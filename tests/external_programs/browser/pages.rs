@@ -443,7 +443,7 @@ async fn access(pages: &mut Looker, server: &TestServer) {
     pages.look("person-link", "").await;
     pages.open(&format!("/settings/people/{person}")).await;
     pages.send("form[action$='/disable']").await;
-    says(&pages.browser, "are refused until it is enabled").await;
+    says(&pages.browser, "keys and sessions are refused").await;
     pages.look("person-disabled", "").await;
     pages.send("form[action$='/enable']").await;
     says(&pages.browser, "The change is in force").await;
