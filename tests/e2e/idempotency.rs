@@ -353,9 +353,8 @@ async fn while_killed(
 /// Kills a server while it answers, until a decision was committed whose response never left. The
 /// requests are then sent again, to another server if there is one.
 ///
-/// How long a server takes depends on the machine and on what runs beside it, so each round moves the
-/// longest delay of the next one to where the commits are: later if there were none, and earlier if each
-/// request had its response.
+/// Each round moves the longest delay of the next one to where the commits are: later if there were none,
+/// and earlier if each request had its response. The machine, and what runs beside it, decide when that is.
 async fn kills_between_commit_and_response(
     dice: &mut Dice,
     server: &mut TestServer,

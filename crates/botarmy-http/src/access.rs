@@ -8,7 +8,6 @@ mod sessions;
 use std::collections::BTreeSet;
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
 use actix_web::web::Data;
 use botarmy_domain::{
     Authentication, CredentialId, Permission, PrincipalId, PrincipalKind, ProjectId,
@@ -113,11 +112,7 @@ async fn me(state: Data<State>, Caller(caller): Caller) -> HttpResponse {
     responses((status = 201, body = Ticket)),
 )]
 async fn ticket(state: Data<State>, Caller(caller): Caller) -> Result<HttpResponse, Problem> {
-    let ticket = state.access.issue_ticket(&caller).await?;
-    let response = HttpResponse::Created()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(Ticket::from(ticket));
-    Ok(response)
+    Ok(Ticket::created(&state.access.issue_ticket(&caller).await?))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub use credential::has_credential;
 pub use error::{RETRY_AFTER_FULL_S, RETRY_AFTER_S};
 pub use origin::{FOREIGN_ORIGIN, OWN_LOOPBACK_NAME, OriginRule, is_host};
 pub use pages::{
-    ErrorPage, ErrorPages, PageRequest, Preview, accepts_html, has_preview_token, is_page,
+    ErrorPage, ErrorPages, PageRequest, Preview, accepts_html, ascii, has_preview_token, is_page,
     preview_path,
 };
 pub use problem::{CONTENT_TYPE, FieldError, Problem, ProblemDocument, ends_connection};

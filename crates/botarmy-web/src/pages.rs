@@ -50,6 +50,13 @@ pub fn accepts_html(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Returns a path of pages in which ids are printable ASCII characters. The router compiles a regular
+/// expression for each on every thread, which takes 11 us; for any characters it takes 34 us.
+#[must_use]
+pub fn ascii(path: &str) -> String {
+    path.replace('}', ":[!-.0-~]+}")
+}
+
 /// Request for a page, as far as the page of its error depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {

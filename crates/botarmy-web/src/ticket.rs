@@ -1,5 +1,7 @@
 //! Tickets, with which a page opens a WebSocket.
 
+use actix_web::HttpResponse;
+use actix_web::http::header;
 use botarmy_domain::TicketText;
 use botarmy_domain::access::TICKET_LIFETIME;
 use serde::Serialize;
@@ -23,10 +25,13 @@ pub struct Ticket {
     expires_in_s: u64,
 }
 
-impl From<TicketText> for Ticket {
-    fn from(text: TicketText) -> Self {
+impl Ticket {
+    /// Returns the response that hands a ticket out, which nothing keeps.
+    #[must_use]
+    pub fn created(text: &TicketText) -> HttpResponse {
         let ticket = text.expose().to_owned();
         let protocols = [PROTOCOL.to_owned(), format!("{TICKET_PROTOCOL}{ticket}")];
-        Self { ticket, protocols, expires_in_s: TICKET_LIFETIME.as_secs() }
+        let ticket = Self { ticket, protocols, expires_in_s: TICKET_LIFETIME.as_secs() };
+        HttpResponse::Created().insert_header((header::CACHE_CONTROL, "no-store")).json(ticket)
     }
 }

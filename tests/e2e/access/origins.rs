@@ -7,7 +7,7 @@ use botarmy_tests::server::TestServer;
 use reqwest::Method;
 
 use super::table::{Needs, TABLE, Target, filled, operations, target};
-use super::world::NO_RUNNERS;
+use super::world::{NO_RUNNERS, decided};
 
 /// Returns origins that are not the server's, for a server on this port.
 fn foreign(port: u16) -> [String; 9] {
@@ -27,12 +27,8 @@ fn foreign(port: u16) -> [String; 9] {
 
 /// Returns the state of the project of a target, and the number of entries about access.
 async fn state(server: &TestServer, target: &Target) -> (serde_json::Value, usize) {
-    let path = "/api/v1/audit/events?limit=1000";
-    let mut events = server.list(path).await;
-    // The server writes these by itself, a moment after what they are about.
-    let own = ["access_denied", "agent_status_changed"].map(serde_json::Value::from);
-    events.retain(|event| !own.contains(&event["event_type"]));
-    (target.project.state(server).await, events.len())
+    let events = decided(server).await.len();
+    (target.project.state(server).await, events)
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::table::{
     Column, Expected, Needs, TABLE, Target, columns, credential, expected, filled, operations,
     target,
 };
-use super::world::{LONG_LEASES, NO_RUNNERS, principal, unknown_key};
+use super::world::{LONG_LEASES, NO_RUNNERS, decided, principal, unknown_key};
 
 /// Requests in every test run, and in the long form.
 const REQUESTS: (u32, u32) = (3_000, 1_000_000);
@@ -307,9 +307,7 @@ fn any_body(dice: &mut Dice, body: Option<&Value>) -> Option<Vec<u8>> {
 /// Returns everything that is stored, as far as logs and lists show it, without what the server writes by
 /// itself a moment after what it is about.
 async fn stored(server: &TestServer) -> Value {
-    let mut events = server.list("/api/v1/audit/events?limit=1000").await;
-    let own = ["access_denied", "agent_status_changed"].map(Value::from);
-    events.retain(|event| !own.contains(&event["event_type"]));
+    let events = decided(server).await;
     let mut ends: BTreeMap<String, (String, u64)> = BTreeMap::new();
     for event in &events {
         let log = event["project_id"].as_str().unwrap_or("system").to_owned();

@@ -75,6 +75,15 @@ impl Project {
     }
 }
 
+/// Returns the newest entries of all logs, without those that the server writes by itself a moment after what
+/// they are about.
+pub(super) async fn decided(server: &TestServer) -> Vec<Value> {
+    let mut events = server.list("/api/v1/audit/events?limit=1000").await;
+    let own = ["access_denied", "agent_status_changed"].map(Value::from);
+    events.retain(|event| !own.contains(&event["event_type"]));
+    events
+}
+
 /// A principal with a key.
 pub(super) struct Keyed {
     pub(super) principal: String,

@@ -1,7 +1,6 @@
 //! Tickets with which pages open a WebSocket: the cookie of the session does not open one.
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
 use actix_web::web::Data;
 use botarmy_web::{Problem, Ticket};
 
@@ -13,9 +12,5 @@ pub(crate) async fn create(
     Confirmed(caller): Confirmed,
     console: Data<Console>,
 ) -> Result<HttpResponse, Problem> {
-    let ticket = console.access.issue_ticket(&caller).await?;
-    let response = HttpResponse::Created()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(Ticket::from(ticket));
-    Ok(response)
+    Ok(Ticket::created(&console.access.issue_ticket(&caller).await?))
 }

@@ -60,15 +60,12 @@ impl Access for AccessControl {
 
     fn recheck(&self, caller: &Caller) -> Result<Caller, Denial> {
         let Some(id) = caller.credential() else { return Ok(caller.clone()) };
-        let table = self.0.cache.table().ok_or(Denial::Unavailable)?;
         let now = match caller.authentication() {
-            Authentication::Key => self.accept(table.with_id(id).ok_or(Denial::Invalid)?)?.0,
-            Authentication::Session => {
-                self.accept_session(table.session_with_id(id).ok_or(Denial::Invalid)?)?.0
-            }
+            Authentication::Key => self.caller_with_key(id)?,
+            Authentication::Session => self.caller_with_session(id)?,
             _ => return Err(Denial::Invalid),
         };
-        Ok(caller.clone().with_identity_of(now))
+        Ok(caller.clone().with_identity_of(&now))
     }
 
     fn caller_with_key(&self, key: CredentialId) -> Result<Caller, Denial> {

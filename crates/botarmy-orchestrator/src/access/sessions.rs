@@ -315,6 +315,13 @@ impl AccessControl {
         }
     }
 
+    /// Returns the person with the session of this id as it is now.
+    pub(super) fn caller_with_session(&self, id: CredentialId) -> Result<Caller, Denial> {
+        let table = self.0.cache.table().ok_or(Denial::Unavailable)?;
+        let entry = table.session_with_id(id).ok_or(Denial::Invalid)?;
+        Ok(self.accept_session(entry)?.0.clone())
+    }
+
     /// Returns the person of a valid entry, signed in.
     pub(super) fn accept_session<'a>(
         &self,

@@ -55,11 +55,7 @@ impl AccessControl {
     fn current_holder(&self, holder: &TicketHolder) -> Result<Caller, Denial> {
         match holder {
             TicketHolder::Key(id) => self.caller_with_key(*id),
-            TicketHolder::Session(id) => {
-                let table = self.0.cache.table().ok_or(Denial::Unavailable)?;
-                let entry = table.session_with_id(*id).ok_or(Denial::Invalid)?;
-                Ok(self.accept_session(entry)?.0.clone())
-            }
+            TicketHolder::Session(id) => self.caller_with_session(*id),
             TicketHolder::Person(_) if self.is_required() => Err(Denial::Invalid),
             TicketHolder::Person(name) => Ok(Caller::person(name)),
         }
