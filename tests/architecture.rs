@@ -71,11 +71,11 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
             // Certificates are no matter of the domain.
             "botarmy-tls" => assert!(on_ours.is_empty(), "{name} leans on {on_ours:?}"),
             // What every border over HTTP shares, and the live frames that some of them serve.
-            "botarmy-http" | "botarmy-console" => {
+            "botarmy-console" => {
                 let both = ["botarmy-domain", "botarmy-web"];
                 assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
             }
-            "botarmy-ws" => {
+            "botarmy-http" | "botarmy-ws" => {
                 let all = ["botarmy-domain", "botarmy-live", "botarmy-web"];
                 assert_eq!(on_ours, all.into(), "{name} leans on {on_ours:?}");
             }

@@ -86,6 +86,7 @@ contracts! {
         due_things_are_found_when_they_are_due,
         entries_pass_every_filter_and_page,
         a_log_is_read_from_any_position_without_a_gap,
+        spans_name_every_log_with_entries_since_a_time,
         a_page_ends_with_the_row_that_reaches_its_bytes,
         packages_are_there_until_they_are_deleted,
         agents_are_derived_and_remembered,

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::decide::{agents, artifacts};
-use botarmy_domain::log::LogId;
+use botarmy_domain::log::{LogId, LogSpan};
 use botarmy_domain::page::{PART_BYTES, Page};
 use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{
     AgentStatusKind, AgentType, ArtifactFilter, ArtifactType, Caller, ContextId, Entry,
     EntryFilter, EventId, EventSource, EventType, HitlRequestId, HitlStatus, Package, Permission,
-    ProjectId, ProjectStatus, Reach, Scope, TaskFilter, TaskId, TaskLine, TaskStatus, package,
+    ProjectId, ProjectStatus, Reach, Scope, TaskFilter, TaskId, TaskLine, TaskStatus, Timestamp,
+    package,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -245,6 +246,31 @@ pub async fn a_log_is_read_from_any_position_without_a_gap(stores: &Stores) {
     let unknown = LogId::Project(stores.context().id_generator().project());
     assert!(stores.audit.since(unknown, 0, 5).await.unwrap().is_empty());
     assert_eq!(stores.audit.head(unknown).await.unwrap(), None);
+}
+
+pub async fn spans_name_every_log_with_entries_since_a_time(stores: &Stores) {
+    let (old, new) = (stores.project("Old").await, stores.project("New").await);
+    stores.submit(old, 5).await;
+    let old_log = LogId::Project(old);
+    let last = stores.audit.since(old_log, 0, 10).await.unwrap().items.pop().unwrap();
+    let (log, everything) = (LogId::Project(new), Timestamp::from_micros(0));
+    for _ in 0..3 {
+        stores.submit(new, 5).await;
+    }
+    let all = stores.audit.spans(everything, 1000).await.unwrap().unwrap();
+    let entries: u64 = all.iter().map(|span| span.last - span.first + 1).sum();
+    assert!(all.is_sorted() && all.contains(&LogSpan { log, first: 1, last: 4 }), "{all:?}");
+    assert!(all.contains(&LogSpan { log: old_log, first: 1, last: 2 }), "{all:?}");
+    // Of the entries at that millisecond and later.
+    let since = stores.audit.spans(last.created_at, 1000).await.unwrap().unwrap();
+    let of_old = since.iter().find(|span| span.log == old_log).unwrap();
+    assert_eq!(of_old.last, 2);
+    assert!(since.iter().any(|span| span.log == log));
+    let later = Timestamp::from_micros(last.created_at.micros() + 3_600_000_000);
+    assert_eq!(stores.audit.spans(later, 1000).await.unwrap(), Some(Vec::new()));
+    let limit = u32::try_from(entries).unwrap();
+    assert_eq!(stores.audit.spans(everything, limit).await.unwrap(), Some(all));
+    assert_eq!(stores.audit.spans(everything, limit - 1).await.unwrap(), None);
 }
 
 pub async fn packages_are_there_until_they_are_deleted(stores: &Stores) {

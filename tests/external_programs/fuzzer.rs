@@ -49,6 +49,8 @@ async fn thousands_of_requests_made_from_the_document_find_no_difference_to_it()
     command.args(["--seed", "1", "--max-time", &count(SECONDS.0, SECONDS.1).to_string()]);
     command.args(["--continue-on-failure", "--generation-database", "none", "--no-color"]);
     command.args(["--max-response-time", "10", "--request-timeout", "40"]);
+    // Its response does not end.
+    command.args(["--exclude-operation-id", "stream_events"]);
     // The hooks run the first themselves. They give each call the key of the server, so the tool cannot
     // leave it out or send another; the tests of access do both for every operation.
     let excluded = ["positive_data_acceptance", "ignored_auth", "missing_required_header"];

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod cookie_client;
 pub mod dice;
 pub mod documented;
+pub mod event_stream;
 pub mod external_programs;
 pub mod follower;
 pub mod openid_provider;

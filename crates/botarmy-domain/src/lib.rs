@@ -87,7 +87,7 @@ pub use idempotency::{CallKey, CallReply, KeptReply, KeyedCall, RequestDigest};
 pub use ids::{ContextId, CredentialId, EventId, HitlRequestId, PrincipalId, ProjectId, TaskId};
 pub use lease::{Lease, LeaseHolder, LeaseTaker, WorkerId};
 pub use lease_token::{LeaseSecret, LeaseToken, TokenDigest};
-pub use log::{Entry, EntryFilter, Head, LogId, Origin, Proof};
+pub use log::{Entry, EntryFilter, Head, LogId, LogSpan, Origin, Proof};
 pub use outcome::{Outcome, Question, RunError};
 pub use package::Package;
 pub use page::Page;

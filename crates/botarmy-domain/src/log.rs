@@ -60,6 +60,17 @@ impl LogId {
     }
 }
 
+/// Positions in a log, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogSpan {
+    /// The log.
+    pub log: LogId,
+    /// First position.
+    pub first: u64,
+    /// Last position.
+    pub last: u64,
+}
+
 /// End of a log, with the counts of its project. Locked while a decision is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {

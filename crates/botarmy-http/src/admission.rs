@@ -45,7 +45,7 @@ pub use limiter::{Concurrency, LimitSettings};
 pub(crate) use rate_limit_headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
 
 /// Interval at which the caller of a request that waits is rechecked.
-const RECHECK: Duration = Duration::from_millis(400);
+pub(crate) const RECHECK: Duration = Duration::from_millis(400);
 /// Beginning of the paths of workers, whose requests name no user.
 const WORKER: &str = "/api/v1/worker/";
 

@@ -149,6 +149,13 @@ impl Endpoint {
         self
     }
 
+    /// Counts as a connection that stays open. It is not compressed: what is compressed waits for more.
+    pub(crate) fn stream(mut self) -> Self {
+        self.effort = Effort::Stream;
+        self.compressed = false;
+        self
+    }
+
     /// Turns compression off, because the bytes have a strong `ETag` (RFC 9110, section 8.8.3).
     pub(crate) fn uncompressed(mut self) -> Self {
         self.compressed = false;

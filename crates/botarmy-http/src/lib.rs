@@ -19,6 +19,7 @@ mod documented;
 mod emergency;
 mod endpoint;
 mod error;
+mod event_stream;
 mod extract;
 mod health;
 mod hitl;
@@ -61,6 +62,7 @@ use botarmy_domain::ports::{
     Access, Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Sessions,
     Tasks, WorkerLeases,
 };
+use botarmy_live::Hub;
 use botarmy_web::{ErrorPages, OriginRule, PublicUrl, TrustedProxies, UnknownFields};
 
 use crate::admission::Admission;
@@ -89,6 +91,8 @@ pub struct Api {
     pub queries: Arc<dyn Queries>,
     /// Reads the logs.
     pub logs: Arc<dyn LogQueries>,
+    /// Live frames, for event streams.
+    pub live: Arc<Hub>,
     /// Recognises callers, and manages principals and keys.
     pub access: Arc<dyn Access>,
     /// Recognises people who are signed in.
@@ -407,6 +411,7 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
         artifacts::endpoints(),
         packages::endpoints(),
         audit::endpoints(),
+        event_stream::endpoints(),
         access::endpoints(),
         health::endpoints(),
         docs::endpoints(),

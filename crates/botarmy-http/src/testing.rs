@@ -22,6 +22,7 @@ use botarmy_domain::{
     Oversight, Plan, Principal, PrincipalKind, Progress, Project, ProjectId, ProjectState,
     StepStatus, Task, Timestamp, Usage, Workflow,
 };
+use botarmy_live::Hub;
 use botarmy_web::ErrorPages;
 use serde_json::{Map, Value, json};
 
@@ -42,6 +43,8 @@ pub(crate) struct Fakes {
     pub(crate) leases: MockWorkerLeases,
     pub(crate) queries: MockQueries,
     pub(crate) logs: MockLogQueries,
+    /// Live frames; of a hub that has stopped if a test sets none.
+    pub(crate) live: Option<Arc<Hub>>,
     /// Access control; an open server that knows no credential if a test sets none.
     pub(crate) access: Option<MockAccess>,
     pub(crate) sessions: MockSessions,
@@ -110,6 +113,7 @@ impl Fakes {
             leases: Arc::new(self.leases),
             queries: Arc::new(self.queries),
             logs: Arc::new(self.logs),
+            live: self.live.unwrap_or_else(botarmy_live::fakes::stopped_hub),
             access: Arc::new(self.access.unwrap_or_else(open_access)),
             sessions: Arc::new(self.sessions),
             pages: self.pages,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use botarmy_domain::log::{Event, HeadMark, Line, Verification, Verifier};
+use botarmy_domain::log::{Event, HeadMark, Line, LogSpan, Verification, Verifier};
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::{Clock, EventBus, LogQueries, Subscription};
 use botarmy_domain::replay::StateVerification;
@@ -17,7 +17,19 @@ use botarmy_domain::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::{Hub, LiveSettings};
+
 static SEEDS: AtomicUsize = AtomicUsize::new(1);
+
+/// Creates a hub that is stopped: it admits no connection. Must be called inside a tokio runtime.
+#[must_use]
+pub fn stopped_hub() -> Arc<Hub> {
+    let world = World::new();
+    let (bus, logs, clock) = (Arc::clone(&world), Arc::clone(&world), world);
+    let hub = Hub::start(bus, logs, clock, LiveSettings::default());
+    hub.stop();
+    hub
+}
 
 /// Writes the entries of one log.
 #[derive(Debug)]
@@ -216,6 +228,27 @@ impl LogQueries for World {
         let entries = logs.get(&log).map(|(_, entries)| entries.as_slice()).unwrap_or_default();
         let after = entries.iter().filter(|entry| entry.seq > after).map(sized);
         Page::part(after, limit, PART_BYTES)
+    }
+
+    async fn log_spans(
+        &self,
+        _: &Caller,
+        from: Timestamp,
+        limit: u32,
+    ) -> Result<Option<Vec<LogSpan>>, Error> {
+        self.reading().await?;
+        let logs = self.logs();
+        let (mut spans, mut count) = (Vec::new(), 0);
+        for (log, (_, entries)) in &*logs {
+            let found: Vec<_> =
+                entries.iter().filter(|e| e.created_at.millis() >= from.millis()).collect();
+            count += found.len();
+            if let [first, ..] = found[..] {
+                let last = found.iter().map(|entry| entry.seq).max().unwrap_or(first.seq);
+                spans.push(LogSpan { log: *log, first: first.seq, last });
+            }
+        }
+        Ok((count <= limit as usize).then_some(spans))
     }
 
     async fn entry(&self, _: &Caller, id: EventId) -> Result<Arc<Entry>, Error> {

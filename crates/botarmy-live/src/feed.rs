@@ -26,6 +26,8 @@ pub(crate) enum FeedStep {
     Lost(u64),
     /// Project of which it has to be known whether the subscriber sees it.
     Ask(ProjectId),
+    /// Every entry with an earlier time stands before this place.
+    Complete(Timestamp),
 }
 
 /// Whether a subscriber gets the entries of a log from the feed.
@@ -39,13 +41,19 @@ pub(crate) enum Shown {
 
 #[derive(Debug)]
 struct Item {
-    /// `None` for a notice of loss.
+    /// `None` for a notice of loss, and for a time.
     log: Option<LogId>,
     seq: Option<u64>,
     /// Size of the frames, in bytes.
     bytes: usize,
-    /// `None` once the item is too old to keep them.
+    /// `None` once the item is too old to keep them, and for a time.
     frames: Option<Frames>,
+    /// Time before which every entry stands before this item.
+    complete: Option<Timestamp>,
+}
+
+impl Item {
+    const EMPTY: Self = Self { log: None, seq: None, bytes: 0, frames: None, complete: None };
 }
 
 #[derive(Debug, Default)]
@@ -126,7 +134,8 @@ impl Feed {
         }
         let bytes = frames.bytes();
         state.bytes += bytes;
-        state.items.push_back(Item { log: Some(log), seq, bytes, frames: Some(frames) });
+        let item = Item { log: Some(log), seq, bytes, frames: Some(frames), ..Item::EMPTY };
+        state.items.push_back(item);
         let LiveSettings { recent_frames, recent_bytes, feed_backlog, .. } = *self.settings;
         let end = state.first + state.items.len() as u64;
         while state.kept + 1 < end
@@ -151,10 +160,26 @@ impl Feed {
     pub(crate) fn publish_loss(&self, frames: Frames) {
         let mut state = self.state();
         if self.is_watched() {
-            state.items.push_back(Item { log: None, seq: None, bytes: 0, frames: Some(frames) });
+            state.items.push_back(Item { frames: Some(frames), ..Item::EMPTY });
             drop(state);
             self.listeners.wake();
         }
+    }
+
+    /// Publishes that every entry with an earlier time was published.
+    pub(crate) fn publish_complete(&self, up_to: Timestamp) {
+        let mut state = self.state();
+        if self.is_watched() {
+            state.items.push_back(Item { complete: Some(up_to), ..Item::EMPTY });
+            drop(state);
+            self.listeners.wake();
+        }
+    }
+
+    /// Returns the position after the newest item.
+    pub(crate) fn end(&self) -> u64 {
+        let state = self.state();
+        state.first + state.items.len() as u64
     }
 
     /// Returns the next step at a position, and moves the position past it. Skips the logs that are
@@ -179,6 +204,13 @@ impl Feed {
                 break;
             }
             if shown == Shown::Yes {
+                if let Some(up_to) = item.complete {
+                    if to_read.is_empty() {
+                        *position += 1;
+                        return FeedStep::Complete(up_to);
+                    }
+                    break;
+                }
                 match (&item.frames, item.seq) {
                     (Some(frames), _) if to_read.is_empty() => {
                         *position += 1;

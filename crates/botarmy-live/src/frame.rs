@@ -9,36 +9,53 @@ use std::borrow::Cow;
 
 use botarmy_domain::event::{self, HitlResponse};
 use botarmy_domain::{
-    AgentType, Entry, EventId, EventPayload, EventType, HitlAction, Permission, ProjectId, TaskId,
-    TaskProgress, Timestamp,
+    AgentType, Entry, EventId, EventPayload, EventType, HitlAction, LogId, Permission, ProjectId,
+    TaskId, TaskProgress, Timestamp,
 };
 use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+/// A frame as a client gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Type of the event: the member `event_type` of the text.
+    pub event_type: &'static str,
+    /// Log that the event belongs to; `None` for one that belongs to no single log.
+    pub log: Option<LogId>,
+    /// Position in that log which a client that has this frame has reached; `None` for a frame that
+    /// reaches none.
+    pub seq: Option<u64>,
+    /// Time of the event.
+    pub at: Timestamp,
+    /// The frame as JSON.
+    pub text: ByteString,
+}
+
 /// The frames of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frames {
-    pub(crate) first: ByteString,
-    pub(crate) then: Option<ByteString>,
+    pub(crate) first: Frame,
+    pub(crate) then: Option<Frame>,
     /// Permission that is needed to see them, in a log that is seen.
     pub(crate) needs: Permission,
 }
 
 impl Frames {
-    const fn one(first: ByteString) -> Self {
+    const fn one(first: Frame) -> Self {
         Self { first, then: None, needs: Permission::ProjectRead }
     }
 
     /// Returns the size of the frames, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.first.len() + self.then.as_ref().map_or(0, |then| then.len())
+        self.first.text.len() + self.then.as_ref().map_or(0, |then| then.text.len())
     }
 }
 
+/// The members of a frame.
 #[derive(Serialize)]
-struct Frame<'a> {
-    event_type: &'a str,
+struct Members<'a> {
+    event_type: &'static str,
     project_id: Option<ProjectId>,
     task_id: Option<TaskId>,
     agent_type: Option<&'a str>,
@@ -50,9 +67,11 @@ struct Frame<'a> {
     id: Option<EventId>,
 }
 
-impl Frame<'_> {
-    fn text(&self) -> ByteString {
-        serde_json::to_string(self).expect("a frame can be written as JSON").into()
+impl Members<'_> {
+    /// Writes the frame. `log` is the log that it belongs to.
+    fn write(&self, log: Option<LogId>) -> Frame {
+        let text = serde_json::to_string(self).expect("a frame can be written as JSON").into();
+        Frame { event_type: self.event_type, log, seq: self.seq, at: self.timestamp, text }
     }
 }
 
@@ -63,7 +82,7 @@ pub(crate) fn of_entry(entry: &Entry) -> Frames {
         _ => None,
     };
     let (event_type, data) = told_as(entry, response.as_ref());
-    let frame = Frame {
+    let members = Members {
         event_type,
         project_id: entry.project_id,
         task_id: entry.task_id,
@@ -74,7 +93,7 @@ pub(crate) fn of_entry(entry: &Entry) -> Frames {
         id: Some(entry.id),
     };
     let then = response.and_then(|response| resumed(entry, &response));
-    Frames { first: frame.text(), then, needs: needs(entry) }
+    Frames { first: members.write(Some(entry.log())), then, needs: needs(entry) }
 }
 
 /// Returns the permission that is needed to see an entry, in a log that is seen.
@@ -205,7 +224,7 @@ fn response_of(entry: &Entry) -> Option<HitlResponse> {
 }
 
 /// Returns the second frame of a decision that resumes work.
-fn resumed(entry: &Entry, response: &HitlResponse) -> Option<ByteString> {
+fn resumed(entry: &Entry, response: &HitlResponse) -> Option<Frame> {
     if !response.workflow_resumed {
         return None;
     }
@@ -214,7 +233,7 @@ fn resumed(entry: &Entry, response: &HitlResponse) -> Option<ByteString> {
         "task_id": entry.task_id, "agent_type": response.agent_type,
         "hitl_request_id": entry.hitl_request_id,
     });
-    let frame = Frame {
+    let members = Members {
         event_type: "workflow_resumed",
         project_id: entry.project_id,
         task_id: entry.task_id,
@@ -224,7 +243,7 @@ fn resumed(entry: &Entry, response: &HitlResponse) -> Option<ByteString> {
         seq: None,
         id: None,
     };
-    Some(frame.text())
+    Some(members.write(Some(entry.log())))
 }
 
 /// Returns an amendment in the form in which a request shows it.
@@ -270,14 +289,20 @@ pub(crate) fn of_progress(progress: &TaskProgress) -> Frames {
 }
 
 /// Returns the frame of an error in what a client sent.
-pub(crate) fn error(message: &str, at: Timestamp) -> ByteString {
+pub(crate) fn error(message: &str, at: Timestamp) -> Frame {
     unlogged("error", None, None, None, json!({"message": message}), at)
 }
 
+/// Type of the frame that stands in place of others.
+pub(crate) const GAP: &str = "gap";
+
 /// Returns the frame in place of entries that cannot be sent: they are no longer kept, or a
-/// subscriber of `all` fell too far behind. `data` names them.
-pub(crate) fn gap(project_id: Option<ProjectId>, data: Value, at: Timestamp) -> ByteString {
-    unlogged("gap", project_id, None, None, data, at)
+/// subscriber of `all` fell too far behind. `data` names them, and `place` is the log with the position
+/// that was reached beyond them, if it is one.
+pub(crate) fn gap(place: Option<(LogId, u64)>, data: Value, at: Timestamp) -> Frame {
+    let project_id = place.and_then(|(log, _)| log.project());
+    let frame = unlogged(GAP, project_id, None, None, data, at);
+    Frame { log: place.map(|(log, _)| log), seq: place.map(|(_, seq)| seq), ..frame }
 }
 
 /// Returns the frame for more entries than a scan of all logs reads: some were not sent.
@@ -290,29 +315,34 @@ pub(crate) fn loss(at: Timestamp) -> Frames {
 }
 
 fn unlogged(
-    event_type: &str,
+    event_type: &'static str,
     project_id: Option<ProjectId>,
     task_id: Option<TaskId>,
     agent_type: Option<&str>,
     data: Value,
     timestamp: Timestamp,
-) -> ByteString {
+) -> Frame {
     let Value::Object(data) = data else { unreachable!("frame data is written as an object") };
     let (seq, id) = (None, None);
-    Frame { event_type, project_id, task_id, agent_type, data: &data, timestamp, seq, id }.text()
+    let members =
+        Members { event_type, project_id, task_id, agent_type, data: &data, timestamp, seq, id };
+    members.write(project_id.map(LogId::Project))
 }
 
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::LogId;
-
     use super::*;
     use crate::fakes::LogWriter;
 
     fn frames(log: LogId, event_type: EventType, data: Value) -> (Entry, Value, Option<Value>) {
         let entry = LogWriter::new(log).write(event_type, data);
         let frames = of_entry(&entry);
-        let read = |text: &ByteString| serde_json::from_str(text).unwrap();
+        assert_eq!((frames.first.log, frames.first.seq), (Some(log), Some(entry.seq)));
+        let read = |frame: &Frame| {
+            let read: Value = serde_json::from_str(&frame.text).unwrap();
+            assert_eq!(read["event_type"], frame.event_type);
+            read
+        };
         ((*entry).clone(), read(&frames.first), frames.then.as_ref().map(read))
     }
 
@@ -636,7 +666,7 @@ mod tests {
             percent: Some(50),
             at: entry.created_at,
         });
-        let frame: Value = serde_json::from_str(&frames.first).unwrap();
+        let frame: Value = serde_json::from_str(&frames.first.text).unwrap();
         assert_eq!(frame["event_type"], "task_progress");
         assert_eq!(frame["agent_type"], "coder");
         assert_eq!(frame["data"], json!({"message": "half way", "progress": 50}));

@@ -31,7 +31,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use botarmy_domain::ports::{Clock, EventBus, LogQueries};
-use botarmy_domain::{Caller, Entry, Error, EventType, LogId, PrincipalId, ProjectId, Timestamp};
+use botarmy_domain::{
+    Caller, Entry, Error, EventType, LogId, LogSpan, PrincipalId, ProjectId, Timestamp,
+};
 use bytestring::ByteString;
 use tokio::sync::{Notify, Semaphore, watch};
 use tracing::warn;
@@ -43,7 +45,7 @@ use crate::topic::Topic;
 use crate::visibility::Creators;
 
 /// The shortest and the longest wait before a failed operation is tried again.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+pub(crate) const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// Receives the messages of the bus and serves every session of this process.
 pub struct Hub {
@@ -117,7 +119,7 @@ impl Hub {
     /// Stops listening and ends every session. Returns when all are closed, or after
     /// [`LiveSettings::shutdown_wait`].
     pub async fn shutdown(&self) {
-        self.stop.send_replace(true);
+        self.stop();
         let all_closed = async {
             while self.connections() > 0 {
                 self.connection_closed.notified().await;
@@ -126,6 +128,10 @@ impl Hub {
         if tokio::time::timeout(self.settings.shutdown_wait, all_closed).await.is_err() {
             warn!(connections = self.connections(), "Not every live connection closed in time");
         }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
     }
 
     /// Returns when the hub is being shut down.
@@ -167,7 +173,7 @@ impl Hub {
     /// Returns the frame that tells a client of an error in what it sent.
     #[must_use]
     pub fn error_frame(&self, message: &str) -> ByteString {
-        frame::error(message, self.now())
+        frame::error(message, self.now()).text
     }
 
     pub(crate) async fn project_exists(&self, id: ProjectId) -> Result<bool, Error> {
@@ -277,6 +283,20 @@ impl Hub {
     /// Begins to watch all logs. Returns the position in the feed to begin at.
     pub(crate) fn watch_all(&self, id: u64, wake: &Arc<Notify>) -> u64 {
         self.feed.add_listener(id, Arc::clone(wake), self.clock.now())
+    }
+
+    /// Reads the spans of the entries of all logs since a time, and the end of the system log.
+    ///
+    /// `None` stands for spans of more entries than are caught up with.
+    pub(crate) async fn spans(
+        &self,
+        from: Timestamp,
+    ) -> Result<(Option<Vec<LogSpan>>, u64), Error> {
+        let _turn = self.catch_up_reads.acquire().await;
+        let limit = self.settings.resume_limit;
+        let spans = self.logs.log_spans(&self.reader, from, limit).await?;
+        let system = self.logs.log_head(&self.reader, LogId::System).await?;
+        Ok((spans, system.map_or(0, |head| head.seq)))
     }
 
     /// Ends a watch of all logs.

@@ -39,6 +39,9 @@ pub struct LiveSettings {
     /// Number of logs that are kept in order for subscribers of `all` alone; at least
     /// [`LiveSettings::scan_limit`].
     pub feed_logs: usize,
+    /// Largest number of entries of all logs that a follower of `all` catches up with when it comes
+    /// back or has fallen behind; beyond that it gets a gap.
+    pub resume_limit: u32,
     /// Time that [`crate::Hub::shutdown`] waits for the connections to close.
     pub shutdown_wait: Duration,
 }
@@ -61,6 +64,7 @@ impl Default for LiveSettings {
             bus_carries_all: true,
             scan_limit: 5000,
             feed_logs: 10_000,
+            resume_limit: 100_000,
             shutdown_wait: Duration::from_secs(2),
         }
     }

@@ -7,14 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use botarmy_domain::page::PART_BYTES;
-use botarmy_domain::{Caller, Error, LogId, PrincipalId, ProjectId};
-use bytestring::ByteString;
+use botarmy_domain::{Caller, Error, LogId, LogSpan, PrincipalId, ProjectId, Timestamp};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::feed::{FeedStep, Shown};
-use crate::frame::{self, Frames};
+use crate::frame::{self, Frame, Frames};
 use crate::hub::{Hub, Watch};
 use crate::topic::{Position, Step};
 use crate::visibility::{Seen, Visibility};
@@ -57,6 +56,12 @@ pub enum SubscribeError {
     /// A position was given with `all`; a position is one in one log.
     #[error("`after` is a position in one project's log; with `all` it means nothing.")]
     AfterAll,
+    /// The position is one of another stream.
+    #[error(
+        "The position is not one of this stream: a project is followed from a number, all \
+             projects from the id of an event of the stream of all."
+    )]
+    OtherStream,
     /// The connection has the largest number of subscriptions.
     #[error("A connection can subscribe to at most {0} projects; unsubscribe from one first.")]
     TooMany(usize),
@@ -94,7 +99,7 @@ struct Cursor {
     watch: Watch,
     position: Position,
     /// Frames that were taken and are not sent yet.
-    pending: VecDeque<ByteString>,
+    pending: VecDeque<Frame>,
     /// Set while entries have to be read from the log, and the read has not begun.
     behind: bool,
     reading: Option<Reading<Vec<Arc<botarmy_domain::Entry>>>>,
@@ -107,17 +112,29 @@ const PAGES: usize = 4;
 /// Subscription to the feed of all logs.
 struct Everything {
     position: u64,
-    /// Frames with their log; without it where they follow a frame that was just sent.
-    pending: VecDeque<(Option<LogId>, ByteString)>,
+    pending: VecDeque<Frame>,
     /// Entries to read from their logs, while the read has not begun.
     behind: Vec<(LogId, u64)>,
+    /// Entries to read from their logs before the position.
+    spans: VecDeque<LogSpan>,
+    /// The first of them, once its log is known to be seen.
+    next_span: Option<LogSpan>,
+    /// Time before which every entry stands before the position, once it is known.
+    complete: Option<Timestamp>,
     reading: Option<Reading<Found>>,
     /// Read of the creator of the project of the next entry.
     asking: Option<Reading<Option<PrincipalId>>>,
 }
 
-/// Frames that were read, and the places of those that did not fit.
-type Found = (Vec<(LogId, Frames)>, Vec<(LogId, u64)>);
+/// Frames that were read.
+#[derive(Default)]
+struct Found {
+    frames: Vec<Frames>,
+    /// Places of those that did not fit.
+    places: Vec<(LogId, u64)>,
+    /// Rest of the span that was read.
+    rest: Option<LogSpan>,
+}
 
 /// Subscriptions of one connection: the system log if its caller sees all projects, and projects as the
 /// client asks.
@@ -153,21 +170,30 @@ impl Hub {
         caller: &Caller,
         after: Option<u64>,
     ) -> Result<Subscriber, Error> {
-        Subscriber::new(Arc::clone(self), Visibility::of(caller), after).await
+        let mut subscriber = self.subscriber_of_projects(caller);
+        if subscriber.visibility.has_system_log() {
+            let watch = self.watch(LogId::System, subscriber.id, &subscriber.wake).await?;
+            subscriber.cursors.push(Cursor::new(self, watch, after).await?);
+        }
+        Ok(subscriber)
+    }
+
+    /// Creates a subscriber for a caller that gets nothing of the system log.
+    pub(crate) fn subscriber_of_projects(self: &Arc<Self>, caller: &Caller) -> Subscriber {
+        Subscriber {
+            hub: Arc::clone(self),
+            visibility: Visibility::of(caller),
+            id: self.next_id(),
+            wake: Arc::default(),
+            cursors: Vec::new(),
+            everything: None,
+            turn: 0,
+            reader: 0,
+        }
     }
 }
 
 impl Subscriber {
-    async fn new(hub: Arc<Hub>, visibility: Visibility, after: Option<u64>) -> Result<Self, Error> {
-        let (id, wake) = (hub.next_id(), Arc::default());
-        let mut cursors = Vec::new();
-        if visibility.has_system_log() {
-            let watch = hub.watch(LogId::System, id, &wake).await?;
-            cursors.push(Cursor::new(&hub, watch, after).await?);
-        }
-        Ok(Self { hub, visibility, id, wake, cursors, everything: None, turn: 0, reader: 0 })
-    }
-
     /// Continues with the rights that the caller has now. Returns the subscriptions that end with those
     /// it has lost. The system log that it did not see before comes with a new connection only.
     pub async fn set_caller(&mut self, caller: &Caller) -> Vec<Target> {
@@ -211,7 +237,7 @@ impl Subscriber {
             LogId::Project(id) => visibility.project(id, hub.creators.get(id)) == Seen::Yes,
         };
         if let Some(everything) = &mut self.everything {
-            everything.pending.retain(|(log, _)| log.is_some_and(sees));
+            everything.pending.retain(|frame| frame.log.is_some_and(sees));
             everything.behind.retain(|(log, _)| sees(*log));
         }
     }
@@ -252,6 +278,9 @@ impl Subscriber {
                     position: hub.watch_all(id, wake),
                     pending: VecDeque::new(),
                     behind: Vec::new(),
+                    spans: VecDeque::new(),
+                    next_span: None,
+                    complete: None,
                     reading: None,
                     asking: None,
                 });
@@ -296,10 +325,10 @@ impl Subscriber {
     }
 
     /// Waits for the next frame. Nothing is lost if the future is dropped before it returns.
-    pub async fn next(&mut self) -> ByteString {
+    pub async fn next(&mut self) -> Frame {
         loop {
-            if let Some(text) = self.ready() {
-                return text;
+            if let Some(frame) = self.ready() {
+                return frame;
             }
             let wake = Arc::clone(&self.wake);
             tokio::select! {
@@ -310,10 +339,43 @@ impl Subscriber {
     }
 
     /// Returns a frame that can be sent now, and begins to read entries where that is needed.
-    fn ready(&mut self) -> Option<ByteString> {
-        let text = self.taken();
+    fn ready(&mut self) -> Option<Frame> {
+        let frame = self.taken();
         self.begin_read();
-        text
+        frame
+    }
+
+    /// Continues the subscription to all logs from now on. What was taken and is not sent yet is
+    /// dropped.
+    pub(crate) fn restart_all(&mut self) {
+        if let Some(everything) = &mut self.everything {
+            *everything = Everything {
+                position: self.hub.feed.end(),
+                pending: VecDeque::new(),
+                behind: Vec::new(),
+                spans: VecDeque::new(),
+                next_span: None,
+                complete: None,
+                reading: None,
+                asking: None,
+            };
+        }
+    }
+
+    /// Continues the subscription to all logs with these entries, before the position in the feed.
+    pub(crate) fn continue_with(&mut self, spans: Vec<LogSpan>) {
+        if let Some(everything) = &mut self.everything {
+            everything.spans = spans.into();
+        }
+    }
+
+    pub(crate) const fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Returns the time before which all entries of all logs were taken, if it has become known.
+    pub(crate) fn take_complete(&mut self) -> Option<Timestamp> {
+        self.everything.as_mut()?.complete.take()
     }
 
     /// Begins to read entries for the next subscription that is behind, unless what was read for
@@ -341,26 +403,26 @@ impl Subscriber {
         }
     }
 
-    fn taken(&mut self) -> Option<ByteString> {
+    fn taken(&mut self) -> Option<Frame> {
         let count = self.cursors.len() + 1;
         self.turn = self.turn.wrapping_add(1);
         for n in 0..count {
             let index = self.turn.wrapping_add(n) % count;
-            let text = match self.cursors.get_mut(index) {
+            let frame = match self.cursors.get_mut(index) {
                 Some(cursor) => cursor.ready(&self.visibility),
                 None => self.next_of_feed(),
             };
-            if text.is_some() {
-                return text;
+            if frame.is_some() {
+                return frame;
             }
         }
         None
     }
 
-    fn next_of_feed(&mut self) -> Option<ByteString> {
+    fn next_of_feed(&mut self) -> Option<Frame> {
         let everything = self.everything.as_mut()?;
-        if let Some((_, text)) = everything.pending.pop_front() {
-            return Some(text);
+        if let Some(frame) = everything.pending.pop_front() {
+            return Some(frame);
         }
         if everything.waits() {
             return None;
@@ -377,10 +439,28 @@ impl Subscriber {
                 Seen::Unknown => Shown::Unknown(id),
             }
         };
-        match hub.feed.step(&mut everything.position, shown) {
+        let step = loop {
+            let Some(span) = everything.spans.front() else {
+                break hub.feed.step(&mut everything.position, shown);
+            };
+            match shown(span.log) {
+                Shown::Unknown(project) => break FeedStep::Ask(project),
+                Shown::Yes => {
+                    everything.next_span = everything.spans.pop_front();
+                    return None;
+                }
+                Shown::No => everything.spans.pop_front(),
+            };
+        };
+        match step {
             FeedStep::Idle => None,
+            FeedStep::Complete(up_to) => {
+                everything.complete = Some(up_to);
+                self.wake.notify_one();
+                None
+            }
             FeedStep::Frames(frames) => {
-                everything.pending.extend(frames.then.map(|text| (None, text)));
+                everything.pending.extend(frames.then);
                 Some(frames.first)
             }
             FeedStep::Read(places) => {
@@ -436,10 +516,13 @@ impl Subscriber {
             && let Poll::Ready(read) = reading.poll(cx)
         {
             everything.reading = None;
-            everything.behind = read.1;
-            for (log, frames) in read.0 {
-                everything.pending.push_back((Some(log), frames.first));
-                everything.pending.extend(frames.then.map(|text| (Some(log), text)));
+            everything.behind = read.places;
+            if let Some(rest) = read.rest {
+                everything.spans.push_front(rest);
+            }
+            for frames in read.frames {
+                everything.pending.push_back(frames.first);
+                everything.pending.extend(frames.then);
             }
             // The caller may have lost rights while it was read.
             self.withhold_unseen();
@@ -458,7 +541,8 @@ impl Drop for Subscriber {
 impl Everything {
     /// Returns `true` while it waits for a read.
     fn waits(&self) -> bool {
-        self.reading.is_some() || self.asking.is_some() || !self.behind.is_empty()
+        let has_work = !self.behind.is_empty() || self.next_span.is_some();
+        has_work || self.reading.is_some() || self.asking.is_some()
     }
 
     /// Begins to read the entries that have to be read, when those before are sent. Returns `false`
@@ -468,10 +552,12 @@ impl Everything {
             return false;
         }
         let places = std::mem::take(&mut self.behind);
-        if places.is_empty() {
-            return false;
+        if !places.is_empty() {
+            self.reading = Some(Reading::of(read_everywhere(Arc::clone(hub), places)));
+            return true;
         }
-        self.reading = Some(Reading::of(read_everywhere(Arc::clone(hub), places)));
+        let Some(span) = self.next_span.take() else { return false };
+        self.reading = Some(Reading::of(read_span(Arc::clone(hub), span)));
         true
     }
 }
@@ -498,19 +584,20 @@ impl Cursor {
         self.behind = false;
         self.reading = None;
         if begin < after {
+            let place = Some((self.log(), begin));
             let data = json!({
                 "message": "The log ends before the position that was asked for, as after the \
                             restore of a back-up: the entries up to that position do not exist.",
                 "after": after, "head": begin,
             });
-            self.pending.push_back(frame::gap(self.log().project(), data, hub.now()));
+            self.pending.push_back(frame::gap(place, data, hub.now()));
         }
         Ok(())
     }
 
-    fn ready(&mut self, visibility: &Visibility) -> Option<ByteString> {
-        if let Some(text) = self.pending.pop_front() {
-            return Some(text);
+    fn ready(&mut self, visibility: &Visibility) -> Option<Frame> {
+        if let Some(frame) = self.pending.pop_front() {
+            return Some(frame);
         }
         if self.reading.is_some() || self.behind {
             return None;
@@ -551,7 +638,7 @@ impl Cursor {
         &mut self,
         entries: &[Arc<botarmy_domain::Entry>],
         visibility: &Visibility,
-        now: botarmy_domain::Timestamp,
+        now: Timestamp,
     ) {
         for entry in entries {
             if entry.seq > self.position.after + 1 {
@@ -559,7 +646,8 @@ impl Cursor {
                     "message": "Entries that were asked for are no longer kept.",
                     "after": self.position.after, "next": entry.seq,
                 });
-                self.pending.push_back(frame::gap(entry.project_id, data, now));
+                let place = Some((entry.log(), entry.seq - 1));
+                self.pending.push_back(frame::gap(place, data, now));
             }
             let frames = frame::of_entry(entry);
             if visibility.has(frames.needs) {
@@ -579,7 +667,7 @@ async fn read_everywhere(hub: Arc<Hub>, places: Vec<(LogId, u64)>) -> Found {
     for (n, (log, seq)) in places.iter().enumerate() {
         if !read.contains_key(&(*log, *seq)) {
             if bytes >= PART_BYTES {
-                return (found, places[n..].to_vec());
+                return Found { frames: found, places: places[n..].to_vec(), rest: None };
             }
             let of_log = places[n..].iter().filter(|place| place.0 == *log);
             let last = of_log.map(|place| place.1).max().unwrap_or(*seq);
@@ -590,7 +678,18 @@ async fn read_everywhere(hub: Arc<Hub>, places: Vec<(LogId, u64)>) -> Found {
                 read.insert((*log, entry.seq), frames);
             }
         }
-        found.extend(read.remove(&(*log, *seq)).map(|frames| (*log, frames)));
+        found.extend(read.remove(&(*log, *seq)));
     }
-    (found, Vec::new())
+    Found { frames: found, ..Found::default() }
+}
+
+/// Reads a page of a span.
+async fn read_span(hub: Arc<Hub>, span: LogSpan) -> Found {
+    let count = u32::try_from(span.last - span.first + 1).unwrap_or(u32::MAX);
+    let mut entries = hub.read(span.log, span.first - 1, count.min(hub.settings.page)).await;
+    entries.retain(|entry| entry.seq <= span.last);
+    let next = entries.last().map_or(span.last, |entry| entry.seq) + 1;
+    let rest = (next <= span.last).then_some(LogSpan { first: next, ..span });
+    let frames = entries.iter().map(|entry| frame::of_entry(entry)).collect();
+    Found { frames, places: Vec::new(), rest }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use botarmy_domain::event::agent_record_of;
 use botarmy_domain::hitl::{Counted, HitlLine, OldestRequest};
-use botarmy_domain::log::{Entry, Head, HeadMark, LogId};
+use botarmy_domain::log::{Entry, Head, HeadMark, LogId, LogSpan};
 use botarmy_domain::page::{PART_BYTES, Page};
 use botarmy_domain::ports::{
     AgentStatus, AuditLog, ContextStore, HealthCheck, HitlStore, ProjectStore, Records, TaskStore,
@@ -422,6 +422,24 @@ impl AuditLog for MemoryStore {
         let state = self.state();
         let after = usize::try_from(after).unwrap_or(usize::MAX);
         Ok(page(state.logs.get(&log).into_iter().flatten().skip(after).cloned(), limit))
+    }
+
+    async fn spans(&self, from: Timestamp, limit: u32) -> Result<Option<Vec<LogSpan>>, StoreError> {
+        let state = self.state();
+        let mut spans: BTreeMap<LogId, LogSpan> = BTreeMap::new();
+        let newest = state.entries.values().rev();
+        // Entries are in the order of their ids, which begin with the time in milliseconds.
+        let found = newest.take_while(|entry| entry.created_at.millis() >= from.millis());
+        for (n, entry) in found.enumerate() {
+            if n >= limit as usize {
+                return Ok(None);
+            }
+            let (log, seq) = (entry.log(), entry.seq);
+            let span = spans.entry(log).or_insert(LogSpan { log, first: seq, last: seq });
+            span.first = span.first.min(seq);
+            span.last = span.last.max(seq);
+        }
+        Ok(Some(spans.into_values().collect()))
     }
 
     async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError> {

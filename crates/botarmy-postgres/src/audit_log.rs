@@ -4,17 +4,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::log::{Entry, HeadMark, LogId};
+use botarmy_domain::log::{Entry, HeadMark, LogId, LogSpan};
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::AuditLog;
-use botarmy_domain::{EntryFilter, EventId, Page, ProjectId, StoreError};
+use botarmy_domain::{EntryFilter, EventId, Page, ProjectId, StoreError, Timestamp};
 use botarmy_sql::dialect::Dialect;
 use botarmy_sql::integer;
 use botarmy_sql::log_pages::{self, LogReader, SearchMemory};
+use botarmy_sql::log_spans;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -72,6 +73,17 @@ impl AuditLog for PostgresStore {
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
             .await?;
         page(rows, limit).try_map(|row| row.entry())
+    }
+
+    async fn spans(&self, from: Timestamp, limit: u32) -> Result<Option<Vec<LogSpan>>, StoreError> {
+        let sql = log_spans::query(Dialect::POSTGRES, from, limit);
+        let rows: Vec<SpanRow> = self
+            .read(TABLE, |connection| {
+                let query = sql_query(sql.clone());
+                async move { query.load(connection).await }.boxed()
+            })
+            .await?;
+        Ok(log_spans::of_rows(rows.iter().map(SpanRow::columns), limit))
     }
 
     async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError> {
@@ -157,6 +169,25 @@ struct Found {
 struct Name {
     #[diesel(sql_type = Text)]
     name: String,
+}
+
+#[derive(QueryableByName)]
+struct SpanRow {
+    #[diesel(sql_type = SqlUuid)]
+    log: Uuid,
+    #[diesel(sql_type = BigInt)]
+    first: i64,
+    #[diesel(sql_type = BigInt)]
+    last: i64,
+    #[diesel(sql_type = BigInt)]
+    entries: i64,
+}
+
+impl SpanRow {
+    fn columns(&self) -> (LogId, i64, i64, i64) {
+        let log = LogId::from_key(ProjectId::from_uuid(self.log));
+        (log, self.first, self.last, self.entries)
+    }
 }
 
 #[derive(QueryableByName)]

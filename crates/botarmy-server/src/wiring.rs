@@ -260,7 +260,7 @@ impl System {
             body_limit: settings.http.body_limit_bytes,
             text_limit: settings.http.text_limit_bytes,
         };
-        let mut api = self.api(settings, origins.clone(), public_url);
+        let mut api = self.api(settings, Arc::clone(&live), origins.clone(), public_url);
         api.settings.trusted_proxies = trusted_proxies;
         api.pages = Some(Arc::new(console.clone()));
         let sessions = Arc::new(ws_settings(settings, origins));
@@ -273,7 +273,13 @@ impl System {
         Ok(botarmy_http::serve(listener, identity, api, workers, grace, on_connect, mount)?)
     }
 
-    fn api(&self, settings: &Settings, origins: OriginRule, public_url: Option<PublicUrl>) -> Api {
+    fn api(
+        &self,
+        settings: &Settings,
+        live: Arc<Hub>,
+        origins: OriginRule,
+        public_url: Option<PublicUrl>,
+    ) -> Api {
         let mut health = self.stores.health.clone();
         health.extend(self.channels.health.clone());
         health.push(self.worker.clone());
@@ -289,6 +295,7 @@ impl System {
             leases: Arc::new(self.leases.clone()),
             queries: Arc::new(self.engine.clone()),
             logs: Arc::new(self.engine.clone()),
+            live,
             access: Arc::new(self.access.clone()),
             sessions: Arc::new(self.access.clone()),
             pages: None,

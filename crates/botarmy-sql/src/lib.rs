@@ -11,6 +11,7 @@ pub mod json;
 pub mod log_marks;
 pub mod log_pages;
 pub mod log_search;
+pub mod log_spans;
 pub mod log_zones;
 pub mod reach;
 pub mod time_of_id;

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
-use botarmy_domain::log::{Entry, HeadMark, LogId};
+use botarmy_domain::log::{Entry, HeadMark, LogId, LogSpan};
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::AuditLog;
-use botarmy_domain::{EntryFilter, EventId, Page, ProjectId, StoreError};
+use botarmy_domain::{EntryFilter, EventId, Page, ProjectId, StoreError, Timestamp};
 use botarmy_sql::dialect::Dialect;
 use botarmy_sql::integer;
 use botarmy_sql::log_pages::{self, LogReader};
+use botarmy_sql::log_spans;
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::Sqlite;
 use uuid::Uuid;
 
@@ -71,6 +72,18 @@ impl AuditLog for SqliteStore {
                 .order(events::seq)
                 .select(EventRow::as_select());
             page(connection, "events", limited(query, limit), entry)
+        })
+        .await
+    }
+
+    async fn spans(&self, from: Timestamp, limit: u32) -> Result<Option<Vec<LogSpan>>, StoreError> {
+        self.read_aside(move |connection| {
+            let query = sql_query(log_spans::query(Dialect::SQLITE, from, limit));
+            let rows: Vec<SpanRow> =
+                query.load(connection).map_err(|error| reading("events", error))?;
+            let rows: QueryResult<Vec<_>> = rows.iter().map(SpanRow::columns).collect();
+            let rows = rows.map_err(|error| reading("events", error))?;
+            Ok(log_spans::of_rows(rows, limit))
         })
         .await
     }
@@ -147,6 +160,27 @@ struct Reader<'a> {
 struct Name {
     #[diesel(sql_type = Text)]
     name: String,
+}
+
+#[derive(QueryableByName)]
+struct SpanRow {
+    #[diesel(sql_type = Binary)]
+    log: Vec<u8>,
+    #[diesel(sql_type = BigInt)]
+    first: i64,
+    #[diesel(sql_type = BigInt)]
+    last: i64,
+    #[diesel(sql_type = BigInt)]
+    entries: i64,
+}
+
+impl SpanRow {
+    fn columns(&self) -> QueryResult<(LogId, i64, i64, i64)> {
+        let key = Uuid::from_slice(&self.log)
+            .map_err(|error| diesel::result::Error::DeserializationError(error.into()))?;
+        let log = LogId::from_key(ProjectId::from_uuid(key));
+        Ok((log, self.first, self.last, self.entries))
+    }
 }
 
 #[derive(QueryableByName)]

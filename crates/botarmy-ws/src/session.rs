@@ -24,7 +24,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, rt};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError};
 use botarmy_domain::ports::{Access, Denial};
 use botarmy_domain::{Caller, DomainError, Permission, json};
-use botarmy_live::{Admission, Hub, SubscribeError, Subscriber, Target};
+use botarmy_live::{Admission, Hub, MAX_POSITION, SubscribeError, Subscriber, Target};
 use botarmy_web::{Problem, UnknownFields, parse_query, strict};
 use futures_util::{Stream, StreamExt};
 use serde::Deserialize;
@@ -36,8 +36,6 @@ use crate::WsSettings;
 use crate::guard::{Guard, TooLong};
 use crate::outgoing::{self, Message, Stalled};
 
-/// The largest position in a log: the largest integer of every store.
-const MAX_POSITION: u64 = i64::MAX as u64;
 /// Time that sending the close frame may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Interval at which a caller is rechecked. Another server's change of access takes half a second to
@@ -201,7 +199,7 @@ fn refused(error: SubscribeError) -> Problem {
     let detail = error.to_string();
     match error {
         SubscribeError::NoSuchProject(_) => Problem::new(StatusCode::NOT_FOUND, detail),
-        SubscribeError::AfterAll => Problem::invalid("after", detail),
+        SubscribeError::AfterAll | SubscribeError::OtherStream => Problem::invalid("after", detail),
         SubscribeError::TooMany(_) => Problem::invalid("project_id", detail),
         SubscribeError::Store(error) => error.into(),
     }
@@ -312,7 +310,7 @@ impl Connection {
                     }
                 }
                 _ = rechecks.tick(), if is_proven => self.recheck().await,
-                text = self.subscriber.next() => self.send(Message::Text(text)).await,
+                frame = self.subscriber.next() => self.send(Message::Text(frame.text)).await,
             };
             if let Err(end) = done {
                 return end;

@@ -58,6 +58,7 @@ fn requests(mine: &Project, id: &str) -> Vec<(Method, String, Option<Value>)> {
         (get.clone(), format!("/api/v1/audit/events?task_id={id}"), None),
         (get.clone(), format!("/api/v1/audit/events?hitl_request_id={id}"), None),
         (get.clone(), format!("/api/v1/audit/projects/{}/events?task_id={id}", mine.id), None),
+        (get.clone(), format!("/api/v1/events/stream?project_id={id}"), None),
         (get, format!("/ws?project_id={id}"), None),
     ]
 }

@@ -88,6 +88,7 @@ pub(super) const TABLE: &[Row] = &[
     ("export_project_log", On(P::ProjectRead), None),
     ("list_emergency_stops", List(P::ProjectRead), None),
     ("open_live_connection", Live, None),
+    ("stream_events", Live, None),
     ("verify_system", Global(P::SystemRead), None),
     ("export_system", Global(P::SystemRead), None),
     ("get_detailed_health", Global(P::SystemRead), None),
@@ -304,7 +305,7 @@ pub(super) fn filled(path: &str, operation: &str, target: &Target) -> String {
         "release_emergency_stop" => {
             format!("{path}?scope=project&project_id={}&reason=x", project.id)
         }
-        "open_live_connection" => format!("{path}?project_id={}", project.id),
+        "open_live_connection" | "stream_events" => format!("{path}?project_id={}", project.id),
         _ => path,
     }
 }

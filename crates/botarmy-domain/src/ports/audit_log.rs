@@ -6,14 +6,16 @@ use async_trait::async_trait;
 
 use crate::error::StoreError;
 use crate::ids::EventId;
-use crate::log::{Entry, EntryFilter, HeadMark, LogId};
+use crate::log::{Entry, EntryFilter, HeadMark, LogId, LogSpan};
 use crate::page::Page;
+use crate::timestamp::Timestamp;
 
 /// Reads the logs. Entries are written through the [`super::Ledger`], together with the changes
 /// that they record.
 ///
 /// An implementation
 /// - MUST NOT offer a way to change or remove an entry;
+/// - MUST return a span of [`AuditLog::spans`] for each log with an acknowledged entry of that time;
 /// - MUST answer [`AuditLog::since`] without a gap up to the last entry that was acknowledged;
 /// - MUST return an entry so that its hash can be computed again;
 /// - MUST end a page with the entry with which it has [`crate::page::PART_BYTES`], and MUST NOT read
@@ -39,6 +41,11 @@ pub trait AuditLog: Send + Sync + 'static {
         after: u64,
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, StoreError>;
+
+    /// Returns for each log the first and the last position of its entries of this time or later,
+    /// to the millisecond, in the order of logs. Returns `None` if there are more than `limit` such
+    /// entries in all.
+    async fn spans(&self, from: Timestamp, limit: u32) -> Result<Option<Vec<LogSpan>>, StoreError>;
 
     /// Returns the end of a log, or `None` for a log without entries.
     async fn head(&self, log: LogId) -> Result<Option<HeadMark>, StoreError>;

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::ids::{EventId, ProjectId, TaskId};
-use crate::log::{Entry, EntryFilter, HeadMark, Line, LogId, Verification};
+use crate::log::{Entry, EntryFilter, HeadMark, Line, LogId, LogSpan, Verification};
 use crate::page::Page;
 use crate::replay::StateVerification;
+use crate::timestamp::Timestamp;
 
 /// Reads logs on behalf of a caller, which sees those of the projects that it may read.
 ///
@@ -40,6 +41,16 @@ pub trait LogQueries: Send + Sync + 'static {
         after: u64,
         limit: u32,
     ) -> Result<Page<Arc<Entry>>, Error>;
+
+    /// Returns for each log the first and the last position of its entries of this time or later, to
+    /// the millisecond. Returns `None` if there are more than `limit` such entries in all. A caller
+    /// that does not see every log is refused.
+    async fn log_spans(
+        &self,
+        caller: &Caller,
+        from: Timestamp,
+        limit: u32,
+    ) -> Result<Option<Vec<LogSpan>>, Error>;
 
     /// Returns the entry.
     async fn entry(&self, caller: &Caller, id: EventId) -> Result<Arc<Entry>, Error>;

@@ -527,7 +527,7 @@ mod tests {
             "ask", "cancel", "check", "complete", "create", "delete", "download", "export",
             "extend", "fail", "force", "generate", "get", "lease", "list", "open", "pause",
             "release", "reopen", "reset", "respond", "resume", "retry", "revoke", "rotate",
-            "search", "set", "start", "stop", "submit", "verify",
+            "search", "set", "start", "stop", "stream", "submit", "verify",
         ];
         let tags: Vec<&str> = TAGS.iter().map(|(name, _)| *name).collect();
         for (name, operation) in operations(&document) {

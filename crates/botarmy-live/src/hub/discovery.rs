@@ -62,11 +62,19 @@ impl Hub {
             self.feed.publish_loss(frame::loss(now));
         }
         self.receive_found(scan.found);
+        // What the bus lost of a log that is silent since is found when that log is read again, which
+        // takes two rounds at most.
+        self.feed.publish_complete(now.before(self.completeness_lag()));
         let up_to = now.before(LATE).micros();
         self.seen_up_to.store(up_to, Ordering::Release);
         if is_full {
             self.scanned_up_to.store(up_to, Ordering::Release);
         }
+    }
+
+    /// Returns the age at which every entry was published, as far as the bus and the scans find it.
+    pub(crate) fn completeness_lag(&self) -> Duration {
+        LATE + self.settings.recheck * 2
     }
 
     /// Reads the entries of all logs since `from`, newest first. On an error, the scan holds what

@@ -51,8 +51,8 @@ async fn watching(hub: &Arc<Hub>, log: LogId, after: Option<u64>) -> Subscriber 
 }
 
 async fn next(subscriber: &mut Subscriber) -> Value {
-    let text = timeout(SOON, subscriber.next()).await.expect("a frame should have come");
-    serde_json::from_str(&text).unwrap()
+    let frame = timeout(SOON, subscriber.next()).await.expect("a frame should have come");
+    serde_json::from_str(&frame.text).unwrap()
 }
 
 async fn next_seqs(subscriber: &mut Subscriber, count: usize) -> Vec<u64> {

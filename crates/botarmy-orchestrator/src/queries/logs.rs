@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::log::{EntryFilter, HeadMark, Line, Verification, Verifier};
+use botarmy_domain::log::{EntryFilter, HeadMark, Line, LogSpan, Verification, Verifier};
 use botarmy_domain::page::Page;
 use botarmy_domain::ports::{LogQueries, Queries};
 use botarmy_domain::replay::StateVerification;
 use botarmy_domain::{
     Caller, DomainError, Entry, Error, EventId, EventType, LogId, ObjectId, Permission, ProjectId,
-    Reach, TaskId,
+    Reach, TaskId, Timestamp,
 };
 
 use super::{log_reader, state};
@@ -44,6 +44,16 @@ impl LogQueries for Engine {
     ) -> Result<Page<Arc<Entry>>, Error> {
         self.check_log(caller, log).await?;
         Ok(self.ports.stores.audit.since(log, after, limit).await?)
+    }
+
+    async fn log_spans(
+        &self,
+        caller: &Caller,
+        from: Timestamp,
+        limit: u32,
+    ) -> Result<Option<Vec<LogSpan>>, Error> {
+        self.check_log(caller, LogId::System).await?;
+        Ok(self.ports.stores.audit.spans(from, limit).await?)
     }
 
     async fn entry(&self, caller: &Caller, id: EventId) -> Result<Arc<Entry>, Error> {
