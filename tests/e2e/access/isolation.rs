@@ -8,9 +8,10 @@ use std::io::Cursor;
 use std::time::Duration;
 
 use botarmy_tests::dice::Dice;
+use botarmy_tests::event_stream::EventStream;
 use botarmy_tests::pipeline::{Call, Pipeline, Reply};
 use botarmy_tests::prove::{count, repeat};
-use botarmy_tests::server::{TIMEOUT, TestServer};
+use botarmy_tests::server::{TIMEOUT, TestServer, bare_client_builder};
 use botarmy_tests::{access, services, unzip};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -190,7 +191,9 @@ fn operations() -> Vec<Operation> {
     for (path, item) in document["paths"].as_object().unwrap() {
         // Something is to happen in every project at the end.
         let ends = path.ends_with("/cancel") || path.ends_with("/force-complete");
-        let is_api = path.starts_with("/api/") && !path.starts_with("/api/v1/access") && !ends;
+        let is_stream = path == "/api/v1/events/stream";
+        let is_api = path.starts_with("/api/") && !path.starts_with("/api/v1/access");
+        let is_api = is_api && !ends && !is_stream;
         for (name, method) in [("get", "GET"), ("post", "POST"), ("put", "PUT")] {
             let Some(operation) = item.get(name).filter(|_| is_api) else { continue };
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
@@ -302,6 +305,27 @@ async fn live(
     tokio::spawn(async move {
         while let Some(Ok(frame)) = socket.next().await {
             if send.send(frame.to_string()).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receive)
+}
+
+/// Receives every event of an event stream, as text.
+async fn stream(
+    server: &TestServer,
+    key: &str,
+    query: &str,
+) -> Result<UnboundedReceiver<String>, u16> {
+    let headers = [(reqwest::header::AUTHORIZATION, format!("Bearer {key}").parse().unwrap())];
+    let client = bare_client_builder().default_headers(headers.into_iter().collect());
+    let opened = EventStream::open(&client.build().unwrap(), &server.base, query, None).await;
+    let mut stream = opened.map_err(|status| status.as_u16())?;
+    let (send, receive) = unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(event) = stream.next().await {
+            if send.send(format!("{} {}", event.data, stream.last_id)).is_err() {
                 return;
             }
         }
@@ -465,8 +489,12 @@ async fn round(server: &TestServer, mut dice: Dice, per_caller: u32) {
         let reads: Vec<usize> = (0..PROJECTS).filter(|n| someone.reads(&projects, *n)).collect();
         if let Ok(socket) = live(server, &someone.key, "?project_id=all").await {
             sockets.push((someone, socket, true));
+            // From the beginning of all logs.
+            let stream = stream(server, &someone.key, "?after=0.0").await.unwrap();
+            sockets.push((someone, stream, true));
         } else {
             assert!(reads.is_empty(), "a reader may listen");
+            assert_eq!(stream(server, &someone.key, "").await.unwrap_err(), 403);
         }
         for (n, project) in projects.iter().enumerate() {
             let query = format!("?project_id={}&after=0", project.id);
@@ -474,9 +502,11 @@ async fn round(server: &TestServer, mut dice: Dice, per_caller: u32) {
                 Ok(socket) => {
                     assert!(reads.contains(&n), "{:?}", someone.grants);
                     sockets.push((someone, socket, false));
+                    assert!(stream(server, &someone.key, &query).await.is_ok());
                 }
                 Err(status) => {
                     assert!([403, 404].contains(&status) && !reads.contains(&n), "{status}");
+                    assert_eq!(stream(server, &someone.key, &query).await.unwrap_err(), status);
                 }
             }
         }
