@@ -18,6 +18,7 @@ mod deploy;
 mod documentation;
 mod documented_commands;
 mod documented_events;
+mod documented_failures;
 mod event_streams;
 mod exposure;
 mod gates;
