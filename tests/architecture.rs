@@ -68,6 +68,10 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
                 let both = ["botarmy-domain", "botarmy-tls"];
                 assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
             }
+            // A client knows the API of a server, and nothing of its inside.
+            "botarmy-client" => {
+                assert_eq!(on_ours, ["botarmy-tls"].into(), "{name} leans on {on_ours:?}");
+            }
             // Certificates are no matter of the domain.
             "botarmy-tls" => assert!(on_ours.is_empty(), "{name} leans on {on_ours:?}"),
             // What every border over HTTP shares, and the live frames that some of them serve.
@@ -82,7 +86,7 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
             _ => assert_eq!(on_ours, ["botarmy-domain"].into(), "{name} leans on {on_ours:?}"),
         }
     }
-    assert_eq!(ours.len(), 19, "a new crate has its place in this test: {names:?}");
+    assert_eq!(ours.len(), 20, "a new crate has its place in this test: {names:?}");
 }
 
 #[test]
@@ -121,7 +125,7 @@ fn a_library_lives_in_one_crate_only() {
         ("rustls-native-certs", &["botarmy-tls", "botarmy-agents-llm"]),
         // The signatures of a provider's tokens, and those of its double.
         ("ring", &["botarmy-openid", "botarmy-tests"]),
-        ("reqwest", &["botarmy-agents-llm", "botarmy-openid", "botarmy-tests"]),
+        ("reqwest", &["botarmy-agents-llm", "botarmy-client", "botarmy-openid", "botarmy-tests"]),
         ("ipnet", &["botarmy-web"]),
         ("actix-cors", &["botarmy-http"]),
         // The problem document stands in the OpenAPI document of every border.
