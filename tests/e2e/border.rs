@@ -83,6 +83,27 @@ async fn a_decision_is_recorded_under_the_name_of_the_user_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_decision_is_recorded_with_its_way_and_an_unknown_one_changes_nothing() {
+    let server = TestServer::start().await;
+    let project = server.by_hand().await;
+    let path = |action: &str| format!("/api/v1/projects/{project}/{action}");
+    let said = |client: &'static str| [("botarmy-client", client)];
+    for (action, headers, status) in [
+        ("pause", &said("terminal")[..], 200),
+        ("resume", &said("console"), 400),
+        ("resume", &said("mcp"), 200),
+        ("pause", &[], 200),
+    ] {
+        let response = send(&server, Method::POST, &path(action), headers, None).await;
+        assert_eq!(response.status(), status, "{action} {headers:?}");
+    }
+    let (_, events) = server.get(&format!("/api/v1/audit/projects/{project}/events")).await;
+    let ways = events.as_array().unwrap().iter().rev();
+    let ways = ways.map(|event| event["event_metadata"]["via"].as_str().unwrap().to_owned());
+    assert_eq!(ways.collect::<Vec<_>>(), ["rest", "terminal", "mcp", "rest"]);
+}
+
+#[tokio::test]
 async fn a_date_as_the_end_of_a_range_is_the_whole_day() {
     let server = TestServer::start().await;
     let project = server.by_hand().await;

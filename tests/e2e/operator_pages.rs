@@ -100,6 +100,11 @@ async fn a_key_that_was_made_in_the_console_works_until_it_is_revoked_there() {
     let entries = server.list("/api/v1/audit/events?event_type=key_revoked").await;
     assert_eq!(entries[0]["event_metadata"]["actor"], json!(access::actor()));
     assert_eq!(entries[0]["event_metadata"]["auth"], json!("session"));
+    assert_eq!(entries[0]["event_metadata"]["via"], json!("console"));
+    let path = format!("/console/entries/{}", entries[0]["id"].as_str().unwrap());
+    assert!(admin.show(&path).await.body.contains("the console"));
+    let started = server.list("/api/v1/audit/events?event_type=session_started").await;
+    assert_eq!(started[0]["event_metadata"]["via"], json!("console"), "{started:?}");
 }
 
 #[tokio::test]

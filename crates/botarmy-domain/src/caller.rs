@@ -12,7 +12,7 @@ use crate::ids::{CredentialId, PrincipalId, ProjectId};
 use crate::lease::{LeaseTaker, WorkerId};
 use crate::log::{Origin, Proof};
 use crate::seen::Seen;
-use crate::vocabulary::{Authentication, EventSource, Permission, PrincipalKind, Role};
+use crate::vocabulary::{Authentication, EventSource, Permission, PrincipalKind, Role, Via};
 
 /// Name of the server itself in the log.
 const SYSTEM: &str = "system";
@@ -26,6 +26,7 @@ pub struct Caller {
     identity: Arc<Identity>,
     request_id: Option<String>,
     claimed_user: Option<String>,
+    via: Option<Via>,
     keyed_call: Option<Arc<KeyedCall>>,
     seen: Option<Box<Seen>>,
 }
@@ -68,7 +69,7 @@ impl Caller {
 
     /// Returns the caller of a command that has access to the store itself, and so may do everything.
     pub fn local(name: impl Into<String>) -> Self {
-        Self::unproven(name, Authentication::Local)
+        Self::unproven(name, Authentication::Local).with_via(Via::Terminal)
     }
 
     fn unproven(name: impl Into<String>, authentication: Authentication) -> Self {
@@ -186,12 +187,14 @@ impl Caller {
             identity: Arc::new(identity),
             request_id: None,
             claimed_user: None,
+            via: None,
             keyed_call: None,
             seen: None,
         }
     }
 
-    /// Returns the same principal as this external worker, which is an agent in the log.
+    /// Returns the same principal as this external worker, which is an agent in the log. What a worker
+    /// does is no decision of a person, so it has no [`Via`].
     #[must_use]
     pub fn as_worker(&self, id: &WorkerId) -> Self {
         let identity = Identity {
@@ -199,7 +202,7 @@ impl Caller {
             name: id.0.clone(),
             ..Identity::clone(&self.identity)
         };
-        Self { identity: Arc::new(identity), ..self.clone() }
+        Self { identity: Arc::new(identity), via: None, ..self.clone() }
     }
 
     /// Returns the same principal as the holder of a lease that it took, which has the token of the lease
@@ -212,7 +215,7 @@ impl Caller {
             authentication: Authentication::Lease,
             ..Identity::clone(&self.identity)
         };
-        Self { identity: Arc::new(identity), ..self.clone() }
+        Self { identity: Arc::new(identity), via: None, ..self.clone() }
     }
 
     /// Returns the principal with its credential, as a lease that it takes remembers them; `None` on an
@@ -278,6 +281,13 @@ impl Caller {
     #[must_use]
     pub fn with_claimed_user(mut self, name: Option<String>) -> Self {
         self.claimed_user = name;
+        self
+    }
+
+    /// Adds the way by which the call reached the server, which the log records.
+    #[must_use]
+    pub const fn with_via(mut self, via: Via) -> Self {
+        self.via = Some(via);
         self
     }
 
@@ -474,6 +484,7 @@ impl Caller {
             source: identity.source,
             actor: identity.name.clone(),
             request_id: self.request_id.clone(),
+            via: self.via,
             proof,
         }
     }
@@ -496,6 +507,26 @@ mod tests {
             let origin = caller.origin();
             assert_eq!((origin.source, origin.actor.as_str()), (source, actor));
             assert_eq!(origin.request_id.as_deref(), caller.request_id());
+        }
+    }
+
+    #[test]
+    fn the_log_records_the_way_of_a_person_and_none_of_workers_and_the_server() {
+        let ada = Caller::person("ada");
+        assert_eq!(ada.origin().via, None);
+        let by_page = ada.clone().with_via(Via::Console);
+        assert_eq!(by_page.origin().via, Some(Via::Console));
+        assert_eq!(ada.with_identity_of(&by_page).origin().via, None, "it belongs to the call");
+        assert_eq!(Caller::local("cli").origin().via, Some(Via::Terminal));
+        let worker = WorkerId::external("example");
+        for caller in [
+            by_page.as_worker(&worker),
+            by_page.with_token_as(&worker),
+            Caller::worker(&worker),
+            Caller::system(),
+            Caller::scheduler(),
+        ] {
+            assert_eq!(caller.origin().via, None, "{}", caller.name());
         }
     }
 

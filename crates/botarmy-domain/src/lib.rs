@@ -105,7 +105,7 @@ pub use usage::Usage;
 pub use vocabulary::{
     ActivityState, AddressClass, AgentStatusKind, AgentType, ArtifactType, Authentication,
     EventSource, EventType, Exclusion, HitlAction, HitlKind, HitlStatus, OnExpiry, Oversight,
-    Permission, PrincipalKind, ProjectStatus, Role, SessionEnd, StepStatus, TaskStatus,
+    Permission, PrincipalKind, ProjectStatus, Role, SessionEnd, StepStatus, TaskStatus, Via,
 };
 pub use worker::{HeartbeatReply, HeldLease, Leased, PresentedLease, WorkQuery};
 pub use worker_document::WorkerDocument;

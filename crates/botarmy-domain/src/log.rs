@@ -17,7 +17,7 @@ use crate::canonical;
 use crate::ids::{CredentialId, EventId, HitlRequestId, PrincipalId, ProjectId, TaskId};
 use crate::project::Counts;
 use crate::timestamp::Timestamp;
-use crate::vocabulary::{Authentication, EventSource, EventType};
+use crate::vocabulary::{Authentication, EventSource, EventType, Via};
 
 pub use crate::hash::{hash_bytes, hash_text};
 pub use export::{ExportError, ExportVerifier};
@@ -112,6 +112,8 @@ pub struct Origin {
     pub actor: String,
     /// Id of the request that caused it, as in the server's own log.
     pub request_id: Option<String>,
+    /// Way by which the request reached the server; `None` for workers and for parts of the server.
+    pub via: Option<Via>,
     /// Proof of the identity; `None` for parts of the server and on an open server.
     pub proof: Option<Arc<Proof>>,
 }
@@ -141,6 +143,7 @@ impl Origin {
             ("credential", proof.and_then(|proof| proof.credential).map(|id| id.to_string())),
             ("principal", proof.and_then(|proof| proof.principal).map(|id| id.to_string())),
             ("request_id", self.request_id),
+            ("via", self.via.map(|via| via.to_string())),
         ];
         let known = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
         known.map(|(name, value)| (name.to_owned(), Value::String(value))).collect()
@@ -183,7 +186,7 @@ pub struct Entry {
     pub event_source: EventSource,
     /// Payload; its form depends on the event type.
     pub event_data: Map<String, Value>,
-    /// `actor` and, if known, `request_id`, `principal`, `auth`, `credential` and `claimed_user`.
+    /// `actor` and, if known, `request_id`, `via`, `principal`, `auth`, `credential` and `claimed_user`.
     pub event_metadata: Map<String, Value>,
     /// Time of the event.
     pub created_at: Timestamp,
@@ -404,12 +407,13 @@ mod tests {
             credential: Some(CredentialId::from_uuid(uuid::Uuid::nil())),
             claimed_user: Some("ada".to_owned()),
         };
-        let caller = Caller::person("ci").with_request_id(Some("r".to_owned()));
+        let caller = Caller::local("ci").with_request_id(Some("r".to_owned()));
         let mut event = event_after(&entries);
         event.origin = Origin { proof: Some(Arc::new(proof)), ..caller.origin() };
         let entry = Entry::append(&mut head, event);
         let keys: Vec<_> = entry.event_metadata.keys().collect();
-        let sorted = ["actor", "auth", "claimed_user", "credential", "principal", "request_id"];
+        let sorted =
+            ["actor", "auth", "claimed_user", "credential", "principal", "request_id", "via"];
         assert_eq!(keys, sorted);
     }
 

@@ -205,6 +205,18 @@ words! {
         Open = "none",
     }
 
+    /// Way by which a person or a program reached the server.
+    Via {
+        /// The REST API.
+        Rest = "rest",
+        /// A page of the console.
+        Console = "console",
+        /// The terminal: `run`, a command on the store, or a client that says so.
+        Terminal = "terminal",
+        /// An MCP server, as it says.
+        Mcp = "mcp",
+    }
+
     /// Class of the address that a client has.
     AddressClass {
         /// An address of the machine itself.

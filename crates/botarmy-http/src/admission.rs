@@ -23,10 +23,10 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use botarmy_domain::ports::Denial;
-use botarmy_domain::{Caller, DomainError, PreviewToken, PrincipalKind, TicketText};
+use botarmy_domain::{Caller, DomainError, PreviewToken, PrincipalKind, TicketText, Via};
 use botarmy_web::{
     ClientAddress, Preview, REQUEST_ID, RefusedSignIn, SESSION_COOKIE, Session, accepts_html,
-    browser, cookie, is_page, named_user, preview_path,
+    browser, cookie, declared_way, is_page, named_user, preview_path,
 };
 use pin_project_lite::pin_project;
 
@@ -161,6 +161,10 @@ async fn admission(state: &State, request: &ServiceRequest) -> Result<Admitted, 
             credential_of(state, request, &policy).await?
         }
     };
+    let via = match policy.audience {
+        Audience::Sessions | Audience::Previews => Via::Console,
+        _ => declared_way(request.headers())?,
+    };
     let (mut session, mut preview) = (None, None);
     let caller = match found {
         Authenticated::Caller(caller) => caller,
@@ -177,7 +181,7 @@ async fn admission(state: &State, request: &ServiceRequest) -> Result<Admitted, 
         }
     };
     let request_id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
-    let caller = caller.with_request_id(request_id.map(str::to_owned));
+    let caller = caller.with_request_id(request_id.map(str::to_owned)).with_via(via);
     let admitted = Admitted { session, preview, ..Admitted::default() };
     let Some(principal) = caller.principal() else {
         return Ok(Admitted { caller: Some(caller), ..admitted });

@@ -64,7 +64,8 @@ struct EntryView<'a> {
     /// Data of the event.
     #[schema(value_type = Object)]
     event_data: &'a Map<String, Value>,
-    /// Origin of the event: `actor` and `request_id`.
+    /// Origin of the event: `actor` and, where they are known, `request_id`, `via`, `principal`, `auth`,
+    /// `credential` and `claimed_user`.
     #[schema(value_type = Object)]
     event_metadata: &'a Map<String, Value>,
     #[schema(value_type = String, format = DateTime)]

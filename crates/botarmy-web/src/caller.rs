@@ -6,12 +6,14 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use botarmy_domain::ports::Denial;
-use botarmy_domain::text;
+use botarmy_domain::{Via, text};
 
 use crate::{Problem, has_credential};
 
 /// The header in which a client names its user.
 const USER_ID: &str = "X-User-Id";
+/// The header in which a client says which program it is.
+const CLIENT: &str = "BotArmy-Client";
 /// The longest name of a user, in characters.
 const MAX_USER_ID: usize = 128;
 
@@ -50,6 +52,23 @@ pub fn named_user(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
         (None, _) => Ok(None),
         (Some(name), None) => user_name(name).map(Some).map_err(refused),
         (Some(_), Some(_)) => Err(refused("must be sent once")),
+    }
+}
+
+/// Returns the way by which a request of the API came, as its header `BotArmy-Client` says.
+///
+/// # Errors
+/// A 400 for a program that is not known: the log would name a way that was not taken.
+pub fn declared_way(headers: &HeaderMap) -> Result<Via, Problem> {
+    let mut clients = headers.get_all(CLIENT);
+    match (clients.next().map(HeaderValue::as_bytes), clients.next()) {
+        (None, _) => Ok(Via::Rest),
+        (Some(b"terminal"), None) => Ok(Via::Terminal),
+        (Some(b"mcp"), None) => Ok(Via::Mcp),
+        _ => Err(Problem::bad_request(format!(
+            "{CLIENT} must be sent once with `terminal` or `mcp`, or be left out: it is recorded as \
+             the way by which the request came."
+        ))),
     }
 }
 

@@ -19,7 +19,7 @@ pub mod strict;
 mod ticket;
 
 pub use browser::{RefusedSignIn, SESSION_COOKIE, SameSite, Session, browser, cookie, set_cookie};
-pub use caller::{Caller, named_user};
+pub use caller::{Caller, declared_way, named_user};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use credential::has_credential;
 pub use error::{RETRY_AFTER_FULL_S, RETRY_AFTER_S};

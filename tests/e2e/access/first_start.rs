@@ -208,6 +208,7 @@ async fn commands_manage_keys_and_roles_in_the_store_and_name_the_way_while_a_se
     let events = send(&client(), &server.base, Some(&admin), path, None).await;
     let events: Value = events.json().await.unwrap();
     assert_eq!(events[0]["event_metadata"]["auth"], "local", "{events}");
+    assert_eq!(events[0]["event_metadata"]["via"], "terminal", "{events}");
 }
 
 /// Creates a principal on an open server, and a key for it; returns the key.

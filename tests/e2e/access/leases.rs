@@ -192,6 +192,7 @@ async fn the_log_names_the_principal_and_the_key_behind_a_lease() {
             assert_eq!(metadata["principal"], json!(mine.principal), "{verb} {auth}");
             assert_eq!(metadata["credential"], json!(key.key_id), "{verb} {auth}");
             assert_eq!(metadata["auth"], auth, "{verb}");
+            assert_eq!(metadata["via"], Value::Null, "a result is no decision of a person");
             assert!(metadata["actor"].as_str().unwrap().starts_with("external/"), "{metadata}");
             if verb == "fail" {
                 // It may be tried again now.

@@ -505,6 +505,7 @@ async fn the_log_says_who_signed_in_and_has_no_secret() {
     assert_eq!(told.iter().map(|entry| entry.event_type).collect::<Vec<_>>(), about);
     assert!(told.iter().all(|entry| entry.event_metadata["actor"] == "ada"));
     assert_eq!(told[0].event_metadata["request_id"], "r-1");
+    assert_eq!(told[0].event_metadata["via"], "console");
     let auths: Vec<_> = told.iter().map(|entry| &entry.event_metadata["auth"]).collect();
     assert_eq!(auths, ["key", "session", "link", "session", "session"]);
     let shown = format!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::web::Path;
 use askama::Template;
-use botarmy_domain::{Entry, EntryFilter, EventId, EventSource, EventType};
+use botarmy_domain::{Entry, EntryFilter, EventId, EventSource, EventType, Via};
 use botarmy_web::Problem;
 use serde::Deserialize;
 
@@ -206,14 +206,26 @@ fn origin(entry: &Entry) -> Vec<(&'static str, String)> {
         ("Actor", "actor"),
         ("Signed in by", "auth"),
         ("Claimed user", "claimed_user"),
+        ("Came by", "via"),
         ("Request", "request_id"),
     ];
     let found = names.into_iter().filter_map(|(label, name)| {
         let value = entry.event_metadata.get(name)?.as_str()?;
-        Some((label, value.to_owned()))
+        Some((label, if name == "via" { way(value) } else { value }.to_owned()))
     });
     let source = ("Source", texts_of(entry.event_source));
     found.chain([source]).collect()
+}
+
+/// Returns how a way is called on a page. One that a later version has recorded is shown as it is.
+fn way(via: &str) -> &str {
+    match via.parse() {
+        Ok(Via::Rest) => "the REST API",
+        Ok(Via::Console) => "the console",
+        Ok(Via::Terminal) => "the terminal",
+        Ok(Via::Mcp) => "an MCP server",
+        Err(_) => via,
+    }
 }
 
 fn texts_of(source: EventSource) -> String {

@@ -19,7 +19,7 @@ use botarmy_domain::{
     AgentType, ApiKey, ArtifactType, Authentication, Browser, Caller, Committed, CredentialId,
     DecisionContext, Entry, EventType, Grant, HitlAction, KeySecret, LeaseHolder, OnExpiry,
     OpenIdIdentity, OpenIdSubject, Oversight, Package, PersonSessions, Principal, PrincipalKind,
-    Role, Row, Scope, SessionText, SignInLinkText, package,
+    Role, Row, Scope, SessionText, SignInLinkText, Via, package,
 };
 use serde_json::{Map, json};
 
@@ -220,7 +220,7 @@ fn managed() -> World {
         })
     };
     let admin = made.record::<Principal>(Principal::local_id("admin")).unwrap();
-    let admin = Caller::with_key(admin, &keys(&made).unwrap());
+    let admin = Caller::with_key(admin, &keys(&made).unwrap()).with_via(Via::Mcp);
     let service = NewPrincipal {
         name: "ci".to_owned(),
         kind: PrincipalKind::Service,
@@ -311,7 +311,7 @@ fn signed_in() -> World {
         .unwrap();
     let ada = made.record::<Principal>(person).unwrap();
     let first = made.record::<PersonSessions>(person).unwrap().sessions[0].clone();
-    let first = Caller::with_session(ada, &first);
+    let first = Caller::with_session(ada, &first).with_via(Via::Console);
     let text = KeySecret::new([2; 32]).text();
     let key = access::NewApiKey {
         id: CredentialId::from_uuid(uuid::Uuid::from_u128(7)),

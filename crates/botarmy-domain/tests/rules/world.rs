@@ -10,7 +10,8 @@ use botarmy_domain::decide::{hitl, projects, refusals, tasks};
 use botarmy_domain::{
     AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Entry,
     HitlAction, HitlRequestId, LeaseHolder, NewProject, NewRequest, NewTask, Oversight, ProjectId,
-    Question, Response, RunError, Scope, Snapshot, TaskId, Timestamp, Usage, WorkerId, Workflow,
+    Question, Response, RunError, Scope, Snapshot, TaskId, Timestamp, Usage, Via, WorkerId,
+    Workflow,
 };
 use serde_json::Map;
 
@@ -284,7 +285,7 @@ impl World {
 }
 
 pub fn user() -> Caller {
-    Caller::person("someone")
+    Caller::person("someone").with_via(Via::Rest)
 }
 
 pub fn worker() -> WorkerId {

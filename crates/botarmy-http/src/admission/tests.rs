@@ -10,7 +10,7 @@ use botarmy_domain::ports::{MockAccess, WorkerLeases};
 use botarmy_domain::{
     Browser, ContextId, CredentialId, DomainError, Error, Grant, HeartbeatReply, HeldLease, Leased,
     Outcome, Page, Permission, PresentedLease, PrincipalKind, Role, RunError, SessionText, Task,
-    Timestamp, WorkQuery,
+    Timestamp, Via, WorkQuery,
 };
 use botarmy_web::{ErrorPage, ErrorPages, PageRequest, TrustedProxies};
 use serde_json::{Value, json};
@@ -232,6 +232,37 @@ async fn a_service_names_a_user_and_a_person_does_not() {
     assert_eq!(claimed(key(1), "eve").await, (200, Some((name("ada"), None))));
     assert_eq!(claimed(key(1), " ").await, (400, None), "malformed, although it does not count");
     assert_eq!(claimed(key(2), " ").await, (400, None));
+}
+
+#[actix_web::test]
+async fn the_way_of_a_request_is_what_its_client_says_or_rest() {
+    for (said, way) in [
+        (&[][..], Some(Via::Rest)),
+        (&["terminal"], Some(Via::Terminal)),
+        (&["mcp"], Some(Via::Mcp)),
+        (&["console"], None),
+        (&["rest"], None),
+        (&["MCP"], None),
+        (&[""], None),
+        (&["mcp", "mcp"], None),
+    ] {
+        let (mut fakes, _) = closed();
+        fakes.queries.expect_project().returning(|_, _| Ok(project().into()));
+        let (ways, seen) = std::sync::mpsc::channel();
+        fakes.projects.expect_force_complete().returning(move |_, caller| {
+            ways.send(caller.origin().via).unwrap();
+            Ok(Vec::new())
+        });
+        let request = bearing(raw(&path("/force-complete"), ""), &key(1));
+        let request =
+            said.iter().fold(request, |request, it| request.append_header(("botarmy-client", *it)));
+        let answer = fakes.send(request).await;
+        assert_eq!(answer.status, if way.is_some() { 200 } else { 400 }, "{said:?}");
+        assert_eq!(seen.try_recv().ok().flatten(), way, "{said:?}");
+        if way.is_none() {
+            assert!(answer.json()["detail"].as_str().unwrap().contains("BotArmy-Client"));
+        }
+    }
 }
 
 #[actix_web::test]

@@ -192,6 +192,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let is_public = operation["security"].as_array().is_some_and(Vec::is_empty);
     if !is_public {
         statuses.extend(["401", "403", "429"]);
+        if is_api {
+            parameters.push(reference("parameters", "Client"));
+        }
     }
     if names_user {
         parameters.push(reference("parameters", "UserId"));
@@ -337,6 +340,12 @@ fn parameters() -> Value {
                             the key is refused with 422; while the first is in progress, a second is \
                             refused with 409.",
             "schema": {"type": "string", "minLength": 1, "maxLength": 512},
+        },
+        "Client": {
+            "name": "BotArmy-Client", "in": "header", "required": false,
+            "description": "Program that sends the request, if it is the command line or an MCP \
+                            server. The log records it as `via`; any other value is refused.",
+            "schema": {"type": "string", "enum": ["terminal", "mcp"]},
         },
         "RequestId": {
             "name": "X-Request-Id", "in": "header", "required": false,

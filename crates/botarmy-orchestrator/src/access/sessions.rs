@@ -16,7 +16,7 @@ use botarmy_domain::ports::{
 use botarmy_domain::{
     ApiKeyText, Authentication, Browser, Caller, CredentialId, DomainError, Error, OpenIdIdentity,
     Page, Permission, PersonSessions, Place, PreviewToken, Principal, PrincipalId, Rights, Role,
-    SessionText, SignInLinkText, StoreError, Timestamp,
+    SessionText, SignInLinkText, StoreError, Timestamp, Via,
 };
 use tracing::{info, warn};
 
@@ -270,7 +270,9 @@ impl AccessControl {
         request_id: Option<String>,
     ) -> Result<CredentialId, SignInRefusal> {
         let Checked { person, caller, key, proof } = checked;
-        let context = self.engine().context(caller.with_request_id(request_id));
+        // Only pages start sessions.
+        let caller = caller.with_request_id(request_id).with_via(Via::Console);
+        let context = self.engine().context(caller);
         let id = context.fork(1).id_generator().credential();
         let lifetime = self.0.settings.session_lifetime;
         let new = NewSession { id, digest: text.digest(), browser, lifetime };
