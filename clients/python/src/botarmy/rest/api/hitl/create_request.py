@@ -1,0 +1,144 @@
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from ....client import Client, new_idempotency_key
+from ...models.hitl_request import HitlRequest
+from ...models.new_request_body import NewRequestBody
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    body: NewRequestBody,
+    idempotency_key: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
+
+    if not isinstance(x_user_id, Unset):
+        headers["X-User-Id"] = x_user_id
+
+    headers.setdefault("Idempotency-Key", new_idempotency_key())
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/api/v1/hitl",
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(response: httpx.Response) -> HitlRequest:
+    if response.status_code == 201:
+        response_201 = HitlRequest.from_dict(response.json())
+
+        return response_201
+
+    raise ValueError(f"The status {response.status_code} is not one that this operation has.")
+
+
+def _build_response(response: httpx.Response) -> Response[HitlRequest]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: Client,
+    body: NewRequestBody,
+    idempotency_key: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[HitlRequest]:
+    """Like `sync`, and returns the status and the headers, too."""
+    kwargs = _get_kwargs(
+        body=body,
+        idempotency_key=idempotency_key,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(client.request(**kwargs))
+
+
+def sync(
+    *,
+    client: Client,
+    body: NewRequestBody,
+    idempotency_key: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> HitlRequest:
+    """Raises a request to a person.
+
+    Args:
+        idempotency_key (str | Unset):
+        x_request_id (str | Unset):
+        x_user_id (str | Unset):
+        body (NewRequestBody): Request for a decision by a person.
+
+    Raises:
+        botarmy.ProblemError: If the server reports an error.
+        httpx.TransportError: If the server cannot be reached.
+    """
+    return sync_detailed(
+        client=client,
+        body=body,
+        idempotency_key=idempotency_key,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: Client,
+    body: NewRequestBody,
+    idempotency_key: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[HitlRequest]:
+    """Like `sync_detailed`, for asynchronous programs."""
+    kwargs = _get_kwargs(
+        body=body,
+        idempotency_key=idempotency_key,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(await client.request_async(**kwargs))
+
+
+async def asyncio(
+    *,
+    client: Client,
+    body: NewRequestBody,
+    idempotency_key: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> HitlRequest:
+    """Like `sync`, for asynchronous programs."""
+    return (
+        await asyncio_detailed(
+            client=client,
+            body=body,
+            idempotency_key=idempotency_key,
+            x_request_id=x_request_id,
+            x_user_id=x_user_id,
+        )
+    ).parsed

@@ -1,0 +1,162 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+
+from ....client import Client, new_idempotency_key
+from ...models.respond_body import RespondBody
+from ...models.responded_view import RespondedView
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    request_id: UUID,
+    *,
+    body: RespondBody,
+    idempotency_key: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(idempotency_key, Unset):
+        headers["Idempotency-Key"] = idempotency_key
+
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
+
+    if not isinstance(x_user_id, Unset):
+        headers["X-User-Id"] = x_user_id
+
+    headers.setdefault("Idempotency-Key", new_idempotency_key())
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/api/v1/hitl/{request_id}/respond".format(
+            request_id=quote(str(request_id), safe=""),
+        ),
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(response: httpx.Response) -> RespondedView:
+    if response.status_code == 200:
+        response_200 = RespondedView.from_dict(response.json())
+
+        return response_200
+
+    raise ValueError(f"The status {response.status_code} is not one that this operation has.")
+
+
+def _build_response(response: httpx.Response) -> Response[RespondedView]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(response),
+    )
+
+
+def sync_detailed(
+    request_id: UUID,
+    *,
+    client: Client,
+    body: RespondBody,
+    idempotency_key: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[RespondedView]:
+    """Like `sync`, and returns the status and the headers, too."""
+    kwargs = _get_kwargs(
+        request_id=request_id,
+        body=body,
+        idempotency_key=idempotency_key,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(client.request(**kwargs))
+
+
+def sync(
+    request_id: UUID,
+    *,
+    client: Client,
+    body: RespondBody,
+    idempotency_key: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> RespondedView:
+    """Approves, rejects or amends the subject of a request.
+
+    The same answer by the same person gets the first response again, with `Idempotency-
+    Replayed`.
+    Another answer to a decided request is refused with 409.
+
+    Args:
+        request_id (UUID):
+        idempotency_key (str | Unset):
+        x_request_id (str | Unset):
+        x_user_id (str | Unset):
+        body (RespondBody): Response to a request.
+
+    Raises:
+        botarmy.ProblemError: If the server reports an error.
+        httpx.TransportError: If the server cannot be reached.
+    """
+    return sync_detailed(
+        request_id=request_id,
+        client=client,
+        body=body,
+        idempotency_key=idempotency_key,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    request_id: UUID,
+    *,
+    client: Client,
+    body: RespondBody,
+    idempotency_key: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[RespondedView]:
+    """Like `sync_detailed`, for asynchronous programs."""
+    kwargs = _get_kwargs(
+        request_id=request_id,
+        body=body,
+        idempotency_key=idempotency_key,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(await client.request_async(**kwargs))
+
+
+async def asyncio(
+    request_id: UUID,
+    *,
+    client: Client,
+    body: RespondBody,
+    idempotency_key: str | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> RespondedView:
+    """Like `sync`, for asynchronous programs."""
+    return (
+        await asyncio_detailed(
+            request_id=request_id,
+            client=client,
+            body=body,
+            idempotency_key=idempotency_key,
+            x_request_id=x_request_id,
+            x_user_id=x_user_id,
+        )
+    ).parsed

@@ -1,0 +1,197 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+
+from ....client import Client
+from ...models.agent_type import AgentType
+from ...models.task_page import TaskPage
+from ...models.task_status import TaskStatus
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    project_id: UUID,
+    *,
+    status: TaskStatus | Unset = UNSET,
+    agent_type: AgentType | Unset = UNSET,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
+
+    if not isinstance(x_user_id, Unset):
+        headers["X-User-Id"] = x_user_id
+
+    params: dict[str, Any] = {}
+
+    json_status: str | Unset = UNSET
+    if not isinstance(status, Unset):
+        json_status = status.value
+
+    params["status"] = json_status
+
+    json_agent_type: str | Unset = UNSET
+    if not isinstance(agent_type, Unset):
+        json_agent_type = agent_type.value
+
+    params["agent_type"] = json_agent_type
+
+    params["limit"] = limit
+
+    json_cursor: str | Unset = UNSET
+    if not isinstance(cursor, Unset):
+        json_cursor = str(cursor)
+    params["cursor"] = json_cursor
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/api/v1/projects/{project_id}/tasks".format(
+            project_id=quote(str(project_id), safe=""),
+        ),
+        "params": params,
+    }
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(response: httpx.Response) -> TaskPage:
+    if response.status_code == 200:
+        response_200 = TaskPage.from_dict(response.json())
+
+        return response_200
+
+    raise ValueError(f"The status {response.status_code} is not one that this operation has.")
+
+
+def _build_response(response: httpx.Response) -> Response[TaskPage]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(response),
+    )
+
+
+def sync_detailed(
+    project_id: UUID,
+    *,
+    client: Client,
+    status: TaskStatus | Unset = UNSET,
+    agent_type: AgentType | Unset = UNSET,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[TaskPage]:
+    """Like `sync`, and returns the status and the headers, too."""
+    kwargs = _get_kwargs(
+        project_id=project_id,
+        status=status,
+        agent_type=agent_type,
+        limit=limit,
+        cursor=cursor,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(client.request(**kwargs))
+
+
+def sync(
+    project_id: UUID,
+    *,
+    client: Client,
+    status: TaskStatus | Unset = UNSET,
+    agent_type: AgentType | Unset = UNSET,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> TaskPage:
+    """Lists the tasks of a project, oldest first.
+
+    Long instructions are cut, large outputs left out, and a page ends early when it would be
+    large.
+
+    Args:
+        project_id (UUID):
+        status (TaskStatus | Unset):
+        agent_type (AgentType | Unset):
+        limit (int | Unset):
+        cursor (UUID | Unset):
+        x_request_id (str | Unset):
+        x_user_id (str | Unset):
+
+    Raises:
+        botarmy.ProblemError: If the server reports an error.
+        httpx.TransportError: If the server cannot be reached.
+    """
+    return sync_detailed(
+        project_id=project_id,
+        client=client,
+        status=status,
+        agent_type=agent_type,
+        limit=limit,
+        cursor=cursor,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    project_id: UUID,
+    *,
+    client: Client,
+    status: TaskStatus | Unset = UNSET,
+    agent_type: AgentType | Unset = UNSET,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[TaskPage]:
+    """Like `sync_detailed`, for asynchronous programs."""
+    kwargs = _get_kwargs(
+        project_id=project_id,
+        status=status,
+        agent_type=agent_type,
+        limit=limit,
+        cursor=cursor,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(await client.request_async(**kwargs))
+
+
+async def asyncio(
+    project_id: UUID,
+    *,
+    client: Client,
+    status: TaskStatus | Unset = UNSET,
+    agent_type: AgentType | Unset = UNSET,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> TaskPage:
+    """Like `sync`, for asynchronous programs."""
+    return (
+        await asyncio_detailed(
+            project_id=project_id,
+            client=client,
+            status=status,
+            agent_type=agent_type,
+            limit=limit,
+            cursor=cursor,
+            x_request_id=x_request_id,
+            x_user_id=x_user_id,
+        )
+    ).parsed

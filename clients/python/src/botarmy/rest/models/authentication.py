@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Authentication(str, Enum):
+    KEY = "key"
+    LEASE = "lease"
+    LINK = "link"
+    LOCAL = "local"
+    NONE = "none"
+    OIDC = "oidc"
+    SESSION = "session"
+    SYSTEM = "system"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    @classmethod
+    def _missing_(cls, value: object) -> Authentication | None:
+        """Returns a member for a value that this version does not know."""
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return member

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from enum import Enum
+
+
+class StepStatus(str, Enum):
+    DONE = "done"
+    FAILED = "failed"
+    IN_REVIEW = "in_review"
+    RUNNING = "running"
+    SKIPPED = "skipped"
+    WAITING = "waiting"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    @classmethod
+    def _missing_(cls, value: object) -> StepStatus | None:
+        """Returns a member for a value that this version does not know."""
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return member
