@@ -3,10 +3,10 @@
 is that of OPENAI_MODEL, at OPENAI_BASE_URL. The file of checkpoints has to be shared by all workers
 of an agent type: the answer may reach another one than the one that asked.
 
-    pip install langgraph langgraph-checkpoint-sqlite langchain-openai
+    pip install botarmy langgraph langgraph-checkpoint-sqlite langchain-openai
     BOTARMY_KEY=... OPENAI_API_KEY=... python3 examples/langgraph_worker.py analyst
 """
-import os, sqlite3
+import os, sqlite3, sys
 from typing import TypedDict
 
 from langchain_openai import ChatOpenAI
@@ -14,7 +14,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 
-from worker import document, main, prompt
+from botarmy import Ask, Client, Result, Usage, Worker, json_object
 
 MODEL = os.environ.get("OPENAI_MODEL", "gpt-5")
 model = ChatOpenAI(model=MODEL)
@@ -38,20 +38,19 @@ graph = graph.add_edge(START, "ask").add_edge("ask", "write").add_edge("write", 
 checkpoints = os.environ.get("CHECKPOINTS", "langgraph.sqlite")
 graph = graph.compile(SqliteSaver(sqlite3.connect(checkpoints, check_same_thread=False)))
 
-def work(task, say):
-    say(f"{MODEL} is at work")
+def handle(job, context):
+    context.progress(f"{MODEL} is at work")
     thread = lambda name: {"configurable": {"thread_id": name}}
-    fresh, resume = f"{task['task']['id']}-{task['task']['attempt']}", task["resume"]
-    if resume and graph.get_state(thread(resume["session"])).next:
-        answer = resume["answers"][-1]  # An approval has no text.
-        said = Command(resume=answer["content"] or answer["comment"] or "No.")
-        state = graph.invoke(said, thread(resume["session"]))
+    fresh = f"{job.id}-{job.attempt}"
+    if job.resume and graph.get_state(thread(job.resume.session)).next:
+        said = Command(resume=job.answer.text or "No.")  # An approval has no text.
+        state = graph.invoke(said, thread(job.resume.session))
     else:
-        state = graph.invoke({"prompt": prompt(task), "asked": bool(resume)}, thread(fresh))
+        state = graph.invoke({"prompt": job.prompt(), "asked": bool(job.resume)}, thread(fresh))
     if "__interrupt__" in state:
-        return "ask", {"question": state["__interrupt__"][0].value, "session": fresh}
-    usage = {"provider": "openai", "model": MODEL, "input_tokens": state["usage"]["input_tokens"],
-             "output_tokens": state["usage"]["output_tokens"]}
-    return "complete", {"output": document(state["text"]), "usage": usage}
+        return Ask(state["__interrupt__"][0].value, session=fresh)
+    used = state["usage"]
+    usage = Usage("openai", MODEL, used["input_tokens"], used["output_tokens"])
+    return Result(json_object(state["text"]), usage=usage)
 
-main(work)
+Worker(Client(), agents=sys.argv[1:], name="langgraph").run(handle)

@@ -5,27 +5,12 @@ person in the middle of the work, and returns a document. After a kill it contin
     BOTARMY_KEY=... python3 examples/worker.py coder --url http://127.0.0.1:8080
 
 The key is that of a program with the role worker: `botarmy-server keys create coder --role worker`.
-The examples for agent frameworks beside this file use its `main` and its `prompt`.
+The library in clients/python does the same and more; the examples for agent frameworks beside this
+file use it.
 """
 import argparse, json, os, threading, time, urllib.error, urllib.request
 
 class Gone(Exception): """The task was cancelled, or another worker has it."""
-
-def prompt(task):
-    """Returns all that a model needs: the instructions, the artifacts, the answers, and the form."""
-    parts = [f"# What is to be done\n\n{task['task']['instructions']}"]
-    for given in task["context"]:
-        content = json.dumps(given["content"], ensure_ascii=False)
-        parts.append(f"# Given: {given['name']} ({given['type']})\n\n{content}")
-    for answer in (task["resume"] or {"answers": []})["answers"]:
-        said = answer["content"] or answer["comment"] or ""
-        parts.append(f"# A person answered: {answer['action']}\n\n{said}")
-    form = json.dumps(task["output_schema"] or {"type": "object"})
-    return "\n\n".join(parts + [f"# Answer with one JSON object of this form (JSON Schema)\n\n{form}"])
-
-def document(text):
-    """Returns the JSON object in a model's answer."""
-    return json.loads(text[text.index("{"):text.rindex("}") + 1])
 
 def filled(schema, text, key=""):
     """Returns a document of a form with a text in all of its places. A model would do better."""

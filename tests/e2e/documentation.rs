@@ -179,8 +179,8 @@ fn every_setting_in_the_documentation_exists() {
     let word = |part: &str| part.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     let upper: BTreeSet<_> =
         defaults.keys().map(|key| key.to_uppercase().replace('.', "__")).collect();
-    // The path of the settings file, and the variables that a program is given.
-    let others = ["CONFIG", "KEY", "TASK_ID", "ATTEMPT", "DEADLINE"];
+    // The path of the settings file, and the variables that clients read and programs are given.
+    let others = ["CONFIG", "KEY", "KEY_FILE", "SERVER", "TASK_ID", "ATTEMPT", "DEADLINE"];
     let mut named = 0;
     for (document, text) in guides() {
         for name in quoted(&text) {
@@ -314,6 +314,7 @@ fn every_file_and_heading_the_documents_name_is_there() {
             }
         }
         let tops = ["crates/", "tests/", "config/", "migrations/", "botarmy-", ".ci/", "docs/"];
+        let tops = tops.into_iter().chain(["clients/", "examples/"]).collect::<Vec<_>>();
         for name in quoted(&text) {
             let path = name.trim_start_matches("./");
             let is_path = path.contains('/') && tops.iter().any(|top| path.starts_with(top));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use botarmy_tests::external_programs::framework;
+use botarmy_tests::external_programs::{client_wheels, framework};
 use botarmy_tests::providers::Protocol;
 use botarmy_tests::server::TestServer;
 use serde_json::{Value, json};
@@ -22,16 +22,20 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Starts the example for a framework as an analyst; `None` if the framework is missing.
 fn start(name: &str, server: &TestServer, double: &Aimock, folder: &Path) -> Option<Child> {
-    let packages = framework(name)?;
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    // The framework's own versions come first; what it lacks and the library needs is in the last folder.
+    let packages = [framework(name)?, root.join("clients/python/src"), client_wheels()?];
+    let packages = std::env::join_paths(packages).unwrap();
+    let examples = root.join("examples");
     let log = std::fs::File::create(folder.join("log")).unwrap();
     let mut command = Command::new("python3");
     command
         .arg("-B")
         .arg(examples.join(format!("{name}_worker.py")))
-        .args(["analyst", "--url", &server.base, "--name", name])
+        .arg("analyst")
         .current_dir(folder)
         .env("PYTHONPATH", packages)
+        .env("BOTARMY_SERVER", &server.base)
         .envs(botarmy_tests::access::environment())
         .env("HOME", folder)
         .env("OPENAI_BASE_URL", double.url(Protocol::OpenAi))

