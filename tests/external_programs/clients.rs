@@ -131,7 +131,8 @@ async fn the_library_for_typescript_passes_its_checks_and_tests_and_can_be_packe
             assert!(packed.join(name).exists(), "{name} is not in the package");
         }
         assert!(!packed.join("tests").exists());
-        let script = "import('./package/dist/index.js').then((all) => console.log(Object.keys(all)))";
+        let script =
+            "import('./package/dist/index.js').then((all) => console.log(Object.keys(all)))";
         let said = run(Command::new("node").args(["-e", script]).current_dir(&library));
         assert!(said.contains("Client") && said.contains("Worker"), "{said}");
     })

@@ -1693,7 +1693,10 @@ export interface components {
             event_data: {
                 [key: string]: unknown;
             };
-            /** @description Origin of the event: `actor` and `request_id`. */
+            /**
+             * @description Origin of the event: `actor` and, where they are known, `request_id`, `via`, `principal`, `auth`,
+             *     `credential` and `claimed_user`.
+             */
             event_metadata: {
                 [key: string]: unknown;
             };

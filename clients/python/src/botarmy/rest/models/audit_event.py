@@ -21,7 +21,9 @@ class AuditEvent:
     Attributes:
         created_at (datetime.datetime):
         event_data (Any): Data of the event.
-        event_metadata (Any): Origin of the event: `actor` and `request_id`.
+        event_metadata (Any): Origin of the event: `actor` and, where they are known, `request_id`, `via`, `principal`,
+            `auth`,
+            `credential` and `claimed_user`.
         event_source (EventSource):
         event_type (EventType):
         hash_ (str): SHA-256 over the canonical JSON of the fields above and the hash of the entry before, in
