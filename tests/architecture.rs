@@ -72,6 +72,11 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
             "botarmy-client" => {
                 assert_eq!(on_ours, ["botarmy-tls"].into(), "{name} leans on {on_ours:?}");
             }
+            // An assistant goes the way of every client.
+            "botarmy-mcp" => {
+                let both = ["botarmy-client", "botarmy-domain"];
+                assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
+            }
             // Certificates are no matter of the domain.
             "botarmy-tls" => assert!(on_ours.is_empty(), "{name} leans on {on_ours:?}"),
             // What every border over HTTP shares, and the live frames that some of them serve.
@@ -86,20 +91,20 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
             _ => assert_eq!(on_ours, ["botarmy-domain"].into(), "{name} leans on {on_ours:?}"),
         }
     }
-    assert_eq!(ours.len(), 20, "a new crate has its place in this test: {names:?}");
+    assert_eq!(ours.len(), 21, "a new crate has its place in this test: {names:?}");
 }
 
 #[test]
 fn a_library_lives_in_one_crate_only() {
     let ours = ours(&metadata());
-    let homes: [(&str, &[&str]); 24] = [
+    let homes: [(&str, &[&str]); 25] = [
         // The bench measures the database itself beside it.
         ("diesel", &["botarmy-sqlite", "botarmy-postgres", "botarmy-tests"]),
         ("diesel-async", &["botarmy-postgres"]),
         ("deadpool-redis", &["botarmy-redis"]),
         ("httpdate", &["botarmy-agents-llm"]),
         ("html5gum", &["botarmy-agents-offline", "botarmy-console"]),
-        ("similar", &["botarmy-agents-command", "botarmy-console"]),
+        ("similar", &["botarmy-agents-command", "botarmy-console", "botarmy-mcp"]),
         ("libsqlite3-sys", &["botarmy-sqlite", "botarmy-tests"]),
         // The server mounts the borders, and the tests have a provider's double.
         (
@@ -126,6 +131,7 @@ fn a_library_lives_in_one_crate_only() {
         // The signatures of a provider's tokens, and those of its double.
         ("ring", &["botarmy-openid", "botarmy-tests"]),
         ("reqwest", &["botarmy-agents-llm", "botarmy-client", "botarmy-openid", "botarmy-tests"]),
+        ("rmcp", &["botarmy-mcp"]),
         ("ipnet", &["botarmy-web"]),
         ("actix-cors", &["botarmy-http"]),
         // The problem document stands in the OpenAPI document of every border.
@@ -167,6 +173,8 @@ fn the_smallest_server_has_no_optional_library() {
         "deadpool-redis",
         "botarmy-agents-llm",
         "botarmy-openid",
+        "botarmy-mcp",
+        "rmcp",
         "reqwest",
         "botarmy-agents-command",
         "botarmy-agents-offline",

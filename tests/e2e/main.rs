@@ -29,6 +29,7 @@ mod lists;
 mod live;
 mod log;
 mod log_lines;
+mod mcp;
 mod memory;
 mod migrations;
 mod models;

@@ -163,7 +163,8 @@ fn is_visible(c: char) -> bool {
 /// (Unicode standard, section 5.21), the other format characters that are not shown (general category
 /// `Cf`: interlinear annotations, the controls of Syriac and of Egyptian hieroglyphs), and glyphs that
 /// are empty (Braille, hieroglyphs, the null notehead, the filler of Khitan).
-pub(crate) const fn is_invisible(c: char) -> bool {
+#[must_use]
+pub const fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{70f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

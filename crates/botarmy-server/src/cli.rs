@@ -76,6 +76,12 @@ enum Command {
     /// Check logs, and the stored state against them.
     #[command(subcommand)]
     Audit(Audit),
+    /// Connect an assistant to a server: a Model Context Protocol server on standard input and output.
+    ///
+    /// The assistant starts this command. It reads gates, documents and projects and starts projects with
+    /// your key, and answers gates only with --allow-answers.
+    #[cfg(feature = "mcp")]
+    Mcp(crate::mcp::Mcp),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -249,6 +255,8 @@ pub async fn main() -> anyhow::Result<ExitCode> {
             say!("{}", botarmy_http::openapi());
             return Ok(ExitCode::SUCCESS);
         }
+        #[cfg(feature = "mcp")]
+        Some(Command::Mcp(command)) => return crate::mcp::run(command).await,
         Some(Command::Audit(Audit::Verify { file, head })) => return audit::verify(&file, head),
         Some(Command::HealthCheck(HealthCheck { url: Some(url), ca })) => {
             return health_check::health_check(&Target::other(url, ca));

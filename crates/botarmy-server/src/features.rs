@@ -20,6 +20,8 @@ pub struct Features {
     pub openid: bool,
     /// `docs`: the page with the API documentation at `/docs`.
     pub docs: bool,
+    /// `mcp`: the command `mcp` for assistants.
+    pub mcp: bool,
 }
 
 impl Features {
@@ -32,6 +34,7 @@ impl Features {
         offline: cfg!(feature = "offline"),
         openid: cfg!(feature = "openid"),
         docs: cfg!(feature = "docs"),
+        mcp: cfg!(feature = "mcp"),
     };
 }
 
@@ -57,6 +60,7 @@ mod tests {
         offline: false,
         openid: false,
         docs: false,
+        mcp: false,
     };
     const ALL: Features = Features {
         postgres: true,
@@ -66,6 +70,7 @@ mod tests {
         offline: true,
         openid: true,
         docs: true,
+        mcp: true,
     };
 
     #[test]

@@ -14,6 +14,8 @@ pub mod features;
 pub mod health_check;
 mod health_log;
 pub mod logging;
+#[cfg(feature = "mcp")]
+pub mod mcp;
 pub mod migrate;
 #[cfg(feature = "llm")]
 pub mod models;
