@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use botarmy_tests::external_programs::{
     CHROMIUM, CLIENT_MODULES, CLIENT_WHEELS, COMPOSE, CONTAINER_TOOLS, EXTERNAL_PROGRAMS,
-    FRAMEWORKS, FUZZER, NODE_MODULES, OPENAPI_TOOLS, OPENID_MOCK, PROXIES, WHEELS,
+    FRAMEWORKS, FUZZER, MCP_CLIENTS, NODE_MODULES, OPENAPI_TOOLS, OPENID_MOCK, PROXIES, WHEELS,
 };
 use tokio::process::Command;
 
@@ -32,6 +32,7 @@ const FRAMEWORK_LISTS: [(&str, &str); 5] = [
 ];
 const OPENAPI_REQUIREMENTS: &str = include_str!("../external_programs/openapi-requirements.txt");
 const FUZZER_REQUIREMENTS: &str = include_str!("../external_programs/fuzzer-requirements.txt");
+const MCP_REQUIREMENTS: &str = include_str!("../external_programs/mcp-requirements.txt");
 const OPENID_REQUIREMENTS: &str = include_str!("../external_programs/openid-requirements.txt");
 const CONTAINER_REQUIREMENTS: &str =
     include_str!("../external_programs/containers-requirements.txt");
@@ -41,7 +42,7 @@ const COMPOSE_RELEASE: &str = "trixie";
 const OLDEST_NODE: u32 = 20;
 
 /// Fetches everything; returns the variables with the paths.
-pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 13]> {
+pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 14]> {
     let chromium = chromium().await.context("the browser from Debian's packages")?;
     let cache = Cache::open("external_programs").await?;
     let node = node_modules(&cache, "npm", PACKAGE, LOCK).await;
@@ -62,6 +63,9 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 13]> {
     let (name, list) = ("openid", "openid-requirements.txt");
     let openid = wheels(&cache, name, list, OPENID_REQUIREMENTS).await;
     let openid = openid.context("the OpenID provider from PyPI")?;
+    let (name, list) = ("mcp", "mcp-requirements.txt");
+    let mcp = wheels(&cache, name, list, MCP_REQUIREMENTS).await;
+    let mcp = mcp.context("the MCP clients from PyPI")?;
     let proxies = unpack_debian(&cache, "proxies", &["nginx-light", "caddy", "haproxy"]).await;
     let proxies = proxies.context("the reverse proxies from Debian's packages")?;
     let (name, list) = ("containers", "containers-requirements.txt");
@@ -81,6 +85,7 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 13]> {
         (OPENAPI_TOOLS, openapi),
         (FUZZER, fuzzer),
         (OPENID_MOCK, openid),
+        (MCP_CLIENTS, mcp),
         (PROXIES, proxies),
         (CONTAINER_TOOLS, containers),
         (COMPOSE, compose),

@@ -81,6 +81,18 @@ pub fn openid_mock() -> Option<PathBuf> {
     folder("an OpenID provider", OPENID_MOCK)
 }
 
+/// Variable with the folder of the PyPI wheels of two MCP clients.
+pub const MCP_CLIENTS: &str = "BOTARMY_TEST_MCP_CLIENTS";
+
+/// Returns the folder of the MCP clients.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn mcp_clients() -> Option<PathBuf> {
+    folder("MCP clients", MCP_CLIENTS)
+}
+
 /// Variable with the folder into which the reverse proxies are unpacked.
 pub const PROXIES: &str = "BOTARMY_TEST_PROXIES";
 
