@@ -83,6 +83,7 @@ contracts! {
         artifacts_are_listed_without_their_contents,
         projects_are_paged_newest_first,
         tasks_and_requests_are_filtered_and_paged,
+        unfinished_work_is_counted_with_the_age_of_the_oldest,
         due_things_are_found_when_they_are_due,
         entries_pass_every_filter_and_page,
         a_log_is_read_from_any_position_without_a_gap,

@@ -10,9 +10,9 @@ use botarmy_domain::page::{PART_BYTES, Page};
 use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{
     AgentStatusKind, AgentType, ArtifactFilter, ArtifactType, Caller, ContextId, Entry,
-    EntryFilter, EventId, EventSource, EventType, HitlRequestId, HitlStatus, Package, Permission,
-    ProjectId, ProjectStatus, Reach, Scope, TaskFilter, TaskId, TaskLine, TaskStatus, Timestamp,
-    package,
+    EntryFilter, EventId, EventSource, EventType, HitlKind, HitlRequestId, HitlStatus,
+    OpenRequests, Package, Permission, ProjectId, ProjectStatus, Reach, Scope, TaskFilter, TaskId,
+    TaskLine, TaskStatus, Timestamp, Workload, package,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -168,6 +168,39 @@ pub async fn tasks_and_requests_are_filtered_and_paged(stores: &Stores) {
     assert_eq!(pending.iter().map(|request| request.id).collect::<Vec<_>>(), [second, third]);
     let rejected = Some(HitlStatus::Rejected);
     assert!(stores.requests.requests(project, rejected, None, 10).await.unwrap().is_empty());
+}
+
+pub async fn unfinished_work_is_counted_with_the_age_of_the_oldest(stores: &Stores) {
+    let now = || stores.context().now;
+    assert!(stores.tasks.workload(now()).await.unwrap().is_empty());
+    assert!(stores.requests.open_requests().await.unwrap().is_empty());
+    let (project, paused) = (stores.project("One").await, stores.project("Two").await);
+    let mut tasks = vec![stores.submit(paused, 5).await];
+    for _ in 0..4 {
+        tasks.push(stores.submit(project, 5).await);
+    }
+    stores.pause(paused).await.unwrap();
+    let load = async |at| stores.tasks.workload(at).await.unwrap();
+    let ready_at = stores.tasks.task(tasks[1]).await.unwrap().unwrap().ready_at;
+    let mut expected = Workload {
+        agent: AgentType::Coder,
+        pending: 5,
+        ready: 4,
+        ready_since: Some(ready_at),
+        working: 0,
+    };
+    assert_eq!(load(now()).await, [expected]);
+    // Nothing was ready before it was submitted.
+    let before = Workload { ready: 0, ready_since: None, ..expected };
+    assert_eq!(load(ready_at.before(Duration::from_micros(1))).await, [before]);
+    assert_eq!(stores.claim(4).await.len(), 4);
+    expected = Workload { pending: 1, ready: 0, ready_since: None, working: 4, ..expected };
+    assert_eq!(load(now()).await, [expected]);
+
+    let (first, _) = (stores.raise(project).await, stores.raise(paused).await);
+    let oldest = stores.requests.request(first).await.unwrap().unwrap().created_at;
+    let open = stores.requests.open_requests().await.unwrap();
+    assert_eq!(open, [OpenRequests { kind: HitlKind::Question, count: 2, oldest }]);
 }
 
 pub async fn due_things_are_found_when_they_are_due(stores: &Stores) {

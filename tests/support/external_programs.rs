@@ -17,6 +17,18 @@ pub const NODE_MODULES: &str = "BOTARMY_TEST_NODE_MODULES";
 /// Variable with the folder of the PyPI wheels: a model, and a server for it.
 pub const WHEELS: &str = "BOTARMY_TEST_WHEELS";
 
+/// Variable with the folder into which Prometheus is unpacked.
+pub const PROMETHEUS: &str = "BOTARMY_TEST_PROMETHEUS";
+
+/// Returns the folder of the programs `prometheus` and `promtool`.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn prometheus() -> Option<PathBuf> {
+    folder("Prometheus", PROMETHEUS).map(|folder| folder.join("usr/bin"))
+}
+
 /// Variable with the folder of the agent frameworks from PyPI, each in a folder of its own, because
 /// their dependencies contradict each other.
 pub const FRAMEWORKS: &str = "BOTARMY_TEST_FRAMEWORKS";

@@ -12,6 +12,7 @@ pub mod documented;
 pub mod event_stream;
 pub mod external_programs;
 pub mod follower;
+pub mod metrics;
 pub mod openid_provider;
 pub mod pipeline;
 pub mod prove;

@@ -22,6 +22,17 @@ pub(crate) const SUBJECT_CHANGED: &str = "subject_changed";
 /// Action in the history of a request that asks again after its project was reopened.
 pub(crate) const REOPENED: &str = "reopen";
 
+/// Pending requests of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenRequests {
+    /// The kind.
+    pub kind: HitlKind,
+    /// Number of requests.
+    pub count: u64,
+    /// Time at which the oldest was raised.
+    pub oldest: Timestamp,
+}
+
 /// A question to people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HitlRequest {

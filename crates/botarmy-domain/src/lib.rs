@@ -79,8 +79,8 @@ pub use event::{EventPayload, PayloadError};
 pub use handoff::Handoff;
 pub use health::{Health, Probe};
 pub use hitl::{
-    HitlRequest, HitlSample, HitlState, HitlStatistics, NewRequest, Reply, Responded, Response,
-    Subject,
+    HitlRequest, HitlSample, HitlState, HitlStatistics, NewRequest, OpenRequests, Reply, Responded,
+    Response, Subject,
 };
 pub use id_generator::IdGenerator;
 pub use idempotency::{CallKey, CallReply, KeptReply, KeyedCall, RequestDigest};
@@ -99,7 +99,9 @@ pub use scope::{Scope, Snapshot};
 pub use secret::Secret;
 pub use seen::Seen;
 pub use source_code::{SourceCode, SourceFile};
-pub use task::{NewTask, ReadyTasks, Task, TaskFilter, TaskLine, TaskState, TaskStatusList};
+pub use task::{
+    NewTask, ReadyTasks, Task, TaskFilter, TaskLine, TaskState, TaskStatusList, Workload,
+};
 pub use timestamp::Timestamp;
 pub use usage::Usage;
 pub use vocabulary::{

@@ -177,6 +177,21 @@ pub struct ReadyTasks {
     pub count: u64,
 }
 
+/// Work of one agent type that is not finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workload {
+    /// The agent type.
+    pub agent: AgentType,
+    /// Number of pending tasks, with those that cannot be claimed yet.
+    pub pending: u64,
+    /// Number of pending tasks that can be claimed.
+    pub ready: u64,
+    /// Time since which the oldest of those could be claimed.
+    pub ready_since: Option<Timestamp>,
+    /// Number of tasks that a worker holds.
+    pub working: u64,
+}
+
 /// Error of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskError {

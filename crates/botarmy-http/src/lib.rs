@@ -25,6 +25,7 @@ mod health;
 mod hitl;
 mod idempotency;
 mod leases;
+mod metrics;
 mod middleware;
 mod origin_check;
 mod packages;
@@ -32,6 +33,7 @@ mod paging;
 mod peer;
 mod projects;
 mod range;
+mod route_meters;
 mod security_headers;
 mod small_body;
 mod status_cache;
@@ -59,8 +61,8 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{App, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
-    Access, Clock, Gates, HealthCheck, Ids, LogQueries, Operations, Projects, Queries, Sessions,
-    Tasks, WorkerLeases,
+    Access, Clock, Gates, HealthCheck, Ids, LogQueries, Metrics, Operations, Projects, Queries,
+    Sessions, Tasks, WorkerLeases,
 };
 use botarmy_live::Hub;
 use botarmy_web::{ErrorPages, OriginRule, PublicUrl, TrustedProxies, UnknownFields};
@@ -105,6 +107,8 @@ pub struct Api {
     pub ids: Arc<dyn Ids>,
     /// Components that a health probe checks.
     pub health: Vec<Arc<dyn HealthCheck>>,
+    /// Figures of the process.
+    pub metrics: Arc<dyn Metrics>,
     /// Limits and names.
     pub settings: HttpSettings,
 }
@@ -143,7 +147,7 @@ pub struct HttpSettings {
     pub public_url: Option<PublicUrl>,
     /// The server has TLS of its own; set by [`serve`].
     pub has_tls: bool,
-    /// Serve only health probes, as in a process that has no other role than to work.
+    /// Serve only health probes and metrics, as in a process that has no other role than to work.
     pub probes_only: bool,
     /// Length of a page of a list when the client asks for none.
     pub page: u32,
@@ -380,16 +384,17 @@ fn app<M: Fn(&mut ServiceConfig)>(
     > + use<M>,
 > {
     let cors = middleware::cors(&state.settings.origins);
-    let probes_only = state.settings.probes_only;
+    let (probes_only, metrics) = (state.settings.probes_only, Arc::clone(&state.metrics));
     App::new()
         .app_data(state)
         .configure(|config| {
             if probes_only {
-                endpoint::mount(config, health::endpoints());
+                let endpoints = [health::endpoints(), metrics::endpoints()].into_iter().flatten();
+                endpoint::mount(config, endpoints.collect(), &*metrics);
             } else {
-                endpoint::mount_for_pages(config, endpoints());
+                endpoint::mount_for_pages(config, endpoints(), &*metrics);
                 more(config);
-                endpoint::mount(config, endpoints());
+                endpoint::mount(config, endpoints(), &*metrics);
             }
         })
         .default_service(actix_web::web::to(error::unknown_route))
@@ -414,6 +419,7 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
         event_stream::endpoints(),
         access::endpoints(),
         health::endpoints(),
+        metrics::endpoints(),
         docs::endpoints(),
         #[cfg(feature = "docs")]
         docs_page::endpoints(),

@@ -28,6 +28,7 @@ use crate::connections::{Connection, Paced, Serving, Tracked};
 use crate::error::{CONTENT_TYPE, Problem, from_framework};
 use crate::idempotency::REPLAYED;
 use crate::origin_check;
+use crate::route_meters;
 use crate::security_headers::SecurityHeaders;
 use botarmy_domain::text;
 
@@ -116,7 +117,8 @@ pub(crate) async fn frame(
     if let Some(client) = client {
         request.extensions_mut().insert(client);
     }
-    let has_tls = request.app_data::<Data<State>>().is_some_and(|state| state.settings.has_tls);
+    let state = request.app_data::<Data<State>>().cloned();
+    let has_tls = state.as_ref().is_some_and(|state| state.settings.has_tls);
     normalize(&mut request);
     let page = Page::of(&request);
 
@@ -139,6 +141,10 @@ pub(crate) async fn frame(
         tracing::info_span!("request", request.id = name)
     } else {
         span
+    };
+    let routed = match &result {
+        Ok(Ok(response)) => Some(response.request().clone()),
+        _ => None,
     };
     let _inside = span.enter();
     let path = without_credentials(uri.path());
@@ -172,7 +178,11 @@ pub(crate) async fn frame(
     let status = response
         .as_ref()
         .map_or_else(|error| error.as_response_error().status_code(), ServiceResponse::status);
-    let ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    let elapsed = started.elapsed();
+    if let Some(state) = &state {
+        route_meters::answered(state, &method, routed.as_ref(), status.as_u16(), elapsed);
+    }
+    let ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
     // The query is left out: it may hold what does not belong into a log.
     let (status, client) = (status.as_u16(), client.map(tracing::field::display));
     if method.is_safe() && status < 400 {

@@ -13,7 +13,7 @@ use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
     Clock, Denial, HealthCheck, Ids, MockAccess, MockGates, MockLogQueries, MockOperations,
-    MockProjects, MockQueries, MockSessions, MockTasks, MockWorkerLeases,
+    MockProjects, MockQueries, MockSessions, MockTasks, MockWorkerLeases, NoMetrics,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
@@ -120,6 +120,7 @@ impl Fakes {
             clock: Arc::new(StoppedClock),
             ids: Arc::new(OneSeed),
             health: self.health,
+            metrics: Arc::new(NoMetrics),
             settings: self.settings,
         }
     }

@@ -199,7 +199,7 @@ impl Follower {
                 "message": format!("More than {limit} entries were written since this position: they \
                                     were left out. Read the audit log, or follow a project."),
             });
-            let Frame { event_type, text, .. } = frame::gap(None, data, now);
+            let Frame { event_type, text, .. } = hub.gap(None, data);
             return Some(Followed { event_type, text, position: Some(point.to_string()) });
         };
         let is_other = |span: &botarmy_domain::LogSpan| span.log != LogId::System;

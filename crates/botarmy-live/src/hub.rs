@@ -39,7 +39,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tracing::warn;
 
 use crate::feed::Feed;
-use crate::frame;
+use crate::frame::{self, Frame};
 use crate::settings::LiveSettings;
 use crate::topic::Topic;
 use crate::visibility::Creators;
@@ -70,8 +70,20 @@ pub struct Hub {
     gap_reads: Semaphore,
     next_id: AtomicU64,
     connections: AtomicUsize,
+    pub(crate) counts: LiveCounts,
     connection_closed: Notify,
     stop: watch::Sender<bool>,
+}
+
+/// Counts of what keeps clients from getting every frame at once, since the start of the process.
+#[derive(Debug, Default)]
+pub(crate) struct LiveCounts {
+    /// Gap frames.
+    pub(crate) gaps: AtomicU64,
+    /// Reads of logs for clients that have fallen behind.
+    pub(crate) catch_ups: AtomicU64,
+    /// Reports of the bus that it has lost messages.
+    pub(crate) losses: AtomicU64,
 }
 
 impl std::fmt::Debug for Hub {
@@ -107,6 +119,7 @@ impl Hub {
             gap_reads: Semaphore::new(settings.log_reads.max(1)),
             next_id: AtomicU64::new(0),
             connections: AtomicUsize::new(0),
+            counts: LiveCounts::default(),
             connection_closed: Notify::new(),
             stop: watch::Sender::new(false),
             settings,
@@ -152,6 +165,30 @@ impl Hub {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Acquire)
+    }
+
+    /// Returns the number of `gap` frames that clients were sent.
+    #[must_use]
+    pub fn gaps(&self) -> u64 {
+        self.counts.gaps.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of times that a log was read because a client had fallen behind.
+    #[must_use]
+    pub fn catch_ups(&self) -> u64 {
+        self.counts.catch_ups.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of times that the bus reported lost messages.
+    #[must_use]
+    pub fn losses(&self) -> u64 {
+        self.counts.losses.load(Ordering::Relaxed)
+    }
+
+    /// Returns a `gap` frame, and counts it.
+    pub(crate) fn gap(&self, place: Option<(LogId, u64)>, data: serde_json::Value) -> Frame {
+        self.counts.gaps.fetch_add(1, Ordering::Relaxed);
+        frame::gap(place, data, self.now())
     }
 
     /// Returns the number of logs that are kept in order at the moment.
@@ -312,6 +349,7 @@ impl Hub {
     /// Reads entries after a position that is known to have some, for a session that catches up.
     /// Waits until the log can be read.
     pub(crate) async fn read(&self, log: LogId, after: u64, limit: u32) -> Vec<Arc<Entry>> {
+        self.counts.catch_ups.fetch_add(1, Ordering::Relaxed);
         let mut wait = RETRY.0;
         loop {
             let read = {

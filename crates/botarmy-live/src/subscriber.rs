@@ -487,20 +487,19 @@ impl Subscriber {
                 if visibility.has_all_projects() {
                     data["missed"] = count.into();
                 }
-                Some(frame::gap(None, data, hub.now()))
+                Some(hub.gap(None, data))
             }
         }
     }
 
     /// Polls the reads in progress. Ready when one of them has ended.
     fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now = self.hub.now();
         let mut poll = Poll::Pending;
         for cursor in &mut self.cursors {
             let Some(reading) = &mut cursor.reading else { continue };
             if let Poll::Ready(entries) = reading.poll(cx) {
                 cursor.reading = None;
-                cursor.receive(&entries, &self.visibility, now);
+                cursor.receive(&entries, &self.visibility, &self.hub);
                 poll = Poll::Ready(());
             }
         }
@@ -590,7 +589,7 @@ impl Cursor {
                             restore of a back-up: the entries up to that position do not exist.",
                 "after": after, "head": begin,
             });
-            self.pending.push_back(frame::gap(place, data, hub.now()));
+            self.pending.push_back(hub.gap(place, data));
         }
         Ok(())
     }
@@ -638,7 +637,7 @@ impl Cursor {
         &mut self,
         entries: &[Arc<botarmy_domain::Entry>],
         visibility: &Visibility,
-        now: Timestamp,
+        hub: &Hub,
     ) {
         for entry in entries {
             if entry.seq > self.position.after + 1 {
@@ -647,7 +646,7 @@ impl Cursor {
                     "after": self.position.after, "next": entry.seq,
                 });
                 let place = Some((entry.log(), entry.seq - 1));
-                self.pending.push_back(frame::gap(place, data, now));
+                self.pending.push_back(hub.gap(place, data));
             }
             let frames = frame::of_entry(entry);
             if visibility.has(frames.needs) {

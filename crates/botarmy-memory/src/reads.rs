@@ -16,9 +16,9 @@ use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
     AgentRecord, AgentType, Artifact, ArtifactFilter, ArtifactRef, ContextId, CredentialId,
     EntryFilter, EventId, Health, HitlKind, HitlRequest, HitlRequestId, HitlSample, HitlStatus,
-    Listed, ObjectId, Package, PastStatus, Project, ProjectId, ProjectStatus, Reach, ReadyTasks,
-    RecordKey, RecordKind, RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine, TaskStatus,
-    TaskStatusList, Timestamp,
+    Listed, ObjectId, OpenRequests, Package, PastStatus, Project, ProjectId, ProjectStatus, Reach,
+    ReadyTasks, RecordKey, RecordKind, RecordValue, StoreError, Task, TaskFilter, TaskId, TaskLine,
+    TaskStatus, TaskStatusList, Timestamp, Workload,
 };
 
 use serde::Serialize;
@@ -188,6 +188,27 @@ impl TaskStore for MemoryStore {
         };
         Ok(AgentType::ALL.iter().map(of).filter(|found| found.count > 0).collect())
     }
+
+    async fn workload(&self, now: Timestamp) -> Result<Vec<Workload>, StoreError> {
+        let state = self.state();
+        let is_ready = |task: &&Arc<Task>| {
+            let project = state.projects.get(&task.project_id);
+            task.ready_at <= now && project.is_some_and(|one| one.status() == ProjectStatus::Active)
+        };
+        let of = |agent: &AgentType| {
+            let tasks = || state.tasks.values().filter(|task| task.agent == *agent);
+            let pending = || tasks().filter(|task| task.status() == TaskStatus::Pending);
+            Workload {
+                agent: *agent,
+                pending: pending().count() as u64,
+                ready: pending().filter(is_ready).count() as u64,
+                ready_since: pending().filter(is_ready).map(|task| task.ready_at).min(),
+                working: tasks().filter(|task| task.status() == TaskStatus::Working).count() as u64,
+            }
+        };
+        let has_work = |load: &Workload| load.pending + load.working > 0;
+        Ok(AgentType::ALL.iter().map(of).filter(has_work).collect())
+    }
 }
 
 #[async_trait]
@@ -271,6 +292,19 @@ impl HitlStore for MemoryStore {
             .values()
             .filter(|request| request.status() == HitlStatus::Pending && request.expires_at <= now);
         Ok(take(rows.cloned(), limit))
+    }
+
+    async fn open_requests(&self) -> Result<Vec<OpenRequests>, StoreError> {
+        let state = self.state();
+        let of = |kind: &HitlKind| {
+            let pending = || {
+                let pending = state.requests.values();
+                pending.filter(|one| one.kind == *kind && one.status() == HitlStatus::Pending)
+            };
+            let oldest = pending().map(|request| request.created_at).min()?;
+            Some(OpenRequests { kind: *kind, count: pending().count() as u64, oldest })
+        };
+        Ok(HitlKind::ALL.iter().filter_map(of).collect())
     }
 }
 

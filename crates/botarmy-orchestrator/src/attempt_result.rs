@@ -49,8 +49,8 @@ impl Engine {
         if reserved || !used(result).is_free() {
             scope = scope.records::<BudgetAccount>(accounts_of(task));
         }
-        let (who, result) = (holder.clone(), Arc::clone(result));
-        self.commit(context, scope, move |context, snapshot| match &*result {
+        let (who, ended) = (holder.clone(), Arc::clone(result));
+        let committed = self.commit(context, scope, move |context, snapshot| match &*ended {
             Ok(Outcome::Completed { output, artifacts, confidence, usage }) => {
                 let work = work(output, artifacts, *confidence, usage);
                 tasks::complete(context, snapshot, id, &who, &work)
@@ -64,8 +64,13 @@ impl Engine {
                 tasks::ask(context, snapshot, id, &who, &inquiry)
             }
             Err(error) => tasks::fail(context, snapshot, id, &who, error),
-        })
-        .await
+        });
+        let committed = committed.await?;
+        // A result that is sent again changes nothing, and was counted the first time.
+        if let Some(observer) = self.usage_observer().filter(|_| !committed.entries.is_empty()) {
+            observer.used(used(result));
+        }
+        Ok(committed)
     }
 
     /// Ends an attempt whose inputs are not the released ones: logs it and asks a person.

@@ -1,10 +1,10 @@
 //! The state that all use cases share: the ports, the settings, and one way to commit.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use botarmy_domain::decide::keyed;
-use botarmy_domain::ports::{Clock, Decide, EventBus, Ids, StorePorts, WakeUps};
+use botarmy_domain::ports::{Clock, Decide, EventBus, Ids, StorePorts, UsageObserver, WakeUps};
 use botarmy_domain::rebuilt::{RELEASED_UNKNOWN, Rebuilt};
 use botarmy_domain::{
     AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Error,
@@ -65,6 +65,8 @@ pub struct Inner {
     pub(crate) served_agents: ServedAgents,
     /// Time from which kept replies are looked through for expired ones again.
     pub(crate) next_forgetting: Mutex<Timestamp>,
+    /// Observer of the usage of attempts.
+    usage_observer: OnceLock<Arc<dyn UsageObserver>>,
     /// Time of the installation, and until it is known, of this start.
     installed_at: Mutex<Timestamp>,
 }
@@ -92,6 +94,7 @@ impl Engine {
             wake_up_fanout: WakeUpFanout::default(),
             output_validator: OutputValidator::default(),
             served_agents: ServedAgents::default(),
+            usage_observer: OnceLock::new(),
         }))
     }
 
@@ -99,6 +102,15 @@ impl Engine {
     /// not worked yet.
     pub fn set_installed_at(&self, time: Timestamp) {
         *self.installed_at.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// Tells this observer of the usage of every attempt from now on.
+    pub fn observe_usage(&self, observer: Arc<dyn UsageObserver>) {
+        drop(self.usage_observer.set(observer));
+    }
+
+    pub(crate) fn usage_observer(&self) -> Option<&dyn UsageObserver> {
+        self.usage_observer.get().map(|observer| &**observer)
     }
 
     pub(crate) fn installed_at(&self) -> Timestamp {

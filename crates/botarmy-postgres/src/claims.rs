@@ -237,6 +237,7 @@ impl Claims {
                     self.unreadable = unreadable.min(MAX_SPARE);
                     if !claimed.committed.entries.is_empty() {
                         self.writer.write_health.succeeded();
+                        self.writer.observed.committed(1, began);
                     }
                     return Ok(claimed);
                 }

@@ -140,6 +140,7 @@ impl CommitWorker {
         &mut self,
         jobs: &mut [Job],
     ) -> Result<Vec<Option<Committed>>, DbError> {
+        let began = Instant::now();
         let mut batch = Batch::default();
         let read_set = batch.read_set(jobs.iter().map(|job| &job.scope));
         let (remembered, missing) = self.remember(jobs, &read_set);
@@ -203,6 +204,11 @@ impl CommitWorker {
             }
         }
         self.writer.write_health.succeeded();
+        let is_committed = |(job, done): &(&Job, &Option<Committed>)| {
+            done.is_some() && moved.contains(&job.scope.log)
+        };
+        let committed = jobs.iter().zip(&done).filter(is_committed).count();
+        self.writer.observed.committed(committed, began);
         for (job, done) in jobs.iter().zip(&mut done) {
             if !moved.contains(&job.scope.log) {
                 *done = None;
@@ -280,6 +286,7 @@ impl CommitWorker {
         &mut self,
         jobs: &mut [Job],
     ) -> Result<Vec<Result<Committed, Error>>, DbError> {
+        let began = Instant::now();
         let limit = self.writer.settings.timeout;
         let connection = self.writer.open().await?;
         let mut pessimistic = PessimisticTransaction::new(connection);
@@ -298,8 +305,10 @@ impl CommitWorker {
             self.head_cache.put(pessimistic.cached(job.scope.log));
         }
         let is_written = |one: &Option<Result<Committed, _>>| matches!(one, Some(Ok(committed)) if !committed.entries.is_empty());
-        if done.iter().any(is_written) {
+        let written = done.iter().filter(|one| is_written(one)).count();
+        if written > 0 {
             self.writer.write_health.succeeded();
+            self.writer.observed.committed(written, began);
         }
         Ok(done.into_iter().map(|one| one.expect("everybody was decided on")).collect())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::hitl::OldestRequest;
+use botarmy_domain::hitl::{OldestRequest, OpenRequests};
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::HitlStore;
 use botarmy_domain::{
@@ -12,8 +12,8 @@ use botarmy_domain::{
 };
 use botarmy_sql::dialect::Dialect;
 use botarmy_sql::hitl_lines::{self, CountedRow, LineRow};
-use botarmy_sql::{bodies, body, reach, time_of_id};
-use diesel::dsl::{count_star, sql};
+use botarmy_sql::{bodies, body, open_requests, reach, time_of_id};
+use diesel::dsl::{count_star, min, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
 use diesel_async::RunQueryDsl;
@@ -210,5 +210,18 @@ impl HitlStore for PostgresStore {
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
             .await?;
         bodies(TABLE, rows)
+    }
+
+    async fn open_requests(&self) -> Result<Vec<OpenRequests>, StoreError> {
+        let query = move || {
+            hitl_requests::table
+                .filter(hitl_requests::status.eq("pending"))
+                .group_by(hitl_requests::kind)
+                .select((hitl_requests::kind, count_star(), min(hitl_requests::created_at)))
+        };
+        let rows: Vec<(String, i64, Option<i64>)> = self
+            .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
+            .await?;
+        open_requests(rows)
     }
 }

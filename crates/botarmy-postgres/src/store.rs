@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use botarmy_domain::ports::CommitObserver;
 use botarmy_domain::{LogId, StoreError};
+use botarmy_sql::ObservedCommits;
 use botarmy_sql::health::WriteHealth;
 use botarmy_sql::log_pages::SearchMemory;
 use diesel::QueryResult;
@@ -49,6 +51,7 @@ pub struct PostgresStore {
 struct Inner {
     settings: Arc<PostgresSettings>,
     write_health: WriteHealth,
+    observed: ObservedCommits,
     pool: Pool<AsyncPgConnection>,
     outdated: Outdated,
     search_memory: Arc<SearchMemory>,
@@ -82,8 +85,12 @@ impl PostgresStore {
         }
         let settings = Arc::new(settings);
         let write_health = WriteHealth::new(WRITE_ERROR_REPORTED);
+        let observed = ObservedCommits::default();
         let outdated = Outdated::default();
-        let writer = || Writer::new(Arc::clone(&settings), write_health.clone(), outdated.clone());
+        let writer = || {
+            let (health, observed) = (write_health.clone(), observed.clone());
+            Writer::new(Arc::clone(&settings), health, observed, outdated.clone())
+        };
         let head_cache = HeadCache::default();
         let mut working = Vec::new();
         let mut lanes = Vec::new();
@@ -98,6 +105,7 @@ impl PostgresStore {
         let inner = Inner {
             pool: pool(&settings, &outdated)?,
             write_health,
+            observed,
             outdated,
             search_memory: Arc::default(),
             lanes,
@@ -106,6 +114,18 @@ impl PostgresStore {
             settings,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Tells this observer of every transaction from now on.
+    pub fn observe_commits(&self, observer: Arc<dyn CommitObserver>) {
+        self.inner.observed.set(observer);
+    }
+
+    /// Returns the number of reading connections that are lent, that are open, and that there can be.
+    #[must_use]
+    pub fn connections(&self) -> (usize, usize, usize) {
+        let status = self.inner.pool.status();
+        (status.size.saturating_sub(status.available), status.size, status.max_size)
     }
 
     /// Commits the queued decisions and closes every connection. Later calls on a clone return that

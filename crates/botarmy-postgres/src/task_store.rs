@@ -8,13 +8,13 @@ use botarmy_domain::ports::TaskStore;
 use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
     Page, ProjectId, Reach, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskLine,
-    TaskStatusList, Timestamp,
+    TaskStatusList, Timestamp, Workload,
 };
 use botarmy_sql::dialect::Dialect;
-use botarmy_sql::{Column, body, reach, ready_tasks, word};
+use botarmy_sql::{Column, PendingRow, body, reach, ready_tasks, word, workload};
 use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool, Nullable};
 use diesel_async::RunQueryDsl;
 use futures_util::{FutureExt, TryStreamExt};
 use uuid::Uuid;
@@ -211,5 +211,36 @@ impl TaskStore for PostgresStore {
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())
             .await?;
         ready_tasks(rows)
+    }
+
+    async fn workload(&self, now: Timestamp) -> Result<Vec<Workload>, StoreError> {
+        let pending = move || {
+            tasks::table.filter(tasks::status.eq("pending")).group_by(tasks::agent).select((
+                tasks::agent,
+                count_star(),
+                sql::<BigInt>("count(CASE WHEN NOT held AND ready_at <= ")
+                    .bind::<BigInt, _>(now.micros())
+                    .sql(" THEN 1 END)"),
+                sql::<Nullable<BigInt>>("min(CASE WHEN NOT held AND ready_at <= ")
+                    .bind::<BigInt, _>(now.micros())
+                    .sql(" THEN ready_at END)"),
+            ))
+        };
+        let working = move || {
+            tasks::table
+                .filter(tasks::status.eq("working"))
+                .group_by(tasks::agent)
+                .select((tasks::agent, count_star()))
+        };
+        let (pending, working): (Vec<PendingRow>, Vec<(String, i64)>) = self
+            .read(TABLE, move |connection| {
+                async move {
+                    let pending = pending().load(connection).await?;
+                    Ok((pending, working().load(connection).await?))
+                }
+                .boxed()
+            })
+            .await?;
+        workload(pending, working)
     }
 }

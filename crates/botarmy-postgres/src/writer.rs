@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use botarmy_sql::ObservedCommits;
 use botarmy_sql::health::WriteHealth;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use tracing::error;
@@ -18,6 +19,7 @@ use crate::statements;
 pub(crate) struct Writer {
     pub(crate) settings: Arc<PostgresSettings>,
     pub(crate) write_health: WriteHealth,
+    pub(crate) observed: ObservedCommits,
     outdated: Outdated,
     connection: Option<AsyncPgConnection>,
 }
@@ -26,9 +28,10 @@ impl Writer {
     pub(crate) const fn new(
         settings: Arc<PostgresSettings>,
         write_health: WriteHealth,
+        observed: ObservedCommits,
         outdated: Outdated,
     ) -> Self {
-        Self { settings, write_health, outdated, connection: None }
+        Self { settings, write_health, observed, outdated, connection: None }
     }
 
     /// Returns the connection; opens one if there is none.

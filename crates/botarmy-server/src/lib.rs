@@ -16,6 +16,7 @@ mod health_log;
 pub mod logging;
 #[cfg(feature = "mcp")]
 pub mod mcp;
+mod metrics;
 pub mod migrate;
 #[cfg(feature = "llm")]
 pub mod models;

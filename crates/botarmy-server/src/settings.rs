@@ -78,6 +78,8 @@ pub struct Settings {
     pub prices: BTreeMap<String, ModelPrice>,
     /// Log output.
     pub log: Log,
+    /// Metrics.
+    pub metrics: MetricsLimits,
 }
 
 /// `[server]`
@@ -538,6 +540,16 @@ pub struct ModelPrice {
 pub struct Log {
     pub format: LogFormat,
     pub level: String,
+}
+
+/// `[metrics]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct MetricsLimits {
+    pub refresh_s: u64,
+    pub timeout_ms: u64,
+    pub max_models: usize,
 }
 
 /// Format of log lines.

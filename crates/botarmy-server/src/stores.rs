@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::Timestamp;
-use botarmy_domain::ports::{HealthCheck, StorePorts, Tickets};
+use botarmy_domain::ports::{CommitObserver, HealthCheck, StorePorts, Tickets};
 use botarmy_memory::MemoryTickets;
 #[cfg(feature = "postgres")]
 use botarmy_postgres::{PostgresSettings, PostgresStore};
@@ -90,6 +90,35 @@ impl Stores {
             Database::Sqlite(_) => false,
             #[cfg(feature = "postgres")]
             Database::Postgres(_) => true,
+        }
+    }
+
+    /// Tells this observer of every transaction of the database from now on.
+    pub fn observe_commits(&self, observer: Arc<dyn CommitObserver>) {
+        match &self.database {
+            Database::Sqlite(store) => store.observe_commits(observer),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(store) => store.observe_commits(observer),
+        }
+    }
+
+    /// Returns the number of decisions that wait to be committed, and that can wait.
+    #[must_use]
+    pub fn queued(&self) -> (usize, usize) {
+        match &self.database {
+            Database::Sqlite(store) => store.waiting(),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(store) => store.waiting(),
+        }
+    }
+
+    /// Returns the number of reading connections that are in use, that are open, and that there can be.
+    #[must_use]
+    pub fn connections(&self) -> (usize, usize, usize) {
+        match &self.database {
+            Database::Sqlite(store) => store.connections(),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(store) => store.connections(),
         }
     }
 

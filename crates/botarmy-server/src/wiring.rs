@@ -13,9 +13,10 @@ use botarmy_domain::ports::{Clock, IdentityProvider, Ids, Secrets, StorePorts};
 use botarmy_domain::{AgentType, WorkerId};
 use botarmy_http::{Api, Concurrency, HttpSettings, LimitSettings, ServerIdentity};
 use botarmy_live::{Hub, LiveSettings};
+use botarmy_metrics::Figures;
 use botarmy_orchestrator::{
     AccessControl, AccessSettings, Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases,
-    Ports, Worker, WorkerSettings, Workflows,
+    Ports, Runners, Worker, WorkerSettings, Workflows,
 };
 use botarmy_web::{OriginRule, PublicUrl};
 use botarmy_ws::WsSettings;
@@ -27,6 +28,7 @@ use crate::channels::{self, Channels};
 use crate::environment::environment;
 use crate::features::Features;
 use crate::health_log;
+use crate::metrics;
 use crate::open_files;
 use crate::openid;
 use crate::runners::{BuiltRunners, resolve_auto, work_by_agent};
@@ -54,6 +56,7 @@ pub struct System {
     pub stores: Stores,
     /// Channels for messages, wake-ups and agent statuses.
     pub channels: Channels,
+    figures: Figures,
     role: Role,
     worker: Arc<Worker>,
     leases: Leases,
@@ -96,8 +99,13 @@ impl System {
         let provider = openid::provider(settings, &environment, &clock, &secrets)?;
         let stores = Stores::open(settings).await?;
         let channels = Channels::open(settings, redis, &stores);
+        let figures = metrics::figures(settings, &stores, &clock);
         let ports = Ports {
-            stores: StorePorts { agents: Arc::clone(&channels.agents), ..stores.ports.clone() },
+            stores: StorePorts {
+                agents: Arc::clone(&channels.agents),
+                ledger: figures.ledger(Arc::clone(&stores.ports.ledger)),
+                ..stores.ports.clone()
+            },
             bus: Arc::clone(&channels.bus),
             wake_ups: Arc::clone(&channels.wake_ups),
             clock: Arc::clone(&clock),
@@ -105,6 +113,7 @@ impl System {
         };
         let engine = Engine::new(ports, workflows, engine_settings(settings));
         engine.set_installed_at(stores.created_at);
+        engine.observe_usage(Arc::new(figures.clone()));
         if settings.server.role.works() {
             let choices = runners.names();
             if choices.is_empty() {
@@ -125,7 +134,9 @@ impl System {
             slots: slots(settings),
             leases: lease_settings.clone(),
         };
-        let assigned = runners.assign(settings);
+        let assigned = runners.assign(settings).into_iter();
+        let assigned: Runners =
+            assigned.map(|(agent, runner)| (agent, figures.runner(runner))).collect();
         let served = assigned.keys().copied().collect();
         let worker = Worker::new(engine.clone(), assigned, worker_settings);
         let access = access_control(settings, engine.clone(), &stores);
@@ -137,6 +148,7 @@ impl System {
             provider,
             stores,
             channels,
+            figures,
             role: settings.server.role,
             worker,
             leases,
@@ -237,6 +249,7 @@ impl System {
                 ..LiveSettings::default()
             },
         );
+        metrics::add_live(&self.figures, &live);
         self.live = Some(Arc::clone(&live));
         let workers = match settings.http.workers {
             0 => std::thread::available_parallelism().map_or(2, usize::from),
@@ -302,6 +315,7 @@ impl System {
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             health,
+            metrics: Arc::new(self.figures.clone()),
             settings: HttpSettings {
                 body_limit: settings.http.body_limit_bytes,
                 unknown_fields: settings.http.unknown_fields,

@@ -13,7 +13,11 @@ pub mod log_pages;
 pub mod log_search;
 pub mod log_spans;
 pub mod log_zones;
+mod observed;
 pub mod reach;
 pub mod time_of_id;
+mod workload;
 
 pub use column::{Column, bodies, body, corrupt, hash_column, integer, ready_tasks, record, word};
+pub use observed::ObservedCommits;
+pub use workload::{PendingRow, open_requests, workload};

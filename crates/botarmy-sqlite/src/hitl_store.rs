@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::hitl::OldestRequest;
+use botarmy_domain::hitl::{OldestRequest, OpenRequests};
 use botarmy_domain::ports::HitlStore;
 use botarmy_domain::{
     HitlRequest, HitlRequestId, HitlSample, HitlStatus, Page, ProjectId, Reach, StoreError,
@@ -11,8 +11,8 @@ use botarmy_domain::{
 };
 use botarmy_sql::dialect::Dialect;
 use botarmy_sql::hitl_lines::{self, CountedRow, LineRow};
-use botarmy_sql::{body, corrupt, reach, time_of_id};
-use diesel::dsl::{count_star, sql};
+use botarmy_sql::{body, corrupt, open_requests, reach, time_of_id};
+use diesel::dsl::{count_star, min, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};
 use uuid::Uuid;
@@ -179,6 +179,16 @@ impl HitlStore for SqliteStore {
                 .select((hitl_requests::id, hitl_requests::body));
             let rows = limited(query, limit).load(connection);
             bodies(TABLE, rows.map_err(|error| reading(TABLE, error))?)
+        })
+        .await
+    }
+
+    async fn open_requests(&self) -> Result<Vec<OpenRequests>, StoreError> {
+        self.read_aside(|connection| {
+            let query = hitl_requests::table.filter(RequestIsPending).group_by(hitl_requests::kind);
+            let query =
+                query.select((hitl_requests::kind, count_star(), min(hitl_requests::created_at)));
+            open_requests(query.load(connection).map_err(|error| reading(TABLE, error))?)
         })
         .await
     }

@@ -48,6 +48,13 @@ impl Readers {
         idle.connections.clear();
     }
 
+    /// Returns the number of connections that are lent, and that are open.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        let idle = self.lock();
+        let open = self.settings.readers.max(1) - idle.unopened.min(self.settings.readers.max(1));
+        (open.saturating_sub(idle.connections.len()), open)
+    }
+
     fn lend(&self) -> Result<Lent<'_>, StoreError> {
         let deadline = Instant::now() + self.settings.patience;
         let mut idle = self.lock();

@@ -6,6 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use botarmy_domain::StoreError;
+use botarmy_domain::ports::CommitObserver;
+use botarmy_sql::ObservedCommits;
 use botarmy_sql::health::WriteHealth;
 use botarmy_sql::log_pages::SearchMemory;
 use diesel::prelude::*;
@@ -39,6 +41,7 @@ struct Inner {
     settings: SqliteSettings,
     queue: mpsc::Sender<Job>,
     write_health: WriteHealth,
+    observed: ObservedCommits,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Connections for reads that take microseconds.
     short: Readers,
@@ -77,11 +80,13 @@ impl SqliteStore {
         }
         let (queue, jobs) = mpsc::channel(settings.queue.max(1));
         let write_health = WriteHealth::new(WRITE_ERROR_REPORTED);
+        let observed = ObservedCommits::default();
         let writer = Writer {
             connection,
             queue: jobs,
             max_batch: settings.max_batch.max(1),
             write_health: write_health.clone(),
+            observed: observed.clone(),
             lock,
             has_written: false,
         };
@@ -92,6 +97,7 @@ impl SqliteStore {
         let inner = Inner {
             queue,
             write_health,
+            observed,
             writer: Mutex::new(Some(writer)),
             short: Readers::new(&settings),
             long: Readers::new(&settings),
@@ -100,6 +106,18 @@ impl SqliteStore {
             settings,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Tells this observer of every transaction from now on.
+    pub fn observe_commits(&self, observer: Arc<dyn CommitObserver>) {
+        self.inner.observed.set(observer);
+    }
+
+    /// Returns the number of reading connections that are lent, that are open, and that there can be.
+    #[must_use]
+    pub fn connections(&self) -> (usize, usize, usize) {
+        let (short, long) = (self.inner.short.connections(), self.inner.long.connections());
+        (short.0 + long.0, short.1 + long.1, 2 * self.inner.settings.readers.max(1))
     }
 
     /// Commits the queued decisions, moves the write-ahead log into the database file and unlocks

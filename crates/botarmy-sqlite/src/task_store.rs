@@ -7,14 +7,14 @@ use botarmy_domain::ports::TaskStore;
 use botarmy_domain::task::STATUS_BYTES;
 use botarmy_domain::{
     Page, ProjectId, Reach, ReadyTasks, StoreError, Task, TaskFilter, TaskId, TaskLine,
-    TaskStatusList, Timestamp,
+    TaskStatusList, Timestamp, Workload,
 };
 use botarmy_sql::dialect::Dialect;
-use botarmy_sql::{body, reach, ready_tasks, word};
+use botarmy_sql::{PendingRow, body, reach, ready_tasks, word, workload};
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{count_star, sql};
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool, Nullable};
 
 use crate::error::reading;
 use crate::rows::{bodies, key_text};
@@ -157,6 +157,35 @@ impl TaskStore for SqliteStore {
             let rows: Vec<(String, i64)> =
                 query.load(connection).map_err(|error| reading("tasks", error))?;
             ready_tasks(rows)
+        })
+        .await
+    }
+
+    async fn workload(&self, now: Timestamp) -> Result<Vec<Workload>, StoreError> {
+        self.read_aside(move |connection| {
+            let error = |error| reading("tasks", error);
+            let pending: Vec<PendingRow> = tasks::table
+                .filter(TaskIsPending)
+                .group_by(tasks::agent)
+                .select((
+                    tasks::agent,
+                    count_star(),
+                    sql::<BigInt>("count(CASE WHEN NOT held AND ready_at <= ")
+                        .bind::<BigInt, _>(now.micros())
+                        .sql(" THEN 1 END)"),
+                    sql::<Nullable<BigInt>>("min(CASE WHEN NOT held AND ready_at <= ")
+                        .bind::<BigInt, _>(now.micros())
+                        .sql(" THEN ready_at END)"),
+                ))
+                .load(connection)
+                .map_err(error)?;
+            let working: Vec<(String, i64)> = tasks::table
+                .filter(TaskIsWorking)
+                .group_by(tasks::agent)
+                .select((tasks::agent, count_star()))
+                .load(connection)
+                .map_err(error)?;
+            workload(pending, working)
         })
         .await
     }

@@ -9,12 +9,14 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use botarmy_domain::batch::Batch;
 use botarmy_domain::ports::Decide;
 use botarmy_domain::{
     Claim, Committed, CredentialId, Error, Scope, StoreError, Task, TaskId, TaskState, Timestamp,
 };
+use botarmy_sql::ObservedCommits;
 use botarmy_sql::health::WriteHealth;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -97,6 +99,7 @@ pub(crate) struct Writer {
     pub(crate) queue: mpsc::Receiver<Job>,
     pub(crate) max_batch: usize,
     pub(crate) write_health: WriteHealth,
+    pub(crate) observed: ObservedCommits,
     pub(crate) lock: File,
     /// Whether the transaction at hand has written anything.
     pub(crate) has_written: bool,
@@ -126,10 +129,12 @@ impl Writer {
     }
 
     fn commit(&mut self, mut jobs: Vec<Job>) {
+        let began = Instant::now();
         let db_error = match catch_unwind(AssertUnwindSafe(|| self.attempt(&jobs))) {
             Ok(Ok(outcomes)) => {
                 if self.has_written {
                     self.write_health.succeeded();
+                    self.observed.committed(decided(&outcomes), began);
                 }
                 jobs.into_iter().zip(outcomes).for_each(|(job, outcome)| job.answer(outcome));
                 return;
@@ -282,6 +287,17 @@ impl Writer {
         }
         Ok(Ok(held))
     }
+}
+
+/// Returns the number of decisions and claims that a transaction wrote entries for.
+fn decided(outcomes: &[Outcome]) -> usize {
+    let wrote = |outcome: &&Outcome| match outcome {
+        Outcome::Transact(Ok(committed)) | Outcome::Claim(Ok(committed)) => {
+            !committed.entries.is_empty()
+        }
+        _ => false,
+    };
+    outcomes.iter().filter(wrote).count()
 }
 
 /// Moves the expiry of a lease if it is held under this fence; returns whether it did.

@@ -7,6 +7,7 @@ pub(crate) mod fanout;
 pub(crate) mod full;
 pub(crate) mod gate;
 pub(crate) mod noop;
+pub(crate) mod scrape;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod step;
@@ -65,6 +66,7 @@ pub(crate) const ALL: &[Row] = &[
     row!("audit", audit),
     row!("fanout", fanout),
     row!("access", access, in_process: access::IN_PROCESS),
+    row!("scrape", scrape, in_process: scrape::NOT_COMPARED),
     row!("boot", boot),
     row!("full-submit", full::submit),
     row!("full-start", full::start),

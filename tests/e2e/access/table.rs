@@ -92,6 +92,7 @@ pub(super) const TABLE: &[Row] = &[
     ("verify_system", Global(P::SystemRead), None),
     ("export_system", Global(P::SystemRead), None),
     ("get_detailed_health", Global(P::SystemRead), None),
+    ("get_metrics", Global(P::SystemRead), None),
     ("list_agent_statuses", Global(P::AgentsRead), None),
     ("get_agent_status", Global(P::AgentsRead), None),
     ("list_agent_status_history", Global(P::AgentsRead), None),

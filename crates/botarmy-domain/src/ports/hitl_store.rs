@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::access::Reach;
 use crate::error::StoreError;
-use crate::hitl::{HitlRequest, HitlSample};
+use crate::hitl::{HitlRequest, HitlSample, OpenRequests};
 use crate::ids::{HitlRequestId, ProjectId};
 use crate::page::Page;
 use crate::timestamp::Timestamp;
@@ -60,4 +60,8 @@ pub trait HitlStore: Send + Sync + 'static {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Arc<HitlRequest>>, StoreError>;
+
+    /// Returns the number of pending requests of each kind and the time of the oldest, over all
+    /// projects, in the order of kinds and without those that have none.
+    async fn open_requests(&self) -> Result<Vec<OpenRequests>, StoreError>;
 }

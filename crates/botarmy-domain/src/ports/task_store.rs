@@ -8,7 +8,7 @@ use crate::access::Reach;
 use crate::error::StoreError;
 use crate::ids::{ProjectId, TaskId};
 use crate::page::Page;
-use crate::task::{ReadyTasks, Task, TaskFilter, TaskStatusList};
+use crate::task::{ReadyTasks, Task, TaskFilter, TaskStatusList, Workload};
 use crate::timestamp::Timestamp;
 
 /// Reads tasks.
@@ -67,4 +67,8 @@ pub trait TaskStore: Send + Sync + 'static {
     /// agent types and without those that have none. Tasks of projects that start nothing new are not
     /// counted.
     async fn ready(&self, now: Timestamp) -> Result<Vec<ReadyTasks>, StoreError>;
+
+    /// Returns the work of every agent type that has some at `now`, over all projects, in the order of
+    /// agent types. Tasks of projects that start nothing new wait without being ready.
+    async fn workload(&self, now: Timestamp) -> Result<Vec<Workload>, StoreError>;
 }

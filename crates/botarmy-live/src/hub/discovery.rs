@@ -59,6 +59,7 @@ impl Hub {
         // Without a missed entry the bus works, and has carried what was not read as well.
         if scan.missed && !scan.complete {
             debug!(read = scan.read, "More was written than one scan of the logs reads");
+            self.counts.gaps.fetch_add(1, Ordering::Relaxed);
             self.feed.publish_loss(frame::loss(now));
         }
         self.receive_found(scan.found);

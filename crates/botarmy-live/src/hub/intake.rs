@@ -57,6 +57,7 @@ impl Hub {
                 }
             }
             BusMessage::Lagged => {
+                self.counts.losses.fetch_add(1, Ordering::Relaxed);
                 debug!("The event bus dropped messages; reading the watched logs");
                 self.mark_all_stale();
             }
