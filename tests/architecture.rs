@@ -63,8 +63,8 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
                 let all = ["botarmy-domain", "botarmy-sql", "botarmy-tls"];
                 assert_eq!(on_ours, all.into(), "{name} leans on {on_ours:?}");
             }
-            // The certificate of the provider is checked like that of a database.
-            "botarmy-openid" => {
+            // The certificates of the provider and of the collector are checked like that of a database.
+            "botarmy-openid" | "botarmy-otel" => {
                 let both = ["botarmy-domain", "botarmy-tls"];
                 assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
             }
@@ -91,13 +91,13 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
             _ => assert_eq!(on_ours, ["botarmy-domain"].into(), "{name} leans on {on_ours:?}"),
         }
     }
-    assert_eq!(ours.len(), 22, "a new crate has its place in this test: {names:?}");
+    assert_eq!(ours.len(), 23, "a new crate has its place in this test: {names:?}");
 }
 
 #[test]
 fn a_library_lives_in_one_crate_only() {
     let ours = ours(&metadata());
-    let homes: [(&str, &[&str]); 26] = [
+    let homes: [(&str, &[&str]); 27] = [
         // The bench measures the database itself beside it.
         ("diesel", &["botarmy-sqlite", "botarmy-postgres", "botarmy-tests"]),
         ("diesel-async", &["botarmy-postgres"]),
@@ -130,7 +130,18 @@ fn a_library_lives_in_one_crate_only() {
         ("rustls-native-certs", &["botarmy-tls", "botarmy-agents-llm"]),
         // The signatures of a provider's tokens, and those of its double.
         ("ring", &["botarmy-openid", "botarmy-tests"]),
-        ("reqwest", &["botarmy-agents-llm", "botarmy-client", "botarmy-openid", "botarmy-tests"]),
+        (
+            "reqwest",
+            &[
+                "botarmy-agents-llm",
+                "botarmy-client",
+                "botarmy-openid",
+                "botarmy-otel",
+                "botarmy-tests",
+            ],
+        ),
+        // The messages of a collector, and a collector of the tests.
+        ("prost", &["botarmy-otel", "botarmy-tests"]),
         ("rmcp", &["botarmy-mcp"]),
         ("prometheus-client", &["botarmy-metrics"]),
         ("ipnet", &["botarmy-web"]),
@@ -176,6 +187,8 @@ fn the_smallest_server_has_no_optional_library() {
         "botarmy-openid",
         "botarmy-mcp",
         "rmcp",
+        "botarmy-otel",
+        "prost",
         "reqwest",
         "botarmy-agents-command",
         "botarmy-agents-offline",

@@ -88,6 +88,7 @@ pub fn listening() -> (RunContext, Lines) {
     let context = RunContext {
         deadline: Timestamp::from_micros(i64::MAX / 2),
         fence: 1,
+        trace: None,
         progress: Box::new(move |line, _| received.lock().unwrap().push(line)),
     };
     (context, lines)

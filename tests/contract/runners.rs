@@ -46,7 +46,7 @@ fn context() -> RunContext {
 }
 
 fn until(deadline: Timestamp) -> RunContext {
-    RunContext { deadline, fence: 1, progress: Box::new(|_, _| {}) }
+    RunContext { deadline, fence: 1, trace: None, progress: Box::new(|_, _| {}) }
 }
 
 fn object(value: &Value) -> Map<String, Value> {

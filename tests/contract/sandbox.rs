@@ -38,7 +38,7 @@ impl Fixture {
         let files = json!({"files": [{"path": "a.txt", "content": "one\n"}]});
         let job = step("Work", AgentType::Coder, output, &[(ArtifactType::SourceCode, files)]);
         let deadline = SystemClock.now().after(self.limit);
-        let context = RunContext { deadline, fence: 1, progress: Box::new(|_, _| {}) };
+        let context = RunContext { deadline, fence: 1, trace: None, progress: Box::new(|_, _| {}) };
         self.runner().run(job, context).await
     }
 

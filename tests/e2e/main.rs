@@ -45,6 +45,7 @@ mod source_paths;
 mod stopping;
 mod terminal;
 mod tls;
+mod tracing;
 mod upgrades;
 mod waiting_workers;
 mod walkthrough;

@@ -19,7 +19,7 @@ async fn server(double: &Double) -> TestServer {
 }
 
 /// Starts a server whose agents all use the double, with these variables, too.
-async fn server_with(double: &Double, more: &[(&str, &str)]) -> TestServer {
+pub(crate) async fn server_with(double: &Double, more: &[(&str, &str)]) -> TestServer {
     let url = double.url(Protocol::OpenAi);
     let agents = ["ORCHESTRATOR", "ANALYST", "ARCHITECT", "CODER", "TESTER", "DEPLOYER"];
     let agents = agents.map(|agent| format!("BOTARMY_AGENTS__{agent}__RUNNER"));

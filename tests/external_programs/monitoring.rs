@@ -1,12 +1,13 @@
-//! The metrics, the configuration and the rules for alerts in Prometheus itself and its checker.
+//! The metrics, the configuration and the rules for alerts in Prometheus itself and its checker, and traces
+//! in the messages of OpenTelemetry.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use botarmy_tests::access;
-use botarmy_tests::external_programs::prometheus;
+use botarmy_tests::external_programs::{otel_messages, prometheus};
 use botarmy_tests::metrics::Metrics;
 use botarmy_tests::server::{TestServer, bare_client_builder};
 use botarmy_tests::services::free_port;
@@ -112,4 +113,43 @@ async fn prometheus_scrapes_with_the_example_of_a_configuration_and_evaluates_ev
     server.until(|_| async { all_ok().await.is_some() }).await;
     let missing = get("targets").await.unwrap();
     assert_eq!(missing["data"]["activeTargets"][0]["lastError"], "", "{missing}");
+}
+
+#[tokio::test]
+async fn the_messages_of_opentelemetry_read_every_field_of_a_trace() {
+    let Some(messages) = otel_messages() else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("external_programs/otel_collector.py");
+    let mut command = Command::new("python3");
+    command.arg(script).env("PYTHONPATH", messages).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut collector = command.spawn().unwrap();
+    let mut lines = BufReader::new(collector.stdout.take().unwrap()).lines();
+    let _collector = Running(collector);
+    let port = lines.next().unwrap().unwrap();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let mut server =
+        TestServer::with(&[("BOTARMY_TRACING__OTLP_ENDPOINT", endpoint.as_str())]).await;
+    let project = server.by_hand().await;
+    assert_eq!(server.terminate().await, Some(0));
+
+    let (mut spans, mut requests) = (Vec::new(), 0);
+    while !spans.iter().any(|span: &Value| span["name"] == "commit") {
+        let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), "unknown: False", "{line}");
+        let resource = &line["resourceSpans"][0];
+        let service = &resource["resource"]["attributes"][0];
+        assert_eq!(service["value"]["stringValue"], "botarmy", "{service}");
+        spans.extend(resource["scopeSpans"][0]["spans"].as_array().unwrap().iter().cloned());
+        requests += 1;
+    }
+    let post = spans.iter().find(|span| span["name"] == "POST /api/v1/projects").unwrap();
+    let commit = spans.iter().find(|span| span["parentSpanId"] == post["spanId"]).unwrap();
+    assert_eq!((&post["kind"], &commit["name"]), (&"SPAN_KIND_SERVER".into(), &"commit".into()));
+    assert_eq!((&post["traceId"], &post["flags"]), (&commit["traceId"], &1.into()));
+    let attributes = commit["attributes"].as_array().unwrap();
+    let of = |key: &str| attributes.iter().find(|one| one["key"] == key).unwrap()["value"].clone();
+    assert_eq!(of("botarmy.project.id")["stringValue"], project.as_str());
+    assert_eq!(of("botarmy.log.entries")["intValue"], "1");
+    let time = |span: &Value, key: &str| span[key].as_str().unwrap().parse::<u64>().unwrap();
+    assert!(time(commit, "endTimeUnixNano") >= time(commit, "startTimeUnixNano"));
+    println!("{} spans in {requests} requests", spans.len());
 }

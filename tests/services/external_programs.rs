@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use botarmy_tests::external_programs::{
     CHROMIUM, CLIENT_MODULES, CLIENT_WHEELS, COMPOSE, CONTAINER_TOOLS, EXTERNAL_PROGRAMS,
-    FRAMEWORKS, FUZZER, MCP_CLIENTS, NODE_MODULES, OPENAPI_TOOLS, OPENID_MOCK, PROMETHEUS, PROXIES,
-    WHEELS,
+    FRAMEWORKS, FUZZER, MCP_CLIENTS, NODE_MODULES, OPENAPI_TOOLS, OPENID_MOCK, OTEL_MESSAGES,
+    PROMETHEUS, PROXIES, WHEELS,
 };
 use tokio::process::Command;
 
@@ -35,6 +35,7 @@ const OPENAPI_REQUIREMENTS: &str = include_str!("../external_programs/openapi-re
 const FUZZER_REQUIREMENTS: &str = include_str!("../external_programs/fuzzer-requirements.txt");
 const MCP_REQUIREMENTS: &str = include_str!("../external_programs/mcp-requirements.txt");
 const OPENID_REQUIREMENTS: &str = include_str!("../external_programs/openid-requirements.txt");
+const OTEL_REQUIREMENTS: &str = include_str!("../external_programs/otel-requirements.txt");
 const CONTAINER_REQUIREMENTS: &str =
     include_str!("../external_programs/containers-requirements.txt");
 /// Release of Debian whose Docker Compose is used: the one before has only the first generation.
@@ -43,7 +44,7 @@ const COMPOSE_RELEASE: &str = "trixie";
 const OLDEST_NODE: u32 = 20;
 
 /// Fetches everything; returns the variables with the paths.
-pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 15]> {
+pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 16]> {
     let chromium = chromium().await.context("the browser from Debian's packages")?;
     let cache = Cache::open("external_programs").await?;
     let node = node_modules(&cache, "npm", PACKAGE, LOCK).await;
@@ -67,6 +68,8 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 15]> {
     let (name, list) = ("mcp", "mcp-requirements.txt");
     let mcp = wheels(&cache, name, list, MCP_REQUIREMENTS).await;
     let mcp = mcp.context("the MCP clients from PyPI")?;
+    let otel = wheels(&cache, "otel", "otel-requirements.txt", OTEL_REQUIREMENTS).await;
+    let otel = otel.context("the messages of OpenTelemetry from PyPI")?;
     let proxies = unpack_debian(&cache, "proxies", &["nginx-light", "caddy", "haproxy"]).await;
     let proxies = proxies.context("the reverse proxies from Debian's packages")?;
     let prometheus = unpack_debian(&cache, "prometheus", &["prometheus"]).await;
@@ -91,6 +94,7 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 15]> {
         (MCP_CLIENTS, mcp),
         (PROXIES, proxies),
         (PROMETHEUS, prometheus),
+        (OTEL_MESSAGES, otel),
         (CONTAINER_TOOLS, containers),
         (COMPOSE, compose),
         (FRAMEWORKS, frameworks),

@@ -17,6 +17,18 @@ pub const NODE_MODULES: &str = "BOTARMY_TEST_NODE_MODULES";
 /// Variable with the folder of the PyPI wheels: a model, and a server for it.
 pub const WHEELS: &str = "BOTARMY_TEST_WHEELS";
 
+/// Variable with the folder of the PyPI wheels with the messages of OpenTelemetry.
+pub const OTEL_MESSAGES: &str = "BOTARMY_TEST_OTEL_MESSAGES";
+
+/// Returns the folder of the messages of OpenTelemetry.
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn otel_messages() -> Option<PathBuf> {
+    folder("the messages of OpenTelemetry", OTEL_MESSAGES)
+}
+
 /// Variable with the folder into which Prometheus is unpacked.
 pub const PROMETHEUS: &str = "BOTARMY_TEST_PROMETHEUS";
 

@@ -6,6 +6,7 @@ use std::io::Read;
 pub mod access;
 pub mod browser;
 pub mod cluster;
+pub mod collector;
 pub mod cookie_client;
 pub mod dice;
 pub mod documented;

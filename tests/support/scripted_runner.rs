@@ -279,7 +279,12 @@ mod tests {
     }
 
     fn context() -> RunContext {
-        RunContext { deadline: Timestamp::from_micros(0), fence: 1, progress: Box::new(|_, _| ()) }
+        RunContext {
+            deadline: Timestamp::from_micros(0),
+            fence: 1,
+            trace: None,
+            progress: Box::new(|_, _| ()),
+        }
     }
 
     #[tokio::test]

@@ -107,6 +107,9 @@ impl Connection {
             },
         );
         let mut post = self.client.post(format!("{}{}", self.base_url, call.path)).json(&call.body);
+        if let Some(trace) = request.trace {
+            post = post.header("traceparent", trace.to_string());
+        }
         for (name, value) in &call.headers {
             post = post.header(*name, http::secret_header(value)?);
         }

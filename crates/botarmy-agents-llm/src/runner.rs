@@ -7,9 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use botarmy_domain::artifact::{Artifact, NewArtifact};
 use botarmy_domain::budget::Amount;
-use botarmy_domain::ports::{AgentRunner, Clock};
+use botarmy_domain::ports::{AgentRunner, Clock, NoTracer, Tracer};
 use botarmy_domain::vocabulary::{ArtifactType, HitlAction};
-use botarmy_domain::{Assignment, Outcome, Probe, Question, RunContext, RunError, Usage};
+use botarmy_domain::{
+    Assignment, OpenSpan, Outcome, Probe, Question, RunContext, RunError, SpanKind, TraceContext,
+    Usage,
+};
 use serde_json::{Map, Value, json};
 
 use crate::answer;
@@ -18,7 +21,7 @@ use crate::context::Selection;
 use crate::error::{AskError, AskErrorKind};
 use crate::http::SetupError;
 use crate::prompts::Prompts;
-use crate::provider::Provider;
+use crate::provider::{Provider, ProviderKind};
 use crate::schema::OutputSchema;
 use crate::usage::{Counted, Meter, Price, Tokens, approximate_tokens, cost};
 use crate::wire::{Answer, Request, Stop, Wire};
@@ -38,6 +41,7 @@ pub struct LlmRunner {
     prompts: Arc<Prompts>,
     price: Option<Price>,
     clock: Arc<dyn Clock>,
+    tracer: Arc<dyn Tracer>,
     deployments: Option<Arc<dyn AgentRunner>>,
     missing_price_logged: AtomicBool,
     /// Error of the last conversation, if the next one is likely to fail the same way.
@@ -73,6 +77,7 @@ impl LlmRunner {
             prompts,
             price,
             clock,
+            tracer: Arc::new(NoTracer),
             deployments: None,
             missing_price_logged: AtomicBool::new(false),
             lasting_error: Mutex::new(None),
@@ -85,6 +90,30 @@ impl LlmRunner {
     pub fn with_deployments(mut self, deployments: Arc<dyn AgentRunner>) -> Self {
         self.deployments = Some(deployments);
         self
+    }
+
+    /// Sets the tracer that records the calls of the provider.
+    #[must_use]
+    pub fn with_tracer(mut self, tracer: Arc<dyn Tracer>) -> Self {
+        self.tracer = tracer;
+        self
+    }
+
+    /// Begins the span of a call, with the attributes that OpenTelemetry has for generative AI. Prompts and
+    /// answers are never among them.
+    fn span(&self, parent: Option<TraceContext>) -> OpenSpan {
+        let name = format!("chat {}", self.model);
+        let mut span = OpenSpan::begin(&self.tracer, name, SpanKind::Client, parent);
+        let provider = match self.provider.kind {
+            ProviderKind::Gemini => "gcp.gemini",
+            ProviderKind::OpenAi => "openai",
+            ProviderKind::Anthropic => "anthropic",
+            ProviderKind::Ollama | ProviderKind::Compatible => self.provider.name.as_str(),
+        };
+        span.set("gen_ai.operation.name", "chat");
+        span.set("gen_ai.provider.name", provider);
+        span.set("gen_ai.request.model", self.model.as_str());
+        span
     }
 
     /// Returns `provider/model`.
@@ -101,6 +130,7 @@ impl LlmRunner {
         schema: &OutputSchema,
         context: &RunContext,
         meter: &Meter,
+        trace: Option<TraceContext>,
     ) -> Result<Outcome, AskErrorKind> {
         let label = self.label();
         let output_type = job.output_type.unwrap_or(ArtifactType::AgentOutput);
@@ -124,7 +154,7 @@ impl LlmRunner {
         let system = self.system(job, schema);
         let text = request_text(job, &selection);
         let json_schema = schema.to_json();
-        let request = Request { system: &system, text: &text, schema: &json_schema };
+        let request = Request { system: &system, text: &text, schema: &json_schema, trace };
         meter.begin(system.len() + text.len());
         let received = |bytes| meter.received(bytes, &label, context);
         let answer = match self.wire.ask(&request, &received).await {
@@ -306,22 +336,32 @@ impl AgentRunner for LlmRunner {
         let meter = Meter::default();
         let left = context.deadline.since(self.clock.now());
         let left = left.saturating_sub(DEADLINE_MARGIN).min(MAX_RUN);
-        let conversation = self.converse(&job, &schema, &context, &meter);
+        let mut span = self.span(context.trace);
+        let conversation = self.converse(&job, &schema, &context, &meter, span.context());
         let ended = tokio::time::timeout(left, conversation).await.unwrap_or_else(|_| {
             meter.settle(meter.of_failure(Counted::default()));
             Err(AskErrorKind::Deadline)
         });
+        let used = meter.used();
+        span.set("gen_ai.usage.input_tokens", used.input);
+        span.set("gen_ai.usage.output_tokens", used.output);
         match ended {
             Ok(Outcome::Completed { output, artifacts, confidence, .. }) => {
                 self.note(None);
                 (context.progress)(format!("{}: done", self.label()), Some(100));
-                let usage = self.usage(meter.used());
+                let usage = self.usage(used);
                 Ok(Outcome::Completed { output, artifacts, confidence, usage })
             }
-            Ok(question @ Outcome::Ask { .. }) => Ok(question),
+            Ok(question @ Outcome::Ask { .. }) => {
+                // No model was asked.
+                span.discard();
+                Ok(question)
+            }
             Err(error) => {
                 self.note(error.is_lasting().then(|| error.detail(&self.provider)));
-                Err(error.into_run_error(&self.provider, self.usage(meter.used())))
+                let error = error.into_run_error(&self.provider, self.usage(used));
+                span.fail(error.code());
+                Err(error)
             }
         }
     }

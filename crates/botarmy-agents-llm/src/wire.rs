@@ -1,6 +1,7 @@
 //! The connection to a model as the runner sees it: one request, one streamed answer.
 
 use async_trait::async_trait;
+use botarmy_domain::TraceContext;
 use serde_json::Value;
 
 use crate::error::{AskError, AskErrorKind};
@@ -27,6 +28,8 @@ pub(crate) struct Request<'a> {
     pub(crate) text: &'a str,
     /// JSON Schema of the answer.
     pub(crate) schema: &'a Value,
+    /// Position in a trace, which the provider is told.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// The answer of a model, perhaps without its end.

@@ -9,6 +9,7 @@ use crate::handoff::Handoff;
 use crate::ids::{ProjectId, TaskId};
 use crate::task::Answer;
 use crate::timestamp::Timestamp;
+use crate::trace::TraceContext;
 use crate::vocabulary::{AgentType, ArtifactType};
 use crate::workflow::Workflow;
 
@@ -56,6 +57,8 @@ pub struct RunContext {
     pub deadline: Timestamp,
     /// Fencing token of the lease.
     pub fence: u32,
+    /// Position in the trace that the attempt belongs to.
+    pub trace: Option<TraceContext>,
     /// Reports progress: a message for people, and per cent where they are known. Also shows that
     /// the agent is alive.
     pub progress: Box<dyn Fn(String, Option<u8>) + Send + Sync>,

@@ -12,6 +12,7 @@ use crate::ids::{CredentialId, PrincipalId, ProjectId};
 use crate::lease::{LeaseTaker, WorkerId};
 use crate::log::{Origin, Proof};
 use crate::seen::Seen;
+use crate::trace::TraceContext;
 use crate::vocabulary::{Authentication, EventSource, Permission, PrincipalKind, Role, Via};
 
 /// Name of the server itself in the log.
@@ -25,6 +26,7 @@ const SCHEDULER: &str = "scheduler";
 pub struct Caller {
     identity: Arc<Identity>,
     request_id: Option<String>,
+    trace: Option<TraceContext>,
     claimed_user: Option<String>,
     via: Option<Via>,
     keyed_call: Option<Arc<KeyedCall>>,
@@ -186,6 +188,7 @@ impl Caller {
         Self {
             identity: Arc::new(identity),
             request_id: None,
+            trace: None,
             claimed_user: None,
             via: None,
             keyed_call: None,
@@ -274,6 +277,13 @@ impl Caller {
     #[must_use]
     pub fn with_request_id(mut self, id: Option<String>) -> Self {
         self.request_id = id;
+        self
+    }
+
+    /// Adds the position in the trace that the call belongs to.
+    #[must_use]
+    pub const fn with_trace(mut self, trace: Option<TraceContext>) -> Self {
+        self.trace = trace;
         self
     }
 
@@ -373,6 +383,12 @@ impl Caller {
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
+    }
+
+    /// Returns the position in the trace that the call belongs to.
+    #[must_use]
+    pub const fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
 
     /// Returns the name of the principal, as the log records it.
@@ -485,6 +501,7 @@ impl Caller {
             actor: identity.name.clone(),
             request_id: self.request_id.clone(),
             via: self.via,
+            trace: self.trace,
             proof,
         }
     }

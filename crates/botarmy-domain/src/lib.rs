@@ -52,6 +52,7 @@ pub mod source_code;
 pub mod task;
 pub mod text;
 pub mod timestamp;
+pub mod trace;
 pub mod usage;
 pub mod vocabulary;
 pub mod worker;
@@ -91,6 +92,7 @@ pub use log::{Entry, EntryFilter, Head, LogId, LogSpan, Origin, Proof};
 pub use outcome::{Outcome, Question, RunError};
 pub use package::Package;
 pub use page::Page;
+pub use ports::OpenSpan;
 pub use project::{Activity, Completion, Counts, NewProject, Plan, Project, ProjectState};
 pub use rebuilt::Rebuilt;
 pub use record::{ColumnKind, ColumnValue, Record, RecordTable};
@@ -103,6 +105,7 @@ pub use task::{
     NewTask, ReadyTasks, Task, TaskFilter, TaskLine, TaskState, TaskStatusList, Workload,
 };
 pub use timestamp::Timestamp;
+pub use trace::{Span, SpanKind, SpanValue, TraceContext};
 pub use usage::Usage;
 pub use vocabulary::{
     ActivityState, AddressClass, AgentStatusKind, AgentType, ArtifactType, Authentication,

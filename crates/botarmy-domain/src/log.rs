@@ -17,6 +17,7 @@ use crate::canonical;
 use crate::ids::{CredentialId, EventId, HitlRequestId, PrincipalId, ProjectId, TaskId};
 use crate::project::Counts;
 use crate::timestamp::Timestamp;
+use crate::trace::TraceContext;
 use crate::vocabulary::{Authentication, EventSource, EventType, Via};
 
 pub use crate::hash::{hash_bytes, hash_text};
@@ -114,6 +115,8 @@ pub struct Origin {
     pub request_id: Option<String>,
     /// Way by which the request reached the server; `None` for workers and for parts of the server.
     pub via: Option<Via>,
+    /// Position in the trace that the request belongs to.
+    pub trace: Option<TraceContext>,
     /// Proof of the identity; `None` for parts of the server and on an open server.
     pub proof: Option<Arc<Proof>>,
 }
@@ -143,6 +146,7 @@ impl Origin {
             ("credential", proof.and_then(|proof| proof.credential).map(|id| id.to_string())),
             ("principal", proof.and_then(|proof| proof.principal).map(|id| id.to_string())),
             ("request_id", self.request_id),
+            ("traceparent", self.trace.map(String::from)),
             ("via", self.via.map(|via| via.to_string())),
         ];
         let known = members.into_iter().filter_map(|(name, value)| Some((name, value?)));
@@ -186,7 +190,8 @@ pub struct Entry {
     pub event_source: EventSource,
     /// Payload; its form depends on the event type.
     pub event_data: Map<String, Value>,
-    /// `actor` and, if known, `request_id`, `via`, `principal`, `auth`, `credential` and `claimed_user`.
+    /// `actor` and, if known, `request_id`, `via`, `principal`, `auth`, `credential`, `claimed_user` and
+    /// `traceparent`.
     pub event_metadata: Map<String, Value>,
     /// Time of the event.
     pub created_at: Timestamp,
@@ -408,12 +413,21 @@ mod tests {
             claimed_user: Some("ada".to_owned()),
         };
         let caller = Caller::local("ci").with_request_id(Some("r".to_owned()));
+        let caller = caller.with_trace(TraceContext::new(1, 2, true));
         let mut event = event_after(&entries);
         event.origin = Origin { proof: Some(Arc::new(proof)), ..caller.origin() };
         let entry = Entry::append(&mut head, event);
         let keys: Vec<_> = entry.event_metadata.keys().collect();
-        let sorted =
-            ["actor", "auth", "claimed_user", "credential", "principal", "request_id", "via"];
+        let sorted = [
+            "actor",
+            "auth",
+            "claimed_user",
+            "credential",
+            "principal",
+            "request_id",
+            "traceparent",
+            "via",
+        ];
         assert_eq!(keys, sorted);
     }
 

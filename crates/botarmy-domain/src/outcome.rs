@@ -92,6 +92,15 @@ impl RunError {
         Self::Terminal { code: code.to_owned(), detail: detail.into(), usage: Box::default() }
     }
 
+    /// Returns the code for programs.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Retryable { code, .. } | Self::Terminal { code, .. } => code,
+            Self::InvalidOutput { .. } => "unfit_output",
+        }
+    }
+
     /// Returns the usage of the attempt.
     #[must_use]
     pub const fn usage(&self) -> &Usage {

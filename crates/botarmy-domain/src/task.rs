@@ -9,6 +9,7 @@ use crate::lease::{Lease, LeaseTaker};
 use crate::lease_token::TokenDigest;
 use crate::page::Page;
 use crate::timestamp::Timestamp;
+use crate::trace::TraceContext;
 use crate::usage::Usage;
 use crate::vocabulary::{AgentType, ArtifactType, HitlAction, ProjectStatus, TaskStatus};
 
@@ -95,6 +96,9 @@ pub struct Task {
     pub turn_at: Timestamp,
     /// Earliest time at which the task may be claimed; in the future while a retry waits.
     pub ready_at: Timestamp,
+    /// Position in the trace of the request that created it, which its attempts belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
     /// Time of creation.
     pub created_at: Timestamp,
     /// Time of the last change.
@@ -293,6 +297,7 @@ impl Task {
             started_at: None,
             turn_at,
             ready_at: now,
+            trace: None,
             created_at: now,
             updated_at: now,
         }

@@ -34,6 +34,7 @@ use crate::State;
 use crate::endpoint::Endpoint;
 use crate::error::Problem;
 use crate::small_body::read_small_body;
+use crate::trace::Trace;
 
 use credentials::Credential;
 use limiter::{Limiter, Slot};
@@ -182,6 +183,8 @@ async fn admission(state: &State, request: &ServiceRequest) -> Result<Admitted, 
     };
     let request_id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
     let caller = caller.with_request_id(request_id.map(str::to_owned)).with_via(via);
+    let trace = request.extensions().get::<Trace>().map(|trace| trace.0);
+    let caller = caller.with_trace(trace);
     let admitted = Admitted { session, preview, ..Admitted::default() };
     let Some(principal) = caller.principal() else {
         return Ok(Admitted { caller: Some(caller), ..admitted });

@@ -41,6 +41,7 @@ mod tasks;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod trace;
 mod vocabulary;
 mod worker_document;
 pub mod zip;
@@ -62,7 +63,7 @@ use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{App, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
     Access, Clock, Gates, HealthCheck, Ids, LogQueries, Metrics, Operations, Projects, Queries,
-    Sessions, Tasks, WorkerLeases,
+    Sessions, Tasks, Tracer, WorkerLeases,
 };
 use botarmy_live::Hub;
 use botarmy_web::{ErrorPages, OriginRule, PublicUrl, TrustedProxies, UnknownFields};
@@ -107,6 +108,8 @@ pub struct Api {
     pub ids: Arc<dyn Ids>,
     /// Components that a health probe checks.
     pub health: Vec<Arc<dyn HealthCheck>>,
+    /// Records traces.
+    pub tracer: Arc<dyn Tracer>,
     /// Figures of the process.
     pub metrics: Arc<dyn Metrics>,
     /// Limits and names.

@@ -30,7 +30,8 @@ use crate::idempotency::REPLAYED;
 use crate::origin_check;
 use crate::route_meters;
 use crate::security_headers::SecurityHeaders;
-use botarmy_domain::text;
+use crate::trace::{self, Trace};
+use botarmy_domain::{OpenSpan, text};
 
 /// Headers that pages of other origins may read.
 const EXPOSED: [HeaderName; 10] = [
@@ -118,6 +119,10 @@ pub(crate) async fn frame(
         request.extensions_mut().insert(client);
     }
     let state = request.app_data::<Data<State>>().cloned();
+    let mut traced = state.as_ref().map(|state| trace::begin(&state.tracer, request.headers()));
+    if let Some(context) = traced.as_ref().and_then(OpenSpan::context) {
+        request.extensions_mut().insert(Trace(context));
+    }
     let has_tls = state.as_ref().is_some_and(|state| state.settings.has_tls);
     normalize(&mut request);
     let page = Page::of(&request);
@@ -181,6 +186,10 @@ pub(crate) async fn frame(
     let elapsed = started.elapsed();
     if let Some(state) = &state {
         route_meters::answered(state, &method, routed.as_ref(), status.as_u16(), elapsed);
+    }
+    if let Some(traced) = traced.as_mut().filter(|traced| traced.is_recorded()) {
+        let route = route_meters::route(routed.as_ref());
+        trace::answered(traced, &method, &route, status.as_u16());
     }
     let ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
     // The query is left out: it may hold what does not belong into a log.

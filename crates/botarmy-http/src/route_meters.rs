@@ -31,6 +31,12 @@ impl RouteMeters {
     }
 }
 
+/// Returns the template of the path of a request.
+pub(crate) fn route(request: Option<&HttpRequest>) -> String {
+    let pattern = request.and_then(HttpRequest::match_pattern);
+    pattern.unwrap_or_else(|| UNMATCHED.to_owned())
+}
+
 /// Counts a request that was answered.
 ///
 /// `request` is as it was routed; there is none after a panic and for one that was refused at once.
@@ -48,9 +54,8 @@ pub(crate) fn answered(
         Some((_, meter)) => meter.answered(status, elapsed),
         // Pages, live connections, and what was refused before it was routed.
         None => {
-            let pattern = request.and_then(HttpRequest::match_pattern);
-            let route = pattern.as_deref().unwrap_or(UNMATCHED);
-            state.metrics.route(method.as_str(), route).answered(status, elapsed);
+            let route = route(request);
+            state.metrics.route(method.as_str(), &route).answered(status, elapsed);
         }
     }
 }

@@ -13,7 +13,7 @@ use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
     Clock, Denial, HealthCheck, Ids, MockAccess, MockGates, MockLogQueries, MockOperations,
-    MockProjects, MockQueries, MockSessions, MockTasks, MockWorkerLeases, NoMetrics,
+    MockProjects, MockQueries, MockSessions, MockTasks, MockWorkerLeases, NoMetrics, NoTracer,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
@@ -120,6 +120,7 @@ impl Fakes {
             clock: Arc::new(StoppedClock),
             ids: Arc::new(OneSeed),
             health: self.health,
+            tracer: Arc::new(NoTracer),
             metrics: Arc::new(NoMetrics),
             settings: self.settings,
         }
@@ -351,6 +352,7 @@ pub(crate) fn task(n: u64) -> Task {
         started_at: None,
         turn_at: NOW,
         ready_at: NOW,
+        trace: None,
         created_at: NOW,
         updated_at: NOW,
     }

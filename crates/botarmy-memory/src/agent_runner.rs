@@ -95,7 +95,7 @@ mod tests {
 
     async fn completed(job: Assignment) -> Vec<NewArtifact> {
         let deadline = Timestamp::from_micros(0);
-        let context = RunContext { deadline, fence: 1, progress: Box::new(|_, _| ()) };
+        let context = RunContext { deadline, fence: 1, trace: None, progress: Box::new(|_, _| ()) };
         match NoopRunner.run(job, context).await.unwrap() {
             Outcome::Completed { output, artifacts, .. } if output.is_empty() => artifacts,
             other => panic!("{other:?}"),

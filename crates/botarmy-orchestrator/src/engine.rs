@@ -1,14 +1,18 @@
 //! The state that all use cases share: the ports, the settings, and one way to commit.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use botarmy_domain::decide::keyed;
-use botarmy_domain::ports::{Clock, Decide, EventBus, Ids, StorePorts, UsageObserver, WakeUps};
+use botarmy_domain::ports::{
+    Clock, Decide, EventBus, Ids, NoTracer, StorePorts, Tracer, UsageObserver, WakeUps,
+};
 use botarmy_domain::rebuilt::{RELEASED_UNKNOWN, Rebuilt};
 use botarmy_domain::{
     AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Error,
-    KeptReply, LogId, ProjectId, Scope, Snapshot, StoreError, Timestamp,
+    KeptReply, LogId, OpenSpan, ProjectId, Scope, Snapshot, SpanKind, StoreError, Timestamp,
+    TraceContext,
 };
 use tokio::sync::Notify;
 use tracing::{debug, info};
@@ -65,6 +69,8 @@ pub struct Inner {
     pub(crate) served_agents: ServedAgents,
     /// Time from which kept replies are looked through for expired ones again.
     pub(crate) next_forgetting: Mutex<Timestamp>,
+    /// Records traces.
+    tracer: OnceLock<Arc<dyn Tracer>>,
     /// Observer of the usage of attempts.
     usage_observer: OnceLock<Arc<dyn UsageObserver>>,
     /// Time of the installation, and until it is known, of this start.
@@ -94,6 +100,7 @@ impl Engine {
             wake_up_fanout: WakeUpFanout::default(),
             output_validator: OutputValidator::default(),
             served_agents: ServedAgents::default(),
+            tracer: OnceLock::new(),
             usage_observer: OnceLock::new(),
         }))
     }
@@ -102,6 +109,21 @@ impl Engine {
     /// not worked yet.
     pub fn set_installed_at(&self, time: Timestamp) {
         *self.installed_at.lock().unwrap_or_else(PoisonError::into_inner) = time;
+    }
+
+    /// Records traces with this tracer from now on.
+    pub fn trace_with(&self, tracer: Arc<dyn Tracer>) {
+        drop(self.tracer.set(tracer));
+    }
+
+    /// Begins a span below `parent`, if that is recorded.
+    pub(crate) fn span(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        kind: SpanKind,
+        parent: Option<TraceContext>,
+    ) -> OpenSpan {
+        OpenSpan::begin(self.tracer.get_or_init(|| Arc::new(NoTracer)), name, kind, parent)
     }
 
     /// Tells this observer of the usage of every attempt from now on.
@@ -141,6 +163,7 @@ impl Engine {
         + Sync
         + 'static,
     ) -> Result<Committed, Error> {
+        let mut span = self.span("commit", SpanKind::Internal, context.caller.trace());
         let decide = Arc::new(move |snapshot: &Snapshot| decide(&context, snapshot));
         let mut rebuilt = None;
         for _ in 0..MAX_REBUILDS {
@@ -155,7 +178,10 @@ impl Engine {
                     Err(Error::Refused(DomainError::Conflict { code: RELEASED_UNKNOWN, .. })),
                     LogId::Project(id),
                 ) => rebuilt = Some(self.rebuild(id, rebuilt).await?),
-                (done, _) => return done,
+                (done, _) => {
+                    describe(&mut span, scope.log, &done);
+                    return done;
+                }
             }
         }
         // Every time something else was committed between the reading and the decision.
@@ -234,5 +260,21 @@ impl Engine {
             self.stale_agents.lock().unwrap_or_else(PoisonError::into_inner).extend(agents);
             self.stale.notify_one();
         }
+    }
+}
+
+/// Adds the result of a commit to its span.
+fn describe(span: &mut OpenSpan, log: LogId, done: &Result<Committed, Error>) {
+    if !span.is_recorded() {
+        return;
+    }
+    if let Some(project) = log.project() {
+        span.set("botarmy.project.id", project.to_string());
+    }
+    match done {
+        Ok(committed) => span.set("botarmy.log.entries", committed.entries.len() as u64),
+        // A refusal is an answer, and the status of the request says which.
+        Err(Error::Refused(_)) => span.set("botarmy.decision", "refused"),
+        Err(_) => span.fail("store"),
     }
 }

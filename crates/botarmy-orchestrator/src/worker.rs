@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use botarmy_domain::ports::{AgentRunner, HealthCheck};
 use botarmy_domain::{
-    AgentType, Caller, Claim, Health, HeldLease, LeaseHolder, ProjectId, Reach, Row, StoreError,
-    Task, TaskId, WorkerId,
+    AgentType, Caller, Claim, Health, HeldLease, LeaseHolder, ProjectId, Reach, Row, SpanKind,
+    StoreError, Task, TaskId, Timestamp, TraceContext, WorkerId,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -107,13 +107,15 @@ impl Worker {
             external: None,
             context: self.engine.context(Caller::worker(&self.settings.id)),
         };
+        let began = self.engine.ports.clock.now();
         let committed = self.engine.ports.stores.ledger.claim(claim).await?;
         let mut started = 0;
         let mut projects: BTreeMap<ProjectId, SharedProject> = BTreeMap::new();
         for row in &committed.rows {
             if let Row::Task(task) = row {
                 let project = projects.entry(task.project_id).or_default();
-                self.start(Arc::clone(task), Arc::clone(project));
+                let trace = self.claimed(task, began);
+                self.start(Arc::clone(task), Arc::clone(project), trace);
                 started += 1;
             }
         }
@@ -199,7 +201,24 @@ impl Worker {
         slots
     }
 
-    fn start(self: &Arc<Self>, task: Arc<Task>, project: SharedProject) {
+    /// Records the claim of a task in the trace of the request that created it. Returns the position to
+    /// which the attempt belongs.
+    fn claimed(&self, task: &Task, began: Timestamp) -> Option<TraceContext> {
+        let mut span = self.engine.span("claim", SpanKind::Consumer, task.trace);
+        span.began_at(began);
+        if span.is_recorded() {
+            span.set("botarmy.task.id", task.id.to_string());
+            span.set("botarmy.task.attempt", u64::from(task.attempt));
+        }
+        span.context()
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        task: Arc<Task>,
+        project: SharedProject,
+        trace: Option<TraceContext>,
+    ) {
         let Some(lease) = task.lease() else { return };
         let fence = lease.fence;
         let abort = Arc::new(Notify::new());
@@ -213,8 +232,12 @@ impl Worker {
         let worker = Arc::clone(self);
         tokio::spawn(async move {
             let slot = SlotGuard { worker: &worker, task: task.id, agent: task.agent };
+            let name = format!("invoke_agent {}", task.agent);
+            let mut span = worker.engine.span(name, SpanKind::Internal, trace);
+            span.set("gen_ai.operation.name", "invoke_agent");
+            span.set("gen_ai.agent.name", task.agent.as_str());
             tokio::select! {
-                () = worker.work(&task, &project, fence) => {}
+                () = worker.work(&task, &project, fence, &mut span) => {}
                 () = abort.notified() => {
                     info!(task.id = %task.id, "The attempt at task {} was aborted", task.id);
                 }

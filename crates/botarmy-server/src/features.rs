@@ -18,6 +18,8 @@ pub struct Features {
     pub offline: bool,
     /// `openid`: sign-in with an OpenID provider.
     pub openid: bool,
+    /// `otel`: traces for an OpenTelemetry collector.
+    pub otel: bool,
     /// `docs`: the page with the API documentation at `/docs`.
     pub docs: bool,
     /// `mcp`: the command `mcp` for assistants.
@@ -33,6 +35,7 @@ impl Features {
         command: cfg!(feature = "command"),
         offline: cfg!(feature = "offline"),
         openid: cfg!(feature = "openid"),
+        otel: cfg!(feature = "otel"),
         docs: cfg!(feature = "docs"),
         mcp: cfg!(feature = "mcp"),
     };
@@ -59,6 +62,7 @@ mod tests {
         command: false,
         offline: false,
         openid: false,
+        otel: false,
         docs: false,
         mcp: false,
     };
@@ -69,6 +73,7 @@ mod tests {
         command: true,
         offline: true,
         openid: true,
+        otel: true,
         docs: true,
         mcp: true,
     };

@@ -31,6 +31,7 @@ pub mod signals;
 pub mod steady_clock;
 pub mod stores;
 pub mod system;
+mod traces;
 pub mod wiring;
 
 pub use settings::Settings;

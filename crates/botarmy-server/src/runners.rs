@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use botarmy_domain::ports::{AgentRunner, Clock, HealthCheck};
+use botarmy_domain::ports::{AgentRunner, Clock, HealthCheck, Tracer};
 use botarmy_domain::text::non_blank;
 use botarmy_domain::{AgentType, Health};
 use botarmy_memory::NoopRunner;
@@ -31,12 +31,13 @@ impl BuiltRunners {
         settings: &Settings,
         variables: Variables<'_>,
         clock: &Arc<dyn Clock>,
+        tracer: &Arc<dyn Tracer>,
     ) -> anyhow::Result<Self> {
         let mut built = BTreeMap::new();
         for agent in AgentType::ALL {
             let choice = &settings.agent(*agent).runner;
             if *choice != RunnerChoice::None && !built.contains_key(choice) {
-                let runner = build(choice, settings, variables, clock);
+                let runner = build(choice, settings, variables, clock, tracer);
                 let runner = runner.with_context(|| format!("agents.{agent}.runner"))?;
                 built.insert(choice.clone(), runner);
             }
@@ -167,6 +168,7 @@ fn build(
     settings: &Settings,
     variables: Variables<'_>,
     clock: &Arc<dyn Clock>,
+    tracer: &Arc<dyn Tracer>,
 ) -> anyhow::Result<Arc<dyn AgentRunner>> {
     Ok(match choice {
         #[cfg(feature = "offline")]
@@ -185,6 +187,7 @@ fn build(
         #[cfg(feature = "llm")]
         RunnerChoice::Llm { provider, model } => {
             let runner = crate::models::runner(provider, model, settings, variables, clock)?;
+            let runner = runner.with_tracer(Arc::clone(tracer));
             #[cfg(feature = "offline")]
             let runner = runner.with_deployments(Arc::new(offline(settings)));
             Arc::new(runner)
@@ -298,7 +301,10 @@ mod tests {
         let key = |_: &str| Some("k".to_owned());
         let settings = resolve_auto(&Settings::defaults(), Features::COMPILED, &key);
         let clock: Arc<dyn Clock> = Arc::new(crate::system::SystemClock);
-        let built = BuiltRunners::build(&settings, &key, &clock).unwrap();
+        let built = {
+            let tracer: Arc<dyn Tracer> = Arc::new(botarmy_domain::ports::NoTracer);
+            BuiltRunners::build(&settings, &key, &clock, &tracer).unwrap()
+        };
         assert_eq!(built.names(), [settings.agents.coder.runner.to_string()]);
         assert_eq!(built.assign(&settings).len(), AgentType::ALL.len());
     }

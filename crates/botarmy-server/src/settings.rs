@@ -80,6 +80,8 @@ pub struct Settings {
     pub log: Log,
     /// Metrics.
     pub metrics: MetricsLimits,
+    /// Traces.
+    pub tracing: Tracing,
 }
 
 /// `[server]`
@@ -552,6 +554,18 @@ pub struct MetricsLimits {
     pub max_models: usize,
 }
 
+/// `[tracing]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each key is described in config/default.toml")]
+pub struct Tracing {
+    pub otlp_endpoint: String,
+    pub sample_ratio: f64,
+    pub service_name: String,
+    pub timeout_ms: u64,
+    pub queue: usize,
+}
+
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -778,6 +792,9 @@ impl Features {
         }
         if settings.oidc.is_used() {
             require(self.openid, "oidc.issuer", "openid")?;
+        }
+        if !settings.tracing.otlp_endpoint.is_empty() {
+            require(self.otel, "tracing.otlp_endpoint", "otel")?;
         }
         if let Some(name) = settings.commands.keys().next() {
             require(self.command, &format!("[commands.{name}]"), "command")?;

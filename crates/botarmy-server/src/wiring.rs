@@ -36,6 +36,7 @@ use crate::settings::{Role, Settings};
 use crate::steady_clock::SteadyClock;
 use crate::stores::Stores;
 use crate::system::{RandomIds, RandomSecrets, SystemClock};
+use crate::traces::Traces;
 
 /// Time limit for stopping the agents after their grace. The worker returns its tasks in less, unless
 /// the store hangs.
@@ -57,6 +58,7 @@ pub struct System {
     /// Channels for messages, wake-ups and agent statuses.
     pub channels: Channels,
     figures: Figures,
+    traces: Traces,
     role: Role,
     worker: Arc<Worker>,
     leases: Leases,
@@ -94,7 +96,8 @@ impl System {
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
         // What cannot be used is refused before anything is touched.
         let redis = channels::redis(settings, &*ids)?;
-        let runners = BuiltRunners::build(settings, &environment, &clock)?;
+        let traces = Traces::start(settings, &clock, &ids)?;
+        let runners = BuiltRunners::build(settings, &environment, &clock, &traces.tracer)?;
         let secrets: Arc<dyn Secrets> = Arc::new(RandomSecrets);
         let provider = openid::provider(settings, &environment, &clock, &secrets)?;
         let stores = Stores::open(settings).await?;
@@ -113,6 +116,8 @@ impl System {
         };
         let engine = Engine::new(ports, workflows, engine_settings(settings));
         engine.set_installed_at(stores.created_at);
+        engine.trace_with(Arc::clone(&traces.tracer));
+        traces.add_metrics(&figures);
         engine.observe_usage(Arc::new(figures.clone()));
         if settings.server.role.works() {
             let choices = runners.names();
@@ -149,6 +154,7 @@ impl System {
             stores,
             channels,
             figures,
+            traces,
             role: settings.server.role,
             worker,
             leases,
@@ -315,6 +321,7 @@ impl System {
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
             health,
+            tracer: Arc::clone(&self.traces.tracer),
             metrics: Arc::new(self.figures.clone()),
             settings: HttpSettings {
                 body_limit: settings.http.body_limit_bytes,
@@ -376,6 +383,7 @@ impl System {
         if tokio::time::timeout(CLOSE_TIMEOUT, self.stores.close()).await.is_err() {
             warn!("The database was not closed in time; what was acknowledged is in it");
         }
+        self.traces.close().await;
     }
 }
 

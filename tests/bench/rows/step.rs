@@ -368,7 +368,7 @@ async fn unanswered_prompts(jobs: &[Assignment]) -> Result<Samples> {
     let asks = |job: &&Assignment| job.output_type != Some(ArtifactType::DeploymentLog);
     for job in jobs.iter().filter(asks).take(200) {
         let deadline = Timestamp::from_micros(i64::MAX / 2);
-        let context = RunContext { deadline, fence: 1, progress: Box::new(|_, _| {}) };
+        let context = RunContext { deadline, fence: 1, trace: None, progress: Box::new(|_, _| {}) };
         let job = job.clone();
         let began = Instant::now();
         match runner.run(job, context).await {

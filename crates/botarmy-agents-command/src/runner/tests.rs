@@ -49,6 +49,7 @@ impl Fixture {
         let context = RunContext {
             deadline: Timestamp::from_micros(0).after(self.limit),
             fence: 1,
+            trace: None,
             progress: Box::new(move |line, _| progress.lock().unwrap().push(line)),
         };
         self.runner().run(job, context).await

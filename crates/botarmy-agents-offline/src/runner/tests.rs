@@ -129,7 +129,12 @@ fn context_id(n: u128) -> ContextId {
 }
 
 fn context() -> RunContext {
-    RunContext { deadline: Timestamp::from_micros(0), fence: 1, progress: Box::new(|_, _| ()) }
+    RunContext {
+        deadline: Timestamp::from_micros(0),
+        fence: 1,
+        trace: None,
+        progress: Box::new(|_, _| ()),
+    }
 }
 
 fn file<'a>(source: &'a Value, path: &str) -> &'a str {

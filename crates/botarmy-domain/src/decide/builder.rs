@@ -305,6 +305,9 @@ impl<'a> DecisionBuilder<'a> {
     fn task_row(&mut self, mut task: Task) -> Row {
         task.updated_at = self.at();
         let before = self.tasks.get(&task.id).map(|task| task.status());
+        if before.is_none() {
+            task.trace = self.origin.trace;
+        }
         self.counts.moved(before, task.status());
         let task = Arc::new(task);
         self.tasks.insert(task.id, Arc::clone(&task));

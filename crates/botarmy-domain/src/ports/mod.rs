@@ -28,6 +28,7 @@ mod store_ports;
 mod task_store;
 mod tasks;
 mod tickets;
+mod tracer;
 mod wake_ups;
 mod worker_leases;
 
@@ -56,5 +57,6 @@ pub use store_ports::*;
 pub use task_store::*;
 pub use tasks::*;
 pub use tickets::*;
+pub use tracer::*;
 pub use wake_ups::*;
 pub use worker_leases::*;

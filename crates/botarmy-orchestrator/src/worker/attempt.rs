@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use botarmy_domain::ports::AgentRunner;
 use botarmy_domain::{
-    Assignment, Caller, DomainError, Error, HeldLease, LeaseHolder, Outcome, RunContext, RunError,
-    Task,
+    Assignment, Caller, DomainError, Error, HeldLease, LeaseHolder, OpenSpan, Outcome, RunContext,
+    RunError, Task, TraceContext,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -28,7 +28,9 @@ impl Worker {
         task: &Arc<Task>,
         project: &SharedProject,
         fence: u32,
+        span: &mut OpenSpan,
     ) {
+        let trace = span.context();
         let holder = LeaseHolder { worker: self.settings.id.clone(), fence };
         let runner = self.runners.get(&task.agent).cloned();
         let mut reserved = false;
@@ -47,22 +49,25 @@ impl Worker {
                     Ok(Start::No) => return,
                     Err(error) => {
                         let error = Err(no_assignment(&error));
-                        return self.commit_result(task, holder, reserved, error).await;
+                        return self.commit_result(task, holder, reserved, error, trace).await;
                     }
                 }
-                let result = self.attempt(task, fence, job, runner).await;
+                let result = self.attempt(task, fence, trace, job, runner).await;
                 result.and_then(|outcome| self.sanitize(outcome, &output_spec))
             }
             (_, Err(reason)) => {
                 let lease = HeldLease { task: task.id, holder: holder.clone() };
                 if let Some(failed) = self.engine.no_assignment(task, lease, reason).await {
-                    self.commit_result(task, holder, reserved, Err(failed)).await;
+                    self.commit_result(task, holder, reserved, Err(failed), trace).await;
                 }
                 return;
             }
             (None, _) => Err(no_assignment(&format!("no runner for {}", task.agent))),
         };
-        self.commit_result(task, holder, reserved, result).await;
+        if let Err(error) = &result {
+            span.fail(error.code());
+        }
+        self.commit_result(task, holder, reserved, result, trace).await;
     }
 
     /// Runs the agent under its deadline, extends its lease and publishes its progress.
@@ -70,6 +75,7 @@ impl Worker {
         &self,
         task: &Arc<Task>,
         fence: u32,
+        trace: Option<TraceContext>,
         job: Assignment,
         runner: Arc<dyn AgentRunner>,
     ) -> Result<Outcome, RunError> {
@@ -78,6 +84,7 @@ impl Worker {
         let context = RunContext {
             deadline: self.engine.ports.clock.now().after(limit),
             fence,
+            trace,
             // Progress that is not taken in time is dropped, so that the agent never waits.
             progress: Box::new(move |message, percent| drop(sender.try_send((message, percent)))),
         };
@@ -141,8 +148,10 @@ impl Worker {
         holder: LeaseHolder,
         reserved: bool,
         result: Result<Outcome, RunError>,
+        trace: Option<TraceContext>,
     ) {
-        let (id, context) = (task.id, self.engine.context(Caller::worker(&holder.worker)));
+        let caller = Caller::worker(&holder.worker).with_trace(trace);
+        let (id, context) = (task.id, self.engine.context(caller));
         let result = Arc::new(result);
         let started = tokio::time::Instant::now();
         let mut wait = Duration::from_millis(50);
@@ -161,7 +170,8 @@ impl Worker {
                     let used = used(&result).clone();
                     let rejected = RunError::terminal("unacceptable_result", refusal.to_string());
                     let rejected = rejected.having_used(used);
-                    return Box::pin(self.commit_result(task, holder, reserved, Err(rejected)))
+                    let rejected = Err(rejected);
+                    return Box::pin(self.commit_result(task, holder, reserved, rejected, trace))
                         .await;
                 }
                 Err(error) if started.elapsed() > STORE_TIMEOUT => {

@@ -39,6 +39,8 @@ pub fn claim(
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::WorkDo)?;
     let project = builder.active_project()?.clone();
     let mut task = (*builder.task(id)?).clone();
+    // Many tasks are claimed at once, each in the trace of the request that created it.
+    builder.origin.trace = task.trace.or(builder.origin.trace);
     if task.status() != TaskStatus::Pending || task.ready_at > builder.at() {
         return Err(DomainError::conflict(
             "not_ready",
