@@ -22,9 +22,12 @@ const STATUSES: [u16; 31] = [
     409, 410, 412, 413, 415, 416, 421, 422, 429, 431, 500, 503,
 ];
 
+/// Meters by route and method.
+type Meters = BTreeMap<(String, &'static str), Arc<Route>>;
+
 /// The meters of all routes. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Routes(Arc<Mutex<BTreeMap<(String, &'static str), Arc<Route>>>>);
+pub(crate) struct Routes(Arc<Mutex<Meters>>);
 
 /// The requests for one route with one method.
 #[derive(Debug)]

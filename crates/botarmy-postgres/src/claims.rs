@@ -46,7 +46,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// Request to this worker, with the channel for its result.
 pub(crate) enum Request {
     /// Claims tasks for a worker.
-    Claim(Claim, oneshot::Sender<Result<Committed, StoreError>>),
+    Claim(Box<Claim>, oneshot::Sender<Result<Committed, StoreError>>),
     /// Extends a lease.
     Extend(Extension, oneshot::Sender<Result<bool, StoreError>>),
     /// Removes kept replies that have expired.

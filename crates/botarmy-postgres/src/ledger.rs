@@ -20,7 +20,7 @@ impl Ledger for PostgresStore {
 
     async fn claim(&self, claim: Claim) -> Result<Committed, StoreError> {
         let (caller, answer) = oneshot::channel();
-        self.request(Request::Claim(claim, caller)).await?;
+        self.request(Request::Claim(Box::new(claim), caller)).await?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
