@@ -63,8 +63,9 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
                 let all = ["botarmy-domain", "botarmy-sql", "botarmy-tls"];
                 assert_eq!(on_ours, all.into(), "{name} leans on {on_ours:?}");
             }
-            // The certificates of the provider and of the collector are checked like that of a database.
-            "botarmy-openid" | "botarmy-otel" => {
+            // The certificates of a provider, of a collector and of receivers are checked like that of a
+            // database.
+            "botarmy-openid" | "botarmy-otel" | "botarmy-webhooks" => {
                 let both = ["botarmy-domain", "botarmy-tls"];
                 assert_eq!(on_ours, both.into(), "{name} leans on {on_ours:?}");
             }
@@ -91,7 +92,7 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
             _ => assert_eq!(on_ours, ["botarmy-domain"].into(), "{name} leans on {on_ours:?}"),
         }
     }
-    assert_eq!(ours.len(), 23, "a new crate has its place in this test: {names:?}");
+    assert_eq!(ours.len(), 24, "a new crate has its place in this test: {names:?}");
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn a_library_lives_in_one_crate_only() {
         ("diesel", &["botarmy-sqlite", "botarmy-postgres", "botarmy-tests"]),
         ("diesel-async", &["botarmy-postgres"]),
         ("deadpool-redis", &["botarmy-redis"]),
-        ("httpdate", &["botarmy-agents-llm"]),
+        ("httpdate", &["botarmy-agents-llm", "botarmy-webhooks"]),
         ("html5gum", &["botarmy-agents-offline", "botarmy-console"]),
         ("similar", &["botarmy-agents-command", "botarmy-console", "botarmy-mcp"]),
         ("libsqlite3-sys", &["botarmy-sqlite", "botarmy-tests"]),
@@ -128,8 +129,8 @@ fn a_library_lives_in_one_crate_only() {
         // The sockets of the server, and clients of it.
         ("tokio-rustls", &["botarmy-http", "botarmy-tests"]),
         ("rustls-native-certs", &["botarmy-tls", "botarmy-agents-llm"]),
-        // The signatures of a provider's tokens, and those of its double.
-        ("ring", &["botarmy-openid", "botarmy-tests"]),
+        // The signatures of a provider's tokens and of webhooks, and those of their doubles.
+        ("ring", &["botarmy-openid", "botarmy-webhooks", "botarmy-tests"]),
         (
             "reqwest",
             &[
@@ -137,6 +138,7 @@ fn a_library_lives_in_one_crate_only() {
                 "botarmy-client",
                 "botarmy-openid",
                 "botarmy-otel",
+                "botarmy-webhooks",
                 "botarmy-tests",
             ],
         ),
@@ -144,7 +146,7 @@ fn a_library_lives_in_one_crate_only() {
         ("prost", &["botarmy-otel", "botarmy-tests"]),
         ("rmcp", &["botarmy-mcp"]),
         ("prometheus-client", &["botarmy-metrics"]),
-        ("ipnet", &["botarmy-web"]),
+        ("ipnet", &["botarmy-web", "botarmy-webhooks"]),
         ("actix-cors", &["botarmy-http"]),
         // The problem document stands in the OpenAPI document of every border.
         ("utoipa", &["botarmy-http", "botarmy-web"]),
@@ -189,6 +191,7 @@ fn the_smallest_server_has_no_optional_library() {
         "rmcp",
         "botarmy-otel",
         "prost",
+        "botarmy-webhooks",
         "reqwest",
         "botarmy-agents-command",
         "botarmy-agents-offline",
@@ -207,6 +210,8 @@ fn the_domain_has_no_runtime_no_framework_and_no_database() {
     let ours = ours(&metadata());
     let known = [
         "async-trait",
+        // The form of the secrets of webhooks.
+        "base64",
         // The checksum of keys.
         "crc32fast",
         // Tables of Unicode, by which file names are compared.
@@ -260,6 +265,7 @@ fn the_borders_do_not_name_a_port_of_the_store() {
         "Records",
         "AuditLog",
         "AgentStatus",
+        "DeliveryStore",
         "StorePorts",
     ];
     for border in ["botarmy-console", "botarmy-http", "botarmy-live", "botarmy-web", "botarmy-ws"] {

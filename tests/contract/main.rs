@@ -6,6 +6,7 @@ mod access;
 mod agent_status;
 mod channels;
 mod database_copy;
+mod deliveries;
 mod edges;
 mod event_bus;
 mod faults;
@@ -130,6 +131,15 @@ contracts! {
         a_link_starts_one_session_however_many_try,
         sign_ins_at_once_leave_no_more_sessions_than_allowed,
         records_are_read_together_as_of_one_commit;
+    deliveries:
+        a_subscription_comes_back_as_written,
+        a_lease_has_one_holder_until_it_expires,
+        of_many_that_want_a_lease_one_gets_it,
+        what_is_saved_without_the_lease_moves_nothing,
+        attempts_are_listed_newest_first_and_the_oldest_leave,
+        a_search_finds_the_logs_with_entries_beyond_the_cursor,
+        the_ends_of_all_logs_are_read_in_parts,
+        what_belongs_to_deleted_subscriptions_is_removed;
     => memory, sqlite, postgres
 }
 

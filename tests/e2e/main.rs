@@ -49,6 +49,7 @@ mod tracing;
 mod upgrades;
 mod waiting_workers;
 mod walkthrough;
+mod webhooks;
 mod workers;
 
 /// Returns the names of the migrations of the database at this address, in order: SQLite without one.

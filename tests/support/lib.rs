@@ -18,6 +18,7 @@ pub mod openid_provider;
 pub mod pipeline;
 pub mod prove;
 pub mod providers;
+pub mod receiver;
 pub mod scripted_runner;
 pub mod server;
 pub mod services;

@@ -137,6 +137,22 @@ impl Caller {
         })
     }
 
+    /// Returns the principal as the party on whose behalf the server reads something: it has all rights of
+    /// the principal, and no credential.
+    #[must_use]
+    pub fn on_behalf_of(principal: &Principal) -> Self {
+        Self::new(Identity {
+            source: EventSource::System,
+            name: principal.name.clone(),
+            kind: principal.kind,
+            principal: Some(principal.id),
+            groups: principal.groups.clone(),
+            authentication: Authentication::System,
+            credential: None,
+            rights: Rights::of(&principal.grants, None),
+        })
+    }
+
     /// Returns the worker as the caller: a worker of a server is a part of it, an external worker has
     /// proved that it holds a lease.
     #[must_use]

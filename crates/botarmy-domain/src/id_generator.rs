@@ -3,7 +3,9 @@
 
 use uuid::{Builder, Uuid};
 
-use crate::ids::{ContextId, CredentialId, EventId, HitlRequestId, ProjectId, TaskId};
+use crate::ids::{
+    ContextId, CredentialId, DeliveryId, EventId, HitlRequestId, ProjectId, TaskId, WebhookId,
+};
 use crate::timestamp::Timestamp;
 
 /// Makes the ids of one decision, in ascending order.
@@ -79,6 +81,16 @@ impl IdGenerator {
     /// Returns a new id of a credential.
     pub fn credential(&mut self) -> CredentialId {
         CredentialId::from_uuid(self.uuid())
+    }
+
+    /// Returns a new id of a subscription of a webhook.
+    pub fn webhook(&mut self) -> WebhookId {
+        WebhookId::from_uuid(self.uuid())
+    }
+
+    /// Returns a new id of an attempt to deliver the message of a webhook.
+    pub fn delivery(&mut self) -> DeliveryId {
+        DeliveryId::from_uuid(self.uuid())
     }
 }
 

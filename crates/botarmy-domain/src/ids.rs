@@ -102,6 +102,10 @@ id! {
     PrincipalId
     /// Id of a credential: of an API key, or of a session.
     CredentialId
+    /// Id of a subscription of a webhook.
+    WebhookId
+    /// Id of an attempt to deliver the message of a webhook.
+    DeliveryId
 }
 
 #[cfg(test)]

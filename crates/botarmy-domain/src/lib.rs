@@ -55,6 +55,7 @@ pub mod timestamp;
 pub mod trace;
 pub mod usage;
 pub mod vocabulary;
+pub mod webhook;
 pub mod worker;
 pub mod worker_document;
 pub mod workflow;
@@ -85,7 +86,10 @@ pub use hitl::{
 };
 pub use id_generator::IdGenerator;
 pub use idempotency::{CallKey, CallReply, KeptReply, KeyedCall, RequestDigest};
-pub use ids::{ContextId, CredentialId, EventId, HitlRequestId, PrincipalId, ProjectId, TaskId};
+pub use ids::{
+    ContextId, CredentialId, DeliveryId, EventId, HitlRequestId, PrincipalId, ProjectId, TaskId,
+    WebhookId,
+};
 pub use lease::{Lease, LeaseHolder, LeaseTaker, WorkerId};
 pub use lease_token::{LeaseSecret, LeaseToken, TokenDigest};
 pub use log::{Entry, EntryFilter, Head, LogId, LogSpan, Origin, Proof};
@@ -109,8 +113,13 @@ pub use trace::{Span, SpanKind, SpanValue, TraceContext};
 pub use usage::Usage;
 pub use vocabulary::{
     ActivityState, AddressClass, AgentStatusKind, AgentType, ArtifactType, Authentication,
-    EventSource, EventType, Exclusion, HitlAction, HitlKind, HitlStatus, OnExpiry, Oversight,
-    Permission, PrincipalKind, ProjectStatus, Role, SessionEnd, StepStatus, TaskStatus, Via,
+    DeliveryKind, EventSource, EventType, Exclusion, HitlAction, HitlKind, HitlStatus, OnExpiry,
+    Oversight, Permission, PrincipalKind, ProjectStatus, Role, SessionEnd, StepStatus, TaskStatus,
+    Via, WebhookStop,
+};
+pub use webhook::{
+    Cursor, Delivery, DeliveryProgress, NewWebhook, SendResult, Undelivered, Webhook,
+    WebhookChange, WebhookFilter, WebhookKeys, WebhookLease, WebhookSecretText,
 };
 pub use worker::{HeartbeatReply, HeldLease, Leased, PresentedLease, WorkQuery};
 pub use worker_document::WorkerDocument;

@@ -14,6 +14,7 @@ use crate::emergency::Stop;
 use crate::idempotency::KeptReply;
 use crate::package::Package;
 use crate::record::{ColumnValue, Record, RecordTable};
+use crate::webhook::Webhook;
 
 /// A record that is on the list: it converts to and from the types that stand for any record.
 pub trait Listed: Record {
@@ -168,6 +169,8 @@ records! {
     AccessVersion: AccessVersion;
     /// The sessions and sign-in links of a person.
     PersonSessions: PersonSessions;
+    /// A subscription of a webhook.
+    Webhook: Webhook;
 }
 
 #[cfg(test)]

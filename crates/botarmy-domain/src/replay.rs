@@ -12,6 +12,7 @@ mod request;
 mod row;
 mod task;
 mod text;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +27,9 @@ use crate::event::{
 };
 use crate::handoff::Handoff;
 use crate::hitl::HitlRequest;
-use crate::ids::{ContextId, CredentialId, HitlRequestId, PrincipalId, ProjectId, TaskId};
+use crate::ids::{
+    ContextId, CredentialId, HitlRequestId, PrincipalId, ProjectId, TaskId, WebhookId,
+};
 use crate::log::{Entry, GENESIS, HeadMark, LogId, Verification};
 use crate::package::Package;
 use crate::project::{Counts, Project};
@@ -34,11 +37,13 @@ use crate::record::Record;
 use crate::task::Task;
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{AgentType, ArtifactType, HitlStatus};
+use crate::webhook::Webhook;
 
 use access::AccessFacts;
 use facts::{Answered, PackageFacts, ProjectFacts, RequestFacts, TaskFacts};
 pub use row::Difference;
 use row::Row;
+use webhooks::WebhookFacts;
 
 /// State of one log's objects, as far as its entries state it.
 #[derive(Debug)]
@@ -56,6 +61,7 @@ pub struct Replay {
     stops: BTreeMap<StopScope, Stop>,
     agents: BTreeMap<AgentType, AgentRecord>,
     access: AccessFacts,
+    webhooks: WebhookFacts,
     /// The answer that the next entry may follow from.
     answered: Option<Answered>,
 }
@@ -96,6 +102,7 @@ impl Replay {
             stops: BTreeMap::new(),
             agents: BTreeMap::new(),
             access: AccessFacts::default(),
+            webhooks: WebhookFacts::default(),
             answered: None,
         }
     }
@@ -160,6 +167,10 @@ impl Replay {
             | E::SessionStarted(_)
             | E::SessionEnded(_)
             | E::SignInLinkCreated(_) => self.access.apply(entry, payload),
+            E::WebhookCreated(_)
+            | E::WebhookChanged(_)
+            | E::WebhookDisabled(_)
+            | E::WebhookDeleted(_) => self.webhooks.apply(entry, payload),
             // These change no row that is compared.
             E::BudgetReserved(_)
             | E::ProjectFailed(_)
@@ -376,6 +387,21 @@ impl Replay {
         stored: Option<&PersonSessions>,
     ) -> Result<(), Box<Difference>> {
         self.access.sessions(id, stored, self.end.seq)
+    }
+
+    /// Compares a subscription of a webhook, or its absence. No event states its address, its keys and
+    /// the details of its stop.
+    ///
+    /// # Errors
+    /// The first member that differs.
+    pub fn webhook(&self, id: WebhookId, stored: Option<&Webhook>) -> Result<(), Box<Difference>> {
+        self.webhooks.compare(id, stored, self.end.seq)
+    }
+
+    /// Returns the subscriptions of webhooks of the log.
+    #[must_use]
+    pub fn webhook_ids(&self) -> BTreeSet<WebhookId> {
+        self.webhooks.ids()
     }
 
     /// Returns the persons of the log that have, or had, sessions or links.

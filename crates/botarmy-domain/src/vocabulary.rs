@@ -243,6 +243,28 @@ words! {
         Reused = "reused",
     }
 
+    /// Reason for which nothing is sent for a subscription of a webhook.
+    WebhookStop {
+        /// An administrator disabled it.
+        Requested = "requested",
+        /// Every attempt to deliver an entry has failed.
+        Failing = "failing",
+        /// The receiver answered that it wants nothing any more.
+        Gone = "gone",
+        /// Its owner was disabled or deleted.
+        OwnerGone = "owner_gone",
+    }
+
+    /// Cause of an attempt to deliver the message of a webhook.
+    DeliveryKind {
+        /// The entry was next in its log.
+        Log = "log",
+        /// It was asked for once more.
+        Redelivery = "redelivery",
+        /// A test was asked for.
+        Test = "test",
+    }
+
     /// Principal that may not approve the result of a step.
     Exclusion {
         /// Whoever made the result.
@@ -340,6 +362,10 @@ words! {
         SessionEnded = "session_ended",
         AccessDenied = "access_denied",
         SignInLinkCreated = "sign_in_link_created",
+        WebhookCreated = "webhook_created",
+        WebhookChanged = "webhook_changed",
+        WebhookDisabled = "webhook_disabled",
+        WebhookDeleted = "webhook_deleted",
     }
 }
 
@@ -359,6 +385,10 @@ impl EventType {
                 | Self::SessionEnded
                 | Self::AccessDenied
                 | Self::SignInLinkCreated
+                | Self::WebhookCreated
+                | Self::WebhookChanged
+                | Self::WebhookDisabled
+                | Self::WebhookDeleted
         )
     }
 }

@@ -244,6 +244,7 @@ mod tests {
             "live",
             "projects",
             "tasks",
+            "webhooks",
             "workers",
         ];
         assert!(tags.iter().eq(expected), "{tags:?}");

@@ -297,6 +297,7 @@ fn resource(path: &str, endpoints: Vec<Endpoint>) -> Resource {
             HttpMethod::Post => allow.push("POST"),
             HttpMethod::Delete => allow.push("DELETE"),
             HttpMethod::Put => allow.push("PUT"),
+            HttpMethod::Patch => allow.push("PATCH"),
             _ => unreachable!("no other method is used"),
         }
     }
@@ -319,6 +320,7 @@ pub(crate) fn method(method: &HttpMethod) -> Method {
         HttpMethod::Post => Method::POST,
         HttpMethod::Delete => Method::DELETE,
         HttpMethod::Put => Method::PUT,
+        HttpMethod::Patch => Method::PATCH,
         _ => unreachable!("no other method is used"),
     }
 }

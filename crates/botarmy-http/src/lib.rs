@@ -43,6 +43,7 @@ mod testing;
 mod tls;
 mod trace;
 mod vocabulary;
+mod webhooks;
 mod worker_document;
 pub mod zip;
 
@@ -63,7 +64,7 @@ use actix_web::web::{Bytes, Data, ServiceConfig};
 use actix_web::{App, body::MessageBody, middleware::from_fn};
 use botarmy_domain::ports::{
     Access, Clock, Gates, HealthCheck, Ids, LogQueries, Metrics, Operations, Projects, Queries,
-    Sessions, Tasks, Tracer, WorkerLeases,
+    Sessions, Tasks, Tracer, Webhooks, WorkerLeases,
 };
 use botarmy_live::Hub;
 use botarmy_web::{ErrorPages, OriginRule, PublicUrl, TrustedProxies, UnknownFields};
@@ -100,6 +101,8 @@ pub struct Api {
     pub access: Arc<dyn Access>,
     /// Recognises people who are signed in.
     pub sessions: Arc<dyn Sessions>,
+    /// Manages subscriptions of webhooks.
+    pub webhooks: Arc<dyn Webhooks>,
     /// Writes the errors of requests for pages; without it they are problem documents.
     pub pages: Option<Arc<dyn ErrorPages>>,
     /// Time, for `timestamp` in a health response and for limits.
@@ -421,6 +424,7 @@ fn endpoints() -> Vec<endpoint::Endpoint> {
         audit::endpoints(),
         event_stream::endpoints(),
         access::endpoints(),
+        webhooks::endpoints(),
         health::endpoints(),
         metrics::endpoints(),
         docs::endpoints(),

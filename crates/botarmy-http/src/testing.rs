@@ -13,7 +13,8 @@ use botarmy_domain::hitl::{HitlState, Subject};
 use botarmy_domain::log::{Event, Head};
 use botarmy_domain::ports::{
     Clock, Denial, HealthCheck, Ids, MockAccess, MockGates, MockLogQueries, MockOperations,
-    MockProjects, MockQueries, MockSessions, MockTasks, MockWorkerLeases, NoMetrics, NoTracer,
+    MockProjects, MockQueries, MockSessions, MockTasks, MockWebhooks, MockWorkerLeases, NoMetrics,
+    NoTracer,
 };
 use botarmy_domain::task::TaskState;
 use botarmy_domain::{
@@ -48,6 +49,7 @@ pub(crate) struct Fakes {
     /// Access control; an open server that knows no credential if a test sets none.
     pub(crate) access: Option<MockAccess>,
     pub(crate) sessions: MockSessions,
+    pub(crate) webhooks: MockWebhooks,
     /// Pages of errors, if a test has some.
     pub(crate) pages: Option<Arc<dyn ErrorPages>>,
     pub(crate) health: Vec<Arc<dyn HealthCheck>>,
@@ -116,6 +118,7 @@ impl Fakes {
             live: self.live.unwrap_or_else(botarmy_live::fakes::stopped_hub),
             access: Arc::new(self.access.unwrap_or_else(open_access)),
             sessions: Arc::new(self.sessions),
+            webhooks: Arc::new(self.webhooks),
             pages: self.pages,
             clock: Arc::new(StoppedClock),
             ids: Arc::new(OneSeed),

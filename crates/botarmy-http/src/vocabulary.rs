@@ -32,8 +32,8 @@ macro_rules! words {
 }
 
 words! {
-    ActivityState AddressClass AgentStatusKind AgentType ArtifactType Authentication EventSource EventType HitlAction HitlKind HitlStatus
-    Oversight Permission PrincipalKind ProjectStatus Role StepStatus TaskStatus
+    ActivityState AddressClass AgentStatusKind AgentType ArtifactType Authentication DeliveryKind EventSource EventType HitlAction HitlKind
+    HitlStatus Oversight Permission PrincipalKind ProjectStatus Role StepStatus TaskStatus WebhookStop
 }
 
 /// The schema of the name of a group.

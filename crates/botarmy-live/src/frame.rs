@@ -211,6 +211,10 @@ fn told_as<'a>(
         | EventType::SessionEnded
         | EventType::AccessDenied
         | EventType::SignInLinkCreated
+        | EventType::WebhookCreated
+        | EventType::WebhookChanged
+        | EventType::WebhookDisabled
+        | EventType::WebhookDeleted
         | EventType::WebhookReceived => (entry.event_type.as_str(), as_it_is),
     }
 }
@@ -570,6 +574,10 @@ mod tests {
                 None,
                 own.clone(),
             ),
+            (E::WebhookCreated, json!({"webhook_id": ID}), "webhook_created", None, own.clone()),
+            (E::WebhookChanged, json!({"webhook_id": ID}), "webhook_changed", None, own.clone()),
+            (E::WebhookDisabled, json!({"webhook_id": ID}), "webhook_disabled", None, own.clone()),
+            (E::WebhookDeleted, json!({"webhook_id": ID}), "webhook_deleted", None, own.clone()),
             (E::EmergencyReleased, json!({"reason": "r"}), "emergency_released", None, own),
             (
                 E::ProjectReopened,

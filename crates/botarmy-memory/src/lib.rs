@@ -3,6 +3,7 @@
 
 mod agent_runner;
 mod clock;
+mod delivery_store;
 mod event_bus;
 mod ledger;
 mod reads;

@@ -11,6 +11,8 @@ use botarmy_domain::{
     Reach, RecordKey, RecordValue, Task, TaskStatus, Timestamp,
 };
 
+use crate::delivery_store::WebhookState;
+
 /// All storage ports in memory. Clones share what they hold.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
@@ -40,6 +42,7 @@ pub(crate) struct State {
     pub(crate) artifacts: BTreeMap<ContextId, Arc<Artifact>>,
     pub(crate) records: BTreeMap<RecordKey, RecordValue>,
     pub(crate) key_uses: BTreeMap<CredentialId, Timestamp>,
+    pub(crate) webhooks: WebhookState,
     pub(crate) logs: HashMap<LogId, Vec<Arc<Entry>>>,
     pub(crate) entries: BTreeMap<EventId, Arc<Entry>>,
 }

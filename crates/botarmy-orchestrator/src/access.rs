@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use botarmy_domain::decide::access::note_denials;
 use botarmy_domain::event::AccessDenied;
-use botarmy_domain::ports::{Denial, Secrets, Subscription, Tickets};
+use botarmy_domain::ports::{Denial, RecordsExt, Secrets, Subscription, Tickets};
 use botarmy_domain::{
     ApiKeyText, BusMessage, Caller, CredentialId, EventType, KeyDigest, KeySecret, LogId,
-    PrincipalId, Role, Scope, StoreError, Timestamp,
+    Principal, PrincipalId, Role, Scope, StoreError, Timestamp,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
@@ -133,6 +133,32 @@ impl AccessControl {
     /// Brings the table in memory up to date.
     async fn compare(&self) -> Result<(), StoreError> {
         self.0.cache.compare(&*self.0.engine.ports.stores.records).await
+    }
+
+    /// Returns the principal as the caller on whose behalf the server acts, or `None` if it is disabled or
+    /// deleted. On an open server, what belongs to no principal may do everything; elsewhere nothing.
+    ///
+    /// # Errors
+    /// The error of the store, also while it is not known whether the principals in memory are current.
+    pub(crate) async fn owner(
+        &self,
+        id: Option<PrincipalId>,
+    ) -> Result<Option<Caller>, StoreError> {
+        let Some(id) = id else {
+            return Ok((!self.0.settings.is_required).then(|| Caller::person("anonymous")));
+        };
+        let stale = || StoreError::Unavailable {
+            detail: "the principals cannot be read at the moment".to_owned(),
+            source: None,
+        };
+        let table = self.0.cache.table().ok_or_else(stale)?;
+        if let Some(owner) = table.principal(id).filter(|owner| owner.is_active()) {
+            return Ok(Some(Caller::on_behalf_of(owner)));
+        }
+        // Another server may have created or enabled it a moment ago.
+        let stored = self.0.engine.ports.stores.records.record::<Principal>(id).await?;
+        let active = stored.filter(|owner| owner.is_active());
+        Ok(active.map(|owner| Caller::on_behalf_of(&owner)))
     }
 
     /// Returns the text of a new key.

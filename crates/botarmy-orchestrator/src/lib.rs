@@ -23,6 +23,7 @@ mod served_agents;
 mod verified_artifacts;
 mod visibility;
 mod wake_up_fanout;
+mod webhooks;
 mod worker;
 mod workflows;
 
@@ -32,5 +33,6 @@ pub use dispatch::{LeaseDispatcher, Leases};
 pub use engine::{Engine, EngineSettings, Ports};
 pub use lease_settings::LeaseSettings;
 pub use queries::state::verify_state;
+pub use webhooks::{WebhookControl, WebhookSettings};
 pub use worker::{Runners, Worker, WorkerSettings};
 pub use workflows::{Workflows, WorkflowsError};

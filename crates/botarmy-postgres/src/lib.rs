@@ -23,6 +23,7 @@ mod commit_worker;
 mod connect;
 mod context_store;
 mod database_copy;
+mod delivery_store;
 mod error;
 mod head_cache;
 mod health;

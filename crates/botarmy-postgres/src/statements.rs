@@ -223,6 +223,112 @@ statement! {
 }
 
 statement! {
+    /// Takes or extends the lease of a webhook, and returns its fence and the time of the next attempt.
+    HoldWebhook -> (BigInt, Nullable<BigInt>);
+    "INSERT INTO webhook_leases AS old (webhook_id, holder, fence, expires_at) VALUES ("
+    [webhook: Uuid => SqlUuid] ", " [holder: String => Text] ", 1, " [until: i64 => BigInt]
+    ") ON CONFLICT (webhook_id) DO UPDATE SET holder = excluded.holder, \
+     fence = old.fence + CASE WHEN old.holder = excluded.holder THEN 0 ELSE 1 END, \
+     expires_at = excluded.expires_at WHERE old.holder = excluded.holder OR old.expires_at <= "
+    [now: i64 => BigInt] " RETURNING fence, retry_at"
+}
+
+statement! {
+    /// Lets go of the lease of a webhook.
+    LetGoOfWebhook -> SqlUuid;
+    "UPDATE webhook_leases SET expires_at = 0, holder = '' WHERE webhook_id = "
+    [webhook: Uuid => SqlUuid] " AND fence = " [fence: i64 => BigInt] " RETURNING webhook_id"
+}
+
+statement! {
+    /// Position of a webhook in a log, and the failed attempts for the entry after it.
+    WebhookCursor -> (BigInt, BigInt);
+    "SELECT seq, attempts FROM webhook_cursors WHERE webhook_id = " [webhook: Uuid => SqlUuid]
+    " AND log = " [log: Uuid => SqlUuid] ""
+}
+
+statement! {
+    /// The log after this many logs, from one of them on.
+    LogAfter -> SqlUuid;
+    "SELECT log FROM heads WHERE log >= " [from: Uuid => SqlUuid]
+    " ORDER BY log LIMIT 1 OFFSET " [scan: i64 => BigInt] ""
+}
+
+statement! {
+    /// Logs of a range in which a webhook has entries to look at.
+    UndeliveredLogs -> SqlUuid;
+    "SELECT h.log FROM heads AS h LEFT JOIN webhook_cursors AS c ON c.webhook_id = "
+    [webhook: Uuid => SqlUuid] " AND c.log = h.log WHERE h.log >= " [from: Uuid => SqlUuid]
+    " AND h.log < " [to: Uuid => SqlUuid]
+    " AND CASE WHEN c.seq IS NULL THEN EXISTS (SELECT FROM events AS e WHERE e.log = h.log \
+     AND e.seq = h.seq AND e.created_at >= " [since: i64 => BigInt]
+    ") ELSE h.seq > c.seq END ORDER BY h.log"
+}
+
+statement! {
+    /// The ends of logs, from one of them on.
+    LogEnds -> (SqlUuid, BigInt);
+    "SELECT log, seq FROM heads WHERE log >= " [from: Uuid => SqlUuid]
+    " ORDER BY log LIMIT " [limit: i64 => BigInt] ""
+}
+
+statement! {
+    /// Saves the progress of a webhook if the lease is held under this fence.
+    SaveProgress -> SqlUuid;
+    "WITH held AS (UPDATE webhook_leases SET retry_at = " [retry_at: Option<i64> => Nullable<BigInt>]
+    " WHERE webhook_id = " [webhook: Uuid => SqlUuid] " AND fence = " [fence: i64 => BigInt]
+    " RETURNING webhook_id), moved AS (\
+     INSERT INTO webhook_cursors (webhook_id, log, seq, attempts) \
+     SELECT held.webhook_id, new.log, new.seq, new.attempts FROM held, unnest("
+    [logs: Vec<Uuid> => Array<SqlUuid>] ", " [seqs: Vec<i64> => Array<BigInt>] ", "
+    [attempts: Vec<i64> => Array<BigInt>]
+    ") AS new (log, seq, attempts) ON CONFLICT (webhook_id, log) \
+     DO UPDATE SET seq = excluded.seq, attempts = excluded.attempts), kept AS (\
+     INSERT INTO webhook_deliveries (webhook_id, id, body) \
+     SELECT held.webhook_id, new.id, new.body::json FROM held, unnest("
+    [ids: Vec<Uuid> => Array<SqlUuid>] ", " [bodies: Vec<String> => Array<Text>]
+    ") AS new (id, body) ON CONFLICT DO NOTHING), removed AS (\
+     DELETE FROM webhook_deliveries AS old USING held WHERE old.webhook_id = held.webhook_id \
+     AND old.id <= (SELECT id FROM webhook_deliveries AS last WHERE last.webhook_id = held.webhook_id \
+     ORDER BY id DESC LIMIT 1 OFFSET " [spare: i64 => BigInt] ")) SELECT webhook_id FROM held"
+}
+
+statement! {
+    /// Keeps an attempt beside the logs for a webhook that exists.
+    KeepDelivery -> SqlUuid;
+    "WITH held AS (SELECT id AS webhook_id FROM webhooks WHERE id = " [webhook: Uuid => SqlUuid]
+    "), kept AS (INSERT INTO webhook_deliveries (webhook_id, id, body) SELECT webhook_id, "
+    [id: Uuid => SqlUuid] ", " [body: String => Text]
+    "::json FROM held ON CONFLICT DO NOTHING), removed AS (\
+     DELETE FROM webhook_deliveries AS old USING held WHERE old.webhook_id = held.webhook_id \
+     AND old.id <= (SELECT id FROM webhook_deliveries AS last WHERE last.webhook_id = held.webhook_id \
+     ORDER BY id DESC LIMIT 1 OFFSET " [spare: i64 => BigInt] ")) SELECT webhook_id FROM held"
+}
+
+statement! {
+    /// Attempts of a webhook before one of them, newest first.
+    Deliveries -> (SqlUuid, Text);
+    "SELECT id, body FROM webhook_deliveries WHERE webhook_id = " [webhook: Uuid => SqlUuid]
+    " AND id < " [before: Uuid => SqlUuid] " ORDER BY id DESC LIMIT " [limit: i64 => BigInt] ""
+}
+
+statement! {
+    /// One attempt of a webhook.
+    OneDelivery -> (SqlUuid, Text);
+    "SELECT id, body FROM webhook_deliveries WHERE webhook_id = " [webhook: Uuid => SqlUuid]
+    " AND id = " [id: Uuid => SqlUuid] ""
+}
+
+statement! {
+    /// Removes everything about webhooks that do not exist.
+    ForgetWebhooks -> BigInt;
+    "WITH cursors AS (DELETE FROM webhook_cursors \
+     WHERE webhook_id NOT IN (SELECT id FROM webhooks)), leases AS (DELETE FROM webhook_leases \
+     WHERE webhook_id NOT IN (SELECT id FROM webhooks)), attempts AS (DELETE FROM webhook_deliveries \
+     WHERE webhook_id NOT IN (SELECT id FROM webhooks)) SELECT 0::bigint"
+}
+
+statement! {
     /// Those of these entries that are in a log, with their hashes.
     Committed -> (SqlUuid, Binary);
     "SELECT id, hash FROM events WHERE id = ANY (" [ids: Vec<Uuid> => Array<SqlUuid>] ")"

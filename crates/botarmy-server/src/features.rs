@@ -20,6 +20,8 @@ pub struct Features {
     pub openid: bool,
     /// `otel`: traces for an OpenTelemetry collector.
     pub otel: bool,
+    /// `webhooks`: sending log entries to addresses.
+    pub webhooks: bool,
     /// `docs`: the page with the API documentation at `/docs`.
     pub docs: bool,
     /// `mcp`: the command `mcp` for assistants.
@@ -36,6 +38,7 @@ impl Features {
         offline: cfg!(feature = "offline"),
         openid: cfg!(feature = "openid"),
         otel: cfg!(feature = "otel"),
+        webhooks: cfg!(feature = "webhooks"),
         docs: cfg!(feature = "docs"),
         mcp: cfg!(feature = "mcp"),
     };
@@ -63,6 +66,7 @@ mod tests {
         offline: false,
         openid: false,
         otel: false,
+        webhooks: false,
         docs: false,
         mcp: false,
     };
@@ -74,6 +78,7 @@ mod tests {
         offline: true,
         openid: true,
         otel: true,
+        webhooks: true,
         docs: true,
         mcp: true,
     };

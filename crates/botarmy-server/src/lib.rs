@@ -32,6 +32,7 @@ pub mod steady_clock;
 pub mod stores;
 pub mod system;
 mod traces;
+mod webhooks;
 pub mod wiring;
 
 pub use settings::Settings;

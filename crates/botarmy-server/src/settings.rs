@@ -4,6 +4,7 @@
 mod access;
 mod oidc;
 mod ranges;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +27,7 @@ use crate::features::{Features, missing};
 
 pub use access::{Access, AccessMode, FirstKey, Limits};
 pub use oidc::Oidc;
+pub use webhooks::Webhooks;
 
 /// Without the feature `command` a command is only refused: see [`Features`].
 #[cfg(not(feature = "command"))]
@@ -51,6 +53,8 @@ pub struct Settings {
     pub oidc: Oidc,
     /// Limits for callers.
     pub limits: Limits,
+    /// Webhooks.
+    pub webhooks: Webhooks,
     /// Live frames.
     pub ws: Ws,
     /// Database and data directory.
@@ -610,6 +614,7 @@ impl Settings {
             .with_list_parse_key("http.trusted_proxies")
             .with_list_parse_key("models.prefer")
             .with_list_parse_key("oidc.scopes")
+            .with_list_parse_key("webhooks.allow_networks")
             .source(Some(variables));
         let merged = layers.add_source(variables).build().context("the settings cannot be read")?;
         // Before they are converted, which rounds a fraction and takes a word for a number.
@@ -700,6 +705,7 @@ impl Settings {
         self.check_models()?;
         self.access.check()?;
         self.oidc.check()?;
+        self.webhooks.check()?;
         self.http.check()
     }
 

@@ -16,7 +16,7 @@ use botarmy_live::{Hub, LiveSettings};
 use botarmy_metrics::Figures;
 use botarmy_orchestrator::{
     AccessControl, AccessSettings, Engine, EngineSettings, LeaseDispatcher, LeaseSettings, Leases,
-    Ports, Runners, Worker, WorkerSettings, Workflows,
+    Ports, Runners, WebhookControl, Worker, WorkerSettings, Workflows,
 };
 use botarmy_web::{OriginRule, PublicUrl};
 use botarmy_ws::WsSettings;
@@ -37,6 +37,7 @@ use crate::steady_clock::SteadyClock;
 use crate::stores::Stores;
 use crate::system::{RandomIds, RandomSecrets, SystemClock};
 use crate::traces::Traces;
+use crate::webhooks;
 
 /// Time limit for stopping the agents after their grace. The worker returns its tasks in less, unless
 /// the store hangs.
@@ -53,6 +54,8 @@ pub struct System {
     pub access: AccessControl,
     /// OpenID provider with which people sign in, if there is one.
     pub provider: Option<Arc<dyn IdentityProvider>>,
+    /// Webhooks.
+    webhooks: WebhookControl,
     /// Everything that is stored.
     pub stores: Stores,
     /// Channels for messages, wake-ups and agent statuses.
@@ -74,6 +77,7 @@ pub struct System {
     grace: Duration,
     stop: watch::Sender<bool>,
     working: Option<JoinHandle<()>>,
+    delivering: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     /// Follows changes of access; ends when everything else has.
     following_access: Option<(watch::Sender<bool>, JoinHandle<()>)>,
@@ -100,6 +104,7 @@ impl System {
         let runners = BuiltRunners::build(settings, &environment, &clock, &traces.tracer)?;
         let secrets: Arc<dyn Secrets> = Arc::new(RandomSecrets);
         let provider = openid::provider(settings, &environment, &clock, &secrets)?;
+        let sender = webhooks::sender(settings)?;
         let stores = Stores::open(settings).await?;
         let channels = Channels::open(settings, redis, &stores);
         let figures = metrics::figures(settings, &stores, &clock);
@@ -145,12 +150,25 @@ impl System {
         let served = assigned.keys().copied().collect();
         let worker = Worker::new(engine.clone(), assigned, worker_settings);
         let access = access_control(settings, engine.clone(), &stores);
+        // Another process may have been killed a moment ago; of a store of its own it was this one.
+        let holder = match stores.is_shared() {
+            true => format!("server-{:016x}", ids.seed() >> 64),
+            false => "server".to_owned(),
+        };
+        let webhooks = WebhookControl::new(
+            engine.clone(),
+            access.clone(),
+            Arc::clone(&secrets),
+            sender,
+            settings.webhooks.settings(holder),
+        );
         let (leases, dispatcher) =
             Leases::new(engine.clone(), lease_settings, secrets, Arc::new(access.clone()));
         Ok(Self {
             engine,
             access,
             provider,
+            webhooks,
             stores,
             channels,
             figures,
@@ -169,6 +187,7 @@ impl System {
             grace: Duration::from_secs(settings.http.shutdown_timeout_s),
             stop: watch::channel(false).0,
             working: None,
+            delivering: None,
             background: Vec::new(),
             following_access: None,
             live: None,
@@ -213,6 +232,8 @@ impl System {
         if let Some(dispatcher) = self.dispatcher.take().filter(|_| self.role.answers()) {
             self.background.push(tokio::spawn(dispatcher.run(self.stop.subscribe())));
         }
+        let webhooks = self.webhooks.clone();
+        self.delivering = Some(tokio::spawn(webhooks.run(self.stop.subscribe())));
         let (stop, stopped) = watch::channel(false);
         self.following_access = Some((stop, tokio::spawn(self.access.clone().run(stopped))));
         let engine = self.engine.clone();
@@ -317,6 +338,7 @@ impl System {
             live,
             access: Arc::new(self.access.clone()),
             sessions: Arc::new(self.access.clone()),
+            webhooks: Arc::new(self.webhooks.clone()),
             pages: None,
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
@@ -364,6 +386,13 @@ impl System {
                     working.abort();
                 }
             }
+        }
+        // An attempt that is cut off is made again by the next start, and its receiver gets it twice.
+        if let Some(mut delivering) = self.delivering.take()
+            && tokio::time::timeout(self.grace + DRAIN_TIMEOUT, &mut delivering).await.is_err()
+        {
+            warn!("A delivery did not end in time; it is made again after the next start");
+            delivering.abort();
         }
         for task in self.background.drain(..) {
             task.abort();

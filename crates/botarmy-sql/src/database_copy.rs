@@ -143,7 +143,7 @@ pub static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
     ROWS.into_iter().chain(records).chain([EVENTS, HEADS]).collect()
 });
 
-const ROWS: [Table; 5] = [
+const ROWS: [Table; 8] = [
     Table {
         name: "projects",
         columns: &[
@@ -188,6 +188,32 @@ const ROWS: [Table; 5] = [
         name: "key_uses",
         columns: &[("key_id", Kind::Id), ("used_at", Kind::Integer)],
         key: 1,
+    },
+    Table {
+        name: "webhook_cursors",
+        columns: &[
+            ("webhook_id", Kind::Id),
+            ("log", Kind::Id),
+            ("seq", Kind::Integer),
+            ("attempts", Kind::Integer),
+        ],
+        key: 2,
+    },
+    Table {
+        name: "webhook_leases",
+        columns: &[
+            ("webhook_id", Kind::Id),
+            ("holder", Kind::Text),
+            ("fence", Kind::Integer),
+            ("expires_at", Kind::Integer),
+            ("retry_at", Kind::Integer),
+        ],
+        key: 1,
+    },
+    Table {
+        name: "webhook_deliveries",
+        columns: &[("webhook_id", Kind::Id), ("id", Kind::Id), ("body", Kind::Json)],
+        key: 2,
     },
 ];
 

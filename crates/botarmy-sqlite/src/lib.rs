@@ -16,6 +16,8 @@ mod backup;
 mod connection;
 mod context_store;
 mod database_copy;
+mod delivery_statements;
+mod delivery_store;
 mod error;
 mod health;
 mod hitl_store;

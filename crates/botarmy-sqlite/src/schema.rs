@@ -109,6 +109,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    webhook_cursors (webhook_id, log) {
+        webhook_id -> Binary,
+        log -> Binary,
+        seq -> BigInt,
+        attempts -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (webhook_id, id) {
+        webhook_id -> Binary,
+        id -> Binary,
+        body -> Text,
+    }
+}
+
+diesel::table! {
     copies_in_progress (source) {
         source -> Text,
         fingerprint -> Text,

@@ -24,6 +24,7 @@ use diesel::{delete, insert_into};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
+use crate::delivery_statements::{DeliveryWrite, Written};
 use crate::error::DbError;
 use crate::load;
 use crate::load_error::LoadError;
@@ -43,6 +44,8 @@ pub(crate) enum Job {
     Forget(Timestamp, u32, oneshot::Sender<Result<u32, StoreError>>),
     /// Notes that a key was used.
     NoteKeyUse(CredentialId, Timestamp, oneshot::Sender<Result<(), StoreError>>),
+    /// Saves progress of webhooks.
+    Deliveries(DeliveryWrite, oneshot::Sender<Result<Written, StoreError>>),
     /// Closes the queue; waiting jobs are still processed.
     Close,
     /// Executes a setting on the connection, between two transactions.
@@ -65,6 +68,7 @@ enum Outcome {
     Extend(Result<bool, StoreError>),
     Forget(u32),
     NoteKeyUse,
+    Deliveries(Written),
     Nothing,
 }
 
@@ -77,6 +81,7 @@ impl Job {
             (Self::Extend(.., caller), Outcome::Extend(result)) => drop(caller.send(result)),
             (Self::Forget(.., caller), Outcome::Forget(count)) => drop(caller.send(Ok(count))),
             (Self::NoteKeyUse(.., caller), Outcome::NoteKeyUse) => drop(caller.send(Ok(()))),
+            (Self::Deliveries(_, caller), Outcome::Deliveries(done)) => drop(caller.send(Ok(done))),
             _ => {}
         }
     }
@@ -88,6 +93,7 @@ impl Job {
             Self::Extend(.., caller) => drop(caller.send(Err(error))),
             Self::Forget(.., caller) => drop(caller.send(Err(error))),
             Self::NoteKeyUse(.., caller) => drop(caller.send(Err(error))),
+            Self::Deliveries(_, caller) => drop(caller.send(Err(error))),
             _ => {}
         }
     }
@@ -188,6 +194,10 @@ impl Writer {
                 Job::NoteKeyUse(key, at, _) => {
                     self.note_key_use(*key, *at)?;
                     Outcome::NoteKeyUse
+                }
+                Job::Deliveries(write, _) => {
+                    self.has_written = true;
+                    Outcome::Deliveries(write.run(&mut self.connection)?)
                 }
                 _ => Outcome::Nothing,
             });

@@ -48,7 +48,7 @@ fn operations() -> Vec<(Method, String)> {
         let has_id = ["{project_id}", "{task_id}", "{request_id}", "{context_id}", "{event_id}"]
             .iter()
             .any(|name| path.contains(name));
-        for method in ["get", "post", "put", "delete"] {
+        for method in ["get", "post", "put", "patch", "delete"] {
             if has_id && item.get(method).is_some() {
                 found.push((method.to_uppercase().parse().unwrap(), path.clone()));
             }

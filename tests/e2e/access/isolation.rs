@@ -194,7 +194,8 @@ fn operations() -> Vec<Operation> {
         let is_stream = path == "/api/v1/events/stream";
         let is_api = path.starts_with("/api/") && !path.starts_with("/api/v1/access");
         let is_api = is_api && !ends && !is_stream;
-        for (name, method) in [("get", "GET"), ("post", "POST"), ("put", "PUT")] {
+        for (name, method) in [("get", "GET"), ("post", "POST"), ("put", "PUT"), ("patch", "PATCH")]
+        {
             let Some(operation) = item.get(name).filter(|_| is_api) else { continue };
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
             let in_query = parameters.iter().filter(|parameter| parameter["in"] == "query");

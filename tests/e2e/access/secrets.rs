@@ -19,7 +19,7 @@ fn paths() -> Vec<(Method, String)> {
         let id = "0190a0b0-0000-7000-8000-00000000000a";
         let parts = path.split('/').map(|part| if part.starts_with('{') { id } else { part });
         let path = parts.collect::<Vec<_>>().join("/");
-        for method in ["get", "post", "put", "delete"] {
+        for method in ["get", "post", "put", "patch", "delete"] {
             if item.get(method).is_some() {
                 found.push((method.to_uppercase().parse().unwrap(), path.clone()));
             }

@@ -160,7 +160,7 @@ async fn the_cookie_is_worth_nothing_outside_of_the_console() {
     for (path, item) in document["paths"].as_object().unwrap() {
         let parts = path.split('/').map(|part| if part.starts_with('{') { id } else { part });
         let path = parts.collect::<Vec<_>>().join("/");
-        for method in ["get", "post", "put", "delete"] {
+        for method in ["get", "post", "put", "patch", "delete"] {
             if item.get(method).is_none() {
                 continue;
             }

@@ -175,6 +175,19 @@ pub(super) const TABLE: &[Row] = &[
     ),
     ("set_disabled", Global(P::AccessManage), Some(|_| json!({"disabled": true}))),
     ("delete_principal", Global(P::AccessManage), None),
+    ("list_webhooks", Global(P::AccessManage), None),
+    (
+        "create_webhook",
+        Global(P::AccessManage),
+        Some(|_| json!({"url": "https://hooks.example/", "events": ["webhook_deleted"]})),
+    ),
+    ("get_webhook", Global(P::AccessManage), None),
+    ("change_webhook", Global(P::AccessManage), Some(|_| json!({"description": "x"}))),
+    ("rotate_webhook_secret", Global(P::AccessManage), Some(|_| json!({}))),
+    ("list_webhook_deliveries", Global(P::AccessManage), None),
+    ("redeliver_webhook", Global(P::AccessManage), None),
+    ("test_webhook", Global(P::AccessManage), None),
+    ("delete_webhook", Global(P::AccessManage), None),
     ("delete_package", On(P::ProjectManage), None),
     ("force_complete_project", On(P::ProjectManage), None),
     ("cancel_project", On(P::ProjectRun), None),
@@ -273,7 +286,7 @@ pub(super) fn operations() -> BTreeMap<String, (Method, String)> {
     let document: Value = serde_json::from_str(&botarmy_http::openapi()).unwrap();
     let mut found = BTreeMap::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        for method in ["get", "post", "put", "delete"] {
+        for method in ["get", "post", "put", "patch", "delete"] {
             if let Some(id) = item[method]["operationId"].as_str() {
                 let method = method.to_uppercase().parse().unwrap();
                 found.insert(id.to_owned(), (method, path.clone()));
@@ -297,6 +310,8 @@ pub(super) fn filled(path: &str, operation: &str, target: &Target) -> String {
         ("file", "swagger-ui.css"),
         ("key_id", &target.victim.key_id),
         ("session_id", "0190a0b0-0000-7000-8000-00000000000a"),
+        ("webhook_id", "0190a0b0-0000-7000-8000-00000000000a"),
+        ("delivery_id", "0190a0b0-0000-7000-8000-00000000000a"),
         ("principal_id", &target.victim.principal),
         ("lease", project.lease["lease"].as_str().unwrap_or_default()),
     ] {

@@ -17,3 +17,4 @@ pub mod projects;
 pub mod refusals;
 mod remarks;
 pub mod tasks;
+pub mod webhooks;

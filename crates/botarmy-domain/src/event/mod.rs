@@ -10,6 +10,7 @@ mod gate;
 mod note;
 mod project;
 mod task;
+mod webhook;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -34,6 +35,7 @@ pub use task::{
     HandoffCreated, TaskCancelled, TaskCompleted, TaskCreated, TaskFailed, TaskLeaseExpired,
     TaskResultRefused, TaskRetryScheduled, TaskStarted,
 };
+pub use webhook::{WebhookChanged, WebhookCreated, WebhookDeleted, WebhookDisabled, WebhookState};
 
 use crate::agent::AgentRecord;
 use crate::log::Entry;
@@ -141,6 +143,10 @@ payloads! {
     SessionEnded(SessionEnded),
     AccessDenied(AccessDenied),
     SignInLinkCreated(SignInLinkCreated),
+    WebhookCreated(WebhookCreated),
+    WebhookChanged(WebhookChanged),
+    WebhookDisabled(WebhookDisabled),
+    WebhookDeleted(WebhookDeleted),
 }
 
 fn object(payload: &impl Serialize) -> Map<String, Value> {

@@ -1,6 +1,6 @@
 //! The ports: driven ones, which adapters implement for the use cases, and driving ones (`Projects`,
-//! `Tasks`, `Gates`, `Operations`, `Queries`, `LogQueries`, `WorkerLeases`, `Access`, `Sessions`), which the use
-//! cases implement for the borders. Each lists what an implementation MUST do; the contract tests check
+//! `Tasks`, `Gates`, `Operations`, `Queries`, `LogQueries`, `WorkerLeases`, `Access`, `Sessions`,
+//! `Webhooks`), which the use cases implement for the borders. Each lists what an implementation MUST do; the contract tests check
 //! every adapter.
 
 mod access;
@@ -9,6 +9,7 @@ mod agent_status;
 mod audit_log;
 mod clock;
 mod context_store;
+mod delivery_store;
 mod event_bus;
 mod gates;
 mod health;
@@ -30,6 +31,8 @@ mod tasks;
 mod tickets;
 mod tracer;
 mod wake_ups;
+mod webhook_sender;
+mod webhooks;
 mod worker_leases;
 
 pub use access::*;
@@ -38,6 +41,7 @@ pub use agent_status::*;
 pub use audit_log::*;
 pub use clock::*;
 pub use context_store::*;
+pub use delivery_store::*;
 pub use event_bus::*;
 pub use gates::*;
 pub use health::*;
@@ -59,4 +63,6 @@ pub use tasks::*;
 pub use tickets::*;
 pub use tracer::*;
 pub use wake_ups::*;
+pub use webhook_sender::*;
+pub use webhooks::*;
 pub use worker_leases::*;

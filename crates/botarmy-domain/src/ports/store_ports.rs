@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    AgentStatus, AuditLog, ContextStore, HitlStore, Ledger, ProjectStore, Records, TaskStore,
+    AgentStatus, AuditLog, ContextStore, DeliveryStore, HitlStore, Ledger, ProjectStore, Records,
+    TaskStore,
 };
 
 /// The driven ports that one store serves. Clones share the store.
@@ -25,6 +26,8 @@ pub struct StorePorts {
     pub audit: Arc<dyn AuditLog>,
     /// Reads the status of the agent types.
     pub agents: Arc<dyn AgentStatus>,
+    /// Keeps the progress of webhooks.
+    pub deliveries: Arc<dyn DeliveryStore>,
 }
 
 impl StorePorts {
@@ -32,7 +35,7 @@ impl StorePorts {
     pub fn of<S>(store: S) -> Self
     where
         S: Ledger + ProjectStore + TaskStore + HitlStore + ContextStore + Records,
-        S: AuditLog + AgentStatus,
+        S: AuditLog + AgentStatus + DeliveryStore,
     {
         let store = Arc::new(store);
         Self {
@@ -43,7 +46,8 @@ impl StorePorts {
             context: store.clone(),
             records: store.clone(),
             audit: store.clone(),
-            agents: store,
+            agents: store.clone(),
+            deliveries: store,
         }
     }
 }

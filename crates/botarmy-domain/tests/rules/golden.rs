@@ -9,7 +9,7 @@ use std::time::Duration;
 use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
-use botarmy_domain::decide::{access, agents, artifacts, emergency, projects};
+use botarmy_domain::decide::{access, agents, artifacts, emergency, projects, webhooks};
 use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::event::{AccessDenied, EventPayload, Note, SessionEnded, SessionStarted};
 use botarmy_domain::ports::{NewPrincipal, PrincipalChange};
@@ -17,9 +17,10 @@ use botarmy_domain::records::Listed;
 use botarmy_domain::workflow::Workflow;
 use botarmy_domain::{
     AgentType, ApiKey, ArtifactType, Authentication, Browser, Caller, Committed, CredentialId,
-    DecisionContext, Entry, EventType, Grant, HitlAction, KeySecret, LeaseHolder, OnExpiry,
-    OpenIdIdentity, OpenIdSubject, Oversight, Package, PersonSessions, Principal, PrincipalKind,
-    Role, Row, Scope, SessionText, SignInLinkText, Via, package,
+    DecisionContext, Entry, EventType, Grant, HitlAction, KeySecret, LeaseHolder, NewWebhook,
+    OnExpiry, OpenIdIdentity, OpenIdSubject, Oversight, Package, PersonSessions, Principal,
+    PrincipalKind, Role, Row, Scope, SessionText, SignInLinkText, Via, Webhook, WebhookChange,
+    WebhookFilter, WebhookId, WebhookKeys, WebhookStop, package,
 };
 use serde_json::{Map, json};
 
@@ -361,6 +362,44 @@ fn signed_in() -> World {
     world
 }
 
+/// A webhook from its creation to its deletion.
+fn subscribed() -> World {
+    let mut world = World::new();
+    let id = WebhookId::from_uuid(uuid::Uuid::from_u128(9));
+    let scope = webhooks::scope(id);
+    let cli = Caller::local("cli");
+    let keys = |n: u8| WebhookKeys::new([n; 32], [n + 1; 32], [n + 2; 32]);
+    let filter = WebhookFilter {
+        events: [EventType::TaskFailed, EventType::ProjectCompleted].into(),
+        project_id: Some(world.project),
+    };
+    let new = NewWebhook {
+        url: "https://hooks.example/s3cr3t".to_owned(),
+        filter,
+        description: "mail".to_owned(),
+    };
+    world.run(&scope, |c, s| webhooks::create(&c.by(cli.clone()), s, id, &new, &keys(1))).unwrap();
+    let day = Duration::from_secs(86_400);
+    let made = world
+        .run(&scope, |c, s| webhooks::rotate(&c.by(cli.clone()), s, id, &keys(4), day))
+        .unwrap();
+    let seen = made.record::<Webhook>(id).unwrap().clone();
+    world
+        .run(&scope, |c, s| {
+            let c = c.by(Caller::system());
+            webhooks::disable(&c, s, &seen, WebhookStop::Failing, "8 attempts have failed")
+        })
+        .unwrap();
+    let change = WebhookChange {
+        events: Some(BTreeSet::new()),
+        enabled: Some(true),
+        ..WebhookChange::default()
+    };
+    world.run(&scope, |c, s| webhooks::change(&c.by(cli.clone()), s, id, &change)).unwrap();
+    world.run(&scope, |c, s| webhooks::delete(&c.by(cli.clone()), s, id)).unwrap();
+    world
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
 fn object(value: serde_json::Value) -> Map<String, serde_json::Value> {
     value.as_object().cloned().unwrap()
@@ -380,6 +419,7 @@ fn stored_events_look_as_they_always_did() {
         refused(),
         managed(),
         signed_in(),
+        subscribed(),
     ];
     let entries: Vec<&Entry> =
         worlds.iter().flat_map(|world| &world.entries).map(AsRef::as_ref).collect();

@@ -50,7 +50,7 @@ const SUCCESSES: [(&str, &str); 6] = [
 ];
 
 /// Groups of operations, in the order of the page.
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("projects", "Projects: their life cycle, progress and completion"),
     ("tasks", "Tasks of projects"),
     ("hitl", "Requests to people, and their answers"),
@@ -62,6 +62,7 @@ const TAGS: [(&str, &str); 14] = [
     ("budgets", "Spending limits and use"),
     ("emergency stop", "Stopping work at once"),
     ("access", "Callers, principals, keys and sessions"),
+    ("webhooks", "Log entries that are sent to an address"),
     ("live", "Events as they happen"),
     ("health", "Probes"),
     ("docs", "This document"),
@@ -533,10 +534,41 @@ mod tests {
     fn every_operation_is_named_by_a_verb_and_no_tag_is_undeclared() {
         let document = document();
         let verbs = [
-            "ask", "cancel", "check", "complete", "create", "delete", "download", "export",
-            "extend", "fail", "force", "generate", "get", "lease", "list", "open", "pause",
-            "release", "reopen", "reset", "respond", "resume", "retry", "revoke", "rotate",
-            "search", "set", "start", "stop", "stream", "submit", "verify",
+            "ask",
+            "cancel",
+            "change",
+            "check",
+            "complete",
+            "create",
+            "delete",
+            "download",
+            "export",
+            "extend",
+            "fail",
+            "force",
+            "generate",
+            "get",
+            "lease",
+            "list",
+            "open",
+            "pause",
+            "redeliver",
+            "release",
+            "reopen",
+            "reset",
+            "respond",
+            "resume",
+            "retry",
+            "revoke",
+            "rotate",
+            "search",
+            "set",
+            "start",
+            "stop",
+            "stream",
+            "submit",
+            "test",
+            "verify",
         ];
         let tags: Vec<&str> = TAGS.iter().map(|(name, _)| *name).collect();
         for (name, operation) in operations(&document) {

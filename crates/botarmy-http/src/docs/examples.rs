@@ -41,6 +41,13 @@ fn of(schema: &str) -> Option<Value> {
         "DisabledBody" => json!({"disabled": true}),
         "NewKeyBody" => json!({"principal_id": ID, "name": "laptop", "expires_in_days": 90}),
         "NewLinkBody" => json!({"principal_id": ID}),
+        "NewWebhookBody" => json!({
+            "url": "https://hooks.example/botarmy",
+            "events": ["hitl_request_created", "project_completed"],
+            "description": "Mails to the reviewers",
+        }),
+        "WebhookChangeBody" => json!({"enabled": true}),
+        "RotateSecretBody" => json!({"overlap_s": 3600}),
         "RotateBody" => json!({"overlap_s": 3600, "expires_in_days": 90}),
         "NewTaskBody" => json!({
             "agent_type": "coder",

@@ -11,7 +11,7 @@ use botarmy_domain::task::TaskFilter;
 use botarmy_domain::{
     AgentRecord, AgentType, ApiKey, BudgetAccount, BudgetKey, ContextId, CredentialId, Error,
     HitlRequestId, HitlStatus, LogId, Package, PersonSessions, Principal, PrincipalId, Reach, Stop,
-    StopScope, StoreError, TaskId, TaskStatus,
+    StopScope, StoreError, TaskId, TaskStatus, Webhook, WebhookId,
 };
 
 use super::log_reader::{self, existing_head};
@@ -70,6 +70,7 @@ enum RowKey {
     Principal(PrincipalId),
     ApiKey(CredentialId),
     Sessions(PrincipalId),
+    Webhook(WebhookId),
 }
 
 struct StateCheck<'a> {
@@ -234,7 +235,7 @@ impl StateCheck<'_> {
         self.compare_access().await
     }
 
-    /// Compares the principals, their keys and their sessions.
+    /// Compares the principals, their keys and their sessions, and the subscriptions of webhooks.
     async fn compare_access(&mut self) -> Result<Option<Difference>, Error> {
         let records = &self.stores.records;
         let principals = readable(records.all::<Principal>().await)?.unwrap_or_default();
@@ -252,7 +253,13 @@ impl StateCheck<'_> {
         let sessions = readable(self.stores.records.all::<PersonSessions>().await)?;
         let mut ids = self.replay.session_ids();
         ids.extend(sessions.unwrap_or_default().iter().map(|person| person.principal));
-        self.one_by_one(ids, RowKey::Sessions).await
+        if let Some(found) = self.one_by_one(ids, RowKey::Sessions).await? {
+            return Ok(Some(found));
+        }
+        let webhooks = readable(self.stores.records.all::<Webhook>().await)?;
+        let mut ids = self.replay.webhook_ids();
+        ids.extend(webhooks.unwrap_or_default().iter().map(|webhook| webhook.id));
+        self.one_by_one(ids, RowKey::Webhook).await
     }
 
     /// Compares rows that a list did not have, or could not be read in one.
@@ -369,6 +376,10 @@ impl StateCheck<'_> {
             RowKey::ApiKey(id) => {
                 let stored = stores.records.record::<ApiKey>(id).await?;
                 replay.api_key(id, stored.as_deref())
+            }
+            RowKey::Webhook(id) => {
+                let stored = stores.records.record::<Webhook>(id).await?;
+                replay.webhook(id, stored.as_deref())
             }
         })
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use botarmy_domain::log::{EntryFilter, Event, Head, HeadMark, Verification};
 use botarmy_domain::ports::{
-    Clock, Gates, Ids, LogQueries, MockAgentStatus, MockAuditLog, MockContextStore, MockEventBus,
-    MockHitlStore, MockLedger, MockProjectStore, MockRecords, MockTaskStore, MockWakeUps,
-    Operations, Projects, Queries, StorePorts, Tasks,
+    Clock, Gates, Ids, LogQueries, MockAgentStatus, MockAuditLog, MockContextStore,
+    MockDeliveryStore, MockEventBus, MockHitlStore, MockLedger, MockProjectStore, MockRecords,
+    MockTaskStore, MockWakeUps, Operations, Projects, Queries, StorePorts, Tasks,
 };
 use botarmy_domain::{
     Authentication, Caller, Counts, DomainError, Entry, Error, EventType, Grant, HitlAction,
@@ -60,6 +60,7 @@ impl Stores {
             records: Arc::new(self.records),
             audit: Arc::new(self.audit),
             agents: Arc::new(MockAgentStatus::new()),
+            deliveries: Arc::new(MockDeliveryStore::new()),
         };
         let ports = Ports {
             stores,
