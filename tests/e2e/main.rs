@@ -37,6 +37,7 @@ mod models;
 mod operations;
 mod operator_pages;
 mod oversight;
+mod relays;
 mod replicas;
 mod rest;
 mod sandbox;
