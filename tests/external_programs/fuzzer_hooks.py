@@ -52,6 +52,13 @@ RULES = [
     ("create_principal", "grants", "name the project "),
     ("set_grants", "grants", "name the project "),
     ("create_key", "grants", "name the project "),
+    # An address of the public internet, and a description of one line.
+    ("create_webhook", "url", "must "),
+    ("create_webhook", "url", "is no address: "),
+    ("change_webhook", "url", "must "),
+    ("change_webhook", "url", "is no address: "),
+    ("create_webhook", "description", "must "),
+    ("change_webhook", "description", "must "),
 ]
 # A number in a document of free form that no program could read back exactly.
 INEXACT = "cannot be stored exactly"

@@ -26,6 +26,7 @@ mod openid;
 mod program;
 mod proxies;
 mod walk;
+mod webhooks;
 
 /// Runs one test at a time, also within one process (`cargo test`): a model or a coding agent uses
 /// all processors.

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use botarmy_tests::external_programs::{
     CHROMIUM, CLIENT_MODULES, CLIENT_WHEELS, COMPOSE, CONTAINER_TOOLS, EXTERNAL_PROGRAMS,
     FRAMEWORKS, FUZZER, MCP_CLIENTS, NODE_MODULES, OPENAPI_TOOLS, OPENID_MOCK, OTEL_MESSAGES,
-    PROMETHEUS, PROXIES, WHEELS,
+    PROMETHEUS, PROXIES, STANDARD_WEBHOOKS, WHEELS,
 };
 use tokio::process::Command;
 
@@ -36,6 +36,7 @@ const FUZZER_REQUIREMENTS: &str = include_str!("../external_programs/fuzzer-requ
 const MCP_REQUIREMENTS: &str = include_str!("../external_programs/mcp-requirements.txt");
 const OPENID_REQUIREMENTS: &str = include_str!("../external_programs/openid-requirements.txt");
 const OTEL_REQUIREMENTS: &str = include_str!("../external_programs/otel-requirements.txt");
+const WEBHOOK_REQUIREMENTS: &str = include_str!("../external_programs/webhooks-requirements.txt");
 const CONTAINER_REQUIREMENTS: &str =
     include_str!("../external_programs/containers-requirements.txt");
 /// Release of Debian whose Docker Compose is used: the one before has only the first generation.
@@ -44,7 +45,7 @@ const COMPOSE_RELEASE: &str = "trixie";
 const OLDEST_NODE: u32 = 20;
 
 /// Fetches everything; returns the variables with the paths.
-pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 16]> {
+pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 17]> {
     let chromium = chromium().await.context("the browser from Debian's packages")?;
     let cache = Cache::open("external_programs").await?;
     let node = node_modules(&cache, "npm", PACKAGE, LOCK).await;
@@ -70,6 +71,9 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 16]> {
     let mcp = mcp.context("the MCP clients from PyPI")?;
     let otel = wheels(&cache, "otel", "otel-requirements.txt", OTEL_REQUIREMENTS).await;
     let otel = otel.context("the messages of OpenTelemetry from PyPI")?;
+    let (name, list) = ("webhooks", "webhooks-requirements.txt");
+    let webhooks = wheels(&cache, name, list, WEBHOOK_REQUIREMENTS).await;
+    let webhooks = webhooks.context("the library of Standard Webhooks from PyPI")?;
     let proxies = unpack_debian(&cache, "proxies", &["nginx-light", "caddy", "haproxy"]).await;
     let proxies = proxies.context("the reverse proxies from Debian's packages")?;
     let prometheus = unpack_debian(&cache, "prometheus", &["prometheus"]).await;
@@ -92,6 +96,7 @@ pub(crate) async fn get() -> Result<[(&'static str, PathBuf); 16]> {
         (FUZZER, fuzzer),
         (OPENID_MOCK, openid),
         (MCP_CLIENTS, mcp),
+        (STANDARD_WEBHOOKS, webhooks),
         (PROXIES, proxies),
         (PROMETHEUS, prometheus),
         (OTEL_MESSAGES, otel),

@@ -117,6 +117,19 @@ pub fn mcp_clients() -> Option<PathBuf> {
     folder("MCP clients", MCP_CLIENTS)
 }
 
+/// Variable with the folder of the PyPI wheel of the library of Standard Webhooks.
+pub const STANDARD_WEBHOOKS: &str = "BOTARMY_TEST_STANDARD_WEBHOOKS";
+
+/// Returns the folder of the library of Standard Webhooks from PyPI. That from npm is among
+/// [`node_modules`].
+///
+/// # Panics
+/// If it is required but missing.
+#[must_use]
+pub fn standard_webhooks() -> Option<PathBuf> {
+    folder("the library of Standard Webhooks", STANDARD_WEBHOOKS)
+}
+
 /// Variable with the folder into which the reverse proxies are unpacked.
 pub const PROXIES: &str = "BOTARMY_TEST_PROXIES";
 

@@ -1177,6 +1177,127 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the subscriptions of webhooks in the order of their creation. */
+        get: operations["list_webhooks"];
+        put?: never;
+        /**
+         * Creates a subscription, which sends the entries that are committed from now on.
+         * @description What is sent is limited by the rights of the caller, who is the owner. The response has the secret, so
+         *     it is not kept for a repetition: a repeated request creates another subscription.
+         */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns a subscription of a webhook, without its secret. */
+        get: operations["get_webhook"];
+        put?: never;
+        post?: never;
+        /** Deletes a subscription with its deliveries. */
+        delete: operations["delete_webhook"];
+        options?: never;
+        head?: never;
+        /** Changes a subscription, or disables or enables it. */
+        patch: operations["change_webhook"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the attempts to deliver for a subscription that are kept, newest first. */
+        get: operations["list_webhook_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends the message of an earlier attempt once more, and returns the new attempt when it is over.
+         * @description The position of the subscription in the log stays as it is. The message has the same id, so a receiver
+         *     that has taken it before recognises it. A repeated request sends it again.
+         */
+        post: operations["redeliver_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replaces the secret of a subscription, and its key pair.
+         * @description For a while each message is signed with both, so that receivers can change over. The response has
+         *     the secret, so it is not kept for a repetition: a repeated request replaces the secret once more, and
+         *     the one before the last signs no more.
+         */
+        post: operations["rotate_webhook_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a message of the type `webhook_test`, and returns the attempt when it is over.
+         * @description A disabled subscription can be tested too. A repeated request sends another message.
+         */
+        post: operations["test_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/worker/leases": {
         parameters: {
             query?: never;
@@ -1916,6 +2037,14 @@ export interface components {
             open_requests: number;
             tasks: components["schemas"]["TaskCounts"];
         };
+        /** @enum {string} */
+        DeliveryKind: "log" | "redelivery" | "test";
+        /** @description Page of attempts to deliver. */
+        DeliveryPage: {
+            items: components["schemas"]["WebhookDelivery"][];
+            /** @description Cursor of the next page; null on the last page. */
+            next_cursor: string | null;
+        };
         /** @description Health of the server with its components. */
         DetailedView: {
             components: {
@@ -1947,7 +2076,7 @@ export interface components {
         /** @enum {string} */
         EventSource: "agent" | "user" | "system" | "webhook" | "scheduler";
         /** @enum {string} */
-        EventType: "project_created" | "project_started" | "project_paused" | "project_resumed" | "project_completed" | "project_halted" | "project_failed" | "project_cancelled" | "task_created" | "task_started" | "task_completed" | "task_failed" | "task_cancelled" | "task_retry_scheduled" | "task_lease_lapsed" | "hitl_request_created" | "hitl_response" | "hitl_timeout" | "hitl_cancelled" | "agent_status_changed" | "agent_error" | "artifact_created" | "artifacts_generated" | "artifacts_deleted" | "handoff_created" | "system_error" | "system_warning" | "webhook_received" | "budget_reserved" | "budget_exhausted" | "budget_changed" | "emergency_stopped" | "emergency_released" | "project_reopened" | "task_result_refused" | "principal_created" | "grant_changed" | "key_created" | "key_rotated" | "key_revoked" | "session_started" | "session_ended" | "access_denied" | "sign_in_link_created";
+        EventType: "project_created" | "project_started" | "project_paused" | "project_resumed" | "project_completed" | "project_halted" | "project_failed" | "project_cancelled" | "task_created" | "task_started" | "task_completed" | "task_failed" | "task_cancelled" | "task_retry_scheduled" | "task_lease_lapsed" | "hitl_request_created" | "hitl_response" | "hitl_timeout" | "hitl_cancelled" | "agent_status_changed" | "agent_error" | "artifact_created" | "artifacts_generated" | "artifacts_deleted" | "handoff_created" | "system_error" | "system_warning" | "webhook_received" | "budget_reserved" | "budget_exhausted" | "budget_changed" | "emergency_stopped" | "emergency_released" | "project_reopened" | "task_result_refused" | "principal_created" | "grant_changed" | "key_created" | "key_rotated" | "key_revoked" | "session_started" | "session_ended" | "access_denied" | "sign_in_link_created" | "webhook_created" | "webhook_changed" | "webhook_disabled" | "webhook_deleted";
         /** @description Failure of an attempt. */
         FailBody: {
             /** @description Code for programs, such as `rate_limited`. */
@@ -2195,6 +2324,14 @@ export interface components {
              *     nowhere.
              */
             key: string;
+        };
+        /** @description Subscription that was just created or has a new secret, with the secret. */
+        IssuedWebhookView: components["schemas"]["Webhook"] & {
+            /**
+             * @description Secret with which the receiver verifies signatures of the version `v1`. It is shown here once.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw7ufM1m9u0Yk=
+             */
+            secret: string;
         };
         /** @description Page of keys. */
         KeyPage: {
@@ -2451,6 +2588,23 @@ export interface components {
              */
             priority?: number | null;
         };
+        /** @description Subscription to create. */
+        NewWebhookBody: {
+            /** @description Description for people, in one line. */
+            description?: string | null;
+            /** @description Types of entries to send; all when absent or empty. */
+            events?: components["schemas"]["EventType"][] | null;
+            /**
+             * Format: uuid
+             * @description Project whose log is sent; all logs when absent.
+             */
+            project_id?: string | null;
+            /**
+             * @description Address that receives the messages, with `https://`. It must not lead to an address that is not
+             *     public, unless an operator has allowed its network.
+             */
+            url: string;
+        };
         /** @description Pending request that waits longest. */
         OldestView: {
             /** Format: date-time */
@@ -2705,6 +2859,15 @@ export interface components {
             /**
              * Format: int32
              * @description Seconds until the old key expires; a day when absent, 0 for at once.
+             */
+            overlap_s?: number | null;
+        };
+        /** @description Time for which the replaced secret still signs. */
+        RotateSecretBody: {
+            /**
+             * Format: int32
+             * @description Seconds for which messages are signed with the replaced secret too; as the server is configured
+             *     when absent, 0 for not at all.
              */
             overlap_s?: number | null;
         };
@@ -3151,6 +3314,117 @@ export interface components {
              */
             valid: boolean;
         };
+        /** @description Subscription, without its secret. */
+        Webhook: {
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            disabled: components["schemas"]["WebhookDisabled"] | null;
+            /** @description Whether anything is sent. */
+            enabled: boolean;
+            /** @description Types of entries that are sent; empty for all. */
+            events: components["schemas"]["EventType"][];
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Principal whose rights limit what is sent; null if it was created on an open server.
+             */
+            owner_id: string | null;
+            /**
+             * Format: date-time
+             * @description Time until which the replaced secret still signs; null if there is none.
+             */
+            previous_secret_until: string | null;
+            /**
+             * Format: uuid
+             * @description Project whose log is sent; null for all logs.
+             */
+            project_id: string | null;
+            /**
+             * @description Public key for signatures of the version `v1a`.
+             * @example whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
+             */
+            public_key: string;
+            /** Format: date-time */
+            updated_at: string;
+            /** @description Address that receives the messages. */
+            url: string;
+        };
+        /** @description Changes of a subscription; what is absent stays as it is. */
+        WebhookChangeBody: {
+            /** @description Description for people, in one line. */
+            description?: string | null;
+            /**
+             * @description Whether anything is sent. A subscription that is enabled again goes on with the first entry that
+             *     was not delivered.
+             */
+            enabled?: boolean | null;
+            /** @description Types of entries to send; all when empty. */
+            events?: components["schemas"]["EventType"][] | null;
+            /** @description Address that receives the messages. */
+            url?: string | null;
+        };
+        /** @description Attempt to deliver a message. */
+        WebhookDelivery: {
+            /**
+             * Format: int32
+             * @description Number of the attempt for this entry, from 1.
+             */
+            attempt: number;
+            /** @description Whether the receiver has taken the message. */
+            delivered: boolean;
+            /**
+             * Format: int64
+             * @description Duration in milliseconds.
+             */
+            duration_ms: number;
+            /** @description Reason for which it was not delivered; null if it was. */
+            error: string | null;
+            /** @description Type of the message. */
+            event_type: string;
+            /**
+             * Format: int32
+             * @description Status of the response; null without one.
+             */
+            http_status: number | null;
+            /** Format: uuid */
+            id: string;
+            kind: components["schemas"]["DeliveryKind"];
+            /**
+             * Format: uuid
+             * @description Id of the message, which is that of the entry.
+             */
+            message_id: string;
+            /**
+             * Format: uuid
+             * @description Project of the entry; null for the system log, and for a test.
+             */
+            project_id: string | null;
+            /**
+             * Format: int64
+             * @description Position of the entry in its log; null for a test.
+             */
+            seq: number | null;
+            /** Format: date-time */
+            started_at: string;
+        };
+        /** @description Reason for which nothing is sent for a subscription. */
+        WebhookDisabled: {
+            /** Format: date-time */
+            at: string;
+            /** @description Explanation for people. */
+            detail: string;
+            reason: components["schemas"]["WebhookStop"];
+        };
+        /** @description Page of subscriptions. */
+        WebhookPage: {
+            items: components["schemas"]["Webhook"][];
+            /** @description Cursor of the next page; null on the last page. */
+            next_cursor: string | null;
+        };
+        /** @enum {string} */
+        WebhookStop: "requested" | "failing" | "gone" | "owner_gone";
         /** @description The alternative of BulkBody with `request_ids`. */
         BulkRequestIds: {
             action: components["schemas"]["BulkAction"];
@@ -6620,6 +6894,451 @@ export interface operations {
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    list_webhooks: {
+        parameters: {
+            query?: {
+                /** @description Largest number of items. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://hooks.example/botarmy",
+                 *       "events": [
+                 *         "hitl_request_created",
+                 *         "project_completed"
+                 *       ],
+                 *       "description": "Mails to the reviewers"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewWebhookBody"];
+            };
+        };
+        responses: {
+            /** @description It was created */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedWebhookView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `too_many_webhooks`, `webhooks_unavailable` */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    delete_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It was done; there is nothing to return */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    change_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "enabled": true
+                 *     }
+                 */
+                "application/json": components["schemas"]["WebhookChangeBody"];
+            };
+        };
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `webhooks_unavailable` */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    list_webhook_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Largest number of items. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    redeliver_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                webhook_id: string;
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `not_an_entry`, `owner_may_not_read`, `webhooks_busy`, `webhooks_unavailable` */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    rotate_webhook_secret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "overlap_s": 3600
+                 *     }
+                 */
+                "application/json": components["schemas"]["RotateSecretBody"];
+            };
+        };
+        responses: {
+            /** @description It was created */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedWebhookView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `webhooks_unavailable` */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `webhooks_busy`, `webhooks_unavailable` */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["MisdirectedRequest"];

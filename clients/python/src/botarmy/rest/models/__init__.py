@@ -36,6 +36,8 @@ from .completion_view import CompletionView
 from .component_view import ComponentView
 from .component_view_status import ComponentViewStatus
 from .counts_view import CountsView
+from .delivery_kind import DeliveryKind
+from .delivery_page import DeliveryPage
 from .detailed_view import DetailedView
 from .detailed_view_components import DetailedViewComponents
 from .detailed_view_status import DetailedViewStatus
@@ -68,6 +70,7 @@ from .hitl_kind import HitlKind
 from .hitl_request import HitlRequest
 from .hitl_status import HitlStatus
 from .issued_key_view import IssuedKeyView
+from .issued_webhook_view import IssuedWebhookView
 from .key_page import KeyPage
 from .lease_query import LeaseQuery
 from .lease_view import LeaseView
@@ -93,6 +96,7 @@ from .new_principal_body import NewPrincipalBody
 from .new_project_body import NewProjectBody
 from .new_request_body import NewRequestBody
 from .new_task_body import NewTaskBody
+from .new_webhook_body import NewWebhookBody
 from .oldest_view import OldestView
 from .oversight import Oversight
 from .permission import Permission
@@ -124,6 +128,7 @@ from .responded_view import RespondedView
 from .resume_view import ResumeView
 from .role import Role
 from .rotate_body import RotateBody
+from .rotate_secret_body import RotateSecretBody
 from .session import Session
 from .session_page import SessionPage
 from .spent_view import SpentView
@@ -154,6 +159,12 @@ from .under_review import UnderReview
 from .usage_body import UsageBody
 from .usage_view import UsageView
 from .verify_view import VerifyView
+from .webhook import Webhook
+from .webhook_change_body import WebhookChangeBody
+from .webhook_delivery import WebhookDelivery
+from .webhook_disabled import WebhookDisabled
+from .webhook_page import WebhookPage
+from .webhook_stop import WebhookStop
 
 __all__ = (
     "Activity",
@@ -192,6 +203,8 @@ __all__ = (
     "ComponentView",
     "ComponentViewStatus",
     "CountsView",
+    "DeliveryKind",
+    "DeliveryPage",
     "DetailedView",
     "DetailedViewComponents",
     "DetailedViewStatus",
@@ -224,6 +237,7 @@ __all__ = (
     "HitlRequest",
     "HitlStatus",
     "IssuedKeyView",
+    "IssuedWebhookView",
     "KeyPage",
     "LeaseQuery",
     "LeaseView",
@@ -249,6 +263,7 @@ __all__ = (
     "NewProjectBody",
     "NewRequestBody",
     "NewTaskBody",
+    "NewWebhookBody",
     "OldestView",
     "Oversight",
     "Permission",
@@ -280,6 +295,7 @@ __all__ = (
     "ResumeView",
     "Role",
     "RotateBody",
+    "RotateSecretBody",
     "Session",
     "SessionPage",
     "SpentView",
@@ -310,4 +326,10 @@ __all__ = (
     "UsageBody",
     "UsageView",
     "VerifyView",
+    "Webhook",
+    "WebhookChangeBody",
+    "WebhookDelivery",
+    "WebhookDisabled",
+    "WebhookPage",
+    "WebhookStop",
 )

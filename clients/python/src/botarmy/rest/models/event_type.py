@@ -47,6 +47,10 @@ class EventType(str, Enum):
     TASK_RESULT_REFUSED = "task_result_refused"
     TASK_RETRY_SCHEDULED = "task_retry_scheduled"
     TASK_STARTED = "task_started"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_CREATED = "webhook_created"
+    WEBHOOK_DELETED = "webhook_deleted"
+    WEBHOOK_DISABLED = "webhook_disabled"
     WEBHOOK_RECEIVED = "webhook_received"
 
     def __str__(self) -> str:

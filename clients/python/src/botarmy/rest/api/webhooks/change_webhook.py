@@ -1,0 +1,143 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+
+from ....client import Client
+from ...models.webhook import Webhook
+from ...models.webhook_change_body import WebhookChangeBody
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    webhook_id: UUID,
+    *,
+    body: WebhookChangeBody,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
+
+    if not isinstance(x_user_id, Unset):
+        headers["X-User-Id"] = x_user_id
+
+    _kwargs: dict[str, Any] = {
+        "method": "patch",
+        "url": "/api/v1/webhooks/{webhook_id}".format(
+            webhook_id=quote(str(webhook_id), safe=""),
+        ),
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(response: httpx.Response) -> Webhook:
+    if response.status_code == 200:
+        response_200 = Webhook.from_dict(response.json())
+
+        return response_200
+
+    raise ValueError(f"The status {response.status_code} is not one that this operation has.")
+
+
+def _build_response(response: httpx.Response) -> Response[Webhook]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(response),
+    )
+
+
+def sync_detailed(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    body: WebhookChangeBody,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[Webhook]:
+    """Like `sync`, and returns the status and the headers, too."""
+    kwargs = _get_kwargs(
+        webhook_id=webhook_id,
+        body=body,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(client.request(**kwargs))
+
+
+def sync(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    body: WebhookChangeBody,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Webhook:
+    """Changes a subscription, or disables or enables it.
+
+    Args:
+        webhook_id (UUID):
+        x_request_id (str | Unset):
+        x_user_id (str | Unset):
+        body (WebhookChangeBody): Changes of a subscription; what is absent stays as it is.
+
+    Raises:
+        botarmy.ProblemError: If the server reports an error.
+        httpx.TransportError: If the server cannot be reached.
+    """
+    return sync_detailed(
+        webhook_id=webhook_id,
+        client=client,
+        body=body,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    body: WebhookChangeBody,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[Webhook]:
+    """Like `sync_detailed`, for asynchronous programs."""
+    kwargs = _get_kwargs(
+        webhook_id=webhook_id,
+        body=body,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(await client.request_async(**kwargs))
+
+
+async def asyncio(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    body: WebhookChangeBody,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Webhook:
+    """Like `sync`, for asynchronous programs."""
+    return (
+        await asyncio_detailed(
+            webhook_id=webhook_id,
+            client=client,
+            body=body,
+            x_request_id=x_request_id,
+            x_user_id=x_user_id,
+        )
+    ).parsed

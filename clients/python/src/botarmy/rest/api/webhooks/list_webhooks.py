@@ -1,0 +1,147 @@
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from ....client import Client
+from ...models.webhook_page import WebhookPage
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    *,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
+
+    if not isinstance(x_user_id, Unset):
+        headers["X-User-Id"] = x_user_id
+
+    params: dict[str, Any] = {}
+
+    params["limit"] = limit
+
+    json_cursor: str | Unset = UNSET
+    if not isinstance(cursor, Unset):
+        json_cursor = str(cursor)
+    params["cursor"] = json_cursor
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/api/v1/webhooks",
+        "params": params,
+    }
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(response: httpx.Response) -> WebhookPage:
+    if response.status_code == 200:
+        response_200 = WebhookPage.from_dict(response.json())
+
+        return response_200
+
+    raise ValueError(f"The status {response.status_code} is not one that this operation has.")
+
+
+def _build_response(response: httpx.Response) -> Response[WebhookPage]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(response),
+    )
+
+
+def sync_detailed(
+    *,
+    client: Client,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[WebhookPage]:
+    """Like `sync`, and returns the status and the headers, too."""
+    kwargs = _get_kwargs(
+        limit=limit,
+        cursor=cursor,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(client.request(**kwargs))
+
+
+def sync(
+    *,
+    client: Client,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> WebhookPage:
+    """Lists the subscriptions of webhooks in the order of their creation.
+
+    Args:
+        limit (int | Unset):
+        cursor (UUID | Unset):
+        x_request_id (str | Unset):
+        x_user_id (str | Unset):
+
+    Raises:
+        botarmy.ProblemError: If the server reports an error.
+        httpx.TransportError: If the server cannot be reached.
+    """
+    return sync_detailed(
+        client=client,
+        limit=limit,
+        cursor=cursor,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    *,
+    client: Client,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[WebhookPage]:
+    """Like `sync_detailed`, for asynchronous programs."""
+    kwargs = _get_kwargs(
+        limit=limit,
+        cursor=cursor,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(await client.request_async(**kwargs))
+
+
+async def asyncio(
+    *,
+    client: Client,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> WebhookPage:
+    """Like `sync`, for asynchronous programs."""
+    return (
+        await asyncio_detailed(
+            client=client,
+            limit=limit,
+            cursor=cursor,
+            x_request_id=x_request_id,
+            x_user_id=x_user_id,
+        )
+    ).parsed

@@ -1,0 +1,149 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+
+from ....client import Client
+from ...models.issued_webhook_view import IssuedWebhookView
+from ...models.rotate_secret_body import RotateSecretBody
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    webhook_id: UUID,
+    *,
+    body: RotateSecretBody,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
+
+    if not isinstance(x_user_id, Unset):
+        headers["X-User-Id"] = x_user_id
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/api/v1/webhooks/{webhook_id}/rotate-secret".format(
+            webhook_id=quote(str(webhook_id), safe=""),
+        ),
+    }
+
+    _kwargs["json"] = body.to_dict()
+
+    headers["Content-Type"] = "application/json"
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(response: httpx.Response) -> IssuedWebhookView:
+    if response.status_code == 201:
+        response_201 = IssuedWebhookView.from_dict(response.json())
+
+        return response_201
+
+    raise ValueError(f"The status {response.status_code} is not one that this operation has.")
+
+
+def _build_response(response: httpx.Response) -> Response[IssuedWebhookView]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(response),
+    )
+
+
+def sync_detailed(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    body: RotateSecretBody,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[IssuedWebhookView]:
+    """Like `sync`, and returns the status and the headers, too."""
+    kwargs = _get_kwargs(
+        webhook_id=webhook_id,
+        body=body,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(client.request(**kwargs))
+
+
+def sync(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    body: RotateSecretBody,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> IssuedWebhookView:
+    """Replaces the secret of a subscription, and its key pair.
+
+    For a while each message is signed with both, so that receivers can change over. The
+    response has
+    the secret, so it is not kept for a repetition: a repeated request replaces the secret once
+    more, and
+    the one before the last signs no more.
+
+    Args:
+        webhook_id (UUID):
+        x_request_id (str | Unset):
+        x_user_id (str | Unset):
+        body (RotateSecretBody): Time for which the replaced secret still signs.
+
+    Raises:
+        botarmy.ProblemError: If the server reports an error.
+        httpx.TransportError: If the server cannot be reached.
+    """
+    return sync_detailed(
+        webhook_id=webhook_id,
+        client=client,
+        body=body,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    body: RotateSecretBody,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[IssuedWebhookView]:
+    """Like `sync_detailed`, for asynchronous programs."""
+    kwargs = _get_kwargs(
+        webhook_id=webhook_id,
+        body=body,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(await client.request_async(**kwargs))
+
+
+async def asyncio(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    body: RotateSecretBody,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> IssuedWebhookView:
+    """Like `sync`, for asynchronous programs."""
+    return (
+        await asyncio_detailed(
+            webhook_id=webhook_id,
+            client=client,
+            body=body,
+            x_request_id=x_request_id,
+            x_user_id=x_user_id,
+        )
+    ).parsed

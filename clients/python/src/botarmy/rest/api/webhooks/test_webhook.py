@@ -1,0 +1,130 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+
+from ....client import Client
+from ...models.webhook_delivery import WebhookDelivery
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    webhook_id: UUID,
+    *,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
+
+    if not isinstance(x_user_id, Unset):
+        headers["X-User-Id"] = x_user_id
+
+    _kwargs: dict[str, Any] = {
+        "method": "post",
+        "url": "/api/v1/webhooks/{webhook_id}/test".format(
+            webhook_id=quote(str(webhook_id), safe=""),
+        ),
+    }
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(response: httpx.Response) -> WebhookDelivery:
+    if response.status_code == 200:
+        response_200 = WebhookDelivery.from_dict(response.json())
+
+        return response_200
+
+    raise ValueError(f"The status {response.status_code} is not one that this operation has.")
+
+
+def _build_response(response: httpx.Response) -> Response[WebhookDelivery]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(response),
+    )
+
+
+def sync_detailed(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[WebhookDelivery]:
+    """Like `sync`, and returns the status and the headers, too."""
+    kwargs = _get_kwargs(
+        webhook_id=webhook_id,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(client.request(**kwargs))
+
+
+def sync(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> WebhookDelivery:
+    """Sends a message of the type `webhook_test`, and returns the attempt when it is over.
+
+    A disabled subscription can be tested too. A repeated request sends another message.
+
+    Args:
+        webhook_id (UUID):
+        x_request_id (str | Unset):
+        x_user_id (str | Unset):
+
+    Raises:
+        botarmy.ProblemError: If the server reports an error.
+        httpx.TransportError: If the server cannot be reached.
+    """
+    return sync_detailed(
+        webhook_id=webhook_id,
+        client=client,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[WebhookDelivery]:
+    """Like `sync_detailed`, for asynchronous programs."""
+    kwargs = _get_kwargs(
+        webhook_id=webhook_id,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(await client.request_async(**kwargs))
+
+
+async def asyncio(
+    webhook_id: UUID,
+    *,
+    client: Client,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> WebhookDelivery:
+    """Like `sync`, for asynchronous programs."""
+    return (
+        await asyncio_detailed(
+            webhook_id=webhook_id,
+            client=client,
+            x_request_id=x_request_id,
+            x_user_id=x_user_id,
+        )
+    ).parsed

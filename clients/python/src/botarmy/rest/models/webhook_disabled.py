@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from attrs import define as _attrs_define
+from attrs import field as _attrs_field
+
+from ..models.webhook_stop import WebhookStop
+
+T = TypeVar("T", bound="WebhookDisabled")
+
+
+@_attrs_define
+class WebhookDisabled:
+    """Reason for which nothing is sent for a subscription.
+
+    Attributes:
+        at (datetime.datetime):
+        detail (str): Explanation for people.
+        reason (WebhookStop):
+    """
+
+    at: datetime.datetime
+    detail: str
+    reason: WebhookStop
+    additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        at = self.at.isoformat()
+
+        detail = self.detail
+
+        reason = self.reason.value
+
+        field_dict: dict[str, Any] = {}
+        field_dict.update(self.additional_properties)
+        field_dict.update(
+            {
+                "at": at,
+                "detail": detail,
+                "reason": reason,
+            }
+        )
+
+        return field_dict
+
+    @classmethod
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        d = dict(src_dict)
+        at = datetime.datetime.fromisoformat(d.pop("at").replace("Z", "+00:00"))
+
+        detail = d.pop("detail")
+
+        reason = WebhookStop(d.pop("reason"))
+
+        webhook_disabled = cls(
+            at=at,
+            detail=detail,
+            reason=reason,
+        )
+
+        webhook_disabled.additional_properties = d
+        return webhook_disabled
+
+    @property
+    def additional_keys(self) -> list[str]:
+        return list(self.additional_properties.keys())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.additional_properties[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.additional_properties[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self.additional_properties[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.additional_properties
