@@ -151,6 +151,31 @@ async fn the_tour_of_the_documentation_works_word_for_word() {
     assert!(specification.contains("searched, shared and printed"), "{specification}");
 }
 
+#[tokio::test]
+async fn the_tour_with_the_client_works_word_for_word() {
+    let (server, dir) = first_start(&[]).await;
+    let tour = script(&blocks(&read("docs/cli.md"), "sh client"), &server.base);
+    let (said, all) = run(&tour, dir.path()).await;
+    for expected in [
+        // The plan under review, as text, and the words in its next version.
+        "\n## Milestones\n",
+        "+++ now",
+        "Grandparents must be able to print a recipe\n",
+        // The steps, to the end, and the answers in the log.
+        "✓ Final Check",
+        "The project is completed.",
+        "the project is halted",
+        "\"Chess by post\" is active.",
+        "hitl_response: Project Planning, rejected, by admin",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in what the tour said:\n{all}");
+    }
+    let mut folders = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let folder = folders.find(|path| !path.ends_with("data")).expect("the tour's folder");
+    let package = unzip(Cursor::new(std::fs::read(folder.join("recipes.zip")).unwrap()));
+    assert!(package.iter().any(|(name, _)| name == "source/index.html"));
+}
+
 /// Returns each `section.key` with its default, as written in `config/default.toml`.
 pub(crate) fn defaults() -> BTreeMap<String, String> {
     let text = read("config/default.toml");
@@ -180,7 +205,10 @@ fn every_setting_in_the_documentation_exists() {
     let upper: BTreeSet<_> =
         defaults.keys().map(|key| key.to_uppercase().replace('.', "__")).collect();
     // The path of the settings file, and the variables that clients read and programs are given.
-    let others = ["CONFIG", "KEY", "KEY_FILE", "SERVER", "TASK_ID", "ATTEMPT", "DEADLINE"];
+    let others = [
+        "CONFIG", "KEY", "KEY_FILE", "SERVER", "PROFILE", "PROFILES", "TASK_ID", "ATTEMPT",
+        "DEADLINE",
+    ];
     let mut named = 0;
     for (document, text) in guides() {
         for name in quoted(&text) {

@@ -7,6 +7,7 @@ mod bad_answers;
 mod bad_programs;
 mod border;
 mod cli;
+mod client;
 mod code_map;
 mod commands;
 mod console;

@@ -403,7 +403,7 @@ fn a_run_breaks_its_lines_between_words() {
 }
 
 /// Returns a terminal of this width, and the end of it for a program.
-fn terminal(columns: u16) -> (File, File) {
+pub(crate) fn terminal(columns: u16) -> (File, File) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();

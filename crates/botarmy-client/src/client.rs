@@ -8,9 +8,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::error::ClientError;
-use crate::events::Events;
 use crate::http::{checked, client, is_local, read_all, transport_error};
-use crate::items::Items;
 use crate::key::Key;
 use crate::retry::{self, Repetition};
 use crate::selection::Connection;
@@ -143,14 +141,12 @@ impl Client {
     ///
     /// # Errors
     /// Those of the connection, and of the server.
-    pub async fn delete(&self, path: &[&str]) -> Result<Value, ClientError> {
-        self.value(Method::DELETE, path, &[], None, Repetition::Twofold).await
-    }
-
-    /// Returns the items of a list, at most `limit` of them, read page by page as they are asked for.
-    #[must_use]
-    pub fn items(&self, path: &[&str], query: &[(&str, &str)], limit: usize) -> Items {
-        Items::new(self.clone(), path, query, limit)
+    pub async fn delete(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Value, ClientError> {
+        self.value(Method::DELETE, path, query, None, Repetition::Twofold).await
     }
 
     /// Reads an answer of any size and passes its parts on. Returns its size.
@@ -178,13 +174,6 @@ impl Client {
         }
     }
 
-    /// Follows the events of a project, or with `all` those of everything that the key sees. With
-    /// `after`, the position of an entry in the project's log, those that follow it come first.
-    #[must_use]
-    pub fn events(&self, project: &str, after: Option<u64>) -> Events {
-        Events::new(self.clone(), project, after)
-    }
-
     /// Opens a stream of events.
     pub(crate) async fn stream(
         &self,
@@ -209,6 +198,29 @@ impl Client {
         body: Option<&Value>,
         repetition: Repetition,
     ) -> Result<Value, ClientError> {
+        self.answer(method, path, query, body, repetition).await.map(|(value, _)| value)
+    }
+
+    /// Reads a page of a list. Returns it with the cursor of the next page, if a header has it.
+    pub(crate) async fn page(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<(Value, Option<String>), ClientError> {
+        let (page, links) =
+            self.answer(Method::GET, path, query, None, Repetition::Harmless).await?;
+        Ok((page, links.as_deref().and_then(next_cursor)))
+    }
+
+    /// Sends a request until it has an answer. Returns it with its header `Link`.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+        repetition: Repetition,
+    ) -> Result<(Value, Option<String>), ClientError> {
         let timeout = self.configuration.timeout;
         let url = self.url(path, query)?;
         let is_keyed = method == Method::POST && repetition == Repetition::Harmless;
@@ -228,12 +240,19 @@ impl Client {
             attempt += 1;
             // The answer belongs to the attempt: a connection may break off in the middle of it.
             let read = match self.send(request(), timeout).await {
-                Ok(response) => read_all(&self.server, response, timeout).await,
+                Ok(response) => {
+                    let links = response.headers().get("link").and_then(|link| link.to_str().ok());
+                    let links = links.map(str::to_owned);
+                    read_all(&self.server, response, timeout).await.map(|body| (body, links))
+                }
                 Err(error) => Err(error),
             };
             match read {
-                Ok(body) if body.is_empty() => return Ok(Value::Null),
-                Ok(body) => return serde_json::from_slice(&body).map_err(|_| self.no_json()),
+                Ok((body, links)) if body.is_empty() => return Ok((Value::Null, links)),
+                Ok((body, links)) => {
+                    let value = serde_json::from_slice(&body).map_err(|_| self.no_json())?;
+                    return Ok((value, links));
+                }
                 Err(error) => match retry::wait(&error, repetition, attempt) {
                     Some(wait) => tokio::time::sleep(wait).await,
                     None => return Err(error),
@@ -308,6 +327,15 @@ impl Client {
         let reason = "it is not JSON; the address may be that of another program".to_owned();
         ClientError::Unexpected { server: self.server.to_string(), reason }
     }
+}
+
+/// Returns the cursor in the link to the next page (RFC 8288).
+fn next_cursor(links: &str) -> Option<String> {
+    let link = links.split(", <").find(|link| link.contains("rel=\"next\""))?;
+    let target = link.trim_start_matches('<').split_once('>')?.0;
+    let (_, query) = target.split_once('?')?;
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(name, _)| name == "cursor").map(|(_, value)| value.into_owned())
 }
 
 /// Reads the address of a server.

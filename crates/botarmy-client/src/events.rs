@@ -45,8 +45,17 @@ pub struct Events {
     not_before: Option<Instant>,
 }
 
+impl Client {
+    /// Follows the events of a project, or with `all` those of everything that the key sees. With
+    /// `after`, the position of an entry in the project's log, those that follow it come first.
+    #[must_use]
+    pub fn events(&self, project: &str, after: Option<u64>) -> Events {
+        Events::new(self.clone(), project, after)
+    }
+}
+
 impl Events {
-    pub(crate) fn new(client: Client, project: &str, after: Option<u64>) -> Self {
+    fn new(client: Client, project: &str, after: Option<u64>) -> Self {
         Self {
             client,
             project: project.to_owned(),
@@ -88,6 +97,14 @@ impl Events {
                 return self.lose(error).map(Heard::Lost);
             }
         }
+    }
+
+    /// Connects now, so that nothing that happens from here on is missed.
+    ///
+    /// # Errors
+    /// Those of the connection, and of the server.
+    pub async fn open(&mut self) -> Result<(), ClientError> {
+        if self.connection.is_none() { self.connect().await } else { Ok(()) }
     }
 
     async fn connect(&mut self) -> Result<(), ClientError> {

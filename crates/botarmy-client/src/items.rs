@@ -30,8 +30,16 @@ enum Next {
     None,
 }
 
+impl Client {
+    /// Returns the items of a list, at most `limit` of them, read page by page as they are asked for.
+    #[must_use]
+    pub fn items(&self, path: &[&str], query: &[(&str, &str)], limit: usize) -> Items {
+        Items::new(self.clone(), path, query, limit)
+    }
+}
+
 impl Items {
-    pub(crate) fn new(client: Client, path: &[&str], query: &[(&str, &str)], limit: usize) -> Self {
+    fn new(client: Client, path: &[&str], query: &[(&str, &str)], limit: usize) -> Self {
         Self {
             client,
             path: path.iter().map(|part| (*part).to_owned()).collect(),
@@ -90,9 +98,10 @@ impl Items {
             Next::None => return Ok(false),
         }
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
-        let mut page = self.client.get(&path, &query).await?;
-        let next = page["next_cursor"].as_str().map(str::to_owned);
-        let Some(items) = page.get_mut("items").and_then(Value::as_array_mut) else {
+        let (mut page, linked) = self.client.page(&path, &query).await?;
+        let next = page["next_cursor"].as_str().map(str::to_owned).or(linked);
+        let items = if page.is_array() { Some(&mut page) } else { page.get_mut("items") };
+        let Some(items) = items.and_then(Value::as_array_mut) else {
             let (server, reason) = (self.client.server().to_string(), "it is no list".to_owned());
             return Err(ClientError::Unexpected { server, reason });
         };

@@ -118,6 +118,13 @@ async fn a_list_is_read_page_by_page_up_to_its_limit() {
     }
     assert_eq!(read, [json!(1), json!(2), json!(3)]);
     assert!(items.has_more());
+    let link = "link: </api/v1/audit/events?limit=1&cursor=c3>; rel=\"next\"\r\n";
+    let (client, mut linked) =
+        server(vec![answer("200 OK", link, "[1]"), answer("200 OK", "", "[2]")]).await;
+    let items = client.items(&["audit", "events"], &[], 9).all().await.unwrap();
+    assert_eq!(items, [json!(1), json!(2)]);
+    linked.recv().await.unwrap();
+    assert!(linked.recv().await.unwrap().contains("?limit=8&cursor=c3 "));
     let paths = ["?status=active&limit=3 ", "?status=active&limit=1&cursor=c%261 ", "cursor=c2 "];
     for path in paths {
         let request = requests.recv().await.unwrap();

@@ -13,10 +13,12 @@ use crate::access::grants::{self, Grants};
 use crate::access::keys::{self, Keys};
 use crate::access::login::{self, Login};
 use crate::access::sessions::{self, Sessions};
+#[cfg(feature = "client")]
+use crate::client::{self, ClientCommand, OnServer, Place, ServerOptions};
 use crate::health_check::Target;
 use crate::output::say;
 use crate::settings::{self, Role, Settings};
-use crate::{audit, backup, copy, health_check, logging, migrate, run, serve};
+use crate::{audit, backup, copy, health_check, logging, manual, migrate, run, serve};
 
 /// Takes a product idea through a workflow of AI agents, with people deciding at the gates and
 /// everything in an append-only log, and ends with a package.
@@ -46,6 +48,8 @@ enum Command {
     /// Let the agents work, and answer health probes only: the same as `serve --role worker`.
     Worker(Serve),
     /// Take one idea to a package, in the terminal.
+    ///
+    /// It does the work itself, on the data folder; with --server or --profile that server does it.
     Run(Run),
     /// Migrate the database to the version of this binary, or show its version.
     Migrate(Migrate),
@@ -54,12 +58,12 @@ enum Command {
     /// Create, list, revoke and replace the keys that clients need, in the store itself.
     ///
     /// Whoever can read and write the store needs no key for this. While a server uses a SQLite
-    /// database, ask it instead: /api/v1/access/keys.
-    #[command(subcommand)]
-    Keys(Keys),
+    /// database, ask it instead, with --server or --profile.
+    Keys(OnStore<Keys>),
     /// Show and set what persons and programs may do, in the store itself.
-    #[command(subcommand)]
-    Grants(Grants),
+    ///
+    /// With --server or --profile it asks that server.
+    Grants(OnStore<Grants>),
     /// Print a one-time link with which a person signs in to the console, in a browser.
     ///
     /// The link is good for ten minutes. While a server uses a SQLite database, the command asks that
@@ -67,9 +71,8 @@ enum Command {
     Login(Login),
     /// List and end the sessions of people who are signed in to the console, in the store itself.
     ///
-    /// While a server uses a SQLite database, ask it instead: /api/v1/access/sessions.
-    #[command(subcommand)]
-    Sessions(Sessions),
+    /// While a server uses a SQLite database, ask it instead, with --server or --profile.
+    Sessions(OnStore<Sessions>),
     /// Copy everything to another database, or back it up.
     #[command(subcommand)]
     Store(Store),
@@ -84,6 +87,31 @@ enum Command {
     Mcp(crate::mcp::Mcp),
     /// Print the OpenAPI document.
     Openapi,
+    #[cfg(feature = "client")]
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print the script that completes the commands in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of all commands into a folder.
+    Man {
+        /// The folder for one page for each command. It must exist.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[cfg(feature = "client")]
+type OnStore<C> = OnServer<C>;
+
+/// Commands that work on the store itself.
+#[cfg(not(feature = "client"))]
+#[derive(Debug, Args)]
+struct OnStore<C: Subcommand> {
+    #[command(subcommand)]
+    command: C,
 }
 
 #[derive(Debug, Default, Args)]
@@ -157,6 +185,17 @@ struct Run {
     /// The oversight level, which sets how many gates there are: low, standard or high.
     #[arg(long, default_value = "standard")]
     oversight: Oversight,
+    #[cfg(feature = "client")]
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+impl Run {
+    /// Returns the options as the command has them.
+    fn wish(self, config: Option<PathBuf>) -> run::Wish {
+        let Self { idea, yes, out, name, workflow, oversight, .. } = self;
+        run::Wish { idea, yes, out, name, workflow, oversight, config }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -242,6 +281,63 @@ enum Audit {
     },
 }
 
+#[cfg(feature = "client")]
+impl Command {
+    /// Returns whether the command speaks to a server, rather than being one or using its store.
+    ///
+    /// # Errors
+    /// Options for a server that no option names.
+    fn is_remote(&self) -> anyhow::Result<bool> {
+        let server = match self {
+            Self::Client(_) => return Ok(true),
+            Self::Run(run) => &run.server,
+            Self::Keys(keys) => &keys.server,
+            Self::Grants(grants) => &grants.server,
+            Self::Sessions(sessions) => &sessions.server,
+            _ => return Ok(false),
+        };
+        if let Some(option) = server.without_server() {
+            let reason = format!("{option} needs --server or --profile here");
+            anyhow::bail!(client::Failure::usage(reason));
+        }
+        Ok(server.names_server())
+    }
+}
+
+/// Runs a command that speaks to a server. It reads no settings, and starts no log.
+#[cfg(feature = "client")]
+async fn remote(command: Command, place: &Place) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Client(command) => client::run(command, place).await,
+        Command::Keys(OnServer { server, command }) => {
+            client::interruptible(client::access::keys(command, &server, place)).await
+        }
+        Command::Grants(OnServer { server, command }) => {
+            client::interruptible(client::access::grants(command, &server, place)).await
+        }
+        Command::Sessions(OnServer { server, command }) => {
+            client::interruptible(client::access::sessions(command, &server, place)).await
+        }
+        Command::Run(run) => {
+            let server = run.server.clone();
+            client::run::run(&server, place, run.wish(None)).await
+        }
+        _ => unreachable!("`Command::is_remote` names these commands"),
+    }
+}
+
+/// Returns the exit code for an error: 1, or one that says more for commands that speak to a server.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    #[cfg(feature = "client")]
+    return ExitCode::from(client::exit_code(error));
+    #[cfg(not(feature = "client"))]
+    {
+        let _ = error;
+        ExitCode::FAILURE
+    }
+}
+
 /// Reads the command line and runs the command.
 ///
 /// # Errors
@@ -264,7 +360,20 @@ pub async fn main() -> anyhow::Result<ExitCode> {
         Some(Command::Store(Store::Copy { from, to, chunk })) => {
             return copy::copy(&from, &to, chunk).await;
         }
-        _ => {}
+        Some(Command::Completions { shell }) => {
+            manual::completions(&mut Cli::command(), shell);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Command::Man { dir }) => {
+            manual::write(Cli::command(), dir.as_deref())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        #[cfg(feature = "client")]
+        Some(command) if command.is_remote()? => {
+            let place = Place { config, data_dir: cli.data_dir };
+            return remote(command, &place).await;
+        }
+        command => cli.command = command,
     }
     let mut settings = Settings::load(cli.config.as_deref(), std::env::vars())?;
     if let Some(data_dir) = cli.data_dir {
@@ -273,16 +382,7 @@ pub async fn main() -> anyhow::Result<ExitCode> {
     match cli.command {
         Some(Command::Run(run)) => {
             logging::start(&settings.log, true)?;
-            let wish = run::Wish {
-                idea: run.idea,
-                yes: run.yes,
-                out: run.out,
-                name: run.name,
-                workflow: run.workflow,
-                oversight: run.oversight,
-                config,
-            };
-            run::run(&settings, wish).await
+            run::run(&settings, run.wish(config)).await
         }
         Some(Command::Migrate(how)) => {
             let action = match how {
@@ -293,10 +393,10 @@ pub async fn main() -> anyhow::Result<ExitCode> {
             };
             migrate::migrate(&settings, action).await
         }
-        Some(Command::Keys(command)) => keys::run(&settings, command).await,
-        Some(Command::Grants(command)) => grants::run(&settings, command).await,
+        Some(Command::Keys(keys)) => keys::run(&settings, keys.command).await,
+        Some(Command::Grants(grants)) => grants::run(&settings, grants.command).await,
         Some(Command::Login(login)) => login::run(&settings, login).await,
-        Some(Command::Sessions(command)) => sessions::run(&settings, command).await,
+        Some(Command::Sessions(sessions)) => sessions::run(&settings, sessions.command).await,
         Some(Command::HealthCheck(_)) => health_check::health_check(&Target::own(&settings)),
         Some(Command::Store(Store::Backup { to })) => backup::backup(&settings, &to).await,
         Some(Command::Audit(Audit::VerifyState { project })) => {

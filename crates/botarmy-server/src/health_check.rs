@@ -55,6 +55,12 @@ impl Target {
         Self { url, host: name, trust: Trust::Any }
     }
 
+    /// Returns the address that is requested.
+    #[cfg(feature = "client")]
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Returns another path of the same server.
     pub(crate) fn at(mut self, path: &str) -> Self {
         self.url = self.url.replace("/readyz", path);

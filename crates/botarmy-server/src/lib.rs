@@ -8,12 +8,15 @@ pub mod audit;
 pub mod backup;
 pub mod channels;
 pub mod cli;
+#[cfg(feature = "client")]
+mod client;
 pub mod copy;
 mod environment;
 pub mod features;
 pub mod health_check;
 mod health_log;
 pub mod logging;
+mod manual;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 mod metrics;

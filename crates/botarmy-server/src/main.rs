@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use botarmy_domain::error_chain;
 use botarmy_server::{cli, output};
+use botarmy_terminal::text::printable;
 
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
@@ -25,8 +26,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // The whole chain, once, for the person who started it.
-            output::write_error(format_args!("error: {}\n", error_chain(error.as_ref())));
-            ExitCode::FAILURE
+            let text = printable(&error_chain(error.as_ref()));
+            output::write_error(format_args!("error: {text}\n"));
+            cli::exit_code(&error)
         }
     }
 }

@@ -1,12 +1,12 @@
 //! `run "<idea>"`: one project from idea to package, in the terminal.
 
 mod other_projects;
-mod package_file;
+pub(crate) mod package_file;
+pub(crate) mod prompt;
 mod readable;
-mod text;
+pub(crate) mod story;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::BufRead;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,13 +16,14 @@ use botarmy_domain::ports::{Gates, Operations, Projects, Queries};
 use botarmy_domain::{
     AgentType, BusMessage, Caller, DomainError, Entry, Error, EventPayload, HitlAction, HitlKind,
     HitlRequest, HitlRequestId, HitlStatus, LogId, NewProject, OnExpiry, Oversight, Project,
-    ProjectId, ProjectState, Response, TaskId, Timestamp, Usage,
+    ProjectId, ProjectState, Response, TaskId,
 };
 use botarmy_http::zip::zip_package;
-use serde_json::{Map, Value};
-use tracing::warn;
+use botarmy_terminal::text;
 
-use crate::output::{is_closed, say, write};
+use self::prompt::{Answer, Question, Subject};
+use self::story::{Story, name as task_name};
+use crate::output::{columns, is_closed, say};
 use crate::settings::Settings;
 use crate::signals::Signals;
 use crate::wiring::System;
@@ -65,8 +66,11 @@ const PAGE: u32 = 100;
 const STOPPING: &str = "\nStopping: what runs now may end, and then the project waits. Press Ctrl-C again to stop at \
                         once.";
 
+/// Widest line, also on a wider terminal.
+const MAX_WIDTH: usize = 100;
+
 /// Number of failures that are tried again without asking.
-const SECOND_CHANCES: u32 = 3;
+pub(crate) const SECOND_CHANCES: u32 = 3;
 
 /// Takes an idea to a package. The exit code is 0 for a package, 1 for a project that ended
 /// otherwise, 2 when it was left waiting.
@@ -87,7 +91,7 @@ pub async fn run(settings: &Settings, wish: Wish) -> anyhow::Result<ExitCode> {
              workers, and `run` has no API that they could connect to. Use `serve`, or set a runner"
         );
     }
-    let agents = text::wrap(&system.agents_line(), text::width());
+    let agents = text::wrap(&system.agents_line(), width());
     say!("{agents}");
     system.start().await?;
     let code = follow(&system, &wish, name, &out, &mut signals).await;
@@ -216,6 +220,11 @@ async fn follow(
     }
 }
 
+/// Returns the number of columns to write in; `None` where the output is no terminal.
+fn width() -> Option<usize> {
+    columns().map(|columns| columns.clamp(20, MAX_WIDTH))
+}
+
 /// Returns the place of the data, for people.
 fn place_of(settings: &Settings) -> String {
     if settings.store.url.is_empty() {
@@ -254,7 +263,7 @@ async fn finish(system: &System, project: &Project, out: &Path) -> anyhow::Resul
                 text::printable(reason),
                 project.id
             );
-            say!("{}", text::wrap(&halted, text::width()));
+            say!("{}", text::wrap(&halted, width()));
             return Ok(ExitCode::FAILURE);
         }
         _ => {
@@ -280,7 +289,7 @@ async fn finish(system: &System, project: &Project, out: &Path) -> anyhow::Resul
 }
 
 /// Returns the beginning of an idea, as a name.
-fn title(idea: &str) -> String {
+pub(crate) fn title(idea: &str) -> String {
     let line = idea.trim().lines().next().unwrap_or_default();
     let short: String = line.chars().take(60).collect();
     if short.len() < line.len() { format!("{}…", short.trim_end()) } else { short }
@@ -297,10 +306,7 @@ struct Terminal<'a> {
     answered: BTreeSet<HitlRequestId>,
     /// Number of failures that `--yes` still answers with another try.
     second_chances: u32,
-    /// Begin of the running attempts.
-    started: BTreeMap<TaskId, Timestamp>,
-    /// Last message of each running task.
-    reported: BTreeMap<TaskId, String>,
+    story: Story,
     /// Tasks that wait for an external worker.
     unserved: BTreeSet<TaskId>,
 }
@@ -311,12 +317,11 @@ impl<'a> Terminal<'a> {
             system,
             project,
             yes,
-            width: text::width(),
+            width: width(),
             shown: 0,
             answered: BTreeSet::new(),
             second_chances: SECOND_CHANCES,
-            started: BTreeMap::new(),
-            reported: BTreeMap::new(),
+            story: Story::default(),
             unserved: BTreeSet::new(),
         }
     }
@@ -336,10 +341,8 @@ impl<'a> Terminal<'a> {
                 }
             }
             BusMessage::Progress(progress) if progress.project_id == self.project => {
-                let message = text::one_line(&progress.message, 300);
-                let last = self.reported.insert(progress.task_id, message.clone());
-                if !message.is_empty() && last.as_ref() != Some(&message) {
-                    self.print(&format!("    · {message}"));
+                if let Some(line) = self.story.progress(progress.task_id, &progress.message) {
+                    self.print(&line);
                 }
             }
             _ => {}
@@ -364,58 +367,17 @@ impl<'a> Terminal<'a> {
     fn show_entry(&mut self, entry: &Entry) {
         self.shown = entry.seq;
         let line = match EventPayload::of(entry) {
-            Ok(EventPayload::TaskCreated(e)) => match self.waiting(entry, e.agent_type, e.step) {
-                Some(line) => line,
-                None => return,
-            },
-            Ok(EventPayload::TaskStarted(e)) => {
-                if let Some(task) = entry.task_id {
-                    self.started.insert(task, entry.created_at);
+            Ok(EventPayload::TaskCreated(e)) => self.waiting(entry, e.agent_type, e.step),
+            payload => {
+                if let (Ok(EventPayload::TaskStarted(_)), Some(task)) = (payload, entry.task_id) {
                     self.unserved.remove(&task);
                 }
-                let again =
-                    if e.attempt > 1 { format!(", attempt {}", e.attempt) } else { String::new() };
-                format!("  ▸ {} ({}{again})", name(e.step, e.agent_type), e.agent_type)
-            }
-            Ok(EventPayload::TaskCompleted(e)) => {
-                let spent = self.spent(entry, Some(&e.usage));
-                let name = name(e.step, e.agent_type);
-                match failure(&e.output) {
-                    Some(failure) => format!("  ✗ {name}: {failure} ({spent})"),
-                    None => format!("  ✓ {name} ({spent})"),
-                }
-            }
-            Ok(EventPayload::TaskFailed(e)) => {
-                let spent = self.spent(entry, Some(&e.usage));
-                let name = name(e.step, e.agent_type);
-                format!("  ✗ {name}: {} ({spent})", text::one_line(&e.error, 600))
-            }
-            Ok(EventPayload::TaskRetryScheduled(e)) => {
-                let reason = e.error.map_or_else(String::new, |error| {
-                    format!(": {}", text::one_line(&error.message, 300))
-                });
-                format!("  ↻ {} is tried again{reason}", name(e.step, e.agent_type))
-            }
-            Ok(EventPayload::TaskLeaseExpired(e)) => {
-                format!("  ↻ {}: {}", name(e.step, e.agent_type), text::one_line(&e.reason, 300))
-            }
-            Ok(EventPayload::TaskResultRefused(e)) => {
-                let name = name(e.step, e.agent_type);
-                format!("  ↻ {name}: refused: {}", text::one_line(&e.reason, 300))
-            }
-            Ok(EventPayload::HitlResponse(e)) => format!("  ● {} by {}", e.status, entry.actor()),
-            Ok(EventPayload::HitlTimeout(e)) => format!("  ● {}", text::one_line(&e.comment, 300)),
-            Ok(EventPayload::ProjectHalted(e)) => {
-                format!("  ■ halted: {}", text::one_line(&e.reason, 600))
-            }
-            Ok(EventPayload::ArtifactsGenerated(_)) => "  ▣ the package is ready".to_owned(),
-            Ok(_) => return,
-            Err(error) => {
-                warn!(entry.seq, %error, "Entry {} cannot be shown", entry.seq);
-                return;
+                self.story.entry(entry)
             }
         };
-        self.print(&line);
+        if let Some(line) = line {
+            self.print(&line);
+        }
     }
 
     /// Returns the line for a new task that no runner of this process will take.
@@ -424,7 +386,7 @@ impl<'a> Terminal<'a> {
             return None;
         }
         self.unserved.extend(entry.task_id);
-        let name = name(step, agent);
+        let name = task_name(step, agent);
         Some(format!("  … {name} waits for an external worker: agents.{agent}.runner is \"none\""))
     }
 
@@ -447,21 +409,6 @@ impl<'a> Terminal<'a> {
             );
         }
         Ok(is_stuck)
-    }
-
-    /// Returns time, tokens and cost of the attempt that an entry ends.
-    fn spent(&mut self, entry: &Entry, usage: Option<&Usage>) -> String {
-        let task = entry.task_id;
-        let started = task.and_then(|task| self.started.remove(&task));
-        if let Some(task) = task {
-            self.reported.remove(&task);
-        }
-        let time = started.map(|started| text::duration(entry.created_at.since(started)));
-        let usage = usage.and_then(|usage| {
-            text::usage(usage.input_tokens, usage.output_tokens, usage.cost_micro_usd)
-        });
-        let parts: Vec<String> = time.into_iter().chain(usage).collect();
-        if parts.is_empty() { "no time known".to_owned() } else { parts.join(", ") }
     }
 
     /// Prints time, tokens and cost of the whole project.
@@ -527,73 +474,48 @@ impl<'a> Terminal<'a> {
 
     /// Puts a gate before the person at the terminal.
     async fn ask(&self, request: &HitlRequest) -> anyhow::Result<Option<Response>> {
-        self.print(&format!("\n{}", text::printable(&request.question)));
-        let options = suggested(request);
-        for (n, option) in options.iter().enumerate() {
-            self.print(&format!("  {}) {}", n + 1, text::one_line(option, 400)));
-        }
-        self.print(&deadline(request));
-        let choose = match options.len() {
-            0 => String::new(),
-            1 => "[1]  ".to_owned(),
-            n => format!("[1-{n}]  "),
+        let question = Question {
+            text: request.question.clone(),
+            options: options(request),
+            deadline: deadline(request),
         };
-        loop {
-            write(format_args!("{choose}[a]pprove  [r]eject  a[m]end with text  [s]how > "));
-            let Some(line) = read_line().await? else { return Ok(None) };
-            let line = line.trim();
-            if let Some(path) = line.strip_prefix("s ").or_else(|| line.strip_prefix("show ")) {
-                self.show_file(request, path.trim()).await?;
-                continue;
+        let subject = Reviewed { system: self.system, request, width: self.width };
+        let answer = prompt::ask(&question, &subject, self.width).await?;
+        Ok(answer.map(|answer| match answer {
+            Answer::Approve => simply(request, HitlAction::Approve),
+            Answer::Reject(reason) => {
+                Response { comment: Some(reason), ..simply(request, HitlAction::Reject) }
             }
-            if let Some(option) = chosen(&options, line) {
-                let content = Some(option.to_owned());
-                return Ok(Some(Response { content, ..simply(request, HitlAction::Amend) }));
+            Answer::Amend(text) => {
+                Response { content: Some(text), ..simply(request, HitlAction::Amend) }
             }
-            match line.to_lowercase().as_str() {
-                "a" | "approve" | "y" | "yes" => {
-                    return Ok(Some(simply(request, HitlAction::Approve)));
-                }
-                "r" | "reject" | "n" | "no" => match confirm_rejection().await? {
-                    None => return Ok(None),
-                    Some(None) => {}
-                    Some(comment) => {
-                        let rejected = simply(request, HitlAction::Reject);
-                        return Ok(Some(Response { comment, ..rejected }));
-                    }
-                },
-                "m" | "amend" => {
-                    write(format_args!("What should be different? > "));
-                    let Some(text) = read_line().await? else { return Ok(None) };
-                    if !text.trim().is_empty() {
-                        let content = Some(text.trim().to_owned());
-                        let response = simply(request, HitlAction::Amend);
-                        return Ok(Some(Response { content, ..response }));
-                    }
-                }
-                "s" | "show" => self.show(request).await?,
-                _ => {}
-            }
-        }
+        }))
     }
+}
 
-    /// Shows what a request is about.
-    async fn show(&self, request: &HitlRequest) -> anyhow::Result<()> {
+/// Request under review, with its artifacts in the store.
+struct Reviewed<'a> {
+    system: &'a System,
+    request: &'a HitlRequest,
+    width: Option<usize>,
+}
+
+impl Subject for Reviewed<'_> {
+    async fn show(&self) -> anyhow::Result<()> {
         let caller = Caller::local("terminal");
-        let review = self.system.engine.review(&caller, request.id).await?;
-        let task = match request.task_id {
+        let review = self.system.engine.review(&caller, self.request.id).await?;
+        let task = match self.request.task_id {
             Some(id) => self.system.stores.ports.tasks.task(id).await?,
             None => None,
         };
-        let view = readable::request(request, &review.artifacts, task.as_deref());
-        self.print(&format!("\n{view}"));
+        let view = readable::request(self.request, &review.artifacts, task.as_deref(), self.width);
+        say!("{}", text::wrap(&format!("\n{view}"), self.width));
         Ok(())
     }
 
-    /// Shows a file of the source code that a request is about.
-    async fn show_file(&self, request: &HitlRequest, path: &str) -> anyhow::Result<()> {
+    async fn show_file(&self, path: &str) -> anyhow::Result<()> {
         let caller = Caller::local("terminal");
-        let review = self.system.engine.review(&caller, request.id).await?;
+        let review = self.system.engine.review(&caller, self.request.id).await?;
         match readable::file(&review.artifacts, path) {
             Some(text) => say!("\n{text}\n"),
             None => say!("There is no file {} under review.", text::one_line(path, 200)),
@@ -602,37 +524,13 @@ impl<'a> Terminal<'a> {
     }
 }
 
-/// Returns the name of a task: its step, or else its agent type.
-fn name(step: Option<String>, agent: AgentType) -> String {
-    step.map_or_else(|| agent.as_str().to_owned(), |step| text::one_line(&step, 200))
-}
-
 /// Returns the answers that an agent or a client suggested. The options of other requests only
 /// repeat the keys of the prompt.
-fn suggested(request: &HitlRequest) -> Vec<&str> {
+fn options(request: &HitlRequest) -> Vec<String> {
     if request.kind != HitlKind::Question || request.budget.is_some() {
         return Vec::new();
     }
-    let is_key = |option: &str| {
-        ["approve", "reject", "amend"].iter().any(|key| option.eq_ignore_ascii_case(key))
-    };
-    request.options.iter().map(String::as_str).filter(|option| !is_key(option)).collect()
-}
-
-/// Returns the option that a line chooses by its number.
-fn chosen<'a>(options: &[&'a str], line: &str) -> Option<&'a str> {
-    let number: usize = line.parse().ok()?;
-    options.get(number.checked_sub(1)?).copied()
-}
-
-/// Returns what failed, if the output of a completed task says that something did: the first
-/// sentence of its summary.
-fn failure(output: &Map<String, Value>) -> Option<String> {
-    let failed = ["passed", "ok"].iter().any(|key| output.get(*key) == Some(&Value::Bool(false)));
-    let summary = output.get("summary").and_then(Value::as_str).unwrap_or_default();
-    let first = summary.split(". ").next().unwrap_or_default().trim_end_matches('.');
-    let first = text::one_line(first, 300);
-    failed.then(|| if first.is_empty() { "it did not pass".to_owned() } else { first })
+    prompt::suggested(request.options.iter().map(String::as_str))
 }
 
 /// Returns a response to what was shown, with nothing but its action.
@@ -651,53 +549,9 @@ fn deadline(request: &HitlRequest) -> String {
     }
 }
 
-/// Asks why, and whether to reject: a rejection halts the project. Returns `Some(None)` for second
-/// thoughts, and `None` when the input has ended.
-async fn confirm_rejection() -> anyhow::Result<Option<Option<String>>> {
-    write(format_args!("Why? A rejection halts the project. (empty: do not reject) > "));
-    let Some(reason) = read_line().await? else { return Ok(None) };
-    if reason.trim().is_empty() {
-        return Ok(Some(None));
-    }
-    write(format_args!("Reject and halt the project? [y/N] > "));
-    let Some(line) = read_line().await? else { return Ok(None) };
-    let is_sure = matches!(line.trim().to_lowercase().as_str(), "y" | "yes");
-    Ok(Some(is_sure.then(|| reason.trim().to_owned())))
-}
-
-/// A line from standard input; `None` at its end.
-async fn read_line() -> anyhow::Result<Option<String>> {
-    let read = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line).map(|count| (count > 0).then_some(line))
-    });
-    Ok(read.await??)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_result_that_did_not_pass_is_shown_as_failed() {
-        let output = |value: Value| value.as_object().unwrap().clone();
-        let said = |value: Value| failure(&output(value));
-        assert_eq!(said(serde_json::json!({"passed": true, "summary": "All 10 passed."})), None);
-        let failed =
-            serde_json::json!({"passed": false, "summary": "2 of 14 checks failed. One: x"});
-        assert_eq!(said(failed).as_deref(), Some("2 of 14 checks failed"));
-        assert_eq!(said(serde_json::json!({"ok": false})).as_deref(), Some("it did not pass"));
-        assert_eq!(said(serde_json::json!({})), None);
-    }
-
-    #[test]
-    fn an_option_is_chosen_by_its_number() {
-        let options = ["Red", "Blue"];
-        assert_eq!(chosen(&options, "2"), Some("Blue"));
-        for line in ["0", "3", "-1", "Red", ""] {
-            assert_eq!(chosen(&options, line), None, "{line}");
-        }
-    }
 
     #[test]
     fn the_command_to_go_on_names_the_data_and_quotes_it() {

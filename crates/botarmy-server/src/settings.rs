@@ -580,6 +580,10 @@ pub enum LogFormat {
     Json,
 }
 
+/// Variables of clients, which name a server and the key for it.
+const CLIENT_VARIABLES: [&str; 5] =
+    ["BOTARMY_KEY", "BOTARMY_KEY_FILE", "BOTARMY_SERVER", "BOTARMY_PROFILE", "BOTARMY_PROFILES"];
+
 impl Settings {
     /// Reads the layers: defaults, `file` (else the one `BOTARMY_CONFIG` names), `variables`.
     ///
@@ -593,8 +597,10 @@ impl Settings {
         let mut variables: std::collections::HashMap<String, String> =
             variables.into_iter().filter(|(name, _)| name.starts_with("BOTARMY_")).collect();
         let named = variables.remove("BOTARMY_CONFIG").map(PathBuf::from);
-        // Clients of the server take their key from it; it is no setting.
-        variables.remove("BOTARMY_KEY");
+        // Clients of a server read them; they are no settings.
+        for name in CLIENT_VARIABLES {
+            variables.remove(name);
+        }
         let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
         if let Some(file) = file.or(named.as_deref()) {
             if !file.is_file() {

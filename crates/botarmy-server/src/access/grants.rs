@@ -29,38 +29,38 @@ pub enum Grants {
 #[derive(Debug, Args)]
 pub struct List {
     /// The principal [default: all].
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Print a JSON array.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Options of `grants set`.
 #[derive(Debug, Args)]
 pub struct Set {
     /// The name of the principal.
-    name: String,
+    pub(crate) name: String,
     #[command(flatten)]
-    grants: GrantOptions,
+    pub(crate) grants: GrantOptions,
     /// Keep the roles that the principal has, and add these.
     #[arg(long)]
-    add: bool,
+    pub(crate) add: bool,
     /// Take all roles away.
     #[arg(long, conflicts_with_all = ["roles", "add", "own", "projects"])]
-    none: bool,
+    pub(crate) none: bool,
     /// Print a JSON object.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Options of `grants disable` and `grants enable`.
 #[derive(Debug, Args)]
 pub struct Switch {
     /// The name of the principal.
-    name: String,
+    pub(crate) name: String,
     /// Print a JSON object.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Runs a command.

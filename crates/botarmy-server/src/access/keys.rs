@@ -41,50 +41,50 @@ pub enum Keys {
 #[derive(Debug, Args)]
 pub struct Create {
     /// The name of the principal that the key is for.
-    name: String,
+    pub(crate) name: String,
     /// The principal is a human, who answers requests in person.
     #[arg(long)]
-    person: bool,
+    pub(crate) person: bool,
     #[command(flatten)]
-    grants: GrantOptions,
+    pub(crate) grants: GrantOptions,
     /// A group of the principal, if it is created. May be given several times.
     #[arg(long = "group", value_name = "GROUP")]
-    groups: Vec<String>,
+    pub(crate) groups: Vec<String>,
     /// The time until the key expires, such as 90d, or never [default: access.key_days].
     #[arg(long, value_parser = lifetime)]
-    expires: Option<Lifetime>,
+    pub(crate) expires: Option<Lifetime>,
     /// The name of the key [default: the name of the principal].
     #[arg(long, value_name = "NAME")]
-    key_name: Option<String>,
+    pub(crate) key_name: Option<String>,
     /// Print a JSON object with the key.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Options of `keys list`.
 #[derive(Debug, Args)]
 pub struct List {
     /// The principal whose keys are listed [default: all].
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Print a JSON array.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Options of `keys rotate`.
 #[derive(Debug, Args)]
 pub struct Rotate {
     /// The id of the key, as `keys list` shows it.
-    id: CredentialId,
+    pub(crate) id: CredentialId,
     /// The time for which the old key still works, such as 1h; 0 ends it at once.
     #[arg(long, value_parser = duration, default_value = "24h")]
-    overlap: Duration,
+    pub(crate) overlap: Duration,
     /// The time until the new key expires, such as 90d, or never [default: as long as the old one had].
     #[arg(long, value_parser = lifetime)]
-    expires: Option<Lifetime>,
+    pub(crate) expires: Option<Lifetime>,
     /// Print a JSON object with the key.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Runs a command.

@@ -77,7 +77,7 @@ fn of_the_server(settings: &Settings, name: &str) -> anyhow::Result<SignInLinkTe
 }
 
 /// Checks that nothing but programs of this user listens on the port: any other would get the key.
-fn check_listener(port: u16, user: u32) -> anyhow::Result<()> {
+pub(crate) fn check_listener(port: u16, user: u32) -> anyhow::Result<()> {
     let mut users = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let table = Path::new(table);

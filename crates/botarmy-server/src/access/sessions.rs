@@ -28,10 +28,10 @@ pub enum Sessions {
 #[derive(Debug, Args)]
 pub struct List {
     /// The person whose sessions are listed [default: all].
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Print a JSON array.
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Runs a command.

@@ -8,21 +8,21 @@ use clap::Args;
 
 /// Roles on targets, as options.
 #[derive(Debug, Clone, Default, Args)]
-pub(super) struct GrantOptions {
+pub(crate) struct GrantOptions {
     /// A role: viewer, operator, reviewer, worker or admin. May be given several times.
     #[arg(long = "role", value_name = "ROLE")]
-    pub(super) roles: Vec<Role>,
+    pub(crate) roles: Vec<Role>,
     /// A project for which the roles hold [default: all projects]. May be given several times.
     #[arg(long = "project", value_name = "ID")]
-    pub(super) projects: Vec<ProjectId>,
+    pub(crate) projects: Vec<ProjectId>,
     /// The roles hold for the projects that the principal creates.
     #[arg(long, conflicts_with = "projects")]
-    pub(super) own: bool,
+    pub(crate) own: bool,
 }
 
 impl GrantOptions {
     /// Returns each role on each target.
-    pub(super) fn grants(&self) -> Vec<Grant> {
+    pub(crate) fn grants(&self) -> Vec<Grant> {
         let mut grants: Vec<Grant> = Vec::new();
         for role in self.roles.iter().copied() {
             if self.own {

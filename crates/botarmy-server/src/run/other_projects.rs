@@ -4,8 +4,8 @@
 use botarmy_domain::ports::Queries;
 use botarmy_domain::{Caller, ProjectId, ProjectStatus};
 
-use super::text::one_line;
 use crate::wiring::System;
+use botarmy_terminal::text::one_line;
 
 /// Most projects that are named.
 const MAX_NAMED: usize = 8;

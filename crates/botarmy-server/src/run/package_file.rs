@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 ///
 /// # Errors
 /// A place that is taken by a folder or by another package, or that cannot be written to.
-pub(super) fn place(wanted: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn place(wanted: Option<&Path>, name: &str) -> anyhow::Result<PathBuf> {
     let out = match wanted {
         Some(out) => out.to_owned(),
         None => default_place(name)?,
@@ -73,23 +73,65 @@ pub(super) fn write(
     out: &Path,
     content: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> anyhow::Result<()> {
-    let partial = partial(out);
-    let write = || {
-        let mut file = File::create(&partial)?;
-        content(&mut file)?;
-        file.sync_all()?;
-        fs::rename(&partial, out)?;
-        // The new name is on the disk once its folder is.
-        #[cfg(unix)]
-        File::open(folder(out))?.sync_all()?;
-        Ok::<_, io::Error>(())
-    };
-    let written = write();
-    if written.is_err() {
-        // It may not exist; the first error says more than one about that.
-        let _ = fs::remove_file(&partial);
+    let mut pending = Pending::create(out)?;
+    content(pending.file()).with_context(|| cannot(out))?;
+    pending.publish()
+}
+
+/// Package that is being written beside its place. It is removed unless it is published.
+pub(crate) struct Pending<'a> {
+    out: &'a Path,
+    partial: PathBuf,
+    file: File,
+    is_published: bool,
+}
+
+impl<'a> Pending<'a> {
+    /// Creates the file.
+    ///
+    /// # Errors
+    /// The error of the file system, with the path.
+    pub(crate) fn create(out: &'a Path) -> anyhow::Result<Self> {
+        let partial = partial(out);
+        let file = File::create(&partial).with_context(|| cannot(out))?;
+        Ok(Self { out, partial, file, is_published: false })
     }
-    written.with_context(|| format!("{} cannot be written", out.display()))
+
+    /// Returns the file, to write to.
+    pub(crate) const fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Moves the file to its place.
+    ///
+    /// # Errors
+    /// The error of the file system, with the path.
+    pub(crate) fn publish(mut self) -> anyhow::Result<()> {
+        let publish = || {
+            self.file.sync_all()?;
+            fs::rename(&self.partial, self.out)?;
+            // The new name is on the disk once its folder is.
+            #[cfg(unix)]
+            File::open(folder(self.out))?.sync_all()?;
+            Ok::<_, io::Error>(())
+        };
+        publish().with_context(|| cannot(self.out))?;
+        self.is_published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.is_published {
+            // The first error says more than one about that.
+            drop(fs::remove_file(&self.partial));
+        }
+    }
+}
+
+fn cannot(out: &Path) -> String {
+    format!("{} cannot be written", out.display())
 }
 
 #[cfg(test)]
