@@ -11,7 +11,7 @@ pub(crate) fn outline(document: &Value) -> String {
     let mut lines = String::new();
     match document {
         Value::Object(members) if !members.is_empty() => {
-            write_members(members, 0, true, &mut lines)
+            write_members(members, 0, true, &mut lines);
         }
         Value::Array(items) if !items.is_empty() => write_items(items, 0, &mut lines),
         other => write_value(other, 0, &mut lines),

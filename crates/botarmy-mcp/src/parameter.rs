@@ -195,16 +195,16 @@ mod tests {
     ];
     const ID: &str = "0190c0de-0000-7000-8000-000000000001";
 
-    fn read(arguments: Value) -> Result<Arguments, String> {
+    fn read(arguments: &Value) -> Result<Arguments, String> {
         Arguments::read(PARAMETERS, arguments.as_object().cloned())
     }
 
     #[test]
     fn arguments_are_read_with_their_defaults() {
-        let found = read(json!({"id": ID, "text": null, "word": "b"})).unwrap();
+        let found = read(&json!({"id": ID, "text": null, "word": "b"})).unwrap();
         assert_eq!((found.id("id").to_string().as_str(), found.text("text")), (ID, None));
         assert_eq!((found.whole("limit"), found.text("word")), (2, Some("b")));
-        assert_eq!(read(json!({"id": ID, "limit": 5})).unwrap().whole("limit"), 5);
+        assert_eq!(read(&json!({"id": ID, "limit": 5})).unwrap().whole("limit"), 5);
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
         ] {
             let mut arguments = json!({"id": ID});
             arguments[name] = value;
-            let error = read(arguments.clone()).unwrap_err();
+            let error = read(&arguments).unwrap_err();
             assert!(error.contains(name), "{arguments}: {error}");
         }
         assert!(Arguments::read(PARAMETERS, None).unwrap_err().starts_with("`id` is needed"));
