@@ -80,7 +80,7 @@ fn every_crate_leans_on_the_domain_and_on_no_other_of_ours() {
             }
             // Neither certificates nor columns are a matter of the domain.
             "botarmy-terminal" | "botarmy-tls" => {
-                assert!(on_ours.is_empty(), "{name} leans on {on_ours:?}")
+                assert!(on_ours.is_empty(), "{name} leans on {on_ours:?}");
             }
             // What every border over HTTP shares, and the live frames that some of them serve.
             "botarmy-console" => {

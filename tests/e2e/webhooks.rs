@@ -419,7 +419,7 @@ async fn a_subscription_sends_what_its_owner_may_read() {
     server.submit(&hidden, "coder", "Two").await;
     server.submit(&seen, "coder", "Three").await;
     let received = until(&server, &receiver, 2).await;
-    assert_eq!((received.len(), received[1].place().0.clone()), (2, Some(seen.clone())));
+    assert_eq!((received.len(), received[1].place().0), (2, Some(seen.clone())));
     let first = deliveries(&server, &webhook).await[0]["id"].as_str().unwrap().to_owned();
     let again = format!("{}/deliveries/{first}/redeliver", path_of(&webhook));
     let refused = server.post(&again, json!({})).await.1;

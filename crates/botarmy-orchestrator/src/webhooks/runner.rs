@@ -295,10 +295,10 @@ impl Runner {
         match engine.commit(context, webhooks::scope(self.id), disable).await {
             Ok(committed) if committed.entries.is_empty() => {}
             Ok(_) => {
-                warn!(webhook.id = %self.id, %reason, "The webhook to {} was disabled: {detail}", webhook.host())
+                warn!(webhook.id = %self.id, %reason, "The webhook to {} was disabled: {detail}", webhook.host());
             }
             Err(Error::Refused(error)) => {
-                info!(webhook.id = %self.id, %error, "The webhook was not disabled")
+                info!(webhook.id = %self.id, %error, "The webhook was not disabled");
             }
             Err(Error::Store(error)) => return Err(error.into()),
         }
