@@ -106,6 +106,8 @@ impl Writer {
             }
             Tag::List(first) => {
                 self.flush();
+                // A list in an item follows its text at once.
+                self.is_loose &= self.blocks.is_empty();
                 self.blocks.push(Block::List(first));
             }
             Tag::Item => {

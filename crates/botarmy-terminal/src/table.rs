@@ -154,7 +154,7 @@ mod tests {
         let long = [row(&["0123456789", "a name that is too long", "yesterday"])];
         assert_eq!(
             table(&columns(), &long, LOOK),
-            "ID          NAME    CREATED\n0123456789  a nam…  yesterday"
+            "ID          NAME     CREATED\n0123456789  a name…  yesterday"
         );
         let narrow = Look { width: 20, ..LOOK };
         assert_eq!(table(&columns(), &long, narrow), "ID          NAME\n0123456789  a name…");

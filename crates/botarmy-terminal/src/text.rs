@@ -124,7 +124,7 @@ fn wrap_line(out: &mut String, line: &str, width: usize, breaks_words: bool) {
     const LEAD: [char; 12] = [' ', '-', '>', '·', '▸', '✓', '✗', '↻', '●', '|', '│', '•'];
     let lead = line.len() - line.trim_start_matches(LEAD).len();
     let indent = self::width(&line[..lead]).min(width / 2);
-    let mut column = indent;
+    let mut column = self::width(&line[..lead]);
     out.push_str(&line[..lead]);
     for (n, word) in line[lead..].split(' ').enumerate() {
         let length = self::width(word);
