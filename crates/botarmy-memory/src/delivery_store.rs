@@ -1,7 +1,5 @@
 //! Progress of webhooks.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use botarmy_domain::page::Page;
 use botarmy_domain::ports::DeliveryStore;
@@ -12,21 +10,7 @@ use botarmy_domain::{
 
 use crate::MemoryStore;
 use crate::state::State;
-
-/// Leases, cursors and attempts.
-#[derive(Debug, Default)]
-pub(crate) struct WebhookState {
-    leases: BTreeMap<WebhookId, Held>,
-    cursors: BTreeMap<(WebhookId, LogId), Cursor>,
-    deliveries: BTreeMap<(WebhookId, DeliveryId), Delivery>,
-}
-
-#[derive(Debug)]
-struct Held {
-    holder: String,
-    expires_at: Timestamp,
-    lease: WebhookLease,
-}
+use crate::webhook_state::Held;
 
 impl State {
     /// Returns logs from one on, in the order of their keys.

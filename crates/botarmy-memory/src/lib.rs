@@ -10,6 +10,7 @@ mod reads;
 mod state;
 mod tickets;
 mod wake_ups;
+mod webhook_state;
 
 pub use agent_runner::{NoopRunner, least_outcome};
 pub use clock::{CountingIds, CountingSecrets, ManualClock};

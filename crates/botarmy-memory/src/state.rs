@@ -11,7 +11,7 @@ use botarmy_domain::{
     Reach, RecordKey, RecordValue, Task, TaskStatus, Timestamp,
 };
 
-use crate::delivery_store::WebhookState;
+use crate::webhook_state::WebhookState;
 
 /// All storage ports in memory. Clones share what they hold.
 #[derive(Debug, Clone, Default)]
