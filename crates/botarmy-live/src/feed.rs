@@ -136,7 +136,7 @@ impl Feed {
         state.bytes += bytes;
         let item = Item { log: Some(log), seq, bytes, frames: Some(frames), ..Item::EMPTY };
         state.items.push_back(item);
-        let LiveSettings { recent_frames, recent_bytes, feed_backlog, .. } = *self.settings;
+        let LiveSettings { recent_frames, recent_bytes, .. } = *self.settings;
         let end = state.first + state.items.len() as u64;
         while state.kept + 1 < end
             && (end - state.kept > recent_frames as u64 || state.bytes > recent_bytes)
@@ -147,12 +147,23 @@ impl Feed {
             state.bytes -= frames.map_or(0, |frames| frames.bytes());
             state.kept += 1;
         }
-        while state.items.len() > feed_backlog.max(recent_frames) {
-            state.items.pop_front();
-            state.first += 1;
-        }
+        self.forget_oldest(&mut state);
         drop(state);
         self.listeners.wake();
+    }
+
+    /// Forgets the oldest items beyond the limit.
+    fn forget_oldest(&self, state: &mut State) {
+        let LiveSettings { recent_frames, feed_backlog, .. } = *self.settings;
+        while state.items.len() > feed_backlog.max(recent_frames) {
+            let oldest = state.items.pop_front();
+            state.first += 1;
+            if state.kept < state.first {
+                state.kept = state.first;
+                let frames = oldest.filter(|item| item.log.is_some()).and_then(|item| item.frames);
+                state.bytes -= frames.map_or(0, |frames| frames.bytes());
+            }
+        }
     }
 
     /// Publishes that entries were lost. The notice is in no log, so it is kept as long as its
@@ -161,6 +172,7 @@ impl Feed {
         let mut state = self.state();
         if self.is_watched() {
             state.items.push_back(Item { frames: Some(frames), ..Item::EMPTY });
+            self.forget_oldest(&mut state);
             drop(state);
             self.listeners.wake();
         }
@@ -171,6 +183,7 @@ impl Feed {
         let mut state = self.state();
         if self.is_watched() {
             state.items.push_back(Item { complete: Some(up_to), ..Item::EMPTY });
+            self.forget_oldest(&mut state);
             drop(state);
             self.listeners.wake();
         }
@@ -328,6 +341,25 @@ mod tests {
         assert_eq!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Read(vec![(log, 1)]));
         assert_eq!(feed.step(&mut position, |_| Shown::No), FeedStep::Frames(loss));
         assert_eq!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Read(vec![(other, 1)]));
+    }
+
+    #[test]
+    fn a_silent_feed_does_not_grow_with_its_scans() {
+        let feed = feed(2, 4);
+        let mut position = feed.add_listener(1, Arc::default(), Timestamp::from_micros(0));
+        publish(&feed, 3);
+        for n in 0..100 {
+            feed.publish_complete(Timestamp::from_micros(n));
+        }
+        {
+            let state = feed.state();
+            assert_eq!((state.items.len(), state.bytes), (4, 0));
+        }
+        assert_eq!(feed.step(&mut position, |_| Shown::Yes), FeedStep::Lost(99));
+        let last = FeedStep::Complete(Timestamp::from_micros(96));
+        assert_eq!(feed.step(&mut position, |_| Shown::Yes), last);
+        publish(&feed, 1);
+        assert!(feed.state().bytes > 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use botarmy_domain::{Caller, Error, LogId};
+use botarmy_domain::{Caller, LogId, LogSpan, Timestamp};
 use bytestring::ByteString;
 use serde_json::json;
 use tracing::warn;
@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::frame::{self, Frame};
 use crate::hub::{Hub, RETRY};
 use crate::resume_point::ResumePoint;
-use crate::subscriber::{SubscribeError, Subscriber, Target};
+use crate::subscriber::{Reading, SubscribeError, Subscriber, Target};
 
 /// Position after which a stream begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +44,18 @@ pub struct Followed {
 }
 
 /// Reads the frames of one project, or of all projects and the system, for one client.
-#[derive(Debug)]
 pub struct Follower {
     subscriber: Subscriber,
     place: Place,
     /// Set while entries of the feed were lost, and are not read from their logs yet.
     is_behind: bool,
+    /// Search for them. A task of its own: the stream looks at other things meanwhile, and the search
+    /// must not begin again each time.
+    searching: Option<Reading<Option<Missed>>>,
 }
+
+/// Spans of the entries since a time, `None` if they are too many, and the end of the system log.
+type Missed = (Option<Vec<LogSpan>>, u64);
 
 impl Hub {
     /// Follows one project, or all that the caller sees, from after a position or from now on.
@@ -72,36 +77,66 @@ impl Hub {
                 };
                 let mut subscriber = self.subscriber_of_projects(caller);
                 let begin = subscriber.subscribe(target, after).await?.unwrap_or_default();
-                Ok(Follower { subscriber, place: Place::Log(begin), is_behind: false })
+                Ok(Follower::at(subscriber, Place::Log(begin)))
             }
             (Target::All, Some(Place::Log(_))) => Err(SubscribeError::OtherStream),
             (Target::All, Some(Place::All(point))) => {
                 let point = point.kept_until(self.now());
-                let mut subscriber = self.subscriber(caller, Some(point.system())).await?;
+                // A caller that did not see the system log begins with what happens there from now on.
+                let system = Some(point.system()).filter(|system| *system > 0);
+                let mut subscriber = self.subscriber(caller, system).await?;
                 subscriber.subscribe(target, None).await?;
                 // What was committed before this is read from the logs, what comes later from the feed.
-                Ok(Follower { subscriber, place: Place::All(point), is_behind: true })
+                Ok(Follower { is_behind: true, ..Follower::at(subscriber, Place::All(point)) })
             }
             (Target::All, None) => {
                 let mut subscriber = self.subscriber(caller, None).await?;
                 subscriber.subscribe(target, None).await?;
-                let place = Place::All(self.end_of_all().await?);
-                Ok(Follower { subscriber, place, is_behind: false })
+                let now = self.now();
+                let since = now.before(self.completeness_lag());
+                let (spans, system) = self.spans(since).await?;
+                // With more entries than that, a client that comes back at once may get some of them. The
+                // position goes to the client, so it names nothing that the client does not see.
+                let spans = subscriber.seen(spans.unwrap_or_default()).await;
+                let system = if subscriber.has_system_log() { system } else { 0 };
+                let place = Place::All(ResumePoint::at_end(since, system, &spans, now));
+                Ok(Follower::at(subscriber, place))
             }
         }
     }
+}
 
-    /// Returns the end of all logs, as a position.
-    async fn end_of_all(&self) -> Result<ResumePoint, Error> {
-        let now = self.now();
-        let since = now.before(self.completeness_lag());
-        let (spans, system) = self.spans(since).await?;
-        // With more entries than that, a client that comes back at once may get some of them.
-        Ok(ResumePoint::at_end(since, system, &spans.unwrap_or_default(), now))
+/// Searches for the entries since a time. Tries again until the logs can be read.
+async fn search(hub: Arc<Hub>, since: Timestamp) -> Option<Missed> {
+    let mut wait = RETRY.0;
+    loop {
+        match hub.spans(since).await {
+            Ok(found) => return Some(found),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                warn!(error, "Cannot read the logs for an event stream; trying again");
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY.1);
+    }
+}
+
+impl fmt::Debug for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subscriber, place, .. } = self;
+        f.debug_struct("Follower")
+            .field("subscriber", subscriber)
+            .field("place", place)
+            .finish_non_exhaustive()
     }
 }
 
 impl Follower {
+    const fn at(subscriber: Subscriber, place: Place) -> Self {
+        Self { subscriber, place, is_behind: false, searching: None }
+    }
+
     /// Continues with the rights that the caller has now. Returns `true` if they still include what is
     /// followed.
     pub async fn set_caller(&mut self, caller: &Caller) -> bool {
@@ -120,10 +155,11 @@ impl Follower {
     /// Waits for the next frame. Nothing is lost if the future is dropped before it returns.
     pub async fn next(&mut self) -> Followed {
         loop {
-            if self.is_behind
-                && let Some(gap) = self.catch_up().await
-            {
-                return gap;
+            if self.is_behind {
+                if let Some(gap) = self.catch_up().await {
+                    return gap;
+                }
+                continue;
             }
             let frame = self.subscriber.next().await;
             if let Some(followed) = self.followed(frame) {
@@ -168,28 +204,23 @@ impl Follower {
         Some(Followed { event_type, text, position })
     }
 
-    /// Goes on with what the logs have beyond the position. Returns a gap if that is too much. Tries
-    /// again until the logs can be read.
+    /// Goes on with what the logs have beyond the position. Returns a gap if that is too much.
     async fn catch_up(&mut self) -> Option<Followed> {
         let Place::All(point) = &mut self.place else {
             self.is_behind = false;
             return None;
         };
         let hub = Arc::clone(self.subscriber.hub());
-        let mut wait = RETRY.0;
-        let (spans, system) = loop {
+        let searching = self.searching.get_or_insert_with(|| {
             // The feed before the logs, so that nothing is between them.
             self.subscriber.restart_all();
-            match hub.spans(point.since()).await {
-                Ok(found) => break found,
-                Err(error) => {
-                    let error: &dyn std::error::Error = &error;
-                    warn!(error, "Cannot read the logs for an event stream; trying again");
-                }
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RETRY.1);
-        };
+            Reading::of(search(Arc::clone(&hub), point.since()))
+        });
+        let found = std::future::poll_fn(|cx| searching.poll(cx)).await;
+        self.searching = None;
+        // A search that panicked begins again.
+        let (spans, system) = found?;
+        let system = if self.subscriber.has_system_log() { system } else { 0 };
         self.is_behind = false;
         let Some(spans) = spans else {
             let now = hub.now();
@@ -202,7 +233,7 @@ impl Follower {
             let Frame { event_type, text, .. } = hub.gap(None, data);
             return Some(Followed { event_type, text, position: Some(point.to_string()) });
         };
-        let is_other = |span: &botarmy_domain::LogSpan| span.log != LogId::System;
+        let is_other = |span: &LogSpan| span.log != LogId::System;
         let spans = spans.into_iter().filter(is_other).filter_map(|span| point.rest_of(span));
         self.subscriber.continue_with(spans.collect());
         None

@@ -72,15 +72,15 @@ pub enum SubscribeError {
 
 /// A read in progress. It is a task of its own, so that a slow client does not hold a place in the
 /// queue of reads while a frame is sent to it.
-struct Reading<T>(JoinHandle<T>);
+pub(crate) struct Reading<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Reading<T> {
-    fn of(work: impl Future<Output = T> + Send + 'static) -> Self {
+    pub(crate) fn of(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self(tokio::spawn(work))
     }
 
     /// Polls for the result. It is empty if the task panicked, so that the read begins again.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T>
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T>
     where
         T: Default,
     {
@@ -363,10 +363,31 @@ impl Subscriber {
     }
 
     /// Continues the subscription to all logs with these entries, before the position in the feed.
-    pub(crate) fn continue_with(&mut self, spans: Vec<LogSpan>) {
+    pub(crate) fn continue_with(&mut self, mut spans: Vec<LogSpan>) {
         if let Some(everything) = &mut self.everything {
+            // From another log each time: a client that is always cut off early gets to all of them.
+            let begin = usize::try_from(self.id).unwrap_or(0) % spans.len().max(1);
+            spans.rotate_left(begin);
             everything.spans = spans.into();
         }
+    }
+
+    /// Returns the spans of the logs that the caller sees.
+    pub(crate) async fn seen(&self, spans: Vec<LogSpan>) -> Vec<LogSpan> {
+        let mut seen = Vec::new();
+        for span in spans {
+            if match span.log {
+                LogId::System => self.has_system_log(),
+                LogId::Project(project) => self.sees(project).await,
+            } {
+                seen.push(span);
+            }
+        }
+        seen
+    }
+
+    pub(crate) fn has_system_log(&self) -> bool {
+        self.visibility.has_system_log()
     }
 
     pub(crate) const fn hub(&self) -> &Arc<Hub> {

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use botarmy_domain::EventType;
+use botarmy_domain::{EventType, Grant, Principal, PrincipalKind, Role};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -218,4 +218,54 @@ async fn a_follower_of_all_waits_for_logs_that_cannot_be_read() {
     assert_silent(&mut follower).await;
     world.down.store(false, std::sync::atomic::Ordering::SeqCst);
     take(&mut follower, &mut HashMap::new(), 3).await;
+}
+
+#[tokio::test]
+async fn a_search_that_takes_long_is_not_begun_again_by_one_who_looks_up_meanwhile() {
+    let (world, hub) = start(settings()).await;
+    let position = follow(&hub, Target::All, None).await.position();
+    let log = LogWriter::project();
+    world.commit(log, 3);
+    let mut follower = follow(&hub, Target::All, Some(&position)).await;
+    world.slow_ms.store(300, std::sync::atomic::Ordering::SeqCst);
+    let reads = world.reads.load(std::sync::atomic::Ordering::SeqCst);
+    let first = async {
+        loop {
+            if let Ok(followed) = timeout(Duration::from_millis(50), follower.next()).await {
+                return followed;
+            }
+        }
+    };
+    let first = timeout(SOON, first).await.expect("it should have caught up");
+    assert!(first.text.contains("\"seq\":1,"), "{}", first.text);
+    // The spans, the end of the system log, and a page.
+    let reads = world.reads.load(std::sync::atomic::Ordering::SeqCst) - reads;
+    assert!(reads <= 4, "{reads} reads");
+}
+
+#[tokio::test]
+async fn the_position_of_a_caller_names_no_log_that_it_does_not_see() {
+    let (world, hub) = start(settings()).await;
+    let (seen, hidden) = (LogWriter::project(), LogWriter::project());
+    for log in [seen, hidden, LogId::System] {
+        world.commit(log, 5);
+    }
+    let at = Timestamp::from_micros(0);
+    let principal = Principal {
+        id: Principal::local_id("ada"),
+        kind: PrincipalKind::Person,
+        name: "ada".to_owned(),
+        openid: None,
+        groups: [].into(),
+        grants: vec![Grant::on_project(Role::Viewer, seen.project().unwrap())],
+        disabled: false,
+        deleted_at: None,
+        created_at: at,
+        updated_at: at,
+    };
+    let caller = Caller::on_behalf_of(&principal);
+    let mut follower = hub.follow(&caller, Target::All, None).await.unwrap();
+    let position = follower.position();
+    assert_eq!(position.matches('.').count(), 2, "{position}");
+    assert_eq!(position.split('.').nth(1), Some("0"), "{position}");
 }
