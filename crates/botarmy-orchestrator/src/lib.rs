@@ -33,6 +33,6 @@ pub use dispatch::{LeaseDispatcher, Leases};
 pub use engine::{Engine, EngineSettings, Ports};
 pub use lease_settings::LeaseSettings;
 pub use queries::state::verify_state;
-pub use webhooks::{WebhookControl, WebhookSettings};
+pub use webhooks::{WebhookControl, WebhookFigures, WebhookSettings};
 pub use worker::{Runners, Worker, WorkerSettings};
 pub use workflows::{Workflows, WorkflowsError};

@@ -10,7 +10,8 @@ mod dispatcher;
 mod inbox;
 mod runner;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use botarmy_domain::ports::{Secrets, WebhookMessage, WebhookSender};
@@ -22,6 +23,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::access::AccessControl;
 use crate::engine::Engine;
+use inbox::Inbox;
 
 /// Time that an attempt may take beyond the time limit of the sender.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -70,6 +72,23 @@ struct Inner {
     in_flight: Semaphore,
     /// Notified when a subscription was created or changed here.
     changed: Notify,
+    /// Inboxes of the runners of this process.
+    inboxes: Mutex<Vec<Weak<Inbox>>>,
+    delivered: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Figures of the deliveries of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebhookFigures {
+    /// Number of subscriptions that it delivers for.
+    pub runners: usize,
+    /// Number of logs with entries that wait to be delivered, counted for each subscription.
+    pub backlog: usize,
+    /// Number of attempts that the receiver has taken.
+    pub delivered: u64,
+    /// Number of attempts that have failed.
+    pub failed: u64,
 }
 
 /// An attempt to make.
@@ -91,8 +110,35 @@ impl WebhookControl {
         settings: WebhookSettings,
     ) -> Self {
         let in_flight = Semaphore::new(settings.max_in_flight.max(1));
-        let changed = Notify::new();
-        Self(Arc::new(Inner { engine, access, secrets, sender, settings, in_flight, changed }))
+        let (changed, inboxes) = (Notify::new(), Mutex::default());
+        let (delivered, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Inner {
+            engine,
+            access,
+            secrets,
+            sender,
+            settings,
+            in_flight,
+            changed,
+            inboxes,
+            delivered,
+            failed,
+        }))
+    }
+
+    /// Returns the figures of this process.
+    #[must_use]
+    pub fn figures(&self) -> WebhookFigures {
+        let inner = &self.0;
+        let mut inboxes = inner.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        inboxes.retain(|inbox| inbox.upgrade().is_some_and(|inbox| !inbox.has_ended()));
+        let waiting = inboxes.iter().filter_map(Weak::upgrade).map(|inbox| inbox.len());
+        WebhookFigures {
+            runners: inboxes.len(),
+            backlog: waiting.sum(),
+            delivered: inner.delivered.load(Ordering::Relaxed),
+            failed: inner.failed.load(Ordering::Relaxed),
+        }
     }
 
     /// Returns whether the owner of a subscription may read a log, or `None` if the owner may nothing any
@@ -122,11 +168,15 @@ impl WebhookControl {
             keys: attempt.webhook.signing_keys(now).cloned().collect(),
         };
         let limit = inner.settings.timeout + MARGIN;
-        tokio::time::timeout(limit, sender.send(message)).await.unwrap_or_else(|_| SendResult {
+        let result = tokio::time::timeout(limit, sender.send(message)).await;
+        let result = result.unwrap_or_else(|_| SendResult {
             error: Some(format!("no response within {} ms", limit.as_millis())),
             duration_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
             ..SendResult::default()
-        })
+        });
+        let counter = if result.is_delivered() { &inner.delivered } else { &inner.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        result
     }
 
     /// Returns a new record of an attempt, before its result.

@@ -7,6 +7,7 @@ use botarmy_domain::AgentType;
 use botarmy_domain::ports::Clock;
 use botarmy_live::Hub;
 use botarmy_metrics::{Figures, MetricsSettings};
+use botarmy_orchestrator::WebhookControl;
 
 use crate::settings::{RunnerChoice, Settings};
 use crate::stores::Stores;
@@ -49,6 +50,34 @@ pub(crate) fn figures(settings: &Settings, stores: &Stores, clock: &Arc<dyn Cloc
         },
     );
     figures
+}
+
+/// Adds the metrics of webhooks.
+pub(crate) fn add_webhooks(figures: &Figures, webhooks: &WebhookControl) {
+    let control = webhooks.clone();
+    figures.add_gauge(
+        "botarmy_webhook_subscriptions",
+        "Number of webhooks that this server delivers for",
+        move || control.figures().runners as f64,
+    );
+    let control = webhooks.clone();
+    figures.add_gauge(
+        "botarmy_webhook_backlog_logs",
+        "Number of logs with entries that wait to be delivered, for each of these webhooks",
+        move || control.figures().backlog as f64,
+    );
+    let control = webhooks.clone();
+    figures.add_counter(
+        "botarmy_webhook_deliveries",
+        "Number of attempts to deliver that the receiver has taken",
+        move || control.figures().delivered,
+    );
+    let control = webhooks.clone();
+    figures.add_counter(
+        "botarmy_webhook_failures",
+        "Number of attempts to deliver that have failed",
+        move || control.figures().failed,
+    );
 }
 
 /// Adds the metrics of the live streams.

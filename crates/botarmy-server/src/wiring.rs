@@ -277,6 +277,7 @@ impl System {
             },
         );
         metrics::add_live(&self.figures, &live);
+        metrics::add_webhooks(&self.figures, &self.webhooks);
         self.live = Some(Arc::clone(&live));
         let workers = match settings.http.workers {
             0 => std::thread::available_parallelism().map_or(2, usize::from),

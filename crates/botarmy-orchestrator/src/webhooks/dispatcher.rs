@@ -2,7 +2,7 @@
 //! comparing the ends of all logs at intervals finds what a lost message would have told.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use botarmy_domain::ports::{RecordsExt, Subscription};
 use botarmy_domain::{BusMessage, Entry, EventType, LogId, StoreError, Webhook, WebhookId};
@@ -107,6 +107,10 @@ impl WebhookControl {
                 None => {
                     let Some(lease) = self.hold(webhook.id).await? else { continue };
                     let inbox = Arc::new(Inbox::new(webhook.filter.clone()));
+                    let mut inboxes = self.0.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
+                    inboxes.retain(|inbox| inbox.strong_count() > 0);
+                    inboxes.push(Arc::downgrade(&inbox));
+                    drop(inboxes);
                     let runner = Runner::new(
                         self.clone(),
                         webhook.id,

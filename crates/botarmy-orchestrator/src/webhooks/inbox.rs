@@ -64,6 +64,11 @@ impl Inbox {
         self.has_ended.load(Ordering::Acquire)
     }
 
+    /// Returns the number of logs that wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().logs.len()
+    }
+
     pub(super) fn filter(&self) -> WebhookFilter {
         self.filter.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -75,6 +80,17 @@ impl Inbox {
     /// Adds a log. One that finds no room is found by a search.
     pub(super) fn add(&self, log: LogId) {
         self.lock().add(log);
+        self.news.notify_one();
+    }
+
+    /// Adds a log before all others.
+    pub(super) fn add_first(&self, log: LogId) {
+        let mut waiting = self.lock();
+        if !waiting.known.insert(log) {
+            waiting.logs.retain(|other| *other != log);
+        }
+        waiting.logs.push_front(log);
+        drop(waiting);
         self.news.notify_one();
     }
 
@@ -134,6 +150,17 @@ mod tests {
         assert_eq!([inbox.take(), inbox.take()], [Next::Log(log(2)), Next::Log(log(1))]);
         assert_eq!(inbox.take(), Next::Search(LogId::System), "every runner begins with a search");
         assert_eq!(inbox.take(), Next::Nothing);
+    }
+
+    #[test]
+    fn a_log_that_is_tried_again_comes_before_all_others() {
+        let inbox = Inbox::new(WebhookFilter::default());
+        [1, 2, 3].into_iter().for_each(|n| inbox.add(log(n)));
+        inbox.add_first(log(3));
+        assert_eq!([inbox.take(), inbox.take()], [Next::Log(log(3)), Next::Log(log(1))]);
+        inbox.add_first(log(3));
+        assert_eq!([inbox.take(), inbox.take()], [Next::Log(log(3)), Next::Log(log(2))]);
+        assert_eq!(inbox.take(), Next::Search(LogId::System));
     }
 
     #[test]

@@ -125,10 +125,13 @@ impl Runner {
         self.keep_lease().await?;
         let webhook = self.webhook().await?;
         let now = self.now();
-        if let Some(retry_at) = self.lease.retry_at.filter(|retry_at| *retry_at > now) {
+        if let Some(retry_at) = self.lease.retry_at.filter(|retry_at| *retry_at > now)
+            && !self.was_changed_since_failure(&webhook).await?
+        {
             self.pause(retry_at.since(now).min(self.renewal())).await;
             return Ok(());
         }
+        self.lease.retry_at = None;
         let log = match self.inbox.take() {
             Next::Log(log) => log,
             Next::Search(from) => return self.search(&webhook, from).await,
@@ -145,7 +148,8 @@ impl Runner {
             Ok(Turn::More) => self.inbox.add(log),
             Ok(Turn::Retry(at)) => {
                 self.lease.retry_at = Some(at);
-                self.inbox.add(log);
+                // The same entry again, so that its attempts are those of the subscription.
+                self.inbox.add_first(log);
             }
             Err(end) => {
                 self.inbox.add(log);
@@ -153,6 +157,13 @@ impl Runner {
             }
         }
         Ok(())
+    }
+
+    /// Returns whether the subscription was changed after its last attempt. Such a change may have removed
+    /// the cause of the failure, so the next attempt does not wait.
+    async fn was_changed_since_failure(&self, webhook: &Webhook) -> Result<bool, End> {
+        let last = self.deliveries().deliveries(self.id, None, 1).await?;
+        Ok(last.items.first().is_none_or(|last| webhook.updated_at > last.started_at))
     }
 
     /// Waits for a log, or until the lease has to be extended and cursors are saved.
