@@ -555,7 +555,11 @@ fn completions_and_manual_pages_name_every_command() {
     for page in ["botarmy-server.1", "botarmy-server-gates-approve.1"] {
         assert!(dir.path().join(page).is_file(), "{page} is missing");
     }
-    let gone = dir.path().join("gone");
-    let (status, text) = code(bare().args(["man", "--dir"]).arg(&gone));
+    // A fresh account has no folder for them.
+    let new = dir.path().join("share/man/man1");
+    assert_eq!(code(bare().args(["man", "--dir"]).arg(&new)).0, Some(0));
+    assert!(new.join("botarmy-server.1").is_file());
+    let file = new.join("botarmy-server.1");
+    let (status, text) = code(bare().args(["man", "--dir"]).arg(&file));
     assert_eq!(status, Some(1), "{text}");
 }

@@ -60,6 +60,15 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Returns whether the server, or what is before it, is away for now.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::BrokenOff { .. } => true,
+            _ => self.status().is_some_and(|status| (502..=504).contains(&status)),
+        }
+    }
+
     /// Returns the problem document, if the server answered with one.
     #[must_use]
     pub const fn problem(&self) -> Option<&Problem> {
@@ -137,7 +146,11 @@ impl std::fmt::Display for Problem {
         let detail = if self.detail.is_empty() { &self.title } else { &self.detail };
         let mut text = detail.clone();
         for error in &self.errors {
-            let _ = write!(text, "\n  {}: {}", error.field, error.message);
+            let line = format!("{}: {}", error.field, error.message);
+            // The detail of a single error repeats it.
+            if !detail.contains(&line) {
+                let _ = write!(text, "\n  {line}");
+            }
         }
         if self.status >= 500
             && let Some(id) = &self.request_id

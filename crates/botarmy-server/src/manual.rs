@@ -20,7 +20,7 @@ pub(crate) fn completions(command: &mut Command, shell: clap_complete::Shell) {
 /// Prints the manual page, or writes those of all commands into a folder.
 ///
 /// # Errors
-/// A folder that does not exist, and files that cannot be written.
+/// A folder that cannot be created, and files that cannot be written.
 pub(crate) fn write(command: Command, dir: Option<&Path>) -> anyhow::Result<()> {
     let Some(dir) = dir else {
         let mut page = Vec::new();
@@ -28,11 +28,8 @@ pub(crate) fn write(command: Command, dir: Option<&Path>) -> anyhow::Result<()> 
         output::write(format_args!("{}", String::from_utf8_lossy(&page)));
         return Ok(());
     };
-    anyhow::ensure!(
-        fs::metadata(dir).is_ok_and(|there| there.is_dir()),
-        "{} is no folder",
-        dir.display()
-    );
+    fs::create_dir_all(dir)
+        .with_context(|| format!("the folder {} cannot be created", dir.display()))?;
     clap_mangen::generate_to(command, dir)
         .with_context(|| format!("the manual pages cannot be written to {}", dir.display()))
 }

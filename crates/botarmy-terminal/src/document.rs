@@ -8,14 +8,10 @@ use crate::markdown;
 use crate::style::{Look, Style};
 use crate::text::{one_line, printable, wrap_hard};
 
-/// Most files of source code that are listed.
-const MAX_FILES: usize = 60;
-/// Longest text in a list, in columns.
-const MAX_TEXT: usize = 400;
-/// Most entries of a list.
-const MAX_ITEMS: usize = 40;
+/// Width of a text that is not cut: a person decides on the whole document.
+const WHOLE: usize = usize::MAX;
 
-/// Returns a document as text that fits the width.
+/// Returns a document as text that fits the width. Nothing of it is left out but the contents of files.
 #[must_use]
 pub fn render(
     artifact_type: &str,
@@ -24,7 +20,9 @@ pub fn render(
     look: Look,
 ) -> String {
     if let Some(markdown) = content.get("markdown").and_then(Value::as_str) {
-        return markdown::render(markdown, look);
+        let rest = wrap_hard(beside_markdown(content).trim_end(), look.width);
+        let rendered = markdown::render(markdown, look);
+        return if rest.is_empty() { rendered } else { format!("{rendered}\n\n{rest}") };
     }
     let kind = one_line(artifact_type, 60).replace('_', " ");
     let title = format!("── {kind}, by {} ──", one_line(agent, 60));
@@ -37,13 +35,22 @@ pub fn render(
 #[must_use]
 pub fn plain(artifact_type: &str, content: &Map<String, Value>) -> String {
     if let Some(markdown) = content.get("markdown").and_then(Value::as_str) {
-        return printable(markdown);
+        return format!("{}\n{}", printable(markdown).trim_end(), beside_markdown(content));
     }
     let mut text = String::new();
     match files(artifact_type, content) {
         Some(files) => source(&mut text, content, files),
         None => object(&mut text, content, 0),
     }
+    text
+}
+
+/// Returns the members of a document beside its Markdown.
+fn beside_markdown(content: &Map<String, Value>) -> String {
+    let rest = content.iter().filter(|(key, _)| *key != "markdown");
+    let rest: Map<String, Value> = rest.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut text = String::new();
+    object(&mut text, &rest, 0);
     text
 }
 
@@ -71,26 +78,16 @@ fn text_of<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 
 /// Writes an overview of source code: what its author says, and the files with their sizes.
 fn source(text: &mut String, content: &Map<String, Value>, files: &[Value]) {
-    for key in ["summary", "entry"] {
-        if let Some(value) = content.get(key).and_then(Value::as_str) {
-            let _ = writeln!(text, "{}: {}", title(key), one_line(value, MAX_TEXT));
-        }
-    }
-    for key in ["notes", "not_built", "deleted"] {
-        let list = content.get(key).and_then(Value::as_array).filter(|list| !list.is_empty());
-        if let Some(list) = list {
-            let _ = writeln!(text, "{}:", title(key));
-            items(text, list, 1);
-        }
-    }
+    let said = content.iter().filter(|(key, _)| *key != "files");
+    let said: Map<String, Value> = said.map(|(key, value)| (key.clone(), value.clone())).collect();
+    object(text, &said, 0);
     let _ = writeln!(text, "Files ({}):", files.len());
-    for file in files.iter().take(MAX_FILES) {
+    for file in files {
         let content = text_of(file, "content").unwrap_or_default();
-        let path = one_line(text_of(file, "path").unwrap_or("?"), MAX_TEXT);
+        let path = one_line(text_of(file, "path").unwrap_or("?"), WHOLE);
         let (lines, bytes) = (content.lines().count(), content.len());
         let _ = writeln!(text, "  {lines:>6} lines {bytes:>9} bytes  {path}");
     }
-    more(text, files.len(), MAX_FILES, "  ");
 }
 
 fn object(text: &mut String, content: &Map<String, Value>, depth: usize) {
@@ -114,7 +111,7 @@ fn object(text: &mut String, content: &Map<String, Value>, depth: usize) {
 
 fn items(text: &mut String, list: &[Value], depth: usize) {
     let indent = "  ".repeat(depth);
-    for item in list.iter().take(MAX_ITEMS) {
+    for item in list {
         match item {
             Value::Object(inner) => {
                 let parts: Vec<_> = inner
@@ -128,22 +125,15 @@ fn items(text: &mut String, list: &[Value], depth: usize) {
             }
         }
     }
-    more(text, list.len(), MAX_ITEMS, &indent);
-}
-
-fn more(text: &mut String, count: usize, shown: usize, indent: &str) {
-    if count > shown {
-        let _ = writeln!(text, "{indent}… and {} more", count - shown);
-    }
 }
 
 fn scalar(value: &Value) -> String {
     match value {
-        Value::String(text) => one_line(text, MAX_TEXT),
+        Value::String(text) => one_line(text, WHOLE),
         Value::Null => "none".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        other => one_line(&other.to_string(), MAX_TEXT),
+        other => one_line(&other.to_string(), WHOLE),
     }
 }
 
@@ -177,6 +167,33 @@ mod tests {
         assert!(text.lines().all(|line| crate::text::width(line) <= 60), "{text}");
         assert_eq!(source_files("source_code", &code).unwrap()[0], ("a.js", "one\ntwo\n"));
         assert_eq!(source_files("project_plan", &code), None);
+    }
+
+    #[test]
+    fn nothing_that_is_decided_on_is_left_out() {
+        let long = format!("{}the end", "x ".repeat(1_000));
+        let items: Vec<_> = (0..100).map(|n| format!("item{n}")).collect();
+        let plan = object_of(json!({
+            "markdown": "# Harmless", "tasks": [{"do": "delete everything"}], "why": long,
+            "items": items,
+        }));
+        let files: Vec<_> =
+            (0..100).map(|n| json!({"path": format!("f{n}.sh"), "content": ""})).collect();
+        let code = object_of(json!({"files": files, "also": "this"}));
+        let texts = [
+            render("project_plan", "analyst", &plan, LOOK),
+            plain("project_plan", &plan),
+            render("source_code", "coder", &code, LOOK),
+            plain("source_code", &code),
+        ];
+        for text in &texts[..2] {
+            for part in ["Harmless", "delete everything", "the end", "item99"] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+        }
+        for text in &texts[2..] {
+            assert!(text.contains("f99.sh") && text.contains("Also: this"), "{text}");
+        }
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! to read on.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use botarmy_client::{Client, Events, Heard};
+use botarmy_client::{Client, ClientError, Events, Heard};
 use botarmy_domain::event::HitlRequestCreated;
 use botarmy_domain::{Entry, EventPayload, EventType, ProjectId, TaskId};
 use botarmy_terminal::text::{one_line, wrap_hard};
@@ -28,6 +28,8 @@ pub(super) const GLANCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(30);
 /// Longest wait for a moment without events.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
+/// Longest time for which a server that is away is waited for.
+const MAX_OUTAGE: Duration = Duration::from_secs(300);
 /// Most entries that are read at once to catch up.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -49,6 +51,8 @@ pub(super) struct Follower<'a> {
     /// Position of the last entry that was read.
     position: u64,
     events: Option<Events>,
+    /// Time since when the server is away.
+    away_since: Option<Instant>,
 }
 
 /// Report of an agent about its task.
@@ -61,13 +65,38 @@ impl<'a> Follower<'a> {
     /// Begins after a position.
     pub(super) fn new(client: &'a Client, screen: Screen, project: &str, position: u64) -> Self {
         let events = Some(client.events(project, Some(position)));
-        Self { client, screen, project: project.to_owned(), position, events }
+        Self { client, screen, project: project.to_owned(), position, events, away_since: None }
     }
 
     /// Waits for what happens from now on, and reads no entries.
     pub(super) fn of_changes(client: &'a Client, screen: Screen, project: &str) -> Self {
         let events = Some(client.events(project, None));
-        Self { client, screen, project: project.to_owned(), position: 0, events }
+        let (project, position) = (project.to_owned(), 0);
+        Self { client, screen, project, position, events, away_since: None }
+    }
+
+    /// Waits for a server that is away, so that its restart ends nothing.
+    ///
+    /// # Errors
+    /// Another error, and that of a server that has been away for [`MAX_OUTAGE`].
+    pub(super) async fn outlast(&mut self, error: anyhow::Error) -> anyhow::Result<()> {
+        let is_outage = error.downcast_ref().is_some_and(ClientError::is_outage);
+        let is_first = self.away_since.is_none();
+        let since = *self.away_since.get_or_insert_with(Instant::now);
+        if !is_outage || since.elapsed() > MAX_OUTAGE {
+            return Err(error);
+        }
+        if is_first {
+            self.screen.clear_status();
+            self.screen.note(&format!("{error}; waiting for it"));
+        }
+        tokio::time::sleep(POLL).await;
+        Ok(())
+    }
+
+    /// Notes that the server answers.
+    pub(super) fn reached(&mut self) {
+        self.away_since = None;
     }
 
     /// Waits until something may have happened. The future may be dropped at any time.
@@ -275,8 +304,24 @@ async fn before_the_last(client: &Client, id: &str) -> anyhow::Result<u64> {
     Ok(newest.last().map_or(0, |entry| number(entry, "/seq").saturating_sub(1)))
 }
 
-/// Shows what has happened, and waits for what happens next. Returns the project when it has ended.
+/// Shows what has happened, and waits for what happens next, or for a server that is away. Returns the
+/// project when it has ended.
 pub(super) async fn step(
+    client: &Client,
+    id: &str,
+    follower: &mut Follower<'_>,
+    view: &mut View,
+) -> anyhow::Result<Option<Value>> {
+    match look(client, id, follower, view).await {
+        Ok(ended) => {
+            follower.reached();
+            Ok(ended)
+        }
+        Err(error) => follower.outlast(error).await.map(|()| None),
+    }
+}
+
+async fn look(
     client: &Client,
     id: &str,
     follower: &mut Follower<'_>,

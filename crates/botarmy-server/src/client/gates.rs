@@ -203,9 +203,14 @@ async fn next(session: &Session, project: &str) -> anyhow::Result<ExitCode> {
     let (client, screen) = (&session.client, session.screen);
     let mut follower = Follower::of_changes(client, screen, project);
     loop {
-        let status = client.get(&["projects", project], &[]).await?;
-        let path = ["hitl", "project", project, "requests"];
-        let open = client.items(&path, &[("status_filter", "pending")], 100).all().await?;
+        let (status, open) = match pending(client, project).await {
+            Ok(found) => found,
+            Err(error) => {
+                follower.outlast(error).await?;
+                continue;
+            }
+        };
+        follower.reached();
         if let Some(request) = open.last() {
             if screen.is_json {
                 screen.json(request);
@@ -216,10 +221,18 @@ async fn next(session: &Session, project: &str) -> anyhow::Result<ExitCode> {
         }
         let status = one_line(text(&status, "/status"), 40);
         ensure!(["active", "paused"].contains(&status.as_str()), "The project is {status}.");
-        if let Ok(changed) = tokio::time::timeout(GLANCE, follower.changed()).await {
-            changed?;
+        if let Ok(Err(error)) = tokio::time::timeout(GLANCE, follower.changed()).await {
+            follower.outlast(error).await?;
         }
     }
+}
+
+/// Reads a project, and its requests that wait.
+async fn pending(client: &Client, project: &str) -> anyhow::Result<(Value, Vec<Value>)> {
+    let status = client.get(&["projects", project], &[]).await?;
+    let path = ["hitl", "project", project, "requests"];
+    let open = client.items(&path, &[("status_filter", "pending")], 100).all().await?;
+    Ok((status, open))
 }
 
 /// Request with the documents under review.
@@ -357,12 +370,15 @@ fn difference(kind: &str, old: &Value, new: &Value, look: Look) -> String {
             .find(|(name, _)| *name == path)
             .map_or_else(String::new, |(_, c)| (*c).to_owned())
     };
-    let parts: Vec<_> = paths
+    // What the author says, and the list of files with their sizes.
+    let (said, says) = (document::plain(kind, &old), document::plain(kind, &new));
+    let overview = diff::unified(("before", &said), ("now", &says), look);
+    let parts: Vec<_> = overview
         .into_iter()
-        .filter_map(|path| {
+        .chain(paths.into_iter().filter_map(|path| {
             let (old, new) = (content(&before, path), content(&after, path));
             diff::unified((&format!("a/{path}"), &old), (&format!("b/{path}"), &new), look)
-        })
+        }))
         .collect();
     if parts.is_empty() { none } else { parts.join("\n") }
 }

@@ -51,9 +51,6 @@ pub(crate) struct Search {
     /// Only events of this type, such as hitl_response.
     #[arg(long = "type", value_name = "TYPE")]
     event_type: Option<EventType>,
-    /// Only entries by this actor.
-    #[arg(long, value_name = "NAME")]
-    actor: Option<String>,
     /// Only entries from this time or day on, such as 2026-12-01 (UTC).
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -83,7 +80,6 @@ async fn search(session: &Session, options: &Search) -> anyhow::Result<ExitCode>
         ("task_id", options.task.map(|id| id.to_string())),
         ("hitl_request_id", options.gate.map(|id| id.to_string())),
         ("event_type", options.event_type.map(|kind| kind.to_string())),
-        ("actor", options.actor.clone()),
         ("start_date", options.since.clone()),
         ("end_date", options.until.clone()),
     ];
@@ -131,7 +127,9 @@ async fn tail(session: &Session, options: &Tail) -> anyhow::Result<ExitCode> {
             // Progress is in no log.
             Heard::Event(event) if event.data.get("seq").is_some() => {
                 if !is_shown(&event.data) {
-                    show(session, &event.data);
+                    // The entry itself: a frame has other names, and not the actor.
+                    let id = text(&event.data, "/id");
+                    show(session, &session.client.get(&["audit", "events", id], &[]).await?);
                 }
             }
             Heard::Event(event) if event.event_type == "gap" => {
@@ -156,17 +154,14 @@ fn without_stream(error: ClientError) -> anyhow::Error {
     }
 }
 
-/// Shows an entry of the audit API, or a frame of the event stream, in one line.
+/// Shows an entry in one line.
 fn show(session: &Session, entry: &Value) {
     let screen = &session.screen;
     if screen.is_json {
         screen.json_line(entry);
         return;
     }
-    let (time, data) = match entry.get("event_data") {
-        Some(data) => (clock(entry, "/created_at"), data),
-        None => (clock(entry, "/timestamp"), &entry["data"]),
-    };
+    let (time, data) = (clock(entry, "/created_at"), &entry["event_data"]);
     let kind = text(entry, "/event_type");
     let about = about(data);
     let actor = one_line(text(entry, "/event_metadata/actor"), 40);

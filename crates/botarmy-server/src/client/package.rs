@@ -8,7 +8,7 @@ use anyhow::Context;
 use botarmy_client::{Client, ClientError};
 use botarmy_domain::ProjectId;
 use botarmy_terminal::table::{Cell, Column};
-use botarmy_terminal::text::grouped;
+use botarmy_terminal::text::{grouped, one_line};
 use clap::Subcommand;
 use serde_json::Value;
 
@@ -51,6 +51,13 @@ pub(super) async fn run(
         PackageCommand::Download { project, out } => {
             let id = project.to_string();
             let summary = session.client.get(&["artifacts", &id, "summary"], &[]).await?;
+            let project = session.client.get(&["projects", &id], &[]).await?;
+            let status = text(&project, "/status");
+            if status != "completed" {
+                let status = one_line(status, 40);
+                let note = format!("The project is {status}: its package is not complete.");
+                session.screen.note(&note);
+            }
             let out = package_file::place(out.as_deref(), text(&summary, "/project_name"))?;
             let size = download(&session.client, &id, &out).await?;
             if session.screen.is_json {

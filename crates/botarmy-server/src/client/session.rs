@@ -143,7 +143,7 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
             | ClientError::TimedOut { .. }
             | ClientError::BrokenOff { .. },
         ) => UNREACHABLE,
-        Some(ClientError::Configuration(_)) => USAGE,
+        Some(ClientError::Configuration(_) | ClientError::File { is_written: false, .. }) => USAGE,
         _ => 1,
     }
 }

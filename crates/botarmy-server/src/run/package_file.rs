@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+/// Longest beginning of a name, in bytes, so that the name of the file fits in 255.
+const MAX_STEM: usize = 200;
+
 /// Returns the place of the package: the one that was asked for, or else one in the current folder
 /// that is named like the project.
 ///
@@ -22,8 +25,16 @@ pub(crate) fn place(wanted: Option<&Path>, name: &str) -> anyhow::Result<PathBuf
 
 fn default_place(name: &str) -> anyhow::Result<PathBuf> {
     let safe = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
-    let stem: String = name.chars().map(safe).collect();
-    let out = PathBuf::from(format!("{}_artifacts.zip", stem.trim_matches('_')));
+    let mut stem = String::new();
+    for letter in name.chars().map(safe) {
+        if stem.len() + letter.len_utf8() > MAX_STEM {
+            break;
+        }
+        stem.push(letter);
+    }
+    // A name that begins with a hyphen is an option to other programs.
+    let stem = stem.trim_matches('_').trim_start_matches('-');
+    let out = PathBuf::from(format!("{stem}_artifacts.zip"));
     if out.exists() {
         bail!(
             "{} exists already; say where the package is to go with --out FILE.zip",
