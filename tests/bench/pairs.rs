@@ -327,6 +327,7 @@ mod tests {
             ("audit", &[Milliseconds, Milliseconds]),
             ("fanout", &[Milliseconds]),
             ("access", &[Milliseconds]),
+            ("scrape", &[]),
             ("boot", &[Milliseconds, Milliseconds, Megabytes]),
             ("full-submit", &[PerSecond, Milliseconds]),
             ("full-start", &[Milliseconds, Milliseconds]),

@@ -54,11 +54,20 @@ pub(crate) fn guides() -> Vec<(String, String)> {
 
 /// Returns the fenced blocks with this info string, in order.
 pub(crate) fn blocks(text: &str, fence: &str) -> Vec<String> {
-    let opening = format!("```{fence}\n");
-    text.split(&opening)
-        .skip(1)
-        .map(|rest| rest.split("\n```").next().unwrap_or_default().to_owned())
-        .collect()
+    let opening = format!("```{fence}");
+    let mut lines = text.lines();
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        // The block of an item of a list is indented.
+        let Some(indent) = line.strip_suffix(&opening).filter(|indent| indent.trim().is_empty())
+        else {
+            continue;
+        };
+        let inside = lines.by_ref().take_while(|line| line.trim_start() != "```");
+        let inside: Vec<_> = inside.map(|line| line.strip_prefix(indent).unwrap_or(line)).collect();
+        found.push(inside.join("\n"));
+    }
+    found
 }
 
 /// Returns the blocks as one script for this server.

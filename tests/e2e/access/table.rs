@@ -223,6 +223,8 @@ pub(super) struct Target {
     pub(super) project: Project,
     /// Principal that administrators may change.
     victim: Keyed,
+    /// Webhook, and an attempt to deliver for it.
+    webhook: (String, String),
 }
 
 /// Place of the grant of a caller, relative to its target.
@@ -310,8 +312,8 @@ pub(super) fn filled(path: &str, operation: &str, target: &Target) -> String {
         ("file", "swagger-ui.css"),
         ("key_id", &target.victim.key_id),
         ("session_id", "0190a0b0-0000-7000-8000-00000000000a"),
-        ("webhook_id", "0190a0b0-0000-7000-8000-00000000000a"),
-        ("delivery_id", "0190a0b0-0000-7000-8000-00000000000a"),
+        ("webhook_id", &target.webhook.0),
+        ("delivery_id", &target.webhook.1),
         ("principal_id", &target.victim.principal),
         ("lease", project.lease["lease"].as_str().unwrap_or_default()),
     ] {
@@ -339,6 +341,7 @@ fn nowhere() -> Target {
             lease: json!({"lease": ""}),
         },
         victim: Keyed { principal: id(), key_id: id(), key: String::new() },
+        webhook: (id(), id()),
     }
 }
 
@@ -355,7 +358,19 @@ async fn status(response: reqwest::Response, operation: &str) -> u16 {
 pub(super) async fn target(server: &TestServer) -> Target {
     let project = Project::new(server).await;
     let grants = json!([{"role": "viewer", "on": "all"}]);
-    Target { project, victim: principal(server, "service", grants).await }
+    let victim = principal(server, "service", grants).await;
+    Target { project, victim, webhook: webhook(server).await }
+}
+
+/// Creates a webhook to a host that does not exist, and makes an attempt to deliver to it.
+async fn webhook(server: &TestServer) -> (String, String) {
+    let body = json!({"url": "https://hooks.invalid/", "events": ["webhook_deleted"]});
+    let (status, webhook) = server.post("/api/v1/webhooks", body).await;
+    assert_eq!(status, 201, "{webhook}");
+    let id = webhook["id"].as_str().unwrap().to_owned();
+    let (status, attempt) = server.post(&format!("/api/v1/webhooks/{id}/test"), json!({})).await;
+    assert_eq!(status, 200, "{attempt}");
+    (id, attempt["id"].as_str().unwrap().to_owned())
 }
 
 /// Returns the credential of a column for a target. Grants elsewhere are on the project `other`.
