@@ -1,8 +1,8 @@
 //! An MCP server for assistants. It reads and starts projects and, if it is allowed to, answers gates,
 //! through the REST API of a BotArmy server and with one key.
 //!
-//! Start with [`tool`], the table of the tools. [`server`] is the protocol, [`parameter`] the arguments,
-//! [`answer`] the form of results: whatever agents or people wrote is marked as data in them.
+//! Start with `tool`, the table of the tools. `server` is the protocol, `parameter` the arguments,
+//! `answer` the form of results: whatever agents or people wrote is marked as data in them.
 
 mod answer;
 mod api;

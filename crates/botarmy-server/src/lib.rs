@@ -18,7 +18,7 @@ mod health_log;
 pub mod logging;
 mod manual;
 #[cfg(feature = "mcp")]
-pub mod mcp;
+mod mcp;
 mod metrics;
 pub mod migrate;
 #[cfg(feature = "llm")]

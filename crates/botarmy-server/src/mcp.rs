@@ -19,7 +19,7 @@ use crate::system::RandomIds;
 
 /// Options of `mcp`.
 #[derive(Debug, Args)]
-pub struct Mcp {
+pub(crate) struct Mcp {
     /// The address of the server, such as https://botarmy.example [default: BOTARMY_SERVER, then the
     /// profile].
     #[arg(long, value_name = "URL", conflicts_with = "profile")]
@@ -49,7 +49,7 @@ pub struct Mcp {
 ///
 /// # Errors
 /// No server, a key that cannot be used, or a session that could not begin.
-pub async fn run(command: Mcp) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(command: Mcp) -> anyhow::Result<ExitCode> {
     // Standard output belongs to the protocol, and log lines go to standard error.
     logging::start(&Settings::defaults().log, true)?;
     let options = Options { allows_answers: command.allow_answers };
