@@ -130,8 +130,8 @@ const ALTERNATIVES: [(&str, [(&str, &str); 2]); 1] =
     [("BulkBody", [("request_ids", "BulkRequestIds"), ("items", "BulkItems")])];
 
 /// Operations whose body may be left out.
-const OPTIONAL_BODIES: [&str; 4] =
-    ["create_sign_in_link", "extend_lease", "rotate_key", "start_project"];
+const OPTIONAL_BODIES: [&str; 5] =
+    ["create_sign_in_link", "extend_lease", "rotate_key", "rotate_webhook_secret", "start_project"];
 
 /// Completes the document.
 pub(super) fn complete(document: &mut Value) {

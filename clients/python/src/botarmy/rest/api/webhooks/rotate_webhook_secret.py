@@ -14,7 +14,7 @@ from ...types import UNSET, Response, Unset
 def _get_kwargs(
     webhook_id: UUID,
     *,
-    body: RotateSecretBody,
+    body: RotateSecretBody | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def _get_kwargs(
         ),
     }
 
-    _kwargs["json"] = body.to_dict()
+    if not isinstance(body, Unset):
+        _kwargs["json"] = body.to_dict()
 
     headers["Content-Type"] = "application/json"
 
@@ -62,7 +63,7 @@ def sync_detailed(
     webhook_id: UUID,
     *,
     client: Client,
-    body: RotateSecretBody,
+    body: RotateSecretBody | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
 ) -> Response[IssuedWebhookView]:
@@ -80,7 +81,7 @@ def sync(
     webhook_id: UUID,
     *,
     client: Client,
-    body: RotateSecretBody,
+    body: RotateSecretBody | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
 ) -> IssuedWebhookView:
@@ -96,7 +97,7 @@ def sync(
         webhook_id (UUID):
         x_request_id (str | Unset):
         x_user_id (str | Unset):
-        body (RotateSecretBody): Time for which the replaced secret still signs.
+        body (RotateSecretBody | Unset): Time for which the replaced secret still signs.
 
     Raises:
         botarmy.ProblemError: If the server reports an error.
@@ -115,7 +116,7 @@ async def asyncio_detailed(
     webhook_id: UUID,
     *,
     client: Client,
-    body: RotateSecretBody,
+    body: RotateSecretBody | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
 ) -> Response[IssuedWebhookView]:
@@ -133,7 +134,7 @@ async def asyncio(
     webhook_id: UUID,
     *,
     client: Client,
-    body: RotateSecretBody,
+    body: RotateSecretBody | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
 ) -> IssuedWebhookView:
