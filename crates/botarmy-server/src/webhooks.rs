@@ -9,7 +9,7 @@ use crate::settings::Settings;
 /// Returns the sender.
 ///
 /// # Errors
-/// Networks or certificates that cannot be read.
+/// Networks that cannot be read.
 #[cfg(feature = "webhooks")]
 pub(crate) fn sender(settings: &Settings) -> anyhow::Result<Option<Arc<dyn WebhookSender>>> {
     use anyhow::Context;
@@ -21,7 +21,7 @@ pub(crate) fn sender(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Webho
         allow_http: webhooks.allow_http,
         networks: Networks::parse(&webhooks.allow_networks).context("webhooks.allow_networks")?,
     };
-    Ok(Some(Arc::new(HttpSender::new(sender).context("webhooks cannot be sent")?)))
+    Ok(Some(Arc::new(HttpSender::new(sender))))
 }
 
 /// Returns no sender: creating a webhook is refused.

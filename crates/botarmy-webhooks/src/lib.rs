@@ -12,4 +12,4 @@ mod signature;
 mod webhook_sender;
 
 pub use networks::{MalformedNetwork, Networks};
-pub use webhook_sender::{HttpSender, SenderSettings, SetupError};
+pub use webhook_sender::{HttpSender, SenderSettings};

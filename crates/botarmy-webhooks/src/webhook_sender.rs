@@ -1,6 +1,6 @@
 //! The port: one request for each message, with a time limit, and without redirections or proxies.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -10,7 +10,9 @@ use botarmy_domain::{SendResult, Timestamp};
 use botarmy_tls::{Trust, TrustError, verifier};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, redirect, retry};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
+use tracing::warn;
 use url::Url;
 
 use crate::address;
@@ -34,9 +36,9 @@ pub struct SenderSettings {
     pub networks: Networks,
 }
 
-/// Error of creating a sender.
+/// Error of creating the HTTP client.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
+enum SetupError {
     /// The certificates of the system cannot be used.
     #[error("the certificates of this system cannot be used")]
     Trust(#[from] TrustError),
@@ -49,18 +51,22 @@ pub enum SetupError {
 }
 
 /// Sends messages over HTTP.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct HttpSender {
-    client: reqwest::Client,
+    /// Created with the first message: reading the certificates of the system takes several
+    /// milliseconds, and most servers have no webhook.
+    client: OnceCell<reqwest::Client>,
     settings: SenderSettings,
 }
 
 impl HttpSender {
     /// Creates a sender that trusts the certificates of the system.
-    ///
-    /// # Errors
-    /// Certificates that cannot be used.
-    pub fn new(settings: SenderSettings) -> Result<Self, SetupError> {
+    #[must_use]
+    pub const fn new(settings: SenderSettings) -> Self {
+        Self { client: OnceCell::const_new(), settings }
+    }
+
+    fn new_client(settings: &SenderSettings) -> Result<reqwest::Client, SetupError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
@@ -72,7 +78,7 @@ impl HttpSender {
             }
             Err(error) => return Err(error.into()),
         };
-        let client = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.with_no_client_auth())
             .redirect(redirect::Policy::none())
             .retry(retry::never())
@@ -81,9 +87,8 @@ impl HttpSender {
             .timeout(settings.timeout)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(1)
-            .user_agent(concat!("botarmy/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, settings })
+            .user_agent(concat!("botarmy/", env!("CARGO_PKG_VERSION")));
+        Ok(builder.build()?)
     }
 
     fn checked(&self, url: &str) -> Result<Url, String> {
@@ -96,8 +101,12 @@ impl HttpSender {
         let id = message.id.to_string();
         let timestamp = message.at.micros().div_euclid(1_000_000);
         let signature = signature::header(&message.keys, &id, timestamp, &message.body);
-        let request = self
-            .client
+        let client = self.client.get_or_try_init(async || Self::new_client(&self.settings));
+        let client = client.await.map_err(|error| {
+            warn!(error = &error as &dyn Error, "Webhooks cannot be sent");
+            error.to_string()
+        })?;
+        let request = client
             .post(url)
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", id)
