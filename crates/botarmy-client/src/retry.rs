@@ -12,7 +12,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Wait before the first repetition; it doubles with each.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
-/// What a repetition of a request does.
+/// Effect of a repetition of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repetition {
     /// Nothing more than the first: it reads, or it has an idempotency key.

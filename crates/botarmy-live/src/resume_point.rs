@@ -67,6 +67,14 @@ impl ResumePoint {
         point
     }
 
+    /// Returns the position with all of its logs kept until a time after `now` was reached. The text
+    /// does not say when they were written.
+    pub(crate) fn kept_until(mut self, now: Timestamp) -> Self {
+        self.since = self.since.min(now);
+        self.sent.values_mut().for_each(|sent| sent.at = now);
+        self
+    }
+
     /// Returns the time before which everything was sent.
     pub(crate) const fn since(&self) -> Timestamp {
         self.since
@@ -155,16 +163,6 @@ impl FromStr for ResumePoint {
             }
         }
         Ok(Self { since, system, sent })
-    }
-}
-
-impl ResumePoint {
-    /// Returns the position with all of its logs kept until a time after `now` was reached. The text
-    /// does not say when they were written.
-    pub(crate) fn kept_until(mut self, now: Timestamp) -> Self {
-        self.since = self.since.min(now);
-        self.sent.values_mut().for_each(|sent| sent.at = now);
-        self
     }
 }
 

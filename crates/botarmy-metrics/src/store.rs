@@ -31,7 +31,7 @@ struct Inner {
     errors: AtomicU64,
 }
 
-/// Where the figures are read.
+/// Source of the figures.
 #[async_trait]
 pub(crate) trait Source: Send + Sync + 'static {
     async fn read(&self, now: Timestamp) -> Result<Figures, StoreError>;

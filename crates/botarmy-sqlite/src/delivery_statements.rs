@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
-/// What the writer is to do.
+/// Change of the progress of webhooks, which the writer makes.
 #[derive(Debug)]
 pub(crate) enum DeliveryWrite {
     /// Takes or extends a lease.

@@ -19,7 +19,7 @@ pub enum Style {
     Strong,
     /// Italic.
     Slanted,
-    /// What matters less.
+    /// Text of less importance.
     Dim,
     /// Success.
     Good,

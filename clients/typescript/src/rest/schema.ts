@@ -1189,7 +1189,7 @@ export interface paths {
         put?: never;
         /**
          * Creates a subscription, which sends the entries that are committed from now on.
-         * @description What is sent is limited by the rights of the caller, who is the owner. The response has the secret, so
+         * @description The rights of the caller, who is the owner, limit the entries that are sent. The response has the secret, so
          *     it is not kept for a repetition: a repeated request creates another subscription.
          */
         post: operations["create_webhook"];

@@ -78,7 +78,7 @@ pub(crate) struct OutputOptions {
     /// Print the server's JSON: one document, or a line for each event.
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// When to use colours; NO_COLOR turns them off where it is `auto`.
+    /// Use of colours; NO_COLOR turns them off where it is `auto`.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
 }

@@ -78,8 +78,8 @@ def sync(
 ) -> IssuedWebhookView:
     """Creates a subscription, which sends the entries that are committed from now on.
 
-    What is sent is limited by the rights of the caller, who is the owner. The response has the
-    secret, so
+    The rights of the caller, who is the owner, limit the entries that are sent. The response
+    has the secret, so
     it is not kept for a repetition: a repeated request creates another subscription.
 
     Args:
