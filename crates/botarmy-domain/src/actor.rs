@@ -13,3 +13,14 @@ pub struct Actor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<PrincipalId>,
 }
+
+impl Actor {
+    /// Returns whether both are the same party. Names count only where one of both has no id.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self.principal, other.principal) {
+            (Some(id), Some(own)) => id == own,
+            _ => self.name == other.name,
+        }
+    }
+}

@@ -102,6 +102,33 @@ impl Caller {
         Self::proven(person, Authentication::Session, session.id, rights)
     }
 
+    /// Returns a person who answers with a link; without one, as they will answer with it.
+    #[must_use]
+    pub fn with_link(
+        person: &Actor,
+        groups: BTreeSet<String>,
+        rights: Rights,
+        link: Option<CredentialId>,
+    ) -> Self {
+        Self::new(Identity {
+            source: EventSource::User,
+            name: person.name.clone(),
+            kind: PrincipalKind::Person,
+            principal: person.principal,
+            groups,
+            authentication: Authentication::Link,
+            credential: link,
+            rights,
+        })
+        .with_via(Via::Link)
+    }
+
+    /// Returns the person of an open server who answers with a link.
+    #[must_use]
+    pub fn named_in_link(name: &str) -> Self {
+        Self::unproven(name, Authentication::Link).with_via(Via::Link)
+    }
+
     /// Returns the person that an OpenID provider has confirmed, who may do nothing yet but sign in.
     #[must_use]
     pub fn openid(identity: &OpenIdIdentity) -> Self {
@@ -371,6 +398,15 @@ impl Caller {
         self.identity.kind
     }
 
+    /// Returns whether the caller is a person who acts in their own name. A program with the key of a
+    /// person that works on tasks is not, nor is a program with the token of a lease.
+    #[must_use]
+    pub fn is_person(&self) -> bool {
+        self.kind() == PrincipalKind::Person
+            && self.identity.source == EventSource::User
+            && self.authentication() != Authentication::Lease
+    }
+
     /// Returns the groups that the principal is in.
     #[must_use]
     pub fn groups(&self) -> &BTreeSet<String> {
@@ -584,6 +620,7 @@ mod tests {
                 openid: None,
                 groups: BTreeSet::new(),
                 grants: Vec::new(),
+                delegation: None,
                 disabled: false,
                 deleted_at: None,
                 created_at: crate::timestamp::Timestamp::from_micros(0),

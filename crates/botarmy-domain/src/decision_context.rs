@@ -1,15 +1,17 @@
 //! Circumstances of a decision, passed in so that the same decision on the same snapshot gives the
 //! same bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::caller::Caller;
+use crate::hitl::{GateSettings, Roster};
 use crate::id_generator::{self, IdGenerator};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::OnExpiry;
 
 /// Values that apply where a workflow or a request does not say.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Defaults {
     /// Time that a request waits for an answer, in seconds.
     pub gate_ttl_s: u32,
@@ -19,6 +21,8 @@ pub struct Defaults {
     pub backoff: Duration,
     /// Confidence from 0 to 1 below which a result is reviewed by a person.
     pub confidence_threshold: f64,
+    /// Rules of the server for requests to people.
+    pub gates: Arc<GateSettings>,
 }
 
 impl Default for Defaults {
@@ -28,6 +32,7 @@ impl Default for Defaults {
             on_expiry: OnExpiry::KeepWaiting,
             backoff: Duration::from_secs(1),
             confidence_threshold: 0.8,
+            gates: Arc::default(),
         }
     }
 }
@@ -41,6 +46,11 @@ pub struct DecisionContext {
     pub seed: u128,
     /// Values that apply where a workflow or a request does not say.
     pub defaults: Defaults,
+    /// People who can sign in; `None` on an open server, which knows none.
+    pub roster: Option<Arc<Roster>>,
+    /// Whether people may answer requests that have expired: the server has just started, and could not be
+    /// reached before.
+    pub in_grace: bool,
     /// Party on whose behalf the decision is taken.
     pub caller: Caller,
 }
@@ -49,7 +59,7 @@ impl DecisionContext {
     /// Returns a context with the built-in defaults. No two decisions may share a `seed`.
     #[must_use]
     pub fn new(now: Timestamp, seed: u128, caller: Caller) -> Self {
-        Self { now, seed, defaults: Defaults::default(), caller }
+        Self { now, seed, defaults: Defaults::default(), roster: None, in_grace: false, caller }
     }
 
     /// Returns the context for the `n`th of several decisions at the same time, with its own seed.

@@ -57,6 +57,22 @@ pub enum DomainError {
     /// Parts of a document in the request are invalid.
     #[error("{}", .0.iter().map(|one| format!("{}: {}", one.pointer, one.message)).collect::<Vec<_>>().join("; "))]
     InvalidDocument(Vec<InvalidPart>),
+    /// The request has to state what it is about.
+    #[error("{detail}")]
+    PreconditionRequired {
+        /// Code for programs, such as `digest_required`.
+        code: &'static str,
+        /// Explanation and remedy for people.
+        detail: String,
+    },
+    /// What was addressed existed, and is over.
+    #[error("{detail}")]
+    Gone {
+        /// Code for programs, such as `link_used`.
+        code: &'static str,
+        /// Explanation and remedy for people.
+        detail: String,
+    },
     /// The request is well-formed but contradicts itself or lacks something.
     #[error("{0}")]
     BadRequest(String),

@@ -113,9 +113,9 @@ pub use trace::{Span, SpanKind, SpanValue, TraceContext};
 pub use usage::Usage;
 pub use vocabulary::{
     ActivityState, AddressClass, AgentStatusKind, AgentType, ArtifactType, Authentication,
-    DeliveryKind, EventSource, EventType, Exclusion, HitlAction, HitlKind, HitlStatus, OnExpiry,
-    Oversight, Permission, PrincipalKind, ProjectStatus, Role, SessionEnd, StepStatus, TaskStatus,
-    Via, WebhookStop,
+    DeliveryKind, DueKind, EventSource, EventType, Exclusion, HitlAction, HitlKind, HitlOutcome,
+    HitlStatus, OnExpiry, Oversight, Permission, PrincipalKind, ProjectStatus, Role, SessionEnd,
+    StepStatus, TaskStatus, Verdict, Via, WebhookStop,
 };
 pub use webhook::{
     Cursor, Delivery, DeliveryProgress, NewWebhook, SendResult, Undelivered, Webhook,

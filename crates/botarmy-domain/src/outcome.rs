@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::artifact::NewArtifact;
+use crate::hitl::Selector;
 use crate::ids::ContextId;
 use crate::usage::Usage;
 
@@ -34,7 +35,7 @@ pub enum Outcome {
 }
 
 /// A question to a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Question {
     /// Question in plain text.
     pub question: String,
@@ -42,6 +43,12 @@ pub struct Question {
     pub options: Vec<String>,
     /// Artifacts that the question is about; they must be of the same project.
     pub artifacts: Vec<ContextId>,
+    /// Name of a policy of the project's workflow.
+    pub policy: Option<String>,
+    /// People who are asked first.
+    pub assignees: Vec<Selector>,
+    /// JSON Schema of the answer.
+    pub response_schema: Option<Map<String, Value>>,
 }
 
 /// Error of a run.

@@ -174,7 +174,7 @@ impl Plan {
             let status = self.progress.of(&step.name).status;
             matches!(status, StepStatus::Done | StepStatus::Skipped)
         };
-        let gated = || makers().filter(|step| step.is_gated(oversight));
+        let gated = || makers().filter(|step| self.workflow.reviews_result(step, oversight));
         let over = gated().rfind(is_over);
         // A step that repairs waits again as soon as its result is approved.
         over.or_else(|| {

@@ -68,6 +68,7 @@ impl Rebuilt {
                 | EventType::ArtifactCreated
                 | EventType::TaskCompleted
                 | EventType::HitlRequestCreated
+                | EventType::HitlSubjectChanged
                 | EventType::HitlResponse
                 | EventType::HitlTimeout
         ) {
@@ -84,11 +85,20 @@ impl Rebuilt {
                 }
             }
             EventPayload::HitlRequestCreated(HitlRequestCreated::Opened(opened)) => {
-                if let (HitlKind::Approval, Some(step)) = (opened.kind, opened.step) {
+                // What is reviewed before it runs has no result yet.
+                let is_result = opened.planned.is_none();
+                if let (HitlKind::Approval, Some(step), true) =
+                    (opened.kind, opened.step, is_result)
+                {
                     self.opened(opened.hitl_request_id, step, opened.subject);
                 }
             }
             EventPayload::HitlRequestCreated(HitlRequestCreated::SubjectChanged(changed)) => {
+                if let Some((_, subject)) = self.subjects.get_mut(&changed.hitl_request_id) {
+                    *subject = changed.subject;
+                }
+            }
+            EventPayload::HitlSubjectChanged(changed) => {
                 if let Some((_, subject)) = self.subjects.get_mut(&changed.hitl_request_id) {
                     *subject = changed.subject;
                 }

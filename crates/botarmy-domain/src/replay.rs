@@ -32,7 +32,7 @@ use crate::ids::{
 };
 use crate::log::{Entry, GENESIS, HeadMark, LogId, Verification};
 use crate::package::Package;
-use crate::project::{Counts, Project};
+use crate::project::{Counts, Project, ProjectState};
 use crate::record::Record;
 use crate::task::Task;
 use crate::timestamp::Timestamp;
@@ -128,7 +128,19 @@ impl Replay {
             | E::ProjectReopened(_)
             | E::ProjectCompleted(_)
             | E::ProjectHalted(_)
-            | E::ProjectCancelled(_) => self.apply_to_project(entry, payload),
+            | E::ProjectCancelled(_) => {
+                let is_paused = match &payload {
+                    E::ProjectPaused(paused) => Some(paused.stops_clocks),
+                    E::ProjectResumed(_) => Some(false),
+                    _ => None,
+                };
+                self.apply_to_project(entry, payload);
+                match is_paused {
+                    Some(true) => self.change_clocks(entry, HitlRequest::stop_clock),
+                    Some(false) => self.change_clocks(entry, HitlRequest::start_clock),
+                    None => {}
+                }
+            }
             E::TaskCreated(_)
             | E::TaskStarted(_)
             | E::TaskCompleted(_)
@@ -142,6 +154,19 @@ impl Replay {
             | E::HitlResponse(_)
             | E::HitlTimeout(_)
             | E::HitlCancelled(_)
+            | E::HitlVoteCast(_)
+            | E::HitlVoteWithdrawn(_)
+            | E::HitlSubjectChanged(_)
+            | E::HitlClaimed(_)
+            | E::HitlUnclaimed(_)
+            | E::HitlDelegated(_)
+            | E::HitlCommented(_)
+            | E::HitlReminded(_)
+            | E::HitlEscalated(_)
+            | E::HitlExtended(_)
+            | E::HitlUnsatisfiable(_)
+            | E::HitlLinkIssued(_)
+            | E::HitlLinkRevoked(_)
             | E::BudgetExhausted(_) => self.apply_to_request(entry, payload),
             E::ArtifactCreated(created) => self.artifact_created(entry, created),
             E::ArtifactsGenerated(generated) => {
@@ -166,7 +191,8 @@ impl Replay {
             | E::KeyRevoked(_)
             | E::SessionStarted(_)
             | E::SessionEnded(_)
-            | E::SignInLinkCreated(_) => self.access.apply(entry, payload),
+            | E::SignInLinkCreated(_)
+            | E::DelegationChanged(_) => self.access.apply(entry, payload),
             E::WebhookCreated(_)
             | E::WebhookChanged(_)
             | E::WebhookDisabled(_)
@@ -211,6 +237,9 @@ impl Replay {
         if let (StopScope::Project(_), Some(project)) = (stopped.scope, &mut self.project) {
             project.stop(entry, &stopped);
         }
+        if stopped.stops_clocks {
+            self.change_clocks(entry, HitlRequest::stop_clock);
+        }
         let EmergencyStopped { scope, reason, stopped_by: by, .. } = stopped;
         self.stops.insert(scope, Stop { scope, reason, by, at: entry.created_at });
     }
@@ -218,6 +247,9 @@ impl Replay {
     fn released(&mut self, entry: &Entry, released: &EmergencyReleased) {
         if let (StopScope::Project(_), Some(project)) = (released.scope, &mut self.project) {
             project.release(entry);
+            if matches!(project.state, ProjectState::Active) {
+                self.change_clocks(entry, HitlRequest::start_clock);
+            }
         }
         self.stops.remove(&released.scope);
     }

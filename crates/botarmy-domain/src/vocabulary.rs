@@ -127,6 +127,57 @@ words! {
         Failure = "failure",
     }
 
+    /// Outcome of a human-in-the-loop request, more specific than its status.
+    HitlOutcome {
+        Approved = "approved",
+        Rejected = "rejected",
+        /// The work is to be done again, with the words of a person.
+        ChangesRequested = "changes_requested",
+        /// A person replaced the document.
+        Amended = "amended",
+        Expired = "expired",
+        Cancelled = "cancelled",
+    }
+
+    /// Answer to a human-in-the-loop request, as policies tell answers apart.
+    Verdict {
+        Approve = "approve",
+        Reject = "reject",
+        /// An amendment with words: the work is done again.
+        RequestChanges = "request_changes",
+        /// An amendment with a document.
+        Amend = "amend",
+    }
+
+    /// Time of a review.
+    ReviewTime {
+        /// After the step: its result is reviewed.
+        After = "after",
+        /// Before the step: its inputs and what it is about to do are reviewed.
+        Before = "before",
+    }
+
+    /// Whether something has to be stated.
+    Need {
+        Required = "required",
+        Optional = "optional",
+    }
+
+    /// Strength of the authentication that an answer needs.
+    AnswerAuth {
+        /// Any, also an API key.
+        Any = "any",
+        /// One with which a person is present: a session, a provider, or a link.
+        Interactive = "interactive",
+    }
+
+    /// Thing that becomes due on a pending request.
+    DueKind {
+        Reminder = "reminder",
+        Escalation = "escalation",
+        Expiry = "expiry",
+    }
+
     /// Consequence of a request that expires without an answer.
     OnExpiry {
         Reject = "reject",
@@ -215,6 +266,8 @@ words! {
         Terminal = "terminal",
         /// An MCP server, as it says.
         Mcp = "mcp",
+        /// The page of an answer link.
+        Link = "link",
     }
 
     /// Class of the address that a client has.
@@ -366,6 +419,20 @@ words! {
         WebhookChanged = "webhook_changed",
         WebhookDisabled = "webhook_disabled",
         WebhookDeleted = "webhook_deleted",
+        HitlVoteCast = "hitl_vote_cast",
+        HitlVoteWithdrawn = "hitl_vote_withdrawn",
+        HitlSubjectChanged = "hitl_subject_changed",
+        HitlClaimed = "hitl_claimed",
+        HitlUnclaimed = "hitl_unclaimed",
+        HitlDelegated = "hitl_delegated",
+        HitlCommented = "hitl_commented",
+        HitlReminded = "hitl_reminded",
+        HitlEscalated = "hitl_escalated",
+        HitlExtended = "hitl_extended",
+        HitlUnsatisfiable = "hitl_unsatisfiable",
+        HitlLinkIssued = "hitl_link_issued",
+        HitlLinkRevoked = "hitl_link_revoked",
+        DelegationChanged = "delegation_changed",
     }
 }
 
@@ -389,6 +456,7 @@ impl EventType {
                 | Self::WebhookChanged
                 | Self::WebhookDisabled
                 | Self::WebhookDeleted
+                | Self::DelegationChanged
         )
     }
 }

@@ -12,6 +12,7 @@ use super::api_key::ApiKey;
 use super::grant::Grant;
 use super::rights::Rights;
 use crate::error::DomainError;
+use crate::hitl::Delegation;
 use crate::ids::PrincipalId;
 use crate::record::{ColumnKind, ColumnValue, Record, RecordTable};
 use crate::text;
@@ -46,6 +47,9 @@ pub struct Principal {
     /// Grants.
     #[serde(default)]
     pub grants: Vec<Grant>,
+    /// Person who answers requests in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<Delegation>,
     /// Whether its credentials are refused for now.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
@@ -313,6 +317,7 @@ mod tests {
             openid: None,
             groups: BTreeSet::new(),
             grants: Vec::new(),
+            delegation: None,
             disabled: false,
             deleted_at: None,
             created_at: Timestamp::from_micros(0),

@@ -48,14 +48,19 @@ impl Held {
         if is_own { held.union(self.own) } else { held }
     }
 
-    fn sight(&self, permission: Permission, principal: Option<PrincipalId>) -> Option<Sight> {
-        if self.all.has(permission) {
+    /// Returns the projects on which the permissions pass a test; `None` if they do on all.
+    fn sight(
+        &self,
+        test: impl Fn(PermissionSet) -> bool,
+        principal: Option<PrincipalId>,
+    ) -> Option<Sight> {
+        if test(self.all) {
             return None;
         }
-        let named = self.projects.iter().filter(|(_, set)| set.has(permission));
+        let named = self.projects.iter().filter(|(_, set)| test(self.all.union(**set)));
         Some(Sight {
             projects: named.map(|(id, _)| *id).collect(),
-            creator: principal.filter(|_| self.own.has(permission)),
+            creator: principal.filter(|_| test(self.all.union(self.own))),
         })
     }
 
@@ -114,7 +119,16 @@ impl Rights {
     /// Returns the projects on which the permission is held by this principal.
     #[must_use]
     pub fn reach(&self, permission: Permission, principal: Option<PrincipalId>) -> Reach {
-        Reach::limited(self.0.iter().filter_map(|held| held.sight(permission, principal)))
+        let has = |set: PermissionSet| set.has(permission);
+        Reach::limited(self.0.iter().filter_map(|held| held.sight(has, principal)))
+    }
+
+    /// Returns the projects on which this principal holds all that a role gives, as
+    /// [`Rights::covers_on`] has it.
+    #[must_use]
+    pub fn reach_of(&self, role: Role, principal: Option<PrincipalId>) -> Reach {
+        let covers = |set| may_pass_on(set, role);
+        Reach::limited(self.0.iter().filter_map(|held| held.sight(covers, principal)))
     }
 
     /// Returns whether all permissions of a grant are held on its target by the principal itself.
@@ -180,6 +194,30 @@ mod tests {
             narrowed.reach(Permission::ProjectRead, None),
             Reach::limited([Sight { projects: [one].into(), creator: None }])
         );
+    }
+
+    #[test]
+    fn a_role_reaches_the_projects_on_which_it_is_covered() {
+        let ada = PrincipalId::from_uuid(Uuid::from_u128(1));
+        let (one, two) = (project(1), project(2));
+        let rights = Rights::of(
+            &[
+                Grant::on_project(Role::Admin, one),
+                Grant::on_project(Role::Viewer, two),
+                Grant::on_own(Role::Reviewer),
+            ],
+            None,
+        );
+        for role in [Role::Reviewer, Role::Admin] {
+            let reach = rights.reach_of(role, Some(ada));
+            for (id, creator) in [(one, None), (two, None), (two, Some(ada)), (project(3), None)] {
+                let is_own = creator.is_some();
+                let expected = rights.covers_on(role, id, is_own);
+                assert_eq!(reach.sees(id, creator), expected, "{role} {id} {is_own}");
+            }
+        }
+        let all = Rights::of(&[Grant::on_all(Role::Admin)], None);
+        assert!(all.reach_of(Role::Reviewer, Some(ada)).is_everything());
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub use denials::note_denials;
 pub use first_admin::{FIRST_ADMIN, first_admin, first_admin_scope, restore_first_admin};
 pub use keys::{NewApiKey, create_key, revoke_key, rotate_key};
 pub use members::set_member_roles;
-pub use principals::{change_principal, create_principal, id_of};
+pub use principals::{change_delegation, change_principal, create_principal, id_of};
 pub use rules::scope;
 pub use sessions::{
     NOT_A_PERSON, NewLink, NewSession, PERSON_DISABLED, SIGN_IN_EXPIRED, SIGN_IN_INVALID,

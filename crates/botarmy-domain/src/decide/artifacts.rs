@@ -1,13 +1,13 @@
 //! Artifacts stored by hand, and packages.
 
 use super::builder::DecisionBuilder;
+use super::consequences::change_subject;
 use super::flow;
-use crate::artifact::{ArtifactRef, NewArtifact};
+use crate::artifact::NewArtifact;
 use crate::change::{Decision, Row};
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
-use crate::hitl::{HitlRequest, SUBJECT_CHANGED, Subject};
 use crate::package::Package;
 use crate::records::Listed;
 use crate::scope::Snapshot;
@@ -44,8 +44,9 @@ pub fn store(
     for request in builder.open_requests() {
         let step = request.step.as_deref().and_then(|step| plan.workflow.step(step));
         let step = step.filter(|step| step.output == stored.artifact_type);
-        if let Some(step) = step.filter(|_| request.kind == HitlKind::Approval) {
-            change_subject(&mut builder, &request, &stored, verdict(step));
+        let is_result = request.kind == HitlKind::Approval && request.planned.is_none();
+        if let Some(step) = step.filter(|_| is_result) {
+            change_subject(&mut builder, &request, &stored, verdict(step), None)?;
             is_reviewed = true;
         }
     }
@@ -53,38 +54,6 @@ pub fn store(
         flow::review_replacement(&mut builder, &project, step, &stored, verdict(step));
     }
     Ok(builder.finish())
-}
-
-/// Makes an artifact the subject of an open review. `passed` is the value of the loop's `until` key
-/// in it, where the step is tested in a loop.
-fn change_subject(
-    builder: &mut DecisionBuilder<'_>,
-    request: &HitlRequest,
-    stored: &ArtifactRef,
-    passed: Option<bool>,
-) {
-    let mut request = request.clone();
-    request.subject = Subject::of([stored]);
-    request.history.push(builder.history(SUBJECT_CHANGED, None, None));
-    let changed = event::HitlRequestCreated::SubjectChanged(event::SubjectChanged {
-        hitl_request_id: request.id,
-        question: request.question.clone(),
-        subject: request.subject.clone(),
-        expires_at: request.expires_at,
-        updated: true,
-    });
-    match &mut request.replaces {
-        Some(replacement) => replacement.passed = passed,
-        None => {
-            if let Some(step) = request.step.clone() {
-                let by = (stored.id, stored.digest.as_str());
-                builder.update_plan(|plan| {
-                    plan.progress.replaced(&plan.workflow, &step, by, passed);
-                });
-            }
-        }
-    }
-    builder.put_request(request, &E::HitlRequestCreated(changed));
 }
 
 /// Stores the record of a generated package. Needs the scope of its project.

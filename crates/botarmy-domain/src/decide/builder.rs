@@ -14,9 +14,9 @@ use crate::change::{Change, Decision, Row};
 use crate::decision_context::{DecisionContext, Defaults};
 use crate::error::DomainError;
 use crate::event::{self, EventPayload};
-use crate::hitl::{HistoryEntry, HitlRequest, HitlState};
+use crate::hitl::{HistoryEntry, HitlRequest, HitlState, Roster};
 use crate::id_generator::IdGenerator;
-use crate::ids::{HitlRequestId, PrincipalId, ProjectId, TaskId};
+use crate::ids::{EventId, HitlRequestId, PrincipalId, ProjectId, TaskId};
 use crate::log::{Event, LogId, Origin};
 use crate::project::{Counts, Project, ProjectState};
 use crate::records::{Listed, RecordKey, RecordValue};
@@ -34,6 +34,9 @@ pub(super) struct DecisionBuilder<'a> {
     pub(super) id_generator: IdGenerator,
     pub(super) origin: Origin,
     pub(super) defaults: Defaults,
+    pub(super) roster: Option<Arc<Roster>>,
+    /// Whether people may answer requests that have expired.
+    pub(super) in_grace: bool,
     project: Option<Arc<Project>>,
     tasks: BTreeMap<TaskId, Arc<Task>>,
     requests: BTreeMap<HitlRequestId, Arc<HitlRequest>>,
@@ -102,7 +105,9 @@ impl<'a> DecisionBuilder<'a> {
             snapshot,
             id_generator: context.id_generator(),
             origin: context.caller.origin(),
-            defaults: context.defaults,
+            defaults: context.defaults.clone(),
+            roster: context.roster.clone(),
+            in_grace: context.in_grace,
             project: snapshot.project.clone(),
             tasks: snapshot.tasks.clone(),
             requests: snapshot.requests.clone(),
@@ -146,6 +151,14 @@ impl<'a> DecisionBuilder<'a> {
         self.project
             .as_ref()
             .ok_or_else(|| DomainError::not_found("Project", self.snapshot.head.log.key()))
+    }
+
+    /// Returns where the decision takes place.
+    pub(super) fn place(&self) -> Place {
+        match &self.project {
+            Some(project) => Place::Project { id: project.id, creator: project.creator },
+            None => Place::Installation,
+        }
     }
 
     /// Returns the project if it accepts new work.
@@ -239,8 +252,20 @@ impl<'a> DecisionBuilder<'a> {
         task_id: Option<TaskId>,
         hitl_request_id: Option<HitlRequestId>,
     ) {
+        let event = self.id_generator.event();
+        self.push_as(event, row, payload, task_id, hitl_request_id);
+    }
+
+    fn push_as(
+        &mut self,
+        id: EventId,
+        row: Option<Row>,
+        payload: &EventPayload,
+        task_id: Option<TaskId>,
+        hitl_request_id: Option<HitlRequestId>,
+    ) {
         let event = Event {
-            id: self.id_generator.event(),
+            id,
             event_type: payload.event_type(),
             origin: self.origin.clone(),
             task_id,
@@ -315,17 +340,39 @@ impl<'a> DecisionBuilder<'a> {
     }
 
     /// Writes a request in a new state.
-    pub(super) fn put_request(&mut self, mut request: HitlRequest, payload: &EventPayload) {
+    pub(super) fn put_request(&mut self, request: HitlRequest, payload: &EventPayload) {
+        let event = self.id_generator.event();
+        self.put_request_as(event, request, payload);
+    }
+
+    /// Writes a request in a new state that names the id of the event.
+    pub(super) fn put_request_as(
+        &mut self,
+        event: EventId,
+        request: HitlRequest,
+        payload: &EventPayload,
+    ) {
+        let (id, task_id) = (request.id, request.task_id);
+        let row = self.request_row(request);
+        self.push_as(event, Some(row), payload, task_id, Some(id));
+    }
+
+    /// Writes a request in a state that the last event caused.
+    pub(super) fn and_request(&mut self, request: HitlRequest) {
+        let row = self.request_row(request);
+        self.and_row(row);
+    }
+
+    fn request_row(&mut self, mut request: HitlRequest) -> Row {
         request.updated_at = self.at();
         let id = request.id;
         let was_open = self.requests.get(&id).is_some_and(|r| r.status() == HitlStatus::Pending);
         let is_open = request.status() == HitlStatus::Pending;
         self.counts.open_requests =
             self.counts.open_requests + u32::from(is_open) - u32::from(was_open);
-        let task_id = request.task_id;
         let request = Arc::new(request);
         self.requests.insert(id, Arc::clone(&request));
-        self.push(Some(Row::Request(request)), payload, task_id, Some(id));
+        Row::Request(request)
     }
 
     /// Stores an artifact as the newest of its type.

@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 
 use super::builder::{DecisionBuilder, object};
-use super::{budget, exclusion, flow, tasks};
-use crate::artifact::NewArtifact;
+use super::{budget, eligibility, flow, gate, tasks};
+use crate::actor::Actor;
+use crate::artifact::{ArtifactRef, NewArtifact};
 use crate::error::DomainError;
-use crate::hitl::{HitlRequest, Response};
-use crate::ids::ContextId;
+use crate::event::{self, EventPayload as E};
+use crate::hitl::{HitlRequest, Response, SUBJECT_CHANGED, Subject};
+use crate::ids::{ContextId, CredentialId};
 use crate::task::{Answer, Task, TaskState};
-use crate::vocabulary::{
-    AgentType, ArtifactType, Exclusion, HitlAction, HitlKind, StepStatus, TaskStatus,
-};
-use crate::workflow::{Released, Step};
+use crate::vocabulary::{AgentType, ArtifactType, HitlAction, HitlKind, StepStatus, TaskStatus};
+use crate::workflow::Released;
 
 /// Applies the consequences of an approval.
 pub(super) fn approved(
@@ -24,6 +24,7 @@ pub(super) fn approved(
         return flow::advance(builder);
     }
     match request.kind {
+        HitlKind::Approval if request.planned.is_some() => clear(builder, request),
         HitlKind::Approval => {
             if let Some((step, artifact)) =
                 request.step.as_deref().zip(request.subject.artifacts.first())
@@ -37,6 +38,19 @@ pub(super) fn approved(
         HitlKind::Failure => retry_work(builder, request, None),
     }
     flow::advance(builder)
+}
+
+/// Lets a step begin that a person has approved before it runs.
+fn clear(builder: &mut DecisionBuilder<'_>, request: &HitlRequest) {
+    let (Some(step), Some(planned)) = (&request.step, &request.planned) else { return };
+    let cleared = flow::planned_digest(planned, &request.subject.artifacts);
+    builder.update_plan(|plan| {
+        let progress = plan.progress.step(step);
+        progress.status = StepStatus::Waiting;
+        progress.request_id = None;
+        progress.changes_asked = 0;
+        progress.cleared = Some(cleared);
+    });
 }
 
 /// Releases the approved result of a step, and finishes the step if it waits for the answer. `passed`
@@ -108,10 +122,16 @@ pub(super) fn amend(
         (_, step, kind) => {
             let feedback = feedback(builder, request)?;
             if let Some(step) = step {
-                add_amender(builder, step);
+                add_amender(builder, request, step)?;
             }
             if let (Some(step), HitlKind::Approval) = (step, kind) {
                 let replaces = request.replaces.is_some();
+                let is_last = request.round >= request.pinned_policy().policy.max_rounds;
+                builder.update_plan(|plan| plan.progress.step(step).changes_asked += 1);
+                if is_last && !replaces {
+                    flow::ask_about_rounds(builder, request, step, feedback)?;
+                    return flow::advance(builder);
+                }
                 builder.update_plan(|plan| {
                     let progress = plan.progress.step(step);
                     let is_over = matches!(progress.status, StepStatus::Done | StepStatus::Skipped);
@@ -129,17 +149,106 @@ pub(super) fn amend(
     flow::advance(builder)
 }
 
-/// Remembers the person who answers as one of those who change the result of a step, if the step wants
-/// another person to approve it.
-fn add_amender(builder: &mut DecisionBuilder<'_>, step: &str) {
+/// Remembers the person who answers as one of those who change the result of a step, if another person
+/// has to approve it then.
+fn add_amender(
+    builder: &mut DecisionBuilder<'_>,
+    request: &HitlRequest,
+    step: &str,
+) -> Result<(), DomainError> {
+    if !eligibility::reviews_amendments(request, builder.project()?) {
+        return Ok(());
+    }
     let actor = builder.actor();
+    add_amenders(builder, step, vec![actor]);
+    Ok(())
+}
+
+fn add_amenders(builder: &mut DecisionBuilder<'_>, step: &str, actors: Vec<Actor>) {
     builder.update_plan(|plan| {
-        let wants_another = |step: &Step| step.exclude.contains(&Exclusion::Amender);
         let amenders = &mut plan.progress.step(step).amenders;
-        if plan.workflow.step(step).is_some_and(wants_another) && !amenders.contains(&actor) {
-            amenders.push(actor);
+        for actor in actors {
+            if !amenders.contains(&actor) {
+                amenders.push(actor);
+            }
         }
     });
+}
+
+/// Makes a document of a person the subject of a pending request. All votes on the one before are void.
+/// Returns the request.
+pub(super) fn replace_subject(
+    builder: &mut DecisionBuilder<'_>,
+    request: &HitlRequest,
+    document: serde_json::Map<String, Value>,
+    link: Option<CredentialId>,
+) -> Result<HitlRequest, DomainError> {
+    let (stored, passed) = store_document(builder, request, document)?;
+    if let Some(step) = request.step.as_deref() {
+        add_amender(builder, request, step)?;
+    }
+    change_subject(builder, request, &stored, passed, link)
+}
+
+/// Makes an artifact the subject of a pending request. All votes on the one before are void. `passed` is
+/// the value of the loop's `until` key in it, where the step is tested in a loop. `link` is that with
+/// which the artifact came.
+pub(super) fn change_subject(
+    builder: &mut DecisionBuilder<'_>,
+    request: &HitlRequest,
+    stored: &ArtifactRef,
+    passed: Option<bool>,
+    link: Option<CredentialId>,
+) -> Result<HitlRequest, DomainError> {
+    let mut request = request.clone();
+    let (previous, voided) = (request.subject.digest.clone(), request.votes.len());
+    request.subject = Subject::of([stored]);
+    request.votes.clear();
+    request.claim = None;
+    if let Some(replacement) = &mut request.replaces {
+        replacement.passed = passed;
+    }
+    request.seal();
+    request.history.push(builder.history(SUBJECT_CHANGED, None, None));
+    if let (None, Some(step)) = (&request.replaces, request.step.clone()) {
+        let by = (stored.id, stored.digest.as_str());
+        builder.update_plan(|plan| plan.progress.replaced(&plan.workflow, &step, by, passed));
+    }
+    let payload = E::HitlSubjectChanged(event::HitlSubjectChanged {
+        hitl_request_id: request.id,
+        question: request.question.clone(),
+        subject: request.subject.clone(),
+        previous_digest: previous,
+        voided: u32::try_from(voided).unwrap_or(u32::MAX),
+        expires_at: request.expires_at,
+        replaces: request.replaces,
+        agent_type: request.agent,
+        link_id: link,
+    });
+    let id = request.id;
+    builder.put_request(request, &payload);
+    gate::check_satisfiable(builder, id);
+    Ok((*builder.request(id)?).clone())
+}
+
+/// Stores a document of a person as the result of the step of a request. Returns it with the value of
+/// the loop's `until` key, where the step is tested in a loop.
+fn store_document(
+    builder: &mut DecisionBuilder<'_>,
+    request: &HitlRequest,
+    document: serde_json::Map<String, Value>,
+) -> Result<(ArtifactRef, Option<bool>), DomainError> {
+    let project = builder.project()?.clone();
+    let plan = project.plan.as_ref();
+    let step = request.step.as_deref().and_then(|step| plan?.workflow.step(step));
+    let output = step.map_or(ArtifactType::AgentOutput, |step| step.output);
+    let agent = step.map(|step| step.agent).or(request.agent);
+    let verdict = step.and_then(|step| plan?.workflow.verdict(&step.name, &document));
+    let mut new = NewArtifact::new(output, document);
+    let by = builder.origin.actor.clone();
+    new.metadata = object(json!({"amended_by": by, "hitl_request_id": request.id}));
+    let agent = agent.unwrap_or(AgentType::Orchestrator);
+    Ok((builder.store_artifact(project.id, agent, new, request.task_id), verdict))
 }
 
 /// Stores a replacement document as the artifact, and completes the step or opens another review, where
@@ -150,23 +259,17 @@ fn replace(
     step: Option<&str>,
     document: serde_json::Map<String, Value>,
 ) -> Result<(), DomainError> {
-    let project = builder.project()?.clone();
-    let definition =
-        step.and_then(|step| project.plan.as_ref().and_then(|plan| plan.workflow.step(step)));
-    let output = definition.map_or(ArtifactType::AgentOutput, |step| step.output);
-    let agent = definition.map(|step| step.agent).or(request.agent);
-    let verdict = document.clone();
-    let mut new = NewArtifact::new(output, document);
-    let by = builder.origin.actor.clone();
-    new.metadata = object(json!({"amended_by": by, "hitl_request_id": request.id}));
-    let agent = agent.unwrap_or(AgentType::Orchestrator);
-    let stored = builder.store_artifact(project.id, agent, new, request.task_id);
+    let (stored, passed) = store_document(builder, request, document)?;
     if let Some(step) = step {
-        let passed = project.plan.as_ref().and_then(|plan| plan.workflow.verdict(step, &verdict));
+        let project = builder.project()?.clone();
+        let definition = project.plan.as_ref().and_then(|plan| plan.workflow.step(step));
         if let (true, Some(definition)) =
-            (exclusion::reviews_amendments(request, &project), definition)
+            (eligibility::reviews_amendments(request, &project), definition)
         {
-            add_amender(builder, step);
+            // The amendment may keep what others made, so they are asked no more than the amender is.
+            let makers = eligibility::excluded_makers(request, &project);
+            add_amender(builder, request, step)?;
+            add_amenders(builder, step, makers);
             flow::review_amendment(builder, &project, definition, request, &stored, passed);
             return Ok(());
         }
@@ -204,7 +307,8 @@ fn answer_task(builder: &mut DecisionBuilder<'_>, request: &HitlRequest, action:
     }
     let reply = request.reply();
     let content = reply.and_then(|reply| {
-        reply.amended_content.clone().or_else(|| reply.content.clone().map(Value::String))
+        let given = reply.response.clone().or_else(|| reply.amended_content.clone());
+        given.or_else(|| reply.content.clone().map(Value::String))
     });
     let unanswered = || Some("nobody answered in time".to_owned());
     let mut task = (*task).clone();

@@ -1,7 +1,7 @@
 //! Emergency stops and their release.
 
 use super::builder::DecisionBuilder;
-use super::{flow, tasks};
+use super::{flow, gate, tasks};
 use crate::change::{Decision, Row};
 use crate::decision_context::DecisionContext;
 use crate::emergency::{Stop, StopScope};
@@ -41,6 +41,7 @@ pub fn stop(
         agent_type: agent_of(scope),
         reason: reason.clone(),
         stopped_by: by.clone(),
+        stops_clocks: matches!(scope, StopScope::Project(_)),
     });
     if let StopScope::Project(_) = scope {
         let mut project = (**builder.open_project()?).clone();
@@ -51,6 +52,7 @@ pub fn stop(
         let emergency = Some(Emergency { reason: reason.clone(), paused });
         project.state = ProjectState::Paused { at: builder.at(), by: by.clone(), emergency };
         builder.put_project(project, &payload);
+        gate::stop_clocks(&mut builder);
     } else {
         builder.note(&payload, None);
     }
@@ -93,11 +95,15 @@ pub fn release(
     match (stopped.as_ref(), state) {
         (Some(project), Some(ProjectState::Paused { emergency: Some(emergency), .. })) => {
             let mut project = (**project).clone();
+            let is_active = emergency.paused.is_none();
             project.state = match emergency.paused.clone() {
                 None => ProjectState::Active,
                 Some((at, by)) => ProjectState::Paused { at, by, emergency: None },
             };
             builder.put_project(project, &payload);
+            if is_active {
+                gate::start_clocks(&mut builder);
+            }
             builder.and_row(Row::NoRecord(Stop::any_key(scope)));
             flow::advance(&mut builder)?;
         }

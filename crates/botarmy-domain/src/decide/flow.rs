@@ -3,17 +3,17 @@
 use super::builder::DecisionBuilder;
 use super::gate::{self, GateTarget};
 use super::remarks::Remarks;
-use crate::artifact::ArtifactRef;
+use crate::artifact::{ArtifactRef, digest};
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
 use crate::handoff::Handoff;
-use crate::hitl::{HitlRequest, Replacement, Subject};
-use crate::ids::TaskId;
+use crate::hitl::{HitlRequest, PlannedAction, Replacement, Subject, SubjectArtifact};
+use crate::ids::{ContextId, TaskId};
 use crate::project::{Counts, Project, ProjectState};
 use crate::rebuilt::RELEASED_UNKNOWN;
 use crate::task::{DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, Task};
 use crate::vocabulary::{AgentType, HitlKind, ProjectStatus, StepStatus};
-use crate::workflow::{Next, NoProgress, Released, Step};
+use crate::workflow::{Next, NoProgress, Released, ReleasedArtifacts, Step, StepProgress};
 
 /// Applies every transition that is possible now: starts steps, skips steps, opens gates, completes
 /// the project.
@@ -53,6 +53,13 @@ fn start_step(
         let detail = "The released artifacts of the project are not known yet.";
         return Err(DomainError::conflict(RELEASED_UNKNOWN, detail));
     };
+    if plan.workflow.reviews_action(step, project.oversight) {
+        let (planned, inputs) = planned(step, &progress, released);
+        if progress.cleared.as_ref() != Some(&planned_digest(&planned, &inputs)) {
+            review_action(builder, project, step, planned, inputs);
+            return Ok(());
+        }
+    }
     let inputs = step.inputs.iter().filter_map(|input| released.get(input));
     let inputs = inputs.map(|released| released.context_id);
     let context_ids: Vec<_> = inputs.chain(progress.feedback.iter().copied()).collect();
@@ -92,6 +99,100 @@ fn start_step(
         progress.status = StepStatus::Running;
         progress.task_id = Some(id);
         progress.runs = run;
+        progress.cleared = None;
+    });
+    Ok(())
+}
+
+/// Returns the task that a step is about to begin, and its inputs.
+fn planned(
+    step: &Step,
+    progress: &StepProgress,
+    released: &ReleasedArtifacts,
+) -> (PlannedAction, Vec<SubjectArtifact>) {
+    let action = PlannedAction {
+        agent: step.agent,
+        instructions: step.instructions.clone().unwrap_or_else(|| step.name.clone()),
+        output: step.output,
+        feedback: progress.feedback.clone(),
+    };
+    let given = step.inputs.iter().filter_map(|input| Some((*input, released.get(input)?)));
+    let inputs = given.map(|(artifact_type, released)| SubjectArtifact {
+        context_id: released.context_id,
+        artifact_type,
+        digest: released.digest.clone(),
+    });
+    (action, inputs.collect())
+}
+
+/// Returns the digest of a task that is about to begin and of its inputs.
+pub(super) fn planned_digest(planned: &PlannedAction, inputs: &[SubjectArtifact]) -> String {
+    digest(&(planned, inputs))
+}
+
+/// Opens a review of what a step is about to do.
+fn review_action(
+    builder: &mut DecisionBuilder<'_>,
+    project: &Project,
+    step: &Step,
+    planned: PlannedAction,
+    inputs: Vec<SubjectArtifact>,
+) {
+    let question = format!(
+        "{}: may the {} begin this step of \"{}\"? It has not run yet.",
+        step.name, step.agent, project.name
+    );
+    let options = ["Approve", "Reject", "Ask for changes"].map(str::to_owned).to_vec();
+    let (subject, kind) = (Subject::of_artifacts(inputs), HitlKind::Approval);
+    let target = GateTarget { task: None, step: Some(step), agent: Some(step.agent) };
+    let mut request = gate::new_request(builder, project, kind, question, options, subject, target);
+    request.planned = Some(planned);
+    request.round = round(project, step);
+    let id = request.id;
+    gate::open(builder, request);
+    builder.update_plan(|plan| {
+        let progress = plan.progress.step(&step.name);
+        progress.status = StepStatus::InReview;
+        progress.request_id = Some(id);
+    });
+}
+
+/// Returns the number of the next review of a step: 1, and one more for each time that people asked for
+/// changes.
+fn round(project: &Project, step: &Step) -> u32 {
+    let plan = project.plan.as_ref();
+    plan.map_or(1, |plan| plan.progress.of(&step.name).changes_asked.saturating_add(1))
+}
+
+/// Asks a person how to go on with a step of which changes were asked as often as its policy allows. The
+/// words of the last time are kept for its next run.
+pub(super) fn ask_about_rounds(
+    builder: &mut DecisionBuilder<'_>,
+    reviewed: &HitlRequest,
+    step: &str,
+    feedback: ContextId,
+) -> Result<(), DomainError> {
+    let project = builder.project()?.clone();
+    let step = project.plan.as_ref().and_then(|plan| plan.workflow.step(step));
+    let question = format!(
+        "Changes of \"{}\" were asked for {} times. Approve to go on with the last ones, amend to say \
+         what to do, or reject to halt the project.",
+        reviewed.step.as_deref().unwrap_or_default(),
+        reviewed.round
+    );
+    let options = ["Try another round", "Halt"].map(str::to_owned).to_vec();
+    let target = GateTarget { task: None, step, agent: reviewed.agent };
+    let (kind, subject) = (HitlKind::Failure, Subject::of([]));
+    let request = gate::new_request(builder, &project, kind, question, options, subject, target);
+    let id = request.id;
+    gate::open(builder, request);
+    let Some(name) = reviewed.step.as_deref() else { return Ok(()) };
+    builder.update_plan(|plan| {
+        let progress = plan.progress.step(name);
+        progress.status = StepStatus::InReview;
+        progress.request_id = Some(id);
+        progress.changes_asked = 0;
+        progress.feedback.push(feedback);
     });
     Ok(())
 }
@@ -119,7 +220,8 @@ pub(super) fn step_made(
     // A definition that is loaded today has no such step, but a project may be pinned to one.
     let replaces =
         index.and_then(|index| plan.workflow.replaces_reviewed(index, project.oversight));
-    if step.is_gated(project.oversight) || remarks.low_confidence.is_some() || replaces.is_some() {
+    let is_reviewed = plan.workflow.reviews_result(step, project.oversight);
+    if is_reviewed || remarks.low_confidence.is_some() || replaces.is_some() {
         review(builder, &project, step, task.id, artifact, remarks);
     } else {
         let digest = artifact.digest.clone();
@@ -145,7 +247,7 @@ fn review(
         remarks.in_words()
     );
     let options = ["Approve", "Reject", "Amend"].map(str::to_owned).to_vec();
-    let request = gate::new_request(
+    let mut request = gate::new_request(
         builder,
         project,
         HitlKind::Approval,
@@ -154,6 +256,7 @@ fn review(
         Subject::of([artifact]),
         GateTarget { task: Some(task), step: Some(step), agent: Some(step.agent) },
     );
+    request.round = round(project, step);
     let id = request.id;
     gate::open(builder, request);
     builder.update_plan(|plan| {

@@ -1,23 +1,28 @@
-//! Raising, answering and expiring human-in-the-loop requests.
+//! Human-in-the-loop requests: raising one by hand, and everything that people and time do with it.
 
-use serde_json::Value;
+mod answer;
+mod due;
+mod links;
+mod people;
+mod times;
 
-use super::budget;
 use super::builder::DecisionBuilder;
-use super::consequences::{amend, approved, rejected};
-use super::exclusion;
+use super::eligibility::{Eligibility, Seat};
 use super::gate::{self, GateTarget};
-use crate::budget::BudgetKey;
-use crate::caller::Place;
+use crate::caller::Caller;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
-use crate::event::{self, EventPayload as E};
-use crate::hitl::{HitlRequest, HitlState, NewRequest, Reply, Response, Subject};
+use crate::hitl::{HitlRequest, HitlState, NewRequest, Subject, after_s};
 use crate::ids::HitlRequestId;
 use crate::scope::Snapshot;
-use crate::text::non_blank;
-use crate::vocabulary::{HitlAction, HitlKind, HitlStatus, OnExpiry, Permission, PrincipalKind};
+use crate::vocabulary::{HitlKind, OnExpiry, Permission};
+
+pub use answer::{respond, withdraw};
+pub use due::due;
+pub use links::{check_link, issue_link, link_of, revoke_link};
+pub use people::{claim, comment, delegate, unclaim};
+pub use times::{escalate, extend, remind};
 
 /// Maximum time to live of a request, in seconds: one year.
 const MAX_TTL_S: u32 = 365 * 86_400;
@@ -60,116 +65,70 @@ pub fn raise(
         target,
     );
     request.id = id;
+    if let Some(policy) = &new.policy {
+        gate::apply_policy(&builder, &mut request, policy)?;
+    }
     if let Some(ttl_s) = new.ttl_s {
         request.ttl_s = ttl_s;
-        request.expires_at = builder.at().after(std::time::Duration::from_secs(ttl_s.into()));
+        request.expires_at = after_s(builder.at(), ttl_s);
     }
+    request.response_schema.clone_from(&new.response_schema);
+    gate::check_schema(&request)?;
+    gate::add_assignees(&mut request, &new.assignees)?;
     gate::open(&mut builder, request);
     Ok(builder.finish())
 }
 
-/// Applies a person's response to a request. Decides nothing if the same person gave the same answer
-/// before. Needs a scope with its task; a rejection needs everything open. The document of an amendment
-/// has the form that its step requires: the schema and the paths of source code are checked together,
-/// before the decision, as they are for an agent.
+/// Largest number of actions on a request; people who change their minds more often have to decide.
+const MAX_ACTIONS: usize = 1_000;
+
+/// Returns the place that the caller takes among those who answer a request.
 ///
 /// # Errors
-/// A conflict if the request was decided already, has expired, or its subject has changed;
-/// [`DomainError::BadRequest`] for an amendment without content.
-pub fn respond(
-    context: &DecisionContext,
-    snapshot: &Snapshot,
-    id: HitlRequestId,
-    response: &Response,
-) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
-    if context.caller.kind() != PrincipalKind::Person {
-        let detail =
-            "Only a person answers a request to people; this credential belongs to a program.";
-        return Err(DomainError::Forbidden { code: "persons_only", detail: detail.to_owned() });
-    }
+/// As [`Eligibility::seat`].
+fn seat(
+    builder: &DecisionBuilder<'_>,
+    request: &HitlRequest,
+    caller: &Caller,
+) -> Result<Seat, DomainError> {
+    let project = builder.project()?;
+    let (settings, roster) = (&*builder.defaults.gates, builder.roster.as_deref());
+    Eligibility { request, project, settings, roster }.seat(caller)
+}
+
+/// Returns a request of an open project that is pending, to be changed.
+///
+/// # Errors
+/// A conflict if it was decided, has expired or was cancelled, or if its project has ended.
+fn pending(builder: &DecisionBuilder<'_>, id: HitlRequestId) -> Result<HitlRequest, DomainError> {
     let request = builder.request(id)?;
-    if request.is_decided_with(context.caller.name(), response) {
-        return Ok(builder.finish());
-    }
-    check_pending(&request, &builder)?;
+    check_pending(&request, builder)?;
     builder.open_project()?;
-    let content = response.content.as_deref().and_then(non_blank).map(str::to_owned);
-    let comment = response.comment.as_deref().and_then(non_blank).map(str::to_owned);
-    let amended = response.amended_content.clone();
-    if response.action == HitlAction::Amend && content.is_none() && amended.is_none() {
-        return Err(DomainError::BadRequest(
-            "An amendment needs `content`, the changes to make, or `amended_content`, the \
-             document to go on with."
-                .to_owned(),
-        ));
-    }
-    check_subject(&request, response)?;
-    let releases = match response.action {
-        HitlAction::Approve => true,
-        HitlAction::Amend => amended.is_some(),
-        HitlAction::Reject => false,
-    };
-    if releases {
-        exclusion::check(&request, builder.project()?, &context.caller)?;
-        let account = request.budget.as_ref().map(|question| question.account);
-        if matches!(account, Some(BudgetKey::Day(..))) {
-            // All projects take from it.
-            context.caller.check(Permission::GateAnswer, Place::Installation)?;
-        }
-    }
-    let reply = Reply {
-        by: context.caller.name().to_owned(),
-        at: builder.at(),
-        content: content.clone(),
-        comment: comment.clone(),
-        amended_content: (response.action == HitlAction::Amend)
-            .then(|| amended.clone().map(Value::Object))
-            .flatten(),
-    };
-    let mut decided = (*request).clone();
-    decided.history.push(builder.history(response.action.as_str(), content.as_deref(), comment));
-    decided.state = response.action.decides(reply);
-    let resumes = match response.action {
-        HitlAction::Approve => true,
-        HitlAction::Reject => false,
-        HitlAction::Amend => {
-            amended.is_none() || !exclusion::reviews_amendments(&request, builder.project()?)
-        }
-    };
-    record(&mut builder, decided.clone(), response.action, resumes);
-    match response.action {
-        HitlAction::Approve => approved(&mut builder, &decided)?,
-        HitlAction::Reject => {
-            rejected(&mut builder, &decided, &format!("\"{}\" was rejected", request.question))?;
-        }
-        HitlAction::Amend => amend(&mut builder, &decided, response)?,
-    }
-    Ok(builder.finish())
+    Ok((*request).clone())
 }
 
-/// Checks that a response is about the subject as it is now. Once the subject has changed, a
-/// response that names no digest may be about the one before.
-fn check_subject(request: &HitlRequest, response: &Response) -> Result<(), DomainError> {
-    let digest = &request.subject.digest;
-    let detail = match &response.subject_digest {
-        Some(seen) if seen == digest => return Ok(()),
-        Some(_) => format!(
-            "The artifacts under review have changed since they were shown; digest: {digest}."
-        ),
-        None if !request.subject_changed() => return Ok(()),
-        None => format!(
-            "The artifacts under review have changed since the request was opened: name the digest \
-             that the answer is about in `subject_digest`; digest: {digest}."
-        ),
-    };
-    Err(DomainError::conflict("subject_changed", detail))
+/// Checks that a request takes another action that brings it no nearer to its decision.
+fn check_actions(request: &HitlRequest) -> Result<(), DomainError> {
+    if request.history.len() < MAX_ACTIONS {
+        return Ok(());
+    }
+    let detail = format!(
+        "Request {} has {MAX_ACTIONS} actions, so votes on it cannot be changed any more; those who have \
+         not voted can.",
+        request.id
+    );
+    Err(DomainError::conflict("too_many_actions", detail))
 }
 
+/// Checks that a request waits, and that its time is not over. Right after a start people can answer all
+/// the same: they could not before.
 fn check_pending(request: &HitlRequest, builder: &DecisionBuilder<'_>) -> Result<(), DomainError> {
     let detail = match (&request.state, request.reply()) {
         (HitlState::Pending, _)
-            if request.expires_at > builder.at() || request.on_expiry == OnExpiry::KeepWaiting =>
+            if request.schedule.paused_at.is_some()
+                || request.expires_at > builder.at()
+                || builder.in_grace
+                || request.on_expiry == OnExpiry::KeepWaiting =>
         {
             return Ok(());
         }
@@ -186,106 +145,7 @@ fn check_pending(request: &HitlRequest, builder: &DecisionBuilder<'_>) -> Result
             format!("Request {} was cancelled at {at}: {reason}.", request.id)
         }
         (HitlState::Expired { at }, _) => format!("Request {} expired at {at}.", request.id),
-        _ => format!("Request {} expired at {}.", request.id, request.expires_at),
+        _ => format!("Request {} is {}.", request.id, request.status()),
     };
     Err(DomainError::conflict("not_pending", detail))
-}
-
-fn record(
-    builder: &mut DecisionBuilder<'_>,
-    request: HitlRequest,
-    action: HitlAction,
-    resumes: bool,
-) {
-    let reply = request.reply().cloned();
-    let reply = reply.as_ref();
-    let payload = E::HitlResponse(event::HitlResponse {
-        hitl_request_id: request.id,
-        kind: request.kind,
-        action,
-        status: request.status(),
-        user_response: reply.and_then(|r| r.content.clone()),
-        response_comment: reply.and_then(|r| r.comment.clone()),
-        amended_content: reply.and_then(|r| r.amended_content.clone()),
-        workflow_resumed: resumes,
-        agent_type: request.agent,
-        step: request.step.clone(),
-        subject_digest: request.subject.digest.clone(),
-    });
-    builder.put_request(request, &payload);
-}
-
-/// Applies the expiry rule of a request: halts the project, extends the request or approves it.
-/// Needs a scope with everything open.
-///
-/// # Errors
-/// A conflict if the request is not pending or not due.
-pub fn expire(
-    context: &DecisionContext,
-    snapshot: &Snapshot,
-    id: HitlRequestId,
-) -> Result<Decision, DomainError> {
-    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ServerRun)?;
-    let mut request = (*builder.request(id)?).clone();
-    if request.status() != HitlStatus::Pending || request.expires_at > builder.at() {
-        return Err(DomainError::conflict(
-            "not_due",
-            format!("Request {id} is not due to expire."),
-        ));
-    }
-    let expired_at = request.expires_at;
-    // A question about a daily limit is moot once its day has ended; the next day has its own
-    // account.
-    let is_over = request.budget.is_some_and(
-        |question| matches!(question.account, BudgetKey::Day(_, day) if day.end() <= builder.at()),
-    );
-    let (action, state) = match request.on_expiry {
-        _ if is_over => ("expire", HitlState::Expired { at: builder.at() }),
-        OnExpiry::Reject => ("expire", HitlState::Expired { at: builder.at() }),
-        OnExpiry::KeepWaiting => {
-            let ttl = std::time::Duration::from_secs(request.ttl_s.into());
-            request.expires_at = builder.at().after(ttl);
-            if let Some(BudgetKey::Day(_, day)) = request.budget.map(|question| question.account) {
-                request.expires_at = request.expires_at.min(day.end());
-            }
-            ("extend", HitlState::Pending)
-        }
-        OnExpiry::Approve => {
-            let reply = Reply {
-                by: builder.origin.actor.clone(),
-                at: builder.at(),
-                content: None,
-                comment: Some("nobody answered in time".to_owned()),
-                amended_content: None,
-            };
-            ("approve", HitlState::Approved(reply))
-        }
-    };
-    request.state = state;
-    let comment = if is_over { "a new day has begun" } else { "nobody answered in time" };
-    request.history.push(builder.history(action, None, Some(comment.to_owned())));
-    let payload = E::HitlTimeout(event::HitlTimeout {
-        hitl_request_id: id,
-        status: request.status(),
-        on_expiry: request.on_expiry,
-        expired_at,
-        expires_at: request.expires_at,
-        agent_type: request.agent,
-        comment: comment.to_owned(),
-    });
-    let on_expiry = request.on_expiry;
-    builder.put_request(request.clone(), &payload);
-    if is_over {
-        budget::release(&mut builder, id);
-        return Ok(builder.finish());
-    }
-    match on_expiry {
-        OnExpiry::Reject => {
-            let reason = format!("nobody answered \"{}\" in time", request.question);
-            rejected(&mut builder, &request, &reason)?;
-        }
-        OnExpiry::KeepWaiting => {}
-        OnExpiry::Approve => approved(&mut builder, &request)?,
-    }
-    Ok(builder.finish())
 }

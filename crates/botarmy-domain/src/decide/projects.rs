@@ -131,7 +131,8 @@ fn begin(
     flow::advance(builder)
 }
 
-/// Pauses the project; running tasks finish, and people may answer requests.
+/// Pauses the project; running tasks finish, and people may answer requests, whose times stand still.
+/// Needs a scope with open requests.
 ///
 /// # Errors
 /// A conflict if the project is not active.
@@ -143,12 +144,14 @@ pub fn pause(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision,
     let payload = E::ProjectPaused(event::ProjectPaused {
         status: ProjectStatus::Paused,
         paused_by: context.caller.name().to_owned(),
+        stops_clocks: true,
     });
     builder.put_project(project, &payload);
+    gate::stop_clocks(&mut builder);
     Ok(builder.finish())
 }
 
-/// Resumes a paused project.
+/// Resumes a paused project. Needs a scope with open requests.
 ///
 /// # Errors
 /// A conflict if the project is not paused.
@@ -180,6 +183,7 @@ pub fn resume(context: &DecisionContext, snapshot: &Snapshot) -> Result<Decision
         resumed_by: context.caller.name().to_owned(),
     });
     builder.put_project(project, &payload);
+    gate::start_clocks(&mut builder);
     flow::advance(&mut builder)?;
     Ok(builder.finish())
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::access::{Grant, OpenIdSubject};
+use crate::hitl::Delegation;
 use crate::ids::{CredentialId, PrincipalId};
 use crate::timestamp::Timestamp;
 use crate::vocabulary::{Authentication, PrincipalKind};
@@ -155,4 +156,13 @@ pub struct AccessDenied {
     pub first_at: Timestamp,
     /// Time of the last.
     pub last_at: Timestamp,
+}
+
+/// A person set or ended its standing delegation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DelegationChanged {
+    /// Person whose delegation it is.
+    pub principal: PrincipalId,
+    /// The delegation from now on; `None` if there is none any more.
+    pub delegation: Option<Delegation>,
 }

@@ -16,6 +16,10 @@ pub struct EmergencyStopped {
     pub reason: String,
     /// Name of the principal that stopped it.
     pub stopped_by: String,
+    /// Whether the times of pending requests of a project stand still meanwhile, which older versions did
+    /// not do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stops_clocks: bool,
 }
 
 /// Stopped work was released.

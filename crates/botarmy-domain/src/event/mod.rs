@@ -16,15 +16,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use access::{
-    AccessDenied, GrantChanged, KeyCreated, KeyRevoked, KeyRotated, PrincipalCreated, SessionEnded,
-    SessionStarted, SignInLinkCreated,
+    AccessDenied, DelegationChanged, GrantChanged, KeyCreated, KeyRevoked, KeyRotated,
+    PrincipalCreated, SessionEnded, SessionStarted, SignInLinkCreated,
 };
 pub use agent::AgentStatusChanged;
 pub use artifact::{ArtifactCreated, ArtifactsDeleted, ArtifactsGenerated};
 pub use budget::{BudgetChanged, BudgetExhausted, BudgetReserved};
 pub use emergency::{EmergencyReleased, EmergencyStopped};
 pub use gate::{
-    HitlCancelled, HitlRequestCreated, HitlResponse, HitlTimeout, RequestOpened, SubjectChanged,
+    HitlCancelled, HitlClaimed, HitlCommented, HitlDelegated, HitlEscalated, HitlExtended,
+    HitlLinkIssued, HitlLinkRevoked, HitlReminded, HitlRequestCreated, HitlResponse,
+    HitlSubjectChanged, HitlTimeout, HitlUnclaimed, HitlUnsatisfiable, HitlVoteCast,
+    HitlVoteWithdrawn, ReplacedDocument, RequestOpened, SubjectChanged,
 };
 pub use note::Note;
 pub use project::{
@@ -147,6 +150,20 @@ payloads! {
     WebhookChanged(WebhookChanged),
     WebhookDisabled(WebhookDisabled),
     WebhookDeleted(WebhookDeleted),
+    HitlVoteCast(HitlVoteCast),
+    HitlVoteWithdrawn(HitlVoteWithdrawn),
+    HitlSubjectChanged(HitlSubjectChanged),
+    HitlClaimed(HitlClaimed),
+    HitlUnclaimed(HitlUnclaimed),
+    HitlDelegated(HitlDelegated),
+    HitlCommented(HitlCommented),
+    HitlReminded(HitlReminded),
+    HitlEscalated(HitlEscalated),
+    HitlExtended(HitlExtended),
+    HitlUnsatisfiable(HitlUnsatisfiable),
+    HitlLinkIssued(HitlLinkIssued),
+    HitlLinkRevoked(HitlLinkRevoked),
+    DelegationChanged(DelegationChanged),
 }
 
 fn object(payload: &impl Serialize) -> Map<String, Value> {

@@ -46,6 +46,9 @@ pub struct ProjectPaused {
     pub status: ProjectStatus,
     /// Name of the principal that paused it.
     pub paused_by: String,
+    /// Whether the times of pending requests stand still meanwhile, which older versions did not do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stops_clocks: bool,
 }
 
 /// A project was resumed.

@@ -12,7 +12,7 @@ use crate::vocabulary::{AgentType, HitlKind, HitlStatus};
 /// Rows that a store reads for the statistics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HitlSample {
-    /// All pending requests, counted by kind and agent type.
+    /// All pending requests, counted by kind, agent type and policy.
     pub pending: Vec<Counted>,
     /// Pending request that waits longest.
     pub oldest: Option<OldestRequest>,
@@ -20,15 +20,28 @@ pub struct HitlSample {
     pub ended: Vec<HitlLine>,
 }
 
-/// Number of pending requests of a kind and an agent type.
+/// Times of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleWindow {
+    /// Beginning of the window.
+    pub since: Timestamp,
+    /// Time at which the sample is taken.
+    pub now: Timestamp,
+}
+
+/// Number of pending requests of a kind, an agent type and a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
     /// Cause of the requests.
     pub kind: HitlKind,
     /// Agent type whose work is under review.
     pub agent: Option<AgentType>,
+    /// Name of the policy; `None` where the step names none.
+    pub policy: Option<String>,
     /// Number of requests.
     pub count: u64,
+    /// Number of those that people should have answered by now.
+    pub overdue: u64,
 }
 
 /// The pending request that waits longest.
@@ -43,7 +56,7 @@ pub struct OldestRequest {
 }
 
 /// A request as the statistics count it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HitlLine {
     /// Status of the request.
     pub status: HitlStatus,
@@ -51,6 +64,8 @@ pub struct HitlLine {
     pub kind: HitlKind,
     /// Agent type whose work is under review.
     pub agent: Option<AgentType>,
+    /// Name of the policy; `None` where the step names none.
+    pub policy: Option<String>,
     /// Time of creation.
     pub created_at: Timestamp,
     /// Time of the answer, if a person gave one.
@@ -63,12 +78,14 @@ impl HitlLine {
     #[must_use]
     pub fn new(
         (status, kind, agent): (HitlStatus, HitlKind, Option<AgentType>),
+        policy: Option<String>,
         created_at: Timestamp,
         reply: Option<(Timestamp, &str)>,
     ) -> Self {
         let scheduler = Caller::scheduler();
         let answered = reply.filter(|(_, by)| *by != scheduler.name());
-        Self { status, kind, agent, created_at, answered_at: answered.map(|(at, _)| at) }
+        let answered_at = answered.map(|(at, _)| at);
+        Self { status, kind, agent, policy, created_at, answered_at }
     }
 }
 
@@ -76,7 +93,7 @@ impl From<&HitlRequest> for HitlLine {
     fn from(request: &HitlRequest) -> Self {
         let reply = request.reply().map(|reply| (reply.at, reply.by.as_str()));
         let columns = (request.status(), request.kind, request.agent);
-        Self::new(columns, request.created_at, reply)
+        Self::new(columns, request.policy_name().map(str::to_owned), request.created_at, reply)
     }
 }
 
@@ -93,6 +110,9 @@ pub struct HitlStatistics {
     pub by_kind: BTreeMap<HitlKind, u64>,
     /// Number of requests of each agent type; `None` for requests about no agent's work.
     pub by_agent: BTreeMap<Option<AgentType>, u64>,
+    /// Figures of each policy that occurs; `None` for requests whose step names none, which always has
+    /// figures.
+    pub by_policy: BTreeMap<Option<String>, PolicyFigures>,
     /// Pending request that waits longest.
     pub oldest: Option<OldestRequest>,
     /// Number of requests that a person answered.
@@ -101,6 +121,21 @@ pub struct HitlStatistics {
     pub median: Option<Duration>,
     /// Time within which nine of ten requests were answered.
     pub p90: Option<Duration>,
+}
+
+/// Figures of the requests of one policy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PolicyFigures {
+    /// Number of pending requests.
+    pub pending: u64,
+    /// Number of pending requests that people should have answered by now.
+    pub overdue: u64,
+    /// Number of requests of the window that people decided.
+    pub decided: u64,
+    /// Median of the times from a request to its decision.
+    pub median: Option<Duration>,
+    /// Time within which 95 of 100 requests were decided.
+    pub p95: Option<Duration>,
 }
 
 impl HitlStatistics {
@@ -117,6 +152,7 @@ impl HitlStatistics {
             by_status: HitlStatus::ALL.iter().map(|status| (*status, 0)).collect(),
             by_kind: HitlKind::ALL.iter().map(|kind| (*kind, 0)).collect(),
             by_agent: AgentType::ALL.iter().map(|agent| (Some(*agent), 0)).collect(),
+            by_policy: by_policy(&sample.pending, &ended),
             oldest: sample.oldest,
             answered: 0,
             median: None,
@@ -129,10 +165,7 @@ impl HitlStatistics {
         for line in &ended {
             found.count(line.status, line.kind, line.agent, 1);
         }
-        let answered = ended.iter().filter_map(|line| Some((line.answered_at?, line.created_at)));
-        let mut times: Vec<Duration> =
-            answered.map(|(answered, created)| answered.since(created)).collect();
-        times.sort_unstable();
+        let times = answer_times(ended.iter().copied());
         found.answered = times.len() as u64;
         found.median = percentile(&times, 50);
         found.p90 = percentile(&times, 90);
@@ -144,6 +177,33 @@ impl HitlStatistics {
         *self.by_kind.entry(kind).or_default() += count;
         *self.by_agent.entry(agent).or_default() += count;
     }
+}
+
+fn by_policy(pending: &[Counted], ended: &[&HitlLine]) -> BTreeMap<Option<String>, PolicyFigures> {
+    let mut figures = BTreeMap::from([(None, PolicyFigures::default())]);
+    for one in pending {
+        let of: &mut PolicyFigures = figures.entry(one.policy.clone()).or_default();
+        of.pending += one.count;
+        of.overdue += one.overdue;
+    }
+    let mut lines: BTreeMap<_, Vec<&HitlLine>> = BTreeMap::new();
+    for line in ended {
+        lines.entry(line.policy.clone()).or_default().push(line);
+    }
+    for (policy, lines) in lines {
+        let (times, of) = (answer_times(lines), figures.entry(policy).or_default());
+        of.decided = times.len() as u64;
+        (of.median, of.p95) = (percentile(&times, 50), percentile(&times, 95));
+    }
+    figures
+}
+
+/// Returns the times from requests to the answers of people, sorted.
+fn answer_times<'a>(lines: impl IntoIterator<Item = &'a HitlLine>) -> Vec<Duration> {
+    let answered = lines.into_iter().filter_map(|line| Some((line.answered_at?, line.created_at)));
+    let mut times: Vec<_> = answered.map(|(answered, created)| answered.since(created)).collect();
+    times.sort_unstable();
+    times
 }
 
 /// Returns the least of the sorted times that is not exceeded by this share of them, in percent.
@@ -163,6 +223,7 @@ mod tests {
             status: if answered.is_some() { HitlStatus::Approved } else { HitlStatus::Expired },
             kind: HitlKind::Approval,
             agent: Some(AgentType::Coder),
+            policy: None,
             created_at: Timestamp::from_micros(created),
             answered_at: answered.map(Timestamp::from_micros),
         }
@@ -187,7 +248,8 @@ mod tests {
             line(11 * HOUR, Some(14 * HOUR)),
             line(9 * HOUR, Some(10 * HOUR)),
         ];
-        let pending = Counted { kind: HitlKind::Question, agent: None, count: 3 };
+        let kind = HitlKind::Question;
+        let pending = Counted { kind, agent: None, policy: None, count: 3, overdue: 0 };
         let sample = HitlSample { pending: vec![pending], oldest: None, ended: ended.to_vec() };
         let found = HitlStatistics::of(&sample, since, 10);
         assert!(!found.truncated);
@@ -206,10 +268,47 @@ mod tests {
     }
 
     #[test]
+    fn every_policy_has_its_own_figures() {
+        let of = |policy: &str, count, overdue| Counted {
+            kind: HitlKind::Approval,
+            agent: None,
+            policy: Some(policy.to_owned()),
+            count,
+            overdue,
+        };
+        let decided = |hours: i64| HitlLine {
+            policy: Some("release".to_owned()),
+            ..line(HOUR, Some((1 + hours) * HOUR))
+        };
+        let mut ended: Vec<_> = (1..=20).map(decided).collect();
+        ended.push(HitlLine { policy: Some("expired".to_owned()), ..line(HOUR, None) });
+        let pending = vec![of("release", 2, 1), of("hotfix", 1, 0)];
+        let sample = HitlSample { pending, oldest: None, ended };
+        let found = HitlStatistics::of(&sample, Timestamp::from_micros(0), 100).by_policy;
+        let hours = |n: u64| Some(Duration::from_secs(n * 3600));
+        let none = PolicyFigures::default();
+        let release = PolicyFigures {
+            pending: 2,
+            overdue: 1,
+            decided: 20,
+            median: hours(10),
+            p95: hours(19),
+        };
+        let name = |name: &str| Some(name.to_owned());
+        let expected = [
+            (None, none),
+            (name("expired"), none),
+            (name("hotfix"), PolicyFigures { pending: 1, ..none }),
+            (name("release"), release),
+        ];
+        assert_eq!(found, expected.into());
+    }
+
+    #[test]
     fn an_approval_by_the_timers_is_no_answer() {
         let at = Timestamp::from_micros(1);
         let columns = (HitlStatus::Approved, HitlKind::Approval, None);
-        assert_eq!(HitlLine::new(columns, at, Some((at, "scheduler"))).answered_at, None);
-        assert_eq!(HitlLine::new(columns, at, Some((at, "ada"))).answered_at, Some(at));
+        assert_eq!(HitlLine::new(columns, None, at, Some((at, "scheduler"))).answered_at, None);
+        assert_eq!(HitlLine::new(columns, None, at, Some((at, "ada"))).answered_at, Some(at));
     }
 }

@@ -88,6 +88,17 @@ pub struct UsedKey {
     pub last_used_at: Option<Timestamp>,
 }
 
+/// A standing delegation, as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelegation {
+    /// Name or id of the person who answers.
+    pub to: String,
+    /// Time from which it applies; at once when absent.
+    pub from: Option<Timestamp>,
+    /// Time at which it ends.
+    pub until: Timestamp,
+}
+
 /// Changes of a principal; a field that is `None` stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PrincipalChange {
@@ -166,6 +177,13 @@ pub trait Access: Send + Sync + 'static {
     /// # Errors
     /// A [`Denial`].
     fn caller_with_key(&self, key: CredentialId) -> Result<Caller, Denial>;
+
+    /// Sets or ends the standing delegation of the caller. Returns the person as it is afterwards.
+    async fn set_delegation(
+        &self,
+        delegation: Option<NewDelegation>,
+        caller: Caller,
+    ) -> Result<Arc<Principal>, Error>;
 
     /// Issues a ticket, with which the caller opens one live connection on any server within
     /// [`TICKET_LIFETIME`](crate::access::TICKET_LIFETIME).

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::access::Reach;
 use crate::error::StoreError;
-use crate::hitl::{HitlRequest, HitlSample, OpenRequests};
+use crate::hitl::{HitlRequest, HitlSample, OpenRequests, PendingFilter, SampleWindow};
 use crate::ids::{HitlRequestId, ProjectId};
 use crate::page::Page;
 use crate::timestamp::Timestamp;
@@ -34,30 +34,35 @@ pub trait HitlStore: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError>;
 
-    /// Returns pending requests of all projects within the reach, oldest first, those created after the
-    /// request `after`; at most `limit`.
+    /// Returns pending requests of all projects within the reach, oldest first, those that the filter
+    /// selects and that were created after the request `after`; at most `limit`.
     async fn pending(
         &self,
         reach: &Reach,
+        filter: &PendingFilter,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError>;
 
     /// Reads what the statistics are computed from, of one project or of all within the reach: the
-    /// pending requests, and the newest of those that were raised at `since` or later and are not pending
-    /// any more, at most `limit`. May include such that were raised in the millisecond before `since`.
+    /// pending requests, and the newest of those that were raised at the beginning of the window or later
+    /// and are not pending any more, at most `limit`. May include such that were raised in the millisecond
+    /// before.
     async fn sample(
         &self,
         reach: &Reach,
         project: Option<ProjectId>,
-        since: Timestamp,
+        window: SampleWindow,
         limit: u32,
     ) -> Result<HitlSample, StoreError>;
 
-    /// Returns pending requests that expired at `now` or before; at most `limit`.
-    async fn expired(
+    /// Returns pending requests on which something is due at `now`, the longest due first; at most
+    /// `limit`. Those whose next due time is that of their expiry are left out unless `may_expire`, so
+    /// that they keep no others waiting.
+    async fn due(
         &self,
         now: Timestamp,
+        may_expire: bool,
         limit: u32,
     ) -> Result<Vec<Arc<HitlRequest>>, StoreError>;
 

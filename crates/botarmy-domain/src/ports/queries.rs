@@ -8,9 +8,10 @@ use crate::agent::{AgentRecord, PastStatus};
 use crate::artifact::{Artifact, ArtifactFilter, ArtifactRef};
 use crate::budget::{BudgetReport, DayBudget, UsageReport};
 use crate::caller::Caller;
+use crate::decide::eligibility::GateView;
 use crate::emergency::Stop;
 use crate::error::Error;
-use crate::hitl::{HitlRequest, HitlStatistics, Review};
+use crate::hitl::{HitlRequest, HitlStatistics, PendingQuery, Review};
 use crate::idempotency::{CallKey, KeptReply};
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::package::{Package, PackageSummary};
@@ -102,17 +103,21 @@ pub trait Queries: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, Error>;
 
-    /// Returns pending requests of all projects, oldest first, those made after the request
+    /// Returns pending requests that a query selects, oldest first, those made after the request
     /// `after`.
     async fn pending_requests(
         &self,
         caller: &Caller,
+        query: PendingQuery,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, Error>;
 
     /// Returns the request.
     async fn request(&self, caller: &Caller, id: HitlRequestId) -> Result<Arc<HitlRequest>, Error>;
+
+    /// Returns the request with what the caller may do with it.
+    async fn gate(&self, caller: &Caller, id: HitlRequestId) -> Result<GateView, Error>;
 
     /// Returns the request with the artifacts under review.
     async fn review(&self, caller: &Caller, id: HitlRequestId) -> Result<Review, Error>;

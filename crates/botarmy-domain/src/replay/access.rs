@@ -43,6 +43,7 @@ impl AccessFacts {
                     openid: created.openid,
                     groups: created.groups,
                     grants: created.grants,
+                    delegation: None,
                     disabled: false,
                     deleted_at: None,
                     created_at: at,
@@ -88,6 +89,12 @@ impl AccessFacts {
                 }
             }
             E::SignInLinkCreated(created) => self.link_created(created, at),
+            E::DelegationChanged(changed) => {
+                if let Some(principal) = self.principals.get_mut(&changed.principal) {
+                    principal.delegation = changed.delegation;
+                    principal.updated_at = at;
+                }
+            }
             _ => {}
         }
     }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use super::text::Text;
 use crate::actor::Actor;
-use crate::budget::BudgetQuestion;
 use crate::handoff::Handoff;
-use crate::hitl::{HistoryEntry, HitlState, Subject};
+use crate::hitl::HitlRequest;
 use crate::ids::{ContextId, PrincipalId, TaskId};
 use crate::project::ProjectState;
 use crate::task::{Answer, RefusedResult, TaskState};
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
-use crate::vocabulary::{AgentType, ArtifactType, HitlKind, Oversight};
+use crate::vocabulary::{AgentType, ArtifactType, Oversight};
 use crate::workflow::Workflow;
 
 /// A project. `seq` is the position of the entry that changed it last, here and below.
@@ -71,18 +70,8 @@ pub(super) struct TaskFacts {
 #[derive(Debug)]
 pub(super) struct RequestFacts {
     pub(super) seq: u64,
-    pub(super) task_id: Option<TaskId>,
-    pub(super) step: Option<String>,
-    pub(super) agent: Option<AgentType>,
-    pub(super) kind: HitlKind,
-    pub(super) question: String,
-    pub(super) options: Vec<String>,
-    pub(super) subject: Subject,
-    pub(super) budget: Option<BudgetQuestion>,
-    pub(super) state: HitlState,
-    pub(super) history: Vec<HistoryEntry>,
-    pub(super) expires_at: Timestamp,
-    pub(super) created_at: Timestamp,
+    /// The request. Members that no event states have arbitrary values.
+    pub(super) request: HitlRequest,
 }
 
 /// A package.

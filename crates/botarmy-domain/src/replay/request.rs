@@ -6,14 +6,19 @@ use super::facts::{Answered, RequestFacts};
 use super::row::{Difference, Row};
 use super::text::short;
 use super::{Replay, at};
+use crate::actor::Actor;
 use crate::budget::BudgetQuestion;
 use crate::event::{
     BudgetExhausted, EventPayload as E, HitlRequestCreated, HitlResponse, HitlTimeout,
-    RequestOpened, SubjectChanged,
+    HitlVoteCast, RequestOpened,
 };
-use crate::hitl::{HistoryEntry, HitlRequest, HitlState, REOPENED, Reply};
-use crate::ids::HitlRequestId;
+use crate::hitl::{
+    Delegate, GateClaim, GateComment, HistoryEntry, HitlRequest, HitlState, REOPENED, Reply,
+    SUBJECT_CHANGED, Schedule, Vote,
+};
+use crate::ids::{HitlRequestId, ProjectId};
 use crate::log::{Entry, LogId};
+use crate::timestamp::Timestamp;
 use crate::vocabulary::{HitlAction, HitlKind, HitlStatus};
 
 impl Replay {
@@ -22,16 +27,10 @@ impl Replay {
             E::HitlRequestCreated(HitlRequestCreated::Opened(opened)) => {
                 self.request_opened(entry, opened);
             }
-            E::HitlRequestCreated(HitlRequestCreated::SubjectChanged(changed)) => {
-                self.subject_changed(entry, changed);
-            }
             E::HitlResponse(response) => self.responded(entry, response),
             E::HitlTimeout(timeout) => self.timed_out(entry, &timeout),
             E::HitlCancelled(cancelled) => {
-                let Some(request) = self.requests.get_mut(&cancelled.hitl_request_id) else {
-                    return;
-                };
-                request.seq = entry.seq;
+                let Some(request) = self.changed(entry, cancelled.hitl_request_id) else { return };
                 let reason = cancelled.reason;
                 request.history.push(history(entry, "cancel", None, Some(reason.clone())));
                 request.state = HitlState::Cancelled { at: at(entry), reason: short(reason) };
@@ -40,7 +39,29 @@ impl Replay {
                 }
             }
             E::BudgetExhausted(exhausted) => self.exhausted(entry, &exhausted),
-            _ => {}
+            payload => {
+                let id = entry.hitl_request_id;
+                if let Some(request) = id.and_then(|id| self.changed(entry, id)) {
+                    change(request, entry, payload);
+                }
+            }
+        }
+    }
+
+    /// Returns a request that this entry changes.
+    fn changed(&mut self, entry: &Entry, id: HitlRequestId) -> Option<&mut HitlRequest> {
+        let facts = self.requests.get_mut(&id)?;
+        facts.seq = entry.seq;
+        Some(&mut facts.request)
+    }
+
+    /// Stops or starts the clocks of all pending requests.
+    pub(super) fn change_clocks(&mut self, entry: &Entry, change: fn(&mut HitlRequest, Timestamp)) {
+        for facts in self.requests.values_mut() {
+            if facts.status() == HitlStatus::Pending {
+                facts.seq = entry.seq;
+                change(&mut facts.request, at(entry));
+            }
         }
     }
 
@@ -59,27 +80,41 @@ impl Replay {
                 self.wait_again(entry, task, id);
             }
         }
-        let request = RequestFacts {
-            seq: entry.seq,
+        let mut schedule = Schedule::default();
+        if opened.clock_stopped {
+            schedule.paused_at = Some(at(entry));
+        }
+        let project = entry.project_id.unwrap_or_else(|| ProjectId::from_uuid(uuid::Uuid::nil()));
+        let request = HitlRequest {
             task_id: entry.task_id,
             step: opened.step,
             agent: opened.agent_type,
-            kind: opened.kind,
-            question: short(opened.question),
-            options: short(opened.options),
-            subject: opened.subject,
-            budget: None,
-            state: HitlState::Pending,
+            options: opened.options,
+            replaces: opened.replaces,
+            previous_request_id: opened.previous_request_id,
+            policy: opened.policy,
+            planned: opened.planned,
+            response_schema: opened.response_schema,
+            round: opened.round.unwrap_or(1),
+            assignees: opened.assignees,
+            delegates: opened.delegates,
+            schedule,
             history: asked,
             expires_at: opened.expires_at,
-            created_at: at(entry),
+            ..HitlRequest::new(
+                (id, project),
+                opened.kind,
+                opened.question,
+                opened.subject,
+                (at(entry), 0),
+            )
         };
-        self.requests.insert(id, request);
+        self.requests.insert(id, RequestFacts { seq: entry.seq, request: short(request) });
     }
 
     /// Returns the history of a request.
     fn history_of(&self, id: HitlRequestId) -> Vec<HistoryEntry> {
-        self.requests.get(&id).map(|request| request.history.clone()).unwrap_or_default()
+        self.requests.get(&id).map(|facts| facts.request.history.clone()).unwrap_or_default()
     }
 
     /// Returns the reason for which the project was reopened last.
@@ -92,23 +127,14 @@ impl Replay {
         self.project.as_ref().is_some_and(|project| project.plan.is_some())
     }
 
-    fn subject_changed(&mut self, entry: &Entry, changed: SubjectChanged) {
-        let Some(request) = self.requests.get_mut(&changed.hitl_request_id) else { return };
-        request.seq = entry.seq;
-        request.question = short(changed.question);
-        request.subject = changed.subject;
-        request.expires_at = changed.expires_at;
-        request.history.push(history(entry, "subject_changed", None, None));
-    }
-
     fn exhausted(&mut self, entry: &Entry, exhausted: &BudgetExhausted) {
         let id = exhausted.hitl_request_id;
         if let Some(task) = entry.task_id {
             self.wait(entry, task, id);
         }
         // Further tasks wait for the request that the first of them opened.
-        if let Some(request) = self.requests.get_mut(&id) {
-            request.budget.get_or_insert(BudgetQuestion {
+        if let Some(facts) = self.requests.get_mut(&id) {
+            facts.request.budget.get_or_insert(BudgetQuestion {
                 account: exhausted.account,
                 limit: exhausted.limit,
                 needs: exhausted.needs,
@@ -118,18 +144,43 @@ impl Replay {
 
     fn responded(&mut self, entry: &Entry, response: HitlResponse) {
         let id = response.hitl_request_id;
-        let Some(request) = self.requests.get_mut(&id) else { return };
+        let Some(request) = self.changed(entry, id) else { return };
+        // Older versions kept neither votes nor the entry.
+        let is_vote = response.policy_digest.is_some();
         let reply = Reply {
             by: entry.actor().to_owned(),
+            principal: entry.principal().filter(|_| is_vote),
+            entry: is_vote.then_some(entry.id),
             at: at(entry),
             content: response.user_response,
             comment: response.response_comment,
             amended_content: response.amended_content,
+            response: response.response,
         };
         let action = response.action;
+        if let (HitlAction::Approve | HitlAction::Reject, Some(policy_digest), Some(auth)) =
+            (action, response.policy_digest, response.auth)
+        {
+            let vote = Vote {
+                entry: entry.id,
+                voter: party(entry),
+                on_behalf_of: response.on_behalf_of,
+                action,
+                groups: response.groups,
+                auth,
+                via: response.via,
+                subject_digest: response.subject_digest,
+                policy_digest,
+                content: reply.content.clone(),
+                comment: reply.comment.clone(),
+                at: at(entry),
+            };
+            cast(request, vote);
+        }
+        use_link(request, entry, response.link_id);
+        request.claim = None;
         let content = reply.content.as_deref();
         let comment = reply.comment.clone();
-        request.seq = entry.seq;
         request.history.push(history(entry, action.as_str(), content, comment));
         request.state = action.decides(short(reply.clone()));
         let (task_id, kind, is_budget) = (request.task_id, request.kind, request.budget.is_some());
@@ -153,23 +204,19 @@ impl Replay {
 
     fn timed_out(&mut self, entry: &Entry, timeout: &HitlTimeout) {
         let id = timeout.hitl_request_id;
-        let Some(request) = self.requests.get_mut(&id) else { return };
+        let Some(request) = self.changed(entry, id) else { return };
         let comment = Some(timeout.comment.clone());
         let (action, state) = match timeout.status {
             HitlStatus::Approved => {
-                let reply = Reply {
-                    by: entry.actor().to_owned(),
-                    at: at(entry),
-                    content: None,
-                    comment: comment.clone(),
-                    amended_content: None,
-                };
+                let reply = unanswered(entry, comment.clone());
                 ("approve", HitlState::Approved(reply))
             }
-            HitlStatus::Pending => ("extend", HitlState::Pending),
+            HitlStatus::Pending => {
+                request.schedule.answer_by.get_or_insert(timeout.expired_at);
+                ("extend", HitlState::Pending)
+            }
             _ => ("expire", HitlState::Expired { at: at(entry) }),
         };
-        request.seq = entry.seq;
         request.state = state;
         request.expires_at = timeout.expires_at;
         request.history.push(history(entry, action, None, comment));
@@ -181,38 +228,156 @@ impl Replay {
             (status, kind, task_id)
             && !self.has_workflow()
         {
-            let reply = Reply {
-                by: entry.actor().to_owned(),
-                at: at(entry),
-                content: None,
-                comment: Some("nobody answered in time".to_owned()),
-                amended_content: None,
-            };
+            let reply = unanswered(entry, Some("nobody answered in time".to_owned()));
             self.answer_task(entry, task, id, HitlAction::Reject, &reply);
         }
     }
 }
 
+/// Applies an entry that changes nothing but its request.
+fn change(request: &mut HitlRequest, entry: &Entry, payload: E) {
+    match payload {
+        E::HitlRequestCreated(HitlRequestCreated::SubjectChanged(changed)) => {
+            request.question = short(changed.question);
+            request.subject = changed.subject;
+            request.expires_at = changed.expires_at;
+            request.history.push(history(entry, SUBJECT_CHANGED, None, None));
+        }
+        E::HitlSubjectChanged(changed) => {
+            use_link(request, entry, changed.link_id);
+            request.subject = changed.subject;
+            request.votes.clear();
+            request.claim = None;
+            request.history.push(history(entry, SUBJECT_CHANGED, None, None));
+        }
+        E::HitlVoteCast(vote) => voted(request, entry, vote),
+        E::HitlVoteWithdrawn(_) => {
+            let own = party(entry);
+            request.votes.retain(|vote| !vote.voter.is_same(&own));
+            request.history.push(history(entry, "withdraw", None, None));
+        }
+        E::HitlClaimed(claimed) => {
+            request.claim = Some(GateClaim { by: party(entry), until: claimed.until });
+        }
+        E::HitlUnclaimed(_) => request.claim = None,
+        E::HitlDelegated(delegated) => {
+            let (of, to) = (delegated.of, delegated.to);
+            request.delegates.push(Delegate { of, to, at: at(entry) });
+        }
+        E::HitlCommented(commented) => request.comments.push(short(GateComment {
+            id: entry.id,
+            by: party(entry),
+            at: at(entry),
+            text: commented.text,
+            reply_to: commented.reply_to,
+        })),
+        E::HitlReminded(reminded) => {
+            if !reminded.by_hand {
+                request.schedule.reminded += reminded.skipped + 1;
+            }
+            request.schedule.reminded_at = Some(at(entry));
+        }
+        E::HitlEscalated(escalated) => {
+            request.schedule.escalated = escalated.level;
+            request.schedule.remind_from = Some(request.clock(at(entry)));
+            request.schedule.reminded = 0;
+            request.expires_at = escalated.expires_at;
+            for selector in escalated.to {
+                if !request.escalated_to.contains(&selector) {
+                    request.escalated_to.push(selector);
+                }
+            }
+            request.delegates.extend(escalated.delegates);
+            request.unsatisfiable = escalated.unsatisfiable;
+            request.history.push(history(entry, "escalate", None, None));
+        }
+        E::HitlExtended(extended) => {
+            request.schedule.extended += 1;
+            request.expires_at = extended.expires_at;
+            if request.schedule.answer_by.is_some() {
+                request.schedule.answer_by = Some(extended.expires_at);
+            }
+            request.history.push(history(entry, "extend", None, extended.comment));
+        }
+        E::HitlUnsatisfiable(_) => request.unsatisfiable = true,
+        E::HitlLinkIssued(issued) => {
+            let now = at(entry);
+            request.links.retain(|link| link.used_at.is_some() || link.is_usable(now));
+            request.links.push(issued.link);
+        }
+        E::HitlLinkRevoked(revoked) => {
+            for link in request.links.iter_mut().filter(|link| link.id == revoked.link_id) {
+                link.revoked_at = Some(at(entry));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn voted(request: &mut HitlRequest, entry: &Entry, vote: HitlVoteCast) {
+    let content = vote.user_response.as_deref();
+    let comment = vote.response_comment.clone();
+    request.history.push(history(entry, vote.action.as_str(), content, comment));
+    request.claim = None;
+    use_link(request, entry, vote.link_id);
+    let vote = Vote {
+        entry: entry.id,
+        voter: party(entry),
+        on_behalf_of: vote.on_behalf_of,
+        action: vote.action,
+        groups: vote.groups,
+        auth: vote.auth,
+        via: vote.via,
+        subject_digest: vote.subject_digest,
+        policy_digest: vote.policy_digest,
+        content: vote.user_response,
+        comment: vote.response_comment,
+        at: at(entry),
+    };
+    cast(request, vote);
+}
+
+fn cast(request: &mut HitlRequest, vote: Vote) {
+    let is_other =
+        |other: &Vote| !other.voter.is_same(&vote.voter) && !other.place().is_same(vote.place());
+    request.votes.retain(is_other);
+    request.votes.push(short(vote));
+}
+
+fn use_link(request: &mut HitlRequest, entry: &Entry, id: Option<crate::ids::CredentialId>) {
+    for link in request.links.iter_mut().filter(|link| Some(link.id) == id) {
+        link.used_at = Some(at(entry));
+    }
+}
+
+/// Returns the party that caused an entry.
+fn party(entry: &Entry) -> Actor {
+    Actor { name: entry.actor().to_owned(), principal: entry.principal() }
+}
+
+/// Returns the reply of the timers in the place of a person.
+fn unanswered(entry: &Entry, comment: Option<String>) -> Reply {
+    Reply { comment, ..Reply::new(entry.actor(), at(entry)) }
+}
+
 impl RequestFacts {
     pub(super) const fn status(&self) -> HitlStatus {
-        self.state.status()
+        self.request.status()
     }
 
     pub(super) fn compare(&self, stored: &HitlRequest, log: LogId) -> Result<(), Box<Difference>> {
         let row = Row::new("hitl_requests", stored.id, self.seq);
         row.compare("project_id", &log.project(), &Some(stored.project_id))?;
-        row.compare_within("state", &self.state, &short(stored.state.clone()))?;
-        row.compare("task_id", &self.task_id, &stored.task_id)?;
-        row.compare("step", &self.step, &stored.step)?;
-        row.compare("agent", &self.agent, &stored.agent)?;
-        row.compare("kind", &self.kind, &stored.kind)?;
-        row.compare("question", &self.question, &short(stored.question.clone()))?;
-        row.compare("options", &self.options, &short(stored.options.clone()))?;
-        row.compare_within("subject", &self.subject, &stored.subject)?;
-        row.compare("budget", &self.budget, &stored.budget)?;
-        row.compare("history", &self.history, &short(stored.history.clone()))?;
-        row.compare("expires_at", &self.expires_at, &stored.expires_at)?;
-        row.compare("created_at", &self.created_at, &stored.created_at)
+        let (mut expected, stored) = (self.request.clone(), short(stored.clone()));
+        row.compare_within("state", &expected.state, &stored.state)?;
+        row.compare_within("subject", &expected.subject, &stored.subject)?;
+        // No event states these, and none stated the replacement once.
+        expected.project_id = stored.project_id;
+        expected.on_expiry = stored.on_expiry;
+        expected.ttl_s = stored.ttl_s;
+        expected.updated_at = stored.updated_at;
+        expected.replaces = stored.replaces;
+        row.compare_members(&expected, &stored)
     }
 }
 

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::artifact::{canonical, hex};
 use crate::handoff::Handoff;
-use crate::hitl::{HistoryEntry, HitlState, Reply};
+use crate::hitl::{GateComment, HistoryEntry, HitlRequest, HitlState, Reply, Vote};
 use crate::task::{Answer, RefusedResult, TaskError, TaskState};
 
 /// Length in bytes up to which a text is kept whole.
@@ -154,6 +154,31 @@ impl Short for Reply {
         self.content.shorten();
         self.comment.shorten();
         self.amended_content.shorten();
+        self.response.shorten();
+    }
+}
+
+impl Short for Vote {
+    fn shorten(&mut self) {
+        self.content.shorten();
+        self.comment.shorten();
+    }
+}
+
+impl Short for GateComment {
+    fn shorten(&mut self) {
+        self.text.shorten();
+    }
+}
+
+impl Short for HitlRequest {
+    fn shorten(&mut self) {
+        self.question.shorten();
+        self.options.shorten();
+        self.votes.shorten();
+        self.comments.shorten();
+        self.state.shorten();
+        self.history.shorten();
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::definition::Workflow;
-use crate::vocabulary::{ArtifactType, Oversight};
+use super::definition::{Step, Workflow};
+use crate::hitl::{GateSettings, Policy};
+use crate::vocabulary::{ArtifactType, OnExpiry, Oversight};
 
 /// Error in a workflow definition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,10 +50,88 @@ impl Workflow {
         if self.steps.is_empty() {
             return Err(WorkflowError::new("step", "a workflow has at least one step"));
         }
+        self.check_policies()?;
         self.check_steps()?;
         self.check_order()?;
         self.check_inputs()?;
         self.check_replacements()
+    }
+
+    fn check_policies(&self) -> Result<(), WorkflowError> {
+        let mut names = BTreeSet::new();
+        for policy in &self.policies {
+            let key = |field: &str| format!("policy \"{}\" {field}", policy.name);
+            policy.check().map_err(|(field, problem)| WorkflowError::new(key(field), problem))?;
+            if !names.insert(policy.name.as_str()) {
+                return Err(WorkflowError::new(key("name"), "must be unique"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the workflow against the rules of the server: that expiry approves only where it may, and,
+    /// where `groups` has all groups that there are, that each group is one of them.
+    ///
+    /// # Errors
+    /// The first error found.
+    pub fn check_rules(
+        &self,
+        settings: &GateSettings,
+        groups: Option<&BTreeSet<String>>,
+    ) -> Result<(), WorkflowError> {
+        let approves = |on_expiry: Option<OnExpiry>| {
+            on_expiry == Some(OnExpiry::Approve) && !settings.allow_expiry_approval
+        };
+        let forbidden = "`approve` needs the setting `gates.allow_expiry_approval = true`";
+        if let Some(step) = self.steps.iter().find(|step| approves(step.on_expiry)) {
+            return Err(WorkflowError::new(format!("step \"{}\" on_expiry", step.name), forbidden));
+        }
+        for policy in &self.policies {
+            let key = |field: &str| format!("policy \"{}\" {field}", policy.name);
+            if approves(policy.on_expiry) {
+                return Err(WorkflowError::new(key("on_expiry"), forbidden));
+            }
+            let unknown = |groups: &BTreeSet<String>| {
+                policy.group_names().find(|name| !groups.contains(*name)).map(str::to_owned)
+            };
+            if let Some(name) = groups.and_then(unknown) {
+                let text = format!("there is no group \"{name}\" in the setting `gates.groups`");
+                return Err(WorkflowError::new(key("groups"), text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the policy that a step names.
+    fn check_policy_of(&self, step: &Step) -> Result<(), WorkflowError> {
+        let key = |field: &str| format!("step \"{}\" {field}", step.name);
+        let Some(name) = &step.policy else { return Ok(()) };
+        let Some(policy) = self.policy(name) else {
+            return Err(WorkflowError::new(
+                key("policy"),
+                format!("there is no policy \"{name}\""),
+            ));
+        };
+        if step.gate.is_none() {
+            return Err(WorkflowError::new(
+                key("policy"),
+                "needs a `gate`: without a review nothing is decided by it",
+            ));
+        }
+        let on_expiry = policy.on_expiry.or(step.on_expiry);
+        if on_expiry == Some(OnExpiry::Approve) && policy.approvals() > 1 {
+            return Err(WorkflowError::new(
+                key("on_expiry"),
+                format!("cannot be `approve` with \"{name}\", which needs several approvals"),
+            ));
+        }
+        if let Some(ttl_s) = policy.ttl_s.or(step.gate_ttl_s) {
+            let timed = Policy { ttl_s: Some(ttl_s), ..policy.clone() };
+            timed.check().map_err(|(field, problem)| {
+                WorkflowError::new(key("policy"), format!("{field} of \"{name}\" {problem}"))
+            })?;
+        }
+        Ok(())
     }
 
     fn check_steps(&self) -> Result<(), WorkflowError> {
@@ -85,6 +164,7 @@ impl Workflow {
                     "must be at least 1",
                 ));
             }
+            self.check_policy_of(step)?;
             if !step.exclude.is_empty() && step.gate.is_none() {
                 return Err(WorkflowError::new(
                     key("four_eyes"),

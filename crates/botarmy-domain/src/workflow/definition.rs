@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::{exclusion, output_schema};
 use crate::artifact::digest;
-use crate::vocabulary::{AgentType, ArtifactType, Exclusion, OnExpiry, Oversight};
+use crate::hitl::Policy;
+use crate::vocabulary::{AgentType, ArtifactType, Exclusion, OnExpiry, Oversight, ReviewTime};
 
 /// Number of rounds of a loop before a person is asked, unless the step sets another.
 pub const DEFAULT_LOOP_MAX: u32 = 3;
@@ -21,6 +22,9 @@ pub struct Workflow {
     /// Description for people.
     #[serde(default)]
     pub description: String,
+    /// Policies by which reviews of its steps are decided.
+    #[serde(default, rename = "policy", skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Policy>,
     /// Steps, in reading order.
     #[serde(rename = "step")]
     pub steps: Vec<Step>,
@@ -51,6 +55,10 @@ pub struct Step {
     /// `standard` also at `high`, with `high` only there. Never when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Oversight>,
+    /// Name of the policy by which the review is decided; one approval of anyone who may answer when
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// Whether its result replaces an approved artifact of the same type without a review of its
     /// own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -120,6 +128,34 @@ impl Workflow {
         self.steps.iter().find(|step| step.name == name)
     }
 
+    /// Returns the policy with this name.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == name)
+    }
+
+    /// Returns the policy that a step names.
+    #[must_use]
+    pub fn policy_of(&self, step: &Step) -> Option<&Policy> {
+        self.policy(step.policy.as_deref()?)
+    }
+
+    /// Returns whether a person reviews the result of a step at this level of oversight.
+    #[must_use]
+    pub fn reviews_result(&self, step: &Step, oversight: Oversight) -> bool {
+        step.is_gated(oversight) && !self.is_reviewed_before(step)
+    }
+
+    /// Returns whether a person reviews what a step is about to do, at this level of oversight.
+    #[must_use]
+    pub fn reviews_action(&self, step: &Step, oversight: Oversight) -> bool {
+        step.is_gated(oversight) && self.is_reviewed_before(step)
+    }
+
+    fn is_reviewed_before(&self, step: &Step) -> bool {
+        self.policy_of(step).is_some_and(|policy| policy.when == ReviewTime::Before)
+    }
+
     /// Returns the names of the steps that must be done before the `index`th: those in its
     /// `depends_on`, or the preceding one.
     #[must_use]
@@ -178,7 +214,7 @@ impl Workflow {
     #[must_use]
     pub fn replaces_reviewed(&self, index: usize, oversight: Oversight) -> Option<&Step> {
         let step = &self.steps[index];
-        if step.is_gated(oversight) || step.replaces_approved {
+        if self.reviews_result(step, oversight) || step.replaces_approved {
             return None;
         }
         let before = self.all_before(index);
@@ -188,14 +224,14 @@ impl Workflow {
             let comes_before = before.contains(&other)
                 || repairer == Some(reviewed.name.as_str())
                 || other != index && !self.all_before(other).contains(&index);
-            (comes_before && reviewed.output == step.output && reviewed.is_gated(oversight))
-                .then_some(reviewed)
+            let is_reviewed = self.reviews_result(reviewed, oversight);
+            (comes_before && reviewed.output == step.output && is_reviewed).then_some(reviewed)
         })
     }
 }
 
 impl Step {
-    /// Returns whether a person reviews the result at this level of oversight.
+    /// Returns whether there is a review at this level of oversight.
     #[must_use]
     pub fn is_gated(&self, oversight: Oversight) -> bool {
         self.gate.is_some_and(|least| oversight >= least)

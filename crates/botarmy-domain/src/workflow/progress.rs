@@ -59,6 +59,12 @@ pub struct StepProgress {
     /// Artifacts with people's feedback, which the next run is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<ContextId>,
+    /// Number of times that people asked for changes since the step was approved last.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub changes_asked: u32,
+    /// Digest of what a person approved before the step runs, until it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleared: Option<String>,
     /// Persons whose words or documents are in the result that is being made or reviewed; recorded for
     /// a step whose result they may not approve. Ends with its approval.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -93,6 +99,8 @@ impl Default for StepProgress {
             more_rounds: 0,
             no_progress: None,
             feedback: Vec::new(),
+            changes_asked: 0,
+            cleared: None,
             amenders: Vec::new(),
         }
     }
@@ -185,6 +193,7 @@ impl Progress {
         step.request_id = None;
         step.feedback.clear();
         step.amenders.clear();
+        step.changes_asked = 0;
         step.status = StepStatus::Done;
         if let Some(repeat) = workflow.step(name).and_then(|step| step.repeat.as_ref()) {
             let step = self.step(name);

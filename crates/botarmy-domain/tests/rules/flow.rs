@@ -31,6 +31,7 @@ fn workflows() -> impl Strategy<Value = Workflow> {
             tested.extend(with.clone());
             depends.dedup();
             made.push(Step {
+                policy: None,
                 name: format!("Step {index}"),
                 phase: "Phase".to_owned(),
                 agent: AgentType::ALL[agent],
@@ -53,7 +54,12 @@ fn workflows() -> impl Strategy<Value = Workflow> {
                 output_schema: None,
             });
         }
-        Workflow { name: "chance".to_owned(), description: String::new(), steps: made }
+        Workflow {
+            name: "chance".to_owned(),
+            description: String::new(),
+            policies: vec![],
+            steps: made,
+        }
     })
 }
 

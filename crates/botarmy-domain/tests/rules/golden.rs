@@ -9,9 +9,10 @@ use std::time::Duration;
 use botarmy_domain::artifact::NewArtifact;
 use botarmy_domain::budget::{Amount, BudgetAccount, BudgetKey, Limit};
 use botarmy_domain::decide::budget::{self, Wanted, accounts_of};
-use botarmy_domain::decide::{access, agents, artifacts, emergency, projects, webhooks};
+use botarmy_domain::decide::{access, agents, artifacts, emergency, hitl, projects, webhooks};
 use botarmy_domain::emergency::{Stop, StopScope};
 use botarmy_domain::event::{AccessDenied, EventPayload, Note, SessionEnded, SessionStarted};
+use botarmy_domain::hitl::{AnswerLinkText, Delegation, NewAnswerLink};
 use botarmy_domain::ports::{NewPrincipal, PrincipalChange};
 use botarmy_domain::records::Listed;
 use botarmy_domain::workflow::Workflow;
@@ -19,11 +20,12 @@ use botarmy_domain::{
     AgentType, ApiKey, ArtifactType, Authentication, Browser, Caller, Committed, CredentialId,
     DecisionContext, Entry, EventType, Grant, HitlAction, KeySecret, LeaseHolder, NewWebhook,
     OnExpiry, OpenIdIdentity, OpenIdSubject, Oversight, Package, PersonSessions, Principal,
-    PrincipalKind, Role, Row, Scope, SessionText, SignInLinkText, Via, Webhook, WebhookChange,
-    WebhookFilter, WebhookId, WebhookKeys, WebhookStop, package,
+    PrincipalKind, Response, Role, Row, Scope, SessionText, SignInLinkText, Via, Webhook,
+    WebhookChange, WebhookFilter, WebhookId, WebhookKeys, WebhookStop, package,
 };
 use serde_json::{Map, json};
 
+use crate::people::{reviewer, roster, session_of};
 use crate::world::{World, worker};
 
 const WORKFLOW: &str = "
@@ -102,8 +104,9 @@ fn life() -> World {
 }
 
 /// Lines that earlier versions wrote, and that are read but no longer written. In a project without a
-/// workflow, an expired request halted the project; and a rejected budget did, as its question said.
-const EARLIER: [std::ops::Range<usize>; 2] = [35..39, 41..53];
+/// workflow, an expired request halted the project; and a rejected budget did, as its question said. A
+/// subject changed with the event of a request that is opened.
+const EARLIER: [std::ops::Range<usize>; 3] = [25..26, 36..40, 42..54];
 
 fn cancelled() -> World {
     let mut cancelled = World::new();
@@ -400,6 +403,105 @@ fn subscribed() -> World {
     world
 }
 
+const REVIEWED: &str = "
+name = \"reviewed\"
+[[policy]]
+name = \"release\"
+approvals = 2
+groups = { security = 1 }
+links = true
+escalate = [{ after_s = 3600, to = [\"group:leads\"], ttl_s = 86400 }]
+remind_after_s = [600]
+[[step]]
+name = \"Plan\"
+phase = \"1\"
+agent = \"analyst\"
+inputs = [\"user_input\"]
+output = \"project_plan\"
+gate = \"standard\"
+policy = \"release\"
+";
+
+/// A review by several people, who do everything with it that they can.
+fn reviewed() -> World {
+    let mut world = World::with(Some(&Workflow::from_toml(REVIEWED).unwrap()));
+    let scope = Scope::project(world.project).everything_open();
+    let [ada, ben, cyd] = [("Ada", "security"), ("Ben", "leads"), ("Cyd", "staff")]
+        .map(|(name, group)| reviewer(name, &[group]));
+    let [by_ada, by_ben, by_cyd] =
+        [&ada, &ben, &cyd].map(|person| session_of(person).with_via(Via::Console));
+    let everyone = roster(&[ada, ben, cyd.clone()]);
+    world.roster.clone_from(&everyone);
+    let plan = *world.look(&scope).tasks.keys().next().unwrap();
+    world.claim(plan).unwrap();
+    world.complete(plan, 1, object(json!({"goals": ["one"]}))).unwrap();
+    let id = world.pending_requests()[0];
+    let question = world.raise().unwrap();
+    world.on(question, |c, s| hitl::claim(&c.by(by_ada.clone()), s, question)).unwrap();
+    world.on(question, |c, s| hitl::unclaim(&c.by(by_ada.clone()), s, question)).unwrap();
+    let approve = |world: &mut World| Response {
+        subject_digest: Some(world.request(id).subject.digest.clone()),
+        comment: Some("As it should be.".to_owned()),
+        ..Response::new(HitlAction::Approve)
+    };
+    let approval = approve(&mut world);
+    world.answer_as(&by_ada, id, &approval).unwrap();
+    // The only person who can fill the seat leaves.
+    world.roster = roster(&[cyd]);
+    world.on(id, |c, s| hitl::withdraw(&c.by(by_ada.clone()), s, id)).unwrap();
+    world.roster = everyone;
+    world.expire(id).unwrap();
+    world.pass(Duration::from_secs(601));
+    world.expire(id).unwrap();
+    world.on(id, |c, s| hitl::comment(&c.by(by_ben.clone()), s, id, "Why?", None)).unwrap();
+    world
+        .on(id, |c, s| hitl::delegate(&c.by(by_ben.clone()), s, id, "Cyd", Some("Please")))
+        .unwrap();
+    world.on(id, |c, s| hitl::extend(&c.by(by_cyd.clone()), s, id, 60, Some("A day"))).unwrap();
+    let link = NewAnswerLink {
+        person: by_cyd.clone(),
+        digest: AnswerLinkText::new(id, [9; 32]).digest(),
+        actions: vec![HitlAction::Approve],
+        expires_at: world.now.after(Duration::from_secs(60)),
+    };
+    for _ in 0..2 {
+        world.on(id, |c, s| hitl::issue_link(&c.by(by_cyd.clone()), s, id, &link)).unwrap();
+    }
+    let [revoked, used] = [0, 1].map(|n| world.request(id).links[n].id);
+    world.on(id, |c, s| hitl::revoke_link(&c.by(by_cyd.clone()), s, id, revoked)).unwrap();
+    world.answer_as(&by_ada, id, &approval).unwrap();
+    let with_link = Response { link: Some(used), ..approve(&mut world) };
+    world.answer_as(&by_cyd, id, &with_link).unwrap();
+    world
+}
+
+/// A person in whose place another answers.
+fn away() -> World {
+    let mut world = World::new();
+    let cli = Caller::local("cli");
+    let [ada, ben] = ["ada", "ben"].map(|name| reviewer(name, &[]));
+    for person in [&ada, &ben] {
+        let new = NewPrincipal {
+            name: person.name.clone(),
+            kind: PrincipalKind::Person,
+            groups: vec![],
+            grants: person.grants.clone(),
+        };
+        let scope = access::scope().record::<Principal>(person.id);
+        world.run(&scope, |c, s| access::create_principal(&c.by(cli.clone()), s, &new)).unwrap();
+    }
+    let (scope, start) = (access::scope().records::<Principal>([ada.id, ben.id]), world.now);
+    let until = start.after(Duration::from_secs(86_400));
+    let delegation = Delegation { to: ben.id, from: start, until };
+    for delegation in [Some(&delegation), None] {
+        let by = session_of(&ada).with_via(Via::Rest);
+        world
+            .run(&scope, |c, s| access::change_delegation(&c.by(by.clone()), s, ada.id, delegation))
+            .unwrap();
+    }
+    world
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "called with literals")]
 fn object(value: serde_json::Value) -> Map<String, serde_json::Value> {
     value.as_object().cloned().unwrap()
@@ -420,7 +522,10 @@ fn stored_events_look_as_they_always_did() {
         managed(),
         signed_in(),
         subscribed(),
+        reviewed(),
+        away(),
     ];
+    worlds.iter().for_each(World::check_replay);
     let entries: Vec<&Entry> =
         worlds.iter().flat_map(|world| &world.entries).map(AsRef::as_ref).collect();
     let mut lines: Vec<_> =

@@ -4,8 +4,12 @@
 use std::time::Duration;
 
 use crate::world::{Outcome, World};
+use botarmy_domain::decide::{artifacts, hitl};
+use botarmy_domain::vocabulary::HitlOutcome;
 use botarmy_domain::workflow::Workflow;
-use botarmy_domain::{HitlAction, OnExpiry, Scope};
+use botarmy_domain::{
+    AgentType, ArtifactType, Caller, HitlAction, NewArtifact, OnExpiry, Response, Scope,
+};
 
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
@@ -259,6 +263,156 @@ fn request() {
             let seen = scene.world.look(&Scope::project(project).request(request));
             seen.requests[&request].status().to_string()
         },
+    );
+}
+
+const REVIEWED: &str = "
+name = \"reviewed\"
+[[policy]]
+name = \"p\"
+digest = \"optional\"
+comment = []
+ttl_s = 100
+on_expiry = \"reject\"
+approvals = APPROVALS
+remind_after_s = [10]
+escalate = [{ after_s = 20, to = [\"role:admin\"] }]
+[[step]]
+name = \"Plan\"
+phase = \"1\"
+agent = \"analyst\"
+output = \"project_plan\"
+gate = \"standard\"
+policy = \"p\"
+";
+
+/// Enters a state of a review that needs this many approvals. In `collecting` Ada has approved.
+fn review(state: &str, approvals: u32) -> Scene {
+    let text = REVIEWED.replace("APPROVALS", &approvals.to_string());
+    let mut world = World::with(Some(&Workflow::from_toml(&text).unwrap()));
+    world.caller = Caller::person("ada");
+    let scope = Scope::project(world.project).everything_open();
+    let task = *world.look(&scope).tasks.keys().next().unwrap();
+    world.claim(task).unwrap();
+    let made = serde_json::json!({"goals": []}).as_object().cloned().unwrap();
+    world.complete(task, 1, made).unwrap();
+    let id = world.pending_requests()[0];
+    match state {
+        "waiting" => {}
+        "collecting" => drop(world.respond(id, HitlAction::Approve).unwrap()),
+        "approved" => {
+            for n in 1..approvals {
+                let other = Caller::person(format!("other {n}"));
+                world.answer_as(&other, id, &Response::new(HitlAction::Approve)).unwrap();
+            }
+            world.respond(id, HitlAction::Approve).unwrap();
+        }
+        "rejected" => drop(world.respond(id, HitlAction::Reject).unwrap()),
+        "changes" => drop(world.respond(id, HitlAction::Amend).unwrap()),
+        "expired" => {
+            world.pass(FIVE_MINUTES);
+            world.expire(id).unwrap();
+        }
+        "cancelled" => drop(world.cancel().unwrap()),
+        other => panic!("no scene for {other}"),
+    }
+    let mut scene = Scene::new(world);
+    scene.request = Some(id);
+    scene
+}
+
+fn review_status(scene: &mut Scene) -> String {
+    let request = scene.world.request(scene.request.unwrap());
+    match request.outcome() {
+        None if request.votes.is_empty() => "waiting".to_owned(),
+        None => "collecting".to_owned(),
+        Some(HitlOutcome::ChangesRequested) => "changes".to_owned(),
+        Some(outcome) => outcome.to_string(),
+    }
+}
+
+fn act_on_review(scene: &mut Scene, action: &str) -> Outcome {
+    let (world, id) = (&mut scene.world, scene.request.unwrap());
+    let bob = Caller::person("bob");
+    let seen = Some(world.request(id).subject.digest.clone());
+    let document = serde_json::json!({"goals": ["mine"]}).as_object().cloned();
+    let amend = Response { amended_content: document.clone(), ..Response::new(HitlAction::Amend) };
+    match action {
+        // Ada says again what she has said; Bob is another person.
+        "repeat" => world.respond(id, HitlAction::Approve),
+        "approve" => {
+            let subject_digest = seen;
+            let approve = Response { subject_digest, ..Response::new(HitlAction::Approve) };
+            world.answer_as(&bob, id, &approve)
+        }
+        "reject" => world.answer_as(&bob, id, &Response::new(HitlAction::Reject)),
+        "ask" => {
+            let content = Some("Shorter".to_owned());
+            world.answer_as(&bob, id, &Response { content, ..Response::new(HitlAction::Amend) })
+        }
+        "amend" => world.answer_as(&bob, id, &amend),
+        "withdraw" => world.on(id, |c, s| hitl::withdraw(c, s, id)),
+        "claim" => world.on(id, |c, s| hitl::claim(c, s, id)),
+        "unclaim" => world.on(id, |c, s| hitl::unclaim(c, s, id)),
+        "delegate" => world.on(id, |c, s| hitl::delegate(c, s, id, "cyd", None)),
+        "extend" => world.on(id, |c, s| hitl::extend(c, s, id, 60, None)),
+        "comment" => world.on(id, |c, s| hitl::comment(c, s, id, "Why?", None)),
+        "subject" => {
+            let scope = Scope::project(world.project).everything_open();
+            let new = NewArtifact::new(ArtifactType::ProjectPlan, document.unwrap());
+            world.run(&scope, |c, s| artifacts::store(c, s, AgentType::Analyst, &new))
+        }
+        "remind_due" => {
+            world.pass(Duration::from_secs(11));
+            world.expire(id)
+        }
+        "escalate_due" => {
+            world.pass(Duration::from_secs(21));
+            world.expire(id)
+        }
+        "expire_due" => {
+            world.pass(FIVE_MINUTES);
+            world.expire(id)
+        }
+        "end" => world.cancel(),
+        "pause" => {
+            let paused = world.pause();
+            world.pass(FIVE_MINUTES);
+            assert!(world.expire(id).is_err(), "time stands still");
+            paused
+        }
+        other => panic!("no action {other}"),
+    }
+}
+
+#[test]
+fn review_by_several_people() {
+    check(
+        "
+        state       repeat      approve     reject    ask      amend       withdraw  claim  unclaim     delegate    extend      comment     subject    remind_due  escalate_due  expire_due  end        pause
+        waiting     collecting  collecting  rejected  changes  collecting  -         -      waiting     waiting     waiting     waiting     waiting    waiting     waiting       expired     cancelled  waiting
+        collecting  collecting  approved    rejected  changes  collecting  waiting   -      collecting  collecting  collecting  collecting  waiting    collecting  collecting    expired     cancelled  collecting
+        rejected    -           -           -         -        -           -         -      -           -           -           rejected    -          -           -             -           -          -
+        expired     -           -           -         -        -           -         -      -           -           -           expired     -          -           -             -           -          -
+        cancelled   -           -           -         -        -           -         -      -           -           -           cancelled   -          -           -             -           -          -
+        ",
+        |state| review(state, 2),
+        act_on_review,
+        review_status,
+    );
+}
+
+#[test]
+fn review_by_one_person() {
+    check(
+        "
+        state       repeat      approve     reject    ask      amend       withdraw  claim    unclaim  delegate  extend   comment   subject   remind_due  escalate_due  expire_due  end        pause
+        waiting     approved    approved    rejected  changes  amended     -         waiting  waiting  waiting   waiting  waiting   waiting   waiting     waiting       expired     cancelled  waiting
+        changes     -           -           -         -        -           -         -        -        -         -        changes   changes   -           -             -           changes    changes
+        ",
+        |state| review(state, 1),
+        act_on_review,
+        review_status,
     );
 }
 

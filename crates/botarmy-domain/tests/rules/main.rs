@@ -3,9 +3,14 @@
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "these are tests")]
 
 mod access;
+mod counted;
 mod flow;
+mod gate_model;
+mod gate_needs;
+mod gate_rules;
 mod golden;
 mod machines;
+mod people;
 mod sample_assignment;
 mod seen;
 mod worker_document;

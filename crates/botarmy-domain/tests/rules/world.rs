@@ -1,17 +1,20 @@
 //! The smallest ledger there is: a batch that is never written anywhere. Enough to bring a
 //! project, a task or a request into any state and to see what each action makes of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::batch::{Batch, Rows};
 use botarmy_domain::decide::tasks::{Inquiry, Work};
 use botarmy_domain::decide::{hitl, projects, refusals, tasks};
+use botarmy_domain::hitl::Roster;
+use botarmy_domain::replay::Replay;
 use botarmy_domain::{
     AgentType, Caller, Committed, Decision, DecisionContext, Defaults, DomainError, Entry,
-    HitlAction, HitlRequestId, LeaseHolder, NewProject, NewRequest, NewTask, Oversight, ProjectId,
-    Question, Response, RunError, Scope, Snapshot, TaskId, Timestamp, Usage, Via, WorkerId,
-    Workflow,
+    HitlAction, HitlRequest, HitlRequestId, LeaseHolder, LogId, NewProject, NewRequest, NewTask,
+    Oversight, ProjectId, Question, Response, Row, RunError, Scope, Snapshot, TaskId, Timestamp,
+    Usage, Via, WorkerId, Workflow,
 };
 use serde_json::Map;
 
@@ -20,7 +23,13 @@ pub struct World {
     pub now: Timestamp,
     seed: u128,
     pub defaults: Defaults,
+    /// People who can sign in; none on an open server.
+    pub roster: Option<Arc<Roster>>,
+    /// Party that does what is not done by workers and timers.
+    pub caller: Caller,
     pub entries: Vec<Arc<Entry>>,
+    /// Requests in their last states.
+    pub requests: BTreeMap<HitlRequestId, Arc<HitlRequest>>,
     pub project: ProjectId,
 }
 
@@ -41,7 +50,10 @@ impl World {
             now,
             seed: 0,
             defaults: Defaults::default(),
+            roster: None,
+            caller: user(),
             entries: Vec::new(),
+            requests: BTreeMap::new(),
             project,
         };
         let new = NewProject {
@@ -74,12 +86,30 @@ impl World {
         let context = self.context();
         let committed = self.batch.decide(scope, |snapshot| decide(&context, snapshot))?;
         self.entries.extend(committed.entries.iter().cloned());
+        for row in &committed.rows {
+            if let Row::Request(request) = row {
+                self.requests.insert(request.id, Arc::clone(request));
+            }
+        }
         Ok(committed)
     }
 
+    /// Checks that the log of the project states every request as it is stored.
+    pub fn check_replay(&self) {
+        let log = LogId::Project(self.project);
+        let mut replay = Replay::of(log);
+        for entry in self.entries.iter().filter(|entry| entry.log() == log) {
+            replay.apply(entry).unwrap();
+        }
+        for request in self.requests.values() {
+            replay.request(request).unwrap_or_else(|error| panic!("{error:?} of {request:?}"));
+        }
+    }
+
     fn context(&self) -> DecisionContext {
-        let defaults = self.defaults;
-        DecisionContext { defaults, ..DecisionContext::new(self.now, self.seed, user()) }
+        let (defaults, roster) = (self.defaults.clone(), self.roster.clone());
+        let context = DecisionContext::new(self.now, self.seed, self.caller.clone());
+        DecisionContext { defaults, roster, ..context }
     }
 
     fn scope(&self) -> Scope {
@@ -171,7 +201,14 @@ impl World {
     pub fn ask(&mut self, id: TaskId, fence: u32) -> Outcome {
         let holder = LeaseHolder { worker: worker(), fence };
         let inquiry = Inquiry {
-            question: Question { question: "Well?".to_owned(), options: vec![], artifacts: vec![] },
+            question: Question {
+                question: "Well?".to_owned(),
+                options: vec![],
+                artifacts: vec![],
+                policy: None,
+                assignees: Vec::new(),
+                response_schema: None,
+            },
             usage: Usage::default(),
             session: None,
         };
@@ -221,27 +258,55 @@ impl World {
             options: vec![],
             ttl_s: Some(60),
             artifacts: vec![],
+            policy: None,
+            assignees: Vec::new(),
+            response_schema: None,
         };
         self.run(&self.scope(), |c, s| hitl::raise(c, s, id, &new))?;
         Ok(id)
     }
 
     pub fn respond(&mut self, id: HitlRequestId, action: HitlAction) -> Outcome {
-        let response = Response {
-            action,
-            content: (action == HitlAction::Amend).then(|| "Otherwise".to_owned()),
-            comment: None,
-            amended_content: None,
-            subject_digest: None,
-        };
+        let content = (action == HitlAction::Amend).then(|| "Otherwise".to_owned());
+        self.answer(id, &Response { content, ..Response::new(action) })
+    }
+
+    /// Answers a request as the caller of this world.
+    pub fn answer(&mut self, id: HitlRequestId, response: &Response) -> Outcome {
+        self.on(id, |c, s| hitl::respond(c, s, id, response))
+    }
+
+    /// Answers a request as this caller.
+    pub fn answer_as(
+        &mut self,
+        caller: &Caller,
+        id: HitlRequestId,
+        response: &Response,
+    ) -> Outcome {
+        self.on(id, |c, s| hitl::respond(&c.by(caller.clone()), s, id, response))
+    }
+
+    /// Decides about a request.
+    pub fn on(
+        &mut self,
+        id: HitlRequestId,
+        decide: impl Fn(&DecisionContext, &Snapshot) -> Result<Decision, DomainError>,
+    ) -> Outcome {
         let mut scope = self.scope().request(id);
         // The task a request is about belongs to its scope, final or not.
         scope.tasks.extend(self.task_of(id));
-        self.run(&scope, |c, s| hitl::respond(c, s, id, &response))
+        self.run(&scope, decide)
     }
 
+    /// Does what is due on a request.
     pub fn expire(&mut self, id: HitlRequestId) -> Outcome {
-        self.run(&self.scope().request(id), |c, s| hitl::expire(&c.by(Caller::scheduler()), s, id))
+        self.on(id, |c, s| hitl::due(&c.by(Caller::scheduler()), s, id, true))
+    }
+
+    /// Returns a request as it is.
+    pub fn request(&mut self, id: HitlRequestId) -> Arc<HitlRequest> {
+        let scope = Scope::project(self.project).request(id);
+        Arc::clone(&self.look_at_log(&scope).requests[&id])
     }
 
     fn task_of(&self, id: HitlRequestId) -> Option<TaskId> {

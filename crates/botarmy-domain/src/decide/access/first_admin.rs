@@ -73,6 +73,7 @@ fn create(builder: &mut DecisionBuilder<'_>, key: &NewApiKey) -> Result<(), Doma
         openid: None,
         groups: BTreeSet::new(),
         grants: vec![Grant::on_all(Role::Admin)],
+        delegation: None,
         disabled: false,
         deleted_at: None,
         created_at: builder.at(),

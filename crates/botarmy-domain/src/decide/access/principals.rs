@@ -1,5 +1,7 @@
 //! Principals: their creation, and the changes of their grants and states.
 
+use std::time::Duration;
+
 use super::keys;
 use super::rules::{check_admin_left, count_version, existing, passed_on};
 use crate::access::{ApiKey, PersonSessions, Principal, new_name, sound_groups};
@@ -8,12 +10,16 @@ use crate::decide::builder::DecisionBuilder;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
+use crate::hitl::Delegation;
 use crate::ids::{CredentialId, PrincipalId};
 use crate::ports::{NewPrincipal, PrincipalChange};
 use crate::records::Listed;
 use crate::scope::Snapshot;
 use crate::seen::Seen;
 use crate::vocabulary::{Permission, PrincipalKind};
+
+/// Longest time of a standing delegation.
+const MAX_DELEGATION: Duration = Duration::from_secs(365 * 86_400);
 
 /// Returns the id that a new local principal gets.
 ///
@@ -64,6 +70,7 @@ pub fn create_principal(
         openid: None,
         groups,
         grants,
+        delegation: None,
         disabled: false,
         deleted_at: None,
         created_at,
@@ -133,6 +140,59 @@ pub fn change_principal(
     check_admin_left(&builder, &context.caller)?;
     count_version(&mut builder);
     Ok(builder.finish())
+}
+
+/// Sets or ends the standing delegation of a person; decides nothing if it is as it was. A person does
+/// that for itself. Needs a scope with the person, and with the one who answers in its place.
+///
+/// # Errors
+/// If the person does not exist; [`DomainError::Invalid`] for times that are over or longer than a year,
+/// and for one who is no other active person.
+pub fn change_delegation(
+    context: &DecisionContext,
+    snapshot: &Snapshot,
+    id: PrincipalId,
+    delegation: Option<&Delegation>,
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::of_person(context, snapshot, id)?;
+    let mut person = existing(&builder, id)?;
+    if let Some(delegation) = delegation {
+        check_delegation(&builder, id, delegation)?;
+    }
+    if person.delegation.as_ref() == delegation {
+        return Ok(builder.finish());
+    }
+    person.delegation = delegation.cloned();
+    person.updated_at = builder.at();
+    let payload = E::DelegationChanged(event::DelegationChanged {
+        principal: id,
+        delegation: delegation.cloned(),
+    });
+    builder.put_row(Row::Record(person.into()), &payload);
+    count_version(&mut builder);
+    Ok(builder.finish())
+}
+
+fn check_delegation(
+    builder: &DecisionBuilder<'_>,
+    id: PrincipalId,
+    delegation: &Delegation,
+) -> Result<(), DomainError> {
+    let to = existing(builder, delegation.to).ok();
+    let is_person = |to: &Principal| to.kind == PrincipalKind::Person && to.is_active();
+    if delegation.to == id || !to.is_some_and(|to| is_person(&to)) {
+        return Err(DomainError::invalid(
+            "to",
+            "must be the name or the id of another active person",
+        ));
+    }
+    if delegation.until <= delegation.from || delegation.until <= builder.at() {
+        return Err(DomainError::invalid("until", "must be after `from`, and in the future"));
+    }
+    if delegation.until > delegation.from.after(MAX_DELEGATION) {
+        return Err(DomainError::invalid("until", "must be at most 365 days after `from`"));
+    }
+    Ok(())
 }
 
 /// Returns the sessions and links of a person, all ended; `None` if there are none that could be used.

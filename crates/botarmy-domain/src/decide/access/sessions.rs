@@ -338,6 +338,7 @@ fn put_identity(
         openid: Some(identity.subject.clone()),
         groups: BTreeSet::new(),
         grants: Vec::new(),
+        delegation: None,
         disabled: false,
         deleted_at: None,
         created_at: at,

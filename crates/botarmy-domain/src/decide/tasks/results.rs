@@ -290,7 +290,7 @@ pub fn ask(
     let subject = Subject::of(refs.map(AsRef::as_ref));
     let step = task.step().and_then(|name| project.plan.as_ref()?.workflow.step(name));
     let target = GateTarget { task: Some(id), step, agent: Some(task.agent) };
-    let request = gate::new_request(
+    let mut request = gate::new_request(
         &mut builder,
         &project,
         HitlKind::Question,
@@ -299,6 +299,12 @@ pub fn ask(
         subject,
         target,
     );
+    if let Some(policy) = &question.policy {
+        gate::apply_policy(&builder, &mut request, policy)?;
+    }
+    request.response_schema.clone_from(&question.response_schema);
+    gate::check_schema(&request)?;
+    gate::add_assignees(&mut request, &question.assignees)?;
     task.usage.add(&inquiry.usage);
     task.unconfirmed = 0;
     task.refused_result = None;

@@ -1,0 +1,429 @@
+//! The people who may answer a request, and in whose place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::actor::Actor;
+use crate::caller::{Caller, Place};
+use crate::error::DomainError;
+use crate::hitl::{
+    Delegate, GateSettings, HitlRequest, Person, Policy, Roster, SUBJECT_CHANGED, Selector, is_user,
+};
+use crate::project::{Plan, Project};
+use crate::timestamp::Timestamp;
+use crate::vocabulary::{
+    AnswerAuth, Authentication, Exclusion, HitlAction, HitlKind, HitlStatus, Permission, Verdict,
+};
+use crate::workflow::Step;
+
+/// Place that a caller takes among those who answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// Person in whose place the caller answers.
+    pub on_behalf_of: Option<Actor>,
+    /// Groups of the person whose place it is.
+    pub groups: BTreeSet<String>,
+}
+
+/// What is known about the people who answer a request.
+#[derive(Clone, Copy)]
+pub struct Eligibility<'a> {
+    /// The request.
+    pub request: &'a HitlRequest,
+    /// Its project.
+    pub project: &'a Project,
+    /// Rules of the server.
+    pub settings: &'a GateSettings,
+    /// People who can sign in; `None` on an open server.
+    pub roster: Option<&'a Roster>,
+}
+
+impl Eligibility<'_> {
+    fn place(&self) -> Place {
+        Place::Project { id: self.project.id, creator: self.project.creator }
+    }
+
+    /// Returns the place that a caller takes, which has the permission to answer requests.
+    ///
+    /// # Errors
+    /// [`DomainError::Forbidden`] for a program, for a proof of identity that the policy does not accept,
+    /// and for people whom the policy does not name.
+    pub fn seat(&self, caller: &Caller) -> Result<Seat, DomainError> {
+        let forbidden = |code, detail: String| Err(DomainError::Forbidden { code, detail });
+        if !caller.is_person() {
+            return forbidden(
+                "persons_only",
+                "Only a person answers a request to people; this credential belongs to a program."
+                    .to_owned(),
+            );
+        }
+        let policy = &self.request.pinned_policy().policy;
+        check_presence(policy, caller)?;
+        let own = self.settings.groups_of(caller);
+        let is_asked = policy.is_open_to_all()
+            || self.selectors().any(|selector| self.selects(selector, caller, &own));
+        let delegated = self.delegated_to(caller, &policy.groups, is_asked, &own);
+        if let Some((of, groups)) = delegated {
+            return Ok(Seat { on_behalf_of: Some(of), groups });
+        }
+        if is_asked {
+            return Ok(Seat { on_behalf_of: None, groups: own });
+        }
+        let who: Vec<_> = self.selectors().map(ToString::to_string).collect();
+        forbidden(
+            "not_eligible",
+            format!(
+                "The policy \"{}\" does not ask you; it asks {}. One of them can delegate to you.",
+                policy.name,
+                who.join(", ")
+            ),
+        )
+    }
+
+    /// Returns all selectors of people who may answer.
+    fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        let request = self.request;
+        let candidates = &request.pinned_policy().policy.candidates;
+        candidates.iter().chain(&request.assignees).chain(&request.escalated_to)
+    }
+
+    fn selects(&self, selector: &Selector, caller: &Caller, groups: &BTreeSet<String>) -> bool {
+        match selector {
+            Selector::User(name) => is_user(name, caller.name(), caller.principal()),
+            Selector::Group(group) => groups.contains(group),
+            Selector::Role(role) => caller.covers(*role, self.place()),
+        }
+    }
+
+    fn groups_of_actor(&self, actor: &Actor) -> BTreeSet<String> {
+        match actor.principal {
+            None => self.settings.groups_of_name(&actor.name),
+            Some(id) => {
+                let person = self.roster.and_then(|roster| roster.person(id));
+                person.map(|person| person.groups.clone()).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Returns the person in whose place a caller answers, with the groups of that person. A caller who
+    /// is asked too takes the place of another only for a seat that it could not fill itself. A place in
+    /// which the caller could do less, because its person has answered or is excluded, comes last.
+    fn delegated_to(
+        &self,
+        caller: &Caller,
+        seats: &BTreeMap<String, u32>,
+        is_asked: bool,
+        own: &BTreeSet<String>,
+    ) -> Option<(Actor, BTreeSet<String>)> {
+        let fills = |groups: &BTreeSet<String>| seats.keys().any(|seat| groups.contains(seat));
+        // The last delegation in the place of a person counts.
+        let last = |of: &Actor| {
+            let mut delegates = self.request.delegates.iter().rev();
+            delegates.find(|one| one.of.is_same(of)).map(|one| &one.to)
+        };
+        let mine = |one: &&Delegate| {
+            caller.is(&one.to) && last(&one.of).is_some_and(|to| to.is_same(&one.to))
+        };
+        let places = self.request.delegates.iter().filter(mine);
+        let places = places.map(|one| (one.of.clone(), self.groups_of_actor(&one.of)));
+        let places: Vec<_> =
+            places.filter(|(_, groups)| !is_asked || (fills(groups) && !fills(own))).collect();
+        let is_free = |of: &Actor| !self.request.votes.iter().any(|vote| vote.voter.is_same(of));
+        let may_release = |of: &Actor| self.excluded(&|actor| of.is_same(actor)).is_none();
+        let best = places.iter().find(|(of, _)| is_free(of) && may_release(of));
+        let best = best.or_else(|| places.iter().find(|(of, _)| is_free(of)));
+        best.or_else(|| places.first().filter(|_| !is_asked)).cloned()
+    }
+
+    /// Checks that a caller may approve or amend. Rejecting and asking for changes release nothing, so
+    /// everyone who may answer may do that. There is no exception for anyone.
+    ///
+    /// # Errors
+    /// [`DomainError::Forbidden`] with the part that the caller, or the person in whose place it answers,
+    /// has in the subject.
+    pub fn check_release(&self, caller: &Caller, seat: &Seat) -> Result<(), DomainError> {
+        let own = self.excluded(&|actor| caller.is(actor)).map(|part| format!("you {part}"));
+        let other = seat.on_behalf_of.as_ref().and_then(|of| {
+            let part = self.excluded(&|actor| of.is_same(actor))?;
+            Some(format!("{}, in whose place you answer, {part}", of.name))
+        });
+        let Some(part) = own.or(other) else { return Ok(()) };
+        let what = match step_of(self.request, self.project) {
+            Some((_, step)) => format!("The result of the step \"{}\"", step.name),
+            None => "This".to_owned(),
+        };
+        let detail = format!(
+            "{what} needs the approval of another person, because {part}. You may reject it, or ask for \
+             changes."
+        );
+        Err(DomainError::Forbidden { code: "separation_of_duties", detail })
+    }
+
+    /// Returns the part of a person in the subject for which the policy excludes it.
+    fn excluded(&self, is: &dyn Fn(&Actor) -> bool) -> Option<&'static str> {
+        let (request, project) = (self.request, self.project);
+        let acted =
+            |action: &str| {
+                let of = |entry: &&crate::hitl::HistoryEntry| entry.action == action;
+                request.history.iter().filter(of).any(|entry| {
+                    is(&Actor { name: entry.user_id.clone(), principal: entry.principal })
+                })
+            };
+        let plan = project.plan.as_ref();
+        let amended = || {
+            let step = request.step.as_deref().zip(plan);
+            let amenders = step.map(|(step, plan)| plan.progress.of(step).amenders);
+            acted(SUBJECT_CHANGED) || amenders.is_some_and(|all| all.iter().any(is))
+        };
+        exclusions(request, project).find_map(|exclusion| match exclusion {
+            // What is reviewed before it runs has been made by nobody yet: its opening follows from the
+            // end of another step.
+            Exclusion::Author if request.planned.is_none() && acted("created") => Some("made it"),
+            Exclusion::Author | Exclusion::Amender if amended() => {
+                Some("changed it or asked for changes")
+            }
+            Exclusion::Starter => {
+                let starter = plan.and_then(|plan| plan.starter.as_ref());
+                starter.is_some_and(is).then_some("started the project")
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns whether the people who may still approve can fill the seats of the policy. Without a
+    /// complete roster, they can.
+    #[must_use]
+    pub fn is_satisfiable(&self) -> bool {
+        let Some(roster) = self.roster.filter(|roster| roster.is_complete()) else { return true };
+        let policy = &self.request.pinned_policy().policy;
+        let may_release = |person: &Person| {
+            let actor = person.actor();
+            person.may_answer(self.place())
+                && self.excluded(&|other| actor.is_same(other)).is_none()
+        };
+        let is_asked = |person: &Person| {
+            policy.is_open_to_all()
+                || self.selectors().any(|selector| person.is_selected(selector, self.place()))
+        };
+        let approvals = self.request.votes.iter().filter(|vote| vote.action == HitlAction::Approve);
+        let mut places: BTreeMap<String, &BTreeSet<String>> = BTreeMap::new();
+        let key = |actor: &Actor| actor.principal.map_or(actor.name.clone(), |id| id.to_string());
+        for vote in approvals {
+            places.insert(key(vote.place()), &vote.groups);
+        }
+        for person in
+            roster.people().iter().filter(|person| may_release(person) && is_asked(person))
+        {
+            places.entry(person.id.to_string()).or_insert(&person.groups);
+        }
+        for one in &self.request.delegates {
+            let (of, to) = (one.of.principal, one.to.principal);
+            let people =
+                of.and_then(|id| roster.person(id)).zip(to.and_then(|id| roster.person(id)));
+            if let Some((of, _)) = people.filter(|(of, to)| {
+                may_release(to) && self.excluded(&|other| of.actor().is_same(other)).is_none()
+            }) {
+                places.entry(of.id.to_string()).or_insert(&of.groups);
+            }
+        }
+        let groups: Vec<_> = places.into_values().collect();
+        policy.needs(&groups).approvals == 0
+    }
+
+    /// Returns the people who answer in the place of others because of standing delegations, beside those
+    /// whom the request has already.
+    #[must_use]
+    pub fn standing_delegates(&self, now: Timestamp) -> Vec<Delegate> {
+        let Some(roster) = self.roster else { return Vec::new() };
+        let policy = &self.request.pinned_policy().policy;
+        let is_asked = |person: &&Person| {
+            person.delegation.as_ref().is_some_and(|one| one.is_active(now))
+                && person.may_answer(self.place())
+                && (policy.is_open_to_all()
+                    || self.selectors().any(|selector| person.is_selected(selector, self.place())))
+        };
+        let people = roster.people().iter().filter(is_asked);
+        let deputies = people.filter_map(|person| {
+            let to = roster.deputy(person.id, now).filter(|to| to.may_answer(self.place()))?;
+            Some(Delegate { of: person.actor(), to: to.actor(), at: now })
+        });
+        let is_known =
+            |one: &Delegate| self.request.delegates.iter().any(|known| known.of.is_same(&one.of));
+        deputies.filter(|one| !is_known(one)).collect()
+    }
+}
+
+/// A request with what a caller may do with it.
+#[derive(Debug, Clone)]
+pub struct GateView {
+    /// The request.
+    pub request: Arc<HitlRequest>,
+    /// Things that the caller may do.
+    pub allowed: Allowed,
+}
+
+/// Things that a caller may do with a request, and why it may not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Allowed {
+    /// Answers that it may give now.
+    pub verdicts: Vec<Verdict>,
+    /// Whether it has a vote that it may take back.
+    pub withdraw: bool,
+    /// Whether it may reserve the request.
+    pub claim: bool,
+    /// Whether it may give a reservation up: its own, or that of another if it manages the project.
+    pub unclaim: bool,
+    /// Whether it may ask another person to answer in its place, and extend the time.
+    pub delegate: bool,
+    /// Whether it may extend the time.
+    pub extend: bool,
+    /// Whether it may remind people.
+    pub remind: bool,
+    /// Whether there is an escalation that it may start.
+    pub escalate: bool,
+    /// Whether it may add to the discussion.
+    pub comment: bool,
+    /// Whether it may make a link for itself.
+    pub link: bool,
+    /// Reason for which it may not answer, or not approve.
+    pub refusal: Option<DomainError>,
+}
+
+impl Eligibility<'_> {
+    /// Returns what a caller may do with the request at this time.
+    #[must_use]
+    pub fn allowed(&self, caller: &Caller, now: Timestamp) -> Allowed {
+        let (request, place) = (self.request, self.place());
+        let mut allowed = Allowed::default();
+        if let Err(error) = caller.check(Permission::GateAnswer, place) {
+            allowed.refusal = Some(error);
+            return allowed;
+        }
+        allowed.comment = true;
+        if request.status() != HitlStatus::Pending || !self.project.status().is_open() {
+            return allowed;
+        }
+        let policy = &request.pinned_policy().policy;
+        allowed.remind = true;
+        allowed.escalate = (request.schedule.escalated as usize) < policy.escalate.len();
+        let claim = request.claim.as_ref().filter(|claim| claim.until > now);
+        let is_reserved = claim.is_some_and(|claim| !caller.is(&claim.by));
+        let manages = caller.check(Permission::ProjectManage, place).is_ok();
+        allowed.unclaim = claim.is_some() && (!is_reserved || manages);
+        let seat = match self.seat(caller) {
+            Ok(seat) => seat,
+            Err(error) => {
+                allowed.refusal = Some(error);
+                return allowed;
+            }
+        };
+        let own = caller.actor();
+        allowed.withdraw = request.votes.iter().any(|vote| vote.voter.is_same(&own));
+        allowed.claim = policy.approvals() == 1 && !is_reserved;
+        allowed.delegate = true;
+        allowed.extend = request.schedule.extended < policy.max_extensions;
+        allowed.link = policy.links;
+        if is_reserved {
+            let name = claim.map(|claim| claim.by.name.clone()).unwrap_or_default();
+            let detail = format!("{name} has claimed the request.");
+            allowed.refusal = Some(DomainError::conflict("claimed", detail));
+            return allowed;
+        }
+        allowed.verdicts = vec![Verdict::Reject];
+        let others = [Verdict::RequestChanges, Verdict::Approve, Verdict::Amend];
+        for verdict in others.into_iter().filter(|verdict| is_possible(request, *verdict)) {
+            match self.check_release(caller, &seat) {
+                Err(error) if releases(request, verdict) => allowed.refusal = Some(error),
+                _ => allowed.verdicts.push(verdict),
+            }
+        }
+        allowed.verdicts.sort_unstable();
+        allowed
+    }
+}
+
+/// Returns whether an answer of this kind makes sense for a request at all.
+#[must_use]
+pub fn is_possible(request: &HitlRequest, verdict: Verdict) -> bool {
+    let is_for_several = is_question(request) && request.pinned_policy().policy.approvals() > 1;
+    match verdict {
+        Verdict::Approve | Verdict::Reject => true,
+        Verdict::RequestChanges => request.budget.is_none() && !is_for_several,
+        Verdict::Amend => request.planned.is_none() && !is_for_several,
+    }
+}
+
+/// Returns whether an answer of this kind lets work go on with what the request is about. The words of an
+/// amendment are the answer to a question.
+#[must_use]
+pub fn releases(request: &HitlRequest, verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::Approve | Verdict::Amend => true,
+        Verdict::RequestChanges => is_question(request),
+        Verdict::Reject => false,
+    }
+}
+
+fn is_question(request: &HitlRequest) -> bool {
+    request.kind == HitlKind::Question && request.budget.is_none()
+}
+
+/// Checks that a person is present, where a policy wants that.
+///
+/// # Errors
+/// [`DomainError::Forbidden`] for a caller with a key.
+pub fn check_presence(policy: &Policy, caller: &Caller) -> Result<(), DomainError> {
+    let is_interactive = matches!(
+        caller.authentication(),
+        Authentication::Session | Authentication::OpenId | Authentication::Link
+    );
+    if policy.auth == AnswerAuth::Any || is_interactive {
+        return Ok(());
+    }
+    let detail = format!(
+        "The policy \"{}\" accepts answers of people who have signed in to the console, not those with \
+         a key.",
+        policy.name
+    );
+    Err(DomainError::Forbidden { code: "interactive_required", detail })
+}
+
+/// Returns the step whose result a request is a review of.
+fn step_of<'a>(request: &HitlRequest, project: &'a Project) -> Option<(&'a Plan, &'a Step)> {
+    let plan = project.plan.as_ref().filter(|_| request.kind == HitlKind::Approval)?;
+    let step = plan.workflow.step(request.step.as_deref()?)?;
+    Some((plan, step))
+}
+
+/// Returns the people who may not approve, in the order of their words. A request without a policy has
+/// those of its step: they were not copied into it once.
+fn exclusions(request: &HitlRequest, project: &Project) -> impl Iterator<Item = Exclusion> {
+    let of_step = step_of(request, project).map(|(_, step)| step.exclude.as_slice());
+    let own = request.pinned_policy().policy.exclude.as_slice();
+    let all: BTreeSet<_> = own.iter().chain(of_step.unwrap_or_default()).copied().collect();
+    all.into_iter()
+}
+
+/// Returns the parties who made what is under review, if they may not approve it.
+#[must_use]
+pub fn excluded_makers(request: &HitlRequest, project: &Project) -> Vec<Actor> {
+    if !exclusions(request, project).any(|exclusion| exclusion == Exclusion::Author) {
+        return Vec::new();
+    }
+    let made = |entry: &&crate::hitl::HistoryEntry| {
+        entry.action == "created" || entry.action == SUBJECT_CHANGED
+    };
+    let actor = |entry: &crate::hitl::HistoryEntry| Actor {
+        name: entry.user_id.clone(),
+        principal: entry.principal,
+    };
+    request.history.iter().filter(made).map(actor).collect()
+}
+
+/// Returns whether a person who amends the subject of a request may not approve it afterwards, so that
+/// the amendment needs the approval of another person.
+#[must_use]
+pub fn reviews_amendments(request: &HitlRequest, project: &Project) -> bool {
+    let is_amender = |exclusion| matches!(exclusion, Exclusion::Amender | Exclusion::Author);
+    step_of(request, project).is_some() && exclusions(request, project).any(is_amender)
+}
