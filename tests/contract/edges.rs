@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use botarmy_domain::decide::{agents, projects, tasks};
 use botarmy_domain::log::{LogId, Verifier};
 use botarmy_domain::{
-    AgentStatusKind, AgentType, Caller, HitlKind, LeaseHolder, Reach, RunError, Scope, TaskStatus,
+    AgentStatusKind, AgentType, Caller, HitlKind, LeaseHolder, RunError, Scope, TaskStatus,
     WorkerId, artifact,
 };
 use serde_json::{Value, json};
@@ -149,7 +149,7 @@ pub async fn a_paused_project_keeps_its_place_in_the_queue(stores: &Stores) {
     assert_eq!(stores.tasks.backlog().await.unwrap(), 2);
     let context = stores.context();
     let resume = move |s: &_| projects::resume(&context, s);
-    stores.run(Scope::project(first), resume).await.unwrap();
+    stores.run(Scope::project(first).open_requests(), resume).await.unwrap();
     assert_eq!(stores.claim(10).await, [early, held]);
 }
 
@@ -176,7 +176,7 @@ pub async fn an_agent_stays_in_error_until_it_is_cleared_or_answered(stores: &St
         })
         .await
         .unwrap();
-    let pending = stores.requests.pending(&Reach::everything(), None, 10).await.unwrap();
+    let pending = stores.pending(None, 10).await.unwrap();
     assert_eq!(pending.iter().map(|request| request.kind).collect::<Vec<_>>(), [HitlKind::Failure]);
     let settle = async |sweep: bool| {
         let context = stores.context();

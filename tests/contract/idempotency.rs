@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::decide::{hitl, keyed, projects};
-use botarmy_domain::hitl::HitlLine;
+use botarmy_domain::hitl::{HitlLine, SampleWindow};
 use botarmy_domain::idempotency::{ALREADY_REPLIED, KEPT_FOR, MAX_REPLY};
 use botarmy_domain::ports::RecordsExt;
 use botarmy_domain::{
@@ -187,6 +187,9 @@ async fn approve(stores: &Stores, project: ProjectId, id: HitlRequestId) {
         comment: None,
         amended_content: None,
         subject_digest: None,
+        response: None,
+        in_bulk: false,
+        link: None,
     };
     let scope = Scope::project(project).request(id);
     stores.run(scope, move |s| hitl::respond(&context, s, id, &response)).await.unwrap();
@@ -209,7 +212,8 @@ pub async fn a_sample_has_pending_requests_and_the_newest_of_the_others(stores: 
     stores.raise(one).await;
     let start = Timestamp::from_micros(0);
     let sample = async |project, since, limit| {
-        stores.requests.sample(&Reach::everything(), project, since, limit).await.unwrap()
+        let window = SampleWindow { since, now: since };
+        stores.requests.sample(&Reach::everything(), project, window, limit).await.unwrap()
     };
     let all = sample(None, since, 10).await;
     let pending: Vec<_> = all.pending.iter().map(|one| (one.kind, one.agent, one.count)).collect();

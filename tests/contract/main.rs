@@ -10,6 +10,7 @@ mod deliveries;
 mod edges;
 mod event_bus;
 mod faults;
+mod gates;
 mod idempotency;
 mod in_doubt;
 mod ledger;
@@ -17,6 +18,7 @@ mod llm;
 mod llm_bodies;
 mod llm_documents;
 mod log_search;
+mod many_gates;
 mod model;
 mod openid;
 mod oversight;
@@ -103,6 +105,12 @@ contracts! {
         each_part_of_a_call_is_decided_once,
         a_reply_is_forgotten_when_it_has_expired_and_not_before,
         a_sample_has_pending_requests_and_the_newest_of_the_others;
+    gates:
+        pending_requests_are_those_that_a_filter_selects,
+        the_people_whom_a_request_asks_follow_what_happens_to_it,
+        what_is_due_is_found_in_its_order_and_expiries_when_they_may,
+        nothing_is_due_while_a_project_is_paused,
+        pending_requests_are_counted_by_policy;
     edges:
         numbers_come_back_to_the_last_bit,
         a_deep_document_comes_back,

@@ -125,7 +125,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
         )
     };
     let request = async |n: usize| {
-        let all = stores.requests.pending(&Reach::everything(), None, 100).await.unwrap();
+        let all = stores.pending(None, 100).await.unwrap();
         all.get(n % all.len().max(1)).cloned()
     };
     let holder = |fence| LeaseHolder { worker: WorkerId("worker".to_owned()), fence };
@@ -243,6 +243,9 @@ async fn run(stores: &Stores, command: &Command) -> String {
                 comment: None,
                 amended_content: None,
                 subject_digest: None,
+                response: None,
+                in_bulk: false,
+                link: None,
             };
             let mut scope = Scope::project(request.project_id).request(request.id);
             scope.tasks.extend(request.task_id);
@@ -260,7 +263,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
             let id = request.id;
             stores
                 .run(scope.everything_open(), move |s| {
-                    hitl::expire(&context.by(Caller::scheduler()), s, id)
+                    hitl::due(&context.by(Caller::scheduler()), s, id, true)
                 })
                 .await
         }
@@ -276,7 +279,7 @@ async fn run(stores: &Stores, command: &Command) -> String {
         }
         Command::Pause { project: n } => stores.pause(project(n).await).await,
         Command::Resume { project: n } => {
-            let scope = Scope::project(project(n).await);
+            let scope = Scope::project(project(n).await).open_requests();
             stores.run(scope, move |s| projects::resume(&context, s)).await
         }
         Command::Reopen { project: n } => {

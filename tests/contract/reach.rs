@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use botarmy_domain::decide::{agents, hitl};
-use botarmy_domain::hitl::HitlLine;
+use botarmy_domain::hitl::{HitlLine, PendingFilter, SampleWindow};
 use botarmy_domain::log::LogId;
 use botarmy_domain::{
     AgentType, ArtifactFilter, Authentication, Caller, Claim, ContextId, CredentialId, Entry,
@@ -36,6 +36,7 @@ fn creator(n: u128) -> Caller {
         openid: None,
         groups: BTreeSet::new(),
         grants: grants.clone(),
+        delegation: None,
         disabled: false,
         deleted_at: None,
         created_at: at,
@@ -191,6 +192,9 @@ async fn answer(stores: &Stores, project: ProjectId, id: HitlRequestId) {
         comment: None,
         amended_content: None,
         subject_digest: None,
+        response: None,
+        in_bulk: false,
+        link: None,
     };
     let scope = Scope::project(project).request(id);
     stores.run(scope, move |s| hitl::respond(&context, s, id, &response)).await.unwrap();
@@ -296,7 +300,11 @@ pub async fn lists_are_those_of_the_projects_within_the_reach(stores: &Stores) {
             all.requests.values().filter(pending).map(|request| request.id).collect();
         let mut after = None;
         loop {
-            let page = stores.requests.pending(&reach, after, limit).await.unwrap();
+            let page = stores
+                .requests
+                .pending(&reach, &PendingFilter::default(), after, limit)
+                .await
+                .unwrap();
             let expected = cut(rest.iter().copied(), limit as usize);
             assert_eq!(ids(&page, |request| request.id), expected, "{reach:?}");
             rest.drain(..page.len());
@@ -316,8 +324,9 @@ pub async fn a_sample_is_that_of_the_projects_within_the_reach(stores: &Stores) 
         let reach = all.any_reach(&mut dice);
         let project = (dice.below(3) == 0).then(|| all.any_project(&mut dice));
         let since = all.any_entry(&mut dice).created_at;
+        let window = SampleWindow { since, now: stores.context().now };
         let limit = 1 + dice.below(10) as u32;
-        let sample = stores.requests.sample(&reach, project, since, limit).await.unwrap();
+        let sample = stores.requests.sample(&reach, project, window, limit).await.unwrap();
         let visible: Vec<_> = all
             .requests
             .values()

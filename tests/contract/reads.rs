@@ -164,7 +164,7 @@ pub async fn tasks_and_requests_are_filtered_and_paged(stores: &Stores) {
     assert_eq!(newest.iter().map(|request| request.id).collect::<Vec<_>>(), [third, first]);
     let older = stores.requests.requests(project, None, Some(third), 10).await.unwrap();
     assert_eq!(older.iter().map(|request| request.id).collect::<Vec<_>>(), [first]);
-    let pending = stores.requests.pending(&Reach::everything(), Some(first), 10).await.unwrap();
+    let pending = stores.pending(Some(first), 10).await.unwrap();
     assert_eq!(pending.iter().map(|request| request.id).collect::<Vec<_>>(), [second, third]);
     let rejected = Some(HitlStatus::Rejected);
     assert!(stores.requests.requests(project, rejected, None, 10).await.unwrap().is_empty());
@@ -209,10 +209,10 @@ pub async fn due_things_are_found_when_they_are_due(stores: &Stores) {
     stores.claim(1).await;
     let request = stores.raise(project).await;
     let now = stores.context().now;
-    assert!(stores.requests.expired(now, 10).await.unwrap().is_empty());
+    assert!(stores.requests.due(now, true, 10).await.unwrap().is_empty());
     assert!(stores.tasks.expired_leases(now, 10).await.unwrap().is_empty());
     stores.pass(Duration::from_secs(61));
-    let expired = stores.requests.expired(stores.context().now, 10).await.unwrap();
+    let expired = stores.requests.due(stores.context().now, true, 10).await.unwrap();
     assert_eq!(expired.iter().map(|request| request.id).collect::<Vec<_>>(), [request]);
     stores.pass(Duration::from_secs(300));
     assert_eq!(stores.tasks.expired_leases(stores.context().now, 10).await.unwrap().len(), 1);
@@ -473,7 +473,7 @@ pub async fn a_page_ends_with_the_row_that_reaches_its_bytes(stores: &Stores) {
     assert_eq!(walk(read, add).await, newest_first);
     let read = async |after: Option<Uuid>| {
         let after = after.map(HitlRequestId::from_uuid);
-        let page = stores.requests.pending(&Reach::everything(), after, 100).await.unwrap();
+        let page = stores.pending(after, 100).await.unwrap();
         walked(page, |request| (request.id.uuid(), size(json!(request).to_string())))
     };
     assert_eq!(walk(read, nothing).await[..9], requests);

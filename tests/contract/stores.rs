@@ -1,19 +1,21 @@
 //! The storage ports of one adapter, with the use cases that the contracts need.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use botarmy_domain::decide::tasks::Work;
 use botarmy_domain::decide::{artifacts, hitl, projects, tasks};
+use botarmy_domain::hitl::PendingFilter;
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{AgentStatus, Ledger, StorePorts};
 use botarmy_domain::{
     AgentType, ArtifactType, Caller, Claim, Committed, ContextId, Decision, DecisionContext,
-    DomainError, Error, HitlRequestId, LeaseHolder, NewArtifact, NewProject, NewRequest, NewTask,
-    Oversight, Project, ProjectId, Reach, Row, Scope, Snapshot, Task, TaskFilter, TaskId,
-    Timestamp, Usage, WorkerId,
+    DomainError, Error, HitlRequest, HitlRequestId, LeaseHolder, NewArtifact, NewProject,
+    NewRequest, NewTask, Oversight, Page, Project, ProjectId, Reach, Row, Scope, Snapshot,
+    StoreError, Task, TaskFilter, TaskId, Timestamp, Usage, WorkerId,
 };
 use botarmy_memory::MemoryStore;
 use botarmy_orchestrator::verify_state;
@@ -40,8 +42,13 @@ pub async fn memory() -> Option<Stores> {
 /// Opens an empty SQLite store in a separate folder.
 pub async fn sqlite() -> Option<Stores> {
     let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(SqliteSettings::new(dir.path().join("test.db"))).unwrap();
-    Some(Stores::new(StorePorts::of(store), Arc::new(dir)))
+    Some(sqlite_at(&dir.path().join("test.db"), Arc::new(dir)))
+}
+
+/// Opens the store in this file.
+pub fn sqlite_at(path: &Path, keep: Arc<dyn Send + Sync>) -> Stores {
+    let store = SqliteStore::open(SqliteSettings::new(path)).unwrap();
+    Stores::new(StorePorts::of(store), keep)
 }
 
 /// Opens an empty PostgreSQL store in a separate database.
@@ -196,7 +203,8 @@ impl Stores {
 
     pub async fn pause(&self, project: ProjectId) -> Result<Committed, Error> {
         let context = self.context();
-        self.run(Scope::project(project), move |s| projects::pause(&context, s)).await
+        let scope = Scope::project(project).open_requests();
+        self.run(scope, move |s| projects::pause(&context, s)).await
     }
 
     pub async fn raise(&self, project_id: ProjectId) -> HitlRequestId {
@@ -213,11 +221,24 @@ impl Stores {
             options: vec!["Yes".to_owned()],
             ttl_s: Some(60),
             artifacts: vec![],
+            policy: None,
+            assignees: Vec::new(),
+            response_schema: None,
         };
         self.run(Scope::project(project_id), move |s| hitl::raise(&context, s, id, &new))
             .await
             .unwrap();
         id
+    }
+
+    /// Returns pending requests after this one.
+    pub async fn pending(
+        &self,
+        after: Option<HitlRequestId>,
+        limit: u32,
+    ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
+        let (reach, filter) = (Reach::everything(), PendingFilter::default());
+        self.requests.pending(&reach, &filter, after, limit).await
     }
 
     pub async fn artifact(&self, project: ProjectId, content: Value) -> ContextId {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use botarmy_domain::event::agent_record_of;
-use botarmy_domain::hitl::{Counted, HitlLine, OldestRequest};
+use botarmy_domain::hitl::{Counted, HitlLine, OldestRequest, PendingFilter, SampleWindow};
 use botarmy_domain::log::{Entry, Head, HeadMark, LogId, LogSpan};
 use botarmy_domain::page::{PART_BYTES, Page};
 use botarmy_domain::ports::{
@@ -236,14 +236,16 @@ impl HitlStore for MemoryStore {
     async fn pending(
         &self,
         reach: &Reach,
+        filter: &PendingFilter,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
         let state = self.state();
         let rows = state.requests.values().filter(|request| {
-            request.status() == HitlStatus::Pending
-                && after.is_none_or(|after| request.id > after)
-                && state.sees(reach, request.project_id)
+            let sees = |reach: &Reach| state.sees(reach, request.project_id);
+            after.is_none_or(|after| request.id > after)
+                && sees(reach)
+                && filter.selects(request, sees)
         });
         Ok(page(rows.cloned(), limit))
     }
@@ -252,7 +254,7 @@ impl HitlStore for MemoryStore {
         &self,
         reach: &Reach,
         project: Option<ProjectId>,
-        since: Timestamp,
+        window: SampleWindow,
         limit: u32,
     ) -> Result<HitlSample, StoreError> {
         let state = self.state();
@@ -261,14 +263,21 @@ impl HitlStore for MemoryStore {
                 && state.sees(reach, request.project_id)
         };
         let is_pending = |request: &&Arc<HitlRequest>| request.status() == HitlStatus::Pending;
-        let mut pending: BTreeMap<(HitlKind, Option<AgentType>), u64> = BTreeMap::new();
+        let mut pending: BTreeMap<(HitlKind, Option<AgentType>, Option<&str>), (u64, u64)> =
+            BTreeMap::new();
         for request in state.requests.values().filter(of_project).filter(is_pending) {
-            *pending.entry((request.kind, request.agent)).or_default() += 1;
+            let key = (request.kind, request.agent, request.policy_name());
+            let (count, overdue) = pending.entry(key).or_default();
+            *count += 1;
+            *overdue += u64::from(request.overdue_from().is_some_and(|from| from <= window.now));
         }
-        let counted = |((kind, agent), count)| Counted { kind, agent, count };
+        let counted = |((kind, agent, policy), (count, overdue)): (_, (u64, u64))| {
+            let policy: Option<&str> = policy;
+            Counted { kind, agent, policy: policy.map(str::to_owned), count, overdue }
+        };
         let oldest = state.requests.values().filter(of_project).find(is_pending);
         let ended = state.requests.values().rev().filter(of_project).filter(|request| {
-            request.status() != HitlStatus::Pending && request.created_at >= since
+            request.status() != HitlStatus::Pending && request.created_at >= window.since
         });
         Ok(HitlSample {
             pending: pending.into_iter().map(counted).collect(),
@@ -281,17 +290,21 @@ impl HitlStore for MemoryStore {
         })
     }
 
-    async fn expired(
+    async fn due(
         &self,
         now: Timestamp,
+        may_expire: bool,
         limit: u32,
     ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
         let state = self.state();
-        let rows = state
+        let mut due: Vec<_> = state
             .requests
             .values()
-            .filter(|request| request.status() == HitlStatus::Pending && request.expires_at <= now);
-        Ok(take(rows.cloned(), limit))
+            .filter_map(|request| Some((request.due()?.0, request)))
+            .filter(|(at, request)| *at <= now && (may_expire || *at < request.expires_at))
+            .collect();
+        due.sort_by_key(|(at, request)| (*at, request.id));
+        Ok(take(due.into_iter().map(|(_, request)| Arc::clone(request)), limit))
     }
 
     async fn open_requests(&self) -> Result<Vec<OpenRequests>, StoreError> {

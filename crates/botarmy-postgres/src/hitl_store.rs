@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::hitl::{OldestRequest, OpenRequests};
+use botarmy_domain::hitl::{OldestRequest, OpenRequests, PendingFilter, SampleWindow};
 use botarmy_domain::page::PART_BYTES;
 use botarmy_domain::ports::HitlStore;
 use botarmy_domain::{
@@ -12,10 +12,11 @@ use botarmy_domain::{
 };
 use botarmy_sql::dialect::Dialect;
 use botarmy_sql::hitl_lines::{self, CountedRow, LineRow};
+use botarmy_sql::pending::{self, Selection};
 use botarmy_sql::{bodies, body, open_requests, reach, time_of_id};
 use diesel::dsl::{count_star, min, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -73,21 +74,25 @@ impl HitlStore for PostgresStore {
     async fn pending(
         &self,
         reach: &Reach,
+        filter: &PendingFilter,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
+        let selection = pending::selection(Dialect::POSTGRES, reach, filter, after, surplus(limit));
         let after = after.map_or_else(Uuid::nil, HitlRequestId::uuid);
-        let within = reach::filter(Dialect::POSTGRES, PROJECT, reach);
         let query = || {
             let mut query = hitl_requests::table
-                .filter(hitl_requests::status.eq("pending"))
-                .filter(hitl_requests::id.gt(after))
                 .order(hitl_requests::id)
                 .limit(surplus(limit))
                 .select(COLUMNS)
                 .into_boxed();
-            if let Some(within) = &within {
-                query = query.filter(sql::<Bool>(within));
+            if !matches!(selection, Selection::Among(_)) {
+                query = query
+                    .filter(hitl_requests::status.eq("pending"))
+                    .filter(hitl_requests::id.gt(after));
+            }
+            if let Selection::Where(condition) | Selection::Among(condition) = &selection {
+                query = query.filter(sql::<Bool>(condition));
             }
             part(query, DOCUMENT, PART_BYTES)
         };
@@ -104,7 +109,7 @@ impl HitlStore for PostgresStore {
         &self,
         reach: &Reach,
         project: Option<ProjectId>,
-        since: Timestamp,
+        window: SampleWindow,
         limit: u32,
     ) -> Result<HitlSample, StoreError> {
         let within = reach::filter(Dialect::POSTGRES, PROJECT, reach);
@@ -112,8 +117,14 @@ impl HitlStore for PostgresStore {
         let pending = || {
             let mut query = hitl_requests::table
                 .filter(hitl_requests::status.eq("pending"))
-                .group_by((hitl_requests::kind, hitl_requests::agent))
-                .select((hitl_requests::kind, hitl_requests::agent, count_star()))
+                .group_by((hitl_requests::kind, hitl_requests::agent, hitl_requests::policy))
+                .select((
+                    hitl_requests::kind,
+                    hitl_requests::agent,
+                    hitl_requests::policy,
+                    count_star(),
+                    sql::<BigInt>(&hitl_lines::overdue(window.now)),
+                ))
                 .into_boxed();
             if let Some(id) = project {
                 query = query.filter(hitl_requests::project_id.eq(id.uuid()));
@@ -140,7 +151,7 @@ impl HitlStore for PostgresStore {
         };
         let ended = || {
             let mut query = hitl_requests::table
-                .filter(hitl_requests::id.ge(Uuid::from_bytes(time_of_id::first(since))))
+                .filter(hitl_requests::id.ge(Uuid::from_bytes(time_of_id::first(window.since))))
                 .filter(hitl_requests::status.ne("pending"))
                 .order(hitl_requests::id.desc())
                 .limit(limit.into())
@@ -148,6 +159,7 @@ impl HitlStore for PostgresStore {
                     hitl_requests::status,
                     hitl_requests::kind,
                     hitl_requests::agent,
+                    hitl_requests::policy,
                     hitl_requests::created_at,
                     sql::<Nullable<Text>>(
                         "CASE WHEN status IN ('approved', 'rejected', 'amended') \
@@ -193,18 +205,24 @@ impl HitlStore for PostgresStore {
         })
     }
 
-    async fn expired(
+    async fn due(
         &self,
         now: Timestamp,
+        may_expire: bool,
         limit: u32,
     ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
         let query = move || {
-            hitl_requests::table
+            let mut query = hitl_requests::table
                 .filter(hitl_requests::status.eq("pending"))
-                .filter(hitl_requests::expires_at.le(now.micros()))
-                .order(hitl_requests::id)
+                .filter(hitl_requests::due_at.le(now.micros()))
+                .order((hitl_requests::due_at, hitl_requests::id))
                 .limit(limit.into())
                 .select(COLUMNS)
+                .into_boxed();
+            if !may_expire {
+                query = query.filter(sql::<Bool>("due_at < expires_at"));
+            }
+            query
         };
         let rows: Vec<(Uuid, String)> = self
             .read(TABLE, move |connection| async move { query().load(connection).await }.boxed())

@@ -45,6 +45,10 @@ diesel::table! {
         status -> Text,
         expires_at -> BigInt,
         created_at -> BigInt,
+        due_at -> Nullable<BigInt>,
+        answer_by -> Nullable<BigInt>,
+        policy -> Nullable<Text>,
+        restricted -> Bool,
         body -> Text,
     }
 }

@@ -417,7 +417,7 @@ macro_rules! writing_rows {
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, body = excluded.body), \
              written_requests AS ( \
              INSERT INTO hitl_requests AS old (id, project_id, agent, kind, status, expires_at, created_at, \
-             body) SELECT new.* FROM unnest("
+             due_at, answer_by, policy, restricted, body) SELECT new.* FROM unnest("
             [requests: Vec<Uuid> => Array<SqlUuid>] ", "
             [request_projects: Vec<Uuid> => Array<SqlUuid>] ", "
             [request_agents: Vec<Option<&'static str>> => Array<Nullable<Text>>] ", "
@@ -425,11 +425,15 @@ macro_rules! writing_rows {
             [request_statuses: Vec<&'static str> => Array<Text>] ", "
             [request_expiries: Vec<i64> => Array<BigInt>] ", "
             [request_times: Vec<i64> => Array<BigInt>] ", "
+            [request_due: Vec<Option<i64>> => Array<Nullable<BigInt>>] ", "
+            [request_answers: Vec<Option<i64>> => Array<Nullable<BigInt>>] ", "
+            [request_policies: Vec<Option<String>> => Array<Nullable<Text>>] ", "
+            [request_restricted: Vec<bool> => Array<Bool>] ", "
             [request_bodies: Vec<JsonText> => Array<Json>]
-            ") AS new (id, project_id, agent, kind, status, expires_at, created_at, body) \
-             WHERE new.project_id IN (SELECT log FROM moved) \
+            ") AS new (id, project_id, agent, kind, status, expires_at, created_at, due_at, answer_by, \
+             policy, restricted, body) WHERE new.project_id IN (SELECT log FROM moved) \
              ON CONFLICT (id) DO UPDATE SET status = excluded.status, expires_at = excluded.expires_at, \
-             body = excluded.body), \
+             due_at = excluded.due_at, answer_by = excluded.answer_by, body = excluded.body), \
              written_artifacts AS ( \
              INSERT INTO artifacts (id, project_id, source_agent, artifact_type, digest, previous, \
              created_at, metadata, content) SELECT new.* FROM unnest("
@@ -455,13 +459,29 @@ writing! {
 }
 
 writing_rows! {
-    /// Writes everything that a decision can change but records.
+    /// Writes what decisions about simple requests change: everything but records and the people whom
+    /// requests ask.
     WriteRows;
 }
 
 writing_rows! {
     /// Writes everything that a decision can change.
+    ///
+    /// People are removed and added, not replaced: one statement cannot write a row twice.
     WriteAll;
+    ", asking AS (SELECT new.id FROM unnest("
+    [asking: Vec<Uuid> => Array<SqlUuid>] ", "
+    [asking_projects: Vec<Uuid> => Array<SqlUuid>]
+    ") AS new (id, project_id) WHERE new.project_id IN (SELECT log FROM moved)), \
+     new_people AS (SELECT new.who, new.request_id FROM unnest("
+    [asked: Vec<String> => Array<Text>] ", "
+    [asked_by: Vec<Uuid> => Array<SqlUuid>]
+    ") AS new (who, request_id) WHERE new.request_id IN (SELECT id FROM asking)), \
+     written_people AS (INSERT INTO hitl_people (who, request_id) \
+     SELECT who, request_id FROM new_people ON CONFLICT DO NOTHING), \
+     removed_people AS (DELETE FROM hitl_people AS old WHERE old.request_id IN (SELECT id FROM asking) \
+     AND NOT EXISTS (SELECT FROM new_people AS new \
+     WHERE new.who = old.who AND new.request_id = old.request_id))"
     {records: RecordWrites}
 }
 

@@ -1,10 +1,11 @@
 //! Writing what a batch changed: all of it in one statement, whose parameters are columns.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use botarmy_domain::batch::WriteSet;
 use botarmy_domain::{
-    Artifact, Entry, Head, HitlRequest, LogId, Project, ProjectId, ProjectStatus, Task, TaskStatus,
+    Artifact, Entry, Head, HitlRequest, HitlStatus, LogId, Project, ProjectId, ProjectStatus, Task,
+    TaskStatus, Timestamp,
 };
 use botarmy_sql::{hash_column, integer, json};
 use diesel::QueryResult;
@@ -25,10 +26,17 @@ pub(crate) async fn write(
 ) -> QueryResult<Vec<LogId>> {
     let only_tasks =
         writes.projects.is_empty() && writes.requests.is_empty() && writes.artifacts.is_empty();
-    let moved: Vec<Uuid> = match (writes.records.is_empty(), only_tasks) {
+    let people: Vec<_> =
+        writes.requests.iter().map(|request| (request, request.people())).collect();
+    let plain = writes.records.is_empty() && people.iter().all(|(_, people)| people.is_empty());
+    let moved: Vec<Uuid> = match (plain, only_tasks) {
         (true, true) => WriteTasks::of(writes, seen).load(&mut connection).await?,
         (true, false) => WriteRows::of(writes, seen).load(&mut connection).await?,
-        (false, _) => WriteAll::of(writes, seen).load(&mut connection).await?,
+        (false, _) => {
+            let mut statement = WriteAll::of(writes, seen);
+            people.iter().for_each(|(request, people)| statement.people(request, people));
+            statement.load(&mut connection).await?
+        }
     };
     Ok(moved.into_iter().map(|log| LogId::from_key(ProjectId::from_uuid(log))).collect())
 }
@@ -131,6 +139,21 @@ impl WriteAll {
     }
 }
 
+impl WriteAll {
+    /// Replaces the people whom a request asks.
+    fn people(&mut self, request: &HitlRequest, people: &BTreeSet<String>) {
+        if people.is_empty() {
+            return;
+        }
+        self.asking.push(request.id.uuid());
+        self.asking_projects.push(request.project_id.uuid());
+        if request.status() == HitlStatus::Pending {
+            self.asked.extend(people.iter().cloned());
+            self.asked_by.extend(people.iter().map(|_| request.id.uuid()));
+        }
+    }
+}
+
 /// The same methods for the statements with projects, requests and artifacts.
 macro_rules! rows {
     ($($statement:ident),+) => {$(
@@ -156,6 +179,10 @@ macro_rules! rows {
                 self.request_statuses.push(request.status().as_str());
                 self.request_expiries.push(request.expires_at.micros());
                 self.request_times.push(request.created_at.micros());
+                self.request_due.push(request.due().map(|(at, _)| at.micros()));
+                self.request_answers.push(request.overdue_from().map(Timestamp::micros));
+                self.request_policies.push(request.policy_name().map(str::to_owned));
+                self.request_restricted.push(!request.is_open_to_all());
                 self.request_bodies.push(text(request));
             }
 

@@ -143,7 +143,7 @@ pub static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
     ROWS.into_iter().chain(records).chain([EVENTS, HEADS]).collect()
 });
 
-const ROWS: [Table; 8] = [
+const ROWS: [Table; 9] = [
     Table {
         name: "projects",
         columns: &[
@@ -165,9 +165,18 @@ const ROWS: [Table; 8] = [
             ("status", Kind::Text),
             ("expires_at", Kind::Integer),
             ("created_at", Kind::Integer),
+            ("due_at", Kind::Integer),
+            ("answer_by", Kind::Integer),
+            ("policy", Kind::Text),
+            ("restricted", Kind::Flag),
             ("body", Kind::Json),
         ],
         key: 1,
+    },
+    Table {
+        name: "hitl_people",
+        columns: &[("who", Kind::Text), ("request_id", Kind::Id)],
+        key: 2,
     },
     Table {
         name: "artifacts",

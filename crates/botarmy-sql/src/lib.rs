@@ -14,6 +14,7 @@ pub mod log_search;
 pub mod log_spans;
 pub mod log_zones;
 mod observed;
+pub mod pending;
 pub mod reach;
 pub mod time_of_id;
 mod workload;

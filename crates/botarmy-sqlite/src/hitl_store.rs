@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use botarmy_domain::hitl::{OldestRequest, OpenRequests};
+use botarmy_domain::hitl::{OldestRequest, OpenRequests, PendingFilter, SampleWindow};
 use botarmy_domain::ports::HitlStore;
 use botarmy_domain::{
     HitlRequest, HitlRequestId, HitlSample, HitlStatus, Page, ProjectId, Reach, StoreError,
@@ -11,16 +11,17 @@ use botarmy_domain::{
 };
 use botarmy_sql::dialect::Dialect;
 use botarmy_sql::hitl_lines::{self, CountedRow, LineRow};
+use botarmy_sql::pending::{self, Selection};
 use botarmy_sql::{body, corrupt, open_requests, reach, time_of_id};
 use diesel::dsl::{count_star, min, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use uuid::Uuid;
 
 use crate::error::reading;
 use crate::rows::{bodies, key_text, project_id};
 use crate::schema::hitl_requests;
-use crate::statements::{RequestIsPending, entity, limited, page};
+use crate::statements::{RequestIsDueBeforeExpiry, RequestIsPending, entity, limited, page};
 use crate::store::SqliteStore;
 
 const TABLE: &str = "hitl_requests";
@@ -74,22 +75,29 @@ impl HitlStore for SqliteStore {
     async fn pending(
         &self,
         reach: &Reach,
+        filter: &PendingFilter,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, StoreError> {
-        let within = reach::filter(Dialect::SQLITE, PROJECT, reach);
+        let most = i64::from(limit) + 1;
+        let selection = pending::selection(Dialect::SQLITE, reach, filter, after, most);
         self.read_list(limit, move |connection| {
             let after = after.map_or_else(Vec::new, |id| id.bytes().to_vec());
             let query = hitl_requests::table
-                .filter(RequestIsPending)
-                .filter(hitl_requests::id.gt(after))
                 .order(hitl_requests::id)
                 .select((hitl_requests::id, hitl_requests::body));
-            match &within {
-                None => page(connection, TABLE, limited(query, limit), entity(TABLE)),
-                Some(within) => {
-                    let query = query.filter(sql::<Bool>(within));
-                    page(connection, TABLE, limited(query, limit), entity(TABLE))
+            let listed =
+                || query.filter(RequestIsPending).filter(hitl_requests::id.gt(after.clone()));
+            let entity = entity(TABLE);
+            match &selection {
+                Selection::All => page(connection, TABLE, limited(listed(), limit), entity),
+                Selection::Where(condition) => {
+                    let query = listed().filter(sql::<Bool>(condition));
+                    page(connection, TABLE, limited(query, limit), entity)
+                }
+                Selection::Among(condition) => {
+                    let query = query.filter(sql::<Bool>(condition));
+                    page(connection, TABLE, limited(query, limit), entity)
                 }
             }
         })
@@ -100,7 +108,7 @@ impl HitlStore for SqliteStore {
         &self,
         reach: &Reach,
         project: Option<ProjectId>,
-        since: Timestamp,
+        window: SampleWindow,
         limit: u32,
     ) -> Result<HitlSample, StoreError> {
         let within = reach::filter(Dialect::SQLITE, PROJECT, reach);
@@ -110,8 +118,14 @@ impl HitlStore for SqliteStore {
             let of = project.map(|id| id.bytes().to_vec());
             let mut pending = hitl_requests::table
                 .filter(RequestIsPending)
-                .group_by((hitl_requests::kind, hitl_requests::agent))
-                .select((hitl_requests::kind, hitl_requests::agent, count_star()))
+                .group_by((hitl_requests::kind, hitl_requests::agent, hitl_requests::policy))
+                .select((
+                    hitl_requests::kind,
+                    hitl_requests::agent,
+                    hitl_requests::policy,
+                    count_star(),
+                    sql::<BigInt>(&hitl_lines::overdue(window.now)),
+                ))
                 .into_boxed();
             let mut oldest = hitl_requests::table
                 .filter(RequestIsPending)
@@ -119,13 +133,14 @@ impl HitlStore for SqliteStore {
                 .select((hitl_requests::id, hitl_requests::project_id, hitl_requests::created_at))
                 .into_boxed();
             let mut ended = hitl_requests::table
-                .filter(hitl_requests::id.ge(time_of_id::first(since).to_vec()))
+                .filter(hitl_requests::id.ge(time_of_id::first(window.since).to_vec()))
                 .filter(hitl_requests::status.ne("pending"))
                 .order(hitl_requests::id.desc())
                 .select((
                     hitl_requests::status,
                     hitl_requests::kind,
                     hitl_requests::agent,
+                    hitl_requests::policy,
                     hitl_requests::created_at,
                     sql::<Nullable<Text>>(
                         "CASE WHEN status IN ('approved', 'rejected', 'amended') \
@@ -166,18 +181,23 @@ impl HitlStore for SqliteStore {
         .await
     }
 
-    async fn expired(
+    async fn due(
         &self,
         now: Timestamp,
+        may_expire: bool,
         limit: u32,
     ) -> Result<Vec<Arc<HitlRequest>>, StoreError> {
         self.read_list(limit, move |connection| {
             let query = hitl_requests::table
                 .filter(RequestIsPending)
-                .filter(hitl_requests::expires_at.le(now.micros()))
-                .order(hitl_requests::id)
+                .filter(hitl_requests::due_at.le(now.micros()))
+                .order((hitl_requests::due_at, hitl_requests::id))
                 .select((hitl_requests::id, hitl_requests::body));
-            let rows = limited(query, limit).load(connection);
+            let rows = if may_expire {
+                limited(query, limit).load(connection)
+            } else {
+                limited(query.filter(RequestIsDueBeforeExpiry), limit).load(connection)
+            };
             bodies(TABLE, rows.map_err(|error| reading(TABLE, error))?)
         })
         .await

@@ -43,7 +43,18 @@ diesel::table! {
         status -> Text,
         expires_at -> BigInt,
         created_at -> BigInt,
+        due_at -> Nullable<BigInt>,
+        answer_by -> Nullable<BigInt>,
+        policy -> Nullable<Text>,
+        restricted -> Bool,
         body -> Text,
+    }
+}
+
+diesel::table! {
+    hitl_people (who, request_id) {
+        who -> Text,
+        request_id -> Binary,
     }
 }
 

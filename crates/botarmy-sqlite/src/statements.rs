@@ -160,8 +160,10 @@ literally! {
     TaskIsWorking = "tasks.status = 'working'";
     /// Selects projects that still accept decisions.
     ProjectIsOpen = "projects.status IN ('active', 'paused')";
-    /// Uses the index `hitl_requests_pending`.
+    /// Uses the indexes `hitl_requests_pending` and `hitl_requests_due`.
     RequestIsPending = "hitl_requests.status = 'pending'";
+    /// Uses the index `hitl_requests_due_before_expiry`, for a pending request.
+    RequestIsDueBeforeExpiry = "hitl_requests.due_at < hitl_requests.expires_at";
     /// Uses the index `events_by_agent`.
     EventIsAgentStatus = "events.event_type = 'agent_status_changed'";
 }

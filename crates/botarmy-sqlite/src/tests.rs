@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use botarmy_domain::decide::{agents, projects, tasks};
+use botarmy_domain::hitl::PendingFilter;
 use botarmy_domain::log::{LogId, Verifier};
 use botarmy_domain::ports::{
     AgentStatus, AuditLog, HealthCheck, HitlStore, Ledger, ProjectStore, TaskStore,
@@ -523,6 +524,16 @@ async fn every_common_question_is_answered_by_an_index() {
             "hitl_requests_pending",
         ),
         (
+            "SELECT * FROM hitl_requests WHERE hitl_requests.status = 'pending' AND due_at <= ?1 \
+          ORDER BY due_at, id LIMIT (0 + 5)",
+            "hitl_requests_due ",
+        ),
+        (
+            "SELECT * FROM hitl_requests WHERE hitl_requests.status = 'pending' AND due_at <= ?1 \
+          AND hitl_requests.due_at < hitl_requests.expires_at ORDER BY due_at, id LIMIT (0 + 5)",
+            "hitl_requests_due_before_expiry ",
+        ),
+        (
             "SELECT * FROM events WHERE event_type = ?1 AND event_source = ?2 AND id < ?3 \
           ORDER BY id DESC LIMIT 5",
             "events_by_kind",
@@ -593,8 +604,10 @@ async fn hot_statements_are_prepared_once() {
         store.entries(EntryFilter::default(), 10).await.unwrap();
         store.since(LogId::Project(project), 0, 10).await.unwrap();
         store.expired_leases(AT, 10).await.unwrap();
-        store.pending(&Reach::everything(), None, 10).await.unwrap();
-        store.expired(AT, 10).await.unwrap();
+        let filter = PendingFilter::default();
+        store.pending(&Reach::everything(), &filter, None, 10).await.unwrap();
+        store.due(AT, true, 10).await.unwrap();
+        store.due(AT, false, 10).await.unwrap();
         store.statuses().await.unwrap();
     }
     let again = PREPARED_AGAIN.lock().unwrap();

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use botarmy_domain::batch::WriteSet;
 use botarmy_domain::{
-    Artifact, Entry, Head, HitlRequest, Project, ProjectId, ProjectStatus, Task, TaskStatus,
+    Artifact, Entry, Head, HitlRequest, HitlStatus, Project, ProjectId, ProjectStatus, Task,
+    TaskStatus, Timestamp,
 };
 use botarmy_sql::{hash_column, integer, json};
 use diesel::insert_into;
@@ -12,7 +13,7 @@ use diesel::prelude::*;
 
 use crate::record_statements;
 use crate::rows::HeadRow;
-use crate::schema::{artifacts, events, heads, hitl_requests, projects, tasks};
+use crate::schema::{artifacts, events, heads, hitl_people, hitl_requests, projects, tasks};
 use crate::statements::Upsert;
 
 /// Writes all changes in the open transaction.
@@ -134,6 +135,10 @@ struct RequestRow<'a> {
     status: &'a str,
     expires_at: i64,
     created_at: i64,
+    due_at: Option<i64>,
+    answer_by: Option<i64>,
+    policy: Option<&'a str>,
+    restricted: bool,
     body: String,
 }
 
@@ -146,11 +151,35 @@ fn write_request(connection: &mut SqliteConnection, request: &HitlRequest) -> Qu
         status: request.status().as_str(),
         expires_at: request.expires_at.micros(),
         created_at: request.created_at.micros(),
+        due_at: request.due().map(|(at, _)| at.micros()),
+        answer_by: request.overdue_from().map(Timestamp::micros),
+        policy: request.policy_name(),
+        restricted: !request.is_open_to_all(),
         body: json::write(request),
     });
     let otherwise = " ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
-                     expires_at = excluded.expires_at, body = excluded.body";
-    Upsert { insert, otherwise }.execute(connection).map(drop)
+                     expires_at = excluded.expires_at, due_at = excluded.due_at, \
+                     answer_by = excluded.answer_by, body = excluded.body";
+    Upsert { insert, otherwise }.execute(connection)?;
+    write_people(connection, request)
+}
+
+/// Replaces the people whom a request asks. Most requests name none.
+fn write_people(connection: &mut SqliteConnection, request: &HitlRequest) -> QueryResult<()> {
+    let people = request.people();
+    if people.is_empty() {
+        return Ok(());
+    }
+    let id = request.id.bytes().as_slice();
+    diesel::delete(hitl_people::table.filter(hitl_people::request_id.eq(id)))
+        .execute(connection)?;
+    if request.status() != HitlStatus::Pending {
+        return Ok(());
+    }
+    people.iter().try_for_each(|who| {
+        let row = (hitl_people::who.eq(who), hitl_people::request_id.eq(id));
+        insert_into(hitl_people::table).values(row).execute(connection).map(drop)
+    })
 }
 
 #[derive(Insertable)]
