@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use botarmy_tests::cluster::{Clients, Cluster, all_done, freeze, held, holds};
 use botarmy_tests::follower::Follower;
-use botarmy_tests::prove::repeat;
+use botarmy_tests::prove::{count, repeat};
 use botarmy_tests::services;
 
 /// Rounds of each test under `just prove`.
 const ROUNDS: u32 = 20;
-const KILLS: usize = 50;
+/// Kills of one round, in every test run and under `just prove`.
+const KILLS: (u32, u32) = (20, 50);
 /// Maximum time that a dead worker keeps a task: its lease and one interval of the timer.
 const LEASE: Duration = Duration::from_millis(2000 + 500);
 /// Delay before the second attempt and one poll interval of a worker without a notification.
@@ -19,7 +20,7 @@ const AGAIN: Duration = Duration::from_millis(1000 + 1000);
 const SLACK: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fifty_kills_lose_nothing_and_do_nothing_twice() {
+async fn kills_lose_nothing_and_do_nothing_twice() {
     repeat(ROUNDS, async |mut dice| {
         let Some(database) = services::database().await else { return };
         let Some(redis) = services::redis() else { return };
@@ -37,7 +38,7 @@ async fn fifty_kills_lose_nothing_and_do_nothing_twice() {
             followers.push((project.clone(), Follower::of(&project, &bases)));
         }
 
-        for n in 0..KILLS {
+        for n in 0..count(KILLS.0, KILLS.1) {
             // A subscriber that joins in the middle must also receive everything.
             if n % 6 == 0
                 && let Some(project) = clients.projects().pop()

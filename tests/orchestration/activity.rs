@@ -36,6 +36,9 @@ async fn a_project_that_waits_for_a_person_says_since_when_and_for_how_many_answ
         options: vec![],
         ttl_s: None,
         artifacts: vec![],
+        policy: None,
+        assignees: Vec::new(),
+        response_schema: None,
     };
     harness.engine.raise_request(new, owner()).await.unwrap();
     let waits = activity(&harness, id).await;

@@ -170,6 +170,9 @@ async fn a_request_expires_in_time_when_the_clock_is_set() {
             options: Vec::new(),
             ttl_s: Some(600),
             artifacts: Vec::new(),
+            policy: None,
+            assignees: Vec::new(),
+            response_schema: None,
         };
         let request = world.harness.engine.raise_request(request, owner()).await.unwrap();
         let status = async || {

@@ -1,7 +1,9 @@
 //! Responses to gates and their consequences.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use botarmy_domain::hitl::GateSettings;
 use botarmy_domain::ports::{Gates, HitlStore, Operations};
 use botarmy_domain::{
     AgentType, ArtifactType, Caller, DomainError, Error, EventType, HitlAction, HitlKind,
@@ -10,7 +12,7 @@ use botarmy_domain::{
 };
 use botarmy_orchestrator::Workflows;
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
-use botarmy_tests::test_harness::{TestHarness, amend, owner, simply};
+use botarmy_tests::test_harness::{Setup, TestHarness, amend, owner, simply};
 use serde_json::json;
 
 use super::projects::content;
@@ -183,7 +185,7 @@ async fn a_subject_that_changed_since_it_was_shown_refuses_the_answer() {
     harness.engine.add_artifact(id, agent, newer, owner()).await.unwrap();
     let seen = Response { subject_digest: Some(shown), ..simply(HitlAction::Approve) };
     let detail = conflict(harness.engine.respond(gate.id, seen, owner()).await);
-    assert!(detail.contains("have changed since they were shown"), "{detail}");
+    assert!(detail.contains("has changed since it was shown"), "{detail}");
     let now = harness.gate(id).await.subject.digest.clone();
     let seen = Response { subject_digest: Some(now), ..simply(HitlAction::Approve) };
     harness.engine.respond(gate.id, seen, owner()).await.unwrap();
@@ -241,7 +243,11 @@ async fn a_gate_can_keep_waiting_or_approve_on_expiry() {
     for (on_expiry, status) in
         [("keep_waiting", ProjectStatus::Active), ("approve", ProjectStatus::Completed)]
     {
-        let harness = TestHarness::with_workflows(content(), one_gate(on_expiry));
+        let mut setup = Setup { workflows: one_gate(on_expiry), ..Setup::default() };
+        let allowed =
+            GateSettings { allow_expiry_approval: true, grace_s: 0, ..Default::default() };
+        setup.settings.defaults.gates = Arc::new(allowed);
+        let harness = TestHarness::with(content(), setup);
         let id = harness.start("one", Oversight::Low).await;
         harness.work().await;
         harness.pass(Duration::from_secs(61)).await;
@@ -290,6 +296,9 @@ async fn a_request_raised_by_hand_holds_completion_up() {
         options: vec![],
         ttl_s: Some(60),
         artifacts: vec![],
+        policy: None,
+        assignees: Vec::new(),
+        response_schema: None,
     };
     harness.engine.raise_request(raised, owner()).await.unwrap();
     harness.work().await;

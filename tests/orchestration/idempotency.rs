@@ -147,6 +147,9 @@ async fn a_rejection_that_halted_nothing_says_so_again() {
         options: vec![],
         ttl_s: None,
         artifacts: vec![],
+        policy: None,
+        assignees: Vec::new(),
+        response_schema: None,
     };
     let request = harness.engine.raise_request(new, owner()).await.unwrap();
     let answer = simply(HitlAction::Reject);

@@ -45,8 +45,14 @@ fn done(output: &Value) -> Result<Outcome, RunError> {
 }
 
 fn ask(question: &str) -> Result<Outcome, RunError> {
-    let question =
-        Question { question: question.to_owned(), options: Vec::new(), artifacts: Vec::new() };
+    let question = Question {
+        question: question.to_owned(),
+        options: Vec::new(),
+        artifacts: Vec::new(),
+        policy: None,
+        assignees: Vec::new(),
+        response_schema: None,
+    };
     Ok(Outcome::Ask { question, usage: Usage::default(), session: Some("thread-7".to_owned()) })
 }
 

@@ -7,6 +7,7 @@ mod budgets;
 mod clock_jumps;
 mod emergency;
 mod forms;
+mod gate_times;
 mod gates;
 mod idempotency;
 mod leases;

@@ -193,6 +193,9 @@ async fn a_question_ends_the_refusal_too() {
         question: "Which title?".to_owned(),
         options: Vec::new(),
         artifacts: Vec::new(),
+        policy: None,
+        assignees: Vec::new(),
+        response_schema: None,
     };
     let asks = Ok(Outcome::Ask { question, usage: Usage::default(), session: None });
     scene.leases.finish(lease, asks).await.unwrap();

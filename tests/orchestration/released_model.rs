@@ -389,7 +389,16 @@ impl World {
             }
         };
         let amendment = amended_content.as_ref().map(digest);
-        let response = Response { action, content, comment: None, amended_content, subject_digest };
+        let response = Response {
+            action,
+            content,
+            comment: None,
+            amended_content,
+            subject_digest,
+            response: None,
+            in_bulk: false,
+            link: None,
+        };
         let mut scope = Scope::project(self.id).request(request.id).everything_open();
         scope.tasks.extend(request.task_id);
         let (id, is_approval) = (request.id, request.kind == HitlKind::Approval);
@@ -421,7 +430,7 @@ impl World {
         let mut scope = Scope::project(self.id).request(request.id).everything_open();
         scope.tasks.extend(request.task_id);
         let id = request.id;
-        let expired = self.run(&scope, |c, s| hitl::expire(&c.by(Caller::scheduler()), s, id));
+        let expired = self.run(&scope, |c, s| hitl::due(&c.by(Caller::scheduler()), s, id, true));
         let is_approved = expired.is_ok() && self.requests[&id].status() == HitlStatus::Approved;
         if is_approved && request.kind == HitlKind::Approval {
             // Nobody answers: the rule of the step approves whatever is under review.

@@ -35,6 +35,9 @@ fn question(project_id: ProjectId) -> NewRequest {
         options: vec![],
         ttl_s: None,
         artifacts: vec![],
+        policy: None,
+        assignees: Vec::new(),
+        response_schema: None,
     }
 }
 

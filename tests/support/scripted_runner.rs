@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 /// Reaction of the runner to one assignment.
+#[expect(clippy::large_enum_variant, reason = "a test has few of them")]
 #[derive(Debug, Clone)]
 pub enum Act {
     /// Returns this result.
@@ -75,6 +76,9 @@ impl Act {
                 question: question.to_owned(),
                 options: options.iter().map(|option| (*option).to_owned()).collect(),
                 artifacts: Vec::new(),
+                policy: None,
+                assignees: Vec::new(),
+                response_schema: None,
             },
             usage: Usage::default(),
             session: None,

@@ -178,6 +178,8 @@ impl TestServer {
         let mode = mode.map(|(_, mode)| mode.clone());
         let mut child = command
             .env("BOTARMY_LOG__FORMAT", "json")
+            // Tests wait for requests to expire soon after a start.
+            .env("BOTARMY_GATES__GRACE_S", "0")
             .envs(if mode.is_some() { Vec::new() } else { access::variables() })
             .envs(variables.iter().cloned())
             .args(["serve", "--port", &port.to_string()])
@@ -516,7 +518,9 @@ impl TestServer {
     /// If it takes too long.
     pub async fn approve_all(&self, project: &str) -> String {
         while let Some(gate) = self.next_gate(project).await {
-            self.respond(&gate, serde_json::json!({"action": "approve"})).await;
+            let digest = &gate["subject"]["digest"];
+            let body = serde_json::json!({"action": "approve", "subject_digest": digest});
+            self.respond(&gate, body).await;
         }
         let (_, project) = self.get(&format!("/api/v1/projects/{project}")).await;
         project["status"].as_str().unwrap().to_owned()

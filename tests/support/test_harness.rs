@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use botarmy_domain::hitl::GateSettings;
 use botarmy_domain::log::{HeadMark, LogId, Verifier};
 use botarmy_domain::ports::{
     Access, AgentRunner, AuditLog, Clock, ContextStore, Gates, HitlStore, Ids, Ledger,
     ProjectStore, Projects, StorePorts, TaskStore,
 };
 use botarmy_domain::{
-    AgentType, Caller, DecisionContext, Entry, EventType, HitlAction, HitlRequest, HitlStatus,
-    NewProject, Oversight, Project, ProjectId, ProjectStatus, Reach, Response, Task, TaskStatus,
-    WorkerId,
+    AgentType, Caller, DecisionContext, Defaults, Entry, EventType, HitlAction, HitlRequest,
+    HitlStatus, NewProject, Oversight, Project, ProjectId, ProjectStatus, Reach, Response, Task,
+    TaskStatus, WorkerId,
 };
 use botarmy_memory::{
     CountingIds, CountingSecrets, ManualClock, MemoryEventBus, MemoryStore, MemoryTickets,
@@ -55,7 +56,10 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let settings = EngineSettings::default();
+        // Tests let requests expire soon after a start.
+        let gates = Arc::new(GateSettings { grace_s: 0, ..GateSettings::default() });
+        let defaults = Defaults { gates, ..Defaults::default() };
+        let settings = EngineSettings { defaults, ..EngineSettings::default() };
         Self { workflows: Workflows::default(), settings, slots: 4 }
     }
 }
@@ -76,7 +80,7 @@ impl TestHarness {
     /// Creates a harness with budgets.
     #[must_use]
     pub fn with_budgets(runner: ScriptedRunner, budgets: Budgets) -> Self {
-        let settings = EngineSettings { budgets, ..EngineSettings::default() };
+        let settings = EngineSettings { budgets, ..Setup::default().settings };
         Self::with(runner, Setup { settings, ..Setup::default() })
     }
 
@@ -145,6 +149,7 @@ impl TestHarness {
             wake_ups: Arc::new(MemoryWakeUps::default()),
             clock: shown,
             ids: Arc::new(CountingIds::default()),
+            secrets: Arc::new(CountingSecrets::default()),
         };
         let engine = Engine::new(ports, setup.workflows, setup.settings);
         let runner = Arc::new(runner);
@@ -401,12 +406,13 @@ impl TestHarness {
         }
     }
 
-    /// Answers the only open gate.
+    /// Answers the only open gate, and names the digest of what is under review.
     ///
     /// # Panics
     /// If it is refused.
     pub async fn answer(&self, id: ProjectId, response: Response) {
         let gate = self.gate(id).await;
+        let response = Response { subject_digest: Some(gate.subject.digest.clone()), ..response };
         self.engine.respond(gate.id, response, owner()).await.unwrap();
     }
 
@@ -426,7 +432,16 @@ pub fn owner() -> Caller {
 /// Returns a response with nothing but its action.
 #[must_use]
 pub const fn simply(action: HitlAction) -> Response {
-    Response { action, content: None, comment: None, amended_content: None, subject_digest: None }
+    Response {
+        action,
+        content: None,
+        comment: None,
+        amended_content: None,
+        subject_digest: None,
+        response: None,
+        in_bulk: false,
+        link: None,
+    }
 }
 
 /// Returns an amendment with instructions.

@@ -215,6 +215,20 @@ fn told_as<'a>(
         | EventType::WebhookChanged
         | EventType::WebhookDisabled
         | EventType::WebhookDeleted
+        | EventType::HitlVoteCast
+        | EventType::HitlVoteWithdrawn
+        | EventType::HitlSubjectChanged
+        | EventType::HitlClaimed
+        | EventType::HitlUnclaimed
+        | EventType::HitlDelegated
+        | EventType::HitlCommented
+        | EventType::HitlReminded
+        | EventType::HitlEscalated
+        | EventType::HitlExtended
+        | EventType::HitlUnsatisfiable
+        | EventType::HitlLinkIssued
+        | EventType::HitlLinkRevoked
+        | EventType::DelegationChanged
         | EventType::WebhookReceived => (entry.event_type.as_str(), as_it_is),
     }
 }
@@ -578,6 +592,56 @@ mod tests {
             (E::WebhookChanged, json!({"webhook_id": ID}), "webhook_changed", None, own.clone()),
             (E::WebhookDisabled, json!({"webhook_id": ID}), "webhook_disabled", None, own.clone()),
             (E::WebhookDeleted, json!({"webhook_id": ID}), "webhook_deleted", None, own.clone()),
+            (E::HitlVoteCast, json!({"hitl_request_id": ID}), "hitl_vote_cast", None, own.clone()),
+            (
+                E::HitlVoteWithdrawn,
+                json!({"hitl_request_id": ID}),
+                "hitl_vote_withdrawn",
+                None,
+                own.clone(),
+            ),
+            (
+                E::HitlSubjectChanged,
+                json!({"hitl_request_id": ID}),
+                "hitl_subject_changed",
+                None,
+                own.clone(),
+            ),
+            (E::HitlClaimed, json!({"hitl_request_id": ID}), "hitl_claimed", None, own.clone()),
+            (E::HitlUnclaimed, json!({"hitl_request_id": ID}), "hitl_unclaimed", None, own.clone()),
+            (E::HitlDelegated, json!({"hitl_request_id": ID}), "hitl_delegated", None, own.clone()),
+            (E::HitlCommented, json!({"hitl_request_id": ID}), "hitl_commented", None, own.clone()),
+            (E::HitlReminded, json!({"hitl_request_id": ID}), "hitl_reminded", None, own.clone()),
+            (E::HitlEscalated, json!({"hitl_request_id": ID}), "hitl_escalated", None, own.clone()),
+            (E::HitlExtended, json!({"hitl_request_id": ID}), "hitl_extended", None, own.clone()),
+            (
+                E::HitlUnsatisfiable,
+                json!({"hitl_request_id": ID}),
+                "hitl_unsatisfiable",
+                None,
+                own.clone(),
+            ),
+            (
+                E::HitlLinkIssued,
+                json!({"hitl_request_id": ID}),
+                "hitl_link_issued",
+                None,
+                own.clone(),
+            ),
+            (
+                E::HitlLinkRevoked,
+                json!({"hitl_request_id": ID}),
+                "hitl_link_revoked",
+                None,
+                own.clone(),
+            ),
+            (
+                E::DelegationChanged,
+                json!({"principal": ID}),
+                "delegation_changed",
+                None,
+                own.clone(),
+            ),
             (E::EmergencyReleased, json!({"reason": "r"}), "emergency_released", None, own),
             (
                 E::ProjectReopened,

@@ -62,6 +62,8 @@ pub struct AccessSettings {
     pub session_lifetime: Duration,
     /// Time until a session ends that is not used.
     pub session_idle: Duration,
+    /// Whether people of an OpenID provider can sign in, whom the server does not know before.
+    pub has_provider: bool,
     /// Roles on all projects that the groups of an OpenID provider have, by the names of the groups.
     pub group_roles: BTreeMap<String, BTreeSet<Role>>,
 }
@@ -73,6 +75,7 @@ impl Default for AccessSettings {
             key_lifetime: Some(Duration::from_secs(365 * 86_400)),
             session_lifetime: Duration::from_secs(12 * 3_600),
             session_idle: Duration::from_secs(3_600),
+            has_provider: false,
             group_roles: BTreeMap::new(),
         }
     }
@@ -87,7 +90,7 @@ struct Inner {
     secrets: Arc<dyn Secrets>,
     tickets: Arc<dyn Tickets>,
     settings: AccessSettings,
-    cache: Cache,
+    cache: Arc<Cache>,
     denials: DenialLog,
     uses: mpsc::Sender<(CredentialId, Timestamp)>,
     coming_uses: Mutex<Option<mpsc::Receiver<(CredentialId, Timestamp)>>>,
@@ -107,12 +110,15 @@ impl AccessControl {
     ) -> Self {
         let (uses, coming_uses) = mpsc::channel(USES);
         let (reuses, coming_reuses) = mpsc::channel(REUSES);
+        let cache = Arc::new(Cache::new(settings.has_provider));
+        let (people, is_required) = (Arc::clone(&cache), settings.is_required);
+        engine.know_people(move || is_required.then(|| Arc::clone(people.latest().roster())));
         Self(Arc::new(Inner {
             engine,
             secrets,
             tickets,
             settings,
-            cache: Cache::default(),
+            cache,
             denials: DenialLog::default(),
             uses,
             coming_uses: Mutex::new(Some(coming_uses)),

@@ -1,7 +1,7 @@
 //! The use cases that change something, a file for each driving port: each collects what its decision
 //! needs, decides, and commits once.
 
-mod gates;
+pub(crate) mod gates;
 mod operations;
 mod projects;
 mod tasks;

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use botarmy_domain::decide::keyed;
+use botarmy_domain::hitl::Roster;
 use botarmy_domain::ports::{
-    Clock, Decide, EventBus, Ids, NoTracer, StorePorts, Tracer, UsageObserver, WakeUps,
+    Clock, Decide, EventBus, Ids, NoTracer, Secrets, StorePorts, Tracer, UsageObserver, WakeUps,
 };
 use botarmy_domain::rebuilt::{RELEASED_UNKNOWN, Rebuilt};
 use botarmy_domain::{
@@ -41,6 +43,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Gives entropy.
     pub ids: Arc<dyn Ids>,
+    /// Gives the secrets of links.
+    pub secrets: Arc<dyn Secrets>,
 }
 
 /// Settings of the use cases.
@@ -51,6 +55,9 @@ pub struct EngineSettings {
     /// Spending limits.
     pub budgets: Budgets,
 }
+
+/// Returns the people who can sign in.
+type People = dyn Fn() -> Option<Arc<Roster>> + Send + Sync;
 
 /// The use cases. Clones share everything.
 #[derive(Clone)]
@@ -71,6 +78,10 @@ pub struct Inner {
     pub(crate) next_forgetting: Mutex<Timestamp>,
     /// Records traces.
     tracer: OnceLock<Arc<dyn Tracer>>,
+    /// The people who can sign in.
+    people: OnceLock<Box<People>>,
+    /// Time of this start, before which people could not answer.
+    pub(crate) started_at: Timestamp,
     /// Observer of the usage of attempts.
     usage_observer: OnceLock<Arc<dyn UsageObserver>>,
     /// Time of the installation, and until it is known, of this start.
@@ -101,6 +112,8 @@ impl Engine {
             output_validator: OutputValidator::default(),
             served_agents: ServedAgents::default(),
             tracer: OnceLock::new(),
+            people: OnceLock::new(),
+            started_at: now,
             usage_observer: OnceLock::new(),
         }))
     }
@@ -139,14 +152,36 @@ impl Engine {
         *self.installed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns whether the server has just started, so that people could not answer until then.
+    pub(crate) fn in_grace(&self, now: Timestamp) -> bool {
+        let grace = Duration::from_secs(self.settings.defaults.gates.grace_s.into());
+        now < self.started_at.after(grace)
+    }
+
     /// Returns the context of a decision that is taken now on behalf of `caller`.
     pub(crate) fn context(&self, caller: Caller) -> DecisionContext {
+        let now = self.ports.clock.now();
         DecisionContext {
-            now: self.ports.clock.now(),
+            now,
+            in_grace: self.in_grace(now),
             seed: self.ports.ids.seed(),
-            defaults: self.settings.defaults,
+            defaults: self.settings.defaults.clone(),
+            roster: self.roster(),
             caller,
         }
+    }
+
+    /// Asks this function for the people who can sign in from now on; `None` on an open server.
+    pub(crate) fn know_people(
+        &self,
+        people: impl Fn() -> Option<Arc<Roster>> + Send + Sync + 'static,
+    ) {
+        drop(self.people.set(Box::new(people)));
+    }
+
+    /// Returns the people who can sign in; `None` on an open server, which knows none.
+    pub(crate) fn roster(&self) -> Option<Arc<Roster>> {
+        self.people.get().and_then(|people| people())
     }
 
     /// Commits a decision, then publishes it. Both are finished once begun: a client that hangs up

@@ -7,7 +7,7 @@ use botarmy_domain::artifact::{NewArtifact, digest};
 use botarmy_domain::source_code::check_paths;
 use botarmy_domain::vocabulary::ArtifactType;
 use botarmy_domain::workflow::{Workflow, WorkflowError};
-use botarmy_domain::{Assignment, InvalidPart};
+use botarmy_domain::{Assignment, DomainError, InvalidPart};
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value};
 
@@ -95,12 +95,21 @@ impl OutputValidator {
             return vec![part("/files", message)];
         }
         let Some(schema) = &output_spec.schema else { return Vec::new() };
+        self.errors_of(schema, &Value::Object(document.clone()))
+    }
+
+    /// Returns the errors of a value under a schema. Their places are JSON Pointers into the value.
+    pub(crate) fn errors_of(
+        &self,
+        schema: &Map<String, Value>,
+        document: &Value,
+    ) -> Vec<InvalidPart> {
+        let part = |pointer: &str, message| InvalidPart { pointer: pointer.to_owned(), message };
         let validator = match self.compiled(schema) {
             Ok(validator) => validator,
             Err(message) => return vec![part("", message)],
         };
-        let document = Value::Object(document.clone());
-        let errors = validator.iter_errors(&document).take(MAX_VALIDATION_ERRORS);
+        let errors = validator.iter_errors(document).take(MAX_VALIDATION_ERRORS);
         errors
             .map(|error| {
                 let pointer = error.instance_path().to_string();
@@ -138,6 +147,18 @@ pub(crate) fn check_schemas(workflow: &Workflow) -> Result<(), WorkflowError> {
         }
     }
     Ok(())
+}
+
+/// Checks the schema that a request sets for its answer.
+///
+/// # Errors
+/// [`DomainError::Invalid`] for what is not a JSON Schema.
+pub(crate) fn check_response_schema(
+    schema: Option<&Map<String, Value>>,
+) -> Result<(), DomainError> {
+    let Some(schema) = schema else { return Ok(()) };
+    let compiled = compile(schema).map(drop);
+    compiled.map_err(|message| DomainError::invalid("response_schema", message))
 }
 
 fn compile(schema: &Map<String, Value>) -> Result<Validator, String> {

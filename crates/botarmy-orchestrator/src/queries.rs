@@ -18,7 +18,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use botarmy_domain::artifact::ArtifactFilter;
 use botarmy_domain::budget::{BudgetReport, DayBudget, UsageReport};
-use botarmy_domain::hitl::Review;
+use botarmy_domain::decide::eligibility::{Eligibility, GateView};
+use botarmy_domain::hitl::{PendingFilter, PendingQuery, Review, SampleWindow};
 use botarmy_domain::log::EntryFilter;
 use botarmy_domain::package::PackageSummary;
 use botarmy_domain::page::Page;
@@ -142,15 +143,38 @@ impl Queries for Engine {
     async fn pending_requests(
         &self,
         caller: &Caller,
+        query: PendingQuery,
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, Error> {
-        let reach = caller.reach(Permission::ProjectRead)?;
-        Ok(self.ports.stores.requests.pending(&reach, after, limit).await?)
+        if let Some(project) = query.project {
+            self.readable_project(caller, project).await?;
+        }
+        let (settings, now) = (&self.settings.defaults.gates, self.ports.clock.now());
+        match PendingFilter::of(query, caller, settings, now)? {
+            Some((filter, reach)) => {
+                Ok(self.ports.stores.requests.pending(&reach, &filter, after, limit).await?)
+            }
+            None => Ok(Page::default()),
+        }
     }
 
     async fn request(&self, caller: &Caller, id: HitlRequestId) -> Result<Arc<HitlRequest>, Error> {
         self.request_for(caller, id, Permission::ProjectRead).await
+    }
+
+    async fn gate(&self, caller: &Caller, id: HitlRequestId) -> Result<GateView, Error> {
+        let request = self.request_for(caller, id, Permission::ProjectRead).await?;
+        let project = self.existing_project(request.project_id).await?;
+        let roster = self.roster();
+        let eligibility = Eligibility {
+            request: &request,
+            project: &project,
+            settings: &self.settings.defaults.gates,
+            roster: roster.as_deref(),
+        };
+        let allowed = eligibility.allowed(caller, self.ports.clock.now());
+        Ok(GateView { request, allowed })
     }
 
     async fn review(&self, caller: &Caller, id: HitlRequestId) -> Result<Review, Error> {
@@ -173,9 +197,11 @@ impl Queries for Engine {
             None => caller.reach(Permission::ProjectRead)?,
         };
         let window = Duration::from_secs(u64::from(window_hours) * 3600);
-        let since = self.ports.clock.now().before(window);
+        let now = self.ports.clock.now();
+        let since = now.before(window);
+        let window = SampleWindow { since, now };
         let requests = &self.ports.stores.requests;
-        let sample = requests.sample(&reach, project, since, MAX_SAMPLE + 1).await?;
+        let sample = requests.sample(&reach, project, window, MAX_SAMPLE + 1).await?;
         Ok(HitlStatistics::of(&sample, since, MAX_SAMPLE))
     }
 

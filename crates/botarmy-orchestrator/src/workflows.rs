@@ -1,10 +1,11 @@
 //! Workflow definitions by name: the one that is compiled in, and those from a folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use botarmy_domain::DomainError;
+use botarmy_domain::hitl::GateSettings;
 use botarmy_domain::workflow::{Workflow, WorkflowError};
 
 use crate::output_validation::check_schemas;
@@ -33,6 +34,15 @@ pub enum WorkflowsError {
         #[source]
         source: WorkflowError,
     },
+    /// The rules of the server do not allow a workflow.
+    #[error("workflow {place} cannot be used with these settings")]
+    Forbidden {
+        /// The file, or the name of a workflow that is in none.
+        place: String,
+        /// The key that is wrong, and the reason.
+        #[source]
+        source: WorkflowError,
+    },
     /// Two files define the same name.
     #[error("workflow file {path}: name: another file already defines `{name}`")]
     Twice {
@@ -45,12 +55,25 @@ pub enum WorkflowsError {
 
 /// The workflow definitions of a server.
 #[derive(Debug, Clone)]
-pub struct Workflows(BTreeMap<String, Arc<Workflow>>);
+pub struct Workflows(BTreeMap<String, Loaded>);
+
+/// A definition, and the file that it is from.
+#[derive(Debug, Clone)]
+struct Loaded {
+    workflow: Arc<Workflow>,
+    file: Option<PathBuf>,
+}
+
+impl Loaded {
+    fn of(workflow: Workflow, file: Option<PathBuf>) -> (String, Self) {
+        (workflow.name.clone(), Self { workflow: Arc::new(workflow), file })
+    }
+}
 
 impl Default for Workflows {
     fn default() -> Self {
         let sdlc = Workflow::from_toml(SDLC).expect("the compiled-in workflow is sound, by test");
-        Self([(sdlc.name.clone(), Arc::new(sdlc))].into())
+        Self([Loaded::of(sdlc, None)].into())
     }
 }
 
@@ -86,15 +109,34 @@ impl Workflows {
             if !seen.insert(workflow.name.clone()) {
                 return Err(WorkflowsError::Twice { path, name: workflow.name });
             }
-            workflows.0.insert(workflow.name.clone(), Arc::new(workflow));
+            workflows.0.extend([Loaded::of(workflow, Some(path))]);
         }
         Ok(workflows)
+    }
+
+    /// Checks the workflows against the rules of the server. `groups` has all groups that there are, where
+    /// they are known.
+    ///
+    /// # Errors
+    /// Returns the first workflow that they do not allow, with the key that is wrong.
+    pub fn check_rules(
+        &self,
+        settings: &GateSettings,
+        groups: Option<&BTreeSet<String>>,
+    ) -> Result<(), WorkflowsError> {
+        self.0.iter().try_for_each(|(name, Loaded { workflow, file })| {
+            workflow.check_rules(settings, groups).map_err(|source| {
+                let file = file.as_ref().map(|file| format!("file {}", file.display()));
+                let place = file.unwrap_or_else(|| format!("`{name}`"));
+                WorkflowsError::Forbidden { place, source }
+            })
+        })
     }
 
     /// Adds a workflow, and replaces one of the same name.
     #[must_use]
     pub fn with(mut self, workflow: Workflow) -> Self {
-        self.0.insert(workflow.name.clone(), Arc::new(workflow));
+        self.0.extend([Loaded::of(workflow, None)]);
         self
     }
 
@@ -103,7 +145,7 @@ impl Workflows {
     /// # Errors
     /// [`DomainError::Invalid`] with the names that exist.
     pub fn named(&self, name: &str) -> Result<Arc<Workflow>, DomainError> {
-        self.0.get(name).cloned().ok_or_else(|| {
+        self.0.get(name).map(|loaded| Arc::clone(&loaded.workflow)).ok_or_else(|| {
             let known: Vec<_> = self.names().collect();
             let shown: String = name.chars().take(64).collect();
             DomainError::invalid(
@@ -115,7 +157,7 @@ impl Workflows {
 
     /// Returns the workflows in the alphabetical order of their names.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Workflow>> {
-        self.0.values()
+        self.0.values().map(|loaded| &loaded.workflow)
     }
 
     /// Returns the names in alphabetical order.

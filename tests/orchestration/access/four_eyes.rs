@@ -72,14 +72,14 @@ async fn whoever_started_a_project_does_not_approve_its_result() {
     let gate = harness.gate(id).await;
     for response in [simply(HitlAction::Approve), with_document(&json!({"goals": []}))] {
         let refused = harness.engine.respond(gate.id, response, ada.clone()).await.unwrap_err();
-        assert!(is_forbidden(&refused, "four_eyes"), "{refused}");
+        assert!(is_forbidden(&refused, "separation_of_duties"), "{refused}");
     }
     // A second key is no second person.
     let (_, text) = guarded.another_key(ada.principal().unwrap(), None).await;
     let again = botarmy_domain::ports::Access::authenticate(&guarded.access, &text).unwrap();
     let approve = || simply(HitlAction::Approve);
     let refused = harness.engine.respond(gate.id, approve(), again).await.unwrap_err();
-    assert!(is_forbidden(&refused, "four_eyes"), "{refused}");
+    assert!(is_forbidden(&refused, "separation_of_duties"), "{refused}");
     assert_eq!(harness.gate(id).await.status(), HitlStatus::Pending);
     harness.engine.respond(gate.id, approve(), bob).await.unwrap();
     harness.work().await;
@@ -113,7 +113,7 @@ async fn whoever_changed_a_result_does_not_approve_it() {
     };
     for excluded in [&ada, &eve] {
         let refused = harness.engine.respond(gate.id, approve(), excluded.clone()).await;
-        assert!(is_forbidden(&refused.unwrap_err(), "four_eyes"));
+        assert!(is_forbidden(&refused.unwrap_err(), "separation_of_duties"));
     }
     harness.engine.respond(gate.id, approve(), bob.clone()).await.unwrap();
     // What replaces the approved document is reviewed by somebody else, too.
@@ -123,7 +123,7 @@ async fn whoever_changed_a_result_does_not_approve_it() {
     let gates = harness.gates(id).await;
     let gate = gates.iter().find(step).unwrap();
     let refused = harness.engine.respond(gate.id, simply(HitlAction::Approve), bob).await;
-    assert!(is_forbidden(&refused.unwrap_err(), "four_eyes"));
+    assert!(is_forbidden(&refused.unwrap_err(), "separation_of_duties"));
     harness.engine.respond(gate.id, simply(HitlAction::Approve), eve).await.unwrap();
     harness.check().await;
 }
@@ -143,7 +143,7 @@ async fn review(harness: &TestHarness, id: ProjectId) -> Arc<HitlRequest> {
 
 async fn is_refused(harness: &TestHarness, gate: &HitlRequest, response: Response, by: &Caller) {
     let refused = harness.engine.respond(gate.id, response, by.clone()).await.unwrap_err();
-    assert!(is_forbidden(&refused, "four_eyes"), "{refused}");
+    assert!(is_forbidden(&refused, "separation_of_duties"), "{refused}");
 }
 
 #[tokio::test]
@@ -274,7 +274,7 @@ async fn on_an_open_server_names_count() {
     let gate = harness.gate(id).await;
     let approve = || simply(HitlAction::Approve);
     let refused = harness.engine.respond(gate.id, approve(), Caller::person("ada")).await;
-    assert!(is_forbidden(&refused.unwrap_err(), "four_eyes"));
+    assert!(is_forbidden(&refused.unwrap_err(), "separation_of_duties"));
     harness.engine.respond(gate.id, approve(), Caller::person("bob")).await.unwrap();
 }
 

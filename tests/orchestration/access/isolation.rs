@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use botarmy_domain::artifact::ArtifactFilter;
 use botarmy_domain::emergency::StopScope;
+use botarmy_domain::hitl::PendingQuery;
 use botarmy_domain::log::{EntryFilter, LogId};
 use botarmy_domain::ports::{Gates, LogQueries, Operations, Projects, Queries, Tasks};
 use botarmy_domain::task::TaskFilter;
@@ -74,6 +75,9 @@ async fn fill(engine: &Engine, guarded: &Guarded, by: &Caller, canary: String) -
         options: Vec::new(),
         ttl_s: None,
         artifacts: vec![artifact.meta.id],
+        policy: None,
+        assignees: Vec::new(),
+        response_schema: None,
     };
     let request = engine.raise_request(request, cli()).await.unwrap();
     engine.generate_package(id, cli()).await.unwrap();
@@ -120,6 +124,8 @@ async fn ask(engine: &Engine, caller: &Caller, about: &Filled) -> Answers {
     answers.add(Queries::request(engine, caller, about.request).await);
     answers.add(engine.review(caller, about.request).await);
     answers.add(engine.hitl_statistics(caller, Some(id), 24).await);
+    let query = PendingQuery { project: Some(id), ..PendingQuery::default() };
+    answers.add(engine.pending_requests(caller, query, None, 10).await);
     answers.add(Queries::artifacts(engine, caller, id, ArtifactFilter::default(), 10).await);
     answers.add(Queries::artifact(engine, caller, about.artifact).await);
     answers.add(engine.package(caller, id).await);
@@ -143,12 +149,16 @@ async fn lists(engine: &Engine, caller: &Caller, filled: &[Filled]) -> Answers {
     let mut answers = Answers::default();
     for limit in [1, 3, 100] {
         answers.add(Queries::projects(engine, caller, None, None, limit).await);
-        answers.add(engine.pending_requests(caller, None, limit).await);
+        for mine in [false, true] {
+            let query = PendingQuery { mine, ..PendingQuery::default() };
+            answers.add(engine.pending_requests(caller, query, None, limit).await);
+        }
         answers.add(LogQueries::entries(engine, caller, EntryFilter::default(), limit).await);
     }
     for one in filled {
         answers.add(Queries::projects(engine, caller, None, Some(one.id), 10).await);
-        answers.add(engine.pending_requests(caller, Some(one.request), 10).await);
+        let query = PendingQuery::default();
+        answers.add(engine.pending_requests(caller, query, Some(one.request), 10).await);
         for filter in [
             EntryFilter { project: Some(one.id), ..EntryFilter::default() },
             EntryFilter { task: Some(one.task), ..EntryFilter::default() },
@@ -334,6 +344,9 @@ async fn ids_of_other_projects_in_a_body_are_unknown() {
             options: Vec::new(),
             ttl_s: None,
             artifacts,
+            policy: None,
+            assignees: Vec::new(),
+            response_schema: None,
         };
         let about = engine.raise_request(new(Some(task), vec![]), ada.clone()).await.unwrap_err();
         let with = engine.raise_request(new(None, vec![context]), ada.clone()).await.unwrap_err();

@@ -15,7 +15,7 @@ use botarmy_domain::{
     CredentialId, DomainError, Error, EventType, Grant, Permission, PrincipalKind, ProjectId, Role,
     StoreError, Timestamp,
 };
-use botarmy_memory::{CountingIds, MemoryEventBus, MemoryStore, MemoryWakeUps};
+use botarmy_memory::{CountingIds, CountingSecrets, MemoryEventBus, MemoryStore, MemoryWakeUps};
 use botarmy_orchestrator::{AccessControl, Engine, EngineSettings, Ports, Workflows, verify_state};
 use tokio::sync::Notify;
 
@@ -106,6 +106,7 @@ pub(super) fn another_server(guarded: &Guarded) -> (AccessControl, Unreliable) {
         wake_ups: Arc::new(MemoryWakeUps::default()),
         clock: guarded.harness.clock.clone(),
         ids: Arc::new(OtherIds(CountingIds::default())),
+        secrets: Arc::new(CountingSecrets::default()),
     };
     let engine = Engine::new(ports, Workflows::default(), EngineSettings::default());
     (access_on(engine), records)

@@ -258,6 +258,7 @@ async fn the_position_of_a_caller_names_no_log_that_it_does_not_see() {
         openid: None,
         groups: [].into(),
         grants: vec![Grant::on_project(Role::Viewer, seen.project().unwrap())],
+        delegation: None,
         disabled: false,
         deleted_at: None,
         created_at: at,

@@ -25,22 +25,25 @@ pub(super) struct Cache {
     /// Microseconds from `start` to the beginning of the last comparison that found the table current,
     /// and one; 0 before the first.
     confirmed: AtomicU64,
+    /// Whether people may come whom the table does not have.
+    is_open: bool,
     /// Held while the store is read, so that readings end in the order in which they began.
     reading: tokio::sync::Mutex<()>,
 }
 
-impl Default for Cache {
-    fn default() -> Self {
+impl Cache {
+    /// Creates a cache without a table. `is_open` says that people may come whom the table does not have,
+    /// such as those of a provider.
+    pub(super) fn new(is_open: bool) -> Self {
         Self {
+            is_open,
             table: RwLock::default(),
             start: Instant::now(),
             confirmed: AtomicU64::new(0),
             reading: tokio::sync::Mutex::default(),
         }
     }
-}
 
-impl Cache {
     /// Returns the table, unless it may be out of date.
     pub(super) fn table(&self) -> Option<Arc<Table>> {
         let confirmed = self.confirmed.load(Ordering::Acquire).checked_sub(1)?;
@@ -79,7 +82,7 @@ impl Cache {
             let known = self.latest();
             let is_current = version_of(records).await? == known.version;
             if !is_current {
-                self.install(Table::new(&records.together(KINDS).await?, &known));
+                self.install(Table::new(&records.together(KINDS).await?, &known, self.is_open));
             }
             let micros = u64::try_from(began.as_micros()).unwrap_or(u64::MAX - 1);
             self.confirmed.fetch_max(micros + 1, Ordering::AcqRel);

@@ -7,18 +7,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use botarmy_domain::access::MAX_PROJECTS;
 use botarmy_domain::decide::access::{
-    FIRST_ADMIN, NewApiKey, change_principal, create_key, create_principal, first_admin,
-    first_admin_scope, id_of, restore_first_admin, revoke_key, rotate_key, scope, set_member_roles,
+    FIRST_ADMIN, NewApiKey, change_delegation, change_principal, create_key, create_principal,
+    first_admin, first_admin_scope, id_of, restore_first_admin, revoke_key, rotate_key, scope,
+    set_member_roles,
 };
+use botarmy_domain::hitl::Delegation;
 use botarmy_domain::ports::{
-    Access, Denial, IssuedKey, Lifetime, Member, NewKey, NewPrincipal, PrincipalChange, RecordsExt,
-    UsedKey,
+    Access, Denial, IssuedKey, Lifetime, Member, NewDelegation, NewKey, NewPrincipal,
+    PrincipalChange, RecordsExt, UsedKey,
 };
 use botarmy_domain::{
     AccessVersion, ApiKey, ApiKeyText, Authentication, Caller, Committed, CredentialId,
-    DecisionContext, DomainError, EntryFilter, Error, Grant, GrantTarget, Page, Permission,
-    PersonSessions, Place, Principal, PrincipalId, ProjectId, Role, Scope, StoreError, TicketText,
-    Timestamp,
+    DecisionContext, DomainError, EntryFilter, Error, Grant, GrantTarget, LogId, Page, Permission,
+    PersonSessions, Place, Principal, PrincipalId, PrincipalKind, ProjectId, Role, Scope,
+    StoreError, TicketText, Timestamp,
 };
 use tracing::{info, warn};
 
@@ -88,6 +90,43 @@ impl Access for AccessControl {
 
     fn record_denial(&self, reason: &'static str, source: String) {
         self.0.denials.record(reason, &source, self.engine().ports.clock.now());
+    }
+
+    async fn set_delegation(
+        &self,
+        delegation: Option<NewDelegation>,
+        caller: Caller,
+    ) -> Result<Arc<Principal>, Error> {
+        let Some(id) = caller.principal().filter(|_| caller.kind() == PrincipalKind::Person) else {
+            let detail = "Only a person with an account delegates; a program and a person of an open \
+                          server have none.";
+            let code = "persons_only";
+            return Err(DomainError::Forbidden { code, detail: detail.to_owned() }.into());
+        };
+        let context = self.engine().context(caller);
+        let mut scope = scope().record::<Principal>(id);
+        let delegation = delegation.map(|new| {
+            let roster = self.0.cache.latest();
+            let to = roster.roster().find(&new.to).map(|person| person.id);
+            let to = to.ok_or_else(|| {
+                DomainError::invalid("to", "must be the name or the id of another active person")
+            })?;
+            scope =
+                std::mem::replace(&mut scope, Scope::log(LogId::System)).record::<Principal>(to);
+            let from = new.from.unwrap_or(context.now);
+            Ok::<_, DomainError>(Delegation { to, from, until: new.until })
+        });
+        let delegation = delegation.transpose()?;
+        let change = move |context: &_, snapshot: &_| {
+            change_delegation(context, snapshot, id, delegation.as_ref())
+        };
+        let changed = move |committed: &Committed| committed.record::<Principal>(id).cloned();
+        let changed = self.engine().commit_call(context, scope, change, changed).await?;
+        self.update().await;
+        match changed {
+            Some(changed) => Ok(changed),
+            None => self.existing_principal(id).await,
+        }
     }
 
     async fn principals(

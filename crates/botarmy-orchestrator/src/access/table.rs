@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use botarmy_domain::hitl::{Person, Roster};
 use botarmy_domain::records::Listed;
 use botarmy_domain::{
     AccessVersion, ApiKey, Caller, CredentialId, KeyDigest, PersonSessions, Principal, PrincipalId,
-    RecordKind, RecordValue, Session, SignInLink, Timestamp,
+    PrincipalKind, RecordKind, RecordValue, Session, SignInLink, Timestamp,
 };
 
 /// Records of which a table consists.
@@ -31,6 +32,8 @@ pub(super) struct Table {
     /// Sessions that were ended and whose cookies have not expired.
     ended: HashMap<KeyDigest, Arc<Session>>,
     links: HashMap<KeyDigest, Arc<SignInLink>>,
+    /// The people who can sign in.
+    roster: Arc<Roster>,
 }
 
 /// A key that is not revoked, of a principal that is active.
@@ -67,13 +70,14 @@ pub(super) struct Uses {
 
 impl Table {
     /// Creates the table of these records. `before` is the table in its place so far, whose uses it
-    /// continues.
-    pub(super) fn new(records: &[RecordValue], before: &Self) -> Self {
+    /// continues; `is_open` says that people may come whom it does not have.
+    pub(super) fn new(records: &[RecordValue], before: &Self, is_open: bool) -> Self {
         let version = records.iter().find_map(AccessVersion::of);
         let version = version.map_or(0, |counted| counted.version);
         let principals = records.iter().filter_map(Principal::of);
-        let principals = principals.map(|one| (one.id, Arc::clone(one))).collect();
-        let mut table = Self { version, principals, ..Self::default() };
+        let principals: HashMap<_, _> = principals.map(|one| (one.id, Arc::clone(one))).collect();
+        let roster = Arc::new(Roster::new(people(&principals), is_open));
+        let mut table = Self { version, principals, roster, ..Self::default() };
         for key in records.iter().filter_map(ApiKey::of) {
             table.add_key(key, before);
         }
@@ -81,6 +85,11 @@ impl Table {
             table.add_sessions(person, before);
         }
         table
+    }
+
+    /// Returns the people who can sign in.
+    pub(super) const fn roster(&self) -> &Arc<Roster> {
+        &self.roster
     }
 
     fn add_key(&mut self, key: &Arc<ApiKey>, before: &Self) {
@@ -194,4 +203,13 @@ impl Uses {
         now.saturating_sub(noted) >= interval
             && self.noted.compare_exchange(noted, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
+}
+
+/// Returns the active people among these principals, in the order of their ids.
+fn people(principals: &HashMap<PrincipalId, Arc<Principal>>) -> Vec<Person> {
+    let is_person = |one: &&Arc<Principal>| one.is_active() && one.kind == PrincipalKind::Person;
+    let mut people: Vec<_> =
+        principals.values().filter(is_person).map(|one| Person::new(one)).collect();
+    people.sort_unstable_by_key(|person| person.id);
+    people
 }

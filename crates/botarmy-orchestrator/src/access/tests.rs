@@ -23,6 +23,7 @@ fn principal(name: &str) -> Arc<Principal> {
         openid: None,
         groups: BTreeSet::new(),
         grants: vec![Grant::on_all(Role::Viewer)],
+        delegation: None,
         disabled: false,
         deleted_at: None,
         created_at: NOW,
@@ -55,13 +56,13 @@ fn table_after(version: u64, owner: &Principal, keys: &[Arc<ApiKey>], before: &T
     let mut records: Vec<RecordValue> =
         vec![AccessVersion { version }.into(), owner.clone().into()];
     records.extend(keys.iter().map(|key| RecordValue::from(ApiKey::clone(key))));
-    Table::new(&records, before)
+    Table::new(&records, before, false)
 }
 
 #[tokio::test]
 async fn a_table_that_was_read_before_another_never_replaces_it() {
     let (text, key) = key(1, Principal::local_id("ci"));
-    let cache = Cache::default();
+    let cache = Cache::new(false);
     let is_known = || cache.latest().with_digest(&text.digest()).is_some();
     cache.install(table(5, &[Arc::clone(&key)]));
     assert!(is_known());

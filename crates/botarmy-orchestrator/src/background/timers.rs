@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use botarmy_domain::decide::{hitl, tasks};
 use botarmy_domain::{Caller, Error, Scope};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use crate::commands::gates::scope_of;
 use crate::engine::Engine;
 
 /// Number of requests or leases that are read at once.
@@ -34,7 +35,7 @@ impl Engine {
     pub async fn run_due(&self) -> Result<usize, Error> {
         // A failure of one does not keep the others from running.
         let (stopped, expired, expired_leases) =
-            (self.end_stopped().await, self.expire_requests().await, self.reap_leases().await);
+            (self.end_stopped().await, self.run_due_requests().await, self.reap_leases().await);
         self.forget_replies().await?;
         Ok(stopped? + expired? + expired_leases?)
     }
@@ -57,19 +58,25 @@ impl Engine {
         Ok(())
     }
 
-    async fn expire_requests(&self) -> Result<usize, Error> {
-        let due = self.ports.stores.requests.expired(self.ports.clock.now(), PAGE).await?;
+    /// Reminds people, escalates requests and lets them expire.
+    async fn run_due_requests(&self) -> Result<usize, Error> {
+        let now = self.ports.clock.now();
+        let may_expire = !self.in_grace(now);
+        let due = self.ports.stores.requests.due(now, may_expire, PAGE).await?;
         let mut done = 0;
         for request in due {
             let (id, context) = (request.id, self.context(Caller::scheduler()));
-            let scope = self.scope_of_request(id).await?.everything_open();
-            let expire = move |context: &_, snapshot: &_| hitl::expire(context, snapshot, id);
-            match self.commit(context, scope, expire).await {
-                Ok(_) => {
-                    info!(request.id = %id, "Request {id} expired without an answer");
+            let scope = scope_of(&request).everything_open();
+            let act = move |context: &_, snapshot: &_| hitl::due(context, snapshot, id, may_expire);
+            match self.commit(context, scope, act).await {
+                Ok(committed) => {
+                    let events = committed.entries.iter().map(|entry| entry.event_type.as_str());
+                    let events = events.collect::<Vec<_>>().join(", ");
+                    info!(request.id = %id, "What was due on request {id} was done: {events}");
                     done += 1;
                 }
-                Err(Error::Refused(_)) => {} // answered meanwhile
+                // It was answered meanwhile, or another server did it.
+                Err(Error::Refused(error)) => debug!(request.id = %id, %error, "Nothing was due"),
                 Err(error) => return Err(error),
             }
         }

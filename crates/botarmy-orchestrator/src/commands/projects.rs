@@ -50,13 +50,13 @@ impl Projects for Engine {
 
     async fn pause_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
         self.check_project(&caller, Permission::ProjectRun, id).await?;
-        let (context, scope) = (self.context(caller), Scope::project(id));
+        let (context, scope) = (self.context(caller), Scope::project(id).open_requests());
         written(self.commit_call(context, scope, projects::pause, the_project).await?)
     }
 
     async fn resume_project(&self, id: ProjectId, caller: Caller) -> Result<Arc<Project>, Error> {
         self.check_project(&caller, Permission::ProjectRun, id).await?;
-        let (context, scope) = (self.context(caller), Scope::project(id));
+        let (context, scope) = (self.context(caller), Scope::project(id).open_requests());
         written(self.commit_call(context, scope, projects::resume, the_project).await?)
     }
 

@@ -20,7 +20,7 @@ use crate::assignment::{SharedProject, schema_of, time_limit};
 use crate::attempt_result::{TooLarge, sanitize, work};
 use crate::engine::Engine;
 use crate::lease_settings::LeaseSettings;
-use crate::output_validation::OutputSpec;
+use crate::output_validation::{OutputSpec, check_response_schema};
 use crate::reservation::Start;
 
 /// Number of poll requests that may wait for the dispatcher; further ones wait to be sent.
@@ -232,6 +232,9 @@ impl Leases {
         let result = match result {
             Ok(outcome) => {
                 check_output(task, &outcome)?;
+                if let Outcome::Ask { question, .. } = &outcome {
+                    check_response_schema(question.response_schema.as_ref())?;
+                }
                 let too_large = |TooLarge { detail, .. }| DomainError::invalid("output", detail);
                 let outcome =
                     sanitize(outcome, self.settings.max_output_bytes).map_err(too_large)?;

@@ -7,7 +7,7 @@ use botarmy_domain::log::{EntryFilter, Event, Head, HeadMark, Verification};
 use botarmy_domain::ports::{
     Clock, Gates, Ids, LogQueries, MockAgentStatus, MockAuditLog, MockContextStore,
     MockDeliveryStore, MockEventBus, MockHitlStore, MockLedger, MockProjectStore, MockRecords,
-    MockTaskStore, MockWakeUps, Operations, Projects, Queries, StorePorts, Tasks,
+    MockTaskStore, MockWakeUps, Operations, Projects, Queries, Secrets, StorePorts, Tasks,
 };
 use botarmy_domain::{
     Authentication, Caller, Counts, DomainError, Entry, Error, EventType, Grant, HitlAction,
@@ -43,6 +43,12 @@ impl Clock for StoppedClock {
 
 struct OneSeed;
 
+impl Secrets for OneSeed {
+    fn secret(&self) -> [u8; 32] {
+        [1; 32]
+    }
+}
+
 impl Ids for OneSeed {
     fn seed(&self) -> u128 {
         7
@@ -68,6 +74,7 @@ impl Stores {
             wake_ups: Arc::new(MockWakeUps::new()),
             clock: Arc::new(StoppedClock),
             ids: Arc::new(OneSeed),
+            secrets: Arc::new(OneSeed),
         };
         Engine::new(ports, Workflows::default(), EngineSettings::default())
     }
@@ -285,6 +292,7 @@ fn stranger() -> Caller {
         openid: None,
         groups: BTreeSet::new(),
         grants,
+        delegation: None,
         disabled: false,
         deleted_at: None,
         created_at: NOW,
@@ -330,6 +338,9 @@ async fn an_object_outside_of_the_reach_is_not_read() {
         comment: None,
         amended_content: None,
         subject_digest: None,
+        response: None,
+        in_bulk: false,
+        link: None,
     };
     assert!(is_missing(&engine.respond(request, approval, eve).await, "Request"));
 }

@@ -18,6 +18,7 @@ fn caller(name: &str, grants: &[Grant]) -> Caller {
         openid: None,
         groups: [].into(),
         grants: grants.to_vec(),
+        delegation: None,
         disabled: false,
         deleted_at: None,
         created_at: at,
