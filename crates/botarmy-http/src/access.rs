@@ -1,5 +1,6 @@
 //! Access control: the caller itself, principals, keys, sessions, and tickets for live connections.
 
+mod delegation;
 mod grants;
 mod keys;
 mod principals;
@@ -29,7 +30,13 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         Endpoint::new::<__path_me, _, _>(me, Requires::AnyCaller),
         Endpoint::new::<__path_ticket, _, _>(ticket, Requires::AnyCaller),
     ];
-    let groups = [own, principals::endpoints(), keys::endpoints(), sessions::endpoints()];
+    let groups = [
+        own,
+        delegation::endpoints(),
+        principals::endpoints(),
+        keys::endpoints(),
+        sessions::endpoints(),
+    ];
     groups.into_iter().flatten().collect()
 }
 

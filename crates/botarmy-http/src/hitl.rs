@@ -1,23 +1,28 @@
-//! Human-in-the-loop requests: raising, reading and answering them. `hitl/bulk.rs` answers many at
-//! once, `hitl/statistics.rs` counts them.
+//! Human-in-the-loop requests: raising and listing them. `hitl/respond.rs` answers one, `hitl/bulk.rs` many
+//! at once; `hitl/acts.rs`, `hitl/comments.rs` and `hitl/links.rs` do the rest that people do with them.
 
+mod acts;
 mod bulk;
+mod comments;
+mod details;
+mod diff;
+mod interop;
+mod links;
+mod request_view;
+mod respond;
 mod responded;
 mod statistics;
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderValue;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use botarmy_domain::budget::BudgetQuestion;
-use botarmy_domain::hitl::{HistoryEntry, HitlState, Review};
+use botarmy_domain::hitl::{PendingQuery, Review, Selector};
+use botarmy_domain::text::non_blank;
 use botarmy_domain::{
-    AgentType, ArtifactType, CallReply, ContextId, Error, HitlAction, HitlKind, HitlRequest,
-    HitlRequestId, HitlStatus, NewRequest, Page, Permission, ProjectId, Responded, Response,
-    TaskId, Timestamp,
+    CallReply, ContextId, Error, HitlRequest, HitlRequestId, HitlStatus, NewRequest, Page,
+    Permission, ProjectId, TaskId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -26,187 +31,34 @@ use utoipa::{IntoParams, ToSchema};
 use crate::artifacts::ArtifactView;
 use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
-use crate::extract::{Caller, Json, Query, Segment, Whole, in_range};
-use crate::idempotency::{Keyed, REPLAYED, reply};
+use crate::extract::{Caller, Flag, Json, Query, Segment, Whole, in_range};
+use crate::idempotency::{Keyed, reply};
 use crate::paging::{self, List, Range};
 use crate::{State, vocabulary};
 use bulk::{__path_respond_to_many, respond_to_many};
-use responded::RespondedView;
+use details::{__path_read, read};
+use diff::{__path_diff, diff};
+use request_view::RequestView;
+use respond::{__path_respond, respond};
+pub(crate) use responded::RespondAction;
 use statistics::{__path_statistics, statistics};
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    vec![
+    let requests = vec![
         Endpoint::new::<__path_raise, _, _>(raise, Permission::ProjectRun).keyed(),
         Endpoint::new::<__path_pending, _, _>(pending, Permission::ProjectRead),
         Endpoint::new::<__path_statistics, _, _>(statistics, Permission::ProjectRead),
         Endpoint::new::<__path_respond_to_many, _, _>(respond_to_many, Permission::GateAnswer)
             .keyed(),
         Endpoint::new::<__path_of_project, _, _>(of_project, Permission::ProjectRead),
-        Endpoint::new::<__path_read, _, _>(read, Permission::ProjectRead),
+        Endpoint::new::<__path_read, _, _>(read, Permission::ProjectRead).uncompressed(),
         Endpoint::new::<__path_subject, _, _>(subject, Permission::ProjectRead),
+        Endpoint::new::<__path_diff, _, _>(diff, Permission::ProjectRead).heavy(),
         Endpoint::new::<__path_respond, _, _>(respond, Permission::GateAnswer).keyed(),
-    ]
-}
-
-/// Human-in-the-loop request.
-#[derive(Serialize, ToSchema)]
-#[schema(as = HitlRequest)]
-struct RequestView<'a> {
-    #[schema(value_type = Uuid)]
-    request_id: HitlRequestId,
-    #[schema(value_type = Uuid)]
-    project_id: ProjectId,
-    #[schema(value_type = Option<Uuid>)]
-    task_id: Option<TaskId>,
-    /// Step of the workflow that waits for the request.
-    step: Option<&'a str>,
-    /// Agent whose work is under review.
-    #[schema(value_type = Option<vocabulary::AgentType>)]
-    agent_type: Option<AgentType>,
-    #[schema(value_type = vocabulary::HitlKind)]
-    kind: HitlKind,
-    question: &'a str,
-    /// Suggested answers, in the order in which to show them.
-    options: &'a [String],
-    #[schema(value_type = vocabulary::HitlStatus)]
-    status: HitlStatus,
-    /// Decision: `approved`, `rejected` or `amended`. The person's text is in `amended_content` and in
-    /// `history`.
-    #[schema(value_type = Option<vocabulary::HitlStatus>)]
-    user_response: Option<HitlStatus>,
-    /// Comment of the person who decided.
-    response_comment: Option<&'a str>,
-    /// Amendment, when the request was amended.
-    amended_content: Option<AmendedView<'a>>,
-    /// Artifacts under review.
-    subject: SubjectView<'a>,
-    /// Limit in question, when the request asks to raise one.
-    #[schema(value_type = Option<Object>)]
-    budget: Option<&'a BudgetQuestion>,
-    /// Answers to the request, oldest first: none while it is pending, unless the same was asked before
-    /// the project was reopened.
-    history: Vec<HistoryView<'a>>,
-    /// Request that asked the same before the project was reopened.
-    #[schema(value_type = Option<Uuid>)]
-    previous_request_id: Option<HitlRequestId>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    responded_at: Option<Timestamp>,
-    /// Person who decided.
-    responded_by: Option<&'a str>,
-}
-
-/// Amendment.
-#[derive(Serialize, ToSchema)]
-struct AmendedView<'a> {
-    /// Replacement document, or a text that says what should be different.
-    #[schema(value_type = Object)]
-    amended_content: Amended<'a>,
-    comment: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Amended<'a> {
-    Document(&'a Value),
-    Words(Option<&'a str>),
-}
-
-/// Artifacts under review, with a digest over all of them.
-#[derive(Serialize, ToSchema)]
-struct SubjectView<'a> {
-    artifacts: Vec<SubjectArtifactView<'a>>,
-    /// SHA-256 over the artifacts. Sent back as `subject_digest`, it makes the server refuse an answer
-    /// to artifacts that have changed since.
-    digest: &'a str,
-}
-
-/// Artifact under review.
-#[derive(Serialize, ToSchema)]
-struct SubjectArtifactView<'a> {
-    #[schema(value_type = Uuid)]
-    context_id: ContextId,
-    #[schema(value_type = vocabulary::ArtifactType)]
-    artifact_type: ArtifactType,
-    digest: &'a str,
-}
-
-/// Answer to a request.
-#[derive(Serialize, ToSchema)]
-struct HistoryView<'a> {
-    #[schema(value_type = String, format = DateTime)]
-    timestamp: Timestamp,
-    /// `approve`, `reject` or `amend`.
-    action: &'a str,
-    user_id: &'a str,
-    /// Text of the answer, as `{"user_content": …}`.
-    #[schema(value_type = Option<Object>)]
-    content: Option<&'a Value>,
-    comment: Option<&'a str>,
-}
-
-impl<'a> HistoryView<'a> {
-    fn of(entry: &'a HistoryEntry) -> Self {
-        Self {
-            timestamp: entry.timestamp,
-            action: &entry.action,
-            user_id: &entry.user_id,
-            content: entry.content.as_ref(),
-            comment: entry.comment.as_deref(),
-        }
-    }
-}
-
-impl<'a> RequestView<'a> {
-    fn of(request: &'a HitlRequest) -> Self {
-        let reply = request.reply();
-        let amended = match &request.state {
-            HitlState::Amended(reply) => Some(AmendedView {
-                amended_content: reply
-                    .amended_content
-                    .as_ref()
-                    .map_or(Amended::Words(reply.content.as_deref()), Amended::Document),
-                comment: reply.comment.as_deref(),
-            }),
-            _ => None,
-        };
-        let artifacts = request.subject.artifacts.iter().map(|artifact| SubjectArtifactView {
-            context_id: artifact.context_id,
-            artifact_type: artifact.artifact_type,
-            digest: &artifact.digest,
-        });
-        Self {
-            request_id: request.id,
-            project_id: request.project_id,
-            task_id: request.task_id,
-            step: request.step.as_deref(),
-            agent_type: request.agent,
-            kind: request.kind,
-            question: &request.question,
-            options: &request.options,
-            status: request.status(),
-            user_response: reply.map(|_| request.status()),
-            response_comment: reply.and_then(|reply| reply.comment.as_deref()),
-            amended_content: amended,
-            subject: SubjectView {
-                artifacts: artifacts.collect(),
-                digest: &request.subject.digest,
-            },
-            budget: request.budget.as_ref(),
-            history: request.answers().map(HistoryView::of).collect(),
-            previous_request_id: request.previous_request_id,
-            created_at: request.created_at,
-            updated_at: request.updated_at,
-            expires_at: request.expires_at,
-            responded_at: reply.map(|reply| reply.at),
-            responded_by: reply.map(|reply| reply.by.as_str()),
-        }
-    }
+    ];
+    let others =
+        [acts::endpoints(), comments::endpoints(), links::endpoints(), interop::endpoints()];
+    requests.into_iter().chain(others.into_iter().flatten()).collect()
 }
 
 /// Request for a decision by a person.
@@ -228,6 +80,45 @@ pub(crate) struct NewRequestBody {
     /// Artifacts under review, of the same project.
     #[schema(value_type = Option<Vec<Uuid>>)]
     artifacts: Option<Vec<ContextId>>,
+    /// Name of a policy of the project's workflow; one approval of anyone who may answer when absent.
+    #[schema(min_length = 1)]
+    policy: Option<String>,
+    /// People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`; at most 100.
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    assignees: Option<Vec<Selector>>,
+    /// JSON Schema (draft 2020-12) that `response` of an answer must match.
+    #[schema(value_type = Option<Object>)]
+    response_schema: Option<Map<String, Value>>,
+}
+
+/// Largest number of people who are asked first.
+const MAX_ASSIGNEES: usize = 100;
+/// Largest schema of an answer, in bytes: it is stored with the request and read whenever that is.
+const MAX_SCHEMA: usize = 64 * 1024;
+
+impl State {
+    /// Returns an error for a schema of an answer that is larger than those may be.
+    pub(crate) fn check_schema(&self, schema: Option<&Map<String, Value>>) -> Result<(), Problem> {
+        let size = schema.map_or(0, |schema| Value::Object(schema.clone()).to_string().len());
+        if size > MAX_SCHEMA {
+            let message = format!("has {size} bytes; at most {MAX_SCHEMA} are possible");
+            return Err(Problem::invalid("response_schema", message));
+        }
+        Ok(())
+    }
+
+    /// Returns the people who are asked first, or an error for too many.
+    pub(crate) fn assignees(
+        &self,
+        assignees: Option<Vec<Selector>>,
+    ) -> Result<Vec<Selector>, Problem> {
+        let assignees = assignees.unwrap_or_default();
+        if assignees.len() > MAX_ASSIGNEES {
+            let message = format!("must be at most {MAX_ASSIGNEES}");
+            return Err(Problem::invalid("assignees", message));
+        }
+        Ok(assignees)
+    }
 }
 
 /// Raises a request to a person.
@@ -248,6 +139,7 @@ async fn raise(
 ) -> Result<HttpResponse, Problem> {
     state.check_text("question", &body.question)?;
     state.check_options(body.options.as_deref())?;
+    state.check_schema(body.response_schema.as_ref())?;
     let new = NewRequest {
         project_id: body.project_id,
         task_id: body.task_id,
@@ -255,6 +147,9 @@ async fn raise(
         options: body.options.unwrap_or_default(),
         ttl_s: body.ttl_seconds,
         artifacts: body.artifacts.unwrap_or_default(),
+        policy: body.policy,
+        assignees: state.assignees(body.assignees)?,
+        response_schema: body.response_schema,
     };
     let paths = state.clone();
     let shape = move |request: &Arc<HitlRequest>| CallReply {
@@ -263,21 +158,6 @@ async fn raise(
     };
     let raise = async |caller| state.gates.raise_request(new, caller).await;
     state.once(&keyed, caller, shape, raise).await
-}
-
-/// Returns a request.
-#[utoipa::path(
-    get, path = "/api/v1/hitl/{request_id}", operation_id = "get_request",
-    tag = "hitl", params(("request_id" = Uuid, Path)),
-    responses((status = 200, body = RequestView), (status = 404, body = ProblemDocument)),
-)]
-async fn read(
-    state: Data<State>,
-    Segment(id): Segment<HitlRequestId>,
-    Caller(caller): Caller,
-) -> Result<HttpResponse, Problem> {
-    let request = state.queries.request(&caller, id).await?;
-    Ok(HttpResponse::Ok().json(RequestView::of(&request)))
 }
 
 /// Filter of the requests of a project.
@@ -357,13 +237,56 @@ impl List for ProjectList<'_> {
 /// Page of pending requests.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct PendingQuery {
+struct PendingParameters {
+    /// Whether to list only requests that you may answer.
+    #[param(value_type = Option<bool>)]
+    mine: Option<Flag>,
+    /// Group that is asked, or whose approval a policy needs.
+    #[param(min_length = 1, max_length = 128)]
+    group: Option<String>,
+    /// Name of the policy; empty for requests whose step names none.
+    #[param(max_length = 64)]
+    policy: Option<String>,
+    /// Whether to list only requests that people should have answered by now.
+    #[param(value_type = Option<bool>)]
+    overdue: Option<Flag>,
+    /// Project whose requests to list; all projects when absent.
+    #[param(value_type = Option<Uuid>)]
+    project_id: Option<ProjectId>,
     /// Largest number of items.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<Whole>,
     /// `next_cursor` of the page before.
     #[param(value_type = Option<Uuid>)]
     cursor: Option<HitlRequestId>,
+}
+
+impl PendingParameters {
+    /// Returns the query.
+    ///
+    /// # Errors
+    /// For a group or a policy that cannot exist.
+    fn query(&self) -> Result<PendingQuery, Problem> {
+        let is_group =
+            |name: &String| non_blank(name).is_some() && !name.contains(char::is_control);
+        if self.group.as_ref().is_some_and(|name| !is_group(name) || name.chars().count() > 128) {
+            return Err(Problem::invalid("group", "must be the name of a group"));
+        }
+        let is_named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+        if self.policy.as_ref().is_some_and(|name| name.len() > 64 || !name.chars().all(is_named)) {
+            return Err(Problem::invalid(
+                "policy",
+                "must be the name of a policy: lower-case letters, digits, `-` or `_`",
+            ));
+        }
+        Ok(PendingQuery {
+            project: self.project_id,
+            policy: self.policy.clone(),
+            group: self.group.clone(),
+            mine: self.mine.is_some_and(|flag| flag.0),
+            overdue: self.overdue.is_some_and(|flag| flag.0),
+        })
+    }
 }
 
 /// Page of requests.
@@ -375,20 +298,26 @@ struct RequestPage<'a> {
     next_cursor: Option<HitlRequestId>,
 }
 
-/// Lists the pending requests of all projects, oldest first.
+/// Lists pending requests, oldest first.
+///
+/// Without a filter these are the pending requests of all projects. Several filters select the requests
+/// that pass all of them.
 #[utoipa::path(
     get, path = "/api/v1/hitl/pending", operation_id = "list_pending_requests",
-    tag = "hitl", params(PendingQuery),
-    responses((status = 200, body = RequestPage, headers(("Link" = String)))),
+    tag = "hitl", params(PendingParameters),
+    responses(
+        (status = 200, body = RequestPage, headers(("Link" = String))),
+        (status = 404, body = ProblemDocument),
+    ),
 )]
 async fn pending(
     state: Data<State>,
     Caller(caller): Caller,
-    Query(query): Query<PendingQuery>,
+    Query(query): Query<PendingParameters>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let limit = state.page(query.limit)?;
-    let list = PendingList { state: &state, caller: &caller };
+    let list = PendingList { state: &state, caller: &caller, query: query.query()? };
     paging::respond(&state, &request, &list, Range { after: query.cursor, limit }).await
 }
 
@@ -396,6 +325,7 @@ async fn pending(
 struct PendingList<'a> {
     state: &'a State,
     caller: &'a botarmy_domain::Caller,
+    query: PendingQuery,
 }
 
 impl List for PendingList<'_> {
@@ -407,7 +337,8 @@ impl List for PendingList<'_> {
         after: Option<HitlRequestId>,
         limit: u32,
     ) -> Result<Page<Arc<HitlRequest>>, Error> {
-        self.state.queries.pending_requests(self.caller, after, limit).await
+        let query = self.query.clone();
+        self.state.queries.pending_requests(self.caller, query, after, limit).await
     }
 
     fn cursor(request: &Arc<HitlRequest>) -> HitlRequestId {
@@ -453,76 +384,12 @@ async fn subject(
     }))
 }
 
-/// Response to a request.
-#[derive(Deserialize, ToSchema)]
-pub(crate) struct RespondBody {
-    #[schema(value_type = vocabulary::HitlAction)]
-    action: HitlAction,
-    /// Text of the person; with `amend`, what should be different. A blank text counts as absent.
-    content: Option<String>,
-    /// Comment.
-    comment: Option<String>,
-    /// With `amend`: the document that replaces the one under review. It must match the schema of the
-    /// step's output; what does not is named by JSON Pointers in a 422.
-    #[schema(value_type = Option<Object>)]
-    amended_content: Option<Map<String, Value>>,
-    /// Digest of the artifacts that the person saw. The response is refused with 409 if they have
-    /// changed since, and also if they have changed since the request was opened and this is absent.
-    subject_digest: Option<String>,
-}
-
-/// Approves, rejects or amends the subject of a request.
-///
-/// The same answer by the same person gets the first response again, with `Idempotency-Replayed`.
-/// Another answer to a decided request is refused with 409.
-#[utoipa::path(
-    post, path = "/api/v1/hitl/{request_id}/respond", operation_id = "respond_to_request",
-    tag = "hitl",
-    params(("request_id" = Uuid, Path)), request_body = RespondBody,
-    responses(
-        (status = 200, body = RespondedView),
-        (status = 400, body = ProblemDocument),
-        (status = 404, body = ProblemDocument),
-        (status = 409, body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-    ),
-)]
-async fn respond(
-    state: Data<State>,
-    Segment(id): Segment<HitlRequestId>,
-    Caller(caller): Caller,
-    keyed: Keyed,
-    Json(body): Json<RespondBody>,
-) -> Result<HttpResponse, Problem> {
-    let action = body.action;
-    state.check_optional("content", body.content.as_deref())?;
-    state.check_optional("comment", body.comment.as_deref())?;
-    let response = Response {
-        action,
-        content: body.content,
-        comment: body.comment,
-        amended_content: body.amended_content,
-        subject_digest: body.subject_digest,
-    };
-    let is_known = Cell::new(false);
-    let shape =
-        move |responded: &Responded| reply(StatusCode::OK, &RespondedView::of(action, responded));
-    let respond = async |caller| {
-        let responded = state.gates.respond(id, response, caller).await?;
-        is_known.set(responded.replayed);
-        Ok(responded)
-    };
-    let mut response = state.once(&keyed, caller, shape, respond).await?;
-    if is_known.get() {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
-}
-
 #[cfg(test)]
 mod tests {
-    use botarmy_domain::hitl::Reply;
-    use botarmy_domain::{DomainError, Page};
+    use botarmy_domain::decide::eligibility::Allowed;
+    use botarmy_domain::decide::eligibility::GateView;
+    use botarmy_domain::hitl::{HistoryEntry, HitlState, Reply};
+    use botarmy_domain::{ArtifactType, DomainError, HitlAction, Page, Responded, Verdict};
     use serde_json::json;
 
     use super::*;
@@ -537,6 +404,22 @@ mod tests {
             content: Some("Shorter.".to_owned()),
             comment: Some("Please.".to_owned()),
             amended_content: None,
+            principal: None,
+            entry: None,
+            response: None,
+        }
+    }
+
+    fn allowed() -> Allowed {
+        Allowed {
+            verdicts: vec![Verdict::Reject],
+            comment: true,
+            link: true,
+            refusal: Some(DomainError::Forbidden {
+                code: "separation_of_duties",
+                detail: "You made it.".to_owned(),
+            }),
+            ..Allowed::default()
         }
     }
 
@@ -546,7 +429,7 @@ mod tests {
 
     async fn shown(state: HitlState) -> Value {
         let mut fakes = Fakes::default();
-        fakes.queries.expect_request().returning(move |_, _| {
+        fakes.queries.expect_gate().returning(move |_, _| {
             let mut request = request(state.clone());
             for action in ["created", "subject_changed", "amend", "extend"] {
                 request.history.push(HistoryEntry {
@@ -558,7 +441,7 @@ mod tests {
                     comment: None,
                 });
             }
-            Ok(request.into())
+            Ok(GateView { request: request.into(), allowed: allowed() })
         });
         fakes.send(get(&path(""))).await.json()
     }
@@ -567,29 +450,46 @@ mod tests {
     async fn a_pending_request_has_every_field() {
         let plan = artifact(1, ArtifactType::ProjectPlan, json!({"markdown": "# Plan"}));
         let subject = request(HitlState::Pending).subject;
-        assert_eq!(
-            shown(HitlState::Pending).await,
-            json!({
-                "request_id": request(HitlState::Pending).id, "project_id": project().id,
-                "task_id": null, "step": null, "agent_type": "analyst", "kind": "approval",
-                "question": "Good?", "options": ["yes"], "status": "pending",
-                "user_response": null, "response_comment": null, "amended_content": null,
-                "subject": {
-                    "artifacts": [{
-                        "context_id": plan.meta.id, "artifact_type": "project_plan",
-                        "digest": plan.meta.digest,
-                    }],
-                    "digest": subject.digest,
-                },
-                "budget": null, "history": [{
-                    "timestamp": AT, "action": "amend", "user_id": "ada",
-                    "content": {"user_content": "Shorter."}, "comment": null,
+        let mut expected = json!({
+            "request_id": request(HitlState::Pending).id, "project_id": project().id,
+            "task_id": null, "step": null, "agent_type": "analyst", "kind": "approval",
+            "question": "Good?", "options": ["yes"], "status": "pending",
+            "user_response": null, "response_comment": null, "amended_content": null,
+            "subject": {
+                "artifacts": [{
+                    "context_id": plan.meta.id, "artifact_type": "project_plan",
+                    "digest": plan.meta.digest,
                 }],
-                "previous_request_id": null, "responded_by": null,
-                "created_at": AT, "updated_at": AT,
-                "expires_at": "2027-01-15T08:01:00.000000Z", "responded_at": null,
-            })
-        );
+                "digest": subject.digest,
+            },
+            "budget": null, "history": [{
+                "timestamp": AT, "action": "amend", "user_id": "ada",
+                "content": {"user_content": "Shorter."}, "comment": null,
+            }],
+            "previous_request_id": null, "responded_by": null,
+            "created_at": AT, "updated_at": AT,
+            "expires_at": "2027-01-15T08:01:00.000000Z", "responded_at": null,
+        });
+        let about_the_decision = json!({
+                "outcome": null, "round": 1, "policy_name": null, "assignees": [],
+                "needs": {"approvals": 1, "groups": {}},
+                "claimed_by": null, "claimed_until": null,
+                "due": {"at": "2027-01-15T08:01:00.000000Z", "what": "expiry"},
+                "unsatisfiable": false,
+                "policy": {
+                    "name": "", "digest": botarmy_domain::hitl::PinnedPolicy::implicit().digest,
+                    "approvals": 1, "rules": botarmy_domain::hitl::Policy::implicit(),
+                },
+                "votes": [], "candidates": ["role:reviewer", "role:admin"],
+                "escalation": {"level": 0, "of": 0, "to": []}, "delegates": [],
+                "allowed_actions": ["reject", "comment"],
+                "refusal": {"code": "separation_of_duties", "detail": "You made it."},
+                "response_schema": null, "amend_schema": null, "planned": null,
+                "comment_count": 0,
+        });
+        let members = about_the_decision.as_object().unwrap().clone();
+        expected.as_object_mut().unwrap().extend(members);
+        assert_eq!(shown(HitlState::Pending).await, expected);
     }
 
     #[actix_web::test]
@@ -624,7 +524,15 @@ mod tests {
             assert_eq!(response.amended_content.unwrap()["markdown"], "x");
             let request = request(HitlState::Amended(reply())).into();
             let (workflow_resumed, project_halted, replayed) = (true, false, false);
-            Ok(Responded { request, workflow_resumed, project_halted, replayed })
+            Ok(Responded {
+                request,
+                workflow_resumed,
+                project_halted,
+                replayed,
+                entry: None,
+                needs: botarmy_domain::hitl::Needs::default(),
+                is_decided: true,
+            })
         });
         let body = json!({"action": "amend", "amended_content": {"markdown": "x"}});
         let answer = fakes.send(post(&path("/respond"), &body)).await;
@@ -634,6 +542,8 @@ mod tests {
                 "request_id": request(HitlState::Pending).id, "action": "amend",
                 "status": "amended", "workflow_resumed": true,
                 "message": "The request was amended; work goes on with the amendment.",
+                "outcome": "changes_requested", "needs": {"approvals": 0, "groups": {}},
+                "entry": null,
             })
         );
     }
@@ -691,8 +601,8 @@ mod tests {
     #[actix_web::test]
     async fn pending_is_not_taken_for_an_id() {
         let mut fakes = Fakes::default();
-        fakes.queries.expect_pending_requests().returning(|_, after, limit| {
-            assert_eq!((after, limit), (None, 1));
+        fakes.queries.expect_pending_requests().returning(|_, query, after, limit| {
+            assert_eq!((query, after, limit), (PendingQuery::default(), None, 1));
             let request = || request(HitlState::Pending).into();
             Ok(Page::first(vec![request(), request()], limit))
         });
@@ -710,6 +620,27 @@ mod tests {
         );
         assert_eq!((answers[1].status, answers[1].field().as_str()), (422, "cursor"));
         assert_eq!((answers[2].status, answers[2].field().as_str()), (422, "request_id"));
+    }
+
+    #[actix_web::test]
+    async fn filters_of_pending_requests_are_read_strictly() {
+        let mut fakes = Fakes::default();
+        fakes.queries.expect_pending_requests().returning(|_, query, _, _| {
+            let (policy, group) = (query.policy.as_deref(), query.group.as_deref());
+            assert_eq!((query.project, policy, group), (Some(project().id), Some(""), Some("qa")));
+            assert_eq!((query.mine, query.overdue), (true, false));
+            Ok(Page::default())
+        });
+        let list = |query: &str| get(&format!("/api/v1/hitl/pending?{query}"));
+        let all = format!("mine=true&overdue=false&policy=&group=qa&project_id={}", project().id);
+        let long = format!("group={}", "x".repeat(129));
+        let bad = ["mine=yes", "mine=", "overdue=1", "policy=No%20Name", "group=", "group=%00"];
+        let bad = bad.into_iter().chain([long.as_str(), "project_id=x", "asked=me"]);
+        let answers = fakes.send_all([list(&all)].into_iter().chain(bad.map(list))).await;
+        assert_eq!(answers[0].status, 200);
+        let fields: Vec<_> = answers[1..].iter().map(crate::testing::Answer::field).collect();
+        let expected = ["mine", "mine", "overdue", "policy", "group", "group", "group"];
+        assert_eq!(fields, [expected.as_slice(), &["project_id", "asked"]].concat());
     }
 
     #[actix_web::test]
@@ -756,7 +687,7 @@ mod tests {
     async fn an_unknown_request_is_404_and_a_malformed_id_422() {
         for rest in ["", "/context"] {
             let mut fakes = Fakes::default();
-            fakes.queries.expect_request().returning(|_, id| Err(no("Request", id)));
+            fakes.queries.expect_gate().returning(|_, id| Err(no("Request", id)));
             fakes.queries.expect_review().returning(|_, id| Err(no("Request", id)));
             let answer = fakes.send(get(&format!("/api/v1/hitl/{}{rest}", unknown()))).await;
             assert_eq!(answer.status, 404);

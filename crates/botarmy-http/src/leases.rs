@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
+use botarmy_domain::hitl::Selector;
 use botarmy_domain::ports::WorkerLeases;
 use botarmy_domain::task::TaskState;
 use botarmy_domain::text::non_blank;
@@ -413,6 +414,15 @@ struct AskBody {
     /// Artifacts under review, of the same project.
     #[schema(value_type = Option<Vec<Uuid>>)]
     artifacts: Option<Vec<ContextId>>,
+    /// Name of a policy of the project's workflow; one approval of anyone who may answer when absent.
+    #[schema(min_length = 1)]
+    policy: Option<String>,
+    /// People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`; at most 100.
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    assignees: Option<Vec<Selector>>,
+    /// JSON Schema (draft 2020-12) that `response` of an answer must match.
+    #[schema(value_type = Option<Object>)]
+    response_schema: Option<Map<String, Value>>,
     /// Text for the worker that continues the task; at most 64 KiB.
     session: Option<String>,
     usage: Option<UsageBody>,
@@ -453,11 +463,15 @@ impl AskBody {
         }
         state.check_text("question", &self.question)?;
         state.check_options(self.options.as_deref())?;
+        state.check_schema(self.response_schema.as_ref())?;
         Ok(Outcome::Ask {
             question: Question {
                 question: self.question,
                 options: self.options.unwrap_or_default(),
                 artifacts: self.artifacts.unwrap_or_default(),
+                policy: self.policy,
+                assignees: state.assignees(self.assignees)?,
+                response_schema: self.response_schema,
             },
             usage: self.usage.map(Usage::from).unwrap_or_default(),
             session: self.session,

@@ -17,7 +17,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 use botarmy_web::{
     ClientAddress, ErrorPage, ErrorPages, OriginRule, PageRequest, REQUEST_ID, assign_request_id,
-    ends_connection, has_preview_token, is_credential_in_path, names_credential,
+    ends_connection, has_preview_token, is_answer_link, is_credential_in_path, names_credential,
 };
 use futures_util::FutureExt;
 use tracing::Instrument;
@@ -119,7 +119,7 @@ pub(crate) async fn frame(
         // Before the path is rewritten, which would drop the host of an absolute target.
         origin_check::check(&request)
             .and_then(|()| origin_check::refuse_unknown_proxies(&request))
-            .and_then(|()| refuse_credentials(&uri))
+            .and_then(|()| refuse_credentials(&uri, origin_check::own_path(&request)))
     };
     let client = client_address(&request);
     if let Some(client) = client {
@@ -211,9 +211,11 @@ pub(crate) async fn frame(
 
 /// Returns an error for a request with a credential in its path or query, where proxies, browsers and
 /// other servers log it. It does not repeat the value.
-fn refuse_credentials(uri: &Uri) -> Result<(), Problem> {
+fn refuse_credentials(uri: &Uri, own_path: &str) -> Result<(), Problem> {
     let place = match uri.query().and_then(names_credential) {
-        _ if is_credential_in_path(uri.path()) => "A credential stands in the path.".to_owned(),
+        _ if is_credential_in_path(uri.path()) && !is_answer_link(own_path) => {
+            "A credential stands in the path.".to_owned()
+        }
         Some(name) => format!("{name} stands in the query."),
         None => return Ok(()),
     };
@@ -227,6 +229,8 @@ fn refuse_credentials(uri: &Uri) -> Result<(), Problem> {
 fn without_credentials(path: &str) -> &str {
     if has_preview_token(path) {
         "/console/preview/(token)"
+    } else if is_answer_link(path) {
+        "/g/(token)"
     } else if is_credential_in_path(path) {
         "(a path with a credential)"
     } else {
@@ -265,10 +269,7 @@ fn normalize(request: &mut ServiceRequest) {
         // Ranges are for GET only (RFC 9110, section 14.2).
         request.headers_mut().remove(header::RANGE);
     }
-    let state = request.app_data::<Data<State>>();
-    let public_url = state.and_then(|state| state.settings.public_url.as_ref());
-    let whole = request.path();
-    let path = public_url.and_then(|url| url.strip(whole)).unwrap_or(whole);
+    let (whole, path) = (request.path(), origin_check::own_path(request));
     let path = match path.trim_end_matches('/') {
         "" => "/",
         path => path,

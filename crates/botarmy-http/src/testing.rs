@@ -203,6 +203,7 @@ pub(crate) fn principal(name: &str, kind: PrincipalKind, grants: &[Grant]) -> Pr
         openid: None,
         groups: ["reviewers".to_owned()].into(),
         grants: grants.to_vec(),
+        delegation: None,
         disabled: false,
         deleted_at: None,
         created_at: NOW,
@@ -383,6 +384,19 @@ pub(crate) fn request(state: HitlState) -> HitlRequest {
         expires_at: NOW.after(Duration::from_secs(60)),
         created_at: NOW,
         updated_at: NOW,
+        policy: None,
+        planned: None,
+        response_schema: None,
+        round: 1,
+        assignees: Vec::new(),
+        escalated_to: Vec::new(),
+        delegates: Vec::new(),
+        votes: Vec::new(),
+        claim: None,
+        comments: Vec::new(),
+        links: Vec::new(),
+        unsatisfiable: false,
+        schedule: botarmy_domain::hitl::Schedule::default(),
     }
 }
 

@@ -32,8 +32,9 @@ macro_rules! words {
 }
 
 words! {
-    ActivityState AddressClass AgentStatusKind AgentType ArtifactType Authentication DeliveryKind EventSource EventType HitlAction HitlKind
-    HitlStatus Oversight Permission PrincipalKind ProjectStatus Role StepStatus TaskStatus WebhookStop
+    ActivityState AddressClass AgentStatusKind AgentType ArtifactType Authentication DeliveryKind DueKind EventSource EventType
+    HitlKind HitlOutcome HitlStatus Oversight Permission PrincipalKind ProjectStatus Role StepStatus TaskStatus
+    Via WebhookStop
 }
 
 /// The schema of the name of a group.
@@ -54,4 +55,13 @@ impl ToSchema for GroupName {
     fn name() -> Cow<'static, str> {
         Cow::Borrowed("GroupName")
     }
+}
+
+/// Returns the schema of any JSON value.
+pub(crate) fn any_json() -> RefOr<Schema> {
+    let types = [Type::Object, Type::Array, Type::String, Type::Number, Type::Boolean, Type::Null];
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter(types))
+        .description(Some("Any JSON value."))
+        .into()
 }

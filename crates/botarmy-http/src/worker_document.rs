@@ -74,7 +74,7 @@ struct ResumeView {
 struct AnswerView {
     #[schema(value_type = Uuid)]
     question_id: HitlRequestId,
-    #[schema(value_type = vocabulary::HitlAction)]
+    #[schema(value_type = crate::hitl::RespondAction)]
     action: HitlAction,
     comment: Option<String>,
     /// Text or replacement document that the person gave.

@@ -40,6 +40,12 @@ impl From<DomainError> for Problem {
             DomainError::InvalidDocument(parts) => {
                 Self::invalid_parts(parts.into_iter().map(|part| (part.pointer, part.message)))
             }
+            DomainError::PreconditionRequired { code, detail } => {
+                Self::new(StatusCode::PRECONDITION_REQUIRED, detail).with_code(code)
+            }
+            DomainError::Gone { code, detail } => {
+                Self::new(StatusCode::GONE, detail).with_code(code)
+            }
             DomainError::BadRequest(detail) => Self::bad_request(detail),
         }
     }

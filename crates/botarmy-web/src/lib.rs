@@ -25,8 +25,8 @@ pub use credential::has_credential;
 pub use error::{RETRY_AFTER_FULL_S, RETRY_AFTER_S};
 pub use origin::{FOREIGN_ORIGIN, OWN_LOOPBACK_NAME, OriginRule, is_host};
 pub use pages::{
-    ErrorPage, ErrorPages, PageRequest, Preview, accepts_html, ascii, has_preview_token, is_page,
-    preview_path,
+    ErrorPage, ErrorPages, PageRequest, Preview, accepts_html, ascii, has_preview_token,
+    is_answer_link, is_page, preview_path,
 };
 pub use problem::{CONTENT_TYPE, FieldError, Problem, ProblemDocument, ends_connection};
 pub use public_url::{PublicUrl, origin_of};

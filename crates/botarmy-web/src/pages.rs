@@ -27,6 +27,15 @@ pub fn has_preview_token(path: &str) -> bool {
     path.contains(PREVIEWS)
 }
 
+/// Beginning of the paths of answer links; a token follows.
+const ANSWER_LINKS: &str = "/g/";
+
+/// Returns whether a path of the server is that of an answer link: one part follows, with the token.
+#[must_use]
+pub fn is_answer_link(path: &str) -> bool {
+    path.strip_prefix(ANSWER_LINKS).is_some_and(|token| !token.is_empty() && !token.contains('/'))
+}
+
 /// Artifact whose preview a request asks for, an extension of the request. It is put there in one place,
 /// after the token was found to be valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +87,7 @@ impl PageRequest {
     /// assigned.
     #[must_use]
     pub fn of(request: &ServiceRequest) -> Option<Self> {
-        if !is_page(request.path()) {
+        if !is_page(request.path()) && !is_answer_link(request.path()) {
             return None;
         }
         let site = request.headers().get("sec-fetch-site");
@@ -87,7 +96,10 @@ impl PageRequest {
         let target = request.uri().path_and_query();
         Some(Self {
             method: request.method().clone(),
-            target: target.map_or_else(String::new, ToString::to_string),
+            // The token of an answer link leads to no other page.
+            target: target
+                .filter(|_| is_page(request.path()))
+                .map_or_else(String::new, ToString::to_string),
             is_cross_site: site
                 .is_some_and(|site| matches!(site.as_bytes(), b"cross-site" | b"same-site")),
             referer: referer.and_then(|url| url.to_str().ok()).map(str::to_owned),

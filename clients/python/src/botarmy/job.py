@@ -201,6 +201,12 @@ class Ask:
     """Text for the worker that continues the task; at most 64 KiB."""
     usage: Usage | None = None
     """What the attempt used until then."""
+    policy: str | None = None
+    """Name of a policy of the project's workflow, by which the question is decided."""
+    assignees: Sequence[str] = ()
+    """People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`."""
+    response_schema: Mapping[str, Any] | None = None
+    """JSON Schema (draft 2020-12) of the answer."""
 
 
 class Fail(Exception):

@@ -519,6 +519,10 @@ def _call_of(outcome: Outcome) -> tuple[str, bytes]:
         body["artifacts"] = [str(one) for one in outcome.artifacts]
         body["session"] = outcome.session
         body["usage"] = _usage(outcome.usage)
+        body["policy"] = outcome.policy
+        body["assignees"] = list(outcome.assignees) or None
+        schema = outcome.response_schema
+        body["response_schema"] = dict(schema) if schema is not None else None
     elif isinstance(outcome, Result):
         verb, body = "complete", {"output": outcome.output}
         body["artifacts"] = [

@@ -701,7 +701,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Approves or rejects the subjects of many requests.
+         * Approves or rejects the subjects of many requests, or asks for changes.
          * @description Every request is decided on its own: one that is refused changes nothing for the others. With an
          *     `Idempotency-Key`, each decision is taken once; a repetition replays those that were taken, and
          *     tries again what was refused.
@@ -720,7 +720,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the pending requests of all projects, oldest first. */
+        /**
+         * Lists pending requests, oldest first.
+         * @description Without a filter these are the pending requests of all projects. Several filters select the requests
+         *     that pass all of them.
+         */
         get: operations["list_pending_requests"];
         put?: never;
         post?: never;
@@ -775,10 +779,70 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Returns a request. */
+        /**
+         * Returns a request, its policy and votes, and what the caller may do with it.
+         * @description The `ETag` is the digest of the subject: send it as `If-Match` with an answer, which is refused if the
+         *     subject has changed since.
+         */
         get: operations["get_request"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/a2a": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns a pending request in the form of a task of A2A 1.0 that waits for input. */
+        get: operations["get_request_a2a_task"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/claim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reserves a request for the caller: others cannot answer it for a while.
+         * @description Reserving it again renews the reservation. A request that several people have to approve cannot be
+         *     reserved (409 `not_claimable`), nor one that another person has reserved (409 `claimed`).
+         */
+        post: operations["claim_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the discussion of a request, oldest first. */
+        get: operations["list_request_comments"];
+        put?: never;
+        /** Adds a remark to the discussion of a request, which may be over. */
+        post: operations["create_request_comment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -802,6 +866,160 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hitl/{request_id}/delegate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks another person to answer in the place of the caller. */
+        post: operations["delegate_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compares the document under review with the one that it replaced.
+         * @description For a request that was amended with a document, the document under review is compared with that one.
+         *     A subject of several artifacts is compared by its first.
+         */
+        get: operations["get_request_diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/escalate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Starts the next escalation of a request at once. */
+        post: operations["escalate_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Extends the time in which people may answer a request.
+         * @description The policy says how often that is possible.
+         */
+        post: operations["extend_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/interrupt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns a pending request in the form of an interrupt of AG-UI 1.0. */
+        get: operations["get_request_interrupt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the links of a request, oldest first, without their secrets.
+         * @description Links that expired or were revoked are left out once another was made.
+         */
+        get: operations["list_request_links"];
+        put?: never;
+        /**
+         * Makes a link with which one person answers a request as it is now, once, without signing in.
+         * @description The policy must allow links, and the server must have a public address. The response has the secret,
+         *     so it is not kept for a repetition: a repeated request makes another link.
+         */
+        post: operations["create_request_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/links/{link_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revokes a link. One that was used or revoked already stays as it is. */
+        delete: operations["revoke_request_link"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/remind": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reminds those who have not answered a request.
+         * @description The reminder is a log entry, which live connections and webhooks pass on.
+         */
+        post: operations["remind_of_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hitl/{request_id}/respond": {
         parameters: {
             query?: never;
@@ -812,12 +1030,77 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Approves, rejects or amends the subject of a request.
+         * Approves, rejects or amends the subject of a request, asks for changes, or takes a vote back.
          * @description The same answer by the same person gets the first response again, with `Idempotency-Replayed`.
-         *     Another answer to a decided request is refused with 409.
+         *     Another answer to a decided request is refused with 409. Where the policy of the request asks for
+         *     several people, an answer that does not decide counts as a vote: `outcome` is null then, and `needs`
+         *     has what is missing.
          */
         post: operations["respond_to_request"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers a request with an entry of `resume` of AG-UI 1.0.
+         * @description `resolved` does the same as the route `respond` with the payload. `cancelled` changes nothing.
+         */
+        post: operations["resume_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hitl/{request_id}/unclaim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives the reservation of a request up.
+         * @description Without one, nothing happens. Those who manage the project may end that of another person.
+         */
+        post: operations["unclaim_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/people/me/delegation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns the standing delegation of the caller. */
+        get: operations["get_own_delegation"];
+        /**
+         * Sets the standing delegation of the caller, in place of the one before.
+         * @description It applies to requests that are opened or escalated while it lasts. Only a person with an account has
+         *     one.
+         */
+        put: operations["set_own_delegation"];
+        post?: never;
+        /** Ends the standing delegation of the caller. Without one, nothing happens. */
+        delete: operations["end_own_delegation"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1600,6 +1883,46 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Message of A2A. */
+        A2aMessageView: {
+            /** Format: uuid */
+            contextId: string;
+            /** @description Digest of the subject, which changes with the question and the documents. */
+            messageId: string;
+            /**
+             * @description The question as text; then, as data, the kind, the suggested answers, the digest of the subject
+             *     and the schema of the answer.
+             */
+            parts: {
+                [key: string]: unknown;
+            }[];
+            /** @description `ROLE_AGENT`. */
+            role: string;
+            /** Format: uuid */
+            taskId: string;
+        };
+        /** @description Status of a task of A2A. */
+        A2aStatusView: {
+            message: components["schemas"]["A2aMessageView"];
+            /** @description `TASK_STATE_INPUT_REQUIRED`. */
+            state: string;
+            /** Format: date-time */
+            timestamp: string;
+        };
+        /** @description Task of A2A that waits for input. */
+        A2aTaskView: {
+            /**
+             * Format: uuid
+             * @description Id of the project.
+             */
+            contextId: string;
+            /**
+             * Format: uuid
+             * @description Id of the request.
+             */
+            id: string;
+            status: components["schemas"]["A2aStatusView"];
+        };
         /** @description Current work of a project, or the party that it waits for. */
         Activity: {
             agent_type?: components["schemas"]["AgentType"] | null;
@@ -1676,6 +1999,33 @@ export interface components {
             cost_micro_usd: number;
             /** Format: int64 */
             tokens: number;
+        };
+        /** @description Link, without its secret. */
+        AnswerLink: {
+            actions: components["schemas"]["LinkAction"][];
+            /** Format: date-time */
+            expires_at: string;
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            issued_at: string;
+            issued_by: string;
+            /** @description Person who answers with it. */
+            person: string;
+            /**
+             * Format: uuid
+             * @description Principal of that person; null on an open server.
+             */
+            principal_id: string | null;
+            /** Format: date-time */
+            revoked_at: string | null;
+            /** @description Digest of the subject that it is about. It cannot be used for another one. */
+            subject_digest: string;
+            /**
+             * Format: date-time
+             * @description Time of the answer that was given with it.
+             */
+            used_at: string | null;
         };
         /** @description Times from raising a request of the window to the answer of a person. */
         AnswerTimesView: {
@@ -1777,10 +2127,18 @@ export interface components {
         AskBody: {
             /** @description Artifacts under review, of the same project. */
             artifacts?: string[] | null;
+            /** @description People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`; at most 100. */
+            assignees?: string[] | null;
             /** @description Suggested answers, in the order in which to show them. */
             options?: string[] | null;
+            /** @description Name of a policy of the project's workflow; one approval of anyone who may answer when absent. */
+            policy?: string | null;
             /** @description Question; must not be blank. */
             question: string;
+            /** @description JSON Schema (draft 2020-12) that `response` of an answer must match. */
+            response_schema?: {
+                [key: string]: unknown;
+            } | null;
             /** @description Text for the worker that continues the task; at most 64 KiB. */
             session?: string | null;
             usage?: components["schemas"]["UsageBody"] | null;
@@ -1881,28 +2239,35 @@ export interface components {
             used: components["schemas"]["AmountView"];
         };
         /**
-         * @description Answer to many requests. An amendment belongs to a single request.
+         * @description Answer to many requests. An amendment with a document belongs to a single request.
          * @enum {string}
          */
-        BulkAction: "approve" | "reject";
+        BulkAction: "approve" | "reject" | "request_changes";
         /**
-         * @description One answer to many requests.
+         * @description Answers to many requests.
          *
          *     Exactly one of the two lists is given. The document describes each alternative as a schema.
          */
         BulkBody: components["schemas"]["BulkRequestIds"] | components["schemas"]["BulkItems"];
         /** @description Request to answer. */
         BulkItem: {
+            action?: components["schemas"]["BulkAction"] | null;
+            /** @description Comment on this request. */
+            comment?: string | null;
             /** Format: uuid */
             request_id: string;
             /**
-             * @description Digest of the artifacts that the person saw. The response is refused with 409 if they have
-             *     changed since, and also if they have changed since the request was opened and this is absent.
+             * @description Digest of the subject that the person saw. The response is refused with 409 if it has
+             *     changed since, and also if it has changed since the request was opened and this is absent.
              */
             subject_digest?: string | null;
         };
         /** @description Result of one answer. */
         BulkResult: {
+            /** @description Body that the route of a single request would respond with: the effect or the reason. */
+            body: {
+                [key: string]: unknown;
+            };
             problem: components["schemas"]["Problem"] | null;
             /** Format: uuid */
             request_id: string;
@@ -1962,6 +2327,35 @@ export interface components {
              * @description Number of deleted packages.
              */
             removed: number;
+        };
+        /** @description Page of remarks. */
+        CommentPage: {
+            items: components["schemas"]["CommentView"][];
+            /** @description Cursor of the next page; null on the last page. */
+            next_cursor: string | null;
+        };
+        /** @description Remark in the discussion of a request. */
+        CommentView: {
+            /** Format: date-time */
+            at: string;
+            /** @description Name of its author. */
+            by: string;
+            /**
+             * Format: uuid
+             * @description Log entry that recorded it, which is its id.
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Principal of its author; null on an open server.
+             */
+            principal_id: string | null;
+            /**
+             * Format: uuid
+             * @description Remark that it answers.
+             */
+            reply_to: string | null;
+            text: string;
         };
         /** @description Result of a task. */
         CompleteBody: {
@@ -2037,6 +2431,47 @@ export interface components {
             open_requests: number;
             tasks: components["schemas"]["TaskCounts"];
         };
+        /** @description Person who answers in the place of the caller. */
+        DelegateBody: {
+            /** @description Comment for that person. */
+            comment?: string | null;
+            /** @description Name or id of the person. */
+            to: string;
+        };
+        /** @description Person who answers in the place of another. */
+        DelegateView: {
+            /** Format: date-time */
+            at: string;
+            of: string;
+            to: string;
+        };
+        /** @description Standing delegation to set. */
+        DelegationBody: {
+            /**
+             * Format: date-time
+             * @description Time from which it applies; at once when absent.
+             */
+            from?: string | null;
+            /** @description Name or id of the person who answers. */
+            to: string;
+            /**
+             * Format: date-time
+             * @description Time at which it ends.
+             */
+            until: string;
+        };
+        /** @description Person who answers requests in the place of another for a time. */
+        DelegationView: {
+            /** Format: date-time */
+            from: string;
+            /**
+             * Format: uuid
+             * @description Person who answers.
+             */
+            to: string;
+            /** Format: date-time */
+            until: string;
+        };
         /** @enum {string} */
         DeliveryKind: "log" | "redelivery" | "test";
         /** @description Page of attempts to deliver. */
@@ -2058,9 +2493,28 @@ export interface components {
             status: "healthy" | "degraded" | "unhealthy";
             version: string;
         };
+        /** @description Difference of two versions of a document. */
+        DiffView: {
+            from: components["schemas"]["VersionView"];
+            /** @description Operations that turn the first version into the second: a JSON Patch (RFC 6902). */
+            patch: {
+                [key: string]: unknown;
+            }[];
+            to: components["schemas"]["VersionView"];
+            /** @description Unified difference of every text that changed, under its JSON Pointer. */
+            unified: string;
+        };
         /** @description Whether a principal is disabled. */
         DisabledBody: {
             disabled: boolean;
+        };
+        /** @enum {string} */
+        DueKind: "reminder" | "escalation" | "expiry";
+        /** @description Thing that becomes due. */
+        DueView: {
+            /** Format: date-time */
+            at: string;
+            what: components["schemas"]["DueKind"];
         };
         /** @description Emergency stop in force. */
         EmergencyStop: {
@@ -2073,10 +2527,37 @@ export interface components {
             stopped_at: string;
             stopped_by: string;
         };
+        /** @description Entry of the log. */
+        EntryReference: {
+            /** Format: uuid */
+            id: string;
+        };
+        /** @description Escalation of a request. */
+        EscalationView: {
+            /**
+             * Format: int32
+             * @description Number of escalations so far.
+             */
+            level: number;
+            /** @description Number of escalations that the policy has. */
+            of: number;
+            /** @description People who may answer since then. */
+            to: string[];
+        };
         /** @enum {string} */
         EventSource: "agent" | "user" | "system" | "webhook" | "scheduler";
         /** @enum {string} */
-        EventType: "project_created" | "project_started" | "project_paused" | "project_resumed" | "project_completed" | "project_halted" | "project_failed" | "project_cancelled" | "task_created" | "task_started" | "task_completed" | "task_failed" | "task_cancelled" | "task_retry_scheduled" | "task_lease_lapsed" | "hitl_request_created" | "hitl_response" | "hitl_timeout" | "hitl_cancelled" | "agent_status_changed" | "agent_error" | "artifact_created" | "artifacts_generated" | "artifacts_deleted" | "handoff_created" | "system_error" | "system_warning" | "webhook_received" | "budget_reserved" | "budget_exhausted" | "budget_changed" | "emergency_stopped" | "emergency_released" | "project_reopened" | "task_result_refused" | "principal_created" | "grant_changed" | "key_created" | "key_rotated" | "key_revoked" | "session_started" | "session_ended" | "access_denied" | "sign_in_link_created" | "webhook_created" | "webhook_changed" | "webhook_disabled" | "webhook_deleted";
+        EventType: "project_created" | "project_started" | "project_paused" | "project_resumed" | "project_completed" | "project_halted" | "project_failed" | "project_cancelled" | "task_created" | "task_started" | "task_completed" | "task_failed" | "task_cancelled" | "task_retry_scheduled" | "task_lease_lapsed" | "hitl_request_created" | "hitl_response" | "hitl_timeout" | "hitl_cancelled" | "agent_status_changed" | "agent_error" | "artifact_created" | "artifacts_generated" | "artifacts_deleted" | "handoff_created" | "system_error" | "system_warning" | "webhook_received" | "budget_reserved" | "budget_exhausted" | "budget_changed" | "emergency_stopped" | "emergency_released" | "project_reopened" | "task_result_refused" | "principal_created" | "grant_changed" | "key_created" | "key_rotated" | "key_revoked" | "session_started" | "session_ended" | "access_denied" | "sign_in_link_created" | "webhook_created" | "webhook_changed" | "webhook_disabled" | "webhook_deleted" | "hitl_vote_cast" | "hitl_vote_withdrawn" | "hitl_subject_changed" | "hitl_claimed" | "hitl_unclaimed" | "hitl_delegated" | "hitl_commented" | "hitl_reminded" | "hitl_escalated" | "hitl_extended" | "hitl_unsatisfiable" | "hitl_link_issued" | "hitl_link_revoked" | "delegation_changed";
+        /** @description Time that people get beyond the present deadline. */
+        ExtendBody: {
+            /**
+             * Format: int32
+             * @description Time that is added, in seconds: 1 to 2,592,000, which is 30 days.
+             */
+            by_s: number;
+            /** @description Reason. */
+            comment?: string | null;
+        };
         /** @description Failure of an attempt. */
         FailBody: {
             /** @description Code for programs, such as `rate_limited`. */
@@ -2264,20 +2745,35 @@ export interface components {
             timestamp: string;
             user_id: string;
         };
-        /** @enum {string} */
-        HitlAction: "approve" | "reject" | "amend";
+        /**
+         * @description Answer to a request.
+         * @enum {string}
+         */
+        HitlAction: "approve" | "reject" | "amend" | "request_changes" | "withdraw";
         /** @enum {string} */
         HitlKind: "approval" | "question" | "failure";
+        /** @enum {string} */
+        HitlOutcome: "approved" | "rejected" | "changes_requested" | "amended" | "expired" | "cancelled";
         /** @description Human-in-the-loop request. */
         HitlRequest: {
             agent_type: components["schemas"]["AgentType"] | null;
             amended_content: components["schemas"]["AmendedView"] | null;
+            /** @description People who are asked first, such as `user:ada` or `group:leads`. */
+            assignees: string[];
             /** @description Limit in question, when the request asks to raise one. */
             budget: {
                 [key: string]: unknown;
             } | null;
+            /** @description Person who has reserved it. */
+            claimed_by: string | null;
+            /**
+             * Format: date-time
+             * @description Time at which the reservation ends. One that has passed reserves nothing.
+             */
+            claimed_until: string | null;
             /** Format: date-time */
             created_at: string;
+            due: components["schemas"]["DueView"] | null;
             /** Format: date-time */
             expires_at: string;
             /**
@@ -2286,8 +2782,13 @@ export interface components {
              */
             history: components["schemas"]["HistoryView"][];
             kind: components["schemas"]["HitlKind"];
+            /** @description Approvals that are missing. */
+            needs: components["schemas"]["NeedsView"];
             /** @description Suggested answers, in the order in which to show them. */
             options: string[];
+            outcome: components["schemas"]["HitlOutcome"] | null;
+            /** @description Name of the policy by which it is decided; null for that of steps which name none. */
+            policy_name: string | null;
             /**
              * Format: uuid
              * @description Request that asked the same before the project was reopened.
@@ -2304,6 +2805,11 @@ export interface components {
             responded_by: string | null;
             /** @description Comment of the person who decided. */
             response_comment: string | null;
+            /**
+             * Format: int32
+             * @description Number of the review: 1, and one more after each wish for changes.
+             */
+            round: number;
             status: components["schemas"]["HitlStatus"];
             /** @description Step of the workflow that waits for the request. */
             step: string | null;
@@ -2311,12 +2817,77 @@ export interface components {
             subject: components["schemas"]["SubjectView"];
             /** Format: uuid */
             task_id: string | null;
+            /** @description Whether the people who may approve cannot fill the seats of the policy. */
+            unsatisfiable: boolean;
             /** Format: date-time */
             updated_at: string;
             user_response: components["schemas"]["HitlStatus"] | null;
         };
+        /** @description Human-in-the-loop request with everything about its decision. */
+        HitlRequestDetails: components["schemas"]["HitlRequest"] & {
+            /**
+             * @description Things that the caller may do now: `approve`, `reject`, `request_changes`, `amend`, `withdraw`,
+             *     `claim`, `unclaim`, `delegate`, `extend`, `remind`, `escalate`, `comment`, `link`.
+             */
+            allowed_actions: string[];
+            /** @description JSON Schema of `amended_content` in an answer: that of the output of the step. */
+            amend_schema: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * @description People who may answer, such as `user:ada`, `group:leads` or `role:reviewer`; those who were added
+             *     by an escalation are in `escalation`.
+             */
+            candidates: string[];
+            /** @description Number of remarks in the discussion. */
+            comment_count: number;
+            /** @description People who answer in the place of others. */
+            delegates: components["schemas"]["DelegateView"][];
+            escalation: components["schemas"]["EscalationView"];
+            planned: components["schemas"]["PlannedView"] | null;
+            policy: components["schemas"]["PolicyView"];
+            refusal: components["schemas"]["RefusalView"] | null;
+            /** @description JSON Schema (draft 2020-12) of `response` in an answer. */
+            response_schema: {
+                [key: string]: unknown;
+            } | null;
+            /** @description Votes on the present subject, one of each person. */
+            votes: components["schemas"]["VoteView"][];
+        };
         /** @enum {string} */
         HitlStatus: "pending" | "approved" | "rejected" | "amended" | "expired" | "cancelled";
+        /** @description Details of an interrupt that AG-UI has no members for. */
+        InterruptMetadata: {
+            kind: components["schemas"]["HitlKind"];
+            /** @description Suggested answers. */
+            options: string[];
+            /** Format: uuid */
+            project_id: string;
+            /**
+             * @description Digest of the subject. Sent back in the payload as `subject_digest`, it makes the server refuse an
+             *     answer to a subject that has changed since.
+             */
+            subject_digest: string;
+        };
+        /** @description Interrupt of AG-UI. */
+        InterruptView: {
+            /** Format: date-time */
+            expiresAt: string;
+            /**
+             * Format: uuid
+             * @description Id of the request.
+             */
+            id: string;
+            /** @description Question. */
+            message: string;
+            metadata: components["schemas"]["InterruptMetadata"];
+            /** @description `confirmation` for a review, `input_required` for a question, and `botarmy:failure` for a failure. */
+            reason: string;
+            /** @description JSON Schema of `payload` in the answer. */
+            responseSchema: {
+                [key: string]: unknown;
+            };
+        };
         /** @description Key that was just created, with its secret. */
         IssuedKeyView: components["schemas"]["ApiKey"] & {
             /**
@@ -2324,6 +2895,11 @@ export interface components {
              *     nowhere.
              */
             key: string;
+        };
+        /** @description Link that was just made, with its address. */
+        IssuedLinkView: components["schemas"]["AnswerLink"] & {
+            /** @description Address to open, which has the secret. It is shown here once, and stored nowhere. */
+            url: string;
         };
         /** @description Subscription that was just created or has a new secret, with the secret. */
         IssuedWebhookView: components["schemas"]["Webhook"] & {
@@ -2381,6 +2957,17 @@ export interface components {
             cost_micro_usd: number | null;
             /** Format: int64 */
             tokens: number | null;
+        };
+        /**
+         * @description Answer that can be given with a link.
+         * @enum {string}
+         */
+        LinkAction: "approve" | "reject" | "request_changes";
+        /** @description Page of links. */
+        LinkPage: {
+            items: components["schemas"]["AnswerLink"][];
+            /** @description Cursor of the next page; null on the last page. */
+            next_cursor: string | null;
         };
         /** @description Sign-in link that was just created, with its secret. */
         LinkView: {
@@ -2455,6 +3042,33 @@ export interface components {
             model: string | null;
             provider: string | null;
         };
+        /** @description Approvals that are missing. */
+        NeedsView: {
+            /**
+             * Format: int32
+             * @description Number of people who still have to approve.
+             */
+            approvals: number;
+            /** @description Number of those who have to be in each group. */
+            groups: {
+                [key: string]: number;
+            };
+        };
+        /** @description Link to make. */
+        NewAnswerLinkBody: {
+            /** @description Answers that can be given with it, at least one. */
+            actions: components["schemas"]["LinkAction"][];
+            /**
+             * @description Name or id of the person who answers with it; the caller when absent. A link for another person
+             *     needs the permission to manage access, because it proves who one is.
+             */
+            person?: string | null;
+            /**
+             * Format: int32
+             * @description Seconds for which it can be used: 1 to 31,536,000; until the request expires when absent.
+             */
+            ttl_s?: number | null;
+        };
         /** @description Request for a new artifact. */
         NewArtifactBody: {
             artifact_metadata?: {
@@ -2481,6 +3095,16 @@ export interface components {
              * @description Tokens, input and output together; no limit when absent or `null`.
              */
             tokens?: number | null;
+        };
+        /** @description Remark for a discussion. */
+        NewCommentBody: {
+            /**
+             * Format: uuid
+             * @description Remark that it answers.
+             */
+            reply_to?: string | null;
+            /** @description Text of at most 10,000 characters; must not be blank. */
+            text: string;
         };
         /** @description Request for an emergency stop. */
         NewEmergencyStop: {
@@ -2553,12 +3177,20 @@ export interface components {
         NewRequestBody: {
             /** @description Artifacts under review, of the same project. */
             artifacts?: string[] | null;
+            /** @description People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`; at most 100. */
+            assignees?: string[] | null;
             /** @description Suggested answers, in the order in which to show them. */
             options?: string[] | null;
+            /** @description Name of a policy of the project's workflow; one approval of anyone who may answer when absent. */
+            policy?: string | null;
             /** Format: uuid */
             project_id: string;
             /** @description Question; must not be blank. */
             question: string;
+            /** @description JSON Schema (draft 2020-12) that `response` of an answer must match. */
+            response_schema?: {
+                [key: string]: unknown;
+            } | null;
             /**
              * Format: uuid
              * @description Task that the request is about.
@@ -2616,6 +3248,10 @@ export interface components {
         };
         /** @enum {string} */
         Oversight: "low" | "standard" | "high";
+        /** @description Standing delegation of a person. */
+        OwnDelegationView: {
+            delegation: components["schemas"]["DelegationView"] | null;
+        };
         /** @enum {string} */
         Permission: "project.read" | "project.create" | "project.run" | "gate.answer" | "project.manage" | "stop.set" | "stop.release" | "agents.read" | "agents.reset" | "packages.clean" | "system.read" | "work.do" | "access.manage" | "server.run";
         /** @description Permission, and where the caller has it. */
@@ -2627,6 +3263,33 @@ export interface components {
             permission: components["schemas"]["Permission"];
             /** @description Projects on which the caller has it by name. */
             project_ids: string[];
+        };
+        /** @description Task that is about to begin. */
+        PlannedView: {
+            agent_type: components["schemas"]["AgentType"];
+            /** @description Artifacts with the words of people that it is shown beside its inputs. */
+            feedback: string[];
+            instructions: string;
+            output: components["schemas"]["ArtifactType"];
+        };
+        /** @description Policy by which a request is decided, as it was when the request was opened. */
+        PolicyView: {
+            /**
+             * Format: int32
+             * @description Number of people who have to approve.
+             */
+            approvals: number;
+            /** @description SHA-256 of the canonical JSON of `rules`. */
+            digest: string;
+            /** @description Name in the workflow; empty for that of steps which name none. */
+            name: string;
+            /**
+             * @description All of its rules, with the names that they have in a workflow file. The settings of the server
+             *     are merged into them.
+             */
+            rules: {
+                [key: string]: unknown;
+            };
         };
         /** @description Person or program that holds grants. */
         Principal: {
@@ -2778,6 +3441,13 @@ export interface components {
              */
             status: "ready" | "not_ready";
         };
+        /** @description Reason for which a caller may not answer. */
+        RefusalView: {
+            /** @description Code that an answer would be refused with, such as `separation_of_duties`. */
+            code: string | null;
+            /** @description Sentence for people. */
+            detail: string;
+        };
         /** @description Result of an external worker that was refused. The worker keeps its lease and can send another. */
         RefusedResult: {
             /**
@@ -2818,26 +3488,53 @@ export interface components {
             amended_content?: {
                 [key: string]: unknown;
             } | null;
-            /** @description Comment. */
+            /** @description Comment. With `request_changes`, it takes the place of an absent `content`. */
             comment?: string | null;
-            /** @description Text of the person; with `amend`, what should be different. A blank text counts as absent. */
-            content?: string | null;
             /**
-             * @description Digest of the artifacts that the person saw. The response is refused with 409 if they have
-             *     changed since, and also if they have changed since the request was opened and this is absent.
+             * @description Text of the person; with `request_changes`, and with `amend` without a document, what should be
+             *     different. A blank text counts as absent.
+             */
+            content?: string | null;
+            /** @description Any JSON value. */
+            response?: {
+                [key: string]: unknown;
+            } | unknown[] | string | number | boolean | null;
+            /**
+             * @description Digest of the subject that the person saw; `If-Match` may have it in its place. The response is
+             *     refused with 409 if the subject has changed since, and also if it has changed since the request
+             *     was opened and this is absent. Where the policy asks for it, its absence is a 428.
              */
             subject_digest?: string | null;
         };
         /** @description Effect of a response. */
         RespondedView: {
             action: components["schemas"]["HitlAction"];
+            entry: components["schemas"]["EntryReference"] | null;
             message: string;
+            /** @description Approvals that are missing after the response. */
+            needs: components["schemas"]["NeedsView"];
+            outcome: components["schemas"]["HitlOutcome"] | null;
             /** Format: uuid */
             request_id: string;
             status: components["schemas"]["HitlStatus"];
             /** @description Whether work goes on because of the response. */
             workflow_resumed: boolean;
         };
+        /** @description Answer to an interrupt of AG-UI. */
+        ResumeBody: {
+            /**
+             * Format: uuid
+             * @description Id of the request; must be that of the path.
+             */
+            interruptId?: string | null;
+            payload?: components["schemas"]["RespondBody"] | null;
+            status: components["schemas"]["ResumeStatus"];
+        };
+        /**
+         * @description Result of an interrupt.
+         * @enum {string}
+         */
+        ResumeStatus: "resolved" | "cancelled";
         /** @description State that an attempt continues with after a question was answered. */
         ResumeView: {
             /** @description Answers to all questions of the task, oldest first. */
@@ -2990,6 +3687,8 @@ export interface components {
             by_kind: {
                 [key: string]: number;
             };
+            /** @description Figures of each policy, sorted by name; the first is that of requests whose step names none. */
+            by_policy: components["schemas"]["PolicyView"][];
             /** @description Number of requests in each status; every status occurs. */
             by_status: {
                 [key: string]: number;
@@ -3314,6 +4013,39 @@ export interface components {
              */
             valid: boolean;
         };
+        /** @description Version of a document. */
+        VersionView: {
+            /**
+             * Format: uuid
+             * @description Artifact; null for the document in an amendment.
+             */
+            context_id: string | null;
+            /** @description SHA-256 of the document. */
+            digest: string;
+        };
+        /** @enum {string} */
+        Via: "rest" | "console" | "terminal" | "mcp" | "link";
+        /** @description Approval or rejection of one person. */
+        VoteView: {
+            action: components["schemas"]["HitlAction"];
+            /** Format: date-time */
+            at: string;
+            auth: components["schemas"]["Authentication"];
+            comment: string | null;
+            content: string | null;
+            /**
+             * Format: uuid
+             * @description Log entry that recorded it.
+             */
+            entry_id: string;
+            /** @description Groups of the person whose place it is, at the time of the vote. */
+            groups: string[];
+            /** @description Person in whose place the voter voted. */
+            on_behalf_of: string | null;
+            subject_digest: string;
+            via: components["schemas"]["Via"] | null;
+            voter: string;
+        };
         /** @description Subscription, without its secret. */
         Webhook: {
             /** Format: date-time */
@@ -3427,8 +4159,8 @@ export interface components {
         WebhookStop: "requested" | "failing" | "gone" | "owner_gone";
         /** @description The alternative of BulkBody with `request_ids`. */
         BulkRequestIds: {
-            action: components["schemas"]["BulkAction"];
-            /** @description Comment, the same for every request. */
+            action: components["schemas"]["BulkAction"] | null;
+            /** @description Comment on every request whose item has none of its own. */
             comment?: string | null;
             items?: null;
             /** @description Requests to answer, 1 to 100, each once. */
@@ -3436,13 +4168,10 @@ export interface components {
         };
         /** @description The alternative of BulkBody with `items`. */
         BulkItems: {
-            action: components["schemas"]["BulkAction"];
-            /** @description Comment, the same for every request. */
+            action?: components["schemas"]["BulkAction"] | null;
+            /** @description Comment on every request whose item has none of its own. */
             comment?: string | null;
-            /**
-             * @description Requests to answer, 1 to 100, each once and with the digest of the artifacts that the person
-             *     saw.
-             */
+            /** @description Requests to answer, 1 to 100, each once, with the digest of the subject that the person saw. */
             items: components["schemas"]["BulkItem"][];
             request_ids?: null;
         };
@@ -3560,6 +4289,16 @@ export interface components {
         };
         /** @description The request is no WebSocket handshake */
         UpgradeRequired: {
+            headers: {
+                "X-Request-Id": components["headers"]["RequestId"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The policy of the request asks for the digest of what was read (`digest_required`) */
+        PreconditionRequired: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
                 [name: string]: unknown;
@@ -5535,7 +6274,24 @@ export interface operations {
                  *         "Red",
                  *         "Blue"
                  *       ],
-                 *       "ttl_seconds": 86400
+                 *       "ttl_seconds": 86400,
+                 *       "assignees": [
+                 *         "user:ada"
+                 *       ],
+                 *       "response_schema": {
+                 *         "type": "object",
+                 *         "properties": {
+                 *           "colour": {
+                 *             "enum": [
+                 *               "red",
+                 *               "blue"
+                 *             ]
+                 *           }
+                 *         },
+                 *         "required": [
+                 *           "colour"
+                 *         ]
+                 *       }
                  *     }
                  */
                 "application/json": components["schemas"]["NewRequestBody"];
@@ -5590,11 +6346,11 @@ export interface operations {
                  *       "items": [
                  *         {
                  *           "request_id": "019c0a5e-7c3a-7b7e-8f5a-3d9d0c1b2a4f",
-                 *           "subject_digest": "0000000000000000000000000000000000000000000000000000000000000000"
+                 *           "action": "approve",
+                 *           "subject_digest": "0000000000000000000000000000000000000000000000000000000000000000",
+                 *           "comment": "Fine."
                  *         }
-                 *       ],
-                 *       "action": "approve",
-                 *       "comment": "Fine."
+                 *       ]
                  *     }
                  */
                 "application/json": components["schemas"]["BulkBody"];
@@ -5629,6 +6385,16 @@ export interface operations {
     list_pending_requests: {
         parameters: {
             query?: {
+                /** @description Whether to list only requests that you may answer. */
+                mine?: boolean;
+                /** @description Group that is asked, or whose approval a policy needs. */
+                group?: string;
+                /** @description Name of the policy; empty for requests whose step names none. */
+                policy?: string;
+                /** @description Whether to list only requests that people should have answered by now. */
+                overdue?: boolean;
+                /** @description Project whose requests to list; all projects when absent. */
+                project_id?: string;
                 /** @description Largest number of items. */
                 limit?: number;
                 /** @description `next_cursor` of the page before. */
@@ -5659,6 +6425,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["ContentTooLarge"];
             421: components["responses"]["MisdirectedRequest"];
@@ -5776,7 +6543,99 @@ export interface operations {
             /** @description The result */
             200: {
                 headers: {
+                    ETag?: string;
                     "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitlRequestDetails"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_request_a2a_task: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["A2aTaskView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `not_pending`: the request is over */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["ContentTooLarge"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    claim_request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Key of the request, such as a UUID. For 24 hours, a request with the same key by the same principal gets the response to the first one, with `Idempotency-Replayed: true`, and changes nothing. Another request with the key is refused with 422; while the first is in progress, a second is refused with 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotency-Replayed": components["headers"]["Replayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5788,7 +6647,116 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    list_request_comments: {
+        parameters: {
+            query?: {
+                /** @description Largest number of items. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    create_request_comment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Key of the request, such as a UUID. For 24 hours, a request with the same key by the same principal gets the response to the first one, with `Idempotency-Replayed: true`, and changes nothing. Another request with the key is refused with 422; while the first is in progress, a second is refused with 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "text": "The second page is still missing."
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewCommentBody"];
+            };
+        };
+        responses: {
+            /** @description It was created */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotency-Replayed": components["headers"]["Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `too_many_comments`: a request has at most 500 */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["MisdirectedRequest"];
             422: components["responses"]["UnprocessableContent"];
             429: components["responses"]["TooManyRequests"];
@@ -5835,7 +6803,7 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
-    respond_to_request: {
+    delegate_request: {
         parameters: {
             query?: never;
             header?: {
@@ -5855,7 +6823,452 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "action": "amend",
+                 *       "to": "ada",
+                 *       "comment": "I am away this week."
+                 *     }
+                 */
+                "application/json": components["schemas"]["DelegateBody"];
+            };
+        };
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotency-Replayed": components["headers"]["Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitlRequest"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_request_diff: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiffView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `nothing_to_compare`: the request has no document, or its document replaced none */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["ContentTooLarge"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    escalate_request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Key of the request, such as a UUID. For 24 hours, a request with the same key by the same principal gets the response to the first one, with `Idempotency-Replayed: true`, and changes nothing. Another request with the key is refused with 422; while the first is in progress, a second is refused with 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotency-Replayed": components["headers"]["Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitlRequest"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    extend_request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Key of the request, such as a UUID. For 24 hours, a request with the same key by the same principal gets the response to the first one, with `Idempotency-Replayed: true`, and changes nothing. Another request with the key is refused with 422; while the first is in progress, a second is refused with 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "by_s": 86400,
+                 *       "comment": "The reviewers are at a conference."
+                 *     }
+                 */
+                "application/json": components["schemas"]["ExtendBody"];
+            };
+        };
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotency-Replayed": components["headers"]["Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitlRequest"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_request_interrupt: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InterruptView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `not_pending`: the request is over */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["ContentTooLarge"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    list_request_links: {
+        parameters: {
+            query?: {
+                /** @description Largest number of items. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    Link: components["headers"]["Link"];
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkPage"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    create_request_link: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "actions": [
+                 *         "approve",
+                 *         "reject"
+                 *       ],
+                 *       "ttl_s": 86400
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewAnswerLinkBody"];
+            };
+        };
+        responses: {
+            /** @description It was created */
+            201: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedLinkView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            /** @description `links_unavailable`: the server has no public address or no pages; `not_pending`; `too_many_links` */
+            409: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    revoke_request_link: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+                link_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnswerLink"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    remind_of_request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Key of the request, such as a UUID. For 24 hours, a request with the same key by the same principal gets the response to the first one, with `Idempotency-Replayed: true`, and changes nothing. Another request with the key is refused with 422; while the first is in progress, a second is refused with 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotency-Replayed": components["headers"]["Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitlRequest"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    respond_to_request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Digest of the subject that the person saw, in quotation marks: the `ETag` of the request */
+                "If-Match"?: string | null;
+                /** @description Key of the request, such as a UUID. For 24 hours, a request with the same key by the same principal gets the response to the first one, with `Idempotency-Replayed: true`, and changes nothing. Another request with the key is refused with 422; while the first is in progress, a second is refused with 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "action": "request_changes",
                  *       "content": "Leave the comments out of the first version.",
                  *       "comment": "They can come later."
                  *     }
@@ -5881,6 +7294,239 @@ export interface operations {
             404: components["responses"]["NotFound"];
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            428: components["responses"]["PreconditionRequired"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    resume_request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Key of the request, such as a UUID. For 24 hours, a request with the same key by the same principal gets the response to the first one, with `Idempotency-Replayed: true`, and changes nothing. Another request with the key is refused with 422; while the first is in progress, a second is refused with 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "interruptId": "019c0a5e-7c3a-7b7e-8f5a-3d9d0c1b2a4f",
+                 *       "status": "resolved",
+                 *       "payload": {
+                 *         "action": "approve",
+                 *         "comment": "Fine."
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["ResumeBody"];
+            };
+        };
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotency-Replayed": components["headers"]["Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RespondedView"];
+                };
+            };
+            /** @description The interrupt was cancelled, so the request goes on waiting */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotency-Replayed": components["headers"]["Replayed"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            428: components["responses"]["PreconditionRequired"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    unclaim_request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Key of the request, such as a UUID. For 24 hours, a request with the same key by the same principal gets the response to the first one, with `Idempotency-Replayed: true`, and changes nothing. Another request with the key is refused with 422; while the first is in progress, a second is refused with 409. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    "Idempotency-Replayed": components["headers"]["Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitlRequest"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            408: components["responses"]["RequestTimeout"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    get_own_delegation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnDelegationView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    set_own_delegation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "to": "ada",
+                 *       "until": "2030-01-31T08:00:00Z"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DelegationBody"];
+            };
+        };
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnDelegationView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["ContentTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            421: components["responses"]["MisdirectedRequest"];
+            422: components["responses"]["UnprocessableContent"];
+            429: components["responses"]["TooManyRequests"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    end_own_delegation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Id of the request: up to 128 letters, digits, `.`, `_` and `-`. Any other value is replaced by a new id. */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+                /** @description Name of the user in UTF-8. The log records it beside a service that names it; for an authenticated person it is ignored. On an open server it is the name of the caller, `anonymous` when absent. */
+                "X-User-Id"?: components["parameters"]["UserId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["RequestId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnDelegationView"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            408: components["responses"]["RequestTimeout"];
             413: components["responses"]["ContentTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             421: components["responses"]["MisdirectedRequest"];

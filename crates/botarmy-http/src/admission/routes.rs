@@ -38,11 +38,13 @@ pub(super) struct Policy {
 }
 
 /// Pages that are open to everyone, with their methods and audiences; all others need a session.
-const PAGES: [(&str, Method, Audience); 4] = [
+const PAGES: [(&str, Method, Audience); 6] = [
     ("/console/login", Method::GET, Audience::Public),
     ("/console/login", Method::POST, Audience::SignIns),
     ("/console/login/callback", Method::GET, Audience::SignIns),
     ("/console/assets/{file}", Method::GET, Audience::Public),
+    ("/g/{token}", Method::GET, Audience::Public),
+    ("/g/{token}", Method::POST, Audience::SignIns),
 ];
 
 /// Page that reads a whole log.
@@ -175,6 +177,10 @@ mod tests {
             (Method::GET, "/console/login/callback", (SignIns, Plain, 1)),
             (Method::POST, "/console/login/callback", (Sessions, Plain, 5)),
             (Method::GET, "/console/assets/x.css", (Public, Plain, 1)),
+            (Method::GET, "/g/botarmy_a_x", (Public, Plain, 1)),
+            (Method::POST, "/g/botarmy_a_x", (SignIns, Plain, 5)),
+            (Method::GET, "/g", (Callers, Plain, 1)),
+            (Method::GET, "/g/x/y", (Callers, Plain, 1)),
             (Method::GET, "/console/assets/x/y", (Sessions, Plain, 1)),
             (Method::GET, "/console", (Sessions, Plain, 1)),
             (Method::POST, "/console/logout", (Sessions, Plain, 5)),

@@ -12,7 +12,7 @@ use crate::error::CONTENT_TYPE;
 pub(super) const KEY: &str = "IdempotencyKey";
 
 /// Error statuses: name of the shared response, and its description.
-const ERRORS: [(&str, &str, &str); 15] = [
+const ERRORS: [(&str, &str, &str); 16] = [
     ("400", "BadRequest", "The request is malformed, or the action is invalid as requested"),
     ("401", "Unauthenticated", "The credential is missing, wrong or expired; the code says which"),
     (
@@ -34,6 +34,11 @@ const ERRORS: [(&str, &str, &str); 15] = [
         "A field or a parameter is invalid or unknown; `errors` names it",
     ),
     ("426", "UpgradeRequired", "The request is no WebSocket handshake"),
+    (
+        "428",
+        "PreconditionRequired",
+        "The policy of the request asks for the digest of what was read (`digest_required`)",
+    ),
     ("429", "TooManyRequests", "A limit is used up; `Retry-After` says when to try again"),
     ("500", "InternalError", "The server failed; its log has the cause under the request id"),
     ("503", "Unavailable", "A dependency is away; `Retry-After` says when to try again"),
@@ -105,10 +110,12 @@ const DOCUMENTS_OR_TEXTS: [(&str, &str); 2] =
     [("AmendedView", "amended_content"), ("AnswerView", "content")];
 
 /// Fields of requests that must have a visible character.
-const VISIBLE: [(&str, &str); 10] = [
+const VISIBLE: [(&str, &str); 12] = [
     ("AskBody", "question"),
+    ("DelegateBody", "to"),
     ("FailBody", "message"),
     ("LeaseQuery", "worker_id"),
+    ("NewCommentBody", "text"),
     ("NewEmergencyStop", "reason"),
     ("NewKeyBody", "name"),
     ("NewPrincipalBody", "name"),
@@ -124,10 +131,18 @@ const VISIBLE_PATTERN: &str = "[^\\s\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f
     \\u180b-\\u180f\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\
     \\ufff0-\\ufff8]";
 
-/// Bodies that need exactly one of several members: name of the schema; each member, and the name of
-/// the schema for a body with it.
-const ALTERNATIVES: [(&str, [(&str, &str); 2]); 1] =
-    [("BulkBody", [("request_ids", "BulkRequestIds"), ("items", "BulkItems")])];
+/// Bodies that need exactly one of several members: name of the schema; each member, the name of the
+/// schema for a body with it, and the members that such a body needs.
+const ALTERNATIVES: [(&str, [Alternative; 2]); 1] = [(
+    "BulkBody",
+    [
+        ("request_ids", "BulkRequestIds", &["action", "request_ids"]),
+        ("items", "BulkItems", &["items"]),
+    ],
+)];
+
+/// Member of a body, the name of the schema for a body with it, and the members that such a body needs.
+type Alternative = (&'static str, &'static str, &'static [&'static str]);
 
 /// Operations whose body may be left out.
 const OPTIONAL_BODIES: [&str; 5] =
@@ -429,9 +444,9 @@ fn free_form(schema: &mut Value) {
 
 /// Replaces the schema of a body that needs exactly one of several members by one schema for each:
 /// there it is required, and the other members are absent or null.
-fn alternatives(schemas: &mut Value, name: &str, members: &[(&str, &str)]) {
+fn alternatives(schemas: &mut Value, name: &str, members: &[Alternative]) {
     let whole = schemas[name].clone();
-    for (member, alternative) in members {
+    for (member, alternative, required) in members {
         let mut schema = whole.clone();
         schema["description"] = json!(format!("The alternative of {name} with `{member}`."));
         let properties = object(&mut schema["properties"]);
@@ -443,17 +458,16 @@ fn alternatives(schemas: &mut Value, name: &str, members: &[(&str, &str)]) {
                 *property = json!({"type": "null"});
             }
         }
-        if let Some(required) = schema["required"].as_array_mut() {
-            required.push(json!(member));
-        }
+        schema["required"] = json!(required);
         schemas[*alternative] = schema;
     }
-    let one_of: Vec<Value> = members.iter().map(|(_, name)| reference("schemas", name)).collect();
+    let one_of: Vec<Value> =
+        members.iter().map(|(_, name, _)| reference("schemas", name)).collect();
     schemas[name] = json!({"description": whole["description"], "oneOf": one_of});
 }
 
-fn is_one_of(members: &[(&str, &str)], field: &str) -> bool {
-    members.iter().any(|(member, _)| *member == field)
+fn is_one_of(members: &[Alternative], field: &str) -> bool {
+    members.iter().any(|(member, ..)| *member == field)
 }
 
 /// Requires the fields that are always sent, also those that may be null.
@@ -517,11 +531,12 @@ mod tests {
         let schemas = &document["components"]["schemas"];
         let references = ["BulkRequestIds", "BulkItems"].map(|name| reference("schemas", name));
         assert_eq!(schemas["BulkBody"]["oneOf"], json!(references));
-        for (name, own, other) in
-            [("BulkRequestIds", "request_ids", "items"), ("BulkItems", "items", "request_ids")]
-        {
+        for (name, own, other, required) in [
+            ("BulkRequestIds", "request_ids", "items", json!(["action", "request_ids"])),
+            ("BulkItems", "items", "request_ids", json!(["items"])),
+        ] {
             let schema = &schemas[name];
-            assert_eq!(schema["required"], json!(["action", own]), "{name}");
+            assert_eq!(schema["required"], required, "{name}");
             assert_eq!(schema["additionalProperties"], json!(false), "{name}");
             assert_eq!(schema["properties"][own]["type"], "array", "{name}");
             assert_eq!(schema["properties"][own]["maxItems"], 100, "{name}");
@@ -538,10 +553,15 @@ mod tests {
             "cancel",
             "change",
             "check",
+            "claim",
+            "comment",
             "complete",
             "create",
+            "delegate",
             "delete",
             "download",
+            "end",
+            "escalate",
             "export",
             "extend",
             "fail",
@@ -554,6 +574,7 @@ mod tests {
             "pause",
             "redeliver",
             "release",
+            "remind",
             "reopen",
             "reset",
             "respond",
@@ -568,6 +589,7 @@ mod tests {
             "stream",
             "submit",
             "test",
+            "unclaim",
             "verify",
         ];
         let tags: Vec<&str> = TAGS.iter().map(|(name, _)| *name).collect();

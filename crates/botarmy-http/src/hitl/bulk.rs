@@ -1,4 +1,4 @@
-//! One answer to many requests, each of which is decided on its own.
+//! Answers to many requests, each of which is decided on its own.
 
 use std::collections::BTreeSet;
 
@@ -6,23 +6,23 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use botarmy_domain::{
-    CallKey, CallReply, Error, HitlAction, HitlRequestId, Permission, RequestDigest, Responded,
-    Response,
+    CallKey, CallReply, Error, HitlRequestId, Permission, RequestDigest, Responded, Response,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::responded::RespondedView;
+use super::respond::{RespondBody, response};
+use super::responded::{RespondAction, RespondedView};
 use crate::State;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json};
-use crate::idempotency::{Keyed, replayable, reply, response};
+use crate::idempotency::{self, Keyed, replayable, reply};
 
 /// Largest number of requests in one call.
 const MAX_ITEMS: usize = 100;
 
-/// One answer to many requests.
+/// Answers to many requests.
 ///
 /// Exactly one of the two lists is given. The document describes each alternative as a schema.
 #[derive(Deserialize, ToSchema)]
@@ -30,23 +30,35 @@ pub(crate) struct BulkBody {
     /// Requests to answer, 1 to 100, each once.
     #[schema(value_type = Option<Vec<Uuid>>, required = false, min_items = 1, max_items = 100)]
     request_ids: Option<Vec<HitlRequestId>>,
-    /// Requests to answer, 1 to 100, each once and with the digest of the artifacts that the person
-    /// saw.
+    /// Requests to answer, 1 to 100, each once, with the digest of the subject that the person saw.
     #[schema(min_items = 1, max_items = 100)]
     items: Option<Vec<BulkItem>>,
-    action: BulkAction,
-    /// Comment, the same for every request.
+    /// Answer to every request whose item has none of its own; needed with `request_ids`.
+    action: Option<BulkAction>,
+    /// Comment on every request whose item has none of its own.
     comment: Option<String>,
 }
 
-/// Answer to many requests. An amendment belongs to a single request.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+/// Answer to many requests. An amendment with a document belongs to a single request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum BulkAction {
     /// The subject is accepted.
     Approve,
     /// The subject is refused.
     Reject,
+    /// The work is done again with the words in the comment.
+    RequestChanges,
+}
+
+impl From<BulkAction> for RespondAction {
+    fn from(action: BulkAction) -> Self {
+        match action {
+            BulkAction::Approve => Self::Approve,
+            BulkAction::Reject => Self::Reject,
+            BulkAction::RequestChanges => Self::RequestChanges,
+        }
+    }
 }
 
 /// Request to answer.
@@ -54,9 +66,13 @@ enum BulkAction {
 struct BulkItem {
     #[schema(value_type = Uuid)]
     request_id: HitlRequestId,
-    /// Digest of the artifacts that the person saw. The response is refused with 409 if they have
-    /// changed since, and also if they have changed since the request was opened and this is absent.
+    /// Answer to this request.
+    action: Option<BulkAction>,
+    /// Digest of the subject that the person saw. The response is refused with 409 if it has
+    /// changed since, and also if it has changed since the request was opened and this is absent.
     subject_digest: Option<String>,
+    /// Comment on this request.
+    comment: Option<String>,
 }
 
 /// Results of the answers, in the order of the requests.
@@ -82,32 +98,32 @@ struct BulkResult {
     /// Reason of the refusal; null where there was none.
     #[schema(value_type = Option<ProblemDocument>)]
     problem: Option<Value>,
+    /// Body that the route of a single request would respond with: the effect or the reason.
+    #[schema(value_type = Object)]
+    body: Value,
 }
 
 impl BulkResult {
     fn of(request_id: HitlRequestId, done: Result<CallReply, Problem>) -> Self {
         match done {
-            Ok(reply) => Self {
-                request_id,
-                status: reply.status,
-                response: serde_json::from_str(&reply.body).ok(),
-                problem: None,
-            },
+            Ok(reply) => {
+                let response: Option<Value> = serde_json::from_str(&reply.body).ok();
+                let body = response.clone().unwrap_or_default();
+                Self { request_id, status: reply.status, response, problem: None, body }
+            }
             Err(problem) => {
                 problem.log();
                 let path = format!("/api/v1/hitl/{request_id}/respond");
-                Self {
-                    request_id,
-                    status: actix_web::ResponseError::status_code(&problem).as_u16(),
-                    response: None,
-                    problem: serde_json::from_str(&problem.body(&path)).ok(),
-                }
+                let status = actix_web::ResponseError::status_code(&problem).as_u16();
+                let problem: Option<Value> = serde_json::from_str(&problem.body(&path)).ok();
+                let body = problem.clone().unwrap_or_default();
+                Self { request_id, status, response: None, problem, body }
             }
         }
     }
 }
 
-/// Approves or rejects the subjects of many requests.
+/// Approves or rejects the subjects of many requests, or asks for changes.
 ///
 /// Every request is decided on its own: one that is refused changes nothing for the others. With an
 /// `Idempotency-Key`, each decision is taken once; a repetition replays those that were taken, and
@@ -125,10 +141,7 @@ pub(super) async fn respond_to_many(
 ) -> Result<HttpResponse, Problem> {
     state.check_optional("comment", body.comment.as_deref())?;
     let items = items(body.request_ids, body.items)?;
-    let action = match body.action {
-        BulkAction::Approve => HitlAction::Approve,
-        BulkAction::Reject => HitlAction::Reject,
-    };
+    let answers = answers(&state, items, body.action, body.comment.as_deref())?;
     let call = keyed.call(&caller)?;
     let (_turn, is_known) = match &call {
         Some((key, request)) => {
@@ -137,26 +150,18 @@ pub(super) async fn respond_to_many(
         }
         None => (None, false),
     };
-    let mut results = Vec::with_capacity(items.len());
+    let mut results = Vec::with_capacity(answers.len());
     let mut decided_now = 0;
-    for (n, item) in (0..).zip(items) {
-        let (id, comment) = (item.request_id, body.comment.clone());
-        let answer = Response {
-            action,
-            content: None,
-            comment,
-            amended_content: None,
-            subject_digest: item.subject_digest,
-        };
+    for (n, (id, action, answer)) in (0..).zip(answers) {
         let part = call.as_ref().map(|(key, request)| (*key, key.part(n), request));
-        let done = respond(&state, &caller, part, id, answer).await;
+        let done = respond(&state, &caller, part, id, (action, answer)).await;
         decided_now += usize::from(matches!(&done, Ok((_, false))));
         results.push(BulkResult::of(id, done.map(|(reply, _)| reply)));
     }
     let succeeded = results.iter().filter(|result| result.response.is_some()).count();
     let failed = results.len() - succeeded;
     let view = BulkView { results, succeeded, failed };
-    Ok(response(reply(StatusCode::OK, &view), is_known && decided_now == 0))
+    Ok(idempotency::response(reply(StatusCode::OK, &view), is_known && decided_now == 0))
 }
 
 /// Answers one of the requests. Returns the reply, and whether it was decided before.
@@ -165,9 +170,8 @@ async fn respond(
     caller: &botarmy_domain::Caller,
     part: Option<(CallKey, CallKey, &RequestDigest)>,
     id: HitlRequestId,
-    answer: Response,
+    (action, answer): (RespondAction, Response),
 ) -> Result<(CallReply, bool), Problem> {
-    let action = answer.action;
     let shape =
         move |responded: &Responded| reply(StatusCode::OK, &RespondedView::of(action, responded));
     let Some(part) = part else {
@@ -182,6 +186,34 @@ async fn respond(
     state.once_in_parts(part, caller, shape, respond).await
 }
 
+/// Returns each request with its answer.
+fn answers(
+    state: &State,
+    items: Vec<BulkItem>,
+    action: Option<BulkAction>,
+    comment: Option<&str>,
+) -> Result<Vec<(HitlRequestId, RespondAction, Response)>, Problem> {
+    let answer = |(n, item): (usize, BulkItem)| {
+        state.check_optional(&format!("items[{n}].comment"), item.comment.as_deref())?;
+        let action: RespondAction = match item.action.or(action) {
+            Some(action) => action.into(),
+            None => {
+                return Err(Problem::invalid("action", "is required, unless each item has one"));
+            }
+        };
+        let response = response(RespondBody {
+            action,
+            content: None,
+            comment: item.comment.or_else(|| comment.map(str::to_owned)),
+            amended_content: None,
+            response: None,
+            subject_digest: item.subject_digest,
+        })?;
+        Ok((item.request_id, action, Response { in_bulk: true, ..response }))
+    };
+    items.into_iter().enumerate().map(answer).collect()
+}
+
 /// Returns the requests to answer, each once.
 fn items(
     ids: Option<Vec<HitlRequestId>>,
@@ -189,7 +221,12 @@ fn items(
 ) -> Result<Vec<BulkItem>, Problem> {
     let (field, items) = match (ids, items) {
         (Some(ids), None) => {
-            let item = |request_id| BulkItem { request_id, subject_digest: None };
+            let item = |request_id| BulkItem {
+                request_id,
+                action: None,
+                subject_digest: None,
+                comment: None,
+            };
             ("request_ids", ids.into_iter().map(item).collect())
         }
         (None, Some(items)) => ("items", items),
@@ -233,12 +270,18 @@ mod tests {
             content: None,
             comment: None,
             amended_content: None,
+            principal: None,
+            entry: None,
+            response: None,
         };
         Responded {
             request: request(HitlState::Approved(reply)).into(),
             workflow_resumed: true,
             project_halted: false,
             replayed: false,
+            entry: None,
+            needs: botarmy_domain::hitl::Needs::default(),
+            is_decided: true,
         }
     }
 

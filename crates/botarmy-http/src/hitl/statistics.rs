@@ -1,6 +1,7 @@
 //! Counts of requests, and the time that people take to answer them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -33,7 +34,7 @@ pub(super) struct StatisticsQuery {
 /// requests of the window that are not pending any more. A request belongs to the window if it was
 /// raised in it.
 #[derive(Serialize, ToSchema)]
-struct StatisticsView {
+struct StatisticsView<'a> {
     /// Project whose requests were counted; null for all projects.
     #[schema(value_type = Option<Uuid>)]
     project_id: Option<ProjectId>,
@@ -53,9 +54,28 @@ struct StatisticsView {
     by_agent_type: BTreeMap<&'static str, u64>,
     /// Number of requests about no agent's work.
     without_agent_type: u64,
+    /// Figures of each policy, sorted by name; the first is that of requests whose step names none.
+    by_policy: Vec<PolicyView<'a>>,
     /// Pending request that waits longest; null where none is pending.
     oldest_pending: Option<OldestView>,
     time_to_answer: AnswerTimesView,
+}
+
+/// Figures of the requests of one policy.
+#[derive(Serialize, ToSchema)]
+struct PolicyView<'a> {
+    /// Name of the policy; null for requests whose step names none.
+    policy: Option<&'a str>,
+    /// Number of pending requests.
+    pending: u64,
+    /// Number of pending requests that people should have answered by now.
+    overdue: u64,
+    /// Number of requests of the window that people decided.
+    decided: u64,
+    /// Median of the seconds from a request to its decision; null where none was decided.
+    median_s: Option<f64>,
+    /// Time in seconds within which 95 of 100 were decided; null where none was decided.
+    p95_s: Option<f64>,
 }
 
 /// Pending request that waits longest.
@@ -96,8 +116,17 @@ pub(super) async fn statistics(
     Ok(HttpResponse::Ok().json(view(query.project_id, hours, &found)))
 }
 
-fn view(project_id: Option<ProjectId>, hours: u32, found: &HitlStatistics) -> StatisticsView {
+fn view(project_id: Option<ProjectId>, hours: u32, found: &HitlStatistics) -> StatisticsView<'_> {
     let agents = found.by_agent.iter();
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    let policies = found.by_policy.iter().map(|(policy, figures)| PolicyView {
+        policy: policy.as_deref(),
+        pending: figures.pending,
+        overdue: figures.overdue,
+        decided: figures.decided,
+        median_s: seconds(figures.median),
+        p95_s: seconds(figures.p95),
+    });
     StatisticsView {
         project_id,
         window_hours: hours,
@@ -107,6 +136,7 @@ fn view(project_id: Option<ProjectId>, hours: u32, found: &HitlStatistics) -> St
         by_kind: found.by_kind.iter().map(|(key, n)| (key.as_str(), *n)).collect(),
         by_agent_type: agents.filter_map(|(key, n)| Some((key.as_ref()?.as_str(), *n))).collect(),
         without_agent_type: found.by_agent.get(&None).copied().unwrap_or(0),
+        by_policy: policies.collect(),
         oldest_pending: found.oldest.map(|oldest| OldestView {
             request_id: oldest.id,
             project_id: oldest.project_id,
@@ -114,17 +144,15 @@ fn view(project_id: Option<ProjectId>, hours: u32, found: &HitlStatistics) -> St
         }),
         time_to_answer: AnswerTimesView {
             answered: found.answered,
-            median_s: found.median.map(|time| time.as_secs_f64()),
-            p90_s: found.p90.map(|time| time.as_secs_f64()),
+            median_s: seconds(found.median),
+            p90_s: seconds(found.p90),
         },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use botarmy_domain::hitl::{HitlLine, HitlSample, OldestRequest};
+    use botarmy_domain::hitl::{Counted, HitlLine, HitlSample, OldestRequest};
     use botarmy_domain::{AgentType, HitlKind, HitlStatus};
     use serde_json::json;
 
@@ -142,13 +170,19 @@ mod tests {
             let columns = (HitlStatus::Amended, HitlKind::Question, Some(AgentType::Coder));
             let answered = NOW.after(Duration::from_millis(1500));
             let sample = HitlSample {
-                pending: Vec::new(),
+                pending: vec![Counted {
+                    kind: HitlKind::Approval,
+                    agent: None,
+                    policy: Some("release".to_owned()),
+                    count: 2,
+                    overdue: 1,
+                }],
                 oldest: Some(OldestRequest {
                     id: id_generator().request(),
                     project_id: project().id,
                     created_at: NOW,
                 }),
-                ended: vec![HitlLine::new(columns, NOW, Some((answered, "ada")))],
+                ended: vec![HitlLine::new(columns, None, NOW, Some((answered, "ada")))],
             };
             Ok(HitlStatistics::of(&sample, NOW, 10))
         });
@@ -163,15 +197,21 @@ mod tests {
             json!({
                 "project_id": project().id, "window_hours": 24, "since": at, "truncated": false,
                 "by_status": {
-                    "pending": 0, "approved": 0, "rejected": 0, "amended": 1, "expired": 0,
+                    "pending": 2, "approved": 0, "rejected": 0, "amended": 1, "expired": 0,
                     "cancelled": 0,
                 },
-                "by_kind": {"approval": 0, "question": 1, "failure": 0},
+                "by_kind": {"approval": 2, "question": 1, "failure": 0},
                 "by_agent_type": {
                     "orchestrator": 0, "analyst": 0, "architect": 0, "coder": 1, "tester": 0,
                     "deployer": 0,
                 },
-                "without_agent_type": 0,
+                "without_agent_type": 2,
+                "by_policy": [
+                    {"policy": null, "pending": 0, "overdue": 0, "decided": 1, "median_s": 1.5,
+                     "p95_s": 1.5},
+                    {"policy": "release", "pending": 2, "overdue": 1, "decided": 0,
+                     "median_s": null, "p95_s": null},
+                ],
                 "oldest_pending": {
                     "request_id": id_generator().request(), "project_id": project().id,
                     "created_at": at,

@@ -1,5 +1,8 @@
 """Contains all the data models used in inputs/outputs"""
 
+from .a2a_message_view import A2AMessageView
+from .a2a_status_view import A2AStatusView
+from .a2a_task_view import A2ATaskView
 from .activity import Activity
 from .activity_state import ActivityState
 from .address_class import AddressClass
@@ -9,6 +12,7 @@ from .agent_status_kind import AgentStatusKind
 from .agent_type import AgentType
 from .amended_view import AmendedView
 from .amount_view import AmountView
+from .answer_link import AnswerLink
 from .answer_times_view import AnswerTimesView
 from .answer_view import AnswerView
 from .api_key import ApiKey
@@ -31,20 +35,32 @@ from .bulk_view import BulkView
 from .caller_view import CallerView
 from .check_view import CheckView
 from .cleanup_view import CleanupView
+from .comment_page import CommentPage
+from .comment_view import CommentView
 from .complete_body import CompleteBody
 from .completion_view import CompletionView
 from .component_view import ComponentView
 from .component_view_status import ComponentViewStatus
 from .counts_view import CountsView
+from .delegate_body import DelegateBody
+from .delegate_view import DelegateView
+from .delegation_body import DelegationBody
+from .delegation_view import DelegationView
 from .delivery_kind import DeliveryKind
 from .delivery_page import DeliveryPage
 from .detailed_view import DetailedView
 from .detailed_view_components import DetailedViewComponents
 from .detailed_view_status import DetailedViewStatus
+from .diff_view import DiffView
 from .disabled_body import DisabledBody
+from .due_kind import DueKind
+from .due_view import DueView
 from .emergency_stop import EmergencyStop
+from .entry_reference import EntryReference
+from .escalation_view import EscalationView
 from .event_source import EventSource
 from .event_type import EventType
+from .extend_body import ExtendBody
 from .fail_body import FailBody
 from .field_error import FieldError
 from .file_view import FileView
@@ -67,14 +83,21 @@ from .heartbeat_body import HeartbeatBody
 from .history_view import HistoryView
 from .hitl_action import HitlAction
 from .hitl_kind import HitlKind
+from .hitl_outcome import HitlOutcome
 from .hitl_request import HitlRequest
+from .hitl_request_details import HitlRequestDetails
 from .hitl_status import HitlStatus
+from .interrupt_metadata import InterruptMetadata
+from .interrupt_view import InterruptView
 from .issued_key_view import IssuedKeyView
+from .issued_link_view import IssuedLinkView
 from .issued_webhook_view import IssuedWebhookView
 from .key_page import KeyPage
 from .lease_query import LeaseQuery
 from .lease_view import LeaseView
 from .limit_view import LimitView
+from .link_action import LinkAction
+from .link_page import LinkPage
 from .link_view import LinkView
 from .list_agent_statuses_response_200 import ListAgentStatusesResponse200
 from .listed_project import ListedProject
@@ -86,8 +109,12 @@ from .member_page import MemberPage
 from .member_roles_body import MemberRolesBody
 from .message_view import MessageView
 from .model_spent_view import ModelSpentView
+from .needs_view import NeedsView
+from .needs_view_groups import NeedsViewGroups
+from .new_answer_link_body import NewAnswerLinkBody
 from .new_artifact_body import NewArtifactBody
 from .new_budget import NewBudget
+from .new_comment_body import NewCommentBody
 from .new_emergency_stop import NewEmergencyStop
 from .new_key_body import NewKeyBody
 from .new_kind import NewKind
@@ -99,8 +126,11 @@ from .new_task_body import NewTaskBody
 from .new_webhook_body import NewWebhookBody
 from .oldest_view import OldestView
 from .oversight import Oversight
+from .own_delegation_view import OwnDelegationView
 from .permission import Permission
 from .permission_view import PermissionView
+from .planned_view import PlannedView
+from .policy_view import PolicyView
 from .principal import Principal
 from .principal_kind import PrincipalKind
 from .principal_page import PrincipalPage
@@ -118,6 +148,7 @@ from .project_usage_by_agent_type import ProjectUsageByAgentType
 from .reach import Reach
 from .ready_view import ReadyView
 from .ready_view_status import ReadyViewStatus
+from .refusal_view import RefusalView
 from .refused_result import RefusedResult
 from .release_emergency_stop_scope import ReleaseEmergencyStopScope
 from .reopen_body import ReopenBody
@@ -125,6 +156,8 @@ from .request_page import RequestPage
 from .reset_view import ResetView
 from .respond_body import RespondBody
 from .responded_view import RespondedView
+from .resume_body import ResumeBody
+from .resume_status import ResumeStatus
 from .resume_view import ResumeView
 from .role import Role
 from .rotate_body import RotateBody
@@ -159,6 +192,9 @@ from .under_review import UnderReview
 from .usage_body import UsageBody
 from .usage_view import UsageView
 from .verify_view import VerifyView
+from .version_view import VersionView
+from .via import Via
+from .vote_view import VoteView
 from .webhook import Webhook
 from .webhook_change_body import WebhookChangeBody
 from .webhook_delivery import WebhookDelivery
@@ -167,6 +203,9 @@ from .webhook_page import WebhookPage
 from .webhook_stop import WebhookStop
 
 __all__ = (
+    "A2AMessageView",
+    "A2AStatusView",
+    "A2ATaskView",
     "Activity",
     "ActivityState",
     "AddressClass",
@@ -176,6 +215,7 @@ __all__ = (
     "AgentType",
     "AmendedView",
     "AmountView",
+    "AnswerLink",
     "AnswerTimesView",
     "AnswerView",
     "ApiKey",
@@ -198,20 +238,32 @@ __all__ = (
     "CallerView",
     "CheckView",
     "CleanupView",
+    "CommentPage",
+    "CommentView",
     "CompleteBody",
     "CompletionView",
     "ComponentView",
     "ComponentViewStatus",
     "CountsView",
+    "DelegateBody",
+    "DelegateView",
+    "DelegationBody",
+    "DelegationView",
     "DeliveryKind",
     "DeliveryPage",
     "DetailedView",
     "DetailedViewComponents",
     "DetailedViewStatus",
+    "DiffView",
     "DisabledBody",
+    "DueKind",
+    "DueView",
     "EmergencyStop",
+    "EntryReference",
+    "EscalationView",
     "EventSource",
     "EventType",
+    "ExtendBody",
     "FailBody",
     "FieldError",
     "FileView",
@@ -234,14 +286,21 @@ __all__ = (
     "HistoryView",
     "HitlAction",
     "HitlKind",
+    "HitlOutcome",
     "HitlRequest",
+    "HitlRequestDetails",
     "HitlStatus",
+    "InterruptMetadata",
+    "InterruptView",
     "IssuedKeyView",
+    "IssuedLinkView",
     "IssuedWebhookView",
     "KeyPage",
     "LeaseQuery",
     "LeaseView",
     "LimitView",
+    "LinkAction",
+    "LinkPage",
     "LinkView",
     "ListAgentStatusesResponse200",
     "ListedProject",
@@ -253,8 +312,12 @@ __all__ = (
     "MemberRolesBody",
     "MessageView",
     "ModelSpentView",
+    "NeedsView",
+    "NeedsViewGroups",
+    "NewAnswerLinkBody",
     "NewArtifactBody",
     "NewBudget",
+    "NewCommentBody",
     "NewEmergencyStop",
     "NewKeyBody",
     "NewKind",
@@ -266,8 +329,11 @@ __all__ = (
     "NewWebhookBody",
     "OldestView",
     "Oversight",
+    "OwnDelegationView",
     "Permission",
     "PermissionView",
+    "PlannedView",
+    "PolicyView",
     "Principal",
     "PrincipalKind",
     "PrincipalPage",
@@ -285,6 +351,7 @@ __all__ = (
     "Reach",
     "ReadyView",
     "ReadyViewStatus",
+    "RefusalView",
     "RefusedResult",
     "ReleaseEmergencyStopScope",
     "ReopenBody",
@@ -292,6 +359,8 @@ __all__ = (
     "ResetView",
     "RespondBody",
     "RespondedView",
+    "ResumeBody",
+    "ResumeStatus",
     "ResumeView",
     "Role",
     "RotateBody",
@@ -326,6 +395,9 @@ __all__ = (
     "UsageBody",
     "UsageView",
     "VerifyView",
+    "VersionView",
+    "Via",
+    "VoteView",
     "Webhook",
     "WebhookChangeBody",
     "WebhookDelivery",

@@ -17,7 +17,7 @@ class AnswerView:
     """A person's answer to a question.
 
     Attributes:
-        action (HitlAction):
+        action (HitlAction): Answer to a request.
         comment (None | str):
         content (Any): Text or replacement document that the person gave.
         question_id (UUID):

@@ -22,14 +22,22 @@ class AskBody:
     Attributes:
         question (str): Question; must not be blank.
         artifacts (list[UUID] | None | Unset): Artifacts under review, of the same project.
+        assignees (list[str] | None | Unset): People who are asked first, such as `user:ada`, `group:leads` or
+            `role:reviewer`; at most 100.
         options (list[str] | None | Unset): Suggested answers, in the order in which to show them.
+        policy (None | str | Unset): Name of a policy of the project's workflow; one approval of anyone who may answer
+            when absent.
+        response_schema (Any | Unset): JSON Schema (draft 2020-12) that `response` of an answer must match.
         session (None | str | Unset): Text for the worker that continues the task; at most 64 KiB.
         usage (None | Unset | UsageBody):
     """
 
     question: str
     artifacts: list[UUID] | None | Unset = UNSET
+    assignees: list[str] | None | Unset = UNSET
     options: list[str] | None | Unset = UNSET
+    policy: None | str | Unset = UNSET
+    response_schema: Any | Unset = UNSET
     session: None | str | Unset = UNSET
     usage: None | Unset | UsageBody = UNSET
 
@@ -50,6 +58,15 @@ class AskBody:
         else:
             artifacts = self.artifacts
 
+        assignees: list[str] | None | Unset
+        if isinstance(self.assignees, Unset):
+            assignees = UNSET
+        elif isinstance(self.assignees, list):
+            assignees = self.assignees
+
+        else:
+            assignees = self.assignees
+
         options: list[str] | None | Unset
         if isinstance(self.options, Unset):
             options = UNSET
@@ -58,6 +75,14 @@ class AskBody:
 
         else:
             options = self.options
+
+        policy: None | str | Unset
+        if isinstance(self.policy, Unset):
+            policy = UNSET
+        else:
+            policy = self.policy
+
+        response_schema = self.response_schema
 
         session: None | str | Unset
         if isinstance(self.session, Unset):
@@ -82,8 +107,14 @@ class AskBody:
         )
         if artifacts is not UNSET:
             field_dict["artifacts"] = artifacts
+        if assignees is not UNSET:
+            field_dict["assignees"] = assignees
         if options is not UNSET:
             field_dict["options"] = options
+        if policy is not UNSET:
+            field_dict["policy"] = policy
+        if response_schema is not UNSET:
+            field_dict["response_schema"] = response_schema
         if session is not UNSET:
             field_dict["session"] = session
         if usage is not UNSET:
@@ -120,6 +151,23 @@ class AskBody:
 
         artifacts = _parse_artifacts(d.pop("artifacts", UNSET))
 
+        def _parse_assignees(data: object) -> list[str] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                assignees_type_0 = cast(list[str], data)
+
+                return assignees_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[str] | None | Unset, data)
+
+        assignees = _parse_assignees(d.pop("assignees", UNSET))
+
         def _parse_options(data: object) -> list[str] | None | Unset:
             if data is None:
                 return data
@@ -136,6 +184,17 @@ class AskBody:
             return cast(list[str] | None | Unset, data)
 
         options = _parse_options(d.pop("options", UNSET))
+
+        def _parse_policy(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        policy = _parse_policy(d.pop("policy", UNSET))
+
+        response_schema = d.pop("response_schema", UNSET)
 
         def _parse_session(data: object) -> None | str | Unset:
             if data is None:
@@ -166,7 +225,10 @@ class AskBody:
         ask_body = cls(
             question=question,
             artifacts=artifacts,
+            assignees=assignees,
             options=options,
+            policy=policy,
+            response_schema=response_schema,
             session=session,
             usage=usage,
         )

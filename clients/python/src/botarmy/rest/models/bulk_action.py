@@ -6,6 +6,7 @@ from enum import Enum
 class BulkAction(str, Enum):
     APPROVE = "approve"
     REJECT = "reject"
+    REQUEST_CHANGES = "request_changes"
 
     def __str__(self) -> str:
         return str(self.value)

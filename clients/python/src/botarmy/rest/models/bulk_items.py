@@ -20,26 +20,31 @@ class BulkItems:
     """The alternative of BulkBody with `items`.
 
     Attributes:
-        action (BulkAction): Answer to many requests. An amendment belongs to a single request.
-        items (list[BulkItem]): Requests to answer, 1 to 100, each once and with the digest of the artifacts that the
-            person
+        items (list[BulkItem]): Requests to answer, 1 to 100, each once, with the digest of the subject that the person
             saw.
-        comment (None | str | Unset): Comment, the same for every request.
+        action (BulkAction | None | Unset):
+        comment (None | str | Unset): Comment on every request whose item has none of its own.
         request_ids (None | Unset):
     """
 
-    action: BulkAction
     items: list[BulkItem]
+    action: BulkAction | None | Unset = UNSET
     comment: None | str | Unset = UNSET
     request_ids: None | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
-        action = self.action.value
-
         items = []
         for items_item_data in self.items:
             items_item = items_item_data.to_dict()
             items.append(items_item)
+
+        action: None | str | Unset
+        if isinstance(self.action, Unset):
+            action = UNSET
+        elif isinstance(self.action, BulkAction):
+            action = self.action.value
+        else:
+            action = self.action
 
         comment: None | str | Unset
         if isinstance(self.comment, Unset):
@@ -53,10 +58,11 @@ class BulkItems:
 
         field_dict.update(
             {
-                "action": action,
                 "items": items,
             }
         )
+        if action is not UNSET:
+            field_dict["action"] = action
         if comment is not UNSET:
             field_dict["comment"] = comment
         if request_ids is not UNSET:
@@ -69,14 +75,29 @@ class BulkItems:
         from ..models.bulk_item import BulkItem  # noqa: PLC0415
 
         d = dict(src_dict)
-        action = BulkAction(d.pop("action"))
-
         items = []
         _items = d.pop("items")
         for items_item_data in _items:
             items_item = BulkItem.from_dict(items_item_data)
 
             items.append(items_item)
+
+        def _parse_action(data: object) -> BulkAction | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                action_type_0 = BulkAction(data)
+
+                return action_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(BulkAction | None | Unset, data)
+
+        action = _parse_action(d.pop("action", UNSET))
 
         def _parse_comment(data: object) -> None | str | Unset:
             if data is None:
@@ -90,8 +111,8 @@ class BulkItems:
         request_ids = d.pop("request_ids", UNSET)
 
         bulk_items = cls(
-            action=action,
             items=items,
+            action=action,
             comment=comment,
             request_ids=request_ids,
         )

@@ -17,19 +17,23 @@ class BulkRequestIds:
     """The alternative of BulkBody with `request_ids`.
 
     Attributes:
-        action (BulkAction): Answer to many requests. An amendment belongs to a single request.
+        action (BulkAction | None):
         request_ids (list[UUID]): Requests to answer, 1 to 100, each once.
-        comment (None | str | Unset): Comment, the same for every request.
+        comment (None | str | Unset): Comment on every request whose item has none of its own.
         items (None | Unset):
     """
 
-    action: BulkAction
+    action: BulkAction | None
     request_ids: list[UUID]
     comment: None | str | Unset = UNSET
     items: None | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
-        action = self.action.value
+        action: None | str
+        if isinstance(self.action, BulkAction):
+            action = self.action.value
+        else:
+            action = self.action
 
         request_ids = []
         for request_ids_item_data in self.request_ids:
@@ -62,7 +66,21 @@ class BulkRequestIds:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
-        action = BulkAction(d.pop("action"))
+
+        def _parse_action(data: object) -> BulkAction | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                action_type_0 = BulkAction(data)
+
+                return action_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(BulkAction | None, data)
+
+        action = _parse_action(d.pop("action"))
 
         request_ids = []
         _request_ids = d.pop("request_ids")

@@ -20,12 +20,14 @@ class BulkResult:
     """Result of one answer.
 
     Attributes:
+        body (Any): Body that the route of a single request would respond with: the effect or the reason.
         problem (None | Problem):
         request_id (UUID):
         response (None | RespondedView):
         status (int): HTTP status that the route of a single request would respond with.
     """
 
+    body: Any
     problem: None | Problem
     request_id: UUID
     response: None | RespondedView
@@ -35,6 +37,8 @@ class BulkResult:
     def to_dict(self) -> dict[str, Any]:
         from ..models.problem import Problem  # noqa: PLC0415
         from ..models.responded_view import RespondedView  # noqa: PLC0415
+
+        body = self.body
 
         problem: dict[str, Any] | None
         if isinstance(self.problem, Problem):
@@ -56,6 +60,7 @@ class BulkResult:
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
+                "body": body,
                 "problem": problem,
                 "request_id": request_id,
                 "response": response,
@@ -71,6 +76,7 @@ class BulkResult:
         from ..models.responded_view import RespondedView  # noqa: PLC0415
 
         d = dict(src_dict)
+        body = d.pop("body")
 
         def _parse_problem(data: object) -> None | Problem:
             if data is None:
@@ -107,6 +113,7 @@ class BulkResult:
         status = d.pop("status")
 
         bulk_result = cls(
+            body=body,
             problem=problem,
             request_id=request_id,
             response=response,

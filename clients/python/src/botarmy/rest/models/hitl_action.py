@@ -7,6 +7,8 @@ class HitlAction(str, Enum):
     AMEND = "amend"
     APPROVE = "approve"
     REJECT = "reject"
+    REQUEST_CHANGES = "request_changes"
+    WITHDRAW = "withdraw"
 
     def __str__(self) -> str:
         return str(self.value)

@@ -10,11 +10,14 @@ from attrs import field as _attrs_field
 
 from ..models.agent_type import AgentType
 from ..models.hitl_kind import HitlKind
+from ..models.hitl_outcome import HitlOutcome
 from ..models.hitl_status import HitlStatus
 
 if TYPE_CHECKING:
     from ..models.amended_view import AmendedView
+    from ..models.due_view import DueView
     from ..models.history_view import HistoryView
+    from ..models.needs_view import NeedsView
     from ..models.subject_view import SubjectView
 
 
@@ -28,14 +31,22 @@ class HitlRequest:
     Attributes:
         agent_type (AgentType | None):
         amended_content (AmendedView | None):
+        assignees (list[str]): People who are asked first, such as `user:ada` or `group:leads`.
         budget (Any): Limit in question, when the request asks to raise one.
+        claimed_by (None | str): Person who has reserved it.
+        claimed_until (datetime.datetime | None): Time at which the reservation ends. One that has passed reserves
+            nothing.
         created_at (datetime.datetime):
+        due (DueView | None):
         expires_at (datetime.datetime):
         history (list[HistoryView]): Answers to the request, oldest first: none while it is pending, unless the same was
             asked before
             the project was reopened.
         kind (HitlKind):
+        needs (NeedsView): Approvals that are missing.
         options (list[str]): Suggested answers, in the order in which to show them.
+        outcome (HitlOutcome | None):
+        policy_name (None | str): Name of the policy by which it is decided; null for that of steps which name none.
         previous_request_id (None | UUID): Request that asked the same before the project was reopened.
         project_id (UUID):
         question (str):
@@ -43,22 +54,31 @@ class HitlRequest:
         responded_at (datetime.datetime | None):
         responded_by (None | str): Person who decided.
         response_comment (None | str): Comment of the person who decided.
+        round_ (int): Number of the review: 1, and one more after each wish for changes.
         status (HitlStatus):
         step (None | str): Step of the workflow that waits for the request.
         subject (SubjectView): Artifacts under review, with a digest over all of them.
         task_id (None | UUID):
+        unsatisfiable (bool): Whether the people who may approve cannot fill the seats of the policy.
         updated_at (datetime.datetime):
         user_response (HitlStatus | None):
     """
 
     agent_type: AgentType | None
     amended_content: AmendedView | None
+    assignees: list[str]
     budget: Any
+    claimed_by: None | str
+    claimed_until: datetime.datetime | None
     created_at: datetime.datetime
+    due: DueView | None
     expires_at: datetime.datetime
     history: list[HistoryView]
     kind: HitlKind
+    needs: NeedsView
     options: list[str]
+    outcome: HitlOutcome | None
+    policy_name: None | str
     previous_request_id: None | UUID
     project_id: UUID
     question: str
@@ -66,16 +86,19 @@ class HitlRequest:
     responded_at: datetime.datetime | None
     responded_by: None | str
     response_comment: None | str
+    round_: int
     status: HitlStatus
     step: None | str
     subject: SubjectView
     task_id: None | UUID
+    unsatisfiable: bool
     updated_at: datetime.datetime
     user_response: HitlStatus | None
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         from ..models.amended_view import AmendedView  # noqa: PLC0415
+        from ..models.due_view import DueView  # noqa: PLC0415
 
         agent_type: None | str
         if isinstance(self.agent_type, AgentType):
@@ -89,9 +112,26 @@ class HitlRequest:
         else:
             amended_content = self.amended_content
 
+        assignees = self.assignees
+
         budget = self.budget
 
+        claimed_by: None | str
+        claimed_by = self.claimed_by
+
+        claimed_until: None | str
+        if isinstance(self.claimed_until, datetime.datetime):
+            claimed_until = self.claimed_until.isoformat()
+        else:
+            claimed_until = self.claimed_until
+
         created_at = self.created_at.isoformat()
+
+        due: dict[str, Any] | None
+        if isinstance(self.due, DueView):
+            due = self.due.to_dict()
+        else:
+            due = self.due
 
         expires_at = self.expires_at.isoformat()
 
@@ -102,7 +142,18 @@ class HitlRequest:
 
         kind = self.kind.value
 
+        needs = self.needs.to_dict()
+
         options = self.options
+
+        outcome: None | str
+        if isinstance(self.outcome, HitlOutcome):
+            outcome = self.outcome.value
+        else:
+            outcome = self.outcome
+
+        policy_name: None | str
+        policy_name = self.policy_name
 
         previous_request_id: None | str
         if isinstance(self.previous_request_id, UUID):
@@ -128,6 +179,8 @@ class HitlRequest:
         response_comment: None | str
         response_comment = self.response_comment
 
+        round_ = self.round_
+
         status = self.status.value
 
         step: None | str
@@ -140,6 +193,8 @@ class HitlRequest:
             task_id = str(self.task_id)
         else:
             task_id = self.task_id
+
+        unsatisfiable = self.unsatisfiable
 
         updated_at = self.updated_at.isoformat()
 
@@ -155,12 +210,19 @@ class HitlRequest:
             {
                 "agent_type": agent_type,
                 "amended_content": amended_content,
+                "assignees": assignees,
                 "budget": budget,
+                "claimed_by": claimed_by,
+                "claimed_until": claimed_until,
                 "created_at": created_at,
+                "due": due,
                 "expires_at": expires_at,
                 "history": history,
                 "kind": kind,
+                "needs": needs,
                 "options": options,
+                "outcome": outcome,
+                "policy_name": policy_name,
                 "previous_request_id": previous_request_id,
                 "project_id": project_id,
                 "question": question,
@@ -168,10 +230,12 @@ class HitlRequest:
                 "responded_at": responded_at,
                 "responded_by": responded_by,
                 "response_comment": response_comment,
+                "round": round_,
                 "status": status,
                 "step": step,
                 "subject": subject,
                 "task_id": task_id,
+                "unsatisfiable": unsatisfiable,
                 "updated_at": updated_at,
                 "user_response": user_response,
             }
@@ -182,7 +246,9 @@ class HitlRequest:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.amended_view import AmendedView  # noqa: PLC0415
+        from ..models.due_view import DueView  # noqa: PLC0415
         from ..models.history_view import HistoryView  # noqa: PLC0415
+        from ..models.needs_view import NeedsView  # noqa: PLC0415
         from ..models.subject_view import SubjectView  # noqa: PLC0415
 
         d = dict(src_dict)
@@ -217,9 +283,48 @@ class HitlRequest:
 
         amended_content = _parse_amended_content(d.pop("amended_content"))
 
+        assignees = cast(list[str], d.pop("assignees"))
+
         budget = d.pop("budget")
 
+        def _parse_claimed_by(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        claimed_by = _parse_claimed_by(d.pop("claimed_by"))
+
+        def _parse_claimed_until(data: object) -> datetime.datetime | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                claimed_until_type_0 = datetime.datetime.fromisoformat(data.replace("Z", "+00:00"))
+
+                return claimed_until_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(datetime.datetime | None, data)
+
+        claimed_until = _parse_claimed_until(d.pop("claimed_until"))
+
         created_at = datetime.datetime.fromisoformat(d.pop("created_at").replace("Z", "+00:00"))
+
+        def _parse_due(data: object) -> DueView | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, dict):
+                    raise TypeError()
+                due_type_0 = DueView.from_dict(data)
+
+                return due_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(DueView | None, data)
+
+        due = _parse_due(d.pop("due"))
 
         expires_at = datetime.datetime.fromisoformat(d.pop("expires_at").replace("Z", "+00:00"))
 
@@ -232,7 +337,31 @@ class HitlRequest:
 
         kind = HitlKind(d.pop("kind"))
 
+        needs = NeedsView.from_dict(d.pop("needs"))
+
         options = cast(list[str], d.pop("options"))
+
+        def _parse_outcome(data: object) -> HitlOutcome | None:
+            if data is None:
+                return data
+            try:
+                if not isinstance(data, str):
+                    raise TypeError()
+                outcome_type_0 = HitlOutcome(data)
+
+                return outcome_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(HitlOutcome | None, data)
+
+        outcome = _parse_outcome(d.pop("outcome"))
+
+        def _parse_policy_name(data: object) -> None | str:
+            if data is None:
+                return data
+            return cast(None | str, data)
+
+        policy_name = _parse_policy_name(d.pop("policy_name"))
 
         def _parse_previous_request_id(data: object) -> None | UUID:
             if data is None:
@@ -284,6 +413,8 @@ class HitlRequest:
 
         response_comment = _parse_response_comment(d.pop("response_comment"))
 
+        round_ = d.pop("round")
+
         status = HitlStatus(d.pop("status"))
 
         def _parse_step(data: object) -> None | str:
@@ -310,6 +441,8 @@ class HitlRequest:
 
         task_id = _parse_task_id(d.pop("task_id"))
 
+        unsatisfiable = d.pop("unsatisfiable")
+
         updated_at = datetime.datetime.fromisoformat(d.pop("updated_at").replace("Z", "+00:00"))
 
         def _parse_user_response(data: object) -> HitlStatus | None:
@@ -330,12 +463,19 @@ class HitlRequest:
         hitl_request = cls(
             agent_type=agent_type,
             amended_content=amended_content,
+            assignees=assignees,
             budget=budget,
+            claimed_by=claimed_by,
+            claimed_until=claimed_until,
             created_at=created_at,
+            due=due,
             expires_at=expires_at,
             history=history,
             kind=kind,
+            needs=needs,
             options=options,
+            outcome=outcome,
+            policy_name=policy_name,
             previous_request_id=previous_request_id,
             project_id=project_id,
             question=question,
@@ -343,10 +483,12 @@ class HitlRequest:
             responded_at=responded_at,
             responded_by=responded_by,
             response_comment=response_comment,
+            round_=round_,
             status=status,
             step=step,
             subject=subject,
             task_id=task_id,
+            unsatisfiable=unsatisfiable,
             updated_at=updated_at,
             user_response=user_response,
         )

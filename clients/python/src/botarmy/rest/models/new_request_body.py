@@ -19,7 +19,12 @@ class NewRequestBody:
         project_id (UUID):
         question (str): Question; must not be blank.
         artifacts (list[UUID] | None | Unset): Artifacts under review, of the same project.
+        assignees (list[str] | None | Unset): People who are asked first, such as `user:ada`, `group:leads` or
+            `role:reviewer`; at most 100.
         options (list[str] | None | Unset): Suggested answers, in the order in which to show them.
+        policy (None | str | Unset): Name of a policy of the project's workflow; one approval of anyone who may answer
+            when absent.
+        response_schema (Any | Unset): JSON Schema (draft 2020-12) that `response` of an answer must match.
         task_id (None | Unset | UUID): Task that the request is about.
         ttl_seconds (int | None | Unset): Seconds until the request expires; the server's setting when absent.
     """
@@ -27,7 +32,10 @@ class NewRequestBody:
     project_id: UUID
     question: str
     artifacts: list[UUID] | None | Unset = UNSET
+    assignees: list[str] | None | Unset = UNSET
     options: list[str] | None | Unset = UNSET
+    policy: None | str | Unset = UNSET
+    response_schema: Any | Unset = UNSET
     task_id: None | Unset | UUID = UNSET
     ttl_seconds: int | None | Unset = UNSET
 
@@ -48,6 +56,15 @@ class NewRequestBody:
         else:
             artifacts = self.artifacts
 
+        assignees: list[str] | None | Unset
+        if isinstance(self.assignees, Unset):
+            assignees = UNSET
+        elif isinstance(self.assignees, list):
+            assignees = self.assignees
+
+        else:
+            assignees = self.assignees
+
         options: list[str] | None | Unset
         if isinstance(self.options, Unset):
             options = UNSET
@@ -56,6 +73,14 @@ class NewRequestBody:
 
         else:
             options = self.options
+
+        policy: None | str | Unset
+        if isinstance(self.policy, Unset):
+            policy = UNSET
+        else:
+            policy = self.policy
+
+        response_schema = self.response_schema
 
         task_id: None | str | Unset
         if isinstance(self.task_id, Unset):
@@ -81,8 +106,14 @@ class NewRequestBody:
         )
         if artifacts is not UNSET:
             field_dict["artifacts"] = artifacts
+        if assignees is not UNSET:
+            field_dict["assignees"] = assignees
         if options is not UNSET:
             field_dict["options"] = options
+        if policy is not UNSET:
+            field_dict["policy"] = policy
+        if response_schema is not UNSET:
+            field_dict["response_schema"] = response_schema
         if task_id is not UNSET:
             field_dict["task_id"] = task_id
         if ttl_seconds is not UNSET:
@@ -119,6 +150,23 @@ class NewRequestBody:
 
         artifacts = _parse_artifacts(d.pop("artifacts", UNSET))
 
+        def _parse_assignees(data: object) -> list[str] | None | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            try:
+                if not isinstance(data, list):
+                    raise TypeError()
+                assignees_type_0 = cast(list[str], data)
+
+                return assignees_type_0
+            except (TypeError, ValueError, AttributeError, KeyError):
+                pass
+            return cast(list[str] | None | Unset, data)
+
+        assignees = _parse_assignees(d.pop("assignees", UNSET))
+
         def _parse_options(data: object) -> list[str] | None | Unset:
             if data is None:
                 return data
@@ -135,6 +183,17 @@ class NewRequestBody:
             return cast(list[str] | None | Unset, data)
 
         options = _parse_options(d.pop("options", UNSET))
+
+        def _parse_policy(data: object) -> None | str | Unset:
+            if data is None:
+                return data
+            if isinstance(data, Unset):
+                return data
+            return cast(None | str | Unset, data)
+
+        policy = _parse_policy(d.pop("policy", UNSET))
+
+        response_schema = d.pop("response_schema", UNSET)
 
         def _parse_task_id(data: object) -> None | Unset | UUID:
             if data is None:
@@ -166,7 +225,10 @@ class NewRequestBody:
             project_id=project_id,
             question=question,
             artifacts=artifacts,
+            assignees=assignees,
             options=options,
+            policy=policy,
+            response_schema=response_schema,
             task_id=task_id,
             ttl_seconds=ttl_seconds,
         )

@@ -16,22 +16,26 @@ class RespondBody:
     """Response to a request.
 
     Attributes:
-        action (HitlAction):
+        action (HitlAction): Answer to a request.
         amended_content (Any | Unset): With `amend`: the document that replaces the one under review. It must match the
             schema of the
             step's output; what does not is named by JSON Pointers in a 422.
-        comment (None | str | Unset): Comment.
-        content (None | str | Unset): Text of the person; with `amend`, what should be different. A blank text counts as
-            absent.
-        subject_digest (None | str | Unset): Digest of the artifacts that the person saw. The response is refused with
-            409 if they have
-            changed since, and also if they have changed since the request was opened and this is absent.
+        comment (None | str | Unset): Comment. With `request_changes`, it takes the place of an absent `content`.
+        content (None | str | Unset): Text of the person; with `request_changes`, and with `amend` without a document,
+            what should be
+            different. A blank text counts as absent.
+        response (Any | Unset): Any JSON value.
+        subject_digest (None | str | Unset): Digest of the subject that the person saw; `If-Match` may have it in its
+            place. The response is
+            refused with 409 if the subject has changed since, and also if it has changed since the request
+            was opened and this is absent. Where the policy asks for it, its absence is a 428.
     """
 
     action: HitlAction
     amended_content: Any | Unset = UNSET
     comment: None | str | Unset = UNSET
     content: None | str | Unset = UNSET
+    response: Any | Unset = UNSET
     subject_digest: None | str | Unset = UNSET
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,6 +54,8 @@ class RespondBody:
             content = UNSET
         else:
             content = self.content
+
+        response = self.response
 
         subject_digest: None | str | Unset
         if isinstance(self.subject_digest, Unset):
@@ -70,6 +76,8 @@ class RespondBody:
             field_dict["comment"] = comment
         if content is not UNSET:
             field_dict["content"] = content
+        if response is not UNSET:
+            field_dict["response"] = response
         if subject_digest is not UNSET:
             field_dict["subject_digest"] = subject_digest
 
@@ -100,6 +108,8 @@ class RespondBody:
 
         content = _parse_content(d.pop("content", UNSET))
 
+        response = d.pop("response", UNSET)
+
         def _parse_subject_digest(data: object) -> None | str | Unset:
             if data is None:
                 return data
@@ -114,6 +124,7 @@ class RespondBody:
             amended_content=amended_content,
             comment=comment,
             content=content,
+            response=response,
             subject_digest=subject_digest,
         )
 

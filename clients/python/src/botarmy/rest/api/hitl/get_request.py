@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 
 from ....client import Client
-from ...models.hitl_request import HitlRequest
+from ...models.hitl_request_details import HitlRequestDetails
 from ...types import UNSET, Response, Unset
 
 
@@ -34,16 +34,16 @@ def _get_kwargs(
     return _kwargs
 
 
-def _parse_response(response: httpx.Response) -> HitlRequest:
+def _parse_response(response: httpx.Response) -> HitlRequestDetails:
     if response.status_code == 200:
-        response_200 = HitlRequest.from_dict(response.json())
+        response_200 = HitlRequestDetails.from_dict(response.json())
 
         return response_200
 
     raise ValueError(f"The status {response.status_code} is not one that this operation has.")
 
 
-def _build_response(response: httpx.Response) -> Response[HitlRequest]:
+def _build_response(response: httpx.Response) -> Response[HitlRequestDetails]:
     return Response(
         status_code=HTTPStatus(response.status_code),
         content=response.content,
@@ -58,7 +58,7 @@ def sync_detailed(
     client: Client,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
-) -> Response[HitlRequest]:
+) -> Response[HitlRequestDetails]:
     """Like `sync`, and returns the status and the headers, too."""
     kwargs = _get_kwargs(
         request_id=request_id,
@@ -74,8 +74,12 @@ def sync(
     client: Client,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
-) -> HitlRequest:
-    """Returns a request.
+) -> HitlRequestDetails:
+    """Returns a request, its policy and votes, and what the caller may do with it.
+
+    The `ETag` is the digest of the subject: send it as `If-Match` with an answer, which is
+    refused if the
+    subject has changed since.
 
     Args:
         request_id (UUID):
@@ -100,7 +104,7 @@ async def asyncio_detailed(
     client: Client,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
-) -> Response[HitlRequest]:
+) -> Response[HitlRequestDetails]:
     """Like `sync_detailed`, for asynchronous programs."""
     kwargs = _get_kwargs(
         request_id=request_id,
@@ -116,7 +120,7 @@ async def asyncio(
     client: Client,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
-) -> HitlRequest:
+) -> HitlRequestDetails:
     """Like `sync`, for asynchronous programs."""
     return (
         await asyncio_detailed(

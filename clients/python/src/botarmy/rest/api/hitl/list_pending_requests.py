@@ -11,6 +11,11 @@ from ...types import UNSET, Response, Unset
 
 def _get_kwargs(
     *,
+    mine: bool | Unset = UNSET,
+    group: str | Unset = UNSET,
+    policy: str | Unset = UNSET,
+    overdue: bool | Unset = UNSET,
+    project_id: UUID | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: UUID | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
@@ -24,6 +29,19 @@ def _get_kwargs(
         headers["X-User-Id"] = x_user_id
 
     params: dict[str, Any] = {}
+
+    params["mine"] = mine
+
+    params["group"] = group
+
+    params["policy"] = policy
+
+    params["overdue"] = overdue
+
+    json_project_id: str | Unset = UNSET
+    if not isinstance(project_id, Unset):
+        json_project_id = str(project_id)
+    params["project_id"] = json_project_id
 
     params["limit"] = limit
 
@@ -65,6 +83,11 @@ def _build_response(response: httpx.Response) -> Response[RequestPage]:
 def sync_detailed(
     *,
     client: Client,
+    mine: bool | Unset = UNSET,
+    group: str | Unset = UNSET,
+    policy: str | Unset = UNSET,
+    overdue: bool | Unset = UNSET,
+    project_id: UUID | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: UUID | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
@@ -72,6 +95,11 @@ def sync_detailed(
 ) -> Response[RequestPage]:
     """Like `sync`, and returns the status and the headers, too."""
     kwargs = _get_kwargs(
+        mine=mine,
+        group=group,
+        policy=policy,
+        overdue=overdue,
+        project_id=project_id,
         limit=limit,
         cursor=cursor,
         x_request_id=x_request_id,
@@ -83,14 +111,28 @@ def sync_detailed(
 def sync(
     *,
     client: Client,
+    mine: bool | Unset = UNSET,
+    group: str | Unset = UNSET,
+    policy: str | Unset = UNSET,
+    overdue: bool | Unset = UNSET,
+    project_id: UUID | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: UUID | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
 ) -> RequestPage:
-    """Lists the pending requests of all projects, oldest first.
+    """Lists pending requests, oldest first.
+
+    Without a filter these are the pending requests of all projects. Several filters select the
+    requests
+    that pass all of them.
 
     Args:
+        mine (bool | Unset):
+        group (str | Unset):
+        policy (str | Unset):
+        overdue (bool | Unset):
+        project_id (UUID | Unset):
         limit (int | Unset):
         cursor (UUID | Unset):
         x_request_id (str | Unset):
@@ -102,6 +144,11 @@ def sync(
     """
     return sync_detailed(
         client=client,
+        mine=mine,
+        group=group,
+        policy=policy,
+        overdue=overdue,
+        project_id=project_id,
         limit=limit,
         cursor=cursor,
         x_request_id=x_request_id,
@@ -112,6 +159,11 @@ def sync(
 async def asyncio_detailed(
     *,
     client: Client,
+    mine: bool | Unset = UNSET,
+    group: str | Unset = UNSET,
+    policy: str | Unset = UNSET,
+    overdue: bool | Unset = UNSET,
+    project_id: UUID | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: UUID | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
@@ -119,6 +171,11 @@ async def asyncio_detailed(
 ) -> Response[RequestPage]:
     """Like `sync_detailed`, for asynchronous programs."""
     kwargs = _get_kwargs(
+        mine=mine,
+        group=group,
+        policy=policy,
+        overdue=overdue,
+        project_id=project_id,
         limit=limit,
         cursor=cursor,
         x_request_id=x_request_id,
@@ -130,6 +187,11 @@ async def asyncio_detailed(
 async def asyncio(
     *,
     client: Client,
+    mine: bool | Unset = UNSET,
+    group: str | Unset = UNSET,
+    policy: str | Unset = UNSET,
+    overdue: bool | Unset = UNSET,
+    project_id: UUID | Unset = UNSET,
     limit: int | Unset = UNSET,
     cursor: UUID | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
@@ -139,6 +201,11 @@ async def asyncio(
     return (
         await asyncio_detailed(
             client=client,
+            mine=mine,
+            group=group,
+            policy=policy,
+            overdue=overdue,
+            project_id=project_id,
             limit=limit,
             cursor=cursor,
             x_request_id=x_request_id,

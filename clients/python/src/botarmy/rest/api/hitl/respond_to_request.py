@@ -15,11 +15,15 @@ def _get_kwargs(
     request_id: UUID,
     *,
     body: RespondBody,
+    if_match: None | str | Unset = UNSET,
     idempotency_key: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
 ) -> dict[str, Any]:
     headers: dict[str, Any] = {}
+    if not isinstance(if_match, Unset):
+        headers["If-Match"] = if_match
+
     if not isinstance(idempotency_key, Unset):
         headers["Idempotency-Key"] = idempotency_key
 
@@ -69,6 +73,7 @@ def sync_detailed(
     *,
     client: Client,
     body: RespondBody,
+    if_match: None | str | Unset = UNSET,
     idempotency_key: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
@@ -77,6 +82,7 @@ def sync_detailed(
     kwargs = _get_kwargs(
         request_id=request_id,
         body=body,
+        if_match=if_match,
         idempotency_key=idempotency_key,
         x_request_id=x_request_id,
         x_user_id=x_user_id,
@@ -89,18 +95,25 @@ def sync(
     *,
     client: Client,
     body: RespondBody,
+    if_match: None | str | Unset = UNSET,
     idempotency_key: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
 ) -> RespondedView:
-    """Approves, rejects or amends the subject of a request.
+    """Approves, rejects or amends the subject of a request, asks for changes, or takes a vote
+    back.
 
     The same answer by the same person gets the first response again, with `Idempotency-
     Replayed`.
-    Another answer to a decided request is refused with 409.
+    Another answer to a decided request is refused with 409. Where the policy of the request
+    asks for
+    several people, an answer that does not decide counts as a vote: `outcome` is null then, and
+    `needs`
+    has what is missing.
 
     Args:
         request_id (UUID):
+        if_match (None | str | Unset):
         idempotency_key (str | Unset):
         x_request_id (str | Unset):
         x_user_id (str | Unset):
@@ -114,6 +127,7 @@ def sync(
         request_id=request_id,
         client=client,
         body=body,
+        if_match=if_match,
         idempotency_key=idempotency_key,
         x_request_id=x_request_id,
         x_user_id=x_user_id,
@@ -125,6 +139,7 @@ async def asyncio_detailed(
     *,
     client: Client,
     body: RespondBody,
+    if_match: None | str | Unset = UNSET,
     idempotency_key: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
@@ -133,6 +148,7 @@ async def asyncio_detailed(
     kwargs = _get_kwargs(
         request_id=request_id,
         body=body,
+        if_match=if_match,
         idempotency_key=idempotency_key,
         x_request_id=x_request_id,
         x_user_id=x_user_id,
@@ -145,6 +161,7 @@ async def asyncio(
     *,
     client: Client,
     body: RespondBody,
+    if_match: None | str | Unset = UNSET,
     idempotency_key: str | Unset = UNSET,
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
@@ -155,6 +172,7 @@ async def asyncio(
             request_id=request_id,
             client=client,
             body=body,
+            if_match=if_match,
             idempotency_key=idempotency_key,
             x_request_id=x_request_id,
             x_user_id=x_user_id,

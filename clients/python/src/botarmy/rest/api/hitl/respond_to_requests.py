@@ -89,7 +89,7 @@ def sync(
     x_request_id: str | Unset = UNSET,
     x_user_id: str | Unset = UNSET,
 ) -> BulkView:
-    """Approves or rejects the subjects of many requests.
+    """Approves or rejects the subjects of many requests, or asks for changes.
 
     Every request is decided on its own: one that is refused changes nothing for the others.
     With an
@@ -101,7 +101,7 @@ def sync(
         idempotency_key (str | Unset):
         x_request_id (str | Unset):
         x_user_id (str | Unset):
-        body (BulkItems | BulkRequestIds): One answer to many requests.
+        body (BulkItems | BulkRequestIds): Answers to many requests.
 
             Exactly one of the two lists is given. The document describes each alternative as a
             schema.

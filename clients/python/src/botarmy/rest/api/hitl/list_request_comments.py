@@ -1,0 +1,160 @@
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+import httpx
+
+from ....client import Client
+from ...models.comment_page import CommentPage
+from ...types import UNSET, Response, Unset
+
+
+def _get_kwargs(
+    request_id: UUID,
+    *,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> dict[str, Any]:
+    headers: dict[str, Any] = {}
+    if not isinstance(x_request_id, Unset):
+        headers["X-Request-Id"] = x_request_id
+
+    if not isinstance(x_user_id, Unset):
+        headers["X-User-Id"] = x_user_id
+
+    params: dict[str, Any] = {}
+
+    params["limit"] = limit
+
+    json_cursor: str | Unset = UNSET
+    if not isinstance(cursor, Unset):
+        json_cursor = str(cursor)
+    params["cursor"] = json_cursor
+
+    params = {k: v for k, v in params.items() if v is not UNSET and v is not None}
+
+    _kwargs: dict[str, Any] = {
+        "method": "get",
+        "url": "/api/v1/hitl/{request_id}/comments".format(
+            request_id=quote(str(request_id), safe=""),
+        ),
+        "params": params,
+    }
+
+    _kwargs["headers"] = headers
+    return _kwargs
+
+
+def _parse_response(response: httpx.Response) -> CommentPage:
+    if response.status_code == 200:
+        response_200 = CommentPage.from_dict(response.json())
+
+        return response_200
+
+    raise ValueError(f"The status {response.status_code} is not one that this operation has.")
+
+
+def _build_response(response: httpx.Response) -> Response[CommentPage]:
+    return Response(
+        status_code=HTTPStatus(response.status_code),
+        content=response.content,
+        headers=response.headers,
+        parsed=_parse_response(response),
+    )
+
+
+def sync_detailed(
+    request_id: UUID,
+    *,
+    client: Client,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[CommentPage]:
+    """Like `sync`, and returns the status and the headers, too."""
+    kwargs = _get_kwargs(
+        request_id=request_id,
+        limit=limit,
+        cursor=cursor,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(client.request(**kwargs))
+
+
+def sync(
+    request_id: UUID,
+    *,
+    client: Client,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> CommentPage:
+    """Lists the discussion of a request, oldest first.
+
+    Args:
+        request_id (UUID):
+        limit (int | Unset):
+        cursor (UUID | Unset):
+        x_request_id (str | Unset):
+        x_user_id (str | Unset):
+
+    Raises:
+        botarmy.ProblemError: If the server reports an error.
+        httpx.TransportError: If the server cannot be reached.
+    """
+    return sync_detailed(
+        request_id=request_id,
+        client=client,
+        limit=limit,
+        cursor=cursor,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    ).parsed
+
+
+async def asyncio_detailed(
+    request_id: UUID,
+    *,
+    client: Client,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> Response[CommentPage]:
+    """Like `sync_detailed`, for asynchronous programs."""
+    kwargs = _get_kwargs(
+        request_id=request_id,
+        limit=limit,
+        cursor=cursor,
+        x_request_id=x_request_id,
+        x_user_id=x_user_id,
+    )
+    return _build_response(await client.request_async(**kwargs))
+
+
+async def asyncio(
+    request_id: UUID,
+    *,
+    client: Client,
+    limit: int | Unset = UNSET,
+    cursor: UUID | Unset = UNSET,
+    x_request_id: str | Unset = UNSET,
+    x_user_id: str | Unset = UNSET,
+) -> CommentPage:
+    """Like `sync`, for asynchronous programs."""
+    return (
+        await asyncio_detailed(
+            request_id=request_id,
+            client=client,
+            limit=limit,
+            cursor=cursor,
+            x_request_id=x_request_id,
+            x_user_id=x_user_id,
+        )
+    ).parsed

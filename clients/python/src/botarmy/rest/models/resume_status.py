@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from enum import Enum
+
+
+class ResumeStatus(str, Enum):
+    CANCELLED = "cancelled"
+    RESOLVED = "resolved"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    @classmethod
+    def _missing_(cls, value: object) -> ResumeStatus | None:
+        """Returns a member for a value that this version does not know."""
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return member

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Via(str, Enum):
+    CONSOLE = "console"
+    LINK = "link"
+    MCP = "mcp"
+    REST = "rest"
+    TERMINAL = "terminal"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    @classmethod
+    def _missing_(cls, value: object) -> Via | None:
+        """Returns a member for a value that this version does not know."""
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = value
+        return member
