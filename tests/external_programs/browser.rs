@@ -9,6 +9,7 @@ mod keyboard;
 mod live;
 mod pages;
 mod pictures;
+mod release;
 mod reviewer;
 mod sign_in;
 mod speed;

@@ -33,6 +33,28 @@ RULES = [
     ("create_request", "task_id", "task "),
     ("create_request", "artifacts", "artifact "),
     ("ask_question", "artifacts", "artifact "),
+    ("create_request", "policy", ""),
+    ("ask_question", "policy", ""),
+    ("create_request", "assignees", ""),
+    ("ask_question", "assignees", ""),
+    # A schema of draft 2020-12, and an answer only where one is asked for.
+    ("create_request", "response_schema", ""),
+    ("ask_question", "response_schema", ""),
+    ("respond_to_request", "response", "the request does not ask"),
+    ("resume_request", "response", "the request does not ask"),
+    # The words belong to one action, and the document to another.
+    ("respond_to_request", "amended_content", "belongs to `amend`"),
+    ("resume_request", "amended_content", "belongs to `amend`"),
+    ("resume_request", "payload", ""),
+    ("resume_request", "interruptId", "must be the id"),
+    ("respond_to_requests", "action", "is required, unless"),
+    # People and remarks that have to exist.
+    ("delegate_request", "to", "must be the name or the id"),
+    ("create_request_link", "person", "must be the name or the id"),
+    ("create_request_comment", "reply_to", "there is no comment"),
+    ("set_own_delegation", "to", ""),
+    ("set_own_delegation", "until", ""),
+    ("set_own_delegation", "from", ""),
     ("create_project", "workflow", "there is no workflow "),
     ("start_project", "workflow", "there is no workflow "),
     ("create_artifact", "content", "source code "),
@@ -62,7 +84,10 @@ RULES = [
 ]
 # A number in a document of free form that no program could read back exactly.
 INEXACT = "cannot be stored exactly"
-FREE_FORM = ("content", "artifact_metadata", "amended_content", "output", "artifacts")
+FREE_FORM = (
+    "content", "artifact_metadata", "amended_content", "output", "artifacts", "response",
+    "response_schema", "payload",
+)
 
 SESSION = Session()
 # The tool makes up credentials, because the document names them.
@@ -77,7 +102,15 @@ def refused_by_a_rule(case, response):
     # It speaks no WebSocket.
     if operation == "open_live_connection" and response.status_code == 426:
         return True
-    if response.status_code == 400 and operation == "respond_to_request":
+    if operation in ("respond_to_request", "resume_request") and response.status_code == 422:
+        errors = json.loads(response.content).get("errors") or []
+        if errors and all("does not belong to `withdraw`" in error["message"] for error in errors):
+            return True
+    # `If-Match` has a digest in quotation marks.
+    if operation == "respond_to_request" and response.status_code == 400:
+        if json.loads(response.content)["detail"].startswith("If-Match must have"):
+            return True
+    if response.status_code == 400 and operation in ("respond_to_request", "resume_request"):
         return json.loads(response.content)["detail"].startswith("An amendment needs `content`")
     if response.status_code != 422:
         return False
@@ -93,7 +126,7 @@ def is_known(operation, field, message):
     if operation in ("create_key", "create_principal", "set_grants") and field.startswith("grants["):
         return message == "is required" or message.startswith("belongs to a grant on one project")
     # A document that replaces the one under review has the form of its step.
-    if operation == "respond_to_request" and field.startswith("/amended_content"):
+    if operation in ("respond_to_request", "resume_request") and field.startswith(("/amended_content", "/response")):
         return True
     if message.endswith(INEXACT) and field.split(".")[0].split("[")[0] in FREE_FORM:
         return True

@@ -8,6 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
+use botarmy_domain::hitl::PendingQuery;
 use botarmy_domain::{Caller, DomainError, Error, Stop, Timestamp};
 use botarmy_web::{Problem, UnknownFields, parameter_name, parse_query};
 use serde::de::DeserializeOwned;
@@ -107,13 +108,14 @@ impl PageContext {
         }
     }
 
-    /// Returns the number of requests that wait, up to a limit.
+    /// Returns the number of requests that wait for the person, up to a limit.
     ///
     /// # Errors
     /// Those of the query.
     pub(crate) async fn waiting(&self) -> Result<Waiting, Problem> {
         let limit = waiting::MAX_COUNTED;
-        let page = self.console.queries.pending_requests(self.caller(), None, limit).await;
+        let query = PendingQuery { mine: true, ..PendingQuery::default() };
+        let page = self.console.queries.pending_requests(self.caller(), query, None, limit).await;
         match page {
             Ok(page) => Ok(Waiting::of(page.items.len(), page.has_more)),
             // The pages of a person without any role are shown, too.

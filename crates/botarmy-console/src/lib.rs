@@ -118,6 +118,7 @@ pub fn routes(config: &mut ServiceConfig, console: &Console) {
         .service(change("/sessions/{id}/end", web::post().to(pages::account::end_session)))
         .service(page("/assets/{file}", web::get().to(assets::serve)))
         .service(page("/account", web::get().to(pages::account::show)))
+        .service(change("/account/delegation", web::post().to(pages::account::set_delegation)))
         .service(page("/inbox", web::get().to(pages::inbox::show)))
         .service(form(
             "/inbox/answer",
@@ -127,7 +128,8 @@ pub fn routes(config: &mut ServiceConfig, console: &Console) {
         .service(
             scope("/requests/{id}")
                 .service(page("", web::get().to(pages::requests::show)))
-                .service(change("/answer", web::post().to(pages::requests::answer))),
+                .service(change("/answer", web::post().to(pages::requests::answer)))
+                .service(change("/act", web::post().to(pages::requests::act))),
         )
         .service(page("/find", web::get().to(pages::find::show)))
         .service(page("/help", web::get().to(pages::help::show)))
@@ -142,6 +144,14 @@ pub fn routes(config: &mut ServiceConfig, console: &Console) {
         .wrap(Compress::default());
     config
         .app_data(Data::new(console.clone()))
+        .service(
+            form(
+                "/g/{token}",
+                web::get().to(pages::link::show),
+                web::post().to(pages::link::answer),
+            )
+            .app_data(web::PayloadConfig::new(console.body_limit)),
+        )
         .service(web::resource("/").guard(fn_guard(shows_html)).route(web::get().to(go_to_inbox)))
         .service(pages);
 }

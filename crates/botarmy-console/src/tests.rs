@@ -27,6 +27,7 @@ use uuid::Uuid;
 use super::*;
 
 mod access;
+mod gates;
 mod operators;
 mod projects;
 
@@ -40,6 +41,7 @@ fn ada() -> Principal {
         openid: None,
         groups: ["reviewers".to_owned()].into(),
         grants: vec![Grant::on_all(Role::Reviewer), Grant::on_own(Role::Operator)],
+        delegation: None,
         disabled: false,
         deleted_at: None,
         created_at: NOW,
@@ -157,7 +159,7 @@ impl Fakes {
     /// Returns fakes on which no request waits.
     fn idle() -> Self {
         let mut fakes = Self::default();
-        fakes.queries.expect_pending_requests().returning(|_, _, _| Ok(Page::default()));
+        fakes.queries.expect_pending_requests().returning(|_, _, _, _| Ok(Page::default()));
         fakes
     }
 
@@ -261,7 +263,7 @@ async fn the_page_of_a_person_shows_roles_and_sessions_and_escapes_names() {
     assert_eq!(body.matches("This browser").count(), 1);
     assert_eq!(body.matches("/end\"").count(), 1, "{body}");
     let token = format!("name=\"form_token\" value=\"{}\"", text().form_token().expose());
-    assert_eq!(body.matches(&token).count(), 4, "{body}");
+    assert_eq!(body.matches(&token).count(), 5, "{body}");
     assert!(!body.contains(text().expose()));
 }
 

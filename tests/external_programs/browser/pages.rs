@@ -1,6 +1,7 @@
 //! Every page in every state, looked at by axe-core at two widths, dark and light: no violation, nothing
 //! too wide for a phone, and no message of the browser.
 
+use botarmy_tests::access::client_of;
 use botarmy_tests::external_programs::{chromium, node_modules};
 use botarmy_tests::prove::count;
 use botarmy_tests::server::TestServer;
@@ -10,8 +11,8 @@ use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 
 use super::driver::{
-    Driver, LOOKS, base_of, is_live, messages, overflow, picture, press, run, run_async, says,
-    show_on, sign_in, sign_in_with, tool, until,
+    Driver, LOOKS, Scheme, Screen, base_of, is_live, messages, overflow, picture, press, run,
+    run_async, says, show_on, sign_in, sign_in_with, tool, until,
 };
 use crate::alone;
 
@@ -99,8 +100,9 @@ impl Looker {
     }
 
     async fn click(&self, css: &str) {
+        // A small screen leaves out some elements, and shows others under the bar of the decision.
+        show_on(&self.browser, Screen::Desk, Scheme::Light).await;
         let element = until(&self.browser, css).await;
-        // A phone may show it under the bar of the decision.
         run_on(&element, "arguments[0].scrollIntoView({block: 'center'})").await;
         element.click().await.unwrap();
     }
@@ -118,14 +120,55 @@ async fn run_on(element: &WebElement, script: &str) {
 }
 
 /// Settings of a server whose tasks of the type `orchestrator` are done by hand, and whose requests
-/// expire with a rejection.
-const SETTINGS: [(&str, &str); 5] = [
+/// expire with a rejection, also right after its start.
+const SETTINGS: [(&str, &str); 6] = [
     ("BOTARMY_AGENTS__ORCHESTRATOR__RUNNER", "none"),
     ("BOTARMY_AGENTS__ORCHESTRATOR__RESERVE_TOKENS", "500"),
     ("BOTARMY_ORCHESTRATOR__ON_EXPIRY", "reject"),
     ("BOTARMY_ORCHESTRATOR__TIMER_INTERVAL_MS", "50"),
     ("BOTARMY_ORCHESTRATOR__RETRY_BACKOFF_MS", "1"),
+    ("BOTARMY_GATES__GRACE_S", "0"),
 ];
+
+/// Workflow with a gate of two people, one that cannot be met, and one before its step runs.
+const WORKFLOW: &str = r#"
+name = "gates"
+[[policy]]
+name = "pair"
+approvals = 2
+remind_after_s = [3600]
+escalate = [{ after_s = 7200, to = ["group:leads", "user:reader"] }]
+[[policy]]
+name = "security"
+groups = { security = 2 }
+[[policy]]
+name = "before"
+when = "before"
+[[step]]
+name = "Plan"
+phase = "1"
+agent = "analyst"
+inputs = ["user_input"]
+output = "project_plan"
+gate = "low"
+policy = "pair"
+[[step]]
+name = "Build"
+phase = "1"
+agent = "coder"
+inputs = ["user_input", "project_plan"]
+output = "source_code"
+gate = "low"
+policy = "before"
+[[step]]
+name = "Check"
+phase = "1"
+agent = "tester"
+inputs = ["source_code"]
+output = "test_results"
+gate = "low"
+policy = "security"
+"#;
 
 /// Document with all that Markdown has.
 const DOCUMENT: &str = "# Plan\n\nA text with `code`, **bold** and [a link](https://botarmy.example).\n\n\
@@ -167,13 +210,18 @@ async fn axe_finds_nothing_on_any_page_in_any_state() {
     let _alone = alone().await;
     let axe = std::fs::read_to_string(modules.join("axe-core/axe.min.js")).unwrap();
     let looks = count(1, 4) as usize;
-    let server = TestServer::with(&SETTINGS).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("gates.toml"), WORKFLOW).unwrap();
+    let workflows = ("BOTARMY_WORKFLOWS__DIR", folder.path().to_str().unwrap());
+    let settings: Vec<_> = SETTINGS.into_iter().chain([workflows]).collect();
+    let server = TestServer::with(&settings).await;
     let driver = Driver::start(chromium).await;
     let base = base_of(&server);
     let mut pages = Looker::new(&driver, &base, &axe, looks).await;
 
     first_time(&mut pages, &server).await;
     let finished = requests(&mut pages, &server).await;
+    gates(&mut pages, &server).await;
     projects(&mut pages, &server, &finished).await;
     tasks(&mut pages, &server).await;
     access(&mut pages, &server).await;
@@ -323,6 +371,126 @@ async fn requests(pages: &mut Looker, server: &TestServer) -> String {
     pages.at("request-budget", &format!("{budget}?choose=amend")).await;
     pages.at("usage-limited", &format!("/projects/{poor}/usage")).await;
     project
+}
+
+/// Requests under policies: with votes, with a discussion, after an amendment, before a step runs, and one
+/// that cannot be approved.
+async fn gates(pages: &mut Looker, server: &TestServer) {
+    let new = json!({
+        "name": "Two people", "description": "Letters to the neighbours", "workflow": "gates",
+    });
+    let project = id(&create(server, "/api/v1/projects", new).await, "id");
+    let other = client_of(server, "second person with a long name").await;
+    let respond = async |gate: &Value, body: Value| {
+        let path = format!("{}/api/v1/hitl/{}/respond", server.base, id(gate, "request_id"));
+        let answer = other.post(path).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    };
+    let seen = async |gate: &Value| {
+        let path = format!("/api/v1/hitl/{}", id(gate, "request_id"));
+        server.get(&path).await.1["subject"]["digest"].clone()
+    };
+
+    let plan = server.next_gate(&project).await.unwrap();
+    let request = format!("/requests/{}", id(&plan, "request_id"));
+    pages.at("request-policy", &request).await;
+    let vote = json!({
+        "action": "approve", "subject_digest": seen(&plan).await,
+        "comment": "All of it is clear, but the third goal could be shorter",
+    });
+    respond(&plan, vote).await;
+    pages.at("request-votes", &request).await;
+    pages.at("inbox-all", "/inbox?who=all&policy=pair").await;
+
+    // A delegation that is refused, and a discussion.
+    pages.open(&request).await;
+    pages.click("#acts summary").await;
+    until(&pages.browser, "#act-to").await.send_keys("someone else").await.unwrap();
+    pages.look("request-acts", "").await;
+    pages.click("#acts details button").await;
+    says(&pages.browser, "Nothing was changed.").await;
+    pages.look("request-act-refused", "status of 422").await;
+    pages.open(&request).await;
+    for text in ["Is **this** all?\n\n- one\n- `two`", "There is more in the second goal."] {
+        until(&pages.browser, "#say-text").await.send_keys(text).await.unwrap();
+        pages.click("#say button").await;
+        says(&pages.browser, "Your remark is in the discussion.").await;
+    }
+    pages.click("#part-discussion a.link").await;
+    until(&pages.browser, "#say [name='reply_to']").await;
+    until(&pages.browser, "#say-text").await.send_keys("Yes").await.unwrap();
+    pages.click("#say button").await;
+    until(&pages.browser, ".talk .talk").await;
+    pages.look("request-discussion", "").await;
+
+    // The other person amends it: the vote is void, and counts anew for the version.
+    let document = json!({"title": "Letters", "goals": ["Write", "Send"]});
+    let amend = json!({
+        "action": "amend", "amended_content": document, "subject_digest": seen(&plan).await,
+    });
+    respond(&plan, amend).await;
+    pages.at("request-voided", &request).await;
+    pages.at("request-changes-amended", &format!("{request}?view=changes")).await;
+    let approve = json!({"action": "approve", "subject_digest": seen(&plan).await});
+    assert_eq!(server.respond(&plan, approve).await.0, 200);
+    pages.at("request-approved-by-two", &request).await;
+
+    let build = server.next_gate(&project).await.unwrap();
+    pages.at("request-planned", &format!("/requests/{}", id(&build, "request_id"))).await;
+    pages.click("#acts [value='claim'] ~ button").await;
+    says(&pages.browser, "The request is reserved for you.").await;
+    pages.look("request-claimed", "").await;
+    let approve = json!({"action": "approve", "subject_digest": seen(&build).await});
+    assert_eq!(server.respond(&build, approve).await.0, 200);
+    let check = server.next_gate(&project).await.unwrap();
+    pages.at("request-unsatisfiable", &format!("/requests/{}", id(&check, "request_id"))).await;
+    pages.at("project-log-gates", &format!("/projects/{project}/log")).await;
+
+    // Questions with a schema: fields, and JSON.
+    let project = server.by_hand().await;
+    let ask = async |schema: Value| {
+        let question = "How shall the letters be printed?";
+        let body = json!({"project_id": project, "question": question, "response_schema": schema});
+        id(&create(server, "/api/v1/hitl", body).await, "request_id")
+    };
+    let fields = ask(json!({
+        "type": "object",
+        "properties": {
+            "copies": {"type": "integer", "title": "Number of copies", "minimum": 1, "default": 2},
+            "paper": {"enum": ["white", "blue"], "description": "Colour of the paper"},
+            "urgent": {"type": "boolean"},
+            "words": {"type": "string", "title": "Words for the printer"},
+        },
+        "required": ["paper"],
+    }))
+    .await;
+    pages.at("request-schema", &format!("/requests/{fields}")).await;
+    pages.send("#decide-form").await;
+    says(&pages.browser, "is required").await;
+    pages.look("request-schema-refused", "status of 422").await;
+    let list = ask(json!({"type": "array", "items": {"type": "string"}})).await;
+    pages.open(&format!("/requests/{list}")).await;
+    until(&pages.browser, "#response").await.send_keys("[1").await.unwrap();
+    pages.send("#decide-form").await;
+    says(&pages.browser, "Your answer is not JSON").await;
+    pages.look("request-json-refused", "status of 422").await;
+
+    // Another person answers while the administrator is away.
+    pages.open("/account").await;
+    until(&pages.browser, "#d-to").await.send_keys("nobody").await.unwrap();
+    run(&pages.browser, "document.querySelector('#d-until').value = '2035-01-01T10:00'").await;
+    pages.send("form.form").await;
+    says(&pages.browser, "Nothing was changed").await;
+    pages.look("account-refused", "status of 422").await;
+    let until_then = "document.querySelector('#d-to').value = 'second person with a long name'; \
+        document.querySelector('#d-until').value = \
+        new Date(Date.now() + 864e5).toISOString().slice(0, 16)";
+    run(&pages.browser, until_then).await;
+    pages.send("form.form").await;
+    says(&pages.browser, "The change is in force.").await;
+    pages.look("account-delegation", "").await;
+    pages.click("form.actions button").await;
+    says(&pages.browser, "The change is in force.").await;
 }
 
 /// Projects in each of their states, with their artifacts, logs and usage.

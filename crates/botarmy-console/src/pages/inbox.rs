@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use askama::Template;
+use botarmy_domain::hitl::PendingQuery;
 use botarmy_domain::{
-    DomainError, EntryFilter, Error, EventType, HitlRequest, HitlStatus, Project, ProjectStatus,
+    DomainError, EntryFilter, Error, EventType, HitlRequest, HitlStatus, Project, ProjectId,
+    ProjectStatus,
 };
 use botarmy_web::Problem;
 use serde::Deserialize;
@@ -33,6 +35,12 @@ struct InboxQuery {
     agent: Option<String>,
     /// `decided`, or absent for those that wait.
     tab: Option<String>,
+    /// `all`, or absent for those that the person may answer.
+    who: Option<String>,
+    policy: Option<String>,
+    group: Option<String>,
+    /// `1` for those that should have been answered by now.
+    overdue: Option<String>,
 }
 
 impl InboxQuery {
@@ -47,6 +55,23 @@ impl InboxQuery {
             kind: kind.transpose()?,
             project: choice::given("project", self.project.as_deref())?,
             agent: choice::given("agent", self.agent.as_deref())?,
+        })
+    }
+
+    /// Returns the selection of requests.
+    fn pending(&self, project: Option<ProjectId>) -> Result<PendingQuery, Problem> {
+        let is = |name: &'static str, text: &Option<String>, word: &str| match text.as_deref() {
+            None | Some("") => Ok(false),
+            Some(text) if text == word => Ok(true),
+            Some(_) => Err(Problem::invalid(name, format!("must be {word}, or be left out"))),
+        };
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        Ok(PendingQuery {
+            project,
+            policy: given(&self.policy),
+            group: given(&self.group),
+            mine: !is("who", &self.who, "all")?,
+            overdue: is("overdue", &self.overdue, "1")?,
         })
     }
 
@@ -68,6 +93,11 @@ struct InboxTemplate {
     waiting: Waiting,
     is_decided: bool,
     is_filtered: bool,
+    /// Whether requests are shown that the person may not answer, too.
+    is_all: bool,
+    policy: String,
+    group: String,
+    is_overdue: bool,
     kinds: Vec<Choice>,
     agents: Vec<Choice>,
     /// Project of the filter, with its name.
@@ -88,6 +118,7 @@ struct WaitingListTemplate<'a> {
     prefix: &'a str,
     list: &'a ListView,
     is_filtered: bool,
+    is_all: bool,
     running: Vec<RunningView>,
     /// Whether there is no project yet.
     is_first_use: bool,
@@ -105,12 +136,19 @@ struct DecidedTemplate<'a> {
 pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> {
     let query: InboxQuery = context.query_beside_part()?;
     let (filter, is_decided) = (query.filter()?, query.is_decided()?);
-    let read = queue::read(&context).await?;
+    let pending = query.pending(filter.project)?;
+    let mut read = queue::read(&context).await?;
     let waiting = read.count();
+    let mine = PendingQuery { mine: true, ..PendingQuery::default() };
+    if pending != mine && !is_decided {
+        read = queue::read_of(&context, &pending).await?;
+    }
+    let is_filtered = !filter.is_none() || PendingQuery { mine: true, ..pending.clone() } != mine;
     let list = if is_decided {
         decided_part(&context).await?
     } else {
-        waiting_part(&context, &filter, read.requests, waiting).await?
+        let shown = Shown { filter: &filter, is_filtered, is_all: !pending.mine };
+        waiting_part(&context, shown, read.requests, waiting).await?
     };
     if let Some(name) = context.part() {
         return context.respond_part(name, &[&list]);
@@ -129,16 +167,29 @@ pub(crate) async fn show(context: PageContext) -> Result<HttpResponse, Problem> 
         list,
         waiting,
         is_decided,
-        is_filtered: !filter.is_none(),
+        is_filtered,
+        is_all: !pending.mine,
+        policy: pending.policy.unwrap_or_default(),
+        group: pending.group.unwrap_or_default(),
+        is_overdue: pending.overdue,
         kinds: kinds(&filter),
         agents: choice::agents(filter.agent),
         project,
     })
 }
 
+/// Selection of the requests that are shown.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    filter: &'a Filter,
+    /// Whether some of those that wait are left out.
+    is_filtered: bool,
+    is_all: bool,
+}
+
 async fn waiting_part(
     context: &PageContext,
-    filter: &Filter,
+    Shown { filter, is_filtered, is_all }: Shown<'_>,
     requests: Vec<Arc<HitlRequest>>,
     waiting: Waiting,
 ) -> Result<Part, Problem> {
@@ -149,7 +200,7 @@ async fn waiting_part(
     let sizes = sizes(context, shown.iter().take(inbox::MAX_ROWS)).await?;
     let list = inbox::list(shown, &names, &sizes, now);
     let (mut running, mut is_first_use) = (Vec::new(), false);
-    if list.is_empty() && filter.is_none() {
+    if list.is_empty() && !is_filtered {
         let projects = projects(context, Some(ProjectStatus::Active)).await?;
         is_first_use = projects.is_empty() && projects_exist(context).await?.is_empty();
         running = projects.iter().map(|project| running_view(context, project)).collect();
@@ -162,7 +213,8 @@ async fn waiting_part(
         &WaitingListTemplate {
             prefix: &context.path(""),
             list: &list,
-            is_filtered: !filter.is_none(),
+            is_filtered,
+            is_all,
             running,
             is_first_use,
             waiting,

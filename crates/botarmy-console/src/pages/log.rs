@@ -224,6 +224,7 @@ fn way(via: &str) -> &str {
         Ok(Via::Console) => "the console",
         Ok(Via::Terminal) => "the terminal",
         Ok(Via::Mcp) => "an MCP server",
+        Ok(Via::Link) => "an answer link",
         Err(_) => via,
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod find;
 pub(crate) mod help;
 pub(crate) mod inbox;
 pub(crate) mod keys;
+pub(crate) mod link;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod members;

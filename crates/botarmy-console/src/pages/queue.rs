@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use botarmy_domain::hitl::PendingQuery;
 use botarmy_domain::{DomainError, Error, HitlRequest, HitlRequestId};
 use botarmy_web::Problem;
 
@@ -30,12 +31,18 @@ impl Queue {
     }
 }
 
-/// Reads the requests of all projects that wait.
+/// Reads the requests of all projects that wait for the person.
 pub(super) async fn read(context: &PageContext) -> Result<Queue, Problem> {
+    read_of(context, &PendingQuery { mine: true, ..PendingQuery::default() }).await
+}
+
+/// Reads the requests that a query selects.
+pub(super) async fn read_of(context: &PageContext, query: &PendingQuery) -> Result<Queue, Problem> {
     let mut queue = Queue::default();
     let mut after: Option<HitlRequestId> = None;
     loop {
-        let page = context.console.queries.pending_requests(context.caller(), after, WINDOW).await;
+        let (queries, query) = (&context.console.queries, query.clone());
+        let page = queries.pending_requests(context.caller(), query, after, WINDOW).await;
         let page = match page {
             // A person without any role has an empty inbox.
             Err(Error::Refused(DomainError::NotPermitted { .. })) => return Ok(queue),

@@ -1,9 +1,10 @@
 //! Requests to people: the page of one, its answer, and the answer to several together.
 
+mod act;
+mod act_form;
 mod answer;
 mod asked;
 mod content;
-mod document;
 mod load;
 mod page;
 mod together;
@@ -15,6 +16,7 @@ use botarmy_web::Problem;
 
 use crate::context::PageContext;
 
+pub(crate) use act::act;
 pub(crate) use answer::answer;
 pub(crate) use together::{answer_together, show_together};
 
@@ -25,6 +27,6 @@ pub(crate) async fn show(
 ) -> Result<HttpResponse, Problem> {
     let query: asked::ReviewQuery = context.query_beside_part()?;
     let subject = load::load(&context, load::id(&path)?).await?;
-    let notice = query.notice(&subject, context.caller());
+    let notice = query.notice(&context, &subject);
     page::respond(&context, &subject, &query, asked::Typed::default(), notice, StatusCode::OK).await
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Mutex;
 
-use botarmy_domain::hitl::Review;
+use botarmy_domain::decide::eligibility::{Eligibility, GateView};
+use botarmy_domain::hitl::{GateSettings, Review};
 use botarmy_domain::idempotency::ALREADY_REPLIED;
 use botarmy_domain::{
     Artifact, ArtifactType, CallKey, CallReply, DomainError, Error, HitlKind, HitlRequest,
-    HitlState, KeptReply, OnExpiry, ProjectStatus, Reply, RequestDigest, Responded, Response,
-    StoreError, Subject,
+    HitlState, KeptReply, OnExpiry, Project, ProjectStatus, Reply, RequestDigest, Responded,
+    Response, StoreError, Subject,
 };
 use serde_json::{Value, json};
 
@@ -17,14 +18,14 @@ use crate::view::samples::{
 };
 
 /// Returns a person who may answer requests.
-fn reviewer() -> Option<Caller> {
+pub(super) fn reviewer() -> Option<Caller> {
     let principal = ada();
     let rights = Rights::of(&principal.grants, None);
     Some(Caller::proven(&principal, Authentication::Session, session(2).id, rights))
 }
 
 /// Returns a console with one request, which waits unless its state is another.
-fn with(request: &HitlRequest, artifacts: &[Artifact]) -> Fakes {
+pub(super) fn with(request: &HitlRequest, artifacts: &[Artifact]) -> Fakes {
     let mut fakes = Fakes::default();
     let one = Arc::new(request.clone());
     let subject: Vec<_> = artifacts.last().cloned().map(Arc::new).into_iter().collect();
@@ -32,13 +33,17 @@ fn with(request: &HitlRequest, artifacts: &[Artifact]) -> Fakes {
     let is_pending = request.state == HitlState::Pending;
     let queries = &mut fakes.queries;
     let known = Arc::clone(&one);
-    queries
-        .expect_pending_requests()
-        .returning(move |_, _, _| Ok(is_pending.then(|| Arc::clone(&known)).into_iter().collect()));
+    queries.expect_pending_requests().returning(move |_, _, _, _| {
+        Ok(is_pending.then(|| Arc::clone(&known)).into_iter().collect())
+    });
     let known = Arc::clone(&one);
     queries.expect_review().returning(move |_, _| {
         Ok(Review { request: Arc::clone(&known), artifacts: subject.clone() })
     });
+    let known = Arc::clone(&one);
+    queries
+        .expect_gate()
+        .returning(move |caller, _| Ok(gate_view(&known, &project_at("Project Planning"), caller)));
     let known = Arc::clone(&one);
     queries
         .expect_requests()
@@ -53,7 +58,19 @@ fn with(request: &HitlRequest, artifacts: &[Artifact]) -> Fakes {
     fakes
 }
 
-fn path(rest: &str) -> String {
+/// Returns a request with what a caller may do with it on a server without further rules.
+pub(super) fn gate_view(
+    request: &Arc<HitlRequest>,
+    project: &Project,
+    caller: &Caller,
+) -> GateView {
+    let settings = GateSettings::default();
+    let eligibility = Eligibility { request, project, settings: &settings, roster: None };
+    let allowed = eligibility.allowed(caller, NOW);
+    GateView { request: Arc::clone(request), allowed }
+}
+
+pub(super) fn path(rest: &str) -> String {
     format!("/console/requests/{}{rest}", request_id(1))
 }
 
@@ -63,7 +80,7 @@ fn fields(request: &HitlRequest, rest: &str) -> String {
     format!("form_token={}&key=k1&subject_digest={digest}&{rest}", token.expose())
 }
 
-async fn post(fakes: Fakes, request: &HitlRequest, rest: &str) -> Answer {
+pub(super) async fn post(fakes: Fakes, request: &HitlRequest, rest: &str) -> Answer {
     fakes.send_as(form(&path("/answer"), &fields(request, rest)), reviewer()).await
 }
 
@@ -74,17 +91,28 @@ fn reply(by: &str) -> Reply {
         content: None,
         comment: Some("Good".to_owned()),
         amended_content: None,
+        principal: None,
+        entry: None,
+        response: None,
     }
 }
 
-fn responded(request: &HitlRequest) -> Responded {
+pub(super) fn responded(request: &HitlRequest) -> Responded {
     let request = HitlRequest { state: HitlState::Approved(reply("ada")), ..request.clone() };
     let request = Arc::new(request);
-    Responded { request, workflow_resumed: true, project_halted: false, replayed: false }
+    Responded {
+        request,
+        workflow_resumed: true,
+        project_halted: false,
+        replayed: false,
+        entry: None,
+        needs: botarmy_domain::hitl::Needs::default(),
+        is_decided: true,
+    }
 }
 
 /// Returns what a person reads on a page of a request.
-fn contains(answer: &Answer, parts: &[&str]) {
+pub(super) fn contains(answer: &Answer, parts: &[&str]) {
     for part in parts {
         assert!(answer.body.contains(part), "{part}: {}", answer.body);
     }
@@ -236,6 +264,9 @@ async fn the_first_form_asks_and_the_second_commits() {
             comment: Some("Good\nwork".to_owned()),
             amended_content: None,
             subject_digest: Some(digest.clone()),
+            response: None,
+            in_bulk: false,
+            link: None,
         };
         assert_eq!(response, expected);
         let call = caller.keyed_call().expect("the call has the key of the form");
@@ -655,13 +686,18 @@ async fn a_person_with_a_part_in_the_document_learns_it_before_answering() {
         Some(botarmy_domain::Actor { name: "ada <b>".into(), principal: Some(ada().id) });
     let mut fakes = Fakes::default();
     let project = Arc::new(project);
+    let known = Arc::clone(&project);
+    fakes
+        .queries
+        .expect_gate()
+        .returning(move |caller, _| Ok(gate_view(&pending().into(), &known, caller)));
     fakes.queries.expect_project().returning(move |_, _| Ok(Arc::clone(&project)));
     let given = with(&pending(), &[plan_document()]);
     // The expectations that come first count.
     fakes.queries.expect_review().returning(|_, _| {
         Ok(Review { request: pending().into(), artifacts: vec![plan_document().into()] })
     });
-    fakes.queries.expect_pending_requests().returning(|_, _, _| Ok(Page::default()));
+    fakes.queries.expect_pending_requests().returning(|_, _, _, _| Ok(Page::default()));
     fakes.queries.expect_requests().returning(|_, _, _, _, _| Ok(Page::default()));
     let answer = fakes.send_as(get(&path("")), reviewer()).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -688,7 +724,7 @@ async fn when_the_store_fails_on_the_way_each_answer_is_accounted_for() {
         if *count > 5 { Err(fail().into()) } else { Ok(of(n).into()) }
     });
     fakes.queries.expect_project().returning(|_, _| Ok(project_at("Project Planning").into()));
-    fakes.queries.expect_pending_requests().returning(move |_, _, _| Err(fail().into()));
+    fakes.queries.expect_pending_requests().returning(move |_, _, _, _| Err(fail().into()));
     let given = responded(&pending());
     let times = Arc::new(Mutex::new(0));
     fakes.gates.expect_respond().times(2).returning(move |_, _, _| {

@@ -1,8 +1,9 @@
 //! The page with one's own name, roles and sessions, as it is shown.
 
+use botarmy_domain::hitl::Delegation;
 use botarmy_domain::ports::UsedSession;
 use botarmy_domain::{
-    AddressClass, Authentication, Caller, Grant, GrantTarget, Principal, PrincipalKind,
+    AddressClass, Authentication, Caller, Grant, GrantTarget, Principal, PrincipalKind, Timestamp,
 };
 
 use super::time::TimeView;
@@ -43,6 +44,32 @@ pub(crate) struct SessionView {
     pub(crate) started: TimeView,
     pub(crate) last_used: TimeView,
     pub(crate) expires: TimeView,
+}
+
+/// Person who answers in the place of another, until a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DelegationView {
+    /// Name, for those who may read it.
+    pub(crate) to: Option<String>,
+    pub(crate) id: String,
+    pub(crate) is_active: bool,
+    pub(crate) from: TimeView,
+    pub(crate) until: TimeView,
+}
+
+/// Returns a standing delegation as it is shown.
+pub(crate) fn delegation(
+    delegation: &Delegation,
+    name: Option<String>,
+    now: Timestamp,
+) -> DelegationView {
+    DelegationView {
+        to: name,
+        id: delegation.to.to_string(),
+        is_active: delegation.is_active(now),
+        from: delegation.from.into(),
+        until: delegation.until.into(),
+    }
 }
 
 /// Returns what the page of a person shows. The sessions are those of the person, the newest first.

@@ -7,12 +7,12 @@ use botarmy_domain::{
     AgentType, HitlKind, HitlRequest, HitlRequestId, HitlStatus, ProjectId, Timestamp,
 };
 
-use super::amounts;
 use super::icon::Icon;
 use super::request::{self, Case, Deadline};
 use super::sentence::Sentence;
 use super::texts;
 use super::time::{TimeView, duration, seconds};
+use super::{amounts, gate};
 
 /// Largest number of rows on a page.
 pub(crate) const MAX_ROWS: usize = 100;
@@ -33,6 +33,10 @@ pub(crate) struct RowView {
     pub(crate) deadline: Deadline,
     pub(crate) kind: &'static str,
     pub(crate) project: String,
+    /// Whether people should have answered by now.
+    pub(crate) is_overdue: bool,
+    /// Name of the policy, if it has one.
+    pub(crate) policy: Option<String>,
     /// Short facts, each a few words.
     pub(crate) facts: Vec<String>,
     /// Digest of the subject, if the request can be answered together with others.
@@ -164,6 +168,8 @@ fn row(request: &HitlRequest, names: &Names, size: Option<u64>, now: Timestamp) 
         deadline: request::expiry(request, now),
         kind: texts::kind(request.kind, request.budget.is_some()),
         project,
+        is_overdue: gate::is_overdue(request, now),
+        policy: Some(request.pinned_policy().policy.name.clone()).filter(|name| !name.is_empty()),
         facts: facts(request, size, now),
         digest: (Case::of(request) == Case::Review).then(|| request.subject.digest.clone()),
     }
@@ -180,6 +186,10 @@ fn facts(request: &HitlRequest, size: Option<u64>, now: Timestamp) -> Vec<String
     if request.kind == HitlKind::Question && !request.options.is_empty() {
         let count = request.options.len();
         facts.push(texts::counted(count, "suggested answer", "suggested answers"));
+    }
+    facts.extend(gate::progress(request));
+    if request.round > 1 {
+        facts.push(format!("round {}", request.round));
     }
     if request.previous_request_id.is_some() {
         facts.push("asked again".to_owned());

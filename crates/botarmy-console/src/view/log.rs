@@ -6,7 +6,7 @@ use botarmy_domain::{AgentStatusKind, Entry, EventType, HitlAction, ProjectStatu
 use super::document;
 use super::sentence::Sentence;
 use super::texts;
-use super::time::TimeView;
+use super::time::{TimeView, duration};
 
 /// Longest text of a person or an agent in a sentence, in characters.
 const MAX_QUOTE: usize = 160;
@@ -194,6 +194,85 @@ fn sentence(entry: &Entry) -> (String, Sentence, Option<String>) {
             let comment = response.response_comment.as_deref().map_or_else(String::new, said);
             let lead = response.step.unwrap_or_else(|| "Request".to_owned());
             (lead, by(verb).text(comment), Some(response.subject_digest))
+        }
+        EventPayload::HitlVoteCast(vote) => {
+            let verb = match vote.action {
+                HitlAction::Approve => "an approval",
+                HitlAction::Reject => "a rejection",
+                HitlAction::Amend => "an amendment",
+            };
+            let mut rest = Sentence::from(format!("got {verb} by ")).name(entry.actor());
+            if let Some(of) = &vote.on_behalf_of {
+                rest = rest.text(" for ").name(&of.name);
+            }
+            let more = match vote.needs.approvals {
+                0 => String::new(),
+                more => format!(", {more} more needed"),
+            };
+            let comment = vote.response_comment.as_deref().map_or_else(String::new, said);
+            let lead = vote.step.unwrap_or_else(|| "Request".to_owned());
+            (lead, rest.text(more + &comment), Some(vote.subject_digest))
+        }
+        EventPayload::HitlVoteWithdrawn(withdrawn) => {
+            let what = match withdrawn.action {
+                HitlAction::Reject => "rejection taken back",
+                _ => "approval taken back",
+            };
+            plain("Request:", by(what))
+        }
+        EventPayload::HitlSubjectChanged(changed) => {
+            let voided = match changed.voided {
+                0 => String::new(),
+                1 => "; one vote is void".to_owned(),
+                voided => format!("; {voided} votes are void"),
+            };
+            let rest = by("its subject was replaced").text(voided);
+            ("Request:".to_owned(), rest, Some(changed.subject.digest))
+        }
+        EventPayload::HitlClaimed(_) => plain("Request", by("reserved")),
+        EventPayload::HitlUnclaimed(unclaimed) => {
+            let rest = Sentence::from("of ").name(unclaimed.claimed_by.name).text(" ended by ");
+            plain("Reservation", rest.name(entry.actor()))
+        }
+        EventPayload::HitlDelegated(delegated) => {
+            let rest = Sentence::from("delegated from ")
+                .name(delegated.of.name)
+                .text(" to ")
+                .name(delegated.to.name);
+            let comment = delegated.comment.as_deref().map_or_else(String::new, said);
+            plain("Request", rest.text(comment))
+        }
+        EventPayload::HitlCommented(commented) => {
+            let what = if commented.reply_to.is_some() { "answered" } else { "made" };
+            plain("Remark", by(what).text(said(&commented.text)))
+        }
+        EventPayload::HitlReminded(reminded) => {
+            let rest = if reminded.by_hand { by("sent") } else { "sent".into() };
+            plain("Reminder", rest.text(said(&reminded.question)))
+        }
+        EventPayload::HitlEscalated(escalated) => {
+            let to: Vec<_> = escalated.to.iter().map(ToString::to_string).collect();
+            let rest = if escalated.by_hand { by("escalated") } else { "escalated".into() };
+            plain("Request", rest.text(" to ").name(to.join(", ")).text(said(&escalated.question)))
+        }
+        EventPayload::HitlExtended(extended) => {
+            let time = duration(extended.by_s.into());
+            let reason = extended.comment.as_deref().map_or_else(String::new, said);
+            plain("Request", by(&format!("given {time} more")).text(reason))
+        }
+        EventPayload::HitlUnsatisfiable(unsatisfiable) => {
+            let more = unsatisfiable.needs.approvals;
+            let rest = format!("cannot be approved: too few people are left, {more} more needed");
+            plain("Request", rest.into())
+        }
+        EventPayload::HitlLinkIssued(issued) => {
+            let rest = Sentence::from("for ").name(issued.link.person.name).text(" made by ");
+            plain("Link to a request", rest.name(entry.actor()))
+        }
+        EventPayload::HitlLinkRevoked(_) => plain("Link to a request", by("revoked")),
+        EventPayload::DelegationChanged(changed) => {
+            let how = if changed.delegation.is_some() { "set" } else { "ended" };
+            plain("Standing delegation", by(how))
         }
         EventPayload::HitlTimeout(timeout) => {
             plain("Request expired", format!("and is {}", timeout.status).into())

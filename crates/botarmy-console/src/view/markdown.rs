@@ -29,6 +29,16 @@ const EXTERNAL: &str = "rel=\"noopener noreferrer nofollow\"";
 
 /// Returns a text as HTML, with ids for its headings.
 pub(crate) fn render(text: &str) -> Markup {
+    written(text, Writer::default())
+}
+
+/// Returns a short text beside a document as HTML. Its headings are paragraphs, so that they are none of
+/// the page.
+pub(crate) fn words(text: &str) -> Markup {
+    written(text, Writer { is_remark: true, ..Writer::default() })
+}
+
+fn written(text: &str, mut writer: Writer) -> Markup {
     // The parser takes very long for lines that open thousands of lists.
     if text.len() > MAX_BYTES || text.lines().any(|line| opened(line) > MAX_OPENED) {
         return plain(text);
@@ -44,7 +54,6 @@ pub(crate) fn render(text: &str) -> Markup {
         })
         .collect();
     definitions.sort_unstable();
-    let mut writer = Writer::default();
     for event in parser {
         writer.event(event);
     }
@@ -120,6 +129,8 @@ struct Writer {
     is_in_link: bool,
     /// Ids of headings, with the last number that was added to each to make another.
     ids: BTreeMap<String, usize>,
+    /// Whether headings become paragraphs.
+    is_remark: bool,
 }
 
 impl Writer {
@@ -317,6 +328,12 @@ impl Writer {
 
     fn end_heading(&mut self, level: u8, outer: Markup, text: &str) {
         let inner = std::mem::replace(&mut self.html, outer);
+        if self.is_remark {
+            self.html.push_tags("<p><strong>");
+            self.html.push(&inner);
+            self.html.push_tags("</strong></p>");
+            return;
+        }
         let (start, end) = match level {
             2 => ("<h2 id=\"", "</h2>"),
             3 => ("<h3 id=\"", "</h3>"),

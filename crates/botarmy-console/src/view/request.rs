@@ -2,6 +2,7 @@
 //! consequences.
 
 use botarmy_domain::budget::{BudgetQuestion, Limit};
+use botarmy_domain::hitl::Veto;
 use botarmy_domain::workflow::{Next, Workflow};
 use botarmy_domain::{
     AgentType, BudgetKey, HitlAction, HitlKind, HitlRequest, OnExpiry, Progress, Project,
@@ -27,6 +28,8 @@ pub(crate) enum Case {
     Review,
     /// A document that would replace an approved one.
     Replacement,
+    /// A step before it runs.
+    Planned,
     /// A failed task.
     Failure,
     /// A loop that did not reach its end.
@@ -42,6 +45,7 @@ impl Case {
         match request.kind {
             _ if request.budget.is_some() => Self::Budget,
             HitlKind::Approval if request.replaces.is_some() => Self::Replacement,
+            HitlKind::Approval if request.planned.is_some() => Self::Planned,
             HitlKind::Approval => Self::Review,
             HitlKind::Question => Self::Question,
             HitlKind::Failure if request.options.first().is_some_and(|o| o == ANOTHER_ROUND) => {
@@ -51,9 +55,9 @@ impl Case {
         }
     }
 
-    /// Returns whether a document is under review.
+    /// Returns whether a document or a step is under review.
     pub(crate) const fn is_review(self) -> bool {
-        matches!(self, Self::Review | Self::Replacement)
+        matches!(self, Self::Review | Self::Replacement | Self::Planned)
     }
 }
 
@@ -68,6 +72,8 @@ pub(crate) fn title(request: &HitlRequest, project: &str) -> Sentence {
         (Case::Review, None, None) => "Approve the result of the task?".to_owned(),
         (Case::Replacement, Some(subject), _) => format!("Replace the approved {subject}?"),
         (Case::Replacement, None, _) => "Replace the approved document?".to_owned(),
+        (Case::Planned, _, Some(step)) => format!("Run the step “{step}”?"),
+        (Case::Planned, ..) => "Run the step?".to_owned(),
         (Case::Failure, _, Some(step)) => format!("“{step}” failed. Try again?"),
         (Case::Failure, _, None) => {
             let agent = request.agent.map_or("agent", texts::agent);
@@ -99,8 +105,8 @@ fn shortened(text: &str) -> String {
 /// Returns the name of the subject, for breadcrumbs.
 pub(crate) fn subject(request: &HitlRequest) -> &'static str {
     match request.subject.artifacts.first() {
-        Some(artifact) => texts::artifact(artifact.artifact_type),
-        None => texts::kind(request.kind, request.budget.is_some()),
+        Some(artifact) if request.planned.is_none() => texts::artifact(artifact.artifact_type),
+        _ => texts::kind(request.kind, request.budget.is_some()),
     }
 }
 
@@ -110,6 +116,7 @@ pub(crate) fn icon(request: &HitlRequest) -> (Icon, &'static str) {
         Case::Failure | Case::Loop => (Icon::Warning, "bad"),
         Case::Budget => (Icon::Money, "bad"),
         Case::Question => (Icon::Question, "ask"),
+        Case::Planned => (Icon::Play, ""),
         Case::Review | Case::Replacement => {
             let is_source = request.subject.artifacts.first().is_some_and(|artifact| {
                 artifact.artifact_type == botarmy_domain::ArtifactType::SourceCode
@@ -185,14 +192,50 @@ pub(crate) fn answer(
     project: &Project,
     version: usize,
 ) -> AnswerView {
-    let (label, button) = labels(case, action, project, version);
-    let consequence = consequence(case, action, request, project);
+    let (label, mut button) = labels(case, action, project, version);
+    let consequence =
+        of_vote(action, request).unwrap_or_else(|| consequence(case, action, request, project));
+    if action == HitlAction::Reject && !ends_alone(request) {
+        "Reject".clone_into(&mut button);
+    }
     let (action, key, class, icon) = match action {
         HitlAction::Approve => ("approve", "a", "ok", Icon::Check),
         HitlAction::Amend => ("amend", "m", "primary", Icon::Pencil),
         HitlAction::Reject => ("reject", "r", "danger", Icon::Cross),
     };
     AnswerView { action, label, key, consequence, button, class, icon }
+}
+
+/// Whether one rejection is sure to end a request.
+fn ends_alone(request: &HitlRequest) -> bool {
+    let policy = &request.pinned_policy().policy;
+    policy.approvals() == 1 || policy.veto == Veto::Any
+}
+
+/// Returns the consequence of an answer that does not decide by itself, where several people have to approve.
+fn of_vote(action: HitlAction, request: &HitlRequest) -> Option<String> {
+    let policy = &request.pinned_policy().policy;
+    let missing = request.needs().approvals;
+    match action {
+        HitlAction::Approve if missing > 1 => Some(match missing - 1 {
+            1 => "It counts. One more person has to approve after you.".to_owned(),
+            more => format!("It counts. {more} more people have to approve after you."),
+        }),
+        HitlAction::Reject if !ends_alone(request) => Some(match &policy.veto {
+            Veto::Groups(_) => "It ends the request if it comes from a group that may do that, or \
+                                if as many reject as have to approve."
+                .to_owned(),
+            _ => format!("It counts. {} rejections end the request.", policy.approvals()),
+        }),
+        HitlAction::Amend if policy.approvals() > 1 && request.planned.is_none() => {
+            let agent = request.agent.map_or("agent", texts::agent);
+            Some(format!(
+                "The {agent} revises it with your feedback. A version of your own takes its place, and \
+                 voids all votes."
+            ))
+        }
+        _ => None,
+    }
 }
 
 fn labels(
@@ -213,6 +256,8 @@ fn labels(
         (Case::Replacement, HitlAction::Reject) => {
             ("Reject", "Reject and keep the approved one".to_owned())
         }
+        (Case::Planned, HitlAction::Approve) => ("Approve", "Approve and let it run".to_owned()),
+        (Case::Planned, HitlAction::Amend) => ("Ask for changes", "Ask for changes".to_owned()),
         (Case::Review | Case::Replacement, HitlAction::Amend) => {
             ("Amend", "Send back with feedback".to_owned())
         }
@@ -248,6 +293,13 @@ fn consequence(case: Case, action: HitlAction, request: &HitlRequest, project: &
         (Case::Review, HitlAction::Approve) => after_approval(step, project),
         (Case::Review, HitlAction::Amend) => {
             format!("The {agent} revises it with your feedback, or you replace the document.")
+        }
+        (Case::Planned, HitlAction::Approve) => match project.status() {
+            ProjectStatus::Paused => format!("The {agent} starts when the project is resumed."),
+            _ => format!("The {agent} starts immediately."),
+        },
+        (Case::Planned, HitlAction::Amend) => {
+            "The step is planned again with your words, and reviewed once more.".to_owned()
         }
         (Case::Replacement, HitlAction::Approve) => {
             "The steps that follow use it in place of the approved one.".to_owned()

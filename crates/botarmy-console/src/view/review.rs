@@ -11,6 +11,7 @@ use botarmy_domain::{
 use serde_json::Value;
 
 use super::document;
+use super::gate;
 use super::icon::Icon;
 use super::inbox::outcome;
 use super::markup::Markup;
@@ -19,9 +20,14 @@ use super::sentence::Sentence;
 use super::texts;
 use super::time::TimeView;
 
+/// Remark of the server on a request that nobody has answered.
+const NO_ANSWER: &str = "nobody answered in time";
+
 /// Tab of the subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tab {
+    /// A step before it runs.
+    Plan,
     Document,
     Preview,
     Files,
@@ -32,7 +38,8 @@ pub(crate) enum Tab {
 }
 
 impl Tab {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Plan,
         Self::Document,
         Self::Preview,
         Self::Files,
@@ -44,6 +51,7 @@ impl Tab {
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
+            Self::Plan => "plan",
             Self::Document => "document",
             Self::Preview => "preview",
             Self::Files => "files",
@@ -56,6 +64,7 @@ impl Tab {
 
     pub(crate) const fn label(self) -> &'static str {
         match self {
+            Self::Plan => "Plan",
             Self::Document => "Document",
             Self::Preview => "Preview",
             Self::Files => "Files",
@@ -83,6 +92,7 @@ pub(crate) struct StateView {
     pub(crate) facts: Vec<String>,
     pub(crate) requested: TimeView,
     pub(crate) deadline: Option<Deadline>,
+    pub(crate) is_overdue: bool,
     /// Decision, end or expiry, if it is over.
     pub(crate) outcome: Option<OutcomeView>,
     /// Sentence about the question that the title does not say.
@@ -99,15 +109,20 @@ pub(crate) struct OutcomeView {
     pub(crate) consequence: Option<String>,
 }
 
-/// Returns the state of a request. `versions` are those of its document up to itself.
+/// Returns the state of a request. `versions` are those of its document up to itself. `may_answer` says
+/// whether the person who reads it may answer now.
 pub(crate) fn state(
     request: &HitlRequest,
     project: &Project,
     versions: &[Arc<Artifact>],
+    may_answer: bool,
     now: Timestamp,
 ) -> StateView {
-    let (status, class, icon) = outcome(request.status());
+    let (mut status, class, icon) = outcome(request.status());
     let is_pending = request.status() == HitlStatus::Pending;
+    if is_pending && !may_answer {
+        status = "Waiting for others";
+    }
     let mut facts = Vec::new();
     facts.extend(request.step.clone());
     if let Some(agent) = request.agent {
@@ -119,7 +134,9 @@ pub(crate) fn state(
             _ => agent.to_owned(),
         });
     }
+    facts.extend(gate::progress(request).filter(|_| is_pending));
     StateView {
+        is_overdue: gate::is_overdue(request, now),
         title: request::title(request, &project.name),
         status,
         class,
@@ -137,6 +154,10 @@ pub(crate) fn state(
 /// Returns what the question says beyond the title.
 fn remark(request: &HitlRequest) -> Option<String> {
     let case = request::Case::of(request);
+    if case == request::Case::Planned {
+        // The page shows the plan itself.
+        return None;
+    }
     let text = if case == request::Case::Review {
         request.question.split_once("good to go on with?").map_or("", |(_, rest)| rest)
     } else {
@@ -269,7 +290,12 @@ pub(crate) fn trail(
     }
     let events = request.history.iter().filter_map(|event| {
         let text = match event.action.as_str() {
-            "extend" => "Nobody answered in time; the request keeps waiting",
+            "extend" if event.comment.as_deref() == Some(NO_ANSWER) => {
+                "Nobody answered in time; the request keeps waiting"
+            }
+            "extend" => "Given more time by",
+            "withdraw" => "An answer was taken back by",
+            "escalate" => "Escalated by",
             "expire" => "Expired without an answer",
             "cancel" => "Cancelled",
             "subject_changed" => "The document was replaced by",
@@ -399,8 +425,11 @@ mod tests {
             content: None,
             comment: Some("Good".to_owned()),
             amended_content: None,
+            principal: None,
+            entry: None,
+            response: None,
         });
-        let view = state(&request, &project_at("Project Planning"), &[], NOW);
+        let view = state(&request, &project_at("Project Planning"), &[], true, NOW);
         let outcome = view.outcome.unwrap();
         assert_eq!(outcome.sentence.to_string(), "Approved by <bdi>ops-key</bdi>");
         assert_eq!(

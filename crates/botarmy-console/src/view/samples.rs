@@ -98,5 +98,18 @@ pub(crate) fn request() -> HitlRequest {
         expires_at: Timestamp::from_micros(NOW.micros() + 86_400_000_000),
         created_at: Timestamp::from_micros(NOW.micros() - 840_000_000),
         updated_at: NOW,
+        policy: None,
+        planned: None,
+        response_schema: None,
+        round: 1,
+        assignees: Vec::new(),
+        escalated_to: Vec::new(),
+        delegates: Vec::new(),
+        votes: Vec::new(),
+        claim: None,
+        comments: Vec::new(),
+        links: Vec::new(),
+        unsatisfiable: false,
+        schedule: botarmy_domain::hitl::Schedule::default(),
     }
 }

@@ -8,6 +8,15 @@ pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
 }
 
+/// Returns words with commas and `or` between them.
+pub(crate) fn either(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [some @ .., last] => format!("{} or {last}", some.join(", ")),
+    }
+}
+
 /// Returns the name of a type of artifact.
 pub(crate) const fn artifact(kind: ArtifactType) -> &'static str {
     match kind {

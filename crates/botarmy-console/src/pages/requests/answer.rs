@@ -1,6 +1,8 @@
 //! The answer to a request. The first form returns the page that asks for a confirmation, the second
 //! commits. Whatever goes wrong, the page is shown again with the typed text.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
@@ -8,9 +10,10 @@ use askama::Template;
 use botarmy_domain::artifact::{digest, digest_bytes};
 use botarmy_domain::hitl::HitlState;
 use botarmy_domain::idempotency::ALREADY_REPLIED;
+use botarmy_domain::vocabulary::Verdict;
 use botarmy_domain::{
-    CallReply, Caller, DomainError, Error, HitlAction, HitlRequestId, HitlStatus, KeyedCall, Limit,
-    Permission, Place, RequestDigest, Responded, Response,
+    CallReply, Caller, DomainError, Error, HitlAction, HitlRequestId, HitlStatus, InvalidPart,
+    KeyedCall, Limit, Permission, Place, RequestDigest, Responded, Response,
 };
 use botarmy_web::Problem;
 use serde::Deserialize;
@@ -18,7 +21,6 @@ use serde_json::{Map, Value, json};
 
 use super::asked::{Notice, ReviewQuery, Typed};
 use super::content;
-use super::document;
 use super::load::{self, Subject};
 use super::page;
 use crate::blocking::blocking;
@@ -27,21 +29,21 @@ use crate::frame::{Frame, Section};
 use crate::guard::{Form, HasToken};
 use crate::html::{self, Layout};
 use crate::pages::once;
+use crate::view::answer_form::{self, AnswerForm as SchemaForm, Errors};
 use crate::view::icon::Icon;
 use crate::view::request::{self, AnswerView, Case};
-use crate::view::{diff, review, texts, usage};
+use crate::view::{diff, review, texts, typed_json, usage};
+
+/// Most errors of a document that are listed.
+const MAX_PARTS: usize = 5;
 
 /// The form.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct AnswerForm {
-    #[serde(default)]
-    form_token: String,
     key: String,
     subject_digest: String,
     action: String,
-    #[serde(default)]
     content: String,
-    #[serde(default)]
     comment: String,
     /// Index of the suggested answer.
     choice: Option<String>,
@@ -49,19 +51,74 @@ pub(crate) struct AnswerForm {
     document: Option<String>,
     /// `json` if it is edited as JSON, `markdown` if its text is.
     edited: Option<String>,
-    #[serde(default)]
     tokens: String,
-    #[serde(default)]
     dollars: String,
     /// `yes` to commit, `no` to go back; absent in the first form.
     confirmed: Option<String>,
+    /// Fields of an answer with a schema, whose names depend on it.
+    fields: answer_form::Typed,
 }
 
-impl HasToken for AnswerForm {
+/// Fields of the form by name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct AnswerFields(BTreeMap<String, String>);
+
+impl HasToken for AnswerFields {
     const DOCUMENT: Option<&'static str> = Some("document");
 
     fn form_token(&self) -> &str {
-        &self.form_token
+        self.0.get("form_token").map_or("", String::as_str)
+    }
+}
+
+impl AnswerFields {
+    /// Returns the form that the fields are of.
+    ///
+    /// # Errors
+    /// A 422 that names a field which is missing, or which the form does not have.
+    fn form(self) -> Result<AnswerForm, Problem> {
+        let Self(mut fields) = self;
+        fields.remove("form_token");
+        let mut needed = |name: &'static str| {
+            fields.remove(name).ok_or_else(|| Problem::invalid(name, "is missing"))
+        };
+        let (key, subject_digest, action) =
+            (needed("key")?, needed("subject_digest")?, needed("action")?);
+        let mut optional = |name: &str| fields.remove(name);
+        let form = AnswerForm {
+            key,
+            subject_digest,
+            action,
+            content: optional("content").unwrap_or_default(),
+            comment: optional("comment").unwrap_or_default(),
+            choice: optional("choice"),
+            document: optional("document"),
+            edited: optional("edited"),
+            tokens: optional("tokens").unwrap_or_default(),
+            dollars: optional("dollars").unwrap_or_default(),
+            confirmed: optional("confirmed"),
+            fields: answer_form::Typed::new(),
+        };
+        let is_of_schema =
+            |name: &&String| *name == answer_form::JSON || name.starts_with(answer_form::PREFIX);
+        match fields.keys().find(|name| !is_of_schema(name)) {
+            Some(name) => Err(Problem::invalid(name.clone(), "is not a field of this form")),
+            None => Ok(AnswerForm { fields, ..form }),
+        }
+    }
+}
+
+/// Reason for which a form stands for no response.
+struct Wrong {
+    text: String,
+    /// Errors of fields.
+    errors: Errors,
+}
+
+impl From<String> for Wrong {
+    fn from(text: String) -> Self {
+        Self { text, errors: Errors::new() }
     }
 }
 
@@ -76,12 +133,14 @@ impl AnswerForm {
             is_json: self.edited.as_deref() == Some("json"),
             tokens: self.tokens.clone(),
             dollars: self.dollars.clone(),
+            fields: self.fields.clone(),
+            ..Typed::default()
         }
     }
 
     /// Returns a digest over what the form asks for, by which a repetition is recognised.
     fn digest(&self) -> String {
-        let parts = [
+        let parts = json!([
             self.action.as_str(),
             &self.subject_digest,
             &self.content,
@@ -91,8 +150,9 @@ impl AnswerForm {
             self.edited.as_deref().unwrap_or_default(),
             &self.tokens,
             &self.dollars,
-        ];
-        digest_bytes(json!(parts).to_string().as_bytes())
+            &self.fields,
+        ]);
+        digest_bytes(parts.to_string().as_bytes())
     }
 }
 
@@ -108,8 +168,10 @@ struct ConfirmTemplate {
     short_digest: String,
     form: AnswerForm,
     /// Texts and values that are sent beside the decision, each with its name.
-    said: Vec<(&'static str, String)>,
+    said: Vec<(String, String)>,
     is_rejection: bool,
+    /// Whether the answer can be taken back.
+    is_vote: bool,
     name: String,
 }
 
@@ -117,9 +179,10 @@ struct ConfirmTemplate {
 pub(crate) async fn answer(
     context: PageContext,
     path: Path<String>,
-    Form { caller, fields }: Form<AnswerForm>,
+    Form { caller, fields }: Form<AnswerFields>,
 ) -> Result<HttpResponse, Problem> {
     let id = load::id(&path)?;
+    let fields = fields.form()?;
     once::check_key(&fields.key)?;
     let subject = load::load(&context, id).await?;
     match fields.confirmed.as_deref() {
@@ -146,12 +209,16 @@ async fn confirm(
     }
     let response = match read(subject, form).await? {
         Ok(response) => response,
-        Err(problem) => {
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            let notice = Notice::bad(problem.to_string());
-            return refused(context, subject, form, Some(notice), status).await;
-        }
+        Err(wrong) => return refused_as_wrong(context, subject, form, wrong).await,
     };
+    if let Some(error) =
+        subject.allowed.refusal.clone().filter(|_| !subject.may(response.verdict()))
+    {
+        let problem = Problem::from(error);
+        let status = actix_web::ResponseError::status_code(&problem);
+        let notice = Notice::bad(problem.to_string());
+        return refused(context, subject, form, Some(notice), status).await;
+    }
     let request = &subject.request;
     let (whole, asked, given) = (subject.clone(), form.clone(), response.clone());
     let said = blocking(move || said(&whole, &asked, &given)).await?;
@@ -176,6 +243,8 @@ async fn confirm(
             said,
             form: form.clone(),
             is_rejection: response.action == HitlAction::Reject,
+            is_vote: request.pinned_policy().policy.approvals() > 1
+                && response.action != HitlAction::Amend,
             name: context.caller().name().to_owned(),
             answer,
         },
@@ -200,6 +269,9 @@ fn question(case: Case, action: HitlAction, subject: &Subject, is_edited: bool) 
     let name = kind.map_or_else(|| "result".to_owned(), texts::artifact_in_sentence);
     let version = subject.version();
     match (case, action) {
+        (Case::Planned, HitlAction::Approve) => "Let the step run?".to_owned(),
+        (Case::Planned, HitlAction::Amend) => "Have the step planned again?".to_owned(),
+        (Case::Planned, HitlAction::Reject) => "Reject the step?".to_owned(),
         (Case::Review | Case::Replacement, HitlAction::Approve) if version > 0 => {
             format!("Approve version {version} of the {name}?")
         }
@@ -225,22 +297,27 @@ fn question(case: Case, action: HitlAction, subject: &Subject, is_edited: bool) 
 }
 
 /// Returns the texts and values of a response with their names.
-fn said(subject: &Subject, form: &AnswerForm, response: &Response) -> Vec<(&'static str, String)> {
+fn said(subject: &Subject, form: &AnswerForm, response: &Response) -> Vec<(String, String)> {
     let mut said = Vec::new();
+    if let (Some(answer), Some(schema)) = (&response.response, &subject.request.response_schema) {
+        said.extend(answer_form::of(schema).said(answer));
+    }
     if let Some(content) = &response.content {
         let name =
             if response.action == HitlAction::Amend { "Your feedback" } else { "Your answer" };
-        said.push((name, content.clone()));
+        said.push((name.to_owned(), content.clone()));
     }
     match (&response.amended_content, Case::of(&subject.request)) {
-        (Some(amounts), Case::Budget) => said.extend(limits(amounts)),
+        (Some(amounts), Case::Budget) => {
+            said.extend(limits(amounts).map(|(name, amount)| (name.to_owned(), amount)));
+        }
         (Some(document), _) => {
-            said.push(("Your version", changed_lines(subject, form)));
-            said.push(("Its digest", digest(document)));
+            said.push(("Your version".to_owned(), changed_lines(subject, form)));
+            said.push(("Its digest".to_owned(), digest(document)));
         }
         (None, _) => {}
     }
-    said.extend(response.comment.clone().map(|comment| ("Comment", comment)));
+    said.extend(response.comment.clone().map(|comment| ("Comment".to_owned(), comment)));
     said
 }
 
@@ -314,6 +391,18 @@ async fn refused(
     page::respond(context, subject, &ReviewQuery::default(), form.typed(), notice, status).await
 }
 
+/// Shows the request again with what is wrong with the form.
+async fn refused_as_wrong(
+    context: &PageContext,
+    subject: &Subject,
+    form: &AnswerForm,
+    Wrong { text, errors }: Wrong,
+) -> Result<HttpResponse, Problem> {
+    let (query, status) = (ReviewQuery::default(), StatusCode::UNPROCESSABLE_ENTITY);
+    let typed = Typed { errors, ..form.typed() };
+    page::respond(context, subject, &query, typed, Some(Notice::bad(text)), status).await
+}
+
 /// Records the answer, once for the key of the form.
 async fn commit(
     context: &PageContext,
@@ -325,11 +414,7 @@ async fn commit(
     let done = format!("/console/requests/{id}?answered=1");
     let response = match read(&subject, form).await? {
         Ok(response) => response,
-        Err(problem) => {
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            let notice = Notice::bad(problem.to_string());
-            return refused(context, &subject, form, Some(notice), status).await;
-        }
+        Err(wrong) => return refused_as_wrong(context, &subject, form, wrong).await,
     };
     let key = caller.call_key(&format!("console:{}", form.key));
     let digest =
@@ -375,6 +460,9 @@ async fn after_refusal(
             (Notice::bad(text), StatusCode::CONFLICT)
         }
         None => {
+            if let DomainError::InvalidDocument(parts) = &error {
+                return refused_as_wrong(context, &subject, form, wrong(&subject, parts)).await;
+            }
             let problem = Problem::from(error);
             let status = actix_web::ResponseError::status_code(&problem);
             (Notice::bad(problem.to_string()), status)
@@ -383,8 +471,48 @@ async fn after_refusal(
     refused(context, &subject, form, Some(notice), status).await
 }
 
+/// Returns what is wrong with an answer or a document, as far as possible by its fields.
+fn wrong(subject: &Subject, parts: &[InvalidPart]) -> Wrong {
+    let form = subject.request.response_schema.as_ref().map(answer_form::of);
+    let (mut errors, mut others) = (Errors::new(), Vec::new());
+    for part in parts {
+        let line = located(part);
+        match form.as_ref().and_then(|form| form.field_of(&part.pointer)) {
+            Some(name) if form == Some(SchemaForm::Json) => {
+                let known = errors.entry(name).or_default();
+                *known = if known.is_empty() { line } else { format!("{known}; {line}") };
+            }
+            Some(name) => drop(errors.entry(name).or_insert_with(|| part.message.clone())),
+            None => others.push(line),
+        }
+    }
+    let mut text = if errors.is_empty() {
+        "Your version does not match the schema, and was not recorded.".to_owned()
+    } else {
+        "Your answer was not recorded: some of it is not as it has to be.".to_owned()
+    };
+    let more = others.len().saturating_sub(MAX_PARTS);
+    for line in others.into_iter().take(MAX_PARTS) {
+        text = format!("{text} {}.", line.trim_end_matches('.'));
+    }
+    if more > 0 {
+        text = format!("{text} There are {more} more errors.");
+    }
+    Wrong { text, errors }
+}
+
+/// Returns an error with the place in what was typed.
+fn located(part: &InvalidPart) -> String {
+    let inner = |prefix| part.pointer.strip_prefix(prefix);
+    let place = inner("/amended_content").or_else(|| inner("/response"));
+    match place.unwrap_or(&part.pointer) {
+        "" => format!("It: {}", part.message),
+        place => format!("`{place}`: {}", part.message),
+    }
+}
+
 /// Returns the response that a form stands for, read beside the threads that serve.
-async fn read(subject: &Subject, form: &AnswerForm) -> Result<Result<Response, Problem>, Problem> {
+async fn read(subject: &Subject, form: &AnswerForm) -> Result<Result<Response, Wrong>, Problem> {
     let (subject, form) = (subject.clone(), form.clone());
     blocking(move || response(&subject, &form)).await
 }
@@ -392,16 +520,17 @@ async fn read(subject: &Subject, form: &AnswerForm) -> Result<Result<Response, P
 /// Returns the response that a form stands for.
 ///
 /// # Errors
-/// A 422 that says what is missing.
-fn response(subject: &Subject, form: &AnswerForm) -> Result<Response, Problem> {
-    let action: HitlAction = form
-        .action
-        .parse()
-        .map_err(|_| Problem::invalid("action", "must be approve, amend or reject"))?;
+/// What is missing or wrong.
+fn response(subject: &Subject, form: &AnswerForm) -> Result<Response, Wrong> {
+    let action: HitlAction =
+        form.action.parse().map_err(|_| missing("The answer must be approve, amend or reject."))?;
     let given = |text: &str| Some(lines(text)).filter(|text| !text.trim().is_empty());
     let mut content = given(&form.content);
-    let mut amended = None;
+    let (mut amended, mut answer) = (None, None);
     match (Case::of(&subject.request), action) {
+        (_, HitlAction::Approve) if subject.request.response_schema.is_some() => {
+            answer = Some(by_schema(subject, form)?);
+        }
         (Case::Question, HitlAction::Approve) => {
             content = content.or_else(|| suggested(subject, form));
             if content.is_none() {
@@ -432,17 +561,45 @@ fn response(subject: &Subject, form: &AnswerForm) -> Result<Response, Problem> {
             }
         }
     }
-    Ok(Response {
-        action,
+    let response = Response {
         content,
         comment: given(&form.comment),
         amended_content: amended,
         subject_digest: Some(form.subject_digest.clone()),
+        response: answer,
+        ..Response::new(action)
+    };
+    check_comment(subject, &response)?;
+    Ok(response)
+}
+
+/// Checks that there is a comment where the policy wants one, before a person is asked to confirm.
+fn check_comment(subject: &Subject, response: &Response) -> Result<(), Wrong> {
+    let policy = &subject.request.pinned_policy().policy;
+    let has_words = response.content().is_some() || response.comment().is_some();
+    let is_wanted = policy.comment.contains(&response.verdict());
+    if !is_wanted || has_words || response.verdict() == Verdict::RequestChanges {
+        return Ok(());
+    }
+    let policy = match policy.name.as_str() {
+        "" => "The policy".to_owned(),
+        name => format!("The policy “{name}”"),
+    };
+    Err(format!("{policy} wants a reason for this answer: write a comment.").into())
+}
+
+/// Returns the answer in the form that the request asks for.
+fn by_schema(subject: &Subject, form: &AnswerForm) -> Result<Value, Wrong> {
+    let schema = subject.request.response_schema.clone().unwrap_or_default();
+    answer_form::of(&schema).read(&form.fields).map_err(|errors| Wrong {
+        text: "Your answer was not recorded: some of it is missing or not as it has to be."
+            .to_owned(),
+        errors,
     })
 }
 
-fn missing(text: &'static str) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text)
+fn missing(text: &str) -> Wrong {
+    text.to_owned().into()
 }
 
 /// Returns a text with the line ends of the API; browsers send those of HTTP.
@@ -456,7 +613,7 @@ fn suggested(subject: &Subject, form: &AnswerForm) -> Option<String> {
 }
 
 /// Returns the document that a person has edited.
-fn edited(subject: &Subject, text: &str, is_json: bool) -> Result<Map<String, Value>, Problem> {
+fn edited(subject: &Subject, text: &str, is_json: bool) -> Result<Map<String, Value>, Wrong> {
     let artifact = subject.artifacts.first();
     let artifact = artifact.ok_or_else(|| missing("There is no document to edit."))?;
     let (before, is_markdown) = content::editable(artifact, is_json);
@@ -469,11 +626,11 @@ fn edited(subject: &Subject, text: &str, is_json: bool) -> Result<Map<String, Va
         content.insert("markdown".to_owned(), Value::String(text));
         return Ok(content);
     }
-    document::read(&text)
+    Ok(typed_json::object(&text, "Your version")?)
 }
 
 /// Returns the limit that a person has entered.
-fn limit(form: &AnswerForm) -> Result<Map<String, Value>, Problem> {
+fn limit(form: &AnswerForm) -> Result<Map<String, Value>, Wrong> {
     let mut content = Map::new();
     if !form.tokens.trim().is_empty() {
         let tokens =

@@ -1,10 +1,13 @@
 //! Parameters of the page of a request, the texts that were typed into it, and the message above it.
 
-use botarmy_domain::{Actor, Caller, HitlStatus};
+use botarmy_domain::{Actor, EventId, HitlAction, HitlStatus};
 use botarmy_web::Problem;
 use serde::Deserialize;
 
+use super::act_form::{self, ActForm};
 use super::load::Subject;
+use crate::context::PageContext;
+use crate::view::answer_form;
 use crate::view::icon::Icon;
 use crate::view::review::Tab;
 
@@ -25,6 +28,11 @@ pub(super) struct ReviewQuery {
     pub(super) seen: Option<String>,
     /// Present after an answer, which the page then confirms to the person who gave it.
     answered: Option<String>,
+    /// Act that was done, which the page then confirms with the mark of its redirection.
+    done: Option<String>,
+    mark: Option<String>,
+    /// Remark that is to be answered.
+    pub(super) reply: Option<EventId>,
 }
 
 impl ReviewQuery {
@@ -61,13 +69,34 @@ impl ReviewQuery {
     }
 
     /// Returns the message above the page.
-    pub(super) fn notice(&self, subject: &Subject, caller: &Caller) -> Option<Notice> {
-        let request = &subject.request;
-        let is_over = request.status() != HitlStatus::Pending && request.reply().is_some();
-        let last = request.answers().last().filter(|_| is_over)?;
+    pub(super) fn notice(&self, context: &PageContext, subject: &Subject) -> Option<Notice> {
+        if let Some(done) = &self.done {
+            let text = act_form::confirmation(done)?;
+            let parts = act_form::mark(&subject.request, done);
+            let is_own = context.visitor.has_mark(self.mark.as_deref(), &parts);
+            return is_own.then(|| Notice::good(text));
+        }
+        self.answered.as_ref()?;
+        let (request, caller) = (&subject.request, context.caller());
+        if request.status() != HitlStatus::Pending {
+            request.reply()?;
+            let last = request.answers().last()?;
+            let by = Actor { name: last.user_id.clone(), principal: last.principal };
+            return caller.is(&by).then(|| Notice::good("Your answer is recorded."));
+        }
+        let vote = request.votes.iter().find(|vote| caller.is(&vote.voter));
+        if let Some(vote) = vote {
+            let text = match vote.action {
+                HitlAction::Reject => "Your rejection is recorded. Others have to answer, too.",
+                _ => "Your approval is recorded. Others have to approve, too.",
+            };
+            return Some(Notice::good(text));
+        }
+        let last = request.history.last()?;
         let by = Actor { name: last.user_id.clone(), principal: last.principal };
-        (self.answered.is_some() && caller.is(&by))
-            .then(|| Notice::good("Your answer is recorded."))
+        (last.action == "subject_changed" && caller.is(&by)).then(|| {
+            Notice::good("Your version is under review now. Other people have to approve it.")
+        })
     }
 }
 
@@ -83,13 +112,20 @@ pub(super) struct Typed {
     pub(super) is_json: bool,
     pub(super) tokens: String,
     pub(super) dollars: String,
+    /// Fields of an answer with a schema.
+    pub(super) fields: answer_form::Typed,
+    /// What is wrong with them.
+    pub(super) errors: answer_form::Errors,
+    /// Form of something else than an answer.
+    pub(super) act: ActForm,
 }
 
 impl Typed {
     /// Returns the texts, for a page that does not take them any more.
     pub(super) fn texts(&self) -> Vec<&str> {
         let document = self.document.as_deref().unwrap_or_default();
-        [self.content.as_str(), &self.comment, document]
+        let response = self.fields.get(answer_form::JSON).map_or("", String::as_str);
+        [self.content.as_str(), &self.comment, document, response, &self.act.comment]
             .into_iter()
             .filter(|text| !text.trim().is_empty())
             .collect()
@@ -107,7 +143,7 @@ pub(super) struct Notice {
 }
 
 impl Notice {
-    fn good(text: &str) -> Self {
+    pub(super) fn good(text: &str) -> Self {
         Self { class: "", icon: Icon::Check, text: text.to_owned(), has_changes: false }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use botarmy_domain::{Artifact, SourceCode};
+use botarmy_domain::{Artifact, ArtifactType, SourceCode};
 use serde_json::Value;
 
 use super::asked::{ReviewQuery, Typed};
@@ -31,6 +31,8 @@ pub(super) struct Content {
 /// Contents of the tab.
 pub(super) enum Shown {
     Documents(Vec<DocumentView>),
+    /// Inputs of a step that has not run.
+    Plan(Vec<DocumentView>),
     Edit(EditView),
     /// The application that begins with this file.
     Preview(String),
@@ -91,13 +93,18 @@ pub(super) fn content(
 ) -> Content {
     let code = subject.artifacts.first().and_then(|one| review::source(one));
     let entry = code.as_ref().and_then(preview::entry).map(str::to_owned);
-    let tabs = tabs(subject, code.is_some(), entry.is_some());
+    let mut tabs = tabs(subject, code.is_some(), entry.is_some());
+    let is_editing = (query.is_editing() || typed.document.is_some()) && may_edit;
+    if is_editing && !tabs.contains(&Tab::Document) {
+        // Source code is edited as JSON.
+        tabs.insert(0, Tab::Document);
+    }
     let tab = wanted.filter(|tab| tabs.contains(tab)).unwrap_or(tabs[0]);
     let changes = changes(subject, query.shows_all());
     let totals = changes.as_deref().map(diff::totals);
-    let is_editing = query.is_editing() || typed.document.is_some();
     let shown = match (tab, code.as_ref(), entry) {
-        (Tab::Document, ..) if is_editing && may_edit => Shown::Edit(edit(subject, query, typed)),
+        (Tab::Document, ..) if is_editing => Shown::Edit(edit(subject, query, typed)),
+        (Tab::Plan, ..) => Shown::Plan(inputs(subject)),
         (Tab::Preview, _, Some(entry)) => Shown::Preview(entry),
         (Tab::Files, Some(code), _) => files(code, query.file(), changes.as_deref()),
         (Tab::Changes, ..) => changes.map_or_else(|| documents(subject), Shown::Changes),
@@ -111,14 +118,18 @@ pub(super) fn content(
 /// Returns the tabs that a subject has.
 fn tabs(subject: &Subject, is_code: bool, has_preview: bool) -> Vec<Tab> {
     let mut tabs = match (is_code, has_preview) {
+        _ if subject.request.planned.is_some() => vec![Tab::Plan],
         (true, true) => vec![Tab::Preview, Tab::Files],
         (true, false) => vec![Tab::Files],
         (false, _) => vec![Tab::Document],
     };
-    if subject.previous().is_some() {
+    if subject.compared().is_some() {
         tabs.push(Tab::Changes);
     }
-    tabs.extend([Tab::Context, Tab::History]);
+    if subject.request.planned.is_none() {
+        tabs.push(Tab::Context);
+    }
+    tabs.push(Tab::History);
     if !subject.artifacts.is_empty() {
         tabs.push(Tab::Raw);
     }
@@ -127,6 +138,13 @@ fn tabs(subject: &Subject, is_code: bool, has_preview: bool) -> Vec<Tab> {
 
 fn documents(subject: &Subject) -> Shown {
     Shown::Documents(subject.artifacts.iter().map(|artifact| review::read(artifact)).collect())
+}
+
+/// Returns the inputs of a step that are read as documents; source code is only named.
+fn inputs(subject: &Subject) -> Vec<DocumentView> {
+    let artifacts = subject.artifacts.iter();
+    let documents = artifacts.filter(|one| one.meta.artifact_type != ArtifactType::SourceCode);
+    documents.map(|artifact| review::read(artifact)).collect()
 }
 
 /// Returns the text of a document as it is edited, and whether that is its Markdown: the text under
@@ -179,17 +197,17 @@ fn files(code: &SourceCode, wanted: Option<&str>, changes: Option<&[FileChanges]
     Shown::Files { files: links.collect(), open }
 }
 
-/// Compares the version under review with the one before.
+/// Compares the version under review with the one before, or with the one that replaces it.
 fn changes(subject: &Subject, all: bool) -> Option<Vec<FileChanges>> {
-    let (old, new) = (subject.previous()?, subject.versions.last()?);
-    Some(match (review::source(old), review::source(new)) {
+    let (old, new) = subject.compared()?;
+    Some(match (review::source(&old), review::source(&new)) {
         (Some(old), Some(new)) => {
             let old = old.files.iter().map(|file| (file.path.as_str(), file.content.as_str()));
             let new = new.files.iter().map(|file| (file.path.as_str(), file.content.as_str()));
             diff::files(old, new, all)
         }
         _ => {
-            let changes = diff::texts(&review::text(old), &review::text(new), all);
+            let changes = diff::texts(&review::text(&old), &review::text(&new), all);
             let path = new.meta.artifact_type.as_str().to_owned();
             vec![FileChanges { path, kind: FileChange::Changed, changes }]
         }

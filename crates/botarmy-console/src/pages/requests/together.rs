@@ -7,9 +7,10 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use askama::Template;
+use botarmy_domain::decide::eligibility::GateView;
 use botarmy_domain::{
-    Caller, DomainError, Error, HitlAction, HitlRequest, HitlRequestId, HitlStatus, Permission,
-    Place, Project, Response, StoreError, error_chain,
+    Caller, DomainError, Error, HitlAction, HitlRequest, HitlRequestId, HitlStatus, Project,
+    Response, StoreError, error_chain,
 };
 use botarmy_web::{Problem, UnknownFields, parse_query};
 use serde::Deserialize;
@@ -140,15 +141,18 @@ async fn list(
 }
 
 async fn row(context: &PageContext, id: HitlRequestId, digest: &str) -> Result<RowView, Problem> {
-    let request = context.console.queries.request(context.caller(), id).await?;
+    let GateView { request, allowed } = context.console.queries.gate(context.caller(), id).await?;
     let project = context.console.queries.project(context.caller(), request.project_id).await?;
+    let policy = &request.pinned_policy().policy;
     let answer = |action| request::answer(Case::of(&request), action, &request, &project, 0);
-    let place = Place::Project { id: project.id, creator: project.creator };
-    let obstacle = if context.caller().check(Permission::GateAnswer, place).is_err() {
-        Some("Your roles do not let you answer it".into())
-    } else if request.status() != HitlStatus::Pending {
+    let obstacle = if request.status() != HitlStatus::Pending {
         review::end(&request, &project, context.now())
             .map(|end| end.sentence.text(format!(" {}", end.time.text)))
+    } else if let Some(error) = allowed.refusal {
+        Some(error.to_string().into())
+    } else if !policy.bulk {
+        let sentence = Sentence::from("The policy “").name(&policy.name);
+        Some(sentence.text("” wants each request to be answered by itself"))
     } else if Case::of(&request) != Case::Review {
         Some("Has to be answered on its own page".into())
     } else if request.subject.digest != digest {
@@ -215,11 +219,10 @@ struct Answer {
 impl Answer {
     fn to(&self, one: &Prepared) -> Response {
         Response {
-            action: self.action,
-            content: None,
             comment: Some(self.comment.clone()).filter(|comment| !comment.trim().is_empty()),
-            amended_content: None,
             subject_digest: Some(one.digest.clone()),
+            in_bulk: true,
+            ..Response::new(self.action)
         }
     }
 }
@@ -271,7 +274,7 @@ async fn record(
 ) -> Option<Outcome> {
     const NOT_RECORDED: &str = "Your answer was not recorded.";
     let id = one.request.id;
-    let name = caller.name().to_owned();
+    let own = caller.actor();
     let given = context.console.gates.respond(id, response.clone(), caller).await;
     let now = context.console.queries.request(context.caller(), id).await.ok();
     Some(match given {
@@ -285,7 +288,9 @@ async fn record(
             let chain = error_chain(&error);
             warn!(request.id = %id, error = chain, "An answer may or may not be recorded");
             match now {
-                Some(now) if now.is_decided_with(&name, &response) => Outcome::Recorded(Some(now)),
+                Some(now) if now.recorded(&own, &response).is_some() => {
+                    Outcome::Recorded(Some(now))
+                }
                 _ => Outcome::Unknown,
             }
         }
